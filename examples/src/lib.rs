@@ -1,0 +1,1 @@
+//! What the runnable programs share.

@@ -1,0 +1,2 @@
+//! Decode, pace, scale, pad and convert video frames straight into the memory that a model reads.
+#![forbid(unsafe_code)]

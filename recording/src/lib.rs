@@ -1,0 +1,2 @@
+//! Pre-roll, signal gate and lossless clips of encoded video around events.
+#![forbid(unsafe_code)]
