@@ -1,0 +1,35 @@
+# Names for what people do here; the work is in scripts/. `make` alone explains.
+
+.DEFAULT_GOAL := help
+.PHONY: help test packages lint format doc readme
+
+help: ## show this text
+	@echo 'Live Video Analytics in Rust'
+	@echo
+	@echo 'usage: make TARGET'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'A new machine needs Rust (https://rustup.rs) and nothing else: `make test` installs the rest'
+	@echo 'on Debian and Ubuntu, and names it elsewhere. The programs are listed in README.md; each runs as'
+	@echo '  cargo run --release --example NAME -- --help'
+
+test: packages ## install what is missing, then run every test (the first time: minutes)
+	@scripts/test.sh
+
+packages: ## install the system packages that are missing (asks sudo where needed)
+	@scripts/install-packages.sh
+
+lint: ## what CI asks of the text: format, floors, clippy with warnings denied
+	cargo fmt --all --check
+	scripts/check-floors.sh
+	scripts/clippy.sh
+
+format: ## format all Rust code
+	cargo fmt --all
+
+doc: ## build the documentation of every crate, warnings denied
+	RUSTDOCFLAGS=--deny=warnings cargo doc --workspace --no-deps --all-features
+
+readme: ## run the commands that README.md and the other documents promise
+	scripts/check-readme.sh

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs the system packages that building and testing need; says one line and touches nothing when all are there.
+set -euo pipefail
+
+packages=(
+    # a linker and the C headers that bindgen reads
+    gcc libc6-dev make pkg-config libclang-dev
+    # FFmpeg's libraries, linked dynamically by lva-framing and the examples
+    libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
+    # the programs ffmpeg and ffprobe, used by tests only
+    ffmpeg
+)
+
+by_hand() {
+    printf '%s\n' "$1" >&2
+    printf 'Install these packages by hand (Debian names), then run the command again:\n  %s\n' "$2" >&2
+    exit 1
+}
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    by_hand "install-packages: this is no Debian or Ubuntu system (apt-get or dpkg-query is absent)." "${packages[*]}"
+fi
+
+# One name may stand for several architectures; one that is installed is enough.
+is_installed() {
+    dpkg-query --show --showformat='${db:Status-Status}\n' "$1" 2>/dev/null | grep --quiet --line-regexp installed
+}
+
+missing=()
+for package in "${packages[@]}"; do
+    is_installed "$package" || missing+=("$package")
+done
+
+if [ ${#missing[@]} -eq 0 ]; then
+    echo "install-packages: all ${#packages[@]} packages are there"
+    exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null ||
+        by_hand "install-packages: packages are missing, and this is neither root nor a user with sudo." "${missing[*]}"
+    as_root=(sudo)
+    # Nobody types a password where there is no terminal.
+    [ -t 0 ] || as_root+=(--non-interactive)
+fi
+
+# `env`, because sudo drops the variables of its caller.
+apt=(${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120)
+
+echo "install-packages: installing ${missing[*]}"
+"${apt[@]}" update </dev/null ||
+    by_hand "install-packages: apt-get update failed (its message is above); is there a network, and may you use sudo?" "${missing[*]}"
+"${apt[@]}" install --yes --no-install-recommends "${missing[@]}" </dev/null ||
+    by_hand "install-packages: apt-get install failed (its message is above)." "${missing[*]}"
+
+for package in "${missing[@]}"; do
+    is_installed "$package" || by_hand "install-packages: '$package' is still missing after the installation." "$package"
+done
+echo "install-packages: done"
