@@ -5,21 +5,31 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+skipped=()
 say() { printf '\n--- %s\n' "$1"; }
 
-run_tests() {
-    if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --no-fail-fast ${CI:+--profile ci} --lib --bins --tests "$@"
-    else
-        cargo test --no-fail-fast --lib --bins --tests "$@"
-    fi
-}
-
 if cargo nextest --version >/dev/null 2>&1; then
-    say "tests of the workspace, default features (cargo nextest)"
+    runner=nextest
+    run_tests() { cargo nextest run --no-fail-fast ${CI:+--profile ci} --lib --bins --tests "$@"; }
 else
-    say "tests of the workspace, default features (cargo test; cargo-nextest is not installed)"
+    runner='cargo test, since cargo-nextest is not installed'
+    run_tests() { cargo test --no-fail-fast --lib --bins --tests "$@"; }
 fi
+
+# Tests run in the folders of their crates, so what they are told is absolute.
+data=${LVA_SHARED_DATA:-../shared/data}
+if [ -d "$data" ]; then
+    LVA_SHARED_DATA=$(cd "$data" && pwd)
+    export LVA_SHARED_DATA
+    echo "test data: $LVA_SHARED_DATA"
+elif [ -n "${LVA_SHARED_DATA:-}" ]; then
+    echo "test.sh: LVA_SHARED_DATA=$LVA_SHARED_DATA is no folder; correct it, or unset it to skip the tests that need it" >&2
+    exit 1
+else
+    skipped+=("tests on the optional test data: there is no $data (set LVA_SHARED_DATA)")
+fi
+
+say "tests of the workspace, default features ($runner)"
 run_tests --workspace
 
 say "examples in the documentation of every crate"
@@ -32,7 +42,11 @@ if [ -n "$LVA_TEST_PYTHON" ]; then
     echo "LVA_TEST_PYTHON=$LVA_TEST_PYTHON"
 else
     unset LVA_TEST_PYTHON
+    skipped+=("comparison with Python's onnxruntime: see the line onnxruntime-python above")
 fi
 run_tests --package lva-inference --features image-codecs,ort
 
 say "all tests passed"
+for what in ${skipped[@]+"${skipped[@]}"}; do
+    echo "SKIPPED $what"
+done
