@@ -1,0 +1,406 @@
+//! Borrowed pictures: bytes somebody else owns, with the few numbers that give them meaning.
+
+use std::fmt;
+
+/// Longest side of a picture in pixels.
+///
+/// It bounds the scratch memory that a hostile width could ask for (at 32 768: half a megabyte a row) and lies far above
+/// any camera.
+pub const MAX_SIDE: u32 = 32_768;
+
+/// The raw pixel layouts of the extension contract, named as there.
+///
+/// Names of byte layouts read in memory order: `Argb` is the byte A, then R, G, B. Names of word layouts (`565`, `555`)
+/// read from the most significant bit of a 16-bit word; `Le` and `Be` say which byte of that word comes first.
+/// Alpha is ignored everywhere: a camera's alpha means nothing to a detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PixelFormat {
+    /// Three planes, chroma halved both ways: luma, then Cb, then Cr.
+    Yuv420p,
+    /// 16-bit words, most significant byte first: 5 bits red, 6 green, 5 blue.
+    Rgb565Be,
+    /// 16-bit words, least significant byte first: 5 bits red, 6 green, 5 blue.
+    Rgb565Le,
+    /// 16-bit words, most significant byte first: 1 unused bit, 5 bits each of red, green, blue.
+    Rgb555Be,
+    /// 16-bit words, least significant byte first: 1 unused bit, 5 bits each of red, green, blue.
+    Rgb555Le,
+    /// Bytes R, G, B.
+    Rgb24,
+    /// Bytes B, G, R.
+    Bgr24,
+    /// Bytes A, R, G, B.
+    Argb,
+    /// Bytes R, G, B, A.
+    Rgba,
+    /// Bytes A, B, G, R.
+    Abgr,
+    /// Bytes B, G, R, A.
+    Bgra,
+}
+
+impl PixelFormat {
+    /// Every layout, in the order of the contract's numbers.
+    pub const ALL: [Self; 11] = [
+        Self::Yuv420p,
+        Self::Rgb565Be,
+        Self::Rgb565Le,
+        Self::Rgb555Be,
+        Self::Rgb555Le,
+        Self::Rgb24,
+        Self::Bgr24,
+        Self::Argb,
+        Self::Rgba,
+        Self::Abgr,
+        Self::Bgra,
+    ];
+
+    /// Bytes that one pixel takes in the first plane: 1 for YUV420P (its luma), else 2, 3 or 4.
+    pub fn bytes_per_pixel(self) -> usize {
+        match self {
+            Self::Yuv420p => 1,
+            Self::Rgb565Be | Self::Rgb565Le | Self::Rgb555Be | Self::Rgb555Le => 2,
+            Self::Rgb24 | Self::Bgr24 => 3,
+            Self::Argb | Self::Rgba | Self::Abgr | Self::Bgra => 4,
+        }
+    }
+
+    /// Bytes from one row to the next when nothing is padded.
+    ///
+    /// For YUV420P that is the luma row; its chroma rows follow the rule of [`ImageView`].
+    pub fn packed_stride(self, width: u32) -> usize {
+        self.bytes_per_pixel().saturating_mul(width as usize)
+    }
+
+    /// Bytes of a whole picture when nothing is padded, or `None` when that exceeds the address space.
+    pub fn packed_len(self, width: u32, height: u32) -> Option<usize> {
+        Layout::of(self, width, height, self.packed_stride(width)).map(|layout| layout.needed)
+    }
+}
+
+impl fmt::Display for PixelFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Yuv420p => "YUV420P",
+            Self::Rgb565Be => "RGB565BE",
+            Self::Rgb565Le => "RGB565LE",
+            Self::Rgb555Be => "RGB555BE",
+            Self::Rgb555Le => "RGB555LE",
+            Self::Rgb24 => "RGB24",
+            Self::Bgr24 => "BGR24",
+            Self::Argb => "ARGB",
+            Self::Rgba => "RGBA",
+            Self::Abgr => "ABGR",
+            Self::Bgra => "BGRA",
+        })
+    }
+}
+
+/// How luma and chroma of a YUV420P picture become red, green and blue. Other formats ignore it.
+///
+/// The wrong matrix shifts greens and reds by a few per cent, the wrong range loses contrast; detectors forgive both, at
+/// some cost in score. The default is what converters assume when a stream says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ColorSpace {
+    /// ITU-R BT.601, luma 16..=235 (default).
+    #[default]
+    Bt601Limited,
+    /// ITU-R BT.601, all values 0..=255, as in JPEG.
+    Bt601Full,
+    /// ITU-R BT.709, luma 16..=235, as in most HD video.
+    Bt709Limited,
+    /// ITU-R BT.709, all values 0..=255.
+    Bt709Full,
+}
+
+/// A picture in memory that the view only borrows.
+///
+/// Rows lie `stride` bytes apart, the first row at the start of the bytes. The last row may end with its last pixel:
+/// its padding need not be there.
+///
+/// **YUV420P**: the luma plane takes `stride × height` bytes. Chroma planes are `(width + 1) / 2` by `(height + 1) / 2`
+/// samples; their rows lie `(stride + 1) / 2` bytes apart; the Cb plane follows the luma plane directly and takes
+/// `(stride + 1) / 2 × (height + 1) / 2` bytes, the Cr plane follows it directly, its last row may again be short.
+#[derive(Clone, Copy)]
+pub struct ImageView<'a> {
+    bytes: &'a [u8],
+    width: u32,
+    height: u32,
+    stride: usize,
+    format: PixelFormat,
+    color_space: ColorSpace,
+}
+
+impl<'a> ImageView<'a> {
+    /// A view of `bytes` as `width` × `height` pixels, rows `stride` bytes apart.
+    ///
+    /// Bytes past the picture are allowed and ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`] when a side is zero or above [`MAX_SIDE`], the stride is shorter than a row, or the bytes are
+    /// fewer than the picture needs. The sender of the frame is at fault; the same frame will fail again.
+    pub fn new(
+        bytes: &'a [u8],
+        width: u32,
+        height: u32,
+        stride: usize,
+        format: PixelFormat,
+    ) -> Result<Self, ImageError> {
+        if width == 0 || height == 0 {
+            return Err(ImageError::Empty { width, height });
+        }
+        if width > MAX_SIDE || height > MAX_SIDE {
+            return Err(ImageError::TooLarge { width, height });
+        }
+        let row = format.packed_stride(width);
+        if stride < row {
+            return Err(ImageError::StrideTooSmall { format, width, stride, needed: row });
+        }
+        let layout = Layout::of(format, width, height, stride).ok_or(ImageError::TooLarge { width, height })?;
+        if bytes.len() < layout.needed {
+            return Err(ImageError::TooFewBytes {
+                format,
+                width,
+                height,
+                stride,
+                needed: layout.needed,
+                found: bytes.len(),
+            });
+        }
+        Ok(Self { bytes, width, height, stride, format, color_space: ColorSpace::default() })
+    }
+
+    /// A view of rows that follow one another without padding.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ImageView::new`], but for the stride.
+    pub fn packed(bytes: &'a [u8], width: u32, height: u32, format: PixelFormat) -> Result<Self, ImageError> {
+        Self::new(bytes, width, height, format.packed_stride(width), format)
+    }
+
+    /// Says how the colours of a YUV420P picture are meant. Default: [`ColorSpace::Bt601Limited`].
+    #[must_use]
+    pub fn with_color_space(mut self, color_space: ColorSpace) -> Self {
+        self.color_space = color_space;
+        self
+    }
+
+    /// Width in pixels, 1..=[`MAX_SIDE`].
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels, 1..=[`MAX_SIDE`].
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Bytes from one row of the first plane to the next.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Layout of the pixels.
+    pub fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    /// How YUV420P colours are meant.
+    pub fn color_space(&self) -> ColorSpace {
+        self.color_space
+    }
+
+    /// All bytes, as given.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The first plane: all pixels, or the luma of YUV420P.
+    pub(crate) fn first_plane(&self) -> Plane<'a> {
+        Plane { bytes: self.bytes, stride: self.stride, row_len: self.format.packed_stride(self.width) }
+    }
+
+    /// Cb and Cr of a YUV420P picture; `None` for every other format.
+    pub(crate) fn chroma_planes(&self) -> Option<[Plane<'a>; 2]> {
+        let layout = Layout::of(self.format, self.width, self.height, self.stride)?;
+        let chroma = layout.chroma?;
+        let plane = |at: usize| {
+            let bytes = self.bytes.get(at..)?;
+            Some(Plane { bytes, stride: chroma.stride, row_len: chroma.width })
+        };
+        Some([plane(chroma.cb)?, plane(chroma.cr)?])
+    }
+}
+
+impl fmt::Debug for ImageView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageView")
+            .field("width", &self.width)
+            .field("height", &self.height)
+            .field("stride", &self.stride)
+            .field("format", &self.format)
+            .field("color_space", &self.color_space)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+/// Rows of one plane of a view that was checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plane<'a> {
+    bytes: &'a [u8],
+    stride: usize,
+    row_len: usize,
+}
+
+impl<'a> Plane<'a> {
+    /// The samples of row `y`, without padding; empty for a row that the plane does not have.
+    pub(crate) fn row(&self, y: usize) -> &'a [u8] {
+        y.checked_mul(self.stride)
+            .and_then(|at| self.bytes.get(at..at.checked_add(self.row_len)?))
+            .unwrap_or_default()
+    }
+}
+
+/// Where the planes of a picture lie and how many bytes it needs.
+struct Layout {
+    needed: usize,
+    chroma: Option<Chroma>,
+}
+
+struct Chroma {
+    width: usize,
+    stride: usize,
+    cb: usize,
+    cr: usize,
+}
+
+impl Layout {
+    /// `None` when the picture would not fit into the address space.
+    fn of(format: PixelFormat, width: u32, height: u32, stride: usize) -> Option<Self> {
+        let (width, height) = (width as usize, height as usize);
+        if format != PixelFormat::Yuv420p {
+            let row = format.bytes_per_pixel().checked_mul(width)?;
+            let needed = stride.checked_mul(height.saturating_sub(1))?.checked_add(row)?;
+            return Some(Self { needed, chroma: None });
+        }
+        let chroma_width = width.div_ceil(2);
+        let chroma_height = height.div_ceil(2);
+        let chroma_stride = stride.div_ceil(2);
+        let cb = stride.checked_mul(height)?;
+        let cr = cb.checked_add(chroma_stride.checked_mul(chroma_height)?)?;
+        let needed = chroma_stride
+            .checked_mul(chroma_height.saturating_sub(1))?
+            .checked_add(chroma_width)?
+            .checked_add(cr)?;
+        Some(Self { needed, chroma: Some(Chroma { width: chroma_width, stride: chroma_stride, cb, cr }) })
+    }
+}
+
+/// Why bytes cannot be seen as a picture. Whoever made the frame is at fault; a retry with the same frame fails again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// A side is zero.
+    #[error("a picture of {width}x{height} pixels has no pixels: give its true size")]
+    Empty {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// A side is above [`MAX_SIDE`], or the picture exceeds the address space.
+    #[error("a picture of {width}x{height} pixels is too large: at most {MAX_SIDE} a side are accepted")]
+    TooLarge {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// Rows are said to be closer together than their pixels allow.
+    #[error("a stride of {stride} bytes is shorter than a row of {width} {format} pixels, which takes {needed}")]
+    StrideTooSmall {
+        /// Layout of the pixels.
+        format: PixelFormat,
+        /// Width in pixels.
+        width: u32,
+        /// Stride as given, in bytes.
+        stride: usize,
+        /// Shortest stride for that width, in bytes.
+        needed: usize,
+    },
+    /// The bytes end before the picture does.
+    #[error(
+        "a {width}x{height} {format} picture with a stride of {stride} needs {needed} bytes, but {found} were given: \
+         check size, stride and pixel format against what the sender declared"
+    )]
+    TooFewBytes {
+        /// Layout of the pixels.
+        format: PixelFormat,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Stride in bytes.
+        stride: usize,
+        /// Bytes that the picture takes at least.
+        needed: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_lengths_follow_the_contract() {
+        let len = |format: PixelFormat, w, h| format.packed_len(w, h);
+        assert_eq!(len(PixelFormat::Yuv420p, 4, 2), Some(12));
+        assert_eq!(len(PixelFormat::Yuv420p, 5, 3), Some(15 + 2 * 3 * 2));
+        assert_eq!(len(PixelFormat::Yuv420p, 1, 1), Some(3));
+        assert_eq!(len(PixelFormat::Rgb555Le, 5, 3), Some(30));
+        assert_eq!(len(PixelFormat::Bgr24, 5, 3), Some(45));
+        assert_eq!(len(PixelFormat::Abgr, 5, 3), Some(60));
+    }
+
+    #[test]
+    fn last_row_needs_no_padding() {
+        let bytes = [0; 16 + 9];
+        assert!(ImageView::new(&bytes, 3, 2, 16, PixelFormat::Rgb24).is_ok());
+        let err = ImageView::new(&bytes[..24], 3, 2, 16, PixelFormat::Rgb24).unwrap_err();
+        assert!(matches!(err, ImageError::TooFewBytes { needed: 25, found: 24, .. }));
+    }
+
+    #[test]
+    fn chroma_planes_follow_the_luma_plane() {
+        // 3x3 with a stride of 5: luma 15 bytes, chroma rows 3 apart, 2x2 samples.
+        let bytes: Vec<u8> = (0..15 + 6 + 3 + 2).collect();
+        let view = ImageView::new(&bytes, 3, 3, 5, PixelFormat::Yuv420p).unwrap();
+        let [cb, cr] = view.chroma_planes().unwrap();
+        assert_eq!(view.first_plane().row(2), [10, 11, 12]);
+        assert_eq!((cb.row(0), cb.row(1)), (&[15, 16][..], &[18, 19][..]));
+        assert_eq!((cr.row(0), cr.row(1)), (&[21, 22][..], &[24, 25][..]));
+        assert!(ImageView::new(&bytes[..25], 3, 3, 5, PixelFormat::Yuv420p).is_err());
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_a_picture() {
+        let bytes = [0; 64];
+        let view = |w, h, stride, format| ImageView::new(&bytes, w, h, stride, format).unwrap_err();
+        assert!(matches!(view(0, 2, 8, PixelFormat::Rgb24), ImageError::Empty { .. }));
+        assert!(matches!(view(2, 0, 8, PixelFormat::Yuv420p), ImageError::Empty { .. }));
+        assert!(matches!(view(MAX_SIDE + 1, 1, 1 << 20, PixelFormat::Bgra), ImageError::TooLarge { .. }));
+        assert!(matches!(view(1, 9, usize::MAX, PixelFormat::Bgra), ImageError::TooLarge { .. }));
+        assert!(matches!(view(1, 9, usize::MAX, PixelFormat::Yuv420p), ImageError::TooLarge { .. }));
+        assert!(matches!(
+            view(4, 1, 11, PixelFormat::Bgr24),
+            ImageError::StrideTooSmall { stride: 11, needed: 12, .. }
+        ));
+    }
+}

@@ -1,0 +1,354 @@
+//! From any raw picture to the planar floats of a model's input, in one pass.
+//!
+//! Resampling is separable. For every row of the output, the source rows it covers are summed with their weights into one
+//! row of floats as wide as the source; that row is then gathered into output pixels, normalised and written to the three
+//! planes. The picture is read once from top to bottom, nothing of its size is ever buffered, and every loop runs over
+//! contiguous memory with the pixel's layout known at compile time.
+//!
+//! YUV420P is resampled plane by plane and turned into colours afterwards, at the size of the output: half the bytes of
+//! a picture converted first, and chroma that is interpolated rather than repeated.
+
+mod taps;
+mod unpack;
+mod yuv;
+
+#[cfg(test)]
+mod tests;
+
+use crate::fit::{Fit, Placement};
+use crate::image_view::{ImageView, PixelFormat};
+use taps::{AxisTaps, sum_rows};
+use unpack::Word;
+use yuv::YuvScratch;
+
+/// Order of the colour planes in a model's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChannelOrder {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red, as in models trained on pictures read by OpenCV.
+    Bgr,
+}
+
+/// What a model's image input looks like: size, order of colours, range of values, fit of the frame.
+///
+/// The tensor is planar, 32-bit float, `[frame, channel, row, column]`; each value is
+/// `(pixel × scale − mean[channel]) / deviation[channel]` for a pixel value 0..=255, channels counted in the tensor's order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InputSpec {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) order: ChannelOrder,
+    pub(crate) scale: f32,
+    pub(crate) mean: [f32; 3],
+    pub(crate) deviation: [f32; 3],
+    pub(crate) fit: Fit,
+    pub(crate) pad: u8,
+}
+
+impl InputSpec {
+    /// An input of `width` × `height` pixels: RGB, values 0..=1, letterboxed centred on grey 114.
+    pub fn new(width: u32, height: u32) -> Self {
+        Self {
+            width,
+            height,
+            order: ChannelOrder::Rgb,
+            scale: 1.0 / 255.0,
+            mean: [0.0; 3],
+            deviation: [1.0; 3],
+            fit: Fit::LetterboxCentered,
+            pad: 114,
+        }
+    }
+
+    /// Order of the colour planes. Default: RGB.
+    #[must_use]
+    pub fn with_channel_order(mut self, order: ChannelOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Factor from a pixel value 0..=255 to the number that mean and deviation speak of. Default: 1/255.
+    #[must_use]
+    pub fn with_scale(mut self, scale: f32) -> Self {
+        self.scale = scale;
+        self
+    }
+
+    /// Mean and standard deviation of each channel, in the tensor's order, after scaling. Default: 0 and 1.
+    #[must_use]
+    pub fn with_mean_and_deviation(mut self, mean: [f32; 3], deviation: [f32; 3]) -> Self {
+        self.mean = mean;
+        self.deviation = deviation;
+        self
+    }
+
+    /// How the frame is fitted in. Default: [`Fit::LetterboxCentered`].
+    #[must_use]
+    pub fn with_fit(mut self, fit: Fit) -> Self {
+        self.fit = fit;
+        self
+    }
+
+    /// Grey value 0..=255 of the padding. Default: 114.
+    #[must_use]
+    pub fn with_pad(mut self, pad: u8) -> Self {
+        self.pad = pad;
+        self
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// How the frame is fitted in.
+    pub fn fit(&self) -> Fit {
+        self.fit
+    }
+
+    /// Floats of one frame: 3 × width × height.
+    pub fn tensor_len(&self) -> usize {
+        (self.width as usize).saturating_mul(self.height as usize).saturating_mul(3)
+    }
+
+    /// Factor and offset that take a pixel value straight to the tensor, in the tensor's channel order.
+    fn affine(&self) -> [Affine; 3] {
+        std::array::from_fn(|c| {
+            let (mean, deviation) = (self.mean[c], self.deviation[c]);
+            Affine { factor: self.scale / deviation, offset: -mean / deviation }
+        })
+    }
+}
+
+/// `value × factor + offset`.
+#[derive(Debug, Clone, Copy)]
+struct Affine {
+    factor: f32,
+    offset: f32,
+}
+
+impl Affine {
+    #[inline]
+    fn apply(self, value: f32) -> f32 {
+        value * self.factor + self.offset
+    }
+}
+
+/// Turns frames into model input. One a stream or one for all: it remembers the geometry of the last frame, so that
+/// frames of equal size cost no allocation and no recomputation.
+///
+/// Sampling is area averaging along an axis that shrinks (plain bilinear sampling skips pixels below half size, and
+/// distant people flicker in and out) and bilinear along an axis that grows.
+#[derive(Debug)]
+pub struct Preprocessor {
+    spec: InputSpec,
+    affine: [Affine; 3],
+    geometry: Option<Geometry>,
+    columns: AxisTaps,
+    rows: AxisTaps,
+    sums: Vec<f32>,
+    unpacked: Vec<u8>,
+    yuv: YuvScratch,
+}
+
+/// What the taps were computed for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Geometry {
+    width: u32,
+    height: u32,
+    chroma: bool,
+    placement: Placement,
+}
+
+impl Preprocessor {
+    /// A preprocessor for inputs of this description.
+    pub fn new(spec: InputSpec) -> Self {
+        Self {
+            spec,
+            affine: spec.affine(),
+            geometry: None,
+            columns: AxisTaps::default(),
+            rows: AxisTaps::default(),
+            sums: Vec::new(),
+            unpacked: Vec::new(),
+            yuv: YuvScratch::default(),
+        }
+    }
+
+    /// The description it works for.
+    pub fn spec(&self) -> &InputSpec {
+        &self.spec
+    }
+
+    /// Writes `image` into `tensor`, all of it, padding included, and says where the frame came to lie.
+    ///
+    /// # Errors
+    ///
+    /// [`TensorLengthError`] unless `tensor` holds exactly [`InputSpec::tensor_len`] floats.
+    pub fn write(&mut self, image: &ImageView<'_>, tensor: &mut [f32]) -> Result<Placement, TensorLengthError> {
+        let expected = self.spec.tensor_len();
+        if tensor.len() != expected || expected == 0 {
+            return Err(TensorLengthError { expected, found: tensor.len() });
+        }
+        let placement = self.prepare(image);
+        self.pad(tensor, placement);
+
+        let (first, rest) = tensor.split_at_mut(expected / 3);
+        let (second, third) = rest.split_at_mut(expected / 3);
+        let mut out = Target { planes: [first, second, third], affine: self.affine, placement };
+        if self.spec.order == ChannelOrder::Bgr {
+            out.swap_red_and_blue();
+        }
+        // From here on, planes and affine terms stand in the order red, green, blue.
+        match image.format() {
+            PixelFormat::Yuv420p => self.yuv.write(image, &self.columns, &self.rows, &mut self.sums, &mut out),
+            PixelFormat::Rgb24 => self.bytes::<3>(image, 0, &mut out),
+            PixelFormat::Rgba => self.bytes::<4>(image, 0, &mut out),
+            PixelFormat::Argb => self.bytes::<4>(image, 1, &mut out),
+            PixelFormat::Bgr24 => {
+                out.swap_red_and_blue();
+                self.bytes::<3>(image, 0, &mut out);
+            }
+            PixelFormat::Bgra => {
+                out.swap_red_and_blue();
+                self.bytes::<4>(image, 0, &mut out);
+            }
+            PixelFormat::Abgr => {
+                out.swap_red_and_blue();
+                self.bytes::<4>(image, 1, &mut out);
+            }
+            PixelFormat::Rgb565Be => self.words(image, Word::rgb565_be, &mut out),
+            PixelFormat::Rgb565Le => self.words(image, Word::rgb565_le, &mut out),
+            PixelFormat::Rgb555Be => self.words(image, Word::rgb555_be, &mut out),
+            PixelFormat::Rgb555Le => self.words(image, Word::rgb555_le, &mut out),
+        }
+        Ok(placement)
+    }
+
+    /// Computes the taps unless the last frame had the same geometry.
+    fn prepare(&mut self, image: &ImageView<'_>) -> Placement {
+        let (width, height) = (image.width(), image.height());
+        let placement = self.spec.fit.place((width, height), (self.spec.width, self.spec.height));
+        let chroma = image.format() == PixelFormat::Yuv420p;
+        let geometry = Geometry { width, height, chroma, placement };
+        if self.geometry != Some(geometry) {
+            self.columns.compute(width as usize, f64::from(width), placement.width() as usize);
+            self.rows.compute(height as usize, f64::from(height), placement.height() as usize);
+            if chroma {
+                self.yuv.prepare(width, height, &placement);
+            }
+            self.geometry = Some(geometry);
+        }
+        placement
+    }
+
+    fn pad(&self, tensor: &mut [f32], placement: Placement) {
+        let width = self.spec.width as usize;
+        let plane_len = tensor.len() / 3;
+        let (left, right) = (placement.x() as usize, (placement.x() + placement.width()) as usize);
+        let content = placement.y() as usize..(placement.y() + placement.height()) as usize;
+        for (plane, affine) in tensor.chunks_exact_mut(plane_len).zip(self.affine) {
+            let value = affine.apply(f32::from(self.spec.pad));
+            for (y, row) in plane.chunks_exact_mut(width).enumerate() {
+                if content.contains(&y) {
+                    row[..left].fill(value);
+                    row[right..].fill(value);
+                } else {
+                    row.fill(value);
+                }
+            }
+        }
+    }
+
+    /// Interleaved bytes, `N` a pixel, the first colour at byte `first` of the pixel.
+    fn bytes<const N: usize>(&mut self, image: &ImageView<'_>, first: usize, out: &mut Target<'_>) {
+        let (plane, affine) = (image.first_plane(), out.affine);
+        self.sums.resize(image.width() as usize * N + SLACK, 0.0);
+        for (y, tap) in self.rows.iter().enumerate() {
+            sum_rows(&mut self.sums, tap, |row| plane.row(row));
+            let sums = self.sums.get(first..).unwrap_or_default();
+            gather::<N>(sums, &self.columns, out.rows(y), affine);
+        }
+    }
+
+    /// 16-bit words, widened to bytes row by row.
+    fn words(&mut self, image: &ImageView<'_>, word: fn([u8; 2]) -> [u8; 3], out: &mut Target<'_>) {
+        let (plane, affine) = (image.first_plane(), out.affine);
+        self.sums.resize(image.width() as usize * 3 + SLACK, 0.0);
+        for (y, tap) in self.rows.iter().enumerate() {
+            let unpacked = &mut self.unpacked;
+            let mut first = true;
+            for (row, weight) in tap.rows() {
+                unpack::row(plane.row(row), word, unpacked);
+                taps::add_row(&mut self.sums, unpacked, weight, first);
+                first = false;
+            }
+            gather::<3>(&self.sums, &self.columns, out.rows(y), affine);
+        }
+    }
+}
+
+/// Floats behind the last pixel of a row of sums: pixels are read four floats at a time, from up to one float in.
+const SLACK: usize = 2;
+
+/// The three planes of the output in the order red, green, blue, whatever order the tensor has.
+#[derive(Debug)]
+struct Target<'t> {
+    planes: [&'t mut [f32]; 3],
+    affine: [Affine; 3],
+    placement: Placement,
+}
+
+impl Target<'_> {
+    fn swap_red_and_blue(&mut self) {
+        self.planes.swap(0, 2);
+        self.affine.swap(0, 2);
+    }
+
+    /// Row `y` of the frame's rectangle in each plane.
+    fn rows(&mut self, y: usize) -> [&mut [f32]; 3] {
+        let p = self.placement;
+        let start = (p.y() as usize + y) * p.input_size().0 as usize + p.x() as usize;
+        // The rectangle lies inside the planes: `Fit::place` made it, and `write` checked the tensor's length.
+        self.planes.each_mut().map(|plane| &mut plane[start..start + p.width() as usize])
+    }
+}
+
+/// Weighs the summed pixels of one row into output pixels.
+///
+/// Four floats are read a pixel even where it has three: the fourth lane is thrown away, and the loop stays one vector
+/// wide.
+fn gather<const N: usize>(sums: &[f32], columns: &AxisTaps, [r, g, b]: [&mut [f32]; 3], affine: [Affine; 3]) {
+    let pixels = r.iter_mut().zip(g).zip(b);
+    for (tap, ((r, g), b)) in columns.iter().zip(pixels) {
+        let mut lanes = [0f32; 4];
+        let window = sums.get(tap.start * N..).unwrap_or_default();
+        for (k, &weight) in tap.weights.iter().enumerate() {
+            let Some(pixel) = window.get(k * N..).and_then(|w| w.first_chunk::<4>()) else { break };
+            for lane in 0..4 {
+                lanes[lane] += pixel[lane] * weight;
+            }
+        }
+        *r = affine[0].apply(lanes[0]);
+        *g = affine[1].apply(lanes[1]);
+        *b = affine[2].apply(lanes[2]);
+    }
+}
+
+/// The tensor does not have the length of the model's input. A bug in the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a model input takes {expected} floats (more than 0), but the tensor holds {found}")]
+#[non_exhaustive]
+pub struct TensorLengthError {
+    /// Floats of one frame, [`InputSpec::tensor_len`].
+    pub expected: usize,
+    /// Floats that were given.
+    pub found: usize,
+}

@@ -1,0 +1,277 @@
+//! The fast path against a slow one that is right at a glance: 64-bit, pixel by pixel, no separation, no state.
+
+use super::*;
+use crate::image_view::ColorSpace;
+use proptest::prelude::*;
+
+/// A picture whose samples are asked for one by one.
+struct Slow<'a>(&'a ImageView<'a>);
+
+impl Slow<'_> {
+    fn byte(&self, at: usize) -> f64 {
+        f64::from(self.0.bytes()[at])
+    }
+
+    /// Red, green, blue of a pixel of an RGB format.
+    fn rgb(&self, x: usize, y: usize) -> [f64; 3] {
+        let format = self.0.format();
+        let at = y * self.0.stride() + x * format.bytes_per_pixel();
+        let bytes = |r: usize, g: usize, b: usize| [self.byte(at + r), self.byte(at + g), self.byte(at + b)];
+        let word = |high: usize, low: usize| self.byte(at + high) as u32 * 256 + self.byte(at + low) as u32;
+        let five = |v: u32| f64::from((v % 32) * 8 + (v % 32) / 4);
+        let six = |v: u32| f64::from((v % 64) * 4 + (v % 64) / 16);
+        match format {
+            PixelFormat::Rgb24 | PixelFormat::Rgba => bytes(0, 1, 2),
+            PixelFormat::Bgr24 | PixelFormat::Bgra => bytes(2, 1, 0),
+            PixelFormat::Argb => bytes(1, 2, 3),
+            PixelFormat::Abgr => bytes(3, 2, 1),
+            PixelFormat::Rgb565Be | PixelFormat::Rgb565Le => {
+                let w = if format == PixelFormat::Rgb565Be { word(0, 1) } else { word(1, 0) };
+                [five(w / 2048), six(w / 32), five(w)]
+            }
+            PixelFormat::Rgb555Be | PixelFormat::Rgb555Le => {
+                let w = if format == PixelFormat::Rgb555Be { word(0, 1) } else { word(1, 0) };
+                [five(w / 1024), five(w / 32), five(w)]
+            }
+            PixelFormat::Yuv420p => unreachable!("planes are asked for by `plane`"),
+        }
+    }
+
+    /// Sample (x, y) of plane 0, 1 or 2 of YUV420P.
+    fn plane(&self, plane: usize, x: usize, y: usize) -> f64 {
+        let (stride, height) = (self.0.stride(), self.0.height() as usize);
+        let half = stride.div_ceil(2);
+        match plane {
+            0 => self.byte(y * stride + x),
+            1 => self.byte(stride * height + y * half + x),
+            _ => self.byte(stride * height + half * height.div_ceil(2) + y * half + x),
+        }
+    }
+}
+
+/// One axis of the slow way: samples with weights for output `i` of `out`.
+fn weights(i: usize, out: usize, samples: usize, extent: f64) -> Vec<(usize, f64)> {
+    let step = extent / out as f64;
+    if step > 1.0 {
+        let (a, b) = (i as f64 * step, (i as f64 + 1.0) * step);
+        (0..samples).map(|k| (k, ((b.min(k as f64 + 1.0) - a.max(k as f64)).max(0.0)) / step)).collect()
+    } else {
+        let centre = (i as f64 + 0.5) * step - 0.5;
+        let floor = centre.floor();
+        let hold = |k: f64| k.clamp(0.0, samples as f64 - 1.0) as usize;
+        vec![(hold(floor), 1.0 - (centre - floor)), (hold(floor + 1.0), centre - floor)]
+    }
+}
+
+fn resample(
+    (x, y): (usize, usize),
+    place: &Placement,
+    (width, height): (f64, f64),
+    sample: impl Fn(usize, usize) -> f64,
+) -> f64 {
+    let columns = weights(x, place.width() as usize, width.ceil() as usize, width);
+    let rows = weights(y, place.height() as usize, height.ceil() as usize, height);
+    let mut sum = 0.0;
+    for &(row, row_weight) in rows.iter().filter(|r| r.1 != 0.0) {
+        for &(column, weight) in columns.iter().filter(|c| c.1 != 0.0) {
+            sum += sample(column, row) * row_weight * weight;
+        }
+    }
+    sum
+}
+
+fn slow_pixel(view: &ImageView<'_>, place: &Placement, x: usize, y: usize) -> [f64; 3] {
+    let slow = Slow(view);
+    let size = (f64::from(view.width()), f64::from(view.height()));
+    if view.format() != PixelFormat::Yuv420p {
+        return [0, 1, 2].map(|c| resample((x, y), place, size, |sx, sy| slow.rgb(sx, sy)[c]));
+    }
+    let half = (size.0 / 2.0, size.1 / 2.0);
+    let luma = resample((x, y), place, size, |sx, sy| slow.plane(0, sx, sy));
+    let cb = resample((x, y), place, half, |sx, sy| slow.plane(1, sx, sy)) - 128.0;
+    let cr = resample((x, y), place, half, |sx, sy| slow.plane(2, sx, sy)) - 128.0;
+    let rgb = match view.color_space() {
+        // The matrices as broadcast engineers write them down.
+        ColorSpace::Bt601Limited => {
+            let l = 1.164_383_6 * (luma - 16.0);
+            [l + 1.596_026_8 * cr, l - 0.391_762_3 * cb - 0.812_967_6 * cr, l + 2.017_232_1 * cb]
+        }
+        ColorSpace::Bt601Full => {
+            [luma + 1.402 * cr, luma - 0.344_136_3 * cb - 0.714_136_3 * cr, luma + 1.772 * cb]
+        }
+        ColorSpace::Bt709Limited => {
+            let l = 1.164_383_6 * (luma - 16.0);
+            [l + 1.792_741_1 * cr, l - 0.213_248_6 * cb - 0.532_909_3 * cr, l + 2.112_401_8 * cb]
+        }
+        ColorSpace::Bt709Full => {
+            [luma + 1.5748 * cr, luma - 0.187_324_3 * cb - 0.468_124_3 * cr, luma + 1.8556 * cb]
+        }
+    };
+    rgb.map(|v| v.clamp(0.0, 255.0))
+}
+
+fn slow_tensor(view: &ImageView<'_>, spec: &InputSpec) -> Vec<f32> {
+    let place = spec.fit.place((view.width(), view.height()), (spec.width, spec.height));
+    let (width, height) = (spec.width as usize, spec.height as usize);
+    let mut tensor = vec![0f32; 3 * width * height];
+    for y in 0..height {
+        for x in 0..width {
+            let inside = (place.x()..place.x() + place.width()).contains(&(x as u32))
+                && (place.y()..place.y() + place.height()).contains(&(y as u32));
+            let rgb = if inside {
+                slow_pixel(view, &place, x - place.x() as usize, y - place.y() as usize)
+            } else {
+                [f64::from(spec.pad); 3]
+            };
+            for c in 0..3 {
+                let value = if spec.order == ChannelOrder::Rgb { rgb[c] } else { rgb[2 - c] };
+                let scaled = value * f64::from(spec.scale) - f64::from(spec.mean[c]);
+                tensor[(c * height + y) * width + x] = (scaled / f64::from(spec.deviation[c])) as f32;
+            }
+        }
+    }
+    tensor
+}
+
+/// Noise that covers all byte values; seeded so that a failure repeats.
+fn noise(len: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).max(1);
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 11) as u8
+    })
+    .take(len)
+    .collect()
+}
+
+fn compare(view: &ImageView<'_>, spec: InputSpec) {
+    let mut fast = vec![f32::NAN; spec.tensor_len()];
+    let place = Preprocessor::new(spec).write(view, &mut fast).unwrap();
+    assert_eq!(place, spec.fit.place((view.width(), view.height()), (spec.width, spec.height)));
+    for (i, (fast, slow)) in fast.iter().zip(slow_tensor(view, &spec)).enumerate() {
+        // A hundredth of one step of 255, before mean and deviation.
+        let tolerance = 0.01 * spec.scale / spec.deviation[0].min(spec.deviation[1]).min(spec.deviation[2]);
+        assert!((fast - slow).abs() <= tolerance, "value {i} of {view:?} in {spec:?}: {fast} for {slow}");
+    }
+}
+
+const FITS: [Fit; 3] = [Fit::Stretch, Fit::LetterboxCentered, Fit::LetterboxTopLeft];
+
+#[test]
+fn every_format_shrinks_as_the_slow_way() {
+    for (n, format) in PixelFormat::ALL.into_iter().enumerate() {
+        for fit in FITS {
+            let stride = format.packed_stride(67) + 5;
+            let bytes = noise(stride * 41 * 2, n as u32 + 1);
+            let view = ImageView::new(&bytes, 67, 41, stride, format).unwrap();
+            compare(&view, InputSpec::new(24, 16).with_fit(fit));
+        }
+    }
+}
+
+#[test]
+fn every_format_grows_as_the_slow_way() {
+    for (n, format) in PixelFormat::ALL.into_iter().enumerate() {
+        for fit in FITS {
+            let bytes = noise(format.packed_len(7, 5).unwrap(), n as u32 + 20);
+            let view = ImageView::packed(&bytes, 7, 5, format).unwrap();
+            compare(&view, InputSpec::new(32, 32).with_fit(fit).with_channel_order(ChannelOrder::Bgr));
+        }
+    }
+}
+
+#[test]
+fn every_format_survives_the_smallest_pictures() {
+    for format in PixelFormat::ALL {
+        for (width, height) in [(1, 1), (1, 9), (9, 1), (2, 2), (3, 3)] {
+            let bytes = noise(format.packed_len(width, height).unwrap(), 3);
+            let view = ImageView::packed(&bytes, width, height, format).unwrap();
+            for fit in FITS {
+                compare(&view, InputSpec::new(8, 8).with_fit(fit));
+                compare(&view, InputSpec::new(1, 1).with_fit(fit));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_color_space_as_the_slow_way() {
+    let bytes = noise(PixelFormat::Yuv420p.packed_len(31, 17).unwrap(), 9);
+    for space in
+        [ColorSpace::Bt601Limited, ColorSpace::Bt601Full, ColorSpace::Bt709Limited, ColorSpace::Bt709Full]
+    {
+        let view = ImageView::packed(&bytes, 31, 17, PixelFormat::Yuv420p).unwrap().with_color_space(space);
+        compare(&view, InputSpec::new(20, 12));
+    }
+}
+
+#[test]
+fn normalisation_is_per_channel_of_the_tensor() {
+    let bytes = noise(3 * 12 * 12, 4);
+    let view = ImageView::packed(&bytes, 12, 12, PixelFormat::Rgb24).unwrap();
+    let spec = InputSpec::new(8, 4)
+        .with_channel_order(ChannelOrder::Bgr)
+        .with_scale(1.0)
+        .with_mean_and_deviation([103.53, 116.28, 123.675], [57.375, 57.12, 58.395])
+        .with_pad(0);
+    compare(&view, spec);
+}
+
+#[test]
+fn one_colour_stays_one_colour() {
+    // Rounding of weights must not tint flat areas.
+    let bytes = [30u8, 60, 90].repeat(1408 * 786);
+    let view = ImageView::packed(&bytes, 1408, 786, PixelFormat::Bgr24).unwrap();
+    let spec = InputSpec::new(512, 288).with_fit(Fit::Stretch).with_scale(1.0);
+    let mut tensor = vec![0.0; spec.tensor_len()];
+    Preprocessor::new(spec).write(&view, &mut tensor).unwrap();
+    for (plane, expected) in tensor.chunks_exact(512 * 288).zip([90.0, 60.0, 30.0]) {
+        assert!(plane.iter().all(|v| (v - expected).abs() < 1e-3));
+    }
+}
+
+#[test]
+fn a_preprocessor_forgets_the_last_frame() {
+    let spec = InputSpec::new(24, 16);
+    let mut shared = Preprocessor::new(spec);
+    let mut tensor = vec![f32::NAN; spec.tensor_len()];
+    for (n, (width, height)) in [(40, 30), (9, 50), (40, 30), (3, 3)].into_iter().enumerate() {
+        for format in PixelFormat::ALL {
+            let bytes = noise(format.packed_len(width, height).unwrap(), n as u32 + 7);
+            let view = ImageView::packed(&bytes, width, height, format).unwrap();
+            shared.write(&view, &mut tensor).unwrap();
+            let mut fresh = vec![f32::NAN; spec.tensor_len()];
+            Preprocessor::new(spec).write(&view, &mut fresh).unwrap();
+            assert_eq!(tensor, fresh);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_tensor_is_refused() {
+    let view = ImageView::packed(&[0; 3], 1, 1, PixelFormat::Rgb24).unwrap();
+    let err = Preprocessor::new(InputSpec::new(4, 4)).write(&view, &mut [0.0; 47]).unwrap_err();
+    assert_eq!((err.expected, err.found), (48, 47));
+    assert!(Preprocessor::new(InputSpec::new(0, 4)).write(&view, &mut []).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_shape_as_the_slow_way(
+        (width, height) in (1u32..60, 1u32..60),
+        (input_width, input_height) in (1u32..40, 1u32..40),
+        format in 0usize..11,
+        fit in 0usize..3,
+        padding in 0usize..9,
+        seed in any::<u32>(),
+    ) {
+        let format = PixelFormat::ALL[format];
+        let stride = format.packed_stride(width) + padding;
+        let bytes = noise(stride * height as usize * 4 + 8, seed);
+        let view = ImageView::new(&bytes, width, height, stride, format).unwrap();
+        compare(&view, InputSpec::new(input_width, input_height).with_fit(FITS[fit]));
+    }
+}
