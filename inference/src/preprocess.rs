@@ -279,14 +279,14 @@ impl Preprocessor {
     }
 
     /// 16-bit words, widened to bytes row by row.
-    fn words(&mut self, image: &ImageView<'_>, word: fn([u8; 2]) -> [u8; 3], out: &mut Target<'_>) {
+    fn words(&mut self, image: &ImageView<'_>, word: impl Fn([u8; 2]) -> [u8; 3], out: &mut Target<'_>) {
         let (plane, affine) = (image.first_plane(), out.affine);
         self.sums.resize(image.width() as usize * 3 + SLACK, 0.0);
         for (y, tap) in self.rows.iter().enumerate() {
             let unpacked = &mut self.unpacked;
             let mut first = true;
             for (row, weight) in tap.rows() {
-                unpack::row(plane.row(row), word, unpacked);
+                unpack::row(plane.row(row), &word, unpacked);
                 taps::add_row(&mut self.sums, unpacked, weight, first);
                 first = false;
             }

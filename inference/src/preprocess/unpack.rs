@@ -41,9 +41,12 @@ fn widen5(word: u16) -> u8 {
 }
 
 /// Widens one row into `out`, three bytes a pixel.
-pub(super) fn row(words: &[u8], word: fn([u8; 2]) -> [u8; 3], out: &mut Vec<u8>) {
-    out.clear();
-    out.extend(words.as_chunks::<2>().0.iter().flat_map(|&bytes| word(bytes)));
+pub(super) fn row(words: &[u8], word: impl Fn([u8; 2]) -> [u8; 3], out: &mut Vec<u8>) {
+    let words = words.as_chunks::<2>().0;
+    out.resize(words.len() * 3, 0);
+    for (pixel, &bytes) in out.as_chunks_mut::<3>().0.iter_mut().zip(words) {
+        *pixel = word(bytes);
+    }
 }
 
 #[cfg(test)]

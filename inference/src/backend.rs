@@ -1,0 +1,81 @@
+//! What all backends share, so that a backend is nothing but "run a tensor, give tensors".
+
+mod block_on;
+mod engine;
+mod load_error;
+#[cfg(feature = "ort")]
+pub(crate) mod ort;
+#[cfg(feature = "rten")]
+pub(crate) mod rten;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::error::Error;
+use std::path::Path;
+
+use crate::decode::OutputView;
+pub(crate) use engine::Engine;
+pub use load_error::LoadError;
+
+/// An error of a runtime, kept as the source of ours.
+pub(crate) type RuntimeFailure = Box<dyn Error + Send + Sync>;
+
+/// A loaded network. It lives and dies on the thread that made it.
+pub(crate) trait Backend {
+    /// Runs `rows` frames: `input` holds them one after another, as many floats as they need. The outputs replace what
+    /// `outputs` held, in the order of the network.
+    fn run(&mut self, input: &[f32], rows: usize, outputs: &mut Vec<OutputTensor>) -> Result<(), RuntimeFailure>;
+}
+
+/// What a network's file says about its one input.
+#[derive(Debug, Clone)]
+pub(crate) struct InputFacts {
+    /// Size of each dimension; `None` where the file leaves it open or says nothing.
+    pub(crate) shape: Vec<Option<usize>>,
+    /// Whether it takes 32-bit floats.
+    pub(crate) is_f32: bool,
+}
+
+/// A backend just loaded, with what it said about itself.
+pub(crate) struct Loaded<B> {
+    pub(crate) backend: B,
+    /// Every input of the network.
+    pub(crate) inputs: Vec<InputFacts>,
+    /// Name and version of the runtime.
+    pub(crate) runtime: String,
+}
+
+/// One output, owned and reused from run to run.
+#[derive(Debug, Default)]
+pub(crate) struct OutputTensor {
+    shape: Vec<usize>,
+    data: Vec<f32>,
+}
+
+impl OutputTensor {
+    /// Takes over a shape and values without giving up its memory.
+    pub(crate) fn fill(&mut self, shape: impl IntoIterator<Item = usize>, data: impl IntoIterator<Item = f32>) {
+        self.shape.clear();
+        self.shape.extend(shape);
+        self.data.clear();
+        self.data.extend(data);
+    }
+
+    fn view(&self) -> OutputView<'_> {
+        OutputView { shape: &self.shape, data: &self.data }
+    }
+}
+
+/// An output that a runtime gave in another type than 32-bit floats.
+#[derive(Debug, thiserror::Error)]
+#[error("output {index} holds {found}, not 32-bit floats: export the model with float outputs")]
+pub(crate) struct OutputTypeError {
+    pub(crate) index: usize,
+    pub(crate) found: String,
+}
+
+/// Reads a model file whole.
+pub(crate) fn read_model(path: &Path) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+}

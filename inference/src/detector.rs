@@ -1,0 +1,194 @@
+//! The seam: what every detector offers, whatever runs behind it.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{DecodeError, Detection, ImageView};
+
+/// Something that finds objects in frames.
+///
+/// ```
+/// # use lva_inference::*;
+/// /// Sees one object in the middle of whatever it is shown: enough to test what lies behind a detector.
+/// struct Middle(DetectorInfo);
+///
+/// #[async_trait::async_trait]
+/// impl Detector for Middle {
+///     fn info(&self) -> &DetectorInfo {
+///         &self.0
+///     }
+///
+///     async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+///         let bbox = BoundingBox::from_edges(0.25, 0.25, 0.75, 0.75);
+///         Ok(frames.iter().map(|_| vec![Detection { bbox, class: 0, score: 1.0 }]).collect())
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Detector: Send {
+    /// What it is and what it runs on. Fixed for the life of the detector.
+    fn info(&self) -> &DetectorInfo;
+
+    /// Finds the objects of each frame: `result[i]` belongs to `frames[i]`, best score first.
+    ///
+    /// Any number of frames is accepted, of any sizes and formats; more than [`DetectorInfo::largest_batch`] are run in
+    /// several batches. No frames give no results.
+    ///
+    /// The future may be dropped at any time; the detector stays usable.
+    ///
+    /// # Errors
+    ///
+    /// [`DetectError`]: then no frame of the call has a result.
+    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError>;
+}
+
+/// A frame, wherever it lies. More kinds of memory will follow, so matches need a `_` arm.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Frame<'a> {
+    /// Pixels in ordinary memory.
+    Host(ImageView<'a>),
+}
+
+impl<'a> From<ImageView<'a>> for Frame<'a> {
+    fn from(view: ImageView<'a>) -> Self {
+        Self::Host(view)
+    }
+}
+
+/// What a detector is and what it runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DetectorInfo {
+    /// Name of the model, for logs and messages.
+    pub model: String,
+    /// Width of the model's input in pixels.
+    pub input_width: u32,
+    /// Height of the model's input in pixels.
+    pub input_height: u32,
+    /// Most frames that run at once, at least 1. Waiting for more than these before a call gains nothing.
+    pub largest_batch: usize,
+    /// What executes the model, with its version where it tells: `rten`, `ONNX Runtime 1.32.0`.
+    pub runtime: String,
+    /// Where the model really runs, not where it was asked to.
+    pub device: Device,
+    /// Names of the classes, indexed by [`Detection::class`]. Cheap to clone.
+    pub class_names: Arc<[String]>,
+}
+
+impl DetectorInfo {
+    /// A detector on the CPU that takes one frame at a time and knows no class names; for implementations of [`Detector`].
+    pub fn new(model: impl Into<String>, input_width: u32, input_height: u32) -> Self {
+        Self {
+            model: model.into(),
+            input_width,
+            input_height,
+            largest_batch: 1,
+            runtime: String::new(),
+            device: Device::Cpu,
+            class_names: Arc::default(),
+        }
+    }
+
+    /// Most frames at once; 0 counts as 1.
+    #[must_use]
+    pub fn with_largest_batch(mut self, frames: usize) -> Self {
+        self.largest_batch = frames.max(1);
+        self
+    }
+
+    /// What executes the model, and where.
+    #[must_use]
+    pub fn with_runtime(mut self, runtime: impl Into<String>, device: Device) -> Self {
+        self.runtime = runtime.into();
+        self.device = device;
+        self
+    }
+
+    /// Names of the classes by index.
+    #[must_use]
+    pub fn with_class_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.class_names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Name of a class, or `None` for an index beyond the names.
+    pub fn class_name(&self, class: u16) -> Option<&str> {
+        self.class_names.get(usize::from(class)).map(String::as_str)
+    }
+}
+
+/// Where a model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU through CUDA.
+    Cuda {
+        /// Number of the GPU, from 0.
+        id: u32,
+    },
+    /// An NVIDIA GPU through TensorRT; what TensorRT cannot run goes to CUDA on the same GPU.
+    TensorRt {
+        /// Number of the GPU, from 0.
+        id: u32,
+    },
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("CPU"),
+            Self::Cuda { id } => write!(f, "CUDA GPU {id}"),
+            Self::TensorRt { id } => write!(f, "TensorRT GPU {id}"),
+        }
+    }
+}
+
+/// Why frames could not be looked at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DetectError {
+    /// The runtime failed on this input: out of memory, a lost GPU. [`is_transient`](Self::is_transient): the next
+    /// frames may work.
+    #[error("the model '{model}' failed to run")]
+    Run {
+        /// Name of the model.
+        model: String,
+        /// What the runtime said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The model gave output that its description does not allow. Loading checks this, so it points to a model whose output
+    /// depends on its input in an unforeseen way; a retry does not help.
+    #[error("the model '{model}' gave an output that does not fit its description")]
+    Output {
+        /// Name of the model.
+        model: String,
+        /// What was wrong with it.
+        source: DecodeError,
+    },
+    /// The thread that runs the model has ended, because the runtime panicked. The detector is of no more use: load it
+    /// again, and report the model to the runtime's authors.
+    #[error("the thread that runs the model '{model}' has ended unexpectedly: load the detector again")]
+    WorkerEnded {
+        /// Name of the model.
+        model: String,
+    },
+    /// The frame lies in memory that this detector cannot read. Copy it to the host first.
+    #[error("frame {index} lies in memory that this detector cannot read: give it as a host picture")]
+    UnsupportedFrame {
+        /// Position of the frame in the call.
+        index: usize,
+    },
+}
+
+impl DetectError {
+    /// Whether the same detector may well succeed with the next frames.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Run { .. })
+    }
+}
