@@ -36,7 +36,12 @@ fn from_1408x786_to_512x288(bencher: Bencher<'_, '_>, format: PixelFormat) {
 
 #[divan::bench(args = FORMATS)]
 fn from_1408x786_stretched_to_352x352(bencher: Bencher<'_, '_>, format: PixelFormat) {
-    bench(bencher, format, (1408, 786), InputSpec::new(352, 352).with_fit(Fit::Stretch));
+    bench(
+        bencher,
+        format,
+        (1408, 786),
+        InputSpec::new(352, 352).with_fit(Fit::Stretch),
+    );
 }
 
 #[divan::bench(args = [PixelFormat::Bgr24, PixelFormat::Yuv420p])]

@@ -25,7 +25,12 @@ pub(crate) type RuntimeFailure = Box<dyn Error + Send + Sync>;
 pub(crate) trait Backend {
     /// Runs `rows` frames: `input` holds them one after another, as many floats as they need. The outputs replace what
     /// `outputs` held, in the order of the network.
-    fn run(&mut self, input: &[f32], rows: usize, outputs: &mut Vec<OutputTensor>) -> Result<(), RuntimeFailure>;
+    fn run(
+        &mut self,
+        input: &[f32],
+        rows: usize,
+        outputs: &mut Vec<OutputTensor>,
+    ) -> Result<(), RuntimeFailure>;
 }
 
 /// What a network's file says about its one input.
@@ -55,7 +60,11 @@ pub(crate) struct OutputTensor {
 
 impl OutputTensor {
     /// Takes over a shape and values without giving up its memory.
-    pub(crate) fn fill(&mut self, shape: impl IntoIterator<Item = usize>, data: impl IntoIterator<Item = f32>) {
+    pub(crate) fn fill(
+        &mut self,
+        shape: impl IntoIterator<Item = usize>,
+        data: impl IntoIterator<Item = f32>,
+    ) {
         self.shape.clear();
         self.shape.extend(shape);
         self.data.clear();
@@ -63,7 +72,10 @@ impl OutputTensor {
     }
 
     fn view(&self) -> OutputView<'_> {
-        OutputView { shape: &self.shape, data: &self.data }
+        OutputView {
+            shape: &self.shape,
+            data: &self.data,
+        }
     }
 }
 
@@ -77,5 +89,8 @@ pub(crate) struct OutputTypeError {
 
 /// Reads a model file whole.
 pub(crate) fn read_model(path: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }

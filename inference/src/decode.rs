@@ -87,7 +87,10 @@ impl Decoder {
     ) -> Result<Vec<Vec<Detection>>, DecodeError> {
         let grid = self.grid(outputs)?;
         if grid.batch < placements.len() {
-            return Err(DecodeError::BatchSize { expected: placements.len(), found: grid.batch });
+            return Err(DecodeError::BatchSize {
+                expected: placements.len(),
+                found: grid.batch,
+            });
         }
         let mut candidates = Vec::new();
         Ok(placements
@@ -100,7 +103,10 @@ impl Decoder {
                     ModelFamily::FastestDet => fastest_det::candidates(&self.rules, &image, &mut candidates),
                 }
                 suppress(&mut candidates, self.overlap_threshold);
-                candidates.iter().filter_map(|c| self.finish(c, placement)).collect()
+                candidates
+                    .iter()
+                    .filter_map(|c| self.finish(c, placement))
+                    .collect()
             })
             .collect())
     }
@@ -111,7 +117,10 @@ impl Decoder {
     pub(crate) fn check_values(&self, outputs: &[OutputView<'_>], rows: usize) -> Result<(), DecodeError> {
         let grid = self.grid(outputs)?;
         if grid.batch != rows {
-            return Err(DecodeError::BatchSize { expected: rows, found: grid.batch });
+            return Err(DecodeError::BatchSize {
+                expected: rows,
+                found: grid.batch,
+            });
         }
         if !grid.data.iter().all(|v| v.is_finite()) {
             return Err(DecodeError::NotFinite);
@@ -133,31 +142,54 @@ impl Decoder {
     /// Checks that the one output is `[batch, channels, rows, columns]` of this model.
     fn grid<'a>(&self, outputs: &[OutputView<'a>]) -> Result<Grid<'a>, DecodeError> {
         let &[OutputView { shape, data }] = outputs else {
-            return Err(DecodeError::OutputCount { expected: 1, found: outputs.len() });
+            return Err(DecodeError::OutputCount {
+                expected: 1,
+                found: outputs.len(),
+            });
         };
         let cell = self.family.cell() as usize;
         let channels = match self.family {
             ModelFamily::PersonGrid => 5,
             ModelFamily::FastestDet => 5 + self.rules.kept.len(),
         };
-        let expected = [channels, self.rules.input_height / cell, self.rules.input_width / cell];
-        let wrong = || DecodeError::Shape { expected, found: shape.to_vec() };
+        let expected = [
+            channels,
+            self.rules.input_height / cell,
+            self.rules.input_width / cell,
+        ];
+        let wrong = || DecodeError::Shape {
+            expected,
+            found: shape.to_vec(),
+        };
         let (&batch, image) = shape.split_first().ok_or_else(wrong)?;
         if image != expected {
             return Err(wrong());
         }
         let len = expected.iter().product::<usize>();
         if batch.checked_mul(len) != Some(data.len()) {
-            return Err(DecodeError::Length { shape: shape.to_vec(), found: data.len() });
+            return Err(DecodeError::Length {
+                shape: shape.to_vec(),
+                found: data.len(),
+            });
         }
         let [channels, rows, columns] = expected;
-        Ok(Grid { batch, channels, rows, columns, data })
+        Ok(Grid {
+            batch,
+            channels,
+            rows,
+            columns,
+            data,
+        })
     }
 
     fn finish(&self, candidate: &Candidate, placement: &Placement) -> Option<Detection> {
         let bbox = placement.to_frame(candidate.edges);
         let keep = bbox.width > 0.0 && bbox.height > 0.0;
-        keep.then_some(Detection { bbox, class: candidate.class, score: candidate.score })
+        keep.then_some(Detection {
+            bbox,
+            class: candidate.class,
+            score: candidate.score,
+        })
     }
 }
 
@@ -174,7 +206,11 @@ impl<'a> Grid<'a> {
     fn images(&self) -> impl Iterator<Item = GridImage<'a>> {
         let (columns, rows) = (self.columns, self.rows);
         let len = self.channels * rows * columns;
-        self.data.chunks_exact(len).map(move |planes| GridImage { columns, rows, planes })
+        self.data.chunks_exact(len).map(move |planes| GridImage {
+            columns,
+            rows,
+            planes,
+        })
     }
 }
 
@@ -202,7 +238,10 @@ impl<'a> GridImage<'a> {
 
     /// One value; NaN, which every decoder passes over, where there is none.
     fn value(&self, channel: usize, cell: usize) -> f32 {
-        self.planes.get(channel * self.cells() + cell).copied().unwrap_or(f32::NAN)
+        self.planes
+            .get(channel * self.cells() + cell)
+            .copied()
+            .unwrap_or(f32::NAN)
     }
 }
 
@@ -247,10 +286,14 @@ pub enum DecodeError {
         found: usize,
     },
     /// Some values are infinite or not numbers.
-    #[error("the model gave values that are not finite numbers: is the file damaged, or its precision too low?")]
+    #[error(
+        "the model gave values that are not finite numbers: is the file damaged, or its precision too low?"
+    )]
     NotFinite,
     /// A score lies outside 0..=1.
-    #[error("the model gave a score of {value}, but scores lie in 0..=1: is it of another family, or cut before its sigmoid?")]
+    #[error(
+        "the model gave a score of {value}, but scores lie in 0..=1: is it of another family, or cut before its sigmoid?"
+    )]
     ScoreRange {
         /// The first such score.
         value: f32,
@@ -274,19 +317,43 @@ mod tests {
         let data = [0.0; 10];
         let decode = |outputs: &[OutputView<'_>]| decoder.decode(outputs, &place).unwrap_err();
         assert!(matches!(decode(&[]), DecodeError::OutputCount { found: 0, .. }));
-        let found = decode(&[OutputView { shape: &[1, 5, 2, 1], data: &data }]);
+        let found = decode(&[OutputView {
+            shape: &[1, 5, 2, 1],
+            data: &data,
+        }]);
         assert_eq!(
             found.to_string(),
             "an output of shape [frames, 5, 1, 2] was expected, but the model gave [1, 5, 2, 1]: \
              check model family, input size and number of class names"
         );
-        assert!(matches!(decode(&[OutputView { shape: &[], data: &data }]), DecodeError::Shape { .. }));
-        let short = OutputView { shape: &[1, 5, 1, 2], data: &data[..9] };
+        assert!(matches!(
+            decode(&[OutputView {
+                shape: &[],
+                data: &data
+            }]),
+            DecodeError::Shape { .. }
+        ));
+        let short = OutputView {
+            shape: &[1, 5, 1, 2],
+            data: &data[..9],
+        };
         assert!(matches!(decode(&[short]), DecodeError::Length { found: 9, .. }));
-        let huge = OutputView { shape: &[usize::MAX, 5, 1, 2], data: &data };
+        let huge = OutputView {
+            shape: &[usize::MAX, 5, 1, 2],
+            data: &data,
+        };
         assert!(matches!(decode(&[huge]), DecodeError::Length { .. }));
-        let none = OutputView { shape: &[0, 5, 1, 2], data: &[] };
-        assert!(matches!(decode(&[none]), DecodeError::BatchSize { expected: 1, found: 0 }));
+        let none = OutputView {
+            shape: &[0, 5, 1, 2],
+            data: &[],
+        };
+        assert!(matches!(
+            decode(&[none]),
+            DecodeError::BatchSize {
+                expected: 1,
+                found: 0
+            }
+        ));
     }
 
     #[test]
@@ -299,10 +366,16 @@ mod tests {
             data[10 + edge * 2 + 1] = 0.5;
         }
         let place = [Fit::Stretch.place((16, 8), (16, 8)); 2];
-        let output = OutputView { shape: &[2, 5, 1, 2], data: &data };
+        let output = OutputView {
+            shape: &[2, 5, 1, 2],
+            data: &data,
+        };
         let found = decoder.decode(&[output], &place).unwrap();
         assert!(found[0].is_empty());
-        assert_eq!(found[1][0].bbox, crate::BoundingBox::from_edges(0.5, 0.0, 1.0, 1.0));
+        assert_eq!(
+            found[1][0].bbox,
+            crate::BoundingBox::from_edges(0.5, 0.0, 1.0, 1.0)
+        );
         // Filling at the end of a batch is not asked for.
         assert_eq!(decoder.decode(&[output], &place[..1]).unwrap().len(), 1);
     }
@@ -314,7 +387,10 @@ mod tests {
         // A square frame lies in the middle 8 columns; the box covers the left 4.
         let place = [Fit::LetterboxCentered.place((80, 80), (16, 8))];
         let data = [0.9, 0.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0];
-        let output = OutputView { shape: &[1, 5, 1, 2], data: &data };
+        let output = OutputView {
+            shape: &[1, 5, 1, 2],
+            data: &data,
+        };
         assert_eq!(decoder.decode(&[output], &place).unwrap(), [vec![]]);
     }
 
@@ -323,7 +399,15 @@ mod tests {
     fn scores_outside_their_range_are_told() {
         let decoder = small();
         let mut data = [3.0; 10];
-        let check = |data: &[f32]| decoder.check_values(&[OutputView { shape: &[1, 5, 1, 2], data }], 1);
+        let check = |data: &[f32]| {
+            decoder.check_values(
+                &[OutputView {
+                    shape: &[1, 5, 1, 2],
+                    data,
+                }],
+                1,
+            )
+        };
         assert_eq!(check(&data), Err(DecodeError::ScoreRange { value: 3.0 }));
         data[0] = 0.0;
         data[1] = 1.0;

@@ -22,7 +22,12 @@ impl BoundingBox {
     /// A NaN edge counts as 0: hostile numbers end in an empty box, not in a panic.
     pub fn from_edges(left: f32, top: f32, right: f32, bottom: f32) -> Self {
         let (left, top) = (unit(left), unit(top));
-        Self { left, top, width: (unit(right) - left).max(0.0), height: (unit(bottom) - top).max(0.0) }
+        Self {
+            left,
+            top,
+            width: (unit(right) - left).max(0.0),
+            height: (unit(bottom) - top).max(0.0),
+        }
     }
 
     /// Right edge: `left + width`.
@@ -51,7 +56,12 @@ impl BoundingBox {
         let top = self.top.max(other.top);
         let width = self.right().min(other.right()) - left;
         let height = self.bottom().min(other.bottom()) - top;
-        (width > 0.0 && height > 0.0).then_some(Self { left, top, width, height })
+        (width > 0.0 && height > 0.0).then_some(Self {
+            left,
+            top,
+            width,
+            height,
+        })
     }
 
     /// Intersection over union, 0..=1. Two boxes without area have none.
@@ -60,7 +70,11 @@ impl BoundingBox {
     pub fn iou(&self, other: &Self) -> f32 {
         let common = self.intersection(other).map_or(0.0, |b| b.area());
         let union = self.area() + other.area() - common;
-        if union > 0.0 { (common / union).min(1.0) } else { 0.0 }
+        if union > 0.0 {
+            (common / union).min(1.0)
+        } else {
+            0.0
+        }
     }
 
     /// Whether the point lies in the box; the left and top edges belong to it, the right and bottom ones do not.

@@ -30,9 +30,8 @@ impl Fit {
                 let scale = (f64::from(input_width) / f64::from(frame_width))
                     .min(f64::from(input_height) / f64::from(frame_height));
                 // A float cast saturates; the rounded product exceeds the input by rounding at most.
-                let side = |frame: u32, input: u32| {
-                    ((f64::from(frame) * scale).round() as u32).clamp(1, input)
-                };
+                let side =
+                    |frame: u32, input: u32| ((f64::from(frame) * scale).round() as u32).clamp(1, input);
                 (side(frame_width, input_width), side(frame_height, input_height))
             }
         };
@@ -40,7 +39,14 @@ impl Fit {
             Self::LetterboxCentered => ((input_width - width) / 2, (input_height - height) / 2),
             Self::Stretch | Self::LetterboxTopLeft => (0, 0),
         };
-        Placement { x, y, width, height, input_width, input_height }
+        Placement {
+            x,
+            y,
+            width,
+            height,
+            input_width,
+            input_height,
+        }
     }
 }
 
@@ -125,11 +131,18 @@ mod tests {
     fn padding_maps_to_nothing() {
         let p = Fit::LetterboxCentered.place((100, 100), (200, 100));
         assert_eq!(p.to_frame([0.0, 0.0, 49.0, 100.0]).area(), 0.0);
-        assert_eq!(p.to_frame([0.0, 0.0, 200.0, 100.0]), BoundingBox::from_edges(0.0, 0.0, 1.0, 1.0));
+        assert_eq!(
+            p.to_frame([0.0, 0.0, 200.0, 100.0]),
+            BoundingBox::from_edges(0.0, 0.0, 1.0, 1.0)
+        );
     }
 
     fn any_fit() -> impl Strategy<Value = Fit> {
-        prop_oneof![Just(Fit::Stretch), Just(Fit::LetterboxCentered), Just(Fit::LetterboxTopLeft)]
+        prop_oneof![
+            Just(Fit::Stretch),
+            Just(Fit::LetterboxCentered),
+            Just(Fit::LetterboxTopLeft)
+        ]
     }
 
     proptest! {

@@ -157,9 +157,15 @@ impl<'a> ImageView<'a> {
         }
         let row = format.packed_stride(width);
         if stride < row {
-            return Err(ImageError::StrideTooSmall { format, width, stride, needed: row });
+            return Err(ImageError::StrideTooSmall {
+                format,
+                width,
+                stride,
+                needed: row,
+            });
         }
-        let layout = Layout::of(format, width, height, stride).ok_or(ImageError::TooLarge { width, height })?;
+        let layout =
+            Layout::of(format, width, height, stride).ok_or(ImageError::TooLarge { width, height })?;
         if bytes.len() < layout.needed {
             return Err(ImageError::TooFewBytes {
                 format,
@@ -170,7 +176,14 @@ impl<'a> ImageView<'a> {
                 found: bytes.len(),
             });
         }
-        Ok(Self { bytes, width, height, stride, format, color_space: ColorSpace::default() })
+        Ok(Self {
+            bytes,
+            width,
+            height,
+            stride,
+            format,
+            color_space: ColorSpace::default(),
+        })
     }
 
     /// A view of rows that follow one another without padding.
@@ -180,6 +193,21 @@ impl<'a> ImageView<'a> {
     /// As for [`ImageView::new`], but for the stride.
     pub fn packed(bytes: &'a [u8], width: u32, height: u32, format: PixelFormat) -> Result<Self, ImageError> {
         Self::new(bytes, width, height, format.packed_stride(width), format)
+    }
+
+    /// A view of packed RGB that was checked when it was made.
+    #[cfg(feature = "image-codecs")]
+    pub(crate) fn of_checked_rgb(bytes: &'a [u8], width: u32, height: u32) -> Self {
+        let format = PixelFormat::Rgb24;
+        let stride = format.packed_stride(width);
+        Self {
+            bytes,
+            width,
+            height,
+            stride,
+            format,
+            color_space: ColorSpace::default(),
+        }
     }
 
     /// Says how the colours of a YUV420P picture are meant. Default: [`ColorSpace::Bt601Limited`].
@@ -221,7 +249,11 @@ impl<'a> ImageView<'a> {
 
     /// The first plane: all pixels, or the luma of YUV420P.
     pub(crate) fn first_plane(&self) -> Plane<'a> {
-        Plane { bytes: self.bytes, stride: self.stride, row_len: self.format.packed_stride(self.width) }
+        Plane {
+            bytes: self.bytes,
+            stride: self.stride,
+            row_len: self.format.packed_stride(self.width),
+        }
     }
 
     /// Cb and Cr of a YUV420P picture; `None` for every other format.
@@ -230,7 +262,11 @@ impl<'a> ImageView<'a> {
         let chroma = layout.chroma?;
         let plane = |at: usize| {
             let bytes = self.bytes.get(at..)?;
-            Some(Plane { bytes, stride: chroma.stride, row_len: chroma.width })
+            Some(Plane {
+                bytes,
+                stride: chroma.stride,
+                row_len: chroma.width,
+            })
         };
         Some([plane(chroma.cb)?, plane(chroma.cr)?])
     }
@@ -297,7 +333,15 @@ impl Layout {
             .checked_mul(chroma_height.saturating_sub(1))?
             .checked_add(chroma_width)?
             .checked_add(cr)?;
-        Some(Self { needed, chroma: Some(Chroma { width: chroma_width, stride: chroma_stride, cb, cr }) })
+        Some(Self {
+            needed,
+            chroma: Some(Chroma {
+                width: chroma_width,
+                stride: chroma_stride,
+                cb,
+                cr,
+            }),
+        })
     }
 }
 
@@ -322,7 +366,9 @@ pub enum ImageError {
         height: u32,
     },
     /// Rows are said to be closer together than their pixels allow.
-    #[error("a stride of {stride} bytes is shorter than a row of {width} {format} pixels, which takes {needed}")]
+    #[error(
+        "a stride of {stride} bytes is shorter than a row of {width} {format} pixels, which takes {needed}"
+    )]
     StrideTooSmall {
         /// Layout of the pixels.
         format: PixelFormat,
@@ -374,7 +420,14 @@ mod tests {
         let bytes = [0; 16 + 9];
         assert!(ImageView::new(&bytes, 3, 2, 16, PixelFormat::Rgb24).is_ok());
         let err = ImageView::new(&bytes[..24], 3, 2, 16, PixelFormat::Rgb24).unwrap_err();
-        assert!(matches!(err, ImageError::TooFewBytes { needed: 25, found: 24, .. }));
+        assert!(matches!(
+            err,
+            ImageError::TooFewBytes {
+                needed: 25,
+                found: 24,
+                ..
+            }
+        ));
     }
 
     #[test]
@@ -393,14 +446,33 @@ mod tests {
     fn refuses_what_cannot_be_a_picture() {
         let bytes = [0; 64];
         let view = |w, h, stride, format| ImageView::new(&bytes, w, h, stride, format).unwrap_err();
-        assert!(matches!(view(0, 2, 8, PixelFormat::Rgb24), ImageError::Empty { .. }));
-        assert!(matches!(view(2, 0, 8, PixelFormat::Yuv420p), ImageError::Empty { .. }));
-        assert!(matches!(view(MAX_SIDE + 1, 1, 1 << 20, PixelFormat::Bgra), ImageError::TooLarge { .. }));
-        assert!(matches!(view(1, 9, usize::MAX, PixelFormat::Bgra), ImageError::TooLarge { .. }));
-        assert!(matches!(view(1, 9, usize::MAX, PixelFormat::Yuv420p), ImageError::TooLarge { .. }));
+        assert!(matches!(
+            view(0, 2, 8, PixelFormat::Rgb24),
+            ImageError::Empty { .. }
+        ));
+        assert!(matches!(
+            view(2, 0, 8, PixelFormat::Yuv420p),
+            ImageError::Empty { .. }
+        ));
+        assert!(matches!(
+            view(MAX_SIDE + 1, 1, 1 << 20, PixelFormat::Bgra),
+            ImageError::TooLarge { .. }
+        ));
+        assert!(matches!(
+            view(1, 9, usize::MAX, PixelFormat::Bgra),
+            ImageError::TooLarge { .. }
+        ));
+        assert!(matches!(
+            view(1, 9, usize::MAX, PixelFormat::Yuv420p),
+            ImageError::TooLarge { .. }
+        ));
         assert!(matches!(
             view(4, 1, 11, PixelFormat::Bgr24),
-            ImageError::StrideTooSmall { stride: 11, needed: 12, .. }
+            ImageError::StrideTooSmall {
+                stride: 11,
+                needed: 12,
+                ..
+            }
         ));
     }
 }

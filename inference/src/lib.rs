@@ -1,7 +1,69 @@
 //! Object detectors on ONNX models, pure Rust by default, for any raw or encoded picture.
+//!
+//! A [`Detector`] takes borrowed [`Frame`]s and gives back [`Detection`]s. Between the two lie the things that usually go
+//! wrong in silence, and each of them is a value here that can be read, changed and tested: how pixels become a tensor
+//! ([`InputSpec`], [`Preprocessor`]), how a frame is fitted in and boxes find their way back ([`Fit`], [`Placement`]), how
+//! an output is read ([`ModelSpec`], [`Decoder`]).
+//!
+//! **A detector that was loaded fits its description and runs where it says: everything else is an error at load.** Shapes are
+//! compared, a grey frame is run, scores are checked for their range, a batch is compared with single frames, and no
+//! device is replaced by another ([`LoadError`]).
+//!
+//! What this crate is not: it tracks nothing and knows neither zones nor cameras; it decodes no video; it trains no model and
+//! downloads none; it guesses no model family from a file.
+//!
+//! # Example
+//!
+//! ```no_run
+//! # #[cfg(feature = "rten")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use lva_inference::{Detector, ImageView, ModelSpec, PixelFormat, RtenDetector, RtenOptions};
+//!
+//! let people = ModelSpec::fastest_det().with_classes_kept(["person"]).with_score_threshold(0.5);
+//! let mut detector = RtenDetector::load("FastestDet.onnx", people, RtenOptions::default())?;
+//!
+//! let pixels = vec![0; 1408 * 786 * 3];
+//! let frame = ImageView::packed(&pixels, 1408, 786, PixelFormat::Bgr24)?;
+//! for found in &detector.detect_blocking(&[frame.into()])?[0] {
+//!     let name = detector.info().class_name(found.class).unwrap_or("?");
+//!     println!("{name} {:.2} at {:?}", found.score, found.bbox);
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "rten"))]
+//! # fn main() {}
+//! ```
+//!
+//! In async code, [`Detector::detect`] does the same without blocking while the model runs; it needs no particular runtime.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `rten` | yes | [`RtenDetector`]: pure Rust, CPU; no download, no native library |
+//! | `ort` | no | [`OrtDetector`]: ONNX Runtime, loaded at run time from a library that the operator names |
+//! | `cuda` | no | its CUDA execution provider; implies `ort` |
+//! | `tensorrt` | no | its TensorRT execution provider; implies `cuda` |
+//! | `image-codecs` | no | [`RgbPicture`]: JPEG, PNG and BMP frames |
+//!
+//! Without features there remain the trait, the types, preprocessing and decoding, with two small dependencies: enough to
+//! bring a backend of one's own.
+//!
+//! # Limits
+//!
+//! Pictures up to [`MAX_SIDE`] a side, model inputs up to [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`],
+//! [`MAX_CANDIDATES`] boxes a frame before overlaps are resolved. One image input and 32-bit floats; weights inside the
+//! model file.
+#![cfg_attr(
+    not(all(feature = "rten", feature = "ort", feature = "image-codecs")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 #![forbid(unsafe_code)]
+
 #[cfg(any(feature = "rten", feature = "ort"))]
 mod backend;
+#[cfg(feature = "image-codecs")]
+mod codecs;
 mod decode;
 mod detection;
 mod detector;
@@ -9,14 +71,21 @@ mod fit;
 mod image_view;
 mod model;
 mod preprocess;
-#[cfg(feature = "rten")]
-pub use backend::rten::{RtenDetector, RtenOptions};
+
 #[cfg(any(feature = "rten", feature = "ort"))]
 pub use backend::LoadError;
+#[cfg(feature = "ort")]
+pub use backend::ort::{OnnxRuntimeError, OrtDetector, OrtOptions};
+#[cfg(feature = "rten")]
+pub use backend::rten::{RtenDetector, RtenOptions};
+#[cfg(feature = "image-codecs")]
+pub use codecs::{CodecError, CodecLimits, RgbPicture};
 pub use decode::{DecodeError, Decoder, MAX_CANDIDATES, OutputView};
 pub use detection::{BoundingBox, Detection};
 pub use detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 pub use fit::{Fit, Placement};
 pub use image_view::{ColorSpace, ImageError, ImageView, MAX_SIDE, PixelFormat};
-pub use model::{COCO_CLASS_NAMES, ClassSelector, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec, SpecError};
+pub use model::{
+    COCO_CLASS_NAMES, ClassSelector, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec, SpecError,
+};
 pub use preprocess::{ChannelOrder, InputSpec, Preprocessor, TensorLengthError};

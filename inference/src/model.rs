@@ -210,7 +210,10 @@ impl ModelSpec {
         if !(deviations_work && means_work && self.input.scale.is_finite()) {
             return Err(SpecError::Normalisation);
         }
-        for (threshold, value) in [("score", self.score_threshold), ("overlap", self.overlap_threshold)] {
+        for (threshold, value) in [
+            ("score", self.score_threshold),
+            ("overlap", self.overlap_threshold),
+        ] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(SpecError::Threshold { threshold, value });
             }
@@ -222,10 +225,15 @@ impl ModelSpec {
             ModelFamily::FastestDet => (1..=usize::from(u16::MAX)).contains(&classes),
         };
         if !classes_fit {
-            return Err(SpecError::ClassCount { family: self.family, found: classes });
+            return Err(SpecError::ClassCount {
+                family: self.family,
+                found: classes,
+            });
         }
         if !(1..=MAX_BATCH).contains(&self.largest_batch) {
-            return Err(SpecError::LargestBatch { found: self.largest_batch });
+            return Err(SpecError::LargestBatch {
+                found: self.largest_batch,
+            });
         }
         self.kept_by_class().map(drop)
     }
@@ -239,7 +247,9 @@ impl ModelSpec {
         for selector in selectors {
             let index = selector.find(&self.class_names);
             let flag = index.and_then(|i| kept.get_mut(i));
-            *flag.ok_or_else(|| SpecError::UnknownClass { class: selector.clone() })? = true;
+            *flag.ok_or_else(|| SpecError::UnknownClass {
+                class: selector.clone(),
+            })? = true;
         }
         Ok(kept)
     }
@@ -274,7 +284,9 @@ pub enum SpecError {
         value: f32,
     },
     /// The number of class names does not suit the family.
-    #[error("{found} class names do not suit the model family {family:?}: give one name for each class of the model")]
+    #[error(
+        "{found} class names do not suit the model family {family:?}: give one name for each class of the model"
+    )]
     ClassCount {
         /// The family.
         family: ModelFamily,
@@ -309,21 +321,51 @@ mod tests {
     fn each_fault_is_named() {
         let spec = ModelSpec::fastest_det;
         let check = |spec: ModelSpec| spec.check().unwrap_err();
-        assert!(matches!(check(spec().with_input(InputSpec::new(350, 352))), SpecError::InputSize { .. }));
-        assert!(matches!(check(spec().with_input(InputSpec::new(0, 352))), SpecError::InputSize { .. }));
+        assert!(matches!(
+            check(spec().with_input(InputSpec::new(350, 352))),
+            SpecError::InputSize { .. }
+        ));
+        assert!(matches!(
+            check(spec().with_input(InputSpec::new(0, 352))),
+            SpecError::InputSize { .. }
+        ));
         let flat = InputSpec::new(352, 352).with_mean_and_deviation([0.0; 3], [1.0, 0.0, 1.0]);
         assert!(matches!(check(spec().with_input(flat)), SpecError::Normalisation));
         let nan = check(spec().with_score_threshold(f32::NAN));
-        assert!(matches!(nan, SpecError::Threshold { threshold: "score", .. }));
+        assert!(matches!(
+            nan,
+            SpecError::Threshold {
+                threshold: "score",
+                ..
+            }
+        ));
         let above = check(spec().with_overlap_threshold(1.5));
-        assert!(matches!(above, SpecError::Threshold { threshold: "overlap", .. }));
-        assert!(matches!(check(spec().with_class_names([""; 0])), SpecError::ClassCount { found: 0, .. }));
+        assert!(matches!(
+            above,
+            SpecError::Threshold {
+                threshold: "overlap",
+                ..
+            }
+        ));
+        assert!(matches!(
+            check(spec().with_class_names([""; 0])),
+            SpecError::ClassCount { found: 0, .. }
+        ));
         let two = ModelSpec::plaza_person().with_class_names(["a", "b"]);
         assert!(matches!(check(two), SpecError::ClassCount { found: 2, .. }));
-        assert!(matches!(check(spec().with_largest_batch(0)), SpecError::LargestBatch { found: 0 }));
+        assert!(matches!(
+            check(spec().with_largest_batch(0)),
+            SpecError::LargestBatch { found: 0 }
+        ));
         let unknown = check(spec().with_classes_kept(["persona"]));
-        assert_eq!(unknown.to_string(), "the model has no class 'persona': check its class names");
-        assert!(matches!(check(spec().with_classes_kept([80u16])), SpecError::UnknownClass { .. }));
+        assert_eq!(
+            unknown.to_string(),
+            "the model has no class 'persona': check its class names"
+        );
+        assert!(matches!(
+            check(spec().with_classes_kept([80u16])),
+            SpecError::UnknownClass { .. }
+        ));
     }
 
     #[test]

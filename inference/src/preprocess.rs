@@ -115,14 +115,19 @@ impl InputSpec {
 
     /// Floats of one frame: 3 × width × height.
     pub fn tensor_len(&self) -> usize {
-        (self.width as usize).saturating_mul(self.height as usize).saturating_mul(3)
+        (self.width as usize)
+            .saturating_mul(self.height as usize)
+            .saturating_mul(3)
     }
 
     /// Factor and offset that take a pixel value straight to the tensor, in the tensor's channel order.
     fn affine(&self) -> [Affine; 3] {
         std::array::from_fn(|c| {
             let (mean, deviation) = (self.mean[c], self.deviation[c]);
-            Affine { factor: self.scale / deviation, offset: -mean / deviation }
+            Affine {
+                factor: self.scale / deviation,
+                offset: -mean / deviation,
+            }
         })
     }
 }
@@ -192,23 +197,37 @@ impl Preprocessor {
     /// # Errors
     ///
     /// [`TensorLengthError`] unless `tensor` holds exactly [`InputSpec::tensor_len`] floats.
-    pub fn write(&mut self, image: &ImageView<'_>, tensor: &mut [f32]) -> Result<Placement, TensorLengthError> {
+    pub fn write(
+        &mut self,
+        image: &ImageView<'_>,
+        tensor: &mut [f32],
+    ) -> Result<Placement, TensorLengthError> {
         let expected = self.spec.tensor_len();
         if tensor.len() != expected || expected == 0 {
-            return Err(TensorLengthError { expected, found: tensor.len() });
+            return Err(TensorLengthError {
+                expected,
+                found: tensor.len(),
+            });
         }
         let placement = self.prepare(image);
         self.pad(tensor, placement);
 
         let (first, rest) = tensor.split_at_mut(expected / 3);
         let (second, third) = rest.split_at_mut(expected / 3);
-        let mut out = Target { planes: [first, second, third], affine: self.affine, placement };
+        let mut out = Target {
+            planes: [first, second, third],
+            affine: self.affine,
+            placement,
+        };
         if self.spec.order == ChannelOrder::Bgr {
             out.swap_red_and_blue();
         }
         // From here on, planes and affine terms stand in the order red, green, blue.
         match image.format() {
-            PixelFormat::Yuv420p => self.yuv.write(image, &self.columns, &self.rows, &mut self.sums, &mut out),
+            PixelFormat::Yuv420p => {
+                self.yuv
+                    .write(image, &self.columns, &self.rows, &mut self.sums, &mut out)
+            }
             PixelFormat::Rgb24 => self.bytes::<3>(image, 0, &mut out),
             PixelFormat::Rgba => self.bytes::<4>(image, 0, &mut out),
             PixelFormat::Argb => self.bytes::<4>(image, 1, &mut out),
@@ -235,12 +254,22 @@ impl Preprocessor {
     /// Computes the taps unless the last frame had the same geometry.
     fn prepare(&mut self, image: &ImageView<'_>) -> Placement {
         let (width, height) = (image.width(), image.height());
-        let placement = self.spec.fit.place((width, height), (self.spec.width, self.spec.height));
+        let placement = self
+            .spec
+            .fit
+            .place((width, height), (self.spec.width, self.spec.height));
         let chroma = image.format() == PixelFormat::Yuv420p;
-        let geometry = Geometry { width, height, chroma, placement };
+        let geometry = Geometry {
+            width,
+            height,
+            chroma,
+            placement,
+        };
         if self.geometry != Some(geometry) {
-            self.columns.compute(width as usize, f64::from(width), placement.width() as usize);
-            self.rows.compute(height as usize, f64::from(height), placement.height() as usize);
+            self.columns
+                .compute(width as usize, f64::from(width), placement.width() as usize);
+            self.rows
+                .compute(height as usize, f64::from(height), placement.height() as usize);
             if chroma {
                 self.yuv.prepare(width, height, &placement);
             }
@@ -252,7 +281,10 @@ impl Preprocessor {
     fn pad(&self, tensor: &mut [f32], placement: Placement) {
         let width = self.spec.width as usize;
         let plane_len = tensor.len() / 3;
-        let (left, right) = (placement.x() as usize, (placement.x() + placement.width()) as usize);
+        let (left, right) = (
+            placement.x() as usize,
+            (placement.x() + placement.width()) as usize,
+        );
         let content = placement.y() as usize..(placement.y() + placement.height()) as usize;
         for (plane, affine) in tensor.chunks_exact_mut(plane_len).zip(self.affine) {
             let value = affine.apply(f32::from(self.spec.pad));
@@ -317,7 +349,9 @@ impl Target<'_> {
         let p = self.placement;
         let start = (p.y() as usize + y) * p.input_size().0 as usize + p.x() as usize;
         // The rectangle lies inside the planes: `Fit::place` made it, and `write` checked the tensor's length.
-        self.planes.each_mut().map(|plane| &mut plane[start..start + p.width() as usize])
+        self.planes
+            .each_mut()
+            .map(|plane| &mut plane[start..start + p.width() as usize])
     }
 }
 
@@ -331,7 +365,9 @@ fn gather<const N: usize>(sums: &[f32], columns: &AxisTaps, [r, g, b]: [&mut [f3
         let mut lanes = [0f32; 4];
         let window = sums.get(tap.start * N..).unwrap_or_default();
         for (k, &weight) in tap.weights.iter().enumerate() {
-            let Some(pixel) = window.get(k * N..).and_then(|w| w.first_chunk::<4>()) else { break };
+            let Some(pixel) = window.get(k * N..).and_then(|w| w.first_chunk::<4>()) else {
+                break;
+            };
             for lane in 0..4 {
                 lanes[lane] += pixel[lane] * weight;
             }

@@ -100,13 +100,19 @@ impl Engine {
             self.run(rows).await?;
             let outputs = views(&self.buffers.outputs);
             let result = self.decoder.decode(&outputs, &self.placements);
-            found.extend(result.map_err(|source| DetectError::Output { model: self.info.model.clone(), source })?);
+            found.extend(result.map_err(|source| DetectError::Output {
+                model: self.info.model.clone(),
+                source,
+            })?);
         }
         Ok(found)
     }
 
     /// As [`Engine::detect`], for threads that may block.
-    pub(crate) fn detect_blocking(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+    pub(crate) fn detect_blocking(
+        &mut self,
+        frames: &[Frame<'_>],
+    ) -> Result<Vec<Vec<Detection>>, DetectError> {
         block_on(self.detect(frames))
     }
 
@@ -123,8 +129,9 @@ impl Engine {
             let Frame::Host(view) = frame;
             let placement = self.preprocessor.write(view, tensor);
             // The tensor has the right length: chunks of `len` were made of it.
-            let placement =
-                placement.map_err(|_| DetectError::UnsupportedFrame { index: first_index + i })?;
+            let placement = placement.map_err(|_| DetectError::UnsupportedFrame {
+                index: first_index + i,
+            })?;
             self.placements.push(placement);
         }
         Ok(())
@@ -132,20 +139,29 @@ impl Engine {
 
     /// Runs the input tensor; the outputs lie in the buffers afterwards.
     async fn run(&mut self, rows: usize) -> Result<(), DetectError> {
-        self.worker.submit(&mut self.buffers, rows).map_err(|_| self.ended())?;
+        self.worker
+            .submit(&mut self.buffers, rows)
+            .map_err(|_| self.ended())?;
         let answer = self.worker.answer().await.and_then(|answer| answer.ok_or(Ended));
         let Answer { buffers, result } = answer.map_err(|_| self.ended())?;
         self.buffers = buffers;
-        result.map_err(|source| DetectError::Run { model: self.info.model.clone(), source })
+        result.map_err(|source| DetectError::Run {
+            model: self.info.model.clone(),
+            source,
+        })
     }
 
     fn ended(&self) -> DetectError {
-        DetectError::WorkerEnded { model: self.info.model.clone() }
+        DetectError::WorkerEnded {
+            model: self.info.model.clone(),
+        }
     }
 
     /// A grey frame has to give finite numbers in the family's shape; then it has to give the same among other frames.
     async fn try_out(&mut self) -> Result<(), LoadError> {
-        let grey = ImageView::packed(&[114; 3], 1, 1, PixelFormat::Rgb24).ok().map(Frame::Host);
+        let grey = ImageView::packed(&[114; 3], 1, 1, PixelFormat::Rgb24)
+            .ok()
+            .map(Frame::Host);
         let grey: Vec<_> = grey.into_iter().collect();
         let rows = self.batch.rows(1);
         self.trial(&grey, rows).await?;
@@ -163,7 +179,10 @@ impl Engine {
             let together = self.outputs_of_first_row();
             let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-3 * (1.0 + a.abs());
             if alone.len() != together.len() || !alone.iter().zip(&together).all(close) {
-                return Err(LoadError::BatchMixes { model: self.info.model.clone(), rows });
+                return Err(LoadError::BatchMixes {
+                    model: self.info.model.clone(),
+                    rows,
+                });
             }
         }
         Ok(())
@@ -181,13 +200,21 @@ impl Engine {
             Err(_) => return Err(LoadError::Panicked),
         }
         let checked = self.decoder.check_values(&views(&self.buffers.outputs), rows);
-        checked.map_err(|source| LoadError::Output { model: self.info.model.clone(), source })
+        checked.map_err(|source| LoadError::Output {
+            model: self.info.model.clone(),
+            source,
+        })
     }
 
     fn outputs_of_first_row(&self) -> Vec<f32> {
         let first = |output: &OutputTensor| {
             let rows = output.shape.first().copied().unwrap_or(1).max(1);
-            output.data.iter().take(output.data.len() / rows).copied().collect::<Vec<_>>()
+            output
+                .data
+                .iter()
+                .take(output.data.len() / rows)
+                .copied()
+                .collect::<Vec<_>>()
         };
         self.buffers.outputs.iter().flat_map(first).collect()
     }
@@ -200,7 +227,10 @@ fn views(outputs: &[OutputTensor]) -> Vec<OutputView<'_>> {
 /// Compares the file's input with the description and learns the batch from it.
 fn batch_of(spec: &ModelSpec, inputs: &[InputFacts]) -> Result<Batch, LoadError> {
     let [facts] = inputs else {
-        return Err(LoadError::InputCount { model: spec.name.clone(), found: inputs.len() });
+        return Err(LoadError::InputCount {
+            model: spec.name.clone(),
+            found: inputs.len(),
+        });
     };
     let InputSpec { width, height, .. } = spec.input;
     let wrong = || LoadError::InputShape {
@@ -215,7 +245,9 @@ fn batch_of(spec: &ModelSpec, inputs: &[InputFacts]) -> Result<Batch, LoadError>
     if facts.shape.is_empty() {
         return Ok(Batch::UpTo(spec.largest_batch));
     }
-    let &[batch, channels, rows, columns] = facts.shape.as_slice() else { return Err(wrong()) };
+    let &[batch, channels, rows, columns] = facts.shape.as_slice() else {
+        return Err(wrong());
+    };
     let fits = |found: Option<usize>, expected: usize| found.is_none_or(|found| found == expected);
     if !(fits(channels, 3) && fits(rows, height as usize) && fits(columns, width as usize)) {
         return Err(wrong());
@@ -229,8 +261,16 @@ fn batch_of(spec: &ModelSpec, inputs: &[InputFacts]) -> Result<Batch, LoadError>
 
 impl InputFacts {
     fn describe(&self) -> String {
-        let sizes: Vec<_> = self.shape.iter().map(|s| s.map_or("?".to_owned(), |s| s.to_string())).collect();
-        let kind = if self.is_f32 { "float32" } else { "another type than float32" };
+        let sizes: Vec<_> = self
+            .shape
+            .iter()
+            .map(|s| s.map_or("?".to_owned(), |s| s.to_string()))
+            .collect();
+        let kind = if self.is_f32 {
+            "float32"
+        } else {
+            "another type than float32"
+        };
         format!("{kind} [{}]", sizes.join(", "))
     }
 }

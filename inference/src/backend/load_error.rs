@@ -23,7 +23,9 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The runtime could not make sense of the model: no ONNX file, or operators that it does not know.
-    #[error("{runtime} cannot load the model '{model}': is it a complete ONNX file with operators that {runtime} knows?")]
+    #[error(
+        "{runtime} cannot load the model '{model}': is it a complete ONNX file with operators that {runtime} knows?"
+    )]
     Model {
         /// Name of the model.
         model: String,
@@ -33,7 +35,9 @@ pub enum LoadError {
         source: RuntimeFailure,
     },
     /// The model takes another number of inputs than one.
-    #[error("the model '{model}' has {found} inputs, but its family has one image input: is it of another family?")]
+    #[error(
+        "the model '{model}' has {found} inputs, but its family has one image input: is it of another family?"
+    )]
     InputCount {
         /// Name of the model.
         model: String,

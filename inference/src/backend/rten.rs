@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use rten::{DataType, Dimension, Model, NodeId, RunOptions, ThreadPool, ValueType, ValueView};
 use rten_tensor::prelude::*;
 
-use super::{Backend, Engine, InputFacts, LoadError, Loaded, OutputTensor, OutputTypeError, RuntimeFailure, read_model};
+use super::{
+    Backend, Engine, InputFacts, LoadError, Loaded, OutputTensor, OutputTypeError, RuntimeFailure, read_model,
+};
 use crate::detection::Detection;
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 use crate::model::ModelSpec;
@@ -121,7 +123,10 @@ fn load(
         source: error.into(),
     })?;
     let inputs: Vec<_> = model.input_ids().iter().map(|&id| facts(&model, id)).collect();
-    let no_input = || LoadError::InputCount { model: spec.name().to_owned(), found: inputs.len() };
+    let no_input = || LoadError::InputCount {
+        model: spec.name().to_owned(),
+        found: inputs.len(),
+    };
     let &input = model.input_ids().first().ok_or_else(no_input)?;
     // A pool of one's own: the library's default takes every core.
     let pool = Arc::new(ThreadPool::with_num_threads(options.threads));
@@ -132,7 +137,11 @@ fn load(
         options: RunOptions::default().with_thread_pool(Some(pool)),
         model,
     };
-    Ok(Loaded { backend, inputs, runtime: "rten".to_owned() })
+    Ok(Loaded {
+        backend,
+        inputs,
+        runtime: "rten".to_owned(),
+    })
 }
 
 fn facts(model: &Model, id: NodeId) -> InputFacts {
@@ -152,16 +161,25 @@ fn facts(model: &Model, id: NodeId) -> InputFacts {
 }
 
 impl Backend for RtenBackend {
-    fn run(&mut self, input: &[f32], rows: usize, outputs: &mut Vec<OutputTensor>) -> Result<(), RuntimeFailure> {
+    fn run(
+        &mut self,
+        input: &[f32],
+        rows: usize,
+        outputs: &mut Vec<OutputTensor>,
+    ) -> Result<(), RuntimeFailure> {
         let [channels, height, width] = self.image;
         let tensor = ValueView::from_shape([rows, channels, height, width], input)?;
-        let values =
-            self.model.run(vec![(self.input, tensor.into())], &self.outputs, Some(self.options.clone()))?;
+        let values = self.model.run(
+            vec![(self.input, tensor.into())],
+            &self.outputs,
+            Some(self.options.clone()),
+        )?;
         outputs.resize_with(values.len(), OutputTensor::default);
         for (index, (value, output)) in values.iter().zip(outputs).enumerate() {
-            let tensor = value
-                .as_tensor_view::<f32>()
-                .ok_or_else(|| OutputTypeError { index, found: value.dtype().to_string() })?;
+            let tensor = value.as_tensor_view::<f32>().ok_or_else(|| OutputTypeError {
+                index,
+                found: value.dtype().to_string(),
+            })?;
             output.fill(tensor.shape().iter().copied(), tensor.iter().copied());
         }
         Ok(())

@@ -26,7 +26,12 @@ enum Step {
 }
 
 impl Backend for Echo {
-    fn run(&mut self, input: &[f32], rows: usize, outputs: &mut Vec<OutputTensor>) -> Result<(), RuntimeFailure> {
+    fn run(
+        &mut self,
+        input: &[f32],
+        rows: usize,
+        outputs: &mut Vec<OutputTensor>,
+    ) -> Result<(), RuntimeFailure> {
         self.runs.send(rows)?;
         if self.trials > 0 {
             self.trials -= 1;
@@ -62,29 +67,56 @@ struct Setup {
 
 impl Setup {
     fn new(spec: ModelSpec, batch: Option<usize>) -> Self {
-        Self { spec, batch, gate: None, leak_between_rows: false }
+        Self {
+            spec,
+            batch,
+            gate: None,
+            leak_between_rows: false,
+        }
     }
 
     fn load(self) -> (Result<Engine, LoadError>, Receiver<usize>) {
         let (runs, ran) = channel();
-        let trials = if self.batch.is_none() && self.spec.largest_batch() > 1 { 2 } else { 1 };
-        let backend = Echo { runs, gate: self.gate, trials, leak_between_rows: self.leak_between_rows };
-        let inputs = vec![InputFacts { shape: vec![self.batch, Some(3), Some(8), Some(8)], is_f32: true }];
+        let trials = if self.batch.is_none() && self.spec.largest_batch() > 1 {
+            2
+        } else {
+            1
+        };
+        let backend = Echo {
+            runs,
+            gate: self.gate,
+            trials,
+            leak_between_rows: self.leak_between_rows,
+        };
+        let inputs = vec![InputFacts {
+            shape: vec![self.batch, Some(3), Some(8), Some(8)],
+            is_f32: true,
+        }];
         let engine = Engine::load(self.spec, Device::Cpu, move |_| {
-            Ok(Loaded { backend, inputs, runtime: "echo".to_owned() })
+            Ok(Loaded {
+                backend,
+                inputs,
+                runtime: "echo".to_owned(),
+            })
         });
         (engine, ran)
     }
 }
 
 fn frames(greys: &[[u8; 3]]) -> Vec<Frame<'_>> {
-    greys.iter().map(|g| Frame::Host(ImageView::packed(g, 1, 1, PixelFormat::Rgb24).unwrap())).collect()
+    greys
+        .iter()
+        .map(|g| Frame::Host(ImageView::packed(g, 1, 1, PixelFormat::Rgb24).unwrap()))
+        .collect()
 }
 
 fn scores(engine: &mut Engine, greys: &[u8]) -> Vec<f32> {
     let pixels: Vec<_> = greys.iter().map(|&g| [g; 3]).collect();
     let found = engine.detect_blocking(&frames(&pixels)).unwrap();
-    found.iter().map(|detections| (detections[0].score * 255.0).round()).collect()
+    found
+        .iter()
+        .map(|detections| (detections[0].score * 255.0).round())
+        .collect()
 }
 
 /// Polls once and drops.
@@ -117,7 +149,11 @@ fn results_follow_the_frames_through_batches() {
 #[test]
 fn a_dropped_future_leaves_the_detector_usable() {
     let (steps, gate) = channel();
-    let (engine, _ran) = Setup { gate: Some(gate), ..Setup::new(spec(), None) }.load();
+    let (engine, _ran) = Setup {
+        gate: Some(gate),
+        ..Setup::new(spec(), None)
+    }
+    .load();
     let mut engine = engine.unwrap();
     for _ in 0..3 {
         // Waits for the run, or for the one that was left behind.
@@ -135,7 +171,11 @@ fn a_dropped_future_leaves_the_detector_usable() {
 #[test]
 fn a_failed_run_is_told_and_the_next_may_work() {
     let (steps, gate) = channel();
-    let (engine, _ran) = Setup { gate: Some(gate), ..Setup::new(spec(), None) }.load();
+    let (engine, _ran) = Setup {
+        gate: Some(gate),
+        ..Setup::new(spec(), None)
+    }
+    .load();
     let mut engine = engine.unwrap();
     steps.send(Step::Fail).unwrap();
     let error = engine.detect_blocking(&frames(&[[1; 3]])).unwrap_err();
@@ -148,7 +188,11 @@ fn a_failed_run_is_told_and_the_next_may_work() {
 #[test]
 fn a_dead_worker_is_told_every_time() {
     let (steps, gate) = channel();
-    let (engine, _ran) = Setup { gate: Some(gate), ..Setup::new(spec(), None) }.load();
+    let (engine, _ran) = Setup {
+        gate: Some(gate),
+        ..Setup::new(spec(), None)
+    }
+    .load();
     let mut engine = engine.unwrap();
     steps.send(Step::Panic).unwrap();
     for _ in 0..2 {
@@ -166,9 +210,18 @@ fn a_panic_while_loading_is_an_error() {
 
 #[test]
 fn a_model_that_mixes_its_batch_is_refused() {
-    let mixing = Setup { leak_between_rows: true, ..Setup::new(spec().with_largest_batch(4), None) };
-    assert!(matches!(mixing.load().0.unwrap_err(), LoadError::BatchMixes { rows: 4, .. }));
-    let single = Setup { leak_between_rows: true, ..Setup::new(spec(), None) };
+    let mixing = Setup {
+        leak_between_rows: true,
+        ..Setup::new(spec().with_largest_batch(4), None)
+    };
+    assert!(matches!(
+        mixing.load().0.unwrap_err(),
+        LoadError::BatchMixes { rows: 4, .. }
+    ));
+    let single = Setup {
+        leak_between_rows: true,
+        ..Setup::new(spec(), None)
+    };
     assert!(single.load().0.is_ok());
 }
 
@@ -176,21 +229,45 @@ fn a_model_that_mixes_its_batch_is_refused() {
 fn inputs_that_do_not_fit_are_named() {
     let load = |inputs: Vec<InputFacts>| {
         let (runs, _ran) = channel();
-        let backend = Echo { runs, gate: None, trials: 0, leak_between_rows: false };
-        let loaded = Loaded { backend, inputs, runtime: String::new() };
+        let backend = Echo {
+            runs,
+            gate: None,
+            trials: 0,
+            leak_between_rows: false,
+        };
+        let loaded = Loaded {
+            backend,
+            inputs,
+            runtime: String::new(),
+        };
         Engine::load(spec(), Device::Cpu, move |_| Ok(loaded)).unwrap_err()
     };
-    let facts = |shape: &[Option<usize>]| InputFacts { shape: shape.to_vec(), is_f32: true };
+    let facts = |shape: &[Option<usize>]| InputFacts {
+        shape: shape.to_vec(),
+        is_f32: true,
+    };
     let error = load(vec![facts(&[None, Some(3), Some(16), Some(8)])]);
     assert_eq!(
         error.to_string(),
         "the model 'echo' takes an input of float32 [?, 3, 16, 8], but its description says float32 \
          [frames, 3, 8, 8]: give the size that it was exported with"
     );
-    assert!(matches!(load(vec![facts(&[Some(3), Some(8), Some(8)])]), LoadError::InputShape { .. }));
-    assert!(matches!(load(vec![facts(&[Some(0), None, None, None])]), LoadError::InputShape { .. }));
-    let bytes = InputFacts { is_f32: false, ..facts(&[None, Some(3), Some(8), Some(8)]) };
+    assert!(matches!(
+        load(vec![facts(&[Some(3), Some(8), Some(8)])]),
+        LoadError::InputShape { .. }
+    ));
+    assert!(matches!(
+        load(vec![facts(&[Some(0), None, None, None])]),
+        LoadError::InputShape { .. }
+    ));
+    let bytes = InputFacts {
+        is_f32: false,
+        ..facts(&[None, Some(3), Some(8), Some(8)])
+    };
     assert!(matches!(load(vec![bytes]), LoadError::InputShape { .. }));
     assert!(matches!(load(vec![]), LoadError::InputCount { found: 0, .. }));
-    assert!(matches!(load(vec![facts(&[]), facts(&[])]), LoadError::InputCount { found: 2, .. }));
+    assert!(matches!(
+        load(vec![facts(&[]), facts(&[])]),
+        LoadError::InputCount { found: 2, .. }
+    ));
 }

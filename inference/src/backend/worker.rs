@@ -69,7 +69,11 @@ impl Worker {
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
                 let mut backend = match load() {
-                    Ok(Loaded { backend, inputs, runtime }) => {
+                    Ok(Loaded {
+                        backend,
+                        inputs,
+                        runtime,
+                    }) => {
                         // The receiver waits below; should it be gone, the queue is closed too and the loop ends.
                         let _ = told.send(Ok(Facts { inputs, runtime }));
                         backend
@@ -79,14 +83,23 @@ impl Worker {
                         return;
                     }
                 };
-                while let Ok(Job { mut buffers, rows, reply }) = queue.recv() {
+                while let Ok(Job {
+                    mut buffers,
+                    rows,
+                    reply,
+                }) = queue.recv()
+                {
                     let result = backend.run(&buffers.input, rows, &mut buffers.outputs);
                     // Nobody listens when the detector is being dropped.
                     let _ = reply.send(Answer { buffers, result });
                 }
             })
             .map_err(|source| LoadError::Thread { source })?;
-        let worker = Self { jobs: Some(jobs), thread: Some(thread), pending: None };
+        let worker = Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+            pending: None,
+        };
         let facts = ready.recv().map_err(|_| LoadError::Panicked)??;
         Ok((worker, facts))
     }
@@ -94,8 +107,16 @@ impl Worker {
     /// Hands a job over; never blocks. [`Worker::answer`] must have been awaited since the last one.
     pub(super) fn submit(&mut self, buffers: &mut Buffers, rows: usize) -> Result<(), Ended> {
         let (reply, pending) = oneshot::channel();
-        let job = Job { buffers: mem::take(buffers), rows, reply };
-        self.jobs.as_ref().ok_or(Ended)?.try_send(job).map_err(|_| Ended)?;
+        let job = Job {
+            buffers: mem::take(buffers),
+            rows,
+            reply,
+        };
+        self.jobs
+            .as_ref()
+            .ok_or(Ended)?
+            .try_send(job)
+            .map_err(|_| Ended)?;
         self.pending = Some(pending);
         Ok(())
     }
@@ -104,7 +125,9 @@ impl Worker {
     ///
     /// The future may be dropped: the job stays under way and the next call waits for it.
     pub(super) async fn answer(&mut self) -> Result<Option<Answer>, Ended> {
-        let Some(pending) = &mut self.pending else { return Ok(None) };
+        let Some(pending) = &mut self.pending else {
+            return Ok(None);
+        };
         let answer = pending.await;
         self.pending = None;
         answer.map(Some).map_err(|_| Ended)

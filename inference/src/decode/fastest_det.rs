@@ -11,7 +11,9 @@ pub(super) fn candidates(rules: &Rules, image: &GridImage<'_>, found: &mut Vec<C
         if !(objectness > 0.0 && objectness.is_finite()) {
             continue;
         }
-        let Some((class, class_score)) = best_class(rules, image, cell) else { continue };
+        let Some((class, class_score)) = best_class(rules, image, cell) else {
+            continue;
+        };
         let score = (objectness.powf(0.6) * class_score.powf(0.4)).min(1.0);
         if score < rules.score_threshold || !rules.kept.get(class).copied().unwrap_or(false) {
             continue;
@@ -79,22 +81,43 @@ mod tests {
 
     fn decode(spec: ModelSpec, data: &[f32]) -> Vec<Detection> {
         let place = [Fit::Stretch.place((640, 480), (64, 32))];
-        let output = OutputView { shape: &[1, 8, 2, 4], data };
-        Decoder::new(&spec).unwrap().decode(&[output], &place).unwrap().remove(0)
+        let output = OutputView {
+            shape: &[1, 8, 2, 4],
+            data,
+        };
+        Decoder::new(&spec)
+            .unwrap()
+            .decode(&[output], &place)
+            .unwrap()
+            .remove(0)
     }
 
     fn close(a: BoundingBox, edges: [f32; 4]) -> bool {
         let b = BoundingBox::from_edges(edges[0], edges[1], edges[2], edges[3]);
-        [a.left - b.left, a.top - b.top, a.width - b.width, a.height - b.height].iter().all(|d| d.abs() < 1e-6)
+        [
+            a.left - b.left,
+            a.top - b.top,
+            a.width - b.width,
+            a.height - b.height,
+        ]
+        .iter()
+        .all(|d| d.abs() < 1e-6)
     }
 
     #[test]
     fn centre_size_class_and_score() {
         // Cell (2, 1), centre on its corner (1/2, 1/2); a quarter wide (logit −ln 3), half high (logit 0).
         let quarter = -3f32.ln();
-        let found = decode(spec(), &tensor(&[(6, [0.9, 0.0, 0.0, quarter, 0.0, 0.2, 0.8, 0.1])]));
+        let found = decode(
+            spec(),
+            &tensor(&[(6, [0.9, 0.0, 0.0, quarter, 0.0, 0.2, 0.8, 0.1])]),
+        );
         assert_eq!(found.len(), 1);
-        assert!(close(found[0].bbox, [0.375, 0.25, 0.625, 0.75]), "{:?}", found[0].bbox);
+        assert!(
+            close(found[0].bbox, [0.375, 0.25, 0.625, 0.75]),
+            "{:?}",
+            found[0].bbox
+        );
         assert_eq!(found[0].class, 1);
         assert!((found[0].score - 0.9f32.powf(0.6) * 0.8f32.powf(0.4)).abs() < 1e-6);
     }
@@ -102,7 +125,10 @@ mod tests {
     #[test]
     fn the_offset_passes_through_tanh() {
         let offset = 0.5f32.atanh();
-        let found = decode(spec(), &tensor(&[(0, [1.0, offset, offset, -3f32.ln(), 0.0, 1.0, 0.0, 0.0])]));
+        let found = decode(
+            spec(),
+            &tensor(&[(0, [1.0, offset, offset, -3f32.ln(), 0.0, 1.0, 0.0, 0.0])]),
+        );
         // Centre (0.5/4, 0.5/2), a quarter wide and half high.
         assert!(close(found[0].bbox, [0.0, 0.0, 0.25, 0.5]), "{:?}", found[0].bbox);
     }
@@ -115,7 +141,10 @@ mod tests {
         let classes = |spec| decode(spec, &data).iter().map(|d| d.class).collect::<Vec<_>>();
         // Together, the chair hides the person that overlaps it.
         assert_eq!(classes(spec().with_overlap_threshold(0.2)), [2]);
-        assert_eq!(classes(spec().with_overlap_threshold(0.2).with_classes_kept(["person"])), [0]);
+        assert_eq!(
+            classes(spec().with_overlap_threshold(0.2).with_classes_kept(["person"])),
+            [0]
+        );
     }
 
     #[test]

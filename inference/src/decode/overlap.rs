@@ -15,7 +15,11 @@ pub(super) fn suppress(candidates: &mut Vec<Candidate>, threshold: f32) {
     for i in 0..candidates.len() {
         let (head, rest) = candidates.split_at(i);
         let Some(&candidate) = rest.first() else { break };
-        if head.iter().take(kept).all(|k| overlap(&k.edges, &candidate.edges) < threshold) {
+        if head
+            .iter()
+            .take(kept)
+            .all(|k| overlap(&k.edges, &candidate.edges) < threshold)
+        {
             if let Some(slot) = candidates.get_mut(kept) {
                 *slot = candidate;
             }
@@ -39,13 +43,22 @@ mod tests {
     use super::*;
 
     fn candidate(left: f32, score: f32) -> Candidate {
-        Candidate { edges: [left, 0.0, left + 10.0, 10.0], class: 0, score }
+        Candidate {
+            edges: [left, 0.0, left + 10.0, 10.0],
+            class: 0,
+            score,
+        }
     }
 
     #[test]
     fn the_best_of_a_heap_stays() {
         // 1 apart: overlap 9/11; 5 apart: 5/15.
-        let mut found = vec![candidate(1.0, 0.5), candidate(0.0, 0.9), candidate(5.0, 0.7), candidate(2.0, 0.8)];
+        let mut found = vec![
+            candidate(1.0, 0.5),
+            candidate(0.0, 0.9),
+            candidate(5.0, 0.7),
+            candidate(2.0, 0.8),
+        ];
         suppress(&mut found, 0.5);
         assert_eq!(found, [candidate(0.0, 0.9), candidate(5.0, 0.7)]);
     }
@@ -59,11 +72,16 @@ mod tests {
 
     #[test]
     fn the_number_is_bounded_and_the_best_are_taken() {
-        let mut found: Vec<_> = (0..3000u16).map(|i| candidate(f32::from(i) * 20.0, f32::from(i) / 3000.0)).collect();
+        let mut found: Vec<_> = (0..3000u16)
+            .map(|i| candidate(f32::from(i) * 20.0, f32::from(i) / 3000.0))
+            .collect();
         suppress(&mut found, 0.5);
         assert_eq!(found.len(), MAX_CANDIDATES);
         assert_eq!(found[0].score, 2999.0 / 3000.0);
-        assert_eq!(found[MAX_CANDIDATES - 1].score, (3000 - MAX_CANDIDATES) as f32 / 3000.0);
+        assert_eq!(
+            found[MAX_CANDIDATES - 1].score,
+            (3000 - MAX_CANDIDATES) as f32 / 3000.0
+        );
     }
 
     #[test]

@@ -19,7 +19,11 @@ pub(super) fn candidates(rules: &Rules, image: &GridImage<'_>, found: &mut Vec<C
         let [left, top, right, bottom] = [1, 2, 3, 4].map(|channel| image.value(channel, cell));
         let edges = [x - left, y - top, x + right, y + bottom].map(|v| v * CELL);
         if edges.iter().all(|e| e.is_finite()) {
-            found.push(Candidate { edges, class: 0, score: score.min(1.0) });
+            found.push(Candidate {
+                edges,
+                class: 0,
+                score: score.min(1.0),
+            });
         }
     }
 }
@@ -41,7 +45,10 @@ mod tests {
 
     fn decode(spec: ModelSpec, data: &[f32]) -> Vec<(BoundingBox, f32)> {
         let place = [Fit::LetterboxCentered.place((320, 160), (32, 16))];
-        let output = OutputView { shape: &[1, 5, 2, 4], data };
+        let output = OutputView {
+            shape: &[1, 5, 2, 4],
+            data,
+        };
         let found = Decoder::new(&spec).unwrap().decode(&[output], &place).unwrap();
         found[0].iter().map(|d| (d.bbox, d.score)).collect()
     }

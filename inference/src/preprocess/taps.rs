@@ -20,7 +20,11 @@ pub(super) struct Tap<'a> {
 impl Tap<'_> {
     /// Source rows and their weights, those of weight zero left out.
     pub(super) fn rows(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
-        self.weights.iter().enumerate().filter(|&(_, &w)| w != 0.0).map(|(k, &w)| (self.start + k, w))
+        self.weights
+            .iter()
+            .enumerate()
+            .filter(|&(_, &w)| w != 0.0)
+            .map(|(k, &w)| (self.start + k, w))
     }
 }
 
@@ -37,7 +41,11 @@ impl AxisTaps {
         self.weights.clear();
         self.weights.resize(out * self.taps, 0.0);
         for (i, weights) in self.weights.chunks_exact_mut(self.taps).enumerate() {
-            let window = if step > 1.0 { area(i, step, extent) } else { bilinear(i, step, samples) };
+            let window = if step > 1.0 {
+                area(i, step, extent)
+            } else {
+                bilinear(i, step, samples)
+            };
             // A window at the end of the axis begins earlier and has zero weights in front.
             let start = window.first.min(samples - self.taps);
             for (k, weight) in weights.iter_mut().enumerate() {
@@ -87,14 +95,23 @@ impl Window {
 fn area(i: usize, step: f64, extent: f64) -> Window {
     let from = i as f64 * step;
     let to = (from + step).min(extent);
-    Window { first: from as usize, kind: Kind::Area { from, to } }
+    Window {
+        first: from as usize,
+        kind: Kind::Area { from, to },
+    }
 }
 
 fn bilinear(i: usize, step: f64, samples: usize) -> Window {
     let last = samples.saturating_sub(1);
     let centre = ((i as f64 + 0.5) * step - 0.5).clamp(0.0, last as f64);
     let first = (centre as usize).min(last);
-    Window { first, kind: Kind::Pair { second: (first + 1).min(last), share: centre - first as f64 } }
+    Window {
+        first,
+        kind: Kind::Pair {
+            second: (first + 1).min(last),
+            share: centre - first as f64,
+        },
+    }
 }
 
 /// Sums the rows of a tap into `sums`, one float a source byte.

@@ -26,11 +26,19 @@ impl Slow<'_> {
             PixelFormat::Argb => bytes(1, 2, 3),
             PixelFormat::Abgr => bytes(3, 2, 1),
             PixelFormat::Rgb565Be | PixelFormat::Rgb565Le => {
-                let w = if format == PixelFormat::Rgb565Be { word(0, 1) } else { word(1, 0) };
+                let w = if format == PixelFormat::Rgb565Be {
+                    word(0, 1)
+                } else {
+                    word(1, 0)
+                };
                 [five(w / 2048), six(w / 32), five(w)]
             }
             PixelFormat::Rgb555Be | PixelFormat::Rgb555Le => {
-                let w = if format == PixelFormat::Rgb555Be { word(0, 1) } else { word(1, 0) };
+                let w = if format == PixelFormat::Rgb555Be {
+                    word(0, 1)
+                } else {
+                    word(1, 0)
+                };
                 [five(w / 1024), five(w / 32), five(w)]
             }
             PixelFormat::Yuv420p => unreachable!("planes are asked for by `plane`"),
@@ -54,12 +62,17 @@ fn weights(i: usize, out: usize, samples: usize, extent: f64) -> Vec<(usize, f64
     let step = extent / out as f64;
     if step > 1.0 {
         let (a, b) = (i as f64 * step, (i as f64 + 1.0) * step);
-        (0..samples).map(|k| (k, ((b.min(k as f64 + 1.0) - a.max(k as f64)).max(0.0)) / step)).collect()
+        (0..samples)
+            .map(|k| (k, ((b.min(k as f64 + 1.0) - a.max(k as f64)).max(0.0)) / step))
+            .collect()
     } else {
         let centre = (i as f64 + 0.5) * step - 0.5;
         let floor = centre.floor();
         let hold = |k: f64| k.clamp(0.0, samples as f64 - 1.0) as usize;
-        vec![(hold(floor), 1.0 - (centre - floor)), (hold(floor + 1.0), centre - floor)]
+        vec![
+            (hold(floor), 1.0 - (centre - floor)),
+            (hold(floor + 1.0), centre - floor),
+        ]
     }
 }
 
@@ -94,24 +107,38 @@ fn slow_pixel(view: &ImageView<'_>, place: &Placement, x: usize, y: usize) -> [f
         // The matrices as broadcast engineers write them down.
         ColorSpace::Bt601Limited => {
             let l = 1.164_383_6 * (luma - 16.0);
-            [l + 1.596_026_8 * cr, l - 0.391_762_3 * cb - 0.812_967_6 * cr, l + 2.017_232_1 * cb]
+            [
+                l + 1.596_026_8 * cr,
+                l - 0.391_762_3 * cb - 0.812_967_6 * cr,
+                l + 2.017_232_1 * cb,
+            ]
         }
-        ColorSpace::Bt601Full => {
-            [luma + 1.402 * cr, luma - 0.344_136_3 * cb - 0.714_136_3 * cr, luma + 1.772 * cb]
-        }
+        ColorSpace::Bt601Full => [
+            luma + 1.402 * cr,
+            luma - 0.344_136_3 * cb - 0.714_136_3 * cr,
+            luma + 1.772 * cb,
+        ],
         ColorSpace::Bt709Limited => {
             let l = 1.164_383_6 * (luma - 16.0);
-            [l + 1.792_741_1 * cr, l - 0.213_248_6 * cb - 0.532_909_3 * cr, l + 2.112_401_8 * cb]
+            [
+                l + 1.792_741_1 * cr,
+                l - 0.213_248_6 * cb - 0.532_909_3 * cr,
+                l + 2.112_401_8 * cb,
+            ]
         }
-        ColorSpace::Bt709Full => {
-            [luma + 1.5748 * cr, luma - 0.187_324_3 * cb - 0.468_124_3 * cr, luma + 1.8556 * cb]
-        }
+        ColorSpace::Bt709Full => [
+            luma + 1.5748 * cr,
+            luma - 0.187_324_3 * cb - 0.468_124_3 * cr,
+            luma + 1.8556 * cb,
+        ],
     };
     rgb.map(|v| v.clamp(0.0, 255.0))
 }
 
 fn slow_tensor(view: &ImageView<'_>, spec: &InputSpec) -> Vec<f32> {
-    let place = spec.fit.place((view.width(), view.height()), (spec.width, spec.height));
+    let place = spec
+        .fit
+        .place((view.width(), view.height()), (spec.width, spec.height));
     let (width, height) = (spec.width as usize, spec.height as usize);
     let mut tensor = vec![0f32; 3 * width * height];
     for y in 0..height {
@@ -124,7 +151,11 @@ fn slow_tensor(view: &ImageView<'_>, spec: &InputSpec) -> Vec<f32> {
                 [f64::from(spec.pad); 3]
             };
             for c in 0..3 {
-                let value = if spec.order == ChannelOrder::Rgb { rgb[c] } else { rgb[2 - c] };
+                let value = if spec.order == ChannelOrder::Rgb {
+                    rgb[c]
+                } else {
+                    rgb[2 - c]
+                };
                 let scaled = value * f64::from(spec.scale) - f64::from(spec.mean[c]);
                 tensor[(c * height + y) * width + x] = (scaled / f64::from(spec.deviation[c])) as f32;
             }
@@ -149,11 +180,18 @@ fn noise(len: usize, seed: u32) -> Vec<u8> {
 fn compare(view: &ImageView<'_>, spec: InputSpec) {
     let mut fast = vec![f32::NAN; spec.tensor_len()];
     let place = Preprocessor::new(spec).write(view, &mut fast).unwrap();
-    assert_eq!(place, spec.fit.place((view.width(), view.height()), (spec.width, spec.height)));
+    assert_eq!(
+        place,
+        spec.fit
+            .place((view.width(), view.height()), (spec.width, spec.height))
+    );
     for (i, (fast, slow)) in fast.iter().zip(slow_tensor(view, &spec)).enumerate() {
         // A hundredth of one step of 255, before mean and deviation.
         let tolerance = 0.01 * spec.scale / spec.deviation[0].min(spec.deviation[1]).min(spec.deviation[2]);
-        assert!((fast - slow).abs() <= tolerance, "value {i} of {view:?} in {spec:?}: {fast} for {slow}");
+        assert!(
+            (fast - slow).abs() <= tolerance,
+            "value {i} of {view:?} in {spec:?}: {fast} for {slow}"
+        );
     }
 }
 
@@ -177,7 +215,12 @@ fn every_format_grows_as_the_slow_way() {
         for fit in FITS {
             let bytes = noise(format.packed_len(7, 5).unwrap(), n as u32 + 20);
             let view = ImageView::packed(&bytes, 7, 5, format).unwrap();
-            compare(&view, InputSpec::new(32, 32).with_fit(fit).with_channel_order(ChannelOrder::Bgr));
+            compare(
+                &view,
+                InputSpec::new(32, 32)
+                    .with_fit(fit)
+                    .with_channel_order(ChannelOrder::Bgr),
+            );
         }
     }
 }
@@ -199,10 +242,15 @@ fn every_format_survives_the_smallest_pictures() {
 #[test]
 fn every_color_space_as_the_slow_way() {
     let bytes = noise(PixelFormat::Yuv420p.packed_len(31, 17).unwrap(), 9);
-    for space in
-        [ColorSpace::Bt601Limited, ColorSpace::Bt601Full, ColorSpace::Bt709Limited, ColorSpace::Bt709Full]
-    {
-        let view = ImageView::packed(&bytes, 31, 17, PixelFormat::Yuv420p).unwrap().with_color_space(space);
+    for space in [
+        ColorSpace::Bt601Limited,
+        ColorSpace::Bt601Full,
+        ColorSpace::Bt709Limited,
+        ColorSpace::Bt709Full,
+    ] {
+        let view = ImageView::packed(&bytes, 31, 17, PixelFormat::Yuv420p)
+            .unwrap()
+            .with_color_space(space);
         compare(&view, InputSpec::new(20, 12));
     }
 }
@@ -252,9 +300,15 @@ fn a_preprocessor_forgets_the_last_frame() {
 #[test]
 fn a_wrong_tensor_is_refused() {
     let view = ImageView::packed(&[0; 3], 1, 1, PixelFormat::Rgb24).unwrap();
-    let err = Preprocessor::new(InputSpec::new(4, 4)).write(&view, &mut [0.0; 47]).unwrap_err();
+    let err = Preprocessor::new(InputSpec::new(4, 4))
+        .write(&view, &mut [0.0; 47])
+        .unwrap_err();
     assert_eq!((err.expected, err.found), (48, 47));
-    assert!(Preprocessor::new(InputSpec::new(0, 4)).write(&view, &mut []).is_err());
+    assert!(
+        Preprocessor::new(InputSpec::new(0, 4))
+            .write(&view, &mut [])
+            .is_err()
+    );
 }
 
 proptest! {

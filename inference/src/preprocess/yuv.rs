@@ -1,7 +1,7 @@
 //! YUV420P: three planes resampled on their own, then mixed into colours.
 
-use super::taps::{AxisTaps, sum_rows};
 use super::Target;
+use super::taps::{AxisTaps, sum_rows};
 use crate::fit::Placement;
 use crate::image_view::{ColorSpace, ImageView, Plane};
 
@@ -35,7 +35,9 @@ impl YuvScratch {
         sums: &mut Vec<f32>,
         out: &mut Target<'_>,
     ) {
-        let Some([cb, cr]) = image.chroma_planes() else { return };
+        let Some([cb, cr]) = image.chroma_planes() else {
+            return;
+        };
         let luma = image.first_plane();
         let mix = Mix::of(image.color_space());
         sums.resize(image.width() as usize, 0.0);
@@ -68,7 +70,11 @@ fn sum_plane(sums: &mut [f32], plane: Plane<'_>, tap: super::taps::Tap<'_>) {
 fn gather(sums: &[f32], columns: &AxisTaps, out: &mut [f32]) {
     for (tap, out) in columns.iter().zip(out) {
         let window = sums.get(tap.start..).unwrap_or_default();
-        *out = window.iter().zip(tap.weights).map(|(sum, weight)| sum * weight).sum();
+        *out = window
+            .iter()
+            .zip(tap.weights)
+            .map(|(sum, weight)| sum * weight)
+            .sum();
     }
 }
 

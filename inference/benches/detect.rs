@@ -1,0 +1,60 @@
+//! A whole detector, frame in, boxes out.
+//!
+//! `LVA_BENCH_MODEL` names a FastestDet file; `ORT_DYLIB_PATH` ONNX Runtime's library, to compare with (feature `ort`).
+//! Without the first there is nothing to measure, and the bench says so.
+
+use std::time::Instant;
+
+use lva_inference::{
+    DetectError, Detection, Frame, ImageView, ModelSpec, PixelFormat, RtenDetector, RtenOptions,
+};
+
+/// Runs before the clock starts: the first ones pack weights and fault in memory.
+const WARM_UP: usize = 20;
+const RUNS: usize = 100;
+
+fn main() {
+    let Some(model) = std::env::var_os("LVA_BENCH_MODEL") else {
+        eprintln!("skipped: LVA_BENCH_MODEL names no FastestDet file");
+        return;
+    };
+    for threads in [1, 2] {
+        let options = RtenOptions::default().with_threads(threads);
+        let mut detector =
+            RtenDetector::load(&model, ModelSpec::fastest_det(), options).expect("the model loads");
+        measure(&format!("rten, {threads} threads"), |frames| {
+            detector.detect_blocking(frames)
+        });
+    }
+    #[cfg(feature = "ort")]
+    for threads in [1, 2] {
+        use lva_inference::{OrtDetector, OrtOptions};
+        let options = OrtOptions::default().with_threads(threads);
+        match OrtDetector::load(&model, ModelSpec::fastest_det(), options) {
+            Ok(mut detector) => measure(&format!("ort, {threads} threads"), |f| {
+                detector.detect_blocking(f)
+            }),
+            Err(error) => eprintln!("skipped: {error}"),
+        }
+    }
+}
+
+fn measure(what: &str, mut detect: impl FnMut(&[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError>) {
+    let pixels: Vec<u8> = (0..1408 * 786 * 3).map(|i| (i * 31 % 251) as u8).collect();
+    let frame = ImageView::packed(&pixels, 1408, 786, PixelFormat::Bgr24).expect("sized above");
+    let mut milliseconds: Vec<f64> = (0..WARM_UP + RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            detect(&[frame.into()]).expect("a frame of noise");
+            start.elapsed().as_secs_f64() * 1000.0
+        })
+        .skip(WARM_UP)
+        .collect();
+    milliseconds.sort_by(f64::total_cmp);
+    let at = |share: f64| milliseconds[(RUNS as f64 * share) as usize];
+    eprintln!(
+        "{what}: median {:.2} ms, p95 {:.2} ms a frame of 1408x786",
+        at(0.5),
+        at(0.95)
+    );
+}

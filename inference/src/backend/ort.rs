@@ -1,0 +1,324 @@
+//! ONNX models in ONNX Runtime: CPU, CUDA, TensorRT.
+
+mod library;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
+use ort::session::Session;
+use ort::session::builder::SessionBuilder;
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+
+use super::{
+    Backend, Engine, InputFacts, LoadError, Loaded, OutputTensor, OutputTypeError, RuntimeFailure, read_model,
+};
+use crate::detection::Detection;
+use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
+use crate::model::ModelSpec;
+pub use library::OnnxRuntimeError;
+
+/// Most threads that can be asked for.
+const MAX_THREADS: usize = 256;
+
+/// How [`OrtDetector`] runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrtOptions {
+    library: Option<PathBuf>,
+    device: Device,
+    threads: usize,
+    cpu_nodes: bool,
+    fp16: bool,
+    engine_cache: Option<PathBuf>,
+}
+
+impl Default for OrtOptions {
+    fn default() -> Self {
+        Self {
+            library: None,
+            device: Device::Cpu,
+            threads: 1,
+            cpu_nodes: false,
+            fp16: false,
+            engine_cache: None,
+        }
+    }
+}
+
+impl OrtOptions {
+    /// ONNX Runtime's shared library (`libonnxruntime.so…`). Default: the file that the environment variable
+    /// `ORT_DYLIB_PATH` names.
+    ///
+    /// A process has one ONNX Runtime: the first detector loads it, and later detectors must name the same file. It runs code
+    /// of that file in this process, so the file has to be trusted.
+    #[must_use]
+    pub fn with_library(mut self, path: impl Into<PathBuf>) -> Self {
+        self.library = Some(path.into());
+        self
+    }
+
+    /// Where the model shall run. Default: [`Device::Cpu`]. Another device needs the cargo feature of that name (`cuda`,
+    /// `tensorrt`) and a library built with it; if it cannot be used, loading fails: there is no silent fall to the CPU.
+    #[must_use]
+    pub fn with_device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Threads that one run on the CPU is spread over, 1..=256, values outside count as the nearest. Default: 1, for the most
+    /// frames a second from several cameras.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.clamp(1, MAX_THREADS);
+        self
+    }
+
+    /// Lets single operators run on the CPU when the device does not know them. Default: no, and loading fails then.
+    ///
+    /// Each such operator moves its data off the GPU and back; a model with several may be slower than on the CPU alone.
+    #[must_use]
+    pub fn with_cpu_nodes_allowed(mut self, allowed: bool) -> Self {
+        self.cpu_nodes = allowed;
+        self
+    }
+
+    /// Lets TensorRT compute in half precision. Default: no. About twice as fast; scores change in the third digit.
+    #[must_use]
+    pub fn with_tensorrt_fp16(mut self, enable: bool) -> Self {
+        self.fp16 = enable;
+        self
+    }
+
+    /// Directory in which TensorRT keeps what it built. Default: none, and it builds at each start, which takes seconds to
+    /// minutes. An engine suits one GPU, driver and TensorRT only: do not share the directory between machines.
+    #[must_use]
+    pub fn with_tensorrt_engine_cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.engine_cache = Some(directory.into());
+        self
+    }
+}
+
+/// A detector that runs an ONNX model in ONNX Runtime, which is loaded at run time from a shared library.
+///
+/// The model runs on a thread of its own, never on the caller's; frames are scaled on the caller's thread, about a
+/// millisecond each, because they are borrowed. Dropping the detector waits for the run under way.
+#[derive(Debug)]
+pub struct OrtDetector {
+    engine: Engine,
+}
+
+impl OrtDetector {
+    /// Loads a model file and tries it on a grey frame. Blocks: tens of milliseconds on a CPU, seconds on a GPU, minutes where
+    /// TensorRT builds an engine.
+    ///
+    /// Weights in files beside the model are not read: export it as one file.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`], naming what was expected and found where the file does not fit its description;
+    /// [`LoadError::OnnxRuntime`] when the library or the device cannot be used.
+    pub fn load(path: impl AsRef<Path>, spec: ModelSpec, options: OrtOptions) -> Result<Self, LoadError> {
+        Self::from_bytes(read_model(path.as_ref())?, spec, options)
+    }
+
+    /// As [`OrtDetector::load`], from a model in memory: owned, or part of the program (`include_bytes!`).
+    ///
+    /// # Errors
+    ///
+    /// As for [`OrtDetector::load`].
+    pub fn from_bytes(
+        model: impl Into<Cow<'static, [u8]>>,
+        spec: ModelSpec,
+        options: OrtOptions,
+    ) -> Result<Self, LoadError> {
+        let bytes = model.into();
+        let engine = Engine::load(spec, options.device, move |spec| load(&bytes, spec, &options))?;
+        Ok(Self { engine })
+    }
+
+    /// As [`Detector::detect`], for threads that may block.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Detector::detect`].
+    pub fn detect_blocking(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+        self.engine.detect_blocking(frames)
+    }
+}
+
+#[async_trait]
+impl Detector for OrtDetector {
+    fn info(&self) -> &DetectorInfo {
+        self.engine.info()
+    }
+
+    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+        self.engine.detect(frames).await
+    }
+}
+
+struct OrtBackend {
+    session: Session,
+    /// Channels, rows and columns of one frame.
+    image: [usize; 3],
+}
+
+fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<OrtBackend>, LoadError> {
+    let environment = library::environment(options.library.as_deref())?;
+    let providers = providers(options, spec)?;
+    let refused = |error: ort::Error| {
+        LoadError::OnnxRuntime(OnnxRuntimeError::Device {
+            device: options.device,
+            source: error.into(),
+        })
+    };
+    let builder = Session::builder(&environment).map_err(refused)?;
+    let mut builder = configure(builder, options, providers).map_err(refused)?;
+    let session = builder.commit_from_memory(bytes).map_err(|error| {
+        // On a GPU, both a bad file and an operator that the GPU does not know end here; the source tells which.
+        LoadError::Model {
+            model: spec.name().to_owned(),
+            runtime: "ONNX Runtime",
+            source: error.into(),
+        }
+    })?;
+    let inputs = session.inputs().iter().map(facts).collect();
+    let image = [3, spec.input().height() as usize, spec.input().width() as usize];
+    Ok(Loaded {
+        backend: OrtBackend { session, image },
+        inputs,
+        runtime: library::runtime_name(),
+    })
+}
+
+fn configure(
+    builder: SessionBuilder,
+    options: &OrtOptions,
+    providers: Vec<ExecutionProviderDispatch>,
+) -> ort::Result<SessionBuilder> {
+    // Threads that spin while they wait would take the cores from decoders and from other cameras' detectors.
+    let builder = builder
+        .with_intra_threads(options.threads)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?;
+    if providers.is_empty() {
+        return Ok(builder);
+    }
+    let builder = builder.with_execution_providers(providers)?;
+    if options.cpu_nodes {
+        Ok(builder)
+    } else {
+        Ok(builder.with_disable_cpu_fallback()?)
+    }
+}
+
+/// The execution providers of a device, each of which has to work.
+fn providers(
+    options: &OrtOptions,
+    spec: &ModelSpec,
+) -> Result<Vec<ExecutionProviderDispatch>, OnnxRuntimeError> {
+    let device = options.device;
+    match device {
+        Device::Cpu => Ok(Vec::new()),
+        Device::Cuda { id } => {
+            available::<ep::CUDA>(device, cfg!(feature = "cuda"))?;
+            Ok(vec![
+                ep::CUDA::default()
+                    .with_device_id(gpu(id))
+                    .build()
+                    .error_on_failure(),
+            ])
+        }
+        Device::TensorRt { id } => {
+            available::<ep::TensorRT>(device, cfg!(feature = "tensorrt"))?;
+            let (width, height) = (spec.input().width(), spec.input().height());
+            let mut tensorrt = ep::TensorRT::default()
+                .with_device_id(gpu(id))
+                .with_fp16(options.fp16);
+            if let Some(directory) = &options.engine_cache {
+                let directory = directory.display().to_string();
+                tensorrt = tensorrt
+                    .with_engine_cache(true)
+                    .with_engine_cache_path(&directory)
+                    // Engines of two models, or of two sizes of one, must not be taken for each other.
+                    .with_engine_cache_prefix(format!("{}-{width}x{height}", file_name_of(spec.name())))
+                    .with_timing_cache(true)
+                    .with_timing_cache_path(&directory);
+            }
+            let cuda = ep::CUDA::default().with_device_id(gpu(id));
+            Ok(vec![
+                tensorrt.build().error_on_failure(),
+                cuda.build().error_on_failure(),
+            ])
+        }
+    }
+}
+
+/// Fails unless crate and library were both built with the provider.
+fn available<P: ExecutionProvider>(device: Device, compiled: bool) -> Result<(), OnnxRuntimeError> {
+    if !compiled {
+        return Err(OnnxRuntimeError::DeviceNotCompiled { device });
+    }
+    match P::is_available() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OnnxRuntimeError::DeviceNotInLibrary { device }),
+        Err(error) => Err(OnnxRuntimeError::Device {
+            device,
+            source: error.into(),
+        }),
+    }
+}
+
+/// A number beyond the runtime's range is no GPU; the runtime then says so.
+fn gpu(id: u32) -> i32 {
+    i32::try_from(id).unwrap_or(i32::MAX)
+}
+
+/// A model's name reduced to what is safe in a file's name.
+fn file_name_of(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect()
+}
+
+fn facts(input: &Outlet) -> InputFacts {
+    match input.dtype() {
+        ValueType::Tensor { ty, shape, .. } => InputFacts {
+            // A negative size is one left open.
+            shape: shape.iter().map(|&size| usize::try_from(size).ok()).collect(),
+            is_f32: *ty == TensorElementType::Float32,
+        },
+        _ => InputFacts {
+            shape: Vec::new(),
+            is_f32: false,
+        },
+    }
+}
+
+impl Backend for OrtBackend {
+    fn run(
+        &mut self,
+        input: &[f32],
+        rows: usize,
+        outputs: &mut Vec<OutputTensor>,
+    ) -> Result<(), RuntimeFailure> {
+        let [channels, height, width] = self.image;
+        let tensor = TensorRef::from_array_view(([rows, channels, height, width], input))?;
+        let values = self.session.run(ort::inputs![tensor])?;
+        outputs.resize_with(values.len(), OutputTensor::default);
+        for (index, (value, output)) in values.values().zip(outputs).enumerate() {
+            let (shape, data) = value.try_extract_tensor::<f32>().map_err(|_| OutputTypeError {
+                index,
+                found: value.dtype().to_string(),
+            })?;
+            // An actual tensor has no open sizes.
+            output.fill(
+                shape.iter().map(|&size| usize::try_from(size).unwrap_or(0)),
+                data.iter().copied(),
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! Whole detectors on real files. One binary, so that there is one link.
+//!
+//! What needs more than this project brings (models and clips that are shared beside it, ffmpeg, ONNX Runtime) is skipped,
+//! in words, where it is missing.
+
+#[cfg(all(feature = "rten", feature = "ort"))]
+mod agreement;
+#[cfg(feature = "rten")]
+mod fastest_det;
+#[cfg(feature = "ort")]
+mod onnx_runtime;
+#[cfg(feature = "rten")]
+mod person_grid;
+#[cfg(any(feature = "rten", feature = "ort"))]
+mod support;
