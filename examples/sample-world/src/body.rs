@@ -232,7 +232,7 @@ impl<'a> Figure<'a> {
     /// Knee and ankle from the hip for the leg on `side` (+1 left, -1 right).
     fn leg(&self, side: f32) -> (Vec3, Vec3, f32) {
         let phase = self.pose.phase + if side > 0.0 { 0.0 } else { std::f32::consts::PI };
-        let thigh = self.swing * libm::cosf(phase) + 0.05 * self.swing;
+        let thigh = self.swing * (stride(phase) + 0.05);
         // The knee bends while the leg comes forward, most in the middle of that half of the cycle.
         let lift = (-libm::sinf(phase)).max(0.0);
         let bend = 0.06 + 2.1 * self.swing * lift * lift + 0.2 * self.swing * libm::sinf(phase).max(0.0);
@@ -242,12 +242,27 @@ impl<'a> Figure<'a> {
         (knee, ankle, thigh - bend)
     }
 
+    /// Heel and toe of the shoe, which follows the shin as the heel lifts.
+    fn shoe(&self, ankle: Vec3, shin: f32) -> [(Vec3, f32); 2] {
+        let s = self.s;
+        let pitch = (shin * 0.7).clamp(-0.55, 0.15);
+        let toe = self.forward * libm::cosf(pitch) + Vec3::Z * libm::sinf(pitch);
+        let heel = ankle - Vec3::Z * (0.035 * s) - self.forward * (0.03 * s);
+        [(heel, 0.042 * s), (heel + toe * (0.17 * s), 0.034 * s)]
+    }
+
     fn legs(&mut self) {
         let body = self.body;
         let (s, g) = (self.s, self.body.girth);
         let legs = [1.0, -1.0].map(|side| (side, self.leg(side)));
-        let lowest = legs.iter().map(|(_, (_, ankle, _))| ankle.z).fold(f32::INFINITY, f32::min);
-        self.hips = self.pose.root.extend(-lowest + 0.075 * s);
+        // The lowest sole, heel or toe, is what stands on the ground.
+        let lowest = legs
+            .iter()
+            .flat_map(|(_, (_, ankle, shin))| {
+                self.shoe(*ankle, *shin).map(|(end, radius)| end.z - radius)
+            })
+            .fold(f32::INFINITY, f32::min);
+        self.hips = self.pose.root.extend(-lowest);
         let bare = matches!(body.bottom, Bottom::Shorts | Bottom::Skirt) || body.top == Top::Dress;
         let (thigh_paint, shin_paint) = match (body.bottom, bare) {
             (_, false) => (body.bottom_paint, body.bottom_paint),
@@ -260,11 +275,8 @@ impl<'a> Figure<'a> {
             self.add(hip, knee, 0.088 * s * g, 0.062 * s, thigh_paint);
             let loose = if bare { 0.82 } else { 1.0 };
             self.add(knee, ankle, 0.062 * s * loose, 0.045 * s * loose, shin_paint);
-            // The shoe follows the shin as the heel lifts.
-            let pitch = (shin * 0.8).min(0.15);
-            let toe = self.forward * libm::cosf(pitch) + Vec3::Z * libm::sinf(pitch);
-            let heel = ankle - Vec3::Z * (0.035 * s) - self.forward * (0.03 * s);
-            self.add(heel, heel + toe * (0.17 * s), 0.042 * s, 0.034 * s, body.shoe_paint);
+            let [(heel, heel_radius), (toe, toe_radius)] = self.shoe(ankle, shin);
+            self.add(heel, toe, heel_radius, toe_radius, body.shoe_paint);
         }
     }
 
@@ -399,6 +411,14 @@ impl<'a> Figure<'a> {
     }
 }
 
+/// How far a leg is forward, `-1..1`: back at an even pace while it stands, so that the foot stays where
+/// it is, and forward in an easy swing.
+fn stride(phase: f32) -> f32 {
+    let half = std::f32::consts::PI;
+    let turn = phase.rem_euclid(2.0 * half);
+    if turn < half { 1.0 - 2.0 * turn / half } else { -libm::cosf(turn - half) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,7 +437,7 @@ mod tests {
             let ends = || parts.iter().flat_map(|part| part.solid.ends());
             let low = ends().map(|(p, r)| p.z - r).fold(f32::INFINITY, f32::min);
             let high = ends().map(|(p, r)| p.z + r).fold(0.0, f32::max);
-            assert!(low.abs() < 0.06, "soles at {low} m");
+            assert!(low.abs() < 1e-3, "soles at {low} m");
             assert!((high - body.height).abs() < 0.14, "{} m tall drawn {high} m tall", body.height);
         }
     }

@@ -1,0 +1,38 @@
+//! Flags and progress.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Parses `WIDTHxHEIGHT`.
+///
+/// # Errors
+///
+/// A message for the person at the command line.
+pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let parts = text.split_once(['x', 'X', '×']);
+    parts
+        .and_then(|(width, height)| Some((width.trim().parse().ok()?, height.trim().parse().ok()?)))
+        .ok_or_else(|| format!("'{text}' is not a size: write WIDTHxHEIGHT, such as 1280x720"))
+}
+
+/// A progress bar over `count` of `what`; on a terminal only, silent elsewhere.
+pub fn progress(count: u64, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(count).with_message(what);
+    match ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {elapsed} gone, {eta} left") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_two_numbers() {
+        assert_eq!(parse_size("1280x720"), Ok((1280, 720)));
+        assert_eq!(parse_size("640 × 360"), Ok((640, 360)));
+        for wrong in ["", "1280", "x", "1280x", "-1x2", "axb"] {
+            assert!(parse_size(wrong).is_err_and(|message| message.contains("1280x720")), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Flags that choose a detector.
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use lva_inference::{
+    Detection, Detector, Frame, ModelSpec, OrtDetector, OrtOptions, RtenDetector, RtenOptions,
+};
+use std::path::PathBuf;
+
+/// Which model, run by what.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// ONNX file; without it, the embedded model, which knows the people of the sample world.
+    #[arg(long)]
+    pub model: Option<PathBuf>,
+    /// What the file's outputs mean.
+    #[arg(long, value_enum, default_value_t = Family::PersonGrid)]
+    pub family: Family,
+    /// Who runs it: rten is built in, ort loads ONNX Runtime.
+    #[arg(long, value_enum, default_value_t = Backend::Rten)]
+    pub backend: Backend,
+    /// ONNX Runtime's shared library for --backend ort; else the variable ORT_DYLIB_PATH names it.
+    #[arg(long)]
+    pub library: Option<PathBuf>,
+    /// Threads of the model.
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+    /// Report nothing below this score, 0 to 1. Default: the model's own.
+    #[arg(long)]
+    pub score: Option<f32>,
+}
+
+/// Families of models by the meaning of their outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Family {
+    /// This project's own head: one class, 512x288.
+    PersonGrid,
+    /// FastestDet, 80 classes of COCO, of which `person` is kept.
+    FastestDet,
+}
+
+/// What runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// Pure Rust.
+    Rten,
+    /// ONNX Runtime.
+    Ort,
+}
+
+/// A detector of either backend, called without an async runtime.
+pub struct AnyDetector(Box<dyn Detector>);
+
+impl std::fmt::Debug for AnyDetector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AnyDetector").field(self.0.info()).finish()
+    }
+}
+
+impl ModelArgs {
+    /// Loads what the flags say.
+    ///
+    /// # Errors
+    ///
+    /// A model or library that cannot be loaded.
+    pub fn load(&self) -> anyhow::Result<AnyDetector> {
+        let mut spec = match self.family {
+            Family::PersonGrid => ModelSpec::plaza_person(),
+            Family::FastestDet => ModelSpec::fastest_det().with_classes_kept(["person"]),
+        };
+        if let Some(score) = self.score {
+            spec = spec.with_score_threshold(score);
+        }
+        let bytes = match (&self.model, self.family) {
+            (Some(path), _) => {
+                std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?
+            }
+            (None, Family::PersonGrid) => lva_inference::PLAZA_PERSON_ONNX.to_vec(),
+            (None, family) => bail!("--family {family:?} needs --model FILE: only person-grid is built in"),
+        };
+        let rten = RtenOptions::default().with_threads(self.threads);
+        let mut ort = OrtOptions::default().with_threads(self.threads);
+        if let Some(library) = &self.library {
+            ort = ort.with_library(library);
+        }
+        Ok(AnyDetector(match self.backend {
+            Backend::Rten => Box::new(RtenDetector::from_bytes(bytes, spec, rten)?),
+            Backend::Ort => Box::new(OrtDetector::from_bytes(bytes, spec, ort)?),
+        }))
+    }
+}
+
+impl AnyDetector {
+    /// Looks at one frame.
+    ///
+    /// # Errors
+    ///
+    /// What the detector says.
+    pub fn detect(&mut self, frame: Frame<'_>) -> anyhow::Result<Vec<Detection>> {
+        let mut found = pollster::block_on(self.0.detect(&[frame]))?;
+        found.pop().context("the detector answered no frame")
+    }
+}
