@@ -305,6 +305,7 @@ mod tests {
     use super::*;
     use crate::fit::Fit;
     use crate::preprocess::InputSpec;
+    use proptest::prelude::*;
 
     fn small() -> Decoder {
         Decoder::new(&ModelSpec::person_grid("small", 16, 8)).unwrap()
@@ -414,5 +415,43 @@ mod tests {
         assert_eq!(check(&data), Ok(()));
         data[9] = f32::INFINITY;
         assert_eq!(check(&data), Err(DecodeError::NotFinite));
+    }
+
+    /// Any value a damaged model could give, the likely ones often.
+    fn any_value() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            4 => 0f32..=1.0,
+            4 => -20f32..20.0,
+            1 => any::<f32>(),
+            1 => prop_oneof![Just(f32::NAN), Just(f32::INFINITY), Just(f32::NEG_INFINITY), Just(f32::MAX)],
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_out_lies_in_the_frame(
+            data in proptest::collection::vec(any_value(), 7 * 8),
+            frame in (1u32..3000, 1u32..3000),
+            score in 0f32..=1.0,
+            overlap in 0f32..=1.0,
+        ) {
+            let person = ModelSpec::person_grid("grid", 32, 16);
+            let fastest = ModelSpec::fastest_det()
+                .with_input(InputSpec::new(64, 32).with_fit(Fit::LetterboxTopLeft))
+                .with_class_names(["a", "b"]);
+            for (spec, channels) in [(person, 5), (fastest, 7)] {
+                let place = spec.input().fit().place(frame, (spec.input().width(), spec.input().height()));
+                let spec = spec.with_score_threshold(score).with_overlap_threshold(overlap);
+                let output = OutputView { shape: &[1, channels, 2, 4], data: &data[..channels * 8] };
+                let found = Decoder::new(&spec).unwrap().decode(&[output], &[place]).unwrap().remove(0);
+                prop_assert!(found.is_sorted_by(|a, b| a.score >= b.score));
+                for d in found {
+                    prop_assert!(d.score >= score && d.score <= 1.0);
+                    prop_assert!(d.bbox.left >= 0.0 && d.bbox.top >= 0.0, "{:?}", d);
+                    prop_assert!(d.bbox.right() <= 1.000_001 && d.bbox.bottom() <= 1.000_001, "{:?}", d);
+                    prop_assert!(d.bbox.width > 0.0 && d.bbox.height > 0.0);
+                }
+            }
+        }
     }
 }

@@ -84,8 +84,8 @@ impl BoundingBox {
 }
 
 fn unit(v: f32) -> f32 {
-    // `max` and `min` return the other operand for a NaN, so a NaN ends as 0 here; `clamp` would keep it.
-    v.max(0.0).min(1.0)
+    // A NaN is not above 0; `clamp` would keep it.
+    if v > 0.0 { v.min(1.0) } else { 0.0 }
 }
 
 /// One object found in one frame. Small and `Copy`: class names stay in [`DetectorInfo`](crate::DetectorInfo).

@@ -1,12 +1,13 @@
 //! ONNX models in ONNX Runtime: CPU, CUDA, TensorRT.
 
 mod library;
+mod providers;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
+use ort::ep::ExecutionProviderDispatch;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
@@ -166,7 +167,7 @@ struct OrtBackend {
 
 fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<OrtBackend>, LoadError> {
     let environment = library::environment(options.library.as_deref())?;
-    let providers = providers(options, spec)?;
+    let providers = providers::of(options, spec)?;
     let refused = |error: ort::Error| {
         LoadError::OnnxRuntime(OnnxRuntimeError::Device {
             device: options.device,
@@ -212,75 +213,6 @@ fn configure(
     } else {
         Ok(builder.with_disable_cpu_fallback()?)
     }
-}
-
-/// The execution providers of a device, each of which has to work.
-fn providers(
-    options: &OrtOptions,
-    spec: &ModelSpec,
-) -> Result<Vec<ExecutionProviderDispatch>, OnnxRuntimeError> {
-    let device = options.device;
-    match device {
-        Device::Cpu => Ok(Vec::new()),
-        Device::Cuda { id } => {
-            available::<ep::CUDA>(device, cfg!(feature = "cuda"))?;
-            Ok(vec![
-                ep::CUDA::default()
-                    .with_device_id(gpu(id))
-                    .build()
-                    .error_on_failure(),
-            ])
-        }
-        Device::TensorRt { id } => {
-            available::<ep::TensorRT>(device, cfg!(feature = "tensorrt"))?;
-            let (width, height) = (spec.input().width(), spec.input().height());
-            let mut tensorrt = ep::TensorRT::default()
-                .with_device_id(gpu(id))
-                .with_fp16(options.fp16);
-            if let Some(directory) = &options.engine_cache {
-                let directory = directory.display().to_string();
-                tensorrt = tensorrt
-                    .with_engine_cache(true)
-                    .with_engine_cache_path(&directory)
-                    // Engines of two models, or of two sizes of one, must not be taken for each other.
-                    .with_engine_cache_prefix(format!("{}-{width}x{height}", file_name_of(spec.name())))
-                    .with_timing_cache(true)
-                    .with_timing_cache_path(&directory);
-            }
-            let cuda = ep::CUDA::default().with_device_id(gpu(id));
-            Ok(vec![
-                tensorrt.build().error_on_failure(),
-                cuda.build().error_on_failure(),
-            ])
-        }
-    }
-}
-
-/// Fails unless crate and library were both built with the provider.
-fn available<P: ExecutionProvider>(device: Device, compiled: bool) -> Result<(), OnnxRuntimeError> {
-    if !compiled {
-        return Err(OnnxRuntimeError::DeviceNotCompiled { device });
-    }
-    match P::is_available() {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(OnnxRuntimeError::DeviceNotInLibrary { device }),
-        Err(error) => Err(OnnxRuntimeError::Device {
-            device,
-            source: error.into(),
-        }),
-    }
-}
-
-/// A number beyond the runtime's range is no GPU; the runtime then says so.
-fn gpu(id: u32) -> i32 {
-    i32::try_from(id).unwrap_or(i32::MAX)
-}
-
-/// A model's name reduced to what is safe in a file's name.
-fn file_name_of(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect()
 }
 
 fn facts(input: &Outlet) -> InputFacts {

@@ -3,6 +3,8 @@
 //! What needs more than this project brings (models and clips that are shared beside it, ffmpeg, ONNX Runtime) is skipped,
 //! in words, where it is missing.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 #[cfg(all(feature = "rten", feature = "ort"))]
 mod agreement;
 #[cfg(feature = "rten")]
