@@ -1,39 +1,46 @@
 //! A whole detector, frame in, boxes out.
 //!
-//! `LVA_BENCH_MODEL` names a FastestDet file; `ORT_DYLIB_PATH` ONNX Runtime's library, to compare with (feature `ort`).
-//! Without the first there is nothing to measure, and the bench says so.
+//! `LVA_BENCH_FASTEST_DET` names a FastestDet file, `LVA_BENCH_PERSON_GRID` one with this project's own head at 512×288;
+//! `ORT_DYLIB_PATH` names ONNX Runtime's library, to compare with (feature `ort`). What is not named is skipped, in words.
 
+use std::ffi::OsStr;
 use std::time::Instant;
 
 use lva_inference::{
     DetectError, Detection, Frame, ImageView, ModelSpec, PixelFormat, RtenDetector, RtenOptions,
 };
 
-/// Runs before the clock starts: the first ones pack weights and fault in memory.
+/// Runs before the clock starts: the first ones fault in memory.
 const WARM_UP: usize = 20;
 const RUNS: usize = 100;
 
 fn main() {
-    let Some(model) = std::env::var_os("LVA_BENCH_MODEL") else {
-        eprintln!("skipped: LVA_BENCH_MODEL names no FastestDet file");
-        return;
-    };
+    let models = [
+        ("LVA_BENCH_FASTEST_DET", ModelSpec::fastest_det()),
+        ("LVA_BENCH_PERSON_GRID", ModelSpec::plaza_person()),
+    ];
+    for (variable, spec) in models {
+        match std::env::var_os(variable) {
+            Some(file) => compare(&file, &spec),
+            None => eprintln!("skipped: {variable} names no file"),
+        }
+    }
+}
+
+fn compare(file: &OsStr, spec: &ModelSpec) {
     for threads in [1, 2] {
         let options = RtenOptions::default().with_threads(threads);
-        let mut detector =
-            RtenDetector::load(&model, ModelSpec::fastest_det(), options).expect("the model loads");
-        measure(&format!("rten, {threads} threads"), |frames| {
-            detector.detect_blocking(frames)
-        });
+        let mut detector = RtenDetector::load(file, spec.clone(), options).expect("the model loads");
+        let what = format!("{}, rten, {threads} threads", spec.name());
+        measure(&what, |frames| detector.detect_blocking(frames));
     }
     #[cfg(feature = "ort")]
     for threads in [1, 2] {
         use lva_inference::{OrtDetector, OrtOptions};
         let options = OrtOptions::default().with_threads(threads);
-        match OrtDetector::load(&model, ModelSpec::fastest_det(), options) {
-            Ok(mut detector) => measure(&format!("ort, {threads} threads"), |f| {
-                detector.detect_blocking(f)
-            }),
+        let what = format!("{}, ort, {threads} threads", spec.name());
+        match OrtDetector::load(file, spec.clone(), options) {
+            Ok(mut detector) => measure(&what, |frames| detector.detect_blocking(frames)),
             Err(error) => eprintln!("skipped: {error}"),
         }
     }

@@ -11,7 +11,7 @@ use overlap::suppress;
 
 /// Most boxes of one frame that enter the comparison of overlaps; of more, the best are taken.
 ///
-/// It bounds the time of a frame on which a model goes mad: at most half a million comparisons, about a millisecond.
+/// It bounds the time of a frame on which a model goes mad: at most half a million comparisons.
 pub const MAX_CANDIDATES: usize = 1024;
 
 /// One output of a network, borrowed: row-major, last dimension fastest.

@@ -45,6 +45,17 @@ pub trait Detector: Send {
     async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError>;
 }
 
+#[async_trait]
+impl<D: Detector + ?Sized> Detector for Box<D> {
+    fn info(&self) -> &DetectorInfo {
+        (**self).info()
+    }
+
+    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+        (**self).detect(frames).await
+    }
+}
+
 /// A frame, wherever it lies. More kinds of memory will follow, so matches need a `_` arm.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]

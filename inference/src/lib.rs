@@ -89,3 +89,8 @@ pub use model::{
     COCO_CLASS_NAMES, ClassSelector, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec, SpecError,
 };
 pub use preprocess::{ChannelOrder, InputSpec, Preprocessor, TensorLengthError};
+
+/// Compiles the example of the crate's front page.
+#[cfg(all(doctest, feature = "rten"))]
+#[doc = include_str!("../README.md")]
+struct FrontPage;

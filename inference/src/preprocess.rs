@@ -17,8 +17,8 @@ mod tests;
 
 use crate::fit::{Fit, Placement};
 use crate::image_view::{ImageView, PixelFormat};
-use taps::{AxisTaps, sum_rows};
-use unpack::Word;
+use taps::{AxisTaps, add_row, gather_plane, sum_rows};
+use unpack::{BigEndian, LittleEndian, Rgb555, Rgb565, Word};
 use yuv::YuvScratch;
 
 /// Order of the colour planes in a model's input.
@@ -243,10 +243,10 @@ impl Preprocessor {
                 out.swap_red_and_blue();
                 self.bytes::<4>(image, 1, &mut out);
             }
-            PixelFormat::Rgb565Be => self.words(image, Word::rgb565_be, &mut out),
-            PixelFormat::Rgb565Le => self.words(image, Word::rgb565_le, &mut out),
-            PixelFormat::Rgb555Be => self.words(image, Word::rgb555_be, &mut out),
-            PixelFormat::Rgb555Le => self.words(image, Word::rgb555_le, &mut out),
+            PixelFormat::Rgb565Be => self.words::<Rgb565<BigEndian>>(image, &mut out),
+            PixelFormat::Rgb565Le => self.words::<Rgb565<LittleEndian>>(image, &mut out),
+            PixelFormat::Rgb555Be => self.words::<Rgb555<BigEndian>>(image, &mut out),
+            PixelFormat::Rgb555Le => self.words::<Rgb555<LittleEndian>>(image, &mut out),
         }
         Ok(placement)
     }
@@ -310,19 +310,23 @@ impl Preprocessor {
         }
     }
 
-    /// 16-bit words, widened to bytes row by row.
-    fn words(&mut self, image: &ImageView<'_>, word: impl Fn([u8; 2]) -> [u8; 3], out: &mut Target<'_>) {
+    /// 16-bit words, widened to planes of bytes row by row.
+    fn words<W: Word>(&mut self, image: &ImageView<'_>, out: &mut Target<'_>) {
         let (plane, affine) = (image.first_plane(), out.affine);
-        self.sums.resize(image.width() as usize * 3 + SLACK, 0.0);
+        let width = image.width() as usize;
+        self.sums.resize(width * 3, 0.0);
         for (y, tap) in self.rows.iter().enumerate() {
-            let unpacked = &mut self.unpacked;
             let mut first = true;
             for (row, weight) in tap.rows() {
-                unpack::row(plane.row(row), &word, unpacked);
-                taps::add_row(&mut self.sums, unpacked, weight, first);
+                unpack::row::<W>(plane.row(row), &mut self.unpacked);
+                add_row(&mut self.sums, &self.unpacked, weight, first);
                 first = false;
             }
-            gather::<3>(&self.sums, &self.columns, out.rows(y), affine);
+            let planes = self.sums.chunks_exact(width).zip(out.rows(y)).zip(affine);
+            for ((sums, row), affine) in planes {
+                gather_plane(sums, &self.columns, row);
+                row.iter_mut().for_each(|v| *v = affine.apply(*v));
+            }
         }
     }
 }

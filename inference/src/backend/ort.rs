@@ -84,7 +84,7 @@ impl OrtOptions {
         self
     }
 
-    /// Lets TensorRT compute in half precision. Default: no. About twice as fast; scores change in the third digit.
+    /// Lets TensorRT compute in half precision. Default: no. Usually faster; scores shift a little, so look at thresholds anew.
     #[must_use]
     pub fn with_tensorrt_fp16(mut self, enable: bool) -> Self {
         self.fp16 = enable;

@@ -147,6 +147,18 @@ fn add_two_rows(sums: &mut [f32], [a, b]: [&[u8]; 2], [weight_a, weight_b]: [f32
     }
 }
 
+/// Weighs the summed samples of one row of a plane into output samples.
+pub(super) fn gather_plane(sums: &[f32], columns: &AxisTaps, out: &mut [f32]) {
+    for (tap, out) in columns.iter().zip(out) {
+        let window = sums.get(tap.start..).unwrap_or_default();
+        *out = window
+            .iter()
+            .zip(tap.weights)
+            .map(|(sum, weight)| sum * weight)
+            .sum();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

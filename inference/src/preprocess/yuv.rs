@@ -1,7 +1,7 @@
 //! YUV420P: three planes resampled on their own, then mixed into colours.
 
 use super::Target;
-use super::taps::{AxisTaps, sum_rows};
+use super::taps::{AxisTaps, Tap, gather_plane, sum_rows};
 use crate::fit::Placement;
 use crate::image_view::{ColorSpace, ImageView, Plane};
 
@@ -44,11 +44,11 @@ impl YuvScratch {
         let [luma_row, cb_row, cr_row] = &mut self.resampled;
         for (y, (luma_tap, chroma_tap)) in rows.iter().zip(self.rows.iter()).enumerate() {
             sum_plane(sums, luma, luma_tap);
-            gather(sums, columns, luma_row);
+            gather_plane(sums, columns, luma_row);
             sum_plane(sums, cb, chroma_tap);
-            gather(sums, &self.columns, cb_row);
+            gather_plane(sums, &self.columns, cb_row);
             sum_plane(sums, cr, chroma_tap);
-            gather(sums, &self.columns, cr_row);
+            gather_plane(sums, &self.columns, cr_row);
 
             let affine = out.affine;
             let [r, g, b] = out.rows(y);
@@ -63,19 +63,8 @@ impl YuvScratch {
     }
 }
 
-fn sum_plane(sums: &mut [f32], plane: Plane<'_>, tap: super::taps::Tap<'_>) {
+fn sum_plane(sums: &mut [f32], plane: Plane<'_>, tap: Tap<'_>) {
     sum_rows(sums, tap, |row| plane.row(row));
-}
-
-fn gather(sums: &[f32], columns: &AxisTaps, out: &mut [f32]) {
-    for (tap, out) in columns.iter().zip(out) {
-        let window = sums.get(tap.start..).unwrap_or_default();
-        *out = window
-            .iter()
-            .zip(tap.weights)
-            .map(|(sum, weight)| sum * weight)
-            .sum();
-    }
 }
 
 /// Luma and chroma to red, green, blue, all 0..=255.

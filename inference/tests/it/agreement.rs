@@ -23,7 +23,7 @@ fn both(model: &Path, spec: &ModelSpec) -> Option<(RtenDetector, OrtDetector)> {
     let ort = OrtDetector::load(model, spec.clone(), OrtOptions::default().with_library(library)).unwrap();
     assert_eq!(ort.info().device, Device::Cpu);
     assert!(
-        ort.info().runtime.starts_with("ONNX Runtime"),
+        ort.info().runtime.starts_with("ONNX Runtime 1."),
         "{}",
         ort.info().runtime
     );
