@@ -166,7 +166,7 @@ struct OrtBackend {
 }
 
 fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<OrtBackend>, LoadError> {
-    let environment = library::environment(options.library.as_deref())?;
+    let (environment, runtime) = library::environment(options.library.as_deref())?;
     let providers = providers::of(options, spec)?;
     let refused = |error: ort::Error| {
         LoadError::OnnxRuntime(OnnxRuntimeError::Device {
@@ -189,7 +189,7 @@ fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<O
     Ok(Loaded {
         backend: OrtBackend { session, image },
         inputs,
-        runtime: library::runtime_name(),
+        runtime,
     })
 }
 

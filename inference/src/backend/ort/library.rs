@@ -17,11 +17,12 @@ const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 /// What was loaded first. It stays for the life of the process: ONNX Runtime can be set up only once in it.
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
-/// The process's environment, made from the library at `path` or the one that the environment variable names.
+/// The process's environment and the runtime's name, from the library at `path` or the one that the environment variable
+/// names.
 ///
 /// Every use of `ort` in this crate comes after this function: its other functions load a library on their own when none is
 /// there, and panic when that fails.
-pub(super) fn environment(path: Option<&Path>) -> Result<Environment, OnnxRuntimeError> {
+pub(super) fn environment(path: Option<&Path>) -> Result<(Environment, String), OnnxRuntimeError> {
     let path = match path {
         Some(path) => path.to_owned(),
         None => env::var_os(LIBRARY_VARIABLE)
@@ -34,7 +35,7 @@ pub(super) fn environment(path: Option<&Path>) -> Result<Environment, OnnxRuntim
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((first, environment)) = &*loaded {
         return if *first == path {
-            Ok(environment.clone())
+            Ok((environment.clone(), runtime_name(first)))
         } else {
             Err(OnnxRuntimeError::OtherLibrary {
                 asked: path,
@@ -48,8 +49,9 @@ pub(super) fn environment(path: Option<&Path>) -> Result<Environment, OnnxRuntim
         path: path.clone(),
         source: error.into(),
     })?;
+    let name = runtime_name(&path);
     *loaded = Some((path, environment.clone()));
-    Ok(environment)
+    Ok((environment, name))
 }
 
 /// The file behind a path, links followed, so that two names of one library are one. A bare file name that lies not in the
@@ -79,15 +81,16 @@ fn refused(error: LoadDynamicError, path: &Path) -> OnnxRuntimeError {
     }
 }
 
-/// `ONNX Runtime 1.32.0` where the build tells, else `ONNX Runtime`. Call after [`environment`].
-pub(super) fn runtime_name() -> String {
-    let version = ort::info()
-        .split("git-branch=rel-")
-        .nth(1)
-        .and_then(|rest| rest.split(',').next());
-    match version {
-        Some(version) => format!("ONNX Runtime {}", version.trim()),
-        None => "ONNX Runtime".to_owned(),
+/// `ONNX Runtime 1.32.0` where the library's file name tells the version, as released ones do, else `ONNX Runtime`.
+fn runtime_name(library: &Path) -> String {
+    let name = library.file_name().unwrap_or_default().to_string_lossy();
+    let version = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = version
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(version.len());
+    match version.split_at(end).0.trim_matches('.') {
+        "" => "ONNX Runtime".to_owned(),
+        version => format!("ONNX Runtime {version}"),
     }
 }
 
@@ -165,4 +168,21 @@ pub enum OnnxRuntimeError {
         /// What the runtime said.
         source: RuntimeFailure,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_in_file_names() {
+        for (file, name) in [
+            ("lib/libonnxruntime.so.1.32.0", "ONNX Runtime 1.32.0"),
+            ("libonnxruntime.1.24.1.dylib", "ONNX Runtime 1.24.1"),
+            ("v2/libonnxruntime.so", "ONNX Runtime"),
+            ("onnxruntime.dll", "ONNX Runtime"),
+        ] {
+            assert_eq!(runtime_name(Path::new(file)), name);
+        }
+    }
 }
