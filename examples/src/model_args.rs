@@ -75,7 +75,7 @@ impl ModelArgs {
             (Some(path), _) => {
                 std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?
             }
-            (None, Family::PersonGrid) => lva_inference::PLAZA_PERSON_ONNX.to_vec(),
+            (None, Family::PersonGrid) => std::fs::read("inference/models/plaza-person.onnx")?,
             (None, family) => bail!("--family {family:?} needs --model FILE: only person-grid is built in"),
         };
         let rten = RtenOptions::default().with_threads(self.threads);

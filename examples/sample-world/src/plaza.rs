@@ -82,11 +82,11 @@ pub(crate) fn scenery(seed: u64, camera: Camera) -> Scenery {
     }
     let mut gardener = Random::new(77, 2);
     for (at, heading) in
-        [(Vec2::new(-10.2, 18.8), 0.2), (Vec2::new(9.4, 21.3), -0.1), (Vec2::new(6.9, 8.2), 0.5)]
+        [(Vec2::new(-10.2, 18.8), 0.2), (Vec2::new(5.3, 19.8), -0.1), (Vec2::new(6.9, 8.2), 0.5)]
     {
         street::planter(&mut furniture, at, heading, &mut gardener);
     }
-    street::poster_column(&mut furniture, Vec2::new(6.4, 17.8));
+    street::poster_column(&mut furniture, Vec2::new(-10.9, 23.6));
     for at in [Vec2::new(-4.1, 24.4), Vec2::new(3.4, 23.6)] {
         street::tree(&mut furniture, at, &mut gardener);
     }

@@ -10,7 +10,7 @@ fn a_seed_gives_the_bytes_that_it_gave_on_every_other_machine() {
     assert_eq!(fingerprint(&rgb), GOLDEN, "the picture has changed");
 }
 
-const GOLDEN: u64 = 0;
+const GOLDEN: u64 = 0x5B0E_1A73_DD45_F9D8;
 
 #[test]
 fn frames_may_be_asked_for_in_any_order() {
