@@ -1,7 +1,7 @@
 //! One camera frame to one model input, on one thread.
 //!
-//! 1408×786 BGR24 is what the extension contract's own sample topology sends (1397×786, rows padded); 512×288 is the
-//! input of this project's head, 352×352 that of FastestDet. 1080p YUV420P is a decoder's own output.
+//! 1408×786 BGR24 is what the extension contract's own sample topology sends (1397×786, rows padded); 512×288
+//! is the input of this project's head, 352×352 that of FastestDet. 1080p YUV420P is a decoder's own output.
 
 use divan::{Bencher, black_box};
 use lva_inference::{Fit, ImageView, InputSpec, PixelFormat, Preprocessor};

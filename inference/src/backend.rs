@@ -23,8 +23,8 @@ pub(crate) type RuntimeFailure = Box<dyn Error + Send + Sync>;
 
 /// A loaded network. It lives and dies on the thread that made it.
 pub(crate) trait Backend {
-    /// Runs `rows` frames: `input` holds them one after another, as many floats as they need. The outputs replace what
-    /// `outputs` held, in the order of the network.
+    /// Runs `rows` frames: `input` holds them one after another, as many floats as they need. The outputs
+    /// replace what `outputs` held, in the order of the network.
     fn run(
         &mut self,
         input: &[f32],

@@ -10,7 +10,8 @@ use crate::image_view::{ImageError, ImageView, MAX_SIDE, PixelFormat};
 
 /// What a picture may cost before it is refused.
 ///
-/// A few hundred bytes can claim a picture of gigabytes; the limits are checked before the pixels are decoded.
+/// A few hundred bytes can claim a picture of gigabytes; the limits are checked before the pixels are
+/// decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodecLimits {
     largest_side: u32,
@@ -34,9 +35,11 @@ impl CodecLimits {
         self
     }
 
-    /// Most bytes that one picture may take while it is decoded. Default: 256 MiB, enough for 8192 × 8192 RGB.
+    /// Most bytes that one picture may take while it is decoded. Default: 256 MiB, enough for 8192 × 8192
+    /// RGB.
     ///
-    /// The RGB copy that is handed out comes on top for pictures that are not 8-bit RGB themselves: at most as much again.
+    /// The RGB copy that is handed out comes on top for pictures that are not 8-bit RGB themselves: at most
+    /// as much again.
     #[must_use]
     pub fn with_largest_bytes(mut self, bytes: u64) -> Self {
         self.largest_bytes = bytes;
@@ -55,8 +58,8 @@ pub struct RgbPicture {
 impl RgbPicture {
     /// Decodes a JPEG, PNG or BMP, recognised by its first bytes.
     ///
-    /// Alpha is dropped, 16 bits a channel become 8, grey becomes RGB. The orientation that a photo's metadata may tell is not
-    /// applied, nor is a colour profile: cameras write neither.
+    /// Alpha is dropped, 16 bits a channel become 8, grey becomes RGB. The orientation that a photo's
+    /// metadata may tell is not applied, nor is a colour profile: cameras write neither.
     ///
     /// # Errors
     ///

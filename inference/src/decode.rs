@@ -74,8 +74,9 @@ impl Decoder {
 
     /// The detections of every frame of a batch, best score first, in fractions of the frame.
     ///
-    /// `placements[i]` says where frame `i` lay in the input. A batch with fewer placements than rows is fine: the rest was
-    /// filling. Values that are not finite are passed over, boxes without area inside the frame dropped.
+    /// `placements[i]` says where frame `i` lay in the input. A batch with fewer placements than rows is
+    /// fine: the rest was filling. Values that are not finite are passed over, boxes without area inside the
+    /// frame dropped.
     ///
     /// # Errors
     ///
@@ -111,8 +112,9 @@ impl Decoder {
             .collect())
     }
 
-    /// Whether there are `rows` results, every value is finite and every score lies in 0..=1: what loading asks of a grey
-    /// frame. A score outside means that the model belongs to another family or lacks its last sigmoid.
+    /// Whether there are `rows` results, every value is finite and every score lies in 0..=1: what loading
+    /// asks of a grey frame. A score outside means that the model belongs to another family or lacks its last
+    /// sigmoid.
     #[cfg(any(feature = "rten", feature = "ort"))]
     pub(crate) fn check_values(&self, outputs: &[OutputView<'_>], rows: usize) -> Result<(), DecodeError> {
         let grid = self.grid(outputs)?;
@@ -125,7 +127,8 @@ impl Decoder {
         if !grid.data.iter().all(|v| v.is_finite()) {
             return Err(DecodeError::NotFinite);
         }
-        // Both families: a score, four numbers of the box, then class scores, of which this project's head has none.
+        // Both families: a score, four numbers of the box, then class scores, of which this project's head
+        // has none.
         let is_score = |channel: usize| channel == 0 || channel > 4;
         for image in grid.images() {
             let planes = image.planes.chunks_exact(image.cells().max(1)).enumerate();

@@ -1,9 +1,10 @@
 //! What a detector finds: boxes in fractions of the frame.
 
-/// An axis-parallel box in fractions of the frame as it was given: 0 is its left or top edge, 1 its right or bottom edge.
+/// An axis-parallel box in fractions of the frame as it was given: 0 is its left or top edge, 1 its right or
+/// bottom edge.
 ///
-/// Boxes that come out of this crate lie inside the frame, `left + width` and `top + height` at most 1 (but for the last
-/// bit of rounding), width and height above 0.
+/// Boxes that come out of this crate lie inside the frame, `left + width` and `top + height` at most 1 (but
+/// for the last bit of rounding), width and height above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BoundingBox {
     /// Left edge, 0..=1.
@@ -77,7 +78,8 @@ impl BoundingBox {
         }
     }
 
-    /// Whether the point lies in the box; the left and top edges belong to it, the right and bottom ones do not.
+    /// Whether the point lies in the box; the left and top edges belong to it, the right and bottom ones do
+    /// not.
     pub fn contains(&self, x: f32, y: f32) -> bool {
         x >= self.left && x < self.right() && y >= self.top && y < self.bottom()
     }
@@ -88,7 +90,8 @@ fn unit(v: f32) -> f32 {
     if v > 0.0 { v.min(1.0) } else { 0.0 }
 }
 
-/// One object found in one frame. Small and `Copy`: class names stay in [`DetectorInfo`](crate::DetectorInfo).
+/// One object found in one frame. Small and `Copy`: class names stay in
+/// [`DetectorInfo`](crate::DetectorInfo).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detection {
     /// Where, in fractions of the frame as given.

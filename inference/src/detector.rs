@@ -34,8 +34,8 @@ pub trait Detector: Send {
 
     /// Finds the objects of each frame: `result[i]` belongs to `frames[i]`, best score first.
     ///
-    /// Any number of frames is accepted, of any sizes and formats; more than [`DetectorInfo::largest_batch`] are run in
-    /// several batches. No frames give no results.
+    /// Any number of frames is accepted, of any sizes and formats; more than [`DetectorInfo::largest_batch`]
+    /// are run in several batches. No frames give no results.
     ///
     /// The future may be dropped at any time; the detector stays usable.
     ///
@@ -91,7 +91,8 @@ pub struct DetectorInfo {
 }
 
 impl DetectorInfo {
-    /// A detector on the CPU that takes one frame at a time and knows no class names; for implementations of [`Detector`].
+    /// A detector on the CPU that takes one frame at a time and knows no class names; for implementations of
+    /// [`Detector`].
     pub fn new(model: impl Into<String>, input_width: u32, input_height: u32) -> Self {
         Self {
             model: model.into(),
@@ -164,8 +165,8 @@ impl fmt::Display for Device {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DetectError {
-    /// The runtime failed on this input: out of memory, a lost GPU. [`is_transient`](Self::is_transient): the next
-    /// frames may work.
+    /// The runtime failed on this input: out of memory, a lost GPU. [`is_transient`](Self::is_transient): the
+    /// next frames may work.
     #[error("the model '{model}' failed to run")]
     Run {
         /// Name of the model.
@@ -173,8 +174,8 @@ pub enum DetectError {
         /// What the runtime said.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The model gave output that its description does not allow. Loading checks this, so it points to a model whose output
-    /// depends on its input in an unforeseen way; a retry does not help.
+    /// The model gave output that its description does not allow. Loading checks this, so it points to a
+    /// model whose output depends on its input in an unforeseen way; a retry does not help.
     #[error("the model '{model}' gave an output that does not fit its description")]
     Output {
         /// Name of the model.
@@ -182,8 +183,8 @@ pub enum DetectError {
         /// What was wrong with it.
         source: DecodeError,
     },
-    /// The thread that runs the model has ended, because the runtime panicked. The detector is of no more use: load it
-    /// again, and report the model to the runtime's authors.
+    /// The thread that runs the model has ended, because the runtime panicked. The detector is of no more
+    /// use: load it again, and report the model to the runtime's authors.
     #[error("the thread that runs the model '{model}' has ended unexpectedly: load the detector again")]
     WorkerEnded {
         /// Name of the model.

@@ -4,7 +4,8 @@ use crate::BoundingBox;
 
 /// How a frame of any shape is brought to the shape of the model's input.
 ///
-/// It must be what the model was trained with: a stretched model sees thin people in a letterbox, and the reverse.
+/// It must be what the model was trained with: a stretched model sees thin people in a letterbox, and the
+/// reverse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fit {
@@ -19,8 +20,8 @@ pub enum Fit {
 impl Fit {
     /// Where a frame of `frame` (width, height) pixels lies in an input of `input` (width, height) pixels.
     ///
-    /// A letterboxed side is rounded to whole pixels and is at least one; a centred frame lies half a pixel to the top left
-    /// when the padding is odd. Sides given as 0 count as 1.
+    /// A letterboxed side is rounded to whole pixels and is at least one; a centred frame lies half a pixel
+    /// to the top left when the padding is odd. Sides given as 0 count as 1.
     pub fn place(self, frame: (u32, u32), input: (u32, u32)) -> Placement {
         let (frame_width, frame_height) = (frame.0.max(1), frame.1.max(1));
         let (input_width, input_height) = (input.0.max(1), input.1.max(1));
@@ -87,7 +88,8 @@ impl Placement {
         (self.input_width, self.input_height)
     }
 
-    /// From edges (left, top, right, bottom) in pixels of the input to fractions of the frame, clamped to the frame.
+    /// From edges (left, top, right, bottom) in pixels of the input to fractions of the frame, clamped to the
+    /// frame.
     ///
     /// What lies in the padding alone becomes a box without area.
     pub fn to_frame(&self, [left, top, right, bottom]: [f32; 4]) -> BoundingBox {

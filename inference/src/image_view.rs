@@ -4,15 +4,15 @@ use std::fmt;
 
 /// Longest side of a picture in pixels.
 ///
-/// It bounds the scratch memory that a hostile width could ask for (at 32 768: half a megabyte a row) and lies far above
-/// any camera.
+/// It bounds the scratch memory that a hostile width could ask for (at 32 768: half a megabyte a row) and
+/// lies far above any camera.
 pub const MAX_SIDE: u32 = 32_768;
 
 /// The raw pixel layouts of the extension contract, named as there.
 ///
-/// Names of byte layouts read in memory order: `Argb` is the byte A, then R, G, B. Names of word layouts (`565`, `555`)
-/// read from the most significant bit of a 16-bit word; `Le` and `Be` say which byte of that word comes first.
-/// Alpha is ignored everywhere: a camera's alpha means nothing to a detector.
+/// Names of byte layouts read in memory order: `Argb` is the byte A, then R, G, B. Names of word layouts
+/// (`565`, `555`) read from the most significant bit of a 16-bit word; `Le` and `Be` say which byte of that
+/// word comes first. Alpha is ignored everywhere: a camera's alpha means nothing to a detector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PixelFormat {
@@ -99,8 +99,8 @@ impl fmt::Display for PixelFormat {
 
 /// How luma and chroma of a YUV420P picture become red, green and blue. Other formats ignore it.
 ///
-/// The wrong matrix shifts greens and reds by a few per cent, the wrong range loses contrast; detectors forgive both, at
-/// some cost in score. The default is what converters assume when a stream says nothing.
+/// The wrong matrix shifts greens and reds by a few per cent, the wrong range loses contrast; detectors
+/// forgive both, at some cost in score. The default is what converters assume when a stream says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ColorSpace {
@@ -117,12 +117,13 @@ pub enum ColorSpace {
 
 /// A picture in memory that the view only borrows.
 ///
-/// Rows lie `stride` bytes apart, the first row at the start of the bytes. The last row may end with its last pixel:
-/// its padding need not be there.
+/// Rows lie `stride` bytes apart, the first row at the start of the bytes. The last row may end with its last
+/// pixel: its padding need not be there.
 ///
-/// **YUV420P**: the luma plane takes `stride × height` bytes. Chroma planes are `(width + 1) / 2` by `(height + 1) / 2`
-/// samples; their rows lie `(stride + 1) / 2` bytes apart; the Cb plane follows the luma plane directly and takes
-/// `(stride + 1) / 2 × (height + 1) / 2` bytes, the Cr plane follows it directly, its last row may again be short.
+/// **YUV420P**: the luma plane takes `stride × height` bytes. Chroma planes are `(width + 1) / 2` by `(height
+/// + 1) / 2` samples; their rows lie `(stride + 1) / 2` bytes apart; the Cb plane follows the luma plane
+/// directly and takes `(stride + 1) / 2 × (height + 1) / 2` bytes, the Cr plane follows it directly, its last
+/// row may again be short.
 #[derive(Clone, Copy)]
 pub struct ImageView<'a> {
     bytes: &'a [u8],
@@ -140,8 +141,9 @@ impl<'a> ImageView<'a> {
     ///
     /// # Errors
     ///
-    /// [`ImageError`] when a side is zero or above [`MAX_SIDE`], the stride is shorter than a row, or the bytes are
-    /// fewer than the picture needs. The sender of the frame is at fault; the same frame will fail again.
+    /// [`ImageError`] when a side is zero or above [`MAX_SIDE`], the stride is shorter than a row, or the
+    /// bytes are fewer than the picture needs. The sender of the frame is at fault; the same frame will fail
+    /// again.
     pub fn new(
         bytes: &'a [u8],
         width: u32,
@@ -345,7 +347,8 @@ impl Layout {
     }
 }
 
-/// Why bytes cannot be seen as a picture. Whoever made the frame is at fault; a retry with the same frame fails again.
+/// Why bytes cannot be seen as a picture. Whoever made the frame is at fault; a retry with the same frame
+/// fails again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {

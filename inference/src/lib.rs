@@ -1,16 +1,16 @@
 //! Object detectors on ONNX models, pure Rust by default, for any raw or encoded picture.
 //!
-//! A [`Detector`] takes borrowed [`Frame`]s and gives back [`Detection`]s. Between the two lie the things that usually go
-//! wrong in silence, and each of them is a value here that can be read, changed and tested: how pixels become a tensor
-//! ([`InputSpec`], [`Preprocessor`]), how a frame is fitted in and boxes find their way back ([`Fit`], [`Placement`]), how
-//! an output is read ([`ModelSpec`], [`Decoder`]).
+//! A [`Detector`] takes borrowed [`Frame`]s and gives back [`Detection`]s. Between the two lie the things
+//! that usually go wrong in silence, and each of them is a value here that can be read, changed and tested:
+//! how pixels become a tensor ([`InputSpec`], [`Preprocessor`]), how a frame is fitted in and boxes find
+//! their way back ([`Fit`], [`Placement`]), how an output is read ([`ModelSpec`], [`Decoder`]).
 //!
-//! **A detector that was loaded fits its description and runs where it says: everything else is an error at load.** Shapes are
-//! compared, a grey frame is run, scores are checked for their range, a batch is compared with single frames, and no
-//! device is replaced by another ([`LoadError`]).
+//! **A detector that was loaded fits its description and runs where it says: everything else is an error at
+//! load.** Shapes are compared, a grey frame is run, scores are checked for their range, a batch is compared
+//! with single frames, and no device is replaced by another ([`LoadError`]).
 //!
-//! What this crate is not: it tracks nothing and knows neither zones nor cameras; it decodes no video; it trains no model and
-//! downloads none; it guesses no model family from a file.
+//! What this crate is not: it tracks nothing and knows neither zones nor cameras; it decodes no video; it
+//! trains no model and downloads none; it guesses no model family from a file.
 //!
 //! # Example
 //!
@@ -34,7 +34,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! In async code, [`Detector::detect`] does the same without blocking while the model runs; it needs no particular runtime.
+//! In async code, [`Detector::detect`] does the same without blocking while the model runs; it needs no
+//! particular runtime.
 //!
 //! # Features
 //!
@@ -46,14 +47,14 @@
 //! | `tensorrt` | no | its TensorRT execution provider; implies `cuda` |
 //! | `image-codecs` | no | [`RgbPicture`]: JPEG, PNG and BMP frames |
 //!
-//! Without features there remain the trait, the types, preprocessing and decoding, with two small dependencies: enough to
-//! bring a backend of one's own.
+//! Without features there remain the trait, the types, preprocessing and decoding, with two small
+//! dependencies: enough to bring a backend of one's own.
 //!
 //! # Limits
 //!
 //! Pictures up to [`MAX_SIDE`] a side, model inputs up to [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`],
-//! [`MAX_CANDIDATES`] boxes a frame before overlaps are resolved. One image input and 32-bit floats; weights inside the
-//! model file.
+//! [`MAX_CANDIDATES`] boxes a frame before overlaps are resolved. One image input and 32-bit floats; weights
+//! inside the model file.
 #![cfg_attr(
     not(all(feature = "rten", feature = "ort", feature = "image-codecs")),
     allow(rustdoc::broken_intra_doc_links)

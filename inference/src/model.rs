@@ -20,15 +20,15 @@ pub const MAX_BATCH: usize = 256;
 pub enum ModelFamily {
     /// This project's own head: one class, one grid with cells of 8 × 8 pixels.
     ///
-    /// Output `[N, 5, H/8, W/8]`: channel 0 is the score 0..=1; channels 1 to 4 are the distances from the cell's centre
-    /// (`(column + 0.5) × 8`, `(row + 0.5) × 8`) to the left, top, right and bottom edge of the box, in units of 8 pixels, not
-    /// negative. Sigmoid and non-negativity are part of the graph.
+    /// Output `[N, 5, H/8, W/8]`: channel 0 is the score 0..=1; channels 1 to 4 are the distances from the
+    /// cell's centre (`(column + 0.5) × 8`, `(row + 0.5) × 8`) to the left, top, right and bottom edge of the
+    /// box, in units of 8 pixels, not negative. Sigmoid and non-negativity are part of the graph.
     PersonGrid,
     /// FastestDet: many classes, one grid with cells of 16 × 16 pixels.
     ///
-    /// Output `[N, 5 + classes, H/16, W/16]`: objectness; offset of the centre from the cell's corner in cells, before
-    /// tanh (two channels); width and height as logits of a fraction of the frame (two channels); class scores. The score
-    /// is `objectness^0.6 × class^0.4`.
+    /// Output `[N, 5 + classes, H/16, W/16]`: objectness; offset of the centre from the cell's corner in
+    /// cells, before tanh (two channels); width and height as logits of a fraction of the frame (two
+    /// channels); class scores. The score is `objectness^0.6 × class^0.4`.
     FastestDet,
 }
 
@@ -65,8 +65,8 @@ pub struct ModelSpec {
 }
 
 impl ModelSpec {
-    /// A model with this project's own head: RGB 0..=1, letterboxed centred on grey 114, the one class `person`, score from
-    /// 0.4, overlap 0.5.
+    /// A model with this project's own head: RGB 0..=1, letterboxed centred on grey 114, the one class
+    /// `person`, score from 0.4, overlap 0.5.
     pub fn person_grid(name: impl Into<String>, width: u32, height: u32) -> Self {
         Self {
             name: name.into(),
@@ -85,8 +85,8 @@ impl ModelSpec {
         Self::person_grid("plaza-person", 512, 288)
     }
 
-    /// FastestDet as its authors published it: 352 × 352, BGR 0..=1, stretched, the 80 classes of COCO, score from 0.65,
-    /// overlap 0.45.
+    /// FastestDet as its authors published it: 352 × 352, BGR 0..=1, stretched, the 80 classes of COCO, score
+    /// from 0.65, overlap 0.45.
     pub fn fastest_det() -> Self {
         Self {
             name: String::from("FastestDet"),
@@ -116,16 +116,16 @@ impl ModelSpec {
         self
     }
 
-    /// Least score of a detection, 0..=1. Too low: false finds, and time spent on sorting them; too high: people at the
-    /// far end of the scene are missed.
+    /// Least score of a detection, 0..=1. Too low: false finds, and time spent on sorting them; too high:
+    /// people at the far end of the scene are missed.
     #[must_use]
     pub fn with_score_threshold(mut self, score: f32) -> Self {
         self.score_threshold = score;
         self
     }
 
-    /// Overlap (intersection over union, 0..=1) from which the weaker of two boxes is taken for the same object, of
-    /// whatever class. Too low: people side by side become one; too high: one person becomes two.
+    /// Overlap (intersection over union, 0..=1) from which the weaker of two boxes is taken for the same
+    /// object, of whatever class. Too low: people side by side become one; too high: one person becomes two.
     #[must_use]
     pub fn with_overlap_threshold(mut self, overlap: f32) -> Self {
         self.overlap_threshold = overlap;
@@ -150,9 +150,9 @@ impl ModelSpec {
 
     /// Most frames to run at once, 1..=[`MAX_BATCH`]. Default: 1.
     ///
-    /// It matters on a GPU. On a CPU a batch costs as much as its frames one by one and delays the first. Memory grows by
-    /// one input tensor (12 bytes a pixel) and the network's own intermediates a frame. A model whose file fixes the batch
-    /// runs with the fixed number, whatever is said here.
+    /// It matters on a GPU. On a CPU a batch costs as much as its frames one by one and delays the first.
+    /// Memory grows by one input tensor (12 bytes a pixel) and the network's own intermediates a frame. A
+    /// model whose file fixes the batch runs with the fixed number, whatever is said here.
     #[must_use]
     pub fn with_largest_batch(mut self, frames: usize) -> Self {
         self.largest_batch = frames;
@@ -194,7 +194,8 @@ impl ModelSpec {
         self.largest_batch
     }
 
-    /// Whether the description holds together. Loading a detector and making a [`Decoder`](crate::Decoder) do this first.
+    /// Whether the description holds together. Loading a detector and making a [`Decoder`](crate::Decoder) do
+    /// this first.
     ///
     /// # Errors
     ///

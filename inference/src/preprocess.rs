@@ -1,12 +1,13 @@
 //! From any raw picture to the planar floats of a model's input, in one pass.
 //!
-//! Resampling is separable. For every row of the output, the source rows it covers are summed with their weights into one
-//! row of floats as wide as the source; that row is then gathered into output pixels, normalised and written to the three
-//! planes. The picture is read once from top to bottom, nothing of its size is ever buffered, and every loop runs over
-//! contiguous memory with the pixel's layout known at compile time.
+//! Resampling is separable. For every row of the output, the source rows it covers are summed with their
+//! weights into one row of floats as wide as the source; that row is then gathered into output pixels,
+//! normalised and written to the three planes. The picture is read once from top to bottom, nothing of its
+//! size is ever buffered, and every loop runs over contiguous memory with the pixel's layout known at compile
+//! time.
 //!
-//! YUV420P is resampled plane by plane and turned into colours afterwards, at the size of the output: half the bytes of
-//! a picture converted first, and chroma that is interpolated rather than repeated.
+//! YUV420P is resampled plane by plane and turned into colours afterwards, at the size of the output: half
+//! the bytes of a picture converted first, and chroma that is interpolated rather than repeated.
 
 mod taps;
 mod unpack;
@@ -33,8 +34,8 @@ pub enum ChannelOrder {
 
 /// What a model's image input looks like: size, order of colours, range of values, fit of the frame.
 ///
-/// The tensor is planar, 32-bit float, `[frame, channel, row, column]`; each value is
-/// `(pixel × scale − mean[channel]) / deviation[channel]` for a pixel value 0..=255, channels counted in the tensor's order.
+/// The tensor is planar, 32-bit float, `[frame, channel, row, column]`; each value is `(pixel × scale −
+/// mean[channel]) / deviation[channel]` for a pixel value 0..=255, channels counted in the tensor's order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputSpec {
     pub(crate) width: u32,
@@ -146,11 +147,11 @@ impl Affine {
     }
 }
 
-/// Turns frames into model input. One a stream or one for all: it remembers the geometry of the last frame, so that
-/// frames of equal size cost no allocation and no recomputation.
+/// Turns frames into model input. One a stream or one for all: it remembers the geometry of the last frame,
+/// so that frames of equal size cost no allocation and no recomputation.
 ///
-/// Sampling is area averaging along an axis that shrinks (plain bilinear sampling skips pixels below half size, and
-/// distant people flicker in and out) and bilinear along an axis that grows.
+/// Sampling is area averaging along an axis that shrinks (plain bilinear sampling skips pixels below half
+/// size, and distant people flicker in and out) and bilinear along an axis that grows.
 #[derive(Debug)]
 pub struct Preprocessor {
     spec: InputSpec,
@@ -331,7 +332,8 @@ impl Preprocessor {
     }
 }
 
-/// Floats behind the last pixel of a row of sums: pixels are read four floats at a time, from up to one float in.
+/// Floats behind the last pixel of a row of sums: pixels are read four floats at a time, from up to one float
+/// in.
 const SLACK: usize = 2;
 
 /// The three planes of the output in the order red, green, blue, whatever order the tensor has.
@@ -352,7 +354,8 @@ impl Target<'_> {
     fn rows(&mut self, y: usize) -> [&mut [f32]; 3] {
         let p = self.placement;
         let start = (p.y() as usize + y) * p.input_size().0 as usize + p.x() as usize;
-        // The rectangle lies inside the planes: `Fit::place` made it, and `write` checked the tensor's length.
+        // The rectangle lies inside the planes: `Fit::place` made it, and `write` checked the tensor's
+        // length.
         self.planes
             .each_mut()
             .map(|plane| &mut plane[start..start + p.width() as usize])
@@ -361,8 +364,8 @@ impl Target<'_> {
 
 /// Weighs the summed pixels of one row into output pixels.
 ///
-/// Four floats are read a pixel even where it has three: the fourth lane is thrown away, and the loop stays one vector
-/// wide.
+/// Four floats are read a pixel even where it has three: the fourth lane is thrown away, and the loop stays
+/// one vector wide.
 fn gather<const N: usize>(sums: &[f32], columns: &AxisTaps, [r, g, b]: [&mut [f32]; 3], affine: [Affine; 3]) {
     let pixels = r.iter_mut().zip(g).zip(b);
     for (tap, ((r, g), b)) in columns.iter().zip(pixels) {

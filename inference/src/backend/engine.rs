@@ -50,8 +50,8 @@ impl Batch {
 }
 
 impl Engine {
-    /// Loads a backend on a thread of its own and tries it on a grey frame. Blocks for as long as that takes: milliseconds
-    /// to seconds, minutes where TensorRT builds an engine.
+    /// Loads a backend on a thread of its own and tries it on a grey frame. Blocks for as long as that takes:
+    /// milliseconds to seconds, minutes where TensorRT builds an engine.
     pub(crate) fn load<B, F>(spec: ModelSpec, device: Device, load: F) -> Result<Self, LoadError>
     where
         B: Backend,
@@ -118,8 +118,9 @@ impl Engine {
 
     /// Writes frames into the input tensor.
     ///
-    /// This happens on the caller's thread because frames are borrowed, often from memory that a peer wants back: they
-    /// cannot outlive the call, and copying them for the worker would cost more than the scaling does.
+    /// This happens on the caller's thread because frames are borrowed, often from memory that a peer wants
+    /// back: they cannot outlive the call, and copying them for the worker would cost more than the scaling
+    /// does.
     fn fill(&mut self, frames: &[Frame<'_>], rows: usize, first_index: usize) -> Result<(), DetectError> {
         let len = self.preprocessor.spec().tensor_len();
         let input = &mut self.buffers.input;
@@ -157,7 +158,8 @@ impl Engine {
         }
     }
 
-    /// A grey frame has to give finite numbers in the family's shape; then it has to give the same among other frames.
+    /// A grey frame has to give finite numbers in the family's shape; then it has to give the same among
+    /// other frames.
     async fn try_out(&mut self) -> Result<(), LoadError> {
         let grey = ImageView::packed(&[114; 3], 1, 1, PixelFormat::Rgb24)
             .ok()

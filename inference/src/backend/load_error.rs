@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::RuntimeFailure;
 use crate::{DecodeError, SpecError};
 
-/// Why a detector could not be loaded. An operator's or integrator's fault unless said otherwise; a retry with the same
-/// arguments does not help.
+/// Why a detector could not be loaded. An operator's or integrator's fault unless said otherwise; a retry
+/// with the same arguments does not help.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {

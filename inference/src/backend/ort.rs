@@ -51,48 +51,53 @@ impl OrtOptions {
     /// ONNX Runtime's shared library (`libonnxruntime.so…`). Default: the file that the environment variable
     /// `ORT_DYLIB_PATH` names.
     ///
-    /// A process has one ONNX Runtime: the first detector loads it, and later detectors must name the same file. It runs code
-    /// of that file in this process, so the file has to be trusted.
+    /// A process has one ONNX Runtime: the first detector loads it, and later detectors must name the same
+    /// file. It runs code of that file in this process, so the file has to be trusted.
     #[must_use]
     pub fn with_library(mut self, path: impl Into<PathBuf>) -> Self {
         self.library = Some(path.into());
         self
     }
 
-    /// Where the model shall run. Default: [`Device::Cpu`]. Another device needs the cargo feature of that name (`cuda`,
-    /// `tensorrt`) and a library built with it; if it cannot be used, loading fails: there is no silent fall to the CPU.
+    /// Where the model shall run. Default: [`Device::Cpu`]. Another device needs the cargo feature of that
+    /// name (`cuda`, `tensorrt`) and a library built with it; if it cannot be used, loading fails: there is
+    /// no silent fall to the CPU.
     #[must_use]
     pub fn with_device(mut self, device: Device) -> Self {
         self.device = device;
         self
     }
 
-    /// Threads that one run on the CPU is spread over, 1..=256, values outside count as the nearest. Default: 1, for the most
-    /// frames a second from several cameras.
+    /// Threads that one run on the CPU is spread over, 1..=256, values outside count as the nearest. Default:
+    /// 1, for the most frames a second from several cameras.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.clamp(1, MAX_THREADS);
         self
     }
 
-    /// Lets single operators run on the CPU when the device does not know them. Default: no, and loading fails then.
+    /// Lets single operators run on the CPU when the device does not know them. Default: no, and loading
+    /// fails then.
     ///
-    /// Each such operator moves its data off the GPU and back; a model with several may be slower than on the CPU alone.
+    /// Each such operator moves its data off the GPU and back; a model with several may be slower than on the
+    /// CPU alone.
     #[must_use]
     pub fn with_cpu_nodes_allowed(mut self, allowed: bool) -> Self {
         self.cpu_nodes = allowed;
         self
     }
 
-    /// Lets TensorRT compute in half precision. Default: no. Usually faster; scores shift a little, so look at thresholds anew.
+    /// Lets TensorRT compute in half precision. Default: no. Usually faster; scores shift a little, so look
+    /// at thresholds anew.
     #[must_use]
     pub fn with_tensorrt_fp16(mut self, enable: bool) -> Self {
         self.fp16 = enable;
         self
     }
 
-    /// Directory in which TensorRT keeps what it built. Default: none, and it builds at each start, which takes seconds to
-    /// minutes. An engine suits one GPU, driver and TensorRT only: do not share the directory between machines.
+    /// Directory in which TensorRT keeps what it built. Default: none, and it builds at each start, which
+    /// takes seconds to minutes. An engine suits one GPU, driver and TensorRT only: do not share the
+    /// directory between machines.
     #[must_use]
     pub fn with_tensorrt_engine_cache(mut self, directory: impl Into<PathBuf>) -> Self {
         self.engine_cache = Some(directory.into());
@@ -102,16 +107,16 @@ impl OrtOptions {
 
 /// A detector that runs an ONNX model in ONNX Runtime, which is loaded at run time from a shared library.
 ///
-/// The model runs on a thread of its own, never on the caller's; frames are scaled on the caller's thread, about a
-/// millisecond each, because they are borrowed. Dropping the detector waits for the run under way.
+/// The model runs on a thread of its own, never on the caller's; frames are scaled on the caller's thread,
+/// about a millisecond each, because they are borrowed. Dropping the detector waits for the run under way.
 #[derive(Debug)]
 pub struct OrtDetector {
     engine: Engine,
 }
 
 impl OrtDetector {
-    /// Loads a model file and tries it on a grey frame. Blocks: tens of milliseconds on a CPU, seconds on a GPU, minutes where
-    /// TensorRT builds an engine.
+    /// Loads a model file and tries it on a grey frame. Blocks: tens of milliseconds on a CPU, seconds on a
+    /// GPU, minutes where TensorRT builds an engine.
     ///
     /// Weights in files beside the model are not read: export it as one file.
     ///
@@ -177,7 +182,8 @@ fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<O
     let builder = Session::builder(&environment).map_err(refused)?;
     let mut builder = configure(builder, options, providers).map_err(refused)?;
     let session = builder.commit_from_memory(bytes).map_err(|error| {
-        // On a GPU, both a bad file and an operator that the GPU does not know end here; the source tells which.
+        // On a GPU, both a bad file and an operator that the GPU does not know end here; the source tells
+        // which.
         LoadError::Model {
             model: spec.name().to_owned(),
             runtime: "ONNX Runtime",

@@ -33,8 +33,9 @@ impl Default for RtenOptions {
 impl RtenOptions {
     /// Threads that one run is spread over, 1..=256, values outside count as the nearest. Default: 1.
     ///
-    /// One thread a detector gives the most frames a second from several cameras; more shorten the wait for one frame, with
-    /// falling gain (two threads: 1.4 to 1.7 times as fast). More threads than cores slow everything down.
+    /// One thread a detector gives the most frames a second from several cameras; more shorten the wait for
+    /// one frame, with falling gain (two threads: 1.4 to 1.7 times as fast). More threads than cores slow
+    /// everything down.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.clamp(1, MAX_THREADS);
@@ -44,15 +45,16 @@ impl RtenOptions {
 
 /// A detector that runs an ONNX model in pure Rust (crate `rten`) on the CPU.
 ///
-/// The model runs on a thread of its own, never on the caller's; frames are scaled on the caller's thread, about a
-/// millisecond each, because they are borrowed. Dropping the detector waits for the run under way.
+/// The model runs on a thread of its own, never on the caller's; frames are scaled on the caller's thread,
+/// about a millisecond each, because they are borrowed. Dropping the detector waits for the run under way.
 #[derive(Debug)]
 pub struct RtenDetector {
     engine: Engine,
 }
 
 impl RtenDetector {
-    /// Loads a model file and tries it on a grey frame. Blocks for some tens of milliseconds, longer for large models.
+    /// Loads a model file and tries it on a grey frame. Blocks for some tens of milliseconds, longer for
+    /// large models.
     ///
     /// Weights in files beside the model are not read: export it as one file.
     ///

@@ -42,8 +42,8 @@ pub(super) struct Worker {
     /// Bounded to one job: there never is a second, because `pending` is awaited before the next is sent.
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
-    /// Answer of the job under way. It stays here when the caller's future is dropped, so that the next call can wait for it
-    /// and get the buffers back.
+    /// Answer of the job under way. It stays here when the caller's future is dropped, so that the next call
+    /// can wait for it and get the buffers back.
     pending: Option<oneshot::Receiver<Answer>>,
 }
 
@@ -57,7 +57,8 @@ pub(super) struct Facts {
 impl Worker {
     /// Starts the thread and loads the network on it.
     ///
-    /// Loading happens there because runtimes may panic on a damaged file: here that is an error like any other.
+    /// Loading happens there because runtimes may panic on a damaged file: here that is an error like any
+    /// other.
     pub(super) fn start<B, F>(load: F) -> Result<(Self, Facts), LoadError>
     where
         B: Backend,
@@ -74,7 +75,8 @@ impl Worker {
                         inputs,
                         runtime,
                     }) => {
-                        // The receiver waits below; should it be gone, the queue is closed too and the loop ends.
+                        // The receiver waits below; should it be gone, the queue is closed too and the loop
+                        // ends.
                         let _ = told.send(Ok(Facts { inputs, runtime }));
                         backend
                     }

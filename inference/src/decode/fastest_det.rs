@@ -38,8 +38,8 @@ pub(super) fn candidates(rules: &Rules, image: &GridImage<'_>, found: &mut Vec<C
     }
 }
 
-/// The class with the highest finite score above 0, over all classes: a cell that takes a person for a chair is a chair,
-/// whichever classes are kept.
+/// The class with the highest finite score above 0, over all classes: a cell that takes a person for a chair
+/// is a chair, whichever classes are kept.
 fn best_class(rules: &Rules, image: &GridImage<'_>, cell: usize) -> Option<(usize, f32)> {
     let mut best = None;
     let mut best_score = 0.0;

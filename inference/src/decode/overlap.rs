@@ -2,7 +2,8 @@
 
 use super::{Candidate, MAX_CANDIDATES};
 
-/// Leaves the best boxes, best first, none overlapping a better one by `threshold` or more, whatever their classes.
+/// Leaves the best boxes, best first, none overlapping a better one by `threshold` or more, whatever their
+/// classes.
 pub(super) fn suppress(candidates: &mut Vec<Candidate>, threshold: f32) {
     let better = |a: &Candidate, b: &Candidate| b.score.total_cmp(&a.score);
     if candidates.len() > MAX_CANDIDATES {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The 80 classes of COCO in the order and spelling of the darknet list, which FastestDet and many others use.
+/// The 80 classes of COCO in the order and spelling of the darknet list, which FastestDet and many others
+/// use.
 #[rustfmt::skip]
 pub const COCO_CLASS_NAMES: [&str; 80] = [
     "person", "bicycle", "car", "motorbike", "aeroplane", "bus", "train", "truck", "boat", "traffic light",

@@ -31,8 +31,8 @@ impl Tap<'_> {
 impl AxisTaps {
     /// Taps from `samples` source samples to `out` output samples (both at least 1).
     ///
-    /// Source sample `k` covers the interval `k..k + 1`. The output divides `0..extent` evenly; the extent is below `samples`
-    /// for the chroma of odd pictures only, whose last sample covers half as much.
+    /// Source sample `k` covers the interval `k..k + 1`. The output divides `0..extent` evenly; the extent is
+    /// below `samples` for the chroma of odd pictures only, whose last sample covers half as much.
     pub(super) fn compute(&mut self, samples: usize, extent: f64, out: usize) {
         let step = extent / out.max(1) as f64;
         let widest = if step > 1.0 { step.ceil() as usize + 1 } else { 2 };

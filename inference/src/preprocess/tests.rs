@@ -1,4 +1,5 @@
-//! The fast path against a slow one that is right at a glance: 64-bit, pixel by pixel, no separation, no state.
+//! The fast path against a slow one that is right at a glance: 64-bit, pixel by pixel, no separation, no
+//! state.
 
 use super::*;
 use crate::image_view::ColorSpace;

@@ -71,8 +71,8 @@ fn widen5(word: u16) -> u8 {
     (value << 3 | value >> 2) as u8
 }
 
-/// Widens one row into `out`: all reds, then all greens, then all blues. Planes and not pixels, because three loops that
-/// write one byte after the other are vectorised and one that writes three is not.
+/// Widens one row into `out`: all reds, then all greens, then all blues. Planes and not pixels, because three
+/// loops that write one byte after the other are vectorised and one that writes three is not.
 pub(super) fn row<W: Word>(words: &[u8], out: &mut Vec<u8>) {
     let words = words.as_chunks::<2>().0;
     out.resize(words.len() * 3, 0);

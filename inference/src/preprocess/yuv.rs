@@ -14,8 +14,8 @@ pub(super) struct YuvScratch {
 }
 
 impl YuvScratch {
-    /// A chroma sample stands for a block of 2 × 2 pixels and lies in its middle, so the picture is `width / 2` samples
-    /// wide, half a sample for an odd last column.
+    /// A chroma sample stands for a block of 2 × 2 pixels and lies in its middle, so the picture is `width /
+    /// 2` samples wide, half a sample for an odd last column.
     pub(super) fn prepare(&mut self, width: u32, height: u32, placement: &Placement) {
         let axis = |taps: &mut AxisTaps, side: u32, out: u32| {
             taps.compute(side.div_ceil(2) as usize, f64::from(side) / 2.0, out as usize);

@@ -20,6 +20,18 @@ fn runtime_error(options: OrtOptions) -> OnnxRuntimeError {
 }
 
 #[test]
+fn a_library_has_to_be_named() {
+    if std::env::var_os("ORT_DYLIB_PATH").is_some() {
+        eprintln!("skipped: ORT_DYLIB_PATH names a library");
+        return;
+    }
+    assert!(matches!(
+        runtime_error(OrtOptions::default()),
+        OnnxRuntimeError::NoLibrary
+    ));
+}
+
+#[test]
 fn a_missing_library_is_an_error_every_time() {
     for _ in 0..2 {
         let error = runtime_error(OrtOptions::default().with_library("no/such/libonnxruntime.so"));

@@ -32,7 +32,8 @@ fn detect(detector: &mut RtenDetector, pictures: &[[u8; 6]]) -> Vec<Vec<Detectio
 
 #[test]
 fn every_batch_gives_the_same_boxes() {
-    // Growing pictures are sampled bilinearly: each cell is half its own pixel and half a ramp between the two.
+    // Growing pictures are sampled bilinearly: each cell is half its own pixel and half a ramp between the
+    // two.
     let pictures = [
         two_pixels(255, 255),
         two_pixels(0, 0),

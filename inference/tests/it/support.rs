@@ -29,8 +29,8 @@ pub(crate) fn shared_data(path: &str) -> Option<PathBuf> {
     }
 }
 
-/// The shared library inside the Python package `onnxruntime`, or `None` after saying so. `LVA_TEST_PYTHON` names the
-/// interpreter.
+/// The shared library inside the Python package `onnxruntime`, or `None` after saying so. `LVA_TEST_PYTHON`
+/// names the interpreter.
 pub(crate) fn onnx_runtime_library() -> Option<PathBuf> {
     const FIND: &str = "import glob, os, onnxruntime as o; \
         print(sorted(glob.glob(os.path.join(os.path.dirname(o.__file__), 'capi', 'libonnxruntime.so*')))[0])";

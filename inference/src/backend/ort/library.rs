@@ -17,11 +17,11 @@ const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 /// What was loaded first. It stays for the life of the process: ONNX Runtime can be set up only once in it.
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
-/// The process's environment and the runtime's name, from the library at `path` or the one that the environment variable
-/// names.
+/// The process's environment and the runtime's name, from the library at `path` or the one that the
+/// environment variable names.
 ///
-/// Every use of `ort` in this crate comes after this function: its other functions load a library on their own when none is
-/// there, and panic when that fails.
+/// Every use of `ort` in this crate comes after this function: its other functions load a library on their
+/// own when none is there, and panic when that fails.
 pub(super) fn environment(path: Option<&Path>) -> Result<(Environment, String), OnnxRuntimeError> {
     let path = match path {
         Some(path) => path.to_owned(),
@@ -54,8 +54,8 @@ pub(super) fn environment(path: Option<&Path>) -> Result<(Environment, String), 
     Ok((environment, name))
 }
 
-/// The file behind a path, links followed, so that two names of one library are one. A bare file name that lies not in the
-/// working directory is left to the system's own search.
+/// The file behind a path, links followed, so that two names of one library are one. A bare file name that
+/// lies not in the working directory is left to the system's own search.
 fn resolve(path: PathBuf) -> Result<PathBuf, OnnxRuntimeError> {
     match path.canonicalize() {
         Ok(file) if file.is_file() => Ok(file),
@@ -81,7 +81,8 @@ fn refused(error: LoadDynamicError, path: &Path) -> OnnxRuntimeError {
     }
 }
 
-/// `ONNX Runtime 1.32.0` where the library's file name tells the version, as released ones do, else `ONNX Runtime`.
+/// `ONNX Runtime 1.32.0` where the library's file name tells the version, as released ones do, else `ONNX
+/// Runtime`.
 fn runtime_name(library: &Path) -> String {
     let name = library.file_name().unwrap_or_default().to_string_lossy();
     let version = name.trim_start_matches(|c: char| !c.is_ascii_digit());
@@ -94,7 +95,8 @@ fn runtime_name(library: &Path) -> String {
     }
 }
 
-/// Why ONNX Runtime, or the device asked of it, cannot be used. The operator's to mend; a retry does not help.
+/// Why ONNX Runtime, or the device asked of it, cannot be used. The operator's to mend; a retry does not
+/// help.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnnxRuntimeError {
@@ -136,7 +138,8 @@ pub enum OnnxRuntimeError {
         /// The file in use.
         loaded: PathBuf,
     },
-    /// The library was loaded but could not be set up, for instance because another part of the program did so before.
+    /// The library was loaded but could not be set up, for instance because another part of the program did
+    /// so before.
     #[error("the ONNX Runtime at '{}' could not be set up", path.display())]
     Environment {
         /// The file.

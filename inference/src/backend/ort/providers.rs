@@ -8,7 +8,8 @@ use super::{OnnxRuntimeError, OrtOptions};
 use crate::detector::Device;
 use crate::model::ModelSpec;
 
-/// The providers of the device that the options ask for, each of which has to work. None for the CPU, which needs none.
+/// The providers of the device that the options ask for, each of which has to work. None for the CPU, which
+/// needs none.
 #[cfg_attr(
     not(feature = "tensorrt"),
     expect(unused_variables, reason = "TensorRT alone looks at the model")
