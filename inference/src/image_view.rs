@@ -120,10 +120,10 @@ pub enum ColorSpace {
 /// Rows lie `stride` bytes apart, the first row at the start of the bytes. The last row may end with its last
 /// pixel: its padding need not be there.
 ///
-/// **YUV420P**: the luma plane takes `stride × height` bytes. Chroma planes are `(width + 1) / 2` by `(height
-/// + 1) / 2` samples; their rows lie `(stride + 1) / 2` bytes apart; the Cb plane follows the luma plane
-/// directly and takes `(stride + 1) / 2 × (height + 1) / 2` bytes, the Cr plane follows it directly, its last
-/// row may again be short.
+/// **YUV420P**: the luma plane takes `stride × height` bytes. With halves rounded up, chroma planes are
+/// `width / 2` by `height / 2` samples and their rows lie `stride / 2` bytes apart. The Cb plane follows the luma
+/// plane directly, the Cr plane the Cb plane; each takes `stride / 2 × height / 2` bytes, but the last row of Cr
+/// may again be short.
 #[derive(Clone, Copy)]
 pub struct ImageView<'a> {
     bytes: &'a [u8],

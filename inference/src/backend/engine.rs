@@ -119,8 +119,8 @@ impl Engine {
     /// Writes frames into the input tensor.
     ///
     /// This happens on the caller's thread because frames are borrowed, often from memory that a peer wants
-    /// back: they cannot outlive the call, and copying them for the worker would cost more than the scaling
-    /// does.
+    /// back, and cannot go to a thread that outlives the call; a copy of each for the worker's sake would break
+    /// the rule that finished frames are never copied.
     fn fill(&mut self, frames: &[Frame<'_>], rows: usize, first_index: usize) -> Result<(), DetectError> {
         let len = self.preprocessor.spec().tensor_len();
         let input = &mut self.buffers.input;
