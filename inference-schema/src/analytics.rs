@@ -1,0 +1,103 @@
+//! The body of an analytics message.
+
+use crate::inference::{Extra, Inference};
+use crate::read::{Members, Place, ReadError, read_inference};
+use crate::style::{JsonStyle, Styled, to_value, write_extra, write_option};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
+
+/// The body of an `Inference` event: `{"timestamp": …, "inferences": […]}`.
+///
+/// A message without inferences is not to be sent (published JSON schema: at least one).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AnalyticsBody {
+    /// Media time of the frame, in ticks of 1/90000 s since 1970. The first previews left it out for HTTP extensions.
+    pub timestamp_90k: Option<u64>,
+    /// What was seen in the frame.
+    pub inferences: Vec<Inference>,
+    /// Unknown members.
+    pub extra: Extra,
+}
+
+impl AnalyticsBody {
+    /// A body for the frame of this time.
+    pub fn new(timestamp_90k: u64, inferences: Vec<Inference>) -> Self {
+        Self { timestamp_90k: Some(timestamp_90k), inferences, extra: Extra::new() }
+    }
+
+    /// Reads a body of either style; see [`Inference::from_json`].
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] with the JSON pointer of what is wrong, also when `inferences` is not there at all.
+    pub fn from_json(value: Value) -> Result<Self, ReadError> {
+        let mut members = Members::of(value, Place::Root)?;
+        let timestamp_90k = members.whole("timestamp")?;
+        let given = members.take("inferences").ok_or_else(|| members.missing("inferences"))?;
+        let mut list = Members::of(serde_json::json!({ "inferences": given }), Place::Root)?;
+        let inferences = list.list("inferences", read_inference)?;
+        Ok(Self { timestamp_90k, inferences, extra: members.rest() })
+    }
+
+    /// Reads a body from text.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]; nesting beyond 128 levels is refused by the JSON reader.
+    pub fn from_slice(json: &[u8]) -> Result<Self, ReadError> {
+        Self::from_json(serde_json::from_slice(json)?)
+    }
+
+    /// This body in a style, to be serialised.
+    pub fn styled(&self, style: JsonStyle) -> Styled<'_, Self> {
+        Styled { value: self, style }
+    }
+
+    /// This body as a JSON value.
+    pub fn to_json(&self, style: JsonStyle) -> Value {
+        to_value(&self.styled(style))
+    }
+}
+
+impl Serialize for Styled<'_, AnalyticsBody> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Items<'a>(&'a [Inference], JsonStyle);
+        impl Serialize for Items<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_seq(self.0.iter().map(|inference| inference.styled(self.1)))
+            }
+        }
+        let mut map = serializer.serialize_map(None)?;
+        write_option(&mut map, "timestamp", self.value.timestamp_90k.as_ref())?;
+        map.serialize_entry("inferences", &Items(&self.value.inferences, self.style))?;
+        write_extra(&mut map, &self.value.extra)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for AnalyticsBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_json(Value::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// Adds the frame's `timestamp` to the answer of an HTTP extension, which is passed on as the server wrote it, the
+/// order of its members included. What is no object is returned as it is.
+///
+/// ```
+/// let answer = serde_json::json!({ "inferences": [] });
+/// let body = lva_inference_schema::stamp_http_answer(answer, 143810610210090);
+/// assert_eq!(body.to_string(), r#"{"timestamp":143810610210090,"inferences":[]}"#);
+/// ```
+pub fn stamp_http_answer(answer: Value, timestamp_90k: u64) -> Value {
+    match answer {
+        Value::Object(members) => {
+            let mut body = serde_json::Map::with_capacity(members.len() + 1);
+            body.insert("timestamp".to_owned(), timestamp_90k.into());
+            body.extend(members.into_iter().filter(|(name, _)| name != "timestamp"));
+            Value::Object(body)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,229 @@
+//! Writing: the two styles of inference JSON.
+
+use crate::inference::{
+    Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion, OtherContent,
+    Rectangle, Tag, Text,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{SerializeMap, Serializer};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Which of the two published forms inference JSON is written in. Reading takes both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JsonStyle {
+    /// Live Video Analytics, results of gRPC extensions: `subtype`, `relatedInferences`, `extensions` and an entity's
+    /// or classification's `attributes` are written when they are empty too, and `valueCase` names the value.
+    Lva,
+    /// Video Analyzer, and the motion node of both generations: empty members and `valueCase` are left out.
+    VideoAnalyzer,
+}
+
+impl JsonStyle {
+    /// Both styles.
+    pub const ALL: [Self; 2] = [Self::Lva, Self::VideoAnalyzer];
+
+    /// The style in which an inference was written: [`Lva`](Self::Lva) where it has `valueCase`.
+    pub fn of_inference(json: &Value) -> Self {
+        if json.get("valueCase").is_some() { Self::Lva } else { Self::VideoAnalyzer }
+    }
+
+    /// The style of a message body: that of its first inference.
+    pub fn of_body(json: &Value) -> Self {
+        json.pointer("/inferences/0").map_or(Self::VideoAnalyzer, Self::of_inference)
+    }
+}
+
+/// Something together with the style to write it in; made by `styled`, used as any `Serialize`.
+#[derive(Debug, Clone, Copy)]
+pub struct Styled<'a, T: ?Sized> {
+    pub(crate) value: &'a T,
+    pub(crate) style: JsonStyle,
+}
+
+impl<'a, T: ?Sized> Styled<'a, T> {
+    fn with<U: ?Sized>(&self, value: &'a U) -> Styled<'a, U> {
+        Styled { value, style: self.style }
+    }
+
+    fn keeps_empty(&self) -> bool {
+        self.style == JsonStyle::Lva
+    }
+}
+
+impl Inference {
+    /// This inference in a style, to be serialised.
+    pub fn styled(&self, style: JsonStyle) -> Styled<'_, Self> {
+        Styled { value: self, style }
+    }
+
+    /// This inference as a JSON value.
+    pub fn to_json(&self, style: JsonStyle) -> Value {
+        to_value(&self.styled(style))
+    }
+}
+
+/// Serialising into a `Value` fails for maps with odd keys only, and the types here have none.
+pub(crate) fn to_value(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+pub(crate) fn write_extra<M: SerializeMap>(map: &mut M, extra: &Extra) -> Result<(), M::Error> {
+    for (name, value) in extra {
+        map.serialize_entry(name, value)?;
+    }
+    Ok(())
+}
+
+fn write_text<M: SerializeMap>(map: &mut M, name: &str, text: &str, keep_empty: bool) -> Result<(), M::Error> {
+    if keep_empty || !text.is_empty() { map.serialize_entry(name, text) } else { Ok(()) }
+}
+
+pub(crate) fn write_option<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    name: &str,
+    value: Option<&T>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, value))
+}
+
+impl Serialize for Styled<'_, Inference> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let it = self.value;
+        let keep = self.keeps_empty();
+        let kind = it.kind().as_str();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", kind)?;
+        write_text(&mut map, "subtype", &it.subtype, keep)?;
+        write_text(&mut map, "inferenceId", &it.inference_id, false)?;
+        if keep || !it.related_inferences.is_empty() {
+            map.serialize_entry("relatedInferences", &it.related_inferences)?;
+        }
+        write_text(&mut map, "sequenceId", &it.sequence_id, false)?;
+        match &it.value {
+            InferenceValue::Classification(value) => map.serialize_entry(kind, &self.with(value))?,
+            InferenceValue::Motion(value) => map.serialize_entry(kind, value)?,
+            InferenceValue::Entity(value) => map.serialize_entry(kind, &self.with(value))?,
+            InferenceValue::Text(value) => map.serialize_entry(kind, value)?,
+            InferenceValue::Event(value) => map.serialize_entry(kind, value)?,
+            InferenceValue::Other(value) => map.serialize_entry(kind, value)?,
+        }
+        if keep || !it.extensions.is_empty() {
+            map.serialize_entry("extensions", &it.extensions)?;
+        }
+        if keep {
+            map.serialize_entry("valueCase", kind)?;
+        }
+        write_extra(&mut map, &it.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Styled<'_, Classification> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("tag", &self.value.tag)?;
+        if self.keeps_empty() || !self.value.attributes.is_empty() {
+            map.serialize_entry("attributes", &self.value.attributes)?;
+        }
+        write_extra(&mut map, &self.value.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Styled<'_, Entity> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let it = self.value;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("tag", &it.tag)?;
+        if self.keeps_empty() || !it.attributes.is_empty() {
+            map.serialize_entry("attributes", &it.attributes)?;
+        }
+        map.serialize_entry("box", &it.bbox)?;
+        // The published LVA sample has no empty `id`, though it keeps other empty members.
+        write_text(&mut map, "id", &it.id, false)?;
+        write_extra(&mut map, &it.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Motion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        write_option(&mut map, "box", self.bbox.as_ref())?;
+        write_extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("value", &self.value)?;
+        write_text(&mut map, "language", &self.language, false)?;
+        write_option(&mut map, "startTimestamp", self.start_timestamp_90k.as_ref())?;
+        write_option(&mut map, "endTimestamp", self.end_timestamp_90k.as_ref())?;
+        write_extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", &self.name)?;
+        map.serialize_entry("properties", &self.properties)?;
+        write_option(&mut map, "box", self.bbox.as_ref())?;
+        write_extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for OtherContent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        write_text(&mut map, "contentType", &self.content_type, false)?;
+        map.serialize_entry("contentBytes", &STANDARD.encode(&self.content_bytes))?;
+        write_extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("value", &self.value)?;
+        write_option(&mut map, "confidence", self.confidence.as_ref())?;
+        write_extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Attribute {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", &self.name)?;
+        map.serialize_entry("value", &self.value)?;
+        write_option(&mut map, "confidence", self.confidence.as_ref())?;
+        write_extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for Rectangle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in [("l", self.l), ("t", self.t), ("w", self.w), ("h", self.h)] {
+            map.serialize_entry(name, &value)?;
+        }
+        write_extra(&mut map, &self.extra)?;
+        map.end()
+    }
+}
+
+impl Serialize for InferenceKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
