@@ -23,7 +23,11 @@ pub struct AnalyticsBody {
 impl AnalyticsBody {
     /// A body for the frame of this time.
     pub fn new(timestamp_90k: u64, inferences: Vec<Inference>) -> Self {
-        Self { timestamp_90k: Some(timestamp_90k), inferences, extra: Extra::new() }
+        Self {
+            timestamp_90k: Some(timestamp_90k),
+            inferences,
+            extra: Extra::new(),
+        }
     }
 
     /// Reads a body of either style; see [`Inference::from_json`].
@@ -34,10 +38,16 @@ impl AnalyticsBody {
     pub fn from_json(value: Value) -> Result<Self, ReadError> {
         let mut members = Members::of(value, Place::Root)?;
         let timestamp_90k = members.whole("timestamp")?;
-        let given = members.take("inferences").ok_or_else(|| members.missing("inferences"))?;
+        let given = members
+            .take("inferences")
+            .ok_or_else(|| members.missing("inferences"))?;
         let mut list = Members::of(serde_json::json!({ "inferences": given }), Place::Root)?;
         let inferences = list.list("inferences", read_inference)?;
-        Ok(Self { timestamp_90k, inferences, extra: members.rest() })
+        Ok(Self {
+            timestamp_90k,
+            inferences,
+            extra: members.rest(),
+        })
     }
 
     /// Reads a body from text.

@@ -42,7 +42,9 @@ impl EventBody {
     /// [`ReadError`] when the body is not of the published form. The JSON itself is still with the caller, who may
     /// pass it on as it is.
     pub fn from_json(name: Option<EventName>, body: Value) -> Result<Self, ReadError> {
-        let Some(name) = name else { return Ok(Self::Other(body)) };
+        let Some(name) = name else {
+            return Ok(Self::Other(body));
+        };
         Ok(match name {
             EventName::Inference => Self::Analytics(AnalyticsBody::from_json(body)?),
             EventName::MediaSessionEstablished => {
@@ -59,9 +61,9 @@ impl EventBody {
             EventName::RecordingStarted | EventName::RecordingAvailable | EventName::RecordingStopped => {
                 Self::Recording(Recording::from_json(body)?)
             }
-            EventName::VideoFormatError | EventName::GraphInstanceStarted | EventName::PipelineStateChanged => {
-                Self::Other(body)
-            }
+            EventName::VideoFormatError
+            | EventName::GraphInstanceStarted
+            | EventName::PipelineStateChanged => Self::Other(body),
         })
     }
 
@@ -84,7 +86,9 @@ impl EventBody {
 
 /// Writes members in order, absent ones left out.
 fn object<const N: usize>(members: [(&str, Option<Value>); N], extra: &Extra) -> Value {
-    let known = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let known = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(known.chain(extra.clone()).collect())
 }
 
@@ -98,7 +102,9 @@ fn optional(value: &Option<String>) -> Option<Value> {
 
 /// A URL without user and password: they belong into no event.
 fn without_user_info(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
     // Passwords may hold an `@` that nobody escaped: the host comes after the last one.
@@ -120,7 +126,10 @@ const SDP_PREFIX: &str = "SDP:\n";
 impl MediaSessionEstablished {
     /// For an SDP as it was received.
     pub fn new(sdp: &str) -> Self {
-        Self { sdp: format!("{SDP_PREFIX}{sdp}"), extra: Extra::new() }
+        Self {
+            sdp: format!("{SDP_PREFIX}{sdp}"),
+            extra: Extra::new(),
+        }
     }
 
     /// The SDP alone.
@@ -130,7 +139,10 @@ impl MediaSessionEstablished {
 
     fn from_json(body: Value) -> Result<Self, ReadError> {
         let mut m = Members::of(body, Place::Root)?;
-        Ok(Self { sdp: m.required_text("sdp")?, extra: m.rest() })
+        Ok(Self {
+            sdp: m.required_text("sdp")?,
+            extra: m.rest(),
+        })
     }
 
     fn to_json(&self) -> Value {
@@ -168,12 +180,21 @@ impl ProtocolError {
             Some(code) => code,
             None => m.optional_text("errorCode")?.ok_or_else(|| m.missing("code"))?,
         };
-        Ok(Self { code, target: m.text("target")?, protocol: m.text("protocol")?, extra: m.rest() })
+        Ok(Self {
+            code,
+            target: m.text("target")?,
+            protocol: m.text("protocol")?,
+            extra: m.rest(),
+        })
     }
 
     fn to_json(&self) -> Value {
         object(
-            [("code", text(&self.code)), ("target", text(&self.target)), ("protocol", text(&self.protocol))],
+            [
+                ("code", text(&self.code)),
+                ("target", text(&self.target)),
+                ("protocol", text(&self.protocol)),
+            ],
             &self.extra,
         )
     }
@@ -193,7 +214,11 @@ pub struct CodedError {
 impl CodedError {
     /// A failure towards a peer. User and password are cut out of the URL.
     pub fn new(error_code: impl Into<String>, url: &str) -> Self {
-        Self { error_code: error_code.into(), target: Some(without_user_info(url)), extra: Extra::new() }
+        Self {
+            error_code: error_code.into(),
+            target: Some(without_user_info(url)),
+            extra: Extra::new(),
+        }
     }
 
     fn from_json(body: Value) -> Result<Self, ReadError> {
@@ -202,11 +227,21 @@ impl CodedError {
             Some(code) => code,
             None => m.optional_text("code")?.ok_or_else(|| m.missing("errorCode"))?,
         };
-        Ok(Self { error_code, target: m.optional_text("target")?, extra: m.rest() })
+        Ok(Self {
+            error_code,
+            target: m.optional_text("target")?,
+            extra: m.rest(),
+        })
     }
 
     fn to_json(&self) -> Value {
-        object([("errorCode", text(&self.error_code)), ("target", optional(&self.target))], &self.extra)
+        object(
+            [
+                ("errorCode", text(&self.error_code)),
+                ("target", optional(&self.target)),
+            ],
+            &self.extra,
+        )
     }
 }
 
@@ -234,17 +269,28 @@ impl MediaFormatError {
 
     fn new(timestamp_90k: u64, code: &str) -> Self {
         let timestamp_unix_ms = Some(crate::time::unix_milliseconds(timestamp_90k));
-        Self { timestamp_unix_ms, code: code.to_owned(), extra: Extra::new() }
+        Self {
+            timestamp_unix_ms,
+            code: code.to_owned(),
+            extra: Extra::new(),
+        }
     }
 
     fn from_json(body: Value) -> Result<Self, ReadError> {
         let mut m = Members::of(body, Place::Root)?;
-        Ok(Self { timestamp_unix_ms: m.whole("timestamp")?, code: m.required_text("code")?, extra: m.rest() })
+        Ok(Self {
+            timestamp_unix_ms: m.whole("timestamp")?,
+            code: m.required_text("code")?,
+            extra: m.rest(),
+        })
     }
 
     fn to_json(&self) -> Value {
         let timestamp = self.timestamp_unix_ms.map(Value::from);
-        object([("timestamp", timestamp), ("code", text(&self.code))], &self.extra)
+        object(
+            [("timestamp", timestamp), ("code", text(&self.code))],
+            &self.extra,
+        )
     }
 }
 
@@ -347,7 +393,11 @@ pub struct Recording {
 impl Recording {
     /// A recording to this place.
     pub fn new(output_type: OutputType, output_location: impl Into<String>) -> Self {
-        Self { output_type, output_location: output_location.into(), extra: Extra::new() }
+        Self {
+            output_type,
+            output_location: output_location.into(),
+            extra: Extra::new(),
+        }
     }
 
     fn from_json(body: Value) -> Result<Self, ReadError> {
@@ -361,7 +411,10 @@ impl Recording {
 
     fn to_json(&self) -> Value {
         object(
-            [("outputType", text(self.output_type.as_str())), ("outputLocation", text(&self.output_location))],
+            [
+                ("outputType", text(self.output_type.as_str())),
+                ("outputLocation", text(&self.output_location)),
+            ],
             &self.extra,
         )
     }
@@ -389,9 +442,15 @@ mod tests {
     #[test]
     fn published_bodies_are_written_as_published() {
         let refused = ProtocolError::rtsp(401, "rtsp://host:554/path").to_json();
-        assert_eq!(refused.to_string(), r#"{"code":"401","target":"rtsp://host:554/path","protocol":"rtsp"}"#);
+        assert_eq!(
+            refused.to_string(),
+            r#"{"code":"401","target":"rtsp://host:554/path","protocol":"rtsp"}"#
+        );
         let unsupported = MediaFormatError::unsupported_video(1_611_261_009_180 * 90).to_json();
-        assert_eq!(unsupported, json!({"timestamp": 1611261009180u64, "code": "unsupportedVideoFormat"}));
+        assert_eq!(
+            unsupported,
+            json!({"timestamp": 1611261009180u64, "code": "unsupportedVideoFormat"})
+        );
         let established = MediaSessionEstablished::new("v=0\r\n");
         assert_eq!(established.to_json(), json!({"sdp": "SDP:\nv=0\r\n"}));
         assert_eq!(established.description(), "v=0\r\n");
@@ -415,7 +474,10 @@ mod tests {
     fn every_name_has_a_body_and_refuses_a_list() {
         for name in EventName::ALL {
             let read = EventBody::from_json(Some(name), json!([]));
-            assert!(matches!(read, Err(ReadError::WrongType { .. }) | Ok(EventBody::Other(_))), "{name}: {read:?}");
+            assert!(
+                matches!(read, Err(ReadError::WrongType { .. }) | Ok(EventBody::Other(_))),
+                "{name}: {read:?}"
+            );
         }
     }
 

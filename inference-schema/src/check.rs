@@ -141,7 +141,16 @@ mod tests {
         let entity = Entity::new("", f32::NAN, Rectangle::new(-0.1, 0.0, 1.5, 1.0));
         let found = Inference::new(entity).with_subtype(" a").findings();
         let places: Vec<&str> = found.iter().map(|f| f.pointer.as_str()).collect();
-        assert_eq!(places, ["/subtype", "/entity/tag/value", "/entity/tag/confidence", "/entity/box/l", "/entity/box/w"]);
+        assert_eq!(
+            places,
+            [
+                "/subtype",
+                "/entity/tag/value",
+                "/entity/tag/confidence",
+                "/entity/box/l",
+                "/entity/box/w"
+            ]
+        );
         assert_eq!(found[3].to_string(), "/entity/box/l: -0.1 is outside 0 to 1");
         assert_eq!(Inference::new(Event::default()).findings().len(), 1);
     }

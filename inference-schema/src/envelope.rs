@@ -150,7 +150,11 @@ impl Envelope {
     ///
     /// [`ReadError`] when the body is not of the published form.
     pub fn read_body(&self) -> Result<EventBody, ReadError> {
-        let name = self.properties.as_ref().and_then(EventProperties::parsed_type).and_then(|t| t.known());
+        let name = self
+            .properties
+            .as_ref()
+            .and_then(EventProperties::parsed_type)
+            .and_then(|t| t.known());
         EventBody::from_json(name, self.body.clone())
     }
 
@@ -170,10 +174,17 @@ impl Envelope {
                 properties_member = PropertiesMember::Properties;
             }
         }
-        let properties =
-            given.map(|json| EventProperties::from_json(json, properties_member.as_str())).transpose()?;
+        let properties = given
+            .map(|json| EventProperties::from_json(json, properties_member.as_str()))
+            .transpose()?;
         let system_properties = m.take("systemProperties");
-        Ok(Self { body, properties, properties_member, system_properties, extra: m.rest() })
+        Ok(Self {
+            body,
+            properties,
+            properties_member,
+            system_properties,
+            extra: m.rest(),
+        })
     }
 
     /// Reads an envelope from one line of text.
@@ -198,7 +209,11 @@ impl Serialize for Envelope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("body", &self.body)?;
-        write_option(&mut map, self.properties_member.as_str(), self.properties.as_ref())?;
+        write_option(
+            &mut map,
+            self.properties_member.as_str(),
+            self.properties.as_ref(),
+        )?;
         write_option(&mut map, "systemProperties", self.system_properties.as_ref())?;
         write_extra(&mut map, &self.extra)?;
         map.end()

@@ -170,7 +170,11 @@ impl EventName {
 
     /// This event's full type in a generation.
     pub fn in_generation(self, generation: Generation) -> EventType {
-        EventType { generation, class: self.class(), name: TypeName::Known(self) }
+        EventType {
+            generation,
+            class: self.class(),
+            name: TypeName::Known(self),
+        }
     }
 }
 
@@ -258,13 +262,19 @@ impl FromStr for EventType {
 
     /// Reads the published forms and their variants, upper and lower case alike.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || EventTypeError { text: text.chars().take(128).collect() };
+        let error = || EventTypeError {
+            text: text.chars().take(128).collect(),
+        };
         let (rest, name) = text.trim().rsplit_once('.').ok_or_else(error)?;
         let (prefix, class) = rest.rsplit_once('.').ok_or_else(error)?;
-        let class =
-            EventClass::ALL.into_iter().find(|c| c.as_str().eq_ignore_ascii_case(class)).ok_or_else(error)?;
-        let (_, generation) =
-            PREFIXES.into_iter().find(|(known, _)| prefix.eq_ignore_ascii_case(known)).ok_or_else(error)?;
+        let class = EventClass::ALL
+            .into_iter()
+            .find(|c| c.as_str().eq_ignore_ascii_case(class))
+            .ok_or_else(error)?;
+        let (_, generation) = PREFIXES
+            .into_iter()
+            .find(|(known, _)| prefix.eq_ignore_ascii_case(known))
+            .ok_or_else(error)?;
         if name.is_empty() {
             return Err(error());
         }
@@ -272,7 +282,11 @@ impl FromStr for EventType {
             .into_iter()
             .find(|known| known.as_str().eq_ignore_ascii_case(name) && known.class() == class);
         let name = known.map_or_else(|| TypeName::Other(name.to_owned()), TypeName::Known);
-        Ok(Self { generation, class, name })
+        Ok(Self {
+            generation,
+            class,
+            name,
+        })
     }
 }
 
@@ -293,24 +307,49 @@ mod tests {
 
     #[test]
     fn the_list_of_names_is_complete_and_without_doubles() {
-        let names: std::collections::BTreeSet<_> = EventName::ALL.into_iter().map(EventName::as_str).collect();
+        let names: std::collections::BTreeSet<_> =
+            EventName::ALL.into_iter().map(EventName::as_str).collect();
         assert_eq!(names.len(), EventName::ALL.len());
-        assert!(EventName::ALL.iter().all(|n| Generation::ALL.iter().any(|g| n.is_in(*g))));
+        assert!(
+            EventName::ALL
+                .iter()
+                .all(|n| Generation::ALL.iter().any(|g| n.is_in(*g)))
+        );
     }
 
     #[test]
     fn variants_that_readers_met() {
         for (text, generation, name) in [
-            ("Microsoft.Media.MediaGraph.Diagnostics.MediaSessionEstablished", Generation::Lva, "MediaSessionEstablished"),
-            ("Microsoft.VideoAnalyzers.Pipeline.Operational.RecordingStarted", Generation::VideoAnalyzer, "RecordingStarted"),
-            ("Microsoft.Media.Edge.Diagnostics.RuntimeError", Generation::Lva, "RuntimeError"),
+            (
+                "Microsoft.Media.MediaGraph.Diagnostics.MediaSessionEstablished",
+                Generation::Lva,
+                "MediaSessionEstablished",
+            ),
+            (
+                "Microsoft.VideoAnalyzers.Pipeline.Operational.RecordingStarted",
+                Generation::VideoAnalyzer,
+                "RecordingStarted",
+            ),
+            (
+                "Microsoft.Media.Edge.Diagnostics.RuntimeError",
+                Generation::Lva,
+                "RuntimeError",
+            ),
         ] {
             let event: EventType = text.parse().unwrap();
-            assert_eq!((event.generation, event.known().unwrap().as_str()), (generation, name));
+            assert_eq!(
+                (event.generation, event.known().unwrap().as_str()),
+                (generation, name)
+            );
         }
-        let unknown: EventType = "Microsoft.Media.Graph.Operational.GraphInstanceSet".parse().unwrap();
+        let unknown: EventType = "Microsoft.Media.Graph.Operational.GraphInstanceSet"
+            .parse()
+            .unwrap();
         assert_eq!(unknown.known(), None);
-        assert_eq!(unknown.to_string(), "Microsoft.Media.Graph.Operational.GraphInstanceSet");
+        assert_eq!(
+            unknown.to_string(),
+            "Microsoft.Media.Graph.Operational.GraphInstanceSet"
+        );
     }
 
     #[test]
@@ -321,7 +360,15 @@ mod tests {
 
     #[test]
     fn what_is_no_event_type_is_refused() {
-        for text in ["", ".", "..", "Inference", "Microsoft.Media.Graph.Inference", "Contoso.Analytics.Inference", "Microsoft.Media.Graph.Analytics."] {
+        for text in [
+            "",
+            ".",
+            "..",
+            "Inference",
+            "Microsoft.Media.Graph.Inference",
+            "Contoso.Analytics.Inference",
+            "Microsoft.Media.Graph.Analytics.",
+        ] {
             assert!(text.parse::<EventType>().is_err(), "{text}");
         }
     }

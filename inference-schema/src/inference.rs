@@ -119,8 +119,14 @@ pub enum InferenceKind {
 
 impl InferenceKind {
     /// All kinds, in the order of the proto.
-    pub const ALL: [Self; 6] =
-        [Self::Classification, Self::Motion, Self::Entity, Self::Text, Self::Event, Self::Other];
+    pub const ALL: [Self; 6] = [
+        Self::Classification,
+        Self::Motion,
+        Self::Entity,
+        Self::Text,
+        Self::Event,
+        Self::Other,
+    ];
 
     /// The word in JSON: of `type`, of `valueCase` and of the member that holds the value.
     pub fn as_str(self) -> &'static str {
@@ -136,7 +142,9 @@ impl InferenceKind {
 
     /// The kind of a word, upper and lower case alike (proto names are upper case).
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word))
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(word))
     }
 }
 
@@ -186,7 +194,14 @@ macro_rules! value_from {
         }
     )*};
 }
-value_from!(Classification(Classification), Motion(Motion), Entity(Entity), Text(Text), Event(Event), Other(OtherContent));
+value_from!(
+    Classification(Classification),
+    Motion(Motion),
+    Entity(Entity),
+    Text(Text),
+    Event(Event),
+    Other(OtherContent)
+);
 
 /// Label of a whole sample. JSON schema requires `tag`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -226,7 +241,11 @@ pub struct Entity {
 impl Entity {
     /// A thing with this tag, confidence and place.
     pub fn new(tag: impl Into<String>, confidence: impl Into<Real>, bbox: Rectangle) -> Self {
-        Self { tag: Tag::new(tag, confidence), bbox, ..Self::default() }
+        Self {
+            tag: Tag::new(tag, confidence),
+            bbox,
+            ..Self::default()
+        }
     }
 }
 
@@ -261,7 +280,10 @@ pub struct Event {
 impl Event {
     /// An event with this name and no properties.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
     }
 
     /// With one more property; a name that is there already gets the new text.
@@ -297,7 +319,11 @@ pub struct Tag {
 impl Tag {
     /// A label with its confidence.
     pub fn new(value: impl Into<String>, confidence: impl Into<Real>) -> Self {
-        Self { value: value.into(), confidence: Some(confidence.into()), extra: Extra::new() }
+        Self {
+            value: value.into(),
+            confidence: Some(confidence.into()),
+            extra: Extra::new(),
+        }
     }
 }
 
@@ -332,6 +358,12 @@ pub struct Rectangle {
 impl Rectangle {
     /// A rectangle by left, top, width and height.
     pub fn new(l: impl Into<Real>, t: impl Into<Real>, w: impl Into<Real>, h: impl Into<Real>) -> Self {
-        Self { l: l.into(), t: t.into(), w: w.into(), h: h.into(), extra: Extra::new() }
+        Self {
+            l: l.into(),
+            t: t.into(),
+            w: w.into(),
+            h: h.into(),
+            extra: Extra::new(),
+        }
     }
 }

@@ -34,8 +34,8 @@
 //!
 //! [`JsonStyle`] is chosen by the writer and never guessed: Live Video Analytics kept empty members of gRPC results
 //! and added `valueCase`, Video Analyzer did neither. Reading takes both. Answers of HTTP extensions are passed on as
-//! the server wrote them ([`stamp_http_answer`]); for the order of members to survive, this crate turns on
-//! `serde_json`'s feature `preserve_order`.
+//! the server wrote them ([`stamp_http_answer`]); for the order of members and the last bit of numbers to survive, this
+//! crate turns on `serde_json`'s features `preserve_order` and `float_roundtrip`.
 //!
 //! # Times
 //!
@@ -69,8 +69,8 @@ pub use check::{Finding, Problem};
 pub use envelope::{CONTENT_TYPE, DATA_VERSION, Envelope, EventProperties, PropertiesMember};
 pub use event_type::{EventClass, EventName, EventType, EventTypeError, Generation, TypeName};
 pub use inference::{
-    Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion, OtherContent,
-    Rectangle, Tag, Text,
+    Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion,
+    OtherContent, Rectangle, Tag, Text,
 };
 pub use read::ReadError;
 pub use real::Real;

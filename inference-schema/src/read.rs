@@ -2,8 +2,8 @@
 
 use crate::Real;
 use crate::inference::{
-    Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion, OtherContent,
-    Rectangle, Tag, Text,
+    Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion,
+    OtherContent, Rectangle, Tag, Text,
 };
 use base64::Engine as _;
 use base64::alphabet;
@@ -39,7 +39,9 @@ pub enum ReadError {
         found: &'static str,
     },
     /// An inference whose `type` is none of the contract's, and which has no member of a known kind either.
-    #[error("{pointer}: no inference type {found:?}; known are classification, motion, entity, text, event, other")]
+    #[error(
+        "{pointer}: no inference type {found:?}; known are classification, motion, entity, text, event, other"
+    )]
     UnknownKind {
         /// JSON pointer of the inference.
         pointer: String,
@@ -69,7 +71,11 @@ impl Place<'_> {
         match self {
             Self::Root => String::new(),
             Self::Member(parent, name) => {
-                format!("{}/{}", parent.pointer(), name.replace('~', "~0").replace('/', "~1"))
+                format!(
+                    "{}/{}",
+                    parent.pointer(),
+                    name.replace('~', "~0").replace('/', "~1")
+                )
             }
             Self::Item(parent, index) => format!("{}/{index}", parent.pointer()),
         }
@@ -84,7 +90,11 @@ impl Place<'_> {
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };
-        ReadError::WrongType { pointer: self.pointer(), expected, found }
+        ReadError::WrongType {
+            pointer: self.pointer(),
+            expected,
+            found,
+        }
     }
 }
 
@@ -130,11 +140,15 @@ impl<'a> Members<'a> {
 
     /// A whole number, also as text or with a fraction of nought.
     pub(crate) fn whole(&mut self, name: &str) -> Result<Option<u64>, ReadError> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         let read = match &value {
             Value::Number(number) => number.as_u64().or_else(|| {
                 // Above 2^53 a float is no longer exact; such a time has to come as an integer.
-                let float = number.as_f64().filter(|f| (0.0..9.007_199_254_740_992e15).contains(f))?;
+                let float = number
+                    .as_f64()
+                    .filter(|f| (0.0..9.007_199_254_740_992e15).contains(f))?;
                 (float.fract() == 0.0).then_some(float as u64)
             }),
             Value::String(text) => text.trim().parse().ok(),
@@ -147,7 +161,9 @@ impl<'a> Members<'a> {
     }
 
     fn real(&mut self, name: &str) -> Result<Option<Real>, ReadError> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         let read = match &value {
             Value::Number(number) => number.as_f64().map(Real::from),
             Value::String(text) => Real::from_text(text.trim()),
@@ -164,7 +180,9 @@ impl<'a> Members<'a> {
     }
 
     fn texts(&mut self, name: &str) -> Result<BTreeMap<String, String>, ReadError> {
-        let Some(value) = self.take(name) else { return Ok(BTreeMap::new()) };
+        let Some(value) = self.take(name) else {
+            return Ok(BTreeMap::new());
+        };
         let here = Place::Member(&self.place, name);
         let mut members = Members::of(value, here)?;
         let names: Vec<String> = members.map.keys().cloned().collect();
@@ -199,7 +217,9 @@ impl<'a> Members<'a> {
         name: &str,
         read: impl Fn(Value, Place<'_>) -> Result<T, ReadError>,
     ) -> Result<Option<T>, ReadError> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         read(value, Place::Member(&self.place, name)).map(Some)
     }
 
@@ -212,7 +232,10 @@ impl<'a> Members<'a> {
     }
 
     pub(crate) fn missing(&self, member: &'static str) -> ReadError {
-        ReadError::Missing { pointer: self.place.pointer(), member }
+        ReadError::Missing {
+            pointer: self.place.pointer(),
+            member,
+        }
     }
 
     pub(crate) fn rest(self) -> Extra {
@@ -239,7 +262,9 @@ pub(crate) fn read_inference(value: Value, place: Place<'_>) -> Result<Inference
     let _ = members.optional_text("valueCase")?;
     let wanted = InferenceKind::from_word(claimed.trim());
     let present = |kind: &InferenceKind| members.map.get(kind.as_str()).is_some_and(|v| !v.is_null());
-    let kind = wanted.filter(present).or_else(|| InferenceKind::ALL.into_iter().find(present));
+    let kind = wanted
+        .filter(present)
+        .or_else(|| InferenceKind::ALL.into_iter().find(present));
     let value = match kind {
         Some(kind) => read_value(&mut members, kind)?,
         // A motion without region and opaque content without bytes have nothing to say beside their type.
@@ -249,7 +274,10 @@ pub(crate) fn read_inference(value: Value, place: Place<'_>) -> Result<Inference
             Some(kind) => return Err(members.missing(kind.as_str())),
             None => {
                 let found = claimed.chars().take(64).collect();
-                return Err(ReadError::UnknownKind { pointer: place.pointer(), found });
+                return Err(ReadError::UnknownKind {
+                    pointer: place.pointer(),
+                    found,
+                });
             }
         },
     };
@@ -290,7 +318,10 @@ fn classification(value: Value, place: Place<'_>) -> Result<Classification, Read
 
 fn motion(value: Value, place: Place<'_>) -> Result<Motion, ReadError> {
     let mut m = Members::of(value, place)?;
-    Ok(Motion { bbox: m.object("box", rectangle)?, extra: m.rest() })
+    Ok(Motion {
+        bbox: m.object("box", rectangle)?,
+        extra: m.rest(),
+    })
 }
 
 fn entity(value: Value, place: Place<'_>) -> Result<Entity, ReadError> {
@@ -333,16 +364,26 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 fn other(value: Value, place: Place<'_>) -> Result<OtherContent, ReadError> {
     let mut m = Members::of(value, place)?;
-    let content_bytes = LENIENT.decode(m.text("contentBytes")?).map_err(|source| ReadError::Base64 {
-        pointer: Place::Member(&place, "contentBytes").pointer(),
-        source,
-    })?;
-    Ok(OtherContent { content_type: m.text("contentType")?, content_bytes, extra: m.rest() })
+    let content_bytes = LENIENT
+        .decode(m.text("contentBytes")?)
+        .map_err(|source| ReadError::Base64 {
+            pointer: Place::Member(&place, "contentBytes").pointer(),
+            source,
+        })?;
+    Ok(OtherContent {
+        content_type: m.text("contentType")?,
+        content_bytes,
+        extra: m.rest(),
+    })
 }
 
 fn tag(value: Value, place: Place<'_>) -> Result<Tag, ReadError> {
     let mut m = Members::of(value, place)?;
-    Ok(Tag { value: m.required_text("value")?, confidence: m.real("confidence")?, extra: m.rest() })
+    Ok(Tag {
+        value: m.required_text("value")?,
+        confidence: m.real("confidence")?,
+        extra: m.rest(),
+    })
 }
 
 fn attribute(value: Value, place: Place<'_>) -> Result<Attribute, ReadError> {

@@ -106,19 +106,28 @@ mod tests {
         for text in ["0.66026187", "0.26559368", "0.9458008", "0.1", "1.0", "0.0"] {
             let single: f32 = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&Real::from(single)).unwrap(), text);
-            assert_eq!(serde_json::to_value(Real::from(single)).unwrap().to_string(), text);
+            assert_eq!(
+                serde_json::to_value(Real::from(single)).unwrap().to_string(),
+                text
+            );
         }
     }
 
     #[test]
     fn double_precision_stays() {
-        assert_eq!(serde_json::to_string(&Real::from(0.0344108157687717_f64)).unwrap(), "0.0344108157687717");
+        assert_eq!(
+            serde_json::to_string(&Real::from(0.0344108157687717_f64)).unwrap(),
+            "0.0344108157687717"
+        );
     }
 
     #[test]
     fn what_is_no_number_is_a_word() {
         assert_eq!(serde_json::to_string(&Real::from(f32::NAN)).unwrap(), "\"NaN\"");
-        assert_eq!(serde_json::to_string(&Real::from(f64::NEG_INFINITY)).unwrap(), "\"-Infinity\"");
+        assert_eq!(
+            serde_json::to_string(&Real::from(f64::NEG_INFINITY)).unwrap(),
+            "\"-Infinity\""
+        );
         assert_eq!(Real::from_text("Infinity"), Some(Real::from(f64::INFINITY)));
         assert_eq!(Real::from_text("inf"), None);
         assert_eq!(Real::from_text("1e-3"), Some(Real::from(0.001)));

@@ -1,13 +1,13 @@
 //! Writing: the two styles of inference JSON.
 
 use crate::inference::{
-    Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion, OtherContent,
-    Rectangle, Tag, Text,
+    Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion,
+    OtherContent, Rectangle, Tag, Text,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::ser::{SerializeMap, Serializer};
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 
 /// Which of the two published forms inference JSON is written in. Reading takes both.
@@ -26,12 +26,17 @@ impl JsonStyle {
 
     /// The style in which an inference was written: [`Lva`](Self::Lva) where it has `valueCase`.
     pub fn of_inference(json: &Value) -> Self {
-        if json.get("valueCase").is_some() { Self::Lva } else { Self::VideoAnalyzer }
+        if json.get("valueCase").is_some() {
+            Self::Lva
+        } else {
+            Self::VideoAnalyzer
+        }
     }
 
     /// The style of a message body: that of its first inference.
     pub fn of_body(json: &Value) -> Self {
-        json.pointer("/inferences/0").map_or(Self::VideoAnalyzer, Self::of_inference)
+        json.pointer("/inferences/0")
+            .map_or(Self::VideoAnalyzer, Self::of_inference)
     }
 }
 
@@ -44,7 +49,10 @@ pub struct Styled<'a, T: ?Sized> {
 
 impl<'a, T: ?Sized> Styled<'a, T> {
     fn with<U: ?Sized>(&self, value: &'a U) -> Styled<'a, U> {
-        Styled { value, style: self.style }
+        Styled {
+            value,
+            style: self.style,
+        }
     }
 
     fn keeps_empty(&self) -> bool {
@@ -76,8 +84,17 @@ pub(crate) fn write_extra<M: SerializeMap>(map: &mut M, extra: &Extra) -> Result
     Ok(())
 }
 
-fn write_text<M: SerializeMap>(map: &mut M, name: &str, text: &str, keep_empty: bool) -> Result<(), M::Error> {
-    if keep_empty || !text.is_empty() { map.serialize_entry(name, text) } else { Ok(()) }
+fn write_text<M: SerializeMap>(
+    map: &mut M,
+    name: &str,
+    text: &str,
+    keep_empty: bool,
+) -> Result<(), M::Error> {
+    if keep_empty || !text.is_empty() {
+        map.serialize_entry(name, text)
+    } else {
+        Ok(())
+    }
 }
 
 pub(crate) fn write_option<M: SerializeMap, T: Serialize>(

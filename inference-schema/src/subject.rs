@@ -55,17 +55,29 @@ enum Owner {
 impl Subject {
     /// A graph instance of Live Video Analytics: `/graphInstances/NAME`.
     pub fn graph_instance(name: impl Into<String>) -> Self {
-        Self { owner: Owner::GraphInstance(name.into()), node: None }
+        Self {
+            owner: Owner::GraphInstance(name.into()),
+            node: None,
+        }
     }
 
     /// A live pipeline of Video Analyzer: `/edgeModules/MODULE/livePipelines/NAME`.
     pub fn live_pipeline(module: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { owner: Owner::LivePipeline { module: module.into(), pipeline: name.into() }, node: None }
+        Self {
+            owner: Owner::LivePipeline {
+                module: module.into(),
+                pipeline: name.into(),
+            },
+            node: None,
+        }
     }
 
     /// A node of the same instance.
     pub fn node(&self, role: NodeRole, name: impl Into<String>) -> Self {
-        Self { owner: self.owner.clone(), node: Some((role, name.into())) }
+        Self {
+            owner: self.owner.clone(),
+            node: Some((role, name.into())),
+        }
     }
 
     /// Whose form of subject.
@@ -106,7 +118,9 @@ impl fmt::Display for Subject {
 
 /// A text that is no subject.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("no subject {text:?}: expected /graphInstances/NAME or /edgeModules/MODULE/livePipelines/NAME, then nothing or /sources, /processors or /sinks and a node's name")]
+#[error(
+    "no subject {text:?}: expected /graphInstances/NAME or /edgeModules/MODULE/livePipelines/NAME, then nothing or /sources, /processors or /sinks and a node's name"
+)]
 pub struct SubjectError {
     /// The text, cut to 128 characters.
     pub text: String,
@@ -117,7 +131,9 @@ impl FromStr for Subject {
 
     /// Reads both forms; the fixed words in any case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || SubjectError { text: text.chars().take(128).collect() };
+        let error = || SubjectError {
+            text: text.chars().take(128).collect(),
+        };
         let parts: Vec<&str> = text.strip_prefix('/').ok_or_else(error)?.splitn(8, '/').collect();
         if parts.iter().any(|part| part.is_empty()) {
             return Err(error());
@@ -135,7 +151,10 @@ impl FromStr for Subject {
         match rest {
             [] => Ok(subject),
             [role, name] => {
-                let role = NodeRole::ALL.into_iter().find(|r| is(role, r.as_str())).ok_or_else(error)?;
+                let role = NodeRole::ALL
+                    .into_iter()
+                    .find(|r| is(role, r.as_str()))
+                    .ok_or_else(error)?;
                 Ok(subject.node(role, *name))
             }
             _ => Err(error()),
@@ -146,7 +165,12 @@ impl FromStr for Subject {
 /// The topic of events when there is no cloud account to name: the form of an ARM id, with an empty subscription and
 /// `local` for group and account. Readers that take ids apart keep working, and nobody's account is claimed.
 pub fn default_topic(generation: Generation) -> String {
-    topic(generation, "00000000-0000-0000-0000-000000000000", "local", "local")
+    topic(
+        generation,
+        "00000000-0000-0000-0000-000000000000",
+        "local",
+        "local",
+    )
 }
 
 /// The topic of events: the ARM id of the account.
@@ -177,13 +201,26 @@ mod tests {
         }
         let node: Subject = "/edgeModules/m/livePipelines/p/sinks/s".parse().unwrap();
         assert_eq!(node.generation(), Generation::VideoAnalyzer);
-        assert_eq!((node.instance_name(), node.node_name()), ("p", Some((NodeRole::Sink, "s"))));
+        assert_eq!(
+            (node.instance_name(), node.node_name()),
+            ("p", Some((NodeRole::Sink, "s")))
+        );
     }
 
     #[test]
     fn what_is_no_subject_is_refused() {
-        for text in ["", "/", "graphInstances/x", "/graphInstances", "/graphInstances/", "/graphInstances/x/sinks",
-            "/graphInstances/x/roots/y", "/graphInstances/x/sinks/y/z", "/edgeModules/m", "/edgeModules/m/livePipelines"] {
+        for text in [
+            "",
+            "/",
+            "graphInstances/x",
+            "/graphInstances",
+            "/graphInstances/",
+            "/graphInstances/x/sinks",
+            "/graphInstances/x/roots/y",
+            "/graphInstances/x/sinks/y/z",
+            "/edgeModules/m",
+            "/edgeModules/m/livePipelines",
+        ] {
             assert!(text.parse::<Subject>().is_err(), "{text}");
         }
     }
@@ -194,6 +231,8 @@ mod tests {
             default_topic(Generation::Lva),
             "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local/providers/microsoft.media/mediaservices/local"
         );
-        assert!(topic(Generation::VideoAnalyzer, "s", "g", "a").ends_with("/Microsoft.Media/videoAnalyzers/a"));
+        assert!(
+            topic(Generation::VideoAnalyzer, "s", "g", "a").ends_with("/Microsoft.Media/videoAnalyzers/a")
+        );
     }
 }

@@ -55,9 +55,13 @@ pub fn event_time(timestamp_90k: u64) -> String {
 ///
 /// [`TimeError`], for the sender to mend; trying again does not help.
 pub fn parse_event_time(text: &str) -> Result<u64, TimeError> {
-    let malformed = || TimeError::Malformed { text: text.chars().take(64).collect() };
+    let malformed = || TimeError::Malformed {
+        text: text.chars().take(64).collect(),
+    };
     let fields = fields(text.trim()).ok_or_else(malformed)?;
-    fields.ticks().ok_or_else(|| TimeError::OutOfRange { text: text.chars().take(64).collect() })
+    fields.ticks().ok_or_else(|| TimeError::OutOfRange {
+        text: text.chars().take(64).collect(),
+    })
 }
 
 /// Milliseconds since 1970, rounded down: the unit of `MediaFormatError`'s `timestamp`.
@@ -82,7 +86,9 @@ struct Fields {
 impl Fields {
     fn ticks(&self) -> Option<u64> {
         let days = days_before(self.year, self.month, self.day)?;
-        let seconds = days.checked_mul(SECONDS_PER_DAY)?.checked_add(self.seconds_of_day)?;
+        let seconds = days
+            .checked_mul(SECONDS_PER_DAY)?
+            .checked_add(self.seconds_of_day)?;
         let seconds = seconds.checked_add_signed(-60 * self.offset_minutes)?;
         seconds.checked_mul(TICKS_PER_SECOND)?.checked_add(self.ticks)
     }
@@ -131,7 +137,14 @@ fn fields(text: &str) -> Option<Fields> {
         }
     };
     let seconds_of_day = hour * 3600 + minute * 60 + second;
-    Some(Fields { year, month, day, seconds_of_day, ticks, offset_minutes })
+    Some(Fields {
+        year,
+        month,
+        day,
+        seconds_of_day,
+        ticks,
+        offset_minutes,
+    })
 }
 
 fn two(text: &str) -> Option<(u64, &str)> {
@@ -227,20 +240,47 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused() {
         for text in [
-            "", "now", "2020", "2020-13-01T00:00:00Z", "2021-02-29T00:00:00Z", "2020-04-09T24:00:00Z",
-            "2020-04-09T16:42:18", "2020-04-09T16:42:18.Z", "2020-04-09T16:42:18Zjunk", "-020-04-09T16:42:18Z",
-            "2020-04-09T16:42:18+1:00", "２０２０-04-09T16:42:18Z", "2020-00-09T16:42:18Z", "+-01-01T00:00:00Z",
+            "",
+            "now",
+            "2020",
+            "2020-13-01T00:00:00Z",
+            "2021-02-29T00:00:00Z",
+            "2020-04-09T24:00:00Z",
+            "2020-04-09T16:42:18",
+            "2020-04-09T16:42:18.Z",
+            "2020-04-09T16:42:18Zjunk",
+            "-020-04-09T16:42:18Z",
+            "2020-04-09T16:42:18+1:00",
+            "２０２０-04-09T16:42:18Z",
+            "2020-00-09T16:42:18Z",
+            "+-01-01T00:00:00Z",
         ] {
-            assert!(matches!(parse_event_time(text), Err(TimeError::Malformed { .. })), "{text}");
+            assert!(
+                matches!(parse_event_time(text), Err(TimeError::Malformed { .. })),
+                "{text}"
+            );
         }
-        for text in ["1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00+00:01", "0000-01-01T00:00:00Z", "+999999999-01-01T00:00:00Z"] {
-            assert!(matches!(parse_event_time(text), Err(TimeError::OutOfRange { .. })), "{text}");
+        for text in [
+            "1969-12-31T23:59:59.999Z",
+            "1970-01-01T00:00:00+00:01",
+            "0000-01-01T00:00:00Z",
+            "+999999999-01-01T00:00:00Z",
+        ] {
+            assert!(
+                matches!(parse_event_time(text), Err(TimeError::OutOfRange { .. })),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn leap_days_and_centuries() {
-        for (text, days) in [("1972-02-29", 789), ("2000-03-01", 11_017), ("2100-03-01", 47_541), ("2400-12-31", 157_419)] {
+        for (text, days) in [
+            ("1972-02-29", 789),
+            ("2000-03-01", 11_017),
+            ("2100-03-01", 47_541),
+            ("2400-12-31", 157_419),
+        ] {
             let ticks = days * SECONDS_PER_DAY * TICKS_PER_SECOND;
             assert_eq!(event_time(ticks), format!("{text}T00:00:00.000Z"));
         }
