@@ -1,0 +1,211 @@
+//! All passes over a topology. Without an instance they check; with one they make a graph.
+
+mod nodes;
+mod placement;
+mod references;
+
+use serde_json::Value;
+
+use self::nodes::Draft;
+use self::references::Link;
+use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness, summary};
+use crate::document::scalar_text;
+use crate::generation::{Family, Generation};
+use crate::graph::{Edge, Flow, Graph, GraphNode, NodeId};
+use crate::instance::Instance;
+use crate::kind::NodeKind;
+use crate::parameter::Bindings;
+use crate::read::Reader;
+use crate::read::members::Members;
+use crate::topology::{Topology, check_name};
+
+/// How many nodes a topology has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeCounts {
+    /// In `sources`.
+    pub sources: usize,
+    /// In `processors`.
+    pub processors: usize,
+    /// In `sinks`.
+    pub sinks: usize,
+}
+
+/// A graph, and what is worth knowing about the documents that it was made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// What to carry out.
+    pub graph: Graph,
+    /// Warnings and hints; no errors.
+    pub findings: Vec<Diagnostic>,
+}
+
+/// A topology and an instance make no graph. The authors' fault; a retry does not help.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("instance '{instance}': {}", summary(findings))]
+pub struct ResolveError {
+    /// The instance's name.
+    pub instance: String,
+    /// Everything that is wrong, at least one error, errors first.
+    pub findings: Vec<Diagnostic>,
+}
+
+/// Fills the values of an instance into a topology and makes the typed graph.
+///
+/// # Errors
+///
+/// [`ResolveError`] with every finding of both documents when one of them is an error.
+pub fn resolve(
+    topology: &Topology,
+    instance: &Instance,
+    strictness: Strictness,
+) -> Result<Resolved, ResolveError> {
+    let mut findings = Findings::new(DocumentKind::Topology, strictness);
+    let declarations = topology.declarations(&mut findings);
+    let mut bindings = Bindings::of_defaults(&declarations, &mut findings);
+    findings.in_document(DocumentKind::Instance);
+    check_name(instance.name(), "instance", "", &mut findings);
+    let values = instance.values(&mut findings);
+    if !instance.topology_name().is_empty() && instance.topology_name() != topology.name() {
+        let message = format!(
+            "the instance is of topology '{}', but this is '{}': correct 'topologyName'",
+            instance.topology_name(),
+            topology.name()
+        );
+        findings.error(Code::TopologyMismatch, "/properties/topologyName", message);
+    }
+    bindings.set(&values, &mut findings);
+    findings.in_document(DocumentKind::Topology);
+    let graph = examine(topology, Some(instance.name()), &bindings, &mut findings);
+    match graph {
+        Some(graph) => Ok(Resolved {
+            graph,
+            findings: findings.into_vec(),
+        }),
+        None => Err(ResolveError {
+            instance: instance.name().to_owned(),
+            findings: findings.into_vec(),
+        }),
+    }
+}
+
+/// Runs every pass. A graph comes out only with an instance's name, and only when there is no error.
+pub(crate) fn examine(
+    topology: &Topology,
+    instance_name: Option<&str>,
+    bindings: &Bindings<'_>,
+    findings: &mut Findings,
+) -> Option<Graph> {
+    let map = topology.map()?;
+    let mut envelope = Members::new(map, String::new(), "a topology".to_owned());
+    check_version(&mut envelope, topology.generation(), findings);
+    check_name(topology.name(), "topology", "", findings);
+    envelope.allow("name");
+    envelope.allow("systemData");
+    let mut properties = match envelope.object("properties", findings) {
+        Some(properties) => properties,
+        None => {
+            envelope.missing("properties", findings);
+            envelope.finish(findings);
+            return None;
+        }
+    };
+    properties.allow("description");
+    properties.allow("parameters");
+    let mut reader = Reader {
+        bindings,
+        findings,
+        generation: topology.generation(),
+        topology_name: topology.name(),
+        instance_name,
+    };
+    let drafts = nodes::read(&mut properties, &mut reader);
+    properties.finish(findings);
+    envelope.finish(findings);
+    bindings.unused(findings);
+    let drafts = drafts?;
+    let links = references::links(&drafts, findings);
+    // What follows walks along the links, so it needs that the walk ends.
+    if let Some(order) = references::order(&drafts, &links, findings) {
+        placement::check(&drafts, &links, &order, topology.generation(), findings);
+    }
+    let instance_name = instance_name?;
+    if findings.has_errors() {
+        return None;
+    }
+    let graph = assemble(topology, instance_name, drafts, links);
+    if graph.is_none() {
+        // Every reader reports what it cannot read, so nobody should ever see this.
+        let message = "a node cannot be read, and nothing says why: please report this document";
+        findings.error(Code::InvalidValue, "/properties", message);
+    }
+    graph
+}
+
+fn check_version(envelope: &mut Members<'_>, generation: Generation, findings: &mut Findings) {
+    match envelope.get("@apiVersion") {
+        None => {
+            let message = format!(
+                "'@apiVersion' is missing: the topology is read as one of {generation}, so add \"{}\"",
+                generation.api_version()
+            );
+            findings.warning(Code::ApiVersionMissing, "", message);
+        }
+        Some((value, at)) => {
+            let version = scalar_text(value).unwrap_or_default();
+            if Generation::of(generation.family(), version.trim()).is_none() {
+                let family = generation.family();
+                let message = format!(
+                    "The API version '{version}' is not supported. Supported version(s): {}.",
+                    Family::supported_versions(family)
+                );
+                findings.error(Code::ApiVersionNotSupported, &at, message);
+            } else if !matches!(value, Value::String(_)) {
+                let message = "'@apiVersion' is a text: put it in quotes";
+                findings.warning(Code::WrongType, &at, message);
+            }
+        }
+    }
+}
+
+fn assemble(topology: &Topology, instance: &str, drafts: Vec<Draft>, links: Vec<Link>) -> Option<Graph> {
+    let kinds: Vec<Option<NodeKind>> = drafts.iter().map(|draft| draft.kind).collect();
+    let mut edges = Vec::with_capacity(links.len());
+    for link in links {
+        let from = kinds.get(link.from).copied().flatten()?;
+        let to = kinds.get(link.to).copied().flatten()?;
+        edges.push(Edge {
+            from: NodeId(link.from),
+            to: NodeId(link.to),
+            flow: flow(from, to),
+            selectors: link.selectors,
+        });
+    }
+    let mut nodes = Vec::with_capacity(drafts.len());
+    for (i, draft) in drafts.into_iter().enumerate() {
+        nodes.push(GraphNode {
+            id: NodeId(i),
+            name: draft.name,
+            pointer: draft.pointer,
+            node: draft.node?,
+        });
+    }
+    Some(Graph {
+        instance_name: instance.to_owned(),
+        topology_name: topology.name().to_owned(),
+        generation: topology.generation(),
+        nodes,
+        edges,
+    })
+}
+
+/// What flows between two kinds of nodes, where something may.
+pub(crate) fn flow(from: NodeKind, to: NodeKind) -> Flow {
+    match (from, to) {
+        (_, NodeKind::MessageSink) => Flow::Messages,
+        (NodeKind::RtspSource, NodeKind::SignalGate) => Flow::Media,
+        (_, NodeKind::SignalGate) => Flow::Signals,
+        (NodeKind::RtspSource | NodeKind::SignalGate, to) if to.is_media_sink() => Flow::Media,
+        (_, to) if to.is_media_sink() => Flow::Messages,
+        _ => Flow::Frames,
+    }
+}

@@ -1,0 +1,293 @@
+//! The pass over the nodes themselves: types, members, values.
+
+use std::collections::HashMap;
+
+use crate::diagnostic::Code;
+use crate::document::scalar_text;
+use crate::generation::Family;
+use crate::graph::{Node, OutputSelector};
+use crate::kind::{NodeKind, Role};
+use crate::read::members::Members;
+use crate::read::{Need, Reader, Refusal, shortened};
+
+/// Most nodes that are looked at.
+pub(crate) const MAX_NODES: usize = 1000;
+
+/// Most inputs of all nodes together that are looked at.
+pub(crate) const MAX_INPUTS: usize = 10_000;
+
+/// A node as far as it can be read.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) name: String,
+    /// `None` when its type is unknown or stands in the wrong list; that was reported.
+    pub(crate) kind: Option<NodeKind>,
+    pub(crate) role: Role,
+    pub(crate) pointer: String,
+    pub(crate) inputs: Vec<InputDraft>,
+    /// `None` when something in it cannot be read, or waits for a parameter.
+    pub(crate) node: Option<Node>,
+}
+
+#[derive(Debug)]
+pub(crate) struct InputDraft {
+    pub(crate) name: String,
+    pub(crate) pointer: String,
+    pub(crate) selectors: Vec<OutputSelector>,
+}
+
+impl Draft {
+    /// `sink 'hubSink'`
+    pub(crate) fn what(&self) -> String {
+        format!("{} '{}'", self.role.word(), self.name)
+    }
+}
+
+/// Reads all nodes; `None` when there are too many to look at.
+pub(crate) fn read(properties: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<Vec<Draft>> {
+    let mut items = Vec::new();
+    for role in [Role::Source, Role::Processor, Role::Sink] {
+        let list = properties.list(role.list(), reader.findings);
+        items.extend(list.into_iter().map(|item| (role, item)));
+    }
+    if items.len() > MAX_NODES {
+        let message = format!(
+            "{} nodes are more than the {MAX_NODES} that are looked at",
+            items.len()
+        );
+        reader.findings.error(Code::TooLarge, &properties.at, message);
+        return None;
+    }
+    let mut drafts: Vec<Draft> = Vec::with_capacity(items.len());
+    let mut inputs = 0;
+    for (role, item) in items {
+        let Some(mut members) = properties.item(item, format!("a {}", role.word()), reader.findings) else {
+            continue;
+        };
+        let draft = read_node(&mut members, role, reader);
+        inputs += draft.inputs.len();
+        drafts.push(draft);
+        if inputs > MAX_INPUTS {
+            let message = format!("there are more than the {MAX_INPUTS} inputs that are looked at");
+            reader.findings.error(Code::TooLarge, &properties.at, message);
+            return None;
+        }
+    }
+    check_names(&drafts, reader);
+    Some(drafts)
+}
+
+fn check_names(drafts: &[Draft], reader: &mut Reader<'_>) {
+    let mut names = HashMap::new();
+    for draft in drafts.iter().filter(|draft| !draft.name.is_empty()) {
+        if let Some(other) = names.insert(draft.name.as_str(), &draft.pointer) {
+            let message = format!(
+                "{} has the same name as the node at {other}: rename one",
+                draft.what()
+            );
+            reader
+                .findings
+                .error(Code::NodeNameDuplicate, &draft.pointer, message);
+        }
+    }
+}
+
+fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Draft {
+    let name = node_name(members, reader);
+    members.what = format!("{} '{}'", role.word(), shortened(&name));
+    let kind = node_kind(members, role, reader);
+    let inputs = match role {
+        Role::Source => {
+            if let Some((_, at)) = members.get("inputs") {
+                let message = format!("{} cannot have inputs: remove them", members.what);
+                reader.findings.error(Code::SourceHasInputs, &at, message);
+            }
+            Vec::new()
+        }
+        Role::Processor | Role::Sink => read_inputs(members, reader),
+    };
+    let node = kind.and_then(|kind| read_kind(kind, members, reader));
+    if kind.is_some() {
+        members.finish(reader.findings);
+    }
+    Draft {
+        name,
+        kind,
+        role,
+        pointer: members.at.clone(),
+        inputs,
+        node,
+    }
+}
+
+/// Empty when there is none. A parameter without a value leaves the text as written, so that references which are
+/// written the same way still meet.
+fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
+    let Some((filled, at)) = reader.filled(members, "name", Need::Required) else {
+        return String::new();
+    };
+    let written = members
+        .get("name")
+        .and_then(|(value, _)| scalar_text(value))
+        .unwrap_or_default();
+    let name = if filled.open {
+        None
+    } else {
+        reader.plain(&filled, &at)
+    };
+    let Some(name) = name else { return written };
+    if name.is_empty() || name.contains('/') || name.chars().any(char::is_control) {
+        let refusal = Refusal::with(Code::InvalidName, "a text without '/', of at least one character");
+        reader.refuse(members, "name", &at, &filled, &name, refusal);
+    }
+    name
+}
+
+fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Option<NodeKind> {
+    let Some((value, at)) = members.get("@type") else {
+        members.missing("@type", reader.findings);
+        return None;
+    };
+    let text = scalar_text(value).unwrap_or_default();
+    let split = Family::split_type(&text);
+    let kind = split.and_then(|(_, local)| NodeKind::from_local_name(local));
+    let (Some((family, _)), Some(kind)) = (split, kind) else {
+        let prefix = reader.generation.family().type_prefix();
+        let known: Vec<_> = NodeKind::ALL
+            .into_iter()
+            .filter(|kind| kind.role() == role)
+            .flat_map(NodeKind::local_names)
+            .copied()
+            .collect();
+        let message = format!(
+            "the type '{}' of {} is not known: write '{prefix}' and one of {}",
+            shortened(&text),
+            members.what,
+            known.join(", ")
+        );
+        reader.findings.error(Code::UnknownNodeType, &at, message);
+        return None;
+    };
+    if kind.role() != role {
+        let message = format!(
+            "{} is a {}: move it to '{}'",
+            members.what,
+            kind.role().word(),
+            kind.role().list()
+        );
+        reader.findings.error(Code::WrongRole, &at, message);
+        return None;
+    }
+    if family != reader.generation.family() {
+        let message = format!(
+            "a type of {family} in a document of {}: it is understood",
+            reader.generation
+        );
+        reader.findings.warning(Code::MixedFamilies, &at, message);
+    } else if !kind.exists_in(reader.generation) {
+        let message = format!("there is no such node in {}: it is understood", reader.generation);
+        reader.findings.rule(Code::NotInGeneration, &at, message);
+    }
+    Some(kind)
+}
+
+fn read_kind(kind: NodeKind, members: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<Node> {
+    match kind {
+        NodeKind::RtspSource => reader.rtsp_source(members),
+        NodeKind::MessageSource => reader.message_source(members),
+        NodeKind::MotionDetection => reader.motion_detection(members),
+        NodeKind::FrameRateFilter => reader.frame_rate_filter(members),
+        NodeKind::HttpExtension => reader.http_extension(members),
+        NodeKind::GrpcExtension => reader.grpc_extension(members),
+        NodeKind::ComputerVision => reader.computer_vision(members),
+        NodeKind::SignalGate => reader.signal_gate(members),
+        NodeKind::ObjectTracking => reader.object_tracking(members),
+        NodeKind::LineCrossing => reader.line_crossing(members),
+        NodeKind::MessageSink => reader.message_sink(members),
+        NodeKind::AssetSink => reader.asset_sink(members),
+        NodeKind::FileSink => reader.file_sink(members),
+        NodeKind::VideoSink => reader.video_sink(members),
+    }
+}
+
+fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<InputDraft> {
+    let list = members.list("inputs", reader.findings);
+    if list.is_empty() {
+        let message = format!(
+            "{} has no inputs: name the node that feeds it in 'inputs'",
+            members.what
+        );
+        reader.findings.error(Code::InputsMissing, &members.at, message);
+    }
+    let mut inputs = Vec::with_capacity(list.len());
+    for item in list {
+        let what = format!("an input of {}", members.what);
+        let Some(mut input) = members.item(item, what, reader.findings) else {
+            continue;
+        };
+        let Some((filled, at)) = reader.filled(&mut input, "nodeName", Need::Required) else {
+            continue;
+        };
+        let written = input
+            .get("nodeName")
+            .and_then(|(value, _)| scalar_text(value))
+            .unwrap_or_default();
+        let name = if filled.open {
+            None
+        } else {
+            reader.plain(&filled, &at)
+        };
+        let mut selectors = Vec::new();
+        for item in input.list("outputSelectors", reader.findings) {
+            let what = format!("a selector of {}", members.what);
+            if let Some(mut selector) = input.item(item, what, reader.findings) {
+                selectors.extend(read_selector(&mut selector, reader));
+                selector.finish(reader.findings);
+            }
+        }
+        input.finish(reader.findings);
+        inputs.push(InputDraft {
+            name: name.unwrap_or(written),
+            pointer: at,
+            selectors,
+        });
+    }
+    inputs
+}
+
+fn read_selector(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<OutputSelector> {
+    let property = reader.scalar(members, "property", Need::Optional, |text| {
+        if text.trim().eq_ignore_ascii_case("mediaType") {
+            Ok(())
+        } else {
+            Err(Refusal::value("mediaType"))
+        }
+    });
+    let named = members.get("property").is_some();
+    let is = reader.scalar(members, "operator", Need::Optional, |text| match text.trim() {
+        word if word.eq_ignore_ascii_case("is") => Ok(true),
+        word if word.eq_ignore_ascii_case("isNot") => Ok(false),
+        _ => Err(Refusal::value("is or isNot")),
+    });
+    let value = reader.scalar(members, "value", Need::Required, |text| {
+        let text = text.trim();
+        let words = ["video", "audio", "application"];
+        let full = text
+            .split_once('/')
+            .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+        if full || words.iter().any(|word| word.eq_ignore_ascii_case(text)) {
+            Ok(text.to_owned())
+        } else {
+            Err(Refusal::value(
+                "video, audio, application, or a media type such as video/H264",
+            ))
+        }
+    });
+    if named {
+        property?;
+    }
+    Some(OutputSelector {
+        is: is.unwrap_or(true),
+        value: value?,
+    })
+}

@@ -1,0 +1,262 @@
+//! The passes over the shape of a graph: what flows where, placement rules, counts.
+
+use super::nodes::Draft;
+use super::references::Link;
+use crate::diagnostic::{Code, Findings};
+use crate::generation::Generation;
+use crate::graph::Flow;
+use crate::kind::{NodeKind, Role};
+
+use super::flow;
+
+/// What is known of the nodes that feed a node, directly or not.
+#[derive(Debug, Clone, Copy, Default)]
+struct Upstream {
+    inferences: bool,
+    extension: bool,
+}
+
+pub(crate) fn check(
+    drafts: &[Draft],
+    links: &[Link],
+    order: &[usize],
+    generation: Generation,
+    findings: &mut Findings,
+) {
+    let upstream = look_upstream(drafts, links, order);
+    for link in links {
+        let (Some(from), Some(to)) = (drafts.get(link.from), drafts.get(link.to)) else {
+            continue;
+        };
+        if let (Some(from_kind), Some(to_kind)) = (from.kind, to.kind) {
+            let known = upstream.get(link.from).copied().unwrap_or_default();
+            check_link((from, from_kind), (to, to_kind), known, &link.pointer, findings);
+        }
+    }
+    check_inputs(drafts, links, findings);
+    check_outputs(drafts, links, findings);
+    check_counts(drafts, generation, findings);
+}
+
+/// For each node, what comes out of it and out of all before it.
+fn look_upstream(drafts: &[Draft], links: &[Link], order: &[usize]) -> Vec<Upstream> {
+    let mut inputs: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
+    for link in links {
+        if let Some(list) = inputs.get_mut(link.to) {
+            list.push(link.from);
+        }
+    }
+    let mut known = vec![Upstream::default(); drafts.len()];
+    for &i in order {
+        // Of a node of unknown kind the best is assumed: its own finding is enough.
+        let kind = drafts.get(i).and_then(|draft| draft.kind);
+        let mut here = Upstream {
+            inferences: kind.is_none_or(|k| k.gives_inferences() || k == NodeKind::MessageSource),
+            extension: kind.is_none_or(NodeKind::is_extension),
+        };
+        for from in inputs.get(i).into_iter().flatten() {
+            let before = known.get(*from).copied().unwrap_or_default();
+            here.inferences |= before.inferences;
+            here.extension |= before.extension;
+        }
+        if let Some(slot) = known.get_mut(i) {
+            *slot = here;
+        }
+    }
+    known
+}
+
+fn check_link(
+    (from, from_kind): (&Draft, NodeKind),
+    (to, to_kind): (&Draft, NodeKind),
+    known: Upstream,
+    at: &str,
+    findings: &mut Findings,
+) {
+    use NodeKind as K;
+    let (giver, taker) = (from.what(), to.what());
+    let mut rule = |keeps: bool, text: &str| {
+        if !keeps {
+            let message = format!("{taker} is fed by {giver}, but the retired product took {text}");
+            findings.rule(Code::PlacementRule, at, message);
+        }
+    };
+    match to_kind {
+        K::MotionDetection => rule(
+            from_kind == K::RtspSource,
+            "a motion detector directly after an RTSP source only",
+        ),
+        K::FrameRateFilter => rule(
+            matches!(from_kind, K::RtspSource | K::MotionDetection),
+            "a frame rate filter directly after an RTSP source or a motion detector only",
+        ),
+        K::ObjectTracking => rule(
+            matches!(from_kind, K::HttpExtension | K::GrpcExtension),
+            "a tracker directly after an HTTP or gRPC extension only",
+        ),
+        K::LineCrossing => rule(
+            from_kind == K::ObjectTracking || from_kind.is_extension(),
+            "line crossing directly after a tracker only",
+        ),
+        K::MessageSink => rule(
+            from_kind != K::MessageSource,
+            "no message sink directly after a message source",
+        ),
+        K::FileSink => rule(from_kind != K::RtspSource, "a file sink after a signal gate only"),
+        K::HttpExtension
+        | K::GrpcExtension
+        | K::ComputerVision
+        | K::SignalGate
+        | K::AssetSink
+        | K::VideoSink
+        | K::RtspSource
+        | K::MessageSource => {}
+    }
+    if to.role == Role::Processor && from_kind == K::SignalGate {
+        let message = format!(
+            "{taker} is fed by gate '{}', from which recorded media comes and no frames: take its input from before the gate",
+            from.name
+        );
+        findings.error(Code::ProcessorBehindGate, at, message);
+    } else if to.role == Role::Processor && to_kind != K::SignalGate && from_kind == K::MessageSource {
+        let message = format!(
+            "{taker} works on frames, but {giver} carries messages only: feed it from an RTSP source"
+        );
+        findings.error(Code::MediaMissing, at, message);
+    }
+    if matches!(to_kind, K::ObjectTracking | K::LineCrossing) && !known.extension {
+        let message = format!("{taker} follows what an extension has found, but none is before it: add one");
+        findings.error(Code::DetectionsMissing, at, message);
+    }
+    let carries = matches!(from_kind, K::RtspSource | K::SignalGate);
+    let beside = to_kind == K::VideoSink && from_kind == K::ObjectTracking;
+    if to_kind.is_media_sink() && !carries && !beside {
+        let message = format!(
+            "{taker} records media as the camera sent it, which does not come from {giver}: feed it from an RTSP \
+             source or a signal gate"
+        );
+        findings.error(Code::MediaSinkPlacement, at, message);
+    }
+    let takes_inferences = to_kind == K::MessageSink
+        || to_kind == K::SignalGate && !matches!(from_kind, K::RtspSource | K::SignalGate);
+    if takes_inferences && (!known.inferences || from_kind == K::SignalGate) {
+        let message = format!(
+            "nothing that {taker} could take comes from {giver}: feed it from an extension or a motion detector"
+        );
+        findings.warning(Code::NothingFlows, at, message);
+    }
+}
+
+/// What a node needs of all its inputs together.
+fn check_inputs(drafts: &[Draft], links: &[Link], findings: &mut Findings) {
+    #[derive(Clone, Copy, Default)]
+    struct Has {
+        media: bool,
+        signals: bool,
+        unknown: bool,
+        any: bool,
+    }
+    let mut all = vec![Has::default(); drafts.len()];
+    for link in links {
+        let from = drafts.get(link.from).and_then(|d| d.kind);
+        let to = drafts.get(link.to).and_then(|d| d.kind);
+        let Some(has) = all.get_mut(link.to) else { continue };
+        has.any = true;
+        match from.zip(to).map(|(from, to)| flow(from, to)) {
+            Some(Flow::Media) => has.media = true,
+            Some(Flow::Signals) => has.signals = true,
+            Some(Flow::Frames | Flow::Messages) => {}
+            None => has.unknown = true,
+        }
+    }
+    for (draft, has) in drafts.iter().zip(all) {
+        // No input at all, and inputs that lead nowhere, were reported already.
+        if !has.any || has.unknown || draft.inputs.is_empty() {
+            continue;
+        }
+        match draft.kind {
+            Some(NodeKind::SignalGate) => {
+                if !has.media {
+                    let message = format!(
+                        "{} gets no media: name an RTSP source among its inputs, beside what opens it",
+                        draft.what()
+                    );
+                    findings.error(Code::GateWithoutMedia, &draft.pointer, message);
+                }
+                if !has.signals {
+                    let message = format!(
+                        "nothing opens {}: name a motion detector, an extension or a message source among its inputs",
+                        draft.what()
+                    );
+                    findings.error(Code::GateWithoutSignal, &draft.pointer, message);
+                }
+            }
+            Some(NodeKind::VideoSink) if !has.media => {
+                let message = format!(
+                    "{} gets no media: name an RTSP source or a gate among its inputs",
+                    draft.what()
+                );
+                findings.error(Code::MediaMissing, &draft.pointer, message);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_outputs(drafts: &[Draft], links: &[Link], findings: &mut Findings) {
+    let mut used = vec![false; drafts.len()];
+    for link in links {
+        if let Some(used) = used.get_mut(link.from) {
+            *used = true;
+        }
+    }
+    for (draft, used) in drafts.iter().zip(used) {
+        if !used && draft.role != Role::Sink && !draft.name.is_empty() {
+            let message = format!(
+                "nobody takes what {} gives: name it as an input, or remove it",
+                draft.what()
+            );
+            findings.warning(Code::OutputUnused, &draft.pointer, message);
+        }
+    }
+    if !drafts.iter().any(|draft| draft.role == Role::Sink) {
+        let message = "there is no sink, so nothing would come of this graph: add one";
+        findings.warning(Code::SinkMissing, "/properties", message);
+    }
+}
+
+fn check_counts(drafts: &[Draft], generation: Generation, findings: &mut Findings) {
+    let count = |kind: NodeKind| drafts.iter().filter(|draft| draft.kind == Some(kind)).count();
+    let cameras = count(NodeKind::RtspSource);
+    // A source of unknown type may have been meant as the camera.
+    let unknown = drafts
+        .iter()
+        .any(|draft| draft.role == Role::Source && draft.kind.is_none());
+    if cameras == 0 && !unknown {
+        let message = "there is no RTSP source: add one to 'sources'";
+        findings.error(Code::RtspSourceMissing, "/properties", message);
+    }
+    if cameras > 1 {
+        let message =
+            format!("the retired product took one RTSP source in a topology, but here are {cameras}");
+        findings.rule(Code::CountRule, "/properties", message);
+    }
+    if generation == Generation::Lva1 {
+        // Only the earliest list had these, and samples of the same generation break it.
+        for kind in [
+            NodeKind::MotionDetection,
+            NodeKind::HttpExtension,
+            NodeKind::AssetSink,
+            NodeKind::FileSink,
+        ] {
+            let found = count(kind);
+            if found > 1 {
+                let name = kind.local_names().first().copied().unwrap_or_default();
+                let message = format!(
+                    "the first modules of {generation} took one {name} in a topology, but here are {found}"
+                );
+                findings.hint(Code::CountRule, "/properties", message);
+            }
+        }
+    }
+}

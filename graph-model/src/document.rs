@@ -1,0 +1,190 @@
+//! From bytes to JSON, and what cannot be read at all.
+
+use serde_json::{Map, Value};
+
+/// Largest document that is read, in bytes: 4 MiB. Published ones have up to 7 KiB.
+pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
+
+/// Why a document could not be read at all. The author's fault; a retry does not help.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// Not JSON.
+    #[error("this is no JSON, at line {line}, column {column}: mend the text there")]
+    NotJson {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// Not UTF-8.
+    #[error("this is no UTF-8 text, from byte {at} on: save it as UTF-8")]
+    NotUtf8 {
+        /// Bytes that are right before it.
+        at: usize,
+        /// What the standard library said.
+        source: std::str::Utf8Error,
+    },
+    /// Larger than [`MAX_DOCUMENT_BYTES`].
+    #[error("a document of {bytes} bytes is larger than the {MAX_DOCUMENT_BYTES} that are read")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// JSON, but not of the kind asked for.
+    #[error("{expected} is a JSON object{}, but this is {found}", hint.map(|h| format!(" ({h})")).unwrap_or_default())]
+    WrongShape {
+        /// What was asked for, with its article.
+        expected: &'static str,
+        /// What was found, in words.
+        found: &'static str,
+        /// How such an object is recognised.
+        hint: Option<&'static str>,
+    },
+    /// A topology of the cloud service, which no edge module takes.
+    #[error(
+        "'{name}' is a topology of the Video Analyzer cloud service (it has {mark}), not of the edge module: \
+         take an edge topology, whose envelope has '@apiVersion', 'name' and 'properties'"
+    )]
+    CloudTopology {
+        /// Its name.
+        name: String,
+        /// By which it was recognised.
+        mark: &'static str,
+    },
+    /// The object has no name.
+    #[error("{what} has no 'name': give it one of letters, digits and dashes")]
+    NameMissing {
+        /// What was read, with its article.
+        what: &'static str,
+    },
+    /// A member has another type than the kind of document needs.
+    #[error("'{member}' of {what} is {found}, but has to be {expected}")]
+    MemberType {
+        /// What was read, with its article.
+        what: &'static str,
+        /// The member.
+        member: &'static str,
+        /// What it is, in words.
+        found: &'static str,
+        /// What it has to be, in words.
+        expected: &'static str,
+    },
+}
+
+/// Reads JSON from bytes: a byte-order mark, any line ends and tabs are fine.
+pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
+    if bytes.len() > MAX_DOCUMENT_BYTES {
+        return Err(DocumentError::TooLarge { bytes: bytes.len() });
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|source| DocumentError::NotUtf8 {
+        at: source.valid_up_to(),
+        source,
+    })?;
+    serde_json::from_str(text).map_err(|source| DocumentError::NotJson {
+        line: source.line(),
+        column: source.column(),
+        source,
+    })
+}
+
+/// A JSON value's type in words.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A member of an object by its name without case; null counts as absent.
+pub(crate) fn member<'v>(map: &'v Map<String, Value>, name: &str) -> Option<(&'v str, &'v Value)> {
+    let exact = map.get_key_value(name);
+    exact
+        .or_else(|| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)))
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key.as_str(), value))
+}
+
+/// A scalar as text: numbers and booleans count as the text that they would be written as.
+pub(crate) fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A JSON pointer one step deeper.
+pub(crate) fn step(pointer: &str, token: &str) -> String {
+    format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Whether two documents say the same, `systemData` aside.
+pub(crate) fn same_but_system_data(a: &Value, b: &Value) -> bool {
+    let strip = |value: &Value| match value {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(key, _)| !key.eq_ignore_ascii_case("systemData"))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+        _ => Map::new(),
+    };
+    strip(a) == strip(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_and_line_ends_are_fine_and_mistakes_are_located() {
+        assert_eq!(
+            json_from_slice(b"\xef\xbb\xbf{\r\n\t\"a\": 1\r\n}").unwrap(),
+            serde_json::json!({"a": 1})
+        );
+        let error = json_from_slice(b"{\n \"a\": 1,\n}").unwrap_err();
+        assert!(
+            matches!(
+                error,
+                DocumentError::NotJson {
+                    line: 3,
+                    column: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(matches!(
+            json_from_slice(b"{\"a\":\"\xff\"}").unwrap_err(),
+            DocumentError::NotUtf8 { at: 6, .. }
+        ));
+        let deep = "[".repeat(100_000);
+        assert!(matches!(
+            json_from_slice(deep.as_bytes()),
+            Err(DocumentError::NotJson { .. })
+        ));
+        let large = vec![b' '; MAX_DOCUMENT_BYTES + 1];
+        assert!(matches!(
+            json_from_slice(&large),
+            Err(DocumentError::TooLarge { .. })
+        ));
+    }
+
+    #[test]
+    fn members_are_found_without_case_and_the_exact_one_first() {
+        let value = serde_json::json!({"Name": 1, "name": 2, "x": null});
+        let map = value.as_object().unwrap();
+        assert_eq!(member(map, "name"), Some(("name", &serde_json::json!(2))));
+        assert_eq!(member(map, "NAME").unwrap().0.to_lowercase(), "name");
+        assert_eq!(member(map, "x"), None);
+        assert_eq!(step("/a", "b/c~"), "/a/b~1c~0");
+    }
+}

@@ -1,0 +1,256 @@
+//! The resolved form: what a runtime carries out.
+
+mod endpoint;
+mod image;
+mod operation;
+mod processor;
+mod sink;
+mod source;
+
+pub use endpoint::{Credentials, Endpoint, EndpointUrl, TlsOptions};
+pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale, PixelFormat, ScaleMode};
+pub use operation::{
+    CountEvent, DistanceEvent, EventTrigger, Focus, LineCrossingEvent, NamedLine, NamedPolygon, Operation,
+    OperationSettings, Point, Watched, ZoneCrossingEvent, ZoneEventType,
+};
+pub use processor::{
+    Accuracy, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, LineCrossing, MotionDetection,
+    ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
+};
+pub use sink::{AssetSink, FileSink, LocalCache, MessageSink, VideoSink};
+pub use source::{MessageSource, RtspSource, RtspTransport};
+
+use crate::generation::Generation;
+use crate::kind::NodeKind;
+
+/// A topology with the values of an instance: typed nodes with their defaults, and edges between them.
+///
+/// There is no way to make one but [`resolve`](crate::resolve): what is a graph has passed every check, and its
+/// edges point at nodes that exist, form no circle, and carry what their ends work with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    pub(crate) instance_name: String,
+    pub(crate) topology_name: String,
+    pub(crate) generation: Generation,
+    pub(crate) nodes: Vec<GraphNode>,
+    pub(crate) edges: Vec<Edge>,
+}
+
+/// A node's place in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(crate) usize);
+
+impl NodeId {
+    /// The index in [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A node of a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphNode {
+    /// Its place in the graph.
+    pub id: NodeId,
+    /// Its name, unique in the graph; events have it in their subject.
+    pub name: String,
+    /// Where it stands in the topology, as a JSON pointer.
+    pub pointer: String,
+    /// What it does.
+    pub node: Node,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node {
+    /// A camera.
+    RtspSource(RtspSource),
+    /// Messages that open gates.
+    MessageSource(MessageSource),
+    /// Passes frames with motion, and says where it is.
+    MotionDetection(MotionDetection),
+    /// Passes fewer frames.
+    FrameRateFilter(FrameRateFilter),
+    /// Shows frames to an extension.
+    Extension(Extension),
+    /// Passes media around an event.
+    SignalGate(SignalGate),
+    /// Follows what an extension has found.
+    ObjectTracking(ObjectTracking),
+    /// Says when a followed object crosses a line.
+    LineCrossing(LineCrossing),
+    /// Gives events out.
+    MessageSink(MessageSink),
+    /// Records into an asset.
+    AssetSink(AssetSink),
+    /// Records into files.
+    FileSink(FileSink),
+    /// Records into a video.
+    VideoSink(VideoSink),
+}
+
+impl Node {
+    /// Its kind, as documents have it.
+    pub fn kind(&self) -> NodeKind {
+        match self {
+            Self::RtspSource(_) => NodeKind::RtspSource,
+            Self::MessageSource(_) => NodeKind::MessageSource,
+            Self::MotionDetection(_) => NodeKind::MotionDetection,
+            Self::FrameRateFilter(_) => NodeKind::FrameRateFilter,
+            Self::Extension(extension) => match extension.protocol {
+                ExtensionProtocol::Http => NodeKind::HttpExtension,
+                ExtensionProtocol::Grpc { .. } => NodeKind::GrpcExtension,
+                ExtensionProtocol::ComputerVision { .. } => NodeKind::ComputerVision,
+            },
+            Self::SignalGate(_) => NodeKind::SignalGate,
+            Self::ObjectTracking(_) => NodeKind::ObjectTracking,
+            Self::LineCrossing(_) => NodeKind::LineCrossing,
+            Self::MessageSink(_) => NodeKind::MessageSink,
+            Self::AssetSink(_) => NodeKind::AssetSink,
+            Self::FileSink(_) => NodeKind::FileSink,
+            Self::VideoSink(_) => NodeKind::VideoSink,
+        }
+    }
+}
+
+/// What flows along an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// Media as the camera sent it: into gates and recording sinks.
+    Media,
+    /// Frames together with what was found in them so far: into motion detection, rate filters, extensions,
+    /// trackers and lines.
+    Frames,
+    /// Inferences or messages that open a gate.
+    Signals,
+    /// Inferences that are given out, or recorded beside the media.
+    Messages,
+}
+
+/// From one node to another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    /// Where it begins.
+    pub from: NodeId,
+    /// Where it ends.
+    pub to: NodeId,
+    /// What flows along it.
+    pub flow: Flow,
+    /// Which streams pass: all of these have to hold, none means every stream.
+    pub selectors: Vec<OutputSelector>,
+}
+
+impl Edge {
+    /// Whether a stream passes all selectors; see [`OutputSelector::selects`].
+    pub fn selects(&self, media_type: &str) -> bool {
+        self.selectors.iter().all(|selector| selector.selects(media_type))
+    }
+}
+
+/// A condition on a stream's media type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputSelector {
+    /// Whether streams of the type pass (`is`), or all others (`isNot`).
+    pub is: bool,
+    /// `video`, `audio`, `application`, or a full media type such as `video/H264`.
+    pub value: String,
+}
+
+impl OutputSelector {
+    /// Whether a stream passes. The type is given in full (`video/H264`) or by its first word alone.
+    pub fn selects(&self, media_type: &str) -> bool {
+        let first = media_type.split('/').next().unwrap_or_default();
+        let matches = self.value.eq_ignore_ascii_case(media_type) || self.value.eq_ignore_ascii_case(first);
+        matches == self.is
+    }
+}
+
+impl Graph {
+    /// The name of the instance; events have it in their subject.
+    pub fn instance_name(&self) -> &str {
+        &self.instance_name
+    }
+
+    /// The name of the topology.
+    pub fn topology_name(&self) -> &str {
+        &self.topology_name
+    }
+
+    /// The generation of the topology: spelling and form of events follow it.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// All nodes: sources, processors, sinks, each in the order of the document.
+    pub fn nodes(&self) -> &[GraphNode] {
+        &self.nodes
+    }
+
+    /// A node of this graph by its id; `None` for an id of a larger graph.
+    pub fn node(&self, id: NodeId) -> Option<&GraphNode> {
+        self.nodes.get(id.0)
+    }
+
+    /// A node by its name.
+    pub fn node_named(&self, name: &str) -> Option<&GraphNode> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// All edges, in the order of the nodes that they end at, and there as written.
+    pub fn edges(&self) -> &[Edge] {
+        &self.edges
+    }
+
+    /// The edges that end at a node.
+    pub fn inputs(&self, id: NodeId) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(move |edge| edge.to == id)
+    }
+
+    /// The edges that begin at a node.
+    pub fn outputs(&self, id: NodeId) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(move |edge| edge.from == id)
+    }
+
+    /// All nodes, each after those that feed it.
+    pub fn in_order(&self) -> Vec<NodeId> {
+        let mut waiting: Vec<usize> = self.nodes.iter().map(|n| self.inputs(n.id).count()).collect();
+        let mut order: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
+        order.extend(
+            self.nodes
+                .iter()
+                .map(|n| n.id)
+                .filter(|id| waiting.get(id.0) == Some(&0)),
+        );
+        let mut next = 0;
+        while let Some(id) = order.get(next).copied() {
+            next += 1;
+            for edge in self.outputs(id) {
+                if let Some(count) = waiting.get_mut(edge.to.0) {
+                    *count -= 1;
+                    if *count == 0 {
+                        order.push(edge.to);
+                    }
+                }
+            }
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_look_at_the_whole_type_or_its_first_word() {
+        let selector = |is, value: &str| OutputSelector {
+            is,
+            value: value.into(),
+        };
+        assert!(selector(true, "video").selects("video/H264"));
+        assert!(selector(true, "Video/h264").selects("video/H264"));
+        assert!(!selector(true, "video/H265").selects("video/H264"));
+        assert!(selector(false, "application").selects("audio"));
+        assert!(!selector(false, "audio").selects("audio/AAC"));
+    }
+}

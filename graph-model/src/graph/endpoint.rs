@@ -1,0 +1,164 @@
+//! Where a node connects to, and as whom.
+
+use std::fmt;
+
+use crate::secret::{SecretString, Text};
+
+/// Where a node connects to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    /// The address.
+    pub url: EndpointUrl,
+    /// As whom.
+    pub credentials: Option<Credentials>,
+    /// `Some` for a TLS endpoint.
+    pub tls: Option<TlsOptions>,
+}
+
+/// An address with a scheme, without outer blanks. `Debug` and `Display` leave user and password out, and
+/// everything but the scheme where the value of a `SecretString` parameter is part of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EndpointUrl {
+    text: String,
+    secret: bool,
+}
+
+impl EndpointUrl {
+    /// `None` unless it has the form `scheme://authority…`, without blanks or control characters inside.
+    pub(crate) fn parse(text: &str, secret: bool) -> Option<Self> {
+        let text = text.trim();
+        let (scheme, rest) = text.split_once("://")?;
+        let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let fits = !scheme.is_empty()
+            && scheme.chars().all(letters)
+            && !host.is_empty()
+            && !host.starts_with(':')
+            && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        fits.then(|| Self {
+            text: text.to_owned(),
+            secret,
+        })
+    }
+
+    /// The whole address, user and password included where somebody wrote them there.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The scheme in small letters.
+    pub fn scheme(&self) -> String {
+        let scheme = self.text.split("://").next().unwrap_or_default();
+        scheme.to_ascii_lowercase()
+    }
+
+    /// Host and port as written, without user and password.
+    pub fn authority(&self) -> &str {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        authority.rsplit('@').next().unwrap_or_default()
+    }
+
+    /// The port, where one is written.
+    pub fn port(&self) -> Option<u16> {
+        let authority = self.authority();
+        let (head, port) = authority.rsplit_once(':')?;
+        // A colon inside of an IPv6 address separates no port.
+        if head.starts_with('[') && !head.ends_with(']') {
+            return None;
+        }
+        port.parse().ok()
+    }
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.text.split_once("://").unwrap_or(("", ""));
+        if self.secret {
+            return write!(f, "{scheme}://***");
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        write!(f, "{scheme}://{host}{path}")
+    }
+}
+
+impl fmt::Debug for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EndpointUrl({self})")
+    }
+}
+
+/// As whom a node connects.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Credentials {
+    /// A user and a password.
+    UsernamePassword {
+        /// The user.
+        username: Text,
+        /// The password; empty where the document has none.
+        password: SecretString,
+    },
+    /// A header of HTTP.
+    HttpHeader {
+        /// Its name.
+        name: Text,
+        /// Its value.
+        value: SecretString,
+    },
+    /// A symmetric key, for device adapters.
+    SymmetricKey(SecretString),
+}
+
+/// How a TLS peer is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsOptions {
+    /// PEM texts of the authorities to trust; `None` for those that the platform trusts.
+    pub trusted_certificates: Option<Vec<String>>,
+    /// Dangerous: takes a certificate for another host.
+    pub ignore_hostname: bool,
+    /// Dangerous: takes a certificate that nobody has signed.
+    pub ignore_signature: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_trimmed_and_shown_without_user() {
+        let url = EndpointUrl::parse(" rtsp://me:p@ss@cam:554/media/a.mkv?x=1 ", false).unwrap();
+        assert_eq!(url.to_string(), "rtsp://cam:554/media/a.mkv?x=1");
+        assert_eq!((url.authority(), url.port()), ("cam:554", Some(554)));
+        assert!(url.as_str().contains("p@ss"));
+        let url = EndpointUrl::parse("HTTP://h/score?code=abc", true).unwrap();
+        assert_eq!(
+            (format!("{url:?}").as_str(), url.scheme().as_str()),
+            ("EndpointUrl(HTTP://***)", "http")
+        );
+        assert_eq!(EndpointUrl::parse("tcp://[::1]", false).unwrap().port(), None);
+        assert_eq!(
+            EndpointUrl::parse("tcp://[::1]:5000", false).unwrap().port(),
+            Some(5000)
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_none() {
+        for text in [
+            "",
+            "cam",
+            "rtsp:/cam",
+            "://cam",
+            "rtsp://",
+            "rtsp://u:p@/x",
+            "rtsp://a b/",
+            "rtsp://a\n/",
+            "tcp://:5",
+        ] {
+            assert_eq!(EndpointUrl::parse(text, false), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Sources.
+
+use super::endpoint::Endpoint;
+use crate::words::words;
+
+/// A camera.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RtspSource {
+    /// Where, `rtsp://` or `rtsps://`, and as whom.
+    pub endpoint: Endpoint,
+    /// How RTP travels; interleaved where the document says nothing.
+    pub transport: RtspTransport,
+}
+
+words! {
+    /// How RTP travels. There is no UDP in any generation.
+    pub enum RtspTransport {
+        /// Interleaved in the RTSP connection.
+        Tcp = "tcp",
+        /// Interleaved in RTSP that is tunnelled through HTTP.
+        Http = "http",
+    }
+}
+
+/// Messages that open gates. Carries no media.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageSource {
+    /// The module's input that it listens on; `None` where the document names none.
+    pub hub_input_name: Option<String>,
+}

@@ -1,0 +1,185 @@
+//! Instances as written.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::{Code, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text};
+use crate::parameter::ParameterValue;
+use crate::read::members::Members;
+use crate::secret::SecretString;
+use crate::topology::document_name;
+
+/// An instance as written (graph instance, live pipeline): the name of a topology, and values for its parameters.
+#[derive(Clone, PartialEq)]
+pub struct Instance {
+    value: Value,
+    name: String,
+    topology_name: String,
+}
+
+impl Instance {
+    /// Reads a file's content.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`] when it is no JSON or no instance.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
+        Self::from_value(json_from_slice(bytes)?)
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_slice`](Self::from_slice).
+    pub fn from_json(text: &str) -> Result<Self, DocumentError> {
+        Self::from_slice(text.as_bytes())
+    }
+
+    /// Takes JSON that was parsed already.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_slice`](Self::from_slice), but for mistakes in the text.
+    pub fn from_value(value: Value) -> Result<Self, DocumentError> {
+        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
+            expected: "an instance",
+            found: kind_of(&value),
+            hint: Some("with '@apiVersion', 'name' and 'properties'"),
+        })?;
+        let name = document_name(map, "an instance")?;
+        let properties = member(map, "properties").and_then(|(_, value)| value.as_object());
+        let topology_name = properties
+            .and_then(|p| member(p, "topologyName")?.1.as_str())
+            .unwrap_or_default()
+            .to_owned();
+        Ok(Self {
+            value,
+            name,
+            topology_name,
+        })
+    }
+
+    /// Makes one from its parts.
+    pub fn new<'p>(
+        name: &str,
+        topology_name: &str,
+        parameters: impl IntoIterator<Item = (&'p str, &'p str)>,
+    ) -> Self {
+        let parameters = parameters.into_iter();
+        let parameters: Vec<_> = parameters
+            .map(|(name, value)| serde_json::json!({"name": name, "value": value}))
+            .collect();
+        Self {
+            value: serde_json::json!({
+                "name": name,
+                "properties": {"topologyName": topology_name, "parameters": parameters},
+            }),
+            name: name.to_owned(),
+            topology_name: topology_name.to_owned(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of its topology; empty where it names none.
+    pub fn topology_name(&self) -> &str {
+        &self.topology_name
+    }
+
+    /// What its author says that it is for.
+    pub fn description(&self) -> Option<&str> {
+        let properties = member(self.map()?, "properties")?.1.as_object()?;
+        member(properties, "description").and_then(|(_, value)| value.as_str())
+    }
+
+    /// The parameters that it sets, those left out that are not written as parameters have to be.
+    pub fn parameters(&self) -> Vec<ParameterValue> {
+        self.values(&mut Findings::new(DocumentKind::Instance, Strictness::Open))
+    }
+
+    /// The JSON as it was read. Holds secrets.
+    pub fn to_value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Pretty JSON, for a file. Holds secrets.
+    pub fn to_json(&self) -> String {
+        format!("{:#}", self.value)
+    }
+
+    pub(crate) fn map(&self) -> Option<&Map<String, Value>> {
+        self.value.as_object()
+    }
+
+    /// Reads the envelope and the parameters, with everything that is wrong about them.
+    pub(crate) fn values(&self, findings: &mut Findings) -> Vec<ParameterValue> {
+        let Some(map) = self.map() else { return Vec::new() };
+        let mut instance = Members::new(map, String::new(), "an instance".to_owned());
+        for name in ["@apiVersion", "name", "systemData"] {
+            instance.allow(name);
+        }
+        let mut values = Vec::new();
+        match instance.object("properties", findings) {
+            None => instance.missing("properties", findings),
+            Some(mut properties) => {
+                for name in ["description", "state"] {
+                    properties.allow(name);
+                }
+                if properties.get("topologyName").is_none() || self.topology_name.is_empty() {
+                    properties.missing("topologyName", findings);
+                }
+                for item in properties.list("parameters", findings) {
+                    let what = "a parameter of an instance".to_owned();
+                    let Some(mut entry) = properties.item(item, what, findings) else {
+                        continue;
+                    };
+                    values.extend(value(&mut entry, findings));
+                    entry.finish(findings);
+                }
+                properties.finish(findings);
+            }
+        }
+        instance.finish(findings);
+        values
+    }
+}
+
+fn value(entry: &mut Members<'_>, findings: &mut Findings) -> Option<ParameterValue> {
+    let pointer = entry.at.clone();
+    let name = entry.get("name").and_then(|(value, _)| scalar_text(value));
+    let value = entry.get("value").and_then(|(value, at)| {
+        let text = scalar_text(value);
+        if text.is_none() {
+            let found = kind_of(value);
+            let message =
+                format!("the value of a parameter is a text, but this is {found}: put it in quotes");
+            findings.error(Code::WrongType, &at, message);
+        }
+        text
+    });
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        entry.missing("name", findings);
+        return None;
+    };
+    Some(ParameterValue {
+        name,
+        value: value.map(SecretString::new),
+        pointer,
+    })
+}
+
+impl fmt::Debug for Instance {
+    /// Without the JSON: parameters hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("name", &self.name)
+            .field("topology_name", &self.topology_name)
+            .finish_non_exhaustive()
+    }
+}

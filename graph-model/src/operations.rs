@@ -1,0 +1,248 @@
+//! Operations files: which methods to call, in which order.
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, step};
+use crate::generation::{Family, Generation};
+use crate::instance::Instance;
+use crate::method::{Method, Request, RequestBody};
+use crate::read::shortened;
+use crate::topology::Topology;
+
+/// An operations file as the contract's console program reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperationsFile {
+    /// `apiVersion` of the file, which goes into every payload but those of topologies.
+    pub api_version: String,
+    /// What to do, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Waits for somebody to press Enter.
+    WaitForInput {
+        /// What to print.
+        message: String,
+    },
+    /// Sets a topology that lies in a file.
+    SetTopologyFile {
+        /// The family in whose words it is asked for.
+        family: Family,
+        /// The file as written, to be taken relative to where the program says: the original took its working
+        /// directory. Read it and give it to [`topology_request`].
+        path: String,
+    },
+    /// Calls a method.
+    Call(Box<Request>),
+}
+
+/// Why an operations file cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperationsError {
+    /// It cannot be read at all.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// Operations in it are wrong.
+    #[error("{}", crate::diagnostic::summary(findings))]
+    Invalid {
+        /// Everything that is wrong, errors first.
+        findings: Vec<Diagnostic>,
+    },
+}
+
+/// The request that sets a topology read from a file: the document goes as it is, with the version that it says.
+pub fn topology_request(family: Family, topology: Topology) -> Request {
+    Request {
+        family,
+        method: Method::TopologySet,
+        generation: topology.generation(),
+        body: RequestBody::Topology(topology),
+    }
+}
+
+impl OperationsFile {
+    /// Reads a file's content.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationsError`] when it is no JSON, or when any operation in it cannot be carried out: nothing is
+    /// done before all is known to make sense.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, OperationsError> {
+        let value = json_from_slice(bytes)?;
+        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
+            expected: "an operations file",
+            found: kind_of(&value),
+            hint: Some("with 'apiVersion' and 'operations'"),
+        })?;
+        let mut findings = Findings::new(DocumentKind::OperationsFile, Strictness::Open);
+        let api_version = match member(map, "apiVersion").or_else(|| member(map, "@apiVersion")) {
+            Some((_, version)) => scalar_text(version).unwrap_or_default(),
+            None => {
+                let message = "'apiVersion' is missing: write the version of the methods, such as \"1.0\"";
+                findings.error(Code::MemberMissing, "", message);
+                String::new()
+            }
+        };
+        let steps = match member(map, "operations") {
+            Some((key, Value::Array(list))) => {
+                let steps = list.iter().enumerate();
+                steps
+                    .filter_map(|(i, value)| {
+                        let at = step(&step("", key), &i.to_string());
+                        read_step(value, &at, &api_version, &mut findings)
+                    })
+                    .collect()
+            }
+            Some((key, other)) => {
+                let message = format!("'operations' has to be a list, but is {}", kind_of(other));
+                findings.error(Code::WrongType, &step("", key), message);
+                Vec::new()
+            }
+            None => {
+                findings.error(Code::MemberMissing, "", "'operations' is missing: add a list");
+                Vec::new()
+            }
+        };
+        if findings.has_errors() {
+            return Err(OperationsError::Invalid {
+                findings: findings.into_vec(),
+            });
+        }
+        Ok(Self { api_version, steps })
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_slice`](Self::from_slice).
+    pub fn from_json(text: &str) -> Result<Self, OperationsError> {
+        Self::from_slice(text.as_bytes())
+    }
+}
+
+fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings) -> Option<Step> {
+    let Some(map) = value.as_object() else {
+        let message = format!("an operation has to be an object, but is {}", kind_of(value));
+        findings.error(Code::WrongType, at, message);
+        return None;
+    };
+    let name = member(map, "opName").and_then(|(_, value)| value.as_str());
+    let Some(name) = name else {
+        findings.error(
+            Code::MemberMissing,
+            at,
+            "an operation needs 'opName': write the name of a method",
+        );
+        return None;
+    };
+    let empty = Map::new();
+    let (at, params) = match member(map, "opParams") {
+        None => (at.to_owned(), &empty),
+        Some((key, Value::Object(params))) => (step(at, key), params),
+        Some((key, other)) => {
+            let message = format!(
+                "'opParams' of {name} has to be an object, but is {}",
+                kind_of(other)
+            );
+            findings.error(Code::WrongType, &step(at, key), message);
+            return None;
+        }
+    };
+    if name.trim().eq_ignore_ascii_case("WaitForInput") {
+        let message = member(params, "message").and_then(|(_, value)| scalar_text(value));
+        return Some(Step::WaitForInput {
+            message: message.unwrap_or_default(),
+        });
+    }
+    match Method::from_name(name) {
+        Some((family, Method::TopologySet)) => set_topology(family, params, &at, api_version, findings),
+        Some((family, method)) => {
+            let mut payload = params.clone();
+            payload.retain(|key, _| !key.eq_ignore_ascii_case("@apiVersion"));
+            payload.insert("@apiVersion".to_owned(), api_version.into());
+            parse_call(method.name(family), Value::Object(payload), &at, findings)
+        }
+        None => {
+            let known: Vec<_> = Method::ALL.iter().map(|m| m.name(Family::Lva)).collect();
+            let message = format!(
+                "there is no operation '{}': write WaitForInput or one of {}",
+                shortened(name),
+                known.join(", ")
+            );
+            findings.error(Code::InvalidValue, &at, message);
+            None
+        }
+    }
+}
+
+fn parse_call(name: &str, payload: Value, at: &str, findings: &mut Findings) -> Option<Step> {
+    match Request::parse(name, &payload) {
+        Ok(request) => Some(Step::Call(Box::new(request))),
+        Err(error) => {
+            findings.error(Code::InvalidValue, at, error.to_string());
+            None
+        }
+    }
+}
+
+/// `topologyUrl` comes first, as in the original; here it is refused, since nothing is fetched.
+fn set_topology(
+    family: Family,
+    params: &Map<String, Value>,
+    at: &str,
+    api_version: &str,
+    findings: &mut Findings,
+) -> Option<Step> {
+    let name = Method::TopologySet.name(family);
+    let [url, file] = match family {
+        Family::Lva => ["topologyUrl", "topologyFile"],
+        Family::VideoAnalyzer => ["pipelineTopologyUrl", "pipelineTopologyFile"],
+    };
+    if let Some((key, _)) = member(params, url) {
+        let message = format!(
+            "{name} names a '{url}', and nothing is fetched from the network here: download the topology (in its raw \
+             form, not the page around it) and write its path as '{file}'"
+        );
+        findings.error(Code::InvalidValue, &step(at, key), message);
+        return None;
+    }
+    match member(params, file) {
+        Some((_, Value::String(path))) if !path.trim().is_empty() => Some(Step::SetTopologyFile {
+            family,
+            path: path.clone(),
+        }),
+        Some((key, _)) => {
+            let message = format!("'{file}' of {name} has to be the path of a file");
+            findings.error(Code::WrongType, &step(at, key), message);
+            None
+        }
+        // A topology written down in place: not a form of the original, but what else could it mean?
+        None if member(params, "properties").is_some() => {
+            let mut payload = params.clone();
+            if member(params, "@apiVersion").is_none() {
+                payload.insert("@apiVersion".to_owned(), api_version.into());
+            }
+            parse_call(name, Value::Object(payload), at, findings)
+        }
+        None => {
+            let message = format!("{name} needs '{file}' with the path of a topology");
+            findings.error(Code::MemberMissing, at, message);
+            None
+        }
+    }
+}
+
+/// The request that sets an instance, as a client would make it.
+pub fn instance_request(generation: Generation, instance: Instance) -> Request {
+    Request {
+        family: generation.family(),
+        method: Method::InstanceSet,
+        generation,
+        body: RequestBody::Instance(instance),
+    }
+}

@@ -1,0 +1,299 @@
+//! Parameters: declared by a topology, set by an instance.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Code, DocumentKind, Findings};
+use crate::secret::SecretString;
+
+/// Longest name of a parameter that the retired product took, in characters.
+pub const MAX_PARAMETER_NAME: usize = 64;
+
+/// The five types of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ParameterType {
+    /// Any text.
+    String,
+    /// A text that is never shown and never returned.
+    SecretString,
+    /// A whole number of 32 bits with sign.
+    Int,
+    /// A finite number.
+    Double,
+    /// `true` or `false`.
+    Bool,
+}
+
+impl ParameterType {
+    /// All types.
+    pub const ALL: [Self; 5] = [
+        Self::String,
+        Self::SecretString,
+        Self::Int,
+        Self::Double,
+        Self::Bool,
+    ];
+
+    /// The name as Live Video Analytics writes it; Video Analyzer begins it with a small letter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "String",
+            Self::SecretString => "SecretString",
+            Self::Int => "Int",
+            Self::Double => "Double",
+            Self::Bool => "Bool",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let name = name.trim();
+        Self::ALL
+            .into_iter()
+            .find(|t| t.name().eq_ignore_ascii_case(name))
+    }
+
+    /// What a value has to look like, if this one does not.
+    pub(crate) fn refuse(self, value: &str) -> Option<&'static str> {
+        let value = value.trim();
+        match self {
+            Self::String | Self::SecretString => None,
+            Self::Int => value
+                .parse::<i32>()
+                .is_err()
+                .then_some("a whole number between -2147483648 and 2147483647"),
+            Self::Double => (!value.parse::<f64>().is_ok_and(f64::is_finite)).then_some("a number"),
+            Self::Bool => (!value.eq_ignore_ascii_case("true") && !value.eq_ignore_ascii_case("false"))
+                .then_some("true or false"),
+        }
+    }
+}
+
+/// A parameter as a topology declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterDeclaration {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub parameter_type: ParameterType,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The value that holds where the instance sets none. Hidden for every type, since nothing but the type
+    /// says what is secret, and the samples declare passwords as `String`.
+    pub default: Option<SecretString>,
+    /// Where it stands in the topology.
+    pub pointer: String,
+}
+
+/// A parameter as an instance sets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterValue {
+    /// Its name.
+    pub name: String,
+    /// Its value; absent in documents that came back from the module, which leaves secrets out.
+    pub value: Option<SecretString>,
+    /// Where it stands in the instance.
+    pub pointer: String,
+}
+
+/// What a reference stands for.
+#[derive(Debug)]
+pub(crate) enum Bound<'a> {
+    Value {
+        text: &'a str,
+        secret: bool,
+    },
+    /// Declared, but without a value yet.
+    Open,
+    Undeclared {
+        similar: Option<&'a str>,
+    },
+}
+
+/// The values of a topology's parameters.
+#[derive(Debug)]
+pub(crate) struct Bindings<'a> {
+    values: BTreeMap<&'a str, Entry<'a>>,
+    /// Bytes that substitution may still make: references can multiply a large value.
+    pub(crate) budget: Cell<usize>,
+}
+
+#[derive(Debug)]
+struct Entry<'a> {
+    declaration: &'a ParameterDeclaration,
+    value: Option<&'a str>,
+    used: Cell<bool>,
+}
+
+/// Most bytes that substitution makes of one topology: 16 MiB.
+const SUBSTITUTION_BUDGET: usize = 16 << 20;
+
+impl<'a> Bindings<'a> {
+    /// Defaults alone, as far as there are any.
+    pub(crate) fn of_defaults(declarations: &'a [ParameterDeclaration], findings: &mut Findings) -> Self {
+        let mut values = BTreeMap::new();
+        for declaration in declarations {
+            let pointer = &declaration.pointer;
+            if declaration.name.chars().count() > MAX_PARAMETER_NAME {
+                findings.rule(
+                    Code::LimitExceeded,
+                    pointer,
+                    format!("the name of a parameter has up to {MAX_PARAMETER_NAME} characters: shorten it"),
+                );
+            }
+            let default = declaration.default.as_ref().map(SecretString::expose);
+            if let Some(form) = default.and_then(|value| declaration.parameter_type.refuse(value)) {
+                findings.error(
+                    Code::ParameterDefaultInvalid,
+                    &format!("{pointer}/default"),
+                    format!(
+                        "the default of parameter '{}' is not of type {}: write {form}",
+                        declaration.name,
+                        declaration.parameter_type.name()
+                    ),
+                );
+            }
+            let entry = Entry {
+                declaration,
+                value: default,
+                used: Cell::new(false),
+            };
+            if values.insert(declaration.name.as_str(), entry).is_some() {
+                findings.error(
+                    Code::ParameterDuplicate,
+                    pointer,
+                    format!("parameter '{}' is declared twice: remove one", declaration.name),
+                );
+            }
+        }
+        Self {
+            values,
+            budget: Cell::new(SUBSTITUTION_BUDGET),
+        }
+    }
+
+    /// Sets what an instance sets, and finds what it should not set and what is left without a value.
+    pub(crate) fn set(&mut self, values: &'a [ParameterValue], findings: &mut Findings) {
+        findings.in_document(DocumentKind::Instance);
+        let mut seen = std::collections::BTreeSet::new();
+        for ParameterValue { name, value, pointer } in values {
+            if !seen.insert(name.as_str()) {
+                findings.error(
+                    Code::ParameterDuplicate,
+                    pointer,
+                    format!("parameter '{name}' is set twice: remove one"),
+                );
+            }
+            let Some(entry) = self.values.get_mut(name.as_str()) else {
+                let similar = self.similar(name).map_or_else(
+                    || "remove it, or declare it in the topology".to_owned(),
+                    |other| format!("did you mean '{other}'?"),
+                );
+                findings.error(
+                    Code::ParameterSuperfluous,
+                    pointer,
+                    format!("the topology declares no parameter '{name}': {similar}"),
+                );
+                continue;
+            };
+            let Some(value) = value.as_ref().map(SecretString::expose) else {
+                continue;
+            };
+            let at = format!("{pointer}/value");
+            let kind = entry.declaration.parameter_type;
+            if let Some(form) = kind.refuse(value) {
+                findings.error(
+                    Code::ParameterValueInvalid,
+                    &at,
+                    format!(
+                        "the value of parameter '{name}' is not of type {}: write {form}",
+                        kind.name()
+                    ),
+                );
+            }
+            if value.contains("${") {
+                findings.warning(
+                    Code::ReferenceInValue,
+                    &at,
+                    format!(
+                        "the value of parameter '{name}' holds '${{', which is not replaced but taken as text"
+                    ),
+                );
+            }
+            entry.value = Some(value);
+        }
+        for (name, entry) in &self.values {
+            if entry.value.is_none() {
+                findings.error(
+                    Code::ParameterMissing,
+                    "/properties/parameters",
+                    format!("parameter '{name}' has no value and no default: set it in the instance"),
+                );
+            }
+        }
+        findings.in_document(DocumentKind::Topology);
+    }
+
+    /// Follows a reference.
+    pub(crate) fn get(&self, name: &str) -> Bound<'_> {
+        match self.values.get(name) {
+            Some(entry) => {
+                entry.used.set(true);
+                match entry.value {
+                    Some(text) => Bound::Value {
+                        text,
+                        secret: entry.declaration.parameter_type == ParameterType::SecretString,
+                    },
+                    None => Bound::Open,
+                }
+            }
+            None => Bound::Undeclared {
+                similar: self.similar(name),
+            },
+        }
+    }
+
+    /// Names that nothing has referred to.
+    pub(crate) fn unused(&self, findings: &mut Findings) {
+        for (name, entry) in &self.values {
+            if !entry.used.get() {
+                findings.hint(
+                    Code::ParameterUnused,
+                    &entry.declaration.pointer,
+                    format!(
+                        "nothing refers to parameter '{name}': remove it, or write '${{{name}}}' somewhere"
+                    ),
+                );
+            }
+        }
+    }
+
+    fn similar(&self, name: &str) -> Option<&'a str> {
+        let name = name.trim();
+        let mut names = self.values.keys();
+        names.find(|other| other.eq_ignore_ascii_case(name)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_fit_their_types() {
+        for (kind, good, bad) in [
+            (ParameterType::Int, "-7", "7.5"),
+            (ParameterType::Int, " 2147483647 ", "2147483648"),
+            (ParameterType::Double, "0.2", "NaN"),
+            (ParameterType::Double, "1e3", "one"),
+            (ParameterType::Bool, "False", "no"),
+        ] {
+            assert_eq!(kind.refuse(good), None, "{kind:?} {good}");
+            assert!(kind.refuse(bad).is_some(), "{kind:?} {bad}");
+        }
+        assert_eq!(ParameterType::String.refuse(""), None);
+        assert_eq!(
+            ParameterType::from_name("secretString"),
+            Some(ParameterType::SecretString)
+        );
+    }
+}

@@ -1,0 +1,517 @@
+//! From members of JSON to typed values: parameters filled in, words and numbers understood, everything wrong
+//! reported.
+//!
+//! Each reader reads all of its members before it gives up on one, so that all findings appear at once.
+
+pub(crate) mod endpoint;
+pub(crate) mod image;
+pub(crate) mod members;
+pub(crate) mod operation;
+pub(crate) mod processor;
+pub(crate) mod sink;
+pub(crate) mod source;
+
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
+
+use self::members::Members;
+use crate::diagnostic::{Code, Findings};
+use crate::document::{kind_of, scalar_text};
+use crate::generation::{Family, Generation};
+use crate::parameter::{Bindings, Bound};
+use crate::secret::Text;
+use crate::template::{Pattern, PatternPiece, Segment, SystemVariable, is_system_name, segments};
+
+/// Whether a member has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    Optional,
+    Required,
+    /// Demanded by the schema of the generation, though there is a default: a rule of the retired product.
+    InGeneration(bool),
+}
+
+/// Why a text is not what a member takes.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    code: Code,
+    expected: String,
+}
+
+impl Refusal {
+    pub(crate) fn value(expected: impl Into<String>) -> Self {
+        Self {
+            code: Code::InvalidValue,
+            expected: expected.into(),
+        }
+    }
+
+    pub(crate) fn range(expected: impl Into<String>) -> Self {
+        Self {
+            code: Code::OutOfRange,
+            expected: expected.into(),
+        }
+    }
+
+    pub(crate) fn with(code: Code, expected: impl Into<String>) -> Self {
+        Self {
+            code,
+            expected: expected.into(),
+        }
+    }
+}
+
+/// A text with its parameters filled in.
+#[derive(Debug, Default)]
+pub(crate) struct Filled {
+    pattern: Pattern,
+    pub(crate) secret: bool,
+    /// A value is still to come (or is missing, which was reported): nothing can be said about the text.
+    pub(crate) open: bool,
+    /// The first parameter that went into it, for messages.
+    parameter: Option<String>,
+}
+
+/// What reading needs to know, and where its findings go.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    pub(crate) bindings: &'a Bindings<'a>,
+    pub(crate) findings: &'a mut Findings,
+    pub(crate) generation: Generation,
+    pub(crate) topology_name: &'a str,
+    /// `None` while there is a topology alone.
+    pub(crate) instance_name: Option<&'a str>,
+}
+
+impl Reader<'_> {
+    /// Fills parameters in; system variables stay.
+    pub(crate) fn fill(&mut self, text: &str, at: &str) -> Filled {
+        let mut filled = Filled::default();
+        for segment in segments(text) {
+            match segment {
+                Segment::Literal(text) => filled.pattern.push_text(text),
+                Segment::Unclosed(text) => {
+                    filled.pattern.push_text(text);
+                    let message = "'${' has no '}' and is taken as text: close it, if a parameter was meant";
+                    self.findings.warning(Code::ReferenceUnclosed, at, message);
+                }
+                Segment::Reference(name) if is_system_name(name) => match SystemVariable::from_name(name) {
+                    Some(variable) => filled.pattern.push_variable(variable),
+                    None => {
+                        let known = SystemVariable::ALL.map(|v| v.names()[0]).join(", ");
+                        let message = format!("there is no system variable '{name}': take one of {known}");
+                        self.findings.error(Code::SystemVariableUnknown, at, message);
+                        filled.open = true;
+                    }
+                },
+                Segment::Reference(name) => self.follow(name, at, &mut filled),
+            }
+        }
+        if filled.secret {
+            filled.pattern.set_secret();
+        }
+        filled
+    }
+
+    fn follow(&mut self, name: &str, at: &str, filled: &mut Filled) {
+        match self.bindings.get(name) {
+            Bound::Open => filled.open = true,
+            Bound::Undeclared { similar } => {
+                let remedy = similar.map_or_else(
+                    || "declare it in 'properties.parameters'".to_owned(),
+                    |other| format!("did you mean '{other}'?"),
+                );
+                let message = format!("'${{{name}}}' refers to a parameter that is not declared: {remedy}");
+                self.findings.error(Code::ParameterUndeclared, at, message);
+                filled.open = true;
+            }
+            Bound::Value { text, secret } => {
+                let Some(left) = self.bindings.budget.get().checked_sub(text.len()) else {
+                    let message = "the values of parameters make the topology too large: shorten them";
+                    self.findings.error(Code::TooLarge, at, message);
+                    filled.open = true;
+                    return;
+                };
+                self.bindings.budget.set(left);
+                filled.pattern.push_text(text);
+                filled.secret |= secret;
+                filled.parameter.get_or_insert_with(|| name.to_owned());
+            }
+        }
+    }
+
+    /// A text in which nothing waits for a run: names are filled in, dates refused.
+    pub(crate) fn plain(&mut self, filled: &Filled, at: &str) -> Option<String> {
+        if filled.open {
+            return None;
+        }
+        let mut text = String::new();
+        for piece in filled.pattern.pieces() {
+            match piece {
+                PatternPiece::Text(piece) => text.push_str(piece),
+                PatternPiece::Variable(SystemVariable::TopologyName) => text.push_str(self.topology_name),
+                PatternPiece::Variable(SystemVariable::InstanceName) => text.push_str(self.instance_name?),
+                PatternPiece::Variable(date) => {
+                    let message = format!(
+                        "'${{{}}}' has a value for each recording only: take it out of this member",
+                        date.names()[0]
+                    );
+                    self.findings.error(Code::SystemVariableNotAllowed, at, message);
+                    return None;
+                }
+            }
+        }
+        Some(text)
+    }
+
+    /// A member's text, filled in, and its pointer.
+    pub(crate) fn filled(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        need: Need,
+    ) -> Option<(Filled, String)> {
+        let Some((value, at)) = members.get(name) else {
+            match need {
+                Need::Required => members.missing(name, self.findings),
+                Need::InGeneration(true) => {
+                    let message = format!(
+                        "{} needs '{name}' in {}: add it (a default is taken)",
+                        members.what, self.generation
+                    );
+                    self.findings
+                        .rule(Code::MemberMissingInGeneration, &members.at, message);
+                }
+                Need::Optional | Need::InGeneration(false) => {}
+            }
+            return None;
+        };
+        let Some(text) = scalar_text(value) else {
+            let message = format!(
+                "'{name}' of {} has to be a text, but is {}",
+                members.what,
+                kind_of(value)
+            );
+            self.findings.error(Code::WrongType, &at, message);
+            return None;
+        };
+        Some((self.fill(&text, &at), at))
+    }
+
+    /// A member that is understood by a function.
+    pub(crate) fn scalar<T>(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        need: Need,
+        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        self.secret_scalar(members, name, need, parse)
+            .map(|(value, _)| value)
+    }
+
+    /// The same, and whether a secret is part of it.
+    pub(crate) fn secret_scalar<T>(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        need: Need,
+        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<(T, bool)> {
+        let (filled, at) = self.filled(members, name, need)?;
+        let text = self.plain(&filled, &at)?;
+        match parse(&text) {
+            Ok(value) => Some((value, filled.secret)),
+            Err(refusal) => {
+                self.refuse(members, name, &at, &filled, &text, refusal);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn refuse(
+        &mut self,
+        members: &Members<'_>,
+        name: &str,
+        at: &str,
+        filled: &Filled,
+        text: &str,
+        refusal: Refusal,
+    ) {
+        let shown = if filled.secret {
+            "***".to_owned()
+        } else {
+            shortened(text)
+        };
+        let origin = match &filled.parameter {
+            Some(parameter) => format!(" (from '${{{parameter}}}')"),
+            None => String::new(),
+        };
+        let message = format!(
+            "'{name}' of {} is '{shown}'{origin}, but has to be {}",
+            members.what, refusal.expected
+        );
+        self.findings.error(refusal.code, at, message);
+    }
+
+    /// A text that may be secret.
+    pub(crate) fn text(&mut self, members: &mut Members<'_>, name: &'static str, need: Need) -> Option<Text> {
+        self.secret_scalar(members, name, need, |text| Ok(text.to_owned()))
+            .map(|(text, secret)| Text::with_secret(text, secret))
+    }
+
+    /// A text that is shown in names and logs: secrets in it get a warning.
+    pub(crate) fn shown_text(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        need: Need,
+    ) -> Option<String> {
+        let (filled, at) = self.filled(members, name, need)?;
+        self.exposed(&filled, name, &at);
+        self.plain(&filled, &at)
+    }
+
+    /// A name with system variables.
+    pub(crate) fn pattern(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        need: Need,
+        parse: impl FnOnce(&Pattern) -> Result<(), Refusal>,
+    ) -> Option<Pattern> {
+        let (filled, at) = self.filled(members, name, need)?;
+        self.exposed(&filled, name, &at);
+        if filled.open {
+            return None;
+        }
+        let outcome = if filled.pattern.is_empty() {
+            Err(Refusal::value("a text of at least one character"))
+        } else {
+            parse(&filled.pattern)
+        };
+        if let Err(refusal) = outcome {
+            let text = filled.pattern.to_string();
+            self.refuse(members, name, &at, &filled, &text, refusal);
+            return None;
+        }
+        Some(filled.pattern)
+    }
+
+    fn exposed(&mut self, filled: &Filled, name: &str, at: &str) {
+        if filled.secret {
+            let message = format!(
+                "'{name}' is shown in names and events, but holds the value of a SecretString parameter"
+            );
+            self.findings.warning(Code::SecretExposed, at, message);
+        }
+    }
+
+    pub(crate) fn flag(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<bool> {
+        self.scalar(members, name, Need::Optional, |text| match text.trim() {
+            t if t.eq_ignore_ascii_case("true") => Ok(true),
+            t if t.eq_ignore_ascii_case("false") => Ok(false),
+            _ => Err(Refusal::value("true or false")),
+        })
+    }
+
+    /// A finite number of at least `least`.
+    pub(crate) fn number(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        least: f64,
+    ) -> Option<f64> {
+        self.scalar(members, name, Need::Optional, |text| {
+            match text.trim().parse::<f64>() {
+                Ok(number) if number.is_finite() && number >= least => Ok(number),
+                Ok(_) => Err(Refusal::range(format!("a number of at least {least}"))),
+                Err(_) => Err(Refusal::value("a number")),
+            }
+        })
+    }
+
+    /// A whole number in a range; a fraction of 0 is fine (`"416.0"`).
+    pub(crate) fn whole(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        need: Need,
+        range: std::ops::RangeInclusive<u32>,
+    ) -> Option<u32> {
+        self.scalar(members, name, need, |text| {
+            let text = text.trim();
+            let digits = text.split_once('.').filter(|(_, f)| f.bytes().all(|b| b == b'0'));
+            let digits = digits.map_or(text, |(whole, _)| whole);
+            let expected = format!("a whole number from {} to {}", range.start(), range.end());
+            match digits.parse::<i128>() {
+                Ok(number) => u32::try_from(number)
+                    .ok()
+                    .filter(|number| range.contains(number))
+                    .ok_or_else(|| Refusal::range(expected)),
+                Err(_) => Err(Refusal::value(expected)),
+            }
+        })
+    }
+
+    /// A number of MiB above 0, as bytes.
+    pub(crate) fn mebibytes(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        need: Need,
+    ) -> Option<u64> {
+        let mebibytes = self.whole(members, name, need, 1..=u32::MAX)?;
+        Some(u64::from(mebibytes) << 20)
+    }
+
+    /// A duration in milliseconds, with sign.
+    pub(crate) fn milliseconds(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<i64> {
+        self.scalar(members, name, Need::Optional, |text| {
+            parse_duration(text)
+                .ok_or_else(|| Refusal::value("an ISO 8601 duration without months and years, such as PT30S"))
+        })
+    }
+
+    /// A duration that is not negative.
+    pub(crate) fn duration(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<Duration> {
+        self.scalar(members, name, Need::Optional, |text| match parse_duration(text) {
+            Some(ms) => u64::try_from(ms)
+                .map(Duration::from_millis)
+                .map_err(|_| Refusal::range("a duration that is not negative")),
+            None => Err(Refusal::value(
+                "an ISO 8601 duration without months and years, such as PT30S",
+            )),
+        })
+    }
+
+    /// A rule of the retired product about a member that is there.
+    pub(crate) fn limit(&mut self, members: &mut Members<'_>, name: &'static str, keeps: bool, rule: &str) {
+        if !keeps && let Some((_, at)) = members.get(name) {
+            let message = format!(
+                "'{name}' of {} has to be {rule} in {}",
+                members.what, self.generation
+            );
+            self.findings.rule(Code::LimitExceeded, &at, message);
+        }
+    }
+
+    /// The local name of an object's `@type`.
+    pub(crate) fn local_type(&mut self, members: &mut Members<'_>) -> Option<(String, String)> {
+        let Some((value, at)) = members.get("@type") else {
+            members.missing("@type", self.findings);
+            return None;
+        };
+        let text = value.as_str().unwrap_or_default();
+        match Family::split_type(text) {
+            Some((family, local)) => {
+                if family != self.generation.family() {
+                    let message = format!(
+                        "a type of {family} in a document of {}: it is understood",
+                        self.generation
+                    );
+                    self.findings.warning(Code::MixedFamilies, &at, message);
+                }
+                Some((local.to_owned(), at))
+            }
+            None => {
+                self.unknown_type(members, text, &at, self.generation.family().type_prefix());
+                None
+            }
+        }
+    }
+
+    pub(crate) fn unknown_type(&mut self, members: &Members<'_>, found: &str, at: &str, expected: &str) {
+        let message = format!(
+            "the type '{}' of {} is not known: take {expected}",
+            shortened(found),
+            members.what
+        );
+        self.findings.error(Code::UnknownType, at, message);
+    }
+
+    /// A member of the enumerations that the contract fixes.
+    pub(crate) fn word<T>(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        need: Need,
+        from_word: fn(&str) -> Option<T>,
+        choices: fn() -> String,
+    ) -> Option<T> {
+        self.scalar(members, name, need, |text| {
+            from_word(text).ok_or_else(|| Refusal::value(format!("one of {}", choices())))
+        })
+    }
+
+    /// A member that a later generation brought.
+    pub(crate) fn since(&mut self, members: &mut Members<'_>, name: &'static str, exists: bool) {
+        if !exists && let Some((_, at)) = members.get(name) {
+            let message = format!("{} has no member '{name}' in {}", members.what, self.generation);
+            self.findings.rule(Code::NotInGeneration, &at, message);
+        }
+    }
+}
+
+/// Reads a word of one of the fixed enumerations.
+macro_rules! word {
+    ($reader:expr, $members:expr, $name:literal, $need:expr, $kind:ty) => {
+        $reader.word($members, $name, $need, <$kind>::from_word, <$kind>::choices)
+    };
+}
+pub(crate) use word;
+
+/// An ISO 8601 duration in milliseconds; a day has 24 hours, months and years have no length.
+fn parse_duration(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if !text.trim_start_matches(['-', '+']).starts_with(['P', 'p']) {
+        return None;
+    }
+    let span: Span = text.parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    i64::try_from(duration.as_millis()).ok()
+}
+
+/// The beginning of a text, for messages.
+pub(crate) fn shortened(text: &str) -> String {
+    const MOST: usize = 80;
+    if text.chars().count() <= MOST {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(MOST).collect();
+    format!("{head}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_in_all_their_forms() {
+        for (text, ms) in [
+            ("PT30S", 30_000),
+            ("PT1.0S", 1_000),
+            ("PT0.5S", 500),
+            ("-PT5S", -5_000),
+            ("PT5M", 300_000),
+            ("P1DT2H", 93_600_000),
+            (" PT0S ", 0),
+        ] {
+            assert_eq!(parse_duration(text), Some(ms), "{text}");
+        }
+        for text in [
+            "",
+            "30",
+            "30s",
+            "PT",
+            "P1M",
+            "P1Y",
+            "PT30",
+            "1 hour",
+            "PT99999999999999999999S",
+        ] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Endpoints, credentials, certificates.
+
+use serde_json::Value;
+
+use super::members::Members;
+use super::{Need, Reader, Refusal, shortened};
+use crate::diagnostic::Code;
+use crate::document::scalar_text;
+use crate::graph::{Credentials, Endpoint, EndpointUrl, TlsOptions};
+use crate::secret::SecretString;
+
+/// What may stand at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Camera,
+    Http,
+    Grpc,
+}
+
+impl Peer {
+    fn check(self, url: Option<EndpointUrl>) -> Result<EndpointUrl, Refusal> {
+        let scheme = url.as_ref().map(EndpointUrl::scheme);
+        let scheme = scheme.as_deref();
+        match (self, url) {
+            (Self::Camera, Some(url)) if matches!(scheme, Some("rtsp" | "rtsps")) => Ok(url),
+            (Self::Camera, _) => Err(Refusal::with(
+                Code::RtspEndpointUrlInvalidScheme,
+                "an address of the form rtsp://host:port/path",
+            )),
+            (Self::Http, Some(url)) if matches!(scheme, Some("http" | "https")) => Ok(url),
+            (Self::Http, _) => Err(Refusal::with(
+                Code::EndpointUrlInvalid,
+                "an address of the form http://host:port/path or https://host:port/path",
+            )),
+            (Self::Grpc, Some(url)) if scheme == Some("tcp") && url.port().is_some() => Ok(url),
+            (Self::Grpc, _) => Err(Refusal::with(
+                Code::EndpointUrlInvalid,
+                "an address of the form tcp://host:port",
+            )),
+        }
+    }
+}
+
+impl Reader<'_> {
+    pub(crate) fn endpoint(&mut self, node: &mut Members<'_>, peer: Peer) -> Option<Endpoint> {
+        let Some(mut members) = node.object("endpoint", self.findings) else {
+            if node.get("endpoint").is_none() {
+                node.missing("endpoint", self.findings);
+            }
+            return None;
+        };
+        let local = self.local_type(&mut members);
+        let tls = match &local {
+            Some((name, _)) if name.eq_ignore_ascii_case("UnsecuredEndpoint") => Some(None),
+            Some((name, _)) if name.eq_ignore_ascii_case("TlsEndpoint") => {
+                self.tls_options(&mut members, peer).map(Some)
+            }
+            Some((name, at)) => {
+                self.unknown_type(&members, name, at, "UnsecuredEndpoint or TlsEndpoint");
+                None
+            }
+            None => None,
+        };
+        let url = self.url(&mut members, peer);
+        let credentials = self.credentials(&mut members);
+        members.finish(self.findings);
+        Some(Endpoint {
+            url: url?,
+            credentials: credentials?,
+            tls: tls?,
+        })
+    }
+
+    fn url(&mut self, members: &mut Members<'_>, peer: Peer) -> Option<EndpointUrl> {
+        let (filled, at) = self.filled(members, "url", Need::Required)?;
+        let text = self.plain(&filled, &at)?;
+        let url = EndpointUrl::parse(&text, filled.secret);
+        // Messages must not show a user and a password, also of an address that cannot be taken apart.
+        let shown = match &url {
+            Some(url) => url.to_string(),
+            None if text.contains('@') => "***".to_owned(),
+            None => text,
+        };
+        match peer.check(url) {
+            Ok(url) => Some(url),
+            Err(refusal) => {
+                self.refuse(members, "url", &at, &filled, &shown, refusal);
+                None
+            }
+        }
+    }
+
+    /// `Some(None)` for none at all, `None` for some that cannot be read.
+    fn credentials(&mut self, endpoint: &mut Members<'_>) -> Option<Option<Credentials>> {
+        if endpoint.get("credentials").is_none() {
+            return Some(None);
+        }
+        let mut members = endpoint.object("credentials", self.findings)?;
+        let (local, at) = self.local_type(&mut members)?;
+        let credentials = if local.eq_ignore_ascii_case("UsernamePasswordCredentials") {
+            let username = self.text(&mut members, "username", Need::Required);
+            let password = self.secret(&mut members, "password", Need::Optional);
+            username.map(|username| Credentials::UsernamePassword {
+                username,
+                password: password.unwrap_or_default(),
+            })
+        } else if local.eq_ignore_ascii_case("HttpHeaderCredentials") {
+            let name = self.text(&mut members, "headerName", Need::Required);
+            let value = self.secret(&mut members, "headerValue", Need::Required);
+            name.zip(value)
+                .map(|(name, value)| Credentials::HttpHeader { name, value })
+        } else if local.eq_ignore_ascii_case("SymmetricKeyCredentials") {
+            self.secret(&mut members, "key", Need::Required)
+                .map(Credentials::SymmetricKey)
+        } else {
+            let known = "UsernamePasswordCredentials, HttpHeaderCredentials or SymmetricKeyCredentials";
+            self.unknown_type(&members, &local, &at, known);
+            return None;
+        };
+        members.finish(self.findings);
+        credentials.map(Some)
+    }
+
+    fn secret(&mut self, members: &mut Members<'_>, name: &'static str, need: Need) -> Option<SecretString> {
+        self.scalar(members, name, need, |text| Ok(SecretString::new(text)))
+    }
+
+    fn tls_options(&mut self, endpoint: &mut Members<'_>, peer: Peer) -> Option<TlsOptions> {
+        let mut options = TlsOptions::default();
+        let mut readable = true;
+        if endpoint.get("trustedCertificates").is_some() {
+            let certificates = self.certificates(endpoint);
+            readable = certificates.is_some();
+            options.trusted_certificates = certificates;
+        }
+        if let Some(mut members) = endpoint.object("validationOptions", self.findings) {
+            options.ignore_hostname = self.flag(&mut members, "ignoreHostname").unwrap_or(false);
+            options.ignore_signature = self.flag(&mut members, "ignoreSignature").unwrap_or(false);
+            if peer == Peer::Grpc && (options.ignore_hostname || options.ignore_signature) {
+                let message = format!(
+                    "{} has no effect with gRPC: give the extension a certificate for its host name",
+                    members.what
+                );
+                self.findings.warning(Code::MemberIgnored, &members.at, message);
+            }
+            members.finish(self.findings);
+        }
+        readable.then_some(options)
+    }
+
+    fn certificates(&mut self, endpoint: &mut Members<'_>) -> Option<Vec<String>> {
+        let mut members = endpoint.object("trustedCertificates", self.findings)?;
+        let (local, at) = self.local_type(&mut members)?;
+        if !local.eq_ignore_ascii_case("PemCertificateList") {
+            self.unknown_type(&members, &local, &at, "PemCertificateList");
+            return None;
+        }
+        let mut certificates = Vec::new();
+        if members.get("certificates").is_none() {
+            members.missing("certificates", self.findings);
+        }
+        for (value, at) in members.list("certificates", self.findings) {
+            certificates.extend(self.certificate(value, &at));
+        }
+        members.finish(self.findings);
+        Some(certificates)
+    }
+
+    fn certificate(&mut self, value: &Value, at: &str) -> Option<String> {
+        let text = scalar_text(value).unwrap_or_default();
+        let filled = self.fill(&text, at);
+        let text = self.plain(&filled, at)?;
+        if !text.contains("-----BEGIN CERTIFICATE-----") {
+            let shown = if filled.secret {
+                "***".to_owned()
+            } else {
+                shortened(&text)
+            };
+            let message = format!(
+                "a certificate has to be a PEM text with '-----BEGIN CERTIFICATE-----', but is '{shown}'"
+            );
+            self.findings.error(Code::InvalidValue, at, message);
+            return None;
+        }
+        Some(text)
+    }
+}

@@ -1,0 +1,132 @@
+//! The members of one JSON object, looked up without case, with an eye on those that nobody asked for.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::{Code, Findings};
+use crate::document::{kind_of, member, step};
+
+/// An object that is being read.
+#[derive(Debug)]
+pub(crate) struct Members<'v> {
+    map: &'v Map<String, Value>,
+    pub(crate) at: String,
+    /// What it is, for messages: `processor 'gate'`.
+    pub(crate) what: String,
+    asked: Vec<&'static str>,
+}
+
+impl<'v> Members<'v> {
+    pub(crate) fn new(map: &'v Map<String, Value>, at: String, what: String) -> Self {
+        Self {
+            map,
+            at,
+            what,
+            asked: Vec::new(),
+        }
+    }
+
+    /// A member and its pointer; null counts as absent.
+    pub(crate) fn get(&mut self, name: &'static str) -> Option<(&'v Value, String)> {
+        self.asked.push(name);
+        member(self.map, name).map(|(key, value)| (value, step(&self.at, key)))
+    }
+
+    /// Allows a member that is dealt with elsewhere.
+    pub(crate) fn allow(&mut self, name: &'static str) {
+        self.asked.push(name);
+    }
+
+    /// A member that has to be an object.
+    pub(crate) fn object(&mut self, name: &'static str, findings: &mut Findings) -> Option<Members<'v>> {
+        let (value, at) = self.get(name)?;
+        match value {
+            Value::Object(map) => Some(Members::new(map, at, format!("'{name}' of {}", self.what))),
+            other => {
+                self.wrong_type(name, other, &at, "an object", findings);
+                None
+            }
+        }
+    }
+
+    /// A member that has to be a list; absent is empty.
+    pub(crate) fn list(&mut self, name: &'static str, findings: &mut Findings) -> Vec<(&'v Value, String)> {
+        match self.get(name) {
+            None => Vec::new(),
+            Some((Value::Array(list), at)) => {
+                let items = list.iter().enumerate();
+                items.map(|(i, value)| (value, format!("{at}/{i}"))).collect()
+            }
+            Some((other, at)) => {
+                self.wrong_type(name, other, &at, "a list", findings);
+                Vec::new()
+            }
+        }
+    }
+
+    /// An item of one of its lists, which has to be an object.
+    pub(crate) fn item(
+        &self,
+        (value, at): (&'v Value, String),
+        what: String,
+        findings: &mut Findings,
+    ) -> Option<Members<'v>> {
+        match value {
+            Value::Object(map) => Some(Members::new(map, at, what)),
+            other => {
+                findings.error(
+                    Code::WrongType,
+                    &at,
+                    format!("{what} has to be an object, but is {}", kind_of(other)),
+                );
+                None
+            }
+        }
+    }
+
+    fn wrong_type(&self, name: &str, found: &Value, at: &str, expected: &str, findings: &mut Findings) {
+        findings.error(
+            Code::WrongType,
+            at,
+            format!(
+                "'{name}' of {} has to be {expected}, but is {}",
+                self.what,
+                kind_of(found)
+            ),
+        );
+    }
+
+    /// Says that a member is needed.
+    pub(crate) fn missing(&self, name: &str, findings: &mut Findings) {
+        findings.error(
+            Code::MemberMissing,
+            &self.at,
+            format!("{} needs '{name}': add it", self.what),
+        );
+    }
+
+    /// Reports members that nobody asked for, and those that differ in case only.
+    pub(crate) fn finish(&self, findings: &mut Findings) {
+        let mut spellings = BTreeMap::new();
+        for key in self.map.keys() {
+            if let Some(other) = spellings.insert(key.to_ascii_lowercase(), key) {
+                findings.error(
+                    Code::MemberDuplicate,
+                    &step(&self.at, key),
+                    format!("{} has both '{other}' and '{key}': remove one", self.what),
+                );
+            }
+            if !self.asked.iter().any(|name| name.eq_ignore_ascii_case(key)) {
+                findings.warning(
+                    Code::UnknownMember,
+                    &step(&self.at, key),
+                    format!(
+                        "{} has no member '{key}': it is kept and has no effect",
+                        self.what
+                    ),
+                );
+            }
+        }
+    }
+}

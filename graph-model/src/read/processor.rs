@@ -1,0 +1,262 @@
+//! Processors.
+
+use std::time::Duration;
+
+use super::endpoint::Peer;
+use super::members::Members;
+use super::{Need, Reader, Refusal, word};
+use crate::diagnostic::Code;
+use crate::generation::{Family, Generation};
+use crate::graph::{
+    Accuracy, DEFAULT_JPEG_QUALITY, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, Image,
+    ImageFormat, ImageScale, LineCrossing, MotionDetection, Node, ObjectTracking, PixelFormat, Rate,
+    Sampling, Sensitivity, SignalGate,
+};
+use crate::words::words;
+
+/// What an extension gets where its document says nothing: the camera's size as JPEG.
+const PLAIN_IMAGE: Image = Image {
+    scale: None,
+    format: ImageFormat::Jpeg {
+        quality: DEFAULT_JPEG_QUALITY,
+    },
+};
+
+/// What the spatial-analysis container gets where its node says nothing: what the published LVA samples say.
+const CONTAINER_IMAGE: Image = Image {
+    scale: Some(ImageScale::Pad {
+        width: 1408,
+        height: 786,
+    }),
+    format: ImageFormat::Raw(PixelFormat::Bgr24),
+};
+
+words! {
+    /// How frames travel beside gRPC, as documents write it.
+    enum TransferMode {
+        /// Inside messages.
+        Embedded = "embedded",
+        /// Beside them.
+        SharedMemory = "sharedMemory",
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Reader<'_> {
+    pub(crate) fn motion_detection(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        let sensitivity = word!(self, node, "sensitivity", Need::Optional, Sensitivity);
+        let region = self.flag(node, "outputMotionRegion");
+        self.since(
+            node,
+            "eventAggregationWindow",
+            self.generation != Generation::Lva1,
+        );
+        let window = self.duration(node, "eventAggregationWindow");
+        Some(Node::MotionDetection(MotionDetection {
+            sensitivity: sensitivity.unwrap_or(Sensitivity::Medium),
+            output_motion_region: region.unwrap_or(true),
+            event_aggregation_window: window.unwrap_or(SECOND),
+        }))
+    }
+
+    pub(crate) fn frame_rate_filter(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        let maximum_fps = self.rate(node, "maximumFps");
+        Some(Node::FrameRateFilter(FrameRateFilter { maximum_fps }))
+    }
+
+    fn rate(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<Rate> {
+        self.scalar(members, name, Need::Optional, |text| {
+            match text.trim().parse::<f64>() {
+                Ok(number) => Rate::new(number).ok_or_else(|| Refusal::range("a number above 0")),
+                Err(_) => Err(Refusal::value("a number above 0")),
+            }
+        })
+    }
+
+    pub(crate) fn http_extension(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        self.extension(node, Peer::Http, PLAIN_IMAGE, self.image_need(), |_, _| {
+            Some(ExtensionProtocol::Http)
+        })
+    }
+
+    pub(crate) fn grpc_extension(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        self.extension(
+            node,
+            Peer::Grpc,
+            PLAIN_IMAGE,
+            self.image_need(),
+            |reader, node| {
+                let transfer = reader.data_transfer(node);
+                reader.since(
+                    node,
+                    "extensionConfiguration",
+                    reader.generation != Generation::Lva1,
+                );
+                let configuration = reader.text(node, "extensionConfiguration", Need::Optional);
+                Some(ExtensionProtocol::Grpc {
+                    transfer: transfer?,
+                    configuration,
+                })
+            },
+        )
+    }
+
+    pub(crate) fn computer_vision(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        let typed = self.generation.family() == Family::VideoAnalyzer;
+        let need = if typed { Need::Optional } else { self.image_need() };
+        self.extension(node, Peer::Grpc, CONTAINER_IMAGE, need, |reader, node| {
+            if typed && node.get("operation").is_none() {
+                node.missing("operation", reader.findings);
+            }
+            reader.since(node, "operation", typed);
+            let operation = match node.get("operation") {
+                None => None,
+                Some(_) => Some(reader.operation(node)?),
+            };
+            Some(ExtensionProtocol::ComputerVision { operation })
+        })
+    }
+
+    fn image_need(&self) -> Need {
+        Need::InGeneration(self.generation != Generation::Lva1)
+    }
+
+    fn extension(
+        &mut self,
+        node: &mut Members<'_>,
+        peer: Peer,
+        otherwise: Image,
+        need: Need,
+        protocol: impl FnOnce(&mut Self, &mut Members<'_>) -> Option<ExtensionProtocol>,
+    ) -> Option<Node> {
+        let endpoint = self.endpoint(node, peer);
+        let image = self.image(node, need, otherwise);
+        self.since(node, "samplingOptions", self.generation != Generation::Lva1);
+        let mut sampling = Sampling::default();
+        if let Some(mut members) = node.object("samplingOptions", self.findings) {
+            let skip = self.flag(&mut members, "skipSamplesWithoutAnnotation");
+            sampling.skip_samples_without_annotation = skip.unwrap_or(false);
+            sampling.maximum_rate = self.rate(&mut members, "maximumSamplesPerSecond");
+            members.finish(self.findings);
+        }
+        let protocol = protocol(self, node);
+        Some(Node::Extension(Extension {
+            endpoint: endpoint?,
+            image: image?,
+            sampling,
+            protocol: protocol?,
+        }))
+    }
+
+    fn data_transfer(&mut self, node: &mut Members<'_>) -> Option<DataTransfer> {
+        let Some(mut members) = node.object("dataTransfer", self.findings) else {
+            if node.get("dataTransfer").is_none() {
+                node.missing("dataTransfer", self.findings);
+            }
+            return None;
+        };
+        let mode = word!(self, &mut members, "mode", Need::Required, TransferMode);
+        let bytes = self.mebibytes(&mut members, "sharedMemorySizeMiB", Need::Optional);
+        let size = members.get("sharedMemorySizeMiB");
+        let transfer = match mode? {
+            TransferMode::Embedded => {
+                if let Some((_, at)) = size {
+                    let message = "'sharedMemorySizeMiB' has no effect with 'embedded': remove it";
+                    self.findings.hint(Code::MemberIgnored, &at, message);
+                }
+                Some(DataTransfer::Embedded)
+            }
+            TransferMode::SharedMemory => {
+                if size.is_none() {
+                    members.missing("sharedMemorySizeMiB", self.findings);
+                }
+                bytes.map(|bytes| DataTransfer::SharedMemory { bytes })
+            }
+        };
+        members.finish(self.findings);
+        transfer
+    }
+
+    pub(crate) fn signal_gate(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        const USUAL: Duration = Duration::from_secs(30);
+        const HOUR: Duration = Duration::from_secs(3600);
+        let window = self
+            .duration(node, "activationEvaluationWindow")
+            .unwrap_or(SECOND);
+        let keeps = window <= Duration::from_secs(10);
+        self.limit(node, "activationEvaluationWindow", keeps, "at most 10 seconds");
+        let offset = self.milliseconds(node, "activationSignalOffset").unwrap_or(0);
+        let keeps = offset.unsigned_abs() <= 60_000;
+        self.limit(node, "activationSignalOffset", keeps, "between -PT1M and PT1M");
+        let minimum = self.duration(node, "minimumActivationTime");
+        let maximum = self.duration(node, "maximumActivationTime");
+        let (least, words) = match self.generation.family() {
+            Family::Lva => (SECOND, "between 1 second and 1 hour"),
+            Family::VideoAnalyzer => (SECOND * 10, "between 10 seconds and 1 hour"),
+        };
+        for (name, time) in [
+            ("minimumActivationTime", minimum),
+            ("maximumActivationTime", maximum),
+        ] {
+            let Some(time) = time else { continue };
+            self.limit(node, name, (least..=HOUR).contains(&time), words);
+            if time.is_zero()
+                && let Some((_, at)) = node.get(name)
+            {
+                let message = format!(
+                    "'{name}' of {} is 0, so nothing would pass: make it longer",
+                    node.what
+                );
+                self.findings.error(Code::OutOfRange, &at, message);
+            }
+        }
+        let (minimum, maximum) = match (minimum, maximum) {
+            (Some(minimum), Some(maximum)) => (minimum, maximum),
+            (Some(minimum), None) => (minimum, minimum.max(USUAL)),
+            (None, Some(maximum)) => (maximum.min(USUAL), maximum),
+            (None, None) => (USUAL, USUAL),
+        };
+        if minimum > maximum {
+            let message = format!(
+                "'minimumActivationTime' of {} is longer than its 'maximumActivationTime': shorten it",
+                node.what
+            );
+            self.findings.error(Code::OutOfRange, &node.at, message);
+            return None;
+        }
+        Some(Node::SignalGate(SignalGate {
+            evaluation_window: window,
+            signal_offset_ms: offset,
+            minimum_activation_time: minimum,
+            maximum_activation_time: maximum,
+        }))
+    }
+
+    pub(crate) fn object_tracking(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        let accuracy = word!(self, node, "accuracy", Need::Optional, Accuracy);
+        Some(Node::ObjectTracking(ObjectTracking {
+            accuracy: accuracy.unwrap_or(Accuracy::Medium),
+        }))
+    }
+
+    pub(crate) fn line_crossing(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        let list = node.list("lines", self.findings);
+        if list.is_empty() {
+            node.missing("lines", self.findings);
+        }
+        let mut lines = Some(Vec::with_capacity(list.len()));
+        for item in list {
+            let what = format!("a line of {}", node.what);
+            let line = node
+                .item(item, what, self.findings)
+                .and_then(|mut m| self.named_line(&mut m));
+            lines = lines.zip(line).map(|(mut lines, line)| {
+                lines.push(line);
+                lines
+            });
+        }
+        let lines = lines.filter(|lines| !lines.is_empty())?;
+        Some(Node::LineCrossing(LineCrossing { lines }))
+    }
+}

@@ -1,0 +1,22 @@
+//! Sources.
+
+use super::endpoint::Peer;
+use super::members::Members;
+use super::{Need, Reader, word};
+use crate::graph::{MessageSource, Node, RtspSource, RtspTransport};
+
+impl Reader<'_> {
+    pub(crate) fn rtsp_source(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        let endpoint = self.endpoint(node, Peer::Camera);
+        let transport = word!(self, node, "transport", Need::Optional, RtspTransport);
+        Some(Node::RtspSource(RtspSource {
+            endpoint: endpoint?,
+            transport: transport.unwrap_or(RtspTransport::Tcp),
+        }))
+    }
+
+    pub(crate) fn message_source(&mut self, node: &mut Members<'_>) -> Option<Node> {
+        let hub_input_name = self.shown_text(node, "hubInputName", Need::Optional);
+        Some(Node::MessageSource(MessageSource { hub_input_name }))
+    }
+}

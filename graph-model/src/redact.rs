@@ -1,0 +1,138 @@
+//! What leaves the module: documents without their secrets.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::parameter::{ParameterDeclaration, ParameterType};
+use crate::template::{Segment, segments};
+
+/// Members of credentials whose literal text is never returned.
+const SECRET_MEMBERS: [&str; 3] = ["password", "headerValue", "key"];
+
+/// A topology as it is returned: without defaults of secret parameters, and without passwords, header values and
+/// keys that were written down where a parameter should stand.
+pub(crate) fn topology(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Some(list) = parameters(&mut value) {
+        for entry in list.iter_mut().filter_map(Value::as_object_mut) {
+            let kind = find(entry, "type").and_then(|key| entry.get(&key)?.as_str());
+            let secret = kind.and_then(ParameterType::from_name) == Some(ParameterType::SecretString);
+            if secret && let Some(key) = find(entry, "default") {
+                entry.remove(&key);
+            }
+        }
+    }
+    strip_credentials(&mut value);
+    value
+}
+
+/// An instance as it is returned: parameters that the topology declares as secret have no value. Without a topology
+/// nobody knows what is secret, so none has.
+pub(crate) fn instance(value: &Value, declarations: Option<&[ParameterDeclaration]>) -> Value {
+    let mut value = value.clone();
+    let open: Option<BTreeSet<&str>> = declarations.map(|list| {
+        let open = list
+            .iter()
+            .filter(|d| d.parameter_type != ParameterType::SecretString);
+        open.map(|d| d.name.as_str()).collect()
+    });
+    if let Some(list) = parameters(&mut value) {
+        for entry in list.iter_mut().filter_map(Value::as_object_mut) {
+            let name = find(entry, "name").and_then(|key| entry.get(&key)?.as_str());
+            let shown = name
+                .zip(open.as_ref())
+                .is_some_and(|(name, open)| open.contains(name));
+            if !shown && let Some(key) = find(entry, "value") {
+                entry.remove(&key);
+            }
+        }
+    }
+    value
+}
+
+/// An instance that is set again: parameters that it names without a value keep the one that they had, since
+/// that is how secrets come back from a Get.
+pub(crate) fn keep_secrets(new: &Value, old: &Value) -> Value {
+    let (mut new, mut old) = (new.clone(), old.clone());
+    let (Some(new_list), Some(old_list)) = (parameters(&mut new), parameters(&mut old)) else {
+        return new;
+    };
+    for entry in new_list.iter_mut().filter_map(Value::as_object_mut) {
+        let has_value = find(entry, "value").is_some_and(|key| entry.get(&key).is_some_and(|v| !v.is_null()));
+        let name = find(entry, "name").and_then(|key| entry.get(&key).cloned());
+        let before = old_list.iter().filter_map(Value::as_object).find(|old| {
+            let old_name = find(old, "name").and_then(|key| old.get(&key).cloned());
+            old_name.is_some() && old_name == name
+        });
+        let value = before.and_then(|old| old.get(&find(old, "value")?).cloned());
+        if !has_value && let Some(value) = value {
+            let key = find(entry, "value").unwrap_or_else(|| "value".to_owned());
+            entry.insert(key, value);
+        }
+    }
+    new
+}
+
+/// Sets a member of an object, whatever case it was written in before.
+pub(crate) fn set(map: &mut Map<String, Value>, name: &str, value: Value) {
+    while let Some(key) = find(map, name) {
+        map.remove(&key);
+    }
+    map.insert(name.to_owned(), value);
+}
+
+pub(crate) fn find(map: &Map<String, Value>, name: &str) -> Option<String> {
+    map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned()
+}
+
+fn parameters(value: &mut Value) -> Option<&mut Vec<Value>> {
+    let map = value.as_object_mut()?;
+    let properties = map.get_mut(&find(map, "properties")?)?.as_object_mut()?;
+    properties
+        .get_mut(&find(properties, "parameters")?)?
+        .as_array_mut()
+}
+
+fn strip_credentials(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(strip_credentials),
+        Value::Object(map) => {
+            if let Some(key) = find(map, "credentials")
+                && let Some(Value::Object(credentials)) = map.get_mut(&key)
+            {
+                let is_secret = |key: &str| SECRET_MEMBERS.iter().any(|name| name.eq_ignore_ascii_case(key));
+                credentials.retain(|key, value| !is_secret(key) || is_reference(value));
+            }
+            map.values_mut().for_each(strip_credentials);
+        }
+        _ => {}
+    }
+}
+
+/// Whether a text consists of references alone, so that it gives nothing away.
+fn is_reference(value: &Value) -> bool {
+    let Value::String(text) = value else { return false };
+    segments(text).all(|segment| matches!(segment, Segment::Reference(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn literal_credentials_do_not_come_back_and_references_do() {
+        let written = json!({"properties": {
+            "Parameters": [{"name": "a", "type": "secretString", "Default": "s1"}, {"name": "b", "type": "String", "default": "x"}],
+            "sources": [
+                {"endpoint": {"credentials": {"username": "u", "Password": "s2"}}},
+                {"endpoint": {"credentials": {"username": "u", "password": "${a}"}}},
+            ],
+        }});
+        let shown = topology(&written).to_string();
+        assert!(!shown.contains("s1") && !shown.contains("s2"), "{shown}");
+        assert!(shown.contains("${a}") && shown.contains("\"x\""));
+    }
+}

@@ -1,0 +1,164 @@
+//! A registry as a value, to be kept over a restart.
+
+use serde_json::{Value, json};
+
+use super::{Registry, RegistryOptions, Start, StoredInstance, StoredTopology};
+use crate::document::{DocumentError, kind_of};
+use crate::generation::Family;
+use crate::instance::Instance;
+use crate::method::{Fault, InstanceState, Method, MethodError};
+use crate::topology::Topology;
+
+/// The form of saved values that this version writes and reads.
+const FORM: u64 = 1;
+
+/// Why a saved registry could not be read. Nothing of it is taken then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// Not of the form that [`Registry::save`] writes.
+    #[error("this is no saved registry of form {FORM}: {0}; restore it with the version that saved it")]
+    Form(String),
+    /// An entry is no topology or instance.
+    #[error("the saved {what} {index} cannot be read")]
+    Entry {
+        /// `topology` or `instance`.
+        what: &'static str,
+        /// Its place in the list, from 0.
+        index: usize,
+        /// Why.
+        source: DocumentError,
+    },
+}
+
+/// A registry that has come back.
+#[derive(Debug)]
+pub struct Restored {
+    /// The registry. Instances that were active, or were to be, are activating.
+    pub registry: Registry,
+    /// What to start, so that they run again.
+    pub starts: Vec<Start>,
+    /// Instances that were active and cannot be any more, and why; they are inactive.
+    pub failures: Vec<MethodError>,
+}
+
+impl Registry {
+    /// Everything that it holds as JSON. **Holds secrets**: keep it where only the module reads.
+    pub fn save(&self) -> Value {
+        let topologies = self.topologies.values().map(|stored| {
+            json!({
+                "document": stored.topology.to_value(),
+                "createdAt": stored.created_at,
+                "lastModifiedAt": stored.modified_at,
+            })
+        });
+        let instances = self.instances.values().map(|stored| {
+            let active = matches!(stored.state, InstanceState::Active | InstanceState::Activating);
+            json!({
+                "document": stored.instance.to_value(),
+                "family": match stored.family {
+                    Family::Lva => "lva",
+                    Family::VideoAnalyzer => "videoAnalyzer",
+                },
+                "active": active,
+                "createdAt": stored.created_at,
+                "lastModifiedAt": stored.modified_at,
+            })
+        });
+        json!({
+            "form": FORM,
+            "topologies": topologies.collect::<Vec<_>>(),
+            "instances": instances.collect::<Vec<_>>(),
+        })
+    }
+
+    /// Makes a registry from what [`save`](Self::save) gave.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`] when it is something else.
+    pub fn restore(saved: &Value, options: RegistryOptions) -> Result<Restored, RestoreError> {
+        let form = |what: &str| RestoreError::Form(what.to_owned());
+        if saved.get("form").and_then(Value::as_u64) != Some(FORM) {
+            return Err(form("its form is another"));
+        }
+        let list = |name: &str| {
+            let list = saved.get(name).and_then(Value::as_array);
+            list.ok_or_else(|| form(&format!("'{name}' is no list")))
+        };
+        let text = |entry: &Value, name: &str| match entry.get(name) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            other => Err(form(&format!("'{name}' is {}", other.map_or("missing", kind_of)))),
+        };
+        let mut registry = Self::new(options);
+        for (index, entry) in list("topologies")?.iter().enumerate() {
+            let document = entry.get("document").cloned().unwrap_or_default();
+            let topology = Topology::from_value(document).map_err(|source| RestoreError::Entry {
+                what: "topology",
+                index,
+                source,
+            })?;
+            let stored = StoredTopology {
+                created_at: text(entry, "createdAt")?,
+                modified_at: text(entry, "lastModifiedAt")?,
+                topology,
+            };
+            registry
+                .topologies
+                .insert(stored.topology.name().to_owned(), stored);
+        }
+        let mut resumed = Vec::new();
+        for (index, entry) in list("instances")?.iter().enumerate() {
+            let document = entry.get("document").cloned().unwrap_or_default();
+            let instance = Instance::from_value(document).map_err(|source| RestoreError::Entry {
+                what: "instance",
+                index,
+                source,
+            })?;
+            let family = match text(entry, "family")?.as_str() {
+                "lva" => Family::Lva,
+                "videoAnalyzer" => Family::VideoAnalyzer,
+                other => return Err(form(&format!("there is no family '{other}'"))),
+            };
+            let name = instance.name().to_owned();
+            if entry.get("active").and_then(Value::as_bool) == Some(true) {
+                resumed.push((name.clone(), family));
+            }
+            let stored = StoredInstance {
+                instance,
+                family,
+                state: InstanceState::Inactive,
+                created_at: text(entry, "createdAt")?,
+                modified_at: text(entry, "lastModifiedAt")?,
+            };
+            registry.instances.insert(name, stored);
+        }
+        let (mut starts, mut failures) = (Vec::new(), Vec::new());
+        for (name, family) in resumed {
+            let Some(stored) = registry.instances.get(&name) else {
+                continue;
+            };
+            match registry.graph_of(&stored.instance) {
+                Ok((graph, findings)) => {
+                    starts.push(Start {
+                        instance: name.clone(),
+                        graph,
+                        findings,
+                        answer: None,
+                    });
+                    registry.move_to(&name, InstanceState::Activating);
+                }
+                Err(fault) => failures.push(failure(family, &name, fault)),
+            }
+        }
+        Ok(Restored {
+            registry,
+            starts,
+            failures,
+        })
+    }
+}
+
+fn failure(family: Family, instance: &str, fault: Fault) -> MethodError {
+    MethodError::new(Method::InstanceActivate.name(family), Some(instance), fault)
+}

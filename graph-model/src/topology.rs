@@ -1,0 +1,314 @@
+//! Topologies as written.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::check::{self, NodeCounts};
+use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, step};
+use crate::generation::{Family, Generation};
+use crate::parameter::{Bindings, ParameterDeclaration, ParameterType};
+use crate::read::members::Members;
+use crate::secret::SecretString;
+
+/// A topology as written: the JSON stays as it came, unknown members included, beside what is read from it.
+///
+/// Reading is tolerant as the original was: members and words without case, numbers and booleans as strings,
+/// `${}` anywhere, a byte-order mark. A topology that was read may still be wrong: [`validate`](Self::validate)
+/// tells everything that is.
+#[derive(Clone, PartialEq)]
+pub struct Topology {
+    value: Value,
+    name: String,
+    generation: Generation,
+}
+
+impl Topology {
+    /// Reads a file's content.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`] when it is no JSON, no topology, or a topology of the cloud service.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
+        Self::from_value(json_from_slice(bytes)?)
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_slice`](Self::from_slice).
+    pub fn from_json(text: &str) -> Result<Self, DocumentError> {
+        Self::from_slice(text.as_bytes())
+    }
+
+    /// Takes JSON that was parsed already, for example the payload of a method.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_slice`](Self::from_slice), but for mistakes in the text.
+    pub fn from_value(value: Value) -> Result<Self, DocumentError> {
+        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
+            expected: "a topology",
+            found: kind_of(&value),
+            hint: Some("with '@apiVersion', 'name' and 'properties'"),
+        })?;
+        let name = document_name(map, "a topology")?;
+        if let Some(mark) = cloud_mark(map) {
+            return Err(DocumentError::CloudTopology { name, mark });
+        }
+        let generation = generation_of(map);
+        Ok(Self {
+            value,
+            name,
+            generation,
+        })
+    }
+
+    /// The name by which instances refer to it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The generation, from the prefix of its types and from `@apiVersion`; where that is missing, from types
+    /// and members that only one generation has.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// `@apiVersion` as written.
+    pub fn api_version(&self) -> Option<String> {
+        member(self.map()?, "@apiVersion").and_then(|(_, value)| scalar_text(value))
+    }
+
+    /// What its author says that it does.
+    pub fn description(&self) -> Option<&str> {
+        member(self.properties()?, "description").and_then(|(_, value)| value.as_str())
+    }
+
+    /// Its parameters, those left out that are not written as parameters have to be.
+    pub fn parameters(&self) -> Vec<ParameterDeclaration> {
+        self.declarations(&mut Findings::new(DocumentKind::Topology, Strictness::Open))
+    }
+
+    /// How many sources, processors and sinks are written down.
+    pub fn node_counts(&self) -> NodeCounts {
+        let count = |list| {
+            let list = self.properties().and_then(|p| member(p, list));
+            list.and_then(|(_, value)| value.as_array()).map_or(0, Vec::len)
+        };
+        NodeCounts {
+            sources: count("sources"),
+            processors: count("processors"),
+            sinks: count("sinks"),
+        }
+    }
+
+    /// Everything that is wrong with it, errors first. Members that hold a parameter without a default are
+    /// looked at once an instance gives the value.
+    pub fn validate(&self, strictness: Strictness) -> Vec<Diagnostic> {
+        let mut findings = Findings::new(DocumentKind::Topology, strictness);
+        let declarations = self.declarations(&mut findings);
+        let bindings = Bindings::of_defaults(&declarations, &mut findings);
+        check::examine(self, None, &bindings, &mut findings);
+        findings.into_vec()
+    }
+
+    /// The JSON as it was read. Holds whatever secrets its author wrote into it.
+    pub fn to_value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Pretty JSON, for a file. Holds whatever secrets its author wrote into it.
+    pub fn to_json(&self) -> String {
+        format!("{:#}", self.value)
+    }
+
+    pub(crate) fn map(&self) -> Option<&Map<String, Value>> {
+        self.value.as_object()
+    }
+
+    fn properties(&self) -> Option<&Map<String, Value>> {
+        member(self.map()?, "properties").and_then(|(_, value)| value.as_object())
+    }
+
+    /// The declarations, with findings about those that cannot be read.
+    pub(crate) fn declarations(&self, findings: &mut Findings) -> Vec<ParameterDeclaration> {
+        let Some(map) = self.map() else { return Vec::new() };
+        let mut topology = Members::new(map, String::new(), "a topology".to_owned());
+        // Types of `properties` and its lists are the business of the pass over the nodes.
+        let mut silent = Findings::new(DocumentKind::Topology, Strictness::Open);
+        let Some(mut properties) = topology.object("properties", &mut silent) else {
+            return Vec::new();
+        };
+        let list = properties.list("parameters", findings);
+        let mut declarations = Vec::with_capacity(list.len());
+        for item in list {
+            let Some(mut entry) = properties.item(item, "a parameter's declaration".to_owned(), findings)
+            else {
+                continue;
+            };
+            declarations.extend(declaration(&mut entry, findings));
+            entry.finish(findings);
+        }
+        declarations
+    }
+}
+
+fn declaration(entry: &mut Members<'_>, findings: &mut Findings) -> Option<ParameterDeclaration> {
+    let pointer = entry.at.clone();
+    let name = entry.get("name").and_then(|(value, _)| scalar_text(value));
+    let description = entry.get("description").and_then(|(value, _)| scalar_text(value));
+    let default = match entry.get("default") {
+        None => None,
+        Some((value, at)) => {
+            let text = scalar_text(value);
+            if text.is_none() {
+                let message = format!(
+                    "a default is a text, but this is {}: put it in quotes",
+                    kind_of(value)
+                );
+                findings.error(Code::WrongType, &at, message);
+            }
+            text
+        }
+    };
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        entry.missing("name", findings);
+        return None;
+    };
+    entry.what = format!("parameter '{name}'");
+    let parameter_type = match entry.get("type") {
+        None => {
+            entry.missing("type", findings);
+            ParameterType::String
+        }
+        Some((value, at)) => scalar_text(value)
+            .and_then(|text| ParameterType::from_name(&text))
+            .unwrap_or_else(|| {
+                let message = format!(
+                    "the type of parameter '{name}' is not known: write String, SecretString, Int, Double or Bool"
+                );
+                findings.error(Code::ParameterTypeUnknown, &at, message);
+                // Nobody knows what it is for, so nobody may see it.
+                ParameterType::SecretString
+            }),
+    };
+    Some(ParameterDeclaration {
+        name,
+        parameter_type,
+        description,
+        default: default.map(SecretString::new),
+        pointer,
+    })
+}
+
+pub(crate) fn document_name(map: &Map<String, Value>, what: &'static str) -> Result<String, DocumentError> {
+    match member(map, "name") {
+        None => Err(DocumentError::NameMissing { what }),
+        Some((_, Value::String(name))) => Ok(name.clone()),
+        Some((_, other)) => Err(DocumentError::MemberType {
+            what,
+            member: "name",
+            found: kind_of(other),
+            expected: "a text",
+        }),
+    }
+}
+
+/// By what a topology of the cloud service is recognised.
+fn cloud_mark(map: &Map<String, Value>) -> Option<&'static str> {
+    if member(map, "kind").is_some() {
+        return Some("'kind'");
+    }
+    if member(map, "sku").is_some() {
+        return Some("'sku'");
+    }
+    node_types(map).find_map(|text| match Family::split_type(text) {
+        Some((_, local)) if local.eq_ignore_ascii_case("VideoSource") => Some("a VideoSource"),
+        Some((_, local)) if local.eq_ignore_ascii_case("EncoderProcessor") => Some("an EncoderProcessor"),
+        _ => None,
+    })
+}
+
+fn nodes(map: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    let properties = member(map, "properties").and_then(|(_, value)| value.as_object());
+    ["sources", "processors", "sinks"]
+        .into_iter()
+        .filter_map(move |list| member(properties?, list)?.1.as_array())
+        .flatten()
+        .filter_map(Value::as_object)
+}
+
+fn node_types(map: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    nodes(map).filter_map(|node| member(node, "@type")?.1.as_str())
+}
+
+fn generation_of(map: &Map<String, Value>) -> Generation {
+    let family = node_types(map).find_map(|text| Some(Family::split_type(text)?.0));
+    let version = member(map, "@apiVersion").and_then(|(_, value)| scalar_text(value));
+    let version = version.as_deref().map(str::trim);
+    if let Some(generation) = version.and_then(|v| Generation::of(family.unwrap_or(Family::Lva), v)) {
+        return generation;
+    }
+    match (family, version) {
+        (None, Some("1.1")) => Generation::VideoAnalyzer1_1,
+        (Some(Family::VideoAnalyzer), _) => Generation::VideoAnalyzer1_1,
+        _ if has_marks_of_lva_1(map) => Generation::Lva1,
+        _ => Generation::Lva2,
+    }
+}
+
+/// Types and members that went with LVA 1.0.
+fn has_marks_of_lva_1(map: &Map<String, Value>) -> bool {
+    nodes(map).any(|node| {
+        let local = member(node, "@type").and_then(|(_, value)| Family::split_type(value.as_str()?));
+        let format = member(node, "image")
+            .and_then(|(_, image)| member(image.as_object()?, "format"))
+            .and_then(|(_, format)| member(format.as_object()?, "@type"))
+            .and_then(|(_, text)| Family::split_type(text.as_str()?));
+        local.is_some_and(|(_, local)| {
+            local.eq_ignore_ascii_case("FrameRateFilterProcessor")
+                || local.eq_ignore_ascii_case("RealTimeComputerVisionExtension")
+        }) || format.is_some_and(|(_, format)| format.eq_ignore_ascii_case("ImageFormatEncoded"))
+            || member(node, "filePathPattern").is_some()
+    })
+}
+
+impl fmt::Debug for Topology {
+    /// Without the JSON: people write passwords into it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topology")
+            .field("name", &self.name)
+            .field("generation", &self.generation)
+            .field("nodes", &self.node_counts())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Longest name of a topology or instance that the retired product took, in characters.
+pub const MAX_NAME: usize = 32;
+
+/// Checks the name of a topology or instance.
+pub(crate) fn check_name(name: &str, what: &str, pointer: &str, findings: &mut Findings) {
+    let at = step(pointer, "name");
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.is_empty() {
+        findings.error(
+            Code::InvalidName,
+            &at,
+            format!("the name of the {what} is empty: give it one"),
+        );
+    } else if !name.chars().all(fits) || name.starts_with('-') || name.ends_with('-') {
+        let message = format!(
+            "the name '{name}' of the {what} has to consist of letters, digits and dashes, without a dash first or \
+             last: rename it"
+        );
+        findings.error(Code::InvalidName, &at, message);
+    }
+    if name.chars().count() > MAX_NAME {
+        let message = format!("the name of the {what} has more than {MAX_NAME} characters: shorten it");
+        findings.rule(Code::LimitExceeded, &at, message);
+    }
+}
