@@ -1,23 +1,22 @@
-//! People tracking, lines, zones, counts and distances for video analytics, without clock or I/O.
-//!
-//! A detector says where people are in one frame. This crate will say what that means over time: which box is the
-//! same person as before, who crossed which line in which direction, who entered or left a zone and how long they
-//! stayed, how many there are, and how far apart they stand.
-//!
-//! # What it is not
-//!
-//! It never touches a pixel and runs no model. It has no clock: times come with the observations. It has no
-//! random order either; the same input gives the same output, byte for byte.
-//!
-//! # Planned shape
-//!
-//! A `Scene` holds the configured lines and zones. `Observation`s (a person at a time) go in, `SpatialEvent`s come out,
-//! and a mapping turns those into the inferences of `lva-inference-schema` in each of the four published event
-//! profiles. A tracker makes observations from bare detections where they carry no identity.
-//!
-//! **Invariant: every visit to a zone has exactly one enter and at most one exit, in that order.**
-//!
-//! # Missing
-//!
-//! Everything so far. There is no code here yet; the crate holds its place in the workspace.
+//! People tracking, lines, zones and their events for video analytics, without clock or I/O.
 #![forbid(unsafe_code)]
+
+mod engine;
+mod event;
+mod geometry;
+mod ids;
+mod observation;
+mod report;
+mod scene;
+mod tracker;
+
+pub use engine::{Engine, EngineError, EngineStats, MAX_PEOPLE, MAX_WATCHED};
+pub use event::{Direction, EventKind, Reason, SpatialEvent, Why};
+pub use ids::IdSource;
+pub use observation::{BoundingBox, Detection, Observation, Point, TrackId};
+pub use report::{EventProfile, Reporter};
+pub use scene::{
+    CrossingLine, DEFAULT_THRESHOLD, Focus, MAX_CORNERS, MAX_ELEMENTS, Scene, SceneError, SceneOptions,
+    SceneWarning, Zone,
+};
+pub use tracker::{MAX_DETECTIONS, MAX_TRACKS, Tracker, TrackerError, TrackerOptions, TrackerStats};

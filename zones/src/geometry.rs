@@ -1,0 +1,278 @@
+//! Plane geometry in units of the frame's width, so that a distance is the same in all directions.
+
+use crate::observation::{BoundingBox, Point};
+use crate::scene::Focus;
+use geo::coordinate_position::{CoordPos, CoordinatePosition};
+use geo::line_intersection::{LineIntersection, line_intersection};
+use geo::{Coord, Line, LineString, Polygon};
+
+pub(crate) type Flat = Coord<f64>;
+
+/// Share of a person's height by which the footprint lies above the bottom of the box: 2 to 7 % in the published
+/// samples.
+const FOOTPRINT_LIFT: f64 = 0.04;
+
+/// A box whose bottom is this near to the frame's bottom is cut off there.
+const CUT_MARGIN: f64 = 0.004;
+
+/// Fractions of the frame into units of its width.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plane {
+    /// Height of the frame in units of its width.
+    height: f64,
+}
+
+impl Plane {
+    pub(crate) fn new(aspect: f64) -> Self {
+        Self { height: 1.0 / aspect }
+    }
+
+    pub(crate) fn flat(self, point: Point) -> Flat {
+        Coord {
+            x: point.x,
+            y: point.y * self.height,
+        }
+    }
+
+    /// The point of a box that stands for the person, and whether it is out of view: below the frame's bottom.
+    pub(crate) fn anchor(self, bbox: &BoundingBox, focus: Focus) -> (Flat, bool) {
+        let (left, width) = (f64::from(bbox.left), f64::from(bbox.width));
+        let (top, height) = (f64::from(bbox.top), f64::from(bbox.height));
+        let (down, needs_feet) = match focus {
+            Focus::Footprint => (1.0 - FOOTPRINT_LIFT, true),
+            Focus::BottomCenter => (1.0, true),
+            Focus::Center => (0.5, false),
+        };
+        let cut = needs_feet && top + height >= 1.0 - CUT_MARGIN;
+        (
+            self.flat(Point::new(left + width / 2.0, top + height * down)),
+            cut,
+        )
+    }
+}
+
+pub(crate) fn sub(a: Flat, b: Flat) -> Flat {
+    Coord {
+        x: a.x - b.x,
+        y: a.y - b.y,
+    }
+}
+
+pub(crate) fn lerp(a: Flat, b: Flat, part: f64) -> Flat {
+    Coord {
+        x: a.x + (b.x - a.x) * part,
+        y: a.y + (b.y - a.y) * part,
+    }
+}
+
+pub(crate) fn distance(a: Flat, b: Flat) -> f64 {
+    let d = sub(a, b);
+    d.x.hypot(d.y)
+}
+
+fn cross(a: Flat, b: Flat) -> f64 {
+    a.x * b.y - a.y * b.x
+}
+
+fn dot(a: Flat, b: Flat) -> f64 {
+    a.x * b.x + a.y * b.y
+}
+
+/// Distance of a point from a segment.
+fn to_segment(p: Flat, a: Flat, b: Flat) -> f64 {
+    let along = sub(b, a);
+    let length2 = dot(along, along);
+    let part = if length2 > 0.0 {
+        (dot(sub(p, a), along) / length2).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    distance(p, lerp(a, b, part))
+}
+
+/// A directed segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    start: Flat,
+    end: Flat,
+    length: f64,
+}
+
+impl Segment {
+    pub(crate) fn new(start: Flat, end: Flat) -> Self {
+        Self {
+            start,
+            end,
+            length: distance(start, end),
+        }
+    }
+
+    /// Signed distance from the endless line: below 0 on the left of someone who stands at the start and looks to
+    /// the end (y runs downwards), above 0 on the right.
+    pub(crate) fn side(&self, p: Flat) -> f64 {
+        cross(sub(self.end, self.start), sub(p, self.start)) / self.length
+    }
+
+    /// Where along the segment a point lies: 0 at the start, 1 at the end.
+    pub(crate) fn along(&self, p: Flat) -> f64 {
+        dot(sub(p, self.start), sub(self.end, self.start)) / (self.length * self.length)
+    }
+}
+
+/// A simple polygon.
+#[derive(Debug, Clone)]
+pub(crate) struct Area {
+    polygon: Polygon<f64>,
+}
+
+impl Area {
+    pub(crate) fn new(corners: Vec<Flat>) -> Self {
+        Self {
+            polygon: Polygon::new(LineString::new(corners), Vec::new()),
+        }
+    }
+
+    fn edges(&self) -> impl Iterator<Item = Line<f64>> + '_ {
+        self.polygon.exterior().lines()
+    }
+
+    /// Depth below the boundary: above 0 inside, below 0 outside, 0 on it.
+    pub(crate) fn depth(&self, p: Flat) -> f64 {
+        let away = self
+            .edges()
+            .map(|e| to_segment(p, e.start, e.end))
+            .fold(f64::INFINITY, f64::min);
+        match self.polygon.coordinate_position(&p) {
+            CoordPos::Inside => away,
+            CoordPos::OnBoundary => 0.0,
+            CoordPos::Outside => -away,
+        }
+    }
+
+    /// Where a step crosses the boundary: part of the step and number of the edge, counted from 1, in the order of
+    /// the step.
+    pub(crate) fn crossings(&self, from: Flat, to: Flat, found: &mut Vec<(f64, u32)>) {
+        found.clear();
+        let length = distance(from, to);
+        if length <= 0.0 {
+            return;
+        }
+        for (index, edge) in self.edges().enumerate() {
+            if let Some(LineIntersection::SinglePoint { intersection, .. }) =
+                line_intersection(Line::new(from, to), edge)
+            {
+                found.push((distance(from, intersection) / length, index as u32 + 1));
+            }
+        }
+        found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    }
+
+    /// About the greatest depth that any point has, from a grid of 48×48 points.
+    pub(crate) fn greatest_depth(&self) -> f64 {
+        let corners = &self.polygon.exterior().0;
+        let range = |of: fn(&Flat) -> f64| {
+            corners
+                .iter()
+                .map(of)
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
+                    (l.min(v), h.max(v))
+                })
+        };
+        let ((left, right), (top, bottom)) = (range(|c| c.x), range(|c| c.y));
+        let at = |low: f64, high: f64, step: u32| low + (high - low) * (f64::from(step) + 0.5) / 48.0;
+        let points = (0..48).flat_map(|i| (0..48).map(move |j| (i, j)));
+        points
+            .map(|(i, j)| {
+                self.depth(Coord {
+                    x: at(left, right, i),
+                    y: at(top, bottom, j),
+                })
+            })
+            .fold(0.0, f64::max)
+    }
+}
+
+/// Two edges of a ring that meet where they should not, as numbers counted from 1.
+pub(crate) fn self_crossing(corners: &[Flat]) -> Option<(usize, usize)> {
+    let count = corners.len();
+    let edge = |i: usize| Some(Line::new(*corners.get(i)?, *corners.get((i + 1) % count)?));
+    for i in 0..count {
+        for j in i + 1..count {
+            let (a, b) = (edge(i)?, edge(j)?);
+            let neighbours = j == i + 1 || (i == 0 && j == count - 1);
+            let bad = match line_intersection(a, b) {
+                None => false,
+                // Neighbours share a corner, and may share no more.
+                Some(LineIntersection::SinglePoint { .. }) => !neighbours,
+                Some(LineIntersection::Collinear { intersection }) => {
+                    !neighbours || intersection.start != intersection.end
+                }
+            };
+            if bad {
+                return Some((i + 1, j + 1));
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(x: f64, y: f64) -> Flat {
+        Coord { x, y }
+    }
+
+    #[test]
+    fn left_is_left_of_the_walker() {
+        // Along the picture from left to right: up in the picture is left.
+        let line = Segment::new(at(0.0, 0.5), at(1.0, 0.5));
+        assert!(line.side(at(0.5, 0.2)) < 0.0 && line.side(at(0.5, 0.8)) > 0.0);
+        assert!((line.side(at(0.5, 0.8)) - 0.3).abs() < 1e-12);
+        assert!((line.along(at(0.25, 0.8)) - 0.25).abs() < 1e-12);
+    }
+
+    #[test]
+    fn depth_is_signed() {
+        let square = Area::new(vec![at(0.0, 0.0), at(1.0, 0.0), at(1.0, 1.0), at(0.0, 1.0)]);
+        assert_eq!(square.depth(at(0.5, 0.25)), 0.25);
+        assert_eq!(square.depth(at(2.0, 0.5)), -1.0);
+        assert_eq!(square.depth(at(1.0, 0.5)), 0.0);
+        assert!((square.greatest_depth() - 0.5).abs() < 0.02);
+    }
+
+    #[test]
+    fn a_step_through_crosses_two_edges_in_order() {
+        let square = Area::new(vec![at(0.0, 0.0), at(1.0, 0.0), at(1.0, 1.0), at(0.0, 1.0)]);
+        let mut found = Vec::new();
+        square.crossings(at(2.0, 0.5), at(-2.0, 0.5), &mut found);
+        assert_eq!(found, [(0.25, 2), (0.5, 4)]);
+    }
+
+    #[test]
+    fn bow_ties_name_their_edges() {
+        let bow = [at(0.0, 0.0), at(1.0, 1.0), at(1.0, 0.0), at(0.0, 1.0)];
+        assert_eq!(self_crossing(&bow), Some((1, 3)));
+        assert_eq!(self_crossing(&[at(0.0, 0.0), at(1.0, 0.0), at(0.0, 1.0)]), None);
+        // A spike that goes back on itself.
+        assert_eq!(
+            self_crossing(&[at(0.0, 0.0), at(1.0, 0.0), at(0.5, 0.0)]),
+            Some((1, 2))
+        );
+    }
+
+    #[test]
+    fn feet_below_the_frame_are_cut() {
+        let plane = Plane::new(2.0);
+        let (anchor, cut) = plane.anchor(&BoundingBox::new(0.4, 0.5, 0.2, 0.5), Focus::BottomCenter);
+        assert!(cut && (anchor.x - 0.5).abs() < 1e-6 && (anchor.y - 0.5).abs() < 1e-6);
+        assert!(
+            !plane
+                .anchor(&BoundingBox::new(0.4, 0.5, 0.2, 0.5), Focus::Center)
+                .1
+        );
+        let (lifted, cut) = plane.anchor(&BoundingBox::new(0.4, 0.4, 0.2, 0.5), Focus::Footprint);
+        assert!(!cut && (lifted.y - 0.88 / 2.0).abs() < 1e-6);
+    }
+}

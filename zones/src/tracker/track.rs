@@ -1,0 +1,195 @@
+//! One track: where it should be, and how well a detection fits it.
+
+use super::kalman::Axis;
+use crate::observation::{BoundingBox, Detection, Observation, TICKS, TrackId, iou};
+
+// All of these are in heights of the person, and seconds.
+/// Jitter of a detector's box.
+const JITTER: f64 = 0.05;
+/// Speed of somebody of whom nothing is known: an ordinary walk sideways is 0.8.
+const UNKNOWN_SPEED: f64 = 0.7;
+/// How much a person's speed changes in a second.
+const JOLT: f64 = 0.45;
+/// How much a person's size changes in a second: near the camera people grow quickly.
+const GROWTH: f64 = 0.08;
+/// Widening of boxes, in standard deviations of the place.
+const WIDENING: f64 = 1.0;
+/// No detection is matched further away than this many standard deviations.
+const GATE: f64 = 4.5;
+/// Sizes that differ by more than this factor are not the same person.
+const SIZE_RATIO: f64 = 1.8;
+/// Cost of a match above which there is none: one minus the overlap of the widened boxes.
+const WORST: f64 = 0.85;
+/// Speed at which a lost person is looked for around the place of the last sight, and how far at most.
+const SEARCH_SPEED: f64 = 0.8;
+const SEARCH_REACH: f64 = 0.8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Not believed yet.
+    Tentative,
+    /// Confirmed, and seen in the last frame.
+    Tracked,
+    /// Confirmed, and not seen since.
+    Lost,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Track {
+    id: TrackId,
+    pub(crate) class: u16,
+    pub(crate) phase: Phase,
+    /// As last seen.
+    pub(crate) bbox: BoundingBox,
+    score: f32,
+    born: u64,
+    seen: u64,
+    time: u64,
+    /// Centre, then width and height; horizontal ones in units of the frame's width, vertical ones of its height.
+    x: Axis,
+    y: Axis,
+    width: Axis,
+    height: Axis,
+    /// Height in units of the frame's width, for the horizontal axes.
+    scale: f64,
+}
+
+fn center(bbox: &BoundingBox) -> (f64, f64) {
+    let (width, height) = (f64::from(bbox.width), f64::from(bbox.height));
+    (
+        f64::from(bbox.left) + width / 2.0,
+        f64::from(bbox.top) + height / 2.0,
+    )
+}
+
+impl Track {
+    pub(crate) fn new(id: TrackId, now: u64, detection: &Detection, aspect: f64) -> Self {
+        let bbox = detection.bbox;
+        let (x, y) = center(&bbox);
+        let (width, height) = (f64::from(bbox.width), f64::from(bbox.height));
+        let scale = height / aspect;
+        Self {
+            id,
+            class: detection.class,
+            phase: Phase::Tentative,
+            bbox,
+            score: detection.score,
+            born: now,
+            seen: now,
+            time: now,
+            x: Axis::new(x, JITTER * scale, UNKNOWN_SPEED * scale),
+            y: Axis::new(y, JITTER * height, UNKNOWN_SPEED / 2.0 * height),
+            width: Axis::new(width, JITTER * scale, GROWTH * scale),
+            height: Axis::new(height, JITTER * height, GROWTH * height),
+            scale,
+        }
+    }
+
+    pub(crate) fn is_seen_at(&self, now: u64) -> bool {
+        self.seen == now
+    }
+
+    pub(crate) fn unseen(&self, now: u64) -> u64 {
+        now - self.seen
+    }
+
+    pub(crate) fn predict(&mut self, now: u64) {
+        let seconds = (now - self.time) as f64 / TICKS;
+        self.time = now;
+        let height = self.height.at;
+        // Unseen people neither grow nor shrink: the trend of their size is noise before anything else.
+        if self.phase == Phase::Lost {
+            self.width.speed = 0.0;
+            self.height.speed = 0.0;
+        }
+        self.x.predict(seconds, JOLT * self.scale);
+        self.y.predict(seconds, JOLT / 2.0 * height);
+        self.width.predict(seconds, GROWTH * self.scale);
+        self.height.predict(seconds, GROWTH * height);
+    }
+
+    pub(crate) fn found(&mut self, now: u64, detection: &Detection, confirm: u64, aspect: f64) {
+        let (x, y) = center(&detection.bbox);
+        let (width, height) = (f64::from(detection.bbox.width), f64::from(detection.bbox.height));
+        let gap = (now - self.seen) as f64 / TICKS;
+        let before = center(&self.bbox);
+        self.scale = height / aspect;
+        self.x.update(x, JITTER * self.scale);
+        self.y.update(y, JITTER * height);
+        self.width.update(width, JITTER * self.scale);
+        self.height.update(height, JITTER * height);
+        // After a long gap the straight way through it tells more about the speed than what was guessed before it.
+        if self.phase == Phase::Lost && gap > 0.5 {
+            self.x = Axis::new(x, JITTER * self.scale, UNKNOWN_SPEED / 2.0 * self.scale);
+            self.y = Axis::new(y, JITTER * height, UNKNOWN_SPEED / 4.0 * height);
+            self.x.speed = (x - before.0) / gap;
+            self.y.speed = (y - before.1) / gap;
+        }
+        self.bbox = detection.bbox;
+        self.score = detection.score;
+        self.seen = now;
+        self.phase = match self.phase {
+            Phase::Tentative if now - self.born < confirm => Phase::Tentative,
+            _ => Phase::Tracked,
+        };
+    }
+
+    /// The box with its jitter filtered, or as predicted.
+    fn steady(&self) -> BoundingBox {
+        // A filter that swings through nought must not give a box without area.
+        let width = self.width.at.max(1e-4);
+        let height = self.height.at.max(1e-4);
+        let (left, top) = (self.x.at - width / 2.0, self.y.at - height / 2.0);
+        let steady = BoundingBox::new(left as f32, top as f32, width as f32, height as f32);
+        if steady.is_sound() { steady } else { self.bbox }
+    }
+
+    pub(crate) fn observation(&self, now: u64) -> Option<Observation> {
+        self.is_seen_at(now).then(|| Observation {
+            track: self.id,
+            bbox: self.bbox,
+            steady: self.steady(),
+            class: self.class,
+            score: self.score,
+            confirmed: self.phase != Phase::Tentative,
+        })
+    }
+
+    /// How ill a detection fits where the track should be, 0 to 1; `None`: it cannot be the same.
+    pub(crate) fn cost_predicted(&self, detection: &Detection, aspect: f64, _now: u64) -> Option<f64> {
+        let (x, y) = center(&detection.bbox);
+        let (jitter_x, jitter_y) = (JITTER * self.scale, JITTER * self.scale * aspect);
+        let away = |off: f64, sigma: f64, jitter: f64| off / sigma.hypot(jitter);
+        let off = away(x - self.x.at, self.x.sigma(), jitter_x).hypot(away(
+            y - self.y.at,
+            self.y.sigma(),
+            jitter_y,
+        ));
+        if off > GATE {
+            return None;
+        }
+        self.overlap_cost(
+            &self.steady(),
+            detection,
+            (WIDENING * self.x.sigma(), WIDENING * self.y.sigma()),
+        )
+    }
+
+    /// How ill a detection fits where the track was last seen.
+    pub(crate) fn cost_last_seen(&self, detection: &Detection, _aspect: f64, now: u64) -> Option<f64> {
+        let seconds = self.unseen(now) as f64 / TICKS;
+        let reach = (SEARCH_SPEED * seconds).min(SEARCH_REACH) / 2.0;
+        let height = f64::from(self.bbox.height);
+        self.overlap_cost(&self.bbox, detection, (reach * self.scale, reach / 2.0 * height))
+    }
+
+    fn overlap_cost(&self, place: &BoundingBox, detection: &Detection, margin: (f64, f64)) -> Option<f64> {
+        let ratio = f64::from(place.height) / f64::from(detection.bbox.height);
+        if self.class != detection.class || !(1.0 / SIZE_RATIO..=SIZE_RATIO).contains(&ratio) {
+            return None;
+        }
+        let widen = |e: [f64; 4]| [e[0] - margin.0, e[1] - margin.1, e[2] + margin.0, e[3] + margin.1];
+        let cost = 1.0 - iou(widen(place.edges()), widen(detection.bbox.edges()));
+        (cost <= WORST).then_some(cost)
+    }
+}
