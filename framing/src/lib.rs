@@ -1,24 +1,83 @@
 //! Decode, pace, scale, pad and convert video frames straight into the memory that a model reads.
 //!
-//! Between a camera's encoded pictures and a model's input lies a chain of cheap steps that become expensive when
-//! each makes its own copy. This crate will own the whole chain: it decodes only what somebody will look at, lets
-//! the asked number of frames a second through, and renders each of them once, into a buffer of the caller's.
+//! Between a camera's encoded pictures and a model's input lies a chain of cheap steps that become expensive when each
+//! makes its own copy. This crate owns the chain: a [`Decoder`] turns units into [`Picture`]s that are shared and never
+//! copied, a [`Pacer`] lets the asked number of frames a second through, a [`FramePlan`] settles once what a frame is,
+//! to the byte, and a [`Renderer`] puts a picture into the caller's memory (a slot of shared memory, say). Boxes that
+//! come back in the padded frame are mapped to the camera's picture by [`FramePlan::unpad`].
 //!
-//! # What it is not
+//! **After the first picture, rendering allocates nothing, and each byte of the finished frame is written into its
+//! place without a copy of the whole.** A destination of another length is [`RenderError::DestinationLength`], a picture
+//! of another size [`RenderError::InputChanged`]; neither is worked around in silence.
 //!
-//! It knows no network: encoded pictures are handed in, finished frames are handed out. It runs no model and draws
-//! no conclusions; a feature `overlay` will draw lines and labels that others computed.
+//! What this crate is not: a network client, a recorder, a model. It encodes no video, and draws nothing.
 //!
-//! # Planned shape
+//! # Example
 //!
-//! A `Picture` is a decoded frame, reference-counted and never copied. A `FramePlan` settles once, from input size and
-//! image settings, what the output is: format, exact number of bytes, where the content lies. It renders a `Picture`
-//! into a byte slice and maps boxes back to the camera's own frame. FFmpeg comes from the system, through
-//! `ffmpeg-next`; every unsafe line will live in one module, with the reason beside it.
+//! ```
+//! use lva_framing::{
+//!     ColorMatrix, ColorRange, FractionBox, ImageSettings, Picture, PictureFormat, PixelFormat, Renderer, ScaleMode,
+//! };
 //!
-//! **Invariant: after warm-up, a frame costs no allocation and its finished pixels are written once.**
+//! // A decoder would give it: `decoder.push(&unit, timestamp)?; decoder.next_picture()`.
+//! let (luma, chroma) = (vec![180; 1920 * 1080], vec![128; 960 * 540]);
+//! let planes = [&luma[..], &chroma[..], &chroma[..]];
+//! let picture = Picture::from_planes(
+//!     PictureFormat::Yuv420p, (1920, 1080), planes, ColorMatrix::Bt709, ColorRange::Limited, 0,
+//! )?;
 //!
-//! # Missing
+//! let settings = ImageSettings::new(PixelFormat::Bgr24).with_scale(ScaleMode::Pad, Some(1408), Some(786));
+//! let plan = settings.plan(picture.width(), picture.height())?;
+//! let mut slot = vec![0; plan.bytes()];
+//! Renderer::new(plan).render(&picture, &mut slot)?;
 //!
-//! Everything so far. There is no code here yet; the crate holds its place in the workspace.
-#![deny(unsafe_code)] // not `forbid`: the module that will speak to FFmpeg allows it line by line
+//! assert_eq!(slot[..15], [0; 15], "five columns of black");
+//! assert_eq!(slot[15..18], [191, 191, 191], "then the picture");
+//! let whole_picture = plan.unpad(FractionBox::new(5.0 / 1408.0, 0.0, 1397.0 / 1408.0, 1.0));
+//! assert!(whole_picture.left.abs() < 1e-9 && (whole_picture.width - 1.0).abs() < 1e-9);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `encode` | yes | [`FrameEncoder`]: JPEG, PNG and BMP files from rendered frames, in pure Rust |
+//!
+//! # Limits
+//!
+//! Sides up to [`MAX_SIDE`], units up to [`MAX_UNIT_BYTES`], planar 4:2:0, 4:2:2, 4:4:4 in 8 bits and 4:2:0 in 10. FFmpeg
+//! comes from the system (5.1 or newer), linked dynamically through `ffmpeg-next`; its log level is set once, to fatal.
+//! Decoding and rendering block; they belong on threads of their own.
+#![cfg_attr(not(feature = "encode"), allow(rustdoc::broken_intra_doc_links))]
+#![forbid(unsafe_code)]
+
+mod bitstream;
+mod decoder;
+#[cfg(feature = "encode")]
+mod encode;
+mod format;
+mod geometry;
+mod pacer;
+mod picture;
+mod plan;
+mod render;
+
+pub use bitstream::ExtraDataError;
+pub use decoder::{
+    Decoder, DecoderOptions, DecoderStats, MAX_THREADS, MAX_UNIT_BYTES, OpenError, PushError, UnitOutcome,
+    VideoCodec,
+};
+#[cfg(feature = "encode")]
+pub use encode::{EncodeError, FrameEncoder, ImageFile};
+pub use format::{PixelFormat, UnknownPixelFormat};
+pub use geometry::{FractionBox, PixelRect, ScaleMode};
+pub use pacer::{FrameRate, FrameRateError, Pacer};
+pub use picture::{ColorMatrix, ColorRange, Picture, PictureError, PictureFormat, Plane};
+pub use plan::{FramePlan, ImageSettings, MAX_SIDE, PlanError, Scale};
+pub use render::{RenderError, Renderer};
+
+/// Compiles the example of the crate's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct FrontPage;

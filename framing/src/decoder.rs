@@ -1,0 +1,405 @@
+//! Encoded pictures in, decoded pictures out.
+
+use crate::bitstream::{ExtraDataError, NalConfig, annex_b_len, parse_avcc, parse_hvcc, write_annex_b};
+use crate::picture::{Picture, PictureError};
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::codec::{self, threading};
+use ffmpeg_next::util::frame::Video;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Once;
+
+/// Largest encoded picture that is taken, in bytes (32 MiB).
+///
+/// It bounds what a lying camera can make us copy; the largest key frames of 8K cameras stay below.
+pub const MAX_UNIT_BYTES: usize = 32 << 20;
+
+/// Most decoder threads that can be asked for.
+pub const MAX_THREADS: usize = 64;
+
+/// Most pictures that wait to be taken; reached only by a caller who never takes any.
+const MAX_WAITING: usize = 64;
+
+/// How a video stream is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VideoCodec {
+    /// ITU-T H.264; units in the length-prefixed form of ISO/IEC 14496-15.
+    H264,
+    /// ITU-T H.265; units likewise.
+    H265,
+    /// Motion JPEG; each unit is a JPEG file.
+    Mjpeg,
+}
+
+impl fmt::Display for VideoCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::H264 => "H.264",
+            Self::H265 => "H.265",
+            Self::Mjpeg => "MJPEG",
+        })
+    }
+}
+
+/// How to decode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecoderOptions {
+    threads: usize,
+    low_delay: bool,
+}
+
+impl Default for DecoderOptions {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            low_delay: true,
+        }
+    }
+}
+
+impl DecoderOptions {
+    /// Threads for one stream, 1 to [`MAX_THREADS`], default 1.
+    ///
+    /// One is right where a machine has more cameras than cores. More shorten the time of a single picture only where
+    /// pictures have several slices, unless [`with_low_delay`](Self::with_low_delay) is off; each takes some MiB.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.clamp(1, MAX_THREADS);
+        self
+    }
+
+    /// Whether a picture comes out with the unit that holds it, default on.
+    ///
+    /// Off, several threads work on successive pictures: more pictures a second for one stream, each of them `threads`
+    /// − 1 units late. Pictures that the stream itself reorders (B-frames) are late in both cases.
+    #[must_use]
+    pub fn with_low_delay(mut self, low_delay: bool) -> Self {
+        self.low_delay = low_delay;
+        self
+    }
+}
+
+/// What became of a unit that was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a damaged unit may leave errors in the pictures until the next key frame"]
+pub enum UnitOutcome {
+    /// The decoder took it without complaint.
+    Accepted,
+    /// It was cut off, or the decoder refused it. Counted in [`DecoderStats::damaged_units`]; decoding goes on, with
+    /// pictures that may show errors until the next key frame.
+    Damaged,
+}
+
+/// What a decoder has done so far. All numbers only rise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct DecoderStats {
+    /// Units pushed.
+    pub units: u64,
+    /// Units that were cut off or refused by the decoder.
+    pub damaged_units: u64,
+    /// Pictures that came out.
+    pub pictures: u64,
+    /// Pictures among them in which the decoder had to guess.
+    pub damaged_pictures: u64,
+    /// Pictures lost because their layout or size is not supported.
+    pub unsupported_pictures: u64,
+    /// Pictures lost because nobody took them.
+    pub overflowed_pictures: u64,
+}
+
+/// A decoder that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The stream's configuration record cannot be read. The camera's SDP is at fault.
+    #[error("the configuration of the {codec} stream cannot be read")]
+    ExtraData {
+        /// The stream's codec.
+        codec: VideoCodec,
+        /// What is wrong.
+        source: ExtraDataError,
+    },
+    /// The FFmpeg that is linked was built without this decoder.
+    #[error("this FFmpeg has no {codec} decoder; install a libavcodec that has it")]
+    NoDecoder {
+        /// What was asked for.
+        codec: VideoCodec,
+    },
+    /// FFmpeg refuses to open it.
+    #[error("the {codec} decoder cannot be opened")]
+    Refused {
+        /// What was asked for.
+        codec: VideoCodec,
+        /// FFmpeg's reason.
+        source: ffmpeg::Error,
+    },
+}
+
+/// A unit that could not be given to the decoder at all. The decoder stays usable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The unit is larger than [`MAX_UNIT_BYTES`].
+    #[error("a unit of {0} bytes is larger than any picture; {MAX_UNIT_BYTES} are accepted")]
+    TooLarge(usize),
+    /// The time does not fit into FFmpeg's 63 bits.
+    #[error("the time stamp {0} is out of range")]
+    Timestamp(u64),
+    /// No memory for the unit.
+    #[error("no memory for an encoded picture")]
+    OutOfMemory,
+    /// A picture came out that cannot be used; also counted in [`DecoderStats::unsupported_pictures`]. The remedy is at
+    /// the camera.
+    #[error("the decoded picture cannot be used")]
+    Unsupported(#[from] PictureError),
+}
+
+/// Decodes one video stream.
+///
+/// Push units in the order in which they came, and take the pictures after each push. A damaged unit is counted and
+/// survived. Blocks for the time of decoding (milliseconds for a picture of 1080p): keep it off async workers.
+///
+/// A change of size in mid-stream needs nothing but the new parameter sets, in the units themselves or through
+/// [`set_extra_data`](Self::set_extra_data); pictures then simply have the new size.
+pub struct Decoder {
+    codec: VideoCodec,
+    decoder: ffmpeg::decoder::Video,
+    nal: Option<NalConfig>,
+    parameter_sets_due: bool,
+    waiting: VecDeque<Picture>,
+    unsupported: Option<PictureError>,
+    stats: DecoderStats,
+}
+
+impl Decoder {
+    /// Opens a decoder for a stream.
+    ///
+    /// `extra_data` is the `avcC` record for H.264 and the `hvcC` record for H.265 (ISO/IEC 14496-15). It may be empty
+    /// when the units carry their own parameter sets; lengths are then taken as 4 bytes. MJPEG has none.
+    ///
+    /// The first decoder sets FFmpeg's log, which is one for the whole process and goes to standard error, to fatal
+    /// messages only: everything less is counted in [`stats`](Self::stats).
+    ///
+    /// # Errors
+    ///
+    /// A record that cannot be read, or an FFmpeg without the decoder. Trying again does not help.
+    pub fn open(codec: VideoCodec, extra_data: &[u8], options: &DecoderOptions) -> Result<Self, OpenError> {
+        quiet_ffmpeg();
+        let nal = nal_config(codec, extra_data).map_err(|source| OpenError::ExtraData { codec, source })?;
+        let id = match codec {
+            VideoCodec::H264 => codec::Id::H264,
+            VideoCodec::H265 => codec::Id::HEVC,
+            VideoCodec::Mjpeg => codec::Id::MJPEG,
+        };
+        let found = ffmpeg::decoder::find(id).ok_or(OpenError::NoDecoder { codec })?;
+        let mut context = codec::context::Context::new_with_codec(found);
+        if options.low_delay {
+            context.set_flags(codec::Flags::LOW_DELAY);
+        }
+        let kind = match (options.threads, options.low_delay) {
+            (1, _) => threading::Type::None,
+            (_, true) => threading::Type::Slice,
+            (_, false) => threading::Type::Frame,
+        };
+        context.set_threading(threading::Config {
+            count: options.threads,
+            ..threading::Config::kind(kind)
+        });
+        let decoder = context
+            .decoder()
+            .video()
+            .map_err(|source| OpenError::Refused { codec, source })?;
+        Ok(Self {
+            codec,
+            decoder,
+            nal,
+            parameter_sets_due: true,
+            waiting: VecDeque::new(),
+            unsupported: None,
+            stats: DecoderStats::default(),
+        })
+    }
+
+    /// The codec.
+    pub fn codec(&self) -> VideoCodec {
+        self.codec
+    }
+
+    /// Gives the decoder one encoded picture. `timestamp_90k` comes back with it as [`Picture::timestamp_90k`].
+    ///
+    /// # Errors
+    ///
+    /// A unit that cannot be taken, or pictures that cannot be used. Push the next one: the decoder stays usable.
+    pub fn push(&mut self, unit: &[u8], timestamp_90k: u64) -> Result<UnitOutcome, PushError> {
+        self.stats.units += 1;
+        if unit.len() > MAX_UNIT_BYTES {
+            self.stats.damaged_units += 1;
+            return Err(PushError::TooLarge(unit.len()));
+        }
+        let pts = i64::try_from(timestamp_90k).map_err(|_| PushError::Timestamp(timestamp_90k))?;
+        let (packet, mut damaged) = self.packet(unit)?;
+        if let Some(mut packet) = packet {
+            packet.set_pts(Some(pts));
+            packet.set_dts(Some(pts));
+            damaged |= self.send(&packet).is_err();
+        }
+        damaged |= self.drain();
+        if damaged {
+            self.stats.damaged_units += 1;
+        }
+        match self.unsupported.take() {
+            Some(error) => Err(error.into()),
+            None if damaged => Ok(UnitOutcome::Damaged),
+            None => Ok(UnitOutcome::Accepted),
+        }
+    }
+
+    /// The next finished picture, in the order of presentation.
+    pub fn next_picture(&mut self) -> Option<Picture> {
+        self.waiting.pop_front()
+    }
+
+    /// Gives out everything that the decoder still holds, and readies it for a new stream. Takes effect after the end
+    /// of a stream, or before a jump in it; decoding goes on at the next key frame.
+    pub fn flush(&mut self) {
+        if self.decoder.send_eof().is_ok() && self.drain() {
+            self.stats.damaged_units += 1;
+        }
+        self.decoder.flush();
+        self.parameter_sets_due = true;
+    }
+
+    /// Replaces the stream's parameter sets, as when a camera was set to another size. The codec stays.
+    ///
+    /// # Errors
+    ///
+    /// A record that cannot be read; the old one stays in force.
+    pub fn set_extra_data(&mut self, extra_data: &[u8]) -> Result<(), ExtraDataError> {
+        let nal = nal_config(self.codec, extra_data)?;
+        if self.nal != nal {
+            self.nal = nal;
+            self.parameter_sets_due = true;
+        }
+        Ok(())
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> DecoderStats {
+        self.stats
+    }
+
+    /// One copy, from the caller's bytes into FFmpeg's padded packet, that also turns lengths into start codes.
+    fn packet(&mut self, unit: &[u8]) -> Result<(Option<ffmpeg::Packet>, bool), PushError> {
+        let Some(nal) = &self.nal else {
+            return Ok((
+                filled_packet(unit.len(), |into| into.copy_from_slice(unit))?,
+                unit.is_empty(),
+            ));
+        };
+        let (len, cut) = annex_b_len(unit, nal.length_size);
+        if len == 0 {
+            return Ok((None, true));
+        }
+        let sets: &[u8] = if self.parameter_sets_due {
+            &nal.parameter_sets
+        } else {
+            &[]
+        };
+        let packet = filled_packet(sets.len() + len, |into| {
+            let (head, body) = into.split_at_mut(sets.len());
+            head.copy_from_slice(sets);
+            write_annex_b(unit, nal.length_size, body);
+        })?;
+        self.parameter_sets_due = false;
+        Ok((packet, cut))
+    }
+
+    fn send(&mut self, packet: &ffmpeg::Packet) -> Result<(), ffmpeg::Error> {
+        match self.decoder.send_packet(packet) {
+            // Its output is full: take it, then there is room.
+            Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN => {
+                let lost_one = self.drain();
+                self.decoder.send_packet(packet).and(if lost_one {
+                    Err(ffmpeg::Error::InvalidData)
+                } else {
+                    Ok(())
+                })
+            }
+            result => result,
+        }
+    }
+
+    /// Takes all finished pictures, and says whether one could not be decoded.
+    fn drain(&mut self) -> bool {
+        loop {
+            let mut frame = Video::empty();
+            match self.decoder.receive_frame(&mut frame) {
+                Ok(()) => self.keep(frame),
+                Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN => return false,
+                Err(ffmpeg::Error::Eof) => return false,
+                Err(_) => return true,
+            }
+        }
+    }
+
+    fn keep(&mut self, frame: Video) {
+        let time = frame.pts().or_else(|| frame.timestamp()).unwrap_or(0);
+        let damaged = frame.is_corrupt() || frame.has_decode_errors();
+        match Picture::from_frame(frame, u64::try_from(time).unwrap_or(0), damaged) {
+            Ok(picture) => {
+                self.stats.pictures += 1;
+                self.stats.damaged_pictures += u64::from(damaged);
+                if self.waiting.len() >= MAX_WAITING {
+                    self.waiting.pop_front();
+                    self.stats.overflowed_pictures += 1;
+                }
+                self.waiting.push_back(picture);
+            }
+            Err(error) => {
+                self.stats.unsupported_pictures += 1;
+                self.unsupported = Some(error);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("codec", &self.codec)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+fn nal_config(codec: VideoCodec, extra_data: &[u8]) -> Result<Option<NalConfig>, ExtraDataError> {
+    let in_band = || NalConfig {
+        length_size: 4,
+        parameter_sets: Vec::new(),
+    };
+    match codec {
+        VideoCodec::Mjpeg => Ok(None),
+        _ if extra_data.is_empty() => Ok(Some(in_band())),
+        VideoCodec::H264 => parse_avcc(extra_data).map(Some),
+        VideoCodec::H265 => parse_hvcc(extra_data).map(Some),
+    }
+}
+
+fn filled_packet(len: usize, fill: impl FnOnce(&mut [u8])) -> Result<Option<ffmpeg::Packet>, PushError> {
+    if len == 0 {
+        return Ok(None);
+    }
+    let mut packet = ffmpeg::Packet::new(len);
+    match packet.data_mut() {
+        Some(data) if data.len() == len => fill(data),
+        _ => return Err(PushError::OutOfMemory),
+    }
+    Ok(Some(packet))
+}
+
+pub(crate) fn quiet_ffmpeg() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| ffmpeg::log::set_level(ffmpeg::log::Level::Fatal));
+}

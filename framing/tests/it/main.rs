@@ -1,0 +1,10 @@
+//! Tests of `lva-framing` against real streams, slow references and a counting allocator.
+#![allow(unsafe_code)] // a counting allocator, and a look at FFmpeg's stream parameters: both only here
+
+mod allocations;
+mod decoding;
+#[cfg(feature = "encode")]
+mod encoding;
+mod geometry;
+mod rendering;
+mod support;
