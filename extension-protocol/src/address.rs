@@ -1,0 +1,172 @@
+//! Where an extension is: `tcp://host:port` of the contract, and what else is useful.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Address of an extension, as written in a topology or on a command line.
+///
+/// | text | meaning |
+/// |---|---|
+/// | `tcp://host:port` | gRPC without TLS: the contract's form |
+/// | `http://host:port` | the same |
+/// | `unix:/path`, `unix:///path` | a Unix socket: faster, and closed to the network |
+///
+/// ```
+/// use lva_extension_protocol::ExtensionUrl;
+///
+/// let url: ExtensionUrl = "tcp://spatialAnalysis:50051".parse()?;
+/// assert_eq!(url.to_string(), "tcp://spatialAnalysis:50051");
+/// assert!("https://host:1".parse::<ExtensionUrl>().is_err()); // TLS is not there yet, and says so
+/// # Ok::<(), lva_extension_protocol::UrlError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ExtensionUrl(Place);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+impl ExtensionUrl {
+    /// A Unix socket.
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self(Place::Unix(path.into()))
+    }
+
+    /// A TCP address.
+    pub fn tcp(address: std::net::SocketAddr) -> Self {
+        Self(Place::Tcp(address.to_string()))
+    }
+
+    /// What the transport connects to.
+    pub(crate) fn transport(&self) -> String {
+        match &self.0 {
+            Place::Tcp(authority) => format!("http://{authority}"),
+            Place::Unix(path) => format!("unix://{}", path.display()),
+        }
+    }
+
+    /// The path of a Unix socket.
+    pub fn socket_path(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::Tcp(_) => None,
+            Place::Unix(path) => Some(path),
+        }
+    }
+}
+
+impl fmt::Display for ExtensionUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Tcp(authority) => write!(f, "tcp://{authority}"),
+            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for ExtensionUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        // Published topologies carry URLs with a blank before them.
+        let text = text.trim();
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() { Err(UrlError::NoPath) } else { Ok(Self::unix(path)) };
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::NoScheme)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "tcp" | "http" => {}
+            "https" | "tls" | "tcps" => return Err(UrlError::Tls),
+            _ => return Err(UrlError::UnknownScheme),
+        }
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        if authority.contains('@') {
+            return Err(UrlError::UserInfo);
+        }
+        if authority.contains(['/', '?', '#']) {
+            return Err(UrlError::BeyondPort);
+        }
+        let parsed: tonic::codegen::http::uri::Authority = authority.parse().map_err(|_| UrlError::HostAndPort)?;
+        if parsed.host().is_empty() || parsed.port_u16().is_none_or(|port| port == 0) {
+            return Err(UrlError::HostAndPort);
+        }
+        Ok(Self(Place::Tcp(authority.to_owned())))
+    }
+}
+
+/// An address that cannot be used. Whoever configured it is at fault. None of the texts repeats the address, which may
+/// hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Nothing like `tcp://`.
+    #[error("the extension's URL has no scheme: write tcp://host:port or unix:/path")]
+    NoScheme,
+    /// A scheme that does not belong to this contract.
+    #[error("the extension's URL has an unknown scheme: write tcp://host:port or unix:/path")]
+    UnknownScheme,
+    /// TLS is not implemented.
+    #[error("TLS to extensions is not implemented yet: use tcp://host:port or unix:/path")]
+    Tls,
+    /// User and password belong into credentials.
+    #[error("the extension's URL holds user information: give it as credentials instead")]
+    UserInfo,
+    /// A path or query behind the port.
+    #[error("the extension's URL holds a path or query, which gRPC does not have: write tcp://host:port")]
+    BeyondPort,
+    /// No host or no port.
+    #[error("the extension's URL needs a host and a port between 1 and 65535: tcp://host:port")]
+    HostAndPort,
+    /// No path behind `unix:`.
+    #[error("the extension's URL has no path: write unix:/path")]
+    NoPath,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_that_are_understood() {
+        for (text, shown, transport) in [
+            ("tcp://127.0.0.1:5001", "tcp://127.0.0.1:5001", "http://127.0.0.1:5001"),
+            (" TCP://spatialAnalysis:50051/", "tcp://spatialAnalysis:50051", "http://spatialAnalysis:50051"),
+            ("http://[::1]:44000", "tcp://[::1]:44000", "http://[::1]:44000"),
+        ] {
+            let url: ExtensionUrl = text.parse().unwrap();
+            assert_eq!((url.to_string().as_str(), url.transport().as_str()), (shown, transport));
+        }
+        for text in ["unix:/run/x", "unix:///run/x"] {
+            let url: ExtensionUrl = text.parse().unwrap();
+            assert_eq!(url.socket_path(), Some(Path::new("/run/x")));
+            assert_eq!(url.to_string(), "unix:/run/x");
+        }
+    }
+
+    #[test]
+    fn the_forms_that_are_refused_and_why() {
+        for (text, error) in [
+            ("127.0.0.1:5001", UrlError::NoScheme),
+            ("rtsp://host:1", UrlError::UnknownScheme),
+            ("https://host:1", UrlError::Tls),
+            ("tcp://user:secret@host:1", UrlError::UserInfo),
+            ("tcp://host:1/score", UrlError::BeyondPort),
+            ("tcp://host", UrlError::HostAndPort),
+            ("tcp://host:0", UrlError::HostAndPort),
+            ("tcp://host:70000", UrlError::HostAndPort),
+            ("tcp://", UrlError::HostAndPort),
+            ("unix:", UrlError::NoPath),
+        ] {
+            assert_eq!(text.parse::<ExtensionUrl>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_repeat_no_secret() {
+        let error = "tcp://user:secret@host:1".parse::<ExtensionUrl>().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,24 @@
+//! The graph's side: open a session, render frames into its slots, send them, take the answers.
+//!
+//! | file | what |
+//! |---|---|
+//! | `options` | everything that is known before |
+//! | `connect` | region, connection, descriptors |
+//! | `session` | slots, sending, answers |
+//! | `flight` | which frames are on their way (sans I/O) |
+//! | `error`, `stats` | why it ended, what was counted |
+
+mod connect;
+mod error;
+mod flight;
+mod options;
+mod session;
+mod stats;
+
+pub use connect::connect;
+pub use error::{ConnectError, NoSlot, PeerStatus, SendError, SessionError};
+pub use options::{ClientOptions, DEFAULT_WINDOW, GraphIdentity, MAX_WINDOW, MIN_WINDOW, Transfer};
+pub use session::{
+    Answer, Answers, FrameSender, FrameSlot, PeerDescription, Session, SessionEvent, Unanswered,
+};
+pub use stats::SessionStats;

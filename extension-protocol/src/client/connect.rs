@@ -1,0 +1,152 @@
+//! Opening a session: shared memory first, because it must exist before its name is sent; then the descriptors.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Endpoint;
+use tonic::{Request, Streaming};
+
+use super::error::{ConnectError, PeerStatus, SentForm};
+use super::flight::Limits;
+use super::options::{ClientOptions, Transfer};
+use super::session::{PeerDescription, Session, Store};
+use crate::shared_memory::{Region, SharedMemoryError, remove_stale_regions};
+use crate::wire::media_graph_extension_client::MediaGraphExtensionClient;
+use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
+use crate::wire::media_stream_message::Payload;
+use crate::wire::{self, MediaStreamMessage};
+
+/// Ticks of a second in every timestamp of the contract.
+const TIMESCALE: u32 = 90_000;
+
+/// What a message carries beside the frame: upstream inferences and the framing of the format.
+const MESSAGE_OVERHEAD: usize = 1 << 20;
+
+/// Opens a session with an extension.
+///
+/// Each session has a connection, a stream and, where asked for, a region of shared memory of its own. The region
+/// exists in full before the extension hears its name and goes away with the session. `C` is whatever the caller
+/// wants to have back with each frame's answer.
+///
+/// # Errors
+///
+/// [`ConnectError`]. Whether another try may help is [`ConnectError::is_transient`], when to try is
+/// [`Backoff`](crate::Backoff).
+pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Session<C>, ConnectError> {
+    let frame_limit = options.frame_limit();
+    if frame_limit == 0 {
+        return Err(ConnectError::Options("the largest frame has 0 bytes"));
+    }
+    let store = make_store(options, frame_limit).await?;
+    let window = store.window(options.window, options.format.frame_bytes());
+    let (outgoing, messages) = mpsc::channel(window + 1);
+    let descriptor = MediaStreamMessage {
+        sequence_number: 1,
+        ack_sequence_number: 0,
+        payload: Some(Payload::MediaStreamDescriptor(descriptor(options, &store))),
+    };
+    // The channel was just made with room for it.
+    let _ = outgoing.try_send(descriptor);
+
+    let sent = SentForm { shared_memory: store.is_shared(), largest_frame: frame_limit };
+    let url = || options.url.to_string();
+    let handshake = shake_hands(options, frame_limit, sent, messages);
+    let (inbound, peer) = match tokio::time::timeout(options.handshake_timeout, handshake).await {
+        Ok(result) => result?,
+        Err(_) => {
+            return Err(ConnectError::HandshakeTimeout { url: url(), waited: options.handshake_timeout });
+        }
+    };
+    tracing::debug!(url = %options.url, extension = %peer.identifier, window, "session opened");
+    let limits = Limits {
+        window,
+        answer_timeout: options.answer_timeout,
+        first_answer_timeout: options.first_answer_timeout,
+    };
+    Ok(Session::new(store, limits, frame_limit, sent, peer, outgoing, inbound))
+}
+
+async fn make_store(options: &ClientOptions, frame_limit: usize) -> Result<Store, ConnectError> {
+    let Transfer::SharedMemory(memory) = &options.transfer else { return Ok(Store::embedded()) };
+    let (memory, window) = (memory.clone(), options.window);
+    // Touching all pages takes milliseconds, which the workers of the runtime do not have.
+    let region = tokio::task::spawn_blocking(move || {
+        if let Err(error) = remove_stale_regions(&memory.directory) {
+            tracing::debug!(%error, "stale regions were not looked for");
+        }
+        Region::create(&memory, frame_limit, window)
+    });
+    match region.await {
+        Ok(region) => Ok(Store::shared(region?)),
+        Err(error) => Err(ConnectError::SharedMemory(SharedMemoryError::Io {
+            directory: match &options.transfer {
+                Transfer::SharedMemory(memory) => memory.directory.clone(),
+                Transfer::Embedded => Default::default(),
+            },
+            doing: "running the preparation",
+            source: std::io::Error::other(error),
+        })),
+    }
+}
+
+fn descriptor(options: &ClientOptions, store: &Store) -> wire::MediaStreamDescriptor {
+    let identity = &options.identity;
+    let shared_memory = store.region().map(|region| {
+        DataTransferProperties::SharedMemoryBufferTransferProperties(wire::SharedMemoryBufferTransferProperties {
+            handle_name: region.name().to_owned(),
+            length_bytes: region.length() as u64,
+        })
+    });
+    wire::MediaStreamDescriptor {
+        stream_identifier: Some(StreamIdentifier::GraphIdentifier(wire::GraphIdentifier {
+            media_services_arm_id: identity.media_services_arm_id.clone(),
+            graph_instance_name: identity.graph_instance_name.clone(),
+            graph_node_name: identity.graph_node_name.clone(),
+        })),
+        extension_configuration: options.configuration.clone().unwrap_or_default(),
+        media_descriptor: Some(wire::MediaDescriptor {
+            timescale: TIMESCALE,
+            media_sample_format: Some(wire::media_descriptor::MediaSampleFormat::VideoFrameSampleFormat(
+                options.format.to_wire(),
+            )),
+        }),
+        data_transfer_properties: shared_memory,
+    }
+}
+
+async fn shake_hands(
+    options: &ClientOptions,
+    frame_limit: usize,
+    sent: SentForm,
+    messages: mpsc::Receiver<MediaStreamMessage>,
+) -> Result<(Streaming<MediaStreamMessage>, PeerDescription), ConnectError> {
+    let url = || options.url.to_string();
+    let unreachable = |source| ConnectError::Unreachable { url: url(), source };
+    let refused =
+        |status: tonic::Status| ConnectError::Refused { url: url(), status: PeerStatus::new(&status, sent) };
+
+    let channel = Endpoint::from_shared(options.url.transport())
+        .map_err(unreachable)?
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        .initial_stream_window_size(16 << 20)
+        .initial_connection_window_size(32 << 20)
+        .connect()
+        .await
+        .map_err(unreachable)?;
+    let mut client = MediaGraphExtensionClient::new(channel)
+        .max_decoding_message_size(options.largest_answer)
+        .max_encoding_message_size(frame_limit.saturating_add(MESSAGE_OVERHEAD));
+    let mut request = Request::new(ReceiverStream::new(messages));
+    if let Some(credentials) = &options.credentials {
+        credentials.write(request.metadata_mut());
+    }
+    let mut inbound = client.process_media_stream(request).await.map_err(refused)?.into_inner();
+    // Numbers and acknowledgements of this one message are not looked at: real servers leave them at 0.
+    let first = inbound.message().await.map_err(refused)?.ok_or_else(|| ConnectError::Closed { url: url() })?;
+    let Some(Payload::MediaStreamDescriptor(descriptor)) = first.payload else {
+        return Err(ConnectError::NotADescriptor { url: url() });
+    };
+    Ok((inbound, PeerDescription::from_wire(descriptor)))
+}

@@ -1,0 +1,167 @@
+//! What a client has to know before it connects.
+
+use std::time::Duration;
+
+use crate::{Credentials, ExtensionUrl, FrameFormat, SharedMemoryOptions};
+
+/// Frames on their way by default.
+pub const DEFAULT_WINDOW: usize = 4;
+
+/// Most frames on their way.
+pub const MAX_WINDOW: usize = 64;
+
+/// Least: there are servers that answer a frame only when the next one arrives.
+pub const MIN_WINDOW: usize = 2;
+
+/// How frames reach the extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transfer {
+    /// Inside the messages. Works everywhere; each frame is copied at least once on either side.
+    Embedded,
+    /// In shared memory, by reference. Both sides need the same `/dev/shm`.
+    SharedMemory(SharedMemoryOptions),
+}
+
+/// Which node of which graph speaks. All three may be empty; real clients leave the first so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GraphIdentity {
+    /// Resource name of the media account.
+    pub media_services_arm_id: String,
+    /// Name of the graph instance.
+    pub graph_instance_name: String,
+    /// Name of the extension node.
+    pub graph_node_name: String,
+}
+
+impl GraphIdentity {
+    /// A node of a graph instance, without a media account.
+    pub fn new(graph_instance_name: impl Into<String>, graph_node_name: impl Into<String>) -> Self {
+        Self {
+            media_services_arm_id: String::new(),
+            graph_instance_name: graph_instance_name.into(),
+            graph_node_name: graph_node_name.into(),
+        }
+    }
+}
+
+/// Everything about a session with an extension but its frames.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    pub(crate) url: ExtensionUrl,
+    pub(crate) format: FrameFormat,
+    pub(crate) largest_frame: Option<usize>,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) identity: GraphIdentity,
+    pub(crate) configuration: Option<String>,
+    pub(crate) transfer: Transfer,
+    pub(crate) window: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
+    pub(crate) first_answer_timeout: Duration,
+    pub(crate) largest_answer: usize,
+}
+
+impl ClientOptions {
+    /// Frames of one format to one extension, embedded in the messages.
+    pub fn new(url: ExtensionUrl, format: FrameFormat) -> Self {
+        Self {
+            url,
+            format,
+            largest_frame: None,
+            credentials: None,
+            identity: GraphIdentity::default(),
+            configuration: None,
+            transfer: Transfer::Embedded,
+            window: DEFAULT_WINDOW,
+            handshake_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
+            first_answer_timeout: Duration::from_secs(60),
+            largest_answer: 4 << 20,
+        }
+    }
+
+    /// How frames travel. Default: [`Transfer::Embedded`].
+    #[must_use]
+    pub fn with_transfer(mut self, transfer: Transfer) -> Self {
+        self.transfer = transfer;
+        self
+    }
+
+    /// Frames on their way without an answer, [`MIN_WINDOW`] to [`MAX_WINDOW`] (others are brought into that range).
+    /// Default: [`DEFAULT_WINDOW`]. Each costs the memory of a frame. A small window leaves a slow extension idle
+    /// between frames; a large one makes results late, because frames wait at the extension instead of being
+    /// replaced by newer ones here.
+    #[must_use]
+    pub fn with_window(mut self, frames: usize) -> Self {
+        self.window = frames.clamp(MIN_WINDOW, MAX_WINDOW);
+        self
+    }
+
+    /// Largest encoded frame in bytes. Default: the size of the picture in three bytes a pixel, and 64 KiB. Without
+    /// meaning for bare pixels, whose size is exact.
+    #[must_use]
+    pub fn with_largest_frame(mut self, bytes: usize) -> Self {
+        self.largest_frame = Some(bytes);
+        self
+    }
+
+    /// User and password. Default: none are sent.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Who speaks. Default: nobody by name.
+    #[must_use]
+    pub fn with_identity(mut self, identity: GraphIdentity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// Text handed through to the extension. Default: none.
+    #[must_use]
+    pub fn with_configuration(mut self, text: impl Into<String>) -> Self {
+        self.configuration = Some(text.into());
+        self
+    }
+
+    /// Time for connection and descriptors. Default 10 s. An extension that loads its model first needs more; a
+    /// large value notices late that a server has no worker left for this stream.
+    #[must_use]
+    pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Time for an answer, counted from when the *next* frame was sent. Default 30 s. Too short a time ends
+    /// sessions of an extension that is merely slow; a long one notices a hung extension late.
+    #[must_use]
+    pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
+        self
+    }
+
+    /// The same before the first answer of a session. Default 60 s: extensions warm up.
+    #[must_use]
+    pub fn with_first_answer_timeout(mut self, timeout: Duration) -> Self {
+        self.first_answer_timeout = timeout;
+        self
+    }
+
+    /// Largest answer in bytes. Default 4 MiB. Larger ones end the session.
+    #[must_use]
+    pub fn with_largest_answer(mut self, bytes: usize) -> Self {
+        self.largest_answer = bytes;
+        self
+    }
+
+    /// Exact size of bare frames, else the largest size of encoded ones.
+    pub(crate) fn frame_limit(&self) -> usize {
+        self.format.frame_bytes().or(self.largest_frame).unwrap_or_else(|| {
+            let pixels = self.format.width() as usize * self.format.height() as usize;
+            pixels.saturating_mul(3).saturating_add(64 << 10)
+        })
+    }
+}

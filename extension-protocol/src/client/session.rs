@@ -1,0 +1,573 @@
+//! A running session: slots out, frames sent, answers in.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use lva_inference_schema::Inference;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
+use tokio::time::Instant;
+use tonic::Streaming;
+
+use super::error::{NoSlot, PeerStatus, SendError, SentForm, SessionError};
+use super::flight::{Acknowledged, Flight, Limits, Overdue};
+use super::stats::{Counters, SessionStats, count, count_many};
+use crate::convert;
+use crate::shared_memory::{Region, RegionSlot};
+use crate::slots::TakeError;
+use crate::wire::media_sample::Content;
+use crate::wire::media_stream_descriptor::StreamIdentifier;
+use crate::wire::media_stream_message::Payload;
+use crate::wire::{self, MediaStreamMessage};
+
+/// An open session. Its two halves may live in different tasks and threads.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Session<C> {
+    /// Where frames go in. Dropping it half-closes the session: answers still come.
+    pub frames: FrameSender<C>,
+    /// Where answers come out. Must be polled, or nothing comes back; dropping it ends the session.
+    pub answers: Answers<C>,
+    /// What the extension said about itself.
+    pub peer: PeerDescription,
+}
+
+/// What an extension says about itself. Both are optional in practice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PeerDescription {
+    /// Its name, free text, at most 200 characters of it; often empty.
+    pub identifier: String,
+    /// Its ticks a second; 0 when it did not say.
+    pub timescale: u32,
+}
+
+impl PeerDescription {
+    pub(super) fn from_wire(descriptor: wire::MediaStreamDescriptor) -> Self {
+        let identifier = match descriptor.stream_identifier {
+            Some(StreamIdentifier::ExtensionIdentifier(name)) => name.chars().take(200).collect(),
+            Some(StreamIdentifier::GraphIdentifier(_)) | None => String::new(),
+        };
+        Self { identifier, timescale: descriptor.media_descriptor.map_or(0, |media| media.timescale) }
+    }
+}
+
+/// Where the bytes of frames are.
+#[derive(Debug)]
+pub(super) enum Store {
+    Shared(Region),
+    /// Buffers that came back, to be used again.
+    Embedded(Mutex<Vec<BytesMut>>),
+}
+
+impl Store {
+    pub(super) fn embedded() -> Self {
+        Self::Embedded(Mutex::default())
+    }
+
+    pub(super) fn shared(region: Region) -> Self {
+        Self::Shared(region)
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.region().is_some()
+    }
+
+    pub(super) fn region(&self) -> Option<&Region> {
+        match self {
+            Self::Shared(region) => Some(region),
+            Self::Embedded(_) => None,
+        }
+    }
+
+    /// How many frames can be on their way: what is asked for, unless the region holds fewer.
+    pub(super) fn window(&self, asked: usize, frame_bytes: Option<usize>) -> usize {
+        match (self.region(), frame_bytes) {
+            (Some(region), Some(frame_bytes)) => asked.min(region.frames(frame_bytes)).max(1),
+            _ => asked,
+        }
+    }
+
+    fn take(&self, bytes: usize) -> Result<Memory, TakeError> {
+        match self {
+            Self::Shared(region) => region.take(bytes).map(Memory::Shared),
+            Self::Embedded(pool) => {
+                let mut buffer =
+                    pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+                buffer.resize(bytes, 0);
+                Ok(Memory::Embedded(buffer))
+            }
+        }
+    }
+
+    fn give_back(&self, memory: SentMemory) {
+        if let (Self::Embedded(pool), SentMemory::Embedded(bytes)) = (self, memory)
+            && let Ok(buffer) = bytes.try_into_mut()
+        {
+            pool.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        }
+    }
+}
+
+/// Memory that is being rendered into.
+#[derive(Debug)]
+enum Memory {
+    Shared(RegionSlot),
+    Embedded(BytesMut),
+}
+
+/// Memory that the server may look at.
+#[derive(Debug)]
+enum SentMemory {
+    Shared {
+        _slot: RegionSlot,
+    },
+    Embedded(Bytes),
+}
+
+/// What goes with a frame until it is acknowledged. Dropping it opens the window again.
+#[derive(Debug)]
+struct Held {
+    memory: SentMemory,
+    _permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Mine<C> {
+    timestamp_90k: u64,
+    context: C,
+}
+
+struct Shared<C> {
+    state: Mutex<State<C>>,
+    window: Arc<Semaphore>,
+    window_size: usize,
+    frame_limit: usize,
+    store: Store,
+    counters: Counters,
+    sent_form: SentForm,
+}
+
+struct State<C> {
+    flight: Flight<Mine<C>, Held>,
+    /// `None` after the half-close and after the end.
+    outgoing: Option<mpsc::Sender<MediaStreamMessage>>,
+    /// Frames that were on their way when the session ended.
+    unanswered: Vec<Unanswered<C>>,
+}
+
+impl<C> Shared<C> {
+    fn state(&self) -> MutexGuard<'_, State<C>> {
+        // No code of the caller runs under the lock, so a poisoned one holds good data.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// No more frames. What is on its way may still be answered.
+    fn finish(&self) {
+        let mut state = self.state();
+        state.outgoing = None;
+        state.flight.finish(Instant::now().into_std());
+        drop(state);
+        self.window.close();
+    }
+
+    /// No more anything.
+    fn end(&self) {
+        self.window.close();
+        let mut state = self.state();
+        state.outgoing = None;
+        let left = state.flight.drain().into_iter().map(Unanswered::new);
+        let left: Vec<_> = left.collect();
+        count_many(&self.counters.abandoned, left.len() as u64);
+        state.unanswered.extend(left);
+    }
+}
+
+impl<C> fmt::Debug for Shared<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("window_size", &self.window_size)
+            .field("frame_limit", &self.frame_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Send + 'static> Session<C> {
+    pub(super) fn new(
+        store: Store,
+        limits: Limits,
+        frame_limit: usize,
+        sent_form: SentForm,
+        peer: PeerDescription,
+        outgoing: mpsc::Sender<MediaStreamMessage>,
+        inbound: Streaming<MediaStreamMessage>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                flight: Flight::new(limits),
+                outgoing: Some(outgoing),
+                unanswered: Vec::new(),
+            }),
+            window: Arc::new(Semaphore::new(limits.window)),
+            window_size: limits.window,
+            frame_limit,
+            store,
+            counters: Counters::default(),
+            sent_form,
+        });
+        Self {
+            frames: FrameSender { shared: Arc::clone(&shared) },
+            answers: Answers { inbound: Some(inbound), shared },
+            peer,
+        }
+    }
+}
+
+/// The sending half of a session. No method blocks, so rendering threads and async tasks may both use it.
+#[derive(Debug)]
+pub struct FrameSender<C> {
+    shared: Arc<Shared<C>>,
+}
+
+impl<C> FrameSender<C> {
+    /// A slot for a frame of the exact size of the format, or of the largest size for encoded ones.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSlot`]; counted under its reason.
+    pub fn slot(&self) -> Result<FrameSlot<C>, NoSlot> {
+        self.slot_of(self.shared.frame_limit)
+    }
+
+    /// A slot for an encoded frame of known size.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSlot`]; counted under its reason.
+    pub fn slot_of(&self, bytes: usize) -> Result<FrameSlot<C>, NoSlot> {
+        let shared = &self.shared;
+        if bytes > shared.frame_limit {
+            count(&shared.counters.refused_too_large);
+            return Err(NoSlot::TooLarge { bytes, limit: shared.frame_limit });
+        }
+        let permit = match Arc::clone(&shared.window).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(TryAcquireError::NoPermits) => {
+                count(&shared.counters.refused_window_full);
+                return Err(NoSlot::WindowFull);
+            }
+            Err(TryAcquireError::Closed) => {
+                count(&shared.counters.refused_ended);
+                return Err(NoSlot::Ended);
+            }
+        };
+        let memory = match shared.store.take(bytes) {
+            Ok(memory) => memory,
+            Err(TakeError::NoSpace) => {
+                count(&shared.counters.refused_no_space);
+                return Err(NoSlot::NoSpace);
+            }
+            Err(TakeError::TooLarge) => {
+                count(&shared.counters.refused_too_large);
+                let limit = shared.store.region().map_or(shared.frame_limit, Region::length);
+                return Err(NoSlot::TooLarge { bytes, limit });
+            }
+        };
+        Ok(FrameSlot { shared: Arc::clone(shared), memory, permit })
+    }
+
+    /// Waits until the window is open (or the session over). Somebody else may be faster to take the slot, and
+    /// encoded frames of different sizes may find no gap; then [`slot`](Self::slot) says so.
+    pub async fn ready(&self) {
+        let _ = self.shared.window.acquire().await;
+    }
+
+    /// Half-closes: no more frames, answers to those on their way still come. Servers that hold back the last
+    /// answer give it now.
+    pub fn finish(&self) {
+        self.shared.finish();
+    }
+
+    /// Frames on their way: sent and not acknowledged.
+    pub fn in_flight(&self) -> usize {
+        self.shared.state().flight.len()
+    }
+
+    /// How many can be.
+    pub fn window(&self) -> usize {
+        self.shared.window_size
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> SessionStats {
+        self.shared.counters.snapshot()
+    }
+}
+
+impl<C> Drop for FrameSender<C> {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Memory for one frame: render into it, then send it. Dropped unsent, it goes back.
+///
+/// What the memory held before is still in it (an older frame, or zeros).
+#[derive(Debug)]
+pub struct FrameSlot<C> {
+    shared: Arc<Shared<C>>,
+    memory: Memory,
+    permit: OwnedSemaphorePermit,
+}
+
+impl<C> FrameSlot<C> {
+    /// Keeps the first `bytes` bytes, when an encoded frame turned out to be smaller. At least 1 remains.
+    pub fn truncate(&mut self, bytes: usize) {
+        match &mut self.memory {
+            Memory::Shared(slot) => slot.shrink(bytes),
+            Memory::Embedded(buffer) => buffer.truncate(bytes.max(1)),
+        }
+    }
+
+    /// Sends the frame with what was found on it before (`upstream`), and returns the number that its answer will
+    /// acknowledge. `timestamp_90k`: ticks of 1/90000 s since 1970. `context` comes back with the answer.
+    ///
+    /// # Errors
+    ///
+    /// The session is over or half-closed; the context comes back.
+    pub fn send(self, timestamp_90k: u64, upstream: &[Inference], context: C) -> Result<u64, SendError<C>> {
+        let Self { shared, memory, permit } = self;
+        let (content, memory) = match memory {
+            Memory::Shared(slot) => {
+                let reference = wire::ContentReference {
+                    address_offset: slot.offset() as u64,
+                    length_bytes: slot.length() as u64,
+                };
+                (Content::ContentReference(reference), SentMemory::Shared { _slot: slot })
+            }
+            Memory::Embedded(buffer) => {
+                let bytes = buffer.freeze();
+                let content = wire::ContentBytes { bytes: bytes.clone() };
+                (Content::ContentBytes(content), SentMemory::Embedded(bytes))
+            }
+        };
+        let embedded = matches!(memory, SentMemory::Embedded(_));
+        let sample = wire::MediaSample {
+            timestamp: timestamp_90k,
+            inferences: convert::inferences_to_wire(upstream),
+            content: Some(content),
+        };
+        let mut state = shared.state();
+        // The channel holds as many messages as the window admits, so it is full only when it is dead.
+        let sent = state.outgoing.as_ref().is_some_and(|outgoing| {
+            let message = MediaStreamMessage {
+                sequence_number: state.flight.next_sequence(),
+                ack_sequence_number: 0,
+                payload: Some(Payload::MediaSample(sample)),
+            };
+            outgoing.try_send(message).is_ok()
+        });
+        if !sent {
+            drop(state);
+            count(&shared.counters.refused_ended);
+            return Err(SendError { context });
+        }
+        let held = Held { memory, _permit: permit };
+        let sequence = state.flight.launch(Mine { timestamp_90k, context }, held, Instant::now().into_std());
+        drop(state);
+        count(&shared.counters.sent);
+        count_many(&shared.counters.frame_copies, embedded.into());
+        Ok(sequence)
+    }
+}
+
+impl<C> Deref for FrameSlot<C> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.memory {
+            Memory::Shared(slot) => slot,
+            Memory::Embedded(buffer) => buffer,
+        }
+    }
+}
+
+impl<C> DerefMut for FrameSlot<C> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match &mut self.memory {
+            Memory::Shared(slot) => slot,
+            Memory::Embedded(buffer) => buffer,
+        }
+    }
+}
+
+/// What a session has to tell.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum SessionEvent<C> {
+    /// The extension is through with a frame.
+    Answered(Answer<C>),
+    /// The extension skipped a frame: later ones were answered, this one was not in time. Its memory stays with
+    /// the extension. It will not be answered any more.
+    Skipped(Unanswered<C>),
+}
+
+/// An extension's answer to one frame.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Answer<C> {
+    /// The number that sending the frame returned.
+    pub sequence: u64,
+    /// The frame's own time, not what the answer says: real servers leave that at 0.
+    pub timestamp_90k: u64,
+    /// What was given with the frame.
+    pub context: C,
+    /// What was found; empty for a mere acknowledgement. Boxes are fractions of the picture as sent: whoever padded
+    /// it maps them back.
+    pub inferences: Vec<Inference>,
+    /// From sending to this answer.
+    pub round_trip: Duration,
+}
+
+/// A frame that was sent and not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unanswered<C> {
+    /// The number that sending the frame returned.
+    pub sequence: u64,
+    /// The frame's time.
+    pub timestamp_90k: u64,
+    /// What was given with the frame.
+    pub context: C,
+}
+
+impl<C> Unanswered<C> {
+    fn new((sequence, mine): (u64, Mine<C>)) -> Self {
+        Self { sequence, timestamp_90k: mine.timestamp_90k, context: mine.context }
+    }
+}
+
+/// The receiving half of a session.
+#[derive(Debug)]
+pub struct Answers<C> {
+    /// Before `shared`, so that the stream is cancelled before the region's file goes away. `None` after the end.
+    inbound: Option<Streaming<MediaStreamMessage>>,
+    shared: Arc<Shared<C>>,
+}
+
+impl<C> Answers<C> {
+    /// The next answer, in the order in which they come. `None` after a half-close when the extension closed too,
+    /// and for ever after the end. May be dropped and called again without losing anything.
+    ///
+    /// # Errors
+    ///
+    /// The session ended otherwise, said once. [`take_unanswered`](Self::take_unanswered) has the frames that
+    /// were on their way.
+    pub async fn next(&mut self) -> Result<Option<SessionEvent<C>>, SessionError> {
+        loop {
+            let Some(inbound) = &mut self.inbound else { return Ok(None) };
+            let now = Instant::now().into_std();
+            let overdue = self.shared.state().flight.take_overdue(now);
+            match overdue {
+                Some(Overdue::Frame { sequence, context }) => {
+                    count(&self.shared.counters.unanswered);
+                    return Ok(Some(SessionEvent::Skipped(Unanswered::new((sequence, context)))));
+                }
+                Some(Overdue::Hung { sequence, waited }) => {
+                    return self.end(Err(SessionError::AnswerTimeout { sequence, waited }));
+                }
+                None => {}
+            }
+            let wake_at = self.shared.state().flight.wake_at(now);
+            let message = tokio::select! {
+                biased;
+                message = inbound.message() => message,
+                () = tokio::time::sleep_until(wake_at.into()) => continue,
+            };
+            match message {
+                Ok(Some(message)) => {
+                    if let Some(answer) = self.read(message) {
+                        return Ok(Some(SessionEvent::Answered(answer)));
+                    }
+                }
+                Ok(None) => {
+                    let asked_for = self.shared.state().flight.is_finished();
+                    return self.end(if asked_for { Ok(None) } else { Err(SessionError::ClosedByPeer) });
+                }
+                Err(status) => {
+                    let status = PeerStatus::new(&status, self.shared.sent_form);
+                    return self.end(Err(SessionError::Status(status)));
+                }
+            }
+        }
+    }
+
+    /// The frames that were on their way when the session ended, oldest first; each once.
+    pub fn take_unanswered(&mut self) -> Vec<Unanswered<C>> {
+        std::mem::take(&mut self.shared.state().unanswered)
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> SessionStats {
+        self.shared.counters.snapshot()
+    }
+
+    fn end<T>(&mut self, how: Result<T, SessionError>) -> Result<T, SessionError> {
+        self.inbound = None;
+        self.shared.end();
+        how
+    }
+
+    fn read(&self, message: MediaStreamMessage) -> Option<Answer<C>> {
+        let counters = &self.shared.counters;
+        let found = match message.payload {
+            Some(Payload::MediaSample(sample)) => sample.inferences,
+            None => Vec::new(),
+            Some(Payload::MediaStreamDescriptor(_)) => {
+                count(&counters.unexpected_descriptors);
+                return None;
+            }
+        };
+        let now = Instant::now().into_std();
+        let acknowledged = self.shared.state().flight.acknowledge(message.ack_sequence_number, now);
+        match acknowledged {
+            Acknowledged::Frame { sequence, context, memory, round_trip } => {
+                self.shared.store.give_back(memory.memory);
+                let (inferences, without_value) = convert::inferences_from_wire(found);
+                count(&counters.answered);
+                count_many(&counters.inferences, inferences.len() as u64);
+                count_many(&counters.inferences_without_value, without_value);
+                let outside = inferences.iter().filter(|found| reaches_out(found)).count();
+                count_many(&counters.boxes_out_of_range, outside as u64);
+                let Mine { timestamp_90k, context } = context;
+                return Some(Answer { sequence, timestamp_90k, context, inferences, round_trip });
+            }
+            Acknowledged::Late { memory } => {
+                self.shared.store.give_back(memory.memory);
+                count(&counters.late_answers);
+            }
+            Acknowledged::Nothing => count(&counters.zero_acks),
+            Acknowledged::Repeated => count(&counters.repeated_acks),
+            Acknowledged::Unknown => count(&counters.unknown_acks),
+        }
+        None
+    }
+}
+
+impl<C> Drop for Answers<C> {
+    fn drop(&mut self) {
+        self.inbound = None;
+        self.shared.end();
+    }
+}
+
+/// Whether a box leaves the picture by more than rounding.
+fn reaches_out(found: &Inference) -> bool {
+    const ROUNDING: f64 = 1e-3;
+    let Some(bbox) = found.bounding_box() else { return false };
+    let inside = |value: f64| (-ROUNDING..=1.0 + ROUNDING).contains(&value);
+    let (l, t, w, h) = (bbox.l.get(), bbox.t.get(), bbox.w.get(), bbox.h.get());
+    !(inside(l) && inside(t) && inside(l + w) && inside(t + h) && w >= 0.0 && h >= 0.0)
+}

@@ -1,0 +1,410 @@
+//! What the frames of a stream look like: encoding, pixels, size, stride, and the exact bytes that follow from them.
+
+use std::fmt;
+
+use crate::wire;
+
+/// Largest width or height that is accepted, in pixels.
+pub const MAX_SIDE: u32 = 65_535;
+
+/// How the bytes of a frame are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FrameEncoding {
+    /// Windows bitmap.
+    Bmp,
+    /// JPEG.
+    Jpg,
+    /// Portable network graphics.
+    Png,
+    /// Bare pixels.
+    Raw(PixelFormat),
+}
+
+/// Order and width of bare pixels; the contract's eleven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PixelFormat {
+    /// Planes Y, U, V; U and V have half the width and half the height, rounded up.
+    Yuv420p,
+    /// 16 bits, 5-6-5, high byte first.
+    Rgb565Be,
+    /// 16 bits, 5-6-5, low byte first.
+    Rgb565Le,
+    /// 16 bits, one unused and 5-5-5, high byte first.
+    Rgb555Be,
+    /// 16 bits, one unused and 5-5-5, low byte first.
+    Rgb555Le,
+    /// Three bytes R, G, B.
+    Rgb24,
+    /// Three bytes B, G, R.
+    Bgr24,
+    /// Four bytes A, R, G, B.
+    Argb,
+    /// Four bytes R, G, B, A.
+    Rgba,
+    /// Four bytes A, B, G, R.
+    Abgr,
+    /// Four bytes B, G, R, A.
+    Bgra,
+}
+
+impl PixelFormat {
+    /// All of them, in the order of their numbers on the wire.
+    pub const ALL: [Self; 11] = [
+        Self::Yuv420p,
+        Self::Rgb565Be,
+        Self::Rgb565Le,
+        Self::Rgb555Be,
+        Self::Rgb555Le,
+        Self::Rgb24,
+        Self::Bgr24,
+        Self::Argb,
+        Self::Rgba,
+        Self::Abgr,
+        Self::Bgra,
+    ];
+
+    /// Bytes of one pixel in the first (or only) plane.
+    pub fn bytes_per_pixel(self) -> u32 {
+        match self {
+            Self::Yuv420p => 1,
+            Self::Rgb565Be | Self::Rgb565Le | Self::Rgb555Be | Self::Rgb555Le => 2,
+            Self::Rgb24 | Self::Bgr24 => 3,
+            Self::Argb | Self::Rgba | Self::Abgr | Self::Bgra => 4,
+        }
+    }
+
+    /// The contract's name in topologies: `bgr24`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yuv420p => "yuv420p",
+            Self::Rgb565Be => "rgb565be",
+            Self::Rgb565Le => "rgb565le",
+            Self::Rgb555Be => "rgb555be",
+            Self::Rgb555Le => "rgb555le",
+            Self::Rgb24 => "rgb24",
+            Self::Bgr24 => "bgr24",
+            Self::Argb => "argb",
+            Self::Rgba => "rgba",
+            Self::Abgr => "abgr",
+            Self::Bgra => "bgra",
+        }
+    }
+
+    fn to_wire(self) -> wire::video_frame_sample_format::PixelFormat {
+        use wire::video_frame_sample_format::PixelFormat as Wire;
+        match self {
+            Self::Yuv420p => Wire::Yuv420p,
+            Self::Rgb565Be => Wire::Rgb565be,
+            Self::Rgb565Le => Wire::Rgb565le,
+            Self::Rgb555Be => Wire::Rgb555be,
+            Self::Rgb555Le => Wire::Rgb555le,
+            Self::Rgb24 => Wire::Rgb24,
+            Self::Bgr24 => Wire::Bgr24,
+            Self::Argb => Wire::Argb,
+            Self::Rgba => Wire::Rgba,
+            Self::Abgr => Wire::Abgr,
+            Self::Bgra => Wire::Bgra,
+        }
+    }
+
+    fn from_wire(format: wire::video_frame_sample_format::PixelFormat) -> Option<Self> {
+        use wire::video_frame_sample_format::PixelFormat as Wire;
+        Some(match format {
+            Wire::None => return None,
+            Wire::Yuv420p => Self::Yuv420p,
+            Wire::Rgb565be => Self::Rgb565Be,
+            Wire::Rgb565le => Self::Rgb565Le,
+            Wire::Rgb555be => Self::Rgb555Be,
+            Wire::Rgb555le => Self::Rgb555Le,
+            Wire::Rgb24 => Self::Rgb24,
+            Wire::Bgr24 => Self::Bgr24,
+            Wire::Argb => Self::Argb,
+            Wire::Rgba => Self::Rgba,
+            Wire::Abgr => Self::Abgr,
+            Wire::Bgra => Self::Bgra,
+        })
+    }
+}
+
+impl fmt::Display for PixelFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Encoding and size of every frame of a stream, with the size in bytes worked out.
+///
+/// ```
+/// use lva_extension_protocol::{FrameFormat, PixelFormat};
+///
+/// let format = FrameFormat::raw(PixelFormat::Bgr24, 1408, 786)?;
+/// assert_eq!(format.stride_bytes(), 4224);
+/// assert_eq!(format.frame_bytes(), Some(3_320_064));
+/// assert_eq!(FrameFormat::jpg(1408, 786)?.frame_bytes(), None); // every picture has its own
+/// # Ok::<(), lva_extension_protocol::FormatError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FrameFormat {
+    encoding: FrameEncoding,
+    width: u32,
+    height: u32,
+    stride_bytes: u32,
+    frame_bytes: Option<usize>,
+}
+
+impl FrameFormat {
+    /// Bare pixels, rows side by side.
+    ///
+    /// # Errors
+    ///
+    /// A side is 0 or above [`MAX_SIDE`].
+    pub fn raw(pixels: PixelFormat, width: u32, height: u32) -> Result<Self, FormatError> {
+        Self::raw_with_stride(pixels, width, height, 0)
+    }
+
+    /// Bare pixels with `stride_bytes` from one row to the next; 0 means side by side. The planes U and V of
+    /// [`PixelFormat::Yuv420p`] have half the stride, rounded up.
+    ///
+    /// # Errors
+    ///
+    /// As [`raw`](Self::raw), and when a row does not fit into the stride.
+    pub fn raw_with_stride(
+        pixels: PixelFormat,
+        width: u32,
+        height: u32,
+        stride_bytes: u32,
+    ) -> Result<Self, FormatError> {
+        let (width, height) = checked_size(width, height)?;
+        let row = width * pixels.bytes_per_pixel();
+        let stride = match stride_bytes {
+            0 => row,
+            stride if stride < row => return Err(FormatError::Stride { stride, row }),
+            stride => stride,
+        };
+        let plane = |stride: u32, rows: u32| u64::from(stride) * u64::from(rows);
+        let bytes = match pixels {
+            PixelFormat::Yuv420p => {
+                plane(stride, height) + 2 * plane(stride.div_ceil(2), height.div_ceil(2))
+            }
+            _ => plane(stride, height),
+        };
+        let frame_bytes = usize::try_from(bytes).map_err(|_| FormatError::Size { width, height })?;
+        Ok(Self {
+            encoding: FrameEncoding::Raw(pixels),
+            width,
+            height,
+            stride_bytes: stride,
+            frame_bytes: Some(frame_bytes),
+        })
+    }
+
+    /// JPEG pictures of this size.
+    ///
+    /// # Errors
+    ///
+    /// A side is 0 or above [`MAX_SIDE`].
+    pub fn jpg(width: u32, height: u32) -> Result<Self, FormatError> {
+        Self::encoded(FrameEncoding::Jpg, width, height)
+    }
+
+    /// PNG pictures of this size.
+    ///
+    /// # Errors
+    ///
+    /// A side is 0 or above [`MAX_SIDE`].
+    pub fn png(width: u32, height: u32) -> Result<Self, FormatError> {
+        Self::encoded(FrameEncoding::Png, width, height)
+    }
+
+    /// Windows bitmaps of this size.
+    ///
+    /// # Errors
+    ///
+    /// A side is 0 or above [`MAX_SIDE`].
+    pub fn bmp(width: u32, height: u32) -> Result<Self, FormatError> {
+        Self::encoded(FrameEncoding::Bmp, width, height)
+    }
+
+    fn encoded(encoding: FrameEncoding, width: u32, height: u32) -> Result<Self, FormatError> {
+        let (width, height) = checked_size(width, height)?;
+        Ok(Self { encoding, width, height, stride_bytes: 0, frame_bytes: None })
+    }
+
+    /// How the bytes of a frame are to be read.
+    pub fn encoding(&self) -> FrameEncoding {
+        self.encoding
+    }
+
+    /// The pixel format of bare frames.
+    pub fn pixel_format(&self) -> Option<PixelFormat> {
+        match self.encoding {
+            FrameEncoding::Raw(pixels) => Some(pixels),
+            FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => None,
+        }
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Bytes from one row to the next of bare frames, 0 for encoded ones.
+    pub fn stride_bytes(&self) -> u32 {
+        self.stride_bytes
+    }
+
+    /// Exact size of a bare frame; `None` for encodings, whose frames differ in size.
+    pub fn frame_bytes(&self) -> Option<usize> {
+        self.frame_bytes
+    }
+
+    pub(crate) fn to_wire(self) -> wire::VideoFrameSampleFormat {
+        use wire::video_frame_sample_format::{Encoding, PixelFormat as WirePixels};
+        let (encoding, pixels) = match self.encoding {
+            FrameEncoding::Bmp => (Encoding::Bmp, WirePixels::None),
+            FrameEncoding::Jpg => (Encoding::Jpg, WirePixels::None),
+            FrameEncoding::Png => (Encoding::Png, WirePixels::None),
+            FrameEncoding::Raw(pixels) => (Encoding::Raw, pixels.to_wire()),
+        };
+        wire::VideoFrameSampleFormat {
+            encoding: encoding.into(),
+            pixel_format: pixels.into(),
+            dimensions: Some(wire::Dimensions { width: self.width, height: self.height }),
+            stride_bytes: self.stride_bytes,
+        }
+    }
+
+    /// Reads what a peer announced. Real clients leave the stride of bare frames at 0.
+    pub(crate) fn from_wire(format: &wire::VideoFrameSampleFormat) -> Result<Self, FormatError> {
+        use wire::video_frame_sample_format::{Encoding, PixelFormat as WirePixels};
+        let (width, height) = format.dimensions.as_ref().map_or((0, 0), |size| (size.width, size.height));
+        let encoding = Encoding::try_from(format.encoding)
+            .map_err(|_| FormatError::UnknownEncoding { number: format.encoding })?;
+        match encoding {
+            Encoding::Bmp => Self::bmp(width, height),
+            Encoding::Jpg => Self::jpg(width, height),
+            Encoding::Png => Self::png(width, height),
+            Encoding::Raw => {
+                let unknown = FormatError::UnknownPixels { number: format.pixel_format };
+                let pixels = WirePixels::try_from(format.pixel_format)
+                    .ok()
+                    .and_then(PixelFormat::from_wire)
+                    .ok_or(unknown)?;
+                Self::raw_with_stride(pixels, width, height, format.stride_bytes)
+            }
+        }
+    }
+}
+
+impl fmt::Display for FrameFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (width, height) = (self.width, self.height);
+        match self.encoding {
+            FrameEncoding::Bmp => write!(f, "bmp {width}x{height}"),
+            FrameEncoding::Jpg => write!(f, "jpeg {width}x{height}"),
+            FrameEncoding::Png => write!(f, "png {width}x{height}"),
+            FrameEncoding::Raw(pixels) => write!(f, "raw {pixels} {width}x{height}"),
+        }
+    }
+}
+
+fn checked_size(width: u32, height: u32) -> Result<(u32, u32), FormatError> {
+    let fits = |side| (1..=MAX_SIDE).contains(&side);
+    if fits(width) && fits(height) { Ok((width, height)) } else { Err(FormatError::Size { width, height }) }
+}
+
+/// A frame format that cannot be. The announcing side is at fault; a retry does not help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// A side is 0 or above [`MAX_SIDE`].
+    #[error("a frame of {width}x{height} pixels is not possible: each side must lie between 1 and {MAX_SIDE}")]
+    Size {
+        /// Announced width.
+        width: u32,
+        /// Announced height.
+        height: u32,
+    },
+    /// A row does not fit into the stride.
+    #[error("a stride of {stride} bytes is less than one row ({row} bytes)")]
+    Stride {
+        /// Announced stride.
+        stride: u32,
+        /// Bytes of a row.
+        row: u32,
+    },
+    /// A number for the encoding that the contract does not have.
+    #[error("encoding {number} is not known: BMP 0, JPG 1, PNG 2, RAW 3")]
+    UnknownEncoding {
+        /// The number received.
+        number: i32,
+    },
+    /// Bare pixels without a pixel format of the contract.
+    #[error("pixel format {number} is not one of bare pixels (YUV420P 20 to BGRA 83)")]
+    UnknownPixels {
+        /// The number received.
+        number: i32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_survives_the_wire() {
+        for pixels in PixelFormat::ALL {
+            let format = FrameFormat::raw(pixels, 33, 17).unwrap();
+            assert_eq!(FrameFormat::from_wire(&format.to_wire()), Ok(format));
+        }
+        for format in [FrameFormat::bmp(3, 4), FrameFormat::jpg(3, 4), FrameFormat::png(3, 4)] {
+            let format = format.unwrap();
+            assert_eq!(FrameFormat::from_wire(&format.to_wire()), Ok(format));
+        }
+    }
+
+    #[test]
+    fn sizes_in_bytes() {
+        let bytes = |pixels, width, height| FrameFormat::raw(pixels, width, height).unwrap().frame_bytes();
+        assert_eq!(bytes(PixelFormat::Bgr24, 1408, 786), Some(3_320_064));
+        assert_eq!(bytes(PixelFormat::Rgb24, 416, 416), Some(519_168));
+        assert_eq!(bytes(PixelFormat::Yuv420p, 416, 416), Some(416 * 416 * 3 / 2));
+        assert_eq!(bytes(PixelFormat::Yuv420p, 3, 3), Some(9 + 2 * 4));
+        assert_eq!(bytes(PixelFormat::Rgb565Le, 5, 2), Some(20));
+        assert_eq!(bytes(PixelFormat::Bgra, 5, 2), Some(40));
+        let strided = FrameFormat::raw_with_stride(PixelFormat::Bgr24, 5, 2, 16).unwrap();
+        assert_eq!(strided.frame_bytes(), Some(32));
+    }
+
+    #[test]
+    fn impossible_formats_are_refused() {
+        assert_eq!(
+            FrameFormat::raw(PixelFormat::Bgr24, 0, 5),
+            Err(FormatError::Size { width: 0, height: 5 })
+        );
+        assert!(FrameFormat::jpg(u32::MAX, 1).is_err());
+        assert_eq!(
+            FrameFormat::raw_with_stride(PixelFormat::Bgr24, 10, 5, 29),
+            Err(FormatError::Stride { stride: 29, row: 30 })
+        );
+        let mut wire = FrameFormat::raw(PixelFormat::Bgr24, 2, 2).unwrap().to_wire();
+        wire.pixel_format = 0;
+        assert_eq!(FrameFormat::from_wire(&wire), Err(FormatError::UnknownPixels { number: 0 }));
+        wire.encoding = 9;
+        assert_eq!(FrameFormat::from_wire(&wire), Err(FormatError::UnknownEncoding { number: 9 }));
+        wire.dimensions = None;
+        wire.encoding = 1;
+        assert_eq!(FrameFormat::from_wire(&wire), Err(FormatError::Size { width: 0, height: 0 }));
+    }
+
+    #[test]
+    fn the_largest_frame_does_not_overflow() {
+        let format = FrameFormat::raw_with_stride(PixelFormat::Yuv420p, MAX_SIDE, MAX_SIDE, u32::MAX);
+        assert!(format.unwrap().frame_bytes().unwrap() > 1 << 40);
+    }
+}

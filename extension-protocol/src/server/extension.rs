@@ -1,0 +1,183 @@
+//! The traits that an author implements, and what they are shown.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use lva_inference_schema::Inference;
+
+use crate::{FrameFormat, GraphIdentity};
+
+/// An error of an author's own kind.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A program that looks at frames. One value serves all streams.
+///
+/// Code that blocks (most models do) belongs into a [`BlockingExtension`](crate::BlockingExtension), which gets a
+/// thread for each stream.
+#[async_trait]
+pub trait Extension: Send + Sync + 'static {
+    /// Name that clients are told; free text.
+    fn identifier(&self) -> &str {
+        ""
+    }
+
+    /// A client wants to open a stream. Its handshake waits for this, usually not longer than ten seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: the stream is refused with the status that fits.
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError>;
+}
+
+/// One stream of frames. Dropped when the stream ends, however it ends.
+#[async_trait]
+pub trait ExtensionSession: Send {
+    /// Looks at one frame. The samples of a stream come one after the other, in the order in which they were sent; the
+    /// next one is not read before this returns. No inferences is a good answer: the frame is acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// The frame is answered empty and counted as failed. After three failures in a row the stream ends.
+    async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError>;
+}
+
+/// What a client announced about its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// Number of the stream in this server, from 1; for logs.
+    pub number: u64,
+    /// Which node of which graph it comes from. Every member may be empty.
+    pub identity: GraphIdentity,
+    /// The text of the topology; empty when there is none. Real clients send `{}` or nothing at all.
+    pub configuration: String,
+    /// What every frame looks like. `None`: samples carry inferences only.
+    pub format: Option<FrameFormat>,
+    /// Ticks a second of its timestamps. 90000 from media graphs, and in place of 0.
+    pub timescale: u32,
+    /// Whether frames come in shared memory.
+    pub shared_memory: bool,
+}
+
+impl SessionInfo {
+    /// A stream of frames with nothing else known: for tests of an extension.
+    pub fn new(format: FrameFormat) -> Self {
+        Self {
+            number: 0,
+            identity: GraphIdentity::default(),
+            configuration: String::new(),
+            format: Some(format),
+            timescale: 90_000,
+            shared_memory: false,
+        }
+    }
+
+    /// With this configuration text.
+    #[must_use]
+    pub fn with_configuration(mut self, text: impl Into<String>) -> Self {
+        self.configuration = text.into();
+        self
+    }
+}
+
+/// One frame, and what is known about it.
+#[derive(Debug)]
+pub struct Sample<'a> {
+    data: &'a Bytes,
+    timestamp: u64,
+    timestamp_90k: u64,
+    sequence: u64,
+    upstream: &'a [Inference],
+}
+
+impl<'a> Sample<'a> {
+    pub(crate) fn new(
+        data: &'a Bytes,
+        timestamp: u64,
+        timescale: u32,
+        sequence: u64,
+        upstream: &'a [Inference],
+    ) -> Self {
+        Self { data, timestamp, timestamp_90k: to_90k(timestamp, timescale), sequence, upstream }
+    }
+
+    /// A sample outside of any stream: for tests of an extension.
+    pub fn detached(data: &'a Bytes, timestamp_90k: u64) -> Self {
+        Self::new(data, timestamp_90k, 90_000, 0, &[])
+    }
+
+    /// The bytes of the frame. Bare frames have exactly the size of their format; empty where the stream has no frames.
+    ///
+    /// From a trusted peer they lie in its shared memory; they must not be looked at after the answer, which the
+    /// borrow sees to.
+    pub fn data(&self) -> &[u8] {
+        self.data
+    }
+
+    /// When the frame was taken, in ticks of 1/90000 s since 1970. Always 0 from some clients; not necessarily rising.
+    pub fn timestamp_90k(&self) -> u64 {
+        self.timestamp_90k
+    }
+
+    /// The same as the client wrote it, in ticks of [`SessionInfo::timescale`].
+    pub fn timestamp(&self) -> u64 {
+        self.timestamp
+    }
+
+    /// Number of the message; for logs.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// What nodes before this one found in the frame.
+    pub fn upstream(&self) -> &[Inference] {
+        self.upstream
+    }
+
+    /// A handle to the same bytes for another thread. Its user must be through with it before the answer is given.
+    pub(crate) fn shared_data(&self) -> Bytes {
+        self.data.clone()
+    }
+}
+
+fn to_90k(ticks: u64, timescale: u32) -> u64 {
+    match timescale {
+        0 | 90_000 => ticks,
+        timescale => {
+            let ticks_90k = u128::from(ticks) * 90_000 / u128::from(timescale);
+            u64::try_from(ticks_90k).unwrap_or(u64::MAX)
+        }
+    }
+}
+
+/// Why an extension does not take a stream. The texts reach the client: tell what would be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Encoding, pixel format or size: status `OUT_OF_RANGE`.
+    #[error("{0}")]
+    UnsupportedFormat(String),
+    /// The configuration text makes no sense: status `INVALID_ARGUMENT`.
+    #[error("the extension's configuration cannot be used: {0}")]
+    Configuration(String),
+    /// Another time: status `RESOURCE_EXHAUSTED`.
+    #[error("{0}")]
+    Busy(String),
+    /// The extension is broken: status `INTERNAL`. The client is not told more than that; the log is.
+    #[error("the extension failed to begin")]
+    Failed(#[source] BoxError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_timescales_become_90k() {
+        assert_eq!(to_90k(1000, 1000), 90_000);
+        assert_eq!(to_90k(7, 90_000), 7);
+        assert_eq!(to_90k(7, 0), 7);
+        assert_eq!(to_90k(u64::MAX, 1), u64::MAX);
+    }
+}

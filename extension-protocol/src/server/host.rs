@@ -1,0 +1,253 @@
+//! Sockets and shutdown.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use super::extension::Extension;
+use super::options::ServerOptions;
+use super::service::Service;
+use super::stats::{Counters, StatsReader};
+use super::stream::{Common, MAX_CONFIGURATION};
+use crate::ExtensionUrl;
+use crate::wire::media_graph_extension_server::MediaGraphExtensionServer;
+
+/// What a message may hold beside a frame: upstream inferences, a configuration text.
+const MESSAGE_OVERHEAD: usize = MAX_CONFIGURATION + (1 << 20);
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListenAddress {
+    /// A TCP address. Anything but loopback lets the network in: use credentials.
+    Tcp(SocketAddr),
+    /// A Unix socket at this path, for the same user only (mode 0600). A socket file that nobody listens on any more
+    /// is replaced.
+    Unix(PathBuf),
+}
+
+impl ListenAddress {
+    /// A port on the loopback address; 0 takes any free one.
+    pub fn loopback(port: u16) -> Self {
+        Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why a server does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The address is taken, not allowed, or not there.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Where it was tried.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The transport failed while serving.
+    #[error("serving on {address} failed")]
+    Serve {
+        /// Where.
+        address: String,
+        /// What the transport said.
+        source: tonic::transport::Error,
+    },
+}
+
+/// An extension with its options, ready to listen.
+#[derive(Debug)]
+pub struct ExtensionServer<E> {
+    extension: E,
+    options: ServerOptions,
+}
+
+impl<E: Extension> ExtensionServer<E> {
+    /// With default options.
+    pub fn new(extension: E) -> Self {
+        Self { extension, options: ServerOptions::default() }
+    }
+
+    /// With other options.
+    #[must_use]
+    pub fn with_options(mut self, options: ServerOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Begins to listen: from now on clients can connect, and are served once [`Listening::serve`] runs.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Bind`].
+    pub async fn listen(self, address: ListenAddress) -> Result<Listening<E>, HostError> {
+        let failed = |source| HostError::Bind { address: address.to_string(), source };
+        let (socket, bound) = match &address {
+            ListenAddress::Tcp(wanted) => {
+                let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+                let bound = listener.local_addr().map_err(failed)?;
+                (Socket::Tcp(listener), ListenAddress::Tcp(bound))
+            }
+            ListenAddress::Unix(path) => {
+                let listener = bind_unix(path).await.map_err(failed)?;
+                (Socket::Unix(listener, Unlink(path.clone())), address.clone())
+            }
+        };
+        if let ListenAddress::Tcp(bound) = &bound
+            && !bound.ip().is_loopback()
+            && self.options.credentials.is_none()
+        {
+            tracing::warn!(address = %bound, "listening beyond this machine without credentials");
+        }
+        Ok(Listening { server: self, socket, address: bound, counters: Arc::default() })
+    }
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Listening<E> {
+    server: ExtensionServer<E>,
+    socket: Socket,
+    address: ListenAddress,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, Unlink),
+}
+
+impl<E: Extension> Listening<E> {
+    /// Where, with the port that was really taken.
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// The same for a client on this machine.
+    pub fn url(&self) -> ExtensionUrl {
+        match &self.address {
+            ListenAddress::Tcp(address) => {
+                let mut address = *address;
+                match address.ip() {
+                    IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+                    IpAddr::V6(ip) if ip.is_unspecified() => {
+                        address.set_ip(std::net::Ipv6Addr::LOCALHOST.into());
+                    }
+                    IpAddr::V4(_) | IpAddr::V6(_) => {}
+                }
+                ExtensionUrl::tcp(address)
+            }
+            ListenAddress::Unix(path) => ExtensionUrl::unix(path),
+        }
+    }
+
+    /// Reads what is counted, also while the server runs.
+    pub fn stats(&self) -> StatsReader {
+        StatsReader(Arc::clone(&self.counters))
+    }
+
+    /// Serves until `shutdown` completes. Then no stream is taken any more, frames in progress are answered, and each
+    /// stream ends with `UNAVAILABLE`; what is still there after the grace period is cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError::Serve`].
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), HostError> {
+        let Self { server: ExtensionServer { extension, options }, socket, address, counters } = self;
+        let (announce, shutdown_seen) = watch::channel(false);
+        let grace = options.shutdown_grace;
+        let message_limit = options.max_frame_bytes.saturating_add(MESSAGE_OVERHEAD);
+        let common =
+            Common { extension, options, counters, streams: AtomicU64::new(0), shutdown: shutdown_seen };
+        let service = MediaGraphExtensionServer::new(Service::new(common))
+            .max_decoding_message_size(message_limit)
+            .max_encoding_message_size(usize::MAX);
+        let router = Server::builder()
+            .tcp_nodelay(true)
+            .initial_stream_window_size(16 << 20)
+            .initial_connection_window_size(32 << 20)
+            // Finds clients that are gone without a word, so that they hold no place.
+            .http2_keepalive_interval(Some(Duration::from_secs(60)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+            .add_service(service);
+        let mut down = announce.subscribe();
+        let stopped = async move {
+            let _ = down.wait_for(|down| *down).await;
+        };
+        let serving = async {
+            match socket {
+                Socket::Tcp(listener) => {
+                    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                    router.serve_with_incoming_shutdown(incoming, stopped).await
+                }
+                Socket::Unix(listener, _unlink) => {
+                    let incoming = UnixListenerStream::new(listener);
+                    router.serve_with_incoming_shutdown(incoming, stopped).await
+                }
+            }
+        };
+        tokio::pin!(serving);
+        let failed = |source| HostError::Serve { address: address.to_string(), source };
+        tokio::select! {
+            result = &mut serving => return result.map_err(failed),
+            () = shutdown => {}
+        }
+        announce.send_replace(true);
+        match tokio::time::timeout(grace, serving).await {
+            Ok(result) => result.map_err(failed),
+            Err(_) => {
+                tracing::warn!(%address, "streams were cut off: frames took longer than the grace period");
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let bound = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            // A file is left behind when a server is killed. If nobody answers there, it is ours.
+            match UnixStream::connect(path).await {
+                Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path)?;
+                    UnixListener::bind(path)
+                }
+                _ => Err(error),
+            }
+        }
+        bound => bound,
+    }?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(bound)
+}
+
+/// Removes a socket's file when its server is gone.
+#[derive(Debug)]
+struct Unlink(PathBuf);
+
+impl Drop for Unlink {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,104 @@
+//! What a server allows.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::shared_memory::DEFAULT_DIRECTORY;
+use crate::{Credentials, Trust};
+
+/// Limits, trust and credentials of a server. The defaults suit untrusted clients on the same machine.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    pub(crate) trust: Trust,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) max_sessions: usize,
+    pub(crate) max_frame_bytes: usize,
+    pub(crate) max_region_bytes: u64,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) directory: PathBuf,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            trust: Trust::Untrusted,
+            credentials: None,
+            max_sessions: 64,
+            max_frame_bytes: 64 << 20,
+            max_region_bytes: 2 << 30,
+            handshake_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(60),
+            shutdown_grace: Duration::from_secs(10),
+            directory: DEFAULT_DIRECTORY.into(),
+        }
+    }
+}
+
+impl ServerOptions {
+    /// How far clients that share memory are trusted. Default: [`Trust::Untrusted`], one copy a frame.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Only clients with these credentials are served. Default: all are.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Streams at once; more are refused at once. Default 64. Worst-case memory is this times
+    /// [`with_max_frame_bytes`](Self::with_max_frame_bytes), twice that for embedded frames.
+    #[must_use]
+    pub fn with_max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
+        self
+    }
+
+    /// Largest frame in bytes, of any encoding. Default 64 MiB, enough for 4096×4096 in four bytes.
+    #[must_use]
+    pub fn with_max_frame_bytes(mut self, bytes: usize) -> Self {
+        self.max_frame_bytes = bytes;
+        self
+    }
+
+    /// Largest shared memory region that a client may announce. Default 2 GiB. It costs address space of trusted
+    /// peers only, and memory never.
+    #[must_use]
+    pub fn with_max_region_bytes(mut self, bytes: u64) -> Self {
+        self.max_region_bytes = bytes;
+        self
+    }
+
+    /// How long a new stream may be silent before its descriptor. Default 10 s.
+    #[must_use]
+    pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// How long a client may leave an answer unread before its stream ends. Default 60 s.
+    #[must_use]
+    pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
+        self
+    }
+
+    /// How long a shutdown waits for frames in progress. Default 10 s.
+    #[must_use]
+    pub fn with_shutdown_grace(mut self, grace: Duration) -> Self {
+        self.shutdown_grace = grace;
+        self
+    }
+
+    /// Where clients' shared memory is looked for. Default `/dev/shm`.
+    #[must_use]
+    pub fn with_shared_memory_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = directory.into();
+        self
+    }
+}

@@ -1,0 +1,121 @@
+//! The gRPC service: who may open a stream, and how its end reaches the client.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::Stream;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use super::extension::Extension;
+use super::stats::count;
+use super::stream::{self, Common};
+use crate::wire::MediaStreamMessage;
+use crate::wire::media_graph_extension_server::MediaGraphExtension;
+
+/// Answers that wait for the transport. One stream processes one sample at a time, so more would only hide a client
+/// that does not read.
+const QUEUED_ANSWERS: usize = 2;
+
+#[derive(Debug)]
+pub(super) struct Service<E> {
+    common: Arc<Common<E>>,
+    sessions: Arc<Semaphore>,
+}
+
+impl<E: Extension> Service<E> {
+    pub(super) fn new(common: Common<E>) -> Self {
+        let sessions = Arc::new(Semaphore::new(common.options.max_sessions.min(Semaphore::MAX_PERMITS)));
+        Self { common: Arc::new(common), sessions }
+    }
+
+    fn admit(&self, request: &Request<Streaming<MediaStreamMessage>>) -> Result<OwnedSemaphorePermit, Status> {
+        if let Some(credentials) = &self.common.options.credentials
+            && !credentials.admit(request.metadata())
+        {
+            return Err(Status::unauthenticated(
+                "x-ms-authentication is missing or wrong: it is Basic and the base64 of user:password",
+            ));
+        }
+        if *self.common.shutdown.borrow() {
+            return Err(Status::unavailable("the extension is shutting down"));
+        }
+        Arc::clone(&self.sessions).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "{} streams are open already, more are not taken",
+                self.common.options.max_sessions
+            ))
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl<E: Extension> MediaGraphExtension for Service<E> {
+    type ProcessMediaStreamStream = Answers;
+
+    async fn process_media_stream(
+        &self,
+        request: Request<Streaming<MediaStreamMessage>>,
+    ) -> Result<Response<Answers>, Status> {
+        let permit = self
+            .admit(&request)
+            .inspect_err(|_| count(&self.common.counters.sessions_refused))?;
+        let inbound = request.into_inner();
+        let (outgoing, messages) = mpsc::channel(QUEUED_ANSWERS);
+        let end = Arc::new(Mutex::new(End::Running));
+        let number = self.common.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        let (common, told) = (Arc::clone(&self.common), Arc::clone(&end));
+        // A task of its own: the answer's headers go out now, before the first message came.
+        tokio::spawn(async move {
+            let _permit = permit;
+            let result = stream::run(&common, number, inbound, outgoing.clone()).await;
+            match &result {
+                Ok(()) => tracing::debug!(stream = number, "stream ended"),
+                Err(status) if status.code() == Code::Cancelled => {
+                    tracing::debug!(stream = number, "the client left");
+                }
+                Err(status) => {
+                    tracing::warn!(stream = number, code = ?status.code(), reason = status.message(), "stream ended");
+                }
+            }
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = End::Ended(result);
+            // Only now may the other end see the queue closed.
+            drop(outgoing);
+        });
+        Ok(Response::new(Answers { messages, end }))
+    }
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+enum End {
+    /// Not yet; still so when the queue is closed means that its task panicked.
+    Running,
+    Ended(Result<(), Status>),
+    Told,
+}
+
+/// The answers of a stream, then its status.
+#[derive(Debug)]
+pub(super) struct Answers {
+    messages: mpsc::Receiver<MediaStreamMessage>,
+    end: Arc<Mutex<End>>,
+}
+
+impl Stream for Answers {
+    type Item = Result<MediaStreamMessage, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(message) = ready!(self.messages.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(message)));
+        }
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        Poll::Ready(match std::mem::replace(&mut *end, End::Told) {
+            End::Running => Some(Err(Status::internal("the extension ended unexpectedly"))),
+            End::Ended(Err(status)) => Some(Err(status)),
+            End::Ended(Ok(())) | End::Told => None,
+        })
+    }
+}

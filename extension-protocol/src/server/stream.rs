@@ -1,0 +1,402 @@
+//! One stream from its descriptor to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{mpsc, watch};
+use tonic::{Code, Status, Streaming};
+
+use super::extension::{Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+use super::options::ServerOptions;
+use super::sequence::{Sequence, Step};
+use super::stats::{Counters, count, count_many};
+use crate::shared_memory::{PeerRegion, PeerRegionError};
+use crate::wire::media_descriptor::MediaSampleFormat;
+use crate::wire::media_sample::Content;
+use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
+use crate::wire::media_stream_message::Payload;
+use crate::wire::{self, MediaStreamMessage};
+use crate::{FrameFormat, GraphIdentity, convert};
+
+/// Failures of an extension in a row after which its stream ends.
+const FAILURES_IN_A_ROW: u32 = 3;
+
+/// Longest `extension_configuration` that is taken, in bytes.
+pub(super) const MAX_CONFIGURATION: usize = 1 << 20;
+
+/// What all streams of a server share.
+#[derive(Debug)]
+pub(super) struct Common<E> {
+    pub(super) extension: E,
+    pub(super) options: ServerOptions,
+    pub(super) counters: Arc<Counters>,
+    pub(super) streams: AtomicU64,
+    pub(super) shutdown: watch::Receiver<bool>,
+}
+
+type Outgoing = mpsc::Sender<MediaStreamMessage>;
+
+/// Runs a stream to its end. An error becomes its status.
+pub(super) async fn run<E: Extension>(
+    common: &Common<E>,
+    number: u64,
+    mut inbound: Streaming<MediaStreamMessage>,
+    outgoing: Outgoing,
+) -> Result<(), Status> {
+    let counters = &common.counters;
+    let opened = open(common, number, &mut inbound, &outgoing).await;
+    let (mut stream, mut session) = match opened {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return Ok(()),
+        Err(status) => {
+            count(&counters.sessions_refused);
+            return Err(status);
+        }
+    };
+    count(&counters.sessions_opened);
+    let result = stream.serve(common, &mut inbound, &outgoing, session.as_mut()).await;
+    count(&counters.sessions_closed);
+    result
+}
+
+/// `None` when the client left without a word.
+async fn open<E: Extension>(
+    common: &Common<E>,
+    number: u64,
+    inbound: &mut Streaming<MediaStreamMessage>,
+    outgoing: &Outgoing,
+) -> Result<Option<(Stream, Box<dyn ExtensionSession>)>, Status> {
+    let options = &common.options;
+    let first = match tokio::time::timeout(options.handshake_timeout, inbound.message()).await {
+        Err(_) => return Err(Status::deadline_exceeded("no descriptor came: it must be the first message")),
+        Ok(Err(status)) => return Err(unreadable(status)),
+        Ok(Ok(None)) => return Ok(None),
+        Ok(Ok(Some(first))) => first,
+    };
+    let Some(Payload::MediaStreamDescriptor(descriptor)) = first.payload else {
+        return Err(Status::invalid_argument("the first message must be a media stream descriptor"));
+    };
+    let mut sequence = Sequence::default();
+    sequence.see(first.sequence_number);
+    let (info, region) = read_descriptor(descriptor, number, options)?;
+    let session = common.extension.open(&info).await.map_err(|error| match error {
+        OpenError::UnsupportedFormat(_) => Status::out_of_range(error.to_string()),
+        OpenError::Configuration(_) => Status::invalid_argument(error.to_string()),
+        OpenError::Busy(_) => Status::resource_exhausted(error.to_string()),
+        OpenError::Failed(source) => {
+            tracing::error!(stream = number, %source, "the extension failed to begin a stream");
+            Status::internal("the extension failed to begin")
+        }
+    })?;
+    // Answered before any sample is read: there are clients that send none until they have this.
+    let descriptor = wire::MediaStreamDescriptor {
+        stream_identifier: Some(StreamIdentifier::ExtensionIdentifier(common.extension.identifier().to_owned())),
+        media_descriptor: Some(wire::MediaDescriptor { timescale: info.timescale, media_sample_format: None }),
+        ..Default::default()
+    };
+    let mut stream = Stream {
+        number,
+        format: info.format,
+        timescale: info.timescale,
+        region,
+        sequence,
+        sent: 0,
+        failures: 0,
+        buffer: BytesMut::new(),
+    };
+    let payload = Payload::MediaStreamDescriptor(descriptor);
+    stream.send(outgoing, options, first.sequence_number, payload).await?;
+    tracing::debug!(
+        stream = number,
+        instance = %info.identity.graph_instance_name,
+        node = %info.identity.graph_node_name,
+        shared_memory = info.shared_memory,
+        "stream opened"
+    );
+    Ok(Some((stream, session)))
+}
+
+fn read_descriptor(
+    descriptor: wire::MediaStreamDescriptor,
+    number: u64,
+    options: &ServerOptions,
+) -> Result<(SessionInfo, Option<PeerRegion>), Status> {
+    let identity = match descriptor.stream_identifier {
+        Some(StreamIdentifier::GraphIdentifier(graph)) => GraphIdentity {
+            media_services_arm_id: graph.media_services_arm_id,
+            graph_instance_name: graph.graph_instance_name,
+            graph_node_name: graph.graph_node_name,
+        },
+        Some(StreamIdentifier::ExtensionIdentifier(_)) | None => GraphIdentity::default(),
+    };
+    if descriptor.extension_configuration.len() > MAX_CONFIGURATION {
+        return Err(Status::resource_exhausted(format!(
+            "the extension configuration has {} bytes, {MAX_CONFIGURATION} are taken",
+            descriptor.extension_configuration.len()
+        )));
+    }
+    let media = descriptor.media_descriptor.unwrap_or_default();
+    let format = match &media.media_sample_format {
+        Some(MediaSampleFormat::VideoFrameSampleFormat(format)) => {
+            let format = FrameFormat::from_wire(format)
+                .map_err(|error| Status::invalid_argument(format!("the frame format: {error}")))?;
+            check_frame_size(format.frame_bytes().unwrap_or(0) as u64, options)?;
+            Some(format)
+        }
+        None => None,
+    };
+    let region = match descriptor.data_transfer_properties {
+        Some(DataTransferProperties::SharedMemoryBufferTransferProperties(memory)) => {
+            if memory.length_bytes > options.max_region_bytes {
+                return Err(Status::resource_exhausted(format!(
+                    "shared memory of {} bytes was announced, at most {} are taken",
+                    memory.length_bytes, options.max_region_bytes
+                )));
+            }
+            let opened = PeerRegion::open(
+                &options.directory,
+                &memory.handle_name,
+                memory.length_bytes,
+                options.trust,
+            );
+            Some(opened.map_err(|error| region_status(&error))?)
+        }
+        None => None,
+    };
+    let info = SessionInfo {
+        number,
+        identity,
+        configuration: descriptor.extension_configuration,
+        format,
+        timescale: if media.timescale == 0 { 90_000 } else { media.timescale },
+        shared_memory: region.is_some(),
+    };
+    Ok((info, region))
+}
+
+fn check_frame_size(bytes: u64, options: &ServerOptions) -> Result<usize, Status> {
+    let limit = options.max_frame_bytes;
+    usize::try_from(bytes).ok().filter(|bytes| *bytes <= limit).ok_or_else(|| {
+        Status::resource_exhausted(format!("a frame of {bytes} bytes was announced, at most {limit} are taken"))
+    })
+}
+
+/// The contract of this crate: which violation is which status.
+fn region_status(error: &PeerRegionError) -> Status {
+    let code = match error {
+        PeerRegionError::Name { .. } | PeerRegionError::OutOfBounds { .. } => Code::InvalidArgument,
+        PeerRegionError::NotFound { .. } => Code::NotFound,
+        PeerRegionError::Open { .. } | PeerRegionError::NotAFile { .. } => Code::FailedPrecondition,
+        PeerRegionError::Short { .. } | PeerRegionError::Truncated => Code::FailedPrecondition,
+        PeerRegionError::Read(_) => Code::Internal,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// What the transport made of a message that it could not read.
+fn unreadable(status: Status) -> Status {
+    match status.code() {
+        Code::Internal => {
+            Status::invalid_argument(format!("a message could not be decoded: {}", status.message()))
+        }
+        Code::OutOfRange => Status::resource_exhausted(format!(
+            "a message is larger than this server takes: {}",
+            status.message()
+        )),
+        _ => status,
+    }
+}
+
+/// What a stream knows between two samples.
+#[derive(Debug)]
+struct Stream {
+    number: u64,
+    format: Option<FrameFormat>,
+    timescale: u32,
+    region: Option<PeerRegion>,
+    sequence: Sequence,
+    sent: u64,
+    failures: u32,
+    /// Private memory for frames of untrusted peers, used again and again.
+    buffer: BytesMut,
+}
+
+impl Stream {
+    async fn serve<E: Extension>(
+        &mut self,
+        common: &Common<E>,
+        inbound: &mut Streaming<MediaStreamMessage>,
+        outgoing: &Outgoing,
+        session: &mut dyn ExtensionSession,
+    ) -> Result<(), Status> {
+        let counters = &common.counters;
+        let mut shutdown = common.shutdown.clone();
+        loop {
+            let message = tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|down| *down) => {
+                    return Err(Status::unavailable("the extension is shutting down"));
+                }
+                message = inbound.message() => message,
+            };
+            let message = match message {
+                Ok(Some(message)) => message,
+                // Half-closed: everything before is answered, so the stream ends well.
+                Ok(None) => return Ok(()),
+                Err(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
+                    count(&counters.sessions_failed);
+                    return Err(unreadable(status));
+                }
+                Err(status) => {
+                    tracing::debug!(stream = self.number, %status, "the client left");
+                    return Ok(());
+                }
+            };
+            let step = self.step(common, message, outgoing, session).await;
+            if let Err(status) = step {
+                if status.code() != Code::Internal {
+                    count(&counters.sessions_failed);
+                }
+                return Err(status);
+            }
+        }
+    }
+
+    async fn step<E: Extension>(
+        &mut self,
+        common: &Common<E>,
+        message: MediaStreamMessage,
+        outgoing: &Outgoing,
+        session: &mut dyn ExtensionSession,
+    ) -> Result<(), Status> {
+        let (options, counters) = (&common.options, &common.counters);
+        let number = message.sequence_number;
+        let sample = match message.payload {
+            Some(Payload::MediaSample(sample)) => sample,
+            Some(Payload::MediaStreamDescriptor(_)) => {
+                return Err(Status::invalid_argument("a second descriptor came: open a new stream instead"));
+            }
+            None => {
+                self.sequence.see(number);
+                count(&counters.empty_messages);
+                return Ok(());
+            }
+        };
+        match self.sequence.see(number) {
+            Step::Next => {}
+            Step::Gap => count(&counters.sequence_gaps),
+            Step::Repeat => count(&counters.sequence_repeats),
+            Step::Zero => {
+                return Err(Status::invalid_argument(
+                    "a sample has sequence number 0, which no acknowledgement can name: count from 1",
+                ));
+            }
+        }
+        count(&counters.samples);
+        let data = self.frame(sample.content, options, counters)?;
+        let (upstream, without_value) = convert::inferences_from_wire(sample.inferences);
+        count_many(&counters.inferences_without_value, without_value);
+
+        let shown = Sample::new(&data, sample.timestamp, self.timescale, number, &upstream);
+        let inferences = match session.process(shown).await {
+            Ok(inferences) => {
+                self.failures = 0;
+                inferences
+            }
+            Err(error) => {
+                self.failures += 1;
+                count(&counters.process_failures);
+                tracing::warn!(stream = self.number, sequence = number, %error, "the extension failed on a frame");
+                if self.failures >= FAILURES_IN_A_ROW {
+                    return Err(Status::internal(format!(
+                        "the extension failed on {FAILURES_IN_A_ROW} frames in a row"
+                    )));
+                }
+                Vec::new()
+            }
+        };
+        // Before the acknowledgement: afterwards the client may write there again.
+        if let Ok(buffer) = data.try_into_mut() {
+            self.buffer = buffer;
+        }
+        let answer = wire::MediaSample {
+            timestamp: sample.timestamp,
+            inferences: convert::inferences_to_wire(&inferences),
+            content: None,
+        };
+        self.send(outgoing, options, number, Payload::MediaSample(answer)).await?;
+        count(&counters.answers);
+        count_many(&counters.inferences, inferences.len() as u64);
+        Ok(())
+    }
+
+    /// The bytes of a sample, of the exact size where the format has one.
+    fn frame(
+        &mut self,
+        content: Option<Content>,
+        options: &ServerOptions,
+        counters: &Counters,
+    ) -> Result<Bytes, Status> {
+        let Some(format) = self.format else { return Ok(Bytes::new()) };
+        let announced = match &content {
+            Some(Content::ContentBytes(content)) => content.bytes.len() as u64,
+            Some(Content::ContentReference(reference)) => reference.length_bytes,
+            None => return Err(Status::invalid_argument("a sample has no content")),
+        };
+        // Known clients claim a byte more than their frame has, and begin it on the last byte of the one before. So
+        // more than needed is fine, and so is overlap; what counts is that the frame itself lies inside.
+        let needed = match format.frame_bytes() {
+            Some(exact) if announced < exact as u64 => {
+                return Err(Status::invalid_argument(format!(
+                    "a sample has {announced} bytes, a frame of {format} has {exact}"
+                )));
+            }
+            Some(exact) => exact,
+            None => check_frame_size(announced, options)?,
+        };
+        match content {
+            Some(Content::ContentBytes(mut content)) => {
+                content.bytes.truncate(needed);
+                Ok(content.bytes)
+            }
+            Some(Content::ContentReference(reference)) => {
+                let Some(region) = &self.region else {
+                    return Err(Status::invalid_argument(
+                        "a sample refers to shared memory, but the descriptor announced none",
+                    ));
+                };
+                let buffer = std::mem::take(&mut self.buffer);
+                let (bytes, copied) = region
+                    .frame(reference.address_offset, needed, buffer)
+                    .map_err(|error| region_status(&error))?;
+                count_many(&counters.frame_copies, copied.into());
+                Ok(bytes)
+            }
+            None => Err(Status::invalid_argument("a sample has no content")),
+        }
+    }
+
+    async fn send(
+        &mut self,
+        outgoing: &Outgoing,
+        options: &ServerOptions,
+        acknowledged: u64,
+        payload: Payload,
+    ) -> Result<(), Status> {
+        self.sent += 1;
+        let message = MediaStreamMessage {
+            sequence_number: self.sent,
+            ack_sequence_number: acknowledged,
+            payload: Some(payload),
+        };
+        match tokio::time::timeout(options.answer_timeout, outgoing.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Status::cancelled("the client left")),
+            Err(_) => Err(Status::deadline_exceeded(format!(
+                "an answer was not read within {} s",
+                options.answer_timeout.as_secs_f32()
+            ))),
+        }
+    }
+}

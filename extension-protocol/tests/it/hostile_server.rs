@@ -1,0 +1,253 @@
+//! Servers that break the contract or break down: the session says why it ended, and gives everything back.
+
+use std::time::Duration;
+
+use lva_extension_protocol::wire::media_stream_message::Payload;
+use lva_extension_protocol::wire::{self, MediaStreamMessage};
+use lva_extension_protocol::*;
+use tonic::Status;
+
+use crate::support::{ScriptedServer, ack, end, next, server_descriptor, small_format, within};
+
+const SOON: Duration = Duration::from_millis(50);
+
+fn send<C>(frames: &FrameSender<C>, context: C) -> u64 {
+    frames.slot().unwrap().send(0, &[], context).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_the_descriptor_is_a_handshake_timeout() {
+    let server = ScriptedServer::start(|script| async move {
+        let _open = script;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let error = connect::<()>(&server.options().with_handshake_timeout(SOON)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::HandshakeTimeout { .. }), "{error}");
+    assert!(error.is_transient());
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_listens_on_is_unreachable() {
+    let nobody = ClientOptions::new("tcp://127.0.0.1:1".parse().unwrap(), small_format());
+    let error = connect::<()>(&nobody).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable { .. }) && error.is_transient());
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[tokio::test]
+async fn a_listener_that_speaks_something_else_does_not_hang_the_client() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"RTSP/1.0 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let options = ClientOptions::new(ExtensionUrl::tcp(address), small_format())
+        .with_handshake_timeout(Duration::from_secs(5));
+    assert!(connect::<()>(&options).await.is_err());
+}
+
+#[tokio::test]
+async fn a_first_message_that_is_no_descriptor_is_no_session() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.receive().await;
+        script.say(ack(1, 1)).await;
+    })
+    .await;
+    let error = connect::<()>(&server.options()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::NotADescriptor { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_in_the_handshake_is_no_session() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.receive().await;
+    })
+    .await;
+    let error = connect::<()>(&server.options()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Closed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_frames_is_an_answer_timeout_and_keeps_the_window_shut() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        while script.receive().await.is_some() {}
+    })
+    .await;
+    let options = server.shared_memory_options().with_window(3).with_first_answer_timeout(SOON);
+    let Session { frames, mut answers, .. } = connect::<&str>(&options).await.unwrap();
+    for context in ["a", "b", "c"] {
+        send(&frames, context);
+    }
+    assert_eq!(frames.slot().unwrap_err(), NoSlot::WindowFull);
+    let error = end(&mut answers).await;
+    assert!(matches!(error, SessionError::AnswerTimeout { sequence: 2, .. }), "{error}");
+    assert!(error.is_transient());
+    let left: Vec<_> = answers.take_unanswered().into_iter().map(|it| (it.sequence, it.context)).collect();
+    assert_eq!(left, [(2, "a"), (3, "b"), (4, "c")]);
+    assert!(within(answers.next()).await.unwrap().is_none(), "said once");
+    assert_eq!(frames.slot().unwrap_err(), NoSlot::Ended);
+    let stats = answers.stats();
+    assert_eq!((stats.sent, stats.answered, stats.abandoned), (3, 0, 3));
+}
+
+#[tokio::test]
+async fn zero_unknown_and_repeated_acks_deliver_nothing_and_are_counted() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        for _ in 0..2 {
+            script.receive().await;
+        }
+        for number in [0, 1, 4, 99, u64::MAX, 3, 3, 2] {
+            script.say(ack(0, number)).await;
+        }
+        script.receive().await;
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<&str>(&server.options()).await.unwrap();
+    send(&frames, "first");
+    send(&frames, "second");
+    assert_eq!(next(&mut answers).await.context, "second");
+    assert_eq!(next(&mut answers).await.context, "first");
+    let stats = answers.stats();
+    assert_eq!((stats.zero_acks, stats.unknown_acks, stats.repeated_acks), (1, 3, 2));
+    assert_eq!((stats.answered, frames.in_flight()), (2, 0));
+}
+
+#[tokio::test]
+async fn descriptors_in_the_middle_are_passed_over() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        script.receive().await;
+        script.say(server_descriptor(2, 2)).await;
+        script.say(ack(3, 2)).await;
+        script.receive().await;
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    send(&frames, ());
+    next(&mut answers).await;
+    assert_eq!(answers.stats().unexpected_descriptors, 1);
+}
+
+#[tokio::test]
+async fn a_stream_closed_by_the_server_alone_is_an_error() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+    })
+    .await;
+    let Session { mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    // The frame sender is gone, which half-closes: then a close is what was asked for.
+    assert!(within(answers.next()).await.unwrap().is_none());
+
+    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    assert_eq!(end(&mut answers).await, SessionError::ClosedByPeer);
+    drop(frames);
+}
+
+#[tokio::test]
+async fn a_status_ends_the_session_with_its_words_and_gives_the_frames_back() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        script.receive().await;
+        script.receive().await;
+        script.fail(Status::invalid_argument("Can't decode received bytes.")).await;
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<u8>(&server.shared_memory_options()).await.unwrap();
+    send(&frames, 1);
+    send(&frames, 2);
+    let error = end(&mut answers).await;
+    assert!(error.to_string().contains("Can't decode received bytes."), "{error}");
+    assert!(!error.is_transient());
+    assert_eq!(answers.take_unanswered().iter().map(|it| it.context).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(answers.take_unanswered(), []);
+}
+
+#[tokio::test]
+async fn an_answer_over_the_limit_ends_the_session() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        script.receive().await;
+        let big = wire::Inference {
+            subtype: "x".repeat(100_000),
+            value: Some(wire::inference::Value::Motion(wire::Motion::default())),
+            ..Default::default()
+        };
+        let sample = wire::MediaSample { inferences: vec![big], ..Default::default() };
+        let payload = Some(Payload::MediaSample(sample));
+        script.say(MediaStreamMessage { sequence_number: 2, ack_sequence_number: 2, payload }).await;
+        script.receive().await;
+    })
+    .await;
+    let options = server.options().with_largest_answer(10_000);
+    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    send(&frames, ());
+    assert!(matches!(end(&mut answers).await, SessionError::Status(_)));
+}
+
+#[tokio::test]
+async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        for number in 2..5 {
+            script.receive().await;
+            if number > 2 {
+                script.say(ack(number, number)).await;
+            }
+        }
+        // Much too late.
+        script.receive().await;
+        script.say(ack(5, 2)).await;
+        script.say(ack(6, 5)).await;
+        script.receive().await;
+    })
+    .await;
+    let options = server.shared_memory_options().with_answer_timeout(SOON);
+    let Session { frames, mut answers, .. } = connect::<&str>(&options).await.unwrap();
+    send(&frames, "skipped");
+    send(&frames, "b");
+    send(&frames, "c");
+    assert_eq!(next(&mut answers).await.context, "b");
+    assert_eq!(next(&mut answers).await.context, "c");
+    match within(answers.next()).await {
+        Ok(Some(SessionEvent::Skipped(frame))) => assert_eq!((frame.sequence, frame.context), (2, "skipped")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(frames.in_flight(), 1, "its memory is still the server's");
+    send(&frames, "d");
+    assert_eq!(next(&mut answers).await.context, "d");
+    assert_eq!(frames.in_flight(), 0);
+    let stats = answers.stats();
+    assert_eq!((stats.unanswered, stats.late_answers, stats.answered), (1, 1, 3));
+}
+
+#[tokio::test]
+async fn boxes_out_of_the_picture_are_delivered_and_counted() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        script.receive().await;
+        let entity = |l, w| wire::Inference {
+            value: Some(wire::inference::Value::Entity(wire::Entity {
+                r#box: Some(wire::Rectangle { l, t: 0.0, w, h: 1.0 }),
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let inferences = vec![entity(0.0, 640.0), entity(f32::NAN, 0.5), entity(0.5, 0.5), entity(0.2, -0.1)];
+        let sample = wire::MediaSample { inferences, ..Default::default() };
+        let payload = Some(Payload::MediaSample(sample));
+        script.say(MediaStreamMessage { sequence_number: 2, ack_sequence_number: 2, payload }).await;
+        script.receive().await;
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    send(&frames, ());
+    assert_eq!(next(&mut answers).await.inferences.len(), 4);
+    assert_eq!(answers.stats().boxes_out_of_range, 3);
+}

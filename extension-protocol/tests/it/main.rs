@@ -1,0 +1,8 @@
+//! Clients and servers over real sockets and real shared memory; peers that behave as real ones do, and worse.
+
+mod hostile_client;
+mod hostile_server;
+mod quirks_of_clients;
+mod quirks_of_servers;
+mod round_trip;
+mod support;

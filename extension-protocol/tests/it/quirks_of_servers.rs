@@ -1,0 +1,405 @@
+//! What real servers do, one test for each row; the numbers are those of the table in the crate's README.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use lva_extension_protocol::wire::media_sample::Content;
+use lva_extension_protocol::wire::media_stream_descriptor::DataTransferProperties;
+use lva_extension_protocol::wire::media_stream_message::Payload;
+use lva_extension_protocol::wire::{self, MediaStreamMessage};
+use lva_extension_protocol::*;
+use lva_inference_schema::InferenceKind;
+use tonic::Status;
+
+use crate::support::{
+    Script, ScriptedServer, ack, end, next, sample_of, server_descriptor, small_format, within,
+};
+
+fn send<C>(frames: &FrameSender<C>, timestamp_90k: u64, context: C) -> u64 {
+    frames.slot().unwrap().send(timestamp_90k, &[], context).unwrap()
+}
+
+fn memory_of(descriptor: &wire::MediaStreamDescriptor) -> &wire::SharedMemoryBufferTransferProperties {
+    match &descriptor.data_transfer_properties {
+        Some(DataTransferProperties::SharedMemoryBufferTransferProperties(memory)) => memory,
+        None => panic!("no shared memory"),
+    }
+}
+
+fn reference_of(message: &MediaStreamMessage) -> &wire::ContentReference {
+    match &sample_of(message).content {
+        Some(Content::ContentReference(reference)) => reference,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn s1_s2_the_handle_is_a_bare_name_and_the_file_is_complete_before_it_is_named() {
+    let server = ScriptedServer::start(|mut script| async move {
+        let descriptor = script.shake_hands().await;
+        let memory = memory_of(&descriptor);
+        assert!(!memory.handle_name.contains('/'));
+        // As known servers do: for reading and writing, mapped in full.
+        let path = std::path::Path::new("/dev/shm").join(&memory.handle_name);
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let metadata = file.metadata().unwrap();
+        assert_eq!(metadata.len(), memory.length_bytes);
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
+        script.receive().await;
+        script.say(ack(2, 2)).await;
+        script.receive().await;
+    })
+    .await;
+    let memory = SharedMemoryOptions::default().with_mode(0o660);
+    let options = server.options().with_transfer(Transfer::SharedMemory(memory));
+    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    send(&frames, 0, ());
+    next(&mut answers).await;
+}
+
+#[tokio::test]
+async fn s3_a_descriptor_with_number_and_ack_nought_and_timestamps_of_nought_are_fine() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.receive().await;
+        script.say(server_descriptor(0, 0)).await;
+        for number in 2..5 {
+            script.receive().await;
+            script.say(ack(number - 1, number)).await;
+        }
+        script.receive().await;
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<u64>(&server.options()).await.unwrap();
+    for timestamp in [143_810_610_210_090, 5, 6] {
+        send(&frames, timestamp, timestamp);
+        let answer = next(&mut answers).await;
+        assert_eq!((answer.timestamp_90k, answer.context), (timestamp, timestamp));
+    }
+}
+
+#[tokio::test]
+async fn s4_answers_whose_own_number_stays_nought_are_matched_by_ack() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        while let Some(sample) = script.receive().await {
+            script.say(ack(0, sample.sequence_number)).await;
+        }
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    for _ in 0..5 {
+        let sequence = send(&frames, 0, ());
+        assert_eq!(next(&mut answers).await.sequence, sequence);
+    }
+}
+
+#[tokio::test]
+async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_the_half_close() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        let mut held = None;
+        while let Some(sample) = script.receive().await {
+            if let Some(number) = held.replace(sample.sequence_number) {
+                script.say(ack(0, number)).await;
+            }
+        }
+        script.say(ack(0, held.unwrap())).await;
+    })
+    .await;
+    // Much shorter than the pause that such a server makes of a slow camera.
+    let options = server.shared_memory_options().with_window(2).with_answer_timeout(Duration::from_millis(20));
+    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    send(&frames, 0, ());
+    for _ in 0..10 {
+        let newest = send(&frames, 0, ());
+        assert_eq!(next(&mut answers).await.sequence, newest - 1);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(40), answers.next()).await.is_err(),
+            "the newest frame alone is never late"
+        );
+    }
+    frames.finish();
+    next(&mut answers).await;
+    assert!(within(answers.next()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn s6_acks_in_any_order_free_their_own_place_and_the_tail_comes_back_at_the_end() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        for _ in 2..6 {
+            script.receive().await;
+        }
+        for number in [4, 2, 3] {
+            script.say(ack(0, number)).await;
+        }
+        script.receive().await;
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<u64>(&server.shared_memory_options()).await.unwrap();
+    for context in 2..6 {
+        send(&frames, 0, context);
+    }
+    for expected in [4, 2, 3] {
+        assert_eq!(next(&mut answers).await.context, expected);
+    }
+    frames.finish();
+    assert!(within(answers.next()).await.unwrap().is_none());
+    let left: Vec<u64> = answers.take_unanswered().into_iter().map(|frame| frame.context).collect();
+    assert_eq!(left, [5], "never drained by that server");
+}
+
+#[tokio::test]
+async fn s7_a_frame_without_any_answer_is_given_up_alone() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        while let Some(sample) = script.receive().await {
+            if sample.sequence_number != 4 {
+                script.say(ack(0, sample.sequence_number)).await;
+            }
+        }
+    })
+    .await;
+    let options = server.shared_memory_options().with_answer_timeout(Duration::from_millis(50));
+    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    let mut skipped = Vec::new();
+    let mut answered = 0;
+    send(&frames, 0, ());
+    while skipped.is_empty() {
+        match within(answers.next()).await.unwrap().unwrap() {
+            SessionEvent::Answered(_) => {
+                answered += 1;
+                if answered <= 4 {
+                    send(&frames, 0, ());
+                    if frames.in_flight() < 2 && answered == 2 {
+                        send(&frames, 0, ());
+                    }
+                }
+            }
+            SessionEvent::Skipped(frame) => skipped.push(frame.sequence),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(skipped, [4]);
+    // The session goes on.
+    let sequence = send(&frames, 0, ());
+    loop {
+        if next(&mut answers).await.sequence == sequence {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn s8_s9_a_refused_format_is_told_in_the_servers_words_and_not_retried() {
+    for (code, words) in [
+        (Code::InvalidArgument, "Received an image of size 64x48, but expected 416x416"),
+        (Code::OutOfRange, "Encoding not supported"),
+    ] {
+        let server = ScriptedServer::start(move |mut script| async move {
+            script.receive().await;
+            script.fail(Status::new(code, words)).await;
+        })
+        .await;
+        let error = connect::<()>(&server.options()).await.unwrap_err();
+        assert!(error.to_string().contains(words) && !error.is_transient(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn s10_one_stream_for_each_connection() {
+    let server = ScriptedServer::start(|mut script: Script| async move {
+        script.shake_hands().await;
+        script.receive().await;
+    })
+    .await;
+    // Two sessions at once, each handshake done: neither waits behind the other on a connection.
+    let first = connect::<()>(&server.options()).await.unwrap();
+    let second = connect::<()>(&server.options()).await.unwrap();
+    drop((first, second));
+}
+
+#[tokio::test]
+async fn s11_a_stream_without_a_worker_is_a_handshake_timeout_of_its_own() {
+    let streams = std::sync::Arc::new(tokio::sync::Semaphore::new(3));
+    let server = ScriptedServer::start(move |mut script| {
+        let streams = std::sync::Arc::clone(&streams);
+        async move {
+            let _worker = streams.acquire().await.unwrap();
+            script.shake_hands().await;
+            while let Some(sample) = script.receive().await {
+                script.say(ack(0, sample.sequence_number)).await;
+            }
+        }
+    })
+    .await;
+    let mut three = Vec::new();
+    for _ in 0..3 {
+        three.push(connect::<()>(&server.options()).await.unwrap());
+    }
+    let fourth = server.options().with_handshake_timeout(Duration::from_millis(100));
+    let error = connect::<()>(&fourth).await.unwrap_err();
+    assert!(matches!(error, ConnectError::HandshakeTimeout { .. }), "{error}");
+    for session in &mut three {
+        send(&session.frames, 0, ());
+        next(&mut session.answers).await;
+    }
+}
+
+#[tokio::test]
+async fn s12_a_frame_over_the_servers_message_limit_gets_a_hint() {
+    let format = FrameFormat::raw(PixelFormat::Bgr24, 1920, 1080).unwrap();
+    // The generated server keeps the default limit of 4 MiB, as Python servers do.
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        if let Err(status) = script.from.message().await {
+            assert_eq!(status.code(), Code::OutOfRange);
+            script.fail(Status::resource_exhausted("Received message larger than max (6220819 vs. 4194304)")).await;
+        }
+    })
+    .await;
+    let options = ClientOptions::new(server.url.clone(), format);
+    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    send(&frames, 0, ());
+    let error = end(&mut answers).await;
+    assert!(error.to_string().contains("use shared memory") && !error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn s13_inferences_of_type_auto_are_resolved_and_a_batch_ack_is_an_answer() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        script.receive().await;
+        let batched = wire::Inference {
+            subtype: "BatchAggregation".into(),
+            value: Some(wire::inference::Value::Event(wire::Event {
+                name: "Adding image #1 to batch.".into(),
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let sample = wire::MediaSample { inferences: vec![batched], ..Default::default() };
+        let payload = Some(Payload::MediaSample(sample));
+        script.say(MediaStreamMessage { sequence_number: 2, ack_sequence_number: 2, payload }).await;
+        script.receive().await;
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    send(&frames, 0, ());
+    let answer = next(&mut answers).await;
+    assert_eq!(answer.inferences[0].kind(), InferenceKind::Event);
+}
+
+/// The same server reads an acknowledged frame once more when the next one arrives: its place must not have been used
+/// again by then.
+#[tokio::test]
+async fn s13_an_acknowledged_frame_stays_as_it_was_until_the_next_one_is_there() {
+    let server = ScriptedServer::start(|mut script| async move {
+        let descriptor = script.shake_hands().await;
+        let path = std::path::Path::new("/dev/shm").join(&memory_of(&descriptor).handle_name);
+        let mut before: Option<(usize, u8)> = None;
+        let mut fill = 0;
+        while let Some(sample) = script.receive().await {
+            let file = std::fs::read(&path).unwrap();
+            if let Some((offset, fill)) = before {
+                assert_eq!(file[offset], fill, "the frame before was overwritten");
+            }
+            let offset = reference_of(&sample).address_offset as usize;
+            assert_eq!(file[offset], fill);
+            before = Some((offset, fill));
+            fill += 1;
+            script.say(ack(0, sample.sequence_number)).await;
+        }
+        script.fail(Status::ok("")).await;
+    })
+    .await;
+    let options = server.shared_memory_options().with_window(2);
+    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    for fill in 0..50 {
+        let mut slot = frames.slot().unwrap();
+        slot.fill(fill);
+        slot.send(0, &[], ()).unwrap();
+        next(&mut answers).await;
+    }
+}
+
+#[tokio::test]
+async fn s14_an_empty_sample_and_a_message_without_payload_are_acks() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        script.receive().await;
+        script.say(ack(2, 2)).await;
+        script.receive().await;
+        let bare = MediaStreamMessage { sequence_number: 3, ack_sequence_number: 3, payload: None };
+        script.say(bare).await;
+        script.receive().await;
+    })
+    .await;
+    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    for _ in 0..2 {
+        let sequence = send(&frames, 0, ());
+        let answer = next(&mut answers).await;
+        assert_eq!((answer.sequence, answer.inferences.len()), (sequence, 0));
+    }
+}
+
+#[tokio::test]
+async fn s16_extension_identifier_and_timescale_are_both_optional() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.receive().await;
+        let empty = Some(Payload::MediaStreamDescriptor(Default::default()));
+        script.say(MediaStreamMessage { sequence_number: 1, ack_sequence_number: 1, payload: empty }).await;
+        script.receive().await;
+    })
+    .await;
+    let session = connect::<()>(&server.options()).await.unwrap();
+    assert_eq!((session.peer.identifier.as_str(), session.peer.timescale), ("", 0));
+}
+
+#[tokio::test]
+async fn s18_the_descriptor_is_complete_and_first_whoever_checks_it() {
+    let (seen, mut look) = tokio::sync::mpsc::channel(1);
+    let server = ScriptedServer::start(move |mut script| {
+        let seen = seen.clone();
+        async move {
+            let first = script.receive().await.unwrap();
+            seen.send(first).await.unwrap();
+            script.say(server_descriptor(1, 1)).await;
+            script.receive().await;
+        }
+    })
+    .await;
+    let options = server
+        .options()
+        .with_identity(GraphIdentity::new("Sample-Graph-1", "node"))
+        .with_configuration("{}")
+        .with_credentials(Credentials::new("testuser", "testpassword"));
+    let _session = connect::<()>(&options).await.unwrap();
+    let first = look.recv().await.unwrap();
+    assert_eq!((first.sequence_number, first.ack_sequence_number), (1, 0));
+    let Some(Payload::MediaStreamDescriptor(descriptor)) = first.payload else { panic!("not a descriptor") };
+    assert_eq!(descriptor.extension_configuration, "{}");
+    let media = descriptor.media_descriptor.unwrap();
+    assert_eq!(media.timescale, 90_000);
+    let Some(wire::media_descriptor::MediaSampleFormat::VideoFrameSampleFormat(format)) =
+        media.media_sample_format
+    else {
+        panic!("no format")
+    };
+    assert_eq!((format.encoding, format.pixel_format, format.stride_bytes), (3, 61, 64 * 3));
+    assert_eq!(format.dimensions.unwrap(), wire::Dimensions { width: 64, height: 48 });
+    assert_eq!(server.headers(), [Some("Basic dGVzdHVzZXI6dGVzdHBhc3N3b3Jk".to_owned())]);
+    let _ = small_format();
+}
+
+#[tokio::test]
+async fn a_missing_file_ends_a_python_servers_stream_with_its_text_and_a_hint() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.receive().await;
+        let text = "Exception iterating responses: [Errno 2] No such file or directory: '/dev/shm/x'";
+        script.fail(Status::unknown(text)).await;
+    })
+    .await;
+    let error = connect::<()>(&server.shared_memory_options()).await.unwrap_err();
+    assert!(error.to_string().contains("[Errno 2]") && error.to_string().contains("IpcMode"), "{error}");
+}
