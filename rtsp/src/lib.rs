@@ -1,25 +1,26 @@
 //! RTSP camera sessions with reconnection and an absolute clock, and a simulator that serves files.
-//!
-//! A camera is an unreliable peer: it reboots, stalls without closing, loses packets, forgets sessions and sets
-//! its clock back. This crate will turn one such peer into a steady sequence of encoded pictures and audio frames,
-//! each with a time since 1970 and a word on where that time came from.
-//!
-//! # What it is not
-//!
-//! It decodes nothing and does not know FFmpeg. It records nothing. It is not a media server for production: the
-//! simulator, behind feature `simulator`, exists for tests and demonstrations.
-//!
-//! # Planned shape
-//!
-//! Built on the `retina` client. A sans-I/O supervisor decides when to connect, wait, give up and start over; a
-//! thin tokio shell does it. What comes out is an `AccessUnit` (one encoded picture with its 90 kHz time, the source
-//! of that time, whether decoding can start there, and whether something was lost before it) and a
-//! `StreamInfo` (codec, parameter sets, size).
-//!
-//! **Invariant: the media time of a stream never goes backwards; a jump is said, not hidden.**
-//!
-//! # Missing
-//!
-//! Everything so far, the feature `simulator` included. There is no code here yet; the crate holds its place in the
-//! workspace.
 #![forbid(unsafe_code)]
+
+mod camera;
+mod clock;
+mod error;
+mod options;
+mod random;
+mod session;
+#[cfg(feature = "simulator")]
+mod simulator;
+mod stream;
+mod supervisor;
+mod url;
+
+pub use self::url::{CameraUrl, UrlError};
+pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, StopReason};
+pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, Stamp};
+pub use error::{CameraError, ErrorKind, SharedError};
+pub use options::{CameraOptions, Credentials, QueueLimits, Timeouts, Transport, TransportError};
+#[cfg(feature = "simulator")]
+pub use simulator::{
+    AuthScheme, MediaError, Simulator, SimulatorCounters, SimulatorError, SimulatorOptions, video_samples,
+};
+pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
+pub use supervisor::{Phase, ReconnectPolicy, Supervisor, TimeoutKind, Verdict};

@@ -1,0 +1,301 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// 2020-05-12T23:33:09.381Z, an instant of the published samples.
+const NOW: u64 = 143_039_375_044_290;
+const FRAME: i64 = 3000;
+
+fn ntp(timestamp_90k: u64) -> u64 {
+    let seconds = timestamp_90k / 90_000 + NTP_TO_UNIX_SECONDS as u64;
+    let fraction = ((timestamp_90k % 90_000) << 32) / 90_000;
+    (seconds << 32) + fraction
+}
+
+fn clock() -> MediaClock {
+    MediaClock::new(ClockOptions::default(), 90_000)
+}
+
+/// Frames `from..to` of 30 frames/s whose RTP time begins at 0, arriving `delay` after their time.
+fn play(clock: &mut MediaClock, from: i64, to: i64, delay: i64) -> Vec<Stamp> {
+    (from..to)
+        .map(|n| clock.unit(n * FRAME, NOW + (n * FRAME + delay) as u64))
+        .collect()
+}
+
+#[test]
+fn without_reports_the_first_unit_has_its_arrival_time() {
+    let stamp = clock().unit(12_345, NOW);
+    assert_eq!(
+        stamp,
+        Stamp {
+            timestamp_90k: NOW,
+            source: ClockSource::Arrival,
+            discontinuity: false
+        }
+    );
+}
+
+#[test]
+fn a_report_before_the_first_unit_gives_the_cameras_own_time_at_once() {
+    let mut clock = clock();
+    assert!(clock.sender_report(ntp(NOW), 500, NOW + 9000));
+    let stamps: Vec<_> = (0..100)
+        .map(|n| clock.unit(500 + n * FRAME, NOW + 9000 + (n * FRAME) as u64))
+        .collect();
+    for (n, stamp) in stamps.iter().enumerate() {
+        assert_eq!(stamp.source, ClockSource::SenderReport);
+        assert!(
+            stamp.timestamp_90k.abs_diff(NOW + n as u64 * FRAME as u64) <= 1,
+            "{stamp:?}"
+        );
+        assert!(!stamp.discontinuity);
+    }
+}
+
+#[test]
+fn a_report_in_the_middle_is_followed_without_a_jump() {
+    let mut clock = clock();
+    play(&mut clock, 0, 30, 18_000); // 200 ms late
+    assert!(clock.sender_report(
+        ntp(NOW + 30 * FRAME as u64),
+        30 * FRAME,
+        NOW + 30 * FRAME as u64 + 18_000
+    ));
+    let stamps = play(&mut clock, 30, 300, 18_000);
+    assert!(
+        stamps
+            .iter()
+            .all(|s| !s.discontinuity && s.source == ClockSource::SenderReport)
+    );
+    let steps: Vec<_> = stamps
+        .windows(2)
+        .map(|w| w[1].timestamp_90k - w[0].timestamp_90k)
+        .collect();
+    assert!(steps.iter().all(|s| (2850..=3000).contains(s)), "{steps:?}");
+    let last = stamps.last().unwrap().timestamp_90k;
+    assert!(last.abs_diff(NOW + 299 * FRAME as u64) <= DEAD_BAND as u64 + 1);
+}
+
+#[test]
+fn cameras_that_were_never_told_the_time_are_not_believed() {
+    let mut clock = clock();
+    for ntp in [
+        0,
+        ntp(0),
+        ntp(946_684_800 * 90_000),
+        ntp(NOW + 11 * 90_000),
+        u64::MAX,
+    ] {
+        assert!(!clock.sender_report(ntp, 0, NOW), "{ntp:x}");
+    }
+    assert_eq!(clock.unit(0, NOW).source, ClockSource::Arrival);
+    assert_eq!(clock.counters().reports_refused, 5);
+}
+
+#[test]
+fn a_report_about_other_rtp_times_is_not_believed() {
+    let mut clock = clock();
+    play(&mut clock, 0, 30, 0);
+    assert!(!clock.sender_report(ntp(NOW + 90_000), 1_000_000_000, NOW + 90_000));
+}
+
+#[test]
+fn a_burst_at_the_start_is_corrected_within_the_first_window() {
+    let mut clock = clock();
+    // One second of buffered frames arrives at once, the rest as it happens.
+    for n in 0..30 {
+        clock.unit(n * FRAME, NOW + 90_000);
+    }
+    let stamps = play(&mut clock, 30, 1200, 0);
+    assert!(stamps.iter().all(|s| !s.discontinuity));
+    let last = stamps.last().unwrap().timestamp_90k;
+    assert!(last.abs_diff(NOW + 1199 * FRAME as u64) <= DEAD_BAND as u64);
+}
+
+#[test]
+fn drift_of_the_cameras_crystal_is_followed() {
+    let mut clock = clock();
+    // 100 parts in a million fast, for an hour.
+    let mut last = Stamp {
+        timestamp_90k: 0,
+        source: ClockSource::Arrival,
+        discontinuity: false,
+    };
+    for n in 0..108_000_i64 {
+        last = clock.unit(n * FRAME + n * FRAME / 10_000, NOW + (n * FRAME) as u64);
+        assert!(!last.discontinuity);
+    }
+    let true_time = NOW + 107_999 * FRAME as u64;
+    assert!(
+        last.timestamp_90k.abs_diff(true_time) < 900,
+        "{} ms off",
+        last.timestamp_90k.abs_diff(true_time) / 90
+    );
+}
+
+#[test]
+fn a_network_hiccup_is_no_jump() {
+    let mut clock = clock();
+    clock.sender_report(ntp(NOW), 0, NOW);
+    play(&mut clock, 0, 300, 0);
+    // Eight seconds of frames arrive late and all at once.
+    let stamps: Vec<_> = (300..540)
+        .map(|n| clock.unit(n * FRAME, NOW + 540 * FRAME as u64))
+        .collect();
+    assert!(stamps.iter().all(|s| !s.discontinuity));
+    assert_eq!(stamps[239].timestamp_90k, NOW + 539 * FRAME as u64);
+}
+
+#[test]
+fn rtp_time_that_starts_over_is_a_discontinuity_and_does_not_go_back() {
+    let mut clock = clock();
+    clock.sender_report(ntp(NOW), 0, NOW);
+    let before = *play(&mut clock, 0, 3000, 0).last().unwrap();
+    let again = clock.unit(77, NOW + 3000 * FRAME as u64);
+    assert!(again.discontinuity && again.timestamp_90k > before.timestamp_90k);
+    assert_eq!(
+        again.source,
+        ClockSource::Arrival,
+        "the old report says nothing about the new RTP times"
+    );
+    assert_eq!(again.timestamp_90k, NOW + 3000 * FRAME as u64);
+    assert!(!clock.unit(77 + FRAME, NOW + 3001 * FRAME as u64).discontinuity);
+    assert_eq!(clock.counters().jumps, 1);
+}
+
+#[test]
+fn rtp_time_that_leaps_ahead_is_a_discontinuity_at_arrival_time() {
+    let mut clock = clock();
+    play(&mut clock, 0, 30, 0);
+    let stamp = clock.unit(3600 * 90_000, NOW + 30 * FRAME as u64);
+    assert!(stamp.discontinuity);
+    assert_eq!(stamp.timestamp_90k, NOW + 30 * FRAME as u64);
+}
+
+#[test]
+fn a_clock_set_back_is_followed_slowly_and_never_backwards() {
+    let mut clock = clock();
+    clock.sender_report(ntp(NOW), 0, NOW);
+    play(&mut clock, 0, 30, 0);
+    // Five seconds back, still plausible.
+    clock.sender_report(
+        ntp(NOW + 30 * FRAME as u64 - 450_000),
+        30 * FRAME,
+        NOW + 30 * FRAME as u64,
+    );
+    let stamps = play(&mut clock, 30, 60, 0);
+    assert!(stamps.windows(2).all(|w| w[1].timestamp_90k > w[0].timestamp_90k));
+    assert!(stamps.iter().all(|s| !s.discontinuity));
+}
+
+#[test]
+fn a_clock_set_forward_is_followed_at_once_and_said() {
+    let mut clock = clock();
+    clock.sender_report(ntp(NOW), 0, NOW);
+    play(&mut clock, 0, 30, 0);
+    clock.sender_report(
+        ntp(NOW + 30 * FRAME as u64 + 450_000),
+        30 * FRAME,
+        NOW + 30 * FRAME as u64,
+    );
+    let stamps = play(&mut clock, 30, 32, 0);
+    assert!(stamps[0].discontinuity && !stamps[1].discontinuity);
+    assert!(
+        stamps[0]
+            .timestamp_90k
+            .abs_diff(NOW + 30 * FRAME as u64 + 450_000)
+            <= 1
+    );
+}
+
+#[test]
+fn a_new_session_goes_on_after_the_old_one_and_says_so() {
+    let mut clock = clock();
+    let last = *play(&mut clock, 0, 30, 0).last().unwrap();
+    clock.begin_session(90_000);
+    // The new session's clock is 100 ms behind the old one's.
+    clock.sender_report(ntp(NOW + 29 * FRAME as u64 - 9000), 5, NOW + 29 * FRAME as u64);
+    let first = clock.unit(5, NOW + 29 * FRAME as u64);
+    assert!(first.discontinuity && first.timestamp_90k == last.timestamp_90k + 1);
+    let second = clock.unit(5 + FRAME, NOW + 30 * FRAME as u64);
+    assert!(!second.discontinuity && (2850..=3000).contains(&(second.timestamp_90k - first.timestamp_90k)));
+}
+
+#[test]
+fn reordered_times_are_held_and_counted() {
+    let mut clock = clock();
+    let stamps: Vec<_> = [0, 3, 1, 2, 6, 4, 5]
+        .map(|n| clock.unit(n * FRAME, NOW + n as u64))
+        .to_vec();
+    assert!(
+        stamps
+            .windows(2)
+            .all(|w| w[1].timestamp_90k > w[0].timestamp_90k && !w[1].discontinuity)
+    );
+    assert_eq!(clock.counters().held, 4);
+}
+
+#[test]
+fn other_clock_rates_are_converted_exactly() {
+    let mut clock = MediaClock::new(ClockOptions::default(), 48_000);
+    clock.sender_report(ntp(NOW), 0, NOW);
+    let stamp = (0..=1000)
+        .map(|n| clock.unit(n * 1024, NOW + (n * 1920) as u64))
+        .last()
+        .unwrap();
+    assert_eq!(stamp.timestamp_90k, NOW + 1000 * 1920);
+}
+
+#[test]
+fn a_silent_reporter_loses_its_authority() {
+    let mut clock = clock();
+    clock.sender_report(ntp(NOW - 9000), 0, NOW);
+    assert_eq!(play(&mut clock, 0, 1, 0)[0].source, ClockSource::SenderReport);
+    assert_eq!(
+        play(&mut clock, 1, 4000, 0).last().unwrap().source,
+        ClockSource::Arrival
+    );
+}
+
+#[test]
+fn wall_time_has_the_published_ticks() {
+    let time = UNIX_EPOCH + Duration::from_millis(1_589_326_389_381);
+    assert_eq!(wall_90k(time), 143_039_375_044_290);
+    assert_eq!(wall_90k(UNIX_EPOCH - Duration::from_secs(1)), 0);
+}
+
+#[test]
+fn ntp_after_2036_is_read() {
+    let late = 2_300_000_000_u64 * 90_000;
+    let wrapped = ((2_300_000_000_u64 + NTP_TO_UNIX_SECONDS as u64) & 0xffff_ffff) << 32;
+    assert_eq!(ntp_to_90k(wrapped), Some(late as i64));
+}
+
+proptest! {
+    #[test]
+    fn time_never_goes_back_whatever_comes(
+        events in proptest::collection::vec((0..4_u8, any::<i64>(), any::<u64>(), 0..9000_u64), 1..200),
+        rate in prop_oneof![Just(0_u32), Just(1), Just(8000), Just(90_000), any::<u32>()],
+    ) {
+        let mut clock = MediaClock::new(ClockOptions::default(), rate);
+        let mut last = None;
+        let (mut rtp, mut arrival) = (0_i64, NOW);
+        for (kind, wild_rtp, wild, step) in events {
+            arrival = arrival.wrapping_add(step);
+            rtp = rtp.wrapping_add(step as i64);
+            let stamp = match kind {
+                0 => { clock.sender_report(wild, wild_rtp, arrival); continue }
+                1 => { clock.begin_session(rate); continue }
+                2 => clock.unit(rtp, arrival),
+                _ => clock.unit(wild_rtp, wild),
+            };
+            if let Some(last) = last {
+                prop_assert!(stamp.timestamp_90k > last || last == u64::MAX);
+            } else {
+                prop_assert!(!stamp.discontinuity);
+            }
+            last = Some(stamp.timestamp_90k);
+        }
+    }
+}

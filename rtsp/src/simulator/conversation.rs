@@ -1,0 +1,352 @@
+//! What one connection has asked for, and what it is answered: sans-I/O (RFC 2326).
+//!
+//! States: nothing set up → set up (`Chosen`) → playing ⇄ paused → torn down. One session a connection, as cameras
+//! and their clients have it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rtsp_types::{Method, Request, Response, StatusCode, Url, Version, headers};
+
+use super::auth::Challenge;
+use super::describe::describe;
+use super::files::Resource;
+use super::media::{Clip, MediaError};
+use super::packetize::Packetizer;
+use crate::Credentials;
+
+const PUBLIC: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
+const SERVER: &str = concat!("lva-rtsp simulator/", env!("CARGO_PKG_VERSION"));
+/// Told to clients. A TCP session ends with its connection, so nothing has to be kept alive.
+const SESSION_TIMEOUT_SECONDS: u32 = 60;
+
+/// What the connection has to do after the answer is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Nothing,
+    Play,
+    Pause,
+    Teardown,
+}
+
+/// What became of the file that [`Conversation::file_of`] asked for.
+#[derive(Debug)]
+pub(crate) enum Lookup {
+    NotAsked,
+    Missing,
+    Broken(MediaError),
+    Found(Arc<Clip>),
+}
+
+/// A track that was set up.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) track: usize,
+    /// Interleaved channel of RTP; RTCP has the next one.
+    pub(crate) rtp: u8,
+    pub(crate) packetizer: Packetizer,
+    control: String,
+}
+
+#[derive(Debug)]
+struct Chosen {
+    file: PathBuf,
+    clip: Arc<Clip>,
+    channels: Vec<Channel>,
+    played: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    credentials: Option<Credentials>,
+    challenge: Challenge,
+    /// Of this connection's session, and of its descriptions.
+    number: u64,
+    chosen: Option<Chosen>,
+    refused: u64,
+}
+
+impl Conversation {
+    pub(crate) fn new(credentials: Option<Credentials>, challenge: Challenge, number: u64) -> Self {
+        Self {
+            credentials,
+            challenge,
+            number,
+            chosen: None,
+            refused: 0,
+        }
+    }
+
+    /// Requests that were answered 401 although they had credentials with them.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// The clip and the tracks that are set up.
+    pub(crate) fn chosen(&mut self) -> Option<(&Arc<Clip>, &mut [Channel])> {
+        self.chosen
+            .as_mut()
+            .map(|chosen| (&chosen.clip, &mut *chosen.channels))
+    }
+
+    /// The file that has to be looked up before [`answer`](Self::answer), below the media folder. Only for requests
+    /// that are allowed to ask.
+    pub(crate) fn file_of(&self, request: &Request<Vec<u8>>) -> Option<PathBuf> {
+        let asks = matches!(request.method(), Method::Describe | Method::Setup);
+        (asks && self.is_allowed(request))
+            .then(|| resource(request))
+            .flatten()
+            .map(|resource| resource.file)
+    }
+
+    /// The answer to a request.
+    pub(crate) fn answer(&mut self, request: &Request<Vec<u8>>, file: Lookup) -> (Response<Vec<u8>>, Action) {
+        let cseq = request
+            .header(&headers::CSEQ)
+            .and_then(|value| value.as_str().trim().parse::<u32>().ok());
+        let (mut response, action) = match cseq {
+            None => (status(StatusCode::BadRequest), Action::Nothing),
+            Some(_) if request.version() != Version::V1_0 => {
+                (status(StatusCode::RTSPVersionNotSupported), Action::Nothing)
+            }
+            Some(_) if !self.is_allowed(request) => {
+                self.refused += u64::from(request.header(&headers::AUTHORIZATION).is_some());
+                let mut response = status(StatusCode::Unauthorized);
+                response.insert_header(headers::WWW_AUTHENTICATE, self.challenge.header());
+                (response, Action::Nothing)
+            }
+            Some(_) => self
+                .dispatch(request, file)
+                .unwrap_or_else(|code| (status(code), Action::Nothing)),
+        };
+        if let Some(cseq) = cseq {
+            response.insert_header(headers::CSEQ, cseq.to_string());
+        }
+        response.insert_header(headers::SERVER, SERVER);
+        (response, action)
+    }
+
+    fn dispatch(
+        &mut self,
+        request: &Request<Vec<u8>>,
+        file: Lookup,
+    ) -> Result<(Response<Vec<u8>>, Action), StatusCode> {
+        let plain = |response| Ok((response, Action::Nothing));
+        match request.method() {
+            Method::Options => {
+                let mut response = status(StatusCode::Ok);
+                response.insert_header(headers::PUBLIC, PUBLIC);
+                plain(response)
+            }
+            Method::Describe => plain(self.describe(request, file)?),
+            Method::Setup => plain(self.setup(request, file)?),
+            Method::Play => {
+                self.require_session(request)?;
+                Ok((self.play()?, Action::Play))
+            }
+            Method::Pause => {
+                self.require_session(request)?;
+                Ok((self.in_session(StatusCode::Ok), Action::Pause))
+            }
+            Method::Teardown => {
+                self.require_session(request)?;
+                self.chosen = None;
+                Ok((status(StatusCode::Ok), Action::Teardown))
+            }
+            // Keep-alives. There are no parameters to get or set.
+            Method::GetParameter | Method::SetParameter if request.body().is_empty() => {
+                plain(self.in_session(StatusCode::Ok))
+            }
+            Method::GetParameter | Method::SetParameter => Err(StatusCode::ParameterNotUnderstood),
+            Method::Announce | Method::Record | Method::Redirect | Method::PlayNotify => {
+                Err(StatusCode::MethodNotAllowed)
+            }
+            Method::Extension(_) => Err(StatusCode::NotImplemented),
+        }
+    }
+
+    fn describe(&self, request: &Request<Vec<u8>>, file: Lookup) -> Result<Response<Vec<u8>>, StatusCode> {
+        let (url, resource) = request
+            .request_uri()
+            .zip(resource(request))
+            .ok_or(StatusCode::NotFound)?;
+        let clip = found(file)?;
+        let name = resource.file.to_string_lossy();
+        let mut response =
+            Response::builder(Version::V1_0, StatusCode::Ok).build(describe(&clip, &name, self.number));
+        response.insert_header(headers::CONTENT_TYPE, "application/sdp");
+        response.insert_header(headers::CONTENT_BASE, base(url));
+        Ok(response)
+    }
+
+    fn setup(&mut self, request: &Request<Vec<u8>>, file: Lookup) -> Result<Response<Vec<u8>>, StatusCode> {
+        let (url, resource) = request
+            .request_uri()
+            .zip(resource(request))
+            .ok_or(StatusCode::NotFound)?;
+        let clip = found(file)?;
+        if self.chosen.is_some() && request.header(&headers::SESSION).is_some() {
+            self.require_session(request)?;
+        }
+        // RFC 2326 section C.3: with a single stream its control URL may be that of the whole.
+        let index = match resource.track {
+            Some(index) => index,
+            None if clip.tracks.len() == 1 => 0,
+            None => return Err(StatusCode::OnlyAggregateOperationAllowed),
+        };
+        let track = clip.tracks.get(index).ok_or(StatusCode::NotFound)?;
+        let transport = request
+            .header(&headers::TRANSPORT)
+            .ok_or(StatusCode::BadRequest)?;
+        let wanted = interleaved(transport.as_str()).ok_or(StatusCode::UnsupportedTransport)?;
+
+        let chosen = self.chosen.get_or_insert_with(|| Chosen {
+            file: resource.file.clone(),
+            clip: Arc::clone(&clip),
+            channels: Vec::new(),
+            played: false,
+        });
+        if chosen.played || chosen.file != resource.file {
+            return Err(StatusCode::MethodNotValidInThisState);
+        }
+        chosen.channels.retain(|channel| channel.track != index);
+        let free = |rtp: u8| {
+            chosen
+                .channels
+                .iter()
+                .all(|channel| channel.rtp.abs_diff(rtp) > 1)
+        };
+        let rtp = wanted
+            .filter(|rtp| *rtp < u8::MAX && free(*rtp))
+            .or_else(|| (0..u8::MAX).step_by(2).find(|rtp| free(*rtp)))
+            .ok_or(StatusCode::NotEnoughBandwidth)?;
+        let packetizer = Packetizer::new(&track.kind);
+        let transport = format!(
+            "RTP/AVP/TCP;unicast;interleaved={rtp}-{};ssrc={:08X}",
+            rtp + 1,
+            packetizer.ssrc
+        );
+        chosen.channels.push(Channel {
+            track: index,
+            rtp,
+            packetizer,
+            control: url.to_string(),
+        });
+
+        let mut response = self.in_session(StatusCode::Ok);
+        response.insert_header(headers::TRANSPORT, transport);
+        Ok(response)
+    }
+
+    fn play(&mut self) -> Result<Response<Vec<u8>>, StatusCode> {
+        let chosen = self
+            .chosen
+            .as_mut()
+            .ok_or(StatusCode::MethodNotValidInThisState)?;
+        let first = !std::mem::replace(&mut chosen.played, true);
+        let info: Vec<_> = chosen
+            .channels
+            .iter()
+            .map(
+                |Channel {
+                     packetizer, control, ..
+                 }| {
+                    let start = if first {
+                        format!(";rtptime={}", packetizer.base)
+                    } else {
+                        String::new()
+                    };
+                    format!("url={control};seq={}{start}", packetizer.sequence)
+                },
+            )
+            .collect();
+        let mut response = self.in_session(StatusCode::Ok);
+        // Whatever range was asked for: a camera shows what is now.
+        response.insert_header(headers::RANGE, "npt=now-");
+        response.insert_header(headers::RTP_INFO, info.join(","));
+        Ok(response)
+    }
+
+    fn is_allowed(&self, request: &Request<Vec<u8>>) -> bool {
+        // Clients ask for options first, and cameras let them.
+        let (Some(known), false) = (&self.credentials, *request.method() == Method::Options) else {
+            return true;
+        };
+        let authorization = request.header(&headers::AUTHORIZATION);
+        authorization
+            .zip(request.request_uri())
+            .is_some_and(|(authorization, url)| {
+                self.challenge
+                    .accepts(authorization.as_str(), request.method().into(), url, known)
+            })
+    }
+
+    fn session_id(&self) -> String {
+        format!("{:016X}", self.number)
+    }
+
+    fn require_session(&self, request: &Request<Vec<u8>>) -> Result<(), StatusCode> {
+        let given = request.header(&headers::SESSION).map(|value| value.as_str());
+        let given = given.and_then(|value| value.split(';').next()).map(str::trim);
+        match (given, &self.chosen) {
+            (None, None) => Err(StatusCode::MethodNotValidInThisState),
+            (Some(given), Some(_)) if given == self.session_id() => Ok(()),
+            _ => Err(StatusCode::SessionNotFound),
+        }
+    }
+
+    fn in_session(&self, code: StatusCode) -> Response<Vec<u8>> {
+        let mut response = status(code);
+        if self.chosen.is_some() {
+            let value = format!("{};timeout={SESSION_TIMEOUT_SECONDS}", self.session_id());
+            response.insert_header(headers::SESSION, value);
+        }
+        response
+    }
+}
+
+fn status(code: StatusCode) -> Response<Vec<u8>> {
+    Response::builder(Version::V1_0, code).build(Vec::new())
+}
+
+fn resource(request: &Request<Vec<u8>>) -> Option<Resource> {
+    Resource::parse(request.request_uri()?.path())
+}
+
+fn found(file: Lookup) -> Result<Arc<Clip>, StatusCode> {
+    match file {
+        Lookup::Found(clip) => Ok(clip),
+        Lookup::Broken(error) => {
+            tracing::warn!(error = %error, "a file of the media folder cannot be played");
+            Err(StatusCode::UnsupportedMediaType)
+        }
+        Lookup::Missing | Lookup::NotAsked => Err(StatusCode::NotFound),
+    }
+}
+
+/// The URL against which the description's control attributes count.
+fn base(url: &Url) -> String {
+    let mut base = url.clone();
+    base.set_query(None);
+    base.set_fragment(None);
+    let base = String::from(base);
+    if base.ends_with('/') { base } else { base + "/" }
+}
+
+/// The interleaved RTP channel of the first choice that this server has: `Some(None)` leaves the channel to us.
+fn interleaved(transport: &str) -> Option<Option<u8>> {
+    transport.split(',').find_map(|choice| {
+        let mut parts = choice.split(';').map(str::trim);
+        let tcp = parts
+            .next()
+            .is_some_and(|spec| spec.eq_ignore_ascii_case("RTP/AVP/TCP"));
+        if !tcp || parts.clone().any(|part| part.eq_ignore_ascii_case("multicast")) {
+            return None;
+        }
+        let channels = parts.find_map(|part| part.strip_prefix("interleaved="));
+        Some(channels.and_then(|channels| channels.split('-').next()?.trim().parse().ok()))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Addresses of cameras, without their secrets.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::Credentials;
+
+/// Names of query members whose values are never printed. Several makers put the password there.
+const SECRET_QUERY_MEMBERS: [&str; 8] = [
+    "password", "passwd", "pass", "pwd", "psw", "token", "auth", "secret",
+];
+
+/// Address of a camera's stream: `rtsp://host[:port]/path[?query]`, port 554 when none is given.
+///
+/// User name and password that were written into the address are taken out when it is read (see
+/// [`CameraUrl::parse_with_credentials`]), so that a `CameraUrl` never holds them. `Display` and `Debug` also mask
+/// query members that look like secrets (`password`, `pwd`, `token` and the like).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CameraUrl(Arc<Url>);
+
+/// Why a text is no address of a camera. The operator's to correct; a retry does not help. No variant repeats the
+/// text, which may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Not a URL at all.
+    #[error("the RTSP address cannot be read: write it as rtsp://host:554/path")]
+    Malformed(#[from] url::ParseError),
+    /// A scheme other than `rtsp`.
+    #[error("the address begins with '{scheme}://', but a camera's begins with 'rtsp://'")]
+    Scheme {
+        /// The scheme that was found.
+        scheme: String,
+    },
+    /// `rtsps`, which this crate does not speak yet.
+    #[error("RTSP over TLS ('rtsps://') is not supported yet: use 'rtsp://', on a network that you trust")]
+    TlsUnsupported,
+    /// No host between `//` and the path.
+    #[error("the RTSP address names no host: write it as rtsp://host:554/path")]
+    NoHost,
+}
+
+impl CameraUrl {
+    /// Reads an address; blanks around it are ignored. Credentials in it are dropped: use
+    /// [`parse_with_credentials`](Self::parse_with_credentials) where they count.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        Self::parse_with_credentials(text).map(|(url, _)| url)
+    }
+
+    /// Reads an address and the percent-decoded user name and password in it, if there is a user name.
+    pub fn parse_with_credentials(text: &str) -> Result<(Self, Option<Credentials>), UrlError> {
+        let mut url = Url::parse(text.trim())?;
+        match url.scheme() {
+            "rtsp" => {}
+            "rtsps" => return Err(UrlError::TlsUnsupported),
+            other => {
+                return Err(UrlError::Scheme {
+                    scheme: other.to_owned(),
+                });
+            }
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(UrlError::NoHost);
+        }
+        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let credentials = (!url.username().is_empty())
+            .then(|| Credentials::new(decode(url.username()), decode(url.password().unwrap_or_default())));
+        // Both can only fail for a URL without host, which was refused above.
+        if url.set_username("").is_err() || url.set_password(None).is_err() {
+            return Err(UrlError::NoHost);
+        }
+        Ok((Self(Arc::new(url)), credentials))
+    }
+
+    /// The host as written: a name, an IPv4 address, or an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// The port, 554 when none is written.
+    pub fn port(&self) -> u16 {
+        self.0.port().unwrap_or(554)
+    }
+
+    /// The path, beginning with `/` or empty.
+    pub fn path(&self) -> &str {
+        self.0.path()
+    }
+
+    /// What goes over the wire: everything, secret query members too.
+    pub(crate) fn to_wire(&self) -> Url {
+        Url::clone(&self.0)
+    }
+}
+
+impl fmt::Display for CameraUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(query) = self.0.query() else {
+            return f.write_str(self.0.as_str());
+        };
+        let mut bare = self.to_wire();
+        bare.set_query(None);
+        bare.set_fragment(None);
+        write!(f, "{bare}?")?;
+        for (index, member) in query.split('&').enumerate() {
+            let separator = if index == 0 { "" } else { "&" };
+            match member.split_once('=') {
+                Some((name, _)) if is_secret(name) => write!(f, "{separator}{name}=***")?,
+                _ => write!(f, "{separator}{member}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CameraUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CameraUrl({self})")
+    }
+}
+
+impl FromStr for CameraUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::parse(text)
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRET_QUERY_MEMBERS
+        .iter()
+        .any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn blanks_around_an_address_do_not_count() {
+        let url = CameraUrl::parse(" rtsp://rtspsim:554/media/bulldozer.mkv \r\n").unwrap();
+        assert_eq!(url.to_string(), "rtsp://rtspsim:554/media/bulldozer.mkv");
+        assert_eq!(
+            (url.host(), url.port(), url.path()),
+            ("rtspsim", 554, "/media/bulldozer.mkv")
+        );
+    }
+
+    #[test]
+    fn user_and_password_leave_the_address_and_are_never_printed() {
+        let (url, credentials) =
+            CameraUrl::parse_with_credentials("rtsp://ad%6Din:p%40ss@10.0.0.1/live").unwrap();
+        let credentials = credentials.unwrap();
+        assert_eq!(
+            (credentials.username(), credentials.password()),
+            ("admin", "p@ss")
+        );
+        for text in [
+            url.to_string(),
+            format!("{url:?}"),
+            format!("{credentials:?}"),
+            url.to_wire().to_string(),
+        ] {
+            assert!(!text.contains("p@ss") && !text.contains("p%40ss"), "{text}");
+        }
+        assert_eq!(url.to_string(), "rtsp://10.0.0.1/live");
+    }
+
+    #[test]
+    fn secrets_in_the_query_are_masked_in_print_and_kept_on_the_wire() {
+        let url = CameraUrl::parse("rtsp://cam/a?channel=1&Password=geheim&stream=0").unwrap();
+        assert_eq!(url.to_string(), "rtsp://cam/a?channel=1&Password=***&stream=0");
+        assert!(url.to_wire().as_str().contains("geheim"));
+    }
+
+    #[test]
+    fn ipv6_hosts_are_read() {
+        let url = CameraUrl::parse("rtsp://[fe80::1]:8554/x").unwrap();
+        assert_eq!((url.host(), url.port()), ("[fe80::1]", 8554));
+    }
+
+    #[test]
+    fn other_schemes_and_missing_hosts_are_refused_by_name() {
+        assert_eq!(CameraUrl::parse("rtsps://cam/"), Err(UrlError::TlsUnsupported));
+        assert_eq!(
+            CameraUrl::parse("http://cam/"),
+            Err(UrlError::Scheme {
+                scheme: "http".into()
+            })
+        );
+        assert!(matches!(
+            CameraUrl::parse("cam/stream"),
+            Err(UrlError::Malformed(_))
+        ));
+        assert_eq!(CameraUrl::parse("rtsp:///x"), Err(UrlError::NoHost));
+        assert_eq!(CameraUrl::parse("rtsp:x"), Err(UrlError::NoHost));
+        assert!(CameraUrl::parse("").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_without_panic(text in ".{0,80}") {
+            let _ = CameraUrl::parse_with_credentials(&text);
+        }
+
+        #[test]
+        fn a_password_never_shows(password in "[a-zA-Z0-9]{12,20}") {
+            let (url, _) = CameraUrl::parse_with_credentials(&format!("rtsp://u:{password}@h/p?pwd={password}")).unwrap();
+            let shown = format!("{url} {url:?}");
+            prop_assert!(!shown.contains(&password));
+        }
+    }
+}

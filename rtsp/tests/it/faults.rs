@@ -1,0 +1,336 @@
+//! Cameras that misbehave, and operators who mistype.
+
+use std::time::{Duration, Instant};
+
+use lva_rtsp::{
+    AuthScheme, Camera, CameraEvent, CameraOptions, CameraUrl, Credentials, ErrorKind, Phase, QueueLimits,
+    Simulator, SimulatorOptions, StopReason,
+};
+use tokio::net::TcpListener;
+
+use crate::support::{established, lost, made_clip, next, quick, simulator, testuser, timeouts, units};
+
+#[tokio::test]
+async fn wrong_missing_and_right_credentials_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    for scheme in [AuthScheme::Digest, AuthScheme::Basic] {
+        let options = SimulatorOptions::new(folder.path())
+            .with_credentials(Some(testuser()))
+            .with_auth_scheme(scheme);
+        let simulator = Simulator::start(options).await.unwrap();
+        let url = simulator.url("clip.mp4");
+        let wrong = Some(Credentials::new("testuser", "geheim"));
+        for (credentials, says) in [(wrong, "does not accept"), (None, "none are configured")] {
+            let mut camera = Camera::connect(quick(&url).with_credentials(credentials));
+            let error = lost(&mut camera).await;
+            assert_eq!(
+                (error.kind(), error.status_code()),
+                (ErrorKind::Authentication, Some(401))
+            );
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(says) && !text.contains("geheim"), "{text}");
+        }
+        let mut camera = Camera::connect(quick(&url));
+        established(&mut camera).await;
+        assert_eq!(simulator.counters().refused, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_404_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    for path in ["none.mp4", "../clip.mp4"] {
+        let mut camera = Camera::connect(quick(&simulator.url(path)));
+        let error = lost(&mut camera).await;
+        assert_eq!(
+            (error.kind(), error.status_code()),
+            (ErrorKind::Protocol, Some(404)),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_a_network_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let mut camera = Camera::connect(quick(&format!("rtsp://{address}/x")));
+    let error = lost(&mut camera).await;
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+    assert!(matches!(next(&mut camera).await, CameraEvent::Waiting { .. }));
+    assert_eq!(lost(&mut camera).await.kind(), ErrorKind::Network);
+    assert!(camera.counters().failed_attempts >= 2);
+}
+
+#[tokio::test]
+async fn what_is_no_rtsp_is_a_protocol_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("rtsp://{}/x", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = stream.writable().await;
+            let _ = stream.try_write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            // Open until the client has read.
+            let _ = stream.readable().await;
+        }
+    });
+    let mut camera = Camera::connect(quick(&url));
+    let error = lost(&mut camera).await;
+    assert!(
+        matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Network),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_camera_that_never_answers_runs_out_and_stop_wins_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("rtsp://{}/x", listener.local_addr().unwrap());
+    let mut camera = Camera::connect(quick(&url).with_timeouts(timeouts(1000, 200, None)));
+    let error = lost(&mut camera).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    drop(camera);
+
+    let mut camera = Camera::connect(quick(&url).with_timeouts(timeouts(60_000, 60_000, None)));
+    listener.accept().await.unwrap();
+    assert_eq!(camera.phase(), Phase::Connecting);
+    let asked = Instant::now();
+    camera.stop();
+    assert!(matches!(
+        next(&mut camera).await,
+        CameraEvent::Stopped {
+            reason: StopReason::Asked
+        }
+    ));
+    assert!(camera.next().await.is_none());
+    assert!(asked.elapsed() < Duration::from_secs(1));
+    assert_eq!(camera.phase(), Phase::Stopped);
+}
+
+#[tokio::test]
+async fn a_camera_is_given_up_when_that_is_wanted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let mut camera =
+        Camera::connect(quick(&format!("rtsp://{address}/x")).with_timeouts(timeouts(1000, 1000, Some(300))));
+    loop {
+        if let CameraEvent::Stopped { reason } = next(&mut camera).await {
+            assert_eq!(reason, StopReason::GaveUp);
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_wins_within_a_second_while_playing_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+    units(&mut camera, 0, 5).await;
+    let asked = Instant::now();
+    camera.close().await;
+    assert!(asked.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_was_off_comes_back_and_says_so_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let first = simulator(folder.path()).await;
+    let address = first.address();
+    let mut camera = Camera::connect(quick(&first.url("clip.mp4")));
+    let before = units(&mut camera, 0, 20).await.pop().unwrap();
+    first.shutdown().await;
+
+    let error = lost(&mut camera).await;
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    // Off: at least one attempt fails.
+    let error = lost(&mut camera).await;
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+
+    let options = SimulatorOptions::new(folder.path())
+        .with_credentials(Some(testuser()))
+        .with_address(address);
+    let second = Simulator::start(options).await.unwrap();
+    established(&mut camera).await;
+    let after = units(&mut camera, 0, 20).await;
+    assert!(after[0].random_access && after[0].discontinuity && !after[1].discontinuity);
+    assert!(after[0].timestamp_90k > before.timestamp_90k);
+    let counters = camera.counters();
+    assert_eq!((counters.sessions, counters.lost_sessions), (2, 1));
+    assert!(counters.failed_attempts >= 1);
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_closed_is_replaced_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+    units(&mut camera, 0, 3).await;
+    simulator.set_refusing(true);
+    simulator.close_connections();
+    lost(&mut camera).await;
+    lost(&mut camera).await;
+    assert!(simulator.counters().turned_away > 0);
+    simulator.set_refusing(false);
+    established(&mut camera).await;
+    units(&mut camera, 0, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stall_without_a_close_is_noticed_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let options = quick(&simulator.url("clip.mp4")).with_timeouts(timeouts(400, 5000, None));
+    let mut camera = Camera::connect(options);
+    units(&mut camera, 0, 10).await;
+    simulator.set_stalled(true);
+    let error = lost(&mut camera).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("no media"), "{error}");
+    simulator.set_stalled(false);
+    let mut found = units_after_losses(&mut camera, 10).await;
+    assert!(found.remove(0).discontinuity);
+}
+
+/// Units, whatever is lost on the way: a stalled camera accepts sessions and gives nothing.
+async fn units_after_losses(camera: &mut Camera, count: usize) -> Vec<lva_rtsp::AccessUnit> {
+    let mut found = Vec::new();
+    while found.len() < count {
+        if let CameraEvent::Unit(unit) = next(camera).await {
+            found.push(unit);
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_stall_goes_on_in_the_present_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+    units(&mut camera, 0, 10).await;
+    simulator.set_stalled(true);
+    // What was on its way still comes; the stall itself is a silence of this length.
+    let silence = Duration::from_millis(1200);
+    let mut last = 0;
+    while let Ok(Some(event)) = tokio::time::timeout(silence, camera.next()).await {
+        if let CameraEvent::Unit(unit) = event {
+            last = unit.timestamp_90k;
+        }
+    }
+    simulator.set_stalled(false);
+    let after = units(&mut camera, 0, 1).await.remove(0);
+    assert!(after.random_access);
+    assert!(
+        after.timestamp_90k > last + 80_000,
+        "{} ticks after the stall",
+        after.timestamp_90k - last
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_packets_are_counted_and_end_no_session_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+    units(&mut camera, 0, 20).await;
+    simulator.drop_packets(7);
+    let after = units(&mut camera, 0, 60).await;
+    let broken: Vec<_> = after.iter().filter(|unit| unit.lost_before > 0).collect();
+    assert!(!broken.is_empty() && broken.iter().all(|unit| unit.discontinuity));
+    assert_eq!(broken.iter().map(|unit| unit.lost_before).sum::<u32>(), 7);
+    let counters = camera.counters();
+    assert_eq!(
+        (counters.lost_packets, counters.sessions, counters.lost_sessions),
+        (7, 1, 0)
+    );
+    assert_eq!(simulator.counters().dropped_packets, 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_consumer_loses_units_by_count_and_goes_on_at_a_random_access_point_or_skips() {
+    const QUEUE: usize = 10;
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let mut queue = QueueLimits::default();
+    queue.units = QUEUE;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_queue(queue));
+    established(&mut camera).await;
+    let patience = Instant::now();
+    while camera.counters().dropped_queue_full < 2 {
+        assert!(patience.elapsed() < crate::support::PATIENCE);
+        tokio::task::yield_now().await;
+    }
+    let queued = camera.counters();
+    assert_eq!(queued.units, QUEUE as u64);
+    let kept = units(&mut camera, 0, QUEUE).await;
+    assert!(kept.iter().all(|unit| !unit.discontinuity));
+    let next = units(&mut camera, 0, 1).await.remove(0);
+    assert!(next.random_access && next.discontinuity);
+    let counters = camera.counters();
+    assert!(counters.dropped_queue_full + counters.dropped_no_random_access >= 2);
+    assert_eq!(counters.lost_sessions, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_cameras_come_and_go_without_a_trace_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count());
+    let mut after_warm_up = 0;
+    for round in 0..50 {
+        let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+        units(&mut camera, 0, 1).await;
+        camera.close().await;
+        if round == 9 {
+            after_warm_up = descriptors();
+        }
+    }
+    assert_eq!(simulator.counters().plays, 50);
+    // The simulator's side of the last few may still be closing.
+    assert!(
+        descriptors() <= after_warm_up + 8,
+        "{} after {after_warm_up}",
+        descriptors()
+    );
+}
+
+#[tokio::test]
+async fn credentials_in_the_address_are_used_when_the_operator_passes_them_on_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let text = simulator
+        .url("clip.mp4")
+        .replace("rtsp://", "  rtsp://testuser:testpassword@")
+        + " ";
+    let (url, credentials) = CameraUrl::parse_with_credentials(&text).unwrap();
+    let mut camera = Camera::connect(CameraOptions::new(url).with_credentials(credentials));
+    established(&mut camera).await;
+}

@@ -1,0 +1,150 @@
+//! What comes out is what went in, and at the right time.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lva_rtsp::{Camera, ClockSource, Codec, MediaKind, Transport, video_samples};
+
+use crate::support::{established, made_clip, next, quick, shared_clip, simulator, units};
+
+/// Compares units with a file from its first sample on, over its end, and their times with `ticks` a frame.
+async fn plays_byte_for_byte(file: &Path, count: usize, ticks: u64) {
+    let samples = video_samples(file).unwrap();
+    let simulator = simulator(file.parent().unwrap()).await;
+    let mut camera = Camera::connect(quick(&simulator.url(file.file_name().unwrap().to_str().unwrap())));
+    let before = SystemTime::now();
+    let (streams, sdp) = established(&mut camera).await;
+    assert!(
+        sdp.starts_with("v=0\r\n") && sdp.contains("m=video 0 RTP/AVP 96\r\n"),
+        "{sdp}"
+    );
+    assert_eq!(
+        (streams[0].media, streams[0].codec),
+        (MediaKind::Video, Codec::H264)
+    );
+    assert_eq!(streams[0].extra_data[0], 1, "an avcC record");
+    assert!(streams[0].codec_name.as_ref().unwrap().starts_with("avc1."));
+
+    let units = units(&mut camera, 0, count).await;
+    for (n, unit) in units.iter().enumerate() {
+        assert!(
+            unit.data == samples[n % samples.len()],
+            "unit {n} differs from the file"
+        );
+        assert_eq!((unit.lost_before, unit.discontinuity), (0, false), "unit {n}");
+        assert_eq!(unit.clock, ClockSource::SenderReport, "unit {n}");
+    }
+    assert!(units[0].random_access && !units[1].random_access);
+    for (n, pair) in units.windows(2).enumerate() {
+        let step = pair[1].timestamp_90k - pair[0].timestamp_90k;
+        assert!(step.abs_diff(ticks) <= 1, "{step} ticks after unit {n}");
+    }
+    let first = Duration::from_millis(units[0].timestamp_90k / 90);
+    let now = before.duration_since(UNIX_EPOCH).unwrap();
+    assert!(first + Duration::from_millis(50) >= now && first < now + Duration::from_secs(10));
+
+    let counters = camera.counters();
+    assert_eq!(
+        (
+            counters.sessions,
+            counters.lost_packets,
+            counters.dropped_queue_full
+        ),
+        (1, 0, 0)
+    );
+    assert!(counters.units >= count as u64 && counters.clock.jumps == 0);
+    camera.close().await;
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_made_clip_is_played_byte_for_byte_over_its_seam_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    plays_byte_for_byte(&folder.path().join("clip.mp4"), 130, 3000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_clip_is_played_byte_for_byte_or_skips() {
+    let Some(file) = shared_clip("one-by-one-indoor.mp4") else {
+        return;
+    };
+    plays_byte_for_byte(&file, 40, 9000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_comes_beside_the_pictures_or_skips() {
+    let Some(folder) = made_clip(true, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+    let (streams, _) = established(&mut camera).await;
+    let audio = &streams[1];
+    assert_eq!(
+        (audio.codec, audio.sample_rate_hz, audio.channels),
+        (Codec::Aac, Some(48_000), Some(1))
+    );
+    assert!(audio.playing && !audio.extra_data.is_empty());
+    let sound = units(&mut camera, 1, 120).await;
+    for pair in sound.windows(2) {
+        let step = pair[1].timestamp_90k - pair[0].timestamp_90k;
+        // 1024 samples, but at the seam, where the clip's sound is cut to the length of its pictures.
+        assert!((1..=1921).contains(&step), "{step}");
+    }
+    camera.close().await;
+
+    let mut silent = Camera::connect(quick(&simulator.url("clip.mp4")).with_audio(false));
+    let (streams, _) = established(&mut silent).await;
+    assert!(streams[0].playing && !streams[1].playing);
+    for _ in 0..60 {
+        if let lva_rtsp::CameraEvent::Unit(unit) = next(&mut silent).await {
+            assert_eq!(unit.stream, 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_clients_are_served_at_once_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let mut cameras: Vec<_> = (0..10)
+        .map(|_| Camera::connect(quick(&simulator.url("clip.mp4"))))
+        .collect();
+    for camera in &mut cameras {
+        assert_eq!(units(camera, 0, 30).await.len(), 30);
+    }
+    assert_eq!(simulator.counters().plays, 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b_frames_come_in_decoding_order_with_times_held_or_skips() {
+    let Some(folder) = made_clip(false, &["-bf", "2"]) else {
+        return;
+    };
+    let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
+    let simulator = simulator(folder.path()).await;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+    let units = units(&mut camera, 0, 50).await;
+    for (unit, sample) in units.iter().zip(&samples) {
+        assert!(unit.data == *sample);
+    }
+    assert!(units.windows(2).all(|w| w[1].timestamp_90k > w[0].timestamp_90k));
+    assert!(units.iter().any(|unit| unit.disposable));
+    assert!(camera.counters().clock.held > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transport_that_is_not_offered_is_named_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(Transport::Udp));
+    let error = crate::support::lost(&mut camera).await;
+    assert_eq!(error.status_code(), Some(461));
+    assert!(error.to_string().contains("transport"), "{error}");
+}
