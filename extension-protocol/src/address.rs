@@ -74,7 +74,11 @@ impl FromStr for ExtensionUrl {
         let text = text.trim();
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err(UrlError::NoPath) } else { Ok(Self::unix(path)) };
+            return if path.is_empty() {
+                Err(UrlError::NoPath)
+            } else {
+                Ok(Self::unix(path))
+            };
         }
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::NoScheme)?;
         match scheme.to_ascii_lowercase().as_str() {
@@ -89,7 +93,8 @@ impl FromStr for ExtensionUrl {
         if authority.contains(['/', '?', '#']) {
             return Err(UrlError::BeyondPort);
         }
-        let parsed: tonic::codegen::http::uri::Authority = authority.parse().map_err(|_| UrlError::HostAndPort)?;
+        let parsed: tonic::codegen::http::uri::Authority =
+            authority.parse().map_err(|_| UrlError::HostAndPort)?;
         if parsed.host().is_empty() || parsed.port_u16().is_none_or(|port| port == 0) {
             return Err(UrlError::HostAndPort);
         }
@@ -132,12 +137,23 @@ mod tests {
     #[test]
     fn the_forms_that_are_understood() {
         for (text, shown, transport) in [
-            ("tcp://127.0.0.1:5001", "tcp://127.0.0.1:5001", "http://127.0.0.1:5001"),
-            (" TCP://spatialAnalysis:50051/", "tcp://spatialAnalysis:50051", "http://spatialAnalysis:50051"),
+            (
+                "tcp://127.0.0.1:5001",
+                "tcp://127.0.0.1:5001",
+                "http://127.0.0.1:5001",
+            ),
+            (
+                " TCP://spatialAnalysis:50051/",
+                "tcp://spatialAnalysis:50051",
+                "http://spatialAnalysis:50051",
+            ),
             ("http://[::1]:44000", "tcp://[::1]:44000", "http://[::1]:44000"),
         ] {
             let url: ExtensionUrl = text.parse().unwrap();
-            assert_eq!((url.to_string().as_str(), url.transport().as_str()), (shown, transport));
+            assert_eq!(
+                (url.to_string().as_str(), url.transport().as_str()),
+                (shown, transport)
+            );
         }
         for text in ["unix:/run/x", "unix:///run/x"] {
             let url: ExtensionUrl = text.parse().unwrap();

@@ -60,7 +60,10 @@ impl Backoff {
         if lived >= self.policy.healthy_after {
             self.failures = 0;
         }
-        let doubled = self.policy.floor.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        let doubled = self
+            .policy
+            .floor
+            .saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
         let most = doubled.min(self.policy.cap).max(self.policy.floor);
         self.failures = self.failures.saturating_add(1);
         let part = random as f64 / u64::MAX as f64;
@@ -82,8 +85,9 @@ mod tests {
     #[test]
     fn the_longest_wait_doubles_up_to_the_cap() {
         let mut backoff = Backoff::new(BackoffPolicy::default());
-        let longest: Vec<u128> =
-            (0..9).map(|_| backoff.next_delay_with(Duration::ZERO, u64::MAX).as_millis()).collect();
+        let longest: Vec<u128> = (0..9)
+            .map(|_| backoff.next_delay_with(Duration::ZERO, u64::MAX).as_millis())
+            .collect();
         assert_eq!(longest, [250, 500, 1000, 2000, 4000, 8000, 15000, 15000, 15000]);
     }
 
@@ -94,7 +98,10 @@ mod tests {
             backoff.next_delay_with(Duration::from_secs(29), 0);
         }
         assert_eq!(backoff.failures(), 5);
-        assert_eq!(backoff.next_delay_with(Duration::from_secs(30), u64::MAX), Duration::from_millis(250));
+        assert_eq!(
+            backoff.next_delay_with(Duration::from_secs(30), u64::MAX),
+            Duration::from_millis(250)
+        );
         assert_eq!(backoff.failures(), 1);
     }
 

@@ -77,9 +77,9 @@ fn inference_to_wire(found: &schema::Inference) -> wire::Inference {
             tag: Some(tag_to_wire(&it.tag)),
             attributes: attributes_to_wire(&it.attributes),
         }),
-        InferenceValue::Motion(it) => {
-            Value::Motion(wire::Motion { r#box: it.bbox.as_ref().map(rectangle_to_wire) })
-        }
+        InferenceValue::Motion(it) => Value::Motion(wire::Motion {
+            r#box: it.bbox.as_ref().map(rectangle_to_wire),
+        }),
         InferenceValue::Entity(it) => Value::Entity(wire::Entity {
             tag: Some(tag_to_wire(&it.tag)),
             attributes: attributes_to_wire(&it.attributes),
@@ -125,11 +125,18 @@ fn type_to_wire(kind: InferenceKind) -> InferenceType {
 
 fn tag_from_wire(tag: Option<wire::Tag>) -> schema::Tag {
     let tag = tag.unwrap_or_default();
-    schema::Tag { value: tag.value, confidence: present_real(tag.confidence), extra: Extra::new() }
+    schema::Tag {
+        value: tag.value,
+        confidence: present_real(tag.confidence),
+        extra: Extra::new(),
+    }
 }
 
 fn tag_to_wire(tag: &schema::Tag) -> wire::Tag {
-    wire::Tag { value: tag.value.clone(), confidence: tag.confidence.unwrap_or_default().to_f32() }
+    wire::Tag {
+        value: tag.value.clone(),
+        confidence: tag.confidence.unwrap_or_default().to_f32(),
+    }
 }
 
 fn attributes_from_wire(attributes: Vec<wire::Attribute>) -> Vec<schema::Attribute> {
@@ -156,7 +163,12 @@ fn rectangle_from_wire(it: wire::Rectangle) -> schema::Rectangle {
 }
 
 fn rectangle_to_wire(it: &schema::Rectangle) -> wire::Rectangle {
-    wire::Rectangle { l: it.l.to_f32(), t: it.t.to_f32(), w: it.w.to_f32(), h: it.h.to_f32() }
+    wire::Rectangle {
+        l: it.l.to_f32(),
+        t: it.t.to_f32(),
+        w: it.w.to_f32(),
+        h: it.h.to_f32(),
+    }
 }
 
 fn present_real(value: f32) -> Option<Real> {
@@ -170,12 +182,19 @@ fn present_ticks(value: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use prost::Message;
-    use schema::{Attribute, Classification, Entity, Event, Inference, Motion, OtherContent, Rectangle, Tag, Text};
+    use schema::{
+        Attribute, Classification, Entity, Event, Inference, Motion, OtherContent, Rectangle, Tag, Text,
+    };
 
     use super::*;
 
     fn attribute() -> Attribute {
-        Attribute { name: "colour".into(), value: "red".into(), confidence: Some(0.25.into()), ..Default::default() }
+        Attribute {
+            name: "colour".into(),
+            value: "red".into(),
+            confidence: Some(0.25.into()),
+            ..Default::default()
+        }
     }
 
     fn of_kind(kind: InferenceKind) -> Inference {
@@ -187,7 +206,11 @@ mod tests {
                 ..Default::default()
             }
             .into(),
-            InferenceKind::Motion => Motion { bbox: Some(bbox), ..Default::default() }.into(),
+            InferenceKind::Motion => Motion {
+                bbox: Some(bbox),
+                ..Default::default()
+            }
+            .into(),
             InferenceKind::Entity => Entity {
                 id: "7".into(),
                 attributes: vec![attribute()],
@@ -202,7 +225,9 @@ mod tests {
                 ..Default::default()
             }
             .into(),
-            InferenceKind::Event => Event::new("personZoneEvent").with_property("status", "Enter").into(),
+            InferenceKind::Event => Event::new("personZoneEvent")
+                .with_property("status", "Enter")
+                .into(),
             InferenceKind::Other => OtherContent {
                 content_type: "application/octet-stream".into(),
                 content_bytes: vec![0, 255],
@@ -223,7 +248,8 @@ mod tests {
         for kind in InferenceKind::ALL {
             let before = of_kind(kind);
             let bytes = inference_to_wire(&before).encode_to_vec();
-            let (after, without_value) = inferences_from_wire(vec![wire::Inference::decode(&bytes[..]).unwrap()]);
+            let (after, without_value) =
+                inferences_from_wire(vec![wire::Inference::decode(&bytes[..]).unwrap()]);
             assert_eq!((after, without_value), (vec![before], 0));
         }
     }
@@ -233,7 +259,10 @@ mod tests {
         for number in [0, 1, 99, -1] {
             let mut sent = inference_to_wire(&of_kind(InferenceKind::Entity));
             sent.r#type = number;
-            assert_eq!(inferences_from_wire(vec![sent]).0[0].kind(), InferenceKind::Entity);
+            assert_eq!(
+                inferences_from_wire(vec![sent]).0[0].kind(),
+                InferenceKind::Entity
+            );
         }
     }
 
@@ -245,7 +274,10 @@ mod tests {
 
     #[test]
     fn inferences_without_a_value_are_left_out_and_counted() {
-        let empty = wire::Inference { subtype: "x".into(), ..Default::default() };
+        let empty = wire::Inference {
+            subtype: "x".into(),
+            ..Default::default()
+        };
         let whole = inference_to_wire(&of_kind(InferenceKind::Motion));
         let (read, without_value) = inferences_from_wire(vec![empty.clone(), whole, empty]);
         assert_eq!((read.len(), without_value), (1, 2));
@@ -253,7 +285,10 @@ mod tests {
 
     #[test]
     fn absent_members_of_the_wire_are_absent_and_not_an_error() {
-        let bare = |value| wire::Inference { value: Some(value), ..Default::default() };
+        let bare = |value| wire::Inference {
+            value: Some(value),
+            ..Default::default()
+        };
         let (read, _) = inferences_from_wire(vec![
             bare(Value::Entity(Default::default())),
             bare(Value::Motion(Default::default())),

@@ -18,7 +18,9 @@ pub struct Credentials {
 impl Credentials {
     /// As in a topology's `UsernamePasswordCredentials`.
     pub fn new(user: &str, password: &str) -> Self {
-        Self { header: format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))) }
+        Self {
+            header: format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+        }
     }
 
     pub(crate) fn write(&self, metadata: &mut MetadataMap) {
@@ -31,9 +33,14 @@ impl Credentials {
 
     /// Whether the caller sent these. Takes the same time wherever the first difference is.
     pub(crate) fn admit(&self, metadata: &MetadataMap) -> bool {
-        let Some(sent) = metadata.get(HEADER) else { return false };
+        let Some(sent) = metadata.get(HEADER) else {
+            return false;
+        };
         let (sent, own) = (sent.as_encoded_bytes(), self.header.as_bytes());
-        let different = sent.iter().zip(own).fold(0, |different, (a, b)| different | (a ^ b));
+        let different = sent
+            .iter()
+            .zip(own)
+            .fold(0, |different, (a, b)| different | (a ^ b));
         sent.len() == own.len() && different == 0
     }
 }
@@ -53,7 +60,10 @@ mod tests {
         let mut metadata = MetadataMap::new();
         let credentials = Credentials::new("testuser", "testpassword");
         credentials.write(&mut metadata);
-        assert_eq!(metadata.get("x-ms-authentication").unwrap(), "Basic dGVzdHVzZXI6dGVzdHBhc3N3b3Jk");
+        assert_eq!(
+            metadata.get("x-ms-authentication").unwrap(),
+            "Basic dGVzdHVzZXI6dGVzdHBhc3N3b3Jk"
+        );
         assert!(credentials.admit(&metadata));
         assert!(!format!("{metadata:?}").contains("dGVz"));
     }
@@ -62,7 +72,11 @@ mod tests {
     fn others_are_not_admitted() {
         let wanted = Credentials::new("user", "password");
         assert!(!wanted.admit(&MetadataMap::new()));
-        for other in [Credentials::new("user", "passwore"), Credentials::new("user", "pass"), Credentials::new("", "")] {
+        for other in [
+            Credentials::new("user", "passwore"),
+            Credentials::new("user", "pass"),
+            Credentials::new("", ""),
+        ] {
             let mut metadata = MetadataMap::new();
             other.write(&mut metadata);
             assert!(!wanted.admit(&metadata));
@@ -71,6 +85,9 @@ mod tests {
 
     #[test]
     fn nothing_is_shown() {
-        assert_eq!(format!("{:?}", Credentials::new("user", "password")), "Credentials(hidden)");
+        assert_eq!(
+            format!("{:?}", Credentials::new("user", "password")),
+            "Credentials(hidden)"
+        );
     }
 }

@@ -183,9 +183,7 @@ impl FrameFormat {
         };
         let plane = |stride: u32, rows: u32| u64::from(stride) * u64::from(rows);
         let bytes = match pixels {
-            PixelFormat::Yuv420p => {
-                plane(stride, height) + 2 * plane(stride.div_ceil(2), height.div_ceil(2))
-            }
+            PixelFormat::Yuv420p => plane(stride, height) + 2 * plane(stride.div_ceil(2), height.div_ceil(2)),
             _ => plane(stride, height),
         };
         let frame_bytes = usize::try_from(bytes).map_err(|_| FormatError::Size { width, height })?;
@@ -227,7 +225,13 @@ impl FrameFormat {
 
     fn encoded(encoding: FrameEncoding, width: u32, height: u32) -> Result<Self, FormatError> {
         let (width, height) = checked_size(width, height)?;
-        Ok(Self { encoding, width, height, stride_bytes: 0, frame_bytes: None })
+        Ok(Self {
+            encoding,
+            width,
+            height,
+            stride_bytes: 0,
+            frame_bytes: None,
+        })
     }
 
     /// How the bytes of a frame are to be read.
@@ -274,7 +278,10 @@ impl FrameFormat {
         wire::VideoFrameSampleFormat {
             encoding: encoding.into(),
             pixel_format: pixels.into(),
-            dimensions: Some(wire::Dimensions { width: self.width, height: self.height }),
+            dimensions: Some(wire::Dimensions {
+                width: self.width,
+                height: self.height,
+            }),
             stride_bytes: self.stride_bytes,
         }
     }
@@ -282,15 +289,21 @@ impl FrameFormat {
     /// Reads what a peer announced. Real clients leave the stride of bare frames at 0.
     pub(crate) fn from_wire(format: &wire::VideoFrameSampleFormat) -> Result<Self, FormatError> {
         use wire::video_frame_sample_format::{Encoding, PixelFormat as WirePixels};
-        let (width, height) = format.dimensions.as_ref().map_or((0, 0), |size| (size.width, size.height));
-        let encoding = Encoding::try_from(format.encoding)
-            .map_err(|_| FormatError::UnknownEncoding { number: format.encoding })?;
+        let (width, height) = format
+            .dimensions
+            .as_ref()
+            .map_or((0, 0), |size| (size.width, size.height));
+        let encoding = Encoding::try_from(format.encoding).map_err(|_| FormatError::UnknownEncoding {
+            number: format.encoding,
+        })?;
         match encoding {
             Encoding::Bmp => Self::bmp(width, height),
             Encoding::Jpg => Self::jpg(width, height),
             Encoding::Png => Self::png(width, height),
             Encoding::Raw => {
-                let unknown = FormatError::UnknownPixels { number: format.pixel_format };
+                let unknown = FormatError::UnknownPixels {
+                    number: format.pixel_format,
+                };
                 let pixels = WirePixels::try_from(format.pixel_format)
                     .ok()
                     .and_then(PixelFormat::from_wire)
@@ -315,7 +328,11 @@ impl fmt::Display for FrameFormat {
 
 fn checked_size(width: u32, height: u32) -> Result<(u32, u32), FormatError> {
     let fits = |side| (1..=MAX_SIDE).contains(&side);
-    if fits(width) && fits(height) { Ok((width, height)) } else { Err(FormatError::Size { width, height }) }
+    if fits(width) && fits(height) {
+        Ok((width, height))
+    } else {
+        Err(FormatError::Size { width, height })
+    }
 }
 
 /// A frame format that cannot be. The announcing side is at fault; a retry does not help.
@@ -323,7 +340,9 @@ fn checked_size(width: u32, height: u32) -> Result<(u32, u32), FormatError> {
 #[non_exhaustive]
 pub enum FormatError {
     /// A side is 0 or above [`MAX_SIDE`].
-    #[error("a frame of {width}x{height} pixels is not possible: each side must lie between 1 and {MAX_SIDE}")]
+    #[error(
+        "a frame of {width}x{height} pixels is not possible: each side must lie between 1 and {MAX_SIDE}"
+    )]
     Size {
         /// Announced width.
         width: u32,
@@ -362,7 +381,11 @@ mod tests {
             let format = FrameFormat::raw(pixels, 33, 17).unwrap();
             assert_eq!(FrameFormat::from_wire(&format.to_wire()), Ok(format));
         }
-        for format in [FrameFormat::bmp(3, 4), FrameFormat::jpg(3, 4), FrameFormat::png(3, 4)] {
+        for format in [
+            FrameFormat::bmp(3, 4),
+            FrameFormat::jpg(3, 4),
+            FrameFormat::png(3, 4),
+        ] {
             let format = format.unwrap();
             assert_eq!(FrameFormat::from_wire(&format.to_wire()), Ok(format));
         }
@@ -394,12 +417,21 @@ mod tests {
         );
         let mut wire = FrameFormat::raw(PixelFormat::Bgr24, 2, 2).unwrap().to_wire();
         wire.pixel_format = 0;
-        assert_eq!(FrameFormat::from_wire(&wire), Err(FormatError::UnknownPixels { number: 0 }));
+        assert_eq!(
+            FrameFormat::from_wire(&wire),
+            Err(FormatError::UnknownPixels { number: 0 })
+        );
         wire.encoding = 9;
-        assert_eq!(FrameFormat::from_wire(&wire), Err(FormatError::UnknownEncoding { number: 9 }));
+        assert_eq!(
+            FrameFormat::from_wire(&wire),
+            Err(FormatError::UnknownEncoding { number: 9 })
+        );
         wire.dimensions = None;
         wire.encoding = 1;
-        assert_eq!(FrameFormat::from_wire(&wire), Err(FormatError::Size { width: 0, height: 0 }));
+        assert_eq!(
+            FrameFormat::from_wire(&wire),
+            Err(FormatError::Size { width: 0, height: 0 })
+        );
     }
 
     #[test]

@@ -1,5 +1,85 @@
-//! The gRPC, shared-memory and HTTP extension contracts of Live Video Analytics, client and server.
-#![deny(unsafe_code)]
+//! The gRPC extension contract of Live Video Analytics and Video Analyzer: client, server and shared memory.
+//!
+//! A media graph shows frames to a program beside it, the *extension*, and gets inferences back. This crate is both ends
+//! of that conversation. On the graph's side, [`connect`] gives a [`Session`]: take a [`FrameSlot`], render into it, send
+//! it, await the [`Answers`]. On the extension's side, implement [`Extension`] (or [`BlockingExtension`]) and host it with
+//! [`ExtensionServer`]; descriptors, shared memory, bounds, acknowledgements, limits and half-close come with it.
+//!
+//! **A result belongs to the frame whose number it acknowledges, and to no other: neither time nor order counts.**
+//! Acknowledgements that name no waiting frame deliver nothing and are counted ([`SessionStats`]); a place in shared
+//! memory returns by its acknowledgement or with the end of the session, never by time.
+//!
+//! What it is not: it does not know what a detector is, what a graph is, or what inferences mean. It decodes no video, pads
+//! no picture and maps no box back. It retries nothing by itself: [`Backoff`] says when, the caller connects.
+//!
+//! # Example
+//!
+//! ```
+//! use lva_extension_protocol::*;
+//! use lva_inference_schema::{Event, Inference};
+//!
+//! struct Brightness;
+//! struct Frames;
+//!
+//! #[async_trait::async_trait]
+//! impl Extension for Brightness {
+//!     async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+//!         Ok(Box::new(Frames))
+//!     }
+//! }
+//!
+//! #[async_trait::async_trait]
+//! impl ExtensionSession for Frames {
+//!     async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
+//!         let brightest = sample.data().iter().max().copied().unwrap_or(0);
+//!         Ok(vec![Inference::new(Event::new("brightest").with_property("value", brightest.to_string()))])
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = ExtensionServer::new(Brightness).listen(ListenAddress::loopback(0)).await?;
+//! let url = server.url();
+//! tokio::spawn(server.serve(std::future::pending()));
+//!
+//! let format = FrameFormat::raw(PixelFormat::Bgr24, 1408, 786)?;
+//! let options = ClientOptions::new(url, format).with_transfer(Transfer::SharedMemory(Default::default()));
+//! let Session { frames, mut answers, .. } = connect::<&str>(&options).await?;
+//!
+//! let mut slot = frames.slot()?; // 3,320,064 bytes of shared memory; the frame is rendered where the extension reads it
+//! slot.fill(77);
+//! slot.send(143_810_610_210_090, &[], "whatever the caller wants to have back")?;
+//! if let Some(SessionEvent::Answered(answer)) = answers.next().await? {
+//!     assert_eq!(answer.timestamp_90k, 143_810_610_210_090);
+//!     println!("{:?} after {:?}", answer.inferences, answer.round_trip);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Copies
+//!
+//! | transfer | client, after rendering | server |
+//! |---|---|---|
+//! | shared memory, [`Trust::Untrusted`] (default) | 0 | 1, into private memory |
+//! | shared memory, [`Trust::Peer`] | 0 | 0 |
+//! | embedded | 1, into the message | those of the transport |
+//!
+//! Both sides count theirs, and tests assert the numbers.
+//!
+//! # Hostile peers
+//!
+//! A server takes every name, size, offset, length and number for hostile. Each violation ends the stream that made it, with
+//! the gRPC status and a sentence that helps, and nothing else; the README has the table. A client that cuts its shared
+//! memory short ends its own stream, because frames of untrusted peers are read by a system call and never mapped.
+//! A client must be able to trust those who may *write* its shared memory (mode 0600 by default: its own user), since a
+//! file cut short under a mapping kills the process that writes to it.
+//!
+//! # Limits
+//!
+//! Linux. No TLS, no HTTP extension, no batching; the README lists what is missing. Sides of frames up to [`MAX_SIDE`],
+//! windows from [`MIN_WINDOW`] to [`MAX_WINDOW`] frames. Runs on tokio.
+#![deny(unsafe_code)] // not `forbid`: the one module that maps memory allows it
 
 mod address;
 mod backoff;
@@ -31,3 +111,8 @@ pub use shared_memory::{
 };
 /// The status codes of gRPC, as extensions end streams with them.
 pub use tonic::Code;
+
+/// Compiles the example of the crate's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct FrontPage;

@@ -51,7 +51,12 @@ pub(crate) struct SlotAllocator {
 
 impl SlotAllocator {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, taken: BTreeMap::new(), cursor: 0, resting: None }
+        Self {
+            capacity,
+            taken: BTreeMap::new(),
+            cursor: 0,
+            resting: None,
+        }
     }
 
     /// A place of `length` bytes (0 counts as 1).
@@ -68,7 +73,11 @@ impl SlotAllocator {
         let end = offset + length;
         self.taken.insert(offset, end);
         self.cursor = end.next_multiple_of(ALIGNMENT);
-        if self.resting.as_ref().is_some_and(|rest| offset < rest.end && rest.start < end) {
+        if self
+            .resting
+            .as_ref()
+            .is_some_and(|rest| offset < rest.end && rest.start < end)
+        {
             self.resting = None;
         }
         Ok(Slot { offset, length })
@@ -99,7 +108,11 @@ impl SlotAllocator {
         let from = |start: usize| {
             let mut offset = start;
             // A place that began before the start may reach beyond it.
-            let before = self.taken.range(..start).next_back().map(|(offset, end)| (*offset, *end));
+            let before = self
+                .taken
+                .range(..start)
+                .next_back()
+                .map(|(offset, end)| (*offset, *end));
             let after = self.taken.range(start..).map(|(offset, end)| (*offset, *end));
             let mut busy: Vec<(usize, usize)> = before.into_iter().chain(after).collect();
             if let Some(avoid) = &avoid {
@@ -128,7 +141,10 @@ mod tests {
     fn equal_frames_fill_the_region_exactly() {
         let mut slots = SlotAllocator::new(4 * 128);
         let taken: Vec<Slot> = (0..4).map(|_| slots.take(100).unwrap()).collect();
-        assert_eq!(taken.iter().map(Slot::offset).collect::<Vec<_>>(), [0, 128, 256, 384]);
+        assert_eq!(
+            taken.iter().map(Slot::offset).collect::<Vec<_>>(),
+            [0, 128, 256, 384]
+        );
         assert_eq!(slots.take(100), Err(TakeError::NoSpace));
         assert_eq!(slots.take(513), Err(TakeError::TooLarge));
     }
@@ -143,7 +159,11 @@ mod tests {
         slots.release(taken.remove(2));
         slots.release(taken.remove(0));
         assert!(slots.take(129).is_err(), "the two free places do not touch");
-        assert_eq!(slots.take(128).unwrap().offset(), 384, "the one that has rested longer");
+        assert_eq!(
+            slots.take(128).unwrap().offset(),
+            384,
+            "the one that has rested longer"
+        );
         assert_eq!(slots.take(128).unwrap().offset(), 0);
     }
 
@@ -249,7 +269,9 @@ mod tests {
             let end = offset + length;
             let clear = |start: usize, stop: usize| end <= start || stop <= offset;
             end <= capacity
-                && held.iter().all(|slot| clear(slot.offset(), slot.offset() + slot.length()))
+                && held
+                    .iter()
+                    .all(|slot| clear(slot.offset(), slot.offset() + slot.length()))
                 && avoid.is_none_or(|rest| clear(rest.start, rest.end))
         })
     }

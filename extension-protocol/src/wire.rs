@@ -2,7 +2,12 @@
 //!
 //! Nothing here is checked: offsets, sizes and numbers are what the peer wrote. The client and server of
 //! this crate check them.
-#![allow(missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unused_qualifications
+)]
 #![allow(clippy::all, clippy::unwrap_used)]
 
 tonic::include_proto!("microsoft.azure.media.live_video_analytics.extensibility.grpc.v1");

@@ -49,13 +49,19 @@ pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Sessi
     // The channel was just made with room for it.
     let _ = outgoing.try_send(descriptor);
 
-    let sent = SentForm { shared_memory: store.is_shared(), largest_frame: frame_limit };
+    let sent = SentForm {
+        shared_memory: store.is_shared(),
+        largest_frame: frame_limit,
+    };
     let url = || options.url.to_string();
     let handshake = shake_hands(options, frame_limit, sent, messages);
     let (inbound, peer) = match tokio::time::timeout(options.handshake_timeout, handshake).await {
         Ok(result) => result?,
         Err(_) => {
-            return Err(ConnectError::HandshakeTimeout { url: url(), waited: options.handshake_timeout });
+            return Err(ConnectError::HandshakeTimeout {
+                url: url(),
+                waited: options.handshake_timeout,
+            });
         }
     };
     tracing::debug!(url = %options.url, extension = %peer.identifier, window, "session opened");
@@ -64,11 +70,21 @@ pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Sessi
         answer_timeout: options.answer_timeout,
         first_answer_timeout: options.first_answer_timeout,
     };
-    Ok(Session::new(store, limits, frame_limit, sent, peer, outgoing, inbound))
+    Ok(Session::new(
+        store,
+        limits,
+        frame_limit,
+        sent,
+        peer,
+        outgoing,
+        inbound,
+    ))
 }
 
 async fn make_store(options: &ClientOptions, frame_limit: usize) -> Result<Store, ConnectError> {
-    let Transfer::SharedMemory(memory) = &options.transfer else { return Ok(Store::embedded()) };
+    let Transfer::SharedMemory(memory) = &options.transfer else {
+        return Ok(Store::embedded());
+    };
     let (memory, window) = (memory.clone(), options.window);
     // Touching all pages takes milliseconds, which the workers of the runtime do not have.
     let region = tokio::task::spawn_blocking(move || {
@@ -93,10 +109,12 @@ async fn make_store(options: &ClientOptions, frame_limit: usize) -> Result<Store
 fn descriptor(options: &ClientOptions, store: &Store) -> wire::MediaStreamDescriptor {
     let identity = &options.identity;
     let shared_memory = store.region().map(|region| {
-        DataTransferProperties::SharedMemoryBufferTransferProperties(wire::SharedMemoryBufferTransferProperties {
-            handle_name: region.name().to_owned(),
-            length_bytes: region.length() as u64,
-        })
+        DataTransferProperties::SharedMemoryBufferTransferProperties(
+            wire::SharedMemoryBufferTransferProperties {
+                handle_name: region.name().to_owned(),
+                length_bytes: region.length() as u64,
+            },
+        )
     });
     wire::MediaStreamDescriptor {
         stream_identifier: Some(StreamIdentifier::GraphIdentifier(wire::GraphIdentifier {
@@ -123,8 +141,10 @@ async fn shake_hands(
 ) -> Result<(Streaming<MediaStreamMessage>, PeerDescription), ConnectError> {
     let url = || options.url.to_string();
     let unreachable = |source| ConnectError::Unreachable { url: url(), source };
-    let refused =
-        |status: tonic::Status| ConnectError::Refused { url: url(), status: PeerStatus::new(&status, sent) };
+    let refused = |status: tonic::Status| ConnectError::Refused {
+        url: url(),
+        status: PeerStatus::new(&status, sent),
+    };
 
     let channel = Endpoint::from_shared(options.url.transport())
         .map_err(unreachable)?
@@ -142,9 +162,17 @@ async fn shake_hands(
     if let Some(credentials) = &options.credentials {
         credentials.write(request.metadata_mut());
     }
-    let mut inbound = client.process_media_stream(request).await.map_err(refused)?.into_inner();
+    let mut inbound = client
+        .process_media_stream(request)
+        .await
+        .map_err(refused)?
+        .into_inner();
     // Numbers and acknowledgements of this one message are not looked at: real servers leave them at 0.
-    let first = inbound.message().await.map_err(refused)?.ok_or_else(|| ConnectError::Closed { url: url() })?;
+    let first = inbound
+        .message()
+        .await
+        .map_err(refused)?
+        .ok_or_else(|| ConnectError::Closed { url: url() })?;
     let Some(Payload::MediaStreamDescriptor(descriptor)) = first.payload else {
         return Err(ConnectError::NotADescriptor { url: url() });
     };

@@ -32,7 +32,11 @@ impl PeerStatus {
     pub(super) fn new(status: &tonic::Status, sent: SentForm) -> Self {
         let message: String = status.message().chars().take(1000).collect();
         let hint = hint(status.code(), &message, sent);
-        Self { code: status.code(), message, hint }
+        Self {
+            code: status.code(),
+            message,
+            hint,
+        }
     }
 
     /// Whether the same session may well succeed later: the server was away, busy or failed by itself, and did not
@@ -63,13 +67,16 @@ impl fmt::Display for PeerStatus {
 
 const NO_SUCH_FILE: &str = "the extension does not see the shared memory: do both containers share an IPC \
      namespace (IpcMode host on both, or shareable and container:…)?";
-const TOO_LARGE: &str = "most gRPC servers take 4 MiB in one message: use shared memory, or JPEG, or smaller frames";
+const TOO_LARGE: &str =
+    "most gRPC servers take 4 MiB in one message: use shared memory, or JPEG, or smaller frames";
 
 fn hint(code: Code, message: &str, sent: SentForm) -> Option<&'static str> {
     let no_file = message.contains("No such file") || code == Code::NotFound;
     match code {
         _ if sent.shared_memory && no_file => Some(NO_SUCH_FILE),
-        Code::ResourceExhausted if !sent.shared_memory && sent.largest_frame > COMMON_MESSAGE_LIMIT - 1024 => {
+        Code::ResourceExhausted
+            if !sent.shared_memory && sent.largest_frame > COMMON_MESSAGE_LIMIT - 1024 =>
+        {
             Some(TOO_LARGE)
         }
         Code::OutOfRange => Some("does the extension take this encoding, pixel format and size?"),
@@ -125,7 +132,9 @@ pub enum ConnectError {
         url: String,
     },
     /// The first message was something else.
-    #[error("the first message of the extension at {url} is not a descriptor: is it one of another contract?")]
+    #[error(
+        "the first message of the extension at {url} is not a descriptor: is it one of another contract?"
+    )]
     NotADescriptor {
         /// Where.
         url: String,
@@ -209,8 +218,14 @@ pub struct SendError<C> {
 mod tests {
     use super::*;
 
-    const EMBEDDED: SentForm = SentForm { shared_memory: false, largest_frame: 6_220_800 };
-    const SHARED: SentForm = SentForm { shared_memory: true, largest_frame: 6_220_800 };
+    const EMBEDDED: SentForm = SentForm {
+        shared_memory: false,
+        largest_frame: 6_220_800,
+    };
+    const SHARED: SentForm = SentForm {
+        shared_memory: true,
+        largest_frame: 6_220_800,
+    };
 
     fn status(code: Code, message: &str, sent: SentForm) -> PeerStatus {
         PeerStatus::new(&tonic::Status::new(code, message), sent)
@@ -220,7 +235,10 @@ mod tests {
     fn a_missing_shared_memory_file_of_a_python_server_gets_the_ipc_hint() {
         let text = "Exception iterating responses: [Errno 2] No such file or directory: '/dev/shm/x'";
         let status = status(Code::Unknown, text, SHARED);
-        assert!(status.to_string().contains(text) && status.to_string().contains("IpcMode"), "{status}");
+        assert!(
+            status.to_string().contains(text) && status.to_string().contains("IpcMode"),
+            "{status}"
+        );
     }
 
     #[test]
@@ -240,6 +258,9 @@ mod tests {
 
     #[test]
     fn a_servers_words_are_bounded() {
-        assert_eq!(status(Code::Internal, &"x".repeat(100_000), SHARED).message.len(), 1000);
+        assert_eq!(
+            status(Code::Internal, &"x".repeat(100_000), SHARED).message.len(),
+            1000
+        );
     }
 }

@@ -46,7 +46,12 @@ struct Frame<C, M> {
 #[derive(Debug)]
 pub(super) enum Acknowledged<C, M> {
     /// A frame that waits for it.
-    Frame { sequence: u64, context: C, memory: M, round_trip: Duration },
+    Frame {
+        sequence: u64,
+        context: C,
+        memory: M,
+        round_trip: Duration,
+    },
     /// A frame that was reported as overdue before; its memory comes back at last.
     Late { memory: M },
     /// Number 0: nothing is acknowledged.
@@ -98,7 +103,12 @@ impl<C, M> Flight<C, M> {
         }
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let frame = Frame { context: Some(context), memory, sent_at: now, next_sent_at: None };
+        let frame = Frame {
+            context: Some(context),
+            memory,
+            sent_at: now,
+            next_sent_at: None,
+        };
         self.frames.insert(sequence, frame);
         sequence
     }
@@ -120,7 +130,9 @@ impl<C, M> Flight<C, M> {
         if sequence >= self.next_sequence {
             return Acknowledged::Unknown;
         }
-        let Some(frame) = self.frames.remove(&sequence) else { return Acknowledged::Repeated };
+        let Some(frame) = self.frames.remove(&sequence) else {
+            return Acknowledged::Repeated;
+        };
         self.last_answer_at = Some(now);
         match frame.context {
             Some(context) => Acknowledged::Frame {
@@ -146,7 +158,10 @@ impl<C, M> Flight<C, M> {
         let silent = self.last_answer_at.is_none_or(|answer| answer < sent_at);
         let left = self.limits.window.saturating_sub(self.overdue + 1);
         if silent || left < 2 {
-            return Some(Overdue::Hung { sequence, waited: now.saturating_duration_since(sent_at) });
+            return Some(Overdue::Hung {
+                sequence,
+                waited: now.saturating_duration_since(sent_at),
+            });
         }
         let context = self.frames.get_mut(&sequence)?.context.take()?;
         self.overdue += 1;
@@ -212,9 +227,14 @@ mod tests {
         let second = flight.launch(200, (), now);
         assert_eq!((first, second), (2, 3));
         let answered = flight.acknowledge(second, now + seconds(1));
-        assert!(matches!(answered, Acknowledged::Frame { sequence: 3, context: 200, round_trip, .. }
-            if round_trip == seconds(1)));
-        assert!(matches!(flight.acknowledge(first, now), Acknowledged::Frame { context: 100, .. }));
+        assert!(
+            matches!(answered, Acknowledged::Frame { sequence: 3, context: 200, round_trip, .. }
+            if round_trip == seconds(1))
+        );
+        assert!(matches!(
+            flight.acknowledge(first, now),
+            Acknowledged::Frame { context: 100, .. }
+        ));
     }
 
     #[test]
@@ -250,7 +270,13 @@ mod tests {
         flight.acknowledge(3, now + seconds(1));
         flight.launch(3, (), now + seconds(2));
         let due = now + seconds(10);
-        assert_eq!(flight.take_overdue(due), Some(Overdue::Frame { sequence: 2, context: 1 }));
+        assert_eq!(
+            flight.take_overdue(due),
+            Some(Overdue::Frame {
+                sequence: 2,
+                context: 1
+            })
+        );
         assert_eq!(flight.take_overdue(due), None);
         assert_eq!(flight.len(), 2);
         assert!(matches!(flight.acknowledge(2, due), Acknowledged::Late { .. }));
@@ -264,7 +290,10 @@ mod tests {
         flight.launch(2, (), now + seconds(1));
         assert_eq!(flight.take_overdue(now + seconds(60)), None);
         assert_eq!(flight.wake_at(now + seconds(2)), now + seconds(61));
-        let hung = Overdue::Hung { sequence: 2, waited: seconds(61) };
+        let hung = Overdue::Hung {
+            sequence: 2,
+            waited: seconds(61),
+        };
         assert_eq!(flight.take_overdue(now + seconds(61)), Some(hung));
     }
 
@@ -279,9 +308,18 @@ mod tests {
             flight.acknowledge(newest, now + seconds(1 + round));
         }
         let due = now + seconds(11);
-        assert!(matches!(flight.take_overdue(due), Some(Overdue::Frame { sequence: 2, .. })));
-        assert!(matches!(flight.take_overdue(due), Some(Overdue::Frame { sequence: 3, .. })));
-        assert!(matches!(flight.take_overdue(due), Some(Overdue::Hung { sequence: 4, .. })));
+        assert!(matches!(
+            flight.take_overdue(due),
+            Some(Overdue::Frame { sequence: 2, .. })
+        ));
+        assert!(matches!(
+            flight.take_overdue(due),
+            Some(Overdue::Frame { sequence: 3, .. })
+        ));
+        assert!(matches!(
+            flight.take_overdue(due),
+            Some(Overdue::Hung { sequence: 4, .. })
+        ));
     }
 
     #[test]
@@ -290,7 +328,10 @@ mod tests {
         flight.launch(1, (), now);
         flight.finish(now + seconds(5));
         assert_eq!(flight.take_overdue(now + seconds(64)), None);
-        assert!(matches!(flight.take_overdue(now + seconds(65)), Some(Overdue::Hung { sequence: 2, .. })));
+        assert!(matches!(
+            flight.take_overdue(now + seconds(65)),
+            Some(Overdue::Hung { sequence: 2, .. })
+        ));
     }
 
     #[test]

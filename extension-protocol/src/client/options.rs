@@ -159,9 +159,12 @@ impl ClientOptions {
 
     /// Exact size of bare frames, else the largest size of encoded ones.
     pub(crate) fn frame_limit(&self) -> usize {
-        self.format.frame_bytes().or(self.largest_frame).unwrap_or_else(|| {
-            let pixels = self.format.width() as usize * self.format.height() as usize;
-            pixels.saturating_mul(3).saturating_add(64 << 10)
-        })
+        self.format
+            .frame_bytes()
+            .or(self.largest_frame)
+            .unwrap_or_else(|| {
+                let pixels = self.format.width() as usize * self.format.height() as usize;
+                pixels.saturating_mul(3).saturating_add(64 << 10)
+            })
     }
 }

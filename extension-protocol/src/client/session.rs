@@ -50,7 +50,10 @@ impl PeerDescription {
             Some(StreamIdentifier::ExtensionIdentifier(name)) => name.chars().take(200).collect(),
             Some(StreamIdentifier::GraphIdentifier(_)) | None => String::new(),
         };
-        Self { identifier, timescale: descriptor.media_descriptor.map_or(0, |media| media.timescale) }
+        Self {
+            identifier,
+            timescale: descriptor.media_descriptor.map_or(0, |media| media.timescale),
+        }
     }
 }
 
@@ -94,8 +97,11 @@ impl Store {
         match self {
             Self::Shared(region) => region.take(bytes).map(Memory::Shared),
             Self::Embedded(pool) => {
-                let mut buffer =
-                    pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+                let mut buffer = pool
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .pop()
+                    .unwrap_or_default();
                 buffer.resize(bytes, 0);
                 Ok(Memory::Embedded(buffer))
             }
@@ -121,9 +127,7 @@ enum Memory {
 /// Memory that the server may look at.
 #[derive(Debug)]
 enum SentMemory {
-    Shared {
-        _slot: RegionSlot,
-    },
+    Shared { _slot: RegionSlot },
     Embedded(Bytes),
 }
 
@@ -218,8 +222,13 @@ impl<C: Send + 'static> Session<C> {
             sent_form,
         });
         Self {
-            frames: FrameSender { shared: Arc::clone(&shared) },
-            answers: Answers { inbound: Some(inbound), shared },
+            frames: FrameSender {
+                shared: Arc::clone(&shared),
+            },
+            answers: Answers {
+                inbound: Some(inbound),
+                shared,
+            },
             peer,
         }
     }
@@ -250,7 +259,10 @@ impl<C> FrameSender<C> {
         let shared = &self.shared;
         if bytes > shared.frame_limit {
             count(&shared.counters.refused_too_large);
-            return Err(NoSlot::TooLarge { bytes, limit: shared.frame_limit });
+            return Err(NoSlot::TooLarge {
+                bytes,
+                limit: shared.frame_limit,
+            });
         }
         let permit = match Arc::clone(&shared.window).try_acquire_owned() {
             Ok(permit) => permit,
@@ -275,7 +287,11 @@ impl<C> FrameSender<C> {
                 return Err(NoSlot::TooLarge { bytes, limit });
             }
         };
-        Ok(FrameSlot { shared: Arc::clone(shared), memory, permit })
+        Ok(FrameSlot {
+            shared: Arc::clone(shared),
+            memory,
+            permit,
+        })
     }
 
     /// Waits until the window is open (or the session over). Somebody else may be faster to take the slot, and
@@ -338,14 +354,21 @@ impl<C> FrameSlot<C> {
     ///
     /// The session is over or half-closed; the context comes back.
     pub fn send(self, timestamp_90k: u64, upstream: &[Inference], context: C) -> Result<u64, SendError<C>> {
-        let Self { shared, memory, permit } = self;
+        let Self {
+            shared,
+            memory,
+            permit,
+        } = self;
         let (content, memory) = match memory {
             Memory::Shared(slot) => {
                 let reference = wire::ContentReference {
                     address_offset: slot.offset() as u64,
                     length_bytes: slot.length() as u64,
                 };
-                (Content::ContentReference(reference), SentMemory::Shared { _slot: slot })
+                (
+                    Content::ContentReference(reference),
+                    SentMemory::Shared { _slot: slot },
+                )
             }
             Memory::Embedded(buffer) => {
                 let bytes = buffer.freeze();
@@ -374,8 +397,18 @@ impl<C> FrameSlot<C> {
             count(&shared.counters.refused_ended);
             return Err(SendError { context });
         }
-        let held = Held { memory, _permit: permit };
-        let sequence = state.flight.launch(Mine { timestamp_90k, context }, held, Instant::now().into_std());
+        let held = Held {
+            memory,
+            _permit: permit,
+        };
+        let sequence = state.flight.launch(
+            Mine {
+                timestamp_90k,
+                context,
+            },
+            held,
+            Instant::now().into_std(),
+        );
         drop(state);
         count(&shared.counters.sent);
         count_many(&shared.counters.frame_copies, embedded.into());
@@ -445,7 +478,11 @@ pub struct Unanswered<C> {
 
 impl<C> Unanswered<C> {
     fn new((sequence, mine): (u64, Mine<C>)) -> Self {
-        Self { sequence, timestamp_90k: mine.timestamp_90k, context: mine.context }
+        Self {
+            sequence,
+            timestamp_90k: mine.timestamp_90k,
+            context: mine.context,
+        }
     }
 }
 
@@ -467,7 +504,9 @@ impl<C> Answers<C> {
     /// were on their way.
     pub async fn next(&mut self) -> Result<Option<SessionEvent<C>>, SessionError> {
         loop {
-            let Some(inbound) = &mut self.inbound else { return Ok(None) };
+            let Some(inbound) = &mut self.inbound else {
+                return Ok(None);
+            };
             let now = Instant::now().into_std();
             let overdue = self.shared.state().flight.take_overdue(now);
             match overdue {
@@ -494,7 +533,11 @@ impl<C> Answers<C> {
                 }
                 Ok(None) => {
                     let asked_for = self.shared.state().flight.is_finished();
-                    return self.end(if asked_for { Ok(None) } else { Err(SessionError::ClosedByPeer) });
+                    return self.end(if asked_for {
+                        Ok(None)
+                    } else {
+                        Err(SessionError::ClosedByPeer)
+                    });
                 }
                 Err(status) => {
                     let status = PeerStatus::new(&status, self.shared.sent_form);
@@ -531,9 +574,18 @@ impl<C> Answers<C> {
             }
         };
         let now = Instant::now().into_std();
-        let acknowledged = self.shared.state().flight.acknowledge(message.ack_sequence_number, now);
+        let acknowledged = self
+            .shared
+            .state()
+            .flight
+            .acknowledge(message.ack_sequence_number, now);
         match acknowledged {
-            Acknowledged::Frame { sequence, context, memory, round_trip } => {
+            Acknowledged::Frame {
+                sequence,
+                context,
+                memory,
+                round_trip,
+            } => {
                 self.shared.store.give_back(memory.memory);
                 let (inferences, without_value) = convert::inferences_from_wire(found);
                 count(&counters.answered);
@@ -541,8 +593,17 @@ impl<C> Answers<C> {
                 count_many(&counters.inferences_without_value, without_value);
                 let outside = inferences.iter().filter(|found| reaches_out(found)).count();
                 count_many(&counters.boxes_out_of_range, outside as u64);
-                let Mine { timestamp_90k, context } = context;
-                return Some(Answer { sequence, timestamp_90k, context, inferences, round_trip });
+                let Mine {
+                    timestamp_90k,
+                    context,
+                } = context;
+                return Some(Answer {
+                    sequence,
+                    timestamp_90k,
+                    context,
+                    inferences,
+                    round_trip,
+                });
             }
             Acknowledged::Late { memory } => {
                 self.shared.store.give_back(memory.memory);
@@ -566,7 +627,9 @@ impl<C> Drop for Answers<C> {
 /// Whether a box leaves the picture by more than rounding.
 fn reaches_out(found: &Inference) -> bool {
     const ROUNDING: f64 = 1e-3;
-    let Some(bbox) = found.bounding_box() else { return false };
+    let Some(bbox) = found.bounding_box() else {
+        return false;
+    };
     let inside = |value: f64| (-ROUNDING..=1.0 + ROUNDING).contains(&value);
     let (l, t, w, h) = (bbox.l.get(), bbox.t.get(), bbox.w.get(), bbox.h.get());
     !(inside(l) && inside(t) && inside(l + w) && inside(t + h) && w >= 0.0 && h >= 0.0)

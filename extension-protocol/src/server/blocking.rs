@@ -86,8 +86,14 @@ impl<E: BlockingExtension> Extension for OnThreads<E> {
                 if opened.send(Ok(())).is_err() {
                     return;
                 }
-                while let Some(Job { data, timestamp, timescale, sequence, upstream, answer }) =
-                    queue.blocking_recv()
+                while let Some(Job {
+                    data,
+                    timestamp,
+                    timescale,
+                    sequence,
+                    upstream,
+                    answer,
+                }) = queue.blocking_recv()
                 {
                     let sample = Sample::new(&data, timestamp, timescale, sequence, &upstream);
                     let result = own.process(sample);
@@ -98,7 +104,10 @@ impl<E: BlockingExtension> Extension for OnThreads<E> {
             })
             .map_err(|error| OpenError::Failed(error.into()))?;
         match opening.await {
-            Ok(Ok(())) => Ok(Box::new(Remote { jobs, timescale: session.timescale })),
+            Ok(Ok(())) => Ok(Box::new(Remote {
+                jobs,
+                timescale: session.timescale,
+            })),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(OpenError::Failed("its thread ended while it began".into())),
         }

@@ -99,7 +99,13 @@ impl<'a> Sample<'a> {
         sequence: u64,
         upstream: &'a [Inference],
     ) -> Self {
-        Self { data, timestamp, timestamp_90k: to_90k(timestamp, timescale), sequence, upstream }
+        Self {
+            data,
+            timestamp,
+            timestamp_90k: to_90k(timestamp, timescale),
+            sequence,
+            upstream,
+        }
     }
 
     /// A sample outside of any stream: for tests of an extension.

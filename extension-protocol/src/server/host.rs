@@ -85,7 +85,10 @@ pub struct ExtensionServer<E> {
 impl<E: Extension> ExtensionServer<E> {
     /// With default options.
     pub fn new(extension: E) -> Self {
-        Self { extension, options: ServerOptions::default() }
+        Self {
+            extension,
+            options: ServerOptions::default(),
+        }
     }
 
     /// With other options.
@@ -101,7 +104,10 @@ impl<E: Extension> ExtensionServer<E> {
     ///
     /// [`HostError::Bind`].
     pub async fn listen(self, address: ListenAddress) -> Result<Listening<E>, HostError> {
-        let failed = |source| HostError::Bind { address: address.to_string(), source };
+        let failed = |source| HostError::Bind {
+            address: address.to_string(),
+            source,
+        };
         let (socket, bound) = match &address {
             ListenAddress::Tcp(wanted) => {
                 let listener = TcpListener::bind(wanted).await.map_err(failed)?;
@@ -119,7 +125,12 @@ impl<E: Extension> ExtensionServer<E> {
         {
             tracing::warn!(address = %bound, "listening beyond this machine without credentials");
         }
-        Ok(Listening { server: self, socket, address: bound, counters: Arc::default() })
+        Ok(Listening {
+            server: self,
+            socket,
+            address: bound,
+            counters: Arc::default(),
+        })
     }
 }
 
@@ -174,12 +185,22 @@ impl<E: Extension> Listening<E> {
     ///
     /// [`HostError::Serve`].
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), HostError> {
-        let Self { server: ExtensionServer { extension, options }, socket, address, counters } = self;
+        let Self {
+            server: ExtensionServer { extension, options },
+            socket,
+            address,
+            counters,
+        } = self;
         let (announce, shutdown_seen) = watch::channel(false);
         let grace = options.shutdown_grace;
         let message_limit = options.max_frame_bytes.saturating_add(MESSAGE_OVERHEAD);
-        let common =
-            Common { extension, options, counters, streams: AtomicU64::new(0), shutdown: shutdown_seen };
+        let common = Common {
+            extension,
+            options,
+            counters,
+            streams: AtomicU64::new(0),
+            shutdown: shutdown_seen,
+        };
         let service = MediaGraphExtensionServer::new(Service::new(common))
             .max_decoding_message_size(message_limit)
             .max_encoding_message_size(usize::MAX);
@@ -208,7 +229,10 @@ impl<E: Extension> Listening<E> {
             }
         };
         tokio::pin!(serving);
-        let failed = |source| HostError::Serve { address: address.to_string(), source };
+        let failed = |source| HostError::Serve {
+            address: address.to_string(),
+            source,
+        };
         tokio::select! {
             result = &mut serving => return result.map_err(failed),
             () = shutdown => {}

@@ -44,6 +44,9 @@ mod tests {
         let mut sequence = Sequence::default();
         let seen = [1, 2, 2, 5, 4, 6, 0, u64::MAX, u64::MAX, 7].map(|number| sequence.see(number));
         use Step::{Gap, Next, Repeat, Zero};
-        assert_eq!(seen, [Next, Next, Repeat, Gap, Repeat, Next, Zero, Gap, Repeat, Repeat]);
+        assert_eq!(
+            seen,
+            [Next, Next, Repeat, Gap, Repeat, Next, Zero, Gap, Repeat, Repeat]
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! The gRPC service: who may open a stream, and how its end reaches the client.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -27,11 +27,19 @@ pub(super) struct Service<E> {
 
 impl<E: Extension> Service<E> {
     pub(super) fn new(common: Common<E>) -> Self {
-        let sessions = Arc::new(Semaphore::new(common.options.max_sessions.min(Semaphore::MAX_PERMITS)));
-        Self { common: Arc::new(common), sessions }
+        let sessions = Arc::new(Semaphore::new(
+            common.options.max_sessions.min(Semaphore::MAX_PERMITS),
+        ));
+        Self {
+            common: Arc::new(common),
+            sessions,
+        }
     }
 
-    fn admit(&self, request: &Request<Streaming<MediaStreamMessage>>) -> Result<OwnedSemaphorePermit, Status> {
+    fn admit(
+        &self,
+        request: &Request<Streaming<MediaStreamMessage>>,
+    ) -> Result<OwnedSemaphorePermit, Status> {
         if let Some(credentials) = &self.common.options.credentials
             && !credentials.admit(request.metadata())
         {

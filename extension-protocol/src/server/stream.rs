@@ -55,7 +55,9 @@ pub(super) async fn run<E: Extension>(
         }
     };
     count(&counters.sessions_opened);
-    let result = stream.serve(common, &mut inbound, &outgoing, session.as_mut()).await;
+    let result = stream
+        .serve(common, &mut inbound, &outgoing, session.as_mut())
+        .await;
     count(&counters.sessions_closed);
     result
 }
@@ -69,13 +71,19 @@ async fn open<E: Extension>(
 ) -> Result<Option<(Stream, Box<dyn ExtensionSession>)>, Status> {
     let options = &common.options;
     let first = match tokio::time::timeout(options.handshake_timeout, inbound.message()).await {
-        Err(_) => return Err(Status::deadline_exceeded("no descriptor came: it must be the first message")),
+        Err(_) => {
+            return Err(Status::deadline_exceeded(
+                "no descriptor came: it must be the first message",
+            ));
+        }
         Ok(Err(status)) => return Err(unreadable(status)),
         Ok(Ok(None)) => return Ok(None),
         Ok(Ok(Some(first))) => first,
     };
     let Some(Payload::MediaStreamDescriptor(descriptor)) = first.payload else {
-        return Err(Status::invalid_argument("the first message must be a media stream descriptor"));
+        return Err(Status::invalid_argument(
+            "the first message must be a media stream descriptor",
+        ));
     };
     let mut sequence = Sequence::default();
     sequence.see(first.sequence_number);
@@ -91,8 +99,13 @@ async fn open<E: Extension>(
     })?;
     // Answered before any sample is read: there are clients that send none until they have this.
     let descriptor = wire::MediaStreamDescriptor {
-        stream_identifier: Some(StreamIdentifier::ExtensionIdentifier(common.extension.identifier().to_owned())),
-        media_descriptor: Some(wire::MediaDescriptor { timescale: info.timescale, media_sample_format: None }),
+        stream_identifier: Some(StreamIdentifier::ExtensionIdentifier(
+            common.extension.identifier().to_owned(),
+        )),
+        media_descriptor: Some(wire::MediaDescriptor {
+            timescale: info.timescale,
+            media_sample_format: None,
+        }),
         ..Default::default()
     };
     let mut stream = Stream {
@@ -106,7 +119,9 @@ async fn open<E: Extension>(
         buffer: BytesMut::new(),
     };
     let payload = Payload::MediaStreamDescriptor(descriptor);
-    stream.send(outgoing, options, first.sequence_number, payload).await?;
+    stream
+        .send(outgoing, options, first.sequence_number, payload)
+        .await?;
     tracing::debug!(
         stream = number,
         instance = %info.identity.graph_instance_name,
@@ -169,7 +184,11 @@ fn read_descriptor(
         identity,
         configuration: descriptor.extension_configuration,
         format,
-        timescale: if media.timescale == 0 { 90_000 } else { media.timescale },
+        timescale: if media.timescale == 0 {
+            90_000
+        } else {
+            media.timescale
+        },
         shared_memory: region.is_some(),
     };
     Ok((info, region))
@@ -177,9 +196,14 @@ fn read_descriptor(
 
 fn check_frame_size(bytes: u64, options: &ServerOptions) -> Result<usize, Status> {
     let limit = options.max_frame_bytes;
-    usize::try_from(bytes).ok().filter(|bytes| *bytes <= limit).ok_or_else(|| {
-        Status::resource_exhausted(format!("a frame of {bytes} bytes was announced, at most {limit} are taken"))
-    })
+    usize::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes <= limit)
+        .ok_or_else(|| {
+            Status::resource_exhausted(format!(
+                "a frame of {bytes} bytes was announced, at most {limit} are taken"
+            ))
+        })
 }
 
 /// The contract of this crate: which violation is which status.
@@ -255,7 +279,7 @@ impl Stream {
             };
             let step = self.step(common, message, outgoing, session).await;
             if let Err(status) = step {
-                if status.code() != Code::Internal {
+                if !matches!(status.code(), Code::Internal | Code::Cancelled) {
                     count(&counters.sessions_failed);
                 }
                 return Err(status);
@@ -275,7 +299,9 @@ impl Stream {
         let sample = match message.payload {
             Some(Payload::MediaSample(sample)) => sample,
             Some(Payload::MediaStreamDescriptor(_)) => {
-                return Err(Status::invalid_argument("a second descriptor came: open a new stream instead"));
+                return Err(Status::invalid_argument(
+                    "a second descriptor came: open a new stream instead",
+                ));
             }
             None => {
                 self.sequence.see(number);
@@ -325,7 +351,8 @@ impl Stream {
             inferences: convert::inferences_to_wire(&inferences),
             content: None,
         };
-        self.send(outgoing, options, number, Payload::MediaSample(answer)).await?;
+        self.send(outgoing, options, number, Payload::MediaSample(answer))
+            .await?;
         count(&counters.answers);
         count_many(&counters.inferences, inferences.len() as u64);
         Ok(())
@@ -338,7 +365,9 @@ impl Stream {
         options: &ServerOptions,
         counters: &Counters,
     ) -> Result<Bytes, Status> {
-        let Some(format) = self.format else { return Ok(Bytes::new()) };
+        let Some(format) = self.format else {
+            return Ok(Bytes::new());
+        };
         let announced = match &content {
             Some(Content::ContentBytes(content)) => content.bytes.len() as u64,
             Some(Content::ContentReference(reference)) => reference.length_bytes,

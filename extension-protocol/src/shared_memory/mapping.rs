@@ -33,13 +33,22 @@ impl WritableMapping {
             // file is all zeros, so the write changes nothing but the page table.
             unsafe { memory.as_mut_ptr().add(offset).write_volatile(0) };
         }
-        Ok(Self { memory, slots: Mutex::new(SlotAllocator::new(length)) })
+        Ok(Self {
+            memory,
+            slots: Mutex::new(SlotAllocator::new(length)),
+        })
     }
 
     /// A place of `length` bytes.
     pub(super) fn take(self: &Arc<Self>, length: usize) -> Result<MappedSlot, TakeError> {
         let slot = self.slots().take(length)?;
-        Ok(MappedSlot { mapping: Arc::clone(self), slot: Some(slot), offset: 0, length: 0 }.describe())
+        Ok(MappedSlot {
+            mapping: Arc::clone(self),
+            slot: Some(slot),
+            offset: 0,
+            length: 0,
+        }
+        .describe())
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, SlotAllocator> {
@@ -60,7 +69,10 @@ pub(super) struct MappedSlot {
 
 impl MappedSlot {
     fn describe(mut self) -> Self {
-        (self.offset, self.length) = self.slot.as_ref().map_or((0, 0), |slot| (slot.offset(), slot.length()));
+        (self.offset, self.length) = self
+            .slot
+            .as_ref()
+            .map_or((0, 0), |slot| (slot.offset(), slot.length()));
         self
     }
 
@@ -111,7 +123,9 @@ pub(super) struct ReadableMapping {
 impl ReadableMapping {
     /// Maps the first `length` bytes. The caller vouches that the peer keeps the file at that size.
     pub(super) fn new(file: &File, length: usize) -> io::Result<Self> {
-        Ok(Self { memory: MmapOptions::new().len(length).map_raw_read_only(file)? })
+        Ok(Self {
+            memory: MmapOptions::new().len(length).map_raw_read_only(file)?,
+        })
     }
 
     /// Borrowed bytes that keep the mapping alive. `None` when the range leaves the mapping.
@@ -119,7 +133,10 @@ impl ReadableMapping {
         if range.start > range.end || range.end > self.memory.len() {
             return None;
         }
-        Some(Bytes::from_owner(MappedBytes { mapping: Arc::clone(self), range }))
+        Some(Bytes::from_owner(MappedBytes {
+            mapping: Arc::clone(self),
+            range,
+        }))
     }
 }
 

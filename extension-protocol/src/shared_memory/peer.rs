@@ -45,7 +45,11 @@ pub(crate) enum PeerRegionError {
     #[error("'{path}' is not a regular file")]
     NotAFile { path: String },
     #[error("shared memory '{path}' has {actual} bytes, {announced} were announced")]
-    Short { path: String, actual: u64, announced: u64 },
+    Short {
+        path: String,
+        actual: u64,
+        announced: u64,
+    },
     #[error("{needed} bytes at offset {offset} reach out of the shared memory of {length} bytes")]
     OutOfBounds { offset: u64, needed: u64, length: u64 },
     #[error("the shared memory was cut short while the stream was open")]
@@ -73,7 +77,9 @@ impl PeerRegion {
         trust: Trust,
     ) -> Result<Self, PeerRegionError> {
         if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-            return Err(PeerRegionError::Name { name: name.chars().take(80).collect() });
+            return Err(PeerRegionError::Name {
+                name: name.chars().take(80).collect(),
+            });
         }
         let path = directory.join(name);
         let shown = || path.display().to_string();
@@ -82,12 +88,20 @@ impl PeerRegion {
         let file = match rustix::fs::open(&path, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(error @ rustix::io::Errno::NOENT) => {
-                return Err(PeerRegionError::NotFound { path: shown(), source: error.into() });
+                return Err(PeerRegionError::NotFound {
+                    path: shown(),
+                    source: error.into(),
+                });
             }
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => {
                 return Err(PeerRegionError::NotAFile { path: shown() });
             }
-            Err(error) => return Err(PeerRegionError::Open { path: shown(), source: error.into() }),
+            Err(error) => {
+                return Err(PeerRegionError::Open {
+                    path: shown(),
+                    source: error.into(),
+                });
+            }
         };
         let metadata = file.metadata().map_err(PeerRegionError::Read)?;
         if !metadata.is_file() {
@@ -95,7 +109,11 @@ impl PeerRegion {
         }
         if metadata.len() < length {
             let actual = metadata.len();
-            return Err(PeerRegionError::Short { path: shown(), actual, announced: length });
+            return Err(PeerRegionError::Short {
+                path: shown(),
+                actual,
+                announced: length,
+            });
         }
         let mapping = match trust {
             Trust::Untrusted => None,
@@ -103,16 +121,18 @@ impl PeerRegion {
                 let mapped = usize::try_from(length)
                     .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
                     .and_then(|length| ReadableMapping::new(&file, length))
-                    .map_err(|source| PeerRegionError::Open { path: shown(), source })?;
+                    .map_err(|source| PeerRegionError::Open {
+                        path: shown(),
+                        source,
+                    })?;
                 Some(Arc::new(mapped))
             }
         };
-        Ok(Self { file, length, mapping })
-    }
-
-    /// Announced size of the region.
-    pub(crate) fn length(&self) -> u64 {
-        self.length
+        Ok(Self {
+            file,
+            length,
+            mapping,
+        })
     }
 
     /// The bytes of a frame: borrowed from a trusted peer, else copied into `buffer`, whose memory is taken and can be
@@ -123,8 +143,15 @@ impl PeerRegion {
         needed: usize,
         buffer: BytesMut,
     ) -> Result<(Bytes, bool), PeerRegionError> {
-        let out = || PeerRegionError::OutOfBounds { offset, needed: needed as u64, length: self.length };
-        let end = offset.checked_add(needed as u64).filter(|end| *end <= self.length).ok_or_else(out)?;
+        let out = || PeerRegionError::OutOfBounds {
+            offset,
+            needed: needed as u64,
+            length: self.length,
+        };
+        let end = offset
+            .checked_add(needed as u64)
+            .filter(|end| *end <= self.length)
+            .ok_or_else(out)?;
         match &self.mapping {
             Some(mapping) => {
                 // No protection against a race, only against the honest mistake.
@@ -189,7 +216,10 @@ mod tests {
         .unwrap();
         for name in ["link", "folder", "pipe"] {
             let error = open(directory.path(), name, 0).unwrap_err();
-            assert!(matches!(error, PeerRegionError::NotAFile { .. }), "{name}: {error}");
+            assert!(
+                matches!(error, PeerRegionError::NotAFile { .. }),
+                "{name}: {error}"
+            );
         }
     }
 
@@ -200,7 +230,11 @@ mod tests {
         assert!(error.to_string().contains("IpcMode"), "{error}");
         assert!(matches!(
             open(directory.path(), "frames", 5),
-            Err(PeerRegionError::Short { actual: 4, announced: 5, .. })
+            Err(PeerRegionError::Short {
+                actual: 4,
+                announced: 5,
+                ..
+            })
         ));
     }
 
@@ -212,7 +246,10 @@ mod tests {
             assert_eq!(region.frame(40, 50, BytesMut::new()).unwrap().0.len(), 50);
             for (offset, needed) in [(41, 50), (90, 1), (u64::MAX, 1), (0, 91), (u64::MAX - 4, 50)] {
                 let error = region.frame(offset, needed, BytesMut::new()).unwrap_err();
-                assert!(matches!(error, PeerRegionError::OutOfBounds { .. }), "{offset}: {error}");
+                assert!(
+                    matches!(error, PeerRegionError::OutOfBounds { .. }),
+                    "{offset}: {error}"
+                );
             }
         }
     }
@@ -230,7 +267,12 @@ mod tests {
         assert_eq!(view.as_ptr(), again.as_ptr());
 
         use std::os::unix::fs::FileExt;
-        std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(&[2; 100], 0).unwrap();
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .write_all_at(&[2; 100], 0)
+            .unwrap();
         assert!(copy.iter().all(|byte| *byte == 1));
         assert!(view.iter().all(|byte| *byte == 2));
     }
@@ -241,7 +283,12 @@ mod tests {
         for trust in [Trust::Untrusted, Trust::Peer] {
             std::fs::write(&path, vec![1; 100_000]).unwrap();
             let region = PeerRegion::open(directory.path(), "frames", 100_000, trust).unwrap();
-            std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(10).unwrap();
+            std::fs::OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(10)
+                .unwrap();
             let error = region.frame(0, 50_000, BytesMut::new()).unwrap_err();
             assert!(matches!(error, PeerRegionError::Truncated), "{error}");
         }

@@ -22,7 +22,11 @@ pub struct SharedMemoryOptions {
 
 impl Default for SharedMemoryOptions {
     fn default() -> Self {
-        Self { bytes: None, mode: 0o600, directory: DEFAULT_DIRECTORY.into() }
+        Self {
+            bytes: None,
+            mode: 0o600,
+            directory: DEFAULT_DIRECTORY.into(),
+        }
     }
 }
 
@@ -69,7 +73,10 @@ impl SharedMemoryOptions {
 /// ```
 pub fn required_shared_memory_bytes(frame_bytes: u64, window: usize) -> Option<u64> {
     let place = frame_bytes.max(1).checked_next_multiple_of(ALIGNMENT as u64)?;
-    u64::try_from(window.max(1)).ok()?.checked_add(1)?.checked_mul(place)
+    u64::try_from(window.max(1))
+        .ok()?
+        .checked_add(1)?
+        .checked_mul(place)
 }
 
 /// The smallest region in which two frames lie.
@@ -98,7 +105,9 @@ impl Region {
         let directory = options.directory.as_path();
         let needed = |bytes: Option<u64>| bytes.unwrap_or(u64::MAX);
         let frame = frame_bytes as u64;
-        let bytes = options.bytes.unwrap_or_else(|| needed(required_shared_memory_bytes(frame, window)));
+        let bytes = options
+            .bytes
+            .unwrap_or_else(|| needed(required_shared_memory_bytes(frame, window)));
         let required_bytes = needed(smallest_bytes(frame));
         if bytes < required_bytes {
             return Err(SharedMemoryError::TooSmall {
@@ -115,9 +124,14 @@ impl Region {
         let length = isize::try_from(bytes)
             .map_err(|_| no_space(io::Error::from(rustix::io::Errno::NOSPC)))?
             .unsigned_abs();
-        let failed = |doing, source| SharedMemoryError::Io { directory: directory.into(), doing, source };
+        let failed = |doing, source| SharedMemoryError::Io {
+            directory: directory.into(),
+            doing,
+            source,
+        };
 
-        let (name, path, file) = create_locked(directory).map_err(|error| failed("creating a file", error))?;
+        let (name, path, file) =
+            create_locked(directory).map_err(|error| failed("creating a file", error))?;
         let unlink = Unlink(Some(path.clone()));
         rustix::fs::fchmod(&file, Mode::from_raw_mode(options.mode))
             .map_err(|error| failed("setting its mode", error.into()))?;
@@ -135,7 +149,13 @@ impl Region {
         let mapping =
             WritableMapping::new(&file, length).map_err(|error| failed("mapping its memory", error))?;
         unlink.keep();
-        Ok(Self { name, path, length, mapping: Arc::new(mapping), _lock: file })
+        Ok(Self {
+            name,
+            path,
+            length,
+            mapping: Arc::new(mapping),
+            _lock: file,
+        })
     }
 
     /// The bare file name: what a descriptor calls the handle.
@@ -227,8 +247,12 @@ fn create_locked(directory: &Path) -> io::Result<(String, PathBuf, File)> {
     for _ in 0..16 {
         let mut random = [0; 8];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let name =
-            format!("{}{}-{:016x}", stale::PREFIX, std::process::id(), u64::from_ne_bytes(random));
+        let name = format!(
+            "{}{}-{:016x}",
+            stale::PREFIX,
+            std::process::id(),
+            u64::from_ne_bytes(random)
+        );
         let path = directory.join(&name);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
@@ -293,7 +317,11 @@ mod tests {
         let error = Region::create(&SharedMemoryOptions::default().with_bytes(1999), 1000, 4).unwrap_err();
         assert!(matches!(
             error,
-            SharedMemoryError::TooSmall { given_bytes: 1999, frame_bytes: 1000, required_bytes: 2048 }
+            SharedMemoryError::TooSmall {
+                given_bytes: 1999,
+                frame_bytes: 1000,
+                required_bytes: 2048
+            }
         ));
         assert!(error.to_string().contains("sharedMemorySizeMiB 1"), "{error}");
     }

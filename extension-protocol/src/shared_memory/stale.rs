@@ -33,7 +33,11 @@ pub fn remove_stale_regions(directory: impl AsRef<Path>) -> Result<usize, Shared
     let mut removed = 0;
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let Ok(entry) = entry else { continue };
-        if !entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
+        if !entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(PREFIX))
+        {
             continue;
         }
         match remove_if_stale(&entry.path()) {

@@ -6,9 +6,7 @@ use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
 use lva_extension_protocol::*;
 
-use crate::support::{
-    Host, Raw, descriptor, embedded, properties_of, reference, sample_of, small_format,
-};
+use crate::support::{Host, Raw, descriptor, embedded, properties_of, reference, sample_of, small_format};
 
 /// A server that looks for shared memory in a directory of its own, and a file there.
 struct Scene {
@@ -34,7 +32,8 @@ impl Scene {
     /// A stream in shared memory past its descriptors.
     async fn open(&self, length: u64) -> Raw {
         let mut raw = self.host.raw().await;
-        raw.send(1, descriptor(Some(small_format()), Some((NAME, length)), "")).await;
+        raw.send(1, descriptor(Some(small_format()), Some((NAME, length)), ""))
+            .await;
         raw.answer().await;
         raw
     }
@@ -86,8 +85,19 @@ async fn a_client_that_says_nothing_is_not_waited_for_for_ever() {
 async fn bad_handle_names_are_invalid_arguments() {
     let scene = Scene::new(ServerOptions::default()).await;
     scene.file(FRAME);
-    for name in ["", ".", "..", "../frames", "/frames", "/dev/shm/frames", "a/../frames", "frames\0"] {
-        let status = scene.refusal(descriptor(Some(small_format()), Some((name, 1)), "")).await;
+    for name in [
+        "",
+        ".",
+        "..",
+        "../frames",
+        "/frames",
+        "/dev/shm/frames",
+        "a/../frames",
+        "frames\0",
+    ] {
+        let status = scene
+            .refusal(descriptor(Some(small_format()), Some((name, 1)), ""))
+            .await;
         assert_status(&status, Code::InvalidArgument, "handle name");
     }
     assert_alive(&scene.host).await;
@@ -96,7 +106,9 @@ async fn bad_handle_names_are_invalid_arguments() {
 #[tokio::test]
 async fn an_absent_file_is_not_found_and_the_message_asks_about_ipc_mode() {
     let scene = Scene::new(ServerOptions::default()).await;
-    let status = scene.refusal(descriptor(Some(small_format()), Some((NAME, 1)), "")).await;
+    let status = scene
+        .refusal(descriptor(Some(small_format()), Some((NAME, 1)), ""))
+        .await;
     assert_status(&status, Code::NotFound, "IpcMode");
 }
 
@@ -104,19 +116,29 @@ async fn an_absent_file_is_not_found_and_the_message_asks_about_ipc_mode() {
 async fn a_file_shorter_than_announced_is_a_failed_precondition() {
     let scene = Scene::new(ServerOptions::default()).await;
     scene.file(FRAME);
-    let status = scene.refusal(descriptor(Some(small_format()), Some((NAME, FRAME as u64 + 1)), "")).await;
+    let status = scene
+        .refusal(descriptor(
+            Some(small_format()),
+            Some((NAME, FRAME as u64 + 1)),
+            "",
+        ))
+        .await;
     assert_status(&status, Code::FailedPrecondition, "announced");
 }
 
 #[tokio::test]
 async fn gigantic_announcements_are_resource_exhausted() {
     let scene = Scene::new(ServerOptions::default()).await;
-    let status = scene.refusal(descriptor(Some(small_format()), Some((NAME, u64::MAX)), "")).await;
+    let status = scene
+        .refusal(descriptor(Some(small_format()), Some((NAME, u64::MAX)), ""))
+        .await;
     assert_status(&status, Code::ResourceExhausted, "at most");
     let huge = FrameFormat::raw(PixelFormat::Bgr24, MAX_SIDE, MAX_SIDE).unwrap();
     let status = scene.refusal(descriptor(Some(huge), None, "")).await;
     assert_status(&status, Code::ResourceExhausted, "frame");
-    let status = scene.refusal(descriptor(Some(small_format()), None, &"x".repeat((1 << 20) + 1))).await;
+    let status = scene
+        .refusal(descriptor(Some(small_format()), None, &"x".repeat((1 << 20) + 1)))
+        .await;
     assert_status(&status, Code::ResourceExhausted, "configuration");
     assert_alive(&scene.host).await;
 }
@@ -154,12 +176,19 @@ async fn references_out_of_the_region_are_invalid_arguments() {
         let scene = Scene::new(ServerOptions::default().with_trust(trust)).await;
         scene.file(3 * FRAME);
         let frame = FRAME as u64;
-        for (offset, length) in
-            [(frame * 2 + 1, frame), (u64::MAX, frame), (u64::MAX - frame + 1, frame), (frame * 3, u64::MAX)]
-        {
+        for (offset, length) in [
+            (frame * 2 + 1, frame),
+            (u64::MAX, frame),
+            (u64::MAX - frame + 1, frame),
+            (frame * 3, u64::MAX),
+        ] {
             let mut raw = scene.open(frame * 3).await;
             raw.send(2, reference(offset, length)).await;
-            assert_status(&raw.end().await, Code::InvalidArgument, "out of the shared memory");
+            assert_status(
+                &raw.end().await,
+                Code::InvalidArgument,
+                "out of the shared memory",
+            );
         }
         let mut raw = scene.open(frame * 3).await;
         raw.send(2, reference(0, frame - 1)).await;
@@ -189,7 +218,11 @@ async fn an_encoded_frame_over_the_limit_is_resource_exhausted_before_any_byte_o
     let scene = Scene::new(ServerOptions::default().with_max_frame_bytes(1000)).await;
     scene.file(4096);
     let mut raw = scene.host.raw().await;
-    raw.send(1, descriptor(Some(FrameFormat::jpg(8, 8).unwrap()), Some((NAME, 4096)), "")).await;
+    raw.send(
+        1,
+        descriptor(Some(FrameFormat::jpg(8, 8).unwrap()), Some((NAME, 4096)), ""),
+    )
+    .await;
     raw.answer().await;
     raw.send(2, reference(0, 1001)).await;
     assert_status(&raw.end().await, Code::ResourceExhausted, "at most 1000");
@@ -201,7 +234,11 @@ async fn an_embedded_message_over_the_limit_is_resource_exhausted() {
     let mut raw = host.raw().await;
     raw.open(small_format()).await;
     raw.send(2, embedded(vec![0; 4 << 20], 0)).await;
-    assert_status(&raw.end().await, Code::ResourceExhausted, "larger than this server takes");
+    assert_status(
+        &raw.end().await,
+        Code::ResourceExhausted,
+        "larger than this server takes",
+    );
 }
 
 #[tokio::test]
@@ -239,13 +276,20 @@ async fn a_file_cut_short_and_grown_again_all_the_time_never_kills_the_process()
     let mut ended = 0;
     for _ in 0..20 {
         let mut raw = scene.host.raw().await;
-        raw.send(1, descriptor(Some(small_format()), Some((NAME, 2 * FRAME as u64)), "")).await;
+        raw.send(
+            1,
+            descriptor(Some(small_format()), Some((NAME, 2 * FRAME as u64)), ""),
+        )
+        .await;
         for number in 2..50 {
             raw.send(number, reference(FRAME as u64, FRAME as u64)).await;
         }
         drop(std::mem::replace(&mut raw.to, tokio::sync::mpsc::channel(1).0));
         let status = raw.end().await;
-        assert!(matches!(status.code(), Code::Ok | Code::FailedPrecondition), "{status}");
+        assert!(
+            matches!(status.code(), Code::Ok | Code::FailedPrecondition),
+            "{status}"
+        );
         ended += u32::from(status.code() != Code::Ok);
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -259,10 +303,14 @@ async fn a_file_cut_short_and_grown_again_all_the_time_never_kills_the_process()
 async fn links_and_pipes_in_place_of_the_file_are_refused_and_block_nobody() {
     let scene = Scene::new(ServerOptions::default()).await;
     std::os::unix::fs::symlink("/etc/hostname", scene.directory.path().join(NAME)).unwrap();
-    let status = scene.refusal(descriptor(Some(small_format()), Some((NAME, 1)), "")).await;
+    let status = scene
+        .refusal(descriptor(Some(small_format()), Some((NAME, 1)), ""))
+        .await;
     assert_status(&status, Code::FailedPrecondition, "not a regular file");
     std::fs::create_dir(scene.directory.path().join("folder")).unwrap();
-    let status = scene.refusal(descriptor(Some(small_format()), Some(("folder", 0)), "")).await;
+    let status = scene
+        .refusal(descriptor(Some(small_format()), Some(("folder", 0)), ""))
+        .await;
     assert_status(&status, Code::FailedPrecondition, "not a regular file");
 }
 
@@ -274,7 +322,10 @@ async fn gaps_and_repeats_in_numbers_are_tolerated_and_counted() {
     for number in [2, 7, 7, 3, 8, u64::MAX] {
         raw.send(number, embedded(vec![0; FRAME], number)).await;
         let answer = raw.answer().await;
-        assert_eq!((answer.ack_sequence_number, sample_of(&answer).timestamp), (number, number));
+        assert_eq!(
+            (answer.ack_sequence_number, sample_of(&answer).timestamp),
+            (number, number)
+        );
     }
     let stats = host.stats.read();
     assert_eq!((stats.sequence_gaps, stats.sequence_repeats), (2, 2));
@@ -294,7 +345,11 @@ async fn messages_without_payload_are_passed_over() {
     let host = Host::start(ServerOptions::default()).await;
     let mut raw = host.raw().await;
     raw.open(small_format()).await;
-    let bare = MediaStreamMessage { sequence_number: 2, ack_sequence_number: 1, payload: None };
+    let bare = MediaStreamMessage {
+        sequence_number: 2,
+        ack_sequence_number: 1,
+        payload: None,
+    };
     raw.to.send(bare).await.unwrap();
     raw.send(3, embedded(vec![0; FRAME], 0)).await;
     assert_eq!(raw.answer().await.ack_sequence_number, 3);
@@ -302,61 +357,54 @@ async fn messages_without_payload_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_no_answers_loses_its_stream_and_holds_up_nobody() {
-    let options = ServerOptions::default().with_answer_timeout(std::time::Duration::from_millis(100));
+async fn a_client_that_reads_no_answers_loses_its_place_and_holds_up_nobody() {
+    let options = ServerOptions::default()
+        .with_max_sessions(1)
+        .with_answer_timeout(std::time::Duration::from_millis(100));
     let host = Host::start(options).await;
-    let mut client = wire::media_graph_extension_client::MediaGraphExtensionClient::new(
-        tonic::transport::Endpoint::from_shared(host.url.to_string().replace("tcp", "http"))
-            .unwrap()
-            // Room for a handful of answers, then the transport waits for a reader.
-            .initial_stream_window_size(65_535)
-            .connect()
-            .await
-            .unwrap(),
-    );
-    let (to, messages) = tokio::sync::mpsc::channel(16);
-    let stream = tokio_stream::wrappers::ReceiverStream::new(messages);
-    let response = client.process_media_stream(stream).await.unwrap();
-    let send = |number, payload| {
-        let to = to.clone();
-        async move {
-            let message =
-                MediaStreamMessage { sequence_number: number, ack_sequence_number: 0, payload: Some(payload) };
-            to.send(message).await
-        }
+    let raw = host.raw().await;
+    // Answers as large as their questions, so that the transport's buffers are soon full.
+    let echo = wire::Inference {
+        subtype: "x".repeat(100_000),
+        value: Some(wire::inference::Value::Motion(wire::Motion::default())),
+        ..Default::default()
     };
-    send(1, descriptor(Some(small_format()), None, "")).await.unwrap();
-    crate::support::within(async {
-        for number in 2.. {
-            if send(number, embedded(vec![0; FRAME], 0)).await.is_err() {
+    let Payload::MediaSample(mut sample) = embedded(vec![0; FRAME], 0) else {
+        unreachable!()
+    };
+    sample.inferences = vec![echo];
+    raw.send(1, descriptor(Some(small_format()), None, "echo upstream"))
+        .await;
+    let to = raw.to.clone();
+    let sending = tokio::spawn(async move {
+        for sequence_number in 2.. {
+            let payload = Some(Payload::MediaSample(sample.clone()));
+            let message = MediaStreamMessage {
+                sequence_number,
+                ack_sequence_number: 0,
+                payload,
+            };
+            if to.send(message).await.is_err() {
                 break;
             }
         }
+    });
+    crate::support::within(async {
+        while host.stats.read().sessions_failed == 0 {
+            tokio::task::yield_now().await;
+        }
     })
     .await;
-    assert_alive(&host).await;
-    drop(response);
+    host.raw_when_free().await.open(small_format()).await;
+    sending.abort();
+    drop(raw);
 }
 
 #[tokio::test]
 async fn a_client_that_vanishes_frees_its_place() {
     let host = Host::start(ServerOptions::default().with_max_sessions(1)).await;
     for _ in 0..5 {
-        let mut raw = host.raw().await;
-        raw.open(small_format()).await;
-        drop(raw);
-        crate::support::within(async {
-            loop {
-                let stats = host.stats.read();
-                if stats.sessions_opened == stats.sessions_closed {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-        // The counter is set a moment before the place is free.
-        tokio::task::yield_now().await;
+        host.raw_when_free().await.open(small_format()).await;
     }
 }
 
@@ -366,7 +414,9 @@ async fn random_messages_end_a_stream_or_are_answered_and_never_more() {
     scene.file(2 * FRAME);
     let mut state = 7_u64;
     let mut random = move |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
     for _ in 0..60 {
@@ -386,9 +436,12 @@ async fn random_messages_end_a_stream_or_are_answered_and_never_more() {
         assert_ne!(status.code(), Code::Internal, "{status}");
     }
     assert_alive(&scene.host).await;
-    assert_eq!(properties_of(&{
-        let mut raw = scene.open(2 * FRAME as u64).await;
-        raw.send(2, reference(0, FRAME as u64)).await;
-        raw.answer().await
-    })["bytes"], FRAME.to_string());
+    assert_eq!(
+        properties_of(&{
+            let mut raw = scene.open(2 * FRAME as u64).await;
+            raw.send(2, reference(0, FRAME as u64)).await;
+            raw.answer().await
+        })["bytes"],
+        FRAME.to_string()
+    );
 }

@@ -11,7 +11,7 @@ use crate::support::{ScriptedServer, ack, end, next, server_descriptor, small_fo
 
 const SOON: Duration = Duration::from_millis(50);
 
-fn send<C>(frames: &FrameSender<C>, context: C) -> u64 {
+fn send<C: std::fmt::Debug>(frames: &FrameSender<C>, context: C) -> u64 {
     frames.slot().unwrap().send(0, &[], context).unwrap()
 }
 
@@ -22,7 +22,9 @@ async fn a_server_that_never_answers_the_descriptor_is_a_handshake_timeout() {
         std::future::pending::<()>().await;
     })
     .await;
-    let error = connect::<()>(&server.options().with_handshake_timeout(SOON)).await.unwrap_err();
+    let error = connect::<()>(&server.options().with_handshake_timeout(SOON))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ConnectError::HandshakeTimeout { .. }), "{error}");
     assert!(error.is_transient());
 }
@@ -43,7 +45,8 @@ async fn a_listener_that_speaks_something_else_does_not_hang_the_client() {
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"RTSP/1.0 400 Bad Request\r\n\r\n").await;
+            let _ =
+                tokio::io::AsyncWriteExt::write_all(&mut stream, b"RTSP/1.0 400 Bad Request\r\n\r\n").await;
         }
     });
     let options = ClientOptions::new(ExtensionUrl::tcp(address), small_format())
@@ -79,16 +82,28 @@ async fn a_server_that_never_answers_frames_is_an_answer_timeout_and_keeps_the_w
         while script.receive().await.is_some() {}
     })
     .await;
-    let options = server.shared_memory_options().with_window(3).with_first_answer_timeout(SOON);
-    let Session { frames, mut answers, .. } = connect::<&str>(&options).await.unwrap();
+    let options = server
+        .shared_memory_options()
+        .with_window(3)
+        .with_first_answer_timeout(SOON);
+    let Session {
+        frames, mut answers, ..
+    } = connect::<&str>(&options).await.unwrap();
     for context in ["a", "b", "c"] {
         send(&frames, context);
     }
     assert_eq!(frames.slot().unwrap_err(), NoSlot::WindowFull);
     let error = end(&mut answers).await;
-    assert!(matches!(error, SessionError::AnswerTimeout { sequence: 2, .. }), "{error}");
+    assert!(
+        matches!(error, SessionError::AnswerTimeout { sequence: 2, .. }),
+        "{error}"
+    );
     assert!(error.is_transient());
-    let left: Vec<_> = answers.take_unanswered().into_iter().map(|it| (it.sequence, it.context)).collect();
+    let left: Vec<_> = answers
+        .take_unanswered()
+        .into_iter()
+        .map(|it| (it.sequence, it.context))
+        .collect();
     assert_eq!(left, [(2, "a"), (3, "b"), (4, "c")]);
     assert!(within(answers.next()).await.unwrap().is_none(), "said once");
     assert_eq!(frames.slot().unwrap_err(), NoSlot::Ended);
@@ -109,13 +124,18 @@ async fn zero_unknown_and_repeated_acks_deliver_nothing_and_are_counted() {
         script.receive().await;
     })
     .await;
-    let Session { frames, mut answers, .. } = connect::<&str>(&server.options()).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<&str>(&server.options()).await.unwrap();
     send(&frames, "first");
     send(&frames, "second");
     assert_eq!(next(&mut answers).await.context, "second");
     assert_eq!(next(&mut answers).await.context, "first");
     let stats = answers.stats();
-    assert_eq!((stats.zero_acks, stats.unknown_acks, stats.repeated_acks), (1, 3, 2));
+    assert_eq!(
+        (stats.zero_acks, stats.unknown_acks, stats.repeated_acks),
+        (1, 3, 2)
+    );
     assert_eq!((stats.answered, frames.in_flight()), (2, 0));
 }
 
@@ -129,7 +149,9 @@ async fn descriptors_in_the_middle_are_passed_over() {
         script.receive().await;
     })
     .await;
-    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&server.options()).await.unwrap();
     send(&frames, ());
     next(&mut answers).await;
     assert_eq!(answers.stats().unexpected_descriptors, 1);
@@ -145,7 +167,9 @@ async fn a_stream_closed_by_the_server_alone_is_an_error() {
     // The frame sender is gone, which half-closes: then a close is what was asked for.
     assert!(within(answers.next()).await.unwrap().is_none());
 
-    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&server.options()).await.unwrap();
     assert_eq!(end(&mut answers).await, SessionError::ClosedByPeer);
     drop(frames);
 }
@@ -156,16 +180,30 @@ async fn a_status_ends_the_session_with_its_words_and_gives_the_frames_back() {
         script.shake_hands().await;
         script.receive().await;
         script.receive().await;
-        script.fail(Status::invalid_argument("Can't decode received bytes.")).await;
+        script
+            .fail(Status::invalid_argument("Can't decode received bytes."))
+            .await;
     })
     .await;
-    let Session { frames, mut answers, .. } = connect::<u8>(&server.shared_memory_options()).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<u8>(&server.shared_memory_options()).await.unwrap();
     send(&frames, 1);
     send(&frames, 2);
     let error = end(&mut answers).await;
-    assert!(error.to_string().contains("Can't decode received bytes."), "{error}");
+    assert!(
+        error.to_string().contains("Can't decode received bytes."),
+        "{error}"
+    );
     assert!(!error.is_transient());
-    assert_eq!(answers.take_unanswered().iter().map(|it| it.context).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(
+        answers
+            .take_unanswered()
+            .iter()
+            .map(|it| it.context)
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
     assert_eq!(answers.take_unanswered(), []);
 }
 
@@ -179,14 +217,25 @@ async fn an_answer_over_the_limit_ends_the_session() {
             value: Some(wire::inference::Value::Motion(wire::Motion::default())),
             ..Default::default()
         };
-        let sample = wire::MediaSample { inferences: vec![big], ..Default::default() };
+        let sample = wire::MediaSample {
+            inferences: vec![big],
+            ..Default::default()
+        };
         let payload = Some(Payload::MediaSample(sample));
-        script.say(MediaStreamMessage { sequence_number: 2, ack_sequence_number: 2, payload }).await;
+        script
+            .say(MediaStreamMessage {
+                sequence_number: 2,
+                ack_sequence_number: 2,
+                payload,
+            })
+            .await;
         script.receive().await;
     })
     .await;
     let options = server.options().with_largest_answer(10_000);
-    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&options).await.unwrap();
     send(&frames, ());
     assert!(matches!(end(&mut answers).await, SessionError::Status(_)));
 }
@@ -209,7 +258,9 @@ async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up(
     })
     .await;
     let options = server.shared_memory_options().with_answer_timeout(SOON);
-    let Session { frames, mut answers, .. } = connect::<&str>(&options).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<&str>(&options).await.unwrap();
     send(&frames, "skipped");
     send(&frames, "b");
     send(&frames, "c");
@@ -239,14 +290,30 @@ async fn boxes_out_of_the_picture_are_delivered_and_counted() {
             })),
             ..Default::default()
         };
-        let inferences = vec![entity(0.0, 640.0), entity(f32::NAN, 0.5), entity(0.5, 0.5), entity(0.2, -0.1)];
-        let sample = wire::MediaSample { inferences, ..Default::default() };
+        let inferences = vec![
+            entity(0.0, 640.0),
+            entity(f32::NAN, 0.5),
+            entity(0.5, 0.5),
+            entity(0.2, -0.1),
+        ];
+        let sample = wire::MediaSample {
+            inferences,
+            ..Default::default()
+        };
         let payload = Some(Payload::MediaSample(sample));
-        script.say(MediaStreamMessage { sequence_number: 2, ack_sequence_number: 2, payload }).await;
+        script
+            .say(MediaStreamMessage {
+                sequence_number: 2,
+                ack_sequence_number: 2,
+                payload,
+            })
+            .await;
         script.receive().await;
     })
     .await;
-    let Session { frames, mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&server.options()).await.unwrap();
     send(&frames, ());
     assert_eq!(next(&mut answers).await.inferences.len(), 4);
     assert_eq!(answers.stats().boxes_out_of_range, 3);

@@ -15,7 +15,9 @@ async fn c1_the_descriptor_is_answered_before_any_sample_is_there() {
     raw.send(1, descriptor(Some(small_format()), None, "")).await;
     let first = raw.answer().await;
     assert_eq!((first.sequence_number, first.ack_sequence_number), (1, 1));
-    let Some(Payload::MediaStreamDescriptor(own)) = first.payload else { panic!("not a descriptor") };
+    let Some(Payload::MediaStreamDescriptor(own)) = first.payload else {
+        panic!("not a descriptor")
+    };
     let media = own.media_descriptor.unwrap();
     assert_eq!((media.timescale, media.media_sample_format), (90_000, None));
 }
@@ -28,7 +30,10 @@ async fn c2_c7_acks_of_the_client_are_not_needed_and_ours_name_the_sample() {
     for number in 2..12 {
         raw.send(number, embedded(vec![0; FRAME], 0)).await;
         let answer = raw.answer().await;
-        assert_eq!((answer.sequence_number, answer.ack_sequence_number), (number, number));
+        assert_eq!(
+            (answer.sequence_number, answer.ack_sequence_number),
+            (number, number)
+        );
     }
 }
 
@@ -39,12 +44,13 @@ async fn c3_stride_nought_means_rows_side_by_side_and_an_empty_arm_id_is_fine() 
     let Payload::MediaStreamDescriptor(mut first) = descriptor(Some(small_format()), None, "") else {
         unreachable!()
     };
-    first.stream_identifier =
-        Some(wire::media_stream_descriptor::StreamIdentifier::GraphIdentifier(wire::GraphIdentifier {
+    first.stream_identifier = Some(wire::media_stream_descriptor::StreamIdentifier::GraphIdentifier(
+        wire::GraphIdentifier {
             media_services_arm_id: String::new(),
             graph_instance_name: "SampleGraph1".into(),
             graph_node_name: "SampleGraph1".into(),
-        }));
+        },
+    ));
     raw.send(1, Payload::MediaStreamDescriptor(first)).await;
     raw.answer().await;
     raw.send(2, embedded(vec![5; FRAME], 0)).await;
@@ -66,10 +72,14 @@ async fn c4_timestamps_that_are_always_nought_are_echoed() {
 async fn c5_configuration_is_passed_on_as_it_is() {
     let host = Host::start(ServerOptions::default()).await;
     let mut raw = host.raw().await;
-    raw.send(1, descriptor(Some(small_format()), None, "answer empty")).await;
+    raw.send(1, descriptor(Some(small_format()), None, "answer empty"))
+        .await;
     raw.answer().await;
     raw.send(2, embedded(vec![0; FRAME], 0)).await;
-    assert!(sample_of(&raw.answer().await).inferences.is_empty(), "the extension saw the text");
+    assert!(
+        sample_of(&raw.answer().await).inferences.is_empty(),
+        "the extension saw the text"
+    );
 }
 
 #[tokio::test]
@@ -95,7 +105,10 @@ async fn c9_types_are_explicit() {
     raw.open(small_format()).await;
     raw.send(2, embedded(vec![0; FRAME], 0)).await;
     let answer = raw.answer().await;
-    assert_eq!(sample_of(&answer).inferences[0].r#type, i32::from(InferenceType::Event));
+    assert_eq!(
+        sample_of(&answer).inferences[0].r#type,
+        i32::from(InferenceType::Event)
+    );
 }
 
 #[tokio::test]
@@ -120,18 +133,26 @@ async fn c11_without_credentials_of_our_own_none_are_asked_for() {
 async fn intel_slots_that_overlap_by_a_byte_and_claim_one_too_many_are_read() {
     for trust in [Trust::Untrusted, Trust::Peer] {
         let directory = tempfile::tempdir_in("/dev/shm").unwrap();
-        let options =
-            ServerOptions::default().with_trust(trust).with_shared_memory_directory(directory.path());
+        let options = ServerOptions::default()
+            .with_trust(trust)
+            .with_shared_memory_directory(directory.path());
         let host = Host::start(options).await;
         let bytes: Vec<u8> = (0..3 * FRAME).map(|at| (at % 251) as u8).collect();
         std::fs::write(directory.path().join("frames"), &bytes).unwrap();
         let mut raw = host.raw().await;
-        raw.send(1, descriptor(Some(small_format()), Some(("frames", bytes.len() as u64)), "")).await;
+        raw.send(
+            1,
+            descriptor(Some(small_format()), Some(("frames", bytes.len() as u64)), ""),
+        )
+        .await;
         raw.answer().await;
         let frame = FRAME as u64;
-        for (number, offset, claimed) in
-            [(2, 0, frame), (3, frame - 1, frame + 1), (4, 2 * frame - 1, frame + 1), (5, 2 * frame, frame + 1)]
-        {
+        for (number, offset, claimed) in [
+            (2, 0, frame),
+            (3, frame - 1, frame + 1),
+            (4, 2 * frame - 1, frame + 1),
+            (5, 2 * frame, frame + 1),
+        ] {
             raw.send(number, reference(offset, claimed)).await;
             let expected = digest(&bytes[offset as usize..offset as usize + FRAME]);
             assert_eq!(properties_of(&raw.answer().await)["digest"], expected);
@@ -149,7 +170,11 @@ async fn a_file_that_may_only_be_read_is_enough() {
     std::fs::write(&path, vec![1; FRAME]).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
     let mut raw = host.raw().await;
-    raw.send(1, descriptor(Some(small_format()), Some(("frames", FRAME as u64)), "")).await;
+    raw.send(
+        1,
+        descriptor(Some(small_format()), Some(("frames", FRAME as u64)), ""),
+    )
+    .await;
     raw.answer().await;
     std::fs::remove_file(&path).unwrap();
     raw.send(2, reference(0, FRAME as u64)).await;

@@ -9,12 +9,18 @@ use lva_inference_schema::{Entity, Inference, Rectangle};
 use crate::support::{Host, digest, end, next, seen, small_format, within};
 
 fn shared_memory(url: &ExtensionUrl, format: FrameFormat) -> ClientOptions {
-    ClientOptions::new(url.clone(), format).with_transfer(Transfer::SharedMemory(SharedMemoryOptions::default()))
+    ClientOptions::new(url.clone(), format)
+        .with_transfer(Transfer::SharedMemory(SharedMemoryOptions::default()))
 }
 
 /// Sends `count` frames of pseudo-random bytes as fast as they are answered and compares digests.
 async fn exchange(options: &ClientOptions, count: u64) -> SessionStats {
-    let Session { frames, mut answers, peer, .. } = connect::<String>(options).await.unwrap();
+    let Session {
+        frames,
+        mut answers,
+        peer,
+        ..
+    } = connect::<String>(options).await.unwrap();
     assert_eq!(peer.identifier, "digester");
     let mut state = 1_u64;
     let mut answered = 0;
@@ -50,7 +56,10 @@ async fn frames_in_shared_memory_arrive_as_they_were_rendered_and_are_copied_by_
     let stats = exchange(&shared_memory(&host.url, small_format()), 200).await;
     assert_eq!((stats.sent, stats.answered, stats.frame_copies), (200, 200, 0));
     let server = host.stats.read();
-    assert_eq!((server.samples, server.answers, server.frame_copies), (200, 200, 200));
+    assert_eq!(
+        (server.samples, server.answers, server.frame_copies),
+        (200, 200, 200)
+    );
     assert_eq!((server.sequence_gaps, server.sequence_repeats), (0, 0));
     host.stop().await.unwrap();
 }
@@ -109,9 +118,15 @@ async fn a_socket_that_is_in_use_is_not_taken_over() {
 #[tokio::test]
 async fn every_encoding_and_pixel_format_reaches_the_extension() {
     let host = Host::start(ServerOptions::default()).await;
-    let mut formats: Vec<FrameFormat> =
-        PixelFormat::ALL.iter().map(|pixels| FrameFormat::raw(*pixels, 33, 17).unwrap()).collect();
-    for format in [FrameFormat::jpg(33, 17), FrameFormat::png(33, 17), FrameFormat::bmp(33, 17)] {
+    let mut formats: Vec<FrameFormat> = PixelFormat::ALL
+        .iter()
+        .map(|pixels| FrameFormat::raw(*pixels, 33, 17).unwrap())
+        .collect();
+    for format in [
+        FrameFormat::jpg(33, 17),
+        FrameFormat::png(33, 17),
+        FrameFormat::bmp(33, 17),
+    ] {
         formats.push(format.unwrap());
     }
     for format in formats {
@@ -123,8 +138,16 @@ async fn every_encoding_and_pixel_format_reaches_the_extension() {
 async fn encoded_frames_of_different_sizes_share_the_region() {
     let host = Host::start(ServerOptions::default()).await;
     let options = shared_memory(&host.url, FrameFormat::jpg(64, 48).unwrap()).with_largest_frame(10_000);
-    let Session { frames, mut answers, .. } = connect::<usize>(&options).await.unwrap();
-    assert!(matches!(frames.slot_of(10_001), Err(NoSlot::TooLarge { bytes: 10_001, limit: 10_000 })));
+    let Session {
+        frames, mut answers, ..
+    } = connect::<usize>(&options).await.unwrap();
+    assert!(matches!(
+        frames.slot_of(10_001),
+        Err(NoSlot::TooLarge {
+            bytes: 10_001,
+            limit: 10_000
+        })
+    ));
     for size in [10_000, 1, 777, 9_999, 4_000] {
         let mut slot = frames.slot().unwrap();
         slot.truncate(size);
@@ -139,7 +162,9 @@ async fn encoded_frames_of_different_sizes_share_the_region() {
 async fn a_full_window_is_said_at_once_and_opens_with_the_answer() {
     let host = Host::start(ServerOptions::default()).await;
     let options = shared_memory(&host.url, small_format()).with_window(2);
-    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&options).await.unwrap();
     let first = frames.slot().unwrap();
     let second = frames.slot().unwrap();
     assert_eq!(frames.slot().unwrap_err(), NoSlot::WindowFull);
@@ -168,7 +193,10 @@ async fn a_small_region_narrows_the_window_and_too_small_a_one_is_refused() {
     assert_eq!(session.frames.window(), 3);
     let refused = connect::<()>(&region(2 * frame - 1)).await.unwrap_err();
     assert!(!refused.is_transient());
-    assert!(refused.to_string().contains(&(2 * frame).to_string()), "{refused}");
+    assert!(
+        refused.to_string().contains(&(2 * frame).to_string()),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -177,11 +205,21 @@ async fn upstream_inferences_identity_and_configuration_reach_the_extension() {
     let options = shared_memory(&host.url, small_format())
         .with_identity(GraphIdentity::new("Sample-Graph-1", "extension"))
         .with_configuration("echo upstream");
-    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
-    let found = Inference::new(Entity::new("person", 0.5_f32, Rectangle::new(0.1_f32, 0.2_f32, 0.3_f32, 0.4_f32)))
-        .with_id("1")
-        .with_subtype("upstream");
-    frames.slot().unwrap().send(7, std::slice::from_ref(&found), ()).unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&options).await.unwrap();
+    let found = Inference::new(Entity::new(
+        "person",
+        0.5_f32,
+        Rectangle::new(0.1_f32, 0.2_f32, 0.3_f32, 0.4_f32),
+    ))
+    .with_id("1")
+    .with_subtype("upstream");
+    frames
+        .slot()
+        .unwrap()
+        .send(7, std::slice::from_ref(&found), ())
+        .unwrap();
     assert_eq!(next(&mut answers).await.inferences, [found]);
 }
 
@@ -190,12 +228,22 @@ async fn credentials_are_asked_for_when_the_server_has_some() {
     let options = ServerOptions::default().with_credentials(Credentials::new("user", "right"));
     let host = Host::start(options).await;
     let client = shared_memory(&host.url, small_format());
-    exchange(&client.clone().with_credentials(Credentials::new("user", "right")), 2).await;
-    for client in [client.clone(), client.with_credentials(Credentials::new("user", "wrong"))] {
+    exchange(
+        &client.clone().with_credentials(Credentials::new("user", "right")),
+        2,
+    )
+    .await;
+    for client in [
+        client.clone(),
+        client.with_credentials(Credentials::new("user", "wrong")),
+    ] {
         let refused = connect::<()>(&client).await.unwrap_err();
         assert!(!refused.is_transient());
         let text = refused.to_string();
-        assert!(text.contains("Unauthenticated") && !text.contains("wrong:"), "{text}");
+        assert!(
+            text.contains("Unauthenticated") && !text.contains("dXNlcjp3cm9uZw"),
+            "{text}"
+        );
     }
     assert_eq!(host.stats.read().sessions_refused, 2);
 }
@@ -203,9 +251,10 @@ async fn credentials_are_asked_for_when_the_server_has_some() {
 #[tokio::test]
 async fn an_extension_says_what_it_does_not_take() {
     let host = Host::start(ServerOptions::default()).await;
-    for (configuration, code) in
-        [("refuse format", Code::OutOfRange), ("refuse configuration", Code::InvalidArgument)]
-    {
+    for (configuration, code) in [
+        ("refuse format", Code::OutOfRange),
+        ("refuse configuration", Code::InvalidArgument),
+    ] {
         let options = shared_memory(&host.url, small_format()).with_configuration(configuration);
         match connect::<()>(&options).await {
             Err(ConnectError::Refused { status, .. }) => {
@@ -221,7 +270,9 @@ async fn an_extension_says_what_it_does_not_take() {
 async fn an_extension_that_fails_on_a_frame_answers_it_empty() {
     let host = Host::start(ServerOptions::default()).await;
     let options = shared_memory(&host.url, small_format()).with_configuration("fail on odd");
-    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&options).await.unwrap();
     for _ in 0..10 {
         let sequence = frames.slot().unwrap().send(0, &[], ()).unwrap();
         let answer = next(&mut answers).await;
@@ -234,13 +285,17 @@ async fn an_extension_that_fails_on_a_frame_answers_it_empty() {
 async fn three_failures_in_a_row_end_the_stream_with_internal() {
     let host = Host::start(ServerOptions::default()).await;
     let options = shared_memory(&host.url, small_format()).with_configuration("fail");
-    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&options).await.unwrap();
     for _ in 0..2 {
         frames.slot().unwrap().send(0, &[], ()).unwrap();
         assert!(next(&mut answers).await.inferences.is_empty());
     }
     frames.slot().unwrap().send(0, &[], ()).unwrap();
-    let SessionError::Status(status) = end(&mut answers).await else { panic!("no status") };
+    let SessionError::Status(status) = end(&mut answers).await else {
+        panic!("no status")
+    };
     assert_eq!(status.code, Code::Internal);
     assert_eq!(host.stats.read().process_failures, 3);
 }
@@ -249,9 +304,13 @@ async fn three_failures_in_a_row_end_the_stream_with_internal() {
 async fn an_extension_that_panics_ends_its_stream_and_no_other() {
     let host = Host::start(ServerOptions::default()).await;
     let panicking = shared_memory(&host.url, small_format()).with_configuration("panic");
-    let Session { frames, mut answers, .. } = connect::<()>(&panicking).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&panicking).await.unwrap();
     frames.slot().unwrap().send(0, &[], ()).unwrap();
-    let SessionError::Status(status) = end(&mut answers).await else { panic!("no status") };
+    let SessionError::Status(status) = end(&mut answers).await else {
+        panic!("no status")
+    };
     assert_eq!(status.code, Code::Internal);
     exchange(&shared_memory(&host.url, small_format()), 5).await;
 }
@@ -281,12 +340,16 @@ async fn more_streams_than_allowed_are_refused_until_one_ends() {
 async fn a_shutdown_answers_the_frame_in_progress_and_ends_streams_as_unavailable() {
     let host = Host::start(ServerOptions::default()).await;
     let options = shared_memory(&host.url, small_format());
-    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&options).await.unwrap();
     frames.slot().unwrap().send(0, &[], ()).unwrap();
     next(&mut answers).await;
     let (stopped, error) = tokio::join!(host.stop(), end(&mut answers));
     stopped.unwrap();
-    let SessionError::Status(status) = &error else { panic!("{error}") };
+    let SessionError::Status(status) = &error else {
+        panic!("{error}")
+    };
     assert_eq!(status.code, Code::Unavailable);
     assert!(error.is_transient());
     drop((frames, answers));
@@ -329,7 +392,10 @@ async fn no_region_outlives_its_session() {
     let nowhere = "tcp://127.0.0.1:1".parse().unwrap();
     let memory = SharedMemoryOptions::default().with_directory(directory.path());
     let nobody = ClientOptions::new(nowhere, small_format()).with_transfer(Transfer::SharedMemory(memory));
-    assert!(matches!(connect::<()>(&nobody).await, Err(ConnectError::Unreachable { .. })));
+    assert!(matches!(
+        connect::<()>(&nobody).await,
+        Err(ConnectError::Unreachable { .. })
+    ));
     assert_eq!(files(), 0);
 }
 
@@ -340,7 +406,10 @@ impl BlockingExtension for Counting {
         if session.configuration == "refuse" {
             return Err(OpenError::Busy("no".into()));
         }
-        Ok(Box::new(CountingSession(Arc::clone(&self.0), std::rc::Rc::new(()))))
+        Ok(Box::new(CountingSession(
+            Arc::clone(&self.0),
+            std::rc::Rc::new(()),
+        )))
     }
 }
 
@@ -349,7 +418,11 @@ struct CountingSession(Arc<AtomicUsize>, #[expect(dead_code)] std::rc::Rc<()>);
 
 impl BlockingSession for CountingSession {
     fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
-        assert!(std::thread::current().name().is_some_and(|name| name.starts_with("extension-")));
+        assert!(
+            std::thread::current()
+                .name()
+                .is_some_and(|name| name.starts_with("extension-"))
+        );
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(vec![seen(sample.data())])
     }
@@ -372,7 +445,9 @@ async fn a_blocking_extension_runs_on_its_own_thread_and_ends_with_its_stream() 
     let url = listening.url();
     let serving = tokio::spawn(listening.serve(std::future::pending()));
     let options = shared_memory(&url, small_format());
-    let Session { frames, mut answers, .. } = connect::<()>(&options).await.unwrap();
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&options).await.unwrap();
     for fill in 0..20 {
         let mut slot = frames.slot().unwrap();
         slot.fill(fill);
@@ -388,7 +463,9 @@ async fn a_blocking_extension_runs_on_its_own_thread_and_ends_with_its_stream() 
         }
     })
     .await;
-    let refused = connect::<()>(&options.with_configuration("refuse")).await.unwrap_err();
+    let refused = connect::<()>(&options.with_configuration("refuse"))
+        .await
+        .unwrap_err();
     assert!(refused.is_transient(), "{refused}");
     serving.abort();
 }

@@ -56,7 +56,10 @@ impl Extension for Digester {
         match session.configuration.as_str() {
             "refuse format" => Err(OpenError::UnsupportedFormat("only rgb24 is taken".into())),
             "refuse configuration" => Err(OpenError::Configuration("no such zone".into())),
-            _ => Ok(Box::new(DigesterSession { info: session.clone(), seen: Arc::clone(&self.seen) })),
+            _ => Ok(Box::new(DigesterSession {
+                info: session.clone(),
+                seen: Arc::clone(&self.seen),
+            })),
         }
     }
 }
@@ -104,13 +107,23 @@ impl Host {
     pub(crate) async fn listen(options: ServerOptions, address: ListenAddress) -> Self {
         let digester = Digester::default();
         let seen = Arc::clone(&digester.seen);
-        let listening = ExtensionServer::new(digester).with_options(options).listen(address).await.unwrap();
+        let listening = ExtensionServer::new(digester)
+            .with_options(options)
+            .listen(address)
+            .await
+            .unwrap();
         let (url, stats) = (listening.url(), listening.stats());
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(listening.serve(async {
             let _ = stopped.await;
         }));
-        Self { url, stats, seen, stop: Some(stop), serving }
+        Self {
+            url,
+            stats,
+            seen,
+            stop: Some(stop),
+            serving,
+        }
     }
 
     pub(crate) async fn stop(mut self) -> Result<(), HostError> {
@@ -121,10 +134,26 @@ impl Host {
     pub(crate) async fn raw(&self) -> Raw {
         Raw::connect(&self.url).await
     }
+
+    /// Waits until the server has a place for one more stream, and takes it.
+    pub(crate) async fn raw_when_free(&self) -> Raw {
+        within(async {
+            loop {
+                match Raw::try_connect(&self.url).await {
+                    Ok(raw) => return raw,
+                    Err(status) => assert_eq!(status.code(), Code::ResourceExhausted, "{status}"),
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+    }
 }
 
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("nothing hangs")
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("nothing hangs")
 }
 
 /// The generated client, which does whatever a test says.
@@ -135,16 +164,27 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) async fn connect(url: &ExtensionUrl) -> Self {
+        Self::try_connect(url).await.unwrap()
+    }
+
+    /// The stream, unless the server refuses it at once.
+    pub(crate) async fn try_connect(url: &ExtensionUrl) -> Result<Self, Status> {
         let address = url.to_string().replace("tcp://", "http://");
         let mut client = MediaGraphExtensionClient::connect(address).await.unwrap();
         let (to, messages) = mpsc::channel(1024);
-        let response = client.process_media_stream(ReceiverStream::new(messages)).await.unwrap();
-        Self { to, from: response.into_inner() }
+        let response = client.process_media_stream(ReceiverStream::new(messages)).await?;
+        Ok(Self {
+            to,
+            from: response.into_inner(),
+        })
     }
 
     pub(crate) async fn send(&self, sequence_number: u64, payload: Payload) {
-        let message =
-            MediaStreamMessage { sequence_number, ack_sequence_number: 0, payload: Some(payload) };
+        let message = MediaStreamMessage {
+            sequence_number,
+            ack_sequence_number: 0,
+            payload: Some(payload),
+        };
         // A server that ended the stream stops reading; what it said is asserted elsewhere.
         let _ = self.to.send(message).await;
     }
@@ -186,7 +226,10 @@ pub(crate) fn wire_format(format: FrameFormat) -> wire::VideoFrameSampleFormat {
     wire::VideoFrameSampleFormat {
         encoding: encoding.into(),
         pixel_format: pixel_format.into(),
-        dimensions: Some(wire::Dimensions { width: format.width(), height: format.height() }),
+        dimensions: Some(wire::Dimensions {
+            width: format.width(),
+            height: format.height(),
+        }),
         stride_bytes: 0,
     }
 }
@@ -207,7 +250,10 @@ pub(crate) fn descriptor(
         }),
         data_transfer_properties: shared_memory.map(|(name, length_bytes)| {
             wire::media_stream_descriptor::DataTransferProperties::SharedMemoryBufferTransferProperties(
-                wire::SharedMemoryBufferTransferProperties { handle_name: name.into(), length_bytes },
+                wire::SharedMemoryBufferTransferProperties {
+                    handle_name: name.into(),
+                    length_bytes,
+                },
             )
         }),
     })
@@ -225,7 +271,10 @@ pub(crate) fn reference(address_offset: u64, length_bytes: u64) -> Payload {
     Payload::MediaSample(wire::MediaSample {
         timestamp: 0,
         inferences: Vec::new(),
-        content: Some(Content::ContentReference(wire::ContentReference { address_offset, length_bytes })),
+        content: Some(Content::ContentReference(wire::ContentReference {
+            address_offset,
+            length_bytes,
+        })),
     })
 }
 
@@ -245,11 +294,18 @@ pub(crate) fn properties_of(message: &MediaStreamMessage) -> BTreeMap<String, St
 
 pub(crate) fn ack(sequence_number: u64, ack_sequence_number: u64) -> MediaStreamMessage {
     let sample = wire::MediaSample::default();
-    MediaStreamMessage { sequence_number, ack_sequence_number, payload: Some(Payload::MediaSample(sample)) }
+    MediaStreamMessage {
+        sequence_number,
+        ack_sequence_number,
+        payload: Some(Payload::MediaSample(sample)),
+    }
 }
 
 pub(crate) fn server_descriptor(sequence_number: u64, ack_sequence_number: u64) -> MediaStreamMessage {
-    let media = wire::MediaDescriptor { timescale: 90_000, media_sample_format: None };
+    let media = wire::MediaDescriptor {
+        timescale: 90_000,
+        media_sample_format: None,
+    };
     MediaStreamMessage {
         sequence_number,
         ack_sequence_number,
@@ -295,7 +351,7 @@ type Act = Arc<dyn Fn(Script) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send
 struct Scripted(Act, Mutex<Vec<Option<String>>>);
 
 #[tonic::async_trait]
-impl MediaGraphExtension for Arc<Scripted> {
+impl MediaGraphExtension for Scripted {
     type ProcessMediaStreamStream =
         Pin<Box<dyn Stream<Item = Result<MediaStreamMessage, Status>> + Send + 'static>>;
 
@@ -304,9 +360,15 @@ impl MediaGraphExtension for Arc<Scripted> {
         request: Request<Streaming<MediaStreamMessage>>,
     ) -> Result<Response<Self::ProcessMediaStreamStream>, Status> {
         let header = request.metadata().get("x-ms-authentication");
-        self.1.lock().unwrap().push(header.map(|value| value.to_str().unwrap().to_owned()));
+        self.1
+            .lock()
+            .unwrap()
+            .push(header.map(|value| value.to_str().unwrap().to_owned()));
         let (to, answers) = mpsc::channel(64);
-        tokio::spawn((self.0)(Script { from: request.into_inner(), to }));
+        tokio::spawn((self.0)(Script {
+            from: request.into_inner(),
+            to,
+        }));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 }
@@ -328,10 +390,14 @@ impl ScriptedServer {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = ExtensionUrl::tcp(listener.local_addr().unwrap());
         let server = tonic::transport::Server::builder()
-            .add_service(MediaGraphExtensionServer::new(Arc::clone(&service)))
+            .add_service(MediaGraphExtensionServer::from_arc(Arc::clone(&service)))
             .serve_with_incoming(TcpListenerStream::new(listener));
         let serving = tokio::spawn(async move { server.await.unwrap() });
-        Self { url, service, serving }
+        Self {
+            url,
+            service,
+            serving,
+        }
     }
 
     pub(crate) fn options(&self) -> ClientOptions {
@@ -339,7 +405,8 @@ impl ScriptedServer {
     }
 
     pub(crate) fn shared_memory_options(&self) -> ClientOptions {
-        self.options().with_transfer(Transfer::SharedMemory(SharedMemoryOptions::default()))
+        self.options()
+            .with_transfer(Transfer::SharedMemory(SharedMemoryOptions::default()))
     }
 
     /// The authentication header of each stream.
