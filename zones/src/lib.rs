@@ -1,6 +1,7 @@
 //! People tracking, lines, zones and their events for video analytics, without clock or I/O.
 #![forbid(unsafe_code)]
 
+mod config;
 mod engine;
 mod event;
 mod geometry;
@@ -10,6 +11,10 @@ mod report;
 mod scene;
 mod tracker;
 
+pub use config::{
+    ConfigError, ConfigFinding, ConfigOptions, Configured, Operation, OperationError, PROCESSED_WIDTH,
+    read_config,
+};
 pub use engine::{Engine, EngineError, EngineStats, MAX_PEOPLE, MAX_WATCHED};
 pub use event::{Direction, EventKind, Reason, SpatialEvent, Why};
 pub use ids::IdSource;

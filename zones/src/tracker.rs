@@ -29,7 +29,8 @@ pub struct TrackerOptions {
     pub low_score: f32,
     /// Score from which a detection that matches nothing becomes a new track. Default 0.5.
     pub birth_score: f32,
-    /// How long a track must have been seen, twice at least, to be confirmed. Default 120 ms: the third frame at 15
+    /// How long a track must have been seen to be confirmed, in two frames at least, three if it was missed between.
+    /// Default 120 ms: the third frame at 15
     /// frames a second, the second at 2. Shorter: false alarms count; longer: people count late.
     pub confirm_ms: u64,
     /// How long an unconfirmed track may be unseen. Default 200 ms: two frames missed at 15 a second, none at 2.
@@ -315,8 +316,8 @@ impl Tracker {
             ticks_of_ms(self.options.lost_ms),
         );
         for track in &mut self.tracks {
-            if !track.is_seen_at(now) && track.phase == Phase::Tracked {
-                track.phase = Phase::Lost;
+            if !track.is_seen_at(now) {
+                track.miss();
             }
         }
         self.tracks.retain(|track| {

@@ -42,6 +42,8 @@ pub(crate) struct Track {
     /// As last seen.
     pub(crate) bbox: BoundingBox,
     score: f32,
+    hits: u32,
+    missed: bool,
     born: u64,
     seen: u64,
     time: u64,
@@ -74,6 +76,8 @@ impl Track {
             phase: Phase::Tentative,
             bbox,
             score: detection.score,
+            hits: 1,
+            missed: false,
             born: now,
             seen: now,
             time: now,
@@ -91,6 +95,14 @@ impl Track {
 
     pub(crate) fn unseen(&self, now: u64) -> u64 {
         now - self.seen
+    }
+
+    /// The frame is over without this track in it.
+    pub(crate) fn miss(&mut self) {
+        self.missed = true;
+        if self.phase == Phase::Tracked {
+            self.phase = Phase::Lost;
+        }
     }
 
     pub(crate) fn predict(&mut self, now: u64) {
@@ -128,10 +140,12 @@ impl Track {
         self.bbox = detection.bbox;
         self.score = detection.score;
         self.seen = now;
-        self.phase = match self.phase {
-            Phase::Tentative if now - self.born < confirm => Phase::Tentative,
-            _ => Phase::Tracked,
-        };
+        self.hits = self.hits.saturating_add(1);
+        // Two sights with nothing between may be two flashes.
+        let proven = now - self.born >= confirm && (self.hits > 2 || !self.missed);
+        if self.phase != Phase::Tentative || proven {
+            self.phase = Phase::Tracked;
+        }
     }
 
     /// The box with its jitter filtered, or as predicted.

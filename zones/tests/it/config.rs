@@ -1,0 +1,319 @@
+//! `SPACEANALYTICS_CONFIG` in its generations, and what is wrong with some.
+
+use lva_zones::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn read(config: Value) -> Configured {
+    read_config(config, ConfigOptions::default()).expect("a sound configuration")
+}
+
+fn refused(config: Value) -> String {
+    read_config(config, ConfigOptions::default())
+        .expect_err("a configuration with mistakes")
+        .to_string()
+}
+
+fn zone(polygon: Value, events: Value) -> Value {
+    json!({"zones": [{"name": "door", "polygon": polygon, "events": events}]})
+}
+
+fn square() -> Value {
+    json!([[0.2, 0.3], [0.8, 0.3], [0.8, 0.9], [0.2, 0.9], [0.2, 0.3]])
+}
+
+/// The depth at which somebody walking in has entered, found with the engine itself.
+fn enter_depth(scene: Scene) -> f64 {
+    let mut engine = Engine::new(scene);
+    for step in 0..4000u64 {
+        let x = 0.1 + step as f64 * 1e-4;
+        let bbox = BoundingBox::new(x as f32 - 0.05, 0.4, 0.1, 0.2);
+        let events = engine
+            .update(step * 90_000, &[Observation::new(TrackId(1), bbox)])
+            .expect("a sound frame");
+        if !events.is_empty() {
+            return x - 0.2;
+        }
+    }
+    f64::NAN
+}
+
+#[test]
+fn thresholds_of_all_generations_become_shares_of_the_width() {
+    for (events, depth) in [
+        (
+            json!([{"type": "zonecrossing", "config": {"trigger": "event", "threshold": 48.0, "focus": "footprint"}}]),
+            0.075,
+        ),
+        (
+            json!([{"type": "zonecrossing", "config": {"threshold": "16", "focus": "bottom_center"}}]),
+            0.025,
+        ),
+        (
+            json!([{"type": "zonecrossing", "config": {"threshold": 0.0253}}]),
+            0.0253,
+        ),
+        (
+            json!([{"eventType": "zoneCrossing", "threshold": "48", "focus": "bottomCenter"}]),
+            0.075,
+        ),
+        (
+            json!([{"type": "zone_crossing", "config": {"trigger": "event"}}]),
+            0.004,
+        ),
+        (json!([]), 0.004),
+    ] {
+        let read = read(zone(square(), events));
+        assert!((enter_depth(read.scene) - depth).abs() < 2e-4);
+        assert_eq!(read.warnings, []);
+    }
+}
+
+#[test]
+fn a_threshold_beside_the_polygon_is_a_confidence_and_read_over() {
+    let config = json!({"zones": [{"name": "door", "polygon": square(), "threshold": 50.0, "events": [{"type": "zone_crossing", "config": {"trigger": "event"}}]}]});
+    let read = read(config);
+    assert!((enter_depth(read.scene) - 0.004).abs() < 2e-4);
+    assert!(
+        read.warnings[0]
+            .to_string()
+            .starts_with("zone \"door\": threshold: beside the polygon")
+    );
+}
+
+#[test]
+fn lines_are_read_in_all_their_forms() {
+    for line in [
+        json!({"name": "l", "line": {"start": {"x": 0, "y": 0.5}, "end": {"x": 1, "y": 0.5}}}),
+        json!({"name": "l", "line": {"start": {"x": "0", "y": "0.5"}, "end": {"x": "1", "y": "0.5"}}, "events": [{"type": "linecrossing", "config": {"trigger": "event", "threshold": 16.0, "focus": "footprint"}}]}),
+        json!({"line": {"@type": "#Microsoft.VideoAnalyzer.NamedLineString", "name": "l", "line": "[[0, 0.5], [1, 0.5]]"}, "events": [{"threshold": "10", "focus": "footprint"}]}),
+        json!({"name": "l", "start": [0, 0.5], "end": [1, 0.5]}),
+    ] {
+        let read = read(json!({"lines": [line]}));
+        assert_eq!(read.scene.line_names().collect::<Vec<_>>(), ["l"]);
+    }
+}
+
+#[test]
+fn a_configuration_may_be_a_text_and_a_zone_be_wrapped() {
+    let wrapped = json!({"Zones": [{"zone": {"@type": "#Microsoft.VideoAnalyzer.NamedPolygonString", "name": "z", "polygon": "[[0.3,0.2],[0.9,0.8],[0.2,0.9]]"},
+        "events": [{"eventType": "zonecrossing", "threshold": "5", "focus": "footprint"}]}]});
+    let read = read(Value::String(wrapped.to_string()));
+    assert_eq!(read.scene.zone_names().collect::<Vec<_>>(), ["z"]);
+}
+
+#[test]
+fn mistakes_name_the_zone_the_member_and_the_remedy() {
+    for (config, message) in [
+        (
+            zone(json!([[0, 0], [1, 1], [1, 0], [0, 1]]), json!([])),
+            "zone \"door\": polygon crosses itself, edges 1 and 3 meet; reorder its corners",
+        ),
+        (
+            zone(json!([[0, 0], [1, 1], [0, 0]]), json!([])),
+            "zone \"door\": polygon has 2 different corners; give at least 3",
+        ),
+        (
+            zone(json!([[0, 0], [1, "NaN"], [1, 1]]), json!([])),
+            "zone \"door\": polygon: point 2 is not [x, y] with two numbers",
+        ),
+        (
+            zone(json!([[0, 0], [640, 0], [1, 1]]), json!([])),
+            "\"door\": polygon is 640; give a finite number, a fraction of the frame, 0 to 1",
+        ),
+        (
+            zone(Value::Null, json!([])),
+            "zone \"door\": polygon: missing; give a list of points [[x, y], …]",
+        ),
+        (
+            zone(
+                square(),
+                json!([{"type": "zonecrossing", "config": {"trigger": "interval"}}]),
+            ),
+            "zone \"door\": trigger: \"interval\" is not possible for crossings; give \"event\"",
+        ),
+        (
+            zone(
+                square(),
+                json!([{"type": "zonecrossing", "config": {"focus": "head"}}]),
+            ),
+            "zone \"door\": focus: no focus \"head\"; give footprint, bottom_center or center",
+        ),
+        (
+            zone(
+                square(),
+                json!([{"type": "zonecrossing", "config": {"threshold": -1}}]),
+            ),
+            "zone \"door\": threshold: -1 is no threshold; give pixels of a frame 640 wide from 1 up, or a share of the width below 1",
+        ),
+        (
+            zone(square(), json!([{"type": "zonedwelltime"}])),
+            "zone \"door\": events: type \"zonedwelltime\" is not implemented; remove it, \"zonecrossing\" is",
+        ),
+        (
+            zone(square(), json!([{"type": "count"}])),
+            "zone \"door\": events: type \"count\" is not implemented; remove it, \"zonecrossing\" is",
+        ),
+        (
+            zone(square(), json!([{"type": "linecrossing"}])),
+            "zone \"door\": events: no type \"linecrossing\" for a zone; give \"zonecrossing\"",
+        ),
+        (
+            json!({"zones": [{"polygon": square()}]}),
+            "zone number 1 has no name; give it one, events carry it",
+        ),
+        (
+            json!({"lines": [{"name": "l", "line": [[0.5, 0.5], [0.5, 0.5]]}]}),
+            "line \"l\": start and end are the same point; move one of them",
+        ),
+        (
+            json!({"lines": [{"name": "l", "line": {"start": {"x": 1}}}]}),
+            "line \"l\": line: start or end is missing; give {\"start\": {\"x\", \"y\"}, \"end\": {\"x\", \"y\"}}",
+        ),
+        (
+            json!({"zones": []}),
+            "configuration: nothing to watch; the operation needs zones or lines",
+        ),
+        (
+            json!([1]),
+            "configuration: not an object; give {\"zones\": […]} or {\"lines\": […]}",
+        ),
+        (
+            json!("{"),
+            "configuration: not JSON: EOF while parsing an object at line 1 column 1",
+        ),
+    ] {
+        assert_eq!(refused(config), message);
+    }
+}
+
+#[test]
+fn all_mistakes_come_at_once() {
+    let config = json!({
+        "zones": [{"name": "a", "polygon": [[0, 0]]}, {"name": "a", "polygon": square()}],
+        "lines": [{"name": "l", "line": 7}]
+    });
+    let error = read_config(config, ConfigOptions::default()).expect_err("three mistakes");
+    assert_eq!(error.findings.len(), 3, "{error}");
+}
+
+#[test]
+fn what_lies_outside_the_frame_or_cannot_be_entered_is_a_warning() {
+    let read = read(zone(
+        json!([[-0.1, 0.3], [0.1, 0.3], [0.1, 0.31]]),
+        json!([{"type": "zonecrossing", "config": {"threshold": 48}}]),
+    ));
+    let warnings: Vec<String> = read.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings[0].contains("outside the frame"), "{warnings:?}");
+    assert!(warnings[1].contains("nobody will enter"), "{warnings:?}");
+}
+
+#[test]
+fn operations_are_known_by_their_ids() {
+    let prefix = "cognitiveservices.vision.spatialanalysis";
+    for (id, operation) in [
+        (
+            format!("{prefix}-personcrossingpolygon"),
+            Operation::PersonCrossingPolygon,
+        ),
+        (
+            format!("{prefix}-personcrossingpolygon.livevideoanalytics.debug"),
+            Operation::PersonCrossingPolygon,
+        ),
+        (
+            format!("{prefix}-personcrossingline.azurevideoanalyzer"),
+            Operation::PersonCrossingLine,
+        ),
+        (format!("{prefix}.livevideoanalytics"), Operation::Any),
+        (prefix.to_owned(), Operation::Any),
+        ("personcrossingline".to_owned(), Operation::PersonCrossingLine),
+    ] {
+        assert_eq!(Operation::from_id(&id), Ok(operation), "{id}");
+    }
+    let count = Operation::from_id(&format!("{prefix}-personcount.debug")).expect_err("not there");
+    assert!(count.to_string().contains("is not implemented"));
+    assert!(matches!(
+        Operation::from_id("facedetection"),
+        Err(OperationError::Unknown { .. })
+    ));
+}
+
+#[test]
+fn an_operation_watches_only_its_kind() {
+    let both = json!({"zones": [{"name": "z", "polygon": square()}], "lines": [{"name": "l", "line": [[0, 0], [1, 1]]}]});
+    let options = |operation| ConfigOptions {
+        operation,
+        ..ConfigOptions::default()
+    };
+    let read = read_config(both.clone(), options(Operation::PersonCrossingLine)).expect("sound");
+    assert_eq!(
+        (read.scene.zone_names().count(), read.scene.line_names().count()),
+        (0, 1)
+    );
+    assert_eq!(
+        read.warnings[0].to_string(),
+        "zones: not watched by this operation, read over"
+    );
+    let read = read_config(both, options(Operation::PersonCrossingPolygon)).expect("sound");
+    assert_eq!(
+        (read.scene.zone_names().count(), read.scene.line_names().count()),
+        (1, 0)
+    );
+    let none =
+        read_config(json!({"lines": []}), options(Operation::PersonCrossingLine)).expect_err("nothing");
+    assert!(none.to_string().contains("needs lines"));
+}
+
+/// JSON near a configuration.
+fn near_miss() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<f64>().prop_map(Value::from),
+        (0.0..1.0f64).prop_map(Value::from),
+        prop::sample::select(vec!["zonecrossing", "event", "[[0,0],[1,0],[1,1]]", "16", "door"])
+            .prop_map(Value::from),
+    ];
+    let name = prop::sample::select(vec![
+        "zones",
+        "lines",
+        "name",
+        "polygon",
+        "line",
+        "start",
+        "end",
+        "x",
+        "y",
+        "events",
+        "type",
+        "config",
+        "threshold",
+        "focus",
+        "trigger",
+        "zone",
+    ]);
+    leaf.prop_recursive(6, 80, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((name.clone(), inner), 0..6).prop_map(|members| {
+                Value::Object(
+                    members
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value))
+                        .collect(),
+                )
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn anything_is_a_scene_or_an_error_with_findings(config in near_miss()) {
+        match read_config(config, ConfigOptions::default()) {
+            Ok(configured) => prop_assert!(!configured.scene.is_empty()),
+            Err(error) => prop_assert!(!error.findings.is_empty() && !error.to_string().is_empty()),
+        }
+    }
+}
