@@ -1,18 +1,6 @@
 //! From RTP timestamps to time since 1970.
 //!
-//! Sans-I/O: arrival times come in as parameters. Rules, and why they are so:
-//!
-//! * A sender report (RFC 3550 section 6.4.1) pairs the camera's wall clock with its RTP clock. It is believed when
-//!   its wall clock is near ours at arrival ([`ClockOptions::max_skew`]) and its RTP time near the stream's: cameras
-//!   that were never told the time report 1970 or 2000.
-//! * Without a believed report, the unit that travelled fastest within a window gives the mapping. The first unit
-//!   after PLAY is often late (a buffered group of pictures), so the first window is short.
-//! * A mapping that moves a little (reports come in, crystals drift) is followed by at most 1/20 of the media time
-//!   that passes, so that the distance between units stays close to the truth. One that moves forward by more than a
-//!   second is followed at once and said as a discontinuity. Backward it is only ever followed slowly: time that goes
-//!   backwards breaks recordings.
-//! * RTP time that itself jumps (a camera that reboots within a session, a file that starts over) starts a new
-//!   mapping and is a discontinuity.
+//! Sans-I/O: arrival times come in as parameters. The rules stand at [`MediaClock`].
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -63,6 +51,14 @@ impl Default for ClockOptions {
     }
 }
 
+impl ClockOptions {
+    /// The same with another [`max_skew`](Self::max_skew).
+    pub fn with_max_skew(mut self, max_skew: Duration) -> Self {
+        self.max_skew = max_skew;
+        self
+    }
+}
+
 /// What [`MediaClock::unit`] says about a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -88,7 +84,34 @@ pub struct ClockCounters {
     pub held: u64,
 }
 
-/// The clock of one stream, over all its sessions.
+/// The clock of one stream, over all its sessions. Arrival times come in as parameters.
+///
+/// Rules, and why they are so:
+///
+/// * A sender report (RFC 3550 section 6.4.1) pairs the camera's wall clock with its RTP clock. It is believed when its
+///   wall clock is near ours at arrival ([`ClockOptions::max_skew`]) and its RTP time near the stream's: cameras that
+///   were never told the time report 1970 or 2000. Two minutes without a new one end its authority.
+/// * Without a believed report, the unit that travelled fastest within a window of ten seconds gives the mapping. The
+///   first unit after PLAY is often late (a buffered group of pictures), so the first window is two seconds.
+/// * A mapping that moves a little (reports come in, crystals drift) is followed by at most 1/20 of the media time that
+///   passes, so that the distance between units stays close to the truth; less than 2 ms is left alone. One that moves
+///   forward by more than a second is followed at once and said as a discontinuity. Backward it is only ever followed
+///   slowly: time that goes backwards breaks recordings.
+/// * RTP time that itself jumps (by more than 1 s back, or 5 s ahead of arrival: a camera that reboots within a session,
+///   a file that starts over) begins a new mapping and is a discontinuity. A wrap of its 32 bits is none: the caller
+///   extends it to 64.
+/// * A unit that would not be after the last one (a B-frame, a repeated time) gets one tick more than the last one.
+///
+/// ```
+/// use lva_rtsp::{ClockOptions, ClockSource, MediaClock};
+///
+/// let mut clock = MediaClock::new(ClockOptions::default(), 90_000);
+/// let arrival_90k = 143_039_375_044_290; // 2020-05-12T23:33:09.381Z
+/// let first = clock.unit(1_000, arrival_90k);
+/// let second = clock.unit(1_000 + 3_000, arrival_90k + 3_100);
+/// assert_eq!((first.timestamp_90k, first.source), (arrival_90k, ClockSource::Arrival));
+/// assert_eq!(second.timestamp_90k, arrival_90k + 3_000);
+/// ```
 #[derive(Debug, Clone)]
 pub struct MediaClock {
     max_skew: i64,
@@ -116,7 +139,6 @@ struct Mapping {
 #[derive(Debug, Clone, Copy)]
 struct Report {
     offset: i64,
-    rtp: i64,
     arrival: i64,
 }
 
@@ -164,7 +186,6 @@ impl MediaClock {
                 self.counters.reports += 1;
                 self.report = Some(Report {
                     offset: wall.saturating_sub(rtp),
-                    rtp,
                     arrival,
                 });
                 true

@@ -100,6 +100,26 @@ impl Default for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// The same with another [`stall`](Self::stall).
+    pub fn with_stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
+    /// The same with another [`attempt`](Self::attempt).
+    pub fn with_attempt(mut self, attempt: Duration) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// The same with another [`give_up`](Self::give_up).
+    pub fn with_give_up(mut self, give_up: Option<Duration>) -> Self {
+        self.give_up = give_up;
+        self
+    }
+}
+
 /// Bounds of the queue between the camera's task and [`Camera::next`](crate::Camera::next).
 ///
 /// A unit that finds it full is dropped and counted, and video goes on at the next random access point: reading
@@ -120,6 +140,20 @@ impl Default for QueueLimits {
             units: 512,
             bytes: 64 << 20,
         }
+    }
+}
+
+impl QueueLimits {
+    /// The same with other [`units`](Self::units).
+    pub fn with_units(mut self, units: usize) -> Self {
+        self.units = units;
+        self
+    }
+
+    /// The same with other [`bytes`](Self::bytes).
+    pub fn with_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
     }
 }
 

@@ -37,6 +37,24 @@ impl Default for ReconnectPolicy {
 }
 
 impl ReconnectPolicy {
+    /// The same with another [`floor`](Self::floor).
+    pub fn with_floor(mut self, floor: Duration) -> Self {
+        self.floor = floor;
+        self
+    }
+
+    /// The same with another [`cap`](Self::cap).
+    pub fn with_cap(mut self, cap: Duration) -> Self {
+        self.cap = cap;
+        self
+    }
+
+    /// The same with another [`healthy_after`](Self::healthy_after).
+    pub fn with_healthy_after(mut self, healthy_after: Duration) -> Self {
+        self.healthy_after = healthy_after;
+        self
+    }
+
     /// The wait before attempt `failures + 1`; `random` is uniform over all its values.
     pub fn delay(&self, failures: u32, random: u64) -> Duration {
         let cap = self.cap.max(self.floor);

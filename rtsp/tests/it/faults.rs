@@ -275,8 +275,7 @@ async fn a_slow_consumer_loses_units_by_count_and_goes_on_at_a_random_access_poi
         return;
     };
     let simulator = simulator(folder.path()).await;
-    let mut queue = QueueLimits::default();
-    queue.units = QUEUE;
+    let queue = QueueLimits::default().with_units(QUEUE);
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_queue(queue));
     established(&mut camera).await;
     let patience = Instant::now();

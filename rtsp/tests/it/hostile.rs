@@ -40,13 +40,8 @@ async fn garbage_is_cut_off_and_the_others_go_on_or_skips() {
         assert_eq!(answer(&simulator, bytes).await, "");
     }
     let many = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(100);
-    assert_eq!(
-        answer(&simulator, many.as_bytes())
-            .await
-            .matches("RTSP/1.0 200 OK")
-            .count(),
-        100
-    );
+    let answers = answer(&simulator, many.as_bytes()).await;
+    assert_eq!(answers.matches("RTSP/1.0 200 ").count(), 100, "{answers}");
     units(&mut camera, 0, 30).await;
     assert_eq!(camera.counters().lost_sessions, 0);
 }

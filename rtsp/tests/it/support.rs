@@ -90,20 +90,19 @@ pub(crate) async fn simulator(folder: &Path) -> Simulator {
 
 /// A camera that comes back within 50 to 200 ms.
 pub(crate) fn quick(url: &str) -> CameraOptions {
-    let mut reconnect = ReconnectPolicy::default();
-    reconnect.floor = Duration::from_millis(50);
-    reconnect.cap = Duration::from_millis(200);
+    let reconnect = ReconnectPolicy::default()
+        .with_floor(Duration::from_millis(50))
+        .with_cap(Duration::from_millis(200));
     CameraOptions::new(CameraUrl::parse(url).unwrap())
         .with_credentials(Some(testuser()))
         .with_reconnect(reconnect)
 }
 
 pub(crate) fn timeouts(stall_ms: u64, attempt_ms: u64, give_up_ms: Option<u64>) -> Timeouts {
-    let mut timeouts = Timeouts::default();
-    timeouts.stall = Duration::from_millis(stall_ms);
-    timeouts.attempt = Duration::from_millis(attempt_ms);
-    timeouts.give_up = give_up_ms.map(Duration::from_millis);
-    timeouts
+    Timeouts::default()
+        .with_stall(Duration::from_millis(stall_ms))
+        .with_attempt(Duration::from_millis(attempt_ms))
+        .with_give_up(give_up_ms.map(Duration::from_millis))
 }
 
 pub(crate) async fn next(camera: &mut Camera) -> CameraEvent {
