@@ -73,6 +73,43 @@ async fn a_first_message_that_is_no_descriptor_is_an_invalid_argument() {
     assert_alive(&host).await;
 }
 
+/// Looks like a message whose descriptor is made of noise.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Noise {
+    #[prost(uint64, tag = "1")]
+    sequence_number: u64,
+    #[prost(bytes = "vec", tag = "5")]
+    descriptor: Vec<u8>,
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_decoded_is_an_invalid_argument() {
+    let host = Host::start(ServerOptions::default()).await;
+    let address = host.url.to_string().replace("tcp", "http");
+    let channel = tonic::transport::Endpoint::from_shared(address)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    let noise = Noise {
+        sequence_number: 1,
+        descriptor: vec![0xff; 40],
+    };
+    let path = "/microsoft.azure.media.live_video_analytics.extensibility.grpc.v1.MediaGraphExtension\
+                /ProcessMediaStream";
+    let codec = tonic_prost::ProstCodec::<Noise, MediaStreamMessage>::default();
+    let request = tonic::Request::new(tokio_stream::iter([noise]));
+    let response = client
+        .streaming(request, path.parse().unwrap(), codec)
+        .await
+        .unwrap();
+    let status = response.into_inner().message().await.unwrap_err();
+    assert_status(&status, Code::InvalidArgument, "decoded");
+    assert_alive(&host).await;
+}
+
 #[tokio::test]
 async fn a_client_that_says_nothing_is_not_waited_for_for_ever() {
     let options = ServerOptions::default().with_handshake_timeout(std::time::Duration::from_millis(50));

@@ -1,5 +1,7 @@
 //! Clients and servers over real sockets and real shared memory; peers that behave as real ones do, and worse.
+#![allow(clippy::unwrap_used)] // helpers are no test functions
 
+mod death;
 mod hostile_client;
 mod hostile_server;
 mod quirks_of_clients;

@@ -1,0 +1,155 @@
+//! What the way of a frame costs: 1408×786 BGR24, window 4, a client that writes each frame once and a server that reads
+//! each byte once, each on a thread of its own; against the same two copies without anything between.
+//!
+//! `cargo bench -p lva-extension-protocol` prints the table: medians of five runs, taken in turn.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use lva_extension_protocol::*;
+use lva_inference_schema::Inference;
+
+const FRAMES: usize = 400;
+const RUNS: usize = 5;
+const WINDOW: usize = 4;
+
+struct Reader;
+struct Reading(Vec<u8>);
+
+#[async_trait]
+impl Extension for Reader {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+        Ok(Box::new(Reading(Vec::new())))
+    }
+}
+
+#[async_trait]
+impl ExtensionSession for Reading {
+    async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
+        self.0.resize(sample.data().len(), 0);
+        self.0.copy_from_slice(sample.data());
+        black_box(&self.0);
+        Ok(Vec::new())
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn host(trust: Trust, address: ListenAddress) -> ExtensionUrl {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        runtime().block_on(async {
+            let options = ServerOptions::default().with_trust(trust);
+            let listening = ExtensionServer::new(Reader)
+                .with_options(options)
+                .listen(address)
+                .await
+                .unwrap();
+            tell.send(listening.url()).unwrap();
+            listening.serve(std::future::pending()).await.unwrap();
+        });
+    });
+    told.recv().unwrap()
+}
+
+/// Frames a second, and the round trips.
+fn run(options: &ClientOptions, sources: &[Vec<u8>]) -> (f64, Vec<Duration>) {
+    runtime().block_on(async {
+        let Session {
+            frames, mut answers, ..
+        } = connect::<()>(options).await.unwrap();
+        let (mut sent, mut trips) = (0, Vec::with_capacity(FRAMES));
+        let started = Instant::now();
+        while trips.len() < FRAMES {
+            while sent < FRAMES
+                && let Ok(mut slot) = frames.slot()
+            {
+                slot.copy_from_slice(&sources[sent % sources.len()]);
+                slot.send(sent as u64, &[], ()).unwrap();
+                sent += 1;
+            }
+            let Some(SessionEvent::Answered(answer)) = answers.next().await.unwrap() else {
+                panic!("lost")
+            };
+            trips.push(answer.round_trip);
+        }
+        (FRAMES as f64 / started.elapsed().as_secs_f64(), trips)
+    })
+}
+
+/// The same two copies in one thread: sources to slots, slots to a private buffer.
+fn copies(sources: &[Vec<u8>]) -> f64 {
+    let mut slots = vec![sources[0].clone(); WINDOW + 1];
+    let mut private = sources[0].clone();
+    let started = Instant::now();
+    for frame in 0..FRAMES {
+        let slot = &mut slots[frame % (WINDOW + 1)];
+        slot.copy_from_slice(&sources[frame % sources.len()]);
+        private.copy_from_slice(black_box(slot));
+        black_box(&private);
+    }
+    FRAMES as f64 / started.elapsed().as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    let format = FrameFormat::raw(PixelFormat::Bgr24, 1408, 786).unwrap();
+    let bytes = format.frame_bytes().unwrap();
+    let sources: Vec<Vec<u8>> = (0..4).map(|fill| vec![fill; bytes]).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let unix = |name: &str| ListenAddress::Unix(directory.path().join(name));
+    let shared = || Transfer::SharedMemory(SharedMemoryOptions::default());
+    let untrusted = host(Trust::Untrusted, ListenAddress::loopback(0));
+    let trusted = host(Trust::Peer, ListenAddress::loopback(0));
+    let untrusted_unix = host(Trust::Untrusted, unix("untrusted"));
+    let trusted_unix = host(Trust::Peer, unix("trusted"));
+    let ways = [
+        ("shared memory, trusted, TCP", &trusted, shared()),
+        ("shared memory, untrusted, TCP", &untrusted, shared()),
+        ("embedded, TCP", &untrusted, Transfer::Embedded),
+        ("shared memory, trusted, Unix", &trusted_unix, shared()),
+        ("shared memory, untrusted, Unix", &untrusted_unix, shared()),
+        ("embedded, Unix", &untrusted_unix, Transfer::Embedded),
+    ];
+    let mut rates = vec![Vec::new(); ways.len()];
+    let mut trips = vec![Vec::new(); ways.len()];
+    let mut plain = Vec::new();
+    for _ in 0..RUNS {
+        plain.push(copies(&sources));
+        for (at, (_, url, transfer)) in ways.iter().enumerate() {
+            let options = ClientOptions::new((*url).clone(), format)
+                .with_window(WINDOW)
+                .with_transfer(transfer.clone());
+            let (rate, run_trips) = run(&options, &sources);
+            rates[at].push(rate);
+            trips[at].extend(run_trips);
+        }
+    }
+    println!("| {FRAMES} frames of {bytes} bytes, window {WINDOW} | frames/s | p50 ms | p99 ms |");
+    println!("|---|---|---|---|");
+    println!(
+        "| one write and one read, nothing between, one thread | {:.0} | | |",
+        median(plain)
+    );
+    for (at, (name, _, _)) in ways.iter().enumerate() {
+        trips[at].sort_unstable();
+        let trip = |part: usize| trips[at][(trips[at].len() - 1) * part / 100].as_secs_f64() * 1e3;
+        println!(
+            "| {name} | {:.0} | {:.2} | {:.2} |",
+            median(rates[at].clone()),
+            trip(50),
+            trip(99)
+        );
+    }
+}
