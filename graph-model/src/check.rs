@@ -141,6 +141,30 @@ pub(crate) fn examine(
     graph
 }
 
+/// Nodes and links as far as they can be read, findings aside.
+pub(crate) fn outline(topology: &Topology) -> (Vec<Draft>, Vec<Link>) {
+    let mut findings = Findings::new(DocumentKind::Topology, Strictness::Open);
+    let declarations = topology.declarations(&mut findings);
+    let bindings = Bindings::of_defaults(&declarations, &mut findings);
+    let envelope = topology
+        .map()
+        .map(|map| Members::new(map, String::new(), String::new()));
+    let properties = envelope.and_then(|mut envelope| envelope.object("properties", &mut findings));
+    let Some(mut properties) = properties else {
+        return (Vec::new(), Vec::new());
+    };
+    let mut reader = Reader {
+        bindings: &bindings,
+        findings: &mut findings,
+        generation: topology.generation(),
+        topology_name: topology.name(),
+        instance_name: None,
+    };
+    let drafts = nodes::read(&mut properties, &mut reader).unwrap_or_default();
+    let links = references::links(&drafts, &mut findings);
+    (drafts, links)
+}
+
 fn check_version(envelope: &mut Members<'_>, generation: Generation, findings: &mut Findings) {
     match envelope.get("@apiVersion") {
         None => {

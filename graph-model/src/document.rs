@@ -127,19 +127,6 @@ pub(crate) fn step(pointer: &str, token: &str) -> String {
     format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Whether two documents say the same, `systemData` aside.
-pub(crate) fn same_but_system_data(a: &Value, b: &Value) -> bool {
-    let strip = |value: &Value| match value {
-        Value::Object(map) => map
-            .iter()
-            .filter(|(key, _)| !key.eq_ignore_ascii_case("systemData"))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
-        _ => Map::new(),
-    };
-    strip(a) == strip(b)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,100 @@
-//! x
+//! Media graph documents of Live Video Analytics and Video Analyzer: parse, check, resolve, and their methods.
+//!
+//! A media graph is described on paper before it runs. A [`Topology`] names nodes and parameters, an [`Instance`]
+//! gives the parameters values, an [`OperationsFile`] says which methods to call in which order. This crate reads
+//! them in the dialects of Live Video Analytics 1.0 and 2.0 and of Video Analyzer edge 1.0 and 1.1, as tolerantly
+//! as the original modules did: members and words without case, numbers and booleans as texts, `${parameter}`
+//! anywhere. [`resolve`] makes one typed [`Graph`] of a topology and an instance, and a [`Registry`] answers the
+//! direct methods.
+//!
+//! **Whatever leaves this crate as a [`Graph`] has passed every check; whatever has not is refused with a
+//! [`Diagnostic`] for each mistake: severity, stable code, place, remedy.** Values cannot be out of range there, edges
+//! cannot lead nowhere or in a circle, and nothing is left to be looked up in JSON.
+//!
+//! # What it is not
+//!
+//! It runs nothing, opens nothing and looks at no clock. What a method *means* is returned as a value
+//! ([`Outcome`]); a runtime does it and [reports back](Registry::report). Whether a runtime can carry out each
+//! node of a graph is that runtime's business.
+//!
+//! # Example
+//!
+//! ```
+//! use lva_graph_model::{Instance, Node, Strictness, Topology, resolve};
+//!
+//! let topology = Topology::from_json(r##"{
+//!     "@apiVersion": "1.0", "name": "Watch",
+//!     "properties": {
+//!         "parameters": [{"name": "rtspUrl", "type": "String"}],
+//!         "sources": [{
+//!             "@type": "#Microsoft.Media.MediaGraphRtspSource", "name": "camera",
+//!             "endpoint": {"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": "${rtspUrl}"}
+//!         }],
+//!         "processors": [{
+//!             "@type": "#Microsoft.Media.MediaGraphMotionDetectionProcessor", "name": "motion",
+//!             "sensitivity": "HIGH", "inputs": [{"nodeName": "camera"}]
+//!         }],
+//!         "sinks": [{
+//!             "@type": "#Microsoft.Media.MediaGraphIoTHubMessageSink", "name": "hub",
+//!             "hubOutputName": "motion", "inputs": [{"nodeName": "motion"}]
+//!         }]
+//!     }
+//! }"##)?;
+//!
+//! let instance = Instance::new("Watch-1", "Watch", [("rtspUrl", " rtsp://cam:554/1")]);
+//! let graph = resolve(&topology, &instance, Strictness::Open)?.graph;
+//! let Node::RtspSource(camera) = &graph.nodes()[0].node else { unreachable!() };
+//! assert_eq!(camera.endpoint.url.as_str(), "rtsp://cam:554/1");
+//!
+//! let nothing_set = Instance::new("Watch-2", "Watch", []);
+//! let error = resolve(&topology, &nothing_set, Strictness::Open).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "instance 'Watch-2': parameter 'rtspUrl' has no value and no default: set it in the instance"
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A module that takes methods:
+//!
+//! ```
+//! use lva_graph_model::{Outcome, Registry, RegistryOptions, Report};
+//! # use serde_json::json;
+//! # let now = std::time::UNIX_EPOCH;
+//!
+//! let mut registry = Registry::new(RegistryOptions::default());
+//! let response = match registry.call("GraphInstanceActivate", &json!({"@apiVersion": "1.0", "name": "X"}), now) {
+//!     Ok(Outcome::Done(response)) => response,
+//!     Ok(Outcome::Start(start)) => {
+//!         // … run `start.graph`, and then:
+//!         let report = registry.report(&start.instance, Report::Activated);
+//!         report.unwrap_or_else(|error| error.to_response())
+//!     }
+//!     Ok(Outcome::Stop { .. } | Outcome::Wait { .. }) => unreachable!("not asked for here"),
+//!     Err(error) => error.to_response(),
+//! };
+//! assert_eq!(response.status, 404);
+//! assert_eq!(
+//!     response.payload["error"]["message"],
+//!     "GraphInstanceActivate 'X': there is no instance of this name"
+//! );
+//! ```
+//!
+//! # Secrets
+//!
+//! Values of `SecretString` parameters, passwords, header values and keys never show in `Debug`, in findings, in
+//! errors or in what methods return; addresses are shown without user and password. They are in
+//! [`Topology::to_value`], [`Instance::to_value`], [`Request::to_payload`] and [`Registry::save`], which say so.
+//!
+//! # Limits
+//!
+//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology; values of parameters that
+//! make up to 16 MiB; JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings, the rest
+//! counted. Of members that occur twice in the same spelling the last one counts, as JSON parsers have it.
 #![forbid(unsafe_code)]
 mod check;
 mod diagnostic;
+mod diagram;
 mod document;
 mod generation;
 mod graph;
@@ -20,6 +113,7 @@ mod words;
 
 pub use check::{NodeCounts, ResolveError, Resolved, resolve};
 pub use diagnostic::{Code, Diagnostic, DocumentKind, MAX_FINDINGS, Severity, Strictness};
+pub use diagram::Diagram;
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES};
 pub use generation::{Family, Generation};
 pub use graph::{
@@ -40,3 +134,8 @@ pub use registry::{Outcome, Registry, RegistryOptions, Report, RestoreError, Res
 pub use secret::{SecretString, Text};
 pub use template::{Pattern, PatternPiece, SystemVariable};
 pub use topology::{MAX_NAME, Topology};
+
+/// Compiles the example of the crate's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct FrontPage;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::generation::Generation;
 use crate::parameter::{ParameterDeclaration, ParameterType};
 use crate::template::{Segment, segments};
 
@@ -72,6 +73,23 @@ pub(crate) fn keep_secrets(new: &Value, old: &Value) -> Value {
         }
     }
     new
+}
+
+/// A document as it is stored: without what only the module writes (`systemData`, `state`), and with the version of
+/// the method that brought it where it has none of its own.
+pub(crate) fn as_stored(value: &Value, generation: Generation) -> Value {
+    let mut value = value.clone();
+    if let Value::Object(map) = &mut value {
+        map.retain(|key, _| !key.eq_ignore_ascii_case("systemData"));
+        if find(map, "@apiVersion").is_none() {
+            map.insert("@apiVersion".to_owned(), generation.api_version().into());
+        }
+        let properties = find(map, "properties").and_then(|key| map.get_mut(&key));
+        if let Some(Value::Object(properties)) = properties {
+            properties.retain(|key, _| !key.eq_ignore_ascii_case("state"));
+        }
+    }
+    value
 }
 
 /// Sets a member of an object, whatever case it was written in before.

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 
 use crate::check::resolve;
 use crate::diagnostic::{Diagnostic, Strictness};
-use crate::document::same_but_system_data;
-use crate::generation::Family;
+use crate::generation::{Family, Generation};
 use crate::graph::Graph;
 use crate::instance::Instance;
 use crate::method::{Fault, InstanceState, Method, MethodError, Request, RequestBody, Response};
@@ -178,7 +177,7 @@ impl Registry {
     ///
     /// As [`call`](Self::call).
     pub fn carry_out(&mut self, request: Request, now: SystemTime) -> Result<Outcome, MethodError> {
-        let (method, family) = (request.method, request.family);
+        let (method, family, generation) = (request.method, request.family, request.generation);
         let name = method.name(family);
         match (method, request.body) {
             (Method::TopologyList, RequestBody::List { continuation_token }) => {
@@ -201,13 +200,13 @@ impl Registry {
             }
             (_, RequestBody::Topology(topology)) => {
                 let subject = topology.name().to_owned();
-                self.set_topology(topology, family, now)
+                self.set_topology(&topology, (family, generation), now)
                     .map(Outcome::Done)
                     .map_err(|fault| MethodError::new(name, Some(&subject), fault))
             }
             (_, RequestBody::Instance(instance)) => {
                 let subject = instance.name().to_owned();
-                self.set_instance(instance, family, now)
+                self.set_instance(&instance, (family, generation), now)
                     .map(Outcome::Done)
                     .map_err(|fault| MethodError::new(name, Some(&subject), fault))
             }
@@ -274,10 +273,12 @@ impl Registry {
 
     fn set_topology(
         &mut self,
-        topology: Topology,
-        family: Family,
+        topology: &Topology,
+        (family, generation): (Family, Generation),
         now: SystemTime,
     ) -> Result<Response, Fault> {
+        let topology = Topology::from_value(redact::as_stored(topology.to_value(), generation))
+            .map_err(Fault::document)?;
         let findings = topology.validate(self.options.strictness);
         if findings.iter().any(Diagnostic::is_error) {
             return Err(Fault::InvalidTopology { findings });
@@ -295,7 +296,7 @@ impl Registry {
                 }
                 (201, now.clone(), now)
             }
-            Some(old) if same_but_system_data(old.topology.to_value(), topology.to_value()) => {
+            Some(old) if old.topology == topology => {
                 return Ok(Response {
                     findings,
                     ..Response::with(200, old.shown())
@@ -351,20 +352,17 @@ impl Registry {
 
     fn set_instance(
         &mut self,
-        instance: Instance,
-        family: Family,
+        instance: &Instance,
+        (family, generation): (Family, Generation),
         now: SystemTime,
     ) -> Result<Response, Fault> {
+        let mut document = redact::as_stored(instance.to_value(), generation);
         let old = self.instances.get(instance.name());
-        let instance = match old {
-            None => instance,
-            Some(old) => {
-                let whole = redact::keep_secrets(instance.to_value(), old.instance.to_value());
-                Instance::from_value(whole).map_err(Fault::document)?
-            }
-        };
-        let identical =
-            old.is_some_and(|old| same_but_system_data(old.instance.to_value(), instance.to_value()));
+        if let Some(old) = old {
+            document = redact::keep_secrets(&document, old.instance.to_value());
+        }
+        let instance = Instance::from_value(document).map_err(Fault::document)?;
+        let identical = old.is_some_and(|old| old.instance == instance);
         if let Some(old) = old
             && identical
         {

@@ -1,0 +1,119 @@
+//! Operations files.
+
+use lva_graph_model::{
+    Code, Family, Generation, Instance, Method, OperationsError, OperationsFile, RequestBody, Step, Topology,
+    topology_request,
+};
+use serde_json::json;
+
+use crate::support::plaza;
+
+#[test]
+fn a_walk_through_is_read_step_by_step() {
+    let file = OperationsFile::from_json(
+        r#"{"apiVersion": "1.0", "operations": [
+            {"opName": "GraphTopologyList", "opParams": {}},
+            {"opName": "WaitForInput", "opParams": {"message": "Press Enter"}},
+            {"opName": "GraphTopologySet", "opParams": {"topologyFile": "plaza.json"}},
+            {"opName": "graphinstanceset", "opParams": {"name": "P-1", "properties": {"topologyName": "Plaza"}}},
+            {"opName": "GraphInstanceActivate", "opParams": {"name": "P-1"}},
+            {"opName": "GraphInstanceList"}
+        ]}"#,
+    )
+    .unwrap();
+    assert_eq!(file.api_version, "1.0");
+    assert_eq!(file.steps.len(), 6);
+    assert_eq!(
+        file.steps[1],
+        Step::WaitForInput {
+            message: "Press Enter".into()
+        }
+    );
+    assert_eq!(
+        file.steps[2],
+        Step::SetTopologyFile {
+            family: Family::Lva,
+            path: "plaza.json".into()
+        }
+    );
+    let Step::Call(set) = &file.steps[3] else { panic!() };
+    assert_eq!(
+        (set.method, set.generation),
+        (Method::InstanceSet, Generation::Lva1)
+    );
+    assert!(matches!(&set.body, RequestBody::Instance(instance) if instance.topology_name() == "Plaza"));
+    assert_eq!(set.to_payload()["@apiVersion"], "1.0");
+    let Step::Call(activate) = &file.steps[4] else {
+        panic!()
+    };
+    assert_eq!(
+        activate.to_payload(),
+        json!({"@apiVersion": "1.0", "name": "P-1"})
+    );
+    let request = topology_request(Family::Lva, Topology::from_value(plaza()).unwrap());
+    assert_eq!(request.to_payload(), plaza());
+}
+
+#[test]
+fn an_instance_can_be_asked_for_without_a_file() {
+    let request = lva_graph_model::instance_request(Generation::Lva2, Instance::new("a", "b", [("c", "d")]));
+    assert_eq!(
+        request.to_payload(),
+        json!({"@apiVersion": "2.0", "name": "a", "properties": {
+            "topologyName": "b", "parameters": [{"name": "c", "value": "d"}]}})
+    );
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_with_its_remedy() {
+    let text = r#"{"apiVersion": "1.0", "operations": [
+        {"opName": "GraphTopologySet", "opParams": {"topologyUrl": "https://x/y.json", "topologyFile": "y.json"}},
+        {"opName": "GraphTopologySet", "opParams": {}},
+        {"opName": "GraphTopologySet", "opParams": {"topologyFile": 7}},
+        {"opName": "MakeCoffee", "opParams": {}},
+        {"opName": "GraphInstanceActivate", "opParams": {}},
+        {"opName": "GraphInstanceList", "opParams": []},
+        {"opParams": {}},
+        "stop"
+    ]}"#;
+    let Err(OperationsError::Invalid { findings }) = OperationsFile::from_json(text) else {
+        panic!()
+    };
+    let found: Vec<(Code, &str)> = findings.iter().map(|f| (f.code, f.pointer.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            (Code::InvalidValue, "/operations/0/opParams/topologyUrl"),
+            (Code::MemberMissing, "/operations/1/opParams"),
+            (Code::WrongType, "/operations/2/opParams/topologyFile"),
+            (Code::InvalidValue, "/operations/3/opParams"),
+            (Code::InvalidValue, "/operations/4/opParams"),
+            (Code::WrongType, "/operations/5/opParams"),
+            (Code::MemberMissing, "/operations/6"),
+            (Code::WrongType, "/operations/7"),
+        ]
+    );
+    assert!(
+        findings[0].message.contains("download the topology"),
+        "{}",
+        findings[0]
+    );
+    assert!(findings[4].message.contains("has no 'name'"), "{}", findings[4]);
+}
+
+#[test]
+fn files_without_their_frame_are_refused() {
+    for (text, part) in [
+        ("{}", "'apiVersion' is missing"),
+        (r#"{"apiVersion": "1.0"}"#, "'operations' is missing"),
+        (r#"{"apiVersion": "1.0", "operations": {}}"#, "has to be a list"),
+        ("7", "an operations file is a JSON object"),
+        (
+            r#"{"apiVersion": "3.0", "operations": [{"opName": "GraphTopologyList"}]}"#,
+            "The API version '3.0' is not supported. Supported version(s): 1.0, 2.0.",
+        ),
+    ] {
+        let error = OperationsFile::from_json(text).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
