@@ -57,7 +57,7 @@
 //! RTSP/1.0 over TCP; RTP interleaved or over UDP. One video stream a session, the first that can be used. H.264,
 //! H.265, JPEG, AAC and G.711; what else a camera offers is shown ([`StreamInfo::playing`] is false) and left alone.
 //! The queue of a camera holds 512 units or 64 MiB unless told otherwise ([`QueueLimits`]). No RTSP over TLS or HTTP
-//! yet. B-frames come in decoding order, with times of decoding only ([`ClockCounters::held`] counts them).
+//! yet. Video begins at an IDR picture, after a full queue too. B-frames come in decoding order, with times of decoding only ([`ClockCounters::held`] counts them).
 #![forbid(unsafe_code)]
 
 mod camera;

@@ -8,6 +8,7 @@ mod files;
 mod media;
 mod packetize;
 mod playback;
+mod ports;
 mod request;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -40,6 +41,8 @@ pub struct SimulatorOptions {
     credentials: Option<Credentials>,
     scheme: AuthScheme,
     max_clients: usize,
+    udp: bool,
+    in_band: bool,
 }
 
 impl SimulatorOptions {
@@ -51,6 +54,8 @@ impl SimulatorOptions {
             credentials: None,
             scheme: AuthScheme::default(),
             max_clients: 64,
+            udp: true,
+            in_band: false,
         }
     }
 
@@ -70,6 +75,20 @@ impl SimulatorOptions {
     /// How they prove it. Default [`AuthScheme::Digest`].
     pub fn with_auth_scheme(mut self, scheme: AuthScheme) -> Self {
         self.scheme = scheme;
+        self
+    }
+
+    /// Whether RTP is also sent in UDP datagrams, to clients that ask for it: only ever to the address that their
+    /// requests come from. Default true; otherwise they are answered 461.
+    pub fn with_udp(mut self, udp: bool) -> Self {
+        self.udp = udp;
+        self
+    }
+
+    /// Quirk: the parameter sets of H.264 are left out of the session description and sent before each key frame
+    /// instead, as many cameras do. Default false.
+    pub fn with_parameter_sets_in_band(mut self, in_band: bool) -> Self {
+        self.in_band = in_band;
         self
     }
 
@@ -118,7 +137,7 @@ pub struct SimulatorCounters {
     pub units: u64,
     /// RTP packets that were sent.
     pub packets: u64,
-    /// RTP packets that were left out by [`Simulator::drop_packets`].
+    /// RTP packets that were left out by [`Simulator::drop_packets`], or that the system did not take (UDP only).
     pub dropped_packets: u64,
 }
 
@@ -148,6 +167,8 @@ struct Shared {
     library: Library,
     credentials: Option<Credentials>,
     scheme: AuthScheme,
+    udp: bool,
+    in_band: bool,
     to_drop: AtomicU64,
     counters: Counters,
 }
@@ -187,6 +208,8 @@ impl Simulator {
             library,
             credentials: options.credentials,
             scheme: options.scheme,
+            udp: options.udp,
+            in_band: options.in_band,
             to_drop: AtomicU64::new(0),
             counters: Counters::default(),
         });

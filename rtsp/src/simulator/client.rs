@@ -1,5 +1,7 @@
 //! The shell of one connection: reads requests, sends what is due.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,9 +13,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::auth::Challenge;
-use super::conversation::{Action, Conversation, Lookup};
+use super::conversation::{Action, Channel, Conversation, Lookup, Route};
 use super::media::MediaError;
 use super::playback::Playback;
+use super::ports::PortPair;
 use super::request::{Incoming, MAX_REQUEST_BYTES, take};
 use super::{Control, Shared};
 use crate::random::random_u64;
@@ -42,6 +45,11 @@ pub(super) struct Client {
     conversation: Conversation,
     writer: OwnedWriteHalf,
     playing: Option<Playing>,
+    /// Both ends' addresses, for UDP.
+    local: IpAddr,
+    peer: IpAddr,
+    /// By the port of RTP.
+    ports: HashMap<u16, PortPair>,
 }
 
 impl Client {
@@ -49,16 +57,27 @@ impl Client {
     pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, control: watch::Receiver<Control>) {
         // Media in small writes should leave at once. A socket that cannot be told so works too.
         let _ = stream.set_nodelay(true);
+        let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else {
+            return;
+        };
         let (mut reader, writer) = stream.into_split();
         let nonce = format!("{:016x}{:016x}", random_u64(), random_u64());
         let challenge = Challenge::new(shared.scheme, nonce);
-        let conversation = Conversation::new(shared.credentials.clone(), challenge, random_u64());
+        let conversation = Conversation::new(
+            shared.credentials.clone(),
+            challenge,
+            random_u64(),
+            shared.in_band,
+        );
         let mut client = Self {
             shared,
             control,
             conversation,
             writer,
             playing: None,
+            local: local.ip(),
+            peer: peer.ip(),
+            ports: HashMap::new(),
         };
 
         let mut buffer = Vec::new();
@@ -110,7 +129,23 @@ impl Client {
             }
         };
         let refused = self.conversation.refused();
-        let (response, action) = self.conversation.answer(request, file);
+        let pair = match self.shared.udp && self.conversation.wants_ports(request) {
+            true => PortPair::bind(self.local).await,
+            false => None,
+        };
+        let ports = pair.as_ref().map(PortPair::numbers);
+        let (response, action) = self.conversation.answer(request, file, ports);
+        self.ports.extend(pair.map(|pair| (pair.numbers().0, pair)));
+        // Those of tracks that were not set up after all, or set up anew.
+        let channels = self
+            .conversation
+            .chosen()
+            .map_or(&[][..], |(_, channels)| &*channels);
+        self.ports.retain(|port, _| {
+            channels
+                .iter()
+                .any(|c| matches!(c.route, Route::Udp { server, .. } if server.0 == *port))
+        });
         self.shared
             .counters
             .refused
@@ -204,27 +239,45 @@ impl Client {
                     let report = channel
                         .packetizer
                         .report(playing.began_unix_nanos + now.as_nanos(), rtp);
-                    interleave(&mut out, channel.rtp + 1, &report);
+                    match channel.route {
+                        Route::Interleaved(rtp) => interleave(&mut out, rtp + 1, &report),
+                        Route::Udp { client, server } => {
+                            if let Some(pair) = self.ports.get(&server.0) {
+                                pair.send_rtcp(&report, (self.peer, client.1).into());
+                            }
+                        }
+                    }
                 }
             }
             let due = playing.playback.pop(now);
             if let Some(due) = &due
                 && let Some(track) = clip.tracks.get(due.track)
-                && let Some(channel) = channels.iter_mut().find(|channel| channel.track == due.track)
+                && let Some(Channel {
+                    route, packetizer, ..
+                }) = channels.iter_mut().find(|channel| channel.track == due.track)
             {
                 let counters = &self.shared.counters;
                 counters.units.fetch_add(1, Ordering::Relaxed);
-                let rtp_channel = channel.rtp;
-                channel
-                    .packetizer
-                    .unit(&track.kind, clip.bytes(&due.sample), due.rtp, |packet| {
-                        if self.shared.take_packet_to_drop() {
-                            counters.dropped_packets.fetch_add(1, Ordering::Relaxed);
-                        } else {
-                            counters.packets.fetch_add(1, Ordering::Relaxed);
-                            interleave(&mut out, rtp_channel, packet);
-                        }
-                    });
+                let in_band = self.shared.in_band && due.sample.sync;
+                packetizer.unit(&track.kind, clip.bytes(&due.sample), in_band, due.rtp, |packet| {
+                    let sent = !self.shared.take_packet_to_drop()
+                        && match *route {
+                            Route::Interleaved(rtp) => {
+                                interleave(&mut out, rtp, packet);
+                                true
+                            }
+                            Route::Udp { client, server } => self
+                                .ports
+                                .get(&server.0)
+                                .is_some_and(|pair| pair.send_rtp(packet, (self.peer, client.0).into())),
+                        };
+                    let counter = if sent {
+                        &counters.packets
+                    } else {
+                        &counters.dropped_packets
+                    };
+                    counter.fetch_add(1, Ordering::Relaxed);
+                });
             }
             self.write(&out).await?;
             if due.is_none() {

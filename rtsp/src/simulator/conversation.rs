@@ -38,12 +38,29 @@ pub(crate) enum Lookup {
     Found(Arc<Clip>),
 }
 
+/// How packets reach the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Interleaved channel of RTP; RTCP has the next one.
+    Interleaved(u8),
+    /// Ports of RTP and RTCP at both ends.
+    Udp { client: (u16, u16), server: (u16, u16) },
+}
+
+/// What a client asks for in `Transport`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// A channel, or any.
+    Interleaved(Option<u8>),
+    /// Its ports of RTP and RTCP.
+    Udp(u16, u16),
+}
+
 /// A track that was set up.
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) track: usize,
-    /// Interleaved channel of RTP; RTCP has the next one.
-    pub(crate) rtp: u8,
+    pub(crate) route: Route,
     pub(crate) packetizer: Packetizer,
     control: String,
 }
@@ -64,16 +81,40 @@ pub(crate) struct Conversation {
     number: u64,
     chosen: Option<Chosen>,
     refused: u64,
+    /// Descriptions come without parameter sets.
+    in_band: bool,
+}
+
+impl Chosen {
+    /// The wanted interleaved channel if it and the next one are free, else the first free pair.
+    fn free_channel(&self, wanted: Option<u8>) -> Result<u8, StatusCode> {
+        let free = |rtp: u8| {
+            self.channels.iter().all(|channel| match channel.route {
+                Route::Interleaved(taken) => taken.abs_diff(rtp) > 1,
+                Route::Udp { .. } => true,
+            })
+        };
+        wanted
+            .filter(|rtp| *rtp < u8::MAX && free(*rtp))
+            .or_else(|| (0..u8::MAX).step_by(2).find(|rtp| free(*rtp)))
+            .ok_or(StatusCode::NotEnoughBandwidth)
+    }
 }
 
 impl Conversation {
-    pub(crate) fn new(credentials: Option<Credentials>, challenge: Challenge, number: u64) -> Self {
+    pub(crate) fn new(
+        credentials: Option<Credentials>,
+        challenge: Challenge,
+        number: u64,
+        in_band: bool,
+    ) -> Self {
         Self {
             credentials,
             challenge,
             number,
             chosen: None,
             refused: 0,
+            in_band,
         }
     }
 
@@ -99,8 +140,22 @@ impl Conversation {
             .map(|resource| resource.file)
     }
 
-    /// The answer to a request.
-    pub(crate) fn answer(&mut self, request: &Request<Vec<u8>>, file: Lookup) -> (Response<Vec<u8>>, Action) {
+    /// Whether [`answer`](Self::answer) needs a pair of UDP ports for this request.
+    pub(crate) fn wants_ports(&self, request: &Request<Vec<u8>>) -> bool {
+        *request.method() == Method::Setup
+            && self.is_allowed(request)
+            && request
+                .header(&headers::TRANSPORT)
+                .is_some_and(|transport| matches!(wish(transport.as_str(), true), Some(Wish::Udp(..))))
+    }
+
+    /// The answer to a request. `ports` are two of ours for RTP and RTCP, if there are any.
+    pub(crate) fn answer(
+        &mut self,
+        request: &Request<Vec<u8>>,
+        file: Lookup,
+        ports: Option<(u16, u16)>,
+    ) -> (Response<Vec<u8>>, Action) {
         let cseq = request
             .header(&headers::CSEQ)
             .and_then(|value| value.as_str().trim().parse::<u32>().ok());
@@ -116,7 +171,7 @@ impl Conversation {
                 (response, Action::Nothing)
             }
             Some(_) => self
-                .dispatch(request, file)
+                .dispatch(request, file, ports)
                 .unwrap_or_else(|code| (status(code), Action::Nothing)),
         };
         if let Some(cseq) = cseq {
@@ -130,6 +185,7 @@ impl Conversation {
         &mut self,
         request: &Request<Vec<u8>>,
         file: Lookup,
+        ports: Option<(u16, u16)>,
     ) -> Result<(Response<Vec<u8>>, Action), StatusCode> {
         let plain = |response| Ok((response, Action::Nothing));
         match request.method() {
@@ -139,7 +195,7 @@ impl Conversation {
                 plain(response)
             }
             Method::Describe => plain(self.describe(request, file)?),
-            Method::Setup => plain(self.setup(request, file)?),
+            Method::Setup => plain(self.setup(request, file, ports)?),
             Method::Play => {
                 self.require_session(request)?;
                 Ok((self.play()?, Action::Play))
@@ -172,14 +228,23 @@ impl Conversation {
             .ok_or(StatusCode::NotFound)?;
         let clip = found(file)?;
         let name = resource.file.to_string_lossy();
-        let mut response =
-            Response::builder(Version::V1_0, StatusCode::Ok).build(describe(&clip, &name, self.number));
+        let mut response = Response::builder(Version::V1_0, StatusCode::Ok).build(describe(
+            &clip,
+            &name,
+            self.number,
+            self.in_band,
+        ));
         response.insert_header(headers::CONTENT_TYPE, "application/sdp");
         response.insert_header(headers::CONTENT_BASE, base(url));
         Ok(response)
     }
 
-    fn setup(&mut self, request: &Request<Vec<u8>>, file: Lookup) -> Result<Response<Vec<u8>>, StatusCode> {
+    fn setup(
+        &mut self,
+        request: &Request<Vec<u8>>,
+        file: Lookup,
+        ports: Option<(u16, u16)>,
+    ) -> Result<Response<Vec<u8>>, StatusCode> {
         let (url, resource) = request
             .request_uri()
             .zip(resource(request))
@@ -198,7 +263,7 @@ impl Conversation {
         let transport = request
             .header(&headers::TRANSPORT)
             .ok_or(StatusCode::BadRequest)?;
-        let wanted = interleaved(transport.as_str()).ok_or(StatusCode::UnsupportedTransport)?;
+        let wish = wish(transport.as_str(), ports.is_some()).ok_or(StatusCode::UnsupportedTransport)?;
 
         let chosen = self.chosen.get_or_insert_with(|| Chosen {
             file: resource.file.clone(),
@@ -210,25 +275,31 @@ impl Conversation {
             return Err(StatusCode::MethodNotValidInThisState);
         }
         chosen.channels.retain(|channel| channel.track != index);
-        let free = |rtp: u8| {
-            chosen
-                .channels
-                .iter()
-                .all(|channel| channel.rtp.abs_diff(rtp) > 1)
+        let route = match (wish, ports) {
+            (Wish::Udp(rtp, rtcp), Some(server)) => Route::Udp {
+                client: (rtp, rtcp),
+                server,
+            },
+            (Wish::Udp(..), None) => return Err(StatusCode::UnsupportedTransport),
+            (Wish::Interleaved(wanted), _) => Route::Interleaved(chosen.free_channel(wanted)?),
         };
-        let rtp = wanted
-            .filter(|rtp| *rtp < u8::MAX && free(*rtp))
-            .or_else(|| (0..u8::MAX).step_by(2).find(|rtp| free(*rtp)))
-            .ok_or(StatusCode::NotEnoughBandwidth)?;
         let packetizer = Packetizer::new(&track.kind);
-        let transport = format!(
-            "RTP/AVP/TCP;unicast;interleaved={rtp}-{};ssrc={:08X}",
-            rtp + 1,
-            packetizer.ssrc
-        );
+        let ssrc = packetizer.ssrc;
+        let transport = match route {
+            Route::Interleaved(rtp) => {
+                format!(
+                    "RTP/AVP/TCP;unicast;interleaved={rtp}-{};ssrc={ssrc:08X}",
+                    rtp + 1
+                )
+            }
+            Route::Udp { client, server } => format!(
+                "RTP/AVP;unicast;client_port={}-{};server_port={}-{};ssrc={ssrc:08X}",
+                client.0, client.1, server.0, server.1
+            ),
+        };
         chosen.channels.push(Channel {
             track: index,
-            rtp,
+            route,
             packetizer,
             control: url.to_string(),
         });
@@ -333,18 +404,33 @@ fn base(url: &Url) -> String {
     if base.ends_with('/') { base } else { base + "/" }
 }
 
-/// The interleaved RTP channel of the first choice that this server has: `Some(None)` leaves the channel to us.
-fn interleaved(transport: &str) -> Option<Option<u8>> {
+/// The first choice of a `Transport` header that this server has (RFC 2326 section 12.39).
+fn wish(transport: &str, udp: bool) -> Option<Wish> {
     transport.split(',').find_map(|choice| {
         let mut parts = choice.split(';').map(str::trim);
-        let tcp = parts
-            .next()
-            .is_some_and(|spec| spec.eq_ignore_ascii_case("RTP/AVP/TCP"));
-        if !tcp || parts.clone().any(|part| part.eq_ignore_ascii_case("multicast")) {
+        let spec = parts.next()?;
+        if parts.clone().any(|part| part.eq_ignore_ascii_case("multicast")) {
             return None;
         }
-        let channels = parts.find_map(|part| part.strip_prefix("interleaved="));
-        Some(channels.and_then(|channels| channels.split('-').next()?.trim().parse().ok()))
+        if spec.eq_ignore_ascii_case("RTP/AVP/TCP") {
+            let channels = parts.find_map(|part| part.strip_prefix("interleaved="));
+            return Some(Wish::Interleaved(
+                channels.and_then(|c| c.split('-').next()?.trim().parse().ok()),
+            ));
+        }
+        if !udp || !(spec.eq_ignore_ascii_case("RTP/AVP") || spec.eq_ignore_ascii_case("RTP/AVP/UDP")) {
+            return None;
+        }
+        // Wherever else a client may point us: packets go to the address that its requests come from.
+        let ports = parts.find_map(|part| part.strip_prefix("client_port="))?;
+        let (rtp, rtcp) = ports.split_once('-').unwrap_or((ports, ""));
+        let rtp: u16 = rtp.trim().parse().ok().filter(|port| *port > 0)?;
+        let rtcp = if rtcp.is_empty() {
+            rtp.checked_add(1)?
+        } else {
+            rtcp.trim().parse().ok()?
+        };
+        Some(Wish::Udp(rtp, rtcp))
     })
 }
 

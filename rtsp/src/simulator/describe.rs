@@ -7,8 +7,9 @@ use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 use super::media::{Clip, Track, TrackKind};
 use super::packetize::{AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE};
 
-/// The description of a clip, for `DESCRIBE`. `session` numbers the session (RFC 8866 section 5.2).
-pub(crate) fn describe(clip: &Clip, name: &str, session: u64) -> Vec<u8> {
+/// The description of a clip, for `DESCRIBE`. `session` numbers the session (RFC 8866 section 5.2); `in_band` leaves the
+/// parameter sets out.
+pub(crate) fn describe(clip: &Clip, name: &str, session: u64, in_band: bool) -> Vec<u8> {
     let description = Session {
         origin: Origin {
             username: None,
@@ -46,7 +47,7 @@ pub(crate) fn describe(clip: &Clip, name: &str, session: u64) -> Vec<u8> {
             .tracks
             .iter()
             .enumerate()
-            .map(|(index, track)| media(index, track))
+            .map(|(index, track)| media(index, track, in_band))
             .collect(),
     };
     let mut text = Vec::new();
@@ -55,7 +56,7 @@ pub(crate) fn describe(clip: &Clip, name: &str, session: u64) -> Vec<u8> {
     text
 }
 
-fn media(index: usize, track: &Track) -> Media {
+fn media(index: usize, track: &Track, in_band: bool) -> Media {
     let (media, payload_type, rtpmap, fmtp) = match &track.kind {
         TrackKind::H264 { sps, pps, .. } => {
             let sets: Vec<_> = sps.iter().chain(pps).map(|set| STANDARD.encode(set)).collect();
@@ -66,10 +67,12 @@ fn media(index: usize, track: &Track) -> Media {
                 .iter()
                 .map(|b| format!("{b:02X}"))
                 .collect();
-            let fmtp = format!(
-                "packetization-mode=1;profile-level-id={profile};sprop-parameter-sets={}",
-                sets.join(",")
-            );
+            let sets = if in_band {
+                String::new()
+            } else {
+                format!(";sprop-parameter-sets={}", sets.join(","))
+            };
+            let fmtp = format!("packetization-mode=1;profile-level-id={profile}{sets}");
             ("video", VIDEO_PAYLOAD_TYPE, "H264/90000".to_owned(), fmtp)
         }
         TrackKind::Aac {
@@ -139,7 +142,7 @@ mod tests {
             duration: 1,
         };
         let clip = Clip::of_tracks(Bytes::new(), vec![track(video), track(audio)]);
-        let text = describe(&clip, "plaza\r\na=evil:1", 7);
+        let text = describe(&clip, "plaza\r\na=evil:1", 7, false);
         let session = Session::parse(&text).unwrap();
         assert!(!session.has_attribute("evil"));
         let fmtp = session.medias[0]

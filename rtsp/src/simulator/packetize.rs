@@ -44,10 +44,24 @@ impl Packetizer {
         }
     }
 
-    /// The packets of a sample, each handed to `send`. `rtp` counts in the stream's clock, before the base.
-    pub(crate) fn unit(&mut self, kind: &TrackKind, sample: &[u8], rtp: u32, mut send: impl FnMut(&[u8])) {
+    /// The packets of a sample, each handed to `send`, with the parameter sets before it if `in_band`. `rtp` counts in
+    /// the stream's clock, before the base.
+    pub(crate) fn unit(
+        &mut self,
+        kind: &TrackKind,
+        sample: &[u8],
+        in_band: bool,
+        rtp: u32,
+        mut send: impl FnMut(&[u8]),
+    ) {
         match kind {
-            TrackKind::H264 { length_bytes, .. } => {
+            TrackKind::H264 {
+                sps,
+                pps,
+                length_bytes,
+            } => {
+                let sets = sps.iter().chain(pps).filter(|_| in_band);
+                sets.for_each(|set| self.nal(set, rtp, false, &mut send));
                 let mut nals = nal_units(sample, *length_bytes).peekable();
                 while let Some(nal) = nals.next() {
                     self.nal(nal, rtp, nals.peek().is_none(), &mut send);
@@ -159,7 +173,7 @@ mod tests {
     fn packets(kind: &TrackKind, sample: &[u8]) -> Vec<Vec<u8>> {
         let mut sender = Packetizer::new(kind);
         let mut all = Vec::new();
-        sender.unit(kind, sample, 0, |packet| all.push(packet.to_vec()));
+        sender.unit(kind, sample, false, 0, |packet| all.push(packet.to_vec()));
         all
     }
 

@@ -103,7 +103,9 @@ async fn ffmpeg_decodes_the_same_pictures_as_from_the_file_or_skips() {
             .collect::<Vec<_>>()
     };
     let served = pictures(folder.path().join("clip.mp4").to_str().unwrap(), &[]).await;
-    let received = pictures(&url, &["-rtsp_transport", "tcp"]).await;
     assert_eq!(served.len(), 50);
-    assert_eq!(received, served);
+    assert_eq!(pictures(&url, &["-rtsp_transport", "tcp"]).await, served);
+    // Datagrams may be lost on a busy machine, so not all have to come.
+    let received = pictures(&url, &["-rtsp_transport", "udp"]).await;
+    assert!(received.len() == 50 && received[..10] == served[..10]);
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lva_rtsp::{Camera, ClockSource, Codec, MediaKind, Transport, video_samples};
+use lva_rtsp::{
+    Camera, CameraEvent, ClockSource, Codec, MediaKind, Simulator, SimulatorOptions, Transport, video_samples,
+};
 
 use crate::support::{established, made_clip, next, quick, shared_clip, simulator, units};
 
@@ -99,7 +101,7 @@ async fn sound_comes_beside_the_pictures_or_skips() {
     let (streams, _) = established(&mut silent).await;
     assert!(streams[0].playing && !streams[1].playing);
     for _ in 0..60 {
-        if let lva_rtsp::CameraEvent::Unit(unit) = next(&mut silent).await {
+        if let CameraEvent::Unit(unit) = next(&mut silent).await {
             assert_eq!(unit.stream, 0);
         }
     }
@@ -138,13 +140,83 @@ async fn b_frames_come_in_decoding_order_with_times_held_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn datagrams_carry_the_same_bytes_or_skips() {
+    let Some(folder) = made_clip(true, &[]) else {
+        return;
+    };
+    let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
+    let simulator = simulator(folder.path()).await;
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(Transport::Udp));
+    let units = units(&mut camera, 0, 70).await;
+    // A busy machine may drop a datagram; which units are whole, the camera says.
+    let whole = units
+        .iter()
+        .enumerate()
+        .take_while(|(_, unit)| !unit.discontinuity);
+    let compared = whole
+        .map(|(n, unit)| assert!(unit.data == samples[n % samples.len()], "unit {n}"))
+        .count();
+    assert!(compared >= 10, "{compared} units until the first loss");
+    assert!(units.iter().all(|unit| unit.clock == ClockSource::SenderReport));
+    camera.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transport_that_is_not_offered_is_named_or_skips() {
     let Some(folder) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = Simulator::start(SimulatorOptions::new(folder.path()).with_udp(false))
+        .await
+        .unwrap();
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(Transport::Udp));
     let error = crate::support::lost(&mut camera).await;
     assert_eq!(error.status_code(), Some(461));
     assert!(error.to_string().contains("transport"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parameters_that_come_in_band_are_told_before_their_first_unit_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
+    let options = SimulatorOptions::new(folder.path()).with_parameter_sets_in_band(true);
+    let simulator = Simulator::start(options).await.unwrap();
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+    let (streams, sdp) = established(&mut camera).await;
+    assert!(!sdp.contains("sprop") && streams[0].extra_data.is_empty() && streams[0].playing);
+    let CameraEvent::StreamChanged(stream) = next(&mut camera).await else {
+        panic!("parameters come first")
+    };
+    assert_eq!(
+        (stream.index, stream.size, stream.playing),
+        (0, Some((320, 240)), true)
+    );
+    assert_eq!(stream.extra_data[0], 1, "an avcC record");
+    // Told once, although they come with every key frame.
+    for sample in &samples[..40] {
+        let CameraEvent::Unit(unit) = next(&mut camera).await else {
+            panic!("only units follow")
+        };
+        assert!(unit.data == *sample, "parameter sets are not in the unit");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ipv6_works_where_there_is_any_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let options = SimulatorOptions::new(folder.path())
+        .with_credentials(Some(crate::support::testuser()))
+        .with_address("[::1]:0".parse().unwrap());
+    let simulator = match Simulator::start(options).await {
+        Ok(simulator) => simulator,
+        Err(error) => return crate::support::skip(&error.to_string()),
+    };
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(transport));
+        assert_eq!(units(&mut camera, 0, 10).await.len(), 10);
+    }
 }

@@ -31,6 +31,7 @@ fn conversation(credentials: Option<Credentials>) -> Conversation {
         credentials,
         Challenge::new(AuthScheme::Digest, "nonce".into()),
         42,
+        false,
     )
 }
 
@@ -50,7 +51,7 @@ fn ask(conversation: &mut Conversation, text: &str) -> (u16, Response<Vec<u8>>, 
         Some(file) if file.as_os_str() == "broken.mp4" => Lookup::Broken(MediaError::NoUsableTrack),
         Some(_) => Lookup::Missing,
     };
-    let (response, action) = conversation.answer(&request, file);
+    let (response, action) = conversation.answer(&request, file, None);
     (response.status().into(), response, action)
 }
 
@@ -148,11 +149,39 @@ fn what_cannot_be_is_refused_with_its_status() {
 }
 
 #[test]
-fn udp_is_passed_over_when_tcp_is_offered_too() {
+fn the_first_transport_that_is_there_is_taken() {
     let both = "RTP/AVP;unicast;client_port=5000-5001,RTP/AVP/TCP;unicast;interleaved=2-3";
-    assert_eq!(interleaved(both), Some(Some(2)));
-    assert_eq!(interleaved("RTP/AVP/TCP;unicast"), Some(None));
-    assert_eq!(interleaved("RTP/AVP/TCP;interleaved=300-301"), Some(None));
+    assert_eq!(wish(both, false), Some(Wish::Interleaved(Some(2))));
+    assert_eq!(wish(both, true), Some(Wish::Udp(5000, 5001)));
+    assert_eq!(wish("RTP/AVP/TCP;unicast", true), Some(Wish::Interleaved(None)));
+    assert_eq!(
+        wish("RTP/AVP/TCP;interleaved=300-301", true),
+        Some(Wish::Interleaved(None))
+    );
+    for broken in [
+        "RTP/AVP",
+        "RTP/AVP;client_port=0",
+        "RTP/AVP;client_port=65535",
+        "RTP/AVP;client_port=x-y",
+        "",
+    ] {
+        assert_eq!(wish(broken, true), None, "{broken}");
+    }
+}
+
+#[test]
+fn udp_is_set_up_when_there_are_ports_for_it() {
+    let mut c = conversation(None);
+    let request = request(&format!(
+        "SETUP {URL}/trackID=0 RTSP/1.0\nCSeq: 1\nTransport: RTP/AVP;unicast;client_port=5000-5001"
+    ));
+    assert!(c.wants_ports(&request));
+    let (response, _) = c.answer(&request, Lookup::Found(clip()), Some((6000, 6001)));
+    let transport = header(&response, &headers::TRANSPORT);
+    assert!(
+        transport.starts_with("RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001;ssrc="),
+        "{transport}"
+    );
 }
 
 #[test]
@@ -201,10 +230,16 @@ fn a_second_track_does_not_take_the_channel_of_the_first() {
     for n in 0..2 {
         let text =
             format!("SETUP {URL}/trackID={n} RTSP/1.0\nCSeq: 3\nTransport: RTP/AVP/TCP;interleaved=1-2");
-        c.answer(&request(&text), Lookup::Found(Arc::clone(&clip)));
+        c.answer(&request(&text), Lookup::Found(Arc::clone(&clip)), None);
     }
-    let channels: Vec<_> = c.chosen().unwrap().1.iter().map(|channel| channel.rtp).collect();
-    assert_eq!(channels, [1, 4]);
+    let channels: Vec<_> = c
+        .chosen()
+        .unwrap()
+        .1
+        .iter()
+        .map(|channel| channel.route)
+        .collect();
+    assert_eq!(channels, [Route::Interleaved(1), Route::Interleaved(4)]);
 }
 
 proptest! {
