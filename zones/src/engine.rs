@@ -4,6 +4,7 @@ mod line_state;
 mod zone_state;
 
 use crate::event::{EventKind, SpatialEvent, Why};
+use crate::geometry::Flat;
 use crate::observation::{BoundingBox, Observation, TrackId};
 use crate::scene::Scene;
 use line_state::LineState;
@@ -97,6 +98,15 @@ struct Person {
     pending: Vec<(u64, BoundingBox)>,
     zones: Vec<ZoneState>,
     lines: Vec<LineState>,
+}
+
+/// Where somebody is.
+#[derive(Clone, Copy)]
+pub(super) struct Sight {
+    pub(super) time: u64,
+    pub(super) at: Flat,
+    /// Of the person, in units of the frame's width.
+    pub(super) height: f64,
 }
 
 /// One event of one element, before it knows its frame and person.
@@ -244,18 +254,19 @@ impl Person {
         now: u64,
         events: &mut Vec<SpatialEvent>,
     ) {
+        let height = scene.plane.height(bbox);
         for (zone, state) in scene.zones.iter().zip(&mut self.zones) {
             let (at, cut) = scene.plane.anchor(bbox, zone.focus);
             // Feet out of view are nowhere: what is known stays so.
             if !cut {
-                state.step(zone, scene, time, at, |happened| {
+                state.step(zone, scene, Sight { time, at, height }, |happened| {
                     events.push(happened.into_event(now, &self.last, &zone.name));
                 });
             }
         }
         for (line, state) in scene.lines.iter().zip(&mut self.lines) {
             let (at, cut) = scene.plane.anchor(bbox, line.focus);
-            if !cut && let Some(happened) = state.step(line, scene.hold, time, at) {
+            if !cut && let Some(happened) = state.step(line, scene.hold, Sight { time, at, height }) {
                 events.push(happened.into_event(now, &self.last, &line.name));
             }
         }

@@ -34,6 +34,11 @@ impl Plane {
         }
     }
 
+    /// Height of a box in units of the frame's width.
+    pub(crate) fn height(self, bbox: &BoundingBox) -> f64 {
+        f64::from(bbox.height) * self.height
+    }
+
     /// The point of a box that stands for the person, and whether it is out of view: below the frame's bottom.
     pub(crate) fn anchor(self, bbox: &BoundingBox, focus: Focus) -> (Flat, bool) {
         let (left, width) = (f64::from(bbox.left), f64::from(bbox.width));

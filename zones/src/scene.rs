@@ -18,6 +18,36 @@ pub enum Focus {
     Center,
 }
 
+/// How far beyond a boundary a person must be to have passed it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Threshold {
+    /// [`DEFAULT_THRESHOLD`] of the frame's width, or [`AUTO_SHARE`] of the person's height where that is less: jitter
+    /// of boxes grows with their size, and far people move little in the picture. The default.
+    #[default]
+    Auto,
+    /// A share of the frame's width, from 0 to below 1. Too small: jitter counts; too large: late events, and none at
+    /// all where nobody gets as far.
+    Width(f64),
+}
+
+impl Threshold {
+    /// In units of the frame's width, for a person of this height in the same units.
+    pub(crate) fn for_height(self, height: f64) -> f64 {
+        match self {
+            Self::Auto => DEFAULT_THRESHOLD.min(AUTO_SHARE * height),
+            Self::Width(width) => width,
+        }
+    }
+
+    /// Its largest value, whoever it is for.
+    fn largest(self) -> f64 {
+        match self {
+            Self::Auto => DEFAULT_THRESHOLD,
+            Self::Width(width) => width,
+        }
+    }
+}
+
 /// A polygon to be entered and left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone {
@@ -27,11 +57,10 @@ pub struct Zone {
     pub polygon: Vec<Point>,
     /// Which point of a person counts.
     pub focus: Focus,
-    /// How deep inside a person must be to have entered, as a share of the frame's width. Default 0.004. Too small:
-    /// jitter near the edge opens visits. Too large: late entries, and none at all in a zone that is nowhere as deep.
-    pub enter_depth: f64,
-    /// How far outside a person must be to have left, likewise. Default 0.004.
-    pub exit_depth: f64,
+    /// How deep inside a person must be to have entered.
+    pub enter_depth: Threshold,
+    /// How far outside a person must be to have left.
+    pub exit_depth: Threshold,
 }
 
 impl Zone {
@@ -41,8 +70,8 @@ impl Zone {
             name: name.into(),
             polygon: polygon.into_iter().collect(),
             focus: Focus::default(),
-            enter_depth: DEFAULT_THRESHOLD,
-            exit_depth: DEFAULT_THRESHOLD,
+            enter_depth: Threshold::default(),
+            exit_depth: Threshold::default(),
         }
     }
 }
@@ -58,9 +87,8 @@ pub struct CrossingLine {
     pub end: Point,
     /// Which point of a person counts.
     pub focus: Focus,
-    /// How far beyond the line a person must be to have crossed it, as a share of the frame's width. Default 0.004.
-    /// Too small: jitter counts; too large: late crossings, and none for people who stop behind the line.
-    pub band: f64,
+    /// How far beyond the line a person must be to have crossed it.
+    pub band: Threshold,
 }
 
 impl CrossingLine {
@@ -71,13 +99,16 @@ impl CrossingLine {
             start,
             end,
             focus: Focus::default(),
-            band: DEFAULT_THRESHOLD,
+            band: Threshold::default(),
         }
     }
 }
 
-/// Default dead band, as a share of the frame's width.
+/// Dead band of [`Threshold::Auto`] for people near the camera, as a share of the frame's width.
 pub const DEFAULT_THRESHOLD: f64 = 0.004;
+
+/// Dead band of [`Threshold::Auto`] for people far from it, as a share of their height.
+pub const AUTO_SHARE: f64 = 0.04;
 
 /// Most lines and zones of a scene together.
 pub const MAX_ELEMENTS: usize = 256;
@@ -240,8 +271,8 @@ pub(crate) struct CheckedZone {
     pub(crate) name: Arc<str>,
     pub(crate) area: Area,
     pub(crate) focus: Focus,
-    pub(crate) enter_depth: f64,
-    pub(crate) exit_depth: f64,
+    pub(crate) enter_depth: Threshold,
+    pub(crate) exit_depth: Threshold,
 }
 
 #[derive(Debug, Clone)]
@@ -249,7 +280,7 @@ pub(crate) struct CheckedLine {
     pub(crate) name: Arc<str>,
     pub(crate) segment: Segment,
     pub(crate) focus: Focus,
-    pub(crate) band: f64,
+    pub(crate) band: Threshold,
 }
 
 impl Scene {
@@ -392,7 +423,8 @@ fn check_points(
     errors.len() == before
 }
 
-fn check_share(element: &str, member: &'static str, value: f64, errors: &mut Vec<SceneError>) {
+fn check_share(element: &str, member: &'static str, threshold: Threshold, errors: &mut Vec<SceneError>) {
+    let value = threshold.largest();
     if !(0.0..1.0).contains(&value) {
         let expected = "a share of the frame's width, 0 to below 1";
         errors.push(SceneError::BadNumber {
@@ -448,8 +480,9 @@ fn zone(
     }
     let area = Area::new(flat);
     let greatest_depth = area.greatest_depth();
-    if greatest_depth <= zone.enter_depth {
-        let (zone, enter_depth) = (name.clone(), zone.enter_depth);
+    let enter_depth = zone.enter_depth.largest();
+    if greatest_depth <= enter_depth && zone.enter_depth != Threshold::Auto {
+        let zone = name.clone();
         warnings.push(SceneWarning::TooShallow {
             zone,
             enter_depth,

@@ -33,7 +33,8 @@ pub struct TrackerOptions {
     /// Default 120 ms: the third frame at 15
     /// frames a second, the second at 2. Shorter: false alarms count; longer: people count late.
     pub confirm_ms: u64,
-    /// How long an unconfirmed track may be unseen. Default 200 ms: two frames missed at 15 a second, none at 2.
+    /// How long an unconfirmed track may be unseen. Default 200 ms: two frames missed at 15 a second, none at 2. Too
+    /// long: flashes add up to people.
     pub tentative_ms: u64,
     /// How long a confirmed track may be unseen and be found again. Default 2000 ms. Too short: hidden people come
     /// back as others; too long: somebody else may be taken for them.
@@ -321,12 +322,11 @@ impl Tracker {
             }
         }
         self.tracks.retain(|track| {
-            track.unseen(now)
-                <= if track.phase == Phase::Tentative {
-                    tentative
-                } else {
-                    lost
-                }
+            let longest = match track.phase {
+                Phase::Tentative => tentative,
+                Phase::Tracked | Phase::Lost => lost,
+            };
+            track.unseen(now) <= longest
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{ConfigFinding, ConfigOptions, Elements, Operation};
 use crate::observation::Point;
-use crate::scene::{CrossingLine, DEFAULT_THRESHOLD, Focus, MAX_CORNERS, MAX_ELEMENTS, Zone};
+use crate::scene::{CrossingLine, DEFAULT_THRESHOLD, Focus, MAX_CORNERS, MAX_ELEMENTS, Threshold, Zone};
 use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
@@ -199,8 +199,11 @@ impl Reader {
         let mut zone = Zone::new(text(members, "name").unwrap_or_default(), polygon);
         zone.focus = crossing.focus;
         if let Some(threshold) = crossing.threshold {
-            zone.enter_depth = threshold;
-            zone.exit_depth = DEFAULT_THRESHOLD.min(threshold);
+            zone.enter_depth = Threshold::Width(threshold);
+            // Less than the default asks for sharpness on both sides.
+            if threshold < DEFAULT_THRESHOLD {
+                zone.exit_depth = Threshold::Width(threshold);
+            }
         }
         Some(zone)
     }
@@ -231,7 +234,7 @@ impl Reader {
         let crossing = crossing?;
         let mut line = CrossingLine::new(text(members, "name").unwrap_or_default(), start, end);
         line.focus = crossing.focus;
-        line.band = crossing.threshold.unwrap_or(DEFAULT_THRESHOLD);
+        line.band = crossing.threshold.map_or(Threshold::Auto, Threshold::Width);
         Some(line)
     }
 

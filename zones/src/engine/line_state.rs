@@ -1,6 +1,6 @@
 //! One person at one line.
 
-use super::{Happened, time_at};
+use super::{Happened, Sight, time_at};
 use crate::event::{Direction, EventKind, Reason, Why};
 use crate::geometry::Flat;
 use crate::scene::CheckedLine;
@@ -35,7 +35,8 @@ struct Turn {
 }
 
 impl LineState {
-    pub(crate) fn step(&mut self, line: &CheckedLine, hold: u64, time: u64, at: Flat) -> Option<Happened> {
+    pub(crate) fn step(&mut self, line: &CheckedLine, hold: u64, sight: Sight) -> Option<Happened> {
+        let Sight { time, at, height } = sight;
         let off = line.segment.side(at);
         let before = self.last;
         let side = if off < 0.0 {
@@ -62,7 +63,7 @@ impl LineState {
         if let Some(turn) = &mut self.turn {
             turn.samples = turn.samples.saturating_add(1);
         }
-        let side = side.filter(|_| off.abs() >= line.band)?;
+        let side = side.filter(|_| off.abs() >= line.band.for_height(height))?;
         match self.settled {
             Some(settled) if settled == side => None,
             Some(_) => {

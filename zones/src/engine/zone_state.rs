@@ -1,6 +1,6 @@
 //! One person at one zone.
 
-use super::{Happened, time_at};
+use super::{Happened, Sight, time_at};
 use crate::event::{EventKind, Reason, Why};
 use crate::geometry::{Flat, lerp};
 use crate::scene::{CheckedZone, Scene};
@@ -37,10 +37,14 @@ impl ZoneState {
         &mut self,
         zone: &CheckedZone,
         scene: &Scene,
-        time: u64,
-        at: Flat,
+        sight: Sight,
         mut tell: impl FnMut(Happened),
     ) {
+        let Sight { time, at, height } = sight;
+        let (enter_depth, exit_depth) = (
+            zone.enter_depth.for_height(height),
+            zone.exit_depth.for_height(height),
+        );
         let depth = zone.area.depth(at);
         // On the boundary nothing changes.
         let inside = if depth == 0.0 { self.inside } else { depth > 0.0 };
@@ -69,7 +73,7 @@ impl ZoneState {
                 };
             }
             Some((before, from)) if !inside && self.visit.is_none() && scene.jump_through => {
-                pass_through(zone, (before, from), (time, at), &mut tell);
+                pass_through(zone, enter_depth, (before, from), (time, at), &mut tell);
             }
             Some(_) => {}
         }
@@ -88,7 +92,7 @@ impl ZoneState {
             samples: turn.samples,
         };
         match &mut self.visit {
-            None if depth > zone.enter_depth && held >= scene.hold => {
+            None if depth > enter_depth && held >= scene.hold => {
                 let turn = self.turn;
                 self.visit = Some(Visit {
                     entered: turn.time,
@@ -101,7 +105,7 @@ impl ZoneState {
                     why: why(&turn),
                 });
             }
-            Some(visit) if depth < -zone.exit_depth && held >= scene.hold => {
+            Some(visit) if depth < -exit_depth && held >= scene.hold => {
                 let kind = visit.end(self.turn.time, self.turn.side);
                 self.visit = None;
                 tell(Happened {
@@ -151,6 +155,7 @@ impl Visit {
 /// In and out between two frames: a visit when its chord is as deep as an entry has to be.
 fn pass_through(
     zone: &CheckedZone,
+    enter_depth: f64,
     (before, from): (u64, Flat),
     (time, at): (u64, Flat),
     tell: &mut impl FnMut(Happened),
@@ -161,7 +166,7 @@ fn pass_through(
         return;
     };
     let depth = zone.area.depth(lerp(from, at, (part_in + part_out) / 2.0));
-    if part_in >= part_out || depth <= zone.enter_depth {
+    if part_in >= part_out || depth <= enter_depth {
         return;
     }
     let (entered, left) = (time_at(before, time, *part_in), time_at(before, time, *part_out));

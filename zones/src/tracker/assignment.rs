@@ -26,24 +26,72 @@ impl Costs {
 
     /// Column of each row, as many pairs as are allowed and the cheapest of those; ties go to the lower numbers.
     ///
-    /// Shortest augmenting paths over row and column prices (the Hungarian method), in rows² × columns steps.
+    /// Rows and columns that no chain of allowed pairs connects have nothing to say to each other, so each connected
+    /// group is solved by itself: in a frame with people everywhere the groups stay small.
     pub(crate) fn assign(&self) -> Vec<Option<usize>> {
+        let mut result = vec![None; self.rows];
+        let mut grouped = vec![false; self.rows];
+        for row in 0..self.rows {
+            if grouped.get(row) == Some(&false) {
+                let (rows, columns) = self.group(row, &mut grouped);
+                self.assign_group(&rows, &columns, &mut result);
+            }
+        }
+        result
+    }
+
+    /// Everything that is connected with a row, in rising order.
+    fn group(&self, first: usize, grouped: &mut [bool]) -> (Vec<usize>, Vec<usize>) {
+        let mut rows = vec![first];
+        let mut columns = Vec::new();
+        let mut taken = vec![false; self.columns];
+        let mut next = 0;
+        while let Some(&row) = rows.get(next) {
+            next += 1;
+            if let Some(slot) = grouped.get_mut(row) {
+                *slot = true;
+            }
+            for (column, slot) in taken.iter_mut().enumerate() {
+                if *slot || self.at(row, column).is_infinite() {
+                    continue;
+                }
+                *slot = true;
+                columns.push(column);
+                for other in 0..self.rows {
+                    if grouped.get(other) == Some(&false) && self.at(other, column).is_finite() {
+                        if let Some(slot) = grouped.get_mut(other) {
+                            *slot = true;
+                        }
+                        rows.push(other);
+                    }
+                }
+            }
+        }
+        rows.sort_unstable();
+        columns.sort_unstable();
+        (rows, columns)
+    }
+
+    fn assign_group(&self, rows: &[usize], columns: &[usize], result: &mut [Option<usize>]) {
         // Dearer than any sum of allowed costs, which are at most 1: forbidden pairs are taken last, then dropped.
-        let forbidden = (self.rows.min(self.columns) + 1) as f64 * 2.0;
-        let transposed = self.rows > self.columns;
+        let forbidden = (rows.len().min(columns.len()) + 1) as f64 * 2.0;
+        let transposed = rows.len() > columns.len();
         let (small, large) = if transposed {
-            (self.columns, self.rows)
+            (columns, rows)
         } else {
-            (self.rows, self.columns)
+            (rows, columns)
         };
         let cost = |s: usize, l: usize| {
+            let (Some(&s), Some(&l)) = (small.get(s), large.get(l)) else {
+                return forbidden;
+            };
             let cost = if transposed { self.at(l, s) } else { self.at(s, l) };
             if cost.is_finite() { cost } else { forbidden }
         };
-        let owner = solve(small, large, cost);
-        let mut result = vec![None; self.rows];
-        for (l, s) in owner.into_iter().enumerate() {
-            let Some(s) = s else { continue };
+        for (l, s) in solve(small.len(), large.len(), cost).into_iter().enumerate() {
+            let (Some(&l), Some(&s)) = (large.get(l), s.and_then(|s| small.get(s))) else {
+                continue;
+            };
             let (row, column) = if transposed { (l, s) } else { (s, l) };
             if self.at(row, column).is_finite()
                 && let Some(slot) = result.get_mut(row)
@@ -51,11 +99,12 @@ impl Costs {
                 *slot = Some(column);
             }
         }
-        result
     }
 }
 
 /// For each of the `large` side its partner of the `small` side, all of which get one.
+///
+/// Shortest augmenting paths over the prices of both sides (the Hungarian method), in small² × large steps.
 #[allow(clippy::indexing_slicing)] // All indices come from the loops over the vectors' own lengths.
 fn solve(small: usize, large: usize, cost: impl Fn(usize, usize) -> f64) -> Vec<Option<usize>> {
     // Place 0 is the unmatched start of each path, as usual in this method; real ones count from 1.

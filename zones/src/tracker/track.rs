@@ -15,7 +15,7 @@ const GROWTH: f64 = 0.08;
 /// Widening of boxes, in standard deviations of the place.
 const WIDENING: f64 = 1.0;
 /// No detection is matched further away than this many standard deviations.
-const GATE: f64 = 4.5;
+const GATE: f64 = 3.5;
 /// Sizes that differ by more than this factor are not the same person.
 const SIZE_RATIO: f64 = 1.8;
 /// Cost of a match above which there is none: one minus the overlap of the widened boxes.

@@ -59,9 +59,9 @@ fn thresholds_of_all_generations_become_shares_of_the_width() {
         ),
         (
             json!([{"type": "zone_crossing", "config": {"trigger": "event"}}]),
-            0.004,
+            0.0040,
         ),
-        (json!([]), 0.004),
+        (json!([]), 0.0040),
     ] {
         let read = read(zone(square(), events));
         assert!((enter_depth(read.scene) - depth).abs() < 2e-4);
@@ -73,7 +73,7 @@ fn thresholds_of_all_generations_become_shares_of_the_width() {
 fn a_threshold_beside_the_polygon_is_a_confidence_and_read_over() {
     let config = json!({"zones": [{"name": "door", "polygon": square(), "threshold": 50.0, "events": [{"type": "zone_crossing", "config": {"trigger": "event"}}]}]});
     let read = read(config);
-    assert!((enter_depth(read.scene) - 0.004).abs() < 2e-4);
+    assert!((enter_depth(read.scene) - 0.0040).abs() < 2e-4);
     assert!(
         read.warnings[0]
             .to_string()

@@ -90,7 +90,7 @@ fn judge(clip: &Clip, noise: Noise, seed: u64) -> Score {
     }
     let (score, missed, wrong) = Score::with_rest(&clip.truth, &reported);
     if std::env::var_os("LVA_SHOW_EVENTS").is_some() {
-        println!("missed {missed:#?}\nwrong {wrong:#?}");
+        eprintln!("missed {missed:#?}\nwrong {wrong:#?}");
     }
     score
 }
@@ -99,10 +99,10 @@ fn total(fps: u32, noise: Noise) -> Score {
     let mut total = Score::default();
     for seed in [901, 902, 903] {
         let score = judge(&clip(seed, fps, 60.0), noise, seed);
-        println!("{fps} fps, seed {seed}: {score:?}");
+        eprintln!("{fps} fps, seed {seed}: {score:?}");
         total.add(score);
     }
-    println!(
+    eprintln!(
         "{fps} fps: recall {:.3}, false {:.3}",
         total.recall(),
         total.false_share()
@@ -126,5 +126,18 @@ fn at_15_frames_a_second_nine_of_ten_events_are_reported_and_one_in_ten_at_most_
 #[test]
 fn at_2_frames_a_second_most_events_are_reported() {
     let score = total(2, FAIR);
-    assert!(score.recall() >= 0.7 && score.false_share() <= 0.3, "{score:?}");
+    assert!(score.recall() >= 0.8 && score.false_share() <= 0.2, "{score:?}");
+}
+
+#[test]
+fn a_bad_detector_at_15_frames_a_second_is_borne() {
+    let score = total(
+        15,
+        Noise {
+            misses: 0.3,
+            jitter: 0.05,
+            false_alarms: 0.3,
+        },
+    );
+    assert!(score.recall() >= 0.9 && score.false_share() <= 0.15, "{score:?}");
 }

@@ -17,11 +17,12 @@ fn detection(left: f32, top: f32, score: f32) -> Detection {
 fn one_sight_confirms_nobody() {
     let mut tracker = Tracker::new(TrackerOptions::default());
     let mut random = Random::new(5);
-    for frame in 0..300u64 {
-        // Each flash is somewhere else.
-        let top = [0.1, 0.6][frame as usize % 2];
-        let flash = detection(random.unit() as f32 * 0.9, top, 0.9);
-        let seen = tracker.update(frame * SECOND / 15, &[flash]).expect("in order");
+    for frame in 0..2000u64 {
+        let flash =
+            (frame % 5 == 0).then(|| detection(random.unit() as f32 * 0.9, random.unit() as f32 * 0.7, 0.9));
+        let seen = tracker
+            .update(frame * SECOND / 15, flash.as_slice())
+            .expect("in order");
         assert!(seen.iter().all(|o| !o.confirmed));
     }
 }
