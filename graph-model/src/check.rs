@@ -9,7 +9,7 @@ use serde_json::Value;
 use self::nodes::Draft;
 use self::references::Link;
 use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness, summary};
-use crate::document::scalar_text;
+use crate::document::{scalar_text, spelled};
 use crate::generation::{Family, Generation};
 use crate::graph::{Edge, Flow, Graph, GraphNode, NodeId};
 use crate::instance::Instance;
@@ -63,7 +63,7 @@ pub fn resolve(
     let declarations = topology.declarations(&mut findings);
     let mut bindings = Bindings::of_defaults(&declarations, &mut findings);
     findings.in_document(DocumentKind::Instance);
-    check_name(instance.name(), "instance", "", &mut findings);
+    check_name(instance.name(), "instance", instance.to_value(), &mut findings);
     let values = instance.values(&mut findings);
     if !instance.topology_name().is_empty() && instance.topology_name() != topology.name() {
         let message = format!(
@@ -71,9 +71,11 @@ pub fn resolve(
             instance.topology_name(),
             topology.name()
         );
-        findings.error(Code::TopologyMismatch, "/properties/topologyName", message);
+        let at = spelled(instance.to_value(), &["properties", "topologyName"]);
+        findings.error(Code::TopologyMismatch, &at, message);
     }
-    bindings.set(&values, &mut findings);
+    let at = spelled(instance.to_value(), &["properties", "parameters"]);
+    bindings.set(&values, &at, &mut findings);
     findings.in_document(DocumentKind::Topology);
     let graph = examine(topology, Some(instance.name()), &bindings, &mut findings);
     match graph {
@@ -98,7 +100,7 @@ pub(crate) fn examine(
     let map = topology.map()?;
     let mut envelope = Members::new(map, String::new(), "a topology".to_owned());
     check_version(&mut envelope, topology.generation(), findings);
-    check_name(topology.name(), "topology", "", findings);
+    check_name(topology.name(), "topology", topology.to_value(), findings);
     envelope.allow("name");
     envelope.allow("systemData");
     let mut properties = match envelope.object("properties", findings) {
@@ -126,7 +128,14 @@ pub(crate) fn examine(
     let links = references::links(&drafts, findings);
     // What follows walks along the links, so it needs that the walk ends.
     if let Some(order) = references::order(&drafts, &links, findings) {
-        placement::check(&drafts, &links, &order, topology.generation(), findings);
+        placement::check(
+            &drafts,
+            &links,
+            &order,
+            &properties.at,
+            topology.generation(),
+            findings,
+        );
     }
     let instance_name = instance_name?;
     if findings.has_errors() {

@@ -122,6 +122,19 @@ pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     }
 }
 
+/// The pointer to a member of a document, spelled as it is there; to what would hold it where it is missing.
+pub(crate) fn spelled(document: &Value, path: &[&str]) -> String {
+    let (mut at, mut value) = (String::new(), document);
+    for name in path {
+        let Some((key, inner)) = value.as_object().and_then(|map| member(map, name)) else {
+            break;
+        };
+        at = step(&at, key);
+        value = inner;
+    }
+    at
+}
+
 /// A JSON pointer one step deeper.
 pub(crate) fn step(pointer: &str, token: &str) -> String {
     format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))

@@ -171,8 +171,9 @@ impl<'a> Bindings<'a> {
         }
     }
 
-    /// Sets what an instance sets, and finds what it should not set and what is left without a value.
-    pub(crate) fn set(&mut self, values: &'a [ParameterValue], findings: &mut Findings) {
+    /// Sets what an instance sets, and finds what it should not set and what is left without a value. `at_list` is
+    /// where its parameters stand.
+    pub(crate) fn set(&mut self, values: &'a [ParameterValue], at_list: &str, findings: &mut Findings) {
         findings.in_document(DocumentKind::Instance);
         let mut seen = std::collections::BTreeSet::new();
         for ParameterValue { name, value, pointer } in values {
@@ -225,7 +226,7 @@ impl<'a> Bindings<'a> {
             if entry.value.is_none() {
                 findings.error(
                     Code::ParameterMissing,
-                    "/properties/parameters",
+                    at_list,
                     format!("parameter '{name}' has no value and no default: set it in the instance"),
                 );
             }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::check::{self, NodeCounts};
 use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, step};
+use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, spelled};
 use crate::generation::{Family, Generation};
 use crate::parameter::{Bindings, ParameterDeclaration, ParameterType};
 use crate::read::members::Members;
@@ -291,8 +291,8 @@ impl fmt::Debug for Topology {
 pub const MAX_NAME: usize = 32;
 
 /// Checks the name of a topology or instance.
-pub(crate) fn check_name(name: &str, what: &str, pointer: &str, findings: &mut Findings) {
-    let at = step(pointer, "name");
+pub(crate) fn check_name(name: &str, what: &str, document: &Value, findings: &mut Findings) {
+    let at = spelled(document, &["name"]);
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if name.is_empty() {
         findings.error(

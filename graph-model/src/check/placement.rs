@@ -20,6 +20,7 @@ pub(crate) fn check(
     drafts: &[Draft],
     links: &[Link],
     order: &[usize],
+    at: &str,
     generation: Generation,
     findings: &mut Findings,
 ) {
@@ -34,8 +35,8 @@ pub(crate) fn check(
         }
     }
     check_inputs(drafts, links, findings);
-    check_outputs(drafts, links, findings);
-    check_counts(drafts, generation, findings);
+    check_outputs(drafts, links, at, findings);
+    check_counts(drafts, at, generation, findings);
 }
 
 /// For each node, what comes out of it and out of all before it.
@@ -203,7 +204,7 @@ fn check_inputs(drafts: &[Draft], links: &[Link], findings: &mut Findings) {
     }
 }
 
-fn check_outputs(drafts: &[Draft], links: &[Link], findings: &mut Findings) {
+fn check_outputs(drafts: &[Draft], links: &[Link], at: &str, findings: &mut Findings) {
     let mut used = vec![false; drafts.len()];
     for link in links {
         if let Some(used) = used.get_mut(link.from) {
@@ -221,11 +222,11 @@ fn check_outputs(drafts: &[Draft], links: &[Link], findings: &mut Findings) {
     }
     if !drafts.iter().any(|draft| draft.role == Role::Sink) {
         let message = "there is no sink, so nothing would come of this graph: add one";
-        findings.warning(Code::SinkMissing, "/properties", message);
+        findings.warning(Code::SinkMissing, at, message);
     }
 }
 
-fn check_counts(drafts: &[Draft], generation: Generation, findings: &mut Findings) {
+fn check_counts(drafts: &[Draft], at: &str, generation: Generation, findings: &mut Findings) {
     let count = |kind: NodeKind| drafts.iter().filter(|draft| draft.kind == Some(kind)).count();
     let cameras = count(NodeKind::RtspSource);
     // A source of unknown type may have been meant as the camera.
@@ -234,12 +235,12 @@ fn check_counts(drafts: &[Draft], generation: Generation, findings: &mut Finding
         .any(|draft| draft.role == Role::Source && draft.kind.is_none());
     if cameras == 0 && !unknown {
         let message = "there is no RTSP source: add one to 'sources'";
-        findings.error(Code::RtspSourceMissing, "/properties", message);
+        findings.error(Code::RtspSourceMissing, at, message);
     }
     if cameras > 1 {
         let message =
             format!("the retired product took one RTSP source in a topology, but here are {cameras}");
-        findings.rule(Code::CountRule, "/properties", message);
+        findings.rule(Code::CountRule, at, message);
     }
     if generation == Generation::Lva1 {
         // Only the earliest list had these, and samples of the same generation break it.
@@ -255,7 +256,7 @@ fn check_counts(drafts: &[Draft], generation: Generation, findings: &mut Finding
                 let message = format!(
                     "the first modules of {generation} took one {name} in a topology, but here are {found}"
                 );
-                findings.hint(Code::CountRule, "/properties", message);
+                findings.hint(Code::CountRule, at, message);
             }
         }
     }
