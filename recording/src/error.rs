@@ -1,0 +1,97 @@
+//! What can go wrong with a clip.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A clip that cannot be made, written or finished. What was written so far stays in the unfinished file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClipError {
+    /// The file or its folder cannot be created.
+    #[error("cannot create the clip {}; check that the folder exists and may be written to", path.display())]
+    Create {
+        /// The unfinished file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The disk refused data.
+    #[error("cannot write the clip {}; check free space and quota", path.display())]
+    Write {
+        /// The unfinished file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Everything was written, but the file could not be given its name.
+    #[error("cannot give the finished clip {} its name", path.display())]
+    Finish {
+        /// The unfinished file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// FFmpeg's MP4 writer refused the tracks or a packet.
+    #[error("the MP4 writer refused the media of {}", path.display())]
+    Mux {
+        /// The unfinished file.
+        path: PathBuf,
+        /// FFmpeg's reason.
+        source: ffmpeg_next::Error,
+    },
+    /// The first unit of a clip was not a key frame of the video.
+    #[error("a clip has to begin with a key frame")]
+    NoKeyframe,
+    /// A unit without bytes.
+    #[error("an empty unit cannot be recorded")]
+    EmptyUnit,
+    /// A unit of audio for a clip without audio.
+    #[error("the clip has no audio track; announce it when the clip is created")]
+    NoAudioTrack,
+    /// The parameter sets of the video are missing.
+    #[error("the video track has no avcC or hvcC record, without which no player can decode the clip")]
+    NoExtraData,
+    /// A name pattern that leads out of the folder.
+    #[error("the file name {name:?} is not a plain path below the recordings' folder")]
+    Name {
+        /// The name that the pattern gave.
+        name: String,
+    },
+    /// A thousand clips of this name exist.
+    #[error("too many clips are named {}; use ${{System.DateTime}} in the pattern", path.display())]
+    NameTaken {
+        /// The name.
+        path: PathBuf,
+    },
+}
+
+impl ClipError {
+    /// The disk, the quota or the largest file size is exhausted. Recording works again once there is room.
+    pub fn is_disk_full(&self) -> bool {
+        self.io().is_some_and(|source| {
+            matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+            )
+        })
+    }
+
+    /// The process may not write there. An operator has to act.
+    pub fn is_permission_denied(&self) -> bool {
+        self.io().is_some_and(|source| {
+            matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            )
+        })
+    }
+
+    fn io(&self) -> Option<&io::Error> {
+        match self {
+            Self::Create { source, .. } | Self::Write { source, .. } | Self::Finish { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The one place that writes into FFmpeg's structures: `ffmpeg-next` has no safe way to set extra data.
+#![allow(unsafe_code)]
+
+use crate::unit::{AudioTrack, VideoCodec, VideoTrack};
+use ffmpeg_next::codec::{Id, Parameters};
+use ffmpeg_next::{Error, ffi, media};
+
+/// Stream parameters for the muxer.
+pub(crate) fn video(track: &VideoTrack) -> Result<Parameters, Error> {
+    let (id, tag) = match track.codec {
+        VideoCodec::H264 => (Id::H264, *b"avc1"),
+        // `hvc1` promises that the parameter sets are in the record, as they are; Apple's players insist on it.
+        VideoCodec::H265 => (Id::HEVC, *b"hvc1"),
+    };
+    let mut parameters = with_extra_data(media::Type::Video, id, &track.extra_data)?;
+    // SAFETY: `with_extra_data` has checked that the pointer is not null; nobody else holds it.
+    let raw = unsafe { &mut *parameters.as_mut_ptr() };
+    raw.width = side(track.width)?;
+    raw.height = side(track.height)?;
+    raw.codec_tag = u32::from_le_bytes(tag);
+    Ok(parameters)
+}
+
+/// Stream parameters for the muxer.
+pub(crate) fn audio(track: &AudioTrack) -> Result<Parameters, Error> {
+    let mut parameters = with_extra_data(media::Type::Audio, Id::AAC, &track.extra_data)?;
+    // SAFETY: `with_extra_data` has checked that the pointer is not null; nobody else holds it.
+    let raw = unsafe { &mut *parameters.as_mut_ptr() };
+    raw.sample_rate = side(track.sample_rate)?;
+    raw.frame_size = 1024; // of AAC-LC, what cameras send
+    // SAFETY: `ch_layout` is part of the structure above, and this call only writes to it.
+    unsafe { ffi::av_channel_layout_default(&raw mut raw.ch_layout, i32::from(track.channels)) };
+    Ok(parameters)
+}
+
+fn side(value: u32) -> Result<i32, Error> {
+    match i32::try_from(value) {
+        Ok(value) if value > 0 => Ok(value),
+        _ => Err(Error::InvalidData),
+    }
+}
+
+fn with_extra_data(medium: media::Type, id: Id, extra_data: &[u8]) -> Result<Parameters, Error> {
+    let no_memory = Error::Other { errno: ffi::ENOMEM };
+    let padding = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+    let size = i32::try_from(extra_data.len()).map_err(|_| Error::InvalidData)?;
+    let mut parameters = Parameters::new();
+    // SAFETY: only the pointer is taken here; it is checked before use.
+    let raw = unsafe { parameters.as_mut_ptr() };
+    if raw.is_null() {
+        return Err(no_memory);
+    }
+    parameters.set_medium(medium);
+    parameters.set_id(id);
+    // SAFETY: `av_mallocz` gives zeroed memory that FFmpeg frees with the parameters, as it asks for `extradata`; the
+    // copy stays inside it, the padding behind stays zero, and `raw` was checked above.
+    unsafe {
+        let memory = ffi::av_mallocz(extra_data.len() + padding).cast::<u8>();
+        if memory.is_null() {
+            return Err(no_memory);
+        }
+        std::ptr::copy_nonoverlapping(extra_data.as_ptr(), memory, extra_data.len());
+        (*raw).extradata = memory;
+        (*raw).extradata_size = size;
+    }
+    Ok(parameters)
+}

@@ -1,0 +1,231 @@
+//! The last seconds of a stream, ready to be recorded.
+
+use crate::unit::{MediaUnit, TICKS_PER_SECOND};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How much a [`PreRoll`] keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreRollLimits {
+    /// Time that is kept at least, in ticks of 1/90000 s; up to a group of pictures more lies in the buffer.
+    ///
+    /// Too short, and clips start later than asked (seen in [`NewClip`](crate::NewClip)). A camera of
+    /// 4 Mbit/s takes half a megabyte a second.
+    pub span_90k: u64,
+    /// Bytes of encoded data that are never exceeded. Too few, and the span is not reached: counted in
+    /// [`PreRollStats::evicted_for_bytes`].
+    pub bytes: usize,
+}
+
+impl PreRollLimits {
+    /// Limits from a time. Times beyond an hour are taken as an hour.
+    pub fn new(span: Duration, bytes: usize) -> Self {
+        Self {
+            span_90k: ticks(span.min(Duration::from_secs(3600))),
+            bytes,
+        }
+    }
+}
+
+/// Ticks of 1/90000 s, rounded down.
+pub(crate) fn ticks(duration: Duration) -> u64 {
+    let ticks = duration.as_nanos() * u128::from(TICKS_PER_SECOND) / 1_000_000_000;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+/// What a buffer dropped, and why. Numbers only rise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PreRollStats {
+    /// Units that came before any key frame, or after a group was dropped for its size.
+    pub without_keyframe: u64,
+    /// Units dropped before their time because the buffer was full.
+    pub evicted_for_bytes: u64,
+}
+
+/// The last seconds of a stream. **It is empty or begins with a key frame**, so whatever it holds can be decoded.
+///
+/// Whole groups of pictures go at a time: the oldest goes when what remains still reaches back for the asked span.
+#[derive(Debug)]
+pub struct PreRoll {
+    limits: PreRollLimits,
+    units: VecDeque<MediaUnit>,
+    /// Number (counted from the first unit ever kept) and time of each key frame in `units`.
+    keyframes: VecDeque<(u64, u64)>,
+    dropped: u64,
+    bytes: usize,
+    newest_90k: u64,
+    stats: PreRollStats,
+}
+
+impl PreRoll {
+    /// An empty buffer.
+    pub fn new(limits: PreRollLimits) -> Self {
+        Self {
+            limits,
+            units: VecDeque::new(),
+            keyframes: VecDeque::new(),
+            dropped: 0,
+            bytes: 0,
+            newest_90k: 0,
+            stats: PreRollStats::default(),
+        }
+    }
+
+    /// Takes a unit, in the order in which it came, and lets go what is no longer needed.
+    pub fn push(&mut self, unit: MediaUnit) {
+        if unit.starts_decoding() {
+            self.keyframes
+                .push_back((self.dropped + self.units.len() as u64, unit.timestamp_90k));
+        } else if self.units.is_empty() {
+            self.stats.without_keyframe += 1;
+            return;
+        }
+        self.newest_90k = self.newest_90k.max(unit.timestamp_90k);
+        self.bytes += unit.data.len();
+        self.units.push_back(unit);
+        let horizon = self.newest_90k.saturating_sub(self.limits.span_90k);
+        while self.keyframes.get(1).is_some_and(|(_, time)| *time <= horizon) {
+            self.drop_oldest_group();
+        }
+        while self.bytes > self.limits.bytes {
+            self.stats.evicted_for_bytes += self.drop_oldest_group();
+        }
+    }
+
+    /// The units from the last key frame at or before `start_90k` on, or from the oldest if there is none.
+    pub fn units_from(&self, start_90k: u64) -> impl Iterator<Item = &MediaUnit> {
+        let number = self
+            .keyframes
+            .iter()
+            .take_while(|(_, time)| *time <= start_90k)
+            .last()
+            .or(self.keyframes.front())
+            .map_or(0, |(number, _)| number.saturating_sub(self.dropped));
+        self.units
+            .iter()
+            .skip(usize::try_from(number).unwrap_or(usize::MAX))
+    }
+
+    /// Time of the oldest unit, a key frame.
+    pub fn oldest_90k(&self) -> Option<u64> {
+        self.keyframes.front().map(|(_, time)| *time)
+    }
+
+    /// Bytes of encoded data in it.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Empties it, as when the stream is another one from here on.
+    pub fn clear(&mut self) {
+        self.dropped += self.units.len() as u64;
+        self.units.clear();
+        self.keyframes.clear();
+        self.bytes = 0;
+        self.newest_90k = 0;
+    }
+
+    /// What it dropped so far.
+    pub fn stats(&self) -> PreRollStats {
+        self.stats
+    }
+
+    /// Drops everything before the second key frame (everything, where there is only one), and says how many units.
+    fn drop_oldest_group(&mut self) -> u64 {
+        let end = self
+            .keyframes
+            .get(1)
+            .map_or(self.dropped + self.units.len() as u64, |(number, _)| *number);
+        let mut count = 0;
+        while self.dropped < end {
+            let Some(unit) = self.units.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(unit.data.len());
+            self.dropped += 1;
+            count += 1;
+        }
+        self.keyframes.pop_front();
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    fn unit(time: u64, keyframe: bool, bytes: usize) -> MediaUnit {
+        MediaUnit::video(time, keyframe, Bytes::from(vec![0; bytes]))
+    }
+
+    fn times(buffer: &PreRoll, from: u64) -> Vec<u64> {
+        buffer.units_from(from).map(|unit| unit.timestamp_90k).collect()
+    }
+
+    #[test]
+    fn it_begins_at_the_key_frame_at_or_before_the_wanted_time() {
+        let mut buffer = PreRoll::new(PreRollLimits {
+            span_90k: 100,
+            bytes: 1000,
+        });
+        for time in 0..30 {
+            buffer.push(unit(time * 10, time % 5 == 0, 1));
+        }
+        assert_eq!(
+            buffer.oldest_90k(),
+            Some(150),
+            "290 - 100 lies behind 150 and before 200"
+        );
+        assert_eq!(times(&buffer, 249)[0], 200);
+        assert_eq!(times(&buffer, 250)[0], 250);
+        assert_eq!(times(&buffer, 0)[0], 150);
+        assert_eq!(times(&buffer, 9999), [250, 260, 270, 280, 290]);
+    }
+
+    #[test]
+    fn a_group_larger_than_the_buffer_is_let_go_and_counted() {
+        let mut buffer = PreRoll::new(PreRollLimits {
+            span_90k: 1000,
+            bytes: 10,
+        });
+        buffer.push(unit(0, false, 3));
+        buffer.push(unit(1, true, 6));
+        buffer.push(unit(2, false, 6));
+        buffer.push(unit(3, false, 1));
+        assert_eq!((buffer.oldest_90k(), buffer.bytes()), (None, 0));
+        assert_eq!(
+            buffer.stats(),
+            PreRollStats {
+                without_keyframe: 2,
+                evicted_for_bytes: 2
+            }
+        );
+        buffer.push(unit(4, true, 6));
+        assert_eq!(times(&buffer, 0), [4]);
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_hold_and_the_front_is_a_key_frame(
+            units in proptest::collection::vec((0u64..50, any::<bool>(), any::<bool>(), 0usize..20), 1..200),
+            span_90k in 0u64..500, bytes in 1usize..300,
+        ) {
+            let mut buffer = PreRoll::new(PreRollLimits { span_90k, bytes });
+            let mut time = 0;
+            for (step, keyframe, audio, size) in units {
+                time += step;
+                let data = Bytes::from(vec![1; size]);
+                buffer.push(if audio { MediaUnit::audio(time, data) } else { MediaUnit::video(time, keyframe, data) });
+                prop_assert!(buffer.bytes() <= bytes);
+                prop_assert_eq!(buffer.bytes(), buffer.units.iter().map(|unit| unit.data.len()).sum::<usize>());
+                prop_assert!(buffer.units.front().is_none_or(MediaUnit::starts_decoding));
+                let keyframes: Vec<u64> = buffer.units.iter().filter(|unit| unit.starts_decoding())
+                    .map(|unit| unit.timestamp_90k).collect();
+                prop_assert_eq!(&keyframes, &buffer.keyframes.iter().map(|(_, time)| *time).collect::<Vec<_>>());
+                // No more than a group beyond the span.
+                prop_assert!(keyframes.get(1).is_none_or(|second| *second > time.saturating_sub(span_90k)));
+            }
+        }
+    }
+}

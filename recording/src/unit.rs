@@ -1,0 +1,129 @@
+//! What goes into a recording.
+
+use bytes::Bytes;
+use std::fmt;
+
+/// Ticks of media time in a second. Media time is ticks of 1/90000 s since 1970-01-01 UTC.
+pub const TICKS_PER_SECOND: u64 = 90_000;
+
+/// How the video is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VideoCodec {
+    /// ITU-T H.264.
+    H264,
+    /// ITU-T H.265.
+    H265,
+}
+
+/// The video of a recording.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VideoTrack {
+    /// How it is encoded.
+    pub codec: VideoCodec,
+    /// The `avcC` (H.264) or `hvcC` (H.265) record of ISO/IEC 14496-15; it goes into the file as it is.
+    pub extra_data: Bytes,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// The AAC audio of a recording.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AudioTrack {
+    /// The `AudioSpecificConfig` of ISO/IEC 14496-3; it goes into the file as it is.
+    pub extra_data: Bytes,
+    /// Samples a second.
+    pub sample_rate: u32,
+    /// Channels, 1 or more.
+    pub channels: u16,
+}
+
+/// What a recording is made of: video, and audio if there is any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracks {
+    /// The video.
+    pub video: VideoTrack,
+    /// The audio.
+    pub audio: Option<AudioTrack>,
+}
+
+/// Which track a unit belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Track {
+    /// The video.
+    Video,
+    /// The audio.
+    Audio,
+}
+
+/// One encoded picture or audio frame, as the camera sent it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MediaUnit {
+    /// Its track.
+    pub track: Track,
+    /// When it is presented: ticks of 1/90000 s since 1970-01-01 UTC.
+    pub timestamp_90k: u64,
+    /// A decoder can start here. Only looked at for video.
+    pub keyframe: bool,
+    /// H.264 and H.265: NAL units, each behind its length in 4 bytes (ISO/IEC 14496-15). AAC: the bare frame, no ADTS.
+    pub data: Bytes,
+}
+
+impl MediaUnit {
+    /// A picture.
+    pub fn video(timestamp_90k: u64, keyframe: bool, data: Bytes) -> Self {
+        Self {
+            track: Track::Video,
+            timestamp_90k,
+            keyframe,
+            data,
+        }
+    }
+
+    /// An audio frame.
+    pub fn audio(timestamp_90k: u64, data: Bytes) -> Self {
+        Self {
+            track: Track::Audio,
+            timestamp_90k,
+            keyframe: false,
+            data,
+        }
+    }
+
+    pub(crate) fn starts_decoding(&self) -> bool {
+        self.track == Track::Video && self.keyframe
+    }
+}
+
+impl fmt::Debug for MediaUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaUnit")
+            .field("track", &self.track)
+            .field("timestamp_90k", &self.timestamp_90k)
+            .field("keyframe", &self.keyframe)
+            .field("bytes", &self.data.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for VideoTrack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "VideoTrack {{ {:?} {}x{} }}",
+            self.codec, self.width, self.height
+        )
+    }
+}
+
+impl fmt::Debug for AudioTrack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "AudioTrack {{ {} Hz, {} channels }}",
+            self.sample_rate, self.channels
+        )
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of `lva-recording` with real H.264 and AAC, and of the recorder's rules on any stream.
+#![allow(unsafe_code)] // a look at FFmpeg's stream parameters
+
+mod clips;
+mod recorder;
+mod support;

@@ -1,0 +1,392 @@
+//! The recorder's promises: on any stream with a store in memory, and once with files.
+
+use crate::support::{PLAIN, START, make_source, packet_hashes, read};
+use bytes::Bytes;
+use lva_recording::{
+    Clip, ClipError, ClipFolder, ClipReport, ClipStore, CloseReason, GateOptions, MediaUnit, NewClip,
+    PreRollLimits, Recorder, RecorderEvent, Signal, SignalOutcome, StopReason, TICKS_PER_SECOND, Track,
+    Tracks, VideoCodec, VideoTrack,
+};
+use proptest::prelude::*;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const S: u64 = TICKS_PER_SECOND;
+
+#[derive(Default)]
+struct Recorded {
+    new: Option<NewClip>,
+    units: Vec<MediaUnit>,
+    finished: bool,
+}
+
+/// Keeps clips in memory; refuses those whose number it was told.
+#[derive(Default, Clone)]
+struct Memory {
+    clips: Arc<Mutex<Vec<Recorded>>>,
+    refuse_after: Option<usize>,
+}
+
+struct MemoryClip {
+    memory: Memory,
+    number: usize,
+}
+
+fn full() -> ClipError {
+    ClipError::Write {
+        path: "memory".into(),
+        source: std::io::ErrorKind::StorageFull.into(),
+    }
+}
+
+impl ClipStore for Memory {
+    type Clip = MemoryClip;
+
+    fn create(&mut self, new: &NewClip, _tracks: &Tracks) -> Result<MemoryClip, ClipError> {
+        let mut clips = self.clips.lock().unwrap();
+        clips.push(Recorded {
+            new: Some(*new),
+            ..Recorded::default()
+        });
+        Ok(MemoryClip {
+            memory: self.clone(),
+            number: clips.len() - 1,
+        })
+    }
+}
+
+impl Clip for MemoryClip {
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn write(&mut self, unit: &MediaUnit) -> Result<(), ClipError> {
+        let mut clips = self.memory.clips.lock().unwrap();
+        let units = &mut clips[self.number].units;
+        if self.memory.refuse_after.is_some_and(|limit| units.len() >= limit) {
+            return Err(full());
+        }
+        units.push(unit.clone());
+        Ok(())
+    }
+
+    fn finish(self) -> Result<ClipReport, ClipError> {
+        self.memory.clips.lock().unwrap()[self.number].finished = true;
+        Err(full()) // a report cannot be made here; nothing below looks at it
+    }
+}
+
+fn tracks() -> Tracks {
+    let extra_data = Bytes::from_static(&[1]);
+    Tracks {
+        video: VideoTrack {
+            codec: VideoCodec::H264,
+            extra_data,
+            width: 64,
+            height: 48,
+        },
+        audio: None,
+    }
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn recorder(memory: &Memory, options: GateOptions, keep: u64) -> Recorder<Memory> {
+    Recorder::new(
+        options,
+        PreRollLimits::new(seconds(keep), 1 << 20),
+        tracks(),
+        memory.clone(),
+    )
+    .unwrap()
+}
+
+fn picture(time: u64, keyframe: bool) -> MediaUnit {
+    MediaUnit::video(time, keyframe, Bytes::from_static(b"p"))
+}
+
+/// 10 pictures a second, a key frame a second.
+fn feed(recorder: &mut Recorder<Memory>, from: u64, to: u64) -> Vec<RecorderEvent> {
+    (from * 10..to * 10)
+        .flat_map(|n| recorder.push(picture(n * 9000, n % 10 == 0)))
+        .collect()
+}
+
+#[test]
+fn a_clip_reaches_from_before_the_event_to_its_end() {
+    let memory = Memory::default();
+    let mut recorder = recorder(
+        &memory,
+        GateOptions::new(seconds(10), seconds(30)).starting_before(seconds(5)),
+        20,
+    );
+    feed(&mut recorder, 1000, 1020);
+    let (outcome, events) = recorder.signal(Signal::at(1018 * S + 100));
+    assert_eq!(outcome, SignalOutcome::Accepted);
+    assert!(
+        matches!(&events[..], [RecorderEvent::Started { recording: 1, .. }]),
+        "{events:?}"
+    );
+    let events = feed(&mut recorder, 1020, 1040);
+    let reason = StopReason::Gate(CloseReason::MinimumElapsed);
+    assert!(
+        matches!(&events[0], RecorderEvent::Stopped { reason: given, .. } if *given == reason),
+        "{events:?}"
+    );
+    let clips = memory.clips.lock().unwrap();
+    let times: Vec<u64> = clips[0].units.iter().map(|unit| unit.timestamp_90k).collect();
+    assert_eq!((times[0], times[times.len() - 1]), (1013 * S, 1028 * S + 9000));
+    assert_eq!(times.len(), 152, "each picture once");
+}
+
+#[test]
+fn a_positive_offset_waits_and_still_begins_at_or_before() {
+    let memory = Memory::default();
+    let mut recorder = recorder(
+        &memory,
+        GateOptions::new(seconds(10), seconds(10)).starting_after(seconds(4)),
+        1,
+    );
+    feed(&mut recorder, 0, 10);
+    assert!(recorder.signal(Signal::at(9 * S + 45_000)).1.is_empty());
+    assert!(feed(&mut recorder, 10, 13).is_empty());
+    assert_eq!(feed(&mut recorder, 13, 30).len(), 3);
+    let clips = memory.clips.lock().unwrap();
+    assert_eq!(clips[0].units[0].timestamp_90k, 13 * S);
+    assert_eq!(clips[0].new.unwrap().wanted_start_90k, 13 * S + 45_000);
+}
+
+#[test]
+fn a_full_disk_costs_one_recording() {
+    let memory = Memory {
+        refuse_after: Some(20),
+        ..Memory::default()
+    };
+    let mut recorder = recorder(&memory, GateOptions::new(seconds(5), seconds(5)), 5);
+    feed(&mut recorder, 0, 10);
+    let mut failed = 0;
+    for second in [10, 20, 30] {
+        let mut events = recorder.signal(Signal::at(second * S)).1;
+        events.extend(feed(&mut recorder, second, second + 10));
+        failed += events
+            .iter()
+            .filter(|event| matches!(event, RecorderEvent::Failed { error, .. } if error.is_disk_full()))
+            .count();
+        assert!(
+            !events
+                .iter()
+                .any(|event| matches!(event, RecorderEvent::Available { .. }))
+        );
+    }
+    assert_eq!((failed, memory.clips.lock().unwrap().len()), (3, 3));
+}
+
+#[test]
+fn events_without_media_are_said_to_be_missed() {
+    let memory = Memory::default();
+    let mut recorder = recorder(&memory, GateOptions::new(seconds(5), seconds(5)), 5);
+    feed(&mut recorder, 100, 120);
+    let (_, events) = recorder.signal(Signal::at(50 * S));
+    assert!(
+        matches!(&events[..], [RecorderEvent::Missed { recording: 1, event_90k }] if *event_90k == 50 * S)
+    );
+}
+
+#[test]
+fn time_that_goes_back_ends_the_clip_and_the_next_event_counts() {
+    let memory = Memory::default();
+    let mut recorder = recorder(&memory, GateOptions::new(seconds(5), seconds(5)), 5);
+    feed(&mut recorder, 100, 110);
+    let _ = recorder.signal(Signal::at(109 * S));
+    let events = feed(&mut recorder, 10, 15);
+    assert!(
+        matches!(
+            &events[0],
+            RecorderEvent::Stopped {
+                reason: StopReason::TimeWentBack,
+                ..
+            }
+        ),
+        "{events:?}"
+    );
+    let (outcome, _) = recorder.signal(Signal::at(14 * S));
+    assert_eq!(outcome, SignalOutcome::Accepted);
+    let _ = recorder.end();
+    let clips = memory.clips.lock().unwrap();
+    assert_eq!(clips.len(), 2);
+    assert!(clips.iter().all(|clip| clip.finished));
+}
+
+#[test]
+fn new_parameters_begin_a_new_clip_at_a_key_frame() {
+    let memory = Memory::default();
+    let mut recorder = recorder(&memory, GateOptions::new(seconds(10), seconds(10)), 5);
+    feed(&mut recorder, 0, 5);
+    let _ = recorder.signal(Signal::at(4 * S));
+    feed(&mut recorder, 5, 8);
+    assert!(
+        recorder.set_tracks(tracks()).is_empty(),
+        "equal ones change nothing"
+    );
+    let mut other = tracks();
+    other.video.width = 32;
+    let events = recorder.set_tracks(other);
+    assert!(
+        matches!(
+            &events[0],
+            RecorderEvent::Stopped {
+                reason: StopReason::TracksChanged,
+                ..
+            }
+        ),
+        "{events:?}"
+    );
+    assert!(recorder.push(picture(8 * S, false)).is_empty());
+    feed(&mut recorder, 9, 20);
+    let clips = memory.clips.lock().unwrap();
+    assert_eq!(clips.len(), 2);
+    assert_eq!(clips[1].units[0].timestamp_90k, 9 * S);
+}
+
+#[test]
+fn the_end_completes_what_is_open_and_what_waits() {
+    let memory = Memory::default();
+    let options = GateOptions::new(seconds(5), seconds(5)).with_evaluation_window(seconds(10));
+    let mut recorder = recorder(&memory, options, 20);
+    feed(&mut recorder, 0, 10);
+    assert!(recorder.signal(Signal::at(8 * S)).1.is_empty());
+    assert!(!recorder.is_recording());
+    let events = recorder.end();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(memory.clips.lock().unwrap()[0].units[0].timestamp_90k, 8 * S);
+    assert!(recorder.end().is_empty());
+}
+
+#[test]
+fn a_clip_in_a_folder_holds_the_source_s_packets_or_skips() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(folder.path(), 12, &PLAIN, true) else {
+        return;
+    };
+    let source = read(&made);
+    let store = ClipFolder::new(folder.path().join("r"), "gate-${System.DateTime}");
+    let options = GateOptions::new(seconds(4), seconds(4))
+        .starting_before(seconds(1))
+        .with_evaluation_window(seconds(1));
+    let limits = PreRollLimits::new(seconds(10), 16 << 20);
+    let mut recorder = Recorder::new(options, limits, source.tracks.clone(), store).unwrap();
+    let mut events = Vec::new();
+    let mut signalled = false;
+    for unit in &source.units {
+        events.extend(recorder.push(unit.clone()));
+        if unit.timestamp_90k >= START + 5 * S && !signalled {
+            signalled = true;
+            let signal = Signal {
+                timestamp_90k: START + 5 * S,
+                correlation_id: Some("c1".to_owned()),
+            };
+            events.extend(recorder.signal(signal).1);
+        }
+    }
+    let [
+        RecorderEvent::Started { .. },
+        RecorderEvent::Stopped { .. },
+        RecorderEvent::Available {
+            report,
+            correlation_ids,
+            ..
+        },
+    ] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(correlation_ids, &["c1"]);
+    assert_eq!(report.path, folder.path().join("r/gate-20260305T140510Z.mp4"));
+    assert_eq!(report.first_timestamp_90k, START + 4 * S);
+    assert_eq!(report.last_timestamp_90k, START + 9 * S);
+    assert_eq!(report.video_packets, 151);
+    assert!(report.audio_packets > 200, "{report:?}");
+    let (Some(before), Some(after)) = (packet_hashes(&made), packet_hashes(&report.path)) else {
+        return;
+    };
+    assert!(after.len() as u64 == report.video_packets + report.audio_packets);
+    assert!(
+        after.iter().all(|packet| before.contains(packet)),
+        "each packet is one of the source's"
+    );
+}
+
+proptest! {
+    /// Streams with any groups, reordering, gaps and audio; events at any time. Every clip keeps the promise.
+    #[test]
+    fn a_clip_holds_what_its_events_ask_for(
+        groups in proptest::collection::vec((1u64..40, 1u64..4), 5..30),
+        signals in proptest::collection::vec((0usize..600, 0u64..30), 1..12),
+        (before, window, minimum, longer) in (0u64..6, 0u64..3, 1u64..6, 0u64..6),
+        reordered in any::<bool>(), with_audio in any::<bool>(),
+    ) {
+        let memory = Memory::default();
+        let options = GateOptions::new(seconds(minimum), seconds(minimum + longer))
+            .starting_before(seconds(before)).with_evaluation_window(seconds(window));
+        let mut recorder = recorder(&memory, options, before + window + 4);
+        let (mut units, mut time) = (Vec::new(), 5000 * S);
+        for (length, step) in groups {
+            for number in 0..length {
+                units.push(picture(time, number == 0));
+                if with_audio { units.push(MediaUnit::audio(time, Bytes::from_static(b"a"))); }
+                time += step * 3000;
+            }
+            // A P picture and the B pictures that are shown before it.
+            if reordered && length > 3 {
+                let last = units.len();
+                units.swap(last - 1, last - if with_audio { 3 } else { 2 });
+            }
+        }
+        let mut accepted = Vec::new();
+        for (number, unit) in units.iter().enumerate() {
+            let _ = recorder.push(unit.clone());
+            for (_, ago) in signals.iter().filter(|(at, _)| *at == number) {
+                let event = unit.timestamp_90k - ago * 3000;
+                if recorder.signal(Signal::at(event)).0 == SignalOutcome::Accepted { accepted.push(event); }
+            }
+        }
+        let _ = recorder.end();
+        let video: Vec<&MediaUnit> = units.iter().filter(|unit| unit.track == Track::Video).collect();
+        let keyframes: Vec<u64> = video.iter().filter(|unit| unit.keyframe).map(|unit| unit.timestamp_90k).collect();
+        let newest = video.iter().map(|unit| unit.timestamp_90k).max().unwrap();
+        let clips = memory.clips.lock().unwrap();
+        for clip in clips.iter() {
+            let new = clip.new.unwrap();
+            let first = &clip.units[0];
+            prop_assert!(first.keyframe && first.timestamp_90k == new.start_90k);
+            let last = clip.units.iter().map(|unit| unit.timestamp_90k).max().unwrap();
+            // At or before the wanted start, unless the stream itself began later.
+            prop_assert!(new.start_90k <= new.wanted_start_90k || new.start_90k == keyframes[0], "{new:?}");
+            // Everything from event + offset to event + minimum that the stream has, in order and once.
+            let end = new.event_90k + minimum * S;
+            let wanted: Vec<&&MediaUnit> = video.iter()
+                .filter(|unit| (new.wanted_start_90k.max(keyframes[0])..=end).contains(&unit.timestamp_90k)).collect();
+            for unit in wanted {
+                prop_assert_eq!(clip.units.iter().filter(|other| *other == *unit).count(), 1);
+            }
+            // At most the maximum and one group: what lies before the start belongs to one group, what lies behind the
+            // end is the picture that shows that the end is complete.
+            let limit = new.event_90k + (minimum + longer) * S;
+            let beyond = clip.units.iter()
+                .filter(|unit| unit.track == Track::Video && unit.timestamp_90k > limit).count();
+            prop_assert!(beyond <= 2, "{beyond} pictures beyond the maximum");
+            let early = keyframes.iter().filter(|time| **time > new.start_90k && **time <= new.wanted_start_90k).count();
+            prop_assert_eq!(early, 0, "it begins with the last key frame that serves");
+            prop_assert!(last <= newest);
+        }
+        for event in accepted.into_iter().filter(|event| (keyframes[0]..=newest).contains(event)) {
+            prop_assert!(clips.iter().any(|clip| {
+                clip.new.unwrap().event_90k <= event
+                    && event <= clip.units.iter().map(|unit| unit.timestamp_90k).max().unwrap()
+            }), "an event at {event} is in no clip");
+        }
+    }
+}

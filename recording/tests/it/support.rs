@@ -1,0 +1,147 @@
+//! Streams made on the spot, and files read back.
+
+use bytes::Bytes;
+use ffmpeg_next as ffmpeg;
+use lva_recording::{AudioTrack, MediaUnit, Tracks, VideoCodec, VideoTrack};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// 2026-03-05 14:05:06.789 UTC, the time of the first unit of a source.
+pub(crate) const START: u64 = 1_772_719_506_789 * 90;
+
+/// A file as a camera session would give it.
+pub(crate) struct Source {
+    pub(crate) tracks: Tracks,
+    pub(crate) units: Vec<MediaUnit>,
+}
+
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Runs a program; `None`, said on standard error, where that is not possible.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Option<String> {
+    match Command::new(program).args(arguments).output() {
+        Ok(output) if output.status.success() => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(output) => {
+            say(&format!(
+                "skipped: {program} failed: {}",
+                String::from_utf8_lossy(&output.stderr)
+            ));
+            None
+        }
+        Err(error) => {
+            say(&format!("skipped: no program {program}: {error}"));
+            None
+        }
+    }
+}
+
+pub(crate) fn make_source(folder: &Path, seconds: u32, codec: &[&str], audio: bool) -> Option<PathBuf> {
+    let path = folder.join(format!("source-{}.mp4", codec.join("")));
+    let video = format!("testsrc2=size=160x120:rate=30:duration={seconds}");
+    let sound = format!("sine=frequency=440:duration={seconds}");
+    let mut arguments = vec!["-v", "error", "-y", "-f", "lavfi", "-i", &video];
+    if audio {
+        arguments.extend(["-f", "lavfi", "-i", &sound, "-c:a", "aac"]);
+    }
+    arguments.extend(["-pix_fmt", "yuv420p", "-g", "30"]);
+    arguments.extend(codec);
+    arguments.push(path.to_str()?);
+    run("ffmpeg", &arguments).map(|_| path)
+}
+
+pub(crate) const PLAIN: [&str; 4] = ["-c:v", "libx264", "-bf", "0"];
+
+/// Reads a file with its units in the order of the file, times moved to [`START`].
+pub(crate) fn read(path: &Path) -> Source {
+    let mut input = ffmpeg::format::input(path).unwrap();
+    let mut video = None;
+    let mut audio = None;
+    for stream in input.streams() {
+        let parameters = stream.parameters();
+        // SAFETY: the parameters live as long as `input`; `extradata` holds `extradata_size` bytes or is null.
+        let (raw, extra_data) = unsafe {
+            let raw = &*parameters.as_ptr();
+            let data = if raw.extradata.is_null() {
+                &[][..]
+            } else {
+                std::slice::from_raw_parts(raw.extradata, raw.extradata_size as usize)
+            };
+            (raw, Bytes::copy_from_slice(data))
+        };
+        match parameters.medium() {
+            ffmpeg::media::Type::Video => {
+                let codec = match parameters.id() {
+                    ffmpeg::codec::Id::HEVC => VideoCodec::H265,
+                    _ => VideoCodec::H264,
+                };
+                video = Some(VideoTrack {
+                    codec,
+                    extra_data,
+                    width: raw.width as u32,
+                    height: raw.height as u32,
+                });
+            }
+            _ => {
+                let channels = raw.ch_layout.nb_channels as u16;
+                audio = Some(AudioTrack {
+                    extra_data,
+                    sample_rate: raw.sample_rate as u32,
+                    channels,
+                });
+            }
+        }
+    }
+    let units = input
+        .packets()
+        .map(|(stream, packet)| {
+            let rate = stream.time_base();
+            let time = packet.pts().unwrap() as i128 * 90_000 * rate.numerator() as i128
+                / rate.denominator() as i128;
+            let time = (START as i128 + time) as u64;
+            let data = Bytes::copy_from_slice(packet.data().unwrap());
+            match stream.parameters().medium() {
+                ffmpeg::media::Type::Video => MediaUnit::video(time, packet.is_key(), data),
+                _ => MediaUnit::audio(time, data),
+            }
+        })
+        .collect();
+    Source {
+        tracks: Tracks {
+            video: video.unwrap(),
+            audio,
+        },
+        units,
+    }
+}
+
+/// Hashes of a file's packets by FFmpeg: stream, time of presentation in seconds, SHA-256.
+pub(crate) fn packet_hashes(path: &Path) -> Option<Vec<(String, String)>> {
+    let text = run(
+        "ffmpeg",
+        &[
+            "-v",
+            "error",
+            "-i",
+            path.to_str()?,
+            "-map",
+            "0",
+            "-c",
+            "copy",
+            "-f",
+            "framehash",
+            "-",
+        ],
+    )?;
+    let hashes = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+            (fields[0].to_owned(), fields[5].to_owned())
+        })
+        .collect();
+    Some(hashes)
+}
