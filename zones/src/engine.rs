@@ -137,7 +137,7 @@ impl Engine {
         self.stats
     }
 
-    /// Forgets everybody, open visits without exit: for a new session or after a jump of the clock.
+    /// Forgets everybody: for a new session or after a jump of the clock. Open visits have no exit then.
     pub fn reset(&mut self) {
         self.people.clear();
         self.last_time = None;
@@ -288,5 +288,7 @@ impl Happened {
 
 /// The time at a part of a step.
 pub(super) fn time_at(from: u64, to: u64, part: f64) -> u64 {
-    from + ((to - from) as f64 * part.clamp(0.0, 1.0)) as u64
+    // Over a step of ages the product is rounded, maybe beyond the end.
+    from.saturating_add(((to - from) as f64 * part.clamp(0.0, 1.0)) as u64)
+        .min(to)
 }

@@ -5,8 +5,8 @@
 //! ([`Engine`]), and how the published contract tells it ([`Reporter`]). What is watched comes from a [`Scene`], written by
 //! hand or read from the contract's configuration ([`read_config`]).
 //!
-//! **Every visit to a zone has exactly one enter and one exit, in that order, and the same input gives the same output
-//! byte for byte.** Times come with the frames; nothing depends on the order of hashes, of detections or of people.
+//! **Every visit to a zone has exactly one enter and, once it has ended, exactly one exit after it; the same input gives
+//! the same output, byte for byte.** Times come with the frames; nothing depends on the order of hashes, of detections or of people.
 //!
 //! What it is not: it never touches a pixel and runs no model. It knows one camera, and nobody from before.
 //!

@@ -285,6 +285,20 @@ fn more_people_than_can_be_watched_are_counted() {
 }
 
 #[test]
+fn a_step_over_ages_overflows_nothing() {
+    let mut engine = engine();
+    let at = |x| [Observation::new(TrackId(1), standing_at(x, 0.6))];
+    engine.update(7, &at(0.2)).expect("sound");
+    let events = engine.update(u64::MAX, &at(0.8)).expect("sound");
+    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    let mut previous = 7;
+    for event in &events {
+        assert!(event.time_90k > previous && event.time_90k < event.timestamp_90k);
+        previous = event.time_90k;
+    }
+}
+
+#[test]
 fn errors_of_a_scene_are_all_told() {
     let nan = Zone::new(
         "nan",

@@ -95,19 +95,23 @@ fn judge(clip: &Clip, noise: Noise, seed: u64) -> Score {
     score
 }
 
-fn total(fps: u32, noise: Noise) -> Score {
-    let mut total = Score::default();
+/// The scores of several detectors on the same clips; the clips are what takes time.
+fn totals<const N: usize>(fps: u32, detectors: [Noise; N]) -> [Score; N] {
+    let mut totals = [Score::default(); N];
     for seed in [901, 902, 903] {
-        let score = judge(&clip(seed, fps, 60.0), noise, seed);
-        eprintln!("{fps} fps, seed {seed}: {score:?}");
-        total.add(score);
+        let clip = clip(seed, fps, 60.0);
+        for (total, noise) in totals.iter_mut().zip(detectors) {
+            total.add(judge(&clip, noise, seed));
+        }
     }
-    eprintln!(
-        "{fps} fps: recall {:.3}, false {:.3}",
-        total.recall(),
-        total.false_share()
-    );
-    total
+    for (total, noise) in totals.iter().zip(detectors) {
+        eprintln!(
+            "{fps} fps, {noise:?}: {total:?}, recall {:.3}, false {:.3}",
+            total.recall(),
+            total.false_share()
+        );
+    }
+    totals
 }
 
 const FAIR: Noise = Noise {
@@ -115,29 +119,23 @@ const FAIR: Noise = Noise {
     jitter: 0.02,
     false_alarms: 0.1,
 };
+const BAD: Noise = Noise {
+    misses: 0.3,
+    jitter: 0.05,
+    false_alarms: 0.3,
+};
 
 #[test]
 fn at_15_frames_a_second_nine_of_ten_events_are_reported_and_one_in_ten_at_most_is_false() {
-    let score = total(15, FAIR);
-    assert!(score.truth >= 30, "{score:?}");
-    assert!(score.recall() >= 0.9 && score.false_share() <= 0.1, "{score:?}");
+    let [fair, bad] = totals(15, [FAIR, BAD]);
+    assert!(fair.truth >= 30, "{fair:?}");
+    assert!(fair.recall() >= 0.9 && fair.false_share() <= 0.1, "{fair:?}");
+    assert!(bad.recall() >= 0.9 && bad.false_share() <= 0.15, "{bad:?}");
 }
 
 #[test]
 fn at_2_frames_a_second_most_events_are_reported() {
-    let score = total(2, FAIR);
-    assert!(score.recall() >= 0.8 && score.false_share() <= 0.2, "{score:?}");
-}
-
-#[test]
-fn a_bad_detector_at_15_frames_a_second_is_borne() {
-    let score = total(
-        15,
-        Noise {
-            misses: 0.3,
-            jitter: 0.05,
-            false_alarms: 0.3,
-        },
-    );
-    assert!(score.recall() >= 0.9 && score.false_share() <= 0.15, "{score:?}");
+    let [fair, bad] = totals(2, [FAIR, BAD]);
+    assert!(fair.recall() >= 0.85 && fair.false_share() <= 0.15, "{fair:?}");
+    assert!(bad.recall() >= 0.6 && bad.false_share() <= 0.4, "{bad:?}");
 }
