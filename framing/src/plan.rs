@@ -8,6 +8,9 @@ use crate::geometry::{FractionBox, PixelRect, ScaleMode, fit_inside, scaled_side
 /// It bounds the memory that a hostile stream or setting can ask for (1 GiB a frame) and lies far above any camera.
 pub const MAX_SIDE: u32 = 16_384;
 
+/// Width and height.
+type Size = (u32, u32);
+
 /// The asked size; `image.scale` of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Scale {
@@ -89,7 +92,8 @@ impl ImageSettings {
         })
     }
 
-    fn resolve(&self, scale: Scale, input: (u32, u32)) -> Result<((u32, u32), (u32, u32)), PlanError> {
+    /// Size of the frame, and size of the picture in it.
+    fn resolve(&self, scale: Scale, input: (u32, u32)) -> Result<(Size, Size), PlanError> {
         for (side, value) in [("width", scale.width), ("height", scale.height)] {
             if value.is_some_and(|value| value == 0 || value > MAX_SIDE) {
                 return Err(PlanError::AskedSide {

@@ -163,7 +163,7 @@ fn planar_frames_keep_the_picture_s_samples_and_pad_with_black() {
     let plan = settings.plan(64, 48).unwrap();
     let content = plan.content();
     let frame = render(plan, &picture);
-    assert!(content.x > 0 && content.x % 2 == 0, "{content:?}");
+    assert!(content.x > 0 && content.x.is_multiple_of(2), "{content:?}");
     assert_eq!(frame[..content.x as usize], vec![16; content.x as usize]);
     let chroma = &frame[75 * 51..][..38 * 26];
     assert_eq!(chroma[0], 128);
