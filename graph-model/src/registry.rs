@@ -1,5 +1,6 @@
 //! Topologies and instances of a module, and the state machine of its methods.
 
+mod page;
 mod saved;
 
 pub use saved::{RestoreError, Restored};
@@ -9,6 +10,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
+use self::page::page;
 use crate::check::resolve;
 use crate::diagnostic::{Diagnostic, Strictness};
 use crate::generation::{Family, Generation};
@@ -571,32 +573,4 @@ impl StoredTopology {
 
 fn system_data(created_at: &str, modified_at: &str) -> Value {
     json!({"createdAt": created_at, "lastModifiedAt": modified_at})
-}
-
-/// What a continuation token begins with; the name of the last entry that was given follows.
-const TOKEN: &str = "after:";
-
-fn page<'a>(
-    all: impl Iterator<Item = (&'a str, Value)>,
-    token: Option<String>,
-    size: Option<usize>,
-) -> Result<Response, Fault> {
-    let after = match &token {
-        None => None,
-        Some(token) => Some(token.strip_prefix(TOKEN).ok_or(Fault::TokenInvalid)?),
-    };
-    let mut rest = all.skip_while(|(name, _)| after.is_some_and(|after| *name <= after));
-    let mut last = "";
-    let mut entries = Vec::new();
-    for (name, value) in rest.by_ref().take(size.unwrap_or(usize::MAX)) {
-        last = name;
-        entries.push(value);
-    }
-    let mut payload = json!({"value": entries});
-    if rest.next().is_some()
-        && let Value::Object(map) = &mut payload
-    {
-        map.insert("@continuationToken".to_owned(), format!("{TOKEN}{last}").into());
-    }
-    Ok(Response::with(200, payload))
 }

@@ -100,7 +100,13 @@ pub enum Fault {
         findings: Vec<Diagnostic>,
     },
     /// The instance names a topology that is not there.
-    #[error("there is no topology '{topology}': set it first")]
+    #[error(
+        "{}",
+        match topology.as_str() {
+            "" => "'properties.topologyName' is missing: name the topology".to_owned(),
+            name => format!("there is no topology '{name}': set it first"),
+        }
+    )]
     UnknownTopology {
         /// Its name.
         topology: String,

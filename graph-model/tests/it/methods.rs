@@ -396,6 +396,20 @@ fn refusals_read_well() {
         error.to_string(),
         "GraphTopologySet: The API version '1.1' is not supported. Supported version(s): 1.0, 2.0."
     );
+    for (topology, text) in [
+        (
+            json!("Nowhere"),
+            "GraphInstanceSet 'X': there is no topology 'Nowhere': set it first",
+        ),
+        (
+            json!(""),
+            "GraphInstanceSet 'X': 'properties.topologyName' is missing: name the topology",
+        ),
+    ] {
+        let instance = json!({"name": "X", "properties": {"topologyName": topology}});
+        let error = call(&mut registry, "GraphInstanceSet", &instance).unwrap_err();
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 #[test]

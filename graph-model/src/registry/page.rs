@@ -1,0 +1,34 @@
+//! Lists that go on.
+
+use serde_json::{Value, json};
+
+use crate::method::{Fault, Response};
+
+/// What a continuation token begins with; the name of the last entry that was given follows.
+const TOKEN: &str = "after:";
+
+/// One page of a list, in the order of names.
+pub(super) fn page<'a>(
+    all: impl Iterator<Item = (&'a str, Value)>,
+    token: Option<String>,
+    size: Option<usize>,
+) -> Result<Response, Fault> {
+    let after = match &token {
+        None => None,
+        Some(token) => Some(token.strip_prefix(TOKEN).ok_or(Fault::TokenInvalid)?),
+    };
+    let mut rest = all.skip_while(|(name, _)| after.is_some_and(|after| *name <= after));
+    let mut last = "";
+    let mut entries = Vec::new();
+    for (name, value) in rest.by_ref().take(size.unwrap_or(usize::MAX)) {
+        last = name;
+        entries.push(value);
+    }
+    let mut payload = json!({"value": entries});
+    if rest.next().is_some()
+        && let Value::Object(map) = &mut payload
+    {
+        map.insert("@continuationToken".to_owned(), format!("{TOKEN}{last}").into());
+    }
+    Ok(Response::with(200, payload))
+}
