@@ -25,8 +25,8 @@ use crate::kind::NodeKind;
 
 /// A topology with the values of an instance: typed nodes with their defaults, and edges between them.
 ///
-/// There is no way to make one but [`resolve`](crate::resolve): what is a graph has passed every check, and its
-/// edges point at nodes that exist, form no circle, and carry what their ends work with.
+/// There is no way to make one but [`resolve`](crate::resolve): what is a graph has passed every check, and
+/// its edges point at nodes that exist, form no circle, and carry what their ends work with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
     pub(crate) instance_name: String,

@@ -11,7 +11,8 @@ use crate::read::members::Members;
 use crate::secret::SecretString;
 use crate::topology::document_name;
 
-/// An instance as written (graph instance, live pipeline): the name of a topology, and values for its parameters.
+/// An instance as written (graph instance, live pipeline): the name of a topology, and values for its
+/// parameters.
 #[derive(Clone, PartialEq)]
 pub struct Instance {
     value: Value,

@@ -48,7 +48,8 @@ pub enum NodeKind {
     HttpExtension,
     /// `GrpcExtension`
     GrpcExtension,
-    /// `CognitiveServicesVisionExtension`, `RealTimeComputerVisionExtension`, `CognitiveServicesVisionProcessor`
+    /// `CognitiveServicesVisionExtension`, `RealTimeComputerVisionExtension`,
+    /// `CognitiveServicesVisionProcessor`
     ComputerVision,
     /// `SignalGateProcessor`
     SignalGate,

@@ -1,21 +1,22 @@
-//! Media graph documents of Live Video Analytics and Video Analyzer: parse, check, resolve, and their methods.
+//! Media graph documents of Live Video Analytics and Video Analyzer: parse, check, resolve, and their
+//! methods.
 //!
-//! A media graph is described on paper before it runs. A [`Topology`] names nodes and parameters, an [`Instance`]
-//! gives the parameters values, an [`OperationsFile`] says which methods to call in which order. This crate reads
-//! them in the dialects of Live Video Analytics 1.0 and 2.0 and of Video Analyzer edge 1.0 and 1.1, as tolerantly
-//! as the original modules did: members and words without case, numbers and booleans as texts, `${parameter}`
-//! anywhere. [`resolve`] makes one typed [`Graph`] of a topology and an instance, and a [`Registry`] answers the
-//! direct methods.
+//! A media graph is described on paper before it runs. A [`Topology`] names nodes and parameters, an
+//! [`Instance`] gives the parameters values, an [`OperationsFile`] says which methods to call in which order.
+//! This crate reads them in the dialects of Live Video Analytics 1.0 and 2.0 and of Video Analyzer edge 1.0
+//! and 1.1, as tolerantly as the original modules did: members and words without case, numbers and booleans
+//! as texts, `${parameter}` anywhere. [`resolve`] makes one typed [`Graph`] of a topology and an instance,
+//! and a [`Registry`] answers the direct methods.
 //!
 //! **Whatever leaves this crate as a [`Graph`] has passed every check; whatever has not is refused with a
-//! [`Diagnostic`] for each mistake: severity, stable code, place, remedy.** Values cannot be out of range there, edges
-//! cannot lead nowhere or in a circle, and nothing is left to be looked up in JSON.
+//! [`Diagnostic`] for each mistake: severity, stable code, place, remedy.** Values cannot be out of range
+//! there, edges cannot lead nowhere or in a circle, and nothing is left to be looked up in JSON.
 //!
 //! # What it is not
 //!
 //! It runs nothing, opens nothing and looks at no clock. What a method *means* is returned as a value
-//! ([`Outcome`]); a runtime does it and [reports back](Registry::report). Whether a runtime can carry out each
-//! node of a graph is that runtime's business.
+//! ([`Outcome`]); a runtime does it and [reports back](Registry::report). Whether a runtime can carry out
+//! each node of a graph is that runtime's business.
 //!
 //! # Example
 //!
@@ -82,15 +83,20 @@
 //!
 //! # Secrets
 //!
-//! Values of `SecretString` parameters, passwords, header values and keys never show in `Debug`, in findings, in
-//! errors or in what methods return; addresses are shown without user and password. They are in
-//! [`Topology::to_value`], [`Instance::to_value`], [`Request::to_payload`] and [`Registry::save`], which say so.
+//! Values of `SecretString` parameters, passwords, header values and keys never show in `Debug`, in findings,
+//! in errors or in what methods return; addresses are shown without user and password. They are in
+//! [`Topology::to_value`], [`Instance::to_value`], [`Request::to_payload`] and [`Registry::save`], which say
+//! so.
+//!
+//! What somebody put elsewhere (a password inside an address, or in a parameter of type `String`, as the
+//! published samples do) comes back from Get as it was set: nothing says that it is one.
 //!
 //! # Limits
 //!
-//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology; values of parameters that
-//! make up to 16 MiB; JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings, the rest
-//! counted. Of members that occur twice in the same spelling the last one counts, as JSON parsers have it.
+//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology; values of parameters
+//! that make up to 16 MiB; JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings,
+//! the rest counted. Of members that occur twice in the same spelling the last one counts, as JSON parsers
+//! have it.
 #![forbid(unsafe_code)]
 mod check;
 mod diagnostic;

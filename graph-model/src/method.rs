@@ -136,8 +136,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`MethodError`] with status 501 for methods that are not known or not served, and 400 for payloads that
-    /// are none.
+    /// [`MethodError`] with status 501 for methods that are not known or not served, and 400 for payloads
+    /// that are none.
     pub fn parse(name: &str, payload: &Value) -> Result<Self, MethodError> {
         let Some((family, method)) = Method::from_name(name) else {
             let served = !NOT_SERVED

@@ -54,7 +54,8 @@ pub enum OperationsError {
     },
 }
 
-/// The request that sets a topology read from a file: the document goes as it is, with the version that it says.
+/// The request that sets a topology read from a file: the document goes as it is, with the version that it
+/// says.
 pub fn topology_request(family: Family, topology: Topology) -> Request {
     Request {
         family,

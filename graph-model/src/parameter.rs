@@ -171,8 +171,8 @@ impl<'a> Bindings<'a> {
         }
     }
 
-    /// Sets what an instance sets, and finds what it should not set and what is left without a value. `at_list` is
-    /// where its parameters stand.
+    /// Sets what an instance sets, and finds what it should not set and what is left without a value.
+    /// `at_list` is where its parameters stand.
     pub(crate) fn set(&mut self, values: &'a [ParameterValue], at_list: &str, findings: &mut Findings) {
         findings.in_document(DocumentKind::Instance);
         let mut seen = std::collections::BTreeSet::new();

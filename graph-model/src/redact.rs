@@ -11,8 +11,8 @@ use crate::template::{Segment, segments};
 /// Members of credentials whose literal text is never returned.
 const SECRET_MEMBERS: [&str; 3] = ["password", "headerValue", "key"];
 
-/// A topology as it is returned: without defaults of secret parameters, and without passwords, header values and
-/// keys that were written down where a parameter should stand.
+/// A topology as it is returned: without defaults of secret parameters, and without passwords, header values
+/// and keys that were written down where a parameter should stand.
 pub(crate) fn topology(value: &Value) -> Value {
     let mut value = value.clone();
     if let Some(list) = parameters(&mut value) {
@@ -28,8 +28,8 @@ pub(crate) fn topology(value: &Value) -> Value {
     value
 }
 
-/// An instance as it is returned: parameters that the topology declares as secret have no value. Without a topology
-/// nobody knows what is secret, so none has.
+/// An instance as it is returned: parameters that the topology declares as secret have no value. Without a
+/// topology nobody knows what is secret, so none has.
 pub(crate) fn instance(value: &Value, declarations: Option<&[ParameterDeclaration]>) -> Value {
     let mut value = value.clone();
     let open: Option<BTreeSet<&str>> = declarations.map(|list| {
@@ -75,8 +75,8 @@ pub(crate) fn keep_secrets(new: &Value, old: &Value) -> Value {
     new
 }
 
-/// A document as it is stored: without what only the module writes (`systemData`, `state`), and with the version of
-/// the method that brought it where it has none of its own.
+/// A document as it is stored: without what only the module writes (`systemData`, `state`), and with the
+/// version of the method that brought it where it has none of its own.
 pub(crate) fn as_stored(value: &Value, generation: Generation) -> Value {
     let mut value = value.clone();
     if let Value::Object(map) = &mut value {

@@ -38,8 +38,8 @@ pub struct RegistryOptions {
 impl RegistryOptions {
     /// Sets whether quotas and placement rules of the retired product are errors. Open by default.
     ///
-    /// In compatible strictness, deactivating an instance that is still activating is a conflict, as it was; in
-    /// open strictness it stops the instance.
+    /// In compatible strictness, deactivating an instance that is still activating is a conflict, as it was;
+    /// in open strictness it stops the instance.
     pub fn with_strictness(mut self, strictness: Strictness) -> Self {
         self.strictness = strictness;
         self
@@ -89,8 +89,8 @@ pub struct Start {
     pub graph: Graph,
     /// Warnings and hints about its documents, for the log.
     pub findings: Vec<Diagnostic>,
-    /// The answer to send at once, as Video Analyzer does; `None` where the answer is that of the report, as with
-    /// Live Video Analytics.
+    /// The answer to send at once, as Video Analyzer does; `None` where the answer is that of the report, as
+    /// with Live Video Analytics.
     pub answer: Option<Response>,
 }
 

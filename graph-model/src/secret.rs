@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A text that is never printed: neither `Debug` nor any error or answer of this crate shows it, and it has no
+/// A text that is never printed: neither `Debug` nor any error or answer of this crate shows it, and it has
+/// no
 /// `Display` and no `Serialize`.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct SecretString(String);

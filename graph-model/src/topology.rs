@@ -15,8 +15,8 @@ use crate::secret::SecretString;
 /// A topology as written: the JSON stays as it came, unknown members included, beside what is read from it.
 ///
 /// Reading is tolerant as the original was: members and words without case, numbers and booleans as strings,
-/// `${}` anywhere, a byte-order mark. A topology that was read may still be wrong: [`validate`](Self::validate)
-/// tells everything that is.
+/// `${}` anywhere, a byte-order mark. A topology that was read may still be wrong:
+/// [`validate`](Self::validate) tells everything that is.
 #[derive(Clone, PartialEq)]
 pub struct Topology {
     value: Value,

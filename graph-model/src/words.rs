@@ -1,7 +1,7 @@
 //! Enumerations whose words the contract fixes.
 
-/// Words are compared without case and without underscores: samples write `zonecrossing` and `bottom_center` where
-/// the schema has `zoneCrossing` and `bottomCenter`.
+/// Words are compared without case and without underscores: samples write `zonecrossing` and `bottom_center`
+/// where the schema has `zoneCrossing` and `bottomCenter`.
 pub(crate) fn same_word(a: &str, b: &str) -> bool {
     let letters = |text: &str| -> Vec<u8> {
         let bytes = text.trim().bytes().filter(|b| *b != b'_');

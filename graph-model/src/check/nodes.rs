@@ -120,8 +120,8 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
     }
 }
 
-/// Empty when there is none. A parameter without a value leaves the text as written, so that references which are
-/// written the same way still meet.
+/// Empty when there is none. A parameter without a value leaves the text as written, so that references which
+/// are written the same way still meet.
 fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
     let Some((filled, at)) = reader.filled(members, "name", Need::Required) else {
         return String::new();

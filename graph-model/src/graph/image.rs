@@ -2,7 +2,8 @@
 
 use crate::words::words;
 
-/// Quality of JPEG where a document names none: 90, the value that the published samples give their parameter.
+/// Quality of JPEG where a document names none: 90, the value that the published samples give their
+/// parameter.
 pub const DEFAULT_JPEG_QUALITY: u8 = 90;
 
 /// How a frame looks when an extension gets it.

@@ -31,8 +31,8 @@ pub struct MotionDetection {
     pub sensitivity: Sensitivity,
     /// Whether inferences have a box; true where the document says nothing.
     pub output_motion_region: bool,
-    /// Motion within this time makes one event; 0 for an event with every frame. One second where the document
-    /// says nothing.
+    /// Motion within this time makes one event; 0 for an event with every frame. One second where the
+    /// document says nothing.
     pub event_aggregation_window: Duration,
 }
 
@@ -58,7 +58,8 @@ pub struct FrameRateFilter {
 /// Shows frames to an extension and takes inferences from it. Passes on all frames, whichever it shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extension {
-    /// Where the extension is: `tcp://host:port` for gRPC and computer vision, `http://` or `https://` for HTTP.
+    /// Where the extension is: `tcp://host:port` for gRPC and computer vision, `http://` or `https://` for
+    /// HTTP.
     pub endpoint: Endpoint,
     /// How frames look when the extension gets them.
     pub image: Image,
@@ -111,14 +112,14 @@ pub struct Sampling {
 /// Passes media around an event. `minimum_activation_time <= maximum_activation_time` always holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignalGate {
-    /// How long the gate waits, in media time, for earlier events after the first; one second where the document says
-    /// nothing.
+    /// How long the gate waits, in media time, for earlier events after the first; one second where the
+    /// document says nothing.
     pub evaluation_window: Duration,
     /// Begin of the media relative to the event in milliseconds, negative for before it; 0 where the document
     /// says nothing.
     pub signal_offset_ms: i64,
-    /// How long the gate stays open for each event; 30 seconds where the document says nothing, or the maximum
-    /// where that is less.
+    /// How long the gate stays open for each event; 30 seconds where the document says nothing, or the
+    /// maximum where that is less.
     pub minimum_activation_time: Duration,
     /// After what time it closes whatever happens; 30 seconds where the document says nothing, or the minimum
     /// where that is more.
