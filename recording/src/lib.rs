@@ -51,7 +51,7 @@
 //!
 //! One video track (H.264, H.265) and one of AAC. The gate takes the contract's times: a window up to 10 s, an offset up
 //! to a minute, an hour of recording. FFmpeg comes from the system (5.1 or newer) and only writes MP4; its log level is set
-//! once, to fatal. Calls of [`Recorder`] and [`ClipWriter`] block on the disk. Unsafe code is in one module of 60 lines,
+//! once, to fatal. Calls of [`Recorder`] and [`ClipWriter`] block on the disk. Unsafe code is in one small module,
 //! which hands FFmpeg the parameter sets.
 #![deny(unsafe_code)] // not `forbid`: the module `parameters` allows it
 
