@@ -1,0 +1,194 @@
+//! The seam to `lva-extension-protocol`: frames as they come in a stream, as frames for a detector.
+
+use lva_extension_protocol::{FrameEncoding, FrameFormat, PixelFormat as WirePixels};
+#[cfg(feature = "image-codecs")]
+use lva_inference::{CodecError, CodecLimits, RgbPicture};
+use lva_inference::{Frame, ImageError, ImageView, MAX_SIDE, PixelFormat};
+
+/// The detector's word for the wire's pixel format. Both name byte layouts in memory order, so this is a renaming.
+pub(crate) fn pixel_format(wire: WirePixels) -> PixelFormat {
+    match wire {
+        WirePixels::Yuv420p => PixelFormat::Yuv420p,
+        WirePixels::Rgb565Be => PixelFormat::Rgb565Be,
+        WirePixels::Rgb565Le => PixelFormat::Rgb565Le,
+        WirePixels::Rgb555Be => PixelFormat::Rgb555Be,
+        WirePixels::Rgb555Le => PixelFormat::Rgb555Le,
+        WirePixels::Rgb24 => PixelFormat::Rgb24,
+        WirePixels::Bgr24 => PixelFormat::Bgr24,
+        WirePixels::Argb => PixelFormat::Argb,
+        WirePixels::Rgba => PixelFormat::Rgba,
+        WirePixels::Abgr => PixelFormat::Abgr,
+        WirePixels::Bgra => PixelFormat::Bgra,
+    }
+}
+
+/// A format of frames that cannot be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UnreadableFormat {
+    #[error("frames of {width}x{height} pixels cannot be looked at: sides up to {MAX_SIDE} can")]
+    Size { width: u32, height: u32 },
+    #[cfg(not(feature = "image-codecs"))]
+    #[error("encoded pictures cannot be read by this build: send bare pixels (feature image-codecs is off)")]
+    Encoded,
+}
+
+/// A frame that is not what its stream announced. The sender is at fault; the same bytes fail again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// Bare pixels that are fewer than a frame takes.
+    #[error("the frame's bytes are no picture of the announced size")]
+    Raw(#[from] ImageError),
+    /// The bytes of an encoded picture are none.
+    #[cfg(feature = "image-codecs")]
+    #[error("the encoded picture cannot be read")]
+    Encoded(#[from] CodecError),
+}
+
+/// How the frames of a stream are read; made once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameReader {
+    format: FrameFormat,
+}
+
+/// A frame that can be looked at, with the memory that an encoded one was unpacked into.
+#[derive(Debug)]
+pub(crate) enum ReadFrame<'a> {
+    Borrowed(ImageView<'a>),
+    #[cfg(feature = "image-codecs")]
+    Unpacked(RgbPicture),
+}
+
+impl ReadFrame<'_> {
+    pub(crate) fn frame(&self) -> Frame<'_> {
+        match self {
+            Self::Borrowed(view) => Frame::Host(*view),
+            #[cfg(feature = "image-codecs")]
+            Self::Unpacked(picture) => Frame::Host(picture.view()),
+        }
+    }
+}
+
+impl FrameReader {
+    pub(crate) fn new(format: FrameFormat) -> Result<Self, UnreadableFormat> {
+        let (width, height) = (format.width(), format.height());
+        if width > MAX_SIDE || height > MAX_SIDE {
+            return Err(UnreadableFormat::Size { width, height });
+        }
+        match format.encoding() {
+            FrameEncoding::Raw(_) => Ok(Self { format }),
+            #[cfg(feature = "image-codecs")]
+            FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => Ok(Self { format }),
+            #[cfg(not(feature = "image-codecs"))]
+            FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => Err(UnreadableFormat::Encoded),
+        }
+    }
+
+    /// Bare pixels are borrowed, encoded ones unpacked.
+    pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> Result<ReadFrame<'a>, FrameError> {
+        let format = &self.format;
+        match format.encoding() {
+            FrameEncoding::Raw(pixels) => {
+                let stride = format.stride_bytes() as usize;
+                let pixels = pixel_format(pixels);
+                let view = ImageView::new(bytes, format.width(), format.height(), stride, pixels)?;
+                Ok(ReadFrame::Borrowed(view))
+            }
+            // Whether it is JPEG, PNG or BMP is told by the bytes themselves: a picture under the wrong one of these
+            // names is still a picture.
+            #[cfg(feature = "image-codecs")]
+            FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => {
+                let side = format.width().max(format.height());
+                let limits = CodecLimits::default().with_largest_side(side);
+                Ok(ReadFrame::Unpacked(RgbPicture::decode(bytes, limits)?))
+            }
+            // `new` lets no such reader come to be; an empty picture says so in the type's own words.
+            #[cfg(not(feature = "image-codecs"))]
+            FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => Ok(ReadFrame::Borrowed(
+                ImageView::packed(&[], 0, 0, PixelFormat::Rgb24)?,
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pixel_format_goes_over_the_seam_and_back() {
+        assert_eq!(WirePixels::ALL.len(), PixelFormat::ALL.len());
+        for wire in WirePixels::ALL {
+            let ours = pixel_format(wire);
+            let back: Vec<_> = WirePixels::ALL
+                .into_iter()
+                .filter(|w| pixel_format(*w) == ours)
+                .collect();
+            assert_eq!(back, [wire]);
+            assert_eq!(ours.to_string().to_lowercase(), wire.name());
+            assert_eq!(ours.bytes_per_pixel(), wire.bytes_per_pixel() as usize);
+        }
+        for ours in PixelFormat::ALL {
+            assert!(WirePixels::ALL.into_iter().any(|wire| pixel_format(wire) == ours));
+        }
+    }
+
+    #[test]
+    fn a_frame_of_every_format_is_read_with_odd_sides_and_padded_rows() {
+        for wire in WirePixels::ALL {
+            for stride in [0, 33 * wire.bytes_per_pixel() + 7] {
+                let format = FrameFormat::raw_with_stride(wire, 33, 17, stride).unwrap();
+                let reader = FrameReader::new(format).unwrap();
+                let bytes = vec![7; format.frame_bytes().unwrap()];
+                let read = reader.read(&bytes).unwrap();
+                let Frame::Host(view) = read.frame() else {
+                    panic!("not in host memory")
+                };
+                assert_eq!((view.width(), view.height()), (33, 17), "{wire}");
+                assert!(
+                    matches!(reader.read(&bytes[..100]), Err(FrameError::Raw(_))),
+                    "{wire}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn sides_beyond_what_detectors_take_are_refused_when_announced() {
+        let format = FrameFormat::raw(WirePixels::Bgr24, MAX_SIDE + 1, 2).unwrap();
+        let refused = FrameReader::new(format).unwrap_err();
+        assert_eq!(
+            refused,
+            UnreadableFormat::Size {
+                width: MAX_SIDE + 1,
+                height: 2
+            }
+        );
+        assert!(refused.to_string().contains("32768"), "{refused}");
+    }
+
+    #[cfg(feature = "image-codecs")]
+    #[test]
+    fn encoded_frames_are_unpacked_and_damaged_ones_are_errors() {
+        use image::{ImageFormat, RgbImage};
+        let picture = RgbImage::from_pixel(40, 30, image::Rgb([200, 100, 50]));
+        let mut png = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut png, ImageFormat::Png).unwrap();
+        let png = png.into_inner();
+        let reader = FrameReader::new(FrameFormat::png(40, 30).unwrap()).unwrap();
+        let read = reader.read(&png).unwrap();
+        let Frame::Host(view) = read.frame() else {
+            panic!("not in host memory")
+        };
+        assert_eq!((view.width(), view.height(), view.bytes()[0]), (40, 30, 200));
+        for cut in [0, 1, 20, png.len() / 2] {
+            assert!(
+                matches!(reader.read(&png[..cut]), Err(FrameError::Encoded(_))),
+                "{cut}"
+            );
+        }
+        // A picture that claims more than was announced costs nothing.
+        let small = FrameReader::new(FrameFormat::png(20, 20).unwrap()).unwrap();
+        assert!(matches!(small.read(&png), Err(FrameError::Encoded(_))));
+    }
+}

@@ -1,0 +1,357 @@
+//! One camera's state: frames in, inferences out.
+
+use lva_inference::{DetectError, Detection, Detector, DetectorInfo, Frame};
+use lva_inference_schema::Inference;
+use lva_zones::{
+    Engine, EngineError, EngineStats, IdSource, Reporter, SceneOptions, Tracker, TrackerError,
+    TrackerOptions, TrackerStats,
+};
+
+use crate::configuration::{ConfigurationError, OperationConfig};
+use crate::options::{AnalysisOptions, Entities};
+use crate::padding::Content;
+use crate::stats::AnalysisStats;
+
+/// Frames up to this much older than the newest one are late and left out; beyond it, the clock has jumped and the
+/// session begins anew. In ticks of 1/90000 s: two seconds, more than any reordering on the way.
+const LATE: u64 = 2 * 90_000;
+
+/// Name of the class that counts as people.
+const PERSON: &str = "person";
+
+/// A session that cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The model knows no people. Whoever chose it is at fault.
+    #[error(
+        "the model '{model}' has no class 'person' among its {classes}: choose a model that finds people"
+    )]
+    NoPersonClass {
+        /// Name of the model.
+        model: String,
+        /// How many classes it has.
+        classes: usize,
+    },
+    /// Frames without area, or so narrow that distances in them mean nothing.
+    #[error(
+        "frames of {width}x{height} pixels cannot be watched: sides above 0, and a shape between 1:100 and 100:1"
+    )]
+    FrameSize {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// The camera's aspect of [`AnalysisOptions::with_camera_aspect`] is no shape of a picture.
+    #[error(
+        "a camera picture {aspect} times as wide as high is not possible: give 0.01 to 100, as 1.7778 for 16:9"
+    )]
+    CameraAspect {
+        /// As given.
+        aspect: f64,
+    },
+    /// Lines and zones do not work with frames of this shape.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+}
+
+/// A frame that got no answer of its own. The session goes on; the next frame may be given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// The frame is not of the size that the session was made for. Whoever sends frames is at fault.
+    #[error("a frame of {width}x{height} pixels came, {expected_width}x{expected_height} was announced")]
+    FrameSize {
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+        /// Width as announced.
+        expected_width: u32,
+        /// Height as announced.
+        expected_height: u32,
+    },
+    /// The detector failed.
+    #[error("looking for people failed")]
+    Detect(#[from] DetectError),
+    /// The detector gave no list for the frame, against its contract.
+    #[error("the model '{model}' gave no answer for the frame")]
+    NoAnswer {
+        /// Name of the model.
+        model: String,
+    },
+    /// The tracker refused the frame.
+    #[error("following people failed")]
+    Track(#[from] TrackerError),
+    /// The rules of lines and zones refused the frame.
+    #[error("judging lines and zones failed")]
+    Judge(#[from] EngineError),
+}
+
+impl ProcessError {
+    /// Whether later frames of the same sender may well succeed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::FrameSize { .. } | Self::NoAnswer { .. } => false,
+            Self::Detect(error) => error.is_transient(),
+            Self::Track(_) | Self::Judge(_) => true,
+        }
+    }
+}
+
+/// People, lines and zones of one camera.
+///
+/// Nothing here knows a clock, a wire or a thread; only the detector may wait for something. What happens is decided by
+/// the frames and their times alone: the same frames give the same inferences, ids included.
+///
+/// ```
+/// use lva_inference::{
+///     BoundingBox, DetectError, Detection, Detector, DetectorInfo, Frame, ImageView, PixelFormat,
+/// };
+/// use lva_spatial_analysis::{AnalysisOptions, OperationConfig, SpatialAnalysis};
+///
+/// /// Sees one person who walks from left to right.
+/// struct Walker(DetectorInfo, f32);
+///
+/// #[async_trait::async_trait]
+/// impl Detector for Walker {
+///     fn info(&self) -> &DetectorInfo {
+///         &self.0
+///     }
+///
+///     async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+///         self.1 += 0.02;
+///         let bbox = BoundingBox::from_edges(self.1, 0.3, self.1 + 0.1, 0.7);
+///         Ok(frames.iter().map(|_| vec![Detection { bbox, class: 0, score: 0.9 }]).collect())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = OperationConfig::from_json(r#"{"lines": [{"name": "gate", "start": [0.5, 1], "end": [0.5, 0]}]}"#)?;
+/// let walker = Walker(DetectorInfo::new("walker", 64, 36), 0.0);
+/// let mut analysis = SpatialAnalysis::new(walker, &config, (64, 36), AnalysisOptions::default(), 1)?;
+///
+/// let pixels = vec![0; 64 * 36 * 3];
+/// let frame = Frame::Host(ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24)?);
+/// let mut told = Vec::new();
+/// for n in 0..45 {
+///     told.extend(pollster::block_on(analysis.process(frame, n * 6000))?); // 15 frames a second
+/// }
+/// assert_eq!(told.len(), 2); // the person, then the event
+/// assert_eq!(analysis.stats().line_crossings, 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct SpatialAnalysis<D> {
+    detector: D,
+    width: u32,
+    height: u32,
+    people: People,
+    content: Content,
+    tracker: Tracker,
+    engine: Engine,
+    reporter: Reporter,
+    entities: Entities,
+    newest: Option<u64>,
+    stats: AnalysisStats,
+}
+
+/// Which of a detector's classes are people.
+#[derive(Debug, Clone, Copy)]
+enum People {
+    /// The detector names no classes: it is one for people.
+    All,
+    Class(u16),
+}
+
+impl People {
+    fn of(info: &DetectorInfo) -> Result<Self, SessionError> {
+        if info.class_names.is_empty() {
+            return Ok(Self::All);
+        }
+        let index = info
+            .class_names
+            .iter()
+            .position(|name| name.eq_ignore_ascii_case(PERSON));
+        let class = index.and_then(|index| u16::try_from(index).ok());
+        class.map(Self::Class).ok_or_else(|| SessionError::NoPersonClass {
+            model: info.model.clone(),
+            classes: info.class_names.len(),
+        })
+    }
+
+    fn includes(self, class: u16) -> bool {
+        match self {
+            Self::All => true,
+            Self::Class(person) => class == person,
+        }
+    }
+}
+
+impl<D: Detector> SpatialAnalysis<D> {
+    /// A session for frames of `size` (width, height) in pixels.
+    ///
+    /// `id_seed` decides the ids of its inferences: sessions whose messages meet anywhere need different ones.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`]; a retry does not help.
+    pub fn new(
+        detector: D,
+        config: &OperationConfig,
+        size: (u32, u32),
+        options: AnalysisOptions,
+        id_seed: u64,
+    ) -> Result<Self, SessionError> {
+        let (width, height) = size;
+        let people = People::of(detector.info())?;
+        let frame_aspect = f64::from(width) / f64::from(height);
+        let possible = |aspect: f64| (0.01..=100.0).contains(&aspect);
+        if !possible(frame_aspect) {
+            return Err(SessionError::FrameSize { width, height });
+        }
+        let (aspect, content) = match options.camera_aspect {
+            None => (frame_aspect, Content::WHOLE),
+            Some(aspect) if possible(aspect) => (aspect, Content::centred(aspect, frame_aspect)),
+            Some(aspect) => return Err(SessionError::CameraAspect { aspect }),
+        };
+        let scene = config.scene(SceneOptions {
+            aspect,
+            ..options.scene
+        })?;
+        let tracker = TrackerOptions {
+            aspect,
+            ..options.tracker
+        };
+        Ok(Self {
+            detector,
+            width,
+            height,
+            people,
+            content,
+            tracker: Tracker::new(tracker),
+            engine: Engine::new(scene),
+            reporter: Reporter::new(options.profile, IdSource::new(id_seed)),
+            entities: options.entities,
+            newest: None,
+            stats: AnalysisStats {
+                sessions: 1,
+                ..AnalysisStats::default()
+            },
+        })
+    }
+
+    /// Looks at a frame taken at `timestamp_90k`, in ticks of 1/90000 s since 1970.
+    ///
+    /// Entities come first, then events; no inferences is the usual answer. A frame up to two seconds older than the
+    /// newest is left out; an older one means that the clock has jumped back, and everybody is forgotten. Both are
+    /// counted. A frame of the same time as the one before tells nothing new.
+    ///
+    /// The future may be dropped; the frame then was not seen.
+    ///
+    /// # Errors
+    ///
+    /// [`ProcessError`]: nobody has moved then, and the next frame may be given.
+    pub async fn process(
+        &mut self,
+        frame: Frame<'_>,
+        timestamp_90k: u64,
+    ) -> Result<Vec<Inference>, ProcessError> {
+        self.stats.frames += 1;
+        let answer = self.look(frame, timestamp_90k).await;
+        self.stats.failed_frames += u64::from(answer.is_err());
+        answer
+    }
+
+    async fn look(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
+        if let Frame::Host(view) = &frame
+            && (view.width(), view.height()) != (self.width, self.height)
+        {
+            return Err(ProcessError::FrameSize {
+                width: view.width(),
+                height: view.height(),
+                expected_width: self.width,
+                expected_height: self.height,
+            });
+        }
+        match self.newest {
+            Some(newest) if timestamp_90k < newest && newest - timestamp_90k <= LATE => {
+                self.stats.late_frames += 1;
+                return Ok(Vec::new());
+            }
+            Some(newest) if timestamp_90k < newest => {
+                self.stats.restarts += 1;
+                self.forget_everybody();
+            }
+            _ => {}
+        }
+        let found = self.detector.detect(&[frame]).await?.pop();
+        let found = found.ok_or_else(|| ProcessError::NoAnswer {
+            model: self.detector.info().model.clone(),
+        })?;
+        self.judge(timestamp_90k, &found)
+    }
+
+    /// What follows from detections: identities, events, inferences.
+    fn judge(&mut self, timestamp_90k: u64, found: &[Detection]) -> Result<Vec<Inference>, ProcessError> {
+        let people: Vec<_> = found
+            .iter()
+            .filter(|found| self.people.includes(found.class))
+            .map(|found| lva_zones::Detection {
+                bbox: self.content.to_camera(&found.bbox),
+                class: found.class,
+                score: found.score,
+            })
+            .collect();
+        self.stats.people += people.len() as u64;
+        self.stats.other_classes += (found.len() - people.len()) as u64;
+        let people = self.tracker.update(timestamp_90k, &people)?;
+        self.newest = Some(timestamp_90k);
+        let events = self.engine.update(timestamp_90k, &people)?;
+        for event in &events {
+            self.stats.count_event(event);
+        }
+        let mut inferences = match self.entities {
+            Entities::OfEvents => self.reporter.report(&events),
+            Entities::EveryFrame => self.reporter.report_with_people(&people, &events),
+        };
+        for bbox in inferences.iter_mut().filter_map(Inference::bounding_box_mut) {
+            self.content.to_frame(bbox);
+        }
+        Ok(inferences)
+    }
+
+    /// Forgets everybody and the time, visits without exit too: for a new recording on the same session.
+    pub fn forget_everybody(&mut self) {
+        self.tracker.reset();
+        self.engine.reset();
+        self.newest = None;
+    }
+
+    /// People inside a zone now, by its name; those lost a moment ago too. `None`: no such zone.
+    pub fn occupancy(&self, zone: &str) -> Option<usize> {
+        self.engine.occupancy(zone)
+    }
+
+    /// The detector.
+    pub fn detector(&self) -> &D {
+        &self.detector
+    }
+
+    /// Counts since the session began.
+    pub fn stats(&self) -> AnalysisStats {
+        self.stats
+    }
+
+    /// What the tracker left out.
+    pub fn tracker_stats(&self) -> TrackerStats {
+        self.tracker.stats()
+    }
+
+    /// What the rules of lines and zones left out.
+    pub fn engine_stats(&self) -> EngineStats {
+        self.engine.stats()
+    }
+}

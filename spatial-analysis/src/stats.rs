@@ -1,0 +1,83 @@
+//! What was counted.
+
+use std::ops::AddAssign;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lva_zones::{EventKind, SpatialEvent};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts of one session, or of all sessions of an extension.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[non_exhaustive]
+        pub struct AnalysisStats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl AddAssign for AnalysisStats {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name = self.$name.saturating_add(other.$name);)*
+            }
+        }
+
+        impl AnalysisStats {
+            /// What came since `before`, an earlier state of the same counts.
+            pub(crate) fn since(self, before: Self) -> Self {
+                Self { $($name: self.$name.saturating_sub(before.$name),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Sessions that were begun; 0 or 1 in the counts of one.
+    sessions,
+    /// Frames shown, the ones below among them.
+    frames,
+    /// Frames not looked at because they were taken before one that was looked at already.
+    late_frames,
+    /// Times that a session forgot everybody because time had jumped back.
+    restarts,
+    /// Frames whose bytes are no picture as announced.
+    unreadable_frames,
+    /// Frames on which the detector or the rules failed.
+    failed_frames,
+    /// People that the detector found, over all frames.
+    people,
+    /// Detections of other classes, left out.
+    other_classes,
+    /// Zones entered.
+    zone_enters,
+    /// Zones left.
+    zone_exits,
+    /// Lines crossed.
+    line_crossings,
+}
+
+impl AnalysisStats {
+    /// Counts an event by its kind.
+    pub(crate) fn count_event(&mut self, event: &SpatialEvent) {
+        match event.kind {
+            EventKind::Enter { .. } => self.zone_enters += 1,
+            EventKind::Exit { .. } => self.zone_exits += 1,
+            EventKind::Cross(_) => self.line_crossings += 1,
+            // Kinds that the rules may get later have no counter yet.
+            _ => {}
+        }
+    }
+}
+
+/// Reads the counts of an extension at any time, also while a server runs it.
+#[derive(Debug, Clone, Default)]
+pub struct AnalysisStatsReader(Arc<Mutex<AnalysisStats>>);
+
+impl AnalysisStatsReader {
+    /// The counts now.
+    pub fn read(&self) -> AnalysisStats {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, counts: AnalysisStats) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += counts;
+    }
+}

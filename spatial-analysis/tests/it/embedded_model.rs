@@ -1,0 +1,72 @@
+//! The model that comes with `lva-inference`, on frames of the world that it knows.
+
+use lva_inference::{ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions};
+use lva_sample_world::{Crossing, World, WorldOptions};
+use lva_spatial_analysis::*;
+
+use crate::support::*;
+
+const FPS: u32 = 5;
+const FRAMES: u64 = 60;
+
+#[test]
+fn people_of_the_drawn_plaza_are_told_where_they_are() {
+    let options = WorldOptions {
+        width: 1280,
+        height: 720,
+        fps: FPS,
+        seconds: 60.0,
+    };
+    let mut world = World::new(77, options).unwrap();
+    let truth = world.scene().clone();
+    // Where something happens soon after the beginning of a stretch of frames.
+    let first = truth
+        .events
+        .iter()
+        .find(|event| event.frame >= 10 && event.status != Crossing::Exit)
+        .expect("something happens in a minute");
+    let begin = (first.frame - 10).min(world.frame_count() - FRAMES);
+    let scene = serde_json::json!({"zones": truth.zones, "lines": truth.lines});
+    let config = OperationConfig::from_json(&scene.to_string()).unwrap();
+    let model = RtenDetector::from_bytes(
+        PLAZA_PERSON_ONNX,
+        ModelSpec::plaza_person(),
+        RtenOptions::default(),
+    )
+    .unwrap();
+    let everybody = AnalysisOptions::default().with_entities(Entities::EveryFrame);
+    let mut analysis = SpatialAnalysis::new(model, &config, (1280, 720), everybody, 1).unwrap();
+    let mut rgb = vec![0; world.frame_bytes()];
+    let (mut wanted, mut met, mut told) = (0, 0, Vec::new());
+    for index in begin..begin + FRAMES {
+        let frame = world.render(index, &mut rgb).unwrap();
+        let view = ImageView::packed(&rgb, 1280, 720, PixelFormat::Rgb24).unwrap();
+        let time = index * SECOND / u64::from(FPS);
+        let inferences = pollster::block_on(analysis.process(view.into(), time)).unwrap();
+        assert_sound(&inferences);
+        told.extend(events(&inferences));
+        // A frame that confirms nobody yet tells nobody.
+        let clear = frame
+            .people
+            .iter()
+            .filter(|p| index > begin + 5 && p.visible_share > 0.8 && p.bbox[3] > 0.1);
+        for person in clear {
+            wanted += 1;
+            let close = |bbox: &lva_inference_schema::Rectangle| {
+                let given = [bbox.l, bbox.t, bbox.w, bbox.h].map(lva_inference_schema::Real::to_f32);
+                given.iter().zip(person.bbox).all(|(a, b)| (a - b).abs() < 0.06)
+            };
+            met += usize::from(inferences.iter().filter_map(|i| i.bounding_box()).any(close));
+        }
+    }
+    assert!(wanted > 20, "only {wanted} people to find");
+    assert!(met * 10 >= wanted * 8, "{met} of {wanted} people told");
+    let expected = match first.status {
+        Crossing::Enter => "Enter",
+        Crossing::Exit => "Exit",
+        Crossing::CrossLeft => "CrossLeft",
+        Crossing::CrossRight => "CrossRight",
+    };
+    let event = (expected.to_owned(), first.boundary.clone());
+    assert!(told.contains(&event), "{event:?} not among {told:?}");
+}

@@ -1,0 +1,9 @@
+//! The composition: from configuration and frames to events, without a wire and over a real one.
+
+mod configuration;
+mod detectors;
+mod embedded_model;
+mod hostile;
+mod session;
+mod support;
+mod wire;
