@@ -41,8 +41,16 @@ fn main() -> anyhow::Result<()> {
     let mut detector = args.model.load()?;
     let mut total = (Score::default(), Vec::new());
     for &seed in &args.seeds {
-        anyhow::ensure!(seed < 1_000_000, "seed {seed} may be one of the training's: use one below 1000000");
-        let options = WorldOptions { width, height, seconds: args.seconds, ..Default::default() };
+        anyhow::ensure!(
+            seed < 1_000_000,
+            "seed {seed} may be one of the training's: use one below 1000000"
+        );
+        let options = WorldOptions {
+            width,
+            height,
+            seconds: args.seconds,
+            ..Default::default()
+        };
         let mut world = World::new(seed, options)?;
         let mut rgb = vec![0; world.frame_bytes()];
         let (mut score, mut times) = (Score::default(), Vec::new());

@@ -48,7 +48,15 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let (width, height) = args.size;
     let seconds = (args.frame + 1) as f64 / 30.0;
-    let mut world = World::new(args.seed, WorldOptions { width, height, seconds, ..Default::default() })?;
+    let mut world = World::new(
+        args.seed,
+        WorldOptions {
+            width,
+            height,
+            seconds,
+            ..Default::default()
+        },
+    )?;
     let mut rgb = vec![0; world.frame_bytes()];
     let truth = world.render(args.frame, &mut rgb)?;
     let detections = if args.detect {
@@ -84,7 +92,11 @@ fn main() -> anyhow::Result<()> {
         "{}: {} people, {} of them more than half visible, {} detections",
         args.out.display(),
         truth.people.len(),
-        truth.people.iter().filter(|person| person.visible_share > evaluation::VISIBLE).count(),
+        truth
+            .people
+            .iter()
+            .filter(|person| person.visible_share > evaluation::VISIBLE)
+            .count(),
         detections.len(),
     );
     Ok(())

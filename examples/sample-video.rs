@@ -33,7 +33,7 @@ struct Args {
     #[arg(long, default_value_t = 30)]
     fps: u32,
     /// x264's constant rate factor: smaller is better and larger.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 25)]
     quality: u8,
     /// The MP4 file to write.
     #[arg(long)]
@@ -46,12 +46,23 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let (width, height) = args.size;
-    let options = WorldOptions { width, height, fps: args.fps, seconds: args.seconds };
+    let options = WorldOptions {
+        width,
+        height,
+        fps: args.fps,
+        seconds: args.seconds,
+    };
     let world = World::new(args.seed, options)?;
     let keyframe_interval = args.fps.saturating_mul(2);
     let mut video = VideoWriter::create(
         &args.out,
-        EncoderOptions { width, height, fps: args.fps, keyframe_interval, quality: args.quality },
+        EncoderOptions {
+            width,
+            height,
+            fps: args.fps,
+            keyframe_interval,
+            quality: args.quality,
+        },
     )?;
     let scene = world.scene().clone();
     let bar = progress(scene.frame_count, "frames");
@@ -105,8 +116,9 @@ fn draw_in_order(
             })
             .collect();
         for index in 0..count {
-            let (truth, rgb) =
-                lanes[(index % workers) as usize].recv().context("a drawing thread ended early")??;
+            let (truth, rgb) = lanes[(index % workers) as usize]
+                .recv()
+                .context("a drawing thread ended early")??;
             take(truth, &rgb)?;
         }
         Ok(())

@@ -36,10 +36,13 @@ fn main() -> anyhow::Result<()> {
         args.first_seed >= 1_000_000,
         "seeds below 1000000 are kept for demo, tests and evaluation: --first-seed 1000000 or more"
     );
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
     let create = |name: &str| {
         let path = args.out.join(name);
-        File::create(&path).map(BufWriter::new).with_context(|| format!("cannot write {}", path.display()))
+        File::create(&path)
+            .map(BufWriter::new)
+            .with_context(|| format!("cannot write {}", path.display()))
     };
     let (mut frames, mut people) = (create("frames.rgb")?, create("people.jsonl")?);
     let (width, height) = args.size;

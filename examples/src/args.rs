@@ -32,7 +32,10 @@ mod tests {
         assert_eq!(parse_size("1280x720"), Ok((1280, 720)));
         assert_eq!(parse_size("640 × 360"), Ok((640, 360)));
         for wrong in ["", "1280", "x", "1280x", "-1x2", "axb"] {
-            assert!(parse_size(wrong).is_err_and(|message| message.contains("1280x720")), "{wrong}");
+            assert!(
+                parse_size(wrong).is_err_and(|message| message.contains("1280x720")),
+                "{wrong}"
+            );
         }
     }
 }

@@ -23,14 +23,19 @@ impl<'a> Canvas<'a> {
     }
 
     fn point(&self, [x, y]: [f32; 2]) -> Point {
-        Point::new((x * self.width as f32).round() as i32, (y * self.height as f32).round() as i32)
+        Point::new(
+            (x * self.width as f32).round() as i32,
+            (y * self.height as f32).round() as i32,
+        )
     }
 
     /// The outline of a rectangle (left, top, width, height).
     pub fn outline(&mut self, [left, top, width, height]: [f32; 4], color: Rgb888, stroke: u32) {
         let corners = [self.point([left, top]), self.point([left + width, top + height])];
         let style = PrimitiveStyle::with_stroke(color, stroke);
-        let Ok(()) = Rectangle::with_corners(corners[0], corners[1]).into_styled(style).draw(self);
+        let Ok(()) = Rectangle::with_corners(corners[0], corners[1])
+            .into_styled(style)
+            .draw(self);
     }
 
     /// A closed polygon, or a line where there are two corners.
@@ -38,7 +43,9 @@ impl<'a> Canvas<'a> {
         let style = PrimitiveStyle::with_stroke(color, stroke);
         for (index, corner) in corners.iter().enumerate() {
             let next = corners[(index + 1) % corners.len()];
-            let Ok(()) = Line::new(self.point(*corner), self.point(next)).into_styled(style).draw(self);
+            let Ok(()) = Line::new(self.point(*corner), self.point(next))
+                .into_styled(style)
+                .draw(self);
         }
     }
 
@@ -46,7 +53,10 @@ impl<'a> Canvas<'a> {
     pub fn label(&mut self, text: &str, place: [f32; 2], color: Rgb888) {
         let at = self.point(place);
         let text = Text::with_baseline(text, at, MonoTextStyle::new(&FONT_6X10, color), Baseline::Top);
-        let plate = text.bounding_box().offset(1).into_styled(PrimitiveStyle::with_fill(Rgb888::BLACK));
+        let plate = text
+            .bounding_box()
+            .offset(1)
+            .into_styled(PrimitiveStyle::with_fill(Rgb888::BLACK));
         let Ok(()) = plate.draw(self);
         let Ok(_) = text.draw(self);
     }

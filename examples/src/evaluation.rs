@@ -67,7 +67,11 @@ fn counts(person: &PersonTruth) -> bool {
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        1.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 #[cfg(test)]
@@ -76,11 +80,21 @@ mod tests {
 
     fn person(left: f32, visible_share: f32) -> PersonTruth {
         let bbox = [left, 0.2, 0.1, 0.4];
-        PersonTruth { id: 0, bbox, visible_share, foot: [0.0; 2], ground_m: [0.0; 2] }
+        PersonTruth {
+            id: 0,
+            bbox,
+            visible_share,
+            foot: [0.0; 2],
+            ground_m: [0.0; 2],
+        }
     }
 
     fn detection(left: f32, score: f32) -> Detection {
-        Detection { bbox: BoundingBox::from_edges(left, 0.2, left + 0.1, 0.6), class: 0, score }
+        Detection {
+            bbox: BoundingBox::from_edges(left, 0.2, left + 0.1, 0.6),
+            class: 0,
+            score,
+        }
     }
 
     #[test]
@@ -90,7 +104,14 @@ mod tests {
             &[detection(0.3, 0.9), detection(0.31, 0.8), detection(0.7, 0.7)],
             &[person(0.3, 1.0), person(0.5, 0.9)],
         );
-        assert_eq!(score, Score { people: 2, found: 1, false_alarms: 2 });
+        assert_eq!(
+            score,
+            Score {
+                people: 2,
+                found: 1,
+                false_alarms: 2
+            }
+        );
         assert!((score.precision() - 1.0 / 3.0).abs() < 1e-9 && (score.recall() - 0.5).abs() < 1e-9);
     }
 
@@ -98,6 +119,13 @@ mod tests {
     fn the_hidden_count_neither_way() {
         let mut score = Score::default();
         score.add(&[detection(0.3, 0.9)], &[person(0.3, 0.4), person(0.6, 0.2)]);
-        assert_eq!(score, Score { people: 0, found: 0, false_alarms: 0 });
+        assert_eq!(
+            score,
+            Score {
+                people: 0,
+                found: 0,
+                false_alarms: 0
+            }
+        );
     }
 }

@@ -16,6 +16,9 @@ pub struct ModelArgs {
     /// What the file's outputs mean.
     #[arg(long, value_enum, default_value_t = Family::PersonGrid)]
     pub family: Family,
+    /// Size of the model's input where it is not 640x384 (person-grid only).
+    #[arg(long, value_parser = crate::parse_size)]
+    pub input: Option<(u32, u32)>,
     /// Who runs it: rten is built in, ort loads ONNX Runtime.
     #[arg(long, value_enum, default_value_t = Backend::Rten)]
     pub backend: Backend,
@@ -33,7 +36,7 @@ pub struct ModelArgs {
 /// Families of models by the meaning of their outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Family {
-    /// This project's own head: one class, 512x288.
+    /// This project's own head: one class, 640x384.
     PersonGrid,
     /// FastestDet, 80 classes of COCO, of which `person` is kept.
     FastestDet,
@@ -68,6 +71,9 @@ impl ModelArgs {
             Family::PersonGrid => ModelSpec::plaza_person(),
             Family::FastestDet => ModelSpec::fastest_det().with_classes_kept(["person"]),
         };
+        if let (Some((width, height)), Family::PersonGrid) = (self.input, self.family) {
+            spec = ModelSpec::person_grid("person-grid", width, height);
+        }
         if let Some(score) = self.score {
             spec = spec.with_score_threshold(score);
         }
@@ -75,7 +81,7 @@ impl ModelArgs {
             (Some(path), _) => {
                 std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?
             }
-            (None, Family::PersonGrid) => std::fs::read("inference/models/plaza-person.onnx")?,
+            (None, Family::PersonGrid) => lva_inference::PLAZA_PERSON_ONNX.to_vec(),
             (None, family) => bail!("--family {family:?} needs --model FILE: only person-grid is built in"),
         };
         let rten = RtenOptions::default().with_threads(self.threads);
@@ -91,6 +97,11 @@ impl ModelArgs {
 }
 
 impl AnyDetector {
+    /// The detector itself, for async code.
+    pub fn into_detector(self) -> Box<dyn Detector> {
+        self.0
+    }
+
     /// Looks at one frame.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
 //! Video files in and out, for programs that make or judge clips.
 
 use anyhow::{Context, bail, ensure};
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::{self, encoder};
 use ffmpeg::format::{self, Pixel};
 use ffmpeg::software::scaling;
 use ffmpeg::util::color;
 use ffmpeg::util::frame::Video;
 use ffmpeg::{Dictionary, Packet, Rational};
+use ffmpeg_next as ffmpeg;
 use std::path::Path;
 
 /// How a clip is encoded.
@@ -39,7 +39,9 @@ pub struct VideoWriter {
 
 impl std::fmt::Debug for VideoWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VideoWriter").field("frames", &self.frames).finish_non_exhaustive()
+        f.debug_struct("VideoWriter")
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,7 +52,13 @@ impl VideoWriter {
     ///
     /// An odd size, a file that cannot be written, or an FFmpeg without libx264.
     pub fn create(path: &Path, options: EncoderOptions) -> anyhow::Result<Self> {
-        let EncoderOptions { width, height, fps, keyframe_interval, quality } = options;
+        let EncoderOptions {
+            width,
+            height,
+            fps,
+            keyframe_interval,
+            quality,
+        } = options;
         ensure!(
             width % 2 == 0 && height % 2 == 0,
             "H.264 in 4:2:0 needs an even width and height, not {width}x{height}"
@@ -85,7 +93,9 @@ impl VideoWriter {
         stream.set_time_base(rate);
         let mut settings = Dictionary::new();
         settings.set("movflags", "+faststart");
-        output.write_header_with(settings).with_context(|| format!("cannot write {}", path.display()))?;
+        output
+            .write_header_with(settings)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         let stream_rate = output.stream(0).context("the file lost its stream")?.time_base();
         let convert = scaling::Context::get(
             Pixel::RGB24,
@@ -115,7 +125,11 @@ impl VideoWriter {
     /// A buffer of another size, or a disk that is full.
     pub fn write(&mut self, rgb: &[u8]) -> anyhow::Result<()> {
         let row = self.rgb.width() as usize * 3;
-        ensure!(rgb.len() == row * self.rgb.height() as usize, "a frame of {} bytes does not fit", rgb.len());
+        ensure!(
+            rgb.len() == row * self.rgb.height() as usize,
+            "a frame of {} bytes does not fit",
+            rgb.len()
+        );
         let stride = self.rgb.stride(0);
         for (target, source) in self.rgb.data_mut(0).chunks_mut(stride).zip(rgb.chunks_exact(row)) {
             target[..row].copy_from_slice(source);
@@ -146,7 +160,9 @@ impl VideoWriter {
                     packet.set_stream(0);
                     packet.set_duration(1);
                     packet.rescale_ts(self.rate, self.stream_rate);
-                    packet.write_interleaved(&mut self.output).context("cannot write to the file")?;
+                    packet
+                        .write_interleaved(&mut self.output)
+                        .context("cannot write to the file")?;
                 }
                 Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN => return Ok(()),
                 Err(ffmpeg::Error::Eof) => return Ok(()),
@@ -169,7 +185,9 @@ pub struct VideoReader {
 
 impl std::fmt::Debug for VideoReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VideoReader").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("VideoReader")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
     }
 }
 
@@ -188,7 +206,9 @@ impl VideoReader {
             .best(ffmpeg::media::Type::Video)
             .with_context(|| format!("{} has no video stream", path.display()))?;
         let stream = best.index();
-        let decoder = codec::context::Context::from_parameters(best.parameters())?.decoder().video()?;
+        let decoder = codec::context::Context::from_parameters(best.parameters())?
+            .decoder()
+            .video()?;
         Ok(Self {
             input,
             stream,
@@ -202,7 +222,9 @@ impl VideoReader {
 
     /// Number of frames by the file's index, 0 where it does not say.
     pub fn frame_count(&self) -> u64 {
-        self.input.stream(self.stream).map_or(0, |stream| u64::try_from(stream.frames()).unwrap_or(0))
+        self.input
+            .stream(self.stream)
+            .map_or(0, |stream| u64::try_from(stream.frames()).unwrap_or(0))
     }
 
     /// The next frame as packed BGR with its width and height, or `None` at the end of the file.
@@ -241,8 +263,15 @@ impl VideoReader {
         });
         if stale {
             let flags = scaling::Flags::BILINEAR | scaling::Flags::ACCURATE_RND;
-            self.convert =
-                Some(scaling::Context::get(format, width, height, Pixel::BGR24, width, height, flags)?);
+            self.convert = Some(scaling::Context::get(
+                format,
+                width,
+                height,
+                Pixel::BGR24,
+                width,
+                height,
+                flags,
+            )?);
             self.bgr = Video::new(Pixel::BGR24, width, height);
         }
         if let Some(convert) = &mut self.convert {

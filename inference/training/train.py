@@ -5,6 +5,8 @@ import copy
 import json
 import math
 import pathlib
+import queue
+import threading
 import time
 
 import numpy as np
@@ -23,6 +25,7 @@ class Stills:
     """The stills in a folder, mapped from disk: frames as bytes, people as left, top, right, bottom, visible."""
 
     def __init__(self, folder, width, height):
+        self.width = width
         self.frames = np.memmap(folder / "frames.rgb", np.uint8, "r").reshape(-1, height, width, 3)
         self.people = np.zeros((len(self.frames), MOST_PEOPLE, 5), np.float32)
         with open(folder / "people.jsonl") as lines:
@@ -34,7 +37,21 @@ class Stills:
     def batch(self, indices):
         frames = torch.from_numpy(np.ascontiguousarray(self.frames[np.sort(indices)]))
         people = torch.from_numpy(self.people[np.sort(indices)])
-        return frames.permute(0, 3, 1, 2).float().div_(255.0), people
+        return frames.permute(0, 3, 1, 2), people
+
+
+    def augmented(self, batches, crop, base_scale):
+        """Changed batches one after another, prepared in a thread of its own while the network learns."""
+        ready = queue.Queue(2)
+
+        def prepare():
+            for indices in batches:
+                ready.put(augment(*self.batch(indices), crop, base_scale))
+            ready.put(None)
+
+        threading.Thread(target=prepare, daemon=True).start()
+        while (batch := ready.get()) is not None:
+            yield batch
 
 
 def cell_centers(height, width):
@@ -111,13 +128,15 @@ def find(grid, threshold, overlap=0.5):
 
 
 @torch.no_grad()
-def evaluate(network, stills, indices, threshold=0.4):
+def evaluate(network, stills, indices, size, threshold=0.5):
     """Precision and recall at IoU 0.5 for people more than half visible; the others count neither way."""
     hit = missed = false = 0
     for start in range(0, len(indices), 16):
         frames, people = stills.batch(indices[start : start + 16])
-        for grid, truth in zip(network(frames.contiguous(memory_format=torch.channels_last)).float(), people):
+        frames = functional.interpolate(frames.float() / 255.0, size, mode="bilinear", antialias=True)
+        for grid, truth in zip(network(frames.contiguous(memory_format=torch.channels_last)), people):
             boxes, _ = find(grid, threshold)
+            boxes = boxes * (stills.width / size[1])
             truth = truth[truth[:, 2] > truth[:, 0]]
             free = [True] * len(truth)
             for box in boxes:
@@ -138,18 +157,24 @@ def main():
     parser.add_argument("--stills", type=pathlib.Path, required=True, help="folder written by the example training-frames")
     parser.add_argument("--size", default="512x288", help="size of the stills, which is the size of the input")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for weights and log")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--scale", type=float, default=1.25, help="size of the network's input over that of a still")
+    parser.add_argument("--crop", help="learn from pieces of this size; default: whole stills")
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="threads of the network; one more prepares stills")
     parser.add_argument("--held-back", type=int, default=600, help="stills at the end that are only evaluated on")
+    parser.add_argument("--judge-every", type=int, default=4, help="epochs from one evaluation to the next")
     parser.add_argument("--resume", type=pathlib.Path, help="weights to start from")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     chance = np.random.default_rng(args.seed)
     width, height = map(int, args.size.split("x"))
+    crop = tuple(map(int, (args.crop or args.size).split("x")))
+    # The network takes multiples of 32; what a still lacks in height is cut or stretched by less than a tenth.
+    judged = (round(height * args.scale / 32) * 32, round(width * args.scale / 32) * 32)
     stills = Stills(args.stills, width, height)
     args.out.mkdir(parents=True, exist_ok=True)
     log = open(args.out / "log.jsonl", "a")
@@ -171,16 +196,15 @@ def main():
     warm = min(300, steps // 10 + 1)
     rate = lambda step: min(1.0, (step + 1) / warm) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    centers = cell_centers(height, width)
-    note(stills=len(training), steps=steps, parameters=sum(p.numel() for p in network.parameters()), seed=args.seed)
+    centers = cell_centers(crop[1], crop[0])
+    note(stills=len(training), crop=crop, scale=args.scale, rate=args.rate, steps=steps, parameters=sum(p.numel() for p in network.parameters()), seed=args.seed)
     step, began = 0, time.time()
     for epoch in range(args.epochs):
         network.train()
         order = chance.permutation(training)
         sums = np.zeros(2)
-        for start in range(0, len(order) - args.batch + 1, args.batch):
-            frames, people = stills.batch(order[start : start + args.batch])
-            frames, people = augment(frames, people)
+        starts = range(0, len(order) - args.batch + 1, args.batch)
+        for frames, people in stills.augmented((order[start : start + args.batch] for start in starts), crop, args.scale):
             with torch.autocast("cpu", torch.bfloat16):
                 score, sides = network.raw(frames.contiguous(memory_format=torch.channels_last))
             found, shape = losses(score.float(), sides.float(), people, centers)
@@ -198,11 +222,12 @@ def main():
                         mean.lerp_(now, 1.0 - keep)
                     else:
                         mean.copy_(now)
-            if step % 50 == 0:
-                note(step=step, found=sums[0] / 50, shape=sums[1] / 50, seconds=time.time() - began)
+            if step % 100 == 0:
+                note(step=step, found=sums[0] / 100, shape=sums[1] / 100, seconds=time.time() - began)
                 sums[:] = 0
         torch.save(average.state_dict(), args.out / "weights.pt")
-        note(epoch=epoch + 1, **evaluate(average, stills, held_back), seconds=time.time() - began)
+        if (epoch + 1) % args.judge_every == 0 or epoch + 1 == args.epochs:
+            note(epoch=epoch + 1, **evaluate(average, stills, held_back, judged), seconds=time.time() - began)
 
 
 if __name__ == "__main__":

@@ -58,14 +58,30 @@ const FAR: f32 = 1.0e4;
 
 impl Backdrop {
     pub(crate) fn render(scenery: &Scenery) -> Self {
-        let (width, height) = (scenery.camera.width_px as usize, scenery.camera.height_px as usize);
+        let (width, height) = (
+            scenery.camera.width_px as usize,
+            scenery.camera.height_px as usize,
+        );
         let view = scenery.view();
         let row = width * SAMPLES;
         let mut depth = vec![FAR; row * height * SAMPLES];
         let mut owner = vec![NOTHING; depth.len()];
-        let frame = PixelRect { x0: 0, y0: 0, x1: width as i32, y1: height as i32 };
-        for (index, prop) in scenery.furniture.props.iter().enumerate().take(usize::from(NOTHING)) {
-            let Some(rect) = prop_rect(&view, prop, frame) else { continue };
+        let frame = PixelRect {
+            x0: 0,
+            y0: 0,
+            x1: width as i32,
+            y1: height as i32,
+        };
+        for (index, prop) in scenery
+            .furniture
+            .props
+            .iter()
+            .enumerate()
+            .take(usize::from(NOTHING))
+        {
+            let Some(rect) = prop_rect(&view, prop, frame) else {
+                continue;
+            };
             for sy in rect.y0 * SAMPLES as i32..rect.y1 * SAMPLES as i32 {
                 for sx in rect.x0 * SAMPLES as i32..rect.x1 * SAMPLES as i32 {
                     let at = sy as usize * row + sx as usize;
@@ -78,8 +94,13 @@ impl Backdrop {
                 }
             }
         }
-        let mut backdrop =
-            Self { width, height, ambient: Vec::with_capacity(width * height), sun: Vec::new(), depth };
+        let mut backdrop = Self {
+            width,
+            height,
+            ambient: Vec::with_capacity(width * height),
+            sun: Vec::new(),
+            depth,
+        };
         backdrop.sun.reserve(width * height);
         for y in 0..height {
             for x in 0..width {
@@ -125,7 +146,14 @@ fn shade(scenery: &Scenery, view: &View, ray: Vec3, prop: Option<&Prop>, depth: 
     let albedo = scenery.ground.albedo(ground, 1.0 / view.pixels_per_metre(t));
     let ambient = albedo * scenery.light.ambient(Vec3::Z) * scenery.openness(ground);
     let lit = scenery.sunlit(point + Vec3::Z * 0.005);
-    (ambient, if lit { albedo * scenery.light.direct(Vec3::Z) } else { Vec3::ZERO })
+    (
+        ambient,
+        if lit {
+            albedo * scenery.light.direct(Vec3::Z)
+        } else {
+            Vec3::ZERO
+        },
+    )
 }
 
 fn prop_rect(view: &View, prop: &Prop, frame: PixelRect) -> Option<PixelRect> {
@@ -133,7 +161,11 @@ fn prop_rect(view: &View, prop: &Prop, frame: PixelRect) -> Option<PixelRect> {
         crate::scenery::Solid::Cone(cone) => ball_hull_rect(view, cone.ends(), frame),
         crate::scenery::Solid::Block(block) => {
             let corners = block.corners();
-            let points: Vec<Vec2> = corners.iter().filter_map(|c| view.project(*c)).map(|(p, _)| p).collect();
+            let points: Vec<Vec2> = corners
+                .iter()
+                .filter_map(|c| view.project(*c))
+                .map(|(p, _)| p)
+                .collect();
             // A corner behind the camera projects nowhere: then look everywhere.
             if points.len() < corners.len() {
                 return (!points.is_empty()).then_some(frame);

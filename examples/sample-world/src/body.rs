@@ -109,7 +109,11 @@ const SHOES: [u32; 6] = [0x141414, 0x3A281C, 0xE8E8E8, 0x7A1F1F, 0x2C3E66, 0x6A6
 impl Body {
     pub(crate) fn random(random: &mut Random) -> Self {
         let child = random.chance(0.12);
-        let height = if child { random.between(1.12, 1.45) } else { random.between(1.52, 1.93) };
+        let height = if child {
+            random.between(1.12, 1.45)
+        } else {
+            random.between(1.52, 1.93)
+        };
         let top = match random.below(10) {
             0..=3 => Top::Shirt,
             4..=6 => Top::Jumper,
@@ -142,8 +146,11 @@ impl Body {
             2 => Pattern::Above(other, random.between(0.66, 0.78) * height),
             _ => Pattern::Plain,
         };
-        let hair_color =
-            if hair == Hair::Cap { cloth(random) } else { srgb(random.pick(&HAIR)) };
+        let hair_color = if hair == Hair::Cap {
+            cloth(random)
+        } else {
+            srgb(random.pick(&HAIR))
+        };
         Self {
             height,
             girth: random.between(0.86, 1.28),
@@ -226,7 +233,10 @@ impl<'a> Figure<'a> {
     }
 
     fn add(&mut self, from: Vec3, to: Vec3, from_radius: f32, to_radius: f32, paint: Paint) {
-        self.parts.push(Part { solid: RoundCone::new(from, to, from_radius, to_radius), paint });
+        self.parts.push(Part {
+            solid: RoundCone::new(from, to, from_radius, to_radius),
+            paint,
+        });
     }
 
     /// Knee and ankle from the hip for the leg on `side` (+1 left, -1 right).
@@ -258,9 +268,7 @@ impl<'a> Figure<'a> {
         // The lowest sole, heel or toe, is what stands on the ground.
         let lowest = legs
             .iter()
-            .flat_map(|(_, (_, ankle, shin))| {
-                self.shoe(*ankle, *shin).map(|(end, radius)| end.z - radius)
-            })
+            .flat_map(|(_, (_, ankle, shin))| self.shoe(*ankle, *shin).map(|(end, radius)| end.z - radius))
             .fold(f32::INFINITY, f32::min);
         self.hips = self.pose.root.extend(-lowest);
         let bare = matches!(body.bottom, Bottom::Shorts | Bottom::Skirt) || body.top == Top::Dress;
@@ -284,7 +292,11 @@ impl<'a> Figure<'a> {
         let body = self.body;
         let (s, g) = (self.s, body.girth);
         let coat = if body.top == Top::Coat { 1.12 } else { 1.0 };
-        let lower = if body.top == Top::Dress || body.top == Top::Coat { body.top_paint } else { body.bottom_paint };
+        let lower = if body.top == Top::Dress || body.top == Top::Coat {
+            body.top_paint
+        } else {
+            body.bottom_paint
+        };
         let hips = self.hips;
         let across = self.left * (HIP * s * (0.5 + 0.5 * g));
         self.add(hips - across, hips + across, 0.098 * s * g, 0.098 * s * g, lower);
@@ -297,18 +309,34 @@ impl<'a> Figure<'a> {
         }
         if g > 1.1 {
             let belly = hips + self.spine * (0.14 * s) + self.forward * (0.05 * s);
-            self.add(belly, belly + self.spine * (0.06 * s), 0.115 * s * g, 0.10 * s * g, body.top_paint);
+            self.add(
+                belly,
+                belly + self.spine * (0.06 * s),
+                0.115 * s * g,
+                0.10 * s * g,
+                body.top_paint,
+            );
         }
         let shoulders = self.shoulders();
         let across = self.left * ((SHOULDER - 0.03) * s);
-        self.add(shoulders - across, shoulders + across, 0.068 * s * coat, 0.068 * s * coat, body.top_paint);
+        self.add(
+            shoulders - across,
+            shoulders + across,
+            0.068 * s * coat,
+            0.068 * s * coat,
+            body.top_paint,
+        );
         let (reach, flare) = match (body.top, body.bottom) {
             (Top::Dress, _) => (0.52, 0.20),
             (Top::Coat, _) => (0.40, 0.165),
             (_, Bottom::Skirt) => (0.42, 0.18),
             _ => return,
         };
-        let paint = if matches!(body.top, Top::Dress | Top::Coat) { body.top_paint } else { body.bottom_paint };
+        let paint = if matches!(body.top, Top::Dress | Top::Coat) {
+            body.top_paint
+        } else {
+            body.bottom_paint
+        };
         // A ring of folds, which hangs straight where one wide cone would bulge like a balloon.
         let (waist_m, hem_m) = (0.06 * s * g, (flare - 0.05) * s * (0.5 + 0.5 * g));
         for fold in 0..7 {
@@ -327,7 +355,11 @@ impl<'a> Figure<'a> {
     fn arms(&mut self) {
         let body = self.body;
         let s = self.s;
-        let sleeve = if matches!(body.top, Top::Shirt | Top::Dress) { body.skin } else { body.top_paint };
+        let sleeve = if matches!(body.top, Top::Shirt | Top::Dress) {
+            body.skin
+        } else {
+            body.top_paint
+        };
         for side in [1.0f32, -1.0] {
             let phase = self.pose.phase + if side > 0.0 { std::f32::consts::PI } else { 0.0 };
             let swing = 0.9 * self.swing * libm::cosf(phase);
@@ -345,7 +377,11 @@ impl<'a> Figure<'a> {
             };
             let shoulder = self.shoulders() + self.left * (side * SHOULDER * s * (0.75 + 0.25 * body.girth));
             let elbow = shoulder + down(upper, out) * (0.27 * s);
-            let inwards = if self.pose.gesture == Gesture::Phone && side < 0.0 { -0.4 } else { -0.02 };
+            let inwards = if self.pose.gesture == Gesture::Phone && side < 0.0 {
+                -0.4
+            } else {
+                -0.02
+            };
             let wrist = elbow + down(upper + bend, inwards) * (0.24 * s);
             let hand = wrist + (wrist - elbow).normalize_or_zero() * (0.06 * s);
             self.add(shoulder, elbow, 0.056 * s, 0.046 * s, body.top_paint);
@@ -363,17 +399,39 @@ impl<'a> Figure<'a> {
         // A child's head is large for its height.
         let s = 0.45 + 0.55 * self.s;
         let neck = self.shoulders() + self.spine * (0.04 * self.s);
-        let nod = if self.pose.gesture == Gesture::Phone { 0.07 } else { 0.02 };
+        let nod = if self.pose.gesture == Gesture::Phone {
+            0.07
+        } else {
+            0.02
+        };
         let crown = self.hips + self.spine * (body.height - self.hips.z - 0.1 * s) + self.forward * (nod * s);
-        self.add(neck, crown - self.spine * (0.06 * s), 0.05 * s, 0.05 * s, body.skin);
+        self.add(
+            neck,
+            crown - self.spine * (0.06 * s),
+            0.05 * s,
+            0.05 * s,
+            body.skin,
+        );
         let chin = crown - self.spine * (0.075 * s) + self.forward * (0.018 * s);
         self.add(chin, crown, 0.066 * s, 0.092 * s, body.skin);
         let back = crown - self.forward * (0.026 * s) + self.spine * (0.016 * s);
         match body.hair {
             Hair::Bald => {}
-            Hair::Short => self.add(back, back - self.spine * (0.05 * s), 0.093 * s, 0.08 * s, body.hair_paint),
+            Hair::Short => self.add(
+                back,
+                back - self.spine * (0.05 * s),
+                0.093 * s,
+                0.08 * s,
+                body.hair_paint,
+            ),
             Hair::Bun => {
-                self.add(back, back - self.spine * (0.04 * s), 0.094 * s, 0.08 * s, body.hair_paint);
+                self.add(
+                    back,
+                    back - self.spine * (0.04 * s),
+                    0.094 * s,
+                    0.08 * s,
+                    body.hair_paint,
+                );
                 let bun = back - self.forward * (0.085 * s) + self.spine * (0.03 * s);
                 self.add(bun, bun, 0.045 * s, 0.045 * s, body.hair_paint);
             }
@@ -383,7 +441,13 @@ impl<'a> Figure<'a> {
             }
             Hair::Cap => {
                 let top = crown + self.spine * (0.022 * s);
-                self.add(top, top - self.forward * (0.02 * s), 0.096 * s, 0.092 * s, body.hair_paint);
+                self.add(
+                    top,
+                    top - self.forward * (0.02 * s),
+                    0.096 * s,
+                    0.092 * s,
+                    body.hair_paint,
+                );
                 let brim = top + self.forward * (0.1 * s) - self.spine * (0.005 * s);
                 self.add(top, brim, 0.05 * s, 0.035 * s, body.hair_paint);
             }
@@ -398,7 +462,13 @@ impl<'a> Figure<'a> {
                 let top = self.hips + self.spine * (0.42 * s) - self.forward * (0.15 * s * body.girth);
                 for offset in [-0.06, 0.06] {
                     let top = top + self.left * (offset * s);
-                    self.add(top, top - self.spine * (0.26 * s), 0.085 * s, 0.1 * s, body.bag_paint);
+                    self.add(
+                        top,
+                        top - self.spine * (0.26 * s),
+                        0.085 * s,
+                        0.1 * s,
+                        body.bag_paint,
+                    );
                 }
             }
             Bag::Shoulder => {
@@ -416,7 +486,11 @@ impl<'a> Figure<'a> {
 fn stride(phase: f32) -> f32 {
     let half = std::f32::consts::PI;
     let turn = phase.rem_euclid(2.0 * half);
-    if turn < half { 1.0 - 2.0 * turn / half } else { -libm::cosf(turn - half) }
+    if turn < half {
+        1.0 - 2.0 * turn / half
+    } else {
+        -libm::cosf(turn - half)
+    }
 }
 
 #[cfg(test)]
@@ -424,7 +498,14 @@ mod tests {
     use super::*;
 
     fn pose(speed: f32, phase: f32) -> Pose {
-        Pose { root: Vec2::new(2.0, 9.0), heading: 0.7, speed, phase, gesture: Gesture::Free, clock: 0.0 }
+        Pose {
+            root: Vec2::new(2.0, 9.0),
+            heading: 0.7,
+            speed,
+            phase,
+            gesture: Gesture::Free,
+            clock: 0.0,
+        }
     }
 
     #[test]
@@ -438,7 +519,11 @@ mod tests {
             let low = ends().map(|(p, r)| p.z - r).fold(f32::INFINITY, f32::min);
             let high = ends().map(|(p, r)| p.z + r).fold(0.0, f32::max);
             assert!(low.abs() < 1e-3, "soles at {low} m");
-            assert!((high - body.height).abs() < 0.14, "{} m tall drawn {high} m tall", body.height);
+            assert!(
+                (high - body.height).abs() < 0.14,
+                "{} m tall drawn {high} m tall",
+                body.height
+            );
         }
     }
 

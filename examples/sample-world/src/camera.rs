@@ -35,7 +35,9 @@ pub(crate) struct View {
 impl Camera {
     /// The picture point (pixels) of a point on the ground (metres), or `None` behind the camera.
     pub fn project_ground(&self, x_m: f32, y_m: f32) -> Option<(f32, f32)> {
-        View::new(self).project(Vec3::new(x_m, y_m, 0.0)).map(|(point, _)| (point.x, point.y))
+        View::new(self)
+            .project(Vec3::new(x_m, y_m, 0.0))
+            .map(|(point, _)| (point.x, point.y))
     }
 
     /// The ground point (metres) seen at a picture point (pixels), or `None` at and above the horizon.
@@ -93,8 +95,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CAMERA: Camera =
-        Camera { height_m: 5.5, tilt_deg: 20.0, focal_px: 1000.0, width_px: 1280, height_px: 720 };
+    const CAMERA: Camera = Camera {
+        height_m: 5.5,
+        tilt_deg: 20.0,
+        focal_px: 1000.0,
+        width_px: 1280,
+        height_px: 720,
+    };
 
     proptest! {
         #[test]
@@ -113,7 +120,9 @@ mod tests {
     #[test]
     fn the_optical_axis_meets_the_picture_in_its_middle() {
         let view = View::new(&CAMERA);
-        let (point, depth) = view.project(view.position + view.ray(640.0, 360.0) * 9.0).expect("in front");
+        let (point, depth) = view
+            .project(view.position + view.ray(640.0, 360.0) * 9.0)
+            .expect("in front");
         assert!((point - Vec2::new(640.0, 360.0)).length() < 1e-3);
         assert!((depth - 9.0).abs() < 1e-4);
     }

@@ -15,8 +15,16 @@ const LEAD_SECONDS: f32 = 14.0;
 /// One thing that a person means to do.
 #[derive(Debug, Clone, Copy)]
 enum Intent {
-    Walk { to: Vec2, speed: f32 },
-    Stay { until: f32, at_least: f32, gesture: Gesture, face: Option<Vec2> },
+    Walk {
+        to: Vec2,
+        speed: f32,
+    },
+    Stay {
+        until: f32,
+        at_least: f32,
+        gesture: Gesture,
+        face: Option<Vec2>,
+    },
 }
 
 /// Where a person was at one step.
@@ -69,7 +77,12 @@ impl Walker {
 
 /// Lets a crowd live through `seconds` and returns everybody who was there.
 pub(crate) fn live(seed: u64, seconds: f32, obstacles: &[(Vec2, f32)]) -> Vec<Walker> {
-    let mut crowd = Crowd { present: Vec::new(), gone: Vec::new(), random: Random::new(seed, 8), joined: 0 };
+    let mut crowd = Crowd {
+        present: Vec::new(),
+        gone: Vec::new(),
+        random: Random::new(seed, 8),
+        joined: 0,
+    };
     let first = -(LEAD_SECONDS * STEPS_PER_SECOND as f32) as i64;
     let last = libm::ceilf(seconds * STEPS_PER_SECOND as f32) as i64 + 2;
     let mut next_arrival = -LEAD_SECONDS;
@@ -135,7 +148,14 @@ impl Crowd {
                 let speed = self.pace() * 0.92;
                 let beside = (to - from).perp().normalize_or_zero() * 0.72;
                 self.join(step, from, vec![Intent::Walk { to, speed }]);
-                self.join(step, from + beside, vec![Intent::Walk { to: to + beside, speed }]);
+                self.join(
+                    step,
+                    from + beside,
+                    vec![Intent::Walk {
+                        to: to + beside,
+                        speed,
+                    }],
+                );
             }
             _ => self.meeting(step, from, now),
         }
@@ -145,12 +165,22 @@ impl Crowd {
     fn loiterer(&mut self, step: i64, from: Vec2, stop: Vec2, now: f32) {
         let to = self.gate_far_from(from);
         let near = self.free_spot(stop) - stop;
-        let gesture = self.random.pick(&[Gesture::Phone, Gesture::Pockets, Gesture::Free]);
+        let gesture = self
+            .random
+            .pick(&[Gesture::Phone, Gesture::Pockets, Gesture::Free]);
         let (come, go) = (self.pace(), self.pace());
         let at_least = self.random.between(5.0, 13.0);
         let plan = vec![
-            Intent::Walk { to: stop + near, speed: come },
-            Intent::Stay { until: now, at_least, gesture, face: None },
+            Intent::Walk {
+                to: stop + near,
+                speed: come,
+            },
+            Intent::Stay {
+                until: now,
+                at_least,
+                gesture,
+                face: None,
+            },
             Intent::Walk { to, speed: go },
         ];
         self.join(step, from, plan);
@@ -165,11 +195,19 @@ impl Crowd {
         let speed = self.pace();
         let longest = from.distance(stop).max(other.distance(stop));
         let until = now + longest / speed + self.random.between(6.0, 12.0);
-        for (start, spot, friend) in [(from, stop - half, stop + half), (other, stop + half, stop - half)] {
+        for (start, spot, friend) in [
+            (from, stop - half, stop + half),
+            (other, stop + half, stop - half),
+        ] {
             let away = self.gate_far_from(stop);
             let plan = vec![
                 Intent::Walk { to: spot, speed },
-                Intent::Stay { until, at_least: 1.0, gesture: Gesture::Talk, face: Some(friend) },
+                Intent::Stay {
+                    until,
+                    at_least: 1.0,
+                    gesture: Gesture::Talk,
+                    face: Some(friend),
+                },
                 Intent::Walk { to: away, speed },
             ];
             self.join(step, start, plan);
@@ -181,9 +219,11 @@ impl Crowd {
         let mut spot = stop;
         for _ in 0..24 {
             spot = stop + Vec2::new(self.random.between(-1.1, 1.1), self.random.between(-0.9, 0.9));
-            let taken = self.present.iter().flat_map(|actor| &actor.plan).any(|intent| {
-                matches!(intent, Intent::Walk { to, .. } if to.distance(spot) < 0.95)
-            });
+            let taken = self
+                .present
+                .iter()
+                .flat_map(|actor| &actor.plan)
+                .any(|intent| matches!(intent, Intent::Walk { to, .. } if to.distance(spot) < 0.95));
             if !taken {
                 break;
             }
@@ -214,7 +254,11 @@ impl Crowd {
         let phase = self.random.between(0.0, std::f32::consts::TAU);
         self.present.push(Actor {
             number: self.joined,
-            walker: Walker { body, born: step, track: Vec::new() },
+            walker: Walker {
+                body,
+                born: step,
+                track: Vec::new(),
+            },
             plan,
             intent: 0,
             spent: 0.0,
@@ -239,7 +283,9 @@ impl Crowd {
 
 impl Actor {
     fn step(&mut self, now: f32, me: usize, places: &[(Vec2, Vec2)], obstacles: &[(Vec2, f32)]) {
-        let Some(&intent) = self.plan.get(self.intent) else { return };
+        let Some(&intent) = self.plan.get(self.intent) else {
+            return;
+        };
         self.spent += STEP;
         let (wanted, gesture, face) = match intent {
             Intent::Walk { to, speed } => {
@@ -250,10 +296,19 @@ impl Actor {
                 if way.length() < near || self.spent > 40.0 {
                     self.next();
                 }
-                let slow = if last { 1.0 } else { (way.length() / 0.8).min(1.0).max(0.25) };
+                let slow = if last {
+                    1.0
+                } else {
+                    (way.length() / 0.8).clamp(0.25, 1.0)
+                };
                 (way.normalize_or_zero() * (speed * slow), Gesture::Free, None)
             }
-            Intent::Stay { until, at_least, gesture, face } => {
+            Intent::Stay {
+                until,
+                at_least,
+                gesture,
+                face,
+            } => {
                 if now >= until && self.spent >= at_least {
                     self.next();
                 }
@@ -367,9 +422,14 @@ mod tests {
     #[test]
     fn everybody_who_has_time_leaves() {
         let walkers = live(4, 120.0, &[]);
-        let early = walkers.iter().filter(|w| w.born < 20 * i64::from(STEPS_PER_SECOND));
+        let early = walkers
+            .iter()
+            .filter(|w| w.born < 20 * i64::from(STEPS_PER_SECOND));
         for walker in early {
-            assert!(walker.pose_at(119.0).is_none(), "someone who came early is still there");
+            assert!(
+                walker.pose_at(119.0).is_none(),
+                "someone who came early is still there"
+            );
         }
     }
 
@@ -377,7 +437,10 @@ mod tests {
     fn there_is_always_company() {
         let walkers = live(21, 60.0, &[]);
         for second in 0..60 {
-            let present = walkers.iter().filter(|w| w.pose_at(f64::from(second)).is_some()).count();
+            let present = walkers
+                .iter()
+                .filter(|w| w.pose_at(f64::from(second)).is_some())
+                .count();
             assert!(present >= 3, "{present} people at {second} s");
         }
         assert!(walkers.len() >= 12);

@@ -77,7 +77,12 @@ impl Painter {
         self.owner.fill(NOBODY);
         self.sun_left.fill(1.0);
         self.sky_left.fill(1.0);
-        let frame = PixelRect { x0: 0, y0: 0, x1: backdrop.width as i32, y1: backdrop.height as i32 };
+        let frame = PixelRect {
+            x0: 0,
+            y0: 0,
+            x1: backdrop.width as i32,
+            y1: backdrop.height as i32,
+        };
         let silhouettes: Vec<_> = (0..count).map(|i| self.place(i, frame)).collect();
         for index in 0..count {
             self.cast_shadow(scenery, backdrop, index, frame);
@@ -99,11 +104,7 @@ impl Painter {
         (&self.linear, seen)
     }
 
-    fn stand<'b>(
-        &mut self,
-        scenery: &Scenery,
-        people: impl Iterator<Item = (&'b Body, Pose, u32)>,
-    ) -> usize {
+    fn stand<'b>(&mut self, scenery: &Scenery, people: impl Iterator<Item = (&'b Body, Pose, u32)>) -> usize {
         let mut count = 0;
         for (body, pose, salt) in people {
             if self.people.len() == count {
@@ -112,7 +113,12 @@ impl Painter {
             let person = &mut self.people[count];
             body.pose(&pose, &mut person.parts);
             person.lit.clear();
-            person.lit.extend(person.parts.iter().map(|part| scenery.sunlit(part.solid.bounds().0)));
+            person.lit.extend(
+                person
+                    .parts
+                    .iter()
+                    .map(|part| scenery.sunlit(part.solid.bounds().0)),
+            );
             person.root = pose.root;
             person.toward = Vec2::new(libm::cosf(pose.heading), libm::sinf(pose.heading));
             person.salt = salt;
@@ -128,10 +134,20 @@ impl Painter {
         let view = self.view;
         // The silhouette counts beyond the edges too, up to one picture away.
         let (w, h) = (frame.x1, frame.y1);
-        let around = PixelRect { x0: -w, y0: -h, x1: 2 * w, y1: 2 * h };
+        let around = PixelRect {
+            x0: -w,
+            y0: -h,
+            x1: 2 * w,
+            y1: 2 * h,
+        };
         let person = &mut self.people[index];
         person.rects.clear();
-        person.rects.extend(person.parts.iter().map(|part| ball_hull_rect(&view, part.solid.ends(), around)));
+        person.rects.extend(
+            person
+                .parts
+                .iter()
+                .map(|part| ball_hull_rect(&view, part.solid.ends(), around)),
+        );
         person.samples = 0;
         let whole = person.rects.iter().flatten().copied().reduce(|a, b| PixelRect {
             x0: a.x0.min(b.x0),
@@ -142,13 +158,16 @@ impl Painter {
         let s = SAMPLES as i32;
         let cover_row = ((whole.x1 - whole.x0) * s) as usize;
         self.cover.clear();
-        self.cover.resize(cover_row * ((whole.y1 - whole.y0) * s) as usize, false);
+        self.cover
+            .resize(cover_row * ((whole.y1 - whole.y0) * s) as usize, false);
         let mut extent = [i32::MAX, i32::MAX, i32::MIN, i32::MIN];
         for (number, (part, rect)) in person.parts.iter().zip(&person.rects).enumerate() {
             let Some(rect) = rect else { continue };
             for sy in rect.y0 * s..rect.y1 * s {
                 for sx in rect.x0 * s..rect.x1 * s {
-                    let Some(hit) = part.solid.meet(view.position, sample_ray(&view, sx, sy)) else { continue };
+                    let Some(hit) = part.solid.meet(view.position, sample_ray(&view, sx, sy)) else {
+                        continue;
+                    };
                     let covered = &mut self.cover
                         [(sy - whole.y0 * s) as usize * cover_row + (sx - whole.x0 * s) as usize];
                     if !*covered {
@@ -188,7 +207,9 @@ impl Painter {
                 .map(|(x, y)| (center + Vec2::new(x, y)).extend(0.0))
         });
         let points: Vec<Vec2> = corners.filter_map(|c| view.project(c)).map(|(p, _)| p).collect();
-        let Some(mut rect) = PixelRect::around(points.into_iter(), frame) else { return };
+        let Some(mut rect) = PixelRect::around(points.into_iter(), frame) else {
+            return;
+        };
         // What stands in the shadow's way is higher in the picture than the ground there.
         rect.y0 = (rect.y0 - (rect.y1 - rect.y0) / 2).max(0);
         let row = backdrop.width * SAMPLES;
@@ -235,17 +256,14 @@ impl Painter {
         }
     }
 
-    fn shade_people(
-        &mut self,
-        scenery: &Scenery,
-        backdrop: &Backdrop,
-        moment: Moment,
-        visible: &mut [u32],
-    ) {
+    fn shade_people(&mut self, scenery: &Scenery, backdrop: &Backdrop, moment: Moment, visible: &mut [u32]) {
         let row = backdrop.width * SAMPLES;
         for y in 0..backdrop.height {
             let top = y * SAMPLES * row;
-            if self.owner[top..top + SAMPLES * row].iter().all(|&owner| owner == NOBODY) {
+            if self.owner[top..top + SAMPLES * row]
+                .iter()
+                .all(|&owner| owner == NOBODY)
+            {
                 continue;
             }
             for x in 0..backdrop.width {
@@ -282,7 +300,9 @@ fn shade_body(
     moment: Moment,
 ) -> Vec3 {
     let part = &person.parts[number];
-    let Some(hit) = part.solid.meet(origin, ray) else { return Vec3::ZERO };
+    let Some(hit) = part.solid.meet(origin, ray) else {
+        return Vec3::ZERO;
+    };
     let point = origin + ray * hit.t;
     let d = point - person.root.extend(0.0);
     let own = Vec3::new(
@@ -295,7 +315,8 @@ fn shade_body(
     let open = 0.72 + 0.28 * (point.z / 1.4).min(1.0);
     let ambient = scenery.light.ambient(hit.normal) * (moment.sky * open);
     let mut direct = scenery.light.direct(hit.normal) * moment.sun;
-    if direct != Vec3::ZERO && (!person.lit[number] || shaded_by_itself(person, number, point, scenery.light.to_sun))
+    if direct != Vec3::ZERO
+        && (!person.lit[number] || shaded_by_itself(person, number, point, scenery.light.to_sun))
     {
         direct = Vec3::ZERO;
     }

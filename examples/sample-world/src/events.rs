@@ -10,7 +10,10 @@ pub(crate) fn true_events(walkers: &[Walker], fps: u32, end_seconds: f64) -> Vec
     let mut events = Vec::new();
     for (person, walker) in walkers.iter().enumerate() {
         let mut previous: Option<(f64, Vec2)> = None;
-        for (seconds, at) in walker.ground_track().take_while(|(seconds, _)| *seconds < end_seconds) {
+        for (seconds, at) in walker
+            .ground_track()
+            .take_while(|(seconds, _)| *seconds < end_seconds)
+        {
             let mut note = |seconds: f64, boundary: &str, status| {
                 events.push(TrueEvent {
                     seconds,
@@ -63,7 +66,11 @@ fn boundary_part(corners: &[Vec2], from: Vec2, to: Vec2, ends_inside: bool) -> f
     let (mut low, mut high) = (0.0f32, 1.0f32);
     for _ in 0..12 {
         let middle = (low + high) / 2.0;
-        if contains(corners, from.lerp(to, middle)) == ends_inside { high = middle } else { low = middle }
+        if contains(corners, from.lerp(to, middle)) == ends_inside {
+            high = middle
+        } else {
+            low = middle
+        }
     }
     f64::from(high)
 }
@@ -80,7 +87,11 @@ fn cross(start: Vec2, end: Vec2, from: Vec2, to: Vec2) -> Option<(f64, Crossing)
     }
     let part = before / (before - after);
     let along = (from.lerp(to, part) - start).dot(line) / line.length_squared();
-    let status = if after > before { Crossing::CrossLeft } else { Crossing::CrossRight };
+    let status = if after > before {
+        Crossing::CrossLeft
+    } else {
+        Crossing::CrossRight
+    };
     (0.0..=1.0).contains(&along).then_some((f64::from(part), status))
 }
 
@@ -88,8 +99,12 @@ fn cross(start: Vec2, end: Vec2, from: Vec2, to: Vec2) -> Option<(f64, Crossing)
 mod tests {
     use super::*;
 
-    const SQUARE: [Vec2; 4] =
-        [Vec2::new(0.0, 0.0), Vec2::new(2.0, 0.0), Vec2::new(2.0, 2.0), Vec2::new(0.0, 2.0)];
+    const SQUARE: [Vec2; 4] = [
+        Vec2::new(0.0, 0.0),
+        Vec2::new(2.0, 0.0),
+        Vec2::new(2.0, 2.0),
+        Vec2::new(0.0, 2.0),
+    ];
 
     #[test]
     fn a_step_over_the_edge_is_dated_where_it_crosses() {
@@ -103,6 +118,9 @@ mod tests {
         let (left, right) = (Vec2::new(-1.0, 5.0), Vec2::new(1.0, 5.0));
         assert_eq!(cross(start, end, right, left), Some((0.5, Crossing::CrossLeft)));
         assert_eq!(cross(start, end, left, right), Some((0.5, Crossing::CrossRight)));
-        assert_eq!(cross(start, end, left + Vec2::Y * 9.0, right + Vec2::Y * 9.0), None);
+        assert_eq!(
+            cross(start, end, left + Vec2::Y * 9.0, right + Vec2::Y * 9.0),
+            None
+        );
     }
 }

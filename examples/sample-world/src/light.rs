@@ -64,6 +64,9 @@ impl Light {
             + 0.15 * wave(23.0, self.phases[1])
             + 0.05 * wave(9.0, self.phases[2]);
         let cover = self.clouds * cover.clamp(0.0, 1.0);
-        Moment { sun: 1.0 - 0.85 * cover, sky: 1.0 + 0.12 * cover }
+        Moment {
+            sun: 1.0 - 0.85 * cover,
+            sky: 1.0 + 0.12 * cover,
+        }
     }
 }

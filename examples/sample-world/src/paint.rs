@@ -37,7 +37,11 @@ pub(crate) struct Paint {
 
 impl Paint {
     pub(crate) fn plain(base: Albedo) -> Self {
-        Self { base, pattern: Pattern::Plain, wear: 0.18 }
+        Self {
+            base,
+            pattern: Pattern::Plain,
+            wear: 0.18,
+        }
     }
 
     pub(crate) fn with_pattern(self, pattern: Pattern) -> Self {
@@ -53,7 +57,11 @@ impl Paint {
         let color = match self.pattern {
             Pattern::Plain => self.base,
             Pattern::Hoops(other, period) => {
-                if (p.z / period).rem_euclid(1.0) < 0.45 { other } else { self.base }
+                if (p.z / period).rem_euclid(1.0) < 0.45 {
+                    other
+                } else {
+                    self.base
+                }
             }
             Pattern::Check(other, period) => {
                 let along = ((p.x + p.y) / period).rem_euclid(1.0) < 0.5;
@@ -65,7 +73,11 @@ impl Paint {
                 }
             }
             Pattern::Above(other, height) => {
-                if p.z > height { other } else { self.base }
+                if p.z > height {
+                    other
+                } else {
+                    self.base
+                }
             }
             Pattern::Speckle(grain) => {
                 let n = noise((p.x + p.z * 0.7) / grain, (p.y - p.z * 0.8) / grain, salt);

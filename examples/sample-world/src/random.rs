@@ -11,7 +11,9 @@ pub(crate) struct Random(Pcg32);
 impl Random {
     pub(crate) fn new(seed: u64, purpose: u64) -> Self {
         let mixed = u64::from(hash3(seed as u32, (seed >> 32) as u32, purpose as u32));
-        Self(Pcg32::seed_from_u64(seed ^ (mixed << 32) ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+        Self(Pcg32::seed_from_u64(
+            seed ^ (mixed << 32) ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        ))
     }
 
     /// Uniform in `0.0..1.0`.
@@ -58,7 +60,11 @@ pub(crate) fn noise(x: f32, y: f32, salt: u32) -> f32 {
     let (fx, fy) = (libm::floorf(x), libm::floorf(y));
     let (ix, iy) = (fx as i32, fy as i32);
     let (tx, ty) = (smooth(x - fx), smooth(y - fy));
-    let top = mix(hash_unit(ix, iy, salt), hash_unit(ix.wrapping_add(1), iy, salt), tx);
+    let top = mix(
+        hash_unit(ix, iy, salt),
+        hash_unit(ix.wrapping_add(1), iy, salt),
+        tx,
+    );
     let bottom = mix(
         hash_unit(ix, iy.wrapping_add(1), salt),
         hash_unit(ix.wrapping_add(1), iy.wrapping_add(1), salt),

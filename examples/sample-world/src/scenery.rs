@@ -28,7 +28,10 @@ pub(crate) enum Solid {
 enum Surface {
     Paint(Paint),
     /// A street front: shop windows, doors, awnings and a band of signs, one shop every so many metres.
-    Shops { wall: Albedo, width: f32 },
+    Shops {
+        wall: Albedo,
+        width: f32,
+    },
     /// Posters pasted around.
     Posters,
 }
@@ -39,7 +42,12 @@ impl Prop {
             Solid::Cone(cone) => cone.bounds(),
             Solid::Block(block) => block.bounds(),
         };
-        Self { solid, surface, salt: 0, bounds }
+        Self {
+            solid,
+            surface,
+            salt: 0,
+            bounds,
+        }
     }
 
     pub(crate) fn cone(from: Vec3, to: Vec3, from_radius: f32, to_radius: f32, paint: Paint) -> Self {
@@ -52,11 +60,17 @@ impl Prop {
     }
 
     pub(crate) fn block(center: Vec3, half: Vec3, heading: f32, paint: Paint) -> Self {
-        Self::new(Solid::Block(Block::new(center, half, heading)), Surface::Paint(paint))
+        Self::new(
+            Solid::Block(Block::new(center, half, heading)),
+            Surface::Paint(paint),
+        )
     }
 
     pub(crate) fn shops(center: Vec3, half: Vec3, heading: f32, wall: Albedo, width: f32) -> Self {
-        Self::new(Solid::Block(Block::new(center, half, heading)), Surface::Shops { wall, width })
+        Self::new(
+            Solid::Block(Block::new(center, half, heading)),
+            Surface::Shops { wall, width },
+        )
     }
 
     pub(crate) fn posters(foot: Vec2, height: f32, radius: f32) -> Self {
@@ -78,9 +92,11 @@ impl Prop {
                 let (p, r) = cone.ends()[0];
                 (p.z - r, p, r)
             }
-            Solid::Block(block) => {
-                (block.center.z - block.half.z, block.center, block.half.x.min(block.half.y))
-            }
+            Solid::Block(block) => (
+                block.center.z - block.half.z,
+                block.center,
+                block.half.x.min(block.half.y),
+            ),
         };
         (low < 0.4).then_some((center.truncate(), radius))
     }
@@ -108,13 +124,21 @@ fn shop_front(along: f32, height: f32, wall: Albedo, width: f32, salt: u32) -> A
         return brick;
     }
     let hue = Vec3::new(0.25 + 0.5 * which(1), 0.2 + 0.4 * which(2), 0.2 + 0.5 * which(3));
-    let door_left = if which(4) < 0.5 { margin + 0.1 } else { width - margin - 1.3 };
+    let door_left = if which(4) < 0.5 {
+        margin + 0.1
+    } else {
+        width - margin - 1.3
+    };
     match height {
         z if z < 0.45 && !(door_left..door_left + 1.2).contains(&x) => wall * 0.55,
         z if z < 2.55 => {
             if (door_left..door_left + 1.2).contains(&x) {
                 let frame = x < door_left + 0.09 || x > door_left + 1.11 || z > 2.3;
-                return if frame { hue * 0.5 } else { Vec3::new(0.05, 0.055, 0.06) };
+                return if frame {
+                    hue * 0.5
+                } else {
+                    Vec3::new(0.05, 0.055, 0.06)
+                };
             }
             let mullion = (x / 1.1).rem_euclid(1.0) < 0.06 || z > 2.45;
             if mullion {
@@ -128,7 +152,11 @@ fn shop_front(along: f32, height: f32, wall: Albedo, width: f32, salt: u32) -> A
         z if z < 3.3 => {
             // Awning stripes or a board with something like lettering.
             if which(5) < 0.5 {
-                if (x / 0.5).rem_euclid(1.0) < 0.5 { hue } else { Vec3::splat(0.72) }
+                if (x / 0.5).rem_euclid(1.0) < 0.5 {
+                    hue
+                } else {
+                    Vec3::splat(0.72)
+                }
             } else {
                 let letter = hash_unit((x * 5.0) as i32, shop as i32, salt) < 0.6
                     && (2.75..3.1).contains(&z)
@@ -153,7 +181,11 @@ fn posters(point: Vec3, center: Vec3, salt: u32) -> Albedo {
         return srgb(0x4A5A4E);
     }
     let paper = Vec3::new(0.2 + 0.7 * pick(1), 0.2 + 0.6 * pick(2), 0.2 + 0.6 * pick(3));
-    if noise(u * 4.0, v * 6.0, salt ^ 0x77 ^ (column as i32 as u32)) > 0.55 { paper * 0.35 } else { paper }
+    if noise(u * 4.0, v * 6.0, salt ^ 0x77 ^ (column as i32 as u32)) > 0.55 {
+        paper * 0.35
+    } else {
+        paper
+    }
 }
 
 /// All props, in groups that stand together (the leaves of a tree, the slats of a bench), so that a ray
@@ -184,11 +216,19 @@ impl Furniture {
             self.props.push(Prop { salt, ..prop });
         }
         let members = start..self.props.len();
-        let Some(group) = self.props.get(members.clone()).filter(|group| !group.is_empty()) else { return };
+        let Some(group) = self.props.get(members.clone()).filter(|group| !group.is_empty()) else {
+            return;
+        };
         let center = group.iter().map(|prop| prop.bounds.0).sum::<Vec3>() / group.len() as f32;
-        let radius =
-            group.iter().map(|prop| prop.bounds.0.distance(center) + prop.bounds.1).fold(0.0, f32::max);
-        self.groups.push(Group { members, center, radius });
+        let radius = group
+            .iter()
+            .map(|prop| prop.bounds.0.distance(center) + prop.bounds.1)
+            .fold(0.0, f32::max);
+        self.groups.push(Group {
+            members,
+            center,
+            radius,
+        });
     }
 
     /// Whether anything stands in the way of the ray; `ray` has unit length.
@@ -198,11 +238,14 @@ impl Furniture {
             let along = to_center.dot(ray);
             along > -radius && to_center.length_squared() - along * along < radius * radius
         };
-        self.groups.iter().filter(|group| near(group.center, group.radius)).any(|group| {
-            self.props[group.members.clone()]
-                .iter()
-                .any(|prop| near(prop.bounds.0, prop.bounds.1) && prop.meet(point, ray).is_some())
-        })
+        self.groups
+            .iter()
+            .filter(|group| near(group.center, group.radius))
+            .any(|group| {
+                self.props[group.members.clone()]
+                    .iter()
+                    .any(|prop| near(prop.bounds.0, prop.bounds.1) && prop.meet(point, ray).is_some())
+            })
     }
 }
 
@@ -227,7 +270,11 @@ impl Ground {
         let weather = 0.78 + 0.3 * stains + 0.08 * grain;
         if p.y > self.road_from_m {
             let kerb = p.y < self.road_from_m + 0.18;
-            return if kerb { Vec3::splat(0.42) } else { Vec3::splat(0.13) * weather };
+            return if kerb {
+                Vec3::splat(0.42)
+            } else {
+                Vec3::splat(0.13) * weather
+            };
         }
         let mut color = self.slab;
         if let Some((center, radius, stone)) = self.ring {
@@ -278,10 +325,17 @@ impl Scenery {
 
     /// The share of sky that a point on the ground sees past what stands around it.
     pub(crate) fn openness(&self, p: Vec2) -> f32 {
-        self.furniture.footprints.iter().fold(1.0, |open, &(center, radius)| {
-            let gap = (p.distance(center) - radius).max(0.0);
-            if gap > 0.6 { open } else { open * (1.0 - 0.4 * (1.0 - gap / 0.6) * (1.0 - gap / 0.6)) }
-        })
+        self.furniture
+            .footprints
+            .iter()
+            .fold(1.0, |open, &(center, radius)| {
+                let gap = (p.distance(center) - radius).max(0.0);
+                if gap > 0.6 {
+                    open
+                } else {
+                    open * (1.0 - 0.4 * (1.0 - gap / 0.6) * (1.0 - gap / 0.6))
+                }
+            })
     }
 
     /// What a ray sees that meets nothing.

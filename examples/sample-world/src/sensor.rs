@@ -24,7 +24,11 @@ impl Sensor {
                 255.0 * libm::powf(bent.min(1.0), 1.0 / 2.2)
             })
             .collect();
-        Self { exposure, noise, curve }
+        Self {
+            exposure,
+            noise,
+            curve,
+        }
     }
 
     /// Writes the linear picture as RGB, three bytes a pixel; the noise depends on `frame` and place alone.
@@ -41,7 +45,8 @@ impl Sensor {
             for (channel, own) in [(0, tint), (1, -0.3 * tint), (2, -tint)] {
                 let value = (light[channel] * self.exposure * (STEPS as f32 / 2.0)).clamp(0.0, STEPS as f32);
                 let index = (value as usize).min(STEPS - 1);
-                let level = self.curve[index] + (self.curve[index + 1] - self.curve[index]) * (value - index as f32);
+                let level =
+                    self.curve[index] + (self.curve[index + 1] - self.curve[index]) * (value - index as f32);
                 out[channel] = (level + shared + own + 0.5).clamp(0.0, 255.0) as u8;
             }
         }

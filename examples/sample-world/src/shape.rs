@@ -31,8 +31,11 @@ impl RoundCone {
         let length = span.length();
         // One ball inside the other: there is no side, only the bigger ball.
         if length <= (start_radius - end_radius).abs() + 1e-5 {
-            let (center, radius) =
-                if start_radius >= end_radius { (start, start_radius) } else { (end, end_radius) };
+            let (center, radius) = if start_radius >= end_radius {
+                (start, start_radius)
+            } else {
+                (end, end_radius)
+            };
             return Self {
                 start: center,
                 end: center,
@@ -59,7 +62,10 @@ impl RoundCone {
 
     /// A sphere that holds the whole solid.
     pub(crate) fn bounds(&self) -> (Vec3, f32) {
-        ((self.start + self.end) * 0.5, self.length * 0.5 + self.start_radius.max(self.end_radius))
+        (
+            (self.start + self.end) * 0.5,
+            self.length * 0.5 + self.start_radius.max(self.end_radius),
+        )
     }
 
     /// The two balls at the ends.
@@ -115,7 +121,10 @@ fn meet_ball(m: Vec3, ray: Vec3, rr: f32, radius: f32) -> Option<Hit> {
         return None;
     }
     let t = (-b - root.sqrt()) / rr;
-    (t > 0.0).then(|| Hit { t, normal: (m + ray * t) / radius })
+    (t > 0.0).then(|| Hit {
+        t,
+        normal: (m + ray * t) / radius,
+    })
 }
 
 /// A box turned about the vertical: a bench's seat, a planter, a wall.
@@ -129,7 +138,11 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn new(center: Vec3, half: Vec3, heading: f32) -> Self {
-        Self { center, half, along: Vec2::new(libm::cosf(heading), libm::sinf(heading)) }
+        Self {
+            center,
+            half,
+            along: Vec2::new(libm::cosf(heading), libm::sinf(heading)),
+        }
     }
 
     fn into_local(self, v: Vec3) -> Vec3 {
@@ -188,7 +201,10 @@ impl Block {
         let (axis, side) = face.filter(|_| enter <= leave)?;
         let mut normal = Vec3::ZERO;
         normal[axis] = side;
-        Some(Hit { t: enter, normal: self.out_of_local(normal) })
+        Some(Hit {
+            t: enter,
+            normal: self.out_of_local(normal),
+        })
     }
 }
 
@@ -231,7 +247,11 @@ mod tests {
 
     #[test]
     fn a_turned_block_is_met_on_the_face_that_looks_at_the_ray() {
-        let block = Block::new(Vec3::new(0.0, 5.0, 1.0), Vec3::splat(1.0), std::f32::consts::FRAC_PI_2);
+        let block = Block::new(
+            Vec3::new(0.0, 5.0, 1.0),
+            Vec3::splat(1.0),
+            std::f32::consts::FRAC_PI_2,
+        );
         let hit = block.meet(Vec3::new(0.2, 0.0, 1.1), Vec3::Y).expect("in front");
         assert!((hit.t - 4.0).abs() < 1e-5);
         assert!((hit.normal + Vec3::Y).length() < 1e-5);

@@ -49,7 +49,12 @@ impl TrainingScene {
         };
         let backdrop = Backdrop::render(&scenery);
         let painter = Painter::new(&scenery, &backdrop);
-        Ok(Self { seed, scenery, backdrop, painter })
+        Ok(Self {
+            seed,
+            scenery,
+            backdrop,
+            painter,
+        })
     }
 
     /// Draws frame `variation` into `rgb` (RGB, three bytes a pixel, rows without padding): other people,
@@ -61,7 +66,10 @@ impl TrainingScene {
     pub fn render(&mut self, variation: u32, rgb: &mut [u8]) -> Result<Vec<PersonTruth>, WorldError> {
         let expected = self.backdrop.width * self.backdrop.height * 3;
         if rgb.len() != expected {
-            return Err(WorldError::BufferSize { actual: rgb.len(), expected });
+            return Err(WorldError::BufferSize {
+                actual: rgb.len(),
+                expected,
+            });
         }
         let mut random = Random::new(self.seed ^ (u64::from(variation) << 40), 21);
         let people = scatter(&self.scenery, &mut random);
@@ -70,7 +78,10 @@ impl TrainingScene {
             &self.scenery,
             &self.backdrop,
             moment,
-            people.iter().enumerate().map(|(id, (body, pose))| (body, *pose, id as u32)),
+            people
+                .iter()
+                .enumerate()
+                .map(|(id, (body, pose))| (body, *pose, id as u32)),
         );
         let exposure = self.scenery.exposure * random.between(0.7, 1.4);
         let sensor = Sensor::new(exposure, random.between(0.3, 5.0));
@@ -98,15 +109,23 @@ fn scatter(scenery: &Scenery, random: &mut Random) -> Vec<(Body, Pose)> {
         } else {
             let x = random.between(-0.06, 1.06) * width;
             let y = random.between(0.0, 1.25) * height;
-            let Some((x, y)) = scenery.camera.ground_at(x, y) else { continue };
+            let Some((x, y)) = scenery.camera.ground_at(x, y) else {
+                continue;
+            };
             Vec2::new(x, y)
         };
-        let Some((_, depth)) = scenery.view().project(root.extend(0.9)) else { continue };
+        let Some((_, depth)) = scenery.view().project(root.extend(0.9)) else {
+            continue;
+        };
         let tall = scenery.view().pixels_per_metre(depth) * 1.75 / height;
         // From a twentieth of the picture's height to all of it; and nobody inside somebody else.
         if !(0.05..1.1).contains(&tall)
             || people.iter().any(|(_, pose)| pose.root.distance(root) < 0.42)
-            || scenery.furniture.obstacles.iter().any(|(center, radius)| center.distance(root) < radius * 0.7)
+            || scenery
+                .furniture
+                .obstacles
+                .iter()
+                .any(|(center, radius)| center.distance(root) < radius * 0.7)
         {
             continue;
         }
@@ -142,8 +161,12 @@ fn random_place(seed: u64, width: u32, height: u32, random: &mut Random) -> Scen
         width_px: width,
         height_px: height,
     };
-    let light =
-        Light::new(random.between(22.0, 70.0), random.between(0.0, 360.0), random.between(0.2, 1.0), random);
+    let light = Light::new(
+        random.between(22.0, 70.0),
+        random.between(0.0, 360.0),
+        random.between(0.2, 1.0),
+        random,
+    );
     let mut furniture = Furniture::default();
     let far = random.between(14.0, 45.0);
     if random.chance(0.7) {
@@ -173,13 +196,21 @@ fn random_place(seed: u64, width: u32, height: u32, random: &mut Random) -> Scen
         let at = Vec2::new(random.between(-10.0, 10.0), random.between(4.0, far.min(26.0)));
         clutter(&mut furniture, at, random);
     }
-    let road_from_m = if random.chance(0.3) { random.between(10.0, far) } else { f32::INFINITY };
+    let road_from_m = if random.chance(0.3) {
+        random.between(10.0, far)
+    } else {
+        f32::INFINITY
+    };
     Scenery {
         camera,
         ground: Ground {
             slab: any_color(random, 0.08, 0.55),
             joint: any_color(random, 0.05, 0.3),
-            slab_m: if random.chance(0.25) { 0.0 } else { random.between(0.2, 1.6) },
+            slab_m: if random.chance(0.25) {
+                0.0
+            } else {
+                random.between(0.2, 1.6)
+            },
             ring: random.chance(0.3).then(|| {
                 let center = Vec2::new(random.between(-4.0, 4.0), random.between(6.0, 20.0));
                 (center, random.between(1.5, 6.0), any_color(random, 0.05, 0.5))
@@ -202,7 +233,9 @@ fn clutter(furniture: &mut Furniture, at: Vec2, random: &mut Random) {
         2 => Pattern::Above(other, random.between(0.2, 1.4)),
         _ => Pattern::Plain,
     };
-    let paint = Paint::plain(color).with_pattern(pattern).with_wear(random.between(0.1, 0.5));
+    let paint = Paint::plain(color)
+        .with_pattern(pattern)
+        .with_wear(random.between(0.1, 0.5));
     let tall = random.between(0.2, 2.6);
     let wide = random.between(0.08, 0.9);
     furniture.add(vec![if random.chance(0.5) {
@@ -211,6 +244,12 @@ fn clutter(furniture: &mut Furniture, at: Vec2, random: &mut Random) {
     } else {
         let lean = Vec2::new(random.between(-0.3, 0.3), random.between(-0.3, 0.3));
         let thin = wide * 0.5;
-        Prop::cone(at.extend(thin), (at + lean).extend(tall), thin, thin * random.between(0.5, 1.2), paint)
+        Prop::cone(
+            at.extend(thin),
+            (at + lean).extend(tall),
+            thin,
+            thin * random.between(0.5, 1.2),
+            paint,
+        )
     }]);
 }

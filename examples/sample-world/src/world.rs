@@ -25,7 +25,12 @@ pub struct WorldOptions {
 
 impl Default for WorldOptions {
     fn default() -> Self {
-        Self { width: 1280, height: 720, fps: 30, seconds: 60.0 }
+        Self {
+            width: 1280,
+            height: 720,
+            fps: 30,
+            seconds: 60.0,
+        }
     }
 }
 
@@ -84,7 +89,12 @@ impl World {
     ///
     /// [`WorldError::Size`], [`WorldError::Rate`] or [`WorldError::Length`] where an option is out of range.
     pub fn new(seed: u64, options: WorldOptions) -> Result<Self, WorldError> {
-        let WorldOptions { width, height, fps, seconds } = options;
+        let WorldOptions {
+            width,
+            height,
+            fps,
+            seconds,
+        } = options;
         if !(64..=7680).contains(&width) || !(64..=4320).contains(&height) {
             return Err(WorldError::Size { width, height });
         }
@@ -109,7 +119,15 @@ impl World {
             events: true_events(&walkers, fps, frame_count as f64 / f64::from(fps)),
         };
         let sensor = Sensor::new(scenery.exposure, 1.3);
-        Ok(Self { options, scenery, backdrop, walkers, painter, sensor, truth })
+        Ok(Self {
+            options,
+            scenery,
+            backdrop,
+            walkers,
+            painter,
+            sensor,
+            truth,
+        })
     }
 
     /// What is true of the whole clip.
@@ -136,7 +154,10 @@ impl World {
     pub fn render(&mut self, index: u64, rgb: &mut [u8]) -> Result<FrameTruth, WorldError> {
         let expected = self.frame_bytes();
         if rgb.len() != expected {
-            return Err(WorldError::BufferSize { actual: rgb.len(), expected });
+            return Err(WorldError::BufferSize {
+                actual: rgb.len(),
+                expected,
+            });
         }
         let count = self.frame_count();
         if index >= count {
@@ -155,7 +176,8 @@ impl World {
             self.scenery.light.at(seconds as f32),
             present.iter().map(|(id, body, pose)| (*body, *pose, *id)),
         );
-        self.sensor.read_out(linear, index as u32, self.truth.seed as u32, rgb);
+        self.sensor
+            .read_out(linear, index as u32, self.truth.seed as u32, rgb);
         let people = present
             .iter()
             .zip(seen)
@@ -170,16 +192,24 @@ pub(crate) fn person_truth(scenery: &Scenery, id: u32, root: Vec2, seen: Seen) -
     let size = Vec2::new(scenery.camera.width_px as f32, scenery.camera.height_px as f32);
     let [left, top, right, bottom] = seen.silhouette;
     let (low, high) = (Vec2::new(left, top) / size, Vec2::new(right, bottom) / size);
-    let (low, high) = (low.clamp(Vec2::ZERO, Vec2::ONE), high.clamp(Vec2::ZERO, Vec2::ONE));
+    let (low, high) = (
+        low.clamp(Vec2::ZERO, Vec2::ONE),
+        high.clamp(Vec2::ZERO, Vec2::ONE),
+    );
     let extent = high - low;
     let (foot, _) = scenery.view().project(root.extend(0.0))?;
     (extent.min_element() > 0.0).then(|| PersonTruth {
         id,
-        bbox: [low.x, low.y, extent.x, extent.y],
-        visible_share: seen.visible_share,
-        foot: (foot / size).to_array(),
-        ground_m: root.to_array(),
+        bbox: [low.x, low.y, extent.x, extent.y].map(|part| rounded(part, 1e5)),
+        visible_share: rounded(seen.visible_share, 1e4),
+        foot: (foot / size).to_array().map(|part| rounded(part, 1e5)),
+        ground_m: root.to_array().map(|metres| rounded(metres, 1e3)),
     })
+}
+
+/// To so many parts of one: a hundredth of a pixel or a millimetre, and half the size of a truth file.
+fn rounded(value: f32, parts: f32) -> f32 {
+    libm::roundf(value * parts) / parts
 }
 
 fn fraction(scenery: &Scenery, ground: Vec2) -> [f32; 2] {
@@ -187,7 +217,9 @@ fn fraction(scenery: &Scenery, ground: Vec2) -> [f32; 2] {
     scenery
         .view()
         .project(Vec3::new(ground.x, ground.y, 0.0))
-        .map_or([0.0; 2], |(p, _)| [p.x / camera.width_px as f32, p.y / camera.height_px as f32])
+        .map_or([0.0; 2], |(p, _)| {
+            [p.x / camera.width_px as f32, p.y / camera.height_px as f32]
+        })
 }
 
 fn zones(scenery: &Scenery) -> Vec<Zone> {

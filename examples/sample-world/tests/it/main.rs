@@ -8,7 +8,12 @@ use lva_sample_world::{World, WorldOptions};
 
 /// A small world, quick to draw.
 fn small(seed: u64, seconds: f64) -> World {
-    let options = WorldOptions { width: 160, height: 90, fps: 10, seconds };
+    let options = WorldOptions {
+        width: 160,
+        height: 90,
+        fps: 10,
+        seconds,
+    };
     World::new(seed, options).expect("the options are in range")
 }
 

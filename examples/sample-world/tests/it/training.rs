@@ -21,7 +21,9 @@ fn places_hold_people_and_some_hold_none() {
     let counts: Vec<usize> = (0..8)
         .flat_map(|seed| {
             let mut scene = TrainingScene::new(1_000_000 + seed, 128, 72).expect("in range");
-            (0..6).map(move |variation| still(&mut scene, variation).1).collect::<Vec<_>>()
+            (0..6)
+                .map(move |variation| still(&mut scene, variation).1)
+                .collect::<Vec<_>>()
         })
         .collect();
     assert!(counts.iter().any(|count| *count >= 6));
@@ -31,5 +33,11 @@ fn places_hold_people_and_some_hold_none() {
 #[test]
 fn a_size_out_of_range_is_refused() {
     let error = TrainingScene::new(1_000_000, 10, 10).map(|_| ()).unwrap_err();
-    assert_eq!(error, WorldError::Size { width: 10, height: 10 });
+    assert_eq!(
+        error,
+        WorldError::Size {
+            width: 10,
+            height: 10
+        }
+    );
 }

@@ -5,8 +5,13 @@ use std::collections::HashSet;
 fn clip(seed: u64, seconds: f64) -> ClipTruth {
     let mut world = small(seed, seconds);
     let mut rgb = vec![0; world.frame_bytes()];
-    let frames = (0..world.frame_count()).map(|i| world.render(i, &mut rgb).expect("the frame exists")).collect();
-    ClipTruth { scene: world.scene().clone(), frames }
+    let frames = (0..world.frame_count())
+        .map(|i| world.render(i, &mut rgb).expect("the frame exists"))
+        .collect();
+    ClipTruth {
+        scene: world.scene().clone(),
+        frames,
+    }
 }
 
 fn inside(polygon: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
@@ -27,8 +32,13 @@ fn foot(frame: &FrameTruth, person: u32) -> Option<[f32; 2]> {
 #[test]
 fn six_or_more_people_come_and_most_can_be_seen() {
     let clip = clip(11, 30.0);
-    let seen: HashSet<u32> =
-        clip.frames.iter().flat_map(|f| &f.people).filter(|p| p.visible_share > 0.5).map(|p| p.id).collect();
+    let seen: HashSet<u32> = clip
+        .frames
+        .iter()
+        .flat_map(|f| &f.people)
+        .filter(|p| p.visible_share > 0.5)
+        .map(|p| p.id)
+        .collect();
     assert!(seen.len() >= 6, "only {} people", seen.len());
 }
 
@@ -41,7 +51,10 @@ fn boxes_lie_in_the_picture_and_stand_on_the_foot_point() {
         let whole = left > 0.0 && top > 0.0 && left + width < 1.0 && top + height < 1.0;
         if whole {
             let off = (person.foot[1] - (top + height)).abs();
-            assert!(off < 0.12 * height + 0.02, "foot {off} from the lower edge of a box {height} high");
+            assert!(
+                off < 0.12 * height + 0.02,
+                "foot {off} from the lower edge of a box {height} high"
+            );
         }
     }
 }
@@ -67,18 +80,40 @@ fn events_agree_with_the_feet_in_the_frames() {
             continue;
         };
         // Two events of one person between two frames would leave the feet where they were.
-        let alone = clip.scene.events.iter().filter(|e| e.person == event.person && e.frame == event.frame).count() == 1;
+        let alone = clip
+            .scene
+            .events
+            .iter()
+            .filter(|e| e.person == event.person && e.frame == event.frame)
+            .count()
+            == 1;
         if let (true, Some(at)) = (alone, clip.frames.get(frame).and_then(|f| foot(f, event.person))) {
-            assert_eq!(inside(&zone.polygon, at), event.status == Crossing::Enter, "{event:?}");
+            assert_eq!(
+                inside(&zone.polygon, at),
+                event.status == Crossing::Enter,
+                "{event:?}"
+            );
             zone_events += 1;
         }
     }
-    assert!(zone_events >= 4, "only {zone_events} zone events could be checked");
+    assert!(
+        zone_events >= 4,
+        "only {zone_events} zone events could be checked"
+    );
 }
 
 #[test]
 fn every_enter_has_its_exit_in_turn() {
-    let clip = World::new(13, WorldOptions { width: 64, height: 64, fps: 10, seconds: 300.0 }).expect("in range");
+    let clip = World::new(
+        13,
+        WorldOptions {
+            width: 64,
+            height: 64,
+            fps: 10,
+            seconds: 300.0,
+        },
+    )
+    .expect("in range");
     let mut within = HashSet::new();
     for event in &clip.scene().events {
         let key = (event.person, event.boundary.as_str());
@@ -94,7 +129,16 @@ fn every_enter_has_its_exit_in_turn() {
 #[test]
 fn somebody_enters_the_square_within_fifteen_seconds_whatever_the_seed() {
     for seed in 0..25 {
-        let world = World::new(seed, WorldOptions { width: 64, height: 64, fps: 10, seconds: 15.0 }).expect("in range");
+        let world = World::new(
+            seed,
+            WorldOptions {
+                width: 64,
+                height: 64,
+                fps: 10,
+                seconds: 15.0,
+            },
+        )
+        .expect("in range");
         let entered = world
             .scene()
             .events

@@ -42,7 +42,17 @@ fn seeds_differ() {
 #[test]
 fn the_frame_count_is_exact() {
     let count = |fps, seconds| {
-        World::new(1, WorldOptions { width: 64, height: 64, fps, seconds }).expect("in range").frame_count()
+        World::new(
+            1,
+            WorldOptions {
+                width: 64,
+                height: 64,
+                fps,
+                seconds,
+            },
+        )
+        .expect("in range")
+        .frame_count()
     };
     assert_eq!(count(30, 10.0), 300);
     assert_eq!(count(25, 0.1), 3);
@@ -52,10 +62,26 @@ fn the_frame_count_is_exact() {
 #[test]
 fn options_out_of_range_are_refused_by_name() {
     let with = |width, height, fps, seconds| {
-        World::new(1, WorldOptions { width, height, fps, seconds }).map(|_| ()).unwrap_err()
+        World::new(
+            1,
+            WorldOptions {
+                width,
+                height,
+                fps,
+                seconds,
+            },
+        )
+        .map(|_| ())
+        .unwrap_err()
     };
     assert_eq!(with(0, 90, 30, 1.0), WorldError::Size { width: 0, height: 90 });
-    assert_eq!(with(160, 9000, 30, 1.0), WorldError::Size { width: 160, height: 9000 });
+    assert_eq!(
+        with(160, 9000, 30, 1.0),
+        WorldError::Size {
+            width: 160,
+            height: 9000
+        }
+    );
     assert_eq!(with(160, 90, 0, 1.0), WorldError::Rate(0));
     assert_eq!(with(160, 90, 30, 0.0), WorldError::Length(0.0));
     assert!(matches!(with(160, 90, 30, f64::NAN), WorldError::Length(_)));
@@ -65,8 +91,14 @@ fn options_out_of_range_are_refused_by_name() {
 fn a_wrong_buffer_or_frame_is_an_error_and_draws_nothing() {
     let mut world = small(1, 1.0);
     let expected = world.frame_bytes();
-    assert_eq!(world.render(0, &mut [0; 10]), Err(WorldError::BufferSize { actual: 10, expected }));
+    assert_eq!(
+        world.render(0, &mut [0; 10]),
+        Err(WorldError::BufferSize { actual: 10, expected })
+    );
     let mut rgb = vec![9; expected];
-    assert_eq!(world.render(10, &mut rgb), Err(WorldError::NoSuchFrame { index: 10, count: 10 }));
+    assert_eq!(
+        world.render(10, &mut rgb),
+        Err(WorldError::NoSuchFrame { index: 10, count: 10 })
+    );
     assert!(rgb.iter().all(|byte| *byte == 9));
 }

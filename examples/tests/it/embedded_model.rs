@@ -1,0 +1,25 @@
+use lva_examples::evaluation::Score;
+use lva_inference::{ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions};
+use lva_sample_world::{World, WorldOptions};
+
+#[test]
+fn the_embedded_model_finds_nearly_everybody_on_a_scene_it_never_saw() {
+    let options = WorldOptions {
+        seconds: 40.0,
+        ..Default::default()
+    };
+    let mut world = World::new(4242, options).expect("the options are in range");
+    let spec = ModelSpec::plaza_person();
+    let mut detector =
+        RtenDetector::from_bytes(PLAZA_PERSON_ONNX, spec, RtenOptions::default()).expect("the model fits");
+    let mut rgb = vec![0; world.frame_bytes()];
+    let mut score = Score::default();
+    for index in (0..world.frame_count()).step_by(60) {
+        let truth = world.render(index, &mut rgb).expect("the frame exists");
+        let view = ImageView::packed(&rgb, 1280, 720, PixelFormat::Rgb24).expect("the buffer fits");
+        let found = detector.detect_blocking(&[view.into()]).expect("the model runs");
+        score.add(&found[0], &truth.people);
+    }
+    assert!(score.people > 60, "only {} people to find", score.people);
+    assert!(score.recall() > 0.9 && score.precision() > 0.9, "{score:?}");
+}
