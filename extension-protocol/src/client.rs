@@ -5,6 +5,7 @@
 //! | `options` | everything that is known before |
 //! | `connect` | region, connection, descriptors |
 //! | `session` | slots, sending, answers |
+//! | `store` | where the bytes of frames are |
 //! | `flight` | which frames are on their way (sans I/O) |
 //! | `error`, `stats` | why it ended, what was counted |
 
@@ -14,6 +15,7 @@ mod flight;
 mod options;
 mod session;
 mod stats;
+mod store;
 
 pub use connect::connect;
 pub use error::{ConnectError, NoSlot, PeerStatus, SendError, SessionError};

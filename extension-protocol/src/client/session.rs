@@ -5,7 +5,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use lva_inference_schema::Inference;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use tokio::time::Instant;
@@ -14,10 +13,10 @@ use tonic::Streaming;
 use super::error::{NoSlot, PeerStatus, SendError, SentForm, SessionError};
 use super::flight::{Acknowledged, Flight, Limits, Overdue};
 use super::stats::{Counters, SessionStats, count, count_many};
+use super::store::{Memory, SentMemory, Store};
 use crate::convert;
-use crate::shared_memory::{Region, RegionSlot};
+use crate::shared_memory::Region;
 use crate::slots::TakeError;
-use crate::wire::media_sample::Content;
 use crate::wire::media_stream_descriptor::StreamIdentifier;
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
@@ -55,80 +54,6 @@ impl PeerDescription {
             timescale: descriptor.media_descriptor.map_or(0, |media| media.timescale),
         }
     }
-}
-
-/// Where the bytes of frames are.
-#[derive(Debug)]
-pub(super) enum Store {
-    Shared(Region),
-    /// Buffers that came back, to be used again.
-    Embedded(Mutex<Vec<BytesMut>>),
-}
-
-impl Store {
-    pub(super) fn embedded() -> Self {
-        Self::Embedded(Mutex::default())
-    }
-
-    pub(super) fn shared(region: Region) -> Self {
-        Self::Shared(region)
-    }
-
-    pub(super) fn is_shared(&self) -> bool {
-        self.region().is_some()
-    }
-
-    pub(super) fn region(&self) -> Option<&Region> {
-        match self {
-            Self::Shared(region) => Some(region),
-            Self::Embedded(_) => None,
-        }
-    }
-
-    /// How many frames can be on their way: what is asked for, unless the region holds fewer.
-    pub(super) fn window(&self, asked: usize, frame_bytes: Option<usize>) -> usize {
-        match (self.region(), frame_bytes) {
-            (Some(region), Some(frame_bytes)) => asked.min(region.frames(frame_bytes)).max(1),
-            _ => asked,
-        }
-    }
-
-    fn take(&self, bytes: usize) -> Result<Memory, TakeError> {
-        match self {
-            Self::Shared(region) => region.take(bytes).map(Memory::Shared),
-            Self::Embedded(pool) => {
-                let mut buffer = pool
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .pop()
-                    .unwrap_or_default();
-                buffer.resize(bytes, 0);
-                Ok(Memory::Embedded(buffer))
-            }
-        }
-    }
-
-    fn give_back(&self, memory: SentMemory) {
-        if let (Self::Embedded(pool), SentMemory::Embedded(bytes)) = (self, memory)
-            && let Ok(buffer) = bytes.try_into_mut()
-        {
-            pool.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
-        }
-    }
-}
-
-/// Memory that is being rendered into.
-#[derive(Debug)]
-enum Memory {
-    Shared(RegionSlot),
-    Embedded(BytesMut),
-}
-
-/// Memory that the server may look at.
-#[derive(Debug)]
-enum SentMemory {
-    Shared { _slot: RegionSlot },
-    Embedded(Bytes),
 }
 
 /// What goes with a frame until it is acknowledged. Dropping it opens the window again.
@@ -341,10 +266,7 @@ pub struct FrameSlot<C> {
 impl<C> FrameSlot<C> {
     /// Keeps the first `bytes` bytes, when an encoded frame turned out to be smaller. At least 1 remains.
     pub fn truncate(&mut self, bytes: usize) {
-        match &mut self.memory {
-            Memory::Shared(slot) => slot.shrink(bytes),
-            Memory::Embedded(buffer) => buffer.truncate(bytes.max(1)),
-        }
+        self.memory.truncate(bytes);
     }
 
     /// Sends the frame with what was found on it before (`upstream`), and returns the number that its answer will
@@ -359,24 +281,8 @@ impl<C> FrameSlot<C> {
             memory,
             permit,
         } = self;
-        let (content, memory) = match memory {
-            Memory::Shared(slot) => {
-                let reference = wire::ContentReference {
-                    address_offset: slot.offset() as u64,
-                    length_bytes: slot.length() as u64,
-                };
-                (
-                    Content::ContentReference(reference),
-                    SentMemory::Shared { _slot: slot },
-                )
-            }
-            Memory::Embedded(buffer) => {
-                let bytes = buffer.freeze();
-                let content = wire::ContentBytes { bytes: bytes.clone() };
-                (Content::ContentBytes(content), SentMemory::Embedded(bytes))
-            }
-        };
-        let embedded = matches!(memory, SentMemory::Embedded(_));
+        let (content, memory) = memory.into_sent();
+        let embedded = !shared.store.is_shared();
         let sample = wire::MediaSample {
             timestamp: timestamp_90k,
             inferences: convert::inferences_to_wire(upstream),
@@ -420,19 +326,13 @@ impl<C> Deref for FrameSlot<C> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match &self.memory {
-            Memory::Shared(slot) => slot,
-            Memory::Embedded(buffer) => buffer,
-        }
+        self.memory.bytes()
     }
 }
 
 impl<C> DerefMut for FrameSlot<C> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        match &mut self.memory {
-            Memory::Shared(slot) => slot,
-            Memory::Embedded(buffer) => buffer,
-        }
+        self.memory.bytes_mut()
     }
 }
 

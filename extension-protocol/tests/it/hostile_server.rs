@@ -257,7 +257,9 @@ async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up(
         script.receive().await;
     })
     .await;
-    let options = server.shared_memory_options().with_answer_timeout(SOON);
+    let options = server
+        .shared_memory_options()
+        .with_answer_timeout(Duration::from_secs(2));
     let Session {
         frames, mut answers, ..
     } = connect::<&str>(&options).await.unwrap();

@@ -114,11 +114,8 @@ async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_t
         script.say(ack(0, held.unwrap())).await;
     })
     .await;
-    // Much shorter than the pause that such a server makes of a slow camera.
-    let options = server
-        .shared_memory_options()
-        .with_window(2)
-        .with_answer_timeout(Duration::from_millis(20));
+    // That the newest frame alone is never late is a rule, tested with a clock of its own.
+    let options = server.shared_memory_options().with_window(2);
     let Session {
         frames, mut answers, ..
     } = connect::<()>(&options).await.unwrap();
@@ -126,12 +123,6 @@ async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_t
     for _ in 0..10 {
         let newest = send(&frames, 0, ());
         assert_eq!(next(&mut answers).await.sequence, newest - 1);
-        assert!(
-            tokio::time::timeout(Duration::from_millis(40), answers.next())
-                .await
-                .is_err(),
-            "the newest frame alone is never late"
-        );
     }
     frames.finish();
     next(&mut answers).await;
@@ -183,7 +174,7 @@ async fn s7_a_frame_without_any_answer_is_given_up_alone() {
     .await;
     let options = server
         .shared_memory_options()
-        .with_answer_timeout(Duration::from_millis(50));
+        .with_answer_timeout(Duration::from_secs(2));
     let Session {
         frames, mut answers, ..
     } = connect::<()>(&options).await.unwrap();

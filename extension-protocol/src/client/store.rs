@@ -1,0 +1,129 @@
+//! Where the bytes of frames are: in a region of shared memory, or in buffers that are used again.
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::shared_memory::{Region, RegionSlot};
+use crate::slots::TakeError;
+use crate::wire;
+use crate::wire::media_sample::Content;
+
+/// Where the bytes of frames are.
+#[derive(Debug)]
+pub(super) enum Store {
+    Shared(Region),
+    /// Buffers that came back, to be used again.
+    Embedded(Mutex<Vec<BytesMut>>),
+}
+
+impl Store {
+    pub(super) fn embedded() -> Self {
+        Self::Embedded(Mutex::default())
+    }
+
+    pub(super) fn shared(region: Region) -> Self {
+        Self::Shared(region)
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.region().is_some()
+    }
+
+    pub(super) fn region(&self) -> Option<&Region> {
+        match self {
+            Self::Shared(region) => Some(region),
+            Self::Embedded(_) => None,
+        }
+    }
+
+    /// How many frames can be on their way: what is asked for, unless the region holds fewer.
+    pub(super) fn window(&self, asked: usize, frame_bytes: Option<usize>) -> usize {
+        match (self.region(), frame_bytes) {
+            (Some(region), Some(frame_bytes)) => asked.min(region.frames(frame_bytes)).max(1),
+            _ => asked,
+        }
+    }
+
+    pub(super) fn take(&self, bytes: usize) -> Result<Memory, TakeError> {
+        match self {
+            Self::Shared(region) => region.take(bytes).map(Memory::Shared),
+            Self::Embedded(pool) => {
+                let mut buffer = pool
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .pop()
+                    .unwrap_or_default();
+                buffer.resize(bytes, 0);
+                Ok(Memory::Embedded(buffer))
+            }
+        }
+    }
+
+    pub(super) fn give_back(&self, memory: SentMemory) {
+        if let (Self::Embedded(pool), SentMemory::Embedded(bytes)) = (self, memory)
+            && let Ok(buffer) = bytes.try_into_mut()
+        {
+            pool.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        }
+    }
+}
+
+/// Memory that is being rendered into.
+#[derive(Debug)]
+pub(super) enum Memory {
+    Shared(RegionSlot),
+    Embedded(BytesMut),
+}
+
+impl Memory {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shared(slot) => slot,
+            Self::Embedded(buffer) => buffer,
+        }
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Shared(slot) => slot,
+            Self::Embedded(buffer) => buffer,
+        }
+    }
+
+    /// Keeps the beginning; at least one byte.
+    pub(super) fn truncate(&mut self, bytes: usize) {
+        match self {
+            Self::Shared(slot) => slot.shrink(bytes),
+            Self::Embedded(buffer) => buffer.truncate(bytes.max(1)),
+        }
+    }
+
+    /// What a message says of it, and what must be kept until the acknowledgement.
+    pub(super) fn into_sent(self) -> (Content, SentMemory) {
+        match self {
+            Self::Shared(slot) => {
+                let reference = wire::ContentReference {
+                    address_offset: slot.offset() as u64,
+                    length_bytes: slot.length() as u64,
+                };
+                (
+                    Content::ContentReference(reference),
+                    SentMemory::Shared { _slot: slot },
+                )
+            }
+            Self::Embedded(buffer) => {
+                let bytes = buffer.freeze();
+                let content = wire::ContentBytes { bytes: bytes.clone() };
+                (Content::ContentBytes(content), SentMemory::Embedded(bytes))
+            }
+        }
+    }
+}
+
+/// Memory that the server may look at.
+#[derive(Debug)]
+pub(super) enum SentMemory {
+    Shared { _slot: RegionSlot },
+    Embedded(Bytes),
+}
