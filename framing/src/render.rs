@@ -65,6 +65,9 @@ pub enum RenderError {
 /// a picture, so that nothing is skipped); colours follow the picture's own matrix and range.
 ///
 /// YUV420P frames keep the picture's matrix and range; black is their black (16 or 0).
+///
+/// It is not `Send`, because `ffmpeg-next` does not promise that of a scaler: make it on the thread that renders. Plans,
+/// pictures and decoders are `Send`.
 pub struct Renderer {
     plan: FramePlan,
     scaler: Option<Scaler>,

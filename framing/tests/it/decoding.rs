@@ -308,3 +308,11 @@ fn noise_and_impossible_times_do_not_stop_a_decoder() {
         assert_eq!(decoder.stats().units, 401);
     }
 }
+
+#[test]
+fn decoders_pictures_and_plans_move_between_threads() {
+    fn send<T: Send>() {}
+    send::<Decoder>();
+    send::<Picture>();
+    send::<lva_framing::FramePlan>();
+}
