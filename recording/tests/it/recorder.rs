@@ -390,3 +390,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_recorder_moves_to_the_thread_for_files() {
+    fn send<T: Send>() {}
+    send::<Recorder>();
+    send::<RecorderEvent>();
+}
