@@ -17,7 +17,7 @@ use crate::configuration::OperationConfig;
 use crate::detectors::Detectors;
 use crate::frames::FrameReader;
 use crate::options::AnalysisOptions;
-use crate::session::{SessionError, SpatialAnalysis};
+use crate::session::{BeginError, SpatialAnalysis};
 use crate::stats::{AnalysisStats, AnalysisStatsReader};
 
 /// Name that clients are told unless another is given.
@@ -119,9 +119,9 @@ impl BlockingExtension for Streams {
         let analysis =
             SpatialAnalysis::new(detector, config, size, self.options, seed).map_err(
                 |error| match error {
-                    SessionError::FrameSize { .. } => OpenError::UnsupportedFormat(error.to_string()),
-                    SessionError::Configuration(_) => OpenError::Configuration(error.to_string()),
-                    SessionError::NoPersonClass { .. } | SessionError::CameraAspect { .. } => {
+                    BeginError::FrameSize { .. } => OpenError::UnsupportedFormat(error.to_string()),
+                    BeginError::Configuration(_) => OpenError::Configuration(error.to_string()),
+                    BeginError::NoPersonClass { .. } | BeginError::CameraAspect { .. } => {
                         OpenError::Failed(error.into())
                     }
                 },

@@ -63,7 +63,7 @@ pub use detectors::{Detectors, SharedDetector};
 pub use extension::{DEFAULT_IDENTIFIER, SpatialExtension};
 pub use frames::FrameError;
 pub use options::{AnalysisOptions, Entities};
-pub use session::{ProcessError, SessionError, SpatialAnalysis};
+pub use session::{BeginError, ProcessError, SpatialAnalysis};
 pub use stats::{AnalysisStats, AnalysisStatsReader};
 
 /// Compiles the example of the crate's front page.

@@ -1,5 +1,7 @@
 //! One camera's state: frames in, inferences out.
 
+use std::fmt;
+
 use lva_inference::{DetectError, Detection, Detector, DetectorInfo, Frame};
 use lva_inference_schema::Inference;
 use lva_zones::{
@@ -22,7 +24,7 @@ const PERSON: &str = "person";
 /// A session that cannot begin.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SessionError {
+pub enum BeginError {
     /// The model knows no people. Whoever chose it is at fault.
     #[error(
         "the model '{model}' has no class 'person' among its {classes}: choose a model that finds people"
@@ -143,7 +145,6 @@ impl ProcessError {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct SpatialAnalysis<D> {
     detector: D,
     width: u32,
@@ -158,6 +159,17 @@ pub struct SpatialAnalysis<D> {
     stats: AnalysisStats,
 }
 
+impl<D: Detector> fmt::Debug for SpatialAnalysis<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpatialAnalysis")
+            .field("detector", self.detector.info())
+            .field("width", &self.width)
+            .field("height", &self.height)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Which of a detector's classes are people.
 #[derive(Debug, Clone, Copy)]
 enum People {
@@ -167,7 +179,7 @@ enum People {
 }
 
 impl People {
-    fn of(info: &DetectorInfo) -> Result<Self, SessionError> {
+    fn of(info: &DetectorInfo) -> Result<Self, BeginError> {
         if info.class_names.is_empty() {
             return Ok(Self::All);
         }
@@ -176,7 +188,7 @@ impl People {
             .iter()
             .position(|name| name.eq_ignore_ascii_case(PERSON));
         let class = index.and_then(|index| u16::try_from(index).ok());
-        class.map(Self::Class).ok_or_else(|| SessionError::NoPersonClass {
+        class.map(Self::Class).ok_or_else(|| BeginError::NoPersonClass {
             model: info.model.clone(),
             classes: info.class_names.len(),
         })
@@ -197,25 +209,25 @@ impl<D: Detector> SpatialAnalysis<D> {
     ///
     /// # Errors
     ///
-    /// [`SessionError`]; a retry does not help.
+    /// [`BeginError`]; a retry does not help.
     pub fn new(
         detector: D,
         config: &OperationConfig,
         size: (u32, u32),
         options: AnalysisOptions,
         id_seed: u64,
-    ) -> Result<Self, SessionError> {
+    ) -> Result<Self, BeginError> {
         let (width, height) = size;
         let people = People::of(detector.info())?;
         let frame_aspect = f64::from(width) / f64::from(height);
         let possible = |aspect: f64| (0.01..=100.0).contains(&aspect);
         if !possible(frame_aspect) {
-            return Err(SessionError::FrameSize { width, height });
+            return Err(BeginError::FrameSize { width, height });
         }
         let (aspect, content) = match options.camera_aspect {
             None => (frame_aspect, Content::WHOLE),
             Some(aspect) if possible(aspect) => (aspect, Content::centred(aspect, frame_aspect)),
-            Some(aspect) => return Err(SessionError::CameraAspect { aspect }),
+            Some(aspect) => return Err(BeginError::CameraAspect { aspect }),
         };
         let scene = config.scene(SceneOptions {
             aspect,

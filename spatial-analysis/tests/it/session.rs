@@ -36,7 +36,7 @@ fn a_walk_is_told(fps: u64, latest: f64) {
         ("Exit", "door", 5.0),
         ("CrossRight", "gate", 6.0),
     ];
-    let found: Vec<_> = told.iter().flat_map(|(time, message)| {
+    let found = told.iter().flat_map(|(time, message)| {
         let seconds = *time as f64 / SECOND as f64;
         events(message).into_iter().map(move |event| (event, seconds))
     });
@@ -241,12 +241,12 @@ fn sizes_and_aspects_that_are_no_pictures_are_refused() {
     let with = |size, options| SpatialAnalysis::new(Scripted::new([]), &config(), size, options, 1);
     for size in [(0, 0), (0, 10), (10, 0), (1, 101), (10_100, 100)] {
         let refused = with(size, AnalysisOptions::default());
-        assert!(matches!(refused, Err(SessionError::FrameSize { .. })), "{size:?}");
+        assert!(matches!(refused, Err(BeginError::FrameSize { .. })), "{size:?}");
     }
     for aspect in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let refused = with(SIZE, AnalysisOptions::default().with_camera_aspect(aspect));
         assert!(
-            matches!(refused, Err(SessionError::CameraAspect { .. })),
+            matches!(refused, Err(BeginError::CameraAspect { .. })),
             "{aspect}"
         );
     }
