@@ -1,4 +1,5 @@
 //! The composition: from configuration and frames to events, without a wire and over a real one.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod configuration;
 mod detectors;
