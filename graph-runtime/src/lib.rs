@@ -1,23 +1,84 @@
-//! Runs media graphs: cameras in, AI extensions asked, events and clips out.
+//! Running media graphs: a camera in, extensions asked, events and clips out.
 //!
-//! `lva-graph-model` says what a graph is. This crate will make it happen: one supervised tree of tasks for each active
-//! instance, with nodes for cameras, pacing, extensions, gates and sinks, bounded queues between them, and a counted
-//! reason for everything that is dropped.
+//! A [`Module`] takes the direct methods of Live Video Analytics and Video Analyzer (`GraphTopologySet`,
+//! `GraphInstanceActivate`, …), checks and resolves their documents with `lva-graph-model`, and runs what they describe:
+//! the camera is received by `lva-rtsp`, its pictures are decoded and rendered by `lva-framing`, shown to an extension by
+//! `lva-extension-protocol`, and recorded around events by `lva-recording`. What a graph says comes out as
+//! [`GraphEvent`]s, to [`MessageSink`]s that you bring.
 //!
-//! # What it is not
+//! **A stream is received once and decoded at most once for each instance, and nothing is dropped without being counted
+//! under its node and a [`DropReason`].** On the way of analysis the newest picture wins; on the way of recording
+//! completeness does; neither waits for the other, nor for a sink.
 //!
-//! It does not carry methods: no hub, no MQTT, no HTTP. A caller hands in a method's name and JSON and gets a
-//! status and JSON back. It parses no documents by itself and holds no detector.
+//! What this crate is not: a hub client or a web server. How a method arrives, and where events go, is up to the program
+//! around it.
 //!
-//! # Planned shape
+//! # Example
 //!
-//! `Module::invoke(method, json) -> (status, json)` carries methods out. Integrators plug in their own outputs
-//! (`MessageSink`) and nodes (`NodeFactory`). Analysis prefers the newest frame, recording prefers completeness. Each
-//! stream is received once and decoded at most once for each instance, and not at all when no node needs pixels.
+//! ```no_run
+//! use lva_graph_runtime::{GraphEvent, MessageSink, Module, RuntimeOptions, SinkError};
+//! use serde_json::json;
 //!
-//! **Invariant: nothing is dropped without a count and a reason, and no camera can block another.**
+//! struct Lines;
 //!
-//! # Missing
+//! #[async_trait::async_trait]
+//! impl MessageSink for Lines {
+//!     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
+//!         println!("{}", event.envelope("/my/account"));
+//!         Ok(())
+//!     }
+//! }
 //!
-//! Everything so far. There is no code here yet; the crate holds its place in the workspace.
+//! # async fn run(topology: serde_json::Value, instance: serde_json::Value) {
+//! let module = Module::new(RuntimeOptions::new("recordings"), vec![Box::new(Lines)]);
+//! for (method, payload) in [
+//!     ("GraphTopologySet", topology),
+//!     ("GraphInstanceSet", instance),
+//!     ("GraphInstanceActivate", json!({"@apiVersion": "1.0", "name": "Sample-Graph-1"})),
+//! ] {
+//!     let (status, answer) = module.invoke(method, &payload).await;
+//!     println!("{method}: {status} {answer}");
+//! }
+//! # }
+//! ```
+//!
+//! # What runs
+//!
+//! RTSP source; frame rate filter; gRPC extension and the three spellings of the vision extension, embedded or by shared
+//! memory, every picture format, one or many beside each other; message sink; signal gate with asset and file sinks. Every
+//! other node is refused at activation by a [`PlanError`] that names the node, its type and a remedy.
+//!
+//! # Limits
+//!
+//! A queue of 64 units to the decoder, one waiting picture for each extension, 2048 units or 64 MiB to each recorder, 96 MiB
+//! of pre-roll for each recorder, 1024 events to each sink. One thread decodes an instance, one renders for each extension,
+//! one writes for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
 #![forbid(unsafe_code)]
+
+mod analysis;
+mod decode;
+mod event;
+mod failure;
+mod instance;
+mod module;
+mod options;
+mod plan;
+mod record;
+mod render;
+mod seam;
+mod sink;
+mod stats;
+mod thread;
+
+pub use event::GraphEvent;
+pub use failure::FailureKind;
+pub use module::Module;
+pub use options::RuntimeOptions;
+pub use plan::PlanError;
+pub use sink::{MessageSink, SinkError, SinkStats};
+pub use stats::{ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary};
+
+/// Compiles the example of the crate's front page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct FrontPage;

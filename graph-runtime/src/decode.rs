@@ -1,0 +1,358 @@
+//! Encoded units in, decoded pictures out to every extension that wants them: one thread an instance.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use lva_framing::{Decoder, DecoderOptions, Pacer, Picture, VideoCodec};
+use lva_rtsp::AccessUnit;
+use tokio::sync::Notify;
+
+use crate::stats::{Counters, DropReason};
+use crate::thread::Worker;
+
+/// Units that wait for the decoder: two seconds of a usual camera. Fewer, and a hiccup of the machine costs the rest
+/// of a group of pictures; more, and what is analysed may be older than that.
+const QUEUE: usize = 64;
+
+/// Units whose pictures have not come out: more than any stream reorders.
+const MAX_REORDERED: usize = 64;
+
+/// A decoded picture on its way to an extension.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) picture: Picture,
+    /// When the first packet of its unit arrived.
+    pub(crate) received_at: Instant,
+    /// Number of the media session that it belongs to; rises when the camera was lost for long.
+    pub(crate) epoch: u64,
+}
+
+/// Where the newest picture waits for one extension. A newer one takes its place.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    inner: Mutex<Slot>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    frame: Option<Frame>,
+    closed: bool,
+}
+
+impl Mailbox {
+    /// Puts a picture in; returns the one that it replaces.
+    fn put(&self, frame: Frame) -> Option<Frame> {
+        let mut slot = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = slot.frame.replace(frame);
+        drop(slot);
+        self.changed.notify_one();
+        replaced
+    }
+
+    /// The newest picture, if one waits.
+    pub(crate) fn take(&self) -> Option<Frame> {
+        let mut slot = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.frame.take()
+    }
+
+    /// No more pictures come.
+    pub(crate) fn close(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
+    /// Waits until a picture was put in or the mailbox was closed, since the last wait. For one waiter.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+/// One extension's side of the decoder.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    pub(crate) node: String,
+    pub(crate) pacers: Vec<Pacer>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// Why a picture that is replaced was not sent: what the extension's task knows.
+    pub(crate) replaced: Arc<Mutex<DropReason>>,
+}
+
+enum Command {
+    /// A session began, or its parameters changed.
+    Stream {
+        codec: VideoCodec,
+        extra_data: Bytes,
+    },
+    Unit {
+        unit: AccessUnit,
+        epoch: u64,
+    },
+}
+
+/// What goes wrong once and stays wrong until the stream changes.
+pub(crate) type Complaint = Box<dyn Fn(&dyn std::error::Error) + Send>;
+
+/// The queue to the decoder's thread. Dropping it ends the thread.
+#[derive(Debug)]
+pub(crate) struct DecoderInput {
+    sender: SyncSender<Command>,
+    node: String,
+    counters: Counters,
+    /// Until the next key frame nothing can be decoded.
+    waits_for_key: bool,
+    /// A change of stream that found the queue full.
+    due: Option<(VideoCodec, Bytes)>,
+}
+
+/// Starts the thread. `node` is the source's name, for the counters.
+pub(crate) fn start(
+    node: String,
+    taps: Vec<Tap>,
+    counters: Counters,
+    complaint: Complaint,
+) -> io::Result<(DecoderInput, Worker)> {
+    let (sender, receiver) = sync_channel(QUEUE);
+    let input = DecoderInput {
+        sender,
+        node: node.clone(),
+        counters: counters.clone(),
+        waits_for_key: true,
+        due: None,
+    };
+    let worker = Worker::start("lva-decode", move || {
+        let mut thread = DecoderThread {
+            node,
+            taps,
+            counters,
+            complaint,
+            decoder: None,
+            units: VecDeque::new(),
+        };
+        thread.run(&receiver);
+    })?;
+    Ok((input, worker))
+}
+
+impl DecoderInput {
+    /// The stream from the next unit on.
+    pub(crate) fn stream(&mut self, codec: VideoCodec, extra_data: Bytes) {
+        self.due = Some((codec, extra_data));
+    }
+
+    /// Gives a unit, or drops it and all that follow up to a key frame when the decoder is behind. Never waits.
+    pub(crate) fn unit(&mut self, unit: AccessUnit, epoch: u64) {
+        if self.waits_for_key && !unit.random_access {
+            self.counters.dropped(&self.node, DropReason::DecoderBusy, 1);
+            return;
+        }
+        if let Some((codec, extra_data)) = self.due.take() {
+            let stream = Command::Stream {
+                codec,
+                extra_data: extra_data.clone(),
+            };
+            if !self.try_send(stream) {
+                self.due = Some((codec, extra_data));
+                self.busy();
+                return;
+            }
+        }
+        if self.try_send(Command::Unit { unit, epoch }) {
+            self.waits_for_key = false;
+        } else {
+            self.busy();
+        }
+    }
+
+    fn busy(&mut self) {
+        self.waits_for_key = true;
+        self.counters.dropped(&self.node, DropReason::DecoderBusy, 1);
+    }
+
+    fn try_send(&self, command: Command) -> bool {
+        match self.sender.try_send(command) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+}
+
+struct DecoderThread {
+    node: String,
+    taps: Vec<Tap>,
+    counters: Counters,
+    complaint: Complaint,
+    decoder: Option<Decoder>,
+    /// Time, arrival and session of units whose pictures have not come out.
+    units: VecDeque<(u64, Instant, u64)>,
+}
+
+impl DecoderThread {
+    fn run(&mut self, commands: &Receiver<Command>) {
+        while let Ok(command) = commands.recv() {
+            match command {
+                Command::Stream { codec, extra_data } => self.open(codec, &extra_data),
+                Command::Unit { unit, epoch } => self.decode(&unit, epoch),
+            }
+        }
+        for tap in &self.taps {
+            tap.mailbox.close();
+        }
+    }
+
+    fn open(&mut self, codec: VideoCodec, extra_data: &[u8]) {
+        if let Some(decoder) = self.decoder.as_mut().filter(|decoder| decoder.codec() == codec)
+            && decoder.set_extra_data(extra_data).is_ok()
+        {
+            return;
+        }
+        self.decoder = match Decoder::open(codec, extra_data, &DecoderOptions::default()) {
+            Ok(decoder) => Some(decoder),
+            Err(error) => {
+                (self.complaint)(&error);
+                None
+            }
+        };
+    }
+
+    fn decode(&mut self, unit: &AccessUnit, epoch: u64) {
+        let Some(decoder) = &mut self.decoder else {
+            self.counters.dropped(&self.node, DropReason::NoKeyFrame, 1);
+            return;
+        };
+        if unit.discontinuity && unit.random_access {
+            decoder.flush();
+        }
+        if self.units.len() == MAX_REORDERED {
+            self.units.pop_front();
+        }
+        self.units
+            .push_back((unit.timestamp_90k, unit.received_at, epoch));
+        match decoder.push(&unit.data, unit.timestamp_90k) {
+            Ok(lva_framing::UnitOutcome::Accepted) => {}
+            Ok(lva_framing::UnitOutcome::Damaged) => {
+                self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
+            }
+            Err(error) => {
+                tracing::warn!(node = %self.node, error = %error, "a unit was not decoded");
+                self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
+            }
+        }
+        while let Some(picture) = self.decoder.as_mut().and_then(Decoder::next_picture) {
+            self.counters.update(|stats| stats.decoded += 1);
+            self.hand_out(picture, unit, epoch);
+        }
+    }
+
+    fn hand_out(&mut self, picture: Picture, newest: &AccessUnit, epoch: u64) {
+        let time = picture.timestamp_90k();
+        let place = self.units.iter().position(|(unit, ..)| *unit == time);
+        let (_, received_at, epoch) =
+            place
+                .and_then(|place| self.units.remove(place))
+                .unwrap_or((time, newest.received_at, epoch));
+        if picture.is_damaged() {
+            self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
+            return;
+        }
+        for tap in &mut self.taps {
+            // Every filter counts what reaches it, so a later one is not asked about what an earlier one holds back.
+            if !tap.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
+                self.counters.extension(&tap.node, |stats| stats.filtered += 1);
+                continue;
+            }
+            self.counters.extension(&tap.node, |stats| stats.offered += 1);
+            let frame = Frame {
+                picture: picture.clone(),
+                received_at,
+                epoch,
+            };
+            if tap.mailbox.put(frame).is_some() {
+                let reason = *tap.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+                self.counters.dropped(&tap.node, reason, 1);
+            }
+        }
+    }
+}
+
+impl Drop for DecoderThread {
+    /// Also when a panic ends the thread: whoever waits must not wait for ever.
+    fn drop(&mut self) {
+        for tap in &self.taps {
+            tap.mailbox.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(time: u64, random_access: bool) -> AccessUnit {
+        AccessUnit::new(0, time, random_access, Bytes::from_static(&[0, 0, 0, 1, 0x65]))
+    }
+
+    /// An input whose thread never takes anything.
+    fn stuck() -> (DecoderInput, Receiver<Command>, Counters) {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let counters = Counters::default();
+        let input = DecoderInput {
+            sender,
+            node: "camera".into(),
+            counters: counters.clone(),
+            waits_for_key: true,
+            due: None,
+        };
+        (input, receiver, counters)
+    }
+
+    #[test]
+    fn a_decoder_that_is_behind_drops_up_to_the_next_key_frame_and_counts() {
+        let (mut input, receiver, counters) = stuck();
+        input.stream(VideoCodec::H264, Bytes::new());
+        input.unit(unit(0, false), 1); // before the first key frame
+        for time in 1..QUEUE as u64 {
+            input.unit(unit(time, time == 1), 1);
+        }
+        // The stream and 63 units fill the queue.
+        input.unit(unit(100, false), 1);
+        input.unit(unit(101, false), 1);
+        let dropped = || counters.snapshot().dropped_for(DropReason::DecoderBusy);
+        assert_eq!(dropped(), 3);
+        receiver.recv().unwrap();
+        input.unit(unit(102, false), 1);
+        assert_eq!(dropped(), 4, "there is room, but decoding cannot start here");
+        input.unit(unit(103, true), 1);
+        assert_eq!(dropped(), 4);
+        assert_eq!(receiver.try_iter().count(), QUEUE);
+    }
+
+    #[test]
+    fn a_stream_that_found_the_queue_full_comes_with_the_next_key_frame() {
+        let (mut input, receiver, _) = stuck();
+        for time in 0..QUEUE as u64 {
+            input.unit(unit(time, true), 1);
+        }
+        input.stream(VideoCodec::H265, Bytes::new());
+        input.unit(unit(100, true), 1);
+        assert_eq!(receiver.try_iter().count(), QUEUE);
+        input.unit(unit(101, true), 1);
+        let commands: Vec<_> = receiver.try_iter().collect();
+        assert!(matches!(
+            commands[0],
+            Command::Stream {
+                codec: VideoCodec::H265,
+                ..
+            }
+        ));
+        assert!(matches!(commands[1], Command::Unit { .. }));
+    }
+}

@@ -1,0 +1,350 @@
+//! A running instance: one camera, received once, decoded at most once, shown to extensions and recorded.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use lva_framing::Pacer;
+use lva_graph_model::Graph;
+use lva_inference_schema::{EventBody, EventName, MediaSessionEstablished};
+use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, MediaKind, StreamInfo};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::GraphEvent;
+use crate::analysis::Analysis;
+use crate::decode::{self, DecoderInput, Mailbox, Tap};
+use crate::event::event_now;
+use crate::failure::Failure;
+use crate::options::RuntimeOptions;
+use crate::plan::{Named, Plan};
+use crate::record::{self, Names, RecorderInput};
+use crate::seam::camera::video_codec;
+use crate::seam::recording::{media_unit, tracks};
+use crate::sink::Outlet;
+use crate::stats::{Counters, DropReason, InstanceStats};
+use crate::thread::Worker;
+
+/// A camera that was away for longer begins a new session with each extension, so that what they follow starts anew.
+const TOLERATED_ABSENCE: Duration = Duration::from_secs(5);
+
+/// Says events and counts them.
+#[derive(Debug, Clone)]
+pub(crate) struct Speaker {
+    outlet: Outlet,
+    counters: Counters,
+}
+
+impl Speaker {
+    pub(crate) fn say(&self, event: GraphEvent) {
+        self.counters.event(event.name);
+        self.outlet.say(event);
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn fail(&self, node: &Named, failure: &Failure) {
+        let (name, body) = failure.said();
+        self.say(event_now(name, &node.subject, body));
+    }
+}
+
+/// A running instance. Dropped without [`stop`](Self::stop), it ends too, a little later and without being waited for.
+#[derive(Debug)]
+pub(crate) struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+    stats: StatsSource,
+}
+
+/// Where the numbers of an instance are read, also after it has ended.
+#[derive(Debug, Clone)]
+pub(crate) struct StatsSource {
+    source: String,
+    camera: CameraMonitor,
+    counters: Counters,
+}
+
+impl StatsSource {
+    pub(crate) fn read(&self) -> InstanceStats {
+        let mut stats = self.counters.snapshot();
+        let camera = self.camera.counters();
+        stats.camera_sessions = camera.sessions;
+        for (reason, count) in [
+            (DropReason::CameraQueueFull, camera.dropped_queue_full),
+            (DropReason::NoKeyFrame, camera.dropped_no_random_access),
+        ] {
+            if count > 0 {
+                *stats.dropped.entry((self.source.clone(), reason)).or_default() += count;
+            }
+        }
+        stats
+    }
+}
+
+impl Running {
+    /// Starts everything. Returns at once: the camera is connected to in the background.
+    pub(crate) fn start(
+        plan: Plan,
+        graph: &Graph,
+        outlet: Outlet,
+        options: &RuntimeOptions,
+    ) -> io::Result<Self> {
+        let counters = Counters::default();
+        let speaker = Speaker {
+            outlet,
+            counters: counters.clone(),
+        };
+        let names = Names {
+            topology: graph.topology_name().to_owned(),
+            instance: graph.instance_name().to_owned(),
+        };
+        let mut recorders = Recorders::start(plan.recordings, &names, &options.recordings, &speaker)?;
+        let mut taps = Vec::new();
+        let mut analyses = Vec::new();
+        let mut workers = Vec::new();
+        for analysis in plan.analyses {
+            let mailbox = Arc::new(Mailbox::default());
+            let replaced = Arc::new(Mutex::new(DropReason::ExtensionUnavailable));
+            counters.extension(&analysis.node.name, |_| {});
+            taps.push(Tap {
+                node: analysis.node.name.clone(),
+                pacers: analysis.rates.iter().copied().map(Pacer::new).collect(),
+                mailbox: Arc::clone(&mailbox),
+                replaced: Arc::clone(&replaced),
+            });
+            let gates = analysis.gates.iter();
+            let gates = gates
+                .filter_map(|place| recorders.signals.get(*place).cloned())
+                .collect();
+            let backoff = options.extension_backoff;
+            let (analysis, worker) =
+                Analysis::new(analysis, mailbox, replaced, gates, speaker.clone(), backoff)?;
+            analyses.push(analysis);
+            workers.push(worker);
+        }
+        // The gates' own ends would keep the recorders alive.
+        recorders.signals.clear();
+        let decoder = if taps.is_empty() {
+            None
+        } else {
+            let (node, said) = (plan.source.clone(), speaker.clone());
+            let complaint = move |error: &dyn std::error::Error| {
+                tracing::error!(node = %node.name, %error, "the stream cannot be decoded");
+                said.fail(&node, &Failure::unusable_video(node.name.clone()));
+            };
+            let name = plan.source.name.clone();
+            let (input, worker) = decode::start(name, taps, counters.clone(), Box::new(complaint))?;
+            workers.push(worker);
+            Some(input)
+        };
+        let camera_options = plan
+            .camera
+            .with_reconnect(options.camera_reconnect)
+            .with_timeouts(options.camera_timeouts)
+            .with_audio(recorders.inputs.iter().any(|recorder| recorder.audio));
+        let camera = Camera::connect(camera_options);
+        let stats = StatsSource {
+            source: plan.source.name.clone(),
+            camera: camera.monitor(),
+            counters,
+        };
+        let analyses = analyses.into_iter().map(|analysis| tokio::spawn(analysis.run()));
+        let analyses = analyses.collect();
+        let source = Source {
+            node: plan.source,
+            camera,
+            speaker,
+            decoder,
+            recorders: recorders.inputs,
+            streams: Vec::new(),
+            epoch: 0,
+            lost_at: None,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(run(source, stopped, analyses, workers, recorders.workers));
+        Ok(Self {
+            stop: Some(stop),
+            task,
+            stats,
+        })
+    }
+
+    pub(crate) fn stats(&self) -> StatsSource {
+        self.stats.clone()
+    }
+
+    /// Ends the instance: the camera is let go, what is on its way is answered, clips are finished.
+    pub(crate) async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Err(error) = (&mut self.task).await {
+            tracing::error!(%error, "an instance's task failed");
+        }
+    }
+}
+
+struct Recorders {
+    inputs: Vec<RecorderInput>,
+    signals: Vec<record::SignalInput>,
+    workers: Vec<Worker>,
+}
+
+impl Recorders {
+    fn start(
+        plans: Vec<crate::plan::RecordingPlan>,
+        names: &Names,
+        root: &std::path::Path,
+        speaker: &Speaker,
+    ) -> io::Result<Self> {
+        let mut all = Self {
+            inputs: Vec::new(),
+            signals: Vec::new(),
+            workers: Vec::new(),
+        };
+        for plan in plans {
+            let root: PathBuf = root.to_owned();
+            let (input, signals, worker) = record::start(plan, names.clone(), root, speaker.clone())?;
+            all.inputs.push(input);
+            all.signals.push(signals);
+            all.workers.push(worker);
+        }
+        Ok(all)
+    }
+}
+
+/// The life of an instance. The order of the end matters: no more units; then the last pictures, the last answers and
+/// their signals; then the clips, which those signals may still prolong.
+async fn run(
+    mut source: Source,
+    stop: oneshot::Receiver<()>,
+    analyses: Vec<JoinHandle<()>>,
+    workers: Vec<Worker>,
+    recorders: Vec<Worker>,
+) {
+    source.run(stop).await;
+    source.decoder = None;
+    for analysis in analyses {
+        if let Err(error) = analysis.await {
+            tracing::error!(%error, "an extension's task failed");
+        }
+    }
+    for worker in workers {
+        worker.ended().await;
+    }
+    drop(source);
+    for recorder in recorders {
+        recorder.ended().await;
+    }
+}
+
+/// The camera's task.
+struct Source {
+    node: Named,
+    camera: Camera,
+    speaker: Speaker,
+    decoder: Option<DecoderInput>,
+    recorders: Vec<RecorderInput>,
+    streams: Vec<StreamInfo>,
+    epoch: u64,
+    lost_at: Option<Instant>,
+}
+
+impl Source {
+    /// Until it is stopped, or the camera gives up.
+    async fn run(&mut self, mut stop: oneshot::Receiver<()>) {
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut stop, if !stopping => {
+                    stopping = true;
+                    // What has come already is taken still.
+                    self.camera.stop();
+                }
+                event = self.camera.next() => match event {
+                    Some(event) => self.take(event),
+                    None => break,
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, event: CameraEvent) {
+        match event {
+            CameraEvent::Established { streams, sdp } => self.established(streams, &sdp),
+            CameraEvent::StreamChanged(stream) => {
+                if let Some(known) = self.streams.iter_mut().find(|known| known.index == stream.index) {
+                    *known = stream;
+                    self.announce_streams();
+                }
+            }
+            CameraEvent::Unit(unit) => self.unit(unit),
+            CameraEvent::Lost { error } => {
+                self.lost_at.get_or_insert_with(Instant::now);
+                self.speaker.fail(&self.node, &Failure::camera(&error));
+            }
+            CameraEvent::Waiting { .. } | CameraEvent::Stopped { .. } => {}
+            // `CameraEvent` may grow.
+            _ => {}
+        }
+    }
+
+    fn established(&mut self, streams: Vec<StreamInfo>, sdp: &str) {
+        let away = self.lost_at.take().map(|lost_at| lost_at.elapsed());
+        if away.is_none_or(|away| away > TOLERATED_ABSENCE) {
+            self.epoch += 1;
+        }
+        self.streams = streams;
+        let body = EventBody::MediaSessionEstablished(MediaSessionEstablished::new(sdp));
+        let event = event_now(EventName::MediaSessionEstablished, &self.node.subject, body);
+        self.speaker.say(event);
+        self.announce_streams();
+    }
+
+    /// Tells decoder and recorders what comes from now on.
+    fn announce_streams(&mut self) {
+        if let Some(decoder) = &mut self.decoder
+            && let Some(video) = self
+                .streams
+                .iter()
+                .find(|stream| stream.playing && stream.media == MediaKind::Video)
+            && let Some(codec) = video_codec(video.codec)
+        {
+            decoder.stream(codec, video.extra_data.clone());
+        }
+        for recorder in &mut self.recorders {
+            if let Some(tracks) = tracks(&self.streams, recorder.audio) {
+                recorder.tracks(tracks);
+            }
+        }
+    }
+
+    fn unit(&mut self, unit: AccessUnit) {
+        let stream = self.streams.iter().find(|stream| stream.index == unit.stream);
+        let Some(media) = stream.map(|stream| stream.media) else {
+            return;
+        };
+        match media {
+            MediaKind::Video => {
+                self.speaker.counters().update(|stats| stats.received += 1);
+                for recorder in &mut self.recorders {
+                    recorder.unit(media_unit(&unit, media));
+                }
+                if let Some(decoder) = &mut self.decoder {
+                    decoder.unit(unit, self.epoch);
+                }
+            }
+            MediaKind::Audio => {
+                for recorder in self.recorders.iter_mut().filter(|recorder| recorder.audio) {
+                    recorder.unit(media_unit(&unit, media));
+                }
+            }
+            _ => {}
+        }
+    }
+}

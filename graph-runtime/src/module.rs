@@ -1,0 +1,211 @@
+//! The module: methods in, running instances behind it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use lva_graph_model::{InstanceState, MethodError, Outcome, Registry, Report, Response, Start};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::instance::{Running, StatsSource};
+use crate::options::RuntimeOptions;
+use crate::plan::Plan;
+use crate::sink::{MessageSink, Outlet, SinkStats};
+use crate::stats::InstanceStats;
+
+/// Topologies, instances, and what runs of them. Cheap to clone; all clones are the same module.
+///
+/// Dropping the last one ends its instances without waiting for them; [`shutdown`](Self::shutdown) waits.
+#[derive(Clone)]
+pub struct Module {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: RuntimeOptions,
+    state: Mutex<State>,
+    outlet: Outlet,
+    /// Rises when an instance has changed its state.
+    changes: watch::Sender<u64>,
+}
+
+struct State {
+    registry: Registry,
+    running: BTreeMap<String, Running>,
+    /// The last run of each instance, so that its numbers can be read after it was stopped.
+    stats: BTreeMap<String, StatsSource>,
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let running: Vec<String> = self.shared.state().running.keys().cloned().collect();
+        f.debug_struct("Module")
+            .field("running", &running)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, instance: &str, report: Report) -> Result<Response, MethodError> {
+        let answer = self.state().registry.report(instance, report);
+        self.changes.send_modify(|changes| *changes += 1);
+        answer
+    }
+}
+
+impl Module {
+    /// An empty module whose events go to these sinks. Starts a task for each sink.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time enabled, as [`tokio::spawn`] does.
+    pub fn new(options: RuntimeOptions, sinks: Vec<Box<dyn MessageSink>>) -> Self {
+        let state = State {
+            registry: Registry::new(options.registry),
+            running: BTreeMap::new(),
+            stats: BTreeMap::new(),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                state: Mutex::new(state),
+                outlet: Outlet::start(sinks),
+                changes: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// Carries a direct method out, of either family: its name and payload as they come from a hub, the status and
+    /// payload to answer with.
+    ///
+    /// Activation answers when the instance runs, which is before its camera answers: whether that works is told by
+    /// events, and tried again for ever. Deactivation answers when everything recorded is complete. Dropping the future
+    /// interrupts neither.
+    pub async fn invoke(&self, method: &str, payload: &Value) -> (u16, Value) {
+        let answer = match self.carry_out(method, payload).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::warn!(method, error = %error, "a method was refused");
+                error.to_response()
+            }
+        };
+        for finding in &answer.findings {
+            tracing::info!(method, pointer = %finding.pointer, "{}", finding.message);
+        }
+        (answer.status, answer.payload)
+    }
+
+    /// The state of an instance; `None` when there is no such instance.
+    pub fn state(&self, instance: &str) -> Option<InstanceState> {
+        self.shared.state().registry.state(instance)
+    }
+
+    /// What an instance has counted since its last activation; `None` when it never ran.
+    pub fn stats(&self, instance: &str) -> Option<InstanceStats> {
+        let source = self.shared.state().stats.get(instance).cloned();
+        source.map(|source| source.read())
+    }
+
+    /// What became of the events, for each sink in the order in which they were given.
+    pub fn sink_stats(&self) -> Vec<SinkStats> {
+        self.shared.outlet.stats()
+    }
+
+    /// Waits until all events that were said are with their sinks, but not longer than `limit`. Whether they all are.
+    pub async fn flush(&self, limit: Duration) -> bool {
+        self.shared.outlet.flush(limit).await
+    }
+
+    /// Stops all instances, waits until their clips are complete, and delivers their last events, for which sinks have
+    /// ten seconds.
+    pub async fn shutdown(&self) {
+        let running = std::mem::take(&mut self.shared.state().running);
+        let stopping: Vec<_> = running
+            .into_iter()
+            .map(|(name, running)| (name, tokio::spawn(running.stop())))
+            .collect();
+        for (name, stopping) in stopping {
+            let _ = stopping.await;
+            if let Err(error) = self.shared.report(&name, Report::Deactivated) {
+                tracing::debug!(instance = %name, error = %error, "stopped without a state");
+            }
+        }
+        self.flush(Duration::from_secs(10)).await;
+    }
+
+    async fn carry_out(&self, method: &str, payload: &Value) -> Result<Response, MethodError> {
+        loop {
+            let mut changes = self.shared.changes.subscribe();
+            let outcome = self
+                .shared
+                .state()
+                .registry
+                .call(method, payload, SystemTime::now())?;
+            match outcome {
+                Outcome::Done(response) => return Ok(response),
+                Outcome::Start(start) => return self.start(*start),
+                Outcome::Stop { instance } => return self.stop(instance).await,
+                // The call that is on its way decides; then this one is asked again.
+                Outcome::Wait { .. } => {
+                    let _ = changes.changed().await;
+                }
+            }
+        }
+    }
+
+    fn start(&self, start: Start) -> Result<Response, MethodError> {
+        let Start {
+            instance,
+            graph,
+            findings,
+            answer,
+        } = start;
+        for finding in findings {
+            tracing::info!(instance, pointer = %finding.pointer, "{}", finding.message);
+        }
+        let shared = &self.shared;
+        let plan = Plan::new(&graph, &shared.options.module).map_err(|error| {
+            let node = (!error.node.is_empty()).then(|| error.node.clone());
+            (node, error.to_string())
+        });
+        let started = plan.and_then(|plan| {
+            Running::start(plan, &graph, shared.outlet.clone(), &shared.options)
+                .map_err(|error| (None, format!("no thread could be started: {error}")))
+        });
+        match started {
+            Ok(running) => {
+                let mut state = shared.state();
+                state.stats.insert(instance.clone(), running.stats());
+                state.running.insert(instance.clone(), running);
+                drop(state);
+                let active = shared.report(&instance, Report::Activated)?;
+                Ok(answer.unwrap_or(active))
+            }
+            Err((node, message)) => shared.report(&instance, Report::Failed { node, message }),
+        }
+    }
+
+    /// In a task of its own, so that a caller who goes away leaves nothing half done.
+    async fn stop(&self, instance: String) -> Result<Response, MethodError> {
+        let shared = Arc::clone(&self.shared);
+        let name = instance.clone();
+        let stopping = tokio::spawn(async move {
+            let running = shared.state().running.remove(&name);
+            if let Some(running) = running {
+                running.stop().await;
+            }
+            shared.report(&name, Report::Deactivated)
+        });
+        match stopping.await {
+            Ok(answer) => answer,
+            // The task panicked; the instance is gone all the same.
+            Err(_) => self.shared.report(&instance, Report::Deactivated),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the program around a module decides.
+
+use std::path::PathBuf;
+
+use lva_extension_protocol::BackoffPolicy;
+use lva_graph_model::RegistryOptions;
+use lva_rtsp::{ReconnectPolicy, Timeouts};
+
+/// What the program around a module decides; topologies decide the rest.
+#[derive(Debug, Clone)]
+pub struct RuntimeOptions {
+    pub(crate) recordings: PathBuf,
+    pub(crate) module: String,
+    pub(crate) registry: RegistryOptions,
+    pub(crate) camera_reconnect: ReconnectPolicy,
+    pub(crate) camera_timeouts: Timeouts,
+    pub(crate) extension_backoff: BackoffPolicy,
+}
+
+impl RuntimeOptions {
+    /// Clips go below this folder, which is made when the first one is written: assets to `FOLDER/ASSET/…mp4`, files to
+    /// the topology's own folder, which is taken relative to this one unless it is absolute. The cache path of an asset
+    /// sink is never used: nothing waits for an upload here.
+    pub fn new(recordings: impl Into<PathBuf>) -> Self {
+        Self {
+            recordings: recordings.into(),
+            module: "lvaEdge".to_owned(),
+            registry: RegistryOptions::default(),
+            camera_reconnect: ReconnectPolicy::default(),
+            camera_timeouts: Timeouts::default(),
+            extension_backoff: BackoffPolicy::default(),
+        }
+    }
+
+    /// Name of the module in the subjects of Video Analyzer's events. Default `lvaEdge`.
+    #[must_use]
+    pub fn with_module_name(mut self, name: impl Into<String>) -> Self {
+        self.module = name.into();
+        self
+    }
+
+    /// How documents are judged, and how many are held.
+    #[must_use]
+    pub fn with_registry(mut self, options: RegistryOptions) -> Self {
+        self.registry = options;
+        self
+    }
+
+    /// When a lost camera is connected to again.
+    #[must_use]
+    pub fn with_camera_reconnect(mut self, policy: ReconnectPolicy) -> Self {
+        self.camera_reconnect = policy;
+        self
+    }
+
+    /// How long to be patient with a camera.
+    #[must_use]
+    pub fn with_camera_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.camera_timeouts = timeouts;
+        self
+    }
+
+    /// When a lost extension is connected to again.
+    #[must_use]
+    pub fn with_extension_backoff(mut self, policy: BackoffPolicy) -> Self {
+        self.extension_backoff = policy;
+        self
+    }
+}

@@ -1,0 +1,5 @@
+//! Where types of one crate become those of another: one file for each seam.
+
+pub(crate) mod camera;
+pub(crate) mod picture;
+pub(crate) mod recording;

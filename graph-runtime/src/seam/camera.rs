@@ -1,0 +1,55 @@
+//! A graph's RTSP source as `lva-rtsp` connects to it, and the camera's streams as `lva-framing` decodes them.
+
+use lva_framing::VideoCodec;
+use lva_graph_model::{Credentials as ModelCredentials, RtspSource, RtspTransport};
+use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, Transport};
+
+use crate::plan::Unsupported;
+
+/// Address, credentials and transport.
+pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsupported> {
+    let endpoint = &source.endpoint;
+    if endpoint.tls.is_some() {
+        return Err(Unsupported::new(
+            "RTSP over TLS is not supported yet",
+            "use an UnsecuredEndpoint and rtsp://, on a network that you trust",
+        ));
+    }
+    let (url, in_url) = CameraUrl::parse_with_credentials(endpoint.url.as_str())
+        .map_err(|error| Unsupported::new(error.to_string(), "correct the endpoint's url"))?;
+    let credentials = match &endpoint.credentials {
+        None => in_url,
+        Some(ModelCredentials::UsernamePassword { username, password }) => {
+            Some(Credentials::new(username.as_str(), password.expose()))
+        }
+        Some(ModelCredentials::HttpHeader { .. } | ModelCredentials::SymmetricKey(_)) => {
+            return Err(Unsupported::new(
+                "a camera takes a user name and a password only",
+                "use UsernamePasswordCredentials",
+            ));
+        }
+    };
+    let transport = match source.transport {
+        RtspTransport::Tcp => Transport::Tcp,
+        RtspTransport::Http => {
+            return Err(Unsupported::new(
+                "RTSP tunnelled through HTTP is not supported yet",
+                "use the transport 'tcp'",
+            ));
+        }
+    };
+    Ok(CameraOptions::new(url)
+        .with_credentials(credentials)
+        .with_transport(transport))
+}
+
+/// What decodes a stream; `None` for audio and for what nobody here decodes.
+pub(crate) fn video_codec(codec: Codec) -> Option<VideoCodec> {
+    match codec {
+        Codec::H264 => Some(VideoCodec::H264),
+        Codec::H265 => Some(VideoCodec::H265),
+        Codec::Jpeg => Some(VideoCodec::Mjpeg),
+        // `Codec` may grow; what is not named above is not decoded.
+        _ => None,
+    }
+}

@@ -1,0 +1,314 @@
+//! What an instance counts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lva_inference_schema::EventName;
+
+/// Latencies that are remembered, the newest ones.
+const LATENCIES: usize = 4096;
+
+/// Clips that are remembered.
+const CLIPS: usize = 256;
+
+/// Why something was dropped. Each is counted for the node where it happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The camera's queue was full; encoded units.
+    CameraQueueFull,
+    /// Decoding could not start at the unit: before a session's first key frame, or after a full queue.
+    NoKeyFrame,
+    /// The decoder was behind; encoded units until the next key frame.
+    DecoderBusy,
+    /// The decoder had to guess at the picture after a loss.
+    DamagedPicture,
+    /// A newer picture took its place while the extension was busy.
+    ReplacedByNewer,
+    /// There was no session with the extension.
+    ExtensionUnavailable,
+    /// It was on its way when the session with the extension ended.
+    SessionLost,
+    /// The extension answered later frames and not this one.
+    Unanswered,
+    /// It could not be rendered or written as the extension wants it.
+    NotRendered,
+    /// The instance was stopped while it waited.
+    Stopped,
+    /// The recorder was behind; encoded units until the next key frame.
+    RecorderBusy,
+    /// A signal for a gate found its queue full.
+    SignalQueueFull,
+    /// A signal for a gate was older than what the gate had decided.
+    SignalLate,
+    /// A signal for a gate was more than a minute ahead of the media.
+    SignalAhead,
+}
+
+impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 14] = [
+        Self::CameraQueueFull,
+        Self::NoKeyFrame,
+        Self::DecoderBusy,
+        Self::DamagedPicture,
+        Self::ReplacedByNewer,
+        Self::ExtensionUnavailable,
+        Self::SessionLost,
+        Self::Unanswered,
+        Self::NotRendered,
+        Self::Stopped,
+        Self::RecorderBusy,
+        Self::SignalQueueFull,
+        Self::SignalLate,
+        Self::SignalAhead,
+    ];
+
+    /// As a label of a metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CameraQueueFull => "cameraQueueFull",
+            Self::NoKeyFrame => "noKeyFrame",
+            Self::DecoderBusy => "decoderBusy",
+            Self::DamagedPicture => "damagedPicture",
+            Self::ReplacedByNewer => "replacedByNewer",
+            Self::ExtensionUnavailable => "extensionUnavailable",
+            Self::SessionLost => "sessionLost",
+            Self::Unanswered => "unanswered",
+            Self::NotRendered => "notRendered",
+            Self::Stopped => "stopped",
+            Self::RecorderBusy => "recorderBusy",
+            Self::SignalQueueFull => "signalQueueFull",
+            Self::SignalLate => "signalLate",
+            Self::SignalAhead => "signalAhead",
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What happened to the frames of one extension node. `offered = sent + drops before sending + waiting`, and
+/// `sent = answered + drops after sending + on their way`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ExtensionStats {
+    /// Decoded pictures that the frame rate of the node (or of filters before it) left out; not drops, but policy.
+    pub filtered: u64,
+    /// Pictures that it was to be shown.
+    pub offered: u64,
+    /// Frames that were rendered and sent.
+    pub sent: u64,
+    /// Frames that were answered, empty answers included.
+    pub answered: u64,
+    /// Sessions that were opened.
+    pub sessions: u64,
+}
+
+/// A latency's distribution over the newest 4096 of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LatencySummary {
+    /// How many there were in all.
+    pub count: u64,
+    /// The median.
+    pub p50: Duration,
+    /// Exceeded by one in a hundred.
+    pub p99: Duration,
+    /// The largest.
+    pub max: Duration,
+}
+
+/// What an instance has done; all but latencies only grows, from activation on.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct InstanceStats {
+    /// Sessions with the camera.
+    pub camera_sessions: u64,
+    /// Encoded pictures that came from the camera.
+    pub received: u64,
+    /// Pictures that were decoded.
+    pub decoded: u64,
+    /// By the name of the extension node.
+    pub extensions: BTreeMap<String, ExtensionStats>,
+    /// What was dropped, by the name of the node and the reason.
+    pub dropped: BTreeMap<(String, DropReason), u64>,
+    /// Events that were said, by name.
+    pub events: BTreeMap<EventName, u64>,
+    /// From the arrival of a frame's first packet to its event's way out; frames without an event do not count.
+    pub frame_to_event: LatencySummary,
+    /// From the arrival of a frame's first packet to the extension's answer, empty answers included.
+    pub frame_to_answer: LatencySummary,
+    /// Clips that were finished.
+    pub clips: u64,
+    /// The newest 256 of them, oldest first.
+    pub newest_clips: Vec<ClipInfo>,
+}
+
+/// A clip that was finished.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ClipInfo {
+    /// The file.
+    pub path: PathBuf,
+    /// Media time of its first picture.
+    pub first_timestamp_90k: u64,
+    /// From its first to its last picture, in seconds.
+    pub seconds: f64,
+    /// Pictures in it.
+    pub video_packets: u64,
+}
+
+impl InstanceStats {
+    /// Everything that was dropped for a reason, over all nodes.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        let matching = self.dropped.iter().filter(|((_, why), _)| *why == reason);
+        matching.map(|(_, count)| count).sum()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Latencies {
+    count: u64,
+    newest: VecDeque<Duration>,
+}
+
+impl Latencies {
+    fn add(&mut self, latency: Duration) {
+        self.count += 1;
+        if self.newest.len() == LATENCIES {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(latency);
+    }
+
+    fn summary(&self) -> LatencySummary {
+        let mut sorted: Vec<Duration> = self.newest.iter().copied().collect();
+        sorted.sort_unstable();
+        // Nearest rank.
+        let at = |percent: usize| {
+            let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+            sorted.get(rank).copied().unwrap_or_default()
+        };
+        LatencySummary {
+            count: self.count,
+            p50: at(50),
+            p99: at(99),
+            max: at(100),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    stats: InstanceStats,
+    frame_to_event: Latencies,
+    frame_to_answer: Latencies,
+}
+
+/// The counters of an instance, shared by its tasks and threads.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counters(Arc<Mutex<Inner>>);
+
+impl Counters {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here can panic half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut InstanceStats)) {
+        change(&mut self.lock().stats);
+    }
+
+    pub(crate) fn extension(&self, node: &str, change: impl FnOnce(&mut ExtensionStats)) {
+        let mut inner = self.lock();
+        let extensions = &mut inner.stats.extensions;
+        match extensions.get_mut(node) {
+            Some(stats) => change(stats),
+            None => change(extensions.entry(node.to_owned()).or_default()),
+        }
+    }
+
+    pub(crate) fn dropped(&self, node: &str, reason: DropReason, count: u64) {
+        if count > 0 {
+            let key = (node.to_owned(), reason);
+            *self.lock().stats.dropped.entry(key).or_default() += count;
+        }
+    }
+
+    pub(crate) fn event(&self, name: EventName) {
+        *self.lock().stats.events.entry(name).or_default() += 1;
+    }
+
+    pub(crate) fn clip(&self, clip: ClipInfo) {
+        let mut inner = self.lock();
+        inner.stats.clips += 1;
+        if inner.stats.newest_clips.len() == CLIPS {
+            inner.stats.newest_clips.remove(0);
+        }
+        inner.stats.newest_clips.push(clip);
+    }
+
+    pub(crate) fn answer_after(&self, latency: Duration) {
+        self.lock().frame_to_answer.add(latency);
+    }
+
+    pub(crate) fn event_after(&self, latency: Duration) {
+        self.lock().frame_to_event.add(latency);
+    }
+
+    pub(crate) fn snapshot(&self) -> InstanceStats {
+        let inner = self.lock();
+        InstanceStats {
+            frame_to_event: inner.frame_to_event.summary(),
+            frame_to_answer: inner.frame_to_answer.summary(),
+            ..inner.stats.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let mut latencies = Latencies::default();
+        assert_eq!(latencies.summary(), LatencySummary::default());
+        for ms in (1..=200).rev() {
+            latencies.add(Duration::from_millis(ms));
+        }
+        let summary = latencies.summary();
+        let ms = Duration::from_millis;
+        assert_eq!(
+            (summary.p50, summary.p99, summary.max),
+            (ms(100), ms(198), ms(200))
+        );
+    }
+
+    #[test]
+    fn only_the_newest_latencies_are_kept() {
+        let mut latencies = Latencies::default();
+        latencies.add(Duration::from_secs(100));
+        for _ in 0..LATENCIES {
+            latencies.add(Duration::from_secs(1));
+        }
+        let summary = latencies.summary();
+        assert_eq!(
+            (summary.count, summary.max),
+            (LATENCIES as u64 + 1, Duration::from_secs(1))
+        );
+    }
+
+    #[test]
+    fn labels_of_reasons_are_distinct() {
+        let labels: std::collections::BTreeSet<_> = DropReason::ALL.iter().map(|r| r.as_str()).collect();
+        assert_eq!(labels.len(), DropReason::ALL.len());
+    }
+}

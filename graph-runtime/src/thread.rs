@@ -1,0 +1,28 @@
+//! Named threads for work that blocks.
+
+use std::io;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+/// A thread that can be waited for from async code.
+#[derive(Debug)]
+pub(crate) struct Worker(oneshot::Receiver<()>);
+
+impl Worker {
+    /// Starts a thread; the system shows the first 15 characters of its name.
+    pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let (done, ended) = oneshot::channel::<()>();
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Dropped when the work ends, by a panic too.
+            let _done = done;
+            work();
+        })?;
+        Ok(Self(ended))
+    }
+
+    /// Waits until the work has ended.
+    pub(crate) async fn ended(self) {
+        let _ = self.0.await;
+    }
+}

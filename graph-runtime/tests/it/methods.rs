@@ -1,0 +1,81 @@
+//! Methods, and what is refused.
+
+use lva_graph_model::InstanceState;
+use serde_json::json;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_node_that_is_not_carried_out_is_refused_by_name_with_a_remedy() {
+    let motion = json!({
+        "@type": "#Microsoft.Media.MediaGraphMotionDetectionProcessor", "name": "motionDetection",
+        "sensitivity": "medium", "inputs": [{"nodeName": "rtspSource"}],
+    });
+    let sink = json!({
+        "@type": "#Microsoft.Media.MediaGraphIoTHubMessageSink", "name": "motionSink",
+        "hubOutputName": "motion", "inputs": [{"nodeName": "motionDetection"}],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (module, _) = module(folder.path());
+    must(&module, "GraphTopologySet", topology(vec![motion], vec![sink])).await;
+    must(
+        &module,
+        "GraphInstanceSet",
+        instance("rtsp://127.0.0.1:1/media/x.mp4", 1),
+    )
+    .await;
+    let (status, answer) = module
+        .invoke("GraphInstanceActivate", &by_name("Sample-Graph-1"))
+        .await;
+    assert_eq!(status, 409, "{answer}");
+    let text = answer.to_string();
+    for part in [
+        "motionDetection",
+        "MotionDetectionProcessor",
+        "connect the camera",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(module.state("Sample-Graph-1"), Some(InstanceState::Inactive));
+    assert!(module.stats("Sample-Graph-1").is_none());
+}
+
+#[tokio::test]
+async fn an_instance_without_a_camera_is_active_and_can_be_stopped_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (module, _) = module(folder.path());
+    let instance = instance("rtsp://127.0.0.1:1/media/x.mp4", 1);
+    activate(&module, topology(vec![], vec![]), instance).await;
+    let name = || by_name("Sample-Graph-1");
+    let shown = must(&module, "GraphInstanceGet", name()).await;
+    assert_eq!(shown["properties"]["state"], "Active");
+    assert!(!shown.to_string().contains(PASSWORD), "{shown}");
+    must(&module, "GraphInstanceActivate", name()).await;
+    let (status, _) = module.invoke("GraphInstanceDelete", &name()).await;
+    assert_eq!(status, 409);
+    // Two at once: the second waits for the first.
+    let stop = || must(&module, "GraphInstanceDeactivate", name());
+    tokio::join!(stop(), stop());
+    must(&module, "GraphInstanceActivate", name()).await;
+    must(&module, "GraphInstanceDeactivate", name()).await;
+    must(&module, "GraphInstanceDelete", name()).await;
+    let list = must(&module, "GraphInstanceList", json!({"@apiVersion": "1.0"})).await;
+    assert_eq!(list, json!({"value": []}));
+    let (status, _) = module.invoke("GraphInstanceActivate", &name()).await;
+    assert_eq!(status, 404);
+    assert_eq!(module.invoke("MakeCoffee", &json!({})).await.0, 501);
+}
+
+#[tokio::test]
+async fn shutdown_stops_everything_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (module, _) = module(folder.path());
+    activate(
+        &module,
+        topology(vec![], vec![]),
+        instance("rtsp://127.0.0.1:1/x", 1),
+    )
+    .await;
+    module.shutdown().await;
+    assert_eq!(module.state("Sample-Graph-1"), Some(InstanceState::Inactive));
+}
