@@ -31,6 +31,10 @@ pub struct ModelArgs {
     /// Report nothing below this score, 0 to 1. Default: the model's own.
     #[arg(long)]
     pub score: Option<f32>,
+    /// Of two boxes that overlap by more than this (intersection over union), keep the better one.
+    /// Default: the model's own.
+    #[arg(long)]
+    pub overlap: Option<f32>,
 }
 
 /// Families of models by the meaning of their outputs.
@@ -76,6 +80,9 @@ impl ModelArgs {
         }
         if let Some(score) = self.score {
             spec = spec.with_score_threshold(score);
+        }
+        if let Some(overlap) = self.overlap {
+            spec = spec.with_overlap_threshold(overlap);
         }
         let bytes = match (&self.model, self.family) {
             (Some(path), _) => {

@@ -1,7 +1,7 @@
 //! A whole detector, frame in, boxes out.
 //!
 //! `LVA_BENCH_FASTEST_DET` names a FastestDet file, `LVA_BENCH_PERSON_GRID` one with this project's own head
-//! at 512×288; `ORT_DYLIB_PATH` names ONNX Runtime's library, to compare with (feature `ort`). What is not
+//! at 640×384; `ORT_DYLIB_PATH` names ONNX Runtime's library, to compare with (feature `ort`). What is not
 //! named is skipped, in words.
 
 use std::ffi::OsStr;

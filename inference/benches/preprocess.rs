@@ -1,6 +1,6 @@
 //! One camera frame to one model input, on one thread.
 //!
-//! 1408×786 BGR24 is what the extension contract's own sample topology sends (1397×786, rows padded); 512×288
+//! 1408×786 BGR24 is what the extension contract's own sample topology sends (1397×786, rows padded); 640×384
 //! is the input of this project's head, 352×352 that of FastestDet. 1080p YUV420P is a decoder's own output.
 
 use divan::{Bencher, black_box};
@@ -30,8 +30,8 @@ const FORMATS: [PixelFormat; 5] = [
 ];
 
 #[divan::bench(args = FORMATS)]
-fn from_1408x786_to_512x288(bencher: Bencher<'_, '_>, format: PixelFormat) {
-    bench(bencher, format, (1408, 786), InputSpec::new(512, 288));
+fn from_1408x786_to_640x384(bencher: Bencher<'_, '_>, format: PixelFormat) {
+    bench(bencher, format, (1408, 786), InputSpec::new(640, 384));
 }
 
 #[divan::bench(args = FORMATS)]
@@ -45,11 +45,11 @@ fn from_1408x786_stretched_to_352x352(bencher: Bencher<'_, '_>, format: PixelFor
 }
 
 #[divan::bench(args = [PixelFormat::Bgr24, PixelFormat::Yuv420p])]
-fn from_1920x1080_to_512x288(bencher: Bencher<'_, '_>, format: PixelFormat) {
-    bench(bencher, format, (1920, 1080), InputSpec::new(512, 288));
+fn from_1920x1080_to_640x384(bencher: Bencher<'_, '_>, format: PixelFormat) {
+    bench(bencher, format, (1920, 1080), InputSpec::new(640, 384));
 }
 
 #[divan::bench(args = [PixelFormat::Bgr24, PixelFormat::Yuv420p])]
-fn from_320x180_up_to_512x288(bencher: Bencher<'_, '_>, format: PixelFormat) {
-    bench(bencher, format, (320, 180), InputSpec::new(512, 288));
+fn from_320x180_up_to_640x384(bencher: Bencher<'_, '_>, format: PixelFormat) {
+    bench(bencher, format, (320, 180), InputSpec::new(640, 384));
 }

@@ -14,13 +14,17 @@
 //!
 //! # Example
 //!
-//! ```no_run
-//! # #[cfg(feature = "rten")]
+//! ```
+//! # #[cfg(all(feature = "rten", feature = "embedded-model"))]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use lva_inference::{Detector, ImageView, ModelSpec, PixelFormat, RtenDetector, RtenOptions};
+//! use lva_inference::{
+//!     Detector, ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions,
+//! };
 //!
-//! let people = ModelSpec::fastest_det().with_classes_kept(["person"]).with_score_threshold(0.5);
-//! let mut detector = RtenDetector::load("FastestDet.onnx", people, RtenOptions::default())?;
+//! // The embedded model knows drawn people. For real ones bring a model of real ones:
+//! // RtenDetector::load("FastestDet.onnx", ModelSpec::fastest_det().with_classes_kept(["person"]), …)
+//! let (model, spec) = (PLAZA_PERSON_ONNX, ModelSpec::plaza_person());
+//! let mut detector = RtenDetector::from_bytes(model, spec, RtenOptions::default())?;
 //!
 //! let pixels = vec![0; 1408 * 786 * 3];
 //! let frame = ImageView::packed(&pixels, 1408, 786, PixelFormat::Bgr24)?;
@@ -30,7 +34,7 @@
 //! }
 //! # Ok(())
 //! # }
-//! # #[cfg(not(feature = "rten"))]
+//! # #[cfg(not(all(feature = "rten", feature = "embedded-model")))]
 //! # fn main() {}
 //! ```
 //!
@@ -42,6 +46,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `rten` | yes | [`RtenDetector`]: pure Rust, CPU; no download, no native library |
+//! | `embedded-model` | yes | [`PLAZA_PERSON_ONNX`]: the bytes of a small model that knows drawn people |
 //! | `ort` | no | [`OrtDetector`]: ONNX Runtime, loaded at run time from a library that the operator names |
 //! | `cuda` | no | its CUDA execution provider; implies `ort` |
 //! | `tensorrt` | no | its TensorRT execution provider; implies `cuda` |
@@ -56,7 +61,12 @@
 //! [`MAX_CANDIDATES`] boxes a frame before overlaps are resolved. One image input and 32-bit floats; weights
 //! inside the model file.
 #![cfg_attr(
-    not(all(feature = "rten", feature = "ort", feature = "image-codecs")),
+    not(all(
+        feature = "rten",
+        feature = "ort",
+        feature = "embedded-model",
+        feature = "image-codecs"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![forbid(unsafe_code)]
@@ -68,6 +78,8 @@ mod codecs;
 mod decode;
 mod detection;
 mod detector;
+#[cfg(feature = "embedded-model")]
+mod embedded;
 mod fit;
 mod image_view;
 mod model;
@@ -84,6 +96,8 @@ pub use codecs::{CodecError, CodecLimits, RgbPicture};
 pub use decode::{DecodeError, Decoder, MAX_CANDIDATES, OutputView};
 pub use detection::{BoundingBox, Detection};
 pub use detector::{DetectError, Detector, DetectorInfo, Device, Frame};
+#[cfg(feature = "embedded-model")]
+pub use embedded::PLAZA_PERSON_ONNX;
 pub use fit::{Fit, Placement};
 pub use image_view::{ColorSpace, ImageError, ImageView, MAX_SIDE, PixelFormat};
 pub use model::{

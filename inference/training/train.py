@@ -226,7 +226,7 @@ def main():
                 note(step=step, found=sums[0] / 100, shape=sums[1] / 100, seconds=time.time() - began)
                 sums[:] = 0
         torch.save(average.state_dict(), args.out / "weights.pt")
-        if (epoch + 1) % args.judge_every == 0 or epoch + 1 == args.epochs:
+        if (epoch + 1) % args.judge_every == 0:
             note(epoch=epoch + 1, **evaluate(average, stills, held_back, judged), seconds=time.time() - began)
 
 
