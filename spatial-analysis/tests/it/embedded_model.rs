@@ -7,10 +7,9 @@ use lva_spatial_analysis::*;
 use crate::support::*;
 
 const FPS: u32 = 5;
-const FRAMES: u64 = 60;
+const FRAMES: u64 = 40;
 
 #[test]
-#[ignore = "until the embedded model is trained"]
 fn people_of_the_drawn_plaza_are_told_where_they_are() {
     let options = WorldOptions {
         width: 1280,
