@@ -29,7 +29,7 @@ use lva_spatial_analysis::{
 ///
 /// Once a minute, counts go to standard error. Ctrl-C ends well: frames in progress are answered first.
 ///
-/// Example: extension-server -- --port 50051 --scene examples/media/plaza.json
+/// Example: extension-server --port 50051 --scene examples/media/plaza.json
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
