@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+pub mod demo;
 pub mod draw;
 pub mod evaluation;
 mod model_args;

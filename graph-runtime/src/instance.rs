@@ -300,6 +300,9 @@ impl Source {
             self.epoch += 1;
         }
         self.streams = streams;
+        self.speaker
+            .counters()
+            .update(|stats| stats.first_picture_90k = None);
         let body = EventBody::MediaSessionEstablished(MediaSessionEstablished::new(sdp));
         let event = event_now(EventName::MediaSessionEstablished, &self.node.subject, body);
         self.speaker.say(event);
@@ -331,7 +334,11 @@ impl Source {
         };
         match media {
             MediaKind::Video => {
-                self.speaker.counters().update(|stats| stats.received += 1);
+                self.speaker.counters().update(|stats| {
+                    stats.received += 1;
+                    stats.first_picture_90k.get_or_insert(unit.timestamp_90k);
+                    stats.last_picture_90k = Some(unit.timestamp_90k);
+                });
                 for recorder in &mut self.recorders {
                     recorder.unit(media_unit(&unit, media));
                 }

@@ -133,6 +133,10 @@ pub struct InstanceStats {
     pub camera_sessions: u64,
     /// Encoded pictures that came from the camera.
     pub received: u64,
+    /// Media time of the first picture of the newest session; the simulator begins a file with it.
+    pub first_picture_90k: Option<u64>,
+    /// Media time of the newest picture.
+    pub last_picture_90k: Option<u64>,
     /// Pictures that were decoded.
     pub decoded: u64,
     /// By the name of the extension node.

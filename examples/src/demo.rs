@@ -1,0 +1,361 @@
+//! Parts of the spatial-analysis demonstration: what is said, what is true, and the table at the end.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, ensure};
+use async_trait::async_trait;
+use lva_graph_runtime::{GraphEvent, InstanceStats, MessageSink, SinkError};
+use lva_inference_schema::{EventBody, EventName, InferenceValue, event_time};
+use serde_json::Value;
+use tokio::sync::watch;
+
+const SECOND: f64 = 90_000.0;
+/// How far a reported event may be from the true one.
+const TOLERANCE_SECONDS: f64 = 1.0;
+
+/// Prints events as JSON lines or for people, and writes them into a file.
+#[derive(Debug)]
+pub struct Printer {
+    topic: String,
+    pretty: bool,
+    file: Option<File>,
+}
+
+impl Printer {
+    /// `file` is written anew.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be made.
+    pub fn new(topic: String, pretty: bool, file: Option<&Path>) -> anyhow::Result<Self> {
+        let create =
+            |path: &Path| File::create(path).with_context(|| format!("cannot write {}", path.display()));
+        let file = file.map(create).transpose()?;
+        Ok(Self { topic, pretty, file })
+    }
+}
+
+#[async_trait]
+impl MessageSink for Printer {
+    async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
+        let line = event.envelope(&self.topic).to_string();
+        let shown = if self.pretty {
+            for_people(event)
+        } else {
+            line.clone()
+        };
+        // One write for a line: whoever reads a pipe gets whole lines.
+        std::io::stdout().write_all(format!("{shown}\n").as_bytes())?;
+        if let Some(file) = &mut self.file {
+            file.write_all(format!("{line}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// One line that a person reads.
+fn for_people(event: &GraphEvent) -> String {
+    let time = event_time(event.timestamp_90k);
+    let node = event.subject.node_name().map_or("", |(_, name)| name);
+    let what = match &event.body {
+        EventBody::Analytics(_) => {
+            let seen = reported(event)
+                .into_iter()
+                .map(|seen| format!("{} {} ({})", seen.status, seen.place, seen.name));
+            seen.collect::<Vec<_>>().join(", ")
+        }
+        EventBody::Recording(recording) => recording.output_location.clone(),
+        EventBody::MediaSessionEstablished(_) => String::new(),
+        other => other.to_json(lva_inference_schema::JsonStyle::Lva).to_string(),
+    };
+    format!("{time}  {:<24} {node:<24} {what}", event.name.as_str())
+}
+
+/// An event at a zone or a line, as an extension told it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Media time.
+    pub timestamp_90k: u64,
+    /// Such as `personZoneEvent`.
+    pub name: String,
+    /// Name of the zone or line.
+    pub place: String,
+    /// `Enter`, `Exit`, `CrossLeft` or `CrossRight`.
+    pub status: String,
+}
+
+/// The events at zones and lines that an inference message holds.
+pub fn reported(event: &GraphEvent) -> Vec<Seen> {
+    let EventBody::Analytics(body) = &event.body else {
+        return Vec::new();
+    };
+    let events = body
+        .inferences
+        .iter()
+        .filter_map(|inference| match &inference.value {
+            InferenceValue::Event(found) => Some(found),
+            _ => None,
+        });
+    events
+        .map(|found| {
+            let property = |name: &str| found.properties.get(name).cloned().unwrap_or_default();
+            let place = ["zone", "line"]
+                .into_iter()
+                .map(property)
+                .find(|place| !place.is_empty());
+            Seen {
+                timestamp_90k: event.timestamp_90k,
+                name: found.name.clone(),
+                place: place.unwrap_or_default(),
+                status: property("status"),
+            }
+        })
+        .collect()
+}
+
+/// Remembers what the end of the demonstration has to tell.
+#[derive(Debug, Clone, Default)]
+pub struct Witness {
+    inner: Arc<Mutex<Seeing>>,
+    established: Arc<watch::Sender<bool>>,
+}
+
+#[derive(Debug, Default)]
+struct Seeing {
+    seen: Vec<Seen>,
+    kinds: BTreeMap<String, u64>,
+    trouble: Option<String>,
+}
+
+impl Witness {
+    /// Waits for the first session with the camera.
+    pub async fn established(&self) {
+        let _ = self.established.subscribe().wait_for(|yes| *yes).await;
+    }
+
+    /// The last diagnostic event other than an established session, for people.
+    pub fn last_trouble(&self) -> Option<String> {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .trouble
+            .clone()
+    }
+
+    /// Everything that was told of zones and lines.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .seen
+            .clone()
+    }
+
+    /// Events by kind; those of zones and lines with their status.
+    pub fn kinds(&self) -> BTreeMap<String, u64> {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .kinds
+            .clone()
+    }
+}
+
+#[async_trait]
+impl MessageSink for Witness {
+    async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
+        let seen = reported(event);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        *inner.kinds.entry(event.name.to_string()).or_default() += 1;
+        for one in &seen {
+            *inner
+                .kinds
+                .entry(format!("{} {}", one.name, one.status))
+                .or_default() += 1;
+        }
+        inner.seen.extend(seen);
+        match event.name {
+            EventName::MediaSessionEstablished => {
+                self.established.send_replace(true);
+            }
+            EventName::Inference
+            | EventName::RecordingStarted
+            | EventName::RecordingStopped
+            | EventName::RecordingAvailable => {}
+            _ => inner.trouble = Some(for_people(event)),
+        }
+        Ok(())
+    }
+}
+
+/// What truly happens in a clip that is played over and over.
+#[derive(Debug, Clone)]
+pub struct Truth {
+    seconds: f64,
+    /// Second in the clip, zone or line, status.
+    events: Vec<(f64, String, String)>,
+}
+
+/// How reports and truth agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreement {
+    /// Events that happened.
+    pub truly: usize,
+    /// Events that were reported.
+    pub reported: usize,
+    /// Pairs of both: the same place and status within a second.
+    pub matched: usize,
+}
+
+impl Truth {
+    /// Reads a truth file of the sample world.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, or is of another form.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let value: Value = serde_json::from_slice(&text).context("the truth is no JSON")?;
+        let number = |name: &str| {
+            value[name]
+                .as_f64()
+                .with_context(|| format!("the truth has no '{name}'"))
+        };
+        let seconds = number("frameCount")? / number("fps")?;
+        ensure!(seconds > 0.0, "the truth is of a clip without length");
+        let list = value["events"].as_array().context("the truth has no 'events'")?;
+        let read = |event: &Value| {
+            let text = |name: &str| event[name].as_str().map(str::to_owned);
+            Some((event["seconds"].as_f64()?, text("boundary")?, text("status")?))
+        };
+        let events = list
+            .iter()
+            .map(|event| read(event).context("an event of the truth is incomplete"));
+        let events = events.collect::<Result<_, _>>()?;
+        Ok(Self { seconds, events })
+    }
+
+    /// Compares what was seen with what happened from `first_90k`, the time of the clip's first picture, to `last_90k`.
+    pub fn compare(&self, seen: &[Seen], first_90k: u64, last_90k: u64) -> Agreement {
+        let length = last_90k.saturating_sub(first_90k) as f64 / SECOND;
+        let rounds = (length / self.seconds).ceil() as usize;
+        let all = (0..rounds).flat_map(|round| {
+            let begin = round as f64 * self.seconds;
+            self.events
+                .iter()
+                .map(move |(at, place, status)| (begin + at, place, status))
+        });
+        let mut open: Vec<_> = all.filter(|(at, ..)| *at <= length).collect();
+        let truly = open.len();
+        let mut matched = 0;
+        for one in seen {
+            let at = one.timestamp_90k as f64 / SECOND - first_90k as f64 / SECOND;
+            let near = open
+                .iter()
+                .enumerate()
+                .filter(|(_, (_, place, status))| **place == one.place && **status == one.status)
+                .map(|(index, (when, ..))| (index, (when - at).abs()))
+                .filter(|(_, apart)| *apart <= TOLERANCE_SECONDS)
+                .min_by(|a, b| a.1.total_cmp(&b.1));
+            if let Some((index, _)) = near {
+                open.swap_remove(index);
+                matched += 1;
+            }
+        }
+        Agreement {
+            truly,
+            reported: seen.len(),
+            matched,
+        }
+    }
+}
+
+impl std::fmt::Display for Agreement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            truly,
+            reported,
+            matched,
+        } = self;
+        write!(
+            f,
+            r#"{{"true":{truly},"reported":{reported},"matched":{matched}}}"#
+        )
+    }
+}
+
+/// The table at the end.
+pub fn summary(stats: &InstanceStats, kinds: &BTreeMap<String, u64>) -> String {
+    let mut table = String::from("--- summary\n");
+    let mut row = |name: String, value: String| table.push_str(&format!("{name:<44} {value:>10}\n"));
+    row("frames received".into(), stats.received.to_string());
+    row("frames decoded".into(), stats.decoded.to_string());
+    for (node, extension) in &stats.extensions {
+        row(
+            format!("{node}: frames left out by rate"),
+            extension.filtered.to_string(),
+        );
+        row(format!("{node}: frames sent"), extension.sent.to_string());
+        row(format!("{node}: frames answered"), extension.answered.to_string());
+    }
+    for ((node, reason), count) in &stats.dropped {
+        row(format!("{node}: dropped, {reason}"), count.to_string());
+    }
+    for (kind, count) in kinds {
+        row(format!("event {kind}"), count.to_string());
+    }
+    for (name, latency) in [
+        ("frame to event", stats.frame_to_event),
+        ("frame to answer", stats.frame_to_answer),
+    ] {
+        for (part, value) in [("p50", latency.p50), ("p99", latency.p99)] {
+            row(
+                format!("latency {name}, {part}"),
+                format!("{} ms", value.as_millis()),
+            );
+        }
+    }
+    for clip in &stats.newest_clips {
+        row(
+            format!("clip, {:.1} s, {} pictures", clip.seconds, clip.video_packets),
+            clip.path.display().to_string(),
+        );
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(seconds: f64, status: &str) -> Seen {
+        Seen {
+            timestamp_90k: 90_000_000 + (seconds * SECOND) as u64,
+            name: "personZoneEvent".into(),
+            place: "door".into(),
+            status: status.into(),
+        }
+    }
+
+    #[test]
+    fn reports_match_the_truth_within_a_second_and_once_over_all_rounds() {
+        let event = |at, status: &str| (at, "door".to_owned(), status.to_owned());
+        let truth = Truth {
+            seconds: 10.0,
+            events: vec![event(2.0, "Enter"), event(5.0, "Exit")],
+        };
+        let all = [
+            seen(2.9, "Enter"),
+            seen(2.1, "Enter"), // a second report of the same
+            seen(6.5, "Exit"),  // too late
+            seen(12.0, "Enter"),
+            seen(12.0, "CrossLeft"), // never happens
+        ];
+        let agreement = truth.compare(&all, 90_000_000, 90_000_000 + 14 * 90_000);
+        assert_eq!(agreement.to_string(), r#"{"true":3,"reported":5,"matched":2}"#);
+    }
+}
