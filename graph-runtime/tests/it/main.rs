@@ -1,4 +1,5 @@
 //! Whole graphs over real sockets: a simulated camera, a scripted extension, files on a disk.
+#![allow(clippy::unwrap_used)] // helpers of tests are no tests to clippy
 
 mod end_to_end;
 mod faults;
