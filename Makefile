@@ -1,7 +1,7 @@
 # Names for what people do here; the work is in scripts/. `make` alone explains.
 
 .DEFAULT_GOAL := help
-.PHONY: help test packages lint format doc readme
+.PHONY: help demo test packages lint format doc readme
 
 help: ## show this text
 	@echo 'Live Video Analytics in Rust'
@@ -16,6 +16,9 @@ help: ## show this text
 
 test: packages ## install what is missing, then run every test (the first time: minutes)
 	@scripts/test.sh
+
+demo: packages ## the whole chain on the demo clip; make demo ARGS="--seconds 75 --pretty"
+	cargo run --release --example spatial-analysis -- $(ARGS)
 
 packages: ## install the system packages that are missing (asks sudo where needed)
 	@scripts/install-packages.sh
