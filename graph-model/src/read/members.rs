@@ -109,7 +109,11 @@ impl<'v> Members<'v> {
     /// Reports members that nobody asked for, and those that differ in case only.
     pub(crate) fn finish(&self, findings: &mut Findings) {
         let mut spellings = BTreeMap::new();
-        for key in self.map.keys() {
+        // By name: in which order a map gives its members depends on a feature of serde_json that any crate
+        // of a program may turn on, and findings should not.
+        let mut keys: Vec<&String> = self.map.keys().collect();
+        keys.sort_unstable();
+        for key in keys {
             if let Some(other) = spellings.insert(key.to_ascii_lowercase(), key) {
                 findings.error(
                     Code::MemberDuplicate,
