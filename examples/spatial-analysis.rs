@@ -1,4 +1,5 @@
 //! The spatial-analysis tutorial, every part of it on this machine and over real sockets.
+#![allow(clippy::print_stdout)] // a program
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
