@@ -25,6 +25,10 @@ struct Args {
     /// Size of a still in pixels.
     #[arg(long, default_value = "512x288", value_parser = lva_examples::parse_size)]
     size: (u32, u32),
+    /// Draw every still this many times wider and higher and average: what a larger picture looks like once
+    /// it is scaled down to the input.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4))]
+    oversample: u32,
     /// Folder to write to; made when missing.
     #[arg(long)]
     out: PathBuf,
@@ -46,12 +50,15 @@ fn main() -> anyhow::Result<()> {
     };
     let (mut frames, mut people) = (create("frames.rgb")?, create("people.jsonl")?);
     let (width, height) = args.size;
+    let factor = args.oversample;
+    let mut drawn = vec![0; (width * factor) as usize * (height * factor) as usize * 3];
     let mut rgb = vec![0; width as usize * height as usize * 3];
     let progress = lva_examples::progress(args.scenes, "places");
     for number in 0..args.scenes {
-        let mut scene = TrainingScene::new(args.first_seed + number, width, height)?;
+        let mut scene = TrainingScene::new(args.first_seed + number, width * factor, height * factor)?;
         for still in 0..args.stills {
-            let truth = scene.render(still, &mut rgb)?;
+            let truth = scene.render(still, &mut drawn)?;
+            average(&drawn, width as usize, factor as usize, &mut rgb);
             frames.write_all(&rgb)?;
             serde_json::to_writer(&mut people, &truth)?;
             people.write_all(b"\n")?;
@@ -62,4 +69,19 @@ fn main() -> anyhow::Result<()> {
     people.flush()?;
     progress.finish();
     Ok(())
+}
+
+/// The mean of each square of `factor` by `factor` pixels of `drawn`, in a picture `width` pixels wide.
+fn average(drawn: &[u8], width: usize, factor: usize, rgb: &mut [u8]) {
+    let area = (factor * factor) as u32;
+    let line = width * factor * 3;
+    for (rows, out) in drawn.chunks_exact(line * factor).zip(rgb.chunks_exact_mut(width * 3)) {
+        for (index, value) in out.iter_mut().enumerate() {
+            let (column, channel) = (index / 3 * factor, index % 3);
+            let square = rows
+                .chunks_exact(line)
+                .flat_map(|row| row[column * 3..(column + factor) * 3].iter().skip(channel).step_by(3));
+            *value = ((square.map(|v| u32::from(*v)).sum::<u32>() + area / 2) / area) as u8;
+        }
+    }
 }

@@ -113,6 +113,10 @@ def degrade(frames, strength):
     count, _, height, width = frames.shape
     for index, kind in enumerate(torch.randint(0, 10, (count,)).tolist()):
         frame = frames[index : index + 1]
+        if index % 2:
+            # The slight softness of a picture that was scaled down.
+            soft = functional.avg_pool2d(frame, 3, 1, 1, count_include_pad=False)
+            frame.lerp_(soft, float(uniform(0.0, 0.6, ())))
         if kind in (0, 1):
             frames[index] = functional.avg_pool2d(frame, 3, 1, 1, count_include_pad=False)[0]
         elif kind == 2:

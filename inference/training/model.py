@@ -36,14 +36,18 @@ class PersonGrid(nn.Module):
         super().__init__()
         a, b, c, d, e = widths
         self.stem = nn.Sequential(conv(3, a, 3, 2), conv(a, b, 3, 2), Residual(b, 3))
-        self.eighth = nn.Sequential(conv(b, c, 3, 2), Residual(c, 3), Residual(c, 3))
+        self.eighth = nn.Sequential(conv(b, c, 3, 2), *[Residual(c, 3) for _ in range(4)])
         self.sixteenth = nn.Sequential(conv(c, c, 3, 2, groups=c), conv(c, d, 1), *[Residual(d, 5) for _ in range(4)])
         self.thirtysecond = nn.Sequential(conv(d, d, 3, 2, groups=d), conv(d, e, 1), *[Residual(e, 5) for _ in range(3)])
         self.lateral = nn.ModuleList([conv(c, neck, 1), conv(d, neck, 1), conv(e, neck, 1)])
         self.merge = Residual(neck, 5)
-        self.head = nn.Sequential(Residual(neck, 3), Residual(neck, 3))
+        self.head = nn.Sequential(*[Residual(neck, 3) for _ in range(3)])
         self.score = nn.Conv2d(neck, 1, 1)
         self.sides = nn.Conv2d(neck, 4, 1)
+        for block in self.modules():
+            if isinstance(block, Residual):
+                # Each block begins as nothing but its input, so that one more can be laid on trained weights.
+                nn.init.zeros_(block.pointwise[1].weight)
         nn.init.constant_(self.score.bias, -4.6)
         nn.init.zeros_(self.sides.weight)
         with torch.no_grad():

@@ -27,7 +27,7 @@ pub struct TrainingScene {
 }
 
 /// Share of the scenes that show the plaza; the others show places drawn at random.
-const PLAZA_SHARE: f32 = 0.4;
+const PLAZA_SHARE: f32 = 0.6;
 /// Most people in one frame.
 const CROWD: usize = 13;
 
