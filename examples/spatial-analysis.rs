@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use lva_examples::ModelArgs;
 use lva_examples::demo::{Printer, Truth, Witness, summary};
+use lva_examples::picture::draw_moments;
 use lva_extension_protocol::{ExtensionServer, ListenAddress};
 use lva_graph_model::{
     Family, Generation, Instance, Method, OperationsFile, Request, RequestBody, Step, Topology,
@@ -64,6 +65,9 @@ struct Args {
     /// The camera's picture, WIDTHxHEIGHT: zones lie on it, not on the bars that fill the frame.
     #[arg(long, value_parser = lva_examples::parse_size, default_value = "1280x720")]
     camera_size: (u32, u32),
+    /// Draw moments of the first clip into this PNG file at the end: who was reported, where, and doing what.
+    #[arg(long)]
+    picture: Option<PathBuf>,
     /// Compare zone and line events with this truth file, and print the counts as a last line.
     #[arg(long)]
     truth: Option<PathBuf>,
@@ -100,7 +104,9 @@ async fn main() -> anyhow::Result<()> {
         .await
         .context("the camera did not start")?;
     let (camera, user, password) = camera_address(&args, simulator.as_ref(), here)?;
-    let mut extension = start_extension(&args, here)
+    let config = scene(&args, here)?;
+    let outlines = config.outlines();
+    let mut extension = start_extension(&args, config)
         .await
         .context("the extension did not start")?;
     eprintln!("extension: {}", extension.url);
@@ -157,6 +163,16 @@ async fn main() -> anyhow::Result<()> {
 
     if let Some(stats) = instance.and_then(|instance| module.stats(&instance)) {
         eprint!("{}", summary(&stats, &witness.kinds()));
+        if let Some(path) = &args.picture {
+            let drawn = match stats.newest_clips.first() {
+                Some(clip) => draw_moments(clip, &witness.moments(), &outlines, path)?,
+                None => 0,
+            };
+            match drawn {
+                0 => eprintln!("picture: none, as no clip holds an event"),
+                _ => eprintln!("picture: {}", path.display()),
+            }
+        }
         if let (Some(truth), Some(first), Some(last)) =
             (truth, stats.first_picture_90k, stats.last_picture_90k)
         {
@@ -267,13 +283,18 @@ fn camera_address(
     Ok((format!("{scheme}://{host}{path}"), user, password))
 }
 
-async fn start_extension(args: &Args, here: &Path) -> anyhow::Result<ExtensionPart> {
+/// What the extension watches.
+fn scene(args: &Args, here: &Path) -> anyhow::Result<OperationConfig> {
     let plaza = args.camera.is_none() && args.video.is_none();
-    let config = match &args.scene {
-        Some(path) => OperationConfig::from_file(path)?,
-        None if plaza => OperationConfig::from_file(here.join("media/plaza.json"))?,
-        None => OperationConfig::whole_frame(),
+    let path = match &args.scene {
+        Some(path) => path.clone(),
+        None if plaza => here.join("media/plaza.json"),
+        None => return Ok(OperationConfig::whole_frame()),
     };
+    OperationConfig::from_file(&path).with_context(|| format!("the scene {} cannot be used", path.display()))
+}
+
+async fn start_extension(args: &Args, config: OperationConfig) -> anyhow::Result<ExtensionPart> {
     let (width, height) = args.camera_size;
     let options = AnalysisOptions::default().with_camera_aspect(f64::from(width) / f64::from(height));
     let detectors = Detectors::shared(args.model.load()?.into_detector());

@@ -1,6 +1,6 @@
 //! Parts of the spatial-analysis demonstration: what is said, what is true, and the table at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -13,9 +13,15 @@ use lva_inference_schema::{EventBody, EventName, InferenceValue, event_time};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::picture::Moment;
+
 const SECOND: f64 = 90_000.0;
 /// How far a reported event may be from the true one.
 const TOLERANCE_SECONDS: f64 = 1.0;
+/// Reports that are kept for the comparison with the truth.
+const MOST_SEEN: usize = 100_000;
+/// Messages that are kept for a picture.
+const MOMENTS: usize = 512;
 
 /// Prints events as JSON lines or for people, and writes them into a file.
 #[derive(Debug)]
@@ -127,6 +133,7 @@ pub struct Witness {
 #[derive(Debug, Default)]
 struct Seeing {
     seen: Vec<Seen>,
+    moments: VecDeque<Moment>,
     kinds: BTreeMap<String, u64>,
     trouble: Option<String>,
 }
@@ -146,13 +153,19 @@ impl Witness {
             .clone()
     }
 
-    /// Everything that was told of zones and lines.
+    /// What was told of zones and lines: the first hundred thousand, more than a day's truth can be compared with.
     pub fn seen(&self) -> Vec<Seen> {
         self.inner
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .seen
             .clone()
+    }
+
+    /// The newest messages about zones and lines, oldest first: enough for the newest clips.
+    pub fn moments(&self) -> Vec<Moment> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.moments.iter().cloned().collect()
     }
 
     /// Events by kind; those of zones and lines with their status.
@@ -177,7 +190,14 @@ impl MessageSink for Witness {
                 .entry(format!("{} {}", one.name, one.status))
                 .or_default() += 1;
         }
-        inner.seen.extend(seen);
+        let room = MOST_SEEN.saturating_sub(inner.seen.len());
+        inner.seen.extend(seen.into_iter().take(room));
+        if let Some(moment) = Moment::of(event) {
+            if inner.moments.len() == MOMENTS {
+                inner.moments.pop_front();
+            }
+            inner.moments.push_back(moment);
+        }
         match event.name {
             EventName::MediaSessionEstablished => {
                 self.established.send_replace(true);
