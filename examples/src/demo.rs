@@ -127,7 +127,7 @@ pub fn reported(event: &GraphEvent) -> Vec<Seen> {
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
     inner: Arc<Mutex<Seeing>>,
-    established: Arc<watch::Sender<bool>>,
+    changed: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -139,9 +139,10 @@ struct Seeing {
 }
 
 impl Witness {
-    /// Waits for the first session with the camera.
-    pub async fn established(&self) {
-        let _ = self.established.subscribe().wait_for(|yes| *yes).await;
+    /// Waits until the numbers of events by kind fulfil a condition.
+    pub async fn until(&self, condition: impl Fn(&BTreeMap<String, u64>) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !condition(&self.kinds()) && changed.changed().await.is_ok() {}
     }
 
     /// The last diagnostic event other than an established session, for people.
@@ -199,15 +200,15 @@ impl MessageSink for Witness {
             inner.moments.push_back(moment);
         }
         match event.name {
-            EventName::MediaSessionEstablished => {
-                self.established.send_replace(true);
-            }
-            EventName::Inference
+            EventName::MediaSessionEstablished
+            | EventName::Inference
             | EventName::RecordingStarted
             | EventName::RecordingStopped
             | EventName::RecordingAvailable => {}
             _ => inner.trouble = Some(for_people(event)),
         }
+        drop(inner);
+        self.changed.send_replace(());
         Ok(())
     }
 }
@@ -311,7 +312,8 @@ impl std::fmt::Display for Agreement {
 /// The table at the end.
 pub fn summary(stats: &InstanceStats, kinds: &BTreeMap<String, u64>) -> String {
     let mut table = String::from("--- summary\n");
-    let mut row = |name: String, value: String| table.push_str(&format!("{name:<44} {value:>10}\n"));
+    let mut rows = Vec::new();
+    let mut row = |name: String, value: String| rows.push((name, value));
     row("frames received".into(), stats.received.to_string());
     row("frames decoded".into(), stats.decoded.to_string());
     for (node, extension) in &stats.extensions {
@@ -344,6 +346,14 @@ pub fn summary(stats: &InstanceStats, kinds: &BTreeMap<String, u64>) -> String {
             format!("clip, {:.1} s, {} pictures", clip.seconds, clip.video_packets),
             clip.path.display().to_string(),
         );
+    }
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for (name, value) in rows {
+        table.push_str(&format!("{name:<width$} {value:>10}\n"));
     }
     table
 }

@@ -9,6 +9,7 @@ pub mod draw;
 pub mod evaluation;
 mod model_args;
 pub mod picture;
+pub mod tutorial;
 mod video;
 
 pub use args::{parse_size, progress};
