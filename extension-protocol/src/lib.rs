@@ -102,9 +102,9 @@ pub use client::{
 pub use credentials::Credentials;
 pub use format::{FormatError, FrameEncoding, FrameFormat, MAX_SIDE, PixelFormat};
 pub use server::{
-    BlockingExtension, BlockingSession, BoxError, Extension, ExtensionServer, ExtensionSession, HostError,
-    ListenAddress, Listening, OnThreads, OpenError, Sample, ServerOptions, ServerStats, SessionInfo,
-    StatsReader,
+    BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionServer, ExtensionSession,
+    HostError, ListenAddress, Listening, OnThreads, OpenError, Sample, ServerOptions, ServerStats,
+    SessionInfo, StatsReader,
 };
 pub use shared_memory::{
     SharedMemoryError, SharedMemoryOptions, Trust, remove_stale_regions, required_shared_memory_bytes,

@@ -21,7 +21,7 @@ mod stats;
 mod stream;
 
 pub use blocking::{BlockingExtension, BlockingSession, OnThreads};
-pub use extension::{BoxError, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+pub use extension::{BoxError, EndStream, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
 pub use host::{ExtensionServer, HostError, ListenAddress, Listening};
 pub use options::ServerOptions;
 pub use stats::{ServerStats, StatsReader};

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, Streaming};
 
-use super::extension::{Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+use super::extension::{EndStream, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
 use super::options::ServerOptions;
 use super::sequence::{Sequence, Step};
 use super::stats::{Counters, count, count_many};
@@ -21,6 +21,9 @@ use crate::{FrameFormat, GraphIdentity, convert};
 
 /// Failures of an extension in a row after which its stream ends.
 const FAILURES_IN_A_ROW: u32 = 3;
+
+/// Characters of an extension's own words in a status.
+const MAX_STATUS_WORDS: usize = 1000;
 
 /// Longest `extension_configuration` that is taken, in bytes.
 pub(super) const MAX_CONFIGURATION: usize = 1 << 20;
@@ -331,6 +334,12 @@ impl Stream {
                 inferences
             }
             Err(error) => {
+                if let Some(end) = error.downcast_ref::<EndStream>() {
+                    count(&counters.samples_refused);
+                    // Statuses travel in a header, which has to stay small.
+                    let words: String = end.to_string().chars().take(MAX_STATUS_WORDS).collect();
+                    return Err(Status::new(end.code(), words));
+                }
                 self.failures += 1;
                 count(&counters.process_failures);
                 tracing::warn!(stream = self.number, sequence = number, %error, "the extension failed on a frame");

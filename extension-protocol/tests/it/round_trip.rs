@@ -300,6 +300,31 @@ async fn three_failures_in_a_row_end_the_stream_with_internal() {
     assert_eq!(host.stats.read().process_failures, 3);
 }
 
+/// As the Python servers do with a picture that they cannot decode (S8).
+#[tokio::test]
+async fn an_extension_ends_a_stream_with_a_status_of_its_choice() {
+    let host = Host::start(ServerOptions::default()).await;
+    for (configuration, code, words) in [
+        ("bad frame", Code::InvalidArgument, "Can't decode received bytes."),
+        ("bad format", Code::OutOfRange, &*"x".repeat(1000)),
+    ] {
+        let options = shared_memory(&host.url, small_format()).with_configuration(configuration);
+        let Session {
+            frames, mut answers, ..
+        } = connect::<u8>(&options).await.unwrap();
+        frames.slot().unwrap().send(0, &[], 7).unwrap();
+        let SessionError::Status(status) = end(&mut answers).await else {
+            panic!("no status")
+        };
+        assert_eq!((status.code, status.message.as_str()), (code, words));
+        assert!(!status.is_transient());
+        assert_eq!(answers.take_unanswered().len(), 1);
+    }
+    let stats = host.stats.read();
+    assert_eq!((stats.samples_refused, stats.process_failures), (2, 0));
+    exchange(&shared_memory(&host.url, small_format()), 5).await;
+}
+
 #[tokio::test]
 async fn an_extension_that_panics_ends_its_stream_and_no_other() {
     let host = Host::start(ServerOptions::default()).await;

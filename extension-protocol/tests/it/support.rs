@@ -71,6 +71,8 @@ impl ExtensionSession for DigesterSession {
         self.seen.lock().unwrap().push((sample.timestamp_90k(), address));
         match self.info.configuration.as_str() {
             "fail" => Err("as told".into()),
+            "bad frame" => Err(EndStream::BadFrame("Can't decode received bytes.".into()).into()),
+            "bad format" => Err(EndStream::UnsupportedFormat("x".repeat(5000)).into()),
             "fail on odd" if sample.sequence() % 2 == 1 => Err("as told".into()),
             "panic" => panic!("as told"),
             "never end" => std::future::pending().await,
