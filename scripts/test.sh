@@ -29,6 +29,15 @@ else
     skipped+=("tests on the optional test data: there is no $data (set LVA_SHARED_DATA)")
 fi
 
+LVA_GRPC_PYTHON=$(scripts/grpc-python.sh)
+if [ -n "$LVA_GRPC_PYTHON" ]; then
+    export LVA_GRPC_PYTHON
+    echo "LVA_GRPC_PYTHON=$LVA_GRPC_PYTHON"
+else
+    unset LVA_GRPC_PYTHON
+    skipped+=("runs against Google's gRPC stack: see the line grpc-python above")
+fi
+
 say "tests of the workspace, default features ($runner)"
 run_tests --workspace
 

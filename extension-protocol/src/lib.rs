@@ -77,7 +77,7 @@
 //!
 //! # Limits
 //!
-//! Linux. No TLS, no HTTP extension, no batching; the README lists what is missing. Sides of frames up to [`MAX_SIDE`],
+//! Linux. The README lists what is missing. Sides of frames up to [`MAX_SIDE`],
 //! windows from [`MIN_WINDOW`] to [`MAX_WINDOW`] frames. Runs on tokio.
 #![deny(unsafe_code)] // not `forbid`: the one module that maps memory allows it
 
@@ -87,9 +87,15 @@ mod client;
 mod convert;
 mod credentials;
 mod format;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzzing;
 mod server;
 mod shared_memory;
 mod slots;
+mod tls;
 pub mod wire;
 
 pub use address::{ExtensionUrl, UrlError};
@@ -102,6 +108,7 @@ pub use client::{
 pub use credentials::Credentials;
 pub use format::{FormatError, FrameEncoding, FrameFormat, MAX_SIDE, PixelFormat};
 pub use server::{
+    BatchExtension, BatchLimits, BatchResult, BatchSample, BatchStats, BatchStatsReader, Batching,
     BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionServer, ExtensionSession,
     HostError, ListenAddress, Listening, OnThreads, OpenError, Sample, ServerOptions, ServerStats,
     SessionInfo, StatsReader,
@@ -109,6 +116,7 @@ pub use server::{
 pub use shared_memory::{
     SharedMemoryError, SharedMemoryOptions, Trust, remove_stale_regions, required_shared_memory_bytes,
 };
+pub use tls::{ClientTls, ServerTls, TlsError};
 /// The status codes of gRPC, as extensions end streams with them.
 pub use tonic::Code;
 

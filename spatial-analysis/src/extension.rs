@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use lva_extension_protocol::{
-    BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionSession, OnThreads, OpenError, Sample,
-    SessionInfo,
+    BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionSession, OnThreads,
+    OpenError, Sample, SessionInfo,
 };
 use lva_inference::Detector;
 use lva_inference_schema::Inference;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lva_extension_protocol::*;
-use lva_inference_schema::{Entity, Inference, Rectangle};
+use lva_inference_schema::{Entity, Event, Inference, Rectangle};
 
 use crate::support::{Host, digest, end, next, seen, small_format, within};
 
@@ -221,6 +221,35 @@ async fn upstream_inferences_identity_and_configuration_reach_the_extension() {
         .send(7, std::slice::from_ref(&found), ())
         .unwrap();
     assert_eq!(next(&mut answers).await.inferences, [found]);
+}
+
+#[tokio::test]
+async fn a_session_without_frames_carries_what_was_found_upstream() {
+    let host = Host::start(ServerOptions::default()).await;
+    let options = ClientOptions::without_frames(host.url.clone()).with_configuration("echo upstream");
+    for options in [
+        options.clone(),
+        // There is nothing to share, so no memory is taken.
+        options.with_transfer(Transfer::SharedMemory(
+            SharedMemoryOptions::default().with_bytes(1),
+        )),
+    ] {
+        let Session {
+            frames, mut answers, ..
+        } = connect::<u8>(&options).await.unwrap();
+        for context in 0..10 {
+            let found = Inference::new(Event::new("upstream").with_property("n", context.to_string()));
+            let slot = frames.slot().unwrap();
+            assert!(slot.is_empty());
+            slot.send(7, std::slice::from_ref(&found), context).unwrap();
+            let answer = next(&mut answers).await;
+            assert_eq!((answer.context, answer.inferences), (context, vec![found]));
+        }
+        assert_eq!(frames.stats().frame_copies, 0);
+    }
+    let text = "a configuration";
+    let with_one = ClientOptions::without_frames(host.url.clone()).with_configuration(text);
+    drop(connect::<()>(&with_one).await.unwrap());
 }
 
 #[tokio::test]
