@@ -129,11 +129,12 @@ async fn exchange(trust: Trust) {
         Trust::Peer => {
             assert_eq!(copies, 0);
             let base = *places.first().unwrap();
+            let place = frame_bytes.next_multiple_of(64);
             assert!(places.len() <= DEFAULT_WINDOW + 1, "{places:?}");
             assert!(
                 places
                     .iter()
-                    .all(|address| (address - base) % frame_bytes.next_multiple_of(64) == 0)
+                    .all(|address| (address - base).is_multiple_of(place))
             );
         }
         // One private buffer, used again and again.
