@@ -92,6 +92,8 @@ mod format;
 pub mod fuzzing;
 #[cfg(all(test, not(fuzzing)))]
 mod fuzzing;
+#[cfg(feature = "http")]
+pub mod http;
 mod server;
 mod shared_memory;
 mod slots;

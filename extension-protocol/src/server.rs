@@ -6,6 +6,7 @@
 //! | `blocking` | the same for code that blocks: a named thread for each session |
 //! | `batching`, `batch` | the same for samples of many streams at once; when a batch is full (sans I/O) |
 //! | `options` | limits, trust, credentials |
+//! | `shared` | one extension behind several servers |
 //! | `stream` | one stream from descriptor to end |
 //! | `sequence` | numbers of a peer's messages (sans I/O) |
 //! | `service` | the gRPC service: who may open a stream |
@@ -21,6 +22,7 @@ mod host;
 mod options;
 mod sequence;
 mod service;
+mod shared;
 mod side_services;
 mod stats;
 mod stream;

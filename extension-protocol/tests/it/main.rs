@@ -5,6 +5,8 @@ mod batching;
 mod death;
 mod hostile_client;
 mod hostile_server;
+#[cfg(feature = "http")]
+mod http;
 mod interop;
 mod peer_table;
 mod quirks_of_clients;
