@@ -14,7 +14,8 @@ use std::time::Instant;
 /// Count the people that a detector finds in each frame of a video file.
 ///
 /// Prints one line of JSON: frames, frames with a person, people a frame, the most in one frame, the
-/// median score, and the median time of a frame from picture to boxes.
+/// median score, and the median time of a frame from picture to boxes. With --boxes, before it one line
+/// for each frame: {"frame":0,"detections":[[left,top,width,height,score],…]} in fractions of the picture.
 ///
 /// Example: detect-video --video street.mp4 --model FastestDet.onnx --family fastest-det --score 0.5
 #[derive(Parser)]
@@ -25,6 +26,9 @@ struct Args {
     video: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
+    /// Also print every box.
+    #[arg(long)]
+    boxes: bool,
     /// Write this frame with its detections as a PNG to --picture.
     #[arg(long, default_value_t = 0)]
     frame: usize,
@@ -54,6 +58,14 @@ fn main() -> anyhow::Result<()> {
             }
             image::save_buffer(path, &rgb, width, height, image::ColorType::Rgb8)
                 .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        if args.boxes {
+            let boxes: Vec<_> = detections
+                .iter()
+                .map(|found| (found.bbox, found.score))
+                .map(|(b, score)| [b.left, b.top, b.width, b.height, score])
+                .collect();
+            println!("{}", json!({"frame": counts.len(), "detections": boxes}));
         }
         counts.push(detections.len());
         scores.extend(detections.iter().map(|found| found.score));

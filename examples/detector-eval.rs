@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// of whom half or less can be seen count neither way. Prints one line of JSON for each seed, and one for
 /// all together at the end.
 ///
-/// Example: detector-eval --seeds 101,202,303
+/// Example: detector-eval --seeds 707,808,909
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {

@@ -1,6 +1,6 @@
 //! Parts of the spatial-analysis demonstration: what is said, what is true, and the table at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -13,9 +13,15 @@ use lva_inference_schema::{EventBody, EventName, InferenceValue, event_time};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::picture::Moment;
+
 const SECOND: f64 = 90_000.0;
 /// How far a reported event may be from the true one.
 const TOLERANCE_SECONDS: f64 = 1.0;
+/// Reports that are kept for the comparison with the truth.
+const MOST_SEEN: usize = 100_000;
+/// Messages that are kept for a picture.
+const MOMENTS: usize = 512;
 
 /// Prints events as JSON lines or for people, and writes them into a file.
 #[derive(Debug)]
@@ -121,20 +127,22 @@ pub fn reported(event: &GraphEvent) -> Vec<Seen> {
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
     inner: Arc<Mutex<Seeing>>,
-    established: Arc<watch::Sender<bool>>,
+    changed: Arc<watch::Sender<()>>,
 }
 
 #[derive(Debug, Default)]
 struct Seeing {
     seen: Vec<Seen>,
+    moments: VecDeque<Moment>,
     kinds: BTreeMap<String, u64>,
     trouble: Option<String>,
 }
 
 impl Witness {
-    /// Waits for the first session with the camera.
-    pub async fn established(&self) {
-        let _ = self.established.subscribe().wait_for(|yes| *yes).await;
+    /// Waits until the numbers of events by kind fulfil a condition.
+    pub async fn until(&self, condition: impl Fn(&BTreeMap<String, u64>) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !condition(&self.kinds()) && changed.changed().await.is_ok() {}
     }
 
     /// The last diagnostic event other than an established session, for people.
@@ -146,13 +154,19 @@ impl Witness {
             .clone()
     }
 
-    /// Everything that was told of zones and lines.
+    /// What was told of zones and lines: the first hundred thousand, more than a day's truth can be compared with.
     pub fn seen(&self) -> Vec<Seen> {
         self.inner
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .seen
             .clone()
+    }
+
+    /// The newest messages about zones and lines, oldest first: enough for the newest clips.
+    pub fn moments(&self) -> Vec<Moment> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.moments.iter().cloned().collect()
     }
 
     /// Events by kind; those of zones and lines with their status.
@@ -177,17 +191,24 @@ impl MessageSink for Witness {
                 .entry(format!("{} {}", one.name, one.status))
                 .or_default() += 1;
         }
-        inner.seen.extend(seen);
-        match event.name {
-            EventName::MediaSessionEstablished => {
-                self.established.send_replace(true);
+        let room = MOST_SEEN.saturating_sub(inner.seen.len());
+        inner.seen.extend(seen.into_iter().take(room));
+        if let Some(moment) = Moment::of(event) {
+            if inner.moments.len() == MOMENTS {
+                inner.moments.pop_front();
             }
-            EventName::Inference
+            inner.moments.push_back(moment);
+        }
+        match event.name {
+            EventName::MediaSessionEstablished
+            | EventName::Inference
             | EventName::RecordingStarted
             | EventName::RecordingStopped
             | EventName::RecordingAvailable => {}
             _ => inner.trouble = Some(for_people(event)),
         }
+        drop(inner);
+        self.changed.send_replace(());
         Ok(())
     }
 }
@@ -291,7 +312,8 @@ impl std::fmt::Display for Agreement {
 /// The table at the end.
 pub fn summary(stats: &InstanceStats, kinds: &BTreeMap<String, u64>) -> String {
     let mut table = String::from("--- summary\n");
-    let mut row = |name: String, value: String| table.push_str(&format!("{name:<44} {value:>10}\n"));
+    let mut rows = Vec::new();
+    let mut row = |name: String, value: String| rows.push((name, value));
     row("frames received".into(), stats.received.to_string());
     row("frames decoded".into(), stats.decoded.to_string());
     for (node, extension) in &stats.extensions {
@@ -324,6 +346,14 @@ pub fn summary(stats: &InstanceStats, kinds: &BTreeMap<String, u64>) -> String {
             format!("clip, {:.1} s, {} pictures", clip.seconds, clip.video_packets),
             clip.path.display().to_string(),
         );
+    }
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for (name, value) in rows {
+        table.push_str(&format!("{name:<width$} {value:>10}\n"));
     }
     table
 }

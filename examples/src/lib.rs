@@ -8,8 +8,14 @@ pub mod demo;
 pub mod draw;
 pub mod evaluation;
 mod model_args;
+pub mod picture;
+pub mod tutorial;
 mod video;
 
 pub use args::{parse_size, progress};
 pub use model_args::{AnyDetector, ModelArgs};
 pub use video::{EncoderOptions, VideoReader, VideoWriter};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

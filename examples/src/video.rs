@@ -181,6 +181,7 @@ pub struct VideoReader {
     decoded: Video,
     bgr: Video,
     drained: bool,
+    first: Option<i64>,
 }
 
 impl std::fmt::Debug for VideoReader {
@@ -217,6 +218,7 @@ impl VideoReader {
             decoded: Video::empty(),
             bgr: Video::empty(),
             drained: false,
+            first: None,
         })
     }
 
@@ -235,13 +237,25 @@ impl VideoReader {
     pub fn read(&mut self, bgr: &mut Vec<u8>) -> anyhow::Result<Option<(u32, u32)>> {
         loop {
             match self.decoder.receive_frame(&mut self.decoded) {
-                Ok(()) => return self.convert(bgr).map(Some),
+                Ok(()) => {
+                    self.first = self.first.or_else(|| self.decoded.timestamp());
+                    return self.convert(bgr).map(Some);
+                }
                 Err(ffmpeg::Error::Eof) => return Ok(None),
                 Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN && !self.drained => {
                     self.feed()?;
                 }
                 Err(error) => bail!("cannot decode: {error}"),
             }
+        }
+    }
+
+    /// How long after the file's first frame the one last read is shown, in seconds; 0 where the file does not say.
+    pub fn seconds(&self) -> f64 {
+        let base = self.input.stream(self.stream).map(|stream| stream.time_base());
+        match (self.decoded.timestamp(), self.first, base) {
+            (Some(now), Some(first), Some(base)) => (now - first) as f64 * f64::from(base),
+            _ => 0.0,
         }
     }
 

@@ -80,11 +80,11 @@ impl ModelSpec {
         }
     }
 
-    /// The detector of drawn people that belongs to this project: 640 × 384, score from 0.5, overlap 0.4.
+    /// The detector of drawn people that belongs to this project: 640 × 384, score from 0.55, overlap 0.45.
     pub fn plaza_person() -> Self {
         Self::person_grid("plaza-person", 640, 384)
-            .with_score_threshold(0.5)
-            .with_overlap_threshold(0.4)
+            .with_score_threshold(0.55)
+            .with_overlap_threshold(0.45)
     }
 
     /// FastestDet as its authors published it: 352 × 352, BGR 0..=1, stretched, the 80 classes of COCO, score

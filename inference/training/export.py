@@ -23,15 +23,28 @@ def fused(module):
     return module
 
 
+def mean(states):
+    """The mean of weights of one training's later stages, which is better than each (Wortsman et al. 2022)."""
+    first = states[0]
+    return {
+        name: sum(state[name] for state in states) / len(states) if value.dtype.is_floating_point else value
+        for name, value in first.items()
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--weights", type=pathlib.Path, required=True)
+    parser.add_argument("--weights", type=pathlib.Path, required=True, nargs="+", help="of several the mean is exported")
+    parser.add_argument("--keep", type=pathlib.Path, help="file for the weights that were exported, to go on from")
     parser.add_argument("--size", default="512x288")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     args = parser.parse_args()
     width, height = map(int, args.size.split("x"))
     network = PersonGrid()
-    network.load_state_dict(torch.load(args.weights, map_location="cpu"))
+    weights = mean([torch.load(path, map_location="cpu") for path in args.weights])
+    network.load_state_dict(weights)
+    if args.keep:
+        torch.save(weights, args.keep)
     network = fused(network.eval())
     example = torch.rand(1, 3, height, width)
     torch.onnx.export(

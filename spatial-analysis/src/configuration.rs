@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::{fs, io};
 
-use lva_zones::{ConfigError, ConfigFinding, ConfigOptions, Operation, OperationError, Scene, SceneOptions};
+use lva_zones::{
+    ConfigError, ConfigFinding, ConfigOptions, Operation, OperationError, Outline, Scene, SceneOptions,
+};
 use serde_json::{Map, Value, json};
 
 /// Longest configuration that is read, in bytes. The truth file of an hour is smaller.
@@ -299,6 +301,13 @@ impl OperationConfig {
     /// Names of the lines that are watched, in the order of the configuration.
     pub fn line_names(&self) -> Vec<String> {
         self.names(|scene| scene.line_names().map(str::to_owned).collect())
+    }
+
+    /// Zones and lines with their corners, for whoever draws them.
+    pub fn outlines(&self) -> Vec<Outline> {
+        self.scene(SceneOptions::default())
+            .map(|scene| scene.outlines())
+            .unwrap_or_default()
     }
 
     fn names(&self, of: impl Fn(&Scene) -> Vec<String>) -> Vec<String> {

@@ -62,6 +62,7 @@ pub use configuration::{ConfigurationError, MAX_CONFIGURATION_BYTES, OperationCo
 pub use detectors::{Detectors, SharedDetector};
 pub use extension::{DEFAULT_IDENTIFIER, SpatialExtension};
 pub use frames::FrameError;
+pub use lva_zones::Outline;
 pub use options::{AnalysisOptions, Entities};
 pub use session::{BeginError, ProcessError, SpatialAnalysis};
 pub use stats::{AnalysisStats, AnalysisStatsReader};

@@ -34,6 +34,11 @@ impl Plane {
         }
     }
 
+    /// Back to fractions of the frame.
+    pub(crate) fn point(self, flat: Flat) -> Point {
+        Point::new(flat.x, flat.y / self.height)
+    }
+
     /// Height of a box in units of the frame's width.
     pub(crate) fn height(self, bbox: &BoundingBox) -> f64 {
         f64::from(bbox.height) * self.height
@@ -104,6 +109,10 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
+    pub(crate) fn ends(&self) -> [Flat; 2] {
+        [self.start, self.end]
+    }
+
     pub(crate) fn new(start: Flat, end: Flat) -> Self {
         Self {
             start,
@@ -135,6 +144,11 @@ impl Area {
         Self {
             polygon: Polygon::new(LineString::new(corners), Vec::new()),
         }
+    }
+
+    /// Each corner once.
+    pub(crate) fn corners(&self) -> Vec<Flat> {
+        self.edges().map(|edge| edge.start).collect()
     }
 
     fn edges(&self) -> impl Iterator<Item = Line<f64>> + '_ {

@@ -76,8 +76,8 @@ pub use ids::IdSource;
 pub use observation::{BoundingBox, Detection, Observation, Point, TrackId};
 pub use report::{EventProfile, Reporter};
 pub use scene::{
-    AUTO_SHARE, CrossingLine, DEFAULT_THRESHOLD, Focus, MAX_CORNERS, MAX_ELEMENTS, Scene, SceneError,
-    SceneOptions, SceneWarning, Threshold, Zone,
+    AUTO_SHARE, CrossingLine, DEFAULT_THRESHOLD, Focus, MAX_CORNERS, MAX_ELEMENTS, Outline, Scene,
+    SceneError, SceneOptions, SceneWarning, Threshold, Zone,
 };
 pub use tracker::{MAX_DETECTIONS, MAX_TRACKS, Tracker, TrackerError, TrackerOptions, TrackerStats};
 

@@ -253,6 +253,15 @@ impl std::fmt::Display for SceneWarning {
     }
 }
 
+/// What of a zone or a line can be drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// Name of the zone or line.
+    pub name: String,
+    /// A zone's corners, each once, or a line's start and end, in fractions of the frame.
+    pub points: Vec<Point>,
+}
+
 /// Checked lines and zones.
 #[derive(Debug, Clone)]
 pub struct Scene {
@@ -368,6 +377,22 @@ impl Scene {
     /// Names of the lines, in order.
     pub fn line_names(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(|line| &*line.name)
+    }
+
+    /// Every zone and line with its corners, for whoever draws the scene.
+    pub fn outlines(&self) -> Vec<Outline> {
+        let zones = self.zones.iter().map(|zone| (&zone.name, zone.area.corners()));
+        let lines = self
+            .lines
+            .iter()
+            .map(|line| (&line.name, line.segment.ends().to_vec()));
+        zones
+            .chain(lines)
+            .map(|(name, corners)| Outline {
+                name: name.to_string(),
+                points: corners.into_iter().map(|c| self.plane.point(c)).collect(),
+            })
+            .collect()
     }
 
     /// Whether there is nothing to watch.

@@ -21,7 +21,7 @@ fn the_embedded_model_finds_nearly_everybody_on_a_scene_it_never_saw() {
         score.add(&found[0], &truth.people);
     }
     assert!(score.people > 60, "only {} people to find", score.people);
-    // A floor under the plumbing, below the figures of the model card: twenty frames of one scene scatter, and
-    // a false alarm at a thing that stands still counts in each of them.
-    assert!(score.recall() > 0.9 && score.precision() > 0.8, "{score:?}");
+    // Below the figures of the model card: twenty frames of one scene scatter, and a false alarm at a thing that
+    // stands still counts in each of them.
+    assert!(score.recall() > 0.9 && score.precision() > 0.9, "{score:?}");
 }

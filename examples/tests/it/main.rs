@@ -2,4 +2,5 @@
 
 mod committed_clip;
 mod embedded_model;
+mod tutorial;
 mod video;

@@ -1,16 +1,22 @@
 //! Cameras and extensions that die and come back.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use lva_graph_runtime::DropReason;
-use lva_inference_schema::EventName;
+use lva_inference_schema::{EventBody, EventName};
 
 use crate::support::*;
 
+/// How long a part is away: longer than any buffer lasts.
+const OUTAGE: Duration = Duration::from_secs(10);
+/// Frames a second that the extension is offered.
+const RATE: u64 = 10;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_camera_that_dies_is_said_and_its_return_gives_events_and_clips_again() {
+async fn a_camera_that_is_dead_for_ten_seconds_is_said_and_its_return_gives_events_and_clips_again() {
     let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
+    let served = make_clip(folder.path());
     let simulator = camera(folder.path(), None).await;
     let (url, address) = (simulator.url("clip.mp4"), simulator.address());
     let server = Server::start(Script::every(10), 0).await;
@@ -24,6 +30,8 @@ async fn a_camera_that_dies_is_said_and_its_return_gives_events_and_clips_again(
         event.subject.to_string(),
         "/graphInstances/Sample-Graph-1/sources/rtspSource"
     );
+    // The outage is what is tested, and time is all it consists of.
+    tokio::time::sleep(OUTAGE).await;
     let _simulator = camera(folder.path(), Some(address)).await;
     let (again, _) = heard.wait(EventName::MediaSessionEstablished, lost).await;
     let before: Vec<u64> = heard.all()[..again]
@@ -36,16 +44,32 @@ async fn a_camera_that_dies_is_said_and_its_return_gives_events_and_clips_again(
         before.iter().all(|time| *time < event.timestamp_90k),
         "media time goes on"
     );
-    heard.wait(EventName::RecordingAvailable, again).await;
+    assert!(
+        event.timestamp_90k - before.last().unwrap() >= OUTAGE.as_secs() * 90_000,
+        "media time tells how long nothing was seen"
+    );
+    let (_, available) = heard.wait(EventName::RecordingAvailable, again).await;
+    let EventBody::Recording(recording) = &available.body else {
+        panic!("{available:?}");
+    };
 
     let stats = deactivate(&module).await;
     assert_eq!(stats.camera_sessions, 2);
+    let clip = stats
+        .newest_clips
+        .iter()
+        .find(|clip| clip.path.to_string_lossy().contains(&recording.output_location))
+        .unwrap();
+    let (own, recorded) = (packet_hashes(&served), packet_hashes(&clip.path));
+    assert!(recorded.iter().all(|packet| own.contains(packet)), "{clip:?}");
+    let start = own.iter().position(|packet| *packet == recorded[0]).unwrap();
+    assert_eq!(start % 30, 0, "the clip begins with a key frame");
     assert_accounts(&stats, "computerVisionExtension");
     server.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_extension_that_dies_costs_counted_frames_and_no_frame_gets_another_s_result() {
+async fn an_extension_that_is_dead_for_ten_seconds_costs_counted_frames_and_no_frame_gets_another_s_result() {
     let folder = tempfile::tempdir().unwrap();
     make_clip(folder.path());
     let simulator = camera(folder.path(), None).await;
@@ -68,7 +92,7 @@ async fn an_extension_that_dies_costs_counted_frames_and_no_frame_gets_another_s
         "/graphInstances/Sample-Graph-1/processors/computerVisionExtension"
     );
     let dropped = until(&module, |stats| {
-        stats.dropped_for(DropReason::ExtensionUnavailable) >= 5
+        stats.dropped_for(DropReason::ExtensionUnavailable) >= OUTAGE.as_secs() * RATE
     })
     .await;
     assert_eq!(dropped.camera_sessions, 1, "the camera is not bothered");

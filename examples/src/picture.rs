@@ -1,0 +1,201 @@
+//! The moments of a clip as one picture: what was reported, drawn on the frames that it was reported of.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
+use image::imageops::{FilterType, replace, resize};
+use image::{Rgb, RgbImage};
+use lva_graph_runtime::{ClipInfo, GraphEvent};
+use lva_inference_schema::{EventBody, InferenceValue, event_time};
+use lva_spatial_analysis::Outline;
+
+use crate::VideoReader;
+use crate::draw::Canvas;
+
+/// Panes of a picture at most, two side by side.
+const PANES: usize = 4;
+/// Width of a pane in pixels.
+const PANE_WIDTH: u32 = 640;
+const AZURE: Rgb888 = Rgb888::new(40, 120, 255);
+const ORANGE: Rgb888 = Rgb888::new(255, 110, 40);
+
+/// What a message says of one frame: who did what, and where they were.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment {
+    /// Media time of the frame.
+    pub timestamp_90k: u64,
+    /// Such as `Enter square`, with the box of whoever did it (left, top, width, height in fractions of the frame).
+    pub acts: Vec<(String, Option<[f32; 4]>)>,
+}
+
+impl Moment {
+    /// The events at zones and lines in a message, `None` where it holds none.
+    pub fn of(event: &GraphEvent) -> Option<Self> {
+        let EventBody::Analytics(body) = &event.body else {
+            return None;
+        };
+        let place = |id: &String| {
+            let found = body.inferences.iter().find(|other| other.inference_id == *id)?;
+            match &found.value {
+                InferenceValue::Entity(entity) => {
+                    let b = &entity.bbox;
+                    Some([b.l, b.t, b.w, b.h].map(|side| f64::from(side) as f32))
+                }
+                _ => None,
+            }
+        };
+        let acts: Vec<_> = body
+            .inferences
+            .iter()
+            .filter_map(|inference| {
+                let InferenceValue::Event(found) = &inference.value else {
+                    return None;
+                };
+                let property = |name: &str| found.properties.get(name).map_or("", String::as_str);
+                let what = format!("{} {}{}", property("status"), property("zone"), property("line"));
+                Some((what, inference.related_inferences.iter().find_map(place)))
+            })
+            .collect();
+        (!acts.is_empty()).then_some(Self {
+            timestamp_90k: event.timestamp_90k,
+            acts,
+        })
+    }
+}
+
+/// Draws up to four moments of a clip with zones and lines into a PNG file, one of each kind first. Says how many
+/// were drawn: 0, and no file, where the clip holds none.
+///
+/// # Errors
+///
+/// A clip that cannot be decoded, or a file that cannot be written.
+pub fn draw_moments(
+    clip: &ClipInfo,
+    moments: &[Moment],
+    outlines: &[Outline],
+    out: &Path,
+) -> anyhow::Result<usize> {
+    let last = clip.first_timestamp_90k + (clip.seconds * 90_000.0) as u64;
+    let chosen = choose(clip.first_timestamp_90k..=last, moments);
+    if chosen.is_empty() {
+        return Ok(0);
+    }
+    let mut reader = VideoReader::open(&clip.path)?;
+    let mut bgr = Vec::new();
+    let mut panes = Vec::new();
+    let mut open = chosen.into_iter().peekable();
+    while let Some(moment) = open.peek() {
+        let Some((width, height)) = reader.read(&mut bgr)? else {
+            break;
+        };
+        let shown = clip.first_timestamp_90k + (reader.seconds() * 90_000.0).round() as u64;
+        // A tick of the file's own clock may be coarser than ours.
+        if shown + 900 >= moment.timestamp_90k {
+            panes.push(pane(&bgr, width, height, moment, outlines)?);
+            open.next();
+        }
+    }
+    ensure!(
+        !panes.is_empty(),
+        "{} ends before its events",
+        clip.path.display()
+    );
+    let (width, height) = panes[0].dimensions();
+    let columns = if panes.len() == 1 { 1 } else { 2 };
+    let rows = (panes.len() as u32).div_ceil(columns);
+    let mut sheet = RgbImage::new(width * columns, height * rows);
+    for (index, pane) in (0u32..).zip(&panes) {
+        let (x, y) = (index % columns * width, index / columns * height);
+        replace(&mut sheet, pane, i64::from(x), i64::from(y));
+    }
+    sheet
+        .save(out)
+        .with_context(|| format!("cannot write {}", out.display()))?;
+    Ok(panes.len())
+}
+
+/// Of what happens in the clip, one of each kind before a second of any, in the order of time.
+fn choose(clip: RangeInclusive<u64>, moments: &[Moment]) -> Vec<&Moment> {
+    let mut known = BTreeSet::new();
+    let (fresh, again): (Vec<_>, Vec<_>) = moments
+        .iter()
+        .filter(|moment| clip.contains(&moment.timestamp_90k))
+        .partition(|moment| moment.acts.iter().any(|(what, _)| known.insert(what.clone())));
+    let mut chosen: Vec<_> = fresh.into_iter().chain(again).take(PANES).collect();
+    chosen.sort_by_key(|moment| moment.timestamp_90k);
+    chosen
+}
+
+fn pane(
+    bgr: &[u8],
+    width: u32,
+    height: u32,
+    moment: &Moment,
+    outlines: &[Outline],
+) -> anyhow::Result<RgbImage> {
+    let rgb = bgr.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
+    let full = RgbImage::from_raw(width, height, rgb).context("the decoder gave a frame of another size")?;
+    let pane_height = (u64::from(PANE_WIDTH) * u64::from(height)).div_ceil(u64::from(width.max(1))) as u32;
+    let mut small = resize(&full, PANE_WIDTH, pane_height.max(1), FilterType::Triangle);
+    let mut canvas = Canvas::new(&mut small, PANE_WIDTH, pane_height);
+    for outline in outlines {
+        let points: Vec<_> = outline.points.iter().map(|p| [p.x as f32, p.y as f32]).collect();
+        let color = if points.len() == 2 { Rgb888::MAGENTA } else { AZURE };
+        canvas.polygon(&points, color, 1);
+        if let Some(first) = points.first() {
+            canvas.label(&outline.name, *first, color);
+        }
+    }
+    for (what, place) in &moment.acts {
+        let Some(place) = *place else { continue };
+        canvas.outline(place, ORANGE, 2);
+        let above = (place[1] - 14.0 / pane_height as f32).max(0.0);
+        canvas.label(what, [place[0], above], ORANGE);
+    }
+    canvas.label(
+        &event_time(moment.timestamp_90k).to_string(),
+        [0.008, 0.015],
+        Rgb888::WHITE,
+    );
+    for x in 0..PANE_WIDTH {
+        small.put_pixel(x, 0, Rgb([255; 3]));
+    }
+    for y in 0..pane_height {
+        small.put_pixel(0, y, Rgb([255; 3]));
+    }
+    Ok(small)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(second: u64, what: &str) -> Moment {
+        Moment {
+            timestamp_90k: second * 90_000,
+            acts: vec![(what.to_owned(), None)],
+        }
+    }
+
+    #[test]
+    fn one_of_each_kind_comes_before_a_second_of_any_and_all_in_the_order_of_time() {
+        let all = [
+            moment(9, "Exit door"), // before the clip
+            moment(11, "Enter door"),
+            moment(12, "Enter door"),
+            moment(13, "Enter door"),
+            moment(14, "Enter door"),
+            moment(15, "Exit door"),
+            moment(16, "CrossLeft gate"),
+            moment(21, "Exit door"), // after it
+        ];
+        let seconds: Vec<_> = choose(10 * 90_000..=20 * 90_000, &all)
+            .iter()
+            .map(|moment| moment.timestamp_90k / 90_000)
+            .collect();
+        assert_eq!(seconds, [11, 12, 15, 16]);
+    }
+}
