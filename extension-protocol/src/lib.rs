@@ -1,4 +1,4 @@
-//! The gRPC extension contract of Live Video Analytics and Video Analyzer: client, server and shared memory.
+//! The extension contracts of Live Video Analytics and Video Analyzer: gRPC with shared memory, and HTTP; client and server.
 //!
 //! A media graph shows frames to a program beside it, the *extension*, and gets inferences back. This crate is both ends
 //! of that conversation. On the graph's side, [`connect`] gives a [`Session`]: take a [`FrameSlot`], render into it, send
@@ -74,6 +74,12 @@
 //! memory short ends its own stream, because frames of untrusted peers are read by a system call and never mapped.
 //! A client must be able to trust those who may *write* its shared memory (mode 0600 by default: its own user), since a
 //! file cut short under a mapping kills the process that writes to it.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `http` | yes | the module `http`: HTTP extensions, client and server |
 //!
 //! # Limits
 //!

@@ -2,5 +2,6 @@
 
 mod committed_clip;
 mod embedded_model;
+mod programs;
 mod tutorial;
 mod video;

@@ -47,7 +47,7 @@ counters! {
     busy,
     /// Pictures on which the extension failed, and sessions that it could not open: 500.
     failures,
-    /// Requests whose client left before the picture had arrived.
+    /// Of the refused requests, those whose client left before the picture had arrived.
     left,
 }
 

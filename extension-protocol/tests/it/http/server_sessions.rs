@@ -1,7 +1,6 @@
 //! Which session a picture belongs to.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use lva_extension_protocol::http::*;
@@ -115,31 +114,6 @@ async fn sessions_have_a_limit_and_the_name_of_the_parameter_is_free() {
         matches!(error, HttpError::Rejected { status: 400, .. }),
         "{error:?}"
     );
-}
-
-#[tokio::test]
-async fn a_session_that_was_idle_gives_its_place_to_another() {
-    let options = HttpServerOptions::default()
-        .with_max_sessions(1)
-        .with_idle_timeout(Duration::ZERO.max(Duration::from_millis(1)));
-    let host = Host::start(Teller, options).await;
-    tell(&host.client("/?stream=door"), 64).await;
-    let other = host.client("/?stream=yard");
-    let ask = async {
-        loop {
-            // Refused until a millisecond is over.
-            let later = std::time::Instant::now() + Duration::from_secs(3600);
-            if other
-                .ask_at(png(64, 48, 0), later, std::time::SystemTime::now())
-                .await
-                .is_ok()
-            {
-                break;
-            }
-        }
-    };
-    tokio::time::timeout(crate::support::PATIENCE, ask).await.unwrap();
-    assert_eq!(host.stats.read().sessions_closed, 1);
 }
 
 #[tokio::test]
