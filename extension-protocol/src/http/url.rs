@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use hyper::Uri;
+use hyper::http::uri::PathAndQuery;
 
 /// Address of an HTTP extension, as written in a topology: `http://host/score?id=1`.
 ///
@@ -47,8 +48,7 @@ impl HttpUrl {
     ///
     /// [`HttpUrlError::Path`].
     pub fn with_path_and_query(mut self, path_and_query: &str) -> Result<Self, HttpUrlError> {
-        let parsed: hyper::http::uri::PathAndQuery =
-            path_and_query.parse().map_err(|_| HttpUrlError::Path)?;
+        let parsed: PathAndQuery = path_and_query.parse().map_err(|_| HttpUrlError::Path)?;
         if !parsed.as_str().starts_with('/') {
             return Err(HttpUrlError::Path);
         }
@@ -78,6 +78,14 @@ impl HttpUrl {
 
     pub(super) fn authority(&self) -> &str {
         &self.authority
+    }
+}
+
+/// A query may stand behind the host without a path, but not so in a request line (RFC 9112, section 3.2.1).
+fn request_target(asked: &PathAndQuery) -> String {
+    match asked.query() {
+        Some(query) => format!("{}?{query}", asked.path()),
+        None => asked.path().to_owned(),
     }
 }
 
@@ -136,7 +144,7 @@ impl FromStr for HttpUrl {
             port,
             path_and_query: uri
                 .path_and_query()
-                .map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned()),
+                .map_or_else(|| "/".to_owned(), request_target),
         })
     }
 }
