@@ -1,4 +1,5 @@
 //! The programs' parts together: drawn frames through encoder, decoder and detector.
+#![allow(clippy::unwrap_used)] // helpers are no test functions
 
 mod committed_clip;
 mod embedded_model;
