@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every test that a change must pass. `make test` installs what is missing first; this script installs no packages.
 #
-# Examples are not linked here: clippy compiles them, and the commands that documents promise run them in release mode.
+# Of the examples only two are linked here, which tests run as programs: clippy compiles all of them, and the commands that
+# documents promise run them in release mode.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,6 +29,18 @@ elif [ -n "${LVA_SHARED_DATA:-}" ]; then
 else
     skipped+=("tests on the optional test data: there is no $data (set LVA_SHARED_DATA)")
 fi
+
+LVA_GRPC_PYTHON=$(scripts/grpc-python.sh)
+if [ -n "$LVA_GRPC_PYTHON" ]; then
+    export LVA_GRPC_PYTHON
+    echo "LVA_GRPC_PYTHON=$LVA_GRPC_PYTHON"
+else
+    unset LVA_GRPC_PYTHON
+    skipped+=("runs against Google's gRPC stack: see the line grpc-python above")
+fi
+
+say "programs that tests run"
+cargo build --package lva-examples --example extension-client --example extension-server
 
 say "tests of the workspace, default features ($runner)"
 run_tests --workspace

@@ -1,6 +1,7 @@
 //! Flags and progress.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lva_extension_protocol::Credentials;
 
 /// Parses `WIDTHxHEIGHT`.
 ///
@@ -12,6 +13,18 @@ pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
     parts
         .and_then(|(width, height)| Some((width.trim().parse().ok()?, height.trim().parse().ok()?)))
         .ok_or_else(|| format!("'{text}' is not a size: write WIDTHxHEIGHT, such as 1280x720"))
+}
+
+/// Parses `USER:PASSWORD`.
+///
+/// # Errors
+///
+/// A message for the person at the command line, without what was given.
+pub fn parse_credentials(text: &str) -> Result<Credentials, String> {
+    match text.split_once(':') {
+        Some((user, password)) if !user.is_empty() => Ok(Credentials::new(user, password)),
+        _ => Err("write USER:PASSWORD".to_owned()),
+    }
 }
 
 /// A progress bar over `count` of `what`; on a terminal only, silent elsewhere.
@@ -26,6 +39,17 @@ pub fn progress(count: u64, what: &'static str) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_may_hold_colons() {
+        assert_eq!(parse_credentials("me:a:b"), Ok(Credentials::new("me", "a:b")));
+        for wrong in ["", "me", ":secret"] {
+            assert!(
+                parse_credentials(wrong).is_err_and(|message| !message.contains("secret")),
+                "{wrong}"
+            );
+        }
+    }
 
     #[test]
     fn a_size_is_two_numbers() {

@@ -7,12 +7,15 @@ mod args;
 pub mod demo;
 pub mod draw;
 pub mod evaluation;
+pub mod frames;
 mod model_args;
 pub mod picture;
+pub mod round_trips;
+pub mod source;
 pub mod tutorial;
 mod video;
 
-pub use args::{parse_size, progress};
+pub use args::{parse_credentials, parse_size, progress};
 pub use model_args::{AnyDetector, ModelArgs};
 pub use video::{EncoderOptions, VideoReader, VideoWriter};
 

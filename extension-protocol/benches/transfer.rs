@@ -1,10 +1,14 @@
 //! What the way of a frame costs: 1408×786 BGR24, window 4, a client that writes each frame once and a server that reads
 //! each byte once, each on a thread of its own; against the same two copies without anything between.
 //!
-//! `cargo bench -p lva-extension-protocol` prints the table: medians of five runs, taken in turn.
+//! `cargo bench -p lva-extension-protocol` prints the table: medians of five runs, taken in turn. With `LVA_GRPC_PYTHON`
+//! (`scripts/grpc-python.sh` prints one) a server on Google's Python stack is a row too.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use std::hint::black_box;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -98,6 +102,35 @@ fn copies(sources: &[Vec<u8>]) -> f64 {
     FRAMES as f64 / started.elapsed().as_secs_f64()
 }
 
+/// The Python server, which reads each byte once into memory of its own; ends when its input does.
+struct Python(Child);
+
+impl Python {
+    fn start() -> Option<(Self, ExtensionUrl)> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peer.py");
+        let mut child = Command::new(std::env::var_os("LVA_GRPC_PYTHON")?)
+            .arg(script)
+            .args(["server", "--read-only"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = format!("tcp://127.0.0.1:{}", line.trim()).parse().unwrap();
+        Some((Self(child), url))
+    }
+}
+
+impl Drop for Python {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -114,7 +147,8 @@ fn main() {
     let trusted = host(Trust::Peer, ListenAddress::loopback(0));
     let untrusted_unix = host(Trust::Untrusted, unix("untrusted"));
     let trusted_unix = host(Trust::Peer, unix("trusted"));
-    let ways = [
+    let python = Python::start();
+    let mut ways = vec![
         ("shared memory, trusted, TCP", &trusted, shared()),
         ("shared memory, untrusted, TCP", &untrusted, shared()),
         ("embedded, TCP", &untrusted, Transfer::Embedded),
@@ -122,6 +156,15 @@ fn main() {
         ("shared memory, untrusted, Unix", &untrusted_unix, shared()),
         ("embedded, Unix", &untrusted_unix, Transfer::Embedded),
     ];
+    match &python {
+        Some((_, url)) => {
+            ways.push(("shared memory, Python server, TCP", url, shared()));
+            ways.push(("embedded, Python server, TCP", url, Transfer::Embedded));
+        }
+        None => println!("(no Python server: LVA_GRPC_PYTHON is not set)"),
+    }
+    let load = || std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load_before = load();
     let mut rates = vec![Vec::new(); ways.len()];
     let mut trips = vec![Vec::new(); ways.len()];
     let mut plain = Vec::new();
@@ -136,20 +179,25 @@ fn main() {
             trips[at].extend(run_trips);
         }
     }
-    println!("| {FRAMES} frames of {bytes} bytes, window {WINDOW} | frames/s | p50 ms | p99 ms |");
-    println!("|---|---|---|---|");
+    let copies_take = 1e6 / median(plain.clone());
     println!(
-        "| one write and one read, nothing between, one thread | {:.0} | | |",
+        "| {FRAMES} frames of {bytes} bytes, window {WINDOW} | frames/s | us a frame beyond the two copies | p50 ms | p99 ms |"
+    );
+    println!("|---|---|---|---|---|");
+    println!(
+        "| one write and one read, nothing between, one thread | {:.0} | | | |",
         median(plain)
     );
     for (at, (name, _, _)) in ways.iter().enumerate() {
         trips[at].sort_unstable();
         let trip = |part: usize| trips[at][(trips[at].len() - 1) * part / 100].as_secs_f64() * 1e3;
+        let rate = median(rates[at].clone());
         println!(
-            "| {name} | {:.0} | {:.2} | {:.2} |",
-            median(rates[at].clone()),
+            "| {name} | {rate:.0} | {:.0} | {:.2} | {:.2} |",
+            1e6 / rate - copies_take,
             trip(50),
             trip(99)
         );
     }
+    println!("load before: {}load after: {}", load_before, load());
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 /// |---|---|
 /// | `tcp://host:port` | gRPC without TLS: the contract's form |
 /// | `http://host:port` | the same |
+/// | `https://host:port`, `tls://host:port` | gRPC over TLS; see [`ClientTls`](crate::ClientTls) |
 /// | `unix:/path`, `unix:///path` | a Unix socket: faster, and closed to the network |
 ///
 /// ```
@@ -17,7 +18,8 @@ use std::str::FromStr;
 ///
 /// let url: ExtensionUrl = "tcp://spatialAnalysis:50051".parse()?;
 /// assert_eq!(url.to_string(), "tcp://spatialAnalysis:50051");
-/// assert!("https://host:1".parse::<ExtensionUrl>().is_err()); // TLS is not there yet, and says so
+/// assert!(!url.is_tls());
+/// assert!("https://spatialAnalysis:50051".parse::<ExtensionUrl>()?.is_tls());
 /// # Ok::<(), lva_extension_protocol::UrlError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,6 +28,7 @@ pub struct ExtensionUrl(Place);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Place {
     Tcp(String),
+    Tls(String),
     Unix(PathBuf),
 }
 
@@ -40,10 +43,25 @@ impl ExtensionUrl {
         Self(Place::Tcp(address.to_string()))
     }
 
+    /// The same place over TLS; a Unix socket stays what it is.
+    #[must_use]
+    pub fn with_tls(self) -> Self {
+        match self.0 {
+            Place::Tcp(authority) | Place::Tls(authority) => Self(Place::Tls(authority)),
+            Place::Unix(_) => self,
+        }
+    }
+
+    /// Whether the address itself asks for TLS.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0, Place::Tls(_))
+    }
+
     /// What the transport connects to.
     pub(crate) fn transport(&self) -> String {
         match &self.0 {
             Place::Tcp(authority) => format!("http://{authority}"),
+            Place::Tls(authority) => format!("https://{authority}"),
             Place::Unix(path) => format!("unix://{}", path.display()),
         }
     }
@@ -51,7 +69,7 @@ impl ExtensionUrl {
     /// The path of a Unix socket.
     pub fn socket_path(&self) -> Option<&Path> {
         match &self.0 {
-            Place::Tcp(_) => None,
+            Place::Tcp(_) | Place::Tls(_) => None,
             Place::Unix(path) => Some(path),
         }
     }
@@ -61,6 +79,7 @@ impl fmt::Display for ExtensionUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Place::Tcp(authority) => write!(f, "tcp://{authority}"),
+            Place::Tls(authority) => write!(f, "tls://{authority}"),
             Place::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -81,11 +100,11 @@ impl FromStr for ExtensionUrl {
             };
         }
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::NoScheme)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "tcp" | "http" => {}
-            "https" | "tls" | "tcps" => return Err(UrlError::Tls),
+        let place = match scheme.to_ascii_lowercase().as_str() {
+            "tcp" | "http" => Place::Tcp,
+            "https" | "tls" => Place::Tls,
             _ => return Err(UrlError::UnknownScheme),
-        }
+        };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains('@') {
             return Err(UrlError::UserInfo);
@@ -98,7 +117,7 @@ impl FromStr for ExtensionUrl {
         if parsed.host().is_empty() || parsed.port_u16().is_none_or(|port| port == 0) {
             return Err(UrlError::HostAndPort);
         }
-        Ok(Self(Place::Tcp(authority.to_owned())))
+        Ok(Self(place(authority.to_owned())))
     }
 }
 
@@ -108,14 +127,13 @@ impl FromStr for ExtensionUrl {
 #[non_exhaustive]
 pub enum UrlError {
     /// Nothing like `tcp://`.
-    #[error("the extension's URL has no scheme: write tcp://host:port or unix:/path")]
+    #[error("the extension's URL has no scheme: write tcp://host:port, tls://host:port or unix:/path")]
     NoScheme,
     /// A scheme that does not belong to this contract.
-    #[error("the extension's URL has an unknown scheme: write tcp://host:port or unix:/path")]
+    #[error(
+        "the extension's URL has an unknown scheme: write tcp://host:port, tls://host:port or unix:/path"
+    )]
     UnknownScheme,
-    /// TLS is not implemented.
-    #[error("TLS to extensions is not implemented yet: use tcp://host:port or unix:/path")]
-    Tls,
     /// User and password belong into credentials.
     #[error("the extension's URL holds user information: give it as credentials instead")]
     UserInfo,
@@ -148,6 +166,8 @@ mod tests {
                 "http://spatialAnalysis:50051",
             ),
             ("http://[::1]:44000", "tcp://[::1]:44000", "http://[::1]:44000"),
+            ("https://host:1/", "tls://host:1", "https://host:1"),
+            ("tls://[::1]:44000", "tls://[::1]:44000", "https://[::1]:44000"),
         ] {
             let url: ExtensionUrl = text.parse().unwrap();
             assert_eq!(
@@ -167,7 +187,7 @@ mod tests {
         for (text, error) in [
             ("127.0.0.1:5001", UrlError::NoScheme),
             ("rtsp://host:1", UrlError::UnknownScheme),
-            ("https://host:1", UrlError::Tls),
+            ("tcps://host:1", UrlError::UnknownScheme),
             ("tcp://user:secret@host:1", UrlError::UserInfo),
             ("tcp://host:1/score", UrlError::BeyondPort),
             ("tcp://host", UrlError::HostAndPort),

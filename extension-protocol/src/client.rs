@@ -17,6 +17,9 @@ mod session;
 mod stats;
 mod store;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use session::fuzzing::run as fuzz;
+
 pub use connect::connect;
 pub use error::{ConnectError, NoSlot, PeerStatus, SendError, SessionError};
 pub use options::{ClientOptions, DEFAULT_WINDOW, GraphIdentity, MAX_WINDOW, MIN_WINDOW, Transfer};

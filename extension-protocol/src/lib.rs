@@ -1,4 +1,4 @@
-//! The gRPC extension contract of Live Video Analytics and Video Analyzer: client, server and shared memory.
+//! The extension contracts of Live Video Analytics and Video Analyzer: gRPC with shared memory, and HTTP; client and server.
 //!
 //! A media graph shows frames to a program beside it, the *extension*, and gets inferences back. This crate is both ends
 //! of that conversation. On the graph's side, [`connect`] gives a [`Session`]: take a [`FrameSlot`], render into it, send
@@ -75,9 +75,15 @@
 //! A client must be able to trust those who may *write* its shared memory (mode 0600 by default: its own user), since a
 //! file cut short under a mapping kills the process that writes to it.
 //!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `http` | yes | the module `http`: HTTP extensions, client and server |
+//!
 //! # Limits
 //!
-//! Linux. No TLS, no HTTP extension, no batching; the README lists what is missing. Sides of frames up to [`MAX_SIDE`],
+//! Linux. The README lists what is missing. Sides of frames up to [`MAX_SIDE`],
 //! windows from [`MIN_WINDOW`] to [`MAX_WINDOW`] frames. Runs on tokio.
 #![deny(unsafe_code)] // not `forbid`: the one module that maps memory allows it
 
@@ -87,9 +93,17 @@ mod client;
 mod convert;
 mod credentials;
 mod format;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzzing;
+#[cfg(feature = "http")]
+pub mod http;
 mod server;
 mod shared_memory;
 mod slots;
+mod tls;
 pub mod wire;
 
 pub use address::{ExtensionUrl, UrlError};
@@ -102,13 +116,15 @@ pub use client::{
 pub use credentials::Credentials;
 pub use format::{FormatError, FrameEncoding, FrameFormat, MAX_SIDE, PixelFormat};
 pub use server::{
-    BlockingExtension, BlockingSession, BoxError, Extension, ExtensionServer, ExtensionSession, HostError,
-    ListenAddress, Listening, OnThreads, OpenError, Sample, ServerOptions, ServerStats, SessionInfo,
-    StatsReader,
+    BatchExtension, BatchLimits, BatchResult, BatchSample, BatchStats, BatchStatsReader, Batching,
+    BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionServer, ExtensionSession,
+    HostError, ListenAddress, Listening, OnThreads, OpenError, Sample, ServerOptions, ServerStats,
+    SessionInfo, StatsReader,
 };
 pub use shared_memory::{
     SharedMemoryError, SharedMemoryOptions, Trust, remove_stale_regions, required_shared_memory_bytes,
 };
+pub use tls::{ClientTls, ServerTls, TlsError};
 /// The status codes of gRPC, as extensions end streams with them.
 pub use tonic::Code;
 

@@ -3,6 +3,9 @@
 //! Places come back in any order. Allocation goes round the region, and the place that came back last rests while
 //! another one fits: a known server acknowledges a frame and looks at its bytes once more when the next frame arrives.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 

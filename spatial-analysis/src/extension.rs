@@ -7,8 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use lva_extension_protocol::{
-    BlockingExtension, BlockingSession, BoxError, Extension, ExtensionSession, OnThreads, OpenError, Sample,
-    SessionInfo,
+    BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionSession, OnThreads,
+    OpenError, Sample, SessionInfo,
 };
 use lva_inference::Detector;
 use lva_inference_schema::Inference;
@@ -17,7 +17,7 @@ use crate::configuration::OperationConfig;
 use crate::detectors::Detectors;
 use crate::frames::FrameReader;
 use crate::options::AnalysisOptions;
-use crate::session::{BeginError, SpatialAnalysis};
+use crate::session::{BeginError, ProcessError, SpatialAnalysis};
 use crate::stats::{AnalysisStats, AnalysisStatsReader};
 
 /// Name that clients are told unless another is given.
@@ -37,7 +37,8 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 /// | a configuration that cannot be used | the stream is refused, `INVALID_ARGUMENT`, with name and remedy |
 /// | frames that no detector takes, or none at all | refused, `OUT_OF_RANGE` |
 /// | no detector | refused, `INTERNAL`; the log says why |
-/// | a picture that cannot be read, a frame of another size, a failing detector | the frame is answered empty and counted; three in a row end the stream, `INTERNAL` |
+/// | a picture that cannot be read, or of another size than announced | that stream ends, `INVALID_ARGUMENT`, with what was wrong |
+/// | a failing detector | the frame is answered empty and counted; three in a row end the stream, `INTERNAL` |
 ///
 /// Other streams see nothing of either.
 pub struct SpatialExtension {
@@ -165,7 +166,7 @@ impl BlockingSession for Stream {
                     unreadable_frames: 1,
                     ..AnalysisStats::default()
                 });
-                return Err(with_causes(&error).into());
+                return Err(EndStream::BadFrame(with_causes(&error)).into());
             }
         };
         let time = match sample.timestamp_90k() {
@@ -176,7 +177,10 @@ impl BlockingSession for Stream {
         let counts = self.analysis.stats();
         self.stats.add(counts.since(self.counted));
         self.counted = counts;
-        answer.map_err(|error| with_causes(&error).into())
+        answer.map_err(|error| match error {
+            ProcessError::FrameSize { .. } => EndStream::BadFrame(error.to_string()).into(),
+            error => with_causes(&error).into(),
+        })
     }
 }
 

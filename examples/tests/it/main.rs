@@ -1,6 +1,8 @@
 //! The programs' parts together: drawn frames through encoder, decoder and detector.
+#![allow(clippy::unwrap_used)] // helpers are no test functions
 
 mod committed_clip;
 mod embedded_model;
+mod programs;
 mod tutorial;
 mod video;

@@ -7,12 +7,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Request, Streaming};
 
-use super::error::{ConnectError, PeerStatus, SentForm};
+use super::error::{BROKE_AT_ONCE, ConnectError, PeerStatus, SentForm};
 use super::flight::Limits;
 use super::options::{ClientOptions, Transfer};
 use super::session::{PeerDescription, Session};
 use super::store::Store;
 use crate::shared_memory::{Region, SharedMemoryError, remove_stale_regions};
+use crate::tls::{ClientTls, failed_in_tls};
+use crate::wire::media_descriptor::MediaSampleFormat;
 use crate::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
 use crate::wire::media_stream_message::Payload;
@@ -36,11 +38,15 @@ const MESSAGE_OVERHEAD: usize = 1 << 20;
 /// [`Backoff`](crate::Backoff).
 pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Session<C>, ConnectError> {
     let frame_limit = options.frame_limit();
-    if frame_limit == 0 {
+    if frame_limit == 0 && options.format.is_some() {
         return Err(ConnectError::Options("the largest frame has 0 bytes"));
     }
+    if options.tls.is_some() && options.url.socket_path().is_some() {
+        return Err(ConnectError::Options("TLS does not go over Unix sockets"));
+    }
     let store = make_store(options, frame_limit).await?;
-    let window = store.window(options.window, options.format.frame_bytes());
+    let exact = options.format.and_then(|format| format.frame_bytes());
+    let window = store.window(options.window, exact);
     let (outgoing, messages) = mpsc::channel(window + 1);
     let descriptor = MediaStreamMessage {
         sequence_number: 1,
@@ -83,6 +89,9 @@ pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Sessi
 }
 
 async fn make_store(options: &ClientOptions, frame_limit: usize) -> Result<Store, ConnectError> {
+    if options.format.is_none() {
+        return Ok(Store::Nothing);
+    }
     let Transfer::SharedMemory(memory) = &options.transfer else {
         return Ok(Store::embedded());
     };
@@ -126,9 +135,9 @@ fn descriptor(options: &ClientOptions, store: &Store) -> wire::MediaStreamDescri
         extension_configuration: options.configuration.clone().unwrap_or_default(),
         media_descriptor: Some(wire::MediaDescriptor {
             timescale: TIMESCALE,
-            media_sample_format: Some(wire::media_descriptor::MediaSampleFormat::VideoFrameSampleFormat(
-                options.format.to_wire(),
-            )),
+            media_sample_format: options
+                .format
+                .map(|format| MediaSampleFormat::VideoFrameSampleFormat(format.to_wire())),
         }),
         data_transfer_properties: shared_memory,
     }
@@ -142,13 +151,39 @@ async fn shake_hands(
 ) -> Result<(Streaming<MediaStreamMessage>, PeerDescription), ConnectError> {
     let url = || options.url.to_string();
     let unreachable = |source| ConnectError::Unreachable { url: url(), source };
-    let refused = |status: tonic::Status| ConnectError::Refused {
-        url: url(),
-        status: PeerStatus::new(&status, sent),
+    let refused = |status: tonic::Status| {
+        let mut said = PeerStatus::new(&status, sent);
+        // A status with a cause is not the extension's: the transport made it.
+        if std::error::Error::source(&status).is_some() && !options.url.is_tls() {
+            said.hint.get_or_insert(BROKE_AT_ONCE);
+        }
+        ConnectError::Refused {
+            url: url(),
+            status: said,
+        }
     };
 
-    let channel = Endpoint::from_shared(options.url.transport())
-        .map_err(unreachable)?
+    let unreachable = |source: tonic::transport::Error| match failed_in_tls(&source) {
+        Some(reason) => ConnectError::Tls {
+            url: url(),
+            reason,
+            source,
+        },
+        None => unreachable(source),
+    };
+    let mut endpoint = Endpoint::from_shared(options.url.transport()).map_err(unreachable)?;
+    if options.url.is_tls() {
+        let host = endpoint.uri().host().unwrap_or_default().to_owned();
+        let tls = options.tls.clone().unwrap_or_else(ClientTls::system_roots);
+        endpoint = endpoint
+            .tls_config(tls.config(&host))
+            .map_err(|source| ConnectError::Tls {
+                url: url(),
+                reason: "it cannot be set up".to_owned(),
+                source,
+            })?;
+    }
+    let channel = endpoint
         .tcp_nodelay(true)
         .tcp_keepalive(Some(Duration::from_secs(30)))
         .initial_stream_window_size(16 << 20)

@@ -70,6 +70,10 @@ const NO_SUCH_FILE: &str = "the extension does not see the shared memory: do bot
 const TOO_LARGE: &str =
     "most gRPC servers take 4 MiB in one message: use shared memory, or JPEG, or smaller frames";
 
+/// For a connection that broke during the handshake, which is all that a client without TLS sees of a server with it.
+pub(super) const BROKE_AT_ONCE: &str =
+    "the connection broke at once: if the endpoint speaks TLS, write https:// or tls://";
+
 fn hint(code: Code, message: &str, sent: SentForm) -> Option<&'static str> {
     let no_file = message.contains("No such file") || code == Code::NotFound;
     match code {
@@ -101,6 +105,20 @@ pub enum ConnectError {
     Unreachable {
         /// Where.
         url: String,
+        /// What the transport says.
+        source: tonic::transport::Error,
+    },
+    /// Somebody is there, but TLS did not come about: a certificate of somebody else's making, one for another name,
+    /// or no TLS on that port.
+    #[error(
+        "TLS to the extension at {url} failed ({reason}): its certificate must be signed by one of the trusted roots \
+         and hold the host of the URL"
+    )]
+    Tls {
+        /// Where.
+        url: String,
+        /// What TLS says.
+        reason: String,
         /// What the transport says.
         source: tonic::transport::Error,
     },
@@ -148,7 +166,7 @@ impl ConnectError {
             Self::Unreachable { .. } | Self::HandshakeTimeout { .. } | Self::Closed { .. } => true,
             Self::Refused { status, .. } => status.is_transient(),
             Self::SharedMemory(error) => matches!(error, SharedMemoryError::NoSpace { .. }),
-            Self::Options(_) | Self::NotADescriptor { .. } => false,
+            Self::Options(_) | Self::NotADescriptor { .. } | Self::Tls { .. } => false,
         }
     }
 }

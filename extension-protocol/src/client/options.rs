@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Credentials, ExtensionUrl, FrameFormat, SharedMemoryOptions};
+use crate::{ClientTls, Credentials, ExtensionUrl, FrameFormat, SharedMemoryOptions};
 
 /// Frames on their way by default.
 pub const DEFAULT_WINDOW: usize = 4;
@@ -49,7 +49,9 @@ impl GraphIdentity {
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     pub(crate) url: ExtensionUrl,
-    pub(crate) format: FrameFormat,
+    /// `None`: samples carry inferences alone.
+    pub(crate) format: Option<FrameFormat>,
+    pub(crate) tls: Option<ClientTls>,
     pub(crate) largest_frame: Option<usize>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) identity: GraphIdentity,
@@ -65,9 +67,19 @@ pub struct ClientOptions {
 impl ClientOptions {
     /// Frames of one format to one extension, embedded in the messages.
     pub fn new(url: ExtensionUrl, format: FrameFormat) -> Self {
+        Self::with_format(url, Some(format))
+    }
+
+    /// Samples without frames: only what was found upstream goes to the extension, and every slot is empty.
+    pub fn without_frames(url: ExtensionUrl) -> Self {
+        Self::with_format(url, None)
+    }
+
+    fn with_format(url: ExtensionUrl, format: Option<FrameFormat>) -> Self {
         Self {
             url,
             format,
+            tls: None,
             largest_frame: None,
             credentials: None,
             identity: GraphIdentity::default(),
@@ -79,6 +91,15 @@ impl ClientOptions {
             first_answer_timeout: Duration::from_secs(60),
             largest_answer: 4 << 20,
         }
+    }
+
+    /// TLS with these roots, whatever the scheme of the URL says (not for Unix sockets). Default: none for `tcp://`, the
+    /// system's roots for `https://` and `tls://`.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ClientTls) -> Self {
+        self.url = self.url.with_tls();
+        self.tls = Some(tls);
+        self
     }
 
     /// How frames travel. Default: [`Transfer::Embedded`].
@@ -157,14 +178,12 @@ impl ClientOptions {
         self
     }
 
-    /// Exact size of bare frames, else the largest size of encoded ones.
+    /// Exact size of bare frames, else the largest size of encoded ones; 0 without frames.
     pub(crate) fn frame_limit(&self) -> usize {
-        self.format
-            .frame_bytes()
-            .or(self.largest_frame)
-            .unwrap_or_else(|| {
-                let pixels = self.format.width() as usize * self.format.height() as usize;
-                pixels.saturating_mul(3).saturating_add(64 << 10)
-            })
+        let Some(format) = &self.format else { return 0 };
+        format.frame_bytes().or(self.largest_frame).unwrap_or_else(|| {
+            let pixels = format.width() as usize * format.height() as usize;
+            pixels.saturating_mul(3).saturating_add(64 << 10)
+        })
     }
 }

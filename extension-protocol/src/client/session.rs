@@ -1,5 +1,8 @@
 //! A running session: slots out, frames sent, answers in.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,6 +136,26 @@ impl<C: Send + 'static> Session<C> {
         outgoing: mpsc::Sender<MediaStreamMessage>,
         inbound: Streaming<MediaStreamMessage>,
     ) -> Self {
+        Self::assemble(
+            store,
+            limits,
+            frame_limit,
+            sent_form,
+            peer,
+            outgoing,
+            Some(inbound),
+        )
+    }
+
+    fn assemble(
+        store: Store,
+        limits: Limits,
+        frame_limit: usize,
+        sent_form: SentForm,
+        peer: PeerDescription,
+        outgoing: mpsc::Sender<MediaStreamMessage>,
+        inbound: Option<Streaming<MediaStreamMessage>>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 flight: Flight::new(limits),
@@ -150,10 +173,7 @@ impl<C: Send + 'static> Session<C> {
             frames: FrameSender {
                 shared: Arc::clone(&shared),
             },
-            answers: Answers {
-                inbound: Some(inbound),
-                shared,
-            },
+            answers: Answers { inbound, shared },
             peer,
         }
     }
@@ -166,7 +186,8 @@ pub struct FrameSender<C> {
 }
 
 impl<C> FrameSender<C> {
-    /// A slot for a frame of the exact size of the format, or of the largest size for encoded ones.
+    /// A slot for a frame of the exact size of the format, or of the largest size for encoded ones; an empty one in a
+    /// session without frames.
     ///
     /// # Errors
     ///
@@ -282,11 +303,11 @@ impl<C> FrameSlot<C> {
             permit,
         } = self;
         let (content, memory) = memory.into_sent();
-        let embedded = !shared.store.is_shared();
+        let embedded = matches!(memory, SentMemory::Embedded(_));
         let sample = wire::MediaSample {
             timestamp: timestamp_90k,
             inferences: convert::inferences_to_wire(upstream),
-            content: Some(content),
+            content,
         };
         let mut state = shared.state();
         // The channel holds as many messages as the window admits, so it is full only when it is dead.

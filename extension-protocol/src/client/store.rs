@@ -12,6 +12,8 @@ use crate::wire::media_sample::Content;
 /// Where the bytes of frames are.
 #[derive(Debug)]
 pub(super) enum Store {
+    /// Samples have no frames.
+    Nothing,
     Shared(Region),
     /// Buffers that came back, to be used again.
     Embedded(Mutex<Vec<BytesMut>>),
@@ -33,7 +35,7 @@ impl Store {
     pub(super) fn region(&self) -> Option<&Region> {
         match self {
             Self::Shared(region) => Some(region),
-            Self::Embedded(_) => None,
+            Self::Embedded(_) | Self::Nothing => None,
         }
     }
 
@@ -47,6 +49,7 @@ impl Store {
 
     pub(super) fn take(&self, bytes: usize) -> Result<Memory, TakeError> {
         match self {
+            Self::Nothing => Ok(Memory::Nothing),
             Self::Shared(region) => region.take(bytes).map(Memory::Shared),
             Self::Embedded(pool) => {
                 let mut buffer = pool
@@ -72,6 +75,7 @@ impl Store {
 /// Memory that is being rendered into.
 #[derive(Debug)]
 pub(super) enum Memory {
+    Nothing,
     Shared(RegionSlot),
     Embedded(BytesMut),
 }
@@ -79,6 +83,7 @@ pub(super) enum Memory {
 impl Memory {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
+            Self::Nothing => &[],
             Self::Shared(slot) => slot,
             Self::Embedded(buffer) => buffer,
         }
@@ -86,6 +91,7 @@ impl Memory {
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
+            Self::Nothing => &mut [],
             Self::Shared(slot) => slot,
             Self::Embedded(buffer) => buffer,
         }
@@ -94,28 +100,30 @@ impl Memory {
     /// Keeps the beginning; at least one byte.
     pub(super) fn truncate(&mut self, bytes: usize) {
         match self {
+            Self::Nothing => {}
             Self::Shared(slot) => slot.shrink(bytes),
             Self::Embedded(buffer) => buffer.truncate(bytes.max(1)),
         }
     }
 
     /// What a message says of it, and what must be kept until the acknowledgement.
-    pub(super) fn into_sent(self) -> (Content, SentMemory) {
+    pub(super) fn into_sent(self) -> (Option<Content>, SentMemory) {
         match self {
+            Self::Nothing => (None, SentMemory::Nothing),
             Self::Shared(slot) => {
                 let reference = wire::ContentReference {
                     address_offset: slot.offset() as u64,
                     length_bytes: slot.length() as u64,
                 };
                 (
-                    Content::ContentReference(reference),
+                    Some(Content::ContentReference(reference)),
                     SentMemory::Shared { _slot: slot },
                 )
             }
             Self::Embedded(buffer) => {
                 let bytes = buffer.freeze();
                 let content = wire::ContentBytes { bytes: bytes.clone() };
-                (Content::ContentBytes(content), SentMemory::Embedded(bytes))
+                (Some(Content::ContentBytes(content)), SentMemory::Embedded(bytes))
             }
         }
     }
@@ -124,6 +132,7 @@ impl Memory {
 /// Memory that the server may look at.
 #[derive(Debug)]
 pub(super) enum SentMemory {
+    Nothing,
     Shared { _slot: RegionSlot },
     Embedded(Bytes),
 }

@@ -32,7 +32,7 @@ pub trait BlockingSession {
     ///
     /// # Errors
     ///
-    /// The frame is answered empty and counted as failed. After three failures in a row the stream ends.
+    /// As there: an [`EndStream`](crate::EndStream) ends the stream, any other error costs the frame its answer.
     fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError>;
 }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 use async_trait::async_trait;
 use bytes::Bytes;
 use lva_inference_schema::Inference;
+use tonic::Code;
 
 use crate::{FrameFormat, GraphIdentity};
 
@@ -38,7 +39,9 @@ pub trait ExtensionSession: Send {
     ///
     /// # Errors
     ///
-    /// The frame is answered empty and counted as failed. After three failures in a row the stream ends.
+    /// An [`EndStream`] ends the stream at once with the status that it names: the client's frames are at fault.
+    /// After any other error the frame is answered empty and counted as failed; after three of those in a row the
+    /// stream ends with `INTERNAL`.
     async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError>;
 }
 
@@ -173,6 +176,44 @@ pub enum OpenError {
     /// The extension is broken: status `INTERNAL`. The client is not told more than that; the log is.
     #[error("the extension failed to begin")]
     Failed(#[source] BoxError),
+}
+
+/// The client's frames are at fault, and more of them would not help: returned as the error of
+/// [`ExtensionSession::process`], it ends the stream at once, without an answer to that frame.
+///
+/// It has to be the error itself, not the source of another one. The text reaches the client, up to 1000 characters of
+/// it: tell what was wrong and what would be taken, and nothing about the inside of the extension.
+///
+/// ```
+/// use lva_extension_protocol::{BoxError, EndStream};
+///
+/// fn first_byte(picture: &[u8]) -> Result<u8, BoxError> {
+///     let first = picture.first().ok_or_else(|| EndStream::BadFrame("the picture is empty".into()))?;
+///     Ok(*first)
+/// }
+/// assert!(first_byte(&[]).unwrap_err().is::<EndStream>());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndStream {
+    /// The bytes are not what the stream announced, such as a picture that cannot be decoded or has another size:
+    /// status `INVALID_ARGUMENT`, as the Python servers have it.
+    #[error("{0}")]
+    BadFrame(String),
+    /// The frame is sound, but of a kind that only now turns out not to be taken: status `OUT_OF_RANGE`. What is known
+    /// from the descriptor is better refused by [`OpenError::UnsupportedFormat`].
+    #[error("{0}")]
+    UnsupportedFormat(String),
+}
+
+impl EndStream {
+    /// The gRPC status that the stream ends with.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::BadFrame(_) => Code::InvalidArgument,
+            Self::UnsupportedFormat(_) => Code::OutOfRange,
+        }
+    }
 }
 
 #[cfg(test)]

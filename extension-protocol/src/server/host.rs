@@ -12,12 +12,14 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::extension::Extension;
 use super::options::ServerOptions;
 use super::service::Service;
+use super::side_services;
 use super::stats::{Counters, StatsReader};
 use super::stream::{Common, MAX_CONFIGURATION};
 use crate::ExtensionUrl;
@@ -65,6 +67,9 @@ pub enum HostError {
         /// What the system said.
         source: io::Error,
     },
+    /// A Unix socket was asked for, and a certificate given. Its mode keeps it to one user; use it without TLS.
+    #[error("TLS is not served on Unix sockets")]
+    TlsOverUnix,
     /// The transport failed while serving.
     #[error("serving on {address} failed")]
     Serve {
@@ -102,8 +107,11 @@ impl<E: Extension> ExtensionServer<E> {
     ///
     /// # Errors
     ///
-    /// [`HostError::Bind`].
+    /// [`HostError::Bind`], [`HostError::TlsOverUnix`].
     pub async fn listen(self, address: ListenAddress) -> Result<Listening<E>, HostError> {
+        if self.options.tls.is_some() && matches!(address, ListenAddress::Unix(_)) {
+            return Err(HostError::TlsOverUnix);
+        }
         let failed = |source| HostError::Bind {
             address: address.to_string(),
             source,
@@ -167,7 +175,10 @@ impl<E: Extension> Listening<E> {
                     }
                     IpAddr::V4(_) | IpAddr::V6(_) => {}
                 }
-                ExtensionUrl::tcp(address)
+                match self.server.options.tls {
+                    Some(_) => ExtensionUrl::tcp(address).with_tls(),
+                    None => ExtensionUrl::tcp(address),
+                }
             }
             ListenAddress::Unix(path) => ExtensionUrl::unix(path),
         }
@@ -178,7 +189,7 @@ impl<E: Extension> Listening<E> {
         StatsReader(Arc::clone(&self.counters))
     }
 
-    /// Serves until `shutdown` completes. Then no stream is taken any more, frames in progress are answered, and each
+    /// Serves until `shutdown` completes. Then no stream is taken any more, frames that have come are answered, and each
     /// stream ends with `UNAVAILABLE`; what is still there after the grace period is cut off.
     ///
     /// # Errors
@@ -201,17 +212,28 @@ impl<E: Extension> Listening<E> {
             streams: AtomicU64::new(0),
             shutdown: shutdown_seen,
         };
+        let (with, tls) = (common.options.clone(), common.options.tls.clone());
         let service = MediaGraphExtensionServer::new(Service::new(common))
             .max_decoding_message_size(message_limit)
             .max_encoding_message_size(usize::MAX);
-        let router = Server::builder()
+        let (routes, mut health) = side_services::add(Routes::new(service), &with).await;
+        let failed = |source| HostError::Serve {
+            address: address.to_string(),
+            source,
+        };
+        let mut server = Server::builder();
+        if let Some(tls) = &tls {
+            let config = tls.config().timeout(with.handshake_timeout);
+            server = server.tls_config(config).map_err(failed)?;
+        }
+        let router = server
             .tcp_nodelay(true)
             .initial_stream_window_size(16 << 20)
             .initial_connection_window_size(32 << 20)
             // Finds clients that are gone without a word, so that they hold no place.
             .http2_keepalive_interval(Some(Duration::from_secs(60)))
             .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-            .add_service(service);
+            .add_routes(routes);
         let mut down = announce.subscribe();
         let stopped = async move {
             let _ = down.wait_for(|down| *down).await;
@@ -229,14 +251,11 @@ impl<E: Extension> Listening<E> {
             }
         };
         tokio::pin!(serving);
-        let failed = |source| HostError::Serve {
-            address: address.to_string(),
-            source,
-        };
         tokio::select! {
             result = &mut serving => return result.map_err(failed),
             () = shutdown => {}
         }
+        health.shut_down().await;
         announce.send_replace(true);
         match tokio::time::timeout(grace, serving).await {
             Ok(result) => result.map_err(failed),

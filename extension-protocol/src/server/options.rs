@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::shared_memory::DEFAULT_DIRECTORY;
-use crate::{Credentials, Trust};
+use crate::{Credentials, ServerTls, Trust};
 
 /// Limits, trust and credentials of a server. The defaults suit untrusted clients on the same machine.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     pub(crate) trust: Trust,
     pub(crate) credentials: Option<Credentials>,
+    pub(crate) tls: Option<ServerTls>,
+    pub(crate) health: bool,
+    pub(crate) reflection: bool,
     pub(crate) max_sessions: usize,
     pub(crate) max_frame_bytes: usize,
     pub(crate) max_region_bytes: u64,
@@ -25,6 +28,9 @@ impl Default for ServerOptions {
         Self {
             trust: Trust::Untrusted,
             credentials: None,
+            tls: None,
+            health: true,
+            reflection: true,
             max_sessions: 64,
             max_frame_bytes: 64 << 20,
             max_region_bytes: 2 << 30,
@@ -48,6 +54,31 @@ impl ServerOptions {
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self
+    }
+
+    /// Serves TLS only, with this certificate. Default: none. Not for Unix sockets.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Whether the health service (`grpc.health.v1`) answers on the same port. Default: yes. It asks for no credentials
+    /// and knows two names: the whole server (empty) and the contract's service; both say `NOT_SERVING` once a
+    /// shutdown begins.
+    #[must_use]
+    pub fn with_health(mut self, health: bool) -> Self {
+        self.health = health;
+        self
+    }
+
+    /// Whether the reflection service (`grpc.reflection.v1` and `v1alpha`) answers on the same port, so that tools can
+    /// list and call the service without its `.proto` files. Default: yes. It asks for no credentials and tells
+    /// nothing but the published contract.
+    #[must_use]
+    pub fn with_reflection(mut self, reflection: bool) -> Self {
+        self.reflection = reflection;
         self
     }
 

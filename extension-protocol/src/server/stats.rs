@@ -42,6 +42,8 @@ counters! {
     inferences,
     /// Samples on which the extension failed; answered empty.
     process_failures,
+    /// Samples for which the extension ended their stream ([`EndStream`](crate::EndStream)).
+    samples_refused,
     /// Whole-frame copies out of shared memory: one a frame from untrusted peers, none from trusted ones.
     frame_copies,
     /// Samples whose number leaves some out.

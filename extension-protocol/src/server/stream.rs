@@ -1,5 +1,9 @@
 //! One stream from its descriptor to its end.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
+
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -7,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, Streaming};
 
-use super::extension::{Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+use super::extension::{EndStream, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
 use super::options::ServerOptions;
 use super::sequence::{Sequence, Step};
 use super::stats::{Counters, count, count_many};
@@ -17,10 +21,13 @@ use crate::wire::media_sample::Content;
 use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
-use crate::{FrameFormat, GraphIdentity, convert};
+use crate::{FrameFormat, GraphIdentity, MAX_WINDOW, convert};
 
 /// Failures of an extension in a row after which its stream ends.
 const FAILURES_IN_A_ROW: u32 = 3;
+
+/// Characters of an extension's own words in a status.
+const MAX_STATUS_WORDS: usize = 1000;
 
 /// Longest `extension_configuration` that is taken, in bytes.
 pub(super) const MAX_CONFIGURATION: usize = 1 << 20;
@@ -80,6 +87,17 @@ async fn open<E: Extension>(
         Ok(Ok(None)) => return Ok(None),
         Ok(Ok(Some(first))) => first,
     };
+    begin(common, number, first, outgoing).await.map(Some)
+}
+
+/// Opens a stream by its first message.
+async fn begin<E: Extension>(
+    common: &Common<E>,
+    number: u64,
+    first: MediaStreamMessage,
+    outgoing: &Outgoing,
+) -> Result<(Stream, Box<dyn ExtensionSession>), Status> {
+    let options = &common.options;
     let Some(Payload::MediaStreamDescriptor(descriptor)) = first.payload else {
         return Err(Status::invalid_argument(
             "the first message must be a media stream descriptor",
@@ -129,7 +147,7 @@ async fn open<E: Extension>(
         shared_memory = info.shared_memory,
         "stream opened"
     );
-    Ok(Some((stream, session)))
+    Ok((stream, session))
 }
 
 fn read_descriptor(
@@ -254,37 +272,69 @@ impl Stream {
         outgoing: &Outgoing,
         session: &mut dyn ExtensionSession,
     ) -> Result<(), Status> {
-        let counters = &common.counters;
         let mut shutdown = common.shutdown.clone();
         loop {
             let message = tokio::select! {
                 biased;
-                _ = shutdown.wait_for(|down| *down) => {
-                    return Err(Status::unavailable("the extension is shutting down"));
-                }
+                _ = shutdown.wait_for(|down| *down) => break,
                 message = inbound.message() => message,
             };
-            let message = match message {
-                Ok(Some(message)) => message,
-                // Half-closed: everything before is answered, so the stream ends well.
-                Ok(None) => return Ok(()),
-                Err(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
-                    count(&counters.sessions_failed);
-                    return Err(unreadable(status));
-                }
-                Err(status) => {
-                    tracing::debug!(stream = self.number, %status, "the client left");
-                    return Ok(());
-                }
-            };
-            let step = self.step(common, message, outgoing, session).await;
-            if let Err(status) = step {
-                if !matches!(status.code(), Code::Internal | Code::Cancelled) {
-                    count(&counters.sessions_failed);
-                }
-                return Err(status);
+            if self.take(common, message, outgoing, session).await?.is_break() {
+                return Ok(());
             }
         }
+        // All that has come so far, before any answer makes the client send more.
+        let mut in_flight = Vec::new();
+        while in_flight.len() < MAX_WINDOW {
+            tokio::select! {
+                biased;
+                message = inbound.message() => {
+                    let goes_on = matches!(message, Ok(Some(_)));
+                    in_flight.push(message);
+                    if !goes_on {
+                        break;
+                    }
+                }
+                () = std::future::ready(()) => break,
+            }
+        }
+        for message in in_flight {
+            if self.take(common, message, outgoing, session).await?.is_break() {
+                return Ok(());
+            }
+        }
+        Err(Status::unavailable("the extension is shutting down"))
+    }
+
+    /// Takes what the transport gave; breaks when the client is through.
+    async fn take<E: Extension>(
+        &mut self,
+        common: &Common<E>,
+        message: Result<Option<MediaStreamMessage>, Status>,
+        outgoing: &Outgoing,
+        session: &mut dyn ExtensionSession,
+    ) -> Result<ControlFlow<()>, Status> {
+        let counters = &common.counters;
+        let message = match message {
+            Ok(Some(message)) => message,
+            // Half-closed: everything before is answered, so the stream ends well.
+            Ok(None) => return Ok(ControlFlow::Break(())),
+            Err(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
+                count(&counters.sessions_failed);
+                return Err(unreadable(status));
+            }
+            Err(status) => {
+                tracing::debug!(stream = self.number, %status, "the client left");
+                return Ok(ControlFlow::Break(()));
+            }
+        };
+        let step = self.step(common, message, outgoing, session).await;
+        step.inspect_err(|status| {
+            if !matches!(status.code(), Code::Internal | Code::Cancelled) {
+                count(&counters.sessions_failed);
+            }
+        })?;
+        Ok(ControlFlow::Continue(()))
     }
 
     async fn step<E: Extension>(
@@ -331,6 +381,12 @@ impl Stream {
                 inferences
             }
             Err(error) => {
+                if let Some(end) = error.downcast_ref::<EndStream>() {
+                    count(&counters.samples_refused);
+                    // Statuses travel in a header, which has to stay small.
+                    let words: String = end.to_string().chars().take(MAX_STATUS_WORDS).collect();
+                    return Err(Status::new(end.code(), words));
+                }
                 self.failures += 1;
                 count(&counters.process_failures);
                 tracing::warn!(stream = self.number, sequence = number, %error, "the extension failed on a frame");

@@ -48,7 +48,11 @@ impl Scene {
 
 const FRAME: usize = 64 * 48 * 3;
 
+/// Also prints what a client is told: `cargo test -p lva-extension-protocol hostile_client -- --nocapture`.
 fn assert_status(status: &tonic::Status, code: Code, words: &str) {
+    let case = std::thread::current().name().unwrap_or_default().to_owned();
+    let case = case.rsplit("::").next().unwrap_or_default().replace('_', " ");
+    eprintln!("| {case} | {:?} | {} |", status.code(), status.message());
     assert_eq!(status.code(), code, "{status}");
     assert!(status.message().contains(words), "{status}");
 }
@@ -399,7 +403,7 @@ async fn a_client_that_reads_no_answers_loses_its_place_and_holds_up_nobody() {
         .with_max_sessions(1)
         .with_answer_timeout(std::time::Duration::from_millis(100));
     let host = Host::start(options).await;
-    let raw = host.raw().await;
+    let mut raw = host.raw().await;
     // Answers as large as their questions, so that the transport's buffers are soon full.
     let echo = wire::Inference {
         subtype: "x".repeat(100_000),
@@ -434,7 +438,8 @@ async fn a_client_that_reads_no_answers_loses_its_place_and_holds_up_nobody() {
     .await;
     host.raw_when_free().await.open(small_format()).await;
     sending.abort();
-    drop(raw);
+    // What it is told once it reads after all.
+    assert_status(&raw.end().await, Code::DeadlineExceeded, "not read");
 }
 
 #[tokio::test]
@@ -481,4 +486,66 @@ async fn random_messages_end_a_stream_or_are_answered_and_never_more() {
         })["bytes"],
         FRAME.to_string()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_empty_messages_is_counted_and_holds_up_nobody() {
+    const FLOOD: u64 = 50_000;
+    let host = Host::start(ServerOptions::default()).await;
+    let mut flood = host.raw().await;
+    flood.open(small_format()).await;
+    let to = std::mem::replace(&mut flood.to, tokio::sync::mpsc::channel(1).0);
+    let flooding = tokio::spawn(async move {
+        for _ in 0..FLOOD {
+            to.send(MediaStreamMessage::default()).await.unwrap();
+        }
+    });
+    for _ in 0..20 {
+        assert_alive(&host).await;
+    }
+    crate::support::within(flooding).await.unwrap();
+    assert_status(&flood.end().await, Code::Ok, "closed");
+    assert_eq!(host.stats.read().empty_messages, FLOOD);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_streams_is_refused_beyond_the_limit_and_those_within_go_on() {
+    let host = Host::start(ServerOptions::default().with_max_sessions(4)).await;
+    let mut within_limit = Vec::new();
+    for _ in 0..4 {
+        let mut raw = host.raw().await;
+        raw.open(small_format()).await;
+        within_limit.push(raw);
+    }
+    for number in 0..100 {
+        let Err(status) = Raw::try_connect(&host.url).await else {
+            panic!("a fifth stream was taken")
+        };
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        if number == 0 {
+            assert_status(&status, Code::ResourceExhausted, "4 streams are open already");
+        }
+    }
+    for raw in &mut within_limit {
+        raw.send(2, embedded(vec![0; FRAME], 5)).await;
+        assert_eq!(sample_of(&raw.answer().await).timestamp, 5);
+    }
+    assert_eq!(host.stats.read().sessions_refused, 100);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_or_nonsense_hold_up_nobody() {
+    use tokio::io::AsyncWriteExt;
+    let host = Host::start(ServerOptions::default()).await;
+    let address = host.url.to_string().replace("tcp://", "");
+    let mut open = Vec::new();
+    for number in 0..100 {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+        if number % 2 == 0 {
+            // The server may close at once.
+            let _ = socket.write_all(b"GET / HTTP/1.1\r\n\r\n\0\0\0").await;
+        }
+        open.push(socket);
+    }
+    assert_alive(&host).await;
 }

@@ -8,6 +8,7 @@ use crate::support::{Host, descriptor, digest, embedded, properties_of, referenc
 
 const FRAME: usize = 64 * 48 * 3;
 
+/// | C1 all sample clients | wait for the descriptor before any frame | answer it at once |
 #[tokio::test]
 async fn c1_the_descriptor_is_answered_before_any_sample_is_there() {
     let host = Host::start(ServerOptions::default()).await;
@@ -22,6 +23,7 @@ async fn c1_the_descriptor_is_answered_before_any_sample_is_there() {
     assert_eq!((media.timescale, media.media_sample_format), (90_000, None));
 }
 
+/// | C2, C7 | never acknowledge; free slots by our acks | ask for none; acknowledge every sample by its number |
 #[tokio::test]
 async fn c2_c7_acks_of_the_client_are_not_needed_and_ours_name_the_sample() {
     let host = Host::start(ServerOptions::default()).await;
@@ -37,6 +39,7 @@ async fn c2_c7_acks_of_the_client_are_not_needed_and_ours_name_the_sample() {
     }
 }
 
+/// | C3 | stride 0, empty ARM id | rows side by side; fine |
 #[tokio::test]
 async fn c3_stride_nought_means_rows_side_by_side_and_an_empty_arm_id_is_fine() {
     let host = Host::start(ServerOptions::default()).await;
@@ -57,6 +60,7 @@ async fn c3_stride_nought_means_rows_side_by_side_and_an_empty_arm_id_is_fine() 
     assert_eq!(properties_of(&raw.answer().await)["bytes"], FRAME.to_string());
 }
 
+/// | C4 | timestamp always 0 | echoed; need not rise |
 #[tokio::test]
 async fn c4_timestamps_that_are_always_nought_are_echoed() {
     let host = Host::start(ServerOptions::default()).await;
@@ -68,6 +72,7 @@ async fn c4_timestamps_that_are_always_nought_are_echoed() {
     }
 }
 
+/// | C5 | configuration absent or `{}` | passed on as it is |
 #[tokio::test]
 async fn c5_configuration_is_passed_on_as_it_is() {
     let host = Host::start(ServerOptions::default()).await;
@@ -82,6 +87,7 @@ async fn c5_configuration_is_passed_on_as_it_is() {
     );
 }
 
+/// | C6 | count one answer a frame, then wait for the close | exactly one; half-close ends with OK |
 #[tokio::test]
 async fn c6_each_sample_has_exactly_one_answer_and_a_half_close_ends_well() {
     let host = Host::start(ServerOptions::default()).await;
@@ -98,6 +104,7 @@ async fn c6_each_sample_has_exactly_one_answer_and_a_half_close_ends_well() {
     assert_eq!(answered, (2..32).collect::<Vec<u64>>());
 }
 
+/// | C9 | go by `type` | always explicit |
 #[tokio::test]
 async fn c9_types_are_explicit() {
     let host = Host::start(ServerOptions::default()).await;
@@ -111,6 +118,7 @@ async fn c9_types_are_explicit() {
     );
 }
 
+/// | C10 | 1080p embedded, 6.2 MB | message limit follows the frame limit |
 #[tokio::test]
 async fn c10_embedded_full_high_definition_is_taken() {
     let host = Host::start(ServerOptions::default()).await;
@@ -121,6 +129,7 @@ async fn c10_embedded_full_high_definition_is_taken() {
     assert_eq!(properties_of(&raw.answer().await)["bytes"], "6220800");
 }
 
+/// | C11 | no credentials | asked for only if configured |
 #[tokio::test]
 async fn c11_without_credentials_of_our_own_none_are_asked_for() {
     let host = Host::start(ServerOptions::default()).await;
@@ -129,6 +138,8 @@ async fn c11_without_credentials_of_our_own_none_are_asked_for() {
 
 /// Every slot but the first begins on the last byte of the one before and claims one byte too many, the last one
 /// beyond the end of the file.
+///
+/// | Intel's slots | begin on the last byte of the one before, claim one byte too many | the exact frame is read; overlap and excess are fine |
 #[tokio::test]
 async fn intel_slots_that_overlap_by_a_byte_and_claim_one_too_many_are_read() {
     for trust in [Trust::Untrusted, Trust::Peer] {
@@ -161,6 +172,8 @@ async fn intel_slots_that_overlap_by_a_byte_and_claim_one_too_many_are_read() {
 }
 
 /// Files of clients under another user are 0755: no more than reading is possible, and enough.
+///
+/// | files of another user | mode 0755 | opened for reading only |
 #[tokio::test]
 async fn a_file_that_may_only_be_read_is_enough() {
     use std::os::unix::fs::PermissionsExt;

@@ -31,6 +31,7 @@ fn reference_of(message: &MediaStreamMessage) -> &wire::ContentReference {
     }
 }
 
+/// | S1, S2 Python, C# | join name to `/dev/shm`, open for writing, map everything | bare name; complete before it is told; mode is an option |
 #[tokio::test]
 async fn s1_s2_the_handle_is_a_bare_name_and_the_file_is_complete_before_it_is_named() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -61,6 +62,7 @@ async fn s1_s2_the_handle_is_a_bare_name_and_the_file_is_complete_before_it_is_n
     next(&mut answers).await;
 }
 
+/// | S3 C# | descriptor with number 0 and ack 0, timestamps 0 | neither is looked at |
 #[tokio::test]
 async fn s3_a_descriptor_with_number_and_ack_nought_and_timestamps_of_nought_are_fine() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -83,6 +85,7 @@ async fn s3_a_descriptor_with_number_and_ack_nought_and_timestamps_of_nought_are
     }
 }
 
+/// | S4 Intel | numbers stay 0 | matched by ack alone |
 #[tokio::test]
 async fn s4_answers_whose_own_number_stays_nought_are_matched_by_ack() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -101,6 +104,7 @@ async fn s4_answers_whose_own_number_stays_nought_are_matched_by_ack() {
     }
 }
 
+/// | S5 Intel, DeepStream | answer a frame when the next one comes | window of 2 at least; the newest frame is never late; half-close flushes |
 #[tokio::test]
 async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_the_half_close() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -129,6 +133,7 @@ async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_t
     assert!(within(answers.next()).await.unwrap().is_none());
 }
 
+/// | S6 DeepStream | acks out of order, tail never answered | any order; the tail comes back at the end |
 #[tokio::test]
 async fn s6_acks_in_any_order_free_their_own_place_and_the_tail_comes_back_at_the_end() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -161,6 +166,7 @@ async fn s6_acks_in_any_order_free_their_own_place_and_the_tail_comes_back_at_th
     assert_eq!(left, [5], "never drained by that server");
 }
 
+/// | S7 Python | a failed frame gets no answer | given up alone after a time-out; its place stays taken |
 #[tokio::test]
 async fn s7_a_frame_without_any_answer_is_given_up_alone() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -197,6 +203,7 @@ async fn s7_a_frame_without_any_answer_is_given_up_alone() {
     );
 }
 
+/// | S8, S9 | refuse a format or a picture in their own words | words shown, not transient |
 #[tokio::test]
 async fn s8_s9_a_refused_format_is_told_in_the_servers_words_and_not_retried() {
     for (code, words) in [
@@ -219,6 +226,7 @@ async fn s8_s9_a_refused_format_is_told_in_the_servers_words_and_not_retried() {
     }
 }
 
+/// | S10 C# | one stream a connection | one connection a session |
 #[tokio::test]
 async fn s10_one_stream_for_each_connection() {
     let server = ScriptedServer::start(|mut script: Script| async move {
@@ -232,6 +240,7 @@ async fn s10_one_stream_for_each_connection() {
     drop((first, second));
 }
 
+/// | S11 Python | a fourth stream gets nothing | handshake time-out, an error of its own |
 #[tokio::test]
 async fn s11_a_stream_without_a_worker_is_a_handshake_timeout_of_its_own() {
     let streams = std::sync::Arc::new(tokio::sync::Semaphore::new(3));
@@ -261,6 +270,7 @@ async fn s11_a_stream_without_a_worker_is_a_handshake_timeout_of_its_own() {
     }
 }
 
+/// | S12 | 4 MiB a message | status shown with a hint, not transient |
 #[tokio::test]
 async fn s12_a_frame_over_the_servers_message_limit_gets_a_hint() {
     let format = FrameFormat::raw(PixelFormat::Bgr24, 1920, 1080).unwrap();
@@ -289,6 +299,7 @@ async fn s12_a_frame_over_the_servers_message_limit_gets_a_hint() {
     );
 }
 
+/// | S13 | type AUTO; a batch event as ack | type from the value; an answer |
 #[tokio::test]
 async fn s13_inferences_of_type_auto_are_resolved_and_a_batch_ack_is_an_answer() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -327,6 +338,8 @@ async fn s13_inferences_of_type_auto_are_resolved_and_a_batch_ack_is_an_answer()
 
 /// The same server reads an acknowledged frame once more when the next one arrives: its place must not have been used
 /// again by then.
+///
+/// | S13 | reads an acknowledged frame again | the place returned last rests while another fits |
 #[tokio::test]
 async fn s13_an_acknowledged_frame_stays_as_it_was_until_the_next_one_is_there() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -360,6 +373,7 @@ async fn s13_an_acknowledged_frame_stays_as_it_was_until_the_next_one_is_there()
     }
 }
 
+/// | S14 C#, DeepStream | empty sample, or no payload | an answer without inferences |
 #[tokio::test]
 async fn s14_an_empty_sample_and_a_message_without_payload_are_acks() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -386,6 +400,7 @@ async fn s14_an_empty_sample_and_a_message_without_payload_are_acks() {
     }
 }
 
+/// | S16 | descriptor without name or timescale | both optional |
 #[tokio::test]
 async fn s16_extension_identifier_and_timescale_are_both_optional() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -408,6 +423,7 @@ async fn s16_extension_identifier_and_timescale_are_both_optional() {
     );
 }
 
+/// | S18 | first message not checked | always a complete descriptor |
 #[tokio::test]
 async fn s18_the_descriptor_is_complete_and_first_whoever_checks_it() {
     let (seen, mut look) = tokio::sync::mpsc::channel(1);
@@ -457,6 +473,7 @@ async fn s18_the_descriptor_is_complete_and_first_whoever_checks_it() {
     );
 }
 
+/// | Python, file missing | UNKNOWN with `[Errno 2]` | text shown with the hint about IpcMode |
 #[tokio::test]
 async fn a_missing_file_ends_a_python_servers_stream_with_its_text_and_a_hint() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -470,4 +487,78 @@ async fn a_missing_file_ends_a_python_servers_stream_with_its_text_and_a_hint() 
         error.to_string().contains("[Errno 2]") && error.to_string().contains("IpcMode"),
         "{error}"
     );
+}
+
+/// | S15 DeepStream | fails on embedded frames without a word, so none is ever acknowledged | answer time-out, transient; every frame comes back |
+#[tokio::test]
+async fn s15_a_server_that_never_acknowledges_embedded_frames_is_an_answer_timeout() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        while script.receive().await.is_some() {}
+    })
+    .await;
+    let options = server
+        .options()
+        .with_first_answer_timeout(Duration::from_millis(100));
+    let Session {
+        frames, mut answers, ..
+    } = connect::<u8>(&options).await.unwrap();
+    send(&frames, 0, 1);
+    send(&frames, 0, 2);
+    let error = end(&mut answers).await;
+    assert!(
+        matches!(error, SessionError::AnswerTimeout { sequence: 2, .. }),
+        "{error}"
+    );
+    assert!(error.is_transient());
+    let back: Vec<u8> = answers
+        .take_unanswered()
+        .iter()
+        .map(|frame| frame.context)
+        .collect();
+    assert_eq!(back, [1, 2]);
+}
+
+/// | DeepStream | a box in pixels (640×480) instead of fractions | delivered as it is, counted as out of range |
+#[tokio::test]
+async fn boxes_in_pixels_are_counted() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        while let Some(sample) = script.receive().await {
+            let mut answer = ack(2, sample.sequence_number);
+            let Some(Payload::MediaSample(found)) = &mut answer.payload else {
+                unreachable!()
+            };
+            found.inferences.push(wire::Inference {
+                value: Some(wire::inference::Value::Motion(wire::Motion {
+                    r#box: Some(wire::Rectangle {
+                        l: 0.0,
+                        t: 0.0,
+                        w: 640.0,
+                        h: 480.0,
+                    }),
+                })),
+                ..Default::default()
+            });
+            script.say(answer).await;
+        }
+    })
+    .await;
+    let Session {
+        frames, mut answers, ..
+    } = connect::<()>(&server.options()).await.unwrap();
+    send(&frames, 0, ());
+    assert_eq!(next(&mut answers).await.inferences.len(), 1);
+    assert_eq!(answers.stats().boxes_out_of_range, 1);
+}
+
+/// | Python gRPC servers | share a port without a word (`SO_REUSEPORT`) | ours does not: a second one is refused |
+#[tokio::test]
+async fn a_second_server_on_the_same_port_is_refused() {
+    let host = crate::support::Host::start(ServerOptions::default()).await;
+    let port = host.url.to_string().rsplit(':').next().unwrap().parse().unwrap();
+    let second = ExtensionServer::new(crate::support::Digester::default())
+        .listen(ListenAddress::loopback(port))
+        .await;
+    assert!(matches!(second, Err(HostError::Bind { .. })));
 }

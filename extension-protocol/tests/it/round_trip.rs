@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lva_extension_protocol::*;
-use lva_inference_schema::{Entity, Inference, Rectangle};
+use lva_inference_schema::{Entity, Event, Inference, Rectangle};
 
 use crate::support::{Host, digest, end, next, seen, small_format, within};
 
@@ -224,6 +224,35 @@ async fn upstream_inferences_identity_and_configuration_reach_the_extension() {
 }
 
 #[tokio::test]
+async fn a_session_without_frames_carries_what_was_found_upstream() {
+    let host = Host::start(ServerOptions::default()).await;
+    let options = ClientOptions::without_frames(host.url.clone()).with_configuration("echo upstream");
+    for options in [
+        options.clone(),
+        // There is nothing to share, so no memory is taken.
+        options.with_transfer(Transfer::SharedMemory(
+            SharedMemoryOptions::default().with_bytes(1),
+        )),
+    ] {
+        let Session {
+            frames, mut answers, ..
+        } = connect::<u8>(&options).await.unwrap();
+        for context in 0..10 {
+            let found = Inference::new(Event::new("upstream").with_property("n", context.to_string()));
+            let slot = frames.slot().unwrap();
+            assert!(slot.is_empty());
+            slot.send(7, std::slice::from_ref(&found), context).unwrap();
+            let answer = next(&mut answers).await;
+            assert_eq!((answer.context, answer.inferences), (context, vec![found]));
+        }
+        assert_eq!(frames.stats().frame_copies, 0);
+    }
+    let text = "a configuration";
+    let with_one = ClientOptions::without_frames(host.url.clone()).with_configuration(text);
+    drop(connect::<()>(&with_one).await.unwrap());
+}
+
+#[tokio::test]
 async fn credentials_are_asked_for_when_the_server_has_some() {
     let options = ServerOptions::default().with_credentials(Credentials::new("user", "right"));
     let host = Host::start(options).await;
@@ -298,6 +327,31 @@ async fn three_failures_in_a_row_end_the_stream_with_internal() {
     };
     assert_eq!(status.code, Code::Internal);
     assert_eq!(host.stats.read().process_failures, 3);
+}
+
+/// As the Python servers do with a picture that they cannot decode (S8).
+#[tokio::test]
+async fn an_extension_ends_a_stream_with_a_status_of_its_choice() {
+    let host = Host::start(ServerOptions::default()).await;
+    for (configuration, code, words) in [
+        ("bad frame", Code::InvalidArgument, "Can't decode received bytes."),
+        ("bad format", Code::OutOfRange, &*"x".repeat(1000)),
+    ] {
+        let options = shared_memory(&host.url, small_format()).with_configuration(configuration);
+        let Session {
+            frames, mut answers, ..
+        } = connect::<u8>(&options).await.unwrap();
+        frames.slot().unwrap().send(0, &[], 7).unwrap();
+        let SessionError::Status(status) = end(&mut answers).await else {
+            panic!("no status")
+        };
+        assert_eq!((status.code, status.message.as_str()), (code, words));
+        assert!(!status.is_transient());
+        assert_eq!(answers.take_unanswered().len(), 1);
+    }
+    let stats = host.stats.read();
+    assert_eq!((stats.samples_refused, stats.process_failures), (2, 0));
+    exchange(&shared_memory(&host.url, small_format()), 5).await;
 }
 
 #[tokio::test]

@@ -71,6 +71,8 @@ impl ExtensionSession for DigesterSession {
         self.seen.lock().unwrap().push((sample.timestamp_90k(), address));
         match self.info.configuration.as_str() {
             "fail" => Err("as told".into()),
+            "bad frame" => Err(EndStream::BadFrame("Can't decode received bytes.".into()).into()),
+            "bad format" => Err(EndStream::UnsupportedFormat("x".repeat(5000)).into()),
             "fail on odd" if sample.sequence() % 2 == 1 => Err("as told".into()),
             "panic" => panic!("as told"),
             "never end" => std::future::pending().await,
@@ -78,6 +80,54 @@ impl ExtensionSession for DigesterSession {
             "echo upstream" => Ok(sample.upstream().to_vec()),
             _ => Ok(vec![seen(sample.data())]),
         }
+    }
+}
+
+/// Answers nothing until it is let, and tells that it is asked.
+pub(crate) struct Gated(Arc<Gate>);
+
+#[derive(Default)]
+pub(crate) struct Gate {
+    entered: tokio::sync::Notify,
+    open: tokio::sync::Notify,
+    is_open: std::sync::atomic::AtomicBool,
+}
+
+impl Gate {
+    /// A frame is there.
+    pub(crate) async fn entered(&self) {
+        self.entered.notified().await;
+    }
+
+    /// From now on every frame is answered.
+    pub(crate) fn open(&self) {
+        self.is_open.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.open.notify_one();
+    }
+}
+
+impl Gated {
+    pub(crate) fn new() -> (Arc<Gate>, Self) {
+        let gate = Arc::<Gate>::default();
+        (Arc::clone(&gate), Self(gate))
+    }
+}
+
+#[async_trait]
+impl Extension for Gated {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+        Ok(Box::new(Self(Arc::clone(&self.0))))
+    }
+}
+
+#[async_trait]
+impl ExtensionSession for Gated {
+    async fn process(&mut self, _: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
+        self.0.entered.notify_one();
+        if !self.0.is_open.load(std::sync::atomic::Ordering::SeqCst) {
+            self.0.open.notified().await;
+        }
+        Ok(Vec::new())
     }
 }
 

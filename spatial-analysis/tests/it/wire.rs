@@ -264,50 +264,52 @@ mod encoded {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn encoded_pictures_become_events_and_a_damaged_one_costs_itself() {
+    async fn encoded_pictures_become_events() {
         let host = Host::start(Detectors::shared(WhiteSpot::default())).await;
         let mut session = within(connect::<()>(&png_options(&host))).await.unwrap();
         let mut told = Vec::new();
-        for (n, (time, found)) in walk(15).into_iter().enumerate() {
+        for (time, found) in walk(15) {
             let nowhere = lva_inference::BoundingBox::default();
-            let mut bytes = picture(found.first().map_or(nowhere, |f| f.bbox), WIDTH, HEIGHT);
-            if n == 30 {
-                bytes.truncate(40);
-            }
+            let bytes = picture(found.first().map_or(nowhere, |f| f.bbox), WIDTH, HEIGHT);
             told.extend(events(&send(&mut session, &bytes, time).await.unwrap()));
         }
         assert_eq!(told, the_walk());
         let stats = host.analysis.read();
         assert_eq!(
             (stats.frames, stats.unreadable_frames, stats.people),
-            (150, 1, 119)
+            (150, 0, 120)
         );
-        assert_eq!(host.server.read().process_failures, 1);
+        assert_eq!(host.server.read().process_failures, 0);
         drop(session);
         host.stop().await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_stream_of_damaged_pictures_ends_and_another_goes_on() {
+    async fn a_damaged_picture_or_one_of_another_size_ends_its_stream_and_no_other() {
         let host = Host::start(Detectors::shared(WhiteSpot::default())).await;
         let mut sound = within(connect::<()>(&png_options(&host))).await.unwrap();
-        let mut damaged = within(connect::<()>(&png_options(&host))).await.unwrap();
         let bytes = picture(walker_at(1.0), WIDTH, HEIGHT);
-        let larger = picture(walker_at(1.0), WIDTH - 1, HEIGHT);
-        assert_eq!(send(&mut damaged, b"no picture", 1).await.unwrap(), []);
-        assert_eq!(send(&mut damaged, &larger, 2).await.unwrap(), []);
-        assert!(send(&mut sound, &bytes, 1).await.is_ok());
-        let Err(SessionError::Status(status)) = send(&mut damaged, &bytes[..50], 3).await else {
-            panic!("not ended")
-        };
-        assert_eq!(status.code, Code::Internal);
-        assert!(send(&mut sound, &bytes, 2).await.is_ok());
-        let stats = host.analysis.read();
-        assert_eq!(
-            (stats.frames, stats.unreadable_frames, stats.failed_frames),
-            (5, 2, 1)
-        );
-        drop((sound, damaged));
+        let larger = picture(walker_at(1.0), WIDTH + 1, HEIGHT);
+        let smaller = picture(walker_at(1.0), WIDTH - 1, HEIGHT);
+        for (damaged, words) in [
+            (&b"no picture"[..], "cannot be read"),
+            (&bytes[..50], "cannot be read"),
+            (&larger[..], ""),
+            (&smaller[..], "was announced"),
+        ] {
+            let mut session = within(connect::<()>(&png_options(&host))).await.unwrap();
+            let Err(SessionError::Status(status)) = send(&mut session, damaged, 1).await else {
+                panic!("not ended")
+            };
+            assert_eq!(status.code, Code::InvalidArgument, "{status}");
+            assert!(status.message.contains(words), "{status}");
+            assert!(!status.is_transient());
+            assert!(send(&mut sound, &bytes, 1).await.is_ok());
+        }
+        let (analysis, server) = (host.analysis.read(), host.server.read());
+        assert_eq!(analysis.unreadable_frames + analysis.failed_frames, 4);
+        assert_eq!((server.samples_refused, server.process_failures), (4, 0));
+        drop(sound);
         host.stop().await;
     }
 }

@@ -1,0 +1,86 @@
+//! What a client counted. No picture is lost uncounted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::HttpError;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts of one client since it was made. Each request ends as answered or under one of the reasons.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[non_exhaustive]
+        pub struct HttpClientStats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        #[derive(Debug, Default)]
+        pub(super) struct Counters {
+            $(pub(super) $name: AtomicU64,)*
+        }
+
+        impl Counters {
+            pub(super) fn snapshot(&self) -> HttpClientStats {
+                HttpClientStats { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Pictures whose request was begun.
+    sent,
+    /// Pictures that were answered well.
+    answered,
+    /// Of those, answers without a result.
+    empty,
+    /// Pictures refused because another request was under way for too long.
+    refused_busy,
+    /// Pictures refused during a pause.
+    refused_paused,
+    /// Pictures without bytes.
+    refused_empty,
+    /// Requests answered by 503 or 429.
+    overloaded,
+    /// Requests answered by 401 or 403.
+    unauthorized,
+    /// Requests answered by a redirection.
+    redirected,
+    /// Requests answered by another status that is no result, 400 and 500 among them.
+    rejected,
+    /// Answers that could not be used: not JSON, too large, compressed.
+    unusable,
+    /// Requests not answered in time.
+    timed_out,
+    /// Requests for which the server could not be reached, or was not trusted.
+    unreachable,
+    /// Requests whose connection broke.
+    broken,
+    /// Connections that were used for the first time.
+    connections,
+    /// Challenges (401) received.
+    challenges,
+}
+
+impl Counters {
+    pub(super) fn failed(&self, error: &HttpError) {
+        count(match error {
+            HttpError::Busy => &self.refused_busy,
+            HttpError::Paused { .. } => &self.refused_paused,
+            HttpError::EmptyPicture => &self.refused_empty,
+            HttpError::Overloaded { .. } => &self.overloaded,
+            HttpError::Unauthorized { .. } => &self.unauthorized,
+            HttpError::Redirected { .. } => &self.redirected,
+            HttpError::Rejected { .. } => &self.rejected,
+            HttpError::NotJson { .. } | HttpError::TooLarge { .. } | HttpError::ContentEncoding { .. } => {
+                &self.unusable
+            }
+            HttpError::TimedOut { .. } => &self.timed_out,
+            HttpError::Unreachable { .. } | HttpError::Untrusted { .. } => &self.unreachable,
+            HttpError::Broken { .. } => &self.broken,
+        });
+    }
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

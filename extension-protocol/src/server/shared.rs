@@ -1,0 +1,19 @@
+//! One extension behind several servers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::extension::{Extension, ExtensionSession, OpenError, SessionInfo};
+
+/// A shared extension: clone the [`Arc`] for each server, so that one value serves TCP, a Unix socket and HTTP at once.
+#[async_trait]
+impl<E: Extension + ?Sized> Extension for Arc<E> {
+    fn identifier(&self) -> &str {
+        (**self).identifier()
+    }
+
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+        (**self).open(session).await
+    }
+}

@@ -1,0 +1,145 @@
+//! Which session a picture belongs to.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lva_extension_protocol::http::*;
+use lva_extension_protocol::*;
+use lva_inference_schema::{Event, Inference, InferenceValue};
+
+use super::png;
+use super::server::Host;
+
+/// Tells each picture which session it is in and how many were in it before.
+struct Teller;
+
+struct Told {
+    info: SessionInfo,
+    pictures: u64,
+    last_90k: u64,
+}
+
+#[async_trait]
+impl Extension for Teller {
+    fn identifier(&self) -> &str {
+        "teller"
+    }
+
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+        Ok(Box::new(Told {
+            info: session.clone(),
+            pictures: 0,
+            last_90k: 0,
+        }))
+    }
+}
+
+#[async_trait]
+impl ExtensionSession for Told {
+    async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
+        self.pictures += 1;
+        // Times of arrival, after 2020 and never back.
+        assert!(sample.timestamp_90k() >= self.last_90k && sample.timestamp_90k() > 1_577_836_800 * 90_000);
+        self.last_90k = sample.timestamp_90k();
+        assert_eq!((sample.sequence(), self.info.timescale), (self.pictures, 90_000));
+        let event = Event::new(&*self.info.identity.graph_instance_name)
+            .with_property("session", self.info.number.to_string())
+            .with_property("pictures", self.pictures.to_string());
+        Ok(vec![Inference::new(event)])
+    }
+}
+
+/// Name, number, and pictures of the session that answered.
+async fn tell(client: &HttpClient, width: u32) -> (String, u64, u64) {
+    let answer = client.ask(png(width, 48, 0)).await.unwrap();
+    let InferenceValue::Event(event) = &answer.content.inferences()[0].value else {
+        panic!()
+    };
+    let number = |name: &str| event.properties[name].parse().unwrap();
+    (event.name.clone(), number("session"), number("pictures"))
+}
+
+#[tokio::test]
+async fn a_named_session_goes_on_over_connections_and_an_unnamed_one_is_the_connections_own() {
+    let host = Host::start(Teller, HttpServerOptions::default()).await;
+    for pictures in 1..4 {
+        let client = host.client("/score?id=1&stream=door");
+        assert_eq!(tell(&client, 64).await, ("door".to_owned(), 1, pictures));
+    }
+    let (one, other) = (host.client("/"), host.client("/"));
+    assert_eq!(tell(&one, 64).await, (String::new(), 2, 1));
+    assert_eq!(tell(&other, 64).await, (String::new(), 3, 1));
+    assert_eq!(tell(&one, 64).await, (String::new(), 2, 2));
+    assert_eq!(
+        tell(&host.client("/?stream=yard"), 64).await,
+        ("yard".to_owned(), 4, 1)
+    );
+}
+
+#[tokio::test]
+async fn pictures_of_another_size_begin_the_session_anew() {
+    let host = Host::start(Teller, HttpServerOptions::default()).await;
+    let client = host.client("/?stream=door");
+    let mut told = Vec::new();
+    for width in [64, 64, 65, 65, 64] {
+        let (_, session, pictures) = tell(&client, width).await;
+        told.push((session, pictures));
+    }
+    assert_eq!(told, [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)]);
+    let stats = host.stats.read();
+    assert_eq!((stats.sessions_opened, stats.sessions_closed), (3, 2));
+}
+
+#[tokio::test]
+async fn sessions_have_a_limit_and_the_name_of_the_parameter_is_free() {
+    let options = HttpServerOptions::default()
+        .with_max_sessions(1)
+        .with_stream_parameter("camera");
+    let host = Host::start(Teller, options).await;
+    assert_eq!(tell(&host.client("/?camera=door"), 64).await.0, "door");
+    let error = host
+        .client("/?camera=yard")
+        .ask(png(64, 48, 0))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, HttpError::Overloaded { status: 503, .. }),
+        "{error:?}"
+    );
+    // An unnamed one takes no place among them.
+    assert_eq!(tell(&host.client("/?stream=roof"), 64).await.0, "");
+    let long = format!("/?camera={}", "x".repeat(300));
+    let error = host.client(&long).ask(png(64, 48, 0)).await.unwrap_err();
+    assert!(
+        matches!(error, HttpError::Rejected { status: 400, .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_extension_serves_grpc_and_http_at_once() {
+    let shared = Arc::new(crate::support::Digester::default());
+    let host = Host::start(Arc::clone(&shared), HttpServerOptions::default()).await;
+    let listening = ExtensionServer::new(Arc::clone(&shared))
+        .listen(ListenAddress::loopback(0))
+        .await
+        .unwrap();
+    let url = listening.url();
+    let grpc = tokio::spawn(listening.serve(std::future::pending()));
+    host.client("/").ask(png(64, 48, 0)).await.unwrap();
+    let options = ClientOptions::new(url, FrameFormat::png(64, 48).unwrap());
+    let Session {
+        frames,
+        mut answers,
+        peer,
+        ..
+    } = connect::<()>(&options).await.unwrap();
+    assert_eq!(peer.identifier, "digester");
+    frames.slot_of(100).unwrap().send(1, &[], ()).unwrap();
+    assert!(matches!(
+        answers.next().await,
+        Ok(Some(SessionEvent::Answered(_)))
+    ));
+    assert_eq!(shared.seen.lock().unwrap().len(), 2);
+    grpc.abort();
+}
