@@ -8,3 +8,4 @@ mod methods;
 mod operations;
 mod published;
 mod support;
+mod topologies;
