@@ -147,6 +147,9 @@ async fn main() -> anyhow::Result<()> {
                 continue;
             }
             Step::SetTopologyFile { family, path } => read_topology(family, &folder.join(path))?,
+            Step::SetTopologyUrl { url, .. } => {
+                anyhow::bail!("{url}: nothing is fetched here; download the topology and name its file")
+            }
             Step::Call(request) => with_values(*request, &values)?,
         };
         if let (Method::InstanceActivate, RequestBody::Name(name)) = (request.method, &request.body) {

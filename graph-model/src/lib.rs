@@ -71,7 +71,7 @@
 //!         let report = registry.report(&start.instance, Report::Activated);
 //!         report.unwrap_or_else(|error| error.to_response())
 //!     }
-//!     Ok(Outcome::Stop { .. } | Outcome::Wait { .. }) => unreachable!("not asked for here"),
+//!     Ok(_) => unreachable!("not asked for here"),
 //!     Err(error) => error.to_response(),
 //! };
 //! assert_eq!(response.status, 404);
@@ -98,7 +98,10 @@
 //! the rest counted. Of members that occur twice in the same spelling the last one counts, as JSON parsers
 //! have it.
 #![forbid(unsafe_code)]
+mod adapter;
 mod check;
+mod convert;
+mod deployment;
 mod diagnostic;
 mod diagram;
 mod document;
@@ -107,17 +110,26 @@ mod graph;
 mod instance;
 mod kind;
 mod method;
+mod onvif;
 mod operations;
 mod parameter;
 mod read;
 mod redact;
 mod registry;
+mod report;
+mod schema;
 mod secret;
 mod template;
 mod topology;
 mod words;
 
-pub use check::{NodeCounts, ResolveError, Resolved, resolve};
+pub use adapter::DeviceAdapter;
+pub use check::{Examination, MAX_VISITS, NodeCounts, ResolveError, Resolved, resolve};
+pub use convert::{ConversionNote, ConvertError, Converted, NoteKind};
+pub use deployment::{
+    AppSettings, CREATE_OPTIONS_PART, DeploymentTemplate, EnvironmentFile, Generated, Manifest,
+    ManifestModule, ManifestOptions, ModuleFile, ModuleSource, manifest_file_name,
+};
 pub use diagnostic::{Code, Diagnostic, DocumentKind, MAX_FINDINGS, Severity, Strictness};
 pub use diagram::Diagram;
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES};
@@ -134,9 +146,15 @@ pub use graph::{
 pub use instance::Instance;
 pub use kind::{NodeKind, Role};
 pub use method::{ErrorDetail, Fault, InstanceState, Method, MethodError, Request, RequestBody, Response};
+pub use onvif::{
+    CodecConfiguration, DiscoveredDevice, MAX_DISCOVERED_DEVICES, MediaProfile, MediaUri, OnvifDateTime,
+    OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
+};
 pub use operations::{OperationsError, OperationsFile, Step, instance_request, topology_request};
 pub use parameter::{MAX_PARAMETER_NAME, ParameterDeclaration, ParameterType, ParameterValue};
 pub use registry::{Outcome, Registry, RegistryOptions, Report, RestoreError, Restored, Start};
+pub use report::{FileReport, Found};
+pub use schema::{INSTANCE_SCHEMA, OPERATIONS_SCHEMA, TOPOLOGY_SCHEMA};
 pub use secret::{SecretString, Text};
 pub use template::{Pattern, PatternPiece, SystemVariable};
 pub use topology::{MAX_NAME, Topology};

@@ -20,7 +20,7 @@ enum Expected {
 
 macro_rules! published {
     ($($test:ident: $file:literal => $expected:expr,)+) => {
-        const FILES: &[&str] = &[$($file,)+];
+        pub(crate) const FILES: &[&str] = &[$($file,)+];
         $(#[test] fn $test() { check($file, $expected); })+
     };
 }
