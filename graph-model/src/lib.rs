@@ -6,7 +6,9 @@
 //! This crate reads them in the dialects of Live Video Analytics 1.0 and 2.0 and of Video Analyzer edge 1.0
 //! and 1.1, as tolerantly as the original modules did: members and words without case, numbers and booleans
 //! as texts, `${parameter}` anywhere. [`resolve`] makes one typed [`Graph`] of a topology and an instance,
-//! and a [`Registry`] answers the direct methods.
+//! and a [`Registry`] answers the direct methods. [`Topology::convert`] writes a topology in a later generation,
+//! [`DeploymentTemplate::generate`] makes a deployment manifest, [`Diagram`] draws, and [`TOPOLOGY_SCHEMA`] and its
+//! siblings are for editors.
 //!
 //! **Whatever leaves this crate as a [`Graph`] has passed every check; whatever has not is refused with a
 //! [`Diagnostic`] for each mistake: severity, stable code, place, remedy.** Values cannot be out of range
@@ -85,18 +87,18 @@
 //!
 //! Values of `SecretString` parameters, passwords, header values and keys never show in `Debug`, in findings,
 //! in errors or in what methods return; addresses are shown without user and password. They are in
-//! [`Topology::to_value`], [`Instance::to_value`], [`Request::to_payload`] and [`Registry::save`], which say
-//! so.
+//! [`Topology::to_value`], [`Instance::to_value`], [`DeviceAdapter::to_value`], [`Manifest::to_value`],
+//! [`Request::to_payload`] and [`Registry::save`], which say so.
 //!
 //! What somebody put elsewhere (a password inside an address, or in a parameter of type `String`, as the
 //! published samples do) comes back from Get as it was set: nothing says that it is one.
 //!
 //! # Limits
 //!
-//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology; values of parameters
-//! that make up to 16 MiB; JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings,
-//! the rest counted. Of members that occur twice in the same spelling the last one counts, as JSON parsers
-//! have it.
+//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology, at which one examination
+//! looks [`MAX_VISITS`] times at most; values of parameters, or of a template's variables, that make up to 16 MiB;
+//! JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings, the rest counted. Of members that
+//! occur twice in the same spelling the last one counts, as JSON parsers have it.
 #![forbid(unsafe_code)]
 mod adapter;
 mod check;
