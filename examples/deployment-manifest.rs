@@ -27,7 +27,7 @@ use lva_graph_model::{
   deployment-manifest --env .env --platform amd64 deployment.template.json -o config/
   deployment-manifest --env street.env deployment.street.template.json > deployment.street.amd64.json")]
 struct Args {
-    /// Values of variables: lines of NAME=\"value\". Without it, `.env` beside the template, if there is one.
+    /// Values of variables: lines of NAME="value". Without it, `.env` beside the template, if there is one.
     #[arg(long, value_name = "FILE")]
     env: Option<PathBuf>,
 
