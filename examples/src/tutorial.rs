@@ -216,6 +216,9 @@ fn read_steps(path: &Path, values: &[(&str, String)]) -> anyhow::Result<Vec<Act>
         Ok(match step {
             Step::WaitForInput { message } => Act::Wait(message),
             Step::SetTopologyFile { family, path } => Act::Call(topology(family, &folder.join(path))?),
+            Step::SetTopologyUrl { url, .. } => {
+                bail!("{url}: nothing is fetched here; download the topology and name its file")
+            }
             Step::Call(request) => Act::Call(with_values(*request, values)?),
         })
     };

@@ -46,6 +46,16 @@ pub enum DocumentKind {
     Instance,
     /// An operations file.
     OperationsFile,
+    /// A template of a deployment manifest.
+    DeploymentTemplate,
+    /// A deployment manifest.
+    Manifest,
+    /// A device adapter.
+    DeviceAdapter,
+    /// The payload of a method that carries no document.
+    Payload,
+    /// A file of variables; its pointers are `/NAME`, or `/5` for the fifth line.
+    Environment,
 }
 
 impl fmt::Display for DocumentKind {
@@ -54,6 +64,11 @@ impl fmt::Display for DocumentKind {
             Self::Topology => "topology",
             Self::Instance => "instance",
             Self::OperationsFile => "operations file",
+            Self::DeploymentTemplate => "deployment template",
+            Self::Manifest => "deployment manifest",
+            Self::DeviceAdapter => "device adapter",
+            Self::Payload => "payload",
+            Self::Environment => "variables",
         })
     }
 }
@@ -188,6 +203,18 @@ codes! {
     PlacementRule,
     /// More nodes of a type than the retired product took.
     CountRule,
+    /// A quote that a word processor made, where a straight one has to be.
+    TypographicQuote,
+    /// A variable of a template without a value; it stays as it is written.
+    VariableUnset,
+    /// A variable that has two spellings was found under the other one, or under both with different values.
+    VariableAlias,
+    /// A variable is set twice.
+    VariableDuplicate,
+    /// A template or a route names a module that is not there.
+    ModuleUnknown,
+    /// `createOptions` is no JSON object in a text.
+    CreateOptionsInvalid,
 }
 
 impl fmt::Display for Code {
@@ -261,6 +288,8 @@ pub(crate) struct Findings {
     errors: usize,
     others: usize,
     more: usize,
+    /// How often a node or an input was looked at.
+    visits: usize,
     document: DocumentKind,
     strictness: Strictness,
 }
@@ -272,6 +301,7 @@ impl Findings {
             errors: 0,
             others: 0,
             more: 0,
+            visits: 0,
             document,
             strictness,
         }
@@ -326,6 +356,14 @@ impl Findings {
 
     pub(crate) fn in_document(&mut self, document: DocumentKind) {
         self.document = document;
+    }
+
+    pub(crate) fn visit(&mut self, things: usize) {
+        self.visits += things;
+    }
+
+    pub(crate) fn visits(&self) -> usize {
+        self.visits
     }
 
     pub(crate) fn has_errors(&self) -> bool {

@@ -19,6 +19,18 @@ pub enum DocumentError {
         /// What the parser said.
         source: serde_json::Error,
     },
+    /// Not JSON, because of a quote that a word processor made.
+    #[error(
+        "this is no JSON, because a typographic quote ({found}) stands at line {line}, column {column}: write a straight one (\")"
+    )]
+    TypographicQuote {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1, in characters.
+        column: usize,
+        /// The quote.
+        found: char,
+    },
     /// Not UTF-8.
     #[error("this is no UTF-8 text, from byte {at} on: save it as UTF-8")]
     NotUtf8 {
@@ -60,6 +72,14 @@ pub enum DocumentError {
         /// What was read, with its article.
         what: &'static str,
     },
+    /// The document lacks a member that it cannot do without.
+    #[error("{what} has no '{member}': add it")]
+    MemberMissing {
+        /// What was read, with its article.
+        what: &'static str,
+        /// The member.
+        member: &'static str,
+    },
     /// A member has another type than the kind of document needs.
     #[error("'{member}' of {what} is {found}, but has to be {expected}")]
     MemberType {
@@ -74,21 +94,78 @@ pub enum DocumentError {
     },
 }
 
-/// Reads JSON from bytes: a byte-order mark, any line ends and tabs are fine.
-pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
+impl DocumentError {
+    /// The name of the mistake, for machines: that of the variant.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotJson { .. } => "NotJson",
+            Self::TypographicQuote { .. } => "TypographicQuote",
+            Self::NotUtf8 { .. } => "NotUtf8",
+            Self::TooLarge { .. } => "TooLarge",
+            Self::WrongShape { .. } => "WrongShape",
+            Self::CloudTopology { .. } => "CloudTopology",
+            Self::NameMissing { .. } => "NameMissing",
+            Self::MemberMissing { .. } => "MemberMissing",
+            Self::MemberType { .. } => "MemberType",
+        }
+    }
+
+    /// Line and column, from 1, of a mistake in the text itself.
+    pub fn line_column(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::NotJson { line, column, .. } | Self::TypographicQuote { line, column, .. } => {
+                Some((*line, *column))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads a text from bytes, without its byte-order mark.
+pub(crate) fn text_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
     if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(DocumentError::TooLarge { bytes: bytes.len() });
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|source| DocumentError::NotUtf8 {
+    std::str::from_utf8(bytes).map_err(|source| DocumentError::NotUtf8 {
         at: source.valid_up_to(),
         source,
-    })?;
-    serde_json::from_str(text).map_err(|source| DocumentError::NotJson {
-        line: source.line(),
-        column: source.column(),
-        source,
     })
+}
+
+/// Reads JSON from bytes: a byte-order mark, any line ends and tabs are fine.
+pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
+    let text = text_from_slice(bytes)?;
+    serde_json::from_str(text).map_err(|source| {
+        typographic_quote(text, source.line()).unwrap_or(DocumentError::NotJson {
+            line: source.line(),
+            column: source.column(),
+            source,
+        })
+    })
+}
+
+/// The first typographic quote outside of texts, where a text could not be read as JSON up to a line.
+fn typographic_quote(text: &str, last_line: usize) -> Option<DocumentError> {
+    let (mut in_text, mut escaped) = (false, false);
+    for (line, content) in text.lines().enumerate().take(last_line) {
+        for (column, c) in content.chars().enumerate() {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' if in_text => escaped = true,
+                '"' => in_text = !in_text,
+                '“' | '”' | '„' | '‟' | '‘' | '’' | '‚' | '‛' if !in_text => {
+                    return Some(DocumentError::TypographicQuote {
+                        line: line + 1,
+                        column: column + 1,
+                        found: c,
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+    None
 }
 
 /// A JSON value's type in words.
@@ -176,6 +253,25 @@ mod tests {
             json_from_slice(&large),
             Err(DocumentError::TooLarge { .. })
         ));
+    }
+
+    #[test]
+    fn a_typographic_quote_is_named_where_it_stands_outside_of_a_text() {
+        let found = json_from_slice("{\n  “name”: 1}".as_bytes()).unwrap_err();
+        assert!(
+            matches!(
+                found,
+                DocumentError::TypographicQuote {
+                    line: 2,
+                    column: 3,
+                    found: '“'
+                }
+            ),
+            "{found}"
+        );
+        assert!(json_from_slice("{\"a\": \"“quoted”\"}".as_bytes()).is_ok());
+        let other = json_from_slice("{\"a\": \"“x”\", }".as_bytes()).unwrap_err();
+        assert!(matches!(other, DocumentError::NotJson { .. }), "{other}");
     }
 
     #[test]

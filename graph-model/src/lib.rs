@@ -6,7 +6,9 @@
 //! This crate reads them in the dialects of Live Video Analytics 1.0 and 2.0 and of Video Analyzer edge 1.0
 //! and 1.1, as tolerantly as the original modules did: members and words without case, numbers and booleans
 //! as texts, `${parameter}` anywhere. [`resolve`] makes one typed [`Graph`] of a topology and an instance,
-//! and a [`Registry`] answers the direct methods.
+//! and a [`Registry`] answers the direct methods. [`Topology::convert`] writes a topology in a later generation,
+//! [`DeploymentTemplate::generate`] makes a deployment manifest, [`Diagram`] draws, and [`TOPOLOGY_SCHEMA`] and its
+//! siblings are for editors.
 //!
 //! **Whatever leaves this crate as a [`Graph`] has passed every check; whatever has not is refused with a
 //! [`Diagnostic`] for each mistake: severity, stable code, place, remedy.** Values cannot be out of range
@@ -71,7 +73,7 @@
 //!         let report = registry.report(&start.instance, Report::Activated);
 //!         report.unwrap_or_else(|error| error.to_response())
 //!     }
-//!     Ok(Outcome::Stop { .. } | Outcome::Wait { .. }) => unreachable!("not asked for here"),
+//!     Ok(_) => unreachable!("not asked for here"),
 //!     Err(error) => error.to_response(),
 //! };
 //! assert_eq!(response.status, 404);
@@ -85,20 +87,23 @@
 //!
 //! Values of `SecretString` parameters, passwords, header values and keys never show in `Debug`, in findings,
 //! in errors or in what methods return; addresses are shown without user and password. They are in
-//! [`Topology::to_value`], [`Instance::to_value`], [`Request::to_payload`] and [`Registry::save`], which say
-//! so.
+//! [`Topology::to_value`], [`Instance::to_value`], [`DeviceAdapter::to_value`], [`Manifest::to_value`],
+//! [`Request::to_payload`] and [`Registry::save`], which say so.
 //!
 //! What somebody put elsewhere (a password inside an address, or in a parameter of type `String`, as the
 //! published samples do) comes back from Get as it was set: nothing says that it is one.
 //!
 //! # Limits
 //!
-//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology; values of parameters
-//! that make up to 16 MiB; JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings,
-//! the rest counted. Of members that occur twice in the same spelling the last one counts, as JSON parsers
-//! have it.
+//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology, at which one examination
+//! looks [`MAX_VISITS`] times at most; values of parameters, or of a template's variables, that make up to 16 MiB;
+//! JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings, the rest counted. Of members that
+//! occur twice in the same spelling the last one counts, as JSON parsers have it.
 #![forbid(unsafe_code)]
+mod adapter;
 mod check;
+mod convert;
+mod deployment;
 mod diagnostic;
 mod diagram;
 mod document;
@@ -107,17 +112,26 @@ mod graph;
 mod instance;
 mod kind;
 mod method;
+mod onvif;
 mod operations;
 mod parameter;
 mod read;
 mod redact;
 mod registry;
+mod report;
+mod schema;
 mod secret;
 mod template;
 mod topology;
 mod words;
 
-pub use check::{NodeCounts, ResolveError, Resolved, resolve};
+pub use adapter::DeviceAdapter;
+pub use check::{Examination, MAX_VISITS, NodeCounts, ResolveError, Resolved, resolve};
+pub use convert::{ConversionNote, ConvertError, Converted, NoteKind};
+pub use deployment::{
+    AppSettings, CREATE_OPTIONS_PART, DeploymentTemplate, EnvironmentFile, Generated, Manifest,
+    ManifestModule, ManifestOptions, ModuleFile, ModuleSource, manifest_file_name,
+};
 pub use diagnostic::{Code, Diagnostic, DocumentKind, MAX_FINDINGS, Severity, Strictness};
 pub use diagram::Diagram;
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES};
@@ -134,9 +148,15 @@ pub use graph::{
 pub use instance::Instance;
 pub use kind::{NodeKind, Role};
 pub use method::{ErrorDetail, Fault, InstanceState, Method, MethodError, Request, RequestBody, Response};
+pub use onvif::{
+    CodecConfiguration, DiscoveredDevice, MAX_DISCOVERED_DEVICES, MediaProfile, MediaUri, OnvifDateTime,
+    OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
+};
 pub use operations::{OperationsError, OperationsFile, Step, instance_request, topology_request};
 pub use parameter::{MAX_PARAMETER_NAME, ParameterDeclaration, ParameterType, ParameterValue};
 pub use registry::{Outcome, Registry, RegistryOptions, Report, RestoreError, Restored, Start};
+pub use report::{FileReport, Found};
+pub use schema::{INSTANCE_SCHEMA, OPERATIONS_SCHEMA, TOPOLOGY_SCHEMA};
 pub use secret::{SecretString, Text};
 pub use template::{Pattern, PatternPiece, SystemVariable};
 pub use topology::{MAX_NAME, Topology};

@@ -5,13 +5,20 @@ mod error;
 pub use error::{ErrorDetail, Fault, MethodError};
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::diagnostic::Diagnostic;
+use crate::adapter::DeviceAdapter;
+use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, kind_of, member, scalar_text};
 use crate::generation::{Family, Generation};
+use crate::graph::Endpoint;
 use crate::instance::Instance;
+use crate::parameter::Bindings;
+use crate::read::Reader;
+use crate::read::endpoint::Peer;
+use crate::read::members::Members;
 use crate::topology::Topology;
 
 /// A direct method of either family.
@@ -37,11 +44,23 @@ pub enum Method {
     InstanceDeactivate,
     /// `GraphInstanceDelete`, `livePipelineDelete`
     InstanceDelete,
+    /// `remoteDeviceAdapterSet`: creates or replaces a device adapter.
+    AdapterSet,
+    /// `remoteDeviceAdapterGet`
+    AdapterGet,
+    /// `remoteDeviceAdapterList`
+    AdapterList,
+    /// `remoteDeviceAdapterDelete`
+    AdapterDelete,
+    /// `onvifDeviceDiscover`: looks for cameras in the network.
+    DeviceDiscover,
+    /// `onvifDeviceGet`: asks a camera what it has.
+    DeviceGet,
 }
 
 impl Method {
     /// Every method, in the order in which a life usually goes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::TopologySet,
         Self::TopologyGet,
         Self::TopologyList,
@@ -52,9 +71,28 @@ impl Method {
         Self::InstanceDeactivate,
         Self::InstanceDelete,
         Self::TopologyDelete,
+        Self::AdapterSet,
+        Self::AdapterGet,
+        Self::AdapterList,
+        Self::AdapterDelete,
+        Self::DeviceDiscover,
+        Self::DeviceGet,
     ];
 
-    /// Its name on the wire.
+    /// Whether a family has it: methods of device adapters and ONVIF are Video Analyzer's alone.
+    pub fn is_in(self, family: Family) -> bool {
+        match self {
+            Self::AdapterSet
+            | Self::AdapterGet
+            | Self::AdapterList
+            | Self::AdapterDelete
+            | Self::DeviceDiscover
+            | Self::DeviceGet => family == Family::VideoAnalyzer,
+            _ => true,
+        }
+    }
+
+    /// Its name on the wire; the one that there is where only Video Analyzer [has it](Self::is_in).
     pub fn name(self, family: Family) -> &'static str {
         match (self, family) {
             (Self::TopologySet, Family::Lva) => "GraphTopologySet",
@@ -77,6 +115,12 @@ impl Method {
             (Self::InstanceDeactivate, Family::VideoAnalyzer) => "livePipelineDeactivate",
             (Self::InstanceDelete, Family::Lva) => "GraphInstanceDelete",
             (Self::InstanceDelete, Family::VideoAnalyzer) => "livePipelineDelete",
+            (Self::AdapterSet, _) => "remoteDeviceAdapterSet",
+            (Self::AdapterGet, _) => "remoteDeviceAdapterGet",
+            (Self::AdapterList, _) => "remoteDeviceAdapterList",
+            (Self::AdapterDelete, _) => "remoteDeviceAdapterDelete",
+            (Self::DeviceDiscover, _) => "onvifDeviceDiscover",
+            (Self::DeviceGet, _) => "onvifDeviceGet",
         }
     }
 
@@ -86,21 +130,12 @@ impl Method {
         families.into_iter().find_map(|family| {
             Self::ALL
                 .into_iter()
+                .filter(|method| method.is_in(family))
                 .find(|method| method.name(family).eq_ignore_ascii_case(name.trim()))
                 .map(|method| (family, method))
         })
     }
 }
-
-/// Methods of the contract that this crate knows by name and does not serve.
-const NOT_SERVED: [&str; 6] = [
-    "remoteDeviceAdapterSet",
-    "remoteDeviceAdapterGet",
-    "remoteDeviceAdapterList",
-    "remoteDeviceAdapterDelete",
-    "onvifDeviceDiscover",
-    "onvifDeviceGet",
-];
 
 /// A method with its payload, read and typed.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +157,20 @@ pub enum RequestBody {
     Topology(Topology),
     /// `…InstanceSet`, `livePipelineSet`
     Instance(Instance),
+    /// `remoteDeviceAdapterSet`
+    Adapter(DeviceAdapter),
+    /// `onvifDeviceDiscover`
+    Discover {
+        /// `discoveryDuration`: how long answers are waited for. 8 s where the payload says nothing; at most a minute.
+        duration: Duration,
+    },
+    /// `onvifDeviceGet`
+    Device {
+        /// `endpoint` as written; holds a password.
+        written: Value,
+        /// The device's service, read.
+        endpoint: Box<Endpoint>,
+    },
     /// `…Get`, `…Delete`, `…Activate`, `…Deactivate`: a name.
     Name(String),
     /// `…List`
@@ -140,15 +189,7 @@ impl Request {
     /// that are none.
     pub fn parse(name: &str, payload: &Value) -> Result<Self, MethodError> {
         let Some((family, method)) = Method::from_name(name) else {
-            let served = !NOT_SERVED
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name.trim()));
-            let fault = if served {
-                Fault::UnknownMethod
-            } else {
-                Fault::NotServed
-            };
-            return Err(MethodError::new(name, None, fault));
+            return Err(MethodError::new(name, None, Fault::UnknownMethod));
         };
         let name = method.name(family);
         let fail = |fault| MethodError::new(name, None, fault);
@@ -175,12 +216,20 @@ impl Request {
                 let instance = Instance::from_value(payload.clone());
                 RequestBody::Instance(instance.map_err(|error| fail(Fault::document(error)))?)
             }
-            Method::TopologyList | Method::InstanceList => list(map).map_err(fail)?,
+            Method::AdapterSet => {
+                let adapter = DeviceAdapter::from_value(payload.clone());
+                RequestBody::Adapter(adapter.map_err(|error| fail(Fault::document(error)))?)
+            }
+            Method::DeviceDiscover => discover(map).map_err(fail)?,
+            Method::DeviceGet => device(map).map_err(fail)?,
+            Method::TopologyList | Method::InstanceList | Method::AdapterList => list(map).map_err(fail)?,
             Method::TopologyGet
             | Method::TopologyDelete
             | Method::InstanceGet
             | Method::InstanceActivate
             | Method::InstanceDeactivate
+            | Method::AdapterGet
+            | Method::AdapterDelete
             | Method::InstanceDelete => match member(map, "name").map(|(_, value)| value) {
                 Some(Value::String(name)) => RequestBody::Name(name.clone()),
                 _ => {
@@ -203,6 +252,12 @@ impl Request {
         let mut payload = match &self.body {
             RequestBody::Topology(topology) => topology.to_value().clone(),
             RequestBody::Instance(instance) => instance.to_value().clone(),
+            RequestBody::Adapter(adapter) => adapter.to_value().clone(),
+            RequestBody::Discover { duration } => {
+                let seconds = duration.as_millis() as f64 / 1000.0;
+                json!({"discoveryDuration": format!("PT{seconds}S")})
+            }
+            RequestBody::Device { written, .. } => json!({"endpoint": written}),
             RequestBody::Name(name) => json!({"name": name}),
             RequestBody::List {
                 continuation_token: None,
@@ -217,6 +272,62 @@ impl Request {
             map.insert("@apiVersion".to_owned(), self.generation.api_version().into());
         }
         payload
+    }
+}
+
+/// How long a discovery takes where nobody says, and at most.
+const USUAL_DISCOVERY: Duration = Duration::from_secs(8);
+const LONGEST_DISCOVERY: Duration = Duration::from_secs(60);
+
+fn discover(map: &Map<String, Value>) -> Result<RequestBody, Fault> {
+    with_reader(map, |reader, members| {
+        let duration = reader
+            .duration(members, "discoveryDuration")
+            .unwrap_or(USUAL_DISCOVERY);
+        if duration.is_zero() || duration > LONGEST_DISCOVERY {
+            let message = "'discoveryDuration' has to be above 0 and at most PT1M";
+            reader
+                .findings
+                .error(Code::OutOfRange, "/discoveryDuration", message);
+        }
+        Some(RequestBody::Discover { duration })
+    })
+}
+
+fn device(map: &Map<String, Value>) -> Result<RequestBody, Fault> {
+    with_reader(map, |reader, members| {
+        let endpoint = Box::new(reader.endpoint(members, Peer::Http)?);
+        let (written, _) = members.get("endpoint")?;
+        Some(RequestBody::Device {
+            written: written.clone(),
+            endpoint,
+        })
+    })
+}
+
+/// Reads a payload that is no document, with everything that is wrong about it.
+fn with_reader(
+    map: &Map<String, Value>,
+    read: impl FnOnce(&mut Reader<'_>, &mut Members<'_>) -> Option<RequestBody>,
+) -> Result<RequestBody, Fault> {
+    let mut findings = Findings::new(DocumentKind::Payload, Strictness::Open);
+    let bindings = Bindings::of_defaults(&[], &mut findings);
+    let mut members = Members::new(map, String::new(), "the payload".to_owned());
+    members.allow("@apiVersion");
+    let mut reader = Reader {
+        bindings: &bindings,
+        findings: &mut findings,
+        generation: Generation::VideoAnalyzer1_1,
+        topology_name: "",
+        instance_name: None,
+    };
+    let body = read(&mut reader, &mut members);
+    members.finish(&mut findings);
+    match body {
+        Some(body) if !findings.has_errors() => Ok(body),
+        _ => Err(Fault::InvalidPayload {
+            findings: findings.into_vec(),
+        }),
     }
 }
 

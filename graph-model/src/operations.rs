@@ -17,6 +17,8 @@ pub struct OperationsFile {
     pub api_version: String,
     /// What to do, in order.
     pub steps: Vec<Step>,
+    /// Warnings about it; no errors.
+    pub findings: Vec<Diagnostic>,
 }
 
 /// One operation.
@@ -34,6 +36,14 @@ pub enum Step {
         /// The file as written, to be taken relative to where the program says: the original took its working
         /// directory. Read it and give it to [`topology_request`].
         path: String,
+    },
+    /// Sets a topology that lies behind an address. Nothing is fetched here: fetch it and give it to
+    /// [`topology_request`], or refuse with a remedy.
+    SetTopologyUrl {
+        /// The family in whose words it is asked for.
+        family: Family,
+        /// The address as written.
+        url: String,
     },
     /// Calls a method.
     Call(Box<Request>),
@@ -113,7 +123,11 @@ impl OperationsFile {
                 findings: findings.into_vec(),
             });
         }
-        Ok(Self { api_version, steps })
+        Ok(Self {
+            api_version,
+            steps,
+            findings: findings.into_vec(),
+        })
     }
 
     /// Reads a text.
@@ -191,7 +205,7 @@ fn parse_call(name: &str, payload: Value, at: &str, findings: &mut Findings) -> 
     }
 }
 
-/// `topologyUrl` comes first, as in the original; here it is refused, since nothing is fetched.
+/// `topologyUrl` comes first, as in the original.
 fn set_topology(
     family: Family,
     params: &Map<String, Value>,
@@ -204,13 +218,34 @@ fn set_topology(
         Family::Lva => ["topologyUrl", "topologyFile"],
         Family::VideoAnalyzer => ["pipelineTopologyUrl", "pipelineTopologyFile"],
     };
-    if let Some((key, _)) = member(params, url) {
-        let message = format!(
-            "{name} names a '{url}', and nothing is fetched from the network here: download the topology (in its raw \
-             form, not the page around it) and write its path as '{file}'"
-        );
-        findings.error(Code::InvalidValue, &step(at, key), message);
-        return None;
+    if let Some((key, value)) = member(params, url) {
+        let at = step(at, key);
+        let address = value.as_str().map(str::trim).unwrap_or_default();
+        if address.is_empty() {
+            findings.error(
+                Code::WrongType,
+                &at,
+                format!("'{url}' of {name} has to be an address"),
+            );
+            return None;
+        }
+        // Early documents gave the address of the page around the file.
+        let lower = address.to_ascii_lowercase();
+        if lower.contains("://github.com/") && (lower.contains("/tree/") || lower.contains("/blob/")) {
+            let message = format!(
+                "'{url}' of {name} is the address of a page, which gives HTML: take the raw form, on \
+                 raw.githubusercontent.com"
+            );
+            findings.warning(Code::InvalidValue, &at, message);
+        }
+        if member(params, file).is_some() {
+            let message = format!("'{file}' of {name} has no effect beside '{url}': remove one of them");
+            findings.warning(Code::MemberIgnored, &at, message);
+        }
+        return Some(Step::SetTopologyUrl {
+            family,
+            url: address.to_owned(),
+        });
     }
     match member(params, file) {
         Some((_, Value::String(path))) if !path.trim().is_empty() => Some(Step::SetTopologyFile {

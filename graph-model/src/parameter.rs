@@ -115,7 +115,12 @@ pub(crate) struct Bindings<'a> {
     values: BTreeMap<&'a str, Entry<'a>>,
     /// Bytes that substitution may still make: references can multiply a large value.
     pub(crate) budget: Cell<usize>,
+    /// Names that may still be guessed at: a guess looks at all of them.
+    guesses: Cell<usize>,
 }
+
+/// Most guesses at what a name that is not there was meant to be. More findings than this are hardly kept.
+const MAX_GUESSES: usize = 100;
 
 #[derive(Debug)]
 struct Entry<'a> {
@@ -168,6 +173,7 @@ impl<'a> Bindings<'a> {
         Self {
             values,
             budget: Cell::new(SUBSTITUTION_BUDGET),
+            guesses: Cell::new(MAX_GUESSES),
         }
     }
 
@@ -269,6 +275,8 @@ impl<'a> Bindings<'a> {
     }
 
     fn similar(&self, name: &str) -> Option<&'a str> {
+        let left = self.guesses.get().checked_sub(1)?;
+        self.guesses.set(left);
         let name = name.trim();
         let mut names = self.values.keys();
         names.find(|other| other.eq_ignore_ascii_case(name)).copied()

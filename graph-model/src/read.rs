@@ -463,7 +463,7 @@ macro_rules! word {
 pub(crate) use word;
 
 /// An ISO 8601 duration in milliseconds; a day has 24 hours, months and years have no length.
-fn parse_duration(text: &str) -> Option<i64> {
+pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     let text = text.trim();
     if !text.trim_start_matches(['-', '+']).starts_with(['P', 'p']) {
         return None;

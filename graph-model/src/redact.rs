@@ -20,7 +20,7 @@ pub(crate) fn topology(value: &Value) -> Value {
             let kind = find(entry, "type").and_then(|key| entry.get(&key)?.as_str());
             let secret = kind.and_then(ParameterType::from_name) == Some(ParameterType::SecretString);
             if secret && let Some(key) = find(entry, "default") {
-                entry.remove(&key);
+                entry.shift_remove(&key);
             }
         }
     }
@@ -45,11 +45,39 @@ pub(crate) fn instance(value: &Value, declarations: Option<&[ParameterDeclaratio
                 .zip(open.as_ref())
                 .is_some_and(|(name, open)| open.contains(name));
             if !shown && let Some(key) = find(entry, "value") {
-                entry.remove(&key);
+                entry.shift_remove(&key);
             }
         }
     }
     value
+}
+
+/// A device adapter as it is returned: without its key.
+pub(crate) fn adapter(value: &Value) -> Value {
+    let mut value = value.clone();
+    strip_credentials(&mut value);
+    value
+}
+
+/// A device adapter that is set again: without a key it keeps the one that it had.
+pub(crate) fn keep_key(new: &Value, old: &Value) -> Value {
+    let mut new = new.clone();
+    let mut old = old.clone();
+    if let (Some(new), Some(old)) = (hub_credentials(&mut new), hub_credentials(&mut old))
+        && find(new, "key").is_none()
+        && let Some(key) = find(old, "key").and_then(|key| old.get(&key).cloned())
+    {
+        new.insert("key".to_owned(), key);
+    }
+    new
+}
+
+fn hub_credentials(value: &mut Value) -> Option<&mut Map<String, Value>> {
+    let mut map = value.as_object_mut()?;
+    for name in ["properties", "iotHubDeviceConnection", "credentials"] {
+        map = map.get_mut(&find(map, name)?)?.as_object_mut()?;
+    }
+    Some(map)
 }
 
 /// An instance that is set again: parameters that it names without a value keep the one that they had, since
@@ -95,7 +123,7 @@ pub(crate) fn as_stored(value: &Value, generation: Generation) -> Value {
 /// Sets a member of an object, whatever case it was written in before.
 pub(crate) fn set(map: &mut Map<String, Value>, name: &str, value: Value) {
     while let Some(key) = find(map, name) {
-        map.remove(&key);
+        map.shift_remove(&key);
     }
     map.insert(name.to_owned(), value);
 }

@@ -1,20 +1,22 @@
 //! Topologies and instances of a module, and the state machine of its methods.
 
+mod adapters;
 mod page;
 mod saved;
 
 pub use saved::{RestoreError, Restored};
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use self::adapters::StoredAdapter;
 use self::page::page;
 use crate::check::resolve;
 use crate::diagnostic::{Diagnostic, Strictness};
 use crate::generation::{Family, Generation};
-use crate::graph::Graph;
+use crate::graph::{Endpoint, Graph};
 use crate::instance::Instance;
 use crate::method::{Fault, InstanceState, Method, MethodError, Request, RequestBody, Response};
 use crate::redact;
@@ -72,6 +74,18 @@ pub enum Outcome {
         /// The instance.
         instance: String,
     },
+    /// Look for cameras in the network (multicast WS-Discovery, UDP 3702) and answer with
+    /// [`Response::of_discovered_devices`], or with [`MethodError::not_served`].
+    Discover {
+        /// How long to wait for answers.
+        duration: Duration,
+    },
+    /// Ask a camera what it has (ONVIF) and answer with [`Response::of_device`], or with
+    /// [`MethodError::not_served`].
+    Describe {
+        /// Its service.
+        endpoint: Box<Endpoint>,
+    },
     /// The same was asked for before and is on its way: send the answer of the next
     /// [`report`](Registry::report) about the instance.
     Wait {
@@ -120,6 +134,7 @@ pub struct Registry {
     options: RegistryOptions,
     topologies: BTreeMap<String, StoredTopology>,
     instances: BTreeMap<String, StoredInstance>,
+    adapters: BTreeMap<String, StoredAdapter>,
 }
 
 #[derive(Debug, Clone)]
@@ -200,6 +215,17 @@ impl Registry {
                 page.map(Outcome::Done)
                     .map_err(|fault| MethodError::new(name, None, fault))
             }
+            (Method::AdapterList, RequestBody::List { continuation_token }) => self
+                .list_adapters(continuation_token)
+                .map_err(|fault| MethodError::new(name, None, fault)),
+            (_, RequestBody::Adapter(adapter)) => {
+                let subject = adapter.name().to_owned();
+                self.set_adapter(&adapter, generation, now)
+                    .map(Outcome::Done)
+                    .map_err(|fault| MethodError::new(name, Some(&subject), fault))
+            }
+            (_, RequestBody::Discover { duration }) => Ok(Outcome::Discover { duration }),
+            (_, RequestBody::Device { endpoint, .. }) => Ok(Outcome::Describe { endpoint }),
             (_, RequestBody::Topology(topology)) => {
                 let subject = topology.name().to_owned();
                 self.set_topology(&topology, (family, generation), now)
@@ -267,9 +293,16 @@ impl Registry {
             },
             Method::InstanceActivate => self.activate(subject, family),
             Method::InstanceDeactivate => self.deactivate(subject),
-            Method::TopologySet | Method::TopologyList | Method::InstanceSet | Method::InstanceList => {
-                Err(Fault::PayloadMissing)
-            }
+            Method::AdapterGet => self.adapter_of(subject),
+            Method::AdapterDelete => Ok(self.delete_adapter(subject)),
+            Method::TopologySet
+            | Method::TopologyList
+            | Method::InstanceSet
+            | Method::InstanceList
+            | Method::AdapterSet
+            | Method::AdapterList
+            | Method::DeviceDiscover
+            | Method::DeviceGet => Err(Fault::PayloadMissing),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::check::{self, NodeCounts};
+use crate::check::{self, Examination, NodeCounts};
 use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, spelled};
 use crate::generation::{Family, Generation};
@@ -108,11 +108,19 @@ impl Topology {
     /// Everything that is wrong with it, errors first. Members that hold a parameter without a default are
     /// looked at once an instance gives the value.
     pub fn validate(&self, strictness: Strictness) -> Vec<Diagnostic> {
+        self.examine(strictness).findings
+    }
+
+    /// As [`validate`](Self::validate), and says how much work it was.
+    pub fn examine(&self, strictness: Strictness) -> Examination {
         let mut findings = Findings::new(DocumentKind::Topology, strictness);
         let declarations = self.declarations(&mut findings);
         let bindings = Bindings::of_defaults(&declarations, &mut findings);
         check::examine(self, None, &bindings, &mut findings);
-        findings.into_vec()
+        Examination {
+            visits: findings.visits(),
+            findings: findings.into_vec(),
+        }
     }
 
     /// The JSON as it was read. Holds whatever secrets its author wrote into it.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use lva_graph_model::{InstanceState, MethodError, Outcome, Registry, Report, Response, Start};
+use lva_graph_model::{
+    InstanceState, MethodError, Outcome, Registry, Report, Response, RestoreError, Restored, Start,
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -81,6 +83,40 @@ impl Module {
         }
     }
 
+    /// A module with everything that [`save`](Self::save) gave, and what ran then running again. What cannot run any more
+    /// is inactive, and why stands beside the module.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`] when the value is something else; nothing of it is taken then.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub fn restore(
+        saved: &Value,
+        options: RuntimeOptions,
+        sinks: Vec<Box<dyn MessageSink>>,
+    ) -> Result<(Self, Vec<MethodError>), RestoreError> {
+        let Restored {
+            registry,
+            starts,
+            mut failures,
+        } = Registry::restore(saved, options.registry)?;
+        let module = Self::new(options, sinks);
+        module.shared.state().registry = registry;
+        for start in starts {
+            failures.extend(module.start(start).err());
+        }
+        Ok((module, failures))
+    }
+
+    /// Topologies, instances and which of them run, for [`restore`](Self::restore) after the process was started anew.
+    /// **Holds secrets**: keep it where only the module reads. Take it after each method that was answered below 300.
+    pub fn save(&self) -> Value {
+        self.shared.state().registry.save()
+    }
+
     /// Carries a direct method out, of either family: its name and payload as they come from a hub, the status and
     /// payload to answer with.
     ///
@@ -151,6 +187,9 @@ impl Module {
                 Outcome::Done(response) => return Ok(response),
                 Outcome::Start(start) => return self.start(*start),
                 Outcome::Stop { instance } => return self.stop(instance).await,
+                Outcome::Discover { .. } | Outcome::Describe { .. } => {
+                    return Err(MethodError::not_served(method));
+                }
                 // The call that is on its way decides; then this one is asked again.
                 Outcome::Wait { .. } => {
                     let _ = changes.changed().await;

@@ -3,6 +3,7 @@
 use crate::body::EventBody;
 use crate::event_type::{EventName, EventType, Generation};
 use crate::inference::Extra;
+use crate::log::SystemProperties;
 use crate::read::{Members, Place, ReadError};
 use crate::style::{JsonStyle, write_extra, write_option};
 use crate::subject::Subject;
@@ -98,7 +99,11 @@ impl EventProperties {
     }
 
     fn from_json(value: Value, member: &'static str) -> Result<Self, ReadError> {
-        let mut m = Members::of(value, Place::Member(&Place::Root, member))?;
+        Self::of_members(Members::of(value, Place::Member(&Place::Root, member))?)
+    }
+
+    /// The rest of the members are `extra`.
+    pub(crate) fn of_members(mut m: Members<'_>) -> Result<Self, ReadError> {
         Ok(Self {
             topic: m.optional_text("topic")?,
             subject: m.optional_text("subject")?,
@@ -156,6 +161,16 @@ impl Envelope {
             .and_then(EventProperties::parsed_type)
             .and_then(|t| t.known());
         EventBody::from_json(name, self.body.clone())
+    }
+
+    /// What a monitor says about the message, typed; `None` where it says nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when that is no object, or a member of it is not of its published form.
+    pub fn read_system_properties(&self) -> Result<Option<SystemProperties>, ReadError> {
+        let value = self.system_properties.clone();
+        value.map(SystemProperties::from_json).transpose()
     }
 
     /// Reads an envelope of either form, or one that shows the body only.

@@ -54,6 +54,7 @@ mod check;
 mod envelope;
 mod event_type;
 mod inference;
+mod log;
 mod read;
 mod real;
 mod style;
@@ -72,6 +73,7 @@ pub use inference::{
     Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion,
     OtherContent, Rectangle, Tag, Text,
 };
+pub use log::{LogEvent, SystemProperties};
 pub use read::ReadError;
 pub use real::Real;
 pub use style::{JsonStyle, Styled};

@@ -65,6 +65,7 @@ pub(crate) fn read(properties: &mut Members<'_>, reader: &mut Reader<'_>) -> Opt
             continue;
         };
         let draft = read_node(&mut members, role, reader);
+        reader.findings.visit(1 + draft.inputs.len());
         inputs += draft.inputs.len();
         drafts.push(draft);
         if inputs > MAX_INPUTS {
@@ -220,7 +221,8 @@ fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<InputD
         reader.findings.error(Code::InputsMissing, &members.at, message);
     }
     let mut inputs = Vec::with_capacity(list.len());
-    for item in list {
+    // One more than there may be, so that it is seen that there are too many.
+    for item in list.into_iter().take(MAX_INPUTS + 1) {
         let what = format!("an input of {}", members.what);
         let Some(mut input) = members.item(item, what, reader.findings) else {
             continue;

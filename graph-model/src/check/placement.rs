@@ -24,6 +24,8 @@ pub(crate) fn check(
     generation: Generation,
     findings: &mut Findings,
 ) {
+    // Each of the passes below looks at every node or every link once, upstream at both.
+    findings.visit(4 * (drafts.len() + links.len()));
     let upstream = look_upstream(drafts, links, order);
     for link in links {
         let (Some(from), Some(to)) = (drafts.get(link.from), drafts.get(link.to)) else {
@@ -99,10 +101,16 @@ fn check_link(
             from_kind == K::ObjectTracking || from_kind.is_extension(),
             "line crossing directly after a tracker only",
         ),
-        K::MessageSink => rule(
-            from_kind != K::MessageSource,
-            "no message sink directly after a message source",
-        ),
+        K::MessageSink => {
+            rule(
+                from_kind != K::MessageSource,
+                "no message sink directly after a message source",
+            );
+            rule(
+                from_kind != K::SignalGate,
+                "sinks of media only directly after a signal gate",
+            );
+        }
         K::FileSink => rule(from_kind != K::RtspSource, "a file sink after a signal gate only"),
         K::HttpExtension
         | K::GrpcExtension

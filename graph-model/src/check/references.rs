@@ -25,6 +25,7 @@ pub(crate) fn links(drafts: &[Draft], findings: &mut Findings) -> Vec<Link> {
     }
     let mut links = Vec::new();
     for (to, draft) in drafts.iter().enumerate() {
+        findings.visit(1 + draft.inputs.len());
         let mut seen = HashSet::new();
         for input in &draft.inputs {
             let Some(&from) = by_name
@@ -78,6 +79,7 @@ pub(crate) fn links(drafts: &[Draft], findings: &mut Findings) -> Vec<Link> {
 
 /// The nodes, each after those that feed it; `None` after reporting a circle.
 pub(crate) fn order(drafts: &[Draft], links: &[Link], findings: &mut Findings) -> Option<Vec<usize>> {
+    findings.visit(drafts.len() + links.len());
     let mut waiting = vec![0_usize; drafts.len()];
     let mut outputs: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
     for link in links {

@@ -46,8 +46,10 @@ pub enum Fault {
     /// No such method in the contract.
     #[error("there is no such method")]
     UnknownMethod,
-    /// A method of the contract that this module does not serve.
-    #[error("this module does not serve the method: device adapters and ONVIF are not part of it")]
+    /// A method of the contract that the runtime does not carry out.
+    #[error(
+        "this module does not carry the method out: look for cameras with another tool, and write their addresses"
+    )]
     NotServed,
     /// The payload is null.
     #[error("the payload is missing: send a JSON object with '@apiVersion'")]
@@ -99,6 +101,18 @@ pub enum Fault {
         /// All findings, errors first.
         findings: Vec<Diagnostic>,
     },
+    /// The device adapter has errors.
+    #[error("{}", summary(findings))]
+    InvalidAdapter {
+        /// All findings, errors first.
+        findings: Vec<Diagnostic>,
+    },
+    /// A payload that is no document has errors.
+    #[error("{}", summary(findings))]
+    InvalidPayload {
+        /// All findings, errors first.
+        findings: Vec<Diagnostic>,
+    },
     /// The instance names a topology that is not there.
     #[error(
         "{}",
@@ -114,7 +128,7 @@ pub enum Fault {
     /// Nothing has this name.
     #[error("there is no {what} of this name")]
     NotFound {
-        /// `topology` or `instance`.
+        /// `topology`, `instance` or `device adapter`.
         what: &'static str,
     },
     /// The topology cannot go, or change, while instances of it are there.
@@ -164,7 +178,7 @@ pub enum Fault {
     /// There are as many as there may be.
     #[error("there are {limit} {what} already: delete one first")]
     TooMany {
-        /// `topologies` or `instances`.
+        /// `topologies`, `instances` or `device adapters`.
         what: &'static str,
         /// How many there may be.
         limit: usize,
@@ -206,6 +220,8 @@ impl Fault {
             | Self::Document(_)
             | Self::InvalidTopology { .. }
             | Self::InvalidInstance { .. }
+            | Self::InvalidAdapter { .. }
+            | Self::InvalidPayload { .. }
             | Self::UnknownTopology { .. } => 400,
             Self::NotFound { .. } => 404,
             Self::TopologyInUse { .. }
@@ -226,11 +242,13 @@ impl Fault {
             | Self::ApiVersionNotSupported { .. }
             | Self::QueryNotSupported { .. }
             | Self::TokenInvalid
+            | Self::InvalidPayload { .. }
             | Self::Document(_) => "BadRequest",
             Self::ApiVersionMissing { .. } => "InvalidVersion",
-            Self::InvalidTopology { .. } | Self::InvalidInstance { .. } | Self::UnknownTopology { .. } => {
-                "InvalidResource"
-            }
+            Self::InvalidTopology { .. }
+            | Self::InvalidInstance { .. }
+            | Self::InvalidAdapter { .. }
+            | Self::UnknownTopology { .. } => "InvalidResource",
             Self::NotFound { .. } => "NotFound",
             Self::TopologyInUse { .. }
             | Self::TopologyChange { .. }
@@ -251,7 +269,10 @@ impl Fault {
             }]
         };
         match self {
-            Self::InvalidTopology { findings } | Self::InvalidInstance { findings } => of_findings(findings),
+            Self::InvalidTopology { findings }
+            | Self::InvalidInstance { findings }
+            | Self::InvalidAdapter { findings }
+            | Self::InvalidPayload { findings } => of_findings(findings),
             Self::TopologyChange { findings, .. } => of_findings(findings),
             Self::ApiVersionNotSupported { .. } => one("ApiVersionNotSupported", None),
             Self::UnknownTopology { .. } => {
@@ -288,6 +309,11 @@ impl MethodError {
             subject: subject.map(str::to_owned),
             fault,
         }
+    }
+
+    /// The answer of a runtime that does not carry out what an [`Outcome`](crate::Outcome) says: status 501.
+    pub fn not_served(method: &str) -> Self {
+        Self::new(method, None, Fault::NotServed)
     }
 
     /// Status in the manner of HTTP.

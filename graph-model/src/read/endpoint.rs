@@ -91,7 +91,7 @@ impl Reader<'_> {
     }
 
     /// `Some(None)` for none at all, `None` for some that cannot be read.
-    fn credentials(&mut self, endpoint: &mut Members<'_>) -> Option<Option<Credentials>> {
+    pub(crate) fn credentials(&mut self, endpoint: &mut Members<'_>) -> Option<Option<Credentials>> {
         if endpoint.get("credentials").is_none() {
             return Some(None);
         }

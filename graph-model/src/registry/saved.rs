@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::adapters::StoredAdapter;
 use super::{Registry, RegistryOptions, Start, StoredInstance, StoredTopology};
+use crate::adapter::DeviceAdapter;
 use crate::document::{DocumentError, kind_of};
 use crate::generation::Family;
 use crate::instance::Instance;
@@ -22,7 +24,7 @@ pub enum RestoreError {
     /// An entry is no topology or instance.
     #[error("the saved {what} {index} cannot be read")]
     Entry {
-        /// `topology` or `instance`.
+        /// `topology`, `instance` or `device adapter`.
         what: &'static str,
         /// Its place in the list, from 0.
         index: usize,
@@ -65,10 +67,18 @@ impl Registry {
                 "lastModifiedAt": stored.modified_at,
             })
         });
+        let adapters = self.adapters.values().map(|stored| {
+            json!({
+                "document": stored.adapter.to_value(),
+                "createdAt": stored.created_at,
+                "lastModifiedAt": stored.modified_at,
+            })
+        });
         json!({
             "form": FORM,
             "topologies": topologies.collect::<Vec<_>>(),
             "instances": instances.collect::<Vec<_>>(),
+            "adapters": adapters.collect::<Vec<_>>(),
         })
     }
 
@@ -106,6 +116,27 @@ impl Registry {
             registry
                 .topologies
                 .insert(stored.topology.name().to_owned(), stored);
+        }
+        // Not there in what was saved before there were any.
+        for (index, entry) in saved
+            .get("adapters")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
+            let document = entry.get("document").cloned().unwrap_or_default();
+            let adapter = DeviceAdapter::from_value(document).map_err(|source| RestoreError::Entry {
+                what: "device adapter",
+                index,
+                source,
+            })?;
+            let stored = StoredAdapter {
+                created_at: text(entry, "createdAt")?,
+                modified_at: text(entry, "lastModifiedAt")?,
+                adapter,
+            };
+            registry.adapters.insert(stored.adapter.name().to_owned(), stored);
         }
         let mut resumed = Vec::new();
         for (index, entry) in list("instances")?.iter().enumerate() {

@@ -567,6 +567,16 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// Codes that topologies and instances cannot give; `deployment.rs` has their cases.
+pub(crate) const OF_DEPLOYMENTS: [Code; 6] = [
+    Code::TypographicQuote,
+    Code::VariableUnset,
+    Code::VariableAlias,
+    Code::VariableDuplicate,
+    Code::ModuleUnknown,
+    Code::CreateOptionsInvalid,
+];
+
 #[test]
 fn every_code_is_found_where_its_mistake_is() {
     let mut seen = BTreeSet::new();
@@ -596,6 +606,7 @@ fn every_code_is_found_where_its_mistake_is() {
             assert!(!found.message.contains("hunter2"), "{found}");
         }
     }
+    seen.extend(OF_DEPLOYMENTS);
     let all: BTreeSet<Code> = Code::ALL.iter().copied().collect();
     let unseen: Vec<_> = all.difference(&seen).collect();
     assert!(unseen.is_empty(), "no case for {unseen:?}");

@@ -1,10 +1,18 @@
 //! Whole documents, whole lives of instances. One binary, so that there is one link.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod convert;
+mod deployment;
 mod diagnostics;
 mod documents;
+mod exercise;
 mod hostile;
 mod methods;
+mod mutate;
+mod mutations;
 mod operations;
 mod published;
+mod schema;
+mod state_table;
 mod support;
+mod topologies;

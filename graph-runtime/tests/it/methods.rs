@@ -79,3 +79,32 @@ async fn shutdown_stops_everything_and_says_so() {
     module.shutdown().await;
     assert_eq!(module.state("Sample-Graph-1"), Some(InstanceState::Inactive));
 }
+
+#[tokio::test]
+async fn a_saved_module_comes_back_with_what_ran_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, _) = module(folder.path());
+    let instance = instance("rtsp://127.0.0.1:1/media/x.mp4", 1);
+    activate(&before, topology(vec![], vec![]), instance).await;
+    let saved = before.save();
+    before.shutdown().await;
+
+    let options = lva_graph_runtime::RuntimeOptions::new(folder.path());
+    let (after, failures) = lva_graph_runtime::Module::restore(&saved, options.clone(), vec![]).unwrap();
+    assert!(failures.is_empty(), "{failures:?}");
+    assert_eq!(after.state("Sample-Graph-1"), Some(InstanceState::Active));
+    assert_eq!(after.save(), saved);
+    after.shutdown().await;
+    assert!(lva_graph_runtime::Module::restore(&json!({}), options, vec![]).is_err());
+}
+
+#[tokio::test]
+async fn methods_of_onvif_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (module, _) = module(folder.path());
+    let (status, answer) = module
+        .invoke("onvifDeviceDiscover", &json!({"@apiVersion": "1.1"}))
+        .await;
+    assert_eq!(status, 501, "{answer}");
+    assert!(answer.to_string().contains("write their addresses"), "{answer}");
+}

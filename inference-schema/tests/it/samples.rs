@@ -156,3 +156,44 @@ fn the_tutorials_event_is_written_byte_for_byte_but_for_the_order_of_properties(
         assert!(!compact.contains(left_out), "{left_out}");
     }
 }
+
+/// Bodies of inference events against the published schema of their generation. The shipped modules broke it in three
+/// ways, which the schema's reader has to know: `subtype` that is empty, `valueCase`, and `sequenceId`.
+#[test]
+fn bodies_keep_the_published_schema_where_the_contract_says_so_or_skips() {
+    let Some(samples) = samples() else { return };
+    let mut kept = Vec::new();
+    let mut broken = Vec::new();
+    for (index, sample) in samples.iter().enumerate() {
+        let body = &sample["event"]["body"];
+        if body.get("inferences").is_none() {
+            continue;
+        }
+        let family = if sample["generation"] == "ava" {
+            "ava"
+        } else {
+            "lva"
+        };
+        let path = shared_data().join(format!("contracts/{family}/Extension Data Schema.json"));
+        let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let text = body.to_string();
+        let known = ["\"subtype\":\"\"", "\"valueCase\"", "\"sequenceId\""];
+        let breaks = known.iter().any(|member| text.contains(member));
+        assert_eq!(validator.is_valid(body), !breaks, "{index}: {text}");
+        if breaks { &mut broken } else { &mut kept }.push(index);
+
+        // What this crate writes of it in the newer style keeps the schema, but for the tracker's identity.
+        let read = AnalyticsBody::from_json(body.clone()).unwrap();
+        let newer = read.to_json(JsonStyle::VideoAnalyzer);
+        let tracked = text.contains("\"sequenceId\"");
+        assert_eq!(validator.is_valid(&newer), !tracked, "{index}: {newer}");
+        let sound = read
+            .inferences
+            .iter()
+            .all(|inference| inference.findings().is_empty());
+        assert!(sound, "{index}: the report finds what the schema does not");
+    }
+    assert_eq!(kept, [10, 11, 12, 16, 20, 23, 24, 27, 28]);
+    assert_eq!(broken, [13, 21, 22]);
+}

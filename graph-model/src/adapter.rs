@@ -1,0 +1,126 @@
+//! Remote device adapters of Video Analyzer 1.1: a device in the local network and its identity at the hub.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::{Diagnostic, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, kind_of};
+use crate::generation::Generation;
+use crate::graph::Credentials;
+use crate::parameter::Bindings;
+use crate::read::members::Members;
+use crate::read::{Need, Reader};
+use crate::topology::{check_name, document_name};
+
+/// A remote device adapter as written. Adapters are stored and given back; nothing here connects anything.
+#[derive(Clone, PartialEq)]
+pub struct DeviceAdapter {
+    value: Value,
+    name: String,
+}
+
+impl DeviceAdapter {
+    /// Takes JSON that was parsed already, for example the payload of `remoteDeviceAdapterSet`.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`] when it is no object or has no name. What else is wrong, [`validate`](Self::validate) tells.
+    pub fn from_value(value: Value) -> Result<Self, DocumentError> {
+        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
+            expected: "a device adapter",
+            found: kind_of(&value),
+            hint: Some("with '@apiVersion', 'name' and 'properties'"),
+        })?;
+        let name = document_name(map, "a device adapter")?;
+        Ok(Self { value, name })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The device's host name or address, where one is written.
+    pub fn host(&self) -> Option<String> {
+        self.read(&mut silent()).0
+    }
+
+    /// The device's name at the hub, where one is written.
+    pub fn device_id(&self) -> Option<String> {
+        self.read(&mut silent()).1
+    }
+
+    /// The device's key at the hub, where one is written.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.read(&mut silent()).2
+    }
+
+    /// Everything that is wrong with it, errors first.
+    pub fn validate(&self, strictness: Strictness) -> Vec<Diagnostic> {
+        let mut findings = Findings::new(DocumentKind::DeviceAdapter, strictness);
+        check_name(&self.name, "device adapter", &self.value, &mut findings);
+        self.read(&mut findings);
+        findings.into_vec()
+    }
+
+    /// The JSON as it was read. Holds a key.
+    pub fn to_value(&self) -> &Value {
+        &self.value
+    }
+
+    fn read(&self, findings: &mut Findings) -> (Option<String>, Option<String>, Option<Credentials>) {
+        let empty = Map::new();
+        let map = self.value.as_object().unwrap_or(&empty);
+        let mut envelope = Members::new(map, String::new(), format!("device adapter '{}'", self.name));
+        for name in ["@apiVersion", "name", "systemData"] {
+            envelope.allow(name);
+        }
+        let bindings = Bindings::of_defaults(&[], findings);
+        let mut reader = Reader {
+            bindings: &bindings,
+            findings,
+            generation: Generation::VideoAnalyzer1_1,
+            topology_name: "",
+            instance_name: None,
+        };
+        let mut found = (None, None, None);
+        match envelope.object("properties", reader.findings) {
+            None => envelope.missing("properties", reader.findings),
+            Some(mut properties) => {
+                properties.allow("description");
+                match properties.object("target", reader.findings) {
+                    None => properties.missing("target", reader.findings),
+                    Some(mut target) => {
+                        found.0 = reader.shown_text(&mut target, "host", Need::Required);
+                        target.finish(reader.findings);
+                    }
+                }
+                match properties.object("iotHubDeviceConnection", reader.findings) {
+                    None => properties.missing("iotHubDeviceConnection", reader.findings),
+                    Some(mut connection) => {
+                        found.1 = reader.shown_text(&mut connection, "deviceId", Need::Required);
+                        found.2 = reader.credentials(&mut connection).flatten();
+                        connection.finish(reader.findings);
+                    }
+                }
+                properties.finish(reader.findings);
+            }
+        }
+        envelope.finish(reader.findings);
+        found
+    }
+}
+
+fn silent() -> Findings {
+    Findings::new(DocumentKind::DeviceAdapter, Strictness::Open)
+}
+
+impl fmt::Debug for DeviceAdapter {
+    /// Without the JSON: it holds a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceAdapter")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

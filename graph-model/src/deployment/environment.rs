@@ -1,0 +1,176 @@
+//! `.env` files: what variables of a template stand for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, step, text_from_slice};
+use crate::read::shortened;
+use crate::secret::SecretString;
+
+/// Names that documents and templates spell in two ways; either stands for the other.
+pub(super) const ALIASES: [(&str, &str); 2] = [
+    ("VIDEO_INPUT_FOLDER_ON_DEVICE", "INPUT_VIDEO_FOLDER_ON_DEVICE"),
+    ("VIDEO_OUTPUT_FOLDER_ON_DEVICE", "OUTPUT_VIDEO_FOLDER_ON_DEVICE"),
+];
+
+/// A `.env` file: lines of `NAME="value"`. Values are secret: they hold keys and passwords.
+///
+/// Blanks around names and values do not count, nor do empty lines, lines that begin with `#`, `export` before a name,
+/// and what follows a closing quote. In double quotes `\n` is a line feed. Of a name that is there twice the last one
+/// counts. Pointers of [`findings`](Self::findings) are `/NAME`, or `/5` for the fifth line.
+#[derive(Clone, PartialEq, Default)]
+pub struct EnvironmentFile {
+    values: BTreeMap<String, SecretString>,
+    findings: Vec<Diagnostic>,
+}
+
+impl EnvironmentFile {
+    /// Reads a file's content. Lines that cannot be read are in the [findings](Self::findings).
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`] when it is no UTF-8 text, or larger than [`MAX_DOCUMENT_BYTES`](crate::MAX_DOCUMENT_BYTES).
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let text = text_from_slice(bytes)?;
+        let mut findings = Findings::new(DocumentKind::Environment, Strictness::Open);
+        let mut values = BTreeMap::new();
+        for (i, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let at = step("", &(i + 1).to_string());
+            let Some((name, value)) = line.split_once('=') else {
+                let message = format!("line {} has no '=': write NAME=\"value\"", i + 1);
+                findings.error(Code::InvalidValue, &at, message);
+                continue;
+            };
+            let name = name.trim();
+            let name = name.strip_prefix("export ").unwrap_or(name).trim();
+            if name.is_empty() || !name.bytes().all(is_name_byte) {
+                let message = format!(
+                    "'{}' in line {} is no name of a variable: letters, digits and underscores make one",
+                    shortened(name),
+                    i + 1
+                );
+                findings.error(Code::InvalidName, &at, message);
+                continue;
+            }
+            let value = read_value(name, value.trim(), &mut findings);
+            if values.insert(name.to_owned(), SecretString::new(value)).is_some() {
+                let message = format!("'{name}' is set twice: the last one counts");
+                findings.warning(Code::VariableDuplicate, &step("", name), message);
+            }
+        }
+        check_aliases(&values, &mut findings);
+        Ok(Self {
+            values,
+            findings: findings.into_vec(),
+        })
+    }
+
+    /// Makes one from names and values.
+    pub fn new<'v>(values: impl IntoIterator<Item = (&'v str, &'v str)>) -> Self {
+        let values = values.into_iter();
+        Self {
+            values: values
+                .map(|(name, value)| (name.to_owned(), SecretString::new(value)))
+                .collect(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// A value by the exact name.
+    pub fn value(&self, name: &str) -> Option<&SecretString> {
+        self.values.get(name)
+    }
+
+    /// The names that are set, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// What is wrong with the file, errors first.
+    pub fn findings(&self) -> &[Diagnostic] {
+        &self.findings
+    }
+
+    /// A value that is not empty, by its name or by its other spelling, and under which name it was found.
+    pub(super) fn lookup(&self, name: &str) -> Option<(&str, &str)> {
+        let filled = |name: &str| {
+            let (name, value) = self.values.get_key_value(name)?;
+            (!value.is_empty()).then(|| (name.as_str(), value.expose()))
+        };
+        filled(name).or_else(|| {
+            let other = ALIASES.into_iter().find_map(|(a, b)| match name {
+                name if name == a => Some(b),
+                name if name == b => Some(a),
+                _ => None,
+            });
+            filled(other?)
+        })
+    }
+}
+
+pub(super) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn read_value(name: &str, value: &str, findings: &mut Findings) -> String {
+    let typographic = |c: char| "“”„‟‘’‚‛«»".contains(c);
+    if value.starts_with(typographic) || value.ends_with(typographic) {
+        let message = format!(
+            "the value of '{name}' stands in typographic quotes, which word processors make and which would become \
+             part of it: write straight ones (\")"
+        );
+        findings.error(Code::TypographicQuote, &step("", name), message);
+        return value.to_owned();
+    }
+    let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+        return value.to_owned();
+    };
+    let inner = value.get(1..).unwrap_or_default();
+    let Some((quoted, rest)) = inner.split_once(quote) else {
+        let message = format!("the value of '{name}' has no closing {quote}: it is taken as it stands");
+        findings.warning(Code::InvalidValue, &step("", name), message);
+        return value.to_owned();
+    };
+    // The closing quote is the last one: `"a "quoted" word"` is one value.
+    let (quoted, rest) = match inner.rsplit_once(quote) {
+        Some((all, last)) if !rest.trim_start().starts_with('#') => (all, last),
+        _ => (quoted, rest),
+    };
+    let rest = rest.trim();
+    if !rest.is_empty() && !rest.starts_with('#') {
+        let message = format!("what follows the closing {quote} of '{name}' is left out");
+        findings.warning(Code::MemberIgnored, &step("", name), message);
+    }
+    if quote == '"' {
+        quoted.replace("\\n", "\n")
+    } else {
+        quoted.to_owned()
+    }
+}
+
+fn check_aliases(values: &BTreeMap<String, SecretString>, findings: &mut Findings) {
+    for (a, b) in ALIASES {
+        if let (Some(first), Some(second)) = (values.get(a), values.get(b))
+            && first != second
+        {
+            let message = format!(
+                "'{a}' and '{b}' are two spellings of one thing and have different values: make them equal, or remove one"
+            );
+            findings.warning(Code::VariableAlias, &step("", b), message);
+        }
+    }
+}
+
+impl fmt::Debug for EnvironmentFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.names().collect();
+        f.debug_struct("EnvironmentFile")
+            .field("names", &names)
+            .finish_non_exhaustive()
+    }
+}

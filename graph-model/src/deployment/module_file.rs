@@ -1,0 +1,117 @@
+//! `module.json`: how the image of a module is called.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text};
+
+const WHAT: &str = "a module file";
+
+/// A `module.json`. Its texts may hold variables, which are filled in with those of the template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleFile {
+    /// `image.repository`
+    pub repository: String,
+    /// `image.tag.version`
+    pub version: String,
+    /// The names in `image.tag.platforms`, such as `amd64` and `amd64.debug`.
+    pub platforms: BTreeSet<String>,
+}
+
+impl ModuleFile {
+    /// Reads a file's content.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`] when it is no JSON, or lacks repository, version or platforms.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let value = json_from_slice(bytes)?;
+        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
+            expected: WHAT,
+            found: kind_of(&value),
+            hint: Some("with 'image'"),
+        })?;
+        let image = object(map, "image")?;
+        let tag = object(image, "tag")?;
+        Ok(Self {
+            repository: text(image, "repository")?,
+            version: text(tag, "version")?,
+            platforms: object(tag, "platforms")?.keys().cloned().collect(),
+        })
+    }
+
+    /// The image's name for a platform, variables as written; `None` when the module has no such platform.
+    pub fn image(&self, platform: &str) -> Option<String> {
+        let Self {
+            repository,
+            version,
+            platforms,
+        } = self;
+        platforms
+            .contains(platform)
+            .then(|| format!("{repository}:{version}-{platform}"))
+    }
+}
+
+fn object<'m>(
+    map: &'m Map<String, Value>,
+    name: &'static str,
+) -> Result<&'m Map<String, Value>, DocumentError> {
+    match member(map, name) {
+        None => Err(DocumentError::MemberMissing {
+            what: WHAT,
+            member: name,
+        }),
+        Some((_, Value::Object(map))) => Ok(map),
+        Some((_, other)) => Err(DocumentError::MemberType {
+            what: WHAT,
+            member: name,
+            found: kind_of(other),
+            expected: "an object",
+        }),
+    }
+}
+
+fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, DocumentError> {
+    let (_, value) = member(map, name).ok_or(DocumentError::MemberMissing {
+        what: WHAT,
+        member: name,
+    })?;
+    scalar_text(value).ok_or_else(|| DocumentError::MemberType {
+        what: WHAT,
+        member: name,
+        found: kind_of(value),
+        expected: "a text",
+    })
+}
+
+/// By what a template names a module whose image it wants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ModuleSource {
+    /// `${MODULES.name}`: the folder `modules/name` beside the template.
+    Name(String),
+    /// `${MODULEDIR<folder>}`: a folder, from the template's.
+    Folder(String),
+}
+
+impl ModuleSource {
+    /// Where its module file lies, from the template's folder. Comes from the template as it is: nothing keeps it
+    /// from leading elsewhere.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Name(name) => format!("modules/{name}/module.json"),
+            Self::Folder(folder) => format!("{}/module.json", folder.trim_end_matches('/')),
+        }
+    }
+}
+
+impl fmt::Display for ModuleSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "MODULES.{name}"),
+            Self::Folder(folder) => write!(f, "MODULEDIR<{folder}>"),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Everything that can be done with a document, and what has to hold whatever it is. Also used by the fuzz target.
+
+use lva_graph_model::{
+    AppSettings, DeploymentTemplate, DeviceAdapter, Diagram, EnvironmentFile, FileReport, Generation,
+    Instance, MAX_FINDINGS, MAX_VISITS, Manifest, ManifestOptions, Method, ModuleFile, OperationsFile,
+    Registry, RegistryOptions, Strictness, Topology, resolve,
+};
+use serde_json::Value;
+
+/// Reads bytes as every kind of document, and does with it whatever can be done. Panics where something does not hold.
+pub(crate) fn exercise(bytes: &[u8], instance: &Instance) {
+    let _ =
+        Instance::from_slice(bytes).map(|instance| instance.convert(Generation::VideoAnalyzer1).parameters());
+    let _ = AppSettings::from_slice(bytes);
+    let _ = ModuleFile::from_slice(bytes);
+    if let Ok(file) = OperationsFile::from_slice(bytes) {
+        assert!(file.findings.iter().all(|found| !found.is_error()));
+    }
+    let environment = EnvironmentFile::from_slice(bytes);
+    if let Ok(template) = DeploymentTemplate::from_slice(bytes) {
+        let options = ManifestOptions::new("amd64");
+        let generated = template.generate(&options.with_environment(environment.unwrap_or_default()));
+        assert!(generated.findings.len() <= 2 * MAX_FINDINGS + 1);
+        let text = generated.manifest.to_json();
+        assert_eq!(Manifest::from_slice(text.as_bytes()).unwrap(), generated.manifest);
+    }
+    let report = FileReport::of("f", bytes, None, Strictness::Open);
+    assert_eq!(report.to_json()["ok"], report.is_ok());
+    if let Ok(topology) = Topology::from_slice(bytes) {
+        topology_holds(&topology, instance);
+    }
+}
+
+fn topology_holds(topology: &Topology, instance: &Instance) {
+    let document = topology.to_value();
+    assert_eq!(&Topology::from_json(&topology.to_json()).unwrap(), topology);
+    let compatible = topology.examine(Strictness::Compatible);
+    let open = topology.examine(Strictness::Open);
+    for examination in [&compatible, &open] {
+        assert!(examination.visits <= MAX_VISITS, "{} visits", examination.visits);
+        assert!(examination.findings.len() <= 2 * MAX_FINDINGS + 1);
+    }
+    let is_fine = open.findings.iter().all(|found| !found.is_error());
+    for finding in &open.findings {
+        let place = document.pointer(&finding.pointer);
+        assert!(place.is_some(), "{finding} points nowhere");
+    }
+    match resolve(topology, instance, Strictness::Open) {
+        Ok(resolved) => {
+            assert!(is_fine, "resolved in spite of {:?}", open.findings);
+            let graph = resolved.graph;
+            assert_eq!(graph.in_order().len(), graph.nodes().len());
+            for edge in graph.edges() {
+                assert!(graph.node(edge.from).is_some() && graph.node(edge.to).is_some());
+            }
+        }
+        Err(error) => {
+            assert!(error.findings.iter().any(|found| found.is_error()));
+            assert!(!error.to_string().contains("please report"), "{error:?}");
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+    for generation in Generation::ALL {
+        if let Ok(converted) = topology.convert(generation) {
+            assert!(is_fine && converted.topology.generation() == generation);
+        }
+    }
+    let diagram = Diagram::of(topology);
+    assert!(!diagram.to_mermaid().is_empty() && !diagram.to_dot().is_empty());
+    methods_answer(topology, document);
+}
+
+fn methods_answer(topology: &Topology, document: &Value) {
+    let mut registry = Registry::new(RegistryOptions::default());
+    for method in Method::ALL {
+        let name = method.name(topology.generation().family());
+        if let Err(error) = registry.call(name, document, std::time::UNIX_EPOCH) {
+            let response = error.to_response();
+            assert!(response.status >= 400 && response.payload["error"]["code"].is_string());
+        }
+    }
+    let saved = registry.save();
+    let restored = Registry::restore(&saved, RegistryOptions::default()).unwrap();
+    assert_eq!(restored.registry.save(), saved);
+    let _ = DeviceAdapter::from_value(document.clone()).map(|adapter| adapter.validate(Strictness::Open));
+}
