@@ -413,6 +413,8 @@ fn graphs(members: &Map<String, Value>) -> Option<(&'static str, Vec<(String, Va
             all.push((format!("{name}/{instance_name}"), Value::Object(graph)));
         }
     }
+    // By name: the order of a JSON object means nothing.
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
     all.truncate(MAX_GRAPHS);
     Some((member, all))
 }

@@ -221,7 +221,18 @@ impl Area {
         if self.is_passed_by(from, to) {
             return;
         }
+        let step = sub(to, from);
+        // Clearly on one side: further than rounding could be wrong about.
+        const CLEAR: f64 = 1e-12;
+        let apart = |a: f64, b: f64| (a > CLEAR && b > CLEAR) || (a < -CLEAR && b < -CLEAR);
         for (index, edge) in self.edges.iter().enumerate() {
+            let off = sub(from, edge.start);
+            // Most edges are nowhere near the step, and the exact test is dear.
+            if apart(cross(off, step), cross(sub(from, edge.end), step))
+                || apart(cross(edge.along, off), cross(edge.along, sub(to, edge.start)))
+            {
+                continue;
+            }
             if let Some(LineIntersection::SinglePoint { intersection, .. }) =
                 line_intersection(Line::new(from, to), Line::new(edge.start, edge.end))
             {

@@ -137,6 +137,22 @@ impl Costs {
             let cost = if transposed { at(l, s) } else { at(s, l) };
             if cost.is_finite() { cost } else { forbidden }
         };
+        // Where everybody's best partner is another one, that is the cheapest matching: the usual case.
+        if let Some(owners) = self
+            .solver
+            .each_the_best(small.len(), large.len(), forbidden, &cost)
+        {
+            for (l, owner) in owners.iter().enumerate() {
+                let partner = owner.checked_sub(1).and_then(|s| small.get(s));
+                if let (Some(&l), Some(&s)) = (large.get(l), partner) {
+                    let (row, column) = if transposed { (l, s) } else { (s, l) };
+                    if let Some(slot) = self.matched.get_mut(row) {
+                        *slot = Some(column);
+                    }
+                }
+            }
+            return;
+        }
         let owners = self.solver.solve(small.len(), large.len(), cost);
         for (l, owner) in owners.iter().enumerate() {
             let partner = owner.checked_sub(1).and_then(|s| small.get(s));
@@ -170,6 +186,32 @@ struct Solver {
 }
 
 impl Solver {
+    /// The matching that gives everybody of the small side their cheapest partner, if no two have the same.
+    fn each_the_best(
+        &mut self,
+        small: usize,
+        large: usize,
+        forbidden: f64,
+        cost: &impl Fn(usize, usize) -> f64,
+    ) -> Option<&[usize]> {
+        reset(&mut self.owner, large, 0);
+        for s in 0..small {
+            let mut best = (forbidden, None);
+            for l in 0..large {
+                let cost = cost(s, l);
+                if cost < best.0 {
+                    best = (cost, Some(l));
+                }
+            }
+            let slot = self.owner.get_mut(best.1?)?;
+            if *slot != 0 {
+                return None;
+            }
+            *slot = s + 1;
+        }
+        Some(&self.owner)
+    }
+
     /// For each of the `large` side the number of its partner of the `small` side, counted from 1, or 0; all of the small
     /// side get one.
     ///
