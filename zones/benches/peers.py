@@ -54,7 +54,8 @@ for elements, people in [(1, 10), (4, 50), (10, 100), (32, 200), (100, 500)]:
     of_lines = median(lambda d: [l.trigger(d) for l in lines], frames)
     print(f"{elements} x {people}: PolygonZone {of_zones:.0f} us, LineZone {of_lines:.0f} us, both {of_zones + of_lines:.0f} us")
 
-for people in [10, 50, 100, 300]:
+# Later versions have no tracker of their own.
+for people in [10, 50, 100, 300] if hasattr(sv, "ByteTrack") else []:
     at = np.stack([rng.random(people) * 0.9 * W, rng.random(people) * 0.7 * H], axis=1)
     way = np.stack([0.006 * (rng.random(people) - 0.5) * W, 0.004 * (rng.random(people) - 0.5) * H], axis=1)
     frames = []

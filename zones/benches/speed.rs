@@ -103,7 +103,6 @@ const SHAPES: [(usize, usize); 5] = [(1, 10), (4, 50), (10, 100), (32, 200), (10
 fn everybody_jumps(bencher: Bencher, shape: &str) {
     let (elements, people) = read(shape);
     let mut random = Random(7);
-    // Twice as many elements: at most 256 go into a scene.
     let scene = scene(elements, &mut random);
     let frames = jumping(people, &mut random);
     let mut engine = Engine::new(scene);
