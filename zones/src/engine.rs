@@ -131,6 +131,7 @@ pub(super) struct Sight {
 #[derive(Clone, Copy)]
 pub(super) struct Rules {
     pub(super) hold: u64,
+    pub(super) appear: u64,
     pub(super) jump_through: bool,
 }
 
@@ -476,6 +477,7 @@ impl Watched<'_> {
         }
         let rules = Rules {
             hold: scene.hold,
+            appear: scene.appear,
             jump_through: scene.jump_through,
         };
         let anchors = person::Anchors::new(scene, bbox);

@@ -156,6 +156,10 @@ pub struct SceneOptions {
     /// How long a person must have been on the new side, counted from the interpolated crossing. Default 200 ms; 0:
     /// at once, as the original did. Longer holds away more jitter and reports later.
     pub hold_ms: u64,
+    /// How long somebody who was seen inside a zone first must have been there to have entered; never shorter than
+    /// [`hold_ms`](Self::hold_ms), and the default 0 is as long as that. Whoever comes on foot crosses an edge: what
+    /// appears inside is mostly a second box for somebody, and gone after some frames.
+    pub appear_ms: u64,
     /// How long a person may be unseen and still be where they were. Default 1500 ms: at 2 frames a second a single
     /// missed frame makes a gap of a second. Too short: visits break behind every post; too long: exits of people who
     /// vanished are late.
@@ -169,6 +173,7 @@ impl Default for SceneOptions {
         Self {
             aspect: 16.0 / 9.0,
             hold_ms: 200,
+            appear_ms: 0,
             lost_grace_ms: 1500,
             jump_through: true,
         }
@@ -202,6 +207,7 @@ pub struct Scene {
     pub(crate) zones: Vec<CheckedZone>,
     pub(crate) lines: Vec<CheckedLine>,
     pub(crate) hold: u64,
+    pub(crate) appear: u64,
     pub(crate) lost_grace: u64,
     pub(crate) jump_through: bool,
     pub(crate) ground: Option<Ground>,
@@ -277,6 +283,7 @@ impl Scene {
             zones: checked_zones,
             lines: checked_lines,
             hold: ticks_of_ms(options.hold_ms),
+            appear: ticks_of_ms(options.appear_ms.max(options.hold_ms)),
             lost_grace: ticks_of_ms(options.lost_grace_ms),
             jump_through: options.jump_through,
             ground: None,

@@ -151,7 +151,11 @@ impl ZoneState {
             held_90k: held,
             samples: self.turn.samples,
         };
-        let arrived_in = depth > enter_depth && held >= rules.hold;
+        let hold_in = match self.turn.side {
+            Some(_) => rules.hold,
+            None => rules.appear,
+        };
+        let arrived_in = depth > enter_depth && held >= hold_in;
         let arrived_out = !inside && depth < -exit_depth && held >= rules.hold;
         if arrived_out && let Some(passed) = self.passed.take() {
             passed.tell(time, &mut tell);
