@@ -10,7 +10,7 @@
 //! place without a copy of the whole.** A destination of another length is [`RenderError::DestinationLength`], a picture
 //! of another size [`RenderError::InputChanged`]; neither is worked around in silence.
 //!
-//! What this crate is not: a network client, a recorder, a model. It encodes no video, and draws nothing.
+//! What this crate is not: a network client, a recorder, a model. It encodes no video, and draws nothing but what feature `overlay` is asked for.
 //!
 //! # Example
 //!
@@ -43,6 +43,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `encode` | yes | [`FrameEncoder`]: JPEG, PNG and BMP files from rendered frames, in pure Rust |
+//! | `overlay` | no | `Canvas`: lines, polygons, boxes and small texts drawn onto a rendered frame |
 //!
 //! # Limits
 //!
@@ -58,6 +59,8 @@ mod decoder;
 mod encode;
 mod format;
 mod geometry;
+#[cfg(feature = "overlay")]
+mod overlay;
 mod pacer;
 mod picture;
 mod plan;
@@ -72,6 +75,8 @@ pub use decoder::{
 pub use encode::{EncodeError, FrameEncoder, ImageFile};
 pub use format::{PixelFormat, UnknownPixelFormat};
 pub use geometry::{FractionBox, PixelRect, ScaleMode};
+#[cfg(feature = "overlay")]
+pub use overlay::{Canvas, CanvasError, LETTER};
 pub use pacer::{FrameRate, FrameRateError, Pacer};
 pub use picture::{ColorMatrix, ColorRange, Picture, PictureError, PictureFormat, Plane};
 pub use plan::{FramePlan, ImageSettings, MAX_SIDE, PlanError, Scale};

@@ -1,11 +1,15 @@
 //! What is to be watched, from the texts in which it is written down.
 
+mod nodes;
+
 use std::path::Path;
 use std::{fs, io};
 
 use lva_zones::{
-    ConfigError, ConfigFinding, ConfigOptions, Operation, OperationError, Outline, Scene, SceneOptions,
+    ConfigError, ConfigFinding, ConfigOptions, Operation, OperationError, Outline, OutlineKind, Scene,
+    SceneOptions, TrackerOptions,
 };
+use nodes::Nodes;
 use serde_json::{Map, Value, json};
 
 /// Longest configuration that is read, in bytes. The truth file of an hour is smaller.
@@ -14,8 +18,11 @@ pub const MAX_CONFIGURATION_BYTES: u64 = 64 << 20;
 /// The member that says what to watch.
 const SPACE: &str = "SPACEANALYTICS_CONFIG";
 
+/// Most operations of a twin that are looked at.
+const MAX_GRAPHS: usize = 256;
+
 /// Members of the original's configuration that mean nothing here, and why.
-const WITHOUT_MEANING: [(&str, &str); 24] = [
+const WITHOUT_MEANING: [(&str, &str); 17] = [
     ("EULA", "not needed, nothing is licensed here"),
     ("BILLING", "not needed, nothing is billed here"),
     ("APIKEY", "not needed, nothing is billed here"),
@@ -30,31 +37,18 @@ const WITHOUT_MEANING: [(&str, &str); 24] = [
         "DETECTOR_NODE_CONFIG",
         "not applied, the server chooses its detector",
     ),
-    ("TRACKER_NODE_CONFIG", "not applied yet"),
-    ("STATIONARY_TARGET_REMOVER_CONFIG", "not applied yet"),
-    (
-        "CAMERACALIBRATOR_NODE_CONFIG",
-        "not applied yet, there is no calibration",
-    ),
-    ("CALIBRATION_CONFIG", "not applied yet, there is no calibration"),
-    ("CAMERA_CONFIG", "not applied yet, there is no calibration"),
     (
         "ENABLE_FACE_MASK_CLASSIFIER",
         "not applied, faces are not looked at",
     ),
     ("enableFaceMaskClassifier", "not applied, faces are not looked at"),
-    ("cameraConfiguration", "not applied yet, there is no calibration"),
-    (
-        "cameraCalibratorNodeConfiguration",
-        "not applied yet, there is no calibration",
-    ),
     (
         "detectorNodeConfiguration",
         "not applied, the server chooses its detector",
     ),
-    ("trackerNodeConfiguration", "not applied yet"),
     ("VISUALIZER_NODE_CONFIG", "not applied, nothing is drawn here"),
     ("SINK_CONFIG", "not applied, answers go to the client"),
+    ("sharedNodes", "not needed, each session has its own nodes"),
 ];
 
 /// Members that say nothing that has to be told of.
@@ -106,11 +100,13 @@ pub enum ConfigurationError {
     NothingToWatch,
     /// Several operations in one document, as in a module twin.
     #[error(
-        "\"{member}\" holds several operations, and a session carries out one: give the object of one of them"
+        "\"{member}\" holds {} operations, and a session carries out one: disable the others or give the object of one of {}", names.len(), names.join(", ")
     )]
     SeveralOperations {
         /// The member that holds them.
         member: String,
+        /// Their names.
+        names: Vec<String>,
     },
     /// An operation that is not carried out here.
     #[error(transparent)]
@@ -125,6 +121,7 @@ pub enum ConfigurationError {
 pub struct OperationConfig {
     operation: Operation,
     watched: Value,
+    nodes: Nodes,
     findings: Vec<ConfigFinding>,
 }
 
@@ -135,6 +132,7 @@ impl OperationConfig {
         Self {
             operation: Operation::PersonCrossingPolygon,
             watched: json!({"zones": [{"name": "frame", "polygon": polygon}]}),
+            nodes: Nodes::default(),
             findings: Vec::new(),
         }
     }
@@ -148,10 +146,14 @@ impl OperationConfig {
     /// * an **operation**: `{"operationId": "cognitiveservices.vision.spatialanalysis-personcrossingline", "parameters":
     ///   {"SPACEANALYTICS_CONFIG": "…", …}}`, and the same members without `parameters` around them, as in a
     ///   container's environment. The operation id decides whether zones or lines are watched;
+    /// * the **desired properties of a module twin** with one enabled operation under `graphs`; of several see
+    ///   [`all_from_twin`](Self::all_from_twin);
     /// * a **typed operation of Video Analyzer**: `{"@type": "#Microsoft.VideoAnalyzer.SpatialAnalysis…Operation", …}`,
     ///   the custom one with its `extensionConfiguration` too.
     ///
-    /// What means nothing here (`EULA`, `BILLING`, `VIDEO_URL`, …) is [reported](Self::findings) by name, never with
+    /// `TRACKER_NODE_CONFIG` and `STATIONARY_TARGET_REMOVER_CONFIG` decide whether things that never move are left out;
+    /// `CAMERA_CONFIG` is the ground for distances and speeds; `do_calibration` of `CAMERACALIBRATOR_NODE_CONFIG` lets a
+    /// session find it by the people that it sees. What means nothing here (`EULA`, `BILLING`, `VIDEO_URL`, …) is [reported](Self::findings) by name, never with
     /// its value, and does no harm.
     ///
     /// # Errors
@@ -178,6 +180,31 @@ impl OperationConfig {
         let text = text.trim_start_matches('\u{feff}');
         let value = serde_json::from_str(text).map_err(|source| ConfigurationError::NotJson { source })?;
         Self::from_value(value, true)
+    }
+
+    /// Every enabled operation of a module twin's desired properties, by its name under `graphs`; an operation with
+    /// `instances` is one for each enabled instance, named `graph/instance`. An object without `graphs` is one operation
+    /// without name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_json`](Self::from_json); of the first operation that cannot be read.
+    pub fn all_from_twin(text: &str) -> Result<Vec<(String, Self)>, ConfigurationError> {
+        let text = text.trim_start_matches('\u{feff}');
+        let value = serde_json::from_str(text).map_err(|source| ConfigurationError::NotJson { source })?;
+        let Value::Object(members) = value else {
+            return Err(ConfigurationError::NotAnObject);
+        };
+        match graphs(&members) {
+            None => Ok(vec![(
+                String::new(),
+                Self::from_value(Value::Object(members), true)?,
+            )]),
+            Some((_, graphs)) => graphs
+                .into_iter()
+                .map(|(name, graph)| Ok((name, Self::from_value(graph, true)?)))
+                .collect(),
+        }
     }
 
     /// Reads a file that holds what [`from_json`](Self::from_json) reads. Blocks.
@@ -221,13 +248,18 @@ impl OperationConfig {
         let Value::Object(mut members) = value else {
             return Err(ConfigurationError::NotAnObject);
         };
-        if let Some(member) = ["graphs", "operations"]
-            .iter()
-            .find(|m| find(&members, m).is_some())
-        {
-            return Err(ConfigurationError::SeveralOperations {
-                member: (*member).to_owned(),
-            });
+        if let Some((member, mut graphs)) = graphs(&members) {
+            return match (graphs.pop(), graphs.is_empty()) {
+                (None, _) => Err(ConfigurationError::NothingToWatch),
+                (Some((_, graph)), true) if may_wrap => Self::from_value(graph, false),
+                (Some(last), _) => {
+                    let names = graphs.into_iter().chain([last]).map(|(name, _)| name);
+                    Err(ConfigurationError::SeveralOperations {
+                        member: member.to_owned(),
+                        names: names.collect(),
+                    })
+                }
+            };
         }
         if let Some(Value::Object(parameters)) = take(&mut members, "parameters") {
             members.extend(parameters);
@@ -260,10 +292,12 @@ impl OperationConfig {
                 Value::Object(elements)
             }
         };
+        let nodes = Nodes::take(&mut members, &mut findings);
         findings.extend(members.keys().filter_map(|name| finding(name)));
         let mut config = Self {
             operation,
             watched,
+            nodes,
             findings,
         };
         let configured =
@@ -284,7 +318,23 @@ impl OperationConfig {
     pub(crate) fn scene(&self, options: SceneOptions) -> Result<Scene, ConfigurationError> {
         // Checked when the configuration was read; what can still be wrong is in the options.
         let configured = lva_zones::read_config(self.watched.clone(), self.options(options))?;
-        Ok(configured.scene)
+        Ok(match self.nodes.ground(options.aspect) {
+            Some(ground) => configured.scene.with_ground(ground),
+            None => configured.scene,
+        })
+    }
+
+    /// The settings of the tracker with what the configuration says about them.
+    pub(crate) fn tracker(&self, options: TrackerOptions) -> TrackerOptions {
+        TrackerOptions {
+            stationary: self.nodes.stationary.or(options.stationary),
+            ..options
+        }
+    }
+
+    /// Whether the ground is to be found by the people that are seen.
+    pub(crate) fn calibrates(&self) -> bool {
+        self.nodes.calibrates
     }
 
     /// What was read over or looks odd, for a log: it names members and what to do, and holds no values of members
@@ -295,12 +345,12 @@ impl OperationConfig {
 
     /// Names of the zones that are watched, in the order of the configuration.
     pub fn zone_names(&self) -> Vec<String> {
-        self.names(|scene| scene.zone_names().map(str::to_owned).collect())
+        self.names(OutlineKind::Zone)
     }
 
     /// Names of the lines that are watched, in the order of the configuration.
     pub fn line_names(&self) -> Vec<String> {
-        self.names(|scene| scene.line_names().map(str::to_owned).collect())
+        self.names(OutlineKind::Line)
     }
 
     /// Zones and lines with their corners, for whoever draws them.
@@ -310,11 +360,63 @@ impl OperationConfig {
             .unwrap_or_default()
     }
 
-    fn names(&self, of: impl Fn(&Scene) -> Vec<String>) -> Vec<String> {
-        self.scene(SceneOptions::default())
-            .map(|scene| of(&scene))
-            .unwrap_or_default()
+    fn names(&self, kind: OutlineKind) -> Vec<String> {
+        let same = self.outlines().into_iter().filter(|outline| outline.kind == kind);
+        same.map(|outline| outline.name).collect()
     }
+}
+
+/// The enabled operations of a twin, with the member that holds them.
+fn graphs(members: &Map<String, Value>) -> Option<(&'static str, Vec<(String, Value)>)> {
+    let (member, Value::Object(graphs)) = ["graphs", "operations"]
+        .into_iter()
+        .find_map(|member| Some((member, find(members, member)?)))?
+    else {
+        return None;
+    };
+    let enabled = |object: &Map<String, Value>| match find(object, "enabled") {
+        Some(Value::Bool(enabled)) => *enabled,
+        Some(Value::String(text)) => !text.eq_ignore_ascii_case("false"),
+        _ => true,
+    };
+    let mut all = Vec::new();
+    for (name, graph) in graphs {
+        let Value::Object(graph) = graph else { continue };
+        if !enabled(graph) {
+            continue;
+        }
+        let Some(Value::Object(instances)) = find(graph, "instances") else {
+            all.push((name.clone(), Value::Object(graph.clone())));
+            continue;
+        };
+        for (instance_name, instance) in instances {
+            let Value::Object(instance) = instance else {
+                continue;
+            };
+            if !enabled(instance) {
+                continue;
+            }
+            // An instance's parameters come before those of its graph.
+            let mut graph = graph.clone();
+            take(&mut graph, "instances");
+            let mut parameters = match take(&mut graph, "parameters") {
+                Some(Value::Object(parameters)) => parameters,
+                _ => Map::new(),
+            };
+            if let Some(Value::Object(own)) = find(instance, "parameters") {
+                for (name, value) in own {
+                    take(&mut parameters, name);
+                    parameters.insert(name.clone(), value.clone());
+                }
+            }
+            graph.insert("parameters".to_owned(), Value::Object(parameters));
+            all.push((format!("{name}/{instance_name}"), Value::Object(graph)));
+        }
+    }
+    // By name: the order of a JSON object means nothing.
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    all.truncate(MAX_GRAPHS);
+    Some((member, all))
 }
 
 /// Which operation the members name.
@@ -329,9 +431,8 @@ fn operation(members: &Map<String, Value>) -> Result<Operation, OperationError> 
     match kind.rsplit('.').next().unwrap_or(kind) {
         "SpatialAnalysisPersonZoneCrossingOperation" => Ok(Operation::PersonCrossingPolygon),
         "SpatialAnalysisPersonLineCrossingOperation" => Ok(Operation::PersonCrossingLine),
-        "SpatialAnalysisPersonCountOperation" | "SpatialAnalysisPersonDistanceOperation" => {
-            Err(OperationError::NotYet { id: id() })
-        }
+        "SpatialAnalysisPersonCountOperation" => Ok(Operation::PersonCount),
+        "SpatialAnalysisPersonDistanceOperation" => Ok(Operation::PersonDistance),
         _ => Err(OperationError::Unknown { id: id() }),
     }
 }

@@ -43,8 +43,7 @@
 //!
 //! # Limits
 //!
-//! Operations `personcrossingpolygon`, `personcrossingline` and their mix; others are refused by name. At most
-//! [`MAX_ELEMENTS`](lva_zones::MAX_ELEMENTS) lines and zones, [`MAX_DETECTIONS`](lva_zones::MAX_DETECTIONS) people a
+//! All operations of the container, and their mix. At most [`MAX_ELEMENTS`](lva_zones::MAX_ELEMENTS) lines and zones, [`MAX_DETECTIONS`](lva_zones::MAX_DETECTIONS) people a
 //! frame, frames of [`MAX_SIDE`](lva_inference::MAX_SIDE) pixels a side, configurations of
 //! [`MAX_CONFIGURATION_BYTES`].
 #![forbid(unsafe_code)]

@@ -13,14 +13,33 @@ pub enum Entities {
     EveryFrame,
 }
 
-/// Settings of a session. The defaults are those of the tutorial.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// Settings of a session. The defaults are those of the tutorial, for boxes as detectors give them: they jitter, and now
+/// and then somebody has two.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AnalysisOptions {
     pub(crate) profile: EventProfile,
     pub(crate) entities: Entities,
     pub(crate) tracker: TrackerOptions,
     pub(crate) scene: SceneOptions,
     pub(crate) camera_aspect: Option<f64>,
+}
+
+impl Default for AnalysisOptions {
+    fn default() -> Self {
+        Self {
+            profile: EventProfile::default(),
+            entities: Entities::default(),
+            tracker: TrackerOptions::default(),
+            // Chosen on drawn scenes with the embedded detector at 15 frames a second: a shorter hold finds more of
+            // the short visits, and second boxes of somebody inside seldom last for 600 ms.
+            scene: SceneOptions {
+                hold_ms: 100,
+                appear_ms: 600,
+                ..SceneOptions::default()
+            },
+            camera_aspect: None,
+        }
+    }
 }
 
 impl AnalysisOptions {
@@ -47,8 +66,8 @@ impl AnalysisOptions {
         self
     }
 
-    /// Hold time, grace after loss and jump-through of lines and zones; the aspect is overwritten by that of the
-    /// frames.
+    /// Hold times, grace after loss and jump-through of lines and zones; the aspect is overwritten by that of the
+    /// frames. Default: a hold of 100 ms, 600 ms for who appears inside a zone, and else those of [`SceneOptions`].
     #[must_use]
     pub fn with_scene(mut self, scene: SceneOptions) -> Self {
         self.scene = scene;

@@ -5,8 +5,8 @@ use std::fmt;
 use lva_inference::{DetectError, Detection, Detector, DetectorInfo, Frame};
 use lva_inference_schema::Inference;
 use lva_zones::{
-    Engine, EngineError, EngineStats, IdSource, Reporter, SceneOptions, Tracker, TrackerError,
-    TrackerOptions, TrackerStats,
+    Calibrator, CalibratorOptions, Engine, EngineError, EngineStats, Ground, IdSource, Reporter,
+    SceneOptions, Tracker, TrackerError, TrackerOptions, TrackerStats,
 };
 
 use crate::configuration::{ConfigurationError, OperationConfig};
@@ -154,6 +154,7 @@ pub struct SpatialAnalysis<D> {
     tracker: Tracker,
     engine: Engine,
     reporter: Reporter,
+    calibration: Option<Calibration>,
     entities: Entities,
     newest: Option<u64>,
     stats: AnalysisStats,
@@ -167,6 +168,48 @@ impl<D: Detector> fmt::Debug for SpatialAnalysis<D> {
             .field("height", &self.height)
             .field("stats", &self.stats)
             .finish_non_exhaustive()
+    }
+}
+
+/// The search for the ground, by the people that are seen.
+#[derive(Debug)]
+struct Calibration {
+    calibrator: Calibrator,
+    /// When it is tried next.
+    next: Option<u64>,
+}
+
+/// Between two attempts, in ticks: an attempt takes some tens of milliseconds.
+const CALIBRATION_INTERVAL: u64 = 30 * 90_000;
+
+/// Residual above which a calibration is not believed.
+const CALIBRATION_RESIDUAL: f64 = 0.1;
+
+impl Calibration {
+    fn new(aspect: f64) -> Self {
+        let options = CalibratorOptions {
+            aspect,
+            ..CalibratorOptions::default()
+        };
+        Self {
+            calibrator: Calibrator::new(options),
+            next: None,
+        }
+    }
+
+    /// Looks at the people of a frame; the ground, once they tell it.
+    fn look(&mut self, now: u64, people: &[lva_zones::Observation]) -> Option<Ground> {
+        self.calibrator.add(people);
+        let next = *self.next.get_or_insert(now.saturating_add(CALIBRATION_INTERVAL));
+        if now < next {
+            return None;
+        }
+        self.next = Some(now.saturating_add(CALIBRATION_INTERVAL));
+        let found = self.calibrator.solve().ok()?;
+        if found.residual > CALIBRATION_RESIDUAL {
+            return None;
+        }
+        Ground::pinhole(found.camera).ok()
     }
 }
 
@@ -233,10 +276,12 @@ impl<D: Detector> SpatialAnalysis<D> {
             aspect,
             ..options.scene
         })?;
-        let tracker = TrackerOptions {
+        let tracker = config.tracker(TrackerOptions {
             aspect,
             ..options.tracker
-        };
+        });
+        let calibration = (config.calibrates() && scene.needs_ground() && scene.ground().is_none())
+            .then(|| Calibration::new(aspect));
         Ok(Self {
             detector,
             width,
@@ -246,6 +291,7 @@ impl<D: Detector> SpatialAnalysis<D> {
             tracker: Tracker::new(tracker),
             engine: Engine::new(scene),
             reporter: Reporter::new(options.profile, IdSource::new(id_seed)),
+            calibration,
             entities: options.entities,
             newest: None,
             stats: AnalysisStats {
@@ -321,13 +367,22 @@ impl<D: Detector> SpatialAnalysis<D> {
         self.stats.other_classes += (found.len() - people.len()) as u64;
         let people = self.tracker.update(timestamp_90k, &people)?;
         self.newest = Some(timestamp_90k);
+        if let Some(calibration) = &mut self.calibration
+            && let Some(ground) = calibration.look(timestamp_90k, &people)
+        {
+            self.engine.set_ground(Some(ground));
+            self.calibration = None;
+        }
         let events = self.engine.update(timestamp_90k, &people)?;
         for event in &events {
             self.stats.count_event(event);
         }
         let mut inferences = match self.entities {
             Entities::OfEvents => self.reporter.report(&events),
-            Entities::EveryFrame => self.reporter.report_with_people(&people, &events),
+            Entities::EveryFrame => {
+                let placed: Vec<_> = people.iter().map(|person| self.engine.placed(person)).collect();
+                self.reporter.report_with_people(&placed, &events)
+            }
         };
         for bbox in inferences.iter_mut().filter_map(Inference::bounding_box_mut) {
             self.content.to_frame(bbox);

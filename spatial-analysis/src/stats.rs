@@ -52,6 +52,12 @@ counters! {
     zone_exits,
     /// Lines crossed.
     line_crossings,
+    /// Times of stay told.
+    zone_dwells,
+    /// Numbers of people told.
+    people_counts,
+    /// Distances of people told.
+    people_distances,
 }
 
 impl AnalysisStats {
@@ -61,6 +67,9 @@ impl AnalysisStats {
             EventKind::Enter { .. } => self.zone_enters += 1,
             EventKind::Exit { .. } => self.zone_exits += 1,
             EventKind::Cross(_) => self.line_crossings += 1,
+            EventKind::Dwell(_) | EventKind::DwellExceeded { .. } => self.zone_dwells += 1,
+            EventKind::Count { .. } => self.people_counts += 1,
+            EventKind::Distance(_) => self.people_distances += 1,
             // Kinds that the rules may get later have no counter yet.
             _ => {}
         }

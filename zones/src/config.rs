@@ -19,6 +19,10 @@ pub enum Operation {
     PersonCrossingPolygon,
     /// `personcrossingline`: lines crossed.
     PersonCrossingLine,
+    /// `personcount`: how many people are in zones.
+    PersonCount,
+    /// `persondistance`: people in zones who are too close to each other, or too far.
+    PersonDistance,
     /// The operation without suffix: any mix.
     Any,
 }
@@ -29,7 +33,7 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// [`OperationError`] names what is not there yet, and what is no operation at all.
+    /// [`OperationError`]: no operation of the original.
     pub fn from_id(id: &str) -> Result<Self, OperationError> {
         let lower = id.trim().to_ascii_lowercase();
         let mut word = lower.strip_prefix("cognitiveservices.vision.").unwrap_or(&lower);
@@ -46,7 +50,8 @@ impl Operation {
             "" => Ok(Self::Any),
             "personcrossingpolygon" => Ok(Self::PersonCrossingPolygon),
             "personcrossingline" => Ok(Self::PersonCrossingLine),
-            "personcount" | "persondistance" => Err(OperationError::NotYet { id: id.to_owned() }),
+            "personcount" => Ok(Self::PersonCount),
+            "persondistance" => Ok(Self::PersonDistance),
             _ => Err(OperationError::Unknown {
                 id: id.chars().take(128).collect(),
             }),
@@ -58,17 +63,9 @@ impl Operation {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OperationError {
-    /// An operation of the original that this crate does not have.
-    #[error(
-        "operation {id:?} is not implemented; implemented are personcrossingpolygon and personcrossingline"
-    )]
-    NotYet {
-        /// The id.
-        id: String,
-    },
     /// No operation of the original.
     #[error(
-        "no operation {id:?}; known are spatialanalysis-personcrossingpolygon and spatialanalysis-personcrossingline"
+        "no operation {id:?}; known are spatialanalysis-personcount, -personcrossingline, -personcrossingpolygon, -persondistance, and spatialanalysis alone for any mix"
     )]
     Unknown {
         /// The id, cut to 128 characters.
@@ -151,8 +148,9 @@ fn list(findings: &[ConfigFinding]) -> String {
 ///
 /// # Errors
 ///
-/// [`ConfigError`] names zone, member and remedy of everything that is wrong. Counting, distances and dwell events are
-/// refused by name.
+/// [`ConfigError`] names zone, member and remedy of everything that is wrong. Events of another operation than
+/// [`ConfigOptions::operation`] are read over with a warning. An `interval` is in seconds; where a trigger is `interval` and
+/// there is none, it is one second. A `persondistance` without any threshold is one of 6 feet at least.
 ///
 /// ```
 /// use lva_zones::{ConfigOptions, read_config};

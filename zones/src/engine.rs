@@ -1,14 +1,20 @@
 //! People in, events out.
 
+mod counts;
+mod group;
 mod line_state;
+mod motion;
+mod person;
 mod zone_state;
 
-use crate::event::{EventKind, SpatialEvent, Why};
+use crate::event::{DwellTime, EventKind, Reason, SpatialEvent, Why};
 use crate::geometry::Flat;
+use crate::ground::{Ground, GroundPoint, Place, footprint};
 use crate::observation::{BoundingBox, Observation, TrackId};
-use crate::scene::Scene;
-use line_state::LineState;
-use std::collections::BTreeMap;
+use crate::scene::{CheckedLine, CheckedZone, Scene};
+pub use counts::LineCounts;
+use group::{CountState, DistanceStates, EveryNth, GroupEvent};
+use person::Person;
 use std::sync::Arc;
 use thiserror::Error;
 use zone_state::ZoneState;
@@ -22,9 +28,6 @@ pub const MAX_WATCHED: usize = 4096;
 
 /// How long someone unseen is remembered at lines, in ticks: longer than any tracker keeps an identity.
 const MEMORY: u64 = 10 * 90_000;
-
-/// Samples of an unconfirmed person that are kept for the moment of confirmation.
-const MAX_PENDING: usize = 32;
 
 /// A frame that the engine cannot take. Nothing has changed then; the next frame may be given.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -85,19 +88,34 @@ pub struct EngineStats {
 #[derive(Debug, Clone)]
 pub struct Engine {
     scene: Scene,
-    people: BTreeMap<TrackId, Person>,
+    /// In the order of their numbers.
+    people: Vec<Box<Person>>,
+    /// People of before, whose memory is used again.
+    spare: Vec<Box<Person>>,
+    zones: Vec<ZoneWide>,
+    lines: Vec<LineWide>,
     last_time: Option<u64>,
     stats: EngineStats,
+    crossings: Vec<(f64, u32)>,
+    places: Vec<(TrackId, GroundPoint)>,
 }
 
-#[derive(Debug, Clone)]
-struct Person {
-    last: Observation,
-    last_seen: u64,
-    gone: bool,
-    pending: Vec<(u64, BoundingBox)>,
-    zones: Vec<ZoneState>,
-    lines: Vec<LineState>,
+/// What is known of a zone beyond its people.
+#[derive(Debug, Clone, Default)]
+struct ZoneWide {
+    closed: bool,
+    crossings: EveryNth,
+    dwell: EveryNth,
+    count: CountState,
+    distance: DistanceStates,
+}
+
+/// What is known of a line beyond its people.
+#[derive(Debug, Clone, Default)]
+struct LineWide {
+    closed: bool,
+    nth: EveryNth,
+    counts: LineCounts,
 }
 
 /// Where somebody is.
@@ -107,6 +125,14 @@ pub(super) struct Sight {
     pub(super) at: Flat,
     /// Of the person, in units of the frame's width.
     pub(super) height: f64,
+}
+
+/// What holds at all zones.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) hold: u64,
+    pub(super) appear: u64,
+    pub(super) jump_through: bool,
 }
 
 /// One event of one element, before it knows its frame and person.
@@ -120,10 +146,15 @@ impl Engine {
     /// Begins to watch a scene.
     pub fn new(scene: Scene) -> Self {
         Self {
+            zones: vec![ZoneWide::default(); scene.zones.len()],
+            lines: vec![LineWide::default(); scene.lines.len()],
             scene,
-            people: BTreeMap::new(),
+            people: Vec::new(),
+            spare: Vec::new(),
             last_time: None,
             stats: EngineStats::default(),
+            crossings: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -137,23 +168,64 @@ impl Engine {
         self.stats
     }
 
-    /// Forgets everybody: for a new session or after a jump of the clock. Open visits have no exit then.
+    /// Forgets everybody: for a new session or after a jump of the clock. Open visits have no exit then; counts of
+    /// lines stay.
     pub fn reset(&mut self) {
         self.people.clear();
+        for zone in &mut self.zones {
+            *zone = ZoneWide::default();
+        }
         self.last_time = None;
+    }
+
+    /// Learns the ground, or forgets it: a calibration that comes later, or was found wrong. Distances and speeds count
+    /// from the next frame on.
+    pub fn set_ground(&mut self, ground: Option<Ground>) {
+        self.scene.ground = ground;
+        for person in &mut self.people {
+            person.motion.clear();
+            person.last.place = None;
+        }
     }
 
     /// People confirmed inside a zone now, by its name; those within the grace of loss too. `None`: no such zone.
     pub fn occupancy(&self, zone: &str) -> Option<usize> {
         let index = self.scene.zones.iter().position(|z| &*z.name == zone)?;
-        let inside = |person: &&Person| person.zones.get(index).is_some_and(ZoneState::is_visiting);
-        Some(self.people.values().filter(inside).count())
+        let inside = |person: &&Box<Person>| person.zones.get(index).is_some_and(ZoneState::is_visiting);
+        Some(self.people.iter().filter(inside).count())
+    }
+
+    /// Whether a person's point lay inside a zone when they were last seen, before any threshold or hold. `None`: no
+    /// such zone, or nobody of that number is remembered.
+    pub fn is_inside(&self, track: TrackId, zone: &str) -> Option<bool> {
+        let index = self.scene.zones.iter().position(|z| &*z.name == zone)?;
+        let person = self.people.iter().find(|person| person.last.track == track)?;
+        person.zones.get(index).map(ZoneState::is_inside)
+    }
+
+    /// How often a line was crossed since the engine began, by its name; every crossing, also those that are not told
+    /// because only every so many-th is. `None`: no such line.
+    pub fn line_counts(&self, line: &str) -> Option<&LineCounts> {
+        let index = self.scene.lines.iter().position(|l| &*l.name == line)?;
+        self.lines.get(index).map(|line| &line.counts)
+    }
+
+    /// A person as known here: with the place on the ground, where both are known.
+    pub fn placed(&self, observation: &Observation) -> Observation {
+        let known = self
+            .people
+            .iter()
+            .find(|person| person.last.track == observation.track);
+        Observation {
+            place: known.and_then(|person| person.last.place),
+            ..*observation
+        }
     }
 
     /// Takes one frame. To be called for frames without people too: time passes there as well.
     ///
-    /// Events come in the order of their times. A frame of the same time as the one before changes nothing for people
-    /// who were in that one.
+    /// Events come in the order of their times, counts and distances last. A frame of the same time as the one before
+    /// changes nothing for people who were in that one.
     ///
     /// # Errors
     ///
@@ -163,6 +235,24 @@ impl Engine {
         timestamp_90k: u64,
         people: &[Observation],
     ) -> Result<Vec<SpatialEvent>, EngineError> {
+        let mut events = Vec::new();
+        self.update_into(timestamp_90k, people, &mut events)?;
+        Ok(events)
+    }
+
+    /// The same into a list of the caller's, which is cleared first. With people who are known, up to 20 events and no
+    /// count or distance to tell, this allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn update_into(
+        &mut self,
+        timestamp_90k: u64,
+        people: &[Observation],
+        events: &mut Vec<SpatialEvent>,
+    ) -> Result<(), EngineError> {
+        events.clear();
         if let Some(last) = self.last_time.filter(|last| *last > timestamp_90k) {
             return Err(EngineError::TimeBackwards {
                 given: timestamp_90k,
@@ -179,32 +269,80 @@ impl Engine {
                 bbox,
             });
         }
+        let repeated = self.last_time == Some(timestamp_90k);
         self.last_time = Some(timestamp_90k);
-        let mut events = Vec::new();
+        self.open_and_close(timestamp_90k, events);
         for observation in people {
-            self.observe(timestamp_90k, observation, &mut events);
+            self.observe(timestamp_90k, observation, events);
         }
-        self.miss(timestamp_90k, &mut events);
-        events.sort_by_key(|event| (event.time_90k, event.person.track));
-        Ok(events)
+        self.miss(timestamp_90k, events);
+        events.sort_by_key(|event| (event.time_90k, event.track()));
+        if !repeated {
+            self.tell_groups(timestamp_90k, events);
+        }
+        Ok(())
+    }
+
+    /// Zones and lines whose schedule begins or ends.
+    fn open_and_close(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
+        for (index, zone) in self.scene.zones.iter().enumerate() {
+            let closed = !zone.schedule.is_open(now);
+            let Some(wide) = self.zones.get_mut(index) else {
+                continue;
+            };
+            if closed && !wide.closed {
+                for person in &mut self.people {
+                    let (last, last_seen) = (person.last, person.last_seen);
+                    if let Some(state) = person.zones.get_mut(index) {
+                        let speed = state.speed();
+                        state.vanish(last_seen, now, Reason::Closed, |happened| {
+                            tell_zone(zone, wide, now, &last, happened, speed, events);
+                        });
+                        *state = ZoneState::default();
+                    }
+                }
+                wide.count = CountState::default();
+                wide.distance = DistanceStates::default();
+            }
+            wide.closed = closed;
+        }
+        for (index, line) in self.scene.lines.iter().enumerate() {
+            let closed = !line.schedule.is_open(now);
+            let Some(wide) = self.lines.get_mut(index) else {
+                continue;
+            };
+            if closed && !wide.closed {
+                for person in &mut self.people {
+                    if let Some(state) = person.lines.get_mut(index) {
+                        *state = Default::default();
+                    }
+                }
+            }
+            wide.closed = closed;
+        }
     }
 
     fn observe(&mut self, now: u64, observation: &Observation, events: &mut Vec<SpatialEvent>) {
-        let known = self.people.contains_key(&observation.track);
-        if !known && self.people.len() >= MAX_WATCHED {
-            self.stats.unwatched += 1;
+        let found = self
+            .people
+            .binary_search_by_key(&observation.track, |person| person.last.track);
+        let index = match found {
+            Ok(index) => index,
+            Err(_) if self.people.len() >= MAX_WATCHED => {
+                self.stats.unwatched += 1;
+                return;
+            }
+            Err(index) => {
+                let mut person = self.spare.pop().unwrap_or_default();
+                person.begin(*observation, now, self.zones.len(), self.lines.len());
+                self.people.insert(index, person);
+                index
+            }
+        };
+        let Some(person) = self.people.get_mut(index) else {
             return;
-        }
-        let scene = &self.scene;
-        let person = self.people.entry(observation.track).or_insert_with(|| Person {
-            last: *observation,
-            last_seen: now,
-            gone: false,
-            pending: Vec::new(),
-            zones: vec![ZoneState::default(); scene.zones.len()],
-            lines: vec![LineState::default(); scene.lines.len()],
-        });
-        if known && person.last_seen == now {
+        };
+        if found.is_ok() && person.last_seen == now {
             self.stats.repeated += 1;
             return;
         }
@@ -213,63 +351,214 @@ impl Engine {
             person.zones.fill(ZoneState::default());
             person.gone = false;
         }
-        person.last = *observation;
+        person.last = Observation {
+            place: None,
+            ..*observation
+        };
         person.last_seen = now;
         if !observation.confirmed {
-            if person.pending.len() < MAX_PENDING {
-                person.pending.push((now, observation.steady));
-            }
+            person.wait(now, observation.steady);
             return;
         }
-        for (time, bbox) in std::mem::take(&mut person.pending) {
-            person.step(scene, time, &bbox, now, events);
+        let mut watched = Watched {
+            scene: &self.scene,
+            zones: &mut self.zones,
+            lines: &mut self.lines,
+            crossings: &mut self.crossings,
+            now,
+            events,
+        };
+        for index in 0..person.pending.len() {
+            if let Some((time, bbox)) = person.pending.get(index).copied() {
+                watched.step(person, time, &bbox);
+            }
         }
-        person.step(scene, now, &observation.steady, now, events);
+        person.pending.clear();
+        watched.step(person, now, &observation.steady);
     }
 
     /// Time passes for those who are not seen.
     fn miss(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
         let scene = &self.scene;
-        self.people.retain(|_, person| {
+        let mut index = 0;
+        while let Some(person) = self.people.get_mut(index) {
             let unseen = now - person.last_seen;
             if unseen > scene.lost_grace && !person.gone {
                 person.gone = true;
-                for (zone, state) in scene.zones.iter().zip(&mut person.zones) {
-                    if let Some(happened) = state.vanish(person.last_seen, now) {
-                        events.push(happened.into_event(now, &person.last, &zone.name));
-                    }
+                let (last, last_seen) = (person.last, person.last_seen);
+                for ((zone, wide), state) in scene.zones.iter().zip(&mut self.zones).zip(&mut person.zones) {
+                    let speed = state.speed();
+                    state.vanish(last_seen, now, Reason::Vanished, |happened| {
+                        tell_zone(zone, wide, now, &last, happened, speed, events);
+                    });
                 }
             }
-            unseen <= MEMORY.max(scene.lost_grace)
-        });
+            if unseen > MEMORY.max(scene.lost_grace) {
+                let person = self.people.remove(index);
+                self.spare.push(person);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Counts and distances of the zones that ask for them.
+    fn tell_groups(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
+        for (index, zone) in self.scene.zones.iter().enumerate() {
+            let Some(wide) = self.zones.get_mut(index).filter(|wide| !wide.closed) else {
+                continue;
+            };
+            let inside = |person: &&Box<Person>| person.zones.get(index).is_some_and(ZoneState::is_visiting);
+            if let Some(watch) = &zone.count {
+                let people = self.people.iter().filter(inside).count() as u32;
+                if let Some(told) = wide.count.frame(watch, now, people) {
+                    let people = self
+                        .people
+                        .iter()
+                        .filter(inside)
+                        .map(|person| person.last)
+                        .collect();
+                    events.push(told.into_event(now, people, &zone.name));
+                }
+            }
+            if let Some(watch) = &zone.distance {
+                self.places.clear();
+                for person in self.people.iter().filter(inside) {
+                    // Judged by the point that the watch asks for; the place told is that of the footprint.
+                    let at = zone_point(&self.scene, &person.last.steady, zone);
+                    if let Some(at) = at {
+                        self.places.push((person.last.track, at));
+                    }
+                }
+                let places = self.scene.ground.is_some().then_some(&self.places[..]);
+                if let Some(told) = wide.distance.frame(watch, now, places) {
+                    let violators = wide.distance.told_violators();
+                    let about = |person: &&Box<Person>| violators.contains(&person.last.track);
+                    let people = self
+                        .people
+                        .iter()
+                        .filter(about)
+                        .map(|person| person.last)
+                        .collect();
+                    events.push(told.into_event(now, people, &zone.name));
+                }
+            }
+        }
     }
 }
 
-impl Person {
-    fn step(
-        &mut self,
-        scene: &Scene,
-        time: u64,
-        bbox: &BoundingBox,
-        now: u64,
-        events: &mut Vec<SpatialEvent>,
-    ) {
+/// Where a person stands for the distances of a zone.
+fn zone_point(scene: &Scene, bbox: &BoundingBox, zone: &CheckedZone) -> Option<GroundPoint> {
+    let (at, _) = scene.plane.anchor(bbox, zone.focus);
+    scene.ground.as_ref()?.at(scene.plane.point(at))
+}
+
+/// What one person's step needs of everything else.
+struct Watched<'a> {
+    scene: &'a Scene,
+    zones: &'a mut [ZoneWide],
+    lines: &'a mut [LineWide],
+    crossings: &'a mut Vec<(f64, u32)>,
+    now: u64,
+    events: &'a mut Vec<SpatialEvent>,
+}
+
+impl Watched<'_> {
+    fn step(&mut self, person: &mut Person, time: u64, bbox: &BoundingBox) {
+        let (scene, now) = (self.scene, self.now);
         let height = scene.plane.height(bbox);
-        for (zone, state) in scene.zones.iter().zip(&mut self.zones) {
-            let (at, cut) = scene.plane.anchor(bbox, zone.focus);
+        let mut speed = None;
+        if let Some(ground) = &scene.ground {
+            person.last.place = ground.at(footprint(bbox)).map(|ground| Place {
+                ground,
+                speed_ft_s: person.motion.add(time, ground),
+            });
+            speed = person.last.place.map(|place| place.speed_ft_s);
+        }
+        let rules = Rules {
+            hold: scene.hold,
+            appear: scene.appear,
+            jump_through: scene.jump_through,
+        };
+        let anchors = person::Anchors::new(scene, bbox);
+        let last = person.last;
+        for ((zone, wide), state) in scene.zones.iter().zip(&mut *self.zones).zip(&mut person.zones) {
             // Feet out of view are nowhere: what is known stays so.
-            if !cut {
-                state.step(zone, scene, Sight { time, at, height }, |happened| {
-                    events.push(happened.into_event(now, &self.last, &zone.name));
-                });
+            let Some(at) = anchors.of(zone.focus).filter(|_| !wide.closed) else {
+                continue;
+            };
+            let visit = state.speed();
+            let sight = Sight { time, at, height };
+            state.step(zone, rules, sight, speed, self.crossings, |happened| {
+                tell_zone(zone, wide, now, &last, happened, visit, self.events);
+            });
+        }
+        for ((line, wide), state) in scene.lines.iter().zip(&mut *self.lines).zip(&mut person.lines) {
+            let Some(at) = anchors.of(line.focus).filter(|_| !wide.closed) else {
+                continue;
+            };
+            if let Some(happened) = state.step(line, scene.hold, Sight { time, at, height }) {
+                tell_line(line, wide, now, &last, happened, self.events);
             }
         }
-        for (line, state) in scene.lines.iter().zip(&mut self.lines) {
-            let (at, cut) = scene.plane.anchor(bbox, line.focus);
-            if !cut && let Some(happened) = state.step(line, scene.hold, Sight { time, at, height }) {
-                events.push(happened.into_event(now, &self.last, &line.name));
-            }
+    }
+}
+
+fn tell_line(
+    line: &CheckedLine,
+    wide: &mut LineWide,
+    now: u64,
+    person: &Observation,
+    happened: Happened,
+    events: &mut Vec<SpatialEvent>,
+) {
+    if let EventKind::Cross(direction) = happened.kind {
+        wide.counts.add(person.class, direction);
+    }
+    if wide.nth.passes(line.every_nth) {
+        events.push(happened.into_event(now, person, &line.name));
+    }
+}
+
+/// Tells of a zone what was asked for.
+fn tell_zone(
+    zone: &CheckedZone,
+    wide: &mut ZoneWide,
+    now: u64,
+    person: &Observation,
+    happened: Happened,
+    speed: Option<crate::event::VisitSpeed>,
+    events: &mut Vec<SpatialEvent>,
+) {
+    let ended = match happened.kind {
+        EventKind::Exit {
+            side,
+            dwell_90k,
+            dwell_frames,
+        } => Some(DwellTime {
+            side,
+            dwell_90k,
+            dwell_frames,
+            speed: speed.filter(|_| dwell_frames > 0),
+        }),
+        EventKind::DwellExceeded { .. } => {
+            events.push(happened.into_event(now, person, &zone.name));
+            return;
         }
+        _ => None,
+    };
+    let dwell = ended
+        .filter(|_| zone.dwell.is_some_and(|nth| wide.dwell.passes(nth)))
+        .map(|dwell| Happened {
+            time: happened.time,
+            kind: EventKind::Dwell(dwell),
+            why: happened.why,
+        });
+    if zone.crossings.is_some_and(|nth| wide.crossings.passes(nth)) {
+        events.push(happened.into_event(now, person, &zone.name));
+    }
+    if let Some(dwell) = dwell {
+        events.push(dwell.into_event(now, person, &zone.name));
     }
 }
 
@@ -278,7 +567,22 @@ impl Happened {
         SpatialEvent {
             timestamp_90k: now,
             time_90k: self.time,
-            person: *person,
+            person: Some(*person),
+            people: Vec::new(),
+            name: Arc::clone(name),
+            kind: self.kind,
+            why: self.why,
+        }
+    }
+}
+
+impl GroupEvent {
+    fn into_event(self, now: u64, people: Vec<Observation>, name: &Arc<str>) -> SpatialEvent {
+        SpatialEvent {
+            timestamp_90k: now,
+            time_90k: self.time.min(now),
+            person: None,
+            people,
             name: Arc::clone(name),
             kind: self.kind,
             why: self.why,

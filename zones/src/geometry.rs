@@ -1,16 +1,12 @@
 //! Plane geometry in units of the frame's width, so that a distance is the same in all directions.
 
+use crate::ground::FOOTPRINT_LIFT;
 use crate::observation::{BoundingBox, Point};
 use crate::scene::Focus;
-use geo::coordinate_position::{CoordPos, CoordinatePosition};
 use geo::line_intersection::{LineIntersection, line_intersection};
-use geo::{Coord, Line, LineString, Polygon};
+use geo::{Coord, Line};
 
 pub(crate) type Flat = Coord<f64>;
-
-/// Share of a person's height by which the footprint lies above the bottom of the box: 2 to 7 % in the published
-/// samples.
-const FOOTPRINT_LIFT: f64 = 0.04;
 
 /// A box whose bottom is this near to the frame's bottom is cut off there.
 const CUT_MARGIN: f64 = 0.004;
@@ -88,18 +84,6 @@ fn dot(a: Flat, b: Flat) -> f64 {
     a.x * b.x + a.y * b.y
 }
 
-/// Distance of a point from a segment.
-fn to_segment(p: Flat, a: Flat, b: Flat) -> f64 {
-    let along = sub(b, a);
-    let length2 = dot(along, along);
-    let part = if length2 > 0.0 {
-        (dot(sub(p, a), along) / length2).clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
-    distance(p, lerp(a, b, part))
-}
-
 /// A directed segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
@@ -109,10 +93,6 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) fn ends(&self) -> [Flat; 2] {
-        [self.start, self.end]
-    }
-
     pub(crate) fn new(start: Flat, end: Flat) -> Self {
         Self {
             start,
@@ -127,45 +107,107 @@ impl Segment {
         cross(sub(self.end, self.start), sub(p, self.start)) / self.length
     }
 
-    /// Where along the segment a point lies: 0 at the start, 1 at the end.
-    pub(crate) fn along(&self, p: Flat) -> f64 {
-        dot(sub(p, self.start), sub(self.end, self.start)) / (self.length * self.length)
+    /// Whether the endless line is crossed between the segment's ends by a step that crosses the line: exactly so when
+    /// the ends lie on different sides of the step, or on it.
+    pub(crate) fn is_met_by(&self, from: Flat, to: Flat) -> bool {
+        let step = sub(to, from);
+        let (start, end) = (
+            cross(step, sub(self.start, from)),
+            cross(step, sub(self.end, from)),
+        );
+        (start <= 0.0 && end >= 0.0) || (start >= 0.0 && end <= 0.0)
     }
 }
 
 /// A simple polygon.
 #[derive(Debug, Clone)]
 pub(crate) struct Area {
-    polygon: Polygon<f64>,
+    edges: Vec<Edge>,
+    low: Flat,
+    high: Flat,
+}
+
+/// From a corner to the next.
+#[derive(Debug, Clone, Copy)]
+struct Edge {
+    start: Flat,
+    end: Flat,
+    along: Flat,
+    /// One by the square of its length.
+    inverse: f64,
+}
+
+impl Edge {
+    fn new(start: Flat, end: Flat) -> Self {
+        let along = sub(end, start);
+        let length2 = dot(along, along);
+        Self {
+            start,
+            end,
+            along,
+            inverse: if length2 > 0.0 { 1.0 / length2 } else { 0.0 },
+        }
+    }
+
+    /// Square of the distance of a point; 0 exactly for points on the edge, as far as numbers can tell.
+    fn away2(&self, p: Flat) -> f64 {
+        let off = sub(p, self.start);
+        let part = dot(off, self.along) * self.inverse;
+        if (0.0..=1.0).contains(&part) {
+            // Across the edge: the cross product is exact where the offsets are.
+            let turn = cross(self.along, off);
+            return turn * turn * self.inverse;
+        }
+        let d = sub(p, if part > 0.0 { self.end } else { self.start });
+        dot(d, d)
+    }
+
+    /// Whether a ray from the point to the right crosses it; its lower end belongs to it, its upper one does not. Of
+    /// points on the edge nothing is said.
+    fn is_right_of(&self, p: Flat) -> bool {
+        let (a, b) = (self.start, self.end);
+        (a.y > p.y) != (b.y > p.y) && (cross(self.along, sub(p, a)) < 0.0) == (b.y > a.y)
+    }
 }
 
 impl Area {
     pub(crate) fn new(corners: Vec<Flat>) -> Self {
+        let next = corners.iter().cycle().skip(1);
+        let edges = corners.iter().zip(next).map(|(a, b)| Edge::new(*a, *b)).collect();
+        let fold = |of: fn(f64, f64) -> f64, from: f64| Coord {
+            x: corners.iter().fold(from, |v, c| of(v, c.x)),
+            y: corners.iter().fold(from, |v, c| of(v, c.y)),
+        };
         Self {
-            polygon: Polygon::new(LineString::new(corners), Vec::new()),
+            edges,
+            low: fold(f64::min, f64::INFINITY),
+            high: fold(f64::max, f64::NEG_INFINITY),
         }
     }
 
     /// Each corner once.
     pub(crate) fn corners(&self) -> Vec<Flat> {
-        self.edges().map(|edge| edge.start).collect()
+        self.edges.iter().map(|edge| edge.start).collect()
     }
 
-    fn edges(&self) -> impl Iterator<Item = Line<f64>> + '_ {
-        self.polygon.exterior().lines()
+    /// Whether a step stays on one outer side of the polygon's bounds: such a step touches nothing.
+    pub(crate) fn is_passed_by(&self, from: Flat, to: Flat) -> bool {
+        from.x.max(to.x) < self.low.x
+            || from.x.min(to.x) > self.high.x
+            || from.y.max(to.y) < self.low.y
+            || from.y.min(to.y) > self.high.y
     }
 
     /// Depth below the boundary: above 0 inside, below 0 outside, 0 on it.
     pub(crate) fn depth(&self, p: Flat) -> f64 {
-        let away = self
-            .edges()
-            .map(|e| to_segment(p, e.start, e.end))
-            .fold(f64::INFINITY, f64::min);
-        match self.polygon.coordinate_position(&p) {
-            CoordPos::Inside => away,
-            CoordPos::OnBoundary => 0.0,
-            CoordPos::Outside => -away,
+        let mut away2 = f64::INFINITY;
+        let mut inside = false;
+        for edge in &self.edges {
+            away2 = away2.min(edge.away2(p));
+            inside ^= edge.is_right_of(p);
         }
+        let away = away2.sqrt();
+        if inside { away } else { -away }
     }
 
     /// Where a step crosses the boundary: part of the step and number of the edge, counted from 1, in the order of
@@ -176,9 +218,23 @@ impl Area {
         if length <= 0.0 {
             return;
         }
-        for (index, edge) in self.edges().enumerate() {
+        if self.is_passed_by(from, to) {
+            return;
+        }
+        let step = sub(to, from);
+        // Clearly on one side: further than rounding could be wrong about.
+        const CLEAR: f64 = 1e-12;
+        let apart = |a: f64, b: f64| (a > CLEAR && b > CLEAR) || (a < -CLEAR && b < -CLEAR);
+        for (index, edge) in self.edges.iter().enumerate() {
+            let off = sub(from, edge.start);
+            // Most edges are nowhere near the step, and the exact test is dear.
+            if apart(cross(off, step), cross(sub(from, edge.end), step))
+                || apart(cross(edge.along, off), cross(edge.along, sub(to, edge.start)))
+            {
+                continue;
+            }
             if let Some(LineIntersection::SinglePoint { intersection, .. }) =
-                line_intersection(Line::new(from, to), edge)
+                line_intersection(Line::new(from, to), Line::new(edge.start, edge.end))
             {
                 found.push((distance(from, intersection) / length, index as u32 + 1));
             }
@@ -188,16 +244,7 @@ impl Area {
 
     /// About the greatest depth that any point has, from a grid of 48×48 points.
     pub(crate) fn greatest_depth(&self) -> f64 {
-        let corners = &self.polygon.exterior().0;
-        let range = |of: fn(&Flat) -> f64| {
-            corners
-                .iter()
-                .map(of)
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
-                    (l.min(v), h.max(v))
-                })
-        };
-        let ((left, right), (top, bottom)) = (range(|c| c.x), range(|c| c.y));
+        let ((left, right), (top, bottom)) = ((self.low.x, self.high.x), (self.low.y, self.high.y));
         let at = |low: f64, high: f64, step: u32| low + (high - low) * (f64::from(step) + 0.5) / 48.0;
         let points = (0..48).flat_map(|i| (0..48).map(move |j| (i, j)));
         points
@@ -249,7 +296,8 @@ mod tests {
         let line = Segment::new(at(0.0, 0.5), at(1.0, 0.5));
         assert!(line.side(at(0.5, 0.2)) < 0.0 && line.side(at(0.5, 0.8)) > 0.0);
         assert!((line.side(at(0.5, 0.8)) - 0.3).abs() < 1e-12);
-        assert!((line.along(at(0.25, 0.8)) - 0.25).abs() < 1e-12);
+        assert!(line.is_met_by(at(0.25, 0.8), at(0.25, 0.2)) && line.is_met_by(at(1.0, 0.8), at(1.0, 0.2)));
+        assert!(!line.is_met_by(at(1.1, 0.8), at(1.1, 0.2)));
     }
 
     #[test]

@@ -47,6 +47,7 @@
 //! * **Zones** have a band inwards to enter and one outwards to leave, the same hold, and the edge crossed. Who appears
 //!   inside enters and who vanishes inside leaves, without edge; being unseen for less than the grace is neither. A step
 //!   through a whole zone between two frames is a visit.
+//! * **Everybody in a zone.** Counts and distances of the people whose visits are open; distances on a level [`Ground`].
 //! * **Time.** An event has the time of the frame that confirmed it and the interpolated time of what happened.
 //!
 //! # Limits
@@ -60,8 +61,12 @@ mod config;
 mod engine;
 mod event;
 mod geometry;
+mod ground;
+mod heat_map;
 mod ids;
 mod observation;
+mod picture;
+mod replay;
 mod report;
 mod scene;
 mod tracker;
@@ -70,16 +75,30 @@ pub use config::{
     ConfigError, ConfigFinding, ConfigOptions, Configured, Operation, OperationError, PROCESSED_WIDTH,
     read_config,
 };
-pub use engine::{Engine, EngineError, EngineStats, MAX_PEOPLE, MAX_WATCHED};
-pub use event::{Direction, EventKind, Reason, SpatialEvent, Why};
+pub use engine::{Engine, EngineError, EngineStats, LineCounts, MAX_PEOPLE, MAX_WATCHED};
+pub use event::{
+    Direction, DistanceReport, DistanceState, DwellTime, EventKind, Reason, SpatialEvent, VisitSpeed, Why,
+};
+pub use ground::{
+    Calibration, CalibrationError, Calibrator, CalibratorOptions, FEET_PER_METRE, Ground, GroundError,
+    GroundPoint, HomographyError, MAX_CORRESPONDENCES, PERSON_HEIGHT_FT, PinholeCamera, Place,
+};
+pub use heat_map::{FlowMatrix, HeatMap, MAX_FLOWING, MAX_HEAT_CELLS};
 pub use ids::IdSource;
 pub use observation::{BoundingBox, Detection, Observation, Point, TrackId};
-pub use report::{EventProfile, Reporter};
-pub use scene::{
-    AUTO_SHARE, CrossingLine, DEFAULT_THRESHOLD, Focus, MAX_CORNERS, MAX_ELEMENTS, Outline, Scene,
-    SceneError, SceneOptions, SceneWarning, Threshold, Zone,
+pub use picture::{MAX_TRAIL, Paint, Primitive, Sketch, svg};
+pub use replay::{MAX_CASE_BYTES, MAX_CASE_FRAMES, replay_case};
+pub use report::{
+    ContainerReporter, ContainerSchema, EventProfile, LineCrossingReporter, Reporter, SourceInfo, Winding,
 };
-pub use tracker::{MAX_DETECTIONS, MAX_TRACKS, Tracker, TrackerError, TrackerOptions, TrackerStats};
+pub use scene::{
+    AUTO_SHARE, Aggregation, CountWatch, CrossingLine, DEFAULT_THRESHOLD, DistanceWatch, DwellWatch, Focus,
+    MAX_CORNERS, MAX_DWELL_LIMITS, MAX_ELEMENTS, MAX_OPENINGS, Opening, Outline, OutlineKind, Scene,
+    SceneError, SceneOptions, SceneWarning, Schedule, Threshold, Trigger, Weekday, Zone,
+};
+pub use tracker::{
+    MAX_DETECTIONS, MAX_TRACKS, StationaryOptions, Tracker, TrackerError, TrackerOptions, TrackerStats,
+};
 
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]

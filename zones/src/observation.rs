@@ -1,5 +1,6 @@
 //! What the rules look at: boxes, and people with an identity.
 
+use crate::ground::Place;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -129,6 +130,11 @@ pub struct Observation {
     /// Whether the track has been seen often enough to be believed. Until then it counts nowhere; what it did before
     /// is counted when it is confirmed.
     pub confirmed: bool,
+    /// How long the track had not been seen before this sight, in ticks of 1/90000 s, when it was lost and has been
+    /// found again with it; otherwise 0.
+    pub refound_after_90k: u64,
+    /// Where on the ground, filled in by the engine where the ground is known.
+    pub place: Option<Place>,
 }
 
 impl Observation {
@@ -141,6 +147,8 @@ impl Observation {
             class: 0,
             score: 1.0,
             confirmed: true,
+            refound_after_90k: 0,
+            place: None,
         }
     }
 }

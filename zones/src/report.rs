@@ -1,11 +1,19 @@
 //! Events and people as the contract's inferences.
 
+mod analyzer;
+mod container;
+mod words;
+
 use crate::event::{EventKind, SpatialEvent};
+use crate::ground::footprint;
 use crate::ids::IdSource;
 use crate::observation::{Observation, TrackId};
+pub use analyzer::{LineCrossingReporter, Winding};
+pub use container::{ContainerReporter, ContainerSchema, SourceInfo};
 use lva_inference_schema::{Entity, Event, Inference, Rectangle};
 
-/// In which of the published forms events are told.
+/// In which of the published forms events are told as inferences. The container's own form, which has no inferences, is
+/// [`ContainerReporter`]'s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum EventProfile {
@@ -14,10 +22,15 @@ pub enum EventProfile {
     /// [`JsonStyle::Lva`](lva_inference_schema::JsonStyle::Lva).
     #[default]
     Tutorial2020,
-    /// Video Analyzer, 2021: `personZoneEnterExitEvent` and `personLineEvent`; tracking id, side and the ground point
-    /// (unknown: `inf` and `0.0`) as texts, a new inference id for each frame. To be written in
+    /// Video Analyzer, 2021: `personZoneEnterExitEvent` and `personLineEvent`; tracking id, side, footprint, ground
+    /// point and speed as texts (unknown: `inf` and `0.0`), a new inference id for each frame. To be written in
     /// [`JsonStyle::VideoAnalyzer`](lva_inference_schema::JsonStyle::VideoAnalyzer).
     VideoAnalyzer,
+}
+
+impl EventProfile {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Tutorial2020, Self::VideoAnalyzer];
 }
 
 /// Turns events into inferences.
@@ -74,7 +87,7 @@ impl Reporter {
         let mut told: Vec<(TrackId, String)> = Vec::new();
         let mut inferences = Vec::new();
         let seen = people.iter().filter(|person| person.confirmed);
-        for person in seen.chain(events.iter().map(|event| &event.person)) {
+        for person in seen.chain(events.iter().flat_map(SpatialEvent::everybody)) {
             if told.iter().any(|(track, _)| *track == person.track) {
                 continue;
             }
@@ -83,10 +96,11 @@ impl Reporter {
             inferences.push(entity);
         }
         for event in events {
-            let entity = told.iter().find(|(track, _)| *track == event.track());
             let mut inference = Inference::new(self.event(event)).with_id(self.next_id());
-            if let Some((_, id)) = entity {
-                inference = inference.related_to(id.as_str());
+            for person in event.everybody() {
+                if let Some((_, id)) = told.iter().find(|(track, _)| *track == person.track) {
+                    inference = inference.related_to(id.as_str());
+                }
             }
             inferences.push(inference);
         }
@@ -110,14 +124,7 @@ impl Reporter {
                 let entity = entity
                     .with_id(self.next_id())
                     .with_extension("trackingId", tracking_id);
-                // Without calibration nothing is known about the ground; these are the published words for that.
-                let unknown = [
-                    ("centerGroundPointX", "0.0"),
-                    ("centerGroundPointY", "0.0"),
-                    ("footprintX", "inf"),
-                    ("footprintY", "inf"),
-                ];
-                unknown
+                metadata(person)
                     .into_iter()
                     .fold(entity, |entity, (name, value)| entity.with_extension(name, value))
             }
@@ -125,27 +132,51 @@ impl Reporter {
     }
 
     fn event(&self, event: &SpatialEvent) -> Event {
-        let tracking_id = self.ids.track(event.track());
-        let (status, side) = match event.kind {
-            EventKind::Cross(direction) => (direction.status(), None),
-            EventKind::Enter { side } => ("Enter", side),
-            EventKind::Exit { side, .. } => ("Exit", side),
-        };
-        let is_line = matches!(event.kind, EventKind::Cross(_));
-        let name = match (self.profile, is_line) {
-            (_, true) => "personLineEvent",
-            (EventProfile::Tutorial2020, false) => "personZoneEvent",
-            (EventProfile::VideoAnalyzer, false) => "personZoneEnterExitEvent",
+        let name = match self.profile {
+            EventProfile::Tutorial2020 => words::first_name(&event.kind),
+            EventProfile::VideoAnalyzer => words::name(&event.kind),
         };
         // The name of a line travels as `zone` too.
-        let told = Event::new(name)
-            .with_property("status", status)
-            .with_property("zone", &*event.name)
-            .with_property("trackingId", tracking_id);
-        match (self.profile, side) {
-            (EventProfile::Tutorial2020, _) => told.with_property("metadataVersion", "1.0"),
-            (EventProfile::VideoAnalyzer, Some(side)) => told.with_property("side", side.to_string()),
-            (EventProfile::VideoAnalyzer, None) => told,
+        let mut told = Event::new(name).with_property("zone", &*event.name);
+        if let Some(track) = event.track() {
+            told = told.with_property("trackingId", self.ids.track(track));
+        }
+        for (name, value) in words::properties(event) {
+            let value = match (self.profile, name, &event.kind) {
+                // The tutorial's events have no side; Video Analyzer's leave an unknown one out.
+                (EventProfile::Tutorial2020, "side", _) => continue,
+                (EventProfile::VideoAnalyzer, "side", _) if value == words::Value::Text(String::new()) => {
+                    continue;
+                }
+                (EventProfile::VideoAnalyzer, "eventName", EventKind::Distance(report)) => {
+                    words::analyzer_word(report.state).to_owned()
+                }
+                _ => value.text(),
+            };
+            told = told.with_property(name, value);
+        }
+        match self.profile {
+            EventProfile::Tutorial2020 => told.with_property("metadataVersion", "1.0"),
+            EventProfile::VideoAnalyzer => told,
         }
     }
+}
+
+/// What is known of a person's place, in the contract's texts: without calibration the ground point is `0.0`; which way
+/// somebody looks is never known here, and `inf` is the published word for that.
+fn metadata(person: &Observation) -> [(&'static str, String); 7] {
+    let foot = footprint(&person.steady);
+    let ground = person.place.map(|place| place.ground).unwrap_or_default();
+    [
+        ("centerGroundPointX", words::decimal(ground.right_ft)),
+        ("centerGroundPointY", words::decimal(ground.ahead_ft)),
+        ("footprintX", words::decimal(foot.x)),
+        ("footprintY", words::decimal(foot.y)),
+        ("groundOrientationAngle", "inf".to_owned()),
+        ("mappedImageOrientation", "inf".to_owned()),
+        (
+            "speed",
+            words::decimal(person.place.map_or(0.0, |place| place.speed_ft_s)),
+        ),
+    ]
 }

@@ -1,9 +1,17 @@
 //! The configured lines and zones, checked once.
 
-use crate::geometry::{Area, Plane, Segment, self_crossing};
+mod check;
+mod finding;
+mod schedule;
+mod watch;
+
+use crate::geometry::{Area, Plane, Segment};
+use crate::ground::Ground;
 use crate::observation::{Point, ticks_of_ms};
-use std::sync::Arc;
-use thiserror::Error;
+pub use finding::{SceneError, SceneWarning};
+pub use schedule::{MAX_OPENINGS, Opening, Schedule, Weekday};
+pub use watch::{Aggregation, CountWatch, DistanceWatch, DwellWatch, MAX_DWELL_LIMITS, Trigger};
+pub(crate) use watch::{CheckedLine, CheckedZone};
 
 /// The point of a person's box that stands for the person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -61,6 +69,18 @@ pub struct Zone {
     pub enter_depth: Threshold,
     /// How far outside a person must be to have left.
     pub exit_depth: Threshold,
+    /// Whether entering and leaving are told. Default true.
+    pub crossings: bool,
+    /// Only every so many-th entering or leaving is told; 0 counts as 1, the default.
+    pub every_nth: u32,
+    /// Whether the time of each visit is told when it ends, and when it lasts too long. Default: not.
+    pub dwell: Option<DwellWatch>,
+    /// Whether the number of people inside is told. Default: not.
+    pub count: Option<CountWatch>,
+    /// Whether people who are too close or too far are told. Default: not. Needs [`Scene::with_ground`].
+    pub distance: Option<DistanceWatch>,
+    /// When the zone is watched. Default: always.
+    pub schedule: Schedule,
 }
 
 impl Zone {
@@ -72,6 +92,12 @@ impl Zone {
             focus: Focus::default(),
             enter_depth: Threshold::default(),
             exit_depth: Threshold::default(),
+            crossings: true,
+            every_nth: 1,
+            dwell: None,
+            count: None,
+            distance: None,
+            schedule: Schedule::default(),
         }
     }
 }
@@ -89,6 +115,10 @@ pub struct CrossingLine {
     pub focus: Focus,
     /// How far beyond the line a person must be to have crossed it.
     pub band: Threshold,
+    /// Only every so many-th crossing is told; 0 counts as 1, the default.
+    pub every_nth: u32,
+    /// When the line is watched. Default: always.
+    pub schedule: Schedule,
 }
 
 impl CrossingLine {
@@ -100,6 +130,8 @@ impl CrossingLine {
             end,
             focus: Focus::default(),
             band: Threshold::default(),
+            every_nth: 1,
+            schedule: Schedule::default(),
         }
     }
 }
@@ -124,6 +156,10 @@ pub struct SceneOptions {
     /// How long a person must have been on the new side, counted from the interpolated crossing. Default 200 ms; 0:
     /// at once, as the original did. Longer holds away more jitter and reports later.
     pub hold_ms: u64,
+    /// How long somebody who was seen inside a zone first must have been there to have entered; never shorter than
+    /// [`hold_ms`](Self::hold_ms), and the default 0 is as long as that. Whoever comes on foot crosses an edge: what
+    /// appears inside is mostly a second box for somebody, and gone after some frames.
+    pub appear_ms: u64,
     /// How long a person may be unseen and still be where they were. Default 1500 ms: at 2 frames a second a single
     /// missed frame makes a gap of a second. Too short: visits break behind every post; too long: exits of people who
     /// vanished are late.
@@ -137,118 +173,9 @@ impl Default for SceneOptions {
         Self {
             aspect: 16.0 / 9.0,
             hold_ms: 200,
+            appear_ms: 0,
             lost_grace_ms: 1500,
             jump_through: true,
-        }
-    }
-}
-
-/// Something wrong with one line or zone.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-pub enum SceneError {
-    /// A zone has no area to be in.
-    #[error("zone {zone:?}: polygon has {corners} different corners; give at least 3")]
-    TooFewCorners {
-        /// Its name.
-        zone: String,
-        /// Corners after removing the closing one and repeated ones.
-        corners: usize,
-    },
-    /// A zone's outline crosses or touches itself.
-    #[error("zone {zone:?}: polygon crosses itself, edges {first} and {second} meet; reorder its corners")]
-    SelfCrossing {
-        /// Its name.
-        zone: String,
-        /// One edge, counted from 1: edge 1 runs from the first corner to the second.
-        first: usize,
-        /// The other edge.
-        second: usize,
-    },
-    /// A line has no direction.
-    #[error("line {line:?}: start and end are the same point; move one of them")]
-    NoLength {
-        /// Its name.
-        line: String,
-    },
-    /// A coordinate or a threshold that is no number, or absurd.
-    #[error("{element:?}: {member} is {value}; give a finite number, {expected}")]
-    BadNumber {
-        /// Name of the zone or line.
-        element: String,
-        /// Name of the member.
-        member: &'static str,
-        /// What it is.
-        value: f64,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// Two lines or zones of the same name.
-    #[error("name {name:?} is used twice; lines and zones share their names' space, rename one")]
-    DuplicateName {
-        /// The name.
-        name: String,
-    },
-    /// A line or zone without name.
-    #[error("{kind} number {number} has no name; give it one, events carry it")]
-    NoName {
-        /// `zone` or `line`.
-        kind: &'static str,
-        /// Counted from 1.
-        number: usize,
-    },
-    /// More lines, zones or corners than the limits.
-    #[error("{what}: {count} is more than the limit of {limit}")]
-    TooMany {
-        /// Of what.
-        what: String,
-        /// How many.
-        count: usize,
-        /// How many there may be.
-        limit: usize,
-    },
-}
-
-/// Something odd that does not prevent a scene from working.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum SceneWarning {
-    /// A corner or end lies outside the frame.
-    OutsideFrame {
-        /// Name of the zone or line.
-        element: String,
-        /// The point.
-        point: Point,
-    },
-    /// No point of the zone is deep enough to enter it.
-    TooShallow {
-        /// Its name.
-        zone: String,
-        /// Its enter depth.
-        enter_depth: f64,
-        /// About the greatest depth in it.
-        greatest_depth: f64,
-    },
-}
-
-impl std::fmt::Display for SceneWarning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::OutsideFrame { element, point } => {
-                write!(
-                    f,
-                    "{element:?}: point ({}, {}) lies outside the frame, which is 0 to 1",
-                    point.x, point.y
-                )
-            }
-            Self::TooShallow {
-                zone,
-                enter_depth,
-                greatest_depth,
-            } => write!(
-                f,
-                "zone {zone:?}: threshold {enter_depth:.4} of the width, but nowhere is it deeper than about {greatest_depth:.4}: nobody will enter; lower the threshold or draw it larger"
-            ),
         }
     }
 }
@@ -260,6 +187,17 @@ pub struct Outline {
     pub name: String,
     /// A zone's corners, each once, or a line's start and end, in fractions of the frame.
     pub points: Vec<Point>,
+    /// Which of both it is.
+    pub kind: OutlineKind,
+}
+
+/// What an [`Outline`] is the outline of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutlineKind {
+    /// A zone: the points are the corners of a ring.
+    Zone,
+    /// A directed line: the points are its start and its end.
+    Line,
 }
 
 /// Checked lines and zones.
@@ -269,27 +207,13 @@ pub struct Scene {
     pub(crate) zones: Vec<CheckedZone>,
     pub(crate) lines: Vec<CheckedLine>,
     pub(crate) hold: u64,
+    pub(crate) appear: u64,
     pub(crate) lost_grace: u64,
     pub(crate) jump_through: bool,
+    pub(crate) ground: Option<Ground>,
+    outlines: Vec<Outline>,
     warnings: Vec<SceneWarning>,
     options: SceneOptions,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct CheckedZone {
-    pub(crate) name: Arc<str>,
-    pub(crate) area: Area,
-    pub(crate) focus: Focus,
-    pub(crate) enter_depth: Threshold,
-    pub(crate) exit_depth: Threshold,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct CheckedLine {
-    pub(crate) name: Arc<str>,
-    pub(crate) segment: Segment,
-    pub(crate) focus: Focus,
-    pub(crate) band: Threshold,
 }
 
 impl Scene {
@@ -334,26 +258,36 @@ impl Scene {
                 limit: MAX_ELEMENTS,
             }]);
         }
-        names(&zones, &lines, &mut errors);
+        check::names(&zones, &lines, &mut errors);
         let plane = Plane::new(if aspect_fits { options.aspect } else { 1.0 });
-        let zones: Vec<_> = zones
-            .into_iter()
-            .filter_map(|z| zone(z, plane, &mut errors, &mut warnings))
-            .collect();
-        let lines: Vec<_> = lines
-            .into_iter()
-            .filter_map(|l| line(l, plane, &mut errors, &mut warnings))
-            .collect();
+        let mut outlines = Vec::new();
+        let mut checked_zones = Vec::new();
+        for zone in zones {
+            if let Some((outline, mut checked)) = check::zone(zone, plane, &mut errors, &mut warnings) {
+                outlines.push(outline);
+                checked_zones.append(&mut checked);
+            }
+        }
+        let mut checked_lines = Vec::new();
+        for line in lines {
+            if let Some((outline, checked)) = check::line(line, plane, &mut errors, &mut warnings) {
+                outlines.push(outline);
+                checked_lines.push(checked);
+            }
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
         Ok(Self {
             plane,
-            zones,
-            lines,
+            zones: checked_zones,
+            lines: checked_lines,
             hold: ticks_of_ms(options.hold_ms),
+            appear: ticks_of_ms(options.appear_ms.max(options.hold_ms)),
             lost_grace: ticks_of_ms(options.lost_grace_ms),
             jump_through: options.jump_through,
+            ground: None,
+            outlines,
             warnings,
             options,
         })
@@ -369,180 +303,46 @@ impl Scene {
         &self.options
     }
 
+    /// The same scene with a level ground, for distances and speeds. A calibration that arrives later:
+    /// [`Engine::set_ground`](crate::Engine::set_ground).
+    #[must_use]
+    pub fn with_ground(mut self, ground: Ground) -> Self {
+        self.ground = Some(ground);
+        self
+    }
+
+    /// The ground, where it is known.
+    pub fn ground(&self) -> Option<&Ground> {
+        self.ground.as_ref()
+    }
+
+    /// Whether distances are watched, which need a ground.
+    pub fn needs_ground(&self) -> bool {
+        self.zones.iter().any(|zone| zone.distance.is_some())
+    }
+
     /// Names of the zones, in order.
     pub fn zone_names(&self) -> impl Iterator<Item = &str> {
-        self.zones.iter().map(|zone| &*zone.name)
+        self.of_kind(OutlineKind::Zone)
     }
 
     /// Names of the lines, in order.
     pub fn line_names(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().map(|line| &*line.name)
+        self.of_kind(OutlineKind::Line)
+    }
+
+    fn of_kind(&self, kind: OutlineKind) -> impl Iterator<Item = &str> {
+        let same = self.outlines.iter().filter(move |outline| outline.kind == kind);
+        same.map(|outline| outline.name.as_str())
     }
 
     /// Every zone and line with its corners, for whoever draws the scene.
     pub fn outlines(&self) -> Vec<Outline> {
-        let zones = self.zones.iter().map(|zone| (&zone.name, zone.area.corners()));
-        let lines = self
-            .lines
-            .iter()
-            .map(|line| (&line.name, line.segment.ends().to_vec()));
-        zones
-            .chain(lines)
-            .map(|(name, corners)| Outline {
-                name: name.to_string(),
-                points: corners.into_iter().map(|c| self.plane.point(c)).collect(),
-            })
-            .collect()
+        self.outlines.clone()
     }
 
     /// Whether there is nothing to watch.
     pub fn is_empty(&self) -> bool {
         self.zones.is_empty() && self.lines.is_empty()
     }
-}
-
-fn names(zones: &[Zone], lines: &[CrossingLine], errors: &mut Vec<SceneError>) {
-    let all = zones.iter().map(|z| ("zone", &z.name)).enumerate();
-    let all = all.chain(lines.iter().map(|l| ("line", &l.name)).enumerate());
-    let mut seen = std::collections::BTreeSet::new();
-    for (index, (kind, name)) in all {
-        if name.is_empty() {
-            errors.push(SceneError::NoName {
-                kind,
-                number: index + 1,
-            });
-        } else if !seen.insert(name) {
-            errors.push(SceneError::DuplicateName { name: name.clone() });
-        }
-    }
-}
-
-/// Coordinates far outside are mistakes of unit; near outside they are meant.
-fn check_points(
-    element: &str,
-    member: &'static str,
-    points: &[Point],
-    errors: &mut Vec<SceneError>,
-    warnings: &mut Vec<SceneWarning>,
-) -> bool {
-    let before = errors.len();
-    for point in points {
-        for value in [point.x, point.y] {
-            // Not a range check of its own: NaN must fail it.
-            if !(-2.0..=3.0).contains(&value) {
-                errors.push(SceneError::BadNumber {
-                    element: element.to_owned(),
-                    member,
-                    value,
-                    expected: "a fraction of the frame, 0 to 1",
-                });
-            }
-        }
-        if !(0.0..=1.0).contains(&point.x) || !(0.0..=1.0).contains(&point.y) {
-            warnings.push(SceneWarning::OutsideFrame {
-                element: element.to_owned(),
-                point: *point,
-            });
-        }
-    }
-    errors.len() == before
-}
-
-fn check_share(element: &str, member: &'static str, threshold: Threshold, errors: &mut Vec<SceneError>) {
-    let value = threshold.largest();
-    if !(0.0..1.0).contains(&value) {
-        let expected = "a share of the frame's width, 0 to below 1";
-        errors.push(SceneError::BadNumber {
-            element: element.to_owned(),
-            member,
-            value,
-            expected,
-        });
-    }
-}
-
-fn zone(
-    zone: Zone,
-    plane: Plane,
-    errors: &mut Vec<SceneError>,
-    warnings: &mut Vec<SceneWarning>,
-) -> Option<CheckedZone> {
-    let name = zone.name;
-    check_share(&name, "threshold", zone.enter_depth, errors);
-    check_share(&name, "exit threshold", zone.exit_depth, errors);
-    let count = zone.polygon.len();
-    if count > MAX_CORNERS {
-        errors.push(SceneError::TooMany {
-            what: format!("corners of zone {name:?}"),
-            count,
-            limit: MAX_CORNERS,
-        });
-        return None;
-    }
-    if !check_points(&name, "polygon", &zone.polygon, errors, warnings) {
-        return None;
-    }
-    let mut corners = zone.polygon;
-    corners.dedup();
-    if corners.len() > 1 && corners.first() == corners.last() {
-        corners.pop();
-    }
-    if corners.len() < 3 {
-        errors.push(SceneError::TooFewCorners {
-            zone: name,
-            corners: corners.len(),
-        });
-        return None;
-    }
-    let flat: Vec<_> = corners.into_iter().map(|corner| plane.flat(corner)).collect();
-    if let Some((first, second)) = self_crossing(&flat) {
-        errors.push(SceneError::SelfCrossing {
-            zone: name,
-            first,
-            second,
-        });
-        return None;
-    }
-    let area = Area::new(flat);
-    let greatest_depth = area.greatest_depth();
-    let enter_depth = zone.enter_depth.largest();
-    if greatest_depth <= enter_depth && zone.enter_depth != Threshold::Auto {
-        let zone = name.clone();
-        warnings.push(SceneWarning::TooShallow {
-            zone,
-            enter_depth,
-            greatest_depth,
-        });
-    }
-    Some(CheckedZone {
-        name: name.into(),
-        area,
-        focus: zone.focus,
-        enter_depth: zone.enter_depth,
-        exit_depth: zone.exit_depth,
-    })
-}
-
-fn line(
-    line: CrossingLine,
-    plane: Plane,
-    errors: &mut Vec<SceneError>,
-    warnings: &mut Vec<SceneWarning>,
-) -> Option<CheckedLine> {
-    let name = line.name;
-    check_share(&name, "threshold", line.band, errors);
-    if !check_points(&name, "line", &[line.start, line.end], errors, warnings) {
-        return None;
-    }
-    if line.start == line.end {
-        errors.push(SceneError::NoLength { line: name });
-        return None;
-    }
-    let segment = Segment::new(plane.flat(line.start), plane.flat(line.end));
-    Some(CheckedLine {
-        name: name.into(),
-        segment,
-        focus: line.focus,
-        band: line.band,
-    })
 }

@@ -2,10 +2,13 @@
 
 mod assignment;
 mod kalman;
+mod stationary;
 mod track;
 
 use crate::observation::{Detection, Observation, TrackId, ticks_of_ms};
 use assignment::Costs;
+use stationary::Places;
+pub use stationary::StationaryOptions;
 use thiserror::Error;
 use track::{Phase, Track};
 
@@ -39,6 +42,8 @@ pub struct TrackerOptions {
     /// How long a confirmed track may be unseen and be found again. Default 2000 ms. Too short: hidden people come
     /// back as others; too long: somebody else may be taken for them.
     pub lost_ms: u64,
+    /// Removal of what stands at one place for very long. Default `None`: it is followed as everybody else.
+    pub stationary: Option<StationaryOptions>,
 }
 
 impl Default for TrackerOptions {
@@ -51,6 +56,7 @@ impl Default for TrackerOptions {
             confirm_ms: 120,
             tentative_ms: 200,
             lost_ms: 2000,
+            stationary: None,
         }
     }
 }
@@ -86,6 +92,8 @@ pub struct TrackerStats {
     pub doubled: u64,
     /// Tracks that were lost and found again.
     pub refound: u64,
+    /// Sights of what stands at one place for too long, see [`TrackerOptions::stationary`].
+    pub stationary: u64,
 }
 
 /// Gives detections identities, frame by frame.
@@ -115,8 +123,36 @@ pub struct Tracker {
     next: u64,
     last_time: Option<u64>,
     last_seen: Vec<Observation>,
+    places: Places,
     stats: TrackerStats,
+    /// Taken while a frame is looked at.
+    scratch: Option<Scratch>,
 }
+
+/// Memory of a frame, used again for the next one.
+#[derive(Debug, Clone)]
+struct Scratch {
+    admitted: Vec<Detection>,
+    free: Vec<bool>,
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+    costs: Costs,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            admitted: Vec::with_capacity(ROOM),
+            free: Vec::with_capacity(ROOM),
+            rows: Vec::with_capacity(ROOM),
+            columns: Vec::with_capacity(ROOM),
+            costs: Costs::with_room(ROOM),
+        }
+    }
+}
+
+/// People for whom there is memory from the start.
+const ROOM: usize = 64;
 
 impl Tracker {
     /// A tracker that has seen nothing. Settings that are no number fall back to their defaults.
@@ -136,11 +172,13 @@ impl Tracker {
         };
         Self {
             options,
-            tracks: Vec::new(),
+            tracks: Vec::with_capacity(ROOM * 2),
             next: 1,
             last_time: None,
             last_seen: Vec::new(),
+            places: Places::default(),
             stats: TrackerStats::default(),
+            scratch: Some(Scratch::default()),
         }
     }
 
@@ -159,6 +197,7 @@ impl Tracker {
         self.tracks.clear();
         self.last_time = None;
         self.last_seen.clear();
+        self.places.clear();
     }
 
     /// Takes one frame and says who is in it, in the order of their numbers; also unconfirmed ones, marked so. To be
@@ -172,6 +211,24 @@ impl Tracker {
         timestamp_90k: u64,
         detections: &[Detection],
     ) -> Result<Vec<Observation>, TrackerError> {
+        let mut seen = Vec::new();
+        self.update_into(timestamp_90k, detections, &mut seen)?;
+        Ok(seen)
+    }
+
+    /// The same into a list of the caller's, which is cleared first. Once there have been frames with as many people
+    /// before, this allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn update_into(
+        &mut self,
+        timestamp_90k: u64,
+        detections: &[Detection],
+        seen: &mut Vec<Observation>,
+    ) -> Result<(), TrackerError> {
+        seen.clear();
         match self.last_time {
             Some(last) if timestamp_90k < last => {
                 return Err(TrackerError::TimeBackwards {
@@ -181,7 +238,8 @@ impl Tracker {
             }
             Some(last) if timestamp_90k == last => {
                 self.stats.repeated += detections.len() as u64;
-                return Ok(self.last_seen.clone());
+                seen.extend_from_slice(&self.last_seen);
+                return Ok(());
             }
             _ => {}
         }
@@ -189,24 +247,29 @@ impl Tracker {
         for track in &mut self.tracks {
             track.predict(timestamp_90k);
         }
-        let detections = self.admit(detections);
-        let mut free = vec![true; detections.len()];
-        self.match_all(timestamp_90k, &detections, &mut free);
-        self.bear(timestamp_90k, &detections, &free);
+        let mut scratch = self.scratch.take().unwrap_or_default();
+        self.admit(detections, &mut scratch.admitted);
+        scratch.free.clear();
+        scratch.free.resize(scratch.admitted.len(), true);
+        self.match_all(timestamp_90k, &mut scratch);
+        self.bear(timestamp_90k, &scratch.admitted, &scratch.free);
+        self.scratch = Some(scratch);
         self.bury(timestamp_90k);
-        let mut seen: Vec<_> = self
-            .tracks
-            .iter()
-            .filter_map(|t| t.observation(timestamp_90k))
-            .collect();
-        seen.sort_by_key(|observation| observation.track);
-        self.last_seen.clone_from(&seen);
-        Ok(seen)
+        seen.extend(self.tracks.iter().filter_map(|t| t.observation(timestamp_90k)));
+        // Numbers are unique, so that this is as good as a stable sort, and needs no memory.
+        seen.sort_unstable_by_key(|observation| observation.track);
+        if let Some(options) = &self.options.stationary {
+            self.stats.stationary += self
+                .places
+                .remove(timestamp_90k, options, self.options.aspect, seen);
+        }
+        self.last_seen.clone_from(seen);
+        Ok(())
     }
 
     /// Sound detections, the most certain first.
-    fn admit(&mut self, detections: &[Detection]) -> Vec<Detection> {
-        let mut admitted: Vec<Detection> = Vec::with_capacity(detections.len().min(MAX_DETECTIONS));
+    fn admit(&mut self, detections: &[Detection], admitted: &mut Vec<Detection>) {
+        admitted.clear();
         for detection in detections {
             if !detection.bbox.is_sound() || detection.score.is_nan() {
                 self.stats.unsound += 1;
@@ -214,9 +277,9 @@ impl Tracker {
                 admitted.push(*detection);
             }
         }
-        // By their values, so that the order in which a detector lists them does not matter.
+        // By their values, so that the order in which a detector lists them does not matter; equal ones are the same.
         let key = |d: &Detection| [d.bbox.left, d.bbox.top, d.bbox.width, d.bbox.height];
-        admitted.sort_by(|a, b| {
+        admitted.sort_unstable_by(|a, b| {
             let by_place = || {
                 let pairs = key(a).into_iter().zip(key(b));
                 pairs
@@ -228,10 +291,9 @@ impl Tracker {
         });
         self.stats.beyond_limit += admitted.len().saturating_sub(MAX_DETECTIONS) as u64;
         admitted.truncate(MAX_DETECTIONS);
-        admitted
     }
 
-    fn match_all(&mut self, now: u64, detections: &[Detection], free: &mut [bool]) {
+    fn match_all(&mut self, now: u64, scratch: &mut Scratch) {
         let high = self.options.high_score;
         let is_high = |d: &Detection| d.score >= high;
         let any = |_: &Detection| true;
@@ -239,41 +301,53 @@ impl Tracker {
         let known: Chooses = |t| t.phase != Phase::Tentative;
         let tracked: Chooses = |t| t.phase == Phase::Tracked;
         let tentative: Chooses = |t| t.phase == Phase::Tentative;
-        self.match_stage(now, detections, free, known, is_high, Track::cost_predicted);
-        self.match_stage(now, detections, free, tracked, any, Track::cost_predicted);
-        self.match_stage(now, detections, free, tentative, is_high, Track::cost_predicted);
-        self.match_stage(now, detections, free, known, is_high, Track::cost_last_seen);
+        self.match_stage(now, scratch, known, is_high, Track::cost_predicted);
+        self.match_stage(now, scratch, tracked, any, Track::cost_predicted);
+        self.match_stage(now, scratch, tentative, is_high, Track::cost_predicted);
+        self.match_stage(now, scratch, known, is_high, Track::cost_last_seen);
     }
 
     fn match_stage(
         &mut self,
         now: u64,
-        detections: &[Detection],
-        free: &mut [bool],
+        scratch: &mut Scratch,
         of_tracks: fn(&Track) -> bool,
         of_detections: impl Fn(&Detection) -> bool,
         cost: fn(&Track, &Detection, f64, u64) -> Option<f64>,
     ) {
         let aspect = self.options.aspect;
-        let mut tracks: Vec<&mut Track> = self
-            .tracks
-            .iter_mut()
-            .filter(|t| !t.is_seen_at(now) && of_tracks(t))
-            .collect();
-        let candidates: Vec<(usize, &Detection)> = detections
-            .iter()
-            .enumerate()
-            .filter(|(i, d)| free.get(*i) == Some(&true) && of_detections(d))
-            .collect();
-        if tracks.is_empty() || candidates.is_empty() {
+        let Scratch {
+            admitted,
+            free,
+            rows,
+            columns,
+            costs,
+        } = scratch;
+        rows.clear();
+        let waiting = self.tracks.iter().enumerate();
+        rows.extend(
+            waiting
+                .filter(|(_, t)| !t.is_seen_at(now) && of_tracks(t))
+                .map(|(index, _)| index),
+        );
+        columns.clear();
+        let left = admitted.iter().zip(&*free).enumerate();
+        columns.extend(
+            left.filter(|(_, (d, free))| **free && of_detections(d))
+                .map(|(index, _)| index),
+        );
+        if rows.is_empty() || columns.is_empty() {
             return;
         }
-        let costs = Costs::new(tracks.len(), candidates.len(), |row, column| {
-            let (track, (_, detection)) = (tracks.get(row)?, candidates.get(column)?);
-            cost(track, detection, aspect, now)
+        costs.fill(rows.len(), columns.len(), |row, column| {
+            let track = self.tracks.get(*rows.get(row)?)?;
+            cost(track, admitted.get(*columns.get(column)?)?, aspect, now)
         });
-        for (track, column) in tracks.iter_mut().zip(costs.assign()) {
-            let Some((index, detection)) = column.and_then(|column| candidates.get(column)) else {
+        for (row, column) in rows.iter().zip(costs.assign()) {
+            let Some(index) = column.and_then(|column| columns.get(column)) else {
+                continue;
+            };
+            let (Some(track), Some(detection)) = (self.tracks.get_mut(*row), admitted.get(*index)) else {
                 continue;
             };
             if track.phase == Phase::Lost {

@@ -110,7 +110,7 @@ fn a_typed_operation_of_video_analyzer() {
     });
     let config = OperationConfig::from_json(&operation.to_string()).unwrap();
     assert_eq!(config.line_names(), ["l"]);
-    assert_eq!(findings(&config), ["trackerNodeConfiguration: not applied yet"]);
+    assert_eq!(findings(&config), [""; 0]);
 }
 
 #[test]
@@ -185,26 +185,14 @@ fn what_says_nothing_to_watch_is_refused_with_what_to_give() {
 
 #[test]
 fn operations_that_are_not_there_are_refused_by_name() {
-    for (id, word) in [
-        (
-            "cognitiveservices.vision.spatialanalysis-personcount",
-            "not implemented",
-        ),
-        (
-            "cognitiveservices.vision.spatialanalysis-persondistance",
-            "not implemented",
-        ),
-        ("somebody.elses-operation", "no operation"),
-    ] {
-        let operation = json!({"operationId": id, "SPACEANALYTICS_CONFIG": ZONES});
-        let message = refused(&operation.to_string());
-        assert!(message.contains(word) && message.contains(id), "{message}");
-    }
-    let twin = json!({"graphs": {"a": {"operationId": "x"}, "b": {}}});
-    assert!(refused(&twin.to_string()).contains("several operations"));
-    let typed =
-        json!({"@type": "#Microsoft.VideoAnalyzer.SpatialAnalysisPersonDistanceOperation", "zones": []});
-    assert!(refused(&typed.to_string()).contains("PersonDistance"));
+    let operation = json!({"operationId": "somebody.elses-operation", "SPACEANALYTICS_CONFIG": ZONES});
+    let message = refused(&operation.to_string());
+    assert!(
+        message.contains("no operation") && message.contains("somebody.elses"),
+        "{message}"
+    );
+    let typed = json!({"@type": "#Microsoft.VideoAnalyzer.SpatialAnalysisPersonSmileOperation", "zones": []});
+    assert!(refused(&typed.to_string()).contains("PersonSmile"));
 }
 
 #[test]
@@ -235,4 +223,76 @@ fn a_file_is_read_and_a_missing_one_named() {
     let error = OperationConfig::from_file(&path).unwrap_err();
     assert!(matches!(error, ConfigurationError::Read { .. }));
     assert!(error.to_string().contains("scene.json"), "{error}");
+}
+
+#[test]
+fn the_operations_of_a_twin_are_read_by_name() {
+    let count = r#"{"zones":[{"name":"lobby","polygon":[[0,0],[1,0],[1,1]],"events":[{"type":"count","config":{"trigger":"interval"}}]}]}"#;
+    let twin = json!({
+        "globalSettings": {"platformTelemetryEnabled": true},
+        "graphs": {
+            "polygon": {"operationId": "cognitiveservices.vision.spatialanalysis-personcrossingpolygon", "version": 1, "enabled": true,
+                "parameters": {"VIDEO_URL": "rtsp://u:secret@c/1", "SPACEANALYTICS_CONFIG": ZONES}},
+            "count": {"operationId": "cognitiveservices.vision.spatialanalysis-personcount", "version": 1, "enabled": true,
+                "sharedNodes": {"shared": {"node": "PersonCountGraph/detector", "parameters": {}}},
+                "parameters": {"SPACEANALYTICS_CONFIG": count},
+                "instances": {"1": {"sharedNodeMap": {}, "parameters": {"VIDEO_SOURCE_ID": "a"}}, "2": {"enabled": false}}},
+            "off": {"operationId": "x", "enabled": false}
+        }
+    });
+    let all = OperationConfig::all_from_twin(&twin.to_string()).unwrap();
+    let names: Vec<_> = all
+        .iter()
+        .map(|(name, config)| (name.as_str(), config.zone_names().join("")))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("count/1", "lobby".to_owned()),
+            ("polygon", "polygon0".to_owned())
+        ]
+    );
+    let message = refused(&twin.to_string());
+    assert_eq!(
+        message,
+        "\"graphs\" holds 2 operations, and a session carries out one: disable the others or give the object of one of count/1, polygon"
+    );
+    // With one enabled operation the twin is that operation.
+    let mut one = twin;
+    one["graphs"]["count"]["enabled"] = json!(false);
+    assert_eq!(
+        OperationConfig::from_json(&one.to_string()).unwrap().zone_names(),
+        ["polygon0"]
+    );
+}
+
+#[test]
+fn what_nodes_are_told_is_honoured_where_it_means_something() {
+    let operation = json!({
+        "operationId": "cognitiveservices.vision.spatialanalysis-persondistance",
+        "parameters": {
+            "TRACKER_NODE_CONFIG": "{\"enable_speed\": true, \"remove_stationary_objects\": true, \"stationary_objects_filter_ratio\": 0.5}",
+            "CAMERACALIBRATOR_NODE_CONFIG": "{\"do_calibration\": false, \"enable_orientation\": true}",
+            "CAMERA_CONFIG": "{\"cameras\": [{\"source_id\": \"a\", \"camera_height\": 13.0, \"camera_focal_length\": 400.0, \"camera_tiltup_angle\": 1.05}]}",
+            "CALIBRATION_CONFIG": "not JSON",
+            "SPACEANALYTICS_CONFIG": r#"{"zones":[{"name":"lobby","polygon":[[0,0],[1,0],[1,1]],"events":[{"type":"persondistance"}]}]}"#,
+        }
+    });
+    let config = OperationConfig::from_json(&operation.to_string()).unwrap();
+    assert_eq!(
+        findings(&config),
+        [
+            "TRACKER_NODE_CONFIG: things that do not move are left out",
+            "CAMERACALIBRATOR_NODE_CONFIG: enable_orientation is not applied, which way people look is not known",
+            "CALIBRATION_CONFIG: no object and no text of one, read over",
+        ]
+    );
+    let broken =
+        json!({"CAMERA_CONFIG": {"cameras": [{"camera_height": -3}]}, "SPACEANALYTICS_CONFIG": ZONES});
+    let broken = OperationConfig::from_json(&broken.to_string()).unwrap();
+    assert!(
+        findings(&broken)[0].starts_with("CAMERA_CONFIG: camera: height is -3"),
+        "{:?}",
+        findings(&broken)
+    );
 }

@@ -2,7 +2,10 @@
 
 use super::{ConfigFinding, ConfigOptions, Elements, Operation};
 use crate::observation::Point;
-use crate::scene::{CrossingLine, DEFAULT_THRESHOLD, Focus, MAX_CORNERS, MAX_ELEMENTS, Threshold, Zone};
+use crate::scene::{
+    Aggregation, CountWatch, CrossingLine, DEFAULT_THRESHOLD, DistanceWatch, DwellWatch, Focus, MAX_CORNERS,
+    MAX_ELEMENTS, Threshold, Trigger, Zone,
+};
 use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
@@ -13,11 +16,96 @@ pub(super) struct Reader {
     pub(super) warnings: Vec<ConfigFinding>,
 }
 
-/// What an event of a zone or line says.
-#[derive(Debug, Clone, Copy, Default)]
-struct Crossing {
+/// What an event of a zone or line says, whatever its type.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
     threshold: Option<f64>,
     focus: Focus,
+    every_nth: u32,
+    trigger: Trigger,
+    aggregation: Aggregation,
+    minimum_ft: Option<f64>,
+    maximum_ft: Option<f64>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            threshold: None,
+            focus: Focus::default(),
+            every_nth: 1,
+            trigger: Trigger::Event,
+            aggregation: Aggregation::Mode,
+            minimum_ft: None,
+            maximum_ft: None,
+        }
+    }
+}
+
+impl Asked {
+    fn depth(&self) -> Threshold {
+        self.threshold.map_or(Threshold::Auto, Threshold::Width)
+    }
+
+    /// How far outside one must be to have left: less than the default asks for sharpness on both sides.
+    fn exit_depth(&self) -> Threshold {
+        match self.threshold {
+            Some(threshold) if threshold < DEFAULT_THRESHOLD => Threshold::Width(threshold),
+            _ => Threshold::Auto,
+        }
+    }
+}
+
+/// The types of events of an element; the first of each counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Events {
+    crossing: Option<Asked>,
+    dwell: Option<Asked>,
+    count: Option<Asked>,
+    distance: Option<Asked>,
+}
+
+/// A type of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Crossing,
+    Dwell,
+    Count,
+    Distance,
+}
+
+impl Type {
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "zonecrossing" | "linecrossing" | "enter" | "exit" => Some(Self::Crossing),
+            "zonedwelltime" => Some(Self::Dwell),
+            "count" => Some(Self::Count),
+            "persondistance" | "peopledistance" => Some(Self::Distance),
+            _ => None,
+        }
+    }
+
+    /// Whether an operation carries it out.
+    fn is_of(self, operation: Operation) -> bool {
+        match operation {
+            Operation::Any => true,
+            Operation::PersonCrossingPolygon => matches!(self, Self::Crossing | Self::Dwell),
+            Operation::PersonCrossingLine => self == Self::Crossing,
+            Operation::PersonCount => self == Self::Count,
+            Operation::PersonDistance => self == Self::Distance,
+        }
+    }
+
+    /// What an operation does where a zone or line names no events.
+    fn default_of(operation: Operation) -> Self {
+        match operation {
+            Operation::Any | Operation::PersonCrossingPolygon | Operation::PersonCrossingLine => {
+                Self::Crossing
+            }
+            Operation::PersonCount => Self::Count,
+            Operation::PersonDistance => Self::Distance,
+        }
+    }
 }
 
 /// The kind of element, for its words.
@@ -93,7 +181,9 @@ impl Reader {
             self.warn(name, "not known here, read over");
         }
         let (need, there) = match self.options.operation {
-            Operation::PersonCrossingPolygon => ("zones", !zones.is_empty()),
+            Operation::PersonCrossingPolygon | Operation::PersonCount | Operation::PersonDistance => {
+                ("zones", !zones.is_empty())
+            }
             Operation::PersonCrossingLine => ("lines", !lines.is_empty()),
             Operation::Any => ("zones or lines", !zones.is_empty() || !lines.is_empty()),
         };
@@ -128,7 +218,9 @@ impl Reader {
             Kind::Line => "lines",
         };
         let unwanted = match self.options.operation {
-            Operation::PersonCrossingPolygon => kind == Kind::Line,
+            Operation::PersonCrossingPolygon | Operation::PersonCount | Operation::PersonDistance => {
+                kind == Kind::Line
+            }
             Operation::PersonCrossingLine => kind == Kind::Zone,
             Operation::Any => false,
         };
@@ -184,7 +276,7 @@ impl Reader {
     }
 
     fn zone(&mut self, place: &str, members: &Object) -> Option<Zone> {
-        let crossing = self.events(place, members, Kind::Zone);
+        let events = self.events(place, members, Kind::Zone);
         let polygon = self.points(&format!("{place}: polygon"), find(members, "polygon"));
         if let Some(value) = find(members, "threshold") {
             self.first_generation_threshold(&format!("{place}: threshold"), value);
@@ -195,21 +287,49 @@ impl Reader {
                 "orientation is not implemented, read over",
             );
         }
-        let (crossing, polygon) = (crossing?, polygon?);
+        let (events, polygon) = (events?, polygon?);
         let mut zone = Zone::new(text(members, "name").unwrap_or_default(), polygon);
-        zone.focus = crossing.focus;
-        if let Some(threshold) = crossing.threshold {
-            zone.enter_depth = Threshold::Width(threshold);
-            // Less than the default asks for sharpness on both sides.
-            if threshold < DEFAULT_THRESHOLD {
-                zone.exit_depth = Threshold::Width(threshold);
-            }
-        }
+        zone.crossings = events.crossing.is_some();
+        // A zone that is only dwelt in or counted has the depths of that.
+        let base = events
+            .crossing
+            .or(events.dwell)
+            .or(events.count)
+            .or(events.distance);
+        let base = base.unwrap_or_default();
+        zone.focus = base.focus;
+        zone.enter_depth = base.depth();
+        zone.exit_depth = base.exit_depth();
+        zone.every_nth = base.every_nth;
+        zone.dwell = events.dwell.map(|asked| DwellWatch {
+            at_exit: true,
+            limits_ms: Vec::new(),
+            every_nth: asked.every_nth,
+            focus: asked.focus,
+            enter_depth: asked.depth(),
+            exit_depth: asked.exit_depth(),
+        });
+        zone.count = events.count.map(|asked| CountWatch {
+            trigger: asked.trigger,
+            aggregation: asked.aggregation,
+            every_nth: asked.every_nth,
+            focus: asked.focus,
+            depth: asked.depth(),
+        });
+        zone.distance = events.distance.map(|asked| DistanceWatch {
+            trigger: asked.trigger,
+            aggregation: asked.aggregation,
+            every_nth: asked.every_nth,
+            focus: asked.focus,
+            depth: asked.depth(),
+            minimum_ft: asked.minimum_ft,
+            maximum_ft: asked.maximum_ft,
+        });
         Some(zone)
     }
 
     fn line(&mut self, place: &str, members: &Object) -> Option<CrossingLine> {
-        let crossing = self.events(place, members, Kind::Line);
+        let events = self.events(place, members, Kind::Line);
         let at = format!("{place}: line");
         let given = find(members, "line")
             .cloned()
@@ -231,10 +351,11 @@ impl Reader {
             self.error(&at, format!("{} points; a line has two", points.len()));
             return None;
         };
-        let crossing = crossing?;
+        let crossing = events?.crossing.unwrap_or_default();
         let mut line = CrossingLine::new(text(members, "name").unwrap_or_default(), start, end);
         line.focus = crossing.focus;
-        line.band = crossing.threshold.map_or(Threshold::Auto, Threshold::Width);
+        line.band = crossing.depth();
+        line.every_nth = crossing.every_nth;
         Some(line)
     }
 
@@ -287,17 +408,17 @@ impl Reader {
     }
 
     /// What the events of an element ask for; `None` after an error. Without events the defaults apply.
-    fn events(&mut self, place: &str, members: &Object, kind: Kind) -> Option<Crossing> {
+    fn events(&mut self, place: &str, members: &Object, kind: Kind) -> Option<Events> {
+        let operation = self.options.operation;
+        let mut found = Events::default();
         let list = match find(members, "events") {
-            None | Some(Value::Null) => return Some(Crossing::default()),
-            Some(Value::Array(list)) if list.is_empty() => return Some(Crossing::default()),
-            Some(Value::Array(list)) => list,
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(list)) => &list[..],
             Some(_) => {
                 self.error(&format!("{place}: events"), "not a list; give […]");
                 return None;
             }
         };
-        let mut found: Option<Crossing> = None;
         let before = self.errors.len();
         for event in list {
             let Value::Object(event) = event else {
@@ -305,68 +426,153 @@ impl Reader {
                 continue;
             };
             let written = text(event, "type").or_else(|| text(event, "eventType"));
-            let written = written.unwrap_or_else(|| kind.event().to_owned());
+            let default = match Type::default_of(operation) {
+                Type::Count => "count",
+                Type::Distance => "persondistance",
+                _ => kind.event(),
+            };
+            let written = written.unwrap_or_else(|| default.to_owned());
             let word: String = written
                 .to_ascii_lowercase()
                 .chars()
                 .filter(|c| *c != '_')
                 .collect();
-            match (kind, word.as_str()) {
-                (Kind::Zone, "zonecrossing" | "enter" | "exit") | (Kind::Line, "linecrossing") => {
-                    let crossing = self.crossing(place, event);
-                    // `enter` and `exit` are listed side by side in the first generation.
-                    found.get_or_insert(crossing);
-                }
-                (_, "count" | "zonedwelltime" | "persondistance" | "peopledistance") => {
-                    self.error(
-                        &format!("{place}: events"),
-                        format!(
-                            "type {written:?} is not implemented; remove it, {:?} is",
-                            kind.event()
-                        ),
-                    );
-                }
-                _ => {
-                    self.error(
-                        &format!("{place}: events"),
-                        format!(
-                            "no type {written:?} for a {}; give {:?}",
-                            kind.word(),
-                            kind.event()
-                        ),
-                    );
-                }
+            let fits = match kind {
+                Kind::Zone => word != "linecrossing",
+                Kind::Line => word == "linecrossing",
+            };
+            let Some(asked) = Type::of(&word).filter(|_| fits) else {
+                let known = match kind {
+                    Kind::Zone => "\"zonecrossing\", \"zonedwelltime\", \"count\" or \"persondistance\"",
+                    Kind::Line => "\"linecrossing\"",
+                };
+                self.error(
+                    &format!("{place}: events"),
+                    format!("no type {written:?} for a {}; give {known}", kind.word()),
+                );
+                continue;
+            };
+            if !asked.is_of(operation) {
+                self.warn(
+                    &format!("{place}: events"),
+                    format!("type {written:?} belongs to another operation, read over"),
+                );
+                continue;
+            }
+            let content = self.asked(place, event, asked);
+            let slot = match asked {
+                Type::Crossing => &mut found.crossing,
+                Type::Dwell => &mut found.dwell,
+                Type::Count => &mut found.count,
+                Type::Distance => &mut found.distance,
+            };
+            // `enter` and `exit` are listed side by side in the first generation.
+            slot.get_or_insert(content);
+        }
+        let nothing = found.crossing.is_none()
+            && found.dwell.is_none()
+            && found.count.is_none()
+            && found.distance.is_none();
+        if nothing {
+            let asked = Some(Asked::default());
+            match Type::default_of(operation) {
+                Type::Count => found.count = asked,
+                Type::Distance => found.distance = asked,
+                Type::Crossing | Type::Dwell => found.crossing = asked,
             }
         }
-        (self.errors.len() == before).then(|| found.unwrap_or_default())
+        (self.errors.len() == before).then_some(found)
     }
 
-    fn crossing(&mut self, place: &str, event: &Object) -> Crossing {
+    fn asked(&mut self, place: &str, event: &Object, of: Type) -> Asked {
         // Video Analyzer has no `config` around these.
         let config = match find(event, "config") {
             Some(Value::Object(config)) => config,
             _ => event,
         };
-        if let Some(trigger) = text(config, "trigger")
-            && !is(&trigger, "event")
-        {
-            let message = format!("{trigger:?} is not possible for crossings; give \"event\"");
-            self.error(&format!("{place}: trigger"), message);
-        }
-        for name in ["output_frequency", "outputFrequency"] {
-            if find(config, name).and_then(number).is_some_and(|n| n != 1.0) {
-                self.error(&format!("{place}: {name}"), "only 1, every event, is implemented");
+        let is_group = matches!(of, Type::Count | Type::Distance);
+        let mut asked = Asked::default();
+        if let Some(word) = text(config, "trigger") {
+            let at = format!("{place}: trigger");
+            if is(&word, "interval") && is_group {
+                asked.trigger = Trigger::Interval { milliseconds: 1000 };
+            } else if !is(&word, "event") {
+                let message = if is_group {
+                    format!("no trigger {word:?}; give \"event\" or \"interval\"")
+                } else {
+                    format!("{word:?} is not possible for crossings; give \"event\"")
+                };
+                self.error(&at, message);
             }
         }
-        let focus = match text(config, "focus") {
-            None => Focus::default(),
-            Some(word) => self.focus(&format!("{place}: focus"), &word),
-        };
-        let threshold = match find(config, "threshold") {
+        if let Some(seconds) = self.quantity(place, config, &["interval"], 0.001, 86_400.0, "seconds")
+            && let Trigger::Interval { milliseconds } = &mut asked.trigger
+        {
+            *milliseconds = (seconds * 1000.0).round() as u64;
+        }
+        let nth = self.quantity(
+            place,
+            config,
+            &["output_frequency", "outputFrequency"],
+            1.0,
+            1e9,
+            "a whole number, every so many-th event is told",
+        );
+        asked.every_nth = nth.map_or(1, |nth| nth.round() as u32);
+        if let Some(word) = text(config, "aggregation_method").or_else(|| text(config, "aggregationMethod")) {
+            if is(&word, "average") {
+                asked.aggregation = Aggregation::Average;
+            } else if !is(&word, "mode") {
+                self.error(
+                    &format!("{place}: aggregation_method"),
+                    format!("no method {word:?}; give \"mode\" or \"average\""),
+                );
+            }
+        }
+        if of == Type::Distance {
+            let least = ["minimum_distance_threshold", "minimumDistanceThreshold"];
+            asked.minimum_ft = self.quantity(place, config, &least, 0.0, 10_000.0, "feet");
+            let most = ["maximum_distance_threshold", "maximumDistanceThreshold"];
+            let unlimited = most
+                .iter()
+                .any(|name| text(config, name).is_some_and(|t| is(&t, "infinity")));
+            if !unlimited {
+                asked.maximum_ft = self.quantity(place, config, &most, 0.0, 10_000.0, "feet");
+            }
+            if asked.minimum_ft.is_none() && asked.maximum_ft.is_none() {
+                asked.minimum_ft = DistanceWatch::default().minimum_ft;
+            }
+        }
+        if let Some(word) = text(config, "focus") {
+            asked.focus = self.focus(&format!("{place}: focus"), &word);
+        }
+        asked.threshold = match find(config, "threshold") {
             None | Some(Value::Null) => None,
             Some(value) => self.threshold(&format!("{place}: threshold"), value),
         };
-        Crossing { threshold, focus }
+        asked
+    }
+
+    /// A number of a member by any of its names, within limits.
+    fn quantity(
+        &mut self,
+        place: &str,
+        config: &Object,
+        names: &[&str],
+        least: f64,
+        most: f64,
+        what: &str,
+    ) -> Option<f64> {
+        let (name, value) = names.iter().find_map(|name| Some((*name, find(config, name)?)))?;
+        if value.is_null() {
+            return None;
+        }
+        let given = number(value).filter(|number| (least..=most).contains(number));
+        if given.is_none() {
+            let message = format!("{value} is not possible; give {what}, {least} to {most}");
+            self.error(&format!("{place}: {name}"), message);
+        }
+        given
     }
 
     fn focus(&mut self, place: &str, written: &str) -> Focus {

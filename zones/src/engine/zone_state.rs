@@ -1,9 +1,9 @@
 //! One person at one zone.
 
-use super::{Happened, Sight, time_at};
-use crate::event::{EventKind, Reason, Why};
+use super::{Happened, Rules, Sight, time_at};
+use crate::event::{EventKind, Reason, VisitSpeed, Why};
 use crate::geometry::{Flat, lerp};
-use crate::scene::{CheckedZone, Scene};
+use crate::scene::CheckedZone;
 
 /// Where a person was last seen with respect to the boundary, when they last changed sides, and the open visit.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,7 @@ pub(crate) struct ZoneState {
     inside: bool,
     turn: Turn,
     visit: Option<Visit>,
+    passed: Option<Passed>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,12 +21,34 @@ struct Turn {
     /// The edge crossed; `None` for the first sight.
     side: Option<u32>,
     samples: u32,
+    /// Greatest depth since, while inside.
+    deepest: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Visit {
     entered: u64,
     frames: u32,
+    /// Limits of dwelling that were told.
+    limits_told: usize,
+    speed: SpeedSum,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct SpeedSum {
+    sum: f64,
+    least: f64,
+    frames: u32,
+}
+
+/// In by one edge and out by another, deep enough but not for as long as the hold: a visit, once the person has
+/// certainly left again.
+#[derive(Debug, Clone, Copy)]
+struct Passed {
+    entered: (u64, u32),
+    left: (u64, u32),
+    frames: u32,
+    depth: f64,
 }
 
 impl ZoneState {
@@ -33,14 +56,31 @@ impl ZoneState {
         self.visit.is_some()
     }
 
+    /// Whether the last sight was inside, confirmed or not.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.inside
+    }
+
     pub(crate) fn step(
         &mut self,
         zone: &CheckedZone,
-        scene: &Scene,
+        rules: Rules,
         sight: Sight,
+        speed: Option<f64>,
+        crossings: &mut Vec<(f64, u32)>,
         mut tell: impl FnMut(Happened),
     ) {
         let Sight { time, at, height } = sight;
+        if let Some((_, from)) = self.last
+            && !self.inside
+            && self.visit.is_none()
+            && self.passed.is_none()
+            && zone.area.is_passed_by(from, at)
+        {
+            self.last = Some((time, at));
+            self.turn.samples = self.turn.samples.saturating_add(1);
+            return;
+        }
         let (enter_depth, exit_depth) = (
             zone.enter_depth.for_height(height),
             zone.exit_depth.for_height(height),
@@ -52,79 +92,125 @@ impl ZoneState {
             None => {
                 self.turn = Turn {
                     time,
-                    side: None,
-                    samples: 0,
+                    ..Turn::default()
                 }
             }
-            Some((before, from)) if inside != self.inside => {
-                let mut crossings = Vec::new();
-                zone.area.crossings(from, at, &mut crossings);
-                // With several edges on the way, the visit lies between the last one in and the first one out.
-                let crossed = if inside {
-                    crossings.last()
-                } else {
-                    crossings.first()
-                };
-                let (part, side) = crossed.map_or((1.0, None), |(part, side)| (*part, Some(*side)));
-                self.turn = Turn {
-                    time: time_at(before, time, part),
-                    side,
-                    samples: 0,
-                };
+            Some(before) => {
+                let may_pass = rules.jump_through && self.visit.is_none();
+                if inside != self.inside {
+                    zone.area.crossings(before.1, at, crossings);
+                    if inside && may_pass {
+                        pass_through(zone, enter_depth, before, (time, at), crossings, true, &mut tell);
+                    }
+                    // With several edges on the way, the visit lies between the last one in and the first one out.
+                    let crossed = if inside {
+                        crossings.last()
+                    } else {
+                        crossings.first()
+                    };
+                    let (part, side) = crossed.map_or((1.0, None), |(part, side)| (*part, Some(*side)));
+                    let turned = time_at(before.0, time, part);
+                    if !inside
+                        && may_pass
+                        && self.turn.deepest > enter_depth
+                        && let (Some(side_in), Some(side_out)) = (self.turn.side, side)
+                        && side_in != side_out
+                    {
+                        self.passed = Some(Passed {
+                            entered: (self.turn.time, side_in),
+                            left: (turned, side_out),
+                            frames: self.turn.samples,
+                            depth: self.turn.deepest,
+                        });
+                    } else if inside {
+                        self.passed = None;
+                    }
+                    self.turn = Turn {
+                        time: turned,
+                        side,
+                        ..Turn::default()
+                    };
+                } else if !inside && may_pass {
+                    zone.area.crossings(before.1, at, crossings);
+                    pass_through(zone, enter_depth, before, (time, at), crossings, false, &mut tell);
+                }
             }
-            Some((before, from)) if !inside && self.visit.is_none() && scene.jump_through => {
-                pass_through(zone, enter_depth, (before, from), (time, at), &mut tell);
-            }
-            Some(_) => {}
         }
         self.inside = inside;
         self.last = Some((time, at));
         self.turn.samples = self.turn.samples.saturating_add(1);
+        self.turn.deepest = self.turn.deepest.max(depth);
         let held = time - self.turn.time;
-        let why = |turn: &Turn| Why {
-            reason: if turn.side.is_some() {
+        let why = Why {
+            reason: if self.turn.side.is_some() {
                 Reason::Crossed
             } else {
                 Reason::Appeared
             },
             distance: depth.abs(),
             held_90k: held,
-            samples: turn.samples,
+            samples: self.turn.samples,
         };
+        let hold_in = match self.turn.side {
+            Some(_) => rules.hold,
+            None => rules.appear,
+        };
+        let arrived_in = depth > enter_depth && held >= hold_in;
+        let arrived_out = !inside && depth < -exit_depth && held >= rules.hold;
+        if arrived_out && let Some(passed) = self.passed.take() {
+            passed.tell(time, &mut tell);
+        }
+        if inside && let Some(visit) = &mut self.visit {
+            visit.frames = visit.frames.saturating_add(1);
+            visit.speed.add(speed);
+            visit.tell_limits(zone, time, why.samples, &mut tell);
+        }
         match &mut self.visit {
-            None if depth > enter_depth && held >= scene.hold => {
-                let turn = self.turn;
-                self.visit = Some(Visit {
-                    entered: turn.time,
-                    frames: turn.samples,
-                });
-                let kind = EventKind::Enter { side: turn.side };
-                tell(Happened {
-                    time: turn.time,
-                    kind,
-                    why: why(&turn),
-                });
-            }
-            Some(visit) if depth < -exit_depth && held >= scene.hold => {
-                let kind = visit.end(self.turn.time, self.turn.side);
-                self.visit = None;
+            None if arrived_in => {
+                let mut visit = Visit {
+                    entered: self.turn.time,
+                    frames: self.turn.samples,
+                    limits_told: 0,
+                    speed: SpeedSum::default(),
+                };
+                visit.speed.add(speed);
                 tell(Happened {
                     time: self.turn.time,
-                    kind,
-                    why: why(&self.turn),
+                    kind: EventKind::Enter { side: self.turn.side },
+                    why,
                 });
+                visit.tell_limits(zone, time, why.samples, &mut tell);
+                self.visit = Some(visit);
             }
-            Some(visit) if inside => visit.frames = visit.frames.saturating_add(1),
+            Some(visit) if arrived_out => {
+                let happened = visit.end(self.turn.time, self.turn.side, why);
+                self.visit = None;
+                tell(happened);
+            }
             _ => {}
         }
     }
 
-    /// The person was last seen then and is given up now.
-    pub(crate) fn vanish(&mut self, last_seen: u64, now: u64) -> Option<Happened> {
-        let visit = self.visit.take()?;
+    /// Speeds of the visit that is open or ends now.
+    pub(crate) fn speed(&self) -> Option<VisitSpeed> {
+        self.visit.and_then(|visit| visit.speed.summary())
+    }
+
+    /// The person was last seen then and is given up now, or the zone closes.
+    pub(crate) fn vanish(
+        &mut self,
+        last_seen: u64,
+        now: u64,
+        reason: Reason,
+        mut tell: impl FnMut(Happened),
+    ) {
         // Who was seen outside already has left, only not for long enough.
+        if let Some(passed) = self.passed.take() {
+            passed.tell(now, &mut tell);
+        }
+        let Some(visit) = self.visit.take() else { return };
         let (time, side, reason) = if self.inside {
-            (last_seen, None, Reason::Vanished)
+            (last_seen, None, reason)
         } else {
             (self.turn.time, self.turn.side, Reason::Crossed)
         };
@@ -134,58 +220,140 @@ impl ZoneState {
             held_90k: now - time,
             samples: self.turn.samples,
         };
-        Some(Happened {
-            time,
-            kind: visit.end(time, side),
-            why,
-        })
+        tell(visit.end(time, side, why));
     }
 }
 
 impl Visit {
-    fn end(self, time: u64, side: Option<u32>) -> EventKind {
-        EventKind::Exit {
+    fn end(&self, time: u64, side: Option<u32>, why: Why) -> Happened {
+        let kind = EventKind::Exit {
             side,
             dwell_90k: time.saturating_sub(self.entered),
             dwell_frames: self.frames,
+        };
+        Happened { time, kind, why }
+    }
+
+    fn tell_limits(&mut self, zone: &CheckedZone, now: u64, samples: u32, tell: &mut impl FnMut(Happened)) {
+        let dwell_90k = now - self.entered;
+        while let Some(limit_90k) = zone.dwell_limits.get(self.limits_told).copied() {
+            if dwell_90k < limit_90k {
+                break;
+            }
+            self.limits_told += 1;
+            tell(Happened {
+                time: self.entered + limit_90k,
+                kind: EventKind::DwellExceeded { limit_90k, dwell_90k },
+                why: Why {
+                    reason: Reason::Lasted,
+                    distance: 0.0,
+                    held_90k: dwell_90k,
+                    samples,
+                },
+            });
         }
     }
 }
 
-/// In and out between two frames: a visit when its chord is as deep as an entry has to be.
+impl SpeedSum {
+    fn add(&mut self, speed: Option<f64>) {
+        let Some(speed) = speed else { return };
+        self.least = if self.frames == 0 {
+            speed
+        } else {
+            self.least.min(speed)
+        };
+        self.sum += speed;
+        self.frames = self.frames.saturating_add(1);
+    }
+
+    fn summary(&self) -> Option<VisitSpeed> {
+        (self.frames > 0).then(|| VisitSpeed {
+            average_ft_s: self.sum / f64::from(self.frames),
+            minimum_ft_s: self.least,
+        })
+    }
+}
+
+impl Passed {
+    fn tell(&self, now: u64, tell: &mut impl FnMut(Happened)) {
+        let why = |since: u64| Why {
+            reason: Reason::PassedThrough,
+            distance: self.depth,
+            held_90k: now - since,
+            samples: self.frames,
+        };
+        let (entered, side) = self.entered;
+        tell(Happened {
+            time: entered,
+            kind: EventKind::Enter { side: Some(side) },
+            why: why(entered),
+        });
+        let (left, side) = self.left;
+        let kind = EventKind::Exit {
+            side: Some(side),
+            dwell_90k: left.saturating_sub(entered),
+            dwell_frames: self.frames,
+        };
+        tell(Happened {
+            time: left,
+            kind,
+            why: why(left),
+        });
+    }
+}
+
+/// In and out between two frames: a visit when its chord is as deep as an entry has to be. A step that `ends_inside`
+/// has its last chord open, which is no such visit.
 fn pass_through(
     zone: &CheckedZone,
     enter_depth: f64,
     (before, from): (u64, Flat),
     (time, at): (u64, Flat),
+    crossings: &[(f64, u32)],
+    ends_inside: bool,
     tell: &mut impl FnMut(Happened),
 ) {
-    let mut crossings = Vec::new();
-    zone.area.crossings(from, at, &mut crossings);
-    let (Some((part_in, side_in)), Some((part_out, side_out))) = (crossings.first(), crossings.last()) else {
-        return;
-    };
-    let depth = zone.area.depth(lerp(from, at, (part_in + part_out) / 2.0));
-    if part_in >= part_out || depth <= enter_depth {
-        return;
+    // A corner is met by two edges at once: what is shorter than this is no chord.
+    const CHORD: f64 = 1e-9;
+    let mut pairs = crossings.windows(2);
+    let mut entered: Option<(f64, u32, f64)> = None;
+    while let Some([(part, side), (next, next_side)]) = pairs.next() {
+        if next - part < CHORD {
+            continue;
+        }
+        let depth = zone.area.depth(lerp(from, at, (part + next) / 2.0));
+        if depth <= 0.0 {
+            entered = None;
+            continue;
+        }
+        // A chord that only touches an edge on its way is one chord.
+        let (in_part, in_side, deepest) = entered.unwrap_or((*part, *side, 0.0));
+        let deepest = deepest.max(depth);
+        entered = Some((in_part, in_side, deepest));
+        let goes_on = match pairs
+            .clone()
+            .find(|pair| matches!(pair, [(a, _), (b, _)] if b - a >= CHORD))
+        {
+            Some([(a, _), (b, _)]) => zone.area.depth(lerp(from, at, (a + b) / 2.0)) > 0.0,
+            _ => {
+                ends_inside
+                    && 1.0 - next >= CHORD
+                    && zone.area.depth(lerp(from, at, (next + 1.0) / 2.0)) > 0.0
+            }
+        };
+        if goes_on {
+            continue;
+        }
+        entered = None;
+        if deepest > enter_depth {
+            Passed {
+                entered: (time_at(before, time, in_part), in_side),
+                left: (time_at(before, time, *next), *next_side),
+                frames: 0,
+                depth: deepest,
+            }
+            .tell(time, tell);
+        }
     }
-    let (entered, left) = (time_at(before, time, *part_in), time_at(before, time, *part_out));
-    let why = |since| Why {
-        reason: Reason::PassedThrough,
-        distance: depth,
-        held_90k: time - since,
-        samples: 0,
-    };
-    let kind = EventKind::Enter { side: Some(*side_in) };
-    tell(Happened {
-        time: entered,
-        kind,
-        why: why(entered),
-    });
-    let kind = Visit { entered, frames: 0 }.end(left, Some(*side_out));
-    tell(Happened {
-        time: left,
-        kind,
-        why: why(left),
-    });
 }

@@ -9,17 +9,24 @@ const JITTER: f64 = 0.05;
 /// Speed of somebody of whom nothing is known: an ordinary walk sideways is 0.8.
 const UNKNOWN_SPEED: f64 = 0.7;
 /// How much a person's speed changes in a second.
-const JOLT: f64 = 0.45;
+const JOLT: f64 = 0.4;
 /// How much a person's size changes in a second: near the camera people grow quickly.
 const GROWTH: f64 = 0.08;
 /// Widening of boxes, in standard deviations of the place.
-const WIDENING: f64 = 1.0;
+const WIDENING: f64 = 0.8;
 /// No detection is matched further away than this many standard deviations.
 const GATE: f64 = 3.5;
 /// Sizes that differ by more than this factor are not the same person.
-const SIZE_RATIO: f64 = 1.8;
+const SIZE_RATIO: f64 = 1.5;
 /// Cost of a match above which there is none: one minus the overlap of the widened boxes.
-const WORST: f64 = 0.85;
+const WORST: f64 = 0.8;
+/// Weight of the distance in the cost of a match, beside the overlap: in a crowd boxes overlap much, and the overlap
+/// alone hardly tells one from the next.
+const DISTANCE_WEIGHT: f64 = 0.6;
+/// Distance, in standard deviations, at which that part of the cost is 1.
+const DISTANCE_NORM: f64 = 4.0;
+/// Standard deviation of the size, as the logarithm of a ratio.
+const SIZE_SIGMA: f64 = 0.1;
 /// Speed at which a lost person is looked for around the place of the last sight, and how far at most.
 const SEARCH_SPEED: f64 = 0.8;
 const SEARCH_REACH: f64 = 0.8;
@@ -46,6 +53,8 @@ pub(crate) struct Track {
     missed: bool,
     born: u64,
     seen: u64,
+    /// The gap before the last sight, when the track was lost in it.
+    refound_after: u64,
     time: u64,
     /// Centre, then width and height; horizontal ones in units of the frame's width, vertical ones of its height.
     x: Axis,
@@ -80,6 +89,7 @@ impl Track {
             missed: false,
             born: now,
             seen: now,
+            refound_after: 0,
             time: now,
             x: Axis::new(x, JITTER * scale, UNKNOWN_SPEED * scale),
             y: Axis::new(y, JITTER * height, UNKNOWN_SPEED / 2.0 * height),
@@ -137,6 +147,11 @@ impl Track {
             self.x.speed = (x - before.0) / gap;
             self.y.speed = (y - before.1) / gap;
         }
+        self.refound_after = if self.phase == Phase::Lost {
+            now - self.seen
+        } else {
+            0
+        };
         self.bbox = detection.bbox;
         self.score = detection.score;
         self.seen = now;
@@ -166,6 +181,8 @@ impl Track {
             class: self.class,
             score: self.score,
             confirmed: self.phase != Phase::Tentative,
+            refound_after_90k: self.refound_after,
+            place: None,
         })
     }
 
@@ -182,11 +199,14 @@ impl Track {
         if off > GATE {
             return None;
         }
-        self.overlap_cost(
+        let overlap = self.overlap_cost(
             &self.steady(),
             detection,
             (WIDENING * self.x.sigma(), WIDENING * self.y.sigma()),
-        )
+        )?;
+        let ratio = f64::from(detection.bbox.height) / self.height.at.max(1e-4);
+        let far = (off.hypot(ratio.ln() / SIZE_SIGMA) / DISTANCE_NORM).min(1.0);
+        Some(overlap + DISTANCE_WEIGHT * (far - overlap))
     }
 
     /// How ill a detection fits where the track was last seen.

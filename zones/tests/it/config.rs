@@ -147,16 +147,43 @@ fn mistakes_name_the_zone_the_member_and_the_remedy() {
             "zone \"door\": threshold: -1 is no threshold; give pixels of a frame 640 wide from 1 up, or a share of the width below 1",
         ),
         (
-            zone(square(), json!([{"type": "zonedwelltime"}])),
-            "zone \"door\": events: type \"zonedwelltime\" is not implemented; remove it, \"zonecrossing\" is",
+            zone(
+                square(),
+                json!([{"type": "count", "config": {"trigger": "sometimes"}}]),
+            ),
+            "zone \"door\": trigger: no trigger \"sometimes\"; give \"event\" or \"interval\"",
         ),
         (
-            zone(square(), json!([{"type": "count"}])),
-            "zone \"door\": events: type \"count\" is not implemented; remove it, \"zonecrossing\" is",
+            zone(
+                square(),
+                json!([{"type": "count", "config": {"output_frequency": 0}}]),
+            ),
+            "zone \"door\": output_frequency: 0 is not possible; give a whole number, every so many-th event is told, 1 to 1000000000",
+        ),
+        (
+            zone(
+                square(),
+                json!([{"type": "persondistance", "config": {"minimum_distance_threshold": "near"}}]),
+            ),
+            "zone \"door\": minimum_distance_threshold: \"near\" is not possible; give feet, 0 to 10000",
+        ),
+        (
+            zone(
+                square(),
+                json!([{"type": "persondistance", "config": {"minimum_distance_threshold": 35, "maximum_distance_threshold": 6}}]),
+            ),
+            "\"door\": minimum_distance_threshold is 35; give a finite number, less than maximum_distance_threshold",
+        ),
+        (
+            zone(
+                square(),
+                json!([{"type": "persondistance", "config": {"aggregation_method": "median"}}]),
+            ),
+            "zone \"door\": aggregation_method: no method \"median\"; give \"mode\" or \"average\"",
         ),
         (
             zone(square(), json!([{"type": "linecrossing"}])),
-            "zone \"door\": events: no type \"linecrossing\" for a zone; give \"zonecrossing\"",
+            "zone \"door\": events: no type \"linecrossing\" for a zone; give \"zonecrossing\", \"zonedwelltime\", \"count\" or \"persondistance\"",
         ),
         (
             json!({"zones": [{"polygon": square()}]}),
@@ -224,14 +251,14 @@ fn operations_are_known_by_their_ids() {
             format!("{prefix}-personcrossingline.azurevideoanalyzer"),
             Operation::PersonCrossingLine,
         ),
+        (format!("{prefix}-personcount.debug"), Operation::PersonCount),
+        (format!("{prefix}-persondistance"), Operation::PersonDistance),
         (format!("{prefix}.livevideoanalytics"), Operation::Any),
         (prefix.to_owned(), Operation::Any),
         ("personcrossingline".to_owned(), Operation::PersonCrossingLine),
     ] {
         assert_eq!(Operation::from_id(&id), Ok(operation), "{id}");
     }
-    let count = Operation::from_id(&format!("{prefix}-personcount.debug")).expect_err("not there");
-    assert!(count.to_string().contains("is not implemented"));
     assert!(matches!(
         Operation::from_id("facedetection"),
         Err(OperationError::Unknown { .. })
@@ -270,8 +297,17 @@ fn near_miss() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<f64>().prop_map(Value::from),
         (0.0..1.0f64).prop_map(Value::from),
-        prop::sample::select(vec!["zonecrossing", "event", "[[0,0],[1,0],[1,1]]", "16", "door"])
-            .prop_map(Value::from),
+        prop::sample::select(vec![
+            "zonecrossing",
+            "event",
+            "[[0,0],[1,0],[1,1]]",
+            "16",
+            "door",
+            "count",
+            "persondistance",
+            "interval"
+        ])
+        .prop_map(Value::from),
     ];
     let name = prop::sample::select(vec![
         "zones",
@@ -290,6 +326,9 @@ fn near_miss() -> impl Strategy<Value = Value> {
         "focus",
         "trigger",
         "zone",
+        "interval",
+        "output_frequency",
+        "minimum_distance_threshold",
     ]);
     leaf.prop_recursive(6, 80, 6, move |inner| {
         prop_oneof![
@@ -315,5 +354,68 @@ proptest! {
             Ok(configured) => prop_assert!(!configured.scene.is_empty()),
             Err(error) => prop_assert!(!error.findings.is_empty() && !error.to_string().is_empty()),
         }
+    }
+}
+
+#[test]
+fn the_published_mix_of_operations_is_read_whole() {
+    let event = |kind: &str| json!({"type": kind, "config": {"trigger": "event", "output_frequency": 1, "focus": "footprint", "minimum_distance_threshold": 6.0, "maximum_distance_threshold": 35.0}});
+    let config = json!({
+        "lines": [{"name": "doorcamera", "line": {"start": {"x": 0, "y": 0.5}, "end": {"x": 1, "y": 0.5}}, "events": [event("linecrossing")]}],
+        "zones": [{"name": "lobbycamera", "polygon": [[0.3, 0.3],[0.3, 0.9],[0.6, 0.9],[0.6, 0.3],[0.3, 0.3]],
+            "events": [event("persondistance"), event("count"), event("zonecrossing"), event("zonedwelltime")]}]});
+    let read = read(config);
+    assert_eq!(read.warnings, []);
+    let mut engine = Engine::new(read.scene);
+    let person = Observation::new(TrackId(1), BoundingBox::new(0.4, 0.3, 0.1, 0.3));
+    let mut names = Vec::new();
+    for frame in 0..10 {
+        for event in engine.update(frame * 9000, &[person]).expect("sound") {
+            names.push(
+                format!("{} {:?}", event.name, event.kind)
+                    .split([' ', '(', '{'])
+                    .take(2)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
+        }
+    }
+    // Without ground distances are unknown, and told to be.
+    assert_eq!(
+        names,
+        [
+            "lobbycamera Count",
+            "lobbycamera Distance",
+            "lobbycamera Enter",
+            "lobbycamera Count"
+        ]
+    );
+}
+
+#[test]
+fn operations_take_what_is_theirs_of_a_mix() {
+    let config = || zone(square(), json!([{"type": "count"}, {"type": "zonecrossing"}]));
+    let options = |operation| ConfigOptions {
+        operation,
+        ..ConfigOptions::default()
+    };
+    let read = read_config(config(), options(Operation::PersonCount)).expect("sound");
+    assert_eq!(
+        read.warnings[0].to_string(),
+        "zone \"door\": events: type \"zonecrossing\" belongs to another operation, read over"
+    );
+    // Without events an operation does what it is for.
+    for (operation, first) in [
+        (Operation::PersonCount, "Count"),
+        (Operation::PersonDistance, "Distance"),
+        (Operation::PersonCrossingPolygon, ""),
+    ] {
+        let read = read_config(zone(square(), json!([])), options(operation)).expect("sound");
+        let events = Engine::new(read.scene).update(0, &[]).expect("sound");
+        let words: Vec<String> = events.iter().map(|e| format!("{:?}", e.kind)).collect();
+        assert!(
+            words.join(" ").starts_with(first) && words.is_empty() == first.is_empty(),
+            "{words:?}"
+        );
     }
 }

@@ -68,7 +68,10 @@ fn video_analyzers_form_has_a_tracking_id_of_its_own() {
         entity["extensions"]["trackingId"]
     );
     assert_eq!(event["relatedInferences"][0], entity["inferenceId"]);
-    assert_eq!(entity["extensions"]["footprintX"], "inf");
+    assert_eq!(entity["extensions"]["footprintX"], "0.45000000670552254");
+    assert_eq!(entity["extensions"]["centerGroundPointX"], "0.0");
+    assert_eq!(entity["extensions"]["groundOrientationAngle"], "inf");
+    assert_eq!(entity["extensions"]["speed"], "0.0");
     assert!(event["event"]["properties"].get("metadataVersion").is_none());
     // Ids of the next frame are new ones.
     let next = reporter.report_with_people(&[person], &[]);

@@ -173,6 +173,25 @@ fn a_gap_beyond_the_grace_ends_the_visit_where_it_was_last_seen() {
 }
 
 #[test]
+fn who_appears_inside_for_less_than_asked_was_a_second_box_and_who_stays_enters_when_first_seen() {
+    let options = SceneOptions {
+        appear_ms: 600,
+        ..SceneOptions::default()
+    };
+    let inside = |frames| vec![Some((0.45, 0.6)); frames];
+    assert_eq!(
+        words(&walk(&mut engine_with(options), 15, inside(9))),
+        Vec::<String>::new()
+    );
+    let events = walk(&mut engine_with(options), 15, inside(12));
+    assert_eq!(words(&events), ["zone Enter", "zone Exit"]);
+    assert_eq!((events[0].time_90k, events[0].timestamp_90k), (0, 9 * SECOND / 15));
+    // Whoever crosses an edge is told as soon as ever.
+    let crossing = |options| walk(&mut engine_with(options), 15, straight((0.3, 0.6), (0.45, 0.6), 1.0, 15));
+    assert_eq!(crossing(options)[0], crossing(SceneOptions::default())[0]);
+}
+
+#[test]
 fn between_two_frames_through_the_zone_is_a_visit_unless_told_otherwise() {
     let path = || [(0.1, 0.6), (0.2, 0.6), (0.8, 0.6), (0.9, 0.6)].map(Some);
     let events = walk(&mut engine(), 2, path());

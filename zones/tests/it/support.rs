@@ -159,4 +159,9 @@ impl Score {
     pub(crate) fn false_share(&self) -> f64 {
         (self.reported - self.matched) as f64 / self.truth.max(1) as f64
     }
+
+    /// True reports as a share of all.
+    pub(crate) fn precision(&self) -> f64 {
+        self.matched as f64 / self.reported.max(1) as f64
+    }
 }

@@ -1,0 +1,253 @@
+//! The container's own messages, schema 1.0 and 2.0.
+
+use super::words::{self, Value as Word};
+use super::{PERSON, metadata};
+use crate::event::{EventKind, SpatialEvent};
+use crate::ground::Ground;
+use crate::ids::IdSource;
+use crate::observation::{BoundingBox, Observation, Point};
+use crate::scene::Trigger;
+use serde_json::{Map, Value, json};
+
+/// Which edition of the container's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContainerSchema {
+    /// `1.0`, 2020 and 2021: ground points as objects, `metadataType`, zones' events by their names of 2021.
+    V1,
+    /// `2.0`, 2022 to 2024: a person's metadata as texts, attributes as a list.
+    V2,
+}
+
+impl ContainerSchema {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::V1, Self::V2];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::V1 => "1.0",
+            Self::V2 => "2.0",
+        }
+    }
+}
+
+/// What a message says of its camera.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// The camera's name: `VIDEO_SOURCE_ID`.
+    pub id: String,
+    /// Width of the processed frame in pixels.
+    pub width: u32,
+    /// Its height.
+    pub height: u32,
+}
+
+/// Turns events into the messages that the container sends to a hub.
+///
+/// A message has the events, the camera, and the people whom the events are about. No events give no message.
+///
+/// ```
+/// # use lva_zones::*;
+/// # let square = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)].map(|(x, y)| Point::new(x, y));
+/// # let options = SceneOptions { hold_ms: 0, ..SceneOptions::default() };
+/// # let scene = Scene::new(vec![Zone::new("lobby", square)], vec![], options).unwrap();
+/// # let mut engine = Engine::new(scene);
+/// let people = [Observation::new(TrackId(1), BoundingBox::new(0.4, 0.3, 0.2, 0.4))];
+/// let events = engine.update(0, &people)?;
+/// let camera = SourceInfo { id: "camera_id".into(), width: 608, height: 342 };
+/// let mut reporter = ContainerReporter::new(ContainerSchema::V2, camera, IdSource::new(1));
+/// let message = reporter.report(0, 1, &events, None).expect("something happened");
+/// assert_eq!(message["events"][0]["properties"]["status"], "Enter");
+/// assert_eq!(message["sourceInfo"]["timestamp"], "1970-01-01T00:00:00.000Z");
+/// # Ok::<(), EngineError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ContainerReporter {
+    schema: ContainerSchema,
+    source: SourceInfo,
+    ids: IdSource,
+    next: u64,
+}
+
+impl ContainerReporter {
+    /// A reporter of this edition for this camera, with ids of this source.
+    pub fn new(schema: ContainerSchema, source: SourceInfo, ids: IdSource) -> Self {
+        Self {
+            schema,
+            source,
+            ids,
+            next: 0,
+        }
+    }
+
+    /// The message of a frame; `None` without events. With a ground, counts and distances carry the camera's
+    /// calibration.
+    pub fn report(
+        &mut self,
+        timestamp_90k: u64,
+        frame: u64,
+        events: &[SpatialEvent],
+        ground: Option<&Ground>,
+    ) -> Option<Value> {
+        if events.is_empty() {
+            return None;
+        }
+        let mut people: Vec<&Observation> = Vec::new();
+        for person in events.iter().flat_map(SpatialEvent::everybody) {
+            if people.iter().all(|known| known.track != person.track) {
+                people.push(person);
+            }
+        }
+        let group =
+            |event: &SpatialEvent| matches!(event.kind, EventKind::Count { .. } | EventKind::Distance(_));
+        let told: Vec<Value> = events.iter().map(|event| self.event(event)).collect();
+        let mut source = self.source(timestamp_90k, frame);
+        if events.iter().any(group) {
+            source.insert("cameraCalibrationInfo".to_owned(), calibration(ground));
+        }
+        Some(json!({
+            "events": told,
+            "sourceInfo": source,
+            "detections": people.into_iter().map(|person| self.detection(person)).collect::<Vec<_>>(),
+            "schemaVersion": self.schema.word(),
+        }))
+    }
+
+    /// The `cameraCalibrationEvent`: the camera, and where on the ground some boxes stand. As published, the point of a box
+    /// is its right bottom corner. Zones that the camera would be good for are not proposed.
+    pub fn calibration(
+        &mut self,
+        timestamp_90k: u64,
+        frame: u64,
+        ground: &Ground,
+        boxes: &[BoundingBox],
+    ) -> Value {
+        let mut source = self.source(timestamp_90k, frame);
+        source.insert("cameraCalibrationInfo".to_owned(), calibration(Some(ground)));
+        let standing = boxes.iter().filter_map(|bbox| {
+            let corner = Point::new(f64::from(bbox.right()), f64::from(bbox.bottom()));
+            ground.at(corner).map(|at| (bbox, at))
+        });
+        let (regions, points): (Vec<Value>, Vec<Value>) = standing
+            .map(|(bbox, at)| (rectangle(bbox), json!({"x": at.right_ft, "y": at.ahead_ft})))
+            .unzip();
+        json!({
+            "type": "cameraCalibrationEvent",
+            "sourceInfo": source,
+            "zonePlacementInfo": {
+                "uniformlySpacedPersonBoundingBoxes": regions,
+                "personBoundingBoxGroundPoints": points,
+            },
+        })
+    }
+
+    fn source(&self, timestamp_90k: u64, frame: u64) -> Map<String, Value> {
+        let mut source = Map::new();
+        source.insert("id".to_owned(), json!(self.source.id));
+        let time = lva_inference_schema::event_time(timestamp_90k);
+        source.insert("timestamp".to_owned(), json!(time));
+        source.insert("width".to_owned(), json!(self.source.width));
+        source.insert("height".to_owned(), json!(self.source.height));
+        source.insert("frameId".to_owned(), json!(frame.to_string()));
+        source.insert("imagePath".to_owned(), json!(""));
+        source
+    }
+
+    fn event(&mut self, event: &SpatialEvent) -> Value {
+        let id = self.ids.inference(self.next);
+        self.next += 1;
+        let mut properties = Map::new();
+        if let Some(track) = event.track() {
+            properties.insert("trackingId".to_owned(), json!(self.ids.track(track)));
+        }
+        for (name, value) in words::properties(event) {
+            let value = match value {
+                Word::Text(text) => json!(text),
+                Word::Whole(number) => json!(number),
+                Word::Number(number) => json!(number),
+            };
+            properties.insert(name.to_owned(), value);
+        }
+        let ids: Vec<String> = event
+            .everybody()
+            .map(|person| self.ids.track(person.track))
+            .collect();
+        let mut told = json!({
+            "id": id,
+            "type": words::name(&event.kind),
+            "detectionIds": ids,
+            "properties": properties,
+            "zone": &*event.name,
+        });
+        let trigger = match event.kind {
+            EventKind::Count { trigger, .. } => Some(trigger),
+            EventKind::Distance(report) => Some(report.trigger),
+            _ => None,
+        };
+        if let (Some(trigger), Some(members)) = (trigger, told.as_object_mut()) {
+            let word = match trigger {
+                Trigger::Event => "event",
+                Trigger::Interval { .. } => "interval",
+            };
+            members.insert("trigger".to_owned(), json!(word));
+        }
+        told
+    }
+
+    fn detection(&self, person: &Observation) -> Value {
+        let id = self.ids.track(person.track);
+        let mut told = json!({
+            "type": PERSON,
+            "id": id,
+            "region": rectangle(&person.bbox),
+            "confidence": person.score,
+        });
+        let Some(members) = told.as_object_mut() else {
+            return told;
+        };
+        match self.schema {
+            ContainerSchema::V1 => {
+                let place = person.place;
+                let ground = place.map(|place| place.ground).unwrap_or_default();
+                members.insert(
+                    "centerGroundPoint".to_owned(),
+                    json!({"x": ground.right_ft, "y": ground.ahead_ft}),
+                );
+                members.insert("metadataType".to_owned(), json!(""));
+                if let Some(place) = place {
+                    members.insert("metadata".to_owned(), json!({"speed": place.speed_ft_s}));
+                }
+            }
+            ContainerSchema::V2 => {
+                let mut known: Map<String, Value> = metadata(person)
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), json!(value)))
+                    .collect();
+                known.insert("trackingId".to_owned(), json!(id));
+                members.insert("metadata".to_owned(), Value::Object(known));
+                members.insert("attributes".to_owned(), json!([]));
+            }
+        }
+        told
+    }
+}
+
+fn rectangle(bbox: &BoundingBox) -> Value {
+    json!({
+        "type": "RECTANGLE",
+        "points": [{"x": bbox.left, "y": bbox.top}, {"x": bbox.right(), "y": bbox.bottom()}],
+    })
+}
+
+fn calibration(ground: Option<&Ground>) -> Value {
+    match ground.and_then(Ground::camera) {
+        Some(camera) => json!({
+            "status": "Calibrated",
+            "cameraHeight": camera.height_ft,
+            "focalLength": camera.focal_px,
+            "tiltupAngle": camera.tilt_rad,
+        }),
+        // Points of the ground say nothing of a camera, but they are a calibration.
+        None if ground.is_some() => json!({"status": "Calibrated"}),
+        None => json!({"status": "Calibrating"}),
+    }
+}

@@ -1,0 +1,170 @@
+//! Checks of zones and lines, each of which tells everything that is wrong.
+
+use super::*;
+use crate::geometry::self_crossing;
+
+pub(super) fn names(zones: &[Zone], lines: &[CrossingLine], errors: &mut Vec<SceneError>) {
+    let all = zones.iter().map(|z| ("zone", &z.name)).enumerate();
+    let all = all.chain(lines.iter().map(|l| ("line", &l.name)).enumerate());
+    let mut seen = std::collections::BTreeSet::new();
+    for (index, (kind, name)) in all {
+        if name.is_empty() {
+            errors.push(SceneError::NoName {
+                kind,
+                number: index + 1,
+            });
+        } else if !seen.insert(name) {
+            errors.push(SceneError::DuplicateName { name: name.clone() });
+        }
+    }
+}
+
+/// Coordinates far outside are mistakes of unit; near outside they are meant.
+fn check_points(
+    element: &str,
+    member: &'static str,
+    points: &[Point],
+    errors: &mut Vec<SceneError>,
+    warnings: &mut Vec<SceneWarning>,
+) -> bool {
+    let before = errors.len();
+    for point in points {
+        for value in [point.x, point.y] {
+            // Not a range check of its own: NaN must fail it.
+            if !(-2.0..=3.0).contains(&value) {
+                errors.push(SceneError::BadNumber {
+                    element: element.to_owned(),
+                    member,
+                    value,
+                    expected: "a fraction of the frame, 0 to 1",
+                });
+            }
+        }
+        if !(0.0..=1.0).contains(&point.x) || !(0.0..=1.0).contains(&point.y) {
+            warnings.push(SceneWarning::OutsideFrame {
+                element: element.to_owned(),
+                point: *point,
+            });
+        }
+    }
+    errors.len() == before
+}
+
+pub(super) fn check_share(
+    element: &str,
+    member: &'static str,
+    threshold: Threshold,
+    errors: &mut Vec<SceneError>,
+) {
+    let value = threshold.largest();
+    if !(0.0..1.0).contains(&value) {
+        let expected = "a share of the frame's width, 0 to below 1";
+        errors.push(SceneError::BadNumber {
+            element: element.to_owned(),
+            member,
+            value,
+            expected,
+        });
+    }
+}
+
+pub(super) fn zone(
+    zone: Zone,
+    plane: Plane,
+    errors: &mut Vec<SceneError>,
+    warnings: &mut Vec<SceneWarning>,
+) -> Option<(Outline, Vec<CheckedZone>)> {
+    let name = zone.name.clone();
+    let before = errors.len();
+    zone.check_watches(errors);
+    check_share(&name, "threshold", zone.enter_depth, errors);
+    check_share(&name, "exit threshold", zone.exit_depth, errors);
+    let count = zone.polygon.len();
+    if count > MAX_CORNERS {
+        errors.push(SceneError::TooMany {
+            what: format!("corners of zone {name:?}"),
+            count,
+            limit: MAX_CORNERS,
+        });
+        return None;
+    }
+    if !check_points(&name, "polygon", &zone.polygon, errors, warnings) {
+        return None;
+    }
+    let mut corners = zone.polygon.clone();
+    corners.dedup();
+    if corners.len() > 1 && corners.first() == corners.last() {
+        corners.pop();
+    }
+    if corners.len() < 3 {
+        errors.push(SceneError::TooFewCorners {
+            zone: name,
+            corners: corners.len(),
+        });
+        return None;
+    }
+    let flat: Vec<_> = corners.into_iter().map(|corner| plane.flat(corner)).collect();
+    if let Some((first, second)) = self_crossing(&flat) {
+        errors.push(SceneError::SelfCrossing {
+            zone: name,
+            first,
+            second,
+        });
+        return None;
+    }
+    if errors.len() > before {
+        return None;
+    }
+    let area = Area::new(flat);
+    let greatest_depth = area.greatest_depth();
+    let checked = zone.watchers(&area);
+    for watcher in &checked {
+        let enter_depth = watcher.enter_depth.largest();
+        if greatest_depth <= enter_depth && watcher.enter_depth != Threshold::Auto {
+            warnings.push(SceneWarning::TooShallow {
+                zone: name.clone(),
+                enter_depth,
+                greatest_depth,
+            });
+            break;
+        }
+    }
+    let outline = Outline {
+        name,
+        points: area.corners().into_iter().map(|c| plane.point(c)).collect(),
+        kind: OutlineKind::Zone,
+    };
+    Some((outline, checked))
+}
+
+pub(super) fn line(
+    line: CrossingLine,
+    plane: Plane,
+    errors: &mut Vec<SceneError>,
+    warnings: &mut Vec<SceneWarning>,
+) -> Option<(Outline, CheckedLine)> {
+    let name = line.name.clone();
+    check_share(&name, "threshold", line.band, errors);
+    if !check_points(&name, "line", &[line.start, line.end], errors, warnings) {
+        return None;
+    }
+    if line.start == line.end {
+        errors.push(SceneError::NoLength { line: name });
+        return None;
+    }
+    let segment = Segment::new(plane.flat(line.start), plane.flat(line.end));
+    let checked = CheckedLine {
+        name: name.as_str().into(),
+        segment,
+        focus: line.focus,
+        band: line.band,
+        every_nth: line.every_nth.max(1),
+        schedule: line.schedule,
+    };
+    let outline = Outline {
+        name,
+        points: vec![line.start, line.end],
+        kind: OutlineKind::Line,
+    };
+    Some((outline, checked))
+}

@@ -1,0 +1,233 @@
+//! Heat, flows, pictures, Video Analyzer's own nodes, things that never move.
+
+use crate::support::SECOND;
+use lva_zones::*;
+
+fn standing_at(id: u64, x: f64, y: f64) -> Observation {
+    Observation::new(
+        TrackId(id),
+        BoundingBox::new(x as f32 - 0.05, y as f32 - 0.3, 0.1, 0.3),
+    )
+}
+
+fn two_rooms() -> Engine {
+    let room = |name: &str, left: f64| {
+        Zone::new(
+            name,
+            [(left, 0.1), (left + 0.3, 0.1), (left + 0.3, 0.9), (left, 0.9)].map(|(x, y)| Point::new(x, y)),
+        )
+    };
+    let line = CrossingLine::new("a < b & c", Point::new(0.5, 0.9), Point::new(0.5, 0.1));
+    let scene = Scene::new(
+        vec![room("left", 0.1), room("right", 0.6)],
+        vec![line],
+        SceneOptions::default(),
+    );
+    Engine::new(scene.expect("a sound scene"))
+}
+
+#[test]
+fn heat_is_seconds_whatever_the_frame_rate() {
+    for rate in [2u64, 15, 30] {
+        let mut map = HeatMap::new(10, 10);
+        for frame in 0..=rate * 10 {
+            map.add(frame * SECOND / rate, &[standing_at(1, 0.55, 0.55)]);
+        }
+        let total: f64 = map.seconds().iter().sum();
+        assert!(
+            (total - 10.0).abs() < 1e-6 && (map.most() - total).abs() < 1e-9,
+            "{rate}: {total}"
+        );
+    }
+    // Who was away does not heat the place meanwhile, and who is outside heats none.
+    let mut map = HeatMap::new(1, 1);
+    map.add(0, &[standing_at(1, 0.5, 0.5), standing_at(2, 3.0, 3.0)]);
+    map.add(100 * SECOND, &[standing_at(1, 0.5, 0.5)]);
+    assert_eq!(map.most(), 0.0);
+}
+
+#[test]
+fn ways_from_zone_to_zone_are_counted() {
+    let mut engine = two_rooms();
+    let mut flows = FlowMatrix::new();
+    for frame in 0..300u64 {
+        let x = 0.5 + 0.35 * (frame as f64 / 15.0).sin();
+        let events = engine
+            .update(frame * 6000, &[standing_at(1, x, 0.5)])
+            .expect("sound");
+        flows.add(&events);
+    }
+    // 20 s of a swing of 6.3 s, beginning in the middle to the right.
+    assert_eq!(
+        (
+            flows.count("right", "left"),
+            flows.count("left", "right"),
+            flows.count("left", "left")
+        ),
+        (3, 3, 0)
+    );
+    assert_eq!(
+        flows.ways().map(|(from, to, _)| (from, to)).collect::<Vec<_>>(),
+        [("left", "right"), ("right", "left")]
+    );
+}
+
+#[test]
+fn a_picture_has_zones_with_counts_lines_with_sides_and_people_with_trails() {
+    let mut engine = two_rooms();
+    let mut sketch = Sketch::new();
+    let mut people = Vec::new();
+    for frame in 0..40u64 {
+        people = vec![standing_at(5, 0.2 + 0.015 * frame as f64, 0.5)];
+        engine.update(frame * 6000, &people).expect("sound");
+        sketch.add(frame * 6000, &people);
+    }
+    let drawn = sketch.draw(&engine, &people);
+    let texts: Vec<&str> = drawn
+        .iter()
+        .filter_map(|p| match p {
+            Primitive::Text { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(texts, ["left: 0", "right: 1", "L 0", "R 1", "a < b & c", "#5"]);
+    assert!(
+        drawn
+            .iter()
+            .any(|p| matches!(p, Primitive::Polyline { points, .. } if points.len() == 40))
+    );
+    // Left of who looks up the picture is left in the picture.
+    let beside = |word: &str| {
+        drawn.iter().find_map(|p| match p {
+            Primitive::Text { at, text, .. } if text.starts_with(word) => Some(at.x),
+            _ => None,
+        })
+    };
+    assert!(beside("L ") < Some(0.5) && beside("R ") > Some(0.5));
+    let picture = svg(&drawn, 640, 360);
+    assert!(
+        picture.contains("a &lt; b &amp; c") && picture.starts_with("<svg ") && picture.ends_with("</svg>\n")
+    );
+    assert_eq!(picture.matches("<polygon").count(), 2);
+}
+
+#[test]
+fn video_analyzers_line_crossing_counts_both_ways() {
+    let mut engine = two_rooms();
+    let mut reporter = LineCrossingReporter::new(IdSource::new(1));
+    let mut told = Vec::new();
+    for frame in 0..150u64 {
+        let x = 0.5 + 0.2 * (frame as f64 / 15.0).sin();
+        let people = [standing_at(1, x, 0.5)];
+        let events = engine.update(frame * 6000, &people).expect("sound");
+        told.extend(reporter.report(&people, &events, |_| Some("person".to_owned())));
+    }
+    let json: Vec<_> = told
+        .iter()
+        .map(|i| {
+            serde_json::to_value(i.styled(lva_inference_schema::JsonStyle::VideoAnalyzer)).expect("JSON")
+        })
+        .collect();
+    let events: Vec<_> = json.iter().filter(|j| j["type"] == "event").collect();
+    let last = events.last().expect("crossed");
+    assert_eq!(last["subtype"], "lineCrossing");
+    assert_eq!(last["event"]["name"], "a < b & c");
+    let properties = &last["event"]["properties"];
+    let number = |name: &str| {
+        properties[name]
+            .as_str()
+            .and_then(|t| t.parse::<usize>().ok())
+            .expect("a total")
+    };
+    assert_eq!(number("total"), events.len());
+    assert_eq!(
+        number("clockwiseTotal") + number("counterclockwiseTotal"),
+        events.len()
+    );
+    assert!(
+        events.len() >= 2 && events[0]["event"]["properties"]["direction"] == "counterclockwise",
+        "{:?}",
+        events[0]
+    );
+    // One sequence id, a new inference id each frame, and the event points at the entity of its frame.
+    let entities: Vec<_> = json.iter().filter(|j| j["type"] == "entity").collect();
+    assert_eq!(entities.len(), 150);
+    assert!(
+        entities
+            .iter()
+            .all(|e| e["sequenceId"] == entities[0]["sequenceId"] && e["subtype"] == "objectDetection")
+    );
+    assert!(
+        entities
+            .iter()
+            .any(|e| e["inferenceId"] == last["relatedInferences"][0])
+    );
+    assert_ne!(entities[0]["inferenceId"], entities[1]["inferenceId"]);
+}
+
+#[test]
+fn what_never_moves_is_left_out_when_that_is_asked() {
+    let options = TrackerOptions {
+        stationary: Some(StationaryOptions {
+            buffer_ms: 60_000,
+            ..StationaryOptions::default()
+        }),
+        ..TrackerOptions::default()
+    };
+    let mut tracker = Tracker::new(options);
+    let bbox = BoundingBox::new(0.3, 0.3, 0.1, 0.4);
+    let mut last_told = 0;
+    for second in 0..300u64 {
+        let mannequin = Detection {
+            bbox,
+            class: 0,
+            score: 0.9,
+        };
+        let walker = Detection {
+            bbox: BoundingBox::new(0.5 + 0.02 * (second % 10) as f32, 0.3, 0.1, 0.4),
+            ..mannequin
+        };
+        // The mannequin is lost now and then, and has another number each time.
+        let found = if second % 20 < 17 {
+            vec![mannequin, walker]
+        } else {
+            vec![walker]
+        };
+        let told = tracker.update(second * SECOND, &found).expect("in order");
+        assert!(
+            told.iter().any(|o| o.bbox.left > 0.45),
+            "the walker stays, at {second}"
+        );
+        if told.iter().any(|o| o.bbox == bbox) {
+            last_told = second;
+        }
+    }
+    assert!((10..20).contains(&last_told), "{last_told}");
+    assert!(tracker.stats().stationary > 200);
+}
+
+#[test]
+fn people_found_again_say_for_how_long_they_were_lost() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let mut gaps = Vec::new();
+    for frame in 0..60u64 {
+        let bbox = BoundingBox::new(0.3 + 0.002 * frame as f32, 0.3, 0.1, 0.4);
+        let found = if (30..45).contains(&frame) {
+            vec![]
+        } else {
+            vec![Detection {
+                bbox,
+                class: 0,
+                score: 0.9,
+            }]
+        };
+        let told = tracker.update(frame * 6000, &found).expect("in order");
+        gaps.extend(
+            told.iter()
+                .filter(|o| o.refound_after_90k > 0)
+                .map(|o| (frame, o.refound_after_90k)),
+        );
+    }
+    assert_eq!(gaps, [(45, 16 * 6000)]);
+    assert_eq!(tracker.stats().refound, 1);
+}

@@ -1,0 +1,439 @@
+//! Counts, distances, dwell, schedules: what is told of a zone beyond entering and leaving.
+
+use crate::support::SECOND;
+use lva_zones::*;
+use proptest::prelude::*;
+
+fn square() -> Vec<Point> {
+    [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)]
+        .map(|(x, y)| Point::new(x, y))
+        .to_vec()
+}
+
+fn standing_at(id: u64, x: f64, y: f64) -> Observation {
+    Observation::new(
+        TrackId(id),
+        BoundingBox::new(x as f32 - 0.05, y as f32 - 0.3, 0.1, 0.3),
+    )
+}
+
+fn options() -> SceneOptions {
+    SceneOptions {
+        hold_ms: 0,
+        aspect: 1.0,
+        ..SceneOptions::default()
+    }
+}
+
+fn engine_of(zone: Zone) -> Engine {
+    Engine::new(Scene::new(vec![zone], vec![], options()).expect("a sound scene"))
+}
+
+fn counting(count: CountWatch) -> Engine {
+    engine_of(Zone {
+        crossings: false,
+        count: Some(count),
+        ..Zone::new("z", square())
+    })
+}
+
+fn counts(events: &[SpatialEvent]) -> Vec<(u64, u32)> {
+    let count = |event: &SpatialEvent| match event.kind {
+        EventKind::Count { people, .. } => Some((event.time_90k, people)),
+        _ => None,
+    };
+    events.iter().filter_map(count).collect()
+}
+
+/// So many people inside in a frame.
+fn crowd(people: u64) -> Vec<Observation> {
+    (0..people)
+        .map(|id| standing_at(id, 0.3 + 0.04 * id as f64, 0.6))
+        .collect()
+}
+
+#[test]
+fn a_count_is_told_first_and_then_whenever_it_has_changed() {
+    let mut engine = counting(CountWatch::default());
+    let mut told = Vec::new();
+    for (frame, people) in [0, 0, 2, 2, 3, 3].into_iter().enumerate() {
+        told.extend(engine.update(frame as u64 * 6000, &crowd(people)).expect("sound"));
+    }
+    assert_eq!(counts(&told), [(0, 0), (12_000, 2), (24_000, 3)]);
+    assert_eq!(
+        told[2].people.iter().map(|p| p.track.0).collect::<Vec<_>>(),
+        [0, 1, 2]
+    );
+    // Those who vanish are counted for the grace, then not.
+    let after = engine.update(30_000 + 2 * SECOND, &[]).expect("sound");
+    assert_eq!(counts(&after), [(30_000 + 2 * SECOND, 0)]);
+}
+
+#[test]
+fn every_third_count_is_told_when_that_is_asked() {
+    let mut engine = counting(CountWatch {
+        every_nth: 3,
+        ..CountWatch::default()
+    });
+    let mut told = Vec::new();
+    for people in 0..8 {
+        told.extend(engine.update(people * 6000, &crowd(people)).expect("sound"));
+    }
+    assert_eq!(
+        counts(&told)
+            .iter()
+            .map(|(_, people)| *people)
+            .collect::<Vec<_>>(),
+        [0, 3, 6]
+    );
+}
+
+#[test]
+fn an_interval_is_told_at_its_multiples_whenever_the_frames_come() {
+    let watch = CountWatch {
+        trigger: Trigger::Interval { milliseconds: 2000 },
+        ..CountWatch::default()
+    };
+    for (aggregation, expected) in [(Aggregation::Mode, [1, 4]), (Aggregation::Average, [2, 4])] {
+        let zone = Zone {
+            crossings: false,
+            count: Some(CountWatch { aggregation, ..watch }),
+            ..Zone::new("z", square())
+        };
+        // Nobody is bridged over a gap: each frame counts by itself.
+        let by_itself = SceneOptions {
+            lost_grace_ms: 0,
+            ..options()
+        };
+        let mut engine = Engine::new(Scene::new(vec![zone], vec![], by_itself).expect("sound"));
+        let mut told = Vec::new();
+        // Irregular frames: in the first interval mostly 1, once 5; in the second always 4.
+        for (milliseconds, people) in [
+            (10_100, 1),
+            (10_700, 5),
+            (11_050, 1),
+            (11_990, 1),
+            (12_400, 4),
+            (13_999, 4),
+            (14_800, 2),
+        ] {
+            told.extend(engine.update(milliseconds * 90, &crowd(people)).expect("sound"));
+        }
+        let seconds: Vec<_> = counts(&told)
+            .iter()
+            .map(|(time, people)| (time / SECOND, *people))
+            .collect();
+        assert_eq!(seconds, [(12, expected[0]), (14, expected[1])], "{aggregation:?}");
+        assert_eq!(
+            (told[0].timestamp_90k, told[0].why.reason),
+            (12_400 * 90, Reason::Interval)
+        );
+    }
+}
+
+#[test]
+fn a_gap_without_frames_is_told_of_once() {
+    let mut engine = counting(CountWatch {
+        trigger: Trigger::Interval { milliseconds: 1000 },
+        ..CountWatch::default()
+    });
+    engine.update(100, &crowd(2)).expect("sound");
+    let told = engine.update(100 * SECOND, &crowd(2)).expect("sound");
+    assert_eq!(counts(&told), [(SECOND, 2)]);
+    assert_eq!(
+        counts(&engine.update(100 * SECOND + 10, &crowd(2)).expect("sound")),
+        []
+    );
+}
+
+/// One unit of the frame is ten feet, from the left and from the bottom.
+fn flat_ground() -> Ground {
+    let pair = |x: f64, y: f64| (Point::new(x, y), GroundPoint::new(10.0 * x, 10.0 * (1.0 - y)));
+    Ground::from_points(&[pair(0.0, 0.0), pair(1.0, 0.0), pair(1.0, 1.0), pair(0.0, 1.0)]).expect("sound")
+}
+
+fn keeping(distance: DistanceWatch) -> Engine {
+    let zone = Zone {
+        crossings: false,
+        distance: Some(DistanceWatch {
+            focus: Focus::BottomCenter,
+            ..distance
+        }),
+        ..Zone::new("z", square())
+    };
+    let scene = Scene::new(vec![zone], vec![], options()).expect("a sound scene");
+    Engine::new(scene.with_ground(flat_ground()))
+}
+
+fn reports(events: &[SpatialEvent]) -> Vec<(DistanceState, u32, u32)> {
+    let report = |event: &SpatialEvent| match event.kind {
+        EventKind::Distance(report) => Some((report.state, report.people, report.violators)),
+        _ => None,
+    };
+    events.iter().filter_map(report).collect()
+}
+
+#[test]
+fn who_is_too_close_is_told_with_the_mean_of_all_pairs() {
+    let mut engine = keeping(DistanceWatch {
+        minimum_ft: Some(1.0),
+        ..DistanceWatch::default()
+    });
+    let people = [
+        standing_at(1, 0.3, 0.6),
+        standing_at(2, 0.35, 0.6),
+        standing_at(3, 0.7, 0.6),
+        standing_at(4, 0.95, 0.6),
+    ];
+    let events = engine.update(0, &people).expect("sound");
+    assert_eq!(reports(&events), [(DistanceState::TooClose, 3, 2)]);
+    let EventKind::Distance(report) = events[0].kind else {
+        panic!()
+    };
+    // 0.5, 4 and 3.5 feet; the fourth stands outside.
+    assert!((report.average_ft - 8.0 / 3.0).abs() < 1e-5, "{report:?}");
+    assert_eq!(
+        events[0].people.iter().map(|p| p.track.0).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    // The same again is nothing new; another pair is.
+    assert_eq!(engine.update(6000, &people).expect("sound"), []);
+    let moved = [
+        standing_at(1, 0.3, 0.6),
+        standing_at(2, 0.65, 0.6),
+        standing_at(3, 0.7, 0.6),
+    ];
+    let events = engine.update(12_000, &moved).expect("sound");
+    assert_eq!(
+        events[0].people.iter().map(|p| p.track.0).collect::<Vec<_>>(),
+        [2, 3]
+    );
+    // All keep their distance: the contract has no word for it.
+    let apart = [
+        standing_at(1, 0.3, 0.6),
+        standing_at(2, 0.5, 0.6),
+        standing_at(3, 0.7, 0.6),
+    ];
+    assert_eq!(engine.update(18_000, &apart).expect("sound"), []);
+    // And the rule broken again is told again.
+    assert_eq!(engine.update(24_000, &people).expect("sound").len(), 1);
+}
+
+#[test]
+fn too_far_is_told_only_when_nobody_is_too_close_and_unknown_before_calibration() {
+    let mut engine = keeping(DistanceWatch {
+        minimum_ft: Some(0.2),
+        maximum_ft: Some(3.0),
+        ..DistanceWatch::default()
+    });
+    let far = [standing_at(1, 0.25, 0.6), standing_at(2, 0.7, 0.6)];
+    assert_eq!(
+        reports(&engine.update(0, &far).expect("sound")),
+        [(DistanceState::TooFar, 2, 2)]
+    );
+    let close = [
+        standing_at(1, 0.25, 0.6),
+        standing_at(2, 0.7, 0.6),
+        standing_at(3, 0.26, 0.6),
+    ];
+    assert_eq!(
+        reports(&engine.update(6000, &close).expect("sound")),
+        [(DistanceState::TooClose, 3, 2)]
+    );
+    engine.set_ground(None);
+    assert_eq!(
+        reports(&engine.update(12_000, &close).expect("sound")),
+        [(DistanceState::Unknown, 0, 0)]
+    );
+    engine.set_ground(Some(flat_ground()));
+    assert_eq!(
+        reports(&engine.update(18_000, &close).expect("sound")),
+        [(DistanceState::TooClose, 3, 2)]
+    );
+}
+
+#[test]
+fn an_interval_of_distances_is_what_most_of_its_frames_have_shown() {
+    let mut engine = keeping(DistanceWatch {
+        trigger: Trigger::Interval { milliseconds: 1000 },
+        minimum_ft: Some(1.0),
+        ..DistanceWatch::default()
+    });
+    let (close, apart) = (
+        [standing_at(1, 0.3, 0.6), standing_at(2, 0.35, 0.6)],
+        [standing_at(1, 0.3, 0.6), standing_at(2, 0.6, 0.6)],
+    );
+    let mut told = Vec::new();
+    for frame in 0..45u64 {
+        // The first second mostly too close, the second mostly not, the third not at all.
+        let people = if frame < 10 || frame == 20 { &close } else { &apart };
+        told.extend(engine.update(frame * 6000, people).expect("sound"));
+    }
+    assert_eq!(reports(&told), [(DistanceState::TooClose, 2, 2)]);
+    assert_eq!(told[0].time_90k, SECOND);
+}
+
+#[test]
+fn a_dwell_is_told_at_its_end_with_speeds_and_at_its_limits_before() {
+    let zone = Zone {
+        crossings: false,
+        focus: Focus::BottomCenter,
+        dwell: Some(DwellWatch {
+            at_exit: true,
+            limits_ms: vec![3000, 1000, 60_000],
+            focus: Focus::BottomCenter,
+            ..DwellWatch::default()
+        }),
+        ..Zone::new("z", square())
+    };
+    let scene = Scene::new(vec![zone], vec![], options()).expect("sound");
+    let mut engine = Engine::new(scene.with_ground(flat_ground()));
+    let mut events = Vec::new();
+    // Through the zone at one foot a second: six seconds.
+    for frame in 0..100u64 {
+        let x = 0.15 + 0.01 * frame as f64 * 10.0 / 10.0;
+        events.extend(
+            engine
+                .update(frame * 9000, &[standing_at(1, x, 0.6)])
+                .expect("sound"),
+        );
+    }
+    let words: Vec<_> = events
+        .iter()
+        .map(|e| match e.kind {
+            EventKind::DwellExceeded { limit_90k, .. } => ("limit", limit_90k / SECOND, e.time_90k),
+            EventKind::Dwell(dwell) => ("end", (dwell.dwell_90k + 45_000) / SECOND, e.time_90k),
+            _ => ("?", 0, 0),
+        })
+        .collect();
+    let (entered, left) = (45_000, 6 * SECOND + 45_000);
+    for ((word, number, time), expected) in words.iter().zip([
+        ("limit", 1, entered + SECOND),
+        ("limit", 3, entered + 3 * SECOND),
+        ("end", 6, left),
+    ]) {
+        assert_eq!((*word, *number), (expected.0, expected.1), "{words:?}");
+        assert!(time.abs_diff(expected.2) < 20, "{words:?}");
+    }
+    assert_eq!(words.len(), 3);
+    let EventKind::Dwell(dwell) = events[2].kind else {
+        panic!()
+    };
+    let speed = dwell.speed.expect("the ground is known");
+    assert!(
+        (speed.average_ft_s - 1.0).abs() < 0.05 && (speed.minimum_ft_s - 1.0).abs() < 0.05,
+        "{speed:?}"
+    );
+    assert_eq!(dwell.side, Some(2));
+}
+
+#[test]
+fn a_closed_zone_tells_nothing_and_closing_ends_its_visits() {
+    // Open in the second minute of Thursdays, which 1970 began with.
+    let schedule = Schedule::weekly(
+        [Opening {
+            day: Weekday::Thursday,
+            from_minute: 1,
+            minutes: 1,
+        }],
+        0,
+    );
+    let zone = Zone {
+        schedule: schedule.clone(),
+        ..Zone::new("z", square())
+    };
+    let line = CrossingLine {
+        schedule,
+        ..CrossingLine::new("l", Point::new(0.5, 0.0), Point::new(0.5, 1.0))
+    };
+    let mut engine = Engine::new(Scene::new(vec![zone], vec![line], options()).expect("sound"));
+    let mut words = Vec::new();
+    for second in 0..240u64 {
+        // To and fro over the line, always inside.
+        let x = if second % 10 < 5 { 0.4 } else { 0.6 };
+        for event in engine
+            .update(second * SECOND, &[standing_at(1, x, 0.6)])
+            .expect("sound")
+        {
+            words.push((second, format!("{:?}", event.why.reason), event.name.to_string()));
+        }
+    }
+    let of_zone: Vec<_> = words
+        .iter()
+        .filter(|w| w.2 == "z")
+        .map(|w| (w.0, w.1.as_str()))
+        .collect();
+    assert_eq!(of_zone, [(60, "Appeared"), (120, "Closed")]);
+    assert!(
+        words
+            .iter()
+            .filter(|w| w.2 == "l")
+            .all(|w| (60..120).contains(&w.0))
+    );
+    assert!(words.iter().filter(|w| w.2 == "l").count() >= 10);
+}
+
+#[test]
+fn lines_count_by_direction_and_class() {
+    let line = CrossingLine {
+        every_nth: 2,
+        ..CrossingLine::new("l", Point::new(0.5, 1.0), Point::new(0.5, 0.0))
+    };
+    let mut engine = Engine::new(Scene::new(vec![], vec![line], options()).expect("sound"));
+    let mut told = 0;
+    for frame in 0..60u64 {
+        let x = 0.5 + if frame / 10 % 2 == 0 { -0.1 } else { 0.1 };
+        let cart = Observation {
+            class: 7,
+            ..standing_at(2, 1.0 - x, 0.6)
+        };
+        told += engine
+            .update(frame * 6000, &[standing_at(1, x, 0.6), cart])
+            .expect("sound")
+            .len();
+    }
+    let counts = engine.line_counts("l").expect("there is one");
+    assert_eq!(
+        (
+            counts.of(Direction::Right),
+            counts.of(Direction::Left),
+            counts.total()
+        ),
+        (5, 5, 10)
+    );
+    assert_eq!(
+        (
+            counts.of_class(7, Direction::Left),
+            counts.of_class(7, Direction::Right)
+        ),
+        (3, 2)
+    );
+    assert_eq!(told, 5, "every second one is told");
+    assert_eq!(engine.line_counts("m"), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn occupancy_is_enters_less_exits_and_the_count_that_is_told(steps in prop::collection::vec(prop::collection::vec((0u64..6, 0.1..0.9f64, 0.1..0.9f64), 0..6), 1..40)) {
+        let zone = Zone { count: Some(CountWatch::default()), ..Zone::new("z", square()) };
+        let mut engine = engine_of(zone);
+        let (mut inside, mut counted) = (0i64, None);
+        for (frame, people) in steps.iter().enumerate() {
+            let people: Vec<_> = people.iter().map(|(id, x, y)| standing_at(*id, *x, *y)).collect();
+            for event in engine.update(frame as u64 * 30_000, &people).expect("sound") {
+                match event.kind {
+                    EventKind::Enter { .. } => inside += 1,
+                    EventKind::Exit { .. } => inside -= 1,
+                    EventKind::Count { people, .. } => counted = Some(i64::from(people)),
+                    _ => {}
+                }
+                prop_assert!(event.why.distance >= 0.0 && event.time_90k <= event.timestamp_90k);
+            }
+            prop_assert!(inside >= 0);
+            prop_assert_eq!(engine.occupancy("z"), Some(inside as usize));
+            prop_assert_eq!(counted, Some(inside));
+        }
+    }
+}

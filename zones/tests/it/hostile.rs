@@ -1,0 +1,158 @@
+//! Input that nobody should give.
+
+use crate::support::SECOND;
+use lva_zones::*;
+
+fn engine() -> Engine {
+    let corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)].map(|(x, y)| Point::new(x, y));
+    let zone = Zone {
+        count: Some(CountWatch::default()),
+        distance: Some(DistanceWatch::default()),
+        ..Zone::new("z", corners)
+    };
+    let line = CrossingLine::new("l", Point::new(0.5, 0.0), Point::new(0.5, 1.0));
+    Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("sound"))
+}
+
+fn somewhere(n: u64) -> BoundingBox {
+    BoundingBox::new((n % 90) as f32 / 100.0, (n / 90 % 60) as f32 / 100.0, 0.05, 0.2)
+}
+
+#[test]
+fn a_hundred_thousand_people_are_refused_by_the_engine_and_cut_by_the_tracker() {
+    let people: Vec<_> = (0..100_000)
+        .map(|n| Observation::new(TrackId(n), somewhere(n)))
+        .collect();
+    assert_eq!(
+        engine().update(0, &people),
+        Err(EngineError::TooManyPeople { given: 100_000 })
+    );
+    let found: Vec<_> = (0..100_000)
+        .map(|n| Detection {
+            bbox: somewhere(n),
+            class: 0,
+            score: 0.5 + (n % 7) as f32 / 20.0,
+        })
+        .collect();
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    for frame in 0..3 {
+        let told = tracker.update(frame * 6000, &found).expect("in order");
+        assert!(told.len() <= MAX_DETECTIONS && tracker.track_count() <= MAX_TRACKS);
+    }
+    assert_eq!(
+        tracker.stats().beyond_limit,
+        3 * (100_000 - MAX_DETECTIONS as u64)
+    );
+}
+
+#[test]
+fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engine() {
+    let good = BoundingBox::new(0.3, 0.3, 0.1, 0.3);
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let mut unsound = 0;
+    for (frame, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.1, 0.0, 1e38]
+        .into_iter()
+        .enumerate()
+    {
+        let boxes = [
+            BoundingBox { width: bad, ..good },
+            BoundingBox { height: bad, ..good },
+        ];
+        for bbox in boxes {
+            let told = tracker
+                .update(
+                    frame as u64 * 6000,
+                    &[Detection {
+                        bbox,
+                        class: 0,
+                        score: 0.9,
+                    }],
+                )
+                .expect("in order");
+            assert!(told.iter().all(|o| o.steady.is_sound()));
+            let refused = engine().update(0, &[Observation::new(TrackId(1), bbox)]);
+            assert!(
+                matches!(
+                    refused,
+                    Err(EngineError::BadBox {
+                        track: TrackId(1),
+                        ..
+                    })
+                ),
+                "{bad}"
+            );
+        }
+        unsound += 1;
+    }
+    // The second of each pair came at the same time as the first.
+    assert_eq!(
+        (tracker.stats().unsound, tracker.stats().repeated),
+        (unsound, unsound)
+    );
+    let told = tracker
+        .update(
+            SECOND,
+            &[Detection {
+                bbox: good,
+                class: 0,
+                score: f32::NAN,
+            }],
+        )
+        .expect("in order");
+    assert!(told.is_empty());
+}
+
+#[test]
+fn time_that_runs_backwards_is_refused_and_changes_nothing() {
+    let mut engine = engine();
+    let person = [Observation::new(TrackId(1), BoundingBox::new(0.4, 0.3, 0.1, 0.3))];
+    engine.update(10 * SECOND, &person).expect("sound");
+    let before = format!("{engine:?}");
+    assert!(matches!(
+        engine.update(9 * SECOND, &person),
+        Err(EngineError::TimeBackwards { .. })
+    ));
+    assert_eq!(before, format!("{engine:?}"));
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    tracker.update(10 * SECOND, &[]).expect("in order");
+    assert!(matches!(
+        tracker.update(0, &[]),
+        Err(TrackerError::TimeBackwards { .. })
+    ));
+    assert!(tracker.update(u64::MAX, &[]).is_ok());
+}
+
+#[test]
+fn numbers_used_twice_are_one_person_in_a_frame_and_a_jump_between_frames() {
+    let mut engine = engine();
+    let at = |x: f32| Observation::new(TrackId(1), BoundingBox::new(x, 0.3, 0.1, 0.3));
+    let mut kinds = Vec::new();
+    for frame in 0..30u64 {
+        // Two people of one number: the first counts, the second is counted as repeated.
+        for event in engine.update(frame * 6000, &[at(0.0), at(0.5)]).expect("sound") {
+            kinds.push(event.kind);
+        }
+    }
+    assert_eq!(engine.stats().repeated, 30);
+    assert!(
+        !kinds
+            .iter()
+            .any(|kind| matches!(kind, EventKind::Enter { .. } | EventKind::Cross(_))),
+        "{kinds:?}"
+    );
+}
+
+#[test]
+fn people_who_never_come_back_leave_no_memory_behind() {
+    let mut engine = engine();
+    for frame in 0..2000u64 {
+        let people: Vec<_> = (0..50)
+            .map(|n| Observation::new(TrackId(frame * 50 + n), somewhere(n * 40)))
+            .collect();
+        engine.update(frame * 6000, &people).expect("sound");
+    }
+    // Nobody is remembered for longer than ten seconds: 150 frames of 50 people reach the limit, which holds.
+    assert!(engine.stats().unwatched > 0);
+    engine.update(2000 * 6000 + 60 * SECOND, &[]).expect("sound");
+    assert_eq!(engine.occupancy("z"), Some(0));
+}
