@@ -14,13 +14,15 @@ pub(crate) fn detector_options(node: &MotionDetection) -> MotionOptions {
 
 /// Motion at a place, or anywhere.
 pub(crate) fn inference(region: Option<FractionBox>) -> Inference {
-    let mut motion = Motion::default();
-    motion.bbox = region.map(|region| {
+    let bbox = region.map(|region| {
         // Published boxes have six digits; a cell of the grid is 1/160.
         let [l, t, w, h] = [region.left, region.top, region.width, region.height].map(|side| side as f32);
         Rectangle::new(l, t, w, h)
     });
-    Inference::new(motion)
+    Inference::new(Motion {
+        bbox,
+        ..Motion::default()
+    })
 }
 
 #[cfg(test)]
