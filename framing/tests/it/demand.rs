@@ -112,7 +112,8 @@ fn what_is_delivered_equals_full_decoding_or_skips() {
         ]
     };
     let x265 = "bframes=4:b-pyramid=1:keyint=60:min-keyint=60:scenecut=0:open-gop=0:log-level=none";
-    let cases: [(&str, Vec<&str>, &[(&str, f64)]); 5] = [
+    type Case = (&'static str, Vec<&'static str>, &'static [(&'static str, f64)]);
+    let cases: [Case; 5] = [
         ("plain.mp4", x264("0", "60").to_vec(), &[("2", 0.0), ("15", 0.0)]),
         (
             "b.mp4",

@@ -22,7 +22,7 @@ impl Scene {
             .map(|index| {
                 let (x, y) = ((index % SIZE.0) as f32, (index / SIZE.0) as f32);
                 90.0 + 40.0 * (x / 23.0).sin() * (y / 17.0).cos()
-                    + if (x as u32 / 60 + y as u32 / 50) % 2 == 0 {
+                    + if (x as u32 / 60 + y as u32 / 50).is_multiple_of(2) {
                         25.0
                     } else {
                         0.0
