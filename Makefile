@@ -1,7 +1,7 @@
 # Names for what people do here; the work is in scripts/. `make` alone explains.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test packages lint format doc readme
+.PHONY: help demo test packages lint format doc readme bench
 
 help: ## show this text
 	@echo 'Live Video Analytics in Rust'
@@ -36,3 +36,6 @@ doc: ## build the documentation of every crate, warnings denied
 
 readme: ## run the commands that README.md and the other documents promise
 	scripts/check-readme.sh
+
+bench: packages ## the picture path beside ffmpeg, GStreamer and OpenCV: CPU time, ratios, PSNR (minutes)
+	scripts/bench.sh

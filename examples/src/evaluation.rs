@@ -62,7 +62,7 @@ pub fn bounding_box(person: &PersonTruth) -> BoundingBox {
     BoundingBox::from_edges(left, top, left + width, top + height)
 }
 
-fn counts(person: &PersonTruth) -> bool {
+pub(crate) fn counts(person: &PersonTruth) -> bool {
     person.visible_share > VISIBLE
 }
 

@@ -133,6 +133,11 @@ impl<'a> NalUnits<'a> {
             damaged: false,
         }
     }
+
+    /// A length did not fit; known once the last unit was taken.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged
+    }
 }
 
 impl<'a> Iterator for NalUnits<'a> {

@@ -1,7 +1,10 @@
 //! Encoded pictures in, decoded pictures out.
 
 use crate::bitstream::{ExtraDataError, NalConfig, annex_b_len, parse_avcc, parse_hvcc, write_annex_b};
+use crate::demand::{Demand, Schedule, Verdict};
+use crate::hardware::{self, Hardware};
 use crate::picture::{Picture, PictureError};
+use crate::unit::UnitReader;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::{self, threading};
 use ffmpeg_next::util::frame::Video;
@@ -47,6 +50,7 @@ impl fmt::Display for VideoCodec {
 pub struct DecoderOptions {
     threads: usize,
     low_delay: bool,
+    hardware: Option<Hardware>,
 }
 
 impl Default for DecoderOptions {
@@ -54,6 +58,7 @@ impl Default for DecoderOptions {
         Self {
             threads: 1,
             low_delay: true,
+            hardware: None,
         }
     }
 }
@@ -78,6 +83,16 @@ impl DecoderOptions {
         self.low_delay = low_delay;
         self
     }
+
+    /// Decodes on a device, default none. Where the device, its driver or the codec on it is not there, decoding goes on
+    /// in software, and one line of the log (`tracing`, level WARN) says why; [`Decoder::hardware`] tells.
+    ///
+    /// Pictures are copied from the device's memory into the host's, so it spares the cores and not the bus.
+    #[must_use]
+    pub fn with_hardware(mut self, hardware: Option<Hardware>) -> Self {
+        self.hardware = hardware;
+        self
+    }
 }
 
 /// What became of a unit that was pushed.
@@ -89,6 +104,9 @@ pub enum UnitOutcome {
     /// It was cut off, or the decoder refused it. Counted in [`DecoderStats::damaged_units`]; decoding goes on, with
     /// pictures that may show errors until the next key frame.
     Damaged,
+    /// Nobody wants its picture, and no other picture needs it: it was not decoded. Counted in
+    /// [`DecoderStats::skipped_units`].
+    Skipped,
 }
 
 /// What a decoder has done so far. All numbers only rise.
@@ -99,7 +117,11 @@ pub struct DecoderStats {
     pub units: u64,
     /// Units that were cut off or refused by the decoder.
     pub damaged_units: u64,
-    /// Pictures that came out.
+    /// Units that were left out because nobody wanted their pictures and no other picture needs them.
+    pub skipped_units: u64,
+    /// Pictures that were decoded because others refer to them, and that nobody wanted.
+    pub unwanted_pictures: u64,
+    /// Pictures that came out, the unwanted ones not among them.
     pub pictures: u64,
     /// Pictures among them in which the decoder had to guess.
     pub damaged_pictures: u64,
@@ -168,6 +190,9 @@ pub struct Decoder {
     decoder: ffmpeg::decoder::Video,
     nal: Option<NalConfig>,
     parameter_sets_due: bool,
+    units: UnitReader,
+    schedule: Schedule,
+    hardware: Option<Hardware>,
     waiting: VecDeque<Picture>,
     unsupported: Option<PictureError>,
     stats: DecoderStats,
@@ -195,6 +220,13 @@ impl Decoder {
         };
         let found = ffmpeg::decoder::find(id).ok_or(OpenError::NoDecoder { codec })?;
         let mut context = codec::context::Context::new_with_codec(found);
+        let hardware = options.hardware.filter(|device| {
+            let attached = hardware::attach(*device, &mut context, found);
+            if let Err(error) = &attached {
+                tracing::warn!(%codec, %device, %error, "no hardware decoder; decoding in software");
+            }
+            attached.is_ok()
+        });
         if options.low_delay {
             context.set_flags(codec::Flags::LOW_DELAY);
         }
@@ -211,11 +243,16 @@ impl Decoder {
             .decoder()
             .video()
             .map_err(|source| OpenError::Refused { codec, source })?;
+        let mut units = UnitReader::new(codec);
+        units.parameter_sets(nal.as_ref().map_or(&[][..], |nal| &nal.parameter_sets));
         Ok(Self {
             codec,
             decoder,
             nal,
             parameter_sets_due: true,
+            units,
+            schedule: Schedule::default(),
+            hardware,
             waiting: VecDeque::new(),
             unsupported: None,
             stats: DecoderStats::default(),
@@ -227,12 +264,72 @@ impl Decoder {
         self.codec
     }
 
+    /// The device that was asked for and is there; `None` for software. A device that refuses the stream's profile only
+    /// when pictures come is still named here, while its pictures come from software.
+    pub fn hardware(&self) -> Option<Hardware> {
+        self.hardware
+    }
+
     /// Gives the decoder one encoded picture. `timestamp_90k` comes back with it as [`Picture::timestamp_90k`].
     ///
     /// # Errors
     ///
     /// A unit that cannot be taken, or pictures that cannot be used. Push the next one: the decoder stays usable.
     pub fn push(&mut self, unit: &[u8], timestamp_90k: u64) -> Result<UnitOutcome, PushError> {
+        self.feed(unit, timestamp_90k, &mut Everything)
+    }
+
+    /// Like [`push`](Self::push), but decodes no more than is needed for the pictures that `demand` wants, and gives out
+    /// no others. Those that it gives out are the same, to the last bit, as with full decoding.
+    ///
+    /// * Pictures that no other refers to are not decoded when they are not wanted: nearly every second one of a stream
+    ///   with B-frames, some of a stream with temporal layers, all of MJPEG, none of most cameras.
+    /// * Nothing but key frames is decoded while they come as often as the demand asks ([`Demand::interval_90k`]). The
+    ///   distance of key frames is learnt from two successive ones; when the camera makes it longer, pictures are missing
+    ///   up to the next key frame, and then everything is decoded again.
+    ///
+    /// The first picture of a stream is always decoded, and interlaced streams are decoded in full. Call it for every unit
+    /// of the stream, or for none: what was pushed by [`push`](Self::push) is not asked about.
+    ///
+    /// # Errors
+    ///
+    /// As with [`push`](Self::push).
+    pub fn push_for(
+        &mut self,
+        unit: &[u8],
+        timestamp_90k: u64,
+        demand: &mut dyn Demand,
+    ) -> Result<UnitOutcome, PushError> {
+        let length_size = self.nal.as_ref().map_or(4, |nal| nal.length_size);
+        let kind = self.units.kind(unit, length_size);
+        let intra = self.codec == VideoCodec::Mjpeg;
+        match self.schedule.unit(timestamp_90k, kind, intra, demand) {
+            Verdict::Decode => self.feed(unit, timestamp_90k, demand),
+            Verdict::DecodeAlone => {
+                // A decoder that reorders would keep the picture until more come, and none do.
+                let before = self.empty(demand);
+                let outcome = self.feed(unit, timestamp_90k, demand)?;
+                let after = self.empty(demand);
+                Ok(if before || after {
+                    UnitOutcome::Damaged
+                } else {
+                    outcome
+                })
+            }
+            Verdict::Skip => {
+                self.stats.units += 1;
+                self.stats.skipped_units += 1;
+                Ok(UnitOutcome::Skipped)
+            }
+        }
+    }
+
+    fn feed(
+        &mut self,
+        unit: &[u8],
+        timestamp_90k: u64,
+        demand: &mut dyn Demand,
+    ) -> Result<UnitOutcome, PushError> {
         self.stats.units += 1;
         if unit.len() > MAX_UNIT_BYTES {
             self.stats.damaged_units += 1;
@@ -243,9 +340,9 @@ impl Decoder {
         if let Some(mut packet) = packet {
             packet.set_pts(Some(pts));
             packet.set_dts(Some(pts));
-            damaged |= self.send(&packet).is_err();
+            damaged |= self.send(&packet, demand).is_err();
         }
-        damaged |= self.drain();
+        damaged |= self.drain(demand);
         if damaged {
             self.stats.damaged_units += 1;
         }
@@ -264,11 +361,23 @@ impl Decoder {
     /// Gives out everything that the decoder still holds, and readies it for a new stream. Takes effect after the end
     /// of a stream, or before a jump in it; decoding goes on at the next key frame.
     pub fn flush(&mut self) {
-        if self.decoder.send_eof().is_ok() && self.drain() {
-            self.stats.damaged_units += 1;
-        }
+        self.flush_for(&mut Everything);
+    }
+
+    /// Like [`flush`](Self::flush), for a stream that was pushed by [`push_for`](Self::push_for).
+    pub fn flush_for(&mut self, demand: &mut dyn Demand) {
+        self.empty(demand);
+        self.schedule.restart();
+    }
+
+    /// Takes out what the decoder holds, and says whether some of it was lost.
+    fn empty(&mut self, demand: &mut dyn Demand) -> bool {
+        let lost = self.decoder.send_eof().is_ok() && self.drain(demand);
+        self.stats.damaged_units += u64::from(lost);
         self.decoder.flush();
+        self.schedule.emptied();
         self.parameter_sets_due = true;
+        lost
     }
 
     /// Replaces the stream's parameter sets, as when a camera was set to another size. The codec stays.
@@ -279,6 +388,8 @@ impl Decoder {
     pub fn set_extra_data(&mut self, extra_data: &[u8]) -> Result<(), ExtraDataError> {
         let nal = nal_config(self.codec, extra_data)?;
         if self.nal != nal {
+            let sets = nal.as_ref().map_or(&[][..], |nal| &nal.parameter_sets);
+            self.units.parameter_sets(sets);
             self.nal = nal;
             self.parameter_sets_due = true;
         }
@@ -316,11 +427,11 @@ impl Decoder {
         Ok((packet, cut))
     }
 
-    fn send(&mut self, packet: &ffmpeg::Packet) -> Result<(), ffmpeg::Error> {
+    fn send(&mut self, packet: &ffmpeg::Packet, demand: &mut dyn Demand) -> Result<(), ffmpeg::Error> {
         match self.decoder.send_packet(packet) {
             // Its output is full: take it, then there is room.
             Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN => {
-                let lost_one = self.drain();
+                let lost_one = self.drain(demand);
                 self.decoder.send_packet(packet).and(if lost_one {
                     Err(ffmpeg::Error::InvalidData)
                 } else {
@@ -332,11 +443,11 @@ impl Decoder {
     }
 
     /// Takes all finished pictures, and says whether one could not be decoded.
-    fn drain(&mut self) -> bool {
+    fn drain(&mut self, demand: &mut dyn Demand) -> bool {
         loop {
             let mut frame = Video::empty();
             match self.decoder.receive_frame(&mut frame) {
-                Ok(()) => self.keep(frame),
+                Ok(()) => self.keep(frame, demand),
                 Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN => return false,
                 Err(ffmpeg::Error::Eof) => return false,
                 Err(_) => return true,
@@ -344,10 +455,18 @@ impl Decoder {
         }
     }
 
-    fn keep(&mut self, frame: Video) {
+    fn keep(&mut self, frame: Video, demand: &mut dyn Demand) {
         let time = frame.pts().or_else(|| frame.timestamp()).unwrap_or(0);
+        let time = u64::try_from(time).unwrap_or(0);
         let damaged = frame.is_corrupt() || frame.has_decode_errors();
-        match Picture::from_frame(frame, u64::try_from(time).unwrap_or(0), damaged) {
+        // A field is a unit and no picture: two of them cannot be told apart from two pictures.
+        self.schedule.allow_skipping(!frame.is_interlaced());
+        if !self.schedule.picture(time, demand) {
+            self.stats.unwanted_pictures += 1;
+            return;
+        }
+        let picture = hardware::to_host(frame).and_then(|frame| Picture::from_frame(frame, time, damaged));
+        match picture {
             Ok(picture) => {
                 self.stats.pictures += 1;
                 self.stats.damaged_pictures += u64::from(damaged);
@@ -365,10 +484,24 @@ impl Decoder {
     }
 }
 
+/// Wants every picture.
+struct Everything;
+
+impl Demand for Everything {
+    fn wants(&mut self, _timestamp_90k: u64) -> bool {
+        true
+    }
+
+    fn interval_90k(&self) -> Option<u64> {
+        None
+    }
+}
+
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")
             .field("codec", &self.codec)
+            .field("hardware", &self.hardware)
             .field("stats", &self.stats)
             .finish_non_exhaustive()
     }

@@ -87,6 +87,17 @@ pub(crate) fn unpad(content: PixelRect, frame: (u32, u32), sent: FractionBox) ->
     }
 }
 
+/// Maps a box of the picture to the frame that it lies in.
+pub(crate) fn pad(content: PixelRect, frame: (u32, u32), own: FractionBox) -> FractionBox {
+    let span = |start: u32, length: u32, whole: u32, near: f64, extent: f64| {
+        let (start, length, whole) = (f64::from(start), f64::from(length), f64::from(whole));
+        ((start + near * length) / whole, extent * length / whole)
+    };
+    let (left, width) = span(content.x, content.width, frame.0, own.left, own.width);
+    let (top, height) = span(content.y, content.height, frame.1, own.top, own.height);
+    FractionBox::new(left, top, width, height)
+}
+
 fn unpad_span(start: u32, length: u32, whole: u32, near: f64, extent: f64) -> (f64, f64) {
     let finite = |value: f64| if value.is_finite() { value } else { 0.0 };
     let (near, extent) = (finite(near), finite(extent).max(0.0));

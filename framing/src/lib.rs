@@ -51,30 +51,40 @@
 //! comes from the system (5.1 or newer), linked dynamically through `ffmpeg-next`; its log level is set once, to fatal.
 //! Decoding and rendering block; they belong on threads of their own.
 #![cfg_attr(not(feature = "encode"), allow(rustdoc::broken_intra_doc_links))]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)] // but in `hardware`, which hands devices to FFmpeg
 
 mod bitstream;
 mod decoder;
+mod demand;
 #[cfg(feature = "encode")]
 mod encode;
 mod format;
 mod geometry;
+mod hardware;
+mod motion;
 #[cfg(feature = "overlay")]
 mod overlay;
 mod pacer;
 mod picture;
 mod plan;
 mod render;
+mod unit;
 
 pub use bitstream::ExtraDataError;
 pub use decoder::{
     Decoder, DecoderOptions, DecoderStats, MAX_THREADS, MAX_UNIT_BYTES, OpenError, PushError, UnitOutcome,
     VideoCodec,
 };
+pub use demand::Demand;
 #[cfg(feature = "encode")]
 pub use encode::{EncodeError, FrameEncoder, ImageFile};
 pub use format::{PixelFormat, UnknownPixelFormat};
 pub use geometry::{FractionBox, PixelRect, ScaleMode};
+pub use hardware::{Hardware, UnknownHardware};
+pub use motion::{
+    MAX_MOTION_REGIONS, MotionDetector, MotionEvent, MotionOptions, MotionSensitivity, MotionStep,
+    MotionWindow, UnknownSensitivity,
+};
 #[cfg(feature = "overlay")]
 pub use overlay::{Canvas, CanvasError, LETTER};
 pub use pacer::{FrameRate, FrameRateError, Pacer};

@@ -67,6 +67,11 @@ impl FrameRate {
         f64::from(self.frames.get()) / f64::from(self.seconds.get())
     }
 
+    /// Time from one frame to the next in ticks of 1/90000 s, rounded down.
+    pub fn interval_90k(self) -> u64 {
+        SECOND * u64::from(self.seconds.get()) / u64::from(self.frames.get())
+    }
+
     fn per_second_rounded_up(self) -> u64 {
         u64::from(self.frames.get()).div_ceil(u64::from(self.seconds.get()))
     }

@@ -38,7 +38,7 @@ impl PictureFormat {
         }
     }
 
-    fn bytes_per_sample(self) -> usize {
+    pub(crate) fn bytes_per_sample(self) -> usize {
         match self {
             Self::Yuv420p10 => 2,
             Self::Yuv420p | Self::Yuv422p | Self::Yuv444p => 1,
@@ -146,6 +146,9 @@ pub enum PictureError {
     /// No memory for the picture.
     #[error("no memory for a picture")]
     OutOfMemory,
+    /// The picture is in a device's memory and cannot be brought from there.
+    #[error("a picture cannot be copied from the device that decoded it; decode in software")]
+    Device,
 }
 
 impl Picture {

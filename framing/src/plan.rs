@@ -1,7 +1,7 @@
 //! Image settings, settled once for an input size.
 
 use crate::format::PixelFormat;
-use crate::geometry::{FractionBox, PixelRect, ScaleMode, fit_inside, scaled_side, unpad};
+use crate::geometry::{FractionBox, PixelRect, ScaleMode, fit_inside, pad, scaled_side, unpad};
 
 /// Longest side of a picture or of a frame, in pixels.
 ///
@@ -225,6 +225,12 @@ impl FramePlan {
     /// ```
     pub fn unpad(&self, sent: FractionBox) -> FractionBox {
         unpad(self.content, self.frame, sent)
+    }
+
+    /// Maps a box in fractions of the camera's picture to fractions of the frame: the way back of [`unpad`](Self::unpad)
+    /// for boxes inside the picture.
+    pub fn pad(&self, own: FractionBox) -> FractionBox {
+        pad(self.content, self.frame, own)
     }
 }
 

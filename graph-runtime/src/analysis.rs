@@ -244,6 +244,7 @@ impl Analysis {
                     };
                     let job = Job {
                         picture: frame.picture,
+                        found: frame.found,
                         slot: free,
                         context,
                     };

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use lva_framing::{Decoder, DecoderOptions, Pacer, Picture, VideoCodec};
+use lva_framing::{Decoder, DecoderOptions, Demand, Pacer, Picture, UnitOutcome, VideoCodec};
+use lva_inference_schema::Inference;
 use lva_rtsp::AccessUnit;
 use tokio::sync::Notify;
 
+use crate::motion::Watch;
 use crate::stats::{Counters, DropReason};
 use crate::thread::Worker;
 
@@ -29,6 +31,8 @@ pub(crate) struct Frame {
     pub(crate) received_at: Instant,
     /// Number of the media session that it belongs to; rises when the camera was lost for long.
     pub(crate) epoch: u64,
+    /// What was found on it on its way, in the camera's picture.
+    pub(crate) found: Arc<[Inference]>,
 }
 
 /// Where the newest picture waits for one extension. A newer one takes its place.
@@ -80,10 +84,92 @@ impl Mailbox {
 #[derive(Debug)]
 pub(crate) struct Tap {
     pub(crate) node: String,
+    /// Place of the motion node before it.
+    pub(crate) motion: Option<usize>,
     pub(crate) pacers: Vec<Pacer>,
     pub(crate) mailbox: Arc<Mailbox>,
     /// Why a picture that is replaced was not sent: what the extension's task knows.
     pub(crate) replaced: Arc<Mutex<DropReason>>,
+}
+
+impl Tap {
+    /// Every filter counts what reaches it, so a later one is not asked about what an earlier one holds back.
+    fn admits(&mut self, time: u64) -> bool {
+        self.pacers.iter_mut().all(|pacer| pacer.admit(time))
+    }
+
+    /// Time between pictures at the slowest of its rates; `None` for every picture.
+    fn interval_90k(&self) -> Option<u64> {
+        self.pacers.iter().map(|pacer| pacer.rate().interval_90k()).max()
+    }
+}
+
+/// What all nodes together want of the stream.
+///
+/// Their filters are asked about each picture once, in the order of presentation, which may be before the picture is
+/// decoded; the answers wait here for the picture.
+struct Wishes {
+    taps: Vec<Tap>,
+    /// Motion nodes look at every picture that there is.
+    watched: bool,
+    /// For pictures to come: which taps take them.
+    chosen: VecDeque<(u64, Box<[bool]>)>,
+    counters: Counters,
+}
+
+impl Wishes {
+    /// Who takes a picture, of those who take pictures without motion too.
+    fn chosen(&mut self, time: u64) -> Box<[bool]> {
+        let place = self.chosen.iter().position(|(chosen, _)| *chosen == time);
+        place
+            .and_then(|place| self.chosen.remove(place))
+            .map(|(_, takers)| takers)
+            .unwrap_or_default()
+    }
+}
+
+impl Demand for Wishes {
+    fn wants(&mut self, time: u64) -> bool {
+        let counters = &self.counters;
+        let takers: Box<[bool]> = self
+            .taps
+            .iter_mut()
+            .map(|tap| {
+                // What comes past a motion node is known when the picture has been looked at.
+                if tap.motion.is_some() {
+                    return false;
+                }
+                let admits = tap.admits(time);
+                if !admits {
+                    counters.extension(&tap.node, |stats| stats.filtered += 1);
+                }
+                admits
+            })
+            .collect();
+        let wanted = self.watched || takers.contains(&true);
+        if wanted {
+            if self.chosen.len() == MAX_REORDERED {
+                self.chosen.pop_front();
+            }
+            self.chosen.push_back((time, takers));
+        }
+        wanted
+    }
+
+    fn interval_90k(&self) -> Option<u64> {
+        if self.watched {
+            return None;
+        }
+        let intervals = self.taps.iter().map(Tap::interval_90k);
+        // The most demanding one counts; `None`, which wants everything, is less than any interval.
+        intervals.min().flatten()
+    }
+
+    fn passed_over(&mut self) {
+        for tap in &self.taps {
+            self.counters.extension(&tap.node, |stats| stats.filtered += 1);
+        }
+    }
 }
 
 enum Command {
@@ -96,6 +182,8 @@ enum Command {
         unit: AccessUnit,
         epoch: u64,
     },
+    /// The camera is lost; nobody knows for how long.
+    Pause,
 }
 
 /// What goes wrong once and stays wrong until the stream changes.
@@ -117,6 +205,8 @@ pub(crate) struct DecoderInput {
 pub(crate) fn start(
     node: String,
     taps: Vec<Tap>,
+    watches: Vec<Watch>,
+    options: DecoderOptions,
     counters: Counters,
     complaint: Complaint,
 ) -> io::Result<(DecoderInput, Worker)> {
@@ -131,7 +221,15 @@ pub(crate) fn start(
     let worker = Worker::start("lva-decode", move || {
         let mut thread = DecoderThread {
             node,
-            taps,
+            wishes: Wishes {
+                taps,
+                watched: !watches.is_empty(),
+                chosen: VecDeque::new(),
+                counters: counters.clone(),
+            },
+            watches,
+            options,
+            seen: Vec::new(),
             counters,
             complaint,
             decoder: None,
@@ -172,6 +270,11 @@ impl DecoderInput {
         }
     }
 
+    /// The camera is lost. Best effort: behind a full queue it does not matter.
+    pub(crate) fn pause(&mut self) {
+        self.try_send(Command::Pause);
+    }
+
     fn busy(&mut self) {
         self.waits_for_key = true;
         self.counters.dropped(&self.node, DropReason::DecoderBusy, 1);
@@ -187,7 +290,11 @@ impl DecoderInput {
 
 struct DecoderThread {
     node: String,
-    taps: Vec<Tap>,
+    wishes: Wishes,
+    watches: Vec<Watch>,
+    options: DecoderOptions,
+    /// For each of them, what it has seen in the picture at hand.
+    seen: Vec<Option<Arc<[Inference]>>>,
     counters: Counters,
     complaint: Complaint,
     decoder: Option<Decoder>,
@@ -201,10 +308,18 @@ impl DecoderThread {
             match command {
                 Command::Stream { codec, extra_data } => self.open(codec, &extra_data),
                 Command::Unit { unit, epoch } => self.decode(&unit, epoch),
+                Command::Pause => self.pause(),
             }
         }
-        for tap in &self.taps {
+        self.pause();
+        for tap in &self.wishes.taps {
             tap.mailbox.close();
+        }
+    }
+
+    fn pause(&mut self) {
+        for watch in &mut self.watches {
+            watch.pause();
         }
     }
 
@@ -214,7 +329,7 @@ impl DecoderThread {
         {
             return;
         }
-        self.decoder = match Decoder::open(codec, extra_data, &DecoderOptions::default()) {
+        self.decoder = match Decoder::open(codec, extra_data, &self.options) {
             Ok(decoder) => Some(decoder),
             Err(error) => {
                 (self.complaint)(&error);
@@ -228,17 +343,23 @@ impl DecoderThread {
             self.counters.dropped(&self.node, DropReason::NoKeyFrame, 1);
             return;
         };
+        let decoded = |decoder: &Decoder| decoder.stats().pictures + decoder.stats().unwanted_pictures;
+        let before = decoded(decoder);
         if unit.discontinuity && unit.random_access {
-            decoder.flush();
+            decoder.flush_for(&mut self.wishes);
         }
         if self.units.len() == MAX_REORDERED {
             self.units.pop_front();
         }
         self.units
             .push_back((unit.timestamp_90k, unit.received_at, epoch));
-        match decoder.push(&unit.data, unit.timestamp_90k) {
-            Ok(lva_framing::UnitOutcome::Accepted) => {}
-            Ok(lva_framing::UnitOutcome::Damaged) => {
+        match decoder.push_for(&unit.data, unit.timestamp_90k, &mut self.wishes) {
+            Ok(UnitOutcome::Accepted) => {}
+            Ok(UnitOutcome::Skipped) => {
+                self.units.pop_back();
+                self.counters.update(|stats| stats.not_decoded += 1);
+            }
+            Ok(UnitOutcome::Damaged) => {
                 self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
             }
             Err(error) => {
@@ -246,8 +367,9 @@ impl DecoderThread {
                 self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
             }
         }
+        let more = decoded(decoder).saturating_sub(before);
+        self.counters.update(|stats| stats.decoded += more);
         while let Some(picture) = self.decoder.as_mut().and_then(Decoder::next_picture) {
-            self.counters.update(|stats| stats.decoded += 1);
             self.hand_out(picture, unit, epoch);
         }
     }
@@ -259,21 +381,31 @@ impl DecoderThread {
             place
                 .and_then(|place| self.units.remove(place))
                 .unwrap_or((time, newest.received_at, epoch));
+        let takers = self.wishes.chosen(time);
         if picture.is_damaged() {
             self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
             return;
         }
-        for tap in &mut self.taps {
-            // Every filter counts what reaches it, so a later one is not asked about what an earlier one holds back.
-            if !tap.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
-                self.counters.extension(&tap.node, |stats| stats.filtered += 1);
-                continue;
-            }
+        self.seen.clear();
+        self.seen
+            .extend(self.watches.iter_mut().map(|watch| watch.look(&picture)));
+        for (place, tap) in self.wishes.taps.iter_mut().enumerate() {
+            let found = match tap.motion.map(|place| self.seen.get(place)) {
+                None if takers.get(place) == Some(&true) => Arc::default(),
+                Some(Some(Some(found))) if tap.admits(time) => Arc::clone(found),
+                Some(Some(Some(_))) => {
+                    self.counters.extension(&tap.node, |stats| stats.filtered += 1);
+                    continue;
+                }
+                // Held back by its rate; or without motion, and behind a motion node.
+                None | Some(_) => continue,
+            };
             self.counters.extension(&tap.node, |stats| stats.offered += 1);
             let frame = Frame {
                 picture: picture.clone(),
                 received_at,
                 epoch,
+                found,
             };
             if tap.mailbox.put(frame).is_some() {
                 let reason = *tap.replaced.lock().unwrap_or_else(PoisonError::into_inner);
@@ -286,7 +418,7 @@ impl DecoderThread {
 impl Drop for DecoderThread {
     /// Also when a panic ends the thread: whoever waits must not wait for ever.
     fn drop(&mut self) {
-        for tap in &self.taps {
+        for tap in &self.wishes.taps {
             tap.mailbox.close();
         }
     }

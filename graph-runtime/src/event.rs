@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lva_graph_model::{Family, Graph, GraphNode, Role};
 use lva_inference_schema::{
-    AnalyticsBody, Envelope, EventBody, EventClass, EventName, Generation, Inference, JsonStyle, NodeRole,
-    Subject,
+    AnalyticsBody, Envelope, EventBody, EventClass, EventName, Generation, Inference, InferenceKind,
+    JsonStyle, NodeRole, Subject,
 };
 
 /// Something that a running graph says: results of nodes, trouble, recordings.
@@ -36,10 +36,24 @@ impl GraphEvent {
     /// [`default_topic`](lva_inference_schema::default_topic).
     pub fn envelope(&self, topic: &str) -> Envelope {
         let style = match self.subject.generation() {
-            Generation::Lva => JsonStyle::Lva,
-            Generation::VideoAnalyzer => JsonStyle::VideoAnalyzer,
+            // Motion was never written with empty members and `valueCase`.
+            Generation::Lva if !self.is_motion() => JsonStyle::Lva,
+            Generation::Lva | Generation::VideoAnalyzer => JsonStyle::VideoAnalyzer,
         };
         Envelope::new(self.name, topic, &self.subject, self.timestamp_90k).with_body(&self.body, style)
+    }
+}
+
+impl GraphEvent {
+    fn is_motion(&self) -> bool {
+        let EventBody::Analytics(body) = &self.body else {
+            return false;
+        };
+        !body.inferences.is_empty()
+            && body
+                .inferences
+                .iter()
+                .all(|found| found.kind() == InferenceKind::Motion)
     }
 }
 
@@ -124,6 +138,22 @@ mod tests {
         );
         assert!(json.contains(r#""valueCase":"event""#), "{json}");
         assert_eq!(event.class(), EventClass::Analytics);
+    }
+
+    #[test]
+    fn motion_is_written_as_published() {
+        let subject = Subject::graph_instance("i").node(NodeRole::Processor, "md");
+        let region = lva_framing::FractionBox::new(0.48954, 0.140741, 0.075, 0.058824);
+        let found = vec![crate::seam::motion::inference(Some(region))];
+        let event = inference_event(&subject, None, 143_039_375_044_290, found);
+        let json: serde_json::Value = serde_json::from_str(&event.envelope("/t").to_string()).unwrap();
+        let published = r#"{"timestamp":143039375044290,"inferences":[{"type":"motion","motion":{"box":{"l":0.48954,"t":0.140741,"w":0.075,"h":0.058824}}}]}"#;
+        assert_eq!(
+            json["body"].to_string(),
+            serde_json::from_str::<serde_json::Value>(published)
+                .unwrap()
+                .to_string()
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::analysis::Analysis;
 use crate::decode::{self, DecoderInput, Mailbox, Tap};
 use crate::event::event_now;
 use crate::failure::Failure;
+use crate::motion::Watch;
 use crate::options::RuntimeOptions;
 use crate::plan::{Named, Plan};
 use crate::record::{self, Names, RecorderInput};
@@ -112,23 +113,28 @@ impl Running {
             counters.extension(&analysis.node.name, |_| {});
             taps.push(Tap {
                 node: analysis.node.name.clone(),
+                motion: analysis.motion,
                 pacers: analysis.rates.iter().copied().map(Pacer::new).collect(),
                 mailbox: Arc::clone(&mailbox),
                 replaced: Arc::clone(&replaced),
             });
-            let gates = analysis.gates.iter();
-            let gates = gates
-                .filter_map(|place| recorders.signals.get(*place).cloned())
-                .collect();
+            let gates = recorders.gates(&analysis.gates);
             let backoff = options.extension_backoff;
             let (analysis, worker) =
                 Analysis::new(analysis, mailbox, replaced, gates, speaker.clone(), backoff)?;
             analyses.push(analysis);
             workers.push(worker);
         }
+        let motions = plan.motions.into_iter();
+        let watches: Vec<_> = motions
+            .map(|motion| {
+                let gates = recorders.gates(&motion.gates);
+                Watch::new(motion, gates, speaker.clone())
+            })
+            .collect();
         // The gates' own ends would keep the recorders alive.
         recorders.signals.clear();
-        let decoder = if taps.is_empty() {
+        let decoder = if taps.is_empty() && watches.is_empty() {
             None
         } else {
             let (node, said) = (plan.source.clone(), speaker.clone());
@@ -137,7 +143,14 @@ impl Running {
                 said.fail(&node, &Failure::unusable_video(node.name.clone()));
             };
             let name = plan.source.name.clone();
-            let (input, worker) = decode::start(name, taps, counters.clone(), Box::new(complaint))?;
+            let (input, worker) = decode::start(
+                name,
+                taps,
+                watches,
+                options.decoder.clone(),
+                counters.clone(),
+                Box::new(complaint),
+            )?;
             workers.push(worker);
             Some(input)
         };
@@ -195,6 +208,14 @@ struct Recorders {
 }
 
 impl Recorders {
+    /// The ends by which a node opens the gates at these places.
+    fn gates(&self, places: &[usize]) -> Vec<record::SignalInput> {
+        let places = places.iter();
+        places
+            .filter_map(|place| self.signals.get(*place).cloned())
+            .collect()
+    }
+
     fn start(
         plans: Vec<crate::plan::RecordingPlan>,
         names: &Names,
@@ -286,6 +307,9 @@ impl Source {
             CameraEvent::Unit(unit) => self.unit(unit),
             CameraEvent::Lost { error } => {
                 self.lost_at.get_or_insert_with(Instant::now);
+                if let Some(decoder) = &mut self.decoder {
+                    decoder.pause();
+                }
                 self.speaker.fail(&self.node, &Failure::camera(&error));
             }
             CameraEvent::Waiting { .. } | CameraEvent::Stopped { .. } => {}

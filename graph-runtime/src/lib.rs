@@ -44,7 +44,7 @@
 //!
 //! # What runs
 //!
-//! RTSP source; frame rate filter; gRPC extension and the three spellings of the vision extension, embedded or by shared
+//! RTSP source; motion detection; frame rate filter; gRPC extension and the three spellings of the vision extension, embedded or by shared
 //! memory, every picture format, one or many beside each other; message sink; signal gate with asset and file sinks. Every
 //! other node is refused at activation by a [`PlanError`] that names the node, its type and a remedy.
 //!
@@ -61,6 +61,7 @@ mod event;
 mod failure;
 mod instance;
 mod module;
+mod motion;
 mod options;
 mod plan;
 mod record;
@@ -76,7 +77,7 @@ pub use module::Module;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};
-pub use stats::{ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary};
+pub use stats::{ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MotionStats};
 
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lva_extension_protocol::BackoffPolicy;
+use lva_framing::DecoderOptions;
 use lva_graph_model::RegistryOptions;
 use lva_rtsp::{ReconnectPolicy, Timeouts};
 
@@ -15,6 +16,7 @@ pub struct RuntimeOptions {
     pub(crate) camera_reconnect: ReconnectPolicy,
     pub(crate) camera_timeouts: Timeouts,
     pub(crate) extension_backoff: BackoffPolicy,
+    pub(crate) decoder: DecoderOptions,
 }
 
 impl RuntimeOptions {
@@ -29,6 +31,7 @@ impl RuntimeOptions {
             camera_reconnect: ReconnectPolicy::default(),
             camera_timeouts: Timeouts::default(),
             extension_backoff: BackoffPolicy::default(),
+            decoder: DecoderOptions::default(),
         }
     }
 
@@ -57,6 +60,13 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_camera_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.camera_timeouts = timeouts;
+        self
+    }
+
+    /// How each camera is decoded: threads, and a device in place of them. Default: one thread, no device.
+    #[must_use]
+    pub fn with_decoder(mut self, options: DecoderOptions) -> Self {
+        self.decoder = options;
         self
     }
 

@@ -8,7 +8,7 @@ use lva_extension_protocol::{
 use lva_framing::FrameRate;
 use lva_graph_model::{
     AssetSink, Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol,
-    FileSink, Flow, Graph, GraphNode, Node, NodeId, Operation,
+    FileSink, Flow, Graph, GraphNode, MotionDetection, Node, NodeId, Operation,
 };
 use lva_inference_schema::Subject;
 use lva_recording::{GateOptions, SignalGate};
@@ -66,6 +66,7 @@ impl Unsupported {
 pub(crate) struct Plan {
     pub(crate) source: Named,
     pub(crate) camera: CameraOptions,
+    pub(crate) motions: Vec<MotionPlan>,
     pub(crate) analyses: Vec<AnalysisPlan>,
     pub(crate) recordings: Vec<RecordingPlan>,
 }
@@ -77,11 +78,26 @@ pub(crate) struct Named {
     pub(crate) subject: Subject,
 }
 
+/// A motion node with the filters before it and what its results reach.
+#[derive(Debug)]
+pub(crate) struct MotionPlan {
+    pub(crate) node: Named,
+    pub(crate) settings: MotionDetection,
+    /// Each lets at most so many pictures through.
+    pub(crate) rates: Vec<FrameRate>,
+    /// Outputs of the message sinks behind it.
+    pub(crate) outputs: Vec<Option<String>>,
+    /// Places in [`Plan::recordings`] whose gates its results open.
+    pub(crate) gates: Vec<usize>,
+}
+
 /// An extension node with the filters before it and what its results reach.
 #[derive(Debug)]
 pub(crate) struct AnalysisPlan {
     pub(crate) node: Named,
-    /// Each lets at most so many pictures through.
+    /// Place in [`Plan::motions`] of the node that passes frames with motion only.
+    pub(crate) motion: Option<usize>,
+    /// Each lets at most so many pictures through, of those with motion where there is a motion node.
     pub(crate) rates: Vec<FrameRate>,
     pub(crate) form: PictureForm,
     pub(crate) client: ClientPlan,
@@ -145,6 +161,7 @@ impl Plan {
             source: None,
             recordings: Vec::new(),
             gates: Vec::new(),
+            motions: Vec::new(),
         };
         for node in graph.nodes() {
             planner.refuse(node)?;
@@ -152,6 +169,13 @@ impl Plan {
         for node in graph.nodes() {
             if let Node::SignalGate(_) = node.node {
                 planner.gate(node)?;
+            }
+        }
+        let mut motions = Vec::new();
+        for node in graph.nodes() {
+            if let Node::MotionDetection(settings) = &node.node {
+                motions.push(planner.motion(node, settings)?);
+                planner.motions.push(node.id);
             }
         }
         let mut analyses = Vec::new();
@@ -172,6 +196,7 @@ impl Plan {
         Ok(Self {
             source,
             camera,
+            motions,
             analyses,
             recordings: planner.recordings,
         })
@@ -185,6 +210,8 @@ struct Planner<'a> {
     recordings: Vec<RecordingPlan>,
     /// For each recording, its gate.
     gates: Vec<NodeId>,
+    /// For each motion plan, its node.
+    motions: Vec<NodeId>,
 }
 
 impl Planner<'_> {
@@ -204,9 +231,11 @@ impl Planner<'_> {
                 self.source = Some((self.named(node), camera));
                 Ok(())
             }
-            Node::FrameRateFilter(_) | Node::Extension(_) | Node::SignalGate(_) | Node::MessageSink(_) => {
-                Ok(())
-            }
+            Node::MotionDetection(_)
+            | Node::FrameRateFilter(_)
+            | Node::Extension(_)
+            | Node::SignalGate(_)
+            | Node::MessageSink(_) => Ok(()),
             Node::AssetSink(_) | Node::FileSink(_) => {
                 let feeds = self
                     .graph
@@ -224,11 +253,7 @@ impl Planner<'_> {
             }
             Node::MessageSource(_) => not_yet(
                 "signals from hub messages are not supported yet",
-                "open the gate by the results of an extension",
-            ),
-            Node::MotionDetection(_) => not_yet(
-                "motion detection is not supported yet",
-                "connect the camera, or a frame rate filter, to the nodes behind it",
+                "open the gate by motion or by the results of an extension",
             ),
             Node::ObjectTracking(_) => not_yet(
                 "object tracking is not supported yet",
@@ -284,19 +309,52 @@ impl Planner<'_> {
 
     fn extension(&self, node: &GraphNode, extension: &Extension) -> Result<AnalysisPlan, PlanError> {
         let here = |unsupported: Unsupported| unsupported.at(node);
-        let mut rates = self.rates_before(node)?;
-        if extension.sampling.skip_samples_without_annotation {
+        let (motion, mut rates) = self.way_before(node)?;
+        // Behind a motion node every frame is annotated, so there is nothing to skip.
+        if extension.sampling.skip_samples_without_annotation && motion.is_none() {
             return Err(here(Unsupported::new(
-                "skipSamplesWithoutAnnotation needs a node before it that annotates frames, and none is supported yet",
-                "set it to \"false\"",
+                "skipSamplesWithoutAnnotation is set and no node before it annotates frames, so it would be shown none",
+                "put a MotionDetectionProcessor before it, or set it to \"false\"",
             )));
         }
         if let Some(rate) = extension.sampling.maximum_rate {
             rates.push(frame_rate(rate).ok_or_else(|| here(odd_rate()))?);
         }
         let client = self.client(node, extension).map_err(here)?;
-        let mut outputs = Vec::new();
-        let mut gates = Vec::new();
+        let (outputs, gates) = self.reached(node);
+        Ok(AnalysisPlan {
+            node: self.named(node),
+            motion,
+            rates,
+            form: PictureForm::new(&extension.image),
+            client,
+            outputs,
+            gates,
+        })
+    }
+
+    fn motion(&self, node: &GraphNode, settings: &MotionDetection) -> Result<MotionPlan, PlanError> {
+        let (motion, rates) = self.way_before(node)?;
+        if motion.is_some() {
+            return Err(Unsupported::new(
+                "motion detection behind motion detection is not supported",
+                "connect it to the camera",
+            )
+            .at(node));
+        }
+        let (outputs, gates) = self.reached(node);
+        Ok(MotionPlan {
+            node: self.named(node),
+            settings: settings.clone(),
+            rates,
+            outputs,
+            gates,
+        })
+    }
+
+    /// Outputs of the message sinks behind a node, and places of the recordings whose gates it opens.
+    fn reached(&self, node: &GraphNode) -> (Vec<Option<String>>, Vec<usize>) {
+        let (mut outputs, mut gates) = (Vec::new(), Vec::new());
         for edge in self.graph.outputs(node.id) {
             let Some(to) = self.graph.node(edge.to) else {
                 continue;
@@ -310,18 +368,12 @@ impl Planner<'_> {
                 _ => {}
             }
         }
-        Ok(AnalysisPlan {
-            node: self.named(node),
-            rates,
-            form: PictureForm::new(&extension.image),
-            client,
-            outputs,
-            gates,
-        })
+        (outputs, gates)
     }
 
-    /// Follows the frames from an extension back to the camera and collects the limits on the way.
-    fn rates_before(&self, node: &GraphNode) -> Result<Vec<FrameRate>, PlanError> {
+    /// Follows the frames from a node back to the camera, or to the motion node whose place is given, and collects the
+    /// limits on the way.
+    fn way_before(&self, node: &GraphNode) -> Result<(Option<usize>, Vec<FrameRate>), PlanError> {
         let mut rates = Vec::new();
         let mut at = node;
         let mut seen = BTreeSet::new();
@@ -345,6 +397,11 @@ impl Planner<'_> {
                     }
                 }
                 Node::RtspSource(_) => break,
+                Node::MotionDetection(_) => {
+                    let place = self.motions.iter().position(|motion| *motion == feed.id);
+                    // Planned before any extension; only motion behind motion finds none.
+                    return Ok((Some(place.unwrap_or_default()), rates));
+                }
                 _ => {
                     return Err(Unsupported::new(
                         format!("extensions in line (after '{}') are not supported yet", feed.name),
@@ -355,7 +412,7 @@ impl Planner<'_> {
             }
             at = feed;
         }
-        Ok(rates)
+        Ok((None, rates))
     }
 
     fn client(&self, node: &GraphNode, extension: &Extension) -> Result<ClientPlan, Unsupported> {

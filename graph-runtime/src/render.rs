@@ -1,14 +1,16 @@
 //! Pictures into an extension's slots: one thread for each extension node.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
 use lva_extension_protocol::FrameSlot;
 use lva_framing::{FrameEncoder, FramePlan, Picture, Renderer};
+use lva_inference_schema::Inference;
 use tokio::sync::mpsc;
 
-use crate::seam::picture::PictureForm;
+use crate::seam::picture::{PictureForm, padded};
 use crate::thread::Worker;
 
 /// What comes back with a frame's answer.
@@ -22,6 +24,8 @@ pub(crate) struct FrameContext {
 /// A picture that is to be rendered into a slot and sent.
 pub(crate) struct Job {
     pub(crate) picture: Picture,
+    /// What was found on it on its way, in the camera's picture.
+    pub(crate) found: Arc<[Inference]>,
     pub(crate) slot: FrameSlot<FrameContext>,
     pub(crate) context: FrameContext,
 }
@@ -88,13 +92,14 @@ impl Hand {
     fn work(&mut self, job: Job) -> Rendered {
         let Job {
             picture,
+            found,
             mut slot,
             context,
         } = job;
         if let Err(reason) = self.fill(&picture, &context.plan, &mut slot) {
             return Rendered::Failed(reason);
         }
-        match slot.send(picture.timestamp_90k(), &[], context) {
+        match slot.send(picture.timestamp_90k(), &padded(&context.plan, &found), context) {
             Ok(_) => Rendered::Sent,
             Err(_) => Rendered::SessionOver,
         }

@@ -1,5 +1,6 @@
 //! Where types of one crate become those of another: one file for each seam.
 
 pub(crate) mod camera;
+pub(crate) mod motion;
 pub(crate) mod picture;
 pub(crate) mod recording;

@@ -99,7 +99,8 @@ impl fmt::Display for DropReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ExtensionStats {
-    /// Decoded pictures that the frame rate of the node (or of filters before it) left out; not drops, but policy.
+    /// Pictures that the frame rate of the node (or of filters before it) left out, of those that reached it; not drops,
+    /// but policy. Behind a motion node only pictures with motion reach it.
     pub filtered: u64,
     /// Pictures that it was to be shown.
     pub offered: u64,
@@ -109,6 +110,18 @@ pub struct ExtensionStats {
     pub answered: u64,
     /// Sessions that were opened.
     pub sessions: u64,
+}
+
+/// What a motion node has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MotionStats {
+    /// Pictures that it looked at.
+    pub looked: u64,
+    /// Of these, pictures with motion; they go on to the nodes behind it.
+    pub moving: u64,
+    /// Events, each of which joins the motion of `eventAggregationWindow`.
+    pub events: u64,
 }
 
 /// A latency's distribution over the newest 4096 of them.
@@ -139,13 +152,18 @@ pub struct InstanceStats {
     pub last_picture_90k: Option<u64>,
     /// Pictures that were decoded.
     pub decoded: u64,
+    /// Encoded pictures that were not, because nobody wanted them and no wanted picture needs them; no drops, but thrift.
+    pub not_decoded: u64,
     /// By the name of the extension node.
     pub extensions: BTreeMap<String, ExtensionStats>,
+    /// By the name of the motion node.
+    pub motions: BTreeMap<String, MotionStats>,
     /// What was dropped, by the name of the node and the reason.
     pub dropped: BTreeMap<(String, DropReason), u64>,
     /// Events that were said, by name.
     pub events: BTreeMap<EventName, u64>,
-    /// From the arrival of a frame's first packet to its event's way out; frames without an event do not count.
+    /// From the arrival of a frame's first packet to the way out of an extension's event; frames without an event do not
+    /// count, nor does motion, whose events wait for their window.
     pub frame_to_event: LatencySummary,
     /// From the arrival of a frame's first packet to the extension's answer, empty answers included.
     pub frame_to_answer: LatencySummary,
@@ -236,6 +254,15 @@ impl Counters {
         match extensions.get_mut(node) {
             Some(stats) => change(stats),
             None => change(extensions.entry(node.to_owned()).or_default()),
+        }
+    }
+
+    pub(crate) fn motion(&self, node: &str, change: impl FnOnce(&mut MotionStats)) {
+        let mut inner = self.lock();
+        let motions = &mut inner.stats.motions;
+        match motions.get_mut(node) {
+            Some(stats) => change(stats),
+            None => change(motions.entry(node.to_owned()).or_default()),
         }
     }
 

@@ -72,6 +72,8 @@ proptest! {
         let sent = FractionBox::new(
             sent_x(left), sent_y(top), sent_x(right) - sent_x(left), sent_y(bottom) - sent_y(top),
         );
+        let mapped = plan.pad(FractionBox::new(left, top, right - left, bottom - top));
+        prop_assert!((mapped.left - sent.left).abs() < 1e-9 && (mapped.height - sent.height).abs() < 1e-9);
         let back = plan.unpad(sent);
         prop_assert!((back.left - left).abs() < 1e-6 && (back.width - (right - left)).abs() < 1e-6);
         prop_assert!((back.top - top).abs() < 1e-6 && (back.height - (bottom - top)).abs() < 1e-6);

@@ -4,8 +4,11 @@
 
 mod allocations;
 mod decoding;
+mod demand;
 #[cfg(feature = "encode")]
 mod encoding;
 mod geometry;
+mod motion;
+mod motion_world;
 mod rendering;
 mod support;

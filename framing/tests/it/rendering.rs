@@ -1,6 +1,6 @@
 //! Every layout against a slow reference, the fast path against swscale's own, and what must be refused.
 
-use crate::support::{Reference, drawn, psnr, reference};
+use crate::support::{Reference, drawn, psnr, reference, scaled_plane};
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::util::frame::Video;
@@ -131,6 +131,70 @@ fn every_packed_layout_agrees_with_the_reference_in_every_mode() {
                 9.0,
                 if words { 38.0 } else { 44.0 },
             );
+        }
+    }
+}
+
+#[test]
+fn every_packed_layout_agrees_with_the_reference_in_native_size() {
+    for range in [ColorRange::Limited, ColorRange::Full] {
+        let picture = drawn(162, 90, ColorMatrix::Bt2020, range);
+        let expected = reference(&picture, 162, 90);
+        for format in PixelFormat::ALL
+            .into_iter()
+            .filter(|format| *format != PixelFormat::Yuv420p)
+        {
+            let plan = ImageSettings::new(format).plan(162, 90).unwrap();
+            let least = if format.bytes_per_pixel() == 2 { 38.0 } else { 44.0 };
+            compare(&plan, &render(plan, &picture), &expected, 12.0, least);
+        }
+    }
+}
+
+#[test]
+fn planar_frames_agree_with_the_reference_in_every_mode() {
+    for (range, black) in [(ColorRange::Limited, 16), (ColorRange::Full, 0)] {
+        let picture = drawn(384, 216, ColorMatrix::Bt709, range);
+        for (mode, width, height) in [
+            (ScaleMode::Pad, 281, 200),
+            (ScaleMode::Pad, 320, 161),
+            (ScaleMode::Stretch, 200, 200),
+            (ScaleMode::PreserveAspectRatio, 255, 999),
+        ] {
+            let settings =
+                ImageSettings::new(PixelFormat::Yuv420p).with_scale(mode, Some(width), Some(height));
+            let plan = settings.plan(384, 216).unwrap();
+            let content = plan.content();
+            let frame = render(plan, &picture);
+            let mut rest = &frame[..];
+            for plane in 0..3 {
+                let of = |value: u32| if plane == 0 { value } else { value.div_ceil(2) };
+                let (columns, rows) = (of(plan.width()), of(plan.height()));
+                let (own, following) = rest.split_at((columns * rows) as usize);
+                rest = following;
+                let inside = (
+                    of(content.x),
+                    of(content.y),
+                    of(content.width),
+                    of(content.height),
+                );
+                let expected = scaled_plane(&picture, plane, inside.2, inside.3);
+                let mut pairs = Vec::new();
+                for (index, value) in own.iter().enumerate() {
+                    let (x, y) = (index as u32 % columns, index as u32 / columns);
+                    if (inside.0..inside.0 + inside.2).contains(&x)
+                        && (inside.1..inside.1 + inside.3).contains(&y)
+                    {
+                        let place = (y - inside.1) * inside.2 + x - inside.0;
+                        pairs.push((f64::from(*value), expected[place as usize]));
+                    } else {
+                        assert_eq!(*value, if plane == 0 { black } else { 128 }, "{mode:?}, {x}, {y}");
+                    }
+                }
+                let quality = psnr(pairs.into_iter());
+                assert!(quality >= 40.0, "{mode:?} {range:?}, plane {plane}: {quality} dB");
+            }
+            assert!(rest.is_empty());
         }
     }
 }

@@ -201,7 +201,8 @@ pub(crate) fn reference(picture: &Picture, width: u32, height: u32) -> Reference
     Reference { width, rgb }
 }
 
-fn scaled_plane(picture: &Picture, plane: usize, width: u32, height: u32) -> Vec<f64> {
+/// A plane in another size, by the same triangle.
+pub(crate) fn scaled_plane(picture: &Picture, plane: usize, width: u32, height: u32) -> Vec<f64> {
     let source = picture.plane(plane).unwrap();
     let rows: Vec<Vec<f64>> = (0..source.height as usize)
         .map(|y| {

@@ -89,10 +89,34 @@ fn a_gate_s_sink_is_planned_with_the_extensions_that_open_it() {
     );
 }
 
+fn motion(name: &str, input: &str) -> Value {
+    json!({
+        "@type": "#Microsoft.Media.MediaGraphMotionDetectionProcessor", "name": name, "sensitivity": "High",
+        "outputMotionRegion": false, "eventAggregationWindow": "PT2S", "inputs": [{"nodeName": input}],
+    })
+}
+
+#[test]
+fn behind_a_motion_node_an_extension_is_shown_annotated_frames_at_its_own_rate() {
+    let mut annotated = grpc("ext", "md");
+    annotated["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
+    let graph = graph(
+        json!([annotated, motion("md", "camera")]),
+        json!([hub("hub", "ext"), hub("motionHub", "md")]),
+    );
+    let plan = Plan::new(&graph, "lvaEdge").unwrap();
+    let [motion] = &plan.motions[..] else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(motion.outputs, [Some("out".to_owned())]);
+    assert!(motion.rates.is_empty() && !motion.settings.output_motion_region);
+    assert_eq!(motion.settings.event_aggregation_window.as_secs(), 2);
+    assert_eq!(plan.analyses[0].motion, Some(0));
+    assert_eq!(plan.analyses[0].rates, ["0.5".parse().unwrap()]);
+}
+
 #[test]
 fn what_is_not_carried_out_names_node_type_and_remedy() {
-    let motion = json!({"@type": "#Microsoft.Media.MediaGraphMotionDetectionProcessor", "name": "md",
-        "inputs": [{"nodeName": "camera"}]});
     let mut http = grpc("ext", "camera");
     http["@type"] = "#Microsoft.Media.MediaGraphHttpExtension".into();
     http["endpoint"]["url"] = "http://h/score".into();
@@ -105,13 +129,6 @@ fn what_is_not_carried_out_names_node_type_and_remedy() {
         "inputs": [{"nodeName": "camera"}]});
     for (processors, sinks, node, kind, remedy) in [
         (
-            json!([motion]),
-            json!([hub("hub", "md")]),
-            "md",
-            "MotionDetectionProcessor",
-            "frame rate filter",
-        ),
-        (
             json!([http]),
             json!([hub("hub", "ext")]),
             "ext",
@@ -123,7 +140,7 @@ fn what_is_not_carried_out_names_node_type_and_remedy() {
             json!([hub("hub", "ext")]),
             "ext",
             "GrpcExtension",
-            "false",
+            "MotionDetectionProcessor",
         ),
         (
             json!([tls]),

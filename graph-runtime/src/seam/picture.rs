@@ -1,5 +1,7 @@
 //! A node's picture settings, as `lva-framing` renders them and `lva-extension-protocol` announces them.
 
+use std::borrow::Cow;
+
 use lva_extension_protocol::{FormatError, FrameFormat, PixelFormat as WirePixels};
 use lva_framing::{
     FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat as FramePixels, ScaleMode,
@@ -96,6 +98,32 @@ pub(crate) fn frame_rate(rate: Rate) -> Option<FrameRate> {
     rate.per_second().to_string().parse().ok()
 }
 
+/// What was found in the camera's picture, with boxes in the frame as sent.
+pub(crate) fn padded<'a>(plan: &FramePlan, found: &'a [Inference]) -> Cow<'a, [Inference]> {
+    if !plan.is_padded() || found.is_empty() {
+        return Cow::Borrowed(found);
+    }
+    let mut found = found.to_vec();
+    for own in found.iter_mut().filter_map(Inference::bounding_box_mut) {
+        let sent = plan.pad(FractionBox::new(
+            own.l.get(),
+            own.t.get(),
+            own.w.get(),
+            own.h.get(),
+        ));
+        place(own, sent);
+    }
+    Cow::Owned(found)
+}
+
+fn place(bounds: &mut Rectangle, to: FractionBox) {
+    // The wire has single precision; more digits than that would be invented.
+    let [l, t, w, h] = [to.left, to.top, to.width, to.height].map(|side| side as f32);
+    let extra = std::mem::take(&mut bounds.extra);
+    *bounds = Rectangle::new(l, t, w, h);
+    bounds.extra = extra;
+}
+
 /// Maps the boxes of inferences from the frame as sent to the camera's picture.
 pub(crate) fn unpad(plan: &FramePlan, inferences: &mut [Inference]) {
     if !plan.is_padded() {
@@ -104,12 +132,7 @@ pub(crate) fn unpad(plan: &FramePlan, inferences: &mut [Inference]) {
     for inference in inferences {
         if let Some(found) = inference.bounding_box_mut() {
             let sent = FractionBox::new(found.l.get(), found.t.get(), found.w.get(), found.h.get());
-            let own = plan.unpad(sent);
-            // The wire has single precision; more digits than that would be invented.
-            let [l, t, w, h] = [own.left, own.top, own.width, own.height].map(|side| side as f32);
-            let extra = std::mem::take(&mut found.extra);
-            *found = Rectangle::new(l, t, w, h);
-            found.extra = extra;
+            place(found, plan.unpad(sent));
         }
     }
 }

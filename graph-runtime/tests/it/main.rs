@@ -4,4 +4,5 @@
 mod end_to_end;
 mod faults;
 mod methods;
+mod motion;
 mod support;

@@ -7,17 +7,14 @@ use crate::support::*;
 
 #[tokio::test]
 async fn a_node_that_is_not_carried_out_is_refused_by_name_with_a_remedy() {
-    let motion = json!({
-        "@type": "#Microsoft.Media.MediaGraphMotionDetectionProcessor", "name": "motionDetection",
-        "sensitivity": "medium", "inputs": [{"nodeName": "rtspSource"}],
-    });
     let sink = json!({
-        "@type": "#Microsoft.Media.MediaGraphIoTHubMessageSink", "name": "motionSink",
-        "hubOutputName": "motion", "inputs": [{"nodeName": "motionDetection"}],
+        "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "everything",
+        "assetNamePattern": "all-${System.GraphInstanceName}", "localMediaCachePath": "/var/lib/x",
+        "localMediaCacheMaximumSizeMiB": "200", "inputs": [{"nodeName": "rtspSource"}],
     });
     let folder = tempfile::tempdir().unwrap();
     let (module, _) = module(folder.path());
-    must(&module, "GraphTopologySet", topology(vec![motion], vec![sink])).await;
+    must(&module, "GraphTopologySet", topology(vec![], vec![sink])).await;
     must(
         &module,
         "GraphInstanceSet",
@@ -29,11 +26,7 @@ async fn a_node_that_is_not_carried_out_is_refused_by_name_with_a_remedy() {
         .await;
     assert_eq!(status, 409, "{answer}");
     let text = answer.to_string();
-    for part in [
-        "motionDetection",
-        "MotionDetectionProcessor",
-        "connect the camera",
-    ] {
+    for part in ["everything", "AssetSink", "SignalGateProcessor"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(module.state("Sample-Graph-1"), Some(InstanceState::Inactive));

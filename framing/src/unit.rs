@@ -1,0 +1,213 @@
+//! What a unit is to the pictures around it, read from the headers of its NAL units.
+
+use crate::bitstream::NalUnits;
+use crate::decoder::VideoCodec;
+
+/// What a unit is to the pictures around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnitKind {
+    /// Decoding can start here: H.264 IDR, H.265 IRAP; every JPEG.
+    Key,
+    /// No other picture refers to it, and it holds nothing else that is needed.
+    Disposable,
+    /// Others may refer to it.
+    Needed,
+    /// It holds no picture.
+    NoPicture,
+}
+
+/// Reads units of one stream, and remembers what of its parameter sets matters here.
+#[derive(Debug, Clone)]
+pub(crate) struct UnitReader {
+    codec: VideoCodec,
+    /// Highest temporal sub-layer of an H.265 stream, once its VPS was seen.
+    highest_layer: Option<u8>,
+}
+
+impl UnitReader {
+    pub(crate) fn new(codec: VideoCodec) -> Self {
+        Self {
+            codec,
+            highest_layer: None,
+        }
+    }
+
+    /// Looks through parameter sets that came out of band, in the form of a byte stream with long start codes.
+    pub(crate) fn parameter_sets(&mut self, stream: &[u8]) {
+        self.highest_layer = None;
+        if self.codec == VideoCodec::H265 {
+            let starts = stream
+                .windows(4)
+                .enumerate()
+                .filter(|(_, code)| *code == [0, 0, 0, 1]);
+            for (at, _) in starts {
+                self.h265(stream.get(at + 4..).unwrap_or_default());
+            }
+        }
+    }
+
+    /// The kind of a unit. What is cut or strange counts as needed: the decoder shall see it.
+    pub(crate) fn kind(&mut self, unit: &[u8], length_size: usize) -> UnitKind {
+        if self.codec == VideoCodec::Mjpeg {
+            return if unit.is_empty() {
+                UnitKind::NoPicture
+            } else {
+                UnitKind::Key
+            };
+        }
+        let mut kind = UnitKind::NoPicture;
+        let mut anything_else = false;
+        let mut units = NalUnits::new(unit, length_size);
+        for nal in units.by_ref() {
+            let part = match self.codec {
+                VideoCodec::H264 => h264(nal),
+                VideoCodec::H265 => self.h265(nal),
+                VideoCodec::Mjpeg => Part::Other,
+            };
+            kind = match (part, kind) {
+                (Part::Ignored, kind) => kind,
+                (Part::Other, kind) => {
+                    anything_else = true;
+                    kind
+                }
+                (Part::Picture(part), UnitKind::NoPicture) => part,
+                (Part::Picture(part), kind) if part == kind => kind,
+                // Slices that disagree.
+                (Part::Picture(_), _) => UnitKind::Needed,
+            };
+        }
+        match kind {
+            UnitKind::Disposable if anything_else || units.is_damaged() => UnitKind::Needed,
+            UnitKind::NoPicture if units.is_damaged() => UnitKind::Needed,
+            kind => kind,
+        }
+    }
+
+    /// ITU-T H.265, 7.3.1.2 and table 7-1.
+    fn h265(&mut self, nal: &[u8]) -> Part {
+        let [first, second, ..] = nal else {
+            return Part::Other;
+        };
+        let (kind, layer) = (first >> 1 & 63, (second & 7).saturating_sub(1));
+        match kind {
+            // Sub-layer non-reference pictures: nothing of their own sub-layer refers to them, but higher ones may.
+            0 | 2 | 4 | 6 | 8 | 10 | 12 | 14 if self.highest_layer == Some(layer) => {
+                Part::Picture(UnitKind::Disposable)
+            }
+            16..=21 => Part::Picture(UnitKind::Key),
+            0..=31 => Part::Picture(UnitKind::Needed),
+            32 => {
+                // vps_max_sub_layers_minus1, after 4 + 1 + 1 + 6 bits (7.3.2.1).
+                if let Some(byte) = nal.get(3) {
+                    self.highest_layer = Some(byte >> 1 & 7);
+                }
+                Part::Other
+            }
+            35 | 38..=40 => Part::Ignored, // delimiter, filler, SEI
+            _ => Part::Other,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Picture(UnitKind),
+    /// Nothing later depends on it.
+    Ignored,
+    /// Parameter sets, and what we do not know.
+    Other,
+}
+
+/// ITU-T H.264, 7.3.1 and table 7-1.
+fn h264(nal: &[u8]) -> Part {
+    let Some(first) = nal.first() else {
+        return Part::Ignored;
+    };
+    let referred_to = first >> 5 & 3 != 0;
+    match first & 31 {
+        5 => Part::Picture(UnitKind::Key),
+        1..=4 if referred_to => Part::Picture(UnitKind::Needed),
+        1..=4 => Part::Picture(UnitKind::Disposable),
+        6 | 9 | 12 => Part::Ignored, // SEI, delimiter, filler
+        _ => Part::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn unit(nals: &[&[u8]]) -> Vec<u8> {
+        let prefixed = nals.iter().flat_map(|nal| {
+            let mut out = (nal.len() as u32).to_be_bytes().to_vec();
+            out.extend_from_slice(nal);
+            out
+        });
+        prefixed.collect()
+    }
+
+    fn kind(codec: VideoCodec, nals: &[&[u8]]) -> UnitKind {
+        UnitReader::new(codec).kind(&unit(nals), 4)
+    }
+
+    #[test]
+    fn h264_units_are_told_by_type_and_reference() {
+        let h264 = |nals: &[&[u8]]| kind(VideoCodec::H264, nals);
+        assert_eq!(
+            h264(&[&[0x67, 1], &[0x68, 2], &[0x06, 3], &[0x65, 4]]),
+            UnitKind::Key
+        );
+        assert_eq!(h264(&[&[0x41, 1]]), UnitKind::Needed);
+        assert_eq!(
+            h264(&[&[0x09, 1], &[0x06, 1], &[0x01, 1], &[0x01, 2]]),
+            UnitKind::Disposable
+        );
+        assert_eq!(
+            h264(&[&[0x01, 1], &[0x41, 2]]),
+            UnitKind::Needed,
+            "slices that disagree"
+        );
+        assert_eq!(
+            h264(&[&[0x67, 1], &[0x01, 2]]),
+            UnitKind::Needed,
+            "it brings a parameter set"
+        );
+        assert_eq!(h264(&[&[0x67, 1]]), UnitKind::NoPicture);
+        let cut = &unit(&[&[0x01, 1, 2, 3]])[..6];
+        assert_eq!(UnitReader::new(VideoCodec::H264).kind(cut, 4), UnitKind::Needed);
+    }
+
+    #[test]
+    fn h265_pictures_are_disposable_in_the_highest_layer_only() {
+        let vps = |layers_minus_1: u8| [0x40, 1, 0x0c, layers_minus_1 << 1 | 0xf1];
+        let mut reader = UnitReader::new(VideoCodec::H265);
+        let trailing = unit(&[&[0x00, 1, 9]]);
+        assert_eq!(reader.kind(&trailing, 4), UnitKind::Needed, "layers unknown");
+        let key = unit(&[&vps(0), &[0x26, 1, 9]]);
+        assert_eq!(reader.kind(&key, 4), UnitKind::Key);
+        assert_eq!(reader.kind(&trailing, 4), UnitKind::Disposable);
+        assert_eq!(reader.kind(&unit(&[&[0x02, 1, 9]]), 4), UnitKind::Needed);
+        assert_eq!(reader.kind(&unit(&[&[0x2a, 1, 9]]), 4), UnitKind::Key, "CRA");
+        let mut sets = vec![0, 0, 0, 1];
+        sets.extend(vps(1));
+        reader.parameter_sets(&sets);
+        assert_eq!(
+            reader.kind(&trailing, 4),
+            UnitKind::Needed,
+            "a higher layer may refer to it"
+        );
+        assert_eq!(reader.kind(&unit(&[&[0x00, 2, 9]]), 4), UnitKind::Disposable);
+    }
+
+    proptest! {
+        #[test]
+        fn anything_at_all_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200), size in 1usize..5) {
+            for codec in [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mjpeg] {
+                let mut reader = UnitReader::new(codec);
+                reader.parameter_sets(&bytes);
+                reader.kind(&bytes, size);
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A motion detection node: looks at every picture that reaches it, on the decoder's thread.
+
+use std::sync::Arc;
+
+use lva_framing::{FractionBox, MotionDetector, MotionEvent, MotionWindow, Pacer, Picture};
+use lva_inference_schema::Inference;
+
+use crate::event::inference_event;
+use crate::instance::Speaker;
+use crate::plan::MotionPlan;
+use crate::record::SignalInput;
+use crate::seam::motion::{detector_options, inference};
+
+/// One motion node at work.
+///
+/// Looking takes a small part of the time that decoding took, so it needs no thread of its own, and whoever is behind
+/// the node learns with the picture whether it moves.
+pub(crate) struct Watch {
+    plan: MotionPlan,
+    pacers: Vec<Pacer>,
+    detector: MotionDetector,
+    window: MotionWindow,
+    gates: Vec<SignalInput>,
+    speaker: Speaker,
+}
+
+impl Watch {
+    pub(crate) fn new(plan: MotionPlan, gates: Vec<SignalInput>, speaker: Speaker) -> Self {
+        speaker.counters().motion(&plan.node.name, |_| {});
+        Self {
+            pacers: plan.rates.iter().copied().map(Pacer::new).collect(),
+            detector: MotionDetector::new(detector_options(&plan.settings)),
+            window: MotionWindow::new(plan.settings.event_aggregation_window),
+            plan,
+            gates,
+            speaker,
+        }
+    }
+
+    /// What moves in a picture, as the nodes behind this one get it with the picture; `None` where they do not get it.
+    pub(crate) fn look(&mut self, picture: &Picture) -> Option<Arc<[Inference]>> {
+        let time = picture.timestamp_90k();
+        if !self.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
+            return None;
+        }
+        let regions = self.detector.look_at(picture);
+        let moves = !regions.is_empty();
+        let step = self.window.push(regions, time);
+        let found = moves.then(|| inferences(regions, self.plan.settings.output_motion_region));
+        self.speaker.counters().motion(&self.plan.node.name, |stats| {
+            stats.looked += 1;
+            stats.moving += u64::from(moves);
+        });
+        if let Some(event) = step.event {
+            self.say(&event);
+        }
+        if step.began {
+            // Now, and not when the event's window is over: a clip should begin while its media are at hand.
+            for gate in &self.gates {
+                gate.signal(time);
+            }
+        }
+        found
+    }
+
+    /// No picture comes for now: what was seen is said.
+    pub(crate) fn pause(&mut self) {
+        if let Some(event) = self.window.finish() {
+            self.say(&event);
+        }
+    }
+
+    fn say(&self, event: &MotionEvent) {
+        let found = inferences(&event.regions, self.plan.settings.output_motion_region);
+        let (subject, time) = (&self.plan.node.subject, event.timestamp_90k);
+        self.speaker
+            .counters()
+            .motion(&self.plan.node.name, |stats| stats.events += 1);
+        for output in &self.plan.outputs {
+            self.speaker
+                .say(inference_event(subject, output.clone(), time, found.to_vec()));
+        }
+    }
+}
+
+/// One inference for each region, or a single one without a box where regions are not asked for.
+fn inferences(regions: &[FractionBox], with_boxes: bool) -> Arc<[Inference]> {
+    if with_boxes {
+        regions.iter().map(|region| inference(Some(*region))).collect()
+    } else {
+        Arc::new([inference(None)])
+    }
+}

@@ -1,0 +1,152 @@
+//! A motion node in a graph: what it says, what it lets pass, and the gate that it opens.
+
+use std::process::Command;
+use std::sync::atomic::Ordering;
+
+use lva_inference_schema::{EventBody, EventName, InferenceValue};
+use serde_json::json;
+
+use crate::support::*;
+
+/// Seconds of the clip in which a block crosses the picture from the left.
+const MOVES: std::ops::Range<f64> = 3.0..8.0;
+const LENGTH: f64 = 12.0;
+
+/// Twelve seconds: a grey wall with some grain, and a white block that crosses it.
+fn make_clip(folder: &std::path::Path) {
+    let scene = "color=gray:size=320x240:rate=15:duration=12,noise=alls=6:allf=t[wall];\
+                 color=white:size=40x80:rate=15:duration=12[block];\
+                 [wall][block]overlay=x='if(between(t,3,8),(t-3)*60,-100)':y=80";
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", scene])
+        .args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-pix_fmt",
+            "yuv420p",
+            "-bf",
+            "0",
+            "-g",
+            "15",
+        ])
+        .arg(folder.join("block.mp4"))
+        .status()
+        .expect("the ffmpeg program makes the clip; `make packages` installs it");
+    assert!(made.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn motion_is_said_opens_the_gate_and_alone_reaches_the_extension() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let simulator = camera(folder.path(), None).await;
+    let script = Script::every(1_000_000);
+    let server = Server::start(script.clone(), 0).await;
+    let motion = json!({
+        "@type": "#Microsoft.Media.MediaGraphMotionDetectionProcessor", "name": "motionDetection",
+        "sensitivity": "medium", "inputs": [{"nodeName": "rtspSource"}],
+    });
+    let sink = json!({
+        "@type": "#Microsoft.Media.MediaGraphIoTHubMessageSink", "name": "motionSink",
+        "hubOutputName": "motion", "inputs": [{"nodeName": "motionDetection"}],
+    });
+    let mut topology = topology(vec![motion], vec![sink]);
+    let processors = &mut topology["properties"]["processors"];
+    processors[0]["inputs"] = json!([{"nodeName": "motionDetection"}]);
+    processors[2]["inputs"] = json!([{"nodeName": "motionDetection"}, {"nodeName": "rtspSource"}]);
+    let (module, heard) = module(&folder.path().join("recordings"));
+    activate(
+        &module,
+        topology,
+        instance(&simulator.url("block.mp4"), server.port),
+    )
+    .await;
+
+    let (_, first) = heard.wait(EventName::Inference, 0).await;
+    assert_eq!(
+        first.subject.to_string(),
+        "/graphInstances/Sample-Graph-1/processors/motionDetection"
+    );
+    assert_eq!(first.output.as_deref(), Some("motion"));
+    let text = first.envelope("/topic").to_string();
+    assert!(
+        text.contains(r#"{"type":"motion","motion":{"box":{"l":"#),
+        "{text}"
+    );
+    let (_, recorded) = heard.wait(EventName::RecordingAvailable, 0).await;
+    assert!(matches!(recorded.body, EventBody::Recording(_)));
+    // The block has gone, and the wall has been looked at for a while.
+    let stats = until(&module, |stats| {
+        let motion = stats.motions["motionDetection"];
+        motion.looked >= 165 && motion.events >= 5
+    })
+    .await;
+    let begin = stats.first_picture_90k.unwrap();
+    let stats = deactivate(&module).await;
+
+    for event in heard.all() {
+        if event.name != EventName::Inference {
+            continue;
+        }
+        let seconds = (event.timestamp_90k - begin) as f64 / 90_000.0 % LENGTH;
+        assert!(
+            (MOVES.start..MOVES.end + 0.5).contains(&seconds),
+            "motion at {seconds} s"
+        );
+        let EventBody::Analytics(body) = &event.body else {
+            panic!("{event:?}");
+        };
+        for inference in &body.inferences {
+            let InferenceValue::Motion(motion) = &inference.value else {
+                panic!("{inference:?}");
+            };
+            // Somewhere in the rows of the block.
+            let bounds = motion.bbox.as_ref().unwrap();
+            let (top, bottom) = (bounds.t.get(), bounds.t.get() + bounds.h.get());
+            assert!(top > 0.25 && bottom < 0.75, "{bounds:?}");
+        }
+    }
+    let motion = stats.motions["motionDetection"];
+    let extension = stats.extensions["computerVisionExtension"];
+    assert_eq!(stats.decoded, motion.looked, "decoded once, and looked at all");
+    assert!(motion.moving * 10 <= motion.looked * 6, "{motion:?}");
+    assert_eq!(extension.filtered + extension.offered, motion.moving, "{stats:?}");
+    assert!(extension.answered > 10, "{stats:?}");
+    assert_eq!(script.frames.load(Ordering::SeqCst), extension.sent, "{stats:?}");
+    assert_accounts(&stats, "computerVisionExtension");
+    let clip = stats.newest_clips.first().unwrap();
+    let opened = (clip.first_timestamp_90k.saturating_sub(begin)) as f64 / 90_000.0 % LENGTH;
+    assert!(
+        (MOVES.start - 1.1..MOVES.end).contains(&opened),
+        "the clip begins at {opened} s"
+    );
+    server.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_extension_s_rate_leaves_undecoded_what_only_key_frames_can_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let simulator = camera(folder.path(), None).await;
+    let script = Script::every(1_000_000);
+    let server = Server::start(script.clone(), 0).await;
+    let (module, _) = module(&folder.path().join("recordings"));
+    let mut instance = instance(&simulator.url("block.mp4"), server.port);
+    let rate = json!({"name": "frameRate", "value": "1"});
+    instance["properties"]["parameters"]
+        .as_array_mut()
+        .unwrap()
+        .push(rate);
+    activate(&module, topology(vec![], vec![]), instance).await;
+    // A key frame each second, and one picture a second is asked for.
+    let stats = until(&module, |stats| stats.received >= 100).await;
+    assert!(stats.not_decoded >= 40, "{stats:?}");
+    let stats = deactivate(&module).await;
+    assert!(stats.decoded * 2 < stats.received, "{stats:?}");
+    assert_accounts(&stats, "computerVisionExtension");
+    let offered = stats.extensions["computerVisionExtension"].offered;
+    assert!(offered >= 5, "{stats:?}");
+    server.kill().await;
+}
