@@ -65,11 +65,13 @@ mod clock;
 mod error;
 mod options;
 mod random;
+mod relay;
 mod session;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod stream;
 mod supervisor;
+mod tls;
 mod url;
 
 pub use self::url::{CameraUrl, UrlError};
@@ -79,10 +81,12 @@ pub use error::{CameraError, ErrorKind, SharedError};
 pub use options::{CameraOptions, Credentials, QueueLimits, Timeouts, Transport, TransportError};
 #[cfg(feature = "simulator")]
 pub use simulator::{
-    AuthScheme, MediaError, Simulator, SimulatorCounters, SimulatorError, SimulatorOptions, video_samples,
+    AuthScheme, Faults, MediaError, Simulator, SimulatorCounters, SimulatorError, SimulatorOptions,
+    SimulatorTls, SimulatorTlsError, video_samples,
 };
 pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
 pub use supervisor::{Phase, ReconnectPolicy, Supervisor, TimeoutKind, Verdict};
+pub use tls::{TlsError, TlsOptions};
 
 /// Compiles the example of the crate's front page.
 #[cfg(all(doctest, feature = "simulator"))]

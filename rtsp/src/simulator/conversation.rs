@@ -10,6 +10,7 @@ use rtsp_types::{Method, Request, Response, StatusCode, Url, Version, headers};
 
 use super::auth::Challenge;
 use super::describe::describe;
+use super::faults::Lies;
 use super::files::Resource;
 use super::media::{Clip, MediaError};
 use super::packetize::Packetizer;
@@ -83,6 +84,7 @@ pub(crate) struct Conversation {
     refused: u64,
     /// Descriptions come without parameter sets.
     in_band: bool,
+    lies: Lies,
 }
 
 impl Chosen {
@@ -107,6 +109,7 @@ impl Conversation {
         challenge: Challenge,
         number: u64,
         in_band: bool,
+        lies: Lies,
     ) -> Self {
         Self {
             credentials,
@@ -115,6 +118,7 @@ impl Conversation {
             chosen: None,
             refused: 0,
             in_band,
+            lies,
         }
     }
 
@@ -233,9 +237,12 @@ impl Conversation {
             &name,
             self.number,
             self.in_band,
+            &self.lies,
         ));
         response.insert_header(headers::CONTENT_TYPE, "application/sdp");
-        response.insert_header(headers::CONTENT_BASE, base(url));
+        if !self.lies.no_content_base {
+            response.insert_header(headers::CONTENT_BASE, base(url));
+        }
         Ok(response)
     }
 
@@ -334,7 +341,9 @@ impl Conversation {
         let mut response = self.in_session(StatusCode::Ok);
         // Whatever range was asked for: a camera shows what is now.
         response.insert_header(headers::RANGE, "npt=now-");
-        response.insert_header(headers::RTP_INFO, info.join(","));
+        if !self.lies.no_rtp_info {
+            response.insert_header(headers::RTP_INFO, info.join(","));
+        }
         Ok(response)
     }
 

@@ -5,5 +5,8 @@
 mod faults;
 mod foreign;
 mod hostile;
+mod plans;
 mod playing;
+mod secured;
+mod formats;
 mod support;
