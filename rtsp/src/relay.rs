@@ -1,7 +1,7 @@
 //! Between the client library, which speaks plain RTSP over TCP only, and a camera behind TLS or an HTTP tunnel.
 //!
 //! The library is given an address of loopback with a secret path; what it says there goes on to the camera, in the
-//! camera's own terms ([`rewrite`]). Why so, and what else was thought of: `docs/decisions/0005-rtsp-relay.md`.
+//! camera's own terms ([`rewrite`]). Why so, and what else was thought of: `docs/decisions/0007-rtsp-relay.md`.
 
 mod message;
 mod rewrite;
@@ -22,7 +22,7 @@ use tracing::debug;
 use url::Url;
 
 use self::message::{Head, Kind};
-use self::rewrite::Rewriter;
+pub(crate) use self::rewrite::Rewriter;
 use self::tunnel::{POST_BYTES, Tunnel};
 use crate::error::SharedError;
 use crate::random::random_u64;
@@ -99,7 +99,9 @@ impl Relay {
             message: format!("this machine's loopback cannot be listened on ({error})"),
             source: None,
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(loopback)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(loopback)?;
         let port = listener.local_addr().map_err(loopback)?.port();
         let secret = format!("{:016x}{:016x}", random_u64(), random_u64());
         let text = format!("rtsp://127.0.0.1:{port}/{secret}");
@@ -122,7 +124,11 @@ impl Relay {
         let present = goodbyes.enter();
         tokio::spawn(async move {
             let _present = present;
-            let mut pump = Pump { way, camera, rewriter };
+            let mut pump = Pump {
+                way,
+                camera,
+                rewriter,
+            };
             let library = tokio::select! {
                 library = pump.wait_for_library(listener) => library,
                 _ = &mut unwanted => None,
@@ -175,7 +181,11 @@ impl Way {
                 Some(query) => format!("{}?{query}", url.path()),
                 None => url.path().to_owned(),
             };
-            let path = if path.starts_with('/') { path } else { format!("/{path}") };
+            let path = if path.starts_with('/') {
+                path
+            } else {
+                format!("/{path}")
+            };
             let cookie = format!("{:016x}{:016x}", random_u64(), random_u64());
             Tunnel::new(path, format!("{}:{port}", options.url.host()), cookie)
         });
@@ -205,7 +215,7 @@ impl Way {
                 return Err(self.broken(&std::io::Error::other("no tunnel")));
             };
             let request = tunnel.get(credentials);
-            if let Err(error) = writer.write_all(request.as_bytes()).await {
+            if let Err(error) = send(&mut writer, request.as_bytes()).await {
                 return Err(self.broken(&error));
             }
             let mut buffer = Vec::new();
@@ -255,7 +265,7 @@ impl Way {
         let credentials = self.options.credentials.as_ref();
         if let Some(tunnel) = &mut self.tunnel {
             let request = tunnel.post(credentials);
-            if let Err(error) = writer.write_all(request.as_bytes()).await {
+            if let Err(error) = send(&mut writer, request.as_bytes()).await {
                 return Err(self.broken(&error));
             }
         }
@@ -265,13 +275,13 @@ impl Way {
     async fn connect(&self) -> Result<(Reader, Writer), CameraError> {
         let url = &self.options.url;
         let host = url.host().trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, self.port)).await.map_err(|error| {
-            CameraError::Network {
+        let stream = TcpStream::connect((host, self.port))
+            .await
+            .map_err(|error| CameraError::Network {
                 url: url.clone(),
                 message: format!("no connection to port {} ({error})", self.port),
                 source: Some(SharedError::new(error)),
-            }
-        })?;
+            })?;
         // Requests are small and should leave at once. A socket that cannot be told so works too.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
@@ -283,21 +293,22 @@ impl Way {
             message,
             source,
         };
-        let ours = |error: crate::TlsError| {
-            refused(error.to_string(), Some(SharedError::new(error)))
-        };
+        let ours = |error: crate::TlsError| refused(error.to_string(), Some(SharedError::new(error)));
         let config = tls.config().map_err(ours)?;
         let name = server_name(url.host()).map_err(ours)?;
-        let stream = TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
-            let message = error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-                .map_or_else(
-                    || format!("the handshake broke off ({error}): does it offer TLS on this port?"),
-                    advice,
-                );
-            refused(message, Some(SharedError::new(error)))
-        })?;
+        let stream = TlsConnector::from(config)
+            .connect(name, stream)
+            .await
+            .map_err(|error| {
+                let message = error
+                    .get_ref()
+                    .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+                    .map_or_else(
+                        || format!("the handshake broke off ({error}): does it offer TLS on this port?"),
+                        advice,
+                    );
+                refused(message, Some(SharedError::new(error)))
+            })?;
         let (reader, writer) = tokio::io::split(stream);
         Ok((Box::new(reader), Box::new(writer)))
     }
@@ -356,11 +367,12 @@ impl Pump {
         let (mut up, mut down) = (vec![0; 4096], vec![0; CHUNK]);
         let (mut for_camera, mut for_library) = (Vec::new(), Vec::new());
 
-        if self.rewriter.from_library(&early, &mut for_camera).is_err() {
+        if self.rewriter.library_said(&early, &mut for_camera).is_err() {
             return Ok(());
         }
         let early = std::mem::take(&mut self.camera.early);
-        self.rewriter.from_camera(&early, &mut for_library, &mut for_camera);
+        self.rewriter
+            .camera_said(&early, &mut for_library, &mut for_camera);
         loop {
             if !for_camera.is_empty() {
                 self.say(&for_camera).await?;
@@ -379,7 +391,7 @@ impl Pump {
                 read = from_library.read(&mut up) => match read {
                     Ok(len @ 1..) => {
                         let bytes = up.get(..len).unwrap_or_default();
-                        if self.rewriter.from_library(bytes, &mut for_camera).is_err() {
+                        if self.rewriter.library_said(bytes, &mut for_camera).is_err() {
                             break;
                         }
                     }
@@ -389,7 +401,7 @@ impl Pump {
                     Ok(0) => return Ok(()),
                     Ok(len) => {
                         let bytes = down.get(..len).unwrap_or_default();
-                        self.rewriter.from_camera(bytes, &mut for_library, &mut for_camera);
+                        self.rewriter.camera_said(bytes, &mut for_library, &mut for_camera);
                     }
                     // Cameras that close without TLS's own goodbye are many.
                     Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
@@ -416,7 +428,7 @@ impl Pump {
             };
             let mut again = Vec::new();
             let bytes = chunk.get(..len).unwrap_or_default();
-            self.rewriter.from_camera(bytes, &mut Vec::new(), &mut again);
+            self.rewriter.camera_said(bytes, &mut Vec::new(), &mut again);
             if !again.is_empty() {
                 self.say(&again).await?;
             }
@@ -441,17 +453,18 @@ impl Pump {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), CameraError> {
-        let writer = &mut self.camera.writer;
-        let written = timeout(WRITE_TIMEOUT, async {
-            writer.write_all(bytes).await?;
-            writer.flush().await
-        });
-        match written.await {
+        match timeout(WRITE_TIMEOUT, send(&mut self.camera.writer, bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.way.broken(&error)),
             Err(_) => Err(self.way.broken(&std::io::ErrorKind::TimedOut.into())),
         }
     }
+}
+
+/// Writes, and sees to it that TLS holds nothing back.
+async fn send(writer: &mut Writer, bytes: &[u8]) -> std::io::Result<()> {
+    writer.write_all(bytes).await?;
+    writer.flush().await
 }
 
 /// The status with which a camera refuses the tunnel's way up. It does not end for cameras that are content, whether
@@ -469,3 +482,6 @@ async fn answer_to_post(post: &mut Option<(Reader, usize)>) -> u16 {
     }
     std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests;

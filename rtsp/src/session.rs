@@ -79,13 +79,12 @@ impl LiveSession {
             false => None,
         };
         let opened = Self::open_by(options, old, relay.as_ref()).await;
-        opened
-            .map(|(demuxed, streams, sdp)| Self {
-                demuxed,
-                relay,
-                streams,
-                sdp,
-            })
+        opened.map(|(demuxed, streams, sdp)| Self {
+            demuxed,
+            relay,
+            streams,
+            sdp,
+        })
     }
 
     async fn open_by(

@@ -18,8 +18,8 @@ mod tunnel;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -208,10 +208,7 @@ struct Shared {
 
 impl Shared {
     fn faults(&self) -> Faults {
-        self.faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn take_packet_to_drop(&self) -> bool {
@@ -289,7 +286,11 @@ impl Simulator {
             .add(b'>');
         format!(
             "{}://{}/media/{}",
-            if self.shared.tls.is_some() { "rtsps" } else { "rtsp" },
+            if self.shared.tls.is_some() {
+                "rtsps"
+            } else {
+                "rtsp"
+            },
             self.address,
             utf8_percent_encode(file, KEEP)
         )
@@ -318,11 +319,7 @@ impl Simulator {
 
     /// Faults by plan for connections that begin from now on. Those that there are keep theirs.
     pub fn set_faults(&self, faults: Faults) {
-        *self
-            .shared
-            .faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = faults;
+        *self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
     /// Fault: leaves out the next `count` RTP packets, whoever they are for. Their sequence numbers are missing.
@@ -422,4 +419,11 @@ pub fn video_samples(path: &Path) -> Result<Vec<Vec<u8>>, MediaError> {
         .iter()
         .map(|sample| clip.bytes(sample).to_vec())
         .collect())
+}
+
+/// See [`crate::fuzzing`].
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz_requests(data: &[u8]) {
+    tunnel::fuzz(data);
+    conversation::fuzz(data);
 }

@@ -11,7 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as RustlsError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as RustlsError, RootCertStore,
+    SignatureScheme,
 };
 
 /// How a camera's certificate is judged. By default as a browser does it: signed by an authority that the machine
@@ -102,14 +103,18 @@ impl TlsOptions {
             return Ok(Arc::clone(config));
         }
         let provider = Arc::new(default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
         let config = if self.ignore_hostname || self.ignore_signature {
             let judge = match self.ignore_signature {
                 true => None,
                 false => Some(
-                    WebPkiServerVerifier::builder_with_provider(Arc::new(self.store()?), Arc::clone(&provider))
-                        .build()
-                        .map_err(|error| TlsError::Setup(RustlsError::General(error.to_string())))?,
+                    WebPkiServerVerifier::builder_with_provider(
+                        Arc::new(self.store()?),
+                        Arc::clone(&provider),
+                    )
+                    .build()
+                    .map_err(|error| TlsError::Setup(RustlsError::General(error.to_string())))?,
                 ),
             };
             let lenient = Lenient {
@@ -122,7 +127,9 @@ impl TlsOptions {
                 .with_custom_certificate_verifier(Arc::new(lenient))
                 .with_no_client_auth()
         } else {
-            builder.with_root_certificates(self.store()?).with_no_client_auth()
+            builder
+                .with_root_certificates(self.store()?)
+                .with_no_client_auth()
         };
         Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
     }
@@ -159,7 +166,9 @@ impl fmt::Debug for TlsOptions {
 /// The name in the certificate for a host as it stands in an address.
 pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    ServerName::try_from(bare.to_owned()).map_err(|_| TlsError::Host { host: host.to_owned() })
+    ServerName::try_from(bare.to_owned()).map_err(|_| TlsError::Host {
+        host: host.to_owned(),
+    })
 }
 
 /// What to do about a handshake that failed, for people.
@@ -242,7 +251,9 @@ impl ServerCertVerifier for Lenient {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 

@@ -85,7 +85,10 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
 
 /// The first line with its end.
 pub(crate) fn first_line(head: &[u8]) -> &[u8] {
-    let end = head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |at| at + 1);
+    let end = head
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(head.len(), |at| at + 1);
     head.get(..end).unwrap_or_default()
 }
 

@@ -83,7 +83,7 @@ impl Rewriter {
     }
 
     /// Takes bytes of the library; what the camera is to get is put behind `to_camera`.
-    pub(crate) fn from_library(&mut self, bytes: &[u8], to_camera: &mut Vec<u8>) -> Result<(), NotOurs> {
+    pub(crate) fn library_said(&mut self, bytes: &[u8], to_camera: &mut Vec<u8>) -> Result<(), NotOurs> {
         self.up.extend_from_slice(bytes);
         loop {
             if self.up.is_empty() {
@@ -98,7 +98,11 @@ impl Rewriter {
                 continue;
             }
             let Some(head) = Head::parse(&self.up) else {
-                return if self.up.len() > MAX_REQUEST { Err(NotOurs) } else { Ok(()) };
+                return if self.up.len() > MAX_REQUEST {
+                    Err(NotOurs)
+                } else {
+                    Ok(())
+                };
             };
             let end = head.len.saturating_add(head.content_length);
             if end > MAX_REQUEST {
@@ -114,7 +118,10 @@ impl Rewriter {
                 library_cseq: head.cseq,
                 cseq: 0,
                 uri: self.translate(&uri),
-                rest: message::without(self.up.get(..head.len).unwrap_or_default(), &["cseq", "authorization"]),
+                rest: message::without(
+                    self.up.get(..head.len).unwrap_or_default(),
+                    &["cseq", "authorization"],
+                ),
                 body: self.up.get(head.len..end).unwrap_or_default().to_vec(),
                 authorized: 0,
                 method,
@@ -131,7 +138,7 @@ impl Rewriter {
 
     /// Takes bytes of the camera. What the library is to get is put behind `to_library`; a request that was refused
     /// may be sent again, behind `to_camera`.
-    pub(crate) fn from_camera(&mut self, bytes: &[u8], to_library: &mut Vec<u8>, to_camera: &mut Vec<u8>) {
+    pub(crate) fn camera_said(&mut self, bytes: &[u8], to_library: &mut Vec<u8>, to_camera: &mut Vec<u8>) {
         if self.raw {
             return to_library.extend_from_slice(bytes);
         }
@@ -260,8 +267,7 @@ impl Rewriter {
     fn may_try_again(&self, pending: &Pending) -> bool {
         // A second time only when the credentials were good before, so that the challenge is what has gone stale:
         // wrong passwords are not to be tried more often than asked for.
-        self.credentials.is_some()
-            && (pending.authorized == 0 || (self.accepted && pending.authorized == 1))
+        self.credentials.is_some() && (pending.authorized == 0 || (self.accepted && pending.authorized == 1))
     }
 
     /// Takes the camera's challenge; false if it is none that can be answered.
@@ -281,7 +287,11 @@ impl Rewriter {
         pending.cseq = self.next_cseq;
         self.next_cseq = self.next_cseq.wrapping_add(1).max(1);
         to_camera.extend_from_slice(
-            format!("{} {} RTSP/1.0\r\nCSeq: {}\r\n", pending.method, pending.uri, pending.cseq).as_bytes(),
+            format!(
+                "{} {} RTSP/1.0\r\nCSeq: {}\r\n",
+                pending.method, pending.uri, pending.cseq
+            )
+            .as_bytes(),
         );
         if let (Some(challenge), Some(credentials)) = (&mut self.challenge, &self.credentials) {
             let answer = challenge.respond(&PasswordParams {

@@ -93,7 +93,10 @@ mod tests {
         let refusal = b"HTTP/1.0 401 No\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n\r\n";
         assert!(tunnel.challenged(&Head::parse(refusal).unwrap()));
         for text in [tunnel.get(Some(&credentials)), tunnel.post(Some(&credentials))] {
-            assert!(text.contains("x-sessioncookie: c00kie\r\n") && text.contains("uri=\"/live?a=1\""), "{text}");
+            assert!(
+                text.contains("x-sessioncookie: c00kie\r\n") && text.contains("uri=\"/live?a=1\""),
+                "{text}"
+            );
             assert!(!text.contains("geheim") && text.ends_with("\r\n\r\n"), "{text}");
         }
         assert!(!tunnel.challenged(&Head::parse(refusal).unwrap()));

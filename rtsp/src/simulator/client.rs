@@ -284,9 +284,16 @@ impl Client {
             let mut out = Vec::new();
             if now >= playing.next_report {
                 playing.next_report = now + REPORT_INTERVAL;
-                let channels = if self.faults.no_reports { &[][..] } else { &*channels };
+                let channels = if self.faults.no_reports {
+                    &[][..]
+                } else {
+                    &*channels
+                };
                 for channel in channels {
-                    let rtp = playing.playback.rtp_at(channel.track, now).wrapping_add(playing.rtp_offset);
+                    let rtp = playing
+                        .playback
+                        .rtp_at(channel.track, now)
+                        .wrapping_add(playing.rtp_offset);
                     let wall = (playing.began_unix_nanos + now.as_nanos())
                         .saturating_add_signed(i128::from(self.faults.clock_offset_ms) * 1_000_000);
                     let report = channel.packetizer.report(wall, rtp);
@@ -345,7 +352,15 @@ impl Client {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        match timeout(WRITE_TIMEOUT, self.writer.write_all(bytes)).await {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let written = timeout(WRITE_TIMEOUT, async {
+            self.writer.write_all(bytes).await?;
+            // TLS may hold some of it back.
+            self.writer.flush().await
+        });
+        match written.await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End),
         }

@@ -443,5 +443,36 @@ fn wish(transport: &str, udp: bool) -> Option<Wish> {
     })
 }
 
+/// See [`crate::fuzzing`].
+#[cfg(any(fuzzing, test))]
+pub(super) fn fuzz(data: &[u8]) {
+    use super::auth::AuthScheme;
+    use super::media::Clip;
+    use super::request::{Incoming, take};
+
+    let clip = Arc::new(Clip::for_fuzzing());
+    for credentials in [None, Some(Credentials::new("u", "p"))] {
+        let challenge = Challenge::new(AuthScheme::Digest, "nonce".into());
+        let mut conversation = Conversation::new(credentials, challenge, 42, false, Lies::default());
+        let mut buffer = data.to_vec();
+        loop {
+            match take(&mut buffer) {
+                Incoming::Request(request) => {
+                    let file = match conversation.file_of(&request) {
+                        Some(_) => Lookup::Found(Arc::clone(&clip)),
+                        None => Lookup::NotAsked,
+                    };
+                    let ports = conversation.wants_ports(&request).then_some((5000, 5001));
+                    let (response, _) = conversation.answer(&request, file, ports);
+                    // Writing to memory does not fail.
+                    let _ = response.write(&mut Vec::new());
+                }
+                Incoming::Ignored => {}
+                Incoming::Incomplete | Incoming::Malformed => break,
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

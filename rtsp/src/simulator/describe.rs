@@ -70,7 +70,11 @@ fn with_lie(sets: &[Vec<u8>], lies: &Lies) -> Vec<Vec<u8>> {
         for set in &mut sets {
             // H.264: profile, constraints, level behind one byte of header. H.265: header of two bytes, one byte of
             // identifiers, then profile, 4 bytes of compatibility, 6 of constraints, and the level.
-            let place = if set.first().is_some_and(|first| first & 0x1f == 7) { 3 } else { 14 };
+            let place = if set.first().is_some_and(|first| first & 0x1f == 7) {
+                3
+            } else {
+                14
+            };
             if let Some(level) = set.get_mut(place) {
                 *level = if place == 3 { 10 } else { 30 };
             }

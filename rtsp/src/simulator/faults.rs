@@ -206,15 +206,17 @@ mod tests {
 
     #[test]
     fn a_plan_without_faults_passes_everything_in_order() {
-        assert_eq!(
-            sent(&Faults::default(), 1, 100),
-            (0..100).collect::<Vec<_>>()
-        );
+        assert_eq!(sent(&Faults::default(), 1, 100), (0..100).collect::<Vec<_>>());
     }
 
     #[test]
     fn the_same_seed_hits_the_same_packets_and_another_seed_others() {
-        let plan = |seed| Faults::default().with_seed(seed).with_loss(0.1).with_reorder(0.05);
+        let plan = |seed| {
+            Faults::default()
+                .with_seed(seed)
+                .with_loss(0.1)
+                .with_reorder(0.05)
+        };
         assert_eq!(sent(&plan(1), 1, 1000), sent(&plan(1), 1, 1000));
         assert_ne!(sent(&plan(1), 1, 1000), sent(&plan(2), 1, 1000));
         assert_ne!(sent(&plan(1), 1, 1000), sent(&plan(1), 2, 1000));
@@ -225,7 +227,10 @@ mod tests {
         for part in [0.01, 0.1, 0.5] {
             let lost = 100_000 - sent(&Faults::default().with_loss(part), 1, 100_000).len();
             let expected = 100_000.0 * part;
-            assert!((lost as f64 - expected).abs() < expected * 0.15, "{lost} of {expected}");
+            assert!(
+                (lost as f64 - expected).abs() < expected * 0.15,
+                "{lost} of {expected}"
+            );
         }
         assert!(sent(&Faults::default().with_loss(9.0), 1, 100).is_empty());
     }

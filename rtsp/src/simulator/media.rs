@@ -40,7 +40,9 @@ pub enum MediaError {
     #[error("the file is no readable MP4")]
     Boxes(#[from] re_mp4::Error),
     /// Neither H.264, H.265 nor AAC.
-    #[error("the file has no H.264 or H.265 video and no AAC audio, the only encodings that the simulator plays")]
+    #[error(
+        "the file has no H.264 or H.265 video and no AAC audio, the only encodings that the simulator plays"
+    )]
     NoUsableTrack,
     /// The MP4 reader panicked.
     #[error("the MP4 reader gave up on the file: it is broken")]
@@ -345,6 +347,27 @@ fn samples(stbl: &StblBox, file_len: usize) -> Result<(Vec<Sample>, u64), MediaE
         chunk += 1;
     }
     Ok((list, decode))
+}
+
+#[cfg(any(fuzzing, test))]
+impl Clip {
+    pub(crate) fn for_fuzzing() -> Self {
+        let kind = TrackKind::Aac {
+            config: [0x11, 0x90],
+            sample_rate_hz: 48_000,
+            channels: 2,
+        };
+        let track = Track {
+            kind,
+            timescale: 1,
+            samples: Vec::new(),
+            duration: 1,
+        };
+        Self {
+            data: Bytes::new(),
+            tracks: vec![track],
+        }
+    }
 }
 
 #[cfg(test)]

@@ -115,7 +115,10 @@ impl Packetizer {
     }
 
     /// A NAL unit as it is, or in fragments behind `indicator` and a byte with its type.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one NAL unit, named by their two callers")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one NAL unit, named by their two callers"
+    )]
     fn pieces(
         &mut self,
         nal: &[u8],

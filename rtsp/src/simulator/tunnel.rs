@@ -143,7 +143,7 @@ pub(super) async fn serve(
         "HTTP/1.0 200 OK\r\nConnection: close\r\nCache-Control: no-store\r\nPragma: no-cache\r\n\
          Content-Type: {TYPE}\r\n\r\n"
     );
-    if writer.write_all(answer.as_bytes()).await.is_err() {
+    if writer.write_all(answer.as_bytes()).await.is_err() || writer.flush().await.is_err() {
         return;
     }
     let serve = Client::serve(
@@ -179,6 +179,13 @@ async fn receive(mut reader: BoxedReader, mut body: Vec<u8>, pipe: &AsyncMutex<D
             return;
         }
     }
+}
+
+/// See [`crate::fuzzing`].
+#[cfg(any(fuzzing, test))]
+pub(super) fn fuzz(data: &[u8]) {
+    head(data);
+    Decoder::default().push(data);
 }
 
 #[cfg(test)]

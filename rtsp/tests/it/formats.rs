@@ -8,7 +8,14 @@ use crate::support::{established, made_clip, next, quick, simulator, units};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h265_comes_with_its_parameters_and_byte_for_byte_or_skips() {
-    let x265 = ["-c:v", "libx265", "-x265-params", "log-level=error:bframes=0:keyint=15", "-tag:v", "hvc1"];
+    let x265 = [
+        "-c:v",
+        "libx265",
+        "-x265-params",
+        "log-level=error:bframes=0:keyint=15",
+        "-tag:v",
+        "hvc1",
+    ];
     let Some(folder) = made_clip(false, &x265) else {
         return;
     };
@@ -32,7 +39,10 @@ async fn h265_comes_with_its_parameters_and_byte_for_byte_or_skips() {
             assert!(streams[0].codec_name.as_deref().unwrap().starts_with("hvc1."));
             assert!(found[0].random_access);
             for (number, (unit, sample)) in found.iter().zip(&samples).enumerate() {
-                assert!(ends_with_the_same_picture(&unit.data, sample), "unit {number}, in band: {in_band}");
+                assert!(
+                    ends_with_the_same_picture(&unit.data, sample),
+                    "unit {number}, in band: {in_band}"
+                );
             }
         }
     }
@@ -73,7 +83,10 @@ async fn fragmented_files_play_as_whole_ones_do_or_skips() {
         for (number, unit) in units.iter().enumerate() {
             assert!(unit.data == samples[number % 60], "{flags}: unit {number}");
             let ticks = unit.timestamp_90k - units[0].timestamp_90k;
-            assert!(ticks.abs_diff(number as u64 * 3000) < 900, "{flags}: unit {number} at {ticks}");
+            assert!(
+                ticks.abs_diff(number as u64 * 3000) < 900,
+                "{flags}: unit {number} at {ticks}"
+            );
         }
     }
 }
@@ -96,13 +109,21 @@ async fn streams_that_cannot_be_used_are_named_and_the_others_play_or_skips() {
     let Some(folder) = made_clip(true, &[]) else {
         return;
     };
-    let options = SimulatorOptions::new(folder.path()).with_faults(Faults::default().with_foreign_streams(true));
+    let options =
+        SimulatorOptions::new(folder.path()).with_faults(Faults::default().with_foreign_streams(true));
     let simulator = Simulator::start(options).await.unwrap();
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     let (streams, _) = established(&mut camera).await;
     let seen: Vec<_> = streams
         .iter()
-        .map(|s| (s.media, s.encoding_name.as_str(), s.playing, s.format_error_code()))
+        .map(|s| {
+            (
+                s.media,
+                s.encoding_name.as_str(),
+                s.playing,
+                s.format_error_code(),
+            )
+        })
         .collect();
     assert_eq!(
         seen,

@@ -7,7 +7,9 @@ use lva_rtsp::{
     SimulatorOptions, Transport,
 };
 
-use crate::support::{descriptors, established, lost, made_clip, next, quick, testuser, timeouts, units, until};
+use crate::support::{
+    descriptors, established, lost, made_clip, next, quick, testuser, timeouts, units, until,
+};
 
 async fn faulty(folder: &std::path::Path, faults: Faults) -> Simulator {
     let options = SimulatorOptions::new(folder)
@@ -30,7 +32,9 @@ async fn units_over_losses(camera: &mut Camera, count: usize) -> (Vec<AccessUnit
 }
 
 fn never_goes_back(units: &[AccessUnit]) -> bool {
-    units.windows(2).all(|two| two[1].timestamp_90k > two[0].timestamp_90k)
+    units
+        .windows(2)
+        .all(|two| two[1].timestamp_90k > two[0].timestamp_90k)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +55,12 @@ async fn one_and_ten_percent_of_loss_end_no_session_or_skips() {
         assert!(counters.lost_packets > 0);
         let told: u32 = units.iter().map(|unit| unit.lost_before).sum();
         assert!(told > 0 && u64::from(told) <= counters.lost_packets);
-        assert!(units.iter().filter(|unit| unit.lost_before > 0).all(|unit| unit.discontinuity));
+        assert!(
+            units
+                .iter()
+                .filter(|unit| unit.lost_before > 0)
+                .all(|unit| unit.discontinuity)
+        );
         // Whoever decodes can tell what is whole: units between two marks are as the file has them.
         assert!(units.iter().any(|unit| !unit.discontinuity));
         camera.close().await;
@@ -88,7 +97,11 @@ async fn rtp_time_that_starts_over_is_one_jump_and_no_loss_or_skips() {
         }
         found.extend(units(&mut camera, 0, 50).await);
         assert!(never_goes_back(&found));
-        let jumps: Vec<_> = found.iter().enumerate().filter(|(_, unit)| unit.discontinuity).collect();
+        let jumps: Vec<_> = found
+            .iter()
+            .enumerate()
+            .filter(|(_, unit)| unit.discontinuity)
+            .collect();
         assert_eq!(jumps.len(), 1, "{jumps:?}");
         // Media time goes on where arrival says it is: 60 pictures at 30 a second.
         let ticks = found[59].timestamp_90k - found[0].timestamp_90k;
@@ -150,7 +163,9 @@ async fn a_camera_whose_password_was_wrong_for_a_while_comes_back_soon_or_skips(
             .with_credentials(Some(credentials))
             .with_address(address)
     };
-    let first = Simulator::start(with(testuser(), "127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let first = Simulator::start(with(testuser(), "127.0.0.1:0".parse().unwrap()))
+        .await
+        .unwrap();
     let address = first.address();
     let mut camera = Camera::connect(quick(&first.url("clip.mp4")));
     units(&mut camera, 0, 3).await;
@@ -211,7 +226,11 @@ async fn a_wall_clock_that_is_wrong_is_not_believed_and_a_lazy_one_is_or_skips()
         let units = units(&mut camera, 0, 20).await;
         assert!(units.iter().all(|unit| unit.clock == source), "{offset_ms}");
         let clock = camera.counters().clock;
-        assert_eq!((clock.reports > 0, clock.reports_refused > 0), (reports, !reports), "{offset_ms}");
+        assert_eq!(
+            (clock.reports > 0, clock.reports_refused > 0),
+            (reports, !reports),
+            "{offset_ms}"
+        );
     }
     let simulator = faulty(folder.path(), Faults::default().with_no_reports(true)).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
@@ -232,7 +251,11 @@ async fn a_dead_camera_does_not_delay_another_or_skips() {
     let begun = std::time::Instant::now();
     units(&mut camera, 0, 1).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert!(dead_cameras.iter().all(|camera| camera.phase() == Phase::Connecting));
+    assert!(
+        dead_cameras
+            .iter()
+            .all(|camera| camera.phase() == Phase::Connecting)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -273,5 +296,6 @@ async fn five_hundred_sessions_leave_memory_descriptors_and_tasks_as_they_were_o
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
 }

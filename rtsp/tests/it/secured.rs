@@ -55,7 +55,11 @@ async fn tls_and_tunnels_carry_the_same_bytes_with_both_kinds_of_credentials_or_
             let simulator = server(folder.path(), tls.as_ref(), scheme).await;
             let mut camera = Camera::connect(camera(&simulator, transport, tls.as_ref()));
             let (streams, sdp) = established(&mut camera).await;
-            assert_eq!(streams.iter().filter(|s| s.playing).count(), 2, "{transport} {scheme:?}");
+            assert_eq!(
+                streams.iter().filter(|s| s.playing).count(),
+                2,
+                "{transport} {scheme:?}"
+            );
             assert!(sdp.starts_with("v=0\r\n") && !sdp.contains("127.0.0.1:"), "{sdp}");
             let units = units(&mut camera, 0, 40).await;
             for (unit, sample) in units.iter().zip(&samples) {
@@ -97,7 +101,9 @@ async fn a_description_without_base_and_play_without_rtp_info_work_on_every_way_
     let Some(folder) = made_clip(false, &[]) else {
         return;
     };
-    let bare = Faults::default().with_no_content_base(true).with_no_rtp_info(true);
+    let bare = Faults::default()
+        .with_no_content_base(true)
+        .with_no_rtp_info(true);
     for (transport, tls) in ways().into_iter().chain([(Transport::Tcp, None)]) {
         let simulator = server(folder.path(), tls.as_ref(), AuthScheme::Digest).await;
         simulator.set_faults(bare.clone());
@@ -153,7 +159,10 @@ async fn ports_that_speak_something_else_are_named_or_skips() {
     assert!(matches!(error, CameraError::Tls { .. }), "{error}");
 
     let udp = lost(&mut Camera::connect(quick(&url).with_transport(Transport::Udp))).await;
-    assert!(matches!(udp, CameraError::Unsupported { .. }) && udp.to_string().contains("UDP"), "{udp}");
+    assert!(
+        matches!(udp, CameraError::Unsupported { .. }) && udp.to_string().contains("UDP"),
+        "{udp}"
+    );
 
     for (answer, says) in [
         (&b"HTTP/1.1 404 Not Found\r\n\r\n"[..], "answered 404"),
@@ -200,8 +209,16 @@ async fn a_camera_that_guards_the_tunnel_itself_is_answered_on_both_connections(
         held.push(stream);
     }
     assert!(heads[0].starts_with("GET /live?channel=1 HTTP/1.0\r\n") && !heads[0].contains("Authorization"));
-    assert!(heads[1].starts_with("GET ") && heads[1].contains("uri=\"/live?channel=1\""), "{}", heads[1]);
-    assert!(heads[2].starts_with("POST ") && heads[2].contains("Authorization: Digest"), "{}", heads[2]);
+    assert!(
+        heads[1].starts_with("GET ") && heads[1].contains("uri=\"/live?channel=1\""),
+        "{}",
+        heads[1]
+    );
+    assert!(
+        heads[2].starts_with("POST ") && heads[2].contains("Authorization: Digest"),
+        "{}",
+        heads[2]
+    );
     assert!(heads.iter().all(|head| !head.contains("testpassword")));
     drop(camera);
 }
@@ -219,7 +236,11 @@ async fn stop_wins_at_once_over_a_handshake_that_never_ends() {
         let _held = listener.accept().await.unwrap();
         let asked = Instant::now();
         camera.close().await;
-        assert!(asked.elapsed() < Duration::from_secs(1), "{scheme} {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(1),
+            "{scheme} {:?}",
+            asked.elapsed()
+        );
     }
 }
 

@@ -12,15 +12,18 @@ fn rewriter(credentials: bool) -> Rewriter {
 
 fn up(rewriter: &mut Rewriter, text: &str) -> String {
     let mut out = Vec::new();
-    rewriter.from_library(text.as_bytes(), &mut out).unwrap();
+    rewriter.library_said(text.as_bytes(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 /// What the library gets, and what the camera.
 fn down(rewriter: &mut Rewriter, text: &str) -> (String, String) {
     let (mut library, mut camera) = (Vec::new(), Vec::new());
-    rewriter.from_camera(text.as_bytes(), &mut library, &mut camera);
-    (String::from_utf8(library).unwrap(), String::from_utf8(camera).unwrap())
+    rewriter.camera_said(text.as_bytes(), &mut library, &mut camera);
+    (
+        String::from_utf8(library).unwrap(),
+        String::from_utf8(camera).unwrap(),
+    )
 }
 
 fn describe() -> String {
@@ -65,7 +68,10 @@ fn a_challenge_is_answered_for_the_cameras_address_and_the_library_never_sees_it
         "RTSP/1.0 401 No\r\nCSeq: 1\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=MD5\r\n\r\n",
     );
     assert_eq!(library, "");
-    assert!(again.contains("CSeq: 2\r\n") && again.contains(&format!("uri=\"{CAMERA}\"")), "{again}");
+    assert!(
+        again.contains("CSeq: 2\r\n") && again.contains(&format!("uri=\"{CAMERA}\"")),
+        "{again}"
+    );
     assert!(!again.contains("testpassword"));
     // RFC 2069: MD5 over user, realm and password, the nonce, method and address; worked out by another program.
     assert!(again.contains("response=\""), "{again}");
@@ -73,8 +79,13 @@ fn a_challenge_is_answered_for_the_cameras_address_and_the_library_never_sees_it
     // The right answer once, and every later request has one.
     let (library, _) = down(&mut r, "RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n");
     assert!(library.starts_with("RTSP/1.0 200 OK\r\nCSeq: 5\r\n"), "{library}");
-    let setup = up(&mut r, "SETUP rtsps://cam.example/live/track1 RTSP/1.0\r\nCSeq: 6\r\n\r\n");
-    assert!(setup.contains("Authorization: Digest") && setup.contains("uri=\"rtsps://cam.example/live/track1\""));
+    let setup = up(
+        &mut r,
+        "SETUP rtsps://cam.example/live/track1 RTSP/1.0\r\nCSeq: 6\r\n\r\n",
+    );
+    assert!(
+        setup.contains("Authorization: Digest") && setup.contains("uri=\"rtsps://cam.example/live/track1\"")
+    );
 }
 
 #[test]
@@ -93,13 +104,18 @@ fn a_new_nonce_in_mid_session_is_answered_once_more() {
     let mut r = rewriter(true);
     up(&mut r, &describe());
     let refusal = |cseq, nonce| {
-        format!("RTSP/1.0 401 No\r\nCSeq: {cseq}\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"{nonce}\"\r\n\r\n")
+        format!(
+            "RTSP/1.0 401 No\r\nCSeq: {cseq}\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"{nonce}\"\r\n\r\n"
+        )
     };
     assert!(down(&mut r, &refusal(1, "n1")).1.contains("nonce=\"n1\""));
     down(&mut r, "RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n");
     up(&mut r, "GET_PARAMETER rtsp://x RTSP/1.0\r\nCSeq: 9\r\n\r\n");
     let (library, again) = down(&mut r, &refusal(3, "n2"));
-    assert!(library.is_empty() && again.contains("nonce=\"n2\"") && again.contains("CSeq: 4\r\n"), "{again}");
+    assert!(
+        library.is_empty() && again.contains("nonce=\"n2\"") && again.contains("CSeq: 4\r\n"),
+        "{again}"
+    );
     let (library, again) = down(&mut r, &refusal(4, "n3"));
     assert!(library.starts_with("RTSP/1.0 401") && again.is_empty());
 }
@@ -109,7 +125,11 @@ fn without_credentials_the_library_is_told() {
     let mut r = rewriter(false);
     up(&mut r, &describe());
     let refusal = "RTSP/1.0 401 No\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm=\"r\"\r\n\r\n";
-    assert!(down(&mut r, refusal).0.starts_with("RTSP/1.0 401 No\r\nCSeq: 5\r\n"));
+    assert!(
+        down(&mut r, refusal)
+            .0
+            .starts_with("RTSP/1.0 401 No\r\nCSeq: 5\r\n")
+    );
 }
 
 #[test]
@@ -118,7 +138,10 @@ fn a_session_is_torn_down_where_it_was_played_and_only_once() {
     let mut out = Vec::new();
     assert_eq!(r.teardown(&mut out), None);
     up(&mut r, "SETUP rtsps://cam/live/1 RTSP/1.0\r\nCSeq: 1\r\n\r\n");
-    down(&mut r, "RTSP/1.0 200 OK\r\nCSeq: 1\r\nSession: abc;timeout=60\r\n\r\n");
+    down(
+        &mut r,
+        "RTSP/1.0 200 OK\r\nCSeq: 1\r\nSession: abc;timeout=60\r\n\r\n",
+    );
     up(&mut r, "PLAY rtsps://cam/live/ RTSP/1.0\r\nCSeq: 2\r\n\r\n");
     down(&mut r, "RTSP/1.0 200 OK\r\nCSeq: 2\r\n\r\n");
     assert_eq!(r.teardown(&mut out), Some(3));
@@ -136,10 +159,13 @@ fn a_session_is_torn_down_where_it_was_played_and_only_once() {
 fn what_is_no_rtsp_is_handed_on_for_the_library_to_judge() {
     let mut r = rewriter(false);
     let (mut library, mut camera) = (Vec::new(), Vec::new());
-    r.from_camera(b"\xff\xfe garbage", &mut library, &mut camera);
-    r.from_camera(b"$\0\0\x01x", &mut library, &mut camera);
+    r.camera_said(b"\xff\xfe garbage", &mut library, &mut camera);
+    r.camera_said(b"$\0\0\x01x", &mut library, &mut camera);
     assert_eq!(library, b"\xff\xfe garbage$\0\0\x01x");
-    assert_eq!(down(&mut rewriter(false), "RTSP/1.0 200 OK\r\nCSeq: 77\r\n\r\n").0, "RTSP/1.0 200 OK\r\nCSeq: 77\r\n\r\n");
+    assert_eq!(
+        down(&mut rewriter(false), "RTSP/1.0 200 OK\r\nCSeq: 77\r\n\r\n").0,
+        "RTSP/1.0 200 OK\r\nCSeq: 77\r\n\r\n"
+    );
 }
 
 proptest! {
@@ -170,7 +196,7 @@ proptest! {
         for cut in cuts.iter().cycle() {
             if rest.is_empty() { break; }
             let (now, later) = rest.split_at((*cut).min(rest.len()));
-            r.from_camera(now, &mut library, &mut camera);
+            r.camera_said(now, &mut library, &mut camera);
             rest = later;
         }
         prop_assert_eq!(library, expected);
@@ -182,7 +208,7 @@ proptest! {
         let mut r = rewriter(true);
         up(&mut r, &describe());
         for piece in pieces {
-            r.from_camera(&piece, &mut Vec::new(), &mut Vec::new());
+            r.camera_said(&piece, &mut Vec::new(), &mut Vec::new());
         }
     }
 
@@ -190,7 +216,7 @@ proptest! {
     fn any_bytes_from_loopback_are_survived(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..20)) {
         let mut r = rewriter(true);
         for piece in pieces {
-            if r.from_library(&piece, &mut Vec::new()).is_err() { break; }
+            if r.library_said(&piece, &mut Vec::new()).is_err() { break; }
         }
     }
 }
