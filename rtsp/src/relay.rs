@@ -156,6 +156,8 @@ struct Connection {
     early: Vec<u8>,
     /// Of an HTTP tunnel: what the camera says to the POST, which ought to be nothing, and what it may still carry.
     post: Option<(Reader, usize)>,
+    /// Of an HTTP tunnel: our side of the GET. Nothing is said there, but to close it would look like leaving.
+    _get: Option<Writer>,
 }
 
 /// How to get to the camera.
@@ -206,6 +208,7 @@ impl Way {
                 writer,
                 early: Vec::new(),
                 post: None,
+                _get: None,
             });
         }
         loop {
@@ -233,12 +236,13 @@ impl Way {
             match head.kind {
                 Kind::Answer { status: 200 } => {
                     let early = buffer.split_off(head.len.min(buffer.len()));
-                    let (post_reader, writer) = self.post().await?;
+                    let (post_reader, post_writer) = self.post().await?;
                     return Ok(Connection {
                         reader,
-                        writer,
+                        writer: post_writer,
                         early,
                         post: Some((post_reader, POST_BYTES)),
+                        _get: Some(writer),
                     });
                 }
                 // The answer to a challenge goes over a new connection: HTTP/1.0 has closed this one.

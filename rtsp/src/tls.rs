@@ -175,7 +175,8 @@ pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
 pub(crate) fn advice(error: &RustlsError) -> String {
     let what = match error {
         RustlsError::InvalidCertificate(certificate) => match certificate {
-            CertificateError::UnknownIssuer => {
+            // The second: by somebody with the name of somebody trusted, as self-signed ones often are.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "its certificate is signed by nobody who is trusted here: give it, or its authority's, as a trusted \
                  certificate"
             }

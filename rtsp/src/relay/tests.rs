@@ -77,6 +77,10 @@ async fn the_camera_is_told_when_the_library_leaves() {
         relay.local
     );
     library.write_all(requests.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("CSeq: 2\r\n\r\n") {
+        assert!(camera.read_buf(&mut seen).await.unwrap() > 0);
+    }
     camera
         .write_all(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\nRTSP/1.0 200 OK\r\nCSeq: 2\r\nSession: abc\r\n\r\n")
         .await
@@ -87,12 +91,12 @@ async fn the_camera_is_told_when_the_library_leaves() {
         assert!(library.read_buf(&mut answers).await.unwrap() > 0);
     }
     drop(library);
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains("TEARDOWN") {
+    seen.clear();
+    while !String::from_utf8_lossy(&seen).contains("Session: abc\r\n\r\n") {
         assert!(camera.read_buf(&mut seen).await.unwrap() > 0);
     }
     let seen = String::from_utf8_lossy(&seen);
-    assert!(seen.contains("Session: abc\r\n"), "{seen}");
+    assert!(seen.starts_with("TEARDOWN rtsp://127.0.0.1:"), "{seen}");
     camera
         .write_all(b"RTSP/1.0 200 OK\r\nCSeq: 3\r\n\r\n")
         .await

@@ -7,8 +7,10 @@ use super::media::{MAX_SAMPLES, MediaError, Sample};
 /// `sample_is_non_sync_sample` of section 8.8.3.1.
 const NON_SYNC: u32 = 0x0001_0000;
 
-/// The samples of a track in all fragments, its first one at time 0, and their total duration.
+/// The samples of a track, its first one at time 0, and their total duration: those that the movie box itself has, and
+/// those of all fragments.
 pub(crate) fn fragment_samples(
+    (mut list, mut decode): (Vec<Sample>, u64),
     fragments: &[MoofBox],
     mvex: &MvexBox,
     track_id: u32,
@@ -20,9 +22,7 @@ pub(crate) fn fragment_samples(
         size: defaults.map_or(0, |trex| trex.default_sample_size),
         flags: defaults.map_or(0, |trex| trex.default_sample_flags),
     };
-    let mut list = Vec::new();
-    let mut decode = 0_u64;
-    let mut first = None;
+    let mut first = (!list.is_empty()).then_some(0);
     for moof in fragments {
         // Without a base of its own, a run's offset counts from the fragment's first byte, and a run without offset
         // follows the one before it in the fragment, whichever track that was of.

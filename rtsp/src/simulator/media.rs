@@ -141,10 +141,11 @@ impl Clip {
             if timescale == 0 {
                 return Err(MediaError::Malformed("a track has no time scale"));
             }
-            let (samples, duration) = match &moov.mvex {
-                Some(mvex) => fragment_samples(&fragments, mvex, trak.tkhd.track_id, data.len())?,
-                None => samples(&trak.mdia.minf.stbl, data.len())?,
-            };
+            let mut found = samples(&trak.mdia.minf.stbl, data.len())?;
+            if let Some(mvex) = &moov.mvex {
+                found = fragment_samples(found, &fragments, mvex, trak.tkhd.track_id, data.len())?;
+            }
+            let (samples, duration) = found;
             if !samples.is_empty() {
                 tracks.push(Track {
                     kind,

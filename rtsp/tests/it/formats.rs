@@ -11,6 +11,8 @@ async fn h265_comes_with_its_parameters_and_byte_for_byte_or_skips() {
     let x265 = [
         "-c:v",
         "libx265",
+        "-preset",
+        "ultrafast",
         "-x265-params",
         "log-level=error:bframes=0:keyint=15",
         "-tag:v",
@@ -82,11 +84,11 @@ async fn fragmented_files_play_as_whole_ones_do_or_skips() {
         let units = units(&mut camera, 0, 70).await;
         for (number, unit) in units.iter().enumerate() {
             assert!(unit.data == samples[number % 60], "{flags}: unit {number}");
-            let ticks = unit.timestamp_90k - units[0].timestamp_90k;
-            assert!(
-                ticks.abs_diff(number as u64 * 3000) < 900,
-                "{flags}: unit {number} at {ticks}"
-            );
+            // The encoder of the sound begins with silence, for which ffmpeg stretches the first picture.
+            if number % 60 > 1 {
+                let ticks = unit.timestamp_90k - units[number - 1].timestamp_90k;
+                assert!(ticks.abs_diff(3000) < 200, "{flags}: unit {number} after {ticks}");
+            }
         }
     }
 }
