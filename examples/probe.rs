@@ -65,14 +65,18 @@ impl Args {
                     Some(path) => std::fs::read_to_string(path)
                         .with_context(|| format!("cannot read the password from {}", path.display()))?,
                 };
-                Some(Credentials::new(user, password.lines().next().unwrap_or_default()))
+                Some(Credentials::new(
+                    user,
+                    password.lines().next().unwrap_or_default(),
+                ))
             }
         };
         let mut tls = TlsOptions::default()
             .dangerous_ignore_hostname(self.dangerous_ignore_hostname)
             .dangerous_ignore_signature(self.dangerous_ignore_signature);
         if let Some(path) = &self.trust {
-            let pem = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let pem =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             tls = tls.with_trusted_certificates([pem])?;
         }
         let secured = url.is_tls();

@@ -109,8 +109,8 @@ impl Args {
                 .map(|value| Duration::try_from_secs_f64(value).with_context(|| format!("--{name} {value}")))
                 .transpose()
         };
-        let stall = seconds("stall-after", self.stall_after)?
-            .zip(seconds("stall-for", Some(self.stall_for))?);
+        let stall =
+            seconds("stall-after", self.stall_after)?.zip(seconds("stall-for", Some(self.stall_for))?);
         Ok(Faults::default()
             .with_seed(self.seed)
             .with_loss(self.loss)
@@ -146,7 +146,11 @@ impl Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let scheme = if args.basic { AuthScheme::Basic } else { AuthScheme::Digest };
+    let scheme = if args.basic {
+        AuthScheme::Basic
+    } else {
+        AuthScheme::Digest
+    };
     let options = SimulatorOptions::new(&args.media)
         .with_address((args.bind, args.port).into())
         .with_auth_scheme(scheme)

@@ -75,12 +75,18 @@ fn main() -> anyhow::Result<()> {
 fn average(drawn: &[u8], width: usize, factor: usize, rgb: &mut [u8]) {
     let area = (factor * factor) as u32;
     let line = width * factor * 3;
-    for (rows, out) in drawn.chunks_exact(line * factor).zip(rgb.chunks_exact_mut(width * 3)) {
+    for (rows, out) in drawn
+        .chunks_exact(line * factor)
+        .zip(rgb.chunks_exact_mut(width * 3))
+    {
         for (index, value) in out.iter_mut().enumerate() {
             let (column, channel) = (index / 3 * factor, index % 3);
-            let square = rows
-                .chunks_exact(line)
-                .flat_map(|row| row[column * 3..(column + factor) * 3].iter().skip(channel).step_by(3));
+            let square = rows.chunks_exact(line).flat_map(|row| {
+                row[column * 3..(column + factor) * 3]
+                    .iter()
+                    .skip(channel)
+                    .step_by(3)
+            });
             *value = ((square.map(|v| u32::from(*v)).sum::<u32>() + area / 2) / area) as u8;
         }
     }

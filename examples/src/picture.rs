@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use image::imageops::{FilterType, resize, replace};
+use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 use lva_graph_runtime::{ClipInfo, GraphEvent};
 use lva_inference_schema::{EventBody, InferenceValue, event_time};
@@ -98,7 +98,11 @@ pub fn draw_moments(
             open.next();
         }
     }
-    ensure!(!panes.is_empty(), "{} ends before its events", clip.path.display());
+    ensure!(
+        !panes.is_empty(),
+        "{} ends before its events",
+        clip.path.display()
+    );
     let (width, height) = panes[0].dimensions();
     let columns = if panes.len() == 1 { 1 } else { 2 };
     let rows = (panes.len() as u32).div_ceil(columns);

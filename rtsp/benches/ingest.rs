@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl, Simulator, SimulatorOptions, Transport};
 
 type Failure = Box<dyn std::error::Error>;
+/// Makes the processes of a row anew for each round.
+type Commands<'a> = Box<dyn Fn() -> Vec<Command> + 'a>;
 
 /// Clock ticks of `/proc/*/stat` in a second, the same on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
@@ -147,7 +149,7 @@ fn compare(streams: u64, seconds: u64, rounds: u64) -> Result<(), Failure> {
         load()
     );
     println!("| client | CPU-s a stream-minute | of ffmpeg's |\n|---|---|---|");
-    let rows: Vec<(&str, Box<dyn Fn() -> Vec<Command> + '_>)> = vec![
+    let rows: Vec<(&str, Commands<'_>)> = vec![
         (
             "`ffmpeg -rtsp_transport tcp -c copy -f null`",
             Box::new(|| {

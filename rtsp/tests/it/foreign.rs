@@ -94,7 +94,14 @@ async fn ffprobe_sees_the_stream_on_every_way_and_the_refusals_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ffprobe_reads_h265_and_basic_credentials_or_skips() {
-    let x265 = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error:bframes=0"];
+    let x265 = [
+        "-c:v",
+        "libx265",
+        "-preset",
+        "ultrafast",
+        "-x265-params",
+        "log-level=error:bframes=0",
+    ];
     let Some(folder) = made_clip(false, &x265) else {
         return;
     };
@@ -154,7 +161,7 @@ async fn rtspsrc_of_gstreamer_plays_on_every_way_or_skips() {
             _ => simulator.url("clip.mp4"),
         };
         let location = format!("location={url}");
-        let protocols = format!("protocols={way}");
+        let protocols = format!("protocols={}", if way == "http" { "tcp+http" } else { way });
         let arguments = [
             "-q",
             "rtspsrc",

@@ -14,7 +14,7 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer
 
-PICTURES = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! "
+PICTURES = "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! "
 MEDIA = {
     "/h264": PICTURES
     + "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=1 "
