@@ -11,6 +11,23 @@ packages=(
     ffmpeg
 )
 
+# Other people's RTSP programs, against which tests play both ways where they are there: GStreamer with its Python
+# bindings, encoders and TLS, and VLC. Some 200 MB, so only with --with-peers, as CI does.
+peers=(
+    gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+    gstreamer1.0-plugins-ugly glib-networking
+    python3-gi gir1.2-gst-rtsp-server-1.0
+    vlc-bin vlc-plugin-base
+)
+case ${1:-} in
+    '') ;;
+    --with-peers) packages+=("${peers[@]}") ;;
+    *)
+        echo "install-packages: unknown argument '$1'; the only one is --with-peers" >&2
+        exit 2
+        ;;
+esac
+
 by_hand() {
     printf '%s\n' "$1" >&2
     printf 'Install these packages by hand (Debian names), then run the command again:\n  %s\n' "$2" >&2

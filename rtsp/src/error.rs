@@ -11,7 +11,7 @@ use crate::{CameraUrl, TimeoutKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No connection, or it broke.
+    /// No connection, it broke, or it could not be protected as asked for.
     Network,
     /// 401: no credentials, or wrong ones.
     Authentication,
@@ -78,6 +78,32 @@ pub enum CameraError {
         /// The limit.
         after: Duration,
     },
+    /// TLS could not be agreed on: most often the camera's certificate is refused.
+    #[error("{url}: no protected connection: {message}")]
+    Tls {
+        /// The camera.
+        url: CameraUrl,
+        /// What was wrong, and the remedy, in a line.
+        message: String,
+        /// What the library said, at length.
+        source: Option<SharedError>,
+    },
+    /// The camera has no RTSP tunnel over HTTP where one was looked for.
+    #[error("{url}: no RTSP tunnel over HTTP ({}): is this the camera's HTTP port, or else, does it offer the transport tcp?", answered(*status))]
+    Tunnel {
+        /// The camera.
+        url: CameraUrl,
+        /// HTTP status of its answer; 0 where it answered with something else.
+        status: u16,
+    },
+    /// What is asked for cannot be had together.
+    #[error("{url}: {what}")]
+    Unsupported {
+        /// The camera.
+        url: CameraUrl,
+        /// What, and the remedy.
+        what: &'static str,
+    },
     /// None of the streams can be used.
     #[error(
         "{url}: none of the camera's streams can be used (it offers {offered}): choose H.264 in its settings"
@@ -90,6 +116,13 @@ pub enum CameraError {
     },
 }
 
+fn answered(status: u16) -> String {
+    match status {
+        0 => "its answer is no HTTP".to_owned(),
+        status => format!("it answered {status}"),
+    }
+}
+
 fn advice(status: u16, had_credentials: bool) -> &'static str {
     match status {
         401 if had_credentials => "it does not accept the user name or the password",
@@ -98,7 +131,7 @@ fn advice(status: u16, had_credentials: bool) -> &'static str {
         404 => "there is no stream under this path",
         453 => "it has no bandwidth or connections left: how many clients does it serve?",
         454 => "it has forgotten the session",
-        461 => "it does not offer this transport: try the other one of tcp and udp",
+        461 => "it does not offer this transport: try another one of tcp, udp and http",
         503 => "it is overloaded or starting",
         500..=599 => "it has an error of its own",
         _ => "it refuses the request",
@@ -121,6 +154,12 @@ impl fmt::Display for SharedError {
     }
 }
 
+impl SharedError {
+    pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
 impl Error for SharedError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
@@ -131,10 +170,12 @@ impl CameraError {
     /// The kind of trouble.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Network { .. } | Self::Closed { .. } => ErrorKind::Network,
+            Self::Network { .. } | Self::Closed { .. } | Self::Tls { .. } => ErrorKind::Network,
             Self::Status { status: 401, .. } => ErrorKind::Authentication,
             Self::Status { status: 403, .. } => ErrorKind::Authorization,
-            Self::Status { .. } | Self::Protocol { .. } => ErrorKind::Protocol,
+            Self::Status { .. } | Self::Protocol { .. } | Self::Tunnel { .. } | Self::Unsupported { .. } => {
+                ErrorKind::Protocol
+            }
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::NoUsableStream { .. } => ErrorKind::MediaFormat,
         }
@@ -156,6 +197,9 @@ impl CameraError {
             | Self::Status { url, .. }
             | Self::Protocol { url, .. }
             | Self::Timeout { url, .. }
+            | Self::Tls { url, .. }
+            | Self::Tunnel { url, .. }
+            | Self::Unsupported { url, .. }
             | Self::NoUsableStream { url, .. } => url,
         }
     }
@@ -167,7 +211,7 @@ impl CameraError {
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default().trim().to_owned();
         let status = error.status_code().filter(|status| *status >= 300);
-        let source = Some(SharedError(Arc::new(error)));
+        let source = Some(SharedError::new(error));
         const NETWORK: [&str; 4] = [
             "Unable to connect to",
             "Error reading from",

@@ -40,6 +40,8 @@
 //! | [`Supervisor`], [`ReconnectPolicy`] | when to connect, to wait, to give up | yes |
 //! | [`MediaClock`] | RTP time to time since 1970 | yes |
 //! | [`CameraUrl`], [`Credentials`] | addresses without secrets, secrets that do not print | yes |
+//! | [`TlsOptions`], [`Transport`] | the ways to a camera | |
+//! | [`probe()`] | what a camera offers, in some seconds | |
 //! | [`CameraError`] | what went wrong, and what to do about it | yes |
 #![cfg_attr(
     feature = "simulator",
@@ -54,22 +56,29 @@
 //!
 //! # Limits
 //!
-//! RTSP/1.0 over TCP; RTP interleaved or over UDP. One video stream a session, the first that can be used. H.264,
-//! H.265, JPEG, AAC and G.711; what else a camera offers is shown ([`StreamInfo::playing`] is false) and left alone.
-//! The queue of a camera holds 512 units or 64 MiB unless told otherwise ([`QueueLimits`]). No RTSP over TLS or HTTP
-//! yet. Video begins at an IDR picture, after a full queue too. B-frames come in decoding order, with times of decoding only ([`ClockCounters::held`] counts them).
+//! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP where nothing protects the session. One
+//! video stream a session, the first that can be used. H.264, H.265, JPEG, AAC and G.711; what else a camera offers is
+//! shown ([`StreamInfo::playing`] is false) and left alone. The queue of a camera holds 512 units or 64 MiB unless told
+//! otherwise ([`QueueLimits`]). Video begins at an IDR picture, after a full queue too. B-frames come in decoding order,
+//! with times of decoding only ([`ClockCounters::held`] counts them).
 #![forbid(unsafe_code)]
 
 mod camera;
 mod clock;
 mod error;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod options;
+mod probe;
 mod random;
+mod relay;
 mod session;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod stream;
 mod supervisor;
+mod tls;
 mod url;
 
 pub use self::url::{CameraUrl, UrlError};
@@ -77,12 +86,15 @@ pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, StopReason}
 pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, Stamp};
 pub use error::{CameraError, ErrorKind, SharedError};
 pub use options::{CameraOptions, Credentials, QueueLimits, Timeouts, Transport, TransportError};
+pub use probe::{ProbeReport, Quirk, StreamReport, probe};
 #[cfg(feature = "simulator")]
 pub use simulator::{
-    AuthScheme, MediaError, Simulator, SimulatorCounters, SimulatorError, SimulatorOptions, video_samples,
+    AuthScheme, Faults, MediaError, Simulator, SimulatorCounters, SimulatorError, SimulatorOptions,
+    SimulatorTls, SimulatorTlsError, video_samples,
 };
 pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
 pub use supervisor::{Phase, ReconnectPolicy, Supervisor, TimeoutKind, Verdict};
+pub use tls::{TlsError, TlsOptions};
 
 /// Compiles the example of the crate's front page.
 #[cfg(all(doctest, feature = "simulator"))]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{CameraUrl, ClockOptions, ReconnectPolicy};
+use crate::{CameraUrl, ClockOptions, ReconnectPolicy, TlsOptions};
 
 /// User name and password of a camera. `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,6 +48,10 @@ pub enum Transport {
     Tcp,
     /// In UDP datagrams. For a LAN: packets that overtake each other are dropped, and no receiver reports are sent.
     Udp,
+    /// Interleaved, and all of it in two HTTP connections ("Tunnelling RTSP and RTP through HTTP"): for cameras behind a
+    /// proxy, or whose RTSP port is closed. The port in the address is that of HTTP, 80 where none is written, 443 with
+    /// TLS.
+    Http,
 }
 
 impl fmt::Display for Transport {
@@ -55,13 +59,14 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Http => "http",
         })
     }
 }
 
 /// A word that names no transport of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no RTSP transport that is supported: use 'tcp' or 'udp'")]
+#[error("'{0}' is no RTSP transport that is supported: use 'tcp', 'udp' or 'http'")]
 pub struct TransportError(String);
 
 impl FromStr for Transport {
@@ -71,6 +76,7 @@ impl FromStr for Transport {
         match word.trim().to_ascii_lowercase().as_str() {
             "tcp" => Ok(Self::Tcp),
             "udp" => Ok(Self::Udp),
+            "http" => Ok(Self::Http),
             _ => Err(TransportError(word.to_owned())),
         }
     }
@@ -168,6 +174,7 @@ pub struct CameraOptions {
     pub(crate) clock: ClockOptions,
     pub(crate) queue: QueueLimits,
     pub(crate) audio: bool,
+    pub(crate) tls: Option<TlsOptions>,
 }
 
 impl CameraOptions {
@@ -182,6 +189,7 @@ impl CameraOptions {
             clock: ClockOptions::default(),
             queue: QueueLimits::default(),
             audio: true,
+            tls: None,
         }
     }
 
@@ -194,6 +202,13 @@ impl CameraOptions {
     /// How RTP travels. Default [`Transport::Tcp`].
     pub fn with_transport(mut self, transport: Transport) -> Self {
         self.transport = transport;
+        self
+    }
+
+    /// Speaks TLS also where the address begins with `rtsp://`, and says how the camera's certificate is judged. Default
+    /// `None`: TLS where the address begins with `rtsps://`, judged as [`TlsOptions::default`] does.
+    pub fn with_tls(mut self, tls: Option<TlsOptions>) -> Self {
+        self.tls = tls;
         self
     }
 
@@ -250,11 +265,12 @@ mod tests {
         assert_eq!("Tcp".parse(), Ok(Transport::Tcp));
         assert_eq!(Transport::Udp.to_string().parse(), Ok(Transport::Udp));
         assert!(
-            "http"
+            "srtp"
                 .parse::<Transport>()
                 .unwrap_err()
                 .to_string()
-                .contains("'http'")
+                .contains("'srtp'")
         );
+        assert_eq!(" HTTP ".parse(), Ok(Transport::Http));
     }
 }

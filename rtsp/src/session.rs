@@ -7,11 +7,12 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use retina::client::{
     Demuxed, InitialTimestampPolicy, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions,
-    Stream, Transport as RetinaTransport,
+    Stream, TeardownPolicy, Transport as RetinaTransport,
 };
 use retina::codec::{CodecItem, FrameFormat, ParametersRef};
 
 use crate::clock::wall_90k;
+use crate::relay::{self, Goodbyes, Relay};
 use crate::{CameraError, CameraOptions, Codec, MediaKind, StreamInfo, Transport};
 
 const USER_AGENT: &str = concat!("lva-rtsp/", env!("CARGO_PKG_VERSION"));
@@ -19,9 +20,27 @@ const USER_AGENT: &str = concat!("lva-rtsp/", env!("CARGO_PKG_VERSION"));
 /// A session after PLAY.
 pub(crate) struct LiveSession {
     demuxed: Demuxed,
+    /// Where the camera is behind TLS or in an HTTP tunnel.
+    relay: Option<Relay>,
     pub(crate) streams: Vec<StreamInfo>,
     /// The session description as the camera sent it.
     pub(crate) sdp: String,
+}
+
+/// Sessions that have ended at our end, and perhaps not at the camera's.
+#[derive(Default)]
+pub(crate) struct OldSessions {
+    group: Arc<SessionGroup>,
+    goodbyes: Goodbyes,
+}
+
+impl OldSessions {
+    /// Waits until the camera was told about the end of all of them, as far as it listens.
+    pub(crate) async fn torn_down(&self) {
+        // A camera that does not answer is gone, and its sessions with it.
+        let _ = self.group.await_teardown().await;
+        self.goodbyes.all_said().await;
+    }
 }
 
 /// What came.
@@ -54,24 +73,54 @@ pub(crate) struct RawUnit {
 
 impl LiveSession {
     /// DESCRIBE, SETUP of everything that can be used, PLAY. Dropping the future gives the connection up.
-    pub(crate) async fn open(
-        options: &CameraOptions,
-        group: &Arc<SessionGroup>,
-    ) -> Result<Self, CameraError> {
-        let had_credentials = options.credentials.is_some();
-        let failed = |error| CameraError::from_retina(&options.url, had_credentials, error);
+    pub(crate) async fn open(options: &CameraOptions, old: &OldSessions) -> Result<Self, CameraError> {
+        let relay = match relay::is_needed(options) {
+            true => Some(Relay::start(options, &old.goodbyes).await?),
+            false => None,
+        };
+        let opened = Self::open_by(options, old, relay.as_ref()).await;
+        opened.map(|(demuxed, streams, sdp)| Self {
+            demuxed,
+            relay,
+            streams,
+            sdp,
+        })
+    }
 
-        let credentials = options.credentials.as_ref().map(|c| retina::client::Credentials {
-            username: c.username().to_owned(),
-            password: c.password().to_owned(),
-        });
-        let session_options = SessionOptions::default()
-            .creds(credentials)
-            .user_agent(USER_AGENT.to_owned())
-            .session_group(Arc::clone(group));
-        let mut session = Session::describe(options.url.to_wire(), session_options)
-            .await
-            .map_err(failed)?;
+    async fn open_by(
+        options: &CameraOptions,
+        old: &OldSessions,
+        relay: Option<&Relay>,
+    ) -> Result<(Demuxed, Vec<StreamInfo>, String), CameraError> {
+        let had_credentials = options.credentials.is_some();
+        // What the relay met is nearer to the cause than a connection that closed.
+        let failed = |error| {
+            relay
+                .and_then(Relay::take_failure)
+                .unwrap_or_else(|| CameraError::from_retina(&options.url, had_credentials, error))
+        };
+
+        let session_options = SessionOptions::default().user_agent(USER_AGENT.to_owned());
+        let (url, session_options) = match relay {
+            // It authenticates, and takes leave of the camera: see there.
+            Some(relay) => (
+                relay.local.clone(),
+                session_options.teardown(TeardownPolicy::Never),
+            ),
+            None => {
+                let credentials = options.credentials.as_ref().map(|c| retina::client::Credentials {
+                    username: c.username().to_owned(),
+                    password: c.password().to_owned(),
+                });
+                (
+                    options.url.to_wire(),
+                    session_options
+                        .creds(credentials)
+                        .session_group(Arc::clone(&old.group)),
+                )
+            }
+        };
+        let mut session = Session::describe(url, session_options).await.map_err(failed)?;
         let sdp = String::from_utf8_lossy(session.sdp()).into_owned();
 
         let mut streams: Vec<_> = session
@@ -89,7 +138,7 @@ impl LiveSession {
         }
         for stream in streams.iter().filter(|stream| stream.playing) {
             let transport = match options.transport {
-                Transport::Tcp => RetinaTransport::Tcp(Default::default()),
+                Transport::Tcp | Transport::Http => RetinaTransport::Tcp(Default::default()),
                 Transport::Udp => RetinaTransport::Udp(Default::default()),
             };
             let setup = SetupOptions::default()
@@ -105,11 +154,12 @@ impl LiveSession {
             .await
             .and_then(Session::demuxed)
             .map_err(failed)?;
-        Ok(Self {
-            demuxed,
-            streams,
-            sdp,
-        })
+        Ok((demuxed, streams, sdp))
+    }
+
+    /// Why the session ended, where the relay knows more than the client library.
+    pub(crate) fn take_failure(&self) -> Option<CameraError> {
+        self.relay.as_ref().and_then(Relay::take_failure)
     }
 
     /// What comes next. `None`: the camera closed the connection.
@@ -218,11 +268,19 @@ fn describe(index: usize, stream: &Stream) -> StreamInfo {
             info.channels = Some(audio.channels().get());
         }
         Some(ParametersRef::Message(_)) => {}
+        // A description that makes no sense would end the whole session at PLAY.
+        None if cannot_be_unpacked(stream) => info.codec = Codec::Unsupported,
         // Video may bring its parameters in band. Audio cannot: without them its description was not understood.
         None if media == MediaKind::Audio => info.codec = Codec::Unsupported,
         None => {}
     }
     info
+}
+
+/// Whether the client library has refused the stream's description. It tells that nowhere but in its `Debug`; a camera
+/// that writes the same words into a name only loses that stream of its own.
+fn cannot_be_unpacked(stream: &Stream) -> bool {
+    format!("{stream:?}").contains("depacketizer: Err(")
 }
 
 fn offered(streams: &[Stream]) -> String {

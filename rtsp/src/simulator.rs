@@ -2,19 +2,24 @@
 
 mod auth;
 mod client;
+mod connection;
 mod conversation;
 mod describe;
+mod faults;
 mod files;
+mod fragments;
 mod media;
 mod packetize;
 mod playback;
 mod ports;
 mod request;
+mod tls;
+mod tunnel;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -24,8 +29,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{debug, info, warn};
 
 pub use self::auth::AuthScheme;
-use self::client::Client;
+pub use self::faults::Faults;
 use self::files::Library;
+pub use self::media::MediaError;
+pub use self::tls::{SimulatorTls, SimulatorTlsError};
+use self::tunnel::Tunnels;
 use crate::Credentials;
 
 /// How long connections may take to end at a shutdown before they are cut.
@@ -43,6 +51,8 @@ pub struct SimulatorOptions {
     max_clients: usize,
     udp: bool,
     in_band: bool,
+    tls: Option<SimulatorTls>,
+    faults: Faults,
 }
 
 impl SimulatorOptions {
@@ -56,7 +66,21 @@ impl SimulatorOptions {
             max_clients: 64,
             udp: true,
             in_band: false,
+            tls: None,
+            faults: Faults::default(),
         }
+    }
+
+    /// Speaks TLS, and nothing else: RTSPS, and RTSP in HTTPS. Default `None`: plain RTSP and HTTP.
+    pub fn with_tls(mut self, tls: Option<SimulatorTls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Faults that every connection has by plan. Default none.
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
     }
 
     /// Address to listen on. Default `127.0.0.1` and port 0, which takes a free port; [`Simulator::address`] tells
@@ -133,11 +157,14 @@ pub struct SimulatorCounters {
     pub refused: u64,
     /// Sessions that began to play.
     pub plays: u64,
+    /// Sessions that clients ended by TEARDOWN.
+    pub teardowns: u64,
     /// Units (pictures and audio frames) that were sent.
     pub units: u64,
     /// RTP packets that were sent.
     pub packets: u64,
-    /// RTP packets that were left out by [`Simulator::drop_packets`], or that the system did not take (UDP only).
+    /// RTP packets that were left out by [`Simulator::drop_packets`] or [`Faults::with_loss`], or that the system did
+    /// not take (UDP only).
     pub dropped_packets: u64,
 }
 
@@ -147,6 +174,7 @@ struct Counters {
     turned_away: AtomicU64,
     refused: AtomicU64,
     plays: AtomicU64,
+    teardowns: AtomicU64,
     units: AtomicU64,
     packets: AtomicU64,
     dropped_packets: AtomicU64,
@@ -160,6 +188,8 @@ struct Control {
     stalled: bool,
     /// Connections of an older epoch end.
     epoch: u64,
+    /// How often RTP time was made to start over.
+    resets: u64,
 }
 
 #[derive(Debug)]
@@ -169,11 +199,18 @@ struct Shared {
     scheme: AuthScheme,
     udp: bool,
     in_band: bool,
+    tls: Option<SimulatorTls>,
+    tunnels: Tunnels,
+    faults: Mutex<Faults>,
     to_drop: AtomicU64,
     counters: Counters,
 }
 
 impl Shared {
+    fn faults(&self) -> Faults {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn take_packet_to_drop(&self) -> bool {
         self.to_drop
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
@@ -210,6 +247,9 @@ impl Simulator {
             scheme: options.scheme,
             udp: options.udp,
             in_band: options.in_band,
+            tls: options.tls,
+            tunnels: Tunnels::default(),
+            faults: Mutex::new(options.faults),
             to_drop: AtomicU64::new(0),
             counters: Counters::default(),
         });
@@ -234,7 +274,7 @@ impl Simulator {
         self.address
     }
 
-    /// The URL of a file of the media folder, `/` between the parts of its path.
+    /// The URL of a file of the media folder, `/` between the parts of its path; `rtsps` where TLS is spoken.
     pub fn url(&self, file: &str) -> String {
         const KEEP: &AsciiSet = &CONTROLS
             .add(b' ')
@@ -245,7 +285,12 @@ impl Simulator {
             .add(b'<')
             .add(b'>');
         format!(
-            "rtsp://{}/media/{}",
+            "{}://{}/media/{}",
+            if self.shared.tls.is_some() {
+                "rtsps"
+            } else {
+                "rtsp"
+            },
             self.address,
             utf8_percent_encode(file, KEEP)
         )
@@ -267,6 +312,16 @@ impl Simulator {
         self.control.send_modify(|control| control.stalled = stalled);
     }
 
+    /// Fault: RTP time starts over at another place, at once and in all sessions, as after an encoder's restart.
+    pub fn reset_timestamps(&self) {
+        self.control.send_modify(|control| control.resets += 1);
+    }
+
+    /// Faults by plan for connections that begin from now on. Those that there are keep theirs.
+    pub fn set_faults(&self, faults: Faults) {
+        *self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
     /// Fault: leaves out the next `count` RTP packets, whoever they are for. Their sequence numbers are missing.
     pub fn drop_packets(&self, count: u64) {
         self.shared.to_drop.fetch_add(count, Ordering::Relaxed);
@@ -281,6 +336,7 @@ impl Simulator {
             turned_away: load(&counters.turned_away),
             refused: load(&counters.refused),
             plays: load(&counters.plays),
+            teardowns: load(&counters.teardowns),
             units: load(&counters.units),
             packets: load(&counters.packets),
             dropped_packets: load(&counters.dropped_packets),
@@ -332,7 +388,7 @@ async fn listen_for_clients(
             continue;
         }
         shared.counters.connections.fetch_add(1, Ordering::Relaxed);
-        let serve = Client::serve(stream, Arc::clone(&shared), control.clone());
+        let serve = connection::serve(stream, Arc::clone(&shared), control.clone());
         let mut over = control.clone();
         clients.spawn(async move {
             tokio::select! {
@@ -350,7 +406,7 @@ async fn listen_for_clients(
 }
 
 /// Reads a file as the simulator would, and tells its samples: for tests that compare what was played with what was
-/// served. Each sample is as it lies in the file; H.264 comes as length-prefixed NAL units.
+/// served. Each sample is as it lies in the file; H.264 and H.265 come as length-prefixed NAL units.
 ///
 /// Blocks, and takes the whole file into memory.
 pub fn video_samples(path: &Path) -> Result<Vec<Vec<u8>>, MediaError> {
@@ -365,4 +421,9 @@ pub fn video_samples(path: &Path) -> Result<Vec<Vec<u8>>, MediaError> {
         .collect())
 }
 
-pub use self::media::MediaError;
+/// See [`crate::fuzzing`].
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz_requests(data: &[u8]) {
+    tunnel::fuzz(data);
+    conversation::fuzz(data);
+}

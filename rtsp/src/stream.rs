@@ -122,6 +122,17 @@ impl StreamInfo {
             playing: codec.is_supported(),
         }
     }
+
+    /// The code under which the event `MediaFormatError` names a stream that cannot be used: `unsupportedVideoFormat` or
+    /// `unsupportedAudioFormat`. `None` for streams that can, or that are neither. [`encoding_name`](Self::encoding_name)
+    /// says what it is.
+    pub fn format_error_code(&self) -> Option<&'static str> {
+        match (self.codec, self.media) {
+            (Codec::Unsupported, MediaKind::Video) => Some("unsupportedVideoFormat"),
+            (Codec::Unsupported, MediaKind::Audio) => Some("unsupportedAudioFormat"),
+            _ => None,
+        }
+    }
 }
 
 /// One encoded picture, or one frame of audio.

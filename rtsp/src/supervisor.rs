@@ -335,6 +335,76 @@ mod tests {
         assert_eq!((camera.phase(), camera.deadline()), (Phase::Stopped, None));
     }
 
+    /// A camera that answers but for `outage` (begin and end in seconds): when attempts were made, and when it played
+    /// again. Sessions die when the outage begins; attempts within it fail at once.
+    fn through_an_outage(outage: (u64, u64), answers_nothing: bool) -> (Vec<Duration>, Duration) {
+        let mut camera = supervisor();
+        let (begin, end) = (s(outage.0), s(outage.1));
+        let (mut now, mut attempts, mut random) = (s(0), Vec::new(), 1_u64);
+        camera.established(now);
+        while now < begin {
+            camera.unit(now);
+            now += Duration::from_millis(40);
+        }
+        // A cut is noticed by the silence, a reboot at once.
+        if answers_nothing {
+            now = camera.deadline().unwrap();
+            assert_eq!(camera.expired(now), Some(TimeoutKind::Stall));
+        }
+        loop {
+            random = random.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+            assert!(matches!(camera.failed(now, false, random), Verdict::Retry { .. }));
+            now = camera.deadline().unwrap();
+            assert_eq!(camera.expired(now), None);
+            assert_eq!(camera.phase(), Phase::Connecting);
+            attempts.push(now);
+            if now >= end {
+                return (attempts, now);
+            }
+            if answers_nothing {
+                now = camera.deadline().unwrap();
+                assert_eq!(camera.expired(now), Some(TimeoutKind::Attempt));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_of_a_minute_costs_few_attempts_and_ends_soon() {
+        let (attempts, back) = through_an_outage((100, 160), true);
+        assert!(attempts.len() <= 6, "{attempts:?}");
+        // An attempt that nobody answered, and the longest wait.
+        assert!(back < s(160 + 10 + 30), "{back:?}");
+    }
+
+    #[test]
+    fn an_outage_of_five_minutes_costs_few_attempts_and_ends_within_the_cap() {
+        for answers_nothing in [true, false] {
+            let (attempts, back) = through_an_outage((100, 400), answers_nothing);
+            assert!((8..=40).contains(&attempts.len()), "{attempts:?}");
+            assert!(attempts.windows(2).all(|two| two[1] - two[0] >= s(1)));
+            assert!(back < s(400 + 10 + 30), "{back:?}");
+        }
+    }
+
+    #[test]
+    fn a_camera_that_kills_each_session_after_15_s_is_back_within_two_seconds_each_time() {
+        let mut camera = supervisor();
+        let mut now = s(0);
+        for _ in 0..100 {
+            camera.established(now);
+            for _ in 0..15 * 25 {
+                camera.unit(now);
+                now += Duration::from_millis(40);
+            }
+            let Verdict::Retry { delay } = camera.failed(now, false, u64::MAX) else {
+                panic!()
+            };
+            assert!(delay <= s(2), "{delay:?}");
+            now += delay;
+            camera.expired(now);
+        }
+    }
+
     #[test]
     fn by_default_a_camera_is_never_given_up() {
         let mut camera = supervisor();

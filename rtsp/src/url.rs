@@ -14,7 +14,7 @@ const SECRET_QUERY_MEMBERS: [&str; 8] = [
     "password", "passwd", "pass", "pwd", "psw", "token", "auth", "secret",
 ];
 
-/// Address of a camera's stream: `rtsp://host[:port]/path[?query]`, port 554 when none is given.
+/// Address of a camera's stream: `rtsp://host[:port]/path[?query]`, or `rtsps://…` for RTSP over TLS.
 ///
 /// User name and password that were written into the address are taken out when it is read (see
 /// [`CameraUrl::parse_with_credentials`]), so that a `CameraUrl` never holds them. `Display` and `Debug` also mask
@@ -30,15 +30,12 @@ pub enum UrlError {
     /// Not a URL at all.
     #[error("the RTSP address cannot be read: write it as rtsp://host:554/path")]
     Malformed(#[from] url::ParseError),
-    /// A scheme other than `rtsp`.
-    #[error("the address begins with '{scheme}://', but a camera's begins with 'rtsp://'")]
+    /// A scheme other than `rtsp` and `rtsps`.
+    #[error("the address begins with '{scheme}://', but a camera's begins with 'rtsp://' or 'rtsps://'")]
     Scheme {
         /// The scheme that was found.
         scheme: String,
     },
-    /// `rtsps`, which this crate does not speak yet.
-    #[error("RTSP over TLS ('rtsps://') is not supported yet: use 'rtsp://', on a network that you trust")]
-    TlsUnsupported,
     /// No host between `//` and the path.
     #[error("the RTSP address names no host: write it as rtsp://host:554/path")]
     NoHost,
@@ -55,8 +52,7 @@ impl CameraUrl {
     pub fn parse_with_credentials(text: &str) -> Result<(Self, Option<Credentials>), UrlError> {
         let mut url = Url::parse(text.trim())?;
         match url.scheme() {
-            "rtsp" => {}
-            "rtsps" => return Err(UrlError::TlsUnsupported),
+            "rtsp" | "rtsps" => {}
             other => {
                 return Err(UrlError::Scheme {
                     scheme: other.to_owned(),
@@ -81,9 +77,15 @@ impl CameraUrl {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// The port, 554 when none is written.
+    /// The port. When none is written, 554, or 322 for `rtsps`; in an HTTP tunnel the camera is then looked for
+    /// elsewhere, see [`Transport::Http`](crate::Transport::Http).
     pub fn port(&self) -> u16 {
-        self.0.port().unwrap_or(554)
+        self.0.port().unwrap_or(if self.is_tls() { 322 } else { 554 })
+    }
+
+    /// Whether it begins with `rtsps://`.
+    pub fn is_tls(&self) -> bool {
+        self.0.scheme() == "rtsps"
     }
 
     /// The path, beginning with `/` or empty.
@@ -188,7 +190,8 @@ mod tests {
 
     #[test]
     fn other_schemes_and_missing_hosts_are_refused_by_name() {
-        assert_eq!(CameraUrl::parse("rtsps://cam/"), Err(UrlError::TlsUnsupported));
+        let tls = CameraUrl::parse("rtsps://cam/").unwrap();
+        assert_eq!((tls.is_tls(), tls.port()), (true, 322));
         assert_eq!(
             CameraUrl::parse("http://cam/"),
             Err(UrlError::Scheme {

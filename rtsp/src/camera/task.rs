@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use retina::client::SessionGroup;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, info, warn};
@@ -13,19 +12,19 @@ use tracing::{debug, info, warn};
 use super::{CameraEvent, RESERVED_EVENTS, Shared, StopReason};
 use crate::clock::MediaClock;
 use crate::random::random_u64;
-use crate::session::{Item, LiveSession, RawUnit};
+use crate::session::{Item, LiveSession, OldSessions, RawUnit};
 use crate::{
     AccessUnit, CameraError, CameraOptions, ClockCounters, ErrorKind, MediaKind, Phase, Supervisor,
     TimeoutKind, Verdict,
 };
 
 /// How long a session that ended may take to say goodbye.
-const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL: Duration = Duration::from_millis(450);
 
 pub(super) struct CameraTask {
     options: CameraOptions,
     supervisor: Supervisor,
-    group: Arc<SessionGroup>,
+    old: Arc<OldSessions>,
     sender: mpsc::Sender<CameraEvent>,
     stopped: watch::Receiver<bool>,
     shared: Arc<Shared>,
@@ -60,7 +59,7 @@ impl CameraTask {
         Self {
             supervisor: Supervisor::new(options.reconnect, options.timeouts, Duration::ZERO),
             options,
-            group: Arc::new(SessionGroup::default()),
+            old: Arc::default(),
             sender,
             stopped,
             shared,
@@ -76,6 +75,8 @@ impl CameraTask {
         };
         self.supervisor.stop();
         self.publish_phase();
+        // So that a program which ends now leaves no session behind.
+        let _ = timeout(FAREWELL, self.old.torn_down()).await;
         // A consumer that no longer reads must not keep the task.
         let _ = timeout(FAREWELL, self.sender.send(CameraEvent::Stopped { reason })).await;
         debug!(url = %self.options.url, ?reason, "camera stopped");
@@ -119,14 +120,14 @@ impl CameraTask {
 
     async fn attempt(&mut self) -> Result<Result<LiveSession, CameraError>, Stop> {
         // Cameras with few sessions refuse a new one while the old one lives.
-        let group = Arc::clone(&self.group);
-        self.or_stop(async { timeout(FAREWELL, group.await_teardown()).await.is_ok() })
+        let old = Arc::clone(&self.old);
+        self.or_stop(async { timeout(FAREWELL, old.torn_down()).await.is_ok() })
             .await?;
 
         let options = self.options.clone();
         let deadline = self.deadline();
         let opened = self
-            .or_stop(async move { timeout_at(deadline, LiveSession::open(&options, &group)).await })
+            .or_stop(async move { timeout_at(deadline, LiveSession::open(&options, &old)).await })
             .await?;
         Ok(opened.unwrap_or_else(|_| Err(self.timed_out(TimeoutKind::Attempt))))
     }
@@ -172,11 +173,14 @@ impl CameraTask {
             let item = match self.or_stop(timeout_at(deadline, session.next())).await? {
                 Err(_elapsed) => return Ok(self.timed_out(TimeoutKind::Stall)),
                 Ok(None) => {
-                    return Ok(CameraError::Closed {
+                    return Ok(session.take_failure().unwrap_or_else(|| CameraError::Closed {
                         url: self.options.url.clone(),
-                    });
+                    }));
                 }
                 Ok(Some(Err(error))) => {
+                    if let Some(failure) = session.take_failure() {
+                        return Ok(failure);
+                    }
                     let had_credentials = self.options.credentials.is_some();
                     return Ok(CameraError::from_retina(
                         &self.options.url,

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::auth::Challenge;
+use super::connection::{BoxedReader, BoxedWriter};
 use super::conversation::{Action, Channel, Conversation, Lookup, Route};
+use super::faults::{Faults, FaultyLine, Passed, reset_offset};
 use super::media::MediaError;
 use super::playback::Playback;
 use super::ports::PortPair;
@@ -37,14 +37,24 @@ struct Playing {
     began_unix_nanos: u128,
     next_report: Duration,
     was_stalled: bool,
+    /// Which session of the simulator this is, for faults.
+    session: u64,
+    /// By track.
+    lines: HashMap<usize, FaultyLine>,
+    /// Added to RTP time by [`Faults::with_timestamp_reset_after`] and by hand.
+    rtp_offset: u32,
+    resets_done: u64,
+    planned_reset_done: bool,
 }
 
 pub(super) struct Client {
     shared: Arc<Shared>,
     control: watch::Receiver<Control>,
     conversation: Conversation,
-    writer: OwnedWriteHalf,
+    writer: BoxedWriter,
+    faults: Faults,
     playing: Option<Playing>,
+    datagrams: bool,
     /// Both ends' addresses, for UDP.
     local: IpAddr,
     peer: IpAddr,
@@ -53,34 +63,40 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Serves a connection until it is over.
-    pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, control: watch::Receiver<Control>) {
-        // Media in small writes should leave at once. A socket that cannot be told so works too.
-        let _ = stream.set_nodelay(true);
-        let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else {
-            return;
-        };
-        let (mut reader, writer) = stream.into_split();
+    /// Serves a connection until it is over. `buffer` is what was read from it already; `datagrams` says whether RTP
+    /// may leave the connection.
+    pub(super) async fn serve(
+        (mut reader, writer): (BoxedReader, BoxedWriter),
+        mut buffer: Vec<u8>,
+        (local, peer): (IpAddr, IpAddr),
+        datagrams: bool,
+        shared: Arc<Shared>,
+        control: watch::Receiver<Control>,
+    ) {
         let nonce = format!("{:016x}{:016x}", random_u64(), random_u64());
         let challenge = Challenge::new(shared.scheme, nonce);
+        let faults = shared.faults();
+        // Who lies about parameter sets must send the true ones somewhere.
         let conversation = Conversation::new(
             shared.credentials.clone(),
             challenge,
             random_u64(),
-            shared.in_band,
+            shared.in_band && !faults.lies.parameter_sets,
+            faults.lies,
         );
         let mut client = Self {
+            datagrams: datagrams && shared.udp,
             shared,
             control,
             conversation,
             writer,
+            faults,
             playing: None,
-            local: local.ip(),
-            peer: peer.ip(),
+            local,
+            peer,
             ports: HashMap::new(),
         };
 
-        let mut buffer = Vec::new();
         let mut idle_until = Instant::now() + IDLE_TIMEOUT;
         loop {
             match take(&mut buffer) {
@@ -129,7 +145,7 @@ impl Client {
             }
         };
         let refused = self.conversation.refused();
-        let pair = match self.shared.udp && self.conversation.wants_ports(request) {
+        let pair = match self.datagrams && self.conversation.wants_ports(request) {
             true => PortPair::bind(self.local).await,
             false => None,
         };
@@ -163,7 +179,10 @@ impl Client {
                     playing.playback.pause(playing.began.elapsed());
                 }
             }
-            Action::Teardown => self.playing = None,
+            Action::Teardown => {
+                self.playing = None;
+                self.shared.counters.teardowns.fetch_add(1, Ordering::Relaxed);
+            }
         }
         Ok(())
     }
@@ -177,6 +196,11 @@ impl Client {
             return;
         };
         let tracks: Vec<_> = channels.iter().map(|channel| channel.track).collect();
+        let session = self.shared.counters.plays.fetch_add(1, Ordering::Relaxed);
+        let lines = tracks
+            .iter()
+            .map(|track| (*track, FaultyLine::new(&self.faults, session, *track)))
+            .collect();
         self.playing = Some(Playing {
             playback: Playback::new(Arc::clone(clip), &tracks),
             began: Instant::now(),
@@ -186,8 +210,12 @@ impl Client {
                 .as_nanos(),
             next_report: Duration::ZERO,
             was_stalled: false,
+            session,
+            lines,
+            rtp_offset: 0,
+            resets_done: self.control.borrow().resets,
+            planned_reset_done: false,
         });
-        self.shared.counters.plays.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits until something may have to be sent. Nothing is lost when the future is dropped.
@@ -195,12 +223,22 @@ impl Client {
         let Some(playing) = &mut self.playing else {
             return std::future::pending().await;
         };
-        let due = match self.control.borrow_and_update().stalled {
-            true => None,
-            false => playing
+        let stalled = self.control.borrow_and_update().stalled;
+        let due = match (stalled, self.faults.stall) {
+            (true, _) => None,
+            // Nothing is due while the plan wants silence, but its end is.
+            (false, Some((after, lasting))) if in_window(playing.began.elapsed(), after, lasting) => {
+                Some(after.saturating_add(lasting))
+            }
+            (false, _) => playing
                 .playback
                 .next_due()
                 .map(|due| due.min(playing.next_report)),
+        };
+        let due = match (due, self.faults.close_after) {
+            (Some(due), Some(end)) => Some(due.min(end)),
+            (None, end) => end,
+            (due, None) => due,
         };
         tokio::select! {
             biased;
@@ -224,21 +262,41 @@ impl Client {
                 return Ok(());
             };
             let now = playing.began.elapsed();
-            if self.control.borrow().stalled {
+            if self.faults.close_after.is_some_and(|end| now >= end) {
+                return Err(End);
+            }
+            let Control { stalled, resets, .. } = *self.control.borrow();
+            let planned = self.faults.stall;
+            if stalled || planned.is_some_and(|(after, lasting)| in_window(now, after, lasting)) {
                 playing.was_stalled = true;
                 return Ok(());
             }
             if std::mem::take(&mut playing.was_stalled) {
                 playing.playback.skip_to(now);
             }
+            let planned = self.faults.reset_after.is_some_and(|at| now >= at);
+            if resets != playing.resets_done || (planned && !playing.planned_reset_done) {
+                playing.resets_done = resets;
+                playing.planned_reset_done |= planned;
+                let moved = reset_offset(&self.faults, playing.session ^ resets);
+                playing.rtp_offset = playing.rtp_offset.wrapping_add(moved);
+            }
             let mut out = Vec::new();
             if now >= playing.next_report {
                 playing.next_report = now + REPORT_INTERVAL;
-                for channel in channels.iter() {
-                    let rtp = playing.playback.rtp_at(channel.track, now);
-                    let report = channel
-                        .packetizer
-                        .report(playing.began_unix_nanos + now.as_nanos(), rtp);
+                let channels = if self.faults.no_reports {
+                    &[][..]
+                } else {
+                    &*channels
+                };
+                for channel in channels {
+                    let rtp = playing
+                        .playback
+                        .rtp_at(channel.track, now)
+                        .wrapping_add(playing.rtp_offset);
+                    let wall = (playing.began_unix_nanos + now.as_nanos())
+                        .saturating_add_signed(i128::from(self.faults.clock_offset_ms) * 1_000_000);
+                    let report = channel.packetizer.report(wall, rtp);
                     match channel.route {
                         Route::Interleaved(rtp) => interleave(&mut out, rtp + 1, &report),
                         Route::Udp { client, server } => {
@@ -258,25 +316,32 @@ impl Client {
             {
                 let counters = &self.shared.counters;
                 counters.units.fetch_add(1, Ordering::Relaxed);
-                let in_band = self.shared.in_band && due.sample.sync;
-                packetizer.unit(&track.kind, clip.bytes(&due.sample), in_band, due.rtp, |packet| {
-                    let sent = !self.shared.take_packet_to_drop()
-                        && match *route {
-                            Route::Interleaved(rtp) => {
-                                interleave(&mut out, rtp, packet);
-                                true
-                            }
-                            Route::Udp { client, server } => self
+                let in_band = (self.shared.in_band || self.faults.lies.parameter_sets) && due.sample.sync;
+                let rtp = due.rtp.wrapping_add(playing.rtp_offset);
+                let mut line = playing.lines.get_mut(&due.track);
+                packetizer.unit(&track.kind, clip.bytes(&due.sample), in_band, rtp, |packet| {
+                    let mut untaken = 0;
+                    let mut send = |packet: &[u8]| match *route {
+                        Route::Interleaved(rtp) => interleave(&mut out, rtp, packet),
+                        Route::Udp { client, server } => {
+                            let taken = self
                                 .ports
                                 .get(&server.0)
-                                .is_some_and(|pair| pair.send_rtp(packet, (self.peer, client.0).into())),
-                        };
-                    let counter = if sent {
-                        &counters.packets
-                    } else {
-                        &counters.dropped_packets
+                                .is_some_and(|pair| pair.send_rtp(packet, (self.peer, client.0).into()));
+                            untaken += u64::from(!taken);
+                        }
                     };
-                    counter.fetch_add(1, Ordering::Relaxed);
+                    let passed = match &mut line {
+                        _ if self.shared.take_packet_to_drop() => Passed::Lost,
+                        Some(line) => line.pass(packet, &mut send),
+                        None => {
+                            send(packet);
+                            Passed::Sent
+                        }
+                    };
+                    let lost = untaken.max(u64::from(passed == Passed::Lost));
+                    counters.dropped_packets.fetch_add(lost, Ordering::Relaxed);
+                    counters.packets.fetch_add(1 - lost.min(1), Ordering::Relaxed);
                 });
             }
             self.write(&out).await?;
@@ -287,11 +352,23 @@ impl Client {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        match timeout(WRITE_TIMEOUT, self.writer.write_all(bytes)).await {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let written = timeout(WRITE_TIMEOUT, async {
+            self.writer.write_all(bytes).await?;
+            // TLS may hold some of it back.
+            self.writer.flush().await
+        });
+        match written.await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End),
         }
     }
+}
+
+fn in_window(now: Duration, after: Duration, lasting: Duration) -> bool {
+    now >= after && now < after.saturating_add(lasting)
 }
 
 /// RFC 2326 section 10.12.

@@ -10,6 +10,7 @@ use rtsp_types::{Method, Request, Response, StatusCode, Url, Version, headers};
 
 use super::auth::Challenge;
 use super::describe::describe;
+use super::faults::Lies;
 use super::files::Resource;
 use super::media::{Clip, MediaError};
 use super::packetize::Packetizer;
@@ -83,6 +84,7 @@ pub(crate) struct Conversation {
     refused: u64,
     /// Descriptions come without parameter sets.
     in_band: bool,
+    lies: Lies,
 }
 
 impl Chosen {
@@ -107,6 +109,7 @@ impl Conversation {
         challenge: Challenge,
         number: u64,
         in_band: bool,
+        lies: Lies,
     ) -> Self {
         Self {
             credentials,
@@ -115,6 +118,7 @@ impl Conversation {
             chosen: None,
             refused: 0,
             in_band,
+            lies,
         }
     }
 
@@ -233,9 +237,12 @@ impl Conversation {
             &name,
             self.number,
             self.in_band,
+            &self.lies,
         ));
         response.insert_header(headers::CONTENT_TYPE, "application/sdp");
-        response.insert_header(headers::CONTENT_BASE, base(url));
+        if !self.lies.no_content_base {
+            response.insert_header(headers::CONTENT_BASE, base(url));
+        }
         Ok(response)
     }
 
@@ -334,7 +341,9 @@ impl Conversation {
         let mut response = self.in_session(StatusCode::Ok);
         // Whatever range was asked for: a camera shows what is now.
         response.insert_header(headers::RANGE, "npt=now-");
-        response.insert_header(headers::RTP_INFO, info.join(","));
+        if !self.lies.no_rtp_info {
+            response.insert_header(headers::RTP_INFO, info.join(","));
+        }
         Ok(response)
     }
 
@@ -432,6 +441,37 @@ fn wish(transport: &str, udp: bool) -> Option<Wish> {
         };
         Some(Wish::Udp(rtp, rtcp))
     })
+}
+
+/// See [`crate::fuzzing`].
+#[cfg(any(fuzzing, test))]
+pub(super) fn fuzz(data: &[u8]) {
+    use super::auth::AuthScheme;
+    use super::media::Clip;
+    use super::request::{Incoming, take};
+
+    let clip = Arc::new(Clip::for_fuzzing());
+    for credentials in [None, Some(Credentials::new("u", "p"))] {
+        let challenge = Challenge::new(AuthScheme::Digest, "nonce".into());
+        let mut conversation = Conversation::new(credentials, challenge, 42, false, Lies::default());
+        let mut buffer = data.to_vec();
+        loop {
+            match take(&mut buffer) {
+                Incoming::Request(request) => {
+                    let file = match conversation.file_of(&request) {
+                        Some(_) => Lookup::Found(Arc::clone(&clip)),
+                        None => Lookup::NotAsked,
+                    };
+                    let ports = conversation.wants_ports(&request).then_some((5000, 5001));
+                    let (response, _) = conversation.answer(&request, file, ports);
+                    // Writing to memory does not fail.
+                    let _ = response.write(&mut Vec::new());
+                }
+                Incoming::Ignored => {}
+                Incoming::Incomplete | Incoming::Malformed => break,
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
-//! Session descriptions (RFC 8866) of clips, with the parameters of RFC 6184 section 8.2.1 and RFC 3640 section 4.
+//! Session descriptions (RFC 8866) of clips, with the parameters of RFC 6184 section 8.2.1,
+//! RFC 7798 section 7.1 and RFC 3640 section 4.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 
+use super::faults::Lies;
 use super::media::{Clip, Track, TrackKind};
 use super::packetize::{AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE};
 
 /// The description of a clip, for `DESCRIBE`. `session` numbers the session (RFC 8866 section 5.2); `in_band` leaves the
-/// parameter sets out.
-pub(crate) fn describe(clip: &Clip, name: &str, session: u64, in_band: bool) -> Vec<u8> {
+/// parameter sets out; `lies` says what is not true.
+pub(crate) fn describe(clip: &Clip, name: &str, session: u64, in_band: bool, lies: &Lies) -> Vec<u8> {
     let description = Session {
         origin: Origin {
             username: None,
@@ -47,7 +49,12 @@ pub(crate) fn describe(clip: &Clip, name: &str, session: u64, in_band: bool) -> 
             .tracks
             .iter()
             .enumerate()
-            .map(|(index, track)| media(index, track, in_band))
+            .map(|(index, track)| media(index, track, in_band, lies))
+            .chain(if lies.foreign_streams {
+                foreign_streams(clip.tracks.len())
+            } else {
+                Vec::new()
+            })
             .collect(),
     };
     let mut text = Vec::new();
@@ -56,9 +63,57 @@ pub(crate) fn describe(clip: &Clip, name: &str, session: u64, in_band: bool) -> 
     text
 }
 
-fn media(index: usize, track: &Track, in_band: bool) -> Media {
+/// Parameter sets as they are described: with another level than the true ones, where a lie is wanted.
+fn with_lie(sets: &[Vec<u8>], lies: &Lies) -> Vec<Vec<u8>> {
+    let mut sets = sets.to_vec();
+    if lies.parameter_sets {
+        for set in &mut sets {
+            // H.264: profile, constraints, level behind one byte of header. H.265: header of two bytes, one byte of
+            // identifiers, then profile, 4 bytes of compatibility, 6 of constraints, and the level.
+            let place = if set.first().is_some_and(|first| first & 0x1f == 7) {
+                3
+            } else {
+                14
+            };
+            if let Some(level) = set.get_mut(place) {
+                *level = if place == 3 { 10 } else { 30 };
+            }
+        }
+    }
+    sets
+}
+
+/// Streams that no client of this crate can use, as cameras with odd settings offer them.
+fn foreign_streams(first: usize) -> Vec<Media> {
+    [
+        ("video", "98 VP8/90000"),
+        ("audio", "99 OPUS/48000/2"),
+        ("application", "107 vnd.onvif.metadata/90000"),
+    ]
+    .iter()
+    .enumerate()
+    .map(|(place, (media, rtpmap))| Media {
+        media: (*media).into(),
+        port: 0,
+        num_ports: None,
+        proto: "RTP/AVP".into(),
+        fmt: rtpmap.split(' ').next().unwrap_or_default().into(),
+        media_title: None,
+        connections: vec![],
+        bandwidths: vec![],
+        key: None,
+        attributes: vec![
+            attribute("rtpmap", rtpmap),
+            attribute("control", &format!("trackID={}", first + place)),
+        ],
+    })
+    .collect()
+}
+
+fn media(index: usize, track: &Track, in_band: bool, lies: &Lies) -> Media {
     let (media, payload_type, rtpmap, fmtp) = match &track.kind {
         TrackKind::H264 { sps, pps, .. } => {
+            let sps = &with_lie(sps, lies);
             let sets: Vec<_> = sps.iter().chain(pps).map(|set| STANDARD.encode(set)).collect();
             let profile: String = sps
                 .first()
@@ -74,6 +129,23 @@ fn media(index: usize, track: &Track, in_band: bool) -> Media {
             };
             let fmtp = format!("packetization-mode=1;profile-level-id={profile}{sets}");
             ("video", VIDEO_PAYLOAD_TYPE, "H264/90000".to_owned(), fmtp)
+        }
+        TrackKind::H265 { vps, sps, pps, .. } => {
+            let list = |sets: &[Vec<u8>]| {
+                let sets: Vec<_> = sets.iter().map(|set| STANDARD.encode(set)).collect();
+                sets.join(",")
+            };
+            let fmtp = if in_band {
+                String::new()
+            } else {
+                format!(
+                    "sprop-vps={};sprop-sps={};sprop-pps={}",
+                    list(vps),
+                    list(&with_lie(sps, lies)),
+                    list(pps)
+                )
+            };
+            ("video", VIDEO_PAYLOAD_TYPE, "H265/90000".to_owned(), fmtp)
         }
         TrackKind::Aac {
             config: [first, second],
@@ -102,11 +174,12 @@ fn media(index: usize, track: &Track, in_band: bool) -> Media {
         connections: vec![],
         bandwidths: vec![],
         key: None,
-        attributes: vec![
-            attribute("rtpmap", &format!("{payload_type} {rtpmap}")),
-            attribute("fmtp", &format!("{payload_type} {fmtp}")),
-            attribute("control", &format!("trackID={index}")),
-        ],
+        attributes: [("rtpmap", rtpmap), ("fmtp", fmtp)]
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| attribute(name, &format!("{payload_type} {value}")))
+            .chain([attribute("control", &format!("trackID={index}"))])
+            .collect(),
     }
 }
 
@@ -142,7 +215,7 @@ mod tests {
             duration: 1,
         };
         let clip = Clip::of_tracks(Bytes::new(), vec![track(video), track(audio)]);
-        let text = describe(&clip, "plaza\r\na=evil:1", 7, false);
+        let text = describe(&clip, "plaza\r\na=evil:1", 7, false, &Lies::default());
         let session = Session::parse(&text).unwrap();
         assert!(!session.has_attribute("evil"));
         let fmtp = session.medias[0]

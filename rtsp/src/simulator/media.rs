@@ -1,4 +1,4 @@
-//! Files to play: MP4 with H.264 and AAC, read once into memory.
+//! Files to play: MP4, plain or fragmented, with H.264, H.265 and AAC, read once into memory.
 //!
 //! The boxes are `re_mp4`'s to read; its own sample list is not used, because it indexes tables without asking
 //! whether they are long enough. The walk over the tables here does ask.
@@ -7,12 +7,16 @@ use std::io::{Cursor, Seek};
 use std::path::Path;
 
 use bytes::Bytes;
-use re_mp4::{BoxHeader, BoxType, MoovBox, ReadBox, StblBox, StsdBoxContent, TrakBox, skip_box};
+use re_mp4::{
+    BoxHeader, BoxType, HevcBox, MoofBox, MoovBox, ReadBox, StblBox, StsdBoxContent, TrakBox, skip_box,
+};
+
+use super::fragments::fragment_samples;
 
 /// Larger files are refused: they are read into memory as a whole.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 30;
 /// Eighteen hours at 30 frames/s.
-const MAX_SAMPLES: usize = 2_000_000;
+pub(crate) const MAX_SAMPLES: usize = 2_000_000;
 /// Clock of RTP for video (RFC 6184 section 8.2.1).
 const VIDEO_CLOCK_HZ: u32 = 90_000;
 
@@ -35,11 +39,10 @@ pub enum MediaError {
     /// The MP4 reader refused it.
     #[error("the file is no readable MP4")]
     Boxes(#[from] re_mp4::Error),
-    /// The samples lie in movie fragments.
-    #[error("fragmented MP4 is not supported: rewrite it with 'ffmpeg -i IN -c copy OUT.mp4'")]
-    Fragmented,
-    /// Neither H.264 nor AAC.
-    #[error("the file has no H.264 video and no AAC audio, the only encodings that the simulator plays")]
+    /// Neither H.264, H.265 nor AAC.
+    #[error(
+        "the file has no H.264 or H.265 video and no AAC audio, the only encodings that the simulator plays"
+    )]
     NoUsableTrack,
     /// The MP4 reader panicked.
     #[error("the MP4 reader gave up on the file: it is broken")]
@@ -70,6 +73,12 @@ pub(crate) enum TrackKind {
         pps: Vec<Vec<u8>>,
         length_bytes: usize,
     },
+    H265 {
+        vps: Vec<Vec<u8>>,
+        sps: Vec<Vec<u8>>,
+        pps: Vec<Vec<u8>>,
+        length_bytes: usize,
+    },
     Aac {
         config: [u8; 2],
         sample_rate_hz: u32,
@@ -79,8 +88,8 @@ pub(crate) enum TrackKind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sample {
-    offset: usize,
-    len: usize,
+    pub(super) offset: usize,
+    pub(super) len: usize,
     /// In the track's timescale, from 0.
     pub(crate) decode: u64,
     /// From decoding to showing.
@@ -92,13 +101,19 @@ impl Track {
     /// Ticks a second of this track's RTP timestamps.
     pub(crate) fn clock_rate_hz(&self) -> u32 {
         match &self.kind {
-            TrackKind::H264 { .. } => VIDEO_CLOCK_HZ,
+            TrackKind::H264 { .. } | TrackKind::H265 { .. } => VIDEO_CLOCK_HZ,
             TrackKind::Aac { sample_rate_hz, .. } => *sample_rate_hz,
         }
     }
 
     pub(crate) fn is_video(&self) -> bool {
-        matches!(self.kind, TrackKind::H264 { .. })
+        self.kind.is_video()
+    }
+}
+
+impl TrackKind {
+    pub(crate) fn is_video(&self) -> bool {
+        matches!(self, Self::H264 { .. } | Self::H265 { .. })
     }
 }
 
@@ -114,25 +129,23 @@ impl Clip {
 
     /// Reads what was a file.
     pub(crate) fn parse(data: Bytes) -> Result<Self, MediaError> {
-        let moov = movie(&data)?;
-        if moov.mvex.is_some() {
-            return Err(MediaError::Fragmented);
-        }
+        let (moov, fragments) = movie(&data)?;
         let mut tracks: Vec<Track> = Vec::new();
         for trak in &moov.traks {
             let Some(kind) = kind(trak) else { continue };
             // One of each: what a camera offers.
-            if tracks
-                .iter()
-                .any(|t| std::mem::discriminant(&t.kind) == std::mem::discriminant(&kind))
-            {
+            if tracks.iter().any(|t| t.is_video() == kind.is_video()) {
                 continue;
             }
             let timescale = trak.mdia.mdhd.timescale;
             if timescale == 0 {
                 return Err(MediaError::Malformed("a track has no time scale"));
             }
-            let (samples, duration) = samples(&trak.mdia.minf.stbl, data.len())?;
+            let mut found = samples(&trak.mdia.minf.stbl, data.len())?;
+            if let Some(mvex) = &moov.mvex {
+                found = fragment_samples(found, &fragments, mvex, trak.tkhd.track_id, data.len())?;
+            }
+            let (samples, duration) = found;
             if !samples.is_empty() {
                 tracks.push(Track {
                     kind,
@@ -157,24 +170,60 @@ impl Clip {
     }
 }
 
-/// The movie box, wherever it lies.
-fn movie(data: &[u8]) -> Result<MoovBox, MediaError> {
+/// The movie box, wherever it lies, and the movie fragments.
+fn movie(data: &[u8]) -> Result<(MoovBox, Vec<MoofBox>), MediaError> {
     let mut reader = Cursor::new(data);
     let end = data.len() as u64;
+    let (mut movie, mut fragments) = (None, Vec::new());
     loop {
         let at = reader.stream_position()?;
         if at.saturating_add(8) > end {
-            return Err(MediaError::Malformed("it has no movie box"));
+            let movie = movie.ok_or(MediaError::Malformed("it has no movie box"))?;
+            return Ok((movie, fragments));
         }
         let header = BoxHeader::read(&mut reader)?;
         if header.size < 8 || header.size > end - at {
+            // The end of a recording that was cut off: what came before can be played.
+            if let (Some(movie), false) = (movie, fragments.is_empty()) {
+                return Ok((movie, fragments));
+            }
             return Err(MediaError::Malformed("a box is longer than the file"));
         }
-        if header.name == BoxType::MoovBox {
-            return Ok(MoovBox::read_box(&mut reader, header.size)?);
+        match header.name {
+            BoxType::MoovBox if movie.is_none() => {
+                let read = MoovBox::read_box(&mut reader, header.size)?;
+                if read.mvex.is_none() {
+                    return Ok((read, fragments));
+                }
+                movie = Some(read);
+            }
+            BoxType::MoofBox => fragments.push(MoofBox::read_box(&mut reader, header.size)?),
+            _ => skip_box(&mut reader, header.size)?,
         }
-        skip_box(&mut reader, header.size)?;
     }
+}
+
+fn h265(hevc: &HevcBox) -> Option<TrackKind> {
+    let record = &hevc.hvcc.contents;
+    let sets = |nal_unit_type: u8| -> Vec<Vec<u8>> {
+        record
+            .arrays
+            .iter()
+            .filter(|array| array.nal_unit_type & 0x3f == nal_unit_type)
+            .flat_map(|array| &array.nalus)
+            .map(|nal| nal.data.clone())
+            .filter(|nal| nal.len() > 2)
+            .collect()
+    };
+    // ITU-T H.265 table 7-1.
+    let (vps, sps, pps) = (sets(32), sets(33), sets(34));
+    let usable = !vps.is_empty() && !sps.is_empty() && !pps.is_empty();
+    usable.then(|| TrackKind::H265 {
+        vps,
+        sps,
+        pps,
+        length_bytes: usize::from(record.length_size_minus_one & 3) + 1,
+    })
 }
 
 fn kind(trak: &TrakBox) -> Option<TrackKind> {
@@ -201,6 +250,7 @@ fn kind(trak: &TrakBox) -> Option<TrackKind> {
                 length_bytes,
             })
         }
+        StsdBoxContent::Hvc1(hevc) | StsdBoxContent::Hev1(hevc) => h265(hevc),
         StsdBoxContent::Mp4a(mp4a) => {
             let specific = &mp4a.esds.as_ref()?.es_desc.dec_config.dec_specific;
             // AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1) of a plain AAC stream.
@@ -298,6 +348,27 @@ fn samples(stbl: &StblBox, file_len: usize) -> Result<(Vec<Sample>, u64), MediaE
         chunk += 1;
     }
     Ok((list, decode))
+}
+
+#[cfg(any(fuzzing, test))]
+impl Clip {
+    pub(crate) fn for_fuzzing() -> Self {
+        let kind = TrackKind::Aac {
+            config: [0x11, 0x90],
+            sample_rate_hz: 48_000,
+            channels: 2,
+        };
+        let track = Track {
+            kind,
+            timescale: 1,
+            samples: Vec::new(),
+            duration: 1,
+        };
+        Self {
+            data: Bytes::new(),
+            tracks: vec![track],
+        }
+    }
 }
 
 #[cfg(test)]

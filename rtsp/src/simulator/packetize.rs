@@ -1,5 +1,5 @@
-//! Units into RTP packets: H.264 (RFC 6184, non-interleaved mode: single NAL units and FU-A) and AAC (RFC 3640,
-//! high bit-rate mode), and sender reports (RFC 3550 section 6.4.1).
+//! Units into RTP packets: H.264 (RFC 6184, non-interleaved mode: single NAL units and FU-A), H.265 (RFC 7798: single
+//! NAL units and fragmentation units) and AAC (RFC 3640, high bit-rate mode), and sender reports (RFC 3550 section 6.4.1).
 
 use crate::random::random_u64;
 
@@ -12,6 +12,8 @@ pub(crate) const VIDEO_PAYLOAD_TYPE: u8 = 96;
 pub(crate) const AUDIO_PAYLOAD_TYPE: u8 = 97;
 
 const FU_A: u8 = 28;
+/// Fragmentation units of H.265 (RFC 7798 section 4.4.3).
+const FU_H265: u8 = 49;
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_TO_UNIX_SECONDS: u64 = 2_208_988_800;
 
@@ -32,7 +34,7 @@ impl Packetizer {
         let random = random_u64();
         Self {
             payload_type: match kind {
-                TrackKind::H264 { .. } => VIDEO_PAYLOAD_TYPE,
+                TrackKind::H264 { .. } | TrackKind::H265 { .. } => VIDEO_PAYLOAD_TYPE,
                 TrackKind::Aac { .. } => AUDIO_PAYLOAD_TYPE,
             },
             ssrc: random as u32,
@@ -61,30 +63,81 @@ impl Packetizer {
                 length_bytes,
             } => {
                 let sets = sps.iter().chain(pps).filter(|_| in_band);
-                sets.for_each(|set| self.nal(set, rtp, false, &mut send));
-                let mut nals = nal_units(sample, *length_bytes).peekable();
-                while let Some(nal) = nals.next() {
-                    self.nal(nal, rtp, nals.peek().is_none(), &mut send);
-                }
+                let nals = nal_units(sample, *length_bytes);
+                self.nals(sets, nals, rtp, &mut send, Self::h264);
+            }
+            TrackKind::H265 {
+                vps,
+                sps,
+                pps,
+                length_bytes,
+            } => {
+                let sets = vps.iter().chain(sps).chain(pps).filter(|_| in_band);
+                let nals = nal_units(sample, *length_bytes);
+                self.nals(sets, nals, rtp, &mut send, Self::h265);
             }
             TrackKind::Aac { .. } => self.aac(sample, rtp, &mut send),
         }
     }
 
-    fn nal(&mut self, nal: &[u8], rtp: u32, last: bool, send: &mut impl FnMut(&[u8])) {
-        if nal.len() <= MAX_PAYLOAD {
-            return self.packet(&[nal], rtp, last, send);
+    /// The parameter sets, then the unit's own NAL units, the last of which bears the marker.
+    fn nals<'a, S: FnMut(&[u8])>(
+        &mut self,
+        sets: impl Iterator<Item = &'a Vec<u8>>,
+        nals: impl Iterator<Item = &'a [u8]>,
+        rtp: u32,
+        send: &mut S,
+        nal: fn(&mut Self, &[u8], u32, bool, &mut S),
+    ) {
+        for set in sets {
+            nal(self, set, rtp, false, send);
         }
+        let mut nals = nals.peekable();
+        while let Some(next) = nals.next() {
+            nal(self, next, rtp, nals.peek().is_none(), send);
+        }
+    }
+
+    fn h264(&mut self, nal: &[u8], rtp: u32, last: bool, send: &mut impl FnMut(&[u8])) {
         let Some((header, body)) = nal.split_first() else {
             return;
         };
-        let indicator = header & 0xe0 | FU_A;
-        let mut pieces = body.chunks(MAX_PAYLOAD - 2).peekable();
+        let indicator = [header & 0xe0 | FU_A];
+        self.pieces(nal, &indicator, header & 0x1f, body, rtp, last, send);
+    }
+
+    fn h265(&mut self, nal: &[u8], rtp: u32, last: bool, send: &mut impl FnMut(&[u8])) {
+        let Some((&[first, second], body)) = nal.split_first_chunk::<2>() else {
+            return;
+        };
+        let indicator = [first & 0x81 | FU_H265 << 1, second];
+        self.pieces(nal, &indicator, first >> 1 & 0x3f, body, rtp, last, send);
+    }
+
+    /// A NAL unit as it is, or in fragments behind `indicator` and a byte with its type.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one NAL unit, named by their two callers"
+    )]
+    fn pieces(
+        &mut self,
+        nal: &[u8],
+        indicator: &[u8],
+        nal_unit_type: u8,
+        body: &[u8],
+        rtp: u32,
+        last: bool,
+        send: &mut impl FnMut(&[u8]),
+    ) {
+        if nal.len() <= MAX_PAYLOAD {
+            return self.packet(&[nal], rtp, last, send);
+        }
+        let mut pieces = body.chunks(MAX_PAYLOAD - 3).peekable();
         let mut start = 0x80;
         while let Some(piece) = pieces.next() {
             let end = pieces.peek().is_none();
-            let fu = header & 0x1f | start | if end { 0x40 } else { 0 };
-            self.packet(&[&[indicator, fu], piece], rtp, last && end, send);
+            let fu = nal_unit_type | start | if end { 0x40 } else { 0 };
+            self.packet(&[indicator, &[fu], piece], rtp, last && end, send);
             start = 0;
         }
     }
@@ -170,6 +223,38 @@ mod tests {
         }
     }
 
+    fn h265() -> TrackKind {
+        TrackKind::H265 {
+            vps: vec![],
+            sps: vec![],
+            pps: vec![],
+            length_bytes: 4,
+        }
+    }
+
+    /// What a receiver makes of packets of H.265.
+    fn reassemble_h265(packets: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut nal = Vec::new();
+        for packet in packets {
+            let payload = &packet[12..];
+            if payload[0] >> 1 & 0x3f == FU_H265 {
+                if payload[2] & 0x80 != 0 {
+                    nal = vec![payload[0] & 0x81 | (payload[2] & 0x3f) << 1, payload[1]];
+                }
+                nal.extend_from_slice(&payload[3..]);
+                if payload[2] & 0x40 == 0 {
+                    continue;
+                }
+            } else {
+                nal = payload.to_vec();
+            }
+            out.extend_from_slice(&(nal.len() as u32).to_be_bytes());
+            out.append(&mut nal);
+        }
+        out
+    }
+
     fn packets(kind: &TrackKind, sample: &[u8]) -> Vec<Vec<u8>> {
         let mut sender = Packetizer::new(kind);
         let mut all = Vec::new();
@@ -222,9 +307,26 @@ mod tests {
         }
 
         #[test]
+        fn samples_of_h265_come_back_from_their_packets(
+            nals in proptest::collection::vec((0..48_u8, 0..6000_usize), 1..6),
+        ) {
+            let mut sample = Vec::new();
+            for (kind, len) in nals {
+                sample.extend_from_slice(&(len as u32 + 2).to_be_bytes());
+                sample.extend_from_slice(&[kind << 1, 1]);
+                sample.extend((0..len).map(|n| n as u8));
+            }
+            let packets = packets(&h265(), &sample);
+            prop_assert!(packets.iter().all(|p| p.len() <= 12 + MAX_PAYLOAD));
+            prop_assert_eq!(packets.iter().filter(|p| p[1] & 0x80 != 0).count(), 1);
+            prop_assert_eq!(reassemble_h265(&packets), sample);
+        }
+
+        #[test]
         fn broken_samples_do_no_harm(sample in proptest::collection::vec(any::<u8>(), 0..100), length_bytes in 1..5_usize) {
             let kind = TrackKind::H264 { sps: vec![], pps: vec![], length_bytes };
             packets(&kind, &sample);
+            packets(&TrackKind::H265 { vps: vec![], sps: vec![], pps: vec![], length_bytes }, &sample);
             packets(&TrackKind::Aac { config: [0; 2], sample_rate_hz: 48000, channels: 2 }, &sample);
         }
     }

@@ -294,31 +294,6 @@ async fn a_slow_consumer_loses_units_by_count_and_goes_on_at_a_random_access_poi
     assert_eq!(counters.lost_sessions, 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_cameras_come_and_go_without_a_trace_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
-        return;
-    };
-    let simulator = simulator(folder.path()).await;
-    let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count());
-    let mut after_warm_up = 0;
-    for round in 0..50 {
-        let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
-        units(&mut camera, 0, 1).await;
-        camera.close().await;
-        if round == 9 {
-            after_warm_up = descriptors();
-        }
-    }
-    assert_eq!(simulator.counters().plays, 50);
-    // The simulator's side of the last few may still be closing.
-    assert!(
-        descriptors() <= after_warm_up + 8,
-        "{} after {after_warm_up}",
-        descriptors()
-    );
-}
-
 #[tokio::test]
 async fn credentials_in_the_address_are_used_when_the_operator_passes_them_on_or_skips() {
     let Some(folder) = made_clip(false, &[]) else {

@@ -31,12 +31,7 @@ async fn garbage_is_cut_off_and_the_others_go_on_or_skips() {
     let simulator = simulator(folder.path()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     units(&mut camera, 0, 3).await;
-    for bytes in [
-        &b"\0\0\0\0"[..],
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"$\0\xff\xff",
-        &[b'A'; 100_000],
-    ] {
+    for bytes in [&b"\0\0\0\0"[..], b"$\0\xff\xff", &[b'A'; 100_000]] {
         assert_eq!(answer(&simulator, bytes).await, "");
     }
     let many = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(100);

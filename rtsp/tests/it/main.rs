@@ -4,6 +4,10 @@
 
 mod faults;
 mod foreign;
+mod formats;
 mod hostile;
+mod plans;
 mod playing;
+mod secured;
+mod servers;
 mod support;

@@ -225,7 +225,7 @@ async fn ipv6_works_where_there_is_any_or_skips() {
         Ok(simulator) => simulator,
         Err(error) => return crate::support::skip(&error.to_string()),
     };
-    for transport in [Transport::Tcp, Transport::Udp] {
+    for transport in [Transport::Tcp, Transport::Udp, Transport::Http] {
         let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(transport));
         assert_eq!(units(&mut camera, 0, 10).await.len(), 10);
     }

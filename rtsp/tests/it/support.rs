@@ -142,3 +142,17 @@ pub(crate) async fn lost(camera: &mut Camera) -> CameraError {
         }
     }
 }
+
+/// Open descriptors of this process.
+pub(crate) fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count())
+}
+
+/// Waits, within reason, until something holds that other tasks bring about.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let patience = std::time::Instant::now();
+    while !holds() {
+        assert!(patience.elapsed() < PATIENCE, "{what}: not in time");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

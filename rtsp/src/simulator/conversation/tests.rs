@@ -32,6 +32,7 @@ fn conversation(credentials: Option<Credentials>) -> Conversation {
         Challenge::new(AuthScheme::Digest, "nonce".into()),
         42,
         false,
+        Lies::default(),
     )
 }
 

@@ -1,0 +1,162 @@
+//! Tells what a camera offers.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use lva_rtsp::{
+    CameraOptions, CameraUrl, ClockSource, Credentials, ProbeReport, Timeouts, TlsOptions, Transport, probe,
+};
+use serde_json::json;
+
+/// Watch a camera for some seconds, and tell what it offers: streams, sizes, frame and bit rates, key frames, whose clock
+/// its times come from, and what is odd about it.
+///
+/// Examples:
+///   probe rtsp://192.168.1.20/stream1 --user viewer --password-file secret.txt
+///   probe rtsp://192.168.1.20/stream1 --transport http            through the camera's HTTP port
+///   probe rtsps://192.168.1.20/stream1 --trust camera.pem         over TLS, with the camera's own certificate
+///   probe rtsp://testuser:testpassword@127.0.0.1:8554/media/plaza.mp4 --json
+///
+/// The error of a camera that cannot be reached says what to mend: a wrong host or port ("no connection", "Connection
+/// refused"), a wrong path (404), wrong credentials (401), another transport (461), a certificate that is not trusted.
+/// Ends with status 0 when video or audio came, 1 when it did not.
+#[derive(Parser)]
+#[command(verbatim_doc_comment)]
+struct Args {
+    /// The camera's address: rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH, or rtsps:// for TLS.
+    url: String,
+    /// How long to watch. Shorter than 8 s cannot tell whether sender reports come.
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// tcp, udp or http.
+    #[arg(long, default_value = "tcp")]
+    transport: Transport,
+    /// User name, where the address has none.
+    #[arg(long)]
+    user: Option<String>,
+    /// File whose first line is the password: what stands on a command line, others can read.
+    #[arg(long, requires = "user")]
+    password_file: Option<PathBuf>,
+    /// PEM file with certificates to trust instead of the machine's.
+    #[arg(long)]
+    trust: Option<PathBuf>,
+    /// Accept a certificate for another host. Whoever has any trusted certificate can then pose as the camera.
+    #[arg(long)]
+    dangerous_ignore_hostname: bool,
+    /// Accept a certificate that nobody trusted has signed. Anybody on the way can then pose as the camera.
+    #[arg(long)]
+    dangerous_ignore_signature: bool,
+    /// One object of JSON on standard output, and nothing else there.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    fn options(&self) -> anyhow::Result<CameraOptions> {
+        let (url, in_url) = CameraUrl::parse_with_credentials(&self.url)?;
+        let credentials = match &self.user {
+            None => in_url,
+            Some(user) => {
+                let password = match &self.password_file {
+                    None => String::new(),
+                    Some(path) => std::fs::read_to_string(path)
+                        .with_context(|| format!("cannot read the password from {}", path.display()))?,
+                };
+                Some(Credentials::new(
+                    user,
+                    password.lines().next().unwrap_or_default(),
+                ))
+            }
+        };
+        let mut tls = TlsOptions::default()
+            .dangerous_ignore_hostname(self.dangerous_ignore_hostname)
+            .dangerous_ignore_signature(self.dangerous_ignore_signature);
+        if let Some(path) = &self.trust {
+            let pem =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            tls = tls.with_trusted_certificates([pem])?;
+        }
+        let secured = url.is_tls();
+        // A camera that falls silent should not end the watch: that it did is what one wants to know.
+        let timeouts = Timeouts::default().with_stall(Duration::from_secs(3600));
+        Ok(CameraOptions::new(url)
+            .with_credentials(credentials)
+            .with_transport(self.transport)
+            .with_timeouts(timeouts)
+            .with_tls(secured.then_some(tls)))
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args).await {
+        Ok(report) => {
+            if args.json {
+                println!("{}", to_json(&report));
+            } else {
+                print!("{report}");
+            }
+            ExitCode::from(u8::from(report.first_unit_after.is_none()))
+        }
+        Err(error) => {
+            eprintln!("probe: {error:#}");
+            if args.json {
+                println!("{}", json!({ "error": format!("{error:#}") }));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> anyhow::Result<ProbeReport> {
+    let watch = Duration::try_from_secs_f64(args.seconds).context("--seconds")?;
+    Ok(probe(args.options()?, watch).await?)
+}
+
+fn to_json(report: &ProbeReport) -> serde_json::Value {
+    let streams: Vec<_> = report
+        .streams
+        .iter()
+        .map(|stream| {
+            let info = &stream.info;
+            json!({
+                "index": info.index,
+                "media": format!("{:?}", info.media).to_lowercase(),
+                "codec": info.codec.to_string(),
+                "encodingName": info.encoding_name,
+                "codecName": info.codec_name,
+                "width": info.size.map(|size| size.0),
+                "height": info.size.map(|size| size.1),
+                "sampleRate": info.sample_rate_hz,
+                "channels": info.channels,
+                "received": info.playing,
+                "formatError": info.format_error_code(),
+                "units": stream.units,
+                "bytes": stream.bytes,
+                "largestUnitBytes": stream.largest_unit,
+                "unitsPerSecond": stream.rate,
+                "bitsPerSecond": stream.bits_per_second,
+                "keyFrameIntervalSeconds": stream.key_frame_interval,
+                "clock": stream.clock.map(|clock| match clock {
+                    ClockSource::SenderReport => "senderReport",
+                    _ => "arrival",
+                }),
+                "leastDelaySeconds": stream.delay,
+            })
+        })
+        .collect();
+    json!({
+        "url": report.url,
+        "watchedSeconds": report.watched.as_secs_f64(),
+        "connectedAfterMs": report.connected_after.as_millis() as u64,
+        "firstUnitAfterMs": report.first_unit_after.map(|after| after.as_millis() as u64),
+        "lostPackets": report.lost_packets,
+        "streams": streams,
+        "quirks": report.quirks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "sdp": report.sdp,
+    })
+}

@@ -1,0 +1,193 @@
+//! What is remarkable about a camera.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Collector, Seen, StreamReport};
+use crate::{CameraCounters, ClockSource, Codec, MediaKind};
+
+/// Recordings begin at a key frame; a longer interval than this makes them begin much too early.
+const LONG_INTERVAL_SECONDS: f64 = 4.0;
+/// Less than this says nothing about reports, which come every 5 s.
+const ENOUGH_FOR_REPORTS: Duration = Duration::from_secs(8);
+
+/// Something about a camera that an integrator may want to know, or to change. `Display` says what it means.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Quirk {
+    /// A stream is in an encoding that cannot be used.
+    UnusableStream {
+        /// [`StreamInfo::index`](crate::StreamInfo::index).
+        stream: usize,
+        /// Media type and encoding.
+        encoding: String,
+    },
+    /// There is more than one usable video stream; the first is received.
+    FurtherVideo {
+        /// The one that is not.
+        stream: usize,
+    },
+    /// The description has no parameter sets; they come with the pictures.
+    ParametersInBand,
+    /// The parameter sets in the description were not those of the pictures.
+    ParametersChanged,
+    /// No sender reports came.
+    NoSenderReports,
+    /// The wall clock in sender reports is too far from ours.
+    ClockRefused,
+    /// Pictures come in another order than they are shown.
+    BFrames,
+    /// RTP time jumped.
+    TimeJumped {
+        /// How often.
+        times: u64,
+    },
+    /// Packets were lost.
+    PacketsLost {
+        /// How many.
+        packets: u64,
+    },
+    /// Key frames are far apart, or fewer than two came.
+    KeyFramesRare {
+        /// Seconds between them, where that could be measured.
+        seconds: Option<f64>,
+    },
+    /// Pictures came, but none at which decoding can start.
+    NoKeyFrame {
+        /// Pictures that were dropped for that.
+        dropped: u64,
+    },
+    /// The session was lost while it was watched.
+    SessionLost {
+        /// How often, failed attempts to come back included.
+        times: u64,
+    },
+}
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnusableStream { stream, encoding } => write!(
+                f,
+                "stream {stream} is {encoding}, which is not received; for video choose H.264 in the camera's settings"
+            ),
+            Self::FurtherVideo { stream } => write!(
+                f,
+                "stream {stream} is a second video stream; only the first is received, so use an address that offers \
+                 the wanted one alone"
+            ),
+            Self::ParametersInBand => f.write_str("parameter sets come with the pictures only, which works"),
+            Self::ParametersChanged => f.write_str(
+                "the description told other parameter sets than the pictures have; the pictures are believed",
+            ),
+            Self::NoSenderReports => f.write_str(
+                "no RTCP sender reports: units carry the time of their arrival",
+            ),
+            Self::ClockRefused => f.write_str(
+                "the camera's clock is far from this machine's: set it (NTP); until then units carry the time of \
+                 their arrival",
+            ),
+            Self::BFrames => f.write_str(
+                "B-frames: units come in decoding order with times held; switch them off for exact times and less delay",
+            ),
+            Self::TimeJumped { times } => write!(f, "RTP time jumped {times} time(s); media time went on"),
+            Self::PacketsLost { packets } => write!(
+                f,
+                "{packets} packet(s) lost: look at the network, or use the transport tcp"
+            ),
+            Self::KeyFramesRare { seconds: Some(seconds) } => write!(
+                f,
+                "key frames only every {seconds:.1} s: clips begin that much early, and every start takes as long; \
+                 set 1 to 2 s"
+            ),
+            Self::KeyFramesRare { seconds: None } => f.write_str(
+                "fewer than two key frames while it was watched: set an interval of 1 to 2 s, or watch for longer",
+            ),
+            Self::NoKeyFrame { dropped } => write!(
+                f,
+                "{dropped} picture(s) and no IDR picture among them: decoding cannot start; switch intra refresh off"
+            ),
+            Self::SessionLost { times } => write!(f, "the session was lost {times} time(s) while it was watched"),
+        }
+    }
+}
+
+pub(super) fn of_stream(
+    seen: &Seen,
+    report: &StreamReport,
+    video_played: &mut bool,
+    quirks: &mut Vec<Quirk>,
+) {
+    let info = &seen.now;
+    if info.codec == Codec::Unsupported {
+        let kind = match info.media {
+            MediaKind::Video => "video",
+            MediaKind::Audio => "audio",
+            MediaKind::Application => "application",
+        };
+        quirks.push(Quirk::UnusableStream {
+            stream: info.index,
+            encoding: format!("{kind}/{}", info.encoding_name),
+        });
+        return;
+    }
+    if info.media != MediaKind::Video {
+        return;
+    }
+    if !info.playing {
+        if std::mem::replace(video_played, true) {
+            quirks.push(Quirk::FurtherVideo { stream: info.index });
+        }
+        return;
+    }
+    *video_played = true;
+    if seen.described.extra_data.is_empty() && info.codec != Codec::Jpeg && seen.units > 0 {
+        quirks.push(Quirk::ParametersInBand);
+    }
+    if info.codec != Codec::Jpeg && seen.units > 0 {
+        match report.key_frame_interval {
+            Some(seconds) if seconds <= LONG_INTERVAL_SECONDS => {}
+            seconds => quirks.push(Quirk::KeyFramesRare { seconds }),
+        }
+    }
+}
+
+pub(super) fn of_session(
+    collector: &Collector,
+    counters: &CameraCounters,
+    watched: Duration,
+    quirks: &mut Vec<Quirk>,
+) {
+    if collector.parameters_changed {
+        quirks.push(Quirk::ParametersChanged);
+    }
+    let by_arrival = |seen: &Seen| seen.clock == Some(ClockSource::Arrival);
+    if counters.clock.reports_refused > 0 && collector.streams.iter().any(by_arrival) {
+        quirks.push(Quirk::ClockRefused);
+    } else if counters.clock.reports == 0 && counters.units > 0 && watched >= ENOUGH_FOR_REPORTS {
+        quirks.push(Quirk::NoSenderReports);
+    }
+    if counters.clock.held > 0 {
+        quirks.push(Quirk::BFrames);
+    }
+    // A new session is a jump too, and told by its loss.
+    let jumps = counters.clock.jumps.saturating_sub(collector.lost);
+    if jumps > 0 {
+        quirks.push(Quirk::TimeJumped { times: jumps });
+    }
+    if counters.lost_packets > 0 {
+        quirks.push(Quirk::PacketsLost {
+            packets: counters.lost_packets,
+        });
+    }
+    if counters.units == 0 && counters.dropped_no_random_access > 0 {
+        quirks.push(Quirk::NoKeyFrame {
+            dropped: counters.dropped_no_random_access,
+        });
+    }
+    if collector.lost > 0 {
+        quirks.push(Quirk::SessionLost {
+            times: collector.lost,
+        });
+    }
+}
