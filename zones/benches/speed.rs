@@ -141,7 +141,7 @@ fn everybody_walks(bencher: Bencher, shape: &str) {
     bencher.counter(ItemsCount::new(people)).bench_local(|| {
         frame += 1;
         // To and fro through the frames, so that nobody jumps.
-        let at = if frame / 199 % 2 == 0 {
+        let at = if (frame / 199).is_multiple_of(2) {
             frame % 199
         } else {
             199 - frame % 199
@@ -176,7 +176,7 @@ fn tracker(bencher: Bencher, people: usize) {
     let mut frame = 0usize;
     bencher.counter(ItemsCount::new(people)).bench_local(|| {
         frame += 1;
-        let at = if frame / 199 % 2 == 0 {
+        let at = if (frame / 199).is_multiple_of(2) {
             frame % 199
         } else {
             199 - frame % 199

@@ -36,6 +36,8 @@ pub enum HomographyError {
 }
 
 type Matrix = [[f64; 3]; 3];
+/// A point of either plane.
+type Flat = (f64, f64);
 
 /// From the picture to the ground and back.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,7 +206,7 @@ fn inverse(m: &Matrix) -> Option<Matrix> {
 /// The eight free numbers of the projection, by least squares, the ninth being 1: in normalised coordinates it is never
 /// near 0 unless the horizon passes through the middle of the points.
 #[allow(clippy::indexing_slicing)] // All indices come from loops over the arrays' own lengths.
-fn solve(pairs: &[((f64, f64), (f64, f64))]) -> Option<Matrix> {
+fn solve(pairs: &[(Flat, Flat)]) -> Option<Matrix> {
     let mut system = [[0.0; 9]; 8];
     for ((x, y), (u, v)) in pairs.iter().copied() {
         let rows = [

@@ -223,7 +223,7 @@ fn scene(written: WrittenScene, focus: Focus) -> Result<Scene, String> {
             .map(|ms| milliseconds("dwell_limits_ms", Some(*ms), 0))
             .collect();
         let limits_ms = limits?;
-        let dwell = (!limits_ms.is_empty()).then(|| DwellWatch {
+        let dwell = (!limits_ms.is_empty()).then_some(DwellWatch {
             at_exit: false,
             limits_ms,
             every_nth: 1,

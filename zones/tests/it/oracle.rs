@@ -8,6 +8,8 @@ use proptest::prelude::*;
 const GRID: i64 = 64;
 
 type Point2 = (i64, i64);
+/// Ins and outs, or lefts and rights, of each zone or line.
+type Pairs = Vec<(usize, usize)>;
 
 /// Twice the area of a triangle: above 0 when `p` lies to the right of who looks from `a` to `b`, y running down.
 fn turn(a: Point2, b: Point2, p: Point2) -> i64 {
@@ -205,7 +207,7 @@ fn exact_scene() -> Scene {
 }
 
 /// Enters and exits of each zone, lefts and rights of each line.
-fn counted(walk: &[Point2]) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+fn counted(walk: &[Point2]) -> (Pairs, Pairs) {
     let mut engine = Engine::new(exact_scene());
     let (mut zones, mut lines) = (vec![(0, 0); RINGS.len()], vec![(0, 0); LINES.len()]);
     let mut note = |events: Vec<SpatialEvent>| {
