@@ -190,7 +190,8 @@ fn declaration(entry: &mut Members<'_>, findings: &mut Findings) -> Option<Param
     let parameter_type = match entry.get("type") {
         None => {
             entry.missing("type", findings);
-            ParameterType::String
+            // As with a type that is not known: perhaps it is secret.
+            ParameterType::SecretString
         }
         Some((value, at)) => scalar_text(value)
             .and_then(|text| ParameterType::from_name(&text))
