@@ -185,9 +185,18 @@ fn who_appears_inside_for_less_than_asked_was_a_second_box_and_who_stays_enters_
     );
     let events = walk(&mut engine_with(options), 15, inside(12));
     assert_eq!(words(&events), ["zone Enter", "zone Exit"]);
-    assert_eq!((events[0].time_90k, events[0].timestamp_90k), (0, 9 * SECOND / 15));
+    assert_eq!(
+        (events[0].time_90k, events[0].timestamp_90k),
+        (0, 9 * SECOND / 15)
+    );
     // Whoever crosses an edge is told as soon as ever.
-    let crossing = |options| walk(&mut engine_with(options), 15, straight((0.3, 0.6), (0.45, 0.6), 1.0, 15));
+    let crossing = |options| {
+        walk(
+            &mut engine_with(options),
+            15,
+            straight((0.3, 0.6), (0.45, 0.6), 1.0, 15),
+        )
+    };
     assert_eq!(crossing(options)[0], crossing(SceneOptions::default())[0]);
 }
 
