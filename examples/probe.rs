@@ -1,4 +1,5 @@
 //! Tells what a camera offers.
+#![allow(clippy::print_stdout)] // a program
 
 use std::path::PathBuf;
 use std::process::ExitCode;

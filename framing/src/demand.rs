@@ -317,7 +317,9 @@ mod tests {
 
     #[test]
     fn longer_key_intervals_end_it_at_the_next_key_frame() {
-        let key = |frame: u64| frame < 90 && frame % 15 == 0 || frame >= 90 && (frame - 90) % 60 == 0;
+        let key = |frame: u64| {
+            frame < 90 && frame.is_multiple_of(15) || frame >= 90 && (frame - 90).is_multiple_of(60)
+        };
         let units: Vec<_> = (0..390)
             .map(|frame| {
                 (

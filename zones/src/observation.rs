@@ -79,6 +79,18 @@ impl BoundingBox {
         iou(self.edges(), other.edges())
     }
 
+    /// Share of the smaller of two boxes that lies in the other, 0 to 1.
+    pub(crate) fn shared_part(&self, other: &Self) -> f64 {
+        let (a, b) = (self.edges(), other.edges());
+        let side = |low: f64, high: f64| (high - low).max(0.0);
+        let common = side(a[0].max(b[0]), a[2].min(b[2])) * side(a[1].max(b[1]), a[3].min(b[3]));
+        let smaller = [a, b]
+            .map(|e| side(e[0], e[2]) * side(e[1], e[3]))
+            .into_iter()
+            .fold(f64::INFINITY, f64::min);
+        if smaller > 0.0 { common / smaller } else { 0.0 }
+    }
+
     pub(crate) fn edges(&self) -> [f64; 4] {
         [self.left, self.top, self.right(), self.bottom()].map(f64::from)
     }

@@ -20,6 +20,9 @@ pub const MAX_DETECTIONS: usize = 512;
 /// [counted](TrackerStats::unborn).
 pub const MAX_TRACKS: usize = 1024;
 
+/// From this share of the smaller of two boxes in the other on, a new track may be a second box of somebody.
+const TWIN_PART: f64 = 0.3;
+
 /// Settings of a [`Tracker`]. Times are in milliseconds of media time, so they hold at any frame rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackerOptions {
@@ -36,6 +39,9 @@ pub struct TrackerOptions {
     /// Default 120 ms: the third frame at 15
     /// frames a second, the second at 2. Shorter: false alarms count; longer: people count late.
     pub confirm_ms: u64,
+    /// The same for a track that began with a box in good part over somebody else's, which is often a second box of
+    /// the same person. Default 600 ms; `confirm_ms` where that is longer.
+    pub twin_ms: u64,
     /// How long an unconfirmed track may be unseen. Default 200 ms: two frames missed at 15 a second, none at 2. Too
     /// long: flashes add up to people.
     pub tentative_ms: u64,
@@ -54,6 +60,7 @@ impl Default for TrackerOptions {
             low_score: 0.1,
             birth_score: 0.5,
             confirm_ms: 120,
+            twin_ms: 600,
             tentative_ms: 200,
             lost_ms: 2000,
             stationary: None,
@@ -353,7 +360,7 @@ impl Tracker {
             if track.phase == Phase::Lost {
                 self.stats.refound += 1;
             }
-            track.found(now, detection, ticks_of_ms(self.options.confirm_ms), aspect);
+            track.found(now, detection, aspect);
             if let Some(slot) = free.get_mut(*index) {
                 *slot = false;
             }
@@ -369,16 +376,28 @@ impl Tracker {
             let covers = |t: &Track| {
                 t.is_seen_at(now) && t.class == detection.class && t.bbox.iou(&detection.bbox) > 0.75
             };
+            // Who has somebody's box in large part in their own may be a second box of the same.
+            let twin = self.tracks.iter().any(|t| {
+                t.is_seen_at(now)
+                    && t.class == detection.class
+                    && t.bbox.shared_part(&detection.bbox) > TWIN_PART
+            });
             if self.tracks.iter().any(covers) {
                 self.stats.doubled += 1;
             } else if self.tracks.len() >= MAX_TRACKS {
                 self.stats.unborn += 1;
             } else {
+                let confirm_ms = if twin {
+                    self.options.confirm_ms.max(self.options.twin_ms)
+                } else {
+                    self.options.confirm_ms
+                };
                 self.tracks.push(Track::new(
                     TrackId(self.next),
                     now,
                     detection,
                     self.options.aspect,
+                    ticks_of_ms(confirm_ms),
                 ));
                 self.next += 1;
             }

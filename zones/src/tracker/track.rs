@@ -52,6 +52,8 @@ pub(crate) struct Track {
     hits: u32,
     missed: bool,
     born: u64,
+    /// How long after birth it is confirmed.
+    confirm: u64,
     seen: u64,
     /// The gap before the last sight, when the track was lost in it.
     refound_after: u64,
@@ -74,7 +76,7 @@ fn center(bbox: &BoundingBox) -> (f64, f64) {
 }
 
 impl Track {
-    pub(crate) fn new(id: TrackId, now: u64, detection: &Detection, aspect: f64) -> Self {
+    pub(crate) fn new(id: TrackId, now: u64, detection: &Detection, aspect: f64, confirm: u64) -> Self {
         let bbox = detection.bbox;
         let (x, y) = center(&bbox);
         let (width, height) = (f64::from(bbox.width), f64::from(bbox.height));
@@ -88,6 +90,7 @@ impl Track {
             hits: 1,
             missed: false,
             born: now,
+            confirm,
             seen: now,
             refound_after: 0,
             time: now,
@@ -130,7 +133,7 @@ impl Track {
         self.height.predict(seconds, GROWTH * height);
     }
 
-    pub(crate) fn found(&mut self, now: u64, detection: &Detection, confirm: u64, aspect: f64) {
+    pub(crate) fn found(&mut self, now: u64, detection: &Detection, aspect: f64) {
         let (x, y) = center(&detection.bbox);
         let (width, height) = (f64::from(detection.bbox.width), f64::from(detection.bbox.height));
         let gap = (now - self.seen) as f64 / TICKS;
@@ -157,7 +160,7 @@ impl Track {
         self.seen = now;
         self.hits = self.hits.saturating_add(1);
         // Two sights with nothing between may be two flashes.
-        let proven = now - self.born >= confirm && (self.hits > 2 || !self.missed);
+        let proven = now - self.born >= self.confirm && (self.hits > 2 || !self.missed);
         if self.phase != Phase::Tentative || proven {
             self.phase = Phase::Tracked;
         }

@@ -28,6 +28,24 @@ fn one_sight_confirms_nobody() {
 }
 
 #[test]
+fn a_second_box_over_somebody_has_to_last_and_a_box_beside_them_does_not() {
+    let confirmed_after = |second: Detection| {
+        let mut tracker = Tracker::new(TrackerOptions::default());
+        (0..30u64).find(|frame| {
+            let boxes = [detection(0.4, 0.4, 0.9), second];
+            let known = frame.checked_sub(10).map_or(1, |_| 2);
+            let seen = tracker
+                .update(frame * SECOND / 15, boxes.get(..known).unwrap_or_default())
+                .expect("in order");
+            seen.iter().filter(|o| o.confirmed).count() == 2
+        })
+    };
+    // 120 ms and 600 ms after the tenth frame, at 15 frames a second.
+    assert_eq!(confirmed_after(detection(0.5, 0.4, 0.9)), Some(12));
+    assert_eq!(confirmed_after(detection(0.44, 0.4, 0.9)), Some(19));
+}
+
+#[test]
 fn a_walker_keeps_one_identity_at_any_rate_and_with_irregular_frames() {
     for rate in [30.0, 15.0, 5.0, 2.0] {
         let mut random = Random::new(rate as u64);
