@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `options` | everything that is known before |
 //! | `connection` | sockets, TLS, one exchange with its limits |
+//! | `hears_out` | a socket that is read on after the server has closed |
 //! | `error`, `stats` | what went wrong, what was counted |
 
 mod connection;
 mod error;
+mod hears_out;
 mod options;
 mod stats;
 

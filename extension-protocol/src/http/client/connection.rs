@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::error::HttpError;
+use super::hears_out::HearsOut;
 use super::options::HttpClientOptions;
 use crate::BoxError;
 use crate::http::tls::HttpTlsError;
@@ -175,6 +176,7 @@ impl Connector {
                 .await
                 .map_err(|e| self.unreachable(e))?;
             socket.set_nodelay(true).map_err(|e| self.unreachable(e))?;
+            let socket = HearsOut(socket);
             match &self.tls {
                 None => self.shake_hands(socket).await,
                 Some((tls, name)) => {

@@ -132,7 +132,9 @@ impl<E: Extension> Common<E> {
         own: Place,
         request: Request<Incoming>,
     ) -> Result<Vec<Inference>, Refusal> {
-        self.admit(&request)?;
+        if let Err(refusal) = self.admit(&request) {
+            return Err(self.after_its_picture(request.into_body(), refusal).await);
+        }
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok().map(str::to_owned));
         let name = parameter(request.uri().query(), &self.options.stream_parameter).map(str::to_owned);
@@ -181,6 +183,29 @@ impl<E: Extension> Common<E> {
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "POST a picture"));
         }
         Ok(())
+    }
+
+    /// A refusal that the client will read: one that is still writing its picture when the connection closes often sees
+    /// the closed connection alone. So the picture is read and dropped first, in the time and up to the size of any other.
+    async fn after_its_picture(&self, mut body: Incoming, refusal: Refusal) -> Refusal {
+        let limit = self.options.max_frame_bytes as u64;
+        if body.size_hint().lower() > limit {
+            return refusal.closing();
+        }
+        let dropping = async {
+            let mut dropped = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                dropped += frame.data_ref().map_or(0, Bytes::len) as u64;
+                if dropped > limit {
+                    return false;
+                }
+            }
+            body.is_end_stream()
+        };
+        match tokio::time::timeout(self.options.body_timeout, dropping).await {
+            Ok(true) => refusal,
+            Ok(false) | Err(_) => refusal.closing(),
+        }
     }
 
     async fn read(&self, body: Incoming) -> Result<Bytes, Refusal> {

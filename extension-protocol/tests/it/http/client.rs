@@ -6,7 +6,7 @@ use lva_extension_protocol::http::*;
 use lva_extension_protocol::{BackoffPolicy, FrameEncoding, PixelFormat};
 use lva_inference_schema::InferenceKind;
 
-use super::scripted::{Act, Scripted, answer, json};
+use super::scripted::{Act, MORE_THAN_BUFFERS_HOLD, Scripted, answer, json};
 use crate::support::PATIENCE;
 
 const PERSON: &str = r#"{"inferences":[{"type":"entity","entity":{"tag":{"value":"person"},"box":{"l":0.1,"t":0.2,"w":0.3,"h":0.4}}}]}"#;
@@ -305,6 +305,28 @@ async fn one_request_is_under_way_and_the_others_wait_a_bounded_while() {
     assert_eq!(server.seen()[1].body, b"second");
     let stats = client.stats();
     assert_eq!((stats.sent, stats.refused_busy, stats.connections), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_is_heard_although_the_server_closed_before_it_had_the_picture() {
+    for _ in 0..10 {
+        let refusal = answer(
+            401,
+            "www-authenticate: Negotiate\r\nconnection: close\r\n",
+            "who?",
+        );
+        let server = Scripted::start_impatient(refusal).await;
+        let client = HttpClient::new(options(&server)).unwrap();
+        let error = client.ask(vec![7; MORE_THAN_BUFFERS_HOLD]).await.unwrap_err();
+        assert!(
+            matches!(error, HttpError::Unauthorized { status: 401, .. }),
+            "{error:?}"
+        );
+    }
+    let server = Scripted::start_impatient(String::new()).await;
+    let client = HttpClient::new(options(&server)).unwrap();
+    let error = client.ask(vec![7; MORE_THAN_BUFFERS_HOLD]).await.unwrap_err();
+    assert!(matches!(error, HttpError::Broken { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -48,6 +48,9 @@ pub(super) fn json(body: &str) -> Act {
 
 type Script = Arc<dyn Fn(usize, &Seen) -> Act + Send + Sync>;
 
+/// Bytes that no socket buffers on the way, so that whoever posts them still writes when the server has closed.
+pub(super) const MORE_THAN_BUFFERS_HOLD: usize = 16 << 20;
+
 pub(super) struct Scripted {
     pub(super) url: HttpUrl,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -58,6 +61,25 @@ impl Scripted {
     /// `script` gets the number of the request, from 0 over all connections, and the request.
     pub(super) async fn start(script: impl Fn(usize, &Seen) -> Act + Send + Sync + 'static) -> Self {
         Self::listen(script, None).await
+    }
+
+    /// Says this once a request's head was read, and closes with the body unread.
+    pub(super) async fn start_impatient(text: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/score", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut head = [0; 64];
+                let _ = socket.read_exact(&mut head).await;
+                let _ = socket.write_all(text.as_bytes()).await;
+            }
+        });
+        Self {
+            url: url.parse().unwrap(),
+            seen: Arc::default(),
+            task,
+        }
     }
 
     pub(super) async fn start_tls(acceptor: TlsAcceptor) -> Self {

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
 use super::png;
+use super::scripted::MORE_THAN_BUFFERS_HOLD;
 use crate::support::{Digester, PATIENCE, digest, seen, small_format};
 
 /// A server of ours that runs until it is dropped or stopped.
@@ -227,6 +228,22 @@ async fn only_posts_to_the_path_with_credentials_are_served() {
     ));
     let stats = host.stats.read();
     assert_eq!((stats.answers, stats.unauthorized, stats.refused), (1, 4, 2));
+}
+
+#[tokio::test]
+async fn a_picture_without_credentials_is_read_so_that_the_connection_lives_on() {
+    let options = HttpServerOptions::default()
+        .with_credentials(Credentials::new("camera", "secret"))
+        .with_max_frame_bytes(MORE_THAN_BUFFERS_HOLD);
+    let host = Host::start(Digester::default(), options).await;
+    let wrong = HttpClientOptions::new(host.url.clone(), FrameEncoding::Png)
+        .with_answer_timeout(PATIENCE)
+        .with_credentials(HttpCredentials::password("camera", "wrong"));
+    let client = HttpClient::new(wrong).unwrap();
+    let refused = |result: Result<_, HttpError>| matches!(result, Err(HttpError::Unauthorized { .. }));
+    assert!(refused(client.ask(vec![7; MORE_THAN_BUFFERS_HOLD]).await));
+    assert_eq!(client.stats().connections, 1, "the challenge and its answer");
+    assert!(refused(client.ask(vec![7; MORE_THAN_BUFFERS_HOLD + 1]).await));
 }
 
 #[tokio::test]
