@@ -7,8 +7,8 @@ use lva_extension_protocol::{
 };
 use lva_framing::FrameRate;
 use lva_graph_model::{
-    AssetSink, Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol,
-    FileSink, Flow, Graph, GraphNode, MotionDetection, Node, NodeId, Operation,
+    AssetSink, Credentials as ModelCredentials, DataTransfer, Edge, Endpoint, Extension, ExtensionProtocol,
+    FileSink, Flow, Graph, GraphNode, MotionDetection, Node, NodeId, Operation, VideoSink,
 };
 use lva_inference_schema::Subject;
 use lva_recording::{GateOptions, SignalGate};
@@ -133,22 +133,37 @@ impl ClientPlan {
     }
 }
 
-/// A gate and the sink behind it.
+/// A recording sink with what is before it.
 #[derive(Debug)]
 pub(crate) struct RecordingPlan {
-    pub(crate) gate: String,
+    /// `None`: everything is recorded.
+    pub(crate) gate: Option<GatePlan>,
     pub(crate) sink: Named,
-    pub(crate) options: GateOptions,
     pub(crate) place: Place,
     /// Whether the way from the camera lets audio pass.
     pub(crate) audio: bool,
 }
 
-/// Where clips go.
+impl RecordingPlan {
+    /// The node that signals are counted for.
+    pub(crate) fn switch(&self) -> &str {
+        self.gate.as_ref().map_or(&self.sink.name, |gate| &gate.name)
+    }
+}
+
+/// A gate that events open.
+#[derive(Debug, Clone)]
+pub(crate) struct GatePlan {
+    pub(crate) name: String,
+    pub(crate) options: GateOptions,
+}
+
+/// Where recordings go.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     Asset(AssetSink),
     Files(FileSink),
+    Video(VideoSink),
 }
 
 impl Plan {
@@ -171,6 +186,7 @@ impl Plan {
                 planner.gate(node)?;
             }
         }
+        planner.continuous()?;
         let mut motions = Vec::new();
         for node in graph.nodes() {
             if let Node::MotionDetection(settings) = &node.node {
@@ -208,7 +224,7 @@ struct Planner<'a> {
     voice: Voice,
     source: Option<(Named, CameraOptions)>,
     recordings: Vec<RecordingPlan>,
-    /// For each recording, its gate.
+    /// For each recording, its gate, or the camera.
     gates: Vec<NodeId>,
     /// For each motion plan, its node.
     motions: Vec<NodeId>,
@@ -236,7 +252,8 @@ impl Planner<'_> {
             | Node::Extension(_)
             | Node::SignalGate(_)
             | Node::MessageSink(_) => Ok(()),
-            Node::AssetSink(_) | Node::FileSink(_) => {
+            Node::AssetSink(_) | Node::VideoSink(_) => Ok(()),
+            Node::FileSink(_) => {
                 let feeds = self
                     .graph
                     .inputs(node.id)
@@ -244,8 +261,8 @@ impl Planner<'_> {
                 for feed in feeds {
                     if !matches!(feed.node, Node::SignalGate(_)) {
                         return not_yet(
-                            "recording without a signal gate is not supported yet",
-                            "put a SignalGateProcessor before it",
+                            "a continuous recording in one file would grow for ever",
+                            "put a SignalGateProcessor before it, or use an asset or a video",
                         );
                     }
                 }
@@ -263,10 +280,6 @@ impl Planner<'_> {
                 "line crossing is not supported yet",
                 "use an extension that watches lines, such as spatial analysis",
             ),
-            Node::VideoSink(_) => not_yet(
-                "video sinks are not supported yet",
-                "use a FileSink behind the signal gate",
-            ),
         }
     }
 
@@ -277,33 +290,61 @@ impl Planner<'_> {
         let options = gate_options(gate);
         SignalGate::new(options)
             .map_err(|error| Unsupported::new(error.to_string(), "change the times of the gate").at(node))?;
+        let gate_plan = GatePlan {
+            name: node.name.clone(),
+            options,
+        };
         let media_in = self.graph.inputs(node.id).find(|edge| edge.flow == Flow::Media);
         for edge in self.graph.outputs(node.id) {
-            let Some(sink) = self.graph.node(edge.to) else {
-                continue;
-            };
-            let place = match &sink.node {
-                Node::AssetSink(asset) => Place::Asset(asset.clone()),
-                Node::FileSink(files) => Place::Files(files.clone()),
-                _ => continue,
-            };
-            let passes = |media: &str| edge.selects(media) && media_in.is_none_or(|edge| edge.selects(media));
-            if !passes("video/H264") {
-                return Err(Unsupported::new(
-                    "its selectors let no video pass, and a recording without video is not supported",
-                    "select 'video', or remove the selectors",
-                )
-                .at(sink));
-            }
-            self.recordings.push(RecordingPlan {
-                gate: node.name.clone(),
-                sink: self.named(sink),
-                options,
-                place,
-                audio: passes("audio/AAC"),
-            });
-            self.gates.push(node.id);
+            self.record(node.id, Some(gate_plan.clone()), edge, media_in)?;
         }
+        Ok(())
+    }
+
+    /// Sinks that record everything that the camera sends.
+    fn continuous(&mut self) -> Result<(), PlanError> {
+        for node in self.graph.nodes() {
+            if matches!(node.node, Node::RtspSource(_)) {
+                for edge in self.graph.outputs(node.id) {
+                    self.record(node.id, None, edge, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a sink behind an edge with media, if there is one.
+    fn record(
+        &mut self,
+        from: NodeId,
+        gate: Option<GatePlan>,
+        edge: &Edge,
+        media_in: Option<&Edge>,
+    ) -> Result<(), PlanError> {
+        let Some(sink) = self.graph.node(edge.to) else {
+            return Ok(());
+        };
+        let place = match &sink.node {
+            Node::AssetSink(asset) => Place::Asset(asset.clone()),
+            Node::FileSink(files) => Place::Files(files.clone()),
+            Node::VideoSink(video) => Place::Video(video.clone()),
+            _ => return Ok(()),
+        };
+        let passes = |media: &str| edge.selects(media) && media_in.is_none_or(|edge| edge.selects(media));
+        if !passes("video/H264") {
+            return Err(Unsupported::new(
+                "its selectors let no video pass, and a recording without video is not supported",
+                "select 'video', or remove the selectors",
+            )
+            .at(sink));
+        }
+        self.recordings.push(RecordingPlan {
+            gate,
+            sink: self.named(sink),
+            place,
+            audio: passes("audio/AAC"),
+        });
+        self.gates.push(from);
         Ok(())
     }
 

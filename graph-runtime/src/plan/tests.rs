@@ -116,6 +116,20 @@ fn behind_a_motion_node_an_extension_is_shown_annotated_frames_at_its_own_rate()
 }
 
 #[test]
+fn a_sink_behind_the_camera_records_everything() {
+    let asset = json!({"@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "asset", "segmentLength": "PT60S",
+        "assetNamePattern": "a-${System.DateTime}", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
+        "inputs": [{"nodeName": "camera"}]});
+    let plan = Plan::new(&graph(json!([]), json!([asset])), "lvaEdge").unwrap();
+    let [recording] = &plan.recordings[..] else {
+        panic!("{plan:?}");
+    };
+    assert!(recording.gate.is_none() && recording.audio);
+    assert_eq!(recording.switch(), "asset");
+    assert!(matches!(&recording.place, Place::Asset(sink) if sink.segment_length.as_secs() == 60));
+}
+
+#[test]
 fn what_is_not_carried_out_names_node_type_and_remedy() {
     let mut http = grpc("ext", "camera");
     http["@type"] = "#Microsoft.Media.MediaGraphHttpExtension".into();
@@ -124,9 +138,6 @@ fn what_is_not_carried_out_names_node_type_and_remedy() {
     annotated["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
     let mut tls = grpc("ext", "camera");
     tls["endpoint"]["@type"] = "#Microsoft.Media.MediaGraphTlsEndpoint".into();
-    let asset = json!({"@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "asset",
-        "assetNamePattern": "a-${System.DateTime}", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
-        "inputs": [{"nodeName": "camera"}]});
     for (processors, sinks, node, kind, remedy) in [
         (
             json!([http]),
@@ -148,13 +159,6 @@ fn what_is_not_carried_out_names_node_type_and_remedy() {
             "ext",
             "GrpcExtension",
             "UnsecuredEndpoint",
-        ),
-        (
-            json!([]),
-            json!([asset]),
-            "asset",
-            "AssetSink",
-            "SignalGateProcessor",
         ),
         (
             json!([grpc("ext", "camera"), grpc("next", "ext")]),
