@@ -2,15 +2,17 @@
 
 mod store;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lva_inference_schema::{DataDropped, EventBody, EventName, OutputType, Recording};
 use lva_recording::{
     ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Signal, SignalOutcome, Track, Tracks,
+    recover, recover_written_by,
 };
 use tokio::sync::mpsc;
 
@@ -199,6 +201,7 @@ struct RecorderThread {
 
 impl RecorderThread {
     fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
+        self.recover();
         while let Some(command) = commands.blocking_recv() {
             let events = match command {
                 Command::Tracks(tracks) => self.tracks(tracks),
@@ -218,6 +221,43 @@ impl RecorderThread {
         if let Some(recorder) = &self.recorder {
             let (recorded, kept) = (recorder.stats(), recorder.store_stats());
             tracing::info!(sink = %self.plan.sink.name, ?recorded, ?kept, "recording ended");
+        }
+    }
+
+    /// Finishes what a killed process left: of all assets and videos, once in this process, and of this sink's files.
+    /// What is being recorded meanwhile is not touched by it.
+    fn recover(&self) {
+        static RECOVERED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+        // Others wait for it, so that they find everything finished.
+        let mut recovered = RECOVERED.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = store::writer(&self.plan, &self.names);
+        let mut found = Vec::new();
+        if recovered.insert(self.root.clone()) {
+            found.push(recover(&self.root));
+        }
+        drop(recovered);
+        if let Place::Files(sink) = &self.plan.place {
+            let home = store::home(sink, &self.names, &self.root);
+            found.push(recover_written_by(&home, &writer));
+        }
+        for recovery in found {
+            let recovery = match recovery {
+                Ok(recovery) => recovery,
+                Err(error) => {
+                    tracing::warn!(sink = %self.plan.sink.name, %error, "unfinished recordings were not looked for");
+                    continue;
+                }
+            };
+            for (path, error) in &recovery.failed {
+                tracing::warn!(path = %path.display(), %error, "an unfinished recording stays unfinished");
+            }
+            for report in recovery.recovered {
+                tracing::info!(path = %report.path.display(), "an unfinished recording was finished");
+                if report.sidecar.writer == writer {
+                    self.count(&report);
+                    self.say(EventName::RecordingAvailable, self.place_of_file(&report.path));
+                }
+            }
         }
     }
 

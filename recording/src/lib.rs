@@ -85,7 +85,7 @@ pub use naming::{clip_path, date_time, precise_date_time};
 pub use playlist::playlist_of;
 pub use pre_roll::{PreRoll, PreRollLimits, PreRollStats};
 pub use recorder::{Recorder, RecorderEvent, RecorderStats, StopReason};
-pub use recover::{Recovery, recover};
+pub use recover::{Recovery, recover, recover_written_by};
 pub use segments::{SegmentFolder, SegmentOptions, SegmentedClip};
 pub use shelf::StoreStats;
 pub use sidecar::Sidecar;

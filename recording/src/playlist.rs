@@ -5,13 +5,15 @@ use crate::shelf::{Shelf, Shelved};
 use crate::sidecar::replace;
 use crate::unit::TICKS_PER_SECOND;
 use std::fmt::Write;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
 /// The playlist's name in its folder.
 pub(crate) const PLAYLIST: &str = "index.m3u8";
+
+const END: &str = "#EXT-X-ENDLIST\n";
 
 /// What a playlist says besides its pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,7 +78,7 @@ pub(crate) fn render<'a>(pieces: impl Iterator<Item = &'a Shelved> + Clone, head
         );
     }
     if heading.complete {
-        text.push_str("#EXT-X-ENDLIST\n");
+        text.push_str(END);
     }
     text
 }
@@ -131,6 +133,17 @@ pub fn playlist_of(folder: &Path, span_90k: Range<u64>) -> io::Result<String> {
         ..Heading::default()
     };
     Ok(render(pieces, heading))
+}
+
+/// Whether a playlist says that nothing will be added. Only its end is read.
+pub(crate) fn is_complete(path: &Path) -> bool {
+    let mut end = [0; END.len()];
+    File::open(path)
+        .and_then(|mut file| {
+            file.seek(SeekFrom::End(-(END.len() as i64)))?;
+            file.read_exact(&mut end)
+        })
+        .is_ok_and(|()| end == END.as_bytes())
 }
 
 /// Writes the playlist of a folder where nobody records any more.

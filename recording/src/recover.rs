@@ -4,7 +4,7 @@ use crate::clip::{ClipReport, FACTS_TAG, TIMESTAMP_TAG, UNFINISHED, publish, qui
 use crate::error::ClipError;
 use crate::fragments::{Layout, layout};
 use crate::leftovers::{MAX_DEPTH, visit};
-use crate::playlist::{PLAYLIST, complete_playlist};
+use crate::playlist::{PLAYLIST, complete_playlist, is_complete};
 use crate::sidecar::{Facts, Sidecar, annotations_path, sidecar_path};
 use crate::unit::TICKS_PER_SECOND;
 use ffmpeg_next as ffmpeg;
@@ -45,8 +45,16 @@ pub fn recover(folder: &Path) -> io::Result<Recovery> {
     recover_of(folder, None)
 }
 
-/// The same for the clips of one writer, in a folder that may belong to others, too.
-pub(crate) fn recover_of(folder: &Path, writer: Option<&str>) -> io::Result<Recovery> {
+/// The same for the clips of one writer, in a folder that may belong to others, too; playlists stay as they are.
+///
+/// # Errors
+///
+/// As for [`recover`].
+pub fn recover_written_by(folder: &Path, writer: &str) -> io::Result<Recovery> {
+    recover_of(folder, Some(writer))
+}
+
+fn recover_of(folder: &Path, writer: Option<&str>) -> io::Result<Recovery> {
     let mut recovery = Recovery::default();
     let mut files = BTreeSet::new();
     visit(folder, MAX_DEPTH, &mut |path| {
@@ -71,9 +79,8 @@ pub(crate) fn recover_of(folder: &Path, writer: Option<&str>) -> io::Result<Reco
             recovery.removed.push(path.clone());
         }
     }
-    let playlists = files
-        .iter()
-        .filter(|path| path.file_name() == Some(OsStr::new(PLAYLIST)));
+    let is_open = |path: &&PathBuf| path.file_name() == Some(OsStr::new(PLAYLIST)) && !is_complete(path);
+    let playlists = files.iter().filter(is_open);
     let mut folders: BTreeSet<&Path> = playlists.filter_map(|path| path.parent()).collect();
     let segments = recovery.recovered.iter().filter(|report| report.sidecar.segment);
     folders.extend(segments.filter_map(|report| report.path.parent()));

@@ -4,7 +4,7 @@ use crate::clip::{ClipReport, ClipSettings, ClipWriter, append_annotation};
 use crate::error::ClipError;
 use crate::leftovers::MAX_DEPTH;
 use crate::naming::clip_path;
-use crate::recover::{complete, recover_of};
+use crate::recover::{complete, recover_written_by};
 use crate::shelf::{Keep, Shelf, StoreStats};
 use crate::unit::{MediaUnit, Tracks};
 use std::collections::VecDeque;
@@ -149,7 +149,9 @@ type Naming = Box<dyn FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send>;
 pub struct ClipFolder {
     naming: Naming,
     writer: String,
-    cap: Option<(PathBuf, u64)>,
+    home: Option<PathBuf>,
+    is_recovered: bool,
+    maximum_bytes: Option<u64>,
     shelf: Option<Shelf>,
     unfinished: Unfinished,
     stats: StoreStats,
@@ -159,7 +161,8 @@ impl ClipFolder {
     /// Files in `folder`, named by a pattern as in [`clip_path`].
     pub fn new(folder: impl Into<PathBuf>, pattern: impl Into<String>) -> Self {
         let (folder, pattern) = (folder.into(), pattern.into());
-        Self::with_naming(move |new| clip_path(&folder, &pattern, new.start_90k))
+        let home = folder.clone();
+        Self::with_naming(move |new| clip_path(&folder, &pattern, new.start_90k)).below(home)
     }
 
     /// Files named by a function, for names that need more than the clip's start. Existing files are not replaced.
@@ -167,7 +170,9 @@ impl ClipFolder {
         Self {
             naming: Box::new(naming),
             writer: String::new(),
-            cap: None,
+            home: None,
+            is_recovered: false,
+            maximum_bytes: None,
             shelf: None,
             unfinished: Unfinished::default(),
             stats: StoreStats::default(),
@@ -181,30 +186,39 @@ impl ClipFolder {
         self
     }
 
-    /// Removes the oldest clips when those of this writer in `folder` and below it come to more than so many bytes.
-    /// Default: nothing is removed.
+    /// All names lie below this folder. With the first clip, what killed processes left there of this writer's is
+    /// finished. [`new`](Self::new) knows its folder; a naming function has to say it.
+    #[must_use]
+    pub fn below(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.home = Some(folder.into());
+        self
+    }
+
+    /// Removes the oldest clips when those of this writer below the folder come to more than so many bytes. Default:
+    /// nothing is removed. Without a folder nothing is, either.
     ///
     /// Clips of earlier runs count; they are known by their sidecars, so a file of anybody else neither counts nor goes.
     /// The newest clip always stays. Too small, and a clip is gone before somebody has looked at it; the one that is being
     /// written does not count, so the folder is larger by as much.
     #[must_use]
-    pub fn with_maximum_bytes(mut self, folder: impl Into<PathBuf>, bytes: u64) -> Self {
-        self.cap = Some((folder.into(), bytes));
+    pub fn with_maximum_bytes(mut self, bytes: u64) -> Self {
+        self.maximum_bytes = Some(bytes);
         self
     }
 
     /// Finishes what killed processes left of this writer's clips, and learns what there is, once.
     fn open_shelf(&mut self) {
-        let Some((folder, _)) = &self.cap else { return };
-        if self.shelf.is_some() {
-            return;
-        }
-        if let Ok(recovery) = recover_of(folder, Some(&self.writer)) {
+        let Some(home) = &self.home else { return };
+        if !std::mem::replace(&mut self.is_recovered, true)
+            && let Ok(recovery) = recover_written_by(home, &self.writer)
+        {
             self.stats.recovered += recovery.recovered.len() as u64;
             self.unfinished.recovered.extend(recovery.recovered);
         }
-        // A folder that cannot be read is tried again with the next clip.
-        self.shelf = Shelf::load(folder, MAX_DEPTH, Some(&self.writer)).ok();
+        if self.maximum_bytes.is_some() && self.shelf.is_none() {
+            // A folder that cannot be read is tried again with the next clip.
+            self.shelf = Shelf::load(home, MAX_DEPTH, Some(&self.writer)).ok();
+        }
     }
 }
 
@@ -212,7 +226,7 @@ impl fmt::Debug for ClipFolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClipFolder")
             .field("writer", &self.writer)
-            .field("cap", &self.cap)
+            .field("maximum_bytes", &self.maximum_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -236,12 +250,12 @@ impl ClipStore for ClipFolder {
     }
 
     fn finished(&mut self, report: &ClipReport) -> Result<(), ClipError> {
-        let (Some(shelf), Some((_, bytes))) = (&mut self.shelf, &self.cap) else {
+        let Some(shelf) = &mut self.shelf else {
             return Ok(());
         };
         shelf.add(report);
         let keep = Keep {
-            bytes: Some(*bytes),
+            bytes: self.maximum_bytes,
             age_90k: None,
         };
         let surplus = shelf.take_surplus(keep, report.sidecar.end_timestamp_90k, &mut self.stats);

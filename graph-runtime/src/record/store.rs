@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use lva_graph_model::{Pattern, PatternPiece, SystemVariable};
+use lva_graph_model::{FileSink, Pattern, PatternPiece, SystemVariable};
 use lva_recording::{
     Clip, ClipError, ClipFolder, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentFolder,
     SegmentOptions, SegmentedClip, StoreStats, Tracks, clip_path,
@@ -30,20 +30,19 @@ pub(super) enum Store {
 
 impl Store {
     pub(super) fn new(plan: &RecordingPlan, names: &Names, root: &Path) -> Self {
-        // By this a sink knows its files again, after a restart and beside those of others.
-        let writer = format!("{}/{}", names.instance, plan.sink.name);
+        let writer = writer(plan, names);
         let (names, root) = (names.clone(), root.to_owned());
         match &plan.place {
             Place::Files(sink) => {
+                let home = home(sink, &names, &root);
                 let (sink, cap) = (sink.clone(), sink.maximum_bytes);
-                let fixed = root.join(fixed_folder(&sink.directory, &names));
                 let folder = ClipFolder::with_naming(move |new: &NewClip| {
                     let folder = root.join(now(&sink.directory, &names));
                     clip_path(&folder, &now(&sink.file_name, &names), new.start_90k)
                 });
-                let folder = folder.written_by(writer);
+                let folder = folder.below(home).written_by(writer);
                 Self::Files(match cap {
-                    Some(bytes) => folder.with_maximum_bytes(fixed, bytes),
+                    Some(bytes) => folder.with_maximum_bytes(bytes),
                     None => folder,
                 })
             }
@@ -76,6 +75,16 @@ impl Store {
             }
         }
     }
+}
+
+/// By this a sink knows its files again, after a restart and beside those of others.
+pub(super) fn writer(plan: &RecordingPlan, names: &Names) -> String {
+    format!("{}/{}", names.instance, plan.sink.name)
+}
+
+/// The folder below which all files of a file sink lie.
+pub(super) fn home(sink: &FileSink, names: &Names, root: &Path) -> PathBuf {
+    root.join(fixed_folder(&sink.directory, names))
 }
 
 /// As published: the date in a name is when the sink began, not the event's.

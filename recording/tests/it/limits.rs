@@ -86,7 +86,7 @@ fn pieces_are_kept_for_as_long_as_was_asked_in_media_time() {
 fn record_clips(folder: &Path, writer: &str, from: u64, maximum_bytes: u64) -> u64 {
     let store = ClipFolder::new(folder, "clip-${System.DateTime}")
         .written_by(writer)
-        .with_maximum_bytes(folder, maximum_bytes);
+        .with_maximum_bytes(maximum_bytes);
     let gate = GateOptions::new(Duration::from_secs(2), Duration::from_secs(2));
     let limits = PreRollLimits::new(Duration::from_secs(2), 1 << 20);
     let mut recorder = Recorder::new(gate, limits, drawn_tracks(), store).unwrap();

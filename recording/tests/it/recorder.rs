@@ -507,6 +507,99 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A disk that refuses from time to time: each recording begins with a key frame, no picture is recorded twice, what
+    /// is not recorded is said, and recording goes on within the longest pause and a group.
+    #[test]
+    fn recording_goes_on_whenever_the_disk_does(
+        groups in proptest::collection::vec(1u64..30, 5..60),
+        refusals in proptest::collection::vec((0usize..900, 1usize..200), 0..6),
+    ) {
+        let memory = Flaky::default();
+        let mut recorder = Recorder::continuous(tracks(), memory.clone());
+        let (mut time, mut failed, mut started) = (100 * S, 0, 0);
+        let mut sent = Vec::new();
+        for number in groups.iter().flat_map(|group| 0..*group) {
+            let place = sent.len();
+            *memory.refuses.lock().unwrap() =
+                refusals.iter().any(|(from, count)| (*from..from + count).contains(&place));
+            for event in recorder.push(picture(time, number == 0)) {
+                match event {
+                    RecorderEvent::Failed { .. } => failed += 1,
+                    RecorderEvent::Started { .. } => started += 1,
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+            sent.push((time, number == 0, *memory.refuses.lock().unwrap()));
+            time += 9000;
+        }
+        prop_assert_eq!(recorder.stats().failed, failed);
+        let clips = memory.clips.lock().unwrap();
+        prop_assert_eq!(clips.len() as u64, started);
+        let recorded: Vec<u64> = clips.iter().flatten().map(|unit| unit.timestamp_90k).collect();
+        prop_assert!(recorded.windows(2).all(|pair| pair[0] < pair[1]), "in order and once");
+        prop_assert!(clips.iter().all(|clip| clip.first().is_none_or(|unit| unit.keyframe)));
+        let missing = sent.iter().filter(|(time, ..)| recorded.binary_search(time).is_err()).count() as u64;
+        // Each failure costs the picture that was refused.
+        prop_assert_eq!(missing, recorder.stats().not_written + failed);
+        if refusals.is_empty() {
+            prop_assert_eq!(missing, 0);
+        }
+        let mut well = 0;
+        for (time, keyframe, refused) in &sent {
+            well = if *refused { 0 } else { well + 9000 };
+            let due = *keyframe && well > 30 * S + 9000;
+            prop_assert!(!due || recorded.binary_search(time).is_ok(), "nothing at {time}");
+        }
+    }
+}
+
+/// Keeps clips in memory, and refuses whenever it is told to.
+#[derive(Default, Clone)]
+struct Flaky {
+    clips: Arc<Mutex<Vec<Vec<MediaUnit>>>>,
+    refuses: Arc<Mutex<bool>>,
+}
+
+struct FlakyClip(Flaky, usize);
+
+impl Flaky {
+    fn check(&self) -> Result<(), ClipError> {
+        if *self.refuses.lock().unwrap() {
+            Err(full())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl ClipStore for Flaky {
+    type Clip = FlakyClip;
+
+    fn create(&mut self, _new: &NewClip, _tracks: &Tracks) -> Result<FlakyClip, ClipError> {
+        self.check()?;
+        let mut clips = self.clips.lock().unwrap();
+        clips.push(Vec::new());
+        Ok(FlakyClip(self.clone(), clips.len() - 1))
+    }
+}
+
+impl Clip for FlakyClip {
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn write(&mut self, unit: &MediaUnit, _finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
+        self.0.check()?;
+        self.0.clips.lock().unwrap()[self.1].push(unit.clone());
+        Ok(())
+    }
+
+    fn finish(self, _finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_recorder_moves_to_the_thread_for_files() {
     fn send<T: Send>() {}
