@@ -7,6 +7,11 @@ use std::collections::{BinaryHeap, VecDeque};
 /// Pictures that are looked at to learn how far the stream reorders them; H.264 and H.265 allow 16.
 const REORDER_PROBE: usize = 17;
 
+/// Of a slow camera so many are enough that come in order and last a second (in ticks): what is looked at is in memory
+/// only, and one that reorders shows it by then.
+const SLOW_PROBE: usize = 5;
+const SLOW_PROBE_90K: i64 = 90_000;
+
 /// A picture with everything that the MP4 writer wants to know.
 pub(super) struct Timed {
     pub(super) unit: MediaUnit,
@@ -75,11 +80,19 @@ impl VideoClock {
             return self.order(unit, pts).into_iter().collect();
         }
         self.probe.push((unit, pts));
-        if self.probe.len() < REORDER_PROBE {
-            Vec::new()
-        } else {
+        if self.knows_enough() {
             self.learn()
+        } else {
+            Vec::new()
         }
+    }
+
+    fn knows_enough(&self) -> bool {
+        let count = self.probe.len();
+        let times = || self.probe.iter().map(|(_, pts)| *pts);
+        let lasts = || times().max().unwrap_or(0) - times().min().unwrap_or(0);
+        count >= REORDER_PROBE
+            || (count >= SLOW_PROBE && lasts() >= SLOW_PROBE_90K && measure(&self.probe).0 == 0)
     }
 
     /// The rest, at the end of the clip.

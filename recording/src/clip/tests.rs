@@ -138,6 +138,19 @@ fn times_of_decoding_follow_the_order_of_presentation() {
 }
 
 #[test]
+fn a_slow_camera_is_written_after_a_second_or_five_pictures() {
+    let held_back = |step: i64| {
+        let mut clock = VideoClock::default();
+        let mut count = 0;
+        while clock.push(picture(0, 1), count * step).is_empty() {
+            count += 1;
+        }
+        count + 1
+    };
+    assert_eq!((held_back(3000), held_back(9000), held_back(45_000)), (17, 11, 5));
+}
+
+#[test]
 fn a_time_that_contradicts_its_order_is_moved_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let mut clip = ClipWriter::create(&folder.path().join("a.mp4"), &tracks(), 1_000_000).unwrap();
