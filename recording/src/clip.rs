@@ -245,8 +245,7 @@ impl ClipWriter {
     ///
     /// # Errors
     ///
-    /// A disk that is full or a name that cannot be given: the unfinished file stays. After
-    /// [`ClipError::Beside`] the clip has its name, but no sidecar.
+    /// A disk that is full or a name that cannot be given: the unfinished file stays.
     pub fn finish(self) -> Result<ClipReport, ClipError> {
         self.finish_at(None)
     }

@@ -23,7 +23,7 @@ pub enum ClipError {
         /// The system's reason.
         source: io::Error,
     },
-    /// Everything was written, but the file could not be given its name.
+    /// The media were written, but the file could not be given its sidecar and its name.
     #[error("cannot give the finished clip {} its name", path.display())]
     Finish {
         /// The unfinished file.
@@ -37,8 +37,8 @@ pub enum ClipError {
         /// The unfinished file.
         path: PathBuf,
     },
-    /// A file beside the clips cannot be written, read or removed: a sidecar, annotations, a playlist, an old clip. The
-    /// media are not touched by it.
+    /// A file beside the clips cannot be written, read or removed: annotations, a playlist, an old clip. The media are not
+    /// touched by it.
     #[error("cannot keep {} beside the recordings; check free space and permissions", path.display())]
     Beside {
         /// The file.

@@ -169,10 +169,8 @@ pub(crate) fn complete(part: &Path, path: &Path, file: &mut File) -> Result<Opti
     }
     let mut sidecar = describe(file, part)?;
     let _ = cut_half_line(&annotations_path(path)); // readers skip a last line that is none
-    match publish(part, path, file, &mut sidecar) {
-        Ok(()) | Err(ClipError::Beside { .. }) => Ok(Some(ClipReport::new(path.to_owned(), sidecar))),
-        Err(error) => Err(error),
-    }
+    publish(part, path, file, &mut sidecar)?;
+    Ok(Some(ClipReport::new(path.to_owned(), sidecar)))
 }
 
 fn open(file: &mut File, part: &Path) -> Result<ffmpeg::format::context::Input, ClipError> {

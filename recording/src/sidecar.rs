@@ -1,7 +1,6 @@
 //! The small file beside each clip that says what is in it, exactly.
 
 use crate::clip::UNFINISHED;
-use crate::error::ClipError;
 use crate::naming::iso_time;
 use crate::unit::{TICKS_PER_SECOND, Tracks, VideoCodec};
 use serde_json::{Map, Value, json};
@@ -250,10 +249,8 @@ impl Sidecar {
     }
 
     /// Writes it beside a clip, whole or not at all.
-    pub(crate) fn write(&self, clip: &Path) -> Result<(), ClipError> {
-        let path = sidecar_path(clip);
-        replace(&path, format!("{}\n", self.to_json()).as_bytes())
-            .map_err(|source| ClipError::Beside { path, source })
+    pub(crate) fn write(&self, clip: &Path) -> io::Result<()> {
+        replace(&sidecar_path(clip), format!("{}\n", self.to_json()).as_bytes())
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::error::ClipError;
 use crate::fragments::layout;
-use crate::sidecar::Sidecar;
+use crate::sidecar::{Sidecar, sidecar_path};
 use std::fs::{self, File};
 use std::path::Path;
 
-/// Brings the file to the disk, writes the sidecar, and gives the file its name: whoever sees the clip sees both.
+/// Brings the file to the disk, writes the sidecar, and gives the file its name: **a clip with its name has its
+/// sidecar**, or caps and playlists would not know of it. Where there is no room even for that, the clip stays unfinished.
 pub(crate) fn publish(
     part: &Path,
     path: &Path,
@@ -21,14 +22,18 @@ pub(crate) fn publish(
     let layout = layout(file).map_err(unwritten)?;
     sidecar.bytes = layout.bytes;
     sidecar.init_bytes = layout.init_bytes;
-    let beside = sidecar.write(path);
-    let renamed = fs::rename(part, path).and_then(|()| match path.parent() {
+    let named = sidecar.write(path).and_then(|()| fs::rename(part, path));
+    let named = named.and_then(|()| match path.parent() {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     });
-    renamed.map_err(|source| ClipError::Finish {
-        path: part.to_owned(),
-        source,
-    })?;
-    beside
+    named.map_err(|source| {
+        if part.exists() {
+            let _ = fs::remove_file(sidecar_path(path));
+        }
+        ClipError::Finish {
+            path: part.to_owned(),
+            source,
+        }
+    })
 }
