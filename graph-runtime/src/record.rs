@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::event::event_now;
 use crate::failure::Failure;
 use crate::instance::Speaker;
-use crate::plan::{Place, RecordingPlan};
+use crate::plan::{GatePlan, Place, RecordingPlan};
 use crate::stats::{ClipInfo, Counters, DropReason};
 use crate::thread::Worker;
 
@@ -100,6 +100,11 @@ impl SignalInput {
             self.counters.dropped(&self.gate, DropReason::SignalQueueFull, 1);
         }
     }
+
+    /// The same, traced by an id.
+    pub(crate) fn signal_with(&self, timestamp_90k: u64, _correlation_id: Option<String>) {
+        self.signal(timestamp_90k);
+    }
 }
 
 /// Starts the thread of a sink. It ends, with its clip finished, when all inputs are dropped.
@@ -122,7 +127,10 @@ pub(crate) fn start(
     };
     let signals = SignalInput {
         sender,
-        gate: plan.gate.clone(),
+        gate: plan
+            .gate
+            .as_ref()
+            .map_or_else(String::new, |gate| gate.name.clone()),
         counters,
     };
     let worker = Worker::start("lva-record", move || {
@@ -182,14 +190,16 @@ impl RecorderThread {
         if let Some(recorder) = &mut self.recorder {
             return recorder.set_tracks(tracks);
         }
-        let options = self.plan.options;
+        let Some(GatePlan { name, options }) = self.plan.gate.clone() else {
+            return Vec::new();
+        };
         let reach_back = Duration::from_millis(options.reach_back_90k() / 90);
         let limits = PreRollLimits::new(reach_back + EVENT_DELAY, PRE_ROLL_BYTES);
         let store = folder(self.plan.place.clone(), self.names.clone(), self.root.clone());
         match Recorder::new(options, limits, tracks, store) {
             Ok(recorder) => self.recorder = Some(recorder),
             // The plan has tried these times.
-            Err(error) => tracing::error!(gate = %self.plan.gate, %error, "the gate's times were refused"),
+            Err(error) => tracing::error!(gate = %name, %error, "the gate's times were refused"),
         }
         Vec::new()
     }
@@ -206,7 +216,8 @@ impl RecorderThread {
             SignalOutcome::Overflow => Some(DropReason::SignalQueueFull),
         };
         if let Some(reason) = reason {
-            self.speaker.counters().dropped(&self.plan.gate, reason, 1);
+            let gate = self.plan.gate.as_ref().map_or("", |gate| gate.name.as_str());
+            self.speaker.counters().dropped(gate, reason, 1);
         }
         events
     }
@@ -227,6 +238,7 @@ impl RecorderThread {
                         .last_timestamp_90k
                         .saturating_sub(report.first_timestamp_90k);
                     let clip = ClipInfo {
+                        sink: self.plan.sink.name.clone(),
                         path: report.path.clone(),
                         first_timestamp_90k: report.first_timestamp_90k,
                         seconds: ticks as f64 / 90_000.0,
@@ -258,6 +270,7 @@ impl RecorderThread {
                 Recording::new(OutputType::AssetName, asset.to_string_lossy())
             }
             Place::Files(_) => Recording::new(OutputType::FilePath, path.to_string_lossy()),
+            Place::Video(_) => Recording::new(OutputType::VideoName, path.to_string_lossy()),
         };
         EventBody::Recording(recording)
     }
@@ -301,6 +314,10 @@ fn folder(place: Place, names: Names, root: PathBuf) -> ClipFolder {
                 (root.join(name), "${System.PreciseDateTime}".to_owned())
             }
             Place::Files(files) => (root.join(render(&files.directory)), render(&files.file_name)),
+            Place::Video(video) => (
+                root.join(render(&video.video_name)),
+                "${System.PreciseDateTime}".to_owned(),
+            ),
         };
         let path = clip_path(&folder, &name, new.start_90k)?;
         std::fs::create_dir_all(path.parent().unwrap_or(&folder)).map_err(|source| ClipError::Create {

@@ -45,14 +45,14 @@
 //! | [`CameraError`] | what went wrong, and what to do about it | yes |
 #![cfg_attr(
     feature = "simulator",
-    doc = "| [`Simulator`] | a camera made of MP4 files, with faults on demand | |"
+    doc = "| [`Simulator`] | a camera made of MP4 and Matroska files, with faults on demand | |"
 )]
 //!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `simulator` | no | `Simulator`: an RTSP server of MP4 files for tests and demonstrations |
+//! | `simulator` | no | `Simulator`: an RTSP server of MP4 and Matroska files for tests and demonstrations |
 //!
 //! # Limits
 //!
