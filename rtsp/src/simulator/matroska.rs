@@ -80,16 +80,21 @@ pub(crate) fn read(file: &[u8]) -> Result<Clip, MediaError> {
 
 impl Reading {
     /// Matroska says when samples are shown and not when they are decoded. As many pictures are decoded as are shown, so
-    /// the n-th sample is decoded at the n-th of the times.
+    /// the n-th sample is decoded at the n-th of the times, and all are shown as much later as the stream reorders.
     fn timed(mut self, timescale: u32) -> Track {
         let mut decoded = self.shown.clone();
         decoded.sort_unstable();
         let first = decoded.first().copied().unwrap_or_default();
         let last = decoded.last().copied().unwrap_or_default() - first;
         let length = last + last / (decoded.len() as u64 - 1).max(1);
+        let late = decoded
+            .iter()
+            .zip(&self.shown)
+            .map(|(decoded, shown)| decoded.saturating_sub(*shown));
+        let delay = late.max().unwrap_or_default();
         for ((sample, decoded), shown) in self.samples.iter_mut().zip(&decoded).zip(&self.shown) {
             sample.decode = decoded - first;
-            let composition = shown.cast_signed().wrapping_sub(decoded.cast_signed());
+            let composition = shown.saturating_add(delay).saturating_sub(*decoded);
             sample.composition = i32::try_from(composition).unwrap_or_default();
         }
         Track {
@@ -156,7 +161,7 @@ mod tests {
         };
         let track = reading(&[100, 220, 140, 180]).timed(1000);
         let times: Vec<(u64, i32)> = track.samples.iter().map(|s| (s.decode, s.composition)).collect();
-        assert_eq!(times, [(0, 0), (40, 80), (80, -40), (120, -40)]);
+        assert_eq!(times, [(0, 40), (40, 120), (80, 0), (120, 0)]);
         assert_eq!(track.duration, 160);
         assert_eq!(reading(&[7]).timed(1000).duration, 1);
     }
