@@ -1,14 +1,17 @@
 # Names for what people do here; the work is in scripts/. `make` alone explains.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test packages lint format doc readme bench
+# A slice of them: make test-topologies SLICE=1/4
+SLICE ?= 1/1
+
+.PHONY: help demo test test-topologies packages lint format doc readme bench
 
 help: ## show this text
 	@echo 'Live Video Analytics in Rust'
 	@echo
 	@echo 'usage: make TARGET'
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'A new machine needs Rust (https://rustup.rs) and nothing else: `make test` installs the rest'
 	@echo 'on Debian and Ubuntu, and names it elsewhere. The programs are listed in README.md; each runs as'
@@ -16,6 +19,9 @@ help: ## show this text
 
 test: packages ## install what is missing, then run every test (the first time: minutes)
 	@scripts/test.sh
+
+test-topologies: packages ## run every published topology with a simulated camera and print a table (many minutes)
+	@scripts/test-topologies.sh $(SLICE)
 
 demo: packages ## the whole chain on the demo clip; make demo ARGS="--seconds 75 --pretty"
 	cargo run --release --example spatial-analysis -- $(ARGS)

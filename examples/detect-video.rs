@@ -3,8 +3,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use lva_examples::draw::Canvas;
+use lva_examples::draw::{ORANGE, canvas, sides};
 use lva_examples::{ModelArgs, VideoReader, progress};
 use lva_inference::{Frame, ImageView, PixelFormat};
 use serde_json::json;
@@ -51,10 +50,11 @@ fn main() -> anyhow::Result<()> {
         times.push(start.elapsed());
         if let Some(path) = args.picture.as_ref().filter(|_| counts.len() == args.frame) {
             let mut rgb: Vec<u8> = bgr.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
-            let mut canvas = Canvas::new(&mut rgb, width, height);
+            let mut canvas = canvas(&mut rgb, width, height)?;
             for found in &detections {
                 let bbox = found.bbox;
-                canvas.outline([bbox.left, bbox.top, bbox.width, bbox.height], Rgb888::RED, 2);
+                let found = sides([bbox.left, bbox.top, bbox.width, bbox.height]);
+                canvas.rectangle(found, ORANGE, 2);
             }
             image::save_buffer(path, &rgb, width, height, image::ColorType::Rgb8)
                 .with_context(|| format!("cannot write {}", path.display()))?;

@@ -3,8 +3,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use lva_examples::draw::Canvas;
+use lva_examples::draw::{ORANGE, canvas, sides};
 use lva_examples::{MotionScore, UnitReader};
 use lva_framing::{
     Decoder, DecoderOptions, ImageSettings, MotionDetector, MotionOptions, MotionSensitivity, Picture,
@@ -162,9 +161,9 @@ fn save(picture: &Picture, found: &[[f32; 4]], path: &std::path::Path) -> anyhow
     let plan = ImageSettings::new(PixelFormat::Rgb24).plan(picture.width(), picture.height())?;
     let mut rgb = vec![0; plan.bytes()];
     Renderer::new(plan).render(picture, &mut rgb)?;
-    let mut canvas = Canvas::new(&mut rgb, picture.width(), picture.height());
+    let mut canvas = canvas(&mut rgb, picture.width(), picture.height())?;
     for area in found {
-        canvas.outline(*area, Rgb888::RED, 2);
+        canvas.rectangle(sides(*area), ORANGE, 2);
     }
     image::save_buffer(
         path,

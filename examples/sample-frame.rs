@@ -3,8 +3,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use lva_examples::draw::Canvas;
+use lva_examples::draw::{GREEN, ORANGE, YELLOW, canvas, place, sides};
 use lva_examples::{ModelArgs, evaluation, parse_size};
 use lva_inference::{Frame, ImageView, PixelFormat};
 use lva_sample_world::{World, WorldOptions};
@@ -41,9 +40,6 @@ struct Args {
     out: PathBuf,
 }
 
-const ORANGE: Rgb888 = Rgb888::new(255, 80, 40);
-const AZURE: Rgb888 = Rgb888::new(40, 120, 255);
-
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let (width, height) = args.size;
@@ -65,26 +61,26 @@ fn main() -> anyhow::Result<()> {
     } else {
         Vec::new()
     };
-    let mut canvas = Canvas::new(&mut rgb, width, height);
+    let mut canvas = canvas(&mut rgb, width, height)?;
+    let points =
+        |points: &[[f32; 2]]| -> Vec<[f64; 2]> { points.iter().map(|at| at.map(f64::from)).collect() };
     if args.truth {
         for zone in &world.scene().zones {
-            canvas.polygon(&zone.polygon, AZURE, 2);
-            canvas.label(&zone.name, zone.polygon[0], AZURE);
+            place(&mut canvas, &zone.name, &points(&zone.polygon));
         }
         for line in &world.scene().lines {
-            canvas.polygon(&[line.start, line.end], Rgb888::MAGENTA, 2);
-            canvas.label(&line.name, line.start, Rgb888::MAGENTA);
+            place(&mut canvas, &line.name, &points(&[line.start, line.end]));
         }
         for person in &truth.people {
             let seen = person.visible_share > evaluation::VISIBLE;
-            canvas.outline(person.bbox, if seen { Rgb888::GREEN } else { Rgb888::YELLOW }, 2);
+            canvas.rectangle(sides(person.bbox), if seen { GREEN } else { YELLOW }, 2);
         }
     }
     for found in &detections {
         let bbox = found.bbox;
-        canvas.outline([bbox.left, bbox.top, bbox.width, bbox.height], ORANGE, 2);
-        let above = (bbox.top - 12.0 / height as f32).max(0.0);
-        canvas.label(&format!("{:.2}", found.score), [bbox.left, above], ORANGE);
+        let [left, top, width, height] = sides([bbox.left, bbox.top, bbox.width, bbox.height]);
+        canvas.rectangle([left, top, width, height], ORANGE, 2);
+        canvas.text([left, top], &format!("{:.2}", found.score), ORANGE, 1);
     }
     image::save_buffer(&args.out, &rgb, width, height, image::ColorType::Rgb8)
         .with_context(|| format!("cannot write {}", args.out.display()))?;

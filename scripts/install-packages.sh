@@ -15,7 +15,7 @@ packages=(
 # bindings, encoders and TLS, and VLC. Some 200 MB, so only with --with-peers, as CI does.
 peers=(
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    gstreamer1.0-plugins-ugly glib-networking
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav glib-networking
     python3-gi gir1.2-gst-rtsp-server-1.0
     vlc-bin vlc-plugin-base
 )

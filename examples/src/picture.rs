@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 use lva_graph_runtime::{ClipInfo, GraphEvent};
@@ -13,14 +12,12 @@ use lva_inference_schema::{EventBody, InferenceValue, event_time};
 use lva_spatial_analysis::Outline;
 
 use crate::VideoReader;
-use crate::draw::Canvas;
+use crate::draw::{ORANGE, WHITE, canvas, place, sides};
 
 /// Panes of a picture at most, two side by side.
 const PANES: usize = 4;
 /// Width of a pane in pixels.
 const PANE_WIDTH: u32 = 640;
-const AZURE: Rgb888 = Rgb888::new(40, 120, 255);
-const ORANGE: Rgb888 = Rgb888::new(255, 110, 40);
 
 /// What a message says of one frame: who did what, and where they were.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,26 +137,18 @@ fn pane(
     let full = RgbImage::from_raw(width, height, rgb).context("the decoder gave a frame of another size")?;
     let pane_height = (u64::from(PANE_WIDTH) * u64::from(height)).div_ceil(u64::from(width.max(1))) as u32;
     let mut small = resize(&full, PANE_WIDTH, pane_height.max(1), FilterType::Triangle);
-    let mut canvas = Canvas::new(&mut small, PANE_WIDTH, pane_height);
+    let mut canvas = canvas(&mut small, PANE_WIDTH, pane_height.max(1))?;
     for outline in outlines {
-        let points: Vec<_> = outline.points.iter().map(|p| [p.x as f32, p.y as f32]).collect();
-        let color = if points.len() == 2 { Rgb888::MAGENTA } else { AZURE };
-        canvas.polygon(&points, color, 1);
-        if let Some(first) = points.first() {
-            canvas.label(&outline.name, *first, color);
-        }
+        let points: Vec<_> = outline.points.iter().map(|point| [point.x, point.y]).collect();
+        place(&mut canvas, &outline.name, &points);
     }
-    for (what, place) in &moment.acts {
-        let Some(place) = *place else { continue };
-        canvas.outline(place, ORANGE, 2);
-        let above = (place[1] - 14.0 / pane_height as f32).max(0.0);
-        canvas.label(what, [place[0], above], ORANGE);
+    for (what, who) in &moment.acts {
+        let Some(who) = *who else { continue };
+        let [left, top, ..] = sides(who);
+        canvas.rectangle(sides(who), ORANGE, 2);
+        canvas.text([left, top.max(0.05)], what, ORANGE, 1);
     }
-    canvas.label(
-        &event_time(moment.timestamp_90k).to_string(),
-        [0.008, 0.015],
-        Rgb888::WHITE,
-    );
+    canvas.text([0.005, 0.04], &event_time(moment.timestamp_90k), WHITE, 1);
     for x in 0..PANE_WIDTH {
         small.put_pixel(x, 0, Rgb([255; 3]));
     }

@@ -76,6 +76,13 @@ impl Camera {
             simulator: None,
         })
     }
+
+    /// Ends a simulated camera; one somewhere else goes on.
+    pub async fn end(self) {
+        if let Some(simulator) = self.simulator {
+            simulator.shutdown().await;
+        }
+    }
 }
 
 /// The extension's server, on a port of its own. It has to live as long as the tutorial.

@@ -1,39 +1,56 @@
-//! An extension node: pictures to the extension, answers to sinks and gates, and a new session when one is lost.
+//! A gRPC extension node: pictures to the extension, its answers on their way, and a new session when one is lost.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lva_extension_protocol::{
     Answer, Backoff, BackoffPolicy, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent,
-    connect,
+    Unanswered, connect,
 };
 use lva_framing::{FramePlan, PlanError};
 
-use crate::decode::{Frame, Mailbox};
-use crate::event::{event_now, inference_event};
 use crate::failure::Failure;
-use crate::instance::Speaker;
-use crate::plan::AnalysisPlan;
-use crate::record::SignalInput;
+use crate::frame::{Frame, Mailbox};
 use crate::render::{FrameContext, Job, RenderThread, Rendered};
-use crate::seam::picture::unpad;
+use crate::results::{Answered, Results};
+use crate::seam::extension::GrpcPlan;
+use crate::seam::picture::{PictureForm, unpad};
 use crate::stats::DropReason;
 use crate::thread::Worker;
 
 /// How long answers to frames on their way are waited for at an end.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
-/// One extension node at work.
+/// Where an extension node's pictures wait, and why one that is replaced there was not sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrance {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) replaced: Arc<Mutex<DropReason>>,
+}
+
+impl Default for Entrance {
+    fn default() -> Self {
+        Self {
+            mailbox: Arc::default(),
+            replaced: Arc::new(Mutex::new(DropReason::ExtensionUnavailable)),
+        }
+    }
+}
+
+impl Entrance {
+    pub(crate) fn replaces_because(&self, reason: DropReason) {
+        *self.replaced.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+}
+
+/// One gRPC extension node at work.
 pub(crate) struct Analysis {
-    plan: AnalysisPlan,
-    mailbox: Arc<Mailbox>,
-    replaced: Arc<Mutex<DropReason>>,
-    gates: Vec<SignalInput>,
-    speaker: Speaker,
+    client: GrpcPlan,
+    form: PictureForm,
+    entrance: Entrance,
+    results: Results,
     backoff: BackoffPolicy,
     render: RenderThread,
-    /// The last failure that was said since a session worked: a dead extension is not an event every second.
-    said: Option<String>,
 }
 
 /// Why a session is over.
@@ -57,23 +74,20 @@ struct Made {
 
 impl Analysis {
     pub(crate) fn new(
-        plan: AnalysisPlan,
-        mailbox: Arc<Mailbox>,
-        replaced: Arc<Mutex<DropReason>>,
-        gates: Vec<SignalInput>,
-        speaker: Speaker,
+        client: GrpcPlan,
+        form: PictureForm,
+        entrance: Entrance,
+        results: Results,
         backoff: BackoffPolicy,
     ) -> std::io::Result<(Self, Worker)> {
-        let (render, worker) = RenderThread::start(plan.form)?;
+        let (render, worker) = RenderThread::start(form)?;
         let analysis = Self {
-            plan,
-            mailbox,
-            replaced,
-            gates,
-            speaker,
+            client,
+            form,
+            entrance,
+            results,
             backoff,
             render,
-            said: None,
         };
         Ok((analysis, worker))
     }
@@ -85,26 +99,31 @@ impl Analysis {
         loop {
             let frame = match kept.take() {
                 Some(frame) => frame,
-                None => match self.next_frame().await {
+                None => match self.entrance.mailbox.next().await {
                     Some(frame) => frame,
                     None => break,
                 },
             };
-            let Some(made) = self.made_for(&frame) else {
-                continue;
+            let made = match self.made_for(&frame) {
+                Ok(made) => made,
+                Err(error) => {
+                    self.cannot(&error);
+                    self.results.dropped(&frame.leaving(), DropReason::NotRendered);
+                    continue;
+                }
             };
             let opened = Instant::now();
             let failure = match self.open(made).await {
                 None => {
-                    self.drop_frames(DropReason::Stopped, 1);
+                    self.results.dropped(&frame.leaving(), DropReason::Stopped);
                     break;
                 }
                 Some(Ok(session)) => {
-                    self.said = None;
-                    self.count_session();
-                    self.replaces_because(DropReason::ReplacedByNewer);
+                    self.results.works();
+                    self.results.count_session();
+                    self.entrance.replaces_because(DropReason::ReplacedByNewer);
                     let end = self.session(session, made, frame).await;
-                    self.replaces_because(DropReason::ExtensionUnavailable);
+                    self.entrance.replaces_because(DropReason::ExtensionUnavailable);
                     match end {
                         End::Stopped | End::NoRenderer => break,
                         End::Renew(frame) => {
@@ -112,21 +131,22 @@ impl Analysis {
                             continue;
                         }
                         End::Lost(error) => {
-                            tracing::warn!(node = %self.plan.node.name, error = %error, "the extension was lost");
-                            let url = self.plan.client.url.to_string();
+                            tracing::warn!(node = %self.results.node.name, error = %error, "the extension was lost");
+                            let url = self.client.url.to_string();
                             (Failure::session(&error, &url), error.is_transient())
                         }
                     }
                 }
                 Some(Err(error)) => {
-                    self.drop_frames(DropReason::ExtensionUnavailable, 1);
-                    tracing::warn!(node = %self.plan.node.name, error = %error, "no session with the extension");
-                    let url = self.plan.client.url.to_string();
+                    self.results
+                        .dropped(&frame.leaving(), DropReason::ExtensionUnavailable);
+                    tracing::warn!(node = %self.results.node.name, error = %error, "no session with the extension");
+                    let url = self.client.url.to_string();
                     (Failure::connect(&error, &url), error.is_transient())
                 }
             };
             let (failure, transient) = failure;
-            self.complain(&failure);
+            self.results.complain(&failure);
             let wait = backoff.next_delay(opened.elapsed());
             // What somebody has to mend is not asked for every second.
             let wait = if transient {
@@ -136,70 +156,46 @@ impl Analysis {
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.closed() => break,
+                () = self.entrance.mailbox.closed() => break,
             }
         }
-        if self.mailbox.take().is_some() {
-            self.drop_frames(DropReason::Stopped, 1);
+        if let Some(frame) = self.entrance.mailbox.take() {
+            self.results.dropped(&frame.leaving(), DropReason::Stopped);
         }
     }
 
-    /// The newest picture, as soon as there is one.
-    async fn next_frame(&self) -> Option<Frame> {
-        loop {
-            if self.mailbox.is_closed() {
-                return None;
-            }
-            if let Some(frame) = self.mailbox.take() {
-                return Some(frame);
-            }
-            self.mailbox.changed().await;
-        }
-    }
-
-    async fn closed(&self) {
-        while !self.mailbox.is_closed() {
-            self.mailbox.changed().await;
-        }
-    }
-
-    fn plan_of(&self, frame: &Frame) -> Result<Made, PlanError> {
+    /// What a session for this picture is made for.
+    fn made_for(&self, frame: &Frame) -> Result<Made, PlanError> {
         let (width, height) = (frame.picture.width(), frame.picture.height());
-        let plan = self.plan.form.settings.plan(width, height)?;
+        let plan = self.form.settings.plan(width, height)?;
         Ok(Made {
             plan,
-            epoch: frame.epoch,
+            epoch: frame.about.epoch,
         })
     }
 
-    /// What a session for this picture is made for; `None` when the node's settings cannot be kept for it.
-    fn made_for(&mut self, frame: &Frame) -> Option<Made> {
-        match self.plan_of(frame) {
-            Ok(made) => Some(made),
-            Err(error) => {
-                tracing::error!(node = %self.plan.node.name, error = %error, "pictures cannot be rendered");
-                self.drop_frames(DropReason::NotRendered, 1);
-                self.complain(&Failure::configuration(self.plan.node.name.clone()));
-                None
-            }
-        }
+    /// The node's settings cannot be kept.
+    fn cannot(&mut self, error: &(dyn std::error::Error + 'static)) {
+        tracing::error!(node = %self.results.node.name, error, "frames cannot be made as the node asks");
+        let failure = Failure::configuration(self.results.node.name.clone());
+        self.results.complain(&failure);
     }
 
     /// Opens a session; `None` when no more pictures come.
     async fn open(&mut self, made: Made) -> Option<Result<Session<FrameContext>, ConnectError>> {
-        let format = match self.plan.form.announced(&made.plan) {
+        let format = match self.form.announced(&made.plan) {
             Ok(format) => format,
             Err(error) => {
-                tracing::error!(node = %self.plan.node.name, error = %error, "the frame cannot be announced");
+                tracing::error!(node = %self.results.node.name, error = %error, "the frame cannot be announced");
                 return Some(Err(ConnectError::Options(
                     "the frame's size is out of the protocol's range",
                 )));
             }
         };
-        let options = self.plan.client.options(format);
+        let options = self.client.options(format);
         tokio::select! {
             session = connect(&options) => Some(session),
-            () = self.closed() => None,
+            () = self.entrance.mailbox.closed() => None,
         }
     }
 
@@ -220,36 +216,38 @@ impl Analysis {
                     // The window opens by an answer; the end is told by the answers.
                     Err(NoSlot::WindowFull | NoSlot::Ended) => {}
                     Err(error) => {
-                        tracing::error!(node = %self.plan.node.name, error = %error, "no slot for a frame");
-                        self.complain(&Failure::configuration(self.plan.node.name.clone()));
+                        self.cannot(&error);
                         no_space = true;
                     }
                 }
             }
-            if !rendering && self.mailbox.is_closed() {
+            if !rendering && self.entrance.mailbox.is_closed() {
                 break End::Stopped;
             }
             if !rendering && slot.is_some() {
-                let newer = self.mailbox.take();
+                let newer = self.entrance.mailbox.take();
                 if newer.is_some() && first.take().is_some() {
-                    self.drop_frames(DropReason::ReplacedByNewer, 1);
+                    self.results.drop_frames(DropReason::ReplacedByNewer, 1);
                 }
-                if let (Some(frame), Some(free)) = (newer.or_else(|| first.take()), slot.take()) {
-                    if self.plan_of(&frame).ok() != Some(made) {
+                let frame = newer.or_else(|| first.take());
+                // Only now, or the slot would be given back without a frame to put into it.
+                if let Some(frame) = frame
+                    && let Some(free) = slot.take()
+                {
+                    if self.made_for(&frame).ok() != Some(made) {
                         break End::Renew(frame);
                     }
-                    let context = FrameContext {
-                        plan: made.plan,
-                        received_at: frame.received_at,
-                    };
+                    let (picture, frame) = frame.split();
                     let job = Job {
-                        picture: frame.picture,
-                        found: frame.found,
+                        picture,
                         slot: free,
-                        context,
+                        context: FrameContext {
+                            plan: made.plan,
+                            frame,
+                        },
                     };
-                    if !self.render.give(job) {
-                        self.drop_frames(DropReason::NotRendered, 1);
+                    if let Err(job) = self.render.give(job) {
+                        self.results.dropped(&job.context.frame, DropReason::NotRendered);
                         break End::NoRenderer;
                     }
                     rendering = true;
@@ -272,16 +270,16 @@ impl Analysis {
                         None => break End::NoRenderer,
                     }
                 }
-                () = self.mailbox.changed() => {}
+                () = self.entrance.mailbox.changed() => {}
                 () = frames.ready(), if waits_for_window => {}
             }
         };
-        if first.is_some() {
+        if let Some(first) = first {
             let reason = match end {
                 End::Stopped => DropReason::Stopped,
                 _ => DropReason::SessionLost,
             };
-            self.drop_frames(reason, 1);
+            self.results.dropped(&first.leaving(), reason);
         }
         drop(slot);
         if rendering && let Some(rendered) = self.render.done().await {
@@ -295,28 +293,28 @@ impl Analysis {
                 }
             };
             let _ = tokio::time::timeout(LAST_ANSWERS, last).await;
-            let reason = match end {
-                End::Stopped => DropReason::Stopped,
-                _ => DropReason::SessionLost,
-            };
-            self.drop_frames(reason, frames.in_flight() as u64);
         }
-        let unanswered = answers.take_unanswered().len() as u64;
-        self.drop_frames(DropReason::SessionLost, unanswered);
+        let reason = match end {
+            End::Stopped => DropReason::Stopped,
+            _ => DropReason::SessionLost,
+        };
+        // Of a session that did not end in time, nobody knows the frames any more.
+        self.results.drop_frames(reason, frames.in_flight() as u64);
+        for Unanswered { context, .. } in answers.take_unanswered() {
+            self.results.dropped(&context.frame, reason);
+        }
         end
     }
 
     fn rendered(&mut self, rendered: Rendered) {
         match rendered {
-            Rendered::Sent => {
-                let counters = self.speaker.counters();
-                counters.extension(&self.plan.node.name, |stats| stats.sent += 1);
-            }
-            Rendered::SessionOver => self.drop_frames(DropReason::SessionLost, 1),
-            Rendered::Failed(reason) => {
-                tracing::error!(node = %self.plan.node.name, reason, "a frame was not rendered");
-                self.drop_frames(DropReason::NotRendered, 1);
-                self.complain(&Failure::configuration(self.plan.node.name.clone()));
+            Rendered::Sent => self.results.count_sent(),
+            Rendered::SessionOver(frame) => self.results.dropped(&frame, DropReason::SessionLost),
+            Rendered::Failed(reason, frame) => {
+                tracing::error!(node = %self.results.node.name, reason, "a frame was not rendered");
+                self.results.dropped(&frame, DropReason::NotRendered);
+                let failure = Failure::configuration(self.results.node.name.clone());
+                self.results.complain(&failure);
             }
         }
     }
@@ -324,56 +322,22 @@ impl Analysis {
     fn take(&mut self, event: SessionEvent<FrameContext>) {
         match event {
             SessionEvent::Answered(answer) => self.answered(answer),
-            SessionEvent::Skipped(_) => self.drop_frames(DropReason::Unanswered, 1),
+            SessionEvent::Skipped(skipped) => self
+                .results
+                .dropped(&skipped.context.frame, DropReason::Unanswered),
             // `SessionEvent` may grow.
             _ => {}
         }
     }
 
     fn answered(&mut self, answer: Answer<FrameContext>) {
-        let counters = self.speaker.counters();
-        counters.extension(&self.plan.node.name, |stats| stats.answered += 1);
-        let FrameContext { plan, received_at } = answer.context;
-        counters.answer_after(received_at.elapsed());
+        let FrameContext { plan, frame } = answer.context;
         let mut inferences = answer.inferences;
-        if inferences.is_empty() {
-            return;
-        }
         unpad(&plan, &mut inferences);
-        let time = answer.timestamp_90k;
-        // The gate first: the clip is what cannot wait.
-        for gate in &self.gates {
-            gate.signal(time);
-        }
-        let subject = &self.plan.node.subject;
-        for output in &self.plan.outputs {
-            let event = inference_event(subject, output.clone(), time, inferences.clone());
-            self.speaker.say(event);
-        }
-        self.speaker.counters().event_after(received_at.elapsed());
-    }
-
-    fn count_session(&self) {
-        let counters = self.speaker.counters();
-        counters.extension(&self.plan.node.name, |stats| stats.sessions += 1);
-    }
-
-    fn drop_frames(&self, reason: DropReason, count: u64) {
-        self.speaker
-            .counters()
-            .dropped(&self.plan.node.name, reason, count);
-    }
-
-    fn replaces_because(&self, reason: DropReason) {
-        *self.replaced.lock().unwrap_or_else(PoisonError::into_inner) = reason;
-    }
-
-    fn complain(&mut self, failure: &Failure) {
-        let (name, body) = failure.said();
-        let said = format!("{name} {}", failure.code());
-        if self.said.as_ref() != Some(&said) {
-            self.speaker.say(event_now(name, &self.plan.node.subject, body));
-            self.said = Some(said);
-        }
+        let answered = Answered {
+            inferences,
+            body: None,
+        };
+        self.results.answered(frame, answered);
     }
 }

@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use lva_framing::{Decoder, DecoderOptions, Demand, Pacer, Picture, UnitOutcome, VideoCodec};
+use lva_framing::{Decoder, DecoderOptions, Demand, Picture, UnitOutcome, VideoCodec};
 use lva_inference_schema::Inference;
 use lva_rtsp::AccessUnit;
-use tokio::sync::Notify;
 
+use crate::frame::{Admission, Frame, Tap};
 use crate::motion::Watch;
 use crate::stats::{Counters, DropReason};
 use crate::thread::Worker;
@@ -23,87 +23,6 @@ const QUEUE: usize = 64;
 /// Units whose pictures have not come out: more than any stream reorders.
 const MAX_REORDERED: usize = 64;
 
-/// A decoded picture on its way to an extension.
-#[derive(Debug, Clone)]
-pub(crate) struct Frame {
-    pub(crate) picture: Picture,
-    /// When the first packet of its unit arrived.
-    pub(crate) received_at: Instant,
-    /// Number of the media session that it belongs to; rises when the camera was lost for long.
-    pub(crate) epoch: u64,
-    /// What was found on it on its way, in the camera's picture.
-    pub(crate) found: Arc<[Inference]>,
-}
-
-/// Where the newest picture waits for one extension. A newer one takes its place.
-#[derive(Debug, Default)]
-pub(crate) struct Mailbox {
-    inner: Mutex<Slot>,
-    changed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    frame: Option<Frame>,
-    closed: bool,
-}
-
-impl Mailbox {
-    /// Puts a picture in; returns the one that it replaces.
-    fn put(&self, frame: Frame) -> Option<Frame> {
-        let mut slot = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let replaced = slot.frame.replace(frame);
-        drop(slot);
-        self.changed.notify_one();
-        replaced
-    }
-
-    /// The newest picture, if one waits.
-    pub(crate) fn take(&self) -> Option<Frame> {
-        let mut slot = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.frame.take()
-    }
-
-    /// No more pictures come.
-    pub(crate) fn close(&self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.changed.notify_one();
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed
-    }
-
-    /// Waits until a picture was put in or the mailbox was closed, since the last wait. For one waiter.
-    pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
-    }
-}
-
-/// One extension's side of the decoder.
-#[derive(Debug)]
-pub(crate) struct Tap {
-    pub(crate) node: String,
-    /// Place of the motion node before it.
-    pub(crate) motion: Option<usize>,
-    pub(crate) pacers: Vec<Pacer>,
-    pub(crate) mailbox: Arc<Mailbox>,
-    /// Why a picture that is replaced was not sent: what the extension's task knows.
-    pub(crate) replaced: Arc<Mutex<DropReason>>,
-}
-
-impl Tap {
-    /// Every filter counts what reaches it, so a later one is not asked about what an earlier one holds back.
-    fn admits(&mut self, time: u64) -> bool {
-        self.pacers.iter_mut().all(|pacer| pacer.admit(time))
-    }
-
-    /// Time between pictures at the slowest of its rates; `None` for every picture.
-    fn interval_90k(&self) -> Option<u64> {
-        self.pacers.iter().map(|pacer| pacer.rate().interval_90k()).max()
-    }
-}
-
 /// What all nodes together want of the stream.
 ///
 /// Their filters are asked about each picture once, in the order of presentation, which may be before the picture is
@@ -112,14 +31,14 @@ struct Wishes {
     taps: Vec<Tap>,
     /// Motion nodes look at every picture that there is.
     watched: bool,
-    /// For pictures to come: which taps take them.
-    chosen: VecDeque<(u64, Box<[bool]>)>,
+    /// For pictures to come: what the taps make of them.
+    chosen: VecDeque<(u64, Box<[Admission]>)>,
     counters: Counters,
 }
 
 impl Wishes {
     /// Who takes a picture, of those who take pictures without motion too.
-    fn chosen(&mut self, time: u64) -> Box<[bool]> {
+    fn chosen(&mut self, time: u64) -> Box<[Admission]> {
         let place = self.chosen.iter().position(|(chosen, _)| *chosen == time);
         place
             .and_then(|place| self.chosen.remove(place))
@@ -131,22 +50,22 @@ impl Wishes {
 impl Demand for Wishes {
     fn wants(&mut self, time: u64) -> bool {
         let counters = &self.counters;
-        let takers: Box<[bool]> = self
+        let takers: Box<[Admission]> = self
             .taps
             .iter_mut()
             .map(|tap| {
                 // What comes past a motion node is known when the picture has been looked at.
                 if tap.motion.is_some() {
-                    return false;
+                    return Admission::Held;
                 }
-                let admits = tap.admits(time);
-                if !admits {
+                let admission = tap.admits(time, false);
+                if admission == Admission::Held {
                     counters.extension(&tap.node, |stats| stats.filtered += 1);
                 }
-                admits
+                admission
             })
             .collect();
-        let wanted = self.watched || takers.contains(&true);
+        let wanted = self.watched || takers.iter().any(|admission| *admission != Admission::Held);
         if wanted {
             if self.chosen.len() == MAX_REORDERED {
                 self.chosen.pop_front();
@@ -390,27 +309,18 @@ impl DecoderThread {
         self.seen
             .extend(self.watches.iter_mut().map(|watch| watch.look(&picture)));
         for (place, tap) in self.wishes.taps.iter_mut().enumerate() {
-            let found = match tap.motion.map(|place| self.seen.get(place)) {
-                None if takers.get(place) == Some(&true) => Arc::default(),
-                Some(Some(Some(found))) if tap.admits(time) => Arc::clone(found),
-                Some(Some(Some(_))) => {
-                    self.counters.extension(&tap.node, |stats| stats.filtered += 1);
-                    continue;
-                }
-                // Held back by its rate; or without motion, and behind a motion node.
-                None | Some(_) => continue,
+            let (motion, admission) = match tap.motion.map(|place| self.seen.get(place)) {
+                // Counted when it was decided.
+                None => match takers.get(place) {
+                    Some(Admission::Held) | None => continue,
+                    Some(admission) => (Arc::default(), *admission),
+                },
+                Some(Some(Some(found))) => (Arc::clone(found), tap.admits(time, true)),
+                // Without motion, and behind a motion node.
+                Some(_) => continue,
             };
-            self.counters.extension(&tap.node, |stats| stats.offered += 1);
-            let frame = Frame {
-                picture: picture.clone(),
-                received_at,
-                epoch,
-                found,
-            };
-            if tap.mailbox.put(frame).is_some() {
-                let reason = *tap.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-                self.counters.dropped(&tap.node, reason, 1);
-            }
+            let frame = Frame::new(picture.clone(), received_at, epoch, motion);
+            tap.take(frame, admission, &self.counters);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an error means to the outside: one table from the kinds of failure to the event that says it and the status
 //! that a method would answer with.
 
+use lva_extension_protocol::http::HttpError;
 use lva_extension_protocol::{Code, ConnectError, PeerStatus, SessionError};
 use lva_inference_schema::{
     CodedError, EventBody, EventName, MediaFormatError, ProtocolError, RuntimeError, StorageError,
@@ -28,6 +29,10 @@ pub enum FailureKind {
     Unauthenticated,
     /// An extension does not let this client in.
     NotAllowed,
+    /// TLS did not come about: the certificate is not trusted, is for another name, or there is no TLS.
+    Untrusted,
+    /// An extension has too much to do, and said so.
+    Overloaded,
     /// The camera sends video that cannot be used.
     UnusableVideo,
     /// A recording could not be made or completed.
@@ -42,7 +47,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Unreachable,
         Self::Closed,
         Self::Timeout,
@@ -50,6 +55,8 @@ impl FailureKind {
         Self::NotTheProtocol,
         Self::Unauthenticated,
         Self::NotAllowed,
+        Self::Untrusted,
+        Self::Overloaded,
         Self::UnusableVideo,
         Self::Storage,
         Self::StorageFull,
@@ -69,6 +76,8 @@ impl FailureKind {
     /// | `NotTheProtocol` | `ProtocolError` | `invalidResponse` | 502 |
     /// | `Unauthenticated` | `AuthenticationError` | `unauthenticated` | 401 |
     /// | `NotAllowed` | `AuthorizationError` | `permissionDenied` | 403 |
+    /// | `Untrusted` | `AuthenticationError` | `tlsFailed` | 502 |
+    /// | `Overloaded` | `ProtocolError` | `overloaded` | 503 |
     /// | `UnusableVideo` | `MediaFormatError` | `unsupportedVideoFormat` | 415 |
     /// | `Storage` | `StorageError` | `storageFailed` | 500 |
     /// | `StorageFull` | `StorageError` | `storageFull` | 507 |
@@ -83,6 +92,8 @@ impl FailureKind {
             Self::NotTheProtocol => (EventName::ProtocolError, "invalidResponse", 502),
             Self::Unauthenticated => (EventName::AuthenticationError, "unauthenticated", 401),
             Self::NotAllowed => (EventName::AuthorizationError, "permissionDenied", 403),
+            Self::Untrusted => (EventName::AuthenticationError, "tlsFailed", 502),
+            Self::Overloaded => (EventName::ProtocolError, "overloaded", 503),
             Self::UnusableVideo => (EventName::MediaFormatError, "unsupportedVideoFormat", 415),
             Self::Storage => (EventName::StorageError, "storageFailed", 500),
             Self::StorageFull => (EventName::StorageError, "storageFull", 507),
@@ -157,6 +168,7 @@ impl Failure {
             ConnectError::HandshakeTimeout { .. } => FailureKind::Timeout,
             ConnectError::Closed { .. } => FailureKind::Closed,
             ConnectError::Refused { status, .. } => return Self::peer(status, url),
+            ConnectError::Tls { .. } => FailureKind::Untrusted,
             ConnectError::SharedMemory(_) => FailureKind::SharedMemory,
             ConnectError::Options(_) => FailureKind::Configuration,
             // `NotADescriptor`, and what may be added.
@@ -173,6 +185,28 @@ impl Failure {
             _ => FailureKind::Closed,
         };
         Self::new(kind, url, "grpc")
+    }
+
+    pub(crate) fn http(error: &HttpError, url: &str) -> Self {
+        let kind = match error {
+            HttpError::Unreachable { .. } | HttpError::Paused { .. } => FailureKind::Unreachable,
+            HttpError::Broken { .. } => FailureKind::Closed,
+            HttpError::TimedOut { .. } | HttpError::Busy => FailureKind::Timeout,
+            HttpError::Untrusted { .. } => FailureKind::Untrusted,
+            HttpError::Overloaded { .. } => FailureKind::Overloaded,
+            HttpError::Unauthorized { status: 403, .. } => FailureKind::NotAllowed,
+            HttpError::Unauthorized { .. } => FailureKind::Unauthenticated,
+            HttpError::EmptyPicture => FailureKind::Configuration,
+            HttpError::Rejected { status, .. } | HttpError::Redirected { status, .. } => {
+                return Self {
+                    code: Some(status.to_string()),
+                    ..Self::new(FailureKind::Refused, url, "http")
+                };
+            }
+            // `NotJson`, `TooLarge`, `ContentEncoding`, and what may be added.
+            _ => FailureKind::NotTheProtocol,
+        };
+        Self::new(kind, url, "http")
     }
 
     fn peer(status: &PeerStatus, url: &str) -> Self {
@@ -360,6 +394,43 @@ mod tests {
         );
         let hung = SessionError::AnswerTimeout { sequence: 1, waited };
         assert_eq!(Failure::session(&hung, url).kind, FailureKind::Timeout);
+    }
+
+    #[test]
+    fn each_error_of_an_http_extension_has_its_row() {
+        let url = || "http://ext/score".to_owned();
+        let rejected = |status| HttpError::Rejected {
+            url: url(),
+            status,
+            message: "geheim".to_owned(),
+        };
+        let unauthorized = |status| HttpError::Unauthorized {
+            url: url(),
+            status,
+            with_credentials: true,
+        };
+        let broken = HttpError::Broken {
+            url: url(),
+            source: "geheim".into(),
+        };
+        let overloaded = HttpError::Overloaded {
+            url: url(),
+            status: 503,
+            pause: Duration::from_secs(1),
+        };
+        for (error, kind) in [
+            (rejected(500), FailureKind::Refused),
+            (unauthorized(401), FailureKind::Unauthenticated),
+            (unauthorized(403), FailureKind::NotAllowed),
+            (broken, FailureKind::Closed),
+            (overloaded, FailureKind::Overloaded),
+            (HttpError::Busy, FailureKind::Timeout),
+        ] {
+            let failure = Failure::http(&error, &url());
+            assert_eq!(failure.kind, kind);
+            assert!(!said(&failure).contains("geheim"));
+        }
+        assert_eq!(Failure::http(&rejected(500), &url()).code(), "500");
     }
 
     #[test]

@@ -2,10 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lva_framing::Pacer;
 use lva_graph_model::Graph;
 use lva_inference_schema::{EventBody, EventName, MediaSessionEstablished};
 use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, MediaKind, StreamInfo};
@@ -13,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::GraphEvent;
-use crate::analysis::Analysis;
-use crate::decode::{self, DecoderInput, Mailbox, Tap};
+use crate::decode::{self, DecoderInput};
 use crate::event::event_now;
+use crate::extensions::{Asker, Extensions, StartError};
 use crate::failure::Failure;
 use crate::motion::Watch;
 use crate::options::RuntimeOptions;
@@ -59,6 +57,15 @@ pub(crate) struct Running {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
     stats: StatsSource,
+    /// Held only while it runs: they keep recorders alive.
+    inputs: Vec<Input>,
+}
+
+/// A message source.
+#[derive(Debug)]
+struct Input {
+    name: Option<String>,
+    gates: Vec<record::SignalInput>,
 }
 
 /// Where the numbers of an instance are read, also after it has ended.
@@ -93,7 +100,7 @@ impl Running {
         graph: &Graph,
         outlet: Outlet,
         options: &RuntimeOptions,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, StartError> {
         let counters = Counters::default();
         let speaker = Speaker {
             outlet,
@@ -104,34 +111,27 @@ impl Running {
             instance: graph.instance_name().to_owned(),
         };
         let mut recorders = Recorders::start(plan.recordings, &names, &options.recordings, &speaker)?;
-        let mut taps = Vec::new();
-        let mut analyses = Vec::new();
-        let mut workers = Vec::new();
-        for analysis in plan.analyses {
-            let mailbox = Arc::new(Mailbox::default());
-            let replaced = Arc::new(Mutex::new(DropReason::ExtensionUnavailable));
-            counters.extension(&analysis.node.name, |_| {});
-            taps.push(Tap {
-                node: analysis.node.name.clone(),
-                motion: analysis.motion,
-                pacers: analysis.rates.iter().copied().map(Pacer::new).collect(),
-                mailbox: Arc::clone(&mailbox),
-                replaced: Arc::clone(&replaced),
-            });
-            let gates = recorders.gates(&analysis.gates);
-            let backoff = options.extension_backoff;
-            let (analysis, worker) =
-                Analysis::new(analysis, mailbox, replaced, gates, speaker.clone(), backoff)?;
-            analyses.push(analysis);
-            workers.push(worker);
-        }
-        let motions = plan.motions.into_iter();
-        let watches: Vec<_> = motions
-            .map(|motion| {
-                let gates = recorders.gates(&motion.gates);
-                Watch::new(motion, gates, speaker.clone())
+        let inputs: Vec<Input> = plan
+            .inputs
+            .into_iter()
+            .map(|input| Input {
+                gates: recorders.gates(&input.gates),
+                name: input.input,
             })
             .collect();
+        let watches: Vec<_> = plan
+            .motions
+            .into_iter()
+            .map(|motion| Watch::new(recorders.gates(&motion.reach.gates), motion, speaker.clone()))
+            .collect();
+        let mut workers = Vec::new();
+        let (taps, analyses) = Extensions {
+            recorders: &recorders,
+            speaker: &speaker,
+            backoff: options.extension_backoff,
+            trackers: plan.trackers.into_iter().map(Some).collect(),
+        }
+        .start(plan.analyses, &mut workers)?;
         // The gates' own ends would keep the recorders alive.
         recorders.signals.clear();
         let decoder = if taps.is_empty() && watches.is_empty() {
@@ -165,8 +165,7 @@ impl Running {
             camera: camera.monitor(),
             counters,
         };
-        let analyses = analyses.into_iter().map(|analysis| tokio::spawn(analysis.run()));
-        let analyses = analyses.collect();
+        let analyses = analyses.into_iter().map(Asker::spawn).collect();
         let source = Source {
             node: plan.source,
             camera,
@@ -183,6 +182,7 @@ impl Running {
             stop: Some(stop),
             task,
             stats,
+            inputs,
         })
     }
 
@@ -190,8 +190,21 @@ impl Running {
         self.stats.clone()
     }
 
+    /// A message has come by an input of the module. How many gates it has reached.
+    pub(crate) fn signal(&self, input: &str, timestamp_90k: u64, correlation_id: Option<&str>) -> usize {
+        let listening = self.inputs.iter().filter(|own| match &own.name {
+            Some(name) => name == input,
+            None => true,
+        });
+        let gates = listening.flat_map(|own| &own.gates);
+        gates
+            .map(|gate| gate.signal_with(timestamp_90k, correlation_id.map(str::to_owned)))
+            .count()
+    }
+
     /// Ends the instance: the camera is let go, what is on its way is answered, clips are finished.
     pub(crate) async fn stop(mut self) {
+        self.inputs.clear();
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
@@ -201,7 +214,7 @@ impl Running {
     }
 }
 
-struct Recorders {
+pub(crate) struct Recorders {
     inputs: Vec<RecorderInput>,
     signals: Vec<record::SignalInput>,
     workers: Vec<Worker>,
@@ -209,7 +222,7 @@ struct Recorders {
 
 impl Recorders {
     /// The ends by which a node opens the gates at these places.
-    fn gates(&self, places: &[usize]) -> Vec<record::SignalInput> {
+    pub(crate) fn gates(&self, places: &[usize]) -> Vec<record::SignalInput> {
         let places = places.iter();
         places
             .filter_map(|place| self.signals.get(*place).cloned())

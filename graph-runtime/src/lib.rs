@@ -44,9 +44,10 @@
 //!
 //! # What runs
 //!
-//! RTSP source; motion detection; frame rate filter; gRPC extension and the three spellings of the vision extension, embedded or by shared
-//! memory, every picture format, one or many beside each other; message sink; signal gate with asset and file sinks. Every
-//! other node is refused at activation by a [`PlanError`] that names the node, its type and a remedy.
+//! Every node of the three generations: RTSP and hub message sources; motion detection; frame rate filter; gRPC and HTTP
+//! extensions and the three spellings of the vision extension, beside each other and in line; object tracking and line
+//! crossing; message sink; signal gate; asset, file and video sinks. A combination that is not carried out is refused at
+//! activation by a [`PlanError`] that names the node, its type and a remedy. Hub messages come in by [`Module::deliver`].
 //!
 //! # Limits
 //!
@@ -56,23 +57,30 @@
 #![forbid(unsafe_code)]
 
 mod analysis;
+mod ask;
 mod decode;
 mod event;
+mod extensions;
 mod failure;
+mod frame;
 mod instance;
+mod message;
 mod module;
 mod motion;
 mod options;
 mod plan;
 mod record;
 mod render;
+mod results;
 mod seam;
 mod sink;
 mod stats;
 mod thread;
+mod track;
 
 pub use event::GraphEvent;
 pub use failure::FailureKind;
+pub use message::{DeliverError, HubMessage};
 pub use module::Module;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;

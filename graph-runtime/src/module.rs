@@ -11,7 +11,10 @@ use lva_graph_model::{
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::event::now_90k;
+use crate::extensions::StartError;
 use crate::instance::{Running, StatsSource};
+use crate::message::{DeliverError, HubMessage};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
 use crate::sink::{MessageSink, Outlet, SinkStats};
@@ -137,6 +140,23 @@ impl Module {
         (answer.status, answer.payload)
     }
 
+    /// Gives a message that came by an input of the module to the message sources that listen there, whose gates it
+    /// opens: in every running instance, or in the one that it names. How many gates it has reached.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliverError`] where the message says when or for whom, and it cannot be read. Nothing is opened then.
+    pub fn deliver(&self, input: &str, message: &HubMessage) -> Result<usize, DeliverError> {
+        let signal = message.signal(now_90k())?;
+        let state = self.shared.state();
+        let running = state.running.iter();
+        let meant = running.filter(|(name, _)| signal.instance.as_ref().is_none_or(|only| only == *name));
+        let gates = meant.map(|(_, running)| {
+            running.signal(input, signal.timestamp_90k, signal.correlation_id.as_deref())
+        });
+        Ok(gates.sum())
+    }
+
     /// The state of an instance; `None` when there is no such instance.
     pub fn state(&self, instance: &str) -> Option<InstanceState> {
         self.shared.state().registry.state(instance)
@@ -214,8 +234,13 @@ impl Module {
             (node, error.to_string())
         });
         let started = plan.and_then(|plan| {
-            Running::start(plan, &graph, shared.outlet.clone(), &shared.options)
-                .map_err(|error| (None, format!("no thread could be started: {error}")))
+            Running::start(plan, &graph, shared.outlet.clone(), &shared.options).map_err(|error| {
+                let message = error.to_string();
+                match error {
+                    StartError::Client { node, .. } => (Some(node), message),
+                    StartError::Thread(_) => (None, message),
+                }
+            })
         });
         match started {
             Ok(running) => {

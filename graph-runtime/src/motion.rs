@@ -25,7 +25,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(plan: MotionPlan, gates: Vec<SignalInput>, speaker: Speaker) -> Self {
+    pub(crate) fn new(gates: Vec<SignalInput>, plan: MotionPlan, speaker: Speaker) -> Self {
         speaker.counters().motion(&plan.node.name, |_| {});
         Self {
             pacers: plan.rates.iter().copied().map(Pacer::new).collect(),
@@ -76,7 +76,7 @@ impl Watch {
         self.speaker
             .counters()
             .motion(&self.plan.node.name, |stats| stats.events += 1);
-        for output in &self.plan.outputs {
+        for output in &self.plan.reach.outputs {
             self.speaker
                 .say(inference_event(subject, output.clone(), time, found.to_vec()));
         }

@@ -163,7 +163,7 @@ pub(crate) fn start(
     };
     let signals = SignalInput {
         sender,
-        gate: plan.switch().to_owned(),
+        gate: switch(&plan).to_owned(),
         counters,
     };
     let worker = Worker::start("lva-record", move || {
@@ -179,6 +179,11 @@ pub(crate) fn start(
         thread.run(receiver);
     })?;
     Ok((input, signals, worker))
+}
+
+/// The node that signals are counted for.
+fn switch(plan: &RecordingPlan) -> &str {
+    plan.gate.as_ref().map_or(&plan.sink.name, |gate| &gate.name)
 }
 
 /// What patterns are filled with.
@@ -299,7 +304,7 @@ impl RecorderThread {
             SignalOutcome::Overflow => Some(DropReason::SignalQueueFull),
         };
         if let Some(reason) = reason {
-            self.speaker.counters().dropped(self.plan.switch(), reason, 1);
+            self.speaker.counters().dropped(switch(&self.plan), reason, 1);
         }
         events
     }
@@ -363,6 +368,7 @@ impl RecorderThread {
             .last_timestamp_90k
             .saturating_sub(report.first_timestamp_90k);
         self.speaker.counters().clip(ClipInfo {
+            sink: self.plan.sink.name.clone(),
             path: report.path.clone(),
             first_timestamp_90k: report.first_timestamp_90k,
             seconds: ticks as f64 / 90_000.0,

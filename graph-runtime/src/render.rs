@@ -1,31 +1,27 @@
 //! Pictures into an extension's slots: one thread for each extension node.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Instant;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use lva_extension_protocol::FrameSlot;
 use lva_framing::{FrameEncoder, FramePlan, Picture, Renderer};
-use lva_inference_schema::Inference;
 use tokio::sync::mpsc;
 
+use crate::frame::Leaving;
 use crate::seam::picture::{PictureForm, padded};
 use crate::thread::Worker;
 
 /// What comes back with a frame's answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct FrameContext {
     /// Maps boxes back.
     pub(crate) plan: FramePlan,
-    pub(crate) received_at: Instant,
+    pub(crate) frame: Leaving,
 }
 
 /// A picture that is to be rendered into a slot and sent.
 pub(crate) struct Job {
     pub(crate) picture: Picture,
-    /// What was found on it on its way, in the camera's picture.
-    pub(crate) found: Arc<[Inference]>,
     pub(crate) slot: FrameSlot<FrameContext>,
     pub(crate) context: FrameContext,
 }
@@ -35,9 +31,9 @@ pub(crate) struct Job {
 pub(crate) enum Rendered {
     Sent,
     /// The session ended meanwhile.
-    SessionOver,
+    SessionOver(Leaving),
     /// Why it could not be made.
-    Failed(String),
+    Failed(String, Leaving),
 }
 
 /// The thread, seen from the extension's task: one job at a time.
@@ -53,10 +49,7 @@ impl RenderThread {
         let (report, done) = mpsc::channel(1);
         let worker = Worker::start("lva-render", move || {
             let mut hand = Hand {
-                form,
-                renderer: None,
-                encoder: FrameEncoder::new(),
-                frame: Vec::new(),
+                artist: Artist::new(form),
                 file: Vec::new(),
             };
             while let Ok(job) = queue.recv() {
@@ -68,9 +61,11 @@ impl RenderThread {
         Ok((Self { jobs, done }, worker))
     }
 
-    /// Gives a job; false when the thread is gone. The one before has to be done.
-    pub(crate) fn give(&self, job: Job) -> bool {
-        self.jobs.try_send(job).is_ok()
+    /// Gives a job, or gives it back when the thread is gone. The one before has to be done.
+    pub(crate) fn give(&self, job: Job) -> Result<(), Box<Job>> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => Box::new(job),
+        })
     }
 
     /// Waits for the job that was given; `None` when the thread is gone. Nothing is lost when the future is dropped.
@@ -80,11 +75,8 @@ impl RenderThread {
 }
 
 struct Hand {
-    form: PictureForm,
-    renderer: Option<Renderer>,
-    encoder: FrameEncoder,
-    /// For frames that are files: the pixels, and the file. Their size is known only when they are made.
-    frame: Vec<u8>,
+    artist: Artist,
+    /// For frames that are files, whose size is known only when they are made.
     file: Vec<u8>,
 }
 
@@ -92,16 +84,17 @@ impl Hand {
     fn work(&mut self, job: Job) -> Rendered {
         let Job {
             picture,
-            found,
             mut slot,
             context,
         } = job;
         if let Err(reason) = self.fill(&picture, &context.plan, &mut slot) {
-            return Rendered::Failed(reason);
+            return Rendered::Failed(reason, context.frame);
         }
-        match slot.send(picture.timestamp_90k(), &padded(&context.plan, &found), context) {
+        let found = context.frame.about.found();
+        let found = padded(&context.plan, &found);
+        match slot.send(picture.timestamp_90k(), &found, context) {
             Ok(_) => Rendered::Sent,
-            Err(_) => Rendered::SessionOver,
+            Err(error) => Rendered::SessionOver(error.context.frame),
         }
     }
 
@@ -111,26 +104,10 @@ impl Hand {
         plan: &FramePlan,
         slot: &mut FrameSlot<FrameContext>,
     ) -> Result<(), String> {
-        if self
-            .renderer
-            .as_ref()
-            .is_none_or(|renderer| renderer.plan() != plan)
-        {
-            self.renderer = Some(Renderer::new(*plan));
+        if !self.artist.makes_files() {
+            return self.artist.draw(picture, plan, slot);
         }
-        let Some(renderer) = &mut self.renderer else {
-            return Err("no renderer".to_owned());
-        };
-        let Some(file) = self.form.file else {
-            return renderer.render(picture, slot).map_err(|error| error.to_string());
-        };
-        self.frame.resize(plan.bytes(), 0);
-        renderer
-            .render(picture, &mut self.frame)
-            .map_err(|error| error.to_string())?;
-        self.encoder
-            .encode(plan, &self.frame, file, &mut self.file)
-            .map_err(|error| error.to_string())?;
+        self.artist.make_file(picture, plan, &mut self.file)?;
         let length = self.file.len();
         match slot.get_mut(..length) {
             Some(place) => {
@@ -140,5 +117,60 @@ impl Hand {
             }
             None => Err(format!("a file of {length} bytes does not fit into a slot")),
         }
+    }
+}
+
+/// Makes frames of one form. It keeps its memory from frame to frame.
+pub(crate) struct Artist {
+    form: PictureForm,
+    renderer: Option<Renderer>,
+    encoder: FrameEncoder,
+    frame: Vec<u8>,
+}
+
+impl Artist {
+    pub(crate) fn new(form: PictureForm) -> Self {
+        Self {
+            form,
+            renderer: None,
+            encoder: FrameEncoder::new(),
+            frame: Vec::new(),
+        }
+    }
+
+    fn makes_files(&self) -> bool {
+        self.form.file.is_some()
+    }
+
+    /// Renders into memory of exactly the size of the plan's frames.
+    fn draw(&mut self, picture: &Picture, plan: &FramePlan, into: &mut [u8]) -> Result<(), String> {
+        let renderer = match self.renderer.take() {
+            Some(renderer) if renderer.plan() == plan => renderer,
+            _ => Renderer::new(*plan),
+        };
+        let drawn = self.renderer.insert(renderer).render(picture, into);
+        drawn.map_err(|error| error.to_string())
+    }
+
+    /// Makes the frame as it is posted: a file, or its bare pixels.
+    pub(crate) fn make_file(
+        &mut self,
+        picture: &Picture,
+        plan: &FramePlan,
+        file: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let Some(kind) = self.form.file else {
+            file.resize(plan.bytes(), 0);
+            return self.draw(picture, plan, file);
+        };
+        let mut frame = std::mem::take(&mut self.frame);
+        frame.resize(plan.bytes(), 0);
+        let drawn = self.draw(picture, plan, &mut frame);
+        let made = drawn.and_then(|()| {
+            let encoded = self.encoder.encode(plan, &frame, kind, file);
+            encoded.map_err(|error| error.to_string())
+        });
+        self.frame = frame;
+        made
     }
 }

@@ -30,6 +30,8 @@ pub enum DropReason {
     ReplacedByNewer,
     /// There was no session with the extension.
     ExtensionUnavailable,
+    /// The extension before was busy with an earlier frame, which it would have overtaken.
+    UpstreamBusy,
     /// It was on its way when the session with the extension ended.
     SessionLost,
     /// The extension answered later frames and not this one.
@@ -50,13 +52,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::CameraQueueFull,
         Self::NoKeyFrame,
         Self::DecoderBusy,
         Self::DamagedPicture,
         Self::ReplacedByNewer,
         Self::ExtensionUnavailable,
+        Self::UpstreamBusy,
         Self::SessionLost,
         Self::Unanswered,
         Self::NotRendered,
@@ -76,6 +79,7 @@ impl DropReason {
             Self::DamagedPicture => "damagedPicture",
             Self::ReplacedByNewer => "replacedByNewer",
             Self::ExtensionUnavailable => "extensionUnavailable",
+            Self::UpstreamBusy => "upstreamBusy",
             Self::SessionLost => "sessionLost",
             Self::Unanswered => "unanswered",
             Self::NotRendered => "notRendered",
@@ -177,6 +181,8 @@ pub struct InstanceStats {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ClipInfo {
+    /// Name of the sink that recorded it.
+    pub sink: String,
     /// The file.
     pub path: PathBuf,
     /// Media time of its first picture.

@@ -62,7 +62,8 @@ impl ClockOptions {
 /// What [`MediaClock::unit`] says about a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// Ticks of 1/90000 s since 1970-01-01 UTC, greater than that of the unit before.
+    /// Ticks of 1/90000 s since 1970-01-01 UTC: when the unit is presented. Greater than that of the unit before, but for
+    /// reordered pictures (B-frames), which are presented before pictures that came before them.
     pub timestamp_90k: u64,
     /// Where it comes from.
     pub source: ClockSource,
@@ -80,7 +81,10 @@ pub struct ClockCounters {
     pub reports_refused: u64,
     /// Discontinuities, new sessions included.
     pub jumps: u64,
-    /// Units whose own time was not after the last one's (B-frames, repeated times) and was held just above it.
+    /// Units that were presented before one that came before them (B-frames), with their own times.
+    pub reordered: u64,
+    /// Units that got another time than their own, just above the latest: the same RTP time twice, or one from before the
+    /// last jump or session.
     pub held: u64,
 }
 
@@ -100,7 +104,8 @@ pub struct ClockCounters {
 /// * RTP time that itself jumps (by more than 1 s back, or 5 s ahead of arrival: a camera that reboots within a session,
 ///   a file that starts over) begins a new mapping and is a discontinuity. A wrap of its 32 bits is none: the caller
 ///   extends it to 64.
-/// * A unit that would not be after the last one (a B-frame, a repeated time) gets one tick more than the last one.
+/// * A unit that goes back by less than that is a reordered picture (a B-frame) and keeps its own time of presentation. A
+///   time that comes twice, and one from before the last jump or session, becomes one tick more than the latest one.
 ///
 /// ```
 /// use lva_rtsp::{ClockOptions, ClockSource, MediaClock};
@@ -118,7 +123,10 @@ pub struct MediaClock {
     clock_rate_hz: u32,
     mapping: Option<Mapping>,
     report: Option<Report>,
-    last_out: Option<u64>,
+    /// The latest time so far.
+    newest: Option<u64>,
+    /// What that was when the mapping began: no picture of the new time line lies before.
+    floor: Option<u64>,
     jumped: bool,
     counters: ClockCounters,
 }
@@ -150,7 +158,8 @@ impl MediaClock {
             clock_rate_hz: if clock_rate_hz == 0 { 90_000 } else { clock_rate_hz },
             mapping: None,
             report: None,
-            last_out: None,
+            newest: None,
+            floor: None,
             jumped: false,
             counters: ClockCounters::default(),
         }
@@ -163,7 +172,7 @@ impl MediaClock {
         }
         self.mapping = None;
         self.report = None;
-        self.jumped = self.last_out.is_some();
+        self.jumped = self.newest.is_some();
     }
 
     /// A sender report: NTP time (32.32 bits since 1900) and RTP time in ticks of the stream's clock, extended to 64
@@ -230,7 +239,8 @@ impl MediaClock {
                     mapping.offset = report.offset;
                 }
                 // Later than the last unit by construction; from here the mapping is led back slowly.
-                if let Some(last) = self.last_out {
+                self.floor = self.newest;
+                if let Some(last) = self.newest {
                     mapping.offset = mapping
                         .offset
                         .max(signed(last).saturating_add(1).saturating_sub(rtp));
@@ -247,16 +257,20 @@ impl MediaClock {
         }
 
         let own = u64::try_from(rtp.saturating_add(mapping.offset)).unwrap_or(0);
-        let timestamp_90k = match self.last_out {
-            Some(last) if own <= last => {
+        let timestamp_90k = match self.newest {
+            Some(newest) if own == newest || self.floor.is_some_and(|floor| own <= floor) => {
                 self.counters.held += 1;
-                last.saturating_add(1)
+                newest.saturating_add(1)
+            }
+            Some(newest) if own < newest => {
+                self.counters.reordered += 1;
+                own
             }
             _ => own,
         };
-        let discontinuity = std::mem::take(&mut self.jumped) && self.last_out.is_some();
+        let discontinuity = std::mem::take(&mut self.jumped) && self.newest.is_some();
         self.counters.jumps += u64::from(discontinuity);
-        self.last_out = Some(timestamp_90k);
+        self.newest = self.newest.max(Some(timestamp_90k));
         Stamp {
             timestamp_90k,
             source,

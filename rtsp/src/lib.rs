@@ -45,22 +45,22 @@
 //! | [`CameraError`] | what went wrong, and what to do about it | yes |
 #![cfg_attr(
     feature = "simulator",
-    doc = "| [`Simulator`] | a camera made of MP4 files, with faults on demand | |"
+    doc = "| [`Simulator`] | a camera made of MP4 and Matroska files, with faults on demand | |"
 )]
 //!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `simulator` | no | `Simulator`: an RTSP server of MP4 files for tests and demonstrations |
+//! | `simulator` | no | `Simulator`: an RTSP server of MP4 and Matroska files for tests and demonstrations |
 //!
 //! # Limits
 //!
 //! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP where nothing protects the session. One
 //! video stream a session, the first that can be used. H.264, H.265, JPEG, AAC and G.711; what else a camera offers is
 //! shown ([`StreamInfo::playing`] is false) and left alone. The queue of a camera holds 512 units or 64 MiB unless told
-//! otherwise ([`QueueLimits`]). Video begins at an IDR picture, after a full queue too. B-frames come in decoding order,
-//! with times of decoding only ([`ClockCounters::held`] counts them).
+//! otherwise ([`QueueLimits`]). Video begins at an IDR picture, after a full queue too. B-frames come in decoding order
+//! with their times of presentation ([`ClockCounters::reordered`] counts them).
 #![forbid(unsafe_code)]
 
 mod camera;

@@ -8,6 +8,7 @@ mod describe;
 mod faults;
 mod files;
 mod fragments;
+mod matroska;
 mod media;
 mod packetize;
 mod playback;
@@ -56,7 +57,7 @@ pub struct SimulatorOptions {
 }
 
 impl SimulatorOptions {
-    /// Serves the MP4 files of a folder, on a free port of loopback, to everybody.
+    /// Serves the MP4 and Matroska files of a folder, on a free port of loopback, to everybody.
     pub fn new(media: impl Into<PathBuf>) -> Self {
         Self {
             media: media.into(),

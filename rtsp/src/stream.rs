@@ -141,8 +141,8 @@ impl StreamInfo {
 pub struct AccessUnit {
     /// [`StreamInfo::index`] of its stream.
     pub stream: usize,
-    /// Media time: ticks of 1/90000 s since 1970-01-01 UTC. Greater than that of the unit before in the same stream,
-    /// over sessions too.
+    /// Media time: ticks of 1/90000 s since 1970-01-01 UTC. Greater than that of the unit before in the same stream, over
+    /// sessions too, but for reordered pictures (B-frames): units come in decoding order, and this is when they are shown.
     pub timestamp_90k: u64,
     /// Where the time comes from.
     pub clock: ClockSource,

@@ -4,5 +4,6 @@
 mod committed_clip;
 mod embedded_model;
 mod programs;
+mod topologies;
 mod tutorial;
 mod video;

@@ -121,8 +121,8 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
     }
 }
 
-/// Empty when there is none. A parameter without a value leaves the text as written, so that references which
-/// are written the same way still meet.
+/// Empty when there is none. A parameter without a value, or a secret one, leaves the text as written, so that references
+/// which are written the same way still meet.
 fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
     let Some((filled, at)) = reader.filled(members, "name", Need::Required) else {
         return String::new();
@@ -131,7 +131,14 @@ fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
         .get("name")
         .and_then(|(value, _)| scalar_text(value))
         .unwrap_or_default();
-    let name = if filled.open {
+    if filled.secret {
+        let message = format!(
+            "the name of {} holds the value of a SecretString parameter, and events would show it: use a String",
+            members.what
+        );
+        reader.findings.error(Code::SecretExposed, &at, message);
+    }
+    let name = if filled.open || filled.secret {
         None
     } else {
         reader.plain(&filled, &at)
@@ -234,7 +241,7 @@ fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<InputD
             .get("nodeName")
             .and_then(|(value, _)| scalar_text(value))
             .unwrap_or_default();
-        let name = if filled.open {
+        let name = if filled.open || filled.secret {
             None
         } else {
             reader.plain(&filled, &at)

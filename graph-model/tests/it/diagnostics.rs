@@ -653,3 +653,29 @@ fn all_findings_come_at_once_and_errors_first() {
     assert_eq!(json["pointer"], "/properties/sinks/0/segmentLength");
     assert_eq!(json["document"], "topology");
 }
+
+#[test]
+fn a_node_named_by_a_secret_is_an_error_that_does_not_show_it() {
+    let text = include_str!("../../../examples/documents/topology.json");
+    let text = text.replace("\"signalGateProcessor\"", "\"${rtspPassword}\"");
+    let topology = Topology::from_json(&text).unwrap();
+    let values = [("rtspUrl", "rtsp://cam/1"), ("rtspPassword", "hunter2")];
+    let instance = Instance::new("I-1", topology.name(), values);
+    let error = resolve(&topology, &instance, Strictness::Open).unwrap_err();
+    let exposed: Vec<_> = error
+        .findings
+        .iter()
+        .filter(|found| found.code == Code::SecretExposed)
+        .collect();
+    assert_eq!(exposed.len(), 1, "{error:?}");
+    assert!(exposed[0].is_error() && exposed[0].pointer.ends_with("/name"));
+    assert!(!format!("{error:?} {error}").contains("hunter2"));
+    // The inputs still meet it.
+    assert!(
+        error
+            .findings
+            .iter()
+            .all(|found| found.code != Code::NodeNotFound),
+        "{error:?}"
+    );
+}

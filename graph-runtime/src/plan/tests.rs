@@ -1,7 +1,9 @@
-use lva_graph_model::{Instance, Strictness, Topology, resolve};
+use lva_extension_protocol::{SharedMemoryOptions, Transfer};
+use lva_graph_model::{Graph, Instance, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::seam::extension::GrpcPlan;
 
 fn endpoint(url: &str) -> Value {
     json!({"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": url})
@@ -44,6 +46,13 @@ fn hub(name: &str, input: &str) -> Value {
     })
 }
 
+fn client(analysis: &AnalysisPlan) -> &GrpcPlan {
+    let ClientPlan::Grpc(client) = &analysis.client else {
+        panic!("{analysis:?}");
+    };
+    client
+}
+
 fn refused(processors: Value, sinks: Value) -> PlanError {
     Plan::new(&graph(processors, sinks), "lvaEdge").unwrap_err()
 }
@@ -59,11 +68,12 @@ fn an_extension_is_planned_with_its_rate_memory_and_outputs() {
     let [analysis] = &plan.analyses[..] else {
         panic!("{plan:?}");
     };
-    assert_eq!(analysis.rates, ["0.5".parse().unwrap()]);
-    assert_eq!(analysis.outputs, [Some("out".to_owned())]);
+    assert!(analysis.rates.is_empty() && analysis.feed == Feed::Camera);
+    assert_eq!(analysis.shown, Some("0.5".parse().unwrap()));
+    assert_eq!(analysis.reach.outputs, [Some("out".to_owned())]);
     let memory = SharedMemoryOptions::default().with_bytes(20 << 20);
-    assert_eq!(analysis.client.transfer, Transfer::SharedMemory(memory));
-    assert_eq!(analysis.client.configuration.as_deref(), Some("{\"a\":1}"));
+    assert_eq!(client(analysis).transfer, Transfer::SharedMemory(memory));
+    assert_eq!(client(analysis).configuration.as_deref(), Some("{\"a\":1}"));
     assert!(!format!("{plan:?}").contains("geheim"));
 }
 
@@ -81,7 +91,8 @@ fn a_gate_s_sink_is_planned_with_the_extensions_that_open_it() {
     });
     let graph = graph(json!([grpc("ext", "camera"), gate]), json!([file]));
     let plan = Plan::new(&graph, "lvaEdge").unwrap();
-    assert_eq!(plan.analyses[0].gates, [0]);
+    assert_eq!(plan.analyses[0].reach.gates, [0]);
+    assert_eq!(plan.recordings[0].gate.as_ref().unwrap().name, "gate");
     assert!(!plan.recordings[0].audio, "the selector lets video pass only");
     assert_eq!(
         plan.recordings[0].sink.subject.to_string(),
@@ -108,65 +119,177 @@ fn behind_a_motion_node_an_extension_is_shown_annotated_frames_at_its_own_rate()
     let [motion] = &plan.motions[..] else {
         panic!("{plan:?}");
     };
-    assert_eq!(motion.outputs, [Some("out".to_owned())]);
+    assert_eq!(motion.reach.outputs, [Some("out".to_owned())]);
     assert!(motion.rates.is_empty() && !motion.settings.output_motion_region);
     assert_eq!(motion.settings.event_aggregation_window.as_secs(), 2);
-    assert_eq!(plan.analyses[0].motion, Some(0));
-    assert_eq!(plan.analyses[0].rates, ["0.5".parse().unwrap()]);
+    assert_eq!(plan.analyses[0].feed, Feed::Motion(0));
+    assert_eq!(plan.analyses[0].shown, Some("0.5".parse().unwrap()));
 }
 
 #[test]
-fn a_sink_behind_the_camera_records_everything() {
-    let asset = json!({"@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "asset", "segmentLength": "PT60S",
-        "assetNamePattern": "a-${System.DateTime}", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
-        "inputs": [{"nodeName": "camera"}]});
-    let plan = Plan::new(&graph(json!([]), json!([asset])), "lvaEdge").unwrap();
-    let [recording] = &plan.recordings[..] else {
+fn extensions_in_line_are_planned_each_after_the_one_whose_frames_it_takes() {
+    let mut second = grpc("second", "first");
+    second["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
+    let graph = graph(
+        json!([second, grpc("first", "camera")]),
+        json!([hub("hub", "second")]),
+    );
+    let plan = Plan::new(&graph, "lvaEdge").unwrap();
+    let names: Vec<&str> = plan.analyses.iter().map(|plan| plan.node.name.as_str()).collect();
+    assert_eq!(names, ["first", "second"]);
+    assert_eq!(plan.analyses[1].feed, Feed::Extension(0));
+    assert!(plan.analyses[1].annotated_only && plan.analyses[0].reach.outputs.is_empty());
+}
+
+#[test]
+fn an_http_extension_is_planned_with_its_endpoint() {
+    let mut http = grpc("ext", "camera");
+    http["@type"] = "#Microsoft.Media.MediaGraphHttpExtension".into();
+    http["endpoint"] = json!({
+        "@type": "#Microsoft.Media.MediaGraphTlsEndpoint", "url": "https://h/score?id=1",
+        "credentials": {"@type": "#Microsoft.Media.MediaGraphHttpHeaderCredentials",
+                        "headerName": "x-key", "headerValue": "geheim"},
+        "validationOptions": {"ignoreHostname": "true"},
+    });
+    let plan = Plan::new(&graph(json!([http]), json!([hub("hub", "ext")])), "lvaEdge").unwrap();
+    let ClientPlan::Http(options) = &plan.analyses[0].client else {
         panic!("{plan:?}");
     };
-    assert!(recording.gate.is_none() && recording.audio);
-    assert_eq!(recording.switch(), "asset");
-    assert!(matches!(&recording.place, Place::Asset(sink) if sink.segment_length.as_secs() == 60));
+    assert_eq!(options.url().to_string(), "https://h/score?…");
+    assert!(!format!("{plan:?}").contains("geheim"));
+}
+
+/// Video Analyzer's documents: a camera, and these processors and sinks.
+fn pipeline(processors: Value, sinks: Value) -> Graph {
+    let topology = Topology::from_value(json!({
+        "@apiVersion": "1.1", "name": "t",
+        "properties": {
+            "sources": [
+                {"@type": "#Microsoft.VideoAnalyzer.RtspSource", "name": "camera",
+                 "endpoint": {"@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": "rtsp://cam/a"}},
+                {"@type": "#Microsoft.VideoAnalyzer.IotHubMessageSource", "name": "messages", "hubInputName": "in"},
+            ],
+            "processors": processors, "sinks": sinks,
+        },
+    }));
+    let instance = Instance::from_value(json!({
+        "@apiVersion": "1.1", "name": "p", "properties": {"topologyName": "t"},
+    }));
+    resolve(&topology.unwrap(), &instance.unwrap(), Strictness::Open)
+        .unwrap()
+        .graph
+}
+
+fn detector() -> Value {
+    json!({
+        "@type": "#Microsoft.VideoAnalyzer.HttpExtension", "name": "detector",
+        "endpoint": {"@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": "http://h/score"},
+        "image": {"format": {"@type": "#Microsoft.VideoAnalyzer.ImageFormatJpeg"}},
+        "inputs": [{"nodeName": "camera"}],
+    })
+}
+
+fn gate(trigger: &str) -> Value {
+    json!({
+        "@type": "#Microsoft.VideoAnalyzer.SignalGateProcessor", "name": "gate",
+        "inputs": [{"nodeName": trigger}, {"nodeName": "camera"}],
+        "minimumActivationTime": "PT30S", "maximumActivationTime": "PT30S",
+    })
+}
+
+fn video(inputs: Value) -> Value {
+    json!({
+        "@type": "#Microsoft.VideoAnalyzer.VideoSink", "name": "video", "videoName": "v", "inputs": inputs,
+        "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
+    })
+}
+
+fn lines(input: &str) -> Value {
+    json!({
+        "@type": "#Microsoft.VideoAnalyzer.LineCrossingProcessor", "name": "lines",
+        "lines": [{"@type": "#Microsoft.VideoAnalyzer.NamedLineString", "name": "door",
+                   "line": "[[0.5,0.1],[0.5,0.9]]"}],
+        "inputs": [{"nodeName": input}],
+    })
+}
+
+fn analyzer_hub(input: &str) -> Value {
+    json!({
+        "@type": "#Microsoft.VideoAnalyzer.IotHubMessageSink", "name": "hub", "hubOutputName": "out",
+        "inputs": [{"nodeName": input}],
+    })
+}
+
+#[test]
+fn a_tracker_and_its_lines_belong_to_the_extension_before_them() {
+    let tracker = json!({
+        "@type": "#Microsoft.VideoAnalyzer.ObjectTrackingProcessor", "name": "tracker", "accuracy": "low",
+        "inputs": [{"nodeName": "detector"}],
+    });
+    let sinks = json!([
+        analyzer_hub("lines"),
+        video(json!([{"nodeName": "camera"}, {"nodeName": "tracker"}]))
+    ]);
+    let plan = Plan::new(
+        &pipeline(json!([lines("tracker"), tracker, detector()]), sinks),
+        "avaedge",
+    )
+    .unwrap();
+    assert_eq!(plan.analyses[0].reach.trackers, [0]);
+    let [tracker] = &plan.trackers[..] else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(tracker.reach.recordings, [0], "the video keeps what it follows");
+    assert_eq!(tracker.lines[0].reach.outputs, [Some("out".to_owned())]);
+    assert_eq!(
+        tracker.lines[0].node.subject.to_string(),
+        "/edgeModules/avaedge/livePipelines/p/processors/lines"
+    );
+    assert!(plan.recordings[0].gate.is_none() && matches!(plan.recordings[0].place, Place::Video(_)));
+}
+
+#[test]
+fn a_message_source_opens_the_gates_that_it_is_connected_to() {
+    let sinks = json!([video(json!([{"nodeName": "gate"}]))]);
+    let plan = Plan::new(&pipeline(json!([gate("messages")]), sinks), "avaedge").unwrap();
+    assert_eq!(plan.inputs[0].input.as_deref(), Some("in"));
+    assert_eq!(plan.inputs[0].gates, [0]);
+    assert!(plan.analyses.is_empty());
 }
 
 #[test]
 fn what_is_not_carried_out_names_node_type_and_remedy() {
-    let mut http = grpc("ext", "camera");
-    http["@type"] = "#Microsoft.Media.MediaGraphHttpExtension".into();
-    http["endpoint"]["url"] = "http://h/score".into();
     let mut annotated = grpc("ext", "camera");
     annotated["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
+    let mut header = grpc("ext", "camera");
+    header["endpoint"]["credentials"] = json!({
+        "@type": "#Microsoft.Media.MediaGraphHttpHeaderCredentials", "headerName": "x", "headerValue": "geheim"});
     let mut tls = grpc("ext", "camera");
     tls["endpoint"]["@type"] = "#Microsoft.Media.MediaGraphTlsEndpoint".into();
+    tls["endpoint"]["trustedCertificates"] = json!({
+        "@type": "#Microsoft.Media.MediaGraphPemCertificateList", "certificates": ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]});
+    let asset = json!({"@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "asset",
+        "assetNamePattern": "a-${System.DateTime}", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
+        "inputs": [{"nodeName": "camera", "outputSelectors": [
+            {"property": "mediaType", "operator": "is", "value": "audio"}]}]});
+    let hub = || json!([hub("hub", "ext")]);
     for (processors, sinks, node, kind, remedy) in [
         (
-            json!([http]),
-            json!([hub("hub", "ext")]),
-            "ext",
-            "HttpExtension",
-            "GrpcExtension",
-        ),
-        (
             json!([annotated]),
-            json!([hub("hub", "ext")]),
+            hub(),
             "ext",
             "GrpcExtension",
             "MotionDetectionProcessor",
         ),
         (
-            json!([tls]),
-            json!([hub("hub", "ext")]),
+            json!([header]),
+            hub(),
             "ext",
             "GrpcExtension",
-            "UnsecuredEndpoint",
+            "UsernamePasswordCredentials",
         ),
-        (
-            json!([grpc("ext", "camera"), grpc("next", "ext")]),
-            json!([hub("hub", "next")]),
-            "next",
-            "GrpcExtension",
-            "connect it to the camera",
-        ),
+        (json!([tls]), hub(), "ext", "GrpcExtension", "trustedCertificates"),
+        (json!([]), json!([asset]), "asset", "AssetSink", "select 'video'"),
     ] {
         let error = refused(processors, sinks);
         assert_eq!(

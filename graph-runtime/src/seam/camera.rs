@@ -2,19 +2,14 @@
 
 use lva_framing::VideoCodec;
 use lva_graph_model::{Credentials as ModelCredentials, RtspSource, RtspTransport};
-use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, Transport};
+use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, TlsOptions, Transport};
 
 use crate::plan::Unsupported;
 
 /// Address, credentials and transport.
 pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsupported> {
     let endpoint = &source.endpoint;
-    if endpoint.tls.is_some() {
-        return Err(Unsupported::new(
-            "RTSP over TLS is not supported yet",
-            "use an UnsecuredEndpoint and rtsp://, on a network that you trust",
-        ));
-    }
+    let tls = endpoint.tls.as_ref().map(tls_options).transpose()?;
     let (url, in_url) = CameraUrl::parse_with_credentials(endpoint.url.as_str())
         .map_err(|error| Unsupported::new(error.to_string(), "correct the endpoint's url"))?;
     let credentials = match &endpoint.credentials {
@@ -31,16 +26,26 @@ pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsup
     };
     let transport = match source.transport {
         RtspTransport::Tcp => Transport::Tcp,
-        RtspTransport::Http => {
-            return Err(Unsupported::new(
-                "RTSP tunnelled through HTTP is not supported yet",
-                "use the transport 'tcp'",
-            ));
-        }
+        RtspTransport::Http => Transport::Http,
     };
     Ok(CameraOptions::new(url)
         .with_credentials(credentials)
-        .with_transport(transport))
+        .with_transport(transport)
+        .with_tls(tls))
+}
+
+fn tls_options(tls: &lva_graph_model::TlsOptions) -> Result<TlsOptions, Unsupported> {
+    let options = match &tls.trusted_certificates {
+        None => TlsOptions::default(),
+        Some(texts) => TlsOptions::default()
+            .with_trusted_certificates(texts)
+            .map_err(|error| {
+                Unsupported::new(error.to_string(), "correct the endpoint's trustedCertificates")
+            })?,
+    };
+    Ok(options
+        .dangerous_ignore_hostname(tls.ignore_hostname)
+        .dangerous_ignore_signature(tls.ignore_signature))
 }
 
 /// What decodes a stream; `None` for audio and for what nobody here decodes.

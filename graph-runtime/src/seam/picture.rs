@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lva_extension_protocol::{FormatError, FrameFormat, PixelFormat as WirePixels};
+use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat, PixelFormat as WirePixels};
 use lva_framing::{
     FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat as FramePixels, ScaleMode,
 };
@@ -45,6 +45,17 @@ impl PictureForm {
             }
         };
         Self { settings, file }
+    }
+
+    /// How each frame is written.
+    pub(crate) fn encoding(&self) -> FrameEncoding {
+        match self.file {
+            None => FrameEncoding::Raw(wire_pixels(self.settings.format())),
+            Some(ImageFile::Png) => FrameEncoding::Png,
+            Some(ImageFile::Bmp) => FrameEncoding::Bmp,
+            // `ImageFile` may grow; what is made above are these three.
+            Some(_) => FrameEncoding::Jpg,
+        }
     }
 
     /// What the stream's descriptor announces.

@@ -5,5 +5,6 @@ mod end_to_end;
 mod faults;
 mod methods;
 mod motion;
+mod nodes;
 mod recording;
 mod support;

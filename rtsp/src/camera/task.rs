@@ -334,6 +334,7 @@ impl CameraTask {
             sum.reports += counters.reports;
             sum.reports_refused += counters.reports_refused;
             sum.jumps += counters.jumps;
+            sum.reordered += counters.reordered;
             sum.held += counters.held;
         }
         self.shared.update(|s| s.counters.clock = sum);

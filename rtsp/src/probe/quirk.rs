@@ -88,7 +88,7 @@ impl fmt::Display for Quirk {
                  their arrival",
             ),
             Self::BFrames => f.write_str(
-                "B-frames: units come in decoding order with times held; switch them off for exact times and less delay",
+                "B-frames: units come in decoding order, so their times go back and forth; switch them off for less delay",
             ),
             Self::TimeJumped { times } => write!(f, "RTP time jumped {times} time(s); media time went on"),
             Self::PacketsLost { packets } => write!(
@@ -167,7 +167,7 @@ pub(super) fn of_session(
     } else if counters.clock.reports == 0 && counters.units > 0 && watched >= ENOUGH_FOR_REPORTS {
         quirks.push(Quirk::NoSenderReports);
     }
-    if counters.clock.held > 0 {
+    if counters.clock.reordered > 0 {
         quirks.push(Quirk::BFrames);
     }
     // A new session is a jump too, and told by its loss.

@@ -83,7 +83,7 @@ fn quirks_are_found_and_say_what_to_do() {
         lost_packets: 3,
         ..CameraCounters::default()
     };
-    counters.clock.held = 1;
+    counters.clock.reordered = 1;
     counters.clock.jumps = 2;
     let report = collector.finish(&counters, ms(10_080));
     let unusable = Quirk::UnusableStream {

@@ -1,4 +1,4 @@
-//! Files to play: MP4, plain or fragmented, with H.264, H.265 and AAC, read once into memory.
+//! Files to play: MP4, plain or fragmented, and Matroska, with H.264, H.265 and AAC, read once into memory.
 //!
 //! The boxes are `re_mp4`'s to read; its own sample list is not used, because it indexes tables without asking
 //! whether they are long enough. The walk over the tables here does ask.
@@ -8,10 +8,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use re_mp4::{
-    BoxHeader, BoxType, HevcBox, MoofBox, MoovBox, ReadBox, StblBox, StsdBoxContent, TrakBox, skip_box,
+    Avc1Box, BoxHeader, BoxType, HevcBox, MoofBox, MoovBox, ReadBox, StblBox, StsdBoxContent, TrakBox,
+    skip_box,
 };
 
 use super::fragments::fragment_samples;
+use super::matroska;
 
 /// Larger files are refused: they are read into memory as a whole.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -39,13 +41,16 @@ pub enum MediaError {
     /// The MP4 reader refused it.
     #[error("the file is no readable MP4")]
     Boxes(#[from] re_mp4::Error),
+    /// The Matroska reader refused it.
+    #[error("the file is no readable Matroska")]
+    Matroska(#[from] matroska_demuxer::DemuxError),
     /// Neither H.264, H.265 nor AAC.
     #[error(
         "the file has no H.264 or H.265 video and no AAC audio, the only encodings that the simulator plays"
     )]
     NoUsableTrack,
-    /// The MP4 reader panicked.
-    #[error("the MP4 reader gave up on the file: it is broken")]
+    /// The reader of the file's format panicked.
+    #[error("the reader gave up on the file: it is broken")]
     Reader,
 }
 
@@ -129,6 +134,9 @@ impl Clip {
 
     /// Reads what was a file.
     pub(crate) fn parse(data: Bytes) -> Result<Self, MediaError> {
+        if matroska::is_matroska(&data) {
+            return matroska::read(&data);
+        }
         let (moov, fragments) = movie(&data)?;
         let mut tracks: Vec<Track> = Vec::new();
         for trak in &moov.traks {
@@ -159,7 +167,12 @@ impl Clip {
             return Err(MediaError::NoUsableTrack);
         }
         tracks.sort_by_key(|track| !track.is_video());
-        Ok(Self { data, tracks })
+        Ok(Self::new(data, tracks))
+    }
+
+    /// At least one track; their samples lie in `data`.
+    pub(super) fn new(data: Bytes, tracks: Vec<Track>) -> Self {
+        Self { data, tracks }
     }
 
     /// The bytes of a sample of this clip.
@@ -203,7 +216,7 @@ fn movie(data: &[u8]) -> Result<(MoovBox, Vec<MoofBox>), MediaError> {
     }
 }
 
-fn h265(hevc: &HevcBox) -> Option<TrackKind> {
+pub(super) fn h265(hevc: &HevcBox) -> Option<TrackKind> {
     let record = &hevc.hvcc.contents;
     let sets = |nal_unit_type: u8| -> Vec<Vec<u8>> {
         record
@@ -226,54 +239,52 @@ fn h265(hevc: &HevcBox) -> Option<TrackKind> {
     })
 }
 
+pub(super) fn h264(avc1: &Avc1Box) -> Option<TrackKind> {
+    let record = &avc1.avcc.contents;
+    let sps: Vec<_> = record
+        .sequence_parameter_sets
+        .iter()
+        .map(|nal| nal.bytes.clone())
+        .filter(|b| b.len() >= 4)
+        .collect();
+    let pps: Vec<_> = record
+        .picture_parameter_sets
+        .iter()
+        .map(|nal| nal.bytes.clone())
+        .filter(|b| b.len() >= 2)
+        .collect();
+    let usable = !sps.is_empty() && !pps.is_empty();
+    usable.then(|| TrackKind::H264 {
+        sps,
+        pps,
+        length_bytes: usize::from(record.length_size_minus_one & 3) + 1,
+    })
+}
+
+/// A plain AAC stream, by the members of its AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1).
+pub(super) fn aac(profile: u8, rate: u8, channels: u8) -> Option<TrackKind> {
+    const RATES: [u32; 13] = [
+        96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350,
+    ];
+    let (profile, rate, channels) = (profile & 31, rate & 15, channels & 15);
+    Some(TrackKind::Aac {
+        config: [profile << 3 | rate >> 1, rate << 7 | channels << 3],
+        sample_rate_hz: *RATES.get(usize::from(rate))?,
+        channels: match channels {
+            1..=6 => u16::from(channels),
+            7 => 8,
+            _ => return None,
+        },
+    })
+}
+
 fn kind(trak: &TrakBox) -> Option<TrackKind> {
     match &trak.mdia.minf.stbl.stsd.contents {
-        StsdBoxContent::Avc1(avc1) => {
-            let avcc = &avc1.avcc.contents;
-            let sps: Vec<_> = avcc
-                .sequence_parameter_sets
-                .iter()
-                .map(|nal| nal.bytes.clone())
-                .filter(|b| b.len() >= 4)
-                .collect();
-            let pps: Vec<_> = avcc
-                .picture_parameter_sets
-                .iter()
-                .map(|nal| nal.bytes.clone())
-                .filter(|b| b.len() >= 2)
-                .collect();
-            let usable = !sps.is_empty() && !pps.is_empty();
-            let length_bytes = usize::from(avcc.length_size_minus_one & 3) + 1;
-            usable.then_some(TrackKind::H264 {
-                sps,
-                pps,
-                length_bytes,
-            })
-        }
+        StsdBoxContent::Avc1(avc1) => h264(avc1),
         StsdBoxContent::Hvc1(hevc) | StsdBoxContent::Hev1(hevc) => h265(hevc),
         StsdBoxContent::Mp4a(mp4a) => {
             let specific = &mp4a.esds.as_ref()?.es_desc.dec_config.dec_specific;
-            // AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1) of a plain AAC stream.
-            let (profile, rate, channels) = (
-                specific.profile & 31,
-                specific.freq_index & 15,
-                specific.chan_conf & 15,
-            );
-            let config = [profile << 3 | rate >> 1, rate << 7 | channels << 3];
-            const RATES: [u32; 13] = [
-                96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350,
-            ];
-            let sample_rate_hz = *RATES.get(usize::from(rate))?;
-            let channels = match channels {
-                1..=6 => u16::from(channels),
-                7 => 8,
-                _ => return None,
-            };
-            Some(TrackKind::Aac {
-                config,
-                sample_rate_hz,
-                channels,
-            })
+            aac(specific.profile, specific.freq_index, specific.chan_conf)
         }
         _ => None,
     }

@@ -94,6 +94,39 @@ async fn fragmented_files_play_as_whole_ones_do_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn matroska_files_play_as_the_same_streams_in_mp4_do_or_skips() {
+    for encoder in [["-bf", "0"], ["-bf", "2"]] {
+        let Some(folder) = made_clip(true, &encoder) else {
+            return;
+        };
+        let (mp4, mkv) = (folder.path().join("clip.mp4"), folder.path().join("clip.mkv"));
+        let copied = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(&mp4)
+            .args(["-c", "copy"])
+            .arg(&mkv)
+            .status();
+        assert!(copied.unwrap().success());
+        let samples = video_samples(&mp4).unwrap();
+        assert!(video_samples(&mkv).unwrap() == samples, "{encoder:?}");
+        let simulator = simulator(folder.path()).await;
+        let mut camera = Camera::connect(quick(&simulator.url("clip.mkv")));
+        let (streams, _) = established(&mut camera).await;
+        assert!(streams.iter().all(|stream| stream.playing) && streams.len() == 2);
+        let units = units(&mut camera, 0, 70).await;
+        let mut shown: Vec<u64> = units.iter().take(60).map(|unit| unit.timestamp_90k).collect();
+        shown.sort_unstable();
+        for (number, unit) in units.iter().enumerate() {
+            assert!(unit.data == samples[number % 60], "{encoder:?}: unit {number}");
+        }
+        for pair in shown.windows(2).skip(2) {
+            // Matroska counts milliseconds.
+            assert!((pair[1] - pair[0]).abs_diff(3000) < 200, "{encoder:?}: {pair:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_that_was_cut_off_plays_as_far_as_it_goes_or_skips() {
     let flags = ["-movflags", "frag_keyframe+empty_moov+default_base_moof"];
     let Some(folder) = made_clip(false, &flags) else {

@@ -133,7 +133,7 @@ async fn many_clients_are_served_at_once_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b_frames_come_in_decoding_order_with_times_held_or_skips() {
+async fn b_frames_come_in_decoding_order_with_their_times_of_presentation_or_skips() {
     let Some(folder) = made_clip(false, &["-bf", "2"]) else {
         return;
     };
@@ -144,9 +144,16 @@ async fn b_frames_come_in_decoding_order_with_times_held_or_skips() {
     for (unit, sample) in units.iter().zip(&samples) {
         assert!(unit.data == *sample);
     }
-    assert!(units.windows(2).all(|w| w[1].timestamp_90k > w[0].timestamp_90k));
+    let mut shown: Vec<u64> = units.iter().map(|unit| unit.timestamp_90k).collect();
+    assert!(!shown.is_sorted());
+    shown.sort_unstable();
+    // The last ones may wait for pictures that were not taken.
+    for pair in shown[..45].windows(2) {
+        assert!((pair[1] - pair[0]).abs_diff(3000) < 200, "{pair:?}");
+    }
     assert!(units.iter().any(|unit| unit.disposable));
-    assert!(camera.counters().clock.held > 0);
+    let clock = camera.counters().clock;
+    assert!(clock.reordered > 0 && clock.held == 0, "{clock:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

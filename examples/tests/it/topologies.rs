@@ -1,0 +1,113 @@
+//! Published topologies that run, each until it has given what its nodes promise. `make test-topologies` runs all of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lva_examples::demo::Witness;
+use lva_examples::simulate::Simulation;
+use lva_examples::topology_run::{Expected, INSTANCE, activate, deactivate, instance_of, recorded};
+use lva_graph_model::Topology;
+use lva_graph_runtime::{HubMessage, Module, RuntimeOptions};
+use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
+use lva_spatial_analysis::{Detectors, OperationConfig};
+
+/// What a slow machine may take until everything that is promised has begun.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The file, where the shared data is at hand.
+fn published(file: &str) -> Option<PathBuf> {
+    let data = std::env::var_os("LVA_SHARED_DATA").map(PathBuf::from);
+    let data = data.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
+    let path = data.join("topologies").join(file);
+    if !path.is_file() {
+        println!("SKIPPED {file}: there is no {}", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+async fn gives_what_it_promises(file: &str) {
+    let Some(path) = published(file) else {
+        return;
+    };
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let model = RtenDetector::from_bytes(
+        PLAZA_PERSON_ONNX,
+        ModelSpec::plaza_person(),
+        RtenOptions::default(),
+    );
+    let scene = OperationConfig::from_file(here.join("media/plaza.json")).unwrap();
+    let detectors = Detectors::shared(model.unwrap());
+    let simulation = Simulation::start(&here.join("media/plaza.mp4"), scene, detectors)
+        .await
+        .unwrap();
+    let topology = Topology::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let topology = simulation.bind(&topology).unwrap();
+    let (instance, graph) = instance_of(&topology, &BTreeMap::new()).unwrap();
+    let expected = Expected::of(&graph);
+    let folder = tempfile::tempdir().unwrap();
+    let witness = Witness::default();
+    let module = Module::new(
+        RuntimeOptions::new(folder.path()),
+        vec![Box::new(witness.clone())],
+    );
+    activate(&module, &topology, &instance).await.unwrap();
+
+    let everything = witness.until(|kinds| {
+        let some = |kind: &str| kinds.get(kind).copied().unwrap_or_default();
+        let published = !expected.messages || some("Inference") > 0;
+        published && some("RecordingStarted") as usize >= expected.recordings.len()
+    });
+    let messages = async {
+        witness
+            .until(|kinds| kinds.contains_key("MediaSessionEstablished"))
+            .await;
+        // Until a gate has opened: one that arrives before the camera's first picture finds nothing to record.
+        let mut again = tokio::time::interval(Duration::from_secs(2));
+        loop {
+            again.tick().await;
+            for input in &expected.inputs {
+                module.deliver(input, &HubMessage::new()).unwrap();
+            }
+        }
+    };
+    let both = async {
+        tokio::select! {
+            () = everything => {}
+            () = messages => {}
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, both).await.is_ok();
+    deactivate(&module, &topology).await.unwrap();
+    module.shutdown().await;
+    let stats = module.stats(INSTANCE).unwrap();
+    let missing = expected.missing(&stats, &recorded(&stats).unwrap());
+    assert!(
+        missing.is_empty(),
+        "{file}: {missing:?}, {:?}, {stats:?}",
+        witness.kinds()
+    );
+    assert!(in_time, "{file}: {:?}", witness.last_trouble());
+    simulation.end().await.unwrap();
+}
+
+macro_rules! topologies {
+    ($($test:ident: $file:literal,)+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            gives_what_it_promises($file).await;
+        })+
+    };
+}
+
+topologies! {
+    a_continuous_asset_with_sound_runs_or_skips: "lva-2.0/audio-video.json",
+    motion_that_records_assets_and_files_runs_or_skips: "lva-1.0/evr-motion-assets-files.json",
+    a_hub_message_that_records_runs_or_skips: "lva-2.0/evr-hubMessage-assets.json",
+    spatial_analysis_runs_or_skips: "lva-2.0/lva-spatial-analysis.json",
+    motion_before_a_grpc_extension_runs_or_skips: "lva-1.0/motion-with-grpcExtension.json",
+    extensions_in_line_run_or_skips: "ava/ai-composition.json",
+    line_crossing_runs_or_skips: "ava/line-crossing.json",
+    tracking_into_a_video_runs_or_skips: "ava/cvr-with-httpExtension-and-objectTracking.json",
+}

@@ -1,0 +1,160 @@
+//! The extension nodes of an instance, each with the way into it and out of it.
+
+use std::io;
+use std::sync::Arc;
+
+use lva_extension_protocol::BackoffPolicy;
+use lva_framing::Pacer;
+use tokio::task::JoinHandle;
+
+use crate::analysis::{Analysis, Entrance};
+use crate::ask::{AskError, Asking};
+use crate::frame::{Passage, Tap};
+use crate::instance::{Recorders, Speaker};
+use crate::plan::{AnalysisPlan, Feed, Reach, TrackerPlan};
+use crate::results::{Exits, Results};
+use crate::seam::extension::ClientPlan;
+use crate::thread::Worker;
+use crate::track::TrackerNode;
+
+/// Why an instance could not be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The system gives no more threads.
+    #[error("no thread could be started: {0}")]
+    Thread(#[from] io::Error),
+    /// A node's client cannot be made as the endpoint asks.
+    #[error("{reason}")]
+    Client {
+        /// The node's name.
+        node: String,
+        /// What cannot be done.
+        reason: String,
+    },
+}
+
+/// An extension node, ready to run.
+pub(crate) enum Asker {
+    Grpc(Box<Analysis>),
+    Http(Box<Asking>),
+}
+
+impl Asker {
+    pub(crate) fn spawn(self) -> JoinHandle<()> {
+        match self {
+            Self::Grpc(analysis) => tokio::spawn(analysis.run()),
+            Self::Http(asking) => tokio::spawn(asking.run()),
+        }
+    }
+}
+
+/// What extension nodes are made with.
+pub(crate) struct Extensions<'a> {
+    pub(crate) recorders: &'a Recorders,
+    pub(crate) speaker: &'a Speaker,
+    pub(crate) backoff: BackoffPolicy,
+    /// Each is taken by the extension that it follows.
+    pub(crate) trackers: Vec<Option<TrackerPlan>>,
+}
+
+impl Extensions<'_> {
+    /// Makes the nodes, and the ways from the decoder into those that take their frames from it. The nodes come in the
+    /// order of the plans, each after the one that feeds it, which is also the order in which they end.
+    pub(crate) fn start(
+        mut self,
+        plans: Vec<AnalysisPlan>,
+        workers: &mut Vec<Worker>,
+    ) -> Result<(Vec<Tap>, Vec<Asker>), StartError> {
+        let mut taps: Vec<(Feed, Tap)> = Vec::new();
+        let mut askers = Vec::new();
+        // The last first, so that each finds the taps of those behind it.
+        for (place, plan) in plans.into_iter().enumerate().rev() {
+            let behind = taps.extract_if(.., |(feed, _)| *feed == Feed::Extension(place));
+            let behind: Vec<Tap> = behind.map(|(_, tap)| tap).collect();
+            let counters = self.speaker.counters().clone();
+            let passage = (!behind.is_empty()).then(|| Arc::new(Passage::new(behind, counters)));
+            let entrance = Entrance::default();
+            taps.push((plan.feed, tap(&plan, &entrance, passage.clone())));
+            askers.push(self.node(plan, entrance, passage, workers)?);
+        }
+        askers.reverse();
+        let mut taps: Vec<Tap> = taps.into_iter().map(|(_, tap)| tap).collect();
+        taps.reverse();
+        Ok((taps, askers))
+    }
+
+    fn node(
+        &mut self,
+        plan: AnalysisPlan,
+        entrance: Entrance,
+        passage: Option<Arc<Passage>>,
+        workers: &mut Vec<Worker>,
+    ) -> Result<Asker, StartError> {
+        let trackers = self.trackers(&plan.reach);
+        let exits = self.exits(&plan.reach);
+        let name = plan.node.name.clone();
+        let results = Results::new(plan.node, exits, trackers, passage, self.speaker.clone());
+        let (asker, worker) = match plan.client {
+            ClientPlan::Grpc(client) => {
+                let (node, worker) = Analysis::new(client, plan.form, entrance, results, self.backoff)?;
+                (Asker::Grpc(Box::new(node)), worker)
+            }
+            ClientPlan::Http(options) => {
+                let options = options.with_backoff(self.backoff);
+                let made =
+                    Asking::new(options, plan.form, entrance, results).map_err(|error| match error {
+                        AskError::Thread(error) => StartError::Thread(error),
+                        AskError::Tls(error) => StartError::Client {
+                            node: name,
+                            reason: error.to_string(),
+                        },
+                    })?;
+                (Asker::Http(Box::new(made.0)), made.1)
+            }
+        };
+        workers.push(worker);
+        Ok(asker)
+    }
+
+    fn exits(&self, reach: &Reach) -> Exits {
+        Exits {
+            outputs: reach.outputs.clone(),
+            gates: self.recorders.gates(&reach.gates),
+        }
+    }
+
+    fn trackers(&mut self, reach: &Reach) -> Vec<TrackerNode> {
+        let mut nodes = Vec::new();
+        for place in &reach.trackers {
+            let Some(plan) = self.trackers.get_mut(*place).and_then(Option::take) else {
+                continue;
+            };
+            let exits = self.exits(&plan.reach);
+            let lines = plan.lines.iter().map(|line| self.exits(&line.reach)).collect();
+            nodes.push(TrackerNode::new(plan, exits, lines));
+        }
+        nodes
+    }
+}
+
+/// The way into a node. Where nobody is behind it, what exceeds its own rate is not even decoded.
+fn tap(plan: &AnalysisPlan, entrance: &Entrance, passage: Option<Arc<Passage>>) -> Tap {
+    let mut filters: Vec<Pacer> = plan.rates.iter().copied().map(Pacer::new).collect();
+    let mut own = plan.shown.map(Pacer::new);
+    if passage.is_none() && !plan.annotated_only {
+        filters.extend(own.take());
+    }
+    Tap {
+        node: plan.node.name.clone(),
+        motion: match plan.feed {
+            Feed::Motion(place) => Some(place),
+            Feed::Camera | Feed::Extension(_) => None,
+        },
+        filters,
+        own,
+        annotated_only: plan.annotated_only,
+        mailbox: Arc::clone(&entrance.mailbox),
+        replaced: Arc::clone(&entrance.replaced),
+        passage,
+    }
+}

@@ -1,0 +1,187 @@
+//! What an extension node has found, on its way out: to gates, message sinks, trackers and the extensions behind it.
+
+use std::sync::Arc;
+
+use lva_inference_schema::{AnalyticsBody, EventBody, EventName, Inference};
+use serde_json::Value;
+
+use crate::GraphEvent;
+use crate::event::event_now;
+use crate::failure::Failure;
+use crate::frame::{Leaving, Passage};
+use crate::instance::Speaker;
+use crate::plan::Named;
+use crate::record::SignalInput;
+use crate::stats::DropReason;
+use crate::track::TrackerNode;
+
+/// The ends by which a node's results leave it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exits {
+    /// Outputs of the message sinks behind it.
+    pub(crate) outputs: Vec<Option<String>>,
+    pub(crate) gates: Vec<SignalInput>,
+}
+
+impl Exits {
+    /// Inferences leave as an event of the node, which also opens its gates.
+    pub(crate) fn say(&self, speaker: &Speaker, node: &Named, time: u64, inferences: &[Inference]) {
+        self.say_body(speaker, node, time, || {
+            EventBody::Analytics(AnalyticsBody::new(time, inferences.to_vec()))
+        });
+    }
+
+    /// The same with a body made by the caller.
+    fn say_body(&self, speaker: &Speaker, node: &Named, time: u64, body: impl Fn() -> EventBody) {
+        // The gate first: the clip is what cannot wait.
+        for gate in &self.gates {
+            gate.signal(time);
+        }
+        for output in &self.outputs {
+            speaker.say(GraphEvent {
+                name: EventName::Inference,
+                subject: node.subject.clone(),
+                timestamp_90k: time,
+                output: output.clone(),
+                body: body(),
+            });
+        }
+    }
+}
+
+/// An extension's own words about a frame.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    /// In fractions of the camera's picture.
+    pub(crate) inferences: Vec<Inference>,
+    /// The event's body as the extension wrote it, where that is to be kept.
+    pub(crate) body: Option<Value>,
+}
+
+/// The way out of an extension node.
+pub(crate) struct Results {
+    pub(crate) node: Named,
+    exits: Exits,
+    trackers: Vec<TrackerNode>,
+    passage: Option<Arc<Passage>>,
+    speaker: Speaker,
+    /// The last failure that was said since the extension worked: a dead one is not an event every second.
+    said: Option<String>,
+}
+
+impl Results {
+    pub(crate) fn new(
+        node: Named,
+        exits: Exits,
+        trackers: Vec<TrackerNode>,
+        passage: Option<Arc<Passage>>,
+        speaker: Speaker,
+    ) -> Self {
+        speaker.counters().extension(&node.name, |_| {});
+        Self {
+            node,
+            exits,
+            trackers,
+            passage,
+            speaker,
+            said: None,
+        }
+    }
+
+    /// An extension has answered a frame.
+    pub(crate) fn answered(&mut self, mut frame: Leaving, answer: Answered) {
+        let counters = self.speaker.counters();
+        counters.extension(&self.node.name, |stats| stats.answered += 1);
+        let about = &mut frame.about;
+        counters.answer_after(about.received_at.elapsed());
+        let Answered { inferences, body } = answer;
+        // As the extension wrote it, unless there is more to say in the same event.
+        let body = body.filter(|_| about.results.is_empty() || inferences.is_empty());
+        if body.is_none() || !about.results.is_empty() {
+            about.results = about.results.iter().cloned().chain(inferences).collect();
+            self.leave(&frame);
+        } else {
+            about.results = inferences.into();
+        }
+        if let Some(body) = body {
+            self.say(&frame, || EventBody::Other(body.clone()));
+        }
+        let about = &frame.about;
+        for tracker in &mut self.trackers {
+            tracker.look(about, &self.speaker);
+        }
+        self.pass(&frame);
+    }
+
+    /// A frame goes on though the extension has not seen it, or has not answered.
+    pub(crate) fn unseen(&self, frame: &Leaving) {
+        self.leave(frame);
+        self.pass(frame);
+    }
+
+    /// A frame is dropped for a reason; it goes on to the extensions behind.
+    pub(crate) fn dropped(&self, frame: &Leaving, reason: DropReason) {
+        self.drop_frames(reason, 1);
+        self.unseen(frame);
+    }
+
+    pub(crate) fn drop_frames(&self, reason: DropReason, count: u64) {
+        self.speaker.counters().dropped(&self.node.name, reason, count);
+    }
+
+    pub(crate) fn count_sent(&self) {
+        let counters = self.speaker.counters();
+        counters.extension(&self.node.name, |stats| stats.sent += 1);
+    }
+
+    pub(crate) fn count_session(&self) {
+        let counters = self.speaker.counters();
+        counters.extension(&self.node.name, |stats| stats.sessions += 1);
+    }
+
+    /// The extension works: its next failure is news.
+    pub(crate) fn works(&mut self) {
+        self.said = None;
+    }
+
+    pub(crate) fn complain(&mut self, failure: &Failure) {
+        let (name, body) = failure.said();
+        let said = format!("{name} {}", failure.code());
+        if self.said.as_ref() != Some(&said) {
+            self.speaker.say(event_now(name, &self.node.subject, body));
+            self.said = Some(said);
+        }
+    }
+
+    /// Results leave with the frame, those of extensions before included.
+    fn leave(&self, frame: &Leaving) {
+        let (time, results) = (frame.about.timestamp_90k, &frame.about.results);
+        if !results.is_empty() {
+            self.say(frame, || {
+                EventBody::Analytics(AnalyticsBody::new(time, results.to_vec()))
+            });
+        }
+    }
+
+    fn say(&self, frame: &Leaving, body: impl Fn() -> EventBody) {
+        let time = frame.about.timestamp_90k;
+        self.exits.say_body(&self.speaker, &self.node, time, body);
+        let counters = self.speaker.counters();
+        counters.event_after(frame.about.received_at.elapsed());
+    }
+
+    fn pass(&self, frame: &Leaving) {
+        if let Some(passage) = &self.passage {
+            passage.leave(frame);
+        }
+    }
+}
+
+impl Drop for Results {
+    /// Also when a panic ends the task: whoever is behind must not wait for ever.
+    fn drop(&mut self) {
+        if let Some(passage) = &self.passage {
+            passage.close();
+        }
+    }
+}
