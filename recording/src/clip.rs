@@ -1,29 +1,29 @@
 //! One clip: encoded units into an MP4 file, as they are.
 
+mod clock;
+mod output;
+mod publish;
+
+pub(crate) use output::{FACTS_TAG, TIMESTAMP_TAG, UNFINISHED, quiet, unfinished};
+pub(crate) use publish::publish;
+
 use crate::error::ClipError;
-use crate::naming::utc;
-use crate::parameters;
-use crate::unit::{MediaUnit, TICKS_PER_SECOND, Track, Tracks};
-use ffmpeg_next as ffmpeg;
-use ffmpeg_next::format::context::{Output, StreamIo};
-use ffmpeg_next::{Dictionary, Packet, Rational, codec, packet};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
-use std::ffi::OsString;
+use crate::recover;
+use crate::sidecar::{Facts, Sidecar, annotations_path};
+use crate::unit::{MediaUnit, Track, Tracks};
+use bytes::Bytes;
+use clock::{Timed, VideoClock};
+use ffmpeg_next::format::context::Output;
+use ffmpeg_next::{Packet, Rational, packet};
+use output::{Failure, TIME_BASE, create_file, open_output};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError};
 
-/// What an unfinished clip's file name ends with.
-pub(crate) const UNFINISHED: &str = ".part";
-
-/// Pictures that are looked at to learn how far the stream reorders them; H.264 and H.265 allow 16.
-const REORDER_PROBE: usize = 17;
-
-/// Clips of one name that are told apart by a number.
-const MAX_SAME_NAME: u32 = 1000;
+/// Bytes of annotations beside a clip, and of one of them.
+const ANNOTATION_BYTES: u64 = 16 << 20;
+const LONGEST_ANNOTATION: usize = 1 << 20;
 
 /// What is in a finished clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,29 +45,80 @@ pub struct ClipReport {
     pub retimed: u64,
     /// Size of the file.
     pub bytes: u64,
+    /// What is written beside it.
+    pub sidecar: Sidecar,
+}
+
+impl ClipReport {
+    pub(crate) fn new(path: PathBuf, sidecar: Sidecar) -> Self {
+        Self {
+            path,
+            first_timestamp_90k: sidecar.first_timestamp_90k,
+            last_timestamp_90k: sidecar.last_timestamp_90k,
+            video_packets: sidecar.video_packets,
+            audio_packets: sidecar.audio_packets,
+            left_out: 0,
+            retimed: 0,
+            bytes: sidecar.bytes,
+            sidecar,
+        }
+    }
+}
+
+/// A clock inside files that goes on from one to the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeline {
+    /// From when it counts.
+    pub(crate) zero_90k: u64,
+    /// Ticks by which the first file's times were moved, so that none is below 0.
+    pub(crate) lead: i64,
+    /// Distance of pictures, if the stream is known not to reorder them.
+    pub(crate) in_order: Option<i64>,
+}
+
+/// What a clip is made with besides its tracks.
+#[derive(Debug, Default)]
+pub(crate) struct ClipSettings<'a> {
+    pub(crate) writer: &'a str,
+    pub(crate) segment: bool,
+    /// `None`: the clip's first picture is its time 0.
+    pub(crate) timeline: Option<Timeline>,
 }
 
 /// Writes one clip.
 ///
-/// The file is a fragmented MP4 (ISO/IEC 14496-12) with a fragment at every key frame and every second. It has a name
+/// The file is a fragmented MP4 (ISO/IEC 14496-12) with a fragment at every key frame and every half second. It has a name
 /// ending in `.part` until it is finished, in the same folder, and is then renamed: **a crash never leaves something that
-/// looks like a finished clip**, and the unfinished file is playable up to its last fragment.
+/// looks like a finished clip**, and the unfinished file is playable up to its last fragment
+/// ([`recover`](crate::recover) gives it its name). It is locked (`flock`) while it is written.
 ///
-/// Packets are the units' bytes unchanged. Time 0 of the file is the first picture; its absolute time is in the file as
-/// `creation_time` (a MP4 writer rounds it down to seconds in places) and, exactly, as the metadata `timestamp_90k`.
+/// Packets are the units' bytes unchanged. Time 0 of the file is the first picture (later by as much as the stream reorders
+/// pictures); its absolute time is in the file as
+/// `creation_time` (a MP4 writer rounds it down to seconds in places) and, exactly, as the metadata `timestamp_90k`. The
+/// same and more is in the [`Sidecar`].
 ///
 /// Blocks on the disk: use it on a thread for files. Dropping it leaves the unfinished file.
 pub struct ClipWriter {
     output: Output,
     failure: Failure,
+    /// The same open file as the output's: keeps the lock until the file has its name.
+    guard: File,
     part: PathBuf,
     path: PathBuf,
     has_audio: bool,
     time_bases: [Rational; 2],
+    /// Added to times relative to the first picture; `None` until it is known how far the stream reorders.
+    shift: Option<i64>,
+    /// Audio that came before that.
+    early_audio: Vec<(i64, Bytes)>,
     start_90k: Option<u64>,
     video: VideoClock,
     last_audio: Option<i64>,
-    report: ClipReport,
+    sidecar: Sidecar,
+    left_out: u64,
+    retimed: u64,
+    annotations: Option<File>,
+    annotation_bytes: u64,
 }
 
 impl ClipWriter {
@@ -80,8 +131,17 @@ impl ClipWriter {
     ///
     /// A folder that cannot be written to, or tracks that the MP4 writer refuses.
     pub fn create(path: &Path, tracks: &Tracks, start_90k: u64) -> Result<Self, ClipError> {
+        Self::create_with(path, tracks, start_90k, &ClipSettings::default())
+    }
+
+    pub(crate) fn create_with(
+        path: &Path,
+        tracks: &Tracks,
+        start_90k: u64,
+        settings: &ClipSettings<'_>,
+    ) -> Result<Self, ClipError> {
         let (path, part, file) = create_file(path)?;
-        Self::on_file(file, path, part, tracks, start_90k)
+        Self::on_file(file, path, part, tracks, start_90k, settings)
     }
 
     fn on_file(
@@ -90,41 +150,50 @@ impl ClipWriter {
         part: PathBuf,
         tracks: &Tracks,
         start_90k: u64,
+        settings: &ClipSettings<'_>,
     ) -> Result<Self, ClipError> {
-        static QUIET: Once = Once::new();
-        QUIET.call_once(|| ffmpeg::log::set_level(ffmpeg::log::Level::Fatal));
+        quiet();
         if tracks.video.extra_data.is_empty() {
             let _ = fs::remove_file(&part);
             return Err(ClipError::NoExtraData);
         }
+        let mut facts = Facts::new(settings.writer, tracks, start_90k);
+        facts.segment = settings.segment;
+        let timeline = settings.timeline.as_ref();
+        if let Some(timeline) = timeline {
+            facts.zero_timestamp_90k = timeline.zero_90k;
+        }
+        let guard = file.try_clone().map_err(|source| ClipError::Create {
+            path: part.clone(),
+            source,
+        })?;
         let failure = Failure::default();
-        let opened = open_output(file, &failure, tracks, start_90k);
+        let opened = open_output(file, &failure, tracks, &facts);
         let (output, time_bases) = opened.map_err(|source| {
             let error = failure.take_or(&part, source);
             let _ = fs::remove_file(&part); // nothing of use is in it
             error
         })?;
-        let report = ClipReport {
-            path: path.clone(),
-            first_timestamp_90k: start_90k,
-            last_timestamp_90k: start_90k,
-            video_packets: 0,
-            audio_packets: 0,
-            left_out: 0,
-            retimed: 0,
-            bytes: 0,
-        };
+        let shift = timeline.map(|timeline| relative(start_90k, timeline.zero_90k) + timeline.lead);
+        let in_order = timeline.and_then(|timeline| timeline.in_order);
         Ok(Self {
             output,
             failure,
+            guard,
             part,
             path,
             has_audio: tracks.audio.is_some(),
             time_bases,
+            shift,
+            early_audio: Vec::new(),
             start_90k: None,
-            video: VideoClock::default(),
+            video: in_order.map_or_else(VideoClock::default, VideoClock::in_order),
             last_audio: None,
-            report,
+            sidecar: Sidecar::new(facts),
+            left_out: 0,
+            retimed: 0,
+            annotations: None,
+            annotation_bytes: 0,
         })
     }
 
@@ -142,8 +211,8 @@ impl ClipWriter {
     ///
     /// # Errors
     ///
-    /// A unit that does not belong into the clip, or a disk that is full. After an error of the disk the clip is lost
-    /// beyond what is in the unfinished file; drop it.
+    /// A unit that does not belong into the clip, a disk that is full, or a file that somebody has removed. After an
+    /// error of the disk the clip is lost beyond what is in the unfinished file: [`salvage`](Self::salvage) it.
     pub fn write(&mut self, unit: &MediaUnit) -> Result<(), ClipError> {
         if unit.data.is_empty() {
             return Err(ClipError::EmptyUnit);
@@ -154,22 +223,51 @@ impl ClipWriter {
         }
     }
 
+    /// Appends a line of JSON to the file beside the clip (`NAME.inferences.jsonl`): what was seen at a time. `false`: it
+    /// is about a time before the clip, or as much as may be (16 MiB) lies there already.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses it; the clip itself is not touched.
+    pub fn annotate(&mut self, timestamp_90k: u64, json: &str) -> Result<bool, ClipError> {
+        if timestamp_90k < self.sidecar.first_timestamp_90k {
+            return Ok(false);
+        }
+        append_annotation(
+            &self.path,
+            &mut self.annotations,
+            &mut self.annotation_bytes,
+            json,
+        )
+    }
+
     /// Writes what is left, brings the file to the disk and gives it its name.
     ///
     /// # Errors
     ///
-    /// A disk that is full or a name that cannot be given: the unfinished file stays.
-    pub fn finish(mut self) -> Result<ClipReport, ClipError> {
-        if self.start_90k.is_none() {
+    /// A disk that is full or a name that cannot be given: the unfinished file stays. After
+    /// [`ClipError::Beside`] the clip has its name, but no sidecar.
+    pub fn finish(self) -> Result<ClipReport, ClipError> {
+        self.finish_at(None)
+    }
+
+    /// Finishes it where another file goes on, at the time of that one's first picture.
+    pub(crate) fn finish_at(mut self, next_90k: Option<u64>) -> Result<ClipReport, ClipError> {
+        let Some(start) = self.start_90k else {
             drop(self.output);
             let _ = fs::remove_file(&self.part);
             return Err(ClipError::NoKeyframe);
-        }
-        for ready in self.video.end() {
-            self.put_video(&ready)?;
-        }
+        };
+        let ready = self.video.learn();
+        self.put_all(ready)?;
+        let (_, frame) = self.video.learnt();
+        let end = next_90k.unwrap_or_else(|| self.sidecar.last_timestamp_90k.saturating_add_signed(frame));
+        self.video.last_until(relative(end, start));
+        self.sidecar.end_timestamp_90k = end;
+        let ready = self.video.end();
+        self.put_all(ready)?;
         let result = self.output.write_trailer();
-        drop(self.output); // writes what it still holds, and closes the file
+        drop(self.output); // writes what it still holds
         if let Some(error) = self.failure.take(&self.part) {
             return Err(error);
         }
@@ -177,43 +275,76 @@ impl ClipWriter {
             path: self.part.clone(),
             source,
         })?;
-        let sync = File::open(&self.part).and_then(|file| {
-            file.sync_all()?;
-            file.metadata()
-        });
-        let metadata = sync.map_err(|source| ClipError::Write {
-            path: self.part.clone(),
-            source,
-        })?;
-        let renamed = fs::rename(&self.part, &self.path).and_then(|()| match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        });
-        renamed.map_err(|source| ClipError::Finish {
-            path: self.part.clone(),
-            source,
-        })?;
-        self.report.bytes = metadata.len();
-        Ok(self.report)
+        publish(&self.part, &self.path, &mut self.guard, &mut self.sidecar)?;
+        Ok(ClipReport {
+            left_out: self.left_out,
+            retimed: self.retimed,
+            ..ClipReport::new(self.path, self.sidecar)
+        })
+    }
+
+    /// Gives up writing, after an error, and makes a finished clip of what has come to the disk. `None`: that was
+    /// nothing, and the file is gone.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses that, too; the unfinished file stays.
+    pub fn salvage(self) -> Result<Option<ClipReport>, ClipError> {
+        let Self {
+            output,
+            mut guard,
+            part,
+            path,
+            ..
+        } = self;
+        drop(output);
+        recover::complete(&part, &path, &mut guard)
+    }
+
+    /// How the clock of a next file goes on from this one's.
+    pub(crate) fn timeline(&self) -> Timeline {
+        let (depth, frame) = self.video.learnt();
+        let zero_90k = self.sidecar.zero_timestamp_90k;
+        let lead = match self.shift {
+            Some(shift) => shift - relative(self.sidecar.first_timestamp_90k, zero_90k),
+            None => depth as i64 * frame,
+        };
+        Timeline {
+            zero_90k,
+            lead,
+            in_order: self.video.known_in_order(),
+        }
     }
 
     fn write_video(&mut self, unit: &MediaUnit) -> Result<(), ClipError> {
         let start = match self.start_90k {
             Some(start) => start,
             None if unit.keyframe => {
-                self.report.first_timestamp_90k = unit.timestamp_90k;
-                self.report.last_timestamp_90k = unit.timestamp_90k;
+                self.sidecar.first_timestamp_90k = unit.timestamp_90k;
+                self.sidecar.last_timestamp_90k = unit.timestamp_90k;
                 *self.start_90k.insert(unit.timestamp_90k)
             }
             None => return Err(ClipError::NoKeyframe),
         };
-        self.report.last_timestamp_90k = self.report.last_timestamp_90k.max(unit.timestamp_90k);
-        self.report.video_packets += 1;
-        let pts = relative(unit.timestamp_90k, start);
-        for ready in self.video.push(unit.clone(), pts) {
-            self.put_video(&ready)?;
+        if unit.keyframe {
+            self.check_it_is_there()?;
+            self.sidecar.note_keyframe(unit.timestamp_90k);
         }
-        Ok(())
+        self.sidecar.last_timestamp_90k = self.sidecar.last_timestamp_90k.max(unit.timestamp_90k);
+        self.sidecar.video_packets += 1;
+        let pts = relative(unit.timestamp_90k, start);
+        let ready = self.video.push(unit.clone(), pts);
+        self.put_all(ready)
+    }
+
+    /// A removed file takes data without a word, until it cannot be given its name.
+    fn check_it_is_there(&self) -> Result<(), ClipError> {
+        match fs::metadata(&self.part) {
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Err(ClipError::Removed {
+                path: self.part.clone(),
+            }),
+            _ => Ok(()), // a folder that may not be looked into may still take what is written to its files
+        }
     }
 
     fn write_audio(&mut self, unit: &MediaUnit) -> Result<(), ClipError> {
@@ -223,26 +354,51 @@ impl ClipWriter {
         let time = self.start_90k.map(|start| relative(unit.timestamp_90k, start));
         let Some(time) = time.filter(|time| *time >= 0 && self.last_audio.is_none_or(|last| *time > last))
         else {
-            self.report.left_out += 1;
+            self.left_out += 1;
             return Ok(());
         };
         self.last_audio = Some(time);
-        self.report.audio_packets += 1;
-        let mut packet = Packet::copy(&unit.data);
+        self.sidecar.audio_packets += 1;
+        match self.shift {
+            Some(shift) => self.put_audio(time + shift, &unit.data),
+            None => {
+                self.early_audio.push((time, unit.data.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    fn put_audio(&mut self, time: i64, data: &[u8]) -> Result<(), ClipError> {
+        let mut packet = Packet::copy(data);
         packet.set_flags(packet::Flags::KEY);
         packet.set_pts(Some(time));
         packet.set_dts(Some(time));
         self.put(packet, 1)
     }
 
+    /// Writes pictures whose times are known, and at first the audio that waited for it.
+    fn put_all(&mut self, ready: Vec<Timed>) -> Result<(), ClipError> {
+        if self.shift.is_none() && !self.video.is_learning() {
+            // The first picture's time of decoding is 0, and all others' are behind it.
+            let (depth, frame) = self.video.learnt();
+            let shift = depth as i64 * frame;
+            self.shift = Some(shift);
+            for (time, data) in std::mem::take(&mut self.early_audio) {
+                self.put_audio(time + shift, &data)?;
+            }
+        }
+        ready.iter().try_for_each(|ready| self.put_video(ready))
+    }
+
     fn put_video(&mut self, ready: &Timed) -> Result<(), ClipError> {
-        self.report.retimed += u64::from(ready.retimed);
+        self.retimed += u64::from(ready.retimed);
         let mut packet = Packet::copy(&ready.unit.data);
         if ready.unit.keyframe {
             packet.set_flags(packet::Flags::KEY);
         }
-        packet.set_pts(Some(ready.pts));
-        packet.set_dts(Some(ready.dts));
+        let shift = self.shift.unwrap_or(0); // known when the first picture is ready
+        packet.set_pts(Some(ready.pts + shift));
+        packet.set_dts(Some(ready.dts + shift));
         packet.set_duration(ready.duration);
         self.put(packet, 0)
     }
@@ -267,16 +423,50 @@ impl ClipWriter {
     }
 }
 
+/// Appends to the file beside a clip, which is opened when it is needed. One call is one write, so a killed process
+/// leaves at most one half line.
+pub(crate) fn append_annotation(
+    clip: &Path,
+    file: &mut Option<File>,
+    bytes: &mut u64,
+    json: &str,
+) -> Result<bool, ClipError> {
+    let path = annotations_path(clip);
+    let failed = |source| ClipError::Beside {
+        path: path.clone(),
+        source,
+    };
+    if json.len() > LONGEST_ANNOTATION {
+        return Ok(false);
+    }
+    let file = match file {
+        Some(file) => file,
+        None => {
+            let opened = OpenOptions::new().append(true).create(true).open(&path);
+            let opened = opened.map_err(failed)?;
+            *bytes = opened.metadata().map_err(failed)?.len();
+            file.insert(opened)
+        }
+    };
+    if bytes.saturating_add(json.len() as u64) >= ANNOTATION_BYTES {
+        return Ok(false);
+    }
+    // Line feeds in JSON lie between its tokens only.
+    let mut line = json.replace(['\n', '\r'], " ");
+    line.push('\n');
+    file.write_all(line.as_bytes()).map_err(failed)?;
+    *bytes += line.len() as u64;
+    Ok(true)
+}
+
 impl fmt::Debug for ClipWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClipWriter")
             .field("path", &self.path)
-            .field("report", &self.report)
+            .field("video_packets", &self.sidecar.video_packets)
             .finish_non_exhaustive()
     }
 }
-
-const TIME_BASE: Rational = Rational(1, TICKS_PER_SECOND as i32);
 
 fn relative(timestamp_90k: u64, start_90k: u64) -> i64 {
     let clamp = |difference: u64| {
@@ -288,256 +478,6 @@ fn relative(timestamp_90k: u64, start_90k: u64) -> i64 {
         clamp(timestamp_90k - start_90k)
     } else {
         -clamp(start_90k - timestamp_90k)
-    }
-}
-
-/// Creates the unfinished file under a name for which there is neither a finished nor an unfinished one.
-fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), ClipError> {
-    let failed = |path: &Path, source| ClipError::Create {
-        path: path.to_owned(),
-        source,
-    };
-    if let Some(folder) = wanted.parent() {
-        fs::create_dir_all(folder).map_err(|source| failed(wanted, source))?;
-    }
-    for number in 1..=MAX_SAME_NAME {
-        let path = if number == 1 {
-            wanted.to_owned()
-        } else {
-            numbered(wanted, number)
-        };
-        let mut part: OsString = path.clone().into_os_string();
-        part.push(UNFINISHED);
-        let part = PathBuf::from(part);
-        if path.try_exists().map_err(|source| failed(&path, source))? {
-            continue;
-        }
-        match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&part)
-        {
-            Ok(file) => return Ok((path, part, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(failed(&part, source)),
-        }
-    }
-    Err(ClipError::NameTaken {
-        path: wanted.to_owned(),
-    })
-}
-
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-{number}.mp4"))
-}
-
-fn open_output(
-    file: File,
-    failure: &Failure,
-    tracks: &Tracks,
-    start_90k: u64,
-) -> Result<(Output, [Rational; 2]), ffmpeg::Error> {
-    let stream = StreamIo::from_write_seek(PartFile {
-        file,
-        failure: failure.clone(),
-    })?;
-    let mut output = ffmpeg::format::output_to_stream(stream, None, Some("mp4"))?;
-    add_stream(&mut output, parameters::video(&tracks.video)?)?;
-    if let Some(audio) = &tracks.audio {
-        add_stream(&mut output, parameters::audio(audio)?)?;
-    }
-    let mut metadata = Dictionary::new();
-    metadata.set("creation_time", &utc(start_90k).to_string());
-    metadata.set("timestamp_90k", &start_90k.to_string());
-    output.set_metadata(metadata);
-    let mut options = Dictionary::new();
-    options.set(
-        "movflags",
-        "frag_keyframe+empty_moov+default_base_moof+use_metadata_tags",
-    );
-    options.set("frag_duration", "1000000"); // microseconds: what a crash can cost
-    output.write_header_with(options)?;
-    let time_base = |index| {
-        output
-            .stream(index)
-            .map_or(TIME_BASE, |stream| stream.time_base())
-    };
-    let time_bases = [time_base(0), time_base(1)];
-    Ok((output, time_bases))
-}
-
-fn add_stream(output: &mut Output, parameters: codec::Parameters) -> Result<(), ffmpeg::Error> {
-    let mut stream = output.add_stream(codec::Id::None)?;
-    stream.set_parameters(parameters);
-    stream.set_time_base(TIME_BASE);
-    Ok(())
-}
-
-/// The first error of the file, in the system's own words; FFmpeg passes on a number at best.
-#[derive(Clone, Default)]
-struct Failure(Arc<Mutex<Option<io::Error>>>);
-
-impl Failure {
-    fn set(&self, error: io::Error) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(error);
-    }
-
-    fn take(&self, part: &Path) -> Option<ClipError> {
-        let source = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some(ClipError::Write {
-            path: part.to_owned(),
-            source,
-        })
-    }
-
-    fn take_or(&self, part: &Path, source: ffmpeg::Error) -> ClipError {
-        self.take(part).unwrap_or_else(|| ClipError::Mux {
-            path: part.to_owned(),
-            source,
-        })
-    }
-}
-
-struct PartFile {
-    file: File,
-    failure: Failure,
-}
-
-impl PartFile {
-    fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        result.map_err(|error| {
-            let kind = error.kind();
-            self.failure.set(error);
-            kind.into()
-        })
-    }
-}
-
-impl Write for PartFile {
-    /// Writes all of it: FFmpeg takes a short count for the whole.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = self.file.write_all(bytes).map(|()| bytes.len());
-        self.noted(result)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let result = self.file.flush();
-        self.noted(result)
-    }
-}
-
-impl Seek for PartFile {
-    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        let result = self.file.seek(position);
-        self.noted(result)
-    }
-}
-
-/// A picture with everything that the MP4 writer wants to know.
-struct Timed {
-    unit: MediaUnit,
-    pts: i64,
-    dts: i64,
-    duration: i64,
-    retimed: bool,
-}
-
-/// Gives pictures, which come in the order of decoding with times of presentation, their times of decoding.
-///
-/// The time of decoding of a picture is the time of presentation of the one that many places earlier in order of
-/// presentation, as far as the stream reorders at most. How far is learnt from the first pictures; a stream without
-/// B-frames has 0, and both times are equal.
-#[derive(Default)]
-struct VideoClock {
-    probe: Vec<(MediaUnit, i64)>,
-    depth: Option<usize>,
-    times: BinaryHeap<Reverse<i64>>,
-    lead: VecDeque<i64>,
-    last_dts: Option<i64>,
-    held: Option<Timed>,
-    frame: i64,
-}
-
-impl VideoClock {
-    fn push(&mut self, unit: MediaUnit, pts: i64) -> Vec<Timed> {
-        if self.depth.is_some() {
-            return self.order(unit, pts).into_iter().collect();
-        }
-        self.probe.push((unit, pts));
-        if self.probe.len() < REORDER_PROBE {
-            Vec::new()
-        } else {
-            self.learn()
-        }
-    }
-
-    /// The rest, at the end of the clip.
-    fn end(&mut self) -> Vec<Timed> {
-        let mut rest = if self.depth.is_none() {
-            self.learn()
-        } else {
-            Vec::new()
-        };
-        rest.extend(self.held.take());
-        rest
-    }
-
-    fn learn(&mut self) -> Vec<Timed> {
-        let probe = std::mem::take(&mut self.probe);
-        let later_before =
-            |index: usize, pts: i64| probe.iter().take(index).filter(|(_, other)| *other > pts).count();
-        let depth = probe
-            .iter()
-            .enumerate()
-            .map(|(index, (_, pts))| later_before(index, *pts))
-            .max()
-            .unwrap_or(0);
-        let mut times: Vec<i64> = probe.iter().map(|(_, pts)| *pts).collect();
-        times.sort_unstable();
-        self.frame = times
-            .windows(2)
-            .map(|pair| pair[1] - pair[0])
-            .filter(|step| *step > 0)
-            .min()
-            .unwrap_or(3000);
-        let first = times.first().copied().unwrap_or(0);
-        self.depth = Some(depth);
-        self.lead = (1..=depth as i64)
-            .rev()
-            .map(|ahead| first - ahead * self.frame)
-            .collect();
-        probe
-            .into_iter()
-            .filter_map(|(unit, pts)| self.order(unit, pts))
-            .collect()
-    }
-
-    /// Holds each picture back until the next one tells how long it lasts.
-    fn order(&mut self, unit: MediaUnit, pts: i64) -> Option<Timed> {
-        self.times.push(Reverse(pts));
-        let wanted = match self.lead.pop_front() {
-            Some(lead) => lead,
-            None => self.times.pop().map_or(pts, |Reverse(time)| time),
-        };
-        let dts = self.last_dts.map_or(wanted, |last| wanted.max(last + 1));
-        self.last_dts = Some(dts);
-        let timed = Timed {
-            unit,
-            pts: pts.max(dts),
-            dts,
-            duration: self.frame,
-            retimed: dts > wanted || dts > pts,
-        };
-        let mut ready = self.held.replace(timed);
-        if let Some(ready) = &mut ready {
-            ready.duration = dts - ready.dts;
-        }
-        ready
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can go wrong with a clip.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A clip that cannot be made, written or finished. What was written so far stays in the unfinished file.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,29 @@ pub enum ClipError {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
+    },
+    /// Somebody removed the file, or its folder, while it was written.
+    #[error("the clip {} was removed while it was written", path.display())]
+    Removed {
+        /// The unfinished file.
+        path: PathBuf,
+    },
+    /// A file beside the clips cannot be written, read or removed: a sidecar, annotations, a playlist, an old clip. The
+    /// media are not touched by it.
+    #[error("cannot keep {} beside the recordings; check free space and permissions", path.display())]
+    Beside {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// An unfinished file that FFmpeg cannot read.
+    #[error("the unfinished clip {} cannot be read", path.display())]
+    Unreadable {
+        /// The unfinished file.
+        path: PathBuf,
+        /// FFmpeg's reason.
+        source: ffmpeg_next::Error,
     },
     /// FFmpeg's MP4 writer refused the tracks or a packet.
     #[error("the MP4 writer refused the media of {}", path.display())]
@@ -86,11 +109,28 @@ impl ClipError {
         })
     }
 
+    /// The file, or its folder, is not there any more. Recording makes it anew.
+    pub fn is_removed(&self) -> bool {
+        matches!(self, Self::Removed { .. })
+            || self
+                .io()
+                .is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// The unfinished file that the error left.
+    pub(crate) fn unfinished(&self) -> Option<&Path> {
+        match self {
+            Self::Write { path, .. } | Self::Finish { path, .. } | Self::Mux { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     fn io(&self) -> Option<&io::Error> {
         match self {
-            Self::Create { source, .. } | Self::Write { source, .. } | Self::Finish { source, .. } => {
-                Some(source)
-            }
+            Self::Create { source, .. }
+            | Self::Write { source, .. }
+            | Self::Finish { source, .. }
+            | Self::Beside { source, .. } => Some(source),
             _ => None,
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! An event is known only after it has happened, so a recording of it needs the seconds before. This crate keeps those
 //! in memory ([`PreRoll`]), opens a gate when an event arrives ([`SignalGate`]), and writes what passes to MP4 files
-//! ([`ClipWriter`]) by copying the camera's own encoded pictures. [`Recorder`] is the three together.
+//! ([`ClipWriter`]) by copying the camera's own encoded pictures. [`Recorder`] is the three together; it records
+//! continuously, too, in pieces that a playlist lists ([`SegmentFolder`]). What a killed process leaves, [`recover`]
+//! finishes.
 //!
 //! **A clip starts on a key frame no later than was asked, holds the camera's own bytes, and has its name only when it is
 //! complete.** Where that cannot be kept, it is said: a pre-roll that was too short in [`NewClip`], a disk that was full
@@ -57,12 +59,20 @@
 
 mod clip;
 mod error;
+mod fragments;
 mod gate;
 mod leftovers;
 mod naming;
+mod notes;
 mod parameters;
+mod playlist;
 mod pre_roll;
 mod recorder;
+mod recover;
+mod segments;
+mod shelf;
+mod sidecar;
+mod store;
 mod unit;
 
 pub use clip::{ClipReport, ClipWriter};
@@ -72,8 +82,14 @@ pub use gate::{
 };
 pub use leftovers::{Leftover, find_leftovers};
 pub use naming::{clip_path, date_time, precise_date_time};
+pub use playlist::playlist_of;
 pub use pre_roll::{PreRoll, PreRollLimits, PreRollStats};
-pub use recorder::{Clip, ClipFolder, ClipStore, NewClip, Recorder, RecorderEvent, StopReason};
+pub use recorder::{Recorder, RecorderEvent, RecorderStats, StopReason};
+pub use recover::{Recovery, recover, recover_written_by};
+pub use segments::{SegmentFolder, SegmentOptions, SegmentedClip};
+pub use shelf::StoreStats;
+pub use sidecar::Sidecar;
+pub use store::{Clip, ClipFolder, ClipStore, NewClip};
 pub use unit::{AudioTrack, MediaUnit, TICKS_PER_SECOND, Track, Tracks, VideoCodec, VideoTrack};
 
 /// Compiles the example of the crate's front page.

@@ -32,6 +32,16 @@ pub fn precise_date_time(timestamp_90k: u64) -> String {
     )
 }
 
+/// `yyyy-MM-ddTHH:mm:ss.fffZ`, cut to milliseconds.
+pub(crate) fn iso_time(timestamp_90k: u64) -> String {
+    let time = utc(timestamp_90k);
+    format!(
+        "{}.{:03}Z",
+        time.strftime("%Y-%m-%dT%H:%M:%S"),
+        time.subsec_millisecond()
+    )
+}
+
 /// The file of a clip: folder, pattern with its date variables replaced, `.mp4`.
 ///
 /// The variables of both generations are known: `${System.DateTime}`, `${System.PreciseDateTime}` and the same with

@@ -1,187 +1,56 @@
 //! Pre-roll, gate and clips put together.
 
-use crate::clip::{ClipReport, ClipWriter};
+mod event;
+
+pub use event::{RecorderEvent, RecorderStats, StopReason};
+
+use crate::clip::ClipReport;
 use crate::error::ClipError;
 use crate::gate::{
-    CloseReason, GateDecision, GateOptions, GateOptionsError, GateStats, Signal, SignalGate, SignalOutcome,
+    GateDecision, GateOptions, GateOptionsError, GateStats, Signal, SignalGate, SignalOutcome,
 };
-use crate::naming::clip_path;
+use crate::notes::Notes;
 use crate::pre_roll::{PreRoll, PreRollLimits, PreRollStats};
+use crate::shelf::StoreStats;
+use crate::store::{Clip, ClipFolder, ClipStore, NewClip};
 use crate::unit::{MediaUnit, TICKS_PER_SECOND, Track, Tracks};
+use std::collections::VecDeque;
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 /// Media time that goes back by more than this (2 s) is another time line; by less, it is a reordered picture.
 const MAX_REORDER: u64 = 2 * TICKS_PER_SECOND;
 
-/// A clip that is about to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NewClip {
-    /// Time of its first picture, a key frame.
-    pub start_90k: u64,
-    /// Time that was asked for: event plus offset. Before `start_90k` where the pre-roll did not reach back so far.
-    pub wanted_start_90k: u64,
-    /// Time of the event that opened the gate.
-    pub event_90k: u64,
-}
+/// Media time after which a disk that refused is tried again; it doubles with each refusal up to the longest.
+const FIRST_PAUSE: u64 = TICKS_PER_SECOND;
+const LONGEST_PAUSE: u64 = 30 * TICKS_PER_SECOND;
 
-/// Where clips go. [`ClipFolder`] is the usual one; bring your own for other containers, or for tests.
-pub trait ClipStore {
-    /// A clip that is being written.
-    type Clip: Clip;
+/// Finished files that late annotations still find.
+const ANNOTATED_FILES: usize = 4;
 
-    /// Begins a clip. The first unit that is written to it is the key frame at `new.start_90k`.
-    ///
-    /// # Errors
-    ///
-    /// The clip cannot be made; the recording is given up.
-    fn create(&mut self, new: &NewClip, tracks: &Tracks) -> Result<Self::Clip, ClipError>;
-}
-
-/// A clip that is being written. Dropping it without [`finish`](Self::finish) leaves it unfinished.
-pub trait Clip {
-    /// Where it will be.
-    fn path(&self) -> &Path;
-
-    /// Appends a unit.
-    ///
-    /// # Errors
-    ///
-    /// The unit was not written; the recording is given up.
-    fn write(&mut self, unit: &MediaUnit) -> Result<(), ClipError>;
-
-    /// Completes the clip.
-    ///
-    /// # Errors
-    ///
-    /// The clip is not complete.
-    fn finish(self) -> Result<ClipReport, ClipError>;
-}
-
-impl Clip for ClipWriter {
-    fn path(&self) -> &Path {
-        Self::path(self)
-    }
-
-    fn write(&mut self, unit: &MediaUnit) -> Result<(), ClipError> {
-        Self::write(self, unit)
-    }
-
-    fn finish(self) -> Result<ClipReport, ClipError> {
-        Self::finish(self)
-    }
-}
-
-type Naming = Box<dyn FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send>;
-
-/// MP4 files in a folder.
-pub struct ClipFolder {
-    naming: Naming,
-}
-
-impl ClipFolder {
-    /// Files in `folder`, named by a pattern as in [`clip_path`].
-    pub fn new(folder: impl Into<PathBuf>, pattern: impl Into<String>) -> Self {
-        let (folder, pattern) = (folder.into(), pattern.into());
-        Self::with_naming(move |new| clip_path(&folder, &pattern, new.start_90k))
-    }
-
-    /// Files named by a function, for names that need more than the clip's start. Existing files are not replaced.
-    pub fn with_naming(naming: impl FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send + 'static) -> Self {
-        Self {
-            naming: Box::new(naming),
-        }
-    }
-}
-
-impl fmt::Debug for ClipFolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClipFolder").finish_non_exhaustive()
-    }
-}
-
-impl ClipStore for ClipFolder {
-    type Clip = ClipWriter;
-
-    fn create(&mut self, new: &NewClip, tracks: &Tracks) -> Result<ClipWriter, ClipError> {
-        ClipWriter::create(&(self.naming)(new)?, tracks, new.start_90k)
-    }
-}
-
-/// Why a clip ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StopReason {
-    /// The gate closed.
-    Gate(CloseReason),
-    /// [`Recorder::end`] was called.
-    End,
-    /// Media time went back by more than 2 s. Events of the old time line are forgotten.
-    TimeWentBack,
-    /// The stream's parameters changed; while the gate is open, another clip begins at the next key frame.
-    TracksChanged,
-}
-
-/// What a recorder did.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RecorderEvent {
-    /// A clip is being written (`RecordingStarted`).
-    Started {
-        /// Number of the recording, from 1 on; its events carry it too.
-        recording: u64,
-        /// Where the clip will be.
-        path: PathBuf,
-        /// Its first picture, its wanted start, its event. It began late where the first exceeds the second.
-        clip: NewClip,
-    },
-    /// No more is written to it (`RecordingStopped`).
-    Stopped {
-        /// Number of the recording.
-        recording: u64,
-        /// Where the clip will be.
-        path: PathBuf,
-        /// Why.
-        reason: StopReason,
-    },
-    /// It is complete (`RecordingAvailable`).
-    Available {
-        /// Number of the recording.
-        recording: u64,
-        /// What is in it.
-        report: ClipReport,
-        /// Correlation ids of its events, in their order.
-        correlation_ids: Vec<String>,
-    },
-    /// It could not be made or completed (`StorageError`). The next event opens another.
-    Failed {
-        /// Number of the recording.
-        recording: u64,
-        /// Why.
-        error: ClipError,
-    },
-    /// The gate opened for media that were not there: the event was too old, or no picture came.
-    Missed {
-        /// Number of the recording.
-        recording: u64,
-        /// Time of the event.
-        event_90k: u64,
-    },
-}
-
-/// Records clips around events: units and events in, files and [`RecorderEvent`]s out.
+/// Records clips around events, or everything: units and events in, files and [`RecorderEvent`]s out.
 ///
 /// Every call may write to the disk and blocks for as long; run it on a thread for files, and let complete win over
-/// live in the queue to it. It keeps no clock: media time is that of the units.
+/// live in the queue to it. It keeps no clock: media time is that of the units, and so is the pause after which a disk
+/// that refused is tried again.
 pub struct Recorder<S: ClipStore = ClipFolder> {
     store: S,
     tracks: Tracks,
-    gate: SignalGate,
+    trigger: Trigger,
     pre_roll: PreRoll,
+    reach_back: u64,
     newest_90k: Option<u64>,
-    recordings: u64,
     active: Option<Active<S::Clip>>,
+    recordings: u64,
+    pause: u64,
+    notes: Notes,
+    annotated: VecDeque<ClipReport>,
+    annotations_left_out: u64,
+    stats: RecorderStats,
+}
+
+enum Trigger {
+    Gate(Box<SignalGate>),
+    Always,
 }
 
 /// A recording while the gate is open.
@@ -191,20 +60,21 @@ struct Active<C> {
     start_90k: u64,
     end_90k: u64,
     ids: Vec<String>,
+    available: bool,
     clip: ClipState<C>,
 }
 
 enum ClipState<C> {
     /// No picture of it has come, or none since the tracks changed.
-    Waiting {
-        wrote_before: bool,
-    },
+    Waiting { wrote_before: bool },
+    /// It is being written.
     Writing(C),
-    Failed,
+    /// The disk refused it. It begins again with a key frame from then on.
+    Paused { until_90k: u64, wrote_before: bool },
 }
 
 impl<S: ClipStore> Recorder<S> {
-    /// A recorder with an empty pre-roll.
+    /// A recorder that is opened by events, with an empty pre-roll.
     ///
     /// The pre-roll has to reach back over [`GateOptions::reach_back_90k`] and the time that an event takes to arrive
     /// (seconds, where a slow model finds it).
@@ -218,15 +88,41 @@ impl<S: ClipStore> Recorder<S> {
         tracks: Tracks,
         store: S,
     ) -> Result<Self, GateOptionsError> {
-        Ok(Self {
+        Ok(Self::with_trigger(
+            Trigger::Gate(Box::new(SignalGate::new(gate)?)),
+            pre_roll,
+            tracks,
+            store,
+        ))
+    }
+
+    /// A recorder whose gate is always open: its first recording begins with the first key frame, and ends with
+    /// [`end`](Self::end). Use it with a [`SegmentFolder`](crate::SegmentFolder); in one file it would grow for ever.
+    /// Events change nothing.
+    pub fn continuous(tracks: Tracks, store: S) -> Self {
+        let one_unit = PreRollLimits {
+            span_90k: 0,
+            bytes: usize::MAX,
+        };
+        Self::with_trigger(Trigger::Always, one_unit, tracks, store)
+    }
+
+    fn with_trigger(trigger: Trigger, pre_roll: PreRollLimits, tracks: Tracks, store: S) -> Self {
+        Self {
             store,
             tracks,
-            gate: SignalGate::new(gate)?,
+            trigger,
             pre_roll: PreRoll::new(pre_roll),
+            reach_back: pre_roll.span_90k,
             newest_90k: None,
-            recordings: 0,
             active: None,
-        })
+            recordings: 0,
+            pause: FIRST_PAUSE,
+            notes: Notes::default(),
+            annotated: VecDeque::new(),
+            annotations_left_out: 0,
+            stats: RecorderStats::default(),
+        }
     }
 
     /// Takes a unit, in the order in which it came.
@@ -236,18 +132,24 @@ impl<S: ClipStore> Recorder<S> {
         if unit.track == Track::Video {
             self.follow_time(unit.timestamp_90k, &mut events);
         }
-        if let Some(active) = &mut self.active
-            && let ClipState::Writing(clip) = &mut active.clip
-            && let Err(error) = write(clip, &unit)
-        {
-            active.clip = ClipState::Failed;
-            events.push(RecorderEvent::Failed {
-                recording: active.number,
-                error,
-            });
+        if unit.starts_decoding() {
+            self.open_always(unit.timestamp_90k);
+            self.end_pause(unit.timestamp_90k);
         }
-        self.pre_roll.push(unit);
-        self.begin_if_due(&mut events);
+        self.write(&unit, &mut events);
+        match self.trigger {
+            Trigger::Gate(_) => {
+                self.pre_roll.push(unit);
+                self.begin_if_due(&mut events);
+            }
+            // What is written needs no pre-roll, and a clip begins with the key frame that is here.
+            Trigger::Always if unit.starts_decoding() && !self.is_recording() => {
+                self.pre_roll.push(unit);
+                self.begin_if_due(&mut events);
+                self.pre_roll.clear();
+            }
+            Trigger::Always => {}
+        }
         events
     }
 
@@ -255,9 +157,26 @@ impl<S: ClipStore> Recorder<S> {
     #[must_use = "the events say which clips exist"]
     pub fn signal(&mut self, signal: Signal) -> (SignalOutcome, Vec<RecorderEvent>) {
         let mut events = Vec::new();
-        let outcome = self.gate.signal(signal);
+        let outcome = match &mut self.trigger {
+            Trigger::Gate(gate) => gate.signal(signal),
+            Trigger::Always => SignalOutcome::Accepted,
+        };
         self.apply(&mut events);
         (outcome, events)
+    }
+
+    /// Takes what was seen at a time, as JSON, to be kept beside the media of that time (`NAME.inferences.jsonl`, a line for
+    /// each): of the file that is being written, of one of the last four, or, for as long as the pre-roll holds that time,
+    /// of a recording that begins later. What finds no place is counted in [`StoreStats::annotations_left_out`].
+    #[must_use = "the events say what could not be written"]
+    pub fn annotate(&mut self, timestamp_90k: u64, json: &str) -> Vec<RecorderEvent> {
+        let mut events = Vec::new();
+        let taken = self.place(timestamp_90k, json).unwrap_or_else(|error| {
+            events.push(RecorderEvent::Untidy { error });
+            false
+        });
+        self.annotations_left_out += u64::from(!taken);
+        events
     }
 
     /// The stream ended, or the recorder is no longer wanted: completes the clip that is being written, and those whose
@@ -267,9 +186,9 @@ impl<S: ClipStore> Recorder<S> {
         let mut events = Vec::new();
         if self.active.is_some() {
             self.close(StopReason::End, &mut events);
-            self.gate.reset();
-        } else {
-            self.gate.end();
+            self.reset_gate();
+        } else if let Trigger::Gate(gate) = &mut self.trigger {
+            gate.end();
             self.apply(&mut events);
         }
         self.pre_roll.clear();
@@ -287,12 +206,13 @@ impl<S: ClipStore> Recorder<S> {
         }
         self.tracks = tracks;
         self.pre_roll.clear();
-        if let Some(active) = &mut self.active
-            && matches!(active.clip, ClipState::Writing(_))
-        {
-            let waiting = ClipState::Waiting { wrote_before: true };
-            let state = std::mem::replace(&mut active.clip, waiting);
-            finish(active, state, StopReason::TracksChanged, &mut events);
+        if let Some(mut active) = self.active.take() {
+            if let ClipState::Writing(_) = active.clip {
+                let waiting = ClipState::Waiting { wrote_before: true };
+                let state = std::mem::replace(&mut active.clip, waiting);
+                self.finish(&mut active, state, StopReason::TracksChanged, &mut events);
+            }
+            self.active = Some(active);
         }
         events
     }
@@ -304,9 +224,12 @@ impl<S: ClipStore> Recorder<S> {
             .is_some_and(|active| matches!(active.clip, ClipState::Writing(_)))
     }
 
-    /// Counts of events by what became of them.
+    /// Counts of events by what became of them; all zero where everything is recorded.
     pub fn gate_stats(&self) -> GateStats {
-        self.gate.stats()
+        match &self.trigger {
+            Trigger::Gate(gate) => gate.stats(),
+            Trigger::Always => GateStats::default(),
+        }
     }
 
     /// What the pre-roll dropped.
@@ -314,11 +237,23 @@ impl<S: ClipStore> Recorder<S> {
         self.pre_roll.stats()
     }
 
+    /// What was recorded, and what failed.
+    pub fn stats(&self) -> RecorderStats {
+        self.stats
+    }
+
+    /// What was removed, recovered and left out besides.
+    pub fn store_stats(&self) -> StoreStats {
+        let mut stats = self.store.stats();
+        stats.annotations_left_out += self.annotations_left_out;
+        stats
+    }
+
     fn follow_time(&mut self, time: u64, events: &mut Vec<RecorderEvent>) {
         if let Some(newest) = self.newest_90k {
             if time.saturating_add(MAX_REORDER) < newest {
                 self.close(StopReason::TimeWentBack, events);
-                self.gate.reset();
+                self.reset_gate();
                 self.pre_roll.clear();
                 self.newest_90k = Some(time);
                 return;
@@ -328,31 +263,91 @@ impl<S: ClipStore> Recorder<S> {
             }
             // Everything up to `newest` is there, so the gate may decide on it. A clip thus holds the picture at its
             // end too, and the B-frames before that picture.
-            self.gate.advance(newest);
-            self.apply(events);
+            if let Trigger::Gate(gate) = &mut self.trigger {
+                gate.advance(newest);
+                self.apply(events);
+            }
         }
         self.newest_90k = Some(time);
     }
 
+    fn reset_gate(&mut self) {
+        if let Trigger::Gate(gate) = &mut self.trigger {
+            gate.reset();
+        }
+    }
+
+    fn open_always(&mut self, time: u64) {
+        if matches!(self.trigger, Trigger::Always) && self.active.is_none() {
+            self.open(time, time, u64::MAX, None);
+        }
+    }
+
+    fn open(&mut self, event_90k: u64, start_90k: u64, end_90k: u64, id: Option<String>) {
+        self.recordings += 1;
+        self.pause = FIRST_PAUSE;
+        self.active = Some(Active {
+            number: self.recordings,
+            event_90k,
+            start_90k,
+            end_90k,
+            ids: id.into_iter().collect(),
+            available: false,
+            clip: ClipState::Waiting { wrote_before: false },
+        });
+    }
+
+    /// A key frame is here: what the disk refused may begin again, as another recording.
+    fn end_pause(&mut self, time: u64) {
+        let Some(active) = &mut self.active else { return };
+        if let ClipState::Paused {
+            until_90k,
+            wrote_before,
+        } = active.clip
+            && time >= until_90k
+        {
+            self.recordings += 1;
+            active.number = self.recordings;
+            if wrote_before {
+                active.start_90k = time;
+            }
+            active.clip = ClipState::Waiting { wrote_before };
+        }
+    }
+
+    fn write(&mut self, unit: &MediaUnit, events: &mut Vec<RecorderEvent>) {
+        let Some(mut active) = self.active.take() else {
+            return;
+        };
+        let nothing = ClipState::Waiting { wrote_before: true };
+        active.clip = match std::mem::replace(&mut active.clip, nothing) {
+            ClipState::Writing(mut clip) => {
+                let mut finished = Vec::new();
+                let written = write(&mut clip, unit, &mut finished);
+                self.tell(&mut active, finished, events);
+                match written {
+                    Ok(()) => ClipState::Writing(clip),
+                    Err(error) => self.broke(&mut active, Some(clip), error, true, events),
+                }
+            }
+            paused @ ClipState::Paused { .. } => {
+                self.stats.not_written += 1;
+                paused
+            }
+            waiting @ ClipState::Waiting { .. } => waiting,
+        };
+        self.active = Some(active);
+    }
+
     fn apply(&mut self, events: &mut Vec<RecorderEvent>) {
-        while let Some(decision) = self.gate.poll() {
+        while let Some(decision) = self.decision() {
             match decision {
                 GateDecision::Open {
                     event_90k,
                     start_90k,
                     end_90k,
                     correlation_id,
-                } => {
-                    self.recordings += 1;
-                    self.active = Some(Active {
-                        number: self.recordings,
-                        event_90k,
-                        start_90k,
-                        end_90k,
-                        ids: correlation_id.into_iter().collect(),
-                        clip: ClipState::Waiting { wrote_before: false },
-                    });
-                }
+                } => self.open(event_90k, start_90k, end_90k, correlation_id),
                 GateDecision::Event {
                     end_90k,
                     correlation_id,
@@ -372,6 +367,13 @@ impl<S: ClipStore> Recorder<S> {
         self.begin_if_due(events);
     }
 
+    fn decision(&mut self) -> Option<GateDecision> {
+        match &mut self.trigger {
+            Trigger::Gate(gate) => gate.poll(),
+            Trigger::Always => None,
+        }
+    }
+
     fn begin_if_due(&mut self, events: &mut Vec<RecorderEvent>) {
         let due = |active: &Active<S::Clip>| {
             matches!(active.clip, ClipState::Waiting { .. })
@@ -384,102 +386,204 @@ impl<S: ClipStore> Recorder<S> {
 
     /// Begins the clip with what the pre-roll holds of it, if that is anything.
     fn begin(&mut self, events: &mut Vec<RecorderEvent>) {
-        let Some(active) = &mut self.active else { return };
-        if !matches!(active.clip, ClipState::Waiting { .. }) {
+        let Some(mut active) = self.active.take() else {
             return;
+        };
+        if let ClipState::Waiting { .. } = active.clip {
+            let mut units = self.pre_roll.units_from(active.start_90k);
+            let first = units.next().map(|unit| unit.timestamp_90k);
+            drop(units);
+            if let Some(start_90k) = first.filter(|start| *start <= active.end_90k) {
+                active.clip = self.begin_at(start_90k, &mut active, events);
+            }
         }
-        let mut units = self.pre_roll.units_from(active.start_90k).peekable();
-        let Some(start_90k) = units
-            .peek()
-            .map(|unit| unit.timestamp_90k)
-            .filter(|start| *start <= active.end_90k)
-        else {
-            return;
+        self.active = Some(active);
+    }
+
+    fn begin_at(
+        &mut self,
+        start_90k: u64,
+        active: &mut Active<S::Clip>,
+        events: &mut Vec<RecorderEvent>,
+    ) -> ClipState<S::Clip> {
+        let new = NewClip::new(start_90k, active.start_90k, active.event_90k);
+        let created = self.store.create(&new, &self.tracks);
+        let recovered = self.store.take_recovered().into_iter();
+        events.extend(recovered.map(|report| RecorderEvent::Recovered { report }));
+        let mut clip = match created {
+            Ok(clip) => clip,
+            Err(error) => return self.broke(active, None, error, false, events),
         };
-        let new = NewClip {
-            start_90k,
-            wanted_start_90k: active.start_90k,
-            event_90k: active.event_90k,
-        };
-        let written = self.store.create(&new, &self.tracks).and_then(|mut clip| {
-            let path = clip.path().to_owned();
-            events.push(RecorderEvent::Started {
-                recording: active.number,
-                path,
-                clip: new,
-            });
-            let mut newest = start_90k;
-            for unit in units {
-                // The end may already lie behind, when the window is longer than the recording.
-                let beyond = unit.timestamp_90k > newest;
-                if beyond && newest >= active.end_90k {
-                    break;
-                }
-                if unit.track == Track::Video {
-                    newest = newest.max(unit.timestamp_90k);
-                }
-                write(&mut clip, unit)?;
-            }
-            Ok(clip)
+        self.stats.started += 1;
+        active.available = false;
+        events.push(RecorderEvent::Started {
+            recording: active.number,
+            path: clip.path().to_owned(),
+            clip: new,
         });
-        active.clip = match written {
-            Ok(clip) => ClipState::Writing(clip),
-            Err(error) => {
-                events.push(RecorderEvent::Failed {
-                    recording: active.number,
-                    error,
-                });
-                ClipState::Failed
+        for (time, json) in self.notes.take_from(start_90k) {
+            if let Err(error) = clip.annotate(time, &json) {
+                events.push(RecorderEvent::Untidy { error });
             }
-        };
+        }
+        let mut finished = Vec::new();
+        let (mut newest, mut written) = (start_90k, Ok(()));
+        for unit in self.pre_roll.units_from(active.start_90k) {
+            // The end may already lie behind, when the window is longer than the recording.
+            let beyond = unit.timestamp_90k > newest;
+            if beyond && newest >= active.end_90k {
+                break;
+            }
+            if unit.track == Track::Video {
+                newest = newest.max(unit.timestamp_90k);
+            }
+            written = write(&mut clip, unit, &mut finished);
+            if written.is_err() {
+                break;
+            }
+        }
+        self.tell(active, finished, events);
+        match written {
+            Ok(()) => ClipState::Writing(clip),
+            Err(error) => self.broke(active, Some(clip), error, true, events),
+        }
     }
 
     fn close(&mut self, reason: StopReason, events: &mut Vec<RecorderEvent>) {
         if let Some(mut active) = self.active.take() {
-            let state = std::mem::replace(&mut active.clip, ClipState::Failed);
-            finish(&mut active, state, reason, events);
+            let nothing = ClipState::Waiting { wrote_before: true };
+            let state = std::mem::replace(&mut active.clip, nothing);
+            self.finish(&mut active, state, reason, events);
         }
+    }
+
+    fn finish(
+        &mut self,
+        active: &mut Active<S::Clip>,
+        state: ClipState<S::Clip>,
+        reason: StopReason,
+        events: &mut Vec<RecorderEvent>,
+    ) {
+        match state {
+            ClipState::Writing(clip) => {
+                events.push(RecorderEvent::Stopped {
+                    recording: active.number,
+                    path: clip.path().to_owned(),
+                    reason,
+                    correlation_ids: active.ids.clone(),
+                });
+                let mut finished = Vec::new();
+                let completed = clip.finish(&mut finished);
+                self.tell(active, finished, events);
+                let failed = completed.is_err();
+                if let Err(error) = completed {
+                    let _ = self.broke(active, None, error, true, events);
+                }
+                if reason != StopReason::TracksChanged
+                    && let Err(error) = self.store.ended()
+                    && !failed
+                {
+                    events.push(RecorderEvent::Untidy { error });
+                }
+            }
+            ClipState::Waiting { wrote_before: false } => {
+                self.stats.missed += 1;
+                events.push(RecorderEvent::Missed {
+                    recording: active.number,
+                    event_90k: active.event_90k,
+                });
+            }
+            ClipState::Paused { .. } => {
+                let _ = self.store.ended(); // that the disk refuses has been said
+            }
+            ClipState::Waiting { wrote_before: true } => {}
+        }
+    }
+
+    /// Tells finished files, and lets the store keep its house.
+    fn tell(
+        &mut self,
+        active: &mut Active<S::Clip>,
+        finished: Vec<ClipReport>,
+        events: &mut Vec<RecorderEvent>,
+    ) {
+        for report in finished {
+            self.pause = FIRST_PAUSE;
+            self.stats.files += 1;
+            self.stats.bytes += report.bytes;
+            if let Err(error) = self.store.finished(&report) {
+                events.push(RecorderEvent::Untidy { error });
+            }
+            if self.annotated.len() == ANNOTATED_FILES {
+                self.annotated.pop_front();
+            }
+            self.annotated.push_back(report.clone());
+            let recording = active.number;
+            events.push(if std::mem::replace(&mut active.available, true) {
+                RecorderEvent::Extended { recording, report }
+            } else {
+                RecorderEvent::Available {
+                    recording,
+                    report,
+                    correlation_ids: active.ids.clone(),
+                }
+            });
+        }
+    }
+
+    /// The disk refused: what can be saved is saved, and the rest is tried again after a pause.
+    fn broke(
+        &mut self,
+        active: &mut Active<S::Clip>,
+        clip: Option<S::Clip>,
+        error: ClipError,
+        wrote_before: bool,
+        events: &mut Vec<RecorderEvent>,
+    ) -> ClipState<S::Clip> {
+        let saved = self.store.broke(clip, &error);
+        let pause = self.pause;
+        self.tell(active, saved, events);
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        self.stats.failed += 1;
+        events.push(RecorderEvent::Failed {
+            recording: active.number,
+            error,
+        });
+        ClipState::Paused {
+            until_90k: self.newest_90k.unwrap_or(0).saturating_add(pause),
+            wrote_before,
+        }
+    }
+
+    /// `false`: nothing is recorded of that time, or no more is taken.
+    fn place(&mut self, timestamp_90k: u64, json: &str) -> Result<bool, ClipError> {
+        if let Some(active) = &mut self.active
+            && let ClipState::Writing(clip) = &mut active.clip
+            && clip.annotate(timestamp_90k, json)?
+        {
+            return Ok(true);
+        }
+        let shows = |report: &&ClipReport| {
+            (report.first_timestamp_90k..=report.last_timestamp_90k).contains(&timestamp_90k)
+        };
+        if let Some(report) = self.annotated.iter().rev().find(shows) {
+            return self.store.annotate(report, json);
+        }
+        let horizon = self.newest_90k.unwrap_or(0).saturating_sub(self.reach_back);
+        self.annotations_left_out += self.notes.forget_before(horizon);
+        if timestamp_90k < horizon || matches!(self.trigger, Trigger::Always) {
+            return Ok(false);
+        }
+        self.annotations_left_out += self.notes.push(timestamp_90k, json);
+        Ok(true)
     }
 }
 
 /// Writes what can be written; a unit that is empty or of a missing track is not worth the recording.
-fn write<C: Clip>(clip: &mut C, unit: &MediaUnit) -> Result<(), ClipError> {
-    match clip.write(unit) {
+fn write<C: Clip>(clip: &mut C, unit: &MediaUnit, finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
+    match clip.write(unit, finished) {
         Err(ClipError::EmptyUnit | ClipError::NoAudioTrack) => Ok(()),
         result => result,
-    }
-}
-
-fn finish<C: Clip>(
-    active: &mut Active<C>,
-    state: ClipState<C>,
-    reason: StopReason,
-    events: &mut Vec<RecorderEvent>,
-) {
-    let recording = active.number;
-    match state {
-        ClipState::Writing(clip) => {
-            events.push(RecorderEvent::Stopped {
-                recording,
-                path: clip.path().to_owned(),
-                reason,
-            });
-            events.push(match clip.finish() {
-                Ok(report) => RecorderEvent::Available {
-                    recording,
-                    report,
-                    correlation_ids: active.ids.clone(),
-                },
-                Err(error) => RecorderEvent::Failed { recording, error },
-            });
-        }
-        ClipState::Waiting { wrote_before: false } => {
-            events.push(RecorderEvent::Missed {
-                recording,
-                event_90k: active.event_90k,
-            });
-        }
-        ClipState::Waiting { wrote_before: true } | ClipState::Failed => {}
     }
 }
 
@@ -487,7 +591,7 @@ impl<S: ClipStore> fmt::Debug for Recorder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
             .field("tracks", &self.tracks)
-            .field("recordings", &self.recordings)
+            .field("stats", &self.stats)
             .field("is_recording", &self.is_recording())
             .finish_non_exhaustive()
     }

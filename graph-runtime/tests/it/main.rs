@@ -6,4 +6,5 @@ mod faults;
 mod methods;
 mod motion;
 mod nodes;
+mod recording;
 mod support;

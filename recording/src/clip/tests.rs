@@ -1,6 +1,7 @@
 use super::*;
 use crate::unit::{VideoCodec, VideoTrack};
 use bytes::Bytes;
+use std::io;
 
 fn tracks() -> Tracks {
     // The parameter sets of no real stream: the writer copies them unread.
@@ -33,12 +34,15 @@ fn a_full_disk_is_named_and_nothing_looks_finished() {
         let _ = writeln!(io::stderr(), "skipped: this system has no /dev/full");
         return;
     };
+    let part = folder.path().join("a.mp4.part");
+    fs::write(&part, b"").unwrap();
     let made = ClipWriter::on_file(
         file,
         path.clone(),
-        folder.path().join("a.mp4.part"),
+        part,
         &tracks(),
         1_000_000,
+        &ClipSettings::default(),
     );
     let error = match made {
         Err(error) => error,
@@ -66,8 +70,8 @@ fn an_existing_clip_is_never_replaced() {
     assert_eq!(write().finish().unwrap().path, folder.path().join("a-3.mp4"));
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
-        3,
-        "no unfinished file is left"
+        6,
+        "clips and sidecars, no unfinished file"
     );
 }
 
@@ -131,6 +135,19 @@ fn times_of_decoding_follow_the_order_of_presentation() {
     );
     let long: Vec<i64> = (0..60).map(|n| n * 10).collect();
     assert_eq!(ordered(&long), long);
+}
+
+#[test]
+fn a_slow_camera_is_written_after_a_second_or_five_pictures() {
+    let held_back = |step: i64| {
+        let mut clock = VideoClock::default();
+        let mut count = 0;
+        while clock.push(picture(0, 1), count * step).is_empty() {
+            count += 1;
+        }
+        count + 1
+    };
+    assert_eq!((held_back(3000), held_back(9000), held_back(45_000)), (17, 11, 5));
 }
 
 #[test]

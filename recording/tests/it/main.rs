@@ -2,6 +2,11 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, where a panic is the message
 #![allow(unsafe_code)] // a look at FFmpeg's stream parameters
 
+mod annotations;
 mod clips;
+mod faults;
+mod kill;
+mod limits;
 mod recorder;
+mod segments;
 mod support;

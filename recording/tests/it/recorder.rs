@@ -61,7 +61,7 @@ impl Clip for MemoryClip {
         Path::new("memory")
     }
 
-    fn write(&mut self, unit: &MediaUnit) -> Result<(), ClipError> {
+    fn write(&mut self, unit: &MediaUnit, _finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
         let mut clips = self.memory.clips.lock().unwrap();
         let units = &mut clips[self.number].units;
         if self.memory.refuse_after.is_some_and(|limit| units.len() >= limit) {
@@ -71,7 +71,7 @@ impl Clip for MemoryClip {
         Ok(())
     }
 
-    fn finish(self) -> Result<ClipReport, ClipError> {
+    fn finish(self, _finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
         self.memory.clips.lock().unwrap()[self.number].finished = true;
         Err(full()) // a report cannot be made here; nothing below looks at it
     }
@@ -160,28 +160,144 @@ fn a_positive_offset_waits_and_still_begins_at_or_before() {
 }
 
 #[test]
-fn a_full_disk_costs_one_recording() {
+fn a_full_disk_is_tried_again_after_growing_pauses_while_the_gate_is_open() {
     let memory = Memory {
-        refuse_after: Some(20),
+        refuse_after: Some(5),
         ..Memory::default()
     };
-    let mut recorder = recorder(&memory, GateOptions::new(seconds(5), seconds(5)), 5);
+    let mut recorder = recorder(&memory, GateOptions::new(seconds(60), seconds(60)), 5);
     feed(&mut recorder, 0, 10);
-    let mut failed = 0;
-    for second in [10, 20, 30] {
-        let mut events = recorder.signal(Signal::at(second * S)).1;
-        events.extend(feed(&mut recorder, second, second + 10));
-        failed += events
+    let mut events = recorder.signal(Signal::at(10 * S)).1;
+    events.extend(feed(&mut recorder, 10, 100));
+    let full =
+        |event: &&RecorderEvent| matches!(event, RecorderEvent::Failed { error, .. } if error.is_disk_full());
+    let failed = events.iter().filter(full).count();
+    assert!(
+        !events
             .iter()
-            .filter(|event| matches!(event, RecorderEvent::Failed { error, .. } if error.is_disk_full()))
-            .count();
-        assert!(
-            !events
-                .iter()
-                .any(|event| matches!(event, RecorderEvent::Available { .. }))
-        );
+            .any(|event| matches!(event, RecorderEvent::Available { .. }))
+    );
+    let clips = memory.clips.lock().unwrap();
+    let starts: Vec<u64> = clips.iter().map(|clip| clip.new.unwrap().start_90k / S).collect();
+    // Half a second is written each time; then 1, 2, 4, 8, 16 and 30 s pass, up to the next key frame.
+    assert_eq!(starts, [10, 12, 15, 20, 29, 46]);
+    assert_eq!((failed, recorder.stats().failed), (6, 6));
+    assert!(recorder.stats().not_written > 500);
+}
+
+#[test]
+fn the_next_event_tries_a_full_disk_at_once() {
+    let memory = Memory {
+        refuse_after: Some(5),
+        ..Memory::default()
+    };
+    let mut recorder = recorder(&memory, GateOptions::new(seconds(2), seconds(2)), 5);
+    feed(&mut recorder, 0, 10);
+    for second in [10, 20, 30] {
+        let _ = recorder.signal(Signal::at(second * S));
+        feed(&mut recorder, second, second + 10);
     }
-    assert_eq!((failed, memory.clips.lock().unwrap().len()), (3, 3));
+    let clips = memory.clips.lock().unwrap();
+    let starts: Vec<u64> = clips.iter().map(|clip| clip.new.unwrap().start_90k / S).collect();
+    assert_eq!(starts, [10, 12, 20, 22, 30, 32]);
+}
+
+#[test]
+fn the_published_time_line_is_recorded() {
+    // 2020-05-17: event 17:53:44.062, offset -5 s, 30 s; started, stopped and available were said at 46.132, 54:15.040
+    // and 54:15.808. Media time is that of the units, the event arrives with the picture of 46.132.
+    let at = |hours: u64, minutes: u64, milliseconds: u64| {
+        (1_589_673_600_000 + (hours * 60 + minutes) * 60_000 + milliseconds) * 90
+    };
+    let event = at(17, 53, 44_062);
+    let memory = Memory::default();
+    let options = GateOptions::new(seconds(30), seconds(30))
+        .with_evaluation_window(seconds(1))
+        .starting_before(seconds(5));
+    let mut recorder = recorder(&memory, options, 30);
+    let begin = at(17, 53, 16_981); // the camera's session
+    let mut told = Vec::new();
+    let mut signalled = false;
+    for number in 0..75 * 30 {
+        let time = begin + number * 3000;
+        let mut events = recorder.push(picture(time, number % 60 == 0));
+        if time >= at(17, 53, 46_132) && !signalled {
+            signalled = true;
+            let (outcome, more) = recorder.signal(Signal::at(event));
+            assert_eq!(outcome, SignalOutcome::Accepted);
+            events.extend(more);
+        }
+        told.extend(events.into_iter().map(|event| (time, event)));
+    }
+    let (started, RecorderEvent::Started { clip, .. }) = &told[0] else {
+        panic!("{told:?}")
+    };
+    let (stopped, RecorderEvent::Stopped { reason, .. }) = &told[1] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(*reason, StopReason::Gate(CloseReason::MaximumReached));
+    assert!(
+        started.abs_diff(at(17, 53, 46_132)) <= 3000,
+        "the window is over when it arrives"
+    );
+    assert!(*stopped > event + 30 * S && *stopped <= event + 31 * S);
+    assert_eq!(
+        (clip.event_90k, clip.wanted_start_90k),
+        (event, at(17, 53, 39_062))
+    );
+    let clips = memory.clips.lock().unwrap();
+    let times: Vec<u64> = clips[0].units.iter().map(|unit| unit.timestamp_90k).collect();
+    assert!(clips[0].units[0].keyframe && clips.len() == 1);
+    assert!(
+        times[0] <= at(17, 53, 39_062) && times[0] + 60 * 3000 > at(17, 53, 39_062),
+        "less than a group early"
+    );
+    let last = times[times.len() - 1];
+    assert!(last >= at(17, 54, 14_062) && last < at(17, 54, 14_062) + 3000);
+}
+
+#[test]
+fn everything_is_recorded_from_the_first_key_frame_on() {
+    let memory = Memory::default();
+    let mut recorder = Recorder::continuous(tracks(), memory.clone());
+    assert!(recorder.push(picture(S / 2, false)).is_empty());
+    let started = recorder.push(picture(S, true));
+    assert!(
+        matches!(&started[..], [RecorderEvent::Started { recording: 1, clip, .. }] if clip.start_90k == S),
+        "{started:?}"
+    );
+    for number in 11..100 {
+        assert!(recorder.push(picture(number * 9000, number % 10 == 0)).is_empty());
+    }
+    assert_eq!(recorder.signal(Signal::at(5 * S)).0, SignalOutcome::Accepted);
+    // Another camera's parameters, and a clock that is set back: each begins another clip with a key frame.
+    let mut other = tracks();
+    other.video.width = 32;
+    assert!(matches!(
+        &recorder.set_tracks(other)[0],
+        RecorderEvent::Stopped { .. }
+    ));
+    assert!(recorder.push(picture(10 * S, false)).is_empty());
+    assert_eq!(feed(&mut recorder, 11, 15).len(), 1);
+    let events = feed(&mut recorder, 3, 6);
+    assert!(
+        matches!(
+            events[0],
+            RecorderEvent::Stopped {
+                reason: StopReason::TimeWentBack,
+                ..
+            }
+        ),
+        "{events:?}"
+    );
+    let _ = recorder.end();
+    let clips = memory.clips.lock().unwrap();
+    let spans: Vec<(u64, usize)> = clips
+        .iter()
+        .map(|clip| (clip.units[0].timestamp_90k / S, clip.units.len()))
+        .collect();
+    assert_eq!(spans, [(1, 90), (11, 40), (3, 30)]);
+    assert!(clips.iter().all(|clip| clip.finished));
 }
 
 #[test]
@@ -388,6 +504,99 @@ proptest! {
                     && event <= clip.units.iter().map(|unit| unit.timestamp_90k).max().unwrap()
             }), "an event at {event} is in no clip");
         }
+    }
+}
+
+proptest! {
+    /// A disk that refuses from time to time: each recording begins with a key frame, no picture is recorded twice, what
+    /// is not recorded is said, and recording goes on within the longest pause and a group.
+    #[test]
+    fn recording_goes_on_whenever_the_disk_does(
+        groups in proptest::collection::vec(1u64..30, 5..60),
+        refusals in proptest::collection::vec((0usize..900, 1usize..200), 0..6),
+    ) {
+        let memory = Flaky::default();
+        let mut recorder = Recorder::continuous(tracks(), memory.clone());
+        let (mut time, mut failed, mut started) = (100 * S, 0, 0);
+        let mut sent = Vec::new();
+        for number in groups.iter().flat_map(|group| 0..*group) {
+            let place = sent.len();
+            *memory.refuses.lock().unwrap() =
+                refusals.iter().any(|(from, count)| (*from..from + count).contains(&place));
+            for event in recorder.push(picture(time, number == 0)) {
+                match event {
+                    RecorderEvent::Failed { .. } => failed += 1,
+                    RecorderEvent::Started { .. } => started += 1,
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+            sent.push((time, number == 0, *memory.refuses.lock().unwrap()));
+            time += 9000;
+        }
+        prop_assert_eq!(recorder.stats().failed, failed);
+        let clips = memory.clips.lock().unwrap();
+        prop_assert_eq!(clips.len() as u64, started);
+        let recorded: Vec<u64> = clips.iter().flatten().map(|unit| unit.timestamp_90k).collect();
+        prop_assert!(recorded.windows(2).all(|pair| pair[0] < pair[1]), "in order and once");
+        prop_assert!(clips.iter().all(|clip| clip.first().is_none_or(|unit| unit.keyframe)));
+        let missing = sent.iter().filter(|(time, ..)| recorded.binary_search(time).is_err()).count() as u64;
+        // Each failure costs the picture that was refused.
+        prop_assert_eq!(missing, recorder.stats().not_written + failed);
+        if refusals.is_empty() {
+            prop_assert_eq!(missing, 0);
+        }
+        let mut well = 0;
+        for (time, keyframe, refused) in &sent {
+            well = if *refused { 0 } else { well + 9000 };
+            let due = *keyframe && well > 30 * S + 9000;
+            prop_assert!(!due || recorded.binary_search(time).is_ok(), "nothing at {time}");
+        }
+    }
+}
+
+/// Keeps clips in memory, and refuses whenever it is told to.
+#[derive(Default, Clone)]
+struct Flaky {
+    clips: Arc<Mutex<Vec<Vec<MediaUnit>>>>,
+    refuses: Arc<Mutex<bool>>,
+}
+
+struct FlakyClip(Flaky, usize);
+
+impl Flaky {
+    fn check(&self) -> Result<(), ClipError> {
+        if *self.refuses.lock().unwrap() {
+            Err(full())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl ClipStore for Flaky {
+    type Clip = FlakyClip;
+
+    fn create(&mut self, _new: &NewClip, _tracks: &Tracks) -> Result<FlakyClip, ClipError> {
+        self.check()?;
+        let mut clips = self.clips.lock().unwrap();
+        clips.push(Vec::new());
+        Ok(FlakyClip(self.clone(), clips.len() - 1))
+    }
+}
+
+impl Clip for FlakyClip {
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn write(&mut self, unit: &MediaUnit, _finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
+        self.0.check()?;
+        self.0.clips.lock().unwrap()[self.1].push(unit.clone());
+        Ok(())
+    }
+
+    fn finish(self, _finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
+        Ok(())
     }
 }
 

@@ -145,3 +145,75 @@ pub(crate) fn packet_hashes(path: &Path) -> Option<Vec<(String, String)>> {
         .collect();
     Some(hashes)
 }
+
+/// A stream of any length: a source again and again, its times moved on.
+pub(crate) fn endless(source: &Source, from_90k: u64) -> impl Iterator<Item = MediaUnit> + '_ {
+    let end = source
+        .units
+        .iter()
+        .filter(|unit| unit.track == lva_recording::Track::Video);
+    let period = end.map(|unit| unit.timestamp_90k - START).max().unwrap_or(0) + 3000;
+    (0u64..).flat_map(move |round| {
+        let units = source.units.iter().filter(|unit| unit.timestamp_90k >= START);
+        units.map(move |unit| MediaUnit {
+            timestamp_90k: from_90k + round * period + (unit.timestamp_90k - START),
+            ..unit.clone()
+        })
+    })
+}
+
+/// Parameter sets of no real stream: the writer copies them unread.
+pub(crate) fn drawn_tracks() -> Tracks {
+    let avcc = [
+        1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
+    ];
+    let video = VideoTrack {
+        codec: VideoCodec::H264,
+        extra_data: Bytes::copy_from_slice(&avcc),
+        width: 64,
+        height: 48,
+    };
+    Tracks { video, audio: None }
+}
+
+/// Pictures of so many bytes, ten a second, with a key frame each second.
+pub(crate) fn drawn(from_seconds: u64, to_seconds: u64, bytes: usize) -> impl Iterator<Item = MediaUnit> {
+    let data = Bytes::from(vec![7; bytes]);
+    (from_seconds * 10..to_seconds * 10)
+        .map(move |number| MediaUnit::video(number * 9000, number % 10 == 0, data.clone()))
+}
+
+/// Names in a folder, in order.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Packets of each stream and the duration in seconds that `ffprobe` finds.
+pub(crate) fn probe(path: &Path) -> Option<(Vec<u64>, f64)> {
+    let arguments = [
+        "-v",
+        "error",
+        "-count_packets",
+        "-show_entries",
+        "stream=nb_read_packets:format=duration",
+        "-of",
+        "default=nw=1",
+        path.to_str()?,
+    ];
+    let text = run("ffprobe", &arguments)?;
+    let values = |name: &str| -> Vec<String> {
+        let values = text.lines().filter_map(|line| line.strip_prefix(name));
+        values.map(str::to_owned).collect()
+    };
+    let packets = values("nb_read_packets=");
+    let duration = values("duration=").first()?.parse().unwrap_or(0.0);
+    Some((
+        packets.iter().map(|count| count.parse().unwrap_or(0)).collect(),
+        duration,
+    ))
+}

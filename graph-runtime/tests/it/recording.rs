@@ -1,0 +1,295 @@
+//! Sinks behind a camera and behind gates, and what they leave on the disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lva_inference_schema::{EventBody, EventName};
+use lva_recording::{
+    MediaUnit, Recorder, SegmentFolder, SegmentOptions, TICKS_PER_SECOND, Tracks, VideoCodec, VideoTrack,
+};
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// A sink that records all that the camera sends into one asset.
+fn everything() -> Value {
+    json!({
+        "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "everything",
+        "assetNamePattern": "all-${System.GraphInstanceName}", "segmentLength": "PT30S",
+        "localMediaCachePath": "/var/lib/azuremediaservices/tmp/", "localMediaCacheMaximumSizeMiB": "200",
+        "inputs": [{"nodeName": "rtspSource"}],
+    })
+}
+
+const EVERYTHING: &str = "/graphInstances/Sample-Graph-1/sinks/everything";
+
+/// What the sink said, in order.
+fn said(heard: &Heard) -> Vec<EventName> {
+    let all = heard.all().into_iter();
+    all.filter(|event| event.subject.to_string() == EVERYTHING)
+        .map(|event| event.name)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_asset_behind_the_camera_is_recorded_from_activation_to_deactivation_and_goes_on_the_next_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = make_clip(folder.path());
+    let recordings = folder.path().join("recordings");
+    let simulator = camera(folder.path(), None).await;
+    let (module, heard) = module(&recordings);
+    let mut topology = topology(vec![], vec![]);
+    topology["properties"]["processors"] = json!([]);
+    topology["properties"]["sinks"] = json!([everything()]);
+    activate(&module, topology, instance(&simulator.url("clip.mp4"), 1)).await;
+    let (first, started) = heard.wait(EventName::RecordingStarted, 0).await;
+    let EventBody::Recording(recording) = &started.body else {
+        panic!("{started:?}");
+    };
+    assert_eq!(
+        (recording.output_type.as_str(), recording.output_location.as_str()),
+        ("assetName", "all-Sample-Graph-1")
+    );
+    until(&module, |stats| stats.received >= 60).await;
+    let stats = deactivate(&module).await;
+    let names: Vec<EventName> = heard.all()[first..].iter().map(|event| event.name).collect();
+    let expected = [
+        EventName::RecordingStarted,
+        EventName::RecordingStopped,
+        EventName::RecordingAvailable,
+    ];
+    assert_eq!(names, expected);
+    let clip = &stats.newest_clips[0];
+    assert_eq!(clip.path.parent().unwrap(), recordings.join("all-Sample-Graph-1"));
+    assert_eq!(
+        clip.video_packets, stats.received,
+        "everything from the first key frame on"
+    );
+    let own = packet_hashes(&served);
+    assert!(
+        packet_hashes(&clip.path)
+            .iter()
+            .all(|packet| own.contains(packet))
+    );
+
+    must(&module, "GraphInstanceActivate", by_name("Sample-Graph-1")).await;
+    heard.wait(EventName::RecordingStarted, first + 1).await;
+    until(&module, |stats| stats.received >= 45).await;
+    deactivate(&module).await;
+    let playlist = fs::read_to_string(recordings.join("all-Sample-Graph-1/index.m3u8")).unwrap();
+    assert_eq!(playlist.matches("#EXTINF:").count(), 2, "{playlist}");
+    assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    assert!(playlist.ends_with("#EXT-X-ENDLIST\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_deleted_under_way_costs_a_second_of_that_sink_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let recordings = folder.path().join("recordings");
+    let simulator = camera(folder.path(), None).await;
+    let server = Server::start(Script::every(1), 0).await;
+    let (module, heard) = module(&recordings);
+    let topology = topology(vec![], vec![everything()]);
+    let instance = instance(&simulator.url("clip.mp4"), server.port);
+    activate(&module, topology, instance).await;
+    let asset = recordings.join("all-Sample-Graph-1");
+    until(&module, |stats| stats.received >= 60).await;
+    fs::remove_dir_all(&asset).unwrap();
+    heard.wait(EventName::StorageError, 0).await;
+    let inferences = heard.count(EventName::Inference);
+    let again = || {
+        said(&heard)
+            .iter()
+            .filter(|name| **name == EventName::RecordingStarted)
+            .count()
+            == 2
+    };
+    let before = until(&module, |_| again()).await;
+    until(&module, |stats| stats.received >= before.received + 30).await;
+    let stats = deactivate(&module).await;
+    server.kill().await;
+    let expected = [
+        EventName::RecordingStarted,
+        EventName::StorageError,
+        EventName::RecordingStopped,
+        EventName::RecordingStarted,
+        EventName::RecordingStopped,
+        EventName::RecordingAvailable,
+    ];
+    assert_eq!(said(&heard), expected);
+    let clip = stats
+        .newest_clips
+        .iter()
+        .find(|clip| clip.path.parent() == Some(&asset))
+        .unwrap();
+    assert!(clip.path.is_file() && clip.seconds > 0.9, "{clip:?}");
+    assert!(heard.count(EventName::Inference) > inferences, "analysis went on");
+    assert!(stats.dropped.is_empty(), "{:?}", stats.dropped);
+}
+
+/// A file system of four megabytes, for as long as this lives.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+            .arg(at)
+            .output();
+        let mounted = mount.is_ok_and(|output| output.status.success());
+        mounted.then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let recordings = folder.path().join("recordings");
+    let Some(disk) = SmallDisk::mount(&recordings) else {
+        eprintln!("skipped: no tmpfs can be mounted here (it takes root)");
+        return;
+    };
+    fs::write(disk.0.join("filler"), vec![0; (4 << 20) - (300 << 10)]).unwrap();
+    let simulator = camera(folder.path(), None).await;
+    let server = Server::start(Script::every(1), 0).await;
+    let (module, heard) = module(&recordings);
+    let mut topology = topology(vec![], vec![]);
+    topology["properties"]["processors"].as_array_mut().unwrap().pop();
+    let sinks = topology["properties"]["sinks"].as_array_mut().unwrap();
+    sinks.pop();
+    sinks.push(everything());
+    let instance = instance(&simulator.url("clip.mp4"), server.port);
+    activate(&module, topology, instance).await;
+    let (place, error) = heard.wait(EventName::StorageError, 0).await;
+    let EventBody::StorageError(body) = &error.body else {
+        panic!("{error:?}");
+    };
+    assert_eq!(body.extra["errorCode"], "storageFull");
+    let full_at = module.stats("Sample-Graph-1").unwrap();
+    fs::remove_file(disk.0.join("filler")).unwrap();
+    let (_, _) = heard.wait(EventName::RecordingStarted, place).await;
+    let again_at = module.stats("Sample-Graph-1").unwrap();
+    until(&module, |stats| stats.received >= again_at.received + 45).await;
+    let stats = deactivate(&module).await;
+    server.kill().await;
+    eprintln!(
+        "recording went on after {} pictures",
+        again_at.received - full_at.received
+    );
+    let names = said(&heard);
+    assert_eq!(
+        names[names.len() - 3..],
+        [
+            EventName::RecordingStarted,
+            EventName::RecordingStopped,
+            EventName::RecordingAvailable
+        ]
+    );
+    assert!(
+        heard.count(EventName::Inference) > 10 && stats.dropped.is_empty(),
+        "{:?}",
+        stats.dropped
+    );
+    let left: Vec<String> = fs::read_dir(disk.0.join("all-Sample-Graph-1"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(left.iter().all(|name| !name.ends_with(".part")), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_video_sink_goes_on_with_its_video_and_finishes_what_a_killed_process_left() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let recordings = folder.path().join("recordings");
+    leave_unfinished(&recordings.join("front-door"));
+    let simulator = camera(folder.path(), None).await;
+    let (module, heard) = module(&recordings);
+    let credentials = json!({
+        "@type": "#Microsoft.VideoAnalyzer.UsernamePasswordCredentials", "username": USER, "password": "${password}",
+    });
+    let topology = json!({
+        "@apiVersion": "1.1", "name": "CVRToVideoSink",
+        "properties": {
+            "parameters": [{"name": "password", "type": "SecretString"}],
+            "sources": [{
+                "@type": "#Microsoft.VideoAnalyzer.RtspSource", "name": "rtspSource", "transport": "tcp",
+                "endpoint": {
+                    "@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": simulator.url("clip.mp4").to_string(),
+                    "credentials": credentials,
+                },
+            }],
+            "sinks": [{
+                "@type": "#Microsoft.VideoAnalyzer.VideoSink", "name": "videoSink", "videoName": "front-door",
+                "videoCreationProperties": {"title": "t", "segmentLength": "PT30S", "retentionPeriod": "P1D"},
+                "localMediaCachePath": "/var/lib/videoanalyzer/tmp/", "localMediaCacheMaximumSizeMiB": "2048",
+                "inputs": [{"nodeName": "rtspSource"}],
+            }],
+        },
+    });
+    must(&module, "pipelineTopologySet", topology).await;
+    let pipeline = json!({
+        "@apiVersion": "1.1", "name": "Sample-Graph-1", "properties": {
+            "topologyName": "CVRToVideoSink", "parameters": [{"name": "password", "value": PASSWORD}],
+        },
+    });
+    must(&module, "livePipelineSet", pipeline).await;
+    let name = || json!({"@apiVersion": "1.1", "name": "Sample-Graph-1"});
+    must(&module, "livePipelineActivate", name()).await;
+    let (_, started) = heard.wait(EventName::RecordingStarted, 0).await;
+    until(&module, |stats| stats.received >= 40).await;
+    must(&module, "livePipelineDeactivate", name()).await;
+    let (_, available) = heard.wait(EventName::RecordingAvailable, 0).await;
+    for event in [started, available] {
+        let EventBody::Recording(recording) = &event.body else {
+            panic!("{event:?}");
+        };
+        let place = (recording.output_type.as_str(), recording.output_location.as_str());
+        assert_eq!(place, ("videoName", "front-door"));
+    }
+    let playlist = fs::read_to_string(recordings.join("front-door/index.m3u8")).unwrap();
+    assert!(!playlist.contains("EVENT"), "old pieces go from its front");
+    assert_eq!(playlist.matches("#EXTINF:").count(), 2, "{playlist}");
+    assert_eq!(playlist.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    let files = fs::read_dir(recordings.join("front-door")).unwrap();
+    assert_eq!(files.count(), 2 * 2 + 1, "no unfinished file");
+}
+
+/// Ten seconds of a recording of some minutes ago, whose process did not live to see its end.
+fn leave_unfinished(folder: &Path) {
+    let avcc: &[u8] = &[
+        1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
+    ];
+    let video = VideoTrack {
+        codec: VideoCodec::H264,
+        extra_data: avcc.into(),
+        width: 160,
+        height: 120,
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let store = SegmentFolder::new(folder, SegmentOptions::default());
+    let mut recorder = Recorder::continuous(Tracks { video, audio: None }, store);
+    for number in 0..300u64 {
+        let time = (now - 300) * TICKS_PER_SECOND + number * 3000;
+        let keyframe = number.is_multiple_of(30);
+        let _ = recorder.push(MediaUnit::video(time, keyframe, vec![0; 100].into()));
+    }
+    drop(recorder);
+    let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    assert!(
+        file.path()
+            .extension()
+            .is_some_and(|extension| extension == "part")
+    );
+}

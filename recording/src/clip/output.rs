@@ -1,0 +1,202 @@
+//! The unfinished file, and FFmpeg's MP4 writer on it.
+
+use crate::error::ClipError;
+use crate::naming::utc;
+use crate::parameters;
+use crate::sidecar::{Facts, sidecar_path};
+use crate::unit::{TICKS_PER_SECOND, Tracks};
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::format::context::{Output, StreamIo};
+use ffmpeg_next::{Dictionary, Rational, codec};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+
+/// What an unfinished clip's file name ends with.
+pub(crate) const UNFINISHED: &str = ".part";
+
+/// The tag of the file's metadata by which [`recover`](crate::recover) knows what to write beside it.
+pub(crate) const FACTS_TAG: &str = "lva_clip";
+
+/// The tag with the time of the first picture.
+pub(crate) const TIMESTAMP_TAG: &str = "timestamp_90k";
+
+/// Clips of one name that are told apart by a number.
+const MAX_SAME_NAME: u32 = 1000;
+
+/// `frag_discont`: the first fragment, too, says where in time it lies.
+const MOVFLAGS: &str = "frag_keyframe+empty_moov+default_base_moof+use_metadata_tags+frag_discont";
+
+/// Microseconds of media in a fragment at most, and by which the tracks may be apart: what a killed process can cost.
+const FRAGMENT_MICROSECONDS: &str = "500000";
+
+pub(super) const TIME_BASE: Rational = Rational(1, TICKS_PER_SECOND as i32);
+
+/// FFmpeg writes to standard error by default.
+pub(crate) fn quiet() {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| ffmpeg::log::set_level(ffmpeg::log::Level::Fatal));
+}
+
+/// The name of a clip while it is unfinished.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    let mut part: OsString = path.to_owned().into_os_string();
+    part.push(UNFINISHED);
+    part.into()
+}
+
+/// Creates the unfinished file under a name for which there is neither a finished nor an unfinished one. It is locked,
+/// so that nobody takes it for a dead process's.
+pub(super) fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), ClipError> {
+    let failed = |path: &Path, source| ClipError::Create {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(folder) = wanted.parent() {
+        fs::create_dir_all(folder).map_err(|source| failed(wanted, source))?;
+    }
+    for number in 1..=MAX_SAME_NAME {
+        let path = if number == 1 {
+            wanted.to_owned()
+        } else {
+            numbered(wanted, number)
+        };
+        let part = unfinished(&path);
+        let taken = |path: &Path| path.try_exists().map_err(|source| failed(path, source));
+        if taken(&path)? || taken(&sidecar_path(&path))? {
+            continue;
+        }
+        match OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&part)
+        {
+            // Somebody who recovers files may have been faster; a file system without locks is not worth a recording.
+            Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => {}
+            Ok(file) => return Ok((path, part, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(failed(&part, source)),
+        }
+    }
+    Err(ClipError::NameTaken {
+        path: wanted.to_owned(),
+    })
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-{number}.mp4"))
+}
+
+/// Opens the writer and writes the head of the file.
+pub(super) fn open_output(
+    file: File,
+    failure: &Failure,
+    tracks: &Tracks,
+    facts: &Facts,
+) -> Result<(Output, [Rational; 2]), ffmpeg::Error> {
+    let stream = StreamIo::from_write_seek(PartFile {
+        file,
+        failure: failure.clone(),
+    })?;
+    let mut output = ffmpeg::format::output_to_stream(stream, None, Some("mp4"))?;
+    add_stream(&mut output, parameters::video(&tracks.video)?)?;
+    if let Some(audio) = &tracks.audio {
+        add_stream(&mut output, parameters::audio(audio)?)?;
+    }
+    let mut metadata = Dictionary::new();
+    metadata.set("creation_time", &utc(facts.first_timestamp_90k).to_string());
+    metadata.set(TIMESTAMP_TAG, &facts.first_timestamp_90k.to_string());
+    metadata.set(FACTS_TAG, &facts.to_tag());
+    output.set_metadata(metadata);
+    let mut options = Dictionary::new();
+    options.set("movflags", MOVFLAGS);
+    // Times are written as they are given. Left to itself the writer moves each track's first packet to 0: sound would
+    // come early by what lies between it and the first picture, and pieces of a recording would overlap.
+    options.set("avoid_negative_ts", "disabled");
+    options.set("use_editlist", "0");
+    options.set("frag_duration", FRAGMENT_MICROSECONDS);
+    options.set("max_interleave_delta", FRAGMENT_MICROSECONDS);
+    options.set("flush_packets", "1");
+    output.write_header_with(options)?;
+    let time_base = |index| {
+        output
+            .stream(index)
+            .map_or(TIME_BASE, |stream| stream.time_base())
+    };
+    let time_bases = [time_base(0), time_base(1)];
+    Ok((output, time_bases))
+}
+
+fn add_stream(output: &mut Output, parameters: codec::Parameters) -> Result<(), ffmpeg::Error> {
+    let mut stream = output.add_stream(codec::Id::None)?;
+    stream.set_parameters(parameters);
+    stream.set_time_base(TIME_BASE);
+    Ok(())
+}
+
+/// The first error of the file, in the system's own words; FFmpeg passes on a number at best.
+#[derive(Clone, Default)]
+pub(super) struct Failure(Arc<Mutex<Option<io::Error>>>);
+
+impl Failure {
+    fn set(&self, error: io::Error) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+    }
+
+    pub(super) fn take(&self, part: &Path) -> Option<ClipError> {
+        let source = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(ClipError::Write {
+            path: part.to_owned(),
+            source,
+        })
+    }
+
+    pub(super) fn take_or(&self, part: &Path, source: ffmpeg::Error) -> ClipError {
+        self.take(part).unwrap_or_else(|| ClipError::Mux {
+            path: part.to_owned(),
+            source,
+        })
+    }
+}
+
+struct PartFile {
+    file: File,
+    failure: Failure,
+}
+
+impl PartFile {
+    fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let kind = error.kind();
+            self.failure.set(error);
+            kind.into()
+        })
+    }
+}
+
+impl Write for PartFile {
+    /// Writes all of it: FFmpeg takes a short count for the whole.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.file.write_all(bytes).map(|()| bytes.len());
+        self.noted(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.file.flush();
+        self.noted(result)
+    }
+}
+
+impl Seek for PartFile {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        let result = self.file.seek(position);
+        self.noted(result)
+    }
+}

@@ -1,0 +1,239 @@
+//! Disks that refuse, and what is recorded when they do not any more.
+
+use crate::support::{PLAIN, START, drawn, drawn_tracks, endless, make_source, names, probe, read, say};
+use lva_recording::{
+    ClipFolder, GateOptions, PreRollLimits, Recorder, RecorderEvent, SegmentFolder, SegmentOptions, Sidecar,
+    Signal, TICKS_PER_SECOND, find_leftovers,
+};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const S: u64 = TICKS_PER_SECOND;
+
+fn options(seconds: u64) -> SegmentOptions {
+    SegmentOptions::default().with_length(Duration::from_secs(seconds))
+}
+
+/// A file system of a megabyte, for as long as this lives.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(at)
+            .output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self(at.to_owned())),
+            _ => {
+                say("skipped: no tmpfs can be mounted here (it takes root)");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&folder.path().join("disk")) else {
+        return;
+    };
+    let Some(made) = make_source(folder.path(), 4, &PLAIN, true) else {
+        return;
+    };
+    let source = read(&made);
+    let recordings = disk.0.join("camera");
+    fs::write(disk.0.join("filler"), vec![0; 400 << 10]).unwrap();
+    let mut recorder =
+        Recorder::continuous(source.tracks.clone(), SegmentFolder::new(&recordings, options(2)));
+    let (mut failed_at, mut again_at, mut full) = (None, None, 0);
+    for unit in endless(&source, START) {
+        let time = unit.timestamp_90k;
+        for event in recorder.push(unit) {
+            match event {
+                RecorderEvent::Failed { error, .. } => {
+                    assert!(error.is_disk_full(), "{error:?}");
+                    full += 1;
+                    failed_at.get_or_insert(time);
+                }
+                RecorderEvent::Started { .. } if again_at.is_none() && full > 0 => again_at = Some(time),
+                _ => {}
+            }
+        }
+        // Room is there again after five seconds.
+        if failed_at.is_some_and(|failed| time > failed + 5 * S) && disk.0.join("filler").exists() {
+            fs::remove_file(disk.0.join("filler")).unwrap();
+            again_at = None;
+        }
+        if again_at.is_some_and(|again| time > again + 6 * S) && !disk.0.join("filler").exists() {
+            break;
+        }
+        assert!(time < START + 120 * S, "it never went on: {:?}", recorder.stats());
+    }
+    let last = recorder.end();
+    assert!(
+        last.iter()
+            .all(|event| !matches!(event, RecorderEvent::Failed { .. })),
+        "{last:?}"
+    );
+    let pause = (again_at.unwrap() - failed_at.unwrap()) as f64 / S as f64;
+    say(&format!(
+        "disk full {full} times in 5 s, recording went on {pause:.1} s after the first, {:?}",
+        recorder.stats()
+    ));
+    assert!(pause < 5.0 + 30.0 + 2.0);
+    assert_eq!(
+        find_leftovers(&recordings).unwrap(),
+        [],
+        "what fitted was finished"
+    );
+    for name in names(&recordings).iter().filter(|name| name.ends_with(".mp4")) {
+        let path = recordings.join(name);
+        let Some((packets, _)) = probe(&path) else { return };
+        if let Ok(sidecar) = Sidecar::read(&path) {
+            assert_eq!(packets[0], sidecar.video_packets, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_deleted_under_way_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let recordings = folder.path().join("camera");
+    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(&recordings, options(30)));
+    let (mut removed, mut started) = (Vec::new(), Vec::new());
+    for unit in drawn(100, 200, 100) {
+        let time = unit.timestamp_90k;
+        if time == 145 * S {
+            fs::remove_dir_all(&recordings).unwrap();
+        }
+        for event in recorder.push(unit) {
+            match event {
+                RecorderEvent::Failed { error, .. } => {
+                    assert!(error.is_removed(), "{error:?}");
+                    removed.push(time / S);
+                }
+                RecorderEvent::Started { .. } => started.push(time / S),
+                _ => {}
+            }
+        }
+    }
+    let _ = recorder.end();
+    assert_eq!(removed, [145], "noticed with the next key frame");
+    assert_eq!(started, [100, 146]);
+    let left = names(&recordings);
+    assert_eq!(left.len(), 2 * 2 + 1, "{left:?}");
+    let playlist = fs::read_to_string(recordings.join("index.m3u8")).unwrap();
+    assert!(
+        playlist.contains("\n19700101T000226.000Z.mp4\n") && !playlist.contains("T000140"),
+        "{playlist}"
+    );
+    assert_eq!(recorder.stats().failed, 1);
+}
+
+#[test]
+fn a_clip_whose_folder_is_deleted_begins_again_while_its_gate_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let recordings = folder.path().join("files");
+    let gate = GateOptions::new(Duration::from_secs(20), Duration::from_secs(20));
+    let limits = PreRollLimits::new(Duration::from_secs(5), 1 << 20);
+    let store = ClipFolder::new(&recordings, "${System.DateTime}");
+    let mut recorder = Recorder::new(gate, limits, drawn_tracks(), store).unwrap();
+    let mut told = Vec::new();
+    for unit in drawn(100, 140, 100) {
+        let time = unit.timestamp_90k;
+        if time == 115 * S {
+            fs::remove_dir_all(&recordings).unwrap();
+        }
+        told.extend(recorder.push(unit));
+        if time == 105 * S {
+            told.extend(recorder.signal(Signal::at(time)).1);
+        }
+    }
+    let available: Vec<(u64, u64)> = told
+        .iter()
+        .filter_map(|event| match event {
+            RecorderEvent::Available {
+                recording, report, ..
+            } => Some((*recording, report.first_timestamp_90k / S)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(available, [(2, 116)], "{told:?}");
+}
+
+/// Runs in a child process without root's rights.
+fn lose_permission(folder: &Path) {
+    let recordings = folder.join("camera");
+    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(&recordings, options(10)));
+    let allow = |mode| fs::set_permissions(&recordings, fs::Permissions::from_mode(mode)).unwrap();
+    let (mut denied, mut recovered, mut started) = (Vec::new(), 0, Vec::new());
+    for unit in drawn(100, 200, 100) {
+        let time = unit.timestamp_90k;
+        match time / (S / 10) {
+            1150 => allow(0o555),
+            1300 => allow(0o755),
+            _ => {}
+        }
+        for event in recorder.push(unit) {
+            match event {
+                RecorderEvent::Failed { error, .. } => {
+                    assert!(error.is_permission_denied(), "{error:?}");
+                    denied.push(time / S);
+                }
+                RecorderEvent::Started { .. } => started.push(time / S),
+                RecorderEvent::Recovered { report } => {
+                    assert_eq!(report.first_timestamp_90k, 110 * S);
+                    recovered += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    let _ = recorder.end();
+    // The piece that was open could be written to, but not get its name; then nothing could be made.
+    assert_eq!(denied, [120, 121, 123, 127]);
+    assert_eq!(started, [100, 135]);
+    assert_eq!(recovered, 1, "the piece got its name later");
+    assert_eq!(find_leftovers(&recordings).unwrap(), []);
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_to_is_tried_again_or_skips() {
+    if let Some(folder) = std::env::var_os("LVA_TEST_PERMISSION") {
+        return lose_permission(Path::new(&folder));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let program = std::env::current_exe().unwrap();
+    // Root may write anywhere.
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--clear-groups"])
+        .arg(program)
+        .args([
+            "--exact",
+            "faults::a_folder_that_may_not_be_written_to_is_tried_again_or_skips",
+        ])
+        .env("LVA_TEST_PERMISSION", folder.path())
+        .output();
+    let Ok(output) = output else {
+        return say("skipped: no setpriv");
+    };
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    if said.contains("setpriv:") {
+        return say(&format!("skipped: {said}"));
+    }
+    assert!(output.status.success(), "{said}");
+}

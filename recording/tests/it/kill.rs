@@ -1,0 +1,229 @@
+//! A process that is killed: every finished piece plays, the open one is recovered, nothing else is left.
+
+use crate::support::{PLAIN, START, endless, make_source, names, probe, read, say};
+use lva_recording::{
+    ClipFolder, GateOptions, PreRollLimits, Recorder, SegmentFolder, SegmentOptions, Sidecar, Signal,
+    TICKS_PER_SECOND, find_leftovers, recover,
+};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const S: u64 = TICKS_PER_SECOND;
+const ROUNDS: u64 = 20;
+
+/// The child: records until it is killed, and says the time of each picture that it has handed over.
+fn record_until_killed(folder: &Path, round: u64) {
+    let source = read(&folder.join("source.mp4"));
+    let start = START + round * 1000 * S;
+    let recordings = folder.join("recordings");
+    let mut out = std::io::stdout().lock();
+    let mut say = |time: u64| {
+        let _ = out.write_all(format!("pushed {time}\n").as_bytes());
+        let _ = out.flush();
+    };
+    if round.is_multiple_of(2) {
+        let options = SegmentOptions::default().with_length(Duration::from_secs(2));
+        let store = SegmentFolder::new(recordings.join("camera"), options);
+        let mut recorder = Recorder::continuous(source.tracks.clone(), store);
+        for unit in endless(&source, start) {
+            let time = unit.timestamp_90k;
+            assert!(recorder.push(unit).iter().all(is_good));
+            say(time);
+        }
+    } else {
+        let gate = GateOptions::new(Duration::from_secs(3600), Duration::from_secs(3600));
+        let limits = PreRollLimits::new(Duration::from_secs(2), 16 << 20);
+        let store = ClipFolder::new(recordings.join("files"), "${System.PreciseDateTime}");
+        let mut recorder = Recorder::new(gate, limits, source.tracks.clone(), store).unwrap();
+        let _ = recorder.signal(Signal::at(start));
+        for unit in endless(&source, start) {
+            let time = unit.timestamp_90k;
+            assert!(recorder.push(unit).iter().all(is_good));
+            say(time);
+        }
+    }
+}
+
+fn is_good(event: &lva_recording::RecorderEvent) -> bool {
+    !matches!(
+        event,
+        lva_recording::RecorderEvent::Failed { .. } | lva_recording::RecorderEvent::Untidy { .. }
+    )
+}
+
+#[test]
+fn a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips() {
+    if let (Some(folder), Ok(round)) = (
+        std::env::var_os("LVA_TEST_KILLED"),
+        std::env::var("LVA_TEST_ROUND").unwrap_or_default().parse(),
+    ) {
+        return record_until_killed(Path::new(&folder), round);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(folder.path(), 3, &PLAIN, true) else {
+        return;
+    };
+    std::fs::rename(&made, folder.path().join("source.mp4")).unwrap();
+    let recordings = folder.path().join("recordings");
+    let (mut longest, mut recovered_files) = (0, 0);
+    for round in 0..ROUNDS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "kill::a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips",
+            ])
+            .arg("--nocapture")
+            .env("LVA_TEST_KILLED", folder.path())
+            .env("LVA_TEST_ROUND", round.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Some units of video and audio, about 75 a second; a different number in each round.
+        let kill_at = 90 + 67 * round;
+        let (mut seen, mut last) = (0, 0);
+        for line in lines {
+            let Ok(line) = line else { break };
+            let Some(time) = line
+                .strip_prefix("pushed ")
+                .and_then(|time| time.parse::<u64>().ok())
+            else {
+                continue;
+            };
+            seen += 1;
+            last = last.max(time);
+            if seen == kill_at {
+                child.kill().unwrap(); // what it said before is still read
+            }
+        }
+        child.wait().unwrap();
+        assert!(seen >= kill_at, "the child of round {round} ended by itself");
+
+        let recovery = recover(&recordings).unwrap();
+        assert!(
+            recovery.failed.is_empty() && recovery.foreign.is_empty(),
+            "{recovery:?}"
+        );
+        assert_eq!(find_leftovers(&recordings).unwrap(), []);
+        let ends = newest_end(&recordings, START + round * 1000 * S);
+        let lost = last.saturating_sub(ends);
+        recovered_files += recovery.recovered.len();
+        longest = longest.max(lost);
+        assert!(lost <= S, "round {round}: {lost} ticks of {last} are lost");
+    }
+    say(&format!(
+        "killed {ROUNDS} times, {recovered_files} open files recovered, at most {:.3} s lost",
+        longest as f64 / S as f64
+    ));
+
+    let mut checked = 0;
+    for kind in ["camera", "files"] {
+        let folder = recordings.join(kind);
+        for name in names(&folder) {
+            let path = folder.join(&name);
+            match name.rsplit_once('.').unwrap() {
+                (_, "mp4") => {
+                    let sidecar = Sidecar::read(&path).unwrap();
+                    let Some((packets, seconds)) = probe(&path) else {
+                        return;
+                    };
+                    assert_eq!(packets, [sidecar.video_packets, sidecar.audio_packets], "{name}");
+                    assert!(seconds > 0.1);
+                    checked += 1;
+                }
+                (stem, "json") => assert!(folder.join(format!("{stem}.mp4")).is_file(), "{name}"),
+                _ => assert_eq!(name, "index.m3u8"),
+            }
+        }
+    }
+    say(&format!("{checked} files play"));
+    let playlist = recordings.join("camera/index.m3u8");
+    let text = std::fs::read_to_string(&playlist).unwrap();
+    assert!(text.ends_with("#EXT-X-ENDLIST\n"));
+    assert_eq!(
+        text.matches("#EXT-X-DISCONTINUITY\n").count() as u64,
+        ROUNDS / 2 - 1
+    );
+    let (packets, _) = probe(&playlist).unwrap();
+    let sidecars = names(&recordings.join("camera")).into_iter();
+    let all: u64 = sidecars
+        .filter(|name| name.ends_with(".mp4"))
+        .map(|name| {
+            Sidecar::read(&recordings.join("camera").join(name))
+                .unwrap()
+                .video_packets
+        })
+        .sum();
+    assert_eq!(packets[0], all);
+}
+
+/// Until when media from a time on are kept.
+fn newest_end(recordings: &Path, from_90k: u64) -> u64 {
+    let mut newest = from_90k;
+    for kind in ["camera", "files"] {
+        let folder = recordings.join(kind);
+        if !folder.is_dir() {
+            continue;
+        }
+        for name in names(&folder).iter().filter(|name| name.ends_with(".mp4")) {
+            let sidecar = Sidecar::read(&folder.join(name)).unwrap();
+            if sidecar.first_timestamp_90k >= from_90k {
+                newest = newest.max(sidecar.end_timestamp_90k);
+            }
+        }
+    }
+    newest
+}
+
+#[test]
+fn a_recording_that_is_going_on_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SegmentOptions::default().with_length(Duration::from_secs(60));
+    let store = SegmentFolder::new(folder.path(), options);
+    let mut recorder = Recorder::continuous(crate::support::drawn_tracks(), store);
+    for unit in crate::support::drawn(0, 20, 100) {
+        let _ = recorder.push(unit);
+        let recovery = recover(folder.path()).unwrap();
+        assert_eq!(
+            (
+                recovery.busy.len(),
+                recovery.recovered.len(),
+                recovery.removed.len()
+            ),
+            (1, 0, 0)
+        );
+    }
+    let _ = recorder.end();
+    assert_eq!(
+        names(folder.path()),
+        [
+            "19700101T000000.000Z.json",
+            "19700101T000000.000Z.mp4",
+            "index.m3u8"
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_played_is_removed_and_what_others_wrote_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // Killed before the first fragment; a foreign download; halves of files that belong to no clip.
+    std::fs::write(path("empty.mp4.part"), b"").unwrap();
+    let foreign = [&b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x10mdat"[..], &[0; 8]].concat();
+    std::fs::write(path("download.mp4.part"), &foreign).unwrap();
+    std::fs::write(path("index.m3u8.part"), b"#EXT").unwrap();
+    std::fs::write(path("notes.json"), b"{}").unwrap();
+    std::fs::write(path("notes.json.part"), b"{}").unwrap();
+    std::fs::write(path("gone.inferences.jsonl"), b"{}").unwrap();
+    let recovery = recover(folder.path()).unwrap();
+    assert_eq!(recovery.removed.len(), 3, "{recovery:?}");
+    assert_eq!(recovery.foreign, [path("download.mp4.part")]);
+    assert_eq!(
+        names(folder.path()),
+        ["download.mp4.part", "notes.json", "notes.json.part"]
+    );
+    assert!(recover(&path("nowhere")).unwrap().removed.is_empty());
+}

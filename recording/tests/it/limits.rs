@@ -1,0 +1,141 @@
+//! What a folder keeps, and what it lets go.
+
+use crate::support::{drawn, drawn_tracks, names};
+use lva_recording::{
+    ClipFolder, GateOptions, PreRollLimits, Recorder, RecorderEvent, SegmentFolder, SegmentOptions, Signal,
+    TICKS_PER_SECOND,
+};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+const S: u64 = TICKS_PER_SECOND;
+
+fn videos(folder: &Path) -> Vec<String> {
+    let names = names(folder).into_iter();
+    names.filter(|name| name.ends_with(".mp4")).collect()
+}
+
+#[test]
+fn the_oldest_pieces_go_when_the_folder_is_too_large() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = 60_000; // five pieces of 10 s of 1 kB pictures are less, six are more
+    let options = SegmentOptions::default()
+        .with_length(Duration::from_secs(1))
+        .with_maximum_bytes(bytes);
+    let mut removed = 0;
+    for start in [100, 200] {
+        let store = SegmentFolder::new(folder.path(), options);
+        let mut recorder = Recorder::continuous(drawn_tracks(), store);
+        for unit in drawn(start, start + 10, 1000) {
+            let _ = recorder.push(unit);
+            let total: u64 = videos(folder.path())
+                .iter()
+                .map(|name| fs::metadata(folder.path().join(name)).unwrap().len())
+                .sum();
+            assert!(total <= bytes, "{total}");
+        }
+        let _ = recorder.end();
+        removed += recorder.store_stats().removed_for_size;
+        assert!(recorder.store_stats().removed_bytes > 0);
+    }
+    let left = videos(folder.path());
+    assert_eq!(removed + left.len() as u64, 20);
+    assert!(
+        left.iter().all(|name| name.starts_with("19700101T0003")),
+        "{left:?}"
+    );
+    let playlist = fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
+    assert!(!playlist.contains("EVENT"), "pieces go from its front");
+    assert!(
+        playlist.contains(&format!("#EXT-X-MEDIA-SEQUENCE:{removed}\n")),
+        "{playlist}"
+    );
+    assert!(
+        playlist.contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"),
+        "{playlist}"
+    );
+    assert!(left.iter().all(|name| playlist.contains(&format!("\n{name}\n"))));
+    assert_eq!(
+        names(folder.path()).len(),
+        2 * left.len() + 1,
+        "their sidecars are gone, too"
+    );
+}
+
+#[test]
+fn pieces_are_kept_for_as_long_as_was_asked_in_media_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SegmentOptions::default()
+        .with_length(Duration::from_secs(2))
+        .with_retention(Duration::from_secs(60));
+    for start in [1000, 1030, 1100] {
+        let store = SegmentFolder::new(folder.path(), options);
+        let mut recorder = Recorder::continuous(drawn_tracks(), store);
+        for unit in drawn(start, start + 10, 10) {
+            let _ = recorder.push(unit);
+        }
+        let _ = recorder.end();
+        let removed = recorder.store_stats().removed_for_age;
+        // At 1110, what ended by 1050 goes: all of the first two.
+        assert_eq!(removed, if start == 1100 { 10 } else { 0 });
+    }
+    assert_eq!(videos(folder.path()).len(), 5);
+}
+
+fn record_clips(folder: &Path, writer: &str, from: u64, maximum_bytes: u64) -> u64 {
+    let store = ClipFolder::new(folder, "clip-${System.DateTime}")
+        .written_by(writer)
+        .with_maximum_bytes(maximum_bytes);
+    let gate = GateOptions::new(Duration::from_secs(2), Duration::from_secs(2));
+    let limits = PreRollLimits::new(Duration::from_secs(2), 1 << 20);
+    let mut recorder = Recorder::new(gate, limits, drawn_tracks(), store).unwrap();
+    let mut finished = 0;
+    for unit in drawn(from, from + 30, 1000) {
+        let time = unit.timestamp_90k;
+        let mut events = recorder.push(unit);
+        if time % (10 * S) == 0 {
+            events.extend(recorder.signal(Signal::at(time)).1);
+        }
+        finished += events
+            .iter()
+            .filter(|event| matches!(event, RecorderEvent::Available { .. }))
+            .count();
+    }
+    let _ = recorder.end();
+    assert_eq!(finished, 3);
+    recorder.store_stats().removed_for_size
+}
+
+#[test]
+fn only_clips_of_the_same_writer_count_and_go_also_those_of_earlier_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("holiday.mp4"), vec![0; 500_000]).unwrap();
+    fs::write(folder.path().join("holiday.json"), b"{\"writer\":\"a\"}").unwrap();
+    fs::write(
+        folder.path().join("download.mp4.part"),
+        b"\0\0\0\x10ftypisom\0\0\0\0",
+    )
+    .unwrap();
+    let bytes = 100_000; // each clip is 23 kB
+    assert_eq!(record_clips(folder.path(), "other", 0, bytes), 0);
+    assert_eq!(record_clips(folder.path(), "own", 100, bytes), 0);
+    assert_eq!(
+        record_clips(folder.path(), "own", 200, bytes),
+        2,
+        "one of this run and those of the last"
+    );
+    let left = names(folder.path());
+    let clips = left
+        .iter()
+        .filter(|name| name.starts_with("clip-") && name.ends_with("mp4"));
+    assert_eq!(clips.count(), 3 + 4, "{left:?}");
+    for kept in [
+        "holiday.mp4",
+        "holiday.json",
+        "download.mp4.part",
+        "clip-19700101T000000Z.mp4",
+    ] {
+        assert!(left.iter().any(|name| name == kept), "{kept}: {left:?}");
+    }
+}

@@ -1,0 +1,285 @@
+//! Recordings in pieces, and the playlist over them.
+
+use crate::support::{
+    PLAIN, START, drawn, drawn_tracks, endless, make_source, names, packet_hashes, probe, read, run, say,
+};
+use bytes::Bytes;
+use lva_recording::{
+    ClipReport, GateOptions, MediaUnit, PreRollLimits, Recorder, RecorderEvent, SegmentFolder,
+    SegmentOptions, Sidecar, Signal, TICKS_PER_SECOND, Track, playlist_of,
+};
+use proptest::prelude::*;
+use std::path::Path;
+use std::time::Duration;
+
+const S: u64 = TICKS_PER_SECOND;
+
+fn options(seconds: u64) -> SegmentOptions {
+    SegmentOptions::default().with_length(Duration::from_secs(seconds))
+}
+
+fn files(events: &[RecorderEvent]) -> Vec<&ClipReport> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            RecorderEvent::Available { report, .. } | RecorderEvent::Extended { report, .. } => Some(report),
+            _ => None,
+        })
+        .collect()
+}
+
+fn kinds(events: &[RecorderEvent]) -> String {
+    let letter = |event: &RecorderEvent| match event {
+        RecorderEvent::Started { .. } => 'S',
+        RecorderEvent::Stopped { .. } => 's',
+        RecorderEvent::Available { .. } => 'A',
+        RecorderEvent::Extended { .. } => 'E',
+        _ => '?',
+    };
+    events.iter().map(letter).collect()
+}
+
+#[test]
+fn no_packet_is_lost_between_pieces_or_skips() {
+    let folder = tempfile::tempdir().unwrap();
+    let reordered = ["-c:v", "libx264", "-bf", "3", "-x264-params", "open-gop=0"];
+    for (codec, audio) in [(&PLAIN[..], true), (&PLAIN[..], false), (&reordered[..], true)] {
+        let Some(made) = make_source(folder.path(), 12, codec, audio) else {
+            return;
+        };
+        let source = read(&made);
+        let recordings = folder.path().join(format!("{}{audio}", codec.len()));
+        let store = SegmentFolder::new(&recordings, options(3)).written_by("test/sink");
+        let mut recorder = Recorder::continuous(source.tracks.clone(), store);
+        let mut events: Vec<RecorderEvent> = Vec::new();
+        for unit in &source.units {
+            events.extend(recorder.push(unit.clone()));
+        }
+        assert_eq!(kinds(&events), "SAEE", "playable while it is recorded");
+        events.extend(recorder.end());
+        assert_eq!(kinds(&events), "SAEEsE");
+
+        let files = files(&events);
+        let firsts: Vec<u64> = files
+            .iter()
+            .map(|file| file.first_timestamp_90k - START)
+            .collect();
+        assert_eq!(firsts, [0, 3 * S, 6 * S, 9 * S]);
+        for pair in files.windows(2) {
+            assert_eq!(pair[0].sidecar.end_timestamp_90k, pair[1].first_timestamp_90k);
+        }
+        assert_eq!(files[3].sidecar.end_timestamp_90k - START, 12 * S);
+        for file in &files {
+            let first = file.first_timestamp_90k == START;
+            assert!(file.retimed == 0 && file.left_out <= u64::from(first), "{file:?}");
+        }
+        let left_out = u64::from(audio); // the encoder's silence, which is to be heard before the first picture
+
+        // Each piece plays by itself and says what it holds; together they are the source.
+        let mut hashes = [Vec::new(), Vec::new()];
+        for file in &files {
+            let sidecar = Sidecar::read(&file.path).unwrap();
+            assert_eq!(sidecar, file.sidecar);
+            assert_eq!(sidecar.keyframes_90k.len(), 3);
+            let Some((packets, _)) = probe(&file.path) else {
+                return;
+            };
+            assert_eq!(
+                packets.iter().sum::<u64>(),
+                sidecar.video_packets + sidecar.audio_packets
+            );
+            for (stream, hash) in packet_hashes(&file.path).unwrap() {
+                hashes[usize::from(stream == "1")].push(hash);
+            }
+        }
+        let own = packet_hashes(&made).unwrap();
+        for (stream, found) in ["0", "1"].into_iter().zip(&hashes) {
+            let own = own
+                .iter()
+                .filter(|(number, _)| number == stream)
+                .map(|(_, hash)| hash);
+            let own: Vec<&String> = own
+                .skip(if stream == "1" { left_out as usize } else { 0 })
+                .collect();
+            assert_eq!(own, found.iter().collect::<Vec<_>>(), "stream {stream}");
+        }
+
+        // And the playlist is all of it, on one clock.
+        let playlist = recordings.join("index.m3u8");
+        let (packets, duration) = probe(&playlist).unwrap();
+        let sent = |track| source.units.iter().filter(|unit| unit.track == track).count() as u64;
+        assert_eq!(packets[0], sent(Track::Video), "{codec:?}");
+        if audio {
+            assert_eq!(packets[1], sent(Track::Audio) - left_out);
+        }
+        assert!((duration - 12.0).abs() < 0.001, "{duration}");
+        let shown = times(&playlist, "v");
+        let (first, last) = (shown.iter().min().unwrap(), shown.iter().max().unwrap());
+        assert_eq!(last - first, 359 * 3000, "{codec:?}: to the tick over all pieces");
+        if audio {
+            // Sound lies as far from the picture as the camera sent it, through all pieces.
+            let sound = times(&playlist, "a");
+            let own = source.units.iter().filter(|unit| unit.track == Track::Audio);
+            let own: Vec<u64> = own.skip(1).map(|unit| unit.timestamp_90k - START).collect();
+            let off = |(sound, own): (&u64, &u64)| (sound - first).abs_diff(*own);
+            assert!(sound.iter().zip(&own).map(off).max() <= Some(1), "{codec:?}"); // rounding of microseconds
+        }
+        let arguments = ["-v", "error", "-i", playlist.to_str().unwrap(), "-f", "null", "-"];
+        assert!(run("ffmpeg", &arguments).is_some(), "it decodes to the end");
+    }
+}
+
+/// Times of presentation of a kind of stream in ticks of 1/90000 s.
+fn times(path: &Path, stream: &str) -> Vec<u64> {
+    let arguments = [
+        "-v",
+        "error",
+        "-select_streams",
+        stream,
+        "-show_entries",
+        "packet=pts_time",
+        "-of",
+        "csv=p=0",
+        path.to_str().unwrap(),
+    ];
+    let text = run("ffprobe", &arguments).unwrap();
+    text.lines()
+        .filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok())
+        .map(|seconds| (seconds * S as f64).round() as u64)
+        .collect()
+}
+
+#[test]
+fn a_recording_goes_on_in_its_folder_after_a_gap_or_skips() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(folder.path(), 4, &PLAIN, true) else {
+        return;
+    };
+    let source = read(&made);
+    let recordings = folder.path().join("front-door");
+    for start in [START, START + 100 * S, START + 200 * S] {
+        let store = SegmentFolder::new(&recordings, options(2));
+        let mut recorder = Recorder::continuous(source.tracks.clone(), store);
+        for unit in endless(&source, start).take(source.units.len() - 1) {
+            let _ = recorder.push(unit);
+        }
+        let _ = recorder.end();
+    }
+    let playlist = std::fs::read_to_string(recordings.join("index.m3u8")).unwrap();
+    assert_eq!(
+        playlist.matches("#EXT-X-DISCONTINUITY\n").count(),
+        2,
+        "{playlist}"
+    );
+    assert_eq!(playlist.matches("#EXT-X-MAP:").count(), 3);
+    assert_eq!(playlist.matches("#EXT-X-PROGRAM-DATE-TIME:").count(), 6);
+    assert!(playlist.contains("#EXT-X-PROGRAM-DATE-TIME:2026-03-05T14:05:06.789Z\n"));
+    assert!(playlist.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n") && playlist.ends_with("#EXT-X-ENDLIST\n"));
+    let Some((packets, duration)) = probe(&recordings.join("index.m3u8")) else {
+        return;
+    };
+    assert_eq!(packets[0], 3 * 120);
+    assert!((duration - 12.0).abs() < 0.001, "{duration}");
+
+    // Of a span, the pieces that show it.
+    let part = playlist_of(&recordings, START + 101 * S..START + 103 * S).unwrap();
+    assert_eq!(part.matches("#EXTINF:2.000000,").count(), 2, "{part}");
+    std::fs::write(recordings.join("part.m3u8"), part).unwrap();
+    assert_eq!(probe(&recordings.join("part.m3u8")).unwrap().0[0], 120);
+}
+
+#[test]
+fn a_short_clip_is_available_after_it_stopped_and_a_long_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SegmentFolder::new(folder.path(), options(30));
+    let gate = GateOptions::new(Duration::from_secs(10), Duration::from_secs(60));
+    let limits = PreRollLimits::new(Duration::from_secs(20), 1 << 20);
+    let mut recorder = Recorder::new(gate, limits, drawn_tracks(), store).unwrap();
+    let mut told = Vec::new();
+    for unit in drawn(1000, 1200, 50) {
+        let time = unit.timestamp_90k;
+        told.extend(recorder.push(unit));
+        if [1010, 1050, 1058, 1066, 1074].contains(&(time / S)) && time % S == 0 {
+            told.extend(recorder.signal(Signal::at(time)).1);
+        }
+    }
+    assert_eq!(kinds(&told), "SsASAsE");
+    assert_eq!(names(folder.path()).len(), 2 * 3 + 1);
+    let playlist = std::fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
+    assert!(playlist.ends_with("#EXT-X-ENDLIST\n"));
+    assert_eq!(
+        playlist.matches("#EXT-X-DISCONTINUITY\n").count(),
+        1,
+        "{playlist}"
+    );
+}
+
+#[test]
+fn a_camera_that_was_away_leaves_a_gap_in_the_playlist() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SegmentFolder::new(folder.path(), options(30));
+    let mut recorder = Recorder::continuous(drawn_tracks(), store);
+    let mut events: Vec<RecorderEvent> = Vec::new();
+    for unit in drawn(1000, 1010, 50).chain(drawn(1100, 1110, 50)) {
+        events.extend(recorder.push(unit));
+    }
+    events.extend(recorder.end());
+    assert_eq!(kinds(&events), "SAsE");
+    let files = files(&events);
+    assert_eq!(files[0].sidecar.end_timestamp_90k, 1010 * S, "not the hole");
+    assert_ne!(
+        files[0].sidecar.zero_timestamp_90k,
+        files[1].sidecar.zero_timestamp_90k
+    );
+    let playlist = std::fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
+    assert!(playlist.contains("#EXTINF:10.000000,") && playlist.contains("#EXT-X-DISCONTINUITY\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Any groups of pictures: pieces begin with key frames, are as long as asked and at most a group longer, and
+    /// together hold every picture once.
+    #[test]
+    fn pieces_are_as_long_as_asked_and_leave_nothing_out(
+        groups in proptest::collection::vec(1u64..50, 1..40), length in 1u64..6, from in 1u64..1000,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(folder.path(), options(length)));
+        let (mut events, mut time, mut pictures) = (Vec::new(), from * S, 0);
+        for group in &groups {
+            for number in 0..*group {
+                events.extend(recorder.push(MediaUnit::video(time, number == 0, Bytes::from_static(b"picture"))));
+                time += 9000;
+                pictures += 1;
+            }
+        }
+        events.extend(recorder.end());
+        let files = files(&events);
+        prop_assert_eq!(files.iter().map(|file| file.video_packets).sum::<u64>(), pictures);
+        prop_assert_eq!(files[0].first_timestamp_90k, from * S);
+        prop_assert_eq!(files[files.len() - 1].sidecar.end_timestamp_90k, time);
+        let longest = groups.iter().max().unwrap() * 9000;
+        for pair in files.windows(2) {
+            let ticks = pair[1].first_timestamp_90k - pair[0].first_timestamp_90k;
+            prop_assert_eq!(pair[0].sidecar.end_timestamp_90k, pair[1].first_timestamp_90k);
+            prop_assert!(ticks >= length * S && ticks < length * S + longest);
+            prop_assert_eq!(pair[0].sidecar.zero_timestamp_90k, pair[1].sidecar.zero_timestamp_90k);
+        }
+        prop_assert_eq!(names(folder.path()).len(), 2 * files.len() + 1);
+    }
+}
+
+#[test]
+fn the_playlist_is_what_was_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(folder.path(), options(1)));
+    for unit in drawn(0, 2, 5) {
+        let _ = recorder.push(unit);
+    }
+    let live = std::fs::read_to_string(folder.path().join("index.m3u8")).unwrap_or_default();
+    let _ = recorder.end();
+    let ended = std::fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
+    say(&ended);
+    assert!(!live.contains("ENDLIST") && ended.ends_with("19700101T000001.000Z.mp4\n#EXT-X-ENDLIST\n"));
+}
