@@ -120,6 +120,7 @@ impl Extensions<'_> {
         Exits {
             outputs: reach.outputs.clone(),
             gates: self.recorders.gates(&reach.gates),
+            notes: self.recorders.notes(&reach.recordings),
         }
     }
 

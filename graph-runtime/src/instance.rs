@@ -229,6 +229,12 @@ impl Recorders {
             .collect()
     }
 
+    /// The ends by which results come to lie beside the media of these places.
+    pub(crate) fn notes(&self, places: &[usize]) -> Vec<record::MetadataInput> {
+        let inputs = places.iter().filter_map(|place| self.inputs.get(*place));
+        inputs.map(RecorderInput::metadata).collect()
+    }
+
     fn start(
         plans: Vec<crate::plan::RecordingPlan>,
         names: &Names,

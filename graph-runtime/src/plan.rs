@@ -135,6 +135,13 @@ pub(crate) struct RecordingPlan {
     pub(crate) audio: bool,
 }
 
+impl RecordingPlan {
+    /// The node that signals are counted for.
+    pub(crate) fn switch(&self) -> &str {
+        self.gate.as_ref().map_or(&self.sink.name, |gate| &gate.name)
+    }
+}
+
 /// A gate before a sink.
 #[derive(Debug, Clone)]
 pub(crate) struct GatePlan {

@@ -65,7 +65,6 @@ pub(crate) struct SignalInput {
 
 impl RecorderInput {
     /// Where results go that are to be kept with the recording.
-    #[allow(dead_code, reason = "for the tracker that feeds a video sink")]
     pub(crate) fn metadata(&self) -> MetadataInput {
         MetadataInput {
             sender: self.sender.clone(),
@@ -131,7 +130,6 @@ pub(crate) struct MetadataInput {
 
 impl MetadataInput {
     /// What was seen at this media time, as a line of JSON.
-    #[allow(dead_code, reason = "for the tracker that feeds a video sink")]
     pub(crate) fn add(&self, timestamp_90k: u64, json: String) {
         if self
             .sender
@@ -163,7 +161,7 @@ pub(crate) fn start(
     };
     let signals = SignalInput {
         sender,
-        gate: switch(&plan).to_owned(),
+        gate: plan.switch().to_owned(),
         counters,
     };
     let worker = Worker::start("lva-record", move || {
@@ -179,11 +177,6 @@ pub(crate) fn start(
         thread.run(receiver);
     })?;
     Ok((input, signals, worker))
-}
-
-/// The node that signals are counted for.
-fn switch(plan: &RecordingPlan) -> &str {
-    plan.gate.as_ref().map_or(&plan.sink.name, |gate| &gate.name)
 }
 
 /// What patterns are filled with.
@@ -304,7 +297,7 @@ impl RecorderThread {
             SignalOutcome::Overflow => Some(DropReason::SignalQueueFull),
         };
         if let Some(reason) = reason {
-            self.speaker.counters().dropped(switch(&self.plan), reason, 1);
+            self.speaker.counters().dropped(self.plan.switch(), reason, 1);
         }
         events
     }

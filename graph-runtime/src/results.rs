@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lva_inference_schema::{AnalyticsBody, EventBody, EventName, Inference};
+use lva_inference_schema::{AnalyticsBody, EventBody, EventName, Inference, JsonStyle};
 use serde_json::Value;
 
 use crate::GraphEvent;
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::frame::{Leaving, Passage};
 use crate::instance::Speaker;
 use crate::plan::Named;
-use crate::record::SignalInput;
+use crate::record::{MetadataInput, SignalInput};
 use crate::stats::DropReason;
 use crate::track::TrackerNode;
 
@@ -21,6 +21,8 @@ pub(crate) struct Exits {
     /// Outputs of the message sinks behind it.
     pub(crate) outputs: Vec<Option<String>>,
     pub(crate) gates: Vec<SignalInput>,
+    /// Recordings that keep the results beside their media.
+    pub(crate) notes: Vec<MetadataInput>,
 }
 
 impl Exits {
@@ -36,6 +38,10 @@ impl Exits {
         // The gate first: the clip is what cannot wait.
         for gate in &self.gates {
             gate.signal(time);
+        }
+        for note in &self.notes {
+            // Only Video Analyzer has sinks that keep them.
+            note.add(time, body().to_json(JsonStyle::VideoAnalyzer).to_string());
         }
         for output in &self.outputs {
             speaker.say(GraphEvent {

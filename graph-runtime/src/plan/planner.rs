@@ -169,6 +169,13 @@ impl Planner<'_> {
                 .at(node));
             }
             let gate = self.gate(from)?;
+            if gate.is_none() && matches!(place, Place::Files(_)) {
+                return Err(Unsupported::new(
+                    "a continuous recording in one file would grow for ever",
+                    "put a SignalGateProcessor before it, or use an asset or a video",
+                )
+                .at(node));
+            }
             self.sinks.push((gate.is_some().then_some(from.id), node.id));
             self.recordings.push(RecordingPlan {
                 gate,

@@ -127,6 +127,20 @@ fn behind_a_motion_node_an_extension_is_shown_annotated_frames_at_its_own_rate()
 }
 
 #[test]
+fn a_sink_behind_the_camera_records_everything() {
+    let asset = json!({"@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "asset", "segmentLength": "PT60S",
+        "assetNamePattern": "a-${System.DateTime}", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
+        "inputs": [{"nodeName": "camera"}]});
+    let plan = Plan::new(&graph(json!([]), json!([asset])), "lvaEdge").unwrap();
+    let [recording] = &plan.recordings[..] else {
+        panic!("{plan:?}");
+    };
+    assert!(recording.gate.is_none() && recording.audio);
+    assert_eq!(recording.switch(), "asset");
+    assert!(matches!(&recording.place, Place::Asset(sink) if sink.segment_length.as_secs() == 60));
+}
+
+#[test]
 fn extensions_in_line_are_planned_each_after_the_one_whose_frames_it_takes() {
     let mut second = grpc("second", "first");
     second["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
