@@ -96,7 +96,7 @@ impl Extensions<'_> {
         let results = Results::new(plan.node, exits, trackers, passage, self.speaker.clone());
         let (asker, worker) = match plan.client {
             ClientPlan::Grpc(client) => {
-                let (node, worker) = Analysis::new(client, plan.form, entrance, results, self.backoff)?;
+                let (node, worker) = Analysis::new(*client, plan.form, entrance, results, self.backoff)?;
                 (Asker::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {

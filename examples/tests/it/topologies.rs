@@ -21,7 +21,7 @@ fn published(file: &str) -> Option<PathBuf> {
     let data = data.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
     let path = data.join("topologies").join(file);
     if !path.is_file() {
-        println!("SKIPPED {file}: there is no {}", path.display());
+        eprintln!("SKIPPED {file}: there is no {}", path.display());
         return None;
     }
     Some(path)

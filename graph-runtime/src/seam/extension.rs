@@ -16,7 +16,7 @@ use crate::seam::operation::configuration_text;
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
 pub(crate) enum ClientPlan {
-    Grpc(GrpcPlan),
+    Grpc(Box<GrpcPlan>),
     /// Everything but the encoding of pictures, which is the node's form.
     Http(Box<HttpClientOptions>),
 }
@@ -58,14 +58,14 @@ impl ClientPlan {
             ),
         };
         let (url, tls, credentials) = grpc(&extension.endpoint)?;
-        Ok(Self::Grpc(GrpcPlan {
+        Ok(Self::Grpc(Box::new(GrpcPlan {
             url,
             transfer,
             configuration,
             tls,
             credentials,
             identity: GraphIdentity::new(instance, node),
-        }))
+        })))
     }
 }
 
