@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Draw one frame of the plaza as a PNG.
 ///
 /// With --truth, people are outlined in green (more than half visible) or yellow, zones in blue and
-/// lines in magenta. With --detect, what the detector finds is outlined in red with its score.
+/// lines in magenta. With --detect, what the detector finds is outlined in orange with its score.
 ///
 /// Example: sample-frame --seed 7 --frame 700 --truth --detect --out frame.png
 #[derive(Parser)]

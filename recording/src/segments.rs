@@ -201,9 +201,12 @@ impl ClipStore for SegmentFolder {
             current: None,
             closing: None,
             start_90k: new.start_90k,
+            due_90k: new.start_90k,
             newest_90k: new.start_90k,
         };
         clip.begin(new.start_90k, None)?;
+        // What is there only because a key frame comes first does not count: half a minute around an event is one file.
+        clip.due_90k = clip.due_90k.max(new.wanted_start_90k.saturating_add(clip.length));
         Ok(clip)
     }
 
@@ -269,6 +272,8 @@ pub struct SegmentedClip {
     /// The piece before, while audio of it may come, and where it ends.
     closing: Option<(ClipWriter, u64)>,
     start_90k: u64,
+    /// From when on the piece is long enough.
+    due_90k: u64,
     newest_90k: u64,
 }
 
@@ -287,6 +292,7 @@ impl SegmentedClip {
             &settings,
         )?);
         (self.start_90k, self.newest_90k) = (start_90k, start_90k);
+        self.due_90k = start_90k.saturating_add(self.length);
         Ok(())
     }
 
@@ -294,7 +300,7 @@ impl SegmentedClip {
         let time = unit.timestamp_90k;
         unit.starts_decoding()
             && time > self.start_90k
-            && (time - self.start_90k >= self.length || time > self.newest_90k.saturating_add(GAP))
+            && (time >= self.due_90k || time > self.newest_90k.saturating_add(GAP))
     }
 
     /// Ends the piece before this key frame, and begins the next.

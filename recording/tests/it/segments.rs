@@ -215,6 +215,29 @@ fn a_short_clip_is_available_after_it_stopped_and_a_long_one_before() {
 }
 
 #[test]
+fn as_much_as_a_piece_holds_is_one_file_though_a_key_frame_comes_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SegmentFolder::new(folder.path(), options(30));
+    let gate = GateOptions::new(Duration::from_secs(30), Duration::from_secs(30));
+    let limits = PreRollLimits::new(Duration::from_secs(20), 1 << 20);
+    let mut recorder = Recorder::new(gate, limits, drawn_tracks(), store).unwrap();
+    let mut told = Vec::new();
+    // A key frame each two seconds; the event is just before one.
+    for mut unit in drawn(1000, 1060, 50) {
+        let time = unit.timestamp_90k;
+        unit.keyframe &= (time / S).is_multiple_of(2);
+        told.extend(recorder.push(unit));
+        if time == 1012 * S - 9000 {
+            told.extend(recorder.signal(Signal::at(time)).1);
+        }
+    }
+    assert_eq!(kinds(&told), "SsA");
+    let report = files(&told)[0];
+    assert_eq!(report.first_timestamp_90k, 1010 * S);
+    assert_eq!(report.last_timestamp_90k, 1042 * S - 9000);
+}
+
+#[test]
 fn a_camera_that_was_away_leaves_a_gap_in_the_playlist() {
     let folder = tempfile::tempdir().unwrap();
     let store = SegmentFolder::new(folder.path(), options(30));
