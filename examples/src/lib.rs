@@ -11,6 +11,7 @@ pub mod frames;
 mod model_args;
 mod motion_score;
 pub mod picture;
+pub mod play;
 pub mod round_trips;
 pub mod simulate;
 mod sound;

@@ -77,6 +77,16 @@ impl Camera {
         })
     }
 
+    /// What the published topologies call its address, user and password.
+    pub fn parameters(&self) -> [(String, String); 3] {
+        [
+            ("rtspUrl", &self.url),
+            ("rtspUserName", &self.user),
+            ("rtspPassword", &self.password),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+    }
+
     /// Ends a simulated camera; one somewhere else goes on.
     pub async fn end(self) {
         if let Some(simulator) = self.simulator {

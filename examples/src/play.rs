@@ -1,0 +1,60 @@
+//! A topology in a few lines: for the short examples.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use lva_graph_model::Topology;
+use lva_graph_runtime::Module;
+use serde_json::Value;
+
+use crate::topology_run::{activate, deactivate, instance_of};
+use crate::tutorial::Camera;
+
+/// The camera at an address, or one that plays the plaza.
+///
+/// # Errors
+///
+/// An address that is none, or no free port.
+pub async fn camera(address: Option<&str>) -> anyhow::Result<Camera> {
+    let camera = match address {
+        Some(address) => Camera::at(address)?,
+        None => Camera::simulated(&Path::new(env!("CARGO_MANIFEST_DIR")).join("media/plaza.mp4")).await?,
+    };
+    eprintln!("camera: {}", camera.url);
+    Ok(camera)
+}
+
+/// Runs a topology with the parameters `rtspUrl`, `rtspUserName` and `rtspPassword` on a camera, for so many seconds or
+/// until Ctrl-C. Recordings are complete when it returns.
+///
+/// # Errors
+///
+/// What is wrong with the topology, or the module's refusal of it.
+pub async fn play(
+    module: &Module,
+    topology: Value,
+    camera: Camera,
+    seconds: Option<f64>,
+) -> anyhow::Result<()> {
+    let topology = Topology::from_value(topology)?;
+    let values: BTreeMap<String, String> = camera.parameters().into();
+    let (instance, _) = instance_of(&topology, &values)?;
+    activate(module, &topology, &instance).await?;
+    let time = async {
+        match seconds {
+            Some(seconds) => tokio::time::sleep(Duration::try_from_secs_f64(seconds)?).await,
+            None => std::future::pending().await,
+        }
+        Ok(())
+    };
+    let waited = tokio::select! {
+        waited = time => waited,
+        pressed = tokio::signal::ctrl_c() => pressed.context("Ctrl-C cannot be noticed"),
+    };
+    let stopped = deactivate(module, &topology).await;
+    module.shutdown().await;
+    camera.end().await;
+    waited.and(stopped)
+}
