@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lva_extension_protocol::BackoffPolicy;
 use lva_framing::Pacer;
@@ -53,6 +54,7 @@ pub(crate) struct Extensions<'a> {
     pub(crate) recorders: &'a Recorders,
     pub(crate) speaker: &'a Speaker,
     pub(crate) backoff: BackoffPolicy,
+    pub(crate) answer_timeout: Duration,
     /// Each is taken by the extension that it follows.
     pub(crate) trackers: Vec<Option<TrackerPlan>>,
 }
@@ -96,11 +98,14 @@ impl Extensions<'_> {
         let results = Results::new(plan.node, exits, trackers, passage, self.speaker.clone());
         let (asker, worker) = match plan.client {
             ClientPlan::Grpc(client) => {
+                let client = client.with_answer_timeout(self.answer_timeout);
                 let (node, worker) = Analysis::new(client, plan.form, entrance, results, self.backoff)?;
                 (Asker::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
-                let options = options.with_backoff(self.backoff);
+                let options = options
+                    .with_backoff(self.backoff)
+                    .with_answer_timeout(self.answer_timeout);
                 let made =
                     Asking::new(options, plan.form, entrance, results).map_err(|error| match error {
                         AskError::Thread(error) => StartError::Thread(error),

@@ -1,5 +1,7 @@
 //! An extension node's endpoint and protocol, as `lva-extension-protocol` connects to it.
 
+use std::time::Duration;
+
 use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
 use lva_extension_protocol::{
     ClientOptions, ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity,
@@ -30,6 +32,7 @@ pub(crate) struct GrpcPlan {
     tls: Option<ClientTls>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
+    answer_timeout: Option<Duration>,
 }
 
 impl ClientPlan {
@@ -65,11 +68,18 @@ impl ClientPlan {
             tls,
             credentials,
             identity: GraphIdentity::new(instance, node),
+            answer_timeout: None,
         }))
     }
 }
 
 impl GrpcPlan {
+    /// How long the extension may take for an answer.
+    pub(crate) fn with_answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = Some(timeout);
+        self
+    }
+
     /// A session for frames of one form.
     pub(crate) fn options(&self, format: FrameFormat) -> ClientOptions {
         let mut options = ClientOptions::new(self.url.clone(), format)
@@ -80,6 +90,9 @@ impl GrpcPlan {
         }
         if let Some(credentials) = &self.credentials {
             options = options.with_credentials(credentials.clone());
+        }
+        if let Some(timeout) = self.answer_timeout {
+            options = options.with_answer_timeout(timeout);
         }
         match &self.configuration {
             Some(text) => options.with_configuration(text.clone()),
