@@ -2,13 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use lva_extension_protocol::BackoffPolicy;
 use lva_framing::Pacer;
 use tokio::task::JoinHandle;
 
-use crate::analysis::{Analysis, Entrance};
+use crate::analysis::{Analysis, Entrance, Patience};
 use crate::ask::{AskError, Asking};
 use crate::frame::{Passage, Tap};
 use crate::instance::{Recorders, Speaker};
@@ -53,8 +51,7 @@ impl Asker {
 pub(crate) struct Extensions<'a> {
     pub(crate) recorders: &'a Recorders,
     pub(crate) speaker: &'a Speaker,
-    pub(crate) backoff: BackoffPolicy,
-    pub(crate) answer_timeout: Duration,
+    pub(crate) patience: Patience,
     /// Each is taken by the extension that it follows.
     pub(crate) trackers: Vec<Option<TrackerPlan>>,
 }
@@ -98,14 +95,13 @@ impl Extensions<'_> {
         let results = Results::new(plan.node, exits, trackers, passage, self.speaker.clone());
         let (asker, worker) = match plan.client {
             ClientPlan::Grpc(client) => {
-                let client = client.with_answer_timeout(self.answer_timeout);
-                let (node, worker) = Analysis::new(client, plan.form, entrance, results, self.backoff)?;
+                let (node, worker) = Analysis::new(*client, plan.form, entrance, results, self.patience)?;
                 (Asker::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
                 let options = options
-                    .with_backoff(self.backoff)
-                    .with_answer_timeout(self.answer_timeout);
+                    .with_backoff(self.patience.backoff)
+                    .with_answer_timeout(self.patience.answer);
                 let made =
                     Asking::new(options, plan.form, entrance, results).map_err(|error| match error {
                         AskError::Thread(error) => StartError::Thread(error),

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::GraphEvent;
+use crate::analysis::Patience;
 use crate::decode::{self, DecoderInput};
 use crate::event::event_now;
 use crate::extensions::{Asker, Extensions, StartError};
@@ -144,8 +145,10 @@ impl Running {
         let (taps, analyses) = Extensions {
             recorders: &recorders,
             speaker: &speaker,
-            backoff: options.extension_backoff,
-            answer_timeout: options.answer_timeout,
+            patience: Patience {
+                backoff: options.extension_backoff,
+                answer: options.answer_timeout,
+            },
             trackers: plan.trackers.into_iter().map(Some).collect(),
         }
         .start(plan.analyses, &mut workers)?;

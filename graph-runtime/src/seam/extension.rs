@@ -1,7 +1,5 @@
 //! An extension node's endpoint and protocol, as `lva-extension-protocol` connects to it.
 
-use std::time::Duration;
-
 use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
 use lva_extension_protocol::{
     ClientOptions, ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity,
@@ -18,7 +16,7 @@ use crate::seam::operation::configuration_text;
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
 pub(crate) enum ClientPlan {
-    Grpc(GrpcPlan),
+    Grpc(Box<GrpcPlan>),
     /// Everything but the encoding of pictures, which is the node's form.
     Http(Box<HttpClientOptions>),
 }
@@ -32,7 +30,6 @@ pub(crate) struct GrpcPlan {
     tls: Option<ClientTls>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
-    answer_timeout: Option<Duration>,
 }
 
 impl ClientPlan {
@@ -61,25 +58,19 @@ impl ClientPlan {
             ),
         };
         let (url, tls, credentials) = grpc(&extension.endpoint)?;
-        Ok(Self::Grpc(GrpcPlan {
+        let plan = GrpcPlan {
             url,
             transfer,
             configuration,
             tls,
             credentials,
             identity: GraphIdentity::new(instance, node),
-            answer_timeout: None,
-        }))
+        };
+        Ok(Self::Grpc(Box::new(plan)))
     }
 }
 
 impl GrpcPlan {
-    /// How long the extension may take for an answer.
-    pub(crate) fn with_answer_timeout(mut self, timeout: Duration) -> Self {
-        self.answer_timeout = Some(timeout);
-        self
-    }
-
     /// A session for frames of one form.
     pub(crate) fn options(&self, format: FrameFormat) -> ClientOptions {
         let mut options = ClientOptions::new(self.url.clone(), format)
@@ -90,9 +81,6 @@ impl GrpcPlan {
         }
         if let Some(credentials) = &self.credentials {
             options = options.with_credentials(credentials.clone());
-        }
-        if let Some(timeout) = self.answer_timeout {
-            options = options.with_answer_timeout(timeout);
         }
         match &self.configuration {
             Some(text) => options.with_configuration(text.clone()),
