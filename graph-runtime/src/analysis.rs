@@ -43,13 +43,22 @@ impl Entrance {
     }
 }
 
+/// How long a node waits for its extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Before it asks for another session.
+    pub(crate) backoff: BackoffPolicy,
+    /// For an answer.
+    pub(crate) answer: Duration,
+}
+
 /// One gRPC extension node at work.
 pub(crate) struct Analysis {
     client: GrpcPlan,
     form: PictureForm,
     entrance: Entrance,
     results: Results,
-    backoff: BackoffPolicy,
+    patience: Patience,
     render: RenderThread,
 }
 
@@ -78,7 +87,7 @@ impl Analysis {
         form: PictureForm,
         entrance: Entrance,
         results: Results,
-        backoff: BackoffPolicy,
+        patience: Patience,
     ) -> std::io::Result<(Self, Worker)> {
         let (render, worker) = RenderThread::start(form)?;
         let analysis = Self {
@@ -86,7 +95,7 @@ impl Analysis {
             form,
             entrance,
             results,
-            backoff,
+            patience,
             render,
         };
         Ok((analysis, worker))
@@ -94,7 +103,7 @@ impl Analysis {
 
     /// Works until no more pictures come.
     pub(crate) async fn run(mut self) {
-        let mut backoff = Backoff::new(self.backoff);
+        let mut backoff = Backoff::new(self.patience.backoff);
         let mut kept = None;
         loop {
             let frame = match kept.take() {
@@ -152,7 +161,7 @@ impl Analysis {
             let wait = if transient {
                 wait
             } else {
-                wait.max(self.backoff.cap)
+                wait.max(self.patience.backoff.cap)
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -193,6 +202,7 @@ impl Analysis {
             }
         };
         let options = self.client.options(format);
+        let options = options.with_answer_timeout(self.patience.answer);
         tokio::select! {
             session = connect(&options) => Some(session),
             () = self.entrance.mailbox.closed() => None,

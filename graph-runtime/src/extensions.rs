@@ -3,11 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use lva_extension_protocol::BackoffPolicy;
 use lva_framing::Pacer;
 use tokio::task::JoinHandle;
 
-use crate::analysis::{Analysis, Entrance};
+use crate::analysis::{Analysis, Entrance, Patience};
 use crate::ask::{AskError, Asking};
 use crate::frame::{Passage, Tap};
 use crate::instance::{Recorders, Speaker};
@@ -52,7 +51,7 @@ impl Asker {
 pub(crate) struct Extensions<'a> {
     pub(crate) recorders: &'a Recorders,
     pub(crate) speaker: &'a Speaker,
-    pub(crate) backoff: BackoffPolicy,
+    pub(crate) patience: Patience,
     /// Each is taken by the extension that it follows.
     pub(crate) trackers: Vec<Option<TrackerPlan>>,
 }
@@ -96,11 +95,17 @@ impl Extensions<'_> {
         let results = Results::new(plan.node, exits, trackers, passage, self.speaker.clone());
         let (asker, worker) = match plan.client {
             ClientPlan::Grpc(client) => {
+<<<<<<< HEAD
                 let (node, worker) = Analysis::new(*client, plan.form, entrance, results, self.backoff)?;
+=======
+                let (node, worker) = Analysis::new(*client, plan.form, entrance, results, self.patience)?;
+>>>>>>> runtime-3
                 (Asker::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
-                let options = options.with_backoff(self.backoff);
+                let options = options
+                    .with_backoff(self.patience.backoff)
+                    .with_answer_timeout(self.patience.answer);
                 let made =
                     Asking::new(options, plan.form, entrance, results).map_err(|error| match error {
                         AskError::Thread(error) => StartError::Thread(error),

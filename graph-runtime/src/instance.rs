@@ -9,12 +9,15 @@ use lva_inference_schema::{EventBody, EventName, MediaSessionEstablished};
 use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, MediaKind, StreamInfo};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::GraphEvent;
+use crate::analysis::Patience;
 use crate::decode::{self, DecoderInput};
 use crate::event::event_now;
 use crate::extensions::{Asker, Extensions, StartError};
 use crate::failure::Failure;
+use crate::losses::{Drops, LossVoice};
 use crate::motion::Watch;
 use crate::options::RuntimeOptions;
 use crate::plan::{Named, Plan};
@@ -27,6 +30,9 @@ use crate::thread::Worker;
 
 /// A camera that was away for longer begins a new session with each extension, so that what they follow starts anew.
 const TOLERATED_ABSENCE: Duration = Duration::from_secs(5);
+
+/// How soon the first drop of a node is said.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Says events and counts them.
 #[derive(Debug, Clone)]
@@ -79,17 +85,28 @@ pub(crate) struct StatsSource {
 impl StatsSource {
     pub(crate) fn read(&self) -> InstanceStats {
         let mut stats = self.counters.snapshot();
+        stats.camera_sessions = self.camera.counters().sessions;
+        self.add_camera(&mut stats.dropped);
+        stats
+    }
+
+    /// What was dropped up to now.
+    fn drops(&self) -> Drops {
+        let mut drops = self.counters.drops();
+        self.add_camera(&mut drops);
+        drops
+    }
+
+    fn add_camera(&self, drops: &mut Drops) {
         let camera = self.camera.counters();
-        stats.camera_sessions = camera.sessions;
         for (reason, count) in [
             (DropReason::CameraQueueFull, camera.dropped_queue_full),
             (DropReason::NoKeyFrame, camera.dropped_no_random_access),
         ] {
             if count > 0 {
-                *stats.dropped.entry((self.source.clone(), reason)).or_default() += count;
+                *drops.entry((self.source.clone(), reason)).or_default() += count;
             }
         }
-        stats
     }
 }
 
@@ -128,7 +145,10 @@ impl Running {
         let (taps, analyses) = Extensions {
             recorders: &recorders,
             speaker: &speaker,
-            backoff: options.extension_backoff,
+            patience: Patience {
+                backoff: options.extension_backoff,
+                answer: options.answer_timeout,
+            },
             trackers: plan.trackers.into_iter().map(Some).collect(),
         }
         .start(plan.analyses, &mut workers)?;
@@ -167,6 +187,8 @@ impl Running {
         };
         let analyses = analyses.into_iter().map(Asker::spawn).collect();
         let source = Source {
+            stats: stats.clone(),
+            losses: LossVoice::new(graph, &options.module),
             node: plan.source,
             camera,
             speaker,
@@ -285,6 +307,8 @@ async fn run(
 /// The camera's task.
 struct Source {
     node: Named,
+    stats: StatsSource,
+    losses: LossVoice,
     camera: Camera,
     speaker: Speaker,
     decoder: Option<DecoderInput>,
@@ -298,6 +322,8 @@ impl Source {
     /// Until it is stopped, or the camera gives up.
     async fn run(&mut self, mut stop: oneshot::Receiver<()>) {
         let mut stopping = false;
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -306,11 +332,18 @@ impl Source {
                     // What has come already is taken still.
                     self.camera.stop();
                 }
+                _ = looks.tick() => self.say_losses(),
                 event = self.camera.next() => match event {
                     Some(event) => self.take(event),
                     None => break,
                 },
             }
+        }
+    }
+
+    fn say_losses(&mut self) {
+        for event in self.losses.due(Instant::now(), &self.stats.drops()) {
+            self.speaker.say(event);
         }
     }
 

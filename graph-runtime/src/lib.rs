@@ -64,6 +64,8 @@ mod extensions;
 mod failure;
 mod frame;
 mod instance;
+mod latency;
+mod losses;
 mod message;
 mod module;
 mod motion;
@@ -80,6 +82,7 @@ mod track;
 
 pub use event::GraphEvent;
 pub use failure::FailureKind;
+pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
 pub use options::RuntimeOptions;

@@ -1,6 +1,7 @@
 //! What the program around a module decides.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lva_extension_protocol::BackoffPolicy;
 use lva_framing::DecoderOptions;
@@ -16,6 +17,7 @@ pub struct RuntimeOptions {
     pub(crate) camera_reconnect: ReconnectPolicy,
     pub(crate) camera_timeouts: Timeouts,
     pub(crate) extension_backoff: BackoffPolicy,
+    pub(crate) answer_timeout: Duration,
     pub(crate) decoder: DecoderOptions,
 }
 
@@ -31,6 +33,7 @@ impl RuntimeOptions {
             camera_reconnect: ReconnectPolicy::default(),
             camera_timeouts: Timeouts::default(),
             extension_backoff: BackoffPolicy::default(),
+            answer_timeout: Duration::from_secs(30),
             decoder: DecoderOptions::default(),
         }
     }
@@ -74,6 +77,15 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_extension_backoff(mut self, policy: BackoffPolicy) -> Self {
         self.extension_backoff = policy;
+        self
+    }
+
+    /// How long an extension may take for an answer; default 30 s. Then its session is over and a new one is opened; the
+    /// first answer of a gRPC session has 60 s. Too short a time gives up on an extension that is merely slow; during a
+    /// long one nothing is heard of a hung extension but drops.
+    #[must_use]
+    pub fn with_extension_answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
         self
     }
 }

@@ -1,6 +1,7 @@
 //! What an extension node has found, on its way out: to gates, message sinks, trackers and the extensions behind it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use lva_inference_schema::{AnalyticsBody, EventBody, EventName, Inference, JsonStyle};
 use serde_json::Value;
@@ -99,7 +100,7 @@ impl Results {
         let counters = self.speaker.counters();
         counters.extension(&self.node.name, |stats| stats.answered += 1);
         let about = &mut frame.about;
-        counters.answer_after(about.received_at.elapsed());
+        counters.answered(&self.node.name, about.received_at, Instant::now());
         let Answered { inferences, body } = answer;
         // As the extension wrote it, unless there is more to say in the same event.
         let body = body.filter(|_| about.results.is_empty() || inferences.is_empty());

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lva_inference_schema::EventName;
+
+use crate::latency::{LastMinute, NodeLatency};
 
 /// Latencies that are remembered, the newest ones.
 const LATENCIES: usize = 4096;
@@ -69,6 +71,11 @@ impl DropReason {
         Self::SignalLate,
         Self::SignalAhead,
     ];
+
+    /// Whether signals for gates are dropped, and not media.
+    pub(crate) fn is_of_signals(self) -> bool {
+        matches!(self, Self::SignalQueueFull | Self::SignalLate | Self::SignalAhead)
+    }
 
     /// As a label of a metric.
     pub fn as_str(self) -> &'static str {
@@ -171,6 +178,8 @@ pub struct InstanceStats {
     pub frame_to_event: LatencySummary,
     /// From the arrival of a frame's first packet to the extension's answer, empty answers included.
     pub frame_to_answer: LatencySummary,
+    /// The same by the name of the extension node, over the last minute; absent where no frame left the node in it.
+    pub latencies: BTreeMap<String, NodeLatency>,
     /// Clips that were finished.
     pub clips: u64,
     /// The newest 256 of them, oldest first.
@@ -238,6 +247,7 @@ struct Inner {
     stats: InstanceStats,
     frame_to_event: Latencies,
     frame_to_answer: Latencies,
+    nodes: BTreeMap<String, LastMinute>,
 }
 
 /// The counters of an instance, shared by its tasks and threads.
@@ -292,17 +302,36 @@ impl Counters {
         inner.stats.newest_clips.push(clip);
     }
 
-    pub(crate) fn answer_after(&self, latency: Duration) {
-        self.lock().frame_to_answer.add(latency);
+    /// A node has answered a frame that came at `received_at`.
+    pub(crate) fn answered(&self, node: &str, received_at: Instant, now: Instant) {
+        let latency = now.saturating_duration_since(received_at);
+        let mut inner = self.lock();
+        inner.frame_to_answer.add(latency);
+        match inner.nodes.get_mut(node) {
+            Some(minute) => minute.add(now, latency),
+            None => inner.nodes.entry(node.to_owned()).or_default().add(now, latency),
+        }
     }
 
     pub(crate) fn event_after(&self, latency: Duration) {
         self.lock().frame_to_event.add(latency);
     }
 
+    /// What was dropped up to now.
+    pub(crate) fn drops(&self) -> BTreeMap<(String, DropReason), u64> {
+        self.lock().stats.dropped.clone()
+    }
+
     pub(crate) fn snapshot(&self) -> InstanceStats {
+        self.snapshot_at(Instant::now())
+    }
+
+    fn snapshot_at(&self, now: Instant) -> InstanceStats {
         let inner = self.lock();
+        let minutes = inner.nodes.iter();
+        let latencies = minutes.filter_map(|(node, minute)| Some((node.clone(), minute.summary(now)?)));
         InstanceStats {
+            latencies: latencies.collect(),
             frame_to_event: inner.frame_to_event.summary(),
             frame_to_answer: inner.frame_to_answer.summary(),
             ..inner.stats.clone()
@@ -341,6 +370,28 @@ mod tests {
             (summary.count, summary.max),
             (LATENCIES as u64 + 1, Duration::from_secs(1))
         );
+    }
+
+    #[test]
+    fn latencies_are_told_apart_by_node() {
+        let counters = Counters::default();
+        let began = Instant::now();
+        let ms = |ms| began + Duration::from_millis(ms);
+        counters.answered("quick", began, ms(10));
+        counters.answered("slow", began, ms(100));
+        counters.answered("slow", ms(100), ms(400));
+        let stats = counters.snapshot_at(ms(500));
+        let told = |node: &str| (stats.latencies[node].average, stats.latencies[node].max);
+        assert_eq!(
+            told("quick"),
+            (Duration::from_millis(10), Duration::from_millis(10))
+        );
+        assert_eq!(
+            told("slow"),
+            (Duration::from_millis(200), Duration::from_millis(300))
+        );
+        assert_eq!(stats.frame_to_answer.count, 3);
+        assert!(counters.snapshot_at(ms(120_000)).latencies.is_empty());
     }
 
     #[test]

@@ -58,14 +58,15 @@ impl ClientPlan {
             ),
         };
         let (url, tls, credentials) = grpc(&extension.endpoint)?;
-        Ok(Self::Grpc(Box::new(GrpcPlan {
+        let plan = GrpcPlan {
             url,
             transfer,
             configuration,
             tls,
             credentials,
             identity: GraphIdentity::new(instance, node),
-        })))
+        };
+        Ok(Self::Grpc(Box::new(plan)))
     }
 }
 

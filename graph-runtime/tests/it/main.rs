@@ -6,5 +6,7 @@ mod faults;
 mod methods;
 mod motion;
 mod nodes;
+mod plant;
 mod recording;
 mod support;
+mod together;

@@ -13,7 +13,7 @@ use lva_extension_protocol::{
 };
 use lva_graph_runtime::{GraphEvent, InstanceStats, MessageSink, Module, RuntimeOptions, SinkError};
 use lva_inference_schema::{Entity, Event, EventBody, EventName, Inference, InferenceValue, Rectangle};
-use lva_rtsp::{Credentials, ReconnectPolicy, Simulator, SimulatorOptions};
+use lva_rtsp::{Credentials, Faults, ReconnectPolicy, Simulator, SimulatorOptions};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -25,8 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Twelve seconds of a moving test picture in 160×120, 30 frames a second, a key frame each second.
 pub(crate) fn make_clip(folder: &Path) -> PathBuf {
+    make_clip_of(folder, "size=160x120:rate=30:duration=12")
+}
+
+/// `clip.mp4` of a moving test picture with a key frame in every thirty.
+pub(crate) fn make_clip_of(folder: &Path, form: &str) -> PathBuf {
     let path = folder.join("clip.mp4");
-    let source = "testsrc2=size=160x120:rate=30:duration=12";
+    let source = &format!("testsrc2={form}");
     let made = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "lavfi", "-i", source])
         .args([
@@ -69,8 +74,18 @@ pub(crate) fn packet_hashes(path: &Path) -> Vec<String> {
 }
 
 pub(crate) async fn camera(folder: &Path, address: Option<std::net::SocketAddr>) -> Simulator {
+    faulty_camera(folder, address, Faults::default()).await
+}
+
+pub(crate) async fn faulty_camera(
+    folder: &Path,
+    address: Option<std::net::SocketAddr>,
+    faults: Faults,
+) -> Simulator {
     let credentials = Some(Credentials::new(USER, PASSWORD));
-    let options = SimulatorOptions::new(folder).with_credentials(credentials);
+    let options = SimulatorOptions::new(folder)
+        .with_credentials(credentials)
+        .with_faults(faults);
     let options = match address {
         Some(address) => options.with_address(address),
         None => options,
@@ -147,7 +162,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(script: Script, port: u16) -> Self {
+    pub(crate) async fn start(script: impl Extension, port: u16) -> Self {
         let options = ServerOptions::default().with_shutdown_grace(Duration::ZERO);
         let server = ExtensionServer::new(script).with_options(options);
         let listening = server.listen(ListenAddress::loopback(port)).await.unwrap();
@@ -224,6 +239,14 @@ impl Heard {
 }
 
 pub(crate) fn module(recordings: &Path) -> (Module, Heard) {
+    module_with(recordings, |options| options)
+}
+
+/// The same with options of its own.
+pub(crate) fn module_with(
+    recordings: &Path,
+    own: impl FnOnce(RuntimeOptions) -> RuntimeOptions,
+) -> (Module, Heard) {
     let heard = Heard::default();
     let quickly = Duration::from_millis(50);
     let slowest = Duration::from_millis(400);
@@ -234,7 +257,8 @@ pub(crate) fn module(recordings: &Path) -> (Module, Heard) {
             cap: slowest,
             healthy_after: Duration::from_secs(30),
         });
-    (Module::new(options, vec![Box::new(Ear(heard.clone()))]), heard)
+    let module = Module::new(own(options), vec![Box::new(Ear(heard.clone()))]);
+    (module, heard)
 }
 
 /// The tutorial's topology with short times; `nodes` and `sinks` are added to it.
@@ -343,19 +367,29 @@ pub(crate) async fn deactivate(module: &Module) -> InstanceStats {
 
 /// Waits until the numbers of the instance fulfil a condition, looking at them as events go by in real time.
 pub(crate) async fn until(module: &Module, condition: impl Fn(&InstanceStats) -> bool) -> InstanceStats {
+    until_of(module, "Sample-Graph-1", condition).await
+}
+
+/// The same for an instance by its name.
+pub(crate) async fn until_of(
+    module: &Module,
+    instance: &str,
+    condition: impl Fn(&InstanceStats) -> bool,
+) -> InstanceStats {
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     let found = async {
         loop {
             ticks.tick().await;
-            let stats = module.stats("Sample-Graph-1").unwrap();
+            let stats = module.stats(instance).unwrap();
             if condition(&stats) {
                 return stats;
             }
         }
     };
-    tokio::time::timeout(PATIENCE, found)
-        .await
-        .expect("the condition came true")
+    match tokio::time::timeout(PATIENCE, found).await {
+        Ok(stats) => stats,
+        Err(_) => panic!("the condition did not come true: {:?}", module.stats(instance)),
+    }
 }
 
 /// The body of an inference event: media time, and the frame that the extension says it was about.

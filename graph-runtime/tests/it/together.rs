@@ -1,0 +1,241 @@
+//! What happens to one camera, or to an extension, and what of it the others notice: nothing.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lva_graph_runtime::{DropReason, InstanceStats};
+use lva_inference_schema::{EventBody, EventName};
+use lva_rtsp::Faults;
+
+use crate::plant::*;
+use crate::support::*;
+
+/// Of the clip that the front camera plays.
+const USUAL: &str = "size=160x120:rate=30:duration=12";
+
+/// A camera has noticed nothing: what it dropped is what it had dropped before.
+fn assert_untouched(before: &InstanceStats, after: &InstanceStats) {
+    assert_eq!(before.dropped, after.dropped);
+    assert!(after.received > before.received && answered(after) > answered(before));
+    assert_eq!(after.camera_sessions, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_that_comes_back_with_other_pictures_is_analysed_and_recorded_again() {
+    let mut plant = Plant::start(USUAL, Faults::default(), |_| {}).await;
+    let (back, began) = (plant.stats(BACK), plant.stats(FRONT));
+    plant.said(FRONT, "asset", EventName::RecordingAvailable, 0).await;
+    let address = plant.front.as_ref().unwrap().address();
+    plant.front.take().unwrap().shutdown().await;
+    let (lost, _) = plant.said(FRONT, "camera", EventName::NetworkError, 0).await;
+    let away = Instant::now();
+    let other = plant.folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let served = make_clip_of(&other, "size=320x240:rate=30:duration=6");
+    plant.back_goes_on().await;
+    plant.front = Some(camera(&other, Some(address)).await);
+    let (again, _) = plant
+        .said(FRONT, "camera", EventName::MediaSessionEstablished, lost)
+        .await;
+    plant.said(FRONT, "grpc", EventName::Inference, again).await;
+    for sink in ["asset", "file"] {
+        plant
+            .said(FRONT, sink, EventName::RecordingAvailable, again)
+            .await;
+    }
+    eprintln!("camera back, analysed and recorded after {:?}", away.elapsed());
+    assert_untouched(&back, &plant.stats(BACK));
+    let [front, _] = plant.end().await;
+    assert_eq!((front.camera_sessions, began.camera_sessions), (2, 1));
+    assert_eq!(front.extensions["grpc"].sessions, 2, "frames have another size");
+    let own = packet_hashes(&served);
+    let recorded = packet_hashes(&front.newest_clips.last().unwrap().path);
+    assert!(recorded.len() >= 30 && recorded.iter().all(|packet| own.contains(packet)));
+    for node in EXTENSIONS {
+        assert_accounts(&front, node);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_extension_that_never_answers_one_camera_is_given_up_and_asked_again() {
+    let plant = Plant::start(USUAL, Faults::default(), |_| {}).await;
+    let (front, back) = (plant.stats(FRONT), plant.stats(BACK));
+    plant.watcher.hang(true);
+    for node in EXTENSIONS {
+        let (_, error) = plant.said(FRONT, node, EventName::NetworkError, 0).await;
+        let text = error.envelope("/t").to_string();
+        assert!(text.contains(r#""errorCode":"timeout""#), "{text}");
+        let (_, said) = plant.said(FRONT, node, EventName::DataDropped, 0).await;
+        let EventBody::DataDropped(body) = &said.body else {
+            panic!("{said:?}");
+        };
+        assert!(body.extra["count"].as_u64().unwrap() > 0, "{body:?}");
+    }
+    plant.back_goes_on().await;
+    let hung = plant.stats(FRONT);
+    for node in EXTENSIONS {
+        assert!(dropped(&hung, node) >= dropped(&front, node) + 5, "{hung:?}");
+    }
+    plant.watcher.hang(false);
+    until_of(&plant.module, FRONT, |stats| {
+        answered(stats) >= answered(&hung) + 5
+    })
+    .await;
+    assert_untouched(&back, &plant.stats(BACK));
+    let [front, _] = plant.end().await;
+    for node in EXTENSIONS {
+        assert_accounts(&front, node);
+        assert_eq!(plant.count(FRONT, node, EventName::DataDropped), 1, "no storm");
+    }
+    assert!(
+        front.latencies["grpc"].max >= Duration::from_millis(1),
+        "{:?}",
+        front.latencies
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_extension_that_is_killed_costs_its_own_frames_and_is_found_again() {
+    let mut plant = Plant::start(USUAL, Faults::default(), |_| {}).await;
+    let before = [FRONT, BACK].map(|camera| plant.stats(camera));
+    let server = plant.grpc.take().unwrap();
+    let port = server.port;
+    server.kill().await;
+    let mut places = Vec::new();
+    for camera in [FRONT, BACK] {
+        places.push(plant.said(camera, "grpc", EventName::NetworkError, 0).await.0);
+        until_of(&plant.module, camera, |stats| {
+            stats.dropped_for(DropReason::ExtensionUnavailable) >= 10
+        })
+        .await;
+    }
+    let killed = Instant::now();
+    plant.grpc = Some(Server::start(plant.watcher.clone(), port).await);
+    for camera in [FRONT, BACK] {
+        until_of(&plant.module, camera, |stats| {
+            stats.extensions["grpc"].sessions == 2
+        })
+        .await;
+    }
+    let from = places[0];
+    plant.said(FRONT, "grpc", EventName::Inference, from).await;
+    eprintln!("extension back after {:?}", killed.elapsed());
+    plant.back_goes_on().await;
+    for (camera, before) in [FRONT, BACK].into_iter().zip(&before) {
+        let stats = plant.stats(camera);
+        assert_eq!(
+            dropped(&stats, "http"),
+            dropped(before, "http"),
+            "the other extension"
+        );
+        assert_eq!(stats.camera_sessions, 1);
+    }
+    for stats in plant.end().await {
+        assert_accounts(&stats, "grpc");
+        assert_accounts(&stats, "http");
+    }
+}
+
+/// Where the asset's playlist is written, somebody has to read before the writer goes on.
+fn block(recordings: &Path) {
+    let asset = recordings.join("asset-Front");
+    std::fs::create_dir(&asset).unwrap();
+    let made = Command::new("mkfifo").arg(asset.join("index.m3u8.part")).status();
+    assert!(made.unwrap().success());
+}
+
+/// The writer goes on, and finds a usual file in that place.
+fn unblock(recordings: &Path) {
+    let fifo = recordings.join("asset-Front/index.m3u8.part");
+    let elsewhere = recordings.join("fifo");
+    std::fs::rename(&fifo, &elsewhere).unwrap();
+    std::fs::write(&fifo, "#EXTM3U\n").unwrap();
+    std::io::copy(&mut std::fs::File::open(elsewhere).unwrap(), &mut std::io::sink()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_stands_still_for_one_sink_costs_that_sink_alone() {
+    // So many pictures a second that a queue of half a minute is full in some seconds.
+    let plant = Plant::start("size=64x48:rate=400:duration=6", Faults::default(), block).await;
+    let (front, back) = (plant.stats(FRONT), plant.stats(BACK));
+    let busy = |stats: &InstanceStats| {
+        stats
+            .dropped
+            .get(&("asset".to_owned(), DropReason::RecorderBusy))
+            .copied()
+    };
+    until_of(&plant.module, FRONT, |stats| busy(stats) > Some(0)).await;
+    let (said, _) = plant.said(FRONT, "asset", EventName::DataDropped, 0).await;
+    plant
+        .said(FRONT, "file", EventName::RecordingAvailable, said)
+        .await;
+    plant.back_goes_on().await;
+    let still = plant.stats(FRONT);
+    assert_eq!(plant.count(FRONT, "asset", EventName::RecordingAvailable), 0);
+    assert!(answered(&still) > answered(&front), "analysis goes on");
+    unblock(&plant.folder.path().join("recordings"));
+    let from = plant.heard.all().len();
+    plant
+        .said(FRONT, "asset", EventName::RecordingAvailable, from)
+        .await;
+    let again = plant.stats(FRONT);
+    until_of(&plant.module, FRONT, |stats| {
+        stats.received >= again.received + 800
+    })
+    .await;
+    assert_untouched(&back, &plant.stats(BACK));
+    let [front, _] = plant.end().await;
+    let others = front
+        .dropped
+        .keys()
+        .filter(|(node, _)| node == "file" || node == "camera");
+    assert_eq!(others.count(), 0, "{:?}", front.dropped);
+    eprintln!("the sink that stood still dropped {:?} units", busy(&front));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_camera_whose_clock_is_stepped_goes_on_in_media_time_that_only_rises() {
+    let jumps = Faults::default().with_timestamp_reset_after(Some(Duration::from_secs(2)));
+    let mut plant = Plant::start(USUAL, jumps, |_| {}).await;
+    let back = plant.stats(BACK);
+    until_of(&plant.module, FRONT, |stats| stats.received >= 120).await;
+    let address = plant.front.as_ref().unwrap().address();
+    plant.front.take().unwrap().shutdown().await;
+    let (lost, _) = plant.said(FRONT, "camera", EventName::NetworkError, 0).await;
+    // An hour behind, as after a reboot without a time server.
+    let behind = Faults::default().with_clock_offset_ms(-3_600_000);
+    let clips = plant.folder.path().join(FRONT);
+    plant.front = Some(faulty_camera(&clips, Some(address), behind).await);
+    plant
+        .said(FRONT, "asset", EventName::RecordingAvailable, lost)
+        .await;
+    let again = plant.stats(FRONT);
+    until_of(&plant.module, FRONT, |stats| {
+        stats.received >= again.received + 60 && answered(stats) >= answered(&again) + 5
+    })
+    .await;
+    assert_untouched(&back, &plant.stats(BACK));
+    let [front, _] = plant.end().await;
+    let now_90k = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() * 90_000;
+    for node in EXTENSIONS {
+        let mut last = 0;
+        for event in plant.heard.all() {
+            let own = event
+                .subject
+                .to_string()
+                .ends_with(&format!("{FRONT}/processors/{node}"));
+            if event.name == EventName::Inference && own {
+                let time = event.timestamp_90k;
+                assert!(time > last, "media time went back");
+                assert!(
+                    time.abs_diff(now_90k) < 60 * 90_000,
+                    "our own clock is the measure"
+                );
+                last = time;
+            }
+        }
+        assert!(last > 0);
+        assert_accounts(&front, node);
+    }
+}
