@@ -173,7 +173,9 @@ pub fn recorded(stats: &InstanceStats) -> anyhow::Result<Vec<Recorded>> {
             first_keyframe: begins_with_key(&clip.path)?,
         })
     };
-    stats.newest_clips.iter().map(look).collect()
+    // What a cap or a retention has removed meanwhile was recorded all the same, and cannot be looked into.
+    let there = stats.newest_clips.iter().filter(|clip| clip.path.exists());
+    there.map(look).collect()
 }
 
 fn begins_with_key(path: &Path) -> anyhow::Result<bool> {

@@ -109,6 +109,7 @@ impl Asking {
     }
 
     async fn show(&mut self, frame: Frame) {
+        self.entrance.replaces_because(DropReason::ReplacedByNewer);
         let (width, height) = (frame.picture.width(), frame.picture.height());
         let plan = match self.form.settings.plan(width, height) {
             Ok(plan) => plan,
@@ -155,7 +156,6 @@ impl Asking {
     fn answered(&mut self, frame: Leaving, answer: HttpAnswer, plan: &FramePlan) {
         self.results.count_sent();
         self.results.works();
-        self.entrance.replaces_because(DropReason::ReplacedByNewer);
         let body = answer.event_body(frame.about.timestamp_90k);
         let mut inferences = answer.content.inferences().to_vec();
         unpad(plan, &mut inferences);

@@ -11,7 +11,7 @@ use crate::ask::{AskError, Asking};
 use crate::frame::{Passage, Tap};
 use crate::instance::{Recorders, Speaker};
 use crate::plan::{AnalysisPlan, Feed, Reach, TrackerPlan};
-use crate::results::{Exits, Results};
+use crate::results::{Exits, Results, WayOut};
 use crate::seam::extension::ClientPlan;
 use crate::thread::Worker;
 use crate::track::TrackerNode;
@@ -73,8 +73,13 @@ impl Extensions<'_> {
             let counters = self.speaker.counters().clone();
             let passage = (!behind.is_empty()).then(|| Arc::new(Passage::new(behind, counters)));
             let entrance = Entrance::default();
-            taps.push((plan.feed, tap(&plan, &entrance, passage.clone())));
-            askers.push(self.node(plan, entrance, passage, workers)?);
+            let way_out = WayOut {
+                node: plan.node.clone(),
+                exits: self.exits(&plan.reach),
+                speaker: self.speaker.clone(),
+            };
+            taps.push((plan.feed, tap(&plan, &entrance, passage.clone(), way_out.clone())));
+            askers.push(self.node(plan, way_out, entrance, passage, workers)?);
         }
         askers.reverse();
         let mut taps: Vec<Tap> = taps.into_iter().map(|(_, tap)| tap).collect();
@@ -85,21 +90,17 @@ impl Extensions<'_> {
     fn node(
         &mut self,
         plan: AnalysisPlan,
+        way_out: WayOut,
         entrance: Entrance,
         passage: Option<Arc<Passage>>,
         workers: &mut Vec<Worker>,
     ) -> Result<Asker, StartError> {
         let trackers = self.trackers(&plan.reach);
-        let exits = self.exits(&plan.reach);
         let name = plan.node.name.clone();
-        let results = Results::new(plan.node, exits, trackers, passage, self.speaker.clone());
+        let results = Results::new(way_out, trackers, passage);
         let (asker, worker) = match plan.client {
             ClientPlan::Grpc(client) => {
-<<<<<<< HEAD
-                let (node, worker) = Analysis::new(*client, plan.form, entrance, results, self.backoff)?;
-=======
                 let (node, worker) = Analysis::new(*client, plan.form, entrance, results, self.patience)?;
->>>>>>> runtime-3
                 (Asker::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
@@ -144,7 +145,7 @@ impl Extensions<'_> {
 }
 
 /// The way into a node. Where nobody is behind it, what exceeds its own rate is not even decoded.
-fn tap(plan: &AnalysisPlan, entrance: &Entrance, passage: Option<Arc<Passage>>) -> Tap {
+fn tap(plan: &AnalysisPlan, entrance: &Entrance, passage: Option<Arc<Passage>>, way_out: WayOut) -> Tap {
     let mut filters: Vec<Pacer> = plan.rates.iter().copied().map(Pacer::new).collect();
     let mut own = plan.shown.map(Pacer::new);
     if passage.is_none() && !plan.annotated_only {
@@ -162,5 +163,6 @@ fn tap(plan: &AnalysisPlan, entrance: &Entrance, passage: Option<Arc<Passage>>) 
         mailbox: Arc::clone(&entrance.mailbox),
         replaced: Arc::clone(&entrance.replaced),
         passage,
+        way_out,
     }
 }

@@ -33,8 +33,10 @@ pub enum FailureKind {
     Untrusted,
     /// An extension has too much to do, and said so.
     Overloaded,
-    /// The camera sends video that cannot be used.
+    /// The camera sends video that cannot be used, or not be recorded.
     UnusableVideo,
+    /// The camera sends sound that cannot be recorded.
+    UnusableAudio,
     /// A recording could not be made or completed.
     Storage,
     /// The disk has no room for recordings.
@@ -47,7 +49,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unreachable,
         Self::Closed,
         Self::Timeout,
@@ -58,6 +60,7 @@ impl FailureKind {
         Self::Untrusted,
         Self::Overloaded,
         Self::UnusableVideo,
+        Self::UnusableAudio,
         Self::Storage,
         Self::StorageFull,
         Self::SharedMemory,
@@ -79,6 +82,7 @@ impl FailureKind {
     /// | `Untrusted` | `AuthenticationError` | `tlsFailed` | 502 |
     /// | `Overloaded` | `ProtocolError` | `overloaded` | 503 |
     /// | `UnusableVideo` | `MediaFormatError` | `unsupportedVideoFormat` | 415 |
+    /// | `UnusableAudio` | `MediaFormatError` | `unsupportedAudioFormat` | 415 |
     /// | `Storage` | `StorageError` | `storageFailed` | 500 |
     /// | `StorageFull` | `StorageError` | `storageFull` | 507 |
     /// | `SharedMemory` | `RuntimeError` | `sharedMemory` | 500 |
@@ -95,6 +99,7 @@ impl FailureKind {
             Self::Untrusted => (EventName::AuthenticationError, "tlsFailed", 502),
             Self::Overloaded => (EventName::ProtocolError, "overloaded", 503),
             Self::UnusableVideo => (EventName::MediaFormatError, "unsupportedVideoFormat", 415),
+            Self::UnusableAudio => (EventName::MediaFormatError, "unsupportedAudioFormat", 415),
             Self::Storage => (EventName::StorageError, "storageFailed", 500),
             Self::StorageFull => (EventName::StorageError, "storageFull", 507),
             Self::SharedMemory => (EventName::RuntimeError, "sharedMemory", 500),
@@ -140,6 +145,10 @@ impl Failure {
 
     pub(crate) fn unusable_video(target: impl Into<String>) -> Self {
         Self::new(FailureKind::UnusableVideo, target, "rtsp")
+    }
+
+    pub(crate) fn unusable_audio(target: impl Into<String>) -> Self {
+        Self::new(FailureKind::UnusableAudio, target, "rtsp")
     }
 
     pub(crate) fn camera(error: &CameraError) -> Self {
@@ -248,6 +257,9 @@ impl Failure {
                 body.code = code.to_owned();
                 body.protocol = self.protocol.to_owned();
                 EventBody::ProtocolError(body)
+            }
+            EventName::MediaFormatError if self.kind == FailureKind::UnusableAudio => {
+                EventBody::MediaFormatError(MediaFormatError::unsupported_audio(now_90k()))
             }
             EventName::MediaFormatError => {
                 EventBody::MediaFormatError(MediaFormatError::unsupported_video(now_90k()))

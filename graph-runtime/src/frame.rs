@@ -8,6 +8,7 @@ use lva_framing::{Pacer, Picture};
 use lva_inference_schema::Inference;
 use tokio::sync::Notify;
 
+use crate::results::WayOut;
 use crate::stats::{Counters, DropReason};
 
 /// A decoded picture on its way to an extension.
@@ -193,6 +194,8 @@ pub(crate) struct Tap {
     pub(crate) replaced: Arc<Mutex<DropReason>>,
     /// Extensions behind this one.
     pub(crate) passage: Option<Arc<Passage>>,
+    /// By which results of extensions before leave, where the node's own extension is not shown the frame.
+    pub(crate) way_out: WayOut,
 }
 
 impl Tap {
@@ -221,6 +224,7 @@ impl Tap {
             Admission::Held => counters.extension(&self.node, |stats| stats.filtered += 1),
             Admission::PassedBy => {
                 counters.extension(&self.node, |stats| stats.filtered += 1);
+                self.way_out.leave(&frame.about);
                 if let Some(passage) = &self.passage {
                     passage.pass_by(&frame.picture, &frame.about);
                 }
@@ -238,9 +242,9 @@ impl Tap {
     fn replaced(&self, frame: &Frame, counters: &Counters) {
         let reason = *self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
         counters.dropped(&self.node, reason, 1);
-        // With nobody there to answer an earlier one, it does not overtake any.
-        if let (DropReason::ExtensionUnavailable, Some(passage)) = (reason, &self.passage) {
-            passage.pass(&frame.picture, &frame.about);
+        self.way_out.leave(&frame.about);
+        if let Some(passage) = &self.passage {
+            passage.pass_replaced(&frame.picture, &frame.about);
         }
     }
 }
@@ -252,6 +256,8 @@ pub(crate) struct Passage {
     taps: Mutex<Vec<Tap>>,
     /// Pictures that the extension has, or that wait for it.
     busy: AtomicUsize,
+    /// Session and time of the latest picture that has passed.
+    latest: Mutex<(u64, u64)>,
     counters: Counters,
 }
 
@@ -270,6 +276,7 @@ impl Passage {
         Self {
             taps: Mutex::new(taps),
             busy: AtomicUsize::new(0),
+            latest: Mutex::default(),
             counters,
         }
     }
@@ -279,13 +286,35 @@ impl Passage {
         Turn(Arc::clone(self))
     }
 
+    /// A picture that the extension is not shown.
     fn pass_by(&self, picture: &Picture, about: &About) {
-        if self.busy.load(Ordering::Acquire) == 0 {
+        self.pass_unless_busy(0, picture, about);
+    }
+
+    /// A picture that a newer one has replaced where it waited: both have their turns.
+    fn pass_replaced(&self, picture: &Picture, about: &About) {
+        self.pass_unless_busy(2, picture, about);
+    }
+
+    fn pass_unless_busy(&self, own: usize, picture: &Picture, about: &About) {
+        if self.busy.load(Ordering::Acquire) <= own {
             self.pass(picture, about);
-            return;
+        } else {
+            self.drop_for_all(about);
         }
-        for tap in self.taps.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            self.counters.dropped(&tap.node, DropReason::UpstreamBusy, 1);
+    }
+
+    /// It would overtake a picture, or comes after a later one.
+    fn drop_for_all(&self, about: &About) {
+        let mut taps = self.taps.lock().unwrap_or_else(PoisonError::into_inner);
+        for tap in taps.iter_mut() {
+            let shown = tap.admits(about.timestamp_90k, about.is_annotated()) == Admission::Shown;
+            self.counters.extension(&tap.node, |stats| match shown {
+                true => stats.offered += 1,
+                false => stats.filtered += 1,
+            });
+            self.counters
+                .dropped(&tap.node, DropReason::UpstreamBusy, u64::from(shown));
         }
     }
 
@@ -298,6 +327,14 @@ impl Passage {
 
     /// Gives a picture to every extension behind.
     fn pass(&self, picture: &Picture, about: &About) {
+        let now = (about.epoch, about.timestamp_90k);
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if now <= *latest {
+            drop(latest);
+            return self.drop_for_all(about);
+        }
+        *latest = now;
+        drop(latest);
         let mut taps = self.taps.lock().unwrap_or_else(PoisonError::into_inner);
         for tap in taps.iter_mut() {
             let admission = tap.admits(about.timestamp_90k, about.is_annotated());

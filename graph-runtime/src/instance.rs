@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lva_graph_model::Graph;
 use lva_inference_schema::{EventBody, EventName, MediaSessionEstablished};
-use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, MediaKind, StreamInfo};
+use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, Codec, MediaKind, StreamInfo};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -382,7 +382,28 @@ impl Source {
         let body = EventBody::MediaSessionEstablished(MediaSessionEstablished::new(sdp));
         let event = event_now(EventName::MediaSessionEstablished, &self.node.subject, body);
         self.speaker.say(event);
+        self.complain_of_media();
         self.announce_streams();
+    }
+
+    /// Says what of the camera's media somebody wants and nobody here can use.
+    fn complain_of_media(&self) {
+        let records = !self.recorders.is_empty();
+        let records_sound = self.recorders.iter().any(|recorder| recorder.audio);
+        let of = |media: MediaKind| self.streams.iter().filter(move |stream| stream.media == media);
+        let recordable = |codec: Codec| matches!(codec, Codec::H264 | Codec::H265);
+        let video_lost = of(MediaKind::Video).any(|stream| stream.format_error_code().is_some())
+            || records && of(MediaKind::Video).any(|stream| stream.playing && !recordable(stream.codec));
+        let sound_lost = of(MediaKind::Audio).any(|stream| stream.format_error_code().is_some())
+            || records_sound && of(MediaKind::Audio).any(|stream| stream.codec != Codec::Aac);
+        if video_lost {
+            let failure = Failure::unusable_video(self.node.name.clone());
+            self.speaker.fail(&self.node, &failure);
+        }
+        if sound_lost {
+            let failure = Failure::unusable_audio(self.node.name.clone());
+            self.speaker.fail(&self.node, &failure);
+        }
     }
 
     /// Tells decoder and recorders what comes from now on.

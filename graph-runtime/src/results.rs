@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::GraphEvent;
 use crate::event::event_now;
 use crate::failure::Failure;
-use crate::frame::{Leaving, Passage};
+use crate::frame::{About, Leaving, Passage};
 use crate::instance::Speaker;
 use crate::plan::Named;
 use crate::record::{MetadataInput, SignalInput};
@@ -65,10 +65,37 @@ pub(crate) struct Answered {
     pub(crate) body: Option<Value>,
 }
 
-/// The way out of an extension node.
+/// An extension node's exits under its name.
+#[derive(Debug, Clone)]
+pub(crate) struct WayOut {
+    pub(crate) node: Named,
+    pub(crate) exits: Exits,
+    pub(crate) speaker: Speaker,
+}
+
+impl WayOut {
+    /// Results leave with their frame, those of extensions before included.
+    pub(crate) fn leave(&self, about: &About) {
+        let (time, results) = (about.timestamp_90k, &about.results);
+        if !results.is_empty() {
+            self.say(about, || {
+                EventBody::Analytics(AnalyticsBody::new(time, results.to_vec()))
+            });
+        }
+    }
+
+    fn say(&self, about: &About, body: impl Fn() -> EventBody) {
+        self.exits
+            .say_body(&self.speaker, &self.node, about.timestamp_90k, body);
+        let counters = self.speaker.counters();
+        counters.event_after(about.received_at.elapsed());
+    }
+}
+
+/// The way of results out of an extension node.
 pub(crate) struct Results {
     pub(crate) node: Named,
-    exits: Exits,
+    way_out: WayOut,
     trackers: Vec<TrackerNode>,
     passage: Option<Arc<Passage>>,
     speaker: Speaker,
@@ -77,17 +104,12 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    pub(crate) fn new(
-        node: Named,
-        exits: Exits,
-        trackers: Vec<TrackerNode>,
-        passage: Option<Arc<Passage>>,
-        speaker: Speaker,
-    ) -> Self {
+    pub(crate) fn new(way_out: WayOut, trackers: Vec<TrackerNode>, passage: Option<Arc<Passage>>) -> Self {
+        let (node, speaker) = (way_out.node.clone(), way_out.speaker.clone());
         speaker.counters().extension(&node.name, |_| {});
         Self {
             node,
-            exits,
+            way_out,
             trackers,
             passage,
             speaker,
@@ -106,12 +128,12 @@ impl Results {
         let body = body.filter(|_| about.results.is_empty() || inferences.is_empty());
         if body.is_none() || !about.results.is_empty() {
             about.results = about.results.iter().cloned().chain(inferences).collect();
-            self.leave(&frame);
+            self.way_out.leave(&frame.about);
         } else {
             about.results = inferences.into();
         }
         if let Some(body) = body {
-            self.say(&frame, || EventBody::Other(body.clone()));
+            self.way_out.say(&frame.about, || EventBody::Other(body.clone()));
         }
         let about = &frame.about;
         for tracker in &mut self.trackers {
@@ -122,7 +144,7 @@ impl Results {
 
     /// A frame goes on though the extension has not seen it, or has not answered.
     pub(crate) fn unseen(&self, frame: &Leaving) {
-        self.leave(frame);
+        self.way_out.leave(&frame.about);
         self.pass(frame);
     }
 
@@ -158,23 +180,6 @@ impl Results {
             self.speaker.say(event_now(name, &self.node.subject, body));
             self.said = Some(said);
         }
-    }
-
-    /// Results leave with the frame, those of extensions before included.
-    fn leave(&self, frame: &Leaving) {
-        let (time, results) = (frame.about.timestamp_90k, &frame.about.results);
-        if !results.is_empty() {
-            self.say(frame, || {
-                EventBody::Analytics(AnalyticsBody::new(time, results.to_vec()))
-            });
-        }
-    }
-
-    fn say(&self, frame: &Leaving, body: impl Fn() -> EventBody) {
-        let time = frame.about.timestamp_90k;
-        self.exits.say_body(&self.speaker, &self.node, time, body);
-        let counters = self.speaker.counters();
-        counters.event_after(frame.about.received_at.elapsed());
     }
 
     fn pass(&self, frame: &Leaving) {

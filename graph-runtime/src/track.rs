@@ -74,10 +74,9 @@ impl TrackerNode {
         }
         let found = self.classes.detections(&about.results);
         let time = about.timestamp_90k;
+        // Answers may come in any order, and what was followed is worth more than a frame that comes too late.
         if let Err(error) = self.tracker.update_into(time, &found, &mut self.objects) {
-            // The clock went back without a new session: what was followed is of no use any more.
-            tracing::debug!(node = %self.node.name, %error, "tracking begins anew");
-            self.begin(seen);
+            tracing::debug!(node = %self.node.name, %error, "a late frame was not looked at");
             return;
         }
         let classes = &self.classes;

@@ -289,6 +289,7 @@ impl Planner<'_> {
             });
             return Ok(());
         };
+        self.one_input(node)?;
         let place = self.trackers.iter().position(|tracker| *tracker == before);
         if let Some(tracker) = place.and_then(|place| trackers.get_mut(place)) {
             tracker.lines.push(line);
@@ -305,7 +306,15 @@ impl Planner<'_> {
         trackers.next().map(|tracker| tracker.id)
     }
 
+    fn one_input(&self, node: &GraphNode) -> Result<(), PlanError> {
+        if self.graph.inputs(node.id).count() > 1 {
+            return Err(several_inputs().at(node));
+        }
+        Ok(())
+    }
+
     fn follows_an_extension(&self, node: &GraphNode) -> Result<(), PlanError> {
+        self.one_input(node)?;
         let feeds = self
             .graph
             .inputs(node.id)
@@ -362,11 +371,7 @@ impl Planner<'_> {
             let mut feeds = self.graph.inputs(at.id).filter(|edge| edge.flow == Flow::Frames);
             let (feed, more) = (feeds.next(), feeds.next());
             if more.is_some() {
-                return Err(Unsupported::new(
-                    "frames from more than one node are not supported",
-                    "connect one node with frames",
-                )
-                .at(at));
+                return Err(several_inputs().at(at));
             }
             let Some(feed) = feed.and_then(|edge| self.graph.node(edge.from)) else {
                 break;
@@ -393,6 +398,13 @@ impl Planner<'_> {
         }
         Ok((Feed::Camera, rates))
     }
+}
+
+fn several_inputs() -> Unsupported {
+    Unsupported::new(
+        "frames from more than one node are not supported",
+        "connect one node with frames",
+    )
 }
 
 fn odd_rate() -> Unsupported {

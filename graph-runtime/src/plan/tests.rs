@@ -73,7 +73,10 @@ fn an_extension_is_planned_with_its_rate_memory_and_outputs() {
     assert_eq!(analysis.reach.outputs, [Some("out".to_owned())]);
     let memory = SharedMemoryOptions::default().with_bytes(20 << 20);
     assert_eq!(client(analysis).transfer, Transfer::SharedMemory(memory));
-    assert_eq!(client(analysis).configuration.as_deref(), Some("{\"a\":1}"));
+    assert_eq!(
+        client(analysis).configuration.as_ref().unwrap().as_str(),
+        "{\"a\":1}"
+    );
     assert!(!format!("{plan:?}").contains("geheim"));
 }
 

@@ -6,7 +6,7 @@ use lva_extension_protocol::{
     SharedMemoryOptions, Transfer,
 };
 use lva_graph_model::{
-    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Operation,
+    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Operation, Text,
     TlsOptions,
 };
 
@@ -26,7 +26,7 @@ pub(crate) enum ClientPlan {
 pub(crate) struct GrpcPlan {
     pub(crate) url: ExtensionUrl,
     pub(crate) transfer: Transfer,
-    pub(crate) configuration: Option<String>,
+    pub(crate) configuration: Option<Text>,
     tls: Option<ClientTls>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
@@ -47,10 +47,7 @@ impl ClientPlan {
             ExtensionProtocol::Grpc {
                 transfer,
                 configuration,
-            } => (
-                memory(*transfer),
-                configuration.as_ref().map(|text| text.as_str().to_owned()),
-            ),
+            } => (memory(*transfer), configuration.clone()),
             // The node says nothing about memory: it is as large as the window of frames needs.
             ExtensionProtocol::ComputerVision { operation } => (
                 Transfer::SharedMemory(SharedMemoryOptions::default()),
@@ -83,7 +80,7 @@ impl GrpcPlan {
             options = options.with_credentials(credentials.clone());
         }
         match &self.configuration {
-            Some(text) => options.with_configuration(text.clone()),
+            Some(text) => options.with_configuration(text.as_str()),
             None => options,
         }
     }
@@ -98,10 +95,10 @@ fn memory(transfer: DataTransfer) -> Transfer {
     }
 }
 
-fn operation_text(operation: &Operation) -> String {
+fn operation_text(operation: &Operation) -> Text {
     match operation {
-        Operation::Custom { configuration } => configuration.as_str().to_owned(),
-        typed => configuration_text(typed),
+        Operation::Custom { configuration } => configuration.clone(),
+        typed => Text::new(configuration_text(typed)),
     }
 }
 
