@@ -100,6 +100,8 @@ pub struct Engine {
     stats: EngineStats,
     crossings: Vec<(f64, u32)>,
     places: Vec<(TrackId, GroundPoint)>,
+    /// Keys and places of a frame's events.
+    order: Vec<((u64, Option<TrackId>), usize)>,
 }
 
 /// What is known of a zone beyond its people.
@@ -157,6 +159,7 @@ impl Engine {
             stats: EngineStats::default(),
             crossings: Vec::new(),
             places: Vec::new(),
+            order: Vec::new(),
         }
     }
 
@@ -278,11 +281,35 @@ impl Engine {
             self.observe(timestamp_90k, observation, events);
         }
         self.miss(timestamp_90k, events);
-        events.sort_by_key(|event| (event.time_90k, event.track()));
+        self.sort(events);
         if !repeated {
             self.tell_groups(timestamp_90k, events);
         }
         Ok(())
+    }
+
+    /// In the order of their times and people; what is equal in both stays as it came. Events are large: each is moved
+    /// once, and no memory is asked for.
+    fn sort(&mut self, events: &mut [SpatialEvent]) {
+        let key = |event: &SpatialEvent| (event.time_90k, event.track());
+        if events.is_sorted_by_key(key) {
+            return;
+        }
+        let order = &mut self.order;
+        order.clear();
+        order.extend(events.iter().enumerate().map(|(index, event)| (key(event), index)));
+        order.sort_unstable();
+        for place in 0..order.len() {
+            let Some((_, from)) = order.get(place).copied() else {
+                continue;
+            };
+            // What was there has been moved to where the one before it came from.
+            let mut from = from;
+            while from < place {
+                from = order.get(from).map_or(place, |(_, index)| *index);
+            }
+            events.swap(place, from);
+        }
     }
 
     /// Zones and lines whose schedule begins or ends.

@@ -119,12 +119,18 @@ impl Segment {
     }
 }
 
+/// What is further out of bounds than this is so however numbers are rounded: coordinates are a few frames at most.
+const BEYOND: f64 = 1e-9;
+
 /// A simple polygon.
 #[derive(Debug, Clone)]
 pub(crate) struct Area {
     edges: Vec<Edge>,
+    /// The bounds: corners, middle, and half of the sides.
     low: Flat,
     high: Flat,
+    middle: Flat,
+    reach: Flat,
 }
 
 /// From a corner to the next.
@@ -178,10 +184,20 @@ impl Area {
             x: corners.iter().fold(from, |v, c| of(v, c.x)),
             y: corners.iter().fold(from, |v, c| of(v, c.y)),
         };
+        let (low, high) = (
+            fold(f64::min, f64::INFINITY),
+            fold(f64::max, f64::NEG_INFINITY),
+        );
+        let size = sub(high, low);
         Self {
             edges,
-            low: fold(f64::min, f64::INFINITY),
-            high: fold(f64::max, f64::NEG_INFINITY),
+            low,
+            high,
+            middle: lerp(low, high, 0.5),
+            reach: Coord {
+                x: size.x / 2.0,
+                y: size.y / 2.0,
+            },
         }
     }
 
@@ -190,12 +206,27 @@ impl Area {
         self.edges.iter().map(|edge| edge.start).collect()
     }
 
-    /// Whether a step stays on one outer side of the polygon's bounds: such a step touches nothing.
+    /// Whether a step stays clear of the polygon's bounds: such a step touches nothing. Most steps are, and the exact
+    /// tests are dear.
     pub(crate) fn is_passed_by(&self, from: Flat, to: Flat) -> bool {
-        from.x.max(to.x) < self.low.x
+        if from.x.max(to.x) < self.low.x
             || from.x.min(to.x) > self.high.x
             || from.y.max(to.y) < self.low.y
             || from.y.min(to.y) > self.high.y
+        {
+            return true;
+        }
+        // Across the step: how far its endless line is from the middle of the bounds, and how far they reach.
+        let step = sub(to, from);
+        let off = cross(sub(self.middle, from), step).abs();
+        let reach = self.reach.x * step.y.abs() + self.reach.y * step.x.abs();
+        off > reach + BEYOND
+    }
+
+    /// Whether a point is clearly out of the polygon's bounds: its depth is below 0 then, however it is rounded.
+    pub(crate) fn is_beyond(&self, p: Flat) -> bool {
+        let off = sub(p, self.middle);
+        off.x.abs() > self.reach.x + BEYOND || off.y.abs() > self.reach.y + BEYOND
     }
 
     /// Depth below the boundary: above 0 inside, below 0 outside, 0 on it.
@@ -225,11 +256,17 @@ impl Area {
         // Clearly on one side: further than rounding could be wrong about.
         const CLEAR: f64 = 1e-12;
         let apart = |a: f64, b: f64| (a > CLEAR && b > CLEAR) || (a < -CLEAR && b < -CLEAR);
+        let across = |corner: Flat| cross(sub(from, corner), step);
+        let mut end = self.edges.first().map_or(0.0, |edge| across(edge.start));
         for (index, edge) in self.edges.iter().enumerate() {
-            let off = sub(from, edge.start);
+            // An edge begins where the one before ends.
+            let start = std::mem::replace(&mut end, across(edge.end));
             // Most edges are nowhere near the step, and the exact test is dear.
-            if apart(cross(off, step), cross(sub(from, edge.end), step))
-                || apart(cross(edge.along, off), cross(edge.along, sub(to, edge.start)))
+            if apart(start, end)
+                || apart(
+                    cross(edge.along, sub(from, edge.start)),
+                    cross(edge.along, sub(to, edge.start)),
+                )
             {
                 continue;
             }

@@ -85,9 +85,13 @@ impl ZoneState {
             zone.enter_depth.for_height(height),
             zone.exit_depth.for_height(height),
         );
-        let depth = zone.area.depth(at);
-        // On the boundary nothing changes.
-        let inside = if depth == 0.0 { self.inside } else { depth > 0.0 };
+        let near = (!zone.area.is_beyond(at)).then(|| zone.area.depth(at));
+        let inside = match near {
+            // On the boundary nothing changes.
+            Some(0.0) => self.inside,
+            Some(depth) => depth > 0.0,
+            None => false,
+        };
         match self.last {
             None => {
                 self.turn = Turn {
@@ -139,6 +143,11 @@ impl ZoneState {
         self.inside = inside;
         self.last = Some((time, at));
         self.turn.samples = self.turn.samples.saturating_add(1);
+        if near.is_none() && self.visit.is_none() && self.passed.is_none() {
+            // Outside, and nothing that could end.
+            return;
+        }
+        let depth = near.unwrap_or_else(|| zone.area.depth(at));
         self.turn.deepest = self.turn.deepest.max(depth);
         let held = time - self.turn.time;
         let why = Why {
