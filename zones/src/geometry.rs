@@ -1,5 +1,6 @@
 //! Plane geometry in units of the frame's width, so that a distance is the same in all directions.
 
+use crate::event::Direction;
 use crate::ground::FOOTPRINT_LIFT;
 use crate::observation::{BoundingBox, Point};
 use crate::scene::Focus;
@@ -98,6 +99,15 @@ impl Segment {
             start,
             end,
             length: distance(start, end),
+        }
+    }
+
+    /// Whether a point is certainly on the same side as before, however its distance is rounded.
+    pub(crate) fn is_clearly(&self, direction: Direction, p: Flat) -> bool {
+        let turn = cross(sub(self.end, self.start), sub(p, self.start));
+        match direction {
+            Direction::Left => turn < -BEYOND,
+            Direction::Right => turn > BEYOND,
         }
     }
 
@@ -245,13 +255,10 @@ impl Area {
     /// the step.
     pub(crate) fn crossings(&self, from: Flat, to: Flat, found: &mut Vec<(f64, u32)>) {
         found.clear();
-        let length = distance(from, to);
-        if length <= 0.0 {
+        if from == to || self.is_passed_by(from, to) {
             return;
         }
-        if self.is_passed_by(from, to) {
-            return;
-        }
+        let mut length = None;
         let step = sub(to, from);
         // Clearly on one side: further than rounding could be wrong about.
         const CLEAR: f64 = 1e-12;
@@ -273,6 +280,7 @@ impl Area {
             if let Some(LineIntersection::SinglePoint { intersection, .. }) =
                 line_intersection(Line::new(from, to), Line::new(edge.start, edge.end))
             {
+                let length = *length.get_or_insert_with(|| distance(from, to));
                 found.push((distance(from, intersection) / length, index as u32 + 1));
             }
         }
