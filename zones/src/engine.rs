@@ -306,16 +306,17 @@ impl Engine {
         order.clear();
         order.extend(events.iter().enumerate().map(|(index, event)| (key(event), index)));
         order.sort_unstable();
-        for place in 0..order.len() {
-            let Some((_, from)) = order.get(place).copied() else {
-                continue;
-            };
-            // What was there has been moved to where the one before it came from.
-            let mut from = from;
-            while from < place {
-                from = order.get(from).map_or(place, |(_, index)| *index);
+        // Each goes where it belongs, and makes room for the next one, until the circle is closed.
+        for start in 0..order.len() {
+            let mut place = start;
+            while let Some((_, slot)) = order.get_mut(place) {
+                let from = std::mem::replace(slot, place);
+                if from == start || from == place {
+                    break;
+                }
+                events.swap(place, from);
+                place = from;
             }
-            events.swap(place, from);
         }
     }
 

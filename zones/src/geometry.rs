@@ -165,24 +165,25 @@ impl Edge {
         }
     }
 
-    /// Square of the distance of a point; 0 exactly for points on the edge, as far as numbers can tell.
-    fn away2(&self, p: Flat) -> f64 {
-        let off = sub(p, self.start);
-        let part = dot(off, self.along) * self.inverse;
-        if (0.0..=1.0).contains(&part) {
-            // Across the edge: the cross product is exact where the offsets are.
-            let turn = cross(self.along, off);
-            return turn * turn * self.inverse;
-        }
-        let d = sub(p, if part > 0.0 { self.end } else { self.start });
-        dot(d, d)
-    }
-
-    /// Whether a ray from the point to the right crosses it; its lower end belongs to it, its upper one does not. Of
-    /// points on the edge nothing is said.
-    fn is_right_of(&self, p: Flat) -> bool {
+    /// Square of the distance of a point, 0 exactly for points on the edge, as far as numbers can tell; and whether a ray
+    /// from the point to the right crosses the edge, whose lower end belongs to it and whose upper one does not. Of points
+    /// on the edge nothing is said.
+    ///
+    /// Everything is computed, needed or not: that is faster than branches that nobody can predict.
+    fn look(&self, p: Flat) -> (f64, bool) {
         let (a, b) = (self.start, self.end);
-        (a.y > p.y) != (b.y > p.y) && (cross(self.along, sub(p, a)) < 0.0) == (b.y > a.y)
+        let off = sub(p, a);
+        let part = dot(off, self.along) * self.inverse;
+        // Across the edge: the cross product is exact where the offsets are.
+        let turn = cross(self.along, off);
+        let across = turn * turn * self.inverse;
+        let off_end = sub(p, b);
+        let (to_start, to_end) = (dot(off, off), dot(off_end, off_end));
+        let to_corner = if part > 0.0 { to_end } else { to_start };
+        let beside = (part >= 0.0) & (part <= 1.0);
+        let away2 = if beside { across } else { to_corner };
+        let is_right = ((a.y > p.y) != (b.y > p.y)) & ((turn < 0.0) == (b.y > a.y));
+        (away2, is_right)
     }
 }
 
@@ -244,8 +245,9 @@ impl Area {
         let mut away2 = f64::INFINITY;
         let mut inside = false;
         for edge in &self.edges {
-            away2 = away2.min(edge.away2(p));
-            inside ^= edge.is_right_of(p);
+            let (edge_away2, is_right) = edge.look(p);
+            away2 = if edge_away2 < away2 { edge_away2 } else { away2 };
+            inside ^= is_right;
         }
         let away = away2.sqrt();
         if inside { away } else { -away }
