@@ -252,8 +252,8 @@ impl Engine {
         Ok(events)
     }
 
-    /// The same into a list of the caller's, which is cleared first. With people who are known, up to 20 events and no
-    /// count or distance to tell, this allocates nothing.
+    /// The same into a list of the caller's, which is cleared first. With people who are known, no more events than in
+    /// frames before, and no count or distance to tell, this allocates nothing.
     ///
     /// # Errors
     ///
@@ -304,7 +304,12 @@ impl Engine {
         }
         let order = &mut self.order;
         order.clear();
-        order.extend(events.iter().enumerate().map(|(index, event)| (key(event), index)));
+        order.extend(
+            events
+                .iter()
+                .enumerate()
+                .map(|(index, event)| (key(event), index)),
+        );
         order.sort_unstable();
         // Each goes where it belongs, and makes room for the next one, until the circle is closed.
         for start in 0..order.len() {
@@ -462,8 +467,7 @@ impl Engine {
             let Some(wide) = self.zones.get_mut(index).filter(|wide| !wide.closed) else {
                 continue;
             };
-            let inside =
-                |person: &&Box<Person>| person.standings.get(index) == Some(&Standing::Visiting);
+            let inside = |person: &&Box<Person>| person.standings.get(index) == Some(&Standing::Visiting);
             if let Some(watch) = &zone.count {
                 let people = self.visits.get(index).copied().unwrap_or_default();
                 if let Some(told) = wide.count.frame(watch, now, people) {

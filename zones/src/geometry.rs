@@ -195,10 +195,7 @@ impl Area {
             x: corners.iter().fold(from, |v, c| of(v, c.x)),
             y: corners.iter().fold(from, |v, c| of(v, c.y)),
         };
-        let (low, high) = (
-            fold(f64::min, f64::INFINITY),
-            fold(f64::max, f64::NEG_INFINITY),
-        );
+        let (low, high) = (fold(f64::min, f64::INFINITY), fold(f64::max, f64::NEG_INFINITY));
         let size = sub(high, low);
         Self {
             edges,

@@ -27,7 +27,9 @@ impl LineState {
     pub(crate) fn step(&mut self, line: &CheckedLine, hold: u64, sight: &Sight) -> Option<Happened> {
         let Sight { time, at, height, .. } = *sight;
         // Most people stay on their side of most lines, and nothing changes.
-        if let Some(side) = self.side.filter(|side| self.net == 0 && self.settled == Some(*side))
+        if let Some(side) = self
+            .side
+            .filter(|side| self.net == 0 && self.settled == Some(*side))
             && line.segment.is_clearly(side, at)
         {
             return None;

@@ -1,8 +1,8 @@
 //! One person, at all lines and zones.
 
+use super::Sight;
 use super::line_state::LineState;
 use super::motion::Motion;
-use super::Sight;
 use super::zone_state::{Standing, ZoneState};
 use crate::geometry::Flat;
 use crate::observation::{BoundingBox, Observation, TrackId};
