@@ -180,7 +180,7 @@ impl Edge {
         let off_end = sub(p, b);
         let (to_start, to_end) = (dot(off, off), dot(off_end, off_end));
         let to_corner = if part > 0.0 { to_end } else { to_start };
-        let beside = (part >= 0.0) & (part <= 1.0);
+        let beside = (0.0..=1.0).contains(&part);
         let away2 = if beside { across } else { to_corner };
         let is_right = ((a.y > p.y) != (b.y > p.y)) & ((turn < 0.0) == (b.y > a.y));
         (away2, is_right)
