@@ -16,10 +16,10 @@ use crate::observation::{BoundingBox, Observation, TrackId};
 use crate::scene::{CheckedLine, CheckedZone, Scene};
 pub use counts::LineCounts;
 use group::{CountState, DistanceStates, EveryNth, GroupEvent};
-use person::Person;
+use person::{Person, Sights};
 use std::sync::Arc;
 use thiserror::Error;
-use zone_state::ZoneState;
+use zone_state::{Standing, ZoneState};
 
 /// Most people in one frame.
 pub const MAX_PEOPLE: usize = 1024;
@@ -100,6 +100,10 @@ pub struct Engine {
     stats: EngineStats,
     crossings: Vec<(f64, u32)>,
     places: Vec<(TrackId, GroundPoint)>,
+    /// People in each zone.
+    visits: Vec<u32>,
+    /// Keys and places of a frame's events.
+    order: Vec<((u64, Option<TrackId>), usize)>,
 }
 
 /// What is known of a zone beyond its people.
@@ -127,6 +131,10 @@ pub(super) struct Sight {
     pub(super) at: Flat,
     /// Of the person, in units of the frame's width.
     pub(super) height: f64,
+    /// The sight before of the same point.
+    pub(super) before: Option<(u64, Flat)>,
+    /// Of this sight, counted from 1.
+    pub(super) number: u32,
 }
 
 /// What holds at all zones.
@@ -157,6 +165,8 @@ impl Engine {
             stats: EngineStats::default(),
             crossings: Vec::new(),
             places: Vec::new(),
+            visits: Vec::new(),
+            order: Vec::new(),
         }
     }
 
@@ -242,8 +252,8 @@ impl Engine {
         Ok(events)
     }
 
-    /// The same into a list of the caller's, which is cleared first. With people who are known, up to 20 events and no
-    /// count or distance to tell, this allocates nothing.
+    /// The same into a list of the caller's, which is cleared first. With people who are known, no more events than in
+    /// frames before, and no count or distance to tell, this allocates nothing.
     ///
     /// # Errors
     ///
@@ -278,11 +288,41 @@ impl Engine {
             self.observe(timestamp_90k, observation, events);
         }
         self.miss(timestamp_90k, events);
-        events.sort_by_key(|event| (event.time_90k, event.track()));
+        self.sort(events);
         if !repeated {
             self.tell_groups(timestamp_90k, events);
         }
         Ok(())
+    }
+
+    /// In the order of their times and people; what is equal in both stays as it came. Events are large: each is moved
+    /// once, and no memory is asked for.
+    fn sort(&mut self, events: &mut [SpatialEvent]) {
+        let key = |event: &SpatialEvent| (event.time_90k, event.track());
+        if events.is_sorted_by_key(key) {
+            return;
+        }
+        let order = &mut self.order;
+        order.clear();
+        order.extend(
+            events
+                .iter()
+                .enumerate()
+                .map(|(index, event)| (key(event), index)),
+        );
+        order.sort_unstable();
+        // Each goes where it belongs, and makes room for the next one, until the circle is closed.
+        for start in 0..order.len() {
+            let mut place = start;
+            while let Some((_, slot)) = order.get_mut(place) {
+                let from = std::mem::replace(slot, place);
+                if from == start || from == place {
+                    break;
+                }
+                events.swap(place, from);
+                place = from;
+            }
+        }
     }
 
     /// Zones and lines whose schedule begins or ends.
@@ -294,13 +334,16 @@ impl Engine {
             };
             if closed && !wide.closed {
                 for person in &mut self.people {
-                    let (last, last_seen) = (person.last, person.last_seen);
+                    let (last, seen) = (person.last, (person.last_seen, person.sights_of(zone.focus)));
                     if let Some(state) = person.zones.get_mut(index) {
                         let speed = state.speed();
-                        state.vanish(last_seen, now, Reason::Closed, |happened| {
+                        state.vanish(seen, now, Reason::Closed, |happened| {
                             tell_zone(zone, wide, now, &last, happened, speed, events);
                         });
                         *state = ZoneState::default();
+                    }
+                    if let Some(standing) = person.standings.get_mut(index) {
+                        *standing = Standing::default();
                     }
                 }
                 wide.count = CountState::default();
@@ -350,7 +393,7 @@ impl Engine {
         }
         if person.gone {
             // The exit was reported: what comes is a new visit.
-            person.zones.fill(ZoneState::default());
+            person.forget_zones();
             person.gone = false;
         }
         person.last = Observation {
@@ -388,11 +431,18 @@ impl Engine {
             if unseen > scene.lost_grace && !person.gone {
                 person.gone = true;
                 let (last, last_seen) = (person.last, person.last_seen);
-                for ((zone, wide), state) in scene.zones.iter().zip(&mut self.zones).zip(&mut person.zones) {
+                for (index, (zone, wide)) in scene.zones.iter().zip(&mut self.zones).enumerate() {
+                    let seen = (last_seen, person.sights_of(zone.focus));
+                    let Some(state) = person.zones.get_mut(index) else {
+                        continue;
+                    };
                     let speed = state.speed();
-                    state.vanish(last_seen, now, Reason::Vanished, |happened| {
+                    state.vanish(seen, now, Reason::Vanished, |happened| {
                         tell_zone(zone, wide, now, &last, happened, speed, events);
                     });
+                    if let Some(standing) = person.standings.get_mut(index) {
+                        *standing = state.standing();
+                    }
                 }
             }
             if unseen > MEMORY.max(scene.lost_grace) {
@@ -406,13 +456,20 @@ impl Engine {
 
     /// Counts and distances of the zones that ask for them.
     fn tell_groups(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
+        self.visits.clear();
+        self.visits.resize(self.scene.zones.len(), 0);
+        for person in &self.people {
+            for (visits, standing) in self.visits.iter_mut().zip(&person.standings) {
+                *visits += u32::from(*standing == Standing::Visiting);
+            }
+        }
         for (index, zone) in self.scene.zones.iter().enumerate() {
             let Some(wide) = self.zones.get_mut(index).filter(|wide| !wide.closed) else {
                 continue;
             };
-            let inside = |person: &&Box<Person>| person.zones.get(index).is_some_and(ZoneState::is_visiting);
+            let inside = |person: &&Box<Person>| person.standings.get(index) == Some(&Standing::Visiting);
             if let Some(watch) = &zone.count {
-                let people = self.people.iter().filter(inside).count() as u32;
+                let people = self.visits.get(index).copied().unwrap_or_default();
                 if let Some(told) = wide.count.frame(watch, now, people) {
                     let people = self
                         .people
@@ -468,7 +525,6 @@ struct Watched<'a> {
 impl Watched<'_> {
     fn step(&mut self, person: &mut Person, time: u64, bbox: &BoundingBox) {
         let (scene, now) = (self.scene, self.now);
-        let height = scene.plane.height(bbox);
         let mut speed = None;
         if let Some(ground) = &scene.ground {
             person.last.place = ground.at(footprint(bbox)).map(|ground| Place {
@@ -482,25 +538,32 @@ impl Watched<'_> {
             appear: scene.appear,
             jump_through: scene.jump_through,
         };
-        let anchors = person::Anchors::new(scene, bbox);
-        let last = person.last;
-        for ((zone, wide), state) in scene.zones.iter().zip(&mut *self.zones).zip(&mut person.zones) {
+        let sights = Sights::new(scene, &mut person.ways, time, bbox);
+        let last = &person.last;
+        let states = person.zones.iter_mut().zip(&mut person.standings);
+        for ((zone, wide), (state, standing)) in scene.zones.iter().zip(&mut *self.zones).zip(states) {
             // Feet out of view are nowhere: what is known stays so.
-            let Some(at) = anchors.of(zone.focus).filter(|_| !wide.closed) else {
+            let Some(sight) = sights.of(zone.focus).filter(|_| !wide.closed) else {
                 continue;
             };
+            if *standing == Standing::Away
+                && let Some((_, from)) = sight.before
+                && zone.area.is_passed_by(from, sight.at)
+            {
+                continue;
+            }
             let visit = state.speed();
-            let sight = Sight { time, at, height };
             state.step(zone, rules, sight, speed, self.crossings, |happened| {
-                tell_zone(zone, wide, now, &last, happened, visit, self.events);
+                tell_zone(zone, wide, now, last, happened, visit, self.events);
             });
+            *standing = state.standing();
         }
         for ((line, wide), state) in scene.lines.iter().zip(&mut *self.lines).zip(&mut person.lines) {
-            let Some(at) = anchors.of(line.focus).filter(|_| !wide.closed) else {
+            let Some(sight) = sights.of(line.focus).filter(|_| !wide.closed) else {
                 continue;
             };
-            if let Some(happened) = state.step(line, scene.hold, Sight { time, at, height }) {
-                tell_line(line, wide, now, &last, happened, self.events);
+            if let Some(happened) = state.step(line, scene.hold, sight) {
+                tell_line(line, wide, now, last, happened, self.events);
             }
         }
     }

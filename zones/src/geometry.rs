@@ -1,5 +1,6 @@
 //! Plane geometry in units of the frame's width, so that a distance is the same in all directions.
 
+use crate::event::Direction;
 use crate::ground::FOOTPRINT_LIFT;
 use crate::observation::{BoundingBox, Point};
 use crate::scene::Focus;
@@ -101,6 +102,15 @@ impl Segment {
         }
     }
 
+    /// Whether a point is certainly on the same side as before, however its distance is rounded.
+    pub(crate) fn is_clearly(&self, direction: Direction, p: Flat) -> bool {
+        let turn = cross(sub(self.end, self.start), sub(p, self.start));
+        match direction {
+            Direction::Left => turn < -BEYOND,
+            Direction::Right => turn > BEYOND,
+        }
+    }
+
     /// Signed distance from the endless line: below 0 on the left of someone who stands at the start and looks to
     /// the end (y runs downwards), above 0 on the right.
     pub(crate) fn side(&self, p: Flat) -> f64 {
@@ -119,12 +129,18 @@ impl Segment {
     }
 }
 
+/// What is further out of bounds than this is so however numbers are rounded: coordinates are a few frames at most.
+const BEYOND: f64 = 1e-9;
+
 /// A simple polygon.
 #[derive(Debug, Clone)]
 pub(crate) struct Area {
     edges: Vec<Edge>,
+    /// The bounds: corners, middle, and half of the sides.
     low: Flat,
     high: Flat,
+    middle: Flat,
+    reach: Flat,
 }
 
 /// From a corner to the next.
@@ -149,24 +165,25 @@ impl Edge {
         }
     }
 
-    /// Square of the distance of a point; 0 exactly for points on the edge, as far as numbers can tell.
-    fn away2(&self, p: Flat) -> f64 {
-        let off = sub(p, self.start);
-        let part = dot(off, self.along) * self.inverse;
-        if (0.0..=1.0).contains(&part) {
-            // Across the edge: the cross product is exact where the offsets are.
-            let turn = cross(self.along, off);
-            return turn * turn * self.inverse;
-        }
-        let d = sub(p, if part > 0.0 { self.end } else { self.start });
-        dot(d, d)
-    }
-
-    /// Whether a ray from the point to the right crosses it; its lower end belongs to it, its upper one does not. Of
-    /// points on the edge nothing is said.
-    fn is_right_of(&self, p: Flat) -> bool {
+    /// Square of the distance of a point, 0 exactly for points on the edge, as far as numbers can tell; and whether a ray
+    /// from the point to the right crosses the edge, whose lower end belongs to it and whose upper one does not. Of points
+    /// on the edge nothing is said.
+    ///
+    /// Everything is computed, needed or not: that is faster than branches that nobody can predict.
+    fn look(&self, p: Flat) -> (f64, bool) {
         let (a, b) = (self.start, self.end);
-        (a.y > p.y) != (b.y > p.y) && (cross(self.along, sub(p, a)) < 0.0) == (b.y > a.y)
+        let off = sub(p, a);
+        let part = dot(off, self.along) * self.inverse;
+        // Across the edge: the cross product is exact where the offsets are.
+        let turn = cross(self.along, off);
+        let across = turn * turn * self.inverse;
+        let off_end = sub(p, b);
+        let (to_start, to_end) = (dot(off, off), dot(off_end, off_end));
+        let to_corner = if part > 0.0 { to_end } else { to_start };
+        let beside = (0.0..=1.0).contains(&part);
+        let away2 = if beside { across } else { to_corner };
+        let is_right = ((a.y > p.y) != (b.y > p.y)) & ((turn < 0.0) == (b.y > a.y));
+        (away2, is_right)
     }
 }
 
@@ -178,10 +195,17 @@ impl Area {
             x: corners.iter().fold(from, |v, c| of(v, c.x)),
             y: corners.iter().fold(from, |v, c| of(v, c.y)),
         };
+        let (low, high) = (fold(f64::min, f64::INFINITY), fold(f64::max, f64::NEG_INFINITY));
+        let size = sub(high, low);
         Self {
             edges,
-            low: fold(f64::min, f64::INFINITY),
-            high: fold(f64::max, f64::NEG_INFINITY),
+            low,
+            high,
+            middle: lerp(low, high, 0.5),
+            reach: Coord {
+                x: size.x / 2.0,
+                y: size.y / 2.0,
+            },
         }
     }
 
@@ -190,12 +214,27 @@ impl Area {
         self.edges.iter().map(|edge| edge.start).collect()
     }
 
-    /// Whether a step stays on one outer side of the polygon's bounds: such a step touches nothing.
+    /// Whether a step stays clear of the polygon's bounds: such a step touches nothing. Most steps are, and the exact
+    /// tests are dear.
     pub(crate) fn is_passed_by(&self, from: Flat, to: Flat) -> bool {
-        from.x.max(to.x) < self.low.x
+        if from.x.max(to.x) < self.low.x
             || from.x.min(to.x) > self.high.x
             || from.y.max(to.y) < self.low.y
             || from.y.min(to.y) > self.high.y
+        {
+            return true;
+        }
+        // Across the step: how far its endless line is from the middle of the bounds, and how far they reach.
+        let step = sub(to, from);
+        let off = cross(sub(self.middle, from), step).abs();
+        let reach = self.reach.x * step.y.abs() + self.reach.y * step.x.abs();
+        off > reach + BEYOND
+    }
+
+    /// Whether a point is clearly out of the polygon's bounds: its depth is below 0 then, however it is rounded.
+    pub(crate) fn is_beyond(&self, p: Flat) -> bool {
+        let off = sub(p, self.middle);
+        off.x.abs() > self.reach.x + BEYOND || off.y.abs() > self.reach.y + BEYOND
     }
 
     /// Depth below the boundary: above 0 inside, below 0 outside, 0 on it.
@@ -203,8 +242,9 @@ impl Area {
         let mut away2 = f64::INFINITY;
         let mut inside = false;
         for edge in &self.edges {
-            away2 = away2.min(edge.away2(p));
-            inside ^= edge.is_right_of(p);
+            let (edge_away2, is_right) = edge.look(p);
+            away2 = if edge_away2 < away2 { edge_away2 } else { away2 };
+            inside ^= is_right;
         }
         let away = away2.sqrt();
         if inside { away } else { -away }
@@ -214,28 +254,32 @@ impl Area {
     /// the step.
     pub(crate) fn crossings(&self, from: Flat, to: Flat, found: &mut Vec<(f64, u32)>) {
         found.clear();
-        let length = distance(from, to);
-        if length <= 0.0 {
+        if from == to || self.is_passed_by(from, to) {
             return;
         }
-        if self.is_passed_by(from, to) {
-            return;
-        }
+        let mut length = None;
         let step = sub(to, from);
         // Clearly on one side: further than rounding could be wrong about.
         const CLEAR: f64 = 1e-12;
         let apart = |a: f64, b: f64| (a > CLEAR && b > CLEAR) || (a < -CLEAR && b < -CLEAR);
+        let across = |corner: Flat| cross(sub(from, corner), step);
+        let mut end = self.edges.first().map_or(0.0, |edge| across(edge.start));
         for (index, edge) in self.edges.iter().enumerate() {
-            let off = sub(from, edge.start);
+            // An edge begins where the one before ends.
+            let start = std::mem::replace(&mut end, across(edge.end));
             // Most edges are nowhere near the step, and the exact test is dear.
-            if apart(cross(off, step), cross(sub(from, edge.end), step))
-                || apart(cross(edge.along, off), cross(edge.along, sub(to, edge.start)))
+            if apart(start, end)
+                || apart(
+                    cross(edge.along, sub(from, edge.start)),
+                    cross(edge.along, sub(to, edge.start)),
+                )
             {
                 continue;
             }
             if let Some(LineIntersection::SinglePoint { intersection, .. }) =
                 line_intersection(Line::new(from, to), Line::new(edge.start, edge.end))
             {
+                let length = *length.get_or_insert_with(|| distance(from, to));
                 found.push((distance(from, intersection) / length, index as u32 + 1));
             }
         }

@@ -10,7 +10,7 @@ use assignment::Costs;
 use stationary::Places;
 pub use stationary::StationaryOptions;
 use thiserror::Error;
-use track::{Phase, Track};
+use track::{Phase, Track, center};
 
 /// Most detections of a frame that are looked at; of more, the most certain ones. The rest is
 /// [counted](TrackerStats::beyond_limit).
@@ -143,7 +143,16 @@ struct Scratch {
     free: Vec<bool>,
     rows: Vec<usize>,
     columns: Vec<usize>,
+    /// Of the columns' boxes.
+    centers: Vec<(f64, f64)>,
     costs: Costs,
+}
+
+/// Where detections are compared with a track.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Prediction,
+    LastSight,
 }
 
 impl Default for Scratch {
@@ -153,6 +162,7 @@ impl Default for Scratch {
             free: Vec::with_capacity(ROOM),
             rows: Vec::with_capacity(ROOM),
             columns: Vec::with_capacity(ROOM),
+            centers: Vec::with_capacity(ROOM),
             costs: Costs::with_room(ROOM),
         }
     }
@@ -308,10 +318,10 @@ impl Tracker {
         let known: Chooses = |t| t.phase != Phase::Tentative;
         let tracked: Chooses = |t| t.phase == Phase::Tracked;
         let tentative: Chooses = |t| t.phase == Phase::Tentative;
-        self.match_stage(now, scratch, known, is_high, Track::cost_predicted);
-        self.match_stage(now, scratch, tracked, any, Track::cost_predicted);
-        self.match_stage(now, scratch, tentative, is_high, Track::cost_predicted);
-        self.match_stage(now, scratch, known, is_high, Track::cost_last_seen);
+        self.match_stage(now, scratch, known, is_high, By::Prediction);
+        self.match_stage(now, scratch, tracked, any, By::Prediction);
+        self.match_stage(now, scratch, tentative, is_high, By::Prediction);
+        self.match_stage(now, scratch, known, is_high, By::LastSight);
     }
 
     fn match_stage(
@@ -320,7 +330,7 @@ impl Tracker {
         scratch: &mut Scratch,
         of_tracks: fn(&Track) -> bool,
         of_detections: impl Fn(&Detection) -> bool,
-        cost: fn(&Track, &Detection, f64, u64) -> Option<f64>,
+        by: By,
     ) {
         let aspect = self.options.aspect;
         let Scratch {
@@ -328,6 +338,7 @@ impl Tracker {
             free,
             rows,
             columns,
+            centers,
             costs,
         } = scratch;
         rows.clear();
@@ -346,9 +357,30 @@ impl Tracker {
         if rows.is_empty() || columns.is_empty() {
             return;
         }
-        costs.fill(rows.len(), columns.len(), |row, column| {
-            let track = self.tracks.get(*rows.get(row)?)?;
-            cost(track, admitted.get(*columns.get(column)?)?, aspect, now)
+        centers.clear();
+        let chosen = columns.iter().filter_map(|index| admitted.get(*index));
+        centers.extend(chosen.map(|detection| center(&detection.bbox)));
+        let detection = |column: usize| admitted.get(*columns.get(column)?);
+        costs.fill(rows.len(), columns.len(), |row, pairs| {
+            let Some(track) = rows.get(row).and_then(|index| self.tracks.get(*index)) else {
+                return;
+            };
+            match by {
+                By::Prediction => {
+                    let place = track.predicted(aspect);
+                    let near = centers
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, at)| !place.is_beyond(**at));
+                    pairs.extend(near.filter_map(|(column, _)| {
+                        Some((column, track.cost_predicted(&place, detection(column)?)?))
+                    }));
+                }
+                By::LastSight => pairs.extend(
+                    (0..columns.len())
+                        .filter_map(|column| Some((column, track.cost_last_seen(detection(column)?, now)?))),
+                ),
+            }
         });
         for (row, column) in rows.iter().zip(costs.assign()) {
             let Some(index) = column.and_then(|column| columns.get(column)) else {

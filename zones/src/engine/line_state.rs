@@ -2,7 +2,6 @@
 
 use super::{Happened, Sight, time_at};
 use crate::event::{Direction, EventKind, Reason, Why};
-use crate::geometry::Flat;
 use crate::scene::CheckedLine;
 
 /// The side on which a person certainly is, and how often the segment was crossed since.
@@ -13,45 +12,44 @@ use crate::scene::CheckedLine;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LineState {
     settled: Option<Direction>,
-    last: Option<Sample>,
-    /// When the side last changed, and frames since.
+    /// The side when last seen; on the line itself that of before.
+    side: Option<Direction>,
+    /// When the side last changed, and number of the first sight since.
     turned: u64,
-    samples: u32,
+    first: u32,
     /// Crossings of the segment since settled, to the right less to the left.
     net: i32,
     /// When it was last crossed to each side.
     crossed: [u64; 2],
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Sample {
-    time: u64,
-    at: Flat,
-    /// Signed distance from the endless line.
-    off: f64,
-    /// The side; on the line itself that of before.
-    side: Option<Direction>,
-}
-
 impl LineState {
-    pub(crate) fn step(&mut self, line: &CheckedLine, hold: u64, sight: Sight) -> Option<Happened> {
-        let Sight { time, at, height } = sight;
+    pub(crate) fn step(&mut self, line: &CheckedLine, hold: u64, sight: &Sight) -> Option<Happened> {
+        let Sight { time, at, height, .. } = *sight;
+        // Most people stay on their side of most lines, and nothing changes.
+        if let Some(side) = self
+            .side
+            .filter(|side| self.net == 0 && self.settled == Some(*side))
+            && line.segment.is_clearly(side, at)
+        {
+            return None;
+        }
         let off = line.segment.side(at);
-        let before = self.last;
         let side = if off < 0.0 {
             Some(Direction::Left)
         } else if off > 0.0 {
             Some(Direction::Right)
         } else {
-            before.and_then(|sample| sample.side)
+            self.side
         };
-        if let Some(before) = before
-            && let (Some(old), Some(new)) = (before.side, side)
+        if let Some((before, from)) = sight.before
+            && let (Some(old), Some(new)) = (self.side, side)
             && old != new
         {
-            self.turned = time_at(before.time, time, before.off / (before.off - off));
-            self.samples = 0;
-            if line.segment.is_met_by(before.at, at) {
+            let off_before = line.segment.side(from);
+            self.turned = time_at(before, time, off_before / (off_before - off));
+            self.first = sight.number;
+            if line.segment.is_met_by(from, at) {
                 let (step, slot) = match new {
                     Direction::Left => (-1, 0),
                     Direction::Right => (1, 1),
@@ -60,8 +58,7 @@ impl LineState {
                 self.crossed[slot] = self.turned;
             }
         }
-        self.last = Some(Sample { time, at, off, side });
-        self.samples = self.samples.saturating_add(1);
+        self.side = side;
         let side = side.filter(|_| off.abs() >= line.band.for_height(height))?;
         match self.settled {
             Some(settled) if settled == side => {
@@ -89,7 +86,7 @@ impl LineState {
                         reason: Reason::Crossed,
                         distance: off.abs(),
                         held_90k: time - crossed,
-                        samples: self.samples,
+                        samples: sight.number.saturating_sub(self.first).saturating_add(1),
                     },
                 })
             }

@@ -8,11 +8,24 @@ use crate::scene::CheckedZone;
 /// Where a person was last seen with respect to the boundary, when they last changed sides, and the open visit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ZoneState {
-    last: Option<(u64, Flat)>,
+    /// Whether there was a sight.
+    known: bool,
     inside: bool,
     turn: Turn,
     visit: Option<Visit>,
     passed: Option<Passed>,
+}
+
+/// What a state is in short: most need no closer look in most frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Standing {
+    /// Not seen yet, or inside, or passing, and no visit so far.
+    #[default]
+    Open,
+    /// Outside, and nothing that could end.
+    Away,
+    /// In a visit.
+    Visiting,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +33,8 @@ struct Turn {
     time: u64,
     /// The edge crossed; `None` for the first sight.
     side: Option<u32>,
-    samples: u32,
+    /// Number of the first sight since.
+    first: u32,
     /// Greatest depth since, while inside.
     deepest: f64,
 }
@@ -61,37 +75,44 @@ impl ZoneState {
         self.inside
     }
 
+    pub(crate) fn standing(&self) -> Standing {
+        if self.visit.is_some() {
+            Standing::Visiting
+        } else if !self.known || self.inside || self.passed.is_some() {
+            Standing::Open
+        } else {
+            Standing::Away
+        }
+    }
+
+    /// One more sight. [`Away`](Standing::Away), and if the step [passes by](crate::geometry::Area::is_passed_by), it
+    /// would change nothing and may be left out.
     pub(crate) fn step(
         &mut self,
         zone: &CheckedZone,
         rules: Rules,
-        sight: Sight,
+        sight: &Sight,
         speed: Option<f64>,
         crossings: &mut Vec<(f64, u32)>,
         mut tell: impl FnMut(Happened),
     ) {
-        let Sight { time, at, height } = sight;
-        if let Some((_, from)) = self.last
-            && !self.inside
-            && self.visit.is_none()
-            && self.passed.is_none()
-            && zone.area.is_passed_by(from, at)
-        {
-            self.last = Some((time, at));
-            self.turn.samples = self.turn.samples.saturating_add(1);
-            return;
-        }
+        let Sight { time, at, height, .. } = *sight;
         let (enter_depth, exit_depth) = (
             zone.enter_depth.for_height(height),
             zone.exit_depth.for_height(height),
         );
-        let depth = zone.area.depth(at);
-        // On the boundary nothing changes.
-        let inside = if depth == 0.0 { self.inside } else { depth > 0.0 };
-        match self.last {
+        let near = (!zone.area.is_beyond(at)).then(|| zone.area.depth(at));
+        let inside = match near {
+            // On the boundary nothing changes.
+            Some(0.0) => self.inside,
+            Some(depth) => depth > 0.0,
+            None => false,
+        };
+        match sight.before.filter(|_| self.known) {
             None => {
                 self.turn = Turn {
                     time,
+                    first: sight.number,
                     ..Turn::default()
                 }
             }
@@ -119,7 +140,7 @@ impl ZoneState {
                         self.passed = Some(Passed {
                             entered: (self.turn.time, side_in),
                             left: (turned, side_out),
-                            frames: self.turn.samples,
+                            frames: sight.number.saturating_sub(self.turn.first),
                             depth: self.turn.deepest,
                         });
                     } else if inside {
@@ -128,7 +149,8 @@ impl ZoneState {
                     self.turn = Turn {
                         time: turned,
                         side,
-                        ..Turn::default()
+                        first: sight.number,
+                        deepest: 0.0,
                     };
                 } else if !inside && may_pass {
                     zone.area.crossings(before.1, at, crossings);
@@ -137,10 +159,15 @@ impl ZoneState {
             }
         }
         self.inside = inside;
-        self.last = Some((time, at));
-        self.turn.samples = self.turn.samples.saturating_add(1);
+        self.known = true;
+        if near.is_none() && self.visit.is_none() && self.passed.is_none() {
+            // Outside, and nothing that could end.
+            return;
+        }
+        let depth = near.unwrap_or_else(|| zone.area.depth(at));
         self.turn.deepest = self.turn.deepest.max(depth);
         let held = time - self.turn.time;
+        let samples = self.turn.samples(sight.number);
         let why = Why {
             reason: if self.turn.side.is_some() {
                 Reason::Crossed
@@ -149,7 +176,7 @@ impl ZoneState {
             },
             distance: depth.abs(),
             held_90k: held,
-            samples: self.turn.samples,
+            samples,
         };
         let hold_in = match self.turn.side {
             Some(_) => rules.hold,
@@ -169,7 +196,7 @@ impl ZoneState {
             None if arrived_in => {
                 let mut visit = Visit {
                     entered: self.turn.time,
-                    frames: self.turn.samples,
+                    frames: samples,
                     limits_told: 0,
                     speed: SpeedSum::default(),
                 };
@@ -196,10 +223,10 @@ impl ZoneState {
         self.visit.and_then(|visit| visit.speed.summary())
     }
 
-    /// The person was last seen then and is given up now, or the zone closes.
+    /// The person was last seen then, so many sights there were, and is given up now, or the zone closes.
     pub(crate) fn vanish(
         &mut self,
-        last_seen: u64,
+        (last_seen, number): (u64, u32),
         now: u64,
         reason: Reason,
         mut tell: impl FnMut(Happened),
@@ -218,9 +245,16 @@ impl ZoneState {
             reason,
             distance: 0.0,
             held_90k: now - time,
-            samples: self.turn.samples,
+            samples: self.turn.samples(number),
         };
         tell(visit.end(time, side, why));
+    }
+}
+
+impl Turn {
+    /// Sights since, the one of this number among them.
+    fn samples(&self, number: u32) -> u32 {
+        number.saturating_sub(self.first).saturating_add(1)
     }
 }
 

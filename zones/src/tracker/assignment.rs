@@ -1,17 +1,27 @@
 //! The cheapest matching of rows to columns.
 
-/// Costs of rows (tracks) and columns (detections); a pair that must not be is infinite. Its memory is used again for the
-/// next frame.
+/// Costs of rows (tracks) and columns (detections): of the allowed pairs, which are few where people are not all in one
+/// place. Its memory is used again for the next frame.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Costs {
     rows: usize,
     columns: usize,
-    cells: Vec<f64>,
+    /// Column and cost of each allowed pair, by row and column.
+    pairs: Vec<(usize, f64)>,
+    /// Where the pairs of each row begin, and where the last ones end.
+    pair_starts: Vec<usize>,
+    /// Rows of each column, rising; where each column's begin, and where the last one's end.
+    rows_of: Vec<usize>,
+    row_starts: Vec<usize>,
     matched: Vec<Option<usize>>,
     grouped: Vec<bool>,
     taken: Vec<bool>,
     group_rows: Vec<usize>,
     group_columns: Vec<usize>,
+    /// Place of each column in its group.
+    places: Vec<usize>,
+    /// All costs of a group.
+    cells: Vec<f64>,
     solver: Solver,
 }
 
@@ -19,12 +29,17 @@ impl Costs {
     /// With memory for so many rows and columns.
     pub(crate) fn with_room(room: usize) -> Self {
         Self {
-            cells: Vec::with_capacity(room * room),
+            pairs: Vec::with_capacity(room * room),
+            pair_starts: Vec::with_capacity(room + 1),
+            rows_of: Vec::with_capacity(room * room),
+            row_starts: Vec::with_capacity(room + 1),
             matched: Vec::with_capacity(room),
             grouped: Vec::with_capacity(room),
             taken: Vec::with_capacity(room),
             group_rows: Vec::with_capacity(room),
             group_columns: Vec::with_capacity(room),
+            places: Vec::with_capacity(room),
+            cells: Vec::with_capacity(room * room),
             solver: Solver {
                 price_small: Vec::with_capacity(room),
                 price_large: Vec::with_capacity(room),
@@ -37,22 +52,53 @@ impl Costs {
         }
     }
 
-    pub(crate) fn fill(&mut self, rows: usize, columns: usize, cost: impl Fn(usize, usize) -> Option<f64>) {
+    /// `add_row` lists the allowed columns of a row, rising, each with its cost.
+    pub(crate) fn fill(
+        &mut self,
+        rows: usize,
+        columns: usize,
+        mut add_row: impl FnMut(usize, &mut Vec<(usize, f64)>),
+    ) {
         self.rows = rows;
         self.columns = columns;
+        self.pairs.clear();
+        // For the worst case at once: a frame of as many people that has more pairs than any before asks for nothing.
+        self.pairs.reserve(rows * columns);
+        self.rows_of.clear();
+        self.rows_of.reserve(rows * columns);
         self.cells.clear();
+        self.cells.reserve(rows * columns);
+        self.pair_starts.clear();
         for row in 0..rows {
-            for column in 0..columns {
-                self.cells.push(cost(row, column).unwrap_or(f64::INFINITY));
-            }
+            self.pair_starts.push(self.pairs.len());
+            add_row(row, &mut self.pairs);
         }
+        self.pair_starts.push(self.pairs.len());
+        self.list_rows();
     }
 
-    fn at(&self, row: usize, column: usize) -> f64 {
-        self.cells
-            .get(row * self.columns + column)
-            .copied()
-            .unwrap_or(f64::INFINITY)
+    fn list_rows(&mut self) {
+        reset(&mut self.row_starts, self.columns + 1, 0);
+        for (column, _) in &self.pairs {
+            if let Some(count) = self.row_starts.get_mut(*column) {
+                *count += 1;
+            }
+        }
+        let mut end = 0;
+        for count in &mut self.row_starts {
+            end += *count;
+            *count = end;
+        }
+        self.rows_of.resize(self.pairs.len(), 0);
+        // From the last row up: each end moves down and becomes the start.
+        for row in (0..self.rows).rev() {
+            for (column, _) in part(&self.pairs, &self.pair_starts, row) {
+                if let Some(start) = self.row_starts.get_mut(*column) {
+                    *start -= 1;
+                    set(&mut self.rows_of, *start, row);
+                }
+            }
+        }
     }
 
     /// Column of each row, as many pairs as are allowed and the cheapest of those; ties go to the lower numbers.
@@ -63,6 +109,7 @@ impl Costs {
         reset(&mut self.matched, self.rows, None);
         reset(&mut self.grouped, self.rows, false);
         reset(&mut self.taken, self.columns, false);
+        reset(&mut self.places, self.columns, 0);
         for row in 0..self.rows {
             if self.grouped.get(row) == Some(&false) {
                 self.group(row);
@@ -74,49 +121,37 @@ impl Costs {
 
     /// Everything that is connected with a row, in rising order.
     fn group(&mut self, first: usize) {
-        let mut rows = std::mem::take(&mut self.group_rows);
-        let mut columns = std::mem::take(&mut self.group_columns);
+        let (rows, columns) = (&mut self.group_rows, &mut self.group_columns);
         rows.clear();
         columns.clear();
         rows.push(first);
-        if let Some(slot) = self.grouped.get_mut(first) {
-            *slot = true;
-        }
+        set(&mut self.grouped, first, true);
         let mut next = 0;
         while let Some(&row) = rows.get(next) {
             next += 1;
-            for column in 0..self.columns {
-                // A column belongs to one group only: what was taken by another is not connected with this one.
-                if self.taken.get(column) != Some(&false) || self.at(row, column).is_infinite() {
+            for (column, _) in part(&self.pairs, &self.pair_starts, row) {
+                if self.taken.get(*column) != Some(&false) {
                     continue;
                 }
-                if let Some(slot) = self.taken.get_mut(column) {
-                    *slot = true;
-                }
-                columns.push(column);
-                for other in 0..self.rows {
-                    if self.grouped.get(other) == Some(&false) && self.at(other, column).is_finite() {
-                        if let Some(slot) = self.grouped.get_mut(other) {
-                            *slot = true;
-                        }
-                        rows.push(other);
+                set(&mut self.taken, *column, true);
+                columns.push(*column);
+                for other in part(&self.rows_of, &self.row_starts, *column) {
+                    if self.grouped.get(*other) == Some(&false) {
+                        set(&mut self.grouped, *other, true);
+                        rows.push(*other);
                     }
                 }
             }
         }
         rows.sort_unstable();
         columns.sort_unstable();
-        self.group_rows = rows;
-        self.group_columns = columns;
     }
 
     fn assign_group(&mut self) {
         let (rows, columns) = (&self.group_rows, &self.group_columns);
         // One of each is decided already.
         if let ([row], [column]) = (&rows[..], &columns[..]) {
-            if let Some(slot) = self.matched.get_mut(*row) {
-                *slot = Some(*column);
-            }
+            set(&mut self.matched, *row, Some(*column));
             return;
         }
         // Dearer than any sum of allowed costs, which are at most 1: forbidden pairs are taken last, then dropped.
@@ -127,45 +162,53 @@ impl Costs {
         } else {
             (rows, columns)
         };
-        let (cells, width) = (&self.cells, self.columns);
-        let at =
-            |row: usize, column: usize| cells.get(row * width + column).copied().unwrap_or(f64::INFINITY);
-        let cost = |s: usize, l: usize| {
-            let (Some(&s), Some(&l)) = (small.get(s), large.get(l)) else {
-                return forbidden;
-            };
-            let cost = if transposed { at(l, s) } else { at(s, l) };
-            if cost.is_finite() { cost } else { forbidden }
-        };
-        // Where everybody's best partner is another one, that is the cheapest matching: the usual case.
-        if let Some(owners) = self
-            .solver
-            .each_the_best(small.len(), large.len(), forbidden, &cost)
-        {
-            for (l, owner) in owners.iter().enumerate() {
-                let partner = owner.checked_sub(1).and_then(|s| small.get(s));
-                if let (Some(&l), Some(&s)) = (large.get(l), partner) {
-                    let (row, column) = if transposed { (l, s) } else { (s, l) };
-                    if let Some(slot) = self.matched.get_mut(row) {
-                        *slot = Some(column);
-                    }
-                }
-            }
-            return;
+        for (place, column) in columns.iter().enumerate() {
+            set(&mut self.places, *column, place);
         }
-        let owners = self.solver.solve(small.len(), large.len(), cost);
+        let width = large.len();
+        reset(&mut self.cells, small.len() * width, forbidden);
+        for (place, row) in rows.iter().enumerate() {
+            for (column, cost) in part(&self.pairs, &self.pair_starts, *row) {
+                let column = self.places.get(*column).copied().unwrap_or_default();
+                let (s, l) = if transposed {
+                    (column, place)
+                } else {
+                    (place, column)
+                };
+                set(&mut self.cells, s * width + l, *cost);
+            }
+        }
+        let cells = &self.cells;
+        let cost = |s: usize, l: usize| cells.get(s * width + l).copied().unwrap_or(forbidden);
+        let (matched, solver) = (&mut self.matched, &mut self.solver);
+        // Where everybody's best partner is another one, that is the cheapest matching: the usual case.
+        let owners = match solver.each_the_best(small.len(), width, forbidden, &cost) {
+            true => &solver.owner,
+            false => solver.solve(small.len(), width, cost),
+        };
         for (l, owner) in owners.iter().enumerate() {
-            let partner = owner.checked_sub(1).and_then(|s| small.get(s));
-            let (Some(&l), Some(&s)) = (large.get(l), partner) else {
+            let Some(s) = owner.checked_sub(1).filter(|s| cost(*s, l) < forbidden) else {
                 continue;
             };
-            let (row, column) = if transposed { (l, s) } else { (s, l) };
-            if at(row, column).is_finite()
-                && let Some(slot) = self.matched.get_mut(row)
-            {
-                *slot = Some(column);
+            if let (Some(&l), Some(&s)) = (large.get(l), small.get(s)) {
+                let (row, column) = if transposed { (l, s) } else { (s, l) };
+                set(matched, row, Some(column));
             }
         }
+    }
+}
+
+/// The part of a list that belongs to a number.
+fn part<'a, T>(list: &'a [T], starts: &[usize], number: usize) -> &'a [T] {
+    let (Some(start), Some(end)) = (starts.get(number), starts.get(number + 1)) else {
+        return &[];
+    };
+    list.get(*start..*end).unwrap_or_default()
+}
+
+fn set<T>(list: &mut [T], index: usize, value: T) {
+    if let Some(slot) = list.get_mut(index) {
+        *slot = value;
     }
 }
 
@@ -186,16 +229,17 @@ struct Solver {
 }
 
 impl Solver {
-    /// The matching that gives everybody of the small side their cheapest partner, if no two have the same.
+    /// The matching that gives everybody of the small side their cheapest partner, left in `owner`, if no two have the
+    /// same.
     fn each_the_best(
         &mut self,
         small: usize,
         large: usize,
         forbidden: f64,
         cost: &impl Fn(usize, usize) -> f64,
-    ) -> Option<&[usize]> {
+    ) -> bool {
         reset(&mut self.owner, large, 0);
-        for s in 0..small {
+        (0..small).all(|s| {
             let mut best = (forbidden, None);
             for l in 0..large {
                 let cost = cost(s, l);
@@ -203,13 +247,14 @@ impl Solver {
                     best = (cost, Some(l));
                 }
             }
-            let slot = self.owner.get_mut(best.1?)?;
-            if *slot != 0 {
-                return None;
+            match best.1.and_then(|l| self.owner.get_mut(l)) {
+                Some(slot) if *slot == 0 => {
+                    *slot = s + 1;
+                    true
+                }
+                _ => false,
             }
-            *slot = s + 1;
-        }
-        Some(&self.owner)
+        })
     }
 
     /// For each of the `large` side the number of its partner of the `small` side, counted from 1, or 0; all of the small
@@ -278,17 +323,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn fill(costs: &mut Costs, rows: usize, columns: usize, cost: impl Fn(usize, usize) -> Option<f64>) {
+        costs.fill(rows, columns, |row, pairs| {
+            pairs.extend((0..columns).filter_map(|column| Some((column, cost(row, column)?))));
+        });
+    }
+
+    fn allowed(costs: &Costs, row: usize, column: usize) -> Option<f64> {
+        let pairs = part(&costs.pairs, &costs.pair_starts, row);
+        pairs.iter().find(|pair| pair.0 == column).map(|pair| pair.1)
+    }
+
     fn best(costs: &Costs, row: usize, free: &mut Vec<bool>) -> (usize, f64) {
+        let at = |column| allowed(costs, row, column);
         if row == costs.rows {
             return (0, 0.0);
         }
         let mut best_here = best(costs, row + 1, free);
         for column in 0..costs.columns {
-            if free[column] && costs.at(row, column).is_finite() {
+            if let Some(cost) = at(column).filter(|_| free[column]) {
                 free[column] = false;
                 let (pairs, sum) = best(costs, row + 1, free);
                 free[column] = true;
-                let candidate = (pairs + 1, sum + costs.at(row, column));
+                let candidate = (pairs + 1, sum + cost);
                 if candidate.0 > best_here.0 || (candidate.0 == best_here.0 && candidate.1 < best_here.1) {
                     best_here = candidate;
                 }
@@ -302,14 +359,14 @@ mod tests {
         fn as_good_as_trying_everything(rows in 0usize..5, columns in 0usize..5, cells in prop::collection::vec(prop::option::weighted(0.7, 0.0..1.0f64), 25)) {
             let mut costs = Costs::default();
             // Memory of another frame must not matter.
-            costs.fill(4, 5, |r, c| cells[24 - r * 5 - c]);
+            fill(&mut costs, 4, 5, |r, c| cells[24 - r * 5 - c]);
             costs.assign();
-            costs.fill(rows, columns, |r, c| cells[r * 5 + c]);
+            fill(&mut costs, rows, columns, |r, c| cells[r * 5 + c]);
             let matched = costs.assign().to_vec();
             let pairs: Vec<_> = matched.iter().enumerate().filter_map(|(r, c)| c.map(|c| (r, c))).collect();
             let columns_used: std::collections::BTreeSet<_> = pairs.iter().map(|p| p.1).collect();
             prop_assert_eq!(columns_used.len(), pairs.len());
-            let sum: f64 = pairs.iter().map(|(r, c)| costs.at(*r, *c)).sum();
+            let sum: f64 = pairs.iter().map(|(r, c)| allowed(&costs, *r, *c).expect("an allowed pair")).sum();
             let (count, least) = best(&costs, 0, &mut vec![true; columns]);
             prop_assert_eq!(pairs.len(), count);
             prop_assert!((sum - least).abs() < 1e-9);
@@ -319,11 +376,11 @@ mod tests {
     #[test]
     fn nothing_matches_nothing() {
         let mut costs = Costs::default();
-        costs.fill(2, 0, |_, _| Some(0.0));
+        fill(&mut costs, 2, 0, |_, _| Some(0.0));
         assert_eq!(costs.assign(), [None, None]);
-        costs.fill(0, 2, |_, _| Some(0.0));
+        fill(&mut costs, 0, 2, |_, _| Some(0.0));
         assert!(costs.assign().is_empty());
-        costs.fill(1, 1, |_, _| None);
+        fill(&mut costs, 1, 1, |_, _| None);
         assert_eq!(costs.assign(), [None]);
     }
 }

@@ -67,7 +67,28 @@ pub(crate) struct Track {
     scale: f64,
 }
 
-fn center(bbox: &BoundingBox) -> (f64, f64) {
+/// Where a track should be, and how far from there it may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Predicted {
+    x: f64,
+    y: f64,
+    /// Standard deviations of a detection's centre.
+    sigma_x: f64,
+    sigma_y: f64,
+    steady: BoundingBox,
+    margin: (f64, f64),
+}
+
+impl Predicted {
+    /// Whether a centre is certainly too far: most pairs of a frame are, and this costs less than their distance.
+    pub(crate) fn is_beyond(&self, (x, y): (f64, f64)) -> bool {
+        // A little further than the gate, so that rounding decides nothing.
+        const BEYOND: f64 = GATE * (1.0 + 1e-9);
+        (x - self.x).abs() > BEYOND * self.sigma_x || (y - self.y).abs() > BEYOND * self.sigma_y
+    }
+}
+
+pub(crate) fn center(bbox: &BoundingBox) -> (f64, f64) {
     let (width, height) = (f64::from(bbox.width), f64::from(bbox.height));
     (
         f64::from(bbox.left) + width / 2.0,
@@ -189,31 +210,35 @@ impl Track {
         })
     }
 
+    /// Where the track should be, to be compared with many detections.
+    pub(crate) fn predicted(&self, aspect: f64) -> Predicted {
+        let jitter = JITTER * self.scale;
+        let (sigma_x, sigma_y) = (self.x.sigma(), self.y.sigma());
+        Predicted {
+            x: self.x.at,
+            y: self.y.at,
+            sigma_x: sigma_x.hypot(jitter),
+            sigma_y: sigma_y.hypot(jitter * aspect),
+            steady: self.steady(),
+            margin: (WIDENING * sigma_x, WIDENING * sigma_y),
+        }
+    }
+
     /// How ill a detection fits where the track should be, 0 to 1; `None`: it cannot be the same.
-    pub(crate) fn cost_predicted(&self, detection: &Detection, aspect: f64, _now: u64) -> Option<f64> {
+    pub(crate) fn cost_predicted(&self, place: &Predicted, detection: &Detection) -> Option<f64> {
         let (x, y) = center(&detection.bbox);
-        let (jitter_x, jitter_y) = (JITTER * self.scale, JITTER * self.scale * aspect);
-        let away = |off: f64, sigma: f64, jitter: f64| off / sigma.hypot(jitter);
-        let off = away(x - self.x.at, self.x.sigma(), jitter_x).hypot(away(
-            y - self.y.at,
-            self.y.sigma(),
-            jitter_y,
-        ));
+        let off = ((x - place.x) / place.sigma_x).hypot((y - place.y) / place.sigma_y);
         if off > GATE {
             return None;
         }
-        let overlap = self.overlap_cost(
-            &self.steady(),
-            detection,
-            (WIDENING * self.x.sigma(), WIDENING * self.y.sigma()),
-        )?;
+        let overlap = self.overlap_cost(&place.steady, detection, place.margin)?;
         let ratio = f64::from(detection.bbox.height) / self.height.at.max(1e-4);
         let far = (off.hypot(ratio.ln() / SIZE_SIGMA) / DISTANCE_NORM).min(1.0);
         Some(overlap + DISTANCE_WEIGHT * (far - overlap))
     }
 
     /// How ill a detection fits where the track was last seen.
-    pub(crate) fn cost_last_seen(&self, detection: &Detection, _aspect: f64, now: u64) -> Option<f64> {
+    pub(crate) fn cost_last_seen(&self, detection: &Detection, now: u64) -> Option<f64> {
         let seconds = self.unseen(now) as f64 / TICKS;
         let reach = (SEARCH_SPEED * seconds).min(SEARCH_REACH) / 2.0;
         let height = f64::from(self.bbox.height);

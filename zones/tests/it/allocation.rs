@@ -70,8 +70,7 @@ fn a_frame_of_known_people_asks_for_no_memory() {
             .update_into(frame * SECOND / 15, &people, &mut events)
             .expect("sound");
         let after = ASKED.with(Cell::get);
-        // Events of more than twenty people at once are sorted with memory.
-        if frame >= 300 && events.len() <= 20 {
+        if frame >= 300 {
             by_tracker += between - before;
             by_engine += after - between;
         }

@@ -12,6 +12,7 @@ mod replay;
 mod reports;
 mod rules;
 mod sample_world;
+mod semantics;
 mod sort;
 mod support;
 mod tracking;

@@ -5,7 +5,7 @@ use lva_zones::*;
 use proptest::prelude::*;
 
 /// A box whose bottom centre is at a point.
-fn standing_at(x: f64, y: f64) -> BoundingBox {
+pub(crate) fn standing_at(x: f64, y: f64) -> BoundingBox {
     BoundingBox::new(x as f32 - 0.05, y as f32 - 0.3, 0.1, 0.3)
 }
 
@@ -35,7 +35,7 @@ fn engine_with(options: SceneOptions) -> Engine {
 }
 
 /// Feeds one person's positions, `None` where unseen, and waits until everybody is given up.
-fn walk(
+pub(crate) fn walk(
     engine: &mut Engine,
     rate: u64,
     path: impl IntoIterator<Item = Option<(f64, f64)>>,
@@ -55,7 +55,7 @@ fn walk(
 }
 
 /// A straight walk of so many seconds.
-fn straight(from: (f64, f64), to: (f64, f64), seconds: f64, rate: u64) -> Vec<Option<(f64, f64)>> {
+pub(crate) fn straight(from: (f64, f64), to: (f64, f64), seconds: f64, rate: u64) -> Vec<Option<(f64, f64)>> {
     let steps = (seconds * rate as f64).round().max(1.0) as usize;
     (0..=steps)
         .map(|step| {
@@ -65,7 +65,7 @@ fn straight(from: (f64, f64), to: (f64, f64), seconds: f64, rate: u64) -> Vec<Op
         .collect()
 }
 
-fn words(events: &[SpatialEvent]) -> Vec<String> {
+pub(crate) fn words(events: &[SpatialEvent]) -> Vec<String> {
     events
         .iter()
         .map(|e| {
