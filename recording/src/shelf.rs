@@ -2,7 +2,7 @@
 
 use crate::clip::ClipReport;
 use crate::error::ClipError;
-use crate::leftovers::visit;
+use crate::leftovers::{Unreadable, visit};
 use crate::recover::remove_if_there;
 use crate::sidecar::{Sidecar, annotations_path, sidecar_path};
 use std::collections::VecDeque;
@@ -71,13 +71,14 @@ pub(crate) struct Shelf {
     folder: PathBuf,
     files: VecDeque<Shelved>,
     bytes: u64,
+    unreadable: Unreadable,
 }
 
 impl Shelf {
     /// Reads the sidecars of a folder and, so deep, of those below it; those of one writer only, if one is given.
     pub(crate) fn load(folder: &Path, depth: u32, writer: Option<&str>) -> io::Result<Self> {
         let mut files = Vec::new();
-        visit(folder, depth, &mut |path| {
+        let unreadable = visit(folder, depth, &mut |path| {
             let is_sidecar = path.extension().is_some_and(|extension| extension == "json");
             let clip = path.with_extension("mp4");
             if !is_sidecar || !clip.is_file() {
@@ -98,13 +99,19 @@ impl Shelf {
         files.sort_by(|a, b| (a.first_90k, &a.name).cmp(&(b.first_90k, &b.name)));
         Ok(Self {
             folder: folder.to_owned(),
-            bytes: files.iter().map(|file| file.bytes).sum(),
+            bytes: files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes)),
             files: files.into(),
+            unreadable,
         })
     }
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Takes what is not on the shelf because it could not be read.
+    pub(crate) fn take_unreadable(&mut self) -> Unreadable {
+        std::mem::take(&mut self.unreadable)
     }
 
     pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = &Shelved> + Clone {
@@ -141,7 +148,7 @@ impl Shelf {
             let Some(oldest) = self.files.pop_front() else {
                 break;
             };
-            stats.removed_bytes += oldest.bytes;
+            stats.removed_bytes = stats.removed_bytes.saturating_add(oldest.bytes);
             self.bytes = self.bytes.saturating_sub(oldest.bytes);
             surplus.push(oldest);
         }

@@ -139,3 +139,27 @@ fn only_clips_of_the_same_writer_count_and_go_also_those_of_earlier_runs() {
         assert!(left.iter().any(|name| name == kept), "{kept}: {left:?}");
     }
 }
+
+#[test]
+fn a_cap_that_cannot_be_kept_is_said_with_each_clip() {
+    let folder = tempfile::tempdir().unwrap();
+    let no_folder = folder.path().join("file");
+    fs::write(&no_folder, b"").unwrap();
+    let clips = folder.path().join("clips");
+    let store = ClipFolder::with_naming(move |new| {
+        lva_recording::clip_path(&clips, "${System.DateTime}", new.start_90k)
+    })
+    .below(no_folder)
+    .with_maximum_bytes(1000);
+    let mut recorder = Recorder::continuous(drawn_tracks(), store);
+    for unit in drawn(0, 3, 10) {
+        let _ = recorder.push(unit);
+    }
+    let events = recorder.end();
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, RecorderEvent::Untidy { .. })),
+        "{events:?}"
+    );
+}
