@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lva_inference_schema::{DataDropped, EventBody, EventName, OutputType, Recording};
 use lva_recording::{
-    ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Recovery, Signal, SignalOutcome, Track, Tracks,
-    recover, recover_written_by,
+    ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Recovery, Signal, SignalOutcome, Track,
+    Tracks, recover, recover_written_by,
 };
 use tokio::sync::mpsc;
 

@@ -151,8 +151,10 @@ impl SegmentFolder {
         let skipped = pieces.len().saturating_sub(self.options.listed);
         let (before, listed) = pieces.split_at(skipped);
         let mut heading = self.heading;
-        heading.sequence += before.len() as u64;
-        heading.discontinuities += gaps(pieces.get(..=skipped).unwrap_or(&pieces));
+        heading.sequence = heading.sequence.saturating_add(before.len() as u64);
+        heading.discontinuities = heading
+            .discontinuities
+            .saturating_add(gaps(pieces.get(..=skipped).unwrap_or(&pieces)));
         heading.event = self.options.maximum_bytes.is_none()
             && self.options.retention.is_none()
             && heading.sequence == 0
@@ -219,18 +221,22 @@ impl ClipStore for SegmentFolder {
             bytes: self.options.maximum_bytes,
             age_90k: self.options.retention,
         };
-        let surplus = shelf.take_surplus(keep, report.sidecar.end_timestamp_90k, &mut self.stats);
-        if !surplus.is_empty() {
-            let next = shelf.files().find(|file| file.segment);
-            let gone: Vec<&Shelved> = surplus.iter().filter(|file| file.segment).chain(next).collect();
-            self.heading.sequence += gone.len() as u64 - u64::from(next.is_some());
-            self.heading.discontinuities += gaps(&gone);
+        let _ = shelf.remove_surplus(&mut self.stats); // what still cannot be removed is said below
+        let surplus = shelf.take_surplus(keep, report);
+        // Only what goes from the front moves the numbers of the rest.
+        if let Some(next) = shelf.files().find(|file| file.segment) {
+            let in_front = |file: &&Shelved| file.segment && file.first_90k < next.first_90k;
+            let gone = surplus.iter().filter(in_front).chain([next]);
+            let gone: Vec<&Shelved> = gone.collect();
+            self.heading.sequence = self.heading.sequence.saturating_add(gone.len() as u64 - 1);
+            self.heading.discontinuities = self.heading.discontinuities.saturating_add(gaps(&gone));
         }
         // Nobody is to be shown what is about to go.
         let listed = self.write_playlist(false);
-        let Some(shelf) = &self.shelf else { return listed };
-        let removed = surplus.iter().try_for_each(|file| shelf.remove(file));
-        listed.and(removed)
+        let Some(shelf) = &mut self.shelf else {
+            return listed;
+        };
+        listed.and(shelf.remove_surplus(&mut self.stats))
     }
 
     fn ended(&mut self) -> Result<(), ClipError> {

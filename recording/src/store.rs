@@ -279,9 +279,9 @@ impl ClipStore for ClipFolder {
             bytes: self.maximum_bytes,
             age_90k: None,
         };
-        let surplus = shelf.take_surplus(keep, report.sidecar.end_timestamp_90k, &mut self.stats);
-        let removed = surplus.iter().try_for_each(|file| shelf.remove(file));
-        told.and(removed)
+        let _ = shelf.remove_surplus(&mut self.stats); // what still cannot be removed is said below
+        shelf.take_surplus(keep, report);
+        told.and(shelf.remove_surplus(&mut self.stats))
     }
 
     fn broke(&mut self, clip: Option<ClipWriter>, error: &ClipError) -> Vec<ClipReport> {
