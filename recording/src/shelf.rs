@@ -116,6 +116,15 @@ impl Shelf {
         })
     }
 
+    /// The pieces of a recording in a folder, whoever wrote them. Other clips there are somebody else's to keep.
+    pub(crate) fn load_pieces(folder: &Path) -> io::Result<Self> {
+        let mut shelf = Self::load(folder, 0, None)?;
+        shelf.files.retain(|file| file.segment);
+        let bytes = shelf.files.iter().map(|file| file.bytes);
+        shelf.bytes = bytes.fold(0, u64::saturating_add);
+        Ok(shelf)
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
