@@ -2,7 +2,7 @@
 
 mod store;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lva_inference_schema::{DataDropped, EventBody, EventName, OutputType, Recording};
 use lva_recording::{
-    ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Signal, SignalOutcome, Track, Tracks,
-    recover, recover_written_by,
+    ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Recovery, Signal, SignalOutcome, Track,
+    Tracks, recover, recover_written_by,
 };
 use tokio::sync::mpsc;
 
@@ -223,40 +223,52 @@ impl RecorderThread {
     }
 
     /// Finishes what a killed process left: of all assets and videos, once in this process, and of this sink's files.
-    /// What is being recorded meanwhile is not touched by it.
+    /// What is being recorded meanwhile is not touched by it. Each sink says what was its own, whoever finished it.
     fn recover(&self) {
-        static RECOVERED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+        // What was finished below each root and is not yet said. A root that could not be read is tried again.
+        static RECOVERED: Mutex<BTreeMap<PathBuf, Vec<ClipReport>>> = Mutex::new(BTreeMap::new());
+        let writer = store::writer(&self.plan, &self.names);
+        let mut own = Vec::new();
         // Others wait for it, so that they find everything finished.
         let mut recovered = RECOVERED.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = store::writer(&self.plan, &self.names);
-        let mut found = Vec::new();
-        if recovered.insert(self.root.clone()) {
-            found.push(recover(&self.root));
+        if !recovered.contains_key(&self.root)
+            && let Some(found) = self.told(recover(&self.root))
+        {
+            recovered.insert(self.root.clone(), found);
+        }
+        if let Some(waiting) = recovered.get_mut(&self.root) {
+            own.extend(take_written_by(waiting, &writer));
         }
         drop(recovered);
         if let Place::Files(sink) = &self.plan.place {
             let home = store::home(sink, &self.names, &self.root);
-            found.push(recover_written_by(&home, &writer));
+            own.extend(self.told(recover_written_by(&home, &writer)).unwrap_or_default());
         }
-        for recovery in found {
-            let recovery = match recovery {
-                Ok(recovery) => recovery,
-                Err(error) => {
-                    tracing::warn!(sink = %self.plan.sink.name, %error, "unfinished recordings were not looked for");
-                    continue;
-                }
-            };
-            for (path, error) in &recovery.failed {
-                tracing::warn!(path = %path.display(), %error, "an unfinished recording stays unfinished");
-            }
-            for report in recovery.recovered {
-                tracing::info!(path = %report.path.display(), "an unfinished recording was finished");
-                if report.sidecar.writer == writer {
-                    self.count(&report);
-                    self.say(EventName::RecordingAvailable, self.place_of_file(&report.path));
-                }
-            }
+        for report in own {
+            self.count(&report);
+            self.say(EventName::RecordingAvailable, self.place_of_file(&report.path));
         }
+    }
+
+    /// What was finished; the rest goes to the log. `None`: nothing was looked for.
+    fn told(&self, recovery: io::Result<Recovery>) -> Option<Vec<ClipReport>> {
+        let recovery = match recovery {
+            Ok(recovery) => recovery,
+            Err(error) => {
+                tracing::warn!(sink = %self.plan.sink.name, %error, "unfinished recordings were not looked for");
+                return None;
+            }
+        };
+        for (path, error) in &recovery.failed {
+            tracing::warn!(path = %path.display(), %error, "an unfinished recording stays unfinished");
+        }
+        for (path, error) in &recovery.unreadable {
+            tracing::warn!(path = %path.display(), %error, "unfinished recordings were not looked for here");
+        }
+        for report in &recovery.recovered {
+            tracing::info!(path = %report.path.display(), "an unfinished recording was finished");
+        }
+        Some(recovery.recovered)
     }
 
     fn with_recorder(
@@ -385,6 +397,13 @@ impl RecorderThread {
             Place::Files(_) => self.place(file),
         }
     }
+}
+
+/// Takes a sink's own of what was finished; that of others stays for them.
+fn take_written_by(waiting: &mut Vec<ClipReport>, writer: &str) -> Vec<ClipReport> {
+    waiting
+        .extract_if(.., |report| report.sidecar.writer == writer)
+        .collect()
 }
 
 #[cfg(test)]

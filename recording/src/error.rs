@@ -80,6 +80,12 @@ pub enum ClipError {
         /// The name that the pattern gave.
         name: String,
     },
+    /// Another recording, of this process or another, writes into the folder of pieces. It is tried again later.
+    #[error("another recording writes into {}; give each a folder of its own, for example with ${{System.InstanceName}} in its name", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A thousand clips of this name exist.
     #[error("too many clips are named {}; use ${{System.DateTime}} in the pattern", path.display())]
     NameTaken {

@@ -2,7 +2,7 @@
 
 use crate::naming::iso_time;
 use crate::shelf::{Shelf, Shelved};
-use crate::sidecar::replace;
+use crate::sidecar::{Sidecar, replace};
 use crate::unit::TICKS_PER_SECOND;
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -14,6 +14,12 @@ use std::path::Path;
 pub(crate) const PLAYLIST: &str = "index.m3u8";
 
 const END: &str = "#EXT-X-ENDLIST\n";
+
+/// A comment by which a playlist is known as this crate's (players skip lines that begin with `#` and not with `#EXT`).
+const OURS: &str = "# recorded by lva-recording";
+
+/// Bytes of a playlist's beginning in which that line stands.
+const BEGINNING: u64 = 256;
 
 /// What a playlist says besides its pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +42,7 @@ pub(crate) fn render<'a>(pieces: impl Iterator<Item = &'a Shelved> + Clone, head
         .map(Shelved::ticks)
         .max()
         .unwrap_or(TICKS_PER_SECOND);
-    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
+    let mut text = format!("#EXTM3U\n{OURS}\n#EXT-X-VERSION:7\n");
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
@@ -103,16 +109,21 @@ pub(crate) fn numbers_from(text: &str, pieces: &[&Shelved]) -> Heading {
                 let own_gaps = before
                     .windows(2)
                     .filter(|pair| pair[0].zero_90k != pair[1].zero_90k);
-                heading.sequence = (heading.sequence + listed).saturating_sub(place as u64);
-                heading.discontinuities =
-                    (heading.discontinuities + gaps).saturating_sub(own_gaps.count() as u64);
+                heading.sequence = heading
+                    .sequence
+                    .saturating_add(listed)
+                    .saturating_sub(place as u64);
+                heading.discontinuities = heading
+                    .discontinuities
+                    .saturating_add(gaps)
+                    .saturating_sub(own_gaps.count() as u64);
                 return heading;
             }
             listed += 1;
         }
     }
-    heading.sequence += listed;
-    heading.discontinuities += gaps;
+    heading.sequence = heading.sequence.saturating_add(listed);
+    heading.discontinuities = heading.discontinuities.saturating_add(gaps);
     heading
 }
 
@@ -144,6 +155,25 @@ pub(crate) fn is_complete(path: &Path) -> bool {
             file.read_exact(&mut end)
         })
         .is_ok_and(|()| end == END.as_bytes())
+}
+
+/// Whether a playlist, or its half, was written by this crate, and lies among pieces that were.
+pub(crate) fn is_ours(path: &Path) -> bool {
+    let mut beginning = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
+    let tagged = beginning
+        .split(|byte| *byte == b'\n')
+        .any(|line| line == OURS.as_bytes());
+    read.is_ok() && tagged && path.parent().is_some_and(holds_pieces)
+}
+
+/// Whether a folder holds a sidecar of a piece.
+fn holds_pieces(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| {
+        path.extension().is_some_and(|extension| extension == "json")
+            && Sidecar::read_file(&path).is_ok_and(|sidecar| sidecar.segment)
+    })
 }
 
 /// Writes the playlist of a folder where nobody records any more.
@@ -201,7 +231,7 @@ mod tests {
             ..Heading::default()
         };
         let text = render(pieces.iter(), heading);
-        let expected = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:30\n#EXT-X-MEDIA-SEQUENCE:0\n\
+        let expected = "#EXTM3U\n# recorded by lva-recording\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:30\n#EXT-X-MEDIA-SEQUENCE:0\n\
             #EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-INDEPENDENT-SEGMENTS\n\
             #EXT-X-MAP:URI=\"100.mp4\",BYTERANGE=\"1000@0\"\n\
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:01:40.000Z\n#EXTINF:30.000000,\n#EXT-X-BYTERANGE:4000@1000\n100.mp4\n\

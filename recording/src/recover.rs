@@ -4,7 +4,7 @@ use crate::clip::{ClipReport, FACTS_TAG, TIMESTAMP_TAG, UNFINISHED, publish, qui
 use crate::error::ClipError;
 use crate::fragments::{Layout, layout};
 use crate::leftovers::{MAX_DEPTH, visit};
-use crate::playlist::{PLAYLIST, complete_playlist, is_complete};
+use crate::playlist::{PLAYLIST, complete_playlist, is_complete, is_ours};
 use crate::sidecar::{Facts, Sidecar, annotations_path, sidecar_path};
 use crate::unit::TICKS_PER_SECOND;
 use ffmpeg_next as ffmpeg;
@@ -29,18 +29,27 @@ pub struct Recovery {
     pub busy: Vec<PathBuf>,
     /// Files that look like unfinished clips and were written by something else; nothing was done to them.
     pub foreign: Vec<PathBuf>,
+    /// Folders below the given one, or entries of them, that could not be read, and why; what lies there is as it was.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
 }
+
+/// Bytes of a file's head that are searched for the tag.
+const HEAD_BYTES: u64 = 1 << 20;
 
 /// Finishes what killed processes left in a folder and those below it. Each unfinished clip is cut after its last whole
 /// fragment, gets its name and its sidecar; those without a whole fragment, half written sidecars and playlists are
 /// removed, and playlists of folders where nobody records are ended.
 ///
-/// It may be called at any time, while others record into the same folders: files that are being written are locked. Of
-/// files that this crate has not written nothing is touched.
+/// It may be called at any time, while others record into the same folders: files that are being written are locked.
+///
+/// Of files that this crate has not written nothing is touched. Ours is an unfinished clip with our tag in its head, or an
+/// empty one that is called as a piece is; what lies beside a clip, if a sidecar of ours does; and a playlist with our
+/// comment among pieces of ours.
 ///
 /// # Errors
 ///
-/// A folder that cannot be read. One that does not exist holds nothing.
+/// The folder cannot be read. One that does not exist holds nothing; one below it that cannot be read is skipped, and
+/// told in [`Recovery::unreadable`].
 pub fn recover(folder: &Path) -> io::Result<Recovery> {
     recover_of(folder, None)
 }
@@ -57,7 +66,7 @@ pub fn recover_written_by(folder: &Path, writer: &str) -> io::Result<Recovery> {
 fn recover_of(folder: &Path, writer: Option<&str>) -> io::Result<Recovery> {
     let mut recovery = Recovery::default();
     let mut files = BTreeSet::new();
-    visit(folder, MAX_DEPTH, &mut |path| {
+    recovery.unreadable = visit(folder, MAX_DEPTH, &mut |path| {
         files.insert(path);
     })?;
     for part in files.iter().filter(|path| ends_with(path, ".mp4.part")) {
@@ -79,7 +88,9 @@ fn recover_of(folder: &Path, writer: Option<&str>) -> io::Result<Recovery> {
             recovery.removed.push(path.clone());
         }
     }
-    let is_open = |path: &&PathBuf| path.file_name() == Some(OsStr::new(PLAYLIST)) && !is_complete(path);
+    let is_open = |path: &&PathBuf| {
+        path.file_name() == Some(OsStr::new(PLAYLIST)) && !is_complete(path) && is_ours(path)
+    };
     let playlists = files.iter().filter(is_open);
     let mut folders: BTreeSet<&Path> = playlists.filter_map(|path| path.parent()).collect();
     let segments = recovery.recovered.iter().filter(|report| report.sidecar.segment);
@@ -129,9 +140,12 @@ fn take(part: &Path, writer: Option<&str>) -> Taken {
         Err(source) => return failed(source),
     };
     if found.fragments == 0 && found.head_only && writer.is_none() {
-        return match fs::remove_file(part).and_then(|()| remove_if_there(&annotations_path(&finished(part))))
-        {
-            Ok(()) => Taken::Removed,
+        return match is_our_head(&mut file, part) {
+            Ok(true) => match remove_both(part) {
+                Ok(()) => Taken::Removed,
+                Err(source) => failed(source),
+            },
+            Ok(false) => Taken::Foreign,
             Err(source) => failed(source),
         };
     }
@@ -146,6 +160,41 @@ fn take(part: &Path, writer: Option<&str>) -> Taken {
     }
 }
 
+/// Whether a file in which no media have come is one of ours: its head says so, or it is empty and called as a piece is.
+fn is_our_head(file: &mut File, part: &Path) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut head = Vec::new();
+    file.take(HEAD_BYTES).read_to_end(&mut head)?;
+    if head.is_empty() {
+        return Ok(is_piece_name(part));
+    }
+    let tag = FACTS_TAG.as_bytes();
+    Ok(head.windows(tag.len()).any(|bytes| bytes == tag))
+}
+
+/// `20200517T175346.062Z.mp4.part`, or the same with `-2` and so on behind the time.
+fn is_piece_name(part: &Path) -> bool {
+    let name = part.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let stem = name.strip_suffix(".mp4.part").unwrap_or_default();
+    let (time, number) = stem.split_once('-').unwrap_or((stem, "2"));
+    let form = "00000000T000000.000Z";
+    let is_time = time.len() == form.len()
+        && time
+            .chars()
+            .zip(form.chars())
+            .all(|(found, wanted)| match wanted {
+                '0' => found.is_ascii_digit(),
+                _ => found == wanted,
+            });
+    is_time && number.parse::<u32>().is_ok()
+}
+
+/// An unfinished clip goes after what lies beside it: it is what tells that the rest is ours.
+fn remove_both(part: &Path) -> io::Result<()> {
+    remove_if_there(&annotations_path(&finished(part)))?;
+    fs::remove_file(part)
+}
+
 /// Makes a finished clip of an unfinished file that is locked by the caller, or removes it if nothing is in it.
 pub(crate) fn complete(part: &Path, path: &Path, file: &mut File) -> Result<Option<ClipReport>, ClipError> {
     let unwritten = |source| ClipError::Write {
@@ -154,9 +203,7 @@ pub(crate) fn complete(part: &Path, path: &Path, file: &mut File) -> Result<Opti
     };
     let found: Layout = layout(file).map_err(unwritten)?;
     if found.fragments == 0 {
-        fs::remove_file(part)
-            .and_then(|()| remove_if_there(&annotations_path(path)))
-            .map_err(unwritten)?;
+        remove_both(part).map_err(unwritten)?;
         return Ok(None);
     }
     if path.try_exists().map_err(unwritten)? {
@@ -257,13 +304,13 @@ fn is_stray(path: &Path, writer: Option<&str>) -> bool {
             .map(|stem| path.with_file_name(format!("{stem}.mp4")))
     };
     if let Some(clip) = stem(".json.part") {
-        return ours(&sidecar_path(&clip)) || (writer.is_none() && clip.exists());
+        return ours(&sidecar_path(&clip));
     }
     if path.file_name() == Some(OsStr::new(&format!("{PLAYLIST}{UNFINISHED}"))) {
-        return true;
+        return writer.is_none() && is_ours(path);
     }
     if let Some(clip) = stem(".inferences.jsonl") {
-        return writer.is_none() && gone(&clip);
+        return gone(&clip) && ours(&sidecar_path(&clip));
     }
     if let Some(clip) = stem(".json") {
         return gone(&clip) && ours(path);

@@ -3,17 +3,18 @@
 use crate::clip::{ClipReport, ClipSettings, ClipWriter, Timeline, append_annotation};
 use crate::error::ClipError;
 use crate::naming::precise_date_time;
-use crate::playlist::{Heading, PLAYLIST, numbers_from, render};
+use crate::playlist::{Heading, PLAYLIST, complete_playlist, numbers_from, render};
 use crate::pre_roll::ticks;
 use crate::recover::recover;
 use crate::shelf::{Keep, Shelf, Shelved, StoreStats};
 use crate::sidecar::replace;
 use crate::store::{Clip, ClipStore, NewClip, Unfinished};
 use crate::unit::{MediaUnit, TICKS_PER_SECOND, Track, Tracks};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Media missing for longer than this (10 s) is a gap in the playlist; shorter, the picture before stands still.
 const GAP: u64 = 10 * TICKS_PER_SECOND;
@@ -77,19 +78,50 @@ impl SegmentOptions {
     }
 }
 
+/// Keeps others from a folder.
+///
+/// The lock is on the folder itself (`flock`). A file system without locks is not worth a recording: there, none is held.
+fn lock(folder: &Path) -> Result<File, ClipError> {
+    let handle = File::open(folder).map_err(|source| ClipError::Create {
+        path: folder.to_owned(),
+        source,
+    })?;
+    match handle.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(ClipError::InUse {
+            path: folder.to_owned(),
+        }),
+        _ => Ok(handle),
+    }
+}
+
+/// When something in a folder was last added, renamed or removed.
+fn changed(folder: &Path) -> Option<SystemTime> {
+    fs::metadata(folder).and_then(|found| found.modified()).ok()
+}
+
 type Naming = Box<dyn FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send>;
 
 /// MP4 files of a fixed length and a playlist, in one folder for each name that the recordings are given.
 ///
 /// Files are called by the time of their first picture (`20200517T175346.062Z.mp4`), each with its sidecar. `index.m3u8`
 /// lists them. A recording that begins in a folder that holds others goes on behind those, after a gap; what a killed
-/// process left there is finished first. A folder has one writer at a time. Memory: about 100 bytes for each file of the folder.
+/// process left there is finished first. Memory: about 100 bytes for each file of the folder.
+///
+/// A folder has one writer at a time: from its first picture to its end a recording locks it, and another that begins there
+/// meanwhile fails with [`ClipError::InUse`]. What is removed for size or age are the folder's pieces, whoever wrote them:
+/// they are one recording. Clips that a [`ClipFolder`](crate::ClipFolder) put there stay.
 pub struct SegmentFolder {
     naming: Naming,
     options: SegmentOptions,
     writer: String,
     shelf: Option<Shelf>,
     heading: Heading,
+    /// Held while something is recorded.
+    lock: Option<File>,
+    /// The state of the folder when the lock was given up.
+    left: Option<SystemTime>,
+    /// What is to be said with the next file.
+    trouble: Option<ClipError>,
     unfinished: Unfinished,
     stats: StoreStats,
 }
@@ -112,6 +144,9 @@ impl SegmentFolder {
             writer: String::new(),
             shelf: None,
             heading: Heading::default(),
+            lock: None,
+            left: None,
+            trouble: None,
             unfinished: Unfinished::default(),
             stats: StoreStats::default(),
         }
@@ -126,18 +161,30 @@ impl SegmentFolder {
 
     /// Makes sure that the shelf is that of a folder, with what earlier processes left there.
     fn open_shelf(&mut self, folder: &Path) -> Result<(), ClipError> {
-        if self.shelf.as_ref().is_some_and(|shelf| shelf.folder() == folder) && folder.is_dir() {
+        let is_same = self.shelf.as_ref().is_some_and(|shelf| shelf.folder() == folder) && folder.is_dir();
+        if is_same && self.lock.is_some() {
             return Ok(());
         }
+        self.lock = None;
+        if is_same {
+            self.lock = Some(lock(folder)?);
+            if self.left.is_some() && self.left == changed(folder) {
+                return Ok(()); // nobody else was here
+            }
+        }
+        self.shelf = None;
         let failed = |source| ClipError::Create {
             path: folder.to_owned(),
             source,
         };
         fs::create_dir_all(folder).map_err(failed)?;
+        if self.lock.is_none() {
+            self.lock = Some(lock(folder)?);
+        }
         let recovery = recover(folder).map_err(failed)?;
         self.stats.recovered += recovery.recovered.len() as u64;
         self.unfinished.recovered.extend(recovery.recovered);
-        let shelf = Shelf::load(folder, 0, None).map_err(failed)?;
+        let shelf = Shelf::load_pieces(folder).map_err(failed)?;
         let old = fs::read_to_string(folder.join(PLAYLIST)).unwrap_or_default();
         let pieces: Vec<&Shelved> = shelf.files().filter(|file| file.segment).collect();
         self.heading = numbers_from(&old, &pieces);
@@ -151,8 +198,10 @@ impl SegmentFolder {
         let skipped = pieces.len().saturating_sub(self.options.listed);
         let (before, listed) = pieces.split_at(skipped);
         let mut heading = self.heading;
-        heading.sequence += before.len() as u64;
-        heading.discontinuities += gaps(pieces.get(..=skipped).unwrap_or(&pieces));
+        heading.sequence = heading.sequence.saturating_add(before.len() as u64);
+        heading.discontinuities = heading
+            .discontinuities
+            .saturating_add(gaps(pieces.get(..=skipped).unwrap_or(&pieces)));
         heading.event = self.options.maximum_bytes.is_none()
             && self.options.retention.is_none()
             && heading.sequence == 0
@@ -187,10 +236,21 @@ impl ClipStore for SegmentFolder {
     fn create(&mut self, new: &NewClip, tracks: &Tracks) -> Result<SegmentedClip, ClipError> {
         let folder = (self.naming)(new)?;
         self.open_shelf(&folder)?;
+        let mut others = BTreeSet::new();
         for report in self.unfinished.try_again() {
             self.stats.recovered += 1;
-            if let Some(shelf) = &mut self.shelf {
-                shelf.add(report);
+            match (&mut self.shelf, report.path.parent()) {
+                (Some(shelf), Some(home)) if home == folder => shelf.add(report),
+                (_, home) => others.extend(home.map(Path::to_owned)),
+            }
+        }
+        for other in others {
+            // Where somebody records, the playlist is theirs.
+            if let Ok(_lock) = lock(&other)
+                && let Err(source) = complete_playlist(&other)
+            {
+                let path = other.join(PLAYLIST);
+                self.trouble = Some(ClipError::Beside { path, source });
             }
         }
         let mut clip = SegmentedClip {
@@ -211,30 +271,38 @@ impl ClipStore for SegmentFolder {
     }
 
     fn finished(&mut self, report: &ClipReport) -> Result<(), ClipError> {
+        let told = self.trouble.take().map_or(Ok(()), Err);
         let Some(shelf) = &mut self.shelf else {
-            return Ok(());
+            return told;
         };
         shelf.add(report);
         let keep = Keep {
             bytes: self.options.maximum_bytes,
             age_90k: self.options.retention,
         };
-        let surplus = shelf.take_surplus(keep, report.sidecar.end_timestamp_90k, &mut self.stats);
-        if !surplus.is_empty() {
-            let next = shelf.files().find(|file| file.segment);
-            let gone: Vec<&Shelved> = surplus.iter().filter(|file| file.segment).chain(next).collect();
-            self.heading.sequence += gone.len() as u64 - u64::from(next.is_some());
-            self.heading.discontinuities += gaps(&gone);
+        let _ = shelf.remove_surplus(&mut self.stats); // what still cannot be removed is said below
+        let surplus = shelf.take_surplus(keep, report);
+        // Only what goes from the front moves the numbers of the rest.
+        if let Some(next) = shelf.files().find(|file| file.segment) {
+            let in_front = |file: &&Shelved| file.segment && file.first_90k < next.first_90k;
+            let gone = surplus.iter().filter(in_front).chain([next]);
+            let gone: Vec<&Shelved> = gone.collect();
+            self.heading.sequence = self.heading.sequence.saturating_add(gone.len() as u64 - 1);
+            self.heading.discontinuities = self.heading.discontinuities.saturating_add(gaps(&gone));
         }
         // Nobody is to be shown what is about to go.
         let listed = self.write_playlist(false);
-        let Some(shelf) = &self.shelf else { return listed };
-        let removed = surplus.iter().try_for_each(|file| shelf.remove(file));
-        listed.and(removed)
+        let Some(shelf) = &mut self.shelf else {
+            return listed;
+        };
+        told.and(listed).and(shelf.remove_surplus(&mut self.stats))
     }
 
     fn ended(&mut self) -> Result<(), ClipError> {
-        self.write_playlist(true)
+        let written = self.write_playlist(true);
+        self.left = self.shelf.as_ref().and_then(|shelf| changed(shelf.folder()));
+        self.lock = None;
+        written
     }
 
     fn broke(&mut self, clip: Option<SegmentedClip>, error: &ClipError) -> Vec<ClipReport> {
@@ -371,5 +439,53 @@ impl Clip for SegmentedClip {
             (_, Some(current)) => current.annotate(timestamp_90k, json),
             (_, None) => Ok(false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sidecar::sidecar_path;
+    use crate::unit::{VideoCodec, VideoTrack};
+
+    #[test]
+    fn a_piece_that_is_finished_late_is_in_the_playlist_of_its_own_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let avcc = [
+            1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
+        ];
+        let video = VideoTrack {
+            codec: VideoCodec::H264,
+            extra_data: avcc.to_vec().into(),
+            width: 64,
+            height: 48,
+        };
+        let tracks = Tracks { video, audio: None };
+        let home = root.path().to_owned();
+        let mut store = SegmentFolder::with_naming(SegmentOptions::default(), move |new| {
+            Ok(home.join(new.start_90k.to_string()))
+        });
+        let mut clip = store.create(&NewClip::new(0, 0, 0), &tracks).unwrap();
+        for time in 0..30 {
+            let unit = MediaUnit::video(time * 9000, time % 10 == 0, vec![7; 10].into());
+            clip.write(&unit, &mut Vec::new()).unwrap();
+        }
+        let path = root.path().join("0/19700101T000000.000Z.mp4");
+        fs::create_dir(sidecar_path(&path)).unwrap(); // so the piece cannot get its sidecar
+        let error = Clip::finish(clip, &mut Vec::new()).unwrap_err();
+        assert!(store.broke(None, &error).is_empty());
+        store.ended().unwrap();
+        fs::remove_dir(sidecar_path(&path)).unwrap();
+
+        store
+            .create(&NewClip::new(900_000, 900_000, 900_000), &tracks)
+            .unwrap();
+        assert!(path.is_file());
+        let text = fs::read_to_string(root.path().join("0").join(PLAYLIST)).unwrap();
+        assert!(
+            text.contains("\n19700101T000000.000Z.mp4\n#EXT-X-ENDLIST\n"),
+            "{text}"
+        );
+        assert_eq!(store.take_recovered().len(), 1);
     }
 }

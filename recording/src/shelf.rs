@@ -2,7 +2,7 @@
 
 use crate::clip::ClipReport;
 use crate::error::ClipError;
-use crate::leftovers::visit;
+use crate::leftovers::{Unreadable, visit};
 use crate::recover::remove_if_there;
 use crate::sidecar::{Sidecar, annotations_path, sidecar_path};
 use std::collections::VecDeque;
@@ -70,14 +70,25 @@ pub struct StoreStats {
 pub(crate) struct Shelf {
     folder: PathBuf,
     files: VecDeque<Shelved>,
+    /// What has to go and is not yet gone.
+    going: Vec<Going>,
+    /// Of both.
     bytes: u64,
+    unreadable: Unreadable,
+}
+
+#[derive(Debug)]
+struct Going {
+    file: Shelved,
+    /// And not for its age.
+    for_size: bool,
 }
 
 impl Shelf {
     /// Reads the sidecars of a folder and, so deep, of those below it; those of one writer only, if one is given.
     pub(crate) fn load(folder: &Path, depth: u32, writer: Option<&str>) -> io::Result<Self> {
         let mut files = Vec::new();
-        visit(folder, depth, &mut |path| {
+        let unreadable = visit(folder, depth, &mut |path| {
             let is_sidecar = path.extension().is_some_and(|extension| extension == "json");
             let clip = path.with_extension("mp4");
             if !is_sidecar || !clip.is_file() {
@@ -98,13 +109,29 @@ impl Shelf {
         files.sort_by(|a, b| (a.first_90k, &a.name).cmp(&(b.first_90k, &b.name)));
         Ok(Self {
             folder: folder.to_owned(),
-            bytes: files.iter().map(|file| file.bytes).sum(),
+            bytes: files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes)),
             files: files.into(),
+            going: Vec::new(),
+            unreadable,
         })
+    }
+
+    /// The pieces of a recording in a folder, whoever wrote them. Other clips there are somebody else's to keep.
+    pub(crate) fn load_pieces(folder: &Path) -> io::Result<Self> {
+        let mut shelf = Self::load(folder, 0, None)?;
+        shelf.files.retain(|file| file.segment);
+        let bytes = shelf.files.iter().map(|file| file.bytes);
+        shelf.bytes = bytes.fold(0, u64::saturating_add);
+        Ok(shelf)
     }
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Takes what is not on the shelf because it could not be read.
+    pub(crate) fn take_unreadable(&mut self) -> Unreadable {
+        std::mem::take(&mut self.unreadable)
     }
 
     pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = &Shelved> + Clone {
@@ -123,37 +150,150 @@ impl Shelf {
         self.files.insert(place, file);
     }
 
-    /// Takes out what is too much, and counts it. The files still exist; [`remove`](Self::remove) them.
-    /// `now_90k` is the time of what is recorded now, not of the newest file: one from a camera whose clock once ran
-    /// ahead must not make all others old.
-    pub(crate) fn take_surplus(&mut self, keep: Keep, now_90k: u64, stats: &mut StoreStats) -> Vec<Shelved> {
+    /// Takes out what is too much, now that a file was added. The files still exist, and their bytes count until
+    /// [`remove_surplus`](Self::remove_surplus) has removed them.
+    ///
+    /// The file that was added stays. Files that begin after it are from when the clock ran ahead: for size they go first,
+    /// or each new file would be the oldest, and go. Its end is the time by which others are old; that of the newest file
+    /// would not do, for the same reason.
+    pub(crate) fn take_surplus(&mut self, keep: Keep, added: &ClipReport) -> Vec<Shelved> {
+        let now_90k = added.sidecar.end_timestamp_90k;
         let horizon = keep.age_90k.map(|age| now_90k.saturating_sub(age));
+        let mut bytes = self.bytes;
         let mut surplus = Vec::new();
         while self.files.len() > 1 {
-            let Some(oldest) = self.files.front() else { break };
-            if keep.bytes.is_some_and(|limit| self.bytes > limit) {
-                stats.removed_for_size += 1;
-            } else if horizon.is_some_and(|horizon| oldest.end_90k <= horizon) {
-                stats.removed_for_age += 1;
-            } else {
-                break;
-            }
-            let Some(oldest) = self.files.pop_front() else {
+            let ahead = self
+                .files
+                .partition_point(|file| file.first_90k <= added.first_timestamp_90k);
+            let for_size = keep.bytes.is_some_and(|limit| bytes > limit);
+            let place = match self.files.front() {
+                _ if for_size && ahead < self.files.len() => ahead,
+                _ if for_size => 0,
+                // It was added behind those of the same time, so it is in front only where nothing is older.
+                Some(oldest) if ahead > 1 && horizon.is_some_and(|horizon| oldest.end_90k <= horizon) => 0,
+                _ => break,
+            };
+            let Some(file) = self.files.remove(place) else {
                 break;
             };
-            stats.removed_bytes += oldest.bytes;
-            self.bytes = self.bytes.saturating_sub(oldest.bytes);
-            surplus.push(oldest);
+            bytes = bytes.saturating_sub(file.bytes);
+            surplus.push(file.clone());
+            self.going.push(Going { file, for_size });
         }
         surplus
     }
 
+    /// Removes what was taken out, and counts what is gone. What cannot be removed is tried again the next time.
+    pub(crate) fn remove_surplus(&mut self, stats: &mut StoreStats) -> Result<(), ClipError> {
+        let mut result = Ok(());
+        for going in std::mem::take(&mut self.going) {
+            if let Err(error) = self.remove(&going.file) {
+                result = result.and(Err(error));
+                self.going.push(going);
+                continue;
+            }
+            self.bytes = self.bytes.saturating_sub(going.file.bytes);
+            stats.removed_bytes = stats.removed_bytes.saturating_add(going.file.bytes);
+            if going.for_size {
+                stats.removed_for_size += 1;
+            } else {
+                stats.removed_for_age += 1;
+            }
+        }
+        result
+    }
+
     /// Removes a file and what lies beside it. The sidecar goes last: it is what tells that the rest is ours.
-    pub(crate) fn remove(&self, file: &Shelved) -> Result<(), ClipError> {
+    fn remove(&self, file: &Shelved) -> Result<(), ClipError> {
         let clip = self.folder.join(&file.name);
         for path in [clip.clone(), annotations_path(&clip), sidecar_path(&clip)] {
             remove_if_there(&path).map_err(|source| ClipError::Beside { path, source })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sidecar::Facts;
+    use crate::unit::VideoCodec;
+    use std::fs;
+
+    fn report(folder: &Path, first_90k: u64, bytes: u64) -> ClipReport {
+        let mut sidecar = Sidecar::new(Facts {
+            writer: String::new(),
+            codec: VideoCodec::H264,
+            width: 64,
+            height: 48,
+            audio: false,
+            first_timestamp_90k: first_90k,
+            zero_timestamp_90k: first_90k,
+            segment: false,
+        });
+        sidecar.end_timestamp_90k = first_90k.saturating_add(10);
+        sidecar.bytes = bytes;
+        let clip = folder.join(format!("{first_90k:020}.mp4"));
+        fs::write(&clip, b"").unwrap();
+        sidecar.write(&clip).unwrap();
+        ClipReport::new(clip, sidecar)
+    }
+
+    fn firsts<'a>(files: impl Iterator<Item = &'a Shelved>) -> Vec<u64> {
+        files.map(|file| file.first_90k).collect()
+    }
+
+    const CAP: Keep = Keep {
+        bytes: Some(250),
+        age_90k: None,
+    };
+
+    #[test]
+    fn a_new_clip_stays_and_those_of_a_clock_that_ran_ahead_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::load(folder.path(), 0, None).unwrap();
+        for first in [50, 9000, 9010] {
+            shelf.add(&report(folder.path(), first, 80));
+        }
+        for (first, gone, left) in [(100, 9000, [50, 100, 9010]), (110, 9010, [50, 100, 110])] {
+            let added = report(folder.path(), first, 80);
+            shelf.add(&added);
+            assert_eq!(firsts(shelf.take_surplus(CAP, &added).iter()), [gone]);
+            assert_eq!(firsts(shelf.files()), left);
+            shelf.remove_surplus(&mut StoreStats::default()).unwrap();
+        }
+        let added = report(folder.path(), 120, 80);
+        shelf.add(&added);
+        assert_eq!(firsts(shelf.take_surplus(CAP, &added).iter()), [50]);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_counts_and_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::load(folder.path(), 0, None).unwrap();
+        let reports = [1, 2, 3, 4].map(|first| report(folder.path(), first, 125));
+        reports.iter().for_each(|report| shelf.add(report));
+        let stuck = annotations_path(&reports[0].path);
+        fs::create_dir(&stuck).unwrap(); // cannot be removed as a file
+        let mut stats = StoreStats::default();
+        assert_eq!(shelf.take_surplus(CAP, &reports[3]).len(), 2);
+        assert!(shelf.remove_surplus(&mut stats).is_err());
+        assert!(!reports[1].path.exists(), "the next one goes all the same");
+        assert_eq!((stats.removed_for_size, stats.removed_bytes), (1, 125));
+        fs::remove_dir(&stuck).unwrap();
+        assert!(shelf.remove_surplus(&mut stats).is_ok());
+        assert_eq!((stats.removed_for_size, stats.removed_bytes), (2, 250));
+        assert!(!sidecar_path(&reports[0].path).exists());
+        assert_eq!(shelf.bytes, 250);
+    }
+
+    #[test]
+    fn sidecars_of_any_size_do_not_overflow() {
+        let folder = tempfile::tempdir().unwrap();
+        for first in [1, u64::MAX] {
+            report(folder.path(), first, u64::MAX);
+        }
+        let shelf = Shelf::load(folder.path(), 0, None).unwrap();
+        assert_eq!(shelf.bytes, u64::MAX);
     }
 }

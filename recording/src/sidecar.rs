@@ -231,7 +231,10 @@ impl Sidecar {
 
     /// The key frame to decode from to see a moment, such as that of an event; `None` if the clip does not show it.
     pub fn keyframe_before(&self, timestamp_90k: u64) -> Option<u64> {
-        let shown = (self.first_timestamp_90k..self.end_timestamp_90k.max(self.last_timestamp_90k + 1))
+        let shown = (self.first_timestamp_90k
+            ..self
+                .end_timestamp_90k
+                .max(self.last_timestamp_90k.saturating_add(1)))
             .contains(&timestamp_90k);
         let before = self
             .keyframes_90k
@@ -326,6 +329,15 @@ mod tests {
         assert_eq!(sidecar.keyframe_before(first + 269_999), Some(first + 180_000));
         assert_eq!(sidecar.keyframe_before(first + 270_000), None);
         assert_eq!(sidecar.keyframe_before(first - 1), None);
+    }
+
+    #[test]
+    fn the_largest_times_do_not_overflow() {
+        let mut sidecar = sidecar();
+        (sidecar.last_timestamp_90k, sidecar.bytes) = (u64::MAX, u64::MAX);
+        let sidecar = Sidecar::from_json(&sidecar.to_json()).unwrap();
+        assert_eq!(sidecar.keyframe_before(u64::MAX), None);
+        assert!(sidecar.keyframe_before(u64::MAX - 1).is_some());
     }
 
     #[test]

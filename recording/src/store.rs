@@ -2,7 +2,7 @@
 
 use crate::clip::{ClipReport, ClipSettings, ClipWriter, append_annotation};
 use crate::error::ClipError;
-use crate::leftovers::MAX_DEPTH;
+use crate::leftovers::{MAX_DEPTH, Unreadable};
 use crate::naming::clip_path;
 use crate::recover::{complete, recover_written_by};
 use crate::shelf::{Keep, Shelf, StoreStats};
@@ -153,6 +153,8 @@ pub struct ClipFolder {
     is_recovered: bool,
     maximum_bytes: Option<u64>,
     shelf: Option<Shelf>,
+    /// Why the cap cannot be kept, where that is to be said.
+    trouble: Option<ClipError>,
     unfinished: Unfinished,
     stats: StoreStats,
 }
@@ -174,6 +176,7 @@ impl ClipFolder {
             is_recovered: false,
             maximum_bytes: None,
             shelf: None,
+            trouble: None,
             unfinished: Unfinished::default(),
             stats: StoreStats::default(),
         }
@@ -206,20 +209,37 @@ impl ClipFolder {
         self
     }
 
-    /// Finishes what killed processes left of this writer's clips, and learns what there is, once.
+    /// Finishes what killed processes left of this writer's clips, and learns what there is, once. What cannot be read is
+    /// tried again with the next clip; where it is the folder itself, no cap can be kept until then.
     fn open_shelf(&mut self) {
         let Some(home) = &self.home else { return };
-        if !std::mem::replace(&mut self.is_recovered, true)
-            && let Ok(recovery) = recover_written_by(home, &self.writer)
-        {
-            self.stats.recovered += recovery.recovered.len() as u64;
-            self.unfinished.recovered.extend(recovery.recovered);
+        if !self.is_recovered {
+            match recover_written_by(home, &self.writer) {
+                Ok(recovery) => {
+                    self.is_recovered = true;
+                    self.stats.recovered += recovery.recovered.len() as u64;
+                    self.unfinished.recovered.extend(recovery.recovered);
+                    self.trouble = first_trouble(recovery.unreadable);
+                }
+                Err(source) => self.trouble = first_trouble(vec![(home.clone(), source)]),
+            }
         }
         if self.maximum_bytes.is_some() && self.shelf.is_none() {
-            // A folder that cannot be read is tried again with the next clip.
-            self.shelf = Shelf::load(home, MAX_DEPTH, Some(&self.writer)).ok();
+            match Shelf::load(home, MAX_DEPTH, Some(&self.writer)) {
+                Ok(mut shelf) => {
+                    self.trouble = self.trouble.take().or(first_trouble(shelf.take_unreadable()));
+                    self.shelf = Some(shelf);
+                }
+                Err(source) => self.trouble = first_trouble(vec![(home.clone(), source)]),
+            }
         }
     }
+}
+
+/// One of the folders that could not be read: it stands for all.
+fn first_trouble(unreadable: Unreadable) -> Option<ClipError> {
+    let (path, source) = unreadable.into_iter().next()?;
+    Some(ClipError::Beside { path, source })
 }
 
 impl fmt::Debug for ClipFolder {
@@ -250,16 +270,18 @@ impl ClipStore for ClipFolder {
     }
 
     fn finished(&mut self, report: &ClipReport) -> Result<(), ClipError> {
+        let told = self.trouble.take().map_or(Ok(()), Err);
         let Some(shelf) = &mut self.shelf else {
-            return Ok(());
+            return told;
         };
         shelf.add(report);
         let keep = Keep {
             bytes: self.maximum_bytes,
             age_90k: None,
         };
-        let surplus = shelf.take_surplus(keep, report.sidecar.end_timestamp_90k, &mut self.stats);
-        surplus.iter().try_for_each(|file| shelf.remove(file))
+        let _ = shelf.remove_surplus(&mut self.stats); // what still cannot be removed is said below
+        shelf.take_surplus(keep, report);
+        told.and(shelf.remove_surplus(&mut self.stats))
     }
 
     fn broke(&mut self, clip: Option<ClipWriter>, error: &ClipError) -> Vec<ClipReport> {

@@ -211,7 +211,8 @@ fn what_cannot_be_played_is_removed_and_what_others_wrote_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     // Killed before the first fragment; a foreign download; halves of files that belong to no clip.
-    std::fs::write(path("empty.mp4.part"), b"").unwrap();
+    std::fs::write(path("20200517T175346.062Z.mp4.part"), b"").unwrap();
+    std::fs::write(path("head.mp4.part"), b"\0\0\0\x10moovlva_clip").unwrap();
     let foreign = [&b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x10mdat"[..], &[0; 8]].concat();
     std::fs::write(path("download.mp4.part"), &foreign).unwrap();
     std::fs::write(path("index.m3u8.part"), b"#EXT").unwrap();
@@ -219,11 +220,65 @@ fn what_cannot_be_played_is_removed_and_what_others_wrote_stays() {
     std::fs::write(path("notes.json.part"), b"{}").unwrap();
     std::fs::write(path("gone.inferences.jsonl"), b"{}").unwrap();
     let recovery = recover(folder.path()).unwrap();
-    assert_eq!(recovery.removed.len(), 3, "{recovery:?}");
+    assert_eq!(recovery.removed.len(), 2, "{recovery:?}");
     assert_eq!(recovery.foreign, [path("download.mp4.part")]);
     assert_eq!(
         names(folder.path()),
-        ["download.mp4.part", "notes.json", "notes.json.part"]
+        [
+            "download.mp4.part",
+            "gone.inferences.jsonl",
+            "index.m3u8.part",
+            "notes.json",
+            "notes.json.part"
+        ]
     );
     assert!(recover(&path("nowhere")).unwrap().removed.is_empty());
+}
+
+#[test]
+fn foreign_playlists_and_part_files_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let foreign: [(&str, &[u8]); 7] = [
+        ("live/index.m3u8", b"#EXTM3U\n#EXTINF:2,\nlive0.ts\n"),
+        ("live/index.m3u8.part", b"#EXTM3U\n"),
+        (
+            "vod/index.m3u8",
+            b"#EXTM3U\r\n#EXTINF:2,\r\na.ts\r\n#EXT-X-ENDLIST\r\n",
+        ),
+        ("download/film.mp4.part", b"\0\0\0\x10ftypisom\0\0\0\0"),
+        ("download/next.mp4.part", b""),
+        ("download/film.mp4", b"film"),
+        ("download/film.json.part", b"{"),
+    ];
+    for (name, content) in foreign {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    // Our own, beside them: a playlist that a killed process left open is ended.
+    let ours = folder.path().join("ours");
+    let mut recorder = Recorder::continuous(
+        crate::support::drawn_tracks(),
+        SegmentFolder::new(&ours, SegmentOptions::default()),
+    );
+    for unit in crate::support::drawn(0, 5, 10) {
+        let _ = recorder.push(unit);
+    }
+    let _ = recorder.end();
+    let playlist = ours.join("index.m3u8");
+    let text = std::fs::read_to_string(&playlist).unwrap();
+    std::fs::write(&playlist, text.replace("#EXT-X-ENDLIST\n", "")).unwrap();
+    std::fs::write(ours.join("index.m3u8.part"), &text[..60]).unwrap();
+
+    let recovery = recover(folder.path()).unwrap();
+    assert_eq!(recovery.removed, [ours.join("index.m3u8.part")]);
+    assert_eq!(recovery.foreign.len(), 2);
+    assert_eq!(std::fs::read_to_string(&playlist).unwrap(), text);
+    for (name, content) in foreign {
+        assert_eq!(
+            std::fs::read(folder.path().join(name)).unwrap(),
+            content,
+            "{name}"
+        );
+    }
 }

@@ -2,8 +2,8 @@
 
 use crate::support::{drawn, drawn_tracks, names};
 use lva_recording::{
-    ClipFolder, GateOptions, PreRollLimits, Recorder, RecorderEvent, SegmentFolder, SegmentOptions, Signal,
-    TICKS_PER_SECOND,
+    ClipError, ClipFolder, GateOptions, PreRollLimits, Recorder, RecorderEvent, SegmentFolder,
+    SegmentOptions, Signal, TICKS_PER_SECOND,
 };
 use std::fs;
 use std::path::Path;
@@ -138,4 +138,87 @@ fn only_clips_of_the_same_writer_count_and_go_also_those_of_earlier_runs() {
     ] {
         assert!(left.iter().any(|name| name == kept), "{kept}: {left:?}");
     }
+}
+
+#[test]
+fn a_cap_that_cannot_be_kept_is_said_with_each_clip() {
+    let folder = tempfile::tempdir().unwrap();
+    let no_folder = folder.path().join("file");
+    fs::write(&no_folder, b"").unwrap();
+    let clips = folder.path().join("clips");
+    let store = ClipFolder::with_naming(move |new| {
+        lva_recording::clip_path(&clips, "${System.DateTime}", new.start_90k)
+    })
+    .below(no_folder)
+    .with_maximum_bytes(1000);
+    let mut recorder = Recorder::continuous(drawn_tracks(), store);
+    for unit in drawn(0, 3, 10) {
+        let _ = recorder.push(unit);
+    }
+    let events = recorder.end();
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, RecorderEvent::Untidy { .. })),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_folder_in_which_another_records_is_refused_until_that_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = |writer| {
+        let options = SegmentOptions::default().with_length(Duration::from_secs(2));
+        let store = SegmentFolder::new(folder.path(), options).written_by(writer);
+        Recorder::continuous(drawn_tracks(), store)
+    };
+    let (mut first, mut second) = (recorder("first"), recorder("second"));
+    for unit in drawn(0, 10, 10) {
+        let _ = first.push(unit);
+    }
+    let events: Vec<RecorderEvent> = drawn(0, 10, 10).flat_map(|unit| second.push(unit)).collect();
+    assert!(
+        matches!(
+            &events[..],
+            [
+                RecorderEvent::Failed {
+                    error: ClipError::InUse { .. },
+                    ..
+                },
+                ..
+            ]
+        ),
+        "{events:?}"
+    );
+    let playlist = || fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
+    assert!(!playlist().contains("#EXT-X-ENDLIST"));
+    let _ = first.end();
+    let _ = second.end();
+    let mut second = recorder("second");
+    for unit in drawn(20, 30, 10) {
+        let _ = second.push(unit);
+    }
+    let _ = second.end();
+    assert_eq!(
+        playlist().matches("#EXTINF").count(),
+        10,
+        "one goes on behind the other"
+    );
+}
+
+#[test]
+fn clips_beside_the_pieces_are_not_removed_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(record_clips(folder.path(), "clips", 0, 1 << 30), 0);
+    let options = SegmentOptions::default()
+        .with_length(Duration::from_secs(1))
+        .with_retention(Duration::from_secs(2));
+    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(folder.path(), options));
+    for unit in drawn(1000, 1010, 10) {
+        let _ = recorder.push(unit);
+    }
+    let _ = recorder.end();
+    assert!(recorder.store_stats().removed_for_age > 0);
+    let left = videos(folder.path()).into_iter();
+    assert_eq!(left.filter(|name| name.starts_with("clip-")).count(), 3);
 }
