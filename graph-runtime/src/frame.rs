@@ -285,6 +285,8 @@ impl Passage {
             return;
         }
         for tap in self.taps.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // Its filters are not asked, so that a picture which does come is not counted against.
+            self.counters.extension(&tap.node, |stats| stats.offered += 1);
             self.counters.dropped(&tap.node, DropReason::UpstreamBusy, 1);
         }
     }
