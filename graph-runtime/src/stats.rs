@@ -113,7 +113,7 @@ pub struct ExtensionStats {
     /// Pictures that the frame rate of the node (or of filters before it) left out, of those that reached it; not drops,
     /// but policy. Behind a motion node only pictures with motion reach it.
     pub filtered: u64,
-    /// Pictures that it was to be shown.
+    /// Pictures that it was to be shown, and those dropped as [`UpstreamBusy`](DropReason::UpstreamBusy).
     pub offered: u64,
     /// Frames that were rendered and sent.
     pub sent: u64,
