@@ -300,21 +300,16 @@ impl Passage {
         if self.busy.load(Ordering::Acquire) <= own {
             self.pass(picture, about);
         } else {
-            self.drop_for_all(about);
+            self.drop_for_all();
         }
     }
 
-    /// It would overtake a picture, or comes after a later one.
-    fn drop_for_all(&self, about: &About) {
-        let mut taps = self.taps.lock().unwrap_or_else(PoisonError::into_inner);
-        for tap in taps.iter_mut() {
-            let shown = tap.admits(about.timestamp_90k, about.is_annotated()) == Admission::Shown;
-            self.counters.extension(&tap.node, |stats| match shown {
-                true => stats.offered += 1,
-                false => stats.filtered += 1,
-            });
-            self.counters
-                .dropped(&tap.node, DropReason::UpstreamBusy, u64::from(shown));
+    /// It would overtake a picture, or comes after a later one. Filters are not asked, so that a picture that does come is
+    /// not held back for it.
+    fn drop_for_all(&self) {
+        for tap in self.taps.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            self.counters.extension(&tap.node, |stats| stats.offered += 1);
+            self.counters.dropped(&tap.node, DropReason::UpstreamBusy, 1);
         }
     }
 
@@ -331,7 +326,7 @@ impl Passage {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if now <= *latest {
             drop(latest);
-            return self.drop_for_all(about);
+            return self.drop_for_all();
         }
         *latest = now;
         drop(latest);
