@@ -1,10 +1,11 @@
 //! One session with the client library: what is offered, what is chosen, and what comes.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use retina::client::{
     Demuxed, InitialTimestampPolicy, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions,
     Stream, TeardownPolicy, Transport as RetinaTransport,
@@ -78,7 +79,15 @@ impl LiveSession {
             true => Some(Relay::start(options, &old.goodbyes).await?),
             false => None,
         };
-        let opened = Self::open_by(options, old, relay.as_ref()).await;
+        // The reader of session descriptions panics on some that are no good, and a camera may send anything.
+        let opened = AssertUnwindSafe(Self::open_by(options, old, relay.as_ref())).catch_unwind();
+        let opened = opened.await.unwrap_or_else(|_panicked| {
+            Err(CameraError::Protocol {
+                url: options.url.clone(),
+                message: "its session description cannot be read".to_owned(),
+                source: None,
+            })
+        });
         opened.map(|(demuxed, streams, sdp)| Self {
             demuxed,
             relay,

@@ -6,6 +6,7 @@ use lva_rtsp::{
     AuthScheme, Camera, CameraEvent, CameraOptions, CameraUrl, Credentials, ErrorKind, Phase, QueueLimits,
     Simulator, SimulatorOptions, StopReason,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::{established, lost, made_clip, next, quick, simulator, testuser, timeouts, units};
@@ -87,6 +88,34 @@ async fn what_is_no_rtsp_is_a_protocol_error() {
         matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Network),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_description_on_which_its_reader_panics_is_an_error_and_the_camera_is_asked_again() {
+    // Found by fuzzing: a media section that begins with no `m=`.
+    const SDP: &[u8] = b"v=0\n\n=\x90\0\r\n\xff=0G\0\r\r";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("rtsp://{}/x", listener.local_addr().unwrap());
+    let served = tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = [0; 32];
+            socket.read_exact(&mut request).await.unwrap();
+            let length = SDP.len();
+            let head = format!(
+                "RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n"
+            );
+            socket.write_all(head.as_bytes()).await.unwrap();
+            socket.write_all(SDP).await.unwrap();
+        }
+    });
+    let mut camera = Camera::connect(quick(&url));
+    for _ in 0..2 {
+        let error = lost(&mut camera).await;
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        assert!(error.to_string().contains("description"), "{error}");
+    }
+    served.await.unwrap();
 }
 
 #[tokio::test]
