@@ -406,7 +406,8 @@ impl<S: ClipStore> Recorder<S> {
         active: &mut Active<S::Clip>,
         events: &mut Vec<RecorderEvent>,
     ) -> ClipState<S::Clip> {
-        let new = NewClip::new(start_90k, active.start_90k, active.event_90k);
+        let mut new = NewClip::new(start_90k, active.start_90k, active.event_90k);
+        new.closes = active.end_90k != u64::MAX;
         let created = self.store.create(&new, &self.tracks);
         let recovered = self.store.take_recovered().into_iter();
         events.extend(recovered.map(|report| RecorderEvent::Recovered { report }));

@@ -266,7 +266,9 @@ impl ClipStore for SegmentFolder {
         };
         clip.begin(new.start_90k, None)?;
         // What is there only because a key frame comes first does not count: half a minute around an event is one file.
-        clip.due_90k = clip.due_90k.max(new.wanted_start_90k.saturating_add(clip.length));
+        // Nor is the picture at its very end a file of its own.
+        let wanted = new.wanted_start_90k.saturating_add(clip.length);
+        clip.due_90k = clip.due_90k.max(wanted.saturating_add(u64::from(new.closes)));
         Ok(clip)
     }
 

@@ -25,6 +25,8 @@ pub struct NewClip {
     pub wanted_start_90k: u64,
     /// Time of the event that opened the gate; of the first picture in a continuous recording.
     pub event_90k: u64,
+    /// Whether a gate will close: the picture at the very end is then part of the clip.
+    pub(crate) closes: bool,
 }
 
 impl NewClip {
@@ -33,6 +35,7 @@ impl NewClip {
             start_90k,
             wanted_start_90k,
             event_90k,
+            closes: false,
         }
     }
 }

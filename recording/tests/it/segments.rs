@@ -222,19 +222,22 @@ fn as_much_as_a_piece_holds_is_one_file_though_a_key_frame_comes_before_it() {
     let limits = PreRollLimits::new(Duration::from_secs(20), 1 << 20);
     let mut recorder = Recorder::new(gate, limits, drawn_tracks(), store).unwrap();
     let mut told = Vec::new();
-    // A key frame each two seconds; the event is just before one.
-    for mut unit in drawn(1000, 1060, 50) {
+    // A key frame each two seconds; the first event is just before one, the second one with it.
+    for mut unit in drawn(1000, 1120, 50) {
         let time = unit.timestamp_90k;
         unit.keyframe &= (time / S).is_multiple_of(2);
         told.extend(recorder.push(unit));
-        if time == 1012 * S - 9000 {
+        if [1012 * S - 9000, 1060 * S].contains(&time) {
             told.extend(recorder.signal(Signal::at(time)).1);
         }
     }
-    assert_eq!(kinds(&told), "SsA");
-    let report = files(&told)[0];
-    assert_eq!(report.first_timestamp_90k, 1010 * S);
-    assert_eq!(report.last_timestamp_90k, 1042 * S - 9000);
+    assert_eq!(kinds(&told), "SsASsA");
+    let spans = files(&told);
+    let spans = spans
+        .iter()
+        .map(|report| (report.first_timestamp_90k, report.last_timestamp_90k));
+    let wanted = [(1010 * S, 1042 * S - 9000), (1060 * S, 1090 * S)];
+    assert_eq!(spans.collect::<Vec<_>>(), wanted);
 }
 
 #[test]
