@@ -1,0 +1,58 @@
+//! Which samples of a row or a column become one sample of another length, and by what weights.
+
+/// Samples that one may take at most: those under a triangle two pixels wide to each side.
+pub(super) const TAPS: usize = 4;
+
+/// Whole of a set of weights.
+pub(super) const WHOLE: u16 = 256;
+
+/// One sample of the result: neighbours from `first` on, `weights` of [`WHOLE`] each; those that are left over are zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tap {
+    pub(super) first: usize,
+    pub(super) count: usize,
+    pub(super) weights: [u16; TAPS],
+}
+
+/// Whether [`taps`] has an answer: a side may shrink to its half.
+pub(super) fn applies(from: u32, to: u32) -> bool {
+    from > 0 && to > 0 && u64::from(from) <= 2 * u64::from(to)
+}
+
+/// Bilinear: a triangle around the place of the sample, as wide as the larger of both pixel pitches, so that nothing is
+/// skipped; pixels lie at their centres, and the outermost go on beyond the edge.
+pub(super) fn taps(from: u32, to: u32) -> impl Iterator<Item = Tap> {
+    let pitch = f64::from(from) / f64::from(to);
+    let reach = pitch.max(1.0);
+    let last = i64::from(from) - 1;
+    (0..to).map(move |index| {
+        let center = (f64::from(index) + 0.5) * pitch - 0.5;
+        let first = ((center - reach).floor() as i64 + 1).clamp(0, last);
+        let mut shares = [0.0; TAPS];
+        // One more than fits between the ends of the triangle, for what rounding leaves of a share.
+        for neighbour in (center - reach).floor() as i64..=(center + reach).ceil() as i64 {
+            let share = (1.0 - (neighbour as f64 - center).abs() / reach).max(0.0);
+            let place = (neighbour.clamp(0, last) - first).clamp(0, TAPS as i64 - 1);
+            if let Some(sum) = shares.get_mut(place as usize) {
+                *sum += share;
+            }
+        }
+        rounded(first as usize, shares)
+    })
+}
+
+/// Weights that add up to [`WHOLE`] exactly: what rounding left over goes to the largest.
+fn rounded(first: usize, shares: [f64; TAPS]) -> Tap {
+    let sum: f64 = shares.iter().sum();
+    let mut weights = shares.map(|share| (share / sum * f64::from(WHOLE)).round() as u16);
+    let given: u16 = weights.iter().sum();
+    if let Some(largest) = weights.iter_mut().max() {
+        *largest = *largest + WHOLE - given;
+    }
+    let count = TAPS - weights.iter().rev().take_while(|weight| **weight == 0).count();
+    Tap {
+        first,
+        count,
+        weights,
+    }
+}
