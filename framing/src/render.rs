@@ -1,11 +1,12 @@
 //! A picture into the memory that somebody reads.
 
 mod axis;
+mod colors;
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod simd;
 #[cfg(target_arch = "x86_64")]
-mod strips;
+mod fused;
 
 use crate::format::PixelFormat;
 use crate::geometry::PixelRect;
@@ -15,7 +16,6 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::util::frame::Video;
 use std::fmt;
-use strips::Strips;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 /// Why a picture was not rendered. The bytes of the destination are then undefined.
@@ -76,7 +76,7 @@ pub enum RenderError {
 /// pictures and decoders are `Send`.
 pub struct Renderer {
     plan: FramePlan,
-    strips: Option<Strips>,
+    fused: Option<fused::Fused>,
     scaler: Option<Scaler>,
     row: Vec<u8>,
 }
@@ -92,7 +92,7 @@ impl Renderer {
     pub fn new(plan: FramePlan) -> Self {
         Self {
             plan,
-            strips: None,
+            fused: None,
             scaler: None,
             row: Vec::new(),
         }
@@ -130,16 +130,15 @@ impl Renderer {
             return copy_planes(&plan, scaled, picture.range(), destination);
         }
         fill_padding(&plan, destination);
-        if self.strips.as_ref().is_none_or(|strips| !strips.fits(picture)) {
-            self.strips = Strips::new(picture, plan.content());
+        if self.fused.as_ref().is_none_or(|fused| !fused.fits(picture)) {
+            self.fused = fused::Fused::new(&plan, picture);
         }
-        if let Some(strips) = &mut self.strips {
-            let row = &mut self.row;
-            return strips.each(picture, |top, image| convert(&plan, image, top, picture, row, destination));
+        if let Some(fused) = &mut self.fused {
+            return fused.render(&plan, picture, destination);
         }
         let scaled = scale(&mut self.scaler, &plan, picture)?;
         let image = planar_image(scaled, plan.content())?;
-        convert(&plan, &image, 0, picture, &mut self.row, destination)
+        convert(&plan, &image, picture, &mut self.row, destination)
     }
 }
 
@@ -227,14 +226,13 @@ fn planar_image(frame: &Video, content: PixelRect) -> Result<YuvPlanarImage<'_, 
 fn convert(
     plan: &FramePlan,
     image: &YuvPlanarImage<'_, u8>,
-    top: usize,
     picture: &Picture,
     row: &mut Vec<u8>,
     destination: &mut [u8],
 ) -> Result<(), RenderError> {
     let content = plan.content();
     let stride = plan.stride();
-    let start = (content.y as usize + top) * stride + content.x as usize * plan.format().bytes_per_pixel();
+    let start = content.y as usize * stride + content.x as usize * plan.format().bytes_per_pixel();
     let target = destination.get_mut(start..).ok_or(RenderError::Conversion)?;
     let matrix = match picture.matrix() {
         ColorMatrix::Bt601 => YuvStandardMatrix::Bt601,

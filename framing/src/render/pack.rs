@@ -38,7 +38,8 @@ fn line<'a>(image: &YuvPlanarImage<'a, u8>, y: usize) -> Result<YuvPlanarImage<'
     })
 }
 
-fn pack(format: PixelFormat, rgba: &[u8], target: &mut [u8]) {
+/// Packs a row of RGBA.
+pub(super) fn pack(format: PixelFormat, rgba: &[u8], target: &mut [u8]) {
     match format {
         PixelFormat::Argb => pack4(rgba, target, |[r, g, b, a]| [a, r, g, b]),
         PixelFormat::Abgr => pack4(rgba, target, |[r, g, b, a]| [a, b, g, r]),

@@ -1,21 +1,35 @@
-//! Scaling of rows with AVX2: between rows, then along a row.
+//! The inner loops of the fused way, with AVX2: one row out of several, then along a row and to colours in one go.
 #![allow(unsafe_code)] // to call what the processor was asked about, and to load and store vectors
 
 use super::axis::{TAPS, Tap};
+use super::colors::Weights;
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm_packus_epi16, _mm_storeu_si128, _mm256_castsi256_si128,
-    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_packs_epi32,
-    _mm256_set_m128i, _mm256_set1_epi16, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi16,
+    __m128i, __m256i, _mm_blendv_epi8, _mm_loadu_si128, _mm_packus_epi16, _mm_set1_epi8, _mm_shuffle_epi8,
+    _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpackhi_epi16, _mm_unpacklo_epi8, _mm_unpacklo_epi16,
+    _mm256_add_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_maddubs_epi16, _mm256_mulhrs_epi16, _mm256_packs_epi32, _mm256_set_m128i, _mm256_set1_epi16,
+    _mm256_shuffle_epi8, _mm256_srai_epi16,
 };
 
-/// Samples of the result that are made at a time.
-pub(super) const BLOCK: usize = 16;
-/// Bytes that are loaded at a time, so many may be touched behind the last sample of a row.
+/// Pixels that are made at a time.
+const BLOCK: usize = 16;
+/// Bytes that are loaded at a time: so many may be touched behind the last sample of a row.
 pub(super) const LOAD: usize = 16;
 
 /// That the processor has AVX2.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Avx2(());
+
+/// The order of bytes in a pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Rgb,
+    Bgr,
+    Rgba,
+    Bgra,
+    Argb,
+    Abgr,
+}
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
@@ -28,118 +42,100 @@ impl Avx2 {
         unsafe { between(rows, weights, out) }
     }
 
-    /// A row in another width. `source` has [`LOAD`] bytes more than samples, `out` whole [`BLOCK`]s.
-    pub(super) fn along(self, table: &Along, source: &[u8], out: &mut [u8]) {
+    /// A row of pixels out of a row of luma, Cb and Cr, each of which is followed by [`LOAD`] bytes that do not count.
+    pub(super) fn pixels(
+        self,
+        (luma, chroma): (&Along, &Along),
+        lines: [&[u8]; 3],
+        weights: &Weights,
+        order: Order,
+        out: &mut [u8],
+    ) {
         // SAFETY: a value of this type is proof that the processor has AVX2.
         unsafe {
-            match table {
-                Along::Pairs(blocks) => pairs(blocks, source, out),
-                Along::Fours(blocks) => fours(blocks, source, out),
+            match (luma.fours, chroma.fours) {
+                (false, false) => row::<false, false>(&luma.lanes, &chroma.lanes, lines, weights, order, out),
+                (false, true) => row::<false, true>(&luma.lanes, &chroma.lanes, lines, weights, order, out),
+                (true, false) => row::<true, false>(&luma.lanes, &chroma.lanes, lines, weights, order, out),
+                (true, true) => row::<true, true>(&luma.lanes, &chroma.lanes, lines, weights, order, out),
             }
         }
     }
 }
 
-/// Sixteen samples made of two neighbours each: places in the row, then for each half bytes to take and their weights.
+/// What makes a row of another width: for each [`BLOCK`] of samples one vector of two neighbours for each, or two
+/// vectors of four, these in the order 0..4, 8..12 and 4..8, 12..16 that packing brings back to their own.
 #[derive(Debug, Clone)]
-pub(super) struct Pairs {
-    starts: [usize; 2],
+pub(super) struct Along {
+    fours: bool,
+    lanes: Vec<Lanes>,
+}
+
+/// Two halves of a vector: places in the row, then the bytes to take from there, and their weights.
+///
+/// Weights of 128 in all are kept negated, because a signed byte holds -128 and not 128: one neighbour alone is exact.
+#[derive(Debug, Clone)]
+#[repr(align(32))]
+struct Lanes {
     bytes: [u8; 32],
     weights: [u8; 32],
-}
-
-/// Sixteen samples made of four neighbours each, in the order 0..4, 8..12 and 4..8, 12..16 in which packing two vectors
-/// brings them back to their own.
-#[derive(Debug, Clone)]
-pub(super) struct Fours {
-    starts: [[usize; 2]; 2],
-    bytes: [[u8; 32]; 2],
-    weights: [[u8; 32]; 2],
-}
-
-/// What makes a row of another width.
-#[derive(Debug, Clone)]
-pub(super) enum Along {
-    Pairs(Vec<Pairs>),
-    Fours(Vec<Fours>),
+    starts: [usize; 2],
 }
 
 impl Along {
     /// Tables for these samples of a row.
     pub(super) fn new(taps: &[Tap]) -> Self {
-        if taps.iter().all(|tap| tap.count <= 2) {
-            Self::Pairs(taps.chunks(BLOCK).map(pair_block).collect())
-        } else {
-            Self::Fours(taps.chunks(BLOCK).map(four_block).collect())
+        let fours = taps.iter().any(|tap| tap.count > 2);
+        let halves: &[[usize; 2]] = if fours { &[[0, 8], [4, 12]] } else { &[[0, 8]] };
+        let lanes = taps.chunks(BLOCK).flat_map(|taps| {
+            halves.iter().map(move |halves| {
+                let halves = halves.map(|half| taps.get(half..).unwrap_or_default());
+                Lanes::new(halves, if fours { 4 } else { 2 })
+            })
+        });
+        Self {
+            fours,
+            lanes: lanes.collect(),
         }
     }
 }
 
-fn pair_block(taps: &[Tap]) -> Pairs {
-    let mut block = Pairs {
-        starts: [0; 2],
-        bytes: [0; 32],
-        weights: [0; 32],
-    };
-    for half in 0..2 {
-        let taps = taps.get(half * 8..).unwrap_or_default();
-        block.starts[half] = lane(taps, 8, 2, &mut block.bytes[half * 16..], &mut block.weights[half * 16..]);
-    }
-    block
-}
-
-fn four_block(taps: &[Tap]) -> Fours {
-    let mut block = Fours {
-        starts: [[0; 2]; 2],
-        bytes: [[0; 32]; 2],
-        weights: [[0; 32]; 2],
-    };
-    for vector in 0..2 {
-        for half in 0..2 {
-            let taps = taps.get(vector * 4 + half * 8..).unwrap_or_default();
-            block.starts[vector][half] = lane(
-                taps,
-                4,
-                4,
-                &mut block.bytes[vector][half * 16..],
-                &mut block.weights[vector][half * 16..],
-            );
+impl Lanes {
+    fn new(halves: [&[Tap]; 2], each: usize) -> Self {
+        let mut lanes = Self {
+            bytes: [0; 32],
+            weights: [0; 32],
+            starts: halves.map(|taps| taps.first().map_or(0, |tap| tap.first)),
+        };
+        for (half, taps) in halves.into_iter().enumerate() {
+            for (sample, tap) in taps.iter().take(16 / each).enumerate() {
+                for (neighbour, weight) in halved(tap.weights).into_iter().take(each).enumerate() {
+                    let place = half * 16 + sample * each + neighbour;
+                    // Below 16 where it counts: seven steps of at most one pixel, or three of at most two.
+                    let byte = (tap.first - lanes.starts[half] + neighbour).min(15);
+                    lanes.bytes[place] = byte as u8;
+                    lanes.weights[place] = weight.wrapping_neg();
+                }
+            }
         }
+        lanes
     }
-    block
-}
-
-/// One lane of 16 bytes: `samples` of `each` neighbours; gives the place in the row that the lane is loaded from.
-///
-/// Weights of 128 in all are kept negated, because a signed byte holds -128 and not 128: one neighbour alone is exact.
-fn lane(taps: &[Tap], samples: usize, each: usize, bytes: &mut [u8], weights: &mut [u8]) -> usize {
-    let start = taps.first().map_or(0, |tap| tap.first);
-    for (sample, tap) in taps.iter().take(samples).enumerate() {
-        let halves = halved(tap.weights);
-        for neighbour in 0..each {
-            // Never more than 15: eight steps of at most one pixel, or four of at most two, and their neighbours.
-            let byte = (tap.first - start + neighbour).min(15);
-            bytes[sample * each + neighbour] = byte as u8;
-            weights[sample * each + neighbour] = halves[neighbour].wrapping_neg();
-        }
-    }
-    start
 }
 
 /// Weights of 256 in all to 128 in all.
 fn halved(weights: [u16; TAPS]) -> [u8; TAPS] {
     let mut halves = weights.map(|weight| (weight / 2) as u8);
-    let missing = 128 - halves.iter().map(|half| u32::from(*half)).sum::<u32>();
-    let odd = weights.iter().enumerate().filter(|(_, weight)| !weight.is_multiple_of(2));
-    for (index, _) in odd.take(missing as usize) {
-        halves[index] += 1;
+    let missing = 128 - halves.iter().map(|half| usize::from(*half)).sum::<usize>();
+    let odd = weights.iter().zip(&mut halves).filter(|(weight, _)| !weight.is_multiple_of(2));
+    for (_, half) in odd.take(missing) {
+        *half += 1;
     }
     halves
 }
 
 #[target_feature(enable = "avx2")]
 fn between(rows: &[&[u8]], [a, b, c, d]: [u16; TAPS], out: &mut [u8]) {
-    let widened = |value: &u8, weight: u16| u16::from(*value).wrapping_mul(weight);
+    let times = |value: &u8, weight: u16| u16::from(*value).wrapping_mul(weight);
     let narrowed = |sum: u16| (sum.wrapping_add(128) >> 8) as u8;
     match rows {
         [first] => {
@@ -149,21 +145,20 @@ fn between(rows: &[&[u8]], [a, b, c, d]: [u16; TAPS], out: &mut [u8]) {
         }
         [first, second] => {
             for ((out, first), second) in out.iter_mut().zip(*first).zip(*second) {
-                *out = narrowed(widened(first, a).wrapping_add(widened(second, b)));
+                *out = narrowed(times(first, a).wrapping_add(times(second, b)));
             }
         }
         [first, second, third] => {
             for (((out, first), second), third) in out.iter_mut().zip(*first).zip(*second).zip(*third) {
-                let sum = widened(first, a).wrapping_add(widened(second, b));
-                *out = narrowed(sum.wrapping_add(widened(third, c)));
+                let sum = times(first, a).wrapping_add(times(second, b));
+                *out = narrowed(sum.wrapping_add(times(third, c)));
             }
         }
         [first, second, third, fourth] => {
             let rows = out.iter_mut().zip(*first).zip(*second).zip(*third).zip(*fourth);
             for ((((out, first), second), third), fourth) in rows {
-                let sum = widened(first, a).wrapping_add(widened(second, b));
-                let sum = sum.wrapping_add(widened(third, c)).wrapping_add(widened(fourth, d));
-                *out = narrowed(sum);
+                let sum = times(first, a).wrapping_add(times(second, b));
+                *out = narrowed(sum.wrapping_add(times(third, c)).wrapping_add(times(fourth, d)));
             }
         }
         _ => {}
@@ -171,45 +166,165 @@ fn between(rows: &[&[u8]], [a, b, c, d]: [u16; TAPS], out: &mut [u8]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn pairs(blocks: &[Pairs], source: &[u8], out: &mut [u8]) {
-    let (out, _) = out.as_chunks_mut::<BLOCK>();
-    for (block, out) in blocks.iter().zip(out) {
-        let sums = weighed(source, block.starts, &block.bytes, &block.weights);
-        store(sums, out);
+fn row<const LUMA_FOURS: bool, const CHROMA_FOURS: bool>(
+    luma: &[Lanes],
+    chroma: &[Lanes],
+    [y, u, v]: [&[u8]; 3],
+    weights: &Weights,
+    order: Order,
+    out: &mut [u8],
+) {
+    let luma = luma.chunks_exact(1 + usize::from(LUMA_FOURS));
+    let chroma = chroma.chunks_exact(1 + usize::from(CHROMA_FOURS));
+    let bytes = order.bytes() * BLOCK;
+    for ((luma, chroma), out) in luma.zip(chroma).zip(out.chunks_mut(bytes)) {
+        let colors = weights.colors(
+            sums::<LUMA_FOURS>(luma, y),
+            sums::<CHROMA_FOURS>(chroma, u),
+            sums::<CHROMA_FOURS>(chroma, v),
+        );
+        store(order, colors, out);
     }
 }
 
+/// [`BLOCK`] samples of a row, negated and 128 times too large.
 #[target_feature(enable = "avx2")]
-fn fours(blocks: &[Fours], source: &[u8], out: &mut [u8]) {
-    let ones = _mm256_set1_epi16(1);
-    let (out, _) = out.as_chunks_mut::<BLOCK>();
-    for (block, out) in blocks.iter().zip(out) {
-        let low = weighed(source, block.starts[0], &block.bytes[0], &block.weights[0]);
-        let high = weighed(source, block.starts[1], &block.bytes[1], &block.weights[1]);
-        let sums = _mm256_packs_epi32(_mm256_madd_epi16(low, ones), _mm256_madd_epi16(high, ones));
-        store(sums, out);
+#[inline]
+fn sums<const FOURS: bool>(lanes: &[Lanes], source: &[u8]) -> __m256i {
+    match lanes {
+        [low, high] if FOURS => {
+            let ones = _mm256_set1_epi16(1);
+            let low = _mm256_madd_epi16(pairs(low, source), ones);
+            _mm256_packs_epi32(low, _mm256_madd_epi16(pairs(high, source), ones))
+        }
+        [lanes, ..] => pairs(lanes, source),
+        [] => _mm256_set1_epi16(0),
     }
 }
 
 /// Neighbours side by side, multiplied by their weights and added in pairs.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn weighed(source: &[u8], [low, high]: [usize; 2], bytes: &[u8; 32], weights: &[u8; 32]) -> __m256i {
+fn pairs(lanes: &Lanes, source: &[u8]) -> __m256i {
+    let [low, high] = lanes.starts;
     let taken = _mm256_set_m128i(load16(source, high), load16(source, low));
-    _mm256_maddubs_epi16(_mm256_shuffle_epi8(taken, load32(bytes)), load32(weights))
+    _mm256_maddubs_epi16(_mm256_shuffle_epi8(taken, load32(&lanes.bytes)), load32(&lanes.weights))
 }
 
-/// Sums are negative and 128 times too large.
+impl Weights {
+    /// Red, green and blue of samples that are negated and 128 times too large.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn colors(&self, y: __m256i, u: __m256i, v: __m256i) -> [__m128i; 3] {
+        let times = |sums, weight| _mm256_mulhrs_epi16(sums, _mm256_set1_epi16(weight));
+        let middle = _mm256_set1_epi16(128 * 128);
+        let (u, v) = (_mm256_add_epi16(u, middle), _mm256_add_epi16(v, middle));
+        let y = times(_mm256_add_epi16(y, _mm256_set1_epi16(self.black)), self.luma);
+        let y = _mm256_add_epi16(y, _mm256_set1_epi16(1 << (Self::BITS - 1)));
+        let red = _mm256_add_epi16(y, times(v, self.red));
+        let green = _mm256_add_epi16(times(u, self.green_of_blue), times(v, self.green_of_red));
+        let blue = _mm256_add_epi16(y, times(u, self.blue));
+        [red, _mm256_add_epi16(y, green), blue].map(|color| {
+            let color = _mm256_srai_epi16::<{ Self::BITS }>(color);
+            _mm_packus_epi16(_mm256_castsi256_si128(color), _mm256_extracti128_si256::<1>(color))
+        })
+    }
+}
+
+impl Order {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Rgb | Self::Bgr => 3,
+            _ => 4,
+        }
+    }
+}
+
+/// Puts pixels into their place; the last ones of a row are fewer than [`BLOCK`].
 #[target_feature(enable = "avx2")]
 #[inline]
-fn store(sums: __m256i, out: &mut [u8; BLOCK]) {
-    let rounded = _mm256_srli_epi16::<7>(_mm256_sub_epi16(_mm256_set1_epi16(64), sums));
-    let packed = _mm_packus_epi16(
-        _mm256_castsi256_si128(rounded),
-        _mm256_extracti128_si256::<1>(rounded),
-    );
-    // SAFETY: there are 16 bytes, and the store asks for no alignment.
-    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast::<__m128i>(), packed) };
+fn store(order: Order, [red, green, blue]: [__m128i; 3], out: &mut [u8]) {
+    let alpha = _mm_set1_epi8(-1);
+    match order {
+        Order::Rgb => put(threes([red, green, blue]), out),
+        Order::Bgr => put(threes([blue, green, red]), out),
+        Order::Rgba => put(quads([red, green, blue, alpha]), out),
+        Order::Bgra => put(quads([blue, green, red, alpha]), out),
+        Order::Argb => put(quads([alpha, red, green, blue]), out),
+        Order::Abgr => put(quads([alpha, blue, green, red]), out),
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn put<const VECTORS: usize>(vectors: [__m128i; VECTORS], out: &mut [u8]) {
+    let (whole, _) = out.as_chunks_mut::<16>();
+    if let Some(whole) = whole.first_chunk_mut::<VECTORS>() {
+        for (out, vector) in whole.iter_mut().zip(vectors) {
+            store16(vector, out);
+        }
+    } else {
+        let mut bytes = [[0; 16]; VECTORS];
+        for (out, vector) in bytes.iter_mut().zip(vectors) {
+            store16(vector, out);
+        }
+        for (out, byte) in out.iter_mut().zip(bytes.as_flattened()) {
+            *out = *byte;
+        }
+    }
+}
+
+/// Three bytes a pixel. At each place of a vector a channel is wanted in one of the three results only, so that it has
+/// to be spread once.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn threes(channels: [__m128i; 3]) -> [__m128i; 3] {
+    const SPREAD: [[u8; 16]; 3] = spread();
+    const CHOICE: [[[u8; 16]; 3]; 3] = choice();
+    let [a, b, c] = channels;
+    let a = _mm_shuffle_epi8(a, load16(&SPREAD[0], 0));
+    let b = _mm_shuffle_epi8(b, load16(&SPREAD[1], 0));
+    let c = _mm_shuffle_epi8(c, load16(&SPREAD[2], 0));
+    CHOICE.map(|[_, second, third]| {
+        let two = _mm_blendv_epi8(a, b, load16(&second, 0));
+        _mm_blendv_epi8(two, c, load16(&third, 0))
+    })
+}
+
+/// For each channel the pixel that is wanted at each place.
+const fn spread() -> [[u8; 16]; 3] {
+    let mut table = [[0; 16]; 3];
+    let mut byte = 0;
+    while byte < 48 {
+        table[byte % 3][byte % 16] = (byte / 3) as u8;
+        byte += 1;
+    }
+    table
+}
+
+/// For each vector of the result and each channel the places that are its own.
+const fn choice() -> [[[u8; 16]; 3]; 3] {
+    let mut table = [[[0; 16]; 3]; 3];
+    let mut byte = 0;
+    while byte < 48 {
+        table[byte / 16][byte % 3][byte % 16] = 0xff;
+        byte += 1;
+    }
+    table
+}
+
+/// Four bytes a pixel.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn quads([a, b, c, d]: [__m128i; 4]) -> [__m128i; 4] {
+    let (ab, cd) = (_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, d));
+    let (ab_high, cd_high) = (_mm_unpackhi_epi8(a, b), _mm_unpackhi_epi8(c, d));
+    [
+        _mm_unpacklo_epi16(ab, cd),
+        _mm_unpackhi_epi16(ab, cd),
+        _mm_unpacklo_epi16(ab_high, cd_high),
+        _mm_unpackhi_epi16(ab_high, cd_high),
+    ]
 }
 
 #[target_feature(enable = "avx2")]
@@ -226,4 +341,11 @@ fn load16(source: &[u8], start: usize) -> __m128i {
 fn load32(bytes: &[u8; 32]) -> __m256i {
     // SAFETY: there are 32 bytes, and the load asks for no alignment.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>()) }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store16(vector: __m128i, out: &mut [u8; 16]) {
+    // SAFETY: there are 16 bytes, and the store asks for no alignment.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast::<__m128i>(), vector) }
 }

@@ -1,0 +1,125 @@
+//! The fast way: scaling and conversion in one pass, a row at a time, with nothing of the content's size in between.
+
+use super::RenderError;
+use super::axis::{self, TAPS, Tap};
+use super::colors::Weights;
+use super::pack;
+use super::simd::{Along, Avx2, LOAD, Order};
+use crate::format::PixelFormat;
+use crate::picture::{Picture, PictureFormat, Plane};
+use crate::plan::FramePlan;
+
+/// Tables for one kind of pictures and one plan, and the memory of a few rows.
+pub(super) struct Fused {
+    processor: Avx2,
+    source: PictureFormat,
+    order: Order,
+    luma: Axes,
+    chroma: Axes,
+    lines: [Vec<u8>; 3],
+    /// A row of RGBA, for layouts of 16-bit words.
+    row: Vec<u8>,
+}
+
+/// How a plane is scaled.
+struct Axes {
+    width: usize,
+    rows: Vec<Tap>,
+    columns: Along,
+}
+
+impl Fused {
+    /// `None` where this way does not apply: more than 8 bits, a side that shrinks to less than its half, planar frames,
+    /// or a processor without AVX2.
+    pub(super) fn new(plan: &FramePlan, picture: &Picture) -> Option<Self> {
+        let processor = Avx2::detect()?;
+        let (order, word) = match plan.format() {
+            PixelFormat::Rgb24 => (Order::Rgb, false),
+            PixelFormat::Bgr24 => (Order::Bgr, false),
+            PixelFormat::Rgba => (Order::Rgba, false),
+            PixelFormat::Bgra => (Order::Bgra, false),
+            PixelFormat::Argb => (Order::Argb, false),
+            PixelFormat::Abgr => (Order::Abgr, false),
+            PixelFormat::Rgb565Be | PixelFormat::Rgb565Le | PixelFormat::Rgb555Be | PixelFormat::Rgb555Le => {
+                (Order::Rgba, true)
+            }
+            PixelFormat::Yuv420p => return None,
+        };
+        if picture.format().bytes_per_sample() != 1 {
+            return None;
+        }
+        let width = plan.content().width as usize;
+        let (luma, chroma) = (Axes::new(plan, picture, 0)?, Axes::new(plan, picture, 1)?);
+        Some(Self {
+            processor,
+            source: picture.format(),
+            order,
+            lines: [luma.width, chroma.width, chroma.width].map(|width| vec![0; width + LOAD]),
+            luma,
+            chroma,
+            row: vec![0; if word { width * 4 } else { 0 }],
+        })
+    }
+
+    /// Whether it is for pictures of this kind.
+    pub(super) fn fits(&self, picture: &Picture) -> bool {
+        self.source == picture.format()
+    }
+
+    pub(super) fn render(
+        &mut self,
+        plan: &FramePlan,
+        picture: &Picture,
+        destination: &mut [u8],
+    ) -> Result<(), RenderError> {
+        let weights = Weights::new(picture.matrix(), picture.range());
+        let planes = [0, 1, 2].map(|index| picture.plane(index));
+        let (content, pixel) = (plan.content(), plan.format().bytes_per_pixel());
+        let columns = content.x as usize * pixel..(content.x + content.width) as usize * pixel;
+        let targets = destination.chunks_exact_mut(plan.stride()).skip(content.y as usize);
+        for ((luma, chroma), target) in self.luma.rows.iter().zip(&self.chroma.rows).zip(targets) {
+            let taps = [(luma, &self.luma), (chroma, &self.chroma), (chroma, &self.chroma)];
+            for (((tap, axes), plane), line) in taps.into_iter().zip(&planes).zip(&mut self.lines) {
+                let plane = plane.as_ref().ok_or(RenderError::Conversion)?;
+                let line = line.get_mut(..axes.width).ok_or(RenderError::Conversion)?;
+                between(self.processor, tap, plane, line)?;
+            }
+            let target = target.get_mut(columns.clone()).ok_or(RenderError::Conversion)?;
+            let along = (&self.luma.columns, &self.chroma.columns);
+            let [y, u, v] = &self.lines;
+            if self.row.is_empty() {
+                self.processor.pixels(along, [y, u, v], &weights, self.order, target);
+            } else {
+                self.processor.pixels(along, [y, u, v], &weights, self.order, &mut self.row);
+                pack::pack(plan.format(), &self.row, target);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Axes {
+    fn new(plan: &FramePlan, picture: &Picture, index: usize) -> Option<Self> {
+        let (plane, content) = (picture.plane(index)?, plan.content());
+        if !axis::applies(plane.width, content.width) || !axis::applies(plane.height, content.height) {
+            return None;
+        }
+        let columns: Vec<_> = axis::taps(plane.width, content.width).collect();
+        Some(Self {
+            width: plane.width as usize,
+            rows: axis::taps(plane.height, content.height).collect(),
+            columns: Along::new(&columns),
+        })
+    }
+}
+
+/// One row in the place of several.
+fn between(processor: Avx2, tap: &Tap, plane: &Plane<'_>, line: &mut [u8]) -> Result<(), RenderError> {
+    let mut rows = [&[][..]; TAPS];
+    for (index, row) in rows.iter_mut().take(tap.count).enumerate() {
+        let start = (tap.first + index) * plane.stride;
+        *row = plane.data.get(start..start + line.len()).ok_or(RenderError::Conversion)?;
+    }
+    processor.between(rows.get(..tap.count).unwrap_or_default(), tap.weights, line);
+    Ok(())
+}
