@@ -2,11 +2,10 @@
 
 mod axis;
 mod colors;
-mod pack;
-#[cfg(target_arch = "x86_64")]
-mod simd;
-#[cfg(target_arch = "x86_64")]
 mod fused;
+mod pack;
+#[cfg_attr(not(target_arch = "x86_64"), path = "render/simd_none.rs")]
+mod simd;
 
 use crate::format::PixelFormat;
 use crate::geometry::PixelRect;
@@ -15,6 +14,7 @@ use crate::plan::FramePlan;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::util::frame::Video;
+use fused::Fused;
 use std::fmt;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
@@ -63,20 +63,23 @@ pub enum RenderError {
     Conversion,
 }
 
-/// Renders pictures by one plan, and keeps what it needs from one to the next: the scaler's tables, one intermediate of
-/// the content's size in planar form, and a few rows.
+/// Renders pictures by one plan, and keeps what it needs from one to the next: tables, a few rows, and where the general
+/// way is taken one intermediate of the content's size in planar form.
 ///
-/// The scaled picture is converted from there straight into the destination; padding is filled with black. After the
-/// first picture of a kind nothing is allocated. Scaling is bilinear (swscale, which widens its window when it shrinks
-/// a picture, so that nothing is skipped); colours follow the picture's own matrix and range.
+/// There are two ways. **In one pass**, where the processor has AVX2, samples have 8 bits, the frame is packed and no side
+/// of a plane shrinks to less than its half: a row at a time is scaled and converted straight into the destination. **In
+/// general**, swscale scales to planar 4:4:4, and the `yuv` crate converts that straight into the destination. Both are
+/// bilinear with a window that widens when a picture shrinks, so that nothing is skipped, and agree to 45 dB and more,
+/// which tests check.
 ///
-/// YUV420P frames keep the picture's matrix and range; black is their black (16 or 0).
+/// Padding is filled with black. After the first picture of a kind nothing is allocated. Colours follow the picture's
+/// own matrix and range. YUV420P frames keep the picture's matrix and range; black is their black (16 or 0).
 ///
 /// It is not `Send`, because `ffmpeg-next` does not promise that of a scaler: make it on the thread that renders. Plans,
 /// pictures and decoders are `Send`.
 pub struct Renderer {
     plan: FramePlan,
-    fused: Option<fused::Fused>,
+    fused: Option<Fused>,
     scaler: Option<Scaler>,
     row: Vec<u8>,
 }
@@ -125,18 +128,23 @@ impl Renderer {
                 actual: destination.len(),
             });
         }
+        if self.fused.as_ref().is_none_or(|fused| !fused.fits(picture)) {
+            self.fused = Fused::new(&plan, picture);
+        }
+        if let Some(fused) = &mut self.fused {
+            fill_padding(&plan, destination);
+            return fused.render(&plan, picture, destination);
+        }
+        self.render_in_general(picture, destination)
+    }
+
+    fn render_in_general(&mut self, picture: &Picture, destination: &mut [u8]) -> Result<(), RenderError> {
+        let plan = self.plan;
+        let scaled = scale(&mut self.scaler, &plan, picture)?;
         if plan.format() == PixelFormat::Yuv420p {
-            let scaled = scale(&mut self.scaler, &plan, picture)?;
             return copy_planes(&plan, scaled, picture.range(), destination);
         }
         fill_padding(&plan, destination);
-        if self.fused.as_ref().is_none_or(|fused| !fused.fits(picture)) {
-            self.fused = fused::Fused::new(&plan, picture);
-        }
-        if let Some(fused) = &mut self.fused {
-            return fused.render(&plan, picture, destination);
-        }
-        let scaled = scale(&mut self.scaler, &plan, picture)?;
         let image = planar_image(scaled, plan.content())?;
         convert(&plan, &image, picture, &mut self.row, destination)
     }
@@ -330,4 +338,86 @@ fn copy_planes(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::ScaleMode;
+    use crate::picture::PictureFormat;
+    use crate::plan::ImageSettings;
+
+    fn picture(format: PictureFormat, (width, height): (u32, u32), chroma: (u32, u32)) -> Picture {
+        let plane = |(width, height): (u32, u32), turn: f64| -> Vec<u8> {
+            let wave = |x, y| (f64::from(x) * 0.07 + turn).sin() * (f64::from(y) * 0.05 + turn).cos();
+            let samples = (0..height).flat_map(|y| (0..width).map(move |x| wave(x, y)));
+            samples.map(|value| (126.0 + value * 90.0) as u8).collect()
+        };
+        let planes = [
+            plane((width, height), 0.0),
+            plane(chroma, 1.0),
+            plane(chroma, 2.0),
+        ];
+        let [y, u, v] = &planes;
+        let range = ColorRange::Limited;
+        Picture::from_planes(format, (width, height), [y, u, v], ColorMatrix::Bt709, range, 0).unwrap()
+    }
+
+    #[test]
+    fn both_ways_give_the_same_picture() {
+        for (layout, chroma) in [
+            (PictureFormat::Yuv420p, (161, 91)),
+            (PictureFormat::Yuv422p, (161, 181)),
+            (PictureFormat::Yuv444p, (321, 181)),
+        ] {
+            let picture = picture(layout, (321, 181), chroma);
+            for (format, size) in PixelFormat::ALL
+                .into_iter()
+                .filter(|format| *format != PixelFormat::Yuv420p)
+                .flat_map(|format| [(240, 150), (162, 91), (321, 181), (700, 333)].map(|size| (format, size)))
+            {
+                let settings =
+                    ImageSettings::new(format).with_scale(ScaleMode::Stretch, Some(size.0), Some(size.1));
+                let plan = settings.plan(321, 181).unwrap();
+                let (mut fused, mut general) = (vec![1; plan.bytes()], vec![2; plan.bytes()]);
+                Renderer::new(plan)
+                    .render_in_general(&picture, &mut general)
+                    .unwrap();
+                let mut renderer = Renderer::new(plan);
+                renderer.render(&picture, &mut fused).unwrap();
+                if renderer.fused.is_none() {
+                    return; // a processor without AVX2
+                }
+                if format.bytes_per_pixel() == 2 {
+                    continue; // a step of five bits is not a small difference; the golden tests look at these
+                }
+                let squares = fused
+                    .iter()
+                    .zip(&general)
+                    .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
+                let mean = squares.sum::<f64>() / fused.len() as f64;
+                assert!(mean < 1.0, "{layout:?} to {format} {size:?}: mean square {mean}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_general_way_is_taken_where_the_fused_one_does_not_apply() {
+        let picture = picture(PictureFormat::Yuv420p, (320, 180), (160, 90));
+        for (format, width, height) in [
+            (PixelFormat::Bgr24, 159, 90),
+            (PixelFormat::Bgr24, 160, 89),
+            (PixelFormat::Yuv420p, 300, 170),
+        ] {
+            let settings =
+                ImageSettings::new(format).with_scale(ScaleMode::Stretch, Some(width), Some(height));
+            let mut renderer = Renderer::new(settings.plan(320, 180).unwrap());
+            let mut slot = vec![0; renderer.plan().bytes()];
+            renderer.render(&picture, &mut slot).unwrap();
+            assert!(
+                renderer.fused.is_none() && renderer.scaler.is_some(),
+                "{format} {width}x{height}"
+            );
+        }
+    }
 }

@@ -14,22 +14,25 @@ pub(super) struct Tap {
     pub(super) weights: [u16; TAPS],
 }
 
+/// Width of the triangle in pixel pitches where a side shrinks. A little below 1 is nearer to Lanczos; of 1 down to 0.9 on
+/// a drawn and noisy 1080p clip, this is where all three colours gain or stay. The difference from 1 is below 60 dB.
+const REACH: f64 = 0.97;
+
 /// Whether [`taps`] has an answer: a side may shrink to its half.
 pub(super) fn applies(from: u32, to: u32) -> bool {
     from > 0 && to > 0 && u64::from(from) <= 2 * u64::from(to)
 }
 
-/// Bilinear: a triangle around the place of the sample, as wide as the larger of both pixel pitches, so that nothing is
-/// skipped; pixels lie at their centres, and the outermost go on beyond the edge.
+/// Bilinear: a triangle around the place of the sample, about as wide as the larger of both pixel pitches, so that nothing
+/// is skipped; pixels lie at their centres, and the outermost go on beyond the edge.
 pub(super) fn taps(from: u32, to: u32) -> impl Iterator<Item = Tap> {
     let pitch = f64::from(from) / f64::from(to);
-    let reach = pitch.max(1.0);
+    let reach = (pitch * REACH).max(1.0);
     let last = i64::from(from) - 1;
     (0..to).map(move |index| {
         let center = (f64::from(index) + 0.5) * pitch - 0.5;
         let first = ((center - reach).floor() as i64 + 1).clamp(0, last);
         let mut shares = [0.0; TAPS];
-        // One more than fits between the ends of the triangle, for what rounding leaves of a share.
         for neighbour in (center - reach).floor() as i64..=(center + reach).ceil() as i64 {
             let share = (1.0 - (neighbour as f64 - center).abs() / reach).max(0.0);
             let place = (neighbour.clamp(0, last) - first).clamp(0, TAPS as i64 - 1);
@@ -54,5 +57,48 @@ fn rounded(first: usize, shares: [f64; TAPS]) -> Tap {
         first,
         count,
         weights,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_add_up_and_stay_inside_the_side() {
+        for (from, to) in [
+            (1920, 1397),
+            (1080, 786),
+            (960, 1397),
+            (1, 5),
+            (2, 1),
+            (7, 7),
+            (8192, 4096),
+            (3, 2),
+        ] {
+            let taps: Vec<_> = taps(from, to).collect();
+            assert_eq!(taps.len(), to as usize);
+            for tap in taps {
+                assert_eq!(tap.weights.iter().sum::<u16>(), WHOLE, "{from} to {to}: {tap:?}");
+                assert!(
+                    tap.count >= 1 && tap.first + tap.count <= from as usize,
+                    "{from} to {to}: {tap:?}"
+                );
+                assert!(tap.weights.iter().skip(tap.count).all(|weight| *weight == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_side_of_the_same_length_is_taken_as_it_is() {
+        for (index, tap) in taps(5, 5).enumerate() {
+            assert_eq!((tap.first, tap.count, tap.weights[0]), (index, 1, WHOLE));
+        }
+    }
+
+    #[test]
+    fn a_side_may_shrink_to_its_half() {
+        assert!(applies(1920, 960) && applies(1, 8192) && applies(2, 1));
+        assert!(!applies(1920, 959) && !applies(3, 1));
     }
 }

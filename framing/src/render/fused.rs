@@ -76,7 +76,9 @@ impl Fused {
         let planes = [0, 1, 2].map(|index| picture.plane(index));
         let (content, pixel) = (plan.content(), plan.format().bytes_per_pixel());
         let columns = content.x as usize * pixel..(content.x + content.width) as usize * pixel;
-        let targets = destination.chunks_exact_mut(plan.stride()).skip(content.y as usize);
+        let targets = destination
+            .chunks_exact_mut(plan.stride())
+            .skip(content.y as usize);
         for ((luma, chroma), target) in self.luma.rows.iter().zip(&self.chroma.rows).zip(targets) {
             let taps = [(luma, &self.luma), (chroma, &self.chroma), (chroma, &self.chroma)];
             for (((tap, axes), plane), line) in taps.into_iter().zip(&planes).zip(&mut self.lines) {
@@ -88,9 +90,11 @@ impl Fused {
             let along = (&self.luma.columns, &self.chroma.columns);
             let [y, u, v] = &self.lines;
             if self.row.is_empty() {
-                self.processor.pixels(along, [y, u, v], &weights, self.order, target);
+                self.processor
+                    .pixels(along, [y, u, v], &weights, self.order, target);
             } else {
-                self.processor.pixels(along, [y, u, v], &weights, self.order, &mut self.row);
+                self.processor
+                    .pixels(along, [y, u, v], &weights, self.order, &mut self.row);
                 pack::pack(plan.format(), &self.row, target);
             }
         }
@@ -118,7 +122,10 @@ fn between(processor: Avx2, tap: &Tap, plane: &Plane<'_>, line: &mut [u8]) -> Re
     let mut rows = [&[][..]; TAPS];
     for (index, row) in rows.iter_mut().take(tap.count).enumerate() {
         let start = (tap.first + index) * plane.stride;
-        *row = plane.data.get(start..start + line.len()).ok_or(RenderError::Conversion)?;
+        *row = plane
+            .data
+            .get(start..start + line.len())
+            .ok_or(RenderError::Conversion)?;
     }
     processor.between(rows.get(..tap.count).unwrap_or_default(), tap.weights, line);
     Ok(())

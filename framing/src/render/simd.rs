@@ -6,15 +6,20 @@ use super::colors::Weights;
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_blendv_epi8, _mm_loadu_si128, _mm_packus_epi16, _mm_set1_epi8, _mm_shuffle_epi8,
     _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpackhi_epi16, _mm_unpacklo_epi8, _mm_unpacklo_epi16,
-    _mm256_add_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_maddubs_epi16, _mm256_mulhrs_epi16, _mm256_packs_epi32, _mm256_set_m128i, _mm256_set1_epi16,
-    _mm256_shuffle_epi8, _mm256_srai_epi16,
+    _mm256_add_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mulhrs_epi16, _mm256_packs_epi32, _mm256_set_m128i,
+    _mm256_set1_epi16, _mm256_shuffle_epi8, _mm256_srai_epi16,
 };
 
 /// Pixels that are made at a time.
 const BLOCK: usize = 16;
 /// Bytes that are loaded at a time: so many may be touched behind the last sample of a row.
 pub(super) const LOAD: usize = 16;
+
+/// Orders of bytes in a pixel, for loops of their own.
+const RGB: u8 = 0;
+const RGBA: u8 = 1;
+const ARGB: u8 = 2;
 
 /// That the processor has AVX2.
 #[derive(Debug, Clone, Copy)]
@@ -43,21 +48,47 @@ impl Avx2 {
     }
 
     /// A row of pixels out of a row of luma, Cb and Cr, each of which is followed by [`LOAD`] bytes that do not count.
+    /// Nothing is done where a row is shorter than the one that its table was made for.
     pub(super) fn pixels(
         self,
-        (luma, chroma): (&Along, &Along),
+        tables: (&Along, &Along),
         lines: [&[u8]; 3],
         weights: &Weights,
         order: Order,
         out: &mut [u8],
     ) {
-        // SAFETY: a value of this type is proof that the processor has AVX2.
+        // What comes in the order blue, green, red is red, green, blue with the differences exchanged.
+        let [y, u, v] = lines;
+        let (lines, weights) = match order {
+            Order::Rgb | Order::Rgba | Order::Argb => (lines, *weights),
+            Order::Bgr | Order::Bgra | Order::Abgr => ([y, v, u], weights.exchanged()),
+        };
+        match order {
+            Order::Rgb | Order::Bgr => self.ordered::<RGB>(tables, lines, &weights, out),
+            Order::Rgba | Order::Bgra => self.ordered::<RGBA>(tables, lines, &weights, out),
+            Order::Argb | Order::Abgr => self.ordered::<ARGB>(tables, lines, &weights, out),
+        }
+    }
+
+    fn ordered<const ORDER: u8>(
+        self,
+        (luma, chroma): (&Along, &Along),
+        lines: [&[u8]; 3],
+        weights: &Weights,
+        out: &mut [u8],
+    ) {
+        let [y, u, v] = lines;
+        if y.len() < luma.reach || u.len() < chroma.reach || v.len() < chroma.reach {
+            return;
+        }
+        let (l, c) = (&luma.lanes[..], &chroma.lanes[..]);
+        // SAFETY: a value of this type is proof that the processor has AVX2; the rows are as long as the tables reach.
         unsafe {
             match (luma.fours, chroma.fours) {
-                (false, false) => row::<false, false>(&luma.lanes, &chroma.lanes, lines, weights, order, out),
-                (false, true) => row::<false, true>(&luma.lanes, &chroma.lanes, lines, weights, order, out),
-                (true, false) => row::<true, false>(&luma.lanes, &chroma.lanes, lines, weights, order, out),
-                (true, true) => row::<true, true>(&luma.lanes, &chroma.lanes, lines, weights, order, out),
+                (false, false) => row::<false, false, ORDER>(l, c, lines, weights, out),
+                (false, true) => row::<false, true, ORDER>(l, c, lines, weights, out),
+                (true, false) => row::<true, false, ORDER>(l, c, lines, weights, out),
+                (true, true) => row::<true, true, ORDER>(l, c, lines, weights, out),
             }
         }
     }
@@ -69,6 +100,8 @@ impl Avx2 {
 pub(super) struct Along {
     fours: bool,
     lanes: Vec<Lanes>,
+    /// Bytes that a row has to have.
+    reach: usize,
 }
 
 /// Two halves of a vector: places in the row, then the bytes to take from there, and their weights.
@@ -93,9 +126,12 @@ impl Along {
                 Lanes::new(halves, if fours { 4 } else { 2 })
             })
         });
+        let lanes: Vec<_> = lanes.collect();
+        let last = lanes.iter().flat_map(|lanes| lanes.starts).max();
         Self {
             fours,
-            lanes: lanes.collect(),
+            reach: last.unwrap_or(0) + LOAD,
+            lanes,
         }
     }
 }
@@ -126,7 +162,10 @@ impl Lanes {
 fn halved(weights: [u16; TAPS]) -> [u8; TAPS] {
     let mut halves = weights.map(|weight| (weight / 2) as u8);
     let missing = 128 - halves.iter().map(|half| usize::from(*half)).sum::<usize>();
-    let odd = weights.iter().zip(&mut halves).filter(|(weight, _)| !weight.is_multiple_of(2));
+    let odd = weights
+        .iter()
+        .zip(&mut halves)
+        .filter(|(weight, _)| !weight.is_multiple_of(2));
     for (_, half) in odd.take(missing) {
         *half += 1;
     }
@@ -165,50 +204,75 @@ fn between(rows: &[&[u8]], [a, b, c, d]: [u16; TAPS], out: &mut [u8]) {
     }
 }
 
+/// # Safety
+///
+/// The rows have to be as long as their tables reach.
 #[target_feature(enable = "avx2")]
-fn row<const LUMA_FOURS: bool, const CHROMA_FOURS: bool>(
+unsafe fn row<const LUMA_FOURS: bool, const CHROMA_FOURS: bool, const ORDER: u8>(
     luma: &[Lanes],
     chroma: &[Lanes],
     [y, u, v]: [&[u8]; 3],
     weights: &Weights,
-    order: Order,
     out: &mut [u8],
 ) {
     let luma = luma.chunks_exact(1 + usize::from(LUMA_FOURS));
     let chroma = chroma.chunks_exact(1 + usize::from(CHROMA_FOURS));
-    let bytes = order.bytes() * BLOCK;
+    let bytes = if ORDER == RGB { 3 } else { 4 } * BLOCK;
     for ((luma, chroma), out) in luma.zip(chroma).zip(out.chunks_mut(bytes)) {
-        let colors = weights.colors(
-            sums::<LUMA_FOURS>(luma, y),
-            sums::<CHROMA_FOURS>(chroma, u),
-            sums::<CHROMA_FOURS>(chroma, v),
-        );
-        store(order, colors, out);
+        // SAFETY: as this function asks.
+        let (y, u, v) = unsafe {
+            (
+                sums::<LUMA_FOURS>(luma, y),
+                sums::<CHROMA_FOURS>(chroma, u),
+                sums::<CHROMA_FOURS>(chroma, v),
+            )
+        };
+        let [red, green, blue] = weights.colors(y, u, v);
+        let alpha = _mm_set1_epi8(-1);
+        match ORDER {
+            RGB => put(threes([red, green, blue]), out),
+            RGBA => put(quads([red, green, blue, alpha]), out),
+            _ => put(quads([alpha, red, green, blue]), out),
+        }
     }
 }
 
 /// [`BLOCK`] samples of a row, negated and 128 times too large.
+///
+/// # Safety
+///
+/// The row has to be as long as its table reaches.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn sums<const FOURS: bool>(lanes: &[Lanes], source: &[u8]) -> __m256i {
-    match lanes {
-        [low, high] if FOURS => {
-            let ones = _mm256_set1_epi16(1);
-            let low = _mm256_madd_epi16(pairs(low, source), ones);
-            _mm256_packs_epi32(low, _mm256_madd_epi16(pairs(high, source), ones))
+unsafe fn sums<const FOURS: bool>(lanes: &[Lanes], source: &[u8]) -> __m256i {
+    // SAFETY: as this function asks.
+    unsafe {
+        match lanes {
+            [low, high] if FOURS => {
+                let ones = _mm256_set1_epi16(1);
+                let low = _mm256_madd_epi16(pairs(low, source), ones);
+                _mm256_packs_epi32(low, _mm256_madd_epi16(pairs(high, source), ones))
+            }
+            [lanes, ..] => pairs(lanes, source),
+            [] => _mm256_set1_epi16(0),
         }
-        [lanes, ..] => pairs(lanes, source),
-        [] => _mm256_set1_epi16(0),
     }
 }
 
 /// Neighbours side by side, multiplied by their weights and added in pairs.
+///
+/// # Safety
+///
+/// The row has to be as long as its table reaches.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn pairs(lanes: &Lanes, source: &[u8]) -> __m256i {
-    let [low, high] = lanes.starts;
-    let taken = _mm256_set_m128i(load16(source, high), load16(source, low));
-    _mm256_maddubs_epi16(_mm256_shuffle_epi8(taken, load32(&lanes.bytes)), load32(&lanes.weights))
+unsafe fn pairs(lanes: &Lanes, source: &[u8]) -> __m256i {
+    // SAFETY: as this function asks, `LOAD` bytes from each start on are in the row; the load asks for no alignment.
+    let [low, high] = lanes
+        .starts
+        .map(|start| unsafe { _mm_loadu_si128(source.as_ptr().add(start).cast::<__m128i>()) });
+    let taken = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), load32(&lanes.bytes));
+    _mm256_maddubs_epi16(taken, load32(&lanes.weights))
 }
 
 impl Weights {
@@ -226,35 +290,15 @@ impl Weights {
         let blue = _mm256_add_epi16(y, times(u, self.blue));
         [red, _mm256_add_epi16(y, green), blue].map(|color| {
             let color = _mm256_srai_epi16::<{ Self::BITS }>(color);
-            _mm_packus_epi16(_mm256_castsi256_si128(color), _mm256_extracti128_si256::<1>(color))
+            _mm_packus_epi16(
+                _mm256_castsi256_si128(color),
+                _mm256_extracti128_si256::<1>(color),
+            )
         })
     }
 }
 
-impl Order {
-    fn bytes(self) -> usize {
-        match self {
-            Self::Rgb | Self::Bgr => 3,
-            _ => 4,
-        }
-    }
-}
-
 /// Puts pixels into their place; the last ones of a row are fewer than [`BLOCK`].
-#[target_feature(enable = "avx2")]
-#[inline]
-fn store(order: Order, [red, green, blue]: [__m128i; 3], out: &mut [u8]) {
-    let alpha = _mm_set1_epi8(-1);
-    match order {
-        Order::Rgb => put(threes([red, green, blue]), out),
-        Order::Bgr => put(threes([blue, green, red]), out),
-        Order::Rgba => put(quads([red, green, blue, alpha]), out),
-        Order::Bgra => put(quads([blue, green, red, alpha]), out),
-        Order::Argb => put(quads([alpha, red, green, blue]), out),
-        Order::Abgr => put(quads([alpha, blue, green, red]), out),
-    }
-}
-
 #[target_feature(enable = "avx2")]
 #[inline]
 fn put<const VECTORS: usize>(vectors: [__m128i; VECTORS], out: &mut [u8]) {
@@ -282,12 +326,12 @@ fn threes(channels: [__m128i; 3]) -> [__m128i; 3] {
     const SPREAD: [[u8; 16]; 3] = spread();
     const CHOICE: [[[u8; 16]; 3]; 3] = choice();
     let [a, b, c] = channels;
-    let a = _mm_shuffle_epi8(a, load16(&SPREAD[0], 0));
-    let b = _mm_shuffle_epi8(b, load16(&SPREAD[1], 0));
-    let c = _mm_shuffle_epi8(c, load16(&SPREAD[2], 0));
+    let a = _mm_shuffle_epi8(a, load16(&SPREAD[0]));
+    let b = _mm_shuffle_epi8(b, load16(&SPREAD[1]));
+    let c = _mm_shuffle_epi8(c, load16(&SPREAD[2]));
     CHOICE.map(|[_, second, third]| {
-        let two = _mm_blendv_epi8(a, b, load16(&second, 0));
-        _mm_blendv_epi8(two, c, load16(&third, 0))
+        let two = _mm_blendv_epi8(a, b, load16(&second));
+        _mm_blendv_epi8(two, c, load16(&third))
     })
 }
 
@@ -329,9 +373,7 @@ fn quads([a, b, c, d]: [__m128i; 4]) -> [__m128i; 4] {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn load16(source: &[u8], start: usize) -> __m128i {
-    const NOTHING: [u8; LOAD] = [0; LOAD];
-    let bytes = source.get(start..).and_then(<[u8]>::first_chunk::<LOAD>).unwrap_or(&NOTHING);
+fn load16(bytes: &[u8; 16]) -> __m128i {
     // SAFETY: there are 16 bytes, and the load asks for no alignment.
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>()) }
 }
