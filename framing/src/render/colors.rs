@@ -45,15 +45,4 @@ impl Weights {
             blue: fixed(2.0 * (1.0 - blue) * chroma),
         }
     }
-
-    /// For Cr and Cb in each other's place: gives blue and red in each other's place.
-    pub(super) fn exchanged(&self) -> Self {
-        Self {
-            red: self.blue,
-            blue: self.red,
-            green_of_red: self.green_of_blue,
-            green_of_blue: self.green_of_red,
-            ..*self
-        }
-    }
 }

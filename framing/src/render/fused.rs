@@ -81,20 +81,19 @@ impl Fused {
             .skip(content.y as usize);
         for ((luma, chroma), target) in self.luma.rows.iter().zip(&self.chroma.rows).zip(targets) {
             let taps = [(luma, &self.luma), (chroma, &self.chroma), (chroma, &self.chroma)];
-            for (((tap, axes), plane), line) in taps.into_iter().zip(&planes).zip(&mut self.lines) {
+            let mut rows = [&[][..]; 3];
+            let lines = planes.iter().zip(&mut self.lines);
+            for (((tap, axes), (plane, line)), row) in taps.into_iter().zip(lines).zip(&mut rows) {
                 let plane = plane.as_ref().ok_or(RenderError::Conversion)?;
-                let line = line.get_mut(..axes.width).ok_or(RenderError::Conversion)?;
-                between(self.processor, tap, plane, line)?;
+                *row = axes.row(self.processor, tap, plane, line)?;
             }
             let target = target.get_mut(columns.clone()).ok_or(RenderError::Conversion)?;
             let along = (&self.luma.columns, &self.chroma.columns);
-            let [y, u, v] = &self.lines;
             if self.row.is_empty() {
-                self.processor
-                    .pixels(along, [y, u, v], &weights, self.order, target);
+                self.processor.pixels(along, rows, &weights, self.order, target);
             } else {
                 self.processor
-                    .pixels(along, [y, u, v], &weights, self.order, &mut self.row);
+                    .pixels(along, rows, &weights, self.order, &mut self.row);
                 pack::pack(plan.format(), &self.row, target);
             }
         }
@@ -115,18 +114,32 @@ impl Axes {
             columns: Along::new(&columns),
         })
     }
-}
 
-/// One row in the place of several.
-fn between(processor: Avx2, tap: &Tap, plane: &Plane<'_>, line: &mut [u8]) -> Result<(), RenderError> {
-    let mut rows = [&[][..]; TAPS];
-    for (index, row) in rows.iter_mut().take(tap.count).enumerate() {
-        let start = (tap.first + index) * plane.stride;
-        *row = plane
-            .data
-            .get(start..start + line.len())
-            .ok_or(RenderError::Conversion)?;
+    /// The row that is wanted, and behind it [`LOAD`] bytes: the picture's own where it is one of these, else made of
+    /// several in `line`.
+    fn row<'a>(
+        &self,
+        processor: Avx2,
+        tap: &Tap,
+        plane: &Plane<'a>,
+        line: &'a mut [u8],
+    ) -> Result<&'a [u8], RenderError> {
+        let row = |index: usize, length: usize| {
+            let start = (tap.first + index) * plane.stride;
+            plane.data.get(start..start + length)
+        };
+        if tap.count == 1
+            && let Some(row) = row(0, self.width + LOAD)
+        {
+            return Ok(row);
+        }
+        let mut rows = [&[][..]; TAPS];
+        for (index, own) in rows.iter_mut().take(tap.count).enumerate() {
+            *own = row(index, self.width).ok_or(RenderError::Conversion)?;
+        }
+        let rows = rows.get(..tap.count).unwrap_or_default();
+        let out = line.get_mut(..self.width).ok_or(RenderError::Conversion)?;
+        processor.between(rows, tap.weights, out);
+        Ok(line)
     }
-    processor.between(rows.get(..tap.count).unwrap_or_default(), tap.weights, line);
-    Ok(())
 }

@@ -276,6 +276,17 @@ unsafe fn pairs(lanes: &Lanes, source: &[u8]) -> __m256i {
 }
 
 impl Weights {
+    /// For Cr and Cb in each other's place: gives blue and red in each other's place.
+    fn exchanged(&self) -> Self {
+        Self {
+            red: self.blue,
+            blue: self.red,
+            green_of_red: self.green_of_blue,
+            green_of_blue: self.green_of_red,
+            ..*self
+        }
+    }
+
     /// Red, green and blue of samples that are negated and 128 times too large.
     #[target_feature(enable = "avx2")]
     #[inline]
