@@ -1,14 +1,16 @@
 //! The inner loops of the fused way, with AVX2: one row out of several, then along a row and to colours in one go.
-#![allow(unsafe_code)] // to call what the processor was asked about, and to load and store vectors
+//!
+//! `fearless_simd` asks the processor, and lets nobody into a kernel without its answer; vectors are loaded and stored by
+//! value. So there is nothing unsafe here.
 
 use super::axis::{TAPS, Tap};
 use super::colors::Weights;
+use fearless_simd::Level;
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_blendv_epi8, _mm_loadu_si128, _mm_packus_epi16, _mm_set1_epi8, _mm_shuffle_epi8,
-    _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpackhi_epi16, _mm_unpacklo_epi8, _mm_unpacklo_epi16,
-    _mm256_add_epi16, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mulhrs_epi16, _mm256_packs_epi32, _mm256_set_m128i,
-    _mm256_set1_epi16, _mm256_shuffle_epi8, _mm256_srai_epi16,
+    __m128i, __m256i, _mm_blendv_epi8, _mm_packus_epi16, _mm_set1_epi8, _mm_shuffle_epi8, _mm_unpackhi_epi8,
+    _mm_unpackhi_epi16, _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm256_add_epi16, _mm256_castsi256_si128,
+    _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mulhrs_epi16,
+    _mm256_packs_epi32, _mm256_set_m128i, _mm256_set1_epi16, _mm256_shuffle_epi8, _mm256_srai_epi16,
 };
 
 /// Pixels that are made at a time.
@@ -23,7 +25,7 @@ const ARGB: u8 = 2;
 
 /// That the processor has AVX2.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2(fearless_simd::Avx2);
 
 /// The order of bytes in a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,17 +40,15 @@ pub(super) enum Order {
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
-        std::arch::is_x86_feature_detected!("avx2").then_some(Self(()))
+        Level::new().as_avx2().map(Self)
     }
 
     /// One row out of up to four, by weights.
     pub(super) fn between(self, rows: &[&[u8]], weights: [u16; TAPS], out: &mut [u8]) {
-        // SAFETY: a value of this type is proof that the processor has AVX2.
-        unsafe { between(rows, weights, out) }
+        between(self.0, rows, weights, out);
     }
 
     /// A row of pixels out of a row of luma, Cb and Cr, each of which is followed by [`LOAD`] bytes that do not count.
-    /// Nothing is done where a row is shorter than the one that its table was made for.
     pub(super) fn pixels(
         self,
         tables: (&Along, &Along),
@@ -63,34 +63,8 @@ impl Avx2 {
             Order::Rgb | Order::Rgba | Order::Argb => (lines, *weights),
             Order::Bgr | Order::Bgra | Order::Abgr => ([y, v, u], weights.exchanged()),
         };
-        match order {
-            Order::Rgb | Order::Bgr => self.ordered::<RGB>(tables, lines, &weights, out),
-            Order::Rgba | Order::Bgra => self.ordered::<RGBA>(tables, lines, &weights, out),
-            Order::Argb | Order::Abgr => self.ordered::<ARGB>(tables, lines, &weights, out),
-        }
-    }
-
-    fn ordered<const ORDER: u8>(
-        self,
-        (luma, chroma): (&Along, &Along),
-        lines: [&[u8]; 3],
-        weights: &Weights,
-        out: &mut [u8],
-    ) {
-        let [y, u, v] = lines;
-        if y.len() < luma.reach || u.len() < chroma.reach || v.len() < chroma.reach {
-            return;
-        }
-        let (l, c) = (&luma.lanes[..], &chroma.lanes[..]);
-        // SAFETY: a value of this type is proof that the processor has AVX2; the rows are as long as the tables reach.
-        unsafe {
-            match (luma.fours, chroma.fours) {
-                (false, false) => row::<false, false, ORDER>(l, c, lines, weights, out),
-                (false, true) => row::<false, true, ORDER>(l, c, lines, weights, out),
-                (true, false) => row::<true, false, ORDER>(l, c, lines, weights, out),
-                (true, true) => row::<true, true, ORDER>(l, c, lines, weights, out),
-            }
-        }
+        let (luma, chroma) = tables;
+        row(self.0, luma, chroma, lines, &weights, order, out);
     }
 }
 
@@ -100,8 +74,6 @@ impl Avx2 {
 pub(super) struct Along {
     fours: bool,
     lanes: Vec<Lanes>,
-    /// Bytes that a row has to have.
-    reach: usize,
 }
 
 /// Two halves of a vector: places in the row, then the bytes to take from there, and their weights.
@@ -126,13 +98,8 @@ impl Along {
                 Lanes::new(halves, if fours { 4 } else { 2 })
             })
         });
-        let lanes: Vec<_> = lanes.collect();
-        let last = lanes.iter().flat_map(|lanes| lanes.starts).max();
-        Self {
-            fours,
-            reach: last.unwrap_or(0) + LOAD,
-            lanes,
-        }
+        let lanes = lanes.collect();
+        Self { fours, lanes }
     }
 }
 
@@ -172,43 +139,77 @@ fn halved(weights: [u16; TAPS]) -> [u8; TAPS] {
     halves
 }
 
+fearless_simd::kernel!(
+    fn between(_avx2: Avx2, rows: &[&[u8]], weights: [u16; TAPS], out: &mut [u8]) {
+        let [a, b, c, d] = weights;
+        let times = |value: &u8, weight: u16| u16::from(*value).wrapping_mul(weight);
+        let narrowed = |sum: u16| (sum.wrapping_add(128) >> 8) as u8;
+        match rows {
+            [first] => {
+                for (out, first) in out.iter_mut().zip(*first) {
+                    *out = *first;
+                }
+            }
+            [first, second] => {
+                for ((out, first), second) in out.iter_mut().zip(*first).zip(*second) {
+                    *out = narrowed(times(first, a).wrapping_add(times(second, b)));
+                }
+            }
+            [first, second, third] => {
+                for (((out, first), second), third) in out.iter_mut().zip(*first).zip(*second).zip(*third) {
+                    let sum = times(first, a).wrapping_add(times(second, b));
+                    *out = narrowed(sum.wrapping_add(times(third, c)));
+                }
+            }
+            [first, second, third, fourth] => {
+                let rows = out.iter_mut().zip(*first).zip(*second).zip(*third).zip(*fourth);
+                for ((((out, first), second), third), fourth) in rows {
+                    let sum = times(first, a).wrapping_add(times(second, b));
+                    *out = narrowed(sum.wrapping_add(times(third, c)).wrapping_add(times(fourth, d)));
+                }
+            }
+            _ => {}
+        }
+    }
+);
+
+fearless_simd::kernel!(
+    fn row(
+        _avx2: Avx2,
+        luma: &Along,
+        chroma: &Along,
+        lines: [&[u8]; 3],
+        weights: &Weights,
+        order: Order,
+        out: &mut [u8],
+    ) {
+        match order {
+            Order::Rgb | Order::Bgr => in_order::<RGB>(luma, chroma, lines, weights, out),
+            Order::Rgba | Order::Bgra => in_order::<RGBA>(luma, chroma, lines, weights, out),
+            Order::Argb | Order::Abgr => in_order::<ARGB>(luma, chroma, lines, weights, out),
+        }
+    }
+);
+
 #[target_feature(enable = "avx2")]
-fn between(rows: &[&[u8]], [a, b, c, d]: [u16; TAPS], out: &mut [u8]) {
-    let times = |value: &u8, weight: u16| u16::from(*value).wrapping_mul(weight);
-    let narrowed = |sum: u16| (sum.wrapping_add(128) >> 8) as u8;
-    match rows {
-        [first] => {
-            for (out, first) in out.iter_mut().zip(*first) {
-                *out = *first;
-            }
-        }
-        [first, second] => {
-            for ((out, first), second) in out.iter_mut().zip(*first).zip(*second) {
-                *out = narrowed(times(first, a).wrapping_add(times(second, b)));
-            }
-        }
-        [first, second, third] => {
-            for (((out, first), second), third) in out.iter_mut().zip(*first).zip(*second).zip(*third) {
-                let sum = times(first, a).wrapping_add(times(second, b));
-                *out = narrowed(sum.wrapping_add(times(third, c)));
-            }
-        }
-        [first, second, third, fourth] => {
-            let rows = out.iter_mut().zip(*first).zip(*second).zip(*third).zip(*fourth);
-            for ((((out, first), second), third), fourth) in rows {
-                let sum = times(first, a).wrapping_add(times(second, b));
-                *out = narrowed(sum.wrapping_add(times(third, c)).wrapping_add(times(fourth, d)));
-            }
-        }
-        _ => {}
+fn in_order<const ORDER: u8>(
+    luma: &Along,
+    chroma: &Along,
+    lines: [&[u8]; 3],
+    weights: &Weights,
+    out: &mut [u8],
+) {
+    let (l, c) = (&luma.lanes[..], &chroma.lanes[..]);
+    match (luma.fours, chroma.fours) {
+        (false, false) => blocks::<false, false, ORDER>(l, c, lines, weights, out),
+        (false, true) => blocks::<false, true, ORDER>(l, c, lines, weights, out),
+        (true, false) => blocks::<true, false, ORDER>(l, c, lines, weights, out),
+        (true, true) => blocks::<true, true, ORDER>(l, c, lines, weights, out),
     }
 }
 
-/// # Safety
-///
-/// The rows have to be as long as their tables reach.
 #[target_feature(enable = "avx2")]
-unsafe fn row<const LUMA_FOURS: bool, const CHROMA_FOURS: bool, const ORDER: u8>(
+fn blocks<const LUMA_FOURS: bool, const CHROMA_FOURS: bool, const ORDER: u8>(
     luma: &[Lanes],
     chroma: &[Lanes],
     [y, u, v]: [&[u8]; 3],
@@ -219,14 +220,9 @@ unsafe fn row<const LUMA_FOURS: bool, const CHROMA_FOURS: bool, const ORDER: u8>
     let chroma = chroma.chunks_exact(1 + usize::from(CHROMA_FOURS));
     let bytes = if ORDER == RGB { 3 } else { 4 } * BLOCK;
     for ((luma, chroma), out) in luma.zip(chroma).zip(out.chunks_mut(bytes)) {
-        // SAFETY: as this function asks.
-        let (y, u, v) = unsafe {
-            (
-                sums::<LUMA_FOURS>(luma, y),
-                sums::<CHROMA_FOURS>(chroma, u),
-                sums::<CHROMA_FOURS>(chroma, v),
-            )
-        };
+        let y = sums::<LUMA_FOURS>(luma, y);
+        let u = sums::<CHROMA_FOURS>(chroma, u);
+        let v = sums::<CHROMA_FOURS>(chroma, v);
         let [red, green, blue] = weights.colors(y, u, v);
         let alpha = _mm_set1_epi8(-1);
         match ORDER {
@@ -238,39 +234,29 @@ unsafe fn row<const LUMA_FOURS: bool, const CHROMA_FOURS: bool, const ORDER: u8>
 }
 
 /// [`BLOCK`] samples of a row, negated and 128 times too large.
-///
-/// # Safety
-///
-/// The row has to be as long as its table reaches.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn sums<const FOURS: bool>(lanes: &[Lanes], source: &[u8]) -> __m256i {
-    // SAFETY: as this function asks.
-    unsafe {
-        match lanes {
-            [low, high] if FOURS => {
-                let ones = _mm256_set1_epi16(1);
-                let low = _mm256_madd_epi16(pairs(low, source), ones);
-                _mm256_packs_epi32(low, _mm256_madd_epi16(pairs(high, source), ones))
-            }
-            [lanes, ..] => pairs(lanes, source),
-            [] => _mm256_set1_epi16(0),
+fn sums<const FOURS: bool>(lanes: &[Lanes], source: &[u8]) -> __m256i {
+    match lanes {
+        [low, high] if FOURS => {
+            let ones = _mm256_set1_epi16(1);
+            let low = _mm256_madd_epi16(pairs(low, source), ones);
+            _mm256_packs_epi32(low, _mm256_madd_epi16(pairs(high, source), ones))
         }
+        [lanes, ..] => pairs(lanes, source),
+        [] => _mm256_set1_epi16(0),
     }
 }
 
-/// Neighbours side by side, multiplied by their weights and added in pairs.
-///
-/// # Safety
-///
-/// The row has to be as long as its table reaches.
+/// Neighbours side by side, multiplied by their weights and added in pairs. What a row is short of what its table was made
+/// for counts as zero.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn pairs(lanes: &Lanes, source: &[u8]) -> __m256i {
-    // SAFETY: as this function asks, `LOAD` bytes from each start on are in the row; the load asks for no alignment.
-    let [low, high] = lanes
-        .starts
-        .map(|start| unsafe { _mm_loadu_si128(source.as_ptr().add(start).cast::<__m128i>()) });
+fn pairs(lanes: &Lanes, source: &[u8]) -> __m256i {
+    let [low, high] = lanes.starts.map(|start| {
+        let bytes = source.get(start..).and_then(|bytes| bytes.first_chunk::<LOAD>());
+        load16(bytes.unwrap_or(&[0; LOAD]))
+    });
     let taken = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), load32(&lanes.bytes));
     _mm256_maddubs_epi16(taken, load32(&lanes.weights))
 }
@@ -385,20 +371,17 @@ fn quads([a, b, c, d]: [__m128i; 4]) -> [__m128i; 4] {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn load16(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: there are 16 bytes, and the load asks for no alignment.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>()) }
+    bytemuck::must_cast(*bytes)
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
 fn load32(bytes: &[u8; 32]) -> __m256i {
-    // SAFETY: there are 32 bytes, and the load asks for no alignment.
-    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>()) }
+    bytemuck::must_cast(*bytes)
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
 fn store16(vector: __m128i, out: &mut [u8; 16]) {
-    // SAFETY: there are 16 bytes, and the store asks for no alignment.
-    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast::<__m128i>(), vector) }
+    *out = bytemuck::must_cast(vector);
 }
