@@ -1,7 +1,7 @@
 //! Encoded pictures in, decoded pictures out.
 
 use crate::bitstream::{ExtraDataError, NalConfig, annex_b_len, parse_avcc, parse_hvcc, write_annex_b};
-use crate::demand::{Demand, Schedule, Verdict};
+use crate::demand::{Arrival, Demand, Held, Schedule, Verdict};
 use crate::hardware::{self, Hardware};
 use crate::picture::{Picture, PictureError};
 use crate::unit::UnitReader;
@@ -22,6 +22,9 @@ pub const MAX_THREADS: usize = 64;
 
 /// Most pictures that wait to be taken; reached only by a caller who never takes any.
 const MAX_WAITING: usize = 64;
+
+/// Most bytes of units that wait until it is known whether they are to be decoded (8 MiB).
+const MAX_HELD_BYTES: usize = 8 << 20;
 
 /// How a video stream is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,7 +102,7 @@ impl DecoderOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a damaged unit may leave errors in the pictures until the next key frame"]
 pub enum UnitOutcome {
-    /// The decoder took it without complaint.
+    /// The decoder took it without complaint, or will when it is known that its picture is needed.
     Accepted,
     /// It was cut off, or the decoder refused it. Counted in [`DecoderStats::damaged_units`]; decoding goes on, with
     /// pictures that may show errors until the next key frame.
@@ -193,9 +196,18 @@ pub struct Decoder {
     units: UnitReader,
     schedule: Schedule,
     hardware: Option<Hardware>,
+    /// Units of which it is not known yet whether they are to be decoded.
+    held: Vec<Prepared>,
+    held_bytes: usize,
     waiting: VecDeque<Picture>,
     unsupported: Option<PictureError>,
     stats: DecoderStats,
+}
+
+/// A unit in the form that FFmpeg takes.
+struct Prepared {
+    packet: Option<ffmpeg::Packet>,
+    cut: bool,
 }
 
 impl Decoder {
@@ -253,6 +265,8 @@ impl Decoder {
             units,
             schedule: Schedule::default(),
             hardware,
+            held: Vec::new(),
+            held_bytes: 0,
             waiting: VecDeque::new(),
             unsupported: None,
             stats: DecoderStats::default(),
@@ -286,7 +300,9 @@ impl Decoder {
     ///   with B-frames, some of a stream with temporal layers, all of MJPEG, none of most cameras.
     /// * Nothing but key frames is decoded while they come as often as the demand asks ([`Demand::interval_90k`]). The
     ///   distance of key frames is learnt from two successive ones; when the camera makes it longer, pictures are missing
-    ///   up to the next key frame, and then everything is decoded again.
+    ///   up to the next key frame, and then everything is decoded again. While it is learnt, units without B-frames wait
+    ///   (8 MiB, ten seconds at most) until a picture is wanted before the next key frame or that has come, and such a
+    ///   picture comes out with the unit after it. Those that wait at last count as skipped in the statistics.
     ///
     /// The first picture of a stream is always decoded, and interlaced streams are decoded in full. Call it for every unit
     /// of the stream, or for none: what was pushed by [`push`](Self::push) is not asked about.
@@ -303,25 +319,61 @@ impl Decoder {
         let length_size = self.nal.as_ref().map_or(4, |nal| nal.length_size);
         let kind = self.units.kind(unit, length_size);
         let intra = self.codec == VideoCodec::Mjpeg;
-        match self.schedule.unit(timestamp_90k, kind, intra, demand) {
-            Verdict::Decode => self.feed(unit, timestamp_90k, demand),
+        let arrival = Arrival {
+            time: timestamp_90k,
+            kind,
+            intra,
+            open_group: self.units.is_open_group(),
+            room: self.held_bytes.saturating_add(unit.len()) <= MAX_HELD_BYTES,
+        };
+        let (held, verdict) = self.schedule.unit(arrival, demand);
+        let lost = self.release(held, demand);
+        let outcome = match verdict {
+            Verdict::Decode => self.feed(unit, timestamp_90k, demand)?,
             Verdict::DecodeAlone => {
                 // A decoder that reorders would keep the picture until more come, and none do.
                 let before = self.empty(demand);
                 let outcome = self.feed(unit, timestamp_90k, demand)?;
                 let after = self.empty(demand);
-                Ok(if before || after {
+                if before || after {
                     UnitOutcome::Damaged
                 } else {
                     outcome
-                })
+                }
             }
             Verdict::Skip => {
                 self.stats.units += 1;
                 self.stats.skipped_units += 1;
-                Ok(UnitOutcome::Skipped)
+                UnitOutcome::Skipped
             }
+            Verdict::Hold => {
+                let prepared = self.prepare(unit, timestamp_90k)?;
+                self.held_bytes += unit.len();
+                self.held.push(prepared);
+                UnitOutcome::Accepted
+            }
+        };
+        Ok(if lost { UnitOutcome::Damaged } else { outcome })
+    }
+
+    /// Does with units that were held back as was decided. Whether some of them were damaged.
+    fn release(&mut self, held: Held, demand: &mut dyn Demand) -> bool {
+        if held == Held::Wait {
+            return false;
         }
+        self.held_bytes = 0;
+        let units = std::mem::take(&mut self.held);
+        if held == Held::Skip {
+            self.stats.skipped_units += units.len() as u64;
+            // They may have been in one of them.
+            self.parameter_sets_due = true;
+            return false;
+        }
+        let mut lost = false;
+        for unit in units {
+            lost |= self.decode(unit, demand);
+        }
+        lost
     }
 
     fn feed(
@@ -330,27 +382,39 @@ impl Decoder {
         timestamp_90k: u64,
         demand: &mut dyn Demand,
     ) -> Result<UnitOutcome, PushError> {
+        let prepared = self.prepare(unit, timestamp_90k)?;
+        let damaged = self.decode(prepared, demand);
+        match self.unsupported.take() {
+            Some(error) => Err(error.into()),
+            None if damaged => Ok(UnitOutcome::Damaged),
+            None => Ok(UnitOutcome::Accepted),
+        }
+    }
+
+    fn prepare(&mut self, unit: &[u8], timestamp_90k: u64) -> Result<Prepared, PushError> {
         self.stats.units += 1;
         if unit.len() > MAX_UNIT_BYTES {
             self.stats.damaged_units += 1;
             return Err(PushError::TooLarge(unit.len()));
         }
         let pts = i64::try_from(timestamp_90k).map_err(|_| PushError::Timestamp(timestamp_90k))?;
-        let (packet, mut damaged) = self.packet(unit)?;
-        if let Some(mut packet) = packet {
+        let (mut packet, cut) = self.packet(unit)?;
+        if let Some(packet) = &mut packet {
             packet.set_pts(Some(pts));
             packet.set_dts(Some(pts));
-            damaged |= self.send(&packet, demand).is_err();
+        }
+        Ok(Prepared { packet, cut })
+    }
+
+    /// Whether it was damaged.
+    fn decode(&mut self, unit: Prepared, demand: &mut dyn Demand) -> bool {
+        let mut damaged = unit.cut;
+        if let Some(packet) = &unit.packet {
+            damaged |= self.send(packet, demand).is_err();
         }
         damaged |= self.drain(demand);
-        if damaged {
-            self.stats.damaged_units += 1;
-        }
-        match self.unsupported.take() {
-            Some(error) => Err(error.into()),
-            None if damaged => Ok(UnitOutcome::Damaged),
-            None => Ok(UnitOutcome::Accepted),
-        }
+        self.stats.damaged_units += u64::from(damaged);
+        damaged
     }
 
     /// The next finished picture, in the order of presentation.
@@ -366,6 +430,8 @@ impl Decoder {
 
     /// Like [`flush`](Self::flush), for a stream that was pushed by [`push_for`](Self::push_for).
     pub fn flush_for(&mut self, demand: &mut dyn Demand) {
+        let held = self.schedule.end(demand);
+        self.release(held, demand);
         self.empty(demand);
         self.schedule.restart();
     }

@@ -9,8 +9,11 @@ use crate::unit::UnitKind;
 /// Key frames may come later than the demand by this share of it: cameras jitter.
 const LATE_SHARE: u64 = 100;
 
-/// Most pictures that are remembered before they come out: more than any stream reorders.
-const MAX_REMEMBERED: usize = 64;
+/// Most units that are held back: ten seconds of most cameras.
+const MAX_HELD: usize = 300;
+
+/// Most pictures that are remembered before they come out: those that were held back, and more than any stream reorders.
+const MAX_REMEMBERED: usize = MAX_HELD + 64;
 
 /// What somebody wants of a stream's pictures.
 ///
@@ -52,6 +55,32 @@ pub(crate) enum Verdict {
     DecodeAlone,
     /// Leave it out.
     Skip,
+    /// Keep it: later units tell whether it is to be decoded.
+    Hold,
+}
+
+/// What becomes of the units that were held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// They wait on.
+    Wait,
+    /// Decode them now, in their order.
+    Decode,
+    /// Leave them out.
+    Skip,
+}
+
+/// A unit as it comes, before it is decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) time: u64,
+    pub(crate) kind: UnitKind,
+    /// Every unit of the stream is a key frame.
+    pub(crate) intra: bool,
+    /// Pictures that are shown before this key frame may follow it, and refer to what was before it.
+    pub(crate) open_group: bool,
+    /// There is memory to hold it back.
+    pub(crate) room: bool,
 }
 
 /// Key frames by the clock: how far apart they are.
@@ -72,9 +101,21 @@ impl KeyClock {
 
     /// Whether key frames alone keep up with a demand, as far as the last two intervals tell.
     fn suffices(&self, interval: u64) -> bool {
-        let most = interval.saturating_add(interval / LATE_SHARE);
-        self.intervals.iter().all(|own| (1..=most).contains(own))
+        self.intervals
+            .iter()
+            .all(|own| (1..=with_jitter(interval)).contains(own))
     }
+
+    /// Whether they may yet turn out to, by what is known at a time after the last one.
+    fn may_suffice(&self, time: u64, interval: u64) -> bool {
+        let most = with_jitter(interval);
+        let since = self.last.and_then(|last| time.checked_sub(last));
+        since.is_some_and(|since| since <= most) && self.intervals.iter().all(|own| *own <= most)
+    }
+}
+
+fn with_jitter(interval: u64) -> u64 {
+    interval.saturating_add(interval / LATE_SHARE)
 }
 
 /// Which units are decoded, and which pictures delivered.
@@ -88,19 +129,81 @@ pub(crate) struct Schedule {
     /// Answers to pictures that have not come out.
     answered: Vec<(u64, bool)>,
     latest_answered: Option<u64>,
+    /// Times of units that are held back, ascending. All but the last were asked about: that one may be shown after the
+    /// next.
+    held: Vec<u64>,
     /// A picture came out, and pictures are not made of two units each.
     may_skip: bool,
 }
 
 impl Schedule {
-    /// Judges a unit before it is decoded.
-    pub(crate) fn unit(
-        &mut self,
-        time: u64,
-        kind: UnitKind,
-        intra: bool,
-        demand: &mut dyn Demand,
-    ) -> Verdict {
+    /// Judges a unit before it is decoded, and first what was held back before it.
+    pub(crate) fn unit(&mut self, unit: Arrival, demand: &mut dyn Demand) -> (Held, Verdict) {
+        let held = self.ask_for_held(unit, demand);
+        if held != Held::Wait {
+            self.held.clear();
+        }
+        if self.holds(unit, demand) {
+            self.held.push(unit.time);
+            return (held, Verdict::Hold);
+        }
+        let waited = !std::mem::take(&mut self.held).is_empty();
+        let held = if waited { Held::Decode } else { held };
+        (held, self.judge(unit, demand))
+    }
+
+    /// Asks about the last unit that is held back, now that nothing can be shown before it any more.
+    fn ask_for_held(&mut self, next: Arrival, demand: &mut dyn Demand) -> Held {
+        let Some(last) = self.held.last().copied() else {
+            return Held::Wait;
+        };
+        if next.kind == UnitKind::NoPicture || next.time <= last {
+            self.open.push(last);
+            return Held::Decode;
+        }
+        let wanted = demand.wants(last);
+        self.answer(last, wanted);
+        match next.kind {
+            _ if wanted => Held::Decode,
+            UnitKind::Key if next.open_group => Held::Decode,
+            UnitKind::Key => {
+                self.answered.clear();
+                Held::Skip
+            }
+            UnitKind::Disposable | UnitKind::Needed | UnitKind::NoPicture => Held::Wait,
+        }
+    }
+
+    /// Whether a unit waits for the next key frame, or for a picture that is wanted before it: as long as key frames may
+    /// turn out to suffice, and not where pictures come out in another order than units go in.
+    fn holds(&self, unit: Arrival, demand: &dyn Demand) -> bool {
+        let may_suffice = demand
+            .interval_90k()
+            .is_some_and(|interval| self.keys.may_suffice(unit.time, interval));
+        let in_order = self.open.is_empty() && self.latest_answered.is_some_and(|latest| latest < unit.time);
+        matches!(unit.kind, UnitKind::Disposable | UnitKind::Needed)
+            && may_suffice
+            && in_order
+            && self.may_skip
+            && !self.keys_only
+            && unit.room
+            && self.held.len() < MAX_HELD
+    }
+
+    /// No more units come: what is held back is decoded if its last picture is wanted.
+    pub(crate) fn end(&mut self, demand: &mut dyn Demand) -> Held {
+        let Some(last) = std::mem::take(&mut self.held).last().copied() else {
+            return Held::Wait;
+        };
+        let wanted = demand.wants(last);
+        self.answer(last, wanted);
+        if wanted { Held::Decode } else { Held::Skip }
+    }
+
+    fn judge(&mut self, unit: Arrival, demand: &mut dyn Demand) -> Verdict {
+        let Arrival {
+            time, kind, intra, ..
+        } = unit;
         match kind {
             UnitKind::NoPicture => return Verdict::Decode,
             UnitKind::Key => {
@@ -225,38 +328,81 @@ mod tests {
         units
     }
 
+    fn arrival((time, kind): (u64, UnitKind)) -> Arrival {
+        Arrival {
+            time,
+            kind,
+            intra: false,
+            open_group: false,
+            room: true,
+        }
+    }
+
     fn pacer(rate: &str) -> Pacer {
         Pacer::new(rate.parse::<FrameRate>().unwrap())
     }
 
-    /// Runs units through; pictures come out two units late, in order. Returns delivered times and units decoded.
-    fn run(units: &[(u64, UnitKind)], rate: &str) -> (Vec<u64>, usize) {
+    /// Runs units through; pictures come out `late` units late, in order. Returns delivered times and units decoded.
+    fn run_late(late: usize, units: &[Arrival], rate: &str) -> (Vec<u64>, usize) {
         let (mut schedule, mut pacer) = (Schedule::default(), pacer(rate));
         schedule.allow_skipping(true);
-        let (mut inside, mut out, mut decoded) = (Vec::new(), Vec::new(), 0);
-        for (time, kind) in units {
-            match schedule.unit(*time, *kind, false, &mut pacer) {
-                Verdict::Skip => continue,
-                Verdict::Decode => {
-                    inside.push(*time);
-                    inside.sort_unstable();
-                    while inside.len() > 2 {
-                        let time = inside.remove(0);
-                        out.extend(schedule.picture(time, &mut pacer).then_some(time));
-                    }
-                }
+        let (mut inside, mut held, mut out, mut decoded) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let mut feed = |schedule: &mut Schedule, pacer: &mut Pacer, time: Option<u64>, late: usize| {
+            decoded += usize::from(time.is_some());
+            inside.extend(time);
+            inside.sort_unstable();
+            while inside.len() > late {
+                let time = inside.remove(0);
+                out.extend(schedule.picture(time, pacer).then_some(time));
+            }
+        };
+        for unit in units {
+            let (before, verdict) = schedule.unit(*unit, &mut pacer);
+            let released = if before == Held::Wait {
+                vec![]
+            } else {
+                std::mem::take(&mut held)
+            };
+            for time in released.into_iter().filter(|_| before == Held::Decode) {
+                feed(&mut schedule, &mut pacer, Some(time), late);
+            }
+            match verdict {
+                Verdict::Skip => {}
+                Verdict::Hold => held.push(unit.time),
+                Verdict::Decode => feed(&mut schedule, &mut pacer, Some(unit.time), late),
                 Verdict::DecodeAlone => {
-                    for time in inside.drain(..).chain([*time]) {
-                        out.extend(schedule.picture(time, &mut pacer).then_some(time));
-                    }
+                    feed(&mut schedule, &mut pacer, None, 0);
+                    feed(&mut schedule, &mut pacer, Some(unit.time), 0);
                 }
             }
-            decoded += 1;
         }
-        for time in inside {
-            out.extend(schedule.picture(time, &mut pacer).then_some(time));
+        if schedule.end(&mut pacer) == Held::Decode {
+            for time in held {
+                feed(&mut schedule, &mut pacer, Some(time), late);
+            }
         }
+        feed(&mut schedule, &mut pacer, None, 0);
         (out, decoded)
+    }
+
+    fn run(units: &[(u64, UnitKind)], rate: &str) -> (Vec<u64>, usize) {
+        let units: Vec<_> = units.iter().copied().map(arrival).collect();
+        run_late(2, &units, rate)
+    }
+
+    /// As [`run`], by a decoder that gives each picture out at once.
+    fn run_at_once(units: &[(u64, UnitKind)], rate: &str) -> (Vec<u64>, usize) {
+        let units: Vec<_> = units.iter().copied().map(arrival).collect();
+        run_late(0, &units, rate)
+    }
+
+    /// A key frame each so many frames, and none that is disposable.
+    fn groups_of(length: u64, frames: u64) -> Vec<(u64, UnitKind)> {
+        let kind = |frame: u64| match frame.is_multiple_of(length) {
+            true => UnitKind::Key,
+            false => UnitKind::Needed,
+        };
+        (0..frames).map(|frame| (frame * FRAME, kind(frame))).collect()
     }
 
     fn full(units: &[(u64, UnitKind)], rate: &str) -> Vec<u64> {
@@ -282,18 +428,7 @@ mod tests {
 
     #[test]
     fn key_frames_suffice_where_they_come_as_often_as_is_asked() {
-        let units: Vec<_> = (0..600)
-            .map(|frame| {
-                (
-                    frame * FRAME,
-                    if frame % 15 == 0 {
-                        UnitKind::Key
-                    } else {
-                        UnitKind::Needed
-                    },
-                )
-            })
-            .collect();
+        let units = groups_of(15, 600);
         let (delivered, decoded) = run(&units, "2");
         assert_eq!(
             delivered,
@@ -355,7 +490,68 @@ mod tests {
         let mut schedule = Schedule::default();
         let mut pacer = pacer("1");
         for (time, kind) in pyramid(3) {
-            assert_eq!(schedule.unit(time, kind, false, &mut pacer), Verdict::Decode);
+            let verdict = schedule.unit(arrival((time, kind)), &mut pacer);
+            assert_eq!(verdict, (Held::Wait, Verdict::Decode));
         }
+    }
+
+    #[test]
+    fn while_the_interval_is_learnt_units_wait_and_none_is_decoded_for_nothing() {
+        let units = groups_of(15, 600);
+        for (rate, most) in [("2", 40), ("1", 20), ("0.3", 10)] {
+            let (delivered, decoded) = run_at_once(&units, rate);
+            assert_eq!(delivered.len(), full(&units, rate).len(), "{rate}");
+            assert!(decoded <= most + 2, "{rate}: {decoded}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_wanted_before_the_next_key_frame_brings_out_what_waited() {
+        for length in [1, 4, 15, 40, 60, 250] {
+            let units = groups_of(length, 300);
+            for rate in ["0.7", "1", "2", "7", "15", "29", "30"] {
+                let two_groups = 2 * length * FRAME;
+                let learning = |times: Vec<u64>| -> Vec<u64> {
+                    times.into_iter().filter(|time| *time < two_groups).collect()
+                };
+                let (delivered, _) = run_at_once(&units, rate);
+                assert_eq!(
+                    learning(delivered),
+                    learning(full(&units, rate)),
+                    "{rate} of key frames each {length}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_is_decoded_before_pictures_that_are_shown_earlier() {
+        // Nothing is reordered at first, then B-frames come.
+        let mut units = groups_of(100, 6);
+        let later = pyramid(20).into_iter().skip(1);
+        units.extend(later.map(|(time, kind)| (time + 5 * FRAME, kind)));
+        for rate in ["2", "7", "10", "15"] {
+            assert_eq!(run_at_once(&units[..10], rate).0.first(), Some(&0));
+            let (delivered, _) = run_late(2, &units.iter().copied().map(arrival).collect::<Vec<_>>(), rate);
+            assert_eq!(delivered, full(&units, rate), "{rate}");
+        }
+    }
+
+    #[test]
+    fn a_key_frame_with_pictures_that_refer_to_before_it_leaves_nothing_out() {
+        let mut units: Vec<_> = groups_of(15, 31).into_iter().map(arrival).collect();
+        for unit in &mut units {
+            unit.open_group = true;
+        }
+        assert_eq!(run_late(0, &units, "2").1, 31, "as long as nothing is known");
+    }
+
+    #[test]
+    fn without_room_nothing_waits() {
+        let mut units: Vec<_> = groups_of(15, 30).into_iter().map(arrival).collect();
+        for unit in &mut units {
+            unit.room = false;
+        }
+        assert_eq!(run_late(0, &units, "2").1, 30);
     }
 }

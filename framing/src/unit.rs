@@ -22,6 +22,7 @@ pub(crate) struct UnitReader {
     codec: VideoCodec,
     /// Highest temporal sub-layer of an H.265 stream, once its VPS was seen.
     highest_layer: Option<u8>,
+    open_group: bool,
 }
 
 impl UnitReader {
@@ -29,6 +30,7 @@ impl UnitReader {
         Self {
             codec,
             highest_layer: None,
+            open_group: false,
         }
     }
 
@@ -55,6 +57,7 @@ impl UnitReader {
                 UnitKind::Key
             };
         }
+        self.open_group = false;
         let mut kind = UnitKind::NoPicture;
         let mut anything_else = false;
         let mut units = NalUnits::new(unit, length_size);
@@ -83,6 +86,11 @@ impl UnitReader {
         }
     }
 
+    /// Whether the unit that was looked at last may be followed by pictures that refer to what was before it.
+    pub(crate) fn is_open_group(&self) -> bool {
+        self.open_group
+    }
+
     /// ITU-T H.265, 7.3.1.2 and table 7-1.
     fn h265(&mut self, nal: &[u8]) -> Part {
         let [first, second, ..] = nal else {
@@ -94,7 +102,10 @@ impl UnitReader {
             0 | 2 | 4 | 6 | 8 | 10 | 12 | 14 if self.highest_layer == Some(layer) => {
                 Part::Picture(UnitKind::Disposable)
             }
-            16..=21 => Part::Picture(UnitKind::Key),
+            16..=21 => {
+                self.open_group |= kind == 21; // CRA
+                Part::Picture(UnitKind::Key)
+            }
             0..=31 => Part::Picture(UnitKind::Needed),
             32 => {
                 // vps_max_sub_layers_minus1, after 4 + 1 + 1 + 6 bits (7.3.2.1).

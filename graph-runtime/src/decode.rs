@@ -20,8 +20,8 @@ use crate::thread::Worker;
 /// of a group of pictures; more, and what is analysed may be older than that.
 const QUEUE: usize = 64;
 
-/// Units whose pictures have not come out: more than any stream reorders.
-const MAX_REORDERED: usize = 64;
+/// Units whose pictures have not come out: more than any stream reorders, or than the decoder holds back.
+const MAX_INSIDE: usize = 400;
 
 /// What all nodes together want of the stream.
 ///
@@ -67,7 +67,7 @@ impl Demand for Wishes {
             .collect();
         let wanted = self.watched || takers.iter().any(|admission| *admission != Admission::Held);
         if wanted {
-            if self.chosen.len() == MAX_REORDERED {
+            if self.chosen.len() == MAX_INSIDE {
                 self.chosen.pop_front();
             }
             self.chosen.push_back((time, takers));
@@ -263,11 +263,11 @@ impl DecoderThread {
             return;
         };
         let decoded = |decoder: &Decoder| decoder.stats().pictures + decoder.stats().unwanted_pictures;
-        let before = decoded(decoder);
+        let (before, skipped_before) = (decoded(decoder), decoder.stats().skipped_units);
         if unit.discontinuity && unit.random_access {
             decoder.flush_for(&mut self.wishes);
         }
-        if self.units.len() == MAX_REORDERED {
+        if self.units.len() == MAX_INSIDE {
             self.units.pop_front();
         }
         self.units
@@ -276,7 +276,6 @@ impl DecoderThread {
             Ok(UnitOutcome::Accepted) => {}
             Ok(UnitOutcome::Skipped) => {
                 self.units.pop_back();
-                self.counters.update(|stats| stats.not_decoded += 1);
             }
             Ok(UnitOutcome::Damaged) => {
                 self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
@@ -287,7 +286,11 @@ impl DecoderThread {
             }
         }
         let more = decoded(decoder).saturating_sub(before);
-        self.counters.update(|stats| stats.decoded += more);
+        let skipped = decoder.stats().skipped_units.saturating_sub(skipped_before);
+        self.counters.update(|stats| {
+            stats.decoded += more;
+            stats.not_decoded += skipped;
+        });
         while let Some(picture) = self.decoder.as_mut().and_then(Decoder::next_picture) {
             self.hand_out(picture, unit, epoch);
         }
@@ -295,11 +298,10 @@ impl DecoderThread {
 
     fn hand_out(&mut self, picture: Picture, newest: &AccessUnit, epoch: u64) {
         let time = picture.timestamp_90k();
-        let place = self.units.iter().position(|(unit, ..)| *unit == time);
-        let (_, received_at, epoch) =
-            place
-                .and_then(|place| self.units.remove(place))
-                .unwrap_or((time, newest.received_at, epoch));
+        let own = self.units.iter().find(|(unit, ..)| *unit == time).copied();
+        let (_, received_at, epoch) = own.unwrap_or((time, newest.received_at, epoch));
+        // Earlier ones have come out, or never will.
+        self.units.retain(|(unit, ..)| *unit > time);
         let takers = self.wishes.chosen(time);
         if picture.is_damaged() {
             self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
