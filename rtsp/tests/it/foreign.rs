@@ -163,7 +163,7 @@ async fn rtspsrc_of_gstreamer_plays_on_every_way_or_skips() {
         let location = format!("location={url}");
         let protocols = format!("protocols={}", if way == "http" { "tcp+http" } else { way });
         let arguments = [
-            "-q",
+            "-v",
             "rtspsrc",
             &location,
             &protocols,
@@ -177,6 +177,7 @@ async fn rtspsrc_of_gstreamer_plays_on_every_way_or_skips() {
             "!",
             "fakesink",
             "num-buffers=30",
+            "silent=false",
         ];
         let Some((good, text)) = run("gst-launch-1.0", &arguments).await else {
             return;
@@ -184,7 +185,14 @@ async fn rtspsrc_of_gstreamer_plays_on_every_way_or_skips() {
         if text.contains("no element") || text.contains("TLS support is not available") {
             return skip(&text);
         }
-        assert!(good, "{way} {}: {text}", simulator.url("clip.mp4"));
+        let pictures = text.matches("last-message = chain").count();
+        // Now and then its end interrupts its own PAUSE, which it then reports as a closed connection.
+        let ended = good || text.contains("gst_rtspsrc_pause ()");
+        assert!(
+            pictures >= 30 && ended,
+            "{way} {}: {text}",
+            simulator.url("clip.mp4")
+        );
     }
 }
 
