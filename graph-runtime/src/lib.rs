@@ -88,7 +88,9 @@ pub use module::Module;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};
-pub use stats::{ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MotionStats};
+pub use stats::{
+    ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MotionStats, RecordingStats,
+};
 
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]

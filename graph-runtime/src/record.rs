@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lva_inference_schema::{DataDropped, EventBody, EventName, OutputType, Recording};
 use lva_recording::{
-    ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Recovery, Signal, SignalOutcome, Track,
-    Tracks, recover, recover_written_by,
+    ClipError, ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Recovery, Signal,
+    SignalOutcome, Track, Tracks, recover, recover_written_by,
 };
 use tokio::sync::mpsc;
 
@@ -20,7 +20,7 @@ use crate::event::event_now;
 use crate::failure::Failure;
 use crate::instance::Speaker;
 use crate::plan::{Place, RecordingPlan};
-use crate::stats::{ClipInfo, Counters, DropReason};
+use crate::stats::{ClipInfo, Counters, DropReason, RecordingStats};
 use crate::thread::Worker;
 use store::Store;
 
@@ -172,6 +172,7 @@ pub(crate) fn start(
             speaker,
             bytes,
             recorder: None,
+            told: None,
             started: None,
         };
         thread.run(receiver);
@@ -193,6 +194,8 @@ struct RecorderThread {
     speaker: Speaker,
     bytes: Arc<AtomicUsize>,
     recorder: Option<Recorder<Store>>,
+    /// What the counters know.
+    told: Option<RecordingStats>,
     /// Number and place of the recording that was said to have started, and not yet to have stopped.
     started: Option<(u64, EventBody)>,
 }
@@ -213,12 +216,24 @@ impl RecorderThread {
                 }
             };
             self.tell(events);
+            self.tell_stats();
         }
         let last = self.with_recorder(Recorder::end);
         self.tell(last);
-        if let Some(recorder) = &self.recorder {
-            let (recorded, kept) = (recorder.stats(), recorder.store_stats());
-            tracing::info!(sink = %self.plan.sink.name, ?recorded, ?kept, "recording ended");
+        self.tell_stats();
+        tracing::info!(sink = %self.plan.sink.name, stats = ?self.told, "recording ended");
+    }
+
+    fn tell_stats(&mut self) {
+        let Some(recorder) = &self.recorder else { return };
+        let now = RecordingStats {
+            recorder: recorder.stats(),
+            store: recorder.store_stats(),
+            pre_roll: recorder.pre_roll_stats(),
+        };
+        if self.told.replace(now) != Some(now) {
+            let counters = self.speaker.counters();
+            counters.recording(&self.plan.sink.name, |stats| *stats = now);
         }
     }
 
@@ -353,6 +368,11 @@ impl RecorderThread {
                 }
                 RecorderEvent::Untidy { error } => {
                     tracing::warn!(sink = %self.plan.sink.name, error = %error, "beside a recording");
+                    // Said once in each recording, and nothing heals it but a person.
+                    if matches!(error, ClipError::ForeignPlaylist { .. }) {
+                        let (name, body) = Failure::clip(&error, self.root.display().to_string()).said();
+                        self.say(name, body);
+                    }
                 }
                 RecorderEvent::Missed { .. } => {
                     let body = EventBody::DataDropped(DataDropped::new("media"));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lva_inference_schema::EventName;
+use lva_recording::{PreRollStats, RecorderStats, StoreStats};
 
 use crate::latency::{LastMinute, NodeLatency};
 
@@ -135,6 +136,18 @@ pub struct MotionStats {
     pub events: u64,
 }
 
+/// What a recording sink has done and what it could not, since activation. Numbers only rise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RecordingStats {
+    /// What was recorded and what failed; with `not_written`, the units that passed while the disk refused them.
+    pub recorder: RecorderStats,
+    /// What was removed for size or age, finished after a crash, and left out beside the media.
+    pub store: StoreStats,
+    /// What the seconds before an event did not keep.
+    pub pre_roll: PreRollStats,
+}
+
 /// A latency's distribution over the newest 4096 of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -180,6 +193,8 @@ pub struct InstanceStats {
     pub frame_to_answer: LatencySummary,
     /// The same by the name of the extension node, over the last minute; absent where no frame left the node in it.
     pub latencies: BTreeMap<String, NodeLatency>,
+    /// By the name of the recording sink; absent until the camera's stream is known.
+    pub recordings: BTreeMap<String, RecordingStats>,
     /// Clips that were finished.
     pub clips: u64,
     /// The newest 256 of them, oldest first.
@@ -279,6 +294,15 @@ impl Counters {
         match motions.get_mut(node) {
             Some(stats) => change(stats),
             None => change(motions.entry(node.to_owned()).or_default()),
+        }
+    }
+
+    pub(crate) fn recording(&self, sink: &str, change: impl FnOnce(&mut RecordingStats)) {
+        let mut inner = self.lock();
+        let recordings = &mut inner.stats.recordings;
+        match recordings.get_mut(sink) {
+            Some(stats) => change(stats),
+            None => change(recordings.entry(sink.to_owned()).or_default()),
         }
     }
 

@@ -97,12 +97,9 @@ fn recover_of(folder: &Path, writer: Option<&str>) -> io::Result<Recovery> {
     folders.extend(segments.filter_map(|report| report.path.parent()));
     for folder in folders.difference(&busy_folders) {
         if writer.is_none()
-            && let Err(source) = complete_playlist(folder)
+            && let Err(error) = complete_playlist(folder)
         {
-            let path = folder.join(PLAYLIST);
-            recovery
-                .failed
-                .push((path.clone(), ClipError::Beside { path, source }));
+            recovery.failed.push((folder.join(PLAYLIST), error));
         }
     }
     Ok(recovery)
