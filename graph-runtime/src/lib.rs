@@ -71,6 +71,7 @@ mod module;
 mod motion;
 mod options;
 mod plan;
+mod preview;
 mod record;
 mod render;
 mod results;
@@ -89,7 +90,8 @@ pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};
 pub use stats::{
-    ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MotionStats, RecordingStats,
+    ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MotionStats, PreviewStats,
+    RecordingStats,
 };
 
 /// Compiles the example of the crate's front page.

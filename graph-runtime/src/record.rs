@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lva_inference_schema::{DataDropped, EventBody, EventName, OutputType, Recording};
 use lva_recording::{
-    ClipError, ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Recovery, Signal,
-    SignalOutcome, Track, Tracks, recover, recover_written_by,
+    ClipError, ClipReport, MediaUnit, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats,
+    Recovery, Signal, SignalOutcome, StoreStats, Track, Tracks, recover, recover_written_by,
 };
 use tokio::sync::mpsc;
 
@@ -20,7 +20,8 @@ use crate::event::event_now;
 use crate::failure::Failure;
 use crate::instance::Speaker;
 use crate::plan::{Place, RecordingPlan};
-use crate::stats::{ClipInfo, Counters, DropReason, RecordingStats};
+use crate::preview::{self, PreviewInput};
+use crate::stats::{ClipInfo, Counters, DropReason};
 use crate::thread::Worker;
 use store::Store;
 
@@ -164,18 +165,32 @@ pub(crate) fn start(
         gate: plan.switch().to_owned(),
         counters,
     };
+    let previews = match &plan.place {
+        Place::Video(sink) if sink.preview_image => {
+            let sink = plan.sink.name.clone();
+            Some(preview::start(sink, speaker.counters().clone())?)
+        }
+        Place::Video(_) | Place::Asset(_) | Place::Files(_) => None,
+    };
     let worker = Worker::start("lva-record", move || {
+        let (previews, artist) = previews.unzip();
         let mut thread = RecorderThread {
             plan,
             names,
             root,
             speaker,
             bytes,
+            previews,
             recorder: None,
             told: None,
             started: None,
         };
         thread.run(receiver);
+        drop(thread);
+        // Whoever waits for the recordings finds their pictures, too.
+        if let Some(artist) = artist {
+            artist.join();
+        }
     })?;
     Ok((input, signals, worker))
 }
@@ -193,9 +208,10 @@ struct RecorderThread {
     root: PathBuf,
     speaker: Speaker,
     bytes: Arc<AtomicUsize>,
+    previews: Option<PreviewInput>,
     recorder: Option<Recorder<Store>>,
     /// What the counters know.
-    told: Option<RecordingStats>,
+    told: Option<(RecorderStats, StoreStats, PreRollStats)>,
     /// Number and place of the recording that was said to have started, and not yet to have stopped.
     started: Option<(u64, EventBody)>,
 }
@@ -226,14 +242,16 @@ impl RecorderThread {
 
     fn tell_stats(&mut self) {
         let Some(recorder) = &self.recorder else { return };
-        let now = RecordingStats {
-            recorder: recorder.stats(),
-            store: recorder.store_stats(),
-            pre_roll: recorder.pre_roll_stats(),
-        };
+        let now = (
+            recorder.stats(),
+            recorder.store_stats(),
+            recorder.pre_roll_stats(),
+        );
         if self.told.replace(now) != Some(now) {
             let counters = self.speaker.counters();
-            counters.recording(&self.plan.sink.name, |stats| *stats = now);
+            counters.recording(&self.plan.sink.name, |stats| {
+                (stats.recorder, stats.store, stats.pre_roll) = now;
+            });
         }
     }
 
@@ -351,11 +369,11 @@ impl RecorderThread {
                     self.say(EventName::RecordingStopped, body);
                 }
                 RecorderEvent::Available { report, .. } | RecorderEvent::Recovered { report } => {
-                    self.count(&report);
+                    self.finished(&report);
                     let body = self.place_of_file(&report.path);
                     self.say(EventName::RecordingAvailable, body);
                 }
-                RecorderEvent::Extended { report, .. } => self.count(&report),
+                RecorderEvent::Extended { report, .. } => self.finished(&report),
                 RecorderEvent::Failed { recording, error } => {
                     tracing::error!(sink = %self.plan.sink.name, error = %error, "a recording failed");
                     let (name, body) = Failure::clip(&error, self.root.display().to_string()).said();
@@ -386,6 +404,13 @@ impl RecorderThread {
 
     fn say(&self, name: EventName, body: EventBody) {
         self.speaker.say(event_now(name, &self.plan.sink.subject, body));
+    }
+
+    fn finished(&self, report: &ClipReport) {
+        self.count(report);
+        if let Some(previews) = &self.previews {
+            previews.of(report);
+        }
     }
 
     fn count(&self, report: &ClipReport) {

@@ -146,6 +146,20 @@ pub struct RecordingStats {
     pub store: StoreStats,
     /// What the seconds before an event did not keep.
     pub pre_roll: PreRollStats,
+    /// Pictures beside the files of a video sink with `enableVideoPreviewImage`.
+    pub previews: PreviewStats,
+}
+
+/// Finished files by what became of their preview pictures; all zero where none are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PreviewStats {
+    /// Files that have them.
+    pub made: u64,
+    /// Files whose key frame was no whole picture, or where the disk refused them. The file itself is not touched by it.
+    pub failed: u64,
+    /// Files whose turn did not come, because four others waited, and those that were gone before it.
+    pub left_out: u64,
 }
 
 /// A latency's distribution over the newest 4096 of them.

@@ -518,7 +518,10 @@ impl<S: ClipStore> Recorder<S> {
             if self.annotated.len() == ANNOTATED_FILES {
                 self.annotated.pop_front();
             }
-            self.annotated.push_back(report.clone());
+            self.annotated.push_back(ClipReport {
+                newest_keyframe: None, // not held any longer than its reader does
+                ..report.clone()
+            });
             let recording = active.number;
             events.push(if std::mem::replace(&mut active.available, true) {
                 RecorderEvent::Extended { recording, report }

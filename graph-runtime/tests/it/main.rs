@@ -7,6 +7,7 @@ mod methods;
 mod motion;
 mod nodes;
 mod plant;
+mod previews;
 mod recording;
 mod support;
 mod together;

@@ -233,7 +233,7 @@ pub(crate) fn named(version: &str, name: &str) -> Value {
     json!({"@apiVersion": version, "name": name})
 }
 
-fn instance_of(version: &str, name: &str) -> Value {
+pub(crate) fn instance_of(version: &str, name: &str) -> Value {
     let topology = format!("{name}Topology");
     json!({"@apiVersion": version, "name": name, "properties": {"topologyName": topology}})
 }
