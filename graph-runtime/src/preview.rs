@@ -5,7 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use lva_framing::{Decoder, DecoderOptions, ImageFile, ImageSettings, Picture, PixelFormat, ScaleMode};
+use lva_framing::{
+    Decoder, DecoderOptions, ImageFile, ImageSettings, Picture, PixelFormat, ScaleMode, UnitOutcome,
+};
 use lva_recording::{ClipReport, Keyframe, PreviewSize, write_preview};
 
 use crate::render::Artist;
@@ -99,10 +101,10 @@ fn decode(keyframe: &Keyframe) -> Result<Picture, String> {
     let options = DecoderOptions::default();
     let mut decoder = Decoder::open(codec, &keyframe.video.extra_data, &options).map_err(text)?;
     let unit = &keyframe.unit;
-    decoder.push(&unit.data, unit.timestamp_90k).map_err(text)?;
+    let outcome = decoder.push(&unit.data, unit.timestamp_90k).map_err(text)?;
     decoder.flush();
     let picture = decoder.next_picture().ok_or("the key frame is no picture")?;
-    if picture.is_damaged() {
+    if outcome == UnitOutcome::Damaged || picture.is_damaged() {
         return Err("the key frame is damaged".to_owned());
     }
     Ok(picture)

@@ -16,6 +16,7 @@ use lva_recording::{
 };
 use tokio::sync::mpsc;
 
+use crate::budget::Budget;
 use crate::event::event_now;
 use crate::failure::Failure;
 use crate::instance::Speaker;
@@ -52,6 +53,10 @@ pub(crate) struct RecorderInput {
     sink: String,
     counters: Counters,
     waits_for_key: bool,
+    /// Why.
+    reason: DropReason,
+    /// Bytes of units that may wait.
+    most_bytes: usize,
     /// Whether the way from the camera lets audio pass.
     pub(crate) audio: bool,
 }
@@ -87,19 +92,31 @@ impl RecorderInput {
         let length = unit.data.len();
         let key = unit.track == Track::Video && unit.keyframe;
         let room = self.sender.capacity() > RESERVED
-            && self.bytes.load(Ordering::Relaxed).saturating_add(length) <= QUEUE_BYTES;
-        if !room || (self.waits_for_key && !key) {
-            self.waits_for_key = true;
-            self.counters.dropped(&self.sink, DropReason::RecorderBusy, 1);
+            && self.bytes.load(Ordering::Relaxed).saturating_add(length) <= self.most_bytes;
+        if !room {
+            self.drop_from_here(DropReason::RecorderBusy);
+            return;
+        }
+        if self.waits_for_key && !key {
+            self.counters.dropped(&self.sink, self.reason, 1);
             return;
         }
         self.waits_for_key = false;
         self.bytes.fetch_add(length, Ordering::Relaxed);
         if self.sender.try_send(Command::Unit(unit)).is_err() {
             self.bytes.fetch_sub(length, Ordering::Relaxed);
-            self.waits_for_key = true;
-            self.counters.dropped(&self.sink, DropReason::RecorderBusy, 1);
+            self.drop_from_here(DropReason::RecorderBusy);
         }
+    }
+
+    /// A unit is dropped for want of memory, and so is all that follows up to a key frame.
+    pub(crate) fn refuse(&mut self) {
+        self.drop_from_here(DropReason::OverBudget);
+    }
+
+    fn drop_from_here(&mut self, reason: DropReason) {
+        (self.waits_for_key, self.reason) = (true, reason);
+        self.counters.dropped(&self.sink, reason, 1);
     }
 }
 
@@ -148,6 +165,7 @@ pub(crate) fn start(
     names: Names,
     root: PathBuf,
     speaker: Speaker,
+    budget: Budget,
 ) -> io::Result<(RecorderInput, SignalInput, Worker)> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let bytes = Arc::new(AtomicUsize::new(0));
@@ -158,6 +176,8 @@ pub(crate) fn start(
         sink: plan.sink.name.clone(),
         counters: counters.clone(),
         waits_for_key: true,
+        reason: DropReason::RecorderBusy,
+        most_bytes: budget.queue_bytes(QUEUE_BYTES),
         audio: plan.audio,
     };
     let signals = SignalInput {
@@ -180,6 +200,7 @@ pub(crate) fn start(
             root,
             speaker,
             bytes,
+            budget,
             previews,
             recorder: None,
             told: None,
@@ -208,6 +229,7 @@ struct RecorderThread {
     root: PathBuf,
     speaker: Speaker,
     bytes: Arc<AtomicUsize>,
+    budget: Budget,
     previews: Option<PreviewInput>,
     recorder: Option<Recorder<Store>>,
     /// What the counters know.
@@ -224,7 +246,12 @@ impl RecorderThread {
                 Command::Tracks(tracks) => self.tracks(tracks),
                 Command::Unit(unit) => {
                     self.bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
-                    self.with_recorder(|recorder| recorder.push(unit))
+                    let key = unit.track == Track::Video && unit.keyframe;
+                    let events = self.with_recorder(|recorder| recorder.push(unit));
+                    if key {
+                        self.give_way();
+                    }
+                    events
                 }
                 Command::Signal(signal) => self.signal(signal),
                 Command::Metadata(time, json) => {
@@ -238,6 +265,16 @@ impl RecorderThread {
         self.tell(last);
         self.tell_stats();
         tracing::info!(sink = %self.plan.sink.name, stats = ?self.told, "recording ended");
+    }
+
+    /// Shortens the pre-roll where memory is short.
+    fn give_way(&mut self) {
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        let units = self.budget.shrink_pre_roll(recorder);
+        let counters = self.speaker.counters();
+        counters.dropped(self.plan.switch(), DropReason::PreRollShrunk, units);
     }
 
     fn tell_stats(&mut self) {
@@ -321,7 +358,10 @@ impl RecorderThread {
             return Vec::new();
         };
         let reach_back = Duration::from_millis(gate.options.reach_back_90k() / 90);
-        let limits = PreRollLimits::new(reach_back + EVENT_DELAY, PRE_ROLL_BYTES);
+        let limits = PreRollLimits::new(
+            reach_back + EVENT_DELAY,
+            self.budget.pre_roll_bytes(PRE_ROLL_BYTES),
+        );
         match Recorder::new(gate.options, limits, tracks, store) {
             Ok(recorder) => self.recorder = Some(recorder),
             // The plan has tried these times.
@@ -452,6 +492,36 @@ fn take_written_by(waiting: &mut Vec<ClipReport>, writer: &str) -> Vec<ClipRepor
 }
 
 #[cfg(test)]
+impl RecorderInput {
+    /// An input whose units are taken out, one by one, by a test.
+    pub(crate) fn unserved(
+        counters: Counters,
+        most_bytes: usize,
+    ) -> (Self, impl FnMut() -> Option<MediaUnit>) {
+        let (sender, mut receiver) = mpsc::channel(QUEUE);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let input = Self {
+            sender,
+            bytes: Arc::clone(&bytes),
+            sink: "sink".into(),
+            counters,
+            waits_for_key: true,
+            reason: DropReason::RecorderBusy,
+            most_bytes,
+            audio: true,
+        };
+        let take = move || match receiver.try_recv() {
+            Ok(Command::Unit(unit)) => {
+                bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
+                Some(unit)
+            }
+            _ => None,
+        };
+        (input, take)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -465,6 +535,8 @@ mod tests {
             sink: "asset".into(),
             counters: counters.clone(),
             waits_for_key: true,
+            reason: DropReason::RecorderBusy,
+            most_bytes: QUEUE_BYTES,
             audio: false,
         };
         let unit = |time, key| MediaUnit::video(time, key, vec![0].into());
@@ -505,6 +577,8 @@ mod tests {
             sink: "asset".into(),
             counters: counters.clone(),
             waits_for_key: true,
+            reason: DropReason::RecorderBusy,
+            most_bytes: QUEUE_BYTES,
             audio: false,
         };
         input.unit(MediaUnit::video(1, true, vec![0; 10].into()));

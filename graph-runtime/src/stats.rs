@@ -45,6 +45,10 @@ pub enum DropReason {
     Stopped,
     /// The recorder was behind; encoded units until the next key frame.
     RecorderBusy,
+    /// The instance held as much encoded media as it may; encoded units until the next key frame. Analysis gives way first.
+    OverBudget,
+    /// The seconds before an event were shortened because of that; encoded units, counted for the gate.
+    PreRollShrunk,
     /// A signal for a gate found its queue full.
     SignalQueueFull,
     /// A signal for a gate was older than what the gate had decided.
@@ -55,7 +59,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::CameraQueueFull,
         Self::NoKeyFrame,
         Self::DecoderBusy,
@@ -68,6 +72,8 @@ impl DropReason {
         Self::NotRendered,
         Self::Stopped,
         Self::RecorderBusy,
+        Self::OverBudget,
+        Self::PreRollShrunk,
         Self::SignalQueueFull,
         Self::SignalLate,
         Self::SignalAhead,
@@ -93,6 +99,8 @@ impl DropReason {
             Self::NotRendered => "notRendered",
             Self::Stopped => "stopped",
             Self::RecorderBusy => "recorderBusy",
+            Self::OverBudget => "overBudget",
+            Self::PreRollShrunk => "preRollShrunk",
             Self::SignalQueueFull => "signalQueueFull",
             Self::SignalLate => "signalLate",
             Self::SignalAhead => "signalAhead",
@@ -162,6 +170,19 @@ pub struct PreviewStats {
     pub left_out: u64,
 }
 
+/// Encoded media that an instance holds in memory, in bytes: in the queues to the decoder and the recorders, in pre-rolls and
+/// in writers. A unit that lies in several of them counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MemoryStats {
+    /// What it may hold: [`RuntimeOptions::with_memory_budget`](crate::RuntimeOptions::with_memory_budget).
+    pub budget_bytes: u64,
+    /// What it holds now; 0 after it was deactivated.
+    pub used_bytes: u64,
+    /// The most that it held since activation; never more than the budget.
+    pub highest_bytes: u64,
+}
+
 /// A latency's distribution over the newest 4096 of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -176,7 +197,7 @@ pub struct LatencySummary {
     pub max: Duration,
 }
 
-/// What an instance has done; all but latencies only grows, from activation on.
+/// What an instance has done; all but latencies and memory only grows, from activation on.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct InstanceStats {
@@ -196,6 +217,8 @@ pub struct InstanceStats {
     pub extensions: BTreeMap<String, ExtensionStats>,
     /// By the name of the motion node.
     pub motions: BTreeMap<String, MotionStats>,
+    /// Encoded media in memory.
+    pub memory: MemoryStats,
     /// What was dropped, by the name of the node and the reason.
     pub dropped: BTreeMap<(String, DropReason), u64>,
     /// Events that were said, by name.

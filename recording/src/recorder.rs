@@ -217,6 +217,12 @@ impl<S: ClipStore> Recorder<S> {
         events
     }
 
+    /// Lets go the oldest group of pictures of the pre-roll before its time, as where memory is short. How many units went:
+    /// none, where the newest group is the only one. An event that would have needed them gets a clip that begins later.
+    pub fn shrink_pre_roll(&mut self) -> u64 {
+        self.pre_roll.shrink()
+    }
+
     /// Whether a clip is being written.
     pub fn is_recording(&self) -> bool {
         self.active
