@@ -9,5 +9,6 @@ mod nodes;
 mod plant;
 mod previews;
 mod recording;
+mod slow_disk;
 mod support;
 mod together;
