@@ -246,11 +246,8 @@ impl RecorderThread {
                 Command::Tracks(tracks) => self.tracks(tracks),
                 Command::Unit(unit) => {
                     self.bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
-                    let key = unit.track == Track::Video && unit.keyframe;
                     let events = self.with_recorder(|recorder| recorder.push(unit));
-                    if key {
-                        self.give_way();
-                    }
+                    self.give_way();
                     events
                 }
                 Command::Signal(signal) => self.signal(signal),

@@ -98,9 +98,8 @@ fn recorder(budget: &Budget) -> Recorder<ClipFolder> {
 
 /// As the recorder's thread takes a unit; how many units its pre-roll gave for it.
 fn record(budget: &Budget, recorder: &mut Recorder<ClipFolder>, unit: MediaUnit) -> u64 {
-    let key = unit.keyframe;
     assert!(recorder.push(unit).is_empty());
-    if key { budget.shrink_pre_roll(recorder) } else { 0 }
+    budget.shrink_pre_roll(recorder)
 }
 
 /// A hundred units of 10 bytes in groups of ten, in all these pre-rolls.

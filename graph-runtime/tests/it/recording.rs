@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lva_graph_runtime::GraphEvent;
+use lva_graph_runtime::{DropReason, GraphEvent};
 use lva_inference_schema::{EventBody, EventName};
 use lva_recording::{
     MediaUnit, Recorder, SegmentFolder, SegmentOptions, TICKS_PER_SECOND, Tracks, VideoCodec, VideoTrack,
@@ -184,6 +184,36 @@ async fn a_folder_that_others_use_is_said_with_what_to_do_and_nothing_of_theirs_
     let recorded = stats.recordings["everything"].recorder;
     assert_eq!((recorded.started, recorded.files), (1, 1));
     assert!(recorded.failed > 0 && recorded.not_written > 0, "{recorded:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_memory_budget_below_a_key_frame_is_said_and_holds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let simulator = camera(folder.path(), None).await;
+    let (module, heard) = module_with(&folder.path().join("recordings"), |options| {
+        options.with_memory_budget(500)
+    });
+    let topology = topology(vec![], vec![everything()]);
+    activate(&module, topology, instance(&simulator.url("clip.mp4"), 1)).await;
+    let mut silent = vec!["rtspSource", "assetSink", "everything"];
+    let mut from = 0;
+    while !silent.is_empty() {
+        let (place, event) = heard.wait(EventName::DataDropped, from).await;
+        from = place + 1;
+        let EventBody::DataDropped(body) = &event.body else {
+            panic!("{event:?}");
+        };
+        assert!(body.extra["reasons"]["overBudget"].as_u64() > Some(0), "{body:?}");
+        silent.retain(|node| !event.subject.to_string().ends_with(node));
+    }
+    let stats = deactivate(&module).await;
+    assert_eq!((stats.decoded, stats.clips), (0, 0));
+    for node in ["rtspSource", "assetSink", "everything"] {
+        let lost = stats.dropped[&(node.to_owned(), DropReason::OverBudget)];
+        assert_eq!(lost, stats.received, "{node}");
+    }
+    assert!(stats.memory.highest_bytes <= 500, "{:?}", stats.memory);
 }
 
 /// A file system of four megabytes, for as long as this lives.
