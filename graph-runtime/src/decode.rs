@@ -116,6 +116,8 @@ pub(crate) struct DecoderInput {
     counters: Counters,
     /// Until the next key frame nothing can be decoded.
     waits_for_key: bool,
+    /// Why.
+    reason: DropReason,
     /// A change of stream that found the queue full.
     due: Option<(VideoCodec, Bytes)>,
 }
@@ -135,6 +137,7 @@ pub(crate) fn start(
         node: node.clone(),
         counters: counters.clone(),
         waits_for_key: true,
+        reason: DropReason::DecoderBusy,
         due: None,
     };
     let worker = Worker::start("lva-decode", move || {
@@ -168,7 +171,7 @@ impl DecoderInput {
     /// Gives a unit, or drops it and all that follow up to a key frame when the decoder is behind. Never waits.
     pub(crate) fn unit(&mut self, unit: AccessUnit, epoch: u64) {
         if self.waits_for_key && !unit.random_access {
-            self.counters.dropped(&self.node, DropReason::DecoderBusy, 1);
+            self.counters.dropped(&self.node, self.reason, 1);
             return;
         }
         if let Some((codec, extra_data)) = self.due.take() {
@@ -178,15 +181,20 @@ impl DecoderInput {
             };
             if !self.try_send(stream) {
                 self.due = Some((codec, extra_data));
-                self.busy();
+                self.drop_from_here(DropReason::DecoderBusy);
                 return;
             }
         }
         if self.try_send(Command::Unit { unit, epoch }) {
             self.waits_for_key = false;
         } else {
-            self.busy();
+            self.drop_from_here(DropReason::DecoderBusy);
         }
+    }
+
+    /// A unit of the stream is dropped for want of memory, and so is all that follows up to a key frame.
+    pub(crate) fn refuse(&mut self) {
+        self.drop_from_here(DropReason::OverBudget);
     }
 
     /// The camera is lost. Best effort: behind a full queue it does not matter.
@@ -194,9 +202,9 @@ impl DecoderInput {
         self.try_send(Command::Pause);
     }
 
-    fn busy(&mut self) {
-        self.waits_for_key = true;
-        self.counters.dropped(&self.node, DropReason::DecoderBusy, 1);
+    fn drop_from_here(&mut self, reason: DropReason) {
+        (self.waits_for_key, self.reason) = (true, reason);
+        self.counters.dropped(&self.node, reason, 1);
     }
 
     fn try_send(&self, command: Command) -> bool {
@@ -337,6 +345,23 @@ impl Drop for DecoderThread {
 }
 
 #[cfg(test)]
+impl DecoderInput {
+    /// An input whose units are taken out, one by one, by a test.
+    pub(crate) fn unserved(counters: Counters) -> (Self, impl FnMut() -> bool) {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let input = Self {
+            sender,
+            node: "camera".into(),
+            counters,
+            waits_for_key: true,
+            reason: DropReason::DecoderBusy,
+            due: None,
+        };
+        (input, move || receiver.try_recv().is_ok())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -353,6 +378,7 @@ mod tests {
             node: "camera".into(),
             counters: counters.clone(),
             waits_for_key: true,
+            reason: DropReason::DecoderBusy,
             due: None,
         };
         (input, receiver, counters)

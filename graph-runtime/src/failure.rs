@@ -41,6 +41,10 @@ pub enum FailureKind {
     Storage,
     /// The disk has no room for recordings.
     StorageFull,
+    /// Somebody else, perhaps another process, records into the same folder.
+    StorageInUse,
+    /// A playlist's name is taken by a file of somebody else, which stays; what is recorded is not listed.
+    PlaylistNotOurs,
     /// Shared memory could not be had.
     SharedMemory,
     /// Options contradict each other, or a picture cannot be made as the node asks.
@@ -49,7 +53,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Unreachable,
         Self::Closed,
         Self::Timeout,
@@ -63,6 +67,8 @@ impl FailureKind {
         Self::UnusableAudio,
         Self::Storage,
         Self::StorageFull,
+        Self::StorageInUse,
+        Self::PlaylistNotOurs,
         Self::SharedMemory,
         Self::Configuration,
     ];
@@ -85,8 +91,12 @@ impl FailureKind {
     /// | `UnusableAudio` | `MediaFormatError` | `unsupportedAudioFormat` | 415 |
     /// | `Storage` | `StorageError` | `storageFailed` | 500 |
     /// | `StorageFull` | `StorageError` | `storageFull` | 507 |
+    /// | `StorageInUse` | `StorageError` | `storageInUse` | 409 |
+    /// | `PlaylistNotOurs` | `StorageError` | `playlistNotOurs` | 409 |
     /// | `SharedMemory` | `RuntimeError` | `sharedMemory` | 500 |
     /// | `Configuration` | `RuntimeError` | `configuration` | 400 |
+    ///
+    /// A `StorageError` has a `message` besides, which names the file or folder and what to do about it.
     pub fn row(self) -> (EventName, &'static str, u16) {
         match self {
             Self::Unreachable => (EventName::NetworkError, "unreachable", 502),
@@ -102,6 +112,8 @@ impl FailureKind {
             Self::UnusableAudio => (EventName::MediaFormatError, "unsupportedAudioFormat", 415),
             Self::Storage => (EventName::StorageError, "storageFailed", 500),
             Self::StorageFull => (EventName::StorageError, "storageFull", 507),
+            Self::StorageInUse => (EventName::StorageError, "storageInUse", 409),
+            Self::PlaylistNotOurs => (EventName::StorageError, "playlistNotOurs", 409),
             Self::SharedMemory => (EventName::RuntimeError, "sharedMemory", 500),
             Self::Configuration => (EventName::RuntimeError, "configuration", 400),
         }
@@ -127,6 +139,8 @@ pub(crate) struct Failure {
     /// The peer's address without user info, or the place of a recording.
     target: String,
     protocol: &'static str,
+    /// What happened and what to do, for people. Of storage only: other errors may quote a peer.
+    message: Option<String>,
 }
 
 impl Failure {
@@ -136,6 +150,7 @@ impl Failure {
             code: None,
             target: target.into(),
             protocol,
+            message: None,
         }
     }
 
@@ -234,12 +249,17 @@ impl Failure {
     }
 
     pub(crate) fn clip(error: &ClipError, place: impl Into<String>) -> Self {
-        let kind = if error.is_disk_full() {
-            FailureKind::StorageFull
-        } else {
-            FailureKind::Storage
+        let kind = match error {
+            ClipError::InUse { .. } => FailureKind::StorageInUse,
+            ClipError::ForeignPlaylist { .. } => FailureKind::PlaylistNotOurs,
+            error if error.is_disk_full() => FailureKind::StorageFull,
+            // `ClipError` may grow.
+            _ => FailureKind::Storage,
         };
-        Self::new(kind, place, "")
+        Self {
+            message: Some(error.to_string()),
+            ..Self::new(kind, place, "")
+        }
     }
 
     /// The code that the event's body carries.
@@ -267,6 +287,9 @@ impl Failure {
             EventName::StorageError => {
                 let mut body = StorageError::new(self.target.clone());
                 body.extra.insert("errorCode".to_owned(), code.into());
+                let message = self.message.clone();
+                body.extra
+                    .extend(message.map(|message| ("message".to_owned(), message.into())));
                 EventBody::StorageError(body)
             }
             EventName::RuntimeError => EventBody::RuntimeError(RuntimeError::new(code)),
@@ -455,5 +478,22 @@ mod tests {
         assert_eq!(full.kind, FailureKind::StorageFull);
         let broken = Failure::clip(&write(std::io::ErrorKind::Other), "asset");
         assert_eq!(broken.kind, FailureKind::Storage);
+    }
+
+    #[test]
+    fn who_records_elsewhere_at_the_same_time_is_told_what_to_do() {
+        let in_use = ClipError::InUse {
+            path: "/r/door".into(),
+        };
+        assert_eq!(
+            said(&Failure::clip(&in_use, "/r")),
+            r#"StorageError {"storageAccountName":"/r","errorCode":"storageInUse","message":"another recording writes into /r/door; give each a folder of its own, for example with ${System.InstanceName} in its name"}"#
+        );
+        let foreign = ClipError::ForeignPlaylist {
+            path: "/r/door/index.m3u8".into(),
+        };
+        let failure = Failure::clip(&foreign, "/r");
+        assert_eq!(failure.kind, FailureKind::PlaylistNotOurs);
+        assert!(said(&failure).contains("move it away"), "{}", said(&failure));
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::GraphEvent;
 use crate::analysis::Patience;
+use crate::budget::{self, Budget};
 use crate::decode::{self, DecoderInput};
 use crate::event::event_now;
 use crate::extensions::{Asker, Extensions, StartError};
@@ -23,7 +24,7 @@ use crate::options::RuntimeOptions;
 use crate::plan::{Named, Plan};
 use crate::record::{self, Names, RecorderInput};
 use crate::seam::camera::video_codec;
-use crate::seam::recording::{media_unit, tracks};
+use crate::seam::recording::tracks;
 use crate::sink::Outlet;
 use crate::stats::{Counters, DropReason, InstanceStats};
 use crate::thread::Worker;
@@ -80,12 +81,14 @@ pub(crate) struct StatsSource {
     source: String,
     camera: CameraMonitor,
     counters: Counters,
+    budget: Budget,
 }
 
 impl StatsSource {
     pub(crate) fn read(&self) -> InstanceStats {
         let mut stats = self.counters.snapshot();
         stats.camera_sessions = self.camera.counters().sessions;
+        stats.memory = self.budget.stats();
         self.add_camera(&mut stats.dropped);
         stats
     }
@@ -127,7 +130,9 @@ impl Running {
             topology: graph.topology_name().to_owned(),
             instance: graph.instance_name().to_owned(),
         };
-        let mut recorders = Recorders::start(plan.recordings, &names, &options.recordings, &speaker)?;
+        let budget = Budget::new(options.memory_budget);
+        let mut recorders =
+            Recorders::start(plan.recordings, &names, &options.recordings, &speaker, &budget)?;
         let inputs: Vec<Input> = plan
             .inputs
             .into_iter()
@@ -184,6 +189,7 @@ impl Running {
             source: plan.source.name.clone(),
             camera: camera.monitor(),
             counters,
+            budget,
         };
         let analyses = analyses.into_iter().map(Asker::spawn).collect();
         let source = Source {
@@ -262,6 +268,7 @@ impl Recorders {
         names: &Names,
         root: &std::path::Path,
         speaker: &Speaker,
+        budget: &Budget,
     ) -> io::Result<Self> {
         let mut all = Self {
             inputs: Vec::new(),
@@ -270,7 +277,8 @@ impl Recorders {
         };
         for plan in plans {
             let root: PathBuf = root.to_owned();
-            let (input, signals, worker) = record::start(plan, names.clone(), root, speaker.clone())?;
+            let (input, signals, worker) =
+                record::start(plan, names.clone(), root, speaker.clone(), budget.clone())?;
             all.inputs.push(input);
             all.signals.push(signals);
             all.workers.push(worker);
@@ -429,26 +437,18 @@ impl Source {
         let Some(media) = stream.map(|stream| stream.media) else {
             return;
         };
-        match media {
+        let decoder = match media {
             MediaKind::Video => {
                 self.speaker.counters().update(|stats| {
                     stats.received += 1;
                     stats.first_picture_90k.get_or_insert(unit.timestamp_90k);
                     stats.last_picture_90k = Some(unit.timestamp_90k);
                 });
-                for recorder in &mut self.recorders {
-                    recorder.unit(media_unit(&unit, media));
-                }
-                if let Some(decoder) = &mut self.decoder {
-                    decoder.unit(unit, self.epoch);
-                }
+                self.decoder.as_mut().map(|decoder| (decoder, self.epoch))
             }
-            MediaKind::Audio => {
-                for recorder in self.recorders.iter_mut().filter(|recorder| recorder.audio) {
-                    recorder.unit(media_unit(&unit, media));
-                }
-            }
-            _ => {}
-        }
+            MediaKind::Audio => None,
+            _ => return,
+        };
+        budget::hand_out(&self.stats.budget, unit, media, &mut self.recorders, decoder);
     }
 }

@@ -51,13 +51,15 @@
 //!
 //! # Limits
 //!
-//! A queue of 64 units to the decoder, one waiting picture for each extension, 2048 units or 64 MiB to each recorder, 96 MiB
+//! 256 MiB of encoded media in memory for each instance ([`RuntimeOptions::with_memory_budget`]). Within that: a queue of 64
+//! units to the decoder, one waiting picture for each extension, 2048 units or 64 MiB to each recorder, 96 MiB
 //! of pre-roll for each recorder, 1024 events to each sink. One thread decodes an instance, one renders for each extension,
 //! one writes for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
 #![forbid(unsafe_code)]
 
 mod analysis;
 mod ask;
+mod budget;
 mod decode;
 mod event;
 mod extensions;
@@ -71,6 +73,7 @@ mod module;
 mod motion;
 mod options;
 mod plan;
+mod preview;
 mod record;
 mod render;
 mod results;
@@ -88,7 +91,10 @@ pub use module::Module;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};
-pub use stats::{ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MotionStats};
+pub use stats::{
+    ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MemoryStats, MotionStats,
+    PreviewStats, RecordingStats,
+};
 
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]

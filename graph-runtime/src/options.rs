@@ -19,6 +19,7 @@ pub struct RuntimeOptions {
     pub(crate) extension_backoff: BackoffPolicy,
     pub(crate) answer_timeout: Duration,
     pub(crate) decoder: DecoderOptions,
+    pub(crate) memory_budget: usize,
 }
 
 impl RuntimeOptions {
@@ -35,6 +36,7 @@ impl RuntimeOptions {
             extension_backoff: BackoffPolicy::default(),
             answer_timeout: Duration::from_secs(30),
             decoder: DecoderOptions::default(),
+            memory_budget: 256 << 20,
         }
     }
 
@@ -70,6 +72,25 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_decoder(mut self, options: DecoderOptions) -> Self {
         self.decoder = options;
+        self
+    }
+
+    /// Bytes of encoded media that each instance may hold in memory, over all its queues and pre-rolls; default 256 MiB. It
+    /// never holds more. A camera of 4 Mbit/s needs 13 MiB for a gate that reaches 5 s back, and half a MiB for each second that
+    /// a disk stands still.
+    ///
+    /// Above seven eighths of it analysis gives way: its units are dropped up to the next key frame. Pre-rolls then let go their
+    /// oldest groups of pictures until a sixteenth is free below that. A unit for a recording is dropped only where all of
+    /// it is used. Each is counted ([`DropReason::OverBudget`](crate::DropReason::OverBudget),
+    /// [`DropReason::PreRollShrunk`](crate::DropReason::PreRollShrunk)). Each pre-roll has at most a half and 96 MiB, each queue
+    /// to a disk at most a quarter and 64 MiB, so that one disk that stands still cannot use it all.
+    ///
+    /// Too little, and clips begin later than asked, or nothing is analysed while a disk stands still; below a few key frames
+    /// nothing works. With much, many cameras whose disk fails need much memory at the same time. Decoded pictures, and what
+    /// the camera's socket holds, do not count.
+    #[must_use]
+    pub fn with_memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = bytes;
         self
     }
 

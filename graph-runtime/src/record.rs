@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use lva_inference_schema::{DataDropped, EventBody, EventName, OutputType, Recording};
 use lva_recording::{
-    ClipReport, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Recovery, Signal, SignalOutcome, Track,
-    Tracks, recover, recover_written_by,
+    ClipError, ClipReport, MediaUnit, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats,
+    Recovery, Signal, SignalOutcome, StoreStats, Track, Tracks, recover, recover_written_by,
 };
 use tokio::sync::mpsc;
 
+use crate::budget::Budget;
 use crate::event::event_now;
 use crate::failure::Failure;
 use crate::instance::Speaker;
 use crate::plan::{Place, RecordingPlan};
+use crate::preview::{self, PreviewInput};
 use crate::stats::{ClipInfo, Counters, DropReason};
 use crate::thread::Worker;
 use store::Store;
@@ -51,6 +53,10 @@ pub(crate) struct RecorderInput {
     sink: String,
     counters: Counters,
     waits_for_key: bool,
+    /// Why.
+    reason: DropReason,
+    /// Bytes of units that may wait.
+    most_bytes: usize,
     /// Whether the way from the camera lets audio pass.
     pub(crate) audio: bool,
 }
@@ -86,19 +92,31 @@ impl RecorderInput {
         let length = unit.data.len();
         let key = unit.track == Track::Video && unit.keyframe;
         let room = self.sender.capacity() > RESERVED
-            && self.bytes.load(Ordering::Relaxed).saturating_add(length) <= QUEUE_BYTES;
-        if !room || (self.waits_for_key && !key) {
-            self.waits_for_key = true;
-            self.counters.dropped(&self.sink, DropReason::RecorderBusy, 1);
+            && self.bytes.load(Ordering::Relaxed).saturating_add(length) <= self.most_bytes;
+        if !room {
+            self.drop_from_here(DropReason::RecorderBusy);
+            return;
+        }
+        if self.waits_for_key && !key {
+            self.counters.dropped(&self.sink, self.reason, 1);
             return;
         }
         self.waits_for_key = false;
         self.bytes.fetch_add(length, Ordering::Relaxed);
         if self.sender.try_send(Command::Unit(unit)).is_err() {
             self.bytes.fetch_sub(length, Ordering::Relaxed);
-            self.waits_for_key = true;
-            self.counters.dropped(&self.sink, DropReason::RecorderBusy, 1);
+            self.drop_from_here(DropReason::RecorderBusy);
         }
+    }
+
+    /// A unit is dropped for want of memory, and so is all that follows up to a key frame.
+    pub(crate) fn refuse(&mut self) {
+        self.drop_from_here(DropReason::OverBudget);
+    }
+
+    fn drop_from_here(&mut self, reason: DropReason) {
+        (self.waits_for_key, self.reason) = (true, reason);
+        self.counters.dropped(&self.sink, reason, 1);
     }
 }
 
@@ -147,6 +165,7 @@ pub(crate) fn start(
     names: Names,
     root: PathBuf,
     speaker: Speaker,
+    budget: Budget,
 ) -> io::Result<(RecorderInput, SignalInput, Worker)> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let bytes = Arc::new(AtomicUsize::new(0));
@@ -157,6 +176,8 @@ pub(crate) fn start(
         sink: plan.sink.name.clone(),
         counters: counters.clone(),
         waits_for_key: true,
+        reason: DropReason::RecorderBusy,
+        most_bytes: budget.queue_bytes(QUEUE_BYTES),
         audio: plan.audio,
     };
     let signals = SignalInput {
@@ -164,17 +185,33 @@ pub(crate) fn start(
         gate: plan.switch().to_owned(),
         counters,
     };
+    let previews = match &plan.place {
+        Place::Video(sink) if sink.preview_image => {
+            let sink = plan.sink.name.clone();
+            Some(preview::start(sink, speaker.counters().clone())?)
+        }
+        Place::Video(_) | Place::Asset(_) | Place::Files(_) => None,
+    };
     let worker = Worker::start("lva-record", move || {
+        let (previews, artist) = previews.unzip();
         let mut thread = RecorderThread {
             plan,
             names,
             root,
             speaker,
             bytes,
+            budget,
+            previews,
             recorder: None,
+            told: None,
             started: None,
         };
         thread.run(receiver);
+        drop(thread);
+        // Whoever waits for the recordings finds their pictures, too.
+        if let Some(artist) = artist {
+            artist.join();
+        }
     })?;
     Ok((input, signals, worker))
 }
@@ -192,7 +229,11 @@ struct RecorderThread {
     root: PathBuf,
     speaker: Speaker,
     bytes: Arc<AtomicUsize>,
+    budget: Budget,
+    previews: Option<PreviewInput>,
     recorder: Option<Recorder<Store>>,
+    /// What the counters know.
+    told: Option<(RecorderStats, StoreStats, PreRollStats)>,
     /// Number and place of the recording that was said to have started, and not yet to have stopped.
     started: Option<(u64, EventBody)>,
 }
@@ -205,7 +246,9 @@ impl RecorderThread {
                 Command::Tracks(tracks) => self.tracks(tracks),
                 Command::Unit(unit) => {
                     self.bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
-                    self.with_recorder(|recorder| recorder.push(unit))
+                    let events = self.with_recorder(|recorder| recorder.push(unit));
+                    self.give_way();
+                    events
                 }
                 Command::Signal(signal) => self.signal(signal),
                 Command::Metadata(time, json) => {
@@ -213,12 +256,36 @@ impl RecorderThread {
                 }
             };
             self.tell(events);
+            self.tell_stats();
         }
         let last = self.with_recorder(Recorder::end);
         self.tell(last);
-        if let Some(recorder) = &self.recorder {
-            let (recorded, kept) = (recorder.stats(), recorder.store_stats());
-            tracing::info!(sink = %self.plan.sink.name, ?recorded, ?kept, "recording ended");
+        self.tell_stats();
+        tracing::info!(sink = %self.plan.sink.name, stats = ?self.told, "recording ended");
+    }
+
+    /// Shortens the pre-roll where memory is short.
+    fn give_way(&mut self) {
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        let units = self.budget.shrink_pre_roll(recorder);
+        let counters = self.speaker.counters();
+        counters.dropped(self.plan.switch(), DropReason::PreRollShrunk, units);
+    }
+
+    fn tell_stats(&mut self) {
+        let Some(recorder) = &self.recorder else { return };
+        let now = (
+            recorder.stats(),
+            recorder.store_stats(),
+            recorder.pre_roll_stats(),
+        );
+        if self.told.replace(now) != Some(now) {
+            let counters = self.speaker.counters();
+            counters.recording(&self.plan.sink.name, |stats| {
+                (stats.recorder, stats.store, stats.pre_roll) = now;
+            });
         }
     }
 
@@ -288,7 +355,10 @@ impl RecorderThread {
             return Vec::new();
         };
         let reach_back = Duration::from_millis(gate.options.reach_back_90k() / 90);
-        let limits = PreRollLimits::new(reach_back + EVENT_DELAY, PRE_ROLL_BYTES);
+        let limits = PreRollLimits::new(
+            reach_back + EVENT_DELAY,
+            self.budget.pre_roll_bytes(PRE_ROLL_BYTES),
+        );
         match Recorder::new(gate.options, limits, tracks, store) {
             Ok(recorder) => self.recorder = Some(recorder),
             // The plan has tried these times.
@@ -336,11 +406,11 @@ impl RecorderThread {
                     self.say(EventName::RecordingStopped, body);
                 }
                 RecorderEvent::Available { report, .. } | RecorderEvent::Recovered { report } => {
-                    self.count(&report);
+                    self.finished(&report);
                     let body = self.place_of_file(&report.path);
                     self.say(EventName::RecordingAvailable, body);
                 }
-                RecorderEvent::Extended { report, .. } => self.count(&report),
+                RecorderEvent::Extended { report, .. } => self.finished(&report),
                 RecorderEvent::Failed { recording, error } => {
                     tracing::error!(sink = %self.plan.sink.name, error = %error, "a recording failed");
                     let (name, body) = Failure::clip(&error, self.root.display().to_string()).said();
@@ -353,6 +423,11 @@ impl RecorderThread {
                 }
                 RecorderEvent::Untidy { error } => {
                     tracing::warn!(sink = %self.plan.sink.name, error = %error, "beside a recording");
+                    // Said once in each recording, and nothing heals it but a person.
+                    if matches!(error, ClipError::ForeignPlaylist { .. }) {
+                        let (name, body) = Failure::clip(&error, self.root.display().to_string()).said();
+                        self.say(name, body);
+                    }
                 }
                 RecorderEvent::Missed { .. } => {
                     let body = EventBody::DataDropped(DataDropped::new("media"));
@@ -366,6 +441,13 @@ impl RecorderThread {
 
     fn say(&self, name: EventName, body: EventBody) {
         self.speaker.say(event_now(name, &self.plan.sink.subject, body));
+    }
+
+    fn finished(&self, report: &ClipReport) {
+        self.count(report);
+        if let Some(previews) = &self.previews {
+            previews.of(report);
+        }
     }
 
     fn count(&self, report: &ClipReport) {
@@ -407,6 +489,36 @@ fn take_written_by(waiting: &mut Vec<ClipReport>, writer: &str) -> Vec<ClipRepor
 }
 
 #[cfg(test)]
+impl RecorderInput {
+    /// An input whose units are taken out, one by one, by a test.
+    pub(crate) fn unserved(
+        counters: Counters,
+        most_bytes: usize,
+    ) -> (Self, impl FnMut() -> Option<MediaUnit>) {
+        let (sender, mut receiver) = mpsc::channel(QUEUE);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let input = Self {
+            sender,
+            bytes: Arc::clone(&bytes),
+            sink: "sink".into(),
+            counters,
+            waits_for_key: true,
+            reason: DropReason::RecorderBusy,
+            most_bytes,
+            audio: true,
+        };
+        let take = move || match receiver.try_recv() {
+            Ok(Command::Unit(unit)) => {
+                bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
+                Some(unit)
+            }
+            _ => None,
+        };
+        (input, take)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -420,6 +532,8 @@ mod tests {
             sink: "asset".into(),
             counters: counters.clone(),
             waits_for_key: true,
+            reason: DropReason::RecorderBusy,
+            most_bytes: QUEUE_BYTES,
             audio: false,
         };
         let unit = |time, key| MediaUnit::video(time, key, vec![0].into());
@@ -460,6 +574,8 @@ mod tests {
             sink: "asset".into(),
             counters: counters.clone(),
             waits_for_key: true,
+            reason: DropReason::RecorderBusy,
+            most_bytes: QUEUE_BYTES,
             audio: false,
         };
         input.unit(MediaUnit::video(1, true, vec![0; 10].into()));

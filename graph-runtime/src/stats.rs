@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lva_inference_schema::EventName;
+use lva_recording::{PreRollStats, RecorderStats, StoreStats};
 
 use crate::latency::{LastMinute, NodeLatency};
 
@@ -44,6 +45,10 @@ pub enum DropReason {
     Stopped,
     /// The recorder was behind; encoded units until the next key frame.
     RecorderBusy,
+    /// The instance held as much encoded media as it may; encoded units until the next key frame. Analysis gives way first.
+    OverBudget,
+    /// The seconds before an event were shortened because of that; encoded units, counted for the gate.
+    PreRollShrunk,
     /// A signal for a gate found its queue full.
     SignalQueueFull,
     /// A signal for a gate was older than what the gate had decided.
@@ -54,7 +59,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::CameraQueueFull,
         Self::NoKeyFrame,
         Self::DecoderBusy,
@@ -67,6 +72,8 @@ impl DropReason {
         Self::NotRendered,
         Self::Stopped,
         Self::RecorderBusy,
+        Self::OverBudget,
+        Self::PreRollShrunk,
         Self::SignalQueueFull,
         Self::SignalLate,
         Self::SignalAhead,
@@ -92,6 +99,8 @@ impl DropReason {
             Self::NotRendered => "notRendered",
             Self::Stopped => "stopped",
             Self::RecorderBusy => "recorderBusy",
+            Self::OverBudget => "overBudget",
+            Self::PreRollShrunk => "preRollShrunk",
             Self::SignalQueueFull => "signalQueueFull",
             Self::SignalLate => "signalLate",
             Self::SignalAhead => "signalAhead",
@@ -135,6 +144,45 @@ pub struct MotionStats {
     pub events: u64,
 }
 
+/// What a recording sink has done and what it could not, since activation. Numbers only rise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RecordingStats {
+    /// What was recorded and what failed; with `not_written`, the units that passed while the disk refused them.
+    pub recorder: RecorderStats,
+    /// What was removed for size or age, finished after a crash, and left out beside the media.
+    pub store: StoreStats,
+    /// What the seconds before an event did not keep.
+    pub pre_roll: PreRollStats,
+    /// Pictures beside the files of a video sink with `enableVideoPreviewImage`.
+    pub previews: PreviewStats,
+}
+
+/// Finished files by what became of their preview pictures; all zero where none are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PreviewStats {
+    /// Files that have them.
+    pub made: u64,
+    /// Files whose key frame was no whole picture, or where the disk refused them. The file itself is not touched by it.
+    pub failed: u64,
+    /// Files whose turn did not come, because four others waited, and those that were gone before it.
+    pub left_out: u64,
+}
+
+/// Encoded media that an instance holds in memory, in bytes: in the queues to the decoder and the recorders, in pre-rolls and
+/// in writers. A unit that lies in several of them counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MemoryStats {
+    /// What it may hold: [`RuntimeOptions::with_memory_budget`](crate::RuntimeOptions::with_memory_budget).
+    pub budget_bytes: u64,
+    /// What it holds now; 0 after it was deactivated.
+    pub used_bytes: u64,
+    /// The most that it held since activation; never more than the budget.
+    pub highest_bytes: u64,
+}
+
 /// A latency's distribution over the newest 4096 of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -149,7 +197,7 @@ pub struct LatencySummary {
     pub max: Duration,
 }
 
-/// What an instance has done; all but latencies only grows, from activation on.
+/// What an instance has done; all but latencies and memory only grows, from activation on.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct InstanceStats {
@@ -169,6 +217,8 @@ pub struct InstanceStats {
     pub extensions: BTreeMap<String, ExtensionStats>,
     /// By the name of the motion node.
     pub motions: BTreeMap<String, MotionStats>,
+    /// Encoded media in memory.
+    pub memory: MemoryStats,
     /// What was dropped, by the name of the node and the reason.
     pub dropped: BTreeMap<(String, DropReason), u64>,
     /// Events that were said, by name.
@@ -180,6 +230,8 @@ pub struct InstanceStats {
     pub frame_to_answer: LatencySummary,
     /// The same by the name of the extension node, over the last minute; absent where no frame left the node in it.
     pub latencies: BTreeMap<String, NodeLatency>,
+    /// By the name of the recording sink; absent until the camera's stream is known.
+    pub recordings: BTreeMap<String, RecordingStats>,
     /// Clips that were finished.
     pub clips: u64,
     /// The newest 256 of them, oldest first.
@@ -279,6 +331,15 @@ impl Counters {
         match motions.get_mut(node) {
             Some(stats) => change(stats),
             None => change(motions.entry(node.to_owned()).or_default()),
+        }
+    }
+
+    pub(crate) fn recording(&self, sink: &str, change: impl FnOnce(&mut RecordingStats)) {
+        let mut inner = self.lock();
+        let recordings = &mut inner.stats.recordings;
+        match recordings.get_mut(sink) {
+            Some(stats) => change(stats),
+            None => change(recordings.entry(sink.to_owned()).or_default()),
         }
     }
 

@@ -25,4 +25,9 @@ impl Worker {
     pub(crate) async fn ended(self) {
         let _ = self.0.await;
     }
+
+    /// The same from another thread that may block.
+    pub(crate) fn join(self) {
+        let _ = self.0.blocking_recv();
+    }
 }

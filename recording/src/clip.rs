@@ -8,9 +8,10 @@ pub(crate) use output::{FACTS_TAG, TIMESTAMP_TAG, UNFINISHED, quiet, unfinished}
 pub(crate) use publish::publish;
 
 use crate::error::ClipError;
+use crate::preview::Keyframe;
 use crate::recover;
 use crate::sidecar::{Facts, Sidecar, annotations_path};
-use crate::unit::{MediaUnit, Track, Tracks};
+use crate::unit::{MediaUnit, Track, Tracks, VideoTrack};
 use bytes::Bytes;
 use clock::{Timed, VideoClock};
 use ffmpeg_next::format::context::Output;
@@ -47,6 +48,8 @@ pub struct ClipReport {
     pub bytes: u64,
     /// What is written beside it.
     pub sidecar: Sidecar,
+    /// Its newest key frame, for a preview picture; `None` for a file that was finished after a crash or a failure.
+    pub newest_keyframe: Option<Keyframe>,
 }
 
 impl ClipReport {
@@ -61,6 +64,7 @@ impl ClipReport {
             retimed: 0,
             bytes: sidecar.bytes,
             sidecar,
+            newest_keyframe: None,
         }
     }
 }
@@ -117,6 +121,8 @@ pub struct ClipWriter {
     sidecar: Sidecar,
     left_out: u64,
     retimed: u64,
+    track: VideoTrack,
+    newest_keyframe: Option<MediaUnit>,
     annotations: Option<File>,
     annotation_bytes: u64,
 }
@@ -192,6 +198,8 @@ impl ClipWriter {
             sidecar: Sidecar::new(facts),
             left_out: 0,
             retimed: 0,
+            track: tracks.video.clone(),
+            newest_keyframe: None,
             annotations: None,
             annotation_bytes: 0,
         })
@@ -275,9 +283,11 @@ impl ClipWriter {
             source,
         })?;
         publish(&self.part, &self.path, &mut self.guard, &mut self.sidecar)?;
+        let track = self.track;
         Ok(ClipReport {
             left_out: self.left_out,
             retimed: self.retimed,
+            newest_keyframe: self.newest_keyframe.map(|unit| Keyframe::new(unit, track)),
             ..ClipReport::new(self.path, self.sidecar)
         })
     }
@@ -328,6 +338,7 @@ impl ClipWriter {
         if unit.keyframe {
             self.check_it_is_there()?;
             self.sidecar.note_keyframe(unit.timestamp_90k);
+            self.newest_keyframe = Some(unit.clone());
         }
         self.sidecar.last_timestamp_90k = self.sidecar.last_timestamp_90k.max(unit.timestamp_90k);
         self.sidecar.video_packets += 1;

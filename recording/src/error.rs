@@ -86,6 +86,13 @@ pub enum ClipError {
         /// The folder.
         path: PathBuf,
     },
+    /// The playlist's name in a folder of pieces belongs to a file that this crate has not written. It stays as it is, pieces
+    /// are recorded without being listed, and as soon as the name is free the playlist is there with the next piece.
+    #[error("{} is not a playlist of these recordings and is left as it is: move it away, or record into another folder; until then what is recorded is not listed", path.display())]
+    ForeignPlaylist {
+        /// The file in the playlist's place.
+        path: PathBuf,
+    },
     /// A thousand clips of this name exist.
     #[error("too many clips are named {}; use ${{System.DateTime}} in the pattern", path.display())]
     NameTaken {

@@ -1,5 +1,6 @@
 //! HLS playlists (RFC 8216) over the pieces of recordings, so that any player scrolls through them.
 
+use crate::error::ClipError;
 use crate::naming::iso_time;
 use crate::shelf::{Shelf, Shelved};
 use crate::sidecar::{Sidecar, replace};
@@ -159,12 +160,65 @@ pub(crate) fn is_complete(path: &Path) -> bool {
 
 /// Whether a playlist, or its half, was written by this crate, and lies among pieces that were.
 pub(crate) fn is_ours(path: &Path) -> bool {
+    is_tagged(path).unwrap_or(false) && path.parent().is_some_and(holds_pieces)
+}
+
+fn is_tagged(path: &Path) -> io::Result<bool> {
     let mut beginning = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
-    let tagged = beginning
-        .split(|byte| *byte == b'\n')
-        .any(|line| line == OURS.as_bytes());
-    read.is_ok() && tagged && path.parent().is_some_and(holds_pieces)
+    File::open(path)?.take(BEGINNING).read_to_end(&mut beginning)?;
+    let mut lines = beginning.split(|byte| *byte == b'\n');
+    Ok(lines.any(|line| line == OURS.as_bytes()))
+}
+
+/// Whether a folder has a playlist. An empty file, as a power cut may leave it, is none.
+///
+/// # Errors
+///
+/// [`ClipError::ForeignPlaylist`] where something else has its name.
+fn is_there(path: &Path) -> Result<bool, ClipError> {
+    let failed = |source| ClipError::Beside {
+        path: path.to_owned(),
+        source,
+    };
+    // Not even a link to a playlist of ours: it is somebody's. And a pipe is not to be opened.
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(failed)?,
+    };
+    if found.is_file() && found.len() == 0 {
+        return Ok(false);
+    }
+    if !found.is_file() || !is_tagged(path).map_err(failed)? {
+        return Err(ClipError::ForeignPlaylist {
+            path: path.to_owned(),
+        });
+    }
+    Ok(true)
+}
+
+/// The text of a folder's playlist, if there is one.
+///
+/// # Errors
+///
+/// [`ClipError::ForeignPlaylist`] where something else has its name.
+pub(crate) fn own_text(path: &Path) -> Result<Option<String>, ClipError> {
+    if !is_there(path)? {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(path);
+    text.map(Some).map_err(|source| ClipError::Beside {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes a playlist under its name, if nobody else's file has that.
+pub(crate) fn write_playlist(path: &Path, text: &str) -> Result<(), ClipError> {
+    is_there(path)?;
+    replace(path, text.as_bytes()).map_err(|source| ClipError::Beside {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Whether a folder holds a sidecar of a piece.
@@ -177,14 +231,14 @@ fn holds_pieces(folder: &Path) -> bool {
 }
 
 /// Writes the playlist of a folder where nobody records any more.
-pub(crate) fn complete_playlist(folder: &Path) -> io::Result<()> {
-    let shelf = Shelf::load(folder, 0, None)?;
-    let pieces: Vec<&Shelved> = shelf.files().filter(|piece| piece.segment).collect();
+pub(crate) fn complete_playlist(folder: &Path) -> Result<(), ClipError> {
     let path = folder.join(PLAYLIST);
-    let old = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        text => Some(text?),
-    };
+    let shelf = Shelf::load(folder, 0, None).map_err(|source| ClipError::Beside {
+        path: path.clone(),
+        source,
+    })?;
+    let pieces: Vec<&Shelved> = shelf.files().filter(|piece| piece.segment).collect();
+    let old = own_text(&path)?;
     let heading = match &old {
         Some(text) => numbers_from(text, &pieces),
         None => Heading {
@@ -202,7 +256,7 @@ pub(crate) fn complete_playlist(folder: &Path) -> io::Result<()> {
     if old.as_ref() == Some(&text) {
         return Ok(());
     }
-    replace(&path, text.as_bytes())
+    write_playlist(&path, &text)
 }
 
 #[cfg(test)]

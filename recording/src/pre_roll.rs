@@ -41,6 +41,8 @@ pub struct PreRollStats {
     pub without_keyframe: u64,
     /// Units dropped before their time because the buffer was full.
     pub evicted_for_bytes: u64,
+    /// Units dropped before their time by [`PreRoll::shrink`].
+    pub evicted_on_request: u64,
 }
 
 /// The last seconds of a stream. **It is empty or begins with a key frame**, so whatever it holds can be decoded.
@@ -91,6 +93,17 @@ impl PreRoll {
         while self.bytes > self.limits.bytes {
             self.stats.evicted_for_bytes += self.drop_oldest_group();
         }
+    }
+
+    /// Lets go the oldest group of pictures before its time, as where memory is short. How many units went: none, where the
+    /// newest group is the only one.
+    pub fn shrink(&mut self) -> u64 {
+        if self.keyframes.len() < 2 {
+            return 0;
+        }
+        let count = self.drop_oldest_group();
+        self.stats.evicted_on_request += count;
+        count
     }
 
     /// The units from the last key frame at or before `start_90k` on, or from the oldest if there is none.
@@ -198,11 +211,28 @@ mod tests {
             buffer.stats(),
             PreRollStats {
                 without_keyframe: 2,
-                evicted_for_bytes: 2
+                evicted_for_bytes: 2,
+                evicted_on_request: 0
             }
         );
         buffer.push(unit(4, true, 6));
         assert_eq!(times(&buffer, 0), [4]);
+    }
+
+    #[test]
+    fn it_shrinks_by_its_oldest_group_and_keeps_the_newest() {
+        let mut buffer = PreRoll::new(PreRollLimits {
+            span_90k: 1000,
+            bytes: 1000,
+        });
+        assert_eq!(buffer.shrink(), 0);
+        for time in 0..12 {
+            buffer.push(unit(time, time % 5 == 0, 1));
+        }
+        assert_eq!((buffer.shrink(), buffer.oldest_90k()), (5, Some(5)));
+        assert_eq!((buffer.shrink(), buffer.bytes()), (5, 2));
+        assert_eq!((buffer.shrink(), times(&buffer, 0)), (0, vec![10, 11]));
+        assert_eq!(buffer.stats().evicted_on_request, 10);
     }
 
     proptest! {

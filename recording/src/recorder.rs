@@ -217,6 +217,12 @@ impl<S: ClipStore> Recorder<S> {
         events
     }
 
+    /// Lets go the oldest group of pictures of the pre-roll before its time, as where memory is short. How many units went:
+    /// none, where the newest group is the only one. An event that would have needed them gets a clip that begins later.
+    pub fn shrink_pre_roll(&mut self) -> u64 {
+        self.pre_roll.shrink()
+    }
+
     /// Whether a clip is being written.
     pub fn is_recording(&self) -> bool {
         self.active
@@ -518,7 +524,10 @@ impl<S: ClipStore> Recorder<S> {
             if self.annotated.len() == ANNOTATED_FILES {
                 self.annotated.pop_front();
             }
-            self.annotated.push_back(report.clone());
+            self.annotated.push_back(ClipReport {
+                newest_keyframe: None, // not held any longer than its reader does
+                ..report.clone()
+            });
             let recording = active.number;
             events.push(if std::mem::replace(&mut active.available, true) {
                 RecorderEvent::Extended { recording, report }

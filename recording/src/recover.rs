@@ -5,6 +5,7 @@ use crate::error::ClipError;
 use crate::fragments::{Layout, layout};
 use crate::leftovers::{MAX_DEPTH, visit};
 use crate::playlist::{PLAYLIST, complete_playlist, is_complete, is_ours};
+use crate::preview;
 use crate::sidecar::{Facts, Sidecar, annotations_path, sidecar_path};
 use crate::unit::TICKS_PER_SECOND;
 use ffmpeg_next as ffmpeg;
@@ -80,10 +81,13 @@ fn recover_of(folder: &Path, writer: Option<&str>) -> io::Result<Recovery> {
     }
     let busy_folders: BTreeSet<&Path> = recovery.busy.iter().filter_map(|part| part.parent()).collect();
     let quiet_here = |path: &Path| path.parent().is_none_or(|folder| !busy_folders.contains(folder));
-    for path in files
+    let strays = files
         .iter()
-        .filter(|path| quiet_here(path) && is_stray(path, writer))
-    {
+        .filter(|path| quiet_here(path) && is_stray(path, writer));
+    let mut strays: Vec<&PathBuf> = strays.collect();
+    // Sidecars last: they tell that the rest is ours, also to who goes on after the next crash.
+    strays.sort_by_key(|path| ends_with(path, ".json"));
+    for path in strays {
         if fs::remove_file(path).is_ok() {
             recovery.removed.push(path.clone());
         }
@@ -97,12 +101,9 @@ fn recover_of(folder: &Path, writer: Option<&str>) -> io::Result<Recovery> {
     folders.extend(segments.filter_map(|report| report.path.parent()));
     for folder in folders.difference(&busy_folders) {
         if writer.is_none()
-            && let Err(source) = complete_playlist(folder)
+            && let Err(error) = complete_playlist(folder)
         {
-            let path = folder.join(PLAYLIST);
-            recovery
-                .failed
-                .push((path.clone(), ClipError::Beside { path, source }));
+            recovery.failed.push((folder.join(PLAYLIST), error));
         }
     }
     Ok(recovery)
@@ -308,6 +309,11 @@ fn is_stray(path: &Path, writer: Option<&str>) -> bool {
     }
     if path.file_name() == Some(OsStr::new(&format!("{PLAYLIST}{UNFINISHED}"))) {
         return writer.is_none() && is_ours(path);
+    }
+    for (ending, unfinished) in preview::endings() {
+        if let Some(clip) = stem(&ending) {
+            return ours(&sidecar_path(&clip)) && (unfinished || gone(&clip) && preview::is_ours(path));
+        }
     }
     if let Some(clip) = stem(".inferences.jsonl") {
         return gone(&clip) && ours(&sidecar_path(&clip));

@@ -3,11 +3,10 @@
 use crate::clip::{ClipReport, ClipSettings, ClipWriter, Timeline, append_annotation};
 use crate::error::ClipError;
 use crate::naming::precise_date_time;
-use crate::playlist::{Heading, PLAYLIST, complete_playlist, numbers_from, render};
+use crate::playlist::{Heading, PLAYLIST, complete_playlist, numbers_from, own_text, render, write_playlist};
 use crate::pre_roll::ticks;
 use crate::recover::recover;
 use crate::shelf::{Keep, Shelf, Shelved, StoreStats};
-use crate::sidecar::replace;
 use crate::store::{Clip, ClipStore, NewClip, Unfinished};
 use crate::unit::{MediaUnit, TICKS_PER_SECOND, Track, Tracks};
 use std::collections::BTreeSet;
@@ -104,7 +103,9 @@ type Naming = Box<dyn FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send>;
 /// MP4 files of a fixed length and a playlist, in one folder for each name that the recordings are given.
 ///
 /// Files are called by the time of their first picture (`20200517T175346.062Z.mp4`), each with its sidecar. `index.m3u8`
-/// lists them. A recording that begins in a folder that holds others goes on behind those, after a gap; what a killed
+/// lists them; somebody else's file of that name stays, and is told ([`ClipError::ForeignPlaylist`]).
+///
+/// A recording that begins in a folder that holds others goes on behind those, after a gap; what a killed
 /// process left there is finished first. Memory: about 100 bytes for each file of the folder.
 ///
 /// A folder has one writer at a time: from its first picture to its end a recording locks it, and another that begins there
@@ -122,6 +123,8 @@ pub struct SegmentFolder {
     left: Option<SystemTime>,
     /// What is to be said with the next file.
     trouble: Option<ClipError>,
+    /// Somebody else's file has the playlist's name, and that was said of this recording.
+    is_foreign_told: bool,
     unfinished: Unfinished,
     stats: StoreStats,
 }
@@ -147,6 +150,7 @@ impl SegmentFolder {
             lock: None,
             left: None,
             trouble: None,
+            is_foreign_told: false,
             unfinished: Unfinished::default(),
             stats: StoreStats::default(),
         }
@@ -185,14 +189,29 @@ impl SegmentFolder {
         self.stats.recovered += recovery.recovered.len() as u64;
         self.unfinished.recovered.extend(recovery.recovered);
         let shelf = Shelf::load_pieces(folder).map_err(failed)?;
-        let old = fs::read_to_string(folder.join(PLAYLIST)).unwrap_or_default();
+        // What is somebody else's, or cannot be read, is said when the playlist is written.
+        let old = own_text(&folder.join(PLAYLIST))
+            .ok()
+            .flatten()
+            .unwrap_or_default();
         let pieces: Vec<&Shelved> = shelf.files().filter(|file| file.segment).collect();
         self.heading = numbers_from(&old, &pieces);
         self.shelf = Some(shelf);
         Ok(())
     }
 
-    fn write_playlist(&mut self, complete: bool) -> Result<(), ClipError> {
+    /// Lists what is there. A foreign file in the playlist's place is said once in each recording.
+    fn list(&mut self, complete: bool) -> Result<(), ClipError> {
+        match self.write_list(complete) {
+            Err(ClipError::ForeignPlaylist { .. }) if self.is_foreign_told => Ok(()),
+            written => {
+                self.is_foreign_told = matches!(written, Err(ClipError::ForeignPlaylist { .. }));
+                written
+            }
+        }
+    }
+
+    fn write_list(&self, complete: bool) -> Result<(), ClipError> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
         let pieces: Vec<&Shelved> = shelf.files().filter(|file| file.segment).collect();
         let skipped = pieces.len().saturating_sub(self.options.listed);
@@ -208,8 +227,7 @@ impl SegmentFolder {
             && skipped == 0;
         heading.complete = complete;
         let path = shelf.folder().join(PLAYLIST);
-        let text = render(listed.iter().copied(), heading);
-        replace(&path, text.as_bytes()).map_err(|source| ClipError::Beside { path, source })
+        write_playlist(&path, &render(listed.iter().copied(), heading))
     }
 }
 
@@ -247,10 +265,9 @@ impl ClipStore for SegmentFolder {
         for other in others {
             // Where somebody records, the playlist is theirs.
             if let Ok(_lock) = lock(&other)
-                && let Err(source) = complete_playlist(&other)
+                && let Err(error) = complete_playlist(&other)
             {
-                let path = other.join(PLAYLIST);
-                self.trouble = Some(ClipError::Beside { path, source });
+                self.trouble = Some(error);
             }
         }
         let mut clip = SegmentedClip {
@@ -293,7 +310,7 @@ impl ClipStore for SegmentFolder {
             self.heading.discontinuities = self.heading.discontinuities.saturating_add(gaps(&gone));
         }
         // Nobody is to be shown what is about to go.
-        let listed = self.write_playlist(false);
+        let listed = self.list(false);
         let Some(shelf) = &mut self.shelf else {
             return listed;
         };
@@ -301,7 +318,8 @@ impl ClipStore for SegmentFolder {
     }
 
     fn ended(&mut self) -> Result<(), ClipError> {
-        let written = self.write_playlist(true);
+        let written = self.list(true);
+        self.is_foreign_told = false;
         self.left = self.shelf.as_ref().and_then(|shelf| changed(shelf.folder()));
         self.lock = None;
         written

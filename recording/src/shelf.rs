@@ -3,6 +3,7 @@
 use crate::clip::ClipReport;
 use crate::error::ClipError;
 use crate::leftovers::{Unreadable, visit};
+use crate::preview::remove_previews;
 use crate::recover::remove_if_there;
 use crate::sidecar::{Sidecar, annotations_path, sidecar_path};
 use std::collections::VecDeque;
@@ -206,11 +207,15 @@ impl Shelf {
     /// Removes a file and what lies beside it. The sidecar goes last: it is what tells that the rest is ours.
     fn remove(&self, file: &Shelved) -> Result<(), ClipError> {
         let clip = self.folder.join(&file.name);
-        for path in [clip.clone(), annotations_path(&clip), sidecar_path(&clip)] {
-            remove_if_there(&path).map_err(|source| ClipError::Beside { path, source })?;
-        }
-        Ok(())
+        remove(clip.clone())?;
+        remove(annotations_path(&clip))?;
+        remove_previews(&clip)?;
+        remove(sidecar_path(&clip))
     }
+}
+
+fn remove(path: PathBuf) -> Result<(), ClipError> {
+    remove_if_there(&path).map_err(|source| ClipError::Beside { path, source })
 }
 
 #[cfg(test)]

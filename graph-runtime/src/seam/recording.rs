@@ -53,6 +53,16 @@ pub(crate) fn tracks(streams: &[StreamInfo], audio: bool) -> Option<Tracks> {
     })
 }
 
+/// What decodes a recording's video; `None` for what nobody here decodes.
+pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<lva_framing::VideoCodec> {
+    match codec {
+        VideoCodec::H264 => Some(lva_framing::VideoCodec::H264),
+        VideoCodec::H265 => Some(lva_framing::VideoCodec::H265),
+        // `VideoCodec` may grow; what is not named above is not decoded.
+        _ => None,
+    }
+}
+
 /// A unit as a recording takes it.
 pub(crate) fn media_unit(unit: &AccessUnit, media: MediaKind) -> MediaUnit {
     match media {

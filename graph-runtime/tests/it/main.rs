@@ -7,6 +7,8 @@ mod methods;
 mod motion;
 mod nodes;
 mod plant;
+mod previews;
 mod recording;
+mod slow_disk;
 mod support;
 mod together;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lva_extension_protocol::http::HttpExtensionServer;
 use lva_extension_protocol::{BoxError, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
-use lva_graph_runtime::{GraphEvent, InstanceStats, Module};
+use lva_graph_runtime::{GraphEvent, InstanceStats, Module, RuntimeOptions};
 use lva_inference_schema::{Entity, EventName, Inference, Rectangle};
 use lva_rtsp::{Faults, Simulator};
 use serde_json::{Value, json};
@@ -101,6 +101,16 @@ impl Plant {
     /// Both cameras work and have been answered by both extensions; the front one plays a clip of this form. `prepare` is
     /// given the recordings' folder before anything starts.
     pub(crate) async fn start(front: &str, faults: Faults, prepare: impl FnOnce(&Path)) -> Self {
+        Self::start_with(front, faults, prepare, |options| options).await
+    }
+
+    /// The same with options of its own.
+    pub(crate) async fn start_with(
+        front: &str,
+        faults: Faults,
+        prepare: impl FnOnce(&Path),
+        own: impl FnOnce(RuntimeOptions) -> RuntimeOptions,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [front_clips, back_clips] = [FRONT, BACK].map(|camera| folder.path().join(camera));
         for clips in [&front_clips, &back_clips] {
@@ -122,7 +132,7 @@ impl Plant {
             format!("{}score", http.url()),
         ];
         let (module, heard) = module_with(&recordings, |options| {
-            options.with_extension_answer_timeout(ANSWER_TIMEOUT)
+            own(options.with_extension_answer_timeout(ANSWER_TIMEOUT))
         });
         let documents = [
             ("GraphTopologySet", front_topology(&front.url("clip.mp4"), &urls)),
@@ -208,7 +218,11 @@ impl Plant {
         for (packet, played) in recorded.iter().zip(own.iter().cycle()) {
             assert_eq!(packet, played, "a gap in the back camera's video");
         }
-        [self.stats(FRONT), back]
+        let both = [self.stats(FRONT), back];
+        for stats in &both {
+            assert_eq!(stats.memory.used_bytes, 0, "media are held after the end");
+        }
+        both
     }
 }
 
@@ -233,7 +247,7 @@ pub(crate) fn named(version: &str, name: &str) -> Value {
     json!({"@apiVersion": version, "name": name})
 }
 
-fn instance_of(version: &str, name: &str) -> Value {
+pub(crate) fn instance_of(version: &str, name: &str) -> Value {
     let topology = format!("{name}Topology");
     json!({"@apiVersion": version, "name": name, "properties": {"topologyName": topology}})
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lva_graph_runtime::{DropReason, GraphEvent};
 use lva_inference_schema::{EventBody, EventName};
 use lva_recording::{
     MediaUnit, Recorder, SegmentFolder, SegmentOptions, TICKS_PER_SECOND, Tracks, VideoCodec, VideoTrack,
@@ -127,7 +128,92 @@ async fn a_folder_that_is_deleted_under_way_costs_a_second_of_that_sink_and_noth
         .unwrap();
     assert!(clip.path.is_file() && clip.seconds > 0.9, "{clip:?}");
     assert!(heard.count(EventName::Inference) > inferences, "analysis went on");
+    let recorded = stats.recordings["everything"].recorder;
+    assert_eq!((recorded.started, recorded.failed, recorded.files), (2, 1, 1));
+    // From the key frame that found it gone to the one a second of media later.
+    assert!((1..60).contains(&recorded.not_written), "{recorded:?}");
     assert!(stats.dropped.is_empty(), "{:?}", stats.dropped);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_others_use_is_said_with_what_to_do_and_nothing_of_theirs_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let recordings = folder.path().join("recordings");
+    let asset = recordings.join("all-Sample-Graph-1");
+    fs::create_dir_all(&asset).unwrap();
+    let theirs = "#EXTM3U\n#EXTINF:2,\nlive0.ts\n";
+    fs::write(asset.join("index.m3u8"), theirs).unwrap();
+    let other = fs::File::open(&asset).unwrap();
+    other.lock().unwrap(); // as another process that records there
+    let simulator = camera(folder.path(), None).await;
+    let (module, heard) = module(&recordings);
+    let mut topology = topology(vec![], vec![]);
+    topology["properties"]["processors"] = json!([]);
+    topology["properties"]["sinks"] = json!([everything()]);
+    activate(&module, topology, instance(&simulator.url("clip.mp4"), 1)).await;
+    let said = |event: &GraphEvent| {
+        let EventBody::StorageError(body) = &event.body else {
+            panic!("{event:?}");
+        };
+        let text = |member: &str| body.extra[member].as_str().unwrap().to_owned();
+        (text("errorCode"), text("message"))
+    };
+    let (place, event) = heard.wait(EventName::StorageError, 0).await;
+    let (code, message) = said(&event);
+    assert_eq!(code, "storageInUse");
+    let remedy = "give each a folder of its own, for example with ${System.InstanceName} in its name";
+    assert!(
+        message.ends_with(remedy) && message.contains("all-Sample-Graph-1"),
+        "{message}"
+    );
+    until(&module, |stats| {
+        stats.recordings["everything"].recorder.not_written > 0
+    })
+    .await;
+    drop(other);
+    let (started, _) = heard.wait(EventName::RecordingStarted, place).await;
+    let before = module.stats("Sample-Graph-1").unwrap();
+    until(&module, |stats| stats.received >= before.received + 40).await;
+    let stats = deactivate(&module).await;
+    let (_, event) = heard.wait(EventName::StorageError, started).await;
+    let (code, message) = said(&event);
+    assert_eq!(code, "playlistNotOurs");
+    assert!(message.contains("move it away"), "{message}");
+    assert_eq!(fs::read_to_string(asset.join("index.m3u8")).unwrap(), theirs);
+    let recorded = stats.recordings["everything"].recorder;
+    assert_eq!((recorded.started, recorded.files), (1, 1));
+    assert!(recorded.failed > 0 && recorded.not_written > 0, "{recorded:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_memory_budget_below_a_key_frame_is_said_and_holds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let simulator = camera(folder.path(), None).await;
+    let (module, heard) = module_with(&folder.path().join("recordings"), |options| {
+        options.with_memory_budget(500)
+    });
+    let topology = topology(vec![], vec![everything()]);
+    activate(&module, topology, instance(&simulator.url("clip.mp4"), 1)).await;
+    let mut silent = vec!["rtspSource", "assetSink", "everything"];
+    let mut from = 0;
+    while !silent.is_empty() {
+        let (place, event) = heard.wait(EventName::DataDropped, from).await;
+        from = place + 1;
+        let EventBody::DataDropped(body) = &event.body else {
+            panic!("{event:?}");
+        };
+        assert!(body.extra["reasons"]["overBudget"].as_u64() > Some(0), "{body:?}");
+        silent.retain(|node| !event.subject.to_string().ends_with(node));
+    }
+    let stats = deactivate(&module).await;
+    assert_eq!((stats.decoded, stats.clips), (0, 0));
+    for node in ["rtspSource", "assetSink", "everything"] {
+        let lost = stats.dropped[&(node.to_owned(), DropReason::OverBudget)];
+        assert_eq!(lost, stats.received, "{node}");
+    }
+    assert!(stats.memory.highest_bytes <= 500, "{:?}", stats.memory);
 }
 
 /// A file system of four megabytes, for as long as this lives.

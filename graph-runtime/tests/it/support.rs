@@ -362,7 +362,9 @@ pub(crate) async fn activate(module: &Module, topology: Value, instance: Value) 
 pub(crate) async fn deactivate(module: &Module) -> InstanceStats {
     must(module, "GraphInstanceDeactivate", by_name("Sample-Graph-1")).await;
     assert!(module.flush(PATIENCE).await);
-    module.stats("Sample-Graph-1").unwrap()
+    let stats = module.stats("Sample-Graph-1").unwrap();
+    assert_eq!(stats.memory.used_bytes, 0, "media are held after the end");
+    stats
 }
 
 /// Waits until the numbers of the instance fulfil a condition, looking at them as events go by in real time.

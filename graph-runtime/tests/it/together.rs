@@ -195,6 +195,56 @@ async fn a_disk_that_stands_still_for_one_sink_costs_that_sink_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_stands_still_stays_within_the_memory_budget() {
+    // Three seconds of so many pictures: less than the queue to the disk and the seconds before an event would take.
+    const BUDGET: u64 = 1 << 20;
+    let front_form = "size=160x120:rate=400:duration=6";
+    let plant = Plant::start_with(front_form, Faults::default(), block, |options| {
+        options.with_memory_budget(BUDGET as usize)
+    })
+    .await;
+    let back = plant.stats(BACK);
+    let of = |stats: &InstanceStats, node: &str, reason| {
+        let count = stats.dropped.get(&(node.to_owned(), reason));
+        count.copied().unwrap_or(0)
+    };
+    // The disk stands still, its share is used, and the other sink's pre-roll has given way.
+    until_of(&plant.module, FRONT, |stats| {
+        of(stats, "asset", DropReason::RecorderBusy) > 0 && of(stats, "gate", DropReason::PreRollShrunk) > 0
+    })
+    .await;
+    let still = plant.stats(FRONT);
+    let (said, _) = plant.said(FRONT, "gate", EventName::DataDropped, 0).await;
+    plant
+        .said(FRONT, "file", EventName::RecordingAvailable, said)
+        .await;
+    until_of(&plant.module, FRONT, |stats| {
+        answered(stats) >= answered(&still) + 5
+    })
+    .await;
+    plant.back_goes_on().await;
+    assert_untouched(&back, &plant.stats(BACK));
+    unblock(&plant.folder.path().join("recordings"));
+    let from = plant.heard.all().len();
+    plant
+        .said(FRONT, "asset", EventName::RecordingAvailable, from)
+        .await;
+    let [front, back] = plant.end().await;
+    for stats in [&front, &back] {
+        let memory = stats.memory;
+        assert!(
+            memory.budget_bytes == BUDGET && memory.highest_bytes <= BUDGET,
+            "{memory:?}"
+        );
+    }
+    assert!(front.memory.highest_bytes > BUDGET / 8 * 7, "{:?}", front.memory);
+    eprintln!(
+        "front {:?}, back {:?}; dropped {:?}",
+        front.memory, back.memory, front.dropped
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_camera_whose_clock_is_stepped_goes_on_in_media_time_that_only_rises() {
     let jumps = Faults::default().with_timestamp_reset_after(Some(Duration::from_secs(2)));
     let mut plant = Plant::start(USUAL, jumps, |_| {}).await;

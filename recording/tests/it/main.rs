@@ -7,6 +7,7 @@ mod clips;
 mod faults;
 mod kill;
 mod limits;
+mod previews;
 mod recorder;
 mod segments;
 mod support;

@@ -5,8 +5,8 @@ use crate::support::{
 };
 use bytes::Bytes;
 use lva_recording::{
-    ClipReport, GateOptions, MediaUnit, PreRollLimits, Recorder, RecorderEvent, SegmentFolder,
-    SegmentOptions, Sidecar, Signal, TICKS_PER_SECOND, Track, playlist_of,
+    ClipError, ClipReport, GateOptions, MediaUnit, PreRollLimits, Recorder, RecorderEvent, SegmentFolder,
+    SegmentOptions, Sidecar, Signal, TICKS_PER_SECOND, Track, playlist_of, recover,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -308,4 +308,69 @@ fn the_playlist_is_what_was_meant() {
     let ended = std::fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
     say(&ended);
     assert!(!live.contains("ENDLIST") && ended.ends_with("19700101T000001.000Z.mp4\n#EXT-X-ENDLIST\n"));
+}
+
+#[test]
+fn a_playlist_of_somebody_else_stays_and_is_said_once_in_each_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let playlist = folder.path().join("index.m3u8");
+    let text = "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:2,\nlive0.ts\n";
+    std::fs::write(&playlist, text).unwrap();
+    let store = SegmentFolder::new(folder.path(), options(10));
+    let mut recorder = Recorder::continuous(drawn_tracks(), store);
+    let record = |recorder: &mut Recorder<SegmentFolder>, from| {
+        let units = drawn(from, from + 35, 50);
+        let mut events: Vec<RecorderEvent> = units.flat_map(|unit| recorder.push(unit)).collect();
+        events.extend(recorder.end());
+        assert_eq!(files(&events).len(), 4);
+        let foreign = |event: &&RecorderEvent| match event {
+            RecorderEvent::Untidy {
+                error: error @ ClipError::ForeignPlaylist { path },
+            } => *path == playlist && error.to_string().contains("move it away"),
+            _ => false,
+        };
+        events.iter().filter(foreign).count()
+    };
+    assert_eq!(record(&mut recorder, 1000), 1);
+    assert_eq!(record(&mut recorder, 2000), 1);
+    assert!(
+        recover(folder.path()).unwrap().failed.is_empty(),
+        "nothing was left to do"
+    );
+    assert_eq!(std::fs::read_to_string(&playlist).unwrap(), text);
+    // Once it is out of the way, everything is listed.
+    std::fs::rename(&playlist, folder.path().join("theirs.m3u8")).unwrap();
+    assert_eq!(record(&mut recorder, 3000), 0);
+    let own = std::fs::read_to_string(&playlist).unwrap();
+    assert_eq!(own.matches("#EXTINF:").count(), 3 * 4, "{own}");
+    assert!(
+        own.contains("#EXT-X-MEDIA-SEQUENCE:0\n"),
+        "numbers of another list are not ours"
+    );
+}
+
+#[test]
+fn a_link_in_the_playlist_s_place_is_not_followed_and_an_empty_file_is_nobody_s() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, elsewhere) = (folder.path().join("home"), folder.path().join("elsewhere"));
+    std::fs::create_dir(&home).unwrap();
+    let record = || {
+        let store = SegmentFolder::new(&home, options(10));
+        let mut recorder = Recorder::continuous(drawn_tracks(), store);
+        let start = if elsewhere.exists() { 2000 } else { 1000 };
+        for unit in drawn(start, start + 15, 50) {
+            let _ = recorder.push(unit);
+        }
+        let _ = recorder.end();
+    };
+    let playlist = home.join("index.m3u8");
+    std::fs::write(&playlist, "").unwrap();
+    record();
+    let own = std::fs::read_to_string(&playlist).unwrap();
+    assert!(own.ends_with("#EXT-X-ENDLIST\n"), "{own}");
+    std::fs::rename(&playlist, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &playlist).unwrap();
+    record();
+    assert!(playlist.is_symlink());
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), own);
 }
