@@ -11,6 +11,9 @@ use lva_rtsp::{CameraError, ErrorKind};
 
 use crate::event::now_90k;
 
+/// Most characters of a node's own message in an event.
+const MOST: usize = 500;
+
 /// A kind of failure in a running graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -45,11 +48,17 @@ pub enum FailureKind {
     SharedMemory,
     /// Options contradict each other, or a picture cannot be made as the node asks.
     Configuration,
+    /// A node of the program's own could not look at a frame, or could not be made anew.
+    NodeFailed,
+    /// A node of the program's own panicked.
+    NodePanicked,
+    /// A node of the program's own does not come back from a frame.
+    NodeHung,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Unreachable,
         Self::Closed,
         Self::Timeout,
@@ -65,6 +74,9 @@ impl FailureKind {
         Self::StorageFull,
         Self::SharedMemory,
         Self::Configuration,
+        Self::NodeFailed,
+        Self::NodePanicked,
+        Self::NodeHung,
     ];
 
     /// The table: the event that says it, its code in the event's body where the peer gave none, and the status in the
@@ -87,6 +99,9 @@ impl FailureKind {
     /// | `StorageFull` | `StorageError` | `storageFull` | 507 |
     /// | `SharedMemory` | `RuntimeError` | `sharedMemory` | 500 |
     /// | `Configuration` | `RuntimeError` | `configuration` | 400 |
+    /// | `NodeFailed` | `RuntimeError` | `nodeFailed`, with the node's own `message` | 500 |
+    /// | `NodePanicked` | `RuntimeError` | `nodePanicked` | 500 |
+    /// | `NodeHung` | `RuntimeError` | `nodeHung` | 504 |
     pub fn row(self) -> (EventName, &'static str, u16) {
         match self {
             Self::Unreachable => (EventName::NetworkError, "unreachable", 502),
@@ -104,6 +119,9 @@ impl FailureKind {
             Self::StorageFull => (EventName::StorageError, "storageFull", 507),
             Self::SharedMemory => (EventName::RuntimeError, "sharedMemory", 500),
             Self::Configuration => (EventName::RuntimeError, "configuration", 400),
+            Self::NodeFailed => (EventName::RuntimeError, "nodeFailed", 500),
+            Self::NodePanicked => (EventName::RuntimeError, "nodePanicked", 500),
+            Self::NodeHung => (EventName::RuntimeError, "nodeHung", 504),
         }
     }
 
@@ -127,6 +145,8 @@ pub(crate) struct Failure {
     /// The peer's address without user info, or the place of a recording.
     target: String,
     protocol: &'static str,
+    /// What a node of the program's own has to say.
+    message: Option<String>,
 }
 
 impl Failure {
@@ -136,11 +156,27 @@ impl Failure {
             code: None,
             target: target.into(),
             protocol,
+            message: None,
         }
     }
 
     pub(crate) fn configuration(target: impl Into<String>) -> Self {
         Self::new(FailureKind::Configuration, target, "")
+    }
+
+    pub(crate) fn node_failed(message: &str) -> Self {
+        Self {
+            message: Some(message.chars().take(MOST).collect()),
+            ..Self::new(FailureKind::NodeFailed, "", "")
+        }
+    }
+
+    pub(crate) fn node_panicked() -> Self {
+        Self::new(FailureKind::NodePanicked, "", "")
+    }
+
+    pub(crate) fn node_hung() -> Self {
+        Self::new(FailureKind::NodeHung, "", "")
     }
 
     pub(crate) fn unusable_video(target: impl Into<String>) -> Self {
@@ -269,7 +305,13 @@ impl Failure {
                 body.extra.insert("errorCode".to_owned(), code.into());
                 EventBody::StorageError(body)
             }
-            EventName::RuntimeError => EventBody::RuntimeError(RuntimeError::new(code)),
+            EventName::RuntimeError => {
+                let mut body = RuntimeError::new(code);
+                if let Some(message) = &self.message {
+                    body.extra.insert("message".to_owned(), message.as_str().into());
+                }
+                EventBody::RuntimeError(body)
+            }
             _ => EventBody::CodedError(CodedError::new(code, &self.target)),
         };
         (event, body)

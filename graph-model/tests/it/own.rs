@@ -8,12 +8,11 @@ use lva_graph_model::{
 };
 use serde_json::{Value, json};
 
+use crate::exercise::OWN_TYPE;
 use crate::support::{codes, plaza, topology, with};
 
-const QUEUE: &str = "#Contoso.QueueLengthProcessor";
-
 fn own_types() -> OwnTypes {
-    OwnTypes::new([QUEUE]).unwrap()
+    OwnTypes::new([OWN_TYPE]).unwrap()
 }
 
 /// A node of the type, with members of its own that hold parameters everywhere.
@@ -32,7 +31,7 @@ fn queue() -> Value {
 }
 
 /// The plaza with it in the place of the extension, as documents have it: the gate and the hub are fed by it.
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     let document = with(plaza(), "/properties/processors/1", queue());
     let document = with(
         document,
@@ -83,7 +82,7 @@ fn without_the_list_the_type_is_unknown_and_with_it_nothing_is_wrong() {
 #[test]
 fn its_settings_are_its_own_members_with_parameters_filled_in() {
     let own = processor(&own(document()));
-    assert_eq!(own.type_name(), QUEUE, "as the program spells it");
+    assert_eq!(own.type_name(), OWN_TYPE, "as the program spells it");
     assert_eq!(own.sampling().maximum_rate, Rate::new(2.5));
     assert!(!own.sampling().skip_samples_without_annotation);
     let settings = json!({
@@ -112,7 +111,7 @@ fn it_stands_where_an_extension_stands_and_feeds_what_an_extension_feeds() {
 #[test]
 fn trackers_and_extensions_may_stand_behind_it() {
     let value = crate::support::street();
-    let own_node = json!({"@type": QUEUE, "name": "queue", "inputs": [{"nodeName": "yolo"}]});
+    let own_node = json!({"@type": OWN_TYPE, "name": "queue", "inputs": [{"nodeName": "yolo"}]});
     let value = with(value, "/properties/processors/-", own_node);
     let value = with(
         value,
@@ -172,7 +171,7 @@ fn the_rules_of_placement_are_those_of_an_extension() {
         codes(&found).contains(&(Code::InputsMissing, "/properties/processors/1")),
         "{found:?}"
     );
-    let as_sink = with(document(), "/properties/sinks/1/@type", json!(QUEUE));
+    let as_sink = with(document(), "/properties/sinks/1/@type", json!(OWN_TYPE));
     let found = findings(as_sink);
     assert!(
         codes(&found).contains(&(Code::WrongRole, "/properties/sinks/1/@type")),
@@ -224,7 +223,7 @@ fn other_unknown_types_are_told_of_the_own_ones() {
         .find(|finding| finding.code == Code::UnknownNodeType)
         .unwrap();
     assert!(
-        unknown.message.ends_with(&format!("; or one of {QUEUE}")),
+        unknown.message.ends_with(&format!("; or one of {OWN_TYPE}")),
         "{unknown}"
     );
 }
