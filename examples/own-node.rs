@@ -12,13 +12,12 @@ use lva_graph_runtime::{
     GraphEvent, MessageSink, Module, NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode, RuntimeOptions,
     SinkError,
 };
-use lva_inference_schema::{Event, Inference, JsonStyle, event_time};
+use lva_inference_schema::{Event, EventName, Inference, JsonStyle, event_time};
 
 /// Say when a camera is covered and when it can see again, and record ten seconds around both.
 ///
-/// The node that looks is a part of this program: the topology, examples/documents/own-node.json, names it by a type of its own,
-/// "#Example.CoveredCamera". It stands where an extension could stand; what it finds goes to a message sink and opens a gate.
-/// Clips are FOLDER/covered/clip-TIME.mp4.
+/// The node that looks is a part of this program, and examples/documents/own-node.json names it by "#Example.CoveredCamera".
+/// What it finds goes to a message sink and opens a gate. Clips are FOLDER/covered/clip-TIME.mp4.
 ///
 /// Example: own-node -- --camera rtsp://user:password@192.168.1.20/stream1 --recordings clips
 #[derive(Parser)]
@@ -97,8 +96,10 @@ struct Lines;
 #[async_trait]
 impl MessageSink for Lines {
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
-        let body = event.body.to_json(JsonStyle::VideoAnalyzer);
-        println!("{}  {}  {body}", event_time(event.timestamp_90k), event.name);
+        if event.name != EventName::MediaSessionEstablished {
+            let body = event.body.to_json(JsonStyle::VideoAnalyzer);
+            println!("{}  {}  {body}", event_time(event.timestamp_90k), event.name);
+        }
         Ok(())
     }
 }

@@ -105,7 +105,7 @@ impl Extensions<'_> {
             Looker::Extension { form, client } => (form, client),
             // Its thread is its own business: nobody else waits for one that hangs.
             Looker::Own(own) => {
-                let own = Own::new(own, entrance, results, self.patience)?;
+                let own = Own::new(*own, entrance, results, self.patience)?;
                 return Ok(Asker::Own(Box::new(own)));
             }
         };

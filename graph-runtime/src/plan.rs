@@ -114,7 +114,7 @@ pub(crate) enum Looker {
     /// An extension, to which they are sent.
     Extension { form: PictureForm, client: ClientPlan },
     /// A node of the program's own.
-    Own(OwnPlan),
+    Own(Box<OwnPlan>),
 }
 
 /// An object tracker behind an extension, or the tracking that a line crossing without one needs.

@@ -247,7 +247,7 @@ impl Planner<'_> {
         };
         self.analysis(node, own.sampling(), || {
             let made = maker.make().map_err(|broken| not_made(&broken).at(node))?;
-            Ok(Looker::Own(OwnPlan { maker, node: made }))
+            Ok(Looker::Own(Box::new(OwnPlan { maker, node: made })))
         })
     }
 
