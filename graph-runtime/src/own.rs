@@ -1,232 +1,28 @@
 //! A node that the program brought along, at work: one picture at a time on a thread of its own, and the newest one next.
 
-use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use lva_extension_protocol::Backoff;
-use lva_framing::Picture;
-use lva_graph_model::OwnProcessor;
 use lva_inference_schema::Inference;
-use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
 
+use self::hand::{End, LookThread, Report};
 use crate::analysis::{Entrance, LAST_ANSWERS, Patience};
 use crate::failure::Failure;
 use crate::frame::{Frame, Leaving};
-use crate::node::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode};
 use crate::results::{Answered, Results};
 use crate::stats::DropReason;
 use crate::thread::Worker;
+
+mod hand;
+
+pub(crate) use self::hand::{Broken, Maker, OwnPlan};
 
 /// How long, of [`LAST_ANSWERS`], a node has to leave when it was told to.
 const LEAVE: Duration = Duration::from_millis(200);
 
 /// How soon a node's failure is said again.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// Makes one node, as often as it has to be made.
-#[derive(Clone)]
-pub(crate) struct Maker {
-    pub(crate) factory: Arc<dyn NodeFactory>,
-    pub(crate) topology: String,
-    pub(crate) instance: String,
-    pub(crate) name: String,
-    pub(crate) processor: OwnProcessor,
-}
-
-/// A node, and how to make another one.
-pub(crate) struct OwnPlan {
-    pub(crate) maker: Maker,
-    pub(crate) node: Box<dyn OwnNode>,
-}
-
-impl fmt::Debug for OwnPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OwnPlan").field(&self.maker.processor).finish()
-    }
-}
-
-/// Why there is no node, or no result of it.
-#[derive(Debug)]
-pub(crate) enum Broken {
-    Failed(NodeError),
-    /// With what the panic said.
-    Panicked(String),
-}
-
-impl Maker {
-    pub(crate) fn make(&self) -> Result<Box<dyn OwnNode>, Broken> {
-        let context = NodeContext {
-            topology: &self.topology,
-            instance: &self.instance,
-            name: &self.name,
-            processor: &self.processor,
-        };
-        match catch_unwind(AssertUnwindSafe(|| self.factory.make(&context))) {
-            Ok(made) => made.map_err(Broken::Failed),
-            Err(panic) => Err(Broken::Panicked(words(&*panic))),
-        }
-    }
-}
-
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
-}
-
-/// A picture for a node, with what was found in it.
-struct Job {
-    picture: Picture,
-    session: u64,
-    found: Arc<[Inference]>,
-    /// Closed when nobody waits for the node any more.
-    gone: oneshot::Receiver<()>,
-}
-
-/// What became of a job.
-struct Report {
-    /// Whether the node was made anew for it.
-    made: bool,
-    end: End,
-}
-
-enum End {
-    Found(Vec<Inference>),
-    Failed(NodeError),
-    Panicked(String),
-    /// There was no node, and none could be made.
-    NotMade(Broken),
-    /// Nobody waited any more.
-    GivenUp,
-}
-
-/// The node's thread.
-struct Hand {
-    maker: Maker,
-    node: Option<Box<dyn OwnNode>>,
-    runtime: Handle,
-}
-
-impl Hand {
-    fn work(mut self, jobs: &Receiver<Job>, reports: &mpsc::Sender<Report>) {
-        let runtime = self.runtime.clone();
-        let _inside = runtime.enter();
-        while let Ok(job) = jobs.recv() {
-            let report = self.look(job);
-            if reports.blocking_send(report).is_err() {
-                break;
-            }
-        }
-        self.discard();
-    }
-
-    fn look(&mut self, job: Job) -> Report {
-        let made = self.node.is_none();
-        if made {
-            match self.maker.make() {
-                Ok(node) => self.node = Some(node),
-                Err(broken) => {
-                    let end = End::NotMade(broken);
-                    return Report { made: false, end };
-                }
-            }
-        }
-        let end = match &mut self.node {
-            Some(node) => looked(&self.runtime, node.as_mut(), job),
-            None => End::GivenUp,
-        };
-        if matches!(end, End::Panicked(_)) {
-            self.discard();
-        }
-        Report { made, end }
-    }
-
-    /// What a panic has left behind may panic again.
-    fn discard(&mut self) {
-        let node = self.node.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(node))).is_err() {
-            tracing::error!(node = %self.maker.name, "a node panicked while it was dropped");
-        }
-    }
-}
-
-fn looked(runtime: &Handle, node: &mut dyn OwnNode, job: Job) -> End {
-    let Job {
-        picture,
-        session,
-        found,
-        gone,
-    } = job;
-    let frame = NodeFrame::new(&picture, session, &found);
-    let look = || {
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                found = node.look(frame) => match found {
-                    Ok(found) => End::Found(found),
-                    Err(error) => End::Failed(error),
-                },
-                _ = gone => End::GivenUp,
-            }
-        })
-    };
-    match catch_unwind(AssertUnwindSafe(look)) {
-        Ok(end) => end,
-        Err(panic) => End::Panicked(words(&*panic)),
-    }
-}
-
-/// The thread, seen from the node's task: one job at a time.
-struct LookThread {
-    jobs: SyncSender<Job>,
-    reports: mpsc::Receiver<Report>,
-    /// Dropped to give the job up.
-    waits: Option<oneshot::Sender<()>>,
-}
-
-impl LookThread {
-    fn start(plan: OwnPlan) -> io::Result<(Self, Worker)> {
-        // A thread whose node hangs holds nothing of the instance but these ends.
-        let (jobs, queue) = sync_channel(1);
-        let (report, reports) = mpsc::channel(1);
-        let name = format!("lva-own-{}", plan.maker.name);
-        let hand = Hand {
-            maker: plan.maker,
-            node: Some(plan.node),
-            runtime: Handle::current(),
-        };
-        let worker = Worker::start(&name, move || hand.work(&queue, &report))?;
-        let thread = Self {
-            jobs,
-            reports,
-            waits: None,
-        };
-        Ok((thread, worker))
-    }
-
-    /// Gives a picture; whether the thread takes it. The one before has to be reported.
-    fn give(&mut self, picture: Picture, frame: &Leaving) -> bool {
-        let (waits, gone) = oneshot::channel();
-        self.waits = Some(waits);
-        let job = Job {
-            picture,
-            session: frame.about.epoch,
-            found: frame.about.found(),
-            gone,
-        };
-        self.jobs.try_send(job).is_ok()
-    }
-
-    /// Waits for the job that was given; `None` when the thread is gone. Nothing is lost when the future is dropped.
-    async fn report(&mut self) -> Option<Report> {
-        self.reports.recv().await
-    }
-}
 
 /// One node of the program's own at work.
 pub(crate) struct Own {
@@ -324,7 +120,7 @@ impl Own {
     async fn show(&mut self, frame: Frame) {
         self.entrance.replaces_because(DropReason::ReplacedByNewer);
         let (picture, frame) = frame.split();
-        if !self.thread.give(picture, &frame) {
+        if !self.thread.give(picture, &frame.about) {
             return self.results.dropped(&frame, DropReason::ExtensionUnavailable);
         }
         self.results.count_sent();
@@ -359,7 +155,7 @@ impl Own {
 
     /// Until the node comes back, frames go on without it.
     async fn pass_by(&mut self) {
-        self.thread.waits = None;
+        self.thread.give_up();
         loop {
             tokio::select! {
                 report = self.thread.report() => {
