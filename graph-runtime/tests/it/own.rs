@@ -21,7 +21,7 @@ use crate::support::*;
 
 const TYPE: &str = "#Contoso.Test";
 /// After which a node counts as hung.
-const SOON: Duration = Duration::from_millis(300);
+const SOON: Duration = Duration::from_secs(1);
 
 type Found = Result<Vec<Inference>, NodeError>;
 type Looks = Box<dyn FnMut(NodeFrame<'_>) -> Found + Send>;
@@ -55,12 +55,13 @@ fn making(
     with_factory(Closures(TYPE, Box::new(makes)))
 }
 
-/// A factory, and little patience.
 fn with_factory(factory: impl NodeFactory) -> impl FnOnce(RuntimeOptions) -> RuntimeOptions {
-    |options| {
-        let options = options.with_extension_answer_timeout(SOON);
-        options.with_node_factory(factory).unwrap()
-    }
+    |options| options.with_node_factory(factory).unwrap()
+}
+
+/// With little patience.
+fn soon(own: impl FnOnce(RuntimeOptions) -> RuntimeOptions) -> impl FnOnce(RuntimeOptions) -> RuntimeOptions {
+    |options| own(options).with_extension_answer_timeout(SOON)
 }
 
 /// A node that does the same with every frame.
@@ -359,7 +360,7 @@ async fn a_node_that_hangs_loses_its_own_frames_and_works_again_when_it_comes_ba
         grpc_node("behind", "own", &behind.url, json!({})),
     ];
     let (release, looks) = blocking();
-    let pipeline = run_with(nodes, vec![hub("behind")], looking(looks)).await;
+    let pipeline = run_with(nodes, vec![hub("behind")], soon(looking(looks))).await;
     let (_, said) = pipeline.heard.wait(EventName::RuntimeError, 0).await;
     assert_eq!(said.body.to_json(JsonStyle::Lva), json!({"code": "nodeHung"}));
     let stats = until(&pipeline.module, |stats| {
@@ -375,7 +376,7 @@ async fn a_node_that_hangs_loses_its_own_frames_and_works_again_when_it_comes_ba
     let stats = pipeline.stop().await;
     assert_accounts(&stats, "own");
     assert_accounts(&stats, "behind");
-    assert_eq!(count_of(&stats, "own", DropReason::Unanswered), 1, "{stats:?}");
+    assert!(count_of(&stats, "own", DropReason::Unanswered) >= 1, "{stats:?}");
     assert_eq!(errors(&pipeline, "own").len(), 1);
 }
 
@@ -383,10 +384,7 @@ async fn a_node_that_hangs_loses_its_own_frames_and_works_again_when_it_comes_ba
 async fn a_deactivation_leaves_a_node_that_hangs_behind() {
     let (release, looks) = blocking();
     let nodes = vec![own_node("own", "camera", json!({}))];
-    let patient = |options: RuntimeOptions| {
-        looking(looks)(options).with_extension_answer_timeout(Duration::from_secs(60))
-    };
-    let pipeline = run_with(nodes, vec![hub("own")], patient).await;
+    let pipeline = run_with(nodes, vec![hub("own")], looking(looks)).await;
     until(&pipeline.module, |stats| stats.extensions["own"].sent == 1).await;
     let began = Instant::now();
     let stats = pipeline.stop().await;
@@ -429,11 +427,11 @@ impl NodeFactory for WaitsFactory {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_waits_in_vain_is_interrupted_and_goes_on_with_the_next_frame() {
     let nodes = vec![own_node("own", "camera", json!({}))];
-    let pipeline = run_with(nodes, vec![hub("own")], with_factory(WaitsFactory)).await;
+    let pipeline = run_with(nodes, vec![hub("own")], soon(with_factory(WaitsFactory))).await;
     pipeline.said("own", |_| true).await;
     let stats = pipeline.stop().await;
     assert_accounts(&stats, "own");
-    assert_eq!(count_of(&stats, "own", DropReason::Unanswered), 1, "{stats:?}");
+    assert!(count_of(&stats, "own", DropReason::Unanswered) >= 1, "{stats:?}");
     assert_eq!(stats.extensions["own"].sessions, 1);
     assert_eq!(errors(&pipeline, "own"), [json!({"code": "nodeHung"})]);
 }
