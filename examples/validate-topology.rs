@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use lva_graph_model::{Diagram, FileReport, Instance, Strictness};
+use lva_graph_model::{Diagram, FileReport, Instance, OwnTypes, Strictness};
 
 /// Says what is wrong with topologies of Live Video Analytics and Video Analyzer, or draws them.
 ///
@@ -21,6 +21,7 @@ use lva_graph_model::{Diagram, FileReport, Instance, Strictness};
 #[command(after_help = "Examples:
   validate-topology topology.json
   validate-topology --instance instance.json --strict topology.json
+  validate-topology --own-type '#Example.CoveredCamera' examples/documents/own-node.json
   validate-topology --format json */*.json | jq -r 'select(.ok|not).file'
   validate-topology --format mermaid topology.json > topology.mmd
   validate-topology --format dot topology.json | dot -Tsvg > topology.svg")]
@@ -40,6 +41,10 @@ struct Args {
     /// What to write: lines for people, one JSON object a file and line, or a picture as Mermaid or Graphviz DOT.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+
+    /// A type of nodes that your program brings along, such as #Contoso.QueueLength. May be given several times.
+    #[arg(long, value_name = "TYPE")]
+    own_type: Vec<String>,
 
     /// Topologies.
     #[arg(required = true, value_name = "FILE")]
@@ -68,12 +73,15 @@ fn main() -> anyhow::Result<ExitCode> {
     } else {
         Strictness::Open
     };
+    let own_types = OwnTypes::new(args.own_type)?;
     let mut all_ok = true;
     let mut out = std::io::stdout().lock();
     for path in &args.files {
         let file = path.display().to_string();
         let report = match std::fs::read(path) {
-            Ok(bytes) => FileReport::of(file, &bytes, instance.as_ref(), strictness),
+            Ok(bytes) => {
+                FileReport::with_own_types(file, &bytes, instance.as_ref(), strictness, own_types.clone())
+            }
             Err(error) => FileReport::unreadable(file, &error),
         };
         all_ok &= report.is_ok();

@@ -4,6 +4,7 @@
 #![deny(unsafe_code)] // but for one look at FFmpeg's parameters, in `units`
 
 mod args;
+pub mod covered;
 pub mod demo;
 pub mod draw;
 pub mod evaluation;

@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, kind_of};
 use crate::generation::Generation;
 use crate::graph::Credentials;
+use crate::own::OwnTypes;
 use crate::parameter::Bindings;
 use crate::read::members::Members;
 use crate::read::{Need, Reader};
@@ -77,10 +78,12 @@ impl DeviceAdapter {
             envelope.allow(name);
         }
         let bindings = Bindings::of_defaults(&[], findings);
+        let own_types = OwnTypes::default();
         let mut reader = Reader {
             bindings: &bindings,
             findings,
             generation: Generation::VideoAnalyzer1_1,
+            own_types: &own_types,
             topology_name: "",
             instance_name: None,
         };

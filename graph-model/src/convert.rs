@@ -99,7 +99,8 @@ impl Topology {
     /// | LVA 2.0 → Video Analyzer 1.0 | types, parameter types and system variables renamed; asset sinks → video sinks (one video instead of one asset a recording); the vision extension gets an `operation` whose text a new parameter gives; gate times below 10 s raised |
     /// | Video Analyzer 1.0 → 1.1 | the version |
     ///
-    /// Unknown members stay. Whatever is more than spelling stands in [`Converted::notes`].
+    /// Unknown members stay. Nodes of a program's own types are carried over as they are, but for their inputs and
+    /// `samplingOptions` where a frame rate filter before them goes. Whatever is more than spelling stands in [`Converted::notes`].
     ///
     /// # Errors
     ///
@@ -125,6 +126,7 @@ impl Topology {
         let not_expressible = |findings| ConvertError::NotExpressible { to, findings };
         // It has a name and no mark of the cloud service, so it can be read.
         let topology = Topology::from_value(value).map_err(|_| not_expressible(Vec::new()))?;
+        let topology = topology.with_own_types(self.own_types().clone());
         let findings = topology.validate(Strictness::Open);
         if findings.iter().any(Diagnostic::is_error) {
             return Err(not_expressible(findings));

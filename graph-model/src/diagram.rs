@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::check::{flow, outline};
 use crate::graph::Flow;
 use crate::kind::Role;
+use crate::own::local_part;
 use crate::topology::Topology;
 
 /// What a picture of a topology shows: its nodes in three groups, and what flows between them.
@@ -13,7 +14,7 @@ use crate::topology::Topology;
 /// Values of parameters are not shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagram {
-    nodes: Vec<(Role, String, &'static str)>,
+    nodes: Vec<(Role, String, String)>,
     edges: Vec<(usize, usize, &'static str)>,
 }
 
@@ -38,7 +39,8 @@ impl Diagram {
         let edges = edges.collect();
         let nodes = drafts.into_iter().map(|draft| {
             let kind = draft.kind.and_then(|kind| kind.local_names().first().copied());
-            (draft.role, draft.name, kind.unwrap_or("?"))
+            let kind = draft.own_type.as_deref().map(local_part).or(kind);
+            (draft.role, draft.name, kind.unwrap_or("?").to_owned())
         });
         Self {
             nodes: nodes.collect(),
@@ -84,11 +86,11 @@ impl Diagram {
         text
     }
 
-    fn group(&self, role: Role) -> impl Iterator<Item = (usize, &str, &'static str)> {
+    fn group(&self, role: Role) -> impl Iterator<Item = (usize, &str, &str)> {
         let nodes = self.nodes.iter().enumerate();
         nodes
             .filter(move |(_, node)| node.0 == role)
-            .map(|(i, node)| (i, node.1.as_str(), node.2))
+            .map(|(i, node)| (i, node.1.as_str(), node.2.as_str()))
     }
 }
 

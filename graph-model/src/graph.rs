@@ -3,6 +3,7 @@
 mod endpoint;
 mod image;
 mod operation;
+mod own;
 mod processor;
 mod sink;
 mod source;
@@ -13,6 +14,7 @@ pub use operation::{
     CountEvent, DistanceEvent, EventTrigger, Focus, LineCrossingEvent, NamedLine, NamedPolygon, Operation,
     OperationSettings, Point, Watched, ZoneCrossingEvent, ZoneEventType,
 };
+pub use own::OwnProcessor;
 pub use processor::{
     Accuracy, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, LineCrossing, MotionDetection,
     ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
@@ -83,6 +85,8 @@ pub enum Node {
     ObjectTracking(ObjectTracking),
     /// Says when a followed object crosses a line.
     LineCrossing(LineCrossing),
+    /// Does what a program brings along.
+    Own(OwnProcessor),
     /// Gives events out.
     MessageSink(MessageSink),
     /// Records into an asset.
@@ -109,6 +113,7 @@ impl Node {
             Self::SignalGate(_) => NodeKind::SignalGate,
             Self::ObjectTracking(_) => NodeKind::ObjectTracking,
             Self::LineCrossing(_) => NodeKind::LineCrossing,
+            Self::Own(_) => NodeKind::Own,
             Self::MessageSink(_) => NodeKind::MessageSink,
             Self::AssetSink(_) => NodeKind::AssetSink,
             Self::FileSink(_) => NodeKind::FileSink,
@@ -123,7 +128,7 @@ pub enum Flow {
     /// Media as the camera sent it: into gates and recording sinks.
     Media,
     /// Frames together with what was found in them so far: into motion detection, rate filters, extensions,
-    /// trackers and lines.
+    /// trackers, lines and a program's own nodes.
     Frames,
     /// Inferences or messages that open a gate.
     Signals,

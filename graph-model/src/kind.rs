@@ -57,6 +57,8 @@ pub enum NodeKind {
     ObjectTracking,
     /// `LineCrossingProcessor`
     LineCrossing,
+    /// A type that a program brings along: see [`OwnTypes`](crate::OwnTypes).
+    Own,
     /// `IoTHubMessageSink`, `IotHubMessageSink`
     MessageSink,
     /// `AssetSink`
@@ -68,7 +70,7 @@ pub enum NodeKind {
 }
 
 impl NodeKind {
-    /// Every kind.
+    /// Every kind of the contract, so all but [`Own`](Self::Own).
     pub const ALL: [Self; 14] = [
         Self::RtspSource,
         Self::MessageSource,
@@ -97,12 +99,13 @@ impl NodeKind {
             | Self::ComputerVision
             | Self::SignalGate
             | Self::ObjectTracking
-            | Self::LineCrossing => Role::Processor,
+            | Self::LineCrossing
+            | Self::Own => Role::Processor,
             Self::MessageSink | Self::AssetSink | Self::FileSink | Self::VideoSink => Role::Sink,
         }
     }
 
-    /// The local names of `@type`, the usual one first.
+    /// The local names of `@type`, the usual one first; none of a program's own types, which have full names.
     pub fn local_names(self) -> &'static [&'static str] {
         match self {
             Self::RtspSource => &["RtspSource"],
@@ -119,6 +122,7 @@ impl NodeKind {
             Self::SignalGate => &["SignalGateProcessor"],
             Self::ObjectTracking => &["ObjectTrackingProcessor"],
             Self::LineCrossing => &["LineCrossingProcessor"],
+            Self::Own => &[],
             Self::MessageSink => &["IoTHubMessageSink"],
             Self::AssetSink => &["AssetSink"],
             Self::FileSink => &["FileSink"],
@@ -133,7 +137,7 @@ impl NodeKind {
             .find(|kind| kind.local_names().iter().any(|n| n.eq_ignore_ascii_case(name)))
     }
 
-    /// Whether a generation had it.
+    /// Whether a generation had it; a program's own kinds are at home in each.
     pub fn exists_in(self, generation: Generation) -> bool {
         match self {
             Self::FrameRateFilter => generation == Generation::Lva1,
@@ -148,6 +152,7 @@ impl NodeKind {
             | Self::GrpcExtension
             | Self::ComputerVision
             | Self::SignalGate
+            | Self::Own
             | Self::MessageSink
             | Self::FileSink => true,
         }
@@ -161,6 +166,12 @@ impl NodeKind {
         )
     }
 
+    /// Whether it looks at frames and passes all of them on with what was found in them: extensions, and a program's own
+    /// nodes.
+    pub fn looks_at_frames(self) -> bool {
+        self.is_extension() || self == Self::Own
+    }
+
     /// Whether it records media.
     pub fn is_media_sink(self) -> bool {
         matches!(self, Self::AssetSink | Self::FileSink | Self::VideoSink)
@@ -168,7 +179,7 @@ impl NodeKind {
 
     /// Whether inferences come out of it.
     pub fn gives_inferences(self) -> bool {
-        self.is_extension()
+        self.looks_at_frames()
             || matches!(
                 self,
                 Self::MotionDetection | Self::ObjectTracking | Self::LineCrossing

@@ -83,6 +83,12 @@
 //! );
 //! ```
 //!
+//! # Nodes of one's own
+//!
+//! A program that brings its own nodes says so with [`OwnTypes`]: to a topology
+//! ([`Topology::with_own_types`]) or to a registry ([`RegistryOptions::with_own_types`]). Nodes of these types are understood
+//! as [`Node::Own`]; without them, they are of an unknown type as ever.
+//!
 //! # Secrets
 //!
 //! Values of `SecretString` parameters, passwords, header values and keys never show in `Debug`, in findings,
@@ -114,6 +120,7 @@ mod kind;
 mod method;
 mod onvif;
 mod operations;
+mod own;
 mod parameter;
 mod read;
 mod redact;
@@ -141,8 +148,8 @@ pub use graph::{
     Endpoint, EndpointUrl, EventTrigger, Extension, ExtensionProtocol, FileSink, Flow, Focus,
     FrameRateFilter, Graph, GraphNode, Image, ImageFormat, ImageScale, LineCrossing, LineCrossingEvent,
     LocalCache, MessageSink, MessageSource, MotionDetection, NamedLine, NamedPolygon, Node, NodeId,
-    ObjectTracking, Operation, OperationSettings, OutputSelector, PixelFormat, Point, Rate, RtspSource,
-    RtspTransport, Sampling, ScaleMode, Sensitivity, SignalGate, TlsOptions, VideoSink, Watched,
+    ObjectTracking, Operation, OperationSettings, OutputSelector, OwnProcessor, PixelFormat, Point, Rate,
+    RtspSource, RtspTransport, Sampling, ScaleMode, Sensitivity, SignalGate, TlsOptions, VideoSink, Watched,
     ZoneCrossingEvent, ZoneEventType,
 };
 pub use instance::Instance;
@@ -153,6 +160,7 @@ pub use onvif::{
     OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
 };
 pub use operations::{OperationsError, OperationsFile, Step, instance_request, topology_request};
+pub use own::{OwnTypeError, OwnTypes};
 pub use parameter::{MAX_PARAMETER_NAME, ParameterDeclaration, ParameterType, ParameterValue};
 pub use registry::{Outcome, Registry, RegistryOptions, Report, RestoreError, Restored, Start};
 pub use report::{FileReport, Found};

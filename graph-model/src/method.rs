@@ -15,6 +15,7 @@ use crate::document::{DocumentError, kind_of, member, scalar_text};
 use crate::generation::{Family, Generation};
 use crate::graph::Endpoint;
 use crate::instance::Instance;
+use crate::own::OwnTypes;
 use crate::parameter::Bindings;
 use crate::read::Reader;
 use crate::read::endpoint::Peer;
@@ -314,10 +315,12 @@ fn with_reader(
     let bindings = Bindings::of_defaults(&[], &mut findings);
     let mut members = Members::new(map, String::new(), "the payload".to_owned());
     members.allow("@apiVersion");
+    let own_types = OwnTypes::default();
     let mut reader = Reader {
         bindings: &bindings,
         findings: &mut findings,
         generation: Generation::VideoAnalyzer1_1,
+        own_types: &own_types,
         topology_name: "",
         instance_name: None,
     };

@@ -19,6 +19,7 @@ use crate::generation::{Family, Generation};
 use crate::graph::{Endpoint, Graph};
 use crate::instance::Instance;
 use crate::method::{Fault, InstanceState, Method, MethodError, Request, RequestBody, Response};
+use crate::own::OwnTypes;
 use crate::redact;
 use crate::template::iso_utc;
 use crate::topology::Topology;
@@ -31,10 +32,11 @@ use crate::topology::Topology;
 /// | instances | 10,000 | 1,000 |
 ///
 /// More of them cost memory only: a few kilobytes each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RegistryOptions {
     strictness: Strictness,
     page_size: Option<usize>,
+    own_types: OwnTypes,
 }
 
 impl RegistryOptions {
@@ -54,7 +56,13 @@ impl RegistryOptions {
         self
     }
 
-    fn limits(self) -> (usize, usize) {
+    /// Sets which types of nodes the program brings along, beside those of the contract. None by default.
+    pub fn with_own_types(mut self, own_types: OwnTypes) -> Self {
+        self.own_types = own_types;
+        self
+    }
+
+    fn limits(&self) -> (usize, usize) {
         match self.strictness {
             Strictness::Compatible => (50, 1_000),
             Strictness::Open => (1_000, 10_000),
@@ -313,7 +321,8 @@ impl Registry {
         now: SystemTime,
     ) -> Result<Response, Fault> {
         let topology = Topology::from_value(redact::as_stored(topology.to_value(), generation))
-            .map_err(Fault::document)?;
+            .map_err(Fault::document)?
+            .with_own_types(self.options.own_types.clone());
         let findings = topology.validate(self.options.strictness);
         if findings.iter().any(Diagnostic::is_error) {
             return Err(Fault::InvalidTopology { findings });

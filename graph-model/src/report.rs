@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, DocumentKind, Severity, Strictness};
 use crate::document::DocumentError;
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::own::OwnTypes;
 use crate::topology::Topology;
 
 /// What there is to say about a file with a topology, whether it could be read or not.
@@ -72,13 +73,24 @@ impl FileReport {
         instance: Option<&Result<Instance, DocumentError>>,
         strictness: Strictness,
     ) -> Self {
+        Self::with_own_types(file, bytes, instance, strictness, OwnTypes::default())
+    }
+
+    /// The same, with nodes of these types beside those of the contract.
+    pub fn with_own_types(
+        file: impl Into<String>,
+        bytes: &[u8],
+        instance: Option<&Result<Instance, DocumentError>>,
+        strictness: Strictness,
+        own_types: OwnTypes,
+    ) -> Self {
         let mut report = Self {
             file: file.into(),
             topology: None,
             findings: Vec::new(),
         };
         let topology = match Topology::from_slice(bytes) {
-            Ok(topology) => topology,
+            Ok(topology) => topology.with_own_types(own_types),
             Err(error) => {
                 report.findings.push(Found::unreadable(&error, false));
                 return report;

@@ -8,6 +8,7 @@ use crate::check::{self, Examination, NodeCounts};
 use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, spelled};
 use crate::generation::{Family, Generation};
+use crate::own::OwnTypes;
 use crate::parameter::{Bindings, ParameterDeclaration, ParameterType};
 use crate::read::members::Members;
 use crate::secret::SecretString;
@@ -22,6 +23,7 @@ pub struct Topology {
     value: Value,
     name: String,
     generation: Generation,
+    own_types: OwnTypes,
 }
 
 impl Topology {
@@ -63,7 +65,21 @@ impl Topology {
             value,
             name,
             generation,
+            own_types: OwnTypes::default(),
         })
+    }
+
+    /// The same topology, in which nodes of these types are understood beside those of the contract, wherever it is looked at:
+    /// validation, resolution, conversion, diagrams. By default there are none, and such nodes are of an unknown type.
+    #[must_use]
+    pub fn with_own_types(mut self, own_types: OwnTypes) -> Self {
+        self.own_types = own_types;
+        self
+    }
+
+    /// Types that are understood beside those of the contract.
+    pub fn own_types(&self) -> &OwnTypes {
+        &self.own_types
     }
 
     /// The name by which instances refer to it.

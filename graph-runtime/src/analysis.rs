@@ -19,7 +19,7 @@ use crate::stats::DropReason;
 use crate::thread::Worker;
 
 /// How long answers to frames on their way are waited for at an end.
-const LAST_ANSWERS: Duration = Duration::from_secs(3);
+pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// Where an extension node's pictures wait, and why one that is replaced there was not sent.
 #[derive(Debug, Clone)]

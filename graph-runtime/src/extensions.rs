@@ -1,4 +1,4 @@
-//! The extension nodes of an instance, each with the way into it and out of it.
+//! The extension nodes of an instance, and those of the program's own, each with the way into it and out of it.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use crate::analysis::{Analysis, Entrance, Patience};
 use crate::ask::{AskError, Asking};
 use crate::frame::{Passage, Tap};
 use crate::instance::{Recorders, Speaker};
-use crate::plan::{AnalysisPlan, Feed, Reach, TrackerPlan};
+use crate::own::Own;
+use crate::plan::{AnalysisPlan, Feed, Looker, Reach, TrackerPlan};
 use crate::results::{Exits, Results, WayOut};
 use crate::seam::extension::ClientPlan;
 use crate::thread::Worker;
@@ -32,10 +33,11 @@ pub(crate) enum StartError {
     },
 }
 
-/// An extension node, ready to run.
+/// An extension node, or one of the program's own, ready to run.
 pub(crate) enum Asker {
     Grpc(Box<Analysis>),
     Http(Box<Asking>),
+    Own(Box<Own>),
 }
 
 impl Asker {
@@ -43,6 +45,7 @@ impl Asker {
         match self {
             Self::Grpc(analysis) => tokio::spawn(analysis.run()),
             Self::Http(asking) => tokio::spawn(asking.run()),
+            Self::Own(own) => tokio::spawn(own.run()),
         }
     }
 }
@@ -98,23 +101,30 @@ impl Extensions<'_> {
         let trackers = self.trackers(&plan.reach);
         let name = plan.node.name.clone();
         let results = Results::new(way_out, trackers, passage);
-        let (asker, worker) = match plan.client {
+        let (form, client) = match plan.looker {
+            Looker::Extension { form, client } => (form, client),
+            // Its thread is its own business: nobody else waits for one that hangs.
+            Looker::Own(own) => {
+                let own = Own::new(*own, entrance, results, self.patience)?;
+                return Ok(Asker::Own(Box::new(own)));
+            }
+        };
+        let (asker, worker) = match client {
             ClientPlan::Grpc(client) => {
-                let (node, worker) = Analysis::new(*client, plan.form, entrance, results, self.patience)?;
+                let (node, worker) = Analysis::new(*client, form, entrance, results, self.patience)?;
                 (Asker::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
                 let options = options
                     .with_backoff(self.patience.backoff)
                     .with_answer_timeout(self.patience.answer);
-                let made =
-                    Asking::new(options, plan.form, entrance, results).map_err(|error| match error {
-                        AskError::Thread(error) => StartError::Thread(error),
-                        AskError::Tls(error) => StartError::Client {
-                            node: name,
-                            reason: error.to_string(),
-                        },
-                    })?;
+                let made = Asking::new(options, form, entrance, results).map_err(|error| match error {
+                    AskError::Thread(error) => StartError::Thread(error),
+                    AskError::Tls(error) => StartError::Client {
+                        node: name,
+                        reason: error.to_string(),
+                    },
+                })?;
                 (Asker::Http(Box::new(made.0)), made.1)
             }
         };

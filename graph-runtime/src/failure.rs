@@ -11,6 +11,9 @@ use lva_rtsp::{CameraError, ErrorKind};
 
 use crate::event::now_90k;
 
+/// Most characters of a node's own message in an event.
+const MOST: usize = 500;
+
 /// A kind of failure in a running graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -49,11 +52,17 @@ pub enum FailureKind {
     SharedMemory,
     /// Options contradict each other, or a picture cannot be made as the node asks.
     Configuration,
+    /// A node of the program's own could not look at a frame, or could not be made anew.
+    NodeFailed,
+    /// A node of the program's own panicked.
+    NodePanicked,
+    /// A node of the program's own does not come back from a frame.
+    NodeHung,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Unreachable,
         Self::Closed,
         Self::Timeout,
@@ -71,6 +80,9 @@ impl FailureKind {
         Self::PlaylistNotOurs,
         Self::SharedMemory,
         Self::Configuration,
+        Self::NodeFailed,
+        Self::NodePanicked,
+        Self::NodeHung,
     ];
 
     /// The table: the event that says it, its code in the event's body where the peer gave none, and the status in the
@@ -95,6 +107,9 @@ impl FailureKind {
     /// | `PlaylistNotOurs` | `StorageError` | `playlistNotOurs` | 409 |
     /// | `SharedMemory` | `RuntimeError` | `sharedMemory` | 500 |
     /// | `Configuration` | `RuntimeError` | `configuration` | 400 |
+    /// | `NodeFailed` | `RuntimeError` | `nodeFailed`, with the node's own `message` | 500 |
+    /// | `NodePanicked` | `RuntimeError` | `nodePanicked` | 500 |
+    /// | `NodeHung` | `RuntimeError` | `nodeHung` | 504 |
     ///
     /// A `StorageError` has a `message` besides, which names the file or folder and what to do about it.
     pub fn row(self) -> (EventName, &'static str, u16) {
@@ -116,6 +131,9 @@ impl FailureKind {
             Self::PlaylistNotOurs => (EventName::StorageError, "playlistNotOurs", 409),
             Self::SharedMemory => (EventName::RuntimeError, "sharedMemory", 500),
             Self::Configuration => (EventName::RuntimeError, "configuration", 400),
+            Self::NodeFailed => (EventName::RuntimeError, "nodeFailed", 500),
+            Self::NodePanicked => (EventName::RuntimeError, "nodePanicked", 500),
+            Self::NodeHung => (EventName::RuntimeError, "nodeHung", 504),
         }
     }
 
@@ -139,7 +157,8 @@ pub(crate) struct Failure {
     /// The peer's address without user info, or the place of a recording.
     target: String,
     protocol: &'static str,
-    /// What happened and what to do, for people. Of storage only: other errors may quote a peer.
+    /// What happened and what to do, for people. Of storage and of the program's own nodes only: other errors may quote a
+    /// peer.
     message: Option<String>,
 }
 
@@ -156,6 +175,21 @@ impl Failure {
 
     pub(crate) fn configuration(target: impl Into<String>) -> Self {
         Self::new(FailureKind::Configuration, target, "")
+    }
+
+    pub(crate) fn node_failed(message: &str) -> Self {
+        Self {
+            message: Some(message.chars().take(MOST).collect()),
+            ..Self::new(FailureKind::NodeFailed, "", "")
+        }
+    }
+
+    pub(crate) fn node_panicked() -> Self {
+        Self::new(FailureKind::NodePanicked, "", "")
+    }
+
+    pub(crate) fn node_hung() -> Self {
+        Self::new(FailureKind::NodeHung, "", "")
     }
 
     pub(crate) fn unusable_video(target: impl Into<String>) -> Self {
@@ -292,7 +326,13 @@ impl Failure {
                     .extend(message.map(|message| ("message".to_owned(), message.into())));
                 EventBody::StorageError(body)
             }
-            EventName::RuntimeError => EventBody::RuntimeError(RuntimeError::new(code)),
+            EventName::RuntimeError => {
+                let mut body = RuntimeError::new(code);
+                if let Some(message) = &self.message {
+                    body.extra.insert("message".to_owned(), message.as_str().into());
+                }
+                EventBody::RuntimeError(body)
+            }
             _ => EventBody::CodedError(CodedError::new(code, &self.target)),
         };
         (event, body)

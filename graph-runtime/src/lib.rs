@@ -46,7 +46,8 @@
 //!
 //! Every node of the three generations: RTSP and hub message sources; motion detection; frame rate filter; gRPC and HTTP
 //! extensions and the three spellings of the vision extension, beside each other and in line; object tracking and line
-//! crossing; message sink; signal gate; asset, file and video sinks. A combination that is not carried out is refused at
+//! crossing; message sink; signal gate; asset, file and video sinks; and nodes of your own ([`NodeFactory`]), which topologies
+//! name by their own `@type`. A combination that is not carried out is refused at
 //! activation by a [`PlanError`] that names the node, its type and a remedy. Hub messages come in by [`Module::deliver`].
 //!
 //! # Limits
@@ -54,7 +55,7 @@
 //! 256 MiB of encoded media in memory for each instance ([`RuntimeOptions::with_memory_budget`]). Within that: a queue of 64
 //! units to the decoder, one waiting picture for each extension, 2048 units or 64 MiB to each recorder, 96 MiB
 //! of pre-roll for each recorder, 1024 events to each sink. One thread decodes an instance, one renders for each extension,
-//! one writes for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
+//! one looks for each node of your own, one writes for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
 #![forbid(unsafe_code)]
 
 mod analysis;
@@ -71,7 +72,9 @@ mod losses;
 mod message;
 mod module;
 mod motion;
+mod node;
 mod options;
+mod own;
 mod plan;
 mod preview;
 mod record;
@@ -88,6 +91,7 @@ pub use failure::FailureKind;
 pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
+pub use node::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode};
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};

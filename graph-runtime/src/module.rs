@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lva_graph_model::{
-    InstanceState, MethodError, Outcome, Registry, Report, Response, RestoreError, Restored, Start,
+    InstanceState, MethodError, Node, Outcome, OwnTypes, Registry, Report, Response, RestoreError, Restored,
+    Start,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -72,7 +73,7 @@ impl Module {
     /// Outside a tokio runtime with I/O and time enabled, as [`tokio::spawn`] does.
     pub fn new(options: RuntimeOptions, sinks: Vec<Box<dyn MessageSink>>) -> Self {
         let state = State {
-            registry: Registry::new(options.registry),
+            registry: Registry::new(options.registry()),
             running: BTreeMap::new(),
             stats: BTreeMap::new(),
         };
@@ -105,7 +106,7 @@ impl Module {
             registry,
             starts,
             mut failures,
-        } = Registry::restore(saved, options.registry)?;
+        } = Registry::restore(saved, options.registry())?;
         let module = Self::new(options, sinks);
         module.shared.state().registry = registry;
         for start in starts {
@@ -157,6 +158,11 @@ impl Module {
         Ok(gates.sum())
     }
 
+    /// The types of nodes that it knows beside those of the contract, for programs that look at a topology before they set it.
+    pub fn own_types(&self) -> &OwnTypes {
+        self.shared.options.factories.types()
+    }
+
     /// The state of an instance; `None` when there is no such instance.
     pub fn state(&self, instance: &str) -> Option<InstanceState> {
         self.shared.state().registry.state(instance)
@@ -205,7 +211,7 @@ impl Module {
                 .call(method, payload, SystemTime::now())?;
             match outcome {
                 Outcome::Done(response) => return Ok(response),
-                Outcome::Start(start) => return self.start(*start),
+                Outcome::Start(start) => return self.activate(*start).await,
                 Outcome::Stop { instance } => return self.stop(instance).await,
                 Outcome::Discover { .. } | Outcome::Describe { .. } => {
                     return Err(MethodError::not_served(method));
@@ -214,6 +220,25 @@ impl Module {
                 Outcome::Wait { .. } => {
                     let _ = changes.changed().await;
                 }
+            }
+        }
+    }
+
+    /// Nodes of one's own are made on a thread that may block, and in a task of its own, so that a caller who goes away leaves
+    /// nothing half done.
+    async fn activate(&self, start: Start) -> Result<Response, MethodError> {
+        let mut nodes = start.graph.nodes().iter();
+        if !nodes.any(|node| matches!(node.node, Node::Own(_))) {
+            return self.start(start);
+        }
+        let (module, instance) = (self.clone(), start.instance.clone());
+        let starting = tokio::task::spawn_blocking(move || module.start(start));
+        match starting.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let message = format!("the instance could not be started: {error}");
+                self.shared
+                    .report(&instance, Report::Failed { node: None, message })
             }
         }
     }
@@ -229,7 +254,7 @@ impl Module {
             tracing::info!(instance, pointer = %finding.pointer, "{}", finding.message);
         }
         let shared = &self.shared;
-        let plan = Plan::new(&graph, &shared.options.module).map_err(|error| {
+        let plan = Plan::new(&graph, &shared.options.module, &shared.options.factories).map_err(|error| {
             let node = (!error.node.is_empty()).then(|| error.node.clone());
             (node, error.to_string())
         });
@@ -245,11 +270,15 @@ impl Module {
         match started {
             Ok(running) => {
                 let mut state = shared.state();
-                state.stats.insert(instance.clone(), running.stats());
-                state.running.insert(instance.clone(), running);
+                let active = state.registry.report(&instance, Report::Activated);
+                // Whoever was told to stop meanwhile ends here.
+                if active.is_ok() {
+                    state.stats.insert(instance.clone(), running.stats());
+                    state.running.insert(instance, running);
+                }
                 drop(state);
-                let active = shared.report(&instance, Report::Activated)?;
-                Ok(answer.unwrap_or(active))
+                shared.changes.send_modify(|changes| *changes += 1);
+                active.map(|active| answer.unwrap_or(active))
             }
             Err((node, message)) => shared.report(&instance, Report::Failed { node, message }),
         }

@@ -1,12 +1,15 @@
 //! What the program around a module decides.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lva_extension_protocol::BackoffPolicy;
 use lva_framing::DecoderOptions;
-use lva_graph_model::RegistryOptions;
+use lva_graph_model::{OwnTypeError, RegistryOptions};
 use lva_rtsp::{ReconnectPolicy, Timeouts};
+
+use crate::node::{Factories, NodeFactory};
 
 /// What the program around a module decides; topologies decide the rest.
 #[derive(Debug, Clone)]
@@ -20,6 +23,7 @@ pub struct RuntimeOptions {
     pub(crate) answer_timeout: Duration,
     pub(crate) decoder: DecoderOptions,
     pub(crate) memory_budget: usize,
+    pub(crate) factories: Factories,
 }
 
 impl RuntimeOptions {
@@ -37,6 +41,7 @@ impl RuntimeOptions {
             answer_timeout: Duration::from_secs(30),
             decoder: DecoderOptions::default(),
             memory_budget: 256 << 20,
+            factories: Factories::default(),
         }
     }
 
@@ -47,7 +52,8 @@ impl RuntimeOptions {
         self
     }
 
-    /// How documents are judged, and how many are held.
+    /// How documents are judged, and how many are held. Which own types of nodes they may hold is decided by the
+    /// [factories](Self::with_node_factory) alone.
     #[must_use]
     pub fn with_registry(mut self, options: RegistryOptions) -> Self {
         self.registry = options;
@@ -101,12 +107,30 @@ impl RuntimeOptions {
         self
     }
 
-    /// How long an extension may take for an answer; default 30 s. Then its session is over and a new one is opened; the
+    /// How long an extension, or a node of your own, may take for an answer; default 30 s. Then its session is over and a new one is opened; the
     /// first answer of a gRPC session has 60 s. Too short a time gives up on an extension that is merely slow; during a
     /// long one nothing is heard of a hung extension but drops.
     #[must_use]
     pub fn with_extension_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;
         self
+    }
+
+    /// Nodes of one more type, beside those of the contract and those given before: topologies may then hold them, and instances
+    /// run them. An instance that comes back by [`Module::restore`](crate::Module::restore) needs the factories that it had.
+    ///
+    /// # Errors
+    ///
+    /// [`OwnTypeError`] when its type is none, is one of the contract's, or was given before.
+    pub fn with_node_factory(mut self, factory: impl NodeFactory) -> Result<Self, OwnTypeError> {
+        self.factories.add(Arc::new(factory))?;
+        Ok(self)
+    }
+
+    /// As the registry takes them.
+    pub(crate) fn registry(&self) -> RegistryOptions {
+        self.registry
+            .clone()
+            .with_own_types(self.factories.types().clone())
     }
 }

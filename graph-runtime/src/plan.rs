@@ -7,6 +7,7 @@ use lva_inference_schema::Subject;
 use lva_recording::GateOptions;
 use lva_rtsp::CameraOptions;
 
+use crate::own::OwnPlan;
 use crate::seam::extension::ClientPlan;
 use crate::seam::picture::PictureForm;
 
@@ -22,7 +23,7 @@ mod planner;
 pub struct PlanError {
     /// The node's name.
     pub node: String,
-    /// Its type, as documents write it without the prefix.
+    /// Its type, as documents write it without the prefix; of a program's own types, in full.
     pub kind: String,
     /// What cannot be done.
     pub reason: String,
@@ -92,20 +93,28 @@ pub(crate) enum Feed {
     Extension(usize),
 }
 
-/// An extension node with the filters before it and what its results reach.
+/// An extension node, or one of the program's own, with the filters before it and what its results reach.
 #[derive(Debug)]
 pub(crate) struct AnalysisPlan {
     pub(crate) node: Named,
     pub(crate) feed: Feed,
     /// Filters before it: each lets at most so many of the pictures that reach it through.
     pub(crate) rates: Vec<FrameRate>,
-    /// So many of those it shows to the extension; all of them go on.
+    /// So many of those it shows to the extension (or looks at itself); all of them go on.
     pub(crate) shown: Option<FrameRate>,
     /// It shows only those in which something was found before.
     pub(crate) annotated_only: bool,
-    pub(crate) form: PictureForm,
-    pub(crate) client: ClientPlan,
+    pub(crate) looker: Looker,
     pub(crate) reach: Reach,
+}
+
+/// Who looks at a node's frames.
+#[derive(Debug)]
+pub(crate) enum Looker {
+    /// An extension, to which they are sent.
+    Extension { form: PictureForm, client: ClientPlan },
+    /// A node of the program's own.
+    Own(Box<OwnPlan>),
 }
 
 /// An object tracker behind an extension, or the tracking that a line crossing without one needs.

@@ -31,16 +31,18 @@ pub enum DropReason {
     DamagedPicture,
     /// A newer picture took its place while the extension was busy.
     ReplacedByNewer,
-    /// There was no session with the extension.
+    /// There was no session with the extension, or the node of one's own was hanging or waited to be made anew.
     ExtensionUnavailable,
     /// The extension before was busy with an earlier frame, which it would have overtaken.
     UpstreamBusy,
     /// It was on its way when the session with the extension ended.
     SessionLost,
-    /// The extension answered later frames and not this one.
+    /// The extension answered later frames and not this one, or a node of one's own took too long for it.
     Unanswered,
     /// It could not be rendered or written as the extension wants it.
     NotRendered,
+    /// A node of one's own failed on it, panicked, or could not be made anew.
+    NodeFailed,
     /// The instance was stopped while it waited.
     Stopped,
     /// The recorder was behind; encoded units until the next key frame.
@@ -59,7 +61,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::CameraQueueFull,
         Self::NoKeyFrame,
         Self::DecoderBusy,
@@ -70,6 +72,7 @@ impl DropReason {
         Self::SessionLost,
         Self::Unanswered,
         Self::NotRendered,
+        Self::NodeFailed,
         Self::Stopped,
         Self::RecorderBusy,
         Self::OverBudget,
@@ -97,6 +100,7 @@ impl DropReason {
             Self::SessionLost => "sessionLost",
             Self::Unanswered => "unanswered",
             Self::NotRendered => "notRendered",
+            Self::NodeFailed => "nodeFailed",
             Self::Stopped => "stopped",
             Self::RecorderBusy => "recorderBusy",
             Self::OverBudget => "overBudget",
@@ -114,7 +118,8 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// What happened to the frames of one extension node. `offered = sent + drops before sending + waiting`, and
+/// What happened to the frames of one extension node, or of one of your own, which is given a frame where an extension is
+/// sent one. `offered = sent + drops before sending + waiting`, and
 /// `sent = answered + drops after sending + on their way`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -128,7 +133,7 @@ pub struct ExtensionStats {
     pub sent: u64,
     /// Frames that were answered, empty answers included.
     pub answered: u64,
-    /// Sessions that were opened.
+    /// Sessions that were opened; of a node of your own, how often it was made.
     pub sessions: u64,
 }
 
@@ -213,7 +218,7 @@ pub struct InstanceStats {
     pub decoded: u64,
     /// Encoded pictures that were not, because nobody wanted them and no wanted picture needs them; no drops, but thrift.
     pub not_decoded: u64,
-    /// By the name of the extension node.
+    /// By the name of the extension node, or of the node of your own.
     pub extensions: BTreeMap<String, ExtensionStats>,
     /// By the name of the motion node.
     pub motions: BTreeMap<String, MotionStats>,

@@ -23,6 +23,8 @@ pub(crate) struct Draft {
     /// `None` when its type is unknown or stands in the wrong list; that was reported.
     pub(crate) kind: Option<NodeKind>,
     pub(crate) role: Role,
+    /// The full type, of a program's own nodes.
+    pub(crate) own_type: Option<String>,
     pub(crate) pointer: String,
     pub(crate) inputs: Vec<InputDraft>,
     /// `None` when something in it cannot be read, or waits for a parameter.
@@ -96,7 +98,11 @@ fn check_names(drafts: &[Draft], reader: &mut Reader<'_>) {
 fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Draft {
     let name = node_name(members, reader);
     members.what = format!("{} '{}'", role.word(), shortened(&name));
-    let kind = node_kind(members, role, reader);
+    let (kind, own_type) = match node_kind(members, role, reader) {
+        Some(Found::Own(name)) => (Some(NodeKind::Own), Some(name)),
+        Some(Found::Kind(kind)) => (Some(kind), None),
+        None => (None, None),
+    };
     let inputs = match role {
         Role::Source => {
             if let Some((_, at)) = members.get("inputs") {
@@ -107,7 +113,10 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
         }
         Role::Processor | Role::Sink => read_inputs(members, reader),
     };
-    let node = kind.and_then(|kind| read_kind(kind, members, reader));
+    let node = match &own_type {
+        Some(name) => reader.own_processor(members, name),
+        None => kind.and_then(|kind| read_kind(kind, members, reader)),
+    };
     if kind.is_some() {
         members.finish(reader.findings);
     }
@@ -115,6 +124,7 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
         name,
         kind,
         role,
+        own_type,
         pointer: members.at.clone(),
         inputs,
         node,
@@ -151,12 +161,22 @@ fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
     name
 }
 
-fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Option<NodeKind> {
+/// What `@type` says.
+enum Found {
+    Kind(NodeKind),
+    /// A type of the program's own.
+    Own(String),
+}
+
+fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Option<Found> {
     let Some((value, at)) = members.get("@type") else {
         members.missing("@type", reader.findings);
         return None;
     };
     let text = scalar_text(value).unwrap_or_default();
+    if let Some(own) = reader.own_types.find(&text) {
+        return has_role(NodeKind::Own, members, role, &at, reader).then(|| Found::Own(own.to_owned()));
+    }
     let split = Family::split_type(&text);
     let kind = split.and_then(|(_, local)| NodeKind::from_local_name(local));
     let (Some((family, _)), Some(kind)) = (split, kind) else {
@@ -167,23 +187,20 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
             .flat_map(NodeKind::local_names)
             .copied()
             .collect();
-        let message = format!(
+        let mut message = format!(
             "the type '{}' of {} is not known: write '{prefix}' and one of {}",
             shortened(&text),
             members.what,
             known.join(", ")
         );
+        if role == NodeKind::Own.role() && !reader.own_types.is_empty() {
+            let own: Vec<_> = reader.own_types.iter().collect();
+            message.push_str(&format!("; or one of {}", own.join(", ")));
+        }
         reader.findings.error(Code::UnknownNodeType, &at, message);
         return None;
     };
-    if kind.role() != role {
-        let message = format!(
-            "{} is a {}: move it to '{}'",
-            members.what,
-            kind.role().word(),
-            kind.role().list()
-        );
-        reader.findings.error(Code::WrongRole, &at, message);
+    if !has_role(kind, members, role, &at, reader) {
         return None;
     }
     if family != reader.generation.family() {
@@ -196,7 +213,22 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
         let message = format!("there is no such node in {}: it is understood", reader.generation);
         reader.findings.rule(Code::NotInGeneration, &at, message);
     }
-    Some(kind)
+    Some(Found::Kind(kind))
+}
+
+/// Whether a node stands in the list of its kind; reports it if not.
+fn has_role(kind: NodeKind, members: &Members<'_>, role: Role, at: &str, reader: &mut Reader<'_>) -> bool {
+    if kind.role() == role {
+        return true;
+    }
+    let message = format!(
+        "{} is a {}: move it to '{}'",
+        members.what,
+        kind.role().word(),
+        kind.role().list()
+    );
+    reader.findings.error(Code::WrongRole, at, message);
+    false
 }
 
 fn read_kind(kind: NodeKind, members: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<Node> {
@@ -215,6 +247,8 @@ fn read_kind(kind: NodeKind, members: &mut Members<'_>, reader: &mut Reader<'_>)
         NodeKind::AssetSink => reader.asset_sink(members),
         NodeKind::FileSink => reader.file_sink(members),
         NodeKind::VideoSink => reader.video_sink(members),
+        // Read by its type.
+        NodeKind::Own => None,
     }
 }
 

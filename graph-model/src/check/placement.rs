@@ -13,6 +13,7 @@ use super::flow;
 #[derive(Debug, Clone, Copy, Default)]
 struct Upstream {
     inferences: bool,
+    /// An extension, or a node of a program's own.
     extension: bool,
 }
 
@@ -55,7 +56,7 @@ fn look_upstream(drafts: &[Draft], links: &[Link], order: &[usize]) -> Vec<Upstr
         let kind = drafts.get(i).and_then(|draft| draft.kind);
         let mut here = Upstream {
             inferences: kind.is_none_or(|k| k.gives_inferences() || k == NodeKind::MessageSource),
-            extension: kind.is_none_or(NodeKind::is_extension),
+            extension: kind.is_none_or(NodeKind::looks_at_frames),
         };
         for from in inputs.get(i).into_iter().flatten() {
             let before = known.get(*from).copied().unwrap_or_default();
@@ -94,11 +95,11 @@ fn check_link(
             "a frame rate filter directly after an RTSP source or a motion detector only",
         ),
         K::ObjectTracking => rule(
-            matches!(from_kind, K::HttpExtension | K::GrpcExtension),
+            matches!(from_kind, K::HttpExtension | K::GrpcExtension | K::Own),
             "a tracker directly after an HTTP or gRPC extension only",
         ),
         K::LineCrossing => rule(
-            from_kind == K::ObjectTracking || from_kind.is_extension(),
+            from_kind == K::ObjectTracking || from_kind.looks_at_frames(),
             "line crossing directly after a tracker only",
         ),
         K::MessageSink => {
@@ -116,6 +117,7 @@ fn check_link(
         | K::GrpcExtension
         | K::ComputerVision
         | K::SignalGate
+        | K::Own
         | K::AssetSink
         | K::VideoSink
         | K::RtspSource

@@ -8,6 +8,7 @@ use super::{ConversionNote, NoteKind};
 use crate::document::{member, scalar_text};
 use crate::generation::{Family, Generation};
 use crate::kind::{NodeKind, Role};
+use crate::own::OwnTypes;
 use crate::redact;
 use crate::template::{Segment, segments};
 use crate::topology::Topology;
@@ -16,6 +17,7 @@ pub(super) type Object = Map<String, Value>;
 
 pub(super) struct Draft {
     value: Value,
+    own_types: OwnTypes,
     pub(super) notes: Vec<ConversionNote>,
     /// Defaults of parameters: what a reference stands for, as far as a topology alone can tell.
     defaults: BTreeMap<String, String>,
@@ -29,6 +31,7 @@ impl Draft {
         });
         Self {
             value: topology.to_value().clone(),
+            own_types: topology.own_types().clone(),
             notes: Vec::new(),
             defaults: defaults.collect(),
         }
@@ -58,8 +61,14 @@ impl Draft {
         });
     }
 
-    pub(super) fn value_mut(&mut self) -> &mut Value {
-        &mut self.value
+    /// The whole, and how nodes of the program's own are told.
+    pub(super) fn value_mut(&mut self) -> (&mut Value, &OwnTypes) {
+        (&mut self.value, &self.own_types)
+    }
+
+    /// Whether a node is of a type of the program's own: its members are nobody else's business.
+    pub(super) fn is_own(&self, node: &Object) -> bool {
+        is_own(node, &self.own_types)
     }
 
     pub(super) fn properties(&mut self) -> Option<&mut Object> {
@@ -154,6 +163,10 @@ pub(super) fn local_type(map: &Object) -> Option<String> {
 
 pub(super) fn kind(node: &Object) -> Option<NodeKind> {
     NodeKind::from_local_name(&local_type(node)?)
+}
+
+pub(super) fn is_own(node: &Object, own_types: &OwnTypes) -> bool {
+    text(node, "@type").is_some_and(|text| own_types.find(&text).is_some())
 }
 
 pub(super) fn name(node: &Object) -> String {

@@ -244,7 +244,7 @@ fn reconnect(node: &mut Object, through: &BTreeMap<String, Through>, made: &mut 
 
 fn take_rate(draft: &mut Draft, node: &mut Object, filter: &str, rate: &str) {
     let node_name = name(node);
-    if kind(node).is_some_and(NodeKind::is_extension) {
+    if kind(node).is_some_and(NodeKind::is_extension) || draft.is_own(node) {
         limit(node, rate);
         let message =
             format!("the frame rate filter '{filter}' is its own 'maximumSamplesPerSecond' of {rate} now");
@@ -359,6 +359,9 @@ fn asset_sink(draft: &mut Draft, node: &mut Object) {
 }
 
 fn passwords(draft: &mut Draft, node: &mut Object) {
+    if draft.is_own(node) {
+        return;
+    }
     let node_name = name(node);
     let credentials = object(node, "endpoint").and_then(|endpoint| object(endpoint, "credentials"));
     let Some(credentials) = credentials else { return };

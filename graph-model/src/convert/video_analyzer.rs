@@ -3,9 +3,12 @@
 use serde_json::{Value, json};
 
 use super::NoteKind;
-use super::edit::{Draft, Object, has, kind, list, local_type, name, object, replace, set_type, take, text};
+use super::edit::{
+    Draft, Object, has, is_own, kind, list, local_type, name, object, replace, set_type, take, text,
+};
 use crate::generation::Family;
 use crate::kind::{NodeKind, Role};
+use crate::own::OwnTypes;
 use crate::parameter::ParameterType;
 use crate::read::parse_duration;
 use crate::template::{Segment, SystemVariable, is_system_name, segments};
@@ -27,7 +30,8 @@ pub(super) fn convert(draft: &mut Draft) {
         _ => {}
     });
     parameter_types(draft);
-    rename(draft.value_mut());
+    let (value, own_types) = draft.value_mut();
+    rename(value, own_types);
 }
 
 /// One asset for each recording becomes one video for all of them.
@@ -171,15 +175,16 @@ fn small(word: &str) -> String {
     first.into_iter().chain(chars).collect()
 }
 
-/// Types, words and system variables, wherever they stand.
-fn rename(value: &mut Value) {
+/// Types, words and system variables, wherever they stand but in a program's own nodes.
+fn rename(value: &mut Value, own_types: &OwnTypes) {
     match value {
         Value::String(text) => {
             if text.contains("${") {
                 *text = variables(text);
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(rename),
+        Value::Array(list) => list.iter_mut().for_each(|item| rename(item, own_types)),
+        Value::Object(map) if is_own(map, own_types) => {}
         Value::Object(map) => {
             if let Some(local) = local_type(map) {
                 set_type(map, Family::VideoAnalyzer, video_analyzer_name(&local));
@@ -189,7 +194,7 @@ fn rename(value: &mut Value) {
                     replace(map, member, member, small(word.trim()).into());
                 }
             }
-            map.values_mut().for_each(rename);
+            map.values_mut().for_each(|item| rename(item, own_types));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }

@@ -15,6 +15,8 @@ pub(crate) struct Members<'v> {
     /// What it is, for messages: `processor 'gate'`.
     pub(crate) what: String,
     asked: Vec<&'static str>,
+    /// Members that nobody asks for have a meaning too.
+    takes_all: bool,
 }
 
 impl<'v> Members<'v> {
@@ -24,6 +26,7 @@ impl<'v> Members<'v> {
             at,
             what,
             asked: Vec::new(),
+            takes_all: false,
         }
     }
 
@@ -31,6 +34,13 @@ impl<'v> Members<'v> {
     pub(crate) fn get(&mut self, name: &'static str) -> Option<(&'v Value, String)> {
         self.asked.push(name);
         member(self.map, name).map(|(key, value)| (value, step(&self.at, key)))
+    }
+
+    /// The members that nobody has asked for. They are no findings from now on.
+    pub(crate) fn rest(&mut self) -> Vec<(&'v String, &'v Value)> {
+        self.takes_all = true;
+        let asked = |key: &str| self.asked.iter().any(|name| name.eq_ignore_ascii_case(key));
+        self.map.iter().filter(|(key, _)| !asked(key)).collect()
     }
 
     /// Allows a member that is dealt with elsewhere.
@@ -121,7 +131,7 @@ impl<'v> Members<'v> {
                     format!("{} has both '{other}' and '{key}': remove one", self.what),
                 );
             }
-            if !self.asked.iter().any(|name| name.eq_ignore_ascii_case(key)) {
+            if !self.takes_all && !self.asked.iter().any(|name| name.eq_ignore_ascii_case(key)) {
                 findings.warning(
                     Code::UnknownMember,
                     &step(&self.at, key),

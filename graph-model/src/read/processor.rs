@@ -133,13 +133,7 @@ impl Reader<'_> {
         let endpoint = self.endpoint(node, peer);
         let image = self.image(node, need, otherwise);
         self.since(node, "samplingOptions", self.generation != Generation::Lva1);
-        let mut sampling = Sampling::default();
-        if let Some(mut members) = node.object("samplingOptions", self.findings) {
-            let skip = self.flag(&mut members, "skipSamplesWithoutAnnotation");
-            sampling.skip_samples_without_annotation = skip.unwrap_or(false);
-            sampling.maximum_rate = self.rate(&mut members, "maximumSamplesPerSecond");
-            members.finish(self.findings);
-        }
+        let sampling = self.sampling(node);
         let protocol = protocol(self, node);
         Some(Node::Extension(Extension {
             endpoint: endpoint?,
@@ -147,6 +141,17 @@ impl Reader<'_> {
             sampling,
             protocol: protocol?,
         }))
+    }
+
+    pub(crate) fn sampling(&mut self, node: &mut Members<'_>) -> Sampling {
+        let mut sampling = Sampling::default();
+        if let Some(mut members) = node.object("samplingOptions", self.findings) {
+            let skip = self.flag(&mut members, "skipSamplesWithoutAnnotation");
+            sampling.skip_samples_without_annotation = skip.unwrap_or(false);
+            sampling.maximum_rate = self.rate(&mut members, "maximumSamplesPerSecond");
+            members.finish(self.findings);
+        }
+        sampling
     }
 
     fn data_transfer(&mut self, node: &mut Members<'_>) -> Option<DataTransfer> {

@@ -111,7 +111,7 @@ impl Registry {
             let stored = StoredTopology {
                 created_at: text(entry, "createdAt")?,
                 modified_at: text(entry, "lastModifiedAt")?,
-                topology,
+                topology: topology.with_own_types(registry.options.own_types.clone()),
             };
             registry
                 .topologies

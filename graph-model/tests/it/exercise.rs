@@ -3,9 +3,12 @@
 use lva_graph_model::{
     AppSettings, DeploymentTemplate, DeviceAdapter, Diagram, EnvironmentFile, FileReport, Generation,
     Instance, MAX_FINDINGS, MAX_VISITS, Manifest, ManifestOptions, Method, ModuleFile, OperationsFile,
-    ParameterType, Registry, RegistryOptions, Strictness, Topology, resolve,
+    OwnTypes, ParameterType, Registry, RegistryOptions, Strictness, Topology, resolve,
 };
 use serde_json::Value;
+
+/// A type of nodes that a program brings along, where a document has some.
+pub(crate) const OWN_TYPE: &str = "#Contoso.QueueLengthProcessor";
 
 /// Reads bytes as every kind of document, and does with it whatever can be done. Panics where something does not hold.
 pub(crate) fn exercise(bytes: &[u8], instance: &Instance) {
@@ -28,12 +31,17 @@ pub(crate) fn exercise(bytes: &[u8], instance: &Instance) {
     assert_eq!(report.to_json()["ok"], report.is_ok());
     if let Ok(topology) = Topology::from_slice(bytes) {
         topology_holds(&topology, instance);
+        if topology.to_json().contains("Contoso") {
+            let own = OwnTypes::new([OWN_TYPE]).unwrap();
+            topology_holds(&topology.with_own_types(own), instance);
+        }
     }
 }
 
 fn topology_holds(topology: &Topology, instance: &Instance) {
     let document = topology.to_value();
-    assert_eq!(&Topology::from_json(&topology.to_json()).unwrap(), topology);
+    let again = Topology::from_json(&topology.to_json()).unwrap();
+    assert_eq!(&again.with_own_types(topology.own_types().clone()), topology);
     let compatible = topology.examine(Strictness::Compatible);
     let open = topology.examine(Strictness::Open);
     for examination in [&compatible, &open] {
@@ -84,7 +92,8 @@ fn topology_holds(topology: &Topology, instance: &Instance) {
 }
 
 fn methods_answer(topology: &Topology, document: &Value) {
-    let mut registry = Registry::new(RegistryOptions::default());
+    let options = RegistryOptions::default().with_own_types(topology.own_types().clone());
+    let mut registry = Registry::new(options.clone());
     for method in Method::ALL {
         let name = method.name(topology.generation().family());
         if let Err(error) = registry.call(name, document, std::time::UNIX_EPOCH) {
@@ -93,7 +102,7 @@ fn methods_answer(topology: &Topology, document: &Value) {
         }
     }
     let saved = registry.save();
-    let restored = Registry::restore(&saved, RegistryOptions::default()).unwrap();
+    let restored = Registry::restore(&saved, options).unwrap();
     assert_eq!(restored.registry.save(), saved);
     let _ = DeviceAdapter::from_value(document.clone()).map(|adapter| adapter.validate(Strictness::Open));
 }

@@ -11,6 +11,7 @@ mod methods;
 mod mutate;
 mod mutations;
 mod operations;
+mod own;
 mod published;
 mod schema;
 mod state_table;

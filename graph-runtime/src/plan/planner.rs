@@ -3,15 +3,20 @@
 use std::collections::BTreeSet;
 
 use lva_framing::FrameRate;
-use lva_graph_model::{Edge, Extension, Flow, Graph, GraphNode, LineCrossing, MotionDetection, Node, NodeId};
+use lva_graph_model::{
+    Edge, Extension, Flow, Graph, GraphNode, LineCrossing, MotionDetection, Node, NodeId, OwnProcessor,
+    Sampling,
+};
 use lva_recording::SignalGate;
 use lva_rtsp::CameraOptions;
 
 use super::{
-    AnalysisPlan, Feed, GatePlan, InputPlan, LinePlan, MotionPlan, Named, Place, Plan, PlanError, Reach,
-    RecordingPlan, TrackerPlan,
+    AnalysisPlan, Feed, GatePlan, InputPlan, LinePlan, Looker, MotionPlan, Named, Place, Plan, PlanError,
+    Reach, RecordingPlan, TrackerPlan,
 };
 use crate::event::Voice;
+use crate::node::Factories;
+use crate::own::{Broken, Maker, OwnPlan};
 use crate::seam::camera::camera_options;
 use crate::seam::extension::ClientPlan;
 use crate::seam::picture::{PictureForm, frame_rate};
@@ -37,10 +42,16 @@ impl Unsupported {
     }
 
     fn at(self, node: &GraphNode) -> PlanError {
-        let names = node.node.kind().local_names();
+        let kind = match &node.node {
+            Node::Own(own) => own.type_name(),
+            other => {
+                let names = other.kind().local_names();
+                names.first().copied().unwrap_or_default()
+            }
+        };
         PlanError {
             node: node.name.clone(),
-            kind: names.first().copied().unwrap_or_default().to_owned(),
+            kind: kind.to_owned(),
             reason: self.reason,
             remedy: self.remedy,
         }
@@ -48,10 +59,11 @@ impl Unsupported {
 }
 
 impl Plan {
-    /// Resolves a graph. `module` is the name that subjects of Video Analyzer hold.
-    pub(crate) fn new(graph: &Graph, module: &str) -> Result<Self, PlanError> {
+    /// Resolves a graph, and makes its own nodes. `module` is the name that subjects of Video Analyzer hold.
+    pub(crate) fn new(graph: &Graph, module: &str, factories: &Factories) -> Result<Self, PlanError> {
         let mut planner = Planner {
             graph,
+            factories,
             voice: Voice::new(graph, module),
             source: None,
             recordings: Vec::new(),
@@ -88,6 +100,7 @@ impl Plan {
                 }),
                 Node::MotionDetection(settings) => plan.motions.push(planner.motion(node, settings)?),
                 Node::Extension(extension) => plan.analyses.push(planner.extension(node, extension)?),
+                Node::Own(own) => plan.analyses.push(planner.own(node, own)?),
                 Node::ObjectTracking(_) => plan.trackers.push(planner.tracker(node)?),
                 Node::LineCrossing(settings) => planner.line(node, settings, &mut plan.trackers)?,
                 Node::RtspSource(_)
@@ -115,6 +128,7 @@ fn no_camera() -> PlanError {
 
 struct Planner<'a> {
     graph: &'a Graph,
+    factories: &'a Factories,
     voice: Voice,
     source: Option<(Named, CameraOptions)>,
     recordings: Vec<RecordingPlan>,
@@ -203,7 +217,7 @@ impl Planner<'_> {
     fn number(&mut self, node: &GraphNode) {
         match &node.node {
             Node::MotionDetection(_) => self.motions.push(node.id),
-            Node::Extension(_) => self.analyses.push(node.id),
+            Node::Extension(_) | Node::Own(_) => self.analyses.push(node.id),
             Node::ObjectTracking(_) => self.trackers.push(node.id),
             // One without a tracker before it brings its own.
             Node::LineCrossing(_) if self.tracker_before(node).is_none() => self.trackers.push(node.id),
@@ -212,9 +226,40 @@ impl Planner<'_> {
     }
 
     fn extension(&self, node: &GraphNode, extension: &Extension) -> Result<AnalysisPlan, PlanError> {
+        let form = PictureForm::new(&extension.image);
+        let client = ClientPlan::new(extension, form.encoding(), self.graph.instance_name(), &node.name);
+        let client = client.map_err(|unsupported| unsupported.at(node));
+        self.analysis(node, extension.sampling, || {
+            client.map(|client| Looker::Extension { form, client })
+        })
+    }
+
+    fn own(&self, node: &GraphNode, own: &OwnProcessor) -> Result<AnalysisPlan, PlanError> {
+        // A graph has no other own nodes than those that the registry was told of, with the factories.
+        let no_factory =
+            || Unsupported::new("nobody makes nodes of this type", "give the runtime its factory").at(node);
+        let maker = Maker {
+            factory: self.factories.of(own.type_name()).ok_or_else(no_factory)?,
+            topology: self.graph.topology_name().to_owned(),
+            instance: self.graph.instance_name().to_owned(),
+            name: node.name.clone(),
+            processor: own.clone(),
+        };
+        self.analysis(node, own.sampling(), || {
+            let made = maker.make().map_err(|broken| not_made(&broken).at(node))?;
+            Ok(Looker::Own(Box::new(OwnPlan { maker, node: made })))
+        })
+    }
+
+    /// A node that looks at frames. The looker is made when nothing else is wrong with the node.
+    fn analysis(
+        &self,
+        node: &GraphNode,
+        sampling: Sampling,
+        looker: impl FnOnce() -> Result<Looker, PlanError>,
+    ) -> Result<AnalysisPlan, PlanError> {
         let here = |unsupported: Unsupported| unsupported.at(node);
         let (feed, rates) = self.way_before(node)?;
-        let sampling = extension.sampling;
         // Behind a motion node every frame is annotated, so there is nothing to skip.
         if sampling.skip_samples_without_annotation && feed == Feed::Camera {
             return Err(here(Unsupported::new(
@@ -226,16 +271,13 @@ impl Planner<'_> {
             None => None,
             Some(rate) => Some(frame_rate(rate).ok_or_else(|| here(odd_rate()))?),
         };
-        let form = PictureForm::new(&extension.image);
-        let client = ClientPlan::new(extension, form.encoding(), self.graph.instance_name(), &node.name);
         Ok(AnalysisPlan {
             node: self.named(node),
             feed,
             rates,
             shown,
             annotated_only: sampling.skip_samples_without_annotation,
-            form,
-            client: client.map_err(here)?,
+            looker: looker()?,
             reach: self.reach(node),
         })
     }
@@ -320,7 +362,7 @@ impl Planner<'_> {
             .inputs(node.id)
             .filter_map(|edge| self.graph.node(edge.from));
         for feed in feeds {
-            if !matches!(feed.node, Node::Extension(_)) {
+            if !feed.node.kind().looks_at_frames() {
                 return Err(Unsupported::new(
                     format!("it follows what '{}' finds, which finds no objects", feed.name),
                     "connect it to an extension that detects objects",
@@ -384,7 +426,9 @@ impl Planner<'_> {
                     }
                 }
                 Node::MotionDetection(_) => return Ok((Feed::Motion(place(&self.motions)), rates)),
-                Node::Extension(_) => return Ok((Feed::Extension(place(&self.analyses)), rates)),
+                Node::Extension(_) | Node::Own(_) => {
+                    return Ok((Feed::Extension(place(&self.analyses)), rates));
+                }
                 Node::RtspSource(_) => break,
                 _ => {
                     return Err(Unsupported::new(
@@ -397,6 +441,22 @@ impl Planner<'_> {
             at = feed;
         }
         Ok((Feed::Camera, rates))
+    }
+}
+
+fn not_made(broken: &Broken) -> Unsupported {
+    match broken {
+        Broken::Failed(error) => Unsupported::new(
+            error.reason(),
+            error.remedy().unwrap_or("correct the node's own members"),
+        ),
+        Broken::Panicked(panic) => {
+            tracing::error!(panic, "a node's factory panicked");
+            Unsupported::new(
+                "its factory panicked",
+                "see the log, and tell whoever wrote the node",
+            )
+        }
     }
 }
 

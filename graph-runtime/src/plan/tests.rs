@@ -3,7 +3,12 @@ use lva_graph_model::{Graph, Instance, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::node::Factories;
 use crate::seam::extension::GrpcPlan;
+
+fn plan(graph: &Graph) -> Result<Plan, PlanError> {
+    Plan::new(graph, "lvaEdge", &Factories::default())
+}
 
 fn endpoint(url: &str) -> Value {
     json!({"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": url})
@@ -47,20 +52,24 @@ fn hub(name: &str, input: &str) -> Value {
 }
 
 fn client(analysis: &AnalysisPlan) -> &GrpcPlan {
-    let ClientPlan::Grpc(client) = &analysis.client else {
+    let Looker::Extension {
+        client: ClientPlan::Grpc(client),
+        ..
+    } = &analysis.looker
+    else {
         panic!("{analysis:?}");
     };
     client
 }
 
 fn refused(processors: Value, sinks: Value) -> PlanError {
-    Plan::new(&graph(processors, sinks), "lvaEdge").unwrap_err()
+    plan(&graph(processors, sinks)).unwrap_err()
 }
 
 #[test]
 fn an_extension_is_planned_with_its_rate_memory_and_outputs() {
     let graph = graph(json!([grpc("ext", "camera")]), json!([hub("hub", "ext")]));
-    let plan = Plan::new(&graph, "lvaEdge").unwrap();
+    let plan = plan(&graph).unwrap();
     assert_eq!(
         plan.source.subject.to_string(),
         "/graphInstances/i/sources/camera"
@@ -93,7 +102,7 @@ fn a_gate_s_sink_is_planned_with_the_extensions_that_open_it() {
         "baseDirectoryPath": "/var/media", "fileNamePattern": "a-${System.DateTime}", "maximumSizeMiB": "512",
     });
     let graph = graph(json!([grpc("ext", "camera"), gate]), json!([file]));
-    let plan = Plan::new(&graph, "lvaEdge").unwrap();
+    let plan = plan(&graph).unwrap();
     assert_eq!(plan.analyses[0].reach.gates, [0]);
     assert_eq!(plan.recordings[0].gate.as_ref().unwrap().name, "gate");
     assert!(!plan.recordings[0].audio, "the selector lets video pass only");
@@ -118,7 +127,7 @@ fn behind_a_motion_node_an_extension_is_shown_annotated_frames_at_its_own_rate()
         json!([annotated, motion("md", "camera")]),
         json!([hub("hub", "ext"), hub("motionHub", "md")]),
     );
-    let plan = Plan::new(&graph, "lvaEdge").unwrap();
+    let plan = plan(&graph).unwrap();
     let [motion] = &plan.motions[..] else {
         panic!("{plan:?}");
     };
@@ -134,7 +143,7 @@ fn a_sink_behind_the_camera_records_everything() {
     let asset = json!({"@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "asset", "segmentLength": "PT60S",
         "assetNamePattern": "a-${System.DateTime}", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
         "inputs": [{"nodeName": "camera"}]});
-    let plan = Plan::new(&graph(json!([]), json!([asset])), "lvaEdge").unwrap();
+    let plan = plan(&graph(json!([]), json!([asset]))).unwrap();
     let [recording] = &plan.recordings[..] else {
         panic!("{plan:?}");
     };
@@ -151,7 +160,7 @@ fn extensions_in_line_are_planned_each_after_the_one_whose_frames_it_takes() {
         json!([second, grpc("first", "camera")]),
         json!([hub("hub", "second")]),
     );
-    let plan = Plan::new(&graph, "lvaEdge").unwrap();
+    let plan = plan(&graph).unwrap();
     let names: Vec<&str> = plan.analyses.iter().map(|plan| plan.node.name.as_str()).collect();
     assert_eq!(names, ["first", "second"]);
     assert_eq!(plan.analyses[1].feed, Feed::Extension(0));
@@ -168,8 +177,12 @@ fn an_http_extension_is_planned_with_its_endpoint() {
                         "headerName": "x-key", "headerValue": "geheim"},
         "validationOptions": {"ignoreHostname": "true"},
     });
-    let plan = Plan::new(&graph(json!([http]), json!([hub("hub", "ext")])), "lvaEdge").unwrap();
-    let ClientPlan::Http(options) = &plan.analyses[0].client else {
+    let plan = plan(&graph(json!([http]), json!([hub("hub", "ext")]))).unwrap();
+    let Looker::Extension {
+        client: ClientPlan::Http(options),
+        ..
+    } = &plan.analyses[0].looker
+    else {
         panic!("{plan:?}");
     };
     assert_eq!(options.url().to_string(), "https://h/score?…");
@@ -250,6 +263,7 @@ fn a_tracker_and_its_lines_belong_to_the_extension_before_them() {
     let plan = Plan::new(
         &pipeline(json!([lines("tracker"), tracker, detector()]), sinks),
         "avaedge",
+        &Factories::default(),
     )
     .unwrap();
     assert_eq!(plan.analyses[0].reach.trackers, [0]);
@@ -268,7 +282,12 @@ fn a_tracker_and_its_lines_belong_to_the_extension_before_them() {
 #[test]
 fn a_message_source_opens_the_gates_that_it_is_connected_to() {
     let sinks = json!([video(json!([{"nodeName": "gate"}]))]);
-    let plan = Plan::new(&pipeline(json!([gate("messages")]), sinks), "avaedge").unwrap();
+    let plan = Plan::new(
+        &pipeline(json!([gate("messages")]), sinks),
+        "avaedge",
+        &Factories::default(),
+    )
+    .unwrap();
     assert_eq!(plan.inputs[0].input.as_deref(), Some("in"));
     assert_eq!(plan.inputs[0].gates, [0]);
     assert!(plan.analyses.is_empty());

@@ -6,6 +6,7 @@ mod faults;
 mod methods;
 mod motion;
 mod nodes;
+mod own;
 mod plant;
 mod previews;
 mod recording;

@@ -9,7 +9,7 @@ use lva_extension_protocol::http::HttpExtensionServer;
 use lva_extension_protocol::{
     BoxError, Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, Sample, SessionInfo,
 };
-use lva_graph_runtime::{DropReason, GraphEvent, HubMessage, Module};
+use lva_graph_runtime::{DropReason, GraphEvent, HubMessage, Module, RuntimeOptions};
 use lva_inference_schema::{Entity, Event, EventBody, EventName, Inference, JsonStyle, Rectangle};
 use lva_rtsp::Simulator;
 use serde_json::{Value, json};
@@ -38,8 +38,8 @@ impl ExtensionSession for Saying {
 }
 
 /// A server that goes on until it is dropped.
-struct Serving {
-    url: String,
+pub(crate) struct Serving {
+    pub(crate) url: String,
     task: JoinHandle<()>,
 }
 
@@ -49,7 +49,7 @@ impl Drop for Serving {
     }
 }
 
-async fn grpc(says: impl Fn(&Sample<'_>) -> Vec<Inference> + Send + Sync + 'static) -> Serving {
+pub(crate) async fn grpc(says: impl Fn(&Sample<'_>) -> Vec<Inference> + Send + Sync + 'static) -> Serving {
     let server = ExtensionServer::new(Saying(Arc::new(says)));
     let listening = server.listen(ListenAddress::loopback(0)).await.unwrap();
     Serving {
@@ -69,22 +69,22 @@ async fn http(port: u16, says: impl Fn(&Sample<'_>) -> Vec<Inference> + Send + S
     }
 }
 
-fn person(left: f32) -> Inference {
+pub(crate) fn person(left: f32) -> Inference {
     let place = Rectangle::new(left, 0.4_f32, 0.1_f32, 0.3_f32);
     Inference::new(Entity::new("person", 0.9_f32, place)).with_subtype("objectDetection")
 }
 
 /// A pipeline of Video Analyzer with these nodes behind its camera, set and running.
-struct Pipeline {
+pub(crate) struct Pipeline {
     folder: tempfile::TempDir,
-    module: Module,
-    heard: Heard,
+    pub(crate) module: Module,
+    pub(crate) heard: Heard,
     _camera: Simulator,
 }
 
 const VA: &str = "#Microsoft.VideoAnalyzer.";
 
-fn node(kind: &str, name: &str, inputs: &[&str], own: Value) -> Value {
+pub(crate) fn node(kind: &str, name: &str, inputs: &[&str], own: Value) -> Value {
     let inputs: Vec<Value> = inputs.iter().map(|input| json!({"nodeName": input})).collect();
     let mut node = json!({"@type": format!("{VA}{kind}"), "name": name, "inputs": inputs});
     let members = own.as_object().unwrap().clone();
@@ -96,7 +96,7 @@ fn at(url: &str) -> Value {
     json!({"@type": format!("{VA}UnsecuredEndpoint"), "url": url})
 }
 
-fn hub(input: &str) -> Value {
+pub(crate) fn hub(input: &str) -> Value {
     node(
         "IotHubMessageSink",
         "hub",
@@ -116,7 +116,7 @@ fn http_node(name: &str, input: &str, url: &str, rate: &str) -> Value {
     node("HttpExtension", name, &[input], own)
 }
 
-fn grpc_node(name: &str, input: &str, url: &str, sampling: Value) -> Value {
+pub(crate) fn grpc_node(name: &str, input: &str, url: &str, sampling: Value) -> Value {
     let image = json!({"format": {"@type": format!("{VA}ImageFormatRaw"), "pixelFormat": "rgb24"}});
     let own = json!({
         "endpoint": at(url), "image": image, "samplingOptions": sampling,
@@ -126,6 +126,15 @@ fn grpc_node(name: &str, input: &str, url: &str, sampling: Value) -> Value {
 }
 
 async fn run(processors: Vec<Value>, sinks: Vec<Value>) -> Pipeline {
+    run_with(processors, sinks, |options| options).await
+}
+
+/// The same with options of its own.
+pub(crate) async fn run_with(
+    processors: Vec<Value>,
+    sinks: Vec<Value>,
+    own: impl FnOnce(RuntimeOptions) -> RuntimeOptions,
+) -> Pipeline {
     let folder = tempfile::tempdir().unwrap();
     make_clip(folder.path());
     let camera = camera(folder.path(), None).await;
@@ -146,7 +155,7 @@ async fn run(processors: Vec<Value>, sinks: Vec<Value>) -> Pipeline {
     });
     let pipeline =
         json!({"@apiVersion": "1.1", "name": "Sample-Graph-1", "properties": {"topologyName": "t"}});
-    let (module, heard) = module(&recordings(folder.path()));
+    let (module, heard) = module_with(&recordings(folder.path()), own);
     must(&module, "pipelineTopologySet", topology).await;
     must(&module, "livePipelineSet", pipeline).await;
     let name = json!({"@apiVersion": "1.1", "name": "Sample-Graph-1"});
@@ -164,14 +173,14 @@ fn recordings(folder: &Path) -> std::path::PathBuf {
 }
 
 impl Pipeline {
-    async fn stop(&self) -> lva_graph_runtime::InstanceStats {
+    pub(crate) async fn stop(&self) -> lva_graph_runtime::InstanceStats {
         let name = json!({"@apiVersion": "1.1", "name": "Sample-Graph-1"});
         must(&self.module, "livePipelineDeactivate", name).await;
         self.module.stats("Sample-Graph-1").unwrap()
     }
 
     /// The first inference event of this node that fulfils a condition.
-    async fn said(&self, node: &str, condition: impl Fn(&Value) -> bool) -> (GraphEvent, Value) {
+    pub(crate) async fn said(&self, node: &str, condition: impl Fn(&Value) -> bool) -> (GraphEvent, Value) {
         let mut from = 0;
         loop {
             let (place, event) = self.heard.wait(EventName::Inference, from).await;

@@ -103,6 +103,13 @@ pub(super) enum Processor {
         inputs: Vec<Input>,
         lines: Vec<Line>,
     },
+    /// Does what a program brings along. Its type is none of the contract's, and its other members are its own.
+    #[schemars(rename_all = "camelCase")]
+    Own {
+        name: Scalar,
+        inputs: Vec<Input>,
+        sampling_options: Option<Sampling>,
+    },
 }
 
 #[derive(JsonSchema)]
