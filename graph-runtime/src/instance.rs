@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lva_graph_model::Graph;
 use lva_inference_schema::{EventBody, EventName, MediaSessionEstablished};
-use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, Codec, MediaKind, StreamInfo};
+use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, CameraOptions, Codec, MediaKind, StreamInfo};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -17,6 +17,7 @@ use crate::decode::{self, DecoderInput};
 use crate::event::event_now;
 use crate::extensions::{Asker, Extensions, StartError};
 use crate::failure::Failure;
+use crate::life::Life;
 use crate::losses::{Drops, LossVoice};
 use crate::motion::Watch;
 use crate::options::RuntimeOptions;
@@ -42,6 +43,10 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
+    pub(crate) fn new(outlet: Outlet, counters: Counters) -> Self {
+        Self { outlet, counters }
+    }
+
     pub(crate) fn say(&self, event: GraphEvent) {
         self.counters.event(event.name);
         self.outlet.say(event);
@@ -57,9 +62,24 @@ impl Speaker {
     }
 }
 
+/// An instance of which everything is made that can fail. It has said nothing, touched no file and asked for no camera;
+/// dropped, it leaves nothing behind.
+pub(crate) struct Prepared {
+    life: Life,
+    source: Named,
+    camera: CameraOptions,
+    losses: LossVoice,
+    decoder: Option<DecoderInput>,
+    analyses: Vec<Asker>,
+    workers: Vec<Worker>,
+    recorders: Recorders,
+    inputs: Vec<Input>,
+}
+
 /// A running instance. Dropped without [`stop`](Self::stop), it ends too, a little later and without being waited for.
 #[derive(Debug)]
 pub(crate) struct Running {
+    life: Life,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
     stats: StatsSource,
@@ -110,19 +130,15 @@ impl StatsSource {
     }
 }
 
-impl Running {
-    /// Starts everything. Returns at once: the camera is connected to in the background.
-    pub(crate) fn start(
+impl Prepared {
+    /// Makes everything.
+    pub(crate) fn new(
         plan: Plan,
         graph: &Graph,
-        outlet: Outlet,
+        life: Life,
         options: &RuntimeOptions,
     ) -> Result<Self, StartError> {
-        let counters = Counters::default();
-        let speaker = Speaker {
-            outlet,
-            counters: counters.clone(),
-        };
+        let speaker = life.speaker().clone();
         let names = Names {
             topology: graph.topology_name().to_owned(),
             instance: graph.instance_name().to_owned(),
@@ -168,44 +184,88 @@ impl Running {
                 taps,
                 watches,
                 options.decoder.clone(),
-                counters.clone(),
+                speaker.counters().clone(),
                 Box::new(complaint),
             )?;
             workers.push(worker);
             Some(input)
         };
-        let camera_options = plan
+        let camera = plan
             .camera
             .with_reconnect(options.camera_reconnect)
             .with_timeouts(options.camera_timeouts)
             .with_audio(recorders.inputs.iter().any(|recorder| recorder.audio));
-        let camera = Camera::connect(camera_options);
+        Ok(Self {
+            life,
+            losses: LossVoice::new(graph, &options.module),
+            source: plan.source,
+            camera,
+            decoder,
+            analyses,
+            workers,
+            recorders,
+            inputs,
+        })
+    }
+
+    /// Everything begins. Returns at once: the camera is connected to in the background. When the instance has ended,
+    /// `over` is told why, if it was not told to; nothing is said after that.
+    pub(crate) fn begin(self, over: impl FnOnce(Option<String>) + Send + 'static) -> Running {
+        for recorder in &self.recorders.inputs {
+            recorder.begin();
+        }
+        let camera = Camera::connect(self.camera);
+        let speaker = self.life.speaker().clone();
         let stats = StatsSource {
-            source: plan.source.name.clone(),
+            source: self.source.name.clone(),
             camera: camera.monitor(),
-            counters,
+            counters: speaker.counters().clone(),
         };
-        let analyses = analyses.into_iter().map(Asker::spawn).collect();
+        let analyses = self.analyses.into_iter().map(Asker::spawn).collect();
         let source = Source {
             stats: stats.clone(),
-            losses: LossVoice::new(graph, &options.module),
-            node: plan.source,
+            losses: self.losses,
+            node: self.source,
             camera,
             speaker,
-            decoder,
-            recorders: recorders.inputs,
+            decoder: self.decoder,
+            recorders: self.recorders.inputs,
             streams: Vec::new(),
             epoch: 0,
             lost_at: None,
         };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(run(source, stopped, analyses, workers, recorders.workers));
-        Ok(Self {
+        let life = tokio::spawn(run(
+            source,
+            stopped,
+            analyses,
+            self.workers,
+            self.recorders.workers,
+        ));
+        let task = tokio::spawn(async move {
+            over(match life.await {
+                Ok(End::Told) => None,
+                Ok(End::NoCamera) => Some("the camera was given up: activate the instance again".to_owned()),
+                Err(error) => {
+                    tracing::error!(%error, "an instance's task failed");
+                    Some("a defect of this program ended it: activate it again".to_owned())
+                }
+            });
+        });
+        Running {
+            life: self.life,
             stop: Some(stop),
             task,
             stats,
-            inputs,
-        })
+            inputs: self.inputs,
+        }
+    }
+}
+
+impl Running {
+    /// By which it says what becomes of it.
+    pub(crate) fn life(&self) -> &Life {
+        &self.life
     }
 
     pub(crate) fn stats(&self) -> StatsSource {
@@ -230,9 +290,7 @@ impl Running {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        if let Err(error) = (&mut self.task).await {
-            tracing::error!(%error, "an instance's task failed");
-        }
+        let _ = (&mut self.task).await;
     }
 }
 
@@ -279,6 +337,14 @@ impl Recorders {
     }
 }
 
+/// How a life ended.
+enum End {
+    /// As it was told to.
+    Told,
+    /// There is no camera any more.
+    NoCamera,
+}
+
 /// The life of an instance. The order of the end matters: no more units; then the last pictures, the last answers and
 /// their signals; then the clips, which those signals may still prolong.
 async fn run(
@@ -287,8 +353,8 @@ async fn run(
     analyses: Vec<JoinHandle<()>>,
     workers: Vec<Worker>,
     recorders: Vec<Worker>,
-) {
-    source.run(stop).await;
+) -> End {
+    let end = source.run(stop).await;
     source.decoder = None;
     for analysis in analyses {
         if let Err(error) = analysis.await {
@@ -302,6 +368,7 @@ async fn run(
     for recorder in recorders {
         recorder.ended().await;
     }
+    end
 }
 
 /// The camera's task.
@@ -320,7 +387,7 @@ struct Source {
 
 impl Source {
     /// Until it is stopped, or the camera gives up.
-    async fn run(&mut self, mut stop: oneshot::Receiver<()>) {
+    async fn run(&mut self, mut stop: oneshot::Receiver<()>) -> End {
         let mut stopping = false;
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -339,6 +406,7 @@ impl Source {
                 },
             }
         }
+        if stopping { End::Told } else { End::NoCamera }
     }
 
     fn say_losses(&mut self) {

@@ -65,6 +65,7 @@ mod failure;
 mod frame;
 mod instance;
 mod latency;
+mod life;
 mod losses;
 mod message;
 mod module;

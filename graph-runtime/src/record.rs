@@ -37,6 +37,8 @@ const EVENT_DELAY: Duration = Duration::from_secs(20);
 const PRE_ROLL_BYTES: usize = 96 << 20;
 
 enum Command {
+    /// The instance runs.
+    Begin,
     Tracks(Tracks),
     Unit(MediaUnit),
     Signal(Signal),
@@ -70,6 +72,13 @@ impl RecorderInput {
             sender: self.sender.clone(),
             sink: self.sink.clone(),
             counters: self.counters.clone(),
+        }
+    }
+
+    /// The instance runs. Comes before anything else; whoever never hears it leaves the disk alone.
+    pub(crate) fn begin(&self) {
+        if self.sender.try_send(Command::Begin).is_err() {
+            tracing::error!(sink = %self.sink, "the recorder is gone before it began");
         }
     }
 
@@ -199,9 +208,12 @@ struct RecorderThread {
 
 impl RecorderThread {
     fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
-        self.recover();
         while let Some(command) = commands.blocking_recv() {
             let events = match command {
+                Command::Begin => {
+                    self.recover();
+                    Vec::new()
+                }
                 Command::Tracks(tracks) => self.tracks(tracks),
                 Command::Unit(unit) => {
                     self.bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);

@@ -3,6 +3,7 @@
 
 mod end_to_end;
 mod faults;
+mod life;
 mod methods;
 mod motion;
 mod nodes;

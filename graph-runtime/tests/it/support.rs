@@ -208,6 +208,11 @@ impl MessageSink for Ear {
 }
 
 impl Heard {
+    /// The sink that remembers for it.
+    pub(crate) fn sink(&self) -> Box<dyn MessageSink> {
+        Box::new(Ear(self.clone()))
+    }
+
     pub(crate) fn all(&self) -> Vec<GraphEvent> {
         self.events.lock().unwrap().clone()
     }
