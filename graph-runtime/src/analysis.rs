@@ -19,7 +19,7 @@ use crate::stats::DropReason;
 use crate::thread::Worker;
 
 /// How long answers to frames on their way are waited for at an end.
-const LAST_ANSWERS: Duration = Duration::from_secs(3);
+pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// Where an extension node's pictures wait, and why one that is replaced there was not sent.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub(crate) struct Patience {
     pub(crate) backoff: BackoffPolicy,
     /// For an answer.
     pub(crate) answer: Duration,
+    /// For the answers to frames on their way, at an end.
+    pub(crate) last_answers: Duration,
 }
 
 /// One gRPC extension node at work.
@@ -297,21 +299,21 @@ impl Analysis {
         }
         if matches!(end, End::Stopped | End::Renew(_)) {
             frames.finish();
+            let patience = self.patience.last_answers;
             let last = async {
                 while let Ok(Some(event)) = answers.next().await {
                     self.take(event);
                 }
             };
-            let _ = tokio::time::timeout(LAST_ANSWERS, last).await;
+            let _ = tokio::time::timeout(patience, last).await;
         }
         let reason = match end {
             End::Stopped => DropReason::Stopped,
             _ => DropReason::SessionLost,
         };
-        // Of a session that did not end in time, nobody knows the frames any more.
-        self.results.drop_frames(reason, frames.in_flight() as u64);
-        for Unanswered { context, .. } in answers.take_unanswered() {
-            self.results.dropped(&context.frame, reason);
+        // Whether it has ended or not: those that were given up before are not told again.
+        for Unanswered { context, .. } in answers.abandon() {
+            self.results.lost(&context.frame, reason);
         }
         end
     }
@@ -332,9 +334,9 @@ impl Analysis {
     fn take(&mut self, event: SessionEvent<FrameContext>) {
         match event {
             SessionEvent::Answered(answer) => self.answered(answer),
-            SessionEvent::Skipped(skipped) => self
-                .results
-                .dropped(&skipped.context.frame, DropReason::Unanswered),
+            SessionEvent::Skipped(skipped) => {
+                self.results.lost(&skipped.context.frame, DropReason::Unanswered);
+            }
             // `SessionEvent` may grow.
             _ => {}
         }
@@ -351,3 +353,6 @@ impl Analysis {
         self.results.answered(frame, answered);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ impl Asking {
             answer = self.client.ask(file) => answer,
             () = end => {
                 self.results.count_sent();
-                return self.results.dropped(&frame, DropReason::Stopped);
+                return self.results.lost(&frame, DropReason::Stopped);
             }
         };
         match answer {
@@ -180,7 +180,7 @@ impl Asking {
             self.results.dropped(frame, DropReason::ExtensionUnavailable);
         } else {
             self.results.count_sent();
-            self.results.dropped(frame, DropReason::Unanswered);
+            self.results.lost(frame, DropReason::Unanswered);
         }
         // A pause follows from what was said before it.
         if !matches!(error, HttpError::Paused { .. }) {

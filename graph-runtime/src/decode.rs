@@ -306,8 +306,9 @@ impl DecoderThread {
             return;
         }
         self.seen.clear();
+        let watches = self.watches.iter_mut();
         self.seen
-            .extend(self.watches.iter_mut().map(|watch| watch.look(&picture)));
+            .extend(watches.map(|watch| watch.look(&picture, received_at)));
         for (place, tap) in self.wishes.taps.iter_mut().enumerate() {
             let (motion, admission) = match tap.motion.map(|place| self.seen.get(place)) {
                 // Counted when it was decided.

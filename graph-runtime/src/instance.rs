@@ -12,11 +12,12 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::GraphEvent;
-use crate::analysis::Patience;
+use crate::analysis::{LAST_ANSWERS, Patience};
 use crate::decode::{self, DecoderInput};
 use crate::event::event_now;
 use crate::extensions::{Asker, Extensions, StartError};
 use crate::failure::Failure;
+use crate::frame::About;
 use crate::life::Life;
 use crate::losses::{Drops, LossVoice};
 use crate::motion::Watch;
@@ -54,6 +55,11 @@ impl Speaker {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// A node is done with a frame.
+    pub(crate) fn left(&self, node: &Named, about: &About) {
+        self.counters.left(&node.name, about.received_at, Instant::now());
     }
 
     fn fail(&self, node: &Named, failure: &Failure) {
@@ -164,6 +170,7 @@ impl Prepared {
             patience: Patience {
                 backoff: options.extension_backoff,
                 answer: options.answer_timeout,
+                last_answers: LAST_ANSWERS,
             },
             trackers: plan.trackers.into_iter().map(Some).collect(),
         }

@@ -1,6 +1,7 @@
 //! A motion detection node: looks at every picture that reaches it, on the decoder's thread.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use lva_framing::{FractionBox, MotionDetector, MotionEvent, MotionWindow, Pacer, Picture};
 use lva_inference_schema::Inference;
@@ -37,8 +38,9 @@ impl Watch {
         }
     }
 
-    /// What moves in a picture, as the nodes behind this one get it with the picture; `None` where they do not get it.
-    pub(crate) fn look(&mut self, picture: &Picture) -> Option<Arc<[Inference]>> {
+    /// What moves in a picture that arrived at `received_at`, as the nodes behind this one get it with the picture; `None`
+    /// where they do not get it.
+    pub(crate) fn look(&mut self, picture: &Picture, received_at: Instant) -> Option<Arc<[Inference]>> {
         let time = picture.timestamp_90k();
         if !self.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
             return None;
@@ -60,6 +62,8 @@ impl Watch {
                 gate.signal(time);
             }
         }
+        let counters = self.speaker.counters();
+        counters.left(&self.plan.node.name, received_at, Instant::now());
         found
     }
 
@@ -89,5 +93,63 @@ fn inferences(regions: &[FractionBox], with_boxes: bool) -> Arc<[Inference]> {
         regions.iter().map(|region| inference(Some(*region))).collect()
     } else {
         Arc::new([inference(None)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lva_framing::{ColorMatrix, ColorRange, FrameRate, PictureFormat};
+    use lva_graph_model::{MotionDetection, Sensitivity};
+    use lva_inference_schema::Subject;
+
+    use super::*;
+    use crate::plan::{Named, Reach};
+    use crate::sink::Outlet;
+    use crate::stats::Counters;
+
+    fn picture(timestamp_90k: u64) -> Picture {
+        let planes = [&[128; 64 * 48][..], &[128; 32 * 24][..], &[128; 32 * 24][..]];
+        Picture::from_planes(
+            PictureFormat::Yuv420p,
+            (64, 48),
+            planes,
+            ColorMatrix::Bt601,
+            ColorRange::Limited,
+            timestamp_90k,
+        )
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_look_counts_from_the_arrival_of_its_picture_and_what_is_left_out_does_not() {
+        let counters = Counters::default();
+        let plan = MotionPlan {
+            node: Named {
+                name: "motion".to_owned(),
+                subject: Subject::graph_instance("i"),
+            },
+            settings: MotionDetection {
+                sensitivity: Sensitivity::Medium,
+                output_motion_region: true,
+                event_aggregation_window: Duration::from_secs(1),
+            },
+            rates: vec![FrameRate::new(1, 1).unwrap()],
+            reach: Reach::default(),
+        };
+        let speaker = Speaker::new(Outlet::default(), counters.clone());
+        let mut watch = Watch::new(Vec::new(), plan, speaker);
+        assert!(counters.snapshot().latencies.is_empty());
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        watch.look(&picture(90_000), ago(3));
+        watch.look(&picture(100_000), ago(1000)); // left out by the filter before the node
+        watch.look(&picture(180_000), ago(5));
+        let latency = counters.snapshot().latencies["motion"];
+        assert_eq!(latency.frames, 2);
+        let near = |duration: Duration, seconds: u64| {
+            (Duration::from_secs(seconds)..Duration::from_secs(seconds + 2)).contains(&duration)
+        };
+        assert!(near(latency.average, 4) && near(latency.max, 5), "{latency:?}");
     }
 }

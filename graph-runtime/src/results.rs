@@ -154,6 +154,13 @@ impl Results {
         self.unseen(frame);
     }
 
+    /// The same for a frame that was sent.
+    pub(crate) fn lost(&self, frame: &Leaving, reason: DropReason) {
+        let counters = self.speaker.counters();
+        counters.extension(&self.node.name, |stats| stats.lost += 1);
+        self.dropped(frame, reason);
+    }
+
     pub(crate) fn drop_frames(&self, reason: DropReason, count: u64) {
         self.speaker.counters().dropped(&self.node.name, reason, count);
     }

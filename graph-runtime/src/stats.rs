@@ -105,8 +105,9 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// What happened to the frames of one extension node. `offered = sent + drops before sending + waiting`, and
-/// `sent = answered + drops after sending + on their way`.
+/// What happened to the frames of one extension node. `sent = answered + lost + on their way`, and
+/// `offered = answered + dropped + on their way + waiting`, where `dropped` is what [`InstanceStats::dropped`] has for the
+/// node, over all reasons; `dropped - lost` of these were never sent. In the end nothing waits and nothing is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ExtensionStats {
@@ -119,6 +120,8 @@ pub struct ExtensionStats {
     pub sent: u64,
     /// Frames that were answered, empty answers included.
     pub answered: u64,
+    /// Frames that were sent and not answered; each is dropped for a reason, too.
+    pub lost: u64,
     /// Sessions that were opened.
     pub sessions: u64,
 }
@@ -178,7 +181,9 @@ pub struct InstanceStats {
     pub frame_to_event: LatencySummary,
     /// From the arrival of a frame's first packet to the extension's answer, empty answers included.
     pub frame_to_answer: LatencySummary,
-    /// The same by the name of the extension node, over the last minute; absent where no frame left the node in it.
+    /// By the name of each node that looks at frames, over the last minute; absent where no frame left the node in it. From
+    /// the arrival of a frame's first packet to the extension's answer, or to the end of the look of motion detection,
+    /// object tracking and line crossing, so that of nodes in line the later one's is the larger.
     pub latencies: BTreeMap<String, NodeLatency>,
     /// Clips that were finished.
     pub clips: u64,
@@ -250,6 +255,15 @@ struct Inner {
     nodes: BTreeMap<String, LastMinute>,
 }
 
+impl Inner {
+    fn left(&mut self, node: &str, latency: Duration, now: Instant) {
+        match self.nodes.get_mut(node) {
+            Some(minute) => minute.add(now, latency),
+            None => self.nodes.entry(node.to_owned()).or_default().add(now, latency),
+        }
+    }
+}
+
 /// The counters of an instance, shared by its tasks and threads.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counters(Arc<Mutex<Inner>>);
@@ -302,15 +316,18 @@ impl Counters {
         inner.stats.newest_clips.push(clip);
     }
 
-    /// A node has answered a frame that came at `received_at`.
+    /// An extension has answered a frame that came at `received_at`.
     pub(crate) fn answered(&self, node: &str, received_at: Instant, now: Instant) {
-        let latency = now.saturating_duration_since(received_at);
         let mut inner = self.lock();
+        let latency = now.saturating_duration_since(received_at);
         inner.frame_to_answer.add(latency);
-        match inner.nodes.get_mut(node) {
-            Some(minute) => minute.add(now, latency),
-            None => inner.nodes.entry(node.to_owned()).or_default().add(now, latency),
-        }
+        inner.left(node, latency, now);
+    }
+
+    /// A node is done with a frame that came at `received_at`.
+    pub(crate) fn left(&self, node: &str, received_at: Instant, now: Instant) {
+        let latency = now.saturating_duration_since(received_at);
+        self.lock().left(node, latency, now);
     }
 
     pub(crate) fn event_after(&self, latency: Duration) {
@@ -391,6 +408,10 @@ mod tests {
             (Duration::from_millis(200), Duration::from_millis(300))
         );
         assert_eq!(stats.frame_to_answer.count, 3);
+        counters.left("motion", began, ms(450));
+        let stats = counters.snapshot_at(ms(500));
+        assert_eq!(stats.latencies["motion"].max, Duration::from_millis(450));
+        assert_eq!(stats.frame_to_answer.count, 3, "nobody was asked");
         assert!(counters.snapshot_at(ms(120_000)).latencies.is_empty());
     }
 

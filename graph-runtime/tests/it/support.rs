@@ -422,4 +422,5 @@ pub(crate) fn assert_accounts(stats: &InstanceStats, node: &str) {
         .map(|(_, count)| count)
         .sum();
     assert_eq!(extension.offered, extension.answered + dropped, "{stats:?}");
+    assert_eq!(extension.sent, extension.answered + extension.lost, "{stats:?}");
 }
