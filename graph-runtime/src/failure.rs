@@ -45,11 +45,13 @@ pub enum FailureKind {
     SharedMemory,
     /// Options contradict each other, or a picture cannot be made as the node asks.
     Configuration,
+    /// A defect of this program, or of a library, ended a piece of a node's work; the node begins anew.
+    Defect,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unreachable,
         Self::Closed,
         Self::Timeout,
@@ -65,6 +67,7 @@ impl FailureKind {
         Self::StorageFull,
         Self::SharedMemory,
         Self::Configuration,
+        Self::Defect,
     ];
 
     /// The table: the event that says it, its code in the event's body where the peer gave none, and the status in the
@@ -87,6 +90,7 @@ impl FailureKind {
     /// | `StorageFull` | `StorageError` | `storageFull` | 507 |
     /// | `SharedMemory` | `RuntimeError` | `sharedMemory` | 500 |
     /// | `Configuration` | `RuntimeError` | `configuration` | 400 |
+    /// | `Defect` | `RuntimeError` | `internalError` | 500 |
     pub fn row(self) -> (EventName, &'static str, u16) {
         match self {
             Self::Unreachable => (EventName::NetworkError, "unreachable", 502),
@@ -104,6 +108,7 @@ impl FailureKind {
             Self::StorageFull => (EventName::StorageError, "storageFull", 507),
             Self::SharedMemory => (EventName::RuntimeError, "sharedMemory", 500),
             Self::Configuration => (EventName::RuntimeError, "configuration", 400),
+            Self::Defect => (EventName::RuntimeError, "internalError", 500),
         }
     }
 
@@ -141,6 +146,10 @@ impl Failure {
 
     pub(crate) fn configuration(target: impl Into<String>) -> Self {
         Self::new(FailureKind::Configuration, target, "")
+    }
+
+    pub(crate) fn defect(target: impl Into<String>) -> Self {
+        Self::new(FailureKind::Defect, target, "")
     }
 
     pub(crate) fn unusable_video(target: impl Into<String>) -> Self {

@@ -18,6 +18,7 @@ use crate::event::event_now;
 use crate::extensions::{Asker, Extensions, StartError};
 use crate::failure::Failure;
 use crate::frame::About;
+use crate::guard::{Defects, Panicked, guarded, trap};
 use crate::life::Life;
 use crate::losses::{Drops, LossVoice};
 use crate::motion::Watch;
@@ -62,7 +63,15 @@ impl Speaker {
         self.counters.left(&node.name, about.received_at, Instant::now());
     }
 
-    fn fail(&self, node: &Named, failure: &Failure) {
+    /// A node's work ended in a panic; says so, unless it did a moment ago.
+    pub(crate) fn stumbled(&self, node: &Named, defects: &mut Defects, panicked: &Panicked) {
+        tracing::error!(node = %node.name, %panicked, "a node begins anew");
+        if defects.are_news(Instant::now()) {
+            self.fail(node, &Failure::defect(node.name.clone()));
+        }
+    }
+
+    pub(crate) fn fail(&self, node: &Named, failure: &Failure) {
         let (name, body) = failure.said();
         self.say(event_now(name, &node.subject, body));
     }
@@ -180,19 +189,12 @@ impl Prepared {
         let decoder = if taps.is_empty() && watches.is_empty() {
             None
         } else {
-            let (node, said) = (plan.source.clone(), speaker.clone());
-            let complaint = move |error: &dyn std::error::Error| {
-                tracing::error!(node = %node.name, %error, "the stream cannot be decoded");
-                said.fail(&node, &Failure::unusable_video(node.name.clone()));
-            };
-            let name = plan.source.name.clone();
             let (input, worker) = decode::start(
-                name,
+                plan.source.clone(),
                 taps,
                 watches,
                 options.decoder.clone(),
-                speaker.counters().clone(),
-                Box::new(complaint),
+                speaker.clone(),
             )?;
             workers.push(worker);
             Some(input)
@@ -201,6 +203,7 @@ impl Prepared {
             .camera
             .with_reconnect(options.camera_reconnect)
             .with_timeouts(options.camera_timeouts)
+            .with_wall_clock(options.wall.clone())
             .with_audio(recorders.inputs.iter().any(|recorder| recorder.audio));
         Ok(Self {
             life,
@@ -240,6 +243,7 @@ impl Prepared {
             streams: Vec::new(),
             epoch: 0,
             lost_at: None,
+            defects: Defects::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let life = tokio::spawn(run(
@@ -277,6 +281,13 @@ impl Running {
 
     pub(crate) fn stats(&self) -> StatsSource {
         self.stats.clone()
+    }
+
+    /// The media time of what the camera sends now. Not the wall clock: media do not follow that at once when it is set, and
+    /// a camera may have a better one. `wall_90k` where the camera has sent nothing yet.
+    pub(crate) fn media_now_90k(&self, wall_90k: u64) -> u64 {
+        let now = self.stats.counters.media_now_90k(Instant::now());
+        now.unwrap_or(wall_90k)
     }
 
     /// A message has come by an input of the module. How many gates it has reached.
@@ -361,6 +372,7 @@ async fn run(
     workers: Vec<Worker>,
     recorders: Vec<Worker>,
 ) -> End {
+    trap("instance", &source.node.name);
     let end = source.run(stop).await;
     source.decoder = None;
     for analysis in analyses {
@@ -390,6 +402,7 @@ struct Source {
     streams: Vec<StreamInfo>,
     epoch: u64,
     lost_at: Option<Instant>,
+    defects: Defects,
 }
 
 impl Source {
@@ -408,7 +421,11 @@ impl Source {
                 }
                 _ = looks.tick() => self.say_losses(),
                 event = self.camera.next() => match event {
-                    Some(event) => self.take(event),
+                    Some(event) => {
+                        if let Err(panicked) = guarded(|| self.take(event)) {
+                            self.stumbled(&panicked);
+                        }
+                    }
                     None => break,
                 },
             }
@@ -422,7 +439,21 @@ impl Source {
         }
     }
 
+    /// What came is lost, and it may have been a picture.
+    fn stumbled(&mut self, panicked: &Panicked) {
+        let counters = self.speaker.counters();
+        counters.dropped(&self.node.name, DropReason::Defect, 1);
+        if let Some(decoder) = &mut self.decoder {
+            decoder.wait_for_key();
+        }
+        for recorder in &mut self.recorders {
+            recorder.wait_for_key();
+        }
+        self.speaker.stumbled(&self.node, &mut self.defects, panicked);
+    }
+
     fn take(&mut self, event: CameraEvent) {
+        trap("source", &self.node.name);
         match event {
             CameraEvent::Established { streams, sdp } => self.established(streams, &sdp),
             CameraEvent::StreamChanged(stream) => {
@@ -506,11 +537,8 @@ impl Source {
         };
         match media {
             MediaKind::Video => {
-                self.speaker.counters().update(|stats| {
-                    stats.received += 1;
-                    stats.first_picture_90k.get_or_insert(unit.timestamp_90k);
-                    stats.last_picture_90k = Some(unit.timestamp_90k);
-                });
+                let counters = self.speaker.counters();
+                counters.received(unit.timestamp_90k, unit.received_at);
                 for recorder in &mut self.recorders {
                     recorder.unit(media_unit(&unit, media));
                 }

@@ -63,6 +63,7 @@ mod event;
 mod extensions;
 mod failure;
 mod frame;
+mod guard;
 mod instance;
 mod latency;
 mod life;

@@ -11,7 +11,6 @@ use lva_graph_model::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::event::now_90k;
 use crate::extensions::StartError;
 use crate::instance::{Prepared, Running, StatsSource};
 use crate::life::{Cause, Life};
@@ -197,12 +196,16 @@ impl Module {
     ///
     /// [`DeliverError`] where the message says when or for whom, and it cannot be read. Nothing is opened then.
     pub fn deliver(&self, input: &str, message: &HubMessage) -> Result<usize, DeliverError> {
-        let signal = message.signal(now_90k())?;
+        let signal = message.signal()?;
+        let now_90k = self.shared.options.wall.now_90k();
         let state = self.shared.state();
         let running = state.running.iter();
         let meant = running.filter(|(name, _)| signal.instance.as_ref().is_none_or(|only| only == *name));
         let gates = meant.map(|(_, (_, running))| {
-            running.signal(input, signal.timestamp_90k, signal.correlation_id.as_deref())
+            let time = signal
+                .timestamp_90k
+                .unwrap_or_else(|| running.media_now_90k(now_90k));
+            running.signal(input, time, signal.correlation_id.as_deref())
         });
         Ok(gates.sum())
     }
@@ -367,3 +370,6 @@ impl Module {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

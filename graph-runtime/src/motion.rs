@@ -7,10 +7,12 @@ use lva_framing::{FractionBox, MotionDetector, MotionEvent, MotionWindow, Pacer,
 use lva_inference_schema::Inference;
 
 use crate::event::inference_event;
+use crate::guard::{Defects, guarded, trap};
 use crate::instance::Speaker;
 use crate::plan::MotionPlan;
 use crate::record::SignalInput;
 use crate::seam::motion::{detector_options, inference};
+use crate::stats::DropReason;
 
 /// One motion node at work.
 ///
@@ -23,6 +25,7 @@ pub(crate) struct Watch {
     window: MotionWindow,
     gates: Vec<SignalInput>,
     speaker: Speaker,
+    defects: Defects,
 }
 
 impl Watch {
@@ -35,12 +38,27 @@ impl Watch {
             plan,
             gates,
             speaker,
+            defects: Defects::default(),
         }
     }
 
     /// What moves in a picture that arrived at `received_at`, as the nodes behind this one get it with the picture; `None`
     /// where they do not get it.
     pub(crate) fn look(&mut self, picture: &Picture, received_at: Instant) -> Option<Arc<[Inference]>> {
+        // What goes wrong in here concerns neither the decoder nor other nodes.
+        guarded(|| self.looked(picture, received_at)).unwrap_or_else(|panicked| {
+            let counters = self.speaker.counters();
+            counters.dropped(&self.plan.node.name, DropReason::Defect, 1);
+            self.speaker
+                .stumbled(&self.plan.node, &mut self.defects, &panicked);
+            self.detector = MotionDetector::new(detector_options(&self.plan.settings));
+            self.window = MotionWindow::new(self.plan.settings.event_aggregation_window);
+            None
+        })
+    }
+
+    fn looked(&mut self, picture: &Picture, received_at: Instant) -> Option<Arc<[Inference]>> {
+        trap("motion", &self.plan.node.name);
         let time = picture.timestamp_90k();
         if !self.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
             return None;
@@ -102,7 +120,7 @@ mod tests {
 
     use lva_framing::{ColorMatrix, ColorRange, FrameRate, PictureFormat};
     use lva_graph_model::{MotionDetection, Sensitivity};
-    use lva_inference_schema::Subject;
+    use lva_inference_schema::{EventName, Subject};
 
     use super::*;
     use crate::plan::{Named, Reach};
@@ -122,12 +140,11 @@ mod tests {
         .unwrap()
     }
 
-    #[tokio::test]
-    async fn a_look_counts_from_the_arrival_of_its_picture_and_what_is_left_out_does_not() {
+    fn watch(name: &str) -> (Watch, Counters) {
         let counters = Counters::default();
         let plan = MotionPlan {
             node: Named {
-                name: "motion".to_owned(),
+                name: name.to_owned(),
                 subject: Subject::graph_instance("i"),
             },
             settings: MotionDetection {
@@ -139,7 +156,25 @@ mod tests {
             reach: Reach::default(),
         };
         let speaker = Speaker::new(Outlet::default(), counters.clone());
-        let mut watch = Watch::new(Vec::new(), plan, speaker);
+        (Watch::new(Vec::new(), plan, speaker), counters)
+    }
+
+    #[test]
+    fn a_defect_costs_the_picture_that_is_looked_at_and_is_said() {
+        let (mut watch, counters) = watch("motion of a defect");
+        crate::guard::set_trap("motion", "motion of a defect", 1);
+        for second in 1..4 {
+            assert_eq!(watch.look(&picture(second * 90_000), Instant::now()), None);
+        }
+        let stats = counters.snapshot();
+        assert_eq!(stats.motions["motion of a defect"].looked, 2);
+        assert_eq!(stats.dropped_for(DropReason::Defect), 1);
+        assert_eq!(stats.events[&EventName::RuntimeError], 1);
+    }
+
+    #[test]
+    fn a_look_counts_from_the_arrival_of_its_picture_and_what_is_left_out_does_not() {
+        let (mut watch, counters) = watch("motion");
         assert!(counters.snapshot().latencies.is_empty());
         let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
         watch.look(&picture(90_000), ago(3));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lva_extension_protocol::BackoffPolicy;
 use lva_framing::DecoderOptions;
 use lva_graph_model::RegistryOptions;
-use lva_rtsp::{ReconnectPolicy, Timeouts};
+use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
 
 /// What the program around a module decides; topologies decide the rest.
 #[derive(Debug, Clone)]
@@ -19,6 +19,7 @@ pub struct RuntimeOptions {
     pub(crate) extension_backoff: BackoffPolicy,
     pub(crate) answer_timeout: Duration,
     pub(crate) decoder: DecoderOptions,
+    pub(crate) wall: WallClock,
 }
 
 impl RuntimeOptions {
@@ -35,6 +36,7 @@ impl RuntimeOptions {
             extension_backoff: BackoffPolicy::default(),
             answer_timeout: Duration::from_secs(30),
             decoder: DecoderOptions::default(),
+            wall: WallClock::default(),
         }
     }
 
@@ -63,6 +65,14 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_camera_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.camera_timeouts = timeouts;
+        self
+    }
+
+    /// The clock by which media arrive. Default: this machine's; another one is for tests of what happens when a clock is
+    /// set. Events that are no analytics, and names of files, always have the system's time.
+    #[must_use]
+    pub fn with_wall_clock(mut self, wall: WallClock) -> Self {
+        self.wall = wall;
         self
     }
 

@@ -40,6 +40,8 @@ pub enum DropReason {
     Unanswered,
     /// It could not be rendered or written as the extension wants it.
     NotRendered,
+    /// A defect of this program ended the work on it.
+    Defect,
     /// The instance was stopped while it waited.
     Stopped,
     /// The recorder was behind; encoded units until the next key frame.
@@ -54,7 +56,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::CameraQueueFull,
         Self::NoKeyFrame,
         Self::DecoderBusy,
@@ -65,6 +67,7 @@ impl DropReason {
         Self::SessionLost,
         Self::Unanswered,
         Self::NotRendered,
+        Self::Defect,
         Self::Stopped,
         Self::RecorderBusy,
         Self::SignalQueueFull,
@@ -90,6 +93,7 @@ impl DropReason {
             Self::SessionLost => "sessionLost",
             Self::Unanswered => "unanswered",
             Self::NotRendered => "notRendered",
+            Self::Defect => "defect",
             Self::Stopped => "stopped",
             Self::RecorderBusy => "recorderBusy",
             Self::SignalQueueFull => "signalQueueFull",
@@ -253,6 +257,8 @@ struct Inner {
     frame_to_event: Latencies,
     frame_to_answer: Latencies,
     nodes: BTreeMap<String, LastMinute>,
+    /// Media time of the newest picture, and when it arrived.
+    arrived: Option<(u64, Instant)>,
 }
 
 impl Inner {
@@ -276,6 +282,26 @@ impl Counters {
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut InstanceStats)) {
         change(&mut self.lock().stats);
+    }
+
+    /// A picture has come from the camera.
+    pub(crate) fn received(&self, timestamp_90k: u64, received_at: Instant) {
+        let mut inner = self.lock();
+        inner.stats.received += 1;
+        inner.stats.first_picture_90k.get_or_insert(timestamp_90k);
+        inner.stats.last_picture_90k = Some(timestamp_90k);
+        // One that is presented before others that came before it does not make it earlier.
+        if inner.arrived.is_none_or(|(newest, _)| newest < timestamp_90k) {
+            inner.arrived = Some((timestamp_90k, received_at));
+        }
+    }
+
+    /// The media time of what arrives now; `None` before the first picture.
+    pub(crate) fn media_now_90k(&self, now: Instant) -> Option<u64> {
+        let (newest, at) = self.lock().arrived?;
+        let since = now.saturating_duration_since(at);
+        let ticks = since.as_nanos().saturating_mul(9) / 100_000;
+        Some(newest.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX)))
     }
 
     pub(crate) fn extension(&self, node: &str, change: impl FnOnce(&mut ExtensionStats)) {
@@ -413,6 +439,21 @@ mod tests {
         assert_eq!(stats.latencies["motion"].max, Duration::from_millis(450));
         assert_eq!(stats.frame_to_answer.count, 3, "nobody was asked");
         assert!(counters.snapshot_at(ms(120_000)).latencies.is_empty());
+    }
+
+    #[test]
+    fn media_time_goes_on_from_the_newest_picture_whatever_the_wall_clock_shows() {
+        let counters = Counters::default();
+        let began = Instant::now();
+        let seconds = |seconds| began + Duration::from_secs(seconds);
+        assert_eq!(counters.media_now_90k(began), None);
+        counters.received(1000 * 90_000, seconds(0));
+        counters.received(1001 * 90_000, seconds(1));
+        counters.received(1000 * 90_000 + 45_000, seconds(2)); // reordered
+        assert_eq!(counters.media_now_90k(seconds(3)), Some(1003 * 90_000));
+        counters.received(4600 * 90_000, seconds(4));
+        assert_eq!(counters.media_now_90k(seconds(4)), Some(4600 * 90_000));
+        assert_eq!(counters.snapshot().received, 4);
     }
 
     #[test]

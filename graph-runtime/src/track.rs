@@ -99,6 +99,11 @@ impl TrackerNode {
         }
     }
 
+    /// The next frame begins anew.
+    pub(crate) fn forget(&mut self) {
+        self.seen = None;
+    }
+
     fn begin(&mut self, seen: Seen) {
         self.tracker = Tracker::new(TrackerOptions {
             aspect: seen.aspect,

@@ -10,6 +10,7 @@ use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
 use lva_framing::{ColorMatrix, ColorRange, Picture, PictureFormat};
 use lva_graph_model::{Graph, Instance, Strictness, Topology, resolve};
+use lva_inference_schema::EventName;
 use proptest::prelude::*;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -155,7 +156,7 @@ impl MediaGraphExtension for Server {
     }
 }
 
-fn graph(port: u16) -> Graph {
+fn graph(port: u16, node: &str) -> Graph {
     let endpoint = |url: String| json!({"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": url});
     let raw = json!({"@type": "#Microsoft.Media.MediaGraphImageFormatRaw", "pixelFormat": "bgr24"});
     let topology = Topology::from_value(json!({
@@ -166,14 +167,14 @@ fn graph(port: u16) -> Graph {
                 "endpoint": endpoint("rtsp://cam/a".to_owned()),
             }],
             "processors": [{
-                "@type": "#Microsoft.Media.MediaGraphGrpcExtension", "name": NODE,
+                "@type": "#Microsoft.Media.MediaGraphGrpcExtension", "name": node,
                 "endpoint": endpoint(format!("tcp://127.0.0.1:{port}")),
                 "dataTransfer": {"mode": "embedded"}, "image": {"format": raw},
                 "inputs": [{"nodeName": "camera"}],
             }],
             "sinks": [{
                 "@type": "#Microsoft.Media.MediaGraphIoTHubMessageSink", "name": "hub", "hubOutputName": "out",
-                "inputs": [{"nodeName": NODE}],
+                "inputs": [{"nodeName": node}],
             }],
         },
     }));
@@ -200,6 +201,7 @@ fn picture(timestamp_90k: u64, width: u32) -> Picture {
 
 /// A node, and the way into it.
 struct Bench {
+    name: &'static str,
     counters: Counters,
     tap: Tap,
     node: tokio::task::JoinHandle<()>,
@@ -210,6 +212,11 @@ struct Bench {
 
 impl Bench {
     async fn start(server: Server) -> Self {
+        Self::start_as(NODE, server).await
+    }
+
+    /// With a name of its own.
+    async fn start_as(name: &'static str, server: Server) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let serving = tokio::spawn(async move {
@@ -217,7 +224,7 @@ impl Bench {
                 tonic::transport::Server::builder().add_service(MediaGraphExtensionServer::new(server));
             let _ = router.serve_with_incoming(TcpListenerStream::new(listener)).await;
         });
-        let plan = Plan::new(&graph(port), "lvaEdge").unwrap();
+        let plan = Plan::new(&graph(port, name), "lvaEdge").unwrap();
         let plan = plan.analyses.into_iter().next().unwrap();
         let ClientPlan::Grpc(client) = plan.client else {
             panic!("a gRPC node was asked for");
@@ -242,7 +249,7 @@ impl Bench {
         let (analysis, worker) =
             Analysis::new(*client, plan.form, entrance.clone(), results, patience).unwrap();
         let tap = Tap {
-            node: NODE.to_owned(),
+            node: name.to_owned(),
             motion: None,
             filters: Vec::new(),
             own: None,
@@ -253,6 +260,7 @@ impl Bench {
             way_out,
         };
         Self {
+            name,
             counters,
             tap,
             node: tokio::spawn(analysis.run()),
@@ -271,7 +279,7 @@ impl Bench {
     }
 
     fn stats(&self) -> ExtensionStats {
-        self.counters.snapshot().extensions[NODE]
+        self.counters.snapshot().extensions[self.name]
     }
 
     /// Until something is true of the numbers, but no longer than a while. Whether it is.
@@ -305,7 +313,11 @@ impl Bench {
 
 /// `offered = sent + dropped before`, `sent = answered + lost`, each frame once.
 fn assert_adds_up(stats: &InstanceStats, offered: u64) {
-    let extension = stats.extensions[NODE];
+    assert_adds_up_of(stats, NODE, offered);
+}
+
+fn assert_adds_up_of(stats: &InstanceStats, node: &str, offered: u64) {
+    let extension = stats.extensions[node];
     let dropped: u64 = stats.dropped.values().sum();
     assert_eq!(extension.offered, offered, "{stats:?}");
     assert_eq!(extension.sent, extension.answered + extension.lost, "{stats:?}");
@@ -343,6 +355,52 @@ async fn a_skipped_frame_of_a_server_that_never_closes_its_side_is_dropped_once(
     let stats = bench.end().await;
     assert_eq!(stats.dropped.values().sum::<u64>(), 1, "{stats:?}");
     assert_adds_up(&stats, 3);
+}
+
+/// A node that falls once, here or there, says so, accounts for what it had in hand, and goes on.
+async fn falls(what: &str, name: &'static str) -> InstanceStats {
+    crate::guard::set_trap(what, name, 1);
+    let mut bench = Bench::start_as(
+        name,
+        Server {
+            deeds: vec![Deed::Answer],
+            farewell: Farewell::Close,
+        },
+    )
+    .await;
+    let patience = Duration::from_secs(60);
+    bench.show(16);
+    let said = |stats: &InstanceStats| stats.events.contains_key(&EventName::RuntimeError);
+    assert!(bench.until(patience, said).await, "{what} was not said");
+    let before = bench.stats().answered;
+    bench.show(16);
+    let again = |stats: &InstanceStats| stats.extensions[name].answered > before;
+    assert!(bench.until(patience, again).await, "{what} was the end");
+    let stats = bench.end().await;
+    assert_adds_up_of(&stats, name, 2);
+    assert_eq!(stats.events[&EventName::RuntimeError], 1);
+    stats
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_defect_while_a_frame_is_rendered_costs_that_frame() {
+    let stats = falls("render", "falls while it renders").await;
+    assert_eq!(stats.dropped_for(DropReason::Defect), 1);
+    assert_eq!(stats.extensions["falls while it renders"].sessions, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renderer_whose_thread_is_gone_gets_another() {
+    let stats = falls("renderer", "falls with its renderer").await;
+    assert_eq!(stats.dropped_for(DropReason::Defect), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_defect_behind_an_answer_costs_the_session() {
+    let stats = falls("answer", "falls with an answer").await;
+    // The frame was answered; what was to be made of the answer is lost.
+    assert_eq!(stats.extensions["falls with an answer"].answered, 2);
+    assert_eq!(stats.extensions["falls with an answer"].sessions, 2);
 }
 
 fn servers() -> impl Strategy<Value = Server> {

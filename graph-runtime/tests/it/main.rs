@@ -1,6 +1,7 @@
 //! Whole graphs over real sockets: a simulated camera, a scripted extension, files on a disk.
 #![allow(clippy::unwrap_used)] // helpers of tests are no tests to clippy
 
+mod clock;
 mod end_to_end;
 mod faults;
 mod life;
