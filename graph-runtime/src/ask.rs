@@ -230,3 +230,6 @@ impl Asking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,6 +243,7 @@ impl Prepared {
             streams: Vec::new(),
             epoch: 0,
             lost_at: None,
+            gave_up: false,
             defects: Defects::default(),
         };
         let (stop, stopped) = oneshot::channel();
@@ -256,7 +257,10 @@ impl Prepared {
         let task = tokio::spawn(async move {
             over(match life.await {
                 Ok(End::Told) => None,
-                Ok(End::NoCamera) => Some("the camera was given up: activate the instance again".to_owned()),
+                Ok(End::GaveUp) => Some("the camera was given up: activate the instance again".to_owned()),
+                Ok(End::NoCamera) => {
+                    Some("a defect of this program ended its camera: activate it again".to_owned())
+                }
                 Err(error) => {
                     tracing::error!(%error, "an instance's task failed");
                     Some("a defect of this program ended it: activate it again".to_owned())
@@ -359,7 +363,9 @@ impl Recorders {
 enum End {
     /// As it was told to.
     Told,
-    /// There is no camera any more.
+    /// The camera did not answer for as long as the options are patient.
+    GaveUp,
+    /// The camera's task is gone, and has not said why.
     NoCamera,
 }
 
@@ -402,6 +408,8 @@ struct Source {
     streams: Vec<StreamInfo>,
     epoch: u64,
     lost_at: Option<Instant>,
+    /// Nothing more comes of the camera, as it has said.
+    gave_up: bool,
     defects: Defects,
 }
 
@@ -430,7 +438,11 @@ impl Source {
                 },
             }
         }
-        if stopping { End::Told } else { End::NoCamera }
+        match (stopping, self.gave_up) {
+            (true, _) => End::Told,
+            (false, true) => End::GaveUp,
+            (false, false) => End::NoCamera,
+        }
     }
 
     fn say_losses(&mut self) {
@@ -470,7 +482,8 @@ impl Source {
                 }
                 self.speaker.fail(&self.node, &Failure::camera(&error));
             }
-            CameraEvent::Waiting { .. } | CameraEvent::Stopped { .. } => {}
+            CameraEvent::Stopped { .. } => self.gave_up = true,
+            CameraEvent::Waiting { .. } => {}
             // `CameraEvent` may grow.
             _ => {}
         }
