@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use lva_graph_runtime::{GraphEvent, InstanceStats, MessageSink, SinkError};
-use lva_inference_schema::{EventBody, EventName, InferenceValue, event_time};
+use lva_inference_schema::{EventBody, EventClass, EventName, InferenceValue, event_time};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -76,6 +76,10 @@ fn for_people(event: &GraphEvent) -> String {
         }
         EventBody::Recording(recording) => recording.output_location.clone(),
         EventBody::MediaSessionEstablished(_) => String::new(),
+        EventBody::StateChange(change) => match &change.message {
+            Some(message) => format!("{}: {message}", change.state),
+            None => change.state.clone(),
+        },
         other => other.to_json(lva_inference_schema::JsonStyle::Lva).to_string(),
     };
     format!("{time}  {:<24} {node:<24} {what}", event.name.as_str())
@@ -145,7 +149,7 @@ impl Witness {
         while !condition(&self.kinds()) && changed.changed().await.is_ok() {}
     }
 
-    /// The last diagnostic event other than an established session, for people.
+    /// The last event about something that went wrong, for people.
     pub fn last_trouble(&self) -> Option<String> {
         self.inner
             .lock()
@@ -199,13 +203,13 @@ impl MessageSink for Witness {
             }
             inner.moments.push_back(moment);
         }
-        match event.name {
-            EventName::MediaSessionEstablished
-            | EventName::Inference
-            | EventName::RecordingStarted
-            | EventName::RecordingStopped
-            | EventName::RecordingAvailable => {}
-            _ => inner.trouble = Some(for_people(event)),
+        let said = match &event.body {
+            // What went wrong stands in a message.
+            EventBody::StateChange(change) => change.message.is_some(),
+            _ => event.class() == EventClass::Diagnostics,
+        };
+        if said && event.name != EventName::MediaSessionEstablished {
+            inner.trouble = Some(for_people(event));
         }
         drop(inner);
         self.changed.send_replace(());

@@ -11,6 +11,7 @@ use lva_framing::{FramePlan, PlanError};
 
 use crate::failure::Failure;
 use crate::frame::{Frame, Mailbox};
+use crate::guard::guarded_async;
 use crate::render::{FrameContext, Job, RenderThread, Rendered};
 use crate::results::{Answered, Results};
 use crate::seam::extension::GrpcPlan;
@@ -50,6 +51,8 @@ pub(crate) struct Patience {
     pub(crate) backoff: BackoffPolicy,
     /// For an answer.
     pub(crate) answer: Duration,
+    /// For the answers to frames on their way, at an end.
+    pub(crate) last_answers: Duration,
 }
 
 /// One gRPC extension node at work.
@@ -89,7 +92,7 @@ impl Analysis {
         results: Results,
         patience: Patience,
     ) -> std::io::Result<(Self, Worker)> {
-        let (render, worker) = RenderThread::start(form)?;
+        let (render, worker) = RenderThread::start(form, &results.node.name)?;
         let analysis = Self {
             client,
             form,
@@ -103,13 +106,47 @@ impl Analysis {
 
     /// Works until no more pictures come.
     pub(crate) async fn run(mut self) {
+        while let Err(panicked) = guarded_async(self.work()).await {
+            self.results.stumbled(&panicked);
+            // What it was given last belongs to a session that is gone.
+            self.renew_renderer();
+            tokio::select! {
+                () = tokio::time::sleep(self.patience.backoff.cap) => {}
+                () = self.entrance.mailbox.closed() => {}
+            }
+        }
+        if let Some(frame) = self.take_waiting() {
+            self.results.dropped(&frame.leaving(), DropReason::Stopped);
+        }
+    }
+
+    fn renew_renderer(&mut self) {
+        match RenderThread::start(self.form, &self.results.node.name) {
+            // It ends with its queue.
+            Ok((render, _worker)) => self.render = render,
+            Err(error) => {
+                tracing::error!(node = %self.results.node.name, %error, "no thread for the renderer");
+            }
+        }
+    }
+
+    /// The picture that waits, if one does.
+    fn take_waiting(&self) -> Option<Frame> {
+        let frame = self.entrance.mailbox.take();
+        frame.inspect(|_| self.results.took())
+    }
+
+    async fn work(&mut self) {
         let mut backoff = Backoff::new(self.patience.backoff);
         let mut kept = None;
         loop {
             let frame = match kept.take() {
                 Some(frame) => frame,
                 None => match self.entrance.mailbox.next().await {
-                    Some(frame) => frame,
+                    Some(frame) => {
+                        self.results.took();
+                        frame
+                    }
                     None => break,
                 },
             };
@@ -134,7 +171,12 @@ impl Analysis {
                     let end = self.session(session, made, frame).await;
                     self.entrance.replaces_because(DropReason::ExtensionUnavailable);
                     match end {
-                        End::Stopped | End::NoRenderer => break,
+                        End::Stopped => break,
+                        End::NoRenderer => {
+                            tracing::error!(node = %self.results.node.name, "the renderer's thread is gone");
+                            self.renew_renderer();
+                            (Failure::defect(self.results.node.name.clone()), true)
+                        }
                         End::Renew(frame) => {
                             kept = Some(frame);
                             continue;
@@ -167,9 +209,6 @@ impl Analysis {
                 () = tokio::time::sleep(wait) => {}
                 () = self.entrance.mailbox.closed() => break,
             }
-        }
-        if let Some(frame) = self.entrance.mailbox.take() {
-            self.results.dropped(&frame.leaving(), DropReason::Stopped);
         }
     }
 
@@ -235,7 +274,7 @@ impl Analysis {
                 break End::Stopped;
             }
             if !rendering && slot.is_some() {
-                let newer = self.entrance.mailbox.take();
+                let newer = self.take_waiting();
                 if newer.is_some() && first.take().is_some() {
                     self.results.drop_frames(DropReason::ReplacedByNewer, 1);
                 }
@@ -277,7 +316,10 @@ impl Analysis {
                     rendering = false;
                     match done {
                         Some(rendered) => self.rendered(rendered),
-                        None => break End::NoRenderer,
+                        None => {
+                            self.results.drop_frames(DropReason::Defect, 1);
+                            break End::NoRenderer;
+                        }
                     }
                 }
                 () = self.entrance.mailbox.changed() => {}
@@ -292,26 +334,32 @@ impl Analysis {
             self.results.dropped(&first.leaving(), reason);
         }
         drop(slot);
-        if rendering && let Some(rendered) = self.render.done().await {
-            self.rendered(rendered);
+        if rendering {
+            match self.render.done().await {
+                Some(rendered) => self.rendered(rendered),
+                None => {
+                    self.results.drop_frames(DropReason::Defect, 1);
+                    self.renew_renderer();
+                }
+            }
         }
         if matches!(end, End::Stopped | End::Renew(_)) {
             frames.finish();
+            let patience = self.patience.last_answers;
             let last = async {
                 while let Ok(Some(event)) = answers.next().await {
                     self.take(event);
                 }
             };
-            let _ = tokio::time::timeout(LAST_ANSWERS, last).await;
+            let _ = tokio::time::timeout(patience, last).await;
         }
         let reason = match end {
             End::Stopped => DropReason::Stopped,
             _ => DropReason::SessionLost,
         };
-        // Of a session that did not end in time, nobody knows the frames any more.
-        self.results.drop_frames(reason, frames.in_flight() as u64);
-        for Unanswered { context, .. } in answers.take_unanswered() {
-            self.results.dropped(&context.frame, reason);
+        // Whether it has ended or not: those that were given up before are not told again.
+        for Unanswered { context, .. } in answers.abandon() {
+            self.results.lost(&context.frame, reason);
         }
         end
     }
@@ -320,6 +368,10 @@ impl Analysis {
         match rendered {
             Rendered::Sent => self.results.count_sent(),
             Rendered::SessionOver(frame) => self.results.dropped(&frame, DropReason::SessionLost),
+            Rendered::Broke(panicked, frame) => {
+                self.results.dropped(&frame, DropReason::Defect);
+                self.results.defect(&panicked);
+            }
             Rendered::Failed(reason, frame) => {
                 tracing::error!(node = %self.results.node.name, reason, "a frame was not rendered");
                 self.results.dropped(&frame, DropReason::NotRendered);
@@ -332,9 +384,9 @@ impl Analysis {
     fn take(&mut self, event: SessionEvent<FrameContext>) {
         match event {
             SessionEvent::Answered(answer) => self.answered(answer),
-            SessionEvent::Skipped(skipped) => self
-                .results
-                .dropped(&skipped.context.frame, DropReason::Unanswered),
+            SessionEvent::Skipped(skipped) => {
+                self.results.lost(&skipped.context.frame, DropReason::Unanswered);
+            }
             // `SessionEvent` may grow.
             _ => {}
         }
@@ -351,3 +403,6 @@ impl Analysis {
         self.results.answered(frame, answered);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::analysis::Entrance;
 use crate::failure::Failure;
 use crate::frame::{Frame, Leaving};
+use crate::guard::{Panicked, guarded, guarded_async, trap};
 use crate::render::Artist;
 use crate::results::{Answered, Results};
 use crate::seam::picture::{PictureForm, unpad};
@@ -20,6 +21,8 @@ use crate::thread::Worker;
 
 /// How long the last answer is waited for at an end.
 const LAST_ANSWER: Duration = Duration::from_secs(3);
+/// How long a node rests after a defect.
+pub(crate) const AFTER_DEFECT: Duration = Duration::from_secs(5);
 
 /// One HTTP extension node at work.
 ///
@@ -40,7 +43,16 @@ pub(crate) struct Asking {
 struct Sitting {
     picture: Picture,
     plan: FramePlan,
-    done: oneshot::Sender<Result<Bytes, String>>,
+    done: oneshot::Sender<Result<Bytes, NotMade>>,
+}
+
+/// Why a picture was not made.
+#[derive(Debug, thiserror::Error)]
+enum NotMade {
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Broke(Panicked),
 }
 
 /// Why an asking node could not be started.
@@ -62,11 +74,22 @@ impl Asking {
         let (easel, sittings) = sync_channel::<Sitting>(1);
         let url = options.url().to_string();
         let client = HttpClient::new(options)?;
+        let node = results.node.name.clone();
         let worker = Worker::start("lva-render", move || {
             let mut artist = Artist::new(form);
             while let Ok(sitting) = sittings.recv() {
                 let mut file = Vec::new();
-                let made = artist.make_file(&sitting.picture, &sitting.plan, &mut file);
+                let made = guarded(|| {
+                    trap("render", &node);
+                    artist.make_file(&sitting.picture, &sitting.plan, &mut file)
+                });
+                let made = match made {
+                    Ok(made) => made.map_err(NotMade::Refused),
+                    Err(panicked) => {
+                        artist = Artist::new(form);
+                        Err(NotMade::Broke(panicked))
+                    }
+                };
                 // Nobody waits any more when the node was stopped.
                 let _ = sitting.done.send(made.map(|()| file.into()));
             }
@@ -85,15 +108,26 @@ impl Asking {
 
     /// Works until no more pictures come.
     pub(crate) async fn run(mut self) {
+        while let Err(panicked) = guarded_async(self.work()).await {
+            self.results.stumbled(&panicked);
+            self.paused_until = Instant::now().checked_add(AFTER_DEFECT);
+        }
+        if let Some(frame) = self.entrance.mailbox.take() {
+            self.results.took();
+            self.results.dropped(&frame.leaving(), DropReason::Stopped);
+        }
+    }
+
+    async fn work(&mut self) {
         loop {
             self.pause().await;
             match self.entrance.mailbox.next().await {
-                Some(frame) => self.show(frame).await,
+                Some(frame) => {
+                    self.results.took();
+                    self.show(frame).await;
+                }
                 None => break,
             }
-        }
-        if let Some(frame) = self.entrance.mailbox.take() {
-            self.results.dropped(&frame.leaving(), DropReason::Stopped);
         }
     }
 
@@ -113,12 +147,12 @@ impl Asking {
         let (width, height) = (frame.picture.width(), frame.picture.height());
         let plan = match self.form.settings.plan(width, height) {
             Ok(plan) => plan,
-            Err(error) => return self.not_made(&frame.leaving(), &error.to_string()),
+            Err(error) => return self.not_made(&frame.leaving(), NotMade::Refused(error.to_string())),
         };
         let (picture, frame) = frame.split();
         let file = match self.make(picture, plan).await {
             Ok(file) => file,
-            Err(reason) => return self.not_made(&frame, &reason),
+            Err(reason) => return self.not_made(&frame, reason),
         };
         let end = async {
             self.entrance.mailbox.closed().await;
@@ -128,7 +162,7 @@ impl Asking {
             answer = self.client.ask(file) => answer,
             () = end => {
                 self.results.count_sent();
-                return self.results.dropped(&frame, DropReason::Stopped);
+                return self.results.lost(&frame, DropReason::Stopped);
             }
         };
         match answer {
@@ -138,15 +172,22 @@ impl Asking {
     }
 
     /// Renders and encodes on the node's thread.
-    async fn make(&self, picture: Picture, plan: FramePlan) -> Result<Bytes, String> {
-        let gone = || "the renderer's thread is gone".to_owned();
+    async fn make(&self, picture: Picture, plan: FramePlan) -> Result<Bytes, NotMade> {
+        let gone = || NotMade::Refused("the renderer's thread is gone".to_owned());
         let (done, made) = oneshot::channel();
         let sitting = Sitting { picture, plan, done };
         self.easel.try_send(sitting).map_err(|_| gone())?;
         made.await.map_err(|_| gone())?
     }
 
-    fn not_made(&mut self, frame: &Leaving, reason: &str) {
+    fn not_made(&mut self, frame: &Leaving, reason: NotMade) {
+        let reason = match reason {
+            NotMade::Refused(reason) => reason,
+            NotMade::Broke(panicked) => {
+                self.results.dropped(frame, DropReason::Defect);
+                return self.results.defect(&panicked);
+            }
+        };
         tracing::error!(node = %self.results.node.name, reason, "a picture was not made");
         self.results.dropped(frame, DropReason::NotRendered);
         let failure = Failure::configuration(self.results.node.name.clone());
@@ -180,7 +221,7 @@ impl Asking {
             self.results.dropped(frame, DropReason::ExtensionUnavailable);
         } else {
             self.results.count_sent();
-            self.results.dropped(frame, DropReason::Unanswered);
+            self.results.lost(frame, DropReason::Unanswered);
         }
         // A pause follows from what was said before it.
         if !matches!(error, HttpError::Paused { .. }) {
@@ -189,3 +230,6 @@ impl Asking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

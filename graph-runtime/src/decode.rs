@@ -11,8 +11,12 @@ use lva_framing::{Decoder, DecoderOptions, Demand, Picture, UnitOutcome, VideoCo
 use lva_inference_schema::Inference;
 use lva_rtsp::AccessUnit;
 
+use crate::failure::Failure;
 use crate::frame::{Admission, Frame, Tap};
+use crate::guard::{Defects, Panicked, guarded, trap};
+use crate::instance::Speaker;
 use crate::motion::Watch;
+use crate::plan::Named;
 use crate::stats::{Counters, DropReason};
 use crate::thread::Worker;
 
@@ -105,9 +109,6 @@ enum Command {
     Pause,
 }
 
-/// What goes wrong once and stays wrong until the stream changes.
-pub(crate) type Complaint = Box<dyn Fn(&dyn std::error::Error) + Send>;
-
 /// The queue to the decoder's thread. Dropping it ends the thread.
 #[derive(Debug)]
 pub(crate) struct DecoderInput {
@@ -122,19 +123,19 @@ pub(crate) struct DecoderInput {
     due: Option<(VideoCodec, Bytes)>,
 }
 
-/// Starts the thread. `node` is the source's name, for the counters.
+/// Starts the thread. `node` is the source.
 pub(crate) fn start(
-    node: String,
+    node: Named,
     taps: Vec<Tap>,
     watches: Vec<Watch>,
     options: DecoderOptions,
-    counters: Counters,
-    complaint: Complaint,
+    speaker: Speaker,
 ) -> io::Result<(DecoderInput, Worker)> {
     let (sender, receiver) = sync_channel(QUEUE);
+    let counters = speaker.counters().clone();
     let input = DecoderInput {
         sender,
-        node: node.clone(),
+        node: node.name.clone(),
         counters: counters.clone(),
         waits_for_key: true,
         reason: DropReason::DecoderBusy,
@@ -153,8 +154,11 @@ pub(crate) fn start(
             options,
             seen: Vec::new(),
             counters,
-            complaint,
+            speaker,
+            defects: Defects::default(),
+            stream: None,
             decoder: None,
+            waits_for_key: false,
             units: VecDeque::new(),
         };
         thread.run(&receiver);
@@ -202,6 +206,11 @@ impl DecoderInput {
         self.try_send(Command::Pause);
     }
 
+    /// Something was lost before it came here.
+    pub(crate) fn wait_for_key(&mut self) {
+        self.waits_for_key = true;
+    }
+
     fn drop_from_here(&mut self, reason: DropReason) {
         (self.waits_for_key, self.reason) = (true, reason);
         self.counters.dropped(&self.node, reason, 1);
@@ -216,15 +225,20 @@ impl DecoderInput {
 }
 
 struct DecoderThread {
-    node: String,
+    node: Named,
     wishes: Wishes,
     watches: Vec<Watch>,
     options: DecoderOptions,
     /// For each of them, what it has seen in the picture at hand.
     seen: Vec<Option<Arc<[Inference]>>>,
     counters: Counters,
-    complaint: Complaint,
+    speaker: Speaker,
+    defects: Defects,
+    /// What the decoder was opened for.
+    stream: Option<(VideoCodec, Bytes)>,
     decoder: Option<Decoder>,
+    /// After a defect, nothing can be decoded until the next key frame.
+    waits_for_key: bool,
     /// Time, arrival and session of units whose pictures have not come out.
     units: VecDeque<(u64, Instant, u64)>,
 }
@@ -232,15 +246,48 @@ struct DecoderThread {
 impl DecoderThread {
     fn run(&mut self, commands: &Receiver<Command>) {
         while let Ok(command) = commands.recv() {
-            match command {
-                Command::Stream { codec, extra_data } => self.open(codec, &extra_data),
-                Command::Unit { unit, epoch } => self.decode(&unit, epoch),
-                Command::Pause => self.pause(),
+            if let Err(panicked) = guarded(|| self.carry_out(command)) {
+                self.begin_anew(&panicked);
             }
         }
         self.pause();
         for tap in &self.wishes.taps {
             tap.mailbox.close();
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Stream { codec, extra_data } => {
+                self.stream = Some((codec, extra_data.clone()));
+                self.open(codec, &extra_data);
+            }
+            Command::Unit { unit, .. } if self.waits_for_key && !unit.random_access => {
+                self.counters.dropped(&self.node.name, DropReason::NoKeyFrame, 1);
+            }
+            Command::Unit { unit, epoch } => {
+                self.waits_for_key = false;
+                self.decode(&unit, epoch);
+            }
+            Command::Pause => self.pause(),
+        }
+    }
+
+    /// With another decoder, from the next key frame on.
+    fn begin_anew(&mut self, panicked: &Panicked) {
+        self.counters.dropped(&self.node.name, DropReason::Defect, 1);
+        self.speaker.stumbled(&self.node, &mut self.defects, panicked);
+        self.units.clear();
+        self.wishes.chosen.clear();
+        self.waits_for_key = true;
+        let opened = guarded(|| {
+            self.decoder = None;
+            if let Some((codec, extra_data)) = self.stream.clone() {
+                self.open(codec, &extra_data);
+            }
+        });
+        if let Err(panicked) = opened {
+            tracing::error!(node = %self.node.name, %panicked, "no decoder could be opened");
         }
     }
 
@@ -259,15 +306,18 @@ impl DecoderThread {
         self.decoder = match Decoder::open(codec, extra_data, &self.options) {
             Ok(decoder) => Some(decoder),
             Err(error) => {
-                (self.complaint)(&error);
+                tracing::error!(node = %self.node.name, %error, "the stream cannot be decoded");
+                let failure = Failure::unusable_video(self.node.name.clone());
+                self.speaker.fail(&self.node, &failure);
                 None
             }
         };
     }
 
     fn decode(&mut self, unit: &AccessUnit, epoch: u64) {
+        trap("decode", &self.node.name);
         let Some(decoder) = &mut self.decoder else {
-            self.counters.dropped(&self.node, DropReason::NoKeyFrame, 1);
+            self.counters.dropped(&self.node.name, DropReason::NoKeyFrame, 1);
             return;
         };
         let decoded = |decoder: &Decoder| decoder.stats().pictures + decoder.stats().unwanted_pictures;
@@ -286,11 +336,13 @@ impl DecoderThread {
                 self.units.pop_back();
             }
             Ok(UnitOutcome::Damaged) => {
-                self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
+                self.counters
+                    .dropped(&self.node.name, DropReason::DamagedPicture, 1);
             }
             Err(error) => {
-                tracing::warn!(node = %self.node, error = %error, "a unit was not decoded");
-                self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
+                tracing::warn!(node = %self.node.name, error = %error, "a unit was not decoded");
+                self.counters
+                    .dropped(&self.node.name, DropReason::DamagedPicture, 1);
             }
         }
         let more = decoded(decoder).saturating_sub(before);
@@ -312,12 +364,14 @@ impl DecoderThread {
         self.units.retain(|(unit, ..)| *unit > time);
         let takers = self.wishes.chosen(time);
         if picture.is_damaged() {
-            self.counters.dropped(&self.node, DropReason::DamagedPicture, 1);
+            self.counters
+                .dropped(&self.node.name, DropReason::DamagedPicture, 1);
             return;
         }
         self.seen.clear();
+        let watches = self.watches.iter_mut();
         self.seen
-            .extend(self.watches.iter_mut().map(|watch| watch.look(&picture)));
+            .extend(watches.map(|watch| watch.look(&picture, received_at)));
         for (place, tap) in self.wishes.taps.iter_mut().enumerate() {
             let (motion, admission) = match tap.motion.map(|place| self.seen.get(place)) {
                 // Counted when it was decided.
@@ -363,7 +417,10 @@ impl DecoderInput {
 
 #[cfg(test)]
 mod tests {
+    use lva_inference_schema::{EventName, Subject};
+
     use super::*;
+    use crate::sink::Outlet;
 
     fn unit(time: u64, random_access: bool) -> AccessUnit {
         AccessUnit::new(0, time, random_access, Bytes::from_static(&[0, 0, 0, 1, 0x65]))
@@ -403,6 +460,56 @@ mod tests {
         input.unit(unit(103, true), 1);
         assert_eq!(dropped(), 4);
         assert_eq!(receiver.try_iter().count(), QUEUE);
+    }
+
+    #[test]
+    fn a_defect_costs_pictures_up_to_the_next_key_frame_and_is_said_once() {
+        let speaker = Speaker::new(Outlet::default(), Counters::default());
+        let counters = speaker.counters().clone();
+        let node = Named {
+            name: "camera of a defect".into(),
+            subject: Subject::graph_instance("i"),
+        };
+        let name = node.name.clone();
+        let (input, receiver) = sync_channel(QUEUE);
+        let wishes = Wishes {
+            taps: Vec::new(),
+            watched: true,
+            chosen: VecDeque::new(),
+            counters: counters.clone(),
+        };
+        let mut thread = DecoderThread {
+            node,
+            wishes,
+            watches: Vec::new(),
+            options: DecoderOptions::default(),
+            seen: Vec::new(),
+            counters: counters.clone(),
+            speaker,
+            defects: Defects::default(),
+            stream: None,
+            decoder: None,
+            waits_for_key: false,
+            units: VecDeque::new(),
+        };
+        let (codec, extra_data) = (VideoCodec::H264, Bytes::new());
+        input.send(Command::Stream { codec, extra_data }).unwrap();
+        // Both key frames fall; of the others, the last one only is behind a key frame that did not.
+        crate::guard::set_trap("decode", &name, 2);
+        for key in [true, false, true, false, false, true, false] {
+            let unit = unit(1, key);
+            input.send(Command::Unit { unit, epoch: 1 }).unwrap();
+        }
+        drop(input);
+        thread.run(&receiver);
+        let stats = counters.snapshot();
+        let dropped = |reason| stats.dropped_for(reason);
+        assert_eq!(
+            (dropped(DropReason::Defect), dropped(DropReason::NoKeyFrame)),
+            (2, 3)
+        );
+        assert_eq!(stats.events[&EventName::RuntimeError], 1);
+        assert!(thread.decoder.is_some() && !thread.waits_for_key);
     }
 
     #[test]

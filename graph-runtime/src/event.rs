@@ -74,6 +74,11 @@ impl Voice {
         Self { instance }
     }
 
+    /// The subject of the instance itself.
+    pub(crate) fn instance(&self) -> &Subject {
+        &self.instance
+    }
+
     /// The subject of a node.
     pub(crate) fn node(&self, node: &GraphNode) -> Subject {
         let role = match node.node.kind().role() {

@@ -58,11 +58,13 @@ pub enum FailureKind {
     NodePanicked,
     /// A node of the program's own does not come back from a frame.
     NodeHung,
+    /// A defect of this program, or of a library, ended a piece of a node's work; the node begins anew.
+    Defect,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Unreachable,
         Self::Closed,
         Self::Timeout,
@@ -83,6 +85,7 @@ impl FailureKind {
         Self::NodeFailed,
         Self::NodePanicked,
         Self::NodeHung,
+        Self::Defect,
     ];
 
     /// The table: the event that says it, its code in the event's body where the peer gave none, and the status in the
@@ -110,6 +113,7 @@ impl FailureKind {
     /// | `NodeFailed` | `RuntimeError` | `nodeFailed`, with the node's own `message` | 500 |
     /// | `NodePanicked` | `RuntimeError` | `nodePanicked` | 500 |
     /// | `NodeHung` | `RuntimeError` | `nodeHung` | 504 |
+    /// | `Defect` | `RuntimeError` | `internalError` | 500 |
     ///
     /// A `StorageError` has a `message` besides, which names the file or folder and what to do about it.
     pub fn row(self) -> (EventName, &'static str, u16) {
@@ -134,6 +138,7 @@ impl FailureKind {
             Self::NodeFailed => (EventName::RuntimeError, "nodeFailed", 500),
             Self::NodePanicked => (EventName::RuntimeError, "nodePanicked", 500),
             Self::NodeHung => (EventName::RuntimeError, "nodeHung", 504),
+            Self::Defect => (EventName::RuntimeError, "internalError", 500),
         }
     }
 
@@ -190,6 +195,10 @@ impl Failure {
 
     pub(crate) fn node_hung() -> Self {
         Self::new(FailureKind::NodeHung, "", "")
+    }
+
+    pub(crate) fn defect(target: impl Into<String>) -> Self {
+        Self::new(FailureKind::Defect, target, "")
     }
 
     pub(crate) fn unusable_video(target: impl Into<String>) -> Self {

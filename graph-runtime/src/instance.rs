@@ -6,18 +6,21 @@ use std::time::{Duration, Instant};
 
 use lva_graph_model::Graph;
 use lva_inference_schema::{EventBody, EventName, MediaSessionEstablished};
-use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, Codec, MediaKind, StreamInfo};
+use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraMonitor, CameraOptions, Codec, MediaKind, StreamInfo};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::GraphEvent;
-use crate::analysis::Patience;
+use crate::analysis::{LAST_ANSWERS, Patience};
 use crate::budget::{self, Budget};
 use crate::decode::{self, DecoderInput};
 use crate::event::event_now;
 use crate::extensions::{Asker, Extensions, StartError};
 use crate::failure::Failure;
+use crate::frame::About;
+use crate::guard::{Defects, Panicked, guarded, trap};
+use crate::life::Life;
 use crate::losses::{Drops, LossVoice};
 use crate::motion::Watch;
 use crate::options::RuntimeOptions;
@@ -43,6 +46,10 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
+    pub(crate) fn new(outlet: Outlet, counters: Counters) -> Self {
+        Self { outlet, counters }
+    }
+
     pub(crate) fn say(&self, event: GraphEvent) {
         self.counters.event(event.name);
         self.outlet.say(event);
@@ -52,15 +59,44 @@ impl Speaker {
         &self.counters
     }
 
-    fn fail(&self, node: &Named, failure: &Failure) {
+    /// A node is done with a frame.
+    pub(crate) fn left(&self, node: &Named, about: &About) {
+        self.counters.left(&node.name, about.received_at, Instant::now());
+    }
+
+    /// A node's work ended in a panic; says so, unless it did a moment ago.
+    pub(crate) fn stumbled(&self, node: &Named, defects: &mut Defects, panicked: &Panicked) {
+        tracing::error!(node = %node.name, %panicked, "a node begins anew");
+        if defects.are_news(Instant::now()) {
+            self.fail(node, &Failure::defect(node.name.clone()));
+        }
+    }
+
+    pub(crate) fn fail(&self, node: &Named, failure: &Failure) {
         let (name, body) = failure.said();
         self.say(event_now(name, &node.subject, body));
     }
 }
 
+/// An instance of which everything is made that can fail. It has said nothing, touched no file and asked for no camera;
+/// dropped, it leaves nothing behind.
+pub(crate) struct Prepared {
+    life: Life,
+    budget: Budget,
+    source: Named,
+    camera: CameraOptions,
+    losses: LossVoice,
+    decoder: Option<DecoderInput>,
+    analyses: Vec<Asker>,
+    workers: Vec<Worker>,
+    recorders: Recorders,
+    inputs: Vec<Input>,
+}
+
 /// A running instance. Dropped without [`stop`](Self::stop), it ends too, a little later and without being waited for.
 #[derive(Debug)]
 pub(crate) struct Running {
+    life: Life,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
     stats: StatsSource,
@@ -113,19 +149,15 @@ impl StatsSource {
     }
 }
 
-impl Running {
-    /// Starts everything. Returns at once: the camera is connected to in the background.
-    pub(crate) fn start(
+impl Prepared {
+    /// Makes everything.
+    pub(crate) fn new(
         plan: Plan,
         graph: &Graph,
-        outlet: Outlet,
+        life: Life,
         options: &RuntimeOptions,
     ) -> Result<Self, StartError> {
-        let counters = Counters::default();
-        let speaker = Speaker {
-            outlet,
-            counters: counters.clone(),
-        };
+        let speaker = life.speaker().clone();
         let names = Names {
             topology: graph.topology_name().to_owned(),
             instance: graph.instance_name().to_owned(),
@@ -153,6 +185,7 @@ impl Running {
             patience: Patience {
                 backoff: options.extension_backoff,
                 answer: options.answer_timeout,
+                last_answers: LAST_ANSWERS,
             },
             trackers: plan.trackers.into_iter().map(Some).collect(),
         }
@@ -162,60 +195,111 @@ impl Running {
         let decoder = if taps.is_empty() && watches.is_empty() {
             None
         } else {
-            let (node, said) = (plan.source.clone(), speaker.clone());
-            let complaint = move |error: &dyn std::error::Error| {
-                tracing::error!(node = %node.name, %error, "the stream cannot be decoded");
-                said.fail(&node, &Failure::unusable_video(node.name.clone()));
-            };
-            let name = plan.source.name.clone();
             let (input, worker) = decode::start(
-                name,
+                plan.source.clone(),
                 taps,
                 watches,
                 options.decoder.clone(),
-                counters.clone(),
-                Box::new(complaint),
+                speaker.clone(),
             )?;
             workers.push(worker);
             Some(input)
         };
-        let camera_options = plan
+        let camera = plan
             .camera
             .with_reconnect(options.camera_reconnect)
             .with_timeouts(options.camera_timeouts)
+            .with_wall_clock(options.wall.clone())
             .with_audio(recorders.inputs.iter().any(|recorder| recorder.audio));
-        let camera = Camera::connect(camera_options);
-        let stats = StatsSource {
-            source: plan.source.name.clone(),
-            camera: camera.monitor(),
-            counters,
-            budget,
-        };
-        let analyses = analyses.into_iter().map(Asker::spawn).collect();
-        let source = Source {
-            stats: stats.clone(),
-            losses: LossVoice::new(graph, &options.module),
-            node: plan.source,
-            camera,
-            speaker,
-            decoder,
-            recorders: recorders.inputs,
-            streams: Vec::new(),
-            epoch: 0,
-            lost_at: None,
-        };
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(run(source, stopped, analyses, workers, recorders.workers));
         Ok(Self {
-            stop: Some(stop),
-            task,
-            stats,
+            life,
+            budget,
+            losses: LossVoice::new(graph, &options.module),
+            source: plan.source,
+            camera,
+            decoder,
+            analyses,
+            workers,
+            recorders,
             inputs,
         })
     }
 
+    /// Everything begins. Returns at once: the camera is connected to in the background. When the instance has ended,
+    /// `over` is told why, if it was not told to; nothing is said after that.
+    pub(crate) fn begin(self, over: impl FnOnce(Option<String>) + Send + 'static) -> Running {
+        for recorder in &self.recorders.inputs {
+            recorder.begin();
+        }
+        let camera = Camera::connect(self.camera);
+        let speaker = self.life.speaker().clone();
+        let stats = StatsSource {
+            source: self.source.name.clone(),
+            camera: camera.monitor(),
+            counters: speaker.counters().clone(),
+            budget: self.budget,
+        };
+        let analyses = self.analyses.into_iter().map(Asker::spawn).collect();
+        let source = Source {
+            stats: stats.clone(),
+            losses: self.losses,
+            node: self.source,
+            camera,
+            speaker,
+            decoder: self.decoder,
+            recorders: self.recorders.inputs,
+            streams: Vec::new(),
+            epoch: 0,
+            lost_at: None,
+            gave_up: false,
+            defects: Defects::default(),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let life = tokio::spawn(run(
+            source,
+            stopped,
+            analyses,
+            self.workers,
+            self.recorders.workers,
+        ));
+        let task = tokio::spawn(async move {
+            over(match life.await {
+                Ok(End::Told) => None,
+                Ok(End::GaveUp) => Some("the camera was given up: activate the instance again".to_owned()),
+                Ok(End::NoCamera) => {
+                    Some("a defect of this program ended its camera: activate it again".to_owned())
+                }
+                Err(error) => {
+                    tracing::error!(%error, "an instance's task failed");
+                    Some("a defect of this program ended it: activate it again".to_owned())
+                }
+            });
+        });
+        Running {
+            life: self.life,
+            stop: Some(stop),
+            task,
+            stats,
+            inputs: self.inputs,
+        }
+    }
+}
+
+impl Running {
+    /// By which it says what becomes of it.
+    pub(crate) fn life(&self) -> &Life {
+        &self.life
+    }
+
     pub(crate) fn stats(&self) -> StatsSource {
         self.stats.clone()
+    }
+
+    /// The media time of what the camera sends now. Not the wall clock: media do not follow that at once when it is set, and
+    /// a camera may have a better one. `wall_90k` where the camera has sent nothing yet.
+    pub(crate) fn media_now_90k(&self, wall_90k: u64) -> u64 {
+        let now = self.stats.counters.media_now_90k(Instant::now());
+        now.unwrap_or(wall_90k)
     }
 
     /// A message has come by an input of the module. How many gates it has reached.
@@ -236,9 +320,7 @@ impl Running {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
-        if let Err(error) = (&mut self.task).await {
-            tracing::error!(%error, "an instance's task failed");
-        }
+        let _ = (&mut self.task).await;
     }
 }
 
@@ -287,6 +369,16 @@ impl Recorders {
     }
 }
 
+/// How a life ended.
+enum End {
+    /// As it was told to.
+    Told,
+    /// The camera did not answer for as long as the options are patient.
+    GaveUp,
+    /// The camera's task is gone, and has not said why.
+    NoCamera,
+}
+
 /// The life of an instance. The order of the end matters: no more units; then the last pictures, the last answers and
 /// their signals; then the clips, which those signals may still prolong.
 async fn run(
@@ -295,8 +387,9 @@ async fn run(
     analyses: Vec<JoinHandle<()>>,
     workers: Vec<Worker>,
     recorders: Vec<Worker>,
-) {
-    source.run(stop).await;
+) -> End {
+    trap("instance", &source.node.name);
+    let end = source.run(stop).await;
     source.decoder = None;
     for analysis in analyses {
         if let Err(error) = analysis.await {
@@ -310,6 +403,7 @@ async fn run(
     for recorder in recorders {
         recorder.ended().await;
     }
+    end
 }
 
 /// The camera's task.
@@ -324,11 +418,14 @@ struct Source {
     streams: Vec<StreamInfo>,
     epoch: u64,
     lost_at: Option<Instant>,
+    /// Nothing more comes of the camera, as it has said.
+    gave_up: bool,
+    defects: Defects,
 }
 
 impl Source {
     /// Until it is stopped, or the camera gives up.
-    async fn run(&mut self, mut stop: oneshot::Receiver<()>) {
+    async fn run(&mut self, mut stop: oneshot::Receiver<()>) -> End {
         let mut stopping = false;
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -342,10 +439,19 @@ impl Source {
                 }
                 _ = looks.tick() => self.say_losses(),
                 event = self.camera.next() => match event {
-                    Some(event) => self.take(event),
+                    Some(event) => {
+                        if let Err(panicked) = guarded(|| self.take(event)) {
+                            self.stumbled(&panicked);
+                        }
+                    }
                     None => break,
                 },
             }
+        }
+        match (stopping, self.gave_up) {
+            (true, _) => End::Told,
+            (false, true) => End::GaveUp,
+            (false, false) => End::NoCamera,
         }
     }
 
@@ -355,7 +461,21 @@ impl Source {
         }
     }
 
+    /// What came is lost, and it may have been a picture.
+    fn stumbled(&mut self, panicked: &Panicked) {
+        let counters = self.speaker.counters();
+        counters.dropped(&self.node.name, DropReason::Defect, 1);
+        if let Some(decoder) = &mut self.decoder {
+            decoder.wait_for_key();
+        }
+        for recorder in &mut self.recorders {
+            recorder.wait_for_key();
+        }
+        self.speaker.stumbled(&self.node, &mut self.defects, panicked);
+    }
+
     fn take(&mut self, event: CameraEvent) {
+        trap("source", &self.node.name);
         match event {
             CameraEvent::Established { streams, sdp } => self.established(streams, &sdp),
             CameraEvent::StreamChanged(stream) => {
@@ -372,7 +492,8 @@ impl Source {
                 }
                 self.speaker.fail(&self.node, &Failure::camera(&error));
             }
-            CameraEvent::Waiting { .. } | CameraEvent::Stopped { .. } => {}
+            CameraEvent::Stopped { .. } => self.gave_up = true,
+            CameraEvent::Waiting { .. } => {}
             // `CameraEvent` may grow.
             _ => {}
         }
@@ -439,11 +560,8 @@ impl Source {
         };
         let decoder = match media {
             MediaKind::Video => {
-                self.speaker.counters().update(|stats| {
-                    stats.received += 1;
-                    stats.first_picture_90k.get_or_insert(unit.timestamp_90k);
-                    stats.last_picture_90k = Some(unit.timestamp_90k);
-                });
+                let counters = self.speaker.counters();
+                counters.received(unit.timestamp_90k, unit.received_at);
                 self.decoder.as_mut().map(|decoder| (decoder, self.epoch))
             }
             MediaKind::Audio => None,

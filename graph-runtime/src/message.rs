@@ -8,7 +8,7 @@ use lva_inference_schema::{TimeError, parse_event_time};
 ///
 /// | property | effect |
 /// |---|---|
-/// | `eventTime` | media time of the event, RFC 3339; without it, the time of arrival |
+/// | `eventTime` | media time of the event, RFC 3339; without it, that of the picture which arrives with the message |
 /// | `eventTarget` | `/graphInstances/NAME` or `/livePipelines/NAME`: for this instance alone |
 /// | `correlationId` | goes with the recording; without it, the message's own id |
 ///
@@ -53,7 +53,8 @@ pub enum DeliverError {
 /// What a message means.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HubSignal {
-    pub(crate) timestamp_90k: u64,
+    /// `None` for the time of arrival, which is each camera's own.
+    pub(crate) timestamp_90k: Option<u64>,
     /// `None` for all.
     pub(crate) instance: Option<String>,
     pub(crate) correlation_id: Option<String>,
@@ -88,14 +89,14 @@ impl HubMessage {
         Some(value.trim()).filter(|value| !value.is_empty())
     }
 
-    pub(crate) fn signal(&self, now_90k: u64) -> Result<HubSignal, DeliverError> {
-        let timestamp_90k = match self.property("eventTime") {
-            None => now_90k,
-            Some(text) => parse_event_time(text).map_err(|source| DeliverError::EventTime {
+    pub(crate) fn signal(&self) -> Result<HubSignal, DeliverError> {
+        let read = |text| {
+            parse_event_time(text).map_err(|source| DeliverError::EventTime {
                 text: short(text),
                 source,
-            })?,
+            })
         };
+        let timestamp_90k = self.property("eventTime").map(read).transpose()?;
         let instance = self.property("eventTarget").map(target).transpose()?;
         let correlation_id = self.property("correlationId").or(self.id.as_deref());
         Ok(HubSignal {
@@ -129,11 +130,11 @@ mod tests {
 
     #[test]
     fn a_message_without_properties_is_for_everybody_now_and_is_traced_by_its_id() {
-        let signal = HubMessage::new().with_id("m1").signal(7).unwrap();
+        let signal = HubMessage::new().with_id("m1").signal().unwrap();
         assert_eq!(
             signal,
             HubSignal {
-                timestamp_90k: 7,
+                timestamp_90k: None,
                 instance: None,
                 correlation_id: Some("m1".to_owned()),
             }
@@ -147,17 +148,17 @@ mod tests {
             .with_property("EventTime", "2020-05-17T17:53:44.062Z")
             .with_property("eventTarget", "/graphInstances/Sample-Graph-1")
             .with_property("correlationId", "c1");
-        let signal = message.signal(7).unwrap();
-        assert_eq!(signal.timestamp_90k, 1_589_738_024_062 * 90);
+        let signal = message.signal().unwrap();
+        assert_eq!(signal.timestamp_90k, Some(1_589_738_024_062 * 90));
         assert_eq!(signal.instance.as_deref(), Some("Sample-Graph-1"));
         assert_eq!(signal.correlation_id.as_deref(), Some("c1"));
         let pipeline = HubMessage::new().with_property("eventTarget", "/edgeModules/m/livePipelines/p/");
-        assert_eq!(pipeline.signal(7).unwrap().instance.as_deref(), Some("p"));
+        assert_eq!(pipeline.signal().unwrap().instance.as_deref(), Some("p"));
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error_that_says_what() {
-        let signal = |name, value: &str| HubMessage::new().with_property(name, value).signal(7);
+        let signal = |name, value: &str| HubMessage::new().with_property(name, value).signal();
         assert!(matches!(
             signal("eventTime", "yesterday"),
             Err(DeliverError::EventTime { .. })

@@ -12,9 +12,9 @@ use lva_graph_model::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::event::now_90k;
 use crate::extensions::StartError;
-use crate::instance::{Running, StatsSource};
+use crate::instance::{Prepared, Running, StatsSource};
+use crate::life::{Cause, Life};
 use crate::message::{DeliverError, HubMessage};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
@@ -39,10 +39,15 @@ struct Shared {
 
 struct State {
     registry: Registry,
-    running: BTreeMap<String, Running>,
+    running: BTreeMap<String, Runs>,
+    /// Activations up to now.
+    activations: u64,
     /// The last run of each instance, so that its numbers can be read after it was stopped.
     stats: BTreeMap<String, StatsSource>,
 }
+
+/// A running instance and the number of its activation.
+type Runs = (u64, Running);
 
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,9 +63,52 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn report(&self, instance: &str, report: Report) -> Result<Response, MethodError> {
-        let answer = self.state().registry.report(instance, report);
+    /// Takes a report, and says what it changes before anybody is answered.
+    fn report(
+        &self,
+        instance: &str,
+        report: Report,
+        life: Option<&Life>,
+        cause: &Cause,
+    ) -> Result<Response, MethodError> {
+        let answer = self.state().report(instance, report, life, cause);
         self.changes.send_modify(|changes| *changes += 1);
+        answer
+    }
+
+    /// An instance has ended though nobody told it to.
+    fn ended(&self, instance: &str, activation: u64, message: String) {
+        let mut state = self.state();
+        let own = |(number, _): &Runs| *number == activation;
+        // Otherwise it is being stopped, and whoever does that says so.
+        if state.running.get(instance).is_some_and(own)
+            && let Some((_, running)) = state.running.remove(instance)
+        {
+            tracing::error!(instance, message, "an instance ended by itself");
+            let report = Report::Failed {
+                node: None,
+                message: message.clone(),
+            };
+            let _ = state.report(instance, report, Some(running.life()), &Cause::Ended { message });
+        }
+        drop(state);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl State {
+    fn report(
+        &mut self,
+        instance: &str,
+        report: Report,
+        life: Option<&Life>,
+        cause: &Cause,
+    ) -> Result<Response, MethodError> {
+        let before = self.registry.state(instance);
+        let answer = self.registry.report(instance, report);
+        if let (Some(before), Some(after), Some(life)) = (before, self.registry.state(instance), life) {
+            life.changed(before, after, cause);
+        }
         answer
     }
 }
@@ -75,6 +123,7 @@ impl Module {
         let state = State {
             registry: Registry::new(options.registry()),
             running: BTreeMap::new(),
+            activations: 0,
             stats: BTreeMap::new(),
         };
         Self {
@@ -110,7 +159,7 @@ impl Module {
         let module = Self::new(options, sinks);
         module.shared.state().registry = registry;
         for start in starts {
-            failures.extend(module.start(start).err());
+            failures.extend(module.start(start, &Cause::Restored).err());
         }
         Ok((module, failures))
     }
@@ -148,12 +197,16 @@ impl Module {
     ///
     /// [`DeliverError`] where the message says when or for whom, and it cannot be read. Nothing is opened then.
     pub fn deliver(&self, input: &str, message: &HubMessage) -> Result<usize, DeliverError> {
-        let signal = message.signal(now_90k())?;
+        let signal = message.signal()?;
+        let now_90k = self.shared.options.wall.now_90k();
         let state = self.shared.state();
         let running = state.running.iter();
         let meant = running.filter(|(name, _)| signal.instance.as_ref().is_none_or(|only| only == *name));
-        let gates = meant.map(|(_, running)| {
-            running.signal(input, signal.timestamp_90k, signal.correlation_id.as_deref())
+        let gates = meant.map(|(_, (_, running))| {
+            let time = signal
+                .timestamp_90k
+                .unwrap_or_else(|| running.media_now_90k(now_90k));
+            running.signal(input, time, signal.correlation_id.as_deref())
         });
         Ok(gates.sum())
     }
@@ -190,11 +243,14 @@ impl Module {
         let running = std::mem::take(&mut self.shared.state().running);
         let stopping: Vec<_> = running
             .into_iter()
-            .map(|(name, running)| (name, tokio::spawn(running.stop())))
+            .map(|(name, (_, running))| (name, running.life().clone(), tokio::spawn(running.stop())))
             .collect();
-        for (name, stopping) in stopping {
+        for (name, life, stopping) in stopping {
             let _ = stopping.await;
-            if let Err(error) = self.shared.report(&name, Report::Deactivated) {
+            let told = self
+                .shared
+                .report(&name, Report::Deactivated, Some(&life), &Cause::Shutdown);
+            if let Err(error) = told {
                 tracing::debug!(instance = %name, error = %error, "stopped without a state");
             }
         }
@@ -229,21 +285,21 @@ impl Module {
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
         let mut nodes = start.graph.nodes().iter();
         if !nodes.any(|node| matches!(node.node, Node::Own(_))) {
-            return self.start(start);
+            return self.start(start, &Cause::Asked);
         }
         let (module, instance) = (self.clone(), start.instance.clone());
-        let starting = tokio::task::spawn_blocking(move || module.start(start));
+        let starting = tokio::task::spawn_blocking(move || module.start(start, &Cause::Asked));
         match starting.await {
             Ok(answer) => answer,
             Err(error) => {
                 let message = format!("the instance could not be started: {error}");
-                self.shared
-                    .report(&instance, Report::Failed { node: None, message })
+                let report = Report::Failed { node: None, message };
+                self.shared.report(&instance, report, None, &Cause::Asked)
             }
         }
     }
 
-    fn start(&self, start: Start) -> Result<Response, MethodError> {
+    fn start(&self, start: Start, cause: &Cause) -> Result<Response, MethodError> {
         let Start {
             instance,
             graph,
@@ -254,12 +310,13 @@ impl Module {
             tracing::info!(instance, pointer = %finding.pointer, "{}", finding.message);
         }
         let shared = &self.shared;
+        let life = Life::new(&graph, &shared.options.module, shared.outlet.clone());
         let plan = Plan::new(&graph, &shared.options.module, &shared.options.factories).map_err(|error| {
             let node = (!error.node.is_empty()).then(|| error.node.clone());
             (node, error.to_string())
         });
-        let started = plan.and_then(|plan| {
-            Running::start(plan, &graph, shared.outlet.clone(), &shared.options).map_err(|error| {
+        let prepared = plan.and_then(|plan| {
+            Prepared::new(plan, &graph, life.clone(), &shared.options).map_err(|error| {
                 let message = error.to_string();
                 match error {
                     StartError::Client { node, .. } => (Some(node), message),
@@ -267,21 +324,53 @@ impl Module {
                 }
             })
         });
-        match started {
-            Ok(running) => {
-                let mut state = shared.state();
-                let active = state.registry.report(&instance, Report::Activated);
-                // Whoever was told to stop meanwhile ends here.
-                if active.is_ok() {
-                    state.stats.insert(instance.clone(), running.stats());
-                    state.running.insert(instance, running);
-                }
-                drop(state);
-                shared.changes.send_modify(|changes| *changes += 1);
-                active.map(|active| answer.unwrap_or(active))
+        match prepared {
+            Ok(prepared) => {
+                let active = self.begin(instance, prepared, &life, cause)?;
+                Ok(answer.unwrap_or(active))
             }
-            Err((node, message)) => shared.report(&instance, Report::Failed { node, message }),
+            Err((node, message)) => {
+                let report = Report::Failed {
+                    node: node.clone(),
+                    message: message.clone(),
+                };
+                shared.report(
+                    &instance,
+                    report,
+                    Some(&life),
+                    &Cause::NotStarted { node, message },
+                )
+            }
         }
+    }
+
+    /// In one step for everybody else, or one that was told to stop meanwhile would run on. That it has started is said
+    /// before it can say anything itself.
+    fn begin(
+        &self,
+        instance: String,
+        prepared: Prepared,
+        life: &Life,
+        cause: &Cause,
+    ) -> Result<Response, MethodError> {
+        let shared = &self.shared;
+        let mut state = shared.state();
+        let active = state.report(&instance, Report::Activated, Some(life), cause);
+        if active.is_ok() && !state.running.contains_key(&instance) {
+            state.activations += 1;
+            let activation = state.activations;
+            let (module, name) = (Arc::downgrade(shared), instance.clone());
+            let running = prepared.begin(move |failure| {
+                if let (Some(message), Some(module)) = (failure, module.upgrade()) {
+                    module.ended(&name, activation, message);
+                }
+            });
+            state.stats.insert(instance.clone(), running.stats());
+            state.running.insert(instance, (activation, running));
+        }
+        drop(state);
+        shared.changes.send_modify(|changes| *changes += 1);
+        active
     }
 
     /// In a task of its own, so that a caller who goes away leaves nothing half done.
@@ -289,16 +378,23 @@ impl Module {
         let shared = Arc::clone(&self.shared);
         let name = instance.clone();
         let stopping = tokio::spawn(async move {
-            let running = shared.state().running.remove(&name);
-            if let Some(running) = running {
+            let running = shared.state().running.remove(&instance);
+            let mut life = None;
+            if let Some((_, running)) = running {
+                life = Some(running.life().clone());
                 running.stop().await;
             }
-            shared.report(&name, Report::Deactivated)
+            shared.report(&instance, Report::Deactivated, life.as_ref(), &Cause::Asked)
         });
         match stopping.await {
             Ok(answer) => answer,
             // The task panicked; the instance is gone all the same.
-            Err(_) => self.shared.report(&instance, Report::Deactivated),
+            Err(_) => self
+                .shared
+                .report(&name, Report::Deactivated, None, &Cause::Asked),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

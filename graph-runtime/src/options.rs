@@ -7,7 +7,7 @@ use std::time::Duration;
 use lva_extension_protocol::BackoffPolicy;
 use lva_framing::DecoderOptions;
 use lva_graph_model::{OwnTypeError, RegistryOptions};
-use lva_rtsp::{ReconnectPolicy, Timeouts};
+use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
 
 use crate::node::{Factories, NodeFactory};
 
@@ -24,6 +24,7 @@ pub struct RuntimeOptions {
     pub(crate) decoder: DecoderOptions,
     pub(crate) memory_budget: usize,
     pub(crate) factories: Factories,
+    pub(crate) wall: WallClock,
 }
 
 impl RuntimeOptions {
@@ -42,6 +43,7 @@ impl RuntimeOptions {
             decoder: DecoderOptions::default(),
             memory_budget: 256 << 20,
             factories: Factories::default(),
+            wall: WallClock::default(),
         }
     }
 
@@ -71,6 +73,14 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_camera_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.camera_timeouts = timeouts;
+        self
+    }
+
+    /// The clock by which media arrive. Default: this machine's; another one is for tests of what happens when a clock is
+    /// set. Events that are no analytics, and names of files, always have the system's time.
+    #[must_use]
+    pub fn with_wall_clock(mut self, wall: WallClock) -> Self {
+        self.wall = wall;
         self
     }
 

@@ -8,8 +8,10 @@ use lva_inference_schema::Inference;
 
 use self::hand::{End, LookThread, Report};
 use crate::analysis::{Entrance, LAST_ANSWERS, Patience};
+use crate::ask::AFTER_DEFECT;
 use crate::failure::Failure;
 use crate::frame::{Frame, Leaving};
+use crate::guard::guarded_async;
 use crate::results::{Answered, Results};
 use crate::stats::DropReason;
 use crate::thread::Worker;
@@ -72,17 +74,28 @@ impl Own {
 
     /// Works until no more pictures come.
     pub(crate) async fn run(mut self) {
-        loop {
-            self.pause().await;
-            match self.entrance.mailbox.next().await {
-                Some(frame) => self.show(frame).await,
-                None => break,
-            }
+        while let Err(panicked) = guarded_async(self.work()).await {
+            self.results.stumbled(&panicked);
+            self.paused_until = Instant::now().checked_add(AFTER_DEFECT);
         }
         if let Some(frame) = self.entrance.mailbox.take() {
+            self.results.took();
             self.results.dropped(&frame.leaving(), DropReason::Stopped);
         }
         self.end().await;
+    }
+
+    async fn work(&mut self) {
+        loop {
+            self.pause().await;
+            match self.entrance.mailbox.next().await {
+                Some(frame) => {
+                    self.results.took();
+                    self.show(frame).await;
+                }
+                None => break,
+            }
+        }
     }
 
     /// What is behind the node ends too; then its thread has the rest of the time.
@@ -126,11 +139,11 @@ impl Own {
         self.results.count_sent();
         match self.wait().await {
             Waited::Report(Some(report)) => self.take(frame, report),
-            Waited::Report(None) => self.results.dropped(&frame, DropReason::NodeFailed),
-            Waited::Stopped => self.results.dropped(&frame, DropReason::Stopped),
+            Waited::Report(None) => self.results.lost(&frame, DropReason::NodeFailed),
+            Waited::Stopped => self.results.lost(&frame, DropReason::Stopped),
             Waited::TooLong => {
                 tracing::error!(node = %self.results.node.name, waited = ?self.patience.answer, "a node hangs");
-                self.results.dropped(&frame, DropReason::Unanswered);
+                self.results.lost(&frame, DropReason::Unanswered);
                 // Its turn is over: frames for the nodes behind may pass.
                 drop(frame);
                 self.complain(&Failure::node_hung());
@@ -164,7 +177,10 @@ impl Own {
                     return;
                 }
                 frame = self.entrance.mailbox.next() => match frame {
-                    Some(frame) => self.results.dropped(&frame.leaving(), DropReason::ExtensionUnavailable),
+                    Some(frame) => {
+                        self.results.took();
+                        self.results.dropped(&frame.leaving(), DropReason::ExtensionUnavailable);
+                    }
                     None => return,
                 },
             }
@@ -177,7 +193,7 @@ impl Own {
                 let body = None;
                 self.results.answered(frame, Answered { inferences, body });
             }
-            None => self.results.dropped(&frame, DropReason::NodeFailed),
+            None => self.results.lost(&frame, DropReason::NodeFailed),
         }
     }
 

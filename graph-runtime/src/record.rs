@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::budget::Budget;
 use crate::event::event_now;
 use crate::failure::Failure;
+use crate::guard::{Defects, Panicked, guarded, trap};
 use crate::instance::Speaker;
 use crate::plan::{Place, RecordingPlan};
 use crate::preview::{self, PreviewInput};
@@ -39,6 +40,8 @@ const EVENT_DELAY: Duration = Duration::from_secs(20);
 const PRE_ROLL_BYTES: usize = 96 << 20;
 
 enum Command {
+    /// The instance runs.
+    Begin,
     Tracks(Tracks),
     Unit(MediaUnit),
     Signal(Signal),
@@ -79,6 +82,13 @@ impl RecorderInput {
         }
     }
 
+    /// The instance runs. Comes before anything else; whoever never hears it leaves the disk alone.
+    pub(crate) fn begin(&self) {
+        if self.sender.try_send(Command::Begin).is_err() {
+            tracing::error!(sink = %self.sink, "the recorder is gone before it began");
+        }
+    }
+
     /// The streams from the next unit on.
     pub(crate) fn tracks(&mut self, tracks: Tracks) {
         if self.sender.try_send(Command::Tracks(tracks)).is_err() {
@@ -107,6 +117,11 @@ impl RecorderInput {
             self.bytes.fetch_sub(length, Ordering::Relaxed);
             self.drop_from_here(DropReason::RecorderBusy);
         }
+    }
+
+    /// Something was lost before it came here.
+    pub(crate) fn wait_for_key(&mut self) {
+        self.waits_for_key = true;
     }
 
     /// A unit is dropped for want of memory, and so is all that follows up to a key frame.
@@ -202,9 +217,11 @@ pub(crate) fn start(
             bytes,
             budget,
             previews,
+            tracks: None,
             recorder: None,
             told: None,
             started: None,
+            defects: Defects::default(),
         };
         thread.run(receiver);
         drop(thread);
@@ -231,36 +248,34 @@ struct RecorderThread {
     bytes: Arc<AtomicUsize>,
     budget: Budget,
     previews: Option<PreviewInput>,
+    /// The newest ones.
+    tracks: Option<Tracks>,
     recorder: Option<Recorder<Store>>,
     /// What the counters know.
     told: Option<(RecorderStats, StoreStats, PreRollStats)>,
     /// Number and place of the recording that was said to have started, and not yet to have stopped.
     started: Option<(u64, EventBody)>,
+    defects: Defects,
 }
 
 impl RecorderThread {
     fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
-        self.recover();
         while let Some(command) = commands.blocking_recv() {
-            let events = match command {
-                Command::Tracks(tracks) => self.tracks(tracks),
-                Command::Unit(unit) => {
-                    self.bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
-                    let events = self.with_recorder(|recorder| recorder.push(unit));
-                    self.give_way();
-                    events
-                }
-                Command::Signal(signal) => self.signal(signal),
-                Command::Metadata(time, json) => {
-                    self.with_recorder(|recorder| recorder.annotate(time, &json))
-                }
-            };
-            self.tell(events);
-            self.tell_stats();
+            if let Command::Unit(unit) = &command {
+                self.bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
+            }
+            if let Err(panicked) = guarded(|| self.carry_out(command)) {
+                self.begin_anew(&panicked);
+            }
         }
-        let last = self.with_recorder(Recorder::end);
-        self.tell(last);
-        self.tell_stats();
+        let ended = guarded(|| {
+            let last = self.with_recorder(Recorder::end);
+            self.tell(last);
+            self.tell_stats();
+        });
+        if let Err(panicked) = ended {
+            self.begin_anew(&panicked);
+        }
         tracing::info!(sink = %self.plan.sink.name, stats = ?self.told, "recording ended");
     }
 
@@ -286,6 +301,55 @@ impl RecorderThread {
             counters.recording(&self.plan.sink.name, |stats| {
                 (stats.recorder, stats.store, stats.pre_roll) = now;
             });
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        trap("record", &self.plan.sink.name);
+        let events = match command {
+            Command::Begin => {
+                self.recover();
+                Vec::new()
+            }
+            Command::Tracks(tracks) => self.tracks(tracks),
+            Command::Unit(unit) => {
+                let events = self.with_recorder(|recorder| recorder.push(unit));
+                self.give_way();
+                events
+            }
+            Command::Signal(signal) => self.signal(signal),
+            Command::Metadata(time, json) => self.with_recorder(|recorder| recorder.annotate(time, &json)),
+        };
+        self.tell(events);
+        self.tell_stats();
+    }
+
+    /// With another recorder, from the next key frame on. What was being recorded ends here, and is finished.
+    fn begin_anew(&mut self, panicked: &Panicked) {
+        let counters = self.speaker.counters();
+        counters.dropped(&self.plan.sink.name, DropReason::Defect, 1);
+        self.speaker
+            .stumbled(&self.plan.sink, &mut self.defects, panicked);
+        let again = guarded(|| {
+            self.recorder = None;
+            if let Some((_, body)) = self.started.take() {
+                self.say(EventName::RecordingStopped, body);
+            }
+            let writer = store::writer(&self.plan, &self.names);
+            let home = match &self.plan.place {
+                Place::Files(sink) => store::home(sink, &self.names, &self.root),
+                Place::Asset(_) | Place::Video(_) => self.root.clone(),
+            };
+            for report in self.told(recover_written_by(&home, &writer)).unwrap_or_default() {
+                self.count(&report);
+                self.say(EventName::RecordingAvailable, self.place_of_file(&report.path));
+            }
+            if let Some(tracks) = self.tracks.clone() {
+                self.tracks(tracks);
+            }
+        });
+        if let Err(panicked) = again {
+            tracing::error!(sink = %self.plan.sink.name, %panicked, "a recorder could not begin anew");
         }
     }
 
@@ -346,6 +410,7 @@ impl RecorderThread {
     }
 
     fn tracks(&mut self, tracks: Tracks) -> Vec<RecorderEvent> {
+        self.tracks = Some(tracks.clone());
         if let Some(recorder) = &mut self.recorder {
             return recorder.set_tracks(tracks);
         }
@@ -562,6 +627,86 @@ mod tests {
         assert_eq!(dropped(), 3, "there is room, but no key frame");
         input.unit(unit(9002, true));
         assert_eq!(dropped(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let topology = lva_graph_model::Topology::from_value(serde_json::json!({
+            "@apiVersion": "2.0", "name": "t", "properties": {
+                "sources": [{
+                    "@type": "#Microsoft.Media.MediaGraphRtspSource", "name": "camera",
+                    "endpoint": {"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": "rtsp://cam/a"},
+                }],
+                "sinks": [{
+                    "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "sink that falls",
+                    "assetNamePattern": "a", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
+                    "inputs": [{"nodeName": "camera"}],
+                }],
+            },
+        }));
+        let instance = lva_graph_model::Instance::from_value(serde_json::json!({
+            "@apiVersion": "2.0", "name": "i", "properties": {"topologyName": "t"},
+        }));
+        let open = lva_graph_model::Strictness::Open;
+        let graph = lva_graph_model::resolve(&topology.unwrap(), &instance.unwrap(), open)
+            .unwrap()
+            .graph;
+        let plan = crate::plan::Plan::new(&graph, "lvaEdge", &Default::default()).unwrap();
+        let plan = plan.recordings.into_iter().next().unwrap();
+        let names = Names {
+            topology: "t".to_owned(),
+            instance: "i".to_owned(),
+        };
+        let counters = Counters::default();
+        let speaker = Speaker::new(crate::sink::Outlet::default(), counters.clone());
+        let (mut input, signals, worker) = start(
+            plan,
+            names,
+            folder.path().to_owned(),
+            speaker,
+            Budget::new(64 << 20),
+        )
+        .unwrap();
+        input.begin();
+        let avcc: &[u8] = &[
+            1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
+        ];
+        let video = lva_recording::VideoTrack {
+            codec: lva_recording::VideoCodec::H264,
+            extra_data: avcc.into(),
+            width: 160,
+            height: 120,
+        };
+        input.tracks(Tracks { video, audio: None });
+        let picture = |number: u64| {
+            let time = 1_700_000_000 * 90_000 + number * 3000;
+            MediaUnit::video(time, number.is_multiple_of(30), vec![0; 100].into())
+        };
+        (0..100).for_each(|number| input.unit(picture(number)));
+        // Until the thread has taken them.
+        let taken = async {
+            while input.bytes.load(Ordering::Relaxed) > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), taken)
+            .await
+            .unwrap();
+        crate::guard::set_trap("record", "sink that falls", 1);
+        (100..250).for_each(|number| input.unit(picture(number)));
+        drop((input, signals));
+        worker.ended().await;
+        let stats = counters.snapshot();
+        assert_eq!(stats.dropped_for(DropReason::Defect), 1);
+        let told = |name| stats.events.get(&name).copied().unwrap_or_default();
+        assert_eq!(told(EventName::RuntimeError), 1);
+        assert_eq!(told(EventName::RecordingStarted), 2);
+        assert_eq!(told(EventName::RecordingStopped), 2);
+        assert_eq!(told(EventName::RecordingAvailable), 2);
+        let pictures: Vec<u64> = stats.newest_clips.iter().map(|clip| clip.video_packets).collect();
+        // Up to the last whole fragment, as after a kill; and from the next key frame on.
+        assert!(pictures[0] >= 60 && pictures[1] >= 120, "{stats:?}");
     }
 
     #[test]

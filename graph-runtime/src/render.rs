@@ -8,6 +8,7 @@ use lva_framing::{FrameEncoder, FramePlan, Picture, Renderer};
 use tokio::sync::mpsc;
 
 use crate::frame::Leaving;
+use crate::guard::{Panicked, guarded, trap};
 use crate::seam::picture::{PictureForm, padded};
 use crate::thread::Worker;
 
@@ -34,6 +35,8 @@ pub(crate) enum Rendered {
     SessionOver(Leaving),
     /// Why it could not be made.
     Failed(String, Leaving),
+    /// The work on it ended in a panic.
+    Broke(Panicked, Leaving),
 }
 
 /// The thread, seen from the extension's task: one job at a time.
@@ -44,11 +47,14 @@ pub(crate) struct RenderThread {
 }
 
 impl RenderThread {
-    pub(crate) fn start(form: PictureForm) -> io::Result<(Self, Worker)> {
+    /// `node` is whose pictures it makes.
+    pub(crate) fn start(form: PictureForm, node: &str) -> io::Result<(Self, Worker)> {
         let (jobs, queue) = sync_channel::<Job>(1);
         let (report, done) = mpsc::channel(1);
+        let node = node.to_owned();
         let worker = Worker::start("lva-render", move || {
             let mut hand = Hand {
+                node,
                 artist: Artist::new(form),
                 file: Vec::new(),
             };
@@ -75,6 +81,7 @@ impl RenderThread {
 }
 
 struct Hand {
+    node: String,
     artist: Artist,
     /// For frames that are files, whose size is known only when they are made.
     file: Vec<u8>,
@@ -87,8 +94,14 @@ impl Hand {
             mut slot,
             context,
         } = job;
-        if let Err(reason) = self.fill(&picture, &context.plan, &mut slot) {
-            return Rendered::Failed(reason, context.frame);
+        trap("renderer", &self.node);
+        match guarded(|| self.fill(&picture, &context.plan, &mut slot)) {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => return Rendered::Failed(reason, context.frame),
+            Err(panicked) => {
+                self.artist = Artist::new(self.artist.form);
+                return Rendered::Broke(panicked, context.frame);
+            }
         }
         let found = context.frame.about.found();
         let found = padded(&context.plan, &found);
@@ -104,6 +117,7 @@ impl Hand {
         plan: &FramePlan,
         slot: &mut FrameSlot<FrameContext>,
     ) -> Result<(), String> {
+        trap("render", &self.node);
         if !self.artist.makes_files() {
             return self.artist.draw(picture, plan, slot);
         }

@@ -1,6 +1,7 @@
 //! What an extension node has found, on its way out: to gates, message sinks, trackers and the extensions behind it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use lva_inference_schema::{AnalyticsBody, EventBody, EventName, Inference, JsonStyle};
@@ -10,6 +11,7 @@ use crate::GraphEvent;
 use crate::event::event_now;
 use crate::failure::Failure;
 use crate::frame::{About, Leaving, Passage};
+use crate::guard::{Defects, Panicked, trap};
 use crate::instance::Speaker;
 use crate::plan::Named;
 use crate::record::{MetadataInput, SignalInput};
@@ -101,6 +103,9 @@ pub(crate) struct Results {
     speaker: Speaker,
     /// The last failure that was said since the extension worked: a dead one is not an event every second.
     said: Option<String>,
+    defects: Defects,
+    /// Frames that were taken from where they wait, and neither answered nor dropped.
+    in_hand: AtomicU64,
 }
 
 impl Results {
@@ -114,15 +119,44 @@ impl Results {
             passage,
             speaker,
             said: None,
+            defects: Defects::default(),
+            in_hand: AtomicU64::new(0),
         }
+    }
+
+    /// A frame was taken from where it waited.
+    pub(crate) fn took(&self) {
+        self.in_hand.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The node's work ended in a panic. What it had in hand is dropped, and what it followed is followed anew.
+    pub(crate) fn stumbled(&mut self, panicked: &Panicked) {
+        let counters = self.speaker.counters();
+        // Of these, some were sent; an answer may have been faster than the word that its frame was.
+        counters.extension(&self.node.name, |stats| {
+            stats.sent = stats.sent.max(stats.answered);
+            stats.lost = stats.sent.saturating_sub(stats.answered);
+        });
+        self.drop_frames(DropReason::Defect, self.in_hand.load(Ordering::Relaxed));
+        for tracker in &mut self.trackers {
+            tracker.forget();
+        }
+        self.defect(panicked);
+    }
+
+    /// A piece of the node's work ended in a panic.
+    pub(crate) fn defect(&mut self, panicked: &Panicked) {
+        self.speaker.stumbled(&self.node, &mut self.defects, panicked);
     }
 
     /// An extension has answered a frame.
     pub(crate) fn answered(&mut self, mut frame: Leaving, answer: Answered) {
         let counters = self.speaker.counters();
         counters.extension(&self.node.name, |stats| stats.answered += 1);
+        self.in_hand.fetch_sub(1, Ordering::Relaxed);
         let about = &mut frame.about;
         counters.answered(&self.node.name, about.received_at, Instant::now());
+        trap("answer", &self.node.name);
         let Answered { inferences, body } = answer;
         // As the extension wrote it, unless there is more to say in the same event.
         let body = body.filter(|_| about.results.is_empty() || inferences.is_empty());
@@ -154,7 +188,15 @@ impl Results {
         self.unseen(frame);
     }
 
+    /// The same for a frame that was sent.
+    pub(crate) fn lost(&self, frame: &Leaving, reason: DropReason) {
+        let counters = self.speaker.counters();
+        counters.extension(&self.node.name, |stats| stats.lost += 1);
+        self.dropped(frame, reason);
+    }
+
     pub(crate) fn drop_frames(&self, reason: DropReason, count: u64) {
+        self.in_hand.fetch_sub(count, Ordering::Relaxed);
         self.speaker.counters().dropped(&self.node.name, reason, count);
     }
 

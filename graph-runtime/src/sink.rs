@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::GraphEvent;
+use crate::guard::guarded_async;
 
 /// Events that wait for one sink. At one event a frame of 15 a second, more than a minute.
 const QUEUE: usize = 1024;
@@ -50,7 +51,7 @@ pub trait MessageSink: Send + 'static {
 pub struct SinkStats {
     /// Events that it took.
     pub published: u64,
-    /// Events that it refused with an error.
+    /// Events that it refused with an error, or that made it panic.
     pub failed: u64,
     /// Events dropped because its queue was full.
     pub dropped_queue_full: u64,
@@ -132,11 +133,15 @@ impl Outlet {
 async fn deliver(mut sink: Box<dyn MessageSink>, mut queue: mpsc::Receiver<Item>, counts: Arc<Counts>) {
     while let Some(item) = queue.recv().await {
         match item {
-            Item::Event(event) => match sink.publish(&event).await {
-                Ok(()) => {
+            Item::Event(event) => match guarded_async(sink.publish(&event)).await {
+                Ok(Ok(())) => {
                     counts.published.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(error) => {
+                Err(panicked) => {
+                    counts.failed.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(name = %event.name, %panicked, "a message sink panicked");
+                }
+                Ok(Err(error)) => {
                     counts.failed.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(name = %event.name, %error, "a message sink refused an event");
                 }
@@ -164,6 +169,7 @@ mod tests {
             self.0.acquire().await?.forget();
             match event.name {
                 EventName::RuntimeError => Err("refused".into()),
+                EventName::DataDropped => panic!("as told"),
                 _ => Ok(()),
             }
         }
@@ -193,12 +199,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_of_a_sink_is_counted_and_the_next_event_is_tried() {
-        let gate = Arc::new(Semaphore::new(2));
+    async fn an_error_and_a_panic_of_a_sink_are_counted_and_the_next_event_is_tried() {
+        let gate = Arc::new(Semaphore::new(3));
         let outlet = Outlet::start(vec![Box::new(Gated(gate))]);
         outlet.say(event(EventName::RuntimeError));
+        outlet.say(event(EventName::DataDropped));
         outlet.say(event(EventName::RecordingStopped));
         assert!(outlet.flush(Duration::from_secs(10)).await);
-        assert_eq!((outlet.stats()[0].failed, outlet.stats()[0].published), (1, 1));
+        assert_eq!((outlet.stats()[0].failed, outlet.stats()[0].published), (2, 1));
     }
 }

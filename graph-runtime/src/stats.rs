@@ -43,6 +43,8 @@ pub enum DropReason {
     NotRendered,
     /// A node of one's own failed on it, panicked, or could not be made anew.
     NodeFailed,
+    /// A defect of this program ended the work on it.
+    Defect,
     /// The instance was stopped while it waited.
     Stopped,
     /// The recorder was behind; encoded units until the next key frame.
@@ -61,7 +63,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::CameraQueueFull,
         Self::NoKeyFrame,
         Self::DecoderBusy,
@@ -73,6 +75,7 @@ impl DropReason {
         Self::Unanswered,
         Self::NotRendered,
         Self::NodeFailed,
+        Self::Defect,
         Self::Stopped,
         Self::RecorderBusy,
         Self::OverBudget,
@@ -101,6 +104,7 @@ impl DropReason {
             Self::Unanswered => "unanswered",
             Self::NotRendered => "notRendered",
             Self::NodeFailed => "nodeFailed",
+            Self::Defect => "defect",
             Self::Stopped => "stopped",
             Self::RecorderBusy => "recorderBusy",
             Self::OverBudget => "overBudget",
@@ -119,8 +123,9 @@ impl fmt::Display for DropReason {
 }
 
 /// What happened to the frames of one extension node, or of one of your own, which is given a frame where an extension is
-/// sent one. `offered = sent + drops before sending + waiting`, and
-/// `sent = answered + drops after sending + on their way`.
+/// sent one. `sent = answered + lost + on their way`, and `offered = answered + dropped + on their way + waiting`, where
+/// `dropped` is what [`InstanceStats::dropped`] has for the node, over all reasons; `dropped - lost` of these were never
+/// sent. In the end nothing waits and nothing is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ExtensionStats {
@@ -133,6 +138,8 @@ pub struct ExtensionStats {
     pub sent: u64,
     /// Frames that were answered, empty answers included.
     pub answered: u64,
+    /// Frames that were sent and not answered; each is dropped for a reason, too.
+    pub lost: u64,
     /// Sessions that were opened; of a node of your own, how often it was made.
     pub sessions: u64,
 }
@@ -233,7 +240,9 @@ pub struct InstanceStats {
     pub frame_to_event: LatencySummary,
     /// From the arrival of a frame's first packet to the extension's answer, empty answers included.
     pub frame_to_answer: LatencySummary,
-    /// The same by the name of the extension node, over the last minute; absent where no frame left the node in it.
+    /// By the name of each node that looks at frames, over the last minute; absent where no frame left the node in it. From
+    /// the arrival of a frame's first packet to the extension's answer, or to the end of the look of motion detection,
+    /// object tracking and line crossing, so that of nodes in line the later one's is the larger.
     pub latencies: BTreeMap<String, NodeLatency>,
     /// By the name of the recording sink; absent until the camera's stream is known.
     pub recordings: BTreeMap<String, RecordingStats>,
@@ -305,6 +314,17 @@ struct Inner {
     frame_to_event: Latencies,
     frame_to_answer: Latencies,
     nodes: BTreeMap<String, LastMinute>,
+    /// Media time of the newest picture, and when it arrived.
+    arrived: Option<(u64, Instant)>,
+}
+
+impl Inner {
+    fn left(&mut self, node: &str, latency: Duration, now: Instant) {
+        match self.nodes.get_mut(node) {
+            Some(minute) => minute.add(now, latency),
+            None => self.nodes.entry(node.to_owned()).or_default().add(now, latency),
+        }
+    }
 }
 
 /// The counters of an instance, shared by its tasks and threads.
@@ -319,6 +339,26 @@ impl Counters {
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut InstanceStats)) {
         change(&mut self.lock().stats);
+    }
+
+    /// A picture has come from the camera.
+    pub(crate) fn received(&self, timestamp_90k: u64, received_at: Instant) {
+        let mut inner = self.lock();
+        inner.stats.received += 1;
+        inner.stats.first_picture_90k.get_or_insert(timestamp_90k);
+        inner.stats.last_picture_90k = Some(timestamp_90k);
+        // One that is presented before others that came before it does not make it earlier.
+        if inner.arrived.is_none_or(|(newest, _)| newest < timestamp_90k) {
+            inner.arrived = Some((timestamp_90k, received_at));
+        }
+    }
+
+    /// The media time of what arrives now; `None` before the first picture.
+    pub(crate) fn media_now_90k(&self, now: Instant) -> Option<u64> {
+        let (newest, at) = self.lock().arrived?;
+        let since = now.saturating_duration_since(at);
+        let ticks = since.as_nanos().saturating_mul(9) / 100_000;
+        Some(newest.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX)))
     }
 
     pub(crate) fn extension(&self, node: &str, change: impl FnOnce(&mut ExtensionStats)) {
@@ -368,15 +408,18 @@ impl Counters {
         inner.stats.newest_clips.push(clip);
     }
 
-    /// A node has answered a frame that came at `received_at`.
+    /// An extension has answered a frame that came at `received_at`.
     pub(crate) fn answered(&self, node: &str, received_at: Instant, now: Instant) {
-        let latency = now.saturating_duration_since(received_at);
         let mut inner = self.lock();
+        let latency = now.saturating_duration_since(received_at);
         inner.frame_to_answer.add(latency);
-        match inner.nodes.get_mut(node) {
-            Some(minute) => minute.add(now, latency),
-            None => inner.nodes.entry(node.to_owned()).or_default().add(now, latency),
-        }
+        inner.left(node, latency, now);
+    }
+
+    /// A node is done with a frame that came at `received_at`.
+    pub(crate) fn left(&self, node: &str, received_at: Instant, now: Instant) {
+        let latency = now.saturating_duration_since(received_at);
+        self.lock().left(node, latency, now);
     }
 
     pub(crate) fn event_after(&self, latency: Duration) {
@@ -457,7 +500,26 @@ mod tests {
             (Duration::from_millis(200), Duration::from_millis(300))
         );
         assert_eq!(stats.frame_to_answer.count, 3);
+        counters.left("motion", began, ms(450));
+        let stats = counters.snapshot_at(ms(500));
+        assert_eq!(stats.latencies["motion"].max, Duration::from_millis(450));
+        assert_eq!(stats.frame_to_answer.count, 3, "nobody was asked");
         assert!(counters.snapshot_at(ms(120_000)).latencies.is_empty());
+    }
+
+    #[test]
+    fn media_time_goes_on_from_the_newest_picture_whatever_the_wall_clock_shows() {
+        let counters = Counters::default();
+        let began = Instant::now();
+        let seconds = |seconds| began + Duration::from_secs(seconds);
+        assert_eq!(counters.media_now_90k(began), None);
+        counters.received(1000 * 90_000, seconds(0));
+        counters.received(1001 * 90_000, seconds(1));
+        counters.received(1000 * 90_000 + 45_000, seconds(2)); // reordered
+        assert_eq!(counters.media_now_90k(seconds(3)), Some(1003 * 90_000));
+        counters.received(4600 * 90_000, seconds(4));
+        assert_eq!(counters.media_now_90k(seconds(4)), Some(4600 * 90_000));
+        assert_eq!(counters.snapshot().received, 4);
     }
 
     #[test]

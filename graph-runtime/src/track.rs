@@ -86,9 +86,22 @@ impl TrackerNode {
         if !entities.is_empty() {
             self.exits.say(speaker, &self.node, time, &entities);
         }
-        for line in &mut self.lines {
-            line.look(time, &self.objects, classes, speaker);
+        // Tracking that a line crossing brings along is part of that node.
+        if self
+            .lines
+            .iter()
+            .all(|line| line.plan.node.name != self.node.name)
+        {
+            speaker.left(&self.node, about);
         }
+        for line in &mut self.lines {
+            line.look(about, &self.objects, classes, speaker);
+        }
+    }
+
+    /// The next frame begins anew.
+    pub(crate) fn forget(&mut self) {
+        self.seen = None;
     }
 
     fn begin(&mut self, seen: Seen) {
@@ -114,10 +127,11 @@ impl LineNode {
         };
     }
 
-    fn look(&mut self, time: u64, objects: &[Observation], classes: &Classes, speaker: &Speaker) {
+    fn look(&mut self, about: &About, objects: &[Observation], classes: &Classes, speaker: &Speaker) {
         let Some(engine) = &mut self.engine else {
             return;
         };
+        let time = about.timestamp_90k;
         let crossed: Vec<SpatialEvent> = match engine.update(time, objects) {
             Ok(crossed) => crossed,
             Err(error) => {
@@ -125,12 +139,12 @@ impl LineNode {
                 return;
             }
         };
-        if crossed.is_empty() {
-            return;
+        if !crossed.is_empty() {
+            // Of the objects, those that cross: the event is about them.
+            let told: Vec<Inference> = self.reporter.report(&[], &crossed, |class| classes.name(class));
+            self.exits.say(speaker, &self.plan.node, time, &told);
         }
-        // Of the objects, those that cross: the event is about them.
-        let told: Vec<Inference> = self.reporter.report(&[], &crossed, |class| classes.name(class));
-        self.exits.say(speaker, &self.plan.node, time, &told);
+        speaker.left(&self.plan.node, about);
     }
 }
 

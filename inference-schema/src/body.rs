@@ -4,6 +4,7 @@ use crate::analytics::AnalyticsBody;
 use crate::event_type::EventName;
 use crate::inference::Extra;
 use crate::read::{Members, Place, ReadError};
+use crate::state_change::StateChange;
 use crate::style::JsonStyle;
 use serde_json::Value;
 
@@ -30,6 +31,8 @@ pub enum EventBody {
     RuntimeError(RuntimeError),
     /// Of the three recording events.
     Recording(Recording),
+    /// Of the events of instances. Theirs were never published, so that any other form is kept as [`Other`](Self::Other).
+    StateChange(StateChange),
     /// Of events whose body is shown nowhere, and of types outside the catalogue.
     Other(Value),
 }
@@ -61,9 +64,14 @@ impl EventBody {
             EventName::RecordingStarted | EventName::RecordingAvailable | EventName::RecordingStopped => {
                 Self::Recording(Recording::from_json(body)?)
             }
-            EventName::VideoFormatError
-            | EventName::GraphInstanceStarted
-            | EventName::PipelineStateChanged => Self::Other(body),
+            EventName::GraphInstanceStarted
+            | EventName::GraphInstanceStopped
+            | EventName::GraphInstanceFailed
+            | EventName::PipelineStateChanged => match StateChange::from_json(&body) {
+                Some(change) => Self::StateChange(change),
+                None => Self::Other(body),
+            },
+            EventName::VideoFormatError => Self::Other(body),
         })
     }
 
@@ -79,24 +87,25 @@ impl EventBody {
             Self::StorageError(body) => body.to_json(),
             Self::RuntimeError(body) => body.to_json(),
             Self::Recording(body) => body.to_json(),
+            Self::StateChange(body) => body.to_json(),
             Self::Other(body) => body.clone(),
         }
     }
 }
 
 /// Writes members in order, absent ones left out.
-fn object<const N: usize>(members: [(&str, Option<Value>); N], extra: &Extra) -> Value {
+pub(crate) fn object<const N: usize>(members: [(&str, Option<Value>); N], extra: &Extra) -> Value {
     let known = members
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(known.chain(extra.clone()).collect())
 }
 
-fn text(value: &str) -> Option<Value> {
+pub(crate) fn text(value: &str) -> Option<Value> {
     Some(value.into())
 }
 
-fn optional(value: &Option<String>) -> Option<Value> {
+pub(crate) fn optional(value: &Option<String>) -> Option<Value> {
     value.as_deref().map(Value::from)
 }
 

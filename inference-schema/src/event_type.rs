@@ -88,15 +88,19 @@ pub enum EventName {
     RecordingAvailable,
     /// A recording has ended; may come before `RecordingAvailable`.
     RecordingStopped,
-    /// Live Video Analytics: named in the documents, its body is shown nowhere.
+    /// Live Video Analytics: an instance runs. Named in the documents; its body, shown nowhere, is ours.
     GraphInstanceStarted,
-    /// Video Analyzer: named in the documents, its body is shown nowhere.
+    /// Live Video Analytics: an instance has ended as it was told to. A name of ours, after the one that is published.
+    GraphInstanceStopped,
+    /// Live Video Analytics: an instance could not be started, or ended by itself. A name of ours.
+    GraphInstanceFailed,
+    /// Video Analyzer: all of these. Named in the documents; its body, shown nowhere, is ours.
     PipelineStateChanged,
 }
 
 impl EventName {
     /// All names.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Inference,
         Self::MediaSessionEstablished,
         Self::ProtocolError,
@@ -112,6 +116,8 @@ impl EventName {
         Self::RecordingAvailable,
         Self::RecordingStopped,
         Self::GraphInstanceStarted,
+        Self::GraphInstanceStopped,
+        Self::GraphInstanceFailed,
         Self::PipelineStateChanged,
     ];
 
@@ -133,6 +139,8 @@ impl EventName {
             Self::RecordingAvailable => "RecordingAvailable",
             Self::RecordingStopped => "RecordingStopped",
             Self::GraphInstanceStarted => "GraphInstanceStarted",
+            Self::GraphInstanceStopped => "GraphInstanceStopped",
+            Self::GraphInstanceFailed => "GraphInstanceFailed",
             Self::PipelineStateChanged => "PipelineStateChanged",
         }
     }
@@ -155,6 +163,8 @@ impl EventName {
             | Self::RecordingAvailable
             | Self::RecordingStopped
             | Self::GraphInstanceStarted
+            | Self::GraphInstanceStopped
+            | Self::GraphInstanceFailed
             | Self::PipelineStateChanged => EventClass::Operational,
         }
     }
@@ -162,7 +172,9 @@ impl EventName {
     /// Whether a generation has this event.
     pub fn is_in(self, generation: Generation) -> bool {
         match self {
-            Self::GraphInstanceStarted => generation == Generation::Lva,
+            Self::GraphInstanceStarted | Self::GraphInstanceStopped | Self::GraphInstanceFailed => {
+                generation == Generation::Lva
+            }
             Self::VideoFormatError | Self::PipelineStateChanged => generation == Generation::VideoAnalyzer,
             _ => true,
         }

@@ -57,6 +57,7 @@ mod inference;
 mod log;
 mod read;
 mod real;
+mod state_change;
 mod style;
 mod subject;
 mod time;
@@ -76,6 +77,7 @@ pub use inference::{
 pub use log::{LogEvent, SystemProperties};
 pub use read::ReadError;
 pub use real::Real;
+pub use state_change::{StateChange, StateReason};
 pub use style::{JsonStyle, Styled};
 pub use subject::{NodeRole, Subject, SubjectError, default_topic, topic};
 pub use time::{

@@ -12,7 +12,7 @@ const MAX_PENDING: usize = 1024;
 const MAX_CORRELATION_IDS: usize = 256;
 
 /// An event this far ahead of the media (a minute) is a mistake of its sender's clock.
-const MAX_AHEAD: u64 = 60 * TICKS_PER_SECOND;
+pub(crate) const MAX_AHEAD: u64 = 60 * TICKS_PER_SECOND;
 
 /// The times of a signal gate; `SignalGateProcessor` of the contract. All are media time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ pub use event::{RecorderEvent, RecorderStats, StopReason};
 use crate::clip::ClipReport;
 use crate::error::ClipError;
 use crate::gate::{
-    GateDecision, GateOptions, GateOptionsError, GateStats, Signal, SignalGate, SignalOutcome,
+    GateDecision, GateOptions, GateOptionsError, GateStats, MAX_AHEAD, Signal, SignalGate, SignalOutcome,
 };
 use crate::notes::Notes;
 use crate::pre_roll::{PreRoll, PreRollLimits, PreRollStats};
@@ -269,8 +269,10 @@ impl<S: ClipStore> Recorder<S> {
             }
             // Everything up to `newest` is there, so the gate may decide on it. A clip thus holds the picture at its
             // end too, and the B-frames before that picture.
+            // After a leap nothing is reordered with what was before it, and events of the new time are not ahead.
+            let leaped = time > newest.saturating_add(MAX_AHEAD);
             if let Trigger::Gate(gate) = &mut self.trigger {
-                gate.advance(newest);
+                gate.advance(if leaped { time } else { newest });
                 self.apply(events);
             }
         }

@@ -6,7 +6,7 @@ use crate::naming::precise_date_time;
 use crate::playlist::{Heading, PLAYLIST, complete_playlist, numbers_from, own_text, render, write_playlist};
 use crate::pre_roll::ticks;
 use crate::recover::recover;
-use crate::shelf::{Keep, Shelf, Shelved, StoreStats};
+use crate::shelf::{Keep, Shelf, Shelved, StoreStats, wall_90k};
 use crate::store::{Clip, ClipStore, NewClip, Unfinished};
 use crate::unit::{MediaUnit, TICKS_PER_SECOND, Track, Tracks};
 use std::collections::BTreeSet;
@@ -61,7 +61,9 @@ impl SegmentOptions {
     }
 
     /// Removes pieces that are older, in media time, than what is recorded now by more than this. Default: never. Nothing is
-    /// removed while nothing is recorded.
+    /// removed while nothing is recorded. After a leap ahead of all that is there by more than this (a clock that was set
+    /// wrong, a camera that was away), nothing of it is removed until the new time has lasted for an hour, or for 1/24 of
+    /// this where that is less; nor is it while this machine's clock is not that late.
     #[must_use]
     pub fn with_retention(mut self, age: Duration) -> Self {
         self.retention = Some(ticks(age));
@@ -300,7 +302,7 @@ impl ClipStore for SegmentFolder {
             age_90k: self.options.retention,
         };
         let _ = shelf.remove_surplus(&mut self.stats); // what still cannot be removed is said below
-        let surplus = shelf.take_surplus(keep, report);
+        let surplus = shelf.take_surplus(keep, report, wall_90k());
         // Only what goes from the front moves the numbers of the rest.
         if let Some(next) = shelf.files().find(|file| file.segment) {
             let in_front = |file: &&Shelved| file.segment && file.first_90k < next.first_90k;

@@ -9,6 +9,7 @@ use crate::sidecar::{Sidecar, annotations_path, sidecar_path};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A finished file with its sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,9 @@ impl Shelved {
         self.end_90k.saturating_sub(self.first_90k)
     }
 }
+
+/// The time that a clock has to be ahead of what is kept before it counts: 1/24 of what is kept, but no more than this hour.
+const DOUBT_90K: u64 = 3600 * 90_000;
 
 /// How much of a folder is kept.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,6 +87,12 @@ struct Going {
     file: Shelved,
     /// And not for its age.
     for_size: bool,
+}
+
+/// This machine's clock, in ticks since 1970.
+pub(crate) fn wall_90k() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos() * 9 / 100_000).unwrap_or(u64::MAX)
 }
 
 impl Shelf {
@@ -156,10 +166,12 @@ impl Shelf {
     ///
     /// The file that was added stays. Files that begin after it are from when the clock ran ahead: for size they go first,
     /// or each new file would be the oldest, and go. Its end is the time by which others are old; that of the newest file
-    /// would not do, for the same reason.
-    pub(crate) fn take_surplus(&mut self, keep: Keep, added: &ClipReport) -> Vec<Shelved> {
-        let now_90k = added.sidecar.end_timestamp_90k;
-        let horizon = keep.age_90k.map(|age| now_90k.saturating_sub(age));
+    /// would not do, for the same reason. `wall_90k` is this machine's clock.
+    pub(crate) fn take_surplus(&mut self, keep: Keep, added: &ClipReport, wall_90k: u64) -> Vec<Shelved> {
+        let horizon = keep.age_90k.map(|age| {
+            let now_90k = self.believed_90k(age, added, wall_90k);
+            now_90k.saturating_sub(age)
+        });
         let mut bytes = self.bytes;
         let mut surplus = Vec::new();
         while self.files.len() > 1 {
@@ -182,6 +194,21 @@ impl Shelf {
             self.going.push(Going { file, for_size });
         }
         surplus
+    }
+
+    /// The time by which others are old. A clock that leaps ahead of all that is kept may be wrong, and media time does not go
+    /// back when it is set right again; so it counts only when it has been ahead for a while, and is ahead still. Until then
+    /// it is as late as what was there before. The same leap is a camera that was away for long.
+    fn believed_90k(&self, age_90k: u64, added: &ClipReport, wall_90k: u64) -> u64 {
+        let now_90k = added.sidecar.end_timestamp_90k.min(wall_90k);
+        let doubt = DOUBT_90K.min(age_90k / 24);
+        let before = added.first_timestamp_90k.saturating_sub(doubt);
+        let older = self.files.partition_point(|file| file.first_90k <= before);
+        let witness = older.checked_sub(1).and_then(|newest| self.files.get(newest));
+        match witness {
+            Some(witness) if witness.end_90k <= now_90k.saturating_sub(age_90k) => witness.end_90k,
+            _ => now_90k,
+        }
     }
 
     /// Removes what was taken out, and counts what is gone. What cannot be removed is tried again the next time.
@@ -248,6 +275,9 @@ mod tests {
         files.map(|file| file.first_90k).collect()
     }
 
+    /// A clock that is later than everything.
+    const NOW: u64 = u64::MAX;
+
     const CAP: Keep = Keep {
         bytes: Some(250),
         age_90k: None,
@@ -263,13 +293,78 @@ mod tests {
         for (first, gone, left) in [(100, 9000, [50, 100, 9010]), (110, 9010, [50, 100, 110])] {
             let added = report(folder.path(), first, 80);
             shelf.add(&added);
-            assert_eq!(firsts(shelf.take_surplus(CAP, &added).iter()), [gone]);
+            assert_eq!(firsts(shelf.take_surplus(CAP, &added, NOW).iter()), [gone]);
             assert_eq!(firsts(shelf.files()), left);
             shelf.remove_surplus(&mut StoreStats::default()).unwrap();
         }
         let added = report(folder.path(), 120, 80);
         shelf.add(&added);
-        assert_eq!(firsts(shelf.take_surplus(CAP, &added).iter()), [50]);
+        assert_eq!(firsts(shelf.take_surplus(CAP, &added, NOW).iter()), [50]);
+    }
+
+    const MINUTE: u64 = 60 * 90_000;
+    const DAY: u64 = 24 * 60 * MINUTE;
+    const A_DAY: Keep = Keep {
+        bytes: None,
+        age_90k: Some(DAY),
+    };
+
+    /// Two days of recordings, one every ten minutes; those of the last day are left.
+    fn two_days(folder: &Path) -> (Shelf, u64) {
+        let mut shelf = Shelf::load(folder, 0, None).unwrap();
+        let begin = 20_000 * DAY;
+        let mut removed = 0;
+        for number in 0..288 {
+            let added = report(folder, begin + number * 10 * MINUTE, 1);
+            shelf.add(&added);
+            removed += shelf.take_surplus(A_DAY, &added, NOW).len();
+        }
+        assert_eq!((removed, shelf.files().len()), (144, 144));
+        (shelf, begin + 2 * DAY)
+    }
+
+    #[test]
+    fn a_clock_that_leaps_a_year_ahead_removes_nothing_for_an_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut shelf, now) = two_days(folder.path());
+        let leaped = now + 365 * DAY;
+        for minutes in 0..60 {
+            let added = report(folder.path(), leaped + minutes * MINUTE, 1);
+            shelf.add(&added);
+            let gone = shelf.take_surplus(A_DAY, &added, leaped + minutes * MINUTE + 10);
+            assert_eq!(gone, [], "after {minutes} minutes");
+        }
+        // It stays ahead, so it is believed: recordings may not be kept for longer than was asked.
+        let added = report(folder.path(), leaped + 60 * MINUTE, 1);
+        shelf.add(&added);
+        assert_eq!(shelf.take_surplus(A_DAY, &added, NOW).len(), 144);
+        assert_eq!(shelf.files().len(), 61);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_right_again_removes_what_is_old_by_it_though_media_stay_ahead() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut shelf, now) = two_days(folder.path());
+        let leaped = now + 365 * DAY;
+        let mut removed = 0;
+        for minutes in 0..120 {
+            let added = report(folder.path(), leaped + minutes * MINUTE, 1);
+            shelf.add(&added);
+            removed += shelf.take_surplus(A_DAY, &added, now + minutes * MINUTE).len();
+        }
+        assert_eq!(removed, 12, "what became a day old meanwhile");
+    }
+
+    #[test]
+    fn recordings_that_are_days_apart_are_kept_for_as_long_as_was_asked_and_one_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::load(folder.path(), 0, None).unwrap();
+        for number in 0..20 {
+            let added = report(folder.path(), (20_000 + 3 * number) * DAY, 1);
+            shelf.add(&added);
+            shelf.take_surplus(A_DAY, &added, NOW);
+            assert!(shelf.files().len() <= 2);
+        }
     }
 
     #[test]
@@ -281,7 +376,7 @@ mod tests {
         let stuck = annotations_path(&reports[0].path);
         fs::create_dir(&stuck).unwrap(); // cannot be removed as a file
         let mut stats = StoreStats::default();
-        assert_eq!(shelf.take_surplus(CAP, &reports[3]).len(), 2);
+        assert_eq!(shelf.take_surplus(CAP, &reports[3], NOW).len(), 2);
         assert!(shelf.remove_surplus(&mut stats).is_err());
         assert!(!reports[1].path.exists(), "the next one goes all the same");
         assert_eq!((stats.removed_for_size, stats.removed_bytes), (1, 125));

@@ -5,7 +5,7 @@ use crate::error::ClipError;
 use crate::leftovers::{MAX_DEPTH, Unreadable};
 use crate::naming::clip_path;
 use crate::recover::{complete, recover_written_by};
-use crate::shelf::{Keep, Shelf, StoreStats};
+use crate::shelf::{Keep, Shelf, StoreStats, wall_90k};
 use crate::unit::{MediaUnit, Tracks};
 use std::collections::VecDeque;
 use std::fmt;
@@ -283,7 +283,7 @@ impl ClipStore for ClipFolder {
             age_90k: None,
         };
         let _ = shelf.remove_surplus(&mut self.stats); // what still cannot be removed is said below
-        shelf.take_surplus(keep, report);
+        shelf.take_surplus(keep, report, wall_90k());
         told.and(shelf.remove_surplus(&mut self.stats))
     }
 

@@ -20,6 +20,8 @@ const MAX_REORDER: i64 = TICKS;
 const MAX_AHEAD: i64 = 5 * TICKS;
 const FIRST_WINDOW: i64 = 2 * TICKS;
 const WINDOW: i64 = 10 * TICKS;
+/// A step waits for no more media than this for a unit where decoding can start.
+const LONGEST_HOLD: i64 = 30 * TICKS;
 /// A report older than this no longer counts: both crystals have drifted since.
 const REPORT_LIFETIME: i64 = 120 * TICKS;
 
@@ -127,6 +129,8 @@ pub struct MediaClock {
     newest: Option<u64>,
     /// What that was when the mapping began: no picture of the new time line lies before.
     floor: Option<u64>,
+    /// Whether the next unit may be the first after a step.
+    may_step: bool,
     jumped: bool,
     counters: ClockCounters,
 }
@@ -142,6 +146,8 @@ struct Mapping {
     /// The furthest RTP time so far, and the latest arrival.
     last_rtp: i64,
     last_arrival: i64,
+    /// RTP time since which a step is due that may not be made.
+    step_due: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -160,6 +166,7 @@ impl MediaClock {
             report: None,
             newest: None,
             floor: None,
+            may_step: true,
             jumped: false,
             counters: ClockCounters::default(),
         }
@@ -207,6 +214,13 @@ impl MediaClock {
         }
     }
 
+    /// Whether a mapping that moves forward by more than a second is followed with the next units (the default), or only when
+    /// they may again, or half a minute has passed. Between two key frames a step would make a hole in the middle of a group
+    /// of pictures, which no recording can be cut at.
+    pub fn allow_steps(&mut self, may: bool) {
+        self.may_step = may;
+    }
+
     /// The time of a unit with RTP time `rtp_ticks` (ticks of the stream's clock, extended to 64 bits) that arrived at
     /// `arrival_90k` by our wall clock.
     pub fn unit(&mut self, rtp_ticks: i64, arrival_90k: u64) -> Stamp {
@@ -252,7 +266,7 @@ impl MediaClock {
             Some(report) => (report.offset, ClockSource::SenderReport),
             None => (mapping.arrival_target, ClockSource::Arrival),
         };
-        if mapping.follow(target, passed) {
+        if mapping.follow(target, passed, self.may_step) {
             self.jumped = true;
         }
 
@@ -299,6 +313,7 @@ impl Mapping {
             window_ends: arrival.saturating_add(FIRST_WINDOW),
             last_rtp: rtp,
             last_arrival: arrival,
+            step_due: None,
         }
     }
 
@@ -322,12 +337,18 @@ impl Mapping {
     }
 
     /// Moves the offset towards `target`; true if it stepped.
-    fn follow(&mut self, target: i64, passed: i64) -> bool {
+    fn follow(&mut self, target: i64, passed: i64, may_step: bool) -> bool {
         let difference = target.saturating_sub(self.offset);
         if difference > STEP {
+            let due = *self.step_due.get_or_insert(self.last_rtp);
+            if !may_step && self.last_rtp.saturating_sub(due) < LONGEST_HOLD {
+                return false;
+            }
+            self.step_due = None;
             self.offset = target;
             return true;
         }
+        self.step_due = None;
         if difference.saturating_abs() > DEAD_BAND {
             let most = passed / SLEW_DIVISOR;
             self.offset = self.offset.saturating_add(difference.clamp(-most, most));

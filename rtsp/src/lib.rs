@@ -80,6 +80,7 @@ mod stream;
 mod supervisor;
 mod tls;
 mod url;
+mod wall;
 
 pub use self::url::{CameraUrl, UrlError};
 pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, StopReason};
@@ -95,6 +96,7 @@ pub use simulator::{
 pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
 pub use supervisor::{Phase, ReconnectPolicy, Supervisor, TimeoutKind, Verdict};
 pub use tls::{TlsError, TlsOptions};
+pub use wall::WallClock;
 
 /// Compiles the example of the crate's front page.
 #[cfg(all(doctest, feature = "simulator"))]

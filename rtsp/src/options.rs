@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{CameraUrl, ClockOptions, ReconnectPolicy, TlsOptions};
+use crate::{CameraUrl, ClockOptions, ReconnectPolicy, TlsOptions, WallClock};
 
 /// User name and password of a camera. `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
@@ -175,6 +175,7 @@ pub struct CameraOptions {
     pub(crate) queue: QueueLimits,
     pub(crate) audio: bool,
     pub(crate) tls: Option<TlsOptions>,
+    pub(crate) wall: WallClock,
 }
 
 impl CameraOptions {
@@ -190,6 +191,7 @@ impl CameraOptions {
             queue: QueueLimits::default(),
             audio: true,
             tls: None,
+            wall: WallClock::default(),
         }
     }
 
@@ -239,6 +241,12 @@ impl CameraOptions {
     /// Whether audio is received where it is offered. Default true.
     pub fn with_audio(mut self, audio: bool) -> Self {
         self.audio = audio;
+        self
+    }
+
+    /// The clock by which units arrive. Default: this machine's; another one is for tests.
+    pub fn with_wall_clock(mut self, wall: WallClock) -> Self {
+        self.wall = wall;
         self
     }
 

@@ -12,9 +12,8 @@ use retina::client::{
 };
 use retina::codec::{CodecItem, FrameFormat, ParametersRef};
 
-use crate::clock::wall_90k;
 use crate::relay::{self, Goodbyes, Relay};
-use crate::{CameraError, CameraOptions, Codec, MediaKind, StreamInfo, Transport};
+use crate::{CameraError, CameraOptions, Codec, MediaKind, StreamInfo, Transport, WallClock};
 
 const USER_AGENT: &str = concat!("lva-rtsp/", env!("CARGO_PKG_VERSION"));
 
@@ -23,6 +22,7 @@ pub(crate) struct LiveSession {
     demuxed: Demuxed,
     /// Where the camera is behind TLS or in an HTTP tunnel.
     relay: Option<Relay>,
+    wall: WallClock,
     pub(crate) streams: Vec<StreamInfo>,
     /// The session description as the camera sent it.
     pub(crate) sdp: String,
@@ -91,6 +91,7 @@ impl LiveSession {
         opened.map(|(demuxed, streams, sdp)| Self {
             demuxed,
             relay,
+            wall: options.wall.clone(),
             streams,
             sdp,
         })
@@ -185,7 +186,7 @@ impl LiveSession {
                 Item::Unit(RawUnit {
                     stream,
                     rtp_ticks: frame.timestamp().timestamp(),
-                    arrival_90k: wall_90k(SystemTime::from(context.received_wall())),
+                    arrival_90k: self.wall.at_90k(SystemTime::from(context.received_wall())),
                     received_at: context.received(),
                     lost: u32::from(frame.loss()),
                     random_access: jpeg || frame.is_random_access_point(),
@@ -201,7 +202,7 @@ impl LiveSession {
             CodecItem::AudioFrame(frame) => Item::Unit(RawUnit {
                 stream: frame.stream_id(),
                 rtp_ticks: frame.timestamp().timestamp(),
-                arrival_90k: wall_90k(SystemTime::from(frame.ctx().received_wall())),
+                arrival_90k: self.wall.at_90k(SystemTime::from(frame.ctx().received_wall())),
                 received_at: frame.ctx().received(),
                 lost: u32::from(frame.loss()),
                 random_access: true,
@@ -219,7 +220,7 @@ impl LiveSession {
                         stream: packet.stream_id(),
                         ntp: report.ntp_timestamp().0,
                         rtp_ticks: rtp.timestamp(),
-                        arrival_90k: wall_90k(SystemTime::from(packet.ctx().received_wall())),
+                        arrival_90k: self.wall.at_90k(SystemTime::from(packet.ctx().received_wall())),
                     },
                     _ => Item::Other,
                 }

@@ -473,6 +473,14 @@ impl<C> Answers<C> {
         std::mem::take(&mut self.shared.state().unanswered)
     }
 
+    /// Gives the session up, if it has not ended: nothing more comes. What [`take_unanswered`](Self::take_unanswered) would
+    /// have then. A frame that was [`Skipped`](SessionEvent::Skipped) is not among them though its memory was still taken.
+    pub fn abandon(&mut self) -> Vec<Unanswered<C>> {
+        self.inbound = None;
+        self.shared.end();
+        self.take_unanswered()
+    }
+
     /// What was counted so far.
     pub fn stats(&self) -> SessionStats {
         self.shared.counters.snapshot()

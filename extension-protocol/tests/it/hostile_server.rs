@@ -281,6 +281,39 @@ async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up(
 }
 
 #[tokio::test]
+async fn a_session_that_is_given_up_tells_of_each_frame_once() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.shake_hands().await;
+        script.receive().await;
+        script.receive().await;
+        script.say(ack(3, 3)).await;
+        // And it never closes its side.
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let options = server
+        .shared_memory_options()
+        .with_answer_timeout(Duration::from_millis(200));
+    let Session {
+        frames, mut answers, ..
+    } = connect::<&str>(&options).await.unwrap();
+    send(&frames, "skipped");
+    send(&frames, "answered");
+    assert_eq!(next(&mut answers).await.context, "answered");
+    send(&frames, "on its way");
+    match within(answers.next()).await {
+        Ok(Some(SessionEvent::Skipped(frame))) => assert_eq!(frame.context, "skipped"),
+        other => panic!("{other:?}"),
+    }
+    frames.finish();
+    let left: Vec<&str> = answers.abandon().into_iter().map(|frame| frame.context).collect();
+    assert_eq!(left, ["on its way"]);
+    assert!(answers.abandon().is_empty());
+    assert_eq!(within(answers.next()).await, Ok(None));
+    assert!(frames.slot().is_err());
+}
+
+#[tokio::test]
 async fn boxes_out_of_the_picture_are_delivered_and_counted() {
     let server = ScriptedServer::start(|mut script| async move {
         script.shake_hands().await;

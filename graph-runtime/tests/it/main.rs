@@ -1,8 +1,10 @@
 //! Whole graphs over real sockets: a simulated camera, a scripted extension, files on a disk.
 #![allow(clippy::unwrap_used)] // helpers of tests are no tests to clippy
 
+mod clock;
 mod end_to_end;
 mod faults;
+mod life;
 mod methods;
 mod motion;
 mod nodes;

@@ -401,7 +401,14 @@ async fn a_tracker_gives_objects_a_name_and_a_line_counts_them() {
         panic!("{event:?}");
     };
     assert!(body["inferences"].to_string().contains("clockwise"));
-    pipeline.stop().await;
+    let stats = pipeline.stop().await;
+    let latency = |node: &str| stats.latencies[node];
+    let in_line = ["ext", "tracker", "lines"].map(latency);
+    assert!(
+        in_line.is_sorted_by_key(|node| node.max),
+        "each is behind the one before: {in_line:?}"
+    );
+    assert_eq!(in_line[1].frames, in_line[2].frames);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,6 +60,7 @@ async fn an_asset_behind_the_camera_is_recorded_from_activation_to_deactivation_
         EventName::RecordingStarted,
         EventName::RecordingStopped,
         EventName::RecordingAvailable,
+        EventName::GraphInstanceStopped,
     ];
     assert_eq!(names, expected);
     let clip = &stats.newest_clips[0];

@@ -208,6 +208,11 @@ impl MessageSink for Ear {
 }
 
 impl Heard {
+    /// The sink that remembers for it.
+    pub(crate) fn sink(&self) -> Box<dyn MessageSink> {
+        Box::new(Ear(self.clone()))
+    }
+
     pub(crate) fn all(&self) -> Vec<GraphEvent> {
         self.events.lock().unwrap().clone()
     }
@@ -419,4 +424,5 @@ pub(crate) fn assert_accounts(stats: &InstanceStats, node: &str) {
         .map(|(_, count)| count)
         .sum();
     assert_eq!(extension.offered, extension.answered + dropped, "{stats:?}");
+    assert_eq!(extension.sent, extension.answered + extension.lost, "{stats:?}");
 }

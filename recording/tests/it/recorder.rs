@@ -116,6 +116,22 @@ fn feed(recorder: &mut Recorder<Memory>, from: u64, to: u64) -> Vec<RecorderEven
 }
 
 #[test]
+fn an_event_of_the_first_picture_after_a_leap_of_time_is_recorded() {
+    let memory = Memory::default();
+    let mut recorder = recorder(&memory, GateOptions::new(seconds(2), seconds(2)), 20);
+    feed(&mut recorder, 1000, 1003);
+    let leaped = 1003 + 3600;
+    let _ = recorder.push(picture(leaped * S, true));
+    let (outcome, _) = recorder.signal(Signal::at(leaped * S));
+    assert_eq!(outcome, SignalOutcome::Accepted);
+    feed(&mut recorder, leaped, leaped + 4);
+    let clips = memory.clips.lock().unwrap();
+    let times: Vec<u64> = clips[0].units.iter().map(|unit| unit.timestamp_90k).collect();
+    assert_eq!((times[0], clips.len()), (leaped * S, 1));
+    assert_eq!(*times.last().unwrap(), (leaped + 2) * S);
+}
+
+#[test]
 fn a_clip_reaches_from_before_the_event_to_its_end() {
     let memory = Memory::default();
     let mut recorder = recorder(

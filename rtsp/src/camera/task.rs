@@ -237,6 +237,7 @@ impl CameraTask {
             return Ok(());
         };
         let before = clock.counters();
+        clock.allow_steps(unit.random_access);
         let stamp = clock.unit(unit.rtp_ticks, unit.arrival_90k);
         let clocks_changed = clock.counters() != before;
         gate.broken |= stamp.discontinuity;

@@ -210,6 +210,39 @@ fn a_clock_set_forward_is_followed_at_once_and_said() {
 }
 
 #[test]
+fn a_step_waits_for_a_unit_where_decoding_can_start_but_not_for_ever() {
+    for key in [45, 100_000] {
+        let mut clock = clock();
+        let hour = 3600 * TICKS;
+        let mut stepped_at = None;
+        for n in 0..2000 {
+            clock.allow_steps(n == 0 || n == key);
+            let ahead = if n > 30 { hour } else { 0 };
+            clock.sender_report(
+                ntp(NOW + (n * FRAME + ahead) as u64),
+                n * FRAME,
+                NOW + (n * FRAME + ahead) as u64,
+            );
+            let stamp = clock.unit(n * FRAME, NOW + (n * FRAME + ahead) as u64);
+            let expected = if stepped_at.is_some() || stamp.discontinuity {
+                ahead
+            } else {
+                0
+            };
+            assert_eq!(
+                stamp.timestamp_90k.abs_diff(NOW + (n * FRAME + expected) as u64) / 90,
+                0
+            );
+            if stamp.discontinuity {
+                assert_eq!(stepped_at.replace(n), None, "one step");
+            }
+        }
+        let expected = key.min(31 + LONGEST_HOLD / FRAME);
+        assert_eq!(stepped_at, Some(expected));
+    }
+}
+
+#[test]
 fn a_new_session_goes_on_after_the_old_one_and_says_so() {
     let mut clock = clock();
     let last = *play(&mut clock, 0, 30, 0).last().unwrap();

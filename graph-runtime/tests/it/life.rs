@@ -1,0 +1,237 @@
+//! What instances say about themselves, and when.
+
+use std::time::Duration;
+
+use lva_graph_model::InstanceState;
+use lva_graph_runtime::{GraphEvent, InstanceStats, Module, RuntimeOptions};
+use lva_inference_schema::{EventBody, EventName, StateChange, StateReason};
+use lva_rtsp::Timeouts;
+use serde_json::json;
+
+use crate::support::*;
+
+const INSTANCE: &str = "/graphInstances/Sample-Graph-1";
+const NOWHERE: &str = "rtsp://127.0.0.1:1/media/x.mp4";
+
+fn change(event: &GraphEvent) -> &StateChange {
+    match &event.body {
+        EventBody::StateChange(change) => change,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn names(heard: &Heard) -> Vec<EventName> {
+    heard.all().iter().map(|event| event.name).collect()
+}
+
+fn said(stats: &InstanceStats, name: EventName) -> u64 {
+    stats.events.get(&name).copied().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn started_is_the_first_word_of_an_instance_and_stopped_the_last() {
+    let folder = tempfile::tempdir().unwrap();
+    make_clip(folder.path());
+    let simulator = camera(folder.path(), None).await;
+    let server = Server::start(Script::every(3), 0).await;
+    let (module, heard) = module(&folder.path().join("recordings"));
+    let instance = instance(&simulator.url("clip.mp4"), server.port);
+    activate(&module, topology(vec![], vec![]), instance).await;
+    for round in 0..2 {
+        let from = heard.all().len();
+        if round > 0 {
+            must(&module, "GraphInstanceActivate", by_name("Sample-Graph-1")).await;
+        }
+        heard.wait(EventName::RecordingStarted, from).await;
+        let stats = deactivate(&module).await;
+        let all = heard.all();
+        let stops = all
+            .iter()
+            .filter(|event| event.name == EventName::GraphInstanceStopped)
+            .count();
+        assert_eq!(stops, round + 1, "at once, when the answer is there");
+        let last = all.last().unwrap();
+        assert_eq!(last.name, EventName::GraphInstanceStopped);
+        assert_eq!(
+            (last.subject.to_string().as_str(), &last.output),
+            (INSTANCE, &None)
+        );
+        assert_eq!(*change(last), StateChange::new("Deactivating", "Inactive"));
+        assert_eq!(
+            (
+                said(&stats, EventName::GraphInstanceStarted),
+                said(&stats, EventName::GraphInstanceStopped)
+            ),
+            (1, 1)
+        );
+        let own: Vec<EventName> = names(&heard);
+        let begin = own
+            .iter()
+            .rposition(|name| *name == EventName::GraphInstanceStarted)
+            .unwrap();
+        let expected = if round == 0 { 0 } else { from.min(begin) };
+        assert_eq!(begin, expected, "{own:?}");
+        assert_eq!(*change(&all[begin]), StateChange::new("Activating", "Active"));
+        let round: Vec<EventName> = own[begin..].to_vec();
+        assert!(round.contains(&EventName::RecordingAvailable), "{round:?}");
+        assert!(round[1] == EventName::MediaSessionEstablished, "{round:?}");
+    }
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_cannot_be_started_says_which_node_is_at_fault_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (module, heard) = module(folder.path());
+    let mut topology = topology(vec![], vec![]);
+    topology["properties"]["sinks"][1]["inputs"][0]["outputSelectors"] =
+        json!([{"property": "mediaType", "operator": "is", "value": "audio"}]);
+    must(&module, "GraphTopologySet", topology).await;
+    must(&module, "GraphInstanceSet", instance(NOWHERE, 1)).await;
+    let (status, answer) = module
+        .invoke("GraphInstanceActivate", &by_name("Sample-Graph-1"))
+        .await;
+    assert_eq!(status, 409, "{answer}");
+    assert!(module.flush(Duration::from_secs(10)).await);
+    let all = heard.all();
+    assert_eq!(names(&heard), [EventName::GraphInstanceFailed]);
+    assert_eq!(all[0].subject.to_string(), INSTANCE);
+    let change = change(&all[0]);
+    assert_eq!(
+        (change.previous_state.as_str(), change.state.as_str()),
+        ("Activating", "Inactive")
+    );
+    assert_eq!(change.reason, Some(StateReason::ActivationFailed));
+    assert_eq!(change.node.as_deref(), Some("assetSink"));
+    assert!(
+        change.message.as_ref().unwrap().contains("let no video pass"),
+        "{change:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_module_that_ends_and_comes_back_says_so_for_each_instance() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, heard) = module(folder.path());
+    activate(&before, topology(vec![], vec![]), instance(NOWHERE, 1)).await;
+    let saved = before.save();
+    before.shutdown().await;
+    let all = heard.all();
+    let last = change(all.last().unwrap());
+    assert_eq!(
+        *last,
+        StateChange::new("Active", "Inactive").because(StateReason::Shutdown)
+    );
+
+    let heard = Heard::default();
+    let options = RuntimeOptions::new(folder.path());
+    let (after, failures) = Module::restore(&saved, options, vec![heard.sink()]).unwrap();
+    assert!(failures.is_empty(), "{failures:?}");
+    let (place, started) = heard.wait(EventName::GraphInstanceStarted, 0).await;
+    assert_eq!(place, 0);
+    let expected = StateChange::new("Activating", "Active").because(StateReason::Restored);
+    assert_eq!(*change(&started), expected);
+    after.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_pipeline_says_the_same_in_the_words_of_its_family() {
+    let folder = tempfile::tempdir().unwrap();
+    let (module, heard) = module(folder.path());
+    let topology = json!({
+        "@apiVersion": "1.1", "name": "t", "properties": {
+            "sources": [{
+                "@type": "#Microsoft.VideoAnalyzer.RtspSource", "name": "camera",
+                "endpoint": {"@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": NOWHERE},
+            }],
+            "sinks": [{
+                "@type": "#Microsoft.VideoAnalyzer.VideoSink", "name": "video", "videoName": "v",
+                "videoCreationProperties": {"title": "t", "segmentLength": "PT30S"},
+                "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
+                "inputs": [{"nodeName": "camera"}],
+            }],
+        },
+    });
+    let pipeline = json!({"@apiVersion": "1.1", "name": "p", "properties": {"topologyName": "t"}});
+    let name = || json!({"@apiVersion": "1.1", "name": "p"});
+    must(&module, "pipelineTopologySet", topology).await;
+    must(&module, "livePipelineSet", pipeline).await;
+    must(&module, "livePipelineActivate", name()).await;
+    must(&module, "livePipelineDeactivate", name()).await;
+    assert!(module.flush(Duration::from_secs(10)).await);
+    let all = heard.all();
+    let own = all
+        .iter()
+        .filter(|event| event.name == EventName::PipelineStateChanged);
+    let told: Vec<String> = own
+        .map(|event| {
+            assert_eq!(event.subject.to_string(), "/edgeModules/lvaEdge/livePipelines/p");
+            let json: serde_json::Value = serde_json::from_str(&event.envelope("/t").to_string()).unwrap();
+            json["body"].to_string()
+        })
+        .collect();
+    let expected = [
+        r#"{"previousState":"activating","state":"active"}"#,
+        r#"{"previousState":"deactivating","state":"inactive"}"#,
+    ];
+    assert_eq!(told, expected);
+    assert!(!names(&heard).contains(&EventName::GraphInstanceStarted));
+}
+
+#[tokio::test]
+async fn an_instance_whose_camera_was_given_up_has_failed_and_can_be_activated_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (module, heard) = module_with(folder.path(), |options| {
+        let timeouts = Timeouts::default().with_give_up(Some(Duration::from_millis(100)));
+        options.with_camera_timeouts(timeouts)
+    });
+    activate(&module, topology(vec![], vec![]), instance(NOWHERE, 1)).await;
+    let mut from = 0;
+    for _ in 0..2 {
+        let (place, failed) = heard.wait(EventName::GraphInstanceFailed, from).await;
+        let change = change(&failed);
+        assert_eq!(
+            (change.previous_state.as_str(), change.state.as_str()),
+            ("Active", "Inactive")
+        );
+        assert_eq!(change.reason, Some(StateReason::Failed));
+        assert!(
+            change.message.as_ref().unwrap().contains("given up"),
+            "{change:?}"
+        );
+        assert_eq!(module.state("Sample-Graph-1"), Some(InstanceState::Inactive));
+        from = place + 1;
+        must(&module, "GraphInstanceActivate", by_name("Sample-Graph-1")).await;
+    }
+    module.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn activations_and_deactivations_at_once_leave_nothing_running_that_is_inactive() {
+    let folder = tempfile::tempdir().unwrap();
+    let (module, heard) = module(folder.path());
+    activate(&module, topology(vec![], vec![]), instance(NOWHERE, 1)).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let module = module.clone();
+        let method = ["GraphInstanceActivate", "GraphInstanceDeactivate"][number % 2];
+        calls.spawn(async move { module.invoke(method, &by_name("Sample-Graph-1")).await });
+    }
+    while calls.join_next().await.is_some() {}
+    must(&module, "GraphInstanceDeactivate", by_name("Sample-Graph-1")).await;
+    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(format!("{module:?}").contains("running: []"), "{module:?}");
+    let own = names(&heard).into_iter().filter(|name| {
+        matches!(
+            name,
+            EventName::GraphInstanceStarted | EventName::GraphInstanceStopped
+        )
+    });
+    let own: Vec<EventName> = own.collect();
+    for pair in own.chunks(2) {
+        assert_eq!(
+            pair,
+            [EventName::GraphInstanceStarted, EventName::GraphInstanceStopped]
+        );
+    }
+}
