@@ -48,6 +48,7 @@
 //! extensions and the three spellings of the vision extension, beside each other and in line; object tracking and line
 //! crossing; message sink; signal gate; asset, file and video sinks. A combination that is not carried out is refused at
 //! activation by a [`PlanError`] that names the node, its type and a remedy. Hub messages come in by [`Module::deliver`].
+//! Cameras are looked for and asked by ONVIF, as [`OnvifOptions`] say.
 //!
 //! # Limits
 //!
@@ -69,6 +70,7 @@ mod losses;
 mod message;
 mod module;
 mod motion;
+mod onvif;
 mod options;
 mod plan;
 mod record;
@@ -85,6 +87,7 @@ pub use failure::FailureKind;
 pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
+pub use onvif::OnvifOptions;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};

@@ -15,8 +15,10 @@ use crate::event::now_90k;
 use crate::extensions::StartError;
 use crate::instance::{Running, StatsSource};
 use crate::message::{DeliverError, HubMessage};
+use crate::onvif::{self, OnvifError};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
+use crate::seam::onvif::onvif_device;
 use crate::sink::{MessageSink, Outlet, SinkStats};
 use crate::stats::InstanceStats;
 
@@ -207,8 +209,16 @@ impl Module {
                 Outcome::Done(response) => return Ok(response),
                 Outcome::Start(start) => return self.start(*start),
                 Outcome::Stop { instance } => return self.stop(instance).await,
-                Outcome::Discover { .. } | Outcome::Describe { .. } => {
-                    return Err(MethodError::not_served(method));
+                Outcome::Discover { duration } => {
+                    let found = onvif::discover(duration, &self.shared.options.onvif).await;
+                    let found = found.map_err(|error| refused(method, &error))?;
+                    return Ok(Response::of_discovered_devices(&found));
+                }
+                Outcome::Describe { endpoint } => {
+                    let device = onvif_device(&endpoint).map_err(|error| refused(method, &error))?;
+                    let described = onvif::describe(device, &self.shared.options.onvif).await;
+                    let described = described.map_err(|error| refused(method, &error))?;
+                    return Ok(Response::of_device(&described));
                 }
                 // The call that is on its way decides; then this one is asked again.
                 Outcome::Wait { .. } => {
@@ -272,4 +282,8 @@ impl Module {
             Err(_) => self.shared.report(&instance, Report::Deactivated),
         }
     }
+}
+
+fn refused(method: &str, error: &OnvifError) -> MethodError {
+    MethodError::device(method, error.fault(), error.to_string())
 }

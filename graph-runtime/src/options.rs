@@ -8,6 +8,8 @@ use lva_framing::DecoderOptions;
 use lva_graph_model::RegistryOptions;
 use lva_rtsp::{ReconnectPolicy, Timeouts};
 
+use crate::onvif::OnvifOptions;
+
 /// What the program around a module decides; topologies decide the rest.
 #[derive(Debug, Clone)]
 pub struct RuntimeOptions {
@@ -19,6 +21,7 @@ pub struct RuntimeOptions {
     pub(crate) extension_backoff: BackoffPolicy,
     pub(crate) answer_timeout: Duration,
     pub(crate) decoder: DecoderOptions,
+    pub(crate) onvif: OnvifOptions,
 }
 
 impl RuntimeOptions {
@@ -35,6 +38,7 @@ impl RuntimeOptions {
             extension_backoff: BackoffPolicy::default(),
             answer_timeout: Duration::from_secs(30),
             decoder: DecoderOptions::default(),
+            onvif: OnvifOptions::default(),
         }
     }
 
@@ -70,6 +74,13 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_decoder(mut self, options: DecoderOptions) -> Self {
         self.decoder = options;
+        self
+    }
+
+    /// How `onvifDeviceDiscover` and `onvifDeviceGet` are carried out.
+    #[must_use]
+    pub fn with_onvif(mut self, options: OnvifOptions) -> Self {
+        self.onvif = options;
         self
     }
 
