@@ -35,7 +35,7 @@ use std::time::{Duration, SystemTime};
 use lva_extension_protocol::http::HttpTls;
 use lva_graph_model::{DiscoveredDevice, OnvifDevice};
 
-pub(crate) use address::DeviceUrl;
+pub(crate) use address::{AddressError, DeviceUrl};
 pub(crate) use error::OnvifError;
 pub(crate) use login::Credentials;
 pub use options::OnvifOptions;

@@ -27,6 +27,8 @@ pub(crate) struct DeviceUrl(Url);
 pub(crate) enum AddressError {
     #[error("the endpoint's url has to begin with http:// or https://")]
     Scheme,
+    #[error("the endpoint is a TlsEndpoint, so its url has to begin with https://")]
+    NotTls,
     #[error("the endpoint's url holds user information: give it as credentials instead")]
     UserInfo,
     #[error("the endpoint's url cannot be read: write http://HOST/onvif/device_service")]

@@ -15,6 +15,8 @@ use super::xml::Element;
 
 /// Namespace of the media service of the first version, in which the contract's profiles are.
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
+/// Longest name of a profile among devices; the schema has 64 characters.
+const MAX_TOKEN: usize = 256;
 /// Most name servers that are taken.
 const MAX_SERVERS: usize = 16;
 
@@ -115,7 +117,9 @@ pub(super) fn profiles(body: &Element, most: usize) -> Vec<(String, MediaProfile
 }
 
 fn profile(element: &Element) -> Option<(String, MediaProfile)> {
-    let token = element.attribute("token").filter(|token| !token.is_empty())?;
+    let token = element
+        .attribute("token")
+        .filter(|token| (1..=MAX_TOKEN).contains(&token.len()))?;
     let encoder = match element.child("VideoEncoderConfiguration") {
         None => None,
         Some(encoder) => Some(encoding(encoder)?),

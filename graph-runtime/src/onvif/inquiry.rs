@@ -208,6 +208,9 @@ impl Inquiry {
             false => self.login.refused(&reply.challenges),
         };
         if again {
+            if self.login.is_basic() && !self.url.is_tls() {
+                tracing::warn!(device = %self.url, "the device is told the password in the clear: use https, or its Digest");
+            }
             return Ok(());
         }
         Err(OnvifError::Refused {
@@ -218,6 +221,7 @@ impl Inquiry {
 
     /// The device has no answer to this question.
     fn lacks(&mut self, reason: &str) -> Result<(), OnvifError> {
+        self.login.accepted();
         let reason = self.login.hide(reason);
         tracing::debug!(
             question = self.step.name(),

@@ -119,6 +119,11 @@ impl Login {
         }
     }
 
+    /// Whether the password itself is sent.
+    pub(super) fn is_basic(&self) -> bool {
+        matches!(self.challenge, Some(PasswordClient::Basic(_)))
+    }
+
     /// A request was not refused.
     pub(super) fn accepted(&mut self) {
         self.refusals = 0;

@@ -18,6 +18,8 @@ use super::probe::{Found, probe, uuid};
 const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), 3702);
 /// The question is sent three times, as datagrams get lost; devices that hear it again answer again.
 const REPEATS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(1000)];
+/// Room for answers that come at once: as many as may be answered with, in what the kernel counts for each.
+const RECEIVE_BUFFER: usize = 1024 * 1024;
 /// Interfaces asked on: machines that run containers have one for each.
 const MAX_INTERFACES: usize = 64;
 /// Largest datagram, and answers that may wait to be read.
@@ -37,6 +39,8 @@ pub(super) async fn discover(
     // Ends its tasks when dropped.
     let mut tasks = JoinSet::new();
     for (socket, to) in sockets(targets).await.map_err(OnvifError::NoInterface)? {
+        // As far as the system allows; a refusal costs answers, if that, and they are asked for again.
+        let _ = SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER);
         tasks.spawn(converse(socket, to, question.clone(), answers.clone()));
     }
     drop(answers);

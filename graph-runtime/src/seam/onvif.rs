@@ -6,7 +6,7 @@ use hyper::header::{
 use lva_extension_protocol::http::HttpTls;
 use lva_graph_model::{Credentials as ModelCredentials, Endpoint};
 
-use crate::onvif::{Credentials, Device, DeviceUrl, OnvifError, Password};
+use crate::onvif::{AddressError, Credentials, Device, DeviceUrl, OnvifError, Password};
 
 /// Address, credentials and trust.
 pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifError> {
@@ -22,8 +22,12 @@ pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifError> {
                 .dangerous_ignore_signature(tls.ignore_signature)
         }
     };
+    let url = DeviceUrl::parse(endpoint.url.as_str())?;
+    if endpoint.tls.is_some() && !url.is_tls() {
+        return Err(AddressError::NotTls.into());
+    }
     Ok(Device {
-        url: DeviceUrl::parse(endpoint.url.as_str())?,
+        url,
         credentials: endpoint.credentials.as_ref().map(credentials).transpose()?,
         tls,
     })

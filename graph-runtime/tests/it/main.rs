@@ -6,6 +6,7 @@ mod faults;
 mod methods;
 mod motion;
 mod nodes;
+mod onvif;
 mod plant;
 mod recording;
 mod support;
