@@ -64,6 +64,9 @@ mod event;
 mod extensions;
 mod failure;
 mod frame;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod instance;
 mod latency;
 mod losses;

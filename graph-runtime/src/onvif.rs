@@ -20,6 +20,8 @@
 mod address;
 mod answers;
 mod error;
+#[cfg(any(fuzzing, test))]
+mod fuzz;
 mod http;
 mod inquiry;
 mod login;
@@ -80,4 +82,10 @@ fn random() -> Result<[u8; 16], OnvifError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| OnvifError::Random)?;
     Ok(bytes)
+}
+
+/// A device that says these bytes.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(data: &[u8]) {
+    fuzz::run(data);
 }

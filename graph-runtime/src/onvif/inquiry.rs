@@ -11,7 +11,7 @@ use super::address::DeviceUrl;
 use super::answers;
 use super::error::OnvifError;
 use super::login::{Credentials, Login};
-use super::soap::{Message, envelope, read, words};
+use super::soap::{Message, envelope, read};
 use super::token::ClockOffset;
 use super::xml::{Element, MAX_BYTES};
 
@@ -183,10 +183,9 @@ impl Inquiry {
             }
             Some(Err(source)) => Err(OnvifError::NotSoap {
                 status: reply.status,
-                content_type: reply
-                    .content_type
-                    .as_deref()
-                    .map_or_else(|| "nothing".to_owned(), words),
+                content_type: self
+                    .login
+                    .words(reply.content_type.as_deref().unwrap_or("nothing")),
                 source: Some(source),
             }),
             None => Err(OnvifError::NotSoap {
@@ -215,14 +214,14 @@ impl Inquiry {
         }
         Err(OnvifError::Refused {
             with_credentials: self.login.has_credentials(),
-            reason: self.login.hide(reason),
+            reason: self.login.words(reason),
         })
     }
 
     /// The device has no answer to this question.
     fn lacks(&mut self, reason: &str) -> Result<(), OnvifError> {
         self.login.accepted();
-        let reason = self.login.hide(reason);
+        let reason = self.login.words(reason);
         tracing::debug!(
             question = self.step.name(),
             reason,
@@ -265,7 +264,7 @@ impl Inquiry {
         if body.name() != expected {
             return Err(OnvifError::OtherAnswer {
                 question: self.step.name(),
-                answer: words(body.name()),
+                answer: self.login.words(body.name()),
             });
         }
         match self.step {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use http_auth::{PasswordClient, PasswordParams};
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
-use super::soap::security;
+use super::soap::{security, words};
 use super::token::{ClockOffset, Password};
 
 /// Refusals in a row that are answered: one by each way, and a nonce that has become stale.
@@ -129,11 +129,12 @@ impl Login {
         self.refusals = 0;
     }
 
-    /// A device's words without the password, which a device that was told it could repeat.
-    pub(super) fn hide(&self, words: &str) -> String {
+    /// A device's words for an error: one line, bounded, and without the password, which a device that was told it could
+    /// repeat.
+    pub(super) fn words(&self, text: &str) -> String {
         match self.password().filter(|password| !password.password.is_empty()) {
-            Some(password) => words.replace(&password.password, "***"),
-            None => words.to_owned(),
+            Some(password) => words(&text.replace(&password.password, "***")),
+            None => words(text),
         }
     }
 }
@@ -229,6 +230,6 @@ mod tests {
             !shown.contains("hunter2") && !shown.contains("user") && !shown.contains("Basic"),
             "{shown}"
         );
-        assert_eq!(login.hide("user hunter2?"), "user ***?");
+        assert_eq!(login.words("user\nhunter2?"), "user ***?");
     }
 }

@@ -57,7 +57,7 @@ pub(super) enum Message {
 pub(super) struct Fault {
     /// Whether it wants (other) credentials.
     pub(super) not_authorized: bool,
-    /// Its own words.
+    /// Its own words, as long and as strange as it likes.
     pub(super) reason: String,
 }
 
@@ -110,7 +110,7 @@ fn fault(fault: &Element) -> Fault {
             .iter()
             .map(local)
             .any(|code| refusals.contains(&code.as_str())),
-        reason: words(reason.or(last.as_deref()).unwrap_or("no reason given")),
+        reason: reason.or(last.as_deref()).unwrap_or("no reason given").to_owned(),
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
         );
         let fault = Fault {
             not_authorized: true,
-            reason: "Sender not authorized".to_owned(),
+            reason: "Sender\nnot authorized".to_owned(),
         };
         assert_eq!(read(newer.as_bytes()), Ok(Message::Fault(fault)));
         let older = envelope(
