@@ -103,6 +103,8 @@ async fn a_device_is_described_in_the_contracts_words() {
         !seen[0].token && seen[1..].iter().all(|seen| seen.token),
         "{seen:?}"
     );
+    let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
+    assert_eq!(paths, [&[DEVICE; 4][..], &[MEDIA; 3]].concat());
 }
 
 #[tokio::test]
