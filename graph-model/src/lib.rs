@@ -156,8 +156,9 @@ pub use instance::Instance;
 pub use kind::{NodeKind, Role};
 pub use method::{ErrorDetail, Fault, InstanceState, Method, MethodError, Request, RequestBody, Response};
 pub use onvif::{
-    CodecConfiguration, DiscoveredDevice, MAX_DISCOVERED_DEVICES, MediaProfile, MediaUri, OnvifDateTime,
-    OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
+    CodecConfiguration, DeviceFault, DiscoveredDevice, MAX_DISCOVERED_DEVICES, MediaProfile, MediaUri,
+    OnvifDateTime, OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration,
+    VideoResolution,
 };
 pub use operations::{OperationsError, OperationsFile, Step, instance_request, topology_request};
 pub use own::{OwnTypeError, OwnTypes};

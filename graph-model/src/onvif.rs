@@ -171,6 +171,54 @@ pub struct CodecConfiguration {
     pub profile: String,
 }
 
+/// Why `onvifDeviceDiscover` or `onvifDeviceGet` has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeviceFault {
+    /// The endpoint cannot be asked: status 400, the caller's to mend.
+    InvalidEndpoint,
+    /// The device refuses the credentials, or wants some: status 403.
+    Refused,
+    /// Something on this side: status 500.
+    Internal,
+    /// The device cannot be reached, or what it answers is not ONVIF: status 502.
+    BadAnswer,
+    /// The device was too slow: status 504. A retry may help.
+    TimedOut,
+}
+
+impl DeviceFault {
+    /// Every fault.
+    pub const ALL: [Self; 5] = [
+        Self::InvalidEndpoint,
+        Self::Refused,
+        Self::Internal,
+        Self::BadAnswer,
+        Self::TimedOut,
+    ];
+
+    /// Status in the manner of HTTP.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::InvalidEndpoint => 400,
+            Self::Refused => 403,
+            Self::Internal => 500,
+            Self::BadAnswer => 502,
+            Self::TimedOut => 504,
+        }
+    }
+
+    /// The top-level `code`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidEndpoint => "BadRequest",
+            Self::Refused => "Forbidden",
+            Self::Internal => "InternalServerError",
+            Self::BadAnswer => "BadGateway",
+            Self::TimedOut => "GatewayTimeout",
+        }
+    }
+}
+
 impl Response {
     /// The answer to `onvifDeviceDiscover`; of more than [`MAX_DISCOVERED_DEVICES`] the first ones.
     pub fn of_discovered_devices(devices: &[DiscoveredDevice]) -> Self {

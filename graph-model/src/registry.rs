@@ -83,12 +83,12 @@ pub enum Outcome {
         instance: String,
     },
     /// Look for cameras in the network (multicast WS-Discovery, UDP 3702) and answer with
-    /// [`Response::of_discovered_devices`], or with [`MethodError::not_served`].
+    /// [`Response::of_discovered_devices`], with [`MethodError::device`], or with [`MethodError::not_served`].
     Discover {
         /// How long to wait for answers.
         duration: Duration,
     },
-    /// Ask a camera what it has (ONVIF) and answer with [`Response::of_device`], or with
+    /// Ask a camera what it has (ONVIF) and answer with [`Response::of_device`], with [`MethodError::device`], or with
     /// [`MethodError::not_served`].
     Describe {
         /// Its service.

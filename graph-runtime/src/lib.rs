@@ -49,6 +49,7 @@
 //! crossing; message sink; signal gate; asset, file and video sinks; and nodes of your own ([`NodeFactory`]), which topologies
 //! name by their own `@type`. A combination that is not carried out is refused at
 //! activation by a [`PlanError`] that names the node, its type and a remedy. Hub messages come in by [`Module::deliver`].
+//! Cameras are looked for and asked by ONVIF, as [`OnvifOptions`] say.
 //!
 //! # Limits
 //!
@@ -66,6 +67,9 @@ mod event;
 mod extensions;
 mod failure;
 mod frame;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod instance;
 mod latency;
@@ -75,6 +79,7 @@ mod message;
 mod module;
 mod motion;
 mod node;
+mod onvif;
 mod options;
 mod own;
 mod plan;
@@ -94,6 +99,7 @@ pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
 pub use node::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode};
+pub use onvif::OnvifOptions;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};

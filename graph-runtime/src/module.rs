@@ -16,8 +16,10 @@ use crate::extensions::StartError;
 use crate::instance::{Prepared, Running, StatsSource};
 use crate::life::{Cause, Life};
 use crate::message::{DeliverError, HubMessage};
+use crate::onvif::{self, OnvifError};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
+use crate::seam::onvif::onvif_device;
 use crate::sink::{MessageSink, Outlet, SinkStats};
 use crate::stats::InstanceStats;
 
@@ -269,8 +271,16 @@ impl Module {
                 Outcome::Done(response) => return Ok(response),
                 Outcome::Start(start) => return self.activate(*start).await,
                 Outcome::Stop { instance } => return self.stop(instance).await,
-                Outcome::Discover { .. } | Outcome::Describe { .. } => {
-                    return Err(MethodError::not_served(method));
+                Outcome::Discover { duration } => {
+                    let found = onvif::discover(duration, &self.shared.options.onvif).await;
+                    let found = found.map_err(|error| refused(method, &error))?;
+                    return Ok(Response::of_discovered_devices(&found));
+                }
+                Outcome::Describe { endpoint } => {
+                    let device = onvif_device(&endpoint).map_err(|error| refused(method, &error))?;
+                    let described = onvif::describe(device, &self.shared.options.onvif).await;
+                    let described = described.map_err(|error| refused(method, &error))?;
+                    return Ok(Response::of_device(&described));
                 }
                 // The call that is on its way decides; then this one is asked again.
                 Outcome::Wait { .. } => {
@@ -394,6 +404,10 @@ impl Module {
                 .report(&name, Report::Deactivated, None, &Cause::Asked),
         }
     }
+}
+
+fn refused(method: &str, error: &OnvifError) -> MethodError {
+    MethodError::device(method, error.fault(), error.to_string())
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
 
 use crate::node::{Factories, NodeFactory};
 
+use crate::onvif::OnvifOptions;
+
 /// What the program around a module decides; topologies decide the rest.
 #[derive(Debug, Clone)]
 pub struct RuntimeOptions {
@@ -25,6 +27,7 @@ pub struct RuntimeOptions {
     pub(crate) memory_budget: usize,
     pub(crate) factories: Factories,
     pub(crate) wall: WallClock,
+    pub(crate) onvif: OnvifOptions,
 }
 
 impl RuntimeOptions {
@@ -44,6 +47,7 @@ impl RuntimeOptions {
             memory_budget: 256 << 20,
             factories: Factories::default(),
             wall: WallClock::default(),
+            onvif: OnvifOptions::default(),
         }
     }
 
@@ -107,6 +111,13 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
+        self
+    }
+
+    /// How `onvifDeviceDiscover` and `onvifDeviceGet` are carried out.
+    #[must_use]
+    pub fn with_onvif(mut self, options: OnvifOptions) -> Self {
+        self.onvif = options;
         self
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod camera;
 pub(crate) mod extension;
 pub(crate) mod motion;
+pub(crate) mod onvif;
 pub(crate) mod operation;
 pub(crate) mod picture;
 pub(crate) mod recording;

@@ -67,8 +67,13 @@ impl HttpTls {
         self
     }
 
-    /// Reads the platform's authorities where they are needed: a few milliseconds.
-    pub(super) fn client_config(&self) -> Result<ClientConfig, HttpTlsError> {
+    /// The same for a client of one's own that speaks HTTP/1.1. Reads the platform's authorities where they are needed: a
+    /// few milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpTlsError::NoPlatformRoots`], where the machine has no authorities and they are asked for.
+    pub fn client_config(&self) -> Result<ClientConfig, HttpTlsError> {
         let roots = match &self.roots {
             Some(roots) => Arc::clone(roots),
             None if self.ignore_signature => Arc::new(RootCertStore::empty()),

@@ -9,6 +9,7 @@ use super::{InstanceState, Response};
 use crate::diagnostic::{Diagnostic, summary};
 use crate::document::DocumentError;
 use crate::generation::Family;
+use crate::onvif::DeviceFault;
 
 /// A method that was refused: `GraphInstanceActivate 'X': parameter 'rtspUrl' has no value …`.
 ///
@@ -183,6 +184,14 @@ pub enum Fault {
         /// How many there may be.
         limit: usize,
     },
+    /// A runtime has looked for cameras, or asked one, and has no answer.
+    #[error("{message}")]
+    Device {
+        /// Of what kind that is.
+        fault: DeviceFault,
+        /// What happened, with a remedy.
+        message: String,
+    },
     /// The runtime reported something that cannot be: a bug there.
     #[error("the runtime reported that the instance is active, but it is {state} and nobody asked for it")]
     UnexpectedReport {
@@ -230,6 +239,7 @@ impl Fault {
             | Self::ActivationFailed { .. }
             | Self::TooMany { .. } => 409,
             Self::UnexpectedReport { .. } => 500,
+            Self::Device { fault, .. } => fault.status(),
         }
     }
 
@@ -256,6 +266,7 @@ impl Fault {
             | Self::ActivationFailed { .. }
             | Self::TooMany { .. } => "Conflict",
             Self::UnexpectedReport { .. } => "InternalServerError",
+            Self::Device { fault, .. } => fault.code(),
         }
     }
 
@@ -285,6 +296,10 @@ impl Fault {
             Self::StateConflict { .. } => one("OperationNotAllowedInState", None),
             Self::ActivationFailed { node, .. } => one("ResourceValidationError", node.clone()),
             Self::TooMany { .. } => one("QuotaExceeded", None),
+            Self::Device {
+                fault: DeviceFault::InvalidEndpoint,
+                ..
+            } => one("EndpointInvalid", Some("$.Endpoint".to_owned())),
             _ => Vec::new(),
         }
     }
@@ -314,6 +329,13 @@ impl MethodError {
     /// The answer of a runtime that does not carry out what an [`Outcome`](crate::Outcome) says: status 501.
     pub fn not_served(method: &str) -> Self {
         Self::new(method, None, Fault::NotServed)
+    }
+
+    /// The answer of a runtime that has looked for cameras, or asked one, in vain. The message names the remedy, and no
+    /// secret.
+    pub fn device(method: &str, fault: DeviceFault, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::new(method, None, Fault::Device { fault, message })
     }
 
     /// Status in the manner of HTTP.

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lva_graph_model::{
-    Family, Generation, InstanceState, MethodError, Outcome, Registry, RegistryOptions, Report, Response,
-    Strictness, Topology,
+    DeviceFault, Family, Generation, InstanceState, MethodError, Outcome, Registry, RegistryOptions, Report,
+    Response, Strictness, Topology,
 };
 use serde_json::{Value, json};
 
@@ -665,4 +665,12 @@ fn onvif_methods_say_what_a_runtime_has_to_do_and_answer_with_it() {
     assert_eq!(Response::of_device(&device).payload, published);
     let refusal = MethodError::not_served("onvifDeviceGet").to_response();
     assert_eq!(refusal.status, 501);
+    let statuses = DeviceFault::ALL.map(|fault| {
+        let answer = MethodError::device("onvifDeviceGet", fault, "why").to_response();
+        let error = &answer.payload["error"];
+        assert_eq!(error["message"], "onvifDeviceGet: why");
+        assert_eq!(error["code"], fault.code());
+        answer.status
+    });
+    assert_eq!(statuses, [400, 403, 500, 502, 504]);
 }

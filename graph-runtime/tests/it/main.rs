@@ -8,6 +8,7 @@ mod life;
 mod methods;
 mod motion;
 mod nodes;
+mod onvif;
 mod own;
 mod plant;
 mod previews;

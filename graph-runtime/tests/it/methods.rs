@@ -92,14 +92,3 @@ async fn a_saved_module_comes_back_with_what_ran_running() {
     after.shutdown().await;
     assert!(lva_graph_runtime::Module::restore(&json!({}), options, vec![]).is_err());
 }
-
-#[tokio::test]
-async fn methods_of_onvif_are_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, _) = module(folder.path());
-    let (status, answer) = module
-        .invoke("onvifDeviceDiscover", &json!({"@apiVersion": "1.1"}))
-        .await;
-    assert_eq!(status, 501, "{answer}");
-    assert!(answer.to_string().contains("write their addresses"), "{answer}");
-}
