@@ -70,7 +70,7 @@ async fn a_clock_that_is_set_forward_and_back_costs_neither_pictures_nor_recordi
     let stats = deactivate(&module).await;
 
     assert_eq!(stats.camera_sessions, 1);
-    assert!(stats.dropped.is_empty(), "{:?}", stats.dropped);
+    assert_nothing_dropped(&stats);
     assert_accounts(&stats, "computerVisionExtension");
     let all = stats.newest_clips.iter();
     let of = |sink: &'static str| all.clone().filter(move |clip| clip.sink == sink);
