@@ -1,5 +1,8 @@
 //! Encoded pictures in, decoded pictures out.
 
+mod options;
+mod outcome;
+
 use crate::bitstream::{ExtraDataError, NalConfig, annex_b_len, parse_avcc, parse_hvcc, write_annex_b};
 use crate::demand::{Arrival, Demand, Held, Schedule, Verdict};
 use crate::hardware::{self, Hardware};
@@ -8,6 +11,8 @@ use crate::unit::UnitReader;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::{self, threading};
 use ffmpeg_next::util::frame::Video;
+pub use options::{DecoderOptions, MAX_THREADS};
+pub use outcome::{DecoderStats, OpenError, PushError, UnitOutcome};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Once;
@@ -16,9 +21,6 @@ use std::sync::Once;
 ///
 /// It bounds what a lying camera can make us copy; the largest key frames of 8K cameras stay below.
 pub const MAX_UNIT_BYTES: usize = 32 << 20;
-
-/// Most decoder threads that can be asked for.
-pub const MAX_THREADS: usize = 64;
 
 /// Most pictures that wait to be taken; reached only by a caller who never takes any.
 const MAX_WAITING: usize = 64;
@@ -46,139 +48,6 @@ impl fmt::Display for VideoCodec {
             Self::Mjpeg => "MJPEG",
         })
     }
-}
-
-/// How to decode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecoderOptions {
-    threads: usize,
-    low_delay: bool,
-    hardware: Option<Hardware>,
-}
-
-impl Default for DecoderOptions {
-    fn default() -> Self {
-        Self {
-            threads: 1,
-            low_delay: true,
-            hardware: None,
-        }
-    }
-}
-
-impl DecoderOptions {
-    /// Threads for one stream, 1 to [`MAX_THREADS`], default 1.
-    ///
-    /// One is right where a machine has more cameras than cores. More shorten the time of a single picture only where
-    /// pictures have several slices, unless [`with_low_delay`](Self::with_low_delay) is off; each takes some MiB.
-    #[must_use]
-    pub fn with_threads(mut self, threads: usize) -> Self {
-        self.threads = threads.clamp(1, MAX_THREADS);
-        self
-    }
-
-    /// Whether a picture comes out with the unit that holds it, default on.
-    ///
-    /// Off, several threads work on successive pictures: more pictures a second for one stream, each of them `threads`
-    /// − 1 units late. Pictures that the stream itself reorders (B-frames) are late in both cases.
-    #[must_use]
-    pub fn with_low_delay(mut self, low_delay: bool) -> Self {
-        self.low_delay = low_delay;
-        self
-    }
-
-    /// Decodes on a device, default none. Where the device, its driver or the codec on it is not there, decoding goes on
-    /// in software, and one line of the log (`tracing`, level WARN) says why; [`Decoder::hardware`] tells.
-    ///
-    /// Pictures are copied from the device's memory into the host's, so it spares the cores and not the bus.
-    #[must_use]
-    pub fn with_hardware(mut self, hardware: Option<Hardware>) -> Self {
-        self.hardware = hardware;
-        self
-    }
-}
-
-/// What became of a unit that was pushed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a damaged unit may leave errors in the pictures until the next key frame"]
-pub enum UnitOutcome {
-    /// The decoder took it without complaint, or will when it is known that its picture is needed.
-    Accepted,
-    /// It was cut off, or the decoder refused it. Counted in [`DecoderStats::damaged_units`]; decoding goes on, with
-    /// pictures that may show errors until the next key frame.
-    Damaged,
-    /// Nobody wants its picture, and no other picture needs it: it was not decoded. Counted in
-    /// [`DecoderStats::skipped_units`].
-    Skipped,
-}
-
-/// What a decoder has done so far. All numbers only rise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct DecoderStats {
-    /// Units pushed.
-    pub units: u64,
-    /// Units that were cut off or refused by the decoder.
-    pub damaged_units: u64,
-    /// Units that were left out because nobody wanted their pictures and no other picture needs them.
-    pub skipped_units: u64,
-    /// Pictures that were decoded because others refer to them, and that nobody wanted.
-    pub unwanted_pictures: u64,
-    /// Pictures that came out, the unwanted ones not among them.
-    pub pictures: u64,
-    /// Pictures among them in which the decoder had to guess.
-    pub damaged_pictures: u64,
-    /// Pictures lost because their layout or size is not supported.
-    pub unsupported_pictures: u64,
-    /// Pictures lost because nobody took them.
-    pub overflowed_pictures: u64,
-}
-
-/// A decoder that cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The stream's configuration record cannot be read. The camera's SDP is at fault.
-    #[error("the configuration of the {codec} stream cannot be read")]
-    ExtraData {
-        /// The stream's codec.
-        codec: VideoCodec,
-        /// What is wrong.
-        source: ExtraDataError,
-    },
-    /// The FFmpeg that is linked was built without this decoder.
-    #[error("this FFmpeg has no {codec} decoder; install a libavcodec that has it")]
-    NoDecoder {
-        /// What was asked for.
-        codec: VideoCodec,
-    },
-    /// FFmpeg refuses to open it.
-    #[error("the {codec} decoder cannot be opened")]
-    Refused {
-        /// What was asked for.
-        codec: VideoCodec,
-        /// FFmpeg's reason.
-        source: ffmpeg::Error,
-    },
-}
-
-/// A unit that could not be given to the decoder at all. The decoder stays usable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PushError {
-    /// The unit is larger than [`MAX_UNIT_BYTES`].
-    #[error("a unit of {0} bytes is larger than any picture; {MAX_UNIT_BYTES} are accepted")]
-    TooLarge(usize),
-    /// The time does not fit into FFmpeg's 63 bits.
-    #[error("the time stamp {0} is out of range")]
-    Timestamp(u64),
-    /// No memory for the unit.
-    #[error("no memory for an encoded picture")]
-    OutOfMemory,
-    /// A picture came out that cannot be used; also counted in [`DecoderStats::unsupported_pictures`]. The remedy is at
-    /// the camera.
-    #[error("the decoded picture cannot be used")]
-    Unsupported(#[from] PictureError),
 }
 
 /// Decodes one video stream.

@@ -1,5 +1,6 @@
 //! From the camera, through a gate where there is one, to files: one thread for each recording sink.
 
+mod input;
 mod store;
 
 use std::collections::BTreeMap;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use lva_inference_schema::{DataDropped, EventBody, EventName, OutputType, Recording};
 use lva_recording::{
-    ClipError, ClipReport, MediaUnit, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats,
-    Recovery, Signal, SignalOutcome, StoreStats, Track, Tracks, recover, recover_written_by,
+    ClipError, ClipReport, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats, Recovery,
+    Signal, SignalOutcome, StoreStats, Tracks, recover, recover_written_by,
 };
 use tokio::sync::mpsc;
 
@@ -23,156 +24,17 @@ use crate::guard::{Defects, Panicked, guarded, trap};
 use crate::instance::Speaker;
 use crate::plan::{Place, RecordingPlan};
 use crate::preview::{self, PreviewInput};
-use crate::stats::{ClipInfo, Counters, DropReason};
+use crate::stats::{ClipInfo, DropReason};
 use crate::thread::Worker;
+use input::{Command, QUEUE_BYTES};
+pub(crate) use input::{MetadataInput, RecorderInput, SignalInput};
 use store::Store;
 
-/// Units that wait for the disk: more than half a minute of a usual camera.
-const QUEUE: usize = 2048;
-/// Places in the queue that units never take, so that signals and changes of the stream find room.
-const RESERVED: usize = 256;
-/// Bytes of units that wait for the disk, for each sink.
-const QUEUE_BYTES: usize = 64 << 20;
 /// How late an event may arrive after its frame and still find its media: rendering, a slow model, an extension that
 /// warms up.
 const EVENT_DELAY: Duration = Duration::from_secs(20);
 /// Encoded data in the pre-roll of each sink.
 const PRE_ROLL_BYTES: usize = 96 << 20;
-
-enum Command {
-    /// The instance runs.
-    Begin,
-    Tracks(Tracks),
-    Unit(MediaUnit),
-    Signal(Signal),
-    Metadata(u64, String),
-}
-
-/// The source's end of the queue to a recorder.
-#[derive(Debug)]
-pub(crate) struct RecorderInput {
-    sender: mpsc::Sender<Command>,
-    bytes: Arc<AtomicUsize>,
-    sink: String,
-    counters: Counters,
-    waits_for_key: bool,
-    /// Why.
-    reason: DropReason,
-    /// Bytes of units that may wait.
-    most_bytes: usize,
-    /// Whether the way from the camera lets audio pass.
-    pub(crate) audio: bool,
-}
-
-/// The end of it by which events open the gate.
-#[derive(Debug, Clone)]
-pub(crate) struct SignalInput {
-    sender: mpsc::Sender<Command>,
-    gate: String,
-    counters: Counters,
-}
-
-impl RecorderInput {
-    /// Where results go that are to be kept with the recording.
-    pub(crate) fn metadata(&self) -> MetadataInput {
-        MetadataInput {
-            sender: self.sender.clone(),
-            sink: self.sink.clone(),
-            counters: self.counters.clone(),
-        }
-    }
-
-    /// The instance runs. Comes before anything else; whoever never hears it leaves the disk alone.
-    pub(crate) fn begin(&self) {
-        if self.sender.try_send(Command::Begin).is_err() {
-            tracing::error!(sink = %self.sink, "the recorder is gone before it began");
-        }
-    }
-
-    /// The streams from the next unit on.
-    pub(crate) fn tracks(&mut self, tracks: Tracks) {
-        if self.sender.try_send(Command::Tracks(tracks)).is_err() {
-            // The reserve is gone too, so the disk stands still; units are dropped and counted anyway.
-            tracing::error!(sink = %self.sink, "the recorder missed a change of the stream");
-        }
-    }
-
-    /// Gives a unit, or drops it and what follows up to a key frame when the disk is far behind. Never waits.
-    pub(crate) fn unit(&mut self, unit: MediaUnit) {
-        let length = unit.data.len();
-        let key = unit.track == Track::Video && unit.keyframe;
-        let room = self.sender.capacity() > RESERVED
-            && self.bytes.load(Ordering::Relaxed).saturating_add(length) <= self.most_bytes;
-        if !room {
-            self.drop_from_here(DropReason::RecorderBusy);
-            return;
-        }
-        if self.waits_for_key && !key {
-            self.counters.dropped(&self.sink, self.reason, 1);
-            return;
-        }
-        self.waits_for_key = false;
-        self.bytes.fetch_add(length, Ordering::Relaxed);
-        if self.sender.try_send(Command::Unit(unit)).is_err() {
-            self.bytes.fetch_sub(length, Ordering::Relaxed);
-            self.drop_from_here(DropReason::RecorderBusy);
-        }
-    }
-
-    /// Something was lost before it came here.
-    pub(crate) fn wait_for_key(&mut self) {
-        self.waits_for_key = true;
-    }
-
-    /// A unit is dropped for want of memory, and so is all that follows up to a key frame.
-    pub(crate) fn refuse(&mut self) {
-        self.drop_from_here(DropReason::OverBudget);
-    }
-
-    fn drop_from_here(&mut self, reason: DropReason) {
-        (self.waits_for_key, self.reason) = (true, reason);
-        self.counters.dropped(&self.sink, reason, 1);
-    }
-}
-
-impl SignalInput {
-    /// An event happened at this media time.
-    pub(crate) fn signal(&self, timestamp_90k: u64) {
-        self.signal_with(timestamp_90k, None);
-    }
-
-    /// The same for an event that is traced by an id.
-    pub(crate) fn signal_with(&self, timestamp_90k: u64, correlation_id: Option<String>) {
-        let signal = Signal {
-            timestamp_90k,
-            correlation_id,
-        };
-        if self.sender.try_send(Command::Signal(signal)).is_err() {
-            self.counters.dropped(&self.gate, DropReason::SignalQueueFull, 1);
-        }
-    }
-}
-
-/// The end of it by which a tracker's results come to lie beside the media.
-#[derive(Debug, Clone)]
-pub(crate) struct MetadataInput {
-    sender: mpsc::Sender<Command>,
-    sink: String,
-    counters: Counters,
-}
-
-impl MetadataInput {
-    /// What was seen at this media time, as a line of JSON.
-    pub(crate) fn add(&self, timestamp_90k: u64, json: String) {
-        if self
-            .sender
-            .try_send(Command::Metadata(timestamp_90k, json))
-            .is_err()
-        {
-            self.counters.dropped(&self.sink, DropReason::RecorderBusy, 1);
-        }
-    }
-}
 
 /// Starts the thread of a sink. It ends, with its clip finished, when all inputs are dropped.
 pub(crate) fn start(
@@ -182,24 +44,11 @@ pub(crate) fn start(
     speaker: Speaker,
     budget: Budget,
 ) -> io::Result<(RecorderInput, SignalInput, Worker)> {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    let bytes = Arc::new(AtomicUsize::new(0));
     let counters = speaker.counters().clone();
-    let input = RecorderInput {
-        sender: sender.clone(),
-        bytes: Arc::clone(&bytes),
-        sink: plan.sink.name.clone(),
-        counters: counters.clone(),
-        waits_for_key: true,
-        reason: DropReason::RecorderBusy,
-        most_bytes: budget.queue_bytes(QUEUE_BYTES),
-        audio: plan.audio,
-    };
-    let signals = SignalInput {
-        sender,
-        gate: plan.switch().to_owned(),
-        counters,
-    };
+    let sink = plan.sink.name.clone();
+    let (mut input, receiver) = RecorderInput::new(sink, counters, budget.queue_bytes(QUEUE_BYTES));
+    input.audio = plan.audio;
+    let (signals, bytes) = (input.signals(plan.switch().to_owned()), input.waiting_bytes());
     let previews = match &plan.place {
         Place::Video(sink) if sink.preview_image => {
             let sink = plan.sink.name.clone();
@@ -554,177 +403,4 @@ fn take_written_by(waiting: &mut Vec<ClipReport>, writer: &str) -> Vec<ClipRepor
 }
 
 #[cfg(test)]
-impl RecorderInput {
-    /// An input whose units are taken out, one by one, by a test.
-    pub(crate) fn unserved(
-        counters: Counters,
-        most_bytes: usize,
-    ) -> (Self, impl FnMut() -> Option<MediaUnit>) {
-        let (sender, mut receiver) = mpsc::channel(QUEUE);
-        let bytes = Arc::new(AtomicUsize::new(0));
-        let input = Self {
-            sender,
-            bytes: Arc::clone(&bytes),
-            sink: "sink".into(),
-            counters,
-            waits_for_key: true,
-            reason: DropReason::RecorderBusy,
-            most_bytes,
-            audio: true,
-        };
-        let take = move || match receiver.try_recv() {
-            Ok(Command::Unit(unit)) => {
-                bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
-                Some(unit)
-            }
-            _ => None,
-        };
-        (input, take)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_that_stands_still_drops_up_to_a_key_frame_and_leaves_room_for_signals() {
-        let (sender, mut receiver) = mpsc::channel(QUEUE);
-        let counters = Counters::default();
-        let mut input = RecorderInput {
-            sender: sender.clone(),
-            bytes: Arc::default(),
-            sink: "asset".into(),
-            counters: counters.clone(),
-            waits_for_key: true,
-            reason: DropReason::RecorderBusy,
-            most_bytes: QUEUE_BYTES,
-            audio: false,
-        };
-        let unit = |time, key| MediaUnit::video(time, key, vec![0].into());
-        let dropped = || counters.snapshot().dropped_for(DropReason::RecorderBusy);
-        input.unit(unit(0, false));
-        assert_eq!(dropped(), 1, "a recording begins with a key frame");
-        for time in 1..=(QUEUE - RESERVED) as u64 {
-            input.unit(unit(time, time == 1));
-        }
-        assert_eq!(dropped(), 1);
-        input.unit(unit(9000, true));
-        assert_eq!(dropped(), 2);
-        let signals = SignalInput {
-            sender,
-            gate: "gate".into(),
-            counters: counters.clone(),
-        };
-        for _ in 0..RESERVED + 3 {
-            signals.signal(5);
-        }
-        assert_eq!(counters.snapshot().dropped_for(DropReason::SignalQueueFull), 3);
-        for _ in 0..=RESERVED {
-            receiver.try_recv().unwrap();
-        }
-        input.unit(unit(9001, false));
-        assert_eq!(dropped(), 3, "there is room, but no key frame");
-        input.unit(unit(9002, true));
-        assert_eq!(dropped(), 3);
-    }
-
-    #[tokio::test]
-    async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
-        let folder = tempfile::tempdir().unwrap();
-        let topology = lva_graph_model::Topology::from_value(serde_json::json!({
-            "@apiVersion": "2.0", "name": "t", "properties": {
-                "sources": [{
-                    "@type": "#Microsoft.Media.MediaGraphRtspSource", "name": "camera",
-                    "endpoint": {"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": "rtsp://cam/a"},
-                }],
-                "sinks": [{
-                    "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "sink that falls",
-                    "assetNamePattern": "a", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
-                    "inputs": [{"nodeName": "camera"}],
-                }],
-            },
-        }));
-        let instance = lva_graph_model::Instance::from_value(serde_json::json!({
-            "@apiVersion": "2.0", "name": "i", "properties": {"topologyName": "t"},
-        }));
-        let open = lva_graph_model::Strictness::Open;
-        let graph = lva_graph_model::resolve(&topology.unwrap(), &instance.unwrap(), open)
-            .unwrap()
-            .graph;
-        let plan = crate::plan::Plan::new(&graph, "lvaEdge", &Default::default()).unwrap();
-        let plan = plan.recordings.into_iter().next().unwrap();
-        let names = Names {
-            topology: "t".to_owned(),
-            instance: "i".to_owned(),
-        };
-        let counters = Counters::default();
-        let speaker = Speaker::new(crate::sink::Outlet::default(), counters.clone());
-        let (mut input, signals, worker) = start(
-            plan,
-            names,
-            folder.path().to_owned(),
-            speaker,
-            Budget::new(64 << 20),
-        )
-        .unwrap();
-        input.begin();
-        let avcc: &[u8] = &[
-            1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
-        ];
-        let video = lva_recording::VideoTrack {
-            codec: lva_recording::VideoCodec::H264,
-            extra_data: avcc.into(),
-            width: 160,
-            height: 120,
-        };
-        input.tracks(Tracks { video, audio: None });
-        let picture = |number: u64| {
-            let time = 1_700_000_000 * 90_000 + number * 3000;
-            MediaUnit::video(time, number.is_multiple_of(30), vec![0; 100].into())
-        };
-        (0..100).for_each(|number| input.unit(picture(number)));
-        // Until the thread has taken them.
-        let taken = async {
-            while input.bytes.load(Ordering::Relaxed) > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), taken)
-            .await
-            .unwrap();
-        crate::guard::set_trap("record", "sink that falls", 1);
-        (100..250).for_each(|number| input.unit(picture(number)));
-        drop((input, signals));
-        worker.ended().await;
-        let stats = counters.snapshot();
-        assert_eq!(stats.dropped_for(DropReason::Defect), 1);
-        let told = |name| stats.events.get(&name).copied().unwrap_or_default();
-        assert_eq!(told(EventName::RuntimeError), 1);
-        assert_eq!(told(EventName::RecordingStarted), 2);
-        assert_eq!(told(EventName::RecordingStopped), 2);
-        assert_eq!(told(EventName::RecordingAvailable), 2);
-        let pictures: Vec<u64> = stats.newest_clips.iter().map(|clip| clip.video_packets).collect();
-        // Up to the last whole fragment, as after a kill; and from the next key frame on.
-        assert!(pictures[0] >= 60 && pictures[1] >= 120, "{stats:?}");
-    }
-
-    #[test]
-    fn large_units_are_bounded_in_bytes() {
-        let (sender, _receiver) = mpsc::channel(QUEUE);
-        let counters = Counters::default();
-        let mut input = RecorderInput {
-            sender,
-            bytes: Arc::new(AtomicUsize::new(QUEUE_BYTES - 10)),
-            sink: "asset".into(),
-            counters: counters.clone(),
-            waits_for_key: true,
-            reason: DropReason::RecorderBusy,
-            most_bytes: QUEUE_BYTES,
-            audio: false,
-        };
-        input.unit(MediaUnit::video(1, true, vec![0; 10].into()));
-        input.unit(MediaUnit::video(2, true, vec![0; 1].into()));
-        assert_eq!(counters.snapshot().dropped_for(DropReason::RecorderBusy), 1);
-    }
-}
+mod tests;

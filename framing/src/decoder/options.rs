@@ -1,0 +1,56 @@
+//! How to decode.
+
+use crate::hardware::Hardware;
+
+/// Most decoder threads that can be asked for.
+pub const MAX_THREADS: usize = 64;
+
+/// How to decode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecoderOptions {
+    pub(super) threads: usize,
+    pub(super) low_delay: bool,
+    pub(super) hardware: Option<Hardware>,
+}
+
+impl Default for DecoderOptions {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            low_delay: true,
+            hardware: None,
+        }
+    }
+}
+
+impl DecoderOptions {
+    /// Threads for one stream, 1 to [`MAX_THREADS`], default 1.
+    ///
+    /// One is right where a machine has more cameras than cores. More shorten the time of a single picture only where
+    /// pictures have several slices, unless [`with_low_delay`](Self::with_low_delay) is off; each takes some MiB.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.clamp(1, MAX_THREADS);
+        self
+    }
+
+    /// Whether a picture comes out with the unit that holds it, default on.
+    ///
+    /// Off, several threads work on successive pictures: more pictures a second for one stream, each of them `threads`
+    /// − 1 units late. Pictures that the stream itself reorders (B-frames) are late in both cases.
+    #[must_use]
+    pub fn with_low_delay(mut self, low_delay: bool) -> Self {
+        self.low_delay = low_delay;
+        self
+    }
+
+    /// Decodes on a device, default none. Where the device, its driver or the codec on it is not there, decoding goes on
+    /// in software, and one line of the log (`tracing`, level WARN) says why; [`Decoder::hardware`](crate::Decoder::hardware) tells.
+    ///
+    /// Pictures are copied from the device's memory into the host's, so it spares the cores and not the bus.
+    #[must_use]
+    pub fn with_hardware(mut self, hardware: Option<Hardware>) -> Self {
+        self.hardware = hardware;
+        self
+    }
+}
