@@ -32,6 +32,12 @@ pub trait Demand {
     /// key frame interval, they are the same pictures too.
     fn interval_90k(&self) -> Option<u64>;
 
+    /// No picture before this time is wanted, as things stand; `None` where the next one may be. Units may wait until then, and
+    /// are never decoded if a key frame comes first.
+    fn not_before_90k(&self) -> Option<u64> {
+        None
+    }
+
     /// A picture between key frames was passed over without being asked about.
     fn passed_over(&mut self) {}
 }
@@ -43,6 +49,10 @@ impl Demand for Pacer {
 
     fn interval_90k(&self) -> Option<u64> {
         Some(self.rate().interval_90k())
+    }
+
+    fn not_before_90k(&self) -> Option<u64> {
+        self.not_before_90k()
     }
 }
 
@@ -112,6 +122,13 @@ impl KeyClock {
         let since = self.last.and_then(|last| time.checked_sub(last));
         since.is_some_and(|since| since <= most) && self.intervals.iter().all(|own| *own <= most)
     }
+
+    /// When the next one comes if it comes as the last two did.
+    fn next(&self) -> Option<u64> {
+        let [before, latest] = self.intervals;
+        let regular = before > 0 && before.abs_diff(latest) <= before / LATE_SHARE;
+        self.last?.checked_add(latest).filter(|_| regular)
+    }
 }
 
 fn with_jitter(interval: u64) -> u64 {
@@ -175,19 +192,41 @@ impl Schedule {
     }
 
     /// Whether a unit waits for the next key frame, or for a picture that is wanted before it: as long as key frames may
-    /// turn out to suffice, and not where pictures come out in another order than units go in.
+    /// turn out to suffice, or nothing is wanted yet. Not where pictures come out in another order than units go in.
     fn holds(&self, unit: Arrival, demand: &dyn Demand) -> bool {
         let may_suffice = demand
             .interval_90k()
             .is_some_and(|interval| self.keys.may_suffice(unit.time, interval));
         let in_order = self.open.is_empty() && self.latest_answered.is_some_and(|latest| latest < unit.time);
         matches!(unit.kind, UnitKind::Disposable | UnitKind::Needed)
-            && may_suffice
+            && (may_suffice || self.nothing_due(unit.time, demand))
             && in_order
             && self.may_skip
             && !self.keys_only
             && unit.room
             && self.held.len() < MAX_HELD
+    }
+
+    /// Whether there is time to decode a unit, and those that wait already, later, before the next picture is wanted; or a key
+    /// frame should come before that and spare it all. Decoders are taken to be four times as fast as cameras; one
+    /// that is slower is late with that picture by what it lacks.
+    fn nothing_due(&self, time: u64, demand: &dyn Demand) -> bool {
+        let Some(due) = demand.not_before_90k().filter(|due| time < *due) else {
+            return false;
+        };
+        let before = self.held.last().copied().or(self.latest_answered);
+        let step = before.and_then(|before| time.checked_sub(before)).unwrap_or(0);
+        let waiting = self
+            .held
+            .first()
+            .and_then(|first| time.checked_sub(*first))
+            .unwrap_or(0);
+        let decoding = waiting / 4 + 2 * step;
+        let key_first = self
+            .keys
+            .next()
+            .is_some_and(|key| key <= due.saturating_add(step));
+        key_first || time.saturating_add(decoding) < due
     }
 
     /// No more units come: what is held back is decoded if its last picture is wanted.

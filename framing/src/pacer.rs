@@ -188,6 +188,17 @@ impl Pacer {
         true
     }
 
+    /// No frame before this time passes, unless time goes back; `None` where the next one may.
+    pub fn not_before_90k(&self) -> Option<u64> {
+        let next = self.last_slot?.checked_add(1)?;
+        let seconds = u128::from(SECOND) * u128::from(self.rate.seconds.get());
+        let begin = next
+            .checked_mul(seconds)?
+            .div_ceil(u128::from(self.rate.frames.get()));
+        let begin = u64::try_from(begin).ok()?.saturating_sub(self.lead);
+        self.origin?.checked_add(begin)
+    }
+
     /// Forgets everything, as after a discontinuity; the next frame passes.
     pub fn reset(&mut self) {
         self.origin = None;

@@ -88,6 +88,14 @@ impl Demand for Wishes {
         intervals.min().flatten()
     }
 
+    fn not_before_90k(&self) -> Option<u64> {
+        if self.watched {
+            return None;
+        }
+        // The first one counts; `None`, which may want the next picture, is less than any time.
+        self.taps.iter().map(Tap::not_before_90k).min().flatten()
+    }
+
     fn passed_over(&mut self) {
         for tap in &self.taps {
             self.counters.extension(&tap.node, |stats| stats.filtered += 1);

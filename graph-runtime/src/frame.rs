@@ -218,6 +218,11 @@ impl Tap {
         self.filters.iter().map(|pacer| pacer.rate().interval_90k()).max()
     }
 
+    /// No picture before this time gets past its filters; `None` where the next one may.
+    pub(crate) fn not_before_90k(&self) -> Option<u64> {
+        self.filters.iter().filter_map(Pacer::not_before_90k).max()
+    }
+
     /// Takes a picture in, as was decided about it.
     pub(crate) fn take(&self, mut frame: Frame, admission: Admission, counters: &Counters) {
         match admission {

@@ -214,6 +214,67 @@ fn a_picture_that_is_wanted_before_the_next_key_frame_brings_out_what_waited() {
 }
 
 #[test]
+fn what_nobody_wants_before_the_next_key_frame_is_never_decoded() {
+    for (length, rate, share) in [
+        (60, "2", 80),
+        (60, "1", 60),
+        (30, "2", 60),
+        (250, "2", 97),
+        (60, "15", 99),
+    ] {
+        let units = groups_of(length, 3000);
+        let (delivered, decoded) = run_at_once(&units, rate);
+        assert_eq!(
+            delivered,
+            full(&units, rate),
+            "{rate} of key frames each {length}"
+        );
+        assert!(
+            decoded <= 30 * share,
+            "{rate} of key frames each {length}: {decoded}"
+        );
+    }
+}
+
+#[test]
+fn a_wanted_picture_does_not_wait_for_the_unit_behind_it_once_key_frames_are_known_to_be_rare() {
+    let units = groups_of(60, 600);
+    let wanted = full(&units, "2");
+    let (mut schedule, mut pacer) = (Schedule::default(), pacer("2"));
+    schedule.allow_skipping(true);
+    let mut held = Vec::new();
+    for unit in units {
+        let (before, verdict) = schedule.unit(arrival(unit), &mut pacer);
+        match before {
+            Held::Wait => {}
+            Held::Skip => held.clear(),
+            Held::Decode => held.drain(..).for_each(|time| {
+                let delivered = schedule.picture(time, &mut pacer);
+                assert!(!delivered || time < 120 * FRAME, "{time} waited");
+            }),
+        }
+        match verdict {
+            Verdict::Hold => held.push(unit.0),
+            Verdict::Decode => assert_eq!(schedule.picture(unit.0, &mut pacer), wanted.contains(&unit.0)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_key_frame_that_stays_away_brings_out_what_waited_for_it() {
+    // Regular at first, then each 2 s becomes each 4 s.
+    let kind = |frame: u64| match frame < 300 && frame.is_multiple_of(60) || frame.is_multiple_of(120) {
+        true => UnitKind::Key,
+        false => UnitKind::Needed,
+    };
+    let units: Vec<_> = (0..900).map(|frame| (frame * FRAME, kind(frame))).collect();
+    for rate in ["0.7", "2", "7"] {
+        assert_eq!(run_at_once(&units, rate).0, full(&units, rate), "{rate}");
+    }
+}
+
+#[test]
 fn what_waits_is_decoded_before_pictures_that_are_shown_earlier() {
     // Nothing is reordered at first, then B-frames come.
     let mut units = groups_of(100, 6);
