@@ -33,7 +33,7 @@ const MIB: f64 = (1 << 20) as f64;
 ///
 /// Prints a JSON object for each number of cameras: CPU seconds of this process for a minute of one camera, their split by
 /// threads, how many cameras that makes for one core, memory of a camera (resident, what it shares with the extension
-/// included), frames that were answered, and what was dropped by reason. Stops after the first number at which anything was
+/// included), frames that were answered, units that came and those that nobody had to decode, and what was dropped by reason. Stops after the first number at which anything was
 /// dropped. CPU time counts, not the clock, so it may share the machine; drops tell something about an idle machine only.
 ///
 /// Examples:
@@ -250,6 +250,8 @@ async fn call(module: &Module, method: &str, payload: Value) -> anyhow::Result<(
 #[derive(Default)]
 struct Counted {
     answered: u64,
+    received: u64,
+    not_decoded: u64,
     /// Of the instance with the fewest.
     pictures: u64,
     fewest_answered: u64,
@@ -270,6 +272,8 @@ impl Counted {
         Self {
             pictures: all.iter().map(|stats| stats.received).min().unwrap_or_default(),
             answered: answered().sum(),
+            received: all.iter().map(|stats| stats.received).sum(),
+            not_decoded: all.iter().map(|stats| stats.not_decoded).sum(),
             fewest_answered: answered().min().unwrap_or(u64::MAX),
             dropped,
         }
@@ -335,6 +339,8 @@ async fn measure(args: &Args, count: usize, topology: &Value, recordings: &Path)
         "mibPerCamera": round((resident.0 - resident_before.0) / count as f64),
         "ofThemSharedMib": round((resident.1 - resident_before.1) / count as f64),
         "answered": after.answered - before.answered,
+        "received": after.received - before.received,
+        "notDecoded": after.not_decoded - before.not_decoded,
         "dropped": dropped,
     }))
 }

@@ -171,7 +171,9 @@ impl Decoder {
     ///   distance of key frames is learnt from two successive ones; when the camera makes it longer, pictures are missing
     ///   up to the next key frame, and then everything is decoded again. While it is learnt, units without B-frames wait
     ///   (8 MiB, ten seconds at most) until a picture is wanted before the next key frame or that has come, and such a
-    ///   picture comes out with the unit after it. Those that wait at last count as skipped in the statistics.
+    ///   picture comes out with the unit after it.
+    /// * Where they are too rare, units without B-frames wait until shortly before the next picture is wanted
+    ///   ([`Demand::not_before_90k`]), and are never decoded if a key frame comes first.
     ///
     /// The first picture of a stream is always decoded, and interlaced streams are decoded in full. Call it for every unit
     /// of the stream, or for none: what was pushed by [`push`](Self::push) is not asked about.
