@@ -40,7 +40,7 @@ format: ## format all Rust code
 doc: ## build the documentation of every crate, warnings denied
 	RUSTDOCFLAGS=--deny=warnings cargo doc --workspace --no-deps --all-features
 
-readme: ## run the commands that README.md and the other documents promise
+readme: ## run the marked commands of README.md and the other documents
 	scripts/check-readme.sh
 
 bench: packages ## the picture path beside ffmpeg, GStreamer and OpenCV: CPU time, ratios, PSNR (minutes)

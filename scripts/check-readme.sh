@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the commands that documents promise. A fenced `sh` block with the line
+# Runs the marked commands of documents, and no others. A fenced `sh` block with the line
 #     <!-- ci -->
 # directly above it is run from the root of the repository, as one script in a shell of its own that ends at the first
 # failure. Usage: check-readme.sh [--list] [FILE.md…]; without files, every Markdown file of the repository.

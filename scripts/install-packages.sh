@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
     # a linker and the C headers that bindgen reads
     gcc libc6-dev make pkg-config libclang-dev
-    # FFmpeg's libraries, linked dynamically by lva-framing and the examples
+    # FFmpeg's libraries, linked dynamically by lva-framing, lva-recording and the examples
     libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
     # the programs ffmpeg and ffprobe, used by tests only
     ffmpeg

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Every test that a change must pass. `make test` installs what is missing first; this script installs no packages.
 #
-# Of the examples only two are linked here, which tests run as programs: clippy compiles all of them, and the commands that
-# documents promise run them in release mode.
+# Of the examples only two are linked here, which tests run as programs: clippy compiles all of them, and the marked commands
+# of documents run some in release mode.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -51,7 +51,7 @@
 //! comes from the system (5.1 or newer), linked dynamically through `ffmpeg-next`; its log level is set once, to fatal.
 //! Decoding and rendering block; they belong on threads of their own.
 #![cfg_attr(not(feature = "encode"), allow(rustdoc::broken_intra_doc_links))]
-#![deny(unsafe_code)] // but in `hardware`, which hands devices to FFmpeg, and `render::simd`, the inner loops
+#![deny(unsafe_code)] // not `forbid`: the module `hardware`, which hands devices to FFmpeg, allows it
 
 mod bitstream;
 mod decoder;

@@ -44,7 +44,7 @@
 //!
 //! # What runs
 //!
-//! Every node of the three generations: RTSP and hub message sources; motion detection; frame rate filter; gRPC and HTTP
+//! Every node of the four generations: RTSP and hub message sources; motion detection; frame rate filter; gRPC and HTTP
 //! extensions and the three spellings of the vision extension, beside each other and in line; object tracking and line
 //! crossing; message sink; signal gate; asset, file and video sinks; and nodes of your own ([`NodeFactory`]), which topologies
 //! name by their own `@type`. A combination that is not carried out is refused at
