@@ -8,7 +8,8 @@ use lva_framing::{Pacer, Picture};
 use lva_inference_schema::Inference;
 use tokio::sync::Notify;
 
-use crate::results::WayOut;
+use crate::extension::Entrance;
+use crate::extension::WayOut;
 use crate::stats::{Counters, DropReason};
 
 /// A decoded picture on its way to an extension.
@@ -189,9 +190,7 @@ pub(crate) struct Tap {
     /// The node's own limit, where what exceeds it goes on to other extensions; otherwise it is one of the filters.
     pub(crate) own: Option<Pacer>,
     pub(crate) annotated_only: bool,
-    pub(crate) mailbox: Arc<Mailbox>,
-    /// Why a picture that is replaced was not sent: what the extension's task knows.
-    pub(crate) replaced: Arc<Mutex<DropReason>>,
+    pub(crate) entrance: Entrance,
     /// Extensions behind this one.
     pub(crate) passage: Option<Arc<Passage>>,
     /// By which results of extensions before leave, where the node's own extension is not shown the frame.
@@ -237,16 +236,20 @@ impl Tap {
             Admission::Shown => {
                 counters.extension(&self.node, |stats| stats.offered += 1);
                 frame.about.turn = self.passage.as_ref().map(Passage::turn);
-                if let Some(replaced) = self.mailbox.put(frame) {
+                if let Some(replaced) = self.entrance.mailbox.put(frame) {
                     self.replaced(&replaced, counters);
                 }
             }
         }
     }
 
+    /// No more pictures come.
+    pub(crate) fn close(&self) {
+        self.entrance.mailbox.close();
+    }
+
     fn replaced(&self, frame: &Frame, counters: &Counters) {
-        let reason = *self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-        counters.dropped(&self.node, reason, 1);
+        counters.dropped(&self.node, self.entrance.why_replaced(), 1);
         self.way_out.leave(&frame.about);
         if let Some(passage) = &self.passage {
             passage.pass_replaced(&frame.picture, &frame.about);
@@ -349,7 +352,7 @@ impl Passage {
     /// No more pictures come.
     pub(crate) fn close(&self) {
         for tap in self.taps.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            tap.mailbox.close();
+            tap.close();
         }
     }
 }

@@ -8,10 +8,6 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
-
-/// How long a node is quiet about more defects after it spoke of one.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// A piece of work ended in a panic.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +18,12 @@ impl Panicked {
     fn new(payload: &(dyn Any + Send)) -> Self {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        Self(text.unwrap_or_default())
+        Self(text.unwrap_or_else(|| "a panic without a text".to_owned()))
+    }
+
+    /// What the panic said.
+    pub(crate) fn words(&self) -> &str {
+        &self.0
     }
 }
 
@@ -40,25 +41,6 @@ pub(crate) async fn guarded_async<T>(work: impl Future<Output = T>) -> Result<T,
         Err(panicked) => Poll::Ready(Err(panicked)),
     })
     .await
-}
-
-/// Which defects of a node are news.
-#[derive(Debug, Default)]
-pub(crate) struct Defects {
-    said: Option<Instant>,
-}
-
-impl Defects {
-    /// Whether one is to be said now: the first, and one a minute.
-    pub(crate) fn are_news(&mut self, now: Instant) -> bool {
-        let quiet = self
-            .said
-            .is_some_and(|said| now.saturating_duration_since(said) < QUIET);
-        if !quiet {
-            self.said = Some(now);
-        }
-        !quiet
-    }
 }
 
 /// Where tests let a node fall: `what` it does, and its name.
@@ -114,14 +96,5 @@ mod tests {
             later.unwrap_err().to_string(),
             "a defect of this program ended it: later"
         );
-    }
-
-    #[test]
-    fn defects_are_said_once_a_minute() {
-        let mut defects = Defects::default();
-        let began = Instant::now();
-        let at = |seconds| began + Duration::from_secs(seconds);
-        let news: Vec<u64> = (0..200).filter(|second| defects.are_news(at(*second))).collect();
-        assert_eq!(news, [0, 60, 120, 180]);
     }
 }

@@ -59,39 +59,48 @@
 //! one looks for each node of your own, one writes for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
 #![forbid(unsafe_code)]
 
-mod analysis;
-mod ask;
+// Methods, and the instances that they start and end.
+mod instance;
+mod module;
+mod node;
+mod options;
+mod plan;
+
+// Pictures: from encoded units to whoever looks at them.
 mod budget;
 mod decode;
-mod event;
-mod extensions;
-mod failure;
+mod extension;
 mod frame;
+mod motion;
+mod tracking;
+
+// Recordings.
+mod preview;
+mod record;
+
+// What is said, and counted.
+mod data_dropped;
+mod event;
+mod failure;
+mod latency;
+mod message;
+mod once_a_minute;
+mod sink;
+mod speaker;
+mod state_event;
+mod stats;
+
+// Cameras by ONVIF.
+mod onvif;
+
+// Where words of other crates meet, and what all of the above stand on.
+mod guard;
+mod seam;
+mod thread;
+
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod guard;
-mod instance;
-mod latency;
-mod life;
-mod losses;
-mod message;
-mod module;
-mod motion;
-mod node;
-mod onvif;
-mod options;
-mod own;
-mod plan;
-mod preview;
-mod record;
-mod render;
-mod results;
-mod seam;
-mod sink;
-mod stats;
-mod thread;
-mod track;
 
 pub use event::GraphEvent;
 pub use failure::FailureKind;

@@ -12,15 +12,15 @@ use lva_graph_model::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::extensions::StartError;
+use crate::extension::StartError;
 use crate::instance::{Prepared, Running, StatsSource};
-use crate::life::{Cause, Life};
 use crate::message::{DeliverError, HubMessage};
 use crate::onvif::{self, OnvifError};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
 use crate::seam::onvif::onvif_device;
 use crate::sink::{MessageSink, Outlet, SinkStats};
+use crate::state_event::{Cause, Life};
 use crate::stats::InstanceStats;
 
 /// Topologies, instances, and what runs of them. Cheap to clone; all clones are the same module.

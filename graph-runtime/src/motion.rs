@@ -7,28 +7,29 @@ use lva_framing::{FractionBox, MotionDetector, MotionEvent, MotionWindow, Pacer,
 use lva_inference_schema::Inference;
 
 use crate::event::inference_event;
-use crate::guard::{Defects, guarded, trap};
-use crate::instance::Speaker;
+use crate::guard::{guarded, trap};
+use crate::once_a_minute::OnceAMinute;
 use crate::plan::MotionPlan;
 use crate::record::SignalInput;
 use crate::seam::motion::{detector_options, inference};
+use crate::speaker::Speaker;
 use crate::stats::DropReason;
 
 /// One motion node at work.
 ///
 /// Looking takes a small part of the time that decoding took, so it needs no thread of its own, and whoever is behind
 /// the node learns with the picture whether it moves.
-pub(crate) struct Watch {
+pub(crate) struct MotionNode {
     plan: MotionPlan,
     pacers: Vec<Pacer>,
     detector: MotionDetector,
     window: MotionWindow,
     gates: Vec<SignalInput>,
     speaker: Speaker,
-    defects: Defects,
+    defects: OnceAMinute,
 }
 
-impl Watch {
+impl MotionNode {
     pub(crate) fn new(gates: Vec<SignalInput>, plan: MotionPlan, speaker: Speaker) -> Self {
         speaker.counters().motion(&plan.node.name, |_| {});
         Self {
@@ -38,7 +39,7 @@ impl Watch {
             plan,
             gates,
             speaker,
-            defects: Defects::default(),
+            defects: OnceAMinute::default(),
         }
     }
 
@@ -140,7 +141,7 @@ mod tests {
         .unwrap()
     }
 
-    fn watch(name: &str) -> (Watch, Counters) {
+    fn watch(name: &str) -> (MotionNode, Counters) {
         let counters = Counters::default();
         let plan = MotionPlan {
             node: Named {
@@ -156,7 +157,7 @@ mod tests {
             reach: Reach::default(),
         };
         let speaker = Speaker::new(Outlet::default(), counters.clone());
-        (Watch::new(Vec::new(), plan, speaker), counters)
+        (MotionNode::new(Vec::new(), plan, speaker), counters)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use lva_inference_schema::Subject;
 use lva_recording::GateOptions;
 use lva_rtsp::CameraOptions;
 
-use crate::own::OwnPlan;
+use crate::extension::OwnPlan;
 use crate::seam::extension::ClientPlan;
 use crate::seam::picture::PictureForm;
 
@@ -104,13 +104,13 @@ pub(crate) struct AnalysisPlan {
     pub(crate) shown: Option<FrameRate>,
     /// It shows only those in which something was found before.
     pub(crate) annotated_only: bool,
-    pub(crate) looker: Looker,
+    pub(crate) analyzer: Analyzer,
     pub(crate) reach: Reach,
 }
 
 /// Who looks at a node's frames.
 #[derive(Debug)]
-pub(crate) enum Looker {
+pub(crate) enum Analyzer {
     /// An extension, to which they are sent.
     Extension { form: PictureForm, client: ClientPlan },
     /// A node of the program's own.

@@ -10,7 +10,7 @@ use lva_framing::{
 };
 use lva_recording::{ClipReport, Keyframe, PreviewSize, write_preview};
 
-use crate::render::Artist;
+use crate::extension::FrameMaker;
 use crate::seam::picture::PictureForm;
 use crate::seam::recording::decoded_codec;
 use crate::stats::{Counters, PreviewStats};
@@ -87,7 +87,7 @@ fn make(job: &Job) -> Result<bool, String> {
         let (width, height) = (picture.width(), picture.height());
         let form = form(size, width, height);
         let plan = form.settings.plan(width, height).map_err(text)?;
-        Artist::new(form).make_file(&picture, &plan, &mut jpeg)?;
+        FrameMaker::new(form).make_file(&picture, &plan, &mut jpeg)?;
         if !write_preview(&job.clip, size, time, &jpeg).map_err(text)? {
             return Ok(false);
         }

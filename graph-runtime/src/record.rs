@@ -1,6 +1,7 @@
 //! From the camera, through a gate where there is one, to files: one thread for each recording sink.
 
 mod input;
+mod recorders;
 mod store;
 
 use std::collections::BTreeMap;
@@ -20,14 +21,16 @@ use tokio::sync::mpsc;
 use crate::budget::Budget;
 use crate::event::event_now;
 use crate::failure::Failure;
-use crate::guard::{Defects, Panicked, guarded, trap};
-use crate::instance::Speaker;
+use crate::guard::{Panicked, guarded, trap};
+use crate::once_a_minute::OnceAMinute;
 use crate::plan::{Place, RecordingPlan};
 use crate::preview::{self, PreviewInput};
+use crate::speaker::Speaker;
 use crate::stats::{ClipInfo, DropReason};
 use crate::thread::Worker;
 use input::{Command, QUEUE_BYTES};
 pub(crate) use input::{MetadataInput, RecorderInput, SignalInput};
+pub(crate) use recorders::Recorders;
 use store::Store;
 
 /// How late an event may arrive after its frame and still find its media: rendering, a slow model, an extension that
@@ -57,7 +60,7 @@ pub(crate) fn start(
         Place::Video(_) | Place::Asset(_) | Place::Files(_) => None,
     };
     let worker = Worker::start("lva-record", move || {
-        let (previews, artist) = previews.unzip();
+        let (previews, maker) = previews.unzip();
         let mut thread = RecorderThread {
             plan,
             names,
@@ -70,13 +73,13 @@ pub(crate) fn start(
             recorder: None,
             told: None,
             started: None,
-            defects: Defects::default(),
+            defects: OnceAMinute::default(),
         };
         thread.run(receiver);
         drop(thread);
         // Whoever waits for the recordings finds their pictures, too.
-        if let Some(artist) = artist {
-            artist.join();
+        if let Some(maker) = maker {
+            maker.join();
         }
     })?;
     Ok((input, signals, worker))
@@ -104,7 +107,7 @@ struct RecorderThread {
     told: Option<(RecorderStats, StoreStats, PreRollStats)>,
     /// Number and place of the recording that was said to have started, and not yet to have stopped.
     started: Option<(u64, EventBody)>,
-    defects: Defects,
+    defects: OnceAMinute,
 }
 
 impl RecorderThread {

@@ -11,12 +11,12 @@ use lva_recording::SignalGate;
 use lva_rtsp::CameraOptions;
 
 use super::{
-    AnalysisPlan, Feed, GatePlan, InputPlan, LinePlan, Looker, MotionPlan, Named, Place, Plan, PlanError,
+    AnalysisPlan, Analyzer, Feed, GatePlan, InputPlan, LinePlan, MotionPlan, Named, Place, Plan, PlanError,
     Reach, RecordingPlan, TrackerPlan,
 };
 use crate::event::Voice;
+use crate::extension::{Broken, Maker, OwnPlan};
 use crate::node::Factories;
-use crate::own::{Broken, Maker, OwnPlan};
 use crate::seam::camera::camera_options;
 use crate::seam::extension::ClientPlan;
 use crate::seam::picture::{PictureForm, frame_rate};
@@ -230,7 +230,7 @@ impl Planner<'_> {
         let client = ClientPlan::new(extension, form.encoding(), self.graph.instance_name(), &node.name);
         let client = client.map_err(|unsupported| unsupported.at(node));
         self.analysis(node, extension.sampling, || {
-            client.map(|client| Looker::Extension { form, client })
+            client.map(|client| Analyzer::Extension { form, client })
         })
     }
 
@@ -247,16 +247,16 @@ impl Planner<'_> {
         };
         self.analysis(node, own.sampling(), || {
             let made = maker.make().map_err(|broken| not_made(&broken).at(node))?;
-            Ok(Looker::Own(Box::new(OwnPlan { maker, node: made })))
+            Ok(Analyzer::Own(Box::new(OwnPlan { maker, node: made })))
         })
     }
 
-    /// A node that looks at frames. The looker is made when nothing else is wrong with the node.
+    /// A node that looks at frames. The analyzer is made when nothing else is wrong with the node.
     fn analysis(
         &self,
         node: &GraphNode,
         sampling: Sampling,
-        looker: impl FnOnce() -> Result<Looker, PlanError>,
+        analyzer: impl FnOnce() -> Result<Analyzer, PlanError>,
     ) -> Result<AnalysisPlan, PlanError> {
         let here = |unsupported: Unsupported| unsupported.at(node);
         let (feed, rates) = self.way_before(node)?;
@@ -277,7 +277,7 @@ impl Planner<'_> {
             rates,
             shown,
             annotated_only: sampling.skip_samples_without_annotation,
-            looker: looker()?,
+            analyzer: analyzer()?,
             reach: self.reach(node),
         })
     }
@@ -450,8 +450,8 @@ fn not_made(broken: &Broken) -> Unsupported {
             error.reason(),
             error.remedy().unwrap_or("correct the node's own members"),
         ),
-        Broken::Panicked(panic) => {
-            tracing::error!(panic, "a node's factory panicked");
+        Broken::Panicked(panicked) => {
+            tracing::error!(panic = panicked.words(), "a node's factory panicked");
             Unsupported::new(
                 "its factory panicked",
                 "see the log, and tell whoever wrote the node",

@@ -52,10 +52,10 @@ fn hub(name: &str, input: &str) -> Value {
 }
 
 fn client(analysis: &AnalysisPlan) -> &GrpcPlan {
-    let Looker::Extension {
+    let Analyzer::Extension {
         client: ClientPlan::Grpc(client),
         ..
-    } = &analysis.looker
+    } = &analysis.analyzer
     else {
         panic!("{analysis:?}");
     };
@@ -178,10 +178,10 @@ fn an_http_extension_is_planned_with_its_endpoint() {
         "validationOptions": {"ignoreHostname": "true"},
     });
     let plan = plan(&graph(json!([http]), json!([hub("hub", "ext")]))).unwrap();
-    let Looker::Extension {
+    let Analyzer::Extension {
         client: ClientPlan::Http(options),
         ..
-    } = &plan.analyses[0].looker
+    } = &plan.analyses[0].analyzer
     else {
         panic!("{plan:?}");
     };

@@ -2,45 +2,39 @@
 
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lva_extension_protocol::http::{HttpAnswer, HttpClient, HttpClientOptions, HttpError, HttpTlsError};
 use lva_framing::{FramePlan, Picture};
 use tokio::sync::oneshot;
 
-use crate::analysis::Entrance;
+use super::Patience;
+use super::entrance::{AFTER_DEFECT, Entrance, Intake};
+use super::render::FrameMaker;
+use super::results::{Answered, Results};
 use crate::failure::Failure;
 use crate::frame::{Frame, Leaving};
 use crate::guard::{Panicked, guarded, guarded_async, trap};
-use crate::render::Artist;
-use crate::results::{Answered, Results};
 use crate::seam::picture::{PictureForm, unpad};
 use crate::stats::DropReason;
 use crate::thread::Worker;
-
-/// How long the last answer is waited for at an end.
-const LAST_ANSWER: Duration = Duration::from_secs(3);
-/// How long a node rests after a defect.
-pub(crate) const AFTER_DEFECT: Duration = Duration::from_secs(5);
 
 /// One HTTP extension node at work.
 ///
 /// The event's body is the answer as the extension wrote it, with boxes as it gave them: fractions of the picture that
 /// it was sent. What trackers and further extensions get is mapped to the camera's picture.
-pub(crate) struct Asking {
+pub(crate) struct HttpNode {
     url: String,
     client: HttpClient,
     form: PictureForm,
-    entrance: Entrance,
+    intake: Intake,
     results: Results,
-    easel: SyncSender<Sitting>,
-    /// The extension asked to be left alone until then, or could not be reached a moment ago.
-    paused_until: Option<Instant>,
+    patience: Patience,
+    jobs: SyncSender<RenderJob>,
 }
 
 /// A picture to be made ready for posting.
-struct Sitting {
+struct RenderJob {
     picture: Picture,
     plan: FramePlan,
     done: oneshot::Sender<Result<Bytes, NotMade>>,
@@ -64,44 +58,48 @@ pub(crate) enum AskError {
     Tls(#[from] HttpTlsError),
 }
 
-impl Asking {
+impl HttpNode {
     pub(crate) fn new(
         options: HttpClientOptions,
         form: PictureForm,
         entrance: Entrance,
         results: Results,
+        patience: Patience,
     ) -> Result<(Self, Worker), AskError> {
-        let (easel, sittings) = sync_channel::<Sitting>(1);
+        let (jobs, queue) = sync_channel::<RenderJob>(1);
         let url = options.url().to_string();
+        let options = options
+            .with_backoff(patience.backoff)
+            .with_answer_timeout(patience.answer);
         let client = HttpClient::new(options)?;
         let node = results.node.name.clone();
         let worker = Worker::start("lva-render", move || {
-            let mut artist = Artist::new(form);
-            while let Ok(sitting) = sittings.recv() {
+            let mut maker = FrameMaker::new(form);
+            while let Ok(job) = queue.recv() {
                 let mut file = Vec::new();
                 let made = guarded(|| {
                     trap("render", &node);
-                    artist.make_file(&sitting.picture, &sitting.plan, &mut file)
+                    maker.make_file(&job.picture, &job.plan, &mut file)
                 });
                 let made = match made {
                     Ok(made) => made.map_err(NotMade::Refused),
                     Err(panicked) => {
-                        artist = Artist::new(form);
+                        maker = FrameMaker::new(form);
                         Err(NotMade::Broke(panicked))
                     }
                 };
                 // Nobody waits any more when the node was stopped.
-                let _ = sitting.done.send(made.map(|()| file.into()));
+                let _ = job.done.send(made.map(|()| file.into()));
             }
         })?;
         let asking = Self {
             url,
             client,
             form,
-            entrance,
+            intake: Intake::new(entrance),
             results,
-            easel,
-            paused_until: None,
+            patience,
+            jobs,
         };
         Ok((asking, worker))
     }
@@ -110,40 +108,19 @@ impl Asking {
     pub(crate) async fn run(mut self) {
         while let Err(panicked) = guarded_async(self.work()).await {
             self.results.stumbled(&panicked);
-            self.paused_until = Instant::now().checked_add(AFTER_DEFECT);
+            self.intake.pause(AFTER_DEFECT);
         }
-        if let Some(frame) = self.entrance.mailbox.take() {
-            self.results.took();
-            self.results.dropped(&frame.leaving(), DropReason::Stopped);
-        }
+        self.intake.drop_waiting(&self.results);
     }
 
     async fn work(&mut self) {
-        loop {
-            self.pause().await;
-            match self.entrance.mailbox.next().await {
-                Some(frame) => {
-                    self.results.took();
-                    self.show(frame).await;
-                }
-                None => break,
-            }
-        }
-    }
-
-    /// Nothing is made ready that would not be sent.
-    async fn pause(&mut self) {
-        if let Some(until) = self.paused_until.take() {
-            self.entrance.replaces_because(DropReason::ExtensionUnavailable);
-            tokio::select! {
-                () = tokio::time::sleep_until(until.into()) => {}
-                () = self.entrance.mailbox.closed() => {}
-            }
+        while let Some(frame) = self.intake.next(&self.results).await {
+            self.show(frame).await;
         }
     }
 
     async fn show(&mut self, frame: Frame) {
-        self.entrance.replaces_because(DropReason::ReplacedByNewer);
+        self.intake.replaces_because(DropReason::ReplacedByNewer);
         let (width, height) = (frame.picture.width(), frame.picture.height());
         let plan = match self.form.settings.plan(width, height) {
             Ok(plan) => plan,
@@ -155,8 +132,8 @@ impl Asking {
             Err(reason) => return self.not_made(&frame, reason),
         };
         let end = async {
-            self.entrance.mailbox.closed().await;
-            tokio::time::sleep(LAST_ANSWER).await;
+            self.intake.closed().await;
+            tokio::time::sleep(self.patience.last_answers).await;
         };
         let answer = tokio::select! {
             answer = self.client.ask(file) => answer,
@@ -175,8 +152,8 @@ impl Asking {
     async fn make(&self, picture: Picture, plan: FramePlan) -> Result<Bytes, NotMade> {
         let gone = || NotMade::Refused("the renderer's thread is gone".to_owned());
         let (done, made) = oneshot::channel();
-        let sitting = Sitting { picture, plan, done };
-        self.easel.try_send(sitting).map_err(|_| gone())?;
+        let job = RenderJob { picture, plan, done };
+        self.jobs.try_send(job).map_err(|_| gone())?;
         made.await.map_err(|_| gone())?
     }
 
@@ -204,14 +181,13 @@ impl Asking {
     }
 
     fn failed(&mut self, frame: &Leaving, error: &HttpError) {
-        let now = Instant::now();
         let unsent = match error {
             HttpError::Paused { remaining } => {
-                self.paused_until = now.checked_add(*remaining);
+                self.intake.pause(*remaining);
                 true
             }
             HttpError::Overloaded { pause, .. } => {
-                self.paused_until = now.checked_add(*pause);
+                self.intake.pause(*pause);
                 false
             }
             HttpError::Unreachable { .. } | HttpError::Untrusted { .. } | HttpError::Busy => true,

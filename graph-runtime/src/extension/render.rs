@@ -55,7 +55,7 @@ impl RenderThread {
         let worker = Worker::start("lva-render", move || {
             let mut hand = Hand {
                 node,
-                artist: Artist::new(form),
+                maker: FrameMaker::new(form),
                 file: Vec::new(),
             };
             while let Ok(job) = queue.recv() {
@@ -82,7 +82,7 @@ impl RenderThread {
 
 struct Hand {
     node: String,
-    artist: Artist,
+    maker: FrameMaker,
     /// For frames that are files, whose size is known only when they are made.
     file: Vec<u8>,
 }
@@ -99,7 +99,7 @@ impl Hand {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return Rendered::Failed(reason, context.frame),
             Err(panicked) => {
-                self.artist = Artist::new(self.artist.form);
+                self.maker = FrameMaker::new(self.maker.form);
                 return Rendered::Broke(panicked, context.frame);
             }
         }
@@ -118,10 +118,10 @@ impl Hand {
         slot: &mut FrameSlot<FrameContext>,
     ) -> Result<(), String> {
         trap("render", &self.node);
-        if !self.artist.makes_files() {
-            return self.artist.draw(picture, plan, slot);
+        if !self.maker.makes_files() {
+            return self.maker.draw(picture, plan, slot);
         }
-        self.artist.make_file(picture, plan, &mut self.file)?;
+        self.maker.make_file(picture, plan, &mut self.file)?;
         let length = self.file.len();
         match slot.get_mut(..length) {
             Some(place) => {
@@ -135,14 +135,14 @@ impl Hand {
 }
 
 /// Makes frames of one form. It keeps its memory from frame to frame.
-pub(crate) struct Artist {
+pub(crate) struct FrameMaker {
     form: PictureForm,
     renderer: Option<Renderer>,
     encoder: FrameEncoder,
     frame: Vec<u8>,
 }
 
-impl Artist {
+impl FrameMaker {
     pub(crate) fn new(form: PictureForm) -> Self {
         Self {
             form,

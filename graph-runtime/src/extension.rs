@@ -1,21 +1,70 @@
 //! The extension nodes of an instance, and those of the program's own, each with the way into it and out of it.
+//!
+//! | File | |
+//! | --- | --- |
+//! | `grpc` | a node that sends frames over gRPC, in messages or shared memory |
+//! | `http` | a node that posts one picture at a time |
+//! | `own` | a node of the program's own, on a thread of its own |
+//! | `entrance` | where pictures wait for a node |
+//! | `render` | frames as a node asks for them, and the thread that fills slots with them |
+//! | `results` | what a node has found, on its way out |
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use lva_extension_protocol::BackoffPolicy;
 use lva_framing::Pacer;
 use tokio::task::JoinHandle;
 
-use crate::analysis::{Analysis, Entrance, Patience};
-use crate::ask::{AskError, Asking};
+use self::grpc::GrpcNode;
+use self::http::{AskError, HttpNode};
 use crate::frame::{Passage, Tap};
-use crate::instance::{Recorders, Speaker};
-use crate::own::Own;
-use crate::plan::{AnalysisPlan, Feed, Looker, Reach, TrackerPlan};
-use crate::results::{Exits, Results, WayOut};
+use crate::options::RuntimeOptions;
+use crate::plan::{AnalysisPlan, Analyzer, Feed, Reach, TrackerPlan};
+use crate::record::Recorders;
 use crate::seam::extension::ClientPlan;
+use crate::speaker::Speaker;
 use crate::thread::Worker;
-use crate::track::TrackerNode;
+use crate::tracking::TrackerNode;
+
+mod entrance;
+mod grpc;
+mod http;
+mod own;
+mod render;
+mod results;
+
+pub(crate) use self::entrance::Entrance;
+use self::own::OwnTask;
+pub(crate) use self::own::{Broken, Maker, OwnPlan};
+pub(crate) use self::render::FrameMaker;
+use self::results::Results;
+pub(crate) use self::results::{Exits, WayOut};
+
+/// How long answers to frames on their way are waited for at an end.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
+/// How long a node waits for whom it asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Before it asks for another session.
+    backoff: BackoffPolicy,
+    /// For an answer.
+    answer: Duration,
+    /// For the answers to frames on their way, at an end.
+    last_answers: Duration,
+}
+
+impl Patience {
+    pub(crate) fn of(options: &RuntimeOptions) -> Self {
+        Self {
+            backoff: options.extension_backoff,
+            answer: options.answer_timeout,
+            last_answers: LAST_ANSWERS,
+        }
+    }
+}
 
 /// Why an instance could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +83,13 @@ pub(crate) enum StartError {
 }
 
 /// An extension node, or one of the program's own, ready to run.
-pub(crate) enum Asker {
-    Grpc(Box<Analysis>),
-    Http(Box<Asking>),
-    Own(Box<Own>),
+pub(crate) enum ExtensionNode {
+    Grpc(Box<GrpcNode>),
+    Http(Box<HttpNode>),
+    Own(Box<OwnTask>),
 }
 
-impl Asker {
+impl ExtensionNode {
     pub(crate) fn spawn(self) -> JoinHandle<()> {
         match self {
             Self::Grpc(analysis) => tokio::spawn(analysis.run()),
@@ -66,9 +115,9 @@ impl Extensions<'_> {
         mut self,
         plans: Vec<AnalysisPlan>,
         workers: &mut Vec<Worker>,
-    ) -> Result<(Vec<Tap>, Vec<Asker>), StartError> {
+    ) -> Result<(Vec<Tap>, Vec<ExtensionNode>), StartError> {
         let mut taps: Vec<(Feed, Tap)> = Vec::new();
-        let mut askers = Vec::new();
+        let mut nodes = Vec::new();
         // The last first, so that each finds the taps of those behind it.
         for (place, plan) in plans.into_iter().enumerate().rev() {
             let behind = taps.extract_if(.., |(feed, _)| *feed == Feed::Extension(place));
@@ -82,12 +131,12 @@ impl Extensions<'_> {
                 speaker: self.speaker.clone(),
             };
             taps.push((plan.feed, tap(&plan, &entrance, passage.clone(), way_out.clone())));
-            askers.push(self.node(plan, way_out, entrance, passage, workers)?);
+            nodes.push(self.node(plan, way_out, entrance, passage, workers)?);
         }
-        askers.reverse();
+        nodes.reverse();
         let mut taps: Vec<Tap> = taps.into_iter().map(|(_, tap)| tap).collect();
         taps.reverse();
-        Ok((taps, askers))
+        Ok((taps, nodes))
     }
 
     fn node(
@@ -97,39 +146,39 @@ impl Extensions<'_> {
         entrance: Entrance,
         passage: Option<Arc<Passage>>,
         workers: &mut Vec<Worker>,
-    ) -> Result<Asker, StartError> {
+    ) -> Result<ExtensionNode, StartError> {
         let trackers = self.trackers(&plan.reach);
         let name = plan.node.name.clone();
         let results = Results::new(way_out, trackers, passage);
-        let (form, client) = match plan.looker {
-            Looker::Extension { form, client } => (form, client),
+        let (form, client) = match plan.analyzer {
+            Analyzer::Extension { form, client } => (form, client),
             // Its thread is its own business: nobody else waits for one that hangs.
-            Looker::Own(own) => {
-                let own = Own::new(*own, entrance, results, self.patience)?;
-                return Ok(Asker::Own(Box::new(own)));
+            Analyzer::Own(own) => {
+                let own = OwnTask::new(*own, entrance, results, self.patience)?;
+                return Ok(ExtensionNode::Own(Box::new(own)));
             }
         };
-        let (asker, worker) = match client {
+        let (node, worker) = match client {
             ClientPlan::Grpc(client) => {
-                let (node, worker) = Analysis::new(*client, form, entrance, results, self.patience)?;
-                (Asker::Grpc(Box::new(node)), worker)
+                let (node, worker) = GrpcNode::new(*client, form, entrance, results, self.patience)?;
+                (ExtensionNode::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
-                let options = options
-                    .with_backoff(self.patience.backoff)
-                    .with_answer_timeout(self.patience.answer);
-                let made = Asking::new(options, form, entrance, results).map_err(|error| match error {
-                    AskError::Thread(error) => StartError::Thread(error),
-                    AskError::Tls(error) => StartError::Client {
-                        node: name,
-                        reason: error.to_string(),
-                    },
-                })?;
-                (Asker::Http(Box::new(made.0)), made.1)
+                let made =
+                    HttpNode::new(*options, form, entrance, results, self.patience).map_err(|error| {
+                        match error {
+                            AskError::Thread(error) => StartError::Thread(error),
+                            AskError::Tls(error) => StartError::Client {
+                                node: name,
+                                reason: error.to_string(),
+                            },
+                        }
+                    })?;
+                (ExtensionNode::Http(Box::new(made.0)), made.1)
             }
         };
         workers.push(worker);
-        Ok(asker)
+        Ok(node)
     }
 
     fn exits(&self, reach: &Reach) -> Exits {
@@ -170,8 +219,7 @@ fn tap(plan: &AnalysisPlan, entrance: &Entrance, passage: Option<Arc<Passage>>, 
         filters,
         own,
         annotated_only: plan.annotated_only,
-        mailbox: Arc::clone(&entrance.mailbox),
-        replaced: Arc::clone(&entrance.replaced),
+        entrance: entrance.clone(),
         passage,
         way_out,
     }

@@ -5,8 +5,8 @@ use lva_inference_schema::{EventBody, EventName, Generation, StateChange, StateR
 
 use crate::GraphEvent;
 use crate::event::{Voice, event_now};
-use crate::instance::Speaker;
 use crate::sink::Outlet;
+use crate::speaker::Speaker;
 use crate::stats::Counters;
 
 /// Why an instance changes its state.

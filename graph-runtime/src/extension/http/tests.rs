@@ -1,5 +1,7 @@
 //! A node that falls goes on, and accounts for what it had in hand.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 use lva_extension_protocol::http::HttpExtensionServer;
 use lva_extension_protocol::{BoxError, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
@@ -9,13 +11,14 @@ use lva_inference_schema::{EventName, Inference};
 use serde_json::json;
 
 use super::*;
+use crate::extension::WayOut;
 use crate::guard::set_trap;
-use crate::instance::Speaker;
 use crate::node::Factories;
-use crate::plan::{Looker, Plan};
-use crate::results::WayOut;
+use crate::options::RuntimeOptions;
+use crate::plan::{Analyzer, Plan};
 use crate::seam::extension::ClientPlan;
 use crate::sink::Outlet;
+use crate::speaker::Speaker;
 use crate::stats::{Counters, InstanceStats};
 
 const NODE: &str = "falls and asks by HTTP";
@@ -79,10 +82,10 @@ async fn a_defect_costs_a_picture_or_an_answer_and_the_node_goes_on() {
     let plan = plan(&format!("{}score", server.url()));
     let serving = tokio::spawn(server.serve(std::future::pending()));
     let plan = plan.analyses.into_iter().next().unwrap();
-    let Looker::Extension {
+    let Analyzer::Extension {
         form,
         client: ClientPlan::Http(options),
-    } = plan.looker
+    } = plan.analyzer
     else {
         panic!("an HTTP node was asked for");
     };
@@ -94,8 +97,9 @@ async fn a_defect_costs_a_picture_or_an_answer_and_the_node_goes_on() {
     };
     let results = Results::new(way_out, Vec::new(), None);
     let entrance = Entrance::default();
-    let (asking, worker) = Asking::new(*options, form, entrance.clone(), results).unwrap();
-    let node = tokio::spawn(asking.run());
+    let patience = Patience::of(&RuntimeOptions::new("recordings"));
+    let (http, worker) = HttpNode::new(*options, form, entrance.clone(), results, patience).unwrap();
+    let node = tokio::spawn(http.run());
     let until = async |condition: &dyn Fn(&InstanceStats) -> bool| {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
         let found = async {

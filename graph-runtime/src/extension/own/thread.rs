@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -13,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::frame::About;
+use crate::guard::{Panicked, guarded};
 use crate::node::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode};
 use crate::thread::Worker;
 
@@ -42,8 +42,7 @@ impl fmt::Debug for OwnPlan {
 #[derive(Debug)]
 pub(crate) enum Broken {
     Failed(NodeError),
-    /// With what the panic said.
-    Panicked(String),
+    Panicked(Panicked),
 }
 
 impl Maker {
@@ -54,17 +53,10 @@ impl Maker {
             name: &self.name,
             processor: &self.processor,
         };
-        match catch_unwind(AssertUnwindSafe(|| self.factory.make(&context))) {
-            Ok(made) => made.map_err(Broken::Failed),
-            Err(panic) => Err(Broken::Panicked(words(&*panic))),
-        }
+        guarded(|| self.factory.make(&context))
+            .map_err(Broken::Panicked)?
+            .map_err(Broken::Failed)
     }
-}
-
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 /// A picture for a node, with what was found in it.
@@ -86,7 +78,7 @@ pub(super) struct Report {
 pub(super) enum End {
     Found(Vec<Inference>),
     Failed(NodeError),
-    Panicked(String),
+    Panicked(Panicked),
     /// There was no node, and none could be made.
     NotMade(Broken),
     /// Nobody waited any more.
@@ -94,13 +86,13 @@ pub(super) enum End {
 }
 
 /// The node's thread.
-struct Hand {
+struct LookWorker {
     maker: Maker,
     node: Option<Box<dyn OwnNode>>,
     runtime: Handle,
 }
 
-impl Hand {
+impl LookWorker {
     fn work(mut self, jobs: &Receiver<Job>, reports: &mpsc::Sender<Report>) {
         let runtime = self.runtime.clone();
         let _inside = runtime.enter();
@@ -137,7 +129,7 @@ impl Hand {
     /// What a panic has left behind may panic again.
     fn discard(&mut self) {
         let node = self.node.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(node))).is_err() {
+        if guarded(|| drop(node)).is_err() {
             tracing::error!(node = %self.maker.name, "a node panicked while it was dropped");
         }
     }
@@ -163,10 +155,7 @@ fn looked(runtime: &Handle, node: &mut dyn OwnNode, job: Job) -> End {
             }
         })
     };
-    match catch_unwind(AssertUnwindSafe(look)) {
-        Ok(end) => end,
-        Err(panic) => End::Panicked(words(&*panic)),
-    }
+    guarded(look).unwrap_or_else(End::Panicked)
 }
 
 /// The thread, seen from the node's task: one job at a time.
@@ -183,12 +172,12 @@ impl LookThread {
         let (jobs, queue) = sync_channel(1);
         let (report, reports) = mpsc::channel(1);
         let name = format!("lva-own-{}", plan.maker.name);
-        let hand = Hand {
+        let worker = LookWorker {
             maker: plan.maker,
             node: Some(plan.node),
             runtime: Handle::current(),
         };
-        let worker = Worker::start(&name, move || hand.work(&queue, &report))?;
+        let worker = Worker::start(&name, move || worker.work(&queue, &report))?;
         let thread = Self {
             jobs,
             reports,
@@ -313,7 +302,7 @@ mod tests {
             assert!(thread.give(frame.picture, &frame.about));
             let report = thread.report().await.unwrap();
             ends.push(match report.end {
-                End::Panicked(text) => (report.made, text),
+                End::Panicked(panicked) => (report.made, panicked.words().to_owned()),
                 End::NotMade(Broken::Failed(error)) => (report.made, error.to_string()),
                 _ => panic!("{ends:?}"),
             });

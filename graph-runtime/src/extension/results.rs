@@ -11,12 +11,13 @@ use crate::GraphEvent;
 use crate::event::event_now;
 use crate::failure::Failure;
 use crate::frame::{About, Leaving, Passage};
-use crate::guard::{Defects, Panicked, trap};
-use crate::instance::Speaker;
+use crate::guard::{Panicked, trap};
+use crate::once_a_minute::OnceAMinute;
 use crate::plan::Named;
 use crate::record::{MetadataInput, SignalInput};
+use crate::speaker::Speaker;
 use crate::stats::DropReason;
-use crate::track::TrackerNode;
+use crate::tracking::TrackerNode;
 
 /// The ends by which a node's results leave it.
 #[derive(Debug, Clone, Default)]
@@ -103,7 +104,7 @@ pub(crate) struct Results {
     speaker: Speaker,
     /// The last failure that was said since the extension worked: a dead one is not an event every second.
     said: Option<String>,
-    defects: Defects,
+    defects: OnceAMinute,
     /// Frames that were taken from where they wait, and neither answered nor dropped.
     in_hand: AtomicU64,
 }
@@ -119,7 +120,7 @@ impl Results {
             passage,
             speaker,
             said: None,
-            defects: Defects::default(),
+            defects: OnceAMinute::default(),
             in_hand: AtomicU64::new(0),
         }
     }

@@ -1,65 +1,30 @@
 //! A gRPC extension node: pictures to the extension, its answers on their way, and a new session when one is lost.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lva_extension_protocol::{
-    Answer, Backoff, BackoffPolicy, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent,
-    Unanswered, connect,
+    Answer, Backoff, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered,
+    connect,
 };
 use lva_framing::{FramePlan, PlanError};
 
+use super::Patience;
+use super::entrance::{Entrance, Intake};
+use super::render::{FrameContext, Job, RenderThread, Rendered};
+use super::results::{Answered, Results};
 use crate::failure::Failure;
-use crate::frame::{Frame, Mailbox};
+use crate::frame::Frame;
 use crate::guard::guarded_async;
-use crate::render::{FrameContext, Job, RenderThread, Rendered};
-use crate::results::{Answered, Results};
 use crate::seam::extension::GrpcPlan;
 use crate::seam::picture::{PictureForm, unpad};
 use crate::stats::DropReason;
 use crate::thread::Worker;
 
-/// How long answers to frames on their way are waited for at an end.
-pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(3);
-
-/// Where an extension node's pictures wait, and why one that is replaced there was not sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Entrance {
-    pub(crate) mailbox: Arc<Mailbox>,
-    pub(crate) replaced: Arc<Mutex<DropReason>>,
-}
-
-impl Default for Entrance {
-    fn default() -> Self {
-        Self {
-            mailbox: Arc::default(),
-            replaced: Arc::new(Mutex::new(DropReason::ExtensionUnavailable)),
-        }
-    }
-}
-
-impl Entrance {
-    pub(crate) fn replaces_because(&self, reason: DropReason) {
-        *self.replaced.lock().unwrap_or_else(PoisonError::into_inner) = reason;
-    }
-}
-
-/// How long a node waits for its extension.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// Before it asks for another session.
-    pub(crate) backoff: BackoffPolicy,
-    /// For an answer.
-    pub(crate) answer: Duration,
-    /// For the answers to frames on their way, at an end.
-    pub(crate) last_answers: Duration,
-}
-
 /// One gRPC extension node at work.
-pub(crate) struct Analysis {
+pub(crate) struct GrpcNode {
     client: GrpcPlan,
     form: PictureForm,
-    entrance: Entrance,
+    intake: Intake,
     results: Results,
     patience: Patience,
     render: RenderThread,
@@ -84,7 +49,7 @@ struct Made {
     epoch: u64,
 }
 
-impl Analysis {
+impl GrpcNode {
     pub(crate) fn new(
         client: GrpcPlan,
         form: PictureForm,
@@ -96,7 +61,7 @@ impl Analysis {
         let analysis = Self {
             client,
             form,
-            entrance,
+            intake: Intake::new(entrance),
             results,
             patience,
             render,
@@ -110,14 +75,9 @@ impl Analysis {
             self.results.stumbled(&panicked);
             // What it was given last belongs to a session that is gone.
             self.renew_renderer();
-            tokio::select! {
-                () = tokio::time::sleep(self.patience.backoff.cap) => {}
-                () = self.entrance.mailbox.closed() => {}
-            }
+            self.intake.pause(self.patience.backoff.cap);
         }
-        if let Some(frame) = self.take_waiting() {
-            self.results.dropped(&frame.leaving(), DropReason::Stopped);
-        }
+        self.intake.drop_waiting(&self.results);
     }
 
     fn renew_renderer(&mut self) {
@@ -130,23 +90,14 @@ impl Analysis {
         }
     }
 
-    /// The picture that waits, if one does.
-    fn take_waiting(&self) -> Option<Frame> {
-        let frame = self.entrance.mailbox.take();
-        frame.inspect(|_| self.results.took())
-    }
-
     async fn work(&mut self) {
         let mut backoff = Backoff::new(self.patience.backoff);
         let mut kept = None;
         loop {
             let frame = match kept.take() {
                 Some(frame) => frame,
-                None => match self.entrance.mailbox.next().await {
-                    Some(frame) => {
-                        self.results.took();
-                        frame
-                    }
+                None => match self.intake.next(&self.results).await {
+                    Some(frame) => frame,
                     None => break,
                 },
             };
@@ -167,9 +118,9 @@ impl Analysis {
                 Some(Ok(session)) => {
                     self.results.works();
                     self.results.count_session();
-                    self.entrance.replaces_because(DropReason::ReplacedByNewer);
+                    self.intake.replaces_because(DropReason::ReplacedByNewer);
                     let end = self.session(session, made, frame).await;
-                    self.entrance.replaces_because(DropReason::ExtensionUnavailable);
+                    self.intake.replaces_because(DropReason::ExtensionUnavailable);
                     match end {
                         End::Stopped => break,
                         End::NoRenderer => {
@@ -205,10 +156,7 @@ impl Analysis {
             } else {
                 wait.max(self.patience.backoff.cap)
             };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.entrance.mailbox.closed() => break,
-            }
+            self.intake.pause(wait);
         }
     }
 
@@ -244,7 +192,7 @@ impl Analysis {
         let options = options.with_answer_timeout(self.patience.answer);
         tokio::select! {
             session = connect(&options) => Some(session),
-            () = self.entrance.mailbox.closed() => None,
+            () = self.intake.closed() => None,
         }
     }
 
@@ -270,11 +218,11 @@ impl Analysis {
                     }
                 }
             }
-            if !rendering && self.entrance.mailbox.is_closed() {
+            if !rendering && self.intake.is_closed() {
                 break End::Stopped;
             }
             if !rendering && slot.is_some() {
-                let newer = self.take_waiting();
+                let newer = self.intake.take(&self.results);
                 if newer.is_some() && first.take().is_some() {
                     self.results.drop_frames(DropReason::ReplacedByNewer, 1);
                 }
@@ -322,7 +270,7 @@ impl Analysis {
                         }
                     }
                 }
-                () = self.entrance.mailbox.changed() => {}
+                () = self.intake.changed() => {}
                 () = frames.ready(), if waits_for_window => {}
             }
         };

@@ -3,11 +3,11 @@
 use lva_inference_schema::Inference;
 use lva_zones::{Engine, IdSource, LineCrossingReporter, Observation, SpatialEvent, Tracker, TrackerOptions};
 
+use crate::extension::Exits;
 use crate::frame::About;
-use crate::instance::Speaker;
 use crate::plan::{LinePlan, Named, TrackerPlan};
-use crate::results::Exits;
 use crate::seam::tracking::{Classes, line_scene};
+use crate::speaker::Speaker;
 
 /// An object tracker, with the line crossings behind it.
 ///

@@ -1,8 +1,10 @@
 //! Whatever a server does to a node's frames, each is accounted for once.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use lva_extension_protocol::BackoffPolicy;
 use lva_extension_protocol::wire::media_graph_extension_server::{
     MediaGraphExtension, MediaGraphExtensionServer,
 };
@@ -19,13 +21,13 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::*;
+use crate::extension::WayOut;
 use crate::frame::{Admission, Tap};
-use crate::instance::Speaker;
 use crate::node::Factories;
-use crate::plan::{Looker, Plan};
-use crate::results::WayOut;
+use crate::plan::{Analyzer, Plan};
 use crate::seam::extension::ClientPlan;
 use crate::sink::Outlet;
+use crate::speaker::Speaker;
 use crate::stats::{Counters, ExtensionStats, InstanceStats};
 
 const NODE: &str = "ext";
@@ -227,10 +229,10 @@ impl Bench {
         });
         let plan = Plan::new(&graph(port, name), "lvaEdge", &Factories::default()).unwrap();
         let plan = plan.analyses.into_iter().next().unwrap();
-        let Looker::Extension {
+        let Analyzer::Extension {
             form,
             client: ClientPlan::Grpc(client),
-        } = plan.looker
+        } = plan.analyzer
         else {
             panic!("a gRPC node was asked for");
         };
@@ -251,15 +253,14 @@ impl Bench {
             answer: ANSWER,
             last_answers: 2 * ANSWER,
         };
-        let (analysis, worker) = Analysis::new(*client, form, entrance.clone(), results, patience).unwrap();
+        let (analysis, worker) = GrpcNode::new(*client, form, entrance.clone(), results, patience).unwrap();
         let tap = Tap {
             node: name.to_owned(),
             motion: None,
             filters: Vec::new(),
             own: None,
             annotated_only: false,
-            mailbox: entrance.mailbox,
-            replaced: entrance.replaced,
+            entrance,
             passage: None,
             way_out,
         };
@@ -298,7 +299,7 @@ impl Bench {
     }
 
     async fn end(self) -> InstanceStats {
-        self.tap.mailbox.close();
+        self.tap.close();
         let Self {
             counters,
             tap,

@@ -6,38 +6,35 @@ use std::time::{Duration, Instant};
 use lva_extension_protocol::Backoff;
 use lva_inference_schema::Inference;
 
-use self::hand::{End, LookThread, Report};
-use crate::analysis::{Entrance, LAST_ANSWERS, Patience};
-use crate::ask::AFTER_DEFECT;
+use self::thread::{End, LookThread, Report};
+use super::Patience;
+use super::entrance::{AFTER_DEFECT, Entrance, Intake};
+use super::results::{Answered, Results};
 use crate::failure::Failure;
 use crate::frame::{Frame, Leaving};
 use crate::guard::guarded_async;
-use crate::results::{Answered, Results};
+use crate::once_a_minute::OnceAMinute;
 use crate::stats::DropReason;
 use crate::thread::Worker;
 
-mod hand;
+mod thread;
 
-pub(crate) use self::hand::{Broken, Maker, OwnPlan};
+pub(crate) use self::thread::{Broken, Maker, OwnPlan};
 
-/// How long, of [`LAST_ANSWERS`], a node has to leave when it was told to.
+/// How long, of its last answer's time, a node has to leave when it was told to.
 const LEAVE: Duration = Duration::from_millis(200);
 
-/// How soon a node's failure is said again.
-const QUIET: Duration = Duration::from_secs(60);
-
 /// One node of the program's own at work.
-pub(crate) struct Own {
-    entrance: Entrance,
+pub(crate) struct OwnTask {
+    intake: Intake,
     results: Results,
     patience: Patience,
     thread: LookThread,
     worker: Worker,
     backoff: Backoff,
     made_at: Instant,
-    /// It has panicked, and is not made anew before.
-    paused_until: Option<Instant>,
-    complained_at: Option<Instant>,
+    /// A node that fails on every other frame is not an event for each.
+    complaints: OnceAMinute,
     /// When no more pictures came.
     closed_at: Option<Instant>,
 }
@@ -49,7 +46,7 @@ enum Waited {
     Stopped,
 }
 
-impl Own {
+impl OwnTask {
     pub(crate) fn new(
         plan: OwnPlan,
         entrance: Entrance,
@@ -59,15 +56,14 @@ impl Own {
         let (thread, worker) = LookThread::start(plan)?;
         results.count_session();
         Ok(Self {
-            entrance,
+            intake: Intake::new(entrance),
             results,
             patience,
             thread,
             worker,
             backoff: Backoff::new(patience.backoff),
             made_at: Instant::now(),
-            paused_until: None,
-            complained_at: None,
+            complaints: OnceAMinute::default(),
             closed_at: None,
         })
     }
@@ -76,25 +72,15 @@ impl Own {
     pub(crate) async fn run(mut self) {
         while let Err(panicked) = guarded_async(self.work()).await {
             self.results.stumbled(&panicked);
-            self.paused_until = Instant::now().checked_add(AFTER_DEFECT);
+            self.intake.pause(AFTER_DEFECT);
         }
-        if let Some(frame) = self.entrance.mailbox.take() {
-            self.results.took();
-            self.results.dropped(&frame.leaving(), DropReason::Stopped);
-        }
+        self.intake.drop_waiting(&self.results);
         self.end().await;
     }
 
     async fn work(&mut self) {
-        loop {
-            self.pause().await;
-            match self.entrance.mailbox.next().await {
-                Some(frame) => {
-                    self.results.took();
-                    self.show(frame).await;
-                }
-                None => break,
-            }
+        while let Some(frame) = self.intake.next(&self.results).await {
+            self.show(frame).await;
         }
     }
 
@@ -105,13 +91,14 @@ impl Own {
             thread,
             worker,
             closed_at,
+            patience,
             ..
         } = self;
         let name = results.node.name.clone();
         drop(results);
         drop(thread);
         let now = Instant::now();
-        let until = (closed_at.unwrap_or(now) + LAST_ANSWERS).max(now + LEAVE);
+        let until = (closed_at.unwrap_or(now) + patience.last_answers).max(now + LEAVE);
         if tokio::time::timeout_at(until.into(), worker.ended())
             .await
             .is_err()
@@ -120,18 +107,8 @@ impl Own {
         }
     }
 
-    async fn pause(&mut self) {
-        if let Some(until) = self.paused_until.take() {
-            self.entrance.replaces_because(DropReason::ExtensionUnavailable);
-            tokio::select! {
-                () = tokio::time::sleep_until(until.into()) => {}
-                () = self.entrance.mailbox.closed() => {}
-            }
-        }
-    }
-
     async fn show(&mut self, frame: Frame) {
-        self.entrance.replaces_because(DropReason::ReplacedByNewer);
+        self.intake.replaces_because(DropReason::ReplacedByNewer);
         let (picture, frame) = frame.split();
         if !self.thread.give(picture, &frame.about) {
             return self.results.dropped(&frame, DropReason::ExtensionUnavailable);
@@ -153,11 +130,12 @@ impl Own {
     }
 
     async fn wait(&mut self) -> Waited {
-        let (mailbox, closed_at) = (&self.entrance.mailbox, &mut self.closed_at);
+        let (intake, closed_at) = (&self.intake, &mut self.closed_at);
+        let last = self.patience.last_answers.saturating_sub(LEAVE);
         let end = async {
-            mailbox.closed().await;
+            intake.closed().await;
             *closed_at = Some(Instant::now());
-            tokio::time::sleep(LAST_ANSWERS - LEAVE).await;
+            tokio::time::sleep(last).await;
         };
         tokio::select! {
             report = self.thread.report() => Waited::Report(report),
@@ -176,9 +154,8 @@ impl Own {
                     let _ = report.and_then(|report| self.judge(report));
                     return;
                 }
-                frame = self.entrance.mailbox.next() => match frame {
+                frame = self.intake.next(&self.results) => match frame {
                     Some(frame) => {
-                        self.results.took();
                         self.results.dropped(&frame.leaving(), DropReason::ExtensionUnavailable);
                     }
                     None => return,
@@ -210,8 +187,8 @@ impl Own {
                 tracing::warn!(node, %error, "a node could not look at a frame");
                 self.complain(&Failure::node_failed(&error.to_string()));
             }
-            End::Panicked(panic) => {
-                tracing::error!(node, panic, "a node panicked; it is made anew");
+            End::Panicked(panicked) => {
+                tracing::error!(node, panic = panicked.words(), "a node panicked; it is made anew");
                 self.complain(&Failure::node_panicked());
                 self.wait_after(self.made_at.elapsed());
             }
@@ -230,15 +207,12 @@ impl Own {
 
     /// The node is made anew after a while.
     fn wait_after(&mut self, lived: Duration) {
-        self.paused_until = Instant::now().checked_add(self.backoff.next_delay(lived));
+        self.intake.pause(self.backoff.next_delay(lived));
     }
 
-    /// A node that fails on every other frame is not an event for each.
     fn complain(&mut self, failure: &Failure) {
-        let now = Instant::now();
-        if self.complained_at.is_none_or(|at| now - at >= QUIET) {
+        if self.complaints.is_due(Instant::now()) {
             self.results.works();
-            self.complained_at = Some(now);
         }
         self.results.complain(failure);
     }

@@ -1,7 +1,7 @@
 //! Counted drops, said: `DataDropped`, at most once a minute for each node, whatever happens.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lva_graph_model::Graph;
 use lva_inference_schema::{DataDropped, EventBody, EventName, Subject};
@@ -9,10 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::GraphEvent;
 use crate::event::{Voice, event_now};
+use crate::once_a_minute::QUIET;
 use crate::stats::DropReason;
-
-/// How long a node is quiet about more drops after it spoke of some.
-const QUIET: Duration = Duration::from_secs(60);
 
 /// What was dropped since activation, by node and reason.
 pub(crate) type Drops = BTreeMap<(String, DropReason), u64>;
@@ -131,6 +129,8 @@ impl LossVoice {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use lva_inference_schema::JsonStyle;
 
     use super::*;
