@@ -181,7 +181,11 @@ impl<S: ClipStore> Disk<S> {
             ClipState::Paused { .. } => {
                 let _ = self.store.ended(); // that the disk refuses has been said
             }
-            ClipState::Waiting { wrote_before: true } => {}
+            ClipState::Waiting { wrote_before: true } => {
+                if let Err(error) = self.store.ended() {
+                    events.push(RecorderEvent::Untidy { error });
+                }
+            }
         }
     }
 
