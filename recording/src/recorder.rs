@@ -138,7 +138,7 @@ impl<S: ClipStore> Recorder<S> {
             self.trigger.end();
             self.apply(&mut events);
         }
-        self.pre_roll.clear();
+        self.forget_what_was();
         self.newest_90k = None;
         events
     }
@@ -197,7 +197,7 @@ impl<S: ClipStore> Recorder<S> {
             if time.saturating_add(MAX_REORDER) < newest {
                 self.close(StopReason::TimeWentBack, events);
                 self.trigger.reset();
-                self.pre_roll.clear();
+                self.forget_what_was();
                 self.newest_90k = Some(time);
                 return;
             }
@@ -212,6 +212,12 @@ impl<S: ClipStore> Recorder<S> {
             self.apply(events);
         }
         self.newest_90k = Some(time);
+    }
+
+    /// A time line is over: no recording reaches back into it.
+    fn forget_what_was(&mut self) {
+        self.pre_roll.clear();
+        self.disk.forget_annotations();
     }
 
     /// Without a gate, a key frame begins a recording where there is none.

@@ -63,9 +63,18 @@ impl Annotations {
         true
     }
 
-    /// A recording begins: those that waited for it, oldest first.
-    pub(super) fn take_from(&mut self, start_90k: u64) -> impl Iterator<Item = (u64, String)> {
-        self.notes.take_from(start_90k)
+    /// A recording begins: those that waited for it, oldest first. None begins earlier from now on.
+    pub(super) fn take_from(&mut self, start_90k: u64) -> Vec<(u64, String)> {
+        let mut waited = Vec::from(self.notes.take());
+        let all = waited.len();
+        waited.retain(|(time, _)| *time >= start_90k);
+        self.left_out += (all - waited.len()) as u64;
+        waited
+    }
+
+    /// Time begins anew: no recording will show what was seen before.
+    pub(super) fn forget(&mut self) {
+        self.left_out += self.notes.take().len() as u64;
     }
 
     /// One found no place.

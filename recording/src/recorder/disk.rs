@@ -44,6 +44,11 @@ impl<S: ClipStore> Disk<S> {
         self.pause.reset();
     }
 
+    /// Time begins anew. What was seen before is shown by the files that are finished, or not at all.
+    pub(super) fn forget_annotations(&mut self) {
+        self.annotations.forget();
+    }
+
     /// Begins the clip with what the pre-roll holds of it, if that is anything.
     pub(super) fn begin(
         &mut self,
@@ -109,9 +114,8 @@ impl<S: ClipStore> Disk<S> {
             clip: new,
         });
         for (time, json) in self.annotations.take_from(start_90k) {
-            if let Err(error) = clip.annotate(time, &json) {
-                events.push(RecorderEvent::Untidy { error });
-            }
+            let taken = clip.annotate(time, &json);
+            self.count_left_out(taken, events);
         }
         Ok(clip)
     }
@@ -199,15 +203,17 @@ impl<S: ClipStore> Disk<S> {
         events: &mut Vec<RecorderEvent>,
     ) {
         let clip = active.and_then(Active::writing);
-        let taken = self
-            .place(clip, timestamp_90k, json, newest_90k)
-            .unwrap_or_else(|error| {
-                events.push(RecorderEvent::Untidy { error });
-                false
-            });
-        if !taken {
-            self.annotations.leave_out();
+        let taken = self.place(clip, timestamp_90k, json, newest_90k);
+        self.count_left_out(taken, events);
+    }
+
+    fn count_left_out(&mut self, taken: Result<bool, ClipError>, events: &mut Vec<RecorderEvent>) {
+        match taken {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => events.push(RecorderEvent::Untidy { error }),
         }
+        self.annotations.leave_out();
     }
 
     /// `false`: nothing is recorded of that time, or no more is taken.
