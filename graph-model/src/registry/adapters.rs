@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::{Outcome, Registry, page, system_data};
+use super::{Registry, page, system_data};
 use crate::adapter::DeviceAdapter;
 use crate::diagnostic::Diagnostic;
 use crate::generation::Generation;
@@ -35,28 +35,24 @@ impl StoredAdapter {
 }
 
 impl Registry {
-    pub(super) fn list_adapters(&self, token: Option<String>) -> Result<Outcome, Fault> {
+    pub(super) fn list_adapters(&self, token: Option<String>) -> Result<Response, Fault> {
         let all = self
             .adapters
             .iter()
             .map(|(name, stored)| (name.as_str(), stored.shown()));
-        page(all, token, self.options.page_size).map(Outcome::Done)
+        page(all, token, self.options.page_size)
     }
 
-    pub(super) fn adapter_of(&self, name: &str) -> Result<Outcome, Fault> {
+    pub(super) fn adapter_of(&self, name: &str) -> Result<Response, Fault> {
         let stored = self.adapters.get(name).ok_or(Fault::NotFound {
             what: "device adapter",
         })?;
-        Ok(Outcome::Done(Response::with(200, stored.shown())))
+        Ok(Response::with(200, stored.shown()))
     }
 
-    pub(super) fn delete_adapter(&mut self, name: &str) -> Outcome {
-        let status = if self.adapters.remove(name).is_some() {
-            200
-        } else {
-            204
-        };
-        Outcome::Done(Response::empty(status))
+    pub(super) fn delete_adapter(&mut self, name: &str) -> Response {
+        let existed = self.adapters.remove(name).is_some();
+        Response::empty(if existed { 200 } else { 204 })
     }
 
     pub(super) fn set_adapter(

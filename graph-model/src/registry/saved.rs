@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::adapters::StoredAdapter;
-use super::{Registry, RegistryOptions, Start, StoredInstance, StoredTopology};
+use super::instances::StoredInstance;
+use super::topologies::StoredTopology;
+use super::{Registry, RegistryOptions, Start};
 use crate::adapter::DeviceAdapter;
 use crate::document::{DocumentError, kind_of};
 use crate::generation::Family;
