@@ -1,6 +1,7 @@
 //! Topologies and instances of a module, and the state machine of its methods.
 
 mod adapters;
+mod dates;
 mod instances;
 mod options;
 mod outcome;
@@ -16,7 +17,7 @@ pub use saved::{RestoreError, Restored};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::adapters::StoredAdapter;
 use self::instances::StoredInstance;
@@ -135,8 +136,4 @@ impl Registry {
             | Method::DeviceGet => Err(Fault::PayloadMissing),
         }
     }
-}
-
-fn system_data(created_at: &str, modified_at: &str) -> Value {
-    json!({"createdAt": created_at, "lastModifiedAt": modified_at})
 }

@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::{Registry, page, system_data};
+use super::dates::Dates;
+use super::options::check_room;
+use super::{Registry, page};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
 use crate::generation::{Family, Generation};
@@ -12,15 +14,13 @@ use crate::graph::Graph;
 use crate::instance::Instance;
 use crate::method::{Fault, InstanceState, Response};
 use crate::redact;
-use crate::template::iso_utc;
 
 #[derive(Debug, Clone)]
 pub(super) struct StoredInstance {
     pub(super) instance: Instance,
     pub(super) family: Family,
     pub(super) state: InstanceState,
-    pub(super) created_at: String,
-    pub(super) modified_at: String,
+    pub(super) dates: Dates,
 }
 
 impl Registry {
@@ -64,42 +64,33 @@ impl Registry {
             document = redact::keep_secrets(&document, old.instance.to_value());
         }
         let instance = Instance::from_value(document).map_err(Fault::document)?;
-        let identical = old.is_some_and(|old| old.instance == instance);
-        if let Some(old) = old
-            && identical
-        {
-            return Ok(Response::with(200, self.shown(old, family)));
-        }
-        if let Some(old) = old
-            && old.state != InstanceState::Inactive
-        {
-            return Err(Fault::StateConflict {
-                state: old.state,
-                needed: "Inactive",
-                remedy: "deactivate it before you change it",
-            });
+        match old {
+            Some(old) if old.instance == instance => {
+                return Ok(Response::with(200, self.shown(old, family)));
+            }
+            Some(old) if old.state != InstanceState::Inactive => {
+                return Err(Fault::StateConflict {
+                    state: old.state,
+                    needed: "Inactive",
+                    remedy: "deactivate it before you change it",
+                });
+            }
+            _ => {}
         }
         let findings = self.graph_of(&instance)?.1;
-        let now = iso_utc(now);
-        let (status, created_at) = match old {
-            Some(old) => (200, old.created_at.clone()),
+        let (status, dates) = match old {
+            Some(old) => (200, old.dates.changed(now)),
             None => {
-                let (_, limit) = self.options.limits();
-                if self.instances.len() >= limit {
-                    return Err(Fault::TooMany {
-                        what: "instances",
-                        limit,
-                    });
-                }
-                (201, now.clone())
+                let limit = self.options.limits().instances;
+                check_room("instances", self.instances.len(), limit)?;
+                (201, Dates::new(now))
             }
         };
         let stored = StoredInstance {
             instance,
             family,
             state: InstanceState::Inactive,
-            created_at,
-            modified_at: now,
+            dates,
         };
         let payload = self.shown(&stored, family);
         self.instances.insert(stored.instance.name().to_owned(), stored);
@@ -142,12 +133,8 @@ impl Registry {
         let topology = self.topologies.get(stored.instance.topology_name());
         let declarations = topology.map(|stored| stored.topology.parameters());
         let mut value = redact::instance(stored.instance.to_value(), declarations.as_deref());
+        stored.dates.put_into(&mut value);
         if let Value::Object(map) = &mut value {
-            redact::set(
-                map,
-                "systemData",
-                system_data(&stored.created_at, &stored.modified_at),
-            );
             let properties = redact::find(map, "properties").and_then(|key| map.get_mut(&key));
             if let Some(Value::Object(properties)) = properties {
                 redact::set(properties, "state", stored.state.word(family).into());

@@ -1,6 +1,7 @@
 //! How a registry judges, and how much it holds.
 
 use crate::diagnostic::Strictness;
+use crate::method::Fault;
 use crate::own::OwnTypes;
 
 /// How a registry judges, and how much it holds.
@@ -9,6 +10,7 @@ use crate::own::OwnTypes;
 /// |---|---|---|
 /// | topologies | 1,000 | 50 |
 /// | instances | 10,000 | 1,000 |
+/// | device adapters | 10,000 | 1,000 |
 ///
 /// More of them cost memory only: a few kilobytes each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,10 +43,34 @@ impl RegistryOptions {
         self
     }
 
-    pub(super) fn limits(&self) -> (usize, usize) {
+    pub(super) fn limits(&self) -> Limits {
         match self.strictness {
-            Strictness::Compatible => (50, 1_000),
-            Strictness::Open => (1_000, 10_000),
+            Strictness::Compatible => Limits {
+                topologies: 50,
+                instances: 1_000,
+                adapters: 1_000,
+            },
+            Strictness::Open => Limits {
+                topologies: 1_000,
+                instances: 10_000,
+                adapters: 10_000,
+            },
         }
     }
+}
+
+/// How many of each a registry holds at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) topologies: usize,
+    pub(super) instances: usize,
+    pub(super) adapters: usize,
+}
+
+/// Whether one more fits.
+pub(super) fn check_room(what: &'static str, held: usize, limit: usize) -> Result<(), Fault> {
+    if held >= limit {
+        return Err(Fault::TooMany { what, limit });
+    }
+    Ok(())
 }

@@ -4,32 +4,26 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::{Registry, page, system_data};
+use super::dates::Dates;
+use super::options::check_room;
+use super::{Registry, page};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
 use crate::generation::{Family, Generation};
 use crate::method::{Fault, InstanceState, Response};
 use crate::redact;
-use crate::template::iso_utc;
 use crate::topology::Topology;
 
 #[derive(Debug, Clone)]
 pub(super) struct StoredTopology {
     pub(super) topology: Topology,
-    pub(super) created_at: String,
-    pub(super) modified_at: String,
+    pub(super) dates: Dates,
 }
 
 impl StoredTopology {
     fn shown(&self) -> Value {
         let mut value = redact::topology(self.topology.to_value());
-        if let Value::Object(map) = &mut value {
-            redact::set(
-                map,
-                "systemData",
-                system_data(&self.created_at, &self.modified_at),
-            );
-        }
+        self.dates.put_into(&mut value);
         value
     }
 }
@@ -75,18 +69,12 @@ impl Registry {
         if findings.iter().any(Diagnostic::is_error) {
             return Err(Fault::InvalidTopology { findings });
         }
-        let now = iso_utc(now);
         let old = self.topologies.get(topology.name());
-        let (status, created_at, modified_at) = match old {
+        let (status, dates) = match old {
             None => {
-                let (limit, _) = self.options.limits();
-                if self.topologies.len() >= limit {
-                    return Err(Fault::TooMany {
-                        what: "topologies",
-                        limit,
-                    });
-                }
-                (201, now.clone(), now)
+                let limit = self.options.limits().topologies;
+                check_room("topologies", self.topologies.len(), limit)?;
+                (201, Dates::new(now))
             }
             Some(old) if old.topology == topology => {
                 return Ok(Response {
@@ -96,14 +84,10 @@ impl Registry {
             }
             Some(old) => {
                 self.check_change(&topology, family)?;
-                (200, old.created_at.clone(), now)
+                (200, old.dates.changed(now))
             }
         };
-        let stored = StoredTopology {
-            topology,
-            created_at,
-            modified_at,
-        };
+        let stored = StoredTopology { topology, dates };
         let payload = stored.shown();
         self.topologies.insert(stored.topology.name().to_owned(), stored);
         Ok(Response {
