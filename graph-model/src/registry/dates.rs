@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::redact;
+use crate::document::set;
 use crate::template::iso_utc;
 
 const CREATED_AT: &str = "createdAt";
@@ -55,7 +55,7 @@ impl Dates {
     /// Puts them into a document's `systemData`, as it is returned.
     pub(super) fn put_into(&self, document: &mut Value) {
         if let Value::Object(map) = document {
-            redact::set(map, "systemData", self.beside(json!({})));
+            set(map, "systemData", self.beside(json!({})));
         }
     }
 }

@@ -9,6 +9,7 @@ use super::options::check_room;
 use super::{Registry, page};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
+use crate::document::{object, set};
 use crate::generation::{Family, Generation};
 use crate::graph::Graph;
 use crate::instance::Instance;
@@ -134,11 +135,9 @@ impl Registry {
         let declarations = topology.map(|stored| stored.topology.parameters());
         let mut value = redact::instance(stored.instance.to_value(), declarations.as_deref());
         stored.dates.put_into(&mut value);
-        if let Value::Object(map) = &mut value {
-            let properties = redact::find(map, "properties").and_then(|key| map.get_mut(&key));
-            if let Some(Value::Object(properties)) = properties {
-                redact::set(properties, "state", stored.state.word(family).into());
-            }
+        let properties = value.as_object_mut().and_then(|map| object(map, "properties"));
+        if let Some(properties) = properties {
+            set(properties, "state", stored.state.word(family).into());
         }
         value
     }
