@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use self::edit::Draft;
 use crate::diagnostic::{Diagnostic, Strictness, summary};
+use crate::document::set;
 use crate::generation::{Family, Generation};
 use crate::instance::Instance;
 use crate::redact;
@@ -139,14 +140,9 @@ impl Instance {
     /// The same instance for methods of another generation: another `@apiVersion`, without what only a module writes
     /// (`systemData`, `state`). Parameters that a conversion of its topology has added still need values.
     pub fn convert(&self, to: Generation) -> Self {
-        let mut value = self.to_value().clone();
+        let mut value = redact::as_written(self.to_value());
         if let Value::Object(map) = &mut value {
-            map.retain(|key, _| !key.eq_ignore_ascii_case("systemData"));
-            redact::set(map, "@apiVersion", to.api_version().into());
-            let properties = redact::find(map, "properties").and_then(|key| map.get_mut(&key));
-            if let Some(Value::Object(properties)) = properties {
-                properties.retain(|key, _| !key.eq_ignore_ascii_case("state"));
-            }
+            set(map, "@apiVersion", to.api_version().into());
         }
         // Neither name nor shape has changed.
         Self::from_value(value).unwrap_or_else(|_| self.clone())

@@ -189,6 +189,31 @@ pub(crate) fn member<'v>(map: &'v Map<String, Value>, name: &str) -> Option<(&'v
         .map(|(key, value)| (key.as_str(), value))
 }
 
+/// The name of a member as it is written, by its name without case.
+pub(crate) fn find(map: &Map<String, Value>, name: &str) -> Option<String> {
+    map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned()
+}
+
+/// Sets a member of an object, whatever case it was written in before.
+pub(crate) fn set(map: &mut Map<String, Value>, name: &str, value: Value) {
+    while let Some(key) = find(map, name) {
+        map.shift_remove(&key);
+    }
+    map.insert(name.to_owned(), value);
+}
+
+/// A member that is an object, to be changed.
+pub(crate) fn object<'m>(map: &'m mut Map<String, Value>, name: &str) -> Option<&'m mut Map<String, Value>> {
+    let key = find(map, name)?;
+    map.get_mut(&key)?.as_object_mut()
+}
+
+/// A member that is a list, to be changed.
+pub(crate) fn list<'m>(map: &'m mut Map<String, Value>, name: &str) -> Option<&'m mut Vec<Value>> {
+    let key = find(map, name)?;
+    map.get_mut(&key)?.as_array_mut()
+}
+
 /// A scalar as text: numbers and booleans count as the text that they would be written as.
 pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     match value {

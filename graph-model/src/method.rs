@@ -181,6 +181,19 @@ pub enum RequestBody {
     },
 }
 
+impl RequestBody {
+    /// The name of the one thing that it is about, for the answer where that fails.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Topology(topology) => Some(topology.name()),
+            Self::Instance(instance) => Some(instance.name()),
+            Self::Adapter(adapter) => Some(adapter.name()),
+            Self::Name(name) => Some(name),
+            Self::Discover { .. } | Self::Device { .. } | Self::List { .. } => None,
+        }
+    }
+}
+
 impl Request {
     /// Reads a call as it comes from the hub.
     ///

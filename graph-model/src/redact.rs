@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::document::{find, list, object};
 use crate::generation::Generation;
 use crate::parameter::{ParameterDeclaration, ParameterType};
 use crate::template::{Segment, segments};
@@ -75,7 +76,7 @@ pub(crate) fn keep_key(new: &Value, old: &Value) -> Value {
 fn hub_credentials(value: &mut Value) -> Option<&mut Map<String, Value>> {
     let mut map = value.as_object_mut()?;
     for name in ["properties", "iotHubDeviceConnection", "credentials"] {
-        map = map.get_mut(&find(map, name)?)?.as_object_mut()?;
+        map = object(map, name)?;
     }
     Some(map)
 }
@@ -103,41 +104,32 @@ pub(crate) fn keep_secrets(new: &Value, old: &Value) -> Value {
     new
 }
 
-/// A document as it is stored: without what only the module writes (`systemData`, `state`), and with the
-/// version of the method that brought it where it has none of its own.
+/// A document as it is stored: as its author wrote it, and with the version of the method that brought it where
+/// it has none of its own.
 pub(crate) fn as_stored(value: &Value, generation: Generation) -> Value {
+    let mut value = as_written(value);
+    if let Value::Object(map) = &mut value
+        && find(map, "@apiVersion").is_none()
+    {
+        map.insert("@apiVersion".to_owned(), generation.api_version().into());
+    }
+    value
+}
+
+/// A document without what only the module writes: `systemData` and `state`.
+pub(crate) fn as_written(value: &Value) -> Value {
     let mut value = value.clone();
     if let Value::Object(map) = &mut value {
         map.retain(|key, _| !key.eq_ignore_ascii_case("systemData"));
-        if find(map, "@apiVersion").is_none() {
-            map.insert("@apiVersion".to_owned(), generation.api_version().into());
-        }
-        let properties = find(map, "properties").and_then(|key| map.get_mut(&key));
-        if let Some(Value::Object(properties)) = properties {
+        if let Some(properties) = object(map, "properties") {
             properties.retain(|key, _| !key.eq_ignore_ascii_case("state"));
         }
     }
     value
 }
 
-/// Sets a member of an object, whatever case it was written in before.
-pub(crate) fn set(map: &mut Map<String, Value>, name: &str, value: Value) {
-    while let Some(key) = find(map, name) {
-        map.shift_remove(&key);
-    }
-    map.insert(name.to_owned(), value);
-}
-
-pub(crate) fn find(map: &Map<String, Value>, name: &str) -> Option<String> {
-    map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned()
-}
-
 fn parameters(value: &mut Value) -> Option<&mut Vec<Value>> {
-    let map = value.as_object_mut()?;
-    let properties = map.get_mut(&find(map, "properties")?)?.as_object_mut()?;
-    properties
-        .get_mut(&find(properties, "parameters")?)?
-        .as_array_mut()
+    list(object(value.as_object_mut()?, "properties")?, "parameters")
 }
 
 fn strip_credentials(value: &mut Value) {

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{ConversionNote, NoteKind};
-use crate::document::{member, scalar_text};
+use crate::document::{find, list, member, object, scalar_text};
 use crate::generation::{Family, Generation};
 use crate::kind::{NodeKind, Role};
 use crate::own::OwnTypes;
-use crate::redact;
 use crate::template::{Segment, segments};
 use crate::topology::Topology;
 
@@ -40,7 +39,7 @@ impl Draft {
     pub(super) fn finish(mut self, to: Generation) -> (Value, Vec<ConversionNote>) {
         if let Value::Object(map) = &mut self.value {
             // In its place where there is one, and first where there is none.
-            match redact::find(map, "@apiVersion") {
+            match find(map, "@apiVersion") {
                 Some(key) => {
                     map.insert(key, to.api_version().into());
                 }
@@ -114,16 +113,6 @@ impl Draft {
     }
 }
 
-pub(super) fn object<'m>(map: &'m mut Object, name: &str) -> Option<&'m mut Object> {
-    let key = redact::find(map, name)?;
-    map.get_mut(&key)?.as_object_mut()
-}
-
-pub(super) fn list<'m>(map: &'m mut Object, name: &str) -> Option<&'m mut Vec<Value>> {
-    let key = redact::find(map, name)?;
-    map.get_mut(&key)?.as_array_mut()
-}
-
 /// A scalar member as text.
 pub(super) fn text(map: &Object, name: &str) -> Option<String> {
     member(map, name).and_then(|(_, value)| scalar_text(value))
@@ -135,7 +124,7 @@ pub(super) fn has(map: &Object, name: &str) -> bool {
 
 /// Gives a member another name and value, in its place; at the end where it was not there.
 pub(super) fn replace(map: &mut Object, old: &str, new: &str, value: Value) {
-    let place = redact::find(map, old).and_then(|key| {
+    let place = find(map, old).and_then(|key| {
         let place = map.keys().position(|other| *other == key);
         map.shift_remove(&key);
         place
@@ -151,7 +140,7 @@ pub(super) fn replace(map: &mut Object, old: &str, new: &str, value: Value) {
 }
 
 pub(super) fn take(map: &mut Object, name: &str) -> Option<Value> {
-    let key = redact::find(map, name)?;
+    let key = find(map, name)?;
     map.shift_remove(&key)
 }
 
@@ -174,6 +163,6 @@ pub(super) fn name(node: &Object) -> String {
 }
 
 pub(super) fn set_type(map: &mut Object, family: Family, local: &str) {
-    let key = redact::find(map, "@type").unwrap_or_else(|| "@type".to_owned());
+    let key = find(map, "@type").unwrap_or_else(|| "@type".to_owned());
     map.insert(key, format!("{}{local}", family.type_prefix()).into());
 }

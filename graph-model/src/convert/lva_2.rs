@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::NoteKind;
-use super::edit::{Draft, Object, has, kind, list, local_type, name, object, replace, set_type, take, text};
+use super::edit::{Draft, Object, has, kind, local_type, name, replace, set_type, take, text};
 use crate::check::MAX_INPUTS;
+use crate::document::{list, object};
 use crate::generation::Family;
 use crate::graph::DEFAULT_JPEG_QUALITY;
 use crate::kind::{NodeKind, Role};

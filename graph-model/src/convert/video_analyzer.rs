@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use super::NoteKind;
-use super::edit::{
-    Draft, Object, has, is_own, kind, list, local_type, name, object, replace, set_type, take, text,
-};
+use super::edit::{Draft, Object, has, is_own, kind, local_type, name, replace, set_type, take, text};
+use crate::document::{list, object};
 use crate::generation::Family;
 use crate::kind::{NodeKind, Role};
 use crate::own::OwnTypes;

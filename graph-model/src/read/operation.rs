@@ -20,27 +20,15 @@ impl Reader<'_> {
             configuration.map(|configuration| Operation::Custom { configuration })
         } else if is("SpatialAnalysisPersonCountOperation") {
             let settings = self.settings(members);
-            let zones = self.watched(members, "zones", "zone", Self::named_polygon, Self::count_event);
+            let zones = self.zones(members, Self::count_event);
             zones.map(|zones| Operation::PersonCount { settings, zones })
         } else if is("SpatialAnalysisPersonZoneCrossingOperation") {
             let settings = self.settings(members);
-            let zones = self.watched(
-                members,
-                "zones",
-                "zone",
-                Self::named_polygon,
-                Self::zone_crossing_event,
-            );
+            let zones = self.zones(members, Self::zone_crossing_event);
             zones.map(|zones| Operation::PersonZoneCrossing { settings, zones })
         } else if is("SpatialAnalysisPersonDistanceOperation") {
             let settings = self.settings(members);
-            let zones = self.watched(
-                members,
-                "zones",
-                "zone",
-                Self::named_polygon,
-                Self::distance_event,
-            );
+            let zones = self.zones(members, Self::distance_event);
             zones.map(|zones| Operation::PersonDistance { settings, zones })
         } else if is("SpatialAnalysisPersonLineCrossingOperation") {
             let settings = self.settings(members);
@@ -79,6 +67,14 @@ impl Reader<'_> {
             calibration: self.text(members, "calibrationConfiguration", Need::Optional),
             camera_calibrator: self.text(members, "cameraCalibratorNodeConfiguration", Need::Optional),
         }
+    }
+
+    fn zones<E>(
+        &mut self,
+        members: &mut Members<'_>,
+        read_event: fn(&mut Self, &mut Members<'_>) -> E,
+    ) -> Option<Vec<Watched<NamedPolygon, E>>> {
+        self.watched(members, "zones", "zone", Self::named_polygon, read_event)
     }
 
     /// `None` unless all of it can be read and there is at least one.

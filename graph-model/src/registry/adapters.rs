@@ -4,59 +4,49 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::{Outcome, Registry, page, system_data};
+use super::dates::Dates;
+use super::options::check_room;
+use super::{Registry, page};
 use crate::adapter::DeviceAdapter;
 use crate::diagnostic::Diagnostic;
 use crate::generation::Generation;
 use crate::method::{Fault, Response};
 use crate::redact;
-use crate::template::iso_utc;
 
 #[derive(Debug, Clone)]
 pub(super) struct StoredAdapter {
     pub(super) adapter: DeviceAdapter,
-    pub(super) created_at: String,
-    pub(super) modified_at: String,
+    pub(super) dates: Dates,
 }
 
 impl StoredAdapter {
     /// Without its key.
     fn shown(&self) -> Value {
         let mut value = redact::adapter(self.adapter.to_value());
-        if let Value::Object(map) = &mut value {
-            redact::set(
-                map,
-                "systemData",
-                system_data(&self.created_at, &self.modified_at),
-            );
-        }
+        self.dates.put_into(&mut value);
         value
     }
 }
 
 impl Registry {
-    pub(super) fn list_adapters(&self, token: Option<String>) -> Result<Outcome, Fault> {
+    pub(super) fn list_adapters(&self, token: Option<String>) -> Result<Response, Fault> {
         let all = self
             .adapters
             .iter()
             .map(|(name, stored)| (name.as_str(), stored.shown()));
-        page(all, token, self.options.page_size).map(Outcome::Done)
+        page(all, token, self.options.page_size)
     }
 
-    pub(super) fn adapter_of(&self, name: &str) -> Result<Outcome, Fault> {
+    pub(super) fn adapter_of(&self, name: &str) -> Result<Response, Fault> {
         let stored = self.adapters.get(name).ok_or(Fault::NotFound {
             what: "device adapter",
         })?;
-        Ok(Outcome::Done(Response::with(200, stored.shown())))
+        Ok(Response::with(200, stored.shown()))
     }
 
-    pub(super) fn delete_adapter(&mut self, name: &str) -> Outcome {
-        let status = if self.adapters.remove(name).is_some() {
-            200
-        } else {
-            204
-        };
-        Outcome::Done(Response::empty(status))
+    pub(super) fn delete_adapter(&mut self, name: &str) -> Response {
+        let existed = self.adapters.remove(name).is_some();
+        Response::empty(if existed { 200 } else { 204 })
     }
 
     pub(super) fn set_adapter(
@@ -75,26 +65,16 @@ impl Registry {
         if findings.iter().any(Diagnostic::is_error) {
             return Err(Fault::InvalidAdapter { findings });
         }
-        let now = iso_utc(now);
-        let (status, created_at, modified_at) = match old {
-            Some(old) if old.adapter == adapter => (200, old.created_at.clone(), old.modified_at.clone()),
-            Some(old) => (200, old.created_at.clone(), now),
+        let (status, dates) = match old {
+            Some(old) if old.adapter == adapter => (200, old.dates.clone()),
+            Some(old) => (200, old.dates.changed(now)),
             None => {
-                let (_, limit) = self.options.limits();
-                if self.adapters.len() >= limit {
-                    return Err(Fault::TooMany {
-                        what: "device adapters",
-                        limit,
-                    });
-                }
-                (201, now.clone(), now)
+                let limit = self.options.limits().adapters;
+                check_room("device adapters", self.adapters.len(), limit)?;
+                (201, Dates::new(now))
             }
         };
-        let stored = StoredAdapter {
-            adapter,
-            created_at,
-            modified_at,
-        };
+        let stored = StoredAdapter { adapter, dates };
         let payload = stored.shown();
         self.adapters.insert(stored.adapter.name().to_owned(), stored);
         Ok(Response {

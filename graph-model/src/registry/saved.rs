@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::adapters::StoredAdapter;
-use super::{Registry, RegistryOptions, Start, StoredInstance, StoredTopology};
+use super::dates::Dates;
+use super::instances::StoredInstance;
+use super::topologies::StoredTopology;
+use super::{Registry, RegistryOptions, Start};
 use crate::adapter::DeviceAdapter;
 use crate::document::{DocumentError, kind_of};
 use crate::generation::Family;
@@ -48,31 +51,23 @@ impl Registry {
     /// Everything that it holds as JSON. **Holds secrets**: keep it where only the module reads.
     pub fn save(&self) -> Value {
         let topologies = self.topologies.values().map(|stored| {
-            json!({
-                "document": stored.topology.to_value(),
-                "createdAt": stored.created_at,
-                "lastModifiedAt": stored.modified_at,
-            })
+            let entry = json!({"document": stored.topology.to_value()});
+            stored.dates.beside(entry)
         });
         let instances = self.instances.values().map(|stored| {
             let active = matches!(stored.state, InstanceState::Active | InstanceState::Activating);
-            json!({
+            stored.dates.beside(json!({
                 "document": stored.instance.to_value(),
                 "family": match stored.family {
                     Family::Lva => "lva",
                     Family::VideoAnalyzer => "videoAnalyzer",
                 },
                 "active": active,
-                "createdAt": stored.created_at,
-                "lastModifiedAt": stored.modified_at,
-            })
+            }))
         });
         let adapters = self.adapters.values().map(|stored| {
-            json!({
-                "document": stored.adapter.to_value(),
-                "createdAt": stored.created_at,
-                "lastModifiedAt": stored.modified_at,
-            })
+            let entry = json!({"document": stored.adapter.to_value()});
+            stored.dates.beside(entry)
         });
         json!({
             "form": FORM,
@@ -88,7 +83,6 @@ impl Registry {
     ///
     /// [`RestoreError`] when it is something else.
     pub fn restore(saved: &Value, options: RegistryOptions) -> Result<Restored, RestoreError> {
-        let form = |what: &str| RestoreError::Form(what.to_owned());
         if saved.get("form").and_then(Value::as_u64) != Some(FORM) {
             return Err(form("its form is another"));
         }
@@ -96,21 +90,11 @@ impl Registry {
             let list = saved.get(name).and_then(Value::as_array);
             list.ok_or_else(|| form(&format!("'{name}' is no list")))
         };
-        let text = |entry: &Value, name: &str| match entry.get(name) {
-            Some(Value::String(text)) => Ok(text.clone()),
-            other => Err(form(&format!("'{name}' is {}", other.map_or("missing", kind_of)))),
-        };
         let mut registry = Self::new(options);
         for (index, entry) in list("topologies")?.iter().enumerate() {
-            let document = entry.get("document").cloned().unwrap_or_default();
-            let topology = Topology::from_value(document).map_err(|source| RestoreError::Entry {
-                what: "topology",
-                index,
-                source,
-            })?;
+            let topology = document((index, entry), "topology", Topology::from_value)?;
             let stored = StoredTopology {
-                created_at: text(entry, "createdAt")?,
-                modified_at: text(entry, "lastModifiedAt")?,
+                dates: dates(entry)?,
                 topology: topology.with_own_types(registry.options.own_types.clone()),
             };
             registry
@@ -118,34 +102,18 @@ impl Registry {
                 .insert(stored.topology.name().to_owned(), stored);
         }
         // Not there in what was saved before there were any.
-        for (index, entry) in saved
-            .get("adapters")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .enumerate()
-        {
-            let document = entry.get("document").cloned().unwrap_or_default();
-            let adapter = DeviceAdapter::from_value(document).map_err(|source| RestoreError::Entry {
-                what: "device adapter",
-                index,
-                source,
-            })?;
+        let adapters = saved.get("adapters").and_then(Value::as_array);
+        for (index, entry) in adapters.into_iter().flatten().enumerate() {
+            let adapter = document((index, entry), "device adapter", DeviceAdapter::from_value)?;
             let stored = StoredAdapter {
-                created_at: text(entry, "createdAt")?,
-                modified_at: text(entry, "lastModifiedAt")?,
+                dates: dates(entry)?,
                 adapter,
             };
             registry.adapters.insert(stored.adapter.name().to_owned(), stored);
         }
         let mut resumed = Vec::new();
         for (index, entry) in list("instances")?.iter().enumerate() {
-            let document = entry.get("document").cloned().unwrap_or_default();
-            let instance = Instance::from_value(document).map_err(|source| RestoreError::Entry {
-                what: "instance",
-                index,
-                source,
-            })?;
+            let instance = document((index, entry), "instance", Instance::from_value)?;
             let family = match text(entry, "family")?.as_str() {
                 "lva" => Family::Lva,
                 "videoAnalyzer" => Family::VideoAnalyzer,
@@ -159,8 +127,7 @@ impl Registry {
                 instance,
                 family,
                 state: InstanceState::Inactive,
-                created_at: text(entry, "createdAt")?,
-                modified_at: text(entry, "lastModifiedAt")?,
+                dates: dates(entry)?,
             };
             registry.instances.insert(name, stored);
         }
@@ -192,4 +159,28 @@ impl Registry {
 
 fn failure(family: Family, instance: &str, fault: Fault) -> MethodError {
     MethodError::new(Method::InstanceActivate.name(family), Some(instance), fault)
+}
+
+fn form(what: &str) -> RestoreError {
+    RestoreError::Form(what.to_owned())
+}
+
+fn document<D>(
+    (index, entry): (usize, &Value),
+    what: &'static str,
+    read: fn(Value) -> Result<D, DocumentError>,
+) -> Result<D, RestoreError> {
+    let document = entry.get("document").cloned().unwrap_or_default();
+    read(document).map_err(|source| RestoreError::Entry { what, index, source })
+}
+
+fn text(entry: &Value, name: &str) -> Result<String, RestoreError> {
+    match entry.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        other => Err(form(&format!("'{name}' is {}", other.map_or("missing", kind_of)))),
+    }
+}
+
+fn dates(entry: &Value) -> Result<Dates, RestoreError> {
+    Dates::read(|name| text(entry, name))
 }

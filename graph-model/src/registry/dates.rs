@@ -1,0 +1,61 @@
+//! When something was stored, and when it was last changed.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use crate::document::set;
+use crate::template::iso_utc;
+
+const CREATED_AT: &str = "createdAt";
+const MODIFIED_AT: &str = "lastModifiedAt";
+
+/// Kept as texts: they come back from a saved registry as they were written.
+#[derive(Debug, Clone)]
+pub(super) struct Dates {
+    created_at: String,
+    modified_at: String,
+}
+
+impl Dates {
+    /// Those of something that is stored for the first time.
+    pub(super) fn new(now: SystemTime) -> Self {
+        let now = iso_utc(now);
+        Self {
+            created_at: now.clone(),
+            modified_at: now,
+        }
+    }
+
+    /// Those of something that is stored again, with a change.
+    pub(super) fn changed(&self, now: SystemTime) -> Self {
+        Self {
+            created_at: self.created_at.clone(),
+            modified_at: iso_utc(now),
+        }
+    }
+
+    /// Reads what [`beside`](Self::beside) wrote.
+    pub(super) fn read<E>(text: impl Fn(&str) -> Result<String, E>) -> Result<Self, E> {
+        Ok(Self {
+            created_at: text(CREATED_AT)?,
+            modified_at: text(MODIFIED_AT)?,
+        })
+    }
+
+    /// The same object with them after its members.
+    pub(super) fn beside(&self, mut object: Value) -> Value {
+        if let Value::Object(map) = &mut object {
+            map.insert(CREATED_AT.to_owned(), self.created_at.as_str().into());
+            map.insert(MODIFIED_AT.to_owned(), self.modified_at.as_str().into());
+        }
+        object
+    }
+
+    /// Puts them into a document's `systemData`, as it is returned.
+    pub(super) fn put_into(&self, document: &mut Value) {
+        if let Value::Object(map) = document {
+            set(map, "systemData", self.beside(json!({})));
+        }
+    }
+}

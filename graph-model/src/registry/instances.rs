@@ -1,0 +1,144 @@
+//! Instances: stored under their names with their state, and changed only while they are inactive.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use super::dates::Dates;
+use super::options::check_room;
+use super::{Registry, page};
+use crate::check::resolve;
+use crate::diagnostic::Diagnostic;
+use crate::document::{object, set};
+use crate::generation::{Family, Generation};
+use crate::graph::Graph;
+use crate::instance::Instance;
+use crate::method::{Fault, InstanceState, Response};
+use crate::redact;
+
+#[derive(Debug, Clone)]
+pub(super) struct StoredInstance {
+    pub(super) instance: Instance,
+    pub(super) family: Family,
+    pub(super) state: InstanceState,
+    pub(super) dates: Dates,
+}
+
+impl Registry {
+    pub(super) fn list_instances(&self, token: Option<String>, family: Family) -> Result<Response, Fault> {
+        let all = self
+            .instances
+            .iter()
+            .map(|(name, stored)| (name.as_str(), self.shown(stored, family)));
+        page(all, token, self.options.page_size)
+    }
+
+    pub(super) fn instance_of(&self, name: &str, family: Family) -> Result<Response, Fault> {
+        let stored = self.stored_instance(name)?;
+        Ok(Response::with(200, self.shown(stored, family)))
+    }
+
+    pub(super) fn delete_instance(&mut self, name: &str) -> Result<Response, Fault> {
+        match self.state(name) {
+            None => Ok(Response::empty(204)),
+            Some(InstanceState::Inactive) => {
+                self.instances.remove(name);
+                Ok(Response::empty(200))
+            }
+            Some(state) => Err(Fault::StateConflict {
+                state,
+                needed: "Inactive",
+                remedy: "deactivate it first",
+            }),
+        }
+    }
+
+    pub(super) fn set_instance(
+        &mut self,
+        instance: &Instance,
+        (family, generation): (Family, Generation),
+        now: SystemTime,
+    ) -> Result<Response, Fault> {
+        let mut document = redact::as_stored(instance.to_value(), generation);
+        let old = self.instances.get(instance.name());
+        if let Some(old) = old {
+            document = redact::keep_secrets(&document, old.instance.to_value());
+        }
+        let instance = Instance::from_value(document).map_err(Fault::document)?;
+        match old {
+            Some(old) if old.instance == instance => {
+                return Ok(Response::with(200, self.shown(old, family)));
+            }
+            Some(old) if old.state != InstanceState::Inactive => {
+                return Err(Fault::StateConflict {
+                    state: old.state,
+                    needed: "Inactive",
+                    remedy: "deactivate it before you change it",
+                });
+            }
+            _ => {}
+        }
+        let findings = self.graph_of(&instance)?.1;
+        let (status, dates) = match old {
+            Some(old) => (200, old.dates.changed(now)),
+            None => {
+                let limit = self.options.limits().instances;
+                check_room("instances", self.instances.len(), limit)?;
+                (201, Dates::new(now))
+            }
+        };
+        let stored = StoredInstance {
+            instance,
+            family,
+            state: InstanceState::Inactive,
+            dates,
+        };
+        let payload = self.shown(&stored, family);
+        self.instances.insert(stored.instance.name().to_owned(), stored);
+        Ok(Response {
+            findings,
+            ..Response::with(status, payload)
+        })
+    }
+
+    pub(super) fn graph_of(&self, instance: &Instance) -> Result<(Graph, Vec<Diagnostic>), Fault> {
+        let name = instance.topology_name();
+        let Some(stored) = self.topologies.get(name) else {
+            return Err(Fault::UnknownTopology {
+                topology: name.to_owned(),
+            });
+        };
+        match resolve(&stored.topology, instance, self.options.strictness) {
+            Ok(resolved) => Ok((resolved.graph, resolved.findings)),
+            Err(error) => Err(Fault::InvalidInstance {
+                findings: error.findings,
+            }),
+        }
+    }
+
+    pub(super) fn stored_instance(&self, name: &str) -> Result<&StoredInstance, Fault> {
+        self.instances
+            .get(name)
+            .ok_or(Fault::NotFound { what: "instance" })
+    }
+
+    pub(super) fn instances_of(&self, topology: &str) -> Vec<String> {
+        let all = self.instances.iter();
+        all.filter(|(_, stored)| stored.instance.topology_name() == topology)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// The object as it is returned, in the words of the caller's family.
+    fn shown(&self, stored: &StoredInstance, family: Family) -> Value {
+        let topology = self.topologies.get(stored.instance.topology_name());
+        let declarations = topology.map(|stored| stored.topology.parameters());
+        let mut value = redact::instance(stored.instance.to_value(), declarations.as_deref());
+        stored.dates.put_into(&mut value);
+        let properties = value.as_object_mut().and_then(|map| object(map, "properties"));
+        if let Some(properties) = properties {
+            set(properties, "state", stored.state.word(family).into());
+        }
+        value
+    }
+}

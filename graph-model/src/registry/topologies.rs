@@ -1,0 +1,128 @@
+//! Topologies: stored under their names, and changed only so that their instances still fit them.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use super::dates::Dates;
+use super::options::check_room;
+use super::{Registry, page};
+use crate::check::resolve;
+use crate::diagnostic::Diagnostic;
+use crate::generation::{Family, Generation};
+use crate::method::{Fault, InstanceState, Response};
+use crate::redact;
+use crate::topology::Topology;
+
+#[derive(Debug, Clone)]
+pub(super) struct StoredTopology {
+    pub(super) topology: Topology,
+    pub(super) dates: Dates,
+}
+
+impl StoredTopology {
+    fn shown(&self) -> Value {
+        let mut value = redact::topology(self.topology.to_value());
+        self.dates.put_into(&mut value);
+        value
+    }
+}
+
+impl Registry {
+    pub(super) fn list_topologies(&self, token: Option<String>) -> Result<Response, Fault> {
+        let all = self
+            .topologies
+            .iter()
+            .map(|(name, stored)| (name.as_str(), stored.shown()));
+        page(all, token, self.options.page_size)
+    }
+
+    pub(super) fn topology_of(&self, name: &str) -> Result<Response, Fault> {
+        let stored = self.topologies.get(name);
+        let stored = stored.ok_or(Fault::NotFound { what: "topology" })?;
+        Ok(Response::with(200, stored.shown()))
+    }
+
+    pub(super) fn delete_topology(&mut self, name: &str, family: Family) -> Result<Response, Fault> {
+        let instances = self.instances_of(name);
+        if !instances.is_empty() {
+            return Err(Fault::TopologyInUse {
+                instances,
+                remedy: "deactivate and delete them first",
+                family,
+            });
+        }
+        let existed = self.topologies.remove(name).is_some();
+        Ok(Response::empty(if existed { 200 } else { 204 }))
+    }
+
+    pub(super) fn set_topology(
+        &mut self,
+        topology: &Topology,
+        (family, generation): (Family, Generation),
+        now: SystemTime,
+    ) -> Result<Response, Fault> {
+        let topology = Topology::from_value(redact::as_stored(topology.to_value(), generation))
+            .map_err(Fault::document)?
+            .with_own_types(self.options.own_types.clone());
+        let findings = topology.validate(self.options.strictness);
+        if findings.iter().any(Diagnostic::is_error) {
+            return Err(Fault::InvalidTopology { findings });
+        }
+        let old = self.topologies.get(topology.name());
+        let (status, dates) = match old {
+            None => {
+                let limit = self.options.limits().topologies;
+                check_room("topologies", self.topologies.len(), limit)?;
+                (201, Dates::new(now))
+            }
+            Some(old) if old.topology == topology => {
+                return Ok(Response {
+                    findings,
+                    ..Response::with(200, old.shown())
+                });
+            }
+            Some(old) => {
+                self.check_change(&topology, family)?;
+                (200, old.dates.changed(now))
+            }
+        };
+        let stored = StoredTopology { topology, dates };
+        let payload = stored.shown();
+        self.topologies.insert(stored.topology.name().to_owned(), stored);
+        Ok(Response {
+            findings,
+            ..Response::with(status, payload)
+        })
+    }
+
+    /// A topology may change while no instance of it runs, and only so that all of them still fit it.
+    fn check_change(&self, topology: &Topology, family: Family) -> Result<(), Fault> {
+        let instances = self.instances_of(topology.name());
+        let running: Vec<String> = instances
+            .iter()
+            .filter(|name| self.state(name) != Some(InstanceState::Inactive))
+            .cloned()
+            .collect();
+        if !running.is_empty() {
+            return Err(Fault::TopologyInUse {
+                instances: running,
+                remedy: "deactivate them before you change it",
+                family,
+            });
+        }
+        for name in instances {
+            let Some(stored) = self.instances.get(&name) else {
+                continue;
+            };
+            if let Err(error) = resolve(topology, &stored.instance, self.options.strictness) {
+                return Err(Fault::TopologyChange {
+                    instance: name,
+                    findings: error.findings,
+                    family,
+                });
+            }
+        }
+        Ok(())
+    }
+}
