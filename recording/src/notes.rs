@@ -38,11 +38,10 @@ impl Notes {
         gone
     }
 
-    /// All from a time on, oldest first; the rest stays nowhere.
-    pub(crate) fn take_from(&mut self, timestamp_90k: u64) -> impl Iterator<Item = (u64, String)> {
+    /// All, oldest first.
+    pub(crate) fn take(&mut self) -> VecDeque<(u64, String)> {
         self.bytes = 0;
-        let all = std::mem::take(&mut self.waiting).into_iter();
-        all.filter(move |(time, _)| *time >= timestamp_90k)
+        std::mem::take(&mut self.waiting)
     }
 
     fn pop(&mut self) -> Option<(u64, String)> {
@@ -63,8 +62,9 @@ mod tests {
         let gone: u64 = (0..6).map(|time| notes.push(time, &long)).sum();
         assert_eq!(gone, 2);
         assert_eq!(notes.forget_before(3), 1);
-        let times: Vec<u64> = notes.take_from(4).map(|(time, _)| time).collect();
-        assert_eq!(times, [4, 5]);
-        assert_eq!(notes.take_from(0).count(), 0);
+        let times: Vec<u64> = notes.take().into_iter().map(|(time, _)| time).collect();
+        assert_eq!(times, [3, 4, 5]);
+        assert!(notes.take().is_empty());
+        assert_eq!(notes.push(6, &"x".repeat(MAX_BYTES)), 0, "there is room again");
     }
 }

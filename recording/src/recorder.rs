@@ -1,31 +1,27 @@
 //! Pre-roll, gate and clips put together.
 
+mod active;
+mod annotations;
+mod disk;
 mod event;
+mod pause;
+mod trigger;
 
 pub use event::{RecorderEvent, RecorderStats, StopReason};
 
-use crate::clip::ClipReport;
-use crate::error::ClipError;
-use crate::gate::{
-    GateDecision, GateOptions, GateOptionsError, GateStats, MAX_AHEAD, Signal, SignalGate, SignalOutcome,
-};
-use crate::notes::Notes;
+use crate::gate::{GateDecision, GateOptions, GateOptionsError, GateStats, MAX_AHEAD, Signal, SignalOutcome};
 use crate::pre_roll::{PreRoll, PreRollLimits, PreRollStats};
 use crate::shelf::StoreStats;
-use crate::store::{Clip, ClipFolder, ClipStore, NewClip};
+use crate::store::{ClipFolder, ClipStore};
 use crate::unit::{MediaUnit, TICKS_PER_SECOND, Track, Tracks};
-use std::collections::VecDeque;
+use active::{Active, NEVER};
+use annotations::Annotations;
+use disk::Disk;
 use std::fmt;
+use trigger::Trigger;
 
 /// Media time that goes back by more than this (2 s) is another time line; by less, it is a reordered picture.
 const MAX_REORDER: u64 = 2 * TICKS_PER_SECOND;
-
-/// Media time after which a disk that refused is tried again; it doubles with each refusal up to the longest.
-const FIRST_PAUSE: u64 = TICKS_PER_SECOND;
-const LONGEST_PAUSE: u64 = 30 * TICKS_PER_SECOND;
-
-/// Finished files that late annotations still find.
-const ANNOTATED_FILES: usize = 4;
 
 /// Records clips around events, or everything: units and events in, files and [`RecorderEvent`]s out.
 ///
@@ -33,44 +29,13 @@ const ANNOTATED_FILES: usize = 4;
 /// live in the queue to it. It keeps no clock: media time is that of the units, and so is the pause after which a disk
 /// that refused is tried again.
 pub struct Recorder<S: ClipStore = ClipFolder> {
-    store: S,
+    disk: Disk<S>,
     tracks: Tracks,
     trigger: Trigger,
     pre_roll: PreRoll,
-    reach_back: u64,
     newest_90k: Option<u64>,
-    active: Option<Active<S::Clip>>,
     recordings: u64,
-    pause: u64,
-    notes: Notes,
-    annotated: VecDeque<ClipReport>,
-    annotations_left_out: u64,
-    stats: RecorderStats,
-}
-
-enum Trigger {
-    Gate(Box<SignalGate>),
-    Always,
-}
-
-/// A recording while the gate is open.
-struct Active<C> {
-    number: u64,
-    event_90k: u64,
-    start_90k: u64,
-    end_90k: u64,
-    ids: Vec<String>,
-    available: bool,
-    clip: ClipState<C>,
-}
-
-enum ClipState<C> {
-    /// No picture of it has come, or none since the tracks changed.
-    Waiting { wrote_before: bool },
-    /// It is being written.
-    Writing(C),
-    /// The disk refused it. It begins again with a key frame from then on.
-    Paused { until_90k: u64, wrote_before: bool },
+    active: Option<Active<S::Clip>>,
 }
 
 impl<S: ClipStore> Recorder<S> {
@@ -88,12 +53,7 @@ impl<S: ClipStore> Recorder<S> {
         tracks: Tracks,
         store: S,
     ) -> Result<Self, GateOptionsError> {
-        Ok(Self::with_trigger(
-            Trigger::Gate(Box::new(SignalGate::new(gate)?)),
-            pre_roll,
-            tracks,
-            store,
-        ))
+        Ok(Self::with_trigger(Trigger::gate(gate)?, pre_roll, tracks, store))
     }
 
     /// A recorder whose gate is always open: its first recording begins with the first key frame, and ends with
@@ -108,20 +68,15 @@ impl<S: ClipStore> Recorder<S> {
     }
 
     fn with_trigger(trigger: Trigger, pre_roll: PreRollLimits, tracks: Tracks, store: S) -> Self {
+        let reach_back = (!trigger.is_always()).then_some(pre_roll.span_90k);
         Self {
-            store,
+            disk: Disk::new(store, Annotations::new(reach_back)),
             tracks,
             trigger,
             pre_roll: PreRoll::new(pre_roll),
-            reach_back: pre_roll.span_90k,
             newest_90k: None,
-            active: None,
             recordings: 0,
-            pause: FIRST_PAUSE,
-            notes: Notes::default(),
-            annotated: VecDeque::new(),
-            annotations_left_out: 0,
-            stats: RecorderStats::default(),
+            active: None,
         }
     }
 
@@ -137,18 +92,14 @@ impl<S: ClipStore> Recorder<S> {
             self.end_pause(unit.timestamp_90k);
         }
         self.write(&unit, &mut events);
-        match self.trigger {
-            Trigger::Gate(_) => {
-                self.pre_roll.push(unit);
-                self.begin_if_due(&mut events);
-            }
+        if !self.trigger.is_always() {
+            self.pre_roll.push(unit);
+            self.begin_if_due(&mut events);
+        } else if unit.starts_decoding() && !self.is_recording() {
             // What is written needs no pre-roll, and a clip begins with the key frame that is here.
-            Trigger::Always if unit.starts_decoding() && !self.is_recording() => {
-                self.pre_roll.push(unit);
-                self.begin_if_due(&mut events);
-                self.pre_roll.clear();
-            }
-            Trigger::Always => {}
+            self.pre_roll.push(unit);
+            self.begin_if_due(&mut events);
+            self.pre_roll.clear();
         }
         events
     }
@@ -157,10 +108,7 @@ impl<S: ClipStore> Recorder<S> {
     #[must_use = "the events say which clips exist"]
     pub fn signal(&mut self, signal: Signal) -> (SignalOutcome, Vec<RecorderEvent>) {
         let mut events = Vec::new();
-        let outcome = match &mut self.trigger {
-            Trigger::Gate(gate) => gate.signal(signal),
-            Trigger::Always => SignalOutcome::Accepted,
-        };
+        let outcome = self.trigger.signal(signal);
         self.apply(&mut events);
         (outcome, events)
     }
@@ -171,11 +119,10 @@ impl<S: ClipStore> Recorder<S> {
     #[must_use = "the events say what could not be written"]
     pub fn annotate(&mut self, timestamp_90k: u64, json: &str) -> Vec<RecorderEvent> {
         let mut events = Vec::new();
-        let taken = self.place(timestamp_90k, json).unwrap_or_else(|error| {
-            events.push(RecorderEvent::Untidy { error });
-            false
-        });
-        self.annotations_left_out += u64::from(!taken);
+        let newest_90k = self.newest_90k.unwrap_or(0);
+        let active = self.active.as_mut();
+        self.disk
+            .annotate(active, timestamp_90k, json, newest_90k, &mut events);
         events
     }
 
@@ -186,12 +133,12 @@ impl<S: ClipStore> Recorder<S> {
         let mut events = Vec::new();
         if self.active.is_some() {
             self.close(StopReason::End, &mut events);
-            self.reset_gate();
-        } else if let Trigger::Gate(gate) = &mut self.trigger {
-            gate.end();
+            self.trigger.reset();
+        } else {
+            self.trigger.end();
             self.apply(&mut events);
         }
-        self.pre_roll.clear();
+        self.forget_what_was();
         self.newest_90k = None;
         events
     }
@@ -206,13 +153,10 @@ impl<S: ClipStore> Recorder<S> {
         }
         self.tracks = tracks;
         self.pre_roll.clear();
-        if let Some(mut active) = self.active.take() {
-            if let ClipState::Writing(_) = active.clip {
-                let waiting = ClipState::Waiting { wrote_before: true };
-                let state = std::mem::replace(&mut active.clip, waiting);
-                self.finish(&mut active, state, StopReason::TracksChanged, &mut events);
-            }
-            self.active = Some(active);
+        if let Some(active) = &mut self.active
+            && active.is_writing()
+        {
+            self.disk.finish(active, StopReason::TracksChanged, &mut events);
         }
         events
     }
@@ -225,17 +169,12 @@ impl<S: ClipStore> Recorder<S> {
 
     /// Whether a clip is being written.
     pub fn is_recording(&self) -> bool {
-        self.active
-            .as_ref()
-            .is_some_and(|active| matches!(active.clip, ClipState::Writing(_)))
+        self.active.as_ref().is_some_and(Active::is_writing)
     }
 
     /// Counts of events by what became of them; all zero where everything is recorded.
     pub fn gate_stats(&self) -> GateStats {
-        match &self.trigger {
-            Trigger::Gate(gate) => gate.stats(),
-            Trigger::Always => GateStats::default(),
-        }
+        self.trigger.stats()
     }
 
     /// What the pre-roll dropped.
@@ -245,22 +184,20 @@ impl<S: ClipStore> Recorder<S> {
 
     /// What was recorded, and what failed.
     pub fn stats(&self) -> RecorderStats {
-        self.stats
+        self.disk.stats()
     }
 
     /// What was removed, recovered and left out besides.
     pub fn store_stats(&self) -> StoreStats {
-        let mut stats = self.store.stats();
-        stats.annotations_left_out += self.annotations_left_out;
-        stats
+        self.disk.store_stats()
     }
 
     fn follow_time(&mut self, time: u64, events: &mut Vec<RecorderEvent>) {
         if let Some(newest) = self.newest_90k {
             if time.saturating_add(MAX_REORDER) < newest {
                 self.close(StopReason::TimeWentBack, events);
-                self.reset_gate();
-                self.pre_roll.clear();
+                self.trigger.reset();
+                self.forget_what_was();
                 self.newest_90k = Some(time);
                 return;
             }
@@ -271,84 +208,49 @@ impl<S: ClipStore> Recorder<S> {
             // end too, and the B-frames before that picture.
             // After a leap nothing is reordered with what was before it, and events of the new time are not ahead.
             let leaped = time > newest.saturating_add(MAX_AHEAD);
-            if let Trigger::Gate(gate) = &mut self.trigger {
-                gate.advance(if leaped { time } else { newest });
-                self.apply(events);
-            }
+            self.trigger.advance(if leaped { time } else { newest });
+            self.apply(events);
         }
         self.newest_90k = Some(time);
     }
 
-    fn reset_gate(&mut self) {
-        if let Trigger::Gate(gate) = &mut self.trigger {
-            gate.reset();
-        }
+    /// A time line is over: no recording reaches back into it.
+    fn forget_what_was(&mut self) {
+        self.pre_roll.clear();
+        self.disk.forget_annotations();
     }
 
+    /// Without a gate, a key frame begins a recording where there is none.
     fn open_always(&mut self, time: u64) {
-        if matches!(self.trigger, Trigger::Always) && self.active.is_none() {
-            self.open(time, time, u64::MAX, None);
+        if self.trigger.is_always() && self.active.is_none() {
+            self.open(time, time, NEVER, None);
         }
     }
 
     fn open(&mut self, event_90k: u64, start_90k: u64, end_90k: u64, id: Option<String>) {
         self.recordings += 1;
-        self.pause = FIRST_PAUSE;
-        self.active = Some(Active {
-            number: self.recordings,
-            event_90k,
-            start_90k,
-            end_90k,
-            ids: id.into_iter().collect(),
-            available: false,
-            clip: ClipState::Waiting { wrote_before: false },
-        });
+        self.disk.reset_pause();
+        self.active = Some(Active::new(self.recordings, event_90k, start_90k, end_90k, id));
     }
 
     /// A key frame is here: what the disk refused may begin again, as another recording.
     fn end_pause(&mut self, time: u64) {
-        let Some(active) = &mut self.active else { return };
-        if let ClipState::Paused {
-            until_90k,
-            wrote_before,
-        } = active.clip
-            && time >= until_90k
+        if let Some(active) = &mut self.active
+            && active.end_pause(time, self.recordings + 1)
         {
             self.recordings += 1;
-            active.number = self.recordings;
-            if wrote_before {
-                active.start_90k = time;
-            }
-            active.clip = ClipState::Waiting { wrote_before };
         }
     }
 
     fn write(&mut self, unit: &MediaUnit, events: &mut Vec<RecorderEvent>) {
-        let Some(mut active) = self.active.take() else {
-            return;
-        };
-        let nothing = ClipState::Waiting { wrote_before: true };
-        active.clip = match std::mem::replace(&mut active.clip, nothing) {
-            ClipState::Writing(mut clip) => {
-                let mut finished = Vec::new();
-                let written = write(&mut clip, unit, &mut finished);
-                self.tell(&mut active, finished, events);
-                match written {
-                    Ok(()) => ClipState::Writing(clip),
-                    Err(error) => self.broke(&mut active, Some(clip), error, true, events),
-                }
-            }
-            paused @ ClipState::Paused { .. } => {
-                self.stats.not_written += 1;
-                paused
-            }
-            waiting @ ClipState::Waiting { .. } => waiting,
-        };
-        self.active = Some(active);
+        let newest_90k = self.newest_90k.unwrap_or(0);
+        if let Some(active) = &mut self.active {
+            self.disk.write(active, unit, newest_90k, events);
+        }
     }
 
     fn apply(&mut self, events: &mut Vec<RecorderEvent>) {
-        while let Some(decision) = self.decision() {
+        while let Some(decision) = self.trigger.poll() {
             match decision {
                 GateDecision::Open {
                     event_90k,
@@ -362,8 +264,7 @@ impl<S: ClipStore> Recorder<S> {
                     ..
                 } => {
                     if let Some(active) = &mut self.active {
-                        active.end_90k = end_90k;
-                        active.ids.extend(correlation_id);
+                        active.extend(end_90k, correlation_id);
                     }
                 }
                 GateDecision::Close { reason, .. } => {
@@ -375,227 +276,26 @@ impl<S: ClipStore> Recorder<S> {
         self.begin_if_due(events);
     }
 
-    fn decision(&mut self) -> Option<GateDecision> {
-        match &mut self.trigger {
-            Trigger::Gate(gate) => gate.poll(),
-            Trigger::Always => None,
-        }
-    }
-
     fn begin_if_due(&mut self, events: &mut Vec<RecorderEvent>) {
-        let due = |active: &Active<S::Clip>| {
-            matches!(active.clip, ClipState::Waiting { .. })
-                && self.newest_90k.is_some_and(|newest| newest >= active.start_90k)
-        };
-        if self.active.as_ref().is_some_and(due) {
+        if let (Some(active), Some(newest)) = (&self.active, self.newest_90k)
+            && active.is_due(newest)
+        {
             self.begin(events);
         }
     }
 
-    /// Begins the clip with what the pre-roll holds of it, if that is anything.
     fn begin(&mut self, events: &mut Vec<RecorderEvent>) {
-        let Some(mut active) = self.active.take() else {
-            return;
-        };
-        if let ClipState::Waiting { .. } = active.clip {
-            let mut units = self.pre_roll.units_from(active.start_90k);
-            let first = units.next().map(|unit| unit.timestamp_90k);
-            drop(units);
-            if let Some(start_90k) = first.filter(|start| *start <= active.end_90k) {
-                active.clip = self.begin_at(start_90k, &mut active, events);
-            }
-        }
-        self.active = Some(active);
-    }
-
-    fn begin_at(
-        &mut self,
-        start_90k: u64,
-        active: &mut Active<S::Clip>,
-        events: &mut Vec<RecorderEvent>,
-    ) -> ClipState<S::Clip> {
-        let mut new = NewClip::new(start_90k, active.start_90k, active.event_90k);
-        new.closes = active.end_90k != u64::MAX;
-        let created = self.store.create(&new, &self.tracks);
-        let recovered = self.store.take_recovered().into_iter();
-        events.extend(recovered.map(|report| RecorderEvent::Recovered { report }));
-        let mut clip = match created {
-            Ok(clip) => clip,
-            Err(error) => return self.broke(active, None, error, false, events),
-        };
-        self.stats.started += 1;
-        active.available = false;
-        events.push(RecorderEvent::Started {
-            recording: active.number,
-            path: clip.path().to_owned(),
-            clip: new,
-        });
-        for (time, json) in self.notes.take_from(start_90k) {
-            if let Err(error) = clip.annotate(time, &json) {
-                events.push(RecorderEvent::Untidy { error });
-            }
-        }
-        let mut finished = Vec::new();
-        let (mut newest, mut written) = (start_90k, Ok(()));
-        for unit in self.pre_roll.units_from(active.start_90k) {
-            // The end may already lie behind, when the window is longer than the recording.
-            let beyond = unit.timestamp_90k > newest;
-            if beyond && newest >= active.end_90k {
-                break;
-            }
-            if unit.track == Track::Video {
-                newest = newest.max(unit.timestamp_90k);
-            }
-            written = write(&mut clip, unit, &mut finished);
-            if written.is_err() {
-                break;
-            }
-        }
-        self.tell(active, finished, events);
-        match written {
-            Ok(()) => ClipState::Writing(clip),
-            Err(error) => self.broke(active, Some(clip), error, true, events),
+        let newest_90k = self.newest_90k.unwrap_or(0);
+        if let Some(active) = &mut self.active {
+            self.disk
+                .begin(active, &self.tracks, &self.pre_roll, newest_90k, events);
         }
     }
 
     fn close(&mut self, reason: StopReason, events: &mut Vec<RecorderEvent>) {
         if let Some(mut active) = self.active.take() {
-            let nothing = ClipState::Waiting { wrote_before: true };
-            let state = std::mem::replace(&mut active.clip, nothing);
-            self.finish(&mut active, state, reason, events);
+            self.disk.finish(&mut active, reason, events);
         }
-    }
-
-    fn finish(
-        &mut self,
-        active: &mut Active<S::Clip>,
-        state: ClipState<S::Clip>,
-        reason: StopReason,
-        events: &mut Vec<RecorderEvent>,
-    ) {
-        match state {
-            ClipState::Writing(clip) => {
-                events.push(RecorderEvent::Stopped {
-                    recording: active.number,
-                    path: clip.path().to_owned(),
-                    reason,
-                    correlation_ids: active.ids.clone(),
-                });
-                let mut finished = Vec::new();
-                let completed = clip.finish(&mut finished);
-                self.tell(active, finished, events);
-                let failed = completed.is_err();
-                if let Err(error) = completed {
-                    let _ = self.broke(active, None, error, true, events);
-                }
-                if reason != StopReason::TracksChanged
-                    && let Err(error) = self.store.ended()
-                    && !failed
-                {
-                    events.push(RecorderEvent::Untidy { error });
-                }
-            }
-            ClipState::Waiting { wrote_before: false } => {
-                self.stats.missed += 1;
-                events.push(RecorderEvent::Missed {
-                    recording: active.number,
-                    event_90k: active.event_90k,
-                });
-            }
-            ClipState::Paused { .. } => {
-                let _ = self.store.ended(); // that the disk refuses has been said
-            }
-            ClipState::Waiting { wrote_before: true } => {}
-        }
-    }
-
-    /// Tells finished files, and lets the store keep its house.
-    fn tell(
-        &mut self,
-        active: &mut Active<S::Clip>,
-        finished: Vec<ClipReport>,
-        events: &mut Vec<RecorderEvent>,
-    ) {
-        for report in finished {
-            self.pause = FIRST_PAUSE;
-            self.stats.files += 1;
-            self.stats.bytes += report.bytes;
-            if let Err(error) = self.store.finished(&report) {
-                events.push(RecorderEvent::Untidy { error });
-            }
-            if self.annotated.len() == ANNOTATED_FILES {
-                self.annotated.pop_front();
-            }
-            self.annotated.push_back(ClipReport {
-                newest_keyframe: None, // not held any longer than its reader does
-                ..report.clone()
-            });
-            let recording = active.number;
-            events.push(if std::mem::replace(&mut active.available, true) {
-                RecorderEvent::Extended { recording, report }
-            } else {
-                RecorderEvent::Available {
-                    recording,
-                    report,
-                    correlation_ids: active.ids.clone(),
-                }
-            });
-        }
-    }
-
-    /// The disk refused: what can be saved is saved, and the rest is tried again after a pause.
-    fn broke(
-        &mut self,
-        active: &mut Active<S::Clip>,
-        clip: Option<S::Clip>,
-        error: ClipError,
-        wrote_before: bool,
-        events: &mut Vec<RecorderEvent>,
-    ) -> ClipState<S::Clip> {
-        let saved = self.store.broke(clip, &error);
-        let pause = self.pause;
-        self.tell(active, saved, events);
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
-        self.stats.failed += 1;
-        events.push(RecorderEvent::Failed {
-            recording: active.number,
-            error,
-        });
-        ClipState::Paused {
-            until_90k: self.newest_90k.unwrap_or(0).saturating_add(pause),
-            wrote_before,
-        }
-    }
-
-    /// `false`: nothing is recorded of that time, or no more is taken.
-    fn place(&mut self, timestamp_90k: u64, json: &str) -> Result<bool, ClipError> {
-        if let Some(active) = &mut self.active
-            && let ClipState::Writing(clip) = &mut active.clip
-            && clip.annotate(timestamp_90k, json)?
-        {
-            return Ok(true);
-        }
-        let shows = |report: &&ClipReport| {
-            (report.first_timestamp_90k..=report.last_timestamp_90k).contains(&timestamp_90k)
-        };
-        if let Some(report) = self.annotated.iter().rev().find(shows) {
-            return self.store.annotate(report, json);
-        }
-        let horizon = self.newest_90k.unwrap_or(0).saturating_sub(self.reach_back);
-        self.annotations_left_out += self.notes.forget_before(horizon);
-        if timestamp_90k < horizon || matches!(self.trigger, Trigger::Always) {
-            return Ok(false);
-        }
-        self.annotations_left_out += self.notes.push(timestamp_90k, json);
-        Ok(true)
-    }
-}
-
-/// Writes what can be written; a unit that is empty or of a missing track is not worth the recording.
-fn write<C: Clip>(clip: &mut C, unit: &MediaUnit, finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
-    match clip.write(unit, finished) {
-        Err(ClipError::EmptyUnit | ClipError::NoAudioTrack) => Ok(()),
-        result => result,
     }
 }
 
@@ -603,7 +303,7 @@ impl<S: ClipStore> fmt::Debug for Recorder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
             .field("tracks", &self.tracks)
-            .field("stats", &self.stats)
+            .field("stats", &self.stats())
             .field("is_recording", &self.is_recording())
             .finish_non_exhaustive()
     }

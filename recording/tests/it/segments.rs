@@ -297,6 +297,26 @@ proptest! {
 }
 
 #[test]
+fn a_recording_that_ends_before_its_new_tracks_brought_a_picture_leaves_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = || Recorder::continuous(drawn_tracks(), SegmentFolder::new(folder.path(), options(2)));
+    let mut first = recorder();
+    for unit in drawn(0, 10, 10) {
+        let _ = first.push(unit);
+    }
+    let mut other = drawn_tracks();
+    other.video.width = 32;
+    let mut events = first.set_tracks(other);
+    events.extend(first.end());
+    assert_eq!(kinds(&events), "sE", "{events:?}");
+    let playlist = std::fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
+    assert!(playlist.ends_with("\n#EXT-X-ENDLIST\n"), "{playlist}");
+    let mut second = recorder();
+    let events: Vec<RecorderEvent> = drawn(20, 21, 10).flat_map(|unit| second.push(unit)).collect();
+    assert_eq!(kinds(&events), "S", "{events:?}");
+}
+
+#[test]
 fn the_playlist_is_what_was_meant() {
     let folder = tempfile::tempdir().unwrap();
     let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(folder.path(), options(1)));
