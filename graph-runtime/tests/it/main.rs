@@ -4,6 +4,7 @@
 mod clock;
 mod end_to_end;
 mod faults;
+mod killed;
 mod life;
 mod methods;
 mod motion;
@@ -13,6 +14,7 @@ mod own;
 mod plant;
 mod previews;
 mod recording;
+mod site;
 mod slow_disk;
 mod support;
 mod together;
