@@ -4,6 +4,7 @@
 mod clock;
 mod end_to_end;
 mod faults;
+mod full_disk;
 mod killed;
 mod life;
 mod methods;
