@@ -14,7 +14,6 @@ use lva_rtsp::{AccessUnit, MediaKind};
 
 use crate::decode::DecoderInput;
 use crate::record::RecorderInput;
-use crate::seam::recording::media_unit;
 use crate::stats::MemoryStats;
 
 /// The account of one instance. Clones are the same account.
@@ -141,7 +140,8 @@ pub(crate) fn hand_out(
     recorders: &mut [RecorderInput],
     decoder: Option<(&mut DecoderInput, u64)>,
 ) {
-    let wanted = |recorder: &&mut RecorderInput| media == MediaKind::Video || recorder.audio;
+    let stream = unit.stream;
+    let wanted = |recorder: &&mut RecorderInput| recorder.wants(stream, media);
     let recorders = recorders.iter_mut().filter(wanted);
     let Some(data) = budget.enter(unit.data) else {
         recorders.for_each(RecorderInput::refuse);
@@ -152,7 +152,7 @@ pub(crate) fn hand_out(
     };
     unit.data = data;
     for recorder in recorders {
-        recorder.unit(media_unit(&unit, media));
+        recorder.unit(&unit, media);
     }
     match decoder {
         Some((decoder, _)) if budget.is_high() => decoder.refuse(),

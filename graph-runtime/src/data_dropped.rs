@@ -125,6 +125,13 @@ impl LossVoice {
         });
         events.collect()
     }
+
+    /// What was not yet said, at the end.
+    pub(crate) fn last(&mut self, now: Instant, dropped: &Drops) -> Vec<GraphEvent> {
+        now.checked_add(QUIET)
+            .map(|later| self.due(later, dropped))
+            .unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub(crate) fn start(
     Ok((input, worker))
 }
 
+/// When the first packet of a unit arrived, and in which session.
+type Arrival = (Instant, u64);
+
 struct DecoderThread {
     node: Named,
     wishes: Wishes,
@@ -60,8 +63,10 @@ struct DecoderThread {
     decoder: Option<Decoder>,
     /// After a defect, nothing can be decoded until the next key frame.
     waits_for_key: bool,
-    /// Time, arrival and session of units whose pictures have not come out.
-    units: VecDeque<(u64, Instant, u64)>,
+    /// Time of units whose pictures have not come out, and how they came.
+    units: VecDeque<(u64, Arrival)>,
+    /// How the newest unit came.
+    newest: Option<Arrival>,
 }
 
 impl DecoderThread {
@@ -86,6 +91,7 @@ impl DecoderThread {
             decoder: None,
             waits_for_key: false,
             units: VecDeque::new(),
+            newest: None,
         }
     }
 
@@ -95,7 +101,9 @@ impl DecoderThread {
                 self.begin_anew(&panicked);
             }
         }
-        self.pause();
+        if let Err(panicked) = guarded(|| self.pause()) {
+            self.begin_anew(&panicked);
+        }
         for tap in &self.wishes.taps {
             tap.close();
         }
@@ -136,10 +144,34 @@ impl DecoderThread {
         }
     }
 
+    /// The camera is away: what the decoder holds comes out now, not when it is back.
     fn pause(&mut self) {
-        for watch in &mut self.motions {
-            watch.pause();
+        self.flush();
+        for motion in &mut self.motions {
+            motion.pause();
         }
+    }
+
+    fn flush(&mut self) {
+        self.with_decoder(|decoder, wishes| decoder.flush_for(wishes));
+        self.hand_out_all();
+    }
+
+    /// Counts what the decoder did with what it wanted to know.
+    fn with_decoder<T>(&mut self, act: impl FnOnce(&mut Decoder, &mut Wishes) -> T) -> Option<T> {
+        let decoder = self.decoder.as_mut()?;
+        let counts = |decoder: &Decoder| {
+            let stats = decoder.stats();
+            (stats.pictures + stats.unwanted_pictures, stats.skipped_units)
+        };
+        let before = counts(decoder);
+        let done = act(decoder, &mut self.wishes);
+        let after = counts(decoder);
+        self.counters.update(|stats| {
+            stats.decoded += after.0.saturating_sub(before.0);
+            stats.not_decoded += after.1.saturating_sub(before.1);
+        });
+        Some(done)
     }
 
     fn open(&mut self, codec: VideoCodec, extra_data: &[u8]) {
@@ -161,52 +193,50 @@ impl DecoderThread {
 
     fn decode(&mut self, unit: &AccessUnit, epoch: u64) {
         trap("decode", &self.node.name);
-        let Some(decoder) = &mut self.decoder else {
-            self.counters.dropped(&self.node.name, DropReason::NoKeyFrame, 1);
-            return;
-        };
-        let decoded = |decoder: &Decoder| decoder.stats().pictures + decoder.stats().unwanted_pictures;
-        let (before, skipped_before) = (decoded(decoder), decoder.stats().skipped_units);
         if unit.discontinuity && unit.random_access {
-            decoder.flush_for(&mut self.wishes);
+            self.flush();
         }
         if self.units.len() == MAX_INSIDE {
             self.units.pop_front();
         }
-        self.units
-            .push_back((unit.timestamp_90k, unit.received_at, epoch));
-        match decoder.push_for(&unit.data, unit.timestamp_90k, &mut self.wishes) {
-            Ok(UnitOutcome::Accepted) => {}
-            Ok(UnitOutcome::Skipped) => {
+        let (time, arrival) = (unit.timestamp_90k, (unit.received_at, epoch));
+        self.units.push_back((time, arrival));
+        self.newest = Some(arrival);
+        let pushed = self.with_decoder(|decoder, wishes| decoder.push_for(&unit.data, time, wishes));
+        let reason = match pushed {
+            None => Some(DropReason::NoKeyFrame),
+            Some(Ok(UnitOutcome::Accepted)) => None,
+            Some(Ok(UnitOutcome::Skipped)) => {
                 self.units.pop_back();
+                None
             }
-            Ok(UnitOutcome::Damaged) => {
-                self.counters
-                    .dropped(&self.node.name, DropReason::DamagedPicture, 1);
-            }
-            Err(error) => {
+            Some(Ok(UnitOutcome::Damaged)) => Some(DropReason::DamagedPicture),
+            Some(Err(error)) => {
                 tracing::warn!(node = %self.node.name, error = %error, "a unit was not decoded");
-                self.counters
-                    .dropped(&self.node.name, DropReason::DamagedPicture, 1);
+                Some(DropReason::DamagedPicture)
             }
+        };
+        if let Some(reason) = reason {
+            self.counters.dropped(&self.node.name, reason, 1);
         }
-        let more = decoded(decoder).saturating_sub(before);
-        let skipped = decoder.stats().skipped_units.saturating_sub(skipped_before);
-        self.counters.update(|stats| {
-            stats.decoded += more;
-            stats.not_decoded += skipped;
-        });
+        self.hand_out_all();
+    }
+
+    fn hand_out_all(&mut self) {
         while let Some(picture) = self.decoder.as_mut().and_then(Decoder::next_picture) {
-            self.hand_out(picture, unit, epoch);
+            self.hand_out(picture);
         }
     }
 
-    fn hand_out(&mut self, picture: Picture, newest: &AccessUnit, epoch: u64) {
+    fn hand_out(&mut self, picture: Picture) {
         let time = picture.timestamp_90k();
-        let own = self.units.iter().find(|(unit, ..)| *unit == time).copied();
-        let (_, received_at, epoch) = own.unwrap_or((time, newest.received_at, epoch));
+        let own = self.units.iter().find(|(unit, _)| *unit == time);
+        let arrival = own.map(|(_, arrival)| *arrival).or(self.newest);
+        let Some((received_at, epoch)) = arrival else {
+            return;
+        };
         // Earlier ones have come out, or never will.
-        self.units.retain(|(unit, ..)| *unit > time);
+        self.units.retain(|(unit, _)| *unit > time);
         let takers = self.wishes.chosen(time);
         if picture.is_damaged() {
             self.counters

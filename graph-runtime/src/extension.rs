@@ -8,6 +8,7 @@
 //! | `entrance` | where pictures wait for a node |
 //! | `render` | frames as a node asks for them, and the thread that fills slots with them |
 //! | `results` | what a node has found, on its way out |
+//! | `complaints` | which of its failures are news |
 
 use std::io;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::speaker::Speaker;
 use crate::thread::Worker;
 use crate::tracking::TrackerNode;
 
+mod complaints;
 mod entrance;
 mod grpc;
 mod http;

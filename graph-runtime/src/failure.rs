@@ -44,6 +44,8 @@ pub enum FailureKind {
     Storage,
     /// The disk has no room for recordings.
     StorageFull,
+    /// This process may not write where recordings are to lie.
+    StorageDenied,
     /// Somebody else, perhaps another process, records into the same folder.
     StorageInUse,
     /// A playlist's name is taken by a file of somebody else, which stays; what is recorded is not listed.
@@ -64,7 +66,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Unreachable,
         Self::Closed,
         Self::Timeout,
@@ -78,6 +80,7 @@ impl FailureKind {
         Self::UnusableAudio,
         Self::Storage,
         Self::StorageFull,
+        Self::StorageDenied,
         Self::StorageInUse,
         Self::PlaylistNotOurs,
         Self::SharedMemory,
@@ -106,6 +109,7 @@ impl FailureKind {
     /// | `UnusableAudio` | `MediaFormatError` | `unsupportedAudioFormat` | 415 |
     /// | `Storage` | `StorageError` | `storageFailed` | 500 |
     /// | `StorageFull` | `StorageError` | `storageFull` | 507 |
+    /// | `StorageDenied` | `StorageError` | `storageDenied` | 403 |
     /// | `StorageInUse` | `StorageError` | `storageInUse` | 409 |
     /// | `PlaylistNotOurs` | `StorageError` | `playlistNotOurs` | 409 |
     /// | `SharedMemory` | `RuntimeError` | `sharedMemory` | 500 |
@@ -131,6 +135,7 @@ impl FailureKind {
             Self::UnusableAudio => (EventName::MediaFormatError, "unsupportedAudioFormat", 415),
             Self::Storage => (EventName::StorageError, "storageFailed", 500),
             Self::StorageFull => (EventName::StorageError, "storageFull", 507),
+            Self::StorageDenied => (EventName::StorageError, "storageDenied", 403),
             Self::StorageInUse => (EventName::StorageError, "storageInUse", 409),
             Self::PlaylistNotOurs => (EventName::StorageError, "playlistNotOurs", 409),
             Self::SharedMemory => (EventName::RuntimeError, "sharedMemory", 500),
@@ -280,8 +285,9 @@ impl Failure {
         let kind = match status.code {
             Code::Unauthenticated => FailureKind::Unauthenticated,
             Code::PermissionDenied => FailureKind::NotAllowed,
-            // What tonic makes of a connection that broke.
-            Code::Unavailable | Code::Unknown | Code::Cancelled => FailureKind::Closed,
+            _ if status.is_broken_connection => FailureKind::Closed,
+            // A proxy before the extension says so, or a server that goes down.
+            Code::Unavailable | Code::Cancelled => FailureKind::Closed,
             Code::DeadlineExceeded => FailureKind::Timeout,
             _ => FailureKind::Refused,
         };
@@ -296,6 +302,7 @@ impl Failure {
             ClipError::InUse { .. } => FailureKind::StorageInUse,
             ClipError::ForeignPlaylist { .. } => FailureKind::PlaylistNotOurs,
             error if error.is_disk_full() => FailureKind::StorageFull,
+            error if error.is_permission_denied() => FailureKind::StorageDenied,
             // `ClipError` may grow.
             _ => FailureKind::Storage,
         };
@@ -436,6 +443,7 @@ mod tests {
             code,
             message: "geheim".into(),
             hint: None,
+            is_broken_connection: false,
         };
         let url = "tcp://ext:1";
         for (code, kind) in [
@@ -444,6 +452,9 @@ mod tests {
             (Code::Unavailable, FailureKind::Closed),
             (Code::InvalidArgument, FailureKind::Refused),
             (Code::OutOfRange, FailureKind::Refused),
+            // An exception in a Python server.
+            (Code::Unknown, FailureKind::Refused),
+            (Code::DeadlineExceeded, FailureKind::Timeout),
         ] {
             let refused = ConnectError::Refused {
                 url: url.into(),
@@ -454,6 +465,12 @@ mod tests {
             assert_eq!(failure.kind, kind);
             assert!(!said(&failure).contains("geheim"));
         }
+        let broken = PeerStatus {
+            is_broken_connection: true,
+            ..status(Code::Unknown)
+        };
+        let failure = Failure::session(&SessionError::Status(broken), url);
+        assert_eq!(failure.kind, FailureKind::Closed);
         let waited = Duration::from_secs(1);
         for (error, kind) in [
             (ConnectError::Options("x"), FailureKind::Configuration),
@@ -518,13 +535,15 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_from_a_broken_one() {
+    fn a_full_disk_is_told_from_one_that_is_not_ours_and_from_a_broken_one() {
         let write = |kind: std::io::ErrorKind| ClipError::Write {
             path: "x".into(),
             source: kind.into(),
         };
         let full = Failure::clip(&write(std::io::ErrorKind::StorageFull), "asset");
         assert_eq!(full.kind, FailureKind::StorageFull);
+        let denied = Failure::clip(&write(std::io::ErrorKind::PermissionDenied), "asset");
+        assert_eq!(denied.kind, FailureKind::StorageDenied);
         let broken = Failure::clip(&write(std::io::ErrorKind::Other), "asset");
         assert_eq!(broken.kind, FailureKind::Storage);
     }

@@ -17,7 +17,7 @@ use crate::motion::MotionNode;
 use crate::once_a_minute::OnceAMinute;
 use crate::options::RuntimeOptions;
 use crate::plan::{Named, Plan};
-use crate::record::{Names, Recorders, SignalInput};
+use crate::record::{Names, RecorderInput, Recorders, SignalInput};
 use crate::state_event::Life;
 use crate::stats::{Counters, DropReason, InstanceStats};
 use crate::thread::Worker;
@@ -151,7 +151,7 @@ impl Prepared {
             .with_reconnect(options.camera_reconnect)
             .with_timeouts(options.camera_timeouts)
             .with_wall_clock(options.wall.clone())
-            .with_audio(recorders.inputs.iter().any(|recorder| recorder.audio));
+            .with_audio(recorders.inputs.iter().any(RecorderInput::wants_sound));
         Ok(Self {
             life,
             budget,
@@ -285,9 +285,10 @@ async fn run(
     for worker in workers {
         worker.ended().await;
     }
-    drop(source);
+    source.recorders.clear();
     for recorder in recorders {
         recorder.ended().await;
     }
+    source.say_last_losses();
     end
 }

@@ -2,7 +2,7 @@
 //! reaches, sinks that record.
 
 use lva_framing::FrameRate;
-use lva_graph_model::{AssetSink, FileSink, LineCrossing, MotionDetection, VideoSink};
+use lva_graph_model::{AssetSink, FileSink, LineCrossing, MotionDetection, OutputSelector, VideoSink};
 use lva_inference_schema::Subject;
 use lva_recording::GateOptions;
 use lva_rtsp::CameraOptions;
@@ -140,14 +140,30 @@ pub(crate) struct RecordingPlan {
     pub(crate) gate: Option<GatePlan>,
     pub(crate) sink: Named,
     pub(crate) place: Place,
-    /// Whether the way from the camera lets audio pass.
-    pub(crate) audio: bool,
+    pub(crate) media: MediaSelection,
 }
 
 impl RecordingPlan {
     /// The node that signals are counted for.
     pub(crate) fn switch(&self) -> &str {
         self.gate.as_ref().map_or(&self.sink.name, |gate| &gate.name)
+    }
+}
+
+/// What of the camera's media the way to a sink lets pass: all that no selector on it keeps back.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MediaSelection(Vec<OutputSelector>);
+
+impl MediaSelection {
+    /// `media_type` in full, such as `video/H264`.
+    pub(crate) fn passes(&self, media_type: &str) -> bool {
+        self.0.iter().all(|selector| selector.selects(media_type))
+    }
+}
+
+impl<'a> FromIterator<&'a OutputSelector> for MediaSelection {
+    fn from_iter<I: IntoIterator<Item = &'a OutputSelector>>(selectors: I) -> Self {
+        Self(selectors.into_iter().cloned().collect())
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lva_inference_schema::{DataDropped, EventBody, EventName, OutputType, Recording};
+use lva_inference_schema::{EventBody, EventName, OutputType, Recording};
 use lva_recording::{
     ClipError, ClipReport, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats, Recovery,
     Signal, SignalOutcome, StoreStats, Tracks, recover, recover_written_by,
@@ -39,6 +39,9 @@ const EVENT_DELAY: Duration = Duration::from_secs(20);
 /// Encoded data in the pre-roll of each sink.
 const PRE_ROLL_BYTES: usize = 96 << 20;
 
+/// Signals that wait for the camera's first picture.
+const EARLY_SIGNALS: usize = 64;
+
 /// Starts the thread of a sink. It ends, with its clip finished, when all inputs are dropped.
 pub(crate) fn start(
     plan: RecordingPlan,
@@ -49,8 +52,8 @@ pub(crate) fn start(
 ) -> io::Result<(RecorderInput, SignalInput, Worker)> {
     let counters = speaker.counters().clone();
     let sink = plan.sink.name.clone();
-    let (mut input, receiver) = RecorderInput::new(sink, counters, budget.queue_bytes(QUEUE_BYTES));
-    input.audio = plan.audio;
+    let most_bytes = budget.queue_bytes(QUEUE_BYTES);
+    let (input, receiver) = RecorderInput::new(sink, counters, most_bytes, plan.media.clone());
     let (signals, bytes) = (input.signals(plan.switch().to_owned()), input.waiting_bytes());
     let previews = match &plan.place {
         Place::Video(sink) if sink.preview_image => {
@@ -71,6 +74,7 @@ pub(crate) fn start(
             previews,
             tracks: None,
             recorder: None,
+            early: Vec::new(),
             told: None,
             started: None,
             defects: OnceAMinute::default(),
@@ -103,6 +107,8 @@ struct RecorderThread {
     /// The newest ones.
     tracks: Option<Tracks>,
     recorder: Option<Recorder<Store>>,
+    /// Signals that came before there was a recorder.
+    early: Vec<Signal>,
     /// What the counters know.
     told: Option<(RecorderStats, StoreStats, PreRollStats)>,
     /// Number and place of the recording that was said to have started, and not yet to have stopped.
@@ -124,6 +130,8 @@ impl RecorderThread {
             let last = self.with_recorder(Recorder::end);
             self.tell(last);
             self.tell_stats();
+            let early = std::mem::take(&mut self.early).len() as u64;
+            self.drop_signals(DropReason::NotRecordable, early);
         });
         if let Err(panicked) = ended {
             self.begin_anew(&panicked);
@@ -148,11 +156,15 @@ impl RecorderThread {
             recorder.store_stats(),
             recorder.pre_roll_stats(),
         );
-        if self.told.replace(now) != Some(now) {
+        let before = self.told.replace(now);
+        if before != Some(now) {
+            let refused = |recorder: RecorderStats| recorder.not_written;
+            let refused = refused(now.0).saturating_sub(before.map_or(0, |(before, ..)| refused(before)));
             let counters = self.speaker.counters();
             counters.recording(&self.plan.sink.name, |stats| {
                 (stats.recorder, stats.store, stats.pre_roll) = now;
             });
+            counters.dropped(&self.plan.sink.name, DropReason::NotWritten, refused);
         }
     }
 
@@ -183,7 +195,7 @@ impl RecorderThread {
         self.speaker
             .stumbled(&self.plan.sink, &mut self.defects, panicked);
         let again = guarded(|| {
-            self.recorder = None;
+            (self.recorder, self.told) = (None, None);
             if let Some((_, body)) = self.started.take() {
                 self.say(EventName::RecordingStopped, body);
             }
@@ -278,14 +290,24 @@ impl RecorderThread {
         );
         match Recorder::new(gate.options, limits, tracks, store) {
             Ok(recorder) => self.recorder = Some(recorder),
-            // The plan has tried these times.
-            Err(error) => tracing::error!(gate = %gate.name, %error, "the gate's times were refused"),
+            Err(error) => {
+                // The plan has tried these times.
+                tracing::error!(gate = %gate.name, %error, "the gate's times were refused");
+                return Vec::new();
+            }
         }
-        Vec::new()
+        let early = std::mem::take(&mut self.early).into_iter();
+        early.flat_map(|signal| self.signal(signal)).collect()
     }
 
     fn signal(&mut self, signal: Signal) -> Vec<RecorderEvent> {
         let Some(recorder) = &mut self.recorder else {
+            // The camera's first picture may be a moment away.
+            if self.early.len() < EARLY_SIGNALS {
+                self.early.push(signal);
+            } else {
+                self.drop_signals(DropReason::SignalQueueFull, 1);
+            }
             return Vec::new();
         };
         let (outcome, events) = recorder.signal(signal);
@@ -296,9 +318,14 @@ impl RecorderThread {
             SignalOutcome::Overflow => Some(DropReason::SignalQueueFull),
         };
         if let Some(reason) = reason {
-            self.speaker.counters().dropped(self.plan.switch(), reason, 1);
+            self.drop_signals(reason, 1);
         }
         events
+    }
+
+    fn drop_signals(&self, reason: DropReason, count: u64) {
+        let counters = self.speaker.counters();
+        counters.dropped(self.plan.switch(), reason, count);
     }
 
     fn tell(&mut self, events: Vec<RecorderEvent>) {
@@ -346,10 +373,7 @@ impl RecorderThread {
                         self.say(name, body);
                     }
                 }
-                RecorderEvent::Missed { .. } => {
-                    let body = EventBody::DataDropped(DataDropped::new("media"));
-                    self.say(EventName::DataDropped, body);
-                }
+                RecorderEvent::Missed { .. } => self.drop_signals(DropReason::ClipMissed, 1),
                 // `RecorderEvent` may grow.
                 _ => {}
             }

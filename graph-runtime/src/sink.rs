@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lva_inference_schema::EventClass;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::GraphEvent;
@@ -13,6 +14,9 @@ use crate::guard::guarded_async;
 
 /// Events that wait for one sink. At one event a frame of 15 a second, more than a minute.
 const QUEUE: usize = 1024;
+/// Places in it that analytics events never take: what a graph or a recording says about itself comes seldom, and counts
+/// more than one of a thousand inferences.
+const RESERVED: usize = 128;
 
 /// An error of a sink's own kind.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,7 +24,8 @@ pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 /// Takes events: a hub, a file, a terminal, a broker of one's own.
 ///
 /// Each sink has a task and a queue of 1024 events of its own, so a slow one delays neither a graph nor another sink;
-/// what does not fit is dropped and counted ([`SinkStats`]).
+/// what does not fit is dropped and counted ([`SinkStats`]). 128 of the places are kept for events that are not analytics,
+/// so that the inferences of one graph do not push out what another says about its recordings.
 ///
 /// ```
 /// use lva_graph_runtime::{GraphEvent, MessageSink, SinkError};
@@ -62,6 +67,8 @@ struct Counts {
     published: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
+    /// An event was dropped, and none has found room since.
+    behind: AtomicBool,
 }
 
 enum Item {
@@ -100,9 +107,14 @@ impl Outlet {
         tracing::debug!(subject = %event.subject, name = %event.name, "event");
         let event = Arc::new(event);
         for (sender, counts) in self.sinks.iter() {
-            if sender.try_send(Item::Event(Arc::clone(&event))).is_err() {
-                counts.dropped.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(name = %event.name, "an event was dropped because a message sink is too slow");
+            let room = event.class() != EventClass::Analytics || sender.capacity() > RESERVED;
+            if room && sender.try_send(Item::Event(Arc::clone(&event))).is_ok() {
+                counts.behind.store(false, Ordering::Relaxed);
+                continue;
+            }
+            counts.dropped.fetch_add(1, Ordering::Relaxed);
+            if !counts.behind.swap(true, Ordering::Relaxed) {
+                tracing::error!(name = %event.name, "a message sink is too slow: events are dropped");
             }
         }
     }
@@ -191,9 +203,26 @@ mod tests {
         for _ in 0..QUEUE + 5 {
             outlet.say(event(EventName::RecordingStarted));
         }
-        assert_eq!(outlet.stats()[0].dropped_queue_full, 5);
+        outlet.say(event(EventName::Inference));
+        assert_eq!(outlet.stats()[0].dropped_queue_full, 6);
         assert!(!outlet.flush(Duration::from_millis(1)).await, "the sink is shut");
         gate.add_permits(QUEUE + 5);
+        assert!(outlet.flush(Duration::from_secs(10)).await);
+        assert_eq!(outlet.stats()[0].published, QUEUE as u64);
+    }
+
+    #[tokio::test]
+    async fn inferences_leave_room_for_what_graphs_say_about_themselves() {
+        let gate = Arc::new(Semaphore::new(0));
+        let outlet = Outlet::start(vec![Box::new(Gated(Arc::clone(&gate)))]);
+        for _ in 0..QUEUE {
+            outlet.say(event(EventName::Inference));
+        }
+        for _ in 0..RESERVED {
+            outlet.say(event(EventName::RecordingAvailable));
+        }
+        assert_eq!(outlet.stats()[0].dropped_queue_full, RESERVED as u64);
+        gate.add_permits(QUEUE);
         assert!(outlet.flush(Duration::from_secs(10)).await);
         assert_eq!(outlet.stats()[0].published, QUEUE as u64);
     }

@@ -23,7 +23,8 @@ const CLIPS: usize = 256;
 pub enum DropReason {
     /// The camera's queue was full; encoded units.
     CameraQueueFull,
-    /// Decoding could not start at the unit: before a session's first key frame, or after a full queue.
+    /// Decoding could not start at the unit: before a session's first key frame, or
+    /// after a loss or a defect.
     NoKeyFrame,
     /// The decoder was behind; encoded units until the next key frame.
     DecoderBusy,
@@ -53,6 +54,13 @@ pub enum DropReason {
     OverBudget,
     /// The seconds before an event were shortened because of that; encoded units, counted for the gate.
     PreRollShrunk,
+    /// What the camera sends cannot be recorded, is not selected, or its parameters are not known yet: encoded pictures,
+    /// and signals for a gate that had none to record.
+    NotRecordable,
+    /// The disk refused the recording that it belongs to; encoded units, as in [`RecordingStats`].
+    NotWritten,
+    /// A gate's clip, none of whose pictures was there: the event came after they had gone, or the camera was away.
+    ClipMissed,
     /// A signal for a gate found its queue full.
     SignalQueueFull,
     /// A signal for a gate was older than what the gate had decided.
@@ -63,7 +71,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::CameraQueueFull,
         Self::NoKeyFrame,
         Self::DecoderBusy,
@@ -80,6 +88,9 @@ impl DropReason {
         Self::RecorderBusy,
         Self::OverBudget,
         Self::PreRollShrunk,
+        Self::NotRecordable,
+        Self::NotWritten,
+        Self::ClipMissed,
         Self::SignalQueueFull,
         Self::SignalLate,
         Self::SignalAhead,
@@ -109,6 +120,9 @@ impl DropReason {
             Self::RecorderBusy => "recorderBusy",
             Self::OverBudget => "overBudget",
             Self::PreRollShrunk => "preRollShrunk",
+            Self::NotRecordable => "notRecordable",
+            Self::NotWritten => "notWritten",
+            Self::ClipMissed => "clipMissed",
             Self::SignalQueueFull => "signalQueueFull",
             Self::SignalLate => "signalLate",
             Self::SignalAhead => "signalAhead",

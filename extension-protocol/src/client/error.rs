@@ -16,6 +16,8 @@ pub struct PeerStatus {
     pub message: String,
     /// What it usually means, where that is known.
     pub hint: Option<&'static str>,
+    /// The extension did not say it: this side concluded it from a connection that broke.
+    pub is_broken_connection: bool,
 }
 
 /// What was sent, for the hints.
@@ -36,6 +38,7 @@ impl PeerStatus {
             code: status.code(),
             message,
             hint,
+            is_broken_connection: std::error::Error::source(status).is_some(),
         }
     }
 

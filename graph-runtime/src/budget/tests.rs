@@ -75,9 +75,9 @@ fn analysis_gives_way_first_and_a_recording_last() {
 #[test]
 fn a_recorder_without_sound_is_not_blamed_for_sound_that_finds_no_room() {
     let counters = Counters::default();
-    let (mut silent, _waiting) = RecorderInput::unserved(counters.clone(), usize::MAX);
-    silent.audio = false;
-    let sound = unit(0, true, 10);
+    let (silent, _waiting) = RecorderInput::unserved(counters.clone(), usize::MAX);
+    let mut sound = unit(0, true, 10);
+    sound.stream = 1;
     hand_out(&Budget::new(1), sound, MediaKind::Audio, &mut [silent], None);
     assert!(counters.drops().is_empty());
 }

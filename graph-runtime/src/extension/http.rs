@@ -173,7 +173,6 @@ impl HttpNode {
 
     fn answered(&mut self, frame: Leaving, answer: HttpAnswer, plan: &FramePlan) {
         self.results.count_sent();
-        self.results.works();
         let body = answer.event_body(frame.about.timestamp_90k);
         let mut inferences = answer.content.inferences().to_vec();
         unpad(plan, &mut inferences);

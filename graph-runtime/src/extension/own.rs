@@ -13,7 +13,6 @@ use super::results::{Answered, Results};
 use crate::failure::Failure;
 use crate::frame::{Frame, Leaving};
 use crate::guard::guarded_async;
-use crate::once_a_minute::OnceAMinute;
 use crate::stats::DropReason;
 use crate::thread::Worker;
 
@@ -33,8 +32,6 @@ pub(crate) struct OwnTask {
     worker: Worker,
     backoff: Backoff,
     made_at: Instant,
-    /// A node that fails on every other frame is not an event for each.
-    complaints: OnceAMinute,
     /// When no more pictures came.
     closed_at: Option<Instant>,
 }
@@ -63,7 +60,6 @@ impl OwnTask {
             worker,
             backoff: Backoff::new(patience.backoff),
             made_at: Instant::now(),
-            complaints: OnceAMinute::default(),
             closed_at: None,
         })
     }
@@ -123,7 +119,7 @@ impl OwnTask {
                 self.results.lost(&frame, DropReason::Unanswered);
                 // Its turn is over: frames for the nodes behind may pass.
                 drop(frame);
-                self.complain(&Failure::node_hung());
+                self.results.complain(&Failure::node_hung());
                 self.pass_by().await;
             }
         }
@@ -185,16 +181,16 @@ impl OwnTask {
             End::Found(inferences) => return Some(inferences),
             End::Failed(error) => {
                 tracing::warn!(node, %error, "a node could not look at a frame");
-                self.complain(&Failure::node_failed(&error.to_string()));
+                self.results.complain(&Failure::node_failed(&error.to_string()));
             }
             End::Panicked(panicked) => {
                 tracing::error!(node, panic = panicked.words(), "a node panicked; it is made anew");
-                self.complain(&Failure::node_panicked());
+                self.results.complain(&Failure::node_panicked());
                 self.wait_after(self.made_at.elapsed());
             }
             End::NotMade(broken) => {
                 tracing::error!(node, ?broken, "a node could not be made anew");
-                self.complain(&match broken {
+                self.results.complain(&match broken {
                     Broken::Failed(error) => Failure::node_failed(&error.to_string()),
                     Broken::Panicked(_) => Failure::node_panicked(),
                 });
@@ -208,12 +204,5 @@ impl OwnTask {
     /// The node is made anew after a while.
     fn wait_after(&mut self, lived: Duration) {
         self.intake.pause(self.backoff.next_delay(lived));
-    }
-
-    fn complain(&mut self, failure: &Failure) {
-        if self.complaints.is_due(Instant::now()) {
-            self.results.works();
-        }
-        self.results.complain(failure);
     }
 }

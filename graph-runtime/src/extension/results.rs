@@ -7,6 +7,7 @@ use std::time::Instant;
 use lva_inference_schema::{AnalyticsBody, EventBody, EventName, Inference, JsonStyle};
 use serde_json::Value;
 
+use super::complaints::Complaints;
 use crate::GraphEvent;
 use crate::event::event_now;
 use crate::failure::Failure;
@@ -102,8 +103,7 @@ pub(crate) struct Results {
     trackers: Vec<TrackerNode>,
     passage: Option<Arc<Passage>>,
     speaker: Speaker,
-    /// The last failure that was said since the extension worked: a dead one is not an event every second.
-    said: Option<String>,
+    complaints: Complaints,
     defects: OnceAMinute,
     /// Frames that were taken from where they wait, and neither answered nor dropped.
     in_hand: AtomicU64,
@@ -119,7 +119,7 @@ impl Results {
             trackers,
             passage,
             speaker,
-            said: None,
+            complaints: Complaints::default(),
             defects: OnceAMinute::default(),
             in_hand: AtomicU64::new(0),
         }
@@ -152,6 +152,7 @@ impl Results {
 
     /// An extension has answered a frame.
     pub(crate) fn answered(&mut self, mut frame: Leaving, answer: Answered) {
+        self.works();
         let counters = self.speaker.counters();
         counters.extension(&self.node.name, |stats| stats.answered += 1);
         self.in_hand.fetch_sub(1, Ordering::Relaxed);
@@ -213,15 +214,13 @@ impl Results {
 
     /// The extension works: its next failure is news.
     pub(crate) fn works(&mut self) {
-        self.said = None;
+        self.complaints.works();
     }
 
     pub(crate) fn complain(&mut self, failure: &Failure) {
         let (name, body) = failure.said();
-        let said = format!("{name} {}", failure.code());
-        if self.said.as_ref() != Some(&said) {
+        if self.complaints.are_news(name, failure.code(), Instant::now()) {
             self.speaker.say(event_now(name, &self.node.subject, body));
-            self.said = Some(said);
         }
     }
 

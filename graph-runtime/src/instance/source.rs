@@ -18,7 +18,6 @@ use crate::once_a_minute::OnceAMinute;
 use crate::plan::Named;
 use crate::record::RecorderInput;
 use crate::seam::camera::video_codec;
-use crate::seam::recording::tracks;
 use crate::speaker::Speaker;
 use crate::stats::DropReason;
 
@@ -93,6 +92,13 @@ impl Source {
         }
     }
 
+    /// What was not yet said.
+    pub(super) fn say_last_losses(&mut self) {
+        for event in self.losses.last(Instant::now(), &self.stats.drops()) {
+            self.speaker.say(event);
+        }
+    }
+
     /// What came is lost, and it may have been a picture.
     fn stumbled(&mut self, panicked: &Panicked) {
         let counters = self.speaker.counters();
@@ -150,7 +156,7 @@ impl Source {
     /// Says what of the camera's media somebody wants and nobody here can use.
     fn complain_of_media(&self) {
         let records = !self.recorders.is_empty();
-        let records_sound = self.recorders.iter().any(|recorder| recorder.audio);
+        let records_sound = self.recorders.iter().any(RecorderInput::wants_sound);
         let of = |media: MediaKind| self.streams.iter().filter(move |stream| stream.media == media);
         let recordable = |codec: Codec| matches!(codec, Codec::H264 | Codec::H265);
         let video_lost = of(MediaKind::Video).any(|stream| stream.format_error_code().is_some())
@@ -179,9 +185,7 @@ impl Source {
             decoder.stream(codec, video.extra_data.clone());
         }
         for recorder in &mut self.recorders {
-            if let Some(tracks) = tracks(&self.streams, recorder.audio) {
-                recorder.tracks(tracks);
-            }
+            recorder.streams(&self.streams);
         }
     }
 

@@ -11,8 +11,8 @@ use lva_recording::SignalGate;
 use lva_rtsp::CameraOptions;
 
 use super::{
-    AnalysisPlan, Analyzer, Feed, GatePlan, InputPlan, LinePlan, MotionPlan, Named, Place, Plan, PlanError,
-    Reach, RecordingPlan, TrackerPlan,
+    AnalysisPlan, Analyzer, Feed, GatePlan, InputPlan, LinePlan, MediaSelection, MotionPlan, Named, Place,
+    Plan, PlanError, Reach, RecordingPlan, TrackerPlan,
 };
 use crate::event::Voice;
 use crate::extension::{Broken, Maker, OwnPlan};
@@ -20,7 +20,7 @@ use crate::node::Factories;
 use crate::seam::camera::camera_options;
 use crate::seam::extension::ClientPlan;
 use crate::seam::picture::{PictureForm, frame_rate};
-use crate::seam::recording::gate_options;
+use crate::seam::recording::{RECORDED_VIDEO, gate_options};
 use crate::seam::tracking::line_scene;
 
 /// Shape of the pictures by which lines are checked before there is one.
@@ -160,12 +160,12 @@ impl Planner<'_> {
             Node::VideoSink(video) => Place::Video(video.clone()),
             _ => return Ok(()),
         };
-        let media: Vec<&Edge> = self
+        let edges: Vec<&Edge> = self
             .graph
             .inputs(node.id)
             .filter(|edge| edge.flow == Flow::Media)
             .collect();
-        for edge in media {
+        for edge in edges {
             let Some(from) = self.graph.node(edge.from) else {
                 continue;
             };
@@ -173,9 +173,10 @@ impl Planner<'_> {
                 Node::SignalGate(_) => self.graph.inputs(from.id).find(|edge| edge.flow == Flow::Media),
                 _ => None,
             };
-            let passes =
-                |media: &str| edge.selects(media) && before.is_none_or(|before| before.selects(media));
-            if !passes("video/H264") {
+            let ways = [Some(edge), before].into_iter().flatten();
+            let media: MediaSelection = ways.flat_map(|way| &way.selectors).collect();
+            // Which of these the camera sends is known when it has answered.
+            if !RECORDED_VIDEO.iter().any(|kind| media.passes(kind)) {
                 return Err(Unsupported::new(
                     "its selectors let no video pass, and a recording without video is not supported",
                     "select 'video', or remove the selectors",
@@ -195,7 +196,7 @@ impl Planner<'_> {
                 gate,
                 sink: self.named(node),
                 place: place.clone(),
-                audio: passes("audio/AAC"),
+                media,
             });
         }
         Ok(())

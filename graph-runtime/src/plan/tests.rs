@@ -105,7 +105,10 @@ fn a_gate_s_sink_is_planned_with_the_extensions_that_open_it() {
     let plan = plan(&graph).unwrap();
     assert_eq!(plan.analyses[0].reach.gates, [0]);
     assert_eq!(plan.recordings[0].gate.as_ref().unwrap().name, "gate");
-    assert!(!plan.recordings[0].audio, "the selector lets video pass only");
+    assert!(
+        !plan.recordings[0].media.passes("audio/AAC"),
+        "the selector lets video pass only"
+    );
     assert_eq!(
         plan.recordings[0].sink.subject.to_string(),
         "/graphInstances/i/sinks/file"
@@ -147,7 +150,7 @@ fn a_sink_behind_the_camera_records_everything() {
     let [recording] = &plan.recordings[..] else {
         panic!("{plan:?}");
     };
-    assert!(recording.gate.is_none() && recording.audio);
+    assert!(recording.gate.is_none() && recording.media.passes("audio/AAC"));
     assert_eq!(recording.switch(), "asset");
     assert!(matches!(&recording.place, Place::Asset(sink) if sink.segment_length.as_secs() == 60));
 }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lva_recording::{MediaUnit, Signal, Track, Tracks};
+use lva_recording::{MediaUnit, Signal, Tracks};
+use lva_rtsp::{AccessUnit, MediaKind, StreamInfo};
 use tokio::sync::mpsc;
 
+use crate::plan::MediaSelection;
+use crate::seam::recording::{RECORDED_AUDIO, Taken, media_unit, taken};
 use crate::stats::{Counters, DropReason};
 
 /// Units that wait for the disk: more than half a minute of a usual camera.
 pub(super) const QUEUE: usize = 2048;
-/// Places in the queue that units never take, so that signals and changes of the stream find room.
+/// Places in the queue that units and results never take, so that signals find room.
 pub(super) const RESERVED: usize = 256;
 /// Bytes of units that wait for the disk, for each sink.
 pub(super) const QUEUE_BYTES: usize = 64 << 20;
@@ -36,8 +39,11 @@ pub(crate) struct RecorderInput {
     reason: DropReason,
     /// Bytes of units that may wait.
     most_bytes: usize,
-    /// Whether the way from the camera lets audio pass.
-    pub(crate) audio: bool,
+    media: MediaSelection,
+    /// What it takes of the camera, as far as that is known.
+    taken: Option<Taken>,
+    /// The recorder has to be told before the next unit.
+    due: bool,
 }
 
 /// The end of it by which events open the gate.
@@ -54,6 +60,7 @@ impl RecorderInput {
         sink: String,
         counters: Counters,
         most_bytes: usize,
+        media: MediaSelection,
     ) -> (Self, mpsc::Receiver<Command>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let input = Self {
@@ -62,9 +69,11 @@ impl RecorderInput {
             sink,
             counters,
             waits_for_key: true,
-            reason: DropReason::RecorderBusy,
+            reason: DropReason::NoKeyFrame,
             most_bytes,
-            audio: true,
+            media,
+            taken: None,
+            due: false,
         };
         (input, receiver)
     }
@@ -99,31 +108,51 @@ impl RecorderInput {
         }
     }
 
-    /// The streams from the next unit on.
-    pub(crate) fn tracks(&mut self, tracks: Tracks) {
-        if self.sender.try_send(Command::Tracks(tracks)).is_err() {
-            // The reserve is gone too, so the disk stands still; units are dropped and counted anyway.
-            tracing::error!(sink = %self.sink, "the recorder missed a change of the stream");
-        }
+    /// Whether the way from the camera lets sound pass.
+    pub(crate) fn wants_sound(&self) -> bool {
+        self.media.passes(RECORDED_AUDIO)
+    }
+
+    /// The camera's streams from the next unit on.
+    pub(crate) fn streams(&mut self, streams: &[StreamInfo]) {
+        let taken = taken(streams, &self.media);
+        self.due |= taken.is_some() && taken != self.taken;
+        self.taken = taken;
+    }
+
+    /// Whether a unit is for the recorder. Video always is, if only to be counted.
+    pub(crate) fn wants(&self, stream: usize, media: MediaKind) -> bool {
+        let taken = self.taken.as_ref().is_some_and(|taken| taken.takes(stream));
+        taken || media == MediaKind::Video
     }
 
     /// Gives a unit, or drops it and what follows up to a key frame when the disk is far behind. Never waits.
-    pub(crate) fn unit(&mut self, unit: MediaUnit) {
+    pub(crate) fn unit(&mut self, unit: &AccessUnit, media: MediaKind) {
+        let Some(taken) = self.taken.as_ref().filter(|taken| taken.takes(unit.stream)) else {
+            return self.drop_from_here(DropReason::NotRecordable);
+        };
         let length = unit.data.len();
-        let key = unit.track == Track::Video && unit.keyframe;
         let room = self.sender.capacity() > RESERVED
             && self.bytes.load(Ordering::Relaxed).saturating_add(length) <= self.most_bytes;
         if !room {
-            self.drop_from_here(DropReason::RecorderBusy);
-            return;
+            return self.drop_from_here(DropReason::RecorderBusy);
         }
+        let key = media == MediaKind::Video && unit.random_access;
         if self.waits_for_key && !key {
             self.counters.dropped(&self.sink, self.reason, 1);
             return;
         }
+        if self.due {
+            let tracks = Command::Tracks(taken.tracks.clone());
+            if self.sender.try_send(tracks).is_err() {
+                return self.drop_from_here(DropReason::RecorderBusy);
+            }
+            self.due = false;
+        }
         self.waits_for_key = false;
         self.bytes.fetch_add(length, Ordering::Relaxed);
-        if self.sender.try_send(Command::Unit(unit)).is_err() {
+        let unit = Command::Unit(media_unit(unit, media));
+        if self.sender.try_send(unit).is_err() {
             self.bytes.fetch_sub(length, Ordering::Relaxed);
             self.drop_from_here(DropReason::RecorderBusy);
         }
@@ -131,7 +160,7 @@ impl RecorderInput {
 
     /// Something was lost before it came here.
     pub(crate) fn wait_for_key(&mut self) {
-        self.waits_for_key = true;
+        (self.waits_for_key, self.reason) = (true, DropReason::NoKeyFrame);
     }
 
     /// A unit is dropped for want of memory, and so is all that follows up to a key frame.
@@ -174,11 +203,9 @@ pub(crate) struct MetadataInput {
 impl MetadataInput {
     /// What was seen at this media time, as a line of JSON.
     pub(crate) fn add(&self, timestamp_90k: u64, json: String) {
-        if self
-            .sender
-            .try_send(Command::Metadata(timestamp_90k, json))
-            .is_err()
-        {
+        let metadata = Command::Metadata(timestamp_90k, json);
+        // What is reserved is for signals: a clip is worth more than what is said about it.
+        if self.sender.capacity() <= RESERVED || self.sender.try_send(metadata).is_err() {
             self.counters.dropped(&self.sink, DropReason::RecorderBusy, 1);
         }
     }
@@ -186,20 +213,38 @@ impl MetadataInput {
 
 #[cfg(test)]
 impl RecorderInput {
-    /// An input whose units are taken out, one by one, by a test.
+    /// An input that takes a stream of this number, and whose units are taken out, one by one, by a test.
     pub(crate) fn unserved(
         counters: Counters,
         most_bytes: usize,
     ) -> (Self, impl FnMut() -> Option<MediaUnit>) {
-        let (input, mut receiver) = Self::new("sink".into(), counters, most_bytes);
+        let all = MediaSelection::default();
+        let (mut input, mut receiver) = Self::new("sink".into(), counters, most_bytes, all);
+        input.take_video();
         let bytes = input.waiting_bytes();
-        let take = move || match receiver.try_recv() {
-            Ok(Command::Unit(unit)) => {
-                bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
-                Some(unit)
+        let take = move || {
+            loop {
+                match receiver.try_recv() {
+                    Ok(Command::Unit(unit)) => {
+                        bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
+                        return Some(unit);
+                    }
+                    Ok(Command::Tracks(_)) => {}
+                    _ => return None,
+                }
             }
-            _ => None,
         };
         (input, take)
+    }
+
+    /// As if the camera had a video of number 0.
+    pub(super) fn take_video(&mut self) {
+        let mut video = StreamInfo::new(0, MediaKind::Video, lva_rtsp::Codec::H264, 90_000);
+        let avcc: &[u8] = &[
+            1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
+        ];
+        video.extra_data = avcc.into();
+        video.size = Some((160, 120));
+        self.streams(&[video]);
     }
 }

@@ -1,23 +1,37 @@
-use lva_recording::MediaUnit;
+use lva_rtsp::{AccessUnit, Codec, MediaKind, StreamInfo};
 
 use super::input::{QUEUE, RESERVED};
 use super::*;
+use crate::plan::MediaSelection;
 use crate::stats::Counters;
+
+fn input(counters: &Counters) -> (RecorderInput, mpsc::Receiver<Command>) {
+    let all = MediaSelection::default();
+    RecorderInput::new("asset".into(), counters.clone(), QUEUE_BYTES, all)
+}
+
+fn video(time: u64, key: bool) -> AccessUnit {
+    AccessUnit::new(0, time, key, vec![0].into())
+}
 
 #[test]
 fn a_disk_that_stands_still_drops_up_to_a_key_frame_and_leaves_room_for_signals() {
     let counters = Counters::default();
-    let (mut input, mut receiver) = RecorderInput::new("asset".into(), counters.clone(), QUEUE_BYTES);
-    let unit = |time, key| MediaUnit::video(time, key, vec![0].into());
+    let (mut input, mut receiver) = input(&counters);
+    input.take_video();
     let dropped = || counters.snapshot().dropped_for(DropReason::RecorderBusy);
-    input.unit(unit(0, false));
-    assert_eq!(dropped(), 1, "a recording begins with a key frame");
-    for time in 1..=(QUEUE - RESERVED) as u64 {
-        input.unit(unit(time, time == 1));
+    input.unit(&video(0, false), MediaKind::Video);
+    let no_key = counters.snapshot().dropped_for(DropReason::NoKeyFrame);
+    assert_eq!(no_key, 1, "a recording begins with a key frame");
+    // One place is taken by the parameters.
+    for time in 1..(QUEUE - RESERVED) as u64 {
+        input.unit(&video(time, time == 1), MediaKind::Video);
     }
+    assert_eq!(dropped(), 0);
+    input.unit(&video(9000, true), MediaKind::Video);
     assert_eq!(dropped(), 1);
-    input.unit(unit(9000, true));
-    assert_eq!(dropped(), 2);
+    input.metadata().add(1, "{}".to_owned());
+    assert_eq!(dropped(), 2, "results take no place of the signals'");
     let signals = input.signals("gate".into());
     for _ in 0..RESERVED + 3 {
         signals.signal(5);
@@ -26,10 +40,50 @@ fn a_disk_that_stands_still_drops_up_to_a_key_frame_and_leaves_room_for_signals(
     for _ in 0..=RESERVED {
         receiver.try_recv().unwrap();
     }
-    input.unit(unit(9001, false));
+    input.unit(&video(9001, false), MediaKind::Video);
     assert_eq!(dropped(), 3, "there is room, but no key frame");
-    input.unit(unit(9002, true));
+    input.unit(&video(9002, true), MediaKind::Video);
     assert_eq!(dropped(), 3);
+}
+
+#[test]
+fn parameters_that_found_no_room_come_before_the_next_key_frame() {
+    let counters = Counters::default();
+    let (mut input, mut receiver) = input(&counters);
+    input.take_video();
+    for time in 0..QUEUE as u64 {
+        input.unit(&video(time, time == 0), MediaKind::Video);
+    }
+    let mut other = StreamInfo::new(0, MediaKind::Video, Codec::H265, 90_000);
+    other.extra_data = vec![2].into();
+    other.size = Some((320, 240));
+    input.streams(&[other]);
+    input.unit(&video(9000, true), MediaKind::Video);
+    while receiver.try_recv().is_ok() {}
+    input.unit(&video(9001, true), MediaKind::Video);
+    let Ok(Command::Tracks(tracks)) = receiver.try_recv() else {
+        panic!("the parameters come first");
+    };
+    assert_eq!(tracks.video.width, 320);
+    assert!(matches!(receiver.try_recv(), Ok(Command::Unit(unit)) if unit.timestamp_90k == 9001));
+}
+
+#[test]
+fn what_cannot_be_recorded_is_counted_and_sound_of_another_stream_is_not_mixed_in() {
+    let counters = Counters::default();
+    let (mut input, mut receiver) = input(&counters);
+    let mut jpeg = StreamInfo::new(0, MediaKind::Video, Codec::Jpeg, 90_000);
+    jpeg.size = Some((64, 48));
+    input.streams(&[jpeg]);
+    input.unit(&video(0, true), MediaKind::Video);
+    let dropped = |reason| counters.snapshot().dropped_for(reason);
+    assert_eq!(dropped(DropReason::NotRecordable), 1);
+    input.take_video();
+    assert!(input.wants(0, MediaKind::Video) && !input.wants(1, MediaKind::Audio));
+    let mut sound = video(1, true);
+    sound.stream = 1;
+    input.unit(&sound, MediaKind::Audio);
+    assert!(receiver.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -72,21 +126,12 @@ async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
     )
     .unwrap();
     input.begin();
-    let avcc: &[u8] = &[
-        1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
-    ];
-    let video = lva_recording::VideoTrack {
-        codec: lva_recording::VideoCodec::H264,
-        extra_data: avcc.into(),
-        width: 160,
-        height: 120,
-    };
-    input.tracks(Tracks { video, audio: None });
+    input.take_video();
     let picture = |number: u64| {
         let time = 1_700_000_000 * 90_000 + number * 3000;
-        MediaUnit::video(time, number.is_multiple_of(30), vec![0; 100].into())
+        AccessUnit::new(0, time, number.is_multiple_of(30), vec![0; 100].into())
     };
-    (0..100).for_each(|number| input.unit(picture(number)));
+    (0..100).for_each(|number| input.unit(&picture(number), MediaKind::Video));
     // Until the thread has taken them.
     let taken = async {
         while input.waiting_bytes().load(Ordering::Relaxed) > 0 {
@@ -97,7 +142,7 @@ async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
         .await
         .unwrap();
     crate::guard::set_trap("record", "sink that falls", 1);
-    (100..250).for_each(|number| input.unit(picture(number)));
+    (100..250).for_each(|number| input.unit(&picture(number), MediaKind::Video));
     drop((input, signals));
     worker.ended().await;
     let stats = counters.snapshot();
@@ -115,9 +160,10 @@ async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
 #[test]
 fn large_units_are_bounded_in_bytes() {
     let counters = Counters::default();
-    let (mut input, _receiver) = RecorderInput::new("asset".into(), counters.clone(), QUEUE_BYTES);
-    input.waiting_bytes().store(QUEUE_BYTES - 10, Ordering::Relaxed);
-    input.unit(MediaUnit::video(1, true, vec![0; 10].into()));
-    input.unit(MediaUnit::video(2, true, vec![0; 1].into()));
+    let (mut input, _receiver) = input(&counters);
+    input.take_video();
+    input.waiting_bytes().store(QUEUE_BYTES - 1, Ordering::Relaxed);
+    input.unit(&video(1, true), MediaKind::Video);
+    input.unit(&video(2, true), MediaKind::Video);
     assert_eq!(counters.snapshot().dropped_for(DropReason::RecorderBusy), 1);
 }

@@ -6,6 +6,8 @@ use lva_graph_model::SignalGate;
 use lva_recording::{AudioTrack, GateOptions, MediaUnit, Tracks, VideoCodec, VideoTrack};
 use lva_rtsp::{AccessUnit, Codec, MediaKind, StreamInfo};
 
+use crate::plan::MediaSelection;
+
 /// The times of a gate.
 pub(crate) fn gate_options(gate: &SignalGate) -> GateOptions {
     let options = GateOptions::new(gate.minimum_activation_time, gate.maximum_activation_time)
@@ -18,38 +20,70 @@ pub(crate) fn gate_options(gate: &SignalGate) -> GateOptions {
     }
 }
 
+/// Media types of the video that a recording holds.
+pub(crate) const RECORDED_VIDEO: [&str; 2] = ["video/H264", "video/H265"];
+/// That of the sound.
+pub(crate) const RECORDED_AUDIO: &str = "audio/AAC";
+
+/// What of a camera a recording takes: one video, and one sound where there is one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Taken {
+    pub(crate) tracks: Tracks,
+    /// The camera's number of the stream.
+    video: usize,
+    audio: Option<usize>,
+}
+
+impl Taken {
+    /// Whether it takes a stream by the camera's number.
+    pub(crate) fn takes(&self, stream: usize) -> bool {
+        stream == self.video || Some(stream) == self.audio
+    }
+}
+
 /// What a camera's streams give a recording: its video, and AAC where it is wanted and there. `None` until the
-/// parameters of the video are known, and for video that no MP4 holds.
-pub(crate) fn tracks(streams: &[StreamInfo], audio: bool) -> Option<Tracks> {
+/// parameters of the video are known, and for video that no MP4 holds, or that the recording does not want.
+pub(crate) fn taken(streams: &[StreamInfo], media: &MediaSelection) -> Option<Taken> {
     let video = streams
         .iter()
         .find(|stream| stream.playing && stream.media == MediaKind::Video)?;
-    let codec = match video.codec {
-        Codec::H264 => VideoCodec::H264,
-        Codec::H265 => VideoCodec::H265,
+    let [h264, h265] = RECORDED_VIDEO;
+    let (codec, media_type) = match video.codec {
+        Codec::H264 => (VideoCodec::H264, h264),
+        Codec::H265 => (VideoCodec::H265, h265),
         _ => return None,
     };
+    if !media.passes(media_type) {
+        return None;
+    }
     let (width, height) = video.size?;
     if video.extra_data.is_empty() {
         return None;
     }
     let sound = streams.iter().find(|stream| {
-        audio && stream.playing && stream.codec == Codec::Aac && !stream.extra_data.is_empty()
+        let usable = stream.codec == Codec::Aac && !stream.extra_data.is_empty();
+        stream.playing && usable && media.passes(RECORDED_AUDIO)
     });
-    Some(Tracks {
-        video: VideoTrack {
-            codec,
-            extra_data: video.extra_data.clone(),
-            width,
-            height,
+    let sound = sound.and_then(|stream| {
+        let track = AudioTrack {
+            extra_data: stream.extra_data.clone(),
+            sample_rate: stream.sample_rate_hz?,
+            channels: stream.channels?,
+        };
+        Some((stream.index, track))
+    });
+    Some(Taken {
+        video: video.index,
+        audio: sound.as_ref().map(|(index, _)| *index),
+        tracks: Tracks {
+            video: VideoTrack {
+                codec,
+                extra_data: video.extra_data.clone(),
+                width,
+                height,
+            },
+            audio: sound.map(|(_, track)| track),
         },
-        audio: sound.and_then(|stream| {
-            Some(AudioTrack {
-                extra_data: stream.extra_data.clone(),
-                sample_rate: stream.sample_rate_hz?,
-                channels: stream.channels?,
-            })
-        }),
     })
 }
 
@@ -73,6 +107,8 @@ pub(crate) fn media_unit(unit: &AccessUnit, media: MediaKind) -> MediaUnit {
 
 #[cfg(test)]
 mod tests {
+    use lva_graph_model::OutputSelector;
+
     use super::*;
 
     #[test]
@@ -97,19 +133,47 @@ mod tests {
     }
 
     #[test]
-    fn a_video_without_parameters_is_no_track_yet() {
+    fn a_video_without_parameters_is_not_taken_yet() {
         let mut video = StreamInfo::new(0, MediaKind::Video, Codec::H264, 90_000);
-        assert_eq!(tracks(&[video.clone()], true), None);
+        let all = MediaSelection::default();
+        assert_eq!(taken(&[video.clone()], &all), None);
         video.size = Some((64, 48));
         video.extra_data = vec![1, 2, 3].into();
         let mut sound = StreamInfo::new(1, MediaKind::Audio, Codec::Aac, 48_000);
         sound.extra_data = vec![9].into();
         sound.sample_rate_hz = Some(48_000);
         sound.channels = Some(2);
-        let both = [video, sound];
-        assert!(tracks(&both, true).unwrap().audio.is_some());
-        assert!(tracks(&both, false).unwrap().audio.is_none());
+        let taken_of = |streams: &[StreamInfo]| taken(streams, &all).unwrap();
+        let both = taken_of(&[video.clone(), sound.clone()]);
+        assert!(both.tracks.audio.is_some() && both.takes(0) && both.takes(1));
+        let alone = taken_of(&[video.clone()]);
+        assert!(alone.tracks.audio.is_none() && alone.takes(0) && !alone.takes(1));
         let picture = StreamInfo::new(0, MediaKind::Video, Codec::Jpeg, 90_000);
-        assert_eq!(tracks(&[picture], true), None);
+        assert_eq!(taken(&[picture], &all), None);
+        // Of two sounds, one is taken, whichever the camera names first.
+        let mut other = StreamInfo::new(2, MediaKind::Audio, Codec::PcmMulaw, 8000);
+        other.sample_rate_hz = Some(8000);
+        other.channels = Some(1);
+        let mut second = sound.clone();
+        second.index = 3;
+        let one = taken_of(&[video, other, sound, second]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|stream| one.takes(stream)),
+            [true, true, false, false]
+        );
+    }
+
+    #[test]
+    fn selectors_are_asked_about_what_the_camera_really_sends() {
+        let selection = |is: bool, value: &str| -> MediaSelection {
+            let value = value.to_owned();
+            [&OutputSelector { is, value }].into_iter().collect()
+        };
+        let mut video = StreamInfo::new(0, MediaKind::Video, Codec::H265, 90_000);
+        video.size = Some((64, 48));
+        video.extra_data = vec![1].into();
+        let passes = |media: &MediaSelection| taken(&[video.clone()], media).is_some();
+        assert!(passes(&selection(true, "video")) && passes(&selection(true, "video/H265")));
+        assert!(!passes(&selection(true, "video/H264")) && !passes(&selection(false, "video/h265")));
     }
 }

@@ -4,6 +4,8 @@
 mod clock;
 mod end_to_end;
 mod faults;
+mod full_disk;
+mod killed;
 mod life;
 mod methods;
 mod motion;
@@ -13,6 +15,7 @@ mod own;
 mod plant;
 mod previews;
 mod recording;
+mod site;
 mod slow_disk;
 mod support;
 mod together;

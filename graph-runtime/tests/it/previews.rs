@@ -6,7 +6,7 @@ use std::process::Command;
 use lva_recording::{PreviewSize, Sidecar, preview_path};
 use serde_json::json;
 
-use crate::plant::{instance_of, named};
+use crate::site::{instance_of, named};
 use crate::support::*;
 
 /// The pixels of the last picture that a filter lets through, in the size of a preview.

@@ -101,7 +101,7 @@ async fn record_slowly() {
     );
 
     // What was recorded is the camera's own, from a key frame on.
-    let own = packet_hashes(&plant.folder.path().join(FRONT).join("clip.mp4"));
+    let own = packet_hashes(&plant.site.clip_of(FRONT));
     let clips = front.newest_clips.iter().filter(|clip| clip.sink == "asset");
     let mut count = 0;
     for clip in clips {

@@ -55,12 +55,44 @@ pub(crate) fn make_clip_of(folder: &Path, form: &str) -> PathBuf {
     path
 }
 
+/// The clip of [`make_clip`] with a tone in AAC.
+pub(crate) fn make_clip_with_sound(folder: &Path) -> PathBuf {
+    let silent = make_clip(folder);
+    let path = folder.join("with-sound.mp4");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-i"])
+        .arg(&silent)
+        .args(["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=12"])
+        .args([
+            "-map",
+            "0:v",
+            "-map",
+            "1:a",
+            "-c:v",
+            "copy",
+            "-c:a",
+            "aac",
+            "-shortest",
+        ])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    std::fs::rename(&path, &silent).unwrap();
+    silent
+}
+
 /// Size and hash of each packet of a file's video, untouched by any decoder.
 pub(crate) fn packet_hashes(path: &Path) -> Vec<String> {
+    hashes(path, "0:v")
+}
+
+/// The same for any stream, as ffmpeg names it.
+pub(crate) fn hashes(path: &Path, stream: &str) -> Vec<String> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(path)
-        .args(["-map", "0:v", "-c", "copy", "-f", "framehash", "-"])
+        .args(["-map", stream, "-c", "copy", "-f", "framehash", "-"])
         .output()
         .unwrap();
     assert!(
@@ -71,7 +103,8 @@ pub(crate) fn packet_hashes(path: &Path) -> Vec<String> {
     let text = String::from_utf8(output.stdout).unwrap();
     let packets = text.lines().filter(|line| !line.starts_with('#'));
     packets
-        .map(|line| line.rsplitn(3, ',').take(2).collect::<Vec<_>>().join(","))
+        // What comes after them is data beside the packet.
+        .map(|line| line.split(',').skip(4).take(2).collect::<Vec<_>>().join(","))
         .collect()
 }
 
