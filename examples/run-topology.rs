@@ -46,8 +46,8 @@ const PROGRESS: Duration = Duration::from_secs(10);
 /// extensions and answered. "dropped" counts by reason, "dropped_by_node" by node and reason; replacedByNewer is no
 /// fault: an extension was slower than its camera, and a newer picture took the place of one that waited.
 ///
-/// Exit status: 0 if "ok"; 1 if not, or if the topology cannot be read (then there is no summary); 2 for flags that
-/// make no sense. Ctrl-C ends the run as --seconds does; a second one does not wait for recordings to be completed.
+/// Exit status: 0 if "ok"; 1 if not; 2 for flags that make no sense, without a summary. Ctrl-C ends the run as --seconds
+/// does; a second one does not wait for recordings to be completed.
 ///
 /// Examples:
 ///
@@ -113,22 +113,34 @@ async fn main() -> anyhow::Result<ExitCode> {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();
     let mut stop = Stop::listen()?;
-    let text =
-        std::fs::read(&args.topology).with_context(|| format!("cannot read {}", args.topology.display()))?;
-    let topology = Topology::from_slice(&text).with_context(|| args.topology.display().to_string())?;
     // From here on there is a last line, whatever happens.
-    let (lines, mut summary) = (Lines::default(), Summary::default());
-    if let Err(error) = run(&args, &topology, &lines, &mut stop, &mut summary).await {
-        summary.error = Some(format!("{error:#}"));
-    }
+    let lines = Lines::default();
+    let mut summary = Summary {
+        topology: args.topology.display().to_string(),
+        ..Summary::default()
+    };
+    let ran = match read(&args.topology) {
+        Ok(topology) => {
+            summary.topology = topology.name().to_owned();
+            summary.generation = Some(topology.generation());
+            run(&args, &topology, &lines, &mut stop, &mut summary).await
+        }
+        Err(error) => Err(error),
+    };
+    summary.error = ran.err().map(|error| format!("{error:#}"));
     for wrong in summary.error.iter().chain(&summary.missing()) {
         eprintln!("run-topology: {wrong}");
     }
-    lines.last(&summary.line(&topology).to_string())?;
+    lines.last(&summary.line().to_string())?;
     Ok(match summary.ok() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+fn read(path: &Path) -> anyhow::Result<Topology> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Topology::from_slice(&text).with_context(|| path.display().to_string())
 }
 
 /// With the simulation around it, where one is asked for.

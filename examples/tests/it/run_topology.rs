@@ -174,6 +174,18 @@ fn a_broken_topology_is_summed_up() {
 }
 
 #[test]
+fn a_document_that_is_no_topology_is_summed_up() {
+    let ended = Run::start(&json!(["no topology"]), &[]).ended();
+    assert_eq!((ended.status, &ended.last["ok"]), (Some(1), &json!(false)));
+    assert_eq!(ended.last["generation"], Value::Null);
+    let error = ended.last["error"].as_str().unwrap();
+    assert!(
+        error.contains("topology.json") && ended.said.contains(error),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_topology_that_is_refused_at_activation_is_summed_up() {
     let document = topology(json!([]), json!([files("camera")]));
     let refused = Run::start(&document, &["--param", NOBODY]).ended();
