@@ -4,7 +4,7 @@
 #
 # usage: scripts/test-topologies.sh [SLICE/SLICES]      such as 1/4; default: all
 # SECONDS_EACH: how long each runs, default 40. JOBS: how many side by side, default 2.
-# TABLE: a document whose table of topologies is replaced by this one, such as docs/topologies.md.
+# TABLE: a document whose table of topologies is replaced by this one, such as docs/topologies.md; all of them only.
 # RUN_TOPOLOGY: the program, where it was built already; default: it is built for release.
 # LVA_SHARED_DATA: folder with `topologies/`, default ../shared/data.
 set -euo pipefail
@@ -20,6 +20,10 @@ fi
 command -v python3 >/dev/null || { echo "test-topologies: python3 makes the table; it is missing" >&2; exit 1; }
 if [ -n "${TABLE:-}" ] && ! grep --quiet '^| topology |' "$TABLE"; then
     echo "test-topologies: TABLE=$TABLE has no table that begins with '| topology |'" >&2
+    exit 1
+fi
+if [ -n "${TABLE:-}" ] && [ "${slice#*/}" -ne 1 ]; then
+    echo "test-topologies: a slice would leave the table of $TABLE without the others; run all, or without TABLE" >&2
     exit 1
 fi
 if [ -z "${RUN_TOPOLOGY:-}" ]; then
