@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test that a change must pass. `make test` installs what is missing first; this script installs no packages.
 #
-# Of the examples only two are linked here, which tests run as programs: clippy compiles all of them, and the marked commands
+# Of the examples only three are linked here, which tests run as programs: clippy compiles all of them, and the marked commands
 # of documents run some in release mode.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,7 +40,7 @@ else
 fi
 
 say "programs that tests run"
-cargo build --package lva-examples --example extension-client --example extension-server
+cargo build --package lva-examples --example extension-client --example extension-server --example run-topology
 
 say "tests of the workspace, default features ($runner)"
 run_tests --workspace

@@ -23,12 +23,47 @@ const MOST_SEEN: usize = 100_000;
 /// Messages that are kept for a picture.
 const MOMENTS: usize = 512;
 
+/// Lines on standard output, until there was a last one. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Lines(Arc<Mutex<bool>>);
+
+impl Lines {
+    /// Says a line, unless the last one was said.
+    ///
+    /// # Errors
+    ///
+    /// Nobody reads standard output any more.
+    pub fn say(&self, line: &str) -> std::io::Result<()> {
+        self.write(line, false)
+    }
+
+    /// Says the last line. What comes later is not said: a reader may be so slow that events still wait.
+    ///
+    /// # Errors
+    ///
+    /// Nobody reads standard output any more.
+    pub fn last(&self, line: &str) -> std::io::Result<()> {
+        self.write(line, true)
+    }
+
+    fn write(&self, line: &str, last: bool) -> std::io::Result<()> {
+        let mut over = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *over {
+            return Ok(());
+        }
+        *over = last;
+        // One write for a line: whoever reads a pipe gets whole lines.
+        std::io::stdout().write_all(format!("{line}\n").as_bytes())
+    }
+}
+
 /// Prints events as JSON lines or for people, and writes them into a file.
 #[derive(Debug)]
 pub struct Printer {
     topic: String,
     pretty: bool,
     file: Option<File>,
+    lines: Lines,
 }
 
 impl Printer {
@@ -41,7 +76,19 @@ impl Printer {
         let create =
             |path: &Path| File::create(path).with_context(|| format!("cannot write {}", path.display()));
         let file = file.map(create).transpose()?;
-        Ok(Self { topic, pretty, file })
+        Ok(Self {
+            topic,
+            pretty,
+            file,
+            lines: Lines::default(),
+        })
+    }
+
+    /// Prints by lines that somebody else ends.
+    #[must_use]
+    pub fn by(mut self, lines: Lines) -> Self {
+        self.lines = lines;
+        self
     }
 }
 
@@ -54,8 +101,7 @@ impl MessageSink for Printer {
         } else {
             line.clone()
         };
-        // One write for a line: whoever reads a pipe gets whole lines.
-        std::io::stdout().write_all(format!("{shown}\n").as_bytes())?;
+        self.lines.say(&shown)?;
         if let Some(file) = &mut self.file {
             file.write_all(format!("{line}\n").as_bytes())?;
         }

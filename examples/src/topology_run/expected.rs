@@ -1,0 +1,336 @@
+//! What a graph has to give when something happens before its camera, by its own nodes.
+
+use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, SignalGate};
+use lva_graph_runtime::InstanceStats;
+
+use super::{Contents, Heard, Recorded};
+
+const SECOND: f64 = 90_000.0;
+/// What times may be off by: the length of a picture, and rounding.
+const SLACK: f64 = 0.25;
+/// What was still open when the last pictures came was ended by the end of the run.
+const AT_THE_END: f64 = 1.0;
+/// Shorter recordings need no sound: it may begin a little after the picture.
+const SHORTEST_WITH_SOUND: f64 = 1.0;
+/// A message source without an input takes those of every input.
+const ANY_INPUT: &str = "trigger";
+
+/// What a graph's nodes promise.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Expected {
+    messages: Vec<Messages>,
+    recordings: Vec<Recording>,
+    extensions: Vec<String>,
+    inputs: Vec<String>,
+    sound: bool,
+    pictures: bool,
+}
+
+/// A message sink, by the nodes whose results it gives out.
+#[derive(Debug, Clone, PartialEq)]
+struct Messages {
+    sink: String,
+    from: Vec<String>,
+    output: Option<String>,
+}
+
+/// A recording sink.
+#[derive(Debug, Clone, PartialEq)]
+struct Recording {
+    sink: String,
+    /// `None` records all the time.
+    gate: Option<SignalGate>,
+    /// Whether it is cut into pieces, so that several files make one recording.
+    pieces: bool,
+    /// Whether the way from the camera lets audio pass.
+    audio: bool,
+}
+
+/// What a run has given.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// What the instance counted.
+    pub stats: InstanceStats,
+    /// What it said.
+    pub heard: Heard,
+    /// What it recorded.
+    pub recordings: Vec<Recorded>,
+}
+
+impl Expected {
+    /// What the graph's nodes promise.
+    pub fn of(graph: &Graph) -> Self {
+        let mut expected = Self {
+            pictures: true,
+            ..Self::default()
+        };
+        for node in graph.nodes() {
+            match &node.node {
+                Node::MessageSink(sink) => expected.messages.push(Messages {
+                    sink: node.name.clone(),
+                    from: feeds(graph, node, Flow::Messages)
+                        .map(|(_, from)| from.name.clone())
+                        .collect(),
+                    output: sink.hub_output_name.clone(),
+                }),
+                Node::AssetSink(_) | Node::VideoSink(_) | Node::FileSink(_) => {
+                    let pieces = !matches!(node.node, Node::FileSink(_));
+                    expected.recordings.extend(recording(graph, node, pieces));
+                }
+                Node::Extension(_) | Node::Own(_) => expected.extensions.push(node.name.clone()),
+                Node::MessageSource(source) => {
+                    let input = source.hub_input_name.clone();
+                    expected
+                        .inputs
+                        .push(input.unwrap_or_else(|| ANY_INPUT.to_owned()));
+                }
+                _ => {}
+            }
+        }
+        expected
+    }
+
+    /// Whether the camera has sound that can be recorded; else none is expected.
+    #[must_use]
+    pub fn with_sound(mut self, sound: bool) -> Self {
+        self.sound = sound;
+        self
+    }
+
+    /// Names of the sinks that record.
+    pub fn recordings(&self) -> impl Iterator<Item = &str> {
+        self.recordings.iter().map(|recording| recording.sink.as_str())
+    }
+
+    /// Inputs of the message sources.
+    pub fn inputs(&self) -> &[String] {
+        &self.inputs
+    }
+
+    /// Whether everything has begun: each message sink was given something, each recording sink records, each extension has
+    /// answered.
+    pub fn has_begun(&self, stats: &InstanceStats, heard: &Heard) -> bool {
+        let recording = |sink: &str| heard.recordings.contains_key(sink);
+        self.silent(heard).next().is_none()
+            && self.recordings().all(recording)
+            && self.extensions.iter().all(|node| answered(stats, node) > 0)
+    }
+
+    /// What was promised and did not come, for people.
+    pub fn missing(&self, outcome: &Outcome) -> Vec<String> {
+        let stats = &outcome.stats;
+        let mut missing = Vec::new();
+        if self.pictures && stats.received == 0 {
+            missing.push("the camera sent nothing".to_owned());
+        }
+        for messages in self.silent(&outcome.heard) {
+            let from = messages.from.join("', '");
+            missing.push(format!("'{}' was given nothing by '{from}'", messages.sink));
+        }
+        for node in self.extensions.iter().filter(|node| answered(stats, node) == 0) {
+            let sent = stats.extensions.get(node).map_or(0, |node| node.sent);
+            missing.push(match sent {
+                0 => format!("'{node}' was shown nothing"),
+                _ => format!("'{node}' answered none of {sent} frames"),
+            });
+        }
+        for recording in &self.recordings {
+            recording.missing(self.sound, outcome, &mut missing);
+        }
+        missing
+    }
+
+    /// The message sinks that were given nothing. One event may not stand for several sinks: those that share an output and
+    /// a node each want their own.
+    fn silent<'a>(&'a self, heard: &'a Heard) -> impl Iterator<Item = &'a Messages> {
+        self.messages.iter().filter(move |messages| {
+            let served = |from: &String| {
+                let alike = |other: &&Messages| other.output == messages.output && other.from.contains(from);
+                let sharing = self.messages.iter().filter(alike).count() as u64;
+                let way = (from.clone(), messages.output.clone());
+                heard.inferences.get(&way).is_some_and(|count| *count >= sharing)
+            };
+            !messages.from.iter().any(served)
+        })
+    }
+}
+
+impl Recording {
+    fn missing(&self, sound: bool, outcome: &Outcome, missing: &mut Vec<String>) {
+        let sink = &self.sink;
+        let files = outcome.recordings.iter();
+        let files: Vec<&Recorded> = files.filter(|recorded| recorded.sink == *sink).collect();
+        if files.is_empty() {
+            missing.push(format!("'{sink}' recorded nothing"));
+            return;
+        }
+        for file in &files {
+            let path = &file.path;
+            match &file.contents {
+                Contents::Removed => {}
+                Contents::Unreadable(why) => missing.push(why.clone()),
+                Contents::Read {
+                    first_keyframe,
+                    audio_packets,
+                    ..
+                } => {
+                    if !first_keyframe {
+                        missing.push(format!("{path} does not begin with a key frame"));
+                    }
+                    if !self.audio && *audio_packets > 0 {
+                        missing.push(format!("{path} has sound, which the topology leaves out"));
+                    }
+                    let long = file.seconds >= SHORTEST_WITH_SOUND;
+                    if self.audio && sound && long && *audio_packets == 0 {
+                        missing.push(format!("{path} has no sound"));
+                    }
+                }
+            }
+        }
+        let gop = outcome.longest_gop();
+        match &self.gate {
+            Some(gate) => self.openings_missing(gate, &files, gop, outcome, missing),
+            None => self.gaps(&files, gop, outcome, missing),
+        }
+    }
+
+    /// Each opening of the gate gives a recording from the event plus offset to the event plus minimum or more.
+    fn openings_missing(
+        &self,
+        gate: &SignalGate,
+        files: &[&Recorded],
+        gop: f64,
+        outcome: &Outcome,
+        missing: &mut Vec<String>,
+    ) {
+        let sink = &self.sink;
+        let offset = gate.signal_offset_ms as f64 / 1000.0;
+        let longest = gate.maximum_activation_time.as_secs_f64() - offset + gop + SLACK;
+        let openings = self.openings(files, longest);
+        let started = outcome.heard.recordings.get(sink).copied().unwrap_or_default();
+        if (openings.len() as u64) > started {
+            let made = openings.len();
+            missing.push(format!(
+                "'{sink}' made {made} recordings and said so of {started}"
+            ));
+        }
+        // A camera that was away ended recordings before their time.
+        let whole = outcome.stats.camera_sessions <= 1;
+        let mut before = outcome.stats.first_picture_90k.map(seconds);
+        for opening in &openings {
+            let length = opening.end - opening.begin;
+            if length > longest {
+                missing.push(format!(
+                    "'{sink}' recorded {length:.1} s at once, {longest:.1} s at most"
+                ));
+            }
+            // What is before the first picture, or in the recording before, is not there to be kept.
+            let back = match before {
+                Some(before) if opening.begin <= before + gop + SLACK => offset.max(0.0),
+                _ => offset,
+            };
+            before = Some(opening.end);
+            let shortest = gate.minimum_activation_time.as_secs_f64() - back - gop - SLACK;
+            if whole && length < shortest && !outcome.was_at_the_end(opening.end) {
+                missing.push(format!(
+                    "'{sink}' recorded {length:.1} s after an event, {shortest:.1} s at least"
+                ));
+            }
+        }
+    }
+
+    /// Files put together that follow each other without a gap, as long as a gate can have been open.
+    fn openings(&self, files: &[&Recorded], longest: f64) -> Vec<Opening> {
+        let mut openings: Vec<Opening> = Vec::new();
+        for file in files {
+            let goes_on = openings.last_mut().filter(|last| {
+                let gap = file.begin - last.end;
+                self.pieces && gap > 0.0 && gap < SLACK && file.end() - last.begin <= longest
+            });
+            match goes_on {
+                Some(last) => last.end = file.end(),
+                None => openings.push(Opening {
+                    begin: file.begin,
+                    end: file.end(),
+                }),
+            }
+        }
+        openings
+    }
+
+    /// What is recorded all the time has to be as long as what came.
+    fn gaps(&self, files: &[&Recorded], gop: f64, outcome: &Outcome, missing: &mut Vec<String>) {
+        let stats = &outcome.stats;
+        let forgotten = stats.clips > stats.newest_clips.len() as u64;
+        let (Some(first), Some(last)) = (stats.first_picture_90k, stats.last_picture_90k) else {
+            return;
+        };
+        if forgotten || stats.camera_sessions > 1 {
+            return;
+        }
+        let came = seconds(last) - seconds(first);
+        // Between two files lies the length of a picture.
+        let recorded: f64 = files.iter().map(|file| file.seconds).sum();
+        let between = SLACK * files.len() as f64;
+        if recorded + between + gop < came {
+            let sink = &self.sink;
+            missing.push(format!("'{sink}' recorded {recorded:.1} of {came:.1} s"));
+        }
+    }
+}
+
+/// What a gate let pass at once.
+struct Opening {
+    begin: f64,
+    end: f64,
+}
+
+impl Outcome {
+    fn longest_gop(&self) -> f64 {
+        let gops = self.recordings.iter().map(|recorded| match recorded.contents {
+            Contents::Read { longest_gop, .. } => longest_gop,
+            Contents::Removed | Contents::Unreadable(_) => 0.0,
+        });
+        gops.fold(0.0, f64::max)
+    }
+
+    fn was_at_the_end(&self, at: f64) -> bool {
+        let last = self.stats.last_picture_90k;
+        last.is_some_and(|last| at >= seconds(last) - AT_THE_END)
+    }
+}
+
+fn seconds(time_90k: u64) -> f64 {
+    time_90k as f64 / SECOND
+}
+
+fn answered(stats: &InstanceStats, node: &str) -> u64 {
+    stats.extensions.get(node).map_or(0, |node| node.answered)
+}
+
+fn feeds<'a>(
+    graph: &'a Graph,
+    node: &GraphNode,
+    flow: Flow,
+) -> impl Iterator<Item = (&'a Edge, &'a GraphNode)> {
+    let edges = graph.inputs(node.id).filter(move |edge| edge.flow == flow);
+    edges.filter_map(|edge| Some((edge, graph.node(edge.from)?)))
+}
+
+fn recording(graph: &Graph, node: &GraphNode, pieces: bool) -> Option<Recording> {
+    let (edge, from) = feeds(graph, node, Flow::Media).next()?;
+    let (gate, before) = match &from.node {
+        Node::SignalGate(gate) => (Some(*gate), feeds(graph, from, Flow::Media).next()),
+        _ => (None, None),
+    };
+    let audio = |edge: &Edge| edge.selects("audio/AAC");
+    Some(Recording {
+        sink: node.name.clone(),
+        gate,
+        pieces,
+        audio: audio(edge) && before.is_none_or(|(before, _)| audio(before)),
+    })
+}
+
+#[cfg(test)]
+mod tests;
