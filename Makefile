@@ -34,7 +34,7 @@ packages: ## install the system packages that are missing (asks sudo where neede
 
 lint: ## what CI asks of the text: format, floors, clippy with warnings denied
 	cargo fmt --all --check
-	scripts/check-floors.sh
+	scripts/check-layers.sh
 	scripts/clippy.sh
 
 format: ## format all Rust code
