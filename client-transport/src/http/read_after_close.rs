@@ -1,19 +1,17 @@
-//! A socket on which a server's answer is still read after it would hear no more.
-
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Pretends that writing goes on once the peer has closed.
+/// Reports writes as successful after the peer has closed, so that its response is still read.
 ///
-/// A server may refuse a request before it has read the body, and close (RFC 9112, section 9.6). Hyper gives up at the
-/// first failing write then, and the refusal, which lies in the receive buffer already, would never be read: a 401 would
-/// look like a broken connection. Here the read that follows tells what happened: the answer, or the end.
-pub(super) struct HearsOut<S>(pub(super) S);
+/// A server may reject a request before it has read the body, and close (RFC 9112, section 9.6). hyper gives up at the
+/// first write that fails then, and a 401 that is in the receive buffer already would look like a broken connection. The
+/// next read returns what happened: the response, or the end.
+pub(super) struct ReadAfterPeerClose<S>(pub(super) S);
 
-impl<S: AsyncRead + Unpin> AsyncRead for HearsOut<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ReadAfterPeerClose<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -23,7 +21,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HearsOut<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for HearsOut<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAfterPeerClose<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.0).poll_write(cx, bytes));
         Poll::Ready(unless_closed(written, bytes.len()))
@@ -55,7 +53,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HearsOut<S> {
     }
 }
 
-fn unless_closed<T>(result: io::Result<T>, pretended: T) -> io::Result<T> {
+fn unless_closed<T>(result: io::Result<T>, reported: T) -> io::Result<T> {
     match result {
         Err(error)
             if matches!(
@@ -63,7 +61,7 @@ fn unless_closed<T>(result: io::Result<T>, pretended: T) -> io::Result<T> {
                 io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
             ) =>
         {
-            Ok(pretended)
+            Ok(reported)
         }
         other => other,
     }
