@@ -189,7 +189,7 @@ impl DeviceQuery {
             Some(Err(source)) => Err(OnvifError::NotSoap {
                 status: response.status,
                 content_type: self
-                    .login
+                    .auth
                     .redact(response.content_type.as_deref().unwrap_or("nothing")),
                 source: Some(source),
             }),
