@@ -102,12 +102,7 @@ pub use failure::FailureKind;
 pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
-<<<<<<< HEAD
-pub use node::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode};
-=======
 pub use node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
-pub use onvif::OnvifOptions;
->>>>>>> main
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};
