@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::media::{Clip, Sample};
+use crate::media::{Clip, Sample};
 
 const NANOS: u128 = 1_000_000_000;
 
@@ -194,7 +194,7 @@ fn scale(value: u128, by: u128, of: u128) -> u128 {
 mod tests {
     use bytes::Bytes;
 
-    use super::super::media::{Track, TrackKind};
+    use crate::media::{Track, TrackKind};
     use super::*;
 
     /// 30000/1001 frames a second, `frames` of them, every tenth a sync sample.
