@@ -12,12 +12,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 use crate::auth::Challenge;
-use crate::session::{Action, Channel, ServerSession, Lookup, Route};
-use crate::faults::{Faults, FaultInjector, PacketFate, reset_offset};
+use crate::faults::{FaultInjector, Faults, PacketFate, reset_offset};
 use crate::media::MediaError;
 use crate::playback::Playback;
 use crate::ports::PortPair;
 use crate::request::{Incoming, MAX_REQUEST_BYTES, take};
+use crate::session::{Action, Channel, Lookup, Route, ServerSession};
 use crate::state::{Control, Shared};
 
 pub(crate) type BoxedReader = Box<dyn AsyncRead + Send + Unpin>;
@@ -75,7 +75,8 @@ impl Client {
         shared: Arc<Shared>,
         control: watch::Receiver<Control>,
     ) {
-        let (Ok(first), Ok(second), Ok(number)) = (getrandom::u64(), getrandom::u64(), getrandom::u64()) else {
+        let (Ok(first), Ok(second), Ok(number)) = (getrandom::u64(), getrandom::u64(), getrandom::u64())
+        else {
             warn!("connection closed: the operating system gives no random numbers for its nonce");
             return;
         };

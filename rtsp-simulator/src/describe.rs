@@ -11,7 +11,13 @@ use crate::packetize::{AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE};
 
 /// The description of a clip, for `DESCRIBE`. `session` numbers the session (RFC 8866 section 5.2); `in_band` leaves the
 /// parameter sets out; `lies` says what is not true.
-pub(crate) fn describe(clip: &Clip, name: &str, session: u64, in_band: bool, lies: &DescribeFaults) -> Vec<u8> {
+pub(crate) fn describe(
+    clip: &Clip,
+    name: &str,
+    session: u64,
+    in_band: bool,
+    lies: &DescribeFaults,
+) -> Vec<u8> {
     let description = Session {
         origin: Origin {
             username: None,

@@ -148,9 +148,9 @@ impl ServerSession {
     pub(crate) fn wants_ports(&self, request: &Request<Vec<u8>>) -> bool {
         *request.method() == Method::Setup
             && self.is_allowed(request)
-            && request
-                .header(&headers::TRANSPORT)
-                .is_some_and(|transport| matches!(wish(transport.as_str(), true), Some(RequestedTransport::Udp(..))))
+            && request.header(&headers::TRANSPORT).is_some_and(|transport| {
+                matches!(wish(transport.as_str(), true), Some(RequestedTransport::Udp(..)))
+            })
     }
 
     /// The answer to a request. `ports` are two of ours for RTP and RTCP, if there are any.
@@ -290,8 +290,7 @@ impl ServerSession {
             (RequestedTransport::Udp(..), None) => return Err(StatusCode::UnsupportedTransport),
             (RequestedTransport::Interleaved(wanted), _) => Route::Interleaved(chosen.free_channel(wanted)?),
         };
-        let packetizer =
-            Packetizer::new(&track.kind).map_err(|_| StatusCode::InternalServerError)?;
+        let packetizer = Packetizer::new(&track.kind).map_err(|_| StatusCode::InternalServerError)?;
         let ssrc = packetizer.ssrc;
         let transport = match route {
             Route::Interleaved(rtp) => {
@@ -453,7 +452,8 @@ pub(crate) fn fuzz(data: &[u8]) {
     let clip = Arc::new(Clip::for_fuzzing());
     for credentials in [None, Some(Credentials::new("u", "p"))] {
         let challenge = Challenge::new(AuthScheme::Digest, "nonce".into());
-        let mut conversation = ServerSession::new(credentials, challenge, 42, false, DescribeFaults::default());
+        let mut conversation =
+            ServerSession::new(credentials, challenge, 42, false, DescribeFaults::default());
         let mut buffer = data.to_vec();
         loop {
             match take(&mut buffer) {

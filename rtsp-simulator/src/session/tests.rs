@@ -2,9 +2,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use rtsp_types::Message;
 
+use super::*;
 use crate::auth::AuthScheme;
 use crate::media::{Sample, Track, TrackKind};
-use super::*;
 
 const URL: &str = "rtsp://127.0.0.1:8554/media/plaza.mp4";
 
@@ -154,7 +154,10 @@ fn the_first_transport_that_is_there_is_taken() {
     let both = "RTP/AVP;unicast;client_port=5000-5001,RTP/AVP/TCP;unicast;interleaved=2-3";
     assert_eq!(wish(both, false), Some(RequestedTransport::Interleaved(Some(2))));
     assert_eq!(wish(both, true), Some(RequestedTransport::Udp(5000, 5001)));
-    assert_eq!(wish("RTP/AVP/TCP;unicast", true), Some(RequestedTransport::Interleaved(None)));
+    assert_eq!(
+        wish("RTP/AVP/TCP;unicast", true),
+        Some(RequestedTransport::Interleaved(None))
+    );
     assert_eq!(
         wish("RTP/AVP/TCP;interleaved=300-301", true),
         Some(RequestedTransport::Interleaved(None))

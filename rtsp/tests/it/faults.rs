@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl, Credentials, ErrorKind, Phase, QueueLimits, StopReason};
+use lva_rtsp::{
+    Camera, CameraEvent, CameraOptions, CameraUrl, Credentials, ErrorKind, Phase, QueueLimits, StopReason,
+};
 use lva_rtsp_simulator::{AuthScheme, Simulator, SimulatorOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use lva_rtsp::{Camera, CameraError, CameraOptions, ClockSource, Credentials, ErrorKind, TlsOptions, Transport};
+use lva_rtsp::{
+    Camera, CameraError, CameraOptions, ClockSource, Credentials, ErrorKind, TlsOptions, Transport,
+};
 use lva_rtsp_simulator::{AuthScheme, Faults, Simulator, SimulatorOptions, SimulatorTls, video_samples};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

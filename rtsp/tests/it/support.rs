@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lva_rtsp::{
-    AccessUnit, Camera, CameraError, CameraEvent, CameraOptions, CameraUrl, ReconnectPolicy, StreamInfo, Timeouts,
+    AccessUnit, Camera, CameraError, CameraEvent, CameraOptions, CameraUrl, ReconnectPolicy, StreamInfo,
+    Timeouts,
 };
 
 /// Clips and simulators, shared with the simulator's own tests.
