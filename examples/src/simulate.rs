@@ -6,9 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use async_trait::async_trait;
 use lva_extension_protocol::http::HttpExtensionServer;
-use lva_extension_protocol::{
-    Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, SessionInfo,
-};
+use lva_extension_protocol::server::{Extension, ExtensionServer, ExtensionSession, ListenAddress, ExtensionOpenError, SessionInfo};
 use lva_graph_model::{NodeKind, Topology};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, OperationConfig, SpatialExtension};
 use serde_json::{Map, Value, json};
@@ -157,7 +155,7 @@ struct People(SpatialExtension);
 
 #[async_trait]
 impl Extension for People {
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         self.0.open(&session.clone().with_configuration("")).await
     }
 }

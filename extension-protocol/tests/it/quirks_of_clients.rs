@@ -2,6 +2,7 @@
 
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, inference::InferenceType};
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 
 use crate::support::{Host, descriptor, digest, embedded, properties_of, reference, sample_of, small_format};

@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use lva_extension_protocol::{
-    Answer, Backoff, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered,
-    connect,
-};
+use lva_extension_protocol::client::{Answer, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered, connect};
+use lva_extension_protocol::Backoff;
 use lva_framing::{FramePlan, PlanError};
 
 use super::Patience;

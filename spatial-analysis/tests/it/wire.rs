@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference::DetectorInfo;
 use lva_inference_schema::Inference;
@@ -247,7 +249,7 @@ mod encoded {
         bytes: &[u8],
         time: u64,
     ) -> Result<Vec<Inference>, SessionError> {
-        let mut slot = session.frames.slot_of(bytes.len()).unwrap();
+        let mut slot = session.frames.slot_with_size(bytes.len()).unwrap();
         slot.copy_from_slice(bytes);
         slot.send(time, &[], ()).unwrap();
         match within(session.answers.next()).await? {
