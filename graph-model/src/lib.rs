@@ -173,4 +173,4 @@ pub use topology::{MAX_NAME, Topology};
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

@@ -120,4 +120,4 @@ pub use stats::{
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

@@ -101,4 +101,4 @@ pub use wall::WallClock;
 /// Compiles the example of the crate's front page.
 #[cfg(all(doctest, feature = "simulator"))]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;
