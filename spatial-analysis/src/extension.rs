@@ -26,8 +26,8 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 
 /// Spatial analysis for any number of streams.
 ///
-/// Each stream has a thread of its own, named `extension-N`: frames are read, prepared, tracked and judged there,
-/// never on the workers of tokio, and the model runs where its detector runs it. A stream's configuration text, if there
+/// Each stream has a thread of its own, named `extension-N`: the model runs there, never on the
+/// workers of tokio. A stream's configuration text, if there
 /// is any, says what that stream watches; otherwise it is what the extension was made with.
 ///
 /// Frames without a time (0, as some clients send always) get that of their arrival, so that speeds and holds still mean
@@ -177,7 +177,7 @@ impl BlockingSession for Stream {
             0 => self.clock.now_90k(),
             time => time,
         };
-        let answer = pollster::block_on(self.analysis.process(read.frame(), time));
+        let answer = self.analysis.process(read.frame(), time);
         let counts = self.analysis.stats();
         self.stats.add(counts.since(self.counted));
         self.counted = counts;

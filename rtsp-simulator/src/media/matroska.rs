@@ -6,7 +6,7 @@ use bytes::Bytes;
 use matroska_demuxer::{Frame, MatroskaFile, TrackEntry};
 use re_mp4::{Avc1Box, HevcBox, ReadBox};
 
-use super::media::{Clip, MAX_SAMPLES, MediaError, Sample, Track, TrackKind, aac, h264, h265};
+use super::{Clip, MAX_SAMPLES, MediaError, Sample, Track, TrackKind, aac, h264, h265};
 
 /// How every EBML file begins (RFC 8794 section 11.2.1).
 const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];

@@ -1,9 +1,7 @@
 //! Units into RTP packets: H.264 (RFC 6184, non-interleaved mode: single NAL units and FU-A), H.265 (RFC 7798: single
 //! NAL units and fragmentation units) and AAC (RFC 3640, high bit-rate mode), and sender reports (RFC 3550 section 6.4.1).
 
-use crate::random::random_u64;
-
-use super::media::TrackKind;
+use crate::media::TrackKind;
 
 /// Largest RTP payload in bytes: with all headers it fits an Ethernet frame, tunnels included.
 pub(crate) const MAX_PAYLOAD: usize = 1400;
@@ -30,9 +28,10 @@ pub(crate) struct Packetizer {
 }
 
 impl Packetizer {
-    pub(crate) fn new(kind: &TrackKind) -> Self {
-        let random = random_u64();
-        Self {
+    /// Fails when the operating system gives no random numbers.
+    pub(crate) fn new(kind: &TrackKind) -> Result<Self, getrandom::Error> {
+        let random = getrandom::u64()?;
+        Ok(Self {
             payload_type: match kind {
                 TrackKind::H264 { .. } | TrackKind::H265 { .. } => VIDEO_PAYLOAD_TYPE,
                 TrackKind::Aac { .. } => AUDIO_PAYLOAD_TYPE,
@@ -40,10 +39,10 @@ impl Packetizer {
             ssrc: random as u32,
             // Not 0 or 1, which clients take for a camera's mistake.
             sequence: ((random >> 32) as u16) | 2,
-            base: random_u64() as u32,
+            base: getrandom::u32()?,
             packets: 0,
             octets: 0,
-        }
+        })
     }
 
     /// The packets of a sample, each handed to `send`, with the parameter sets before it if `in_band`. `rtp` counts in
@@ -256,7 +255,7 @@ mod tests {
     }
 
     fn packets(kind: &TrackKind, sample: &[u8]) -> Vec<Vec<u8>> {
-        let mut sender = Packetizer::new(kind);
+        let mut sender = Packetizer::new(kind).unwrap();
         let mut all = Vec::new();
         sender.unit(kind, sample, false, 0, |packet| all.push(packet.to_vec()));
         all

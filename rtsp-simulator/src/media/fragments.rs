@@ -2,7 +2,7 @@
 
 use re_mp4::{MoofBox, MvexBox, TrafBox};
 
-use super::media::{MAX_SAMPLES, MediaError, Sample};
+use super::{MAX_SAMPLES, MediaError, Sample};
 
 /// `sample_is_non_sync_sample` of section 8.8.3.1.
 const NON_SYNC: u32 = 0x0001_0000;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
 
-use super::media::{Clip, MediaError};
+use crate::media::{Clip, MediaError};
 
 /// First part of every path.
 const MOUNT: &str = "media";

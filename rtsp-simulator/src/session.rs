@@ -1,6 +1,6 @@
 //! What one connection has asked for, and what it is answered: sans-I/O (RFC 2326).
 //!
-//! States: nothing set up → set up (`Chosen`) → playing ⇄ paused → torn down. One session a connection, as cameras
+//! States: nothing set up → set up (`SessionSetup`) → playing ⇄ paused → torn down. One session a connection, as cameras
 //! and their clients have it.
 
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use rtsp_types::{Method, Request, Response, StatusCode, Url, Version, headers};
 
-use super::auth::Challenge;
-use super::describe::describe;
-use super::faults::Lies;
-use super::files::Resource;
-use super::media::{Clip, MediaError};
-use super::packetize::Packetizer;
-use crate::Credentials;
+use crate::auth::Challenge;
+use crate::describe::describe;
+use crate::faults::DescribeFaults;
+use crate::files::Resource;
+use crate::media::{Clip, MediaError};
+use crate::packetize::Packetizer;
+use lva_media_types::Credentials;
 
 const PUBLIC: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
 const SERVER: &str = concat!("lva-rtsp simulator/", env!("CARGO_PKG_VERSION"));
@@ -30,7 +30,7 @@ pub(crate) enum Action {
     Teardown,
 }
 
-/// What became of the file that [`Conversation::file_of`] asked for.
+/// What became of the file that [`ServerSession::file_of`] asked for.
 #[derive(Debug)]
 pub(crate) enum Lookup {
     NotAsked,
@@ -50,7 +50,7 @@ pub(crate) enum Route {
 
 /// What a client asks for in `Transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
+enum RequestedTransport {
     /// A channel, or any.
     Interleaved(Option<u8>),
     /// Its ports of RTP and RTCP.
@@ -67,7 +67,7 @@ pub(crate) struct Channel {
 }
 
 #[derive(Debug)]
-struct Chosen {
+struct SessionSetup {
     file: PathBuf,
     clip: Arc<Clip>,
     channels: Vec<Channel>,
@@ -75,19 +75,19 @@ struct Chosen {
 }
 
 #[derive(Debug)]
-pub(crate) struct Conversation {
+pub(crate) struct ServerSession {
     credentials: Option<Credentials>,
     challenge: Challenge,
     /// Of this connection's session, and of its descriptions.
     number: u64,
-    chosen: Option<Chosen>,
+    chosen: Option<SessionSetup>,
     refused: u64,
     /// Descriptions come without parameter sets.
     in_band: bool,
-    lies: Lies,
+    lies: DescribeFaults,
 }
 
-impl Chosen {
+impl SessionSetup {
     /// The wanted interleaved channel if it and the next one are free, else the first free pair.
     fn free_channel(&self, wanted: Option<u8>) -> Result<u8, StatusCode> {
         let free = |rtp: u8| {
@@ -103,13 +103,13 @@ impl Chosen {
     }
 }
 
-impl Conversation {
+impl ServerSession {
     pub(crate) fn new(
         credentials: Option<Credentials>,
         challenge: Challenge,
         number: u64,
         in_band: bool,
-        lies: Lies,
+        lies: DescribeFaults,
     ) -> Self {
         Self {
             credentials,
@@ -148,9 +148,9 @@ impl Conversation {
     pub(crate) fn wants_ports(&self, request: &Request<Vec<u8>>) -> bool {
         *request.method() == Method::Setup
             && self.is_allowed(request)
-            && request
-                .header(&headers::TRANSPORT)
-                .is_some_and(|transport| matches!(wish(transport.as_str(), true), Some(Wish::Udp(..))))
+            && request.header(&headers::TRANSPORT).is_some_and(|transport| {
+                matches!(wish(transport.as_str(), true), Some(RequestedTransport::Udp(..)))
+            })
     }
 
     /// The answer to a request. `ports` are two of ours for RTP and RTCP, if there are any.
@@ -272,7 +272,7 @@ impl Conversation {
             .ok_or(StatusCode::BadRequest)?;
         let wish = wish(transport.as_str(), ports.is_some()).ok_or(StatusCode::UnsupportedTransport)?;
 
-        let chosen = self.chosen.get_or_insert_with(|| Chosen {
+        let chosen = self.chosen.get_or_insert_with(|| SessionSetup {
             file: resource.file.clone(),
             clip: Arc::clone(&clip),
             channels: Vec::new(),
@@ -283,14 +283,14 @@ impl Conversation {
         }
         chosen.channels.retain(|channel| channel.track != index);
         let route = match (wish, ports) {
-            (Wish::Udp(rtp, rtcp), Some(server)) => Route::Udp {
+            (RequestedTransport::Udp(rtp, rtcp), Some(server)) => Route::Udp {
                 client: (rtp, rtcp),
                 server,
             },
-            (Wish::Udp(..), None) => return Err(StatusCode::UnsupportedTransport),
-            (Wish::Interleaved(wanted), _) => Route::Interleaved(chosen.free_channel(wanted)?),
+            (RequestedTransport::Udp(..), None) => return Err(StatusCode::UnsupportedTransport),
+            (RequestedTransport::Interleaved(wanted), _) => Route::Interleaved(chosen.free_channel(wanted)?),
         };
-        let packetizer = Packetizer::new(&track.kind);
+        let packetizer = Packetizer::new(&track.kind).map_err(|_| StatusCode::InternalServerError)?;
         let ssrc = packetizer.ssrc;
         let transport = match route {
             Route::Interleaved(rtp) => {
@@ -414,7 +414,7 @@ fn base(url: &Url) -> String {
 }
 
 /// The first choice of a `Transport` header that this server has (RFC 2326 section 12.39).
-fn wish(transport: &str, udp: bool) -> Option<Wish> {
+fn wish(transport: &str, udp: bool) -> Option<RequestedTransport> {
     transport.split(',').find_map(|choice| {
         let mut parts = choice.split(';').map(str::trim);
         let spec = parts.next()?;
@@ -423,7 +423,7 @@ fn wish(transport: &str, udp: bool) -> Option<Wish> {
         }
         if spec.eq_ignore_ascii_case("RTP/AVP/TCP") {
             let channels = parts.find_map(|part| part.strip_prefix("interleaved="));
-            return Some(Wish::Interleaved(
+            return Some(RequestedTransport::Interleaved(
                 channels.and_then(|c| c.split('-').next()?.trim().parse().ok()),
             ));
         }
@@ -439,21 +439,21 @@ fn wish(transport: &str, udp: bool) -> Option<Wish> {
         } else {
             rtcp.trim().parse().ok()?
         };
-        Some(Wish::Udp(rtp, rtcp))
+        Some(RequestedTransport::Udp(rtp, rtcp))
     })
 }
 
-/// See [`crate::fuzzing`].
 #[cfg(any(fuzzing, test))]
-pub(super) fn fuzz(data: &[u8]) {
-    use super::auth::AuthScheme;
-    use super::media::Clip;
-    use super::request::{Incoming, take};
+pub(crate) fn fuzz(data: &[u8]) {
+    use crate::auth::AuthScheme;
+    use crate::media::Clip;
+    use crate::request::{Incoming, take};
 
     let clip = Arc::new(Clip::for_fuzzing());
     for credentials in [None, Some(Credentials::new("u", "p"))] {
         let challenge = Challenge::new(AuthScheme::Digest, "nonce".into());
-        let mut conversation = Conversation::new(credentials, challenge, 42, false, Lies::default());
+        let mut conversation =
+            ServerSession::new(credentials, challenge, 42, false, DescribeFaults::default());
         let mut buffer = data.to_vec();
         loop {
             match take(&mut buffer) {

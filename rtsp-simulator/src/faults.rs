@@ -9,7 +9,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use lva_rtsp::Faults;
+/// use lva_rtsp_simulator::Faults;
 ///
 /// let faults = Faults::default()
 ///     .with_seed(7)
@@ -27,12 +27,12 @@ pub struct Faults {
     pub(crate) reset_after: Option<Duration>,
     pub(crate) clock_offset_ms: i64,
     pub(crate) no_reports: bool,
-    pub(crate) lies: Lies,
+    pub(crate) lies: DescribeFaults,
 }
 
 /// What is told that is not so.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Lies {
+pub(crate) struct DescribeFaults {
     pub(crate) parameter_sets: bool,
     pub(crate) foreign_streams: bool,
     pub(crate) no_content_base: bool,
@@ -117,7 +117,7 @@ impl Faults {
 
 /// Loss and reordering of one stream's packets.
 #[derive(Debug)]
-pub(crate) struct FaultyLine {
+pub(crate) struct FaultInjector {
     state: u64,
     loss: f64,
     reorder: f64,
@@ -126,13 +126,13 @@ pub(crate) struct FaultyLine {
 
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Passed {
+pub(crate) enum PacketFate {
     Sent,
     Held,
     Lost,
 }
 
-impl FaultyLine {
+impl FaultInjector {
     /// The line of stream `stream` in session `session`.
     pub(crate) fn new(faults: &Faults, session: u64, stream: usize) -> Self {
         let mut state = faults.seed ^ session.rotate_left(32) ^ (stream as u64).rotate_left(17);
@@ -146,25 +146,25 @@ impl FaultyLine {
     }
 
     /// Hands on what is to be sent now.
-    pub(crate) fn pass(&mut self, packet: &[u8], mut send: impl FnMut(&[u8])) -> Passed {
+    pub(crate) fn pass(&mut self, packet: &[u8], mut send: impl FnMut(&[u8])) -> PacketFate {
         if self.loss == 0.0 && self.reorder == 0.0 {
             send(packet);
-            return Passed::Sent;
+            return PacketFate::Sent;
         }
         // Both are drawn for each packet, so that one fault does not move the other.
         let (loss, reorder) = (part(&mut self.state), part(&mut self.state));
         if loss < self.loss {
-            return Passed::Lost;
+            return PacketFate::Lost;
         }
         if self.held.is_none() && reorder < self.reorder {
             self.held = Some(packet.to_vec());
-            return Passed::Held;
+            return PacketFate::Held;
         }
         send(packet);
         if let Some(held) = self.held.take() {
             send(&held);
         }
-        Passed::Sent
+        PacketFate::Sent
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     fn sent(faults: &Faults, session: u64, count: u32) -> Vec<u32> {
-        let mut line = FaultyLine::new(faults, session, 0);
+        let mut line = FaultInjector::new(faults, session, 0);
         let mut out = Vec::new();
         for n in 0..count {
             line.pass(&n.to_be_bytes(), |packet| {

@@ -2,9 +2,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use rtsp_types::Message;
 
-use super::super::auth::AuthScheme;
-use super::super::media::{Sample, Track, TrackKind};
 use super::*;
+use crate::auth::AuthScheme;
+use crate::media::{Sample, Track, TrackKind};
 
 const URL: &str = "rtsp://127.0.0.1:8554/media/plaza.mp4";
 
@@ -26,13 +26,13 @@ fn clip() -> Arc<Clip> {
     ))
 }
 
-fn conversation(credentials: Option<Credentials>) -> Conversation {
-    Conversation::new(
+fn conversation(credentials: Option<Credentials>) -> ServerSession {
+    ServerSession::new(
         credentials,
         Challenge::new(AuthScheme::Digest, "nonce".into()),
         42,
         false,
-        Lies::default(),
+        DescribeFaults::default(),
     )
 }
 
@@ -44,7 +44,7 @@ fn request(text: &str) -> Request<Vec<u8>> {
     }
 }
 
-fn ask(conversation: &mut Conversation, text: &str) -> (u16, Response<Vec<u8>>, Action) {
+fn ask(conversation: &mut ServerSession, text: &str) -> (u16, Response<Vec<u8>>, Action) {
     let request = request(text);
     let file = match conversation.file_of(&request) {
         None => Lookup::NotAsked,
@@ -152,12 +152,15 @@ fn what_cannot_be_is_refused_with_its_status() {
 #[test]
 fn the_first_transport_that_is_there_is_taken() {
     let both = "RTP/AVP;unicast;client_port=5000-5001,RTP/AVP/TCP;unicast;interleaved=2-3";
-    assert_eq!(wish(both, false), Some(Wish::Interleaved(Some(2))));
-    assert_eq!(wish(both, true), Some(Wish::Udp(5000, 5001)));
-    assert_eq!(wish("RTP/AVP/TCP;unicast", true), Some(Wish::Interleaved(None)));
+    assert_eq!(wish(both, false), Some(RequestedTransport::Interleaved(Some(2))));
+    assert_eq!(wish(both, true), Some(RequestedTransport::Udp(5000, 5001)));
+    assert_eq!(
+        wish("RTP/AVP/TCP;unicast", true),
+        Some(RequestedTransport::Interleaved(None))
+    );
     assert_eq!(
         wish("RTP/AVP/TCP;interleaved=300-301", true),
-        Some(Wish::Interleaved(None))
+        Some(RequestedTransport::Interleaved(None))
     );
     for broken in [
         "RTP/AVP",

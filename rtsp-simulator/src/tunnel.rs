@@ -2,56 +2,21 @@
 //! says comes in Base64 as the endless body of a POST, the answers and the media go out as that of a GET. A cookie
 //! that the client chose brings the two together.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
-use super::client::Client;
-use super::connection::{BoxedReader, BoxedWriter};
-use super::request::MAX_REQUEST_BYTES;
-use super::{Control, Shared};
+use crate::client::{BoxedReader, BoxedWriter, Client};
+use crate::request::MAX_REQUEST_BYTES;
+use crate::state::{Control, Shared};
+use crate::tunnel_registry::OpenTunnel;
 
-/// What may wait between the two connections.
-const PIPE_BYTES: usize = 16 * 1024;
 const MAX_COOKIE: usize = 256;
 const TYPE: &str = "application/x-rtsp-tunnelled";
-
-/// Tunnels whose GET is open, by cookie.
-#[derive(Debug, Default)]
-pub(super) struct Tunnels(Mutex<HashMap<String, Arc<AsyncMutex<DuplexStream>>>>);
-
-impl Tunnels {
-    /// `None` if there is one of this name.
-    fn open(&self, cookie: &str) -> Option<DuplexStream> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.contains_key(cookie) {
-            return None;
-        }
-        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        open.insert(cookie.to_owned(), Arc::new(AsyncMutex::new(ours)));
-        Some(theirs)
-    }
-
-    fn find(&self, cookie: &str) -> Option<Arc<AsyncMutex<DuplexStream>>> {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get(cookie).map(Arc::clone)
-    }
-}
-
-/// Takes the tunnel off the list, however its GET ends.
-struct Opened<'a>(&'a Tunnels, &'a str);
-
-impl Drop for Opened<'_> {
-    fn drop(&mut self) {
-        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(self.1);
-    }
-}
 
 /// What the first lines of an HTTP request say.
 #[derive(Debug, PartialEq, Eq)]
@@ -138,7 +103,7 @@ pub(super) async fn serve(
     let Some(pipe) = shared.tunnels.open(&cookie) else {
         return refuse(&mut writer).await;
     };
-    let _opened = Opened(&shared.tunnels, &cookie);
+    let _open = OpenTunnel(&shared.tunnels, &cookie);
     let answer = format!(
         "HTTP/1.0 200 OK\r\nConnection: close\r\nCache-Control: no-store\r\nPragma: no-cache\r\n\
          Content-Type: {TYPE}\r\n\r\n"
@@ -181,9 +146,8 @@ async fn receive(mut reader: BoxedReader, mut body: Vec<u8>, pipe: &AsyncMutex<D
     }
 }
 
-/// See [`crate::fuzzing`].
 #[cfg(any(fuzzing, test))]
-pub(super) fn fuzz(data: &[u8]) {
+pub(crate) fn fuzz(data: &[u8]) {
     head(data);
     Decoder::default().push(data);
 }
@@ -204,15 +168,6 @@ mod tests {
             (true, Some("abc"), 4)
         );
         assert_eq!(head(b"GET / HTTP/1.0\r\n\r\n").unwrap().cookie, None);
-    }
-
-    #[test]
-    fn a_cookie_is_good_once_until_its_tunnel_ends() {
-        let tunnels = Tunnels::default();
-        let _pipe = tunnels.open("a").unwrap();
-        assert!(tunnels.open("a").is_none() && tunnels.find("a").is_some());
-        drop(Opened(&tunnels, "a"));
-        assert!(tunnels.find("a").is_none());
     }
 
     proptest! {

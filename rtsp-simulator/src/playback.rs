@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::media::{Clip, Sample};
+use crate::media::{Clip, Sample};
 
 const NANOS: u128 = 1_000_000_000;
 
@@ -194,8 +194,8 @@ fn scale(value: u128, by: u128, of: u128) -> u128 {
 mod tests {
     use bytes::Bytes;
 
-    use super::super::media::{Track, TrackKind};
     use super::*;
+    use crate::media::{Track, TrackKind};
 
     /// 30000/1001 frames a second, `frames` of them, every tenth a sync sample.
     fn clip(frames: u64) -> Arc<Clip> {

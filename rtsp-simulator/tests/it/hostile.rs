@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use lva_rtsp::{Camera, Simulator, SimulatorError, SimulatorOptions};
+use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl};
+use lva_rtsp_simulator::{Simulator, SimulatorError, SimulatorOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{PATIENCE, made_clip, quick, simulator, units};
+use crate::support::{PATIENCE, made_clip, simulator, testuser};
 
 /// What the simulator answers to these bytes before it closes, or in half a second.
 async fn answer(simulator: &Simulator, bytes: &[u8]) -> String {
@@ -23,21 +24,31 @@ async fn answer(simulator: &Simulator, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// Waits for the next `count` units.
+async fn units(camera: &mut Camera, count: usize) {
+    let mut seen = 0;
+    while seen < count {
+        let event = tokio::time::timeout(PATIENCE, camera.next()).await;
+        seen += usize::from(matches!(event.unwrap().unwrap(), CameraEvent::Unit(_)));
+    }
+}
+
 #[tokio::test]
 async fn garbage_is_cut_off_and_the_others_go_on_or_skips() {
     let Some(folder) = made_clip(false, &[]) else {
         return;
     };
     let simulator = simulator(folder.path()).await;
-    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
-    units(&mut camera, 0, 3).await;
+    let url = CameraUrl::parse(&simulator.url("clip.mp4")).unwrap();
+    let mut camera = Camera::connect(CameraOptions::new(url).with_credentials(Some(testuser())));
+    units(&mut camera, 3).await;
     for bytes in [&b"\0\0\0\0"[..], b"$\0\xff\xff", &[b'A'; 100_000]] {
         assert_eq!(answer(&simulator, bytes).await, "");
     }
     let many = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(100);
     let answers = answer(&simulator, many.as_bytes()).await;
     assert_eq!(answers.matches("RTSP/1.0 200 ").count(), 100, "{answers}");
-    units(&mut camera, 0, 30).await;
+    units(&mut camera, 30).await;
     assert_eq!(camera.counters().lost_sessions, 0);
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use lva_rtsp::{AuthScheme, Simulator, SimulatorOptions, SimulatorTls};
+use lva_rtsp_simulator::{AuthScheme, Simulator, SimulatorOptions, SimulatorTls};
 use tokio::process::Command;
 
 use crate::support::{made_clip, simulator, skip, testuser};

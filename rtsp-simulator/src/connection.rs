@@ -3,20 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::client::Client;
-use super::{Control, Shared, tunnel};
+use crate::client::{BoxedReader, BoxedWriter, Client};
+use crate::state::{Control, Shared};
+use crate::tunnel;
 
 /// How long a client may take to say what it speaks.
 const GREETING: Duration = Duration::from_secs(10);
-
-pub(super) type BoxedReader = Box<dyn AsyncRead + Send + Unpin>;
-pub(super) type BoxedWriter = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Serves a connection until it is over.
 pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, control: watch::Receiver<Control>) {

@@ -6,20 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::warn;
 
-use super::auth::Challenge;
-use super::connection::{BoxedReader, BoxedWriter};
-use super::conversation::{Action, Channel, Conversation, Lookup, Route};
-use super::faults::{Faults, FaultyLine, Passed, reset_offset};
-use super::media::MediaError;
-use super::playback::Playback;
-use super::ports::PortPair;
-use super::request::{Incoming, MAX_REQUEST_BYTES, take};
-use super::{Control, Shared};
-use crate::random::random_u64;
+use crate::auth::Challenge;
+use crate::faults::{FaultInjector, Faults, PacketFate, reset_offset};
+use crate::media::MediaError;
+use crate::playback::Playback;
+use crate::ports::PortPair;
+use crate::request::{Incoming, MAX_REQUEST_BYTES, take};
+use crate::session::{Action, Channel, Lookup, Route, ServerSession};
+use crate::state::{Control, Shared};
+
+pub(crate) type BoxedReader = Box<dyn AsyncRead + Send + Unpin>;
+pub(crate) type BoxedWriter = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A client that takes nothing for this long is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,7 +42,7 @@ struct Playing {
     /// Which session of the simulator this is, for faults.
     session: u64,
     /// By track.
-    lines: HashMap<usize, FaultyLine>,
+    lines: HashMap<usize, FaultInjector>,
     /// Added to RTP time by [`Faults::with_timestamp_reset_after`] and by hand.
     rtp_offset: u32,
     resets_done: u64,
@@ -50,7 +52,7 @@ struct Playing {
 pub(super) struct Client {
     shared: Arc<Shared>,
     control: watch::Receiver<Control>,
-    conversation: Conversation,
+    conversation: ServerSession,
     writer: BoxedWriter,
     faults: Faults,
     playing: Option<Playing>,
@@ -73,14 +75,18 @@ impl Client {
         shared: Arc<Shared>,
         control: watch::Receiver<Control>,
     ) {
-        let nonce = format!("{:016x}{:016x}", random_u64(), random_u64());
-        let challenge = Challenge::new(shared.scheme, nonce);
+        let (Ok(first), Ok(second), Ok(number)) = (getrandom::u64(), getrandom::u64(), getrandom::u64())
+        else {
+            warn!("connection closed: the operating system gives no random numbers for its nonce");
+            return;
+        };
+        let challenge = Challenge::new(shared.scheme, format!("{first:016x}{second:016x}"));
         let faults = shared.faults();
         // Who lies about parameter sets must send the true ones somewhere.
-        let conversation = Conversation::new(
+        let conversation = ServerSession::new(
             shared.credentials.clone(),
             challenge,
-            random_u64(),
+            number,
             shared.in_band && !faults.lies.parameter_sets,
             faults.lies,
         );
@@ -199,7 +205,7 @@ impl Client {
         let session = self.shared.counters.plays.fetch_add(1, Ordering::Relaxed);
         let lines = tracks
             .iter()
-            .map(|track| (*track, FaultyLine::new(&self.faults, session, *track)))
+            .map(|track| (*track, FaultInjector::new(&self.faults, session, *track)))
             .collect();
         self.playing = Some(Playing {
             playback: Playback::new(Arc::clone(clip), &tracks),
@@ -332,14 +338,14 @@ impl Client {
                         }
                     };
                     let passed = match &mut line {
-                        _ if self.shared.take_packet_to_drop() => Passed::Lost,
+                        _ if self.shared.take_packet_to_drop() => PacketFate::Lost,
                         Some(line) => line.pass(packet, &mut send),
                         None => {
                             send(packet);
-                            Passed::Sent
+                            PacketFate::Sent
                         }
                     };
-                    let lost = untaken.max(u64::from(passed == Passed::Lost));
+                    let lost = untaken.max(u64::from(passed == PacketFate::Lost));
                     counters.dropped_packets.fetch_add(lost, Ordering::Relaxed);
                     counters.packets.fetch_add(1 - lost.min(1), Ordering::Relaxed);
                 });

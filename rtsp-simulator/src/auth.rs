@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use rtsp_types::Url;
 
-use crate::Credentials;
+use lva_media_types::Credentials;
 
 /// Realm of every challenge.
 pub(crate) const REALM: &str = "lva-rtsp simulator";

@@ -5,13 +5,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 
-use super::faults::Lies;
-use super::media::{Clip, Track, TrackKind};
-use super::packetize::{AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE};
+use crate::faults::DescribeFaults;
+use crate::media::{Clip, Track, TrackKind};
+use crate::packetize::{AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE};
 
 /// The description of a clip, for `DESCRIBE`. `session` numbers the session (RFC 8866 section 5.2); `in_band` leaves the
 /// parameter sets out; `lies` says what is not true.
-pub(crate) fn describe(clip: &Clip, name: &str, session: u64, in_band: bool, lies: &Lies) -> Vec<u8> {
+pub(crate) fn describe(
+    clip: &Clip,
+    name: &str,
+    session: u64,
+    in_band: bool,
+    lies: &DescribeFaults,
+) -> Vec<u8> {
     let description = Session {
         origin: Origin {
             username: None,
@@ -64,7 +70,7 @@ pub(crate) fn describe(clip: &Clip, name: &str, session: u64, in_band: bool, lie
 }
 
 /// Parameter sets as they are described: with another level than the true ones, where a lie is wanted.
-fn with_lie(sets: &[Vec<u8>], lies: &Lies) -> Vec<Vec<u8>> {
+fn with_lie(sets: &[Vec<u8>], lies: &DescribeFaults) -> Vec<Vec<u8>> {
     let mut sets = sets.to_vec();
     if lies.parameter_sets {
         for set in &mut sets {
@@ -110,7 +116,7 @@ fn foreign_streams(first: usize) -> Vec<Media> {
     .collect()
 }
 
-fn media(index: usize, track: &Track, in_band: bool, lies: &Lies) -> Media {
+fn media(index: usize, track: &Track, in_band: bool, lies: &DescribeFaults) -> Media {
     let (media, payload_type, rtpmap, fmtp) = match &track.kind {
         TrackKind::H264 { sps, pps, .. } => {
             let sps = &with_lie(sps, lies);
@@ -215,7 +221,7 @@ mod tests {
             duration: 1,
         };
         let clip = Clip::of_tracks(Bytes::new(), vec![track(video), track(audio)]);
-        let text = describe(&clip, "plaza\r\na=evil:1", 7, false, &Lies::default());
+        let text = describe(&clip, "plaza\r\na=evil:1", 7, false, &DescribeFaults::default());
         let session = Session::parse(&text).unwrap();
         assert!(!session.has_attribute("evil"));
         let fmtp = session.medias[0]
