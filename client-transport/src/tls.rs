@@ -233,7 +233,9 @@ pub enum ClientTlsError {
         source: rustls::Error,
     },
     /// An empty list of certificates.
-    #[error("the list of trusted certificates is empty: give at least one certificate in PEM, or leave the list out")]
+    #[error(
+        "the list of trusted certificates is empty: give at least one certificate in PEM, or leave the list out"
+    )]
     NoCertificates,
     /// The machine trusts no authority.
     #[error(

@@ -230,7 +230,10 @@ mod tests {
     #[test]
     fn only_the_path_of_a_services_address_is_used() {
         let url = device();
-        let named = |text: &str| url.service(text).map(|(target, moved)| (target.to_string(), moved));
+        let named = |text: &str| {
+            url.service(text)
+                .map(|(target, moved)| (target.to_string(), moved))
+        };
         let path = || "/onvif/media".to_owned();
         assert_eq!(named("http://cam.local:8080/onvif/media"), Some((path(), false)));
         assert_eq!(named("http://169.254.169.254/onvif/media"), Some((path(), true)));

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{Request, header};
 use lva_client_transport::ClientTls;
-use lva_client_transport::http::{HttpConnection, HttpCredentials, HttpLimits, HttpResponse, HttpTransportError};
+use lva_client_transport::http::{
+    HttpConnection, HttpCredentials, HttpLimits, HttpResponse, HttpTransportError,
+};
 
 use crate::address::DeviceUrl;
 use crate::description::{DeviceDescription, FoundDevice};

@@ -183,7 +183,10 @@ mod tests {
         ] {
             assert_eq!(found.on_datagram(&datagram, FROM), 0);
         }
-        assert_eq!(found.on_datagram(&matches(ID, &one("urn:uuid:1", "", "")), FROM), 1);
+        assert_eq!(
+            found.on_datagram(&matches(ID, &one("urn:uuid:1", "", "")), FROM),
+            1
+        );
     }
 
     #[test]

@@ -40,15 +40,28 @@ pub fn device(data: &[u8]) {
         requests += 1;
         assert!(requests <= MAX_REQUESTS, "requests without end");
         let target = request.target.to_string();
-        assert!(target.starts_with('/') && !target.contains(char::is_whitespace), "{target}");
-        assert!(!request.body.contains(PASSWORD), "the password is in the envelope");
-        let header = request.credentials.as_ref().and_then(|(_, value)| value.to_str().ok());
+        assert!(
+            target.starts_with('/') && !target.contains(char::is_whitespace),
+            "{target}"
+        );
+        assert!(
+            !request.body.contains(PASSWORD),
+            "the password is in the envelope"
+        );
+        let header = request
+            .credentials
+            .as_ref()
+            .and_then(|(_, value)| value.to_str().ok());
         assert!(
             !header.unwrap_or_default().contains(PASSWORD),
             "the password is in a header"
         );
         let content_type = request.content_type.to_str().unwrap_or_default();
-        let name = content_type.rsplit('/').next().unwrap_or_default().trim_end_matches('"');
+        let name = content_type
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('"');
         let response = response(name, answer);
         if let Err(error) = query.on_response(&response, Some(PEER), SystemTime::UNIX_EPOCH) {
             let shown = error.to_string();
@@ -87,11 +100,7 @@ fn response(name: &str, answer: &[u8]) -> OnvifResponse {
     let (form, rest) = answer.split_first().unwrap_or((&0, &[]));
     let text = String::from_utf8_lossy(rest);
     let body = match form & 0x18 {
-        0x08 => envelope(
-            "",
-            &format!("<x:{name}Response>{text}</x:{name}Response>"),
-        )
-        .into_bytes(),
+        0x08 => envelope("", &format!("<x:{name}Response>{text}</x:{name}Response>")).into_bytes(),
         0x10 => envelope("", &format!("<x:Fault>{text}</x:Fault>")).into_bytes(),
         0x18 => envelope("", &text).into_bytes(),
         _ => rest.to_vec(),
@@ -121,10 +130,7 @@ fn datagrams(data: &[u8]) {
         );
     }
     let devices = found.into_devices();
-    assert!(
-        devices.len() <= MAX_FOUND_DEVICES,
-        "too many"
-    );
+    assert!(devices.len() <= MAX_FOUND_DEVICES, "too many");
     for device in devices {
         assert!(
             device

@@ -105,12 +105,7 @@ async fn on_interface(address: Ipv4Addr) -> io::Result<UdpSocket> {
 }
 
 /// Sends the probe on one socket, repeats it, and forwards the answers.
-async fn run(
-    socket: UdpSocket,
-    to: SocketAddr,
-    message: String,
-    answers: mpsc::Sender<(Vec<u8>, IpAddr)>,
-) {
+async fn run(socket: UdpSocket, to: SocketAddr, message: String, answers: mpsc::Sender<(Vec<u8>, IpAddr)>) {
     let send = async {
         for pause in [Duration::ZERO].into_iter().chain(REPEATS) {
             sleep(pause).await;

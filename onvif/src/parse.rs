@@ -37,7 +37,10 @@ pub(crate) fn clock(body: &Element) -> Option<(DeviceClock, Option<Timestamp>)> 
         time: time
             .or_else(|| local().map(|time| time.to_string()))
             .unwrap_or_default(),
-        time_zone: clock.text_at(&["TimeZone", "TZ"]).map(one_line).unwrap_or_default(),
+        time_zone: clock
+            .text_at(&["TimeZone", "TZ"])
+            .map(one_line)
+            .unwrap_or_default(),
     };
     Some((shown, utc))
 }
@@ -204,7 +207,11 @@ mod tests {
         let body = utc(date, "<Hour>23</Hour><Minute>59</Minute><Second>60</Second>");
         let (shown, moment) = clock(&body).unwrap();
         assert_eq!(
-            (shown.source.as_str(), shown.time.as_str(), shown.time_zone.as_str()),
+            (
+                shown.source.as_str(),
+                shown.time.as_str(),
+                shown.time_zone.as_str()
+            ),
             ("Ntp", "2024-02-29T23:59:59Z", "CST-8")
         );
         assert_eq!(moment.unwrap().to_string(), shown.time);

@@ -162,7 +162,9 @@ impl DeviceQuery {
         now: SystemTime,
     ) -> Result<(), OnvifError> {
         if (300..400).contains(&response.status) {
-            return Err(OnvifError::Redirected { status: response.status });
+            return Err(OnvifError::Redirected {
+                status: response.status,
+            });
         }
         let message = match response.body.len() {
             0 => None,
@@ -203,7 +205,8 @@ impl DeviceQuery {
 
     /// The device wants credentials for this request, or other ones.
     fn rejected(&mut self, response: &OnvifResponse, reason: &str) -> Result<(), OnvifError> {
-        let again = match self.step == Step::Clock && !self.authenticates_clock && self.auth.has_credentials() {
+        let again = match self.step == Step::Clock && !self.authenticates_clock && self.auth.has_credentials()
+        {
             // The same request again: with the answer to the challenge, or with a token after a fault.
             true => {
                 self.authenticates_clock = true;

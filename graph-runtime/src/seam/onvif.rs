@@ -4,7 +4,8 @@ use lva_client_transport::http::HttpCredentials;
 use lva_client_transport::{ClientTls, ClientTlsError};
 use lva_graph_model::{
     CodecConfiguration, Credentials, DeviceFault, DiscoveredDevice, Endpoint, MediaProfile, MediaUri,
-    OnvifDateTime, OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
+    OnvifDateTime, OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration,
+    VideoResolution,
 };
 use lva_onvif::{
     AddressError, Device, DeviceDescription, DeviceUrl, FoundDevice, OnvifError, OnvifErrorKind, Profile,
