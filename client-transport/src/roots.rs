@@ -44,9 +44,9 @@ impl TrustedRoots {
         Ok(Self(Some(Arc::new(roots))))
     }
 
-    /// Whether they are the platform's.
-    pub fn is_platform(&self) -> bool {
-        self.0.is_none()
+    /// The given certificates; `None` for those of the platform.
+    pub fn given(&self) -> Option<&RootCertStore> {
+        self.0.as_deref()
     }
 
     /// The certificates for rustls. Reads the platform's each time, which takes a few milliseconds.

@@ -117,7 +117,8 @@ pub use lva_media_types::{Credentials, PixelFormat};
 pub use shared_memory::{
     SharedMemoryError, SharedMemoryOptions, Trust, remove_stale_regions, required_shared_memory_bytes,
 };
-pub use tls::{ClientTls, ServerTls, TlsError};
+pub use lva_client_transport::TrustedRoots;
+pub use tls::{ServerTls, ServerTlsError};
 /// The status codes of gRPC, as extensions end streams with them.
 pub use tonic::Code as GrpcCode;
 

@@ -7,4 +7,5 @@ pub(crate) mod onvif;
 pub(crate) mod operation;
 pub(crate) mod picture;
 pub(crate) mod recording;
+pub(crate) mod tls;
 pub(crate) mod tracking;

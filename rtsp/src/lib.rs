@@ -40,7 +40,7 @@
 //! | [`Supervisor`], [`ReconnectPolicy`] | when to connect, to wait, to give up | yes |
 //! | [`MediaClock`] | RTP time to time since 1970 | yes |
 //! | [`CameraUrl`], [`Credentials`] | addresses without secrets, secrets that do not print | yes |
-//! | [`TlsOptions`], [`Transport`] | the ways to a camera | |
+//! | [`ClientTls`], [`Transport`] | the ways to a camera | |
 //! | [`probe()`] | what a camera offers, in some seconds | |
 //! | [`CameraError`] | what went wrong, and what to do about it | yes |
 //!
@@ -66,10 +66,10 @@ mod relay;
 mod session;
 mod stream;
 mod supervisor;
-mod tls;
 mod url;
 mod wall;
 
+pub use lva_client_transport::{ClientTls, ClientTlsError};
 pub use self::url::{CameraUrl, UrlError};
 pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, StopReason};
 pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, Stamp};
@@ -79,7 +79,6 @@ pub use options::{CameraOptions, QueueLimits, Timeouts, Transport, TransportErro
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
 pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
 pub use supervisor::{Phase, ReconnectPolicy, Supervisor, TimeoutKind, Verdict};
-pub use tls::{TlsError, TlsOptions};
 pub use wall::WallClock;
 
 /// Compiles the example of the README.

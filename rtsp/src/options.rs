@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use lva_media_types::Credentials;
 
-use crate::{CameraUrl, ClockOptions, ReconnectPolicy, TlsOptions, WallClock};
+use lva_client_transport::ClientTls;
+
+use crate::{CameraUrl, ClockOptions, ReconnectPolicy, WallClock};
 
 /// How RTP travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -143,7 +145,7 @@ pub struct CameraOptions {
     pub(crate) clock: ClockOptions,
     pub(crate) queue: QueueLimits,
     pub(crate) audio: bool,
-    pub(crate) tls: Option<TlsOptions>,
+    pub(crate) tls: Option<ClientTls>,
     pub(crate) wall: WallClock,
 }
 
@@ -177,8 +179,8 @@ impl CameraOptions {
     }
 
     /// Speaks TLS also where the address begins with `rtsp://`, and says how the camera's certificate is judged. Default
-    /// `None`: TLS where the address begins with `rtsps://`, judged as [`TlsOptions::default`] does.
-    pub fn with_tls(mut self, tls: Option<TlsOptions>) -> Self {
+    /// `None`: TLS where the address begins with `rtsps://`, with the checks of [`ClientTls::platform`].
+    pub fn with_tls(mut self, tls: Option<ClientTls>) -> Self {
         self.tls = tls;
         self
     }

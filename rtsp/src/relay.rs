@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lva_client_transport::{ClientTls, ClientTlsError, certificate_advice, server_name};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -26,8 +27,7 @@ pub(crate) use self::rewrite::Rewriter;
 use self::tunnel::{POST_BYTES, Tunnel};
 use crate::error::SharedError;
 use crate::random::random_u64;
-use crate::tls::{advice, server_name};
-use crate::{CameraError, CameraOptions, TlsOptions, Transport};
+use crate::{CameraError, CameraOptions, Transport};
 
 /// Who connects to loopback and is not the library may take this long to show it.
 const INTRODUCTION: Duration = Duration::from_millis(500);
@@ -164,7 +164,7 @@ struct Connection {
 struct Way {
     options: CameraOptions,
     port: u16,
-    tls: Option<TlsOptions>,
+    tls: Option<ClientTls>,
     tunnel: Option<Tunnel>,
 }
 
@@ -297,8 +297,8 @@ impl Way {
             message,
             source,
         };
-        let ours = |error: crate::TlsError| refused(error.to_string(), Some(SharedError::new(error)));
-        let config = tls.config().map_err(ours)?;
+        let ours = |error: ClientTlsError| refused(error.to_string(), Some(SharedError::new(error)));
+        let config = tls.config(&[]).map_err(ours)?;
         let name = server_name(url.host()).map_err(ours)?;
         let stream = TlsConnector::from(config)
             .connect(name, stream)
@@ -330,6 +330,16 @@ impl Way {
             url: self.options.url.clone(),
             status,
         }
+    }
+}
+
+/// What to do about a handshake that failed.
+fn advice(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(_) => {
+            "it does not speak TLS on this port: does it offer RTSPS here?".to_owned()
+        }
+        _ => certificate_advice(error).unwrap_or_else(|| error.to_string()),
     }
 }
 
