@@ -113,11 +113,11 @@ pub use address::{ExtensionUrl, ExtensionUrlError};
 pub use backoff::{Backoff, BackoffPolicy};
 pub use format::{FormatError, FrameEncoding, FrameFormat};
 pub use identity::GraphIdentity;
+pub use lva_client_transport::TrustedRoots;
 pub use lva_media_types::{Credentials, PixelFormat};
 pub use shared_memory::{
     SharedMemoryError, SharedMemoryOptions, Trust, remove_stale_regions, required_shared_memory_bytes,
 };
-pub use lva_client_transport::TrustedRoots;
 pub use tls::{ServerTls, ServerTlsError};
 /// The status codes of gRPC, as extensions end streams with them.
 pub use tonic::Code as GrpcCode;

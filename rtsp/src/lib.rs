@@ -69,11 +69,11 @@ mod supervisor;
 mod url;
 mod wall;
 
-pub use lva_client_transport::{ClientTls, ClientTlsError};
 pub use self::url::{CameraUrl, UrlError};
 pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, StopReason};
 pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, Stamp};
 pub use error::{CameraError, ErrorKind, SharedError};
+pub use lva_client_transport::{ClientTls, ClientTlsError};
 pub use lva_media_types::Credentials;
 pub use options::{CameraOptions, QueueLimits, Timeouts, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};

@@ -144,7 +144,12 @@ impl HttpClient {
         result
     }
 
-    async fn try_ask(&self, picture: Bytes, now: Instant, wall_clock: SystemTime) -> Result<HttpAnswer, HttpError> {
+    async fn try_ask(
+        &self,
+        picture: Bytes,
+        now: Instant,
+        wall_clock: SystemTime,
+    ) -> Result<HttpAnswer, HttpError> {
         if picture.is_empty() {
             return Err(HttpError::EmptyPicture);
         }
@@ -167,7 +172,7 @@ impl HttpClient {
             }),
         };
         let round_trip = began.elapsed();
-        let (now, wall_clock) = (now + called.elapsed(), wall + called.elapsed());
+        let (now, wall_clock) = (now + called.elapsed(), wall_clock + called.elapsed());
         let content = match response {
             Ok(response) => self.read(&response, &mut turn, now, wall_clock)?,
             Err(error) => {
@@ -229,12 +234,10 @@ impl HttpClient {
         if let (Some((name, value)), Some(headers)) = (credentials, request.headers_mut()) {
             headers.insert(name, value);
         }
-        request
-            .body(picture.clone())
-            .map_err(|error| HttpError::Broken {
-                url: url.to_string(),
-                source: error.into(),
-            })
+        request.body(picture.clone()).map_err(|error| HttpError::Broken {
+            url: url.to_string(),
+            source: error.into(),
+        })
     }
 
     fn read(
@@ -324,7 +327,11 @@ fn one_line(bytes: &[u8]) -> String {
     let start = bytes.get(..MAX_MESSAGE_CHARS * 4).unwrap_or(bytes);
     let text = String::from_utf8_lossy(start);
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(MAX_MESSAGE_CHARS).collect::<String>().trim().to_owned()
+    plain
+        .take(MAX_MESSAGE_CHARS)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 #[cfg(test)]

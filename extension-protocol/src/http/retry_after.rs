@@ -107,14 +107,20 @@ mod tests {
         let mut pause = RetryAfter::new(BackoffPolicy::default(), MAX);
         let start = Instant::now();
         assert_eq!(pause.remaining(start), None);
-        assert_eq!(pause.requested(start, Duration::from_secs(5)), Duration::from_secs(5));
+        assert_eq!(
+            pause.requested(start, Duration::from_secs(5)),
+            Duration::from_secs(5)
+        );
         assert_eq!(
             pause.remaining(start + Duration::from_secs(2)),
             Some(Duration::from_secs(3))
         );
         assert_eq!(pause.remaining(start + Duration::from_secs(5)), None);
         assert_eq!(pause.requested(start, Duration::MAX), MAX);
-        assert_eq!(pause.requested(start, Duration::ZERO), BackoffPolicy::default().floor);
+        assert_eq!(
+            pause.requested(start, Duration::ZERO),
+            BackoffPolicy::default().floor
+        );
     }
 
     #[test]

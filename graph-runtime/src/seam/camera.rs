@@ -11,9 +11,8 @@ use crate::seam::tls::client_tls;
 pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsupported> {
     let endpoint = &source.endpoint;
     let tls = endpoint.tls.as_ref().map(client_tls).transpose();
-    let tls = tls.map_err(|error| {
-        Unsupported::new(error.to_string(), "correct the endpoint's trustedCertificates")
-    })?;
+    let tls = tls
+        .map_err(|error| Unsupported::new(error.to_string(), "correct the endpoint's trustedCertificates"))?;
     let (url, in_url) = CameraUrl::parse_with_credentials(endpoint.url.as_str())
         .map_err(|error| Unsupported::new(error.to_string(), "correct the endpoint's url"))?;
     let credentials = match &endpoint.credentials {

@@ -1,8 +1,8 @@
 //! An extension node's endpoint and protocol, as `lva-extension-protocol` connects to it.
 
-use lva_extension_protocol::client::{ClientOptions, Transfer};
-use lva_client_transport::http::HttpCredentials;
 use lva_client_transport::TrustedRoots;
+use lva_client_transport::http::HttpCredentials;
+use lva_extension_protocol::client::{ClientOptions, Transfer};
 use lva_extension_protocol::http::HttpClientOptions;
 use lva_extension_protocol::{
     Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
@@ -13,8 +13,8 @@ use lva_graph_model::{
 };
 
 use crate::plan::Unsupported;
-use crate::seam::tls::client_tls;
 use crate::seam::operation::configuration_text;
+use crate::seam::tls::client_tls;
 
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
@@ -105,7 +105,9 @@ fn operation_text(operation: &Operation) -> Text {
     }
 }
 
-fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<TrustedRoots>, Option<Credentials>), Unsupported> {
+fn grpc(
+    endpoint: &Endpoint,
+) -> Result<(ExtensionUrl, Option<TrustedRoots>, Option<Credentials>), Unsupported> {
     let url = endpoint
         .url
         .as_str()

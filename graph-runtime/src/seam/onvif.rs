@@ -1,7 +1,7 @@
 //! An endpoint of `onvifDeviceGet` as `lva-onvif` asks its device, and its answers in the contract's JSON.
 
-use lva_client_transport::http::HttpCredentials;
 use lva_client_transport::ClientTlsError;
+use lva_client_transport::http::HttpCredentials;
 use lva_graph_model::{
     CodecConfiguration, Credentials, DeviceFault, DiscoveredDevice, Endpoint, MediaProfile, MediaUri,
     OnvifDateTime, OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration,

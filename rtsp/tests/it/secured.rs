@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lva_rtsp::{
-    Camera, CameraError, CameraOptions, ClockSource, Credentials, ErrorKind, ClientTls, Transport,
+    Camera, CameraError, CameraOptions, ClientTls, ClockSource, Credentials, ErrorKind, Transport,
 };
 use lva_rtsp_simulator::{AuthScheme, Faults, Simulator, SimulatorOptions, SimulatorTls, video_samples};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,8 +16,7 @@ fn tls() -> SimulatorTls {
 }
 
 fn trusting(tls: &SimulatorTls) -> ClientTls {
-    ClientTls::from_pem([tls.certificate_pem()])
-        .unwrap()
+    ClientTls::from_pem([tls.certificate_pem()]).unwrap()
 }
 
 /// TLS, a tunnel, and a tunnel in TLS.
@@ -125,7 +124,11 @@ async fn the_two_switches_forgive_what_they_say_and_nothing_else_or_skips() {
         (&right, trusting(&right), None),
         (&right, trusting(&other_host), Some("no trusted authority signed")),
         (&right, signature(bare.clone()), None),
-        (&right, hostname(trusting(&other_host)), Some("no trusted authority signed")),
+        (
+            &right,
+            hostname(trusting(&other_host)),
+            Some("no trusted authority signed"),
+        ),
         (&other_host, trusting(&other_host), Some("for another host")),
         (&other_host, hostname(trusting(&other_host)), None),
         (&other_host, signature(bare.clone()), Some("for another host")),

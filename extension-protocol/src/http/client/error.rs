@@ -120,7 +120,9 @@ pub enum HttpError {
         limit: usize,
     },
     /// The answer is compressed, which the request did not allow.
-    #[error("the HTTP extension at {url} answered with content encoding '{encoding}', which is not supported")]
+    #[error(
+        "the HTTP extension at {url} answered with content encoding '{encoding}', which is not supported"
+    )]
     ContentEncoding {
         /// The server, without the query.
         url: String,

@@ -177,7 +177,10 @@ impl<E: Extension> ServerState<E> {
             ));
         }
         if request.method() != Method::POST {
-            return Err(HttpRejection::new(StatusCode::METHOD_NOT_ALLOWED, "POST a picture"));
+            return Err(HttpRejection::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "POST a picture",
+            ));
         }
         Ok(())
     }
@@ -273,7 +276,12 @@ impl<E: Extension> ServerState<E> {
         info.number = number;
         info.identity = GraphIdentity::new(name.unwrap_or_default(), "");
         match self.extension.open(&info).await {
-            Ok(session) => Ok(OpenSession::new(session, format, number, Arc::clone(&self.counters))),
+            Ok(session) => Ok(OpenSession::new(
+                session,
+                format,
+                number,
+                Arc::clone(&self.counters),
+            )),
             Err(ExtensionOpenError::UnsupportedFormat(text)) => Err(HttpRejection::bad(text)),
             Err(ExtensionOpenError::Busy(text)) => Err(HttpRejection::busy(text)),
             // The configuration comes from this server, so the client is not at fault.
