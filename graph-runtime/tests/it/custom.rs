@@ -124,9 +124,9 @@ async fn what_a_node_finds_reaches_its_sink_and_opens_its_gate() {
                 number += 1;
                 let luma = frame.picture().plane(0).unwrap();
                 assert_eq!((luma.width, luma.height), (160, 120));
-                assert_eq!((frame.session(), frame.found().len()), (1, 0));
+                assert_eq!((frame.session(), frame.prior_results().len()), (1, 0));
                 let thread = std::thread::current();
-                assert_eq!(thread.name(), Some("lva-own-own"));
+                assert_eq!(thread.name(), Some("lva-node-own"));
                 let said =
                     Event::new(name.as_str()).with_property("frame", frame.timestamp_90k().to_string());
                 let found = (number % 5 == 1).then(|| Inference::new(said));
@@ -183,7 +183,11 @@ async fn a_node_between_two_extensions_is_given_what_the_first_found_and_gives_i
         nodes,
         vec![hub("last")],
         looking(|frame| {
-            assert_eq!(frame.found().len(), 1, "no frame in which nothing was found");
+            assert_eq!(
+                frame.prior_results().len(),
+                1,
+                "no frame in which nothing was found"
+            );
             Ok(vec![event("own")])
         }),
     )
@@ -290,7 +294,7 @@ async fn a_node_that_panics_is_made_anew_and_takes_nobody_with_it() {
         nodes,
         vec![hub("bad"), good],
         making(move |context| {
-            if context.text("panics").is_none() {
+            if context.string("panics").is_none() {
                 return Ok(Box::new(|_| Ok(vec![event("good")])));
             }
             // The second time it cannot be made, and the third time the factory panics too.

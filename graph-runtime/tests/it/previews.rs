@@ -88,7 +88,7 @@ async fn a_video_with_previews_has_pictures_of_its_newest_key_frame_in_three_siz
 
     let stats = module.stats("Door").unwrap();
     let made = stats.recordings["shown"].previews;
-    assert_eq!((made.made, made.failed, made.left_out), (1, 0, 0));
+    assert_eq!((made.made, made.failed, made.skipped), (1, 0, 0));
     assert_eq!(stats.recordings["plain"].previews.made, 0);
     let of = |sink: &str| {
         let mut clips = stats.newest_clips.iter().filter(|clip| clip.sink == sink);
