@@ -87,23 +87,17 @@ mod rate_limiter;
 mod sink;
 mod stats;
 
-// Cameras by ONVIF.
-mod onvif;
-
 // Threads and panics.
 mod panics;
 mod thread;
 
-#[cfg(any(fuzzing, test))]
-#[doc(hidden)]
-pub mod fuzzing;
+pub use lva_onvif::OnvifOptions;
 
 pub use event::GraphEvent;
 pub use failure::FailureKind;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
 pub use node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
-pub use onvif::OnvifOptions;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};

@@ -14,10 +14,9 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::convert::onvif::onvif_device;
+use crate::convert::onvif::{OnvifCallError, described, discovered, onvif_device};
 use crate::instance::{InstanceLifecycle, Prepared, Running, StartError, StateChangeCause, StatsSource};
 use crate::message::{DeliverError, HubMessage};
-use crate::onvif::{self, OnvifError};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
 use crate::record::RecoveredClips;
@@ -285,15 +284,15 @@ impl Module {
                 Outcome::Start(start) => return self.activate(*start).await,
                 Outcome::Stop { instance } => return self.stop(instance).await,
                 Outcome::Discover { duration } => {
-                    let found = onvif::discover(duration, &self.shared.options.onvif).await;
-                    let found = found.map_err(|error| method_error(method, &error))?;
-                    return Ok(Response::of_discovered_devices(&found));
+                    let found = lva_onvif::discover(duration, &self.shared.options.onvif).await;
+                    let found = found.map_err(|error| method_error(method, &error.into()))?;
+                    return Ok(Response::of_discovered_devices(&discovered(found)));
                 }
                 Outcome::Describe { endpoint } => {
                     let device = onvif_device(&endpoint).map_err(|error| method_error(method, &error))?;
-                    let described = onvif::describe(device, &self.shared.options.onvif).await;
-                    let described = described.map_err(|error| method_error(method, &error))?;
-                    return Ok(Response::of_device(&described));
+                    let device = lva_onvif::describe(device, &self.shared.options.onvif).await;
+                    let device = device.map_err(|error| method_error(method, &error.into()))?;
+                    return Ok(Response::of_device(&described(device)));
                 }
                 // The call in progress decides; then this one is tried again.
                 Outcome::Wait { .. } => {
@@ -425,7 +424,7 @@ impl Module {
     }
 }
 
-fn method_error(method: &str, error: &OnvifError) -> MethodError {
+fn method_error(method: &str, error: &OnvifCallError) -> MethodError {
     MethodError::device(method, error.fault(), error.to_string())
 }
 
