@@ -106,7 +106,7 @@ pub use stats::{
     NodeLatency, PreviewStats, RecordingStats,
 };
 
-/// Compiles the example of the crate's front page.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

@@ -105,7 +105,7 @@ fn wire_pixels(pixels: FramePixels) -> WirePixels {
 
 /// A rate as an exact fraction; `None` where it has more digits than a fraction of 32-bit numbers holds.
 pub(crate) fn frame_rate(rate: Rate) -> Option<FrameRate> {
-    // A float prints as its shortest decimal, which is what the document said.
+    // A float prints as its shortest decimal, as in the document.
     rate.per_second().to_string().parse().ok()
 }
 

@@ -116,7 +116,7 @@ fn text(error: impl Display) -> String {
     error.to_string()
 }
 
-/// A JPEG whose longer side is as long as the size says, or the picture as it is where that is less.
+/// A JPEG with the longer side of the size, or the picture as it is where it is smaller.
 fn spec(size: PreviewSize, width: u32, height: u32) -> FrameSpec {
     let side = size.longer_side();
     let settings = ImageSettings::new(PixelFormat::Bgr24);

@@ -53,14 +53,14 @@ impl Store {
             RecordingTarget::Files(sink) => {
                 let root_dir = root_dir(sink, &context, &root);
                 let (sink, cap) = (sink.clone(), sink.maximum_bytes);
-                let folder = ClipFolder::with_naming(move |new: &NewClip| {
-                    let folder = root.join(context.render(&sink.directory));
-                    clip_path(&folder, &context.render(&sink.file_name), new.start_90k)
+                let store = ClipFolder::with_naming(move |new: &NewClip| {
+                    let directory = root.join(context.render(&sink.directory));
+                    clip_path(&directory, &context.render(&sink.file_name), new.start_90k)
                 });
-                let folder = folder.below(root_dir).written_by(owner_id);
+                let store = store.below(root_dir).written_by(owner_id);
                 Self::Files(match cap {
-                    Some(bytes) => folder.with_maximum_bytes(bytes),
-                    None => folder,
+                    Some(bytes) => store.with_maximum_bytes(bytes),
+                    None => store,
                 })
             }
             RecordingTarget::Asset(sink) => {
@@ -69,14 +69,14 @@ impl Store {
                 let always = plan.gate.is_none();
                 // A new asset each time the gate opens; a single one for a continuous recording, whatever interrupts it.
                 let mut asset: Option<PathBuf> = None;
-                let folder = SegmentFolder::with_naming(options, move |_: &NewClip| match &asset {
+                let store = SegmentFolder::with_naming(options, move |_: &NewClip| match &asset {
                     Some(asset) if always => Ok(asset.clone()),
                     _ => {
-                        let folder = root.join(checked(context.render(&name), is_asset_name)?);
-                        Ok(asset.insert(folder).clone())
+                        let directory = root.join(checked(context.render(&name), is_asset_name)?);
+                        Ok(asset.insert(directory).clone())
                     }
                 });
-                Self::Segments(folder.written_by(owner_id))
+                Self::Segments(store.written_by(owner_id))
             }
             RecordingTarget::Video(sink) => {
                 let options = SegmentOptions::default().with_length(sink.segment_length);
@@ -85,10 +85,10 @@ impl Store {
                     None => options,
                 };
                 let name = sink.video_name.clone();
-                let folder = SegmentFolder::with_naming(options, move |_: &NewClip| {
+                let store = SegmentFolder::with_naming(options, move |_: &NewClip| {
                     Ok(root.join(checked(context.render(&name), is_directory_name)?))
                 });
-                Self::Segments(folder.written_by(owner_id))
+                Self::Segments(store.written_by(owner_id))
             }
         }
     }

@@ -88,7 +88,7 @@ fn what_cannot_be_recorded_is_counted_and_audio_of_another_stream_is_not_mixed_i
 
 #[tokio::test]
 async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let topology = lva_graph_model::Topology::from_value(serde_json::json!({
         "@apiVersion": "2.0", "name": "t", "properties": {
             "sources": [{
@@ -115,7 +115,7 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
     let context = RecorderContext {
         topology: "t".to_owned(),
         instance: "i".to_owned(),
-        root: folder.path().to_owned(),
+        root: directory.path().to_owned(),
         emitter: EventEmitter::detached(&counters),
         budget: Budget::new(64 << 20),
         recovered: RecoveredClips::default(),
