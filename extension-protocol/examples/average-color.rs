@@ -18,7 +18,9 @@ impl BlockingExtension for AverageColor {
     fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError> {
         match session.format.and_then(|format| format.pixel_format()) {
             Some(PixelFormat::Bgr24) => Ok(Box::new(Frames)),
-            _ => Err(ExtensionOpenError::UnsupportedFormat("only raw bgr24 is taken".into())),
+            _ => Err(ExtensionOpenError::UnsupportedFormat(
+                "only raw bgr24 is taken".into(),
+            )),
         }
     }
 }

@@ -345,7 +345,12 @@ mod tests {
 
     #[test]
     fn the_largest_frame_does_not_overflow() {
-        let format = FrameFormat::raw_with_stride(PixelFormat::Yuv420p, MAX_ANNOUNCED_SIDE, MAX_ANNOUNCED_SIDE, u32::MAX);
+        let format = FrameFormat::raw_with_stride(
+            PixelFormat::Yuv420p,
+            MAX_ANNOUNCED_SIDE,
+            MAX_ANNOUNCED_SIDE,
+            u32::MAX,
+        );
         assert!(format.unwrap().frame_bytes().unwrap() > 1 << 40);
     }
 }

@@ -28,7 +28,7 @@ mod stream;
 pub(crate) use stream::fuzzing::{directory as fuzzing_directory, run as fuzz};
 
 pub use blocking::{BlockingExtension, BlockingSession, ThreadPerStream};
-pub use extension::{StreamError, Extension, ExtensionSession, ExtensionOpenError, Sample, SessionInfo};
+pub use extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo, StreamError};
 pub use host::{ExtensionServer, HostError, ListenAddress, Listening};
 pub use options::ServerOptions;
 pub use stats::{ServerStats, StatsReader};

@@ -1,9 +1,9 @@
 //! What an error means to the outside: one table from the kinds of failure to the event that says it and the status
 //! that a method would answer with.
 
-use lva_extension_protocol::http::HttpError;
-use lva_extension_protocol::client::{ConnectError, PeerStatus, SessionError};
 use lva_extension_protocol::GrpcCode;
+use lva_extension_protocol::client::{ConnectError, PeerStatus, SessionError};
+use lva_extension_protocol::http::HttpError;
 use lva_inference_schema::{
     CodedError, EventBody, EventName, MediaFormatError, ProtocolError, RuntimeError, StorageError,
 };

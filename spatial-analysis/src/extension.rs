@@ -6,8 +6,11 @@ use std::hash::BuildHasher;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use lva_extension_protocol::server::{BlockingExtension, BlockingSession, StreamError, Extension, ExtensionSession, ThreadPerStream, ExtensionOpenError, Sample, SessionInfo};
 use lva_extension_protocol::BoxError;
+use lva_extension_protocol::server::{
+    BlockingExtension, BlockingSession, Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo,
+    StreamError, ThreadPerStream,
+};
 use lva_inference::Detector;
 use lva_inference_schema::Inference;
 
@@ -102,9 +105,12 @@ impl BlockingExtension for Streams {
 
     fn open(&self, info: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError> {
         let format = info.format.ok_or_else(|| {
-            ExtensionOpenError::UnsupportedFormat("this extension looks at frames: announce their format".to_owned())
+            ExtensionOpenError::UnsupportedFormat(
+                "this extension looks at frames: announce their format".to_owned(),
+            )
         })?;
-        let reader = FrameReader::new(format).map_err(|e| ExtensionOpenError::UnsupportedFormat(e.to_string()))?;
+        let reader =
+            FrameReader::new(format).map_err(|e| ExtensionOpenError::UnsupportedFormat(e.to_string()))?;
         let own = OperationConfig::from_descriptor(&info.configuration)
             .map_err(|error| ExtensionOpenError::Configuration(error.to_string()))?;
         for finding in own.iter().flat_map(OperationConfig::findings) {

@@ -243,7 +243,10 @@ mod tests {
         in_flight.on_sent(1, (), now);
         assert!(matches!(in_flight.acknowledge(0, now), Acknowledged::Nothing));
         assert!(matches!(in_flight.acknowledge(3, now), Acknowledged::Unknown));
-        assert!(matches!(in_flight.acknowledge(u64::MAX, now), Acknowledged::Unknown));
+        assert!(matches!(
+            in_flight.acknowledge(u64::MAX, now),
+            Acknowledged::Unknown
+        ));
         assert!(matches!(in_flight.acknowledge(1, now), Acknowledged::Repeated));
         assert_eq!(in_flight.len(), 1);
         in_flight.acknowledge(2, now);

@@ -1,6 +1,5 @@
 //! Where the bytes of frames are: in a region of shared memory, or in buffers that are used again.
 
-
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
@@ -52,10 +51,7 @@ impl Store {
             Self::Nothing => Ok(Memory::Nothing),
             Self::Shared(region) => region.take(bytes).map(Memory::Shared),
             Self::Embedded(pool) => {
-                let mut buffer = pool
-                    .lock()
-                    .pop()
-                    .unwrap_or_default();
+                let mut buffer = pool.lock().pop().unwrap_or_default();
                 buffer.resize(bytes, 0);
                 Ok(Memory::Embedded(buffer))
             }

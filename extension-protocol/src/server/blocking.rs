@@ -8,7 +8,7 @@ use bytes::Bytes;
 use lva_inference_schema::Inference;
 use tokio::sync::{mpsc, oneshot};
 
-use super::extension::{Extension, ExtensionSession, ExtensionOpenError, Sample, SessionInfo};
+use super::extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo};
 use crate::BoxError;
 
 /// [`Extension`] for code that blocks. [`ThreadPerStream`] hosts it.
@@ -110,7 +110,9 @@ impl<E: BlockingExtension> Extension for ThreadPerStream<E> {
                 timescale: session.timescale,
             })),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(ExtensionOpenError::Failed("its thread ended while it began".into())),
+            Err(_) => Err(ExtensionOpenError::Failed(
+                "its thread ended while it began".into(),
+            )),
         }
     }
 }

@@ -21,7 +21,7 @@ use super::options::ServerOptions;
 use super::service::Service;
 use super::side_services;
 use super::stats::{Counters, StatsReader};
-use super::stream::{ServerState, MAX_CONFIGURATION};
+use super::stream::{MAX_CONFIGURATION, ServerState};
 use crate::ExtensionUrl;
 use crate::wire::media_graph_extension_server::MediaGraphExtensionServer;
 

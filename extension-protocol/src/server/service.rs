@@ -1,8 +1,8 @@
 //! The gRPC service: who may open a stream, and how its end reaches the client.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;

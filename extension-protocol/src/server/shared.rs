@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::extension::{Extension, ExtensionSession, ExtensionOpenError, SessionInfo};
+use super::extension::{Extension, ExtensionOpenError, ExtensionSession, SessionInfo};
 
 /// A shared extension: clone the [`Arc`] for each server, so that one value serves TCP, a Unix socket and HTTP at once.
 #[async_trait]

@@ -11,17 +11,17 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, Streaming};
 
-use super::extension::{StreamError, Extension, ExtensionSession, ExtensionOpenError, Sample, SessionInfo};
+use super::extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo, StreamError};
 use super::options::ServerOptions;
 use super::sequence::{Sequence, Step};
 use super::stats::{Counters, count, count_many};
+use crate::client::MAX_WINDOW;
 use crate::shared_memory::{PeerRegion, PeerRegionError};
 use crate::wire::media_descriptor::MediaSampleFormat;
 use crate::wire::media_sample::Content;
 use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
-use crate::client::MAX_WINDOW;
 use crate::{FrameFormat, GraphIdentity, convert};
 
 /// Failures of an extension in a row after which its stream ends.

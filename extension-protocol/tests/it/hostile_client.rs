@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::FileExt;
 
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
-use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_media_types::limits::MAX_ANNOUNCED_SIDE;
 

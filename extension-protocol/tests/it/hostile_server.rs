@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use lva_extension_protocol::client::*;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
-use lva_extension_protocol::client::*;
 use lva_extension_protocol::*;
 use tonic::Status;
 

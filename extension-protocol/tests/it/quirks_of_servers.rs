@@ -3,12 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_sample::Content;
 use lva_extension_protocol::wire::media_stream_descriptor::DataTransferProperties;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
-use lva_extension_protocol::client::*;
-use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::InferenceKind;
 use tonic::Status;

@@ -336,7 +336,11 @@ async fn three_failures_in_a_row_end_the_stream_with_internal() {
 async fn an_extension_ends_a_stream_with_a_status_of_its_choice() {
     let host = Host::start(ServerOptions::default()).await;
     for (configuration, code, words) in [
-        ("bad frame", GrpcCode::InvalidArgument, "Can't decode received bytes."),
+        (
+            "bad frame",
+            GrpcCode::InvalidArgument,
+            "Can't decode received bytes.",
+        ),
         ("bad format", GrpcCode::OutOfRange, &*"x".repeat(1000)),
     ] {
         let options = shared_memory(&host.url, small_format()).with_configuration(configuration);

@@ -1,8 +1,8 @@
 //! What a gRPC server is expected to answer beside its own service, and how it goes.
 
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use lva_extension_protocol::wire::media_graph_extension_server::SERVICE_NAME;
-use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use lva_extension_protocol::wire::media_graph_extension_server::{
     MediaGraphExtension, MediaGraphExtensionServer,
@@ -13,8 +15,6 @@ use lva_extension_protocol::wire::media_graph_extension_server::{
 use lva_extension_protocol::wire::media_sample::Content;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
-use lva_extension_protocol::client::*;
-use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Event, Inference};
 use tokio::sync::{mpsc, oneshot};
@@ -56,7 +56,9 @@ impl Extension for Digester {
 
     async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         match session.configuration.as_str() {
-            "refuse format" => Err(ExtensionOpenError::UnsupportedFormat("only rgb24 is taken".into())),
+            "refuse format" => Err(ExtensionOpenError::UnsupportedFormat(
+                "only rgb24 is taken".into(),
+            )),
             "refuse configuration" => Err(ExtensionOpenError::Configuration("no such zone".into())),
             _ => Ok(Box::new(DigesterSession {
                 info: session.clone(),

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use lva_extension_protocol::client::{Answer, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered, connect};
 use lva_extension_protocol::Backoff;
+use lva_extension_protocol::client::{
+    Answer, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered, connect,
+};
 use lva_framing::{FramePlan, PlanError};
 
 use super::Patience;

@@ -1,8 +1,10 @@
 //! An extension node's endpoint and protocol, as `lva-extension-protocol` connects to it.
 
-use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
 use lva_extension_protocol::client::{ClientOptions, Transfer};
-use lva_extension_protocol::{ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions};
+use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
+use lva_extension_protocol::{
+    ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
+};
 use lva_graph_model::{
     Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Operation, Text,
     TlsOptions,

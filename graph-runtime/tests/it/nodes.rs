@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use lva_extension_protocol::http::HttpExtensionServer;
-use lva_extension_protocol::server::{Extension, ExtensionServer, ExtensionSession, ListenAddress, ExtensionOpenError, Sample, SessionInfo};
 use lva_extension_protocol::BoxError;
+use lva_extension_protocol::http::HttpExtensionServer;
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, SessionInfo,
+};
 use lva_graph_runtime::{DropReason, GraphEvent, HubMessage, Module, RuntimeOptions};
 use lva_inference_schema::{Entity, Event, EventBody, EventName, Inference, JsonStyle, Rectangle};
 use lva_rtsp::Simulator;

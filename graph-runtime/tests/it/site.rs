@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lva_extension_protocol::http::HttpExtensionServer;
-use lva_extension_protocol::server::{Extension, ExtensionSession, ExtensionOpenError, Sample, SessionInfo};
 use lva_extension_protocol::BoxError;
+use lva_extension_protocol::http::HttpExtensionServer;
+use lva_extension_protocol::server::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo};
 use lva_inference_schema::{Entity, Inference, Rectangle};
 use lva_rtsp::{Faults, Simulator};
 use serde_json::{Value, json};

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lva_extension_protocol::server::{Extension, ExtensionServer, ExtensionSession, ListenAddress, ExtensionOpenError, Sample, ServerOptions, SessionInfo};
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, ServerOptions,
+    SessionInfo,
+};
 use lva_extension_protocol::{BackoffPolicy, BoxError};
 use lva_graph_runtime::{
     DropReason, GraphEvent, InstanceStats, MessageSink, Module, RuntimeOptions, SinkError,

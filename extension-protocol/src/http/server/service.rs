@@ -15,10 +15,10 @@ use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle};
 use super::options::HttpServerOptions;
 use super::sessions::{NoSession, Open, Place, Sessions, Taken, parameter};
 use super::stats::{Counters, count, count_many};
-use crate::http::picture_format;
 use crate::convert::TIMESCALE;
 use crate::credentials;
-use crate::server::{StreamError, Extension, ExtensionOpenError, Sample, SessionInfo};
+use crate::http::picture_format;
+use crate::server::{Extension, ExtensionOpenError, Sample, SessionInfo, StreamError};
 use crate::{FrameFormat, GraphIdentity};
 
 /// Failures of an extension in a row after which its session is opened anew.

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use lva_inference_schema::Inference;
 use prost::Message;
 
-use crate::BoxError;
 use super::*;
+use crate::BoxError;
 
 const REGION: usize = 8192;
 const NAME: &str = "frames";

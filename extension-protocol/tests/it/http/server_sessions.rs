@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lva_extension_protocol::http::*;
 use lva_extension_protocol::client::*;
+use lva_extension_protocol::http::*;
 use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Event, Inference, InferenceValue};
