@@ -11,7 +11,9 @@ use lva_examples::frames::{FormatFlag, FrameForm, FrameMaker, ScaleFlag};
 use lva_examples::round_trips::RoundTrips;
 use lva_examples::source::Source;
 use lva_examples::{parse_credentials, progress};
-use lva_extension_protocol::client::{Answer, Answers, ClientOptions, FrameSender, NoSlot, SessionEvent, Transfer, connect};
+use lva_extension_protocol::client::{
+    Answer, Answers, ClientOptions, FrameSender, NoSlot, SessionEvent, Transfer, connect,
+};
 use lva_extension_protocol::{Credentials, ExtensionUrl, GraphIdentity, SharedMemoryOptions};
 use lva_framing::{FrameRate, Picture};
 use lva_inference_schema::{Inference, JsonStyle};

@@ -12,8 +12,10 @@ use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use clap::{Parser, ValueEnum};
 use lva_examples::parse_size;
-use lva_extension_protocol::server::{Extension, ExtensionServer, ExtensionSession, ListenAddress, ExtensionOpenError, Sample, SessionInfo};
 use lva_extension_protocol::BoxError;
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, SessionInfo,
+};
 use lva_graph_runtime::{Module, RuntimeOptions};
 use lva_inference_schema::Inference;
 use lva_rtsp::{Simulator, SimulatorOptions};

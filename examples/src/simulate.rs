@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use async_trait::async_trait;
 use lva_extension_protocol::http::HttpExtensionServer;
-use lva_extension_protocol::server::{Extension, ExtensionServer, ExtensionSession, ListenAddress, ExtensionOpenError, SessionInfo};
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, SessionInfo,
+};
 use lva_graph_model::{NodeKind, Topology};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, OperationConfig, SpatialExtension};
 use serde_json::{Map, Value, json};

@@ -107,7 +107,7 @@ pub use failure::FailureKind;
 pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
-pub use node::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode};
+pub use node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
 pub use onvif::OnvifOptions;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;

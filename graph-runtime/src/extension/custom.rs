@@ -18,13 +18,13 @@ use crate::thread::Worker;
 
 mod thread;
 
-pub(crate) use self::thread::{Broken, Maker, OwnPlan};
+pub(crate) use self::thread::{Broken, CustomNodePlan, Maker};
 
 /// How long, of its last answer's time, a node has to leave when it was told to.
 const LEAVE: Duration = Duration::from_millis(200);
 
 /// One node of the program's own at work.
-pub(crate) struct OwnTask {
+pub(crate) struct CustomNodeTask {
     intake: Intake,
     results: Results,
     patience: Patience,
@@ -43,9 +43,9 @@ enum Waited {
     Stopped,
 }
 
-impl OwnTask {
+impl CustomNodeTask {
     pub(crate) fn new(
-        plan: OwnPlan,
+        plan: CustomNodePlan,
         entrance: Entrance,
         results: Results,
         patience: Patience,

@@ -11,7 +11,7 @@ use crate::document::{member, scalar_text};
 /// A processor of a type that is none of the contract's: it takes frames with what was found in them so far, finds something
 /// itself, and passes on all frames, whichever it was shown.
 #[derive(Clone, PartialEq)]
-pub struct OwnProcessor {
+pub struct CustomProcessor {
     pub(crate) type_name: String,
     pub(crate) sampling: Sampling,
     pub(crate) settings: Value,
@@ -19,8 +19,8 @@ pub struct OwnProcessor {
     pub(crate) secrets: BTreeSet<String>,
 }
 
-impl OwnProcessor {
-    /// Its type, in the spelling of [`OwnTypes`](crate::OwnTypes) whatever the document's is.
+impl CustomProcessor {
+    /// Its type, in the spelling of [`CustomNodeTypes`](crate::CustomNodeTypes) whatever the document's is.
     pub fn type_name(&self) -> &str {
         &self.type_name
     }
@@ -60,9 +60,9 @@ impl OwnProcessor {
     }
 }
 
-impl fmt::Debug for OwnProcessor {
+impl fmt::Debug for CustomProcessor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnProcessor")
+        f.debug_struct("CustomProcessor")
             .field("type_name", &self.type_name)
             .field("sampling", &self.sampling)
             .field("settings", &format_args!("{}", self.shown()))

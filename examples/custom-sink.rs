@@ -15,7 +15,7 @@ use lva_inference_schema::event_time;
 /// A motion node looks at the pictures. A sink of this program's own is given every event of the graph, trouble included, and
 /// writes the table anew, in one step, so that whoever reads it never sees half of it.
 ///
-/// Example: own-sink -- --camera rtsp://user:password@192.168.1.20/stream1 --table counts.csv
+/// Example: custom-sink -- --camera rtsp://user:password@192.168.1.20/stream1 --table counts.csv
 #[derive(Parser)]
 struct Args {
     /// The camera; without one, the plaza is played.
@@ -88,7 +88,7 @@ async fn main() -> anyhow::Result<()> {
         rows: BTreeMap::new(),
     };
     let module = Module::new(RuntimeOptions::new("recordings"), vec![Box::new(table)]);
-    let topology = serde_json::from_str(include_str!("documents/own-sink.json"))?;
+    let topology = serde_json::from_str(include_str!("documents/custom-sink.json"))?;
     let camera = camera(args.camera.as_deref()).await?;
     play(&module, topology, camera, args.seconds).await
 }

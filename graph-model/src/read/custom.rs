@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use super::Reader;
 use super::members::Members;
 use crate::document::step;
-use crate::graph::{Node, OwnProcessor};
+use crate::graph::{CustomProcessor, Node};
 
 impl Reader<'_> {
-    pub(crate) fn own_processor(&mut self, node: &mut Members<'_>, type_name: &str) -> Option<Node> {
+    pub(crate) fn custom_processor(&mut self, node: &mut Members<'_>, type_name: &str) -> Option<Node> {
         let sampling = self.sampling(node);
         let mut secrets = BTreeSet::new();
         let mut settings = Map::new();
@@ -25,7 +25,7 @@ impl Reader<'_> {
             }
         }
         whole.then(|| {
-            Node::Own(OwnProcessor {
+            Node::Custom(CustomProcessor {
                 type_name: type_name.to_owned(),
                 sampling,
                 settings: Value::Object(settings),

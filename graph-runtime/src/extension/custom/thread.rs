@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use lva_framing::Picture;
-use lva_graph_model::OwnProcessor;
+use lva_graph_model::CustomProcessor;
 use lva_inference_schema::Inference;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::frame::About;
 use crate::guard::{Panicked, guarded};
-use crate::node::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode};
+use crate::node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
 use crate::thread::Worker;
 
 /// Makes one node, as often as it has to be made.
@@ -23,18 +23,20 @@ pub(crate) struct Maker {
     pub(crate) topology: String,
     pub(crate) instance: String,
     pub(crate) name: String,
-    pub(crate) processor: OwnProcessor,
+    pub(crate) processor: CustomProcessor,
 }
 
 /// A node, and how to make another one.
-pub(crate) struct OwnPlan {
+pub(crate) struct CustomNodePlan {
     pub(crate) maker: Maker,
-    pub(crate) node: Box<dyn OwnNode>,
+    pub(crate) node: Box<dyn CustomNode>,
 }
 
-impl fmt::Debug for OwnPlan {
+impl fmt::Debug for CustomNodePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OwnPlan").field(&self.maker.processor).finish()
+        f.debug_tuple("CustomNodePlan")
+            .field(&self.maker.processor)
+            .finish()
     }
 }
 
@@ -46,14 +48,14 @@ pub(crate) enum Broken {
 }
 
 impl Maker {
-    pub(crate) fn make(&self) -> Result<Box<dyn OwnNode>, Broken> {
+    pub(crate) fn create(&self) -> Result<Box<dyn CustomNode>, Broken> {
         let context = NodeContext {
             topology: &self.topology,
             instance: &self.instance,
             name: &self.name,
             processor: &self.processor,
         };
-        guarded(|| self.factory.make(&context))
+        guarded(|| self.factory.create(&context))
             .map_err(Broken::Panicked)?
             .map_err(Broken::Failed)
     }
@@ -88,7 +90,7 @@ pub(super) enum End {
 /// The node's thread.
 struct LookWorker {
     maker: Maker,
-    node: Option<Box<dyn OwnNode>>,
+    node: Option<Box<dyn CustomNode>>,
     runtime: Handle,
 }
 
@@ -108,7 +110,7 @@ impl LookWorker {
     fn look(&mut self, job: Job) -> Report {
         let made = self.node.is_none();
         if made {
-            match self.maker.make() {
+            match self.maker.create() {
                 Ok(node) => self.node = Some(node),
                 Err(broken) => {
                     let end = End::NotMade(broken);
@@ -135,7 +137,7 @@ impl LookWorker {
     }
 }
 
-fn looked(runtime: &Handle, node: &mut dyn OwnNode, job: Job) -> End {
+fn looked(runtime: &Handle, node: &mut dyn CustomNode, job: Job) -> End {
     let Job {
         picture,
         session,
@@ -147,7 +149,7 @@ fn looked(runtime: &Handle, node: &mut dyn OwnNode, job: Job) -> End {
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                found = node.look(frame) => match found {
+                found = node.process(frame) => match found {
                     Ok(found) => End::Found(found),
                     Err(error) => End::Failed(error),
                 },
@@ -167,7 +169,7 @@ pub(super) struct LookThread {
 }
 
 impl LookThread {
-    pub(super) fn start(plan: OwnPlan) -> io::Result<(Self, Worker)> {
+    pub(super) fn start(plan: CustomNodePlan) -> io::Result<(Self, Worker)> {
         // A thread whose node hangs holds nothing of the instance but these ends.
         let (jobs, queue) = sync_channel(1);
         let (report, reports) = mpsc::channel(1);
@@ -217,7 +219,7 @@ mod tests {
 
     use async_trait::async_trait;
     use lva_framing::{ColorMatrix, ColorRange, PictureFormat};
-    use lva_graph_model::{Instance, Node, OwnTypes, Strictness, Topology, resolve};
+    use lva_graph_model::{CustomNodeTypes, Instance, Node, Strictness, Topology, resolve};
     use serde_json::json;
 
     use super::*;
@@ -235,8 +237,8 @@ mod tests {
     }
 
     #[async_trait]
-    impl OwnNode for Worst {
-        async fn look(&mut self, _: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
+    impl CustomNode for Worst {
+        async fn process(&mut self, _: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
             panic!("looked at {}", TYPE);
         }
     }
@@ -249,7 +251,7 @@ mod tests {
             TYPE
         }
 
-        fn make(&self, _: &NodeContext<'_>) -> Result<Box<dyn OwnNode>, NodeError> {
+        fn create(&self, _: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError> {
             match self.0.fetch_add(1, Ordering::SeqCst) {
                 1 => Err(NodeError::new("not now")),
                 _ => Ok(Box::new(Worst)),
@@ -257,17 +259,17 @@ mod tests {
         }
     }
 
-    fn processor() -> OwnProcessor {
+    fn processor() -> CustomProcessor {
         let topology = Topology::from_value(json!({"@apiVersion": "1.1", "name": "t", "properties": {
             "sources": [{"@type": "#Microsoft.VideoAnalyzer.RtspSource", "name": "camera", "endpoint": {
                 "@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": "rtsp://cam/1"}}],
             "processors": [{"@type": TYPE, "name": "own", "inputs": [{"nodeName": "camera"}]}],
         }}));
-        let own = OwnTypes::new([TYPE]).unwrap();
-        let topology = topology.unwrap().with_own_types(own);
+        let own = CustomNodeTypes::new([TYPE]).unwrap();
+        let topology = topology.unwrap().with_custom_types(own);
         let resolved = resolve(&topology, &Instance::new("i", "t", []), Strictness::Open).unwrap();
         match &resolved.graph.node_named("own").unwrap().node {
-            Node::Own(own) => own.clone(),
+            Node::Custom(own) => own.clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -294,8 +296,8 @@ mod tests {
             name: "own".to_owned(),
             processor: processor(),
         };
-        let node = maker.make().unwrap_or_else(|broken| panic!("{broken:?}"));
-        let (mut thread, worker) = LookThread::start(OwnPlan { maker, node }).unwrap();
+        let node = maker.create().unwrap_or_else(|broken| panic!("{broken:?}"));
+        let (mut thread, worker) = LookThread::start(CustomNodePlan { maker, node }).unwrap();
         let mut ends = Vec::new();
         for time in 0..3 {
             let frame = frame(time);

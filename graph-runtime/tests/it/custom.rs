@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use lva_graph_model::{InstanceState, OwnTypeError};
+use lva_graph_model::{CustomNodeTypeError, InstanceState};
 use lva_graph_runtime::{
-    DropReason, InstanceStats, Module, NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode,
+    CustomNode, DropReason, InstanceStats, Module, NodeContext, NodeError, NodeFactory, NodeFrame,
     RuntimeOptions,
 };
 use lva_inference_schema::{Event, EventName, Inference, JsonStyle};
@@ -35,7 +35,7 @@ impl NodeFactory for Closures {
         self.0
     }
 
-    fn make(&self, node: &NodeContext<'_>) -> Result<Box<dyn OwnNode>, NodeError> {
+    fn create(&self, node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError> {
         Ok(Box::new(Closure((self.1)(node)?)))
     }
 }
@@ -43,8 +43,8 @@ impl NodeFactory for Closures {
 struct Closure(Looks);
 
 #[async_trait]
-impl OwnNode for Closure {
-    async fn look(&mut self, frame: NodeFrame<'_>) -> Found {
+impl CustomNode for Closure {
+    async fn process(&mut self, frame: NodeFrame<'_>) -> Found {
         (self.0)(frame)
     }
 }
@@ -402,8 +402,8 @@ async fn a_deactivation_leaves_a_node_that_hangs_behind() {
 struct Waits(bool);
 
 #[async_trait]
-impl OwnNode for Waits {
-    async fn look(&mut self, _: NodeFrame<'_>) -> Found {
+impl CustomNode for Waits {
+    async fn process(&mut self, _: NodeFrame<'_>) -> Found {
         tokio::time::sleep(Duration::ZERO).await;
         if std::mem::take(&mut self.0) {
             pending::<()>().await;
@@ -419,7 +419,7 @@ impl NodeFactory for WaitsFactory {
         TYPE
     }
 
-    fn make(&self, _: &NodeContext<'_>) -> Result<Box<dyn OwnNode>, NodeError> {
+    fn create(&self, _: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError> {
         Ok(Box::new(Waits(true)))
     }
 }
@@ -537,7 +537,7 @@ async fn without_its_factory_a_node_is_refused_with_its_topology_and_after_a_res
     assert!(answer.to_string().contains("UnknownNodeType"), "{answer}");
 
     let (module, _) = module_with(folder.path(), dark_options);
-    assert_eq!(module.own_types().iter().collect::<Vec<_>>(), [TYPE]);
+    assert_eq!(module.custom_types().iter().collect::<Vec<_>>(), [TYPE]);
     activate(&module, own, instance("rtsp://127.0.0.1:1/x", 1)).await;
     let saved = module.save();
     module.shutdown().await;
@@ -556,8 +556,8 @@ fn a_factory_for_a_type_that_is_taken_is_refused() {
     let options = || dark_options(RuntimeOptions::new("x"));
     let closures = |name| Closures(name, Box::new(|_| Err(NodeError::new(""))));
     let twice = options().with_node_factory(closures("contoso.TEST")).unwrap_err();
-    assert!(matches!(twice, OwnTypeError::Duplicate { .. }), "{twice}");
+    assert!(matches!(twice, CustomNodeTypeError::Duplicate { .. }), "{twice}");
     let contract = options().with_node_factory(closures("#Microsoft.VideoAnalyzer.FileSink"));
-    assert!(matches!(contract, Err(OwnTypeError::OfTheContract { .. })));
+    assert!(matches!(contract, Err(CustomNodeTypeError::OfTheContract { .. })));
     assert!(format!("{:?}", options()).contains(TYPE));
 }

@@ -3,16 +3,16 @@
 use std::time::UNIX_EPOCH;
 
 use lva_graph_model::{
-    Code, Diagnostic, Diagram, FileReport, Flow, Generation, Instance, Node, NodeKind, NoteKind, Outcome,
-    OwnProcessor, OwnTypes, Rate, Registry, RegistryOptions, Strictness, Topology, resolve,
+    Code, CustomNodeTypes, CustomProcessor, Diagnostic, Diagram, FileReport, Flow, Generation, Instance,
+    Node, NodeKind, NoteKind, Outcome, Rate, Registry, RegistryOptions, Strictness, Topology, resolve,
 };
 use serde_json::{Value, json};
 
 use crate::exercise::OWN_TYPE;
 use crate::support::{codes, plaza, topology, with};
 
-fn own_types() -> OwnTypes {
-    OwnTypes::new([OWN_TYPE]).unwrap()
+fn custom_types() -> CustomNodeTypes {
+    CustomNodeTypes::new([OWN_TYPE]).unwrap()
 }
 
 /// A node of the type, with members of its own that hold parameters everywhere.
@@ -42,7 +42,7 @@ pub(crate) fn document() -> Value {
 }
 
 fn own(value: Value) -> Topology {
-    topology(value).with_own_types(own_types())
+    topology(value).with_custom_types(custom_types())
 }
 
 fn instance() -> Instance {
@@ -53,10 +53,10 @@ fn instance() -> Instance {
     )
 }
 
-fn processor(topology: &Topology) -> OwnProcessor {
+fn processor(topology: &Topology) -> CustomProcessor {
     let graph = resolve(topology, &instance(), Strictness::Open).unwrap().graph;
     match &graph.node_named("queue").unwrap().node {
-        Node::Own(own) => own.clone(),
+        Node::Custom(own) => own.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -101,7 +101,7 @@ fn it_stands_where_an_extension_stands_and_feeds_what_an_extension_feeds() {
         .unwrap()
         .graph;
     let node = graph.node_named("queue").unwrap();
-    assert_eq!(node.node.kind(), NodeKind::Own);
+    assert_eq!(node.node.kind(), NodeKind::Custom);
     let before: Vec<Flow> = graph.inputs(node.id).map(|edge| edge.flow).collect();
     let behind: Vec<Flow> = graph.outputs(node.id).map(|edge| edge.flow).collect();
     assert_eq!(before, [Flow::Frames]);
@@ -253,7 +253,7 @@ fn a_registry_that_is_given_the_types_takes_keeps_and_shows_such_topologies() {
         |registry: &mut Registry, method: &str, payload: &Value| registry.call(method, payload, UNIX_EPOCH);
     let mut plain = Registry::new(RegistryOptions::default());
     assert!(call(&mut plain, "GraphTopologySet", &document()).is_err());
-    let options = RegistryOptions::default().with_own_types(own_types());
+    let options = RegistryOptions::default().with_custom_types(custom_types());
     let mut registry = Registry::new(options.clone());
     for status in [201, 200] {
         match call(&mut registry, "GraphTopologySet", &document()).unwrap() {
@@ -275,7 +275,7 @@ fn a_registry_that_is_given_the_types_takes_keeps_and_shows_such_topologies() {
     let Outcome::Start(start) = outcome else { panic!() };
     assert_eq!(
         start.graph.node_named("queue").unwrap().node.kind(),
-        NodeKind::Own
+        NodeKind::Custom
     );
     let saved = registry.save();
     let restored = Registry::restore(&saved, options).unwrap();
@@ -293,9 +293,9 @@ fn pictures_and_reports_know_it() {
         "{mermaid}"
     );
     let bytes = document().to_string().into_bytes();
-    let report = |own| FileReport::with_own_types("a.json", &bytes, None, Strictness::Open, own);
-    assert!(report(own_types()).is_ok());
-    assert!(!report(OwnTypes::default()).is_ok());
+    let report = |own| FileReport::with_custom_types("a.json", &bytes, None, Strictness::Open, own);
+    assert!(report(custom_types()).is_ok());
+    assert!(!report(CustomNodeTypes::default()).is_ok());
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn conversion_carries_it_over_as_it_is_and_gives_it_the_rate_of_a_filter_that_go
     let expected = with(written, "/inputs/0/nodeName", json!("camera"));
     let rate = "/samplingOptions/maximumSamplesPerSecond";
     assert_eq!(carried, with(expected, rate, json!("5")));
-    assert_eq!(converted.topology.own_types(), &own_types());
+    assert_eq!(converted.topology.custom_types(), &custom_types());
     assert!(
         converted
             .notes

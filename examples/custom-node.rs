@@ -9,17 +9,17 @@ use lva_examples::covered::covered_camera;
 use lva_examples::play::{camera, play};
 use lva_framing::{ImageSettings, PixelFormat, Renderer, ScaleMode};
 use lva_graph_runtime::{
-    GraphEvent, MessageSink, Module, NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode, RuntimeOptions,
-    SinkError,
+    CustomNode, GraphEvent, MessageSink, Module, NodeContext, NodeError, NodeFactory, NodeFrame,
+    RuntimeOptions, SinkError,
 };
 use lva_inference_schema::{Event, EventName, Inference, JsonStyle, event_time};
 
 /// Say when a camera is covered and when it can see again, and record ten seconds around both.
 ///
-/// The node that looks is a part of this program, and examples/documents/own-node.json names it by "#Example.CoveredCamera".
+/// The node that looks is a part of this program, and examples/documents/custom-node.json names it by "#Example.CoveredCamera".
 /// What it finds goes to a message sink and opens a gate. Clips are FOLDER/covered/clip-TIME.mp4.
 ///
-/// Example: own-node -- --camera rtsp://user:password@192.168.1.20/stream1 --recordings clips
+/// Example: custom-node -- --camera rtsp://user:password@192.168.1.20/stream1 --recordings clips
 #[derive(Parser)]
 struct Args {
     /// The camera; without one, a plaza is played whose camera is covered from time to time.
@@ -41,7 +41,7 @@ impl NodeFactory for CoveredCamera {
         "#Example.CoveredCamera"
     }
 
-    fn make(&self, node: &NodeContext<'_>) -> Result<Box<dyn OwnNode>, NodeError> {
+    fn create(&self, node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError> {
         let below = node.number("below")?.unwrap_or(40.0);
         if !(1.0..=255.0).contains(&below) {
             let error = NodeError::new(format!("nothing is darker than {below} of 255"));
@@ -60,8 +60,8 @@ struct Covered {
 }
 
 #[async_trait]
-impl OwnNode for Covered {
-    async fn look(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
+impl CustomNode for Covered {
+    async fn process(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
         let light = light(&frame)?;
         let covered = light < self.below;
         if std::mem::replace(&mut self.covered, covered) == covered {
@@ -107,7 +107,7 @@ impl MessageSink for Lines {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let topology = serde_json::from_str(include_str!("documents/own-node.json"))?;
+    let topology = serde_json::from_str(include_str!("documents/custom-node.json"))?;
     let options = RuntimeOptions::new(&args.recordings).with_node_factory(CoveredCamera)?;
     let module = Module::new(options, vec![Box::new(Lines)]);
     let folder = tempfile::tempdir()?;
