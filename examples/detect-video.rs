@@ -12,15 +12,15 @@ use std::time::Instant;
 
 /// Count the people that a detector finds in each frame of a video file.
 ///
-/// Prints one line of JSON: frames, frames with a person, people a frame, the most in one frame, the
-/// median score, and the median time of a frame from picture to boxes. With --boxes, before it one line
-/// for each frame: {"frame":0,"detections":[[left,top,width,height,score],…]} in fractions of the picture.
+/// Prints one line of JSON: frames, frames with people, people per frame, the most in one frame, the
+/// median score, and the median detection time of a frame. With --boxes, one line per frame comes first:
+/// {"frame":0,"detections":[[left,top,width,height,score],…]} in fractions of the picture.
 ///
 /// Example: detect-video --video street.mp4 --model FastestDet.onnx --family fastest-det --score 0.5
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
-    /// The video file.
+    /// The video file: H.264 or H.265 in MP4, MOV or MKV, or MJPEG.
     #[arg(long)]
     video: PathBuf,
     #[command(flatten)]
