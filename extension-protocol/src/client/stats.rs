@@ -1,10 +1,10 @@
-//! What was counted in a session. Nothing is dropped uncounted.
+//! Counters of a session. Every dropped frame is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts of one session, all since its beginning.
+        /// Counters of one session since its start.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct SessionStats {
@@ -31,32 +31,31 @@ counters! {
     answered,
     /// Inferences in those answers.
     inferences,
-    /// Whole-frame copies between the slot and the transport: none with shared memory, one a frame when embedded
-    /// (into the message).
+    /// Whole-frame copies between the slot and the transport: none with shared memory, one per embedded frame.
     frame_copies,
-    /// Frames given up because no answer came while later ones were answered. Reason `unanswered`.
+    /// Frames skipped by the extension: later ones were answered. Reason `unanswered`.
     unanswered,
     /// Frames without an answer when the session ended. Reason `session_ended`.
     abandoned,
-    /// Slots refused because the window was full. A caller who keeps the newest frame loses only older ones.
+    /// Slots refused because the window was full. A caller that keeps the newest frame loses only older ones.
     refused_window_full,
-    /// Slots refused because the shared memory had no gap.
+    /// Slots refused because the shared memory had no free range.
     refused_no_space,
     /// Slots refused because the frame is larger than what fits.
     refused_too_large,
-    /// Slots refused, and slots that could not be sent, because the session was over.
+    /// Slots refused, and slots that could not be sent, because the session had ended.
     refused_ended,
-    /// Answers for frames that were given up before; not delivered.
+    /// Answers to frames that were reported as skipped; not delivered.
     late_answers,
-    /// Messages that acknowledge nothing (number 0); not delivered.
+    /// Messages that acknowledge no frame (number 0); not delivered.
     zero_acks,
-    /// Messages that acknowledge what was never sent; not delivered.
+    /// Messages that acknowledge a frame that was never sent; not delivered.
     unknown_acks,
-    /// Messages that acknowledge again; not delivered.
+    /// Messages that acknowledge a frame again; not delivered.
     repeated_acks,
-    /// Inferences without a value; left out.
+    /// Inferences without a value; ignored.
     inferences_without_value,
-    /// Boxes that reach out of the picture; delivered as they are.
+    /// Boxes outside the frame; delivered unchanged.
     boxes_out_of_range,
     /// Descriptors after the first message; ignored.
     unexpected_descriptors,

@@ -1,11 +1,11 @@
-//! What a server counted.
+//! Counters of a server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts over all streams of a server since it began.
+        /// Counters over all streams of a server since its start.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct ServerStats {
@@ -26,42 +26,42 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Streams that an extension took.
+    /// Streams that the extension accepted.
     sessions_opened,
-    /// Of those, streams that are over.
+    /// Of those, streams that have ended.
     sessions_closed,
     /// Streams that were refused: credentials, limits, descriptors, or by the extension.
     sessions_refused,
-    /// Streams that ended with an error of the client's making.
+    /// Streams that the client ended by an error.
     sessions_failed,
     /// Samples received.
     samples,
-    /// Answers given.
+    /// Answers sent.
     answers,
     /// Inferences in those answers.
     inferences,
-    /// Samples on which the extension failed; answered empty.
+    /// Samples on which the extension failed; answered without inferences.
     process_failures,
-    /// Samples for which the extension ended their stream ([`StreamError`](crate::server::StreamError)).
+    /// Samples on which the extension ended the stream ([`StreamError`](crate::server::StreamError)).
     samples_refused,
-    /// Whole-frame copies out of shared memory: one a frame from untrusted peers, none from trusted ones.
+    /// Whole-frame copies out of shared memory: one per frame of untrusted peers, none of trusted ones.
     frame_copies,
-    /// Samples whose number leaves some out.
+    /// Samples after missing numbers.
     sequence_gaps,
-    /// Samples whose number is not above all before.
+    /// Samples whose number is not above all previous ones.
     sequence_repeats,
     /// Messages with neither descriptor nor sample; ignored.
     empty_messages,
-    /// Upstream inferences without a value; left out.
+    /// Upstream inferences without a value; ignored.
     inferences_without_value,
 }
 
-/// Reads a server's counts at any time, also while it runs.
+/// Reads a server's counters at any time, also while it runs.
 #[derive(Debug, Clone)]
 pub struct StatsReader(pub(super) Arc<Counters>);
 
 impl StatsReader {
-    /// The counts now.
+    /// The counters now.
     pub fn read(&self) -> ServerStats {
         self.0.snapshot()
     }
