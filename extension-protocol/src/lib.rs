@@ -96,6 +96,7 @@ mod address;
 mod backoff;
 pub mod client;
 mod convert;
+mod counters;
 mod credentials;
 mod format;
 #[cfg(fuzzing)]
@@ -117,9 +118,7 @@ pub use backoff::{Backoff, BackoffPolicy};
 pub use format::{FormatError, FrameEncoding, FrameFormat};
 pub use identity::GraphIdentity;
 pub use lva_media_types::{Credentials, PixelFormat};
-pub use shared_memory::{
-    SharedMemoryError, SharedMemoryOptions, Trust, remove_stale_regions, required_shared_memory_bytes,
-};
+pub use shared_memory::{SharedMemoryError, SharedMemoryOptions, Trust};
 pub use tls::{ClientTls, ServerTls, TlsError};
 /// The status codes with which extensions end streams.
 pub use tonic::Code as GrpcCode;

@@ -17,9 +17,9 @@ use std::path::PathBuf;
 
 pub use peer::Trust;
 pub(crate) use peer::{PeerRegion, PeerRegionError};
+pub use region::SharedMemoryOptions;
 pub(crate) use region::{Region, RegionSlot};
-pub use region::{SharedMemoryOptions, required_shared_memory_bytes};
-pub use stale::remove_stale_regions;
+pub(crate) use stale::remove_stale_regions;
 
 /// The directory of POSIX shared memory on Linux.
 pub(crate) const DEFAULT_DIRECTORY: &str = "/dev/shm";

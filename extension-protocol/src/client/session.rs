@@ -16,9 +16,10 @@ use tonic::Streaming;
 
 use super::error::{NoSlot, PeerStatus, SendError, SentForm, SessionError};
 use super::in_flight::{Acknowledged, InFlightWindow, Limits, Overdue};
-use super::stats::{Counters, SessionStats, count, count_many};
+use super::stats::{Counters, SessionStats};
 use super::store::{Memory, SentMemory, Store};
 use crate::convert;
+use crate::counters::{count, count_many};
 use crate::shared_memory::Region;
 use crate::slots::TakeError;
 use crate::wire::media_stream_descriptor::StreamIdentifier;

@@ -11,8 +11,8 @@ use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::extension::Extension;
-use super::stats::count;
 use super::stream::{self, ServerState};
+use crate::counters::count;
 use crate::credentials;
 use crate::wire::MediaStreamMessage;
 use crate::wire::media_graph_extension_server::MediaGraphExtension;

@@ -33,8 +33,7 @@ impl Default for SharedMemoryOptions {
 impl SharedMemoryOptions {
     /// Size of the region; `sharedMemorySizeMiB` of a topology times 1048576.
     ///
-    /// Default: [`required_shared_memory_bytes`] of the frame size and the window. The memory is allocated when a session
-    /// starts. Smaller sizes reduce the window; less than two frames is an error. Some servers store offsets in signed
+    /// Default: one slot more than the window. The memory is allocated when a session starts. Smaller sizes reduce the window; less than two frames is an error. Some servers store offsets in signed
     /// 32 bits, so stay below 2 GiB.
     #[must_use]
     pub fn with_bytes(mut self, bytes: u64) -> Self {
@@ -66,12 +65,7 @@ impl SharedMemoryOptions {
 ///
 /// The additional slot is for servers that read an acknowledged frame again when the next one arrives. `None` if the size
 /// exceeds 64 bits.
-///
-/// ```
-/// use lva_extension_protocol::required_shared_memory_bytes;
-/// assert_eq!(required_shared_memory_bytes(3_320_064, 4), Some(5 * 3_320_064)); // 64 divides it
-/// ```
-pub fn required_shared_memory_bytes(frame_bytes: u64, window: usize) -> Option<u64> {
+fn required_shared_memory_bytes(frame_bytes: u64, window: usize) -> Option<u64> {
     let slot = frame_bytes.max(1).checked_next_multiple_of(ALIGNMENT as u64)?;
     u64::try_from(window.max(1))
         .ok()?

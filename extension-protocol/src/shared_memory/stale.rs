@@ -18,11 +18,7 @@ pub(super) const PREFIX: &str = "lva-frames-";
 ///
 /// A client does this for its directory at each connection. Other files, regions of live processes, and files that
 /// cannot be opened, such as another user's, are kept.
-///
-/// # Errors
-///
-/// The directory cannot be read.
-pub fn remove_stale_regions(directory: impl AsRef<Path>) -> Result<usize, SharedMemoryError> {
+pub(crate) fn remove_stale_regions(directory: impl AsRef<Path>) -> Result<usize, SharedMemoryError> {
     let directory = directory.as_ref();
     let failed = |source| SharedMemoryError::Io {
         directory: directory.into(),
