@@ -75,7 +75,7 @@ impl GrpcNode {
             self.results.on_panic(&panicked);
             // Its job belongs to a session that has ended.
             self.renew_renderer();
-            self.receiver.pause(self.timeouts.backoff.cap);
+            self.receiver.pause(self.timeouts.backoff.max_delay);
         }
         self.receiver.drop_waiting(&self.results);
     }
@@ -158,7 +158,7 @@ impl GrpcNode {
             let wait = if transient {
                 wait
             } else {
-                wait.max(self.timeouts.backoff.cap)
+                wait.max(self.timeouts.backoff.max_delay)
             };
             self.receiver.pause(wait);
         }
