@@ -5,7 +5,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::tls::ClientTlsError;
+use crate::error::ClientTlsError;
 
 /// The certificates a client trusts: those of the platform, or given ones and no other.
 #[derive(Clone, Default)]
@@ -22,7 +22,7 @@ impl TrustedRoots {
     ///
     /// # Errors
     ///
-    /// [`ClientTlsError`] when a document holds no certificate, a certificate cannot be used, or there are no documents.
+    /// [`ClientTlsError`] for a document without certificates, an unusable certificate, or no documents.
     pub fn from_pem<T: AsRef<[u8]>>(documents: impl IntoIterator<Item = T>) -> Result<Self, ClientTlsError> {
         let mut roots = RootCertStore::empty();
         for (index, document) in documents.into_iter().enumerate() {

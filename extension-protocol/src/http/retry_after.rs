@@ -54,7 +54,7 @@ impl RetryAfter {
     /// Pauses for the time that the server asked for, but at least for the minimum delay, so that 0 causes no storm of
     /// requests, and at most for the maximum, so that one wrong number does not silence a camera.
     pub(super) fn requested(&mut self, now: Instant, wait: Duration) -> Duration {
-        self.set(now, wait.clamp(self.policy.floor.min(self.max), self.max))
+        self.set(now, wait.clamp(self.policy.min_delay.min(self.max), self.max))
     }
 
     /// Pauses after a failure: longer each time, with jitter.
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(pause.requested(start, Duration::MAX), MAX);
         assert_eq!(
             pause.requested(start, Duration::ZERO),
-            BackoffPolicy::default().floor
+            BackoffPolicy::default().min_delay
         );
     }
 
