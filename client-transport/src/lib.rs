@@ -41,6 +41,6 @@ pub mod http;
 mod roots;
 mod tls;
 
-pub use roots::TrustedRoots;
 pub use error::ClientTlsError;
+pub use roots::TrustedRoots;
 pub use tls::{ClientTls, certificate_advice, server_name};

@@ -172,7 +172,11 @@ async fn what_is_no_picture_is_400_and_says_what_would_be_taken() {
     let body = png(64, 48, 0);
     for (headers, body, words) in [
         ("content-type: image/jpeg\r\n", &b""[..], "no picture"),
-        ("content-type: image/jpeg\r\n", b"GIF89a", "not a JPEG, PNG or BMP"),
+        (
+            "content-type: image/jpeg\r\n",
+            b"GIF89a",
+            "not a JPEG, PNG or BMP",
+        ),
         (
             "content-type: multipart/form-data\r\n",
             &body,
