@@ -16,8 +16,8 @@ use lva_framing::{
     ColorMatrix, ColorRange, Decoder, DecoderOptions, FrameRate, Pacer, Picture, PictureFormat, VideoCodec,
 };
 use lva_rtsp::{
-    AccessUnit, Camera, CameraEvent, CameraOptions, CameraUrl, Codec, MediaKind, StopReason, StreamInfo,
-    Timeouts,
+    AccessUnit, Camera, CameraEvent, CameraOptions, CameraStopReason, CameraUrl, Codec, MediaKind,
+    StreamInfo, Timeouts,
 };
 use tokio::sync::mpsc;
 
@@ -391,7 +391,7 @@ async fn listen(options: CameraOptions, commands: mpsc::Sender<Command>, shared:
             }
             CameraEvent::Stopped { reason } => {
                 let how = match reason {
-                    StopReason::Asked => Ok(()),
+                    CameraStopReason::Asked => Ok(()),
                     _ => Err(format!(
                         "the camera was away for {} s: {}",
                         PATIENCE.as_secs(),
