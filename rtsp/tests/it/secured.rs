@@ -167,7 +167,7 @@ async fn ports_that_speak_something_else_are_named_or_skips() {
     for (answer, expected) in [
         (&b"HTTP/1.1 404 Not Found\r\n\r\n"[..], "answered 404"),
         (b"RTSP/1.0 400 Bad Request\r\n\r\n", "answered 400"),
-        (b"", "no HTTP"),
+        (b"", "not HTTP"),
         (b"220 mail.example ESMTP\r\n\r\n", "no RTSP tunnel"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
