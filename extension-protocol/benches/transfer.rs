@@ -12,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::Inference;
 
@@ -24,7 +26,7 @@ struct Reading(Vec<u8>);
 
 #[async_trait]
 impl Extension for Reader {
-    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Reading(Vec::new())))
     }
 }
@@ -47,7 +49,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn host(trust: Trust, address: ListenAddress) -> ExtensionUrl {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         runtime().block_on(async {
             let options = ServerOptions::default().with_trust(trust);
@@ -56,11 +58,11 @@ fn host(trust: Trust, address: ListenAddress) -> ExtensionUrl {
                 .listen(address)
                 .await
                 .unwrap();
-            tell.send(listening.url()).unwrap();
+            sender.send(listening.url()).unwrap();
             listening.serve(std::future::pending()).await.unwrap();
         });
     });
-    told.recv().unwrap()
+    receiver.recv().unwrap()
 }
 
 /// Frames a second, and the round trips.

@@ -1,17 +1,17 @@
-//! The graph's side: open a session, render frames into its slots, send them, take the answers.
+//! The client, on the graph's side: open a session, render frames into its slots, send them, receive the answers.
 //!
 //! | file | what |
 //! |---|---|
-//! | `options` | everything that is known before |
-//! | `connect` | region, connection, descriptors |
+//! | `options` | what is configured before connecting |
+//! | `connect` | shared memory, connection, handshake |
 //! | `session` | slots, sending, answers |
-//! | `store` | where the bytes of frames are |
-//! | `flight` | which frames are on their way (sans I/O) |
-//! | `error`, `stats` | why it ended, what was counted |
+//! | `store` | memory of frames |
+//! | `in_flight` | sent frames that wait for an answer (sans I/O) |
+//! | `error`, `stats` | errors and counters |
 
 mod connect;
 mod error;
-mod flight;
+mod in_flight;
 mod options;
 mod session;
 mod stats;
@@ -22,7 +22,7 @@ pub(crate) use session::fuzzing::run as fuzz;
 
 pub use connect::connect;
 pub use error::{ConnectError, NoSlot, PeerStatus, SendError, SessionError};
-pub use options::{ClientOptions, DEFAULT_WINDOW, GraphIdentity, MAX_WINDOW, MIN_WINDOW, Transfer};
+pub use options::{ClientOptions, DEFAULT_WINDOW, MAX_WINDOW, MIN_WINDOW, Transfer};
 pub use session::{
     Answer, Answers, FrameSender, FrameSlot, PeerDescription, Session, SessionEvent, Unanswered,
 };

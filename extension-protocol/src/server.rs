@@ -1,21 +1,18 @@
-//! The extension's side: an author writes what is done with a frame, and gets the protocol with it.
+//! The server, on the extension's side: implement [`Extension`], and [`ExtensionServer`] hosts it.
 //!
 //! | file | what |
 //! |---|---|
-//! | `extension` | the traits that an author implements, and what they see |
-//! | `blocking` | the same for code that blocks: a named thread for each session |
-//! | `batching`, `batch` | the same for samples of many streams at once; when a batch is full (sans I/O) |
+//! | `extension` | the traits to implement, and what they receive |
+//! | `blocking` | the same for blocking code: a named thread per stream |
 //! | `options` | limits, trust, credentials |
-//! | `shared` | one extension behind several servers |
+//! | `shared` | one extension for several servers |
 //! | `stream` | one stream from descriptor to end |
-//! | `sequence` | numbers of a peer's messages (sans I/O) |
-//! | `service` | the gRPC service: who may open a stream |
+//! | `sequence` | sequence numbers of a peer's messages (sans I/O) |
+//! | `service` | the gRPC service: admission of streams |
 //! | `host` | sockets and shutdown |
 //! | `side_services` | health and reflection |
-//! | `stats` | what was counted |
+//! | `stats` | counters |
 
-mod batch;
-mod batching;
 mod blocking;
 mod extension;
 mod host;
@@ -30,10 +27,8 @@ mod stream;
 #[cfg(any(test, fuzzing))]
 pub(crate) use stream::fuzzing::{directory as fuzzing_directory, run as fuzz};
 
-pub use batch::BatchLimits;
-pub use batching::{BatchExtension, BatchResult, BatchSample, BatchStats, BatchStatsReader, Batching};
-pub use blocking::{BlockingExtension, BlockingSession, OnThreads};
-pub use extension::{BoxError, EndStream, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+pub use blocking::{BlockingExtension, BlockingSession, ThreadPerStream};
+pub use extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo, StreamError};
 pub use host::{ExtensionServer, HostError, ListenAddress, Listening};
 pub use options::ServerOptions;
 pub use stats::{ServerStats, StatsReader};

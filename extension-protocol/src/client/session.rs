@@ -1,48 +1,50 @@
-//! A running session: slots out, frames sent, answers in.
+//! A running session: slots, sent frames, answers.
 
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lva_inference_schema::Inference;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use tokio::time::Instant;
 use tonic::Streaming;
 
 use super::error::{NoSlot, PeerStatus, SendError, SentForm, SessionError};
-use super::flight::{Acknowledged, Flight, Limits, Overdue};
-use super::stats::{Counters, SessionStats, count, count_many};
+use super::in_flight::{Acknowledged, InFlightWindow, Limits, Overdue};
+use super::stats::{Counters, SessionStats};
 use super::store::{Memory, SentMemory, Store};
 use crate::convert;
+use crate::counters::{count, count_many};
 use crate::shared_memory::Region;
 use crate::slots::TakeError;
 use crate::wire::media_stream_descriptor::StreamIdentifier;
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
 
-/// An open session. Its two halves may live in different tasks and threads.
+/// An open session. Its two halves may be used from different tasks and threads.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Session<C> {
-    /// Where frames go in. Dropping it half-closes the session: answers still come.
+    /// Sends frames. Dropping it half-closes the session: answers still arrive.
     pub frames: FrameSender<C>,
-    /// Where answers come out. Must be polled, or nothing comes back; dropping it ends the session.
+    /// Receives answers. Must be polled, or no slot is released; dropping it ends the session.
     pub answers: Answers<C>,
-    /// What the extension said about itself.
+    /// The extension's description of itself.
     pub peer: PeerDescription,
 }
 
-/// What an extension says about itself. Both are optional in practice.
+/// An extension's description of itself. Both members are optional in practice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PeerDescription {
-    /// Its name, free text, at most 200 characters of it; often empty.
+    /// Its name, at most 200 characters of it; often empty.
     pub identifier: String,
-    /// Its ticks a second; 0 when it did not say.
+    /// Its ticks per second; 0 if absent.
     pub timescale: u32,
 }
 
@@ -59,7 +61,7 @@ impl PeerDescription {
     }
 }
 
-/// What goes with a frame until it is acknowledged. Dropping it opens the window again.
+/// What a frame holds until it is acknowledged. Dropping it reopens the window.
 #[derive(Debug)]
 struct Held {
     memory: SentMemory,
@@ -67,7 +69,7 @@ struct Held {
 }
 
 #[derive(Debug)]
-struct Mine<C> {
+struct PendingFrame<C> {
     timestamp_90k: u64,
     context: C,
 }
@@ -83,34 +85,33 @@ struct Shared<C> {
 }
 
 struct State<C> {
-    flight: Flight<Mine<C>, Held>,
+    in_flight: InFlightWindow<PendingFrame<C>, Held>,
     /// `None` after the half-close and after the end.
     outgoing: Option<mpsc::Sender<MediaStreamMessage>>,
-    /// Frames that were on their way when the session ended.
+    /// Frames in flight when the session ended.
     unanswered: Vec<Unanswered<C>>,
 }
 
 impl<C> Shared<C> {
     fn state(&self) -> MutexGuard<'_, State<C>> {
-        // No code of the caller runs under the lock, so a poisoned one holds good data.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
-    /// No more frames. What is on its way may still be answered.
+    /// Stops sending. Frames in flight may still be answered.
     fn finish(&self) {
         let mut state = self.state();
         state.outgoing = None;
-        state.flight.finish(Instant::now().into_std());
+        state.in_flight.finish(Instant::now().into_std());
         drop(state);
         self.window.close();
     }
 
-    /// No more anything.
+    /// Stops sending and receiving.
     fn end(&self) {
         self.window.close();
         let mut state = self.state();
         state.outgoing = None;
-        let left = state.flight.drain().into_iter().map(Unanswered::new);
+        let left = state.in_flight.drain().into_iter().map(Unanswered::new);
         let left: Vec<_> = left.collect();
         count_many(&self.counters.abandoned, left.len() as u64);
         state.unanswered.extend(left);
@@ -158,7 +159,7 @@ impl<C: Send + 'static> Session<C> {
     ) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                flight: Flight::new(limits),
+                in_flight: InFlightWindow::new(limits),
                 outgoing: Some(outgoing),
                 unanswered: Vec::new(),
             }),
@@ -186,22 +187,21 @@ pub struct FrameSender<C> {
 }
 
 impl<C> FrameSender<C> {
-    /// A slot for a frame of the exact size of the format, or of the largest size for encoded ones; an empty one in a
-    /// session without frames.
+    /// A slot with the exact size of a raw frame or the largest size of an encoded one; empty in a session without frames.
     ///
     /// # Errors
     ///
-    /// [`NoSlot`]; counted under its reason.
+    /// [`NoSlot`]; each reason has a counter.
     pub fn slot(&self) -> Result<FrameSlot<C>, NoSlot> {
-        self.slot_of(self.shared.frame_limit)
+        self.slot_with_size(self.shared.frame_limit)
     }
 
     /// A slot for an encoded frame of known size.
     ///
     /// # Errors
     ///
-    /// [`NoSlot`]; counted under its reason.
-    pub fn slot_of(&self, bytes: usize) -> Result<FrameSlot<C>, NoSlot> {
+    /// [`NoSlot`]; each reason has a counter.
+    pub fn slot_with_size(&self, bytes: usize) -> Result<FrameSlot<C>, NoSlot> {
         let shared = &self.shared;
         if bytes > shared.frame_limit {
             count(&shared.counters.refused_too_large);
@@ -240,29 +240,29 @@ impl<C> FrameSender<C> {
         })
     }
 
-    /// Waits until the window is open (or the session over). Somebody else may be faster to take the slot, and
-    /// encoded frames of different sizes may find no gap; then [`slot`](Self::slot) says so.
+    /// Waits until the window is open or the session has ended. [`slot`](Self::slot) may still fail: another caller may
+    /// take the slot first, and encoded frames of different sizes may find no free range.
     pub async fn ready(&self) {
         let _ = self.shared.window.acquire().await;
     }
 
-    /// Half-closes: no more frames, answers to those on their way still come. Servers that hold back the last
-    /// answer give it now.
+    /// Half-closes the session: no more frames are sent, and frames in flight are still answered. Servers that hold back
+    /// the last answer send it now.
     pub fn finish(&self) {
         self.shared.finish();
     }
 
-    /// Frames on their way: sent and not acknowledged.
+    /// Frames in flight: sent and not acknowledged.
     pub fn in_flight(&self) -> usize {
-        self.shared.state().flight.len()
+        self.shared.state().in_flight.len()
     }
 
-    /// How many can be.
+    /// Most frames in flight.
     pub fn window(&self) -> usize {
         self.shared.window_size
     }
 
-    /// What was counted so far.
+    /// The counters now.
     pub fn stats(&self) -> SessionStats {
         self.shared.counters.snapshot()
     }
@@ -274,9 +274,9 @@ impl<C> Drop for FrameSender<C> {
     }
 }
 
-/// Memory for one frame: render into it, then send it. Dropped unsent, it goes back.
+/// Memory for one frame: render into it, then send it. Dropping it unsent releases it.
 ///
-/// What the memory held before is still in it (an older frame, or zeros).
+/// It still contains its previous bytes: an older frame, or zeros.
 #[derive(Debug)]
 pub struct FrameSlot<C> {
     shared: Arc<Shared<C>>,
@@ -285,17 +285,17 @@ pub struct FrameSlot<C> {
 }
 
 impl<C> FrameSlot<C> {
-    /// Keeps the first `bytes` bytes, when an encoded frame turned out to be smaller. At least 1 remains.
+    /// Keeps the first `bytes` bytes, for an encoded frame that is smaller than expected. At least 1 remains.
     pub fn truncate(&mut self, bytes: usize) {
         self.memory.truncate(bytes);
     }
 
-    /// Sends the frame with what was found on it before (`upstream`), and returns the number that its answer will
-    /// acknowledge. `timestamp_90k`: ticks of 1/90000 s since 1970. `context` comes back with the answer.
+    /// Sends the frame with its `upstream` inferences, and returns the number that its answer will acknowledge.
+    /// `timestamp_90k`: ticks of 1/90000 s since 1970. `context` is returned with the answer.
     ///
     /// # Errors
     ///
-    /// The session is over or half-closed; the context comes back.
+    /// The session has ended or is half-closed; the error contains the context.
     pub fn send(self, timestamp_90k: u64, upstream: &[Inference], context: C) -> Result<u64, SendError<C>> {
         let Self {
             shared,
@@ -310,10 +310,10 @@ impl<C> FrameSlot<C> {
             content,
         };
         let mut state = shared.state();
-        // The channel holds as many messages as the window admits, so it is full only when it is dead.
+        // The channel has capacity for the whole window, so it is full only after the connection died.
         let sent = state.outgoing.as_ref().is_some_and(|outgoing| {
             let message = MediaStreamMessage {
-                sequence_number: state.flight.next_sequence(),
+                sequence_number: state.in_flight.next_sequence(),
                 ack_sequence_number: 0,
                 payload: Some(Payload::MediaSample(sample)),
             };
@@ -328,8 +328,8 @@ impl<C> FrameSlot<C> {
             memory,
             _permit: permit,
         };
-        let sequence = state.flight.launch(
-            Mine {
+        let sequence = state.in_flight.on_sent(
+            PendingFrame {
                 timestamp_90k,
                 context,
             },
@@ -357,14 +357,14 @@ impl<C> DerefMut for FrameSlot<C> {
     }
 }
 
-/// What a session has to tell.
+/// An event of a session.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SessionEvent<C> {
-    /// The extension is through with a frame.
+    /// The extension answered a frame.
     Answered(Answer<C>),
-    /// The extension skipped a frame: later ones were answered, this one was not in time. Its memory stays with
-    /// the extension. It will not be answered any more.
+    /// The extension skipped a frame: later ones were answered, this one was not in time. No answer to it is delivered
+    /// any more; its memory stays allocated, because the extension may still read it.
     Skipped(Unanswered<C>),
 }
 
@@ -374,12 +374,12 @@ pub enum SessionEvent<C> {
 pub struct Answer<C> {
     /// The number that sending the frame returned.
     pub sequence: u64,
-    /// The frame's own time, not what the answer says: real servers leave that at 0.
+    /// The frame's own time, not the one in the answer: real servers leave that at 0.
     pub timestamp_90k: u64,
-    /// What was given with the frame.
+    /// The caller's value.
     pub context: C,
-    /// What was found; empty for a mere acknowledgement. Boxes are fractions of the picture as sent: whoever padded
-    /// it maps them back.
+    /// The inferences; empty for a plain acknowledgement. Boxes are fractions of the frame as sent: a caller that padded
+    /// the frame maps them back.
     pub inferences: Vec<Inference>,
     /// From sending to this answer.
     pub round_trip: Duration,
@@ -393,16 +393,16 @@ pub struct Unanswered<C> {
     pub sequence: u64,
     /// The frame's time.
     pub timestamp_90k: u64,
-    /// What was given with the frame.
+    /// The caller's value.
     pub context: C,
 }
 
 impl<C> Unanswered<C> {
-    fn new((sequence, mine): (u64, Mine<C>)) -> Self {
+    fn new((sequence, frame): (u64, PendingFrame<C>)) -> Self {
         Self {
             sequence,
-            timestamp_90k: mine.timestamp_90k,
-            context: mine.context,
+            timestamp_90k: frame.timestamp_90k,
+            context: frame.context,
         }
     }
 }
@@ -416,31 +416,31 @@ pub struct Answers<C> {
 }
 
 impl<C> Answers<C> {
-    /// The next answer, in the order in which they come. `None` after a half-close when the extension closed too,
-    /// and for ever after the end. May be dropped and called again without losing anything.
+    /// The next answer, in the order of arrival. `None` once both sides have closed the session, and after any end.
+    /// Cancel-safe.
     ///
     /// # Errors
     ///
-    /// The session ended otherwise, said once. [`take_unanswered`](Self::take_unanswered) has the frames that
-    /// were on their way.
+    /// The session ended in another way; returned once. [`take_unanswered`](Self::take_unanswered) returns the frames
+    /// that were in flight.
     pub async fn next(&mut self) -> Result<Option<SessionEvent<C>>, SessionError> {
         loop {
             let Some(inbound) = &mut self.inbound else {
                 return Ok(None);
             };
             let now = Instant::now().into_std();
-            let overdue = self.shared.state().flight.take_overdue(now);
+            let overdue = self.shared.state().in_flight.take_overdue(now);
             match overdue {
                 Some(Overdue::Frame { sequence, context }) => {
                     count(&self.shared.counters.unanswered);
                     return Ok(Some(SessionEvent::Skipped(Unanswered::new((sequence, context)))));
                 }
-                Some(Overdue::Hung { sequence, waited }) => {
+                Some(Overdue::PeerStalled { sequence, waited }) => {
                     return self.end(Err(SessionError::AnswerTimeout { sequence, waited }));
                 }
                 None => {}
             }
-            let wake_at = self.shared.state().flight.wake_at(now);
+            let wake_at = self.shared.state().in_flight.wake_at(now);
             let message = tokio::select! {
                 biased;
                 message = inbound.message() => message,
@@ -453,8 +453,8 @@ impl<C> Answers<C> {
                     }
                 }
                 Ok(None) => {
-                    let asked_for = self.shared.state().flight.is_finished();
-                    return self.end(if asked_for {
+                    let finished = self.shared.state().in_flight.is_finished();
+                    return self.end(if finished {
                         Ok(None)
                     } else {
                         Err(SessionError::ClosedByPeer)
@@ -468,20 +468,20 @@ impl<C> Answers<C> {
         }
     }
 
-    /// The frames that were on their way when the session ended, oldest first; each once.
+    /// The frames that were in flight when the session ended, oldest first; each once.
     pub fn take_unanswered(&mut self) -> Vec<Unanswered<C>> {
         std::mem::take(&mut self.shared.state().unanswered)
     }
 
-    /// Gives the session up, if it has not ended: nothing more comes. What [`take_unanswered`](Self::take_unanswered) would
-    /// have then. A frame that was [`Skipped`](SessionEvent::Skipped) is not among them though its memory was still taken.
+    /// Ends the session if it has not ended, and returns what [`take_unanswered`](Self::take_unanswered) would. A frame that
+    /// was [`Skipped`](SessionEvent::Skipped) is not among them.
     pub fn abandon(&mut self) -> Vec<Unanswered<C>> {
         self.inbound = None;
         self.shared.end();
         self.take_unanswered()
     }
 
-    /// What was counted so far.
+    /// The counters now.
     pub fn stats(&self) -> SessionStats {
         self.shared.counters.snapshot()
     }
@@ -506,7 +506,7 @@ impl<C> Answers<C> {
         let acknowledged = self
             .shared
             .state()
-            .flight
+            .in_flight
             .acknowledge(message.ack_sequence_number, now);
         match acknowledged {
             Acknowledged::Frame {
@@ -515,14 +515,14 @@ impl<C> Answers<C> {
                 memory,
                 round_trip,
             } => {
-                self.shared.store.give_back(memory.memory);
+                self.shared.store.release(memory.memory);
                 let (inferences, without_value) = convert::inferences_from_wire(found);
                 count(&counters.answered);
                 count_many(&counters.inferences, inferences.len() as u64);
                 count_many(&counters.inferences_without_value, without_value);
-                let outside = inferences.iter().filter(|found| reaches_out(found)).count();
+                let outside = inferences.iter().filter(|found| is_out_of_bounds(found)).count();
                 count_many(&counters.boxes_out_of_range, outside as u64);
-                let Mine {
+                let PendingFrame {
                     timestamp_90k,
                     context,
                 } = context;
@@ -535,7 +535,7 @@ impl<C> Answers<C> {
                 });
             }
             Acknowledged::Late { memory } => {
-                self.shared.store.give_back(memory.memory);
+                self.shared.store.release(memory.memory);
                 count(&counters.late_answers);
             }
             Acknowledged::Nothing => count(&counters.zero_acks),
@@ -554,7 +554,7 @@ impl<C> Drop for Answers<C> {
 }
 
 /// Whether a box leaves the picture by more than rounding.
-fn reaches_out(found: &Inference) -> bool {
+fn is_out_of_bounds(found: &Inference) -> bool {
     const ROUNDING: f64 = 1e-3;
     let Some(bbox) = found.bounding_box() else {
         return false;

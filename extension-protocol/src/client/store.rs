@@ -1,21 +1,20 @@
-//! Where the bytes of frames are: in a region of shared memory, or in buffers that are used again.
-
-use std::sync::{Mutex, PoisonError};
+//! Memory of frames: a region of shared memory, or reused buffers.
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 
 use crate::shared_memory::{Region, RegionSlot};
 use crate::slots::TakeError;
 use crate::wire;
 use crate::wire::media_sample::Content;
 
-/// Where the bytes of frames are.
+/// Memory of frames.
 #[derive(Debug)]
 pub(super) enum Store {
-    /// Samples have no frames.
+    /// For samples without frames.
     Nothing,
     Shared(Region),
-    /// Buffers that came back, to be used again.
+    /// Released buffers for reuse.
     Embedded(Mutex<Vec<BytesMut>>),
 }
 
@@ -39,7 +38,7 @@ impl Store {
         }
     }
 
-    /// How many frames can be on their way: what is asked for, unless the region holds fewer.
+    /// Most frames in flight: the requested number, or fewer if the region is too small.
     pub(super) fn window(&self, asked: usize, frame_bytes: Option<usize>) -> usize {
         match (self.region(), frame_bytes) {
             (Some(region), Some(frame_bytes)) => asked.min(region.frames(frame_bytes)).max(1),
@@ -52,27 +51,23 @@ impl Store {
             Self::Nothing => Ok(Memory::Nothing),
             Self::Shared(region) => region.take(bytes).map(Memory::Shared),
             Self::Embedded(pool) => {
-                let mut buffer = pool
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .pop()
-                    .unwrap_or_default();
+                let mut buffer = pool.lock().pop().unwrap_or_default();
                 buffer.resize(bytes, 0);
                 Ok(Memory::Embedded(buffer))
             }
         }
     }
 
-    pub(super) fn give_back(&self, memory: SentMemory) {
+    pub(super) fn release(&self, memory: SentMemory) {
         if let (Self::Embedded(pool), SentMemory::Embedded(bytes)) = (self, memory)
             && let Ok(buffer) = bytes.try_into_mut()
         {
-            pool.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+            pool.lock().push(buffer);
         }
     }
 }
 
-/// Memory that is being rendered into.
+/// Memory that the caller renders into.
 #[derive(Debug)]
 pub(super) enum Memory {
     Nothing,
@@ -97,7 +92,7 @@ impl Memory {
         }
     }
 
-    /// Keeps the beginning; at least one byte.
+    /// Keeps the first bytes; at least one.
     pub(super) fn truncate(&mut self, bytes: usize) {
         match self {
             Self::Nothing => {}
@@ -106,7 +101,7 @@ impl Memory {
         }
     }
 
-    /// What a message says of it, and what must be kept until the acknowledgement.
+    /// The content of the message, and the memory to keep until the acknowledgement.
     pub(super) fn into_sent(self) -> (Option<Content>, SentMemory) {
         match self {
             Self::Nothing => (None, SentMemory::Nothing),
@@ -129,7 +124,7 @@ impl Memory {
     }
 }
 
-/// Memory that the server may look at.
+/// Memory that the server may read.
 #[derive(Debug)]
 pub(super) enum SentMemory {
     Nothing,

@@ -1,4 +1,4 @@
-//! Extensions that block: each stream has a named thread of its own, never a worker of the runtime.
+//! Extensions with blocking code: each stream has its own named thread.
 
 use std::sync::Arc;
 use std::thread;
@@ -8,41 +8,41 @@ use bytes::Bytes;
 use lva_inference_schema::Inference;
 use tokio::sync::{mpsc, oneshot};
 
-use super::extension::{BoxError, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+use super::extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo};
+use crate::BoxError;
 
-/// [`Extension`] for code that blocks. [`OnThreads`] hosts it.
+/// [`Extension`] for blocking code. [`ThreadPerStream`] hosts it.
 pub trait BlockingExtension: Send + Sync + 'static {
-    /// Name that clients are told; free text.
+    /// The name that is sent to clients.
     fn identifier(&self) -> &str {
         ""
     }
 
-    /// A client wants to open a stream. Runs on the thread of that stream, so a model may be loaded here; it need not
-    /// be `Send` afterwards.
+    /// Opens a stream. Runs on the thread of that stream: it may load a model, and the session need not be `Send`.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: the stream is refused with the status that fits.
-    fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, OpenError>;
+    /// [`ExtensionOpenError`]: the stream is refused with the matching status.
+    fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError>;
 }
 
-/// [`ExtensionSession`] for code that blocks. It lives and dies on one thread.
+/// [`ExtensionSession`] for blocking code. It stays on one thread.
 pub trait BlockingSession {
-    /// Looks at one frame; see [`ExtensionSession::process`].
+    /// Processes one frame; see [`ExtensionSession::process`].
     ///
     /// # Errors
     ///
-    /// As there: an [`EndStream`](crate::EndStream) ends the stream, any other error costs the frame its answer.
+    /// As there: an [`StreamError`](crate::server::StreamError) ends the stream, any other error costs the frame its answer.
     fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError>;
 }
 
-/// Hosts a [`BlockingExtension`]: one thread for each stream, named `extension-N`. Their number is bounded by
-/// [`ServerOptions::with_max_sessions`](crate::ServerOptions::with_max_sessions).
+/// Hosts a [`BlockingExtension`]: one thread per stream, named `extension-N`. The number of threads is limited by
+/// [`ServerOptions::with_max_sessions`](crate::server::ServerOptions::with_max_sessions).
 #[derive(Debug)]
-pub struct OnThreads<E>(Arc<E>);
+pub struct ThreadPerStream<E>(Arc<E>);
 
-impl<E: BlockingExtension> OnThreads<E> {
-    /// Hosts this extension.
+impl<E: BlockingExtension> ThreadPerStream<E> {
+    /// Hosts an extension.
     pub fn new(extension: E) -> Self {
         Self(Arc::new(extension))
     }
@@ -63,21 +63,21 @@ struct Remote {
 }
 
 #[async_trait]
-impl<E: BlockingExtension> Extension for OnThreads<E> {
+impl<E: BlockingExtension> Extension for ThreadPerStream<E> {
     fn identifier(&self) -> &str {
         self.0.identifier()
     }
 
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
-        // One job at a time, because the stream waits for each answer.
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
+        // One job at a time: the stream waits for each answer.
         let (jobs, mut queue) = mpsc::channel::<Job>(1);
         let (opened, opening) = oneshot::channel();
         let (extension, info) = (Arc::clone(&self.0), session.clone());
         thread::Builder::new()
             .name(format!("extension-{}", info.number))
             .spawn(move || {
-                let mut own = match extension.open(&info) {
-                    Ok(own) => own,
+                let mut session = match extension.open(&info) {
+                    Ok(session) => session,
                     Err(error) => {
                         let _ = opened.send(Err(error));
                         return;
@@ -96,20 +96,22 @@ impl<E: BlockingExtension> Extension for OnThreads<E> {
                 }) = queue.blocking_recv()
                 {
                     let sample = Sample::new(&data, timestamp, timescale, sequence, &upstream);
-                    let result = own.process(sample);
-                    // Before the answer: afterwards the client may write there again.
+                    let result = session.process(sample);
+                    // Before the answer: after it, the client may reuse the memory.
                     drop(data);
                     let _ = answer.send(result);
                 }
             })
-            .map_err(|error| OpenError::Failed(error.into()))?;
+            .map_err(|error| ExtensionOpenError::Failed(error.into()))?;
         match opening.await {
             Ok(Ok(())) => Ok(Box::new(Remote {
                 jobs,
                 timescale: session.timescale,
             })),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(OpenError::Failed("its thread ended while it began".into())),
+            Err(_) => Err(ExtensionOpenError::Failed(
+                "its thread panicked during the start".into(),
+            )),
         }
     }
 }

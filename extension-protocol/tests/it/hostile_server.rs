@@ -1,7 +1,8 @@
-//! Servers that break the contract or break down: the session says why it ended, and gives everything back.
+//! Servers that violate the contract or fail: the session returns the reason, and every frame.
 
 use std::time::Duration;
 
+use lva_extension_protocol::client::*;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
 use lva_extension_protocol::*;
@@ -31,8 +32,8 @@ async fn a_server_that_never_answers_the_descriptor_is_a_handshake_timeout() {
 
 #[tokio::test]
 async fn an_address_that_nobody_listens_on_is_unreachable() {
-    let nobody = ClientOptions::new("tcp://127.0.0.1:1".parse().unwrap(), small_format());
-    let error = connect::<()>(&nobody).await.unwrap_err();
+    let unreachable = ClientOptions::new("tcp://127.0.0.1:1".parse().unwrap(), small_format());
+    let error = connect::<()>(&unreachable).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { .. }) && error.is_transient());
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     assert!(std::error::Error::source(&error).is_some());
@@ -58,7 +59,7 @@ async fn a_listener_that_speaks_something_else_does_not_hang_the_client() {
 async fn a_first_message_that_is_no_descriptor_is_no_session() {
     let server = ScriptedServer::start(|mut script| async move {
         script.receive().await;
-        script.say(ack(1, 1)).await;
+        script.send(ack(1, 1)).await;
     })
     .await;
     let error = connect::<()>(&server.options()).await.unwrap_err();
@@ -78,7 +79,7 @@ async fn a_stream_that_ends_in_the_handshake_is_no_session() {
 #[tokio::test]
 async fn a_server_that_never_answers_frames_is_an_answer_timeout_and_keeps_the_window_shut() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         while script.receive().await.is_some() {}
     })
     .await;
@@ -105,7 +106,7 @@ async fn a_server_that_never_answers_frames_is_an_answer_timeout_and_keeps_the_w
         .map(|it| (it.sequence, it.context))
         .collect();
     assert_eq!(left, [(2, "a"), (3, "b"), (4, "c")]);
-    assert!(within(answers.next()).await.unwrap().is_none(), "said once");
+    assert!(within(answers.next()).await.unwrap().is_none(), "returned once");
     assert_eq!(frames.slot().unwrap_err(), NoSlot::Ended);
     let stats = answers.stats();
     assert_eq!((stats.sent, stats.answered, stats.abandoned), (3, 0, 3));
@@ -114,12 +115,12 @@ async fn a_server_that_never_answers_frames_is_an_answer_timeout_and_keeps_the_w
 #[tokio::test]
 async fn zero_unknown_and_repeated_acks_deliver_nothing_and_are_counted() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         for _ in 0..2 {
             script.receive().await;
         }
         for number in [0, 1, 4, 99, u64::MAX, 3, 3, 2] {
-            script.say(ack(0, number)).await;
+            script.send(ack(0, number)).await;
         }
         script.receive().await;
     })
@@ -142,10 +143,10 @@ async fn zero_unknown_and_repeated_acks_deliver_nothing_and_are_counted() {
 #[tokio::test]
 async fn descriptors_in_the_middle_are_passed_over() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
-        script.say(server_descriptor(2, 2)).await;
-        script.say(ack(3, 2)).await;
+        script.send(server_descriptor(2, 2)).await;
+        script.send(ack(3, 2)).await;
         script.receive().await;
     })
     .await;
@@ -160,7 +161,7 @@ async fn descriptors_in_the_middle_are_passed_over() {
 #[tokio::test]
 async fn a_stream_closed_by_the_server_alone_is_an_error() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
     })
     .await;
     let Session { mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
@@ -177,7 +178,7 @@ async fn a_stream_closed_by_the_server_alone_is_an_error() {
 #[tokio::test]
 async fn a_status_ends_the_session_with_its_words_and_gives_the_frames_back() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         script.receive().await;
         script
@@ -210,7 +211,7 @@ async fn a_status_ends_the_session_with_its_words_and_gives_the_frames_back() {
 #[tokio::test]
 async fn an_answer_over_the_limit_ends_the_session() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         let big = wire::Inference {
             subtype: "x".repeat(100_000),
@@ -223,7 +224,7 @@ async fn an_answer_over_the_limit_ends_the_session() {
         };
         let payload = Some(Payload::MediaSample(sample));
         script
-            .say(MediaStreamMessage {
+            .send(MediaStreamMessage {
                 sequence_number: 2,
                 ack_sequence_number: 2,
                 payload,
@@ -243,17 +244,17 @@ async fn an_answer_over_the_limit_ends_the_session() {
 #[tokio::test]
 async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         for number in 2..5 {
             script.receive().await;
             if number > 2 {
-                script.say(ack(number, number)).await;
+                script.send(ack(number, number)).await;
             }
         }
         // Much too late.
         script.receive().await;
-        script.say(ack(5, 2)).await;
-        script.say(ack(6, 5)).await;
+        script.send(ack(5, 2)).await;
+        script.send(ack(6, 5)).await;
         script.receive().await;
     })
     .await;
@@ -283,10 +284,10 @@ async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up(
 #[tokio::test]
 async fn a_session_that_is_given_up_tells_of_each_frame_once() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         script.receive().await;
-        script.say(ack(3, 3)).await;
+        script.send(ack(3, 3)).await;
         // And it never closes its side.
         std::future::pending::<()>().await;
     })
@@ -316,7 +317,7 @@ async fn a_session_that_is_given_up_tells_of_each_frame_once() {
 #[tokio::test]
 async fn boxes_out_of_the_picture_are_delivered_and_counted() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         let entity = |l, w| wire::Inference {
             value: Some(wire::inference::Value::Entity(wire::Entity {
@@ -337,7 +338,7 @@ async fn boxes_out_of_the_picture_are_delivered_and_counted() {
         };
         let payload = Some(Payload::MediaSample(sample));
         script
-            .say(MediaStreamMessage {
+            .send(MediaStreamMessage {
                 sequence_number: 2,
                 ack_sequence_number: 2,
                 payload,

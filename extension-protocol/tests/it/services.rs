@@ -1,5 +1,6 @@
 //! What a gRPC server is expected to answer beside its own service, and how it goes.
 
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use lva_extension_protocol::wire::media_graph_extension_server::SERVICE_NAME;
 use lva_extension_protocol::*;
@@ -26,7 +27,7 @@ fn of(service: &str) -> HealthCheckRequest {
     }
 }
 
-fn says(response: &HealthCheckResponse) -> ServingStatus {
+fn status(response: &HealthCheckResponse) -> ServingStatus {
     ServingStatus::try_from(response.status).unwrap()
 }
 
@@ -37,10 +38,10 @@ async fn the_health_service_knows_the_server_and_the_service_without_credentials
     let mut health = HealthClient::new(channel(&host).await);
     for service in ["", SERVICE_NAME] {
         let response = health.check(of(service)).await.unwrap().into_inner();
-        assert_eq!(says(&response), ServingStatus::Serving);
+        assert_eq!(status(&response), ServingStatus::Serving);
     }
-    let unknown = health.check(of("nobody")).await.unwrap_err();
-    assert_eq!(unknown.code(), Code::NotFound);
+    let unknown = health.check(of("unknown")).await.unwrap_err();
+    assert_eq!(unknown.code(), GrpcCode::NotFound);
 }
 
 #[tokio::test]
@@ -49,14 +50,14 @@ async fn whoever_watches_is_told_of_the_shutdown_and_does_not_hold_it_up() {
     let mut health = HealthClient::new(channel(&host).await);
     let mut watch = health.watch(of(SERVICE_NAME)).await.unwrap().into_inner();
     let first = within(watch.message()).await.unwrap().unwrap();
-    assert_eq!(says(&first), ServingStatus::Serving);
-    let told = async {
+    assert_eq!(status(&first), ServingStatus::Serving);
+    let watching = async {
         let last = within(watch.message()).await.unwrap().unwrap();
-        assert_eq!(says(&last), ServingStatus::NotServing);
+        assert_eq!(status(&last), ServingStatus::NotServing);
         assert!(within(watch.message()).await.unwrap().is_none());
         drop((watch, health));
     };
-    let (stopped, ()) = tokio::join!(host.stop(), told);
+    let (stopped, ()) = tokio::join!(host.stop(), watching);
     stopped.unwrap();
 }
 
@@ -99,13 +100,13 @@ async fn both_services_can_be_left_out() {
     let mut health = HealthClient::new(channel(&host).await);
     assert_eq!(
         health.check(of("")).await.unwrap_err().code(),
-        Code::Unimplemented
+        GrpcCode::Unimplemented
     );
     let mut reflection = ServerReflectionClient::new(channel(&host).await);
     let refused = reflection
         .server_reflection_info(tokio_stream::iter(Vec::<ServerReflectionRequest>::new()))
         .await;
-    assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
+    assert_eq!(refused.unwrap_err().code(), GrpcCode::Unimplemented);
 }
 
 /// The frames are known to have come when a later request on the same connection is answered.
@@ -146,7 +147,7 @@ async fn a_shutdown_answers_every_frame_that_has_come() {
     within(async {
         let mut health = HealthClient::new(channel.clone());
         while let Ok(response) = health.check(of("")).await {
-            if says(response.get_ref()) == ServingStatus::NotServing {
+            if status(response.get_ref()) == ServingStatus::NotServing {
                 break;
             }
         }
@@ -156,7 +157,7 @@ async fn a_shutdown_answers_every_frame_that_has_come() {
     for number in 2..=5 {
         assert_eq!(raw.answer().await.ack_sequence_number, number);
     }
-    assert_eq!(raw.end().await.code(), Code::Unavailable);
+    assert_eq!(raw.end().await.code(), GrpcCode::Unavailable);
     drop((raw, channel));
     within(serving).await.unwrap().unwrap();
     assert_eq!(stats.read().answers, 4);

@@ -1,4 +1,4 @@
-//! Any sequence of a client's messages, with the stream's promises checked after each.
+//! Any sequence of a client's messages, with the stream's invariants checked after each.
 
 use std::path::Path;
 
@@ -6,21 +6,21 @@ use async_trait::async_trait;
 use lva_inference_schema::Inference;
 use prost::Message;
 
-use super::super::extension::BoxError;
 use super::*;
+use crate::BoxError;
 
 const REGION: usize = 8192;
 const NAME: &str = "frames";
 const ANSWERS: usize = 4;
 
-/// Fails, refuses or answers by the first byte of a frame.
+/// Fails, refuses or answers depending on the first byte of a frame.
 struct ByFirstByte;
 
 #[async_trait]
 impl Extension for ByFirstByte {
-    async fn open(&self, info: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, info: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         match info.configuration.as_str() {
-            "no" => Err(OpenError::Busy("no".into())),
+            "no" => Err(ExtensionOpenError::Busy("no".into())),
             _ => Ok(Box::new(Frames(info.format))),
         }
     }
@@ -37,8 +37,8 @@ impl ExtensionSession for Frames {
             "a frame has another size"
         );
         match sample.data().first() {
-            Some(1) => Err("as told".into()),
-            Some(2) => Err(EndStream::BadFrame("as told".into()).into()),
+            Some(1) => Err("as requested".into()),
+            Some(2) => Err(StreamError::BadFrame("as requested".into()).into()),
             _ => Ok(sample.upstream().to_vec()),
         }
     }
@@ -55,11 +55,11 @@ pub(crate) fn directory() -> std::io::Result<std::path::PathBuf> {
     Ok(path)
 }
 
-/// Sends the messages that these bytes stand for; the region of [`directory`] is theirs to name.
+/// Sends the messages that these bytes encode; they may name the region of [`directory`].
 ///
 /// # Panics
 ///
-/// A promise is broken: an answer without a sample, with another number or time, or a status that blames the server.
+/// An invariant is violated: an answer without a sample, with another number or time, or a status that blames the server.
 pub(crate) fn run(data: &[u8], directory: &Path) {
     let Some((first, rest)) = data.split_first() else {
         return;
@@ -73,14 +73,14 @@ pub(crate) fn run(data: &[u8], directory: &Path) {
         .with_trust(trust)
         .with_max_frame_bytes(4096)
         .with_shared_memory_directory(directory);
-    let common = Common {
+    let state = ServerState {
         extension: ByFirstByte,
         options,
         counters: Arc::default(),
         streams: AtomicU64::new(0),
         shutdown: watch::channel(false).1,
     };
-    let run = all(&common, Bytes(rest), first / 2 % 8 == 0);
+    let run = all(&state, Bytes(rest), first / 2 % 8 == 0);
     match tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -90,7 +90,7 @@ pub(crate) fn run(data: &[u8], directory: &Path) {
     }
 }
 
-async fn all(common: &Common<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: bool) {
+async fn all(state: &ServerState<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: bool) {
     let (outgoing, mut answers) = mpsc::channel(ANSWERS);
     let first = match strange_first {
         true => match bytes.message() {
@@ -104,7 +104,7 @@ async fn all(common: &Common<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: 
         },
     };
     let acknowledged = first.sequence_number;
-    let Ok((mut stream, mut session)) = begin(common, 1, first, &outgoing).await else {
+    let Ok((mut stream, mut session)) = begin(state, 1, first, &outgoing).await else {
         return;
     };
     let Ok(answer) = answers.try_recv() else {
@@ -121,7 +121,7 @@ async fn all(common: &Common<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: 
             Some(Payload::MediaSample(sample)) => Some(sample.timestamp),
             _ => None,
         };
-        match stream.step(common, message, &outgoing, session.as_mut()).await {
+        match stream.step(state, message, &outgoing, session.as_mut()).await {
             Ok(()) => {
                 let answer = answers.try_recv().ok();
                 assert_eq!(answer.is_some(), timestamp.is_some(), "one answer a sample");
@@ -149,7 +149,7 @@ async fn all(common: &Common<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: 
     }
 }
 
-/// Reads what bytes stand for; nothing is left means 0.
+/// Decodes bytes; 0 after the end.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -163,7 +163,7 @@ impl Bytes<'_> {
         }
     }
 
-    /// Mostly small, at times as large as can be.
+    /// Mostly small, sometimes the largest.
     fn number(&mut self) -> u64 {
         match self.byte() {
             255 => u64::MAX,
