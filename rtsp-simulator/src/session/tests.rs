@@ -152,8 +152,14 @@ fn invalid_requests_get_their_status() {
 #[test]
 fn the_first_transport_that_is_there_is_taken() {
     let both = "RTP/AVP;unicast;client_port=5000-5001,RTP/AVP/TCP;unicast;interleaved=2-3";
-    assert_eq!(requested_transport(both, false), Some(RequestedTransport::Interleaved(Some(2))));
-    assert_eq!(requested_transport(both, true), Some(RequestedTransport::Udp(5000, 5001)));
+    assert_eq!(
+        requested_transport(both, false),
+        Some(RequestedTransport::Interleaved(Some(2)))
+    );
+    assert_eq!(
+        requested_transport(both, true),
+        Some(RequestedTransport::Udp(5000, 5001))
+    );
     assert_eq!(
         requested_transport("RTP/AVP/TCP;unicast", true),
         Some(RequestedTransport::Interleaved(None))
