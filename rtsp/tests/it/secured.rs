@@ -113,7 +113,7 @@ async fn a_description_without_base_and_play_without_rtp_info_work_on_every_way_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_two_switches_forgive_what_they_say_and_nothing_else_or_skips() {
+async fn the_two_switches_accept_what_they_name_and_nothing_else_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
