@@ -270,7 +270,7 @@ async fn a_tunnel_without_a_cookie_or_without_its_other_half_is_refused() {
     let simulator = server(directory.path(), None, AuthScheme::Digest).await;
     for request in [
         "GET / HTTP/1.1\r\n\r\n",
-        "POST / HTTP/1.0\r\nx-sessioncookie: nobody\r\n\r\n",
+        "POST / HTTP/1.0\r\nx-sessioncookie: unknown\r\n\r\n",
         "POST / HTTP/1.0\r\n\r\n",
     ] {
         let mut stream = tokio::net::TcpStream::connect(simulator.address()).await.unwrap();
