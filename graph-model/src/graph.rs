@@ -2,7 +2,6 @@
 
 mod endpoint;
 mod image;
-mod operation;
 mod own;
 mod processor;
 mod sink;
@@ -10,14 +9,10 @@ mod source;
 
 pub use endpoint::{Credentials, Endpoint, EndpointUrl, TlsOptions};
 pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale, PixelFormat, ScaleMode};
-pub use operation::{
-    CountEvent, DistanceEvent, EventTrigger, Focus, LineCrossingEvent, NamedLine, NamedPolygon, Operation,
-    OperationSettings, Point, Watched, ZoneCrossingEvent, ZoneEventType,
-};
 pub use own::OwnProcessor;
 pub use processor::{
     Accuracy, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, LineCrossing, MotionDetection,
-    ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
+    NamedLine, ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
 };
 pub use sink::{AssetSink, FileSink, LocalCache, MessageSink, VideoSink};
 pub use source::{MessageSource, RtspSource, RtspTransport};

@@ -380,8 +380,8 @@ impl<D: Detector> SpatialAnalysis<D> {
         let mut inferences = match self.entities {
             Entities::OfEvents => self.reporter.report(&events),
             Entities::EveryFrame => {
-                let placed: Vec<_> = people.iter().map(|person| self.engine.placed(person)).collect();
-                self.reporter.report_with_people(&placed, &events)
+                let with_ground_position: Vec<_> = people.iter().map(|person| self.engine.with_ground_position(person)).collect();
+                self.reporter.report_with_people(&with_ground_position, &events)
             }
         };
         for bbox in inferences.iter_mut().filter_map(Inference::bounding_box_mut) {

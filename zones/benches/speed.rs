@@ -33,9 +33,9 @@ fn scene(elements: usize, random: &mut Random) -> Scene {
         };
         Zone {
             focus: Focus::BottomCenter,
-            count: Some(CountWatch {
+            count: Some(CountRule {
                 focus: Focus::BottomCenter,
-                ..CountWatch::default()
+                ..CountRule::default()
             }),
             ..Zone::new(format!("z{n}"), (0..8).map(corner))
         }

@@ -14,6 +14,7 @@ mod operations;
 mod own;
 mod published;
 mod schema;
+mod spatial_analysis;
 mod state_table;
 mod support;
 mod topologies;

@@ -6,12 +6,11 @@ use lva_extension_protocol::{
     SharedMemoryOptions, Transfer,
 };
 use lva_graph_model::{
-    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Operation, Text,
+    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Text,
     TlsOptions,
 };
 
 use crate::plan::Unsupported;
-use crate::seam::operation::configuration_text;
 
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
@@ -51,7 +50,7 @@ impl ClientPlan {
             // The node says nothing about memory: it is as large as the window of frames needs.
             ExtensionProtocol::ComputerVision { operation } => (
                 Transfer::SharedMemory(SharedMemoryOptions::default()),
-                operation.as_ref().map(operation_text),
+                operation.clone(),
             ),
         };
         let (url, tls, credentials) = grpc(&extension.endpoint)?;
@@ -92,13 +91,6 @@ fn memory(transfer: DataTransfer) -> Transfer {
         DataTransfer::SharedMemory { bytes } => {
             Transfer::SharedMemory(SharedMemoryOptions::default().with_bytes(bytes))
         }
-    }
-}
-
-fn operation_text(operation: &Operation) -> Text {
-    match operation {
-        Operation::Custom { configuration } => configuration.clone(),
-        typed => Text::new(configuration_text(typed)),
     }
 }
 

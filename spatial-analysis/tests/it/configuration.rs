@@ -228,7 +228,7 @@ fn a_file_is_read_and_a_missing_one_named() {
 #[test]
 fn the_operations_of_a_twin_are_read_by_name() {
     let count = r#"{"zones":[{"name":"lobby","polygon":[[0,0],[1,0],[1,1]],"events":[{"type":"count","config":{"trigger":"interval"}}]}]}"#;
-    let twin = json!({
+    let duplicate = json!({
         "globalSettings": {"platformTelemetryEnabled": true},
         "graphs": {
             "polygon": {"operationId": "cognitiveservices.vision.spatialanalysis-personcrossingpolygon", "version": 1, "enabled": true,
@@ -240,7 +240,7 @@ fn the_operations_of_a_twin_are_read_by_name() {
             "off": {"operationId": "x", "enabled": false}
         }
     });
-    let all = OperationConfig::all_from_twin(&twin.to_string()).unwrap();
+    let all = OperationConfig::all_from_twin(&duplicate.to_string()).unwrap();
     let names: Vec<_> = all
         .iter()
         .map(|(name, config)| (name.as_str(), config.zone_names().join("")))
@@ -252,13 +252,13 @@ fn the_operations_of_a_twin_are_read_by_name() {
             ("polygon", "polygon0".to_owned())
         ]
     );
-    let message = refused(&twin.to_string());
+    let message = refused(&duplicate.to_string());
     assert_eq!(
         message,
         "\"graphs\" holds 2 operations, and a session carries out one: disable the others or give the object of one of count/1, polygon"
     );
     // With one enabled operation the twin is that operation.
-    let mut one = twin;
+    let mut one = duplicate;
     one["graphs"]["count"]["enabled"] = json!(false);
     assert_eq!(
         OperationConfig::from_json(&one.to_string()).unwrap().zone_names(),

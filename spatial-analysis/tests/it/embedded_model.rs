@@ -34,17 +34,17 @@ fn people_of_the_drawn_plaza_are_told_where_they_are() {
         RtenOptions::default(),
     )
     .unwrap();
-    let everybody = AnalysisOptions::default().with_entities(Entities::EveryFrame);
-    let mut analysis = SpatialAnalysis::new(model, &config, (1280, 720), everybody, 1).unwrap();
+    let all_people = AnalysisOptions::default().with_entities(Entities::EveryFrame);
+    let mut analysis = SpatialAnalysis::new(model, &config, (1280, 720), all_people, 1).unwrap();
     let mut rgb = vec![0; world.frame_bytes()];
-    let (mut wanted, mut met, mut told) = (0, 0, Vec::new());
+    let (mut wanted, mut met, mut reported) = (0, 0, Vec::new());
     for index in begin..begin + FRAMES {
         let frame = world.render(index, &mut rgb).unwrap();
         let view = ImageView::packed(&rgb, 1280, 720, PixelFormat::Rgb24).unwrap();
         let time = index * SECOND / u64::from(FPS);
         let inferences = pollster::block_on(analysis.process(view.into(), time)).unwrap();
         assert_sound(&inferences);
-        told.extend(events(&inferences));
+        reported.extend(events(&inferences));
         // A frame that confirms nobody yet tells nobody.
         let clear = frame
             .people
@@ -68,5 +68,5 @@ fn people_of_the_drawn_plaza_are_told_where_they_are() {
         Crossing::CrossRight => "CrossRight",
     };
     let event = (expected.to_owned(), first.boundary.clone());
-    assert!(told.contains(&event), "{event:?} not among {told:?}");
+    assert!(reported.contains(&event), "{event:?} not among {told:?}");
 }

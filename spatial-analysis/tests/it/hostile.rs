@@ -59,11 +59,11 @@ proptest! {
         let run = || {
             let script = Scripted::new(frames.iter().map(|(_, found)| found.clone()));
             let mut analysis = SpatialAnalysis::new(script, &config, SIZE, options, 1).unwrap();
-            let told = play(&mut analysis, times.iter().copied());
-            (told, analysis.stats())
+            let reported = play(&mut analysis, times.iter().copied());
+            (reported, analysis.stats())
         };
-        let (told, stats) = run();
-        for (_, message) in &told {
+        let (reported, stats) = run();
+        for (_, message) in &reported {
             assert_sound(message);
             for bbox in message.iter().filter_map(|i| i.bounding_box()) {
                 prop_assert!(bbox.l.is_finite() && bbox.t.is_finite() && bbox.w.is_finite() && bbox.h.is_finite());
@@ -71,7 +71,7 @@ proptest! {
         }
         prop_assert_eq!(stats.frames, frames.len() as u64);
         prop_assert!(stats.zone_exits <= stats.zone_enters);
-        prop_assert_eq!(run(), (told, stats));
+        prop_assert_eq!(run(), (reported, stats));
     }
 
     #[test]

@@ -158,14 +158,14 @@ pub(crate) fn play<D: Detector>(
 ) -> Vec<(u64, Vec<Inference>)> {
     let pixels = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     let view = ImageView::packed(&pixels, SIZE.0, SIZE.1, PixelFormat::Bgr24).unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for time in times {
         let inferences = pollster::block_on(analysis.process(view.into(), time)).unwrap();
         if !inferences.is_empty() {
-            told.push((time, inferences));
+            reported.push((time, inferences));
         }
     }
-    told
+    reported
 }
 
 /// Status and place of the events in a message.
@@ -193,12 +193,12 @@ pub(crate) fn assert_sound(inferences: &[Inference]) {
         assert!(matches!(entity.value, InferenceValue::Entity(_)), "{entity:?}");
     }
     for event in events {
-        let InferenceValue::Event(told) = &event.value else {
+        let InferenceValue::Event(reported) = &event.value else {
             panic!("an entity after events: {event:?}")
         };
         assert_eq!(event.related_inferences.len(), 1);
         let related = &event.related_inferences[0];
         assert!(entities.iter().any(|e| e.inference_id == *related), "{event:?}");
-        assert!(!told.properties["trackingId"].is_empty());
+        assert!(!reported.properties["trackingId"].is_empty());
     }
 }

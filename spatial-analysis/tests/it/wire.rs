@@ -70,7 +70,7 @@ async fn walk_over_the_wire(options: ClientOptions, fps: u64, began: u64) -> Vec
         ..
     } = within(connect::<u64>(&options)).await.unwrap();
     assert_eq!(peer.identifier, DEFAULT_IDENTIFIER);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (time, found) in walk(fps) {
         let mut slot = frames.slot().unwrap();
         let nowhere = lva_inference::BoundingBox::default();
@@ -86,16 +86,16 @@ async fn walk_over_the_wire(options: ClientOptions, fps: u64, began: u64) -> Vec
         assert_eq!((answer.context, answer.timestamp_90k), (time, began + time));
         if !answer.inferences.is_empty() {
             assert_sound(&answer.inferences);
-            told.push((time as f64 / SECOND as f64, answer.inferences));
+            reported.push((time as f64 / SECOND as f64, answer.inferences));
         }
     }
     frames.finish();
     assert!(within(answers.next()).await.unwrap().is_none());
-    told
+    reported
 }
 
-fn statuses(told: &[(f64, Vec<Inference>)]) -> Vec<(String, String)> {
-    told.iter().flat_map(|(_, message)| events(message)).collect()
+fn statuses(reported: &[(f64, Vec<Inference>)]) -> Vec<(String, String)> {
+    reported.iter().flat_map(|(_, message)| events(message)).collect()
 }
 
 fn the_walk() -> Vec<(String, String)> {
@@ -107,9 +107,9 @@ fn the_walk() -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_in_shared_memory_become_events() {
     let host = Host::start(Detectors::each(|| Ok::<_, BoxError>(WhiteSpot::default()))).await;
-    let told = walk_over_the_wire(host.options(), 15, 143_810_610_210_090).await;
-    assert_eq!(statuses(&told), the_walk());
-    for ((seconds, _), expected) in told.iter().zip([3.0, 5.0, 6.0]) {
+    let reported = walk_over_the_wire(host.options(), 15, 143_810_610_210_090).await;
+    assert_eq!(statuses(&reported), the_walk());
+    for ((seconds, _), expected) in reported.iter().zip([3.0, 5.0, 6.0]) {
         assert!(
             (expected..expected + 0.5).contains(seconds),
             "{expected} s told at {seconds} s"
@@ -143,8 +143,8 @@ async fn streams_that_share_a_detector_share_nothing_else() {
     assert_eq!(statuses(&first), the_walk());
     let far = |status: &str| (status.to_owned(), "far".to_owned());
     assert_eq!(statuses(&second), [far("Enter"), far("Exit")]);
-    let ids = |told: &[(f64, Vec<Inference>)]| -> Vec<String> {
-        told.iter()
+    let ids = |reported: &[(f64, Vec<Inference>)]| -> Vec<String> {
+        reported.iter()
             .flat_map(|(_, m)| m.iter().map(|i| i.inference_id.clone()))
             .collect()
     };
@@ -267,13 +267,13 @@ mod encoded {
     async fn encoded_pictures_become_events() {
         let host = Host::start(Detectors::shared(WhiteSpot::default())).await;
         let mut session = within(connect::<()>(&png_options(&host))).await.unwrap();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for (time, found) in walk(15) {
             let nowhere = lva_inference::BoundingBox::default();
             let bytes = picture(found.first().map_or(nowhere, |f| f.bbox), WIDTH, HEIGHT);
-            told.extend(events(&send(&mut session, &bytes, time).await.unwrap()));
+            reported.extend(events(&send(&mut session, &bytes, time).await.unwrap()));
         }
-        assert_eq!(told, the_walk());
+        assert_eq!(reported, the_walk());
         let stats = host.analysis.read();
         assert_eq!(
             (stats.frames, stats.unreadable_frames, stats.people),
@@ -291,7 +291,7 @@ mod encoded {
         let bytes = picture(walker_at(1.0), WIDTH, HEIGHT);
         let larger = picture(walker_at(1.0), WIDTH + 1, HEIGHT);
         let smaller = picture(walker_at(1.0), WIDTH - 1, HEIGHT);
-        for (damaged, words) in [
+        for (damaged, properties) in [
             (&b"no picture"[..], "cannot be read"),
             (&bytes[..50], "cannot be read"),
             (&larger[..], ""),
@@ -302,7 +302,7 @@ mod encoded {
                 panic!("not ended")
             };
             assert_eq!(status.code, Code::InvalidArgument, "{status}");
-            assert!(status.message.contains(words), "{status}");
+            assert!(status.message.contains(properties), "{status}");
             assert!(!status.is_transient());
             assert!(send(&mut sound, &bytes, 1).await.is_ok());
         }

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 fn scene(hold_ms: u64) -> Scene {
     let ring = |points: &[(f64, f64)]| points.iter().map(|(x, y)| Point::new(*x, *y)).collect::<Vec<_>>();
     let zone = Zone {
-        count: Some(CountWatch::default()),
-        distance: Some(DistanceWatch::default()),
-        dwell: Some(DwellWatch { at_exit: true, limits_ms: vec![100, 1000], ..DwellWatch::default() }),
+        count: Some(CountRule::default()),
+        distance: Some(DistanceRule::default()),
+        dwell: Some(DwellRule { at_exit: true, limits_ms: vec![100, 1000], ..DwellRule::default() }),
         ..Zone::new("u", ring(&[(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.6, 0.9), (0.6, 0.4), (0.4, 0.4), (0.4, 0.9), (0.1, 0.9)]))
     };
     let line = CrossingLine::new("l", Point::new(0.5, 0.2), Point::new(0.5, 0.8));

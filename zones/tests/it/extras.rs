@@ -11,7 +11,7 @@ fn standing_at(id: u64, x: f64, y: f64) -> Observation {
 }
 
 fn two_rooms() -> Engine {
-    let room = |name: &str, left: f64| {
+    let capacity = |name: &str, left: f64| {
         Zone::new(
             name,
             [(left, 0.1), (left + 0.3, 0.1), (left + 0.3, 0.9), (left, 0.9)].map(|(x, y)| Point::new(x, y)),
@@ -19,7 +19,7 @@ fn two_rooms() -> Engine {
     };
     let line = CrossingLine::new("a < b & c", Point::new(0.5, 0.9), Point::new(0.5, 0.1));
     let scene = Scene::new(
-        vec![room("left", 0.1), room("right", 0.6)],
+        vec![capacity("left", 0.1), capacity("right", 0.6)],
         vec![line],
         SceneOptions::default(),
     );
@@ -115,14 +115,14 @@ fn a_picture_has_zones_with_counts_lines_with_sides_and_people_with_trails() {
 fn video_analyzers_line_crossing_counts_both_ways() {
     let mut engine = two_rooms();
     let mut reporter = LineCrossingReporter::new(IdSource::new(1));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for frame in 0..150u64 {
         let x = 0.5 + 0.2 * (frame as f64 / 15.0).sin();
         let people = [standing_at(1, x, 0.5)];
         let events = engine.update(frame * 6000, &people).expect("sound");
-        told.extend(reporter.report(&people, &events, |_| Some("person".to_owned())));
+        reported.extend(reporter.report(&people, &events, |_| Some("person".to_owned())));
     }
-    let json: Vec<_> = told
+    let json: Vec<_> = reported
         .iter()
         .map(|i| {
             serde_json::to_value(i.styled(lva_inference_schema::JsonStyle::VideoAnalyzer)).expect("JSON")
@@ -193,12 +193,12 @@ fn what_never_moves_is_left_out_when_that_is_asked() {
         } else {
             vec![walker]
         };
-        let told = tracker.update(second * SECOND, &found).expect("in order");
+        let reported = tracker.update(second * SECOND, &found).expect("in order");
         assert!(
-            told.iter().any(|o| o.bbox.left > 0.45),
+            reported.iter().any(|o| o.bbox.left > 0.45),
             "the walker stays, at {second}"
         );
-        if told.iter().any(|o| o.bbox == bbox) {
+        if reported.iter().any(|o| o.bbox == bbox) {
             last_told = second;
         }
     }
@@ -221,13 +221,13 @@ fn people_found_again_say_for_how_long_they_were_lost() {
                 score: 0.9,
             }]
         };
-        let told = tracker.update(frame * 6000, &found).expect("in order");
+        let reported = tracker.update(frame * 6000, &found).expect("in order");
         gaps.extend(
-            told.iter()
-                .filter(|o| o.refound_after_90k > 0)
-                .map(|o| (frame, o.refound_after_90k)),
+            reported.iter()
+                .filter(|o| o.reidentified_after_90k > 0)
+                .map(|o| (frame, o.reidentified_after_90k)),
         );
     }
     assert_eq!(gaps, [(45, 16 * 6000)]);
-    assert_eq!(tracker.stats().refound, 1);
+    assert_eq!(tracker.stats().reidentified, 1);
 }

@@ -6,8 +6,8 @@ use lva_zones::*;
 fn engine() -> Engine {
     let corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)].map(|(x, y)| Point::new(x, y));
     let zone = Zone {
-        count: Some(CountWatch::default()),
-        distance: Some(DistanceWatch::default()),
+        count: Some(CountRule::default()),
+        distance: Some(DistanceRule::default()),
         ..Zone::new("z", corners)
     };
     let line = CrossingLine::new("l", Point::new(0.5, 0.0), Point::new(0.5, 1.0));
@@ -36,8 +36,8 @@ fn a_hundred_thousand_people_are_refused_by_the_engine_and_cut_by_the_tracker() 
         .collect();
     let mut tracker = Tracker::new(TrackerOptions::default());
     for frame in 0..3 {
-        let told = tracker.update(frame * 6000, &found).expect("in order");
-        assert!(told.len() <= MAX_DETECTIONS && tracker.track_count() <= MAX_TRACKS);
+        let reported = tracker.update(frame * 6000, &found).expect("in order");
+        assert!(reported.len() <= MAX_DETECTIONS && tracker.track_count() <= MAX_TRACKS);
     }
     assert_eq!(
         tracker.stats().beyond_limit,
@@ -49,7 +49,7 @@ fn a_hundred_thousand_people_are_refused_by_the_engine_and_cut_by_the_tracker() 
 fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engine() {
     let good = BoundingBox::new(0.3, 0.3, 0.1, 0.3);
     let mut tracker = Tracker::new(TrackerOptions::default());
-    let mut unsound = 0;
+    let mut invalid = 0;
     for (frame, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.1, 0.0, 1e38]
         .into_iter()
         .enumerate()
@@ -59,7 +59,7 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
             BoundingBox { height: bad, ..good },
         ];
         for bbox in boxes {
-            let told = tracker
+            let reported = tracker
                 .update(
                     frame as u64 * 6000,
                     &[Detection {
@@ -69,7 +69,7 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
                     }],
                 )
                 .expect("in order");
-            assert!(told.iter().all(|o| o.steady.is_sound()));
+            assert!(reported.iter().all(|o| o.smoothed.is_valid()));
             let refused = engine().update(0, &[Observation::new(TrackId(1), bbox)]);
             assert!(
                 matches!(
@@ -82,14 +82,14 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
                 "{bad}"
             );
         }
-        unsound += 1;
+        invalid += 1;
     }
     // The second of each pair came at the same time as the first.
     assert_eq!(
-        (tracker.stats().unsound, tracker.stats().repeated),
-        (unsound, unsound)
+        (tracker.stats().invalid, tracker.stats().repeated),
+        (invalid, invalid)
     );
-    let told = tracker
+    let reported = tracker
         .update(
             SECOND,
             &[Detection {
@@ -99,7 +99,7 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
             }],
         )
         .expect("in order");
-    assert!(told.is_empty());
+    assert!(reported.is_empty());
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn region(left: f64, top: f64, right: f64, bottom: f64) -> BoundingBox {
 }
 
 /// By the point between the feet.
-fn standing(x: f64, y: f64) -> BoundingBox {
+fn presence(x: f64, y: f64) -> BoundingBox {
     BoundingBox::new(x as f32 - 0.05, y as f32 - 0.35, 0.1, 0.35)
 }
 
@@ -80,20 +80,20 @@ fn the_calibration_sample_of_2021() {
         0.2757660167130919,
     );
     let mut reporter = ContainerReporter::new(ContainerSchema::V1, source, IdSource::new(1));
-    let told = reporter.calibration(1_618_953_359_100 * 90, 531, &ground, &[bbox]);
-    assert_eq!(told["type"], "cameraCalibrationEvent");
-    assert_eq!(told["sourceInfo"]["timestamp"], "2021-04-20T21:15:59.100Z");
-    let calibration = &told["sourceInfo"]["cameraCalibrationInfo"];
+    let reported = reporter.calibration(1_618_953_359_100 * 90, 531, &ground, &[bbox]);
+    assert_eq!(reported["type"], "cameraCalibrationEvent");
+    assert_eq!(reported["sourceInfo"]["timestamp"], "2021-04-20T21:15:59.100Z");
+    let calibration = &reported["sourceInfo"]["cameraCalibrationInfo"];
     assert_eq!(calibration["status"], "Calibrated");
     assert!(near(&calibration["cameraHeight"], 13.294151306152344));
     assert!(near(&calibration["focalLength"], 372.0000305175781));
     assert!(near(&calibration["tiltupAngle"], 0.9581864476203918));
-    let point = &told["zonePlacementInfo"]["personBoundingBoxGroundPoints"][0];
+    let point = &reported["zonePlacementInfo"]["personBoundingBoxGroundPoints"][0];
     assert!(
         near(&point["x"], -22.944068908691406) && near(&point["y"], 31.487680435180664),
         "{point}"
     );
-    let corner = &told["zonePlacementInfo"]["uniformlySpacedPersonBoundingBoxes"][0]["points"][1];
+    let corner = &reported["zonePlacementInfo"]["uniformlySpacedPersonBoundingBoxes"][0]["points"][1];
     assert!(near(&corner["x"], 0.10015649452269171) && near(&corner["y"], 0.2757660167130919));
 }
 
@@ -144,7 +144,7 @@ fn the_distance_sample_of_2020() {
             let foot = ground
                 .picture(GroundPoint::new(*x, *y))
                 .expect("in front of the camera");
-            Observation::new(TrackId(n as u64), standing(foot.x, foot.y))
+            Observation::new(TrackId(n as u64), presence(foot.x, foot.y))
         })
         .collect();
     let config = zone(serde_json::json!({"type": "persondistance", "config": {
@@ -154,10 +154,10 @@ fn the_distance_sample_of_2020() {
     let time = at(6, 17, 25_309);
     let events = engine.update(time, &people).expect("sound");
     let mut reporter = ContainerReporter::new(ContainerSchema::V1, camera(), IdSource::new(1));
-    let told = reporter
+    let reported = reporter
         .report(time, 1199, &events, engine.scene().ground())
         .expect("a message");
-    let event = &told["events"][0];
+    let event = &reported["events"][0];
     assert_eq!(
         (&event["type"], &event["zone"], &event["trigger"]),
         (
@@ -174,14 +174,14 @@ fn the_distance_sample_of_2020() {
     assert_eq!(properties["maximumDistanceThreshold"], "Infinity");
     assert_eq!(event["detectionIds"].as_array().map(Vec::len), Some(2));
     assert_eq!(
-        told["detections"].as_array().map(Vec::len),
+        reported["detections"].as_array().map(Vec::len),
         Some(2),
         "only those who break the rule"
     );
-    assert_eq!(told["sourceInfo"]["timestamp"], "2020-08-24T06:17:25.309Z");
-    assert_eq!(told["sourceInfo"]["frameId"], "1199");
+    assert_eq!(reported["sourceInfo"]["timestamp"], "2020-08-24T06:17:25.309Z");
+    assert_eq!(reported["sourceInfo"]["frameId"], "1199");
     assert!(near(
-        &told["sourceInfo"]["cameraCalibrationInfo"]["focalLength"],
+        &reported["sourceInfo"]["cameraCalibrationInfo"]["focalLength"],
         401.2800598144531
     ));
     let EventKind::Distance(report) = events[0].kind else {
@@ -208,17 +208,17 @@ fn the_distance_sample_of_video_analyzer_before_calibration() {
         "minimumDistanceThreshold": "1.5", "maximumDistanceThreshold": "14.5", "threshold": "48.00", "focus": "footprint"}),
     );
     let mut engine = Engine::new(scene(config));
-    let people = [Observation::new(TrackId(1), standing(0.5, 0.6))];
+    let people = [Observation::new(TrackId(1), presence(0.5, 0.6))];
     let mut events = Vec::new();
     for frame in 0..16 {
         events.extend(engine.update(90_000 + frame * 6000, &people).expect("sound"));
     }
     let inferences = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
     assert_eq!(inferences.len(), 1, "no entities: {inferences:?}");
-    let told = serde_json::to_value(inferences[0].styled(lva_inference_schema::JsonStyle::VideoAnalyzer))
+    let reported = serde_json::to_value(inferences[0].styled(lva_inference_schema::JsonStyle::VideoAnalyzer))
         .expect("JSON");
-    let properties = &told["event"]["properties"];
-    assert_eq!(told["event"]["name"], "personDistanceEvent");
+    let properties = &reported["event"]["properties"];
+    assert_eq!(reported["event"]["name"], "personDistanceEvent");
     for (name, value) in [
         ("personCount", "0.0"),
         ("averageDistance", "0.0"),
@@ -269,8 +269,8 @@ fn the_count_sample() {
     let events = engine.update(time, &people).expect("sound");
     for schema in ContainerSchema::ALL {
         let mut reporter = ContainerReporter::new(schema, camera(), IdSource::new(1));
-        let told = reporter.report(time, 1400, &events, None).expect("a message");
-        let event = &told["events"][0];
+        let reported = reporter.report(time, 1400, &events, None).expect("a message");
+        let event = &reported["events"][0];
         assert_eq!(event["type"], "personCountEvent");
         assert_eq!(event["properties"], serde_json::json!({"personCount": 2}));
         assert_eq!(
@@ -279,25 +279,25 @@ fn the_count_sample() {
         );
         assert_eq!(
             event["detectionIds"],
-            serde_json::json!([told["detections"][0]["id"], told["detections"][1]["id"]])
+            serde_json::json!([reported["detections"][0]["id"], reported["detections"][1]["id"]])
         );
-        assert_eq!(told["sourceInfo"]["timestamp"], "2020-08-24T06:06:57.224Z");
-        let points = &told["detections"][0]["region"]["points"];
+        assert_eq!(reported["sourceInfo"]["timestamp"], "2020-08-24T06:06:57.224Z");
+        let points = &reported["detections"][0]["region"]["points"];
         assert!(near(&points[0]["x"], 0.612683747944079) && near(&points[1]["y"], 0.6425260577285499));
-        assert!(near(&told["detections"][1]["confidence"], 0.9389744400978088));
+        assert!(near(&reported["detections"][1]["confidence"], 0.9389744400978088));
         match schema {
             ContainerSchema::V1 => {
-                assert_eq!(told["schemaVersion"], "1.0");
+                assert_eq!(reported["schemaVersion"], "1.0");
                 assert_eq!(
-                    told["detections"][0]["centerGroundPoint"],
+                    reported["detections"][0]["centerGroundPoint"],
                     serde_json::json!({"x": 0.0, "y": 0.0})
                 );
-                assert_eq!(told["detections"][0]["metadataType"], "");
+                assert_eq!(reported["detections"][0]["metadataType"], "");
             }
             ContainerSchema::V2 => {
-                assert_eq!(told["schemaVersion"], "2.0");
-                assert_eq!(told["detections"][0]["metadata"]["centerGroundPointX"], "0.0");
-                assert_eq!(told["detections"][0]["attributes"], serde_json::json!([]));
+                assert_eq!(reported["schemaVersion"], "2.0");
+                assert_eq!(reported["detections"][0]["metadata"]["centerGroundPointX"], "0.0");
+                assert_eq!(reported["detections"][0]["attributes"], serde_json::json!([]));
             }
         }
     }
@@ -322,24 +322,24 @@ fn the_line_sample() {
     let time = at(6, 6, 53_261);
     engine.update(time - 9000, &[before]).expect("sound");
     let events = engine.update(time, &[after]).expect("sound");
-    let told = ContainerReporter::new(ContainerSchema::V2, camera(), IdSource::new(1))
+    let reported = ContainerReporter::new(ContainerSchema::V2, camera(), IdSource::new(1))
         .report(time, 1340, &events, None)
         .expect("a message");
-    let event = &told["events"][0];
+    let event = &reported["events"][0];
     assert_eq!(
         (&event["type"], &event["zone"]),
         (&"personLineEvent".into(), &"doorcamera".into())
     );
     assert_eq!(
         event["properties"],
-        serde_json::json!({"trackingId": told["detections"][0]["id"], "status": "CrossLeft"})
+        serde_json::json!({"trackingId": reported["detections"][0]["id"], "status": "CrossLeft"})
     );
     assert_eq!(
         event["detectionIds"],
-        serde_json::json!([told["detections"][0]["id"]])
+        serde_json::json!([reported["detections"][0]["id"]])
     );
-    assert!(event.get("trigger").is_none() && told["sourceInfo"].get("cameraCalibrationInfo").is_none());
-    assert_eq!(told["sourceInfo"]["timestamp"], "2020-08-24T06:06:53.261Z");
+    assert!(event.get("trigger").is_none() && reported["sourceInfo"].get("cameraCalibrationInfo").is_none());
+    assert_eq!(reported["sourceInfo"]["timestamp"], "2020-08-24T06:06:53.261Z");
 }
 
 #[test]
@@ -360,16 +360,16 @@ fn the_zone_and_dwell_samples() {
         let y = if inside { 0.31 } else { 0.29 };
         events.extend(
             engine
-                .update(time, &[Observation::new(TrackId(1), standing(0.5, y))])
+                .update(time, &[Observation::new(TrackId(1), presence(0.5, y))])
                 .expect("sound"),
         );
     }
     let mut reporter = ContainerReporter::new(ContainerSchema::V2, camera(), IdSource::new(1));
-    let told = reporter
+    let reported = reporter
         .report(at(6, 15, 9_680), 428, &events, None)
         .expect("a message");
-    let id = &told["detections"][0]["id"];
-    let [entered, left, dwelt] = &told["events"].as_array().expect("events")[..] else {
+    let id = &reported["detections"][0]["id"];
+    let [entered, left, dwelt] = &reported["events"].as_array().expect("events")[..] else {
         panic!("{told:#}")
     };
     for (event, status) in [(entered, "Enter"), (left, "Exit")] {

@@ -65,7 +65,7 @@ pub(crate) fn straight(from: (f64, f64), to: (f64, f64), seconds: f64, rate: u64
         .collect()
 }
 
-pub(crate) fn words(events: &[SpatialEvent]) -> Vec<String> {
+pub(crate) fn properties(events: &[SpatialEvent]) -> Vec<String> {
     events
         .iter()
         .map(|e| {
@@ -83,7 +83,7 @@ fn walking_straight_through_is_one_enter_one_crossing_one_exit_at_any_rate() {
     for rate in [30, 15, 5, 2] {
         let events = walk(&mut engine(), rate, straight((0.1, 0.6), (0.9, 0.6), 8.0, rate));
         assert_eq!(
-            words(&events),
+            properties(&events),
             ["zone Enter", "line Cross(Left)", "zone Exit"],
             "{rate}"
         );
@@ -112,7 +112,7 @@ fn walking_straight_through_is_one_enter_one_crossing_one_exit_at_any_rate() {
 #[test]
 fn back_again_is_the_other_direction() {
     let events = walk(&mut engine(), 15, straight((0.9, 0.6), (0.1, 0.6), 8.0, 15));
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Right)", "zone Exit"]);
+    assert_eq!(properties(&events), ["zone Enter", "line Cross(Right)", "zone Exit"]);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn round_the_end_of_a_line_is_not_over_it() {
     path.extend(straight((0.7, 0.9), (0.7, 0.6), 2.0, 15));
     path.extend(straight((0.7, 0.6), (0.3, 0.6), 2.0, 15));
     let events = walk(&mut engine(), 15, path);
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Right)", "zone Exit"]);
+    assert_eq!(properties(&events), ["zone Enter", "line Cross(Right)", "zone Exit"]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn who_appears_inside_enters_and_who_vanishes_inside_leaves_without_side() {
         panic!("{events:?}")
     };
     assert_eq!(
-        (events[0].why.reason, events[1].why.reason),
+        (events[0].cause.reason, events[1].cause.reason),
         (Reason::Appeared, Reason::Vanished)
     );
     // Until last seen, not until given up.
@@ -153,7 +153,7 @@ fn a_gap_within_the_grace_is_the_same_visit() {
     // Unseen for 1.2 s inside, while crossing the line.
     path[50..68].fill(None);
     let events = walk(&mut engine(), 15, path);
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    assert_eq!(properties(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_gap_beyond_the_grace_ends_the_visit_where_it_was_last_seen() {
     path[30..60].fill(None);
     let events = walk(&mut engine(), 15, path);
     assert_eq!(
-        words(&events),
+        properties(&events),
         ["zone Enter", "zone Exit", "zone Enter", "zone Exit"]
     );
     assert_eq!(
@@ -180,11 +180,11 @@ fn who_appears_inside_for_less_than_asked_was_a_second_box_and_who_stays_enters_
     };
     let inside = |frames| vec![Some((0.45, 0.6)); frames];
     assert_eq!(
-        words(&walk(&mut engine_with(options), 15, inside(9))),
+        properties(&walk(&mut engine_with(options), 15, inside(9))),
         Vec::<String>::new()
     );
     let events = walk(&mut engine_with(options), 15, inside(12));
-    assert_eq!(words(&events), ["zone Enter", "zone Exit"]);
+    assert_eq!(properties(&events), ["zone Enter", "zone Exit"]);
     assert_eq!(
         (events[0].time_90k, events[0].timestamp_90k),
         (0, 9 * SECOND / 15)
@@ -204,14 +204,14 @@ fn who_appears_inside_for_less_than_asked_was_a_second_box_and_who_stays_enters_
 fn between_two_frames_through_the_zone_is_a_visit_unless_told_otherwise() {
     let path = || [(0.1, 0.6), (0.2, 0.6), (0.8, 0.6), (0.9, 0.6)].map(Some);
     let events = walk(&mut engine(), 2, path());
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
-    assert_eq!(events[0].why.reason, Reason::PassedThrough);
+    assert_eq!(properties(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    assert_eq!(events[0].cause.reason, Reason::PassedThrough);
     let options = SceneOptions {
         jump_through: false,
         ..SceneOptions::default()
     };
     assert_eq!(
-        words(&walk(&mut engine_with(options), 2, path())),
+        properties(&walk(&mut engine_with(options), 2, path())),
         ["line Cross(Left)"]
     );
 }
@@ -232,9 +232,9 @@ fn an_unconfirmed_person_never_counts_and_a_confirmed_one_counts_from_the_start(
             );
         }
         match confirmed_from {
-            usize::MAX => assert_eq!(words(&events), Vec::<String>::new()),
+            usize::MAX => assert_eq!(properties(&events), Vec::<String>::new()),
             _ => {
-                assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+                assert_eq!(properties(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
                 assert!((events[0].time_90k as f64 / SECOND as f64 - 1.5).abs() < 0.01);
                 // Told in the frame of confirmation, not before.
                 assert_eq!(events[0].timestamp_90k, 18 * SECOND / 8);
@@ -256,7 +256,7 @@ fn feet_out_of_view_change_nothing() {
     // Comes in above, walks down until cut, comes back up cut and goes out above.
     let mut path = straight((0.5, 0.4), (0.5, 1.3), 3.0, 15);
     path.extend(straight((0.5, 1.3), (0.5, 0.4), 3.0, 15));
-    assert_eq!(words(&walk(&mut engine, 15, path)), ["zone Enter", "zone Exit"]);
+    assert_eq!(properties(&walk(&mut engine, 15, path)), ["zone Enter", "zone Exit"]);
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn a_step_over_ages_overflows_nothing() {
     let at = |x| [Observation::new(TrackId(1), standing_at(x, 0.6))];
     engine.update(7, &at(0.2)).expect("sound");
     let events = engine.update(u64::MAX, &at(0.8)).expect("sound");
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    assert_eq!(properties(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
     let mut previous = 7;
     for event in &events {
         assert!(event.time_90k > previous && event.time_90k < event.timestamp_90k);
@@ -354,7 +354,7 @@ fn paths() -> impl Strategy<Value = Vec<Option<(f64, f64)>>> {
 }
 
 fn total(events: &[SpatialEvent], what: &str) -> usize {
-    words(events).iter().filter(|w| *w == what).count()
+    properties(events).iter().filter(|w| *w == what).count()
 }
 
 proptest! {
@@ -363,7 +363,7 @@ proptest! {
     #[test]
     fn enter_and_exit_alternate_and_every_visit_ends(path in paths(), rate in 2u64..30) {
         let events = walk(&mut engine(), rate, path);
-        let visits: Vec<_> = words(&events).into_iter().filter(|w| w.starts_with("zone")).collect();
+        let visits: Vec<_> = properties(&events).into_iter().filter(|w| w.starts_with("zone")).collect();
         for (index, word) in visits.iter().enumerate() {
             prop_assert_eq!(word, if index % 2 == 0 { "zone Enter" } else { "zone Exit" });
         }
@@ -391,7 +391,7 @@ proptest! {
             "line Cross(Right)" => "line Cross(Left)".to_owned(),
             other => other.to_owned(),
         };
-        prop_assert_eq!(words(&events).iter().map(|w| swapped(w)).collect::<Vec<_>>(), words(&mirrored));
+        prop_assert_eq!(properties(&events).iter().map(|w| swapped(w)).collect::<Vec<_>>(), properties(&mirrored));
     }
 
     #[test]
@@ -430,13 +430,13 @@ proptest! {
         let events = walk(&mut engine(), rate, on_line.map(Some));
         prop_assert_eq!(total(&events, "line Cross(Left)") + total(&events, "line Cross(Right)"), 0);
         let on_edge = std::iter::once((0.38, 0.6)).chain(offs.iter().map(|(x, y)| (0.4 + x, 0.6 + y)));
-        prop_assert_eq!(words(&walk(&mut engine(), rate, on_edge.map(Some))), Vec::<String>::new());
+        prop_assert_eq!(properties(&walk(&mut engine(), rate, on_edge.map(Some))), Vec::<String>::new());
     }
 
     #[test]
     fn straight_walks_count_once_wherever_they_lead(y in 0.5..0.7f64, slope in -0.05..0.05f64, seconds in 2.0..10.0f64, rate in 2u64..30) {
         let path = straight((0.1, y - slope), (0.9, y + slope), seconds, rate);
         let events = walk(&mut engine(), rate, path);
-        prop_assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+        prop_assert_eq!(properties(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::metrics::{Frame, Identity};
 use crate::sort::Sort;
-use crate::support::{Noise, Random, SECOND, Score, Told, told};
+use crate::support::{Noise, Random, SECOND, Score, Told, reported};
 use lva_sample_world::{Camera, Crossing, TrueEvent, World, WorldOptions};
 use lva_zones::*;
 
@@ -56,8 +56,8 @@ fn clip(seed: u64, fps: u32, seconds: f64) -> Clip {
             Crossing::CrossRight => "CrossRight",
         },
     };
-    let happened = world.scene().events.clone();
-    let truth = happened.iter().map(told_of).collect();
+    let event = world.scene().events.clone();
+    let truth = event.iter().map(told_of).collect();
     let camera = world.scene().camera;
     let mut rgb = vec![0; world.frame_bytes()];
     let frames: Vec<Vec<(u64, [f64; 4], f64)>> = (0..world.frame_count())
@@ -81,7 +81,7 @@ fn clip(seed: u64, fps: u32, seconds: f64) -> Clip {
             Crossing::Exit => Crossing::Enter,
             _ => return visible && e.seconds < seconds - SEEABLE,
         };
-        let short = happened.iter().any(|o| {
+        let short = event.iter().any(|o| {
             o.person == e.person
                 && o.boundary == e.boundary
                 && o.status == other_end
@@ -90,7 +90,7 @@ fn clip(seed: u64, fps: u32, seconds: f64) -> Clip {
         });
         visible && !short && e.seconds < seconds - SEEABLE
     };
-    let seeable = happened.iter().filter(is_seeable).map(told_of).collect();
+    let seeable = event.iter().filter(is_seeable).map(told_of).collect();
     Clip {
         frames,
         scene,
@@ -152,7 +152,7 @@ fn judge(clip: &Clip, every: usize, noise: Noise, seed: u64, mut follower: Follo
                 .update(time, &people)
                 .expect("sound people")
                 .iter()
-                .map(told),
+                .map(reported),
         );
     }
     let (score, missed, wrong) = Score::with_rest(&clip.truth, &reported);

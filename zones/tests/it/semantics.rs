@@ -17,10 +17,10 @@
 //! | distance: unknown before calibration, mean of all pairs, violators only, `Infinity` when unset | `groups`, `published` |
 //! | ground: x to the right, y ahead, nothing above the horizon | `published`, [`the_ground_has_x_to_the_right_y_ahead_and_no_horizon`] |
 //! | profiles: one event, four forms | `published`, `reports`, [`one_event_has_the_name_of_its_profile`] |
-//! | `why` of every event | [`every_event_says_why`] |
+//! | `cause` of every event | [`every_event_says_why`] |
 //! | crossings of a closed ring of lines are enters less exits | [`crossings_of_a_ring_of_lines_are_enters_less_exits`] |
 
-use crate::rules::{standing_at, straight, walk, words};
+use crate::rules::{standing_at, straight, walk, properties};
 use crate::support::SECOND;
 use lva_zones::*;
 use proptest::prelude::*;
@@ -103,7 +103,7 @@ fn a_threshold_is_a_depth_to_enter_and_none_to_leave() {
             let people = [Observation::new(TrackId(1), standing_at(at.0, at.1))];
             events.extend(engine.update(frame as u64 * 6000, &people).expect("sound"));
         }
-        words(&events)
+        properties(&events)
     };
     assert_eq!(visits(one_sided(), 0.449, 0.3), Vec::<String>::new());
     assert_eq!(visits(one_sided(), 0.451, 0.401), ["zone Enter"]);
@@ -129,11 +129,11 @@ fn nothing_is_told_before_the_hold_is_over_and_at_once_without_one() {
             let people = [Observation::new(TrackId(1), standing_at(x, 0.6))];
             events.extend(engine.update(frame * SECOND / 20, &people).expect("sound"));
         }
-        assert_eq!(words(&events), ["zone Enter", "line Cross(Left)"], "{hold_ms}");
+        assert_eq!(properties(&events), ["zone Enter", "line Cross(Left)"], "{hold_ms}");
         for event in &events {
-            let (crossed, told) = (event.time_90k / 90, event.timestamp_90k / 90);
+            let (crossed, reported) = (event.time_90k / 90, event.timestamp_90k / 90);
             assert!((974..=975).contains(&crossed), "{event:?}");
-            assert_eq!(told.div_ceil(50) * 50, 950 + told_after_ms, "{event:?}");
+            assert_eq!(reported.div_ceil(50) * 50, 950 + told_after_ms, "{event:?}");
         }
     }
 }
@@ -182,7 +182,7 @@ fn of_several_edges_the_last_one_in_and_the_first_one_out_are_told() {
     let events = walk(&mut engine(vec![zone(&corners)], vec![], options), 1, path);
     let found: Vec<_> = events.iter().map(side).collect();
     assert_eq!(
-        (words(&events), found),
+        (properties(&events), found),
         (
             vec!["zone Enter".to_owned(), "zone Exit".to_owned()],
             vec![Some(4), Some(4)]
@@ -193,7 +193,7 @@ fn of_several_edges_the_last_one_in_and_the_first_one_out_are_told() {
 #[test]
 fn left_and_right_are_those_of_who_looks_along_the_line() {
     let (middle, off) = (0.5, 0.2);
-    for (start, end, to, told) in [
+    for (start, end, to, reported) in [
         // To the right in the picture: up is left.
         ((0.2, 0.5), (0.8, 0.5), (0.0, -off), "Left"),
         ((0.2, 0.5), (0.8, 0.5), (0.0, off), "Right"),
@@ -218,7 +218,7 @@ fn left_and_right_are_those_of_who_looks_along_the_line() {
             way,
         );
         assert_eq!(
-            words(&events),
+            properties(&events),
             [format!("line Cross({told})")],
             "{start:?} {end:?} {to:?}"
         );
@@ -277,21 +277,21 @@ fn an_unknown_side_is_empty_in_the_container_and_left_out_by_video_analyzer() {
     let mut engine = engine(vec![zone(&SQUARE)], vec![], at_once());
     let inside = [Observation::new(TrackId(1), standing_at(0.5, 0.6))];
     let events = engine.update(SECOND, &inside).expect("sound");
-    assert_eq!(words(&events), ["zone Enter"]);
+    assert_eq!(properties(&events), ["zone Enter"]);
     let source = SourceInfo {
         id: "camera".to_owned(),
         width: 640,
         height: 360,
     };
     for schema in ContainerSchema::ALL {
-        let told = ContainerReporter::new(schema, source.clone(), IdSource::new(1))
+        let reported = ContainerReporter::new(schema, source.clone(), IdSource::new(1))
             .report(SECOND, 1, &events, None)
             .expect("a message");
-        assert_eq!(told["events"][0]["properties"]["side"], "", "{schema:?}");
+        assert_eq!(reported["events"][0]["properties"]["side"], "", "{schema:?}");
     }
-    let told = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
+    let reported = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
     let json =
-        serde_json::to_value(told[1].styled(lva_inference_schema::JsonStyle::VideoAnalyzer)).expect("JSON");
+        serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::VideoAnalyzer)).expect("JSON");
     let properties = json["event"]["properties"].as_object().expect("properties");
     assert!(
         properties["status"] == "Enter" && !properties.contains_key("side"),
@@ -308,8 +308,8 @@ fn one_event_has_the_name_of_its_profile() {
         (EventProfile::Tutorial2020, "personZoneEvent"),
         (EventProfile::VideoAnalyzer, "personZoneEnterExitEvent"),
     ] {
-        let told = Reporter::new(profile, IdSource::new(1)).report(&events);
-        let json = serde_json::to_value(told[1].styled(lva_inference_schema::JsonStyle::Lva)).expect("JSON");
+        let reported = Reporter::new(profile, IdSource::new(1)).report(&events);
+        let json = serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::Lva)).expect("JSON");
         assert_eq!(json["event"]["name"], name);
     }
 }
@@ -342,16 +342,16 @@ fn every_event_says_why() {
     };
     let way = straight((0.1, 0.6), (0.9, 0.6), 8.0, 15);
     let events = walk(&mut engine(vec![zone(&SQUARE)], vec![upright], options), 15, way);
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    assert_eq!(properties(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
     for event in events {
-        let why = event.why;
-        assert_eq!(why.reason, Reason::Crossed);
+        let cause = event.cause;
+        assert_eq!(cause.reason, Reason::Crossed);
         // Held for the 200 ms that were asked for and no frame longer; 0.1 of the width a second, so that far beyond.
-        assert_eq!(why.held_90k, event.timestamp_90k - event.time_90k);
-        assert!((18_000..24_000).contains(&why.held_90k), "{why:?}");
-        let walked = 0.1 * why.held_90k as f64 / SECOND as f64;
-        assert!((why.distance - walked).abs() < 1e-5, "{why:?}");
-        assert!((3..=4).contains(&why.samples), "{why:?}");
+        assert_eq!(cause.held_90k, event.timestamp_90k - event.time_90k);
+        assert!((18_000..24_000).contains(&cause.held_90k), "{why:?}");
+        let walked = 0.1 * cause.held_90k as f64 / SECOND as f64;
+        assert!((cause.distance - walked).abs() < 1e-5, "{why:?}");
+        assert!((3..=4).contains(&cause.samples), "{why:?}");
     }
 }
 

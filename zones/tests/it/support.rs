@@ -57,7 +57,7 @@ impl Noise {
             (bottom - top) as f32,
         );
         let score = (0.8 + 0.08 * random.bell()).clamp(0.3, 0.99) as f32;
-        let seen = !random.chance(self.misses) && bbox.is_sound();
+        let seen = !random.chance(self.misses) && bbox.is_valid();
         seen.then_some(Detection {
             bbox,
             class: 0,
@@ -90,7 +90,7 @@ pub(crate) struct Told {
     pub(crate) status: &'static str,
 }
 
-pub(crate) fn told(event: &SpatialEvent) -> Told {
+pub(crate) fn reported(event: &SpatialEvent) -> Told {
     let status = match event.kind {
         EventKind::Cross(direction) => direction.status(),
         EventKind::Enter { .. } => "Enter",

@@ -1,6 +1,6 @@
 //! Identities, and events of people who are only detected.
 
-use crate::support::{Noise, Random, SECOND, Score, Told, told};
+use crate::support::{Noise, Random, SECOND, Score, Told, reported};
 use lva_zones::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +96,7 @@ fn a_second_behind_a_post_changes_no_identity() {
                 .expect("in order");
             ids.extend(seen.iter().map(|o| o.track));
         }
-        assert_eq!((ids.len(), tracker.stats().refound), (1, 1), "{rate}");
+        assert_eq!((ids.len(), tracker.stats().reidentified), (1, 1), "{rate}");
     }
 }
 
@@ -139,7 +139,7 @@ fn hostile_detections_are_dropped_and_counted() {
         .into();
     frame.push(detection(0.5, 0.5, f32::NAN));
     assert_eq!(tracker.update(0, &frame), Ok(vec![]));
-    assert_eq!(tracker.stats().unsound, 6);
+    assert_eq!(tracker.stats().invalid, 6);
     let crowd = vec![detection(0.5, 0.5, 0.9); 100_000];
     tracker.update(1, &crowd).expect("in order");
     assert_eq!(tracker.stats().beyond_limit, 100_000 - MAX_DETECTIONS as u64);
@@ -175,7 +175,7 @@ fn tracks_are_bounded() {
         tracker.update(frame * 90, &crowd).expect("in order");
     }
     assert_eq!(
-        (tracker.track_count(), tracker.stats().unborn),
+        (tracker.track_count(), tracker.stats().rejected_new),
         (MAX_TRACKS, 1600 - MAX_TRACKS as u64)
     );
 }
@@ -316,7 +316,7 @@ fn simulate(seed: u64, rate: u64) -> Score {
                 .all(|e| e.track().is_some_and(|track| confirmed.contains_key(&track))),
             "an unconfirmed track counted"
         );
-        reported.extend(events.iter().map(told));
+        reported.extend(events.iter().map(reported));
     }
     Score::of(&walkers.truth(), &reported)
 }

@@ -24,7 +24,7 @@ pub const MAX_CASE_FRAMES: usize = 1 << 20;
 /// "polygon": [[x, y], …], "dwell_limits_ms": […]}], "focus", "line_threshold", "zone_threshold", "hold_ms",
 /// "lost_grace_ms"}, "frames": [{"t_ms", "people": [[id, left, top, width, height], …]}, …]}`, coordinates in fractions of the
 /// frame from its top left. `focus` is `bottom_center` unless told, thresholds are shares of the frame's width and 0.004
-/// unless told, `hold_ms` 200, `lost_grace_ms` 1000. With `"detections": [[left, top, width, height, score], …]` in place
+/// unless told, `hold_ms` 200, `lost_timeout_ms` 1000. With `"detections": [[left, top, width, height, score], …]` in place
 /// of `people` the tracker gives the identities.
 ///
 /// Out: `{"name", "events": [{"t_ms", "frame", "id", "kind", "name", "direction", "side", "dwell_ms"}], "inside": {"ZONE":
@@ -109,11 +109,11 @@ impl Player {
             (Seen::Detections(_), None) => return Err("detections in a case of people".to_owned()),
         };
         if self.tracker.is_some() {
-            let told = people.iter().filter(|person| person.confirmed).map(|person| {
+            let reported = people.iter().filter(|person| person.confirmed).map(|person| {
                 let b = person.bbox;
                 json!([person.track.0, b.left, b.top, b.width, b.height])
             });
-            self.tracks.push(told.collect());
+            self.tracks.push(reported.collect());
         }
         for event in self.engine.update(time, &people).map_err(|e| e.to_string())? {
             self.event(index, &event, case);
@@ -128,7 +128,7 @@ impl Player {
             for person in people.iter().filter(|person| person.confirmed) {
                 // In whole precision: boxes have less.
                 let exact = case.anchors.get(&(index, person.track.0)).copied();
-                let at = exact.unwrap_or_else(|| case.focus.point(&person.steady));
+                let at = exact.unwrap_or_else(|| case.focus.point(&person.smoothed));
                 let inside = case.scene.depth(zone, at).is_some_and(|depth| depth >= 0.0);
                 let row = rows
                     .entry(person.track.0)

@@ -2,7 +2,7 @@
 
 use super::MAX_CASE_FRAMES;
 use crate::observation::{BoundingBox, Detection, Observation, Point, TrackId};
-use crate::scene::{CrossingLine, DwellWatch, Focus, Scene, SceneOptions, Threshold, Zone};
+use crate::scene::{CrossingLine, DwellRule, Focus, Scene, SceneOptions, Threshold, Zone};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ struct WrittenScene {
     line_threshold: Option<f64>,
     zone_threshold: Option<f64>,
     hold_ms: Option<f64>,
-    lost_grace_ms: Option<f64>,
+    lost_timeout_ms: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -185,7 +185,7 @@ impl Case {
             .entry((frame, number))
             .or_insert_with(|| self.focus.of([l, t, w, h]));
         let bbox = BoundingBox::new(l as f32, t as f32, w as f32, h as f32);
-        if !bbox.is_sound() {
+        if !bbox.is_valid() {
             return Err(format!("the box of {id}, {bbox:?}, is no box"));
         }
         Ok(Observation::new(TrackId(number), bbox))
@@ -210,7 +210,7 @@ fn scene(written: WrittenScene, focus: Focus) -> Result<Scene, String> {
     let options = SceneOptions {
         aspect: written.width / written.height,
         hold_ms: milliseconds("hold_ms", written.hold_ms, 200)?,
-        lost_grace_ms: milliseconds("lost_grace_ms", written.lost_grace_ms, 1000)?,
+        lost_timeout_ms: milliseconds("lost_grace_ms", written.lost_timeout_ms, 1000)?,
         ..SceneOptions::default()
     };
     let depth = Threshold::Width(written.zone_threshold.unwrap_or(THRESHOLD));
@@ -223,10 +223,10 @@ fn scene(written: WrittenScene, focus: Focus) -> Result<Scene, String> {
             .map(|ms| milliseconds("dwell_limits_ms", Some(*ms), 0))
             .collect();
         let limits_ms = limits?;
-        let dwell = (!limits_ms.is_empty()).then_some(DwellWatch {
+        let dwell = (!limits_ms.is_empty()).then_some(DwellRule {
             at_exit: false,
             limits_ms,
-            every_nth: 1,
+            sample_every: 1,
             focus,
             enter_depth: depth,
             exit_depth: depth,

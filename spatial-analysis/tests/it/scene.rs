@@ -412,9 +412,9 @@ fn operations_take_what_is_theirs_of_a_mix() {
     ] {
         let read = read_config(zone(square(), json!([])), options(operation)).expect("sound");
         let events = Engine::new(read.scene).update(0, &[]).expect("sound");
-        let words: Vec<String> = events.iter().map(|e| format!("{:?}", e.kind)).collect();
+        let properties: Vec<String> = events.iter().map(|e| format!("{:?}", e.kind)).collect();
         assert!(
-            words.join(" ").starts_with(first) && words.is_empty() == first.is_empty(),
+            properties.join(" ").starts_with(first) && properties.is_empty() == first.is_empty(),
             "{words:?}"
         );
     }
