@@ -17,7 +17,7 @@ use lva_extension_protocol::{
 };
 use lva_graph_runtime::{Module, RuntimeOptions};
 use lva_inference_schema::Inference;
-use lva_rtsp::{Simulator, SimulatorOptions};
+use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 use serde_json::{Value, json};
 
 /// How long all cameras may take to be there.

@@ -10,7 +10,8 @@ use lva_graph_model::{
     topology_request,
 };
 use lva_graph_runtime::{InstanceStats, MessageSink, Module, RuntimeOptions};
-use lva_rtsp::{CameraUrl, Credentials, Simulator, SimulatorOptions};
+use lva_rtsp::{CameraUrl, Credentials};
+use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 use lva_spatial_analysis::SpatialExtension;
 use serde_json::Value;
 use tokio::sync::oneshot;

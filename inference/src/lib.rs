@@ -108,4 +108,4 @@ pub use preprocess::{ChannelOrder, InputSpec, Preprocessor, TensorLengthError};
 /// Compiles the example of the crate's front page.
 #[cfg(all(doctest, feature = "rten"))]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

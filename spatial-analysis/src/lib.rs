@@ -69,4 +69,4 @@ pub use stats::{AnalysisStats, AnalysisStatsReader};
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

@@ -11,7 +11,7 @@ use lva_extension_protocol::{
 };
 use lva_graph_runtime::{DropReason, GraphEvent, HubMessage, Module, RuntimeOptions};
 use lva_inference_schema::{Entity, Event, EventBody, EventName, Inference, JsonStyle, Rectangle};
-use lva_rtsp::Simulator;
+use lva_rtsp_simulator::Simulator;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use lva_extension_protocol::http::HttpExtensionServer;
 use lva_extension_protocol::{BoxError, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
 use lva_inference_schema::{Entity, Inference, Rectangle};
-use lva_rtsp::{Faults, Simulator};
+use lva_rtsp_simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
