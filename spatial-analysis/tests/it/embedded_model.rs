@@ -10,7 +10,7 @@ const FPS: u32 = 5;
 const FRAMES: u64 = 40;
 
 #[test]
-fn people_of_the_drawn_plaza_are_told_where_they_are() {
+fn people_of_the_drawn_plaza_are_reported_where_they_are() {
     let options = WorldOptions {
         width: 1280,
         height: 720,
@@ -68,5 +68,5 @@ fn people_of_the_drawn_plaza_are_told_where_they_are() {
         Crossing::CrossRight => "CrossRight",
     };
     let event = (expected.to_owned(), first.boundary.clone());
-    assert!(reported.contains(&event), "{event:?} not among {told:?}");
+    assert!(reported.contains(&event), "{event:?} not among {reported:?}");
 }

@@ -5,6 +5,8 @@ mod configuration;
 mod detectors;
 mod embedded_model;
 mod hostile;
+mod published;
+mod scene;
 mod session;
 mod support;
 mod wire;

@@ -27,7 +27,7 @@ fn times(fps: u64) -> impl Iterator<Item = u64> {
     walk(fps).into_iter().map(|(time, _)| time)
 }
 
-fn a_walk_is_told(fps: u64, latest: f64) {
+fn a_walk_is_reported(fps: u64, latest: f64) {
     let mut analysis = walking(fps, AnalysisOptions::default());
     let reported = play(&mut analysis, times(fps));
     // The walker's feet are over the door from 3 s to 5 s, and pass the gate at 6 s.
@@ -59,12 +59,12 @@ fn a_walk_is_told(fps: u64, latest: f64) {
 }
 
 #[test]
-fn a_walk_through_a_zone_and_over_a_line_is_told_at_15_frames_a_second() {
+fn a_walk_through_a_zone_and_over_a_line_is_reported_at_15_frames_a_second() {
     a_walk_is_told(15, 0.4);
 }
 
 #[test]
-fn a_walk_through_a_zone_and_over_a_line_is_told_at_2_frames_a_second() {
+fn a_walk_through_a_zone_and_over_a_line_is_reported_at_2_frames_a_second() {
     a_walk_is_told(2, 1.1);
 }
 

@@ -2,6 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use lva_zones::ground::{Ground, PinholeCamera};
+use lva_zones::report::{EventProfile, IdSource, Reporter};
 use lva_zones::*;
 use std::collections::BTreeMap;
 
@@ -16,7 +18,7 @@ fn scene(hold_ms: u64) -> Scene {
     let line = CrossingLine::new("l", Point::new(0.5, 0.2), Point::new(0.5, 0.8));
     let options = SceneOptions { hold_ms, ..SceneOptions::default() };
     let ground = Ground::pinhole(PinholeCamera { height_ft: 13.0, focal_px: 400.0, tilt_rad: 1.0, width_px: 640.0, height_px: 360.0 });
-    Scene::new(vec![zone], vec![line], options).expect("a sound scene").with_ground(ground.expect("a camera"))
+    Scene::new(vec![zone], vec![line], options).expect("a valid scene").with_ground(ground.expect("a camera"))
 }
 
 fuzz_target!(|bytes: &[u8]| {

@@ -45,7 +45,7 @@ fn a_frame_of_known_people_asks_for_no_memory() {
         CrossingLine::new(format!("l{n}"), point(), point())
     });
     let lines: Vec<CrossingLine> = lines.collect();
-    let mut engine = Engine::new(Scene::new(zones, lines, SceneOptions::default()).expect("sound"));
+    let mut engine = Engine::new(Scene::new(zones, lines, SceneOptions::default()).expect("valid"));
     let mut tracker = Tracker::new(TrackerOptions::default());
     let ways: Vec<(f64, f64)> = (0..40).map(|_| (random.unit(), random.unit())).collect();
     let (mut people, mut events, mut found) = (Vec::new(), Vec::new(), Vec::new());
@@ -68,7 +68,7 @@ fn a_frame_of_known_people_asks_for_no_memory() {
         let between = ASKED.with(Cell::get);
         engine
             .update_into(frame * SECOND / 15, &people, &mut events)
-            .expect("sound");
+            .expect("valid");
         let after = ASKED.with(Cell::get);
         if frame >= 300 {
             by_tracker += between - before;
@@ -76,7 +76,7 @@ fn a_frame_of_known_people_asks_for_no_memory() {
         }
         reported += events.len();
     }
-    assert!(reported > 500, "{told} events");
+    assert!(reported > 500, "{reported} events");
     assert_eq!(
         (by_tracker, by_engine),
         (0, 0),

@@ -1,6 +1,7 @@
-//! Heat, flows, pictures, Video Analyzer's own nodes, things that never move.
+//! Video Analyzer's tracking nodes, objects that never move, people found again.
 
 use crate::support::SECOND;
+use lva_zones::report::{IdSource, LineCrossingReporter};
 use lva_zones::*;
 
 fn standing_at(id: u64, x: f64, y: f64) -> Observation {
@@ -10,8 +11,8 @@ fn standing_at(id: u64, x: f64, y: f64) -> Observation {
     )
 }
 
-fn two_rooms() -> Engine {
-    let capacity = |name: &str, left: f64| {
+fn two_zones() -> Engine {
+    let zone = |name: &str, left: f64| {
         Zone::new(
             name,
             [(left, 0.1), (left + 0.3, 0.1), (left + 0.3, 0.9), (left, 0.9)].map(|(x, y)| Point::new(x, y)),
@@ -19,107 +20,22 @@ fn two_rooms() -> Engine {
     };
     let line = CrossingLine::new("a < b & c", Point::new(0.5, 0.9), Point::new(0.5, 0.1));
     let scene = Scene::new(
-        vec![capacity("left", 0.1), capacity("right", 0.6)],
+        vec![zone("left", 0.1), zone("right", 0.6)],
         vec![line],
         SceneOptions::default(),
     );
-    Engine::new(scene.expect("a sound scene"))
-}
-
-#[test]
-fn heat_is_seconds_whatever_the_frame_rate() {
-    for rate in [2u64, 15, 30] {
-        let mut map = HeatMap::new(10, 10);
-        for frame in 0..=rate * 10 {
-            map.add(frame * SECOND / rate, &[standing_at(1, 0.55, 0.55)]);
-        }
-        let total: f64 = map.seconds().iter().sum();
-        assert!(
-            (total - 10.0).abs() < 1e-6 && (map.most() - total).abs() < 1e-9,
-            "{rate}: {total}"
-        );
-    }
-    // Who was away does not heat the place meanwhile, and who is outside heats none.
-    let mut map = HeatMap::new(1, 1);
-    map.add(0, &[standing_at(1, 0.5, 0.5), standing_at(2, 3.0, 3.0)]);
-    map.add(100 * SECOND, &[standing_at(1, 0.5, 0.5)]);
-    assert_eq!(map.most(), 0.0);
-}
-
-#[test]
-fn ways_from_zone_to_zone_are_counted() {
-    let mut engine = two_rooms();
-    let mut flows = FlowMatrix::new();
-    for frame in 0..300u64 {
-        let x = 0.5 + 0.35 * (frame as f64 / 15.0).sin();
-        let events = engine
-            .update(frame * 6000, &[standing_at(1, x, 0.5)])
-            .expect("sound");
-        flows.add(&events);
-    }
-    // 20 s of a swing of 6.3 s, beginning in the middle to the right.
-    assert_eq!(
-        (
-            flows.count("right", "left"),
-            flows.count("left", "right"),
-            flows.count("left", "left")
-        ),
-        (3, 3, 0)
-    );
-    assert_eq!(
-        flows.ways().map(|(from, to, _)| (from, to)).collect::<Vec<_>>(),
-        [("left", "right"), ("right", "left")]
-    );
-}
-
-#[test]
-fn a_picture_has_zones_with_counts_lines_with_sides_and_people_with_trails() {
-    let mut engine = two_rooms();
-    let mut sketch = Sketch::new();
-    let mut people = Vec::new();
-    for frame in 0..40u64 {
-        people = vec![standing_at(5, 0.2 + 0.015 * frame as f64, 0.5)];
-        engine.update(frame * 6000, &people).expect("sound");
-        sketch.add(frame * 6000, &people);
-    }
-    let drawn = sketch.draw(&engine, &people);
-    let texts: Vec<&str> = drawn
-        .iter()
-        .filter_map(|p| match p {
-            Primitive::Text { text, .. } => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(texts, ["left: 0", "right: 1", "L 0", "R 1", "a < b & c", "#5"]);
-    assert!(
-        drawn
-            .iter()
-            .any(|p| matches!(p, Primitive::Polyline { points, .. } if points.len() == 40))
-    );
-    // Left of who looks up the picture is left in the picture.
-    let beside = |word: &str| {
-        drawn.iter().find_map(|p| match p {
-            Primitive::Text { at, text, .. } if text.starts_with(word) => Some(at.x),
-            _ => None,
-        })
-    };
-    assert!(beside("L ") < Some(0.5) && beside("R ") > Some(0.5));
-    let picture = svg(&drawn, 640, 360);
-    assert!(
-        picture.contains("a &lt; b &amp; c") && picture.starts_with("<svg ") && picture.ends_with("</svg>\n")
-    );
-    assert_eq!(picture.matches("<polygon").count(), 2);
+    Engine::new(scene.expect("a valid scene"))
 }
 
 #[test]
 fn video_analyzers_line_crossing_counts_both_ways() {
-    let mut engine = two_rooms();
+    let mut engine = two_zones();
     let mut reporter = LineCrossingReporter::new(IdSource::new(1));
     let mut reported = Vec::new();
     for frame in 0..150u64 {
         let x = 0.5 + 0.2 * (frame as f64 / 15.0).sin();
         let people = [standing_at(1, x, 0.5)];
-        let events = engine.update(frame * 6000, &people).expect("sound");
+        let events = engine.update(frame * 6000, &people).expect("valid");
         reported.extend(reporter.report(&people, &events, |_| Some("person".to_owned())));
     }
     let json: Vec<_> = reported

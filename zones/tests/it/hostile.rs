@@ -1,4 +1,4 @@
-//! Input that nobody should give.
+//! Invalid and excessive input.
 
 use crate::support::SECOND;
 use lva_zones::*;
@@ -11,7 +11,7 @@ fn engine() -> Engine {
         ..Zone::new("z", corners)
     };
     let line = CrossingLine::new("l", Point::new(0.5, 0.0), Point::new(0.5, 1.0));
-    Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("sound"))
+    Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("valid"))
 }
 
 fn somewhere(n: u64) -> BoundingBox {
@@ -106,7 +106,7 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
 fn time_that_runs_backwards_is_refused_and_changes_nothing() {
     let mut engine = engine();
     let person = [Observation::new(TrackId(1), BoundingBox::new(0.4, 0.3, 0.1, 0.3))];
-    engine.update(10 * SECOND, &person).expect("sound");
+    engine.update(10 * SECOND, &person).expect("valid");
     let before = format!("{engine:?}");
     assert!(matches!(
         engine.update(9 * SECOND, &person),
@@ -129,7 +129,7 @@ fn numbers_used_twice_are_one_person_in_a_frame_and_a_jump_between_frames() {
     let mut kinds = Vec::new();
     for frame in 0..30u64 {
         // Two people of one number: the first counts, the second is counted as repeated.
-        for event in engine.update(frame * 6000, &[at(0.0), at(0.5)]).expect("sound") {
+        for event in engine.update(frame * 6000, &[at(0.0), at(0.5)]).expect("valid") {
             kinds.push(event.kind);
         }
     }
@@ -149,10 +149,10 @@ fn people_who_never_come_back_leave_no_memory_behind() {
         let people: Vec<_> = (0..50)
             .map(|n| Observation::new(TrackId(frame * 50 + n), somewhere(n * 40)))
             .collect();
-        engine.update(frame * 6000, &people).expect("sound");
+        engine.update(frame * 6000, &people).expect("valid");
     }
-    // Nobody is remembered for longer than ten seconds: 150 frames of 50 people reach the limit, which holds.
+    // People are remembered for ten seconds at most: 150 frames of 50 people reach the limit, which holds.
     assert!(engine.stats().unwatched > 0);
-    engine.update(2000 * 6000 + 60 * SECOND, &[]).expect("sound");
+    engine.update(2000 * 6000 + 60 * SECOND, &[]).expect("valid");
     assert_eq!(engine.occupancy("z"), Some(0));
 }

@@ -262,7 +262,7 @@ fn metrics_of_cases_computed_by_hand() {
         "{}",
         half.hota()
     );
-    // One of two never told: detection 1/2, association 1.
+    // One of two is never reported: detection 1/2, association 1.
     let one: Vec<Frame> = (0..4).map(|_| vec![(1, at(0.0))]).collect();
     let mut missed = Identity::default();
     missed.add(&truth, &one);

@@ -1,10 +1,10 @@
-//! The engine against exact rules on random walks: whole numbers, no rounding, nothing clever.
+//! The engine compared with exact rules on random walks: integers, no rounding, no shortcuts.
 
 use crate::support::Random;
 use lva_zones::*;
 use proptest::prelude::*;
 
-/// Coordinates are whole numbers of this grid.
+/// Coordinates are integers on this grid.
 const GRID: i64 = 64;
 
 type Point2 = (i64, i64);
@@ -33,7 +33,7 @@ fn edges(ring: &[Point2]) -> impl Iterator<Item = (Point2, Point2)> + '_ {
     ring.iter().copied().zip(ring.iter().copied().cycle().skip(1))
 }
 
-/// Even-odd rule with whole numbers.
+/// Even-odd rule with integers.
 fn locate(ring: &[Point2], p: Point2) -> Where {
     let mut inside = false;
     for (a, b) in edges(ring) {
@@ -203,7 +203,7 @@ fn exact_scene() -> Scene {
         hold_ms: 0,
         ..SceneOptions::default()
     };
-    Scene::new(zones.collect(), lines.collect(), options).expect("a sound scene")
+    Scene::new(zones.collect(), lines.collect(), options).expect("a valid scene")
 }
 
 /// Enters and exits of each zone, lefts and rights of each line.
@@ -228,13 +228,13 @@ fn counted(walk: &[Point2]) -> (Pairs, Pairs) {
         note(
             engine
                 .update(n as u64 * 9000, &[Observation::new(TrackId(1), bbox)])
-                .expect("sound"),
+                .expect("valid"),
         );
     }
     note(
         engine
             .update(walk.len() as u64 * 9000 + 900_000, &[])
-            .expect("sound"),
+            .expect("valid"),
     );
     (zones, lines)
 }
@@ -312,7 +312,7 @@ fn counted_in(
         hold_ms: 0,
         ..SceneOptions::default()
     };
-    let mut engine = Engine::new(Scene::new(zones.collect(), lines.collect(), options).expect("sound"));
+    let mut engine = Engine::new(Scene::new(zones.collect(), lines.collect(), options).expect("valid"));
     let mut counts = vec![0; 4 * (RINGS.len() + LINES.len())];
     for (n, p) in walk.iter().enumerate() {
         let at = map(*p);
@@ -323,14 +323,14 @@ fn counted_in(
             size as f32,
             size as f32,
         );
-        // Somebody else stands far away, before or after in the list.
+        // Another person stands far away, before or after in the list.
         let other = Observation::new(TrackId(ids(2)), BoundingBox::new(2.0, 2.0, 0.125, 0.125));
         let mut people = vec![Observation::new(TrackId(ids(1)), bbox), other];
         if n % 2 == 1 {
             people.reverse();
         }
         for _ in 0..if double { 2 } else { 1 } {
-            for event in engine.update(n as u64 * 9000, &people).expect("sound") {
+            for event in engine.update(n as u64 * 9000, &people).expect("valid") {
                 let index: usize = event.name[1..].parse().expect("a number");
                 let base = if event.name.starts_with('z') {
                     0

@@ -1,6 +1,6 @@
 //! Identities, and events of people who are only detected.
 
-use crate::support::{Noise, Random, SECOND, Score, Told, reported};
+use crate::support::{Noise, Random, SECOND, Score, Report, reported};
 use lva_zones::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,7 +255,7 @@ impl Walkers {
         })
     }
 
-    fn truth(&self) -> Vec<Told> {
+    fn truth(&self) -> Vec<Report> {
         let mut truth = Vec::new();
         for walker in &self.people {
             let (enter, leave) = if walker.rightwards {
@@ -276,7 +276,7 @@ impl Walkers {
                 (line, "line", status),
             ] {
                 let seconds = walker.start + (gone + 0.05) / walker.speed;
-                truth.push(Told {
+                truth.push(Report {
                     seconds,
                     name: name.to_owned(),
                     status,
@@ -293,7 +293,7 @@ fn simulate(seed: u64, rate: u64) -> Score {
     let corners = [(ZONE.0, 0.4), (ZONE.1, 0.4), (ZONE.1, 0.99), (ZONE.0, 0.99)];
     let zone = Zone::new("zone", corners.map(|(x, y)| Point::new(x, y)));
     let line = CrossingLine::new("line", Point::new(LINE, 0.4), Point::new(LINE, 0.99));
-    let mut engine = Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("sound"));
+    let mut engine = Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("valid"));
     let mut tracker = Tracker::new(TrackerOptions::default());
     let noise = Noise {
         misses: 0.1,
@@ -309,7 +309,7 @@ fn simulate(seed: u64, rate: u64) -> Score {
         found.extend(noise.alarm(&mut random));
         let people = tracker.update(time, &found).expect("in order");
         confirmed.extend(people.iter().filter(|p| p.confirmed).map(|p| (p.track, true)));
-        let events = engine.update(time, &people).expect("sound people");
+        let events = engine.update(time, &people).expect("valid people");
         assert!(
             events
                 .iter()

@@ -1,5 +1,8 @@
 //! Microsoft's published samples: what went in and what came out, within 0.5 %.
 
+use lva_zones::ground::{Ground, GroundPoint, PinholeCamera};
+use lva_zones::report::{ContainerReporter, ContainerSchema, EventProfile, IdSource, Reporter, SourceInfo};
+use lva_spatial_analysis::Operation;
 use lva_zones::*;
 use serde_json::Value;
 
@@ -35,23 +38,19 @@ fn region(left: f64, top: f64, right: f64, bottom: f64) -> BoundingBox {
 }
 
 /// By the point between the feet.
-fn presence(x: f64, y: f64) -> BoundingBox {
+fn standing(x: f64, y: f64) -> BoundingBox {
     BoundingBox::new(x as f32 - 0.05, y as f32 - 0.35, 0.1, 0.35)
 }
 
 fn scene(config: Value) -> Scene {
-    let scene = SceneOptions {
+    let options = SceneOptions {
         hold_ms: 0,
         aspect: 608.0 / 342.0,
         ..SceneOptions::default()
     };
-    let options = ConfigOptions {
-        scene,
-        ..ConfigOptions::default()
-    };
-    read_config(config, options)
+    Operation::from_json(&config.to_string())
+        .and_then(|operation| operation.scene(options))
         .expect("a published configuration")
-        .scene
 }
 
 fn zone(event: Value) -> Value {
@@ -144,7 +143,7 @@ fn the_distance_sample_of_2020() {
             let foot = ground
                 .picture(GroundPoint::new(*x, *y))
                 .expect("in front of the camera");
-            Observation::new(TrackId(n as u64), presence(foot.x, foot.y))
+            Observation::new(TrackId(n as u64), standing(foot.x, foot.y))
         })
         .collect();
     let config = zone(serde_json::json!({"type": "persondistance", "config": {
@@ -152,7 +151,7 @@ fn the_distance_sample_of_2020() {
         "focus": "bottom_center"}}));
     let mut engine = Engine::new(scene(config).with_ground(ground.clone()));
     let time = at(6, 17, 25_309);
-    let events = engine.update(time, &people).expect("sound");
+    let events = engine.update(time, &people).expect("valid");
     let mut reporter = ContainerReporter::new(ContainerSchema::V1, camera(), IdSource::new(1));
     let reported = reporter
         .report(time, 1199, &events, engine.scene().ground())
@@ -190,7 +189,7 @@ fn the_distance_sample_of_2020() {
     // The published pair alone: its distance is the mean.
     let pair = Engine::new(engine.scene().clone())
         .update(time, &people[..2])
-        .expect("sound");
+        .expect("valid");
     let EventKind::Distance(alone) = pair[0].kind else {
         panic!("{pair:?}")
     };
@@ -208,10 +207,10 @@ fn the_distance_sample_of_video_analyzer_before_calibration() {
         "minimumDistanceThreshold": "1.5", "maximumDistanceThreshold": "14.5", "threshold": "48.00", "focus": "footprint"}),
     );
     let mut engine = Engine::new(scene(config));
-    let people = [Observation::new(TrackId(1), presence(0.5, 0.6))];
+    let people = [Observation::new(TrackId(1), standing(0.5, 0.6))];
     let mut events = Vec::new();
     for frame in 0..16 {
-        events.extend(engine.update(90_000 + frame * 6000, &people).expect("sound"));
+        events.extend(engine.update(90_000 + frame * 6000, &people).expect("valid"));
     }
     let inferences = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
     assert_eq!(inferences.len(), 1, "no entities: {inferences:?}");
@@ -266,7 +265,7 @@ fn the_count_sample() {
         ),
     ];
     let time = at(6, 6, 57_224);
-    let events = engine.update(time, &people).expect("sound");
+    let events = engine.update(time, &people).expect("valid");
     for schema in ContainerSchema::ALL {
         let mut reporter = ContainerReporter::new(schema, camera(), IdSource::new(1));
         let reported = reporter.report(time, 1400, &events, None).expect("a message");
@@ -302,7 +301,7 @@ fn the_count_sample() {
         }
     }
     // Nobody else: nothing is told until the number changes.
-    assert_eq!(engine.update(time + 6000, &people).expect("sound"), []);
+    assert_eq!(engine.update(time + 6000, &people).expect("valid"), []);
 }
 
 #[test]
@@ -320,8 +319,8 @@ fn the_line_sample() {
     let before = Observation::new(TrackId(1), region);
     let after = Observation::new(TrackId(1), BoundingBox { top: 0.05, ..region });
     let time = at(6, 6, 53_261);
-    engine.update(time - 9000, &[before]).expect("sound");
-    let events = engine.update(time, &[after]).expect("sound");
+    engine.update(time - 9000, &[before]).expect("valid");
+    let events = engine.update(time, &[after]).expect("valid");
     let reported = ContainerReporter::new(ContainerSchema::V2, camera(), IdSource::new(1))
         .report(time, 1340, &events, None)
         .expect("a message");
@@ -360,8 +359,8 @@ fn the_zone_and_dwell_samples() {
         let y = if inside { 0.31 } else { 0.29 };
         events.extend(
             engine
-                .update(time, &[Observation::new(TrackId(1), presence(0.5, y))])
-                .expect("sound"),
+                .update(time, &[Observation::new(TrackId(1), standing(0.5, y))])
+                .expect("valid"),
         );
     }
     let mut reporter = ContainerReporter::new(ContainerSchema::V2, camera(), IdSource::new(1));
@@ -370,7 +369,7 @@ fn the_zone_and_dwell_samples() {
         .expect("a message");
     let id = &reported["detections"][0]["id"];
     let [entered, left, dwelt] = &reported["events"].as_array().expect("events")[..] else {
-        panic!("{told:#}")
+        panic!("{reported:#}")
     };
     for (event, status) in [(entered, "Enter"), (left, "Exit")] {
         assert_eq!(event["type"], "personZoneEnterExitEvent");
