@@ -174,7 +174,7 @@ impl BlockingSession for Stream {
             0 => self.clock.now_90k(),
             time => time,
         };
-        let answer = pollster::block_on(self.analysis.process(read.frame(), time));
+        let answer = self.analysis.process(read.frame(), time);
         let counts = self.analysis.stats();
         self.stats.add(counts.since(self.counted));
         self.counted = counts;

@@ -108,7 +108,7 @@ impl ProcessError {
 
 /// People, lines and zones of one camera.
 ///
-/// It has no clock, no protocol and no thread: the frames and their times alone decide. The same frames give the same
+/// It has no clock, no protocol and no thread, and blocks while the detector runs. The frames and their times alone decide. The same frames give the same
 /// inferences, ids included.
 ///
 /// ```
@@ -120,13 +120,12 @@ impl ProcessError {
 /// /// Detects one person who walks from left to right.
 /// struct Walker(DetectorInfo, f32);
 ///
-/// #[async_trait::async_trait]
 /// impl Detector for Walker {
 ///     fn info(&self) -> &DetectorInfo {
 ///         &self.0
 ///     }
 ///
-///     async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+///     fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
 ///         self.1 += 0.02;
 ///         let bbox = BoundingBox::from_edges(self.1, 0.3, self.1 + 0.1, 0.7);
 ///         Ok(frames.iter().map(|_| vec![Detection { bbox, class: 0, score: 0.9 }]).collect())
@@ -142,7 +141,7 @@ impl ProcessError {
 /// let frame = Frame::Host(ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24)?);
 /// let mut inferences = Vec::new();
 /// for n in 0..45 {
-///     inferences.extend(pollster::block_on(analysis.process(frame, n * 6000))?); // 15 frames a second
+///     inferences.extend(analysis.process(frame, n * 6000)?); // 15 frames a second
 /// }
 /// assert_eq!(inferences.len(), 2); // the person, then the event
 /// assert_eq!(analysis.stats().line_crossings, 1);
@@ -311,23 +310,17 @@ impl<D: Detector> SpatialAnalysis<D> {
     /// is ignored; an older one means that the clock has jumped back, and the session forgets all people. Both are counted.
     /// A frame with the time of the previous one adds nothing.
     ///
-    /// The future may be dropped; the frame then was not seen.
-    ///
     /// # Errors
     ///
     /// [`ProcessError`]: the state is unchanged, and the session accepts the next frame.
-    pub async fn process(
-        &mut self,
-        frame: Frame<'_>,
-        timestamp_90k: u64,
-    ) -> Result<Vec<Inference>, ProcessError> {
+    pub fn process(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
         self.stats.frames += 1;
-        let answer = self.analyze(frame, timestamp_90k).await;
+        let answer = self.analyze(frame, timestamp_90k);
         self.stats.failed_frames += u64::from(answer.is_err());
         answer
     }
 
-    async fn analyze(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
+    fn analyze(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
         if let Frame::Host(view) = &frame
             && (view.width(), view.height()) != (self.width, self.height)
         {
@@ -349,7 +342,7 @@ impl<D: Detector> SpatialAnalysis<D> {
             }
             _ => {}
         }
-        let found = self.detector.detect(&[frame]).await?.pop();
+        let found = self.detector.detect(&[frame])?.pop();
         let found = found.ok_or_else(|| ProcessError::NoAnswer {
             model: self.detector.info().model.clone(),
         })?;
