@@ -4,14 +4,14 @@
 //! cargo run --release --example replay-zones -- < in.jsonl > out.jsonl
 //! ```
 //!
-//! The form of both is told at [`lva_zones::replay_case`]. A case that cannot be played is answered with its name and the
+//! Their forms are described at [`lva_examples::replay::replay_case`]. A case that cannot be played is answered with its name and the
 //! reason; the program goes on and ends with 0.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use anyhow::Context;
 use clap::Parser;
-use lva_zones::{MAX_CASE_BYTES, replay_case};
+use lva_examples::replay::{MAX_CASE_BYTES, replay_case};
 
 /// Plays cases of people and zones from standard input and prints their events.
 #[derive(Debug, Parser)]

@@ -13,6 +13,7 @@ mod model_args;
 mod motion_score;
 pub mod picture;
 pub mod play;
+pub mod replay;
 pub mod round_trips;
 pub mod simulate;
 mod sound;

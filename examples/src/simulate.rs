@@ -10,7 +10,7 @@ use lva_extension_protocol::{
     Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, SessionInfo,
 };
 use lva_graph_model::{NodeKind, Topology};
-use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, OperationConfig, SpatialExtension};
+use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, Operation, SpatialExtension};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -39,7 +39,7 @@ impl Simulation {
     /// # Errors
     ///
     /// A video that cannot be played, a model that cannot be loaded, no free port.
-    pub async fn start(video: &Path, scene: OperationConfig, detectors: Detectors) -> anyhow::Result<Self> {
+    pub async fn start(video: &Path, scene: Operation, detectors: Detectors) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let clip = folder.path().join("plaza.mp4");
         with_sound(video, &clip).context("the camera's clip was not made")?;
@@ -50,8 +50,7 @@ impl Simulation {
         let mut serving = JoinSet::new();
         let options = AnalysisOptions::default().with_camera_aspect(16.0 / 9.0);
         let everybody = options.with_entities(Entities::EveryFrame);
-        let people =
-            SpatialExtension::with_options(OperationConfig::whole_frame(), detectors.clone(), everybody);
+        let people = SpatialExtension::with_options(Operation::whole_frame(), detectors.clone(), everybody);
         let people = Arc::new(People(people));
         let people_grpc = serve(Arc::clone(&people), &stop, &mut serving).await?;
         let people_http = serve_http(people, &stop, &mut serving).await?;

@@ -1,7 +1,8 @@
 //! Object tracking and line crossing, on what an extension finds.
 
 use lva_inference_schema::Inference;
-use lva_zones::{Engine, IdSource, LineCrossingReporter, Observation, SpatialEvent, Tracker, TrackerOptions};
+use lva_zones::report::{IdSource, LineCrossingReporter};
+use lva_zones::{Engine, Observation, SpatialEvent, Tracker, TrackerOptions};
 
 use crate::extension::Exits;
 use crate::frame::About;

@@ -118,16 +118,15 @@ impl BlockingExtension for Streams {
         let size = (format.width(), format.height());
         // Ids of two streams must differ; so do the standard library's hash keys.
         let seed = RandomState::new().hash_one((info.number, SystemTime::now()));
-        let analysis =
-            SpatialAnalysis::new(detector, operation, size, self.options, seed).map_err(
-                |error| match error {
-                    BeginError::FrameSize { .. } => OpenError::UnsupportedFormat(error.to_string()),
-                    BeginError::Operation(_) => OpenError::Configuration(error.to_string()),
-                    BeginError::NoPersonClass { .. } | BeginError::CameraAspect { .. } => {
-                        OpenError::Failed(error.into())
-                    }
-                },
-            )?;
+        let analysis = SpatialAnalysis::new(detector, operation, size, self.options, seed).map_err(
+            |error| match error {
+                BeginError::FrameSize { .. } => OpenError::UnsupportedFormat(error.to_string()),
+                BeginError::Operation(_) => OpenError::Configuration(error.to_string()),
+                BeginError::NoPersonClass { .. } | BeginError::CameraAspect { .. } => {
+                    OpenError::Failed(error.into())
+                }
+            },
+        )?;
         tracing::info!(
             stream = info.number,
             instance = %info.identity.graph_instance_name,

@@ -41,10 +41,22 @@ const WITHOUT_EFFECT: [(&str, &str); 17] = [
     ("VIDEO_IS_LIVE", "not needed, frames come from the client"),
     ("VIDEO_DECODE_GPU_INDEX", "not needed, frames come decoded"),
     ("INPUT_VIDEO_WIDTH", "not applied, frames come scaled"),
-    ("DETECTOR_NODE_CONFIG", "not applied, the server chooses its detector"),
-    ("ENABLE_FACE_MASK_CLASSIFIER", "not applied, face masks are not detected"),
-    ("enableFaceMaskClassifier", "not applied, face masks are not detected"),
-    ("detectorNodeConfiguration", "not applied, the server chooses its detector"),
+    (
+        "DETECTOR_NODE_CONFIG",
+        "not applied, the server chooses its detector",
+    ),
+    (
+        "ENABLE_FACE_MASK_CLASSIFIER",
+        "not applied, face masks are not detected",
+    ),
+    (
+        "enableFaceMaskClassifier",
+        "not applied, face masks are not detected",
+    ),
+    (
+        "detectorNodeConfiguration",
+        "not applied, the server chooses its detector",
+    ),
     ("VISUALIZER_NODE_CONFIG", "not applied, nothing is drawn here"),
     ("SINK_CONFIG", "not applied, answers go to the client"),
     ("sharedNodes", "not needed, each session has its own nodes"),
@@ -180,7 +192,9 @@ impl Operation {
     /// As for [`from_json`](Self::from_json).
     pub fn from_descriptor(text: &str) -> Result<Option<Self>, OperationError> {
         let bare = text.trim_start_matches('\u{feff}').trim();
-        let is_empty_object = bare.strip_prefix('{').is_some_and(|rest| rest.trim_start() == "}");
+        let is_empty_object = bare
+            .strip_prefix('{')
+            .is_some_and(|rest| rest.trim_start() == "}");
         if bare.is_empty() || bare == "null" || is_empty_object {
             return Ok(None);
         }

@@ -167,7 +167,11 @@ impl Calibrator {
     ///
     /// [`CalibrationError`]: not enough people yet, or nothing fits.
     pub fn solve(&self) -> Result<Calibration, CalibrationError> {
-        let samples: Vec<HeightSample> = self.bands.iter().flat_map(|b| b.samples.iter().copied()).collect();
+        let samples: Vec<HeightSample> = self
+            .bands
+            .iter()
+            .flat_map(|b| b.samples.iter().copied())
+            .collect();
         if samples.len() < MIN_SAMPLES {
             return Err(CalibrationError::TooFewSamples {
                 have: samples.len(),

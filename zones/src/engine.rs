@@ -275,8 +275,15 @@ impl Engine {
         if people.len() > MAX_PEOPLE {
             return Err(EngineError::TooManyPeople { given: people.len() });
         }
-        if let Some(bad) = people.iter().find(|p| !p.bbox.is_valid() || !p.smoothed.is_valid()) {
-            let bbox = if bad.bbox.is_valid() { bad.smoothed } else { bad.bbox };
+        if let Some(bad) = people
+            .iter()
+            .find(|p| !p.bbox.is_valid() || !p.smoothed.is_valid())
+        {
+            let bbox = if bad.bbox.is_valid() {
+                bad.smoothed
+            } else {
+                bad.bbox
+            };
             return Err(EngineError::BadBox {
                 track: bad.track,
                 bbox,

@@ -20,7 +20,11 @@ pub(crate) fn iou(a: Edges, b: Edges) -> f64 {
 /// Share of the smaller of two boxes that lies in the other, 0 to 1.
 pub(crate) fn overlap_ratio(a: Edges, b: Edges) -> f64 {
     let smaller = area(a).min(area(b));
-    if smaller > 0.0 { common_area(a, b) / smaller } else { 0.0 }
+    if smaller > 0.0 {
+        common_area(a, b) / smaller
+    } else {
+        0.0
+    }
 }
 
 fn common_area(a: Edges, b: Edges) -> f64 {

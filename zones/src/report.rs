@@ -137,7 +137,9 @@ impl Reporter {
             let value = match (self.profile, name, &event.kind) {
                 // The tutorial's events have no side; Video Analyzer's omit an unknown one.
                 (EventProfile::Tutorial2020, "side", _) => continue,
-                (EventProfile::VideoAnalyzer, "side", _) if value == properties::Value::String(String::new()) => {
+                (EventProfile::VideoAnalyzer, "side", _)
+                    if value == properties::Value::String(String::new()) =>
+                {
                     continue;
                 }
                 (EventProfile::VideoAnalyzer, "eventName", EventKind::Distance(report)) => {

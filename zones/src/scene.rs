@@ -15,7 +15,7 @@ pub(crate) use rules::{CheckedLine, CheckedZone};
 /// How far beyond a boundary a person must be to have crossed it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Threshold {
-    /// [`DEFAULT_THRESHOLD`] of the frame's width, or [`AUTO_SHARE`] of the person's height where that is less: the jitter
+    /// [`DEFAULT_THRESHOLD`] of the frame's width, or 4 % of the person's height where that is less: the jitter
     /// of a box grows with its size, and distant people move little in the frame. The default.
     #[default]
     Auto,
@@ -120,7 +120,7 @@ impl CrossingLine {
 pub const DEFAULT_THRESHOLD: f64 = 0.004;
 
 /// [`Threshold::Auto`] for people far from the camera, as a share of their height.
-pub const AUTO_SHARE: f64 = 0.04;
+const AUTO_SHARE: f64 = 0.04;
 
 /// Most lines and zones of a scene, together.
 pub const MAX_ELEMENTS: usize = 256;

@@ -409,7 +409,9 @@ impl Tracker {
             }
             // A box that nearly covers a matched one escaped the detector's own suppression.
             let covers = |t: &Track| {
-                t.is_seen_at(now) && t.class == detection.class && iou(edges(&t.bbox), edges(&detection.bbox)) > 0.75
+                t.is_seen_at(now)
+                    && t.class == detection.class
+                    && iou(edges(&t.bbox), edges(&detection.bbox)) > 0.75
             };
             // A box that overlaps a matched one may be a duplicate of the same person.
             let duplicate = self.tracks.iter().any(|t| {

@@ -1,6 +1,6 @@
 //! Cases as lines of JSON.
 
-use lva_zones::replay_case;
+use lva_examples::replay::replay_case;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ fn play(case: &Value) -> Value {
     serde_json::from_str(&replay_case(&case.to_string())).expect("JSON")
 }
 
-/// Somebody's bottom centre at each x, twenty frames a second.
+/// A person's bottom centre at each x, twenty frames a second.
 fn walk(xs: &[f64]) -> Value {
     let frame = |(n, x): (usize, &f64)| json!({"t_ms": n * 50, "people": [[7, x - 0.05, 0.2, 0.1, 0.4]]});
     xs.iter().enumerate().map(frame).collect()
@@ -25,7 +25,7 @@ fn through() -> Vec<f64> {
 }
 
 #[test]
-fn a_walk_through_is_told_with_times_sides_frames_and_dwell() {
+fn a_walk_through_is_reported_with_times_sides_frames_and_dwell() {
     let reported = play(&json!({"name": "through", "scene": scene(), "frames": walk(&through())}));
     assert_eq!(reported["name"], "through");
     let events = reported["events"].as_array().expect("events");

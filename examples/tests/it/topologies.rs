@@ -12,7 +12,7 @@ use lva_examples::topology_run::{
 use lva_graph_model::Topology;
 use lva_graph_runtime::{HubMessage, Module, RuntimeOptions};
 use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
-use lva_spatial_analysis::{Detectors, OperationConfig};
+use lva_spatial_analysis::{Detectors, Operation};
 
 /// What a slow machine may take until everything that is promised has begun.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -41,7 +41,7 @@ async fn gives_what_it_promises(file: &str) {
         ModelSpec::plaza_person(),
         RtenOptions::default(),
     );
-    let scene = OperationConfig::from_file(here.join("media/plaza.json")).unwrap();
+    let scene = Operation::from_file(here.join("media/plaza.json")).unwrap();
     let detectors = Detectors::shared(model.unwrap());
     let simulation = Simulation::start(&here.join("media/plaza.mp4"), scene, detectors)
         .await

@@ -15,7 +15,11 @@ fn kept(operation: Value) -> (String, Value) {
         "inputs": [{"nodeName": "camera"}],
     });
     let document = with(street(), "/properties/processors/0", node);
-    let document = with(document, "/properties/processors/1/inputs/0/nodeName", json!("vision"));
+    let document = with(
+        document,
+        "/properties/processors/1/inputs/0/nodeName",
+        json!("vision"),
+    );
     let parameters = json!([{"name": "area", "type": "String", "default": "[[0,0],[0,1],[0.5,1],[0,0]]"},
                             {"name": "camera", "type": "SecretString", "default": "{\"cameras\": []}"}]);
     let document = with(document, "/properties/parameters", parameters);

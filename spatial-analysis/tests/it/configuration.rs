@@ -134,10 +134,7 @@ fn a_custom_operation_of_video_analyzer_carries_the_containers_form() {
 #[test]
 fn a_client_that_configures_nothing() {
     for text in ["", " ", "{}", " { } ", "null", "\u{feff}{}"] {
-        assert!(
-            Operation::from_descriptor(text).unwrap().is_none(),
-            "{text:?}"
-        );
+        assert!(Operation::from_descriptor(text).unwrap().is_none(), "{text:?}");
     }
     let own = Operation::from_descriptor(ZONES).unwrap().unwrap();
     assert_eq!(own.zone_names(), ["polygon0"]);
@@ -215,10 +212,7 @@ fn a_file_is_read_and_a_missing_one_named() {
     std::fs::create_dir_all(&directory).unwrap();
     let path = directory.join("scene.json");
     std::fs::write(&path, ZONES).unwrap();
-    assert_eq!(
-        Operation::from_file(&path).unwrap().zone_names(),
-        ["polygon0"]
-    );
+    assert_eq!(Operation::from_file(&path).unwrap().zone_names(), ["polygon0"]);
     std::fs::remove_dir_all(&directory).unwrap();
     let error = Operation::from_file(&path).unwrap_err();
     assert!(matches!(error, OperationError::Read { .. }));

@@ -1,8 +1,8 @@
 //! Microsoft's published samples: what went in and what came out, within 0.5 %.
 
+use lva_spatial_analysis::Operation;
 use lva_zones::ground::{Ground, GroundPoint, PinholeCamera};
 use lva_zones::report::{ContainerReporter, ContainerSchema, EventProfile, IdSource, Reporter, SourceInfo};
-use lva_spatial_analysis::Operation;
 use lva_zones::*;
 use serde_json::Value;
 

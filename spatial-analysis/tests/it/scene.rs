@@ -16,9 +16,7 @@ fn read(config: Value) -> Operation {
 }
 
 fn scene(operation: &Operation) -> Scene {
-    operation
-        .scene(SceneOptions::default())
-        .expect("a valid scene")
+    operation.scene(SceneOptions::default()).expect("a valid scene")
 }
 
 fn refused(config: Value) -> String {
@@ -282,21 +280,14 @@ fn operations_are_known_by_their_ids() {
 fn an_operation_watches_only_its_kind() {
     let both = json!({"zones": [{"name": "z", "polygon": square()}], "lines": [{"name": "l", "line": [[0, 0], [1, 1]]}]});
     let read = operation("personcrossingline", both.clone()).expect("valid");
-    assert_eq!(
-        (read.zone_names().len(), read.line_names().len()),
-        (0, 1)
-    );
+    assert_eq!((read.zone_names().len(), read.line_names().len()), (0, 1));
     assert_eq!(
         read.findings()[0].to_string(),
         "zones: not watched by this operation, ignored"
     );
     let read = operation("personcrossingpolygon", both).expect("valid");
-    assert_eq!(
-        (read.zone_names().len(), read.line_names().len()),
-        (1, 0)
-    );
-    let none =
-        operation("personcrossingline", json!({"lines": []})).expect_err("nothing");
+    assert_eq!((read.zone_names().len(), read.line_names().len()), (1, 0));
+    let none = operation("personcrossingline", json!({"lines": []})).expect_err("nothing");
     assert!(none.to_string().contains("needs lines"));
 }
 

@@ -144,7 +144,8 @@ async fn streams_that_share_a_detector_share_nothing_else() {
     let far = |status: &str| (status.to_owned(), "far".to_owned());
     assert_eq!(statuses(&second), [far("Enter"), far("Exit")]);
     let ids = |reported: &[(f64, Vec<Inference>)]| -> Vec<String> {
-        reported.iter()
+        reported
+            .iter()
             .flat_map(|(_, m)| m.iter().map(|i| i.inference_id.clone()))
             .collect()
     };

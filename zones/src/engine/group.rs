@@ -39,7 +39,12 @@ impl Interval {
     }
 
     /// Advances the time; returns the end of an interval that is over, its summary and its number of frames.
-    fn advance(&mut self, now: u64, ticks: u64, aggregation: Aggregation) -> Option<(u64, FrameSummary, u32)> {
+    fn advance(
+        &mut self,
+        now: u64,
+        ticks: u64,
+        aggregation: Aggregation,
+    ) -> Option<(u64, FrameSummary, u32)> {
         let number = now / ticks;
         let before = self.number.replace(number)?;
         if before == number || self.frames == 0 {
@@ -182,8 +187,8 @@ impl DistanceStates {
                 self.reported_violators.clear();
                 return None;
             };
-            let same =
-                self.reported.is_some_and(|(reported, _)| reported == state) && self.reported_violators == self.violators;
+            let same = self.reported.is_some_and(|(reported, _)| reported == state)
+                && self.reported_violators == self.violators;
             if same {
                 return None;
             }

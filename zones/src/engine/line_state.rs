@@ -25,7 +25,12 @@ pub(crate) struct LineState {
 }
 
 impl LineState {
-    pub(crate) fn step(&mut self, line: &CheckedLine, hold: u64, sample: &PositionSample) -> Option<ElementEvent> {
+    pub(crate) fn step(
+        &mut self,
+        line: &CheckedLine,
+        hold: u64,
+        sample: &PositionSample,
+    ) -> Option<ElementEvent> {
         let PositionSample { time, at, height, .. } = *sample;
         // The usual case: the person stays on their side.
         if let Some(side) = self

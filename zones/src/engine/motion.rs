@@ -36,8 +36,12 @@ impl Motion {
         self.samples.copy_within(old..self.count, 0);
         self.count -= old;
         // At high frame rates, replace the newest sample until it is far enough from the one before.
-        let before = self.count.checked_sub(2).and_then(|index| self.samples.get(index));
-        let crowded = before.is_some_and(|(time, _)| now.saturating_sub(*time) < SPAN / (MAX_SAMPLES as u64 - 3));
+        let before = self
+            .count
+            .checked_sub(2)
+            .and_then(|index| self.samples.get(index));
+        let crowded =
+            before.is_some_and(|(time, _)| now.saturating_sub(*time) < SPAN / (MAX_SAMPLES as u64 - 3));
         if crowded || self.count == MAX_SAMPLES {
             self.count -= 1;
         }

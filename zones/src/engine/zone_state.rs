@@ -1,6 +1,6 @@
 //! The state of one person at one zone.
 
-use super::{ElementEvent, Rules, PositionSample, time_at};
+use super::{ElementEvent, PositionSample, Rules, time_at};
 use crate::event::{EventCause, EventKind, Reason, VisitSpeed};
 use crate::geometry::{Vec2, lerp};
 use crate::scene::CheckedZone;
@@ -203,7 +203,9 @@ impl ZoneState {
                 visit.speed.add(speed);
                 emit(ElementEvent {
                     time: self.side_change.time,
-                    kind: EventKind::Enter { side: self.side_change.side },
+                    kind: EventKind::Enter {
+                        side: self.side_change.side,
+                    },
                     cause,
                 });
                 visit.emit_limits(zone, time, cause.samples, &mut emit);
@@ -267,7 +269,13 @@ impl Visit {
         ElementEvent { time, kind, cause }
     }
 
-    fn emit_limits(&mut self, zone: &CheckedZone, now: u64, samples: u32, emit: &mut impl FnMut(ElementEvent)) {
+    fn emit_limits(
+        &mut self,
+        zone: &CheckedZone,
+        now: u64,
+        samples: u32,
+        emit: &mut impl FnMut(ElementEvent),
+    ) {
         let dwell_90k = now - self.entered;
         while let Some(limit_90k) = zone.dwell_limits.get(self.limits_emitted).copied() {
             if dwell_90k < limit_90k {

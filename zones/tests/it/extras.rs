@@ -139,7 +139,8 @@ fn people_found_again_say_for_how_long_they_were_lost() {
         };
         let reported = tracker.update(frame * 6000, &found).expect("in order");
         gaps.extend(
-            reported.iter()
+            reported
+                .iter()
                 .filter(|o| o.reidentified_after_90k > 0)
                 .map(|o| (frame, o.reidentified_after_90k)),
         );

@@ -154,7 +154,10 @@ fn crossings(line: (Point2, Point2), walk: &[Point2]) -> (usize, usize) {
         };
         if side != 0 && now != side {
             let from = walk[index - 1];
-            let (a, b) = (side_change(from, *p, line.0).signum(), side_change(from, *p, line.1).signum());
+            let (a, b) = (
+                side_change(from, *p, line.0).signum(),
+                side_change(from, *p, line.1).signum(),
+            );
             if a * b <= 0 {
                 if now < 0 { left += 1 } else { right += 1 }
             }

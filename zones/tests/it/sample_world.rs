@@ -2,7 +2,7 @@
 
 use crate::metrics::{Frame, Identity};
 use crate::sort::Sort;
-use crate::support::{Noise, Random, SECOND, Score, Report, reported};
+use crate::support::{Noise, Random, Report, SECOND, Score, reported};
 use lva_sample_world::{Camera, Crossing, TrueEvent, World, WorldOptions};
 use lva_zones::calibration::{Calibrator, CalibratorOptions};
 use lva_zones::ground::FEET_PER_METRE;

@@ -20,7 +20,7 @@
 //! | `cause` of every event | [`every_event_says_why`] |
 //! | crossings of a closed ring of lines are enters less exits | [`crossings_of_a_ring_of_lines_are_enters_less_exits`] |
 
-use crate::rules::{standing_at, straight, walk, properties};
+use crate::rules::{properties, standing_at, straight, walk};
 use crate::support::SECOND;
 use lva_zones::event::Reason;
 use lva_zones::ground::{Ground, PinholeCamera};
@@ -293,8 +293,8 @@ fn an_unknown_side_is_empty_in_the_container_and_left_out_by_video_analyzer() {
         assert_eq!(reported["events"][0]["properties"]["side"], "", "{schema:?}");
     }
     let reported = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
-    let json =
-        serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::VideoAnalyzer)).expect("JSON");
+    let json = serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::VideoAnalyzer))
+        .expect("JSON");
     let properties = json["event"]["properties"].as_object().expect("properties");
     assert!(
         properties["status"] == "Enter" && !properties.contains_key("side"),
@@ -312,7 +312,8 @@ fn one_event_has_the_name_of_its_profile() {
         (EventProfile::VideoAnalyzer, "personZoneEnterExitEvent"),
     ] {
         let reported = Reporter::new(profile, IdSource::new(1)).report(&events);
-        let json = serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::Lva)).expect("JSON");
+        let json =
+            serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::Lva)).expect("JSON");
         assert_eq!(json["event"]["name"], name);
     }
 }

@@ -1,6 +1,6 @@
 //! Identities, and events of people who are only detected.
 
-use crate::support::{Noise, Random, SECOND, Score, Report, reported};
+use crate::support::{Noise, Random, Report, SECOND, Score, reported};
 use lva_zones::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

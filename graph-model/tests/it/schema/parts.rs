@@ -4,9 +4,7 @@
 
 use std::borrow::Cow;
 
-use lva_graph_model::{
-    Accuracy, ParameterType, PixelFormat, RtspTransport, ScaleMode, Sensitivity,
-};
+use lva_graph_model::{Accuracy, ParameterType, PixelFormat, RtspTransport, ScaleMode, Sensitivity};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// A word of a list in any case, or a reference to a parameter.
