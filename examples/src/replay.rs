@@ -153,7 +153,7 @@ impl Player {
             EventKind::Exit { side, dwell_90k, .. } => ("exit", None, side, Some(dwell_90k)),
             EventKind::DwellExceeded { dwell_90k, .. } => ("dwell", None, None, Some(dwell_90k)),
             // Cases have no such rules.
-            EventKind::Dwell(_) | EventKind::Count { .. } | EventKind::Distance(_) => return,
+            _ => return,
         };
         let Some(track) = event.track() else { return };
         let id = self.id(track);

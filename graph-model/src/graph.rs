@@ -8,7 +8,6 @@ mod sink;
 mod source;
 
 pub use custom::CustomProcessor;
-pub use custom::CustomProcessor;
 pub use endpoint::{Credentials, Endpoint, EndpointUrl, TlsOptions};
 pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale, PixelFormat, ScaleMode};
 pub use processor::{

@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// Reports each frame by its width, then waits to be allowed to go on, or told to panic.
+    /// Reports each frame by its width, then waits for permission to continue, or for the order to panic.
     struct Slow {
         info: DetectorInfo,
         begun: Sender<u32>,

@@ -68,7 +68,7 @@ pub use options::{AnalysisOptions, Entities};
 pub use session::{BeginError, ProcessError, SpatialAnalysis};
 pub use stats::{AnalysisStats, AnalysisStatsReader};
 
-/// Compiles the example of the crate's front page.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

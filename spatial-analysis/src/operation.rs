@@ -59,7 +59,7 @@ const WITHOUT_EFFECT: [(&str, &str); 17] = [
     ),
     ("VISUALIZER_NODE_CONFIG", "not applied, nothing is drawn here"),
     ("SINK_CONFIG", "not applied, answers go to the client"),
-    ("sharedNodes", "not needed, each session has its own nodes"),
+    ("sharedNodes", "not needed, sessions do not share nodes"),
 ];
 
 /// Members that are expected and need no finding.

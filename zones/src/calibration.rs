@@ -47,7 +47,7 @@ impl Default for CalibratorOptions {
     }
 }
 
-/// Why there is no calibration yet. More frames help.
+/// A calibration that did not succeed yet. More frames help.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CalibrationError {

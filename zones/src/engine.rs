@@ -82,7 +82,7 @@ pub struct EngineStats {
 /// let mut engine = Engine::new(Scene::new(vec![door], vec![], SceneOptions::default()).unwrap());
 /// let mut events = Vec::new();
 /// for frame in 0..30 {
-///     // Somebody walks from left to right, 15 frames a second.
+///     // A person walks from left to right, 15 frames a second.
 ///     let person = BoundingBox::new(0.04 * frame as f32 - 0.1, 0.3, 0.1, 0.4);
 ///     events.extend(engine.update(frame * 6000, &[Observation::new(TrackId(1), person)])?);
 /// }

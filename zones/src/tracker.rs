@@ -171,7 +171,7 @@ impl Default for Scratch {
     }
 }
 
-/// Number of people for whom memory is allocated at the start.
+/// Number of people for which memory is allocated at the start.
 const INITIAL_CAPACITY: usize = 64;
 
 impl Tracker {

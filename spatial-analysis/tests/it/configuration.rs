@@ -182,10 +182,10 @@ fn what_says_nothing_to_watch_is_refused_with_what_to_give() {
 
 #[test]
 fn operations_that_are_not_there_are_refused_by_name() {
-    let operation = json!({"operationId": "somebody.elses-operation", "SPACEANALYTICS_CONFIG": ZONES});
+    let operation = json!({"operationId": "other.vendors-operation", "SPACEANALYTICS_CONFIG": ZONES});
     let message = refused(&operation.to_string());
     assert!(
-        message.contains("no operation") && message.contains("somebody.elses"),
+        message.contains("no operation") && message.contains("other.vendors"),
         "{message}"
     );
     let typed = json!({"@type": "#Microsoft.VideoAnalyzer.SpatialAnalysisPersonSmileOperation", "zones": []});

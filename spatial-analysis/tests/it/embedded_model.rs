@@ -27,7 +27,7 @@ fn people_of_the_drawn_plaza_are_reported_where_they_are() {
         .expect("something happens in a minute");
     let begin = (first.frame - 10).min(world.frame_count() - FRAMES);
     let scene = serde_json::json!({"zones": truth.zones, "lines": truth.lines});
-    let config = OperationConfig::from_json(&scene.to_string()).unwrap();
+    let config = Operation::from_json(&scene.to_string()).unwrap();
     let model = RtenDetector::from_bytes(
         PLAZA_PERSON_ONNX,
         ModelSpec::plaza_person(),
@@ -45,7 +45,7 @@ fn people_of_the_drawn_plaza_are_reported_where_they_are() {
         let inferences = analysis.process(view.into(), time).unwrap();
         assert_sound(&inferences);
         reported.extend(events(&inferences));
-        // A frame that confirms nobody yet tells nobody.
+        // The first frames confirm no people and report none.
         let clear = frame
             .people
             .iter()
@@ -60,7 +60,7 @@ fn people_of_the_drawn_plaza_are_reported_where_they_are() {
         }
     }
     assert!(wanted > 20, "only {wanted} people to find");
-    assert!(met * 10 >= wanted * 8, "{met} of {wanted} people told");
+    assert!(met * 10 >= wanted * 8, "{met} of {wanted} people reported");
     let expected = match first.status {
         Crossing::Enter => "Enter",
         Crossing::Exit => "Exit",

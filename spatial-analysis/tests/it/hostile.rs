@@ -1,4 +1,4 @@
-//! Whatever a detector says and whenever frames come.
+//! Any detections at any times.
 
 use lva_inference::{BoundingBox, Detection};
 use lva_spatial_analysis::*;
@@ -49,7 +49,7 @@ proptest! {
         if let Some(aspect) = aspect {
             options = options.with_camera_aspect(aspect);
         }
-        let config = OperationConfig::from_json(SCENE).unwrap();
+        let config = Operation::from_json(SCENE).unwrap();
         let mut now = 0u64;
         let mut times = Vec::new();
         for (jump, _) in &frames {
@@ -76,15 +76,15 @@ proptest! {
 
     #[test]
     fn no_text_breaks_the_reader(text in "\\PC{0,200}") {
-        let _ = OperationConfig::from_json(&text);
-        let _ = OperationConfig::from_descriptor(&text);
+        let _ = Operation::from_json(&text);
+        let _ = Operation::from_descriptor(&text);
     }
 
     #[test]
     fn no_cut_of_a_configuration_breaks_the_reader(cut in 0..SCENE.len(), byte in any::<u8>()) {
         let mut bytes = SCENE.as_bytes().to_vec();
         bytes[cut] = byte;
-        let _ = OperationConfig::from_json(&String::from_utf8_lossy(&bytes));
-        let _ = OperationConfig::from_json(&SCENE[..cut]);
+        let _ = Operation::from_json(&String::from_utf8_lossy(&bytes));
+        let _ = Operation::from_json(&SCENE[..cut]);
     }
 }

@@ -300,7 +300,7 @@ fn the_count_sample() {
             }
         }
     }
-    // Nobody else: nothing is told until the number changes.
+    // No more people: no event until the number changes.
     assert_eq!(engine.update(time + 6000, &people).expect("valid"), []);
 }
 

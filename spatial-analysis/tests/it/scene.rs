@@ -1,4 +1,4 @@
-//! `SPACEANALYTICS_CONFIG` in its generations, and what is wrong with some.
+//! `SPACEANALYTICS_CONFIG` in its generations, valid and invalid.
 
 use lva_spatial_analysis::*;
 use lva_zones::*;
@@ -33,7 +33,7 @@ fn square() -> Value {
     json!([[0.2, 0.3], [0.8, 0.3], [0.8, 0.9], [0.2, 0.9], [0.2, 0.3]])
 }
 
-/// The depth at which somebody walking in has entered, found with the engine itself.
+/// The depth at which a person who walks in has entered, found with the engine itself.
 fn enter_depth(scene: Scene) -> f64 {
     let mut engine = Engine::new(scene);
     for step in 0..4000u64 {
@@ -246,7 +246,7 @@ fn what_lies_outside_the_frame_or_cannot_be_entered_is_a_warning() {
     ));
     let warnings: Vec<String> = read.findings().iter().map(ToString::to_string).collect();
     assert!(warnings[0].contains("outside the frame"), "{warnings:?}");
-    assert!(warnings[1].contains("nobody can enter it"), "{warnings:?}");
+    assert!(warnings[1].contains("can never be entered"), "{warnings:?}");
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn the_published_mix_of_operations_is_read_whole() {
             );
         }
     }
-    // Without ground distances are unknown, and told to be.
+    // Without ground distances are reported as unknown.
     assert_eq!(
         names,
         [
@@ -409,10 +409,10 @@ fn operations_take_what_is_theirs_of_a_mix() {
     ] {
         let read = operation(id, zone(square(), json!([]))).expect("valid");
         let events = Engine::new(scene(&read)).update(0, &[]).expect("valid");
-        let properties: Vec<String> = events.iter().map(|e| format!("{:?}", e.kind)).collect();
+        let labels: Vec<String> = events.iter().map(|e| format!("{:?}", e.kind)).collect();
         assert!(
-            properties.join(" ").starts_with(first) && properties.is_empty() == first.is_empty(),
-            "{words:?}"
+            labels.join(" ").starts_with(first) && labels.is_empty() == first.is_empty(),
+            "{labels:?}"
         );
     }
 }

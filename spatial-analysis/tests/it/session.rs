@@ -3,13 +3,13 @@
 use lva_inference::{BoundingBox, DetectError, Frame, ImageView, PixelFormat};
 use lva_inference_schema::{AnalyticsBody, InferenceValue, JsonStyle};
 use lva_spatial_analysis::*;
-use lva_zones::EventProfile;
+use lva_zones::report::EventProfile;
 use serde_json::json;
 
 use crate::support::*;
 
-fn config() -> OperationConfig {
-    OperationConfig::from_json(SCENE).unwrap()
+fn config() -> Operation {
+    Operation::from_json(SCENE).unwrap()
 }
 
 fn session(detector: Scripted, options: AnalysisOptions) -> SpatialAnalysis<Scripted> {
@@ -60,12 +60,12 @@ fn a_walk_is_reported(fps: u64, latest: f64) {
 
 #[test]
 fn a_walk_through_a_zone_and_over_a_line_is_reported_at_15_frames_a_second() {
-    a_walk_is_told(15, 0.4);
+    a_walk_is_reported(15, 0.4);
 }
 
 #[test]
 fn a_walk_through_a_zone_and_over_a_line_is_reported_at_2_frames_a_second() {
-    a_walk_is_told(2, 1.1);
+    a_walk_is_reported(2, 1.1);
 }
 
 #[test]
@@ -274,8 +274,8 @@ fn zones_lie_on_the_cameras_picture_in_a_padded_frame_and_boxes_on_the_frame() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    // High in the picture: without the bars taken into account, nobody gets there.
-    let config = OperationConfig::from_json(
+    // High in the picture: out of reach unless the bars are taken into account.
+    let config = Operation::from_json(
         r#"{"zones": [{"name": "door", "polygon": [[0.4, 0.72], [0.6, 0.72], [0.6, 0.95], [0.4, 0.95]]}]}"#,
     )
     .unwrap();

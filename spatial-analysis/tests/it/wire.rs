@@ -26,7 +26,7 @@ struct Host {
 
 impl Host {
     async fn start(detectors: Detectors) -> Self {
-        let config = OperationConfig::from_json(SCENE).unwrap();
+        let config = Operation::from_json(SCENE).unwrap();
         let extension = SpatialExtension::new(config, detectors);
         let analysis = extension.stats();
         let listening = ExtensionServer::new(extension);
@@ -112,7 +112,7 @@ async fn frames_in_shared_memory_become_events() {
     for ((seconds, _), expected) in reported.iter().zip([3.0, 5.0, 6.0]) {
         assert!(
             (expected..expected + 0.5).contains(seconds),
-            "{expected} s told at {seconds} s"
+            "{expected} s reported at {seconds} s"
         );
     }
     let stats = host.analysis.read();
@@ -288,7 +288,7 @@ mod encoded {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_damaged_picture_or_one_of_another_size_ends_its_stream_and_no_other() {
         let host = Host::start(Detectors::shared(WhiteSpot::default())).await;
-        let mut sound = within(connect::<()>(&png_options(&host))).await.unwrap();
+        let mut healthy = within(connect::<()>(&png_options(&host))).await.unwrap();
         let bytes = picture(walker_at(1.0), WIDTH, HEIGHT);
         let larger = picture(walker_at(1.0), WIDTH + 1, HEIGHT);
         let smaller = picture(walker_at(1.0), WIDTH - 1, HEIGHT);
@@ -305,12 +305,12 @@ mod encoded {
             assert_eq!(status.code, Code::InvalidArgument, "{status}");
             assert!(status.message.contains(properties), "{status}");
             assert!(!status.is_transient());
-            assert!(send(&mut sound, &bytes, 1).await.is_ok());
+            assert!(send(&mut healthy, &bytes, 1).await.is_ok());
         }
         let (analysis, server) = (host.analysis.read(), host.server.read());
         assert_eq!(analysis.unreadable_frames + analysis.failed_frames, 4);
         assert_eq!((server.samples_refused, server.process_failures), (4, 0));
-        drop(sound);
+        drop(healthy);
         host.stop().await;
     }
 }

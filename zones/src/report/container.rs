@@ -44,7 +44,7 @@ pub struct SourceInfo {
 
 /// Turns events into the messages that the container sends to a hub.
 ///
-/// A message has the events, the camera, and the people of the events. Without events there is no message.
+/// A message has the events, the camera, and the people of the events. Frames without events have none.
 ///
 /// ```
 /// # use lva_zones::{*, report::*};

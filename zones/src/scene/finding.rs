@@ -107,7 +107,7 @@ impl std::fmt::Display for SceneWarning {
                 greatest_depth,
             } => write!(
                 f,
-                "zone {zone:?}: threshold {enter_depth:.4} of the width, but the zone is at most about {greatest_depth:.4} deep: nobody can enter it; lower the threshold or enlarge the zone"
+                "zone {zone:?}: threshold {enter_depth:.4} of the width, but the zone is at most about {greatest_depth:.4} deep and can never be entered; lower the threshold or enlarge the zone"
             ),
         }
     }

@@ -300,7 +300,7 @@ fn a_dwell_is_reported_at_its_end_with_speeds_and_at_its_limits_before() {
                 .expect("valid"),
         );
     }
-    let properties: Vec<_> = events
+    let labels: Vec<_> = events
         .iter()
         .map(|e| match e.kind {
             EventKind::DwellExceeded { limit_90k, .. } => ("limit", limit_90k / SECOND, e.time_90k),
@@ -309,15 +309,15 @@ fn a_dwell_is_reported_at_its_end_with_speeds_and_at_its_limits_before() {
         })
         .collect();
     let (entered, left) = (45_000, 6 * SECOND + 45_000);
-    for ((word, number, time), expected) in properties.iter().zip([
+    for ((word, number, time), expected) in labels.iter().zip([
         ("limit", 1, entered + SECOND),
         ("limit", 3, entered + 3 * SECOND),
         ("end", 6, left),
     ]) {
-        assert_eq!((*word, *number), (expected.0, expected.1), "{words:?}");
-        assert!(time.abs_diff(expected.2) < 20, "{words:?}");
+        assert_eq!((*word, *number), (expected.0, expected.1), "{labels:?}");
+        assert!(time.abs_diff(expected.2) < 20, "{labels:?}");
     }
-    assert_eq!(properties.len(), 3);
+    assert_eq!(labels.len(), 3);
     let EventKind::Dwell(dwell) = events[2].kind else {
         panic!()
     };

@@ -376,7 +376,7 @@ proptest! {
 
     #[test]
     fn directions_of_a_line_alternate_unless_its_end_is_rounded(path in paths(), rate in 2u64..30) {
-        // Within the height of the line there is no way round it.
+        // The line cannot be bypassed within its height.
         let path = path.into_iter().map(|at| at.map(|(x, y)| (x, 0.5 + (y - 0.3) / 3.0)));
         let events = walk(&mut engine(), rate, path);
         let (left, right) = (total(&events, "line Cross(Left)"), total(&events, "line Cross(Right)"));

@@ -2,7 +2,7 @@
 
 use crate::metrics::{Frame, Identity};
 use crate::sort::Sort;
-use crate::support::{Noise, Random, Report, SECOND, Score, reported};
+use crate::support::{Noise, Random, Report, SECOND, Score, to_report};
 use lva_sample_world::{Camera, Crossing, TrueEvent, World, WorldOptions};
 use lva_zones::calibration::{Calibrator, CalibratorOptions};
 use lva_zones::ground::FEET_PER_METRE;
@@ -124,7 +124,7 @@ impl Result {
     }
 }
 
-/// People of whom less is visible are not detected, and need not be.
+/// People with a lower visible share are not detected, and need not be.
 const VISIBLE: f64 = 0.35;
 
 fn judge(clip: &Clip, every: usize, noise: Noise, seed: u64, mut follower: Follower, into: &mut Result) {
@@ -154,7 +154,7 @@ fn judge(clip: &Clip, every: usize, noise: Noise, seed: u64, mut follower: Follo
                 .update(time, &people)
                 .expect("valid people")
                 .iter()
-                .map(reported),
+                .map(to_report),
         );
     }
     let (score, missed, wrong) = Score::with_rest(&clip.truth, &reported);

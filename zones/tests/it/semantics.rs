@@ -20,7 +20,7 @@
 //! | `cause` of every event | [`every_event_says_why`] |
 //! | crossings of a closed ring of lines are enters less exits | [`crossings_of_a_ring_of_lines_are_enters_less_exits`] |
 
-use crate::rules::{properties, standing_at, straight, walk};
+use crate::rules::{labels, standing_at, straight, walk};
 use crate::support::SECOND;
 use lva_zones::event::Reason;
 use lva_zones::ground::{Ground, PinholeCamera};

@@ -90,7 +90,7 @@ pub(crate) struct Report {
     pub(crate) status: &'static str,
 }
 
-pub(crate) fn reported(event: &SpatialEvent) -> Report {
+pub(crate) fn to_report(event: &SpatialEvent) -> Report {
     let status = match event.kind {
         EventKind::Cross(direction) => direction.status(),
         EventKind::Enter { .. } => "Enter",

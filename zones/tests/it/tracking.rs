@@ -1,6 +1,6 @@
 //! Identities, and events of people who are only detected.
 
-use crate::support::{Noise, Random, Report, SECOND, Score, reported};
+use crate::support::{Noise, Random, Report, SECOND, Score, to_report};
 use lva_zones::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -316,7 +316,7 @@ fn simulate(seed: u64, rate: u64) -> Score {
                 .all(|e| e.track().is_some_and(|track| confirmed.contains_key(&track))),
             "an unconfirmed track counted"
         );
-        reported.extend(events.iter().map(reported));
+        reported.extend(events.iter().map(to_report));
     }
     Score::of(&walkers.truth(), &reported)
 }
