@@ -6,9 +6,10 @@ use std::hash::BuildHasher;
 use std::time::{Instant, SystemTime};
 
 use async_trait::async_trait;
-use lva_extension_protocol::{
-    BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionSession, OnThreads,
-    OpenError, Sample, SessionInfo,
+use lva_extension_protocol::BoxError;
+use lva_extension_protocol::server::{
+    BlockingExtension, BlockingSession, Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo,
+    StreamError, ThreadPerStream,
 };
 use lva_inference::Detector;
 use lva_inference_schema::Inference;
@@ -43,7 +44,7 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 ///
 /// Other streams are not affected.
 pub struct SpatialExtension {
-    streams: OnThreads<Streams>,
+    streams: ThreadPerStream<Streams>,
     stats: AnalysisStatsReader,
 }
 
@@ -56,7 +57,7 @@ impl SpatialExtension {
     /// An extension for an operation.
     pub fn with_options(operation: Operation, detectors: Detectors, options: AnalysisOptions) -> Self {
         let stats = AnalysisStatsReader::default();
-        let streams = OnThreads::new(Streams {
+        let streams = ThreadPerStream::new(Streams {
             operation,
             detectors,
             options,
@@ -85,7 +86,7 @@ impl Extension for SpatialExtension {
         self.streams.identifier()
     }
 
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         self.streams.open(session).await
     }
 }
@@ -103,27 +104,27 @@ impl BlockingExtension for Streams {
         DEFAULT_IDENTIFIER
     }
 
-    fn open(&self, info: &SessionInfo) -> Result<Box<dyn BlockingSession>, OpenError> {
+    fn open(&self, info: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError> {
         let format = info.format.ok_or_else(|| {
-            OpenError::UnsupportedFormat("this extension needs frames: announce their format".to_owned())
+            ExtensionOpenError::UnsupportedFormat("this extension needs frames: announce their format".to_owned())
         })?;
-        let reader = FrameReader::new(format).map_err(|e| OpenError::UnsupportedFormat(e.to_string()))?;
+        let reader = FrameReader::new(format).map_err(|e| ExtensionOpenError::UnsupportedFormat(e.to_string()))?;
         let configured = Operation::from_descriptor(&info.configuration)
-            .map_err(|error| OpenError::Configuration(error.to_string()))?;
+            .map_err(|error| ExtensionOpenError::Configuration(error.to_string()))?;
         for finding in configured.iter().flat_map(Operation::findings) {
             tracing::info!(stream = info.number, %finding, "the stream's configuration has a member without effect");
         }
         let operation = configured.as_ref().unwrap_or(&self.operation);
-        let detector = self.detectors.for_session().map_err(OpenError::Failed)?;
+        let detector = self.detectors.for_session().map_err(ExtensionOpenError::Failed)?;
         let size = (format.width(), format.height());
         // Ids of two streams must differ; so do the standard library's hash keys.
         let seed = RandomState::new().hash_one((info.number, SystemTime::now()));
         let analysis = SpatialAnalysis::new(detector, operation, size, self.options, seed).map_err(
             |error| match error {
-                BeginError::FrameSize { .. } => OpenError::UnsupportedFormat(error.to_string()),
-                BeginError::Operation(_) => OpenError::Configuration(error.to_string()),
+                BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),
+                BeginError::Operation(_) => ExtensionOpenError::Configuration(error.to_string()),
                 BeginError::NoPersonClass { .. } | BeginError::CameraAspect { .. } => {
-                    OpenError::Failed(error.into())
+                    ExtensionOpenError::Failed(error.into())
                 }
             },
         )?;
@@ -166,7 +167,7 @@ impl BlockingSession for Stream {
                     unreadable_frames: 1,
                     ..AnalysisStats::default()
                 });
-                return Err(EndStream::BadFrame(with_causes(&error)).into());
+                return Err(StreamError::BadFrame(with_causes(&error)).into());
             }
         };
         let time = match sample.timestamp_90k() {
@@ -178,7 +179,7 @@ impl BlockingSession for Stream {
         self.stats.add(counts.since(self.counted));
         self.counted = counts;
         answer.map_err(|error| match error {
-            ProcessError::FrameSize { .. } => EndStream::BadFrame(error.to_string()).into(),
+            ProcessError::FrameSize { .. } => StreamError::BadFrame(error.to_string()).into(),
             error => with_causes(&error).into(),
         })
     }
