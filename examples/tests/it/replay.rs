@@ -143,7 +143,7 @@ fn cases_that_cannot_be_played_are_answered_with_name_and_reason() {
     let reported = play(&backwards_from_below);
     assert!(
         reported["events"][0]["t_ms"].as_f64().expect("a time") <= 0.0,
-        "{told}"
+        "{reported}"
     );
 }
 

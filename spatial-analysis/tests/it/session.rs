@@ -196,7 +196,7 @@ fn a_frame_of_another_size_is_refused_with_both_sizes() {
     let error = analysis.process(Frame::Host(view), 0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a frame of 32x32 pixels came, 64x36 was announced"
+        "the frame has 32x32 pixels, but 64x36 were announced"
     );
     assert!(!error.is_transient());
     assert_eq!(play(&mut analysis, times(15)).len(), 3);

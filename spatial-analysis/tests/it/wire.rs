@@ -294,18 +294,18 @@ mod encoded {
         let bytes = picture(walker_at(1.0), WIDTH, HEIGHT);
         let larger = picture(walker_at(1.0), WIDTH + 1, HEIGHT);
         let smaller = picture(walker_at(1.0), WIDTH - 1, HEIGHT);
-        for (damaged, properties) in [
+        for (damaged, message) in [
             (&b"no picture"[..], "cannot be read"),
             (&bytes[..50], "cannot be read"),
             (&larger[..], ""),
-            (&smaller[..], "was announced"),
+            (&smaller[..], "were announced"),
         ] {
             let mut session = within(connect::<()>(&png_options(&host))).await.unwrap();
             let Err(SessionError::Status(status)) = send(&mut session, damaged, 1).await else {
                 panic!("not ended")
             };
             assert_eq!(status.code, GrpcCode::InvalidArgument, "{status}");
-            assert!(status.message.contains(words), "{status}");
+            assert!(status.message.contains(message), "{status}");
             assert!(!status.is_transient());
             assert!(send(&mut healthy, &bytes, 1).await.is_ok());
         }
