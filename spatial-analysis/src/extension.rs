@@ -106,9 +106,12 @@ impl BlockingExtension for Streams {
 
     fn open(&self, info: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError> {
         let format = info.format.ok_or_else(|| {
-            ExtensionOpenError::UnsupportedFormat("this extension needs frames: announce their format".to_owned())
+            ExtensionOpenError::UnsupportedFormat(
+                "this extension needs frames: announce their format".to_owned(),
+            )
         })?;
-        let reader = FrameReader::new(format).map_err(|e| ExtensionOpenError::UnsupportedFormat(e.to_string()))?;
+        let reader =
+            FrameReader::new(format).map_err(|e| ExtensionOpenError::UnsupportedFormat(e.to_string()))?;
         let configured = Operation::from_descriptor(&info.configuration)
             .map_err(|error| ExtensionOpenError::Configuration(error.to_string()))?;
         for finding in configured.iter().flat_map(Operation::findings) {

@@ -6,8 +6,7 @@ use lva_extension_protocol::{
     ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
 };
 use lva_graph_model::{
-    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Text,
-    TlsOptions,
+    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Text, TlsOptions,
 };
 
 use crate::convert::Unsupported;
