@@ -1,6 +1,7 @@
 //! What the programs draw with: the overlay of `lva-framing` on packed RGB, and their colours.
 
-use lva_framing::{Canvas, CanvasError, PixelFormat};
+use lva_framing::PixelFormat;
+use lva_framing::overlay::{Canvas, CanvasError};
 
 /// Zones.
 pub const AZURE: [u8; 3] = [40, 120, 255];

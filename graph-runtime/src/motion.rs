@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lva_framing::{FractionBox, MotionDetector, MotionEvent, MotionWindow, Pacer, Picture};
+use lva_framing::motion::{MotionDetector, MotionEvent, MotionWindow};
+use lva_framing::{FractionBox, Pacer, Picture};
 use lva_inference_schema::Inference;
 
 use crate::event::inference_event;
@@ -11,7 +12,7 @@ use crate::guard::{guarded, trap};
 use crate::once_a_minute::OnceAMinute;
 use crate::plan::MotionPlan;
 use crate::record::SignalInput;
-use crate::seam::motion::{detector_options, inference};
+use crate::seam::motion::{inference, sensitivity};
 use crate::speaker::Speaker;
 use crate::stats::DropReason;
 
@@ -34,7 +35,7 @@ impl MotionNode {
         speaker.counters().motion(&plan.node.name, |_| {});
         Self {
             pacers: plan.rates.iter().copied().map(Pacer::new).collect(),
-            detector: MotionDetector::new(detector_options(&plan.settings)),
+            detector: MotionDetector::new(sensitivity(&plan.settings)),
             window: MotionWindow::new(plan.settings.event_aggregation_window),
             plan,
             gates,
@@ -52,7 +53,7 @@ impl MotionNode {
             counters.dropped(&self.plan.node.name, DropReason::Defect, 1);
             self.speaker
                 .stumbled(&self.plan.node, &mut self.defects, &panicked);
-            self.detector = MotionDetector::new(detector_options(&self.plan.settings));
+            self.detector = MotionDetector::new(sensitivity(&self.plan.settings));
             self.window = MotionWindow::new(self.plan.settings.event_aggregation_window);
             None
         })
@@ -64,7 +65,7 @@ impl MotionNode {
         if !self.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
             return None;
         }
-        let regions = self.detector.look_at(picture);
+        let regions = self.detector.detect(picture);
         let moves = !regions.is_empty();
         let step = self.window.push(regions, time);
         let found = moves.then(|| inferences(regions, self.plan.settings.output_motion_region));

@@ -37,7 +37,7 @@ pub(crate) trait Backend: Send {
 
 /// What a network's file says about its one input.
 #[derive(Debug, Clone)]
-pub(crate) struct InputFacts {
+pub(crate) struct InputInfo {
     /// Size of each dimension; `None` where the file leaves it open or says nothing.
     pub(crate) shape: Vec<Option<usize>>,
     /// Whether it takes 32-bit floats.
@@ -48,7 +48,7 @@ pub(crate) struct InputFacts {
 pub(crate) struct Loaded<B> {
     pub(crate) backend: B,
     /// Every input of the network.
-    pub(crate) inputs: Vec<InputFacts>,
+    pub(crate) inputs: Vec<InputInfo>,
     /// Name and version of the runtime.
     pub(crate) runtime: String,
 }

@@ -6,7 +6,10 @@ use std::io::Cursor;
 use image::error::LimitErrorKind;
 use image::{ImageError as Codec, ImageFormat, ImageReader, Limits};
 
-use crate::image_view::{ImageError, ImageView, MAX_SIDE, PixelFormat};
+use lva_media_types::PixelFormat;
+use lva_media_types::limits::MAX_PICTURE_SIDE;
+
+use crate::image_view::{ImageError, ImageView};
 
 /// What a picture may cost before it is refused.
 ///
@@ -28,10 +31,10 @@ impl Default for CodecLimits {
 }
 
 impl CodecLimits {
-    /// Longest side in pixels, at most [`MAX_SIDE`]. Default: 8192.
+    /// Longest side in pixels, at most [`MAX_PICTURE_SIDE`]. Default: 8192.
     #[must_use]
     pub fn with_largest_side(mut self, pixels: u32) -> Self {
-        self.largest_side = pixels.min(MAX_SIDE);
+        self.largest_side = pixels.min(MAX_PICTURE_SIDE);
         self
     }
 

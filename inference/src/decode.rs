@@ -1,13 +1,13 @@
 //! From a network's output to detections: pure functions, one file a family.
 
 mod fastest_det;
-mod overlap;
+mod nms;
 mod person_grid;
 
-use crate::fit::Placement;
+use crate::letterbox::LetterboxTransform;
 use crate::model::{ModelFamily, ModelSpec, SpecError};
 use lva_media_types::Detection;
-use overlap::suppress;
+use nms::suppress;
 
 /// Most boxes of one frame that enter the comparison of overlaps; of more, the best are taken.
 ///
@@ -27,10 +27,10 @@ pub struct OutputView<'a> {
 ///
 /// Useful alone for networks that run elsewhere; the detectors of this crate bring their own.
 #[derive(Debug, Clone)]
-pub struct Decoder {
+pub struct OutputDecoder {
     family: ModelFamily,
     rules: Rules,
-    overlap_threshold: f32,
+    nms_threshold: f32,
 }
 
 /// What the decoders of all families need to know.
@@ -52,7 +52,7 @@ pub(crate) struct Candidate {
     score: f32,
 }
 
-impl Decoder {
+impl OutputDecoder {
     /// A decoder for this description.
     ///
     /// # Errors
@@ -68,13 +68,13 @@ impl Decoder {
                 kept: spec.kept_by_class()?,
                 score_threshold: spec.score_threshold,
             },
-            overlap_threshold: spec.overlap_threshold,
+            nms_threshold: spec.nms_threshold,
         })
     }
 
     /// The detections of every frame of a batch, best score first, in fractions of the frame.
     ///
-    /// `placements[i]` says where frame `i` lay in the input. A batch with fewer placements than rows is
+    /// `transforms[i]` says where frame `i` lay in the input. A batch with fewer transforms than rows is
     /// fine: the rest was filling. Values that are not finite are passed over, boxes without area inside the
     /// frame dropped.
     ///
@@ -84,29 +84,29 @@ impl Decoder {
     pub fn decode(
         &self,
         outputs: &[OutputView<'_>],
-        placements: &[Placement],
+        transforms: &[LetterboxTransform],
     ) -> Result<Vec<Vec<Detection>>, DecodeError> {
         let grid = self.grid(outputs)?;
-        if grid.batch < placements.len() {
+        if grid.batch < transforms.len() {
             return Err(DecodeError::BatchSize {
-                expected: placements.len(),
+                expected: transforms.len(),
                 found: grid.batch,
             });
         }
         let mut candidates = Vec::new();
-        Ok(placements
+        Ok(transforms
             .iter()
             .zip(grid.images())
-            .map(|(placement, image)| {
+            .map(|(transform, image)| {
                 candidates.clear();
                 match self.family {
                     ModelFamily::PersonGrid => person_grid::candidates(&self.rules, &image, &mut candidates),
                     ModelFamily::FastestDet => fastest_det::candidates(&self.rules, &image, &mut candidates),
                 }
-                suppress(&mut candidates, self.overlap_threshold);
+                suppress(&mut candidates, self.nms_threshold);
                 candidates
                     .iter()
-                    .filter_map(|c| self.finish(c, placement))
+                    .filter_map(|c| self.finish(c, transform))
                     .collect()
             })
             .collect())
@@ -185,8 +185,8 @@ impl Decoder {
         })
     }
 
-    fn finish(&self, candidate: &Candidate, placement: &Placement) -> Option<Detection> {
-        let bbox = placement.to_frame(candidate.edges);
+    fn finish(&self, candidate: &Candidate, transform: &LetterboxTransform) -> Option<Detection> {
+        let bbox = transform.to_frame(candidate.edges);
         let keep = bbox.width > 0.0 && bbox.height > 0.0;
         keep.then_some(Detection {
             bbox,
@@ -306,12 +306,12 @@ pub enum DecodeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::Fit;
+    use crate::letterbox::Fit;
     use crate::preprocess::InputSpec;
     use proptest::prelude::*;
 
-    fn small() -> Decoder {
-        Decoder::new(&ModelSpec::person_grid("small", 16, 8)).unwrap()
+    fn small() -> OutputDecoder {
+        OutputDecoder::new(&ModelSpec::person_grid("small", 16, 8)).unwrap()
     }
 
     #[test]
@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn boxes_in_the_padding_are_dropped() {
         let spec = ModelSpec::person_grid("small", 16, 8).with_input(InputSpec::new(16, 8));
-        let decoder = Decoder::new(&spec).unwrap();
+        let decoder = OutputDecoder::new(&spec).unwrap();
         // A square frame lies in the middle 8 columns; the box covers the left 4.
         let place = [Fit::LetterboxCentered.place((80, 80), (16, 8))];
         let data = [0.9, 0.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0];
@@ -444,9 +444,9 @@ mod tests {
                 .with_class_names(["a", "b"]);
             for (spec, channels) in [(person, 5), (fastest, 7)] {
                 let place = spec.input().fit().place(frame, (spec.input().width(), spec.input().height()));
-                let spec = spec.with_score_threshold(score).with_overlap_threshold(overlap);
+                let spec = spec.with_score_threshold(score).with_nms_threshold(overlap);
                 let output = OutputView { shape: &[1, channels, 2, 4], data: &data[..channels * 8] };
-                let found = Decoder::new(&spec).unwrap().decode(&[output], &[place]).unwrap().remove(0);
+                let found = OutputDecoder::new(&spec).unwrap().decode(&[output], &[place]).unwrap().remove(0);
                 prop_assert!(found.is_sorted_by(|a, b| a.score >= b.score));
                 for d in found {
                     prop_assert!(d.score >= score && d.score <= 1.0);

@@ -3,7 +3,7 @@
 //! A [`Detector`] takes borrowed [`Frame`]s and gives back [`Detection`]s. Between the two lie the things
 //! that usually go wrong in silence, and each of them is a value here that can be read, changed and tested:
 //! how pixels become a tensor ([`InputSpec`], [`Preprocessor`]), how a frame is fitted in and boxes find
-//! their way back ([`Fit`], [`Placement`]), how an output is read ([`ModelSpec`], [`Decoder`]).
+//! their way back ([`Fit`], [`LetterboxTransform`]), how an output is read ([`ModelSpec`], [`OutputDecoder`]).
 //!
 //! **A detector that was loaded fits its description and runs where it says: everything else is an error at
 //! load.** Shapes are compared, a grey frame is run, scores are checked for their range, a batch is compared
@@ -58,7 +58,7 @@
 //!
 //! # Limits
 //!
-//! Pictures up to [`MAX_SIDE`] a side, model inputs up to [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`],
+//! Pictures up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE) a side, model inputs up to [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`],
 //! [`MAX_CANDIDATES`] boxes a frame before overlaps are resolved. One image input and 32-bit floats; weights
 //! inside the model file.
 #![cfg_attr(
@@ -83,8 +83,8 @@ mod decode;
 mod detector;
 #[cfg(feature = "embedded-model")]
 mod embedded;
-mod fit;
 mod image_view;
+mod letterbox;
 mod model;
 mod preprocess;
 
@@ -100,13 +100,13 @@ pub use backend::ort::{OrtDetector, OrtOptions};
 pub use backend::rten::{RtenDetector, RtenOptions};
 #[cfg(feature = "image-codecs")]
 pub use codecs::{CodecError, CodecLimits, RgbPicture};
-pub use decode::{DecodeError, Decoder, MAX_CANDIDATES, OutputView};
+pub use decode::{DecodeError, MAX_CANDIDATES, OutputDecoder, OutputView};
 pub use detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 #[cfg(feature = "embedded-model")]
 pub use embedded::PLAZA_PERSON_ONNX;
-pub use fit::{Fit, Placement};
-pub use image_view::{ColorSpace, ImageError, ImageView, MAX_SIDE, PixelFormat};
-pub use lva_media_types::{BoundingBox, Detection};
+pub use image_view::{ColorSpace, ImageError, ImageView};
+pub use letterbox::{Fit, LetterboxTransform};
+pub use lva_media_types::{BoundingBox, Detection, PixelFormat};
 pub use model::{
     COCO_CLASS_NAMES, ClassSelector, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec, SpecError,
 };

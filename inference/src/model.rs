@@ -4,7 +4,7 @@ mod class_names;
 
 use std::sync::Arc;
 
-use crate::fit::Fit;
+use crate::letterbox::Fit;
 use crate::preprocess::{ChannelOrder, InputSpec};
 pub use class_names::{COCO_CLASS_NAMES, ClassSelector};
 
@@ -60,7 +60,7 @@ pub struct ModelSpec {
     pub(crate) class_names: Arc<[String]>,
     pub(crate) classes_kept: Option<Vec<ClassSelector>>,
     pub(crate) score_threshold: f32,
-    pub(crate) overlap_threshold: f32,
+    pub(crate) nms_threshold: f32,
     pub(crate) largest_batch: usize,
 }
 
@@ -75,7 +75,7 @@ impl ModelSpec {
             class_names: Arc::from([String::from("person")]),
             classes_kept: None,
             score_threshold: 0.4,
-            overlap_threshold: 0.5,
+            nms_threshold: 0.5,
             largest_batch: 1,
         }
     }
@@ -84,7 +84,7 @@ impl ModelSpec {
     pub fn plaza_person() -> Self {
         Self::person_grid("plaza-person", 640, 384)
             .with_score_threshold(0.55)
-            .with_overlap_threshold(0.45)
+            .with_nms_threshold(0.45)
     }
 
     /// FastestDet as its authors published it: 352 × 352, BGR 0..=1, stretched, the 80 classes of COCO, score
@@ -99,7 +99,7 @@ impl ModelSpec {
             class_names: COCO_CLASS_NAMES.iter().copied().map(String::from).collect(),
             classes_kept: None,
             score_threshold: 0.65,
-            overlap_threshold: 0.45,
+            nms_threshold: 0.45,
             largest_batch: 1,
         }
     }
@@ -129,8 +129,8 @@ impl ModelSpec {
     /// Overlap (intersection over union, 0..=1) from which the weaker of two boxes is taken for the same
     /// object, of whatever class. Too low: people side by side become one; too high: one person becomes two.
     #[must_use]
-    pub fn with_overlap_threshold(mut self, overlap: f32) -> Self {
-        self.overlap_threshold = overlap;
+    pub fn with_nms_threshold(mut self, overlap: f32) -> Self {
+        self.nms_threshold = overlap;
         self
     }
 
@@ -187,8 +187,8 @@ impl ModelSpec {
     }
 
     /// Overlap from which two boxes are one object.
-    pub fn overlap_threshold(&self) -> f32 {
-        self.overlap_threshold
+    pub fn nms_threshold(&self) -> f32 {
+        self.nms_threshold
     }
 
     /// Most frames at once, where the model's file leaves it open.
@@ -196,7 +196,7 @@ impl ModelSpec {
         self.largest_batch
     }
 
-    /// Whether the description holds together. Loading a detector and making a [`Decoder`](crate::Decoder) do
+    /// Whether the description holds together. Loading a detector and making a [`OutputDecoder`](crate::OutputDecoder) do
     /// this first.
     ///
     /// # Errors
@@ -213,10 +213,7 @@ impl ModelSpec {
         if !(deviations_work && means_work && self.input.scale.is_finite()) {
             return Err(SpecError::Normalisation);
         }
-        for (threshold, value) in [
-            ("score", self.score_threshold),
-            ("overlap", self.overlap_threshold),
-        ] {
+        for (threshold, value) in [("score", self.score_threshold), ("nms", self.nms_threshold)] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(SpecError::Threshold { threshold, value });
             }
@@ -281,7 +278,7 @@ pub enum SpecError {
     /// A threshold lies outside 0..=1.
     #[error("the {threshold} threshold has to lie in 0..=1, not at {value}")]
     Threshold {
-        /// Which one: `score` or `overlap`.
+        /// Which one: `score` or `nms`.
         threshold: &'static str,
         /// The value as given.
         value: f32,
@@ -342,14 +339,8 @@ mod tests {
                 ..
             }
         ));
-        let above = check(spec().with_overlap_threshold(1.5));
-        assert!(matches!(
-            above,
-            SpecError::Threshold {
-                threshold: "overlap",
-                ..
-            }
-        ));
+        let above = check(spec().with_nms_threshold(1.5));
+        assert!(matches!(above, SpecError::Threshold { threshold: "nms", .. }));
         assert!(matches!(
             check(spec().with_class_names([""; 0])),
             SpecError::ClassCount { found: 0, .. }

@@ -3,7 +3,8 @@
 use lva_extension_protocol::{FrameEncoding, FrameFormat, PixelFormat as WirePixels};
 #[cfg(feature = "image-codecs")]
 use lva_inference::{CodecError, CodecLimits, RgbPicture};
-use lva_inference::{Frame, ImageError, ImageView, MAX_SIDE, PixelFormat};
+use lva_inference::{Frame, ImageError, ImageView, PixelFormat};
+use lva_media_types::limits::MAX_PICTURE_SIDE;
 
 /// The detector's word for the wire's pixel format. Both name byte layouts in memory order, so this is a renaming.
 pub(crate) fn pixel_format(wire: WirePixels) -> PixelFormat {
@@ -25,7 +26,7 @@ pub(crate) fn pixel_format(wire: WirePixels) -> PixelFormat {
 /// A format of frames that cannot be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnreadableFormat {
-    #[error("frames of {width}x{height} pixels cannot be looked at: sides up to {MAX_SIDE} can")]
+    #[error("frames of {width}x{height} pixels cannot be looked at: sides up to {MAX_PICTURE_SIDE} can")]
     Size { width: u32, height: u32 },
     #[cfg(not(feature = "image-codecs"))]
     #[error("encoded pictures cannot be read by this build: send bare pixels (feature image-codecs is off)")]
@@ -72,7 +73,7 @@ impl ReadFrame<'_> {
 impl FrameReader {
     pub(crate) fn new(format: FrameFormat) -> Result<Self, UnreadableFormat> {
         let (width, height) = (format.width(), format.height());
-        if width > MAX_SIDE || height > MAX_SIDE {
+        if width > MAX_PICTURE_SIDE || height > MAX_PICTURE_SIDE {
             return Err(UnreadableFormat::Size { width, height });
         }
         match format.encoding() {
@@ -155,16 +156,16 @@ mod tests {
 
     #[test]
     fn sides_beyond_what_detectors_take_are_refused_when_announced() {
-        let format = FrameFormat::raw(WirePixels::Bgr24, MAX_SIDE + 1, 2).unwrap();
+        let format = FrameFormat::raw(WirePixels::Bgr24, MAX_PICTURE_SIDE + 1, 2).unwrap();
         let refused = FrameReader::new(format).unwrap_err();
         assert_eq!(
             refused,
             UnreadableFormat::Size {
-                width: MAX_SIDE + 1,
+                width: MAX_PICTURE_SIDE + 1,
                 height: 2
             }
         );
-        assert!(refused.to_string().contains("32768"), "{refused}");
+        assert!(refused.to_string().contains("16384"), "{refused}");
     }
 
     #[cfg(feature = "image-codecs")]

@@ -91,7 +91,7 @@ impl Demand for Wishes {
         self.taps.iter().map(Tap::not_before_90k).min().flatten()
     }
 
-    fn passed_over(&mut self) {
+    fn on_skipped(&mut self) {
         for tap in &self.taps {
             self.counters.extension(&tap.node, |stats| stats.filtered += 1);
         }

@@ -6,7 +6,7 @@ use lva_extension_protocol::{
     Answer, Backoff, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered,
     connect,
 };
-use lva_framing::{FramePlan, PlanError};
+use lva_framing::{FramePlan, FramePlanError};
 
 use super::Patience;
 use super::entrance::{Entrance, Intake};
@@ -161,7 +161,7 @@ impl GrpcNode {
     }
 
     /// What a session for this picture is made for.
-    fn made_for(&self, frame: &Frame) -> Result<Made, PlanError> {
+    fn made_for(&self, frame: &Frame) -> Result<Made, FramePlanError> {
         let (width, height) = (frame.picture.width(), frame.picture.height());
         let plan = self.form.settings.plan(width, height)?;
         Ok(Made {

@@ -12,7 +12,7 @@ use ort::session::builder::SessionBuilder;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::{
-    Backend, Engine, InputFacts, LoadError, Loaded, OnnxRuntimeError, OutputTensor, OutputTypeError,
+    Backend, Engine, InputInfo, LoadError, Loaded, OnnxRuntimeError, OutputTensor, OutputTypeError,
     RuntimeFailure, read_model,
 };
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
@@ -176,7 +176,7 @@ fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<O
             source: error.into(),
         }
     })?;
-    let inputs = session.inputs().iter().map(facts).collect();
+    let inputs = session.inputs().iter().map(input_info).collect();
     let image = [3, spec.input().height() as usize, spec.input().width() as usize];
     Ok(Loaded {
         backend: OrtBackend { session, image },
@@ -207,14 +207,14 @@ fn configure(
     }
 }
 
-fn facts(input: &Outlet) -> InputFacts {
+fn input_info(input: &Outlet) -> InputInfo {
     match input.dtype() {
-        ValueType::Tensor { ty, shape, .. } => InputFacts {
+        ValueType::Tensor { ty, shape, .. } => InputInfo {
             // A negative size is one left open.
             shape: shape.iter().map(|&size| usize::try_from(size).ok()).collect(),
             is_f32: *ty == TensorElementType::Float32,
         },
-        _ => InputFacts {
+        _ => InputInfo {
             shape: Vec::new(),
             is_f32: false,
         },

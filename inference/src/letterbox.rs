@@ -22,7 +22,7 @@ impl Fit {
     ///
     /// A letterboxed side is rounded to whole pixels and is at least one; a centred frame lies half a pixel
     /// to the top left when the padding is odd. Sides given as 0 count as 1.
-    pub fn place(self, frame: (u32, u32), input: (u32, u32)) -> Placement {
+    pub fn place(self, frame: (u32, u32), input: (u32, u32)) -> LetterboxTransform {
         let (frame_width, frame_height) = (frame.0.max(1), frame.1.max(1));
         let (input_width, input_height) = (input.0.max(1), input.1.max(1));
         let (width, height) = match self {
@@ -40,7 +40,7 @@ impl Fit {
             Self::LetterboxCentered => ((input_width - width) / 2, (input_height - height) / 2),
             Self::Stretch | Self::LetterboxTopLeft => (0, 0),
         };
-        Placement {
+        LetterboxTransform {
             x,
             y,
             width,
@@ -53,7 +53,7 @@ impl Fit {
 
 /// The rectangle of the model's input that holds the frame; everything else is padding. Whole input pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placement {
+pub struct LetterboxTransform {
     x: u32,
     y: u32,
     width: u32,
@@ -62,7 +62,7 @@ pub struct Placement {
     input_height: u32,
 }
 
-impl Placement {
+impl LetterboxTransform {
     /// Left edge of the frame in the input, in pixels.
     pub fn x(&self) -> u32 {
         self.x
@@ -157,10 +157,10 @@ mod tests {
         ) {
             let (a, b, c, d) = edges;
             let bbox = BoundingBox::from_edges(a.min(c), b.min(d), a.max(c), b.max(d));
-            let placement = fit.place(frame, input);
-            let back = placement.to_frame(placement.to_input(&bbox));
+            let transform = fit.place(frame, input);
+            let back = transform.to_frame(transform.to_input(&bbox));
             // A frame squeezed to a few pixels loses its precision to the input's coordinates.
-            let tolerance = 1e-3 / placement.width().min(placement.height()) as f32 + 1e-5;
+            let tolerance = 1e-3 / transform.width().min(transform.height()) as f32 + 1e-5;
             prop_assert!((back.left - bbox.left).abs() < tolerance);
             prop_assert!((back.top - bbox.top).abs() < tolerance);
             prop_assert!((back.width - bbox.width).abs() < tolerance);
