@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use lva_extension_protocol::{ExtensionServer, HostError, ListenAddress};
+use lva_extension_protocol::server::{ExtensionServer, HostError, ListenAddress};
 use lva_graph_model::{
     Family, Instance, Method, OperationsFile, Request, RequestBody, Step, Topology, instance_request,
     topology_request,

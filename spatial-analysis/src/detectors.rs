@@ -110,7 +110,7 @@ impl Detectors {
     /// (usually not longer than ten seconds). Right where cores are free: sessions do not wait for each other.
     ///
     /// Memory and threads are those of a detector times
-    /// [`ServerOptions::with_max_sessions`](lva_extension_protocol::ServerOptions::with_max_sessions).
+    /// [`ServerOptions::with_max_sessions`](lva_extension_protocol::server::ServerOptions::with_max_sessions).
     pub fn each<D, E>(load: impl Fn() -> Result<D, E> + Send + Sync + 'static) -> Self
     where
         D: Detector + 'static,

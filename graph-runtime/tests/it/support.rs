@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lva_extension_protocol::{
-    BackoffPolicy, BoxError, Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, Sample,
-    ServerOptions, SessionInfo,
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, ServerOptions,
+    SessionInfo,
 };
+use lva_extension_protocol::{BackoffPolicy, BoxError};
 use lva_graph_runtime::{
     DropReason, GraphEvent, InstanceStats, MessageSink, Module, RuntimeOptions, SinkError,
 };
@@ -151,7 +152,7 @@ impl Script {
 
 #[async_trait]
 impl Extension for Script {
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         self.sessions.fetch_add(1, Ordering::SeqCst);
         *self.format.lock().unwrap() = Some(session.clone());
         Ok(Box::new(Scripted {

@@ -24,7 +24,7 @@ pub(super) struct Limits {
 
 /// Frames on their way: `C` belongs to the caller, `M` is what the server may look at.
 #[derive(Debug)]
-pub(super) struct Flight<C, M> {
+pub(super) struct InFlightWindow<C, M> {
     limits: Limits,
     next_sequence: u64,
     frames: BTreeMap<u64, Frame<C, M>>,
@@ -68,10 +68,10 @@ pub(super) enum Overdue<C> {
     /// The server skipped one frame and goes on with others.
     Frame { sequence: u64, context: C },
     /// The server answers no more, or sits on so many frames that fewer than two can be on their way.
-    Hung { sequence: u64, waited: Duration },
+    PeerStalled { sequence: u64, waited: Duration },
 }
 
-impl<C, M> Flight<C, M> {
+impl<C, M> InFlightWindow<C, M> {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -94,7 +94,7 @@ impl<C, M> Flight<C, M> {
     }
 
     /// A frame was sent; returns its number.
-    pub(super) fn launch(&mut self, context: C, memory: M, now: Instant) -> u64 {
+    pub(super) fn on_sent(&mut self, context: C, memory: M, now: Instant) -> u64 {
         if let Some((_, last)) = self.frames.last_key_value()
             && last.next_sent_at.is_none()
             && let Some(mut last) = self.frames.last_entry()
@@ -158,7 +158,7 @@ impl<C, M> Flight<C, M> {
         let silent = self.last_answer_at.is_none_or(|answer| answer < sent_at);
         let left = self.limits.window.saturating_sub(self.overdue + 1);
         if silent || left < 2 {
-            return Some(Overdue::Hung {
+            return Some(Overdue::PeerStalled {
                 sequence,
                 waited: now.saturating_duration_since(sent_at),
             });
@@ -212,8 +212,8 @@ mod tests {
         first_answer_timeout: Duration::from_secs(60),
     };
 
-    fn flight() -> (Flight<u32, ()>, Instant) {
-        (Flight::new(LIMITS), Instant::now())
+    fn in_flight() -> (InFlightWindow<u32, ()>, Instant) {
+        (InFlightWindow::new(LIMITS), Instant::now())
     }
 
     fn seconds(count: u64) -> Duration {
@@ -222,132 +222,135 @@ mod tests {
 
     #[test]
     fn answers_find_their_frame_by_number_in_any_order() {
-        let (mut flight, now) = flight();
-        let first = flight.launch(100, (), now);
-        let second = flight.launch(200, (), now);
+        let (mut in_flight, now) = in_flight();
+        let first = in_flight.on_sent(100, (), now);
+        let second = in_flight.on_sent(200, (), now);
         assert_eq!((first, second), (2, 3));
-        let answered = flight.acknowledge(second, now + seconds(1));
+        let answered = in_flight.acknowledge(second, now + seconds(1));
         assert!(
             matches!(answered, Acknowledged::Frame { sequence: 3, context: 200, round_trip, .. }
             if round_trip == seconds(1))
         );
         assert!(matches!(
-            flight.acknowledge(first, now),
+            in_flight.acknowledge(first, now),
             Acknowledged::Frame { context: 100, .. }
         ));
     }
 
     #[test]
     fn zero_unknown_and_repeated_numbers_touch_no_frame() {
-        let (mut flight, now) = flight();
-        flight.launch(1, (), now);
-        assert!(matches!(flight.acknowledge(0, now), Acknowledged::Nothing));
-        assert!(matches!(flight.acknowledge(3, now), Acknowledged::Unknown));
-        assert!(matches!(flight.acknowledge(u64::MAX, now), Acknowledged::Unknown));
-        assert!(matches!(flight.acknowledge(1, now), Acknowledged::Repeated));
-        assert_eq!(flight.len(), 1);
-        flight.acknowledge(2, now);
-        assert!(matches!(flight.acknowledge(2, now), Acknowledged::Repeated));
+        let (mut in_flight, now) = in_flight();
+        in_flight.on_sent(1, (), now);
+        assert!(matches!(in_flight.acknowledge(0, now), Acknowledged::Nothing));
+        assert!(matches!(in_flight.acknowledge(3, now), Acknowledged::Unknown));
+        assert!(matches!(
+            in_flight.acknowledge(u64::MAX, now),
+            Acknowledged::Unknown
+        ));
+        assert!(matches!(in_flight.acknowledge(1, now), Acknowledged::Repeated));
+        assert_eq!(in_flight.len(), 1);
+        in_flight.acknowledge(2, now);
+        assert!(matches!(in_flight.acknowledge(2, now), Acknowledged::Repeated));
     }
 
     #[test]
     fn the_newest_frame_is_not_overdue_until_the_next_one_is_sent() {
-        let (mut flight, now) = flight();
-        flight.launch(1, (), now);
-        flight.acknowledge(2, now);
-        flight.launch(2, (), now);
-        assert_eq!(flight.take_overdue(now + seconds(1000)), None);
-        flight.launch(3, (), now + seconds(1000));
-        assert_eq!(flight.take_overdue(now + seconds(1009)), None);
-        assert!(flight.take_overdue(now + seconds(1010)).is_some());
+        let (mut in_flight, now) = in_flight();
+        in_flight.on_sent(1, (), now);
+        in_flight.acknowledge(2, now);
+        in_flight.on_sent(2, (), now);
+        assert_eq!(in_flight.take_overdue(now + seconds(1000)), None);
+        in_flight.on_sent(3, (), now + seconds(1000));
+        assert_eq!(in_flight.take_overdue(now + seconds(1009)), None);
+        assert!(in_flight.take_overdue(now + seconds(1010)).is_some());
     }
 
     #[test]
     fn a_frame_that_a_live_server_skipped_is_overdue_alone_and_keeps_its_memory() {
-        let (mut flight, now) = flight();
-        flight.launch(1, (), now);
-        flight.launch(2, (), now);
-        flight.acknowledge(3, now + seconds(1));
-        flight.launch(3, (), now + seconds(2));
+        let (mut in_flight, now) = in_flight();
+        in_flight.on_sent(1, (), now);
+        in_flight.on_sent(2, (), now);
+        in_flight.acknowledge(3, now + seconds(1));
+        in_flight.on_sent(3, (), now + seconds(2));
         let due = now + seconds(10);
         assert_eq!(
-            flight.take_overdue(due),
+            in_flight.take_overdue(due),
             Some(Overdue::Frame {
                 sequence: 2,
                 context: 1
             })
         );
-        assert_eq!(flight.take_overdue(due), None);
-        assert_eq!(flight.len(), 2);
-        assert!(matches!(flight.acknowledge(2, due), Acknowledged::Late { .. }));
-        assert_eq!(flight.len(), 1);
+        assert_eq!(in_flight.take_overdue(due), None);
+        assert_eq!(in_flight.len(), 2);
+        assert!(matches!(in_flight.acknowledge(2, due), Acknowledged::Late { .. }));
+        assert_eq!(in_flight.len(), 1);
     }
 
     #[test]
     fn a_silent_server_is_hung() {
-        let (mut flight, now) = flight();
-        flight.launch(1, (), now);
-        flight.launch(2, (), now + seconds(1));
-        assert_eq!(flight.take_overdue(now + seconds(60)), None);
-        assert_eq!(flight.wake_at(now + seconds(2)), now + seconds(61));
-        let hung = Overdue::Hung {
+        let (mut in_flight, now) = in_flight();
+        in_flight.on_sent(1, (), now);
+        in_flight.on_sent(2, (), now + seconds(1));
+        assert_eq!(in_flight.take_overdue(now + seconds(60)), None);
+        assert_eq!(in_flight.wake_at(now + seconds(2)), now + seconds(61));
+        let hung = Overdue::PeerStalled {
             sequence: 2,
             waited: seconds(61),
         };
-        assert_eq!(flight.take_overdue(now + seconds(61)), Some(hung));
+        assert_eq!(in_flight.take_overdue(now + seconds(61)), Some(hung));
     }
 
     #[test]
     fn a_server_that_sits_on_all_but_one_place_is_hung() {
-        let (mut flight, now) = flight();
+        let (mut in_flight, now) = in_flight();
         for context in 1..=3 {
-            flight.launch(context, (), now);
+            in_flight.on_sent(context, (), now);
         }
         for round in 0..3 {
-            let newest = flight.launch(9, (), now);
-            flight.acknowledge(newest, now + seconds(1 + round));
+            let newest = in_flight.on_sent(9, (), now);
+            in_flight.acknowledge(newest, now + seconds(1 + round));
         }
         let due = now + seconds(11);
         assert!(matches!(
-            flight.take_overdue(due),
+            in_flight.take_overdue(due),
             Some(Overdue::Frame { sequence: 2, .. })
         ));
         assert!(matches!(
-            flight.take_overdue(due),
+            in_flight.take_overdue(due),
             Some(Overdue::Frame { sequence: 3, .. })
         ));
         assert!(matches!(
-            flight.take_overdue(due),
-            Some(Overdue::Hung { sequence: 4, .. })
+            in_flight.take_overdue(due),
+            Some(Overdue::PeerStalled { sequence: 4, .. })
         ));
     }
 
     #[test]
     fn after_the_half_close_the_last_frame_may_be_overdue_too() {
-        let (mut flight, now) = flight();
-        flight.launch(1, (), now);
-        flight.finish(now + seconds(5));
-        assert_eq!(flight.take_overdue(now + seconds(64)), None);
+        let (mut in_flight, now) = in_flight();
+        in_flight.on_sent(1, (), now);
+        in_flight.finish(now + seconds(5));
+        assert_eq!(in_flight.take_overdue(now + seconds(64)), None);
         assert!(matches!(
-            flight.take_overdue(now + seconds(65)),
-            Some(Overdue::Hung { sequence: 2, .. })
+            in_flight.take_overdue(now + seconds(65)),
+            Some(Overdue::PeerStalled { sequence: 2, .. })
         ));
     }
 
     #[test]
     fn the_end_gives_back_what_was_not_reported() {
-        let (mut flight, now) = flight();
+        let (mut in_flight, now) = in_flight();
         for context in 1..=3 {
-            flight.launch(context, (), now);
+            in_flight.on_sent(context, (), now);
         }
-        flight.acknowledge(4, now);
-        assert_eq!(flight.drain(), [(2, 1), (3, 2)]);
-        assert_eq!(flight.len(), 0);
+        in_flight.acknowledge(4, now);
+        assert_eq!(in_flight.drain(), [(2, 1), (3, 2)]);
+        assert_eq!(in_flight.len(), 0);
     }
 
     #[derive(Debug, Clone)]
     enum Step {
-        Launch,
+        Send,
         Acknowledge(u64),
         Wait(u64),
     }
@@ -356,45 +359,45 @@ mod tests {
         #[test]
         fn every_frame_is_reported_exactly_once(steps in proptest::collection::vec(
             prop_oneof![
-                3 => Just(Step::Launch),
+                3 => Just(Step::Send),
                 3 => (0u64..40).prop_map(Step::Acknowledge),
                 1 => (0u64..30).prop_map(Step::Wait),
             ],
             0..120,
         )) {
-            let mut flight: Flight<u64, ()> = Flight::new(LIMITS);
+            let mut in_flight: InFlightWindow<u64, ()> = InFlightWindow::new(LIMITS);
             let mut now = Instant::now();
             let mut reported = BTreeSet::new();
-            let mut launched = 0;
+            let mut sent = 0;
             for step in steps {
                 match step {
-                    Step::Launch => {
-                        let sequence = flight.next_sequence();
-                        prop_assert_eq!(flight.launch(sequence, (), now), sequence);
-                        launched += 1;
+                    Step::Send => {
+                        let sequence = in_flight.next_sequence();
+                        prop_assert_eq!(in_flight.on_sent(sequence, (), now), sequence);
+                        sent += 1;
                     }
                     Step::Acknowledge(number) => {
-                        if let Acknowledged::Frame { sequence, context, .. } = flight.acknowledge(number, now) {
+                        if let Acknowledged::Frame { sequence, context, .. } = in_flight.acknowledge(number, now) {
                             prop_assert_eq!((sequence, context), (number, number));
                             prop_assert!(reported.insert(sequence));
                         }
                     }
                     Step::Wait(count) => {
                         now += seconds(count);
-                        while let Some(overdue) = flight.take_overdue(now) {
+                        while let Some(overdue) = in_flight.take_overdue(now) {
                             let Overdue::Frame { sequence, context } = overdue else { break };
                             prop_assert_eq!(sequence, context);
                             prop_assert!(reported.insert(sequence));
                         }
-                        prop_assert!(flight.wake_at(now) <= now + LIMITS.first_answer_timeout);
+                        prop_assert!(in_flight.wake_at(now) <= now + LIMITS.first_answer_timeout);
                     }
                 }
-                prop_assert_eq!(flight.overdue, flight.frames.values().filter(|f| f.context.is_none()).count());
+                prop_assert_eq!(in_flight.overdue, in_flight.frames.values().filter(|f| f.context.is_none()).count());
             }
-            for (sequence, _) in flight.drain() {
+            for (sequence, _) in in_flight.drain() {
                 prop_assert!(reported.insert(sequence));
             }
-            prop_assert_eq!(reported.len(), launched);
+            prop_assert_eq!(reported.len(), sent);
         }
     }
 }
