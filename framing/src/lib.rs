@@ -86,7 +86,7 @@ pub use picture::{ColorMatrix, ColorRange, Picture, PictureError, PictureFormat,
 pub use plan::{FramePlan, FramePlanError, ImageSettings, Scale};
 pub use render::{RenderError, Renderer};
 
-/// Compiles the example of the crate's front page.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

@@ -233,7 +233,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// One line of text with its lower left corner at a point, on a dark background, characters of 5 × 7 pixels times
+    /// One line of characters with its lower left corner at a point, on a dark background, characters of 5 × 7 pixels times
     /// `scale`, 1 to 16. Lower case is drawn as upper case, a character that the font lacks as a hollow box. Strings are
     /// cut at 200 characters.
     pub fn text(&mut self, at: [f64; 2], text: &str, color: [u8; 3], scale: u32) {

@@ -1,4 +1,4 @@
-//! Borrowed pictures: bytes somebody else owns, with the few numbers that give them meaning.
+//! Borrowed pictures: bytes with their size, stride and pixel format.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use lva_media_types::limits::MAX_PICTURE_SIDE;
 /// How luma and chroma of a YUV420P picture become red, green and blue. Other formats ignore it.
 ///
 /// The wrong matrix shifts greens and reds by a few per cent, the wrong range loses contrast; detectors
-/// forgive both, at some cost in score. The default is what converters assume when a stream says nothing.
+/// tolerate both, at some cost in score. The default is what converters assume for streams without this information.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ColorSpace {
@@ -23,7 +23,7 @@ pub enum ColorSpace {
     Bt709Full,
 }
 
-/// A picture in memory that the view only borrows.
+/// A borrowed picture in memory.
 ///
 /// Rows lie `stride` bytes apart, the first row at the start of the bytes. The last row may end with its last
 /// pixel: its padding need not be there.
@@ -132,7 +132,7 @@ impl<'a> ImageView<'a> {
         }
     }
 
-    /// Says how the colours of a YUV420P picture are meant. Default: [`ColorSpace::Bt601Limited`].
+    /// Sets the colour space of a YUV420P picture. Default: [`ColorSpace::Bt601Limited`].
     #[must_use]
     pub fn with_color_space(mut self, color_space: ColorSpace) -> Self {
         self.color_space = color_space;
@@ -159,7 +159,7 @@ impl<'a> ImageView<'a> {
         self.format
     }
 
-    /// How YUV420P colours are meant.
+    /// Colour space of a YUV420P picture.
     pub fn color_space(&self) -> ColorSpace {
         self.color_space
     }
@@ -267,13 +267,13 @@ impl Layout {
     }
 }
 
-/// Why bytes cannot be seen as a picture. Whoever made the frame is at fault; a retry with the same frame
+/// Why bytes are not a picture of the declared size and format. The sender of the frame is at fault; the same frame
 /// fails again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
     /// A side is zero.
-    #[error("a picture of {width}x{height} pixels has no pixels: give its true size")]
+    #[error("a picture of {width}x{height} pixels has no pixels: declare its actual size")]
     Empty {
         /// Width in pixels.
         width: u32,
@@ -290,7 +290,7 @@ pub enum ImageError {
         /// Height in pixels.
         height: u32,
     },
-    /// Rows are said to be closer together than their pixels allow.
+    /// The stride is shorter than a row.
     #[error(
         "a stride of {stride} bytes is shorter than a row of {width} {format} pixels, which takes {needed}"
     )]
@@ -320,7 +320,7 @@ pub enum ImageError {
         stride: usize,
         /// Bytes that the picture takes at least.
         needed: usize,
-        /// Bytes that were given.
+        /// Bytes given.
         found: usize,
     },
 }
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_a_picture() {
+    fn invalid_pictures_are_rejected() {
         let bytes = [0; 64];
         let view = |w, h, stride, format| ImageView::new(&bytes, w, h, stride, format).unwrap_err();
         assert!(matches!(

@@ -1,11 +1,11 @@
-//! Where a frame comes to lie in the model's input, and the way back.
+//! Where a frame is placed in the model's input, and how boxes are mapped back.
 
 use crate::BoundingBox;
 
 /// How a frame of any shape is brought to the shape of the model's input.
 ///
-/// It must be what the model was trained with: a stretched model sees thin people in a letterbox, and the
-/// reverse.
+/// It must match the training of the model: a model trained on stretched frames sees thin people in a letterbox, and
+/// vice versa.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fit {
@@ -18,7 +18,7 @@ pub enum Fit {
 }
 
 impl Fit {
-    /// Where a frame of `frame` (width, height) pixels lies in an input of `input` (width, height) pixels.
+    /// The position of a frame of `frame` (width, height) pixels in an input of `input` (width, height) pixels.
     ///
     /// A letterboxed side is rounded to whole pixels and is at least one; a centred frame lies half a pixel
     /// to the top left when the padding is odd. Sides given as 0 count as 1.
@@ -88,17 +88,16 @@ impl LetterboxTransform {
         (self.input_width, self.input_height)
     }
 
-    /// From edges (left, top, right, bottom) in pixels of the input to fractions of the frame, clamped to the
-    /// frame.
+    /// Maps edges (left, top, right, bottom) in pixels of the input to fractions of the frame, clamped to the frame.
     ///
-    /// What lies in the padding alone becomes a box without area.
+    /// A box entirely in the padding becomes one without area.
     pub fn to_frame(&self, [left, top, right, bottom]: [f32; 4]) -> BoundingBox {
         let x = |v: f32| (v - self.x as f32) / self.width as f32;
         let y = |v: f32| (v - self.y as f32) / self.height as f32;
         BoundingBox::from_edges(x(left), y(top), x(right), y(bottom))
     }
 
-    /// From fractions of the frame to edges (left, top, right, bottom) in pixels of the input: the way there.
+    /// Maps fractions of the frame to edges (left, top, right, bottom) in pixels of the input.
     pub fn to_input(&self, bbox: &BoundingBox) -> [f32; 4] {
         let x = |v: f32| v * self.width as f32 + self.x as f32;
         let y = |v: f32| v * self.height as f32 + self.y as f32;

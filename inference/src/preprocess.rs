@@ -1,4 +1,4 @@
-//! From any raw picture to the planar floats of a model's input, in one pass.
+//! Converts any raw picture to the planar floats of a model's input, in one pass.
 //!
 //! Resampling is separable. For every row of the output, the source rows it covers are summed with their
 //! weights into one row of floats as wide as the source; that row is then gathered into output pixels,
@@ -149,8 +149,8 @@ impl Affine {
     }
 }
 
-/// Turns frames into model input. One a stream or one for all: it remembers the geometry of the last frame,
-/// so that frames of equal size cost no allocation and no recomputation.
+/// Turns frames into model input. It caches the geometry of the last frame, so that frames of equal size need no
+/// allocation and no recomputation.
 ///
 /// Sampling is area averaging along an axis that shrinks (plain bilinear sampling skips pixels below half
 /// size, and distant people flicker in and out) and bilinear along an axis that grows.
@@ -195,7 +195,7 @@ impl Preprocessor {
         &self.spec
     }
 
-    /// Writes `image` into `tensor`, all of it, padding included, and says where the frame came to lie.
+    /// Writes `image` into all of `tensor`, padding included, and returns the position of the frame in it.
     ///
     /// # Errors
     ///

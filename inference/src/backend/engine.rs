@@ -154,8 +154,8 @@ impl Engine {
         }
     }
 
-    /// A grey frame has to give finite numbers in the family's shape; then it has to give the same among
-    /// other frames.
+    /// A grey frame must give finite numbers in the family's shape, and the same numbers in a batch with other
+    /// frames.
     fn try_out(&mut self) -> Result<(), LoadError> {
         let grey = ImageView::packed(&[114; 3], 1, 1, PixelFormat::Rgb24)
             .ok()
@@ -167,7 +167,7 @@ impl Engine {
 
         let rows = self.batch.largest();
         if self.batch == Batch::UpTo(rows) && rows > 1 {
-            // Whatever lies in the other rows must not matter; a ramp is as unlike grey as can be.
+            // The other rows must not matter; a ramp differs from grey as much as possible.
             let len = self.preprocessor.spec().tensor_len();
             self.input.resize(len * rows, 0.0);
             for (i, value) in self.input.iter_mut().enumerate().skip(len) {
@@ -222,7 +222,7 @@ fn views(outputs: &[OutputTensor]) -> Vec<OutputView<'_>> {
     outputs.iter().map(OutputTensor::view).collect()
 }
 
-/// Compares the file's input with the description and learns the batch from it.
+/// Compares the file's input with the description and determines the batch.
 fn batch_of(spec: &ModelSpec, inputs: &[InputInfo]) -> Result<Batch, LoadError> {
     let [input] = inputs else {
         return Err(LoadError::InputCount {
@@ -239,7 +239,7 @@ fn batch_of(spec: &ModelSpec, inputs: &[InputInfo]) -> Result<Batch, LoadError> 
     if !input.is_f32 {
         return Err(wrong());
     }
-    // A file that says nothing about its input is judged by the trial alone.
+    // If the file declares no shape, only the trial run checks it.
     if input.shape.is_empty() {
         return Ok(Batch::UpTo(spec.largest_batch));
     }

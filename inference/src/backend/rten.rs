@@ -120,7 +120,7 @@ fn load(
         found: inputs.len(),
     };
     let &input = model.input_ids().first().ok_or_else(no_input)?;
-    // A pool of one's own: the library's default takes every core.
+    // A separate pool: the default pool of the library uses every core.
     let pool = Arc::new(ThreadPool::with_num_threads(options.threads));
     let backend = RtenBackend {
         input,

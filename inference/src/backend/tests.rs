@@ -1,4 +1,4 @@
-//! The shared part of all backends, driven by backends made for the purpose.
+//! The shared part of all backends, tested with artificial backends.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -38,7 +38,7 @@ impl Backend for Echo {
             match gate.recv()? {
                 Step::Go => {}
                 Step::Fail => return Err("out of memory".into()),
-                Step::Panic => panic!("asked for by the test"),
+                Step::Panic => panic!("the test asks for it"),
             }
         }
         let last = input.last().copied().unwrap_or_default();
@@ -172,7 +172,7 @@ fn a_detector_that_panicked_reports_it_every_time() {
 
 #[test]
 fn a_panic_while_loading_is_an_error() {
-    let engine = Engine::load::<Echo>(spec(), Device::Cpu, |_| panic!("asked for by the test"));
+    let engine = Engine::load::<Echo>(spec(), Device::Cpu, |_| panic!("the test asks for it"));
     assert!(matches!(engine.unwrap_err(), LoadError::Panicked));
 }
 
@@ -217,8 +217,8 @@ fn inputs_that_do_not_fit_are_named() {
     let error = load(vec![input_info(&[None, Some(3), Some(16), Some(8)])]);
     assert_eq!(
         error.to_string(),
-        "the model 'echo' takes an input of float32 [?, 3, 16, 8], but its description says float32 \
-         [frames, 3, 8, 8]: give the size that it was exported with"
+        "the model 'echo' takes an input of float32 [?, 3, 16, 8], but its description expects float32 \
+         [frames, 3, 8, 8]: configure the size that it was exported with"
     );
     assert!(matches!(
         load(vec![input_info(&[Some(3), Some(8), Some(8)])]),

@@ -7,7 +7,7 @@ const BOX_CHANNELS: usize = 5;
 
 pub(super) fn candidates(rules: &Rules, image: &GridImage<'_>, found: &mut Vec<Candidate>) {
     for (cell, &objectness) in image.first_channel().iter().enumerate() {
-        // Also passes over NaN.
+        // Also ignores NaN.
         if !(objectness > 0.0 && objectness.is_finite()) {
             continue;
         }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_passed_over() {
+    fn values_that_are_not_finite_are_ignored() {
         let data = tensor(&[
             (0, [f32::NAN, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]),
             (1, [1.0, f32::NAN, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]),

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_passed_over() {
+    fn values_that_are_not_finite_are_ignored() {
         let data = tensor(&[
             (0, [f32::NAN, 1.0, 1.0, 1.0, 1.0]),
             (1, [f32::INFINITY, 1.0, 1.0, 1.0, 1.0]),

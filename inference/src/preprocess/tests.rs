@@ -68,11 +68,11 @@ fn weights(i: usize, out: usize, samples: usize, extent: f64) -> Vec<(usize, f64
             .collect()
     } else {
         let centre = (i as f64 + 0.5) * step - 0.5;
-        let floor = centre.floor();
+        let lower = centre.floor();
         let hold = |k: f64| k.clamp(0.0, samples as f64 - 1.0) as usize;
         vec![
-            (hold(floor), 1.0 - (centre - floor)),
-            (hold(floor + 1.0), centre - floor),
+            (hold(lower), 1.0 - (centre - lower)),
+            (hold(lower + 1.0), centre - lower),
         ]
     }
 }
