@@ -327,7 +327,7 @@ mod tests {
         }]);
         assert_eq!(
             found.to_string(),
-            "an output of shape [frames, 5, 1, 2] was expected, but the model gave [1, 5, 2, 1]: \
+            "an output of shape [frames, 5, 1, 2] was expected, but the model returned [1, 5, 2, 1]: \
              check model family, input size and number of class names"
         );
         assert!(matches!(
