@@ -1,0 +1,175 @@
+//! Events about an instance itself: it runs, it has ended, it could not be started.
+
+use lva_graph_model::{Family, Graph, InstanceState};
+use lva_inference_schema::{EventBody, EventName, Generation, StateChange, StateReason, Subject};
+
+use crate::emitter::EventEmitter;
+use crate::event::SubjectFactory;
+use crate::options::RuntimeOptions;
+use crate::sink::EventBus;
+use crate::stats::Counters;
+
+/// Why an instance changes its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StateChangeCause {
+    /// By a method.
+    Method,
+    /// It was active when the module's state was saved.
+    Restored,
+    /// The module shuts down.
+    Shutdown,
+    /// It could not be started.
+    NotStarted {
+        /// The node at fault, if there is one.
+        node: Option<String>,
+        /// Why, with a remedy; without secrets.
+        message: String,
+    },
+    /// It ended by itself.
+    Ended {
+        /// Why; without secrets.
+        message: String,
+    },
+}
+
+/// One run of an instance, from an activation on.
+#[derive(Debug, Clone)]
+pub(crate) struct InstanceLifecycle {
+    instance: Subject,
+    emitter: EventEmitter,
+}
+
+impl InstanceLifecycle {
+    pub(crate) fn new(graph: &Graph, options: &RuntimeOptions, event_bus: EventBus) -> Self {
+        Self {
+            instance: SubjectFactory::new(graph, &options.module).instance().clone(),
+            emitter: EventEmitter::new(event_bus, Counters::default(), options.wall.clone()),
+        }
+    }
+
+    pub(crate) fn emitter(&self) -> &EventEmitter {
+        &self.emitter
+    }
+
+    /// Emits and counts a change, if it is one.
+    pub(crate) fn changed(&self, before: InstanceState, after: InstanceState, cause: &StateChangeCause) {
+        if before != after {
+            let (name, body) = state_event(&self.instance, before, after, cause);
+            self.emitter.emit_now(name, &self.instance, body);
+        }
+    }
+}
+
+/// The event about a state change. Live Video Analytics has an event name for each change, Video Analyzer one for all.
+fn state_event(
+    instance: &Subject,
+    before: InstanceState,
+    after: InstanceState,
+    cause: &StateChangeCause,
+) -> (EventName, EventBody) {
+    let failed = matches!(
+        cause,
+        StateChangeCause::NotStarted { .. } | StateChangeCause::Ended { .. }
+    );
+    let (family, name) = match (instance.generation(), after) {
+        (Generation::VideoAnalyzer, _) => (Family::VideoAnalyzer, EventName::PipelineStateChanged),
+        (Generation::Lva, InstanceState::Active) => (Family::Lva, EventName::GraphInstanceStarted),
+        (Generation::Lva, _) if failed => (Family::Lva, EventName::GraphInstanceFailed),
+        (Generation::Lva, _) => (Family::Lva, EventName::GraphInstanceStopped),
+    };
+    let mut change = StateChange::new(before.word(family), after.word(family));
+    let (reason, node, message) = match cause {
+        StateChangeCause::Method => (None, None, None),
+        StateChangeCause::Restored => (Some(StateReason::Restored), None, None),
+        StateChangeCause::Shutdown => (Some(StateReason::Shutdown), None, None),
+        StateChangeCause::NotStarted { node, message } => {
+            (Some(StateReason::ActivationFailed), node.clone(), Some(message))
+        }
+        StateChangeCause::Ended { message } => (Some(StateReason::Failed), None, Some(message)),
+    };
+    change.reason = reason;
+    change.node = node;
+    change.message = message.cloned();
+    (name, EventBody::StateChange(change))
+}
+
+#[cfg(test)]
+mod tests {
+    use lva_inference_schema::{EventClass, JsonStyle};
+
+    use super::*;
+
+    fn emitted(
+        instance: &Subject,
+        before: InstanceState,
+        after: InstanceState,
+        cause: &StateChangeCause,
+    ) -> String {
+        let (name, body) = state_event(instance, before, after, cause);
+        assert_eq!(name.class(), EventClass::Operational);
+        assert!(name.is_in(instance.generation()), "{name}");
+        format!("{name} {}", body.to_json(JsonStyle::VideoAnalyzer))
+    }
+
+    #[test]
+    fn each_family_has_its_names_and_its_spelling() {
+        use InstanceState::{Activating, Active, Deactivating, Inactive};
+        let graph = Subject::graph_instance("g");
+        let pipeline = Subject::live_pipeline("m", "p");
+        let not_started = StateChangeCause::NotStarted {
+            node: Some("camera".to_owned()),
+            message: "no".to_owned(),
+        };
+        let ended = StateChangeCause::Ended {
+            message: "gone".to_owned(),
+        };
+        for (before, after, cause, lva, analyzer) in [
+            (
+                Activating,
+                Active,
+                &StateChangeCause::Method,
+                r#"GraphInstanceStarted {"previousState":"Activating","state":"Active"}"#,
+                r#"{"previousState":"activating","state":"active"}"#,
+            ),
+            (
+                Activating,
+                Active,
+                &StateChangeCause::Restored,
+                r#"GraphInstanceStarted {"previousState":"Activating","state":"Active","reason":"restored"}"#,
+                r#"{"previousState":"activating","state":"active","reason":"restored"}"#,
+            ),
+            (
+                Deactivating,
+                Inactive,
+                &StateChangeCause::Method,
+                r#"GraphInstanceStopped {"previousState":"Deactivating","state":"Inactive"}"#,
+                r#"{"previousState":"deactivating","state":"inactive"}"#,
+            ),
+            (
+                Active,
+                Inactive,
+                &StateChangeCause::Shutdown,
+                r#"GraphInstanceStopped {"previousState":"Active","state":"Inactive","reason":"shutdown"}"#,
+                r#"{"previousState":"active","state":"inactive","reason":"shutdown"}"#,
+            ),
+            (
+                Activating,
+                Inactive,
+                &not_started,
+                r#"GraphInstanceFailed {"previousState":"Activating","state":"Inactive","reason":"activationFailed","node":"camera","message":"no"}"#,
+                r#"{"previousState":"activating","state":"inactive","reason":"activationFailed","node":"camera","message":"no"}"#,
+            ),
+            (
+                Active,
+                Inactive,
+                &ended,
+                r#"GraphInstanceFailed {"previousState":"Active","state":"Inactive","reason":"failed","message":"gone"}"#,
+                r#"{"previousState":"active","state":"inactive","reason":"failed","message":"gone"}"#,
+            ),
+        ] {
+            assert_eq!(emitted(&graph, before, after, cause), lva);
+            let expected = format!("PipelineStateChanged {analyzer}");
+            assert_eq!(emitted(&pipeline, before, after, cause), expected);
+        }
+    }
+}
