@@ -8,7 +8,7 @@ use lva_framing::{FractionBox, Pacer, Picture};
 use lva_graph_model::MotionDetection;
 use lva_inference_schema::Inference;
 
-use crate::convert::motion::{sensitivity, inference};
+use crate::convert::motion::{inference, sensitivity};
 use crate::emitter::NodeReporter;
 use crate::flow::SignalInput;
 use crate::panics::{catch_panic, failpoint};
