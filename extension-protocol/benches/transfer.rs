@@ -1,5 +1,5 @@
 //! What the way of a frame costs: 1408×786 BGR24, window 4, a client that writes each frame once and a server that reads
-//! each byte once, each on a thread of its own; against the same two copies without anything between.
+//! each byte once, each on its own thread; compared with the same two copies without a transfer.
 //!
 //! `cargo bench -p lva-extension-protocol` prints the table: medians of five runs, taken in turn. With `LVA_GRPC_PYTHON`
 //! (`scripts/grpc-python.sh` prints one) a server on Google's Python stack is a row too.
@@ -104,7 +104,7 @@ fn copies(sources: &[Vec<u8>]) -> f64 {
     FRAMES as f64 / started.elapsed().as_secs_f64()
 }
 
-/// The Python server, which reads each byte once into memory of its own; ends when its input does.
+/// The Python server, which reads each byte once into its own memory; ends with its input.
 struct Python(Child);
 
 impl Python {
