@@ -1,34 +1,18 @@
-//! The seam to `lva-extension-protocol`: frames as they come in a stream, as frames for a detector.
+//! Converts the frames of a stream to frames for a detector.
 
-use lva_extension_protocol::{FrameEncoding, FrameFormat, PixelFormat as WirePixels};
+use lva_extension_protocol::{FrameEncoding, FrameFormat};
 #[cfg(feature = "image-codecs")]
 use lva_inference::{CodecError, CodecLimits, RgbPicture};
-use lva_inference::{Frame, ImageError, ImageView, MAX_SIDE, PixelFormat};
+use lva_inference::{Frame, ImageError, ImageView};
+use lva_media_types::limits::MAX_PICTURE_SIDE;
 
-/// The detector's word for the wire's pixel format. Both name byte layouts in memory order, so this is a renaming.
-pub(crate) fn pixel_format(wire: WirePixels) -> PixelFormat {
-    match wire {
-        WirePixels::Yuv420p => PixelFormat::Yuv420p,
-        WirePixels::Rgb565Be => PixelFormat::Rgb565Be,
-        WirePixels::Rgb565Le => PixelFormat::Rgb565Le,
-        WirePixels::Rgb555Be => PixelFormat::Rgb555Be,
-        WirePixels::Rgb555Le => PixelFormat::Rgb555Le,
-        WirePixels::Rgb24 => PixelFormat::Rgb24,
-        WirePixels::Bgr24 => PixelFormat::Bgr24,
-        WirePixels::Argb => PixelFormat::Argb,
-        WirePixels::Rgba => PixelFormat::Rgba,
-        WirePixels::Abgr => PixelFormat::Abgr,
-        WirePixels::Bgra => PixelFormat::Bgra,
-    }
-}
-
-/// A format of frames that cannot be looked at.
+/// A format of frames that detectors cannot take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnreadableFormat {
-    #[error("frames of {width}x{height} pixels cannot be looked at: sides up to {MAX_SIDE} can")]
+    #[error("frames of {width}x{height} pixels are too large: send sides of at most {MAX_PICTURE_SIDE}")]
     Size { width: u32, height: u32 },
     #[cfg(not(feature = "image-codecs"))]
-    #[error("encoded pictures cannot be read by this build: send bare pixels (feature image-codecs is off)")]
+    #[error("this build cannot read encoded pictures: send raw pixels (feature image-codecs is off)")]
     Encoded,
 }
 
@@ -36,27 +20,27 @@ pub(crate) enum UnreadableFormat {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// Bare pixels that are fewer than a frame takes.
-    #[error("the frame's bytes are no picture of the announced size")]
+    /// Fewer raw pixels than a frame has.
+    #[error("the frame's bytes are not a picture of the announced size")]
     Raw(#[from] ImageError),
-    /// The bytes of an encoded picture are none.
+    /// The bytes are not an encoded picture.
     #[cfg(feature = "image-codecs")]
     #[error("the encoded picture cannot be read")]
     Encoded(#[from] CodecError),
 }
 
-/// How the frames of a stream are read; made once.
+/// Reads the frames of a stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameReader {
     format: FrameFormat,
 }
 
-/// A frame that can be looked at, with the memory that an encoded one was unpacked into.
+/// A frame for a detector, with the memory of a decoded picture.
 #[derive(Debug)]
 pub(crate) enum ReadFrame<'a> {
     Borrowed(ImageView<'a>),
     #[cfg(feature = "image-codecs")]
-    Unpacked(RgbPicture),
+    Decoded(RgbPicture),
 }
 
 impl ReadFrame<'_> {
@@ -64,7 +48,7 @@ impl ReadFrame<'_> {
         match self {
             Self::Borrowed(view) => Frame::Host(*view),
             #[cfg(feature = "image-codecs")]
-            Self::Unpacked(picture) => Frame::Host(picture.view()),
+            Self::Decoded(picture) => Frame::Host(picture.view()),
         }
     }
 }
@@ -72,7 +56,7 @@ impl ReadFrame<'_> {
 impl FrameReader {
     pub(crate) fn new(format: FrameFormat) -> Result<Self, UnreadableFormat> {
         let (width, height) = (format.width(), format.height());
-        if width > MAX_SIDE || height > MAX_SIDE {
+        if width > MAX_PICTURE_SIDE || height > MAX_PICTURE_SIDE {
             return Err(UnreadableFormat::Size { width, height });
         }
         match format.encoding() {
@@ -84,28 +68,26 @@ impl FrameReader {
         }
     }
 
-    /// Bare pixels are borrowed, encoded ones unpacked.
+    /// Raw pixels are borrowed, encoded pictures decoded.
     pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> Result<ReadFrame<'a>, FrameError> {
         let format = &self.format;
         match format.encoding() {
             FrameEncoding::Raw(pixels) => {
                 let stride = format.stride_bytes() as usize;
-                let pixels = pixel_format(pixels);
                 let view = ImageView::new(bytes, format.width(), format.height(), stride, pixels)?;
                 Ok(ReadFrame::Borrowed(view))
             }
-            // Whether it is JPEG, PNG or BMP is told by the bytes themselves: a picture under the wrong one of these
-            // names is still a picture.
+            // The bytes identify JPEG, PNG and BMP: a wrong one of these names is tolerated.
             #[cfg(feature = "image-codecs")]
             FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => {
                 let side = format.width().max(format.height());
                 let limits = CodecLimits::default().with_largest_side(side);
-                Ok(ReadFrame::Unpacked(RgbPicture::decode(bytes, limits)?))
+                Ok(ReadFrame::Decoded(RgbPicture::decode(bytes, limits)?))
             }
-            // `new` lets no such reader come to be; an empty picture says so in the type's own words.
+            // `new` rejects these; an empty picture is an error of the right type.
             #[cfg(not(feature = "image-codecs"))]
             FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => Ok(ReadFrame::Borrowed(
-                ImageView::packed(&[], 0, 0, PixelFormat::Rgb24)?,
+                ImageView::packed(&[], 0, 0, lva_inference::PixelFormat::Rgb24)?,
             )),
         }
     }
@@ -113,41 +95,25 @@ impl FrameReader {
 
 #[cfg(test)]
 mod tests {
+    use lva_inference::PixelFormat;
+
     use super::*;
 
     #[test]
-    fn every_pixel_format_goes_over_the_seam_and_back() {
-        assert_eq!(WirePixels::ALL.len(), PixelFormat::ALL.len());
-        for wire in WirePixels::ALL {
-            let ours = pixel_format(wire);
-            let back: Vec<_> = WirePixels::ALL
-                .into_iter()
-                .filter(|w| pixel_format(*w) == ours)
-                .collect();
-            assert_eq!(back, [wire]);
-            assert_eq!(ours.to_string().to_lowercase(), wire.name());
-            assert_eq!(ours.bytes_per_pixel(), wire.bytes_per_pixel());
-        }
-        for ours in PixelFormat::ALL {
-            assert!(WirePixels::ALL.into_iter().any(|wire| pixel_format(wire) == ours));
-        }
-    }
-
-    #[test]
     fn a_frame_of_every_format_is_read_with_odd_sides_and_padded_rows() {
-        for wire in WirePixels::ALL {
-            for stride in [0, 33 * wire.bytes_per_pixel() as u32 + 7] {
-                let format = FrameFormat::raw_with_stride(wire, 33, 17, stride).unwrap();
+        for pixels in PixelFormat::ALL {
+            for stride in [0, 33 * pixels.bytes_per_pixel() as u32 + 7] {
+                let format = FrameFormat::raw_with_stride(pixels, 33, 17, stride).unwrap();
                 let reader = FrameReader::new(format).unwrap();
                 let bytes = vec![7; format.frame_bytes().unwrap()];
                 let read = reader.read(&bytes).unwrap();
                 let Frame::Host(view) = read.frame() else {
                     panic!("not in host memory")
                 };
-                assert_eq!((view.width(), view.height()), (33, 17), "{wire}");
+                assert_eq!((view.width(), view.height()), (33, 17), "{pixels}");
                 assert!(
                     matches!(reader.read(&bytes[..100]), Err(FrameError::Raw(_))),
-                    "{wire}"
+                    "{pixels}"
                 );
             }
         }
@@ -155,21 +121,21 @@ mod tests {
 
     #[test]
     fn sides_beyond_what_detectors_take_are_refused_when_announced() {
-        let format = FrameFormat::raw(WirePixels::Bgr24, MAX_SIDE + 1, 2).unwrap();
+        let format = FrameFormat::raw(PixelFormat::Bgr24, MAX_PICTURE_SIDE + 1, 2).unwrap();
         let refused = FrameReader::new(format).unwrap_err();
         assert_eq!(
             refused,
             UnreadableFormat::Size {
-                width: MAX_SIDE + 1,
+                width: MAX_PICTURE_SIDE + 1,
                 height: 2
             }
         );
-        assert!(refused.to_string().contains("32768"), "{refused}");
+        assert!(refused.to_string().contains("16384"), "{refused}");
     }
 
     #[cfg(feature = "image-codecs")]
     #[test]
-    fn encoded_frames_are_unpacked_and_damaged_ones_are_errors() {
+    fn encoded_frames_are_decoded_and_damaged_ones_are_errors() {
         use image::{ImageFormat, RgbImage};
         let picture = RgbImage::from_pixel(40, 30, image::Rgb([200, 100, 50]));
         let mut png = std::io::Cursor::new(Vec::new());
@@ -187,7 +153,7 @@ mod tests {
                 "{cut}"
             );
         }
-        // A picture that claims more than was announced costs nothing.
+        // A picture larger than announced is rejected before decoding.
         let small = FrameReader::new(FrameFormat::png(20, 20).unwrap()).unwrap();
         assert!(matches!(small.read(&png), Err(FrameError::Encoded(_))));
     }
