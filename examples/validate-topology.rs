@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use lva_graph_model::{Diagram, FileReport, Instance, OwnTypes, Strictness};
+use lva_graph_model::report::FileReport;
+use lva_graph_model::{CustomNodeTypes, Diagram, Instance, Strictness};
 
 /// Says what is wrong with topologies of Live Video Analytics and Video Analyzer, or draws them.
 ///
@@ -73,15 +74,19 @@ fn main() -> anyhow::Result<ExitCode> {
     } else {
         Strictness::Open
     };
-    let own_types = OwnTypes::new(args.own_type)?;
+    let custom_types = CustomNodeTypes::new(args.own_type)?;
     let mut all_ok = true;
     let mut out = std::io::stdout().lock();
     for path in &args.files {
         let file = path.display().to_string();
         let report = match std::fs::read(path) {
-            Ok(bytes) => {
-                FileReport::with_own_types(file, &bytes, instance.as_ref(), strictness, own_types.clone())
-            }
+            Ok(bytes) => FileReport::with_custom_types(
+                file,
+                &bytes,
+                instance.as_ref(),
+                strictness,
+                custom_types.clone(),
+            ),
             Err(error) => FileReport::unreadable(file, &error),
         };
         all_ok &= report.is_ok();

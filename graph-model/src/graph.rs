@@ -1,25 +1,25 @@
 //! The resolved form: what a runtime carries out.
 
+mod custom;
 mod endpoint;
 mod image;
 mod operation;
-mod own;
 mod processor;
 mod sink;
 mod source;
 
-pub use endpoint::{Credentials, Endpoint, EndpointUrl, TlsOptions};
-pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale, PixelFormat, ScaleMode};
+pub use custom::CustomProcessor;
+pub use endpoint::{Endpoint, EndpointCredentials, EndpointTls, EndpointUrl};
+pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale};
 pub use operation::{
     CountEvent, DistanceEvent, EventTrigger, Focus, LineCrossingEvent, NamedLine, NamedPolygon, Operation,
     OperationSettings, Point, Watched, ZoneCrossingEvent, ZoneEventType,
 };
-pub use own::OwnProcessor;
 pub use processor::{
-    Accuracy, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, LineCrossing, MotionDetection,
-    ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
+    Accuracy, DataTransfer, ExtensionProcessor, ExtensionProtocol, FrameRateFilter, LineCrossing,
+    MotionDetection, ObjectTracking, Rate, Sampling, Sensitivity, SignalGateProcessor,
 };
-pub use sink::{AssetSink, FileSink, LocalCache, MessageSink, VideoSink};
+pub use sink::{AssetSink, FileSink, HubMessageSink, LocalCache, VideoSink};
 pub use source::{MessageSource, RtspSource, RtspTransport};
 
 use crate::generation::Generation;
@@ -59,7 +59,7 @@ pub struct GraphNode {
     /// Where it stands in the topology, as a JSON pointer.
     pub pointer: String,
     /// What it does.
-    pub node: Node,
+    pub kind: Node,
 }
 
 /// What a node does.
@@ -78,17 +78,17 @@ pub enum Node {
     /// Passes fewer frames.
     FrameRateFilter(FrameRateFilter),
     /// Shows frames to an extension.
-    Extension(Extension),
+    Extension(ExtensionProcessor),
     /// Passes media around an event.
-    SignalGate(SignalGate),
+    SignalGate(SignalGateProcessor),
     /// Follows what an extension has found.
     ObjectTracking(ObjectTracking),
     /// Says when a followed object crosses a line.
     LineCrossing(LineCrossing),
     /// Does what a program brings along.
-    Own(OwnProcessor),
+    Custom(CustomProcessor),
     /// Gives events out.
-    MessageSink(MessageSink),
+    MessageSink(HubMessageSink),
     /// Records into an asset.
     AssetSink(AssetSink),
     /// Records into files.
@@ -99,7 +99,7 @@ pub enum Node {
 
 impl Node {
     /// Its kind, as documents have it.
-    pub fn kind(&self) -> NodeKind {
+    pub fn node_kind(&self) -> NodeKind {
         match self {
             Self::RtspSource(_) => NodeKind::RtspSource,
             Self::MessageSource(_) => NodeKind::MessageSource,
@@ -113,7 +113,7 @@ impl Node {
             Self::SignalGate(_) => NodeKind::SignalGate,
             Self::ObjectTracking(_) => NodeKind::ObjectTracking,
             Self::LineCrossing(_) => NodeKind::LineCrossing,
-            Self::Own(_) => NodeKind::Own,
+            Self::Custom(_) => NodeKind::Custom,
             Self::MessageSink(_) => NodeKind::MessageSink,
             Self::AssetSink(_) => NodeKind::AssetSink,
             Self::FileSink(_) => NodeKind::FileSink,

@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use lva_graph_model::{
-    InstanceState, MethodError, Node, Outcome, OwnTypes, Registry, Report, Response, RestoreError, Restored,
-    Start,
+use lva_graph_model::methods::{
+    Action, Completion, InstanceState, MethodError, Registry, Response, RestoreError, Restored, Start,
 };
+use lva_graph_model::{CustomNodeTypes, Node};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -69,7 +69,7 @@ impl Shared {
     fn report(
         &self,
         instance: &str,
-        report: Report,
+        report: Completion,
         life: Option<&Life>,
         cause: &Cause,
     ) -> Result<Response, MethodError> {
@@ -87,7 +87,7 @@ impl Shared {
             && let Some((_, running)) = state.running.remove(instance)
         {
             tracing::error!(instance, message, "an instance ended by itself");
-            let report = Report::Failed {
+            let report = Completion::Failed {
                 node: None,
                 message: message.clone(),
             };
@@ -102,12 +102,12 @@ impl State {
     fn report(
         &mut self,
         instance: &str,
-        report: Report,
+        report: Completion,
         life: Option<&Life>,
         cause: &Cause,
     ) -> Result<Response, MethodError> {
         let before = self.registry.state(instance);
-        let answer = self.registry.report(instance, report);
+        let answer = self.registry.complete(instance, report);
         if let (Some(before), Some(after), Some(life)) = (before, self.registry.state(instance), life) {
             life.changed(before, after, cause);
         }
@@ -214,7 +214,7 @@ impl Module {
     }
 
     /// The types of nodes that it knows beside those of the contract, for programs that look at a topology before they set it.
-    pub fn own_types(&self) -> &OwnTypes {
+    pub fn own_types(&self) -> &CustomNodeTypes {
         self.shared.options.factories.types()
     }
 
@@ -251,7 +251,7 @@ impl Module {
             let _ = stopping.await;
             let told = self
                 .shared
-                .report(&name, Report::Deactivated, Some(&life), &Cause::Shutdown);
+                .report(&name, Completion::Deactivated, Some(&life), &Cause::Shutdown);
             if let Err(error) = told {
                 tracing::debug!(instance = %name, error = %error, "stopped without a state");
             }
@@ -262,28 +262,28 @@ impl Module {
     async fn carry_out(&self, method: &str, payload: &Value) -> Result<Response, MethodError> {
         loop {
             let mut changes = self.shared.changes.subscribe();
-            let outcome = self
+            let action = self
                 .shared
                 .state()
                 .registry
                 .call(method, payload, SystemTime::now())?;
-            match outcome {
-                Outcome::Done(response) => return Ok(response),
-                Outcome::Start(start) => return self.activate(*start).await,
-                Outcome::Stop { instance } => return self.stop(instance).await,
-                Outcome::Discover { duration } => {
+            match action {
+                Action::Done(response) => return Ok(response),
+                Action::Start(start) => return self.activate(*start).await,
+                Action::Stop { instance } => return self.stop(instance).await,
+                Action::Discover { duration } => {
                     let found = onvif::discover(duration, &self.shared.options.onvif).await;
                     let found = found.map_err(|error| refused(method, &error))?;
                     return Ok(Response::of_discovered_devices(&found));
                 }
-                Outcome::Describe { endpoint } => {
+                Action::Describe { endpoint } => {
                     let device = onvif_device(&endpoint).map_err(|error| refused(method, &error))?;
                     let described = onvif::describe(device, &self.shared.options.onvif).await;
                     let described = described.map_err(|error| refused(method, &error))?;
                     return Ok(Response::of_device(&described));
                 }
                 // The call that is on its way decides; then this one is asked again.
-                Outcome::Wait { .. } => {
+                Action::Wait { .. } => {
                     let _ = changes.changed().await;
                 }
             }
@@ -294,7 +294,7 @@ impl Module {
     /// nothing half done.
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
         let mut nodes = start.graph.nodes().iter();
-        if !nodes.any(|node| matches!(node.node, Node::Own(_))) {
+        if !nodes.any(|node| matches!(node.kind, Node::Custom(_))) {
             return self.start(start, &Cause::Asked);
         }
         let (module, instance) = (self.clone(), start.instance.clone());
@@ -303,7 +303,7 @@ impl Module {
             Ok(answer) => answer,
             Err(error) => {
                 let message = format!("the instance could not be started: {error}");
-                let report = Report::Failed { node: None, message };
+                let report = Completion::Failed { node: None, message };
                 self.shared.report(&instance, report, None, &Cause::Asked)
             }
         }
@@ -340,7 +340,7 @@ impl Module {
                 Ok(answer.unwrap_or(active))
             }
             Err((node, message)) => {
-                let report = Report::Failed {
+                let report = Completion::Failed {
                     node: node.clone(),
                     message: message.clone(),
                 };
@@ -365,7 +365,7 @@ impl Module {
     ) -> Result<Response, MethodError> {
         let shared = &self.shared;
         let mut state = shared.state();
-        let active = state.report(&instance, Report::Activated, Some(life), cause);
+        let active = state.report(&instance, Completion::Activated, Some(life), cause);
         if active.is_ok() && !state.running.contains_key(&instance) {
             state.activations += 1;
             let activation = state.activations;
@@ -394,14 +394,14 @@ impl Module {
                 life = Some(running.life().clone());
                 running.stop().await;
             }
-            shared.report(&instance, Report::Deactivated, life.as_ref(), &Cause::Asked)
+            shared.report(&instance, Completion::Deactivated, life.as_ref(), &Cause::Asked)
         });
         match stopping.await {
             Ok(answer) => answer,
             // The task panicked; the instance is gone all the same.
             Err(_) => self
                 .shared
-                .report(&name, Report::Deactivated, None, &Cause::Asked),
+                .report(&name, Completion::Deactivated, None, &Cause::Asked),
         }
     }
 }

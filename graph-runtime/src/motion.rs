@@ -120,7 +120,7 @@ mod tests {
     use std::time::Duration;
 
     use lva_framing::{ColorMatrix, ColorRange, FrameRate, PictureFormat};
-    use lva_graph_model::{MotionDetection, Sensitivity};
+    use lva_graph_model::nodes::{MotionDetection, Sensitivity};
     use lva_inference_schema::{EventName, Subject};
 
     use super::*;

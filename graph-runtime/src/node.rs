@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lva_framing::Picture;
-use lva_graph_model::{OwnProcessor, OwnTypeError, OwnTypes};
+use lva_graph_model::nodes::CustomProcessor;
+use lva_graph_model::{CustomNodeTypeError, CustomNodeTypes};
 use lva_inference_schema::Inference;
 use serde_json::Value;
 
@@ -45,7 +46,7 @@ use serde_json::Value;
 ///
 /// let options = RuntimeOptions::new("recordings").with_node_factory(Wideness)?;
 /// # let _ = options;
-/// # Ok::<(), lva_graph_model::OwnTypeError>(())
+/// # Ok::<(), lva_graph_model::CustomNodeTypeError>(())
 /// ```
 pub trait NodeFactory: Send + Sync + 'static {
     /// The type in full, such as `#Contoso.QueueLength`. Asked for once.
@@ -94,7 +95,7 @@ pub struct NodeContext<'a> {
     pub(crate) topology: &'a str,
     pub(crate) instance: &'a str,
     pub(crate) name: &'a str,
-    pub(crate) processor: &'a OwnProcessor,
+    pub(crate) processor: &'a CustomProcessor,
 }
 
 impl<'a> NodeContext<'a> {
@@ -119,7 +120,7 @@ impl<'a> NodeContext<'a> {
     }
 
     /// Its own members with parameters filled in, **secret ones too**: all but `@type`, `name`, `inputs` and
-    /// `samplingOptions`. See [`OwnProcessor::settings`].
+    /// `samplingOptions`. See [`CustomProcessor::settings`].
     pub fn settings(&self) -> &'a Value {
         self.processor.settings()
     }
@@ -234,19 +235,19 @@ impl NodeError {
 #[derive(Clone, Default)]
 pub(crate) struct Factories {
     /// In the order of `factories`.
-    types: OwnTypes,
+    types: CustomNodeTypes,
     factories: Vec<Arc<dyn NodeFactory>>,
 }
 
 impl Factories {
-    pub(crate) fn add(&mut self, factory: Arc<dyn NodeFactory>) -> Result<(), OwnTypeError> {
+    pub(crate) fn add(&mut self, factory: Arc<dyn NodeFactory>) -> Result<(), CustomNodeTypeError> {
         let types = self.types.iter().chain([factory.type_name()]);
-        self.types = OwnTypes::new(types)?;
+        self.types = CustomNodeTypes::new(types)?;
         self.factories.push(factory);
         Ok(())
     }
 
-    pub(crate) fn types(&self) -> &OwnTypes {
+    pub(crate) fn types(&self) -> &CustomNodeTypes {
         &self.types
     }
 

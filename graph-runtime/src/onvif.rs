@@ -35,7 +35,7 @@ mod xml;
 use std::time::{Duration, SystemTime};
 
 use lva_extension_protocol::http::HttpTls;
-use lva_graph_model::{DiscoveredDevice, OnvifDevice};
+use lva_graph_model::onvif::{DiscoveredDevice, OnvifDevice};
 
 pub(crate) use address::{AddressError, DeviceUrl};
 pub(crate) use error::OnvifError;

@@ -2,7 +2,8 @@
 //! reaches, sinks that record.
 
 use lva_framing::FrameRate;
-use lva_graph_model::{AssetSink, FileSink, LineCrossing, MotionDetection, OutputSelector, VideoSink};
+use lva_graph_model::OutputSelector;
+use lva_graph_model::nodes::{AssetSink, FileSink, LineCrossing, MotionDetection, VideoSink};
 use lva_inference_schema::Subject;
 use lva_recording::GateOptions;
 use lva_rtsp::CameraOptions;

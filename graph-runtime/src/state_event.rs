@@ -1,6 +1,7 @@
 //! What instances say about themselves: that they run, that they have ended, that they could not be started.
 
-use lva_graph_model::{Family, Graph, InstanceState};
+use lva_graph_model::methods::InstanceState;
+use lva_graph_model::{Family, Graph};
 use lva_inference_schema::{EventBody, EventName, Generation, StateChange, StateReason, Subject};
 
 use crate::GraphEvent;

@@ -1,6 +1,7 @@
 //! What a graph has to give when something happens before its camera, by its own nodes.
 
-use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, SignalGate};
+use lva_graph_model::nodes::SignalGateProcessor;
+use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node};
 use lva_graph_runtime::InstanceStats;
 
 use super::{Contents, Heard, Recorded};
@@ -39,7 +40,7 @@ struct Messages {
 struct Recording {
     sink: String,
     /// `None` records all the time.
-    gate: Option<SignalGate>,
+    gate: Option<SignalGateProcessor>,
     /// Whether it is cut into pieces, so that several files make one recording.
     pieces: bool,
     /// Whether the way from the camera lets audio pass.
@@ -65,7 +66,7 @@ impl Expected {
             ..Self::default()
         };
         for node in graph.nodes() {
-            match &node.node {
+            match &node.kind {
                 Node::MessageSink(sink) => expected.messages.push(Messages {
                     sink: node.name.clone(),
                     from: feeds(graph, node, Flow::Messages)
@@ -74,10 +75,10 @@ impl Expected {
                     output: sink.hub_output_name.clone(),
                 }),
                 Node::AssetSink(_) | Node::VideoSink(_) | Node::FileSink(_) => {
-                    let pieces = !matches!(node.node, Node::FileSink(_));
+                    let pieces = !matches!(node.kind, Node::FileSink(_));
                     expected.recordings.extend(recording(graph, node, pieces));
                 }
-                Node::Extension(_) | Node::Own(_) => expected.extensions.push(node.name.clone()),
+                Node::Extension(_) | Node::Custom(_) => expected.extensions.push(node.name.clone()),
                 Node::MessageSource(source) => {
                     let input = source.hub_input_name.clone();
                     expected
@@ -197,7 +198,7 @@ impl Recording {
     /// Each opening of the gate gives a recording from the event plus offset to the event plus minimum or more.
     fn openings_missing(
         &self,
-        gate: &SignalGate,
+        gate: &SignalGateProcessor,
         files: &[&Recorded],
         gop: f64,
         outcome: &Outcome,
@@ -319,7 +320,7 @@ fn feeds<'a>(
 
 fn recording(graph: &Graph, node: &GraphNode, pieces: bool) -> Option<Recording> {
     let (edge, from) = feeds(graph, node, Flow::Media).next()?;
-    let (gate, before) = match &from.node {
+    let (gate, before) = match &from.kind {
         Node::SignalGate(gate) => (Some(*gate), feeds(graph, from, Flow::Media).next()),
         _ => (None, None),
     };

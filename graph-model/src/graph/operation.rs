@@ -1,7 +1,7 @@
 //! What the spatial-analysis container is asked to look for.
 
-use crate::secret::Text;
-use crate::words::words;
+use crate::sensitive::SensitiveString;
+use crate::string_enum::string_enum;
 
 /// A point in fractions of the frame, origin at the top left.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,7 +75,7 @@ pub enum Operation {
     /// A configuration in the container's own words.
     Custom {
         /// A JSON text.
-        configuration: Text,
+        configuration: SensitiveString,
     },
 }
 
@@ -87,18 +87,18 @@ pub struct OperationSettings {
     /// Whether it looks for face masks.
     pub enable_face_mask_classifier: bool,
     /// `cameraConfiguration`.
-    pub camera: Option<Text>,
+    pub camera: Option<SensitiveString>,
     /// `detectorNodeConfiguration`.
-    pub detector: Option<Text>,
+    pub detector: Option<SensitiveString>,
     /// `trackerNodeConfiguration`.
-    pub tracker: Option<Text>,
+    pub tracker: Option<SensitiveString>,
     /// `calibrationConfiguration`.
-    pub calibration: Option<Text>,
+    pub calibration: Option<SensitiveString>,
     /// `cameraCalibratorNodeConfiguration`.
-    pub camera_calibrator: Option<Text>,
+    pub camera_calibrator: Option<SensitiveString>,
 }
 
-words! {
+string_enum! {
     /// Which point of a person counts.
     pub enum Focus {
         /// The middle of the box.
@@ -110,7 +110,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// When counts and distances are told.
     pub enum EventTrigger {
         /// When they change.
@@ -120,7 +120,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// What is told of a zone.
     pub enum ZoneEventType {
         /// Entering and leaving.

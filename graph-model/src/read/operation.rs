@@ -1,8 +1,8 @@
 //! Operations of spatial analysis, their lines and zones.
 
 use super::members::Members;
-use super::{Need, Reader, Refusal, word};
-use crate::diagnostic::Code;
+use super::{Presence, Reader, ValueError};
+use crate::diagnostic::DiagnosticCode;
 use crate::generation::Generation;
 use crate::graph::{
     CountEvent, DistanceEvent, EventTrigger, Focus, LineCrossingEvent, NamedLine, NamedPolygon, Operation,
@@ -16,7 +16,7 @@ impl Reader<'_> {
         let (local, at) = self.local_type(members)?;
         let is = |name: &str| local.eq_ignore_ascii_case(name);
         let operation = if is("SpatialAnalysisCustomOperation") {
-            let configuration = self.text(members, "extensionConfiguration", Need::Required);
+            let configuration = self.string(members, "extensionConfiguration", Presence::Required);
             configuration.map(|configuration| Operation::Custom { configuration })
         } else if is("SpatialAnalysisPersonCountOperation") {
             let settings = self.settings(members);
@@ -59,13 +59,13 @@ impl Reader<'_> {
             self.since(members, name, self.generation == Generation::VideoAnalyzer1_1);
         }
         OperationSettings {
-            debug: self.flag(members, "debug").unwrap_or(false),
-            enable_face_mask_classifier: self.flag(members, "enableFaceMaskClassifier").unwrap_or(false),
-            camera: self.text(members, "cameraConfiguration", Need::Optional),
-            detector: self.text(members, "detectorNodeConfiguration", Need::Optional),
-            tracker: self.text(members, "trackerNodeConfiguration", Need::Optional),
-            calibration: self.text(members, "calibrationConfiguration", Need::Optional),
-            camera_calibrator: self.text(members, "cameraCalibratorNodeConfiguration", Need::Optional),
+            debug: self.boolean(members, "debug").unwrap_or(false),
+            enable_face_mask_classifier: self.boolean(members, "enableFaceMaskClassifier").unwrap_or(false),
+            camera: self.string(members, "cameraConfiguration", Presence::Optional),
+            detector: self.string(members, "detectorNodeConfiguration", Presence::Optional),
+            tracker: self.string(members, "trackerNodeConfiguration", Presence::Optional),
+            calibration: self.string(members, "calibrationConfiguration", Presence::Optional),
+            camera_calibrator: self.string(members, "cameraCalibratorNodeConfiguration", Presence::Optional),
         }
     }
 
@@ -117,20 +117,21 @@ impl Reader<'_> {
     }
 
     fn focus(&mut self, members: &mut Members<'_>) -> Focus {
-        word!(self, members, "focus", Need::Optional, Focus).unwrap_or(Focus::Footprint)
+        self.string_enum::<Focus>(members, "focus", Presence::Optional)
+            .unwrap_or(Focus::Footprint)
     }
 
     fn count_event(&mut self, members: &mut Members<'_>) -> CountEvent {
         CountEvent {
             threshold: self.number(members, "threshold", 0.0),
             focus: self.focus(members),
-            trigger: word!(self, members, "trigger", Need::Optional, EventTrigger),
-            output_frequency: self.whole(members, "outputFrequency", Need::Optional, 1..=u32::MAX),
+            trigger: self.string_enum::<EventTrigger>(members, "trigger", Presence::Optional),
+            output_frequency: self.integer(members, "outputFrequency", Presence::Optional, 1..=u32::MAX),
         }
     }
 
     fn zone_crossing_event(&mut self, members: &mut Members<'_>) -> ZoneCrossingEvent {
-        let event_type = word!(self, members, "eventType", Need::Optional, ZoneEventType);
+        let event_type = self.string_enum::<ZoneEventType>(members, "eventType", Presence::Optional);
         ZoneCrossingEvent {
             threshold: self.number(members, "threshold", 0.0),
             focus: self.focus(members),
@@ -155,11 +156,11 @@ impl Reader<'_> {
 
     pub(crate) fn named_line(&mut self, members: &mut Members<'_>) -> Option<NamedLine> {
         let name = self.shape_head(members, "NamedLineString");
-        let points = self.scalar(members, "line", Need::Required, |text| {
+        let points = self.scalar(members, "line", Presence::Required, |text| {
             let points = parse_points(text, "[[x1,y1],[x2,y2]]")?;
             match points[..] {
                 [start, end] if start != end => Ok((start, end)),
-                _ => Err(Refusal::value("two different points, [[x1,y1],[x2,y2]]")),
+                _ => Err(ValueError::value("two different points, [[x1,y1],[x2,y2]]")),
             }
         });
         members.finish(self.findings);
@@ -173,13 +174,13 @@ impl Reader<'_> {
 
     pub(crate) fn named_polygon(&mut self, members: &mut Members<'_>) -> Option<NamedPolygon> {
         let name = self.shape_head(members, "NamedPolygonString");
-        let points = self.scalar(members, "polygon", Need::Required, |text| {
+        let points = self.scalar(members, "polygon", Presence::Required, |text| {
             let mut points = parse_points(text, "[[x,y],[x,y],[x,y]]")?;
             if points.len() > 1 && points.first() == points.last() {
                 points.pop();
             }
             if points.len() < 3 {
-                return Err(Refusal::value(
+                return Err(ValueError::value(
                     "at least three different points, [[x,y],[x,y],[x,y]]",
                 ));
             }
@@ -193,7 +194,7 @@ impl Reader<'_> {
     }
 
     fn shape_head(&mut self, members: &mut Members<'_>, expected: &'static str) -> Option<String> {
-        let name = self.shown_text(members, "name", Need::Required);
+        let name = self.display_string(members, "name", Presence::Required);
         let (local, at) = self.local_type(members)?;
         if !local.eq_ignore_ascii_case(expected) {
             self.unknown_type(members, &local, &at, expected);
@@ -204,13 +205,13 @@ impl Reader<'_> {
 }
 
 /// Points as JSON inside a text, in fractions of the frame.
-fn parse_points(text: &str, form: &str) -> Result<Vec<Point>, Refusal> {
-    let points: Vec<[f64; 2]> =
-        serde_json::from_str(text).map_err(|_| Refusal::value(format!("a JSON text of the form {form}")))?;
+fn parse_points(text: &str, form: &str) -> Result<Vec<Point>, ValueError> {
+    let points: Vec<[f64; 2]> = serde_json::from_str(text)
+        .map_err(|_| ValueError::value(format!("a JSON text of the form {form}")))?;
     let inside = |v: f64| (0.0..=1.0).contains(&v);
     if !points.iter().flatten().all(|v| inside(*v)) {
-        return Err(Refusal::with(
-            Code::OutOfRange,
+        return Err(ValueError::with(
+            DiagnosticCode::OutOfRange,
             "points in fractions of the frame, 0 to 1",
         ));
     }

@@ -10,7 +10,7 @@ mod parts;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use lva_graph_model::{INSTANCE_SCHEMA, OPERATIONS_SCHEMA, TOPOLOGY_SCHEMA};
+use lva_graph_model::schema::{INSTANCE_SCHEMA, OPERATIONS_SCHEMA, TOPOLOGY_SCHEMA};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
@@ -21,7 +21,7 @@ use crate::support::{plaza, plaza_instance, shared_data, street, with};
 const PREFIXES: [&str; 2] = ["#Microsoft.Media.MediaGraph", "#Microsoft.VideoAnalyzer."];
 
 /// Types that a program brings along.
-const OWN_TYPE: &str = r"^\s*#?(?!\s*[Mm]icrosoft\.)[^.#]+\.";
+const CUSTOM_TYPE: &str = r"^\s*#?(?!\s*[Mm]icrosoft\.)[^.#]+\.";
 
 /// Types that one family has alone.
 const LVA_ALONE: [&str; 7] = [
@@ -65,7 +65,7 @@ impl Transform for Prefixed {
             return;
         };
         if local == "Own" {
-            *tag = json!({"type": "string", "pattern": OWN_TYPE});
+            *tag = json!({"type": "string", "pattern": CUSTOM_TYPE});
             return;
         }
         let types: Vec<String> = PREFIXES

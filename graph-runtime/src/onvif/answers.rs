@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use jiff::Timestamp;
 use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
-use lva_graph_model::{
+use lva_graph_model::onvif::{
     CodecConfiguration, MediaProfile, OnvifDateTime, OnvifDns, OnvifHostName, RateControl,
     VideoEncoderConfiguration, VideoResolution,
 };

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use lva_extension_protocol::http::HttpTlsError;
-use lva_graph_model::DeviceFault;
+use lva_graph_model::methods::DeviceFault;
 
 use super::address::AddressError;
 use super::soap::SoapError;

@@ -119,7 +119,7 @@ fn heard(data: &[u8]) {
     }
     let devices = found.into_devices();
     assert!(
-        devices.len() <= lva_graph_model::MAX_DISCOVERED_DEVICES,
+        devices.len() <= lva_graph_model::onvif::MAX_DISCOVERED_DEVICES,
         "too many"
     );
     for device in devices {

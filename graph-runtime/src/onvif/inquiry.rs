@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use hyper::header::{HeaderName, HeaderValue};
-use lva_graph_model::{MediaProfile, MediaUri, OnvifDevice};
+use lva_graph_model::onvif::{MediaProfile, MediaUri, OnvifDevice};
 use quick_xml::escape::escape;
 
 use super::address::DeviceUrl;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use lva_graph_model::{DiscoveredDevice, MAX_DISCOVERED_DEVICES};
+use lva_graph_model::onvif::{DiscoveredDevice, MAX_DISCOVERED_DEVICES};
 
 use super::address::endpoint;
 use super::soap::{Message, envelope, read, words};

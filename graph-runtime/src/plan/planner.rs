@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use lva_framing::FrameRate;
-use lva_graph_model::{
-    Edge, Extension, Flow, Graph, GraphNode, LineCrossing, MotionDetection, Node, NodeId, OwnProcessor,
-    Sampling,
-};
+use lva_graph_model::nodes::{CustomProcessor, ExtensionProcessor, LineCrossing, MotionDetection, Sampling};
+use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, NodeId};
 use lva_recording::SignalGate;
 use lva_rtsp::CameraOptions;
 
@@ -42,10 +40,10 @@ impl Unsupported {
     }
 
     fn at(self, node: &GraphNode) -> PlanError {
-        let kind = match &node.node {
-            Node::Own(own) => own.type_name(),
+        let kind = match &node.kind {
+            Node::Custom(own) => own.type_name(),
             other => {
-                let names = other.kind().local_names();
+                let names = other.node_kind().local_names();
                 names.first().copied().unwrap_or_default()
             }
         };
@@ -93,14 +91,14 @@ impl Plan {
             recordings: Vec::new(),
         };
         for node in &nodes {
-            match &node.node {
+            match &node.kind {
                 Node::MessageSource(source) => plan.inputs.push(InputPlan {
                     input: source.hub_input_name.clone(),
                     gates: planner.reach(node).gates,
                 }),
                 Node::MotionDetection(settings) => plan.motions.push(planner.motion(node, settings)?),
                 Node::Extension(extension) => plan.analyses.push(planner.extension(node, extension)?),
-                Node::Own(own) => plan.analyses.push(planner.own(node, own)?),
+                Node::Custom(own) => plan.analyses.push(planner.own(node, own)?),
                 Node::ObjectTracking(_) => plan.trackers.push(planner.tracker(node)?),
                 Node::LineCrossing(settings) => planner.line(node, settings, &mut plan.trackers)?,
                 Node::RtspSource(_)
@@ -149,7 +147,7 @@ impl Planner<'_> {
     }
 
     fn camera_or_recording(&mut self, node: &GraphNode) -> Result<(), PlanError> {
-        let place = match &node.node {
+        let place = match &node.kind {
             Node::RtspSource(source) => {
                 let camera = camera_options(source).map_err(|unsupported| unsupported.at(node))?;
                 self.source = Some((self.named(node), camera));
@@ -169,7 +167,7 @@ impl Planner<'_> {
             let Some(from) = self.graph.node(edge.from) else {
                 continue;
             };
-            let before = match &from.node {
+            let before = match &from.kind {
                 Node::SignalGate(_) => self.graph.inputs(from.id).find(|edge| edge.flow == Flow::Media),
                 _ => None,
             };
@@ -203,7 +201,7 @@ impl Planner<'_> {
     }
 
     fn gate(&self, node: &GraphNode) -> Result<Option<GatePlan>, PlanError> {
-        let Node::SignalGate(gate) = &node.node else {
+        let Node::SignalGate(gate) = &node.kind else {
             return Ok(None);
         };
         let options = gate_options(gate);
@@ -216,9 +214,9 @@ impl Planner<'_> {
     }
 
     fn number(&mut self, node: &GraphNode) {
-        match &node.node {
+        match &node.kind {
             Node::MotionDetection(_) => self.motions.push(node.id),
-            Node::Extension(_) | Node::Own(_) => self.analyses.push(node.id),
+            Node::Extension(_) | Node::Custom(_) => self.analyses.push(node.id),
             Node::ObjectTracking(_) => self.trackers.push(node.id),
             // One without a tracker before it brings its own.
             Node::LineCrossing(_) if self.tracker_before(node).is_none() => self.trackers.push(node.id),
@@ -226,7 +224,7 @@ impl Planner<'_> {
         }
     }
 
-    fn extension(&self, node: &GraphNode, extension: &Extension) -> Result<AnalysisPlan, PlanError> {
+    fn extension(&self, node: &GraphNode, extension: &ExtensionProcessor) -> Result<AnalysisPlan, PlanError> {
         let form = PictureForm::new(&extension.image);
         let client = ClientPlan::new(extension, form.encoding(), self.graph.instance_name(), &node.name);
         let client = client.map_err(|unsupported| unsupported.at(node));
@@ -235,7 +233,7 @@ impl Planner<'_> {
         })
     }
 
-    fn own(&self, node: &GraphNode, own: &OwnProcessor) -> Result<AnalysisPlan, PlanError> {
+    fn own(&self, node: &GraphNode, own: &CustomProcessor) -> Result<AnalysisPlan, PlanError> {
         // A graph has no other own nodes than those that the registry was told of, with the factories.
         let no_factory =
             || Unsupported::new("nobody makes nodes of this type", "give the runtime its factory").at(node);
@@ -345,7 +343,7 @@ impl Planner<'_> {
             .graph
             .inputs(node.id)
             .filter_map(|edge| self.graph.node(edge.from));
-        let mut trackers = feeds.filter(|feed| matches!(feed.node, Node::ObjectTracking(_)));
+        let mut trackers = feeds.filter(|feed| matches!(feed.kind, Node::ObjectTracking(_)));
         trackers.next().map(|tracker| tracker.id)
     }
 
@@ -363,7 +361,7 @@ impl Planner<'_> {
             .inputs(node.id)
             .filter_map(|edge| self.graph.node(edge.from));
         for feed in feeds {
-            if !feed.node.kind().looks_at_frames() {
+            if !feed.kind.node_kind().inspects_frames() {
                 return Err(Unsupported::new(
                     format!("it follows what '{}' finds, which finds no objects", feed.name),
                     "connect it to an extension that detects objects",
@@ -386,7 +384,7 @@ impl Planner<'_> {
                 let own = numbered.filter(move |(_, sink)| of(sink) == Some(to.id));
                 own.map(|(place, _)| place)
             };
-            match &to.node {
+            match &to.kind {
                 Node::MessageSink(sink) => reach.outputs.push(sink.hub_output_name.clone()),
                 Node::SignalGate(_) if edge.flow == Flow::Signals => {
                     reach.gates.extend(recordings(|(gate, _)| *gate));
@@ -420,14 +418,14 @@ impl Planner<'_> {
                 break;
             };
             let place = |nodes: &[NodeId]| nodes.iter().position(|id| *id == feed.id).unwrap_or_default();
-            match &feed.node {
+            match &feed.kind {
                 Node::FrameRateFilter(filter) => {
                     if let Some(rate) = filter.maximum_fps {
                         rates.push(frame_rate(rate).ok_or_else(|| odd_rate().at(feed))?);
                     }
                 }
                 Node::MotionDetection(_) => return Ok((Feed::Motion(place(&self.motions)), rates)),
-                Node::Extension(_) | Node::Own(_) => {
+                Node::Extension(_) | Node::Custom(_) => {
                     return Ok((Feed::Extension(place(&self.analyses)), rates));
                 }
                 Node::RtspSource(_) => break,

@@ -5,9 +5,10 @@ use lva_extension_protocol::{
     ClientOptions, ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity,
     SharedMemoryOptions, Transfer,
 };
-use lva_graph_model::{
-    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Operation, Text,
-    TlsOptions,
+use lva_graph_model::SensitiveString;
+use lva_graph_model::nodes::{
+    DataTransfer, Endpoint, EndpointCredentials as ModelCredentials, EndpointTls, ExtensionProcessor,
+    ExtensionProtocol, Operation,
 };
 
 use crate::plan::Unsupported;
@@ -26,7 +27,7 @@ pub(crate) enum ClientPlan {
 pub(crate) struct GrpcPlan {
     pub(crate) url: ExtensionUrl,
     pub(crate) transfer: Transfer,
-    pub(crate) configuration: Option<Text>,
+    pub(crate) configuration: Option<SensitiveString>,
     tls: Option<ClientTls>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
@@ -35,7 +36,7 @@ pub(crate) struct GrpcPlan {
 impl ClientPlan {
     /// `instance` and `node` are how the graph names itself to an extension.
     pub(crate) fn new(
-        extension: &Extension,
+        extension: &ExtensionProcessor,
         encoding: FrameEncoding,
         instance: &str,
         node: &str,
@@ -95,10 +96,10 @@ fn memory(transfer: DataTransfer) -> Transfer {
     }
 }
 
-fn operation_text(operation: &Operation) -> Text {
+fn operation_text(operation: &Operation) -> SensitiveString {
     match operation {
         Operation::Custom { configuration } => configuration.clone(),
-        typed => Text::new(configuration_text(typed)),
+        typed => SensitiveString::new(configuration_text(typed)),
     }
 }
 
@@ -113,8 +114,8 @@ fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<
     let tls = endpoint.tls.as_ref().map(grpc_tls).transpose()?;
     let credentials = match &endpoint.credentials {
         None => None,
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(Credentials::new(username.as_str(), password.expose()))
+        Some(ModelCredentials::UsernamePassword(credentials)) => {
+            Some(Credentials::new(credentials.username(), credentials.password()))
         }
         Some(ModelCredentials::HttpHeader { .. } | ModelCredentials::SymmetricKey(_)) => {
             return Err(Unsupported::new(
@@ -127,7 +128,7 @@ fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<
 }
 
 /// The two validation switches have no meaning for gRPC, as published: the name and the signature are always checked.
-fn grpc_tls(tls: &TlsOptions) -> Result<ClientTls, Unsupported> {
+fn grpc_tls(tls: &EndpointTls) -> Result<ClientTls, Unsupported> {
     match &tls.trusted_certificates {
         None => Ok(ClientTls::system_roots()),
         Some(texts) => ClientTls::from_pem(texts.join("\n"))
@@ -152,9 +153,10 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
     }
     let credentials = match &endpoint.credentials {
         None => return Ok(options),
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(HttpCredentials::password(username.as_str(), password.expose()))
-        }
+        Some(ModelCredentials::UsernamePassword(credentials)) => Some(HttpCredentials::password(
+            credentials.username(),
+            credentials.password(),
+        )),
         Some(ModelCredentials::HttpHeader { name, value }) => {
             HttpCredentials::header(name.as_str(), value.expose())
         }
@@ -169,7 +171,7 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
     Ok(options.with_credentials(credentials))
 }
 
-fn http_tls(tls: &TlsOptions) -> Result<HttpTls, Unsupported> {
+fn http_tls(tls: &EndpointTls) -> Result<HttpTls, Unsupported> {
     let checks = match &tls.trusted_certificates {
         None => HttpTls::platform(),
         Some(texts) => HttpTls::with_roots(texts)

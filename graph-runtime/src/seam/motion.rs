@@ -1,7 +1,7 @@
 //! A motion node's settings as `lva-framing` takes them, and what it finds as `lva-inference-schema` writes it.
 
 use lva_framing::{FractionBox, MotionOptions, MotionSensitivity};
-use lva_graph_model::{MotionDetection, Sensitivity};
+use lva_graph_model::nodes::{MotionDetection, Sensitivity};
 use lva_inference_schema::{Inference, Motion, Rectangle};
 
 pub(crate) fn detector_options(node: &MotionDetection) -> MotionOptions {

@@ -4,7 +4,7 @@ use hyper::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
 use lva_extension_protocol::http::HttpTls;
-use lva_graph_model::{Credentials as ModelCredentials, Endpoint};
+use lva_graph_model::nodes::{Endpoint, EndpointCredentials as ModelCredentials};
 
 use crate::onvif::{AddressError, Credentials, Device, DeviceUrl, OnvifError, Password};
 
@@ -35,9 +35,9 @@ pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifError> {
 
 fn credentials(credentials: &ModelCredentials) -> Result<Credentials, OnvifError> {
     match credentials {
-        ModelCredentials::UsernamePassword { username, password } => Ok(Credentials::Password(Password {
-            user: username.as_str().to_owned(),
-            password: password.expose().to_owned(),
+        ModelCredentials::UsernamePassword(credentials) => Ok(Credentials::Password(Password {
+            user: credentials.username().to_owned(),
+            password: credentials.password().to_owned(),
         })),
         ModelCredentials::HttpHeader { name, value } => {
             let name: HeaderName = name

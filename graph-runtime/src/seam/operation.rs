@@ -3,9 +3,10 @@
 //! What the original sent to the container for them was never published. Here it is the document's own form, with type
 //! and all members in the schema's spelling: whoever reads the topology can read it, and `lva-spatial-analysis` does.
 
-use lva_graph_model::{
+use lva_graph_model::SensitiveString;
+use lva_graph_model::nodes::{
     CountEvent, DistanceEvent, LineCrossingEvent, NamedLine, NamedPolygon, Operation, OperationSettings,
-    Point, Text, Watched, ZoneCrossingEvent,
+    Point, Watched, ZoneCrossingEvent,
 };
 use serde_json::{Map, Value, json};
 
@@ -137,14 +138,14 @@ fn common(settings: &OperationSettings) -> Map<String, Value> {
         ("calibrationConfiguration", &settings.calibration),
         ("cameraCalibratorNodeConfiguration", &settings.camera_calibrator),
     ] {
-        put(&mut members, name, text.as_ref().map(Text::as_str));
+        put(&mut members, name, text.as_ref().map(SensitiveString::as_str));
     }
     members
 }
 
 #[cfg(test)]
 mod tests {
-    use lva_graph_model::{EventTrigger, Focus, ZoneEventType};
+    use lva_graph_model::nodes::{EventTrigger, Focus, ZoneEventType};
 
     use super::*;
 

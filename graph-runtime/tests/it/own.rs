@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use lva_graph_model::{InstanceState, OwnTypeError};
+use lva_graph_model::CustomNodeTypeError;
+use lva_graph_model::methods::InstanceState;
 use lva_graph_runtime::{
     DropReason, InstanceStats, Module, NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode,
     RuntimeOptions,
@@ -556,8 +557,8 @@ fn a_factory_for_a_type_that_is_taken_is_refused() {
     let options = || dark_options(RuntimeOptions::new("x"));
     let closures = |name| Closures(name, Box::new(|_| Err(NodeError::new(""))));
     let twice = options().with_node_factory(closures("contoso.TEST")).unwrap_err();
-    assert!(matches!(twice, OwnTypeError::Duplicate { .. }), "{twice}");
+    assert!(matches!(twice, CustomNodeTypeError::Duplicate { .. }), "{twice}");
     let contract = options().with_node_factory(closures("#Microsoft.VideoAnalyzer.FileSink"));
-    assert!(matches!(contract, Err(OwnTypeError::OfTheContract { .. })));
+    assert!(matches!(contract, Err(CustomNodeTypeError::OfTheContract { .. })));
     assert!(format!("{:?}", options()).contains(TYPE));
 }

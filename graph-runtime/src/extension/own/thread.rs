@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use lva_framing::Picture;
-use lva_graph_model::OwnProcessor;
+use lva_graph_model::nodes::CustomProcessor;
 use lva_inference_schema::Inference;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -23,7 +23,7 @@ pub(crate) struct Maker {
     pub(crate) topology: String,
     pub(crate) instance: String,
     pub(crate) name: String,
-    pub(crate) processor: OwnProcessor,
+    pub(crate) processor: CustomProcessor,
 }
 
 /// A node, and how to make another one.
@@ -217,7 +217,7 @@ mod tests {
 
     use async_trait::async_trait;
     use lva_framing::{ColorMatrix, ColorRange, PictureFormat};
-    use lva_graph_model::{Instance, Node, OwnTypes, Strictness, Topology, resolve};
+    use lva_graph_model::{CustomNodeTypes, Instance, Node, Strictness, Topology, resolve};
     use serde_json::json;
 
     use super::*;
@@ -257,17 +257,17 @@ mod tests {
         }
     }
 
-    fn processor() -> OwnProcessor {
+    fn processor() -> CustomProcessor {
         let topology = Topology::from_value(json!({"@apiVersion": "1.1", "name": "t", "properties": {
             "sources": [{"@type": "#Microsoft.VideoAnalyzer.RtspSource", "name": "camera", "endpoint": {
                 "@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": "rtsp://cam/1"}}],
             "processors": [{"@type": TYPE, "name": "own", "inputs": [{"nodeName": "camera"}]}],
         }}));
-        let own = OwnTypes::new([TYPE]).unwrap();
-        let topology = topology.unwrap().with_own_types(own);
+        let own = CustomNodeTypes::new([TYPE]).unwrap();
+        let topology = topology.unwrap().with_custom_types(own);
         let resolved = resolve(&topology, &Instance::new("i", "t", []), Strictness::Open).unwrap();
-        match &resolved.graph.node_named("own").unwrap().node {
-            Node::Own(own) => own.clone(),
+        match &resolved.graph.node_named("own").unwrap().kind {
+            Node::Custom(own) => own.clone(),
             other => panic!("{other:?}"),
         }
     }

@@ -6,12 +6,12 @@ use std::fmt;
 use serde_json::Value;
 
 use super::processor::Sampling;
-use crate::document::{member, scalar_text};
+use crate::document::{member, scalar_string};
 
 /// A processor of a type that is none of the contract's: it takes frames with what was found in them so far, finds something
 /// itself, and passes on all frames, whichever it was shown.
 #[derive(Clone, PartialEq)]
-pub struct OwnProcessor {
+pub struct CustomProcessor {
     pub(crate) type_name: String,
     pub(crate) sampling: Sampling,
     pub(crate) settings: Value,
@@ -19,8 +19,8 @@ pub struct OwnProcessor {
     pub(crate) secrets: BTreeSet<String>,
 }
 
-impl OwnProcessor {
-    /// Its type, in the spelling of [`OwnTypes`](crate::OwnTypes) whatever the document's is.
+impl CustomProcessor {
+    /// Its type, in the spelling of [`CustomNodeTypes`](crate::CustomNodeTypes) whatever the document's is.
     pub fn type_name(&self) -> &str {
         &self.type_name
     }
@@ -30,7 +30,7 @@ impl OwnProcessor {
         self.sampling
     }
 
-    /// Its own members, an object: all but `@type`, `name`, `inputs` and `samplingOptions`. As written, with parameters filled
+    /// Its own members, an object: all but `@type`, `name`, `inputs` and `samplingOptions`. As written, with parameters interpolated
     /// in wherever there is a text; a text that was a parameter alone is a text still, though the parameter is an `Int`.
     ///
     /// **Holds secrets**, where parameters of type `SecretString` went into it; `Debug` does not show them.
@@ -45,7 +45,7 @@ impl OwnProcessor {
 
     /// A member that is a text, a number or a boolean, as the text that it would be written as.
     pub fn text(&self, name: &str) -> Option<String> {
-        scalar_text(self.setting(name)?)
+        scalar_string(self.setting(name)?)
     }
 
     /// The settings without their secrets.
@@ -60,9 +60,9 @@ impl OwnProcessor {
     }
 }
 
-impl fmt::Debug for OwnProcessor {
+impl fmt::Debug for CustomProcessor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnProcessor")
+        f.debug_struct("CustomProcessor")
             .field("type_name", &self.type_name)
             .field("sampling", &self.sampling)
             .field("settings", &format_args!("{}", self.shown()))

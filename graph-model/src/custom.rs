@@ -17,20 +17,20 @@ const MAX_TYPE: usize = 256;
 /// Names are compared without case, and with or without the `#` in front, as those of the contract are. Cheap to clone.
 ///
 /// ```
-/// use lva_graph_model::{OwnTypeError, OwnTypes};
+/// use lva_graph_model::{CustomNodeTypeError, CustomNodeTypes};
 ///
-/// let own = OwnTypes::new(["#Contoso.QueueLengthProcessor"])?;
+/// let own = CustomNodeTypes::new(["#Contoso.QueueLengthProcessor"])?;
 /// assert!(own.find("#contoso.queuelengthprocessor").is_some());
-/// assert!(OwnTypes::new(["#Microsoft.VideoAnalyzer.FileSink"]).is_err());
-/// # Ok::<(), OwnTypeError>(())
+/// assert!(CustomNodeTypes::new(["#Microsoft.VideoAnalyzer.FileSink"]).is_err());
+/// # Ok::<(), CustomNodeTypeError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct OwnTypes(Arc<[String]>);
+pub struct CustomNodeTypes(Arc<[String]>);
 
 /// Why a name cannot be an own type. Whoever wrote it into the program has to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum OwnTypeError {
+pub enum CustomNodeTypeError {
     /// No name that could stand in `@type`.
     #[error(
         "{name:?} is no type of a node: write a '#', a name of one's own, a dot and the type, such as #Contoso.QueueLength"
@@ -55,18 +55,18 @@ pub enum OwnTypeError {
     },
 }
 
-impl OwnTypes {
+impl CustomNodeTypes {
     /// Takes the names.
     ///
     /// # Errors
     ///
-    /// [`OwnTypeError`] for one that is no type, that begins as those of the contract do, or that is there twice.
-    pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, OwnTypeError> {
+    /// [`CustomNodeTypeError`] for one that is no type, that begins as those of the contract do, or that is there twice.
+    pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, CustomNodeTypeError> {
         let mut own: Vec<String> = Vec::new();
         for name in names {
             let name = checked(name.into())?;
             if own.iter().any(|other| same(other, &name)) {
-                return Err(OwnTypeError::Duplicate { name });
+                return Err(CustomNodeTypeError::Duplicate { name });
             }
             own.push(name);
         }
@@ -99,27 +99,27 @@ fn same(one: &str, other: &str) -> bool {
     bare(one).eq_ignore_ascii_case(bare(other))
 }
 
-fn checked(name: String) -> Result<String, OwnTypeError> {
+fn checked(name: String) -> Result<String, CustomNodeTypeError> {
     let name = name.trim();
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
     let dotted = bare(name).split('.').all(|part| !part.is_empty()) && bare(name).contains('.');
     if !dotted || !bare(name).chars().all(fits) || name.chars().count() > MAX_TYPE {
         let name = name.chars().take(80).collect();
-        return Err(OwnTypeError::NotAType { name });
+        return Err(CustomNodeTypeError::NotAType { name });
     }
     let name = name.to_owned();
     match Family::split_type(&name) {
-        Some((family, _)) => Err(OwnTypeError::OfTheContract { name, family }),
+        Some((family, _)) => Err(CustomNodeTypeError::OfTheContract { name, family }),
         None => Ok(name),
     }
 }
 
 /// The last part of a type's name, for pictures.
-pub(crate) fn local_part(name: &str) -> &str {
+pub(crate) fn short_name(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-impl fmt::Debug for OwnTypes {
+impl fmt::Debug for CustomNodeTypes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_type_is_found_in_any_case_and_without_its_sign() {
-        let own = OwnTypes::new(["#Contoso.Vision.QueueLength", "Fabrikam.Dark-2"]).unwrap();
+        let own = CustomNodeTypes::new(["#Contoso.Vision.QueueLength", "Fabrikam.Dark-2"]).unwrap();
         for text in [
             "#Contoso.Vision.QueueLength",
             " contoso.vision.queuelength ",
@@ -141,8 +141,8 @@ mod tests {
         }
         assert_eq!(own.find("#fabrikam.dark-2"), Some("Fabrikam.Dark-2"));
         assert_eq!(own.find("#Contoso.Vision"), None);
-        assert_eq!(local_part("#Contoso.Vision.QueueLength"), "QueueLength");
-        assert!(OwnTypes::default().is_empty() && OwnTypes::default().find("").is_none());
+        assert_eq!(short_name("#Contoso.Vision.QueueLength"), "QueueLength");
+        assert!(CustomNodeTypes::default().is_empty() && CustomNodeTypes::default().find("").is_none());
     }
 
     #[test]
@@ -157,11 +157,14 @@ mod tests {
             "#A.B C",
             "#A.B/C",
         ] {
-            let error = OwnTypes::new([name]).unwrap_err();
-            assert!(matches!(error, OwnTypeError::NotAType { .. }), "{name}: {error}");
+            let error = CustomNodeTypes::new([name]).unwrap_err();
+            assert!(
+                matches!(error, CustomNodeTypeError::NotAType { .. }),
+                "{name}: {error}"
+            );
         }
         let long = format!("#A.{}", "b".repeat(MAX_TYPE));
-        let error = OwnTypes::new([long]).unwrap_err().to_string();
+        let error = CustomNodeTypes::new([long]).unwrap_err().to_string();
         assert!(error.len() < 300, "{error}");
     }
 
@@ -172,9 +175,9 @@ mod tests {
             "microsoft.media.mediagraphGrpcExtension",
             "#Microsoft.VideoAnalyzer.QueueLength",
         ] {
-            let error = OwnTypes::new([name]).unwrap_err();
+            let error = CustomNodeTypes::new([name]).unwrap_err();
             assert!(
-                matches!(error, OwnTypeError::OfTheContract { .. }),
+                matches!(error, CustomNodeTypeError::OfTheContract { .. }),
                 "{name}: {error}"
             );
         }
@@ -182,8 +185,8 @@ mod tests {
 
     #[test]
     fn a_type_that_is_there_twice_is_refused_whatever_its_case() {
-        let error = OwnTypes::new(["#Contoso.Queue", "contoso.QUEUE"]).unwrap_err();
+        let error = CustomNodeTypes::new(["#Contoso.Queue", "contoso.QUEUE"]).unwrap_err();
         let name = "contoso.QUEUE".to_owned();
-        assert_eq!(error, OwnTypeError::Duplicate { name });
+        assert_eq!(error, CustomNodeTypeError::Duplicate { name });
     }
 }
