@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use lva_graph_model::report::FileReport;
 use lva_graph_model::{CustomNodeTypes, Diagram, Instance, Strictness};
+use lva_graph_model::report::FileReport;
 
 /// Says what is wrong with topologies of Live Video Analytics and Video Analyzer, or draws them.
 ///
@@ -22,7 +22,7 @@ use lva_graph_model::{CustomNodeTypes, Diagram, Instance, Strictness};
 #[command(after_help = "Examples:
   validate-topology topology.json
   validate-topology --instance instance.json --strict topology.json
-  validate-topology --own-type '#Example.CoveredCamera' examples/documents/own-node.json
+  validate-topology --custom-type '#Example.CoveredCamera' examples/documents/custom-node.json
   validate-topology --format json */*.json | jq -r 'select(.ok|not).file'
   validate-topology --format mermaid topology.json > topology.mmd
   validate-topology --format dot topology.json | dot -Tsvg > topology.svg")]
@@ -45,7 +45,7 @@ struct Args {
 
     /// A type of nodes that your program brings along, such as #Contoso.QueueLength. May be given several times.
     #[arg(long, value_name = "TYPE")]
-    own_type: Vec<String>,
+    custom_type: Vec<String>,
 
     /// Topologies.
     #[arg(required = true, value_name = "FILE")]
@@ -74,7 +74,7 @@ fn main() -> anyhow::Result<ExitCode> {
     } else {
         Strictness::Open
     };
-    let custom_types = CustomNodeTypes::new(args.own_type)?;
+    let custom_types = CustomNodeTypes::new(args.custom_type)?;
     let mut all_ok = true;
     let mut out = std::io::stdout().lock();
     for path in &args.files {

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use lva_extension_protocol::{ExtensionServer, HostError, ListenAddress};
+use lva_extension_protocol::server::{ExtensionServer, HostError, ListenAddress};
+use lva_graph_model::{Family, Instance, Topology};
 use lva_graph_model::methods::{MethodCall, Request};
 use lva_graph_model::operations::{OperationsFile, Step};
-use lva_graph_model::{Family, Instance, Topology};
 use lva_graph_runtime::{InstanceStats, MessageSink, Module, RuntimeOptions};
-use lva_rtsp::{CameraUrl, Credentials, Simulator, SimulatorOptions};
+use lva_rtsp::{CameraUrl, Credentials};
+use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 use lva_spatial_analysis::SpatialExtension;
 use serde_json::Value;
 use tokio::sync::oneshot;

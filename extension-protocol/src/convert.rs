@@ -4,10 +4,14 @@
 //! confidence or time of 0 was meant or merely absent (it counts as absent).
 
 use lva_inference_schema as schema;
+use lva_media_types::MediaTime;
 use schema::{Extra, InferenceKind, InferenceValue, Real};
 
 use crate::wire;
 use crate::wire::inference::{InferenceType, Value};
+
+/// Ticks per second of timestamps on the wire, where a peer does not announce others.
+pub(crate) const TIMESCALE: u32 = MediaTime::TICKS_PER_SECOND as u32;
 
 /// Reads what a peer sent. Inferences without a value say nothing and are left out; the second number counts them.
 /// The type is taken from the value, whatever the peer wrote: `AUTO` is frequent.

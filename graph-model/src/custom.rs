@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::generation::Family;
 
-/// Longest own type, in characters.
+/// Longest name of a custom type, in characters.
 const MAX_TYPE: usize = 256;
 
 /// The types of nodes that a program brings along: full names, as `@type` has them (`#Contoso.QueueLengthProcessor`).
@@ -19,21 +19,21 @@ const MAX_TYPE: usize = 256;
 /// ```
 /// use lva_graph_model::{CustomNodeTypeError, CustomNodeTypes};
 ///
-/// let own = CustomNodeTypes::new(["#Contoso.QueueLengthProcessor"])?;
-/// assert!(own.find("#contoso.queuelengthprocessor").is_some());
+/// let types = CustomNodeTypes::new(["#Contoso.QueueLengthProcessor"])?;
+/// assert!(types.find("#contoso.queuelengthprocessor").is_some());
 /// assert!(CustomNodeTypes::new(["#Microsoft.VideoAnalyzer.FileSink"]).is_err());
 /// # Ok::<(), CustomNodeTypeError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct CustomNodeTypes(Arc<[String]>);
 
-/// Why a name cannot be an own type. Whoever wrote it into the program has to mend it.
+/// Why a name cannot be a custom node type. Retrying does not help: fix the name in the program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CustomNodeTypeError {
     /// No name that could stand in `@type`.
     #[error(
-        "{name:?} is no type of a node: write a '#', a name of one's own, a dot and the type, such as #Contoso.QueueLength"
+        "{name:?} is not a node type: write '#', a vendor name, a dot and the type, such as #Contoso.QueueLength"
     )]
     NotAType {
         /// What was given, at most 80 characters of it.
@@ -62,20 +62,20 @@ impl CustomNodeTypes {
     ///
     /// [`CustomNodeTypeError`] for one that is no type, that begins as those of the contract do, or that is there twice.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, CustomNodeTypeError> {
-        let mut own: Vec<String> = Vec::new();
+        let mut types: Vec<String> = Vec::new();
         for name in names {
             let name = checked(name.into())?;
-            if own.iter().any(|other| same(other, &name)) {
+            if types.iter().any(|other| same(other, &name)) {
                 return Err(CustomNodeTypeError::Duplicate { name });
             }
-            own.push(name);
+            types.push(name);
         }
-        Ok(Self(own.into()))
+        Ok(Self(types.into()))
     }
 
     /// The type that a text in `@type` means, in the spelling in which it was given to [`new`](Self::new).
     pub fn find(&self, text: &str) -> Option<&str> {
-        let found = self.0.iter().find(|own| same(own, text));
+        let found = self.0.iter().find(|known| same(known, text));
         found.map(String::as_str)
     }
 
@@ -131,16 +131,16 @@ mod tests {
 
     #[test]
     fn a_type_is_found_in_any_case_and_without_its_sign() {
-        let own = CustomNodeTypes::new(["#Contoso.Vision.QueueLength", "Fabrikam.Dark-2"]).unwrap();
+        let types = CustomNodeTypes::new(["#Contoso.Vision.QueueLength", "Fabrikam.Dark-2"]).unwrap();
         for text in [
             "#Contoso.Vision.QueueLength",
             " contoso.vision.queuelength ",
             "#CONTOSO.VISION.QUEUELENGTH",
         ] {
-            assert_eq!(own.find(text), Some("#Contoso.Vision.QueueLength"), "{text}");
+            assert_eq!(types.find(text), Some("#Contoso.Vision.QueueLength"), "{text}");
         }
-        assert_eq!(own.find("#fabrikam.dark-2"), Some("Fabrikam.Dark-2"));
-        assert_eq!(own.find("#Contoso.Vision"), None);
+        assert_eq!(types.find("#fabrikam.dark-2"), Some("Fabrikam.Dark-2"));
+        assert_eq!(types.find("#Contoso.Vision"), None);
         assert_eq!(short_name("#Contoso.Vision.QueueLength"), "QueueLength");
         assert!(CustomNodeTypes::default().is_empty() && CustomNodeTypes::default().find("").is_none());
     }

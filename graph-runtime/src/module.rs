@@ -5,10 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use lva_graph_model::methods::{
-    Action, Completion, InstanceState, MethodError, Registry, Response, RestoreError, Restored, Start,
-};
 use lva_graph_model::{CustomNodeTypes, Node};
+use lva_graph_model::methods::{Action, Completion, InstanceState, MethodError, Registry, Response, RestoreError, Restored, Start};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -214,7 +212,7 @@ impl Module {
     }
 
     /// The types of nodes that it knows beside those of the contract, for programs that look at a topology before they set it.
-    pub fn own_types(&self) -> &CustomNodeTypes {
+    pub fn custom_types(&self) -> &CustomNodeTypes {
         self.shared.options.factories.types()
     }
 

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lva_framing::Picture;
-use lva_graph_model::nodes::CustomProcessor;
 use lva_graph_model::{CustomNodeTypeError, CustomNodeTypes};
+use lva_graph_model::nodes::CustomProcessor;
 use lva_inference_schema::Inference;
 use serde_json::Value;
 
 /// Makes the nodes of one type, which topologies name in `@type`.
 ///
 /// Such a node is a processor and stands wherever an extension may stand: it looks at frames, with what was found in them
-/// before, and what it finds goes where an extension's results go. See [`OwnNode`].
+/// before, and what it finds goes where an extension's results go. See [`CustomNode`].
 ///
 /// ```
-/// use lva_graph_runtime::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode, RuntimeOptions};
+/// use lva_graph_runtime::{NodeContext, NodeError, NodeFactory, NodeFrame, CustomNode, RuntimeOptions};
 /// use lva_inference_schema::{Event, Inference};
 ///
 /// struct Wideness;
@@ -26,7 +26,7 @@ use serde_json::Value;
 ///         "#Contoso.Wideness"
 ///     }
 ///
-///     fn make(&self, node: &NodeContext<'_>) -> Result<Box<dyn OwnNode>, NodeError> {
+///     fn create(&self, node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError> {
 ///         let least = node.number("least")?.unwrap_or(1920.0);
 ///         Ok(Box::new(Wide { least }))
 ///     }
@@ -37,8 +37,8 @@ use serde_json::Value;
 /// }
 ///
 /// #[async_trait::async_trait]
-/// impl OwnNode for Wide {
-///     async fn look(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
+/// impl CustomNode for Wide {
+///     async fn process(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
 ///         let wide = f64::from(frame.picture().width()) >= self.least;
 ///         Ok(wide.then(|| Inference::new(Event::new("wide"))).into_iter().collect())
 ///     }
@@ -61,7 +61,7 @@ pub trait NodeFactory: Send + Sync + 'static {
     ///
     /// [`NodeError`] where the node's settings are wrong or something that it needs is not there. The activation is refused
     /// with it.
-    fn make(&self, node: &NodeContext<'_>) -> Result<Box<dyn OwnNode>, NodeError>;
+    fn create(&self, node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError>;
 }
 
 /// Looks at the frames of one node of one instance.
@@ -77,7 +77,7 @@ pub trait NodeFactory: Send + Sync + 'static {
 /// A look that takes too long is dropped where it waits (`.await`); a thread that blocks cannot be interrupted: until it comes
 /// back, frames go by, and a deactivation leaves it behind after three seconds.
 #[async_trait]
-pub trait OwnNode: Send + 'static {
+pub trait CustomNode: Send + 'static {
     /// Looks at one frame. They come in the order of their times.
     ///
     /// Boxes of inferences are fractions of the frame's picture. No inference means that there is nothing to say; gates are
@@ -86,7 +86,7 @@ pub trait OwnNode: Send + 'static {
     /// # Errors
     ///
     /// [`NodeError`]; the next frame comes all the same.
-    async fn look(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError>;
+    async fn process(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError>;
 }
 
 /// What a node is made from: its place, and what its author wrote.

@@ -88,4 +88,4 @@ pub use time::{
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

@@ -97,4 +97,4 @@ pub use unit::{AudioTrack, MediaUnit, TICKS_PER_SECOND, Track, Tracks, VideoCode
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

@@ -5,9 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use lva_graph_model::nodes::{
     EndpointCredentials, ExtensionProcessor, ExtensionProtocol, Image, ImageFormat, ImageScale,
 };
-use lva_graph_model::{
-    Diagram, DocumentError, Flow, Generation, Instance, Node, PixelFormat, Strictness, Topology, resolve,
-};
+use lva_graph_model::{Diagram, DocumentError, Flow, Generation, Instance, Node, PixelFormat, Strictness, Topology, resolve};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

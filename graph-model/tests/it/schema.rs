@@ -64,7 +64,7 @@ impl Transform for Prefixed {
         let Some(local) = tag.get("const").and_then(Value::as_str).map(str::to_owned) else {
             return;
         };
-        if local == "Own" {
+        if local == "Custom" {
             *tag = json!({"type": "string", "pattern": CUSTOM_TYPE});
             return;
         }

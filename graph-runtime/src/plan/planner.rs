@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use lva_framing::FrameRate;
-use lva_graph_model::nodes::{CustomProcessor, ExtensionProcessor, LineCrossing, MotionDetection, Sampling};
 use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, NodeId};
+use lva_graph_model::nodes::{CustomProcessor, ExtensionProcessor, LineCrossing, MotionDetection, Sampling};
 use lva_recording::SignalGate;
 use lva_rtsp::CameraOptions;
 
@@ -13,7 +13,7 @@ use super::{
     Plan, PlanError, Reach, RecordingPlan, TrackerPlan,
 };
 use crate::event::Voice;
-use crate::extension::{Broken, Maker, OwnPlan};
+use crate::extension::{Broken, CustomNodePlan, Maker};
 use crate::node::Factories;
 use crate::seam::camera::camera_options;
 use crate::seam::extension::ClientPlan;
@@ -245,8 +245,8 @@ impl Planner<'_> {
             processor: own.clone(),
         };
         self.analysis(node, own.sampling(), || {
-            let made = maker.make().map_err(|broken| not_made(&broken).at(node))?;
-            Ok(Analyzer::Own(Box::new(OwnPlan { maker, node: made })))
+            let made = maker.create().map_err(|broken| not_made(&broken).at(node))?;
+            Ok(Analyzer::Custom(Box::new(CustomNodePlan { maker, node: made })))
         })
     }
 

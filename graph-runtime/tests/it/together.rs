@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lva_graph_runtime::{DropReason, InstanceStats};
 use lva_inference_schema::{EventBody, EventName};
-use lva_rtsp::Faults;
+use lva_rtsp_simulator::Faults;
 
 use crate::plant::*;
 use crate::support::*;
