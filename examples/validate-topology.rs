@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use lva_graph_model::{CustomNodeTypes, Diagram, Instance, Strictness};
 use lva_graph_model::report::FileReport;
+use lva_graph_model::{CustomNodeTypes, Diagram, Instance, Strictness};
 
 /// Says what is wrong with topologies of Live Video Analytics and Video Analyzer, or draws them.
 ///

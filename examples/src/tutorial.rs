@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use lva_extension_protocol::server::{ExtensionServer, HostError, ListenAddress};
-use lva_graph_model::{Family, Instance, Topology};
 use lva_graph_model::methods::{MethodCall, Request};
 use lva_graph_model::operations::{OperationsFile, Step};
+use lva_graph_model::{Family, Instance, Topology};
 use lva_graph_runtime::{InstanceStats, MessageSink, Module, RuntimeOptions};
 use lva_rtsp::{CameraUrl, Credentials};
 use lva_rtsp_simulator::{Simulator, SimulatorOptions};

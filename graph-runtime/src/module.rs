@@ -5,8 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use lva_graph_model::methods::{
+    Action, Completion, InstanceState, MethodError, Registry, Response, RestoreError, Restored, Start,
+};
 use lva_graph_model::{CustomNodeTypes, Node};
-use lva_graph_model::methods::{Action, Completion, InstanceState, MethodError, Registry, Response, RestoreError, Restored, Start};
 use serde_json::Value;
 use tokio::sync::watch;
 

@@ -5,7 +5,10 @@ use std::time::UNIX_EPOCH;
 use lva_graph_model::methods::{Action, Registry, RegistryOptions};
 use lva_graph_model::nodes::{CustomProcessor, Rate};
 use lva_graph_model::report::FileReport;
-use lva_graph_model::{CustomNodeTypes, Diagnostic, DiagnosticCode, Diagram, Flow, Instance, Node, NodeKind, Strictness, Topology, resolve};
+use lva_graph_model::{
+    CustomNodeTypes, Diagnostic, DiagnosticCode, Diagram, Flow, Instance, Node, NodeKind, Strictness,
+    Topology, resolve,
+};
 use serde_json::{Value, json};
 
 use crate::exercise::CUSTOM_TYPE;

@@ -6,7 +6,10 @@ use lva_graph_model::deployment::{
 use lva_graph_model::methods::{Method, Registry, RegistryOptions};
 use lva_graph_model::operations::OperationsFile;
 use lva_graph_model::report::FileReport;
-use lva_graph_model::{CustomNodeTypes, DeviceAdapter, Diagram, Instance, MAX_FINDINGS, MAX_STEPS, ParameterType, Strictness, Topology, resolve};
+use lva_graph_model::{
+    CustomNodeTypes, DeviceAdapter, Diagram, Instance, MAX_FINDINGS, MAX_STEPS, ParameterType, Strictness,
+    Topology, resolve,
+};
 use serde_json::Value;
 
 /// A type of nodes that a program brings along, where a document has some.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lva_graph_model::{DiagnosticCode, DocumentError, Generation, Instance, ParameterType, Strictness, Topology, resolve};
+use lva_graph_model::{
+    DiagnosticCode, DocumentError, Generation, Instance, ParameterType, Strictness, Topology, resolve,
+};
 use serde_json::Value;
 
 use crate::support::shared_data;

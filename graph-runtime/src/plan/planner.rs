@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use lva_framing::FrameRate;
-use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, NodeId};
 use lva_graph_model::nodes::{CustomProcessor, ExtensionProcessor, LineCrossing, MotionDetection, Sampling};
+use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, NodeId};
 use lva_recording::SignalGate;
 use lva_rtsp::CameraOptions;
 
