@@ -8,11 +8,10 @@ use lva_extension_protocol::BackoffPolicy;
 use lva_framing::DecoderOptions;
 use lva_graph_model::CustomNodeTypeError;
 use lva_graph_model::methods::RegistryOptions;
+use lva_onvif::OnvifOptions;
 use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
 
 use crate::node::{Factories, NodeFactory};
-
-use crate::onvif::OnvifOptions;
 
 /// What the program around a module decides; topologies decide the rest.
 #[derive(Debug, Clone)]
