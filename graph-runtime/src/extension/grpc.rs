@@ -75,7 +75,7 @@ impl GrpcNode {
             self.results.stumbled(&panicked);
             // What it was given last belongs to a session that is gone.
             self.renew_renderer();
-            self.intake.pause(self.patience.backoff.cap);
+            self.intake.pause(self.patience.backoff.max_delay);
         }
         self.intake.drop_waiting(&self.results);
     }
@@ -154,7 +154,7 @@ impl GrpcNode {
             let wait = if transient {
                 wait
             } else {
-                wait.max(self.patience.backoff.cap)
+                wait.max(self.patience.backoff.max_delay)
             };
             self.intake.pause(wait);
         }

@@ -295,8 +295,8 @@ pub(crate) fn module_with(
     let options = RuntimeOptions::new(recordings)
         .with_camera_reconnect(ReconnectPolicy::default().with_floor(quickly).with_cap(slowest))
         .with_extension_backoff(BackoffPolicy {
-            floor: quickly,
-            cap: slowest,
+            min_delay: quickly,
+            max_delay: slowest,
             healthy_after: Duration::from_secs(30),
         });
     let module = Module::new(own(options), vec![Box::new(Ear(heard.clone()))]);

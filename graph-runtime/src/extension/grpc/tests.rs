@@ -246,8 +246,8 @@ impl Bench {
         let entrance = Entrance::default();
         let patience = Patience {
             backoff: BackoffPolicy {
-                floor: Duration::from_millis(1),
-                cap: Duration::from_millis(5),
+                min_delay: Duration::from_millis(1),
+                max_delay: Duration::from_millis(5),
                 healthy_after: Duration::from_secs(30),
             },
             answer: ANSWER,
