@@ -274,7 +274,7 @@ impl Counters {
             pictures: all.iter().map(|stats| stats.received).min().unwrap_or_default(),
             answered: answered().sum(),
             received: all.iter().map(|stats| stats.received).sum(),
-            not_decoded: all.iter().map(|stats| stats.not_decoded).sum(),
+            not_decoded: all.iter().map(|stats| stats.skipped).sum(),
             fewest_answered: answered().min().unwrap_or(u64::MAX),
             dropped,
         }
