@@ -150,12 +150,11 @@ pub use topology::{NodeCounts, Topology};
 /// The settings of each kind of node, as a [`Graph`] has them.
 pub mod nodes {
     pub use crate::graph::{
-        Accuracy, AssetSink, CountEvent, CustomProcessor, DEFAULT_JPEG_QUALITY, DataTransfer, DistanceEvent,
-        Endpoint, EndpointCredentials, EndpointTls, EndpointUrl, EventTrigger, ExtensionProcessor,
-        ExtensionProtocol, FileSink, Focus, FrameRateFilter, HubMessageSink, Image, ImageFormat, ImageScale,
-        LineCrossing, LineCrossingEvent, LocalCache, MessageSource, MotionDetection, NamedLine, NamedPolygon,
-        ObjectTracking, Operation, OperationSettings, Point, Rate, RtspSource, RtspTransport, Sampling,
-        Sensitivity, SignalGateProcessor, VideoSink, Watched, ZoneCrossingEvent, ZoneEventType,
+        Accuracy, AssetSink, CustomProcessor, DEFAULT_JPEG_QUALITY, DataTransfer, Endpoint,
+        EndpointCredentials, EndpointTls, EndpointUrl, ExtensionProcessor, ExtensionProtocol, FileSink,
+        FrameRateFilter, HubMessageSink, Image, ImageFormat, ImageScale, LineCrossing, LocalCache,
+        MessageSource, MotionDetection, NamedLine, ObjectTracking, Rate, RtspSource, RtspTransport, Sampling,
+        Sensitivity, SignalGateProcessor, VideoSink,
     };
 }
 

@@ -8,11 +8,10 @@ use lva_extension_protocol::{
 use lva_graph_model::SensitiveString;
 use lva_graph_model::nodes::{
     DataTransfer, Endpoint, EndpointCredentials as ModelCredentials, EndpointTls, ExtensionProcessor,
-    ExtensionProtocol, Operation,
+    ExtensionProtocol,
 };
 
 use crate::convert::Unsupported;
-use crate::convert::operation::configuration_text;
 
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
@@ -52,7 +51,7 @@ impl ClientPlan {
             // The node has no setting for memory: the window of frames decides its size.
             ExtensionProtocol::ComputerVision { operation } => (
                 Transfer::SharedMemory(SharedMemoryOptions::default()),
-                operation.as_ref().map(operation_text),
+                operation.clone(),
             ),
         };
         let (url, tls, credentials) = grpc(&extension.endpoint)?;
@@ -93,13 +92,6 @@ fn memory(transfer: DataTransfer) -> Transfer {
         DataTransfer::SharedMemory { bytes } => {
             Transfer::SharedMemory(SharedMemoryOptions::default().with_bytes(bytes))
         }
-    }
-}
-
-fn operation_text(operation: &Operation) -> SensitiveString {
-    match operation {
-        Operation::Custom { configuration } => configuration.clone(),
-        typed => SensitiveString::new(configuration_text(typed)),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use lva_graph_model::nodes::{Accuracy, EventTrigger, Focus, RtspTransport, Sensitivity, ZoneEventType};
+use lva_graph_model::nodes::{Accuracy, RtspTransport, Sensitivity};
 use lva_graph_model::{ParameterType, PixelFormat, ScaleMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -80,11 +80,11 @@ words! {
     /// Order and width of samples.
     PixelFormatWord = of!(PixelFormat, name);
     /// The point of a person that counts.
-    FocusWord = of!(Focus);
+    FocusWord = all(&["center", "bottomCenter", "footprint"]);
     /// When an event is said.
-    TriggerWord = of!(EventTrigger);
+    TriggerWord = all(&["event", "interval"]);
     /// What happens at a zone.
-    ZoneEventWord = of!(ZoneEventType);
+    ZoneEventWord = all(&["zoneCrossing", "zoneDwellTime"]);
     /// How an image is encoded in LVA 1.0.
     EncodingWord = all(&["Jpeg", "Bmp", "Png"]);
     /// How frames travel beside gRPC.
