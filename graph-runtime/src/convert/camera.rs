@@ -1,7 +1,7 @@
 //! A graph's RTSP source as `lva-rtsp` connects to it, and the camera's streams as `lva-framing` decodes them.
 
 use lva_framing::VideoCodec;
-use lva_graph_model::{Credentials as ModelCredentials, RtspSource, RtspTransport};
+use lva_graph_model::nodes::{EndpointCredentials as ModelCredentials, RtspSource, RtspTransport};
 use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, Transport};
 
 use crate::convert::Unsupported;
@@ -17,8 +17,8 @@ pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsup
         .map_err(|error| Unsupported::new(error.to_string(), "correct the endpoint's url"))?;
     let credentials = match &endpoint.credentials {
         None => in_url,
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(Credentials::new(username.as_str(), password.expose()))
+        Some(ModelCredentials::UsernamePassword(credentials)) => {
+            Some(Credentials::new(credentials.username(), credentials.password()))
         }
         Some(ModelCredentials::HttpHeader { .. } | ModelCredentials::SymmetricKey(_)) => {
             return Err(Unsupported::new(

@@ -7,8 +7,10 @@ use lva_extension_protocol::http::HttpClientOptions;
 use lva_extension_protocol::{
     Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
 };
-use lva_graph_model::{
-    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Text, TlsOptions,
+use lva_graph_model::SensitiveString;
+use lva_graph_model::nodes::{
+    DataTransfer, Endpoint, EndpointCredentials as ModelCredentials, EndpointTls, ExtensionProcessor,
+    ExtensionProtocol,
 };
 
 use crate::convert::Unsupported;
@@ -27,7 +29,7 @@ pub(crate) enum ClientPlan {
 pub(crate) struct GrpcPlan {
     pub(crate) url: ExtensionUrl,
     pub(crate) transfer: Transfer,
-    pub(crate) configuration: Option<Text>,
+    pub(crate) configuration: Option<SensitiveString>,
     tls: Option<TrustedRoots>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
@@ -36,7 +38,7 @@ pub(crate) struct GrpcPlan {
 impl ClientPlan {
     /// `instance` and `node` are how the graph names itself to an extension.
     pub(crate) fn new(
-        extension: &Extension,
+        extension: &ExtensionProcessor,
         encoding: FrameEncoding,
         instance: &str,
         node: &str,
@@ -109,8 +111,8 @@ fn grpc(
     let tls = endpoint.tls.as_ref().map(grpc_tls).transpose()?;
     let credentials = match &endpoint.credentials {
         None => None,
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(Credentials::new(username.as_str(), password.expose()))
+        Some(ModelCredentials::UsernamePassword(credentials)) => {
+            Some(Credentials::new(credentials.username(), credentials.password()))
         }
         Some(ModelCredentials::HttpHeader { .. } | ModelCredentials::SymmetricKey(_)) => {
             return Err(Unsupported::new(
@@ -123,7 +125,7 @@ fn grpc(
 }
 
 /// The two validation switches have no meaning for gRPC, as published: the name and the signature are always checked.
-fn grpc_tls(tls: &TlsOptions) -> Result<TrustedRoots, Unsupported> {
+fn grpc_tls(tls: &EndpointTls) -> Result<TrustedRoots, Unsupported> {
     match &tls.trusted_certificates {
         None => Ok(TrustedRoots::platform()),
         Some(pem) => TrustedRoots::from_pem(pem)
@@ -149,9 +151,10 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
     }
     let credentials = match &endpoint.credentials {
         None => return Ok(options),
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(HttpCredentials::password(username.as_str(), password.expose()))
-        }
+        Some(ModelCredentials::UsernamePassword(credentials)) => Some(HttpCredentials::password(
+            credentials.username(),
+            credentials.password(),
+        )),
         Some(ModelCredentials::HttpHeader { name, value }) => {
             HttpCredentials::header(name.as_str(), value.expose())
         }

@@ -1,10 +1,10 @@
 //! How an endpoint's certificate is checked, for cameras, HTTP extensions and ONVIF devices.
 
 use lva_client_transport::{ClientTls, ClientTlsError};
-use lva_graph_model::TlsOptions;
+use lva_graph_model::nodes::EndpointTls;
 
 /// The endpoint's trusted certificates and its two switches.
-pub(crate) fn client_tls(tls: &TlsOptions) -> Result<ClientTls, ClientTlsError> {
+pub(crate) fn client_tls(tls: &EndpointTls) -> Result<ClientTls, ClientTlsError> {
     let checks = match &tls.trusted_certificates {
         None => ClientTls::platform(),
         Some(pem) => ClientTls::from_pem(pem)?,
