@@ -52,7 +52,7 @@ pub(crate) struct RecorderInput {
 #[derive(Debug, Clone)]
 pub(crate) struct SignalInput {
     sender: mpsc::Sender<RecorderCommand>,
-    /// Of the gate, or of the sink where there is no gate.
+    /// Of the gate, or of the sink without a gate.
     counters: NodeCounters,
 }
 

@@ -393,7 +393,7 @@ impl Planner<'_> {
             let recordings = |of: fn(&(Option<NodeId>, NodeId)) -> Option<NodeId>| {
                 let numbered = self.sinks.iter().enumerate();
                 let own = numbered.filter(move |(_, sink)| of(sink) == Some(to.id));
-                own.map(|(index, _)| RecordingId::new(index))
+                own.map(|(index, _)| RecordingId(index))
             };
             match &to.node {
                 Node::MessageSink(sink) => downstream.outputs.push(sink.hub_output_name.clone()),
@@ -431,10 +431,10 @@ impl Planner<'_> {
                     }
                 }
                 Node::MotionDetection(_) => {
-                    return Ok((FrameSource::Motion(MotionId::new(index(&self.motions))), rates));
+                    return Ok((FrameSource::Motion(MotionId(index(&self.motions))), rates));
                 }
                 Node::Extension(_) | Node::Custom(_) => {
-                    let extension = AnalysisId::new(index(&self.analyses));
+                    let extension = AnalysisId(index(&self.analyses));
                     return Ok((FrameSource::Extension(extension), rates));
                 }
                 Node::RtspSource(_) => break,
