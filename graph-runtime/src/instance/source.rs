@@ -185,15 +185,16 @@ impl Source {
         let Some(media) = stream.map(|stream| stream.media) else {
             return;
         };
+        let (time, received_at) = (unit.timestamp_90k, unit.received_at);
         let decoder = match media {
-            MediaKind::Video => {
-                let counters = self.node.emitter().counters();
-                counters.received(unit.timestamp_90k, unit.received_at);
-                self.decoder.as_mut().map(|decoder| (decoder, self.epoch))
-            }
+            MediaKind::Video => self.decoder.as_mut().map(|decoder| (decoder, self.epoch)),
             MediaKind::Audio => None,
             _ => return,
         };
         dispatch(&self.stats.budget, unit, media, &mut self.recorders, decoder);
+        // Only now: a signal at this time must follow the unit in the queues.
+        if media == MediaKind::Video {
+            self.node.emitter().counters().received(time, received_at);
+        }
     }
 }
