@@ -1,12 +1,14 @@
-//! Between the client library, which speaks plain RTSP over TCP only, and a camera behind TLS or an HTTP tunnel.
+//! A loopback proxy between the client library, which speaks only plain RTSP over TCP, and a camera behind TLS or an
+//! HTTP tunnel.
 //!
-//! The library is given an address of loopback with a secret path; what it says there goes on to the camera, in the
-//! camera's own terms ([`rewrite`]). Why so, and what else was thought of: `docs/decisions/0007-rtsp-relay.md`.
+//! The library connects to a loopback address with a secret path, and the proxy forwards its requests with the camera's
+//! addresses ([`rewrite`]). Reasons and alternatives: `docs/decisions/0007-rtsp-relay.md`.
 
 mod message;
 mod rewrite;
 mod tunnel;
 
+use std::error::Error;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,152 +26,154 @@ use url::Url;
 use self::message::{Head, Kind};
 pub(crate) use self::rewrite::Rewriter;
 use self::tunnel::{POST_BYTES, Tunnel};
-use crate::error::SharedError;
-use crate::random::random_u64;
 use crate::tls::{advice, server_name};
 use crate::{CameraError, CameraOptions, TlsOptions, Transport};
 
-/// Who connects to loopback and is not the library may take this long to show it.
-const INTRODUCTION: Duration = Duration::from_millis(500);
-/// How many strangers on loopback are sent away before the attempt is given up.
-const STRANGERS: usize = 64;
-/// How long the camera may take to say goodbye.
-const FAREWELL: Duration = Duration::from_millis(400);
-/// A side that takes nothing for this long is gone.
+/// How long a client on loopback may take to send its first request.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
+/// How many unknown clients on loopback are rejected before the attempt fails.
+const MAX_REJECTED_CLIENTS: usize = 64;
+/// How long the camera may take to answer TEARDOWN.
+const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(400);
+/// A peer that reads nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest head of an HTTP answer.
+/// Largest head of an HTTP response.
 const MAX_HEAD: usize = 64 * 1024;
 const CHUNK: usize = 64 * 1024;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// A relay for one session. Its task ends with the library's connection, after it has told the camera.
+/// A proxy for one session. Its task ends after the library's connection, once TEARDOWN was sent.
 #[derive(Debug)]
-pub(crate) struct Relay {
-    /// What the library has to be given.
+pub(crate) struct LoopbackProxy {
+    /// The address that the library connects to.
     pub(crate) local: Url,
     failure: Arc<Mutex<Option<CameraError>>>,
-    /// Dropped with the session, or with an attempt that was given up before the library connected.
-    _wanted: oneshot::Sender<()>,
+    /// Dropped with the session, or with an attempt that was cancelled before the library connected.
+    _alive: oneshot::Sender<()>,
 }
 
-/// Counts relays that still take their leave, so that a new session can wait for the old one's end.
+/// Counts proxies that still have to send TEARDOWN, so that a new session can wait for the end of the old one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Goodbyes(watch::Sender<usize>);
+pub(crate) struct TeardownTracker(watch::Sender<usize>);
 
-struct Present(watch::Sender<usize>);
+struct TeardownGuard(watch::Sender<usize>);
 
-impl Goodbyes {
-    fn enter(&self) -> Present {
-        self.0.send_modify(|present| *present += 1);
-        Present(self.0.clone())
+impl TeardownTracker {
+    fn register(&self) -> TeardownGuard {
+        self.0.send_modify(|count| *count += 1);
+        TeardownGuard(self.0.clone())
     }
 
-    /// Waits until no relay is left.
-    pub(crate) async fn all_said(&self) {
-        // The sender is ours, so this only ends with the condition.
-        let _ = self.0.subscribe().wait_for(|present| *present == 0).await;
+    /// Waits until none is left.
+    pub(crate) async fn wait_all(&self) {
+        // `self` keeps the channel open, so this ends only with the condition.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
     }
 }
 
-impl Drop for Present {
+impl Drop for TeardownGuard {
     fn drop(&mut self) {
-        self.0.send_modify(|present| *present = present.saturating_sub(1));
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 
-/// Whether a camera with these options can only be reached through a relay.
+/// Whether a camera with these options needs a proxy.
 pub(crate) fn is_needed(options: &CameraOptions) -> bool {
     options.transport == Transport::Http || options.tls.is_some() || options.url.is_tls()
 }
 
-impl Relay {
-    /// Connects to the camera, and waits on loopback for the library.
-    pub(crate) async fn start(options: &CameraOptions, goodbyes: &Goodbyes) -> Result<Self, CameraError> {
+impl LoopbackProxy {
+    /// Connects to the camera, and listens on loopback for the library.
+    pub(crate) async fn start(
+        options: &CameraOptions,
+        teardowns: &TeardownTracker,
+    ) -> Result<Self, CameraError> {
         let secured = options.tls.is_some() || options.url.is_tls();
         if secured && options.transport == Transport::Udp {
             return Err(CameraError::Unsupported {
                 url: options.url.clone(),
-                what: "RTP over UDP leaves the protection of TLS: use the transport tcp or http",
+                what: "TLS does not protect RTP over UDP: use the transport tcp or http",
             });
         }
         let loopback = |error: std::io::Error| CameraError::Network {
             url: options.url.clone(),
-            message: format!("this machine's loopback cannot be listened on ({error})"),
+            message: format!("the proxy on 127.0.0.1 cannot start ({error})"),
             source: None,
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .map_err(loopback)?;
         let port = listener.local_addr().map_err(loopback)?.port();
-        let secret = format!("{:016x}{:016x}", random_u64(), random_u64());
+        let secret = random_token().map_err(loopback)?;
         let text = format!("rtsp://127.0.0.1:{port}/{secret}");
         let local = Url::parse(&text).map_err(|error| loopback(std::io::Error::other(error)))?;
 
-        let mut way = Way::new(options, secured);
-        let camera = way.open().await?;
+        let mut route = Route::new(options, secured).map_err(loopback)?;
+        let camera = route.open().await?;
         let failure = Arc::default();
         let rewriter = Rewriter::new(
             text,
             options.url.to_wire().to_string(),
             options.credentials.clone(),
         );
-        let (wanted, mut unwanted) = oneshot::channel();
-        let relay = Self {
+        let (alive, mut dropped) = oneshot::channel();
+        let proxy = Self {
             local,
             failure: Arc::clone(&failure),
-            _wanted: wanted,
+            _alive: alive,
         };
-        let present = goodbyes.enter();
+        let guard = teardowns.register();
         tokio::spawn(async move {
-            let _present = present;
-            let mut pump = Pump {
-                way,
+            let _guard = guard;
+            let mut forwarder = Forwarder {
+                route,
                 camera,
                 rewriter,
             };
-            let library = tokio::select! {
-                library = pump.wait_for_library(listener) => library,
-                _ = &mut unwanted => None,
+            let client = tokio::select! {
+                client = forwarder.accept_client(listener) => client,
+                _ = &mut dropped => None,
             };
-            if let Some(library) = library
-                && let Err(error) = pump.run(library).await
+            if let Some(client) = client
+                && let Err(error) = forwarder.run(client).await
             {
-                debug!(%error, "relay to the camera broke");
+                debug!(%error, "proxied connection to the camera failed");
                 *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
         });
-        Ok(relay)
+        Ok(proxy)
     }
 
-    /// Why the relay ended, if not because the library or the camera closed.
+    /// Why the proxy ended, unless the library or the camera closed the connection.
     pub(crate) fn take_failure(&self) -> Option<CameraError> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Both directions to the camera, and what had been read when the way was open.
+/// Both directions to the camera, and the bytes already read from it.
 struct Connection {
     reader: Reader,
     writer: Writer,
     early: Vec<u8>,
-    /// Of an HTTP tunnel: what the camera says to the POST, which ought to be nothing, and what it may still carry.
+    /// Of an HTTP tunnel: the response to the POST, which normally never comes, and the bytes that the POST may still
+    /// carry.
     post: Option<(Reader, usize)>,
-    /// Of an HTTP tunnel: our side of the GET. Nothing is said there, but to close it would look like leaving.
+    /// Of an HTTP tunnel: the sending side of the GET. Unused, but closing it would end the tunnel.
     _get: Option<Writer>,
 }
 
-/// How to get to the camera.
-struct Way {
+/// How to reach the camera.
+struct Route {
     options: CameraOptions,
     port: u16,
     tls: Option<TlsOptions>,
     tunnel: Option<Tunnel>,
 }
 
-impl Way {
-    fn new(options: &CameraOptions, secured: bool) -> Self {
+impl Route {
+    fn new(options: &CameraOptions, secured: bool) -> std::io::Result<Self> {
         let url = options.url.to_wire();
         let http = options.transport == Transport::Http;
         let port = url.port().unwrap_or(match (http, secured) {
@@ -178,28 +182,29 @@ impl Way {
             (false, true) => 322,
             (false, false) => 554,
         });
-        let tunnel = http.then(|| {
-            let path = match url.query() {
-                Some(query) => format!("{}?{query}", url.path()),
-                None => url.path().to_owned(),
-            };
-            let path = if path.starts_with('/') {
-                path
-            } else {
-                format!("/{path}")
-            };
-            let cookie = format!("{:016x}{:016x}", random_u64(), random_u64());
-            Tunnel::new(path, format!("{}:{port}", options.url.host()), cookie)
-        });
-        Self {
+        let tunnel = match http {
+            true => {
+                let mut path = url.path().to_owned();
+                if !path.starts_with('/') {
+                    path.insert(0, '/');
+                }
+                if let Some(query) = url.query() {
+                    path = format!("{path}?{query}");
+                }
+                let host = format!("{}:{port}", options.url.host());
+                Some(Tunnel::new(path, host, random_token()?))
+            }
+            false => None,
+        };
+        Ok(Self {
             options: options.clone(),
             port,
             tls: secured.then(|| options.tls.clone().unwrap_or_default()),
             tunnel,
-        }
+        })
     }
 
-    /// All connections that are needed.
+    /// Opens all connections that are needed.
     async fn open(&mut self) -> Result<Connection, CameraError> {
         if self.tunnel.is_none() {
             let (reader, writer) = self.connect().await?;
@@ -218,7 +223,7 @@ impl Way {
                 return Err(self.broken(&std::io::Error::other("no tunnel")));
             };
             let request = tunnel.get(credentials);
-            if let Err(error) = send(&mut writer, request.as_bytes()).await {
+            if let Err(error) = write_all(&mut writer, request.as_bytes()).await {
                 return Err(self.broken(&error));
             }
             let mut buffer = Vec::new();
@@ -234,7 +239,7 @@ impl Way {
             };
             let had_credentials = credentials.is_some();
             match head.kind {
-                Kind::Answer { status: 200 } => {
+                Kind::Response { status: 200 } => {
                     let early = buffer.split_off(head.len.min(buffer.len()));
                     let (post_reader, post_writer) = self.post().await?;
                     return Ok(Connection {
@@ -245,9 +250,9 @@ impl Way {
                         _get: Some(writer),
                     });
                 }
-                // The answer to a challenge goes over a new connection: HTTP/1.0 has closed this one.
-                Kind::Answer { status: 401 } if had_credentials && tunnel.challenged(&head) => {}
-                Kind::Answer {
+                // The response to a challenge goes over a new connection: HTTP/1.0 has closed this one.
+                Kind::Response { status: 401 } if had_credentials && tunnel.challenged(&head) => {}
+                Kind::Response {
                     status: status @ (401 | 403),
                 } => {
                     return Err(CameraError::Status {
@@ -257,19 +262,19 @@ impl Way {
                         source: None,
                     });
                 }
-                Kind::Answer { status } => return Err(self.no_tunnel(status)),
+                Kind::Response { status } => return Err(self.no_tunnel(status)),
                 Kind::Request { .. } => return Err(self.no_tunnel(0)),
             }
         }
     }
 
-    /// The tunnel's way up; its answer never comes while all is well.
+    /// The tunnel's connection to the camera; its response never comes while all is well.
     async fn post(&mut self) -> Result<(Reader, Writer), CameraError> {
         let (reader, mut writer) = self.connect().await?;
         let credentials = self.options.credentials.as_ref();
         if let Some(tunnel) = &mut self.tunnel {
             let request = tunnel.post(credentials);
-            if let Err(error) = send(&mut writer, request.as_bytes()).await {
+            if let Err(error) = write_all(&mut writer, request.as_bytes()).await {
                 return Err(self.broken(&error));
             }
         }
@@ -283,23 +288,23 @@ impl Way {
             .await
             .map_err(|error| CameraError::Network {
                 url: url.clone(),
-                message: format!("no connection to port {} ({error})", self.port),
-                source: Some(SharedError::new(error)),
+                message: format!("cannot connect to port {} ({error})", self.port),
+                source: Some(Arc::new(error)),
             })?;
-        // Requests are small and should leave at once. A socket that cannot be told so works too.
+        // Requests are small and should leave at once; the connection works without this option too.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             let (reader, writer) = stream.into_split();
             return Ok((Box::new(reader), Box::new(writer)));
         };
-        let refused = |message: String, source| CameraError::Tls {
+        let tls_error = |message: String, source: Arc<dyn Error + Send + Sync>| CameraError::Tls {
             url: url.clone(),
             message,
-            source,
+            source: Some(source),
         };
-        let ours = |error: crate::TlsError| refused(error.to_string(), Some(SharedError::new(error)));
-        let config = tls.config().map_err(ours)?;
-        let name = server_name(url.host()).map_err(ours)?;
+        let setup = |error: crate::TlsError| tls_error(error.to_string(), Arc::new(error));
+        let config = tls.config().map_err(setup)?;
+        let name = server_name(url.host()).map_err(setup)?;
         let stream = TlsConnector::from(config)
             .connect(name, stream)
             .await
@@ -308,10 +313,10 @@ impl Way {
                     .get_ref()
                     .and_then(|inner| inner.downcast_ref::<rustls::Error>())
                     .map_or_else(
-                        || format!("the handshake broke off ({error}): does it offer TLS on this port?"),
+                        || format!("the handshake broke off ({error}): check that the camera offers TLS on this port"),
                         advice,
                     );
-                refused(message, Some(SharedError::new(error)))
+                tls_error(message, Arc::new(error))
             })?;
         let (reader, writer) = tokio::io::split(stream);
         Ok((Box::new(reader), Box::new(writer)))
@@ -320,7 +325,7 @@ impl Way {
     fn broken(&self, error: &std::io::Error) -> CameraError {
         CameraError::Network {
             url: self.options.url.clone(),
-            message: format!("the connection broke ({error})"),
+            message: format!("the connection failed ({error})"),
             source: None,
         }
     }
@@ -333,23 +338,23 @@ impl Way {
     }
 }
 
-struct Pump {
-    way: Way,
+struct Forwarder {
+    route: Route,
     camera: Connection,
     rewriter: Rewriter,
 }
 
-impl Pump {
-    /// The one connection that knows the secret. The listener is gone afterwards, so there is no second one.
-    async fn wait_for_library(&mut self, listener: TcpListener) -> Option<(TcpStream, Vec<u8>)> {
-        for _ in 0..STRANGERS {
-            // The library connects at once or never: its attempt was dropped.
+impl Forwarder {
+    /// Accepts the one client that knows the secret. Closes the listener afterwards, so there can be only one.
+    async fn accept_client(&mut self, listener: TcpListener) -> Option<(TcpStream, Vec<u8>)> {
+        for _ in 0..MAX_REJECTED_CLIENTS {
+            // The library connects at once, or never if its attempt was cancelled.
             let (mut stream, _) = timeout(WRITE_TIMEOUT, listener.accept()).await.ok()?.ok()?;
             let mut buffer = Vec::new();
-            let introduced = timeout(INTRODUCTION, async {
+            let known = timeout(FIRST_REQUEST_TIMEOUT, async {
                 loop {
                     if let Some(head) = Head::parse(&buffer) {
-                        return self.rewriter.is_library(&head);
+                        return self.rewriter.is_client(&head);
                     }
                     if buffer.len() > MAX_HEAD || !matches!(stream.read_buf(&mut buffer).await, Ok(1..)) {
                         return false;
@@ -357,45 +362,45 @@ impl Pump {
                 }
             })
             .await;
-            if introduced == Ok(true) {
+            if known == Ok(true) {
                 return Some((stream, buffer));
             }
         }
         None
     }
 
-    /// Carries both ways until one of them ends.
-    async fn run(&mut self, (library, early): (TcpStream, Vec<u8>)) -> Result<(), CameraError> {
-        let _ = library.set_nodelay(true);
-        let (mut from_library, mut to_library) = library.into_split();
+    /// Forwards in both directions until one of them ends.
+    async fn run(&mut self, (client, early): (TcpStream, Vec<u8>)) -> Result<(), CameraError> {
+        let _ = client.set_nodelay(true);
+        let (mut from_client, mut to_client) = client.into_split();
         let (mut up, mut down) = (vec![0; 4096], vec![0; CHUNK]);
-        let (mut for_camera, mut for_library) = (Vec::new(), Vec::new());
+        let (mut for_server, mut for_client) = (Vec::new(), Vec::new());
 
-        if self.rewriter.library_said(&early, &mut for_camera).is_err() {
+        if self.rewriter.on_client_bytes(&early, &mut for_server).is_err() {
             return Ok(());
         }
         let early = std::mem::take(&mut self.camera.early);
         self.rewriter
-            .camera_said(&early, &mut for_library, &mut for_camera);
+            .on_server_bytes(&early, &mut for_client, &mut for_server);
         loop {
-            if !for_camera.is_empty() {
-                self.say(&for_camera).await?;
-                for_camera.clear();
+            if !for_server.is_empty() {
+                self.send(&for_server).await?;
+                for_server.clear();
             }
-            if !for_library.is_empty() {
+            if !for_client.is_empty() {
                 if !matches!(
-                    timeout(WRITE_TIMEOUT, to_library.write_all(&for_library)).await,
+                    timeout(WRITE_TIMEOUT, to_client.write_all(&for_client)).await,
                     Ok(Ok(()))
                 ) {
                     break;
                 }
-                for_library.clear();
+                for_client.clear();
             }
             tokio::select! {
-                read = from_library.read(&mut up) => match read {
+                read = from_client.read(&mut up) => match read {
                     Ok(len @ 1..) => {
                         let bytes = up.get(..len).unwrap_or_default();
-                        if self.rewriter.library_said(bytes, &mut for_camera).is_err() {
+                        if self.rewriter.on_client_bytes(bytes, &mut for_server).is_err() {
                             break;
                         }
                     }
@@ -405,49 +410,49 @@ impl Pump {
                     Ok(0) => return Ok(()),
                     Ok(len) => {
                         let bytes = down.get(..len).unwrap_or_default();
-                        self.rewriter.camera_said(bytes, &mut for_library, &mut for_camera);
+                        self.rewriter.on_server_bytes(bytes, &mut for_client, &mut for_server);
                     }
-                    // Cameras that close without TLS's own goodbye are many.
+                    // Many cameras close without the closing message of TLS.
                     Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
-                    Err(error) => return Err(self.way.broken(&error)),
+                    Err(error) => return Err(self.route.broken(&error)),
                 },
-                status = answer_to_post(&mut self.camera.post) => return Err(self.way.no_tunnel(status)),
+                status = post_rejected(&mut self.camera.post) => return Err(self.route.no_tunnel(status)),
             }
         }
-        // The library has gone: so that the camera does not keep the session, and count it against its limit.
-        let _ = timeout(FAREWELL, self.farewell()).await;
+        // The library has disconnected. Without TEARDOWN the camera would keep the session and count it against its limit.
+        let _ = timeout(TEARDOWN_TIMEOUT, self.tear_down()).await;
         Ok(())
     }
 
-    async fn farewell(&mut self) -> Result<(), CameraError> {
+    async fn tear_down(&mut self) -> Result<(), CameraError> {
         let mut request = Vec::new();
         if self.rewriter.teardown(&mut request).is_none() {
             return Ok(());
         }
-        self.say(&request).await?;
+        self.send(&request).await?;
         let mut chunk = vec![0; CHUNK];
-        while self.rewriter.waits_for_farewell() {
+        while self.rewriter.awaits_teardown() {
             let Ok(len @ 1..) = self.camera.reader.read(&mut chunk).await else {
                 break;
             };
             let mut again = Vec::new();
             let bytes = chunk.get(..len).unwrap_or_default();
-            self.rewriter.camera_said(bytes, &mut Vec::new(), &mut again);
+            self.rewriter.on_server_bytes(bytes, &mut Vec::new(), &mut again);
             if !again.is_empty() {
-                self.say(&again).await?;
+                self.send(&again).await?;
             }
         }
         let _ = self.camera.writer.shutdown().await;
         Ok(())
     }
 
-    async fn say(&mut self, bytes: &[u8]) -> Result<(), CameraError> {
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), CameraError> {
         let Some((_, left)) = &mut self.camera.post else {
             return self.write(bytes).await;
         };
         let text = STANDARD.encode(bytes);
         if text.len() > *left {
-            let (reader, writer) = self.way.post().await?;
+            let (reader, writer) = self.route.post().await?;
             self.camera.writer = writer;
             self.camera.post = Some((reader, POST_BYTES.saturating_sub(text.len())));
         } else {
@@ -457,34 +462,40 @@ impl Pump {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), CameraError> {
-        match timeout(WRITE_TIMEOUT, send(&mut self.camera.writer, bytes)).await {
+        match timeout(WRITE_TIMEOUT, write_all(&mut self.camera.writer, bytes)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.way.broken(&error)),
-            Err(_) => Err(self.way.broken(&std::io::ErrorKind::TimedOut.into())),
+            Ok(Err(error)) => Err(self.route.broken(&error)),
+            Err(_) => Err(self.route.broken(&std::io::ErrorKind::TimedOut.into())),
         }
     }
 }
 
-/// Writes, and sees to it that TLS holds nothing back.
-async fn send(writer: &mut Writer, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes and flushes: TLS buffers.
+async fn write_all(writer: &mut Writer, bytes: &[u8]) -> std::io::Result<()> {
     writer.write_all(bytes).await?;
     writer.flush().await
 }
 
-/// The status with which a camera refuses the tunnel's way up. It does not end for cameras that are content, whether
-/// they answer that with 200, close their half, or say nothing.
-async fn answer_to_post(post: &mut Option<(Reader, usize)>) -> u16 {
+/// The error status with which a camera rejects the tunnel's POST. Pending forever for cameras that accept it, whether
+/// they answer 200, close their half, or send nothing.
+async fn post_rejected(post: &mut Option<(Reader, usize)>) -> u16 {
     if let Some((reader, _)) = post {
         let mut buffer = Vec::new();
         while let Ok(1..) = reader.read_buf(&mut buffer).await {
             match Head::parse(&buffer).map(|head| head.kind) {
-                Some(Kind::Answer { status }) if status >= 400 => return status,
+                Some(Kind::Response { status }) if status >= 400 => return status,
                 _ if buffer.len() > MAX_HEAD => break,
                 _ => {}
             }
         }
     }
     std::future::pending().await
+}
+
+/// 128 random bits in hexadecimal.
+fn random_token() -> std::io::Result<String> {
+    let random = || getrandom::u64().map_err(std::io::Error::other);
+    Ok(format!("{:016x}{:016x}", random()?, random()?))
 }
 
 #[cfg(test)]

@@ -1,40 +1,42 @@
 use super::*;
 use crate::CameraUrl;
 
-/// A relay to a camera of the test's own, without TLS and tunnel: what is said there is what the relay says.
-async fn relayed() -> (Relay, TcpListener, Goodbyes) {
+/// A proxy to a listener that plays the camera, without TLS and tunnel.
+async fn proxied() -> (LoopbackProxy, TcpListener, TeardownTracker) {
     let camera = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = CameraUrl::parse(&format!("rtsp://{}/live", camera.local_addr().unwrap())).unwrap();
-    let goodbyes = Goodbyes::default();
-    let relay = Relay::start(&CameraOptions::new(url), &goodbyes).await.unwrap();
-    (relay, camera, goodbyes)
+    let teardowns = TeardownTracker::default();
+    let proxy = LoopbackProxy::start(&CameraOptions::new(url), &teardowns)
+        .await
+        .unwrap();
+    (proxy, camera, teardowns)
 }
 
-async fn connect(relay: &Relay) -> std::io::Result<TcpStream> {
-    TcpStream::connect(("127.0.0.1", relay.local.port().unwrap())).await
+async fn connect(proxy: &LoopbackProxy) -> std::io::Result<TcpStream> {
+    TcpStream::connect(("127.0.0.1", proxy.local.port().unwrap())).await
 }
 
 #[tokio::test]
-async fn strangers_on_loopback_get_nothing_and_the_library_is_alone_afterwards() {
-    let (relay, camera, _goodbyes) = relayed().await;
+async fn other_clients_on_loopback_get_nothing_and_the_library_is_the_only_one() {
+    let (proxy, camera, _teardowns) = proxied().await;
     let (mut camera, _) = camera.accept().await.unwrap();
-    let port = relay.local.port().unwrap();
-    for said in [
+    let port = proxy.local.port().unwrap();
+    for request in [
         format!("DESCRIBE rtsp://127.0.0.1:{port}/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
         format!(
             "DESCRIBE rtsp://127.0.0.1:{port}/0123456789abcdef0123456789abcdef RTSP/1.0\r\nCSeq: 1\r\n\r\n"
         ),
         "GET / HTTP/1.1\r\n\r\n".to_owned(),
     ] {
-        let mut stranger = connect(&relay).await.unwrap();
-        stranger.write_all(said.as_bytes()).await.unwrap();
+        let mut other = connect(&proxy).await.unwrap();
+        other.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        // Closed, or reset because not all was read; without a byte either way.
-        let _ = stranger.read_to_end(&mut answer).await;
+        // Closed, or reset because not everything was read; without a byte either way.
+        let _ = other.read_to_end(&mut answer).await;
         assert!(answer.is_empty());
     }
-    let mut library = connect(&relay).await.unwrap();
-    let request = format!("DESCRIBE {} RTSP/1.0\r\nCSeq: 1\r\n\r\n", relay.local);
+    let mut library = connect(&proxy).await.unwrap();
+    let request = format!("DESCRIBE {} RTSP/1.0\r\nCSeq: 1\r\n\r\n", proxy.local);
     library.write_all(request.as_bytes()).await.unwrap();
     let mut seen = vec![0; 4096];
     let len = camera.read(&mut seen).await.unwrap();
@@ -44,22 +46,22 @@ async fn strangers_on_loopback_get_nothing_and_the_library_is_alone_afterwards()
         "{seen}"
     );
     assert!(
-        !seen.contains(relay.local.path()),
+        !seen.contains(proxy.local.path()),
         "the secret stays here: {seen}"
     );
     assert_eq!(
-        connect(&relay).await.unwrap_err().kind(),
+        connect(&proxy).await.unwrap_err().kind(),
         std::io::ErrorKind::ConnectionRefused
     );
 }
 
 #[tokio::test]
-async fn a_relay_whose_attempt_was_given_up_ends_at_once() {
-    let (relay, camera, goodbyes) = relayed().await;
+async fn a_proxy_whose_attempt_was_cancelled_ends_at_once() {
+    let (proxy, camera, teardowns) = proxied().await;
     let (mut camera, _) = camera.accept().await.unwrap();
-    let local = relay.local.port().unwrap();
-    drop(relay);
-    timeout(Duration::from_secs(5), goodbyes.all_said())
+    let local = proxy.local.port().unwrap();
+    drop(proxy);
+    timeout(Duration::from_secs(5), teardowns.wait_all())
         .await
         .unwrap();
     assert_eq!(camera.read(&mut [0; 8]).await.unwrap(), 0);
@@ -67,14 +69,14 @@ async fn a_relay_whose_attempt_was_given_up_ends_at_once() {
 }
 
 #[tokio::test]
-async fn the_camera_is_told_when_the_library_leaves() {
-    let (relay, camera, goodbyes) = relayed().await;
+async fn the_camera_gets_a_teardown_when_the_library_disconnects() {
+    let (proxy, camera, teardowns) = proxied().await;
     let (camera, _) = camera.accept().await.unwrap();
     let mut camera = tokio::io::BufReader::new(camera);
-    let mut library = connect(&relay).await.unwrap();
+    let mut library = connect(&proxy).await.unwrap();
     let requests = format!(
         "DESCRIBE {0} RTSP/1.0\r\nCSeq: 1\r\n\r\nSETUP rtsp://cam/live/1 RTSP/1.0\r\nCSeq: 2\r\n\r\n",
-        relay.local
+        proxy.local
     );
     library.write_all(requests.as_bytes()).await.unwrap();
     let mut seen = Vec::new();
@@ -85,7 +87,7 @@ async fn the_camera_is_told_when_the_library_leaves() {
         .write_all(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\nRTSP/1.0 200 OK\r\nCSeq: 2\r\nSession: abc\r\n\r\n")
         .await
         .unwrap();
-    // The session is known to the relay once its answer has come through.
+    // The proxy knows the session once the response has passed.
     let mut answers = Vec::new();
     while !String::from_utf8_lossy(&answers).contains("Session: abc") {
         assert!(library.read_buf(&mut answers).await.unwrap() > 0);
@@ -101,7 +103,7 @@ async fn the_camera_is_told_when_the_library_leaves() {
         .write_all(b"RTSP/1.0 200 OK\r\nCSeq: 3\r\n\r\n")
         .await
         .unwrap();
-    timeout(Duration::from_secs(5), goodbyes.all_said())
+    timeout(Duration::from_secs(5), teardowns.wait_all())
         .await
         .unwrap();
 }

@@ -1,60 +1,60 @@
-//! What changes between the client library and the camera: sans-I/O, bytes in, bytes out.
+//! The changes to messages between the client library and the camera: sans-I/O, bytes in, bytes out.
 //!
-//! The library believes that it talks to an address of loopback. Its DESCRIBE goes out with the camera's own address,
-//! and the answer comes back with a `Content-Base` that names it, so that every later request bears the camera's
-//! addresses, as `SETUP`, `PLAY` and `RTP-Info` want them, and nothing else has to be translated.
+//! The library talks to a loopback address. Its DESCRIBE goes out with the camera's address, and the response comes back
+//! with a `Content-Base` of that address, so every later request carries the camera's addresses, as `SETUP`, `PLAY` and
+//! `RTP-Info` require, and nothing else has to be translated.
 //!
-//! Authentication is done here, because a digest covers the address of the request (RFC 2617 section 3.2.2.5), and the
-//! library would hash that of loopback.
+//! The rewriter authenticates, because a digest covers the address of the request (RFC 2617 section 3.2.2.5), and the
+//! library would hash the loopback address.
 
 use std::collections::VecDeque;
 
 use http_auth::{PasswordClient, PasswordParams};
+use lva_media_types::Credentials;
 
 use super::message::{self, Head, Kind};
-use crate::Credentials;
 
-/// Requests that wait for an answer. The library has two at the most.
+/// Requests that wait for a response. The library has two at most.
 const MAX_PENDING: usize = 8;
-/// What the library may send before a request is complete.
+/// Largest request of the library.
 const MAX_REQUEST: usize = 64 * 1024;
-/// An answer that is longer is handed on as it is: what is wrong with it, the library will say.
-const MAX_ANSWER: usize = 1 << 20;
+/// Larger responses are forwarded unchanged; the library reports what is wrong with them.
+const MAX_RESPONSE: usize = 1 << 20;
 
-/// The other end of loopback does not speak as the library does.
+/// The client on loopback does not behave like the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotOurs;
+pub(crate) struct NotRtspClient;
 
 pub(crate) struct Rewriter {
-    /// The address that the library was given, and the camera's.
+    /// The address that the library connects to, and the camera's.
     local: String,
     camera: String,
     credentials: Option<Credentials>,
     challenge: Option<PasswordClient>,
-    /// The camera has taken an answer to a challenge.
+    /// The camera has accepted the credentials.
     accepted: bool,
     next_cseq: u32,
     pending: VecDeque<Pending>,
     session: Option<String>,
-    /// Where PLAY was sent, the place to send TEARDOWN to.
+    /// The address of PLAY, to which TEARDOWN goes too.
     aggregate: Option<String>,
     up: Vec<u8>,
     down: Vec<u8>,
-    /// Bytes of an interleaved packet that are still to come.
+    /// Missing bytes of an interleaved packet.
     packet_left: usize,
-    /// What comes is no RTSP: handed on without a look.
+    /// The camera does not send RTSP: everything is forwarded unchanged.
     raw: bool,
 }
 
-/// A request without `CSeq` and `Authorization`, as it was sent to the camera.
+/// A request sent to the camera, without `CSeq` and `Authorization`.
 struct Pending {
-    library_cseq: Option<String>,
+    client_cseq: Option<String>,
     cseq: u32,
     method: String,
     uri: String,
     rest: Vec<u8>,
     body: Vec<u8>,
-    /// With an answer to a challenge. A second refusal is the library's to report.
+    /// How often it was sent with credentials. The library reports a second rejection.
     authorized: u8,
 }
 
@@ -77,45 +77,49 @@ impl Rewriter {
         }
     }
 
-    /// Whether a connection that begins like this is the library's: nobody else knows the address.
-    pub(crate) fn is_library(&self, head: &Head) -> bool {
+    /// Whether a connection that begins like this is the library's: only the library knows the address.
+    pub(crate) fn is_client(&self, head: &Head) -> bool {
         matches!(&head.kind, Kind::Request { uri, .. } if *uri == self.local)
     }
 
-    /// Takes bytes of the library; what the camera is to get is put behind `to_camera`.
-    pub(crate) fn library_said(&mut self, bytes: &[u8], to_camera: &mut Vec<u8>) -> Result<(), NotOurs> {
+    /// Takes bytes from the library and appends to `to_server` what to send to the camera.
+    pub(crate) fn on_client_bytes(
+        &mut self,
+        bytes: &[u8],
+        to_server: &mut Vec<u8>,
+    ) -> Result<(), NotRtspClient> {
         self.up.extend_from_slice(bytes);
         loop {
             if self.up.is_empty() {
                 return Ok(());
             }
-            // Receiver reports, should the library learn to send them.
+            // Receiver reports, in case the library starts to send them.
             if self.up.first() == Some(&b'$') {
                 let Some(len) = message::packet_len(&self.up).filter(|len| *len <= self.up.len()) else {
                     return Ok(());
                 };
-                to_camera.extend(self.up.drain(..len));
+                to_server.extend(self.up.drain(..len));
                 continue;
             }
             let Some(head) = Head::parse(&self.up) else {
                 return if self.up.len() > MAX_REQUEST {
-                    Err(NotOurs)
+                    Err(NotRtspClient)
                 } else {
                     Ok(())
                 };
             };
             let end = head.len.saturating_add(head.content_length);
             if end > MAX_REQUEST {
-                return Err(NotOurs);
+                return Err(NotRtspClient);
             }
             if end > self.up.len() {
                 return Ok(());
             }
             let Kind::Request { method, uri } = head.kind else {
-                return Err(NotOurs);
+                return Err(NotRtspClient);
             };
             let pending = Pending {
-                library_cseq: head.cseq,
+                client_cseq: head.cseq,
                 cseq: 0,
                 uri: self.translate(&uri),
                 rest: message::without(
@@ -132,22 +136,22 @@ impl Rewriter {
                 _ => {}
             }
             self.up.drain(..end);
-            self.send(pending, to_camera);
+            self.send(pending, to_server);
         }
     }
 
-    /// Takes bytes of the camera. What the library is to get is put behind `to_library`; a request that was refused
-    /// may be sent again, behind `to_camera`.
-    pub(crate) fn camera_said(&mut self, bytes: &[u8], to_library: &mut Vec<u8>, to_camera: &mut Vec<u8>) {
+    /// Takes bytes from the camera and appends to `to_client` what to send to the library. Appends a rejected request to
+    /// `to_server` if it is to be sent again.
+    pub(crate) fn on_server_bytes(&mut self, bytes: &[u8], to_client: &mut Vec<u8>, to_server: &mut Vec<u8>) {
         if self.raw {
-            return to_library.extend_from_slice(bytes);
+            return to_client.extend_from_slice(bytes);
         }
         let mut bytes = bytes;
-        // Nearly everything is media: packets go on without a detour over the buffer.
+        // Nearly everything is media: packets bypass the buffer.
         while self.down.is_empty() && !bytes.is_empty() {
             if self.packet_left > 0 {
                 let (now, later) = bytes.split_at(self.packet_left.min(bytes.len()));
-                to_library.extend_from_slice(now);
+                to_client.extend_from_slice(now);
                 self.packet_left -= now.len();
                 bytes = later;
             } else if let Some(len) = message::packet_len(bytes) {
@@ -160,10 +164,10 @@ impl Rewriter {
             return;
         }
         self.down.extend_from_slice(bytes);
-        self.take_messages(to_library, to_camera);
+        self.take_messages(to_client, to_server);
     }
 
-    fn take_messages(&mut self, to_library: &mut Vec<u8>, to_camera: &mut Vec<u8>) {
+    fn take_messages(&mut self, to_client: &mut Vec<u8>, to_server: &mut Vec<u8>) {
         loop {
             match self.down.first() {
                 None => return,
@@ -172,37 +176,37 @@ impl Rewriter {
                         return;
                     };
                     let now = len.min(self.down.len());
-                    to_library.extend(self.down.drain(..now));
+                    to_client.extend(self.down.drain(..now));
                     self.packet_left = len - now;
                 }
-                // Between messages there may be empty lines.
-                Some(b'\r' | b'\n') => to_library.extend(self.down.drain(..1)),
-                Some(first) if !first.is_ascii_alphabetic() => return self.give_up(to_library),
+                // Empty lines between messages are allowed.
+                Some(b'\r' | b'\n') => to_client.extend(self.down.drain(..1)),
+                Some(first) if !first.is_ascii_alphabetic() => return self.forward_unparsed(to_client),
                 Some(_) => {
                     let Some(head) = Head::parse(&self.down) else {
                         if self.down.len() > MAX_REQUEST {
-                            self.give_up(to_library);
+                            self.forward_unparsed(to_client);
                         }
                         return;
                     };
                     let end = head.len.saturating_add(head.content_length);
-                    if end > MAX_ANSWER {
-                        return self.give_up(to_library);
+                    if end > MAX_RESPONSE {
+                        return self.forward_unparsed(to_client);
                     }
                     if end > self.down.len() {
                         return;
                     }
                     let message: Vec<u8> = self.down.drain(..end).collect();
-                    self.message(&head, &message, to_library, to_camera);
+                    self.message(&head, &message, to_client, to_server);
                 }
             }
         }
     }
 
-    fn message(&mut self, head: &Head, message: &[u8], to_library: &mut Vec<u8>, to_camera: &mut Vec<u8>) {
-        let Kind::Answer { status } = head.kind else {
-            // A request of the camera's: the library's to judge.
-            return to_library.extend_from_slice(message);
+    fn message(&mut self, head: &Head, message: &[u8], to_client: &mut Vec<u8>, to_server: &mut Vec<u8>) {
+        let Kind::Response { status } = head.kind else {
+            // A request from the camera, for the library.
+            return to_client.extend_from_slice(message);
         };
         let place = head
             .cseq
@@ -210,11 +214,10 @@ impl Rewriter {
             .and_then(|cseq| cseq.parse::<u32>().ok())
             .and_then(|cseq| self.pending.iter().position(|pending| pending.cseq == cseq));
         let Some(pending) = place.and_then(|place| self.pending.remove(place)) else {
-            return to_library.extend_from_slice(message);
+            return to_client.extend_from_slice(message);
         };
-        let refused = head.kind == Kind::Answer { status: 401 };
-        if refused && self.may_try_again(&pending) && self.challenged(head) {
-            return self.send(pending, to_camera);
+        if status == 401 && self.may_try_again(&pending) && self.challenged(head) {
+            return self.send(pending, to_server);
         }
         self.accepted |= pending.authorized > 0 && status != 401;
         if (200..300).contains(&status)
@@ -223,30 +226,30 @@ impl Rewriter {
         {
             self.session = Some(session.clone());
         }
-        let Some(library_cseq) = &pending.library_cseq else {
-            // A request of the relay's own.
+        let Some(client_cseq) = &pending.client_cseq else {
+            // The proxy's own TEARDOWN.
             return;
         };
         let (text, body) = message.split_at(head.len.min(message.len()));
-        to_library.extend_from_slice(message::first_line(text));
-        to_library.extend_from_slice(format!("CSeq: {library_cseq}\r\n").as_bytes());
+        to_client.extend_from_slice(message::first_line(text));
+        to_client.extend_from_slice(format!("CSeq: {client_cseq}\r\n").as_bytes());
         if pending.method == "DESCRIBE" && !head.has_base {
-            // What the library would otherwise take for the base is the address of loopback.
-            to_library.extend_from_slice(format!("Content-Base: {}\r\n", self.camera).as_bytes());
+            // The library would otherwise take the loopback address for the base.
+            to_client.extend_from_slice(format!("Content-Base: {}\r\n", self.camera).as_bytes());
         }
-        to_library.extend_from_slice(&message::without(text, &["cseq"]));
-        to_library.extend_from_slice(b"\r\n");
-        to_library.extend_from_slice(body);
+        to_client.extend_from_slice(&message::without(text, &["cseq"]));
+        to_client.extend_from_slice(b"\r\n");
+        to_client.extend_from_slice(body);
     }
 
-    /// A request that ends the session, if there is one; its `CSeq`.
-    pub(crate) fn teardown(&mut self, to_camera: &mut Vec<u8>) -> Option<u32> {
+    /// Appends a request that ends the session, if there is one, and returns its `CSeq`.
+    pub(crate) fn teardown(&mut self, to_server: &mut Vec<u8>) -> Option<u32> {
         let session = self.session.take()?;
         let uri = self.aggregate.clone().unwrap_or_else(|| self.camera.clone());
         let cseq = self.next_cseq;
         self.send(
             Pending {
-                library_cseq: None,
+                client_cseq: None,
                 cseq: 0,
                 method: "TEARDOWN".into(),
                 uri,
@@ -254,39 +257,34 @@ impl Rewriter {
                 body: Vec::new(),
                 authorized: 0,
             },
-            to_camera,
+            to_server,
         );
         Some(cseq)
     }
 
-    /// Whether the relay's own request still waits for its answer.
-    pub(crate) fn waits_for_farewell(&self) -> bool {
-        self.pending.iter().any(|pending| pending.library_cseq.is_none())
+    /// Whether TEARDOWN still waits for its response.
+    pub(crate) fn awaits_teardown(&self) -> bool {
+        self.pending.iter().any(|pending| pending.client_cseq.is_none())
     }
 
     fn may_try_again(&self, pending: &Pending) -> bool {
-        // A second time only when the credentials were good before, so that the challenge is what has gone stale:
-        // wrong passwords are not to be tried more often than asked for.
+        // A second time only if the camera accepted the credentials before, so that a stale challenge is the cause:
+        // never try a wrong password more often than necessary.
         self.credentials.is_some() && (pending.authorized == 0 || (self.accepted && pending.authorized == 1))
     }
 
-    /// Takes the camera's challenge; false if it is none that can be answered.
+    /// Takes the camera's challenge; false if it cannot be answered.
     fn challenged(&mut self, head: &Head) -> bool {
-        let mut builder = PasswordClient::builder();
-        for challenge in &head.challenges {
-            builder = builder.challenges(challenge);
-        }
-        let Ok(challenge) = builder.build() else {
-            return false;
-        };
-        self.challenge = Some(challenge);
-        true
+        let client = head.password_client();
+        let answerable = client.is_some();
+        self.challenge = client.or(self.challenge.take());
+        answerable
     }
 
-    fn send(&mut self, mut pending: Pending, to_camera: &mut Vec<u8>) {
+    fn send(&mut self, mut pending: Pending, to_server: &mut Vec<u8>) {
         pending.cseq = self.next_cseq;
         self.next_cseq = self.next_cseq.wrapping_add(1).max(1);
-        to_camera.extend_from_slice(
+        to_server.extend_from_slice(
             format!(
                 "{} {} RTSP/1.0\r\nCSeq: {}\r\n",
                 pending.method, pending.uri, pending.cseq
@@ -301,15 +299,15 @@ impl Rewriter {
                 method: &pending.method,
                 body: Some(&pending.body),
             });
-            // A challenge that cannot be answered is met with silence, and the camera's refusal says the rest.
+            // If the challenge cannot be answered, the request goes out without, and the camera rejects it.
             if let Ok(answer) = answer {
                 pending.authorized += 1;
-                to_camera.extend_from_slice(format!("Authorization: {answer}\r\n").as_bytes());
+                to_server.extend_from_slice(format!("Authorization: {answer}\r\n").as_bytes());
             }
         }
-        to_camera.extend_from_slice(&pending.rest);
-        to_camera.extend_from_slice(b"\r\n");
-        to_camera.extend_from_slice(&pending.body);
+        to_server.extend_from_slice(&pending.rest);
+        to_server.extend_from_slice(b"\r\n");
+        to_server.extend_from_slice(&pending.body);
         if self.pending.len() >= MAX_PENDING {
             self.pending.pop_front();
         }
@@ -323,9 +321,9 @@ impl Rewriter {
         }
     }
 
-    fn give_up(&mut self, to_library: &mut Vec<u8>) {
+    fn forward_unparsed(&mut self, to_client: &mut Vec<u8>) {
         self.raw = true;
-        to_library.append(&mut self.down);
+        to_client.append(&mut self.down);
     }
 }
 

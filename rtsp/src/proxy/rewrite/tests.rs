@@ -12,14 +12,14 @@ fn rewriter(credentials: bool) -> Rewriter {
 
 fn up(rewriter: &mut Rewriter, text: &str) -> String {
     let mut out = Vec::new();
-    rewriter.library_said(text.as_bytes(), &mut out).unwrap();
+    rewriter.on_client_bytes(text.as_bytes(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 /// What the library gets, and what the camera.
 fn down(rewriter: &mut Rewriter, text: &str) -> (String, String) {
     let (mut library, mut camera) = (Vec::new(), Vec::new());
-    rewriter.camera_said(text.as_bytes(), &mut library, &mut camera);
+    rewriter.on_server_bytes(text.as_bytes(), &mut library, &mut camera);
     (
         String::from_utf8(library).unwrap(),
         String::from_utf8(camera).unwrap(),
@@ -149,9 +149,9 @@ fn a_session_is_torn_down_where_it_was_played_and_only_once() {
         String::from_utf8_lossy(&out),
         "TEARDOWN rtsps://cam/live/ RTSP/1.0\r\nCSeq: 3\r\nSession: abc\r\n\r\n"
     );
-    assert!(r.waits_for_farewell());
+    assert!(r.awaits_teardown());
     let (library, _) = down(&mut r, "RTSP/1.0 200 OK\r\nCSeq: 3\r\n\r\n");
-    assert!(library.is_empty() && !r.waits_for_farewell());
+    assert!(library.is_empty() && !r.awaits_teardown());
     assert_eq!(r.teardown(&mut out), None);
 }
 
@@ -159,8 +159,8 @@ fn a_session_is_torn_down_where_it_was_played_and_only_once() {
 fn what_is_no_rtsp_is_handed_on_for_the_library_to_judge() {
     let mut r = rewriter(false);
     let (mut library, mut camera) = (Vec::new(), Vec::new());
-    r.camera_said(b"\xff\xfe garbage", &mut library, &mut camera);
-    r.camera_said(b"$\0\0\x01x", &mut library, &mut camera);
+    r.on_server_bytes(b"\xff\xfe garbage", &mut library, &mut camera);
+    r.on_server_bytes(b"$\0\0\x01x", &mut library, &mut camera);
     assert_eq!(library, b"\xff\xfe garbage$\0\0\x01x");
     assert_eq!(
         down(&mut rewriter(false), "RTSP/1.0 200 OK\r\nCSeq: 77\r\n\r\n").0,
@@ -196,7 +196,7 @@ proptest! {
         for cut in cuts.iter().cycle() {
             if rest.is_empty() { break; }
             let (now, later) = rest.split_at((*cut).min(rest.len()));
-            r.camera_said(now, &mut library, &mut camera);
+            r.on_server_bytes(now, &mut library, &mut camera);
             rest = later;
         }
         prop_assert_eq!(library, expected);
@@ -208,7 +208,7 @@ proptest! {
         let mut r = rewriter(true);
         up(&mut r, &describe());
         for piece in pieces {
-            r.camera_said(&piece, &mut Vec::new(), &mut Vec::new());
+            r.on_server_bytes(&piece, &mut Vec::new(), &mut Vec::new());
         }
     }
 
@@ -216,7 +216,7 @@ proptest! {
     fn any_bytes_from_loopback_are_survived(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..20)) {
         let mut r = rewriter(true);
         for piece in pieces {
-            if r.library_said(&piece, &mut Vec::new()).is_err() { break; }
+            if r.on_client_bytes(&piece, &mut Vec::new()).is_err() { break; }
         }
     }
 }

@@ -1,16 +1,15 @@
 //! The heads of the two HTTP connections of a tunnel ("Tunnelling RTSP and RTP through HTTP", Apple 1999): sans-I/O.
 
 use http_auth::{PasswordClient, PasswordParams};
+use lva_media_types::Credentials;
 
 use super::message::Head;
-use crate::Credentials;
 
-/// What a POST may carry before a new one has to be made. Told to proxies, which want a number; nobody counts on it
-/// being reached.
+/// The announced length of a POST; a longer one needs a new POST. HTTP proxies want a number.
 pub(crate) const POST_BYTES: usize = 32_767;
 const TYPE: &str = "application/x-rtsp-tunnelled";
 
-/// What both requests of a tunnel say.
+/// The two requests of a tunnel.
 pub(crate) struct Tunnel {
     /// Path and query.
     path: String,
@@ -20,7 +19,7 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    /// `cookie` brings the two connections together at the camera: nobody else may know it.
+    /// `cookie` joins the two connections at the camera and has to stay secret.
     pub(crate) fn new(path: String, host: String, cookie: String) -> Self {
         Self {
             path,
@@ -30,7 +29,7 @@ impl Tunnel {
         }
     }
 
-    /// The request whose answer is what the camera says. HTTP/1.0, so that nobody on the way cuts it into chunks.
+    /// The request whose response carries the bytes from the camera. HTTP/1.0, so that no HTTP proxy chunks it.
     pub(crate) fn get(&mut self, credentials: Option<&Credentials>) -> String {
         let authorization = self.authorization("GET", credentials);
         format!(
@@ -40,7 +39,7 @@ impl Tunnel {
         )
     }
 
-    /// The request whose body is what we say.
+    /// The request whose body carries the bytes to the camera.
     pub(crate) fn post(&mut self, credentials: Option<&Credentials>) -> String {
         let authorization = self.authorization("POST", credentials);
         format!(
@@ -51,16 +50,12 @@ impl Tunnel {
         )
     }
 
-    /// Takes the challenge of a 401; false where there is none that can be answered, or where it was answered before.
+    /// Takes the challenge of a 401; false if it cannot be answered, or was answered before.
     pub(crate) fn challenged(&mut self, head: &Head) -> bool {
         if self.challenge.is_some() {
             return false;
         }
-        let mut builder = PasswordClient::builder();
-        for challenge in &head.challenges {
-            builder = builder.challenges(challenge);
-        }
-        self.challenge = builder.build().ok();
+        self.challenge = head.password_client();
         self.challenge.is_some()
     }
 
@@ -86,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_requests_bear_the_cookie_and_answer_the_challenge() {
+    fn both_requests_carry_the_cookie_and_answer_the_challenge() {
         let credentials = Credentials::new("u", "geheim");
         let mut tunnel = Tunnel::new("/live?a=1".into(), "cam:80".into(), "c00kie".into());
         assert!(!tunnel.get(Some(&credentials)).contains("Authorization"));
