@@ -129,7 +129,7 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
         let time = 1_700_000_000 * 90_000 + number * 3000;
         AccessUnit::new(0, time, number.is_multiple_of(30), vec![0; 100].into())
     };
-    (0..100).for_each(|number| input.unit(&picture(number), MediaKind::Video));
+    (0..100).for_each(|number| input.unit(&picture(number)));
     // Until the thread has taken them.
     let taken = async {
         while input.waiting_bytes().load(Ordering::Relaxed) > 0 {
@@ -140,7 +140,7 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
         .await
         .unwrap();
     crate::panics::set_failpoint("record", "sink that panics", 1);
-    (100..250).for_each(|number| input.unit(&picture(number), MediaKind::Video));
+    (100..250).for_each(|number| input.unit(&picture(number)));
     drop((input, signals));
     worker.ended().await;
     let stats = counters.snapshot();

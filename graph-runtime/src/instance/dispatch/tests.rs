@@ -3,9 +3,8 @@ use std::time::Duration;
 use lva_recording::{
     ClipFolder, GateOptions, MediaUnit, PreRollLimits, Recorder, Tracks, VideoCodec, VideoTrack,
 };
-use proptest::prelude::*;
-
 use lva_rtsp::MediaKind;
+use proptest::prelude::*;
 
 use super::*;
 use crate::stats::{Counters, DropReason};
