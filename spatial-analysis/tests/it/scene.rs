@@ -1,15 +1,26 @@
-//! `SPACEANALYTICS_CONFIG` in its generations, and what is wrong with some.
+//! `SPACEANALYTICS_CONFIG` in its generations, valid and invalid.
 
+use lva_spatial_analysis::*;
 use lva_zones::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn read(config: Value) -> Configured {
-    read_config(config, ConfigOptions::default()).expect("a sound configuration")
+/// The operation of a `SPACEANALYTICS_CONFIG`.
+fn operation(id: &str, config: Value) -> Result<Operation, OperationError> {
+    let document = json!({"operationId": id, "SPACEANALYTICS_CONFIG": config});
+    Operation::from_json(&document.to_string())
+}
+
+fn read(config: Value) -> Operation {
+    operation("spatialanalysis", config).expect("a valid configuration")
+}
+
+fn scene(operation: &Operation) -> Scene {
+    operation.scene(SceneOptions::default()).expect("a valid scene")
 }
 
 fn refused(config: Value) -> String {
-    read_config(config, ConfigOptions::default())
+    operation("spatialanalysis", config)
         .expect_err("a configuration with mistakes")
         .to_string()
 }
@@ -22,7 +33,7 @@ fn square() -> Value {
     json!([[0.2, 0.3], [0.8, 0.3], [0.8, 0.9], [0.2, 0.9], [0.2, 0.3]])
 }
 
-/// The depth at which somebody walking in has entered, found with the engine itself.
+/// The depth at which a person who walks in has entered, found with the engine itself.
 fn enter_depth(scene: Scene) -> f64 {
     let mut engine = Engine::new(scene);
     for step in 0..4000u64 {
@@ -30,7 +41,7 @@ fn enter_depth(scene: Scene) -> f64 {
         let bbox = BoundingBox::new(x as f32 - 0.05, 0.4, 0.1, 0.2);
         let events = engine
             .update(step * 90_000, &[Observation::new(TrackId(1), bbox)])
-            .expect("a sound frame");
+            .expect("a valid frame");
         if !events.is_empty() {
             return x - 0.2;
         }
@@ -64,20 +75,20 @@ fn thresholds_of_all_generations_become_shares_of_the_width() {
         (json!([]), 0.0040),
     ] {
         let read = read(zone(square(), events));
-        assert!((enter_depth(read.scene) - depth).abs() < 2e-4);
-        assert_eq!(read.warnings, []);
+        assert!((enter_depth(scene(&read)) - depth).abs() < 2e-4);
+        assert_eq!(read.findings(), []);
     }
 }
 
 #[test]
-fn a_threshold_beside_the_polygon_is_a_confidence_and_read_over() {
+fn a_threshold_next_to_the_polygon_is_a_confidence_and_ignored() {
     let config = json!({"zones": [{"name": "door", "polygon": square(), "threshold": 50.0, "events": [{"type": "zone_crossing", "config": {"trigger": "event"}}]}]});
     let read = read(config);
-    assert!((enter_depth(read.scene) - 0.0040).abs() < 2e-4);
+    assert!((enter_depth(scene(&read)) - 0.0040).abs() < 2e-4);
     assert!(
-        read.warnings[0]
+        read.findings()[0]
             .to_string()
-            .starts_with("zone \"door\": threshold: beside the polygon")
+            .starts_with("zone \"door\": threshold: next to the polygon")
     );
 }
 
@@ -90,7 +101,7 @@ fn lines_are_read_in_all_their_forms() {
         json!({"name": "l", "start": [0, 0.5], "end": [1, 0.5]}),
     ] {
         let read = read(json!({"lines": [line]}));
-        assert_eq!(read.scene.line_names().collect::<Vec<_>>(), ["l"]);
+        assert_eq!(read.line_names(), ["l"]);
     }
 }
 
@@ -99,7 +110,7 @@ fn a_configuration_may_be_a_text_and_a_zone_be_wrapped() {
     let wrapped = json!({"Zones": [{"zone": {"@type": "#Microsoft.VideoAnalyzer.NamedPolygonString", "name": "z", "polygon": "[[0.3,0.2],[0.9,0.8],[0.2,0.9]]"},
         "events": [{"eventType": "zonecrossing", "threshold": "5", "focus": "footprint"}]}]});
     let read = read(Value::String(wrapped.to_string()));
-    assert_eq!(read.scene.zone_names().collect::<Vec<_>>(), ["z"]);
+    assert_eq!(read.zone_names(), ["z"]);
 }
 
 #[test]
@@ -123,7 +134,7 @@ fn mistakes_name_the_zone_the_member_and_the_remedy() {
         ),
         (
             zone(Value::Null, json!([])),
-            "zone \"door\": polygon: missing; give a list of points [[x, y], …]",
+            "zone \"door\": polygon: missing; give an array of points [[x, y], …]",
         ),
         (
             zone(
@@ -144,7 +155,7 @@ fn mistakes_name_the_zone_the_member_and_the_remedy() {
                 square(),
                 json!([{"type": "zonecrossing", "config": {"threshold": -1}}]),
             ),
-            "zone \"door\": threshold: -1 is no threshold; give pixels of a frame 640 wide from 1 up, or a share of the width below 1",
+            "zone \"door\": threshold: -1 is not a threshold; give 1 or more pixels of a frame 640 wide, or a share of the width below 1",
         ),
         (
             zone(
@@ -158,7 +169,7 @@ fn mistakes_name_the_zone_the_member_and_the_remedy() {
                 square(),
                 json!([{"type": "count", "config": {"output_frequency": 0}}]),
             ),
-            "zone \"door\": output_frequency: 0 is not possible; give a whole number, every so many-th event is told, 1 to 1000000000",
+            "zone \"door\": output_frequency: 0 is not possible; give an integer, every n-th event is reported, 1 to 1000000000",
         ),
         (
             zone(
@@ -187,7 +198,7 @@ fn mistakes_name_the_zone_the_member_and_the_remedy() {
         ),
         (
             json!({"zones": [{"polygon": square()}]}),
-            "zone number 1 has no name; give it one, events carry it",
+            "zone number 1 has no name; give it one, its events carry the name",
         ),
         (
             json!({"lines": [{"name": "l", "line": [[0.5, 0.5], [0.5, 0.5]]}]}),
@@ -220,8 +231,11 @@ fn all_mistakes_come_at_once() {
         "zones": [{"name": "a", "polygon": [[0, 0]]}, {"name": "a", "polygon": square()}],
         "lines": [{"name": "l", "line": 7}]
     });
-    let error = read_config(config, ConfigOptions::default()).expect_err("three mistakes");
-    assert_eq!(error.findings.len(), 3, "{error}");
+    let error = operation("spatialanalysis", config).expect_err("three mistakes");
+    let OperationError::Invalid { findings } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(findings.len(), 3, "{error}");
 }
 
 #[test]
@@ -230,64 +244,50 @@ fn what_lies_outside_the_frame_or_cannot_be_entered_is_a_warning() {
         json!([[-0.1, 0.3], [0.1, 0.3], [0.1, 0.31]]),
         json!([{"type": "zonecrossing", "config": {"threshold": 48}}]),
     ));
-    let warnings: Vec<String> = read.warnings.iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> = read.findings().iter().map(ToString::to_string).collect();
     assert!(warnings[0].contains("outside the frame"), "{warnings:?}");
-    assert!(warnings[1].contains("nobody will enter"), "{warnings:?}");
+    assert!(warnings[1].contains("can never be entered"), "{warnings:?}");
 }
 
 #[test]
 fn operations_are_known_by_their_ids() {
     let prefix = "cognitiveservices.vision.spatialanalysis";
-    for (id, operation) in [
+    for (id, kind) in [
         (
             format!("{prefix}-personcrossingpolygon"),
-            Operation::PersonCrossingPolygon,
+            OperationKind::PersonCrossingPolygon,
         ),
         (
             format!("{prefix}-personcrossingpolygon.livevideoanalytics.debug"),
-            Operation::PersonCrossingPolygon,
+            OperationKind::PersonCrossingPolygon,
         ),
         (
             format!("{prefix}-personcrossingline.azurevideoanalyzer"),
-            Operation::PersonCrossingLine,
+            OperationKind::PersonCrossingLine,
         ),
-        (format!("{prefix}-personcount.debug"), Operation::PersonCount),
-        (format!("{prefix}-persondistance"), Operation::PersonDistance),
-        (format!("{prefix}.livevideoanalytics"), Operation::Any),
-        (prefix.to_owned(), Operation::Any),
-        ("personcrossingline".to_owned(), Operation::PersonCrossingLine),
+        (format!("{prefix}-personcount.debug"), OperationKind::PersonCount),
+        (format!("{prefix}-persondistance"), OperationKind::PersonDistance),
+        (format!("{prefix}.livevideoanalytics"), OperationKind::Any),
+        (prefix.to_owned(), OperationKind::Any),
+        ("personcrossingline".to_owned(), OperationKind::PersonCrossingLine),
     ] {
-        assert_eq!(Operation::from_id(&id), Ok(operation), "{id}");
+        assert_eq!(id.parse(), Ok(kind), "{id}");
     }
-    assert!(matches!(
-        Operation::from_id("facedetection"),
-        Err(OperationError::Unknown { .. })
-    ));
+    assert!("facedetection".parse::<OperationKind>().is_err());
 }
 
 #[test]
 fn an_operation_watches_only_its_kind() {
     let both = json!({"zones": [{"name": "z", "polygon": square()}], "lines": [{"name": "l", "line": [[0, 0], [1, 1]]}]});
-    let options = |operation| ConfigOptions {
-        operation,
-        ..ConfigOptions::default()
-    };
-    let read = read_config(both.clone(), options(Operation::PersonCrossingLine)).expect("sound");
+    let read = operation("personcrossingline", both.clone()).expect("valid");
+    assert_eq!((read.zone_names().len(), read.line_names().len()), (0, 1));
     assert_eq!(
-        (read.scene.zone_names().count(), read.scene.line_names().count()),
-        (0, 1)
+        read.findings()[0].to_string(),
+        "zones: not watched by this operation, ignored"
     );
-    assert_eq!(
-        read.warnings[0].to_string(),
-        "zones: not watched by this operation, read over"
-    );
-    let read = read_config(both, options(Operation::PersonCrossingPolygon)).expect("sound");
-    assert_eq!(
-        (read.scene.zone_names().count(), read.scene.line_names().count()),
-        (1, 0)
-    );
-    let none =
-        read_config(json!({"lines": []}), options(Operation::PersonCrossingLine)).expect_err("nothing");
+    let read = operation("personcrossingpolygon", both).expect("valid");
+    assert_eq!((read.zone_names().len(), read.line_names().len()), (1, 0));
+    let none = operation("personcrossingline", json!({"lines": []})).expect_err("nothing");
     assert!(none.to_string().contains("needs lines"));
 }
 
@@ -350,9 +350,10 @@ proptest! {
 
     #[test]
     fn anything_is_a_scene_or_an_error_with_findings(config in near_miss()) {
-        match read_config(config, ConfigOptions::default()) {
-            Ok(configured) => prop_assert!(!configured.scene.is_empty()),
-            Err(error) => prop_assert!(!error.findings.is_empty() && !error.to_string().is_empty()),
+        match operation("spatialanalysis", config) {
+            Ok(operation) => prop_assert!(!scene(&operation).is_empty()),
+            Err(OperationError::Invalid { findings }) => prop_assert!(!findings.is_empty() && findings.iter().all(|f| !f.to_string().is_empty())),
+            Err(error) => prop_assert!(false, "{error}"),
         }
     }
 }
@@ -365,12 +366,12 @@ fn the_published_mix_of_operations_is_read_whole() {
         "zones": [{"name": "lobbycamera", "polygon": [[0.3, 0.3],[0.3, 0.9],[0.6, 0.9],[0.6, 0.3],[0.3, 0.3]],
             "events": [event("persondistance"), event("count"), event("zonecrossing"), event("zonedwelltime")]}]});
     let read = read(config);
-    assert_eq!(read.warnings, []);
-    let mut engine = Engine::new(read.scene);
+    assert_eq!(read.findings(), []);
+    let mut engine = Engine::new(scene(&read));
     let person = Observation::new(TrackId(1), BoundingBox::new(0.4, 0.3, 0.1, 0.3));
     let mut names = Vec::new();
     for frame in 0..10 {
-        for event in engine.update(frame * 9000, &[person]).expect("sound") {
+        for event in engine.update(frame * 9000, &[person]).expect("valid") {
             names.push(
                 format!("{} {:?}", event.name, event.kind)
                     .split([' ', '(', '{'])
@@ -380,7 +381,7 @@ fn the_published_mix_of_operations_is_read_whole() {
             );
         }
     }
-    // Without ground distances are unknown, and told to be.
+    // Without ground distances are reported as unknown.
     assert_eq!(
         names,
         [
@@ -395,27 +396,23 @@ fn the_published_mix_of_operations_is_read_whole() {
 #[test]
 fn operations_take_what_is_theirs_of_a_mix() {
     let config = || zone(square(), json!([{"type": "count"}, {"type": "zonecrossing"}]));
-    let options = |operation| ConfigOptions {
-        operation,
-        ..ConfigOptions::default()
-    };
-    let read = read_config(config(), options(Operation::PersonCount)).expect("sound");
+    let read = operation("personcount", config()).expect("valid");
     assert_eq!(
-        read.warnings[0].to_string(),
-        "zone \"door\": events: type \"zonecrossing\" belongs to another operation, read over"
+        read.findings()[0].to_string(),
+        "zone \"door\": events: type \"zonecrossing\" belongs to another operation, ignored"
     );
     // Without events an operation does what it is for.
-    for (operation, first) in [
-        (Operation::PersonCount, "Count"),
-        (Operation::PersonDistance, "Distance"),
-        (Operation::PersonCrossingPolygon, ""),
+    for (id, first) in [
+        ("personcount", "Count"),
+        ("persondistance", "Distance"),
+        ("personcrossingpolygon", ""),
     ] {
-        let read = read_config(zone(square(), json!([])), options(operation)).expect("sound");
-        let events = Engine::new(read.scene).update(0, &[]).expect("sound");
-        let words: Vec<String> = events.iter().map(|e| format!("{:?}", e.kind)).collect();
+        let read = operation(id, zone(square(), json!([]))).expect("valid");
+        let events = Engine::new(scene(&read)).update(0, &[]).expect("valid");
+        let labels: Vec<String> = events.iter().map(|e| format!("{:?}", e.kind)).collect();
         assert!(
-            words.join(" ").starts_with(first) && words.is_empty() == first.is_empty(),
-            "{words:?}"
+            labels.join(" ").starts_with(first) && labels.is_empty() == first.is_empty(),
+            "{labels:?}"
         );
     }
 }

@@ -1,38 +1,39 @@
-//! A camera from the people that it has seen: they are all about equally tall, and stand upright on the same floor.
+//! Camera calibration from observed people, who are about equally tall and stand upright on the same ground.
 
-use super::PinholeCamera;
-use crate::observation::{BoundingBox, Observation};
+use crate::ground::PinholeCamera;
+use crate::observation::Observation;
+use lva_media_types::BoundingBox;
 use thiserror::Error;
 
-/// Height of a person in feet that a calibration assumes unless told otherwise: the mean of grown-ups is 5.4 to 5.7.
+/// Default height of a person in feet: the mean of adults is 5.4 to 5.7.
 pub const PERSON_HEIGHT_FT: f64 = 5.6;
 
-/// Focal length by the width of the frame that is assumed of a camera of which nothing else is known: about 71° of view.
-/// The heights of people hardly tell it, so that what they tell is weighed against this.
+/// Focal length by the width of the frame that is assumed of an unknown camera: about 71° of view. The heights of people
+/// hardly determine it, so the search is biased towards this.
 const TYPICAL_FOCAL: f64 = 0.7;
 
-/// By how much another focal length must explain the people better, for each factor of e that it is away.
-const FOCAL_DOUBT: f64 = 0.5;
+/// How much better the fit of another focal length must be, for each factor of e between it and the typical one.
+const FOCAL_BIAS: f64 = 0.5;
 
-/// Bands of the picture, by the row of the feet, so that many near people do not outvote few far ones.
+/// Horizontal bands of the frame, by the row of the feet, so that many near people do not outvote few far ones.
 const BANDS: usize = 16;
 
-/// Sights kept of each band; newer ones replace older ones.
-const BAND_SIGHTS: usize = 48;
+/// Samples kept per band; newer ones replace older ones.
+const BAND_SAMPLES: usize = 48;
 
-/// Fewest sights, and bands with some, of which a camera is made.
-const LEAST_SIGHTS: usize = 60;
-const LEAST_BANDS: usize = 4;
+/// Fewest samples, and bands with samples, for a calibration.
+const MIN_SAMPLES: usize = 60;
+const MIN_BANDS: usize = 4;
 
-/// What a [`Calibrator`] assumes.
+/// Settings of a [`Calibrator`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CalibratorOptions {
     /// Width of the frame by its height. Default 16/9.
     pub aspect: f64,
-    /// Typical height of the people in feet. Default [`PERSON_HEIGHT_FT`]; all distances scale with it.
+    /// Typical height of the people in feet. Default [`PERSON_HEIGHT_FT`]. All distances scale with it.
     pub person_height_ft: f64,
-    /// Focal length by the width of the frame, where it is known from the lens; `None`, the default: one near to that
-    /// of usual lenses is taken, unless the people tell clearly otherwise. Distances across the picture are wrong as it is.
+    /// Focal length by the width of the frame, where it is known from the lens. `None`, the default: a usual lens is
+    /// assumed unless the people clearly contradict it. Its error becomes the error of distances across the frame.
     pub focal_share: Option<f64>,
 }
 
@@ -46,48 +47,48 @@ impl Default for CalibratorOptions {
     }
 }
 
-/// Why there is no camera yet. More frames help.
+/// A calibration that did not succeed yet. More frames help.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum CalibrationError {
     /// Too few people so far.
-    #[error("{have} sights of people; {need} are needed")]
-    TooFewSights {
-        /// How many there are.
+    #[error("{have} observations of people; {need} are needed")]
+    TooFewSamples {
+        /// Observations so far.
         have: usize,
-        /// How many there must be.
+        /// Observations needed.
         need: usize,
     },
-    /// All were equally far away.
-    #[error("people were seen in {have} of 16 bands of the picture; {need} are needed, near and far ones")]
+    /// All people were equally far away.
+    #[error("people were seen in {have} of 16 bands of the frame; {need} are needed, near and far")]
     NoSpread {
         /// Bands with people.
         have: usize,
-        /// How many there must be.
+        /// Observations needed.
         need: usize,
     },
-    /// No camera explains how tall people appear: they do not grow towards the bottom of the picture.
-    #[error("no level floor explains how tall people appear; is the camera rolled, or is the floor a stair?")]
+    /// No camera explains how tall people appear: they do not grow towards the bottom of the frame.
+    #[error("no level ground explains how tall people appear; is the camera rolled, or does it see stairs?")]
     NoFit,
 }
 
-/// A camera made of people.
+/// A calibrated camera.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibration {
-    /// The camera. Its picture is 640 wide.
+    /// The camera, for a picture 640 pixels wide.
     pub camera: PinholeCamera,
-    /// How far the heights of boxes are from what the camera would see, median, as a share of the height. Above about
-    /// 0.1 it is not to be trusted.
+    /// Typical deviation of the boxes' heights from those that the camera would see, as a share of the height. Do not trust
+    /// a calibration above about 0.1.
     pub residual: f64,
-    /// Sights that it was made of.
-    pub sights: usize,
+    /// Number of observations.
+    pub samples: usize,
 }
 
-/// Gathers upright people and makes a camera of them.
+/// Collects observations of upright people and computes the camera from them.
 ///
-/// For each tilt and focal length of a grid, the height of the camera in heights of people follows from every single
-/// sight; the best pair is the one whose median height explains all boxes best. Medians keep children, people who sit,
-/// and half hidden ones from having a say as long as they are few.
+/// For each tilt and focal length of a grid, every observation determines the height of the camera in heights of people;
+/// the best pair is the one whose median height explains all boxes best. Medians ignore children, seated and half hidden
+/// people as long as they are few.
 #[derive(Debug, Clone)]
 pub struct Calibrator {
     options: CalibratorOptions,
@@ -96,19 +97,19 @@ pub struct Calibrator {
 
 #[derive(Debug, Clone, Default)]
 struct Band {
-    sights: Vec<Sight>,
+    samples: Vec<HeightSample>,
     next: usize,
 }
 
-/// Rows of head and feet, from the middle of the frame downwards in units of its width.
+/// Rows of head and feet, from the centre of the frame downwards in units of its width.
 #[derive(Debug, Clone, Copy)]
-struct Sight {
+struct HeightSample {
     head: f64,
     feet: f64,
 }
 
 impl Calibrator {
-    /// A calibrator that has seen nobody. Numbers that cannot be fall back to the defaults.
+    /// A calibrator without observations. Settings out of range fall back to their defaults.
     pub fn new(options: CalibratorOptions) -> Self {
         let default = CalibratorOptions::default();
         let aspect = options.aspect;
@@ -131,62 +132,66 @@ impl Calibrator {
         }
     }
 
-    /// Takes the people of a frame; unconfirmed ones, those cut by the frame, and boxes that are no shape of somebody
-    /// upright are left out. A few frames a second suffice.
+    /// Adds the people of a frame, except unconfirmed ones, those cut off by the frame, and boxes without the shape of an
+    /// upright person. A few frames a second suffice.
     pub fn add(&mut self, people: &[Observation]) {
         for person in people.iter().filter(|person| person.confirmed) {
-            self.add_box(&person.steady);
+            self.add_box(&person.smoothed);
         }
     }
 
     fn add_box(&mut self, bbox: &BoundingBox) {
         let whole = bbox.left > 0.005 && bbox.top > 0.005 && bbox.right() < 0.995 && bbox.bottom() < 0.99;
         let slender = f64::from(bbox.height) / (f64::from(bbox.width) * self.options.aspect);
-        if !bbox.is_sound() || !whole || !(1.5..=5.0).contains(&slender) {
+        if !bbox.is_valid() || !whole || !(1.5..=5.0).contains(&slender) {
             return;
         }
         let row = |v: f32| (f64::from(v) - 0.5) / self.options.aspect;
-        let sight = Sight {
+        let sample = HeightSample {
             head: row(bbox.top),
             feet: row(bbox.bottom()),
         };
         let band = (f64::from(bbox.bottom()) * BANDS as f64) as usize;
         if let Some(band) = self.bands.get_mut(band) {
-            match band.sights.get_mut(band.next) {
-                Some(slot) => *slot = sight,
-                None => band.sights.push(sight),
+            match band.samples.get_mut(band.next) {
+                Some(slot) => *slot = sample,
+                None => band.samples.push(sample),
             }
-            band.next = (band.next + 1) % BAND_SIGHTS;
+            band.next = (band.next + 1) % BAND_SAMPLES;
         }
     }
 
-    /// The camera that explains the people so far. Takes some tens of milliseconds.
+    /// The camera that explains the observations best. Takes some tens of milliseconds.
     ///
     /// # Errors
     ///
     /// [`CalibrationError`]: not enough people yet, or nothing fits.
     pub fn solve(&self) -> Result<Calibration, CalibrationError> {
-        let sights: Vec<Sight> = self.bands.iter().flat_map(|b| b.sights.iter().copied()).collect();
-        if sights.len() < LEAST_SIGHTS {
-            return Err(CalibrationError::TooFewSights {
-                have: sights.len(),
-                need: LEAST_SIGHTS,
+        let samples: Vec<HeightSample> = self
+            .bands
+            .iter()
+            .flat_map(|b| b.samples.iter().copied())
+            .collect();
+        if samples.len() < MIN_SAMPLES {
+            return Err(CalibrationError::TooFewSamples {
+                have: samples.len(),
+                need: MIN_SAMPLES,
             });
         }
-        let have = self.bands.iter().filter(|b| !b.sights.is_empty()).count();
-        if have < LEAST_BANDS {
+        let have = self.bands.iter().filter(|b| !b.samples.is_empty()).count();
+        if have < MIN_BANDS {
             return Err(CalibrationError::NoSpread {
                 have,
-                need: LEAST_BANDS,
+                need: MIN_BANDS,
             });
         }
         let (mut tilt, mut focal) = ((1.1, 0.45), (0.9, 0.5));
         if let Some(share) = self.options.focal_share {
             focal = (share, 0.0);
         }
-        let doubt = |f: f64| match self.options.focal_share {
+        let bias = |f: f64| match self.options.focal_share {
             Some(_) => 1.0,
-            None => 1.0 + FOCAL_DOUBT * (f / TYPICAL_FOCAL).ln().abs(),
+            None => 1.0 + FOCAL_BIAS * (f / TYPICAL_FOCAL).ln().abs(),
         };
         let mut best: Option<(Fit, f64, f64)> = None;
         for _ in 0..4 {
@@ -202,8 +207,8 @@ impl Calibrator {
                     if !(0.1..=1.8).contains(&t) || !(0.1..=10.0).contains(&f) {
                         continue;
                     }
-                    let Some(fit) = fit(&sights, t, f) else { continue };
-                    if best.is_none_or(|(b, _, g)| fit.residual * doubt(f) < b.residual * doubt(g)) {
+                    let Some(fit) = fit(&samples, t, f) else { continue };
+                    if best.is_none_or(|(b, _, g)| fit.residual * bias(f) < b.residual * bias(g)) {
                         best = Some((fit, t, f));
                     }
                 }
@@ -224,49 +229,49 @@ impl Calibrator {
                 height_px: 640.0 / self.options.aspect,
             },
             residual: fit.residual,
-            sights: sights.len(),
+            samples: samples.len(),
         })
     }
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Fit {
-    /// Of the camera, in heights of people.
+    /// Height of the camera, in heights of people.
     height: f64,
     residual: f64,
 }
 
-/// How well a tilt and a focal length explain the sights.
-fn fit(sights: &[Sight], tilt: f64, focal: f64) -> Option<Fit> {
+/// How well a tilt and a focal length explain the samples.
+fn fit(samples: &[HeightSample], tilt: f64, focal: f64) -> Option<Fit> {
     let (sin, cos) = tilt.sin_cos();
-    // Ahead by height below the camera, for a row: of the feet that is the ground, of the head as if it were.
+    // Distance ahead by height below the camera, for a row that shows the ground.
     let ahead = |row: f64| {
         let down = row / focal;
         let depth = cos + down * sin;
         (depth > 1e-6).then(|| (sin - down * cos) / depth)
     };
-    let mut heights: Vec<f64> = Vec::with_capacity(sights.len());
-    for sight in sights {
-        let feet = ahead(sight.feet)?;
-        // A head above the horizon is above the camera: that fits only cameras lower than people.
-        let Some(head) = ahead(sight.head) else { continue };
+    let mut heights: Vec<f64> = Vec::with_capacity(samples.len());
+    for sample in samples {
+        let feet = ahead(sample.feet)?;
+        // A head above the horizon is above the camera: only cameras lower than people see that.
+        let Some(head) = ahead(sample.head) else { continue };
         if head > feet && feet > 0.0 {
             heights.push(head / (head - feet));
         }
     }
-    if heights.len() * 2 < sights.len() {
+    if heights.len() * 2 < samples.len() {
         return None;
     }
     let height = median(&mut heights)?;
-    let mut off: Vec<f64> = Vec::with_capacity(sights.len());
-    for sight in sights {
-        let feet = ahead(sight.feet)?;
+    let mut off: Vec<f64> = Vec::with_capacity(samples.len());
+    for sample in samples {
+        let feet = ahead(sample.feet)?;
         let head = feet * height / (height - 1.0);
         let row = focal * (sin - head * cos) / (cos + head * sin);
-        let (tall, seen) = (sight.feet - row, sight.feet - sight.head);
+        let (tall, seen) = (sample.feet - row, sample.feet - sample.head);
         off.push((tall / seen - 1.0).abs());
     }
-    // The mean of the better three quarters: a median alone is blind to half of the picture.
+    // The mean of the better three quarters: a median alone ignores half of the frame.
     off.sort_by(f64::total_cmp);
     let kept = (off.len() * 3 / 4).max(1);
     let residual = off.iter().take(kept).sum::<f64>() / kept as f64;
@@ -280,11 +285,11 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::GroundPoint;
     use super::*;
+    use crate::ground::GroundPoint;
     use crate::observation::TrackId;
 
-    fn sights(camera: PinholeCamera, height_ft: impl Fn(usize) -> f64) -> Vec<Observation> {
+    fn samples(camera: PinholeCamera, height_ft: impl Fn(usize) -> f64) -> Vec<Observation> {
         let mut people = Vec::new();
         for n in 0..400 {
             let at = GroundPoint::new((n % 13) as f64 - 6.0, 12.0 + (n % 29) as f64 * 2.0);
@@ -310,7 +315,7 @@ mod tests {
             height_px: 360.0,
         };
         let mut calibrator = Calibrator::new(CalibratorOptions::default());
-        calibrator.add(&sights(camera, |n| 5.6 + [-0.4, 0.0, 0.3][n % 3]));
+        calibrator.add(&samples(camera, |n| 5.6 + [-0.4, 0.0, 0.3][n % 3]));
         let found = calibrator.solve().expect("enough people");
         assert!((found.camera.tilt_rad - 1.15).abs() < 0.1, "{found:?}");
         assert!((found.camera.height_ft / 14.0 - 1.0).abs() < 0.2, "{found:?}");
@@ -318,7 +323,7 @@ mod tests {
             focal_share: Some(400.0 / 640.0),
             ..CalibratorOptions::default()
         });
-        known.add(&sights(camera, |_| 5.6));
+        known.add(&samples(camera, |_| 5.6));
         let found = known.solve().expect("enough people");
         assert!(
             (found.camera.tilt_rad - 1.15).abs() < 0.01 && (found.camera.height_ft / 14.0 - 1.0).abs() < 0.02,
@@ -331,20 +336,20 @@ mod tests {
         let calibrator = Calibrator::new(CalibratorOptions::default());
         assert_eq!(
             calibrator.solve(),
-            Err(CalibrationError::TooFewSights {
+            Err(CalibrationError::TooFewSamples {
                 have: 0,
-                need: LEAST_SIGHTS
+                need: MIN_SAMPLES
             })
         );
         let mut one_row = Calibrator::new(CalibratorOptions::default());
         let person = Observation::new(TrackId(1), BoundingBox::new(0.4, 0.3, 0.05, 0.25));
-        for _ in 0..BAND_SIGHTS * 2 {
+        for _ in 0..BAND_SAMPLES * 2 {
             one_row.add(&[person]);
         }
         assert!(matches!(
             one_row.solve(),
-            Err(CalibrationError::TooFewSights {
-                have: BAND_SIGHTS,
+            Err(CalibrationError::TooFewSamples {
+                have: BAND_SAMPLES,
                 ..
             })
         ));

@@ -1,33 +1,33 @@
-//! One event in words: the members that all published forms share.
+//! Names and properties of events, which all published forms share.
 
 use crate::event::{DistanceReport, DistanceState, EventKind, SpatialEvent};
-use crate::observation::TICKS;
+use crate::time::seconds;
 
-/// A value that one form writes as a number and another as a text.
+/// A value that one form writes as a number and another as a string.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
-    Text(String),
-    Whole(u64),
-    Number(f64),
+    String(String),
+    Integer(u64),
+    Float(f64),
 }
 
 impl Value {
-    /// As Video Analyzer writes it: numbers with a point, what is not known as `inf`.
-    pub(super) fn text(self) -> String {
+    /// As Video Analyzer writes it: numbers with a decimal point.
+    pub(super) fn into_string(self) -> String {
         match self {
-            Self::Text(text) => text,
-            Self::Whole(number) => format!("{number}.0"),
-            Self::Number(number) => decimal(number),
+            Self::String(text) => text,
+            Self::Integer(number) => format!("{number}.0"),
+            Self::Float(number) => decimal(number),
         }
     }
 }
 
-/// A number with a point, as `1.0` and `7132.5`.
+/// A number with a decimal point, such as `1.0` and `7132.5`.
 pub(super) fn decimal(number: f64) -> String {
     format!("{number:?}")
 }
 
-/// Name of the event since 2021; in 2020 all of zones were one.
+/// Name of the event since 2021.
 pub(super) fn name(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Cross(_) => "personLineEvent",
@@ -39,7 +39,7 @@ pub(super) fn name(kind: &EventKind) -> &'static str {
 }
 
 /// Name of the event in the first edition.
-pub(super) fn first_name(kind: &EventKind) -> &'static str {
+pub(super) fn name_2020(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Enter { .. } | EventKind::Exit { .. } => "personZoneEvent",
         other => name(other),
@@ -48,12 +48,12 @@ pub(super) fn first_name(kind: &EventKind) -> &'static str {
 
 /// The edge, where it is known.
 fn side(of: Option<u32>) -> Value {
-    Value::Text(of.map_or_else(String::new, |side| side.to_string()))
+    Value::String(of.map_or_else(String::new, |side| side.to_string()))
 }
 
-/// The properties but for the tracking id; an unknown side is empty.
+/// The properties except the tracking id; an unknown side is empty.
 pub(super) fn properties(event: &SpatialEvent) -> Vec<(&'static str, Value)> {
-    let text = |text: &str| Value::Text(text.to_owned());
+    let text = |text: &str| Value::String(text.to_owned());
     match &event.kind {
         EventKind::Cross(direction) => vec![("status", text(direction.status()))],
         EventKind::Enter { side: of } => vec![("status", text("Enter")), ("side", side(*of))],
@@ -63,42 +63,42 @@ pub(super) fn properties(event: &SpatialEvent) -> Vec<(&'static str, Value)> {
                 ("status", text("Exit")),
                 ("side", side(dwell.side)),
                 ("dwellTime", milliseconds(dwell.dwell_90k)),
-                ("dwellFrames", Value::Whole(dwell.dwell_frames.into())),
+                ("dwellFrames", Value::Integer(dwell.dwell_frames.into())),
             ];
             if let Some(speed) = dwell.speed {
-                all.push(("avgSpeed", Value::Number(speed.average_ft_s)));
-                all.push(("minSpeed", Value::Number(speed.minimum_ft_s)));
+                all.push(("avgSpeed", Value::Float(speed.average_ft_s)));
+                all.push(("minSpeed", Value::Float(speed.minimum_ft_s)));
             }
             all
         }
-        // Not in the contract, where a dwell is only told at its end: a status of its own keeps them apart.
+        // The contract reports a dwell at its end only; a separate status distinguishes this event.
         EventKind::DwellExceeded { limit_90k, dwell_90k } => vec![
             ("status", text("Dwelling")),
             ("dwellTime", milliseconds(*dwell_90k)),
             ("dwellLimit", milliseconds(*limit_90k)),
         ],
-        EventKind::Count { people, .. } => vec![("personCount", Value::Whole((*people).into()))],
+        EventKind::Count { people, .. } => vec![("personCount", Value::Integer((*people).into()))],
         EventKind::Distance(report) => distance(report),
     }
 }
 
 fn distance(report: &DistanceReport) -> Vec<(&'static str, Value)> {
-    let infinity = || Value::Text("Infinity".to_owned());
+    let infinity = || Value::String("Infinity".to_owned());
     vec![
-        ("personCount", Value::Whole(report.people.into())),
-        ("averageDistance", Value::Number(report.average_ft)),
+        ("personCount", Value::Integer(report.people.into())),
+        ("averageDistance", Value::Float(report.average_ft)),
         (
             "minimumDistanceThreshold",
-            report.minimum_ft.map_or(Value::Number(0.0), Value::Number),
+            report.minimum_ft.map_or(Value::Float(0.0), Value::Float),
         ),
         (
             "maximumDistanceThreshold",
-            report.maximum_ft.map_or_else(infinity, Value::Number),
+            report.maximum_ft.map_or_else(infinity, Value::Float),
         ),
-        ("eventName", Value::Text(report.state.word().to_owned())),
+        ("eventName", Value::String(report.state.word().to_owned())),
         (
             "distanceViolationPersonCount",
-            Value::Whole(report.violators.into()),
+            Value::Integer(report.violators.into()),
         ),
     ]
 }
@@ -112,6 +112,6 @@ pub(super) fn analyzer_word(state: DistanceState) -> &'static str {
 }
 
 fn milliseconds(ticks: u64) -> Value {
-    // To the microsecond: what is finer is noise of the interpolation.
-    Value::Number((ticks as f64 / TICKS * 1e6).round() / 1e3)
+    // To the microsecond: the interpolation is not more precise.
+    Value::Float((seconds(ticks) * 1e6).round() / 1e3)
 }

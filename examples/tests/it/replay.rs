@@ -1,6 +1,6 @@
 //! Cases as lines of JSON.
 
-use lva_zones::replay_case;
+use lva_examples::replay::replay_case;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ fn play(case: &Value) -> Value {
     serde_json::from_str(&replay_case(&case.to_string())).expect("JSON")
 }
 
-/// Somebody's bottom centre at each x, twenty frames a second.
+/// A person's bottom centre at each x, twenty frames a second.
 fn walk(xs: &[f64]) -> Value {
     let frame = |(n, x): (usize, &f64)| json!({"t_ms": n * 50, "people": [[7, x - 0.05, 0.2, 0.1, 0.4]]});
     xs.iter().enumerate().map(frame).collect()
@@ -25,10 +25,10 @@ fn through() -> Vec<f64> {
 }
 
 #[test]
-fn a_walk_through_is_told_with_times_sides_frames_and_dwell() {
-    let told = play(&json!({"name": "through", "scene": scene(), "frames": walk(&through())}));
-    assert_eq!(told["name"], "through");
-    let events = told["events"].as_array().expect("events");
+fn a_walk_through_is_reported_with_times_sides_frames_and_dwell() {
+    let reported = play(&json!({"name": "through", "scene": scene(), "frames": walk(&through())}));
+    assert_eq!(reported["name"], "through");
+    let events = reported["events"].as_array().expect("events");
     let kinds: Vec<&str> = events.iter().filter_map(|e| e["kind"].as_str()).collect();
     assert_eq!(kinds, ["enter", "line", "dwell", "exit"]);
     let [enter, line, dwell, exit] = &events[..] else {
@@ -57,7 +57,7 @@ fn a_walk_through_is_told_with_times_sides_frames_and_dwell() {
         (&enter["dwell_ms"], &dwell["direction"]),
         (&Value::Null, &Value::Null)
     );
-    let inside = told["inside"]["hall"]["7"].as_str().expect("a row");
+    let inside = reported["inside"]["hall"]["7"].as_str().expect("a row");
     assert_eq!(inside.len(), 100);
     assert!(
         inside.starts_with("0000000000000000000")
@@ -74,9 +74,9 @@ fn the_edge_is_inside_and_absence_is_a_dash() {
         {"t_ms": 50, "people": [["b", 0.0, 0.2, 0.1, 0.4]]},
         {"t_ms": 100, "people": [["a", 0.5, 0.2, 0.1, 0.4], ["b", 0.0, 0.2, 0.1, 0.4]]}
     ]);
-    let told = play(&json!({"scene": scene(), "frames": frames}));
-    assert_eq!(told["inside"], json!({"hall": {"a": "1-1", "b": "-00"}}));
-    assert_eq!(told["name"], Value::Null);
+    let reported = play(&json!({"scene": scene(), "frames": frames}));
+    assert_eq!(reported["inside"], json!({"hall": {"a": "1-1", "b": "-00"}}));
+    assert_eq!(reported["name"], Value::Null);
 }
 
 #[test]
@@ -86,15 +86,15 @@ fn with_detections_the_tracker_names_people() {
         .enumerate()
         .map(|(n, x)| json!({"t_ms": n * 50, "detections": [[x - 0.05, 0.2, 0.1, 0.4, 0.9]]}))
         .collect();
-    let told = play(&json!({"name": 1, "scene": scene(), "frames": frames}));
-    let kinds: Vec<&str> = told["events"]
+    let reported = play(&json!({"name": 1, "scene": scene(), "frames": frames}));
+    let kinds: Vec<&str> = reported["events"]
         .as_array()
         .expect("events")
         .iter()
         .filter_map(|e| e["kind"].as_str())
         .collect();
     assert_eq!(kinds, ["enter", "line", "dwell", "exit"]);
-    let tracks = told["tracks"].as_array().expect("tracks");
+    let tracks = reported["tracks"].as_array().expect("tracks");
     assert_eq!(tracks.len(), 100);
     assert!(tracks[0].as_array().is_some_and(Vec::is_empty) && tracks[50][0][0] == 1);
 }
@@ -132,18 +132,18 @@ fn cases_that_cannot_be_played_are_answered_with_name_and_reason() {
             "hold_ms is -1",
         ),
     ] {
-        let told = play(&case);
-        assert_eq!(told["name"], "x");
-        let error = told["error"].as_str().expect("a reason");
+        let reported = play(&case);
+        assert_eq!(reported["name"], "x");
+        let error = reported["error"].as_str().expect("a reason");
         assert!(error.contains(reason), "{error}");
-        assert_eq!(told.as_object().map(serde_json::Map::len), Some(2));
+        assert_eq!(reported.as_object().map(serde_json::Map::len), Some(2));
     }
     assert!(replay_case("{").contains("not JSON"));
     let backwards_from_below = json!({"scene": scene(), "frames": [{"t_ms": -500, "people": [[1, 0.35, 0.2, 0.1, 0.4]]}, {"t_ms": 0, "people": [[1, 0.55, 0.2, 0.1, 0.4]]}]});
-    let told = play(&backwards_from_below);
+    let reported = play(&backwards_from_below);
     assert!(
-        told["events"][0]["t_ms"].as_f64().expect("a time") <= 0.0,
-        "{told}"
+        reported["events"][0]["t_ms"].as_f64().expect("a time") <= 0.0,
+        "{reported}"
     );
 }
 
@@ -151,7 +151,7 @@ proptest! {
     #[test]
     fn any_numbers_are_played_or_refused(numbers in prop::collection::vec((any::<f64>(), any::<f64>(), any::<f64>(), any::<f64>()), 0..20), times in prop::collection::vec(any::<f64>(), 20)) {
         let frames: Vec<Value> = numbers.iter().zip(&times).map(|((l, t, w, h), time)| json!({"t_ms": time, "people": [[1, l, t, w, h]]})).collect();
-        let told = play(&json!({"name": "n", "scene": scene(), "frames": frames}));
-        prop_assert!(told.get("error").is_some() != told.get("events").is_some());
+        let reported = play(&json!({"name": "n", "scene": scene(), "frames": frames}));
+        prop_assert!(reported.get("error").is_some() != reported.get("events").is_some());
     }
 }

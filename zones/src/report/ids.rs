@@ -1,18 +1,17 @@
-//! Ids as the contract shows them: 32 hexadecimal digits.
+//! Ids in the contract's form: 32 hexadecimal digits.
 
 use crate::observation::TrackId;
 
-/// Makes ids that look like the contract's and are the same for the same seed and numbers.
+/// Generates ids in the contract's form, deterministic by seed and number.
 ///
-/// Not random in the sense of secrets: whoever knows one id can compute the others. Two sessions need two seeds, or
-/// their ids meet.
+/// Not secret: one id reveals the others. Two sessions need different seeds to have different ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdSource {
     seed: u64,
 }
 
 impl IdSource {
-    /// Ids of this seed, for example of the session's start time.
+    /// Ids of a seed, such as the session's start time.
     pub fn new(seed: u64) -> Self {
         Self { seed }
     }
@@ -22,13 +21,13 @@ impl IdSource {
         self.hex(1, track.0)
     }
 
-    /// The id number `number` of inferences that are not tracks.
+    /// The id of an inference that is not a track, by its number.
     pub fn inference(self, number: u64) -> String {
         self.hex(2, number)
     }
 
     fn hex(self, kind: u64, number: u64) -> String {
-        // Each half is a bijection of the number, so ids of one source and kind never meet.
+        // Each half is a bijection of the number, so ids of one source and kind never collide.
         let key = mix(self.seed ^ mix(kind));
         format!(
             "{:016x}{:016x}",
@@ -38,7 +37,7 @@ impl IdSource {
     }
 }
 
-/// Spreads every bit over all others, and can be undone: multiplications by odd numbers and shifted additions.
+/// A bijection that spreads every bit over all others: multiplications by odd numbers and shifted additions.
 fn mix(value: u64) -> u64 {
     let mut v = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     for _ in 0..2 {
@@ -53,7 +52,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn ids_have_the_contracts_form_and_never_meet() {
+    fn ids_have_the_contracts_form_and_never_collide() {
         let ids = IdSource::new(7);
         let all: BTreeSet<String> = (0..5000)
             .flat_map(|n| [ids.track(TrackId(n)), ids.inference(n)])

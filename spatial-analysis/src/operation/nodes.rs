@@ -1,21 +1,21 @@
-//! The nodes' own configurations, as far as they mean something here.
+//! The configurations of the container's nodes, as far as they have an effect here.
 
-use lva_zones::{ConfigFinding, Ground, PROCESSED_WIDTH, PinholeCamera, StationaryOptions};
-use serde_json::{Map, Value};
+use lva_zones::StationaryOptions;
+use lva_zones::ground::{Ground, PinholeCamera};
+use serde_json::Value;
 
-use super::{find, take};
+use super::PROCESSED_WIDTH;
+use super::error::Finding;
+use super::json::{self, Object, boolean, find, parse, take};
 
-type Object = Map<String, Value>;
-
-/// What the nodes are told.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Nodes {
+pub(super) struct NodeSettings {
     pub(super) stationary: Option<StationaryOptions>,
     pub(super) calibrates: bool,
     camera: Option<Camera>,
 }
 
-/// A camera whose picture is as wide as thresholds are counted.
+/// A camera whose picture is [`PROCESSED_WIDTH`] wide.
 #[derive(Debug, Clone, Copy)]
 struct Camera {
     height_ft: f64,
@@ -23,22 +23,17 @@ struct Camera {
     tilt_rad: f64,
 }
 
-impl Nodes {
-    /// Takes the nodes' members out of a configuration.
-    pub(super) fn take(members: &mut Object, findings: &mut Vec<ConfigFinding>) -> Self {
+impl NodeSettings {
+    /// Removes the nodes' members from a configuration.
+    pub(super) fn take(members: &mut Object, findings: &mut Vec<Finding>) -> Self {
         let mut nodes = Self {
             calibrates: true,
             ..Self::default()
         };
         for name in ["TRACKER_NODE_CONFIG", "trackerNodeConfiguration"] {
             if let Some(config) = object(members, name, findings) {
-                nodes.tracker(
-                    name,
-                    &config,
-                    "remove_stationary_objects",
-                    "stationary_objects_",
-                    findings,
-                );
+                let (switch, prefix) = ("remove_stationary_objects", "stationary_objects_");
+                nodes.tracker(name, &config, switch, prefix, findings);
             }
         }
         let name = "STATIONARY_TARGET_REMOVER_CONFIG";
@@ -50,22 +45,16 @@ impl Nodes {
             "cameraCalibratorNodeConfiguration",
         ] {
             if let Some(config) = object(members, name, findings) {
-                nodes.calibrates = truth(&config, "do_calibration").unwrap_or(true);
-                if truth(&config, "enable_orientation") == Some(true) {
-                    tell(
-                        findings,
-                        name,
-                        "enable_orientation is not applied, which way people look is not known",
-                    );
+                nodes.calibrates = boolean(&config, "do_calibration").unwrap_or(true);
+                if boolean(&config, "enable_orientation") == Some(true) {
+                    let message = "enable_orientation is not applied, orientation is not detected";
+                    findings.push(Finding::new(name, message));
                 }
             }
         }
         if object(members, "CALIBRATION_CONFIG", findings).is_some() {
-            tell(
-                findings,
-                "CALIBRATION_CONFIG",
-                "not applied, a camera is calibrated once and not checked again",
-            );
+            let message = "not applied, a camera is calibrated once and not checked again";
+            findings.push(Finding::new("CALIBRATION_CONFIG", message));
         }
         for name in ["CAMERA_CONFIG", "cameraConfiguration"] {
             if let Some(config) = object(members, name, findings) {
@@ -81,9 +70,9 @@ impl Nodes {
         config: &Object,
         switch: &str,
         prefix: &str,
-        findings: &mut Vec<ConfigFinding>,
+        findings: &mut Vec<Finding>,
     ) {
-        if truth(config, switch) != Some(true) {
+        if boolean(config, switch) != Some(true) {
             return;
         }
         let default = StationaryOptions::default();
@@ -102,31 +91,31 @@ impl Nodes {
             buffer_ms: seconds.map_or(default.buffer_ms, |seconds| (seconds * 1000.0) as u64),
             ratio: ratio.unwrap_or(default.ratio),
         });
-        tell(findings, place, "things that do not move are left out");
+        findings.push(Finding::new(place, "objects that do not move are removed"));
     }
 
-    fn camera(&mut self, place: &str, config: &Object, findings: &mut Vec<ConfigFinding>) {
+    fn camera(&mut self, place: &str, config: &Object, findings: &mut Vec<Finding>) {
         let list = match find(config, "cameras") {
             Some(Value::Array(list)) => &list[..],
             _ => &[],
         };
         let [Value::Object(camera)] = list else {
-            let message = format!("{} cameras, of which one is needed; read over", list.len());
-            tell(findings, place, &message);
+            let message = format!("{} cameras where one is needed, ignored", list.len());
+            findings.push(Finding::new(place, message));
             return;
         };
-        let found = Camera {
+        let camera = Camera {
             height_ft: number(camera, "camera_height").unwrap_or(f64::NAN),
             focal_px: number(camera, "camera_focal_length").unwrap_or(f64::NAN),
             tilt_rad: number(camera, "camera_tiltup_angle").unwrap_or(f64::NAN),
         };
-        match Ground::pinhole(found.pinhole(16.0 / 9.0)) {
-            Ok(_) => self.camera = Some(found),
-            Err(error) => tell(findings, place, &format!("{error}; read over")),
+        match Ground::pinhole(camera.pinhole(16.0 / 9.0)) {
+            Ok(_) => self.camera = Some(camera),
+            Err(error) => findings.push(Finding::new(place, format!("{error}; ignored"))),
         }
     }
 
-    /// The ground under the camera, for frames of a shape.
+    /// The ground below the camera, for frames of a shape.
     pub(super) fn ground(&self, aspect: f64) -> Option<Ground> {
         Ground::pinhole(self.camera?.pinhole(aspect)).ok()
     }
@@ -144,42 +133,23 @@ impl Camera {
     }
 }
 
-fn tell(findings: &mut Vec<ConfigFinding>, place: &str, message: &str) {
-    findings.push(ConfigFinding {
-        place: place.to_owned(),
-        message: message.to_owned(),
-    });
-}
-
-/// A member that is an object, or the text of one.
-fn object(members: &mut Object, name: &str, findings: &mut Vec<ConfigFinding>) -> Option<Object> {
+/// A member that is an object, or a string that holds one.
+fn object(members: &mut Object, name: &str, findings: &mut Vec<Finding>) -> Option<Object> {
     let value = match take(members, name)? {
         Value::String(text) if text.trim().is_empty() => return None,
-        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::Null),
+        Value::String(text) => parse(&text).unwrap_or(Value::Null),
         value => value,
     };
     match value {
         Value::Object(object) => Some(object),
         _ => {
-            tell(findings, name, "no object and no text of one, read over");
+            let message = "neither an object nor a string that holds one, ignored";
+            findings.push(Finding::new(name, message));
             None
         }
     }
 }
 
-fn truth(object: &Object, name: &str) -> Option<bool> {
-    match find(object, name)? {
-        Value::Bool(truth) => Some(*truth),
-        Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
-        _ => None,
-    }
-}
-
 fn number(object: &Object, name: &str) -> Option<f64> {
-    let number = match find(object, name)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    number.filter(|number: &f64| number.is_finite())
+    json::number(find(object, name)?)
 }

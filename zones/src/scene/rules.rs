@@ -1,91 +1,93 @@
-//! What of a zone is told besides entering and leaving, and the zones and lines as they are watched.
+//! What a zone reports besides entering and leaving, and the checked zones and lines.
 
 use super::check::check_share;
-use super::{Focus, SceneError, Schedule, Threshold, Zone};
+use super::{SceneError, Threshold, Zone};
 use crate::geometry::{Area, Segment};
+use crate::point::Focus;
+use crate::time::ticks_of_ms;
 use std::sync::Arc;
 
-/// Most limits of a [`DwellWatch`].
+/// Most limits of a [`DwellRule`].
 pub const MAX_DWELL_LIMITS: usize = 16;
 
-/// When something about everybody in a zone is told.
+/// When a count or a distance is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trigger {
-    /// At the first frame, and whenever it has changed.
+    /// At the first frame, and whenever it changes.
     Event,
-    /// Once in each interval, whether it has changed or not: at the multiples of the interval in media time, however
-    /// irregular the frames are. What is told sums up the interval that has ended. A gap without frames is told of once.
+    /// Once per interval, changed or not: at the multiples of the interval in media time, however irregular the frames are.
+    /// The event summarises the interval that has ended. A gap without frames is reported once.
     Interval {
-        /// How long an interval is, 1 to 86 400 000; 0 counts as 1000.
+        /// Length of the interval, 1 to 86 400 000; 0 counts as 1000.
         milliseconds: u64,
     },
 }
 
-/// How the frames of an interval become one number.
+/// How the frames of an interval are summarised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Aggregation {
-    /// What most frames have shown; of equally frequent ones the larger. The default.
+    /// The most frequent number; the larger one of a tie. The default.
     #[default]
     Mode,
     /// The mean; numbers of people are rounded to the nearest.
     Average,
 }
 
-/// Tells how many people are inside a zone.
+/// Reports how many people are inside a zone.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CountWatch {
-    /// When. Default: by event.
+pub struct CountRule {
+    /// When to report. Default: on change.
     pub trigger: Trigger,
-    /// How an interval is summed up. Default: mode.
+    /// How an interval is summarised. Default: mode.
     pub aggregation: Aggregation,
-    /// Only every so many-th is told; 0 counts as 1, the default.
-    pub every_nth: u32,
-    /// Which point of a person counts.
+    /// Report every n-th event only; 0 counts as 1, the default.
+    pub sample_every: u32,
+    /// The point of a person that counts.
     pub focus: Focus,
     /// How deep inside a person must be to be counted.
     pub depth: Threshold,
 }
 
-impl Default for CountWatch {
+impl Default for CountRule {
     fn default() -> Self {
         Self {
             trigger: Trigger::Event,
             aggregation: Aggregation::Mode,
-            every_nth: 1,
+            sample_every: 1,
             focus: Focus::default(),
             depth: Threshold::default(),
         }
     }
 }
 
-/// Tells which people inside a zone are too close to each other, or too far from each other.
+/// Reports people inside a zone who are too close to each other, or too far apart.
 ///
-/// Distances are on the ground, in feet as in the contract. Until the ground is known the state is
+/// Distances are on the ground, in feet as in the contract. While the ground is not known, the state is
 /// [`DistanceState::Unknown`](crate::DistanceState::Unknown).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DistanceWatch {
-    /// When; with [`Trigger::Event`] whenever the state or the people who break the rule have changed. Default: by event.
+pub struct DistanceRule {
+    /// When to report; with [`Trigger::Event`] whenever the state or the violating people change. Default: on change.
     pub trigger: Trigger,
-    /// How an interval is summed up. Default: mode.
+    /// How an interval is summarised. Default: mode.
     pub aggregation: Aggregation,
-    /// Only every so many-th is told; 0 counts as 1, the default.
-    pub every_nth: u32,
-    /// Which point of a person stands on the ground; [`Focus::Center`] never does and gives wrong distances.
+    /// Report every n-th event only; 0 counts as 1, the default.
+    pub sample_every: u32,
+    /// The point of a person that stands on the ground; [`Focus::Center`] does not, and gives wrong distances.
     pub focus: Focus,
     /// How deep inside a person must be.
     pub depth: Threshold,
-    /// Two who are less than this many feet apart are too close; `None`: nobody is.
+    /// Two people less than this many feet apart are too close; `None`: no limit.
     pub minimum_ft: Option<f64>,
-    /// Two who are more than this many feet apart are too far; `None`: nobody is. Told only when nobody is too close.
+    /// Two people more than this many feet apart are too far; `None`: no limit. Reported only when no two are too close.
     pub maximum_ft: Option<f64>,
 }
 
-impl Default for DistanceWatch {
+impl Default for DistanceRule {
     fn default() -> Self {
         Self {
             trigger: Trigger::Event,
             aggregation: Aggregation::Mode,
-            every_nth: 1,
+            sample_every: 1,
             focus: Focus::default(),
             depth: Threshold::default(),
             minimum_ft: Some(6.0),
@@ -94,16 +96,16 @@ impl Default for DistanceWatch {
     }
 }
 
-/// Tells how long people stay in a zone.
+/// Reports how long people stay in a zone.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct DwellWatch {
-    /// Whether the time is told when a visit ends.
+pub struct DwellRule {
+    /// Whether to report the time when a visit ends.
     pub at_exit: bool,
-    /// Times in milliseconds after which a visit that still goes on is told, at most [`MAX_DWELL_LIMITS`].
+    /// Report a visit that reaches these times, in milliseconds; at most [`MAX_DWELL_LIMITS`].
     pub limits_ms: Vec<u64>,
-    /// Only every so many-th end is told; 0 counts as 1.
-    pub every_nth: u32,
-    /// Which point of a person counts.
+    /// Report every n-th end only; 0 counts as 1.
+    pub sample_every: u32,
+    /// The point of a person that counts.
     pub focus: Focus,
     /// How deep inside a person must be to have entered.
     pub enter_depth: Threshold,
@@ -111,7 +113,7 @@ pub struct DwellWatch {
     pub exit_depth: Threshold,
 }
 
-/// One way of being inside a zone: a point of the person and two depths, and what is told by it.
+/// One definition of being inside a zone, by a point of the person and two depths, and what is reported by it.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedZone {
     pub(crate) name: Arc<str>,
@@ -119,15 +121,14 @@ pub(crate) struct CheckedZone {
     pub(crate) focus: Focus,
     pub(crate) enter_depth: Threshold,
     pub(crate) exit_depth: Threshold,
-    pub(crate) schedule: Schedule,
-    /// Every so many-th entering and leaving; `None`: none.
+    /// Report every n-th entering and leaving; `None`: none.
     pub(crate) crossings: Option<u32>,
-    /// Every so many-th end of a visit; `None`: none.
+    /// Report every n-th end of a visit; `None`: none.
     pub(crate) dwell: Option<u32>,
-    /// Rising, in ticks.
+    /// Ascending, in ticks.
     pub(crate) dwell_limits: Vec<u64>,
-    pub(crate) count: Option<CountWatch>,
-    pub(crate) distance: Option<DistanceWatch>,
+    pub(crate) count: Option<CountRule>,
+    pub(crate) distance: Option<DistanceRule>,
 }
 
 #[derive(Debug, Clone)]
@@ -136,13 +137,12 @@ pub(crate) struct CheckedLine {
     pub(crate) segment: Segment,
     pub(crate) focus: Focus,
     pub(crate) band: Threshold,
-    pub(crate) every_nth: u32,
-    pub(crate) schedule: Schedule,
+    pub(crate) sample_every: u32,
 }
 
 impl Zone {
-    /// Whether depths, limits and distances are possible.
-    pub(super) fn check_watches(&self, errors: &mut Vec<SceneError>) {
+    /// Checks depths, limits and distances.
+    pub(super) fn check_rules(&self, errors: &mut Vec<SceneError>) {
         let bad = |member, value, expected| SceneError::BadNumber {
             element: self.name.clone(),
             member,
@@ -185,57 +185,56 @@ impl Zone {
         }
     }
 
-    /// The zone as it is watched: what asks for the same point and depths shares its visits.
-    pub(super) fn watchers(&self, area: &Area) -> Vec<CheckedZone> {
-        let mut watchers: Vec<CheckedZone> = Vec::new();
+    /// The definitions of being inside that the rules need: rules with the same point and depths share one.
+    pub(super) fn checked(&self, area: &Area) -> Vec<CheckedZone> {
+        let mut zones: Vec<CheckedZone> = Vec::new();
         let name: Arc<str> = self.name.as_str().into();
         let mut at = |focus, enter_depth, exit_depth| -> usize {
-            let same = |w: &CheckedZone| {
-                w.focus == focus && w.enter_depth == enter_depth && w.exit_depth == exit_depth
+            let same = |z: &CheckedZone| {
+                z.focus == focus && z.enter_depth == enter_depth && z.exit_depth == exit_depth
             };
-            if let Some(index) = watchers.iter().position(same) {
+            if let Some(index) = zones.iter().position(same) {
                 return index;
             }
-            watchers.push(CheckedZone {
+            zones.push(CheckedZone {
                 name: Arc::clone(&name),
                 area: area.clone(),
                 focus,
                 enter_depth,
                 exit_depth,
-                schedule: self.schedule.clone(),
                 crossings: None,
                 dwell: None,
                 dwell_limits: Vec::new(),
                 count: None,
                 distance: None,
             });
-            watchers.len() - 1
+            zones.len() - 1
         };
         let nothing_else = self.dwell.is_none() && self.count.is_none() && self.distance.is_none();
-        // A zone of which nothing is told is still watched: its occupancy may be asked for.
+        // A zone without reports still has an occupancy.
         let crossings =
             (self.crossings || nothing_else).then(|| at(self.focus, self.enter_depth, self.exit_depth));
         let dwell = self.dwell.as_ref();
         let dwell_at = dwell.map(|d| at(d.focus, d.enter_depth, d.exit_depth));
         let count_at = self.count.map(|c| at(c.focus, c.depth, self.exit_depth));
         let distance_at = self.distance.map(|d| at(d.focus, d.depth, self.exit_depth));
-        for (index, watcher) in watchers.iter_mut().enumerate() {
+        for (index, zone) in zones.iter_mut().enumerate() {
             if self.crossings && crossings == Some(index) {
-                watcher.crossings = Some(self.every_nth.max(1));
+                zone.crossings = Some(self.sample_every.max(1));
             }
             if let Some(dwell) = dwell.filter(|_| dwell_at == Some(index)) {
-                watcher.dwell = dwell.at_exit.then_some(dwell.every_nth.max(1));
-                watcher.dwell_limits = dwell.limits_ms.iter().map(|ms| ms.saturating_mul(90)).collect();
-                watcher.dwell_limits.sort_unstable();
-                watcher.dwell_limits.dedup();
+                zone.dwell = dwell.at_exit.then_some(dwell.sample_every.max(1));
+                zone.dwell_limits = dwell.limits_ms.iter().copied().map(ticks_of_ms).collect();
+                zone.dwell_limits.sort_unstable();
+                zone.dwell_limits.dedup();
             }
             if count_at == Some(index) {
-                watcher.count = self.count;
+                zone.count = self.count;
             }
             if distance_at == Some(index) {
-                watcher.distance = self.distance;
+                zone.distance = self.distance;
             }
         }
-        watchers
+        zones
     }
 }

@@ -1,46 +1,42 @@
-//! Cases as lines of JSON: people or detections in, events out. For comparing engines with each other.
+//! Cases as lines of JSON: people or detections in, events out, for comparing implementations of the rules.
 
 mod case;
 
-use crate::engine::Engine;
-use crate::event::{Direction, EventKind, SpatialEvent};
-use crate::observation::{Observation, TrackId};
-use crate::scene::Scene;
-use crate::tracker::{Tracker, TrackerOptions};
-use case::{Case, Seen};
-use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Longest case that is read, in bytes.
+use case::{Case, Seen};
+use lva_zones::{Direction, Engine, EventKind, Observation, SpatialEvent, TrackId, Tracker, TrackerOptions};
+use serde_json::{Map, Value, json};
+
+/// Longest case, in bytes.
 pub const MAX_CASE_BYTES: usize = 64 << 20;
 
 /// Most frames of a case.
 pub const MAX_CASE_FRAMES: usize = 1 << 20;
 
-/// Plays one case and tells what happened; never fails: a case that cannot be played is answered with its name and the
-/// reason.
+/// Plays one case and returns what happened. A case that cannot be played gives its name and the reason.
 ///
 /// In: `{"name", "scene": {"width", "height", "lines": [{"name", "start": [x, y], "end": [x, y]}], "zones": [{"name",
 /// "polygon": [[x, y], …], "dwell_limits_ms": […]}], "focus", "line_threshold", "zone_threshold", "hold_ms",
 /// "lost_grace_ms"}, "frames": [{"t_ms", "people": [[id, left, top, width, height], …]}, …]}`, coordinates in fractions of the
-/// frame from its top left. `focus` is `bottom_center` unless told, thresholds are shares of the frame's width and 0.004
-/// unless told, `hold_ms` 200, `lost_grace_ms` 1000. With `"detections": [[left, top, width, height, score], …]` in place
-/// of `people` the tracker gives the identities.
+/// frame from its top left. `focus` is `bottom_center` by default; thresholds are shares of the frame's width, by default
+/// 0.004; `hold_ms` is 200 and `lost_grace_ms` 1000. With `"detections": [[left, top, width, height, score], …]` instead
+/// of `people` the tracker assigns the identities.
 ///
 /// Out: `{"name", "events": [{"t_ms", "frame", "id", "kind", "name", "direction", "side", "dwell_ms"}], "inside": {"ZONE":
-/// {"ID": "0101…"}}}`. `kind` is `line`, `enter`, `exit` or `dwell`; `direction` is the side arrived on, `left` or `right` for
-/// who stands at the line's start and looks to its end; `frame` is the index of the frame that confirmed it, `t_ms`
-/// the interpolated time. A visit tells its `dwell_ms` once, on its exit; `dwell` comes at the limits that a zone has.
-/// `inside` is the bare geometry, a character a frame: `1` inside or on the edge, `0` outside, `-` absent. With detections
-/// there are `tracks` too: confirmed people of each frame.
+/// {"ID": "0101…"}}}`. `kind` is `line`, `enter`, `exit` or `dwell`; `direction` is the side of arrival, `left` or `right` for a
+/// viewer who stands at the line's start and looks to its end; `frame` is the index of the frame that confirmed it, `t_ms`
+/// the interpolated time. A visit has its `dwell_ms` on its exit; `dwell` comes at a zone's limits.
+/// `inside` is the geometry alone, a character a frame: `1` inside or on the edge, `0` outside, `-` absent. With detections
+/// there are also `tracks`: the confirmed people of each frame.
 ///
 /// ```
 /// let case = r#"{"name": "a", "scene": {"width": 100, "height": 100,
 ///     "zones": [{"name": "z", "polygon": [[0.4, 0], [1, 0], [1, 0.9], [0.4, 0.9]]}]},
 ///     "frames": [{"t_ms": 0, "people": [[7, 0.2, 0.2, 0.2, 0.4]]}, {"t_ms": 1000, "people": [[7, 0.4, 0.2, 0.2, 0.4]]}]}"#;
-/// let told: serde_json::Value = serde_json::from_str(&lva_zones::replay_case(case))?;
-/// assert_eq!(told["events"][0]["kind"], "enter");
-/// assert_eq!(told["inside"]["z"]["7"], "01");
+/// let played: serde_json::Value = serde_json::from_str(&lva_examples::replay::replay_case(case))?;
+/// assert_eq!(played["events"][0]["kind"], "enter");
+/// assert_eq!(played["inside"]["z"]["7"], "01");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub fn replay_case(line: &str) -> String {
@@ -91,7 +87,7 @@ fn play(line: &str, name: &mut Value) -> Result<Value, String> {
 struct Player {
     engine: Engine,
     tracker: Option<Tracker>,
-    /// What people are called in the case, by their numbers here; empty with a tracker.
+    /// The case's ids of people, by track; empty with a tracker.
     names: Vec<Value>,
     events: Vec<Value>,
     tracks: Vec<Value>,
@@ -109,26 +105,26 @@ impl Player {
             (Seen::Detections(_), None) => return Err("detections in a case of people".to_owned()),
         };
         if self.tracker.is_some() {
-            let told = people.iter().filter(|person| person.confirmed).map(|person| {
+            let reported = people.iter().filter(|person| person.confirmed).map(|person| {
                 let b = person.bbox;
                 json!([person.track.0, b.left, b.top, b.width, b.height])
             });
-            self.tracks.push(told.collect());
+            self.tracks.push(reported.collect());
         }
         for event in self.engine.update(time, &people).map_err(|e| e.to_string())? {
             self.event(index, &event, case);
         }
-        self.look(index, &people, case);
+        self.record_inside(index, &people, case);
         Ok(())
     }
 
-    /// Who is inside what in this frame.
-    fn look(&mut self, index: usize, people: &[Observation], case: &Case) {
+    /// Records who is inside which zone in this frame.
+    fn record_inside(&mut self, index: usize, people: &[Observation], case: &Case) {
         for (zone, rows) in &mut self.inside {
             for person in people.iter().filter(|person| person.confirmed) {
-                // In whole precision: boxes have less.
+                // In double precision: boxes have less.
                 let exact = case.anchors.get(&(index, person.track.0)).copied();
-                let at = exact.unwrap_or_else(|| case.focus.point(&person.steady));
+                let at = exact.unwrap_or_else(|| case.focus.point(&person.smoothed));
                 let inside = case.scene.depth(zone, at).is_some_and(|depth| depth >= 0.0);
                 let row = rows
                     .entry(person.track.0)
@@ -156,8 +152,8 @@ impl Player {
             EventKind::Enter { side } => ("enter", None, side, None),
             EventKind::Exit { side, dwell_90k, .. } => ("exit", None, side, Some(dwell_90k)),
             EventKind::DwellExceeded { dwell_90k, .. } => ("dwell", None, None, Some(dwell_90k)),
-            // Not asked for by any case.
-            EventKind::Dwell(_) | EventKind::Count { .. } | EventKind::Distance(_) => return,
+            // Cases have no such rules.
+            _ => return,
         };
         let Some(track) = event.track() else { return };
         let id = self.id(track);
@@ -195,14 +191,5 @@ impl Player {
             members.insert("tracks".to_owned(), Value::Array(self.tracks));
         }
         answer
-    }
-}
-
-impl Scene {
-    /// How deep a point of the frame lies inside a zone, in units of the frame's width: above 0 inside, below 0 outside,
-    /// 0 on the edge. `None`: no such zone, or the point is no number.
-    pub fn depth(&self, zone: &str, at: crate::observation::Point) -> Option<f64> {
-        let zone = self.zones.iter().find(|known| &*known.name == zone)?;
-        (at.x.is_finite() && at.y.is_finite()).then(|| zone.area.depth(self.plane.flat(at)))
     }
 }

@@ -1,5 +1,8 @@
 //! Microsoft's published samples: what went in and what came out, within 0.5 %.
 
+use lva_spatial_analysis::Operation;
+use lva_zones::ground::{Ground, GroundPoint, PinholeCamera};
+use lva_zones::report::{ContainerReporter, ContainerSchema, EventProfile, IdSource, Reporter, SourceInfo};
 use lva_zones::*;
 use serde_json::Value;
 
@@ -40,18 +43,14 @@ fn standing(x: f64, y: f64) -> BoundingBox {
 }
 
 fn scene(config: Value) -> Scene {
-    let scene = SceneOptions {
+    let options = SceneOptions {
         hold_ms: 0,
         aspect: 608.0 / 342.0,
         ..SceneOptions::default()
     };
-    let options = ConfigOptions {
-        scene,
-        ..ConfigOptions::default()
-    };
-    read_config(config, options)
+    Operation::from_json(&config.to_string())
+        .and_then(|operation| operation.scene(options))
         .expect("a published configuration")
-        .scene
 }
 
 fn zone(event: Value) -> Value {
@@ -80,20 +79,20 @@ fn the_calibration_sample_of_2021() {
         0.2757660167130919,
     );
     let mut reporter = ContainerReporter::new(ContainerSchema::V1, source, IdSource::new(1));
-    let told = reporter.calibration(1_618_953_359_100 * 90, 531, &ground, &[bbox]);
-    assert_eq!(told["type"], "cameraCalibrationEvent");
-    assert_eq!(told["sourceInfo"]["timestamp"], "2021-04-20T21:15:59.100Z");
-    let calibration = &told["sourceInfo"]["cameraCalibrationInfo"];
+    let reported = reporter.calibration(1_618_953_359_100 * 90, 531, &ground, &[bbox]);
+    assert_eq!(reported["type"], "cameraCalibrationEvent");
+    assert_eq!(reported["sourceInfo"]["timestamp"], "2021-04-20T21:15:59.100Z");
+    let calibration = &reported["sourceInfo"]["cameraCalibrationInfo"];
     assert_eq!(calibration["status"], "Calibrated");
     assert!(near(&calibration["cameraHeight"], 13.294151306152344));
     assert!(near(&calibration["focalLength"], 372.0000305175781));
     assert!(near(&calibration["tiltupAngle"], 0.9581864476203918));
-    let point = &told["zonePlacementInfo"]["personBoundingBoxGroundPoints"][0];
+    let point = &reported["zonePlacementInfo"]["personBoundingBoxGroundPoints"][0];
     assert!(
         near(&point["x"], -22.944068908691406) && near(&point["y"], 31.487680435180664),
         "{point}"
     );
-    let corner = &told["zonePlacementInfo"]["uniformlySpacedPersonBoundingBoxes"][0]["points"][1];
+    let corner = &reported["zonePlacementInfo"]["uniformlySpacedPersonBoundingBoxes"][0]["points"][1];
     assert!(near(&corner["x"], 0.10015649452269171) && near(&corner["y"], 0.2757660167130919));
 }
 
@@ -152,12 +151,12 @@ fn the_distance_sample_of_2020() {
         "focus": "bottom_center"}}));
     let mut engine = Engine::new(scene(config).with_ground(ground.clone()));
     let time = at(6, 17, 25_309);
-    let events = engine.update(time, &people).expect("sound");
+    let events = engine.update(time, &people).expect("valid");
     let mut reporter = ContainerReporter::new(ContainerSchema::V1, camera(), IdSource::new(1));
-    let told = reporter
+    let reported = reporter
         .report(time, 1199, &events, engine.scene().ground())
         .expect("a message");
-    let event = &told["events"][0];
+    let event = &reported["events"][0];
     assert_eq!(
         (&event["type"], &event["zone"], &event["trigger"]),
         (
@@ -174,14 +173,14 @@ fn the_distance_sample_of_2020() {
     assert_eq!(properties["maximumDistanceThreshold"], "Infinity");
     assert_eq!(event["detectionIds"].as_array().map(Vec::len), Some(2));
     assert_eq!(
-        told["detections"].as_array().map(Vec::len),
+        reported["detections"].as_array().map(Vec::len),
         Some(2),
         "only those who break the rule"
     );
-    assert_eq!(told["sourceInfo"]["timestamp"], "2020-08-24T06:17:25.309Z");
-    assert_eq!(told["sourceInfo"]["frameId"], "1199");
+    assert_eq!(reported["sourceInfo"]["timestamp"], "2020-08-24T06:17:25.309Z");
+    assert_eq!(reported["sourceInfo"]["frameId"], "1199");
     assert!(near(
-        &told["sourceInfo"]["cameraCalibrationInfo"]["focalLength"],
+        &reported["sourceInfo"]["cameraCalibrationInfo"]["focalLength"],
         401.2800598144531
     ));
     let EventKind::Distance(report) = events[0].kind else {
@@ -190,7 +189,7 @@ fn the_distance_sample_of_2020() {
     // The published pair alone: its distance is the mean.
     let pair = Engine::new(engine.scene().clone())
         .update(time, &people[..2])
-        .expect("sound");
+        .expect("valid");
     let EventKind::Distance(alone) = pair[0].kind else {
         panic!("{pair:?}")
     };
@@ -211,14 +210,14 @@ fn the_distance_sample_of_video_analyzer_before_calibration() {
     let people = [Observation::new(TrackId(1), standing(0.5, 0.6))];
     let mut events = Vec::new();
     for frame in 0..16 {
-        events.extend(engine.update(90_000 + frame * 6000, &people).expect("sound"));
+        events.extend(engine.update(90_000 + frame * 6000, &people).expect("valid"));
     }
     let inferences = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
     assert_eq!(inferences.len(), 1, "no entities: {inferences:?}");
-    let told = serde_json::to_value(inferences[0].styled(lva_inference_schema::JsonStyle::VideoAnalyzer))
+    let reported = serde_json::to_value(inferences[0].styled(lva_inference_schema::JsonStyle::VideoAnalyzer))
         .expect("JSON");
-    let properties = &told["event"]["properties"];
-    assert_eq!(told["event"]["name"], "personDistanceEvent");
+    let properties = &reported["event"]["properties"];
+    assert_eq!(reported["event"]["name"], "personDistanceEvent");
     for (name, value) in [
         ("personCount", "0.0"),
         ("averageDistance", "0.0"),
@@ -266,11 +265,11 @@ fn the_count_sample() {
         ),
     ];
     let time = at(6, 6, 57_224);
-    let events = engine.update(time, &people).expect("sound");
+    let events = engine.update(time, &people).expect("valid");
     for schema in ContainerSchema::ALL {
         let mut reporter = ContainerReporter::new(schema, camera(), IdSource::new(1));
-        let told = reporter.report(time, 1400, &events, None).expect("a message");
-        let event = &told["events"][0];
+        let reported = reporter.report(time, 1400, &events, None).expect("a message");
+        let event = &reported["events"][0];
         assert_eq!(event["type"], "personCountEvent");
         assert_eq!(event["properties"], serde_json::json!({"personCount": 2}));
         assert_eq!(
@@ -279,30 +278,30 @@ fn the_count_sample() {
         );
         assert_eq!(
             event["detectionIds"],
-            serde_json::json!([told["detections"][0]["id"], told["detections"][1]["id"]])
+            serde_json::json!([reported["detections"][0]["id"], reported["detections"][1]["id"]])
         );
-        assert_eq!(told["sourceInfo"]["timestamp"], "2020-08-24T06:06:57.224Z");
-        let points = &told["detections"][0]["region"]["points"];
+        assert_eq!(reported["sourceInfo"]["timestamp"], "2020-08-24T06:06:57.224Z");
+        let points = &reported["detections"][0]["region"]["points"];
         assert!(near(&points[0]["x"], 0.612683747944079) && near(&points[1]["y"], 0.6425260577285499));
-        assert!(near(&told["detections"][1]["confidence"], 0.9389744400978088));
+        assert!(near(&reported["detections"][1]["confidence"], 0.9389744400978088));
         match schema {
             ContainerSchema::V1 => {
-                assert_eq!(told["schemaVersion"], "1.0");
+                assert_eq!(reported["schemaVersion"], "1.0");
                 assert_eq!(
-                    told["detections"][0]["centerGroundPoint"],
+                    reported["detections"][0]["centerGroundPoint"],
                     serde_json::json!({"x": 0.0, "y": 0.0})
                 );
-                assert_eq!(told["detections"][0]["metadataType"], "");
+                assert_eq!(reported["detections"][0]["metadataType"], "");
             }
             ContainerSchema::V2 => {
-                assert_eq!(told["schemaVersion"], "2.0");
-                assert_eq!(told["detections"][0]["metadata"]["centerGroundPointX"], "0.0");
-                assert_eq!(told["detections"][0]["attributes"], serde_json::json!([]));
+                assert_eq!(reported["schemaVersion"], "2.0");
+                assert_eq!(reported["detections"][0]["metadata"]["centerGroundPointX"], "0.0");
+                assert_eq!(reported["detections"][0]["attributes"], serde_json::json!([]));
             }
         }
     }
-    // Nobody else: nothing is told until the number changes.
-    assert_eq!(engine.update(time + 6000, &people).expect("sound"), []);
+    // No more people: no event until the number changes.
+    assert_eq!(engine.update(time + 6000, &people).expect("valid"), []);
 }
 
 #[test]
@@ -320,26 +319,26 @@ fn the_line_sample() {
     let before = Observation::new(TrackId(1), region);
     let after = Observation::new(TrackId(1), BoundingBox { top: 0.05, ..region });
     let time = at(6, 6, 53_261);
-    engine.update(time - 9000, &[before]).expect("sound");
-    let events = engine.update(time, &[after]).expect("sound");
-    let told = ContainerReporter::new(ContainerSchema::V2, camera(), IdSource::new(1))
+    engine.update(time - 9000, &[before]).expect("valid");
+    let events = engine.update(time, &[after]).expect("valid");
+    let reported = ContainerReporter::new(ContainerSchema::V2, camera(), IdSource::new(1))
         .report(time, 1340, &events, None)
         .expect("a message");
-    let event = &told["events"][0];
+    let event = &reported["events"][0];
     assert_eq!(
         (&event["type"], &event["zone"]),
         (&"personLineEvent".into(), &"doorcamera".into())
     );
     assert_eq!(
         event["properties"],
-        serde_json::json!({"trackingId": told["detections"][0]["id"], "status": "CrossLeft"})
+        serde_json::json!({"trackingId": reported["detections"][0]["id"], "status": "CrossLeft"})
     );
     assert_eq!(
         event["detectionIds"],
-        serde_json::json!([told["detections"][0]["id"]])
+        serde_json::json!([reported["detections"][0]["id"]])
     );
-    assert!(event.get("trigger").is_none() && told["sourceInfo"].get("cameraCalibrationInfo").is_none());
-    assert_eq!(told["sourceInfo"]["timestamp"], "2020-08-24T06:06:53.261Z");
+    assert!(event.get("trigger").is_none() && reported["sourceInfo"].get("cameraCalibrationInfo").is_none());
+    assert_eq!(reported["sourceInfo"]["timestamp"], "2020-08-24T06:06:53.261Z");
 }
 
 #[test]
@@ -361,16 +360,16 @@ fn the_zone_and_dwell_samples() {
         events.extend(
             engine
                 .update(time, &[Observation::new(TrackId(1), standing(0.5, y))])
-                .expect("sound"),
+                .expect("valid"),
         );
     }
     let mut reporter = ContainerReporter::new(ContainerSchema::V2, camera(), IdSource::new(1));
-    let told = reporter
+    let reported = reporter
         .report(at(6, 15, 9_680), 428, &events, None)
         .expect("a message");
-    let id = &told["detections"][0]["id"];
-    let [entered, left, dwelt] = &told["events"].as_array().expect("events")[..] else {
-        panic!("{told:#}")
+    let id = &reported["detections"][0]["id"];
+    let [entered, left, dwelt] = &reported["events"].as_array().expect("events")[..] else {
+        panic!("{reported:#}")
     };
     for (event, status) in [(entered, "Enter"), (left, "Exit")] {
         assert_eq!(event["type"], "personZoneEnterExitEvent");

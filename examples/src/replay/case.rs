@@ -1,13 +1,17 @@
-//! A case as it is written.
+//! Reads a case.
 
-use super::MAX_CASE_FRAMES;
-use crate::observation::{BoundingBox, Detection, Observation, Point, TrackId};
-use crate::scene::{CrossingLine, DwellWatch, Focus, Scene, SceneOptions, Threshold, Zone};
-use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Shares of the width where a case has none.
+use lva_zones::{
+    BoundingBox, CrossingLine, Detection, DwellRule, Focus, Observation, Point, Scene, SceneOptions,
+    Threshold, TrackId, Zone,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::MAX_CASE_FRAMES;
+
+/// Default threshold, a share of the width.
 const THRESHOLD: f64 = 0.004;
 
 #[derive(Deserialize)]
@@ -58,13 +62,13 @@ pub(super) struct Case {
     pub(super) scene: Scene,
     pub(super) focus: Focus,
     pub(super) frames: Vec<Frame>,
-    /// What people are called, by their numbers here.
+    /// The case's ids of people, by track.
     pub(super) names: Vec<Value>,
-    /// Where people stand in whole precision, by frame and number.
+    /// Where people stand in double precision, by frame and track.
     pub(super) anchors: BTreeMap<(usize, u64), Point>,
-    /// Whether the tracker is on.
+    /// Whether the tracker assigns the identities.
     pub(super) tracked: bool,
-    /// The first frame's time when that is before 0: time runs from there.
+    /// The first frame's time if it is below 0: times are relative to it.
     pub(super) begin_ms: f64,
 }
 
@@ -76,23 +80,6 @@ pub(super) struct Frame {
 pub(super) enum Seen {
     People(Vec<Observation>),
     Detections(Vec<Detection>),
-}
-
-impl Focus {
-    /// The point of a box, in fractions of the frame.
-    pub(super) fn point(self, bbox: &BoundingBox) -> Point {
-        let [l, t, w, h] = [bbox.left, bbox.top, bbox.width, bbox.height].map(f64::from);
-        self.of([l, t, w, h])
-    }
-
-    fn of(self, [l, t, w, h]: [f64; 4]) -> Point {
-        let down = match self {
-            Self::Footprint => 1.0 - crate::ground::FOOTPRINT_LIFT,
-            Self::BottomCenter => 1.0,
-            Self::Center => 0.5,
-        };
-        Point::new(l + w / 2.0, t + h * down)
-    }
 }
 
 impl Case {
@@ -143,14 +130,14 @@ impl Case {
                 (None, None) => Seen::Detections(Vec::new()),
                 _ => {
                     return Err(format!(
-                        "frame {index}: people and detections in one case; give one of both"
+                        "frame {index}: people and detections in one case; give one of them"
                     ));
                 }
             };
             let ticks = (frame.t_ms - case.begin_ms) * 90.0;
             if !(0.0..=1e18).contains(&ticks) {
                 return Err(format!(
-                    "frame {index}: t_ms is {}; times begin at the first frame and do not run backwards",
+                    "frame {index}: t_ms is {}; times start at the first frame and do not run backwards",
                     frame.t_ms
                 ));
             }
@@ -180,13 +167,13 @@ impl Case {
         if number == next {
             self.names.push(id.clone());
         }
-        // The first sight of somebody in a frame counts, as in the engine.
+        // The first row of a person in a frame counts, as in the engine.
         self.anchors
             .entry((frame, number))
-            .or_insert_with(|| self.focus.of([l, t, w, h]));
+            .or_insert_with(|| Point::new(l + w / 2.0, t + h * self.focus.depth_in_box()));
         let bbox = BoundingBox::new(l as f32, t as f32, w as f32, h as f32);
-        if !bbox.is_sound() {
-            return Err(format!("the box of {id}, {bbox:?}, is no box"));
+        if !bbox.is_valid() {
+            return Err(format!("the box of {id}, {bbox:?}, is not valid"));
         }
         Ok(Observation::new(TrackId(number), bbox))
     }
@@ -210,7 +197,7 @@ fn scene(written: WrittenScene, focus: Focus) -> Result<Scene, String> {
     let options = SceneOptions {
         aspect: written.width / written.height,
         hold_ms: milliseconds("hold_ms", written.hold_ms, 200)?,
-        lost_grace_ms: milliseconds("lost_grace_ms", written.lost_grace_ms, 1000)?,
+        lost_timeout_ms: milliseconds("lost_grace_ms", written.lost_grace_ms, 1000)?,
         ..SceneOptions::default()
     };
     let depth = Threshold::Width(written.zone_threshold.unwrap_or(THRESHOLD));
@@ -223,10 +210,10 @@ fn scene(written: WrittenScene, focus: Focus) -> Result<Scene, String> {
             .map(|ms| milliseconds("dwell_limits_ms", Some(*ms), 0))
             .collect();
         let limits_ms = limits?;
-        let dwell = (!limits_ms.is_empty()).then_some(DwellWatch {
+        let dwell = (!limits_ms.is_empty()).then_some(DwellRule {
             at_exit: false,
             limits_ms,
-            every_nth: 1,
+            sample_every: 1,
             focus,
             enter_depth: depth,
             exit_depth: depth,
