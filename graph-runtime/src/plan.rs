@@ -2,7 +2,7 @@
 //! record.
 
 use lva_framing::FrameRate;
-use lva_graph_model::{AssetSink, FileSink, LineCrossing, MotionDetection, VideoSink};
+use lva_graph_model::nodes::{AssetSink, FileSink, LineCrossing, MotionDetection, VideoSink};
 use lva_recording::GateOptions;
 use lva_rtsp::CameraOptions;
 

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat, PixelFormat as WirePixels};
+use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat};
 use lva_framing::{
     FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat as FramePixels, ScaleMode,
 };
-use lva_graph_model::{Image, ImageFormat, ImageScale, PixelFormat, Rate};
+use lva_graph_model::PixelFormat;
+use lva_graph_model::nodes::{Image, ImageFormat, ImageScale, Rate};
 use lva_inference_schema::{Inference, Rectangle};
 
 /// The format of a node's frames.
@@ -50,7 +51,7 @@ impl FrameSpec {
     /// How each frame is encoded.
     pub(crate) fn encoding(&self) -> FrameEncoding {
         match self.file {
-            None => FrameEncoding::Raw(wire_pixels(self.settings.format())),
+            None => FrameEncoding::Raw(self.settings.format()),
             Some(ImageFile::Png) => FrameEncoding::Png,
             Some(ImageFile::Bmp) => FrameEncoding::Bmp,
             // `ImageFile` may grow; what is made above are these three.
@@ -62,7 +63,7 @@ impl FrameSpec {
     pub(crate) fn announced(&self, plan: &FramePlan) -> Result<FrameFormat, FormatError> {
         let (width, height) = (plan.width(), plan.height());
         match self.file {
-            None => FrameFormat::raw(wire_pixels(plan.format()), width, height),
+            None => FrameFormat::raw(plan.format(), width, height),
             Some(ImageFile::Png) => FrameFormat::png(width, height),
             Some(ImageFile::Bmp) => FrameFormat::bmp(width, height),
             // `ImageFile` may grow; what is made above are these three.
@@ -74,32 +75,16 @@ impl FrameSpec {
 fn framing_pixels(pixels: PixelFormat) -> FramePixels {
     match pixels {
         PixelFormat::Yuv420p => FramePixels::Yuv420p,
-        PixelFormat::Rgb565be => FramePixels::Rgb565Be,
-        PixelFormat::Rgb565le => FramePixels::Rgb565Le,
-        PixelFormat::Rgb555be => FramePixels::Rgb555Be,
-        PixelFormat::Rgb555le => FramePixels::Rgb555Le,
+        PixelFormat::Rgb565Be => FramePixels::Rgb565Be,
+        PixelFormat::Rgb565Le => FramePixels::Rgb565Le,
+        PixelFormat::Rgb555Be => FramePixels::Rgb555Be,
+        PixelFormat::Rgb555Le => FramePixels::Rgb555Le,
         PixelFormat::Rgb24 => FramePixels::Rgb24,
         PixelFormat::Bgr24 => FramePixels::Bgr24,
         PixelFormat::Argb => FramePixels::Argb,
         PixelFormat::Rgba => FramePixels::Rgba,
         PixelFormat::Abgr => FramePixels::Abgr,
         PixelFormat::Bgra => FramePixels::Bgra,
-    }
-}
-
-fn wire_pixels(pixels: FramePixels) -> WirePixels {
-    match pixels {
-        FramePixels::Yuv420p => WirePixels::Yuv420p,
-        FramePixels::Rgb565Be => WirePixels::Rgb565Be,
-        FramePixels::Rgb565Le => WirePixels::Rgb565Le,
-        FramePixels::Rgb555Be => WirePixels::Rgb555Be,
-        FramePixels::Rgb555Le => WirePixels::Rgb555Le,
-        FramePixels::Rgb24 => WirePixels::Rgb24,
-        FramePixels::Bgr24 => WirePixels::Bgr24,
-        FramePixels::Argb => WirePixels::Argb,
-        FramePixels::Rgba => WirePixels::Rgba,
-        FramePixels::Abgr => WirePixels::Abgr,
-        FramePixels::Bgra => WirePixels::Bgra,
     }
 }
 
@@ -156,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_pixel_format_keeps_its_name_across_both_conversions() {
-        for &pixels in PixelFormat::ALL {
+        for pixels in PixelFormat::ALL {
             let image = Image {
                 scale: None,
                 format: ImageFormat::Raw(pixels),
@@ -164,8 +149,8 @@ mod tests {
             let spec = FrameSpec::new(&image);
             let plan = spec.settings.plan(64, 48).unwrap();
             let announced = spec.announced(&plan).unwrap();
-            assert_eq!(plan.format().name(), pixels.as_str());
-            assert_eq!(announced.pixel_format().unwrap().name(), pixels.as_str());
+            assert_eq!(plan.format().name(), pixels.name());
+            assert_eq!(announced.pixel_format().unwrap().name(), pixels.name());
             assert_eq!(announced.frame_bytes(), Some(plan.bytes()), "{pixels:?}");
         }
     }

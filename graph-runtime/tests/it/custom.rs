@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use lva_graph_model::{CustomNodeTypeError, InstanceState};
+use lva_graph_model::CustomNodeTypeError;
+use lva_graph_model::methods::InstanceState;
 use lva_graph_runtime::{
     CustomNode, DropReason, InstanceStats, Module, NodeContext, NodeError, NodeFactory, NodeFrame,
     RuntimeOptions,

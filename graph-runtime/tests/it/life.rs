@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lva_graph_model::InstanceState;
+use lva_graph_model::methods::InstanceState;
 use lva_graph_runtime::{GraphEvent, InstanceStats, Module, RuntimeOptions};
 use lva_inference_schema::{EventBody, EventName, StateChange, StateReason};
 use lva_rtsp::Timeouts;

@@ -1,6 +1,6 @@
 //! Methods, and what is refused.
 
-use lva_graph_model::InstanceState;
+use lva_graph_model::methods::InstanceState;
 use serde_json::json;
 
 use crate::support::*;
