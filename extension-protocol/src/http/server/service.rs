@@ -27,8 +27,6 @@ const FAILURES_IN_A_ROW: u32 = 3;
 /// Longest text of an answer that is no result, in characters.
 const MAX_WORDS: usize = 1000;
 
-/// Ticks of a second in every timestamp.
-
 pub(super) type Answer = Response<Full<Bytes>>;
 
 /// What all connections of a server share.
