@@ -1,15 +1,20 @@
 //! An extension node's endpoint and protocol for the clients of `lva-extension-protocol`.
 
+use lva_client_transport::TrustedRoots;
+use lva_client_transport::http::HttpCredentials;
 use lva_extension_protocol::client::{ClientOptions, Transfer};
-use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
+use lva_extension_protocol::http::HttpClientOptions;
 use lva_extension_protocol::{
-    ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
+    Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
 };
-use lva_graph_model::{
-    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Text, TlsOptions,
+use lva_graph_model::SensitiveString;
+use lva_graph_model::nodes::{
+    DataTransfer, Endpoint, EndpointCredentials as ModelCredentials, EndpointTls, ExtensionProcessor,
+    ExtensionProtocol,
 };
 
 use crate::convert::Unsupported;
+use crate::convert::tls::client_tls;
 
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
@@ -24,8 +29,8 @@ pub(crate) enum ClientPlan {
 pub(crate) struct GrpcPlan {
     pub(crate) url: ExtensionUrl,
     pub(crate) transfer: Transfer,
-    pub(crate) configuration: Option<Text>,
-    tls: Option<ClientTls>,
+    pub(crate) configuration: Option<SensitiveString>,
+    tls: Option<TrustedRoots>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
 }
@@ -33,7 +38,7 @@ pub(crate) struct GrpcPlan {
 impl ClientPlan {
     /// `instance` and `node` are how the graph names itself to an extension.
     pub(crate) fn new(
-        extension: &Extension,
+        extension: &ExtensionProcessor,
         encoding: FrameEncoding,
         instance: &str,
         node: &str,
@@ -93,7 +98,9 @@ fn memory(transfer: DataTransfer) -> Transfer {
     }
 }
 
-fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<Credentials>), Unsupported> {
+fn grpc(
+    endpoint: &Endpoint,
+) -> Result<(ExtensionUrl, Option<TrustedRoots>, Option<Credentials>), Unsupported> {
     let url = endpoint
         .url
         .as_str()
@@ -104,8 +111,8 @@ fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<
     let tls = endpoint.tls.as_ref().map(grpc_tls).transpose()?;
     let credentials = match &endpoint.credentials {
         None => None,
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(Credentials::new(username.as_str(), password.expose()))
+        Some(ModelCredentials::UsernamePassword(credentials)) => {
+            Some(Credentials::new(credentials.username(), credentials.password()))
         }
         Some(ModelCredentials::HttpHeader { .. } | ModelCredentials::SymmetricKey(_)) => {
             return Err(Unsupported::new(
@@ -118,10 +125,10 @@ fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<
 }
 
 /// The two validation switches have no meaning for gRPC, as published: the name and the signature are always checked.
-fn grpc_tls(tls: &TlsOptions) -> Result<ClientTls, Unsupported> {
+fn grpc_tls(tls: &EndpointTls) -> Result<TrustedRoots, Unsupported> {
     match &tls.trusted_certificates {
-        None => Ok(ClientTls::system_roots()),
-        Some(texts) => ClientTls::from_pem(texts.join("\n"))
+        None => Ok(TrustedRoots::platform()),
+        Some(pem) => TrustedRoots::from_pem(pem)
             .map_err(|error| Unsupported::new(error.to_string(), WRONG_CERTIFICATES)),
     }
 }
@@ -139,13 +146,15 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
             })?;
     let mut options = HttpClientOptions::new(url, encoding);
     if let Some(tls) = &endpoint.tls {
-        options = options.with_tls(http_tls(tls)?);
+        let tls = client_tls(tls).map_err(|error| Unsupported::new(error.to_string(), WRONG_CERTIFICATES))?;
+        options = options.with_tls(tls);
     }
     let credentials = match &endpoint.credentials {
         None => return Ok(options),
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(HttpCredentials::password(username.as_str(), password.expose()))
-        }
+        Some(ModelCredentials::UsernamePassword(credentials)) => Some(HttpCredentials::password(
+            credentials.username(),
+            credentials.password(),
+        )),
         Some(ModelCredentials::HttpHeader { name, value }) => {
             HttpCredentials::header(name.as_str(), value.expose())
         }
@@ -158,15 +167,4 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
         )
     })?;
     Ok(options.with_credentials(credentials))
-}
-
-fn http_tls(tls: &TlsOptions) -> Result<HttpTls, Unsupported> {
-    let checks = match &tls.trusted_certificates {
-        None => HttpTls::platform(),
-        Some(texts) => HttpTls::with_roots(texts)
-            .map_err(|error| Unsupported::new(error.to_string(), WRONG_CERTIFICATES))?,
-    };
-    Ok(checks
-        .dangerous_ignore_hostname(tls.ignore_hostname)
-        .dangerous_ignore_signature(tls.ignore_signature))
 }

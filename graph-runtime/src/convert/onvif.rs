@@ -1,16 +1,19 @@
 //! An endpoint of `onvifDeviceGet` as `lva-onvif` asks its device, and its answers in the contract's JSON.
 
+use lva_client_transport::ClientTlsError;
 use lva_client_transport::http::HttpCredentials;
-use lva_client_transport::{ClientTls, ClientTlsError};
-use lva_graph_model::{
-    CodecConfiguration, Credentials, DeviceFault, DiscoveredDevice, Endpoint, MediaProfile, MediaUri,
-    OnvifDateTime, OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration,
-    VideoResolution,
+use lva_graph_model::methods::DeviceFault;
+use lva_graph_model::nodes::{Endpoint, EndpointCredentials};
+use lva_graph_model::onvif::{
+    CodecConfiguration, DiscoveredDevice, MediaProfile, MediaUri, OnvifDateTime, OnvifDevice, OnvifDns,
+    OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
 };
 use lva_onvif::{
     AddressError, Device, DeviceDescription, DeviceUrl, FoundDevice, OnvifError, OnvifErrorKind, Profile,
     VideoEncoder, VideoEncoding,
 };
+
+use crate::convert::tls::client_tls;
 
 /// Why an ONVIF method failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,18 +52,8 @@ impl OnvifCallError {
 
 /// Address, credentials and trusted certificates.
 pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifCallError> {
-    let tls = match endpoint.tls.as_ref() {
-        None => ClientTls::platform(),
-        Some(tls) => {
-            let checks = match &tls.trusted_certificates {
-                None => ClientTls::platform(),
-                Some(pem) => ClientTls::from_pem(pem).map_err(OnvifCallError::Certificates)?,
-            };
-            checks
-                .dangerous_ignore_hostname(tls.ignore_hostname)
-                .dangerous_ignore_signature(tls.ignore_signature)
-        }
-    };
+    let tls = endpoint.tls.as_ref().map(client_tls).transpose();
+    let tls = tls.map_err(OnvifCallError::Certificates)?.unwrap_or_default();
     let url: DeviceUrl = endpoint.url.as_str().parse()?;
     if endpoint.tls.is_some() && !url.is_tls() {
         return Err(OnvifCallError::NotTls);
@@ -72,13 +65,16 @@ pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifCallError
     }
 }
 
-fn credentials(credentials: &Credentials) -> Result<HttpCredentials, OnvifCallError> {
+fn credentials(credentials: &EndpointCredentials) -> Result<HttpCredentials, OnvifCallError> {
     let usable = match credentials {
-        Credentials::UsernamePassword { username, password } => {
-            Some(HttpCredentials::password(username.as_str(), password.expose()))
+        EndpointCredentials::UsernamePassword(credentials) => Some(HttpCredentials::password(
+            credentials.username(),
+            credentials.password(),
+        )),
+        EndpointCredentials::HttpHeader { name, value } => {
+            HttpCredentials::header(name.as_str(), value.expose())
         }
-        Credentials::HttpHeader { name, value } => HttpCredentials::header(name.as_str(), value.expose()),
-        Credentials::SymmetricKey(_) => None,
+        EndpointCredentials::SymmetricKey(_) => None,
     };
     usable.ok_or(OnvifCallError::Credentials)
 }

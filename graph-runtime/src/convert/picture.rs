@@ -3,10 +3,8 @@
 use std::borrow::Cow;
 
 use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat};
-use lva_framing::{
-    FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat as FramePixels, ScaleMode,
-};
-use lva_graph_model::{Image, ImageFormat, ImageScale, PixelFormat, Rate};
+use lva_framing::{FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat, ScaleMode};
+use lva_graph_model::nodes::{Image, ImageFormat, ImageScale, Rate};
 use lva_inference_schema::{Inference, Rectangle};
 
 /// The format of a node's frames.
@@ -20,10 +18,10 @@ pub(crate) struct FrameSpec {
 impl FrameSpec {
     pub(crate) fn new(image: &Image) -> Self {
         let (pixels, file) = match image.format {
-            ImageFormat::Raw(pixels) => (framing_pixels(pixels), None),
-            ImageFormat::Jpeg { quality } => (FramePixels::Bgr24, Some(ImageFile::Jpeg { quality })),
-            ImageFormat::Png => (FramePixels::Bgr24, Some(ImageFile::Png)),
-            ImageFormat::Bmp => (FramePixels::Bgr24, Some(ImageFile::Bmp)),
+            ImageFormat::Raw(pixels) => (pixels, None),
+            ImageFormat::Jpeg { quality } => (PixelFormat::Bgr24, Some(ImageFile::Jpeg { quality })),
+            ImageFormat::Png => (PixelFormat::Bgr24, Some(ImageFile::Png)),
+            ImageFormat::Bmp => (PixelFormat::Bgr24, Some(ImageFile::Bmp)),
         };
         let settings = ImageSettings::new(pixels);
         let settings = match image.scale {
@@ -68,22 +66,6 @@ impl FrameSpec {
             // `ImageFile` may grow; what is made above are these three.
             Some(_) => FrameFormat::jpg(width, height),
         }
-    }
-}
-
-fn framing_pixels(pixels: PixelFormat) -> FramePixels {
-    match pixels {
-        PixelFormat::Yuv420p => FramePixels::Yuv420p,
-        PixelFormat::Rgb565be => FramePixels::Rgb565Be,
-        PixelFormat::Rgb565le => FramePixels::Rgb565Le,
-        PixelFormat::Rgb555be => FramePixels::Rgb555Be,
-        PixelFormat::Rgb555le => FramePixels::Rgb555Le,
-        PixelFormat::Rgb24 => FramePixels::Rgb24,
-        PixelFormat::Bgr24 => FramePixels::Bgr24,
-        PixelFormat::Argb => FramePixels::Argb,
-        PixelFormat::Rgba => FramePixels::Rgba,
-        PixelFormat::Abgr => FramePixels::Abgr,
-        PixelFormat::Bgra => FramePixels::Bgra,
     }
 }
 
@@ -140,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_pixel_format_keeps_its_name_across_both_conversions() {
-        for &pixels in PixelFormat::ALL {
+        for pixels in PixelFormat::ALL {
             let image = Image {
                 scale: None,
                 format: ImageFormat::Raw(pixels),
@@ -148,8 +130,8 @@ mod tests {
             let spec = FrameSpec::new(&image);
             let plan = spec.settings.plan(64, 48).unwrap();
             let announced = spec.announced(&plan).unwrap();
-            assert_eq!(plan.format().name(), pixels.as_str());
-            assert_eq!(announced.pixel_format().unwrap().name(), pixels.as_str());
+            assert_eq!(plan.format().name(), pixels.name());
+            assert_eq!(announced.pixel_format().unwrap().name(), pixels.name());
             assert_eq!(announced.frame_bytes(), Some(plan.bytes()), "{pixels:?}");
         }
     }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lva_graph_model::{FileSink, Pattern, PatternPiece, SystemVariable};
+use lva_graph_model::nodes::FileSink;
+use lva_graph_model::{Pattern, PatternPiece, SystemVariable};
 use lva_recording::{
     Clip, ClipError, ClipFolder, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentFolder,
     SegmentOptions, SegmentedClip, StoreStats, Tracks, clip_path,
