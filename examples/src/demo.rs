@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use lva_graph_runtime::{GraphEvent, InstanceStats, MessageSink, SinkError};
-use lva_inference_schema::{EventBody, EventClass, EventName, InferenceValue, event_time};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{EventClass, EventName, InferenceValue, event_time};
 use serde_json::Value;
 use tokio::sync::watch;
 

@@ -8,7 +8,8 @@ use anyhow::{Context, ensure};
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 use lva_graph_runtime::{ClipInfo, GraphEvent};
-use lva_inference_schema::{EventBody, InferenceValue, event_time};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{InferenceValue, event_time};
 use lva_spatial_analysis::Outline;
 
 use crate::VideoReader;

@@ -4,7 +4,7 @@
 //! confidence or time of 0 was meant or merely absent (it counts as absent).
 
 use lva_inference_schema as schema;
-use schema::{Extra, InferenceKind, InferenceValue, Real};
+use schema::{Extra, InferenceKind, InferenceValue, Decimal};
 
 use crate::wire;
 use crate::wire::inference::{InferenceType, Value};
@@ -41,7 +41,7 @@ fn inference_from_wire(found: wire::Inference) -> Option<schema::Inference> {
             id: it.id,
             extra: Extra::new(),
         }),
-        Value::Text(it) => InferenceValue::Text(schema::Text {
+        Value::Text(it) => InferenceValue::Text(schema::TextContent {
             value: it.value,
             language: it.language,
             start_timestamp_90k: present_ticks(it.start_timestamp),
@@ -171,7 +171,7 @@ fn rectangle_to_wire(it: &schema::Rectangle) -> wire::Rectangle {
     }
 }
 
-fn present_real(value: f32) -> Option<Real> {
+fn present_real(value: f32) -> Option<Decimal> {
     (value != 0.0).then(|| value.into())
 }
 
@@ -183,7 +183,7 @@ fn present_ticks(value: u64) -> Option<u64> {
 mod tests {
     use prost::Message;
     use schema::{
-        Attribute, Classification, Entity, Event, Inference, Motion, OtherContent, Rectangle, Tag, Text,
+        Attribute, Classification, Entity, Event, Inference, Motion, OtherContent, Rectangle, Tag, TextContent,
     };
 
     use super::*;
@@ -217,7 +217,7 @@ mod tests {
                 ..Entity::new("person", 0.9_f32, bbox)
             }
             .into(),
-            InferenceKind::Text => Text {
+            InferenceKind::Text => TextContent {
                 value: "exit".into(),
                 language: "en".into(),
                 start_timestamp_90k: Some(143810610210090),
@@ -296,6 +296,6 @@ mod tests {
         ]);
         assert_eq!(read[0].value, Entity::default().into());
         assert_eq!(read[1].value, Motion::default().into());
-        assert_eq!(read[2].value, Text::default().into());
+        assert_eq!(read[2].value, TextContent::default().into());
     }
 }

@@ -3,10 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lva_graph_model::{Family, Graph, GraphNode, Role};
-use lva_inference_schema::{
-    AnalyticsBody, Envelope, EventBody, EventClass, EventName, Generation, Inference, InferenceKind,
-    JsonStyle, NodeRole, Subject,
-};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{AnalyticsBody, Envelope, EventClass, EventName, ProductFamily, Inference, InferenceKind, JsonStyle, NodeRole, Subject};
 
 /// Something that a running graph says: results of nodes, trouble, recordings.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,10 +33,10 @@ impl GraphEvent {
     /// In the contract's envelope. `topic` is the name of the account; see
     /// [`default_topic`](lva_inference_schema::default_topic).
     pub fn envelope(&self, topic: &str) -> Envelope {
-        let style = match self.subject.generation() {
+        let style = match self.subject.family() {
             // Motion was never written with empty members and `valueCase`.
-            Generation::Lva if !self.is_motion() => JsonStyle::Lva,
-            Generation::Lva | Generation::VideoAnalyzer => JsonStyle::VideoAnalyzer,
+            ProductFamily::Lva if !self.is_motion() => JsonStyle::Lva,
+            ProductFamily::Lva | ProductFamily::VideoAnalyzer => JsonStyle::VideoAnalyzer,
         };
         Envelope::new(self.name, topic, &self.subject, self.timestamp_90k).with_body(&self.body, style)
     }
@@ -135,7 +133,7 @@ mod tests {
         let subject = Subject::graph_instance("i").node(NodeRole::Processor, "ext");
         let found = vec![Inference::new(Event::new("personZoneEvent"))];
         let event = inference_event(&subject, None, 143_810_610_210_091, found);
-        let json = event.envelope(&default_topic(Generation::Lva)).to_string();
+        let json = event.envelope(&default_topic(ProductFamily::Lva)).to_string();
         assert!(json.contains(r#""timestamp":143810610210091"#), "{json}");
         assert!(
             json.contains(r#""eventTime":"2020-08-20T03:54:29.001Z""#),

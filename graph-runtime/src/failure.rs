@@ -3,9 +3,8 @@
 
 use lva_extension_protocol::http::HttpError;
 use lva_extension_protocol::{Code, ConnectError, PeerStatus, SessionError};
-use lva_inference_schema::{
-    CodedError, EventBody, EventName, MediaFormatError, ProtocolError, RuntimeError, StorageError,
-};
+use lva_inference_schema::body::{CodedError, EventBody, MediaFormatError, ProtocolError, RuntimeError, StorageError};
+use lva_inference_schema::EventName;
 use lva_recording::ClipError;
 use lva_rtsp::{CameraError, ErrorKind};
 

@@ -116,7 +116,7 @@ fn text(error: impl Display) -> String {
 
 /// A JPEG whose longer side is as long as the size says, or the picture as it is where that is less.
 fn form(size: PreviewSize, width: u32, height: u32) -> PictureForm {
-    let side = size.longer_side();
+    let side = size.long_edge();
     let settings = ImageSettings::new(PixelFormat::Bgr24);
     let settings = if width.max(height) > side {
         settings.with_scale(ScaleMode::PreserveAspectRatio, Some(side), Some(side))

@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lva_inference_schema::{EventBody, EventName, OutputType, Recording};
+use lva_inference_schema::body::{EventBody, OutputType, Recording};
+use lva_inference_schema::EventName;
 use lva_recording::{
     ClipError, ClipReport, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats, Recovery,
-    Signal, SignalOutcome, StoreStats, Tracks, recover, recover_written_by,
+    Signal, SignalOutcome, StoreStats, Tracks, recover, recover_owned_by,
 };
 use tokio::sync::mpsc;
 
@@ -204,7 +205,7 @@ impl RecorderThread {
                 Place::Files(sink) => store::home(sink, &self.names, &self.root),
                 Place::Asset(_) | Place::Video(_) => self.root.clone(),
             };
-            for report in self.told(recover_written_by(&home, &writer)).unwrap_or_default() {
+            for report in self.told(recover_owned_by(&home, &writer)).unwrap_or_default() {
                 self.count(&report);
                 self.say(EventName::RecordingAvailable, self.place_of_file(&report.path));
             }
@@ -237,7 +238,7 @@ impl RecorderThread {
         drop(recovered);
         if let Place::Files(sink) = &self.plan.place {
             let home = store::home(sink, &self.names, &self.root);
-            own.extend(self.told(recover_written_by(&home, &writer)).unwrap_or_default());
+            own.extend(self.told(recover_owned_by(&home, &writer)).unwrap_or_default());
         }
         for report in own {
             self.count(&report);
@@ -283,7 +284,7 @@ impl RecorderThread {
             self.recorder = Some(Recorder::continuous(tracks, store));
             return Vec::new();
         };
-        let reach_back = Duration::from_millis(gate.options.reach_back_90k() / 90);
+        let reach_back = Duration::from_millis(gate.options.lookback_90k() / 90);
         let limits = PreRollLimits::new(
             reach_back + EVENT_DELAY,
             self.budget.pre_roll_bytes(PRE_ROLL_BYTES),
@@ -365,7 +366,7 @@ impl RecorderThread {
                         self.say(EventName::RecordingStopped, body);
                     }
                 }
-                RecorderEvent::Untidy { error } => {
+                RecorderEvent::CleanupFailed { error } => {
                     tracing::warn!(sink = %self.plan.sink.name, error = %error, "beside a recording");
                     // Said once in each recording, and nothing heals it but a person.
                     if matches!(error, ClipError::ForeignPlaylist { .. }) {
@@ -373,7 +374,7 @@ impl RecorderThread {
                         self.say(name, body);
                     }
                 }
-                RecorderEvent::Missed { .. } => self.drop_signals(DropReason::ClipMissed, 1),
+                RecorderEvent::NoMedia { .. } => self.drop_signals(DropReason::ClipMissed, 1),
                 // `RecorderEvent` may grow.
                 _ => {}
             }

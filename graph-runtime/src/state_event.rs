@@ -1,7 +1,8 @@
 //! What instances say about themselves: that they run, that they have ended, that they could not be started.
 
 use lva_graph_model::{Family, Graph, InstanceState};
-use lva_inference_schema::{EventBody, EventName, Generation, StateChange, StateReason, Subject};
+use lva_inference_schema::body::{EventBody, StateChange, StateReason};
+use lva_inference_schema::{EventName, ProductFamily, Subject};
 
 use crate::GraphEvent;
 use crate::event::{Voice, event_now};
@@ -65,11 +66,11 @@ impl Life {
 /// the same, in the words of their family.
 fn state_event(instance: &Subject, before: InstanceState, after: InstanceState, cause: &Cause) -> GraphEvent {
     let failed = matches!(cause, Cause::NotStarted { .. } | Cause::Ended { .. });
-    let (family, name) = match (instance.generation(), after) {
-        (Generation::VideoAnalyzer, _) => (Family::VideoAnalyzer, EventName::PipelineStateChanged),
-        (Generation::Lva, InstanceState::Active) => (Family::Lva, EventName::GraphInstanceStarted),
-        (Generation::Lva, _) if failed => (Family::Lva, EventName::GraphInstanceFailed),
-        (Generation::Lva, _) => (Family::Lva, EventName::GraphInstanceStopped),
+    let (family, name) = match (instance.family(), after) {
+        (ProductFamily::VideoAnalyzer, _) => (Family::VideoAnalyzer, EventName::PipelineStateChanged),
+        (ProductFamily::Lva, InstanceState::Active) => (Family::Lva, EventName::GraphInstanceStarted),
+        (ProductFamily::Lva, _) if failed => (Family::Lva, EventName::GraphInstanceFailed),
+        (ProductFamily::Lva, _) => (Family::Lva, EventName::GraphInstanceStopped),
     };
     let mut change = StateChange::new(before.word(family), after.word(family));
     let (reason, node, message) = match cause {
@@ -96,7 +97,7 @@ mod tests {
     fn said(instance: &Subject, before: InstanceState, after: InstanceState, cause: &Cause) -> String {
         let event = state_event(instance, before, after, cause);
         assert_eq!(event.class(), EventClass::Operational);
-        assert!(event.name.is_in(instance.generation()), "{}", event.name);
+        assert!(event.name.is_in(instance.family()), "{}", event.name);
         let json: serde_json::Value = serde_json::from_str(&event.envelope("/t").to_string()).unwrap();
         format!("{} {}", event.name, json["body"])
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use lva_inference_schema::{AnalyticsBody, EventBody, EventName, Inference, JsonStyle};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{AnalyticsBody, EventName, Inference, JsonStyle};
 use serde_json::Value;
 
 use super::complaints::Complaints;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use lva_graph_model::{FileSink, Pattern, PatternPiece, SystemVariable};
 use lva_recording::{
-    Clip, ClipError, ClipFolder, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentFolder,
+    Clip, ClipError, ClipDirectory, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentDirectory,
     SegmentOptions, SegmentedClip, StoreStats, Tracks, clip_path,
 };
 
@@ -24,8 +24,8 @@ const MAX_FOLDER_NAME: usize = 255;
 /// bounds what waits for an upload, and here nothing does; what is recorded is what is kept.
 #[derive(Debug)]
 pub(super) enum Store {
-    Files(ClipFolder),
-    Segments(SegmentFolder),
+    Files(ClipDirectory),
+    Segments(SegmentDirectory),
 }
 
 impl Store {
@@ -36,11 +36,11 @@ impl Store {
             Place::Files(sink) => {
                 let home = home(sink, &names, &root);
                 let (sink, cap) = (sink.clone(), sink.maximum_bytes);
-                let folder = ClipFolder::with_naming(move |new: &NewClip| {
+                let folder = ClipDirectory::with_naming(move |new: &NewClip| {
                     let folder = root.join(now(&sink.directory, &names));
                     clip_path(&folder, &now(&sink.file_name, &names), new.start_90k)
                 });
-                let folder = folder.below(home).written_by(writer);
+                let folder = folder.with_root(home).with_owner(writer);
                 Self::Files(match cap {
                     Some(bytes) => folder.with_maximum_bytes(bytes),
                     None => folder,
@@ -52,14 +52,14 @@ impl Store {
                 let always = plan.gate.is_none();
                 // An asset for each opening of the gate; one for all of a continuous recording, whatever interrupts it.
                 let mut asset: Option<PathBuf> = None;
-                let folder = SegmentFolder::with_naming(options, move |_: &NewClip| match &asset {
+                let folder = SegmentDirectory::with_naming(options, move |_: &NewClip| match &asset {
                     Some(asset) if always => Ok(asset.clone()),
                     _ => {
                         let folder = root.join(checked(now(&name, &names), is_asset_name)?);
                         Ok(asset.insert(folder).clone())
                     }
                 });
-                Self::Segments(folder.written_by(writer))
+                Self::Segments(folder.with_owner(writer))
             }
             Place::Video(sink) => {
                 let options = SegmentOptions::default().with_length(sink.segment_length);
@@ -68,10 +68,10 @@ impl Store {
                     None => options,
                 };
                 let name = sink.video_name.clone();
-                let folder = SegmentFolder::with_naming(options, move |_: &NewClip| {
+                let folder = SegmentDirectory::with_naming(options, move |_: &NewClip| {
                     Ok(root.join(checked(now(&name, &names), is_folder_name)?))
                 });
-                Self::Segments(folder.written_by(writer))
+                Self::Segments(folder.with_owner(writer))
             }
         }
     }
@@ -164,12 +164,12 @@ impl ClipStore for Store {
         }
     }
 
-    fn broke(&mut self, clip: Option<Open>, error: &ClipError) -> Vec<ClipReport> {
+    fn clip_failed(&mut self, clip: Option<Open>, error: &ClipError) -> Vec<ClipReport> {
         match (self, clip) {
-            (Self::Files(store), Some(Open::File(clip))) => store.broke(Some(*clip), error),
-            (Self::Segments(store), Some(Open::Segments(clip))) => store.broke(Some(*clip), error),
-            (Self::Files(store), _) => store.broke(None, error),
-            (Self::Segments(store), _) => store.broke(None, error),
+            (Self::Files(store), Some(Open::File(clip))) => store.clip_failed(Some(*clip), error),
+            (Self::Segments(store), Some(Open::Segments(clip))) => store.clip_failed(Some(*clip), error),
+            (Self::Files(store), _) => store.clip_failed(None, error),
+            (Self::Segments(store), _) => store.clip_failed(None, error),
         }
     }
 

@@ -10,7 +10,8 @@ use lva_extension_protocol::{
     BoxError, Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, Sample, SessionInfo,
 };
 use lva_graph_runtime::{DropReason, GraphEvent, HubMessage, Module, RuntimeOptions};
-use lva_inference_schema::{Entity, Event, EventBody, EventName, Inference, JsonStyle, Rectangle};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{Entity, Event, EventName, Inference, JsonStyle, Rectangle};
 use lva_rtsp::Simulator;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;

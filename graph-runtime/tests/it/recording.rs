@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lva_graph_runtime::{DropReason, GraphEvent, InstanceStats};
-use lva_inference_schema::{EventBody, EventName};
-use lva_recording::{
-    MediaUnit, Recorder, SegmentFolder, SegmentOptions, TICKS_PER_SECOND, Tracks, VideoCodec, VideoTrack,
-};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::EventName;
+use lva_recording::{MediaTime, MediaUnit, Recorder, SegmentDirectory, SegmentOptions, Tracks, VideoCodec, VideoTrack};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -344,10 +343,10 @@ fn leave_unfinished(folder: &Path) {
         height: 120,
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let store = SegmentFolder::new(folder, SegmentOptions::default());
+    let store = SegmentDirectory::new(folder, SegmentOptions::default());
     let mut recorder = Recorder::continuous(Tracks { video, audio: None }, store);
     for number in 0..300u64 {
-        let time = (now - 300) * TICKS_PER_SECOND + number * 3000;
+        let time = (now - 300) * MediaTime::TICKS_PER_SECOND + number * 3000;
         let keyframe = number.is_multiple_of(30);
         let _ = recorder.push(MediaUnit::video(time, keyframe, vec![0; 100].into()));
     }
