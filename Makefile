@@ -6,7 +6,7 @@ SLICE ?= 1/1
 
 .PHONY: help demo test test-topologies test-cycles packages lint format doc readme bench
 
-help: ## show this text
+help: ## show this help
 	@echo 'Live Video Analytics in Rust'
 	@echo
 	@echo 'usage: make TARGET'
@@ -32,9 +32,10 @@ demo: packages ## the whole chain on the demo clip; make demo ARGS="--seconds 75
 packages: ## install the system packages that are missing (asks sudo where needed)
 	@scripts/install-packages.sh
 
-lint: ## what CI asks of the text: format, floors, clippy with warnings denied
+lint: ## format, layers, circles, clippy with warnings denied
 	cargo fmt --all --check
 	scripts/check-layers.sh
+	scripts/check-cycles.py
 	scripts/clippy.sh
 
 format: ## format all Rust code

@@ -11,10 +11,10 @@ use lva_examples::frames::{FormatFlag, FrameForm, FrameMaker, ScaleFlag};
 use lva_examples::round_trips::RoundTrips;
 use lva_examples::source::Source;
 use lva_examples::{parse_credentials, progress};
-use lva_extension_protocol::{
-    Answer, Answers, ClientOptions, Credentials, ExtensionUrl, FrameSender, GraphIdentity, NoSlot,
-    SessionEvent, SharedMemoryOptions, Transfer, connect,
+use lva_extension_protocol::client::{
+    Answer, Answers, ClientOptions, FrameSender, NoSlot, SessionEvent, Transfer, connect,
 };
+use lva_extension_protocol::{Credentials, ExtensionUrl, GraphIdentity, SharedMemoryOptions};
 use lva_framing::{FrameRate, Picture};
 use lva_inference_schema::{Inference, JsonStyle};
 use serde_json::{Value, json};

@@ -10,10 +10,10 @@ use anyhow::Context;
 use clap::Parser;
 use lva_examples::ModelArgs;
 use lva_extension_protocol::http::{HttpExtensionServer, HttpServerOptions, HttpStatsReader};
-use lva_extension_protocol::{
-    Credentials, Extension, ExtensionServer, ListenAddress, Listening, ServerOptions, ServerStats,
-    StatsReader, Trust,
+use lva_extension_protocol::server::{
+    Extension, ExtensionServer, ListenAddress, Listening, ServerOptions, ServerStats, StatsReader,
 };
+use lva_extension_protocol::{Credentials, Trust};
 use lva_inference::Detector;
 use lva_spatial_analysis::{
     AnalysisOptions, AnalysisStatsReader, Detectors, Entities, OperationConfig, SpatialExtension,

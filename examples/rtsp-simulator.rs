@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use lva_rtsp::{AuthScheme, Credentials, Faults, Simulator, SimulatorOptions, SimulatorTls};
+use lva_rtsp::Credentials;
+use lva_rtsp_simulator::{AuthScheme, Faults, Simulator, SimulatorOptions, SimulatorTls};
 
 /// Serve the MP4 files of a folder as RTSP cameras, each at rtsp://HOST:PORT/media/FILE, over and over.
 ///

@@ -12,12 +12,13 @@ use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use clap::{Parser, ValueEnum};
 use lva_examples::parse_size;
-use lva_extension_protocol::{
-    BoxError, Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, Sample, SessionInfo,
+use lva_extension_protocol::BoxError;
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, SessionInfo,
 };
 use lva_graph_runtime::{Module, RuntimeOptions};
 use lva_inference_schema::Inference;
-use lva_rtsp::{Simulator, SimulatorOptions};
+use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 use serde_json::{Value, json};
 
 /// How long all cameras may take to be there.
@@ -185,7 +186,7 @@ struct AtOnce;
 
 #[async_trait]
 impl Extension for AtOnce {
-    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Self))
     }
 }

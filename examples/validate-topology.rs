@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use lva_graph_model::{Diagram, FileReport, Instance, OwnTypes, Strictness};
+use lva_graph_model::{CustomNodeTypes, Diagram, FileReport, Instance, Strictness};
 
 /// Says what is wrong with topologies of Live Video Analytics and Video Analyzer, or draws them.
 ///
@@ -21,7 +21,7 @@ use lva_graph_model::{Diagram, FileReport, Instance, OwnTypes, Strictness};
 #[command(after_help = "Examples:
   validate-topology topology.json
   validate-topology --instance instance.json --strict topology.json
-  validate-topology --own-type '#Example.CoveredCamera' examples/documents/own-node.json
+  validate-topology --custom-type '#Example.CoveredCamera' examples/documents/custom-node.json
   validate-topology --format json */*.json | jq -r 'select(.ok|not).file'
   validate-topology --format mermaid topology.json > topology.mmd
   validate-topology --format dot topology.json | dot -Tsvg > topology.svg")]
@@ -44,7 +44,7 @@ struct Args {
 
     /// A type of nodes that your program brings along, such as #Contoso.QueueLength. May be given several times.
     #[arg(long, value_name = "TYPE")]
-    own_type: Vec<String>,
+    custom_type: Vec<String>,
 
     /// Topologies.
     #[arg(required = true, value_name = "FILE")]
@@ -73,15 +73,19 @@ fn main() -> anyhow::Result<ExitCode> {
     } else {
         Strictness::Open
     };
-    let own_types = OwnTypes::new(args.own_type)?;
+    let custom_types = CustomNodeTypes::new(args.custom_type)?;
     let mut all_ok = true;
     let mut out = std::io::stdout().lock();
     for path in &args.files {
         let file = path.display().to_string();
         let report = match std::fs::read(path) {
-            Ok(bytes) => {
-                FileReport::with_own_types(file, &bytes, instance.as_ref(), strictness, own_types.clone())
-            }
+            Ok(bytes) => FileReport::with_custom_types(
+                file,
+                &bytes,
+                instance.as_ref(),
+                strictness,
+                custom_types.clone(),
+            ),
             Err(error) => FileReport::unreadable(file, &error),
         };
         all_ok &= report.is_ok();

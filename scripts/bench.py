@@ -111,7 +111,7 @@ def table(title, runs, frames=FRAMES):
 
 def sparse(video, rate, interval):
     """A rate at which key frames suffice. Starting the process weighs in a short clip, so it is played five times over, too.
-    The floor is what decoding key frames alone costs."""
+    The lower bound is what decoding keyframes alone costs."""
     scale = f"fps={rate},scale={SIZE}:flags=bilinear,format=bgr24,pad=1408:786:5:0"
     for times in (1, 5):
         clip = video if times == 1 else repeated(video, times)

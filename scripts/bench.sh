@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The picture path beside its peers: a 1080p H.264 file to padded 1408x786 BGR24 on one thread, CPU time a frame,
 # medians of five rounds in which all take turns, ratios, and how well the pictures agree with a good reference.
-# What is not installed is skipped and said. Load of the machine is printed, because it decides how much a number is worth.
+# What is not installed is skipped, with a line. The load of the machine is printed, because it decides how much a number is worth.
 #
 # usage: scripts/bench.sh [ROUNDS]
 # BENCH_DIR: where clips lie, default target/bench; BENCH_FRAMES: frames of each, default 600; LVA_BENCH_BIN: a frame-bench

@@ -4,9 +4,9 @@
 Looked at are the imports of library code: paths that begin with `crate`, `super` or `self`, in `use` items and in
 expressions. Code under `#[cfg(test)]` and `#[cfg(fuzzing)]` does not count. Modules are compared with their siblings, at
 every depth: an import of `crate::a::x` in `crate::b::y` is an edge from `b` to `a`, and what a module and its own
-submodules share is no circle. A name that `lib.rs` re-exports counts as an import of the module that defines it.
+submodules share is not a circle. A name that `lib.rs` re-exports counts as an import of the module that defines it.
 
-usage: check-cycles.py [CRATE_FOLDER ...]     (default: every folder at the root with a Cargo.toml and src/lib.rs)
+usage: check-cycles.py [CRATE_DIRECTORY ...]     (default: every directory at the root with a Cargo.toml and src/lib.rs)
 """
 import re
 import sys
@@ -46,16 +46,16 @@ def modules(crate):
     """Module path (a tuple) -> source text, for every module that is part of the library."""
     found = {}
 
-    def read(path, module, folder):
+    def read(path, module, directory):
         text = without_test_items(without_comments_and_strings(path.read_text()))
         inline = {}
         # Inline modules count as part of the module that holds them.
         found[module] = text
         for match in re.finditer(r"^\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;", text, re.M):
             name = match.group(1)
-            for child in (folder / f"{name}.rs", folder / name / "mod.rs"):
+            for child in (directory / f"{name}.rs", directory / name / "mod.rs"):
                 if child.exists():
-                    read(child, module + (name,), folder / name)
+                    read(child, module + (name,), directory / name)
         return inline
 
     read(crate / "src/lib.rs", (), crate / "src")

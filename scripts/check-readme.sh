@@ -5,7 +5,7 @@
 # failure. Usage: check-readme.sh [--list] [FILE.md…]; without files, every Markdown file of the repository.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mkdir -p target # the documents write there, and cargo may have been told to build elsewhere
+mkdir -p target # the documents write there, and cargo may build elsewhere
 
 list_only=no
 if [ "${1:-}" = --list ]; then

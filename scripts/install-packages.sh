@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the system packages that building and testing need; says one line and touches nothing when all are there.
+# Installs the system packages that building and testing need; prints one line and changes nothing when all are there.
 set -euo pipefail
 
 packages=(
@@ -9,6 +9,8 @@ packages=(
     libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
     # the programs ffmpeg and ffprobe, used by tests only
     ffmpeg
+    # scripts/check-cycles.py
+    python3
 )
 
 # Other people's RTSP programs, against which tests play both ways where they are there: GStreamer with its Python
@@ -35,7 +37,7 @@ by_hand() {
 }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    by_hand "install-packages: this is no Debian or Ubuntu system (apt-get or dpkg-query is absent)." "${packages[*]}"
+    by_hand "install-packages: this is not a Debian or Ubuntu system (apt-get or dpkg-query is absent)." "${packages[*]}"
 fi
 
 # One name may stand for several architectures; one that is installed is enough.
@@ -58,7 +60,7 @@ if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null ||
         by_hand "install-packages: packages are missing, and this is neither root nor a user with sudo." "${missing[*]}"
     as_root=(sudo)
-    # Nobody types a password where there is no terminal.
+    # Without a terminal, no password can be typed.
     [ -t 0 ] || as_root+=(--non-interactive)
 fi
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the path of a Python that can import onnxruntime, for the tests that compare our backends with it.
-# Makes a private virtual environment under target/ on first use. Where that cannot be done it says so on standard
+# Makes a private virtual environment under target/ on first use. Where that fails it explains why on standard
 # error and prints nothing: the comparison is then skipped, and everything else is still tested.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +22,7 @@ log=$home.log
 python=$home/bin/python
 
 if ! "$python" -c 'import onnxruntime' 2>/dev/null; then
-    command -v python3 >/dev/null || skip "there is no python3"
+    command -v python3 >/dev/null || skip "python3 is not installed"
     rm -rf "$home"
     mkdir -p "$(dirname "$home")"
     python3 -m venv "$home" >"$log" 2>&1 ||
@@ -35,5 +35,5 @@ if ! "$python" -c 'import onnxruntime' 2>/dev/null; then
         { rm -rf "$home"; skip "onnxruntime was installed but cannot be imported; see $log"; }
 fi
 
-# A test runs in its crate's own folder.
+# A test runs in the directory of its crate.
 cd "$(dirname "$python")" && echo "$PWD/python"

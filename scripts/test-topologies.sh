@@ -6,7 +6,7 @@
 # SECONDS_EACH: how long each runs, default 40. JOBS: how many side by side, default 2.
 # TABLE: a document whose table of topologies is replaced by this one, such as docs/topologies.md; all of them only.
 # RUN_TOPOLOGY: the program, where it was built already; default: it is built for release.
-# LVA_SHARED_DATA: folder with `topologies/`, default ../shared/data.
+# LVA_SHARED_DATA: directory with `topologies/`, default ../shared/data.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
@@ -45,7 +45,7 @@ echo "${#files[@]} of ${#all[@]} topologies, $each s each" >&2
 
 run_one() {
     local file=$1 name=${1//\//-}
-    # What it said is worth more than what it printed, and "missing" stands in the table.
+    # Its exit status counts, not its output; the table shows "missing".
     "$program" "$data/topologies/$file" --simulate --seconds "$each" --recordings "$work/$name" \
         > "$work/$name.out" 2> "$work/$name.err" || tail -n 3 "$work/$name.err" >&2
     tail -n 1 "$work/$name.out" > "$work/$name.summary"
@@ -66,12 +66,12 @@ def listed(counts):
 def row(file):
     try:
         line = json.loads(open(f"{work}/{file.replace('/', '-')}.summary").read())
-        frames, told = line["frames"], line["recordings"]
+        frames, recorded = line["frames"], line["recordings"]
     except (ValueError, KeyError, OSError):
         return False, f"| {file} | **no**: it did not run | | | | | | |"
     ok = "yes" if line["ok"] else "**no**: " + "; ".join([line.get("error", "")][: "error" in line] + line.get("missing", []))
     dropped = "; ".join(f"{node}: {listed(why)}" for node, why in line.get("dropped_by_node", {}).items()) or "0"
-    seconds = ", ".join(f"{r['sink']} {r['seconds']:.1f} s" for r in told)
+    seconds = ", ".join(f"{r['sink']} {r['seconds']:.1f} s" for r in recorded)
     cells = [file, ok, frames["received"], frames["sent"], frames["answered"], dropped, listed(line["events"]), seconds]
     return line["ok"], "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 skipped=()
-say() { printf '\n--- %s\n' "$1"; }
+heading() { printf '\n--- %s\n' "$1"; }
 
 if cargo nextest --version >/dev/null 2>&1; then
     runner=nextest
@@ -17,14 +17,14 @@ else
     run_tests() { cargo test --no-fail-fast --lib --bins --tests "$@"; }
 fi
 
-# Tests run in the folders of their crates, so what they are told is absolute.
+# Tests run in the directories of their crates, so the path is absolute.
 data=${LVA_SHARED_DATA:-../shared/data}
 if [ -d "$data" ]; then
     LVA_SHARED_DATA=$(cd "$data" && pwd)
     export LVA_SHARED_DATA
     echo "test data: $LVA_SHARED_DATA"
 elif [ -n "${LVA_SHARED_DATA:-}" ]; then
-    echo "test.sh: LVA_SHARED_DATA=$LVA_SHARED_DATA is no folder; correct it, or unset it to skip the tests that need it" >&2
+    echo "test.sh: LVA_SHARED_DATA=$LVA_SHARED_DATA is not a directory; correct it, or unset it to skip the tests that need it" >&2
     exit 1
 else
     skipped+=("tests on the optional test data: there is no $data (set LVA_SHARED_DATA)")
@@ -39,16 +39,16 @@ else
     skipped+=("runs against Google's gRPC stack: see the line grpc-python above")
 fi
 
-say "programs that tests run"
+heading "programs that tests run"
 cargo build --package lva-examples --example extension-client --example extension-server --example run-topology
 
-say "tests of the workspace, default features ($runner)"
+heading "tests of the workspace, default features ($runner)"
 run_tests --workspace
 
-say "examples in the documentation of every crate"
+heading "examples in the documentation of every crate"
 cargo test --doc --workspace --quiet
 
-say "lva-inference with image codecs and ONNX Runtime"
+heading "lva-inference with image codecs and ONNX Runtime"
 LVA_TEST_PYTHON=$(scripts/onnxruntime-python.sh)
 if [ -n "$LVA_TEST_PYTHON" ]; then
     export LVA_TEST_PYTHON
@@ -59,7 +59,7 @@ else
 fi
 run_tests --package lva-inference --features image-codecs,ort
 
-say "all tests passed"
+heading "all tests passed"
 for what in ${skipped[@]+"${skipped[@]}"}; do
     echo "SKIPPED $what"
 done

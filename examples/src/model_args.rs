@@ -55,7 +55,7 @@ pub enum Backend {
     Ort,
 }
 
-/// A detector of either backend, called without an async runtime.
+/// A detector of either backend.
 pub struct AnyDetector(Box<dyn Detector>);
 
 impl std::fmt::Debug for AnyDetector {
@@ -104,7 +104,7 @@ impl ModelArgs {
 }
 
 impl AnyDetector {
-    /// The detector itself, for async code.
+    /// The detector itself.
     pub fn into_detector(self) -> Box<dyn Detector> {
         self.0
     }
@@ -115,7 +115,7 @@ impl AnyDetector {
     ///
     /// What the detector says.
     pub fn detect(&mut self, frame: Frame<'_>) -> anyhow::Result<Vec<Detection>> {
-        let mut found = pollster::block_on(self.0.detect(&[frame]))?;
+        let mut found = self.0.detect(&[frame])?;
         found.pop().context("the detector answered no frame")
     }
 }

@@ -38,7 +38,7 @@ pub async fn play(
     camera: Camera,
     seconds: Option<f64>,
 ) -> anyhow::Result<()> {
-    let topology = Topology::from_value(topology)?.with_own_types(module.own_types().clone());
+    let topology = Topology::from_value(topology)?.with_custom_types(module.custom_types().clone());
     let values: BTreeMap<String, String> = camera.parameters().into();
     let (instance, _) = instance_of(&topology, &values)?;
     activate(module, &topology, &instance).await?;

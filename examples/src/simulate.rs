@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use async_trait::async_trait;
 use lva_extension_protocol::http::HttpExtensionServer;
-use lva_extension_protocol::{
-    Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, SessionInfo,
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, SessionInfo,
 };
 use lva_graph_model::{NodeKind, Topology};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, OperationConfig, SpatialExtension};
@@ -157,7 +157,7 @@ struct People(SpatialExtension);
 
 #[async_trait]
 impl Extension for People {
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         self.0.open(&session.clone().with_configuration("")).await
     }
 }

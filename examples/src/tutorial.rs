@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use lva_extension_protocol::{ExtensionServer, HostError, ListenAddress};
+use lva_extension_protocol::server::{ExtensionServer, HostError, ListenAddress};
 use lva_graph_model::{
     Family, Instance, Method, OperationsFile, Request, RequestBody, Step, Topology, instance_request,
     topology_request,
 };
 use lva_graph_runtime::{InstanceStats, MessageSink, Module, RuntimeOptions};
-use lva_rtsp::{CameraUrl, Credentials, Simulator, SimulatorOptions};
+use lva_rtsp::{CameraUrl, Credentials};
+use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 use lva_spatial_analysis::SpatialExtension;
 use serde_json::Value;
 use tokio::sync::oneshot;

@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p lva-extension-protocol --example average-color -- 5001`, then point a graph at tcp://127.0.0.1:5001.
 
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Attribute, Classification, Inference, Tag};
 
@@ -14,10 +15,12 @@ impl BlockingExtension for AverageColor {
         "average-color"
     }
 
-    fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, OpenError> {
+    fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError> {
         match session.format.and_then(|format| format.pixel_format()) {
             Some(PixelFormat::Bgr24) => Ok(Box::new(Frames)),
-            _ => Err(OpenError::UnsupportedFormat("only raw bgr24 is taken".into())),
+            _ => Err(ExtensionOpenError::UnsupportedFormat(
+                "only raw bgr24 is taken".into(),
+            )),
         }
     }
 }
@@ -53,7 +56,7 @@ impl BlockingSession for Frames {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "5001".into()).parse()?;
-    let server = ExtensionServer::new(OnThreads::new(AverageColor))
+    let server = ExtensionServer::new(ThreadPerStream::new(AverageColor))
         .listen(ListenAddress::loopback(port))
         .await?;
     eprintln!("listening on {}", server.address());

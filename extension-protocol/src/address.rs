@@ -20,7 +20,7 @@ use std::str::FromStr;
 /// assert_eq!(url.to_string(), "tcp://spatialAnalysis:50051");
 /// assert!(!url.is_tls());
 /// assert!("https://spatialAnalysis:50051".parse::<ExtensionUrl>()?.is_tls());
-/// # Ok::<(), lva_extension_protocol::UrlError>(())
+/// # Ok::<(), lva_extension_protocol::ExtensionUrlError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ExtensionUrl(Place);
@@ -86,36 +86,36 @@ impl fmt::Display for ExtensionUrl {
 }
 
 impl FromStr for ExtensionUrl {
-    type Err = UrlError;
+    type Err = ExtensionUrlError;
 
-    fn from_str(text: &str) -> Result<Self, UrlError> {
+    fn from_str(text: &str) -> Result<Self, ExtensionUrlError> {
         // Published topologies carry URLs with a blank before them.
         let text = text.trim();
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() {
-                Err(UrlError::NoPath)
+                Err(ExtensionUrlError::NoPath)
             } else {
                 Ok(Self::unix(path))
             };
         }
-        let (scheme, rest) = text.split_once("://").ok_or(UrlError::NoScheme)?;
+        let (scheme, rest) = text.split_once("://").ok_or(ExtensionUrlError::NoScheme)?;
         let place = match scheme.to_ascii_lowercase().as_str() {
             "tcp" | "http" => Place::Tcp,
             "https" | "tls" => Place::Tls,
-            _ => return Err(UrlError::UnknownScheme),
+            _ => return Err(ExtensionUrlError::UnknownScheme),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains('@') {
-            return Err(UrlError::UserInfo);
+            return Err(ExtensionUrlError::UserInfo);
         }
         if authority.contains(['/', '?', '#']) {
-            return Err(UrlError::BeyondPort);
+            return Err(ExtensionUrlError::BeyondPort);
         }
         let parsed: tonic::codegen::http::uri::Authority =
-            authority.parse().map_err(|_| UrlError::HostAndPort)?;
+            authority.parse().map_err(|_| ExtensionUrlError::HostAndPort)?;
         if parsed.host().is_empty() || parsed.port_u16().is_none_or(|port| port == 0) {
-            return Err(UrlError::HostAndPort);
+            return Err(ExtensionUrlError::HostAndPort);
         }
         Ok(Self(place(authority.to_owned())))
     }
@@ -125,7 +125,7 @@ impl FromStr for ExtensionUrl {
 /// hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UrlError {
+pub enum ExtensionUrlError {
     /// Nothing like `tcp://`.
     #[error("the extension's URL has no scheme: write tcp://host:port, tls://host:port or unix:/path")]
     NoScheme,
@@ -185,16 +185,16 @@ mod tests {
     #[test]
     fn the_forms_that_are_refused_and_why() {
         for (text, error) in [
-            ("127.0.0.1:5001", UrlError::NoScheme),
-            ("rtsp://host:1", UrlError::UnknownScheme),
-            ("tcps://host:1", UrlError::UnknownScheme),
-            ("tcp://user:secret@host:1", UrlError::UserInfo),
-            ("tcp://host:1/score", UrlError::BeyondPort),
-            ("tcp://host", UrlError::HostAndPort),
-            ("tcp://host:0", UrlError::HostAndPort),
-            ("tcp://host:70000", UrlError::HostAndPort),
-            ("tcp://", UrlError::HostAndPort),
-            ("unix:", UrlError::NoPath),
+            ("127.0.0.1:5001", ExtensionUrlError::NoScheme),
+            ("rtsp://host:1", ExtensionUrlError::UnknownScheme),
+            ("tcps://host:1", ExtensionUrlError::UnknownScheme),
+            ("tcp://user:secret@host:1", ExtensionUrlError::UserInfo),
+            ("tcp://host:1/score", ExtensionUrlError::BeyondPort),
+            ("tcp://host", ExtensionUrlError::HostAndPort),
+            ("tcp://host:0", ExtensionUrlError::HostAndPort),
+            ("tcp://host:70000", ExtensionUrlError::HostAndPort),
+            ("tcp://", ExtensionUrlError::HostAndPort),
+            ("unix:", ExtensionUrlError::NoPath),
         ] {
             assert_eq!(text.parse::<ExtensionUrl>(), Err(error), "{text}");
         }

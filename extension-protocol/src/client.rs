@@ -6,12 +6,12 @@
 //! | `connect` | region, connection, descriptors |
 //! | `session` | slots, sending, answers |
 //! | `store` | where the bytes of frames are |
-//! | `flight` | which frames are on their way (sans I/O) |
+//! | `in_flight` | which frames are on their way (sans I/O) |
 //! | `error`, `stats` | why it ended, what was counted |
 
 mod connect;
 mod error;
-mod flight;
+mod in_flight;
 mod options;
 mod session;
 mod stats;
@@ -22,7 +22,7 @@ pub(crate) use session::fuzzing::run as fuzz;
 
 pub use connect::connect;
 pub use error::{ConnectError, NoSlot, PeerStatus, SendError, SessionError};
-pub use options::{ClientOptions, DEFAULT_WINDOW, GraphIdentity, MAX_WINDOW, MIN_WINDOW, Transfer};
+pub use options::{ClientOptions, DEFAULT_WINDOW, MAX_WINDOW, MIN_WINDOW, Transfer};
 pub use session::{
     Answer, Answers, FrameSender, FrameSlot, PeerDescription, Session, SessionEvent, Unanswered,
 };

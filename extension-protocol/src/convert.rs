@@ -4,10 +4,14 @@
 //! confidence or time of 0 was meant or merely absent (it counts as absent).
 
 use lva_inference_schema as schema;
-use schema::{Extra, InferenceKind, InferenceValue, Decimal};
+use lva_media_types::MediaTime;
+use schema::{Decimal, Extra, InferenceKind, InferenceValue};
 
 use crate::wire;
 use crate::wire::inference::{InferenceType, Value};
+
+/// Ticks per second of timestamps on the wire, where a peer does not announce others.
+pub(crate) const TIMESCALE: u32 = MediaTime::TICKS_PER_SECOND as u32;
 
 /// Reads what a peer sent. Inferences without a value say nothing and are left out; the second number counts them.
 /// The type is taken from the value, whatever the peer wrote: `AUTO` is frequent.
@@ -41,7 +45,7 @@ fn inference_from_wire(found: wire::Inference) -> Option<schema::Inference> {
             id: it.id,
             extra: Extra::new(),
         }),
-        Value::Text(it) => InferenceValue::Text(schema::TextContent {
+        Value::Text(it) => InferenceValue::Text(schema::TextContentContentContent {
             value: it.value,
             language: it.language,
             start_timestamp_90k: present_ticks(it.start_timestamp),
@@ -183,7 +187,8 @@ fn present_ticks(value: u64) -> Option<u64> {
 mod tests {
     use prost::Message;
     use schema::{
-        Attribute, Classification, Entity, Event, Inference, Motion, OtherContent, Rectangle, Tag, TextContent,
+        Attribute, Classification, Entity, Event, Inference, Motion, OtherContent, Rectangle, Tag,
+        TextContent,
     };
 
     use super::*;

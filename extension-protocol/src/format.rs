@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use crate::wire;
+use lva_media_types::PixelFormat;
+use lva_media_types::limits::MAX_ANNOUNCED_SIDE;
 
-/// Largest width or height that is accepted, in pixels.
-pub const MAX_SIDE: u32 = 65_535;
+use crate::wire;
+use crate::wire::video_frame_sample_format::{Encoding, PixelFormat as WirePixels};
 
 /// How the bytes of a frame are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,118 +19,6 @@ pub enum FrameEncoding {
     Png,
     /// Bare pixels.
     Raw(PixelFormat),
-}
-
-/// Order and width of bare pixels; the contract's eleven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PixelFormat {
-    /// Planes Y, U, V; U and V have half the width and half the height, rounded up.
-    Yuv420p,
-    /// 16 bits, 5-6-5, high byte first.
-    Rgb565Be,
-    /// 16 bits, 5-6-5, low byte first.
-    Rgb565Le,
-    /// 16 bits, one unused and 5-5-5, high byte first.
-    Rgb555Be,
-    /// 16 bits, one unused and 5-5-5, low byte first.
-    Rgb555Le,
-    /// Three bytes R, G, B.
-    Rgb24,
-    /// Three bytes B, G, R.
-    Bgr24,
-    /// Four bytes A, R, G, B.
-    Argb,
-    /// Four bytes R, G, B, A.
-    Rgba,
-    /// Four bytes A, B, G, R.
-    Abgr,
-    /// Four bytes B, G, R, A.
-    Bgra,
-}
-
-impl PixelFormat {
-    /// All of them, in the order of their numbers on the wire.
-    pub const ALL: [Self; 11] = [
-        Self::Yuv420p,
-        Self::Rgb565Be,
-        Self::Rgb565Le,
-        Self::Rgb555Be,
-        Self::Rgb555Le,
-        Self::Rgb24,
-        Self::Bgr24,
-        Self::Argb,
-        Self::Rgba,
-        Self::Abgr,
-        Self::Bgra,
-    ];
-
-    /// Bytes of one pixel in the first (or only) plane.
-    pub fn bytes_per_pixel(self) -> u32 {
-        match self {
-            Self::Yuv420p => 1,
-            Self::Rgb565Be | Self::Rgb565Le | Self::Rgb555Be | Self::Rgb555Le => 2,
-            Self::Rgb24 | Self::Bgr24 => 3,
-            Self::Argb | Self::Rgba | Self::Abgr | Self::Bgra => 4,
-        }
-    }
-
-    /// The contract's name in topologies: `bgr24`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Yuv420p => "yuv420p",
-            Self::Rgb565Be => "rgb565be",
-            Self::Rgb565Le => "rgb565le",
-            Self::Rgb555Be => "rgb555be",
-            Self::Rgb555Le => "rgb555le",
-            Self::Rgb24 => "rgb24",
-            Self::Bgr24 => "bgr24",
-            Self::Argb => "argb",
-            Self::Rgba => "rgba",
-            Self::Abgr => "abgr",
-            Self::Bgra => "bgra",
-        }
-    }
-
-    fn to_wire(self) -> wire::video_frame_sample_format::PixelFormat {
-        use wire::video_frame_sample_format::PixelFormat as Wire;
-        match self {
-            Self::Yuv420p => Wire::Yuv420p,
-            Self::Rgb565Be => Wire::Rgb565be,
-            Self::Rgb565Le => Wire::Rgb565le,
-            Self::Rgb555Be => Wire::Rgb555be,
-            Self::Rgb555Le => Wire::Rgb555le,
-            Self::Rgb24 => Wire::Rgb24,
-            Self::Bgr24 => Wire::Bgr24,
-            Self::Argb => Wire::Argb,
-            Self::Rgba => Wire::Rgba,
-            Self::Abgr => Wire::Abgr,
-            Self::Bgra => Wire::Bgra,
-        }
-    }
-
-    fn from_wire(format: wire::video_frame_sample_format::PixelFormat) -> Option<Self> {
-        use wire::video_frame_sample_format::PixelFormat as Wire;
-        Some(match format {
-            Wire::None => return None,
-            Wire::Yuv420p => Self::Yuv420p,
-            Wire::Rgb565be => Self::Rgb565Be,
-            Wire::Rgb565le => Self::Rgb565Le,
-            Wire::Rgb555be => Self::Rgb555Be,
-            Wire::Rgb555le => Self::Rgb555Le,
-            Wire::Rgb24 => Self::Rgb24,
-            Wire::Bgr24 => Self::Bgr24,
-            Wire::Argb => Self::Argb,
-            Wire::Rgba => Self::Rgba,
-            Wire::Abgr => Self::Abgr,
-            Wire::Bgra => Self::Bgra,
-        })
-    }
-}
-
-impl fmt::Display for PixelFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// Encoding and size of every frame of a stream, with the size in bytes worked out.
@@ -157,7 +46,7 @@ impl FrameFormat {
     ///
     /// # Errors
     ///
-    /// A side is 0 or above [`MAX_SIDE`].
+    /// A side is 0 or above [`MAX_ANNOUNCED_SIDE`].
     pub fn raw(pixels: PixelFormat, width: u32, height: u32) -> Result<Self, FormatError> {
         Self::raw_with_stride(pixels, width, height, 0)
     }
@@ -175,7 +64,7 @@ impl FrameFormat {
         stride_bytes: u32,
     ) -> Result<Self, FormatError> {
         let (width, height) = checked_size(width, height)?;
-        let row = width * pixels.bytes_per_pixel();
+        let row = width * pixels.bytes_per_pixel() as u32;
         let stride = match stride_bytes {
             0 => row,
             stride if stride < row => return Err(FormatError::Stride { stride, row }),
@@ -200,7 +89,7 @@ impl FrameFormat {
     ///
     /// # Errors
     ///
-    /// A side is 0 or above [`MAX_SIDE`].
+    /// A side is 0 or above [`MAX_ANNOUNCED_SIDE`].
     pub fn jpg(width: u32, height: u32) -> Result<Self, FormatError> {
         Self::encoded(FrameEncoding::Jpg, width, height)
     }
@@ -209,7 +98,7 @@ impl FrameFormat {
     ///
     /// # Errors
     ///
-    /// A side is 0 or above [`MAX_SIDE`].
+    /// A side is 0 or above [`MAX_ANNOUNCED_SIDE`].
     pub fn png(width: u32, height: u32) -> Result<Self, FormatError> {
         Self::encoded(FrameEncoding::Png, width, height)
     }
@@ -218,7 +107,7 @@ impl FrameFormat {
     ///
     /// # Errors
     ///
-    /// A side is 0 or above [`MAX_SIDE`].
+    /// A side is 0 or above [`MAX_ANNOUNCED_SIDE`].
     pub fn bmp(width: u32, height: u32) -> Result<Self, FormatError> {
         Self::encoded(FrameEncoding::Bmp, width, height)
     }
@@ -268,12 +157,11 @@ impl FrameFormat {
     }
 
     pub(crate) fn to_wire(self) -> wire::VideoFrameSampleFormat {
-        use wire::video_frame_sample_format::{Encoding, PixelFormat as WirePixels};
         let (encoding, pixels) = match self.encoding {
             FrameEncoding::Bmp => (Encoding::Bmp, WirePixels::None),
             FrameEncoding::Jpg => (Encoding::Jpg, WirePixels::None),
             FrameEncoding::Png => (Encoding::Png, WirePixels::None),
-            FrameEncoding::Raw(pixels) => (Encoding::Raw, pixels.to_wire()),
+            FrameEncoding::Raw(pixels) => (Encoding::Raw, pixels_to_wire(pixels)),
         };
         wire::VideoFrameSampleFormat {
             encoding: encoding.into(),
@@ -288,7 +176,6 @@ impl FrameFormat {
 
     /// Reads what a peer announced. Real clients leave the stride of bare frames at 0.
     pub(crate) fn from_wire(format: &wire::VideoFrameSampleFormat) -> Result<Self, FormatError> {
-        use wire::video_frame_sample_format::{Encoding, PixelFormat as WirePixels};
         let (width, height) = format
             .dimensions
             .as_ref()
@@ -306,7 +193,7 @@ impl FrameFormat {
                 };
                 let pixels = WirePixels::try_from(format.pixel_format)
                     .ok()
-                    .and_then(PixelFormat::from_wire)
+                    .and_then(pixels_from_wire)
                     .ok_or(unknown)?;
                 Self::raw_with_stride(pixels, width, height, format.stride_bytes)
             }
@@ -326,8 +213,30 @@ impl fmt::Display for FrameFormat {
     }
 }
 
+fn pixels_to_wire(pixels: PixelFormat) -> WirePixels {
+    match pixels {
+        PixelFormat::Yuv420p => WirePixels::Yuv420p,
+        PixelFormat::Rgb565Be => WirePixels::Rgb565be,
+        PixelFormat::Rgb565Le => WirePixels::Rgb565le,
+        PixelFormat::Rgb555Be => WirePixels::Rgb555be,
+        PixelFormat::Rgb555Le => WirePixels::Rgb555le,
+        PixelFormat::Rgb24 => WirePixels::Rgb24,
+        PixelFormat::Bgr24 => WirePixels::Bgr24,
+        PixelFormat::Argb => WirePixels::Argb,
+        PixelFormat::Rgba => WirePixels::Rgba,
+        PixelFormat::Abgr => WirePixels::Abgr,
+        PixelFormat::Bgra => WirePixels::Bgra,
+    }
+}
+
+fn pixels_from_wire(wire: WirePixels) -> Option<PixelFormat> {
+    PixelFormat::ALL
+        .into_iter()
+        .find(|pixels| pixels_to_wire(*pixels) == wire)
+}
+
 fn checked_size(width: u32, height: u32) -> Result<(u32, u32), FormatError> {
-    let fits = |side| (1..=MAX_SIDE).contains(&side);
+    let fits = |side| (1..=MAX_ANNOUNCED_SIDE).contains(&side);
     if fits(width) && fits(height) {
         Ok((width, height))
     } else {
@@ -339,9 +248,9 @@ fn checked_size(width: u32, height: u32) -> Result<(u32, u32), FormatError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
-    /// A side is 0 or above [`MAX_SIDE`].
+    /// A side is 0 or above [`MAX_ANNOUNCED_SIDE`].
     #[error(
-        "a frame of {width}x{height} pixels is not possible: each side must lie between 1 and {MAX_SIDE}"
+        "a frame of {width}x{height} pixels is not possible: each side must lie between 1 and {MAX_ANNOUNCED_SIDE}"
     )]
     Size {
         /// Announced width.
@@ -436,7 +345,12 @@ mod tests {
 
     #[test]
     fn the_largest_frame_does_not_overflow() {
-        let format = FrameFormat::raw_with_stride(PixelFormat::Yuv420p, MAX_SIDE, MAX_SIDE, u32::MAX);
+        let format = FrameFormat::raw_with_stride(
+            PixelFormat::Yuv420p,
+            MAX_ANNOUNCED_SIDE,
+            MAX_ANNOUNCED_SIDE,
+            u32::MAX,
+        );
         assert!(format.unwrap().frame_bytes().unwrap() > 1 << 40);
     }
 }

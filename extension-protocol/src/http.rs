@@ -2,7 +2,7 @@
 //!
 //! A graph posts each frame as a JPEG, PNG, BMP or bare picture; the extension answers with inferences as JSON, or with
 //! 204 where it has none. [`HttpClient`] is the graph's side, [`HttpExtensionServer`] hosts the same
-//! [`Extension`](crate::Extension) that a gRPC server hosts.
+//! [`Extension`](crate::server::Extension) that a gRPC server hosts.
 //!
 //! | file | what |
 //! |---|---|

@@ -15,7 +15,9 @@
 //! # Example
 //!
 //! ```
-//! use lva_extension_protocol::*;
+//! use lva_extension_protocol::client::*;
+//! use lva_extension_protocol::server::*;
+//! use lva_extension_protocol::{BoxError, FrameFormat, PixelFormat};
 //! use lva_inference_schema::{Event, Inference};
 //!
 //! struct Brightness;
@@ -23,7 +25,7 @@
 //!
 //! #[async_trait::async_trait]
 //! impl Extension for Brightness {
-//!     async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+//!     async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
 //!         Ok(Box::new(Frames))
 //!     }
 //! }
@@ -89,7 +91,7 @@
 
 mod address;
 mod backoff;
-mod client;
+pub mod client;
 mod convert;
 mod credentials;
 mod format;
@@ -100,35 +102,29 @@ pub mod fuzzing;
 mod fuzzing;
 #[cfg(feature = "http")]
 pub mod http;
-mod server;
+mod identity;
+pub mod server;
 mod shared_memory;
 mod slots;
 mod tls;
 pub mod wire;
 
-pub use address::{ExtensionUrl, UrlError};
+pub use address::{ExtensionUrl, ExtensionUrlError};
 pub use backoff::{Backoff, BackoffPolicy};
-pub use client::{
-    Answer, Answers, ClientOptions, ConnectError, DEFAULT_WINDOW, FrameSender, FrameSlot, GraphIdentity,
-    MAX_WINDOW, MIN_WINDOW, NoSlot, PeerDescription, PeerStatus, SendError, Session, SessionError,
-    SessionEvent, SessionStats, Transfer, Unanswered, connect,
-};
-pub use credentials::Credentials;
-pub use format::{FormatError, FrameEncoding, FrameFormat, MAX_SIDE, PixelFormat};
-pub use server::{
-    BatchExtension, BatchLimits, BatchResult, BatchSample, BatchStats, BatchStatsReader, Batching,
-    BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionServer, ExtensionSession,
-    HostError, ListenAddress, Listening, OnThreads, OpenError, Sample, ServerOptions, ServerStats,
-    SessionInfo, StatsReader,
-};
+pub use format::{FormatError, FrameEncoding, FrameFormat};
+pub use identity::GraphIdentity;
+pub use lva_media_types::{Credentials, PixelFormat};
 pub use shared_memory::{
     SharedMemoryError, SharedMemoryOptions, Trust, remove_stale_regions, required_shared_memory_bytes,
 };
 pub use tls::{ClientTls, ServerTls, TlsError};
 /// The status codes of gRPC, as extensions end streams with them.
-pub use tonic::Code;
+pub use tonic::Code as GrpcCode;
 
-/// Compiles the example of the crate's front page.
+/// Any error, as extensions and transports report theirs.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `extension` | the traits that an author implements, and what they see |
 //! | `blocking` | the same for code that blocks: a named thread for each session |
-//! | `batching`, `batch` | the same for samples of many streams at once; when a batch is full (sans I/O) |
 //! | `options` | limits, trust, credentials |
 //! | `shared` | one extension behind several servers |
 //! | `stream` | one stream from descriptor to end |
@@ -14,8 +13,6 @@
 //! | `side_services` | health and reflection |
 //! | `stats` | what was counted |
 
-mod batch;
-mod batching;
 mod blocking;
 mod extension;
 mod host;
@@ -30,10 +27,8 @@ mod stream;
 #[cfg(any(test, fuzzing))]
 pub(crate) use stream::fuzzing::{directory as fuzzing_directory, run as fuzz};
 
-pub use batch::BatchLimits;
-pub use batching::{BatchExtension, BatchResult, BatchSample, BatchStats, BatchStatsReader, Batching};
-pub use blocking::{BlockingExtension, BlockingSession, OnThreads};
-pub use extension::{BoxError, EndStream, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+pub use blocking::{BlockingExtension, BlockingSession, ThreadPerStream};
+pub use extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo, StreamError};
 pub use host::{ExtensionServer, HostError, ListenAddress, Listening};
 pub use options::ServerOptions;
 pub use stats::{ServerStats, StatsReader};

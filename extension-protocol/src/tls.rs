@@ -15,8 +15,8 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 ///
 /// | URL | roots |
 /// |---|---|
-/// | `https://host:port`, `tls://host:port` | those given with [`ClientOptions::with_tls`](crate::ClientOptions::with_tls), else the system's |
-/// | `tcp://host:port` with [`ClientOptions::with_tls`](crate::ClientOptions::with_tls) | the same: topologies write `tcp://` into TLS endpoints too |
+/// | `https://host:port`, `tls://host:port` | those given with [`ClientOptions::with_tls`](crate::client::ClientOptions::with_tls), else the system's |
+/// | `tcp://host:port` with [`ClientOptions::with_tls`](crate::client::ClientOptions::with_tls) | the same: topologies write `tcp://` into TLS endpoints too |
 /// | `tcp://host:port`, `http://host:port` | no TLS |
 ///
 /// The name is always checked: the certificate must hold the URL's host, as a DNS name or as an address.

@@ -95,4 +95,4 @@ pub use render::{RenderError, Renderer};
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

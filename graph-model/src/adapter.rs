@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, kind_of};
 use crate::generation::Generation;
 use crate::graph::Credentials;
-use crate::own::OwnTypes;
 use crate::parameter::Bindings;
 use crate::read::members::Members;
 use crate::read::{Need, Reader};
@@ -78,12 +78,12 @@ impl DeviceAdapter {
             envelope.allow(name);
         }
         let bindings = Bindings::of_defaults(&[], findings);
-        let own_types = OwnTypes::default();
+        let custom_types = CustomNodeTypes::default();
         let mut reader = Reader {
             bindings: &bindings,
             findings,
             generation: Generation::VideoAnalyzer1_1,
-            own_types: &own_types,
+            custom_types: &custom_types,
             topology_name: "",
             instance_name: None,
         };

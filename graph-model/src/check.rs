@@ -131,7 +131,7 @@ pub(crate) fn examine(
         bindings,
         findings,
         generation: topology.generation(),
-        own_types: topology.own_types(),
+        custom_types: topology.custom_types(),
         topology_name: topology.name(),
         instance_name,
     };
@@ -181,7 +181,7 @@ pub(crate) fn outline(topology: &Topology) -> (Vec<Draft>, Vec<Link>) {
         bindings: &bindings,
         findings: &mut findings,
         generation: topology.generation(),
-        own_types: topology.own_types(),
+        custom_types: topology.custom_types(),
         topology_name: topology.name(),
         instance_name: None,
     };

@@ -127,7 +127,7 @@ impl Topology {
         let not_expressible = |findings| ConvertError::NotExpressible { to, findings };
         // It has a name and no mark of the cloud service, so it can be read.
         let topology = Topology::from_value(value).map_err(|_| not_expressible(Vec::new()))?;
-        let topology = topology.with_own_types(self.own_types().clone());
+        let topology = topology.with_custom_types(self.custom_types().clone());
         let findings = topology.validate(Strictness::Open);
         if findings.iter().any(Diagnostic::is_error) {
             return Err(not_expressible(findings));

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::check::{flow, outline};
+use crate::custom::short_name;
 use crate::graph::Flow;
 use crate::kind::Role;
-use crate::own::local_part;
 use crate::topology::Topology;
 
 /// What a picture of a topology shows: its nodes in three groups, and what flows between them.
@@ -39,7 +39,7 @@ impl Diagram {
         let edges = edges.collect();
         let nodes = drafts.into_iter().map(|draft| {
             let kind = draft.kind.and_then(|kind| kind.local_names().first().copied());
-            let kind = draft.own_type.as_deref().map(local_part).or(kind);
+            let kind = draft.custom_type.as_deref().map(short_name).or(kind);
             (draft.role, draft.name, kind.unwrap_or("?").to_owned())
         });
         Self {

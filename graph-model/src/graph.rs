@@ -1,20 +1,20 @@
 //! The resolved form: what a runtime carries out.
 
+mod custom;
 mod endpoint;
 mod image;
 mod operation;
-mod own;
 mod processor;
 mod sink;
 mod source;
 
+pub use custom::CustomProcessor;
 pub use endpoint::{Credentials, Endpoint, EndpointUrl, TlsOptions};
 pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale, PixelFormat, ScaleMode};
 pub use operation::{
     CountEvent, DistanceEvent, EventTrigger, Focus, LineCrossingEvent, NamedLine, NamedPolygon, Operation,
     OperationSettings, Point, Watched, ZoneCrossingEvent, ZoneEventType,
 };
-pub use own::OwnProcessor;
 pub use processor::{
     Accuracy, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, LineCrossing, MotionDetection,
     ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
@@ -86,7 +86,7 @@ pub enum Node {
     /// Says when a followed object crosses a line.
     LineCrossing(LineCrossing),
     /// Does what a program brings along.
-    Own(OwnProcessor),
+    Custom(CustomProcessor),
     /// Gives events out.
     MessageSink(MessageSink),
     /// Records into an asset.
@@ -113,7 +113,7 @@ impl Node {
             Self::SignalGate(_) => NodeKind::SignalGate,
             Self::ObjectTracking(_) => NodeKind::ObjectTracking,
             Self::LineCrossing(_) => NodeKind::LineCrossing,
-            Self::Own(_) => NodeKind::Own,
+            Self::Custom(_) => NodeKind::Custom,
             Self::MessageSink(_) => NodeKind::MessageSink,
             Self::AssetSink(_) => NodeKind::AssetSink,
             Self::FileSink(_) => NodeKind::FileSink,

@@ -57,8 +57,8 @@ pub enum NodeKind {
     ObjectTracking,
     /// `LineCrossingProcessor`
     LineCrossing,
-    /// A type that a program brings along: see [`OwnTypes`](crate::OwnTypes).
-    Own,
+    /// A type that a program brings along: see [`CustomNodeTypes`](crate::CustomNodeTypes).
+    Custom,
     /// `IoTHubMessageSink`, `IotHubMessageSink`
     MessageSink,
     /// `AssetSink`
@@ -70,7 +70,7 @@ pub enum NodeKind {
 }
 
 impl NodeKind {
-    /// Every kind of the contract, so all but [`Own`](Self::Own).
+    /// Every kind of the contract, so all but [`Custom`](Self::Custom).
     pub const ALL: [Self; 14] = [
         Self::RtspSource,
         Self::MessageSource,
@@ -100,7 +100,7 @@ impl NodeKind {
             | Self::SignalGate
             | Self::ObjectTracking
             | Self::LineCrossing
-            | Self::Own => Role::Processor,
+            | Self::Custom => Role::Processor,
             Self::MessageSink | Self::AssetSink | Self::FileSink | Self::VideoSink => Role::Sink,
         }
     }
@@ -122,7 +122,7 @@ impl NodeKind {
             Self::SignalGate => &["SignalGateProcessor"],
             Self::ObjectTracking => &["ObjectTrackingProcessor"],
             Self::LineCrossing => &["LineCrossingProcessor"],
-            Self::Own => &[],
+            Self::Custom => &[],
             Self::MessageSink => &["IoTHubMessageSink"],
             Self::AssetSink => &["AssetSink"],
             Self::FileSink => &["FileSink"],
@@ -152,7 +152,7 @@ impl NodeKind {
             | Self::GrpcExtension
             | Self::ComputerVision
             | Self::SignalGate
-            | Self::Own
+            | Self::Custom
             | Self::MessageSink
             | Self::FileSink => true,
         }
@@ -169,7 +169,7 @@ impl NodeKind {
     /// Whether it looks at frames and passes all of them on with what was found in them: extensions, and a program's own
     /// nodes.
     pub fn looks_at_frames(self) -> bool {
-        self.is_extension() || self == Self::Own
+        self.is_extension() || self == Self::Custom
     }
 
     /// Whether it records media.

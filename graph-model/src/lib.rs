@@ -85,9 +85,9 @@
 //!
 //! # Nodes of one's own
 //!
-//! A program that brings its own nodes says so with [`OwnTypes`]: to a topology
-//! ([`Topology::with_own_types`]) or to a registry ([`RegistryOptions::with_own_types`]). Nodes of these types are understood
-//! as [`Node::Own`]; without them, they are of an unknown type as ever.
+//! A program that brings its own nodes says so with [`CustomNodeTypes`]: to a topology
+//! ([`Topology::with_custom_types`]) or to a registry ([`RegistryOptions::with_custom_types`]). Nodes of these types are understood
+//! as [`Node::Custom`]; without them, they are of an unknown type as ever.
 //!
 //! # Secrets
 //!
@@ -109,6 +109,7 @@
 mod adapter;
 mod check;
 mod convert;
+mod custom;
 mod deployment;
 mod diagnostic;
 mod diagram;
@@ -120,7 +121,6 @@ mod kind;
 mod method;
 mod onvif;
 mod operations;
-mod own;
 mod parameter;
 mod read;
 mod redact;
@@ -135,6 +135,7 @@ mod words;
 pub use adapter::DeviceAdapter;
 pub use check::{Examination, MAX_VISITS, NodeCounts, ResolveError, Resolved, resolve};
 pub use convert::{ConversionNote, ConvertError, Converted, NoteKind};
+pub use custom::{CustomNodeTypeError, CustomNodeTypes};
 pub use deployment::{
     AppSettings, CREATE_OPTIONS_PART, DeploymentTemplate, EnvironmentFile, Generated, Manifest,
     ManifestModule, ManifestOptions, ModuleFile, ModuleSource, manifest_file_name,
@@ -144,11 +145,11 @@ pub use diagram::Diagram;
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES};
 pub use generation::{Family, Generation};
 pub use graph::{
-    Accuracy, AssetSink, CountEvent, Credentials, DEFAULT_JPEG_QUALITY, DataTransfer, DistanceEvent, Edge,
-    Endpoint, EndpointUrl, EventTrigger, Extension, ExtensionProtocol, FileSink, Flow, Focus,
-    FrameRateFilter, Graph, GraphNode, Image, ImageFormat, ImageScale, LineCrossing, LineCrossingEvent,
-    LocalCache, MessageSink, MessageSource, MotionDetection, NamedLine, NamedPolygon, Node, NodeId,
-    ObjectTracking, Operation, OperationSettings, OutputSelector, OwnProcessor, PixelFormat, Point, Rate,
+    Accuracy, AssetSink, CountEvent, Credentials, CustomProcessor, DEFAULT_JPEG_QUALITY, DataTransfer,
+    DistanceEvent, Edge, Endpoint, EndpointUrl, EventTrigger, Extension, ExtensionProtocol, FileSink, Flow,
+    Focus, FrameRateFilter, Graph, GraphNode, Image, ImageFormat, ImageScale, LineCrossing,
+    LineCrossingEvent, LocalCache, MessageSink, MessageSource, MotionDetection, NamedLine, NamedPolygon,
+    Node, NodeId, ObjectTracking, Operation, OperationSettings, OutputSelector, PixelFormat, Point, Rate,
     RtspSource, RtspTransport, Sampling, ScaleMode, Sensitivity, SignalGate, TlsOptions, VideoSink, Watched,
     ZoneCrossingEvent, ZoneEventType,
 };
@@ -161,7 +162,6 @@ pub use onvif::{
     VideoResolution,
 };
 pub use operations::{OperationsError, OperationsFile, Step, instance_request, topology_request};
-pub use own::{OwnTypeError, OwnTypes};
 pub use parameter::{MAX_PARAMETER_NAME, ParameterDeclaration, ParameterType, ParameterValue};
 pub use registry::{Outcome, Registry, RegistryOptions, Report, RestoreError, Restored, Start};
 pub use report::{FileReport, Found};
@@ -173,4 +173,4 @@ pub use topology::{MAX_NAME, Topology};
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

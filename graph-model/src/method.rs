@@ -10,12 +10,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::adapter::DeviceAdapter;
+use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, kind_of, member, scalar_text};
 use crate::generation::{Family, Generation};
 use crate::graph::Endpoint;
 use crate::instance::Instance;
-use crate::own::OwnTypes;
 use crate::parameter::Bindings;
 use crate::read::Reader;
 use crate::read::endpoint::Peer;
@@ -328,12 +328,12 @@ fn with_reader(
     let bindings = Bindings::of_defaults(&[], &mut findings);
     let mut members = Members::new(map, String::new(), "the payload".to_owned());
     members.allow("@apiVersion");
-    let own_types = OwnTypes::default();
+    let custom_types = CustomNodeTypes::default();
     let mut reader = Reader {
         bindings: &bindings,
         findings: &mut findings,
         generation: Generation::VideoAnalyzer1_1,
-        own_types: &own_types,
+        custom_types: &custom_types,
         topology_name: "",
         instance_name: None,
     };

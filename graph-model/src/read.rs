@@ -3,11 +3,11 @@
 //!
 //! Each reader reads all of its members before it gives up on one, so that all findings appear at once.
 
+pub(crate) mod custom;
 pub(crate) mod endpoint;
 pub(crate) mod image;
 pub(crate) mod members;
 pub(crate) mod operation;
-pub(crate) mod own;
 pub(crate) mod processor;
 pub(crate) mod sink;
 pub(crate) mod source;
@@ -17,10 +17,10 @@ use std::time::Duration;
 use jiff::{Span, SpanRelativeTo};
 
 use self::members::Members;
+use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Code, Findings};
 use crate::document::{kind_of, scalar_text};
 use crate::generation::{Family, Generation};
-use crate::own::OwnTypes;
 use crate::parameter::{Bindings, Bound};
 use crate::secret::Text;
 use crate::template::{Pattern, PatternPiece, Segment, SystemVariable, is_system_name, segments};
@@ -81,7 +81,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) bindings: &'a Bindings<'a>,
     pub(crate) findings: &'a mut Findings,
     pub(crate) generation: Generation,
-    pub(crate) own_types: &'a OwnTypes,
+    pub(crate) custom_types: &'a CustomNodeTypes,
     pub(crate) topology_name: &'a str,
     /// `None` while there is a topology alone.
     pub(crate) instance_name: Option<&'a str>,

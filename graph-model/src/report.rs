@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::check::{NodeCounts, resolve};
+use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DocumentKind, Severity, Strictness};
 use crate::document::DocumentError;
 use crate::generation::Generation;
 use crate::instance::Instance;
-use crate::own::OwnTypes;
 use crate::topology::Topology;
 
 /// What there is to say about a file with a topology, whether it could be read or not.
@@ -73,16 +73,16 @@ impl FileReport {
         instance: Option<&Result<Instance, DocumentError>>,
         strictness: Strictness,
     ) -> Self {
-        Self::with_own_types(file, bytes, instance, strictness, OwnTypes::default())
+        Self::with_custom_types(file, bytes, instance, strictness, CustomNodeTypes::default())
     }
 
     /// The same, with nodes of these types beside those of the contract.
-    pub fn with_own_types(
+    pub fn with_custom_types(
         file: impl Into<String>,
         bytes: &[u8],
         instance: Option<&Result<Instance, DocumentError>>,
         strictness: Strictness,
-        own_types: OwnTypes,
+        custom_types: CustomNodeTypes,
     ) -> Self {
         let mut report = Self {
             file: file.into(),
@@ -90,7 +90,7 @@ impl FileReport {
             findings: Vec::new(),
         };
         let topology = match Topology::from_slice(bytes) {
-            Ok(topology) => topology.with_own_types(own_types),
+            Ok(topology) => topology.with_custom_types(custom_types),
             Err(error) => {
                 report.findings.push(Found::unreadable(&error, false));
                 return report;

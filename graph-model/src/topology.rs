@@ -5,10 +5,10 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::check::{self, Examination, NodeCounts};
+use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, spelled};
 use crate::generation::{Family, Generation};
-use crate::own::OwnTypes;
 use crate::parameter::{Bindings, ParameterDeclaration, ParameterType};
 use crate::read::members::Members;
 use crate::secret::SecretString;
@@ -23,7 +23,7 @@ pub struct Topology {
     value: Value,
     name: String,
     generation: Generation,
-    own_types: OwnTypes,
+    custom_types: CustomNodeTypes,
 }
 
 impl Topology {
@@ -65,21 +65,21 @@ impl Topology {
             value,
             name,
             generation,
-            own_types: OwnTypes::default(),
+            custom_types: CustomNodeTypes::default(),
         })
     }
 
     /// The same topology, in which nodes of these types are understood beside those of the contract, wherever it is looked at:
     /// validation, resolution, conversion, diagrams. By default there are none, and such nodes are of an unknown type.
     #[must_use]
-    pub fn with_own_types(mut self, own_types: OwnTypes) -> Self {
-        self.own_types = own_types;
+    pub fn with_custom_types(mut self, custom_types: CustomNodeTypes) -> Self {
+        self.custom_types = custom_types;
         self
     }
 
     /// Types that are understood beside those of the contract.
-    pub fn own_types(&self) -> &OwnTypes {
-        &self.own_types
+    pub fn custom_types(&self) -> &CustomNodeTypes {
+        &self.custom_types
     }
 
     /// The name by which instances refer to it.

@@ -4,7 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lva_graph_model::{Family, Graph, GraphNode, Role};
 use lva_inference_schema::body::EventBody;
-use lva_inference_schema::{AnalyticsBody, Envelope, EventClass, EventName, ProductFamily, Inference, InferenceKind, JsonStyle, NodeRole, Subject};
+use lva_inference_schema::{
+    AnalyticsBody, Envelope, EventClass, EventName, Inference, InferenceKind, JsonStyle, NodeRole,
+    ProductFamily, Subject,
+};
 
 /// Something that a running graph says: results of nodes, trouble, recordings.
 #[derive(Debug, Clone, PartialEq)]

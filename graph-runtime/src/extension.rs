@@ -30,16 +30,16 @@ use crate::thread::Worker;
 use crate::tracking::TrackerNode;
 
 mod complaints;
+mod custom;
 mod entrance;
 mod grpc;
 mod http;
-mod own;
 mod render;
 mod results;
 
+use self::custom::CustomNodeTask;
+pub(crate) use self::custom::{Broken, CustomNodePlan, Maker};
 pub(crate) use self::entrance::Entrance;
-use self::own::OwnTask;
-pub(crate) use self::own::{Broken, Maker, OwnPlan};
 pub(crate) use self::render::FrameMaker;
 use self::results::Results;
 pub(crate) use self::results::{Exits, WayOut};
@@ -88,7 +88,7 @@ pub(crate) enum StartError {
 pub(crate) enum ExtensionNode {
     Grpc(Box<GrpcNode>),
     Http(Box<HttpNode>),
-    Own(Box<OwnTask>),
+    Custom(Box<CustomNodeTask>),
 }
 
 impl ExtensionNode {
@@ -96,7 +96,7 @@ impl ExtensionNode {
         match self {
             Self::Grpc(analysis) => tokio::spawn(analysis.run()),
             Self::Http(asking) => tokio::spawn(asking.run()),
-            Self::Own(own) => tokio::spawn(own.run()),
+            Self::Custom(own) => tokio::spawn(own.run()),
         }
     }
 }
@@ -155,9 +155,9 @@ impl Extensions<'_> {
         let (form, client) = match plan.analyzer {
             Analyzer::Extension { form, client } => (form, client),
             // Its thread is its own business: nobody else waits for one that hangs.
-            Analyzer::Own(own) => {
-                let own = OwnTask::new(*own, entrance, results, self.patience)?;
-                return Ok(ExtensionNode::Own(Box::new(own)));
+            Analyzer::Custom(own) => {
+                let own = CustomNodeTask::new(*own, entrance, results, self.patience)?;
+                return Ok(ExtensionNode::Custom(Box::new(own)));
             }
         };
         let (node, worker) = match client {

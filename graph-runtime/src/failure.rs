@@ -1,10 +1,13 @@
 //! What an error means to the outside: one table from the kinds of failure to the event that says it and the status
 //! that a method would answer with.
 
+use lva_extension_protocol::GrpcCode;
+use lva_extension_protocol::client::{ConnectError, PeerStatus, SessionError};
 use lva_extension_protocol::http::HttpError;
-use lva_extension_protocol::{Code, ConnectError, PeerStatus, SessionError};
-use lva_inference_schema::body::{CodedError, EventBody, MediaFormatError, ProtocolError, RuntimeError, StorageError};
 use lva_inference_schema::EventName;
+use lva_inference_schema::body::{
+    CodedError, EventBody, MediaFormatError, ProtocolError, RuntimeError, StorageError,
+};
 use lva_recording::ClipError;
 use lva_rtsp::{CameraError, ErrorKind};
 
@@ -282,12 +285,12 @@ impl Failure {
 
     fn peer(status: &PeerStatus, url: &str) -> Self {
         let kind = match status.code {
-            Code::Unauthenticated => FailureKind::Unauthenticated,
-            Code::PermissionDenied => FailureKind::NotAllowed,
+            GrpcCode::Unauthenticated => FailureKind::Unauthenticated,
+            GrpcCode::PermissionDenied => FailureKind::NotAllowed,
             _ if status.is_broken_connection => FailureKind::Closed,
             // A proxy before the extension says so, or a server that goes down.
-            Code::Unavailable | Code::Cancelled => FailureKind::Closed,
-            Code::DeadlineExceeded => FailureKind::Timeout,
+            GrpcCode::Unavailable | GrpcCode::Cancelled => FailureKind::Closed,
+            GrpcCode::DeadlineExceeded => FailureKind::Timeout,
             _ => FailureKind::Refused,
         };
         Self {
@@ -446,14 +449,14 @@ mod tests {
         };
         let url = "tcp://ext:1";
         for (code, kind) in [
-            (Code::Unauthenticated, FailureKind::Unauthenticated),
-            (Code::PermissionDenied, FailureKind::NotAllowed),
-            (Code::Unavailable, FailureKind::Closed),
-            (Code::InvalidArgument, FailureKind::Refused),
-            (Code::OutOfRange, FailureKind::Refused),
+            (GrpcCode::Unauthenticated, FailureKind::Unauthenticated),
+            (GrpcCode::PermissionDenied, FailureKind::NotAllowed),
+            (GrpcCode::Unavailable, FailureKind::Closed),
+            (GrpcCode::InvalidArgument, FailureKind::Refused),
+            (GrpcCode::OutOfRange, FailureKind::Refused),
             // An exception in a Python server.
-            (Code::Unknown, FailureKind::Refused),
-            (Code::DeadlineExceeded, FailureKind::Timeout),
+            (GrpcCode::Unknown, FailureKind::Refused),
+            (GrpcCode::DeadlineExceeded, FailureKind::Timeout),
         ] {
             let refused = ConnectError::Refused {
                 url: url.into(),
@@ -466,7 +469,7 @@ mod tests {
         }
         let broken = PeerStatus {
             is_broken_connection: true,
-            ..status(Code::Unknown)
+            ..status(GrpcCode::Unknown)
         };
         let failure = Failure::session(&SessionError::Status(broken), url);
         assert_eq!(failure.kind, FailureKind::Closed);

@@ -107,7 +107,7 @@ pub use failure::FailureKind;
 pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
-pub use node::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode};
+pub use node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
 pub use onvif::OnvifOptions;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
@@ -120,4 +120,4 @@ pub use stats::{
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lva_graph_model::{
-    InstanceState, MethodError, Node, Outcome, OwnTypes, Registry, Report, Response, RestoreError, Restored,
-    Start,
+    CustomNodeTypes, InstanceState, MethodError, Node, Outcome, Registry, Report, Response, RestoreError,
+    Restored, Start,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -214,7 +214,7 @@ impl Module {
     }
 
     /// The types of nodes that it knows beside those of the contract, for programs that look at a topology before they set it.
-    pub fn own_types(&self) -> &OwnTypes {
+    pub fn custom_types(&self) -> &CustomNodeTypes {
         self.shared.options.factories.types()
     }
 
@@ -294,7 +294,7 @@ impl Module {
     /// nothing half done.
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
         let mut nodes = start.graph.nodes().iter();
-        if !nodes.any(|node| matches!(node.node, Node::Own(_))) {
+        if !nodes.any(|node| matches!(node.node, Node::Custom(_))) {
             return self.start(start, &Cause::Asked);
         }
         let (module, instance) = (self.clone(), start.instance.clone());

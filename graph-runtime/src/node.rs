@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lva_framing::Picture;
-use lva_graph_model::{OwnProcessor, OwnTypeError, OwnTypes};
+use lva_graph_model::{CustomNodeTypeError, CustomNodeTypes, CustomProcessor};
 use lva_inference_schema::Inference;
 use serde_json::Value;
 
 /// Makes the nodes of one type, which topologies name in `@type`.
 ///
 /// Such a node is a processor and stands wherever an extension may stand: it looks at frames, with what was found in them
-/// before, and what it finds goes where an extension's results go. See [`OwnNode`].
+/// before, and what it finds goes where an extension's results go. See [`CustomNode`].
 ///
 /// ```
-/// use lva_graph_runtime::{NodeContext, NodeError, NodeFactory, NodeFrame, OwnNode, RuntimeOptions};
+/// use lva_graph_runtime::{NodeContext, NodeError, NodeFactory, NodeFrame, CustomNode, RuntimeOptions};
 /// use lva_inference_schema::{Event, Inference};
 ///
 /// struct Wideness;
@@ -25,7 +25,7 @@ use serde_json::Value;
 ///         "#Contoso.Wideness"
 ///     }
 ///
-///     fn make(&self, node: &NodeContext<'_>) -> Result<Box<dyn OwnNode>, NodeError> {
+///     fn create(&self, node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError> {
 ///         let least = node.number("least")?.unwrap_or(1920.0);
 ///         Ok(Box::new(Wide { least }))
 ///     }
@@ -36,8 +36,8 @@ use serde_json::Value;
 /// }
 ///
 /// #[async_trait::async_trait]
-/// impl OwnNode for Wide {
-///     async fn look(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
+/// impl CustomNode for Wide {
+///     async fn process(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
 ///         let wide = f64::from(frame.picture().width()) >= self.least;
 ///         Ok(wide.then(|| Inference::new(Event::new("wide"))).into_iter().collect())
 ///     }
@@ -45,7 +45,7 @@ use serde_json::Value;
 ///
 /// let options = RuntimeOptions::new("recordings").with_node_factory(Wideness)?;
 /// # let _ = options;
-/// # Ok::<(), lva_graph_model::OwnTypeError>(())
+/// # Ok::<(), lva_graph_model::CustomNodeTypeError>(())
 /// ```
 pub trait NodeFactory: Send + Sync + 'static {
     /// The type in full, such as `#Contoso.QueueLength`. Asked for once.
@@ -60,7 +60,7 @@ pub trait NodeFactory: Send + Sync + 'static {
     ///
     /// [`NodeError`] where the node's settings are wrong or something that it needs is not there. The activation is refused
     /// with it.
-    fn make(&self, node: &NodeContext<'_>) -> Result<Box<dyn OwnNode>, NodeError>;
+    fn create(&self, node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError>;
 }
 
 /// Looks at the frames of one node of one instance.
@@ -76,7 +76,7 @@ pub trait NodeFactory: Send + Sync + 'static {
 /// A look that takes too long is dropped where it waits (`.await`); a thread that blocks cannot be interrupted: until it comes
 /// back, frames go by, and a deactivation leaves it behind after three seconds.
 #[async_trait]
-pub trait OwnNode: Send + 'static {
+pub trait CustomNode: Send + 'static {
     /// Looks at one frame. They come in the order of their times.
     ///
     /// Boxes of inferences are fractions of the frame's picture. No inference means that there is nothing to say; gates are
@@ -85,7 +85,7 @@ pub trait OwnNode: Send + 'static {
     /// # Errors
     ///
     /// [`NodeError`]; the next frame comes all the same.
-    async fn look(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError>;
+    async fn process(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError>;
 }
 
 /// What a node is made from: its place, and what its author wrote.
@@ -94,7 +94,7 @@ pub struct NodeContext<'a> {
     pub(crate) topology: &'a str,
     pub(crate) instance: &'a str,
     pub(crate) name: &'a str,
-    pub(crate) processor: &'a OwnProcessor,
+    pub(crate) processor: &'a CustomProcessor,
 }
 
 impl<'a> NodeContext<'a> {
@@ -119,7 +119,7 @@ impl<'a> NodeContext<'a> {
     }
 
     /// Its own members with parameters filled in, **secret ones too**: all but `@type`, `name`, `inputs` and
-    /// `samplingOptions`. See [`OwnProcessor::settings`].
+    /// `samplingOptions`. See [`CustomProcessor::settings`].
     pub fn settings(&self) -> &'a Value {
         self.processor.settings()
     }
@@ -234,19 +234,19 @@ impl NodeError {
 #[derive(Clone, Default)]
 pub(crate) struct Factories {
     /// In the order of `factories`.
-    types: OwnTypes,
+    types: CustomNodeTypes,
     factories: Vec<Arc<dyn NodeFactory>>,
 }
 
 impl Factories {
-    pub(crate) fn add(&mut self, factory: Arc<dyn NodeFactory>) -> Result<(), OwnTypeError> {
+    pub(crate) fn add(&mut self, factory: Arc<dyn NodeFactory>) -> Result<(), CustomNodeTypeError> {
         let types = self.types.iter().chain([factory.type_name()]);
-        self.types = OwnTypes::new(types)?;
+        self.types = CustomNodeTypes::new(types)?;
         self.factories.push(factory);
         Ok(())
     }
 
-    pub(crate) fn types(&self) -> &OwnTypes {
+    pub(crate) fn types(&self) -> &CustomNodeTypes {
         &self.types
     }
 

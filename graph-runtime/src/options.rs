@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lva_extension_protocol::BackoffPolicy;
 use lva_framing::DecoderOptions;
-use lva_graph_model::{OwnTypeError, RegistryOptions};
+use lva_graph_model::{CustomNodeTypeError, RegistryOptions};
 use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
 
 use crate::node::{Factories, NodeFactory};
@@ -142,8 +142,8 @@ impl RuntimeOptions {
     ///
     /// # Errors
     ///
-    /// [`OwnTypeError`] when its type is none, is one of the contract's, or was given before.
-    pub fn with_node_factory(mut self, factory: impl NodeFactory) -> Result<Self, OwnTypeError> {
+    /// [`CustomNodeTypeError`] when its type is none, is one of the contract's, or was given before.
+    pub fn with_node_factory(mut self, factory: impl NodeFactory) -> Result<Self, CustomNodeTypeError> {
         self.factories.add(Arc::new(factory))?;
         Ok(self)
     }
@@ -152,6 +152,6 @@ impl RuntimeOptions {
     pub(crate) fn registry(&self) -> RegistryOptions {
         self.registry
             .clone()
-            .with_own_types(self.factories.types().clone())
+            .with_custom_types(self.factories.types().clone())
     }
 }

@@ -7,7 +7,7 @@ use lva_inference_schema::Subject;
 use lva_recording::GateOptions;
 use lva_rtsp::CameraOptions;
 
-use crate::extension::OwnPlan;
+use crate::extension::CustomNodePlan;
 use crate::seam::extension::ClientPlan;
 use crate::seam::picture::PictureForm;
 
@@ -114,7 +114,7 @@ pub(crate) enum Analyzer {
     /// An extension, to which they are sent.
     Extension { form: PictureForm, client: ClientPlan },
     /// A node of the program's own.
-    Own(Box<OwnPlan>),
+    Custom(Box<CustomNodePlan>),
 }
 
 /// An object tracker behind an extension, or the tracking that a line crossing without one needs.

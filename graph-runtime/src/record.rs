@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lva_inference_schema::body::{EventBody, OutputType, Recording};
 use lva_inference_schema::EventName;
+use lva_inference_schema::body::{EventBody, OutputType, Recording};
 use lva_recording::{
     ClipError, ClipReport, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats, Recovery,
     Signal, SignalOutcome, StoreStats, Tracks, recover, recover_owned_by,

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::time::Instant;
 
 use lva_inference::{
-    DetectError, Detection, Frame, ImageView, ModelSpec, PixelFormat, RtenDetector, RtenOptions,
+    DetectError, Detection, Detector, Frame, ImageView, ModelSpec, PixelFormat, RtenDetector, RtenOptions,
 };
 
 /// Runs before the clock starts: the first ones fault in memory.
@@ -33,7 +33,7 @@ fn compare(file: &OsStr, spec: &ModelSpec) {
         let options = RtenOptions::default().with_threads(threads);
         let mut detector = RtenDetector::load(file, spec.clone(), options).expect("the model loads");
         let what = format!("{}, rten, {threads} threads", spec.name());
-        measure(&what, |frames| detector.detect_blocking(frames));
+        measure(&what, |frames| detector.detect(frames));
     }
     #[cfg(feature = "ort")]
     for threads in [1, 2] {
@@ -41,7 +41,7 @@ fn compare(file: &OsStr, spec: &ModelSpec) {
         let options = OrtOptions::default().with_threads(threads);
         let what = format!("{}, ort, {threads} threads", spec.name());
         match OrtDetector::load(file, spec.clone(), options) {
-            Ok(mut detector) => measure(&what, |frames| detector.detect_blocking(frames)),
+            Ok(mut detector) => measure(&what, |frames| detector.detect(frames)),
             Err(error) => eprintln!("skipped: {error}"),
         }
     }

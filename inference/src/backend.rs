@@ -1,15 +1,15 @@
 //! What all backends share, so that a backend is nothing but "run a tensor, give tensors".
 
-mod block_on;
 mod engine;
 mod load_error;
+#[cfg(feature = "ort")]
+mod onnx_runtime_error;
 #[cfg(feature = "ort")]
 pub(crate) mod ort;
 #[cfg(feature = "rten")]
 pub(crate) mod rten;
 #[cfg(test)]
 mod tests;
-mod worker;
 
 use std::error::Error;
 use std::path::Path;
@@ -17,12 +17,14 @@ use std::path::Path;
 use crate::decode::OutputView;
 pub(crate) use engine::Engine;
 pub use load_error::LoadError;
+#[cfg(feature = "ort")]
+pub use onnx_runtime_error::OnnxRuntimeError;
 
 /// An error of a runtime, kept as the source of ours.
 pub(crate) type RuntimeFailure = Box<dyn Error + Send + Sync>;
 
-/// A loaded network. It lives and dies on the thread that made it.
-pub(crate) trait Backend {
+/// A loaded network.
+pub(crate) trait Backend: Send {
     /// Runs `rows` frames: `input` holds them one after another, as many floats as they need. The outputs
     /// replace what `outputs` held, in the order of the network.
     fn run(

@@ -4,9 +4,9 @@ mod fastest_det;
 mod overlap;
 mod person_grid;
 
-use crate::detection::Detection;
 use crate::fit::Placement;
 use crate::model::{ModelFamily, ModelSpec, SpecError};
+use lva_media_types::Detection;
 use overlap::suppress;
 
 /// Most boxes of one frame that enter the comparison of overlaps; of more, the best are taken.

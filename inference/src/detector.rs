@@ -1,33 +1,29 @@
-//! The seam: what every detector offers, whatever runs behind it.
+//! The trait that every detector implements, whatever runs behind it.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-
 use crate::{DecodeError, Detection, ImageView};
 
-/// Something that finds objects in frames.
+/// Finds objects in frames. Calls block while the model runs, so async code calls it from a thread that may block.
 ///
 /// ```
 /// # use lva_inference::*;
-/// /// Sees one object in the middle of whatever it is shown: enough to test what lies behind a detector.
+/// /// Finds one object in the middle of every frame: enough to test the code behind a detector.
 /// struct Middle(DetectorInfo);
 ///
-/// #[async_trait::async_trait]
 /// impl Detector for Middle {
 ///     fn info(&self) -> &DetectorInfo {
 ///         &self.0
 ///     }
 ///
-///     async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+///     fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
 ///         let bbox = BoundingBox::from_edges(0.25, 0.25, 0.75, 0.75);
 ///         Ok(frames.iter().map(|_| vec![Detection { bbox, class: 0, score: 1.0 }]).collect())
 ///     }
 /// }
 /// ```
-#[async_trait]
 pub trait Detector: Send {
     /// What it is and what it runs on. Fixed for the life of the detector.
     fn info(&self) -> &DetectorInfo;
@@ -37,22 +33,19 @@ pub trait Detector: Send {
     /// Any number of frames is accepted, of any sizes and formats; more than [`DetectorInfo::largest_batch`]
     /// are run in several batches. No frames give no results.
     ///
-    /// The future may be dropped at any time; the detector stays usable.
-    ///
     /// # Errors
     ///
     /// [`DetectError`]: then no frame of the call has a result.
-    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError>;
+    fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError>;
 }
 
-#[async_trait]
 impl<D: Detector + ?Sized> Detector for Box<D> {
     fn info(&self) -> &DetectorInfo {
         (**self).info()
     }
 
-    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
-        (**self).detect(frames).await
+    fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+        (**self).detect(frames)
     }
 }
 
@@ -183,10 +176,10 @@ pub enum DetectError {
         /// What was wrong with it.
         source: DecodeError,
     },
-    /// The thread that runs the model has ended, because the runtime panicked. The detector is of no more
-    /// use: load it again, and report the model to the runtime's authors.
-    #[error("the thread that runs the model '{model}' has ended unexpectedly: load the detector again")]
-    WorkerEnded {
+    /// The detector panicked. It cannot be used any more: load it again, and report the model to the authors of
+    /// its runtime.
+    #[error("the detector for the model '{model}' panicked and cannot be used any more: load it again")]
+    Panicked {
         /// Name of the model.
         model: String,
     },

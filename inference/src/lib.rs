@@ -28,7 +28,7 @@
 //!
 //! let pixels = vec![0; 1408 * 786 * 3];
 //! let frame = ImageView::packed(&pixels, 1408, 786, PixelFormat::Bgr24)?;
-//! for found in &detector.detect_blocking(&[frame.into()])?[0] {
+//! for found in &detector.detect(&[frame.into()])?[0] {
 //!     let name = detector.info().class_name(found.class).unwrap_or("?");
 //!     println!("{name} {:.2} at {:?}", found.score, found.bbox);
 //! }
@@ -38,7 +38,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! In async code, [`Detector::detect`] does the same without blocking while the model runs; it needs no
+//! Calls block while the model runs. In async code, [`AsyncDetector`] runs them on its own thread; it needs no
 //! particular runtime.
 //!
 //! # Features
@@ -50,6 +50,7 @@
 //! | `ort` | no | [`OrtDetector`]: ONNX Runtime, loaded at run time from a library that the operator names |
 //! | `cuda` | no | its CUDA execution provider; implies `ort` |
 //! | `tensorrt` | no | its TensorRT execution provider; implies `cuda` |
+//! | `async` | no | [`AsyncDetector`]: any detector on its own thread, for async code |
 //! | `image-codecs` | no | [`RgbPicture`]: JPEG, PNG and BMP frames |
 //!
 //! Without features there remain the trait, the types, preprocessing and decoding, with two small
@@ -62,6 +63,7 @@
 //! inside the model file.
 #![cfg_attr(
     not(all(
+        feature = "async",
         feature = "rten",
         feature = "ort",
         feature = "embedded-model",
@@ -71,12 +73,13 @@
 )]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "async")]
+mod async_detector;
 #[cfg(any(feature = "rten", feature = "ort"))]
 mod backend;
 #[cfg(feature = "image-codecs")]
 mod codecs;
 mod decode;
-mod detection;
 mod detector;
 #[cfg(feature = "embedded-model")]
 mod embedded;
@@ -85,21 +88,25 @@ mod image_view;
 mod model;
 mod preprocess;
 
+#[cfg(feature = "async")]
+pub use async_detector::AsyncDetector;
 #[cfg(any(feature = "rten", feature = "ort"))]
 pub use backend::LoadError;
 #[cfg(feature = "ort")]
-pub use backend::ort::{OnnxRuntimeError, OrtDetector, OrtOptions};
+pub use backend::OnnxRuntimeError;
+#[cfg(feature = "ort")]
+pub use backend::ort::{OrtDetector, OrtOptions};
 #[cfg(feature = "rten")]
 pub use backend::rten::{RtenDetector, RtenOptions};
 #[cfg(feature = "image-codecs")]
 pub use codecs::{CodecError, CodecLimits, RgbPicture};
 pub use decode::{DecodeError, Decoder, MAX_CANDIDATES, OutputView};
-pub use detection::{BoundingBox, Detection};
 pub use detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 #[cfg(feature = "embedded-model")]
 pub use embedded::PLAZA_PERSON_ONNX;
 pub use fit::{Fit, Placement};
 pub use image_view::{ColorSpace, ImageError, ImageView, MAX_SIDE, PixelFormat};
+pub use lva_media_types::{BoundingBox, Detection};
 pub use model::{
     COCO_CLASS_NAMES, ClassSelector, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec, SpecError,
 };
@@ -108,4 +115,4 @@ pub use preprocess::{ChannelOrder, InputSpec, Preprocessor, TensorLengthError};
 /// Compiles the example of the crate's front page.
 #[cfg(all(doctest, feature = "rten"))]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

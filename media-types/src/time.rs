@@ -30,6 +30,16 @@ impl MediaTime {
         Self(ticks)
     }
 
+    /// A time from ticks of another rate, as a peer may announce one; rounds down and saturates. A rate of 0 means 90 kHz.
+    pub fn from_ticks_at(ticks: u64, ticks_per_second: u32) -> Self {
+        let rate = match ticks_per_second {
+            0 => Self::TICKS_PER_SECOND,
+            rate => u64::from(rate),
+        };
+        let ticks_90k = u128::from(ticks) * u128::from(Self::TICKS_PER_SECOND) / u128::from(rate);
+        Self(u64::try_from(ticks_90k).unwrap_or(u64::MAX))
+    }
+
     /// Ticks since 1970.
     pub const fn ticks_90k(self) -> u64 {
         self.0
@@ -121,6 +131,15 @@ mod tests {
             MediaTime::from_system_time(UNIX_EPOCH - Duration::from_secs(1)),
             MediaTime::default()
         );
+    }
+
+    #[test]
+    fn other_rates_become_90_khz() {
+        let at = |ticks, rate| MediaTime::from_ticks_at(ticks, rate).ticks_90k();
+        assert_eq!(at(1000, 1000), 90_000);
+        assert_eq!(at(7, 90_000), 7);
+        assert_eq!(at(7, 0), 7);
+        assert_eq!(at(u64::MAX, 1), u64::MAX);
     }
 
     #[test]

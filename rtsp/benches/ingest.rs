@@ -2,7 +2,7 @@
 //! and clock on), `ffmpeg -c copy -f null`, and GStreamer's `rtspsrc ! fakesink`, all from this crate's simulator in a
 //! process of its own.
 //!
-//! `cargo bench -p lva-rtsp --features simulator --bench ingest -- --streams 20 --seconds 30 --rounds 1`
+//! `cargo bench -p lva-rtsp --bench ingest -- --streams 20 --seconds 30 --rounds 1`
 //!
 //! The figures of the foreign programs include their start, as ours do. They are run one kind after the other on the
 //! same machine; the load average is printed, because what else runs there moves them. Linux only.
@@ -12,7 +12,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl, Simulator, SimulatorOptions, Transport};
+use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl, Transport};
+use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 
 type Failure = Box<dyn std::error::Error>;
 /// Makes the processes of a row anew for each round.

@@ -5,12 +5,6 @@ use crate::relay::Rewriter;
 
 const LOCAL: &str = "rtsp://127.0.0.1:4000/secret";
 
-/// What a client says to the simulator.
-#[cfg(feature = "simulator")]
-pub fn simulator_requests(data: &[u8]) {
-    crate::simulator::fuzz_requests(data);
-}
-
 /// What a camera says to the relay; the first byte tells how it is cut into pieces.
 ///
 /// # Panics
@@ -76,12 +70,6 @@ mod tests {
             let mut data = vec![cut];
             data.extend(words.concat());
             super::camera_answers(&data);
-        }
-
-        #[cfg(feature = "simulator")]
-        #[test]
-        fn requests_of_all_kinds_are_survived(data in proptest::collection::vec(any::<u8>(), 0..300)) {
-            super::simulator_requests(&data);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! RTSP camera sessions with reconnection and an absolute clock, and a simulator that serves files.
+//! RTSP camera sessions with reconnection and an absolute clock.
 //!
 //! A camera is an unreliable peer: it reboots, stalls without closing, loses packets, forgets sessions and sets its
 //! clock back. A [`Camera`] turns one such peer into a steady sequence of [`CameraEvent`]s: sessions as they come and
@@ -43,16 +43,6 @@
 //! | [`TlsOptions`], [`Transport`] | the ways to a camera | |
 //! | [`probe()`] | what a camera offers, in some seconds | |
 //! | [`CameraError`] | what went wrong, and what to do about it | yes |
-#![cfg_attr(
-    feature = "simulator",
-    doc = "| [`Simulator`] | a camera made of MP4 and Matroska files, with faults on demand | |"
-)]
-//!
-//! # Features
-//!
-//! | feature | default | what it adds |
-//! |---|---|---|
-//! | `simulator` | no | `Simulator`: an RTSP server of MP4 and Matroska files for tests and demonstrations |
 //!
 //! # Limits
 //!
@@ -74,8 +64,6 @@ mod probe;
 mod random;
 mod relay;
 mod session;
-#[cfg(feature = "simulator")]
-mod simulator;
 mod stream;
 mod supervisor;
 mod tls;
@@ -86,19 +74,15 @@ pub use self::url::{CameraUrl, UrlError};
 pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, StopReason};
 pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, Stamp};
 pub use error::{CameraError, ErrorKind, SharedError};
-pub use options::{CameraOptions, Credentials, QueueLimits, Timeouts, Transport, TransportError};
+pub use lva_media_types::Credentials;
+pub use options::{CameraOptions, QueueLimits, Timeouts, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
-#[cfg(feature = "simulator")]
-pub use simulator::{
-    AuthScheme, Faults, MediaError, Simulator, SimulatorCounters, SimulatorError, SimulatorOptions,
-    SimulatorTls, SimulatorTlsError, video_samples,
-};
 pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
 pub use supervisor::{Phase, ReconnectPolicy, Supervisor, TimeoutKind, Verdict};
 pub use tls::{TlsError, TlsOptions};
 pub use wall::WallClock;
 
-/// Compiles the example of the crate's front page.
-#[cfg(all(doctest, feature = "simulator"))]
+/// Compiles the example of the README.
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

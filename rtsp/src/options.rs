@@ -4,40 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use lva_media_types::Credentials;
+
 use crate::{CameraUrl, ClockOptions, ReconnectPolicy, TlsOptions, WallClock};
-
-/// User name and password of a camera. `Debug` shows neither.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    username: String,
-    password: String,
-}
-
-impl Credentials {
-    /// Both as plain text.
-    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self {
-            username: username.into(),
-            password: password.into(),
-        }
-    }
-
-    /// The user name.
-    pub fn username(&self) -> &str {
-        &self.username
-    }
-
-    /// The password. For the wire only: keep it out of logs and answers.
-    pub fn password(&self) -> &str {
-        &self.password
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(***)")
-    }
-}
 
 /// How RTP travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

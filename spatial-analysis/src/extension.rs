@@ -6,9 +6,10 @@ use std::hash::BuildHasher;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use lva_extension_protocol::{
-    BlockingExtension, BlockingSession, BoxError, EndStream, Extension, ExtensionSession, OnThreads,
-    OpenError, Sample, SessionInfo,
+use lva_extension_protocol::BoxError;
+use lva_extension_protocol::server::{
+    BlockingExtension, BlockingSession, Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo,
+    StreamError, ThreadPerStream,
 };
 use lva_inference::Detector;
 use lva_inference_schema::Inference;
@@ -25,8 +26,8 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 
 /// Spatial analysis for any number of streams.
 ///
-/// Each stream has a thread of its own, named `extension-N`: frames are read, prepared, tracked and judged there,
-/// never on the workers of tokio, and the model runs where its detector runs it. A stream's configuration text, if there
+/// Each stream has a thread of its own, named `extension-N`: the model runs there, never on the
+/// workers of tokio. A stream's configuration text, if there
 /// is any, says what that stream watches; otherwise it is what the extension was made with.
 ///
 /// Frames without a time (0, as some clients send always) get that of their arrival, so that speeds and holds still mean
@@ -42,7 +43,7 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 ///
 /// Other streams see nothing of either.
 pub struct SpatialExtension {
-    streams: OnThreads<Streams>,
+    streams: ThreadPerStream<Streams>,
     stats: AnalysisStatsReader,
 }
 
@@ -55,7 +56,7 @@ impl SpatialExtension {
     /// An extension that watches `config` with these options.
     pub fn with_options(config: OperationConfig, detectors: Detectors, options: AnalysisOptions) -> Self {
         let stats = AnalysisStatsReader::default();
-        let streams = OnThreads::new(Streams {
+        let streams = ThreadPerStream::new(Streams {
             config,
             detectors,
             options,
@@ -84,7 +85,7 @@ impl Extension for SpatialExtension {
         self.streams.identifier()
     }
 
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         self.streams.open(session).await
     }
 }
@@ -102,28 +103,31 @@ impl BlockingExtension for Streams {
         DEFAULT_IDENTIFIER
     }
 
-    fn open(&self, info: &SessionInfo) -> Result<Box<dyn BlockingSession>, OpenError> {
+    fn open(&self, info: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError> {
         let format = info.format.ok_or_else(|| {
-            OpenError::UnsupportedFormat("this extension looks at frames: announce their format".to_owned())
+            ExtensionOpenError::UnsupportedFormat(
+                "this extension looks at frames: announce their format".to_owned(),
+            )
         })?;
-        let reader = FrameReader::new(format).map_err(|e| OpenError::UnsupportedFormat(e.to_string()))?;
+        let reader =
+            FrameReader::new(format).map_err(|e| ExtensionOpenError::UnsupportedFormat(e.to_string()))?;
         let own = OperationConfig::from_descriptor(&info.configuration)
-            .map_err(|error| OpenError::Configuration(error.to_string()))?;
+            .map_err(|error| ExtensionOpenError::Configuration(error.to_string()))?;
         for finding in own.iter().flat_map(OperationConfig::findings) {
             tracing::info!(stream = info.number, %finding, "in the stream's configuration");
         }
         let config = own.as_ref().unwrap_or(&self.config);
-        let detector = self.detectors.for_session().map_err(OpenError::Failed)?;
+        let detector = self.detectors.for_session().map_err(ExtensionOpenError::Failed)?;
         let size = (format.width(), format.height());
         // Ids of two streams must not meet; the standard library's hash keys differ from stream to stream.
         let seed = RandomState::new().hash_one((info.number, SystemTime::now()));
         let analysis =
             SpatialAnalysis::new(detector, config, size, self.options, seed).map_err(
                 |error| match error {
-                    BeginError::FrameSize { .. } => OpenError::UnsupportedFormat(error.to_string()),
-                    BeginError::Configuration(_) => OpenError::Configuration(error.to_string()),
+                    BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),
+                    BeginError::Configuration(_) => ExtensionOpenError::Configuration(error.to_string()),
                     BeginError::NoPersonClass { .. } | BeginError::CameraAspect { .. } => {
-                        OpenError::Failed(error.into())
+                        ExtensionOpenError::Failed(error.into())
                     }
                 },
             )?;
@@ -166,19 +170,19 @@ impl BlockingSession for Stream {
                     unreadable_frames: 1,
                     ..AnalysisStats::default()
                 });
-                return Err(EndStream::BadFrame(with_causes(&error)).into());
+                return Err(StreamError::BadFrame(with_causes(&error)).into());
             }
         };
         let time = match sample.timestamp_90k() {
             0 => self.clock.now_90k(),
             time => time,
         };
-        let answer = pollster::block_on(self.analysis.process(read.frame(), time));
+        let answer = self.analysis.process(read.frame(), time);
         let counts = self.analysis.stats();
         self.stats.add(counts.since(self.counted));
         self.counted = counts;
         answer.map_err(|error| match error {
-            ProcessError::FrameSize { .. } => EndStream::BadFrame(error.to_string()).into(),
+            ProcessError::FrameSize { .. } => StreamError::BadFrame(error.to_string()).into(),
             error => with_causes(&error).into(),
         })
     }

@@ -126,7 +126,7 @@ mod tests {
                 .collect();
             assert_eq!(back, [wire]);
             assert_eq!(ours.to_string().to_lowercase(), wire.name());
-            assert_eq!(ours.bytes_per_pixel(), wire.bytes_per_pixel() as usize);
+            assert_eq!(ours.bytes_per_pixel(), wire.bytes_per_pixel());
         }
         for ours in PixelFormat::ALL {
             assert!(WirePixels::ALL.into_iter().any(|wire| pixel_format(wire) == ours));
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_frame_of_every_format_is_read_with_odd_sides_and_padded_rows() {
         for wire in WirePixels::ALL {
-            for stride in [0, 33 * wire.bytes_per_pixel() + 7] {
+            for stride in [0, 33 * wire.bytes_per_pixel() as u32 + 7] {
                 let format = FrameFormat::raw_with_stride(wire, 33, 17, stride).unwrap();
                 let reader = FrameReader::new(format).unwrap();
                 let bytes = vec![7; format.frame_bytes().unwrap()];

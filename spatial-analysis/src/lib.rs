@@ -14,7 +14,7 @@
 //! # Example
 //!
 //! ```no_run
-//! use lva_extension_protocol::{ExtensionServer, ListenAddress};
+//! use lva_extension_protocol::server::{ExtensionServer, ListenAddress};
 //! use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
 //! use lva_spatial_analysis::{Detectors, OperationConfig, SpatialExtension};
 //!
@@ -69,4 +69,4 @@ pub use stats::{AnalysisStats, AnalysisStatsReader};
 /// Compiles the example of the crate's front page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct FrontPage;
+struct ReadmeDoctests;

@@ -104,7 +104,7 @@ impl ProcessError {
 
 /// People, lines and zones of one camera.
 ///
-/// Nothing here knows a clock, a wire or a thread; only the detector may wait for something. What happens is decided by
+/// Nothing here knows a clock, a wire or a thread; calls block while the detector runs. What happens is decided by
 /// the frames and their times alone: the same frames give the same inferences, ids included.
 ///
 /// ```
@@ -116,13 +116,12 @@ impl ProcessError {
 /// /// Sees one person who walks from left to right.
 /// struct Walker(DetectorInfo, f32);
 ///
-/// #[async_trait::async_trait]
 /// impl Detector for Walker {
 ///     fn info(&self) -> &DetectorInfo {
 ///         &self.0
 ///     }
 ///
-///     async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+///     fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
 ///         self.1 += 0.02;
 ///         let bbox = BoundingBox::from_edges(self.1, 0.3, self.1 + 0.1, 0.7);
 ///         Ok(frames.iter().map(|_| vec![Detection { bbox, class: 0, score: 0.9 }]).collect())
@@ -138,7 +137,7 @@ impl ProcessError {
 /// let frame = Frame::Host(ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24)?);
 /// let mut told = Vec::new();
 /// for n in 0..45 {
-///     told.extend(pollster::block_on(analysis.process(frame, n * 6000))?); // 15 frames a second
+///     told.extend(analysis.process(frame, n * 6000)?); // 15 frames a second
 /// }
 /// assert_eq!(told.len(), 2); // the person, then the event
 /// assert_eq!(analysis.stats().line_crossings, 1);
@@ -307,23 +306,17 @@ impl<D: Detector> SpatialAnalysis<D> {
     /// newest is left out; an older one means that the clock has jumped back, and everybody is forgotten. Both are
     /// counted. A frame of the same time as the one before tells nothing new.
     ///
-    /// The future may be dropped; the frame then was not seen.
-    ///
     /// # Errors
     ///
     /// [`ProcessError`]: nobody has moved then, and the next frame may be given.
-    pub async fn process(
-        &mut self,
-        frame: Frame<'_>,
-        timestamp_90k: u64,
-    ) -> Result<Vec<Inference>, ProcessError> {
+    pub fn process(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
         self.stats.frames += 1;
-        let answer = self.look(frame, timestamp_90k).await;
+        let answer = self.look(frame, timestamp_90k);
         self.stats.failed_frames += u64::from(answer.is_err());
         answer
     }
 
-    async fn look(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
+    fn look(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
         if let Frame::Host(view) = &frame
             && (view.width(), view.height()) != (self.width, self.height)
         {
@@ -345,7 +338,7 @@ impl<D: Detector> SpatialAnalysis<D> {
             }
             _ => {}
         }
-        let found = self.detector.detect(&[frame]).await?.pop();
+        let found = self.detector.detect(&[frame])?.pop();
         let found = found.ok_or_else(|| ProcessError::NoAnswer {
             model: self.detector.info().model.clone(),
         })?;

@@ -77,7 +77,7 @@ impl Expected {
                     let pieces = !matches!(node.node, Node::FileSink(_));
                     expected.recordings.extend(recording(graph, node, pieces));
                 }
-                Node::Extension(_) | Node::Own(_) => expected.extensions.push(node.name.clone()),
+                Node::Extension(_) | Node::Custom(_) => expected.extensions.push(node.name.clone()),
                 Node::MessageSource(source) => {
                     let input = source.hub_input_name.clone();
                     expected

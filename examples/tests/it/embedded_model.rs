@@ -1,5 +1,7 @@
 use lva_examples::evaluation::Score;
-use lva_inference::{ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions};
+use lva_inference::{
+    Detector, ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions,
+};
 use lva_sample_world::{World, WorldOptions};
 
 #[test]
@@ -17,7 +19,7 @@ fn the_embedded_model_finds_nearly_everybody_on_a_scene_it_never_saw() {
     for index in (0..world.frame_count()).step_by(60) {
         let truth = world.render(index, &mut rgb).expect("the frame exists");
         let view = ImageView::packed(&rgb, 1280, 720, PixelFormat::Rgb24).expect("the buffer fits");
-        let found = detector.detect_blocking(&[view.into()]).expect("the model runs");
+        let found = detector.detect(&[view.into()]).expect("the model runs");
         score.add(&found[0], &truth.people);
     }
     assert!(score.people > 60, "only {} people to find", score.people);

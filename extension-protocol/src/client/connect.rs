@@ -8,10 +8,12 @@ use tonic::transport::Endpoint;
 use tonic::{Request, Streaming};
 
 use super::error::{BROKE_AT_ONCE, ConnectError, PeerStatus, SentForm};
-use super::flight::Limits;
+use super::in_flight::Limits;
 use super::options::{ClientOptions, Transfer};
 use super::session::{PeerDescription, Session};
 use super::store::Store;
+use crate::convert::TIMESCALE;
+use crate::credentials;
 use crate::shared_memory::{Region, SharedMemoryError, remove_stale_regions};
 use crate::tls::{ClientTls, failed_in_tls};
 use crate::wire::media_descriptor::MediaSampleFormat;
@@ -19,9 +21,6 @@ use crate::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
-
-/// Ticks of a second in every timestamp of the contract.
-const TIMESCALE: u32 = 90_000;
 
 /// What a message carries beside the frame: upstream inferences and the framing of the format.
 const MESSAGE_OVERHEAD: usize = 1 << 20;
@@ -61,7 +60,7 @@ pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Sessi
         largest_frame: frame_limit,
     };
     let url = || options.url.to_string();
-    let handshake = shake_hands(options, frame_limit, sent, messages);
+    let handshake = handshake(options, frame_limit, sent, messages);
     let (inbound, peer) = match tokio::time::timeout(options.handshake_timeout, handshake).await {
         Ok(result) => result?,
         Err(_) => {
@@ -143,7 +142,7 @@ fn descriptor(options: &ClientOptions, store: &Store) -> wire::MediaStreamDescri
     }
 }
 
-async fn shake_hands(
+async fn handshake(
     options: &ClientOptions,
     frame_limit: usize,
     sent: SentForm,
@@ -196,7 +195,7 @@ async fn shake_hands(
         .max_encoding_message_size(frame_limit.saturating_add(MESSAGE_OVERHEAD));
     let mut request = Request::new(ReceiverStream::new(messages));
     if let Some(credentials) = &options.credentials {
-        credentials.write(request.metadata_mut());
+        credentials::write(credentials, request.metadata_mut());
     }
     let mut inbound = client
         .process_media_stream(request)

@@ -222,7 +222,7 @@ pub enum NoSlot {
         /// What fits.
         limit: usize,
     },
-    /// The session is over; [`Answers::next`](crate::Answers::next) says why.
+    /// The session is over; [`Answers::next`](crate::client::Answers::next) says why.
     #[error("the session is over")]
     Ended,
 }

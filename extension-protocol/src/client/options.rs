@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ClientTls, Credentials, ExtensionUrl, FrameFormat, SharedMemoryOptions};
+use crate::{ClientTls, Credentials, ExtensionUrl, FrameFormat, GraphIdentity, SharedMemoryOptions};
 
 /// Frames on their way by default.
 pub const DEFAULT_WINDOW: usize = 4;
@@ -21,28 +21,6 @@ pub enum Transfer {
     Embedded,
     /// In shared memory, by reference. Both sides need the same `/dev/shm`.
     SharedMemory(SharedMemoryOptions),
-}
-
-/// Which node of which graph speaks. All three may be empty; real clients leave the first so.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GraphIdentity {
-    /// Resource name of the media account.
-    pub media_services_arm_id: String,
-    /// Name of the graph instance.
-    pub graph_instance_name: String,
-    /// Name of the extension node.
-    pub graph_node_name: String,
-}
-
-impl GraphIdentity {
-    /// A node of a graph instance, without a media account.
-    pub fn new(graph_instance_name: impl Into<String>, graph_node_name: impl Into<String>) -> Self {
-        Self {
-            media_services_arm_id: String::new(),
-            graph_instance_name: graph_instance_name.into(),
-            graph_node_name: graph_node_name.into(),
-        }
-    }
 }
 
 /// Everything about a session with an extension but its frames.

@@ -5,16 +5,17 @@ pub(super) mod fuzzing;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lva_inference_schema::Inference;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 use tokio::time::Instant;
 use tonic::Streaming;
 
 use super::error::{NoSlot, PeerStatus, SendError, SentForm, SessionError};
-use super::flight::{Acknowledged, Flight, Limits, Overdue};
+use super::in_flight::{Acknowledged, InFlightWindow, Limits, Overdue};
 use super::stats::{Counters, SessionStats, count, count_many};
 use super::store::{Memory, SentMemory, Store};
 use crate::convert;
@@ -67,7 +68,7 @@ struct Held {
 }
 
 #[derive(Debug)]
-struct Mine<C> {
+struct PendingFrame<C> {
     timestamp_90k: u64,
     context: C,
 }
@@ -83,7 +84,7 @@ struct Shared<C> {
 }
 
 struct State<C> {
-    flight: Flight<Mine<C>, Held>,
+    in_flight: InFlightWindow<PendingFrame<C>, Held>,
     /// `None` after the half-close and after the end.
     outgoing: Option<mpsc::Sender<MediaStreamMessage>>,
     /// Frames that were on their way when the session ended.
@@ -92,15 +93,14 @@ struct State<C> {
 
 impl<C> Shared<C> {
     fn state(&self) -> MutexGuard<'_, State<C>> {
-        // No code of the caller runs under the lock, so a poisoned one holds good data.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// No more frames. What is on its way may still be answered.
     fn finish(&self) {
         let mut state = self.state();
         state.outgoing = None;
-        state.flight.finish(Instant::now().into_std());
+        state.in_flight.finish(Instant::now().into_std());
         drop(state);
         self.window.close();
     }
@@ -110,7 +110,7 @@ impl<C> Shared<C> {
         self.window.close();
         let mut state = self.state();
         state.outgoing = None;
-        let left = state.flight.drain().into_iter().map(Unanswered::new);
+        let left = state.in_flight.drain().into_iter().map(Unanswered::new);
         let left: Vec<_> = left.collect();
         count_many(&self.counters.abandoned, left.len() as u64);
         state.unanswered.extend(left);
@@ -158,7 +158,7 @@ impl<C: Send + 'static> Session<C> {
     ) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                flight: Flight::new(limits),
+                in_flight: InFlightWindow::new(limits),
                 outgoing: Some(outgoing),
                 unanswered: Vec::new(),
             }),
@@ -193,7 +193,7 @@ impl<C> FrameSender<C> {
     ///
     /// [`NoSlot`]; counted under its reason.
     pub fn slot(&self) -> Result<FrameSlot<C>, NoSlot> {
-        self.slot_of(self.shared.frame_limit)
+        self.slot_with_size(self.shared.frame_limit)
     }
 
     /// A slot for an encoded frame of known size.
@@ -201,7 +201,7 @@ impl<C> FrameSender<C> {
     /// # Errors
     ///
     /// [`NoSlot`]; counted under its reason.
-    pub fn slot_of(&self, bytes: usize) -> Result<FrameSlot<C>, NoSlot> {
+    pub fn slot_with_size(&self, bytes: usize) -> Result<FrameSlot<C>, NoSlot> {
         let shared = &self.shared;
         if bytes > shared.frame_limit {
             count(&shared.counters.refused_too_large);
@@ -254,7 +254,7 @@ impl<C> FrameSender<C> {
 
     /// Frames on their way: sent and not acknowledged.
     pub fn in_flight(&self) -> usize {
-        self.shared.state().flight.len()
+        self.shared.state().in_flight.len()
     }
 
     /// How many can be.
@@ -313,7 +313,7 @@ impl<C> FrameSlot<C> {
         // The channel holds as many messages as the window admits, so it is full only when it is dead.
         let sent = state.outgoing.as_ref().is_some_and(|outgoing| {
             let message = MediaStreamMessage {
-                sequence_number: state.flight.next_sequence(),
+                sequence_number: state.in_flight.next_sequence(),
                 ack_sequence_number: 0,
                 payload: Some(Payload::MediaSample(sample)),
             };
@@ -328,8 +328,8 @@ impl<C> FrameSlot<C> {
             memory,
             _permit: permit,
         };
-        let sequence = state.flight.launch(
-            Mine {
+        let sequence = state.in_flight.on_sent(
+            PendingFrame {
                 timestamp_90k,
                 context,
             },
@@ -398,11 +398,11 @@ pub struct Unanswered<C> {
 }
 
 impl<C> Unanswered<C> {
-    fn new((sequence, mine): (u64, Mine<C>)) -> Self {
+    fn new((sequence, frame): (u64, PendingFrame<C>)) -> Self {
         Self {
             sequence,
-            timestamp_90k: mine.timestamp_90k,
-            context: mine.context,
+            timestamp_90k: frame.timestamp_90k,
+            context: frame.context,
         }
     }
 }
@@ -429,18 +429,18 @@ impl<C> Answers<C> {
                 return Ok(None);
             };
             let now = Instant::now().into_std();
-            let overdue = self.shared.state().flight.take_overdue(now);
+            let overdue = self.shared.state().in_flight.take_overdue(now);
             match overdue {
                 Some(Overdue::Frame { sequence, context }) => {
                     count(&self.shared.counters.unanswered);
                     return Ok(Some(SessionEvent::Skipped(Unanswered::new((sequence, context)))));
                 }
-                Some(Overdue::Hung { sequence, waited }) => {
+                Some(Overdue::PeerStalled { sequence, waited }) => {
                     return self.end(Err(SessionError::AnswerTimeout { sequence, waited }));
                 }
                 None => {}
             }
-            let wake_at = self.shared.state().flight.wake_at(now);
+            let wake_at = self.shared.state().in_flight.wake_at(now);
             let message = tokio::select! {
                 biased;
                 message = inbound.message() => message,
@@ -453,7 +453,7 @@ impl<C> Answers<C> {
                     }
                 }
                 Ok(None) => {
-                    let asked_for = self.shared.state().flight.is_finished();
+                    let asked_for = self.shared.state().in_flight.is_finished();
                     return self.end(if asked_for {
                         Ok(None)
                     } else {
@@ -506,7 +506,7 @@ impl<C> Answers<C> {
         let acknowledged = self
             .shared
             .state()
-            .flight
+            .in_flight
             .acknowledge(message.ack_sequence_number, now);
         match acknowledged {
             Acknowledged::Frame {
@@ -515,14 +515,14 @@ impl<C> Answers<C> {
                 memory,
                 round_trip,
             } => {
-                self.shared.store.give_back(memory.memory);
+                self.shared.store.release(memory.memory);
                 let (inferences, without_value) = convert::inferences_from_wire(found);
                 count(&counters.answered);
                 count_many(&counters.inferences, inferences.len() as u64);
                 count_many(&counters.inferences_without_value, without_value);
-                let outside = inferences.iter().filter(|found| reaches_out(found)).count();
+                let outside = inferences.iter().filter(|found| is_out_of_bounds(found)).count();
                 count_many(&counters.boxes_out_of_range, outside as u64);
-                let Mine {
+                let PendingFrame {
                     timestamp_90k,
                     context,
                 } = context;
@@ -535,7 +535,7 @@ impl<C> Answers<C> {
                 });
             }
             Acknowledged::Late { memory } => {
-                self.shared.store.give_back(memory.memory);
+                self.shared.store.release(memory.memory);
                 count(&counters.late_answers);
             }
             Acknowledged::Nothing => count(&counters.zero_acks),
@@ -554,7 +554,7 @@ impl<C> Drop for Answers<C> {
 }
 
 /// Whether a box leaves the picture by more than rounding.
-fn reaches_out(found: &Inference) -> bool {
+fn is_out_of_bounds(found: &Inference) -> bool {
     const ROUNDING: f64 = 1e-3;
     let Some(bbox) = found.bounding_box() else {
         return false;

@@ -1,8 +1,7 @@
 //! Where the bytes of frames are: in a region of shared memory, or in buffers that are used again.
 
-use std::sync::{Mutex, PoisonError};
-
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 
 use crate::shared_memory::{Region, RegionSlot};
 use crate::slots::TakeError;
@@ -52,22 +51,18 @@ impl Store {
             Self::Nothing => Ok(Memory::Nothing),
             Self::Shared(region) => region.take(bytes).map(Memory::Shared),
             Self::Embedded(pool) => {
-                let mut buffer = pool
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .pop()
-                    .unwrap_or_default();
+                let mut buffer = pool.lock().pop().unwrap_or_default();
                 buffer.resize(bytes, 0);
                 Ok(Memory::Embedded(buffer))
             }
         }
     }
 
-    pub(super) fn give_back(&self, memory: SentMemory) {
+    pub(super) fn release(&self, memory: SentMemory) {
         if let (Self::Embedded(pool), SentMemory::Embedded(bytes)) = (self, memory)
             && let Ok(buffer) = bytes.try_into_mut()
         {
-            pool.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+            pool.lock().push(buffer);
         }
     }
 }

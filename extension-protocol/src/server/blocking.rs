@@ -8,9 +8,10 @@ use bytes::Bytes;
 use lva_inference_schema::Inference;
 use tokio::sync::{mpsc, oneshot};
 
-use super::extension::{BoxError, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+use super::extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo};
+use crate::BoxError;
 
-/// [`Extension`] for code that blocks. [`OnThreads`] hosts it.
+/// [`Extension`] for code that blocks. [`ThreadPerStream`] hosts it.
 pub trait BlockingExtension: Send + Sync + 'static {
     /// Name that clients are told; free text.
     fn identifier(&self) -> &str {
@@ -22,8 +23,8 @@ pub trait BlockingExtension: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: the stream is refused with the status that fits.
-    fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, OpenError>;
+    /// [`ExtensionOpenError`]: the stream is refused with the status that fits.
+    fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError>;
 }
 
 /// [`ExtensionSession`] for code that blocks. It lives and dies on one thread.
@@ -32,16 +33,16 @@ pub trait BlockingSession {
     ///
     /// # Errors
     ///
-    /// As there: an [`EndStream`](crate::EndStream) ends the stream, any other error costs the frame its answer.
+    /// As there: an [`StreamError`](crate::server::StreamError) ends the stream, any other error costs the frame its answer.
     fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError>;
 }
 
 /// Hosts a [`BlockingExtension`]: one thread for each stream, named `extension-N`. Their number is bounded by
-/// [`ServerOptions::with_max_sessions`](crate::ServerOptions::with_max_sessions).
+/// [`ServerOptions::with_max_sessions`](crate::server::ServerOptions::with_max_sessions).
 #[derive(Debug)]
-pub struct OnThreads<E>(Arc<E>);
+pub struct ThreadPerStream<E>(Arc<E>);
 
-impl<E: BlockingExtension> OnThreads<E> {
+impl<E: BlockingExtension> ThreadPerStream<E> {
     /// Hosts this extension.
     pub fn new(extension: E) -> Self {
         Self(Arc::new(extension))
@@ -63,12 +64,12 @@ struct Remote {
 }
 
 #[async_trait]
-impl<E: BlockingExtension> Extension for OnThreads<E> {
+impl<E: BlockingExtension> Extension for ThreadPerStream<E> {
     fn identifier(&self) -> &str {
         self.0.identifier()
     }
 
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         // One job at a time, because the stream waits for each answer.
         let (jobs, mut queue) = mpsc::channel::<Job>(1);
         let (opened, opening) = oneshot::channel();
@@ -102,14 +103,16 @@ impl<E: BlockingExtension> Extension for OnThreads<E> {
                     let _ = answer.send(result);
                 }
             })
-            .map_err(|error| OpenError::Failed(error.into()))?;
+            .map_err(|error| ExtensionOpenError::Failed(error.into()))?;
         match opening.await {
             Ok(Ok(())) => Ok(Box::new(Remote {
                 jobs,
                 timescale: session.timescale,
             })),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(OpenError::Failed("its thread ended while it began".into())),
+            Err(_) => Err(ExtensionOpenError::Failed(
+                "its thread ended while it began".into(),
+            )),
         }
     }
 }

@@ -1,20 +1,17 @@
 //! The traits that an author implements, and what they are shown.
 
-use std::error::Error;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use lva_inference_schema::Inference;
+use lva_media_types::MediaTime;
 use tonic::Code;
 
-use crate::{FrameFormat, GraphIdentity};
-
-/// An error of an author's own kind.
-pub type BoxError = Box<dyn Error + Send + Sync>;
+use crate::convert::TIMESCALE;
+use crate::{BoxError, FrameFormat, GraphIdentity};
 
 /// A program that looks at frames. One value serves all streams.
 ///
-/// Code that blocks (most models do) belongs into a [`BlockingExtension`](crate::BlockingExtension), which gets a
+/// Code that blocks (most models do) belongs into a [`BlockingExtension`](crate::server::BlockingExtension), which gets a
 /// thread for each stream.
 #[async_trait]
 pub trait Extension: Send + Sync + 'static {
@@ -27,8 +24,8 @@ pub trait Extension: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: the stream is refused with the status that fits.
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError>;
+    /// [`ExtensionOpenError`]: the stream is refused with the status that fits.
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError>;
 }
 
 /// One stream of frames. Dropped when the stream ends, however it ends.
@@ -39,7 +36,7 @@ pub trait ExtensionSession: Send {
     ///
     /// # Errors
     ///
-    /// An [`EndStream`] ends the stream at once with the status that it names: the client's frames are at fault.
+    /// An [`StreamError`] ends the stream at once with the status that it names: the client's frames are at fault.
     /// After any other error the frame is answered empty and counted as failed; after three of those in a row the
     /// stream ends with `INTERNAL`.
     async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError>;
@@ -71,7 +68,7 @@ impl SessionInfo {
             identity: GraphIdentity::default(),
             configuration: String::new(),
             format: Some(format),
-            timescale: 90_000,
+            timescale: TIMESCALE,
             shared_memory: false,
         }
     }
@@ -105,7 +102,7 @@ impl<'a> Sample<'a> {
         Self {
             data,
             timestamp,
-            timestamp_90k: to_90k(timestamp, timescale),
+            timestamp_90k: MediaTime::from_ticks_at(timestamp, timescale).ticks_90k(),
             sequence,
             upstream,
         }
@@ -113,7 +110,7 @@ impl<'a> Sample<'a> {
 
     /// A sample outside of any stream: for tests of an extension.
     pub fn detached(data: &'a Bytes, timestamp_90k: u64) -> Self {
-        Self::new(data, timestamp_90k, 90_000, 0, &[])
+        Self::new(data, timestamp_90k, TIMESCALE, 0, &[])
     }
 
     /// The bytes of the frame. Bare frames have exactly the size of their format; empty where the stream has no frames.
@@ -150,20 +147,10 @@ impl<'a> Sample<'a> {
     }
 }
 
-fn to_90k(ticks: u64, timescale: u32) -> u64 {
-    match timescale {
-        0 | 90_000 => ticks,
-        timescale => {
-            let ticks_90k = u128::from(ticks) * 90_000 / u128::from(timescale);
-            u64::try_from(ticks_90k).unwrap_or(u64::MAX)
-        }
-    }
-}
-
 /// Why an extension does not take a stream. The texts reach the client: tell what would be taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum ExtensionOpenError {
     /// Encoding, pixel format or size: status `OUT_OF_RANGE`.
     #[error("{0}")]
     UnsupportedFormat(String),
@@ -185,46 +172,33 @@ pub enum OpenError {
 /// it: tell what was wrong and what would be taken, and nothing about the inside of the extension.
 ///
 /// ```
-/// use lva_extension_protocol::{BoxError, EndStream};
+/// use lva_extension_protocol::{BoxError, server::StreamError};
 ///
 /// fn first_byte(picture: &[u8]) -> Result<u8, BoxError> {
-///     let first = picture.first().ok_or_else(|| EndStream::BadFrame("the picture is empty".into()))?;
+///     let first = picture.first().ok_or_else(|| StreamError::BadFrame("the picture is empty".into()))?;
 ///     Ok(*first)
 /// }
-/// assert!(first_byte(&[]).unwrap_err().is::<EndStream>());
+/// assert!(first_byte(&[]).unwrap_err().is::<StreamError>());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum EndStream {
+pub enum StreamError {
     /// The bytes are not what the stream announced, such as a picture that cannot be decoded or has another size:
     /// status `INVALID_ARGUMENT`, as the Python servers have it.
     #[error("{0}")]
     BadFrame(String),
     /// The frame is sound, but of a kind that only now turns out not to be taken: status `OUT_OF_RANGE`. What is known
-    /// from the descriptor is better refused by [`OpenError::UnsupportedFormat`].
+    /// from the descriptor is better refused by [`ExtensionOpenError::UnsupportedFormat`].
     #[error("{0}")]
     UnsupportedFormat(String),
 }
 
-impl EndStream {
+impl StreamError {
     /// The gRPC status that the stream ends with.
     pub fn code(&self) -> Code {
         match self {
             Self::BadFrame(_) => Code::InvalidArgument,
             Self::UnsupportedFormat(_) => Code::OutOfRange,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn other_timescales_become_90k() {
-        assert_eq!(to_90k(1000, 1000), 90_000);
-        assert_eq!(to_90k(7, 90_000), 7);
-        assert_eq!(to_90k(7, 0), 7);
-        assert_eq!(to_90k(u64::MAX, 1), u64::MAX);
     }
 }

@@ -21,7 +21,7 @@ use super::options::ServerOptions;
 use super::service::Service;
 use super::side_services;
 use super::stats::{Counters, StatsReader};
-use super::stream::{Common, MAX_CONFIGURATION};
+use super::stream::{MAX_CONFIGURATION, ServerState};
 use crate::ExtensionUrl;
 use crate::wire::media_graph_extension_server::MediaGraphExtensionServer;
 
@@ -205,15 +205,15 @@ impl<E: Extension> Listening<E> {
         let (announce, shutdown_seen) = watch::channel(false);
         let grace = options.shutdown_grace;
         let message_limit = options.max_frame_bytes.saturating_add(MESSAGE_OVERHEAD);
-        let common = Common {
+        let state = ServerState {
             extension,
             options,
             counters,
             streams: AtomicU64::new(0),
             shutdown: shutdown_seen,
         };
-        let (with, tls) = (common.options.clone(), common.options.tls.clone());
-        let service = MediaGraphExtensionServer::new(Service::new(common))
+        let (with, tls) = (state.options.clone(), state.options.tls.clone());
+        let service = MediaGraphExtensionServer::new(Service::new(state))
             .max_decoding_message_size(message_limit)
             .max_encoding_message_size(usize::MAX);
         let (routes, mut health) = side_services::add(Routes::new(service), &with).await;

@@ -1,17 +1,19 @@
 //! The gRPC service: who may open a stream, and how its end reaches the client.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::extension::Extension;
 use super::stats::count;
-use super::stream::{self, Common};
+use super::stream::{self, ServerState};
+use crate::credentials;
 use crate::wire::MediaStreamMessage;
 use crate::wire::media_graph_extension_server::MediaGraphExtension;
 
@@ -21,39 +23,39 @@ const QUEUED_ANSWERS: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Service<E> {
-    common: Arc<Common<E>>,
+    state: Arc<ServerState<E>>,
     sessions: Arc<Semaphore>,
 }
 
 impl<E: Extension> Service<E> {
-    pub(super) fn new(common: Common<E>) -> Self {
+    pub(super) fn new(state: ServerState<E>) -> Self {
         let sessions = Arc::new(Semaphore::new(
-            common.options.max_sessions.min(Semaphore::MAX_PERMITS),
+            state.options.max_sessions.min(Semaphore::MAX_PERMITS),
         ));
         Self {
-            common: Arc::new(common),
+            state: Arc::new(state),
             sessions,
         }
     }
 
-    fn admit(
+    fn verify(
         &self,
         request: &Request<Streaming<MediaStreamMessage>>,
     ) -> Result<OwnedSemaphorePermit, Status> {
-        if let Some(credentials) = &self.common.options.credentials
-            && !credentials.admit(request.metadata())
+        if let Some(credentials) = &self.state.options.credentials
+            && !credentials::verify(credentials, request.metadata())
         {
             return Err(Status::unauthenticated(
                 "x-ms-authentication is missing or wrong: it is Basic and the base64 of user:password",
             ));
         }
-        if *self.common.shutdown.borrow() {
+        if *self.state.shutdown.borrow() {
             return Err(Status::unavailable("the extension is shutting down"));
         }
         Arc::clone(&self.sessions).try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!(
                 "{} streams are open already, more are not taken",
-                self.common.options.max_sessions
+                self.state.options.max_sessions
             ))
         })
     }
@@ -68,17 +70,17 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
         request: Request<Streaming<MediaStreamMessage>>,
     ) -> Result<Response<Answers>, Status> {
         let permit = self
-            .admit(&request)
-            .inspect_err(|_| count(&self.common.counters.sessions_refused))?;
+            .verify(&request)
+            .inspect_err(|_| count(&self.state.counters.sessions_refused))?;
         let inbound = request.into_inner();
         let (outgoing, messages) = mpsc::channel(QUEUED_ANSWERS);
         let end = Arc::new(Mutex::new(End::Running));
-        let number = self.common.streams.fetch_add(1, Ordering::Relaxed) + 1;
-        let (common, told) = (Arc::clone(&self.common), Arc::clone(&end));
+        let number = self.state.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        let (state, told) = (Arc::clone(&self.state), Arc::clone(&end));
         // A task of its own: the answer's headers go out now, before the first message came.
         tokio::spawn(async move {
             let _permit = permit;
-            let result = stream::run(&common, number, inbound, outgoing.clone()).await;
+            let result = stream::run(&state, number, inbound, outgoing.clone()).await;
             match &result {
                 Ok(()) => tracing::debug!(stream = number, "stream ended"),
                 Err(status) if status.code() == Code::Cancelled => {
@@ -88,7 +90,7 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
                     tracing::warn!(stream = number, code = ?status.code(), reason = status.message(), "stream ended");
                 }
             }
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = End::Ended(result);
+            *told.lock() = End::Ended(result);
             // Only now may the other end see the queue closed.
             drop(outgoing);
         });
@@ -119,7 +121,7 @@ impl Stream for Answers {
         if let Some(message) = ready!(self.messages.poll_recv(context)) {
             return Poll::Ready(Some(Ok(message)));
         }
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.end.lock();
         Poll::Ready(match std::mem::replace(&mut *end, End::Told) {
             End::Running => Some(Err(Status::internal("the extension ended unexpectedly"))),
             End::Ended(Err(status)) => Some(Err(status)),

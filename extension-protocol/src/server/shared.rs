@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::extension::{Extension, ExtensionSession, OpenError, SessionInfo};
+use super::extension::{Extension, ExtensionOpenError, ExtensionSession, SessionInfo};
 
 /// A shared extension: clone the [`Arc`] for each server, so that one value serves TCP, a Unix socket and HTTP at once.
 #[async_trait]
@@ -13,7 +13,7 @@ impl<E: Extension + ?Sized> Extension for Arc<E> {
         (**self).identifier()
     }
 
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         (**self).open(session).await
     }
 }

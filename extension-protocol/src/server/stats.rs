@@ -42,7 +42,7 @@ counters! {
     inferences,
     /// Samples on which the extension failed; answered empty.
     process_failures,
-    /// Samples for which the extension ended their stream ([`EndStream`](crate::EndStream)).
+    /// Samples for which the extension ended their stream ([`StreamError`](crate::server::StreamError)).
     samples_refused,
     /// Whole-frame copies out of shared memory: one a frame from untrusted peers, none from trusted ones.
     frame_copies,

@@ -11,17 +11,18 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, watch};
 use tonic::{Code, Status, Streaming};
 
-use super::extension::{EndStream, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+use super::extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo, StreamError};
 use super::options::ServerOptions;
 use super::sequence::{Sequence, Step};
 use super::stats::{Counters, count, count_many};
+use crate::client::MAX_WINDOW;
 use crate::shared_memory::{PeerRegion, PeerRegionError};
 use crate::wire::media_descriptor::MediaSampleFormat;
 use crate::wire::media_sample::Content;
 use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
-use crate::{FrameFormat, GraphIdentity, MAX_WINDOW, convert};
+use crate::{FrameFormat, GraphIdentity, convert};
 
 /// Failures of an extension in a row after which its stream ends.
 const FAILURES_IN_A_ROW: u32 = 3;
@@ -34,7 +35,7 @@ pub(super) const MAX_CONFIGURATION: usize = 1 << 20;
 
 /// What all streams of a server share.
 #[derive(Debug)]
-pub(super) struct Common<E> {
+pub(super) struct ServerState<E> {
     pub(super) extension: E,
     pub(super) options: ServerOptions,
     pub(super) counters: Arc<Counters>,
@@ -46,13 +47,13 @@ type Outgoing = mpsc::Sender<MediaStreamMessage>;
 
 /// Runs a stream to its end. An error becomes its status.
 pub(super) async fn run<E: Extension>(
-    common: &Common<E>,
+    state: &ServerState<E>,
     number: u64,
     mut inbound: Streaming<MediaStreamMessage>,
     outgoing: Outgoing,
 ) -> Result<(), Status> {
-    let counters = &common.counters;
-    let opened = open(common, number, &mut inbound, &outgoing).await;
+    let counters = &state.counters;
+    let opened = open(state, number, &mut inbound, &outgoing).await;
     let (mut stream, mut session) = match opened {
         Ok(Some(opened)) => opened,
         Ok(None) => return Ok(()),
@@ -63,7 +64,7 @@ pub(super) async fn run<E: Extension>(
     };
     count(&counters.sessions_opened);
     let result = stream
-        .serve(common, &mut inbound, &outgoing, session.as_mut())
+        .serve(state, &mut inbound, &outgoing, session.as_mut())
         .await;
     count(&counters.sessions_closed);
     result
@@ -71,12 +72,12 @@ pub(super) async fn run<E: Extension>(
 
 /// `None` when the client left without a word.
 async fn open<E: Extension>(
-    common: &Common<E>,
+    state: &ServerState<E>,
     number: u64,
     inbound: &mut Streaming<MediaStreamMessage>,
     outgoing: &Outgoing,
 ) -> Result<Option<(Stream, Box<dyn ExtensionSession>)>, Status> {
-    let options = &common.options;
+    let options = &state.options;
     let first = match tokio::time::timeout(options.handshake_timeout, inbound.message()).await {
         Err(_) => {
             return Err(Status::deadline_exceeded(
@@ -87,17 +88,17 @@ async fn open<E: Extension>(
         Ok(Ok(None)) => return Ok(None),
         Ok(Ok(Some(first))) => first,
     };
-    begin(common, number, first, outgoing).await.map(Some)
+    begin(state, number, first, outgoing).await.map(Some)
 }
 
 /// Opens a stream by its first message.
 async fn begin<E: Extension>(
-    common: &Common<E>,
+    state: &ServerState<E>,
     number: u64,
     first: MediaStreamMessage,
     outgoing: &Outgoing,
 ) -> Result<(Stream, Box<dyn ExtensionSession>), Status> {
-    let options = &common.options;
+    let options = &state.options;
     let Some(Payload::MediaStreamDescriptor(descriptor)) = first.payload else {
         return Err(Status::invalid_argument(
             "the first message must be a media stream descriptor",
@@ -106,11 +107,11 @@ async fn begin<E: Extension>(
     let mut sequence = Sequence::default();
     sequence.see(first.sequence_number);
     let (info, region) = read_descriptor(descriptor, number, options)?;
-    let session = common.extension.open(&info).await.map_err(|error| match error {
-        OpenError::UnsupportedFormat(_) => Status::out_of_range(error.to_string()),
-        OpenError::Configuration(_) => Status::invalid_argument(error.to_string()),
-        OpenError::Busy(_) => Status::resource_exhausted(error.to_string()),
-        OpenError::Failed(source) => {
+    let session = state.extension.open(&info).await.map_err(|error| match error {
+        ExtensionOpenError::UnsupportedFormat(_) => Status::out_of_range(error.to_string()),
+        ExtensionOpenError::Configuration(_) => Status::invalid_argument(error.to_string()),
+        ExtensionOpenError::Busy(_) => Status::resource_exhausted(error.to_string()),
+        ExtensionOpenError::Failed(source) => {
             tracing::error!(stream = number, %source, "the extension failed to begin a stream");
             Status::internal("the extension failed to begin")
         }
@@ -118,7 +119,7 @@ async fn begin<E: Extension>(
     // Answered before any sample is read: there are clients that send none until they have this.
     let descriptor = wire::MediaStreamDescriptor {
         stream_identifier: Some(StreamIdentifier::ExtensionIdentifier(
-            common.extension.identifier().to_owned(),
+            state.extension.identifier().to_owned(),
         )),
         media_descriptor: Some(wire::MediaDescriptor {
             timescale: info.timescale,
@@ -203,7 +204,7 @@ fn read_descriptor(
         configuration: descriptor.extension_configuration,
         format,
         timescale: if media.timescale == 0 {
-            90_000
+            convert::TIMESCALE
         } else {
             media.timescale
         },
@@ -267,19 +268,19 @@ struct Stream {
 impl Stream {
     async fn serve<E: Extension>(
         &mut self,
-        common: &Common<E>,
+        state: &ServerState<E>,
         inbound: &mut Streaming<MediaStreamMessage>,
         outgoing: &Outgoing,
         session: &mut dyn ExtensionSession,
     ) -> Result<(), Status> {
-        let mut shutdown = common.shutdown.clone();
+        let mut shutdown = state.shutdown.clone();
         loop {
             let message = tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|down| *down) => break,
                 message = inbound.message() => message,
             };
-            if self.take(common, message, outgoing, session).await?.is_break() {
+            if self.take(state, message, outgoing, session).await?.is_break() {
                 return Ok(());
             }
         }
@@ -299,7 +300,7 @@ impl Stream {
             }
         }
         for message in in_flight {
-            if self.take(common, message, outgoing, session).await?.is_break() {
+            if self.take(state, message, outgoing, session).await?.is_break() {
                 return Ok(());
             }
         }
@@ -309,12 +310,12 @@ impl Stream {
     /// Takes what the transport gave; breaks when the client is through.
     async fn take<E: Extension>(
         &mut self,
-        common: &Common<E>,
+        state: &ServerState<E>,
         message: Result<Option<MediaStreamMessage>, Status>,
         outgoing: &Outgoing,
         session: &mut dyn ExtensionSession,
     ) -> Result<ControlFlow<()>, Status> {
-        let counters = &common.counters;
+        let counters = &state.counters;
         let message = match message {
             Ok(Some(message)) => message,
             // Half-closed: everything before is answered, so the stream ends well.
@@ -328,7 +329,7 @@ impl Stream {
                 return Ok(ControlFlow::Break(()));
             }
         };
-        let step = self.step(common, message, outgoing, session).await;
+        let step = self.step(state, message, outgoing, session).await;
         step.inspect_err(|status| {
             if !matches!(status.code(), Code::Internal | Code::Cancelled) {
                 count(&counters.sessions_failed);
@@ -339,12 +340,12 @@ impl Stream {
 
     async fn step<E: Extension>(
         &mut self,
-        common: &Common<E>,
+        state: &ServerState<E>,
         message: MediaStreamMessage,
         outgoing: &Outgoing,
         session: &mut dyn ExtensionSession,
     ) -> Result<(), Status> {
-        let (options, counters) = (&common.options, &common.counters);
+        let (options, counters) = (&state.options, &state.counters);
         let number = message.sequence_number;
         let sample = match message.payload {
             Some(Payload::MediaSample(sample)) => sample,
@@ -381,7 +382,7 @@ impl Stream {
                 inferences
             }
             Err(error) => {
-                if let Some(end) = error.downcast_ref::<EndStream>() {
+                if let Some(end) = error.downcast_ref::<StreamError>() {
                     count(&counters.samples_refused);
                     // Statuses travel in a header, which has to stay small.
                     let words: String = end.to_string().chars().take(MAX_STATUS_WORDS).collect();

@@ -9,10 +9,11 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use memmap2::{MmapOptions, MmapRaw};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::slots::{Slot, SlotAllocator, TakeError};
 
@@ -51,9 +52,8 @@ impl WritableMapping {
         .describe())
     }
 
-    fn slots(&self) -> std::sync::MutexGuard<'_, SlotAllocator> {
-        // The allocator's own methods do not panic half-way, so a poisoned lock holds good data.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, SlotAllocator> {
+        self.slots.lock()
     }
 }
 

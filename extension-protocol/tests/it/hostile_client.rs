@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::FileExt;
 
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
 use lva_extension_protocol::*;
+use lva_media_types::limits::MAX_ANNOUNCED_SIDE;
 
 use crate::support::{Host, Raw, descriptor, embedded, properties_of, reference, sample_of, small_format};
 
@@ -49,7 +51,7 @@ impl Scene {
 const FRAME: usize = 64 * 48 * 3;
 
 /// Also prints what a client is told: `cargo test -p lva-extension-protocol hostile_client -- --nocapture`.
-fn assert_status(status: &tonic::Status, code: Code, words: &str) {
+fn assert_status(status: &tonic::Status, code: GrpcCode, words: &str) {
     let case = std::thread::current().name().unwrap_or_default().to_owned();
     let case = case.rsplit("::").next().unwrap_or_default().replace('_', " ");
     eprintln!("| {case} | {:?} | {} |", status.code(), status.message());
@@ -70,10 +72,10 @@ async fn a_first_message_that_is_no_descriptor_is_an_invalid_argument() {
     let host = Host::start(ServerOptions::default()).await;
     let mut raw = host.raw().await;
     raw.send(1, embedded(vec![0; FRAME], 0)).await;
-    assert_status(&raw.end().await, Code::InvalidArgument, "descriptor");
+    assert_status(&raw.end().await, GrpcCode::InvalidArgument, "descriptor");
     let mut raw = host.raw().await;
     raw.to.send(MediaStreamMessage::default()).await.unwrap();
-    assert_status(&raw.end().await, Code::InvalidArgument, "descriptor");
+    assert_status(&raw.end().await, GrpcCode::InvalidArgument, "descriptor");
     assert_alive(&host).await;
 }
 
@@ -110,7 +112,7 @@ async fn a_message_that_cannot_be_decoded_is_an_invalid_argument() {
         .await
         .unwrap();
     let status = response.into_inner().message().await.unwrap_err();
-    assert_status(&status, Code::InvalidArgument, "decoded");
+    assert_status(&status, GrpcCode::InvalidArgument, "decoded");
     assert_alive(&host).await;
 }
 
@@ -119,7 +121,7 @@ async fn a_client_that_says_nothing_is_not_waited_for_for_ever() {
     let options = ServerOptions::default().with_handshake_timeout(std::time::Duration::from_millis(50));
     let host = Host::start(options).await;
     let mut raw = host.raw().await;
-    assert_status(&raw.end().await, Code::DeadlineExceeded, "descriptor");
+    assert_status(&raw.end().await, GrpcCode::DeadlineExceeded, "descriptor");
 }
 
 #[tokio::test]
@@ -139,7 +141,7 @@ async fn bad_handle_names_are_invalid_arguments() {
         let status = scene
             .refusal(descriptor(Some(small_format()), Some((name, 1)), ""))
             .await;
-        assert_status(&status, Code::InvalidArgument, "handle name");
+        assert_status(&status, GrpcCode::InvalidArgument, "handle name");
     }
     assert_alive(&scene.host).await;
 }
@@ -150,7 +152,7 @@ async fn an_absent_file_is_not_found_and_the_message_asks_about_ipc_mode() {
     let status = scene
         .refusal(descriptor(Some(small_format()), Some((NAME, 1)), ""))
         .await;
-    assert_status(&status, Code::NotFound, "IpcMode");
+    assert_status(&status, GrpcCode::NotFound, "IpcMode");
 }
 
 #[tokio::test]
@@ -164,7 +166,7 @@ async fn a_file_shorter_than_announced_is_a_failed_precondition() {
             "",
         ))
         .await;
-    assert_status(&status, Code::FailedPrecondition, "announced");
+    assert_status(&status, GrpcCode::FailedPrecondition, "announced");
 }
 
 #[tokio::test]
@@ -173,14 +175,14 @@ async fn gigantic_announcements_are_resource_exhausted() {
     let status = scene
         .refusal(descriptor(Some(small_format()), Some((NAME, u64::MAX)), ""))
         .await;
-    assert_status(&status, Code::ResourceExhausted, "at most");
-    let huge = FrameFormat::raw(PixelFormat::Bgr24, MAX_SIDE, MAX_SIDE).unwrap();
+    assert_status(&status, GrpcCode::ResourceExhausted, "at most");
+    let huge = FrameFormat::raw(PixelFormat::Bgr24, MAX_ANNOUNCED_SIDE, MAX_ANNOUNCED_SIDE).unwrap();
     let status = scene.refusal(descriptor(Some(huge), None, "")).await;
-    assert_status(&status, Code::ResourceExhausted, "frame");
+    assert_status(&status, GrpcCode::ResourceExhausted, "frame");
     let status = scene
         .refusal(descriptor(Some(small_format()), None, &"x".repeat((1 << 20) + 1)))
         .await;
-    assert_status(&status, Code::ResourceExhausted, "configuration");
+    assert_status(&status, GrpcCode::ResourceExhausted, "configuration");
     assert_alive(&scene.host).await;
 }
 
@@ -207,7 +209,7 @@ async fn impossible_formats_are_invalid_arguments() {
         spoil(format);
         let mut raw = host.raw().await;
         raw.send(1, Payload::MediaStreamDescriptor(spoiled)).await;
-        assert_status(&raw.end().await, Code::InvalidArgument, words);
+        assert_status(&raw.end().await, GrpcCode::InvalidArgument, words);
     }
 }
 
@@ -227,13 +229,13 @@ async fn references_out_of_the_region_are_invalid_arguments() {
             raw.send(2, reference(offset, length)).await;
             assert_status(
                 &raw.end().await,
-                Code::InvalidArgument,
+                GrpcCode::InvalidArgument,
                 "out of the shared memory",
             );
         }
         let mut raw = scene.open(frame * 3).await;
         raw.send(2, reference(0, frame - 1)).await;
-        assert_status(&raw.end().await, Code::InvalidArgument, "a frame of");
+        assert_status(&raw.end().await, GrpcCode::InvalidArgument, "a frame of");
         assert_alive(&scene.host).await;
     }
 }
@@ -250,7 +252,7 @@ async fn a_reference_without_shared_memory_and_a_sample_without_content_are_inva
         let mut raw = host.raw().await;
         raw.open(small_format()).await;
         raw.send(2, payload).await;
-        assert_status(&raw.end().await, Code::InvalidArgument, words);
+        assert_status(&raw.end().await, GrpcCode::InvalidArgument, words);
     }
 }
 
@@ -266,7 +268,7 @@ async fn an_encoded_frame_over_the_limit_is_resource_exhausted_before_any_byte_o
     .await;
     raw.answer().await;
     raw.send(2, reference(0, 1001)).await;
-    assert_status(&raw.end().await, Code::ResourceExhausted, "at most 1000");
+    assert_status(&raw.end().await, GrpcCode::ResourceExhausted, "at most 1000");
 }
 
 #[tokio::test]
@@ -277,7 +279,7 @@ async fn an_embedded_message_over_the_limit_is_resource_exhausted() {
     raw.send(2, embedded(vec![0; 4 << 20], 0)).await;
     assert_status(
         &raw.end().await,
-        Code::ResourceExhausted,
+        GrpcCode::ResourceExhausted,
         "larger than this server takes",
     );
 }
@@ -294,7 +296,7 @@ async fn a_file_cut_short_while_the_stream_is_open_ends_that_stream_alone() {
 
     file.set_len(100).unwrap();
     raw.send(3, reference(FRAME as u64, FRAME as u64)).await;
-    assert_status(&raw.end().await, Code::FailedPrecondition, "cut short");
+    assert_status(&raw.end().await, GrpcCode::FailedPrecondition, "cut short");
 
     other.send(2, embedded(vec![0; FRAME], 1)).await;
     other.answer().await;
@@ -328,10 +330,10 @@ async fn a_file_cut_short_and_grown_again_all_the_time_never_kills_the_process()
         drop(std::mem::replace(&mut raw.to, tokio::sync::mpsc::channel(1).0));
         let status = raw.end().await;
         assert!(
-            matches!(status.code(), Code::Ok | Code::FailedPrecondition),
+            matches!(status.code(), GrpcCode::Ok | GrpcCode::FailedPrecondition),
             "{status}"
         );
-        ended += u32::from(status.code() != Code::Ok);
+        ended += u32::from(status.code() != GrpcCode::Ok);
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     vandal.join().unwrap();
@@ -347,12 +349,12 @@ async fn links_and_pipes_in_place_of_the_file_are_refused_and_block_nobody() {
     let status = scene
         .refusal(descriptor(Some(small_format()), Some((NAME, 1)), ""))
         .await;
-    assert_status(&status, Code::FailedPrecondition, "not a regular file");
+    assert_status(&status, GrpcCode::FailedPrecondition, "not a regular file");
     std::fs::create_dir(scene.directory.path().join("folder")).unwrap();
     let status = scene
         .refusal(descriptor(Some(small_format()), Some(("folder", 0)), ""))
         .await;
-    assert_status(&status, Code::FailedPrecondition, "not a regular file");
+    assert_status(&status, GrpcCode::FailedPrecondition, "not a regular file");
 }
 
 #[tokio::test]
@@ -378,7 +380,7 @@ async fn a_sample_with_number_zero_cannot_be_acknowledged_and_ends_the_stream() 
     let mut raw = host.raw().await;
     raw.open(small_format()).await;
     raw.send(0, embedded(vec![0; FRAME], 0)).await;
-    assert_status(&raw.end().await, Code::InvalidArgument, "sequence number 0");
+    assert_status(&raw.end().await, GrpcCode::InvalidArgument, "sequence number 0");
 }
 
 #[tokio::test]
@@ -439,7 +441,7 @@ async fn a_client_that_reads_no_answers_loses_its_place_and_holds_up_nobody() {
     host.raw_when_free().await.open(small_format()).await;
     sending.abort();
     // What it is told once it reads after all.
-    assert_status(&raw.end().await, Code::DeadlineExceeded, "not read");
+    assert_status(&raw.end().await, GrpcCode::DeadlineExceeded, "not read");
 }
 
 #[tokio::test]
@@ -475,7 +477,7 @@ async fn random_messages_end_a_stream_or_are_answered_and_never_more() {
         }
         drop(std::mem::replace(&mut raw.to, tokio::sync::mpsc::channel(1).0));
         let status = raw.end().await;
-        assert_ne!(status.code(), Code::Internal, "{status}");
+        assert_ne!(status.code(), GrpcCode::Internal, "{status}");
     }
     assert_alive(&scene.host).await;
     assert_eq!(
@@ -504,7 +506,7 @@ async fn a_flood_of_empty_messages_is_counted_and_holds_up_nobody() {
         assert_alive(&host).await;
     }
     crate::support::within(flooding).await.unwrap();
-    assert_status(&flood.end().await, Code::Ok, "closed");
+    assert_status(&flood.end().await, GrpcCode::Ok, "closed");
     assert_eq!(host.stats.read().empty_messages, FLOOD);
 }
 
@@ -521,9 +523,9 @@ async fn a_flood_of_streams_is_refused_beyond_the_limit_and_those_within_go_on()
         let Err(status) = Raw::try_connect(&host.url).await else {
             panic!("a fifth stream was taken")
         };
-        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(status.code(), GrpcCode::ResourceExhausted);
         if number == 0 {
-            assert_status(&status, Code::ResourceExhausted, "4 streams are open already");
+            assert_status(&status, GrpcCode::ResourceExhausted, "4 streams are open already");
         }
     }
     for raw in &mut within_limit {

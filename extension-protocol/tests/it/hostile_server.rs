@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lva_extension_protocol::client::*;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, MediaStreamMessage};
 use lva_extension_protocol::*;
@@ -78,7 +79,7 @@ async fn a_stream_that_ends_in_the_handshake_is_no_session() {
 #[tokio::test]
 async fn a_server_that_never_answers_frames_is_an_answer_timeout_and_keeps_the_window_shut() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         while script.receive().await.is_some() {}
     })
     .await;
@@ -114,7 +115,7 @@ async fn a_server_that_never_answers_frames_is_an_answer_timeout_and_keeps_the_w
 #[tokio::test]
 async fn zero_unknown_and_repeated_acks_deliver_nothing_and_are_counted() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         for _ in 0..2 {
             script.receive().await;
         }
@@ -142,7 +143,7 @@ async fn zero_unknown_and_repeated_acks_deliver_nothing_and_are_counted() {
 #[tokio::test]
 async fn descriptors_in_the_middle_are_passed_over() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         script.say(server_descriptor(2, 2)).await;
         script.say(ack(3, 2)).await;
@@ -160,7 +161,7 @@ async fn descriptors_in_the_middle_are_passed_over() {
 #[tokio::test]
 async fn a_stream_closed_by_the_server_alone_is_an_error() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
     })
     .await;
     let Session { mut answers, .. } = connect::<()>(&server.options()).await.unwrap();
@@ -177,7 +178,7 @@ async fn a_stream_closed_by_the_server_alone_is_an_error() {
 #[tokio::test]
 async fn a_status_ends_the_session_with_its_words_and_gives_the_frames_back() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         script.receive().await;
         script
@@ -210,7 +211,7 @@ async fn a_status_ends_the_session_with_its_words_and_gives_the_frames_back() {
 #[tokio::test]
 async fn an_answer_over_the_limit_ends_the_session() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         let big = wire::Inference {
             subtype: "x".repeat(100_000),
@@ -243,7 +244,7 @@ async fn an_answer_over_the_limit_ends_the_session() {
 #[tokio::test]
 async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         for number in 2..5 {
             script.receive().await;
             if number > 2 {
@@ -283,7 +284,7 @@ async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up(
 #[tokio::test]
 async fn a_session_that_is_given_up_tells_of_each_frame_once() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         script.receive().await;
         script.say(ack(3, 3)).await;
@@ -316,7 +317,7 @@ async fn a_session_that_is_given_up_tells_of_each_frame_once() {
 #[tokio::test]
 async fn boxes_out_of_the_picture_are_delivered_and_counted() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         let entity = |l, w| wire::Inference {
             value: Some(wire::inference::Value::Entity(wire::Entity {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use async_trait::async_trait;
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Event, Inference, InferenceValue};
 use md5::{Digest, Md5};
@@ -121,7 +123,7 @@ struct Digests;
 
 #[async_trait]
 impl Extension for Digests {
-    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Self))
     }
 }

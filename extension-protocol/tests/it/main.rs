@@ -1,7 +1,6 @@
 //! Clients and servers over real sockets and real shared memory; peers that behave as real ones do, and worse.
 #![allow(clippy::unwrap_used)] // helpers are no test functions
 
-mod batching;
 mod death;
 mod hostile_client;
 mod hostile_server;

@@ -1,5 +1,6 @@
 //! What real clients do, one test for each row; the numbers are those of the table in the crate's README.
 
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_stream_message::Payload;
 use lva_extension_protocol::wire::{self, inference::InferenceType};
 use lva_extension_protocol::*;

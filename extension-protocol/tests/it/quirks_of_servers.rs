@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_sample::Content;
 use lva_extension_protocol::wire::media_stream_descriptor::DataTransferProperties;
 use lva_extension_protocol::wire::media_stream_message::Payload;
@@ -35,7 +37,7 @@ fn reference_of(message: &MediaStreamMessage) -> &wire::ContentReference {
 #[tokio::test]
 async fn s1_s2_the_handle_is_a_bare_name_and_the_file_is_complete_before_it_is_named() {
     let server = ScriptedServer::start(|mut script| async move {
-        let descriptor = script.shake_hands().await;
+        let descriptor = script.handshake().await;
         let memory = memory_of(&descriptor);
         assert!(!memory.handle_name.contains('/'));
         // As known servers do: for reading and writing, mapped in full.
@@ -89,7 +91,7 @@ async fn s3_a_descriptor_with_number_and_ack_nought_and_timestamps_of_nought_are
 #[tokio::test]
 async fn s4_answers_whose_own_number_stays_nought_are_matched_by_ack() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         while let Some(sample) = script.receive().await {
             script.say(ack(0, sample.sequence_number)).await;
         }
@@ -108,7 +110,7 @@ async fn s4_answers_whose_own_number_stays_nought_are_matched_by_ack() {
 #[tokio::test]
 async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_the_half_close() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         let mut held = None;
         while let Some(sample) = script.receive().await {
             if let Some(number) = held.replace(sample.sequence_number) {
@@ -137,7 +139,7 @@ async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_t
 #[tokio::test]
 async fn s6_acks_in_any_order_free_their_own_place_and_the_tail_comes_back_at_the_end() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         for _ in 2..6 {
             script.receive().await;
         }
@@ -170,7 +172,7 @@ async fn s6_acks_in_any_order_free_their_own_place_and_the_tail_comes_back_at_th
 #[tokio::test]
 async fn s7_a_frame_without_any_answer_is_given_up_alone() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         while let Some(sample) = script.receive().await {
             if sample.sequence_number != 4 {
                 script.say(ack(0, sample.sequence_number)).await;
@@ -208,10 +210,10 @@ async fn s7_a_frame_without_any_answer_is_given_up_alone() {
 async fn s8_s9_a_refused_format_is_told_in_the_servers_words_and_not_retried() {
     for (code, words) in [
         (
-            Code::InvalidArgument,
+            GrpcCode::InvalidArgument,
             "Received an image of size 64x48, but expected 416x416",
         ),
-        (Code::OutOfRange, "Encoding not supported"),
+        (GrpcCode::OutOfRange, "Encoding not supported"),
     ] {
         let server = ScriptedServer::start(move |mut script| async move {
             script.receive().await;
@@ -230,7 +232,7 @@ async fn s8_s9_a_refused_format_is_told_in_the_servers_words_and_not_retried() {
 #[tokio::test]
 async fn s10_one_stream_for_each_connection() {
     let server = ScriptedServer::start(|mut script: Script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
     })
     .await;
@@ -248,7 +250,7 @@ async fn s11_a_stream_without_a_worker_is_a_handshake_timeout_of_its_own() {
         let streams = std::sync::Arc::clone(&streams);
         async move {
             let _worker = streams.acquire().await.unwrap();
-            script.shake_hands().await;
+            script.handshake().await;
             while let Some(sample) = script.receive().await {
                 script.say(ack(0, sample.sequence_number)).await;
             }
@@ -276,9 +278,9 @@ async fn s12_a_frame_over_the_servers_message_limit_gets_a_hint() {
     let format = FrameFormat::raw(PixelFormat::Bgr24, 1920, 1080).unwrap();
     // The generated server keeps the default limit of 4 MiB, as Python servers do.
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         if let Err(status) = script.from.message().await {
-            assert_eq!(status.code(), Code::OutOfRange);
+            assert_eq!(status.code(), GrpcCode::OutOfRange);
             script
                 .fail(Status::resource_exhausted(
                     "Received message larger than max (6220819 vs. 4194304)",
@@ -303,7 +305,7 @@ async fn s12_a_frame_over_the_servers_message_limit_gets_a_hint() {
 #[tokio::test]
 async fn s13_inferences_of_type_auto_are_resolved_and_a_batch_ack_is_an_answer() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         let batched = wire::Inference {
             subtype: "BatchAggregation".into(),
@@ -343,7 +345,7 @@ async fn s13_inferences_of_type_auto_are_resolved_and_a_batch_ack_is_an_answer()
 #[tokio::test]
 async fn s13_an_acknowledged_frame_stays_as_it_was_until_the_next_one_is_there() {
     let server = ScriptedServer::start(|mut script| async move {
-        let descriptor = script.shake_hands().await;
+        let descriptor = script.handshake().await;
         let path = std::path::Path::new("/dev/shm").join(&memory_of(&descriptor).handle_name);
         let mut before: Option<(usize, u8)> = None;
         let mut fill = 0;
@@ -377,7 +379,7 @@ async fn s13_an_acknowledged_frame_stays_as_it_was_until_the_next_one_is_there()
 #[tokio::test]
 async fn s14_an_empty_sample_and_a_message_without_payload_are_acks() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         script.receive().await;
         script.say(ack(2, 2)).await;
         script.receive().await;
@@ -493,7 +495,7 @@ async fn a_missing_file_ends_a_python_servers_stream_with_its_text_and_a_hint() 
 #[tokio::test]
 async fn s15_a_server_that_never_acknowledges_embedded_frames_is_an_answer_timeout() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         while script.receive().await.is_some() {}
     })
     .await;
@@ -523,7 +525,7 @@ async fn s15_a_server_that_never_acknowledges_embedded_frames_is_an_answer_timeo
 #[tokio::test]
 async fn boxes_in_pixels_are_counted() {
     let server = ScriptedServer::start(|mut script| async move {
-        script.shake_hands().await;
+        script.handshake().await;
         while let Some(sample) = script.receive().await {
             let mut answer = ack(2, sample.sequence_number);
             let Some(Payload::MediaSample(found)) = &mut answer.payload else {

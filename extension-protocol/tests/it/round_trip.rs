@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Entity, Event, Inference, Rectangle};
 
@@ -142,7 +144,7 @@ async fn encoded_frames_of_different_sizes_share_the_region() {
         frames, mut answers, ..
     } = connect::<usize>(&options).await.unwrap();
     assert!(matches!(
-        frames.slot_of(10_001),
+        frames.slot_with_size(10_001),
         Err(NoSlot::TooLarge {
             bytes: 10_001,
             limit: 10_000
@@ -281,8 +283,8 @@ async fn credentials_are_asked_for_when_the_server_has_some() {
 async fn an_extension_says_what_it_does_not_take() {
     let host = Host::start(ServerOptions::default()).await;
     for (configuration, code) in [
-        ("refuse format", Code::OutOfRange),
-        ("refuse configuration", Code::InvalidArgument),
+        ("refuse format", GrpcCode::OutOfRange),
+        ("refuse configuration", GrpcCode::InvalidArgument),
     ] {
         let options = shared_memory(&host.url, small_format()).with_configuration(configuration);
         match connect::<()>(&options).await {
@@ -325,7 +327,7 @@ async fn three_failures_in_a_row_end_the_stream_with_internal() {
     let SessionError::Status(status) = end(&mut answers).await else {
         panic!("no status")
     };
-    assert_eq!(status.code, Code::Internal);
+    assert_eq!(status.code, GrpcCode::Internal);
     assert_eq!(host.stats.read().process_failures, 3);
 }
 
@@ -334,8 +336,12 @@ async fn three_failures_in_a_row_end_the_stream_with_internal() {
 async fn an_extension_ends_a_stream_with_a_status_of_its_choice() {
     let host = Host::start(ServerOptions::default()).await;
     for (configuration, code, words) in [
-        ("bad frame", Code::InvalidArgument, "Can't decode received bytes."),
-        ("bad format", Code::OutOfRange, &*"x".repeat(1000)),
+        (
+            "bad frame",
+            GrpcCode::InvalidArgument,
+            "Can't decode received bytes.",
+        ),
+        ("bad format", GrpcCode::OutOfRange, &*"x".repeat(1000)),
     ] {
         let options = shared_memory(&host.url, small_format()).with_configuration(configuration);
         let Session {
@@ -365,7 +371,7 @@ async fn an_extension_that_panics_ends_its_stream_and_no_other() {
     let SessionError::Status(status) = end(&mut answers).await else {
         panic!("no status")
     };
-    assert_eq!(status.code, Code::Internal);
+    assert_eq!(status.code, GrpcCode::Internal);
     exchange(&shared_memory(&host.url, small_format()), 5).await;
 }
 
@@ -404,7 +410,7 @@ async fn a_shutdown_answers_the_frame_in_progress_and_ends_streams_as_unavailabl
     let SessionError::Status(status) = &error else {
         panic!("{error}")
     };
-    assert_eq!(status.code, Code::Unavailable);
+    assert_eq!(status.code, GrpcCode::Unavailable);
     assert!(error.is_transient());
     drop((frames, answers));
     assert!(connect::<()>(&options).await.unwrap_err().is_transient());
@@ -456,9 +462,9 @@ async fn no_region_outlives_its_session() {
 struct Counting(Arc<AtomicUsize>);
 
 impl BlockingExtension for Counting {
-    fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, OpenError> {
+    fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError> {
         if session.configuration == "refuse" {
-            return Err(OpenError::Busy("no".into()));
+            return Err(ExtensionOpenError::Busy("no".into()));
         }
         Ok(Box::new(CountingSession(
             Arc::clone(&self.0),
@@ -491,7 +497,7 @@ impl Drop for CountingSession {
 #[tokio::test]
 async fn a_blocking_extension_runs_on_its_own_thread_and_ends_with_its_stream() {
     let count = Arc::new(AtomicUsize::new(0));
-    let listening = ExtensionServer::new(OnThreads::new(Counting(Arc::clone(&count))))
+    let listening = ExtensionServer::new(ThreadPerStream::new(Counting(Arc::clone(&count))))
         .with_options(ServerOptions::default().with_trust(Trust::Peer))
         .listen(ListenAddress::loopback(0))
         .await

@@ -1,5 +1,6 @@
 //! What a gRPC server is expected to answer beside its own service, and how it goes.
 
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use lva_extension_protocol::wire::media_graph_extension_server::SERVICE_NAME;
 use lva_extension_protocol::*;
@@ -40,7 +41,7 @@ async fn the_health_service_knows_the_server_and_the_service_without_credentials
         assert_eq!(says(&response), ServingStatus::Serving);
     }
     let unknown = health.check(of("nobody")).await.unwrap_err();
-    assert_eq!(unknown.code(), Code::NotFound);
+    assert_eq!(unknown.code(), GrpcCode::NotFound);
 }
 
 #[tokio::test]
@@ -99,13 +100,13 @@ async fn both_services_can_be_left_out() {
     let mut health = HealthClient::new(channel(&host).await);
     assert_eq!(
         health.check(of("")).await.unwrap_err().code(),
-        Code::Unimplemented
+        GrpcCode::Unimplemented
     );
     let mut reflection = ServerReflectionClient::new(channel(&host).await);
     let refused = reflection
         .server_reflection_info(tokio_stream::iter(Vec::<ServerReflectionRequest>::new()))
         .await;
-    assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
+    assert_eq!(refused.unwrap_err().code(), GrpcCode::Unimplemented);
 }
 
 /// The frames are known to have come when a later request on the same connection is answered.
@@ -156,7 +157,7 @@ async fn a_shutdown_answers_every_frame_that_has_come() {
     for number in 2..=5 {
         assert_eq!(raw.answer().await.ack_sequence_number, number);
     }
-    assert_eq!(raw.end().await.code(), Code::Unavailable);
+    assert_eq!(raw.end().await.code(), GrpcCode::Unavailable);
     drop((raw, channel));
     within(serving).await.unwrap().unwrap();
     assert_eq!(stats.read().answers, 4);

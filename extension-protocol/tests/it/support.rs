@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use lva_extension_protocol::wire::media_graph_extension_server::{
     MediaGraphExtension, MediaGraphExtensionServer,
@@ -52,10 +54,12 @@ impl Extension for Digester {
         "digester"
     }
 
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         match session.configuration.as_str() {
-            "refuse format" => Err(OpenError::UnsupportedFormat("only rgb24 is taken".into())),
-            "refuse configuration" => Err(OpenError::Configuration("no such zone".into())),
+            "refuse format" => Err(ExtensionOpenError::UnsupportedFormat(
+                "only rgb24 is taken".into(),
+            )),
+            "refuse configuration" => Err(ExtensionOpenError::Configuration("no such zone".into())),
             _ => Ok(Box::new(DigesterSession {
                 info: session.clone(),
                 seen: Arc::clone(&self.seen),
@@ -71,8 +75,8 @@ impl ExtensionSession for DigesterSession {
         self.seen.lock().unwrap().push((sample.timestamp_90k(), address));
         match self.info.configuration.as_str() {
             "fail" => Err("as told".into()),
-            "bad frame" => Err(EndStream::BadFrame("Can't decode received bytes.".into()).into()),
-            "bad format" => Err(EndStream::UnsupportedFormat("x".repeat(5000)).into()),
+            "bad frame" => Err(StreamError::BadFrame("Can't decode received bytes.".into()).into()),
+            "bad format" => Err(StreamError::UnsupportedFormat("x".repeat(5000)).into()),
             "fail on odd" if sample.sequence() % 2 == 1 => Err("as told".into()),
             "panic" => panic!("as told"),
             "never end" => std::future::pending().await,
@@ -115,7 +119,7 @@ impl Gated {
 
 #[async_trait]
 impl Extension for Gated {
-    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Self(Arc::clone(&self.0))))
     }
 }
@@ -191,7 +195,7 @@ impl Host {
             loop {
                 match Raw::try_connect(&self.url).await {
                     Ok(raw) => return raw,
-                    Err(status) => assert_eq!(status.code(), Code::ResourceExhausted, "{status}"),
+                    Err(status) => assert_eq!(status.code(), GrpcCode::ResourceExhausted, "{status}"),
                 }
                 tokio::task::yield_now().await;
             }
@@ -386,7 +390,7 @@ impl Script {
     }
 
     /// Takes the descriptor and answers with one.
-    pub(crate) async fn shake_hands(&mut self) -> wire::MediaStreamDescriptor {
+    pub(crate) async fn handshake(&mut self) -> wire::MediaStreamDescriptor {
         let first = self.receive().await.expect("a descriptor");
         self.say(server_descriptor(1, 1)).await;
         match first.payload {

@@ -24,7 +24,7 @@ pub(crate) struct Draft {
     pub(crate) kind: Option<NodeKind>,
     pub(crate) role: Role,
     /// The full type, of a program's own nodes.
-    pub(crate) own_type: Option<String>,
+    pub(crate) custom_type: Option<String>,
     pub(crate) pointer: String,
     pub(crate) inputs: Vec<InputDraft>,
     /// `None` when something in it cannot be read, or waits for a parameter.
@@ -98,8 +98,8 @@ fn check_names(drafts: &[Draft], reader: &mut Reader<'_>) {
 fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Draft {
     let name = node_name(members, reader);
     members.what = format!("{} '{}'", role.word(), shortened(&name));
-    let (kind, own_type) = match node_kind(members, role, reader) {
-        Some(Found::Own(name)) => (Some(NodeKind::Own), Some(name)),
+    let (kind, custom_type) = match node_kind(members, role, reader) {
+        Some(Found::Custom(name)) => (Some(NodeKind::Custom), Some(name)),
         Some(Found::Kind(kind)) => (Some(kind), None),
         None => (None, None),
     };
@@ -113,8 +113,8 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
         }
         Role::Processor | Role::Sink => read_inputs(members, reader),
     };
-    let node = match &own_type {
-        Some(name) => reader.own_processor(members, name),
+    let node = match &custom_type {
+        Some(name) => reader.custom_processor(members, name),
         None => kind.and_then(|kind| read_kind(kind, members, reader)),
     };
     if kind.is_some() {
@@ -124,7 +124,7 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
         name,
         kind,
         role,
-        own_type,
+        custom_type,
         pointer: members.at.clone(),
         inputs,
         node,
@@ -165,7 +165,7 @@ fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
 enum Found {
     Kind(NodeKind),
     /// A type of the program's own.
-    Own(String),
+    Custom(String),
 }
 
 fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Option<Found> {
@@ -174,8 +174,8 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
         return None;
     };
     let text = scalar_text(value).unwrap_or_default();
-    if let Some(own) = reader.own_types.find(&text) {
-        return has_role(NodeKind::Own, members, role, &at, reader).then(|| Found::Own(own.to_owned()));
+    if let Some(own) = reader.custom_types.find(&text) {
+        return has_role(NodeKind::Custom, members, role, &at, reader).then(|| Found::Custom(own.to_owned()));
     }
     let split = Family::split_type(&text);
     let kind = split.and_then(|(_, local)| NodeKind::from_local_name(local));
@@ -193,8 +193,8 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
             members.what,
             known.join(", ")
         );
-        if role == NodeKind::Own.role() && !reader.own_types.is_empty() {
-            let own: Vec<_> = reader.own_types.iter().collect();
+        if role == NodeKind::Custom.role() && !reader.custom_types.is_empty() {
+            let own: Vec<_> = reader.custom_types.iter().collect();
             message.push_str(&format!("; or one of {}", own.join(", ")));
         }
         reader.findings.error(Code::UnknownNodeType, &at, message);
@@ -248,7 +248,7 @@ fn read_kind(kind: NodeKind, members: &mut Members<'_>, reader: &mut Reader<'_>)
         NodeKind::FileSink => reader.file_sink(members),
         NodeKind::VideoSink => reader.video_sink(members),
         // Read by its type.
-        NodeKind::Own => None,
+        NodeKind::Custom => None,
     }
 }
 

@@ -95,7 +95,7 @@ fn check_link(
             "a frame rate filter directly after an RTSP source or a motion detector only",
         ),
         K::ObjectTracking => rule(
-            matches!(from_kind, K::HttpExtension | K::GrpcExtension | K::Own),
+            matches!(from_kind, K::HttpExtension | K::GrpcExtension | K::Custom),
             "a tracker directly after an HTTP or gRPC extension only",
         ),
         K::LineCrossing => rule(
@@ -117,7 +117,7 @@ fn check_link(
         | K::GrpcExtension
         | K::ComputerVision
         | K::SignalGate
-        | K::Own
+        | K::Custom
         | K::AssetSink
         | K::VideoSink
         | K::RtspSource

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{ConversionNote, NoteKind};
+use crate::custom::CustomNodeTypes;
 use crate::document::{find, list, member, object, scalar_text};
 use crate::generation::{Family, Generation};
 use crate::kind::{NodeKind, Role};
-use crate::own::OwnTypes;
 use crate::template::{Segment, segments};
 use crate::topology::Topology;
 
@@ -16,7 +16,7 @@ pub(super) type Object = Map<String, Value>;
 
 pub(super) struct Draft {
     value: Value,
-    own_types: OwnTypes,
+    custom_types: CustomNodeTypes,
     pub(super) notes: Vec<ConversionNote>,
     /// Defaults of parameters: what a reference stands for, as far as a topology alone can tell.
     defaults: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ impl Draft {
         });
         Self {
             value: topology.to_value().clone(),
-            own_types: topology.own_types().clone(),
+            custom_types: topology.custom_types().clone(),
             notes: Vec::new(),
             defaults: defaults.collect(),
         }
@@ -61,13 +61,13 @@ impl Draft {
     }
 
     /// The whole, and how nodes of the program's own are told.
-    pub(super) fn value_mut(&mut self) -> (&mut Value, &OwnTypes) {
-        (&mut self.value, &self.own_types)
+    pub(super) fn value_mut(&mut self) -> (&mut Value, &CustomNodeTypes) {
+        (&mut self.value, &self.custom_types)
     }
 
     /// Whether a node is of a type of the program's own: its members are nobody else's business.
-    pub(super) fn is_own(&self, node: &Object) -> bool {
-        is_own(node, &self.own_types)
+    pub(super) fn is_custom(&self, node: &Object) -> bool {
+        is_custom(node, &self.custom_types)
     }
 
     pub(super) fn properties(&mut self) -> Option<&mut Object> {
@@ -154,8 +154,8 @@ pub(super) fn kind(node: &Object) -> Option<NodeKind> {
     NodeKind::from_local_name(&local_type(node)?)
 }
 
-pub(super) fn is_own(node: &Object, own_types: &OwnTypes) -> bool {
-    text(node, "@type").is_some_and(|text| own_types.find(&text).is_some())
+pub(super) fn is_custom(node: &Object, custom_types: &CustomNodeTypes) -> bool {
+    text(node, "@type").is_some_and(|text| custom_types.find(&text).is_some())
 }
 
 pub(super) fn name(node: &Object) -> String {

@@ -245,7 +245,7 @@ fn reconnect(node: &mut Object, through: &BTreeMap<String, Through>, made: &mut 
 
 fn take_rate(draft: &mut Draft, node: &mut Object, filter: &str, rate: &str) {
     let node_name = name(node);
-    if kind(node).is_some_and(NodeKind::is_extension) || draft.is_own(node) {
+    if kind(node).is_some_and(NodeKind::is_extension) || draft.is_custom(node) {
         limit(node, rate);
         let message =
             format!("the frame rate filter '{filter}' is its own 'maximumSamplesPerSecond' of {rate} now");
@@ -360,7 +360,7 @@ fn asset_sink(draft: &mut Draft, node: &mut Object) {
 }
 
 fn passwords(draft: &mut Draft, node: &mut Object) {
-    if draft.is_own(node) {
+    if draft.is_custom(node) {
         return;
     }
     let node_name = name(node);

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::NoteKind;
-use super::edit::{Draft, Object, has, is_own, kind, local_type, name, replace, set_type, take, text};
+use super::edit::{Draft, Object, has, is_custom, kind, local_type, name, replace, set_type, take, text};
+use crate::custom::CustomNodeTypes;
 use crate::document::{list, object};
 use crate::generation::Family;
 use crate::kind::{NodeKind, Role};
-use crate::own::OwnTypes;
 use crate::parameter::ParameterType;
 use crate::read::parse_duration;
 use crate::template::{Segment, SystemVariable, is_system_name, segments};
@@ -29,8 +29,8 @@ pub(super) fn convert(draft: &mut Draft) {
         _ => {}
     });
     parameter_types(draft);
-    let (value, own_types) = draft.value_mut();
-    rename(value, own_types);
+    let (value, custom_types) = draft.value_mut();
+    rename(value, custom_types);
 }
 
 /// One asset for each recording becomes one video for all of them.
@@ -175,15 +175,15 @@ fn small(word: &str) -> String {
 }
 
 /// Types, words and system variables, wherever they stand but in a program's own nodes.
-fn rename(value: &mut Value, own_types: &OwnTypes) {
+fn rename(value: &mut Value, custom_types: &CustomNodeTypes) {
     match value {
         Value::String(text) => {
             if text.contains("${") {
                 *text = variables(text);
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(|item| rename(item, own_types)),
-        Value::Object(map) if is_own(map, own_types) => {}
+        Value::Array(list) => list.iter_mut().for_each(|item| rename(item, custom_types)),
+        Value::Object(map) if is_custom(map, custom_types) => {}
         Value::Object(map) => {
             if let Some(local) = local_type(map) {
                 set_type(map, Family::VideoAnalyzer, video_analyzer_name(&local));
@@ -193,7 +193,7 @@ fn rename(value: &mut Value, own_types: &OwnTypes) {
                     replace(map, member, member, small(word.trim()).into());
                 }
             }
-            map.values_mut().for_each(|item| rename(item, own_types));
+            map.values_mut().for_each(|item| rename(item, custom_types));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }

@@ -1,8 +1,8 @@
 //! How a registry judges, and how much it holds.
 
+use crate::custom::CustomNodeTypes;
 use crate::diagnostic::Strictness;
 use crate::method::Fault;
-use crate::own::OwnTypes;
 
 /// How a registry judges, and how much it holds.
 ///
@@ -17,7 +17,7 @@ use crate::own::OwnTypes;
 pub struct RegistryOptions {
     pub(super) strictness: Strictness,
     pub(super) page_size: Option<usize>,
-    pub(super) own_types: OwnTypes,
+    pub(super) custom_types: CustomNodeTypes,
 }
 
 impl RegistryOptions {
@@ -38,8 +38,8 @@ impl RegistryOptions {
     }
 
     /// Sets which types of nodes the program brings along, beside those of the contract. None by default.
-    pub fn with_own_types(mut self, own_types: OwnTypes) -> Self {
-        self.own_types = own_types;
+    pub fn with_custom_types(mut self, custom_types: CustomNodeTypes) -> Self {
+        self.custom_types = custom_types;
         self
     }
 

@@ -95,7 +95,7 @@ impl Registry {
             let topology = document((index, entry), "topology", Topology::from_value)?;
             let stored = StoredTopology {
                 dates: dates(entry)?,
-                topology: topology.with_own_types(registry.options.own_types.clone()),
+                topology: topology.with_custom_types(registry.options.custom_types.clone()),
             };
             registry
                 .topologies

@@ -64,7 +64,7 @@ impl Registry {
     ) -> Result<Response, Fault> {
         let topology = Topology::from_value(redact::as_stored(topology.to_value(), generation))
             .map_err(Fault::document)?
-            .with_own_types(self.options.own_types.clone());
+            .with_custom_types(self.options.custom_types.clone());
         let findings = topology.validate(self.options.strictness);
         if findings.iter().any(Diagnostic::is_error) {
             return Err(Fault::InvalidTopology { findings });

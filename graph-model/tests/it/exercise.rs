@@ -1,9 +1,9 @@
 //! Everything that can be done with a document, and what has to hold whatever it is. Also used by the fuzz target.
 
 use lva_graph_model::{
-    AppSettings, DeploymentTemplate, DeviceAdapter, Diagram, EnvironmentFile, FileReport, Generation,
-    Instance, MAX_FINDINGS, MAX_VISITS, Manifest, ManifestOptions, Method, ModuleFile, OperationsFile,
-    OwnTypes, ParameterType, Registry, RegistryOptions, Strictness, Topology, resolve,
+    AppSettings, CustomNodeTypes, DeploymentTemplate, DeviceAdapter, Diagram, EnvironmentFile, FileReport,
+    Generation, Instance, MAX_FINDINGS, MAX_VISITS, Manifest, ManifestOptions, Method, ModuleFile,
+    OperationsFile, ParameterType, Registry, RegistryOptions, Strictness, Topology, resolve,
 };
 use serde_json::Value;
 
@@ -32,8 +32,8 @@ pub(crate) fn exercise(bytes: &[u8], instance: &Instance) {
     if let Ok(topology) = Topology::from_slice(bytes) {
         topology_holds(&topology, instance);
         if topology.to_json().contains("Contoso") {
-            let own = OwnTypes::new([OWN_TYPE]).unwrap();
-            topology_holds(&topology.with_own_types(own), instance);
+            let own = CustomNodeTypes::new([OWN_TYPE]).unwrap();
+            topology_holds(&topology.with_custom_types(own), instance);
         }
     }
 }
@@ -41,7 +41,10 @@ pub(crate) fn exercise(bytes: &[u8], instance: &Instance) {
 fn topology_holds(topology: &Topology, instance: &Instance) {
     let document = topology.to_value();
     let again = Topology::from_json(&topology.to_json()).unwrap();
-    assert_eq!(&again.with_own_types(topology.own_types().clone()), topology);
+    assert_eq!(
+        &again.with_custom_types(topology.custom_types().clone()),
+        topology
+    );
     let compatible = topology.examine(Strictness::Compatible);
     let open = topology.examine(Strictness::Open);
     for examination in [&compatible, &open] {
@@ -92,7 +95,7 @@ fn topology_holds(topology: &Topology, instance: &Instance) {
 }
 
 fn methods_answer(topology: &Topology, document: &Value) {
-    let options = RegistryOptions::default().with_own_types(topology.own_types().clone());
+    let options = RegistryOptions::default().with_custom_types(topology.custom_types().clone());
     let mut registry = Registry::new(options.clone());
     for method in Method::ALL {
         let name = method.name(topology.generation().family());

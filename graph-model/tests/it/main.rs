@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod convert;
+mod custom;
 mod deployment;
 mod diagnostics;
 mod documents;
@@ -11,7 +12,6 @@ mod methods;
 mod mutate;
 mod mutations;
 mod operations;
-mod own;
 mod published;
 mod schema;
 mod state_table;

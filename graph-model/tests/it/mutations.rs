@@ -38,7 +38,7 @@ fn seeds() -> Vec<Value> {
     vec![
         plaza(),
         street(),
-        crate::own::document(),
+        crate::custom::document(),
         serde_json::from_str(topology).unwrap(),
         plaza_instance().to_value().clone(),
         operations,

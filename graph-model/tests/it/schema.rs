@@ -21,7 +21,7 @@ use crate::support::{plaza, plaza_instance, shared_data, street, with};
 const PREFIXES: [&str; 2] = ["#Microsoft.Media.MediaGraph", "#Microsoft.VideoAnalyzer."];
 
 /// Types that a program brings along.
-const OWN_TYPE: &str = r"^\s*#?(?!\s*[Mm]icrosoft\.)[^.#]+\.";
+const CUSTOM_TYPE: &str = r"^\s*#?(?!\s*[Mm]icrosoft\.)[^.#]+\.";
 
 /// Types that one family has alone.
 const LVA_ALONE: [&str; 7] = [
@@ -64,8 +64,8 @@ impl Transform for Prefixed {
         let Some(local) = tag.get("const").and_then(Value::as_str).map(str::to_owned) else {
             return;
         };
-        if local == "Own" {
-            *tag = json!({"type": "string", "pattern": OWN_TYPE});
+        if local == "Custom" {
+            *tag = json!({"type": "string", "pattern": CUSTOM_TYPE});
             return;
         }
         let types: Vec<String> = PREFIXES

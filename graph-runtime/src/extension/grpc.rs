@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use lva_extension_protocol::{
-    Answer, Backoff, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered,
-    connect,
+use lva_extension_protocol::Backoff;
+use lva_extension_protocol::client::{
+    Answer, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered, connect,
 };
 use lva_framing::{FramePlan, PlanError};
 

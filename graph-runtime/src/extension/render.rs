@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
-use lva_extension_protocol::FrameSlot;
+use lva_extension_protocol::client::FrameSlot;
 use lva_framing::{FrameEncoder, FramePlan, Picture, Renderer};
 use tokio::sync::mpsc;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lva_framing::FrameRate;
 use lva_graph_model::{
-    Edge, Extension, Flow, Graph, GraphNode, LineCrossing, MotionDetection, Node, NodeId, OwnProcessor,
+    CustomProcessor, Edge, Extension, Flow, Graph, GraphNode, LineCrossing, MotionDetection, Node, NodeId,
     Sampling,
 };
 use lva_recording::SignalGate;
@@ -15,7 +15,7 @@ use super::{
     Plan, PlanError, Reach, RecordingPlan, TrackerPlan,
 };
 use crate::event::Voice;
-use crate::extension::{Broken, Maker, OwnPlan};
+use crate::extension::{Broken, CustomNodePlan, Maker};
 use crate::node::Factories;
 use crate::seam::camera::camera_options;
 use crate::seam::extension::ClientPlan;
@@ -43,7 +43,7 @@ impl Unsupported {
 
     fn at(self, node: &GraphNode) -> PlanError {
         let kind = match &node.node {
-            Node::Own(own) => own.type_name(),
+            Node::Custom(own) => own.type_name(),
             other => {
                 let names = other.kind().local_names();
                 names.first().copied().unwrap_or_default()
@@ -100,7 +100,7 @@ impl Plan {
                 }),
                 Node::MotionDetection(settings) => plan.motions.push(planner.motion(node, settings)?),
                 Node::Extension(extension) => plan.analyses.push(planner.extension(node, extension)?),
-                Node::Own(own) => plan.analyses.push(planner.own(node, own)?),
+                Node::Custom(own) => plan.analyses.push(planner.own(node, own)?),
                 Node::ObjectTracking(_) => plan.trackers.push(planner.tracker(node)?),
                 Node::LineCrossing(settings) => planner.line(node, settings, &mut plan.trackers)?,
                 Node::RtspSource(_)
@@ -218,7 +218,7 @@ impl Planner<'_> {
     fn number(&mut self, node: &GraphNode) {
         match &node.node {
             Node::MotionDetection(_) => self.motions.push(node.id),
-            Node::Extension(_) | Node::Own(_) => self.analyses.push(node.id),
+            Node::Extension(_) | Node::Custom(_) => self.analyses.push(node.id),
             Node::ObjectTracking(_) => self.trackers.push(node.id),
             // One without a tracker before it brings its own.
             Node::LineCrossing(_) if self.tracker_before(node).is_none() => self.trackers.push(node.id),
@@ -235,7 +235,7 @@ impl Planner<'_> {
         })
     }
 
-    fn own(&self, node: &GraphNode, own: &OwnProcessor) -> Result<AnalysisPlan, PlanError> {
+    fn own(&self, node: &GraphNode, own: &CustomProcessor) -> Result<AnalysisPlan, PlanError> {
         // A graph has no other own nodes than those that the registry was told of, with the factories.
         let no_factory =
             || Unsupported::new("nobody makes nodes of this type", "give the runtime its factory").at(node);
@@ -247,8 +247,8 @@ impl Planner<'_> {
             processor: own.clone(),
         };
         self.analysis(node, own.sampling(), || {
-            let made = maker.make().map_err(|broken| not_made(&broken).at(node))?;
-            Ok(Analyzer::Own(Box::new(OwnPlan { maker, node: made })))
+            let made = maker.create().map_err(|broken| not_made(&broken).at(node))?;
+            Ok(Analyzer::Custom(Box::new(CustomNodePlan { maker, node: made })))
         })
     }
 
@@ -427,7 +427,7 @@ impl Planner<'_> {
                     }
                 }
                 Node::MotionDetection(_) => return Ok((Feed::Motion(place(&self.motions)), rates)),
-                Node::Extension(_) | Node::Own(_) => {
+                Node::Extension(_) | Node::Custom(_) => {
                     return Ok((Feed::Extension(place(&self.analyses)), rates));
                 }
                 Node::RtspSource(_) => break,

@@ -1,4 +1,5 @@
-use lva_extension_protocol::{SharedMemoryOptions, Transfer};
+use lva_extension_protocol::SharedMemoryOptions;
+use lva_extension_protocol::client::Transfer;
 use lva_graph_model::{Graph, Instance, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use lva_graph_model::{FileSink, Pattern, PatternPiece, SystemVariable};
 use lva_recording::{
-    Clip, ClipError, ClipDirectory, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentDirectory,
+    Clip, ClipDirectory, ClipError, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentDirectory,
     SegmentOptions, SegmentedClip, StoreStats, Tracks, clip_path,
 };
 

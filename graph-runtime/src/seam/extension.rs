@@ -1,9 +1,9 @@
 //! An extension node's endpoint and protocol, as `lva-extension-protocol` connects to it.
 
+use lva_extension_protocol::client::{ClientOptions, Transfer};
 use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
 use lva_extension_protocol::{
-    ClientOptions, ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity,
-    SharedMemoryOptions, Transfer,
+    ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
 };
 use lva_graph_model::{
     Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Operation, Text,
@@ -107,7 +107,7 @@ fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<
         .url
         .as_str()
         .parse()
-        .map_err(|error: lva_extension_protocol::UrlError| {
+        .map_err(|error: lva_extension_protocol::ExtensionUrlError| {
             Unsupported::new(error.to_string(), "correct the endpoint's url")
         })?;
     let tls = endpoint.tls.as_ref().map(grpc_tls).transpose()?;

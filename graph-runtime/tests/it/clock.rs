@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lva_graph_runtime::{HubMessage, InstanceStats};
 use lva_inference_schema::EventName;
-use lva_rtsp::{Faults, WallClock};
+use lva_rtsp::WallClock;
+use lva_rtsp_simulator::Faults;
 use serde_json::{Value, json};
 
 use crate::support::*;

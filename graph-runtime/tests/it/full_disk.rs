@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Instant;
 
 use lva_graph_runtime::DropReason;
-use lva_inference_schema::body::EventBody;
 use lva_inference_schema::EventName;
-use lva_rtsp::Faults;
+use lva_inference_schema::body::EventBody;
+use lva_rtsp_simulator::Faults;
 
 use crate::plant::*;
 use crate::recording::{assert_only_the_disk_refused, everything, said};

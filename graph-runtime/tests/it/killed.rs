@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use lva_graph_runtime::{GraphEvent, MessageSink, Module, RuntimeOptions, SinkError};
 use lva_recording::{MediaTime, Sidecar};
-use lva_rtsp::Faults;
+use lva_rtsp_simulator::Faults;
 use serde_json::Value;
 
 use crate::site::*;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are no tests to clippy
 
 mod clock;
+mod custom;
 mod end_to_end;
 mod faults;
 mod full_disk;
@@ -11,7 +12,6 @@ mod methods;
 mod motion;
 mod nodes;
 mod onvif;
-mod own;
 mod plant;
 mod previews;
 mod recording;

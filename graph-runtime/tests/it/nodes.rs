@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use lva_extension_protocol::BoxError;
 use lva_extension_protocol::http::HttpExtensionServer;
-use lva_extension_protocol::{
-    BoxError, Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, Sample, SessionInfo,
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, SessionInfo,
 };
 use lva_graph_runtime::{DropReason, GraphEvent, HubMessage, Module, RuntimeOptions};
 use lva_inference_schema::body::EventBody;
 use lva_inference_schema::{Entity, Event, EventName, Inference, JsonStyle, Rectangle};
-use lva_rtsp::Simulator;
+use lva_rtsp_simulator::Simulator;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -26,7 +27,7 @@ struct Saying(Says);
 
 #[async_trait]
 impl Extension for Saying {
-    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(self.clone()))
     }
 }

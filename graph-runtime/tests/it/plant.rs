@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lva_graph_runtime::{GraphEvent, InstanceStats, Module, RuntimeOptions};
 use lva_inference_schema::EventName;
-use lva_rtsp::Faults;
+use lva_rtsp_simulator::Faults;
 
 pub(crate) use crate::site::{BACK, EXTENSIONS, FRONT, Site, named};
 use crate::support::*;

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lva_graph_runtime::{DropReason, GraphEvent, InstanceStats};
-use lva_inference_schema::body::EventBody;
 use lva_inference_schema::EventName;
-use lva_recording::{MediaTime, MediaUnit, Recorder, SegmentDirectory, SegmentOptions, Tracks, VideoCodec, VideoTrack};
+use lva_inference_schema::body::EventBody;
+use lva_recording::{
+    MediaTime, MediaUnit, Recorder, SegmentDirectory, SegmentOptions, Tracks, VideoCodec, VideoTrack,
+};
 use serde_json::{Value, json};
 
 use crate::support::*;

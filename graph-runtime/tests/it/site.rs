@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lva_extension_protocol::BoxError;
 use lva_extension_protocol::http::HttpExtensionServer;
-use lva_extension_protocol::{BoxError, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+use lva_extension_protocol::server::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo};
 use lva_inference_schema::{Entity, Inference, Rectangle};
-use lva_rtsp::{Faults, Simulator};
+use lva_rtsp_simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -50,7 +51,7 @@ struct Watching {
 
 #[async_trait]
 impl Extension for Watcher {
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Watching {
             hung: self.hung.subscribe(),
             instance: session.identity.graph_instance_name.clone(),

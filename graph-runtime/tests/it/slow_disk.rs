@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lva_graph_runtime::{DropReason, InstanceStats};
 use lva_inference_schema::EventName;
-use lva_rtsp::Faults;
+use lva_rtsp_simulator::Faults;
 
 use crate::plant::*;
 use crate::support::*;

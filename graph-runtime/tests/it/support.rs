@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lva_extension_protocol::{
-    BackoffPolicy, BoxError, Extension, ExtensionServer, ExtensionSession, ListenAddress, OpenError, Sample,
-    ServerOptions, SessionInfo,
+use lva_extension_protocol::server::{
+    Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, ServerOptions,
+    SessionInfo,
 };
+use lva_extension_protocol::{BackoffPolicy, BoxError};
 use lva_graph_runtime::{
     DropReason, GraphEvent, InstanceStats, MessageSink, Module, RuntimeOptions, SinkError,
 };
 use lva_inference_schema::body::EventBody;
 use lva_inference_schema::{Entity, Event, EventName, Inference, InferenceValue, Rectangle};
-use lva_rtsp::{Credentials, Faults, ReconnectPolicy, Simulator, SimulatorOptions};
+use lva_rtsp::{Credentials, ReconnectPolicy};
+use lva_rtsp_simulator::{Faults, Simulator, SimulatorOptions};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -151,7 +153,7 @@ impl Script {
 
 #[async_trait]
 impl Extension for Script {
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         self.sessions.fetch_add(1, Ordering::SeqCst);
         *self.format.lock().unwrap() = Some(session.clone());
         Ok(Box::new(Scripted {

@@ -1,28 +1,40 @@
 //! The detector that every backend becomes: load checks, batches, preprocessing, decoding.
 
-use super::block_on::block_on;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::load_error::LoadError;
-use super::worker::{Answer, Buffers, Ended, Worker};
 use super::{Backend, InputFacts, Loaded, OutputTensor};
 use crate::decode::{Decoder, OutputView};
-use crate::detection::Detection;
 use crate::detector::{DetectError, DetectorInfo, Device, Frame};
 use crate::fit::Placement;
 use crate::image_view::{ImageView, PixelFormat};
 use crate::model::ModelSpec;
 use crate::preprocess::{InputSpec, Preprocessor};
+use lva_media_types::Detection;
 
-/// A loaded, tried model on its thread.
-#[derive(Debug)]
+/// A loaded model that gave usable output for a grey frame.
 pub(crate) struct Engine {
     info: DetectorInfo,
     batch: Batch,
     preprocessor: Preprocessor,
     decoder: Decoder,
     placements: Vec<Placement>,
-    /// At home between jobs, away with the worker during one.
-    buffers: Buffers,
-    worker: Worker,
+    /// Input tensor and outputs, reused from run to run.
+    input: Vec<f32>,
+    outputs: Vec<OutputTensor>,
+    backend: Box<dyn Backend>,
+    /// The backend panicked, so its state cannot be trusted.
+    panicked: bool,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("info", &self.info)
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How many frames a run takes.
@@ -50,23 +62,24 @@ impl Batch {
 }
 
 impl Engine {
-    /// Loads a backend on a thread of its own and tries it on a grey frame. Blocks for as long as that takes:
-    /// milliseconds to seconds, minutes where TensorRT builds an engine.
-    pub(crate) fn load<B, F>(spec: ModelSpec, device: Device, load: F) -> Result<Self, LoadError>
-    where
-        B: Backend,
-        F: FnOnce(&ModelSpec) -> Result<Loaded<B>, LoadError> + Send + 'static,
-    {
+    /// Loads a backend and runs it on a grey frame. Blocks for as long as that takes: milliseconds to seconds,
+    /// minutes where TensorRT builds an engine.
+    ///
+    /// Runtimes may panic on a damaged file; that is an error like any other.
+    pub(crate) fn load<B: Backend + 'static>(
+        spec: ModelSpec,
+        device: Device,
+        load: impl FnOnce(&ModelSpec) -> Result<Loaded<B>, LoadError>,
+    ) -> Result<Self, LoadError> {
         let decoder = Decoder::new(&spec)?;
-        let for_worker = spec.clone();
-        let (worker, facts) = Worker::start(move || load(&for_worker))?;
-        let batch = batch_of(&spec, &facts.inputs)?;
+        let loaded = catch_unwind(AssertUnwindSafe(|| load(&spec))).map_err(|_| LoadError::Panicked)??;
+        let batch = batch_of(&spec, &loaded.inputs)?;
         let info = DetectorInfo {
             model: spec.name,
             input_width: spec.input.width,
             input_height: spec.input.height,
             largest_batch: batch.largest(),
-            runtime: facts.runtime,
+            runtime: loaded.runtime,
             device,
             class_names: spec.class_names,
         };
@@ -76,10 +89,12 @@ impl Engine {
             preprocessor: Preprocessor::new(spec.input),
             decoder,
             placements: Vec::new(),
-            buffers: Buffers::default(),
-            worker,
+            input: Vec::new(),
+            outputs: Vec::new(),
+            backend: Box::new(loaded.backend),
+            panicked: false,
         };
-        block_on(engine.try_out())?;
+        engine.try_out()?;
         Ok(engine)
     }
 
@@ -88,18 +103,13 @@ impl Engine {
     }
 
     /// See [`Detector::detect`](crate::Detector::detect).
-    pub(crate) async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+    pub(crate) fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
         let mut found = Vec::with_capacity(frames.len());
         for (chunk, frames) in frames.chunks(self.batch.largest()).enumerate() {
-            // The run of an earlier call whose future was dropped comes first: its buffers are wanted.
-            if let Some(Answer { buffers, .. }) = self.worker.answer().await.map_err(|_| self.ended())? {
-                self.buffers = buffers;
-            }
             let rows = self.batch.rows(frames.len());
             self.fill(frames, rows, chunk * self.batch.largest())?;
-            self.run(rows).await?;
-            let outputs = views(&self.buffers.outputs);
-            let result = self.decoder.decode(&outputs, &self.placements);
+            self.run(rows)?;
+            let result = self.decoder.decode(&views(&self.outputs), &self.placements);
             found.extend(result.map_err(|source| DetectError::Output {
                 model: self.info.model.clone(),
                 source,
@@ -108,25 +118,12 @@ impl Engine {
         Ok(found)
     }
 
-    /// As [`Engine::detect`], for threads that may block.
-    pub(crate) fn detect_blocking(
-        &mut self,
-        frames: &[Frame<'_>],
-    ) -> Result<Vec<Vec<Detection>>, DetectError> {
-        block_on(self.detect(frames))
-    }
-
     /// Writes frames into the input tensor.
-    ///
-    /// This happens on the caller's thread because frames are borrowed, often from memory that a peer wants
-    /// back, and cannot go to a thread that outlives the call; a copy of each for the worker's sake would break
-    /// the rule that finished frames are never copied.
     fn fill(&mut self, frames: &[Frame<'_>], rows: usize, first_index: usize) -> Result<(), DetectError> {
         let len = self.preprocessor.spec().tensor_len();
-        let input = &mut self.buffers.input;
-        input.resize(len * rows, 0.0);
+        self.input.resize(len * rows, 0.0);
         self.placements.clear();
-        for (i, (frame, tensor)) in frames.iter().zip(input.chunks_exact_mut(len)).enumerate() {
+        for (i, (frame, tensor)) in frames.iter().zip(self.input.chunks_exact_mut(len)).enumerate() {
             let Frame::Host(view) = frame;
             let placement = self.preprocessor.write(view, tensor);
             // The tensor has the right length: chunks of `len` were made of it.
@@ -138,46 +135,45 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs the input tensor; the outputs lie in the buffers afterwards.
-    async fn run(&mut self, rows: usize) -> Result<(), DetectError> {
-        self.worker
-            .submit(&mut self.buffers, rows)
-            .map_err(|_| self.ended())?;
-        let answer = self.worker.answer().await.and_then(|answer| answer.ok_or(Ended));
-        let Answer { buffers, result } = answer.map_err(|_| self.ended())?;
-        self.buffers = buffers;
-        result.map_err(|source| DetectError::Run {
-            model: self.info.model.clone(),
-            source,
-        })
-    }
-
-    fn ended(&self) -> DetectError {
-        DetectError::WorkerEnded {
-            model: self.info.model.clone(),
+    /// Runs the input tensor and stores the outputs.
+    fn run(&mut self, rows: usize) -> Result<(), DetectError> {
+        let model = || self.info.model.clone();
+        if self.panicked {
+            return Err(DetectError::Panicked { model: model() });
+        }
+        let (backend, input, outputs) = (&mut self.backend, &self.input, &mut self.outputs);
+        match catch_unwind(AssertUnwindSafe(|| backend.run(input, rows, outputs))) {
+            Ok(ran) => ran.map_err(|source| DetectError::Run {
+                model: model(),
+                source,
+            }),
+            Err(_) => {
+                self.panicked = true;
+                Err(DetectError::Panicked { model: model() })
+            }
         }
     }
 
     /// A grey frame has to give finite numbers in the family's shape; then it has to give the same among
     /// other frames.
-    async fn try_out(&mut self) -> Result<(), LoadError> {
+    fn try_out(&mut self) -> Result<(), LoadError> {
         let grey = ImageView::packed(&[114; 3], 1, 1, PixelFormat::Rgb24)
             .ok()
             .map(Frame::Host);
         let grey: Vec<_> = grey.into_iter().collect();
         let rows = self.batch.rows(1);
-        self.trial(&grey, rows).await?;
+        self.trial(&grey, rows)?;
         let alone = self.outputs_of_first_row();
 
         let rows = self.batch.largest();
         if self.batch == Batch::UpTo(rows) && rows > 1 {
             // Whatever lies in the other rows must not matter; a ramp is as unlike grey as can be.
             let len = self.preprocessor.spec().tensor_len();
-            self.buffers.input.resize(len * rows, 0.0);
-            for (i, value) in self.buffers.input.iter_mut().enumerate().skip(len) {
+            self.input.resize(len * rows, 0.0);
+            for (i, value) in self.input.iter_mut().enumerate().skip(len) {
                 *value = (i % 97) as f32 / 97.0;
             }
-            self.trial(&grey, rows).await?;
+            self.trial(&grey, rows)?;
             let together = self.outputs_of_first_row();
             let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-3 * (1.0 + a.abs());
             if alone.len() != together.len() || !alone.iter().zip(&together).all(close) {
@@ -190,10 +186,10 @@ impl Engine {
         Ok(())
     }
 
-    async fn trial(&mut self, frames: &[Frame<'_>], rows: usize) -> Result<(), LoadError> {
+    fn trial(&mut self, frames: &[Frame<'_>], rows: usize) -> Result<(), LoadError> {
         let filled = self.fill(frames, rows, 0);
         let ran = match filled {
-            Ok(()) => self.run(rows).await,
+            Ok(()) => self.run(rows),
             Err(error) => Err(error),
         };
         match ran {
@@ -201,7 +197,7 @@ impl Engine {
             Err(DetectError::Run { model, source }) => return Err(LoadError::Trial { model, source }),
             Err(_) => return Err(LoadError::Panicked),
         }
-        let checked = self.decoder.check_values(&views(&self.buffers.outputs), rows);
+        let checked = self.decoder.check_values(&views(&self.outputs), rows);
         checked.map_err(|source| LoadError::Output {
             model: self.info.model.clone(),
             source,
@@ -218,7 +214,7 @@ impl Engine {
                 .copied()
                 .collect::<Vec<_>>()
         };
-        self.buffers.outputs.iter().flat_map(first).collect()
+        self.outputs.iter().flat_map(first).collect()
     }
 }
 

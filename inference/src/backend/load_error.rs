@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+#[cfg(feature = "ort")]
+use super::OnnxRuntimeError;
 use super::RuntimeFailure;
 use crate::{DecodeError, SpecError};
 
@@ -85,17 +87,11 @@ pub enum LoadError {
         /// Frames in the batch that was tried.
         rows: usize,
     },
-    /// The operating system gave no thread. May pass.
-    #[error("cannot start a thread for the model")]
-    Thread {
-        /// What the system said.
-        source: io::Error,
-    },
     /// The runtime panicked while it loaded or tried the model: a bug there, or a damaged file.
     #[error("the runtime panicked on the model: is its file damaged?")]
     Panicked,
     /// ONNX Runtime's shared library or an execution provider of it cannot be used.
     #[cfg(feature = "ort")]
     #[error(transparent)]
-    OnnxRuntime(#[from] super::ort::OnnxRuntimeError),
+    OnnxRuntime(#[from] OnnxRuntimeError),
 }

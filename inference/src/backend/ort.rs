@@ -6,19 +6,18 @@ mod providers;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
 use ort::ep::ExecutionProviderDispatch;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::{
-    Backend, Engine, InputFacts, LoadError, Loaded, OutputTensor, OutputTypeError, RuntimeFailure, read_model,
+    Backend, Engine, InputFacts, LoadError, Loaded, OnnxRuntimeError, OutputTensor, OutputTypeError,
+    RuntimeFailure, read_model,
 };
-use crate::detection::Detection;
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 use crate::model::ModelSpec;
-pub use library::OnnxRuntimeError;
+use lva_media_types::Detection;
 
 /// Most threads that can be asked for.
 const MAX_THREADS: usize = 256;
@@ -106,9 +105,6 @@ impl OrtOptions {
 }
 
 /// A detector that runs an ONNX model in ONNX Runtime, which is loaded at run time from a shared library.
-///
-/// The model runs on a thread of its own, never on the caller's; frames are scaled on the caller's thread,
-/// about a millisecond each, because they are borrowed. Dropping the detector waits for the run under way.
 #[derive(Debug)]
 pub struct OrtDetector {
     engine: Engine,
@@ -139,28 +135,18 @@ impl OrtDetector {
         options: OrtOptions,
     ) -> Result<Self, LoadError> {
         let bytes = model.into();
-        let engine = Engine::load(spec, options.device, move |spec| load(&bytes, spec, &options))?;
+        let engine = Engine::load(spec, options.device, |spec| load(&bytes, spec, &options))?;
         Ok(Self { engine })
-    }
-
-    /// As [`Detector::detect`], for threads that may block.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Detector::detect`].
-    pub fn detect_blocking(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
-        self.engine.detect_blocking(frames)
     }
 }
 
-#[async_trait]
 impl Detector for OrtDetector {
     fn info(&self) -> &DetectorInfo {
         self.engine.info()
     }
 
-    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
-        self.engine.detect(frames).await
+    fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+        self.engine.detect(frames)
     }
 }
 

@@ -4,16 +4,15 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use rten::{DataType, Dimension, Model, NodeId, RunOptions, ThreadPool, ValueType, ValueView};
 use rten_tensor::prelude::*;
 
 use super::{
     Backend, Engine, InputFacts, LoadError, Loaded, OutputTensor, OutputTypeError, RuntimeFailure, read_model,
 };
-use crate::detection::Detection;
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 use crate::model::ModelSpec;
+use lva_media_types::Detection;
 
 /// Most threads that can be asked for.
 const MAX_THREADS: usize = 256;
@@ -44,9 +43,6 @@ impl RtenOptions {
 }
 
 /// A detector that runs an ONNX model in pure Rust (crate `rten`) on the CPU.
-///
-/// The model runs on a thread of its own, never on the caller's; frames are scaled on the caller's thread,
-/// about a millisecond each, because they are borrowed. Dropping the detector waits for the run under way.
 #[derive(Debug)]
 pub struct RtenDetector {
     engine: Engine,
@@ -76,28 +72,18 @@ impl RtenDetector {
         options: RtenOptions,
     ) -> Result<Self, LoadError> {
         let bytes = model.into();
-        let engine = Engine::load(spec, Device::Cpu, move |spec| load(bytes, spec, &options))?;
+        let engine = Engine::load(spec, Device::Cpu, |spec| load(bytes, spec, &options))?;
         Ok(Self { engine })
-    }
-
-    /// As [`Detector::detect`], for threads that may block.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Detector::detect`].
-    pub fn detect_blocking(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
-        self.engine.detect_blocking(frames)
     }
 }
 
-#[async_trait]
 impl Detector for RtenDetector {
     fn info(&self) -> &DetectorInfo {
         self.engine.info()
     }
 
-    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
-        self.engine.detect(frames).await
+    fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+        self.engine.detect(frames)
     }
 }
 

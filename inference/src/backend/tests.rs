@@ -1,8 +1,6 @@
 //! The shared part of all backends, driven by backends made for the purpose.
 
-use std::future::poll_fn;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::task::Poll;
 
 use super::*;
 use crate::detector::{DetectError, Device, Frame};
@@ -13,7 +11,7 @@ use crate::model::ModelSpec;
 struct Echo {
     /// Rows of each run.
     runs: Sender<usize>,
-    /// When set, each run after the trial waits for a word from the test.
+    /// When set, each run after the trial waits for a step from the test.
     gate: Option<Receiver<Step>>,
     trials: usize,
     leak_between_rows: bool,
@@ -92,7 +90,7 @@ impl Setup {
             shape: vec![self.batch, Some(3), Some(8), Some(8)],
             is_f32: true,
         }];
-        let engine = Engine::load(self.spec, Device::Cpu, move |_| {
+        let engine = Engine::load(self.spec, Device::Cpu, |_| {
             Ok(Loaded {
                 backend,
                 inputs,
@@ -112,20 +110,11 @@ fn frames(greys: &[[u8; 3]]) -> Vec<Frame<'_>> {
 
 fn scores(engine: &mut Engine, greys: &[u8]) -> Vec<f32> {
     let pixels: Vec<_> = greys.iter().map(|&g| [g; 3]).collect();
-    let found = engine.detect_blocking(&frames(&pixels)).unwrap();
+    let found = engine.detect(&frames(&pixels)).unwrap();
     found
         .iter()
         .map(|detections| (detections[0].score * 255.0).round())
         .collect()
-}
-
-/// Polls once and drops.
-fn poll_and_drop<F: Future>(future: F) {
-    let mut future = Box::pin(future);
-    block_on::block_on(poll_fn(|context| {
-        assert!(future.as_mut().poll(context).is_pending());
-        Poll::Ready(())
-    }));
 }
 
 #[test]
@@ -147,29 +136,7 @@ fn results_follow_the_frames_through_batches() {
 }
 
 #[test]
-fn a_dropped_future_leaves_the_detector_usable() {
-    let (steps, gate) = channel();
-    let (engine, _ran) = Setup {
-        gate: Some(gate),
-        ..Setup::new(spec(), None)
-    }
-    .load();
-    let mut engine = engine.unwrap();
-    for _ in 0..3 {
-        // Waits for the run, or for the one that was left behind.
-        poll_and_drop(engine.detect(&frames(&[[1; 3]])));
-    }
-    // One run was left behind, whichever call began it; then comes ours.
-    steps.send(Step::Go).unwrap();
-    steps.send(Step::Go).unwrap();
-    assert_eq!(scores(&mut engine, &[99]), [99.0]);
-    // Dropped together with a run under way, whose answer nobody wants.
-    poll_and_drop(engine.detect(&frames(&[[1; 3]])));
-    steps.send(Step::Go).unwrap();
-}
-
-#[test]
-fn a_failed_run_is_told_and_the_next_may_work() {
+fn a_failed_run_is_reported_and_the_next_may_work() {
     let (steps, gate) = channel();
     let (engine, _ran) = Setup {
         gate: Some(gate),
@@ -178,7 +145,7 @@ fn a_failed_run_is_told_and_the_next_may_work() {
     .load();
     let mut engine = engine.unwrap();
     steps.send(Step::Fail).unwrap();
-    let error = engine.detect_blocking(&frames(&[[1; 3]])).unwrap_err();
+    let error = engine.detect(&frames(&[[1; 3]])).unwrap_err();
     assert!(error.is_transient());
     assert_eq!(error.to_string(), "the model 'echo' failed to run");
     steps.send(Step::Go).unwrap();
@@ -186,7 +153,7 @@ fn a_failed_run_is_told_and_the_next_may_work() {
 }
 
 #[test]
-fn a_dead_worker_is_told_every_time() {
+fn a_detector_that_panicked_reports_it_every_time() {
     let (steps, gate) = channel();
     let (engine, _ran) = Setup {
         gate: Some(gate),
@@ -196,15 +163,15 @@ fn a_dead_worker_is_told_every_time() {
     let mut engine = engine.unwrap();
     steps.send(Step::Panic).unwrap();
     for _ in 0..2 {
-        let error = engine.detect_blocking(&frames(&[[1; 3]])).unwrap_err();
-        assert!(matches!(error, DetectError::WorkerEnded { .. }), "{error}");
+        let error = engine.detect(&frames(&[[1; 3]])).unwrap_err();
+        assert!(matches!(error, DetectError::Panicked { .. }), "{error}");
         assert!(!error.is_transient());
     }
 }
 
 #[test]
 fn a_panic_while_loading_is_an_error() {
-    let engine = Engine::load::<Echo, _>(spec(), Device::Cpu, |_| panic!("asked for by the test"));
+    let engine = Engine::load::<Echo>(spec(), Device::Cpu, |_| panic!("asked for by the test"));
     assert!(matches!(engine.unwrap_err(), LoadError::Panicked));
 }
 

@@ -45,8 +45,8 @@ fn near(a: &Detection, b: &Detection) -> bool {
 }
 
 fn compare(rten: &mut RtenDetector, ort: &mut OrtDetector, frames: &[Frame<'_>]) {
-    let of_rten = rten.detect_blocking(frames).unwrap();
-    let of_ort = pollster::block_on(ort.detect(frames)).unwrap();
+    let of_rten = rten.detect(frames).unwrap();
+    let of_ort = ort.detect(frames).unwrap();
     assert_eq!((of_rten.len(), of_ort.len()), (frames.len(), frames.len()));
     for (a, b) in of_rten.iter().zip(&of_ort) {
         assert_eq!(a.len(), b.len());

@@ -22,7 +22,7 @@ fn load(spec: ModelSpec) -> Option<RtenDetector> {
 /// People in each frame.
 fn count(detector: &mut RtenDetector, clip: &Clip) -> Vec<usize> {
     clip.frames()
-        .map(|frame| detector.detect_blocking(&[frame.into()]).unwrap()[0].len())
+        .map(|frame| detector.detect(&[frame.into()]).unwrap()[0].len())
         .collect()
 }
 

@@ -25,8 +25,8 @@ fn detect(detector: &mut RtenDetector, pictures: &[[u8; 6]]) -> Vec<Vec<Detectio
         .iter()
         .map(|p| Frame::Host(ImageView::packed(p, 2, 1, PixelFormat::Rgb24).unwrap()))
         .collect();
-    let found = pollster::block_on(detector.detect(&frames)).unwrap();
-    assert_eq!(found, detector.detect_blocking(&frames).unwrap());
+    let found = detector.detect(&frames).unwrap();
+    assert_eq!(found, detector.detect(&frames).unwrap());
     found
 }
 
@@ -93,7 +93,7 @@ fn a_detector_is_an_object_that_can_be_sent() {
     let found = std::thread::spawn(move || {
         let picture = two_pixels(255, 0);
         let frame = ImageView::packed(&picture, 2, 1, PixelFormat::Rgb24).unwrap();
-        pollster::block_on(detector.detect(&[frame.into()])).unwrap()
+        detector.detect(&[frame.into()]).unwrap()
     });
     assert_eq!(found.join().unwrap()[0].len(), 1);
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use lva_rtsp::{
-    AuthScheme, Camera, CameraEvent, CameraOptions, CameraUrl, Credentials, ErrorKind, Phase, QueueLimits,
-    Simulator, SimulatorOptions, StopReason,
+    Camera, CameraEvent, CameraOptions, CameraUrl, Credentials, ErrorKind, Phase, QueueLimits, StopReason,
 };
+use lva_rtsp_simulator::{AuthScheme, Simulator, SimulatorOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -1,8 +1,7 @@
 //! Encodings and file forms, and streams that cannot be used.
 
-use lva_rtsp::{
-    Camera, CameraEvent, Codec, Faults, MediaKind, Simulator, SimulatorOptions, Transport, video_samples,
-};
+use lva_rtsp::{Camera, CameraEvent, Codec, MediaKind, Transport};
+use lva_rtsp_simulator::{Faults, Simulator, SimulatorOptions, video_samples};
 
 use crate::support::{established, made_clip, next, quick, simulator, units};
 

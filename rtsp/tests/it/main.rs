@@ -1,11 +1,8 @@
-//! Sessions over real sockets: the client against the simulator, and foreign programs against both.
-#![cfg(feature = "simulator")]
+//! Sessions over real sockets: the client against the simulator, and against servers of other projects.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may, as tests themselves may")]
 
 mod faults;
-mod foreign;
 mod formats;
-mod hostile;
 mod plans;
 mod playing;
 mod secured;

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use lva_rtsp::{
-    AccessUnit, Camera, CameraEvent, ClockSource, Credentials, ErrorKind, Faults, Phase, Simulator,
-    SimulatorOptions, Transport,
-};
+use lva_rtsp::{AccessUnit, Camera, CameraEvent, ClockSource, Credentials, ErrorKind, Phase, Transport};
+use lva_rtsp_simulator::{Faults, Simulator, SimulatorOptions};
 
 use crate::support::{
     descriptors, established, lost, made_clip, next, quick, testuser, timeouts, units, until,

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lva_rtsp::{
-    Camera, CameraEvent, ClockSource, Codec, MediaKind, Simulator, SimulatorOptions, Transport, video_samples,
-};
+use lva_rtsp::{Camera, CameraEvent, ClockSource, Codec, MediaKind, Transport};
+use lva_rtsp_simulator::{Simulator, SimulatorOptions, video_samples};
 
 use crate::support::{established, made_clip, next, quick, shared_clip, simulator, units};
 

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use lva_rtsp::{
-    AuthScheme, Camera, CameraError, CameraOptions, ClockSource, Credentials, ErrorKind, Faults, Simulator,
-    SimulatorOptions, SimulatorTls, TlsOptions, Transport, video_samples,
+    Camera, CameraError, CameraOptions, ClockSource, Credentials, ErrorKind, TlsOptions, Transport,
 };
+use lva_rtsp_simulator::{AuthScheme, Faults, Simulator, SimulatorOptions, SimulatorTls, video_samples};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -1,27 +1,18 @@
 //! Clips, cameras and patience.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use lva_rtsp::{
-    AccessUnit, Camera, CameraError, CameraEvent, CameraOptions, CameraUrl, Credentials, ReconnectPolicy,
-    Simulator, SimulatorOptions, StreamInfo, Timeouts,
+    AccessUnit, Camera, CameraError, CameraEvent, CameraOptions, CameraUrl, ReconnectPolicy, StreamInfo,
+    Timeouts,
 };
-use tempfile::TempDir;
 
-/// Longer than anything here takes on a busy machine; a test that needs it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Clips and simulators, shared with the simulator's own tests.
+#[path = "../../../rtsp-simulator/tests/it/support.rs"]
+mod simulator_support;
 
-pub(crate) fn testuser() -> Credentials {
-    Credentials::new("testuser", "testpassword")
-}
-
-/// Says why a test does nothing.
-pub(crate) fn skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
-}
+pub(crate) use simulator_support::*;
 
 /// A file of the data that is shared beside the project, or `None` after saying so.
 pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
@@ -38,54 +29,6 @@ pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
         file.display()
     ));
     None
-}
-
-/// A folder with `clip.mp4`: 2 s of 320×240 H.264 at 30 frames/s with a key frame each half second, and AAC if
-/// wanted; `None` after saying so where ffmpeg cannot make it.
-pub(crate) fn made_clip(audio: bool, encoder: &[&str]) -> Option<TempDir> {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new("ffmpeg");
-    command.args([
-        "-v",
-        "error",
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=320x240:rate=30:duration=2",
-    ]);
-    if audio {
-        command.args([
-            "-f",
-            "lavfi",
-            "-i",
-            "sine=frequency=440:sample_rate=48000:duration=2",
-            "-c:a",
-            "aac",
-        ]);
-    }
-    command
-        .args([
-            "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "15", "-bf", "0", "-b:v", "2M",
-        ])
-        .args(encoder);
-    let made = command.arg(folder.path().join("clip.mp4")).output();
-    match made {
-        Ok(output) if output.status.success() => Some(folder),
-        Ok(output) => {
-            skip(&format!("ffmpeg: {}", String::from_utf8_lossy(&output.stderr)));
-            None
-        }
-        Err(error) => {
-            skip(&format!("ffmpeg cannot be run: {error}"));
-            None
-        }
-    }
-}
-
-pub(crate) async fn simulator(folder: &Path) -> Simulator {
-    Simulator::start(SimulatorOptions::new(folder).with_credentials(Some(testuser())))
-        .await
-        .unwrap()
 }
 
 /// A camera that comes back within 50 to 200 ms.

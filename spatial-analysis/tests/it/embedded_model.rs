@@ -42,7 +42,7 @@ fn people_of_the_drawn_plaza_are_told_where_they_are() {
         let frame = world.render(index, &mut rgb).unwrap();
         let view = ImageView::packed(&rgb, 1280, 720, PixelFormat::Rgb24).unwrap();
         let time = index * SECOND / u64::from(FPS);
-        let inferences = pollster::block_on(analysis.process(view.into(), time)).unwrap();
+        let inferences = analysis.process(view.into(), time).unwrap();
         assert_sound(&inferences);
         told.extend(events(&inferences));
         // A frame that confirms nobody yet tells nobody.

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod configuration;
-mod detectors;
 mod embedded_model;
 mod hostile;
 mod session;

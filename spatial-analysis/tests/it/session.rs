@@ -176,7 +176,7 @@ fn a_failing_detector_costs_its_frame_and_nothing_else() {
     let view = ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24).unwrap();
     let mut told = Vec::new();
     for (n, time) in times(15).enumerate() {
-        match pollster::block_on(analysis.process(view.into(), time)) {
+        match analysis.process(view.into(), time) {
             Ok(inferences) => told.extend(events(&inferences)),
             Err(error) => {
                 assert!(matches!(error, ProcessError::Detect(_)) && error.is_transient());
@@ -193,7 +193,7 @@ fn a_frame_of_another_size_is_refused_with_both_sizes() {
     let mut analysis = walking(15, AnalysisOptions::default());
     let pixels = vec![0; 32 * 32 * 3];
     let view = ImageView::packed(&pixels, 32, 32, PixelFormat::Bgr24).unwrap();
-    let error = pollster::block_on(analysis.process(Frame::Host(view), 0)).unwrap_err();
+    let error = analysis.process(Frame::Host(view), 0).unwrap_err();
     assert_eq!(
         error.to_string(),
         "a frame of 32x32 pixels came, 64x36 was announced"
@@ -286,7 +286,7 @@ fn zones_lie_on_the_cameras_picture_in_a_padded_frame_and_boxes_on_the_frame() {
         let view = ImageView::packed(&pixels, 64, 64, PixelFormat::Bgr24).unwrap();
         let mut told = Vec::new();
         for time in times(15) {
-            told.extend(pollster::block_on(analysis.process(view.into(), time)).unwrap());
+            told.extend(analysis.process(view.into(), time).unwrap());
         }
         told
     };

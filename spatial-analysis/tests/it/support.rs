@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use async_trait::async_trait;
 use lva_inference::{
     BoundingBox, DetectError, Detection, Detector, DetectorInfo, Frame, ImageView, PixelFormat,
 };
@@ -46,13 +45,12 @@ impl Scripted {
     }
 }
 
-#[async_trait]
 impl Detector for Scripted {
     fn info(&self) -> &DetectorInfo {
         &self.info
     }
 
-    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+    fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
         frames
             .iter()
             .map(|_| self.script.pop_front().unwrap_or_else(|| Ok(Vec::new())))
@@ -70,13 +68,12 @@ impl Default for WhiteSpot {
     }
 }
 
-#[async_trait]
 impl Detector for WhiteSpot {
     fn info(&self) -> &DetectorInfo {
         &self.0
     }
 
-    async fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
+    fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
         let look = |(index, frame): (usize, &Frame<'_>)| {
             let Frame::Host(view) = frame else {
                 return Err(DetectError::UnsupportedFrame { index });
@@ -160,7 +157,7 @@ pub(crate) fn play<D: Detector>(
     let view = ImageView::packed(&pixels, SIZE.0, SIZE.1, PixelFormat::Bgr24).unwrap();
     let mut told = Vec::new();
     for time in times {
-        let inferences = pollster::block_on(analysis.process(view.into(), time)).unwrap();
+        let inferences = analysis.process(view.into(), time).unwrap();
         if !inferences.is_empty() {
             told.push((time, inferences));
         }

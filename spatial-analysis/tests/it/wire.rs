@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lva_extension_protocol::client::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference::DetectorInfo;
 use lva_inference_schema::Inference;
@@ -189,7 +191,7 @@ async fn a_configuration_that_cannot_be_used_is_refused_with_its_remedy() {
             .with_configuration(r#"{"zones": [{"name": "door"}]}"#),
     )
     .await;
-    assert_eq!(status.code, Code::InvalidArgument);
+    assert_eq!(status.code, GrpcCode::InvalidArgument);
     assert!(
         status
             .message
@@ -206,12 +208,12 @@ async fn a_detector_that_cannot_be_had_refuses_the_stream_and_keeps_why_to_the_l
     }))
     .await;
     let status = refusal(&host.options()).await;
-    assert_eq!(status.code, Code::Internal);
+    assert_eq!(status.code, GrpcCode::Internal);
     assert!(!status.message.contains("secret"), "{status:?}");
     host.stop().await;
     let dogs = || WhiteSpot(DetectorInfo::new("dogs", 8, 8).with_class_names(["dog"]));
     let host = Host::start(Detectors::shared(dogs())).await;
-    assert_eq!(refusal(&host.options()).await.code, Code::Internal);
+    assert_eq!(refusal(&host.options()).await.code, GrpcCode::Internal);
     host.stop().await;
 }
 
@@ -220,10 +222,10 @@ async fn frames_beyond_every_detector_are_refused() {
     let host = Host::start(Detectors::shared(WhiteSpot::default())).await;
     let long = FrameFormat::raw(PixelFormat::Bgr24, 40_000, 1).unwrap();
     let status = refusal(&ClientOptions::new(host.url.clone(), long)).await;
-    assert_eq!(status.code, Code::OutOfRange, "{status:?}");
+    assert_eq!(status.code, GrpcCode::OutOfRange, "{status:?}");
     let thin = FrameFormat::raw(PixelFormat::Bgr24, 1000, 1).unwrap();
     let status = refusal(&ClientOptions::new(host.url.clone(), thin)).await;
-    assert_eq!(status.code, Code::OutOfRange, "{status:?}");
+    assert_eq!(status.code, GrpcCode::OutOfRange, "{status:?}");
     host.stop().await;
 }
 
@@ -247,7 +249,7 @@ mod encoded {
         bytes: &[u8],
         time: u64,
     ) -> Result<Vec<Inference>, SessionError> {
-        let mut slot = session.frames.slot_of(bytes.len()).unwrap();
+        let mut slot = session.frames.slot_with_size(bytes.len()).unwrap();
         slot.copy_from_slice(bytes);
         slot.send(time, &[], ()).unwrap();
         match within(session.answers.next()).await? {
@@ -301,7 +303,7 @@ mod encoded {
             let Err(SessionError::Status(status)) = send(&mut session, damaged, 1).await else {
                 panic!("not ended")
             };
-            assert_eq!(status.code, Code::InvalidArgument, "{status}");
+            assert_eq!(status.code, GrpcCode::InvalidArgument, "{status}");
             assert!(status.message.contains(words), "{status}");
             assert!(!status.is_transient());
             assert!(send(&mut sound, &bytes, 1).await.is_ok());

@@ -51,7 +51,12 @@ fn the_tutorials_form_is_met_member_for_member() {
         );
     }
     for bbox in inferences.iter().filter_map(Inference::bounding_box) {
-        assert!([bbox.l, bbox.t, bbox.w, bbox.h].iter().all(|v| (0.0..=1.0).contains(&v.get())), "{bbox:?}");
+        assert!(
+            [bbox.l, bbox.t, bbox.w, bbox.h]
+                .iter()
+                .all(|v| (0.0..=1.0).contains(&v.get())),
+            "{bbox:?}"
+        );
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn run(data: &[u8]) {
         };
         match step % 9 {
             0 | 1 => {
-                if let Ok(mut slot) = frames.slot_of(usize::from(value()) * 4) {
+                if let Ok(mut slot) = frames.slot_with_size(usize::from(value()) * 4) {
                     let fill = next as u8;
                     slot.fill(fill);
                     held.push((slot, fill));
@@ -107,7 +107,7 @@ pub(crate) fn run(data: &[u8]) {
             8 => {
                 clock += Duration::from_secs(40);
                 while let Some(Overdue::Frame { context, .. }) =
-                    frames.shared.state().flight.take_overdue(clock)
+                    frames.shared.state().in_flight.take_overdue(clock)
                 {
                     assert!(back.insert(context.context), "skipped after its answer");
                 }

@@ -20,7 +20,7 @@ use super::service::{ArrivalClock, Common, retry_after};
 use super::sessions::{Sessions, empty_place};
 use super::stats::{Counters, HttpStatsReader, count};
 use crate::http::HttpUrl;
-use crate::{Extension, HostError};
+use crate::server::{Extension, HostError};
 
 /// How long to rest when the system gives no connection (too many open files, say).
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -49,7 +49,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// | inferences | 200, `{"inferences": […]}` by the published schema |
 /// | none | 204 |
 /// | no picture, unreadable headers of one, bare pixels of another length, a format that the extension does not take | 400 and why |
-/// | the extension ended the stream over the picture ([`EndStream`](crate::EndStream)), such as one that cannot be decoded | 400 and why; the session begins anew |
+/// | the extension ended the stream over the picture ([`StreamError`](crate::server::StreamError)), such as one that cannot be decoded | 400 and why; the session begins anew |
 /// | credentials missing or wrong | 401, Basic |
 /// | another path or method | 404, 405 |
 /// | the picture did not arrive in time | 408 |

@@ -15,8 +15,11 @@ use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle};
 use super::options::HttpServerOptions;
 use super::sessions::{NoSession, Open, Place, Sessions, Taken, parameter};
 use super::stats::{Counters, count, count_many};
+use crate::convert::TIMESCALE;
+use crate::credentials;
 use crate::http::picture_format;
-use crate::{EndStream, Extension, FrameFormat, GraphIdentity, OpenError, Sample, SessionInfo};
+use crate::server::{Extension, ExtensionOpenError, Sample, SessionInfo, StreamError};
+use crate::{FrameFormat, GraphIdentity};
 
 /// Failures of an extension in a row after which its session is opened anew.
 const FAILURES_IN_A_ROW: u32 = 3;
@@ -25,7 +28,6 @@ const FAILURES_IN_A_ROW: u32 = 3;
 const MAX_WORDS: usize = 1000;
 
 /// Ticks of a second in every timestamp.
-const TIMESCALE: u32 = 90_000;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
@@ -167,7 +169,7 @@ impl<E: Extension> Common<E> {
     fn admit(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
         if let Some(credentials) = &self.options.credentials {
             let sent = request.headers().get(AUTHORIZATION);
-            if !sent.is_some_and(|sent| credentials.admit_header(sent.as_bytes())) {
+            if !sent.is_some_and(|sent| credentials::verify_header(credentials, sent.as_bytes())) {
                 let text = "user and password are missing or wrong";
                 return Err(Refusal::new(StatusCode::UNAUTHORIZED, text));
             }
@@ -258,7 +260,7 @@ impl<E: Extension> Common<E> {
                 Ok(inferences)
             }
             // The picture is at fault. A gRPC stream would end here, and so does the session.
-            Err(error) if error.is::<EndStream>() => Err(Refusal::bad(error.to_string())),
+            Err(error) if error.is::<StreamError>() => Err(Refusal::bad(error.to_string())),
             Err(error) => {
                 tracing::warn!(session = open.number, picture = open.sequence, %error, "the extension failed on a picture");
                 open.failures_in_a_row += 1;
@@ -277,8 +279,8 @@ impl<E: Extension> Common<E> {
         info.identity = GraphIdentity::new(name.unwrap_or_default(), "");
         match self.extension.open(&info).await {
             Ok(session) => Ok(Open::new(session, format, number, Arc::clone(&self.counters))),
-            Err(OpenError::UnsupportedFormat(text)) => Err(Refusal::bad(text)),
-            Err(OpenError::Busy(text)) => Err(Refusal::busy(text)),
+            Err(ExtensionOpenError::UnsupportedFormat(text)) => Err(Refusal::bad(text)),
+            Err(ExtensionOpenError::Busy(text)) => Err(Refusal::busy(text)),
             // The configuration is this server's, not the client's.
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard};
 
 use super::stats::{Counters, count};
-use crate::{ExtensionSession, FrameFormat};
+use crate::FrameFormat;
+use crate::server::ExtensionSession;
 
 /// Longest name of a session in bytes.
 const MAX_NAME: usize = 256;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use lva_inference_schema::Inference;
 use prost::Message;
 
-use super::super::extension::BoxError;
 use super::*;
+use crate::BoxError;
 
 const REGION: usize = 8192;
 const NAME: &str = "frames";
@@ -18,9 +18,9 @@ struct ByFirstByte;
 
 #[async_trait]
 impl Extension for ByFirstByte {
-    async fn open(&self, info: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, info: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         match info.configuration.as_str() {
-            "no" => Err(OpenError::Busy("no".into())),
+            "no" => Err(ExtensionOpenError::Busy("no".into())),
             _ => Ok(Box::new(Frames(info.format))),
         }
     }
@@ -38,7 +38,7 @@ impl ExtensionSession for Frames {
         );
         match sample.data().first() {
             Some(1) => Err("as told".into()),
-            Some(2) => Err(EndStream::BadFrame("as told".into()).into()),
+            Some(2) => Err(StreamError::BadFrame("as told".into()).into()),
             _ => Ok(sample.upstream().to_vec()),
         }
     }
@@ -73,14 +73,14 @@ pub(crate) fn run(data: &[u8], directory: &Path) {
         .with_trust(trust)
         .with_max_frame_bytes(4096)
         .with_shared_memory_directory(directory);
-    let common = Common {
+    let state = ServerState {
         extension: ByFirstByte,
         options,
         counters: Arc::default(),
         streams: AtomicU64::new(0),
         shutdown: watch::channel(false).1,
     };
-    let run = all(&common, Bytes(rest), first / 2 % 8 == 0);
+    let run = all(&state, Bytes(rest), first / 2 % 8 == 0);
     match tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -90,7 +90,7 @@ pub(crate) fn run(data: &[u8], directory: &Path) {
     }
 }
 
-async fn all(common: &Common<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: bool) {
+async fn all(state: &ServerState<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: bool) {
     let (outgoing, mut answers) = mpsc::channel(ANSWERS);
     let first = match strange_first {
         true => match bytes.message() {
@@ -104,7 +104,7 @@ async fn all(common: &Common<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: 
         },
     };
     let acknowledged = first.sequence_number;
-    let Ok((mut stream, mut session)) = begin(common, 1, first, &outgoing).await else {
+    let Ok((mut stream, mut session)) = begin(state, 1, first, &outgoing).await else {
         return;
     };
     let Ok(answer) = answers.try_recv() else {
@@ -121,7 +121,7 @@ async fn all(common: &Common<ByFirstByte>, mut bytes: Bytes<'_>, strange_first: 
             Some(Payload::MediaSample(sample)) => Some(sample.timestamp),
             _ => None,
         };
-        match stream.step(common, message, &outgoing, session.as_mut()).await {
+        match stream.step(state, message, &outgoing, session.as_mut()).await {
             Ok(()) => {
                 let answer = answers.try_recv().ok();
                 assert_eq!(answer.is_some(), timestamp.is_some(), "one answer a sample");

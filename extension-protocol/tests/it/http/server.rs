@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lva_extension_protocol::http::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Event, Inference};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -90,7 +91,7 @@ pub(super) struct Gated {
 
 #[async_trait]
 impl Extension for Gated {
-    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -295,7 +296,7 @@ struct Picky;
 
 #[async_trait]
 impl Extension for Picky {
-    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Picky))
     }
 }
@@ -304,7 +305,7 @@ impl Extension for Picky {
 impl ExtensionSession for Picky {
     async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
         match sample.data().last() {
-            Some(13) => Err(EndStream::BadFrame("the picture cannot be decoded".into()).into()),
+            Some(13) => Err(StreamError::BadFrame("the picture cannot be decoded".into()).into()),
             _ => Ok(Vec::new()),
         }
     }

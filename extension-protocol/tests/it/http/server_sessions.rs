@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lva_extension_protocol::client::*;
 use lva_extension_protocol::http::*;
+use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::{Event, Inference, InferenceValue};
 
@@ -25,7 +27,7 @@ impl Extension for Teller {
         "teller"
     }
 
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Told {
             info: session.clone(),
             pictures: 0,
@@ -135,7 +137,7 @@ async fn one_extension_serves_grpc_and_http_at_once() {
         ..
     } = connect::<()>(&options).await.unwrap();
     assert_eq!(peer.identifier, "digester");
-    frames.slot_of(100).unwrap().send(1, &[], ()).unwrap();
+    frames.slot_with_size(100).unwrap().send(1, &[], ()).unwrap();
     assert!(matches!(
         answers.next().await,
         Ok(Some(SessionEvent::Answered(_)))

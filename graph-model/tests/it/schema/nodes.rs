@@ -105,7 +105,7 @@ pub(super) enum Processor {
     },
     /// Does what a program brings along. Its type is none of the contract's, and its other members are its own.
     #[schemars(rename_all = "camelCase")]
-    Own {
+    Custom {
         name: Scalar,
         inputs: Vec<Input>,
         sampling_options: Option<Sampling>,

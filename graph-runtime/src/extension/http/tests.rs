@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use lva_extension_protocol::BoxError;
 use lva_extension_protocol::http::HttpExtensionServer;
-use lva_extension_protocol::{BoxError, Extension, ExtensionSession, OpenError, Sample, SessionInfo};
+use lva_extension_protocol::server::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo};
 use lva_framing::{ColorMatrix, ColorRange, PictureFormat};
 use lva_graph_model::{Instance, Strictness, Topology, resolve};
 use lva_inference_schema::{EventName, Inference};
@@ -29,7 +30,7 @@ struct Blind;
 
 #[async_trait]
 impl Extension for Blind {
-    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, OpenError> {
+    async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Self))
     }
 }

@@ -4,7 +4,8 @@ use ort::ep::ExecutionProviderDispatch;
 #[cfg(feature = "cuda")]
 use ort::ep::{self, ExecutionProvider};
 
-use super::{OnnxRuntimeError, OrtOptions};
+use super::OrtOptions;
+use crate::backend::OnnxRuntimeError;
 use crate::detector::Device;
 use crate::model::ModelSpec;
 

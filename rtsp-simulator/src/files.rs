@@ -1,0 +1,166 @@
+//! From paths in requests to files in the media folder, and never out of it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use percent_encoding::percent_decode_str;
+
+use crate::media::{Clip, MediaError};
+
+/// First part of every path.
+const MOUNT: &str = "media";
+/// Files held in memory at a time; one more empties the shelf.
+const SHELF: usize = 8;
+
+/// The parts of a request's path: `/media/FILE[/trackID=N]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resource {
+    /// Below the media folder: one name or more, none of them `.`, `..` or empty.
+    pub(crate) file: PathBuf,
+    pub(crate) track: Option<usize>,
+}
+
+impl Resource {
+    /// `None` for whatever cannot name a file of the folder.
+    pub(crate) fn parse(path: &str) -> Option<Self> {
+        let path = path.strip_prefix('/')?.strip_prefix(MOUNT)?.strip_prefix('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let (path, track) = match path.rsplit_once("/trackID=") {
+            Some((path, track)) => (path, Some(track.parse().ok()?)),
+            None => (path, None),
+        };
+        let mut file = PathBuf::new();
+        for part in path.split('/') {
+            let name = percent_decode_str(part).decode_utf8().ok()?;
+            // Separators that were hidden by percent signs, and drive letters of other systems.
+            let forbidden = |c: char| matches!(c, '/' | '\\' | ':') || c.is_control();
+            if name.is_empty() || name == "." || name == ".." || name.contains(forbidden) {
+                return None;
+            }
+            file.push(&*name);
+        }
+        Some(Self { file, track })
+    }
+}
+
+/// The media folder, with what was read from it lately.
+#[derive(Debug)]
+pub(crate) struct Library {
+    root: PathBuf,
+    shelf: Mutex<HashMap<PathBuf, Held>>,
+}
+
+/// A clip, and when its file was last written.
+type Held = (Option<SystemTime>, Arc<Clip>);
+
+impl Library {
+    /// `root` must exist.
+    pub(crate) fn open(root: &Path) -> std::io::Result<Self> {
+        let root = root.canonicalize()?;
+        if !root.is_dir() {
+            return Err(std::io::Error::from(std::io::ErrorKind::NotADirectory));
+        }
+        Ok(Self {
+            root,
+            shelf: Mutex::default(),
+        })
+    }
+
+    /// The clip of a file; `None` when there is no such file in the folder. Blocks.
+    pub(crate) fn load(&self, file: &Path) -> Option<Result<Arc<Clip>, MediaError>> {
+        // Resolved, so that links cannot lead out of the folder either.
+        let path = self.root.join(file).canonicalize().ok()?;
+        let metadata = path.metadata().ok()?;
+        if !path.starts_with(&self.root) || !metadata.is_file() {
+            return None;
+        }
+        let modified = metadata.modified().ok();
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, clip)) = shelf.get(&path)
+            && *known == modified
+        {
+            return Some(Ok(Arc::clone(clip)));
+        }
+        Some(Clip::read(&path).map(|clip| {
+            if shelf.len() >= SHELF {
+                shelf.clear();
+            }
+            let clip = Arc::new(clip);
+            shelf.insert(path, (modified, Arc::clone(&clip)));
+            clip
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn files_and_tracks_are_found_in_paths() {
+        let parse = |path| Resource::parse(path).map(|r| (r.file.to_string_lossy().into_owned(), r.track));
+        assert_eq!(parse("/media/a.mp4"), Some(("a.mp4".into(), None)));
+        assert_eq!(parse("/media/a.mp4/"), Some(("a.mp4".into(), None)));
+        assert_eq!(
+            parse("/media/my%20clips/a.mp4/trackID=1"),
+            Some(("my clips/a.mp4".into(), Some(1)))
+        );
+    }
+
+    #[test]
+    fn paths_out_of_the_folder_are_none() {
+        for path in [
+            "",
+            "/",
+            "/media",
+            "/media/",
+            "/other/a.mp4",
+            "/mediaa.mp4",
+            "/media/../secret",
+            "/media/..",
+            "/media/a/../../b",
+            "/media/%2e%2e/secret",
+            "/media/..%2fsecret",
+            "/media/%2Fetc%2Fpasswd",
+            "/media//etc/passwd",
+            "/media/..%5csecret",
+            "/media/a%00.mp4",
+            "/media/./a.mp4",
+            "/media/c:/x",
+            "/media/%ff",
+            "/media/a.mp4/trackID=x",
+            "/media/a.mp4/trackID=-1",
+            "/media/a.mp4/trackID=99999999999999999999",
+        ] {
+            assert_eq!(Resource::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn links_out_of_the_folder_are_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret.mp4"), b"x").unwrap();
+        let root = tempfile::tempdir().unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(outside.path().join("secret.mp4"), root.path().join("link.mp4")).unwrap();
+        let library = Library::open(root.path()).unwrap();
+        assert!(library.load(Path::new("link.mp4")).is_none());
+        assert!(library.load(Path::new("../secret.mp4")).is_none());
+        assert!(library.load(Path::new(".")).is_none());
+        std::fs::write(root.path().join("broken.mp4"), b"x").unwrap();
+        assert!(library.load(Path::new("broken.mp4")).unwrap().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_escapes(path in "/media/[a-z./%25\\\\]{0,40}") {
+            if let Some(resource) = Resource::parse(&path) {
+                prop_assert!(resource.file.components().all(|c| matches!(c, std::path::Component::Normal(_))));
+            }
+        }
+    }
+}

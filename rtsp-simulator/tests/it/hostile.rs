@@ -1,0 +1,142 @@
+//! Clients that mean harm, or do not know what they do.
+
+use std::time::Duration;
+
+use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl};
+use lva_rtsp_simulator::{Simulator, SimulatorError, SimulatorOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{PATIENCE, made_clip, simulator, testuser};
+
+/// What the simulator answers to these bytes before it closes, or in half a second.
+async fn answer(simulator: &Simulator, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(simulator.address()).await.unwrap();
+    // A peer that has closed already is an answer too.
+    let _ = stream.write_all(bytes).await;
+    let mut text = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(Ok(len @ 1..)) =
+        tokio::time::timeout(Duration::from_millis(500), stream.read(&mut chunk)).await
+    {
+        text.extend_from_slice(&chunk[..len]);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Waits for the next `count` units.
+async fn units(camera: &mut Camera, count: usize) {
+    let mut seen = 0;
+    while seen < count {
+        let event = tokio::time::timeout(PATIENCE, camera.next()).await;
+        seen += usize::from(matches!(event.unwrap().unwrap(), CameraEvent::Unit(_)));
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_cut_off_and_the_others_go_on_or_skips() {
+    let Some(folder) = made_clip(false, &[]) else {
+        return;
+    };
+    let simulator = simulator(folder.path()).await;
+    let url = CameraUrl::parse(&simulator.url("clip.mp4")).unwrap();
+    let mut camera = Camera::connect(CameraOptions::new(url).with_credentials(Some(testuser())));
+    units(&mut camera, 3).await;
+    for bytes in [&b"\0\0\0\0"[..], b"$\0\xff\xff", &[b'A'; 100_000]] {
+        assert_eq!(answer(&simulator, bytes).await, "");
+    }
+    let many = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(100);
+    let answers = answer(&simulator, many.as_bytes()).await;
+    assert_eq!(answers.matches("RTSP/1.0 200 ").count(), 100, "{answers}");
+    units(&mut camera, 30).await;
+    assert_eq!(camera.counters().lost_sessions, 0);
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_the_folder_and_no_file_is_seen_without_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = Simulator::start(SimulatorOptions::new(folder.path()))
+        .await
+        .unwrap();
+    let closed = simulator(folder.path()).await;
+    for path in [
+        "/media/../../etc/passwd",
+        "/media/%2e%2e/%2e%2e/etc/passwd",
+        "/media/..%2f..%2fetc%2fpasswd",
+        "/etc/passwd",
+        "/media/",
+    ] {
+        let request = format!("DESCRIBE rtsp://h{path} RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+        assert!(
+            answer(&open, request.as_bytes())
+                .await
+                .starts_with("RTSP/1.0 404"),
+            "{path}"
+        );
+        assert!(
+            answer(&closed, request.as_bytes())
+                .await
+                .starts_with("RTSP/1.0 401"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_broken_file_is_refused_and_does_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut moov = vec![0, 0, 0, 40];
+    moov.extend_from_slice(b"moov");
+    moov.resize(40, 0xff);
+    std::fs::write(folder.path().join("broken.mp4"), moov).unwrap();
+    std::fs::write(folder.path().join("empty.mp4"), b"").unwrap();
+    let simulator = Simulator::start(SimulatorOptions::new(folder.path()))
+        .await
+        .unwrap();
+    for file in ["broken.mp4", "empty.mp4"] {
+        let request = format!("DESCRIBE {} RTSP/1.0\r\nCSeq: 1\r\n\r\n", simulator.url(file));
+        assert!(
+            answer(&simulator, request.as_bytes())
+                .await
+                .starts_with("RTSP/1.0 415"),
+            "{file}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_client_too_many_is_turned_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SimulatorOptions::new(folder.path()).with_max_clients(1);
+    let simulator = Simulator::start(options).await.unwrap();
+    let mut first = TcpStream::connect(simulator.address()).await.unwrap();
+    first
+        .write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+        .await
+        .unwrap();
+    first.readable().await.unwrap();
+    let mut second = TcpStream::connect(simulator.address()).await.unwrap();
+    let mut nothing = Vec::new();
+    let closed = tokio::time::timeout(PATIENCE, second.read_to_end(&mut nothing)).await;
+    assert!(closed.is_ok() && nothing.is_empty());
+    assert_eq!(simulator.counters().turned_away, 1);
+}
+
+#[tokio::test]
+async fn a_simulator_that_cannot_begin_says_why() {
+    let missing = Simulator::start(SimulatorOptions::new("/nonexistent/media"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(missing, SimulatorError::Media { .. }) && missing.to_string().contains("/nonexistent/media")
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let first = Simulator::start(SimulatorOptions::new(folder.path()))
+        .await
+        .unwrap();
+    let options = SimulatorOptions::new(folder.path()).with_address(first.address());
+    let taken = Simulator::start(options.clone()).await.unwrap_err();
+    assert!(matches!(taken, SimulatorError::Listen { .. }));
+    first.shutdown().await;
+    Simulator::start(options).await.unwrap();
+}
