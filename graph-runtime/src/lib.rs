@@ -90,17 +90,12 @@ mod speaker;
 mod state_event;
 mod stats;
 
-// Cameras by ONVIF.
-mod onvif;
-
 // Where words of other crates meet, and what all of the above stand on.
 mod guard;
 mod seam;
 mod thread;
 
-#[cfg(any(fuzzing, test))]
-#[doc(hidden)]
-pub mod fuzzing;
+pub use lva_onvif::OnvifOptions;
 
 pub use event::GraphEvent;
 pub use failure::FailureKind;
@@ -108,7 +103,6 @@ pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
 pub use node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
-pub use onvif::OnvifOptions;
 pub use options::RuntimeOptions;
 pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};

@@ -15,10 +15,9 @@ use tokio::sync::watch;
 use crate::extension::StartError;
 use crate::instance::{Prepared, Running, StatsSource};
 use crate::message::{DeliverError, HubMessage};
-use crate::onvif::{self, OnvifError};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
-use crate::seam::onvif::onvif_device;
+use crate::seam::onvif::{OnvifCallError, described, discovered, onvif_device};
 use crate::sink::{MessageSink, Outlet, SinkStats};
 use crate::state_event::{Cause, Life};
 use crate::stats::InstanceStats;
@@ -272,15 +271,15 @@ impl Module {
                 Outcome::Start(start) => return self.activate(*start).await,
                 Outcome::Stop { instance } => return self.stop(instance).await,
                 Outcome::Discover { duration } => {
-                    let found = onvif::discover(duration, &self.shared.options.onvif).await;
-                    let found = found.map_err(|error| refused(method, &error))?;
-                    return Ok(Response::of_discovered_devices(&found));
+                    let found = lva_onvif::discover(duration, &self.shared.options.onvif).await;
+                    let found = found.map_err(|error| refused(method, &error.into()))?;
+                    return Ok(Response::of_discovered_devices(&discovered(found)));
                 }
                 Outcome::Describe { endpoint } => {
                     let device = onvif_device(&endpoint).map_err(|error| refused(method, &error))?;
-                    let described = onvif::describe(device, &self.shared.options.onvif).await;
-                    let described = described.map_err(|error| refused(method, &error))?;
-                    return Ok(Response::of_device(&described));
+                    let device = lva_onvif::describe(device, &self.shared.options.onvif).await;
+                    let device = device.map_err(|error| refused(method, &error.into()))?;
+                    return Ok(Response::of_device(&described(device)));
                 }
                 // The call that is on its way decides; then this one is asked again.
                 Outcome::Wait { .. } => {
@@ -406,7 +405,7 @@ impl Module {
     }
 }
 
-fn refused(method: &str, error: &OnvifError) -> MethodError {
+fn refused(method: &str, error: &OnvifCallError) -> MethodError {
     MethodError::device(method, error.fault(), error.to_string())
 }
 

@@ -7,11 +7,10 @@ use std::time::Duration;
 use lva_extension_protocol::BackoffPolicy;
 use lva_framing::DecoderOptions;
 use lva_graph_model::{CustomNodeTypeError, RegistryOptions};
+use lva_onvif::OnvifOptions;
 use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
 
 use crate::node::{Factories, NodeFactory};
-
-use crate::onvif::OnvifOptions;
 
 /// What the program around a module decides; topologies decide the rest.
 #[derive(Debug, Clone)]

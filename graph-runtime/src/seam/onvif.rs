@@ -1,60 +1,151 @@
-//! An endpoint of `onvifDeviceGet`, as its device is asked.
+//! An endpoint of `onvifDeviceGet` as `lva-onvif` asks its device, and its answers in the contract's JSON.
 
-use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
+use lva_client_transport::http::HttpCredentials;
+use lva_client_transport::{ClientTls, ClientTlsError};
+use lva_graph_model::{
+    CodecConfiguration, Credentials, DeviceFault, DiscoveredDevice, Endpoint, MediaProfile, MediaUri,
+    OnvifDateTime, OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration,
+    VideoResolution,
 };
-use lva_extension_protocol::http::HttpTls;
-use lva_graph_model::{Credentials as ModelCredentials, Endpoint};
+use lva_onvif::{
+    AddressError, Device, DeviceDescription, DeviceUrl, FoundDevice, OnvifError, OnvifErrorKind, Profile,
+    VideoEncoder, VideoEncoding,
+};
 
-use crate::onvif::{AddressError, Credentials, Device, DeviceUrl, OnvifError, Password};
+/// Why an ONVIF method failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OnvifCallError {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error("the endpoint is a TlsEndpoint, so its url must begin with https://")]
+    NotTls,
+    #[error(
+        "the endpoint's credentials cannot be used with an ONVIF device: use UsernamePasswordCredentials, or \
+         HttpHeaderCredentials with a header's name and a value of one line"
+    )]
+    Credentials,
+    #[error("{0}: correct the endpoint's trustedCertificates")]
+    Certificates(#[source] ClientTlsError),
+    #[error(transparent)]
+    Onvif(#[from] OnvifError),
+}
 
-/// Address, credentials and trust.
-pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifError> {
+impl OnvifCallError {
+    /// The status to answer with.
+    pub(crate) fn fault(&self) -> DeviceFault {
+        match self {
+            Self::Address(_) | Self::NotTls | Self::Credentials | Self::Certificates(_) => {
+                DeviceFault::InvalidEndpoint
+            }
+            Self::Onvif(error) => match error.kind() {
+                OnvifErrorKind::Unauthorized => DeviceFault::Refused,
+                OnvifErrorKind::Local => DeviceFault::Internal,
+                OnvifErrorKind::BadResponse => DeviceFault::BadAnswer,
+                OnvifErrorKind::TimedOut => DeviceFault::TimedOut,
+            },
+        }
+    }
+}
+
+/// Address, credentials and trusted certificates.
+pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifCallError> {
     let tls = match endpoint.tls.as_ref() {
-        None => HttpTls::platform(),
+        None => ClientTls::platform(),
         Some(tls) => {
             let checks = match &tls.trusted_certificates {
-                None => HttpTls::platform(),
-                Some(texts) => HttpTls::with_roots(texts).map_err(OnvifError::Certificates)?,
+                None => ClientTls::platform(),
+                Some(pem) => ClientTls::from_pem(pem).map_err(OnvifCallError::Certificates)?,
             };
             checks
                 .dangerous_ignore_hostname(tls.ignore_hostname)
                 .dangerous_ignore_signature(tls.ignore_signature)
         }
     };
-    let url = DeviceUrl::parse(endpoint.url.as_str())?;
+    let url: DeviceUrl = endpoint.url.as_str().parse()?;
     if endpoint.tls.is_some() && !url.is_tls() {
-        return Err(AddressError::NotTls.into());
+        return Err(OnvifCallError::NotTls);
     }
-    Ok(Device {
-        url,
-        credentials: endpoint.credentials.as_ref().map(credentials).transpose()?,
-        tls,
-    })
+    let device = Device::new(url).with_tls(tls);
+    match &endpoint.credentials {
+        None => Ok(device),
+        Some(given) => Ok(device.with_credentials(credentials(given)?)),
+    }
 }
 
-fn credentials(credentials: &ModelCredentials) -> Result<Credentials, OnvifError> {
-    match credentials {
-        ModelCredentials::UsernamePassword { username, password } => Ok(Credentials::Password(Password {
-            user: username.as_str().to_owned(),
-            password: password.expose().to_owned(),
-        })),
-        ModelCredentials::HttpHeader { name, value } => {
-            let name: HeaderName = name
-                .as_str()
-                .trim()
-                .parse()
-                .map_err(|_| OnvifError::Credentials)?;
-            let taken = [HOST, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, CONNECTION];
-            let value: Result<HeaderValue, _> = value.expose().trim().parse();
-            match value {
-                Ok(mut value) if !taken.contains(&name) => {
-                    value.set_sensitive(true);
-                    Ok(Credentials::Header(name, value))
-                }
-                _ => Err(OnvifError::Credentials),
-            }
+fn credentials(credentials: &Credentials) -> Result<HttpCredentials, OnvifCallError> {
+    let usable = match credentials {
+        Credentials::UsernamePassword { username, password } => {
+            Some(HttpCredentials::password(username.as_str(), password.expose()))
         }
-        ModelCredentials::SymmetricKey(_) => Err(OnvifError::Credentials),
+        Credentials::HttpHeader { name, value } => HttpCredentials::header(name.as_str(), value.expose()),
+        Credentials::SymmetricKey(_) => None,
+    };
+    usable.ok_or(OnvifCallError::Credentials)
+}
+
+/// Devices of a discovery.
+pub(crate) fn discovered(devices: Vec<FoundDevice>) -> Vec<DiscoveredDevice> {
+    let converted = devices.into_iter().map(|device| DiscoveredDevice {
+        service_identifier: device.identifier,
+        remote_ip_address: Some(device.address.to_string()),
+        scopes: device.scopes,
+        endpoints: device.service_urls,
+    });
+    converted.collect()
+}
+
+/// A device's description.
+pub(crate) fn described(device: DeviceDescription) -> OnvifDevice {
+    OnvifDevice {
+        hostname: device.host_name.map(|host| OnvifHostName {
+            from_dhcp: host.from_dhcp,
+            hostname: host.name,
+        }),
+        system_date_time: device.clock.map(|clock| OnvifDateTime {
+            kind: clock.source,
+            time: clock.time,
+            time_zone: clock.time_zone,
+        }),
+        dns: device.name_servers.map(|servers| OnvifDns {
+            from_dhcp: servers.from_dhcp,
+            ipv4_address: servers.ipv4.iter().map(ToString::to_string).collect(),
+            ipv6_address: servers.ipv6.iter().map(ToString::to_string).collect(),
+        }),
+        media_profiles: device.profiles.into_iter().map(profile).collect(),
+    }
+}
+
+fn profile(profile: Profile) -> MediaProfile {
+    MediaProfile {
+        name: profile.name,
+        media_uri: profile.stream_uri.map(|uri| MediaUri { uri }),
+        video_encoder_configuration: profile.encoder.map(encoder),
+    }
+}
+
+fn encoder(encoder: VideoEncoder) -> VideoEncoderConfiguration {
+    let codec = encoder.codec_profile.map(|profile| CodecConfiguration {
+        gov_length: encoder.gov_length,
+        profile,
+    });
+    let (encoding, h264, mpeg4) = match encoder.encoding {
+        VideoEncoding::Jpeg => ("JPEG", None, None),
+        VideoEncoding::H264 => ("H264", codec, None),
+        VideoEncoding::Mpeg4 => ("MPEG4", None, codec),
+    };
+    VideoEncoderConfiguration {
+        encoding: encoding.to_owned(),
+        quality: encoder.quality,
+        resolution: encoder
+            .resolution
+            .map(|(width, height)| VideoResolution { width, height }),
+        rate_control: encoder.rate.map(|rate| RateControl {
+            bit_rate_limit: rate.kilobits_per_second,
+            encoding_interval: rate.encoding_interval,
+            frame_rate_limit: rate.frames_per_second,
+            guaranteed_frame_rate: rate.guaranteed_frame_rate,
+        }),
+        h264,
+        mpeg4,
     }
 }

@@ -88,11 +88,11 @@ async fn what_is_no_soap_is_a_bad_gateway_by_name() {
     let bomb = "<!DOCTYPE a [<!ENTITY b \"ha\"><!ENTITY c \"&b;&b;\">]><a>&c;</a>";
     let deep = "<a>".repeat(10_000);
     for (body, kind, why) in [
-        (page, "text/html", "text/html, it is no SOAP envelope"),
-        ("{\"not\": \"xml\"}", "application/json", "no well-formed XML"),
+        (page, "text/html", "text/html, it is not a SOAP envelope"),
+        ("{\"not\": \"xml\"}", "application/json", "not well-formed XML"),
         ("", SOAP, "nothing"),
         (bomb, SOAP, "document type"),
-        (deep.as_str(), SOAP, "deep in each other"),
+        (deep.as_str(), SOAP, "nested more than"),
     ] {
         for question in ["*", "GetProfiles"] {
             refused(&lied(question, 200, kind, body).await, 502, "BadGateway", why);

@@ -1,20 +1,19 @@
-//! WS-Discovery: the question, and the devices that answered it.
+//! WS-Discovery: the probe, and the devices that matched it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use lva_graph_model::{DiscoveredDevice, MAX_DISCOVERED_DEVICES};
+use crate::address::endpoint;
+use crate::description::{FoundDevice, MAX_FOUND_DEVICES};
+use crate::soap::{Message, envelope, one_line, parse};
+use crate::xml::Element;
 
-use super::address::endpoint;
-use super::soap::{Message, envelope, read, words};
-use super::xml::Element;
-
-/// Most scopes and addresses that are taken from one device.
+/// Most scopes and addresses of one device.
 const MAX_SCOPES: usize = 64;
 const MAX_ENDPOINTS: usize = 8;
 
-/// The question for network video transmitters. `id` is a UUID.
-pub(super) fn probe(id: &str) -> String {
+/// The probe for network video transmitters. `id` is a UUID.
+pub(crate) fn probe(id: &str) -> String {
     let header = format!(
         "<a:MessageID xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\">urn:uuid:{id}</a:MessageID>\
          <a:To xmlns:a=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\">\
@@ -28,25 +27,16 @@ pub(super) fn probe(id: &str) -> String {
     envelope(&header, body)
 }
 
-/// A UUID of random bytes (RFC 9562, version 4).
-pub(super) fn uuid(random: [u8; 16]) -> String {
-    let number = u128::from_be_bytes(random);
-    let number = number & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{number:032x}");
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
-}
-
-/// Devices that answered one question, each once, as many as the contract allows.
+/// The devices that matched one probe, each once, at most [`MAX_FOUND_DEVICES`].
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Matches {
     id: String,
     known: BTreeSet<String>,
-    devices: Vec<DiscoveredDevice>,
+    devices: Vec<FoundDevice>,
 }
 
-impl Found {
-    pub(super) fn new(id: &str) -> Self {
+impl Matches {
+    pub(crate) fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
             known: BTreeSet::new(),
@@ -54,15 +44,15 @@ impl Found {
         }
     }
 
-    /// Whether more than these would not be answered with anyway.
-    pub(super) fn is_full(&self) -> bool {
-        self.devices.len() >= MAX_DISCOVERED_DEVICES
+    /// Whether no more devices are accepted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.devices.len() >= MAX_FOUND_DEVICES
     }
 
-    /// Takes a datagram. What answers another question, or none, is left; how many devices were new.
-    pub(super) fn take(&mut self, datagram: &[u8], from: IpAddr) -> usize {
+    /// Takes a datagram, unless it does not answer this probe. Returns the number of new devices.
+    pub(crate) fn on_datagram(&mut self, datagram: &[u8], from: IpAddr) -> usize {
         let before = self.devices.len();
-        // Whoever has not seen the question cannot answer it.
+        // A sender that has not seen the probe cannot name it.
         let Ok(envelope) = Element::parse(datagram) else {
             return 0;
         };
@@ -70,7 +60,7 @@ impl Found {
         if !relates.to_ascii_lowercase().ends_with(&self.id) {
             return 0;
         }
-        let Ok(Message::Body(body)) = read(datagram) else {
+        let Ok(Message::Body(body)) = parse(datagram) else {
             return 0;
         };
         for found in body.all("ProbeMatch") {
@@ -86,11 +76,11 @@ impl Found {
         let mut locals = types
             .split_whitespace()
             .map(|name| name.rsplit(':').next().unwrap_or_default());
-        // Types may be left out. Printers and computers that answer every question write theirs.
+        // Types are optional. Printers and computers that answer every probe write theirs.
         if !types.is_empty() && !locals.any(|name| name == "NetworkVideoTransmitter") {
             return;
         }
-        let identifier = found.text_at(&["EndpointReference", "Address"]).map(words);
+        let identifier = found.text_at(&["EndpointReference", "Address"]).map(one_line);
         let key = identifier.clone().unwrap_or_else(|| from.to_string());
         if !self.known.insert(key) {
             return;
@@ -101,21 +91,22 @@ impl Found {
             .filter_map(|address| Some((address, endpoint(address)?)))
             .take(MAX_ENDPOINTS)
             .collect();
-        // First the address that it answered from: the one that certainly is this device's, and can be reached.
-        let from = from.to_canonical().to_string();
-        endpoints.sort_by_key(|(_, url)| url.host() != from);
-        self.devices.push(DiscoveredDevice {
-            service_identifier: identifier,
-            remote_ip_address: Some(from),
-            scopes: scopes.take(MAX_SCOPES).map(words).collect(),
-            endpoints: endpoints
+        // The address that it answered from comes first: that one is certainly the device's, and reachable.
+        let from = from.to_canonical();
+        let host = from.to_string();
+        endpoints.sort_by_key(|(_, url)| url.host() != host);
+        self.devices.push(FoundDevice {
+            identifier,
+            address: from,
+            scopes: scopes.take(MAX_SCOPES).map(one_line).collect(),
+            service_urls: endpoints
                 .into_iter()
                 .map(|(address, _)| address.to_owned())
                 .collect(),
         });
     }
 
-    pub(super) fn into_devices(self) -> Vec<DiscoveredDevice> {
+    pub(crate) fn into_devices(self) -> Vec<FoundDevice> {
         self.devices
     }
 }
@@ -148,10 +139,9 @@ mod tests {
     const CAMERA: &str = "dn:NetworkVideoTransmitter tds:Device";
 
     #[test]
-    fn the_question_names_itself_and_what_is_looked_for() {
-        let id = uuid([0xff; 16]);
-        assert_eq!(id, "ffffffff-ffff-4fff-bfff-ffffffffffff");
-        let root = Element::parse(probe(&id).as_bytes()).unwrap();
+    fn the_probe_has_an_identifier_and_a_type() {
+        let id = ID;
+        let root = Element::parse(probe(id).as_bytes()).unwrap();
         let named = format!("urn:uuid:{id}");
         assert_eq!(root.text_at(&["Header", "MessageID"]), Some(named.as_str()));
         let types = root.text_at(&["Body", "Probe", "Types"]);
@@ -159,30 +149,30 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_taken_once_with_the_address_that_it_answered_from_first() {
-        let mut found = Found::new(ID);
+    fn a_device_is_listed_once_with_the_address_that_it_answered_from_first() {
+        let mut found = Matches::new(ID);
         let addresses = "http://192.168.0.1/a ftp://x/ http://10.0.0.9/a http://u:p@10.0.0.9/";
         let answer = matches(
             &format!("urn:uuid:{}", ID.to_uppercase()),
             &one("urn:uuid:1", CAMERA, addresses),
         );
-        assert_eq!(found.take(&answer, FROM), 1);
-        assert_eq!(found.take(&answer, IpAddr::from([10, 0, 0, 10])), 0);
-        let device = DiscoveredDevice {
-            service_identifier: Some("urn:uuid:1".to_owned()),
-            remote_ip_address: Some("10.0.0.9".to_owned()),
+        assert_eq!(found.on_datagram(&answer, FROM), 1);
+        assert_eq!(found.on_datagram(&answer, IpAddr::from([10, 0, 0, 10])), 0);
+        let device = FoundDevice {
+            identifier: Some("urn:uuid:1".to_owned()),
+            address: FROM,
             scopes: vec![
                 "onvif://www.onvif.org/type/video_encoder".to_owned(),
                 "onvif://x".to_owned(),
             ],
-            endpoints: vec!["http://10.0.0.9/a".to_owned(), "http://192.168.0.1/a".to_owned()],
+            service_urls: vec!["http://10.0.0.9/a".to_owned(), "http://192.168.0.1/a".to_owned()],
         };
         assert_eq!(found.into_devices(), [device]);
     }
 
     #[test]
-    fn other_answers_are_left() {
-        let mut found = Found::new(ID);
+    fn other_datagrams_are_ignored() {
+        let mut found = Matches::new(ID);
         let camera = one("urn:uuid:1", CAMERA, "");
         for datagram in [
             matches("urn:uuid:00000000-0000-4000-8000-000000000000", &camera),
@@ -191,27 +181,30 @@ mod tests {
             matches(ID, ""),
             b"not XML".to_vec(),
         ] {
-            assert_eq!(found.take(&datagram, FROM), 0);
+            assert_eq!(found.on_datagram(&datagram, FROM), 0);
         }
-        assert_eq!(found.take(&matches(ID, &one("urn:uuid:1", "", "")), FROM), 1);
+        assert_eq!(
+            found.on_datagram(&matches(ID, &one("urn:uuid:1", "", "")), FROM),
+            1
+        );
     }
 
     #[test]
-    fn there_are_two_hundred_at_most() {
-        let mut found = Found::new(ID);
+    fn at_most_two_hundred_devices_are_listed() {
+        let mut found = Matches::new(ID);
         let many: String = (0..300)
             .map(|i| one(&format!("urn:uuid:{i}"), CAMERA, ""))
             .collect();
-        assert_eq!(found.take(&matches(ID, &many), FROM), MAX_DISCOVERED_DEVICES);
+        assert_eq!(found.on_datagram(&matches(ID, &many), FROM), MAX_FOUND_DEVICES);
         assert!(found.is_full());
     }
 
     proptest! {
         #[test]
         fn no_datagram_makes_it_panic(text in "(<[ -~]{0,12}>|[ -~]){0,40}") {
-            let mut found = Found::new(ID);
-            found.take(text.as_bytes(), FROM);
-            found.take(&matches(ID, &one("urn:uuid:1", CAMERA, &text.replace(['<', '&'], ""))), FROM);
+            let mut found = Matches::new(ID);
+            found.on_datagram(text.as_bytes(), FROM);
+            found.on_datagram(&matches(ID, &one("urn:uuid:1", CAMERA, &text.replace(['<', '&'], ""))), FROM);
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Envelopes of SOAP 1.2: written with or without a token, read as a body or a fault.
+//! Envelopes of SOAP 1.2: written with or without a token, parsed as a body or a fault.
 
 use std::fmt::Write as _;
 
 use quick_xml::escape::escape;
 
-use super::token::Token;
-use super::xml::{Element, XmlError};
+use crate::token::Token;
+use crate::xml::{Element, XmlError};
 
-/// Longest part of a device's own words in an answer or an error, in characters.
-const MAX_WORDS: usize = 256;
+/// Most characters of a device's string in a description or an error.
+const MAX_CHARS: usize = 256;
 
 const ENVELOPE: &str = "http://www.w3.org/2003/05/soap-envelope";
 const SECURITY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
@@ -19,7 +19,7 @@ const BASE64: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
 
 /// An envelope around a header and a body that are XML already.
-pub(super) fn envelope(header: &str, body: &str) -> String {
+pub(crate) fn envelope(header: &str, body: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><s:Envelope xmlns:s=\"{ENVELOPE}\"><s:Header>{header}</s:Header>\
          <s:Body>{body}</s:Body></s:Envelope>"
@@ -27,7 +27,7 @@ pub(super) fn envelope(header: &str, body: &str) -> String {
 }
 
 /// The header that carries a token.
-pub(super) fn security(user: &str, token: &Token) -> String {
+pub(crate) fn security(user: &str, token: &Token) -> String {
     let mut header = String::new();
     // Writing to a string does not fail.
     let _ = write!(
@@ -43,37 +43,38 @@ pub(super) fn security(user: &str, token: &Token) -> String {
     header
 }
 
-/// What a device says.
+/// A device's message.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub(crate) enum Message {
     /// The element in the body.
     Body(Element),
     /// A fault.
     Fault(Fault),
 }
 
-/// Why a device does not do what it was asked.
+/// Why a device rejects a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// Whether it wants (other) credentials.
-    pub(super) not_authorized: bool,
-    /// Its own words, as long and as strange as it likes.
-    pub(super) reason: String,
+pub(crate) struct Fault {
+    /// Whether it wants credentials, or other ones.
+    pub(crate) not_authorized: bool,
+    /// Its reason, unbounded and with any characters.
+    pub(crate) reason: String,
 }
 
-/// Why bytes are no message.
+/// Why a document is not a SOAP message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SoapError {
-    /// It is no XML that is read here.
+#[non_exhaustive]
+pub enum SoapError {
+    /// Invalid XML, or XML beyond the limits.
     #[error("{0}")]
     Xml(#[from] XmlError),
-    /// Another document, a page for people for instance.
-    #[error("it is no SOAP envelope")]
+    /// Another document, such as an HTML page.
+    #[error("it is not a SOAP envelope")]
     NoEnvelope,
 }
 
-/// The body of an envelope. Those of SOAP 1.1, which some devices send with faults, are read too.
-pub(super) fn read(document: &[u8]) -> Result<Message, SoapError> {
+/// The body of an envelope. Envelopes of SOAP 1.1, which some devices use for faults, are accepted too.
+pub(crate) fn parse(document: &[u8]) -> Result<Message, SoapError> {
     let mut envelope = Element::parse(document)?;
     if envelope.name() != "Envelope" {
         return Err(SoapError::NoEnvelope);
@@ -83,13 +84,13 @@ pub(super) fn read(document: &[u8]) -> Result<Message, SoapError> {
     if body.name() != "Fault" {
         return Ok(Message::Body(body));
     }
-    Ok(Message::Fault(fault(&body)))
+    Ok(Message::Fault(parse_fault(&body)))
 }
 
-fn fault(fault: &Element) -> Fault {
+fn parse_fault(fault: &Element) -> Fault {
     let mut code = fault.child("Code");
     let mut codes = vec![fault.text_at(&["faultcode"]).unwrap_or_default()];
-    // Subcodes are inside each other.
+    // Subcodes are nested.
     while let Some(element) = code {
         codes.push(element.text_at(&["Value"]).unwrap_or_default());
         code = element.child("Subcode");
@@ -114,10 +115,10 @@ fn fault(fault: &Element) -> Fault {
     }
 }
 
-/// A device's own words: one line, bounded.
-pub(super) fn words(text: &str) -> String {
+/// A device's string as one line of bounded length.
+pub(crate) fn one_line(text: &str) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(MAX_WORDS).collect::<String>().trim().to_owned()
+    plain.take(MAX_CHARS).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn envelopes_are_parsed_as_written() {
         let token = Token {
             digest: "d".to_owned(),
             nonce: "n".to_owned(),
@@ -137,14 +138,14 @@ mod tests {
         assert_eq!(shown.text_at(&["Username"]), Some("a<b>&\"'"));
         assert_eq!(shown.text_at(&["Password"]), Some("d"));
         assert_eq!(shown.child("Password").unwrap().attribute("Type"), Some(DIGEST));
-        let Ok(Message::Body(body)) = read(text.as_bytes()) else {
+        let Ok(Message::Body(body)) = parse(text.as_bytes()) else {
             panic!()
         };
         assert_eq!(body.name(), "Ask");
     }
 
     #[test]
-    fn faults_of_both_versions_are_read() {
+    fn faults_of_both_versions_are_parsed() {
         let newer = envelope(
             "",
             "<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>ter:NotAuthorized</s:Value></s:Subcode>\
@@ -154,7 +155,7 @@ mod tests {
             not_authorized: true,
             reason: "Sender\nnot authorized".to_owned(),
         };
-        assert_eq!(read(newer.as_bytes()), Ok(Message::Fault(fault)));
+        assert_eq!(parse(newer.as_bytes()), Ok(Message::Fault(fault)));
         let older = envelope(
             "",
             "<s:Fault><faultcode>ter:ActionNotSupported</faultcode></s:Fault>",
@@ -163,19 +164,19 @@ mod tests {
             not_authorized: false,
             reason: "ActionNotSupported".to_owned(),
         };
-        assert_eq!(read(older.as_bytes()), Ok(Message::Fault(fault)));
+        assert_eq!(parse(older.as_bytes()), Ok(Message::Fault(fault)));
     }
 
     #[test]
-    fn other_documents_are_no_messages() {
+    fn other_documents_are_rejected() {
         for text in [
             "<html><body/></html>",
             "<Envelope/>",
             "<Envelope><Body/></Envelope>",
         ] {
-            assert_eq!(read(text.as_bytes()), Err(SoapError::NoEnvelope), "{text}");
+            assert_eq!(parse(text.as_bytes()), Err(SoapError::NoEnvelope), "{text}");
         }
-        assert_eq!(read(b"x"), Err(SoapError::Xml(XmlError::Malformed)));
-        assert_eq!(words(&"é".repeat(1000)).chars().count(), MAX_WORDS);
+        assert_eq!(parse(b"x"), Err(SoapError::Xml(XmlError::Malformed)));
+        assert_eq!(one_line(&"é".repeat(1000)).chars().count(), MAX_CHARS);
     }
 }

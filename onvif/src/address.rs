@@ -1,43 +1,60 @@
-//! Where a device is asked, and what becomes of the addresses that it names.
+//! Where a device is asked, and how addresses in its responses are rewritten.
 //!
-//! **Every request goes to the scheme, host and port that the operator wrote.** Of the address that a device names for a
-//! service, path and query are taken and nothing else, so that a device that lies cannot have us ask others, with
-//! credentials or without, nor leave TLS. It also reaches devices behind forwarded ports, which name addresses that only
-//! they can reach. A device whose media service listens on another port is not served.
+//! **Every request goes to the scheme, host and port that the caller gave.** Of the address that a device reports for a
+//! service, only path and query are used: a malicious device cannot redirect requests to other hosts, with credentials or
+//! without, or away from TLS. This also reaches devices behind forwarded ports, which report addresses that only
+//! they can reach. A device whose media service listens on another port is not supported.
 //!
-//! Stream addresses are not followed here, but somebody will, with the camera's password: one on another host is answered
-//! with the host that was asked. Users and passwords in them are left out.
+//! This crate does not open streams, but callers will, with the camera's password: the host of a stream on another host
+//! is replaced by the host that was asked, and user information is removed.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
+use http::uri::PathAndQuery;
+use lva_client_transport::http::Origin;
 use url::Url;
 
 /// Where ONVIF Core wants the device service to be.
 const DEVICE_SERVICE: &str = "/onvif/device_service";
-/// Longest address that is taken from a device.
+/// Longest address that is accepted from a device.
 const MAX_ADDRESS: usize = 1024;
 
 /// A device's address, `http` or `https`. `Debug` and `Display` leave the query out.
+///
+/// Without a path, it is that of the device service: `/onvif/device_service`.
+///
+/// ```
+/// let url: lva_onvif::DeviceUrl = "http://192.168.1.20".parse()?;
+/// assert_eq!(url.to_string(), "http://192.168.1.20/onvif/device_service");
+/// # Ok::<(), lva_onvif::AddressError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct DeviceUrl(Url);
+pub struct DeviceUrl {
+    url: Url,
+    target: PathAndQuery,
+}
 
-/// An address that cannot be asked. The caller's to mend; no text repeats it, as it may hold a password.
+/// An invalid address of a device. No text repeats it, as it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AddressError {
-    #[error("the endpoint's url has to begin with http:// or https://")]
+#[non_exhaustive]
+pub enum AddressError {
+    /// Another scheme than `http` and `https`.
+    #[error("the endpoint's url must begin with http:// or https://")]
     Scheme,
-    #[error("the endpoint is a TlsEndpoint, so its url has to begin with https://")]
-    NotTls,
+    /// A user or a password in the address.
     #[error("the endpoint's url holds user information: give it as credentials instead")]
     UserInfo,
-    #[error("the endpoint's url cannot be read: write http://HOST/onvif/device_service")]
+    /// Anything else.
+    #[error("the endpoint's url is invalid: write http://HOST/onvif/device_service")]
     Malformed,
 }
 
-impl DeviceUrl {
-    /// Reads an address. Without a path, it is that of the device service.
-    pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
+impl FromStr for DeviceUrl {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         let mut url = Url::parse(text.trim()).map_err(|_| AddressError::Malformed)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(AddressError::Scheme);
@@ -52,52 +69,58 @@ impl DeviceUrl {
         if url.path() == "/" && url.query().is_none() {
             url.set_path(DEVICE_SERVICE);
         }
-        Ok(Self(url))
+        let target = target(&url).ok_or(AddressError::Malformed)?;
+        Ok(Self { url, target })
     }
+}
 
-    pub(crate) fn is_tls(&self) -> bool {
-        self.0.scheme() == "https"
+impl DeviceUrl {
+    /// Whether it is `https`.
+    pub fn is_tls(&self) -> bool {
+        self.url.scheme() == "https"
     }
 
     /// Name or address, without brackets.
-    pub(crate) fn host(&self) -> &str {
-        bare(self.0.host_str().unwrap_or_default())
+    pub fn host(&self) -> &str {
+        bare(self.url.host_str().unwrap_or_default())
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.0.port_or_known_default().unwrap_or(80)
+    /// The port; 80 or 443 where none is written.
+    pub fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(80)
     }
 
-    /// For the `Host` header: without the port where it is the usual one.
-    pub(crate) fn authority(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
+    pub(crate) fn origin(&self) -> Origin {
+        match self.is_tls() {
+            true => Origin::https(self.host(), self.port()),
+            false => Origin::http(self.host(), self.port()),
         }
     }
 
-    /// What is asked for.
-    pub(crate) fn path_and_query(&self) -> String {
-        target(&self.0)
+    pub(crate) fn path_and_query(&self) -> &PathAndQuery {
+        &self.target
     }
 
-    /// Path and query of a service's address, and whether the rest of it is another place than this.
-    pub(super) fn service(&self, named: &str) -> Option<(String, bool)> {
-        // Some devices name several addresses in one text.
-        let named = named.split_whitespace().next()?;
-        let url = Url::parse(named).ok().filter(|_| named.len() <= MAX_ADDRESS)?;
-        matches!(url.scheme(), "http" | "https").then(|| (target(&url), url.origin() != self.0.origin()))
+    /// Path and query of a service's address, and whether it is on another origin than this.
+    pub(crate) fn service(&self, reported: &str) -> Option<(PathAndQuery, bool)> {
+        // Some devices report several addresses in one element.
+        let reported = reported.split_whitespace().next()?;
+        let url = Url::parse(reported)
+            .ok()
+            .filter(|_| reported.len() <= MAX_ADDRESS)?;
+        let is_http = matches!(url.scheme(), "http" | "https");
+        let target = target(&url).filter(|_| is_http)?;
+        Some((target, url.origin() != self.url.origin()))
     }
 
-    /// A stream's address as it may be answered, and whether it was on another host; `peer` is the address that the
-    /// device was reached by. `None` for what is no address of a stream.
-    pub(super) fn stream(&self, named: &str, peer: Option<IpAddr>) -> Option<(String, bool)> {
-        let named = named.trim();
-        if named.len() > MAX_ADDRESS || named.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    /// A stream's address as callers may use it, and whether it was on another host; `peer` is the address that the
+    /// device responded from. `None` for anything but the address of a stream.
+    pub(crate) fn stream(&self, reported: &str, peer: Option<IpAddr>) -> Option<(String, bool)> {
+        let reported = reported.trim();
+        if reported.len() > MAX_ADDRESS || reported.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return None;
         }
-        let mut url = Url::parse(named).ok()?;
+        let mut url = Url::parse(reported).ok()?;
         if !matches!(url.scheme(), "rtsp" | "rtsps" | "http" | "https") {
             return None;
         }
@@ -108,28 +131,26 @@ impl DeviceUrl {
             });
         let has_user = !url.username().is_empty() || url.password().is_some();
         if own && !has_user {
-            return Some((named.to_owned(), false));
+            return Some((reported.to_owned(), false));
         }
         url.set_username("").ok()?;
         url.set_password(None).ok()?;
         if !own {
-            url.set_host(self.0.host_str()).ok()?;
+            url.set_host(self.url.host_str()).ok()?;
         }
         Some((url.to_string(), !own))
     }
 }
 
-/// Whether a device that answered from `from` may be asked at this address, as far as one can see.
-pub(super) fn endpoint(named: &str) -> Option<DeviceUrl> {
-    DeviceUrl::parse(named)
-        .ok()
-        .filter(|_| named.len() <= MAX_ADDRESS)
+/// An address from a discovery, where it is usable.
+pub(crate) fn endpoint(reported: &str) -> Option<DeviceUrl> {
+    reported.parse().ok().filter(|_| reported.len() <= MAX_ADDRESS)
 }
 
-fn target(url: &Url) -> String {
+fn target(url: &Url) -> Option<PathAndQuery> {
     match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
+        Some(query) => format!("{}?{query}", url.path()).parse().ok(),
+        None => url.path().parse().ok(),
     }
 }
 
@@ -141,7 +162,7 @@ fn bare(host: &str) -> &str {
 
 impl fmt::Display for DeviceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.0.scheme(), self.authority(), self.0.path())
+        write!(f, "{}{}", self.origin(), self.target.path())
     }
 }
 
@@ -157,14 +178,14 @@ mod tests {
 
     use super::*;
 
-    fn asked() -> DeviceUrl {
-        DeviceUrl::parse("http://cam.local:8080/onvif/device_service").unwrap()
+    fn device() -> DeviceUrl {
+        "http://cam.local:8080/onvif/device_service".parse().unwrap()
     }
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 9));
 
     #[test]
-    fn addresses_are_read_and_shown_without_their_query() {
+    fn addresses_are_parsed_and_shown_without_their_query() {
         for (text, shown, host, port, path) in [
             (
                 " http://10.0.0.9 ",
@@ -188,7 +209,7 @@ mod tests {
                 "/a",
             ),
         ] {
-            let url = DeviceUrl::parse(text).unwrap();
+            let url: DeviceUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown);
             assert_eq!(
                 (url.host(), url.port(), url.path_and_query().as_str()),
@@ -202,14 +223,17 @@ mod tests {
             ("cam", AddressError::Malformed),
             ("http://cam:0/", AddressError::Malformed),
         ] {
-            assert_eq!(DeviceUrl::parse(text), Err(error), "{text}");
+            assert_eq!(text.parse::<DeviceUrl>(), Err(error), "{text}");
         }
     }
 
     #[test]
-    fn of_a_services_address_only_the_path_is_followed() {
-        let url = asked();
-        let named = |text: &str| url.service(text);
+    fn only_the_path_of_a_services_address_is_used() {
+        let url = device();
+        let named = |text: &str| {
+            url.service(text)
+                .map(|(target, moved)| (target.to_string(), moved))
+        };
         let path = || "/onvif/media".to_owned();
         assert_eq!(named("http://cam.local:8080/onvif/media"), Some((path(), false)));
         assert_eq!(named("http://169.254.169.254/onvif/media"), Some((path(), true)));
@@ -224,8 +248,8 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_stays_on_the_host_that_was_asked_and_loses_its_password() {
-        let url = asked();
+    fn a_stream_stays_on_the_devices_host_and_loses_its_password() {
+        let url = device();
         let named = |text: &str| url.stream(text, Some(PEER));
         let kept = |text: &str| Some((text.to_owned(), false));
         assert_eq!(
@@ -252,11 +276,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_named_leads_elsewhere(text in "(rtsp|http|https)://[ -~]{0,60}") {
-            let url = asked();
+        fn no_reported_address_leads_to_another_host(text in "(rtsp|http|https)://[ -~]{0,60}") {
+            let url = device();
             if let Some((path, _)) = url.service(&text) {
-                prop_assert!(path.starts_with('/'));
-                prop_assert!(!path.contains(['\r', '\n', ' ']));
+                prop_assert!(path.as_str().starts_with('/'));
+                prop_assert!(!path.as_str().contains(['\r', '\n', ' ']));
             }
             if let Some((stream, _)) = url.stream(&text, Some(PEER)) {
                 let host = Url::parse(&stream).unwrap().host_str().unwrap().to_ascii_lowercase();

@@ -1,9 +1,7 @@
-//! How patiently devices are looked for and asked.
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How `onvifDeviceDiscover` and `onvifDeviceGet` are carried out.
+/// How long devices may take, and where they are looked for.
 #[derive(Debug, Clone)]
 pub struct OnvifOptions {
     pub(crate) request_timeout: Duration,
@@ -22,25 +20,25 @@ impl Default for OnvifOptions {
 }
 
 impl OnvifOptions {
-    /// How long a device may take to answer one question, connecting included; default 10 s. Small devices take
-    /// seconds for TLS; during a long time nothing is heard of one that hangs.
+    /// How long a device may take for one request, connecting included. Default 10 s: small devices take seconds for TLS.
+    /// A device that stalls goes unnoticed for as long.
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// How long `onvifDeviceGet` may take altogether; default 25 s, because callers of a hub usually wait for 30. A recorder
-    /// with hundreds of profiles may need more, as each is one more question.
+    /// How long all requests of one [`describe`](crate::describe) may take. Default 25 s, because callers of a hub usually
+    /// wait for 30 s. A recorder with hundreds of profiles may need more: each profile is one more request.
     #[must_use]
     pub fn with_total_timeout(mut self, timeout: Duration) -> Self {
         self.total_timeout = timeout;
         self
     }
 
-    /// Whom `onvifDeviceDiscover` asks in place of everybody: for networks without multicast, as those of containers
-    /// mostly are, devices and discovery proxies by their addresses (UDP, port 3702). Default: none, that is, the multicast
-    /// group 239.255.255.250 on every IPv4 interface.
+    /// Devices and discovery proxies to ask by their addresses (UDP, port 3702) instead of by multicast, which most
+    /// container networks do not carry. Default: none, that is, the multicast group 239.255.255.250 on every IPv4
+    /// interface.
     #[must_use]
     pub fn with_discovery_targets(mut self, targets: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.targets = targets.into_iter().collect();

@@ -1,7 +1,8 @@
-//! XML of a stranger as a small tree, within limits.
+//! XML of an untrusted peer as a small tree, within limits.
 //!
-//! Elements and attributes go by their local names: cameras are at odds about prefixes and even namespaces, and a
-//! liar gains nothing by another one. There is no document type, so no entity but the five that XML has.
+//! Elements and attributes are found by their local names: cameras differ in prefixes and even in namespaces, and a
+//! malicious one gains nothing by another namespace. Document types are rejected, so there are only the five predefined
+//! entities.
 
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
@@ -10,14 +11,14 @@ use quick_xml::reader::Reader;
 
 /// Most bytes of a document. A recorder with 64 cameras of three profiles each describes them in about 1.5 MB.
 pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Most elements; with their names and texts some 20 MB.
+/// Most elements; with their names and content some 20 MB.
 const MAX_ELEMENTS: usize = 100_000;
-/// Most elements inside each other. Answers of ONVIF have about ten.
+/// Deepest nesting. Responses of ONVIF have about ten levels.
 const MAX_DEPTH: usize = 32;
 /// Most attributes of one element.
 const MAX_ATTRIBUTES: usize = 64;
 
-/// An element and what is in it.
+/// An element and its content.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     name: String,
@@ -26,25 +27,32 @@ pub(crate) struct Element {
     children: Vec<Element>,
 }
 
-/// Why a document is not read. The device is at fault.
+/// Why a document is rejected. The device is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum XmlError {
+#[non_exhaustive]
+pub enum XmlError {
+    /// Too many bytes.
     #[error("it has more than {MAX_BYTES} bytes")]
     TooLarge,
+    /// Too many elements or attributes.
     #[error("it has more than {MAX_ELEMENTS} elements, or {MAX_ATTRIBUTES} attributes in one of them")]
     TooMany,
-    #[error("it has elements more than {MAX_DEPTH} deep in each other")]
+    /// Nested too deeply.
+    #[error("its elements are nested more than {MAX_DEPTH} deep")]
     TooDeep,
+    /// A document type.
     #[error("it declares a document type, which SOAP forbids")]
     DocumentType,
-    #[error("it holds an entity that nobody has declared")]
+    /// An entity that is not one of the predefined five.
+    #[error("it refers to an undeclared entity")]
     UnknownEntity,
-    #[error("it is no well-formed XML")]
+    /// Not XML.
+    #[error("it is not well-formed XML")]
     Malformed,
 }
 
 impl Element {
-    /// Reads a document. Bytes that are no UTF-8 become replacement characters.
+    /// Parses a document. Bytes that are not UTF-8 become replacement characters.
     pub(crate) fn parse(document: &[u8]) -> Result<Self, XmlError> {
         if document.len() > MAX_BYTES {
             return Err(XmlError::TooLarge);
@@ -96,7 +104,7 @@ impl Element {
 
     fn begin(start: &BytesStart<'_>) -> Result<Self, XmlError> {
         let mut attributes = Vec::new();
-        // The check for equal names is left out: of two, the first counts.
+        // Duplicate names are not an error: the first one counts.
         for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|_| XmlError::Malformed)?;
             if attributes.len() >= MAX_ATTRIBUTES {
@@ -120,7 +128,7 @@ impl Element {
         &self.name
     }
 
-    /// Its own text without outer blanks.
+    /// Its own text, trimmed.
     pub(crate) fn text(&self) -> &str {
         self.text.trim()
     }
@@ -131,23 +139,23 @@ impl Element {
         all.find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first one of a name, taken out.
+    /// Removes and returns the first child of a name.
     pub(crate) fn take(&mut self, name: &str) -> Option<Self> {
-        let place = self.children.iter().position(|child| child.name == name)?;
-        Some(self.children.swap_remove(place))
+        let index = self.children.iter().position(|child| child.name == name)?;
+        Some(self.children.swap_remove(index))
     }
 
-    /// The first element in it, taken out.
+    /// Removes and returns the first child.
     pub(crate) fn take_first(&mut self) -> Option<Self> {
         (!self.children.is_empty()).then(|| self.children.swap_remove(0))
     }
 
-    /// Those of a name.
+    /// The children of a name.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
-    /// The first one of a name.
+    /// The first child of a name.
     pub(crate) fn child(&self, name: &str) -> Option<&Self> {
         self.all(name).next()
     }
@@ -157,7 +165,7 @@ impl Element {
         path.iter().try_fold(self, |element, name| element.child(name))
     }
 
-    /// The text at the end of a path; `None` where there is none.
+    /// The text at the end of a path; `None` where it is empty.
     pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
         self.at(path).map(Self::text).filter(|text| !text.is_empty())
     }
@@ -171,7 +179,7 @@ fn count(elements: &mut usize) -> Result<(), XmlError> {
     Ok(())
 }
 
-/// An element is complete: it goes into the one around it, or is the root.
+/// Adds a complete element to its parent, or makes it the root.
 fn close(element: Element, open: &mut [Element], root: &mut Option<Element>) -> Result<(), XmlError> {
     match (open.last_mut(), &root) {
         (Some(parent), _) => parent.children.push(element),
@@ -215,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn entity_bombs_are_not_lit() {
+    fn entity_bombs_are_rejected() {
         let bomb = "<!DOCTYPE a [<!ENTITY x 'ha'><!ENTITY y '&x;&x;'>]><a>&y;</a>";
         assert_eq!(read(bomb), Err(XmlError::DocumentType));
         let file = "<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>";
@@ -246,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_refused() {
+    fn malformed_documents_are_rejected() {
         for text in [
             "",
             "text",

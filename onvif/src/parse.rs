@@ -1,44 +1,46 @@
-//! What a device's answers mean, in the contract's words. Everything that is missing or absurd is left out.
+//! What a device's responses mean. Values that are missing or absurd are left out.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
 use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
-use lva_graph_model::{
-    CodecConfiguration, MediaProfile, OnvifDateTime, OnvifDns, OnvifHostName, RateControl,
-    VideoEncoderConfiguration, VideoResolution,
+
+use crate::description::{
+    DeviceClock, HostName, NameServers, Profile, RateLimits, VideoEncoder, VideoEncoding,
 };
+use crate::soap::one_line;
+use crate::xml::Element;
 
-use super::soap::words;
-use super::xml::Element;
-
-/// Namespace of the media service of the first version, in which the contract's profiles are.
+/// Namespace of the media service of version 1.
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
-/// Longest name of a profile among devices; the schema has 64 characters.
+/// Longest token of a profile; the schema allows 64 characters.
 const MAX_TOKEN: usize = 256;
-/// Most name servers that are taken.
+/// Most name servers of a device.
 const MAX_SERVERS: usize = 16;
 
-/// `GetSystemDateAndTime`: the clock for the answer, and the moment it shows, where it says UTC.
-pub(super) fn clock(body: &Element) -> Option<(OnvifDateTime, Option<Timestamp>)> {
+/// `GetSystemDateAndTime`: the clock, and its moment where it reports UTC.
+pub(crate) fn clock(body: &Element) -> Option<(DeviceClock, Option<Timestamp>)> {
     let clock = body.child("SystemDateAndTime")?;
     let utc = clock.child("UTCDateTime").and_then(date_time);
     let utc = utc.and_then(|time| time.to_zoned(TimeZone::UTC).ok());
     let utc = utc.map(|time| time.timestamp());
     let local = || clock.child("LocalDateTime").and_then(date_time);
     let time = utc.map(|time| time.to_string());
-    let kind = match clock.text_at(&["DateTimeType"]) {
+    let source = match clock.text_at(&["DateTimeType"]) {
         Some(kind) if kind.eq_ignore_ascii_case("NTP") => "Ntp".to_owned(),
         Some(kind) if kind.eq_ignore_ascii_case("Manual") => "Manual".to_owned(),
-        other => words(other.unwrap_or_default()),
+        other => one_line(other.unwrap_or_default()),
     };
-    let shown = OnvifDateTime {
-        kind,
+    let shown = DeviceClock {
+        source,
         time: time
             .or_else(|| local().map(|time| time.to_string()))
             .unwrap_or_default(),
-        time_zone: clock.text_at(&["TimeZone", "TZ"]).map(words).unwrap_or_default(),
+        time_zone: clock
+            .text_at(&["TimeZone", "TZ"])
+            .map(one_line)
+            .unwrap_or_default(),
     };
     Some((shown, utc))
 }
@@ -53,7 +55,7 @@ fn date_time(element: &Element) -> Option<DateTime> {
     );
     let hour = small(&["Time", "Hour"])?;
     let minute = small(&["Time", "Minute"])?;
-    // A leap second is one that others call 59.
+    // A leap second counts as second 59.
     let second = small(&["Time", "Second"])?.min(59);
     if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
@@ -63,39 +65,39 @@ fn date_time(element: &Element) -> Option<DateTime> {
 }
 
 /// `GetHostname`
-pub(super) fn hostname(body: &Element) -> Option<OnvifHostName> {
+pub(crate) fn host_name(body: &Element) -> Option<HostName> {
     let element = body.child("HostnameInformation")?;
-    Some(OnvifHostName {
-        from_dhcp: truth(element.text_at(&["FromDHCP"])).unwrap_or_default(),
-        hostname: element.text_at(&["Name"]).map(words).unwrap_or_default(),
+    Some(HostName {
+        from_dhcp: boolean(element.text_at(&["FromDHCP"])).unwrap_or_default(),
+        name: element.text_at(&["Name"]).map(one_line).unwrap_or_default(),
     })
 }
 
 /// `GetDNS`
-pub(super) fn dns(body: &Element) -> Option<OnvifDns> {
+pub(crate) fn name_servers(body: &Element) -> Option<NameServers> {
     let element = body.child("DNSInformation")?;
-    let from_dhcp = truth(element.text_at(&["FromDHCP"])).unwrap_or_default();
-    let mut dns = OnvifDns {
+    let from_dhcp = boolean(element.text_at(&["FromDHCP"])).unwrap_or_default();
+    let mut found = NameServers {
         from_dhcp,
-        ..OnvifDns::default()
+        ipv4: Vec::new(),
+        ipv6: Vec::new(),
     };
     let servers = element.all(if from_dhcp { "DNSFromDHCP" } else { "DNSManual" });
     for server in servers.take(MAX_SERVERS) {
-        // Read as addresses, so that nothing else gets into the answer.
-        let v4 = server
-            .text_at(&["IPv4Address"])
-            .and_then(|text| text.parse::<Ipv4Addr>().ok());
-        let v6 = server
-            .text_at(&["IPv6Address"])
-            .and_then(|text| text.parse::<Ipv6Addr>().ok());
-        dns.ipv4_address.extend(v4.map(|address| address.to_string()));
-        dns.ipv6_address.extend(v6.map(|address| address.to_string()));
+        let v4 = server.text_at(&["IPv4Address"]);
+        let v6 = server.text_at(&["IPv6Address"]);
+        found
+            .ipv4
+            .extend(v4.and_then(|text| text.parse::<Ipv4Addr>().ok()));
+        found
+            .ipv6
+            .extend(v6.and_then(|text| text.parse::<Ipv6Addr>().ok()));
     }
-    Some(dns)
+    Some(found)
 }
 
 /// `GetServices`: the address of the media service.
-pub(super) fn media_of_services(body: &Element) -> Option<&str> {
+pub(crate) fn media_of_services(body: &Element) -> Option<&str> {
     let mut services = body.all("Service");
     let media = services.find(|service| {
         let namespace = service.text_at(&["Namespace"]).unwrap_or_default();
@@ -104,75 +106,70 @@ pub(super) fn media_of_services(body: &Element) -> Option<&str> {
     media.text_at(&["XAddr"])
 }
 
-/// `GetCapabilities`, the older question: the same.
-pub(super) fn media_of_capabilities(body: &Element) -> Option<&str> {
+/// `GetCapabilities`, the older request for the same.
+pub(crate) fn media_of_capabilities(body: &Element) -> Option<&str> {
     body.text_at(&["Capabilities", "Media", "XAddr"])
 }
 
-/// `GetProfiles`: each profile with its token. Those in encodings that the contract does not have, H.265 above all, are
-/// left out; those without an encoder are not.
-pub(super) fn profiles(body: &Element, most: usize) -> Vec<(String, MediaProfile)> {
+/// `GetProfiles`: each profile with its token. Profiles in encodings outside version 1, such as H.265, are left out;
+/// those without an encoder are not.
+pub(crate) fn profiles(body: &Element, max: usize) -> Vec<(String, Profile)> {
     let all = body.all("Profiles").filter_map(profile);
-    all.take(most).collect()
+    all.take(max).collect()
 }
 
-fn profile(element: &Element) -> Option<(String, MediaProfile)> {
+fn profile(element: &Element) -> Option<(String, Profile)> {
     let token = element
         .attribute("token")
         .filter(|token| (1..=MAX_TOKEN).contains(&token.len()))?;
     let encoder = match element.child("VideoEncoderConfiguration") {
         None => None,
-        Some(encoder) => Some(encoding(encoder)?),
+        Some(element) => Some(encoder(element)?),
     };
-    let profile = MediaProfile {
-        name: words(element.text_at(&["Name"]).unwrap_or(token)),
-        media_uri: None,
-        video_encoder_configuration: encoder,
+    let profile = Profile {
+        name: one_line(element.text_at(&["Name"]).unwrap_or(token)),
+        stream_uri: None,
+        encoder,
     };
     Some((token.to_owned(), profile))
 }
 
-fn encoding(element: &Element) -> Option<VideoEncoderConfiguration> {
+fn encoder(element: &Element) -> Option<VideoEncoder> {
     let written = element.text_at(&["Encoding"])?;
-    let known = ["JPEG", "H264", "MPEG4"];
-    let encoding = known
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(written))?;
-    let codec = |name: &str, profile: &str| {
-        element
-            .child(name)
-            .filter(|_| encoding.eq_ignore_ascii_case(name))
-            .map(|codec| CodecConfiguration {
-                gov_length: number(codec, &["GovLength"]),
-                profile: codec.text_at(&[profile]).map(words).unwrap_or_default(),
-            })
+    let (encoding, details, profile) = match () {
+        () if written.eq_ignore_ascii_case("JPEG") => (VideoEncoding::Jpeg, None, ""),
+        () if written.eq_ignore_ascii_case("H264") => {
+            (VideoEncoding::H264, element.child("H264"), "H264Profile")
+        }
+        () if written.eq_ignore_ascii_case("MPEG4") => {
+            (VideoEncoding::Mpeg4, element.child("MPEG4"), "Mpeg4Profile")
+        }
+        () => return None,
     };
     let resolution = element.child("Resolution").and_then(|resolution| {
-        Some(VideoResolution {
-            width: resolution.text_at(&["Width"])?.parse().ok()?,
-            height: resolution.text_at(&["Height"])?.parse().ok()?,
-        })
+        let side = |name: &str| resolution.text_at(&[name])?.parse::<u32>().ok();
+        Some((side("Width")?, side("Height")?))
     });
-    // The schema has it beside the limits, as an attribute.
+    // The schema has it next to the limits, as an attribute.
     let guaranteed = element.attribute("GuaranteedFrameRate");
-    let rate_control = element.child("RateControl").map(|rate| RateControl {
-        bit_rate_limit: number(rate, &["BitrateLimit"]),
+    let rate = element.child("RateControl").map(|rate| RateLimits {
+        kilobits_per_second: number(rate, &["BitrateLimit"]),
         encoding_interval: number(rate, &["EncodingInterval"]),
-        frame_rate_limit: number(rate, &["FrameRateLimit"]),
-        guaranteed_frame_rate: truth(guaranteed.or(rate.attribute("GuaranteedFrameRate"))),
+        frames_per_second: number(rate, &["FrameRateLimit"]),
+        guaranteed_frame_rate: boolean(guaranteed.or(rate.attribute("GuaranteedFrameRate"))),
     });
-    Some(VideoEncoderConfiguration {
-        encoding: encoding.to_owned(),
+    Some(VideoEncoder {
+        encoding,
         quality: number(element, &["Quality"]),
         resolution,
-        rate_control,
-        h264: codec("H264", "H264Profile"),
-        mpeg4: codec("MPEG4", "Mpeg4Profile"),
+        rate,
+        gov_length: details.and_then(|details| number(details, &["GovLength"])),
+        codec_profile: details.map(|details| details.text_at(&[profile]).map(one_line).unwrap_or_default()),
     })
 }
 
 /// `GetStreamUri`
-pub(super) fn stream(body: &Element) -> Option<&str> {
+pub(crate) fn stream(body: &Element) -> Option<&str> {
     body.text_at(&["MediaUri", "Uri"])
 }
 
@@ -181,7 +178,7 @@ fn number(element: &Element, path: &[&str]) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-fn truth(text: Option<&str>) -> Option<bool> {
+fn boolean(text: Option<&str>) -> Option<bool> {
     match text?.trim() {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
@@ -205,19 +202,23 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_read() {
+    fn a_clock_is_parsed() {
         let date = "<Year>2024</Year><Month>2</Month><Day>29</Day>";
         let body = utc(date, "<Hour>23</Hour><Minute>59</Minute><Second>60</Second>");
         let (shown, moment) = clock(&body).unwrap();
         assert_eq!(
-            (shown.kind.as_str(), shown.time.as_str(), shown.time_zone.as_str()),
+            (
+                shown.source.as_str(),
+                shown.time.as_str(),
+                shown.time_zone.as_str()
+            ),
             ("Ntp", "2024-02-29T23:59:59Z", "CST-8")
         );
         assert_eq!(moment.unwrap().to_string(), shown.time);
     }
 
     #[test]
-    fn an_absurd_clock_is_none() {
+    fn an_absurd_clock_has_no_moment() {
         let time = "<Hour>1</Hour><Minute>1</Minute><Second>1</Second>";
         for date in [
             "<Year>2023</Year><Month>2</Month><Day>29</Day>",
@@ -234,23 +235,21 @@ mod tests {
     }
 
     #[test]
-    fn name_servers_are_addresses_or_left_out() {
+    fn invalid_name_servers_are_left_out() {
         let body = xml(
             "<r><DNSInformation><FromDHCP>false</FromDHCP><DNSFromDHCP><IPv4Address>9.9.9.9</IPv4Address></DNSFromDHCP>\
              <DNSManual><Type>IPv4</Type><IPv4Address>10.0.0.1</IPv4Address></DNSManual>\
              <DNSManual><IPv4Address>x</IPv4Address></DNSManual>\
              <DNSManual><IPv6Address>2001:DB8::1</IPv6Address></DNSManual></DNSInformation></r>",
         );
-        let expected = OnvifDns {
-            from_dhcp: false,
-            ipv4_address: vec!["10.0.0.1".to_owned()],
-            ipv6_address: vec!["2001:db8::1".to_owned()],
-        };
-        assert_eq!(dns(&body), Some(expected));
+        let found = name_servers(&body).unwrap();
+        assert!(!found.from_dhcp);
+        assert_eq!(found.ipv4, [Ipv4Addr::new(10, 0, 0, 1)]);
+        assert_eq!(found.ipv6, ["2001:db8::1".parse::<Ipv6Addr>().unwrap()]);
     }
 
     #[test]
-    fn the_media_service_of_the_first_version_is_found() {
+    fn the_media_service_of_version_1_is_found() {
         let body = xml(
             "<r><Service><Namespace>http://www.onvif.org/ver20/media/wsdl</Namespace><XAddr>http://c/2</XAddr></Service>\
              <Service><Namespace>http://www.onvif.org/ver10/media/wsdl</Namespace><XAddr> http://c/1 </XAddr></Service></r>",
@@ -273,8 +272,8 @@ mod tests {
             encoder("JPEG"),
             encoder("jpeg"),
         ));
-        let tokens = |most| {
-            let all = profiles(&body, most).into_iter();
+        let tokens = |max| {
+            let all = profiles(&body, max).into_iter();
             all.map(|(token, profile)| (token, profile.name))
                 .collect::<Vec<_>>()
         };

@@ -1,63 +1,64 @@
-//! The question for devices on the network: sockets and time, around [`Found`].
+//! The probe on the network: sockets and time around [`Matches`].
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use lva_graph_model::DiscoveredDevice;
 use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::error::OnvifError;
-use super::probe::{Found, probe, uuid};
+use crate::description::FoundDevice;
+use crate::discovery::{Matches, probe};
+use crate::error::OnvifError;
 
 /// Where WS-Discovery listens.
 const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), 3702);
-/// The question is sent three times, as datagrams get lost; devices that hear it again answer again.
+/// The probe is sent three times, because datagrams get lost. Devices answer each.
 const REPEATS: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(1000)];
-/// Room for answers that come at once: as many as may be answered with, in what the kernel counts for each.
+/// Bytes for answers that arrive at once: 200 of them, with what the kernel counts for each.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
-/// Interfaces asked on: machines that run containers have one for each.
+/// Most interfaces: machines that run containers have one for each.
 const MAX_INTERFACES: usize = 64;
-/// Largest datagram, and answers that may wait to be read.
-const DATAGRAM: usize = 64 * 1024;
-const WAITING: usize = 16;
+/// Largest datagram.
+const MAX_DATAGRAM_BYTES: usize = 64 * 1024;
+/// Datagrams that wait to be parsed.
+const QUEUE_LENGTH: usize = 16;
 
-/// Asks for devices and collects their answers until the time is over, or as many were found as may be answered with.
-pub(super) async fn discover(
+/// Probes and collects devices until the time is over or the maximum is reached.
+pub(crate) async fn discover(
     duration: Duration,
     targets: &[SocketAddr],
     random: [u8; 16],
-) -> Result<Vec<DiscoveredDevice>, OnvifError> {
+) -> Result<Vec<FoundDevice>, OnvifError> {
     let deadline = Instant::now() + duration;
-    let id = uuid(random);
-    let question = probe(&id);
-    let (answers, mut incoming) = mpsc::channel(WAITING);
+    let id = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
+    let message = probe(&id);
+    let (answers, mut incoming) = mpsc::channel(QUEUE_LENGTH);
     // Ends its tasks when dropped.
     let mut tasks = JoinSet::new();
     for (socket, to) in sockets(targets).await.map_err(OnvifError::NoInterface)? {
-        // As far as the system allows; a refusal costs answers, if that, and they are asked for again.
+        // Best effort: with a smaller buffer some answers are lost, and the probe is repeated.
         let _ = SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER);
-        tasks.spawn(converse(socket, to, question.clone(), answers.clone()));
+        tasks.spawn(run(socket, to, message.clone(), answers.clone()));
     }
     drop(answers);
-    let mut found = Found::new(&id);
+    let mut found = Matches::new(&id);
     while !found.is_full() {
         match timeout_at(deadline, incoming.recv()).await {
             Ok(Some((datagram, from))) => {
-                found.take(&datagram, from);
+                found.on_datagram(&datagram, from);
             }
-            // Every socket has failed, or the time is over.
+            // All sockets failed, or the time is over.
             Ok(None) | Err(_) => break,
         }
     }
     Ok(found.into_devices())
 }
 
-/// A socket for each interface, or each target, and where to ask.
+/// A socket for each interface, or for each target, and where it sends.
 async fn sockets(targets: &[SocketAddr]) -> io::Result<Vec<(UdpSocket, SocketAddr)>> {
     let mut sockets = Vec::new();
     let mut failure = None;
@@ -81,13 +82,13 @@ async fn sockets(targets: &[SocketAddr]) -> io::Result<Vec<(UdpSocket, SocketAdd
         (true, Some(error)) => Err(error),
         (true, None) => Err(io::Error::new(
             io::ErrorKind::NetworkUnreachable,
-            "it has none with an IPv4 address",
+            "no interface has an IPv4 address",
         )),
         (false, _) => Ok(sockets),
     }
 }
 
-/// IPv4 addresses of this machine on networks.
+/// IPv4 addresses of this machine other than loopback.
 fn interfaces() -> io::Result<Vec<Ipv4Addr>> {
     let all = if_addrs::get_if_addrs()?.into_iter();
     let addresses = all.filter_map(|interface| match interface.ip() {
@@ -103,24 +104,19 @@ async fn on_interface(address: Ipv4Addr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Asks on one socket, and again, and passes on what comes.
-async fn converse(
-    socket: UdpSocket,
-    to: SocketAddr,
-    question: String,
-    answers: mpsc::Sender<(Vec<u8>, IpAddr)>,
-) {
-    let asking = async {
+/// Sends the probe on one socket, repeats it, and forwards the answers.
+async fn run(socket: UdpSocket, to: SocketAddr, message: String, answers: mpsc::Sender<(Vec<u8>, IpAddr)>) {
+    let send = async {
         for pause in [Duration::ZERO].into_iter().chain(REPEATS) {
             sleep(pause).await;
-            if let Err(error) = socket.send_to(question.as_bytes(), to).await {
-                tracing::debug!(%to, %error, "a question for devices could not be sent");
+            if let Err(error) = socket.send_to(message.as_bytes(), to).await {
+                tracing::debug!(%to, %error, "could not send a discovery probe");
             }
         }
         std::future::pending::<()>().await;
     };
-    let hearing = async {
-        let mut buffer = vec![0_u8; DATAGRAM];
+    let receive = async {
+        let mut buffer = vec![0_u8; MAX_DATAGRAM_BYTES];
         let mut failures = 0;
         loop {
             match socket.recv_from(&mut buffer).await {
@@ -130,17 +126,17 @@ async fn converse(
                         return;
                     }
                 }
-                // A target that refuses is heard of here; a socket that is broken would be for ever.
+                // A target without a listener causes an error here once per probe; more mean a broken socket.
                 Err(error) if failures < REPEATS.len() + 1 => {
                     failures += 1;
-                    tracing::debug!(%to, %error, "nobody hears a question for devices");
+                    tracing::debug!(%to, %error, "a discovery target is not listening");
                 }
                 Err(_) => return,
             }
         }
     };
     tokio::select! {
-        () = asking => {}
-        () = hearing => {}
+        () = send => {}
+        () = receive => {}
     }
 }

@@ -1,0 +1,20 @@
+//! One HTTP/1.1 server, asked one request at a time.
+//!
+//! | file | what |
+//! |---|---|
+//! | `origin` | scheme, host and port of a server |
+//! | `connection` | sockets, TLS, and one exchange within its limits |
+//! | `read_after_close` | reads a response from a server that has stopped reading |
+//! | `auth` | Basic, Digest and fixed-header credentials, without I/O |
+//! | `error` | why there is no response |
+
+mod auth;
+mod connection;
+mod error;
+mod origin;
+mod read_after_close;
+
+pub use auth::{HttpAuthenticator, HttpCredentials};
+pub use connection::{HttpConnection, HttpLimits, HttpResponse};
+pub use error::HttpTransportError;
+pub use origin::Origin;

@@ -1,0 +1,44 @@
+//! What every client of this workspace needs on the way to a server: a TLS configuration, and an HTTP/1 client that
+//! bounds everything a server sends.
+//!
+//! | type | what |
+//! |---|---|
+//! | [`TrustedRoots`] | the certificates a client trusts: the platform's, or given ones in PEM |
+//! | [`ClientTls`] | how a server's certificate is checked, with the two `dangerous_` switches of the media-graph contract |
+//! | [`http::HttpConnection`] | one request and one response at a time over a connection that is kept open |
+//! | [`http::HttpAuthenticator`] | answers Basic and Digest challenges, or adds a fixed header |
+//!
+//! **The server's certificate is always checked by rustls's own verifier unless a switch turns a check off.** Whatever the
+//! switches say, the server must prove that it holds the private key of the certificate it presents.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use lva_client_transport::ClientTls;
+//! use lva_client_transport::http::{HttpConnection, HttpLimits, Origin};
+//!
+//! # async fn ask() -> Result<(), Box<dyn std::error::Error>> {
+//! let limits = HttpLimits { exchange_timeout: Duration::from_secs(5), ..HttpLimits::default() };
+//! let mut server = HttpConnection::new(Origin::https("example.org", 443), &ClientTls::platform(), limits)?;
+//! let response = server.exchange(http::Request::get("/status").body(Default::default())?).await?;
+//! println!("{} from {:?}: {} bytes", response.status, response.peer, response.body.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `http` (default): the HTTP/1 client. Without it, only [`TrustedRoots`] and [`ClientTls`] are built.
+//!
+//! # Limits
+//!
+//! HTTP/1.1 only, without a proxy, redirects or content decoding; one connection for each client. TLS 1.2 and 1.3 with ring,
+//! without client certificates.
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "http")]
+pub mod http;
+mod roots;
+mod tls;
+
+pub use roots::TrustedRoots;
+pub use tls::{ClientTls, ClientTlsError, certificate_advice, server_name};

@@ -1,0 +1,128 @@
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::tls::ClientTlsError;
+
+/// The certificates a client trusts: those of the platform, or given ones and no other.
+#[derive(Clone, Default)]
+pub struct TrustedRoots(Option<Arc<RootCertStore>>);
+
+impl TrustedRoots {
+    /// The authorities that this machine trusts. Debian installs them with the package `ca-certificates`; the variables
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+    pub fn platform() -> Self {
+        Self(None)
+    }
+
+    /// Only the certificates in these PEM documents, each with one or more: those of authorities, or a server's own.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientTlsError`] when a document holds no certificate, a certificate cannot be used, or there are no documents.
+    pub fn from_pem<T: AsRef<[u8]>>(documents: impl IntoIterator<Item = T>) -> Result<Self, ClientTlsError> {
+        let mut roots = RootCertStore::empty();
+        for (index, document) in documents.into_iter().enumerate() {
+            let position = index + 1;
+            let before = roots.len();
+            for certificate in CertificateDer::pem_slice_iter(document.as_ref()) {
+                // The reason may quote what was read, which may be a private key.
+                let certificate = certificate.map_err(|_| ClientTlsError::Pem { position })?;
+                let added = roots.add(certificate);
+                added.map_err(|source| ClientTlsError::Certificate { position, source })?;
+            }
+            if roots.len() == before {
+                return Err(ClientTlsError::Pem { position });
+            }
+        }
+        if roots.is_empty() {
+            return Err(ClientTlsError::NoCertificates);
+        }
+        Ok(Self(Some(Arc::new(roots))))
+    }
+
+    /// Whether they are the platform's.
+    pub fn is_platform(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The certificates for rustls. Reads the platform's each time, which takes a few milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientTlsError::NoPlatformRoots`] when the machine trusts no authority.
+    pub fn load(&self) -> Result<Arc<RootCertStore>, ClientTlsError> {
+        if let Some(roots) = &self.0 {
+            return Ok(Arc::clone(roots));
+        }
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        // Platforms ship a few certificates that cannot be parsed; the others are still good.
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+            let errors = errors.join("; ");
+            return Err(ClientTlsError::NoPlatformRoots { errors });
+        }
+        Ok(Arc::new(roots))
+    }
+}
+
+impl PartialEq for TrustedRoots {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.roots == b.roots,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for TrustedRoots {}
+
+impl fmt::Debug for TrustedRoots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => f.write_str("TrustedRoots(platform)"),
+            Some(roots) => write!(f, "TrustedRoots({} given)", roots.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_certificates_are_rejected_with_their_position() {
+        let none: [&str; 0] = [];
+        let rejected = |documents: &[&str]| TrustedRoots::from_pem(documents).unwrap_err();
+        assert!(matches!(rejected(&none), ClientTlsError::NoCertificates));
+        let error = rejected(&["not PEM"]);
+        assert!(error.to_string().contains("certificate 1"), "{error}");
+        let not_base64 = "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n";
+        assert!(matches!(
+            rejected(&[not_base64]),
+            ClientTlsError::Pem { position: 1 }
+        ));
+        let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let not_der = rejected(&[not_der]);
+        assert!(matches!(not_der, ClientTlsError::Certificate { position: 1, .. }));
+    }
+
+    #[test]
+    fn a_document_may_hold_several_certificates() {
+        let pem = |name: &str| {
+            let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+            made.cert.pem()
+        };
+        let roots = TrustedRoots::from_pem([format!("{}\n{}", pem("a"), pem("b"))]).unwrap();
+        assert_eq!(roots.load().unwrap().len(), 2);
+        assert_eq!(roots, roots.clone());
+        assert_ne!(roots, TrustedRoots::platform());
+        assert_eq!(format!("{roots:?}"), "TrustedRoots(2 given)");
+    }
+}
