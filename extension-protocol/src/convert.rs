@@ -45,7 +45,7 @@ fn inference_from_wire(found: wire::Inference) -> Option<schema::Inference> {
             id: it.id,
             extra: Extra::new(),
         }),
-        Value::Text(it) => InferenceValue::Text(schema::TextContentContentContent {
+        Value::Text(it) => InferenceValue::Text(schema::TextContent {
             value: it.value,
             language: it.language,
             start_timestamp_90k: present_ticks(it.start_timestamp),

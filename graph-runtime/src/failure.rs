@@ -557,7 +557,7 @@ mod tests {
         };
         assert_eq!(
             said(&Failure::clip(&in_use, "/r")),
-            r#"StorageError {"storageAccountName":"/r","errorCode":"storageInUse","message":"another recording writes into /r/door; give each a folder of its own, for example with ${System.InstanceName} in its name"}"#
+            r#"StorageError {"storageAccountName":"/r","errorCode":"storageInUse","message":"another recording writes to /r/door; use a separate directory for each, for example with ${System.InstanceName} in its name"}"#
         );
         let foreign = ClipError::ForeignPlaylist {
             path: "/r/door/index.m3u8".into(),

@@ -34,10 +34,7 @@ impl AnnotationFile {
         if json.len() > MAX_ANNOTATION_BYTES {
             return Ok(false);
         }
-        self.write(json).map_err(|source| ClipError::SidecarIo {
-            path: self.path.clone(),
-            source,
-        })
+        self.write(json).map_err(ClipError::sidecar_io(&self.path))
     }
 
     fn write(&mut self, json: &str) -> io::Result<bool> {

@@ -118,10 +118,7 @@ impl ClipWriter {
         if let Some(timeline) = timeline {
             header.zero_timestamp_90k = timeline.zero_90k;
         }
-        let guard = file.try_clone().map_err(|source| ClipError::Create {
-            path: part.clone(),
-            source,
-        })?;
+        let guard = file.try_clone().map_err(ClipError::create(&part))?;
         let failure = Failure::default();
         let opened = open_output(file, &failure, tracks, &header);
         let (output, time_bases) = opened.map_err(|source| {

@@ -104,6 +104,27 @@ pub enum ClipError {
 }
 
 impl ClipError {
+    pub(crate) fn create(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        move |source| Self::Create {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn write(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        move |source| Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn sidecar_io(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        move |source| Self::SidecarIo {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     /// The disk, the quota or the largest file size is exhausted. Recording continues once there is space.
     pub fn is_disk_full(&self) -> bool {
         self.io().is_some_and(|source| {

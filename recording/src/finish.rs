@@ -30,10 +30,7 @@ pub(crate) fn publish(
     file: &mut File,
     sidecar: &mut Sidecar,
 ) -> Result<(), ClipError> {
-    let unwritten = |source| ClipError::Write {
-        path: part.to_owned(),
-        source,
-    };
+    let unwritten = ClipError::write(part);
     file.sync_all().map_err(unwritten)?;
     let layout = layout(file).map_err(unwritten)?;
     sidecar.bytes = layout.bytes;
@@ -56,10 +53,7 @@ pub(crate) fn publish(
 
 /// Finishes an unfinished file that the caller has locked, or removes it if it contains no media.
 pub(crate) fn complete(part: &Path, path: &Path, file: &mut File) -> Result<Option<ClipReport>, ClipError> {
-    let unwritten = |source| ClipError::Write {
-        path: part.to_owned(),
-        source,
-    };
+    let unwritten = ClipError::write(part);
     let found = layout(file).map_err(unwritten)?;
     if found.fragments == 0 {
         remove_empty(part).map_err(unwritten)?;
@@ -81,10 +75,7 @@ pub(crate) fn complete(part: &Path, path: &Path, file: &mut File) -> Result<Opti
 
 fn open(file: &mut File, part: &Path) -> Result<Input, ClipError> {
     silence_ffmpeg();
-    let unread = |source| ClipError::Write {
-        path: part.to_owned(),
-        source,
-    };
+    let unread = ClipError::write(part);
     file.seek(SeekFrom::Start(0)).map_err(unread)?;
     let file = file.try_clone().map_err(unread)?;
     StreamIo::from_read_seek(file)

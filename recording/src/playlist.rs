@@ -182,10 +182,7 @@ fn is_tagged(path: &Path) -> io::Result<bool> {
 ///
 /// [`ClipError::ForeignPlaylist`] if another kind of file has its name.
 fn is_there(path: &Path) -> Result<bool, ClipError> {
-    let failed = |source| ClipError::SidecarIo {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = ClipError::sidecar_io(path);
     // A link belongs to someone else, even if it leads to a playlist of this crate. A pipe must not be opened.
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -212,19 +209,13 @@ pub(crate) fn own_text(path: &Path) -> Result<Option<String>, ClipError> {
         return Ok(None);
     }
     let text = fs::read_to_string(path);
-    text.map(Some).map_err(|source| ClipError::SidecarIo {
-        path: path.to_owned(),
-        source,
-    })
+    text.map(Some).map_err(ClipError::sidecar_io(path))
 }
 
 /// Writes a playlist, unless a file of another origin has its name.
 pub(crate) fn write_playlist(path: &Path, text: &str) -> Result<(), ClipError> {
     is_there(path)?;
-    replace(path, text.as_bytes()).map_err(|source| ClipError::SidecarIo {
-        path: path.to_owned(),
-        source,
-    })
+    replace(path, text.as_bytes()).map_err(ClipError::sidecar_io(path))
 }
 
 /// Whether a directory contains a sidecar of a segment.
@@ -239,10 +230,7 @@ fn holds_segments(directory: &Path) -> bool {
 /// Completes the playlist of a directory without a running recording.
 pub(crate) fn complete_playlist(directory: &Path) -> Result<(), ClipError> {
     let path = directory.join(PLAYLIST);
-    let index = RecordingIndex::load(directory, 0, None).map_err(|source| ClipError::SidecarIo {
-        path: path.clone(),
-        source,
-    })?;
+    let index = RecordingIndex::load(directory, 0, None).map_err(ClipError::sidecar_io(&path))?;
     let segments: Vec<&IndexedFile> = index.files().filter(|segment| segment.segment).collect();
     let old = own_text(&path)?;
     let heading = match &old {

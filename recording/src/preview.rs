@@ -68,10 +68,7 @@ pub fn write_preview(
     jpeg: &[u8],
 ) -> Result<bool, ClipError> {
     let path = preview_path(clip, size);
-    let failed = |source| ClipError::SidecarIo {
-        path: path.clone(),
-        source,
-    };
+    let failed = ClipError::sidecar_io(&path);
     let Some(rest) = jpeg.strip_prefix(&START_OF_IMAGE) else {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "not a JPEG")));
     };

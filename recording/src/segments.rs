@@ -16,7 +16,7 @@ use crate::naming::precise_date_time;
 use crate::playlist::{Heading, PLAYLIST, complete_playlist, numbers_from, own_text, render, write_playlist};
 use crate::recover::recover;
 use crate::report::ClipReport;
-use crate::store::{Clip, ClipStore, NewClip, Unfinished};
+use crate::store::{Clip, ClipStore, NewClip, UnfinishedFiles};
 use crate::unit::{MediaUnit, Track, Tracks};
 
 /// Media missing for longer than this (10 s) is a gap in the playlist; for less, the previous picture is shown longer.
@@ -88,10 +88,7 @@ impl SegmentOptions {
 ///
 /// The lock is on the directory itself (`flock`). On a file system without locks, recording goes on without.
 fn lock(directory: &Path) -> Result<File, ClipError> {
-    let handle = File::open(directory).map_err(|source| ClipError::Create {
-        path: directory.to_owned(),
-        source,
-    })?;
+    let handle = File::open(directory).map_err(ClipError::create(directory))?;
     match handle.try_lock() {
         Err(TryLockError::WouldBlock) => Err(ClipError::InUse {
             path: directory.to_owned(),
@@ -129,10 +126,10 @@ pub struct SegmentDirectory {
     /// State of the directory when the lock was released.
     left: Option<SystemTime>,
     /// An error to report with the next file.
-    trouble: Option<ClipError>,
+    deferred: Option<ClipError>,
     /// Whether a foreign playlist was reported in this recording.
     foreign_reported: bool,
-    unfinished: Unfinished,
+    unfinished: UnfinishedFiles,
     stats: StoreStats,
 }
 
@@ -156,9 +153,9 @@ impl SegmentDirectory {
             heading: Heading::default(),
             lock: None,
             left: None,
-            trouble: None,
+            deferred: None,
             foreign_reported: false,
-            unfinished: Unfinished::default(),
+            unfinished: UnfinishedFiles::default(),
             stats: StoreStats::default(),
         }
     }
@@ -188,10 +185,7 @@ impl SegmentDirectory {
             }
         }
         self.index = None;
-        let failed = |source| ClipError::Create {
-            path: directory.to_owned(),
-            source,
-        };
+        let failed = ClipError::create(directory);
         fs::create_dir_all(directory).map_err(failed)?;
         if self.lock.is_none() {
             self.lock = Some(lock(directory)?);
@@ -266,7 +260,7 @@ impl ClipStore for SegmentDirectory {
         let directory = (self.naming)(new)?;
         self.open_index(&directory)?;
         let mut others = BTreeSet::new();
-        for report in self.unfinished.try_again() {
+        for report in self.unfinished.retry() {
             self.stats.recovered += 1;
             match (&mut self.index, report.path.parent()) {
                 (Some(index), Some(root)) if root == directory => index.add(report),
@@ -278,7 +272,7 @@ impl ClipStore for SegmentDirectory {
             if let Ok(_lock) = lock(&other)
                 && let Err(error) = complete_playlist(&other)
             {
-                self.trouble = Some(error);
+                self.deferred = Some(error);
             }
         }
         let mut clip = SegmentedClip {
@@ -301,7 +295,7 @@ impl ClipStore for SegmentDirectory {
     }
 
     fn finished(&mut self, report: &ClipReport) -> Result<(), ClipError> {
-        let earlier = self.trouble.take().map_or(Ok(()), Err);
+        let earlier = self.deferred.take().map_or(Ok(()), Err);
         let Some(index) = &mut self.index else {
             return earlier;
         };

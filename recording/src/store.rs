@@ -165,8 +165,8 @@ pub struct ClipDirectory {
     maximum_bytes: Option<u64>,
     index: Option<RecordingIndex>,
     /// Why the size cannot be limited, to be reported.
-    trouble: Option<ClipError>,
-    unfinished: Unfinished,
+    deferred: Option<ClipError>,
+    unfinished: UnfinishedFiles,
     stats: StoreStats,
 }
 
@@ -187,8 +187,8 @@ impl ClipDirectory {
             is_recovered: false,
             maximum_bytes: None,
             index: None,
-            trouble: None,
-            unfinished: Unfinished::default(),
+            deferred: None,
+            unfinished: UnfinishedFiles::default(),
             stats: StoreStats::default(),
         }
     }
@@ -230,25 +230,25 @@ impl ClipDirectory {
                     self.is_recovered = true;
                     self.stats.recovered += recovery.recovered.len() as u64;
                     self.unfinished.recovered.extend(recovery.recovered);
-                    self.trouble = first_trouble(recovery.unreadable);
+                    self.deferred = first_error(recovery.unreadable);
                 }
-                Err(source) => self.trouble = first_trouble(vec![(root.clone(), source)]),
+                Err(source) => self.deferred = first_error(vec![(root.clone(), source)]),
             }
         }
         if self.maximum_bytes.is_some() && self.index.is_none() {
             match RecordingIndex::load(root, MAX_DEPTH, Some(&self.owner)) {
                 Ok(mut index) => {
-                    self.trouble = self.trouble.take().or(first_trouble(index.take_unreadable()));
+                    self.deferred = self.deferred.take().or(first_error(index.take_unreadable()));
                     self.index = Some(index);
                 }
-                Err(source) => self.trouble = first_trouble(vec![(root.clone(), source)]),
+                Err(source) => self.deferred = first_error(vec![(root.clone(), source)]),
             }
         }
     }
 }
 
 /// The first of the directories that could not be read, on behalf of all.
-fn first_trouble(unreadable: ScanErrors) -> Option<ClipError> {
+fn first_error(unreadable: ScanErrors) -> Option<ClipError> {
     let (path, source) = unreadable.into_iter().next()?;
     Some(ClipError::SidecarIo { path, source })
 }
@@ -267,7 +267,7 @@ impl ClipStore for ClipDirectory {
 
     fn create(&mut self, new: &NewClip, tracks: &Tracks) -> Result<ClipWriter, ClipError> {
         self.open_index();
-        for report in self.unfinished.try_again() {
+        for report in self.unfinished.retry() {
             self.stats.recovered += 1;
             if let Some(index) = &mut self.index {
                 index.add(report);
@@ -281,7 +281,7 @@ impl ClipStore for ClipDirectory {
     }
 
     fn finished(&mut self, report: &ClipReport) -> Result<(), ClipError> {
-        let earlier = self.trouble.take().map_or(Ok(()), Err);
+        let earlier = self.deferred.take().map_or(Ok(()), Err);
         let Some(index) = &mut self.index else {
             return earlier;
         };
@@ -319,13 +319,13 @@ impl ClipStore for ClipDirectory {
 
 /// Files that could not be finished because of the disk.
 #[derive(Debug, Default)]
-pub(crate) struct Unfinished {
+pub(crate) struct UnfinishedFiles {
     parts: VecDeque<PathBuf>,
     /// Those that were finished later.
     pub(crate) recovered: Vec<ClipReport>,
 }
 
-impl Unfinished {
+impl UnfinishedFiles {
     /// Salvages what is possible of a clip, now or later.
     pub(crate) fn salvage(&mut self, clip: Option<ClipWriter>, error: &ClipError) -> Option<ClipReport> {
         let part = match clip {
@@ -348,7 +348,7 @@ impl Unfinished {
     }
 
     /// Tries again; returns what could be finished.
-    pub(crate) fn try_again(&mut self) -> &[ClipReport] {
+    pub(crate) fn retry(&mut self) -> &[ClipReport] {
         let before = self.recovered.len();
         let parts = std::mem::take(&mut self.parts);
         for part in parts {

@@ -184,7 +184,7 @@ async fn a_folder_that_others_use_is_said_with_what_to_do_and_nothing_of_theirs_
     let (place, event) = heard.wait(EventName::StorageError, 0).await;
     let (code, message) = said(&event);
     assert_eq!(code, "storageInUse");
-    let remedy = "give each a folder of its own, for example with ${System.InstanceName} in its name";
+    let remedy = "use a separate directory for each, for example with ${System.InstanceName} in its name";
     assert!(
         message.ends_with(remedy) && message.contains("all-Sample-Graph-1"),
         "{message}"
