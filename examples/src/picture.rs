@@ -40,7 +40,7 @@ impl Moment {
             match &found.value {
                 InferenceValue::Entity(entity) => {
                     let b = &entity.bbox;
-                    Some([b.l, b.t, b.w, b.h].map(|side| f64::from(side) as f32))
+                    Some([b.l, b.t, b.w, b.h].map(|side| side.to_f32()))
                 }
                 _ => None,
             }

@@ -426,7 +426,7 @@ impl RecorderThread {
 /// Takes a sink's own of what was finished; that of others stays for them.
 fn take_written_by(waiting: &mut Vec<ClipReport>, writer: &str) -> Vec<ClipReport> {
     waiting
-        .extract_if(.., |report| report.sidecar.writer == writer)
+        .extract_if(.., |report| report.sidecar.owner == writer)
         .collect()
 }
 
