@@ -1,4 +1,4 @@
-//! Counts the people before a camera by an HTTP extension.
+//! Counts the people in front of a camera with an HTTP extension.
 #![allow(clippy::print_stdout)] // a program
 
 use async_trait::async_trait;
@@ -11,28 +11,28 @@ use lva_inference_schema::{EventName, JsonStyle, event_time};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, OperationConfig, SpatialExtension};
 use serde_json::{Value, json};
 
-/// Count the people before a camera, twice a second: a line whenever their number changes. Of nobody, nothing is told.
+/// Count the people in front of a camera twice a second, and print a line whenever their number changes.
 ///
-/// An HTTP extension in this program is posted JPEG pictures and answers who is in them; any other that speaks the contract
-/// does as well (--url). A sink of this program's own counts its answers.
+/// An HTTP extension in this program receives JPEG pictures and reports the people in them; --url selects another extension.
+/// A custom sink counts them.
 ///
 /// Example: count-people -- --camera rtsp://user:password@192.168.1.20/stream1 --url http://yolov3/score
 #[derive(Parser)]
 struct Args {
-    /// The camera; without one, the plaza is played.
+    /// The camera. Default: a simulated camera that plays the plaza.
     #[arg(long)]
     camera: Option<String>,
-    /// Another HTTP extension.
+    /// URL of another HTTP extension.
     #[arg(long)]
     url: Option<String>,
-    /// Stop after so many seconds. Default: by Ctrl-C.
+    /// Stop after this many seconds. Default: on Ctrl-C.
     #[arg(long)]
     seconds: Option<f64>,
     #[command(flatten)]
     model: ModelArgs,
 }
 
-/// A message sink: it is given every event of the graph.
+/// A message sink, which receives every event of the graph.
 #[derive(Default)]
 struct Count(usize);
 
@@ -72,9 +72,9 @@ async fn main() -> anyhow::Result<()> {
     .await
 }
 
-/// An HTTP extension that tells everybody in every picture.
+/// Serves an HTTP extension that reports every person in every picture.
 async fn serve(model: &ModelArgs) -> anyhow::Result<String> {
-    let detectors = Detectors::shared(model.load()?.into_detector());
+    let detectors = Detectors::shared(model.load()?);
     let options = AnalysisOptions::default().with_entities(Entities::EveryFrame);
     let people = SpatialExtension::with_options(OperationConfig::whole_frame(), detectors, options);
     let listening = HttpExtensionServer::new(people)

@@ -1,4 +1,4 @@
-//! A node of one's own in a graph: says when a camera is covered, and records that.
+//! A custom node in a graph: reports when a camera is covered, and records it.
 #![allow(clippy::print_stdout)] // a program
 
 use std::path::PathBuf;
@@ -14,26 +14,26 @@ use lva_graph_runtime::{
 };
 use lva_inference_schema::{Event, EventName, Inference, JsonStyle, event_time};
 
-/// Say when a camera is covered and when it can see again, and record ten seconds around both.
+/// Report when a camera is covered and uncovered, and record ten seconds around both.
 ///
-/// The node that looks is a part of this program, and examples/documents/custom-node.json names it by "#Example.CoveredCamera".
-/// What it finds goes to a message sink and opens a gate. Clips are FOLDER/covered/clip-TIME.mp4.
+/// The custom node is part of this program; examples/documents/custom-node.json uses it by its type "#Example.CoveredCamera".
+/// Its events go to a message sink and open a gate. Clips are DIRECTORY/covered/clip-TIME.mp4.
 ///
 /// Example: custom-node -- --camera rtsp://user:password@192.168.1.20/stream1 --recordings clips
 #[derive(Parser)]
 struct Args {
-    /// The camera; without one, a plaza is played whose camera is covered from time to time.
+    /// The camera. Default: a simulated camera that is covered from time to time.
     #[arg(long)]
     camera: Option<String>,
-    /// Folder for clips.
+    /// Directory for clips.
     #[arg(long, default_value = "recordings")]
     recordings: PathBuf,
-    /// Stop after so many seconds. Default: by Ctrl-C.
+    /// Stop after this many seconds. Default: on Ctrl-C.
     #[arg(long)]
     seconds: Option<f64>,
 }
 
-/// Makes the nodes that topologies call "#Example.CoveredCamera".
+/// Creates the nodes of the type "#Example.CoveredCamera".
 struct CoveredCamera;
 
 impl NodeFactory for CoveredCamera {
@@ -44,7 +44,7 @@ impl NodeFactory for CoveredCamera {
     fn create(&self, node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError> {
         let below = node.number("below")?.unwrap_or(40.0);
         if !(1.0..=255.0).contains(&below) {
-            let error = NodeError::new(format!("nothing is darker than {below} of 255"));
+            let error = NodeError::new(format!("{below} is not a brightness from 1 to 255"));
             return Err(error.with_remedy("write a number from 1 to 255 as 'below'"));
         }
         let covered = false;
@@ -52,10 +52,10 @@ impl NodeFactory for CoveredCamera {
     }
 }
 
-/// One of them. It has a thread of its own, so it may take its time.
+/// The node. It has its own thread, so it may block.
 struct Covered {
     below: f64,
-    /// As it was last said.
+    /// The last reported state.
     covered: bool,
 }
 
@@ -77,7 +77,7 @@ impl CustomNode for Covered {
     }
 }
 
-/// The mean light of a frame, 0 to 255, by a very small picture of it.
+/// The mean brightness of a frame, 0 to 255, measured on a very small picture of it.
 fn light(frame: &NodeFrame<'_>) -> Result<f64, NodeError> {
     let picture = frame.picture();
     let small = ImageSettings::new(PixelFormat::Rgb24).with_scale(ScaleMode::Stretch, Some(32), Some(18));
@@ -90,7 +90,7 @@ fn light(frame: &NodeFrame<'_>) -> Result<f64, NodeError> {
     Ok(sum / pixels.len() as f64)
 }
 
-/// Prints what the node says, and the clips.
+/// Prints the node's events and the clips.
 struct Lines;
 
 #[async_trait]
@@ -110,10 +110,10 @@ async fn main() -> anyhow::Result<()> {
     let topology = serde_json::from_str(include_str!("documents/custom-node.json"))?;
     let options = RuntimeOptions::new(&args.recordings).with_node_factory(CoveredCamera)?;
     let module = Module::new(options, vec![Box::new(Lines)]);
-    let folder = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     let camera = match &args.camera {
         Some(address) => camera(Some(address)).await?,
-        None => covered_camera(folder.path()).await?,
+        None => covered_camera(directory.path()).await?,
     };
     play(&module, topology, camera, args.seconds).await
 }

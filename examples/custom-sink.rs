@@ -1,4 +1,4 @@
-//! A message sink of one's own: counts events in a table that any spreadsheet reads.
+//! A custom message sink: counts events in a CSV table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,26 +10,26 @@ use lva_examples::play::{camera, play};
 use lva_graph_runtime::{GraphEvent, MessageSink, Module, RuntimeOptions, SinkError};
 use lva_inference_schema::event_time;
 
-/// Keep a table of what a camera's graph says: for each node and event, how often, first and last.
+/// Keep a table of the events of a camera's graph: for each node and event, the count and the first and last time.
 ///
-/// A motion node looks at the pictures. A sink of this program's own is given every event of the graph, trouble included, and
-/// writes the table anew, in one step, so that whoever reads it never sees half of it.
+/// A motion node analyses the pictures. The custom sink receives every event of the graph, including faults, and replaces
+/// the table atomically, so that readers never see a part of it.
 ///
 /// Example: custom-sink -- --camera rtsp://user:password@192.168.1.20/stream1 --table counts.csv
 #[derive(Parser)]
 struct Args {
-    /// The camera; without one, the plaza is played.
+    /// The camera. Default: a simulated camera that plays the plaza.
     #[arg(long)]
     camera: Option<String>,
     /// The table.
     #[arg(long, default_value = "events.csv")]
     table: PathBuf,
-    /// Stop after so many seconds. Default: by Ctrl-C.
+    /// Stop after this many seconds. Default: on Ctrl-C.
     #[arg(long)]
     seconds: Option<f64>,
 }
 
-/// A message sink has a task and a queue of its own: while it writes, no camera waits.
+/// A message sink has its own task and queue: while it writes, no camera waits.
 struct Table {
     file: PathBuf,
     /// By node and event.
@@ -44,7 +44,7 @@ struct Row {
 
 #[async_trait]
 impl MessageSink for Table {
-    /// An error counts the event as failed (`Module::sink_stats`), and the next one comes all the same.
+    /// An error counts the event as failed (`Module::sink_stats`); the next event is published anyway.
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
         let node = event.subject.node_name().map_or("", |(_, name)| name);
         let now = event.timestamp_90k;
@@ -60,7 +60,7 @@ impl MessageSink for Table {
         row.last = now;
         let mut table = String::from("node,event,count,first,last\n");
         for ((node, event), Row { count, first, last }) in &self.rows {
-            // Names of nodes may hold anything.
+            // Node names may contain any character.
             let node = node.replace('"', "\"\"");
             writeln!(
                 table,
@@ -70,7 +70,7 @@ impl MessageSink for Table {
             )?;
         }
         let (file, unfinished) = (self.file.clone(), self.file.with_extension("part"));
-        // A disk that stands still is nobody else's trouble.
+        // A slow disk must not block the runtime.
         tokio::task::spawn_blocking(move || {
             std::fs::write(&unfinished, table)?;
             std::fs::rename(&unfinished, &file)

@@ -1,4 +1,4 @@
-//! Makes a deployment manifest of a template, its variables and its modules.
+//! Generates a deployment manifest from a template, its variables and its modules.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -12,30 +12,31 @@ use lva_graph_model::{
     manifest_file_name,
 };
 
-/// Makes an IoT Edge deployment manifest of a deployment.template.json, without an editor and without a network.
+/// Generate an IoT Edge deployment manifest from a deployment.template.json, without an editor or a network.
 ///
-/// $NAME and ${NAME} are replaced by values of the --env file, inside of texts only, so that no value can break the JSON;
-/// ${MODULES.name} and ${MODULEDIR<folder>} by the image that modules/name/module.json or folder/module.json beside the
-/// template describes; createOptions become texts, cut to 512 characters. Variables of the process do not count.
+/// $NAME and ${NAME} are replaced by values of the --env file, only inside strings, so that no value can break the JSON;
+/// ${MODULES.name} and ${MODULEDIR<path>} by the image that modules/name/module.json or path/module.json next to the
+/// template describes; createOptions become strings, split every 512 characters. The environment of the process is not
+/// used.
 ///
-/// Warnings go to standard error: a variable without a value (it stays as it is written), a module without a file, a
-/// route to a module that is not there. Ends with 1, and writes nothing, when there are errors.
+/// Warnings go to standard error: a variable without a value (it is left unchanged), a module without a file, a route to a
+/// missing module. With errors, nothing is written and the exit status is 1.
 ///
-/// The manifest holds the keys and passwords of the --env file: OUT is readable by its owner alone.
+/// The manifest contains the keys and passwords of the --env file: only its owner can read OUT.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   deployment-manifest --env .env --platform amd64 deployment.template.json -o config/
   deployment-manifest --env street.env deployment.street.template.json > deployment.street.amd64.json")]
 struct Args {
-    /// Values of variables: lines of NAME="value". Without it, `.env` beside the template, if there is one.
+    /// Values of variables: lines of NAME="value". Default: `.env` next to the template, if it exists.
     #[arg(long, value_name = "FILE")]
     env: Option<PathBuf>,
 
-    /// Platform whose images are taken, as module files name it: amd64, arm64v8, arm32v7.
+    /// Platform of the images, as module files name it: amd64, arm64v8, arm32v7.
     #[arg(long, default_value = "amd64")]
     platform: String,
 
-    /// Where to write: a file, or a folder in which it is named after the template. Standard output by default.
+    /// Output: a file, or a directory, where the file is named after the template. Default: standard output.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
 
@@ -45,22 +46,22 @@ struct Args {
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let folder = args.template.parent().unwrap_or(Path::new(""));
+    let directory = args.template.parent().unwrap_or(Path::new(""));
     let template = DeploymentTemplate::from_slice(&read(&args.template)?)
         .with_context(|| args.template.display().to_string())?;
 
-    let beside = folder.join(".env");
-    let env = args.env.clone().or_else(|| beside.exists().then_some(beside));
+    let adjacent = directory.join(".env");
+    let env = args.env.clone().or_else(|| adjacent.exists().then_some(adjacent));
     let mut options = ManifestOptions::new(&args.platform);
     let mut errors = false;
     if let Some(path) = &env {
         let environment =
             EnvironmentFile::from_slice(&read(path)?).with_context(|| path.display().to_string())?;
-        errors |= say(path, environment.findings());
+        errors |= report(path, environment.findings());
         options = options.with_environment(environment);
     }
     for source in template.modules() {
-        let path = folder.join(source.path());
+        let path = directory.join(source.path());
         if path.exists() {
             let module = ModuleFile::from_slice(&read(&path)?).with_context(|| path.display().to_string())?;
             options = options.with_module(source, module);
@@ -68,24 +69,24 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 
     let generated = template.generate(&options);
-    errors |= say(&args.template, &generated.findings);
+    errors |= report(&args.template, &generated.findings);
     if errors {
         return Ok(ExitCode::FAILURE);
     }
     let text = generated.manifest.to_json() + "\n";
     match &args.output {
         None => std::io::stdout().lock().write_all(text.as_bytes())?,
-        Some(out) => write(&place(out, &args)?, &text)?,
+        Some(out) => write(&output_path(out, &args)?, &text)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Whether there was an error among them.
-fn say(path: &Path, findings: &[Diagnostic]) -> bool {
+/// Prints the findings, and returns whether one is an error.
+fn report(path: &Path, findings: &[Diagnostic]) -> bool {
     for finding in findings {
         let Diagnostic {
             severity,
@@ -99,18 +100,18 @@ fn say(path: &Path, findings: &[Diagnostic]) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
-/// A file, or one in a folder with the name that the template gives it.
-fn place(out: &Path, args: &Args) -> anyhow::Result<PathBuf> {
-    let is_folder = out.is_dir() || out.as_os_str().to_string_lossy().ends_with('/');
-    if !is_folder {
+/// The output file, named after the template in a directory.
+fn output_path(out: &Path, args: &Args) -> anyhow::Result<PathBuf> {
+    let is_directory = out.is_dir() || out.as_os_str().to_string_lossy().ends_with('/');
+    if !is_directory {
         return Ok(out.to_owned());
     }
-    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let name = args.template.file_name().unwrap_or_default().to_string_lossy();
     match manifest_file_name(&name, &args.platform) {
         Some(name) => Ok(out.join(name)),
         None => bail!(
-            "'{name}' does not hold 'deployment', so its manifest has no name of its own: name a file with -o"
+            "'{name}' does not contain 'deployment', so the manifest cannot be named after it: give a file with -o"
         ),
     }
 }
@@ -122,7 +123,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options
         .open(path)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
+        .with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(text.as_bytes())
-        .with_context(|| format!("{} cannot be written", path.display()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

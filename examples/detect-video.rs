@@ -4,7 +4,7 @@
 use anyhow::Context;
 use clap::Parser;
 use lva_examples::draw::{ORANGE, canvas, sides};
-use lva_examples::{ModelArgs, VideoReader, progress};
+use lva_examples::{ModelArgs, VideoReader, detect_one, progress};
 use lva_inference::{Frame, ImageView, PixelFormat};
 use serde_json::json;
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ use std::time::Instant;
 
 /// Count the people that a detector finds in each frame of a video file.
 ///
-/// Prints one line of JSON: frames, frames with a person, people a frame, the most in one frame, the
-/// median score, and the median time of a frame from picture to boxes. With --boxes, before it one line
-/// for each frame: {"frame":0,"detections":[[left,top,width,height,score],…]} in fractions of the picture.
+/// Prints one line of JSON: frames, frames with people, people per frame, the most in one frame, the
+/// median score, and the median detection time of a frame. With --boxes, one line per frame comes first:
+/// {"frame":0,"detections":[[left,top,width,height,score],…]} in fractions of the picture.
 ///
 /// Example: detect-video --video street.mp4 --model FastestDet.onnx --family fastest-det --score 0.5
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
-    /// The video file.
+    /// The video file: H.264 or H.265 in MP4, MOV or MKV, or MJPEG.
     #[arg(long)]
     video: PathBuf,
     #[command(flatten)]
@@ -46,7 +46,7 @@ fn main() -> anyhow::Result<()> {
     while let Some((width, height)) = reader.read(&mut bgr)? {
         let view = ImageView::packed(&bgr, width, height, PixelFormat::Bgr24)?;
         let start = Instant::now();
-        let detections = detector.detect(Frame::Host(view))?;
+        let detections = detect_one(detector.as_mut(), Frame::Host(view))?;
         times.push(start.elapsed());
         if let Some(path) = args.picture.as_ref().filter(|_| counts.len() == args.frame) {
             let mut rgb: Vec<u8> = bgr.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0]]).collect();

@@ -1,9 +1,9 @@
-//! Judges a detector on scenes of the sample world.
+//! Evaluates a detector on scenes of the sample world.
 #![allow(clippy::print_stdout)] // a program
 
 use clap::Parser;
 use lva_examples::evaluation::Score;
-use lva_examples::{ModelArgs, parse_size, progress};
+use lva_examples::{ModelArgs, detect_one, parse_size, progress};
 use lva_inference::{Frame, ImageView, PixelFormat};
 use lva_sample_world::{World, WorldOptions};
 use serde_json::json;
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 /// Measure precision, recall and time of a detector on the sample world.
 ///
-/// A detection is right when it overlaps a person's whole box by half (intersection over union). People
-/// of whom half or less can be seen count neither way. Prints one line of JSON for each seed, and one for
-/// all together at the end.
+/// A detection is correct if its overlap with a person's full box is at least half (intersection over
+/// union). People who are at most half visible are not counted. Prints one line of JSON per seed, and one
+/// for all seeds at the end.
 ///
 /// Example: detector-eval --seeds 707,808,909
 #[derive(Parser)]
@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Seeds of the scenes, below 1000000: training never sees those.
+    /// Seeds of the scenes, below 1000000, which training never uses.
     #[arg(long, value_delimiter = ',', required = true)]
     seeds: Vec<u64>,
     /// Seconds of each scene.
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
-    /// Look at every so many frames of 30 a second.
+    /// Use every Nth frame, at 30 per second.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
     /// Size of the picture in pixels.
@@ -59,7 +59,7 @@ fn main() -> anyhow::Result<()> {
             let truth = world.render(index, &mut rgb)?;
             let view = ImageView::packed(&rgb, width, height, PixelFormat::Rgb24)?;
             let start = Instant::now();
-            let detections = detector.detect(Frame::Host(view))?;
+            let detections = detect_one(detector.as_mut(), Frame::Host(view))?;
             times.push(start.elapsed());
             score.add(&detections, &truth.people);
             bar.inc(1);

@@ -1,4 +1,4 @@
-//! Shows a video or a camera to any extension of the contract.
+//! Sends the pictures of a video or a camera to any extension.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-/// How long an extension that has answered everything may take to close.
+/// Time for an extension that has answered everything to close the session.
 const CLOSING: Duration = Duration::from_secs(3);
 
-/// Show the pictures of a video file or of a camera to an extension, and print what it says.
+/// Send the pictures of a video file or of a camera to an extension, and print its results.
 ///
-/// Any extension of Live Video Analytics or Video Analyzer will do: this speaks their gRPC, with frames in shared
-/// memory or in the messages. A file's pictures are sent as fast as they are answered; of a camera's, the newest one,
-/// and those that it replaces are counted. Boxes are those of the picture, not of the padded frame.
+/// Works with any extension of Live Video Analytics or Video Analyzer over gRPC, with frames in shared memory or in
+/// the messages. A file's pictures are sent as fast as they are answered; of a camera, the newest picture is sent, and
+/// replaced pictures are counted. Boxes refer to the picture, not to the padded frame.
 ///
 /// Each result is one line of JSON on standard output:
 ///
 ///   {"sequence":2,"timestamp":143810610210090,"round_trip_ms":24.1,"inferences":[…]}
 ///
-/// The counts come last, on standard error. The exit status is 0 only if no session failed.
+/// The counts follow on standard error. The exit status is 0 only if the session did not fail.
 ///
 /// Examples:
 ///
@@ -50,25 +50,25 @@ struct Args {
     /// A video file, or a camera: rtsp://USER:PASSWORD@HOST/PATH.
     #[arg(long)]
     video: String,
-    /// Where frames go. Shared memory needs the same machine, and in containers IpcMode host.
+    /// How frames are sent. Shared memory needs the same machine, and in containers IpcMode host.
     #[arg(long, value_enum, default_value_t = Mode::SharedMemory)]
     mode: Mode,
-    /// How pictures become frames: none, pad:WxH, stretch:WxH or preserveAspectRatio:WxH.
+    /// How pictures are scaled: none, pad:WxH, stretch:WxH or preserveAspectRatio:WxH.
     #[arg(long, default_value = "pad:1408x786")]
     scale: ScaleFlag,
-    /// Of what frames are made: jpeg, png, bmp, or bare pixels under the contract's names (bgr24, rgb24, yuv420p, …).
+    /// Format of frames: jpeg, png, bmp, or raw pixels by the contract's names (bgr24, rgb24, yuv420p, …).
     #[arg(long, default_value = "bgr24")]
     format: FormatFlag,
-    /// Show at most so many pictures in a second of the video's own time: 15, 0.2, 30000/1001.
+    /// Send at most this many pictures per second of media time: 15, 0.2, 30000/1001.
     #[arg(long)]
     fps: Option<FrameRate>,
-    /// Send exactly so many frames; a file begins again at its end. Default: a file once, a camera until Ctrl-C.
+    /// Send exactly this many frames; a file restarts at its end. Default: a file once, a camera until Ctrl-C.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-    /// User and password of the extension, USER:PASSWORD.
+    /// User name and password of the extension.
     #[arg(long, value_parser = parse_credentials, value_name = "USER:PASSWORD")]
     auth: Option<Credentials>,
-    /// Text for the extension, as `extensionConfiguration` in a topology.
+    /// Configuration for the extension, like `extensionConfiguration` in a topology.
     #[arg(long)]
     configuration: Option<String>,
 }
@@ -79,9 +79,9 @@ enum Mode {
     Embedded,
 }
 
-/// What the two sides of the run share.
+/// State that sending and receiving share.
 struct Run {
-    /// An answer came, or the run is to end.
+    /// An answer arrived, or the run ends.
     wake: Notify,
     stop: AtomicBool,
     /// Everything was sent.
@@ -127,7 +127,7 @@ fn main() -> anyhow::Result<()> {
             (outcome, trips)
         })
     };
-    // Decoding and rendering block, and stay on this thread.
+    // Decoding and rendering block this thread.
     let sending = send(
         &mut source,
         first,
@@ -139,9 +139,7 @@ fn main() -> anyhow::Result<()> {
     );
     frames.finish();
     run.sent.notify_one();
-    let (outcome, mut trips) = runtime
-        .block_on(answers)
-        .context("the answers were not read to their end")?;
+    let (outcome, mut trips) = runtime.block_on(answers).context("the receiving task panicked")?;
     trips.dropped.extend(source.dropped());
     eprintln!("{trips}");
     outcome.and(sending)
@@ -162,7 +160,7 @@ fn options(args: &Args, form: &FrameForm) -> anyhow::Result<ClientOptions> {
     Ok(options)
 }
 
-/// Sends pictures until there are no more, or enough.
+/// Sends pictures up to the end or the requested number.
 fn send(
     source: &mut Source,
     first: Picture,
@@ -176,14 +174,14 @@ fn send(
     let mut picture = Some(first);
     let mut sent = 0;
     while wanted.is_none_or(|wanted| sent < wanted) && !run.stop.load(Ordering::Relaxed) {
-        // The slot first: while it is waited for, a camera has newer pictures.
+        // First the slot: during the wait, a camera delivers newer pictures.
         let mut slot = match frames.slot() {
             Ok(slot) => slot,
             Err(NoSlot::WindowFull | NoSlot::NoSpace) => {
                 handle.block_on(run.wake.notified());
                 continue;
             }
-            // Why, is for the answers to say.
+            // The receiver returns the reason.
             Err(NoSlot::Ended) => break,
             Err(error) => return Err(error.into()),
         };
@@ -194,7 +192,7 @@ fn send(
         let Some(next) = next else { break };
         ensure!(
             form.fits(&next),
-            "the pictures have changed their size to {}x{}: begin again",
+            "the size of the pictures has changed to {}x{}: start again",
             next.width(),
             next.height()
         );
@@ -208,7 +206,7 @@ fn send(
     Ok(())
 }
 
-/// Prints answers until the session is over.
+/// Prints answers until the session ends.
 async fn receive(
     mut answers: Answers<()>,
     form: FrameForm,
@@ -226,16 +224,16 @@ async fn receive(
     tokio::pin!(interrupted);
     let outcome = loop {
         let stats = answers.stats();
-        // Some servers leave a stream open for ever though the client has closed its half.
-        let over = all_sent && stats.answered + stats.unanswered == stats.sent;
+        // Some servers never close a stream that the client has half-closed.
+        let complete = all_sent && stats.answered + stats.unanswered == stats.sent;
         let event = tokio::select! {
             event = answers.next() => event,
             () = run.sent.notified() => {
                 all_sent = true;
                 continue;
             }
-            () = tokio::time::sleep(CLOSING), if over => break Ok(()),
-            pressed = &mut interrupted => break pressed.context("Ctrl-C cannot be noticed"),
+            () = tokio::time::sleep(CLOSING), if complete => break Ok(()),
+            pressed = &mut interrupted => break pressed.context("cannot listen for Ctrl-C"),
         };
         run.wake.notify_one();
         match event {
@@ -244,7 +242,7 @@ async fn receive(
                 bar.inc(1);
                 match print(answer, form) {
                     Ok(()) => {}
-                    // Whoever read has read enough: `| head` is no error.
+                    // The reader has closed the pipe: `| head` is not an error.
                     Err(error) if error.kind() == ErrorKind::BrokenPipe => break Ok(()),
                     Err(error) => break Err(error.into()),
                 }
@@ -273,6 +271,6 @@ fn print(answer: Answer<()>, form: FrameForm) -> std::io::Result<()> {
         "round_trip_ms": (answer.round_trip.as_secs_f64() * 1e6).round() / 1e3,
         "inferences": inferences.iter().map(to_json).collect::<Vec<Value>>(),
     });
-    // One write for a line: whoever reads a pipe gets whole lines.
+    // One write per line, so that readers of a pipe get whole lines.
     std::io::stdout().write_all(format!("{line}\n").as_bytes())
 }

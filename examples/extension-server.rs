@@ -21,11 +21,11 @@ use lva_spatial_analysis::{
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Serve spatial analysis to media graphs, by gRPC with frames in shared memory or in the messages.
+/// Serve spatial analysis to media graphs over gRPC, with frames in shared memory or in the messages.
 ///
-/// A graph's vision node connects with a URL such as tcp://127.0.0.1:50051 and gets events when people enter or
-/// leave zones and cross lines. Every stream is followed by itself. A stream that brings a configuration of its own is
-/// watched by that; all others by --config, or else as one zone over the whole frame.
+/// A graph's extension node connects to a URL such as tcp://127.0.0.1:50051 and receives events when people enter or
+/// leave zones and cross lines. Each stream has its own tracker, and the configuration that it sends; the default is
+/// --config, or one zone over the whole frame.
 ///
 /// A configuration file is a SPACEANALYTICS_CONFIG, an operation of the original container, the truth file of
 /// sample-video, or, in fractions of the frame from the top left:
@@ -33,12 +33,12 @@ use tokio::task::JoinSet;
 ///   {"zones": [{"name": "door", "polygon": [[0.4,0.5],[0.6,0.5],[0.6,0.9],[0.4,0.9]]}],
 ///    "lines": [{"name": "gate", "start": [0.7,1.0], "end": [0.7,0.0]}]}
 ///
-/// Lines are directed: whoever stands at the start and looks to the end sees CrossRight go from left to right.
+/// Lines are directed: seen from the start towards the end, CrossRight goes from left to right.
 ///
-/// With --http-port, pictures can also be posted to http://127.0.0.1:PORT/score?stream=NAME: JPEG, PNG or BMP; the
-/// name is what people are followed under.
+/// With --http-port, JPEG, PNG or BMP pictures can also be posted to http://127.0.0.1:PORT/score?stream=NAME; people
+/// are tracked per NAME.
 ///
-/// Once a minute, counts go to standard error. Ctrl-C ends well: frames in progress are answered first.
+/// Counts are printed on standard error once a minute. Ctrl-C answers the frames in progress and ends the program.
 ///
 /// Examples:
 ///
@@ -47,35 +47,34 @@ use tokio::task::JoinSet;
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
-    /// Port to listen on; 0 takes a free one and says which. Default: 50051, or none with --unix.
+    /// Port; 0 selects a free one, which is printed. Default: 50051, or none with --unix.
     #[arg(long)]
     port: Option<u16>,
-    /// Listen on a Unix socket at this path: faster, and closed to other users and to the network.
+    /// Unix socket: faster, and not reachable by other users or over the network.
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
-    /// Also take pictures by HTTP on this port; 0 takes a free one and says which.
+    /// Also serve HTTP on this port; 0 selects a free one, which is printed.
     #[arg(long, value_name = "PORT")]
     http_port: Option<u16>,
-    /// Serve only clients with this user and password, by every way in.
+    /// Require this user name and password from all clients.
     #[arg(long, value_parser = lva_examples::parse_credentials, value_name = "USER:PASSWORD")]
     auth: Option<Credentials>,
-    /// Address to listen on. Anything but loopback lets the network in: use --auth.
+    /// Address. Any other than loopback is reachable over the network: use --auth.
     #[arg(long, default_value = "127.0.0.1")]
     bind: IpAddr,
-    /// What to watch where a stream does not say it itself.
+    /// Configuration of streams that send none.
     #[arg(long, visible_alias = "scene", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The camera's picture, WIDTHxHEIGHT, where graphs pad it to another shape: zones lie on it, not on the bars.
+    /// Size of the camera's picture, WIDTHxHEIGHT, if graphs pad it: zones refer to the picture without the bars.
     #[arg(long, value_parser = lva_examples::parse_size)]
     camera_size: Option<(u32, u32)>,
-    /// Tell everybody in every frame, not only those who did something. A signal gate behind it stays open.
+    /// Report every person in every frame, not only those with events. A signal gate after it stays open.
     #[arg(long)]
     every_frame: bool,
-    /// One detector for each stream instead of one that all share in turn.
+    /// One detector per stream instead of one that all streams share.
     #[arg(long)]
     detector_each: bool,
-    /// Read frames where clients have them in shared memory, without a copy. A hostile client can then crash
-    /// this program.
+    /// Read frames in the clients' shared memory without a copy. A hostile client can then crash this program.
     #[arg(long)]
     trusted_peers: bool,
     #[command(flatten)]
@@ -88,8 +87,8 @@ fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
         .init();
-    // A wrong model is better known before anybody connects.
-    let detector = args.model.load()?.into_detector();
+    // Report a wrong model before a client connects.
+    let detector = args.model.load()?;
     let info = detector.info();
     eprintln!("detector: {} by {} on {}", info.model, info.runtime, info.device);
     let extension = extension(&args, detector)?;
@@ -119,7 +118,7 @@ fn extension(args: &Args, detector: Box<dyn Detector>) -> anyhow::Result<Spatial
     }
     let detectors = if args.detector_each {
         let model = args.model.clone();
-        Detectors::each(move || model.load().map(|loaded| loaded.into_detector()))
+        Detectors::each(move || model.load())
     } else {
         Detectors::shared(detector)
     };
@@ -167,7 +166,7 @@ async fn serve(args: &Args, extension: SpatialExtension) -> anyhow::Result<()> {
     minute.tick().await;
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
-    let mut asked = false;
+    let mut stopping = false;
     let outcome = loop {
         tokio::select! {
             ended = serving.join_next() => match ended {
@@ -177,10 +176,10 @@ async fn serve(args: &Args, extension: SpatialExtension) -> anyhow::Result<()> {
                 None => break Ok(()),
             },
             _ = minute.tick() => eprintln!("{stats}"),
-            pressed = &mut interrupted, if !asked => {
-                asked = true;
-                pressed.context("Ctrl-C cannot be noticed")?;
-                eprintln!("ending: frames in progress are answered first");
+            pressed = &mut interrupted, if !stopping => {
+                stopping = true;
+                pressed.context("cannot listen for Ctrl-C")?;
+                eprintln!("stopping after the frames in progress");
                 down.send_replace(true);
             }
         }
@@ -207,7 +206,7 @@ async fn listen<E: Extension>(
     Ok(server.listen(address).await?)
 }
 
-/// Completes when everything is to end.
+/// Completes when the program stops.
 fn stopped(down: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + use<> {
     let mut down = down.subscribe();
     async move {
@@ -215,7 +214,7 @@ fn stopped(down: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + use<
     }
 }
 
-/// What is counted, over all ways in.
+/// Counters over all listeners.
 struct Counts {
     grpc: Vec<StatsReader>,
     http: Option<HttpStatsReader>,

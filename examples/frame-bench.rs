@@ -1,4 +1,4 @@
-//! What a picture costs from the file to the finished frame.
+//! Measures the cost of a picture from the file to the finished frame.
 #![allow(clippy::print_stdout)] // a program
 
 use anyhow::{Context, bail};
@@ -15,11 +15,11 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Decode a video file, keep to a rate, render every frame, and say what it cost.
+/// Decode a video file at a rate, render every frame, and report the cost.
 ///
-/// Prints one JSON object: `frames` delivered, `units` in the file, `wallMsPerFrame` and `cpuMsPerFrame` of a delivered
-/// frame from opening the file to the last frame, and their split into `read`, `decode`, `render` and `encode`
-/// (milliseconds of a delivered frame, too). CPU time is that of all threads.
+/// Prints one JSON object: delivered `frames`, `units` in the file, `wallMsPerFrame` and `cpuMsPerFrame` per delivered
+/// frame from opening the file to the last frame, and their split into `read`, `decode`, `render` and `encode` (also
+/// milliseconds per delivered frame). CPU time is that of all threads.
 ///
 /// Example: frame-bench -- --video clip.mp4 --size 1408x786 --scale pad --format bgr24
 #[derive(Parser)]
@@ -28,62 +28,62 @@ struct Args {
     /// The video file: H.264 or H.265 in MP4, MOV or MKV, or MJPEG.
     #[arg(long)]
     video: PathBuf,
-    /// Size of the frame; without it, the size of the video.
+    /// Size of the frame. Default: the size of the video.
     #[arg(long, value_parser = parse_size)]
     size: Option<(u32, u32)>,
-    /// How the picture is brought to the size: pad, stretch, preserveAspectRatio or none.
+    /// How the picture is scaled: pad, stretch, preserveAspectRatio or none.
     #[arg(long, default_value = "pad")]
     scale: String,
-    /// A raw layout (bgr24, yuv420p, …), or jpeg, png, bmp.
+    /// A pixel format (bgr24, yuv420p, …), or jpeg, png, bmp.
     #[arg(long, default_value = "bgr24")]
     format: String,
-    /// Quality of JPEG.
+    /// JPEG quality.
     #[arg(long, default_value_t = 85)]
     quality: u8,
-    /// At most so many frames a second (15, 0.2, 30000/1001); without it, all.
+    /// Most frames per second (15, 0.2, 30000/1001). Default: all.
     #[arg(long)]
     fps: Option<FrameRate>,
-    /// At most so many units of the file; without it, all.
+    /// Most units of the file. Default: all.
     #[arg(long)]
     frames: Option<u64>,
     /// Decoder threads.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Decode on a device: cuda or vaapi.
+    /// Hardware decoder: cuda or vaapi.
     #[arg(long)]
     hardware: Option<Hardware>,
-    /// Decode everything and drop what is not asked for, for comparison.
+    /// Decode everything and drop unneeded pictures, for comparison.
     #[arg(long)]
     full: bool,
-    /// Decode alone, for comparison.
+    /// Decode only, for comparison.
     #[arg(long)]
     decode_only: bool,
-    /// Write finished frames to this file, one after the other, as they are before encoding.
+    /// Write rendered frames, before encoding, to this file.
     #[arg(long)]
     dump: Option<PathBuf>,
-    /// Every so many-th finished frame is written, from the first on.
+    /// Write every Nth frame, starting with the first.
     #[arg(long, default_value_t = 1)]
     dump_every: u64,
 }
 
-/// Wall and CPU time of one kind of work.
+/// Elapsed and CPU time of one kind of work.
 #[derive(Default, Clone, Copy)]
 struct Cost {
-    wall: Duration,
+    elapsed: Duration,
     cpu: Duration,
 }
 
 impl Cost {
     fn of<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let (wall, cpu) = (Instant::now(), cpu_time());
+        let (start, cpu) = (Instant::now(), cpu_time());
         let result = work();
-        self.wall += wall.elapsed();
+        self.elapsed += start.elapsed();
         self.cpu += cpu_time().saturating_sub(cpu);
         result
     }
 
     fn json(self, frames: u64) -> Value {
-        json!({"wallMs": per_frame(self.wall, frames), "cpuMs": per_frame(self.cpu, frames)})
+        json!({"wallMs": per_frame(self.elapsed, frames), "cpuMs": per_frame(self.cpu, frames)})
     }
 }
 
@@ -100,7 +100,7 @@ fn per_frame(time: Duration, frames: u64) -> f64 {
     (time.as_secs_f64() * 1e6 / frames.max(1) as f64).round() / 1e3
 }
 
-/// What becomes of a picture.
+/// Renders, encodes and writes pictures.
 struct Bench {
     settings: ImageSettings,
     file: Option<ImageFile>,
@@ -180,7 +180,7 @@ fn settings(args: &Args) -> anyhow::Result<(ImageSettings, Option<ImageFile>)> {
         "stretch" => ScaleMode::Stretch,
         "preserveaspectratio" => ScaleMode::PreserveAspectRatio,
         "none" => return Ok((settings, file)),
-        other => bail!("{other:?} is no scale mode; use pad, stretch, preserveAspectRatio or none"),
+        other => bail!("{other:?} is not a scale mode: use pad, stretch, preserveAspectRatio or none"),
     };
     Ok(match args.size {
         None => (settings, file),
@@ -275,7 +275,7 @@ fn main() -> anyhow::Result<()> {
             "format": args.format,
             "threads": args.threads,
             "hardware": hardware.map(|device| device.to_string()),
-            "wallMsPerFrame": per_frame(whole.wall, frames),
+            "wallMsPerFrame": per_frame(whole.elapsed, frames),
             "cpuMsPerFrame": per_frame(whole.cpu, frames),
             "cpuMs": (whole.cpu.as_secs_f64() * 1e6).round() / 1e3,
             "read": reading.json(frames),

@@ -1,4 +1,4 @@
-//! Where a video moves, at every sensitivity, and how right that is.
+//! Detects motion in a video at every sensitivity, and compares it with the truth.
 #![allow(clippy::print_stdout)] // a program
 
 use anyhow::Context;
@@ -17,12 +17,12 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Look for motion in a video file at each sensitivity.
+/// Detect motion in a video file at each sensitivity.
 ///
-/// Prints one line of JSON a sensitivity: frames looked at, frames with motion, regions of a frame with motion, the mean
-/// share of the picture that they cover, and the CPU time of a frame. With the truth of the sample world also: of the
-/// sightings of people who walk (0.3 m/s and more, half visible), the share inside a region; of the regions, the
-/// share that touches nobody and nobody's shadow; of the frames in which somebody walks, the share with motion.
+/// Prints one line of JSON per sensitivity: frames, frames with motion, regions per frame with motion, the mean share of
+/// the picture that they cover, and the CPU time per frame. With the truth of the sample world also: the share of
+/// walking people (at least 0.3 m/s, half visible) inside a region; the share of regions without a person or shadow; and
+/// the share of frames with walking people that have motion.
 ///
 /// Example: motion-video -- --video examples/media/plaza.mp4 --truth examples/media/plaza.json
 #[derive(Parser)]
@@ -31,7 +31,7 @@ struct Args {
     /// The video file: H.264 or H.265 in MP4, MOV or MKV, or MJPEG.
     #[arg(long)]
     video: PathBuf,
-    /// What is true of it, as `sample-video --truth` writes it.
+    /// Its truth file, as `sample-video --truth` writes it.
     #[arg(long)]
     truth: Option<PathBuf>,
     /// Write this frame with the regions of medium sensitivity as a PNG to --picture.
@@ -51,7 +51,7 @@ fn cpu_time() -> Duration {
     )
 }
 
-struct Eye {
+struct Probe {
     sensitivity: MotionSensitivity,
     detector: MotionDetector,
     frames: u64,
@@ -62,8 +62,8 @@ struct Eye {
     score: MotionScore,
 }
 
-impl Eye {
-    fn look(&mut self, picture: &Picture, truth: Option<(&ClipTruth, usize)>) -> Vec<[f32; 4]> {
+impl Probe {
+    fn detect(&mut self, picture: &Picture, truth: Option<(&ClipTruth, usize)>) -> Vec<[f32; 4]> {
         let start = cpu_time();
         let found = self.detector.look_at(picture);
         self.time += cpu_time().saturating_sub(start);
@@ -111,12 +111,12 @@ fn main() -> anyhow::Result<()> {
         None => None,
         Some(path) => {
             let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Some(serde_json::from_reader(BufReader::new(file)).context("this is no truth of a clip")?)
+            Some(serde_json::from_reader(BufReader::new(file)).context("the truth file is invalid")?)
         }
     };
     let mut reader = UnitReader::open(&args.video)?;
     let mut decoder = Decoder::open(reader.codec(), reader.extra_data(), &DecoderOptions::default())?;
-    let mut eyes = MotionSensitivity::ALL.map(|sensitivity| Eye {
+    let mut probes = MotionSensitivity::ALL.map(|sensitivity| Probe {
         sensitivity,
         detector: MotionDetector::new(MotionOptions::default().with_sensitivity(sensitivity)),
         frames: 0,
@@ -136,10 +136,10 @@ fn main() -> anyhow::Result<()> {
         }
         while let Some(picture) = decoder.next_picture() {
             let truth = truth.as_ref().map(|truth| (truth, index));
-            for eye in &mut eyes {
-                let found = eye.look(&picture, truth);
+            for probe in &mut probes {
+                let found = probe.detect(&picture, truth);
                 if index == args.frame
-                    && eye.sensitivity == MotionSensitivity::Medium
+                    && probe.sensitivity == MotionSensitivity::Medium
                     && let Some(path) = &args.picture
                 {
                     save(&picture, &found, path)?;
@@ -151,8 +151,8 @@ fn main() -> anyhow::Result<()> {
             break;
         }
     }
-    for eye in &eyes {
-        println!("{}", eye.report());
+    for probe in &probes {
+        println!("{}", probe.report());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Tells what a camera offers.
+//! Reports what a camera offers.
 #![allow(clippy::print_stdout)] // a program
 
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use lva_rtsp::{
 };
 use serde_json::json;
 
-/// Watch a camera for some seconds, and tell what it offers: streams, sizes, frame and bit rates, key frames, whose clock
-/// its times come from, and what is odd about it.
+/// Watch a camera for some seconds, and report what it offers: streams, sizes, frame and bit rates, keyframes, the source
+/// of its clock, and its quirks.
 ///
 /// Examples:
 ///   probe rtsp://192.168.1.20/stream1 --user viewer --password-file secret.txt
@@ -21,36 +21,36 @@ use serde_json::json;
 ///   probe rtsps://192.168.1.20/stream1 --trust camera.pem         over TLS, with the camera's own certificate
 ///   probe rtsp://testuser:testpassword@127.0.0.1:8554/media/plaza.mp4 --json
 ///
-/// The error of a camera that cannot be reached says what to mend: a wrong host or port ("no connection", "Connection
+/// If the camera cannot be reached, the error names the remedy: a wrong host or port ("no connection", "Connection
 /// refused"), a wrong path (404), wrong credentials (401), another transport (461), a certificate that is not trusted.
-/// Ends with status 0 when video or audio came, 1 when it did not.
+/// The exit status is 0 if video or audio was received, else 1.
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
     /// The camera's address: rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH, or rtsps:// for TLS.
     url: String,
-    /// How long to watch. Shorter than 8 s cannot tell whether sender reports come.
+    /// How long to watch. At least 8 s are needed to detect sender reports.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
     /// tcp, udp or http.
     #[arg(long, default_value = "tcp")]
     transport: Transport,
-    /// User name, where the address has none.
+    /// User name, if the address has none.
     #[arg(long)]
     user: Option<String>,
-    /// File whose first line is the password: what stands on a command line, others can read.
+    /// File whose first line is the password; other users can read the command line.
     #[arg(long, requires = "user")]
     password_file: Option<PathBuf>,
-    /// PEM file with certificates to trust instead of the machine's.
+    /// PEM file with trusted certificates instead of the machine's.
     #[arg(long)]
     trust: Option<PathBuf>,
-    /// Accept a certificate for another host. Whoever has any trusted certificate can then pose as the camera.
+    /// Accept a certificate for another host. Anyone with a trusted certificate can then impersonate the camera.
     #[arg(long)]
     dangerous_ignore_hostname: bool,
-    /// Accept a certificate that nobody trusted has signed. Anybody on the way can then pose as the camera.
+    /// Accept an untrusted certificate. Anyone on the network path can then impersonate the camera.
     #[arg(long)]
     dangerous_ignore_signature: bool,
-    /// One object of JSON on standard output, and nothing else there.
+    /// Print one JSON object instead of the readable report.
     #[arg(long)]
     json: bool,
 }

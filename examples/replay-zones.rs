@@ -1,11 +1,11 @@
-//! Plays cases of people and zones, one a line, and prints what happened, one a line.
+//! Replays cases of people and zones, one per line, and prints their events, one line per case.
 //!
 //! ```sh
 //! cargo run --release --example replay-zones -- < in.jsonl > out.jsonl
 //! ```
 //!
-//! The form of both is told at [`lva_zones::replay_case`]. A case that cannot be played is answered with its name and the
-//! reason; the program goes on and ends with 0.
+//! [`lva_zones::replay_case`] documents both forms. The answer to an invalid case has its name and the reason; the program
+//! continues and ends with 0.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::Parser;
 use lva_zones::{MAX_CASE_BYTES, replay_case};
 
-/// Plays cases of people and zones from standard input and prints their events.
+/// Replay cases of people and zones from standard input and print their events.
 #[derive(Debug, Parser)]
 struct Args {}
 
@@ -24,7 +24,7 @@ fn main() -> anyhow::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        // One byte more than a case may have, so that longer ones are refused and not cut.
+        // One byte more than the limit, so that longer cases are rejected and not truncated.
         let limit = MAX_CASE_BYTES as u64 + 1;
         let read = cases
             .by_ref()
@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
             break;
         }
         if read as u64 == limit && line.last() != Some(&b'\n') {
-            // The rest of that line is no case of its own.
+            // Skip the rest of the line.
             skip_line(&mut cases).context("cannot read standard input")?;
         }
         let text = String::from_utf8_lossy(&line);

@@ -1,4 +1,4 @@
-//! Serves MP4 files as an RTSP camera, with the faults that cameras have.
+//! Serves MP4 files as RTSP cameras, with the faults of real cameras.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,47 +9,47 @@ use clap::Parser;
 use lva_rtsp::Credentials;
 use lva_rtsp_simulator::{AuthScheme, Faults, Simulator, SimulatorOptions, SimulatorTls};
 
-/// Serve the MP4 files of a folder as RTSP cameras, each at rtsp://HOST:PORT/media/FILE, over and over.
+/// Serve the MP4 files of a directory as RTSP cameras, each at rtsp://HOST:PORT/media/FILE, repeated endlessly.
 ///
-/// H.264, H.265 and AAC in MP4, fragmented or not. Clients choose the transport: interleaved in TCP, UDP, or an HTTP tunnel on the
-/// same port; with --tls the same port speaks RTSPS and HTTPS instead. Ctrl-C ends it.
+/// H.264, H.265 and AAC in MP4, fragmented or not. Clients choose the transport: interleaved TCP, UDP, or an HTTP tunnel on
+/// the same port; with --tls the port serves RTSPS and HTTPS instead. Ctrl-C stops it.
 ///
 /// Examples:
 ///   rtsp-simulator --port 8554 --media examples/media
 ///   rtsp-simulator --media examples/media --loss 0.01 --seed 7        one packet in a hundred is missing
-///   rtsp-simulator --media examples/media --close-after 15            every session dies after 15 s
+///   rtsp-simulator --media examples/media --close-after 15            every session is closed after 15 s
 ///   rtsp-simulator --media examples/media --tls --certificate-out camera.pem
 /// and then
 ///   ffplay -rtsp_transport http rtsp://testuser:testpassword@127.0.0.1:8554/media/plaza.mp4
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
-    /// Port to listen on; 0 takes a free one and says which.
+    /// Port; 0 selects a free one, which is printed.
     #[arg(long, default_value_t = 8554)]
     port: u16,
-    /// Address to listen on. Anything but loopback shows the folder's videos to the network.
+    /// Address. Any other than loopback serves the directory's videos to the network.
     #[arg(long, default_value = "127.0.0.1")]
     bind: IpAddr,
-    /// Folder with MP4 files.
+    /// Directory with MP4 files.
     #[arg(long)]
     media: PathBuf,
-    /// User name that clients must know.
+    /// Required user name.
     #[arg(long, default_value = "testuser")]
     user: String,
-    /// The user's password.
+    /// Required password.
     #[arg(long, default_value = "testpassword")]
     password: String,
-    /// Ask for nobody's name.
+    /// Serve without authentication.
     #[arg(long)]
     open: bool,
     /// Basic authentication instead of digest.
     #[arg(long)]
     basic: bool,
-    /// Connections at a time.
+    /// Most concurrent connections.
     #[arg(long, default_value_t = 64)]
     clients: usize,
 
-    /// Speak TLS, with a certificate made up on the spot unless one is given.
+    /// Serve TLS, with a generated certificate unless one is given.
     #[arg(long)]
     tls: bool,
     /// PEM file with the certificate (the server's own first) for --tls.
@@ -58,47 +58,47 @@ struct Args {
     /// PEM file with its private key.
     #[arg(long, requires = "certificate")]
     key: Option<PathBuf>,
-    /// Where to write the certificate, for clients to trust.
+    /// File to write the certificate to, for clients to trust.
     #[arg(long)]
     certificate_out: Option<PathBuf>,
 
-    /// Fault: which packets are hit by --loss and --reorder.
+    /// Fault: seed that selects the packets of --loss and --reorder.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Fault: part of the RTP packets that are left out, 0 to 1.
+    /// Fault: share of RTP packets that are dropped, 0 to 1.
     #[arg(long, default_value_t = 0.0)]
     loss: f64,
-    /// Fault: part of the RTP packets that come behind the next one, 0 to 1. Only UDP clients expect that.
+    /// Fault: share of RTP packets that are sent after the next one, 0 to 1. Only UDP clients expect that.
     #[arg(long, default_value_t = 0.0)]
     reorder: f64,
-    /// Fault: every connection is closed this many seconds after PLAY.
+    /// Fault: close every connection this many seconds after PLAY.
     #[arg(long)]
     close_after: Option<f64>,
-    /// Fault: nothing is sent from this many seconds after PLAY on, for --stall-for.
+    /// Fault: send nothing from this many seconds after PLAY, for --stall-for.
     #[arg(long)]
     stall_after: Option<f64>,
-    /// How many seconds a stall lasts.
+    /// Seconds that a stall lasts.
     #[arg(long, default_value_t = 60.0)]
     stall_for: f64,
-    /// Fault: RTP time starts over at another place this many seconds after PLAY.
+    /// Fault: restart RTP time at another value this many seconds after PLAY.
     #[arg(long)]
     reset_timestamps_after: Option<f64>,
-    /// Fault: the wall clock in sender reports is ahead by so many milliseconds, behind where negative.
+    /// Fault: milliseconds by which the clock of sender reports is ahead, or behind if negative.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     clock_offset_ms: i64,
     /// Fault: no sender reports.
     #[arg(long)]
     no_reports: bool,
-    /// Quirk: parameter sets come with the pictures only.
+    /// Quirk: send parameter sets only with the pictures.
     #[arg(long)]
     in_band: bool,
-    /// Fault: the description tells other parameter sets than the pictures have.
+    /// Fault: describe other parameter sets than those of the pictures.
     #[arg(long)]
     wrong_parameter_sets: bool,
-    /// Quirk: VP8, Opus and ONVIF metadata are offered too.
+    /// Quirk: also offer VP8, Opus and ONVIF metadata.
     #[arg(long)]
     foreign_streams: bool,
-    /// Quirk: no Content-Base in descriptions and no RTP-Info in answers to PLAY.
+    /// Quirk: no Content-Base in descriptions and no RTP-Info in responses to PLAY.
     #[arg(long)]
     terse: bool,
 }
@@ -166,7 +166,7 @@ async fn main() -> anyhow::Result<()> {
     let counters = simulator.counters();
     simulator.shutdown().await;
     eprintln!(
-        "sessions played: {}, refused: {}, pictures: {}, packets left out: {}",
+        "sessions played: {}, refused: {}, pictures: {}, packets dropped: {}",
         counters.plays, counters.refused, counters.units, counters.dropped_packets
     );
     Ok(())

@@ -21,33 +21,33 @@ use lva_inference_schema::{ProductFamily, default_topic};
 use lva_spatial_analysis::{Detectors, OperationConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How often it is said on standard error how far things are.
+/// Time between progress reports on standard error.
 const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Run one media graph topology: Live Video Analytics 1.0 and 2.0, Video Analyzer 1.0 and 1.1.
 ///
-/// With --simulate nothing else is needed: a camera plays the plaza with sound, extensions detect people by gRPC and
-/// HTTP or watch zones and lines, and every --trigger-every seconds a hub message comes to the topology's message
-/// sources. The addresses of the topology's camera and extensions are replaced by theirs, so that parameters for them
-/// need no value. Without it, the topology's own addresses are used.
+/// --simulate provides everything else: a camera that plays the plaza with audio, extensions that detect people over
+/// gRPC and HTTP or analyse zones and lines, and a hub message to the topology's message sources every --trigger-every
+/// seconds. They replace the addresses of the topology's camera and extensions, so that parameters for those need no
+/// value. Without it, the topology's own addresses are used.
 ///
-/// A topology declares parameters, written ${NAME} where they are used. --param NAME=VALUE gives one its value; those
-/// with a default need none. What is missing is said by name.
+/// A topology declares parameters, written ${NAME} where they are used. --param NAME=VALUE sets a value; parameters with a
+/// default need none. The error names missing ones.
 ///
-/// Events come on standard output, one JSON object a line; how far things are comes on standard error. The last line of
-/// standard output sums up, whatever ended the run:
+/// Events are printed on standard output, one JSON object per line, and progress on standard error. However the run ends,
+/// the last line of standard output is a summary:
 ///
 ///   {"topology":…,"generation":…,"ok":…,"frames":{…},"dropped":{…},"events":{TYPE:n},"recordings":[{"sink":…,"path":…,
 ///    "seconds":…,"first_keyframe":…}]}
 ///
-/// "ok" is whether every node gave what it is there for: message sinks were given events, extensions answered, gates and
-/// sinks recorded as long as they say, and with sound where the topology lets it pass. Otherwise "missing" lists what
-/// did not come, and "error" says what ended the run. "frames" counts pictures received and decoded, and frames sent to
-/// extensions and answered. "dropped" counts by reason, "dropped_by_node" by node and reason; replacedByNewer is no
-/// fault: an extension was slower than its camera, and a newer picture took the place of one that waited.
+/// "ok" is true if every node has its results: message sinks have received events, extensions have answered, recordings
+/// are as long as their gates require, and have audio if the topology passes it. Otherwise "missing" lists the missing
+/// results, and "error" is the reason for the end of the run. "frames" counts pictures received and decoded, and frames
+/// sent to extensions and answered. "dropped" counts by reason, "dropped_by_node" by node and reason; replacedByNewer is
+/// not a fault: an extension was slower than its camera, and a newer picture replaced a waiting one.
 ///
-/// Exit status: 0 if "ok"; 1 if not; 2 for flags that make no sense, without a summary. Ctrl-C ends the run as --seconds
-/// does; a second one does not wait for recordings to be completed.
+/// Exit status: 0 if "ok", else 1; 2 for invalid flags, without a summary. Ctrl-C ends the run like --seconds; a second
+/// Ctrl-C does not wait for recordings to be completed.
 ///
 /// Examples:
 ///
@@ -58,28 +58,28 @@ const PROGRESS: Duration = Duration::from_secs(10);
 struct Args {
     /// The topology.
     topology: PathBuf,
-    /// Value of a parameter of the topology; may be given again and again.
+    /// Value of a parameter of the topology; may be repeated.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
-    /// Stop after so many seconds, counted from the camera's first answer. Default: by Ctrl-C.
+    /// Stop this many seconds after the first session with the camera. Default: on Ctrl-C.
     #[arg(long, value_parser = seconds)]
     seconds: Option<Duration>,
-    /// Seconds that the camera may take to answer for the first time.
+    /// Seconds to wait for the first session with the camera.
     #[arg(long, value_name = "S", value_parser = seconds, default_value = "30")]
     patience: Duration,
-    /// Also write the events into this file, one JSON object a line.
+    /// Also write the events to this file, one JSON object per line.
     #[arg(long)]
     events: Option<PathBuf>,
-    /// Print a line for people in place of each event's JSON.
+    /// Print readable lines instead of JSON.
     #[arg(long)]
     pretty: bool,
-    /// Folder for recordings.
+    /// Directory for recordings.
     #[arg(long, default_value = "recordings")]
     recordings: PathBuf,
-    /// Bring a camera, extensions and hub messages along.
+    /// Simulate a camera, extensions and hub messages.
     #[arg(long)]
     simulate: bool,
-    /// With --simulate: play this MP4 file (H.264) in place of the plaza.
+    /// With --simulate: play this MP4 file (H.264) instead of the plaza.
     #[arg(long, requires = "simulate")]
     video: Option<PathBuf>,
     /// Seconds between hub messages to the topology's message sources. Default: 10 with --simulate, else none.
@@ -113,7 +113,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();
     let mut stop = Stop::listen()?;
-    // From here on there is a last line, whatever happens.
+    // From here on, there is always a last line.
     let lines = Lines::default();
     let mut summary = Summary {
         topology: args.topology.display().to_string(),
@@ -128,8 +128,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         Err(error) => Err(error),
     };
     summary.error = ran.err().map(|error| format!("{error:#}"));
-    for wrong in summary.error.iter().chain(&summary.missing()) {
-        eprintln!("run-topology: {wrong}");
+    for fault in summary.error.iter().chain(&summary.missing()) {
+        eprintln!("run-topology: {fault}");
     }
     lines.last(&summary.line().to_string())?;
     Ok(match summary.ok() {
@@ -143,7 +143,7 @@ fn read(path: &Path) -> anyhow::Result<Topology> {
     Topology::from_slice(&text).with_context(|| path.display().to_string())
 }
 
-/// With the simulation around it, where one is asked for.
+/// Runs the topology, with a simulation if requested.
 async fn run(
     args: &Args,
     topology: &Topology,
@@ -156,7 +156,7 @@ async fn run(
     }
     let simulation = tokio::select! {
         simulation = simulate(args) => simulation?,
-        () = stop.asked() => bail!("it was stopped before the simulation was there"),
+        () = stop.requested() => bail!("stopped before the simulation had started"),
     };
     eprintln!("{}", simulation.describe());
     let played = match simulation.bind(topology) {
@@ -167,7 +167,7 @@ async fn run(
     played.and(ended)
 }
 
-/// Runs the topology, and gathers what came of it however it ends.
+/// Runs the topology, and collects the results however it ends.
 async fn play(
     args: &Args,
     topology: &Topology,
@@ -177,14 +177,14 @@ async fn play(
 ) -> anyhow::Result<()> {
     let values: BTreeMap<String, String> = args.parameters.iter().cloned().collect();
     let (instance, graph) = instance_of(topology, &values)?;
-    summary.expected = Expected::of(&graph).with_sound(args.simulate);
+    summary.expected = Expected::of(&graph).with_audio(args.simulate);
 
     let topic = default_topic(match topology.generation().family() {
         Family::Lva => ProductFamily::Lva,
         Family::VideoAnalyzer => ProductFamily::VideoAnalyzer,
     });
     let (witness, listener) = (Witness::default(), Listener::default());
-    let printer = Printer::new(topic, args.pretty, args.events.as_deref())?.by(lines.clone());
+    let printer = Printer::new(topic, args.pretty, args.events.as_deref())?.with_lines(lines.clone());
     let sinks: Vec<Box<dyn MessageSink>> = vec![
         Box::new(printer),
         Box::new(witness.clone()),
@@ -192,7 +192,7 @@ async fn play(
     ];
     let module = Module::new(RuntimeOptions::new(&args.recordings), sinks);
     let active = Cell::new(false);
-    let lively = async {
+    let running = async {
         activate(&module, topology, &instance).await?;
         active.set(true);
         tokio::select! {
@@ -202,8 +202,8 @@ async fn play(
         }
     };
     let played = tokio::select! {
-        played = lively => played,
-        () = stop.asked() => Ok(()),
+        played = running => played,
+        () = stop.requested() => Ok(()),
     };
     let ending = async {
         let stopped = match active.get() {
@@ -215,7 +215,7 @@ async fn play(
     };
     let ended = tokio::select! {
         ended = ending => ended,
-        () = stop.asked() => Err(anyhow::anyhow!("it was stopped before its recordings were complete")),
+        () = stop.requested() => Err(anyhow::anyhow!("stopped before the recordings were complete")),
     };
     summary.outcome.stats = module.stats(INSTANCE).unwrap_or_default();
     summary.outcome.recordings = recorded(&summary.outcome.stats);
@@ -230,7 +230,7 @@ async fn simulate(args: &Args) -> anyhow::Result<Simulation> {
         None => OperationConfig::from_file(here.join("media/plaza.json"))?,
     };
     let video = args.video.clone().unwrap_or_else(|| here.join("media/plaza.mp4"));
-    let detectors = Detectors::shared(args.model.load()?.into_detector());
+    let detectors = Detectors::shared(args.model.load()?);
     Simulation::start(&video, scene, detectors).await
 }
 
@@ -243,10 +243,10 @@ async fn wait(args: &Args, witness: &Witness) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Hub messages, for ever. Ends only with what is wrong.
+/// Sends hub messages. Returns only on an error.
 async fn trigger(args: &Args, module: &Module, inputs: &[String]) -> anyhow::Result<()> {
-    let usual = args.simulate.then_some(Duration::from_secs(10));
-    let Some(pause) = args.trigger_every.or(usual).filter(|_| !inputs.is_empty()) else {
+    let default = args.simulate.then_some(Duration::from_secs(10));
+    let Some(pause) = args.trigger_every.or(default).filter(|_| !inputs.is_empty()) else {
         return std::future::pending().await;
     };
     for number in 1_u64.. {
@@ -260,16 +260,16 @@ async fn trigger(args: &Args, module: &Module, inputs: &[String]) -> anyhow::Res
     Ok(())
 }
 
-/// How far things are, for ever.
+/// Reports progress forever.
 async fn progress(module: &Module) {
     for round in 1_u32.. {
         tokio::time::sleep(PROGRESS).await;
         let stats = module.stats(INSTANCE).unwrap_or_default();
-        eprintln!("{} s: {}", (PROGRESS * round).as_secs(), so_far(&stats));
+        eprintln!("{} s: {}", (PROGRESS * round).as_secs(), progress_line(&stats));
     }
 }
 
-fn so_far(stats: &InstanceStats) -> String {
+fn progress_line(stats: &InstanceStats) -> String {
     let events: u64 = stats.events.values().sum();
     let answered: u64 = stats.extensions.values().map(|node| node.answered).sum();
     let dropped: u64 = stats.dropped.values().sum();
@@ -279,7 +279,7 @@ fn so_far(stats: &InstanceStats) -> String {
     )
 }
 
-/// Ctrl-C, and the signal by which services are stopped.
+/// Ctrl-C and SIGTERM.
 struct Stop {
     interrupt: Signal,
     terminate: Signal,
@@ -287,14 +287,14 @@ struct Stop {
 
 impl Stop {
     fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("Ctrl-C cannot be noticed");
+        let listen = |kind| signal(kind).context("cannot listen for Ctrl-C");
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
         })
     }
 
-    async fn asked(&mut self) {
+    async fn requested(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

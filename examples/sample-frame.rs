@@ -1,10 +1,10 @@
-//! Draws one frame of the sample world as a PNG, with truth and detections on it when asked.
+//! Draws one frame of the sample world as a PNG, optionally with truth and detections.
 #![allow(clippy::print_stdout)] // a program
 
 use anyhow::Context;
 use clap::Parser;
 use lva_examples::draw::{GREEN, ORANGE, YELLOW, canvas, place, sides};
-use lva_examples::{ModelArgs, evaluation, parse_size};
+use lva_examples::{ModelArgs, detect_one, evaluation, parse_size};
 use lva_inference::{Frame, ImageView, PixelFormat};
 use lva_sample_world::{World, WorldOptions};
 use std::path::PathBuf;
@@ -12,25 +12,25 @@ use std::path::PathBuf;
 /// Draw one frame of the plaza as a PNG.
 ///
 /// With --truth, people are outlined in green (more than half visible) or yellow, zones in blue and
-/// lines in magenta. With --detect, what the detector finds is outlined in orange with its score.
+/// lines in magenta. With --detect, detections are outlined in orange with their scores.
 ///
 /// Example: sample-frame --seed 7 --frame 700 --truth --detect --out frame.png
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
-    /// Which people come, where they go, and how the light is.
+    /// Seed that determines the people, their paths and the light.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Number of the frame, at 30 a second.
+    /// Number of the frame, at 30 per second.
     #[arg(long, default_value_t = 300)]
     frame: u64,
     /// Size of the picture in pixels.
     #[arg(long, default_value = "1280x720", value_parser = parse_size)]
     size: (u32, u32),
-    /// Draw what is true.
+    /// Draw the truth.
     #[arg(long)]
     truth: bool,
-    /// Draw what a detector finds.
+    /// Draw the detections.
     #[arg(long)]
     detect: bool,
     #[command(flatten)]
@@ -57,7 +57,7 @@ fn main() -> anyhow::Result<()> {
     let truth = world.render(args.frame, &mut rgb)?;
     let detections = if args.detect {
         let view = ImageView::packed(&rgb, width, height, PixelFormat::Rgb24)?;
-        args.model.load()?.detect(Frame::Host(view))?
+        detect_one(args.model.load()?.as_mut(), Frame::Host(view))?
     } else {
         Vec::new()
     };

@@ -1,4 +1,4 @@
-//! Draws a clip of the sample world and encodes it, with its truth beside it.
+//! Draws and encodes a clip of the sample world, and writes its truth.
 #![allow(clippy::print_stdout)] // a program
 
 use anyhow::Context;
@@ -11,16 +11,16 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
-/// Draw a clip of the plaza and encode it as H.264, with what is true of every frame.
+/// Draw a clip of the plaza, encode it as H.264, and write the truth of every frame.
 ///
-/// The same seed and options give the same pictures on any machine. There are no B-frames, and a
-/// keyframe comes every two seconds, as from a camera.
+/// The same seed and options draw the same pictures on any machine. Like a camera's, the stream has no
+/// B-frames, and a keyframe every two seconds.
 ///
 /// Example: sample-video --seed 7 --seconds 60 --out plaza.mp4 --truth plaza.json
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
-    /// Which people come, where they go, and how the light is.
+    /// Seed that determines the people, their paths and the light.
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// Length in seconds.
@@ -29,16 +29,16 @@ struct Args {
     /// Size of the picture in pixels, both even.
     #[arg(long, default_value = "1280x720", value_parser = parse_size)]
     size: (u32, u32),
-    /// Frames a second.
+    /// Frames per second.
     #[arg(long, default_value_t = 30)]
     fps: u32,
-    /// x264's constant rate factor: smaller is better and larger.
+    /// x264's constant rate factor: lower values mean better quality and larger files.
     #[arg(long, default_value_t = 25)]
     quality: u8,
     /// The MP4 file to write.
     #[arg(long)]
     out: PathBuf,
-    /// The JSON file to write with zones, lines, events, and everybody in every frame.
+    /// The JSON file to write with zones, lines, events, and the people of every frame.
     #[arg(long)]
     truth: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ fn main() -> anyhow::Result<()> {
     bar.finish();
     let people: usize = frames.iter().map(|frame| frame.people.len()).sum();
     println!(
-        "{}: {} frames, {people} sightings of people, {} events at zones and lines",
+        "{}: {} frames, {people} observations of people, {} events at zones and lines",
         args.out.display(),
         frames.len(),
         scene.events.len(),
@@ -90,7 +90,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Draws all frames on as many threads as the machine has, and hands them over in their order.
+/// Draws all frames on all cores, and passes them on in order.
 fn draw_in_order(
     world: &World,
     mut take: impl FnMut(FrameTruth, &[u8]) -> anyhow::Result<()>,
@@ -100,7 +100,7 @@ fn draw_in_order(
     thread::scope(|scope| {
         let lanes: Vec<_> = (0..workers)
             .map(|lane| {
-                // Two frames a thread may wait to be encoded; more would only fill memory.
+                // At most two frames per thread wait for the encoder, to limit memory.
                 let (ready, frames) = mpsc::sync_channel(2);
                 let mut world = world.clone();
                 scope.spawn(move || {
@@ -108,7 +108,7 @@ fn draw_in_order(
                         let mut rgb = vec![0; world.frame_bytes()];
                         let drawn = world.render(index, &mut rgb).map(|truth| (truth, rgb));
                         if ready.send(drawn).is_err() {
-                            return; // The other side has stopped at an error of its own.
+                            return; // The encoder has failed.
                         }
                     }
                 });
@@ -118,7 +118,7 @@ fn draw_in_order(
         for index in 0..count {
             let (truth, rgb) = lanes[(index % workers) as usize]
                 .recv()
-                .context("a drawing thread ended early")??;
+                .context("a drawing thread panicked")??;
             take(truth, &rgb)?;
         }
         Ok(())

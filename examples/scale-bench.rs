@@ -1,4 +1,4 @@
-//! How many cameras one process carries, and what each costs.
+//! Measures how many cameras one process can handle, and the cost of each.
 #![allow(clippy::print_stdout)] // a program
 
 use std::collections::BTreeMap;
@@ -21,21 +21,21 @@ use lva_inference_schema::Inference;
 use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 use serde_json::{Value, json};
 
-/// How long all cameras may take to be there.
+/// Time for all cameras to start.
 const START: Duration = Duration::from_secs(60);
 const MIB: f64 = (1 << 20) as f64;
 
-/// Run 1, 2, 4, … cameras in one process, and say what a camera costs and when something is dropped.
+/// Run 1, 2, 4, … cameras in one process, and report the cost of a camera and the first drops.
 ///
-/// Cameras are 1080p, 30 pictures a second, 4 Mbit/s H.264 with a key frame every 2 s, unless --video names another MP4. They
-/// are served by an RTSP simulator in another process; the extension, which answers every frame at once, is in a third.
-/// So this process holds, for each camera: receiving, decoding, rendering into shared memory, and the conversation with the
-/// extension; with --work record, receiving and writing.
+/// Cameras are 1080p, 30 pictures per second, 4 Mbit/s H.264 with a keyframe every 2 s, unless --video names another MP4. An
+/// RTSP simulator in another process serves them; the extension, which answers every frame at once, runs in a third one.
+/// This process receives, decodes, renders into shared memory, and communicates with the extension; with --work record, it
+/// receives and writes.
 ///
-/// Prints a JSON object for each number of cameras: CPU seconds of this process for a minute of one camera, their split by
-/// threads, how many cameras that makes for one core, memory of a camera (resident, what it shares with the extension
-/// included), frames that were answered, units that came and those that nobody had to decode, and what was dropped by reason. Stops after the first number at which anything was
-/// dropped. CPU time counts, not the clock, so it may share the machine; drops tell something about an idle machine only.
+/// Prints a JSON object for each number of cameras: CPU seconds of this process per camera minute, their split by threads,
+/// cameras per core, memory per camera (resident, including the memory shared with the extension), answered frames,
+/// received units and those that were not decoded, and drops by reason. Stops after the first number of cameras with drops.
+/// CPU time is valid on a shared machine; drops are meaningful only on an idle one.
 ///
 /// Examples:
 ///   scale-bench -- --cameras 1,2,4,8 --seconds 20
@@ -44,48 +44,48 @@ const MIB: f64 = (1 << 20) as f64;
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
-    /// Numbers of cameras to try, one after the other.
+    /// Numbers of cameras to measure, one after the other.
     #[arg(long, value_delimiter = ',', default_value = "1,2,4,8")]
     cameras: Vec<usize>,
-    /// What is done with each.
+    /// Work per camera.
     #[arg(long, value_enum, default_value = "analyse")]
     work: Work,
-    /// Seconds to measure, counted from when all cameras work.
+    /// Seconds to measure once all cameras work.
     #[arg(long, default_value_t = 20.0)]
     seconds: f64,
-    /// Frames a second that the extension is shown.
+    /// Frames per second for the extension.
     #[arg(long, default_value_t = 2.0)]
     fps: f64,
     /// Size of these frames, padded, as bgr24.
     #[arg(long, value_parser = parse_size, default_value = "1408x786")]
     size: (u32, u32),
-    /// The MP4 that every camera plays. Default: one that is made with the ffmpeg program, once.
+    /// The MP4 file that every camera plays. Default: one that the ffmpeg program generates once.
     #[arg(long)]
     video: Option<PathBuf>,
-    /// Where that one is kept.
+    /// Directory of the generated file.
     #[arg(long, default_value = "target/scale-bench")]
     keep: PathBuf,
-    /// Be the cameras that play this folder's files, until standard input ends.
+    /// Run as the cameras that play this directory's files, until standard input ends.
     #[arg(long, hide = true)]
     be_cameras: Option<PathBuf>,
-    /// Be the extension, until standard input ends.
+    /// Run as the extension, until standard input ends.
     #[arg(long, hide = true)]
     be_extension: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Work {
-    /// Show --fps frames a second to an extension by shared memory.
+    /// Send --fps frames per second to an extension in shared memory.
     Analyse,
-    /// Record all of it, and decode nothing.
+    /// Record everything, and decode nothing.
     Record,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    if let Some(folder) = &args.be_cameras {
-        return be_cameras(folder).await;
+    if let Some(directory) = &args.be_cameras {
+        return be_cameras(directory).await;
     }
     if args.be_extension {
         return be_extension().await;
@@ -99,11 +99,11 @@ async fn main() -> anyhow::Result<()> {
         None => make_clip(&args.keep)?,
     };
     let name = video.file_name().and_then(|name| name.to_str());
-    let name = name.context("the video's name is no UTF-8")?;
-    let folder = video.canonicalize()?;
-    let folder = folder.parent().context("the video lies nowhere")?;
-    let cameras = Other::start(|command| command.arg("--be-cameras").arg(folder))?;
-    let extension = Other::start(|command| command.arg("--be-extension"))?;
+    let name = name.context("the video's name is not UTF-8")?;
+    let video = video.canonicalize()?;
+    let directory = video.parent().context("the video has no directory")?;
+    let cameras = ChildProcess::start(|command| command.arg("--be-cameras").arg(directory))?;
+    let extension = ChildProcess::start(|command| command.arg("--be-extension"))?;
     let recordings = tempfile::tempdir_in(fs::create_dir_all(&args.keep).map(|()| &args.keep)?)?;
     let topology = topology(&args, &cameras.url.replace("FILE", name), &extension.url);
     for &count in &args.cameras {
@@ -116,37 +116,37 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Thirty seconds of a moving test picture with the noise of a sensor.
-fn make_clip(folder: &Path) -> anyhow::Result<PathBuf> {
-    let path = folder.join("1080p30-4mbit.mp4");
+/// Generates thirty seconds of a moving test picture with sensor noise.
+fn make_clip(directory: &Path) -> anyhow::Result<PathBuf> {
+    let path = directory.join("1080p30-4mbit.mp4");
     if !path.is_file() {
-        fs::create_dir_all(folder)?;
-        eprintln!("making {}", path.display());
-        let unfinished = folder.join("unfinished.mp4");
+        fs::create_dir_all(directory)?;
+        eprintln!("generating {}", path.display());
+        let unfinished = directory.join("unfinished.mp4");
         let source = "testsrc2=size=1920x1080:rate=30:duration=30,noise=alls=12:allf=t,format=yuv420p";
-        let words =
+        let options =
             "-c:v libx264 -preset veryfast -bf 0 -g 60 -sc_threshold 0 -b:v 4M -maxrate 4M -bufsize 4M";
         let made = Command::new("ffmpeg")
             .args(["-v", "error", "-y", "-f", "lavfi", "-i", source])
-            .args(words.split(' '))
+            .args(options.split(' '))
             .arg(&unfinished)
             .status()
             .context(
-                "the ffmpeg program makes the clip; `make packages` installs it, or name another by --video",
+                "cannot run the ffmpeg program, which generates the clip: install it with `make packages`, or use --video",
             )?;
-        ensure!(made.success(), "ffmpeg made no clip");
+        ensure!(made.success(), "ffmpeg failed to generate the clip");
         fs::rename(unfinished, &path)?;
     }
     Ok(path)
 }
 
-/// Another process of this program, which ends when this one does.
-struct Other {
+/// Another process of this program, which ends with this one.
+struct ChildProcess {
     url: String,
     child: Child,
 }
 
-impl Other {
+impl ChildProcess {
     fn start(with: impl FnOnce(&mut Command) -> &mut Command) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut child = with(&mut command)
@@ -154,61 +154,61 @@ impl Other {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut url = String::new();
-        let output = child.stdout.take().context("its output is piped")?;
+        let output = child.stdout.take().context("the child has no output")?;
         BufReader::new(output).read_line(&mut url)?;
-        ensure!(!url.is_empty(), "a process beside this one did not start");
+        ensure!(!url.is_empty(), "a child process failed to start");
         let url = url.trim().to_owned();
         Ok(Self { url, child })
     }
 }
 
-impl Drop for Other {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// Until the process that started this one has ended.
-async fn orphaned() -> anyhow::Result<()> {
+/// Waits for the end of the parent process.
+async fn parent_ended() -> anyhow::Result<()> {
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     Ok(())
 }
 
-async fn be_cameras(folder: &Path) -> anyhow::Result<()> {
-    let options = SimulatorOptions::new(folder).with_max_clients(4096);
+async fn be_cameras(directory: &Path) -> anyhow::Result<()> {
+    let options = SimulatorOptions::new(directory).with_max_clients(4096);
     let simulator = Simulator::start(options).await?;
     println!("{}", simulator.url("FILE"));
-    orphaned().await
+    parent_ended().await
 }
 
-struct AtOnce;
+struct Immediate;
 
 #[async_trait]
-impl Extension for AtOnce {
+impl Extension for Immediate {
     async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(Self))
     }
 }
 
 #[async_trait]
-impl ExtensionSession for AtOnce {
+impl ExtensionSession for Immediate {
     async fn process(&mut self, _: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
         Ok(Vec::new())
     }
 }
 
 async fn be_extension() -> anyhow::Result<()> {
-    let server = ExtensionServer::new(AtOnce);
+    let server = ExtensionServer::new(Immediate);
     let listening = server.listen(ListenAddress::loopback(0)).await?;
     println!("{}", listening.url());
     tokio::select! {
         served = listening.serve(std::future::pending()) => Ok(served?),
-        orphaned = orphaned() => orphaned,
+        ended = parent_ended() => ended,
     }
 }
 
-/// A pipeline of Video Analyzer. Its video has a name for each instance.
+/// A Video Analyzer topology, with a video name per instance.
 fn topology(args: &Args, camera: &str, extension: &str) -> Value {
     let va = |kind: &str| format!("#Microsoft.VideoAnalyzer.{kind}");
     let at = |url: &str| json!({"@type": va("UnsecuredEndpoint"), "url": url});
@@ -243,13 +243,13 @@ fn topology(args: &Args, camera: &str, extension: &str) -> Value {
 
 async fn call(module: &Module, method: &str, payload: Value) -> anyhow::Result<()> {
     let (status, answer) = module.invoke(method, &payload).await;
-    ensure!(status < 300, "{method} was answered {status}: {answer}");
+    ensure!(status < 300, "{method} failed with status {status}: {answer}");
     Ok(())
 }
 
-/// What all instances have counted.
+/// Counters of all instances.
 #[derive(Default)]
-struct Counted {
+struct Counters {
     answered: u64,
     received: u64,
     not_decoded: u64,
@@ -259,12 +259,12 @@ struct Counted {
     dropped: BTreeMap<String, u64>,
 }
 
-impl Counted {
+impl Counters {
     fn read(module: &Module, names: &[String]) -> Self {
         let all: Vec<_> = names.iter().filter_map(|name| module.stats(name)).collect();
         let answered = || {
             all.iter()
-                .flat_map(|stats| stats.extensions.values().map(|own| own.answered))
+                .flat_map(|stats| stats.extensions.values().map(|extension| extension.answered))
         };
         let mut dropped = BTreeMap::new();
         for ((_, reason), count) in all.iter().flat_map(|stats| &stats.dropped) {
@@ -274,7 +274,7 @@ impl Counted {
             pictures: all.iter().map(|stats| stats.received).min().unwrap_or_default(),
             answered: answered().sum(),
             received: all.iter().map(|stats| stats.received).sum(),
-            not_decoded: all.iter().map(|stats| stats.not_decoded).sum(),
+            not_decoded: all.iter().map(|stats| stats.skipped).sum(),
             fewest_answered: answered().min().unwrap_or(u64::MAX),
             dropped,
         }
@@ -296,7 +296,7 @@ async fn measure(args: &Args, count: usize, topology: &Value, recordings: &Path)
     }
     let ready = async {
         loop {
-            let counted = Counted::read(&module, &names);
+            let counted = Counters::read(&module, &names);
             if counted.pictures >= 60 && counted.fewest_answered >= 2 {
                 return counted;
             }
@@ -304,11 +304,11 @@ async fn measure(args: &Args, count: usize, topology: &Value, recordings: &Path)
         }
     };
     let before = tokio::time::timeout(START, ready).await;
-    let before = before.context("not all cameras work; fewer may")?;
+    let before = before.context("not all cameras work: try fewer")?;
     let (threads_before, began) = (cpu_by_thread()?, Instant::now());
     tokio::time::sleep(Duration::from_secs_f64(args.seconds)).await;
     let (threads, seconds) = (cpu_by_thread()?, began.elapsed().as_secs_f64());
-    let (after, resident) = (Counted::read(&module, &names), resident()?);
+    let (after, resident) = (Counters::read(&module, &names), resident()?);
     module.shutdown().await;
 
     let camera_minutes = seconds / 60.0 * count as f64;
@@ -350,7 +350,7 @@ fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// What a thread of this name is there for.
+/// The work of a thread of this name.
 fn stage(thread: &str) -> &'static str {
     match thread {
         "lva-decode" => "decode",
@@ -360,16 +360,16 @@ fn stage(thread: &str) -> &'static str {
     }
 }
 
-/// MiB of memory that this process holds: all, and what it shares with others.
+/// Resident memory of this process in MiB: total, and shared with others.
 fn resident() -> anyhow::Result<(f64, f64)> {
-    let status = fs::read_to_string("/proc/self/status").context("memory is told by /proc alone")?;
+    let status = fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
     let of = |label: &str| -> Option<f64> {
         let line = status.lines().find(|line| line.starts_with(label))?;
         line.split_whitespace().nth(1)?.parse().ok()
     };
     let mib = |label| Some(of(label)? * 1024.0 / MIB);
     let both = mib("VmRSS:").zip(mib("RssShmem:"));
-    both.context("/proc/self/status tells no memory")
+    both.context("/proc/self/status has no memory figures")
 }
 
 /// Name of each thread, and the nanoseconds that it ran.
@@ -385,7 +385,7 @@ fn cpu_by_thread() -> anyhow::Result<BTreeMap<String, (String, u64)>> {
             continue;
         };
         let ran = times.split_whitespace().next().and_then(|ran| ran.parse().ok());
-        let ran = ran.context("/proc/self/task/N/schedstat tells no times")?;
+        let ran = ran.context("/proc/self/task/N/schedstat has no times")?;
         threads.insert(path.display().to_string(), (name.trim().to_owned(), ran));
     }
     Ok(threads)

@@ -1,4 +1,4 @@
-//! The spatial-analysis tutorial, every part of it on this machine and over real sockets.
+//! The complete spatial-analysis tutorial on this machine, over real sockets.
 #![allow(clippy::print_stdout)] // a program
 
 use std::io::IsTerminal;
@@ -16,60 +16,60 @@ use lva_inference_schema::{ProductFamily, default_topic};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, OperationConfig, Outline, SpatialExtension};
 use tokio::io::AsyncBufReadExt;
 
-/// How long a camera may take to answer for the first time.
+/// Time to wait for the first session with a camera.
 const FIRST_SESSION: Duration = Duration::from_secs(30);
 
-/// Play the spatial-analysis tutorial: a camera, a media graph, an AI extension, events and clips.
+/// Run the spatial-analysis tutorial: a camera, a media graph, an AI extension, events and clips.
 ///
 /// 1. A simulated camera plays examples/media/plaza.mp4 at rtsp://127.0.0.1:PORT/media/plaza.mp4 (or --camera, --video).
-/// 2. The spatial-analysis extension listens for gRPC and watches the zones and lines of --scene.
-/// 3. A media graph carries out examples/documents/operations.json on examples/documents/topology.json. The addresses,
-///    the camera's user and the frame rate of the instance are replaced by those of this run.
+/// 2. The spatial-analysis extension serves gRPC and analyses the zones and lines of --scene.
+/// 3. The operations of examples/documents/operations.json run examples/documents/topology.json with the addresses, the
+///    camera's credentials and the frame rate of this run.
 ///
-/// Events come on standard output, one JSON object a line; everything else on standard error. It ends after
-/// --seconds (from the camera's first answer), by Ctrl-C, or by Enter on a terminal.
+/// Events are printed on standard output, one JSON object per line; everything else on standard error. The program ends
+/// after --seconds (from the first session with the camera), on Ctrl-C, or on Enter in a terminal.
 ///
 /// Example: spatial-analysis -- --seconds 75 --events events.jsonl --recordings recordings
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
-    /// Stop after so many seconds, counted from the camera's first answer.
+    /// Stop this many seconds after the first session with the camera.
     #[arg(long)]
     seconds: Option<f64>,
-    /// Also write the events into this file, one JSON object a line.
+    /// Also write the events to this file, one JSON object per line.
     #[arg(long)]
     events: Option<PathBuf>,
-    /// Print a line for people in place of each event's JSON.
+    /// Print readable lines instead of JSON.
     #[arg(long)]
     pretty: bool,
-    /// Folder for clips: FOLDER/ASSET/TIME.mp4.
+    /// Directory for clips: DIRECTORY/ASSET/TIME.mp4.
     #[arg(long, default_value = "recordings")]
     recordings: PathBuf,
-    /// Use a real camera: rtsp://user:password@host:554/path. Its people are real, so bring a --model too.
+    /// Use a real camera: rtsp://user:password@host:554/path. Real people need another --model.
     #[arg(long, conflicts_with = "video")]
     camera: Option<String>,
     /// Play this MP4 file (H.264) instead of the plaza.
     #[arg(long)]
     video: Option<PathBuf>,
-    /// Zones and lines to watch. Default: those of the plaza, or one zone over the whole frame for other pictures.
+    /// Zones and lines to analyse. Default: those of the plaza, or one zone over the whole frame for other pictures.
     #[arg(long)]
     scene: Option<PathBuf>,
-    /// The camera's picture, WIDTHxHEIGHT: zones lie on it, not on the bars that fill the frame.
+    /// Size of the camera's picture, WIDTHxHEIGHT: zones refer to the picture without the bars of the frame.
     #[arg(long, value_parser = lva_examples::parse_size, default_value = "1280x720")]
     camera_size: (u32, u32),
-    /// Draw moments of the first clip into this PNG file at the end: who was reported, where, and doing what.
+    /// Draw the reported events of the first clip into this PNG file at the end.
     #[arg(long)]
     picture: Option<PathBuf>,
-    /// Compare zone and line events with this truth file, and print the counts as a last line.
+    /// Compare zone and line events with this truth file, and print the counts as the last line.
     #[arg(long)]
     truth: Option<PathBuf>,
     /// Topic of the events. Default: an ARM id with an empty subscription.
     #[arg(long)]
     topic: Option<String>,
-    /// Frames a second that the extension is shown at most.
+    /// Most frames per second for the extension.
     #[arg(long, default_value = "15")]
     frame_rate: String,
-    /// Operations to carry out; a topologyFile in it is looked for beside it.
+    /// Operations file; its topologyFile is relative to it.
     #[arg(long)]
     operations: Option<PathBuf>,
     #[command(flatten)]
@@ -88,11 +88,11 @@ async fn main() -> anyhow::Result<()> {
     let config = scene(&args, here)?;
     let outlines = config.outlines();
     let camera = match &args.camera {
-        Some(address) => Camera::at(address).context("the camera cannot be used")?,
+        Some(address) => Camera::at(address).context("invalid camera address")?,
         None => {
             let video = args.video.clone().unwrap_or_else(|| here.join("media/plaza.mp4"));
             let camera = Camera::simulated(&video).await;
-            camera.context("the camera did not start")?
+            camera.context("cannot start the camera")?
         }
     };
     match &args.camera {
@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let extension = start_extension(&args, config)
         .await
-        .context("the extension did not start")?;
+        .context("cannot start the extension")?;
     eprintln!("extension: {}", extension.url);
 
     let topic = args.topic.clone();
@@ -117,12 +117,12 @@ async fn main() -> anyhow::Result<()> {
         recordings: args.recordings.clone(),
         frame_rate: args.frame_rate.clone(),
     };
-    let say = |line: String| eprintln!("{line}");
+    let log = |line: String| eprintln!("{line}");
     let wait = async |message: &str, extension: &mut Extension| {
         eprintln!("{message}");
         wait(&args, &witness, extension).await
     };
-    let (stats, outcome) = tutorial.play(sinks, say, wait).await?;
+    let (stats, outcome) = tutorial.play(sinks, log, wait).await?;
 
     if let Some(stats) = stats {
         eprint!("{}", summary(&stats, &witness.kinds()));
@@ -138,7 +138,7 @@ async fn main() -> anyhow::Result<()> {
     outcome
 }
 
-/// Until the time is over, Ctrl-C, Enter on a terminal, or the death of a part.
+/// Waits for the end of the time, Ctrl-C, Enter in a terminal, or the end of the extension.
 async fn wait(args: &Args, witness: &Witness, extension: &mut Extension) -> anyhow::Result<()> {
     let time = async {
         first_session(witness, FIRST_SESSION).await?;
@@ -158,12 +158,12 @@ async fn wait(args: &Args, witness: &Witness, extension: &mut Extension) -> anyh
     tokio::select! {
         time = time => time,
         () = enter => Ok(()),
-        pressed = tokio::signal::ctrl_c() => pressed.context("Ctrl-C cannot be noticed"),
-        why = extension.died() => Err(why),
+        pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C"),
+        why = extension.ended() => Err(why),
     }
 }
 
-/// What the extension watches.
+/// The configuration of the extension.
 fn scene(args: &Args, here: &Path) -> anyhow::Result<OperationConfig> {
     let plaza = args.camera.is_none() && args.video.is_none();
     let path = match &args.scene {
@@ -171,13 +171,13 @@ fn scene(args: &Args, here: &Path) -> anyhow::Result<OperationConfig> {
         None if plaza => here.join("media/plaza.json"),
         None => return Ok(OperationConfig::whole_frame()),
     };
-    OperationConfig::from_file(&path).with_context(|| format!("the scene {} cannot be used", path.display()))
+    OperationConfig::from_file(&path).with_context(|| format!("cannot read the scene {}", path.display()))
 }
 
 async fn start_extension(args: &Args, config: OperationConfig) -> anyhow::Result<Extension> {
     let (width, height) = args.camera_size;
     let options = AnalysisOptions::default().with_camera_aspect(f64::from(width) / f64::from(height));
-    let detectors = Detectors::shared(args.model.load()?.into_detector());
+    let detectors = Detectors::shared(args.model.load()?);
     Extension::serve(SpatialExtension::with_options(config, detectors, options)).await
 }
 
@@ -187,7 +187,7 @@ fn draw(path: &Path, stats: &InstanceStats, witness: &Witness, outlines: &[Outli
         None => 0,
     };
     match drawn {
-        0 => eprintln!("picture: none, as no clip holds an event"),
+        0 => eprintln!("picture: none, because no clip contains an event"),
         _ => eprintln!("picture: {}", path.display()),
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Writes the stills that the embedded detector is trained on.
+//! Writes the training pictures of the embedded detector.
 
 use anyhow::Context;
 use clap::Parser;
@@ -7,29 +7,29 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-/// Draw training stills of the sample world.
+/// Draw training pictures of the sample world.
 ///
-/// Writes DIR/frames.rgb (all frames one after another, RGB, three bytes a pixel) and DIR/people.jsonl
-/// (one JSON array a frame; each person as in a truth file). The training script reads both.
+/// Writes DIR/frames.rgb (all frames in sequence, RGB, three bytes per pixel) and DIR/people.jsonl
+/// (one JSON array per frame; each person as in a truth file). The training script reads both.
 #[derive(Parser)]
 struct Args {
     /// First seed; scene N has seed FIRST + N. Demo, tests and evaluation use seeds below 1000000.
     #[arg(long, default_value_t = 1_000_000)]
     first_seed: u64,
-    /// Number of places.
+    /// Number of scenes.
     #[arg(long, default_value_t = 2500)]
     scenes: u64,
-    /// Stills of each place.
+    /// Pictures per scene.
     #[arg(long, default_value_t = 6)]
     stills: u32,
-    /// Size of a still in pixels.
+    /// Size of a picture in pixels.
     #[arg(long, default_value = "512x288", value_parser = lva_examples::parse_size)]
     size: (u32, u32),
-    /// Draw every still this many times wider and higher and average: what a larger picture looks like once
-    /// it is scaled down to the input.
+    /// Draw every picture this many times larger and average it, like a larger picture that is scaled down to
+    /// the input.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4))]
     oversample: u32,
-    /// Folder to write to; made when missing.
+    /// Output directory; created if missing.
     #[arg(long)]
     out: PathBuf,
 }
@@ -38,10 +38,10 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     anyhow::ensure!(
         args.first_seed >= 1_000_000,
-        "seeds below 1000000 are kept for demo, tests and evaluation: --first-seed 1000000 or more"
+        "seeds below 1000000 are reserved for demo, tests and evaluation: use --first-seed 1000000 or more"
     );
     fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+        .with_context(|| format!("cannot create the directory {}", args.out.display()))?;
     let create = |name: &str| {
         let path = args.out.join(name);
         File::create(&path)
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
     let factor = args.oversample;
     let mut drawn = vec![0; (width * factor) as usize * (height * factor) as usize * 3];
     let mut rgb = vec![0; width as usize * height as usize * 3];
-    let progress = lva_examples::progress(args.scenes, "places");
+    let progress = lva_examples::progress(args.scenes, "scenes");
     for number in 0..args.scenes {
         let mut scene = TrainingScene::new(args.first_seed + number, width * factor, height * factor)?;
         for still in 0..args.stills {
@@ -71,7 +71,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The mean of each square of `factor` by `factor` pixels of `drawn`, in a picture `width` pixels wide.
+/// Averages each square of `factor` by `factor` pixels of `drawn` into one pixel of a picture of `width`.
 fn average(drawn: &[u8], width: usize, factor: usize, rgb: &mut [u8]) {
     let area = (factor * factor) as u32;
     let line = width * factor * 3;

@@ -1,4 +1,4 @@
-//! Says what is wrong with topologies, as a compiler would; or draws them.
+//! Validates topologies, or draws them.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use lva_graph_model::{CustomNodeTypes, Diagram, FileReport, Instance, Strictness};
 
-/// Says what is wrong with topologies of Live Video Analytics and Video Analyzer, or draws them.
+/// Validate topologies of Live Video Analytics and Video Analyzer, or draw them.
 ///
-/// For each file one line `FILE: ok`, or a line for each error with its place (a JSON pointer) and its remedy; warnings
-/// follow. Ends with 0 only if no file has errors, so that a build can depend on it.
+/// Prints one line `FILE: ok` per valid file, or a line for each error with its location (a JSON pointer) and its remedy,
+/// followed by warnings. The exit status is 0 only if no file has errors, so that a build can depend on it.
 ///
-/// A topology alone is checked as far as its parameters have defaults. With --instance, the values of an instance are
-/// filled in, and everything is checked that a module would check before it starts.
+/// A topology alone is validated as far as its parameters have defaults. With --instance, the values of the instance are
+/// used, and the checks are those of a module before it activates the instance.
 ///
 /// A JSON Schema for editors is in graph-model/schema/topology.schema.json.
 #[derive(Debug, Parser)]
@@ -26,23 +26,23 @@ use lva_graph_model::{CustomNodeTypes, Diagram, FileReport, Instance, Strictness
   validate-topology --format mermaid topology.json > topology.mmd
   validate-topology --format dot topology.json | dot -Tsvg > topology.svg")]
 struct Args {
-    /// An instance whose values are filled in. It is checked with every FILE.
+    /// An instance with parameter values. It is used with every FILE.
     #[arg(long, value_name = "FILE")]
     instance: Option<PathBuf>,
 
-    /// Take quotas and placement rules of the retired product for errors, not for hints.
+    /// Report the retired product's quotas and placement rules as errors, not as hints.
     #[arg(long)]
     strict: bool,
 
-    /// Say hints too: what the retired product refused, parameters that nothing refers to. Text only; JSON has them.
+    /// Also print hints: what the retired product rejected, and unused parameters. For text only; JSON includes them.
     #[arg(long)]
     hints: bool,
 
-    /// What to write: lines for people, one JSON object a file and line, or a picture as Mermaid or Graphviz DOT.
+    /// Output: readable lines, one JSON object per file, or a diagram as Mermaid or Graphviz DOT.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// A type of nodes that your program brings along, such as #Contoso.QueueLength. May be given several times.
+    /// Type of a custom node of your program, such as #Contoso.QueueLength. May be repeated.
     #[arg(long, value_name = "TYPE")]
     custom_type: Vec<String>,
 
@@ -64,7 +64,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let instance = match &args.instance {
         None => None,
         Some(path) => {
-            let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             Some(Instance::from_slice(&bytes))
         }
     };
@@ -89,7 +89,7 @@ fn main() -> anyhow::Result<ExitCode> {
             Err(error) => FileReport::unreadable(file, &error),
         };
         all_ok &= report.is_ok();
-        let picture = report.topology.as_ref().map(Diagram::of);
+        let diagram = report.topology.as_ref().map(Diagram::of);
         match args.format {
             Format::Text => write!(out, "{}", report.to_text(args.hints))?,
             Format::Json => writeln!(out, "{}", report.to_json())?,
@@ -97,11 +97,11 @@ fn main() -> anyhow::Result<ExitCode> {
                 if !report.is_ok() {
                     eprint!("{}", report.to_text(args.hints));
                 }
-                let picture = picture.map(|picture| match args.format {
-                    Format::Dot => picture.to_dot(),
-                    _ => picture.to_mermaid(),
+                let diagram = diagram.map(|diagram| match args.format {
+                    Format::Dot => diagram.to_dot(),
+                    _ => diagram.to_mermaid(),
                 });
-                write!(out, "{}", picture.unwrap_or_default())?;
+                write!(out, "{}", diagram.unwrap_or_default())?;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Flags and progress.
+//! Parsing of flags, and progress bars.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lva_extension_protocol::Credentials;
@@ -7,7 +7,7 @@ use lva_extension_protocol::Credentials;
 ///
 /// # Errors
 ///
-/// A message for the person at the command line.
+/// A message for the user.
 pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parts = text.split_once(['x', 'X', '×']);
     parts
@@ -19,7 +19,7 @@ pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
 ///
 /// # Errors
 ///
-/// A message for the person at the command line, without what was given.
+/// A message for the user that does not repeat the value.
 pub fn parse_credentials(text: &str) -> Result<Credentials, String> {
     match text.split_once(':') {
         Some((user, password)) if !user.is_empty() => Ok(Credentials::new(user, password)),
@@ -27,10 +27,10 @@ pub fn parse_credentials(text: &str) -> Result<Credentials, String> {
     }
 }
 
-/// A progress bar over `count` of `what`; on a terminal only, silent elsewhere.
+/// A progress bar over `count` items, on a terminal only.
 pub fn progress(count: u64, what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new(count).with_message(what);
-    match ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {elapsed} gone, {eta} left") {
+    match ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {elapsed} elapsed, {eta} left") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_may_hold_colons() {
+    fn a_password_may_contain_colons() {
         assert_eq!(parse_credentials("me:a:b"), Ok(Credentials::new("me", "a:b")));
         for wrong in ["", "me", ":secret"] {
             assert!(

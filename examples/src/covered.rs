@@ -1,4 +1,4 @@
-//! A camera before whose lens somebody holds a hand.
+//! A simulated camera that is covered from time to time.
 
 use std::path::Path;
 
@@ -7,20 +7,20 @@ use anyhow::Context;
 use crate::tutorial::Camera;
 use crate::{EncoderOptions, VideoReader, VideoWriter};
 
-/// Frames a second of the clip; the plaza has three times as many.
+/// Frames per second of the clip; the plaza has three times as many.
 const FPS: u32 = 10;
 const SECONDS: u32 = 15;
-/// Seconds in which the lens is covered.
+/// Seconds in which the camera is covered.
 const COVERED: std::ops::Range<u32> = 6..10;
 
-/// A camera that plays fifteen seconds of the plaza over and over, of which it shows four in the dark: from second 6 on
-/// somebody covers it. The clip goes into the folder.
+/// A camera that repeats fifteen seconds of the plaza, dark from second 6 to second 10. The clip is written to the
+/// directory.
 ///
 /// # Errors
 ///
-/// The clip cannot be made, or there is no free port.
-pub async fn covered_camera(folder: &Path) -> anyhow::Result<Camera> {
-    let clip = folder.join("covered.mp4");
+/// The clip cannot be written, or no port is free.
+pub async fn covered_camera(directory: &Path) -> anyhow::Result<Camera> {
+    let clip = directory.join("covered.mp4");
     cover(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("media/plaza.mp4"),
         &clip,
@@ -30,7 +30,7 @@ pub async fn covered_camera(folder: &Path) -> anyhow::Result<Camera> {
     Ok(camera)
 }
 
-/// Every third frame of a clip in half its size, dark where the lens is covered.
+/// Writes every third frame of a clip at half its size, dark while the camera is covered.
 fn cover(clip: &Path, to: &Path) -> anyhow::Result<()> {
     let mut reader = VideoReader::open(clip)?;
     let mut writer = None;
@@ -61,7 +61,7 @@ fn cover(clip: &Path, to: &Path) -> anyhow::Result<()> {
     writer.map_or(Ok(()), VideoWriter::finish)
 }
 
-/// Every other pixel of every other row as RGB, its light divided.
+/// Every other pixel of every other row as RGB, darkened by a divisor.
 fn half(bgr: &[u8], width: usize, divisor: u8) -> Vec<u8> {
     let rows = bgr.chunks_exact(width * 3).step_by(2);
     let pixels = rows.flat_map(|row| row.chunks_exact(3).step_by(2));

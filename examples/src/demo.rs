@@ -1,64 +1,66 @@
-//! Parts of the spatial-analysis demonstration: what is said, what is true, and the table at the end.
+//! Parts of the spatial-analysis demonstration: printed events, comparison with the truth, summary.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use lva_graph_runtime::{GraphEvent, InstanceStats, MessageSink, SinkError};
 use lva_inference_schema::body::EventBody;
 use lva_inference_schema::{EventClass, EventName, InferenceValue, event_time};
+use lva_media_types::MediaTime;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::picture::Moment;
 
-const SECOND: f64 = 90_000.0;
-/// How far a reported event may be from the true one.
+const SECOND: f64 = MediaTime::TICKS_PER_SECOND as f64;
+/// Largest distance between a reported event and the true one.
 const TOLERANCE_SECONDS: f64 = 1.0;
-/// Reports that are kept for the comparison with the truth.
-const MOST_SEEN: usize = 100_000;
-/// Messages that are kept for a picture.
+/// Events kept for the comparison with the truth.
+const MAX_SEEN: usize = 100_000;
+/// Messages kept for a picture.
 const MOMENTS: usize = 512;
 
-/// Lines on standard output, until there was a last one. Clones are the same.
+/// Lines on standard output, up to a last one. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Mutex<bool>>);
 
 impl Lines {
-    /// Says a line, unless the last one was said.
+    /// Prints a line, unless the last one was printed.
     ///
     /// # Errors
     ///
-    /// Nobody reads standard output any more.
-    pub fn say(&self, line: &str) -> std::io::Result<()> {
+    /// Standard output is closed.
+    pub fn print(&self, line: &str) -> std::io::Result<()> {
         self.write(line, false)
     }
 
-    /// Says the last line. What comes later is not said: a reader may be so slow that events still wait.
+    /// Prints the last line. Later lines, such as those of queued events, are discarded.
     ///
     /// # Errors
     ///
-    /// Nobody reads standard output any more.
+    /// Standard output is closed.
     pub fn last(&self, line: &str) -> std::io::Result<()> {
         self.write(line, true)
     }
 
     fn write(&self, line: &str, last: bool) -> std::io::Result<()> {
-        let mut over = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *over {
+        let mut ended = self.0.lock();
+        if *ended {
             return Ok(());
         }
-        *over = last;
-        // One write for a line: whoever reads a pipe gets whole lines.
+        *ended = last;
+        // One write per line, so that readers of a pipe get whole lines.
         std::io::stdout().write_all(format!("{line}\n").as_bytes())
     }
 }
 
-/// Prints events as JSON lines or for people, and writes them into a file.
+/// Prints events as JSON or as readable lines, and writes them to a file.
 #[derive(Debug)]
 pub struct Printer {
     topic: String,
@@ -68,11 +70,11 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// `file` is written anew.
+    /// Creates or replaces `file`.
     ///
     /// # Errors
     ///
-    /// The file cannot be made.
+    /// The file cannot be created.
     pub fn new(topic: String, pretty: bool, file: Option<&Path>) -> anyhow::Result<Self> {
         let create =
             |path: &Path| File::create(path).with_context(|| format!("cannot write {}", path.display()));
@@ -85,9 +87,9 @@ impl Printer {
         })
     }
 
-    /// Prints by lines that somebody else ends.
+    /// Prints with lines that the caller ends.
     #[must_use]
-    pub fn by(mut self, lines: Lines) -> Self {
+    pub fn with_lines(mut self, lines: Lines) -> Self {
         self.lines = lines;
         self
     }
@@ -98,11 +100,11 @@ impl MessageSink for Printer {
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
         let line = event.envelope(&self.topic).to_string();
         let shown = if self.pretty {
-            for_people(event)
+            readable(event)
         } else {
             line.clone()
         };
-        self.lines.say(&shown)?;
+        self.lines.print(&shown)?;
         if let Some(file) = &mut self.file {
             file.write_all(format!("{line}\n").as_bytes())?;
         }
@@ -110,8 +112,8 @@ impl MessageSink for Printer {
     }
 }
 
-/// One line that a person reads.
-fn for_people(event: &GraphEvent) -> String {
+/// A readable line.
+fn readable(event: &GraphEvent) -> String {
     let time = event_time(event.timestamp_90k);
     let node = event.subject.node_name().map_or("", |(_, name)| name);
     let what = match &event.body {
@@ -132,7 +134,7 @@ fn for_people(event: &GraphEvent) -> String {
     format!("{time}  {:<24} {node:<24} {what}", event.name.as_str())
 }
 
-/// An event at a zone or a line, as an extension told it.
+/// An event at a zone or line, as reported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
     /// Media time.
@@ -145,7 +147,7 @@ pub struct Seen {
     pub status: String,
 }
 
-/// The events at zones and lines that an inference message holds.
+/// The zone and line events of an inference message.
 pub fn reported(event: &GraphEvent) -> Vec<Seen> {
     let EventBody::Analytics(body) = &event.body else {
         return Vec::new();
@@ -174,7 +176,7 @@ pub fn reported(event: &GraphEvent) -> Vec<Seen> {
         .collect()
 }
 
-/// Remembers what the end of the demonstration has to tell.
+/// Records events for the end of the demonstration.
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
     inner: Arc<Mutex<Seeing>>,
@@ -186,47 +188,35 @@ struct Seeing {
     seen: Vec<Seen>,
     moments: VecDeque<Moment>,
     kinds: BTreeMap<String, u64>,
-    trouble: Option<String>,
+    fault: Option<String>,
 }
 
 impl Witness {
-    /// Waits until the numbers of events by kind fulfil a condition.
+    /// Waits until the event counts by kind fulfil a condition.
     pub async fn until(&self, condition: impl Fn(&BTreeMap<String, u64>) -> bool) {
         let mut changed = self.changed.subscribe();
         while !condition(&self.kinds()) && changed.changed().await.is_ok() {}
     }
 
-    /// The last event about something that went wrong, for people.
-    pub fn last_trouble(&self) -> Option<String> {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .trouble
-            .clone()
+    /// The last event that reports a fault, as a readable line.
+    pub fn last_fault(&self) -> Option<String> {
+        self.inner.lock().fault.clone()
     }
 
-    /// What was told of zones and lines: the first hundred thousand, more than a day's truth can be compared with.
+    /// The first hundred thousand zone and line events.
     pub fn seen(&self) -> Vec<Seen> {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .seen
-            .clone()
+        self.inner.lock().seen.clone()
     }
 
-    /// The newest messages about zones and lines, oldest first: enough for the newest clips.
+    /// The newest messages with zone and line events, oldest first.
     pub fn moments(&self) -> Vec<Moment> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.lock();
         inner.moments.iter().cloned().collect()
     }
 
-    /// Events by kind; those of zones and lines with their status.
+    /// Event counts by kind; zone and line events also by status.
     pub fn kinds(&self) -> BTreeMap<String, u64> {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .kinds
-            .clone()
+        self.inner.lock().kinds.clone()
     }
 }
 
@@ -234,7 +224,7 @@ impl Witness {
 impl MessageSink for Witness {
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
         let seen = reported(event);
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         *inner.kinds.entry(event.name.to_string()).or_default() += 1;
         for one in &seen {
             *inner
@@ -242,21 +232,21 @@ impl MessageSink for Witness {
                 .entry(format!("{} {}", one.name, one.status))
                 .or_default() += 1;
         }
-        let room = MOST_SEEN.saturating_sub(inner.seen.len());
-        inner.seen.extend(seen.into_iter().take(room));
+        let capacity = MAX_SEEN.saturating_sub(inner.seen.len());
+        inner.seen.extend(seen.into_iter().take(capacity));
         if let Some(moment) = Moment::of(event) {
             if inner.moments.len() == MOMENTS {
                 inner.moments.pop_front();
             }
             inner.moments.push_back(moment);
         }
-        let said = match &event.body {
-            // What went wrong stands in a message.
+        let is_fault = match &event.body {
+            // Faults have a message.
             EventBody::StateChange(change) => change.message.is_some(),
             _ => event.class() == EventClass::Diagnostics,
         };
-        if said && event.name != EventName::MediaSessionEstablished {
-            inner.trouble = Some(for_people(event));
+        if is_fault && event.name != EventName::MediaSessionEstablished {
+            inner.fault = Some(readable(event));
         }
         drop(inner);
         self.changed.send_replace(());
@@ -264,7 +254,7 @@ impl MessageSink for Witness {
     }
 }
 
-/// What truly happens in a clip that is played over and over.
+/// The true events of a clip that is repeated.
 #[derive(Debug, Clone)]
 pub struct Truth {
     seconds: f64,
@@ -272,14 +262,14 @@ pub struct Truth {
     events: Vec<(f64, String, String)>,
 }
 
-/// How reports and truth agree.
+/// Agreement of reported and true events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agreement {
-    /// Events that happened.
+    /// True events.
     pub truly: usize,
-    /// Events that were reported.
+    /// Reported events.
     pub reported: usize,
-    /// Pairs of both: the same place and status within a second.
+    /// Matches: the same place and status within a second.
     pub matched: usize,
 }
 
@@ -288,17 +278,17 @@ impl Truth {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, or is of another form.
+    /// The file cannot be read, or is not a truth file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let value: Value = serde_json::from_slice(&text).context("the truth is no JSON")?;
+        let value: Value = serde_json::from_slice(&text).context("the truth is not JSON")?;
         let number = |name: &str| {
             value[name]
                 .as_f64()
                 .with_context(|| format!("the truth has no '{name}'"))
         };
         let seconds = number("frameCount")? / number("fps")?;
-        ensure!(seconds > 0.0, "the truth is of a clip without length");
+        ensure!(seconds > 0.0, "the truth describes an empty clip");
         let list = value["events"].as_array().context("the truth has no 'events'")?;
         let read = |event: &Value| {
             let text = |name: &str| event[name].as_str().map(str::to_owned);
@@ -311,7 +301,7 @@ impl Truth {
         Ok(Self { seconds, events })
     }
 
-    /// Compares what was seen with what happened from `first_90k`, the time of the clip's first picture, to `last_90k`.
+    /// Compares reported events with those from `first_90k`, the time of the clip's first picture, to `last_90k`.
     pub fn compare(&self, seen: &[Seen], first_90k: u64, last_90k: u64) -> Agreement {
         let length = last_90k.saturating_sub(first_90k) as f64 / SECOND;
         let rounds = (length / self.seconds).ceil() as usize;
@@ -360,7 +350,7 @@ impl std::fmt::Display for Agreement {
     }
 }
 
-/// The table at the end.
+/// The summary table.
 pub fn summary(stats: &InstanceStats, kinds: &BTreeMap<String, u64>) -> String {
     let mut table = String::from("--- summary\n");
     let mut rows = Vec::new();
@@ -369,7 +359,7 @@ pub fn summary(stats: &InstanceStats, kinds: &BTreeMap<String, u64>) -> String {
     row("frames decoded".into(), stats.decoded.to_string());
     for (node, extension) in &stats.extensions {
         row(
-            format!("{node}: frames left out by rate"),
+            format!("{node}: frames skipped by rate"),
             extension.filtered.to_string(),
         );
         row(format!("{node}: frames sent"), extension.sent.to_string());
@@ -423,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_match_the_truth_within_a_second_and_once_over_all_rounds() {
+    fn reports_match_the_truth_within_a_second_and_once_over_all_repetitions() {
         let event = |at, status: &str| (at, "door".to_owned(), status.to_owned());
         let truth = Truth {
             seconds: 10.0,
@@ -431,10 +421,10 @@ mod tests {
         };
         let all = [
             seen(2.9, "Enter"),
-            seen(2.1, "Enter"), // a second report of the same
+            seen(2.1, "Enter"), // a second report of the same event
             seen(6.5, "Exit"),  // too late
             seen(12.0, "Enter"),
-            seen(12.0, "CrossLeft"), // never happens
+            seen(12.0, "CrossLeft"), // no such event
         ];
         let agreement = truth.compare(&all, 90_000_000, 90_000_000 + 14 * 90_000);
         assert_eq!(agreement.to_string(), r#"{"true":3,"reported":5,"matched":2}"#);

@@ -1,4 +1,4 @@
-//! What the programs draw with: the overlay of `lva-framing` on packed RGB, and their colours.
+//! Drawing on packed RGB with the overlay of `lva-framing`, and its colours.
 
 use lva_framing::{Canvas, CanvasError, PixelFormat};
 
@@ -6,30 +6,30 @@ use lva_framing::{Canvas, CanvasError, PixelFormat};
 pub const AZURE: [u8; 3] = [40, 120, 255];
 /// Lines.
 pub const MAGENTA: [u8; 3] = [255, 0, 255];
-/// What was found.
+/// Detections.
 pub const ORANGE: [u8; 3] = [255, 90, 40];
-/// Who is there and is to be seen.
+/// People who are more than half visible.
 pub const GREEN: [u8; 3] = [0, 255, 0];
-/// Who is there and mostly hidden.
+/// People who are mostly hidden.
 pub const YELLOW: [u8; 3] = [255, 255, 0];
-/// Words.
+/// Text.
 pub const WHITE: [u8; 3] = [255; 3];
 
-/// A canvas over `rgb`, three bytes a pixel.
+/// A canvas on `rgb`, three bytes per pixel.
 ///
 /// # Errors
 ///
-/// Memory of another size.
+/// The buffer has another size.
 pub fn canvas(rgb: &mut [u8], width: u32, height: u32) -> Result<Canvas<'_>, CanvasError> {
     Canvas::new(rgb, PixelFormat::Rgb24, width, height)
 }
 
-/// A box (left, top, width, height in fractions) as the canvas takes it.
+/// Converts a box (left, top, width, height in fractions) for the canvas.
 pub fn sides(sides: [f32; 4]) -> [f64; 4] {
     sides.map(f64::from)
 }
 
-/// A zone, its inside tinted lightly, or a line with the head where it leads to; with its name.
+/// Draws a zone with a light fill, or a line as an arrow to its end, and its name.
 pub fn place(canvas: &mut Canvas<'_>, name: &str, points: &[[f64; 2]]) {
     let color = match points {
         [start, end] => {

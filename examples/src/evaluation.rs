@@ -1,27 +1,27 @@
-//! Detections against truth.
+//! Comparison of detections with the truth.
 
 use lva_inference::{BoundingBox, Detection};
 use lva_sample_world::PersonTruth;
 
-/// Least overlap (intersection over union) at which a detection is the person's.
+/// Smallest overlap (intersection over union) at which a detection matches a person.
 pub const OVERLAP: f32 = 0.5;
-/// A person of whom less can be seen need not be found, and counts neither way when found.
+/// People who are less visible are not counted, whether found or not.
 pub const VISIBLE: f32 = 0.5;
 
-/// Counts over any number of frames.
+/// Counters over any number of frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Score {
-    /// People more than half visible.
+    /// People who are more than half visible.
     pub people: u64,
     /// Of those, found.
     pub found: u64,
-    /// Detections of nobody.
+    /// Detections without a person.
     pub false_alarms: u64,
 }
 
 impl Score {
-    /// Adds one frame: best detections choose first, and each takes the person that it overlaps most,
-    /// one who counts before one who does not.
+    /// Adds one frame. In the order of their scores, detections are matched to the person with the largest overlap, first
+    /// among those who count.
     pub fn add(&mut self, detections: &[Detection], truth: &[PersonTruth]) {
         let mut order: Vec<&Detection> = detections.iter().collect();
         order.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -45,18 +45,18 @@ impl Score {
         }
     }
 
-    /// Share of the counted detections that are people, 1 where there is none.
+    /// Share of the counted detections that are people; 1 without detections.
     pub fn precision(&self) -> f64 {
         ratio(self.found, self.found + self.false_alarms)
     }
 
-    /// Share of the people who were found, 1 where there is nobody.
+    /// Share of the people who were found; 1 without people.
     pub fn recall(&self) -> f64 {
         ratio(self.found, self.people)
     }
 }
 
-/// The person's box in the detector's terms.
+/// The person's box as a detector reports it.
 pub fn bounding_box(person: &PersonTruth) -> BoundingBox {
     let [left, top, width, height] = person.bbox;
     BoundingBox::from_edges(left, top, left + width, top + height)
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hidden_count_neither_way() {
+    fn hidden_people_are_not_counted() {
         let mut score = Score::default();
         score.add(&[detection(0.3, 0.9)], &[person(0.3, 0.4), person(0.6, 0.2)]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What a frame that goes to an extension looks like, as flags say it, and the way back for its boxes.
+//! Frames for an extension: their flags, rendering, and the mapping of boxes back to the picture.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use lva_framing::{
 };
 use lva_inference_schema::{Inference, Rectangle};
 
-/// JPEG quality where none is given.
+/// Default JPEG quality.
 const QUALITY: u8 = 85;
 
 /// `--scale`: `none`, or a mode of the contract with a size.
@@ -23,8 +23,9 @@ impl FromStr for ScaleFlag {
         if text.eq_ignore_ascii_case("none") {
             return Ok(Self(None));
         }
-        let wrong =
-            || format!("'{text}' is no scale: write none, pad:WxH, stretch:WxH or preserveAspectRatio:WxH");
+        let wrong = || {
+            format!("'{text}' is not a scale: write none, pad:WxH, stretch:WxH or preserveAspectRatio:WxH")
+        };
         let (mode, size) = text.split_once(':').ok_or_else(wrong)?;
         let mode = match mode.to_ascii_lowercase().as_str() {
             "pad" => ScaleMode::Pad,
@@ -40,9 +41,9 @@ impl FromStr for ScaleFlag {
 /// `--format`: a file format or one of the contract's pixel formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormatFlag {
-    /// Files of this kind.
+    /// Encoded files.
     File(ImageFile),
-    /// Bare pixels.
+    /// Raw pixels.
     Raw(PixelFormat),
 }
 
@@ -58,7 +59,7 @@ impl FromStr for FormatFlag {
                 let known = PixelFormat::ALL.into_iter().find(|pixels| pixels.name() == name);
                 Self::Raw(known.ok_or_else(|| {
                     let names = PixelFormat::ALL.map(PixelFormat::name).join(", ");
-                    format!("'{text}' is no format: write jpeg, png, bmp, or one of {names}")
+                    format!("'{text}' is not a format: write jpeg, png, bmp, or one of {names}")
                 })?)
             }
         })
@@ -77,10 +78,10 @@ impl FrameForm {
     ///
     /// # Errors
     ///
-    /// A size out of range.
+    /// The size is out of range.
     pub fn new(scale: ScaleFlag, format: FormatFlag, (width, height): (u32, u32)) -> anyhow::Result<Self> {
         let (pixels, file) = match format {
-            // Files are made of these.
+            // The encoder's input.
             FormatFlag::File(file) => (PixelFormat::Bgr24, Some(file)),
             FormatFlag::Raw(pixels) => (pixels, None),
         };
@@ -92,11 +93,11 @@ impl FrameForm {
         Ok(Self { plan, file })
     }
 
-    /// What a stream of such frames announces.
+    /// The format that a stream of these frames announces.
     ///
     /// # Errors
     ///
-    /// A size that the protocol does not know.
+    /// The size is outside the limits of the protocol.
     pub fn announced(&self) -> Result<FrameFormat, FormatError> {
         let (width, height) = (self.plan.width(), self.plan.height());
         match self.file {
@@ -108,17 +109,17 @@ impl FrameForm {
             }
             Some(ImageFile::Png) => FrameFormat::png(width, height),
             Some(ImageFile::Bmp) => FrameFormat::bmp(width, height),
-            // The enum may grow; the flag makes these three.
+            // The flag has only these three.
             Some(_) => FrameFormat::jpg(width, height),
         }
     }
 
-    /// Whether pictures of this size become such frames.
+    /// Whether the picture has the expected size.
     pub fn fits(&self, picture: &Picture) -> bool {
         (picture.width(), picture.height()) == (self.plan.input_width(), self.plan.input_height())
     }
 
-    /// Maps the boxes of inferences from the frame as sent to the picture, where it was padded.
+    /// Maps the boxes of inferences from the padded frame to the picture.
     pub fn unpad(&self, inferences: &mut [Inference]) {
         if !self.plan.is_padded() {
             return;
@@ -126,7 +127,7 @@ impl FrameForm {
         for found in inferences.iter_mut().filter_map(Inference::bounding_box_mut) {
             let sent = FractionBox::new(found.l.get(), found.t.get(), found.w.get(), found.h.get());
             let own = self.plan.unpad(sent);
-            // The wire has single precision; more digits than that would be invented.
+            // The wire has single precision.
             let [l, t, w, h] = [own.left, own.top, own.width, own.height].map(|side| side as f32);
             let extra = std::mem::take(&mut found.extra);
             *found = Rectangle::new(l, t, w, h);
@@ -135,7 +136,7 @@ impl FrameForm {
     }
 }
 
-/// Makes frames of pictures. Stays on the thread that made it.
+/// Renders pictures into frames. Stays on one thread.
 #[derive(Debug)]
 pub struct FrameMaker {
     form: FrameForm,
@@ -146,7 +147,7 @@ pub struct FrameMaker {
 }
 
 impl FrameMaker {
-    /// Frames of this form.
+    /// A maker of such frames.
     pub fn new(form: FrameForm) -> Self {
         Self {
             form,
@@ -157,11 +158,11 @@ impl FrameMaker {
         }
     }
 
-    /// Renders a picture into `slot`, straight where the frame is bare; returns how many bytes of it are the frame.
+    /// Renders a picture into `slot`, raw frames in place, and returns the size of the frame in bytes.
     ///
     /// # Errors
     ///
-    /// A picture of another size, or a file that is larger than the slot.
+    /// The picture has another size, or the encoded file is larger than the slot.
     pub fn fill(&mut self, picture: &Picture, slot: &mut [u8]) -> anyhow::Result<usize> {
         let Some(file) = self.form.file else {
             self.renderer.render(picture, slot)?;
@@ -172,10 +173,10 @@ impl FrameMaker {
         self.encoder
             .encode(&self.form.plan, &self.pixels, file, &mut self.bytes)?;
         let length = self.bytes.len();
-        let place = slot
+        let target = slot
             .get_mut(..length)
             .with_context(|| format!("a file of {length} bytes does not fit into a slot"))?;
-        place.copy_from_slice(&self.bytes);
+        target.copy_from_slice(&self.bytes);
         Ok(length)
     }
 }
@@ -187,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_are_the_contract_s_words() {
+    fn scales_have_the_contracts_names() {
         let parse = |text: &str| text.parse::<ScaleFlag>();
         assert_eq!(parse("none"), Ok(ScaleFlag(None)));
         assert_eq!(
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_the_contract_s_words_and_keep_their_name_on_the_wire() {
+    fn formats_have_the_contracts_names_also_on_the_wire() {
         for pixels in PixelFormat::ALL {
             let flag: FormatFlag = pixels.name().parse().unwrap();
             let form = FrameForm::new(ScaleFlag(None), flag, (64, 48)).unwrap();

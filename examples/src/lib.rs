@@ -1,9 +1,10 @@
-//! What the runnable programs share: flags, progress, video files, detectors, pictures drawn on.
+//! Code that the example programs share: flags, progress, video files, detectors, drawing.
 //!
-//! Not for use elsewhere: the programs beside this crate are the examples; this keeps them short.
-#![deny(unsafe_code)] // but for one look at FFmpeg's parameters, in `units`
+//! The programs next to this crate are the examples; this library keeps them short and is not for use elsewhere.
+#![deny(unsafe_code)] // except to read FFmpeg's codec parameters, in `units`
 
 mod args;
+mod audio;
 pub mod covered;
 pub mod demo;
 pub mod draw;
@@ -15,7 +16,6 @@ pub mod picture;
 pub mod play;
 pub mod round_trips;
 pub mod simulate;
-mod sound;
 pub mod source;
 pub mod topology_run;
 pub mod tutorial;
@@ -23,7 +23,7 @@ mod units;
 mod video;
 
 pub use args::{parse_credentials, parse_size, progress};
-pub use model_args::{AnyDetector, ModelArgs};
+pub use model_args::{ModelArgs, detect_one};
 pub use motion_score::MotionScore;
 pub use units::UnitReader;
 pub use video::{EncoderOptions, VideoReader, VideoWriter};

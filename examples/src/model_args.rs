@@ -1,4 +1,4 @@
-//! Flags that choose a detector.
+//! Flags that select a detector.
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -7,46 +7,46 @@ use lva_inference::{
 };
 use std::path::PathBuf;
 
-/// Which model, run by what.
+/// The model and its backend.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// ONNX file; without it, the embedded model, which knows the people of the sample world.
+    /// ONNX file. Default: the embedded model, which detects the people of the sample world.
     #[arg(long)]
     pub model: Option<PathBuf>,
-    /// What the file's outputs mean.
+    /// Family of the model, which defines its outputs.
     #[arg(long, value_enum, default_value_t = Family::PersonGrid)]
     pub family: Family,
-    /// Size of the model's input where it is not 640x384 (person-grid only).
+    /// Size of the model's input if it is not 640x384 (person-grid only).
     #[arg(long, value_parser = crate::parse_size)]
     pub input: Option<(u32, u32)>,
-    /// Who runs it: rten is built in, ort loads ONNX Runtime.
+    /// Backend: rten is built in, ort loads ONNX Runtime.
     #[arg(long, value_enum, default_value_t = Backend::Rten)]
     pub backend: Backend,
-    /// ONNX Runtime's shared library for --backend ort; else the variable ORT_DYLIB_PATH names it.
+    /// ONNX Runtime's shared library for --backend ort. Default: the environment variable ORT_DYLIB_PATH.
     #[arg(long)]
     pub library: Option<PathBuf>,
     /// Threads of the model.
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
-    /// Report nothing below this score, 0 to 1. Default: the model's own.
+    /// Ignore detections below this score, 0 to 1. Default: the model's own threshold.
     #[arg(long)]
     pub score: Option<f32>,
-    /// Of two boxes that overlap by more than this (intersection over union), keep the better one.
-    /// Default: the model's own.
+    /// Of two boxes that overlap by more than this (intersection over union), keep the one with the higher score.
+    /// Default: the model's own threshold.
     #[arg(long)]
     pub overlap: Option<f32>,
 }
 
-/// Families of models by the meaning of their outputs.
+/// Families of models, by the meaning of their outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Family {
-    /// This project's own head: one class, 640x384.
+    /// This project's detector: one class, 640x384.
     PersonGrid,
     /// FastestDet, 80 classes of COCO, of which `person` is kept.
     FastestDet,
 }
 
-/// What runs a model.
+/// Backends that run a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
     /// Pure Rust.
@@ -55,22 +55,13 @@ pub enum Backend {
     Ort,
 }
 
-/// A detector of either backend.
-pub struct AnyDetector(Box<dyn Detector>);
-
-impl std::fmt::Debug for AnyDetector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("AnyDetector").field(self.0.info()).finish()
-    }
-}
-
 impl ModelArgs {
-    /// Loads what the flags say.
+    /// Loads the model.
     ///
     /// # Errors
     ///
-    /// A model or library that cannot be loaded.
-    pub fn load(&self) -> anyhow::Result<AnyDetector> {
+    /// The model or the library cannot be loaded.
+    pub fn load(&self) -> anyhow::Result<Box<dyn Detector>> {
         let mut spec = match self.family {
             Family::PersonGrid => ModelSpec::plaza_person(),
             Family::FastestDet => ModelSpec::fastest_det().with_classes_kept(["person"]),
@@ -89,33 +80,28 @@ impl ModelArgs {
                 std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?
             }
             (None, Family::PersonGrid) => lva_inference::PLAZA_PERSON_ONNX.to_vec(),
-            (None, family) => bail!("--family {family:?} needs --model FILE: only person-grid is built in"),
+            (None, family) => {
+                bail!("--family {family:?} requires --model FILE: only person-grid is built in")
+            }
         };
         let rten = RtenOptions::default().with_threads(self.threads);
         let mut ort = OrtOptions::default().with_threads(self.threads);
         if let Some(library) = &self.library {
             ort = ort.with_library(library);
         }
-        Ok(AnyDetector(match self.backend {
+        Ok(match self.backend {
             Backend::Rten => Box::new(RtenDetector::from_bytes(bytes, spec, rten)?),
             Backend::Ort => Box::new(OrtDetector::from_bytes(bytes, spec, ort)?),
-        }))
+        })
     }
 }
 
-impl AnyDetector {
-    /// The detector itself.
-    pub fn into_detector(self) -> Box<dyn Detector> {
-        self.0
-    }
-
-    /// Looks at one frame.
-    ///
-    /// # Errors
-    ///
-    /// What the detector says.
-    pub fn detect(&mut self, frame: Frame<'_>) -> anyhow::Result<Vec<Detection>> {
-        let mut found = self.0.detect(&[frame])?;
-        found.pop().context("the detector answered no frame")
-    }
+/// Detects in one frame.
+///
+/// # Errors
+///
+/// The detector's error.
+pub fn detect_one(detector: &mut dyn Detector, frame: Frame<'_>) -> anyhow::Result<Vec<Detection>> {
+    let mut found = detector.detect(&[frame])?;
+    found.pop().context("the detector returned no result")
 }

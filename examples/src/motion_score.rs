@@ -1,41 +1,41 @@
-//! Motion regions against truth.
+//! Comparison of motion regions with the truth.
 
 use crate::evaluation::counts;
 use lva_sample_world::{ClipTruth, PersonTruth};
 
-/// From this speed on a person walks, in metres a second.
+/// Speed in metres per second from which a person counts as walking.
 const WALKS: f32 = 0.3;
-/// Speed is measured over so many seconds before and after a frame.
+/// Seconds before and after a frame over which speed is measured.
 const SPEED_OVER_S: f64 = 0.25;
-/// A region of somebody may begin this far outside the person's box, in heights of the box: shadows move along.
+/// A region of a person may extend this far outside the person's box, in heights of the box: shadows move too.
 const SHADOW: f32 = 1.0;
 
-/// Motion regions against truth, over any number of frames.
+/// Counters over any number of frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MotionScore {
     /// Frames.
     pub frames: u64,
-    /// Sightings of people who walk and are more than half visible.
+    /// Observations of people who walk and are more than half visible.
     pub walkers: u64,
-    /// Of those, sightings whose box is half inside a region, or more.
+    /// Of those, observations whose box is at least half inside regions.
     pub found: u64,
     /// Regions.
     pub regions: u64,
-    /// Of those, regions that touch neither anybody nor a place where somebody's shadow may be.
+    /// Of those, regions that touch neither a person nor a possible shadow.
     pub of_nobody: u64,
-    /// Frames in which somebody walks.
+    /// Frames in which a person walks.
     pub frames_with_walkers: u64,
     /// Of those, frames with motion.
     pub frames_found: u64,
-    /// Frames in which nobody moves at all.
+    /// Frames without any movement.
     pub still_frames: u64,
     /// Of those, frames with motion.
     pub still_frames_with_motion: u64,
 }
 
 impl MotionScore {
-    /// Adds the regions (left, top, width, height as fractions) of frame `index`. The clip's first second, from which a
-    /// detector learns, does not count.
+    /// Adds the regions (left, top, width, height as fractions) of frame `index`. The start of the clip, from which a
+    /// detector learns, is not counted.
     pub fn add(&mut self, regions: &[[f32; 4]], clip: &ClipTruth, index: usize) {
         let Some(frame) = clip.frames.get(index) else {
             return;
@@ -58,7 +58,7 @@ impl MotionScore {
         for region in regions {
             let near = |person: &PersonTruth| {
                 let [left, top, width, height] = person.bbox;
-                // Fractions of the width are wider than those of the height.
+                // Fractions of the width are larger than those of the height.
                 let reach = [SHADOW * height * 9.0 / 16.0, SHADOW * height];
                 let wide = [
                     left - reach[0],
@@ -79,7 +79,7 @@ impl MotionScore {
     }
 }
 
-/// Metres a second on the ground.
+/// Speed on the ground in metres per second.
 fn speed(clip: &ClipTruth, index: usize, person: &PersonTruth) -> f32 {
     let reach = (SPEED_OVER_S * f64::from(clip.scene.fps)).round().max(1.0) as usize;
     let at = |index: usize| {
@@ -105,7 +105,7 @@ fn speed(clip: &ClipTruth, index: usize, person: &PersonTruth) -> f32 {
     }
 }
 
-/// The area that two boxes share.
+/// The area of the intersection of two boxes.
 fn common(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let along = |axis: usize| {
         let end = (a[axis] + a[axis + 2]).min(b[axis] + b[axis + 2]);

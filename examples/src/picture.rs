@@ -1,8 +1,9 @@
-//! The moments of a clip as one picture: what was reported, drawn on the frames that it was reported of.
+//! The events of a clip as one picture, drawn on their frames.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use image::imageops::{FilterType, replace, resize};
@@ -10,27 +11,28 @@ use image::{Rgb, RgbImage};
 use lva_graph_runtime::{ClipInfo, GraphEvent};
 use lva_inference_schema::body::EventBody;
 use lva_inference_schema::{InferenceValue, event_time};
+use lva_media_types::MediaTime;
 use lva_spatial_analysis::Outline;
 
 use crate::VideoReader;
 use crate::draw::{ORANGE, WHITE, canvas, place, sides};
 
-/// Panes of a picture at most, two side by side.
+/// Most panes of a picture, two in a row.
 const PANES: usize = 4;
 /// Width of a pane in pixels.
 const PANE_WIDTH: u32 = 640;
 
-/// What a message says of one frame: who did what, and where they were.
+/// The events of one frame, with the boxes of the people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moment {
     /// Media time of the frame.
     pub timestamp_90k: u64,
-    /// Such as `Enter square`, with the box of whoever did it (left, top, width, height in fractions of the frame).
+    /// Such as `Enter square`, with the person's box (left, top, width, height in fractions of the frame).
     pub acts: Vec<(String, Option<[f32; 4]>)>,
 }
 
 impl Moment {
-    /// The events at zones and lines in a message, `None` where it holds none.
+    /// The zone and line events of a message; `None` without any.
     pub fn of(event: &GraphEvent) -> Option<Self> {
         let EventBody::Analytics(body) = &event.body else {
             return None;
@@ -64,19 +66,20 @@ impl Moment {
     }
 }
 
-/// Draws up to four moments of a clip with zones and lines into a PNG file, one of each kind first. Says how many
-/// were drawn: 0, and no file, where the clip holds none.
+/// Draws up to four moments of a clip with zones and lines into a PNG file, first one of each kind. Returns the number
+/// of drawn moments; with 0, no file is written.
 ///
 /// # Errors
 ///
-/// A clip that cannot be decoded, or a file that cannot be written.
+/// The clip cannot be decoded, or the file cannot be written.
 pub fn draw_moments(
     clip: &ClipInfo,
     moments: &[Moment],
     outlines: &[Outline],
     out: &Path,
 ) -> anyhow::Result<usize> {
-    let last = clip.first_timestamp_90k + (clip.seconds * 90_000.0) as u64;
+    let length = Duration::try_from_secs_f64(clip.seconds).unwrap_or_default();
+    let last = clip.first_timestamp_90k + MediaTime::ticks_in(length);
     let chosen = choose(clip.first_timestamp_90k..=last, moments);
     if chosen.is_empty() {
         return Ok(0);
@@ -89,8 +92,8 @@ pub fn draw_moments(
         let Some((width, height)) = reader.read(&mut bgr)? else {
             break;
         };
-        let shown = clip.first_timestamp_90k + (reader.seconds() * 90_000.0).round() as u64;
-        // A tick of the file's own clock may be coarser than ours.
+        let shown = clip.first_timestamp_90k + reader.elapsed_90k();
+        // The file's clock may be coarser than 1/90000 s.
         if shown + 900 >= moment.timestamp_90k {
             panes.push(pane(&bgr, width, height, moment, outlines)?);
             open.next();
@@ -115,7 +118,7 @@ pub fn draw_moments(
     Ok(panes.len())
 }
 
-/// Of what happens in the clip, one of each kind before a second of any, in the order of time.
+/// Selects moments of the clip, one of each kind before a second of any, in order of time.
 fn choose(clip: RangeInclusive<u64>, moments: &[Moment]) -> Vec<&Moment> {
     let mut known = BTreeSet::new();
     let (fresh, again): (Vec<_>, Vec<_>) = moments
@@ -135,7 +138,8 @@ fn pane(
     outlines: &[Outline],
 ) -> anyhow::Result<RgbImage> {
     let rgb = bgr.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
-    let full = RgbImage::from_raw(width, height, rgb).context("the decoder gave a frame of another size")?;
+    let full =
+        RgbImage::from_raw(width, height, rgb).context("the decoder returned a frame of another size")?;
     let pane_height = (u64::from(PANE_WIDTH) * u64::from(height)).div_ceil(u64::from(width.max(1))) as u32;
     let mut small = resize(&full, PANE_WIDTH, pane_height.max(1), FilterType::Triangle);
     let mut canvas = canvas(&mut small, PANE_WIDTH, pane_height.max(1))?;

@@ -1,4 +1,4 @@
-//! A topology in a few lines: for the short examples.
+//! Runs a topology, for the short examples.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,11 +12,11 @@ use serde_json::Value;
 use crate::topology_run::{activate, deactivate, instance_of};
 use crate::tutorial::Camera;
 
-/// The camera at an address, or one that plays the plaza.
+/// The camera at an address, or a simulated one that plays the plaza.
 ///
 /// # Errors
 ///
-/// An address that is none, or no free port.
+/// The address is invalid, or no port is free.
 pub async fn camera(address: Option<&str>) -> anyhow::Result<Camera> {
     let camera = match address {
         Some(address) => Camera::at(address)?,
@@ -26,12 +26,12 @@ pub async fn camera(address: Option<&str>) -> anyhow::Result<Camera> {
     Ok(camera)
 }
 
-/// Runs a topology with the parameters `rtspUrl`, `rtspUserName` and `rtspPassword` on a camera, for so many seconds or
-/// until Ctrl-C. Recordings are complete when it returns.
+/// Runs a topology with the parameters `rtspUrl`, `rtspUserName` and `rtspPassword` for a number of seconds or until
+/// Ctrl-C. Recordings are complete when it returns.
 ///
 /// # Errors
 ///
-/// What is wrong with the topology, or the module's refusal of it.
+/// The topology is invalid, or the module rejects it.
 pub async fn play(
     module: &Module,
     topology: Value,
@@ -51,7 +51,7 @@ pub async fn play(
     };
     let waited = tokio::select! {
         waited = time => waited,
-        pressed = tokio::signal::ctrl_c() => pressed.context("Ctrl-C cannot be noticed"),
+        pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C"),
     };
     let stopped = deactivate(module, &topology).await;
     module.shutdown().await;

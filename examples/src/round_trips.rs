@@ -1,21 +1,21 @@
-//! What a run with an extension came to, as one line.
+//! The results of a run with an extension, as one line.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Round trips of answered frames, and what was not answered.
+/// Round trips of answered frames, and dropped frames.
 #[derive(Debug, Default)]
 pub struct RoundTrips {
     times: Vec<Duration>,
     span: Option<(Instant, Instant)>,
     /// Frames sent.
     pub sent: u64,
-    /// Frames that did not come to an answer, by reason.
+    /// Frames without an answer, by reason.
     pub dropped: Vec<(&'static str, u64)>,
 }
 
 impl RoundTrips {
-    /// An answer came at this moment, so long after its frame was sent.
+    /// Records an answer with its arrival and round trip.
     pub fn add(&mut self, now: Instant, round_trip: Duration) {
         let first = now.checked_sub(round_trip).unwrap_or(now);
         let began = self.span.map_or(first, |(began, _)| began);
@@ -23,7 +23,7 @@ impl RoundTrips {
         self.times.push(round_trip);
     }
 
-    /// Answered frames.
+    /// Number of answered frames.
     pub fn answered(&self) -> usize {
         self.times.len()
     }
@@ -39,7 +39,7 @@ impl RoundTrips {
         }
     }
 
-    /// The round trip that this share of the answers stayed within: nearest rank.
+    /// Percentile of the round trips, by nearest rank.
     fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.times.clone();
         sorted.sort_unstable();
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_says_it_all() {
+    fn one_line_has_all_results() {
         let start = Instant::now();
         let mut trips = RoundTrips {
             sent: 103,
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_line_too() {
+    fn no_frames_are_a_line_too() {
         assert_eq!(
             RoundTrips::default().to_string(),
             "sent 0, answered 0, dropped 0, 0.0 frames/s, round trip p50 0.00 ms, p99 0.00 ms"

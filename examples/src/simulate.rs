@@ -1,4 +1,4 @@
-//! Everything that a topology may want to find around it: a camera with sound, and extensions that see people.
+//! The surroundings of a topology: a camera with audio, and extensions that detect people.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::sound::with_sound;
+use crate::audio::with_audio;
 use crate::tutorial::{Camera, PASSWORD, USER};
 
-/// A camera and three extensions on free ports of the loopback.
+/// A camera and three extensions on free loopback ports.
 #[derive(Debug)]
 pub struct Simulation {
     camera: Camera,
-    /// Tells everybody in every frame, as detectors do.
+    /// Reports every person in every frame, as detectors do.
     people_grpc: String,
     people_http: String,
-    /// Tells what happens at zones and lines.
+    /// Reports events at zones and lines.
     spatial: String,
     stop: watch::Sender<bool>,
     serving: JoinSet<anyhow::Result<()>>,
@@ -33,25 +33,25 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Starts everything. The camera plays `video` with a sound that was made up for it; without a scene of its own,
-    /// a spatial-analysis node watches `scene`.
+    /// Starts the camera and the extensions. The camera plays `video` with a generated audio track; a spatial-analysis node
+    /// without its own scene watches `scene`.
     ///
     /// # Errors
     ///
-    /// A video that cannot be played, a model that cannot be loaded, no free port.
+    /// The video cannot be played, the model cannot be loaded, or no port is free.
     pub async fn start(video: &Path, scene: OperationConfig, detectors: Detectors) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let clip = folder.path().join("plaza.mp4");
-        with_sound(video, &clip).context("the camera's clip was not made")?;
+        let directory = tempfile::tempdir()?;
+        let clip = directory.path().join("plaza.mp4");
+        with_audio(video, &clip).context("cannot write the camera's clip")?;
         let camera = Camera::simulated(&clip)
             .await
-            .context("the camera did not start")?;
+            .context("cannot start the camera")?;
         let (stop, _) = watch::channel(false);
         let mut serving = JoinSet::new();
         let options = AnalysisOptions::default().with_camera_aspect(16.0 / 9.0);
-        let everybody = options.with_entities(Entities::EveryFrame);
+        let every_person = options.with_entities(Entities::EveryFrame);
         let people =
-            SpatialExtension::with_options(OperationConfig::whole_frame(), detectors.clone(), everybody);
+            SpatialExtension::with_options(OperationConfig::whole_frame(), detectors.clone(), every_person);
         let people = Arc::new(People(people));
         let people_grpc = serve(Arc::clone(&people), &stop, &mut serving).await?;
         let people_http = serve_http(people, &stop, &mut serving).await?;
@@ -64,11 +64,11 @@ impl Simulation {
             spatial,
             stop,
             serving,
-            _clip: folder,
+            _clip: directory,
         })
     }
 
-    /// One line for each part, for people.
+    /// A readable line for each part.
     pub fn describe(&self) -> String {
         let Self {
             camera,
@@ -85,12 +85,12 @@ impl Simulation {
         )
     }
 
-    /// The topology with the endpoints of its camera and its extensions leading here, and with the folders of its file
-    /// sinks below that for recordings.
+    /// The topology with the endpoints of this camera and these extensions, and with the directories of its file sinks
+    /// relative to the directory for recordings.
     ///
     /// # Errors
     ///
-    /// The result is no topology, which would be a mistake of this function.
+    /// The result is not a topology, which is a bug in this function.
     pub fn bind(&self, topology: &Topology) -> anyhow::Result<Topology> {
         let mut document = topology.to_value().clone();
         let prefix = topology.generation().family().type_prefix();
@@ -104,8 +104,8 @@ impl Simulation {
         }
         let sinks = member(&mut document, "properties").and_then(|properties| member(properties, "sinks"));
         for sink in sinks.and_then(Value::as_array_mut).into_iter().flatten() {
-            for folder in ["baseDirectoryPath", "filePathPattern"] {
-                below_the_recordings(sink, folder);
+            for member in ["baseDirectoryPath", "filePathPattern"] {
+                make_relative(sink, member);
             }
         }
         Ok(Topology::from_value(document)?)
@@ -136,11 +136,11 @@ impl Simulation {
         Some(json!({"@type": format!("{prefix}UnsecuredEndpoint"), "url": url}))
     }
 
-    /// Ends everything.
+    /// Stops everything.
     ///
     /// # Errors
     ///
-    /// What died before.
+    /// An extension failed.
     pub async fn end(mut self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
         let mut outcome = Ok(());
@@ -152,7 +152,7 @@ impl Simulation {
     }
 }
 
-/// Sees people whatever the stream's configuration says: texts for other extensions' models mean nothing here.
+/// Detects people and ignores the stream's configuration, which is meant for the models of other extensions.
 struct People(SpatialExtension);
 
 #[async_trait]
@@ -200,7 +200,7 @@ fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'sta
     }
 }
 
-/// Documents may write the names of members in any case.
+/// Finds a member in any case, as documents may write it.
 fn member<'a>(value: &'a mut Value, name: &str) -> Option<&'a mut Value> {
     let members = value.as_object_mut()?;
     let key = key(members, name)?;
@@ -214,7 +214,7 @@ fn set(value: &mut Value, name: &str, to: Value) {
     }
 }
 
-fn below_the_recordings(sink: &mut Value, name: &str) {
+fn make_relative(sink: &mut Value, name: &str) {
     let Some(path) = member(sink, name).and_then(|path| path.as_str().map(str::to_owned)) else {
         return;
     };

@@ -1,33 +1,29 @@
-//! Pictures with times, from a file or a camera.
+//! Pictures from a file or a camera.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
-use ffmpeg::codec::context::Context as CodecContext;
-use ffmpeg::format::{self, Pixel};
-use ffmpeg::software::scaling;
-use ffmpeg::util::color;
-use ffmpeg::util::frame::Video;
-use ffmpeg_next as ffmpeg;
-use lva_framing::{
-    ColorMatrix, ColorRange, Decoder, DecoderOptions, FrameRate, Pacer, Picture, PictureFormat, VideoCodec,
-};
+use lva_framing::{Decoder, DecoderOptions, FrameRate, Pacer, Picture, VideoCodec};
+use lva_media_types::MediaTime;
 use lva_rtsp::{
     AccessUnit, Camera, CameraEvent, CameraOptions, CameraUrl, Codec, MediaKind, StopReason, StreamInfo,
     Timeouts,
 };
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc;
 
-/// Time from one picture to the next where a file does not say: 30 a second.
-const USUAL_STEP: u64 = 3000;
+use crate::UnitReader;
 
-/// Units that wait for the decoder.
+/// Time between two pictures of a file with a single picture.
+const DEFAULT_STEP_90K: u64 = MediaTime::TICKS_PER_SECOND / 30;
+
+/// Most units queued for the decoder.
 const QUEUE: usize = 64;
 
-/// How long a camera may be away before the run ends.
+/// How long a camera may be disconnected before the run ends.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A file, whose pictures wait, or a camera, whose pictures do not.
@@ -40,12 +36,12 @@ pub enum Source {
 }
 
 impl Source {
-    /// Opens a file, or connects to a camera where it begins with `rtsp:`. At most `fps` of its pictures in a second of
-    /// its own time come out. A file begins again at its end when it is `endless`. Needs a tokio runtime.
+    /// Opens a file, or connects to a camera if `video` starts with `rtsp:`. Yields at most `fps` pictures per second of
+    /// media time. An `endless` file restarts at its end. Needs a tokio runtime.
     ///
     /// # Errors
     ///
-    /// A file that is no video, an address that is none.
+    /// The file is not a video, or the address is invalid.
     pub fn open(video: &str, fps: Option<FrameRate>, endless: bool) -> anyhow::Result<Self> {
         let pacer = fps.map(Pacer::new);
         let is_camera = video
@@ -59,11 +55,11 @@ impl Source {
         })
     }
 
-    /// The next picture: blocks until there is one. `None` at the end of a file, and when it was stopped.
+    /// Blocks until the next picture. `None` at the end of a file and after a stop.
     ///
     /// # Errors
     ///
-    /// A file that cannot be decoded; a camera that is away for too long.
+    /// The file cannot be decoded, or the camera was disconnected for too long.
     pub fn next_picture(&mut self) -> anyhow::Result<Option<Picture>> {
         match self {
             Self::File(file) => file.next_picture(),
@@ -71,7 +67,7 @@ impl Source {
         }
     }
 
-    /// Ends the waiting in [`next_picture`](Self::next_picture) from another thread; does nothing to a file.
+    /// Stops [`next_picture`](Self::next_picture) of a camera from another thread. No effect on a file.
     pub fn stopper(&self) -> impl Fn() + Send + Sync + 'static {
         let shared = match self {
             Self::File(_) => None,
@@ -84,7 +80,7 @@ impl Source {
         }
     }
 
-    /// Pictures that were not looked at, by reason.
+    /// Dropped pictures by reason.
     pub fn dropped(&self) -> Vec<(&'static str, u64)> {
         match self {
             Self::File(_) => Vec::new(),
@@ -93,23 +89,19 @@ impl Source {
     }
 }
 
-/// The pictures of a file, as fast as they are asked for, with the file's own times counted from now.
+/// The pictures of a file, as fast as they are requested. Their times follow the file's, starting now.
 pub struct FilePictures {
     path: PathBuf,
-    input: format::context::Input,
-    stream: usize,
-    decoder: ffmpeg::decoder::Video,
-    convert: Option<scaling::Context>,
-    decoded: Video,
-    drained: bool,
+    reader: UnitReader,
+    decoder: Decoder,
     pacer: Option<Pacer>,
     endless: bool,
-    /// Time of the file's first picture.
-    begin_90k: u64,
-    first: Option<i64>,
+    /// Media time of the file's first picture, and the file's own time of it.
+    start_90k: u64,
+    first_90k: Option<u64>,
     last_90k: Option<u64>,
     step_90k: u64,
-    came: bool,
+    at_end: bool,
 }
 
 impl std::fmt::Debug for FilePictures {
@@ -121,156 +113,70 @@ impl std::fmt::Debug for FilePictures {
 }
 
 impl FilePictures {
-    fn open(path: &Path, pacer: Option<Pacer>, endless: bool) -> anyhow::Result<Self> {
-        ffmpeg::init()?;
-        ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
-        let input = format::input(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let best = input.streams().best(ffmpeg::media::Type::Video);
-        let best = best.with_context(|| format!("{} has no video stream", path.display()))?;
-        let decoder = CodecContext::from_parameters(best.parameters())?
-            .decoder()
-            .video()?;
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    pub(crate) fn open(path: &Path, pacer: Option<Pacer>, endless: bool) -> anyhow::Result<Self> {
+        let reader = UnitReader::open(path)?;
+        let decoder = Decoder::open(reader.codec(), reader.extra_data(), &DecoderOptions::default())?;
         Ok(Self {
             path: path.to_owned(),
-            stream: best.index(),
-            input,
+            reader,
             decoder,
-            convert: None,
-            decoded: Video::empty(),
-            drained: false,
             pacer,
             endless,
-            begin_90k: u64::try_from(since_1970.as_micros() * 9 / 100)?,
-            first: None,
+            start_90k: MediaTime::from_system_time(SystemTime::now()).ticks_90k(),
+            first_90k: None,
             last_90k: None,
-            step_90k: USUAL_STEP,
-            came: false,
+            step_90k: DEFAULT_STEP_90K,
+            at_end: false,
         })
     }
 
-    /// Pictures by the file's index; 0 where it does not say.
+    /// Number of pictures according to the file; 0 if unknown.
     pub fn count(&self) -> u64 {
-        let stream = self.input.stream(self.stream);
-        stream.map_or(0, |stream| u64::try_from(stream.frames()).unwrap_or(0))
+        self.reader.count()
     }
 
-    fn next_picture(&mut self) -> anyhow::Result<Option<Picture>> {
+    pub(crate) fn next_picture(&mut self) -> anyhow::Result<Option<Picture>> {
         loop {
-            match self.decoder.receive_frame(&mut self.decoded) {
-                Ok(()) => {
-                    self.came = true;
-                    let time = self.time_90k();
-                    if self.pacer.as_mut().is_none_or(|pacer| pacer.admit(time)) {
-                        return self.picture(time).map(Some);
-                    }
+            if let Some(picture) = self.decoder.next_picture() {
+                let time = picture.timestamp_90k();
+                if let Some(last) = self.last_90k.replace(time) {
+                    self.step_90k = time.saturating_sub(last).max(1);
                 }
-                Err(ffmpeg::Error::Eof) if self.endless && self.came => self.begin_again()?,
-                Err(ffmpeg::Error::Eof) => return Ok(None),
-                Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN && !self.drained => {
-                    self.feed()?;
+                if self.pacer.as_mut().is_none_or(|pacer| pacer.admit(time)) {
+                    return Ok(Some(picture));
                 }
-                Err(error) => bail!("cannot decode {}: {error}", self.path.display()),
+            } else if !self.at_end {
+                self.feed()?;
+            } else if self.endless && self.last_90k.is_some() {
+                self.restart()?;
+            } else {
+                return Ok(None);
             }
         }
     }
 
     fn feed(&mut self) -> anyhow::Result<()> {
-        for (stream, packet) in self.input.packets() {
-            if stream.index() == self.stream {
-                return self.decoder.send_packet(&packet).context("cannot decode");
-            }
-        }
-        self.drained = true;
-        self.decoder.send_eof().context("cannot decode")
-    }
-
-    fn begin_again(&mut self) -> anyhow::Result<()> {
-        let mut again = Self::open(&self.path, self.pacer.take(), true)?;
-        again.begin_90k = self.last_90k.map_or(again.begin_90k, |last| last + self.step_90k);
-        again.last_90k = self.last_90k;
-        again.step_90k = self.step_90k;
-        *self = again;
+        let Some((unit, time)) = self.reader.next_unit() else {
+            self.at_end = true;
+            self.decoder.flush();
+            return Ok(());
+        };
+        let first = *self.first_90k.get_or_insert(time);
+        let time = self.start_90k + time.saturating_sub(first);
+        let pushed = self.decoder.push(unit.data().unwrap_or_default(), time);
+        let _ = pushed.with_context(|| format!("cannot decode {}", self.path.display()))?;
         Ok(())
     }
 
-    /// Strictly rising, whatever the file says.
-    fn time_90k(&mut self) -> u64 {
-        let base = self.input.stream(self.stream).map(|stream| stream.time_base());
-        let own = self.decoded.timestamp().zip(base).and_then(|(now, base)| {
-            let first = *self.first.get_or_insert(now);
-            let ticks = i128::from(now - first) * 90_000 * i128::from(base.numerator());
-            u64::try_from(ticks / i128::from(base.denominator().max(1))).ok()
-        });
-        let after = |last: u64| last + 1;
-        let time = match (own, self.last_90k) {
-            (Some(own), last) => (self.begin_90k + own).max(last.map_or(0, after)),
-            (None, Some(last)) => last + self.step_90k,
-            (None, None) => self.begin_90k,
+    fn restart(&mut self) -> anyhow::Result<()> {
+        let start_90k = self.last_90k.map_or(self.start_90k, |last| last + self.step_90k);
+        *self = Self {
+            start_90k,
+            last_90k: self.last_90k,
+            step_90k: self.step_90k,
+            ..Self::open(&self.path, self.pacer.take(), true)?
         };
-        if let Some(last) = self.last_90k {
-            self.step_90k = time - last;
-        }
-        self.last_90k = Some(time);
-        time
-    }
-
-    fn picture(&mut self, time_90k: u64) -> anyhow::Result<Picture> {
-        let range = match (self.decoded.format(), self.decoded.color_range()) {
-            (Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P, _) | (_, color::Range::JPEG) => {
-                ColorRange::Full
-            }
-            _ => ColorRange::Limited,
-        };
-        let matrix = match self.decoded.color_space() {
-            color::Space::BT709 => ColorMatrix::Bt709,
-            color::Space::BT2020NCL => ColorMatrix::Bt2020,
-            color::Space::SMPTE240M => ColorMatrix::Smpte240,
-            _ => ColorMatrix::Bt601,
-        };
-        let size @ (width, height) = (self.decoded.width(), self.decoded.height());
-        let mut planar = Video::empty();
-        let source = if matches!(self.decoded.format(), Pixel::YUV420P | Pixel::YUVJ420P) {
-            &self.decoded
-        } else {
-            let format = self.decoded.format();
-            let flags = scaling::Flags::BILINEAR;
-            let known = self.convert.take().filter(|convert| {
-                let input = convert.input();
-                (input.format, input.width, input.height) == (format, width, height)
-            });
-            let mut convert = match known {
-                Some(convert) => convert,
-                None => scaling::Context::get(format, width, height, Pixel::YUV420P, width, height, flags)?,
-            };
-            convert.run(&self.decoded, &mut planar)?;
-            self.convert = Some(convert);
-            &planar
-        };
-        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
-        let packed = |plane: usize, width: u32, height: u32| -> Vec<u8> {
-            let rows = source
-                .data(plane)
-                .chunks(source.stride(plane).max(1))
-                .take(height as usize);
-            rows.flat_map(|row| row.iter().take(width as usize))
-                .copied()
-                .collect()
-        };
-        let planes = [
-            packed(0, width, height),
-            packed(1, half_width, half_height),
-            packed(2, half_width, half_height),
-        ];
-        let planes = [&planes[0][..], &planes[1][..], &planes[2][..]];
-        Ok(Picture::from_planes(
-            PictureFormat::Yuv420p,
-            size,
-            planes,
-            matrix,
-            range,
-            time_90k,
-        )?)
+        Ok(())
     }
 }
 
@@ -297,7 +203,7 @@ struct Slot {
 
 impl Newest {
     fn put(&self, picture: Picture) {
-        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.slot.lock();
         if slot.picture.replace(picture).is_some() {
             self.replaced.fetch_add(1, Ordering::Relaxed);
         }
@@ -305,16 +211,15 @@ impl Newest {
     }
 
     fn end(&self, how: Result<(), String>) {
-        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.slot.lock();
         slot.end.get_or_insert(how);
         self.changed.notify_all();
     }
 
     fn take(&self) -> anyhow::Result<Option<Picture>> {
-        let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing = |slot: &mut Slot| slot.picture.is_none() && slot.end.is_none();
-        let waited = self.changed.wait_while(slot, nothing);
-        let mut slot = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.slot.lock();
+        let is_empty = |slot: &mut Slot| slot.picture.is_none() && slot.end.is_none();
+        self.changed.wait_while(&mut slot, is_empty);
         match &slot.end {
             Some(Ok(())) => Ok(None),
             Some(Err(why)) => bail!("{why}"),
@@ -354,7 +259,7 @@ impl CameraPictures {
     }
 }
 
-/// What decodes a stream; `None` for audio and for what nobody here decodes.
+/// The first video stream that can be decoded.
 fn video_of(streams: &[StreamInfo]) -> Option<(usize, VideoCodec, bytes::Bytes)> {
     let video = streams
         .iter()
@@ -376,7 +281,7 @@ async fn listen(options: CameraOptions, commands: mpsc::Sender<Command>, shared:
             CameraEvent::Established { streams, .. } => streams,
             CameraEvent::StreamChanged(stream) if Some(stream.index) == video => vec![stream],
             CameraEvent::Unit(unit) if Some(unit.stream) == video => {
-                // Behind a gap, only a key frame helps.
+                // After a gap, wait for a keyframe.
                 waits_for_key &= !unit.random_access;
                 if waits_for_key || commands.try_send(Command::Unit(unit)).is_err() {
                     waits_for_key = true;
@@ -393,7 +298,7 @@ async fn listen(options: CameraOptions, commands: mpsc::Sender<Command>, shared:
                 let how = match reason {
                     StopReason::Asked => Ok(()),
                     _ => Err(format!(
-                        "the camera was away for {} s: {}",
+                        "the camera was disconnected for {} s: {}",
                         PATIENCE.as_secs(),
                         last_error.take().unwrap_or_default()
                     )),

@@ -1,4 +1,4 @@
-//! One topology, run for a while: what it is given, what it has to give, and what it gave.
+//! A run of one topology: its parameters, the results expected of its nodes, and the actual results.
 
 mod expected;
 mod heard;
@@ -19,15 +19,15 @@ pub use self::heard::{Heard, Listener};
 pub use self::recorded::{Contents, Recorded, recorded};
 pub use self::summary::Summary;
 
-/// Name of the instance that is made of a topology.
+/// Name of the instance.
 pub const INSTANCE: &str = "run-topology";
 
-/// An instance of a topology with these values, and the graph that both come to. Parameters without a value that
-/// nothing refers to any more, such as the address of a camera that was put in its place, get an empty one.
+/// An instance of a topology with these values, and its graph. Parameters that nothing refers to, such as the address of a
+/// replaced camera, need no value and get an empty one.
 ///
 /// # Errors
 ///
-/// A value for a parameter that is not declared, one that is missing, and whatever else is wrong with the documents.
+/// A value for an undeclared parameter, a missing value, or any other fault of the documents.
 pub fn instance_of(
     topology: &Topology,
     values: &BTreeMap<String, String>,
@@ -37,28 +37,31 @@ pub fn instance_of(
         if !declared.iter().any(|parameter| parameter.name == *name) {
             let names: Vec<&str> = declared.iter().map(|parameter| parameter.name.as_str()).collect();
             bail!(
-                "the topology declares no parameter '{name}'; it has {}",
+                "the topology does not declare the parameter '{name}'; it declares {}",
                 names.join(", ")
             );
         }
     }
     let text = topology.to_json();
     let mut parameters = Vec::new();
-    let mut lacking = Vec::new();
+    let mut without_value = Vec::new();
     for parameter in &declared {
         let value = match values.get(&parameter.name) {
             Some(value) => value.clone(),
             None if parameter.default.is_some() => continue,
             None if !text.contains(&format!("${{{}}}", parameter.name)) => String::new(),
             None => {
-                lacking.push(format!("--param {}=VALUE", parameter.name));
+                without_value.push(format!("--param {}=VALUE", parameter.name));
                 continue;
             }
         };
         parameters.push(json!({"name": parameter.name, "value": value}));
     }
-    if !lacking.is_empty() {
-        bail!("parameters have no value: give them with {}", lacking.join(" "));
+    if !without_value.is_empty() {
+        bail!(
+            "parameters have no value: give them with {}",
+            without_value.join(" ")
+        );
     }
     let instance = Instance::from_value(json!({
         "@apiVersion": topology.generation().api_version(),
@@ -69,11 +72,11 @@ pub fn instance_of(
     Ok((instance, graph))
 }
 
-/// Sets and activates.
+/// Sets the topology and the instance, and activates it.
 ///
 /// # Errors
 ///
-/// The first answer that is none of success.
+/// The first failed method.
 pub async fn activate(module: &Module, topology: &Topology, instance: &Instance) -> anyhow::Result<()> {
     let family = topology.generation().family();
     let set = topology_request(family, topology.clone());
@@ -86,11 +89,11 @@ pub async fn activate(module: &Module, topology: &Topology, instance: &Instance)
     accepted(name, module.invoke(name, &named(topology)).await)
 }
 
-/// Deactivates, so that recordings are completed.
+/// Deactivates the instance, which completes its recordings.
 ///
 /// # Errors
 ///
-/// The answer, if it is none of success.
+/// The method failed.
 pub async fn deactivate(module: &Module, topology: &Topology) -> anyhow::Result<()> {
     let name = Method::InstanceDeactivate.name(topology.generation().family());
     accepted(name, module.invoke(name, &named(topology)).await)
@@ -103,7 +106,7 @@ fn named(topology: &Topology) -> Value {
 fn accepted(method: &str, (status, answer): (u16, Value)) -> anyhow::Result<()> {
     match status {
         200..300 => Ok(()),
-        _ => bail!("{method} was answered {status}: {answer}"),
+        _ => bail!("{method} failed with status {status}: {answer}"),
     }
 }
 
@@ -131,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_missing_or_not_wanted_is_named_with_the_remedy() {
+    fn a_missing_or_undeclared_value_is_named_with_the_remedy() {
         let declared = json!([{"name": "url", "type": "String"}, {"name": "unused", "type": "String"}]);
         let none = instance_of(&topology(declared.clone()), &BTreeMap::new()).unwrap_err();
         assert!(none.to_string().contains("--param url=VALUE"), "{none}");

@@ -1,4 +1,4 @@
-//! The spatial-analysis tutorial: a camera, the extension and a graph, put together over real sockets.
+//! The spatial-analysis tutorial: a camera, the extension and a graph, connected by real sockets.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,10 +21,10 @@ pub const USER: &str = "testuser";
 /// The simulated camera's password.
 pub const PASSWORD: &str = "testpassword";
 
-/// A camera: where it is, and, where it is simulated, itself.
+/// A real or simulated camera.
 #[derive(Debug)]
 pub struct Camera {
-    /// Address without user and password.
+    /// Address without user name and password.
     pub url: String,
     user: String,
     password: String,
@@ -32,21 +32,22 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// Starts a camera that plays an MP4 file (H.264) over and over, for [`USER`] with [`PASSWORD`].
+    /// Starts a camera that repeats an MP4 file (H.264), for [`USER`] with [`PASSWORD`].
     ///
     /// # Errors
     ///
-    /// No such file, or no free port.
+    /// The file does not exist, or no port is free.
     pub async fn simulated(video: &Path) -> anyhow::Result<Self> {
-        ensure!(video.is_file(), "there is no video {}", video.display());
+        ensure!(video.is_file(), "the video {} does not exist", video.display());
         let file = video.file_name().and_then(|name| name.to_str());
         let file = file.context("the video's name is not UTF-8")?;
-        let folder = match video.parent() {
-            Some(folder) if folder != Path::new("") => folder,
+        let directory = match video.parent() {
+            Some(directory) if directory != Path::new("") => directory,
             _ => Path::new("."),
         };
         let credentials = Some(Credentials::new(USER, PASSWORD));
-        let simulator = Simulator::start(SimulatorOptions::new(folder).with_credentials(credentials)).await?;
+        let simulator =
+            Simulator::start(SimulatorOptions::new(directory).with_credentials(credentials)).await?;
         Ok(Self {
             url: simulator.url(file),
             user: USER.to_owned(),
@@ -55,15 +56,15 @@ impl Camera {
         })
     }
 
-    /// A camera somewhere: `rtsp://user:password@host:554/path`.
+    /// A real camera: `rtsp://user:password@host:554/path`.
     ///
     /// # Errors
     ///
-    /// What is wrong with the address.
+    /// The address is invalid.
     pub fn at(address: &str) -> anyhow::Result<Self> {
         let (_, credentials) = CameraUrl::parse_with_credentials(address)?;
         let secret = |part: fn(&Credentials) -> &str| credentials.as_ref().map_or("", part).to_owned();
-        // User and password go their own way, as addresses are shown.
+        // User name and password are separate, because the address is printed.
         let (scheme, rest) = address
             .trim()
             .split_once("://")
@@ -78,7 +79,7 @@ impl Camera {
         })
     }
 
-    /// What the published topologies call its address, user and password.
+    /// Its address, user name and password under the parameter names of the published topologies.
     pub fn parameters(&self) -> [(String, String); 3] {
         [
             ("rtspUrl", &self.url),
@@ -88,7 +89,7 @@ impl Camera {
         .map(|(name, value)| (name.to_owned(), value.clone()))
     }
 
-    /// Ends a simulated camera; one somewhere else goes on.
+    /// Stops a simulated camera.
     pub async fn end(self) {
         if let Some(simulator) = self.simulator {
             simulator.shutdown().await;
@@ -96,21 +97,21 @@ impl Camera {
     }
 }
 
-/// The extension's server, on a port of its own. It has to live as long as the tutorial.
+/// The extension's server. It must live as long as the tutorial.
 #[derive(Debug)]
 pub struct Extension {
-    /// Where it listens.
+    /// Its address.
     pub url: String,
     stop: oneshot::Sender<()>,
     task: tokio::task::JoinHandle<Result<(), HostError>>,
 }
 
 impl Extension {
-    /// Serves an extension on a free port of the loopback.
+    /// Serves an extension on a free loopback port.
     ///
     /// # Errors
     ///
-    /// No free port.
+    /// No port is free.
     pub async fn serve(extension: SpatialExtension) -> anyhow::Result<Self> {
         let listening = ExtensionServer::new(extension)
             .listen(ListenAddress::loopback(0))
@@ -123,14 +124,14 @@ impl Extension {
         Ok(Self { url, stop, task })
     }
 
-    /// Waits until it dies, and says why.
-    pub async fn died(&mut self) -> anyhow::Error {
+    /// Waits until the server ends, and returns the reason.
+    pub async fn ended(&mut self) -> anyhow::Error {
         let why = match (&mut self.task).await {
-            Ok(Ok(())) => "it ended by itself".to_owned(),
+            Ok(Ok(())) => "it stopped without an error".to_owned(),
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        anyhow::anyhow!("the extension died: {why}")
+        anyhow::anyhow!("the extension ended: {why}")
     }
 
     async fn end(self) -> anyhow::Result<()> {
@@ -139,33 +140,33 @@ impl Extension {
     }
 }
 
-/// Everything that takes part.
+/// The parts of the tutorial.
 #[derive(Debug)]
 pub struct Tutorial {
-    /// What is looked at.
+    /// The camera.
     pub camera: Camera,
-    /// Who looks.
+    /// The extension.
     pub extension: Extension,
-    /// The file of operations that is carried out; a `topologyFile` in it is looked for beside it.
+    /// The operations file; its `topologyFile` is relative to it.
     pub operations: PathBuf,
-    /// Folder for clips.
+    /// Directory for clips.
     pub recordings: PathBuf,
     /// Value of the instance's parameter `frameRate`.
     pub frame_rate: String,
 }
 
 impl Tutorial {
-    /// Carries out the operations. Where they wait for input, `wait` decides how long; it is given their message and
-    /// the extension, whose death it has to notice. Tells each answer by `say`. Returns the numbers of the instance,
-    /// and the first error: what can be taken down is taken down in any case.
+    /// Runs the operations. Where they wait for input, `wait` decides how long; it gets their message and the extension,
+    /// and must return if the extension ends. `log` gets a line for each response. Returns the statistics of the instance
+    /// and the first error; clean-up runs in any case.
     ///
     /// # Errors
     ///
-    /// An operations file or topology that cannot be read; before anything was started.
+    /// The operations file or the topology cannot be read; nothing was started.
     pub async fn play(
         self,
         sinks: Vec<Box<dyn MessageSink>>,
-        say: impl Fn(String),
+        log: impl Fn(String),
         mut wait: impl AsyncFnMut(&str, &mut Extension) -> anyhow::Result<()>,
     ) -> anyhow::Result<(Option<InstanceStats>, anyhow::Result<()>)> {
         let Self {
@@ -202,15 +203,16 @@ impl Tutorial {
             }
             let name = request.method.name(request.family);
             let (status, answer) = module.invoke(name, &request.to_payload()).await;
-            say(format!("{name}: {status}"));
+            log(format!("{name}: {status}"));
             if status >= 400 && outcome.is_ok() {
-                outcome = Err(anyhow::anyhow!("{name} was answered {status}: {answer}"));
+                outcome = Err(anyhow::anyhow!("{name} failed with status {status}: {answer}"));
             }
         }
         module.shutdown().await;
         let stats = instance.and_then(|instance| module.stats(&instance));
-        let died = extension.task.is_finished();
-        if !died && let Err(error) = extension.end().await {
+        if !extension.task.is_finished()
+            && let Err(error) = extension.end().await
+        {
             outcome = outcome.and(Err(error));
         }
         if let Some(simulator) = camera.simulator {
@@ -225,17 +227,17 @@ enum Act {
     Wait(String),
 }
 
-/// Reads the operations and everything that they name, with the values of this run.
+/// Reads the operations and the files that they name, with the values of this run.
 fn read_steps(path: &Path, values: &[(&str, String)]) -> anyhow::Result<Vec<Act>> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let operations = OperationsFile::from_slice(&text)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().unwrap_or(Path::new("."));
     let act = |step| {
         Ok(match step {
             Step::WaitForInput { message } => Act::Wait(message),
-            Step::SetTopologyFile { family, path } => Act::Call(topology(family, &folder.join(path))?),
+            Step::SetTopologyFile { family, path } => Act::Call(topology(family, &directory.join(path))?),
             Step::SetTopologyUrl { url, .. } => {
-                bail!("{url}: nothing is fetched here; download the topology and name its file")
+                bail!("{url}: topologies are not downloaded: save the file and name it as topologyFile")
             }
             Step::Call(request) => Act::Call(with_values(*request, values)?),
         })
@@ -249,7 +251,7 @@ fn topology(family: Family, path: &Path) -> anyhow::Result<Request> {
     Ok(topology_request(family, Topology::from_value(value)?))
 }
 
-/// Puts this run's values into an instance, where it has parameters of these names.
+/// Sets the instance's parameters of these names to this run's values.
 fn with_values(request: Request, values: &[(&str, String)]) -> anyhow::Result<Request> {
     let RequestBody::Instance(instance) = &request.body else {
         return Ok(request);
@@ -274,14 +276,14 @@ fn with_values(request: Request, values: &[(&str, String)]) -> anyhow::Result<Re
 ///
 /// # Errors
 ///
-/// None came in time; names the last trouble that was heard of.
+/// No session in time; names the last reported fault.
 pub async fn first_session(witness: &crate::demo::Witness, within: Duration) -> anyhow::Result<()> {
     let established = witness.until(|kinds| kinds.contains_key("MediaSessionEstablished"));
     if tokio::time::timeout(within, established).await.is_err() {
         let why = witness
-            .last_trouble()
+            .last_fault()
             .unwrap_or_else(|| "it did not answer".to_owned());
-        bail!("the camera gave no session within {} s: {why}", within.as_secs());
+        bail!("no session with the camera within {} s: {why}", within.as_secs());
     }
     Ok(())
 }

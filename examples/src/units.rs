@@ -1,23 +1,22 @@
-//! The encoded pictures of a video file, as a camera would give them.
+//! The encoded pictures of a video file, as a camera sends them.
 
 use anyhow::{Context, bail};
 use ffmpeg::codec::Id;
 use ffmpeg::format;
 use ffmpeg_next as ffmpeg;
 use lva_framing::VideoCodec;
+use lva_media_types::MediaTime;
 use std::path::Path;
 
-/// Ticks of media time in a second.
-const SECOND: i64 = 90_000;
+const TICKS_PER_SECOND: i64 = MediaTime::TICKS_PER_SECOND as i64;
 
-/// Reads the video of a file unit by unit, undecoded.
+/// Reads the access units of a video file without decoding them.
 pub struct UnitReader {
     input: format::context::Input,
     stream: usize,
     codec: VideoCodec,
     extra_data: Vec<u8>,
     base: ffmpeg::Rational,
-    size: (u32, u32),
 }
 
 impl std::fmt::Debug for UnitReader {
@@ -33,8 +32,8 @@ impl UnitReader {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, has no video, or holds it in another way than H.264 and H.265 with lengths (MP4,
-    /// MOV, MKV) or MJPEG.
+    /// The file cannot be read, has no video, or contains neither length-prefixed H.264 or H.265 (MP4, MOV, MKV) nor
+    /// MJPEG.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         ffmpeg::init()?;
         ffmpeg::log::set_level(ffmpeg::log::Level::Error);
@@ -47,14 +46,14 @@ impl UnitReader {
             Id::HEVC => VideoCodec::H265,
             Id::MJPEG => VideoCodec::Mjpeg,
             other => bail!(
-                "{} holds {other:?}; H.264, H.265 and MJPEG are read",
+                "{} contains {other:?}: only H.264, H.265 and MJPEG are supported",
                 path.display()
             ),
         };
-        let (extra_data, size) = parameters_of(&parameters);
+        let extra_data = extra_data(&parameters);
         if codec != VideoCodec::Mjpeg && extra_data.first() != Some(&1) {
             bail!(
-                "{} holds a byte stream; copy it into an MP4 file first",
+                "{} contains a byte stream: copy it into an MP4 file first",
                 path.display()
             );
         }
@@ -64,7 +63,6 @@ impl UnitReader {
             base,
             codec,
             extra_data,
-            size,
             input,
         })
     }
@@ -74,45 +72,47 @@ impl UnitReader {
         self.codec
     }
 
-    /// The stream's configuration record, as [`lva_framing::Decoder::open`] takes it.
+    /// The stream's configuration record for [`lva_framing::Decoder::open`].
     pub fn extra_data(&self) -> &[u8] {
         &self.extra_data
     }
 
-    /// Width and height by the file's header.
-    pub fn size(&self) -> (u32, u32) {
-        self.size
+    /// Number of units according to the file; 0 if unknown.
+    pub fn count(&self) -> u64 {
+        let stream = self.input.stream(self.stream);
+        stream.map_or(0, |stream| u64::try_from(stream.frames()).unwrap_or(0))
     }
 
-    /// The next unit and its time in ticks of 1/90000 s, from an hour on so that no time is negative; `None` at the end.
+    /// The next unit and its time in ticks of 1/90000 s, plus one hour so that no time is negative; `None` at the end.
     pub fn next_unit(&mut self) -> Option<(ffmpeg::Packet, u64)> {
         let packets = self.input.packets();
         for (stream, packet) in packets {
             if stream.index() == self.stream {
                 let time = packet.pts().or(packet.dts()).unwrap_or(0);
-                let ticks = time.saturating_mul(SECOND) * i64::from(self.base.numerator())
+                let ticks = time.saturating_mul(TICKS_PER_SECOND) * i64::from(self.base.numerator())
                     / i64::from(self.base.denominator()).max(1);
-                return Some((packet, u64::try_from(ticks + 3600 * SECOND).unwrap_or(0)));
+                return Some((
+                    packet,
+                    u64::try_from(ticks + 3600 * TICKS_PER_SECOND).unwrap_or(0),
+                ));
             }
         }
         None
     }
 }
 
-/// Configuration record and size, which the safe wrapper does not show.
+/// The configuration record, which the safe wrapper does not expose.
 #[allow(unsafe_code)]
-fn parameters_of(parameters: &ffmpeg::codec::Parameters) -> (Vec<u8>, (u32, u32)) {
+fn extra_data(parameters: &ffmpeg::codec::Parameters) -> Vec<u8> {
     // SAFETY: the pointer is valid as long as `parameters` lives; FFmpeg keeps `extradata_size` bytes at `extradata`, or
     // null there.
     unsafe {
         let parameters = &*parameters.as_ptr();
         let length = usize::try_from(parameters.extradata_size).unwrap_or(0);
-        let extra_data = if parameters.extradata.is_null() {
+        if parameters.extradata.is_null() {
             Vec::new()
         } else {
             std::slice::from_raw_parts(parameters.extradata, length).to_vec()
-        };
-        let side = |value| u32::try_from(value).unwrap_or(0);
-        (extra_data, (side(parameters.width), side(parameters.height)))
+        }
     }
 }

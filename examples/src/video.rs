@@ -1,4 +1,6 @@
-//! Video files in and out, for programs that make or judge clips.
+//! Reading and writing of video files.
+
+use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use ffmpeg::codec::{self, encoder};
@@ -8,7 +10,9 @@ use ffmpeg::util::color;
 use ffmpeg::util::frame::Video;
 use ffmpeg::{Dictionary, Packet, Rational};
 use ffmpeg_next as ffmpeg;
-use std::path::Path;
+use lva_framing::{ImageSettings, PixelFormat, Renderer};
+
+use crate::source::FilePictures;
 
 /// How a clip is encoded.
 #[derive(Debug, Clone, Copy)]
@@ -17,15 +21,15 @@ pub struct EncoderOptions {
     pub width: u32,
     /// Height in pixels, even.
     pub height: u32,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: u32,
-    /// Frames from one keyframe to the next.
+    /// Frames between keyframes.
     pub keyframe_interval: u32,
-    /// x264's constant rate factor, 0 (lossless) to 51; 18 looks like the original.
+    /// x264's constant rate factor, 0 (lossless) to 51; 18 is visually lossless.
     pub quality: u8,
 }
 
-/// Writes RGB frames as an H.264 MP4 without B-frames, as cameras send it.
+/// Writes RGB frames as an H.264 MP4 file without B-frames, as cameras send it.
 pub struct VideoWriter {
     output: format::context::Output,
     encoder: encoder::Video,
@@ -46,11 +50,11 @@ impl std::fmt::Debug for VideoWriter {
 }
 
 impl VideoWriter {
-    /// Creates the file, replacing one that is there.
+    /// Creates or replaces the file.
     ///
     /// # Errors
     ///
-    /// An odd size, a file that cannot be written, or an FFmpeg without libx264.
+    /// The size is odd, the file cannot be written, or FFmpeg has no libx264.
     pub fn create(path: &Path, options: EncoderOptions) -> anyhow::Result<Self> {
         let EncoderOptions {
             width,
@@ -65,10 +69,11 @@ impl VideoWriter {
         );
         ffmpeg::init()?;
         ffmpeg::log::set_level(ffmpeg::log::Level::Error);
-        let codec = encoder::find_by_name("libx264")
-            .context("this FFmpeg has no libx264 encoder: install one that has (Debian's libavcodec does)")?;
+        let codec = encoder::find_by_name("libx264").context(
+            "this FFmpeg has no libx264 encoder: install one with libx264, such as Debian's libavcodec",
+        )?;
         let mut output = format::output(path).with_context(|| format!("cannot write {}", path.display()))?;
-        let rate = Rational::new(1, i32::try_from(fps).context("too many frames a second")?);
+        let rate = Rational::new(1, i32::try_from(fps).context("too many frames per second")?);
         let mut video = codec::context::Context::new_with_codec(codec).encoder().video()?;
         video.set_width(width);
         video.set_height(height);
@@ -87,7 +92,7 @@ impl VideoWriter {
         settings.set("crf", &quality.to_string());
         settings.set("keyint_min", &keyframe_interval.to_string());
         settings.set("sc_threshold", "0");
-        let encoder = video.open_with(settings).context("x264 refused the settings")?;
+        let encoder = video.open_with(settings).context("x264 rejected the settings")?;
         let mut stream = output.add_stream(codec)?;
         stream.set_parameters(&encoder);
         stream.set_time_base(rate);
@@ -96,7 +101,7 @@ impl VideoWriter {
         output
             .write_header_with(settings)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        let stream_rate = output.stream(0).context("the file lost its stream")?.time_base();
+        let stream_rate = output.stream(0).context("the file has no stream")?.time_base();
         let convert = scaling::Context::get(
             Pixel::RGB24,
             width,
@@ -118,16 +123,16 @@ impl VideoWriter {
         })
     }
 
-    /// Appends one frame: RGB, three bytes a pixel, rows without padding.
+    /// Appends one frame: RGB, three bytes per pixel, rows without padding.
     ///
     /// # Errors
     ///
-    /// A buffer of another size, or a disk that is full.
+    /// The buffer has another size, or the disk is full.
     pub fn write(&mut self, rgb: &[u8]) -> anyhow::Result<()> {
         let row = self.rgb.width() as usize * 3;
         ensure!(
             rgb.len() == row * self.rgb.height() as usize,
-            "a frame of {} bytes does not fit",
+            "a frame of {} bytes has the wrong size",
             rgb.len()
         );
         let stride = self.rgb.stride(0);
@@ -141,11 +146,11 @@ impl VideoWriter {
         self.drain()
     }
 
-    /// Writes what is still in the encoder, and the file's index. A file that is not finished cannot be read.
+    /// Writes the frames left in the encoder and the file's index. An unfinished file cannot be read.
     ///
     /// # Errors
     ///
-    /// A disk that is full.
+    /// The disk is full.
     pub fn finish(mut self) -> anyhow::Result<()> {
         self.encoder.send_eof()?;
         self.drain()?;
@@ -173,129 +178,60 @@ impl VideoWriter {
 }
 
 /// Reads a video file frame by frame as BGR.
+#[derive(Debug)]
 pub struct VideoReader {
-    input: format::context::Input,
-    stream: usize,
-    decoder: ffmpeg::decoder::Video,
-    convert: Option<scaling::Context>,
-    decoded: Video,
-    bgr: Video,
-    drained: bool,
-    first: Option<i64>,
-}
-
-impl std::fmt::Debug for VideoReader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VideoReader")
-            .field("stream", &self.stream)
-            .finish_non_exhaustive()
-    }
+    pictures: FilePictures,
+    renderer: Option<Renderer>,
+    first_90k: Option<u64>,
+    last_90k: u64,
 }
 
 impl VideoReader {
-    /// Opens the best video stream of a file.
+    /// Opens a file.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, has no video, or is in a codec that FFmpeg does not know.
+    /// As [`UnitReader::open`](crate::UnitReader::open).
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        ffmpeg::init()?;
-        ffmpeg::log::set_level(ffmpeg::log::Level::Error);
-        let input = format::input(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let best = input
-            .streams()
-            .best(ffmpeg::media::Type::Video)
-            .with_context(|| format!("{} has no video stream", path.display()))?;
-        let stream = best.index();
-        let decoder = codec::context::Context::from_parameters(best.parameters())?
-            .decoder()
-            .video()?;
         Ok(Self {
-            input,
-            stream,
-            decoder,
-            convert: None,
-            decoded: Video::empty(),
-            bgr: Video::empty(),
-            drained: false,
-            first: None,
+            pictures: FilePictures::open(path, None, false)?,
+            renderer: None,
+            first_90k: None,
+            last_90k: 0,
         })
     }
 
-    /// Number of frames by the file's index, 0 where it does not say.
+    /// Number of frames according to the file; 0 if unknown.
     pub fn frame_count(&self) -> u64 {
-        self.input
-            .stream(self.stream)
-            .map_or(0, |stream| u64::try_from(stream.frames()).unwrap_or(0))
+        self.pictures.count()
     }
 
-    /// The next frame as packed BGR with its width and height, or `None` at the end of the file.
+    /// Reads the next frame into `bgr`, three bytes per pixel, rows without padding, and returns its width and height;
+    /// `None` at the end.
     ///
     /// # Errors
     ///
-    /// A stream that FFmpeg cannot decode.
+    /// The file cannot be decoded.
     pub fn read(&mut self, bgr: &mut Vec<u8>) -> anyhow::Result<Option<(u32, u32)>> {
-        loop {
-            match self.decoder.receive_frame(&mut self.decoded) {
-                Ok(()) => {
-                    self.first = self.first.or_else(|| self.decoded.timestamp());
-                    return self.convert(bgr).map(Some);
-                }
-                Err(ffmpeg::Error::Eof) => return Ok(None),
-                Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN && !self.drained => {
-                    self.feed()?;
-                }
-                Err(error) => bail!("cannot decode: {error}"),
-            }
-        }
+        let Some(picture) = self.pictures.next_picture()? else {
+            return Ok(None);
+        };
+        self.last_90k = picture.timestamp_90k();
+        self.first_90k.get_or_insert(self.last_90k);
+        let size @ (width, height) = (picture.width(), picture.height());
+        let plan = ImageSettings::new(PixelFormat::Bgr24).plan(width, height)?;
+        let same_size = self.renderer.take().filter(|renderer| *renderer.plan() == plan);
+        let renderer = self
+            .renderer
+            .insert(same_size.unwrap_or_else(|| Renderer::new(plan)));
+        bgr.resize(plan.bytes(), 0);
+        renderer.render(&picture, bgr)?;
+        Ok(Some(size))
     }
 
-    /// How long after the file's first frame the one last read is shown, in seconds; 0 where the file does not say.
-    pub fn seconds(&self) -> f64 {
-        let base = self.input.stream(self.stream).map(|stream| stream.time_base());
-        match (self.decoded.timestamp(), self.first, base) {
-            (Some(now), Some(first), Some(base)) => (now - first) as f64 * f64::from(base),
-            _ => 0.0,
-        }
-    }
-
-    fn feed(&mut self) -> anyhow::Result<()> {
-        for (stream, packet) in self.input.packets() {
-            if stream.index() == self.stream {
-                return self.decoder.send_packet(&packet).context("cannot decode");
-            }
-        }
-        self.drained = true;
-        self.decoder.send_eof().context("cannot decode")
-    }
-
-    fn convert(&mut self, bgr: &mut Vec<u8>) -> anyhow::Result<(u32, u32)> {
-        let (format, width, height) = (self.decoded.format(), self.decoded.width(), self.decoded.height());
-        let stale = self.convert.as_ref().is_none_or(|convert| {
-            let input = convert.input();
-            (input.format, input.width, input.height) != (format, width, height)
-        });
-        if stale {
-            let flags = scaling::Flags::BILINEAR | scaling::Flags::ACCURATE_RND;
-            self.convert = Some(scaling::Context::get(
-                format,
-                width,
-                height,
-                Pixel::BGR24,
-                width,
-                height,
-                flags,
-            )?);
-            self.bgr = Video::new(Pixel::BGR24, width, height);
-        }
-        if let Some(convert) = &mut self.convert {
-            convert.run(&self.decoded, &mut self.bgr)?;
-        }
-        let (row, stride) = (width as usize * 3, self.bgr.stride(0));
-        bgr.clear();
-        for line in self.bgr.data(0).chunks(stride).take(height as usize) {
-            bgr.extend_from_slice(&line[..row]);
-        }
-        Ok((width, height))
+    /// Time from the first frame to the last one read, in ticks of 1/90000 s.
+    pub fn elapsed_90k(&self) -> u64 {
+        self.last_90k
+            .saturating_sub(self.first_90k.unwrap_or(self.last_90k))
     }
 }

@@ -49,7 +49,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn host(trust: Trust, address: ListenAddress) -> ExtensionUrl {
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         runtime().block_on(async {
             let options = ServerOptions::default().with_trust(trust);
@@ -58,11 +58,11 @@ fn host(trust: Trust, address: ListenAddress) -> ExtensionUrl {
                 .listen(address)
                 .await
                 .unwrap();
-            tell.send(listening.url()).unwrap();
+            sender.send(listening.url()).unwrap();
             listening.serve(std::future::pending()).await.unwrap();
         });
     });
-    told.recv().unwrap()
+    receiver.recv().unwrap()
 }
 
 /// Frames a second, and the round trips.

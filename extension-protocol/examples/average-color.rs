@@ -1,4 +1,4 @@
-//! A whole extension in forty lines: tells the average colour of every frame.
+//! A complete extension in about sixty lines: reports the average colour of every frame.
 //!
 //! `cargo run -p lva-extension-protocol --example average-color -- 5001`, then point a graph at tcp://127.0.0.1:5001.
 
@@ -19,7 +19,7 @@ impl BlockingExtension for AverageColor {
         match session.format.and_then(|format| format.pixel_format()) {
             Some(PixelFormat::Bgr24) => Ok(Box::new(Frames)),
             _ => Err(ExtensionOpenError::UnsupportedFormat(
-                "only raw bgr24 is taken".into(),
+                "only raw bgr24 is supported".into(),
             )),
         }
     }

@@ -1,6 +1,6 @@
 """A client and a server of the extension contract on Google's gRPC stack, as peers for the Rust ones.
 
-    peer.py server [--read-only]            answers each frame with the MD5 of its bytes; tells its port on stdout
+    peer.py server [--read-only]            answers each frame with the MD5 of its bytes; prints its port on stdout
     peer.py client --port N [--frames N]    sends frames and compares the digests that come back
 
 Both generate their stubs from this crate's own ../proto when they start, and both check what the other side numbers.
@@ -117,7 +117,7 @@ def serve(arguments):
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    # Whoever started us closes our input to end us.
+    # The parent process closes our input to stop us.
     sys.stdin.read()
     server.stop(grace=None)
 

@@ -1,4 +1,4 @@
-//! Where an extension is: `tcp://host:port` of the contract, and what else is useful.
+//! The address of an extension: `tcp://host:port` as in the contract, and a few more forms.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::str::FromStr;
 
 /// Address of an extension, as written in a topology or on a command line.
 ///
-/// | text | meaning |
+/// | form | meaning |
 /// |---|---|
-/// | `tcp://host:port` | gRPC without TLS: the contract's form |
+/// | `tcp://host:port` | gRPC without TLS; the contract's form |
 /// | `http://host:port` | the same |
 /// | `https://host:port`, `tls://host:port` | gRPC over TLS; see [`ClientTls`](crate::ClientTls) |
-/// | `unix:/path`, `unix:///path` | a Unix socket: faster, and closed to the network |
+/// | `unix:/path`, `unix:///path` | a Unix socket: faster, and not reachable over the network |
 ///
 /// ```
 /// use lva_extension_protocol::ExtensionUrl;
@@ -23,10 +23,10 @@ use std::str::FromStr;
 /// # Ok::<(), lva_extension_protocol::ExtensionUrlError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ExtensionUrl(Place);
+pub struct ExtensionUrl(Endpoint);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Place {
+enum Endpoint {
     Tcp(String),
     Tls(String),
     Unix(PathBuf),
@@ -35,42 +35,42 @@ enum Place {
 impl ExtensionUrl {
     /// A Unix socket.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self(Place::Unix(path.into()))
+        Self(Endpoint::Unix(path.into()))
     }
 
     /// A TCP address.
     pub fn tcp(address: std::net::SocketAddr) -> Self {
-        Self(Place::Tcp(address.to_string()))
+        Self(Endpoint::Tcp(address.to_string()))
     }
 
-    /// The same place over TLS; a Unix socket stays what it is.
+    /// The same address over TLS. Unix sockets are returned unchanged.
     #[must_use]
     pub fn with_tls(self) -> Self {
         match self.0 {
-            Place::Tcp(authority) | Place::Tls(authority) => Self(Place::Tls(authority)),
-            Place::Unix(_) => self,
+            Endpoint::Tcp(authority) | Endpoint::Tls(authority) => Self(Endpoint::Tls(authority)),
+            Endpoint::Unix(_) => self,
         }
     }
 
-    /// Whether the address itself asks for TLS.
+    /// Whether the scheme asks for TLS.
     pub fn is_tls(&self) -> bool {
-        matches!(self.0, Place::Tls(_))
+        matches!(self.0, Endpoint::Tls(_))
     }
 
-    /// What the transport connects to.
+    /// The URI for the transport.
     pub(crate) fn transport(&self) -> String {
         match &self.0 {
-            Place::Tcp(authority) => format!("http://{authority}"),
-            Place::Tls(authority) => format!("https://{authority}"),
-            Place::Unix(path) => format!("unix://{}", path.display()),
+            Endpoint::Tcp(authority) => format!("http://{authority}"),
+            Endpoint::Tls(authority) => format!("https://{authority}"),
+            Endpoint::Unix(path) => format!("unix://{}", path.display()),
         }
     }
 
-    /// The path of a Unix socket.
+    /// The path, for a Unix socket.
     pub fn socket_path(&self) -> Option<&Path> {
         match &self.0 {
-            Place::Tcp(_) | Place::Tls(_) => None,
-            Place::Unix(path) => Some(path),
+            Endpoint::Tcp(_) | Endpoint::Tls(_) => None,
+            Endpoint::Unix(path) => Some(path),
         }
     }
 }
@@ -78,9 +78,9 @@ impl ExtensionUrl {
 impl fmt::Display for ExtensionUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Place::Tcp(authority) => write!(f, "tcp://{authority}"),
-            Place::Tls(authority) => write!(f, "tls://{authority}"),
-            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+            Endpoint::Tcp(authority) => write!(f, "tcp://{authority}"),
+            Endpoint::Tls(authority) => write!(f, "tls://{authority}"),
+            Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -89,7 +89,7 @@ impl FromStr for ExtensionUrl {
     type Err = ExtensionUrlError;
 
     fn from_str(text: &str) -> Result<Self, ExtensionUrlError> {
-        // Published topologies carry URLs with a blank before them.
+        // Published topologies contain URLs with a leading space.
         let text = text.trim();
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -100,9 +100,9 @@ impl FromStr for ExtensionUrl {
             };
         }
         let (scheme, rest) = text.split_once("://").ok_or(ExtensionUrlError::NoScheme)?;
-        let place = match scheme.to_ascii_lowercase().as_str() {
-            "tcp" | "http" => Place::Tcp,
-            "https" | "tls" => Place::Tls,
+        let endpoint = match scheme.to_ascii_lowercase().as_str() {
+            "tcp" | "http" => Endpoint::Tcp,
+            "https" | "tls" => Endpoint::Tls,
             _ => return Err(ExtensionUrlError::UnknownScheme),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -117,33 +117,32 @@ impl FromStr for ExtensionUrl {
         if parsed.host().is_empty() || parsed.port_u16().is_none_or(|port| port == 0) {
             return Err(ExtensionUrlError::HostAndPort);
         }
-        Ok(Self(place(authority.to_owned())))
+        Ok(Self(endpoint(authority.to_owned())))
     }
 }
 
-/// An address that cannot be used. Whoever configured it is at fault. None of the texts repeats the address, which may
-/// hold a password.
+/// An invalid address: the configuration is at fault. No message repeats the address, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtensionUrlError {
-    /// Nothing like `tcp://`.
+    /// No scheme such as `tcp://`.
     #[error("the extension's URL has no scheme: write tcp://host:port, tls://host:port or unix:/path")]
     NoScheme,
-    /// A scheme that does not belong to this contract.
+    /// An unknown scheme.
     #[error(
         "the extension's URL has an unknown scheme: write tcp://host:port, tls://host:port or unix:/path"
     )]
     UnknownScheme,
-    /// User and password belong into credentials.
-    #[error("the extension's URL holds user information: give it as credentials instead")]
+    /// User name and password belong in the credentials.
+    #[error("the extension's URL contains a user name or password: use credentials instead")]
     UserInfo,
-    /// A path or query behind the port.
-    #[error("the extension's URL holds a path or query, which gRPC does not have: write tcp://host:port")]
+    /// A path or query after the port.
+    #[error("the extension's URL contains a path or query, which gRPC does not use: write tcp://host:port")]
     BeyondPort,
     /// No host or no port.
     #[error("the extension's URL needs a host and a port between 1 and 65535: tcp://host:port")]
     HostAndPort,
-    /// No path behind `unix:`.
+    /// No path after `unix:`.
     #[error("the extension's URL has no path: write unix:/path")]
     NoPath,
 }

@@ -1,35 +1,35 @@
-//! When to try again after a session ended: a rule without a clock and without a generator of its own.
+//! When to reconnect after a session ended. Reads no clock.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-/// Waiting times between sessions: doubling from a floor to a cap, with full jitter, so that many graphs whose one
-/// extension died do not come back in step. A session that lived long enough starts the count again.
+/// Delays between sessions: exponential with full jitter, so that many graphs do not reconnect to one extension at the
+/// same moment. A session that lasted long enough resets the count of failures.
 ///
 /// ```
 /// use std::time::Duration;
 /// use lva_extension_protocol::{Backoff, BackoffPolicy};
 ///
 /// let mut backoff = Backoff::new(BackoffPolicy::default());
-/// let died_at_once = Duration::from_millis(3);
-/// assert!(backoff.next_delay(died_at_once) >= BackoffPolicy::default().floor);
+/// let lifetime = Duration::from_millis(3);
+/// assert!(backoff.next_delay(lifetime) >= BackoffPolicy::default().min_delay);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackoffPolicy {
-    /// Shortest wait. Default 250 ms. Nought makes a dead extension cost a core; seconds lose live pictures.
-    pub floor: Duration,
-    /// Longest wait. Default 15 s. Long caps make an extension that came back wait for its frames.
-    pub cap: Duration,
-    /// A session that lived this long counts as healthy. Default 30 s. Short values forgive a server that
-    /// takes the first frame and dies of it, again and again.
+    /// Shortest delay. Default 250 ms. With 0, reconnecting to a dead extension keeps a core busy; with seconds, live
+    /// frames are lost.
+    pub min_delay: Duration,
+    /// Longest delay. Default 15 s. With a long one, an extension that recovers waits for its frames.
+    pub max_delay: Duration,
+    /// A session that lasted this long counts as healthy. Default 30 s. With a short value, a server that crashes on
+    /// its first frame each time is never backed off from.
     pub healthy_after: Duration,
 }
 
 impl Default for BackoffPolicy {
     fn default() -> Self {
         Self {
-            floor: Duration::from_millis(250),
-            cap: Duration::from_secs(15),
+            min_delay: Duration::from_millis(250),
+            max_delay: Duration::from_secs(15),
             healthy_after: Duration::from_secs(30),
         }
     }
@@ -43,31 +43,30 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Without failures yet.
+    /// A state without failures.
     pub fn new(policy: BackoffPolicy) -> Self {
         Self { policy, failures: 0 }
     }
 
-    /// How long to wait, after a session that lived for `lived` (nought where none came to be).
+    /// The delay after a session that lasted for `lived`; zero if none was established.
     pub fn next_delay(&mut self, lived: Duration) -> Duration {
-        // Each state of the standard library's hasher is seeded by the system: random enough for jitter.
-        let random = RandomState::new().build_hasher().finish();
-        self.next_delay_with(lived, random)
+        // Without randomness from the system, half the jitter is as good as any.
+        self.next_delay_with(lived, getrandom::u64().unwrap_or(u64::MAX / 2))
     }
 
-    /// The same with the caller's random number, of which all 64 bits count.
+    /// The same with the caller's random number; all 64 bits are used.
     pub fn next_delay_with(&mut self, lived: Duration, random: u64) -> Duration {
         if lived >= self.policy.healthy_after {
             self.failures = 0;
         }
         let doubled = self
             .policy
-            .floor
+            .min_delay
             .saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
-        let most = doubled.min(self.policy.cap).max(self.policy.floor);
+        let most = doubled.min(self.policy.max_delay).max(self.policy.min_delay);
         self.failures = self.failures.saturating_add(1);
         let part = random as f64 / u64::MAX as f64;
-        self.policy.floor + (most - self.policy.floor).mul_f64(part)
+        self.policy.min_delay + (most - self.policy.min_delay).mul_f64(part)
     }
 
     /// Failures since the last healthy session.
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_healthy_session_starts_the_count_again() {
+    fn only_a_healthy_session_resets_the_count() {
         let mut backoff = Backoff::new(BackoffPolicy::default());
         for _ in 0..5 {
             backoff.next_delay_with(Duration::from_secs(29), 0);
@@ -107,20 +106,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_under_the_floor_nor_over_the_cap(
-            floor in 0u64..10_000,
+        fn delays_stay_between_minimum_and_maximum(
+            min_delay in 0u64..10_000,
             above in 0u64..100_000,
             lives in proptest::collection::vec((0u64..100, any::<u64>()), 1..100),
         ) {
             let policy = BackoffPolicy {
-                floor: Duration::from_millis(floor),
-                cap: Duration::from_millis(floor + above),
+                min_delay: Duration::from_millis(min_delay),
+                max_delay: Duration::from_millis(min_delay + above),
                 healthy_after: Duration::from_secs(30),
             };
             let mut backoff = Backoff::new(policy);
             for (lived, random) in lives {
                 let delay = backoff.next_delay_with(Duration::from_secs(lived), random);
-                prop_assert!(delay >= policy.floor && delay <= policy.cap);
+                prop_assert!(delay >= policy.min_delay && delay <= policy.max_delay);
             }
         }
     }

@@ -1,13 +1,13 @@
-//! The graph's side: open a session, render frames into its slots, send them, take the answers.
+//! The client, on the graph's side: open a session, render frames into its slots, send them, receive the answers.
 //!
 //! | file | what |
 //! |---|---|
-//! | `options` | everything that is known before |
-//! | `connect` | region, connection, descriptors |
+//! | `options` | what is configured before connecting |
+//! | `connect` | shared memory, connection, handshake |
 //! | `session` | slots, sending, answers |
-//! | `store` | where the bytes of frames are |
-//! | `in_flight` | which frames are on their way (sans I/O) |
-//! | `error`, `stats` | why it ended, what was counted |
+//! | `store` | memory of frames |
+//! | `in_flight` | sent frames that wait for an answer (sans I/O) |
+//! | `error`, `stats` | errors and counters |
 
 mod connect;
 mod error;

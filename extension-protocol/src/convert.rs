@@ -1,7 +1,7 @@
-//! The seam to `lva-inference-schema`: inferences of the wire to the contract's own types and back.
+//! Conversion of inferences between the wire and the types of `lva-inference-schema`.
 //!
-//! What the wire cannot carry is left behind: a box of an event, members unknown to the contract, and whether a
-//! confidence or time of 0 was meant or merely absent (it counts as absent).
+//! The wire cannot carry a box of an event or members that the contract does not have; they are lost. A confidence or
+//! time of 0 counts as absent.
 
 use lva_inference_schema as schema;
 use lva_media_types::MediaTime;
@@ -13,8 +13,8 @@ use crate::wire::inference::{InferenceType, Value};
 /// Ticks per second of timestamps on the wire, where a peer does not announce others.
 pub(crate) const TIMESCALE: u32 = MediaTime::TICKS_PER_SECOND as u32;
 
-/// Reads what a peer sent. Inferences without a value say nothing and are left out; the second number counts them.
-/// The type is taken from the value, whatever the peer wrote: `AUTO` is frequent.
+/// Reads a peer's inferences. Those without a value are ignored; the second number counts them. The type follows from
+/// the value, not from the peer's `type`, which is often `AUTO`.
 pub(crate) fn inferences_from_wire(found: Vec<wire::Inference>) -> (Vec<schema::Inference>, u64) {
     let before = found.len();
     let read: Vec<_> = found.into_iter().filter_map(inference_from_wire).collect();
@@ -22,7 +22,7 @@ pub(crate) fn inferences_from_wire(found: Vec<wire::Inference>) -> (Vec<schema::
     (read, without_value as u64)
 }
 
-/// Writes them, each with its explicit type: known clients go by the type.
+/// Writes inferences, each with its explicit type: known clients depend on it.
 pub(crate) fn inferences_to_wire(found: &[schema::Inference]) -> Vec<wire::Inference> {
     found.iter().map(inference_to_wire).collect()
 }

@@ -1,4 +1,4 @@
-//! What the frames of a stream look like: encoding, pixels, size, stride, and the exact bytes that follow from them.
+//! The format of a stream's frames: encoding, pixel format, size and stride, and the exact size in bytes.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use lva_media_types::limits::MAX_ANNOUNCED_SIDE;
 use crate::wire;
 use crate::wire::video_frame_sample_format::{Encoding, PixelFormat as WirePixels};
 
-/// How the bytes of a frame are to be read.
+/// How a frame is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FrameEncoding {
     /// Windows bitmap.
@@ -17,11 +17,11 @@ pub enum FrameEncoding {
     Jpg,
     /// Portable network graphics.
     Png,
-    /// Bare pixels.
+    /// Raw pixels.
     Raw(PixelFormat),
 }
 
-/// Encoding and size of every frame of a stream, with the size in bytes worked out.
+/// Encoding and size of every frame of a stream.
 ///
 /// ```
 /// use lva_extension_protocol::{FrameFormat, PixelFormat};
@@ -29,7 +29,7 @@ pub enum FrameEncoding {
 /// let format = FrameFormat::raw(PixelFormat::Bgr24, 1408, 786)?;
 /// assert_eq!(format.stride_bytes(), 4224);
 /// assert_eq!(format.frame_bytes(), Some(3_320_064));
-/// assert_eq!(FrameFormat::jpg(1408, 786)?.frame_bytes(), None); // every picture has its own
+/// assert_eq!(FrameFormat::jpg(1408, 786)?.frame_bytes(), None); // differs from picture to picture
 /// # Ok::<(), lva_extension_protocol::FormatError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,7 +42,7 @@ pub struct FrameFormat {
 }
 
 impl FrameFormat {
-    /// Bare pixels, rows side by side.
+    /// Raw pixels without padding between rows.
     ///
     /// # Errors
     ///
@@ -51,12 +51,12 @@ impl FrameFormat {
         Self::raw_with_stride(pixels, width, height, 0)
     }
 
-    /// Bare pixels with `stride_bytes` from one row to the next; 0 means side by side. The planes U and V of
+    /// Raw pixels with `stride_bytes` from one row to the next; 0 means no padding. The planes U and V of
     /// [`PixelFormat::Yuv420p`] have half the stride, rounded up.
     ///
     /// # Errors
     ///
-    /// As [`raw`](Self::raw), and when a row does not fit into the stride.
+    /// As [`raw`](Self::raw), and if the stride is smaller than a row.
     pub fn raw_with_stride(
         pixels: PixelFormat,
         width: u32,
@@ -123,12 +123,12 @@ impl FrameFormat {
         })
     }
 
-    /// How the bytes of a frame are to be read.
+    /// How a frame is encoded.
     pub fn encoding(&self) -> FrameEncoding {
         self.encoding
     }
 
-    /// The pixel format of bare frames.
+    /// The pixel format of raw frames.
     pub fn pixel_format(&self) -> Option<PixelFormat> {
         match self.encoding {
             FrameEncoding::Raw(pixels) => Some(pixels),
@@ -146,12 +146,12 @@ impl FrameFormat {
         self.height
     }
 
-    /// Bytes from one row to the next of bare frames, 0 for encoded ones.
+    /// Bytes from one row to the next of raw frames, 0 for encoded ones.
     pub fn stride_bytes(&self) -> u32 {
         self.stride_bytes
     }
 
-    /// Exact size of a bare frame; `None` for encodings, whose frames differ in size.
+    /// Exact size of a raw frame; `None` for encoded frames, which differ in size.
     pub fn frame_bytes(&self) -> Option<usize> {
         self.frame_bytes
     }
@@ -174,7 +174,7 @@ impl FrameFormat {
         }
     }
 
-    /// Reads what a peer announced. Real clients leave the stride of bare frames at 0.
+    /// Reads a peer's announcement. Real clients leave the stride of raw frames at 0.
     pub(crate) fn from_wire(format: &wire::VideoFrameSampleFormat) -> Result<Self, FormatError> {
         let (width, height) = format
             .dimensions
@@ -244,21 +244,19 @@ fn checked_size(width: u32, height: u32) -> Result<(u32, u32), FormatError> {
     }
 }
 
-/// A frame format that cannot be. The announcing side is at fault; a retry does not help.
+/// An invalid frame format. The announcing side is at fault; a retry does not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
     /// A side is 0 or above [`MAX_ANNOUNCED_SIDE`].
-    #[error(
-        "a frame of {width}x{height} pixels is not possible: each side must lie between 1 and {MAX_ANNOUNCED_SIDE}"
-    )]
+    #[error("invalid frame size {width}x{height}: each side must be between 1 and {MAX_ANNOUNCED_SIDE}")]
     Size {
         /// Announced width.
         width: u32,
         /// Announced height.
         height: u32,
     },
-    /// A row does not fit into the stride.
+    /// The stride is smaller than a row.
     #[error("a stride of {stride} bytes is less than one row ({row} bytes)")]
     Stride {
         /// Announced stride.
@@ -266,14 +264,14 @@ pub enum FormatError {
         /// Bytes of a row.
         row: u32,
     },
-    /// A number for the encoding that the contract does not have.
-    #[error("encoding {number} is not known: BMP 0, JPG 1, PNG 2, RAW 3")]
+    /// An encoding that the contract does not define.
+    #[error("unknown encoding {number}: the contract defines BMP 0, JPG 1, PNG 2, RAW 3")]
     UnknownEncoding {
         /// The number received.
         number: i32,
     },
-    /// Bare pixels without a pixel format of the contract.
-    #[error("pixel format {number} is not one of bare pixels (YUV420P 20 to BGRA 83)")]
+    /// A pixel format that the contract does not define for raw frames.
+    #[error("unknown pixel format {number}: raw frames use YUV420P 20 to BGRA 83")]
     UnknownPixels {
         /// The number received.
         number: i32,
@@ -314,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_formats_are_refused() {
+    fn invalid_formats_are_rejected() {
         assert_eq!(
             FrameFormat::raw(PixelFormat::Bgr24, 0, 5),
             Err(FormatError::Size { width: 0, height: 5 })

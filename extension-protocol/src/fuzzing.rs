@@ -1,4 +1,4 @@
-//! Entry points of the fuzz targets in `fuzz/`; the same are run on seeded noise as ordinary tests.
+//! Entry points of the fuzz targets in `fuzz/`; ordinary tests run them on seeded noise.
 
 #![cfg_attr(
     not(fuzzing),
@@ -13,12 +13,12 @@ pub fn slots(data: &[u8]) {
     crate::slots::fuzzing::run(data);
 }
 
-/// What a caller does and a server says.
+/// Calls of a client's user and messages of a server.
 pub fn client(data: &[u8]) {
     crate::client::fuzz(data);
 }
 
-/// What a client says.
+/// Messages of a client.
 pub fn server(data: &[u8]) {
     static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
     let directory = DIRECTORY.get_or_init(|| crate::server::fuzzing_directory().ok());
@@ -31,7 +31,7 @@ pub fn server(data: &[u8]) {
 mod tests {
     use std::time::{Duration, Instant};
 
-    /// Noise of every length, the same at each run. `LVA_FUZZ_SECONDS` makes it as long as that.
+    /// Noise of every length, the same in each run. `LVA_FUZZ_SECONDS` sets a duration.
     fn noise(name: &str, run: fn(&[u8])) {
         let seconds = std::env::var("LVA_FUZZ_SECONDS")
             .ok()

@@ -1,6 +1,6 @@
 //! Which graph node a stream belongs to.
 
-/// Which node of which graph speaks. All three may be empty; real clients leave the first so.
+/// The graph node that sends a stream. All names may be empty; real clients leave the first one empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GraphIdentity {
     /// Resource name of the media account.

@@ -1,16 +1,18 @@
 //! The extension contracts of Live Video Analytics and Video Analyzer: gRPC with shared memory, and HTTP; client and server.
 //!
-//! A media graph shows frames to a program beside it, the *extension*, and gets inferences back. This crate is both ends
-//! of that conversation. On the graph's side, [`connect`] gives a [`Session`]: take a [`FrameSlot`], render into it, send
-//! it, await the [`Answers`]. On the extension's side, implement [`Extension`] (or [`BlockingExtension`]) and host it with
-//! [`ExtensionServer`]; descriptors, shared memory, bounds, acknowledgements, limits and half-close come with it.
+//! A media graph sends frames to another program, the *extension*, and receives inferences. This crate implements both
+//! sides. The [`client`] is the graph's side: [`connect`](client::connect) returns a [`Session`](client::Session); take a
+//! [`FrameSlot`](client::FrameSlot), render into it, send it, and await the [`Answers`](client::Answers). The [`server`] is
+//! the extension's side: implement [`Extension`](server::Extension) or [`BlockingExtension`](server::BlockingExtension) and
+//! host it with [`ExtensionServer`](server::ExtensionServer), which handles descriptors, shared memory, bounds,
+//! acknowledgements, limits and half-close.
 //!
-//! **A result belongs to the frame whose number it acknowledges, and to no other: neither time nor order counts.**
-//! Acknowledgements that name no waiting frame deliver nothing and are counted ([`SessionStats`]); a place in shared
-//! memory returns by its acknowledgement or with the end of the session, never by time.
+//! **A result belongs to the frame whose number it acknowledges; neither time nor order matters.** Acknowledgements
+//! without a frame in flight are counted ([`SessionStats`](client::SessionStats)) and deliver nothing. A slot in shared
+//! memory is released by its acknowledgement or by the end of the session, never by a time-out.
 //!
-//! What it is not: it does not know what a detector is, what a graph is, or what inferences mean. It decodes no video, pads
-//! no picture and maps no box back. It retries nothing by itself: [`Backoff`] says when, the caller connects.
+//! The crate does not know detectors, graphs or the meaning of inferences. It does not decode video, pad pictures or map
+//! boxes. It does not reconnect: [`Backoff`] computes the delay, the caller connects.
 //!
 //! # Example
 //!
@@ -48,9 +50,9 @@
 //! let options = ClientOptions::new(url, format).with_transfer(Transfer::SharedMemory(Default::default()));
 //! let Session { frames, mut answers, .. } = connect::<&str>(&options).await?;
 //!
-//! let mut slot = frames.slot()?; // 3,320,064 bytes of shared memory; the frame is rendered where the extension reads it
+//! let mut slot = frames.slot()?; // 3,320,064 bytes of shared memory, which the extension reads in place
 //! slot.fill(77);
-//! slot.send(143_810_610_210_090, &[], "whatever the caller wants to have back")?;
+//! slot.send(143_810_610_210_090, &[], "the caller's value")?;
 //! if let Some(SessionEvent::Answered(answer)) = answers.next().await? {
 //!     assert_eq!(answer.timestamp_90k, 143_810_610_210_090);
 //!     println!("{:?} after {:?}", answer.inferences, answer.round_trip);
@@ -67,15 +69,15 @@
 //! | shared memory, [`Trust::Peer`] | 0 | 0 |
 //! | embedded | 1, into the message | those of the transport |
 //!
-//! Both sides count theirs, and tests assert the numbers.
+//! Both sides count their copies, and tests assert the numbers.
 //!
 //! # Hostile peers
 //!
-//! A server takes every name, size, offset, length and number for hostile. Each violation ends the stream that made it, with
-//! the gRPC status and a sentence that helps, and nothing else; the README has the table. A client that cuts its shared
-//! memory short ends its own stream, because frames of untrusted peers are read by a system call and never mapped.
-//! A client must be able to trust those who may *write* its shared memory (mode 0600 by default: its own user), since a
-//! file cut short under a mapping kills the process that writes to it.
+//! A server trusts no name, size, offset, length or number. A violation ends only its own stream, with a gRPC status and a
+//! message that names the fault; the README has a table. A client that truncates its shared memory ends only its own
+//! stream, because frames of untrusted peers are read by a system call and never mapped. A client must trust every process
+//! that may *write* its shared memory (mode 0600 by default: its own user), since truncating the mapped file kills the
+//! client.
 //!
 //! # Features
 //!
@@ -85,14 +87,16 @@
 //!
 //! # Limits
 //!
-//! Linux. The README lists what is missing. Sides of frames up to [`MAX_SIDE`],
-//! windows from [`MIN_WINDOW`] to [`MAX_WINDOW`] frames. Runs on tokio.
+//! Linux and tokio. The README lists what is missing. Frames up to
+//! [`MAX_ANNOUNCED_SIDE`](lva_media_types::limits::MAX_ANNOUNCED_SIDE) pixels per side, windows of
+//! [`MIN_WINDOW`](client::MIN_WINDOW) to [`MAX_WINDOW`](client::MAX_WINDOW) frames.
 #![deny(unsafe_code)] // not `forbid`: the one module that maps memory allows it
 
 mod address;
 mod backoff;
 pub mod client;
 mod convert;
+mod counters;
 mod credentials;
 mod format;
 #[cfg(fuzzing)]
@@ -114,14 +118,12 @@ pub use backoff::{Backoff, BackoffPolicy};
 pub use format::{FormatError, FrameEncoding, FrameFormat};
 pub use identity::GraphIdentity;
 pub use lva_media_types::{Credentials, PixelFormat};
-pub use shared_memory::{
-    SharedMemoryError, SharedMemoryOptions, Trust, remove_stale_regions, required_shared_memory_bytes,
-};
+pub use shared_memory::{SharedMemoryError, SharedMemoryOptions, Trust};
 pub use tls::{ClientTls, ServerTls, TlsError};
-/// The status codes of gRPC, as extensions end streams with them.
+/// The status codes with which extensions end streams.
 pub use tonic::Code as GrpcCode;
 
-/// Any error, as extensions and transports report theirs.
+/// Any error of an extension or a transport.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Compiles the examples of the README.

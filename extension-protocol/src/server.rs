@@ -1,17 +1,17 @@
-//! The extension's side: an author writes what is done with a frame, and gets the protocol with it.
+//! The server, on the extension's side: implement [`Extension`], and [`ExtensionServer`] hosts it.
 //!
 //! | file | what |
 //! |---|---|
-//! | `extension` | the traits that an author implements, and what they see |
-//! | `blocking` | the same for code that blocks: a named thread for each session |
+//! | `extension` | the traits to implement, and what they receive |
+//! | `blocking` | the same for blocking code: a named thread per stream |
 //! | `options` | limits, trust, credentials |
-//! | `shared` | one extension behind several servers |
+//! | `shared` | one extension for several servers |
 //! | `stream` | one stream from descriptor to end |
-//! | `sequence` | numbers of a peer's messages (sans I/O) |
-//! | `service` | the gRPC service: who may open a stream |
+//! | `sequence` | sequence numbers of a peer's messages (sans I/O) |
+//! | `service` | the gRPC service: admission of streams |
 //! | `host` | sockets and shutdown |
 //! | `side_services` | health and reflection |
-//! | `stats` | what was counted |
+//! | `stats` | counters |
 
 mod blocking;
 mod extension;

@@ -1,11 +1,11 @@
-//! Frames in a file under `/dev/shm`: the client's region and its slots, the server's look at a peer's region.
+//! Frames in a file under `/dev/shm`: the client's region and its slots, and the server's view of a peer's region.
 //!
 //! | file | what |
 //! |---|---|
-//! | `mapping` | mapping memory: the only unsafe code of the crate |
-//! | `region` | the client's region: created, filled with real pages, handed out in slots, removed |
-//! | `stale` | regions of crashed predecessors |
-//! | `peer` | the server's side: names, sizes and offsets of a peer that may be hostile |
+//! | `mapping` | memory mapping: the only unsafe code of the crate |
+//! | `region` | the client's region: created, allocated, divided into slots, removed |
+//! | `stale` | regions of crashed processes |
+//! | `peer` | the server's side: names, sizes and offsets of an untrusted peer |
 
 mod mapping;
 mod peer;
@@ -17,32 +17,32 @@ use std::path::PathBuf;
 
 pub use peer::Trust;
 pub(crate) use peer::{PeerRegion, PeerRegionError};
+pub use region::SharedMemoryOptions;
 pub(crate) use region::{Region, RegionSlot};
-pub use region::{SharedMemoryOptions, required_shared_memory_bytes};
-pub use stale::remove_stale_regions;
+pub(crate) use stale::remove_stale_regions;
 
-/// Where POSIX shared memory lies on Linux.
+/// The directory of POSIX shared memory on Linux.
 pub(crate) const DEFAULT_DIRECTORY: &str = "/dev/shm";
 
-/// Why a region could not be made or swept. The machine's set-up is at fault.
+/// Why a region could not be created or removed. The configuration of the machine is at fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SharedMemoryError {
-    /// Not enough memory behind the file system. Retry helps only when somebody else frees some.
+    /// Not enough memory in the file system. A retry helps only after another process frees some.
     #[error(
-        "no room for {needed_bytes} bytes of shared memory in {directory}: give the container more (ShmSize, \
+        "not enough space for {needed_bytes} bytes of shared memory in {directory}: give the container more (ShmSize, \
          or docker run --shm-size; its default is 64 MiB), or use fewer or smaller frames"
     )]
     NoSpace {
-        /// Where it was tried.
+        /// The directory.
         directory: PathBuf,
-        /// What the region needs.
+        /// Size of the region.
         needed_bytes: u64,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The region would not hold two frames. A server may read a frame until the next one is there, so one
-    /// place is never enough.
+    /// The region does not fit two frames. A server may read a frame until the next one arrives, so one slot is never
+    /// enough.
     #[error(
         "shared memory of {given_bytes} bytes is too small for frames of {frame_bytes} bytes: at least \
          {required_bytes} bytes are needed (sharedMemorySizeMiB {})",
@@ -53,17 +53,17 @@ pub enum SharedMemoryError {
         given_bytes: u64,
         /// Size of one frame.
         frame_bytes: u64,
-        /// Smallest size that works.
+        /// Smallest possible size.
         required_bytes: u64,
     },
-    /// Anything else that the file system refused.
-    #[error("shared memory in {directory} could not be prepared ({doing})")]
+    /// Any other error of the file system.
+    #[error("shared memory in {directory} could not be created (while {doing})")]
     Io {
-        /// Where it was tried.
+        /// The directory.
         directory: PathBuf,
-        /// The step that failed.
+        /// The failed step.
         doing: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }

@@ -1,7 +1,7 @@
-//! Which bytes of the region are whose: a sans-I/O allocator of places for frames of any size.
+//! The allocator of a region's slots, for frames of any size (sans I/O).
 //!
-//! Places come back in any order. Allocation goes round the region, and the place that came back last rests while
-//! another one fits: a known server acknowledges a frame and looks at its bytes once more when the next frame arrives.
+//! Slots are released in any order. Allocation moves round the region, and the slot that was released last is avoided
+//! while another range fits: a known server reads an acknowledged frame again when the next one arrives.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -9,10 +9,10 @@ pub(crate) mod fuzzing;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Places begin at multiples of this: a cache line, so that two frames share none.
+/// Slots start at multiples of this: a cache line, so that two frames share none.
 pub(crate) const ALIGNMENT: usize = 64;
 
-/// A place that belongs to whoever holds this. Not `Clone`: one place, one owner.
+/// A range of bytes with one owner. Not `Clone`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     offset: usize,
@@ -25,30 +25,30 @@ impl Slot {
         self.offset
     }
 
-    /// Bytes of the place.
+    /// Length in bytes.
     pub(crate) fn length(&self) -> usize {
         self.length
     }
 }
 
-/// Why there is no place.
+/// Why no slot is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TakeError {
-    /// Larger than the whole region: never.
+    /// Larger than the whole region.
     TooLarge,
-    /// Not now: others must come back first.
+    /// Other slots must be released first.
     NoSpace,
 }
 
-/// Hands out places of one region.
+/// Allocates the slots of one region.
 #[derive(Debug)]
 pub(crate) struct SlotAllocator {
     capacity: usize,
-    /// Offset to end of every place in use; disjoint, and inside the capacity.
+    /// Offset to end of every slot in use; disjoint, and inside the capacity.
     taken: BTreeMap<usize, usize>,
-    /// Where the search begins: behind the place handed out last.
+    /// Where the search starts: after the slot allocated last.
     cursor: usize,
-    /// The place that came back last.
+    /// The slot released last.
     resting: Option<Range<usize>>,
 }
 
@@ -62,7 +62,7 @@ impl SlotAllocator {
         }
     }
 
-    /// A place of `length` bytes (0 counts as 1).
+    /// Allocates a slot of `length` bytes (0 counts as 1).
     pub(crate) fn take(&mut self, length: usize) -> Result<Slot, TakeError> {
         let length = length.max(1);
         if length > self.capacity {
@@ -86,7 +86,7 @@ impl SlotAllocator {
         Ok(Slot { offset, length })
     }
 
-    /// Makes a place smaller, when a frame turned out to be.
+    /// Shrinks a slot to the size of its frame.
     pub(crate) fn shrink(&mut self, slot: &mut Slot, length: usize) {
         slot.length = length.clamp(1, slot.length);
         let end = slot.offset + slot.length;
@@ -98,19 +98,19 @@ impl SlotAllocator {
         }
     }
 
-    /// Takes a place back.
-    #[expect(clippy::needless_pass_by_value, reason = "the owner gives it up")]
+    /// Releases a slot.
+    #[expect(clippy::needless_pass_by_value, reason = "the owner gives up the slot")]
     pub(crate) fn release(&mut self, slot: Slot) {
         if let Some(end) = self.taken.remove(&slot.offset) {
             self.resting = Some(slot.offset..end);
         }
     }
 
-    /// The first free place at or after the cursor, else the first one at all; clear of `avoid`.
+    /// The first free range at or after the cursor, else the first one of all, outside of `avoid`.
     fn find(&self, length: usize, avoid: Option<Range<usize>>) -> Option<usize> {
         let from = |start: usize| {
             let mut offset = start;
-            // A place that began before the start may reach beyond it.
+            // A slot before the start may extend beyond it.
             let before = self
                 .taken
                 .range(..start)
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn any_order_of_return_gives_the_place_back() {
+    fn slots_are_released_in_any_order() {
         let mut slots = SlotAllocator::new(4 * 128);
         let mut taken: Vec<Slot> = (0..4).map(|_| slots.take(128).unwrap()).collect();
         let second = taken.remove(1);
@@ -161,17 +161,17 @@ mod tests {
         assert_eq!(slots.take(128).unwrap().offset(), 128);
         slots.release(taken.remove(2));
         slots.release(taken.remove(0));
-        assert!(slots.take(129).is_err(), "the two free places do not touch");
+        assert!(slots.take(129).is_err(), "the two free slots are not adjacent");
         assert_eq!(
             slots.take(128).unwrap().offset(),
             384,
-            "the one that has rested longer"
+            "the one that was released earlier"
         );
         assert_eq!(slots.take(128).unwrap().offset(), 0);
     }
 
     #[test]
-    fn the_place_that_came_back_last_rests_while_another_fits() {
+    fn the_slot_released_last_is_avoided_while_another_fits() {
         let mut slots = SlotAllocator::new(3 * 64);
         let first = slots.take(64).unwrap();
         let second = slots.take(64).unwrap();
@@ -211,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_never_overlap_and_are_found_while_there_is_room(
+        fn slots_never_overlap_and_are_found_while_they_fit(
             capacity in 1usize..8192,
             steps in steps(),
         ) {
@@ -262,11 +262,11 @@ mod tests {
             while let Some(slot) = held.pop() {
                 slots.release(slot);
             }
-            prop_assert!(slots.take(capacity).is_ok(), "everything came back");
+            prop_assert!(slots.take(capacity).is_ok(), "everything was released");
         }
     }
 
-    /// By brute force: does `length` fit anywhere between the held places?
+    /// By brute force: does `length` fit anywhere between the held slots?
     fn fits(capacity: usize, held: &[Slot], avoid: Option<&Range<usize>>, length: usize) -> bool {
         (0..capacity).step_by(ALIGNMENT).any(|offset| {
             let end = offset + length;

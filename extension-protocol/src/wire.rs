@@ -1,7 +1,6 @@
-//! The messages and the service as generated from `proto/`, for whoever speaks the protocol by hand.
+//! The messages and the service as generated from `proto/`, for programs that use the protocol directly.
 //!
-//! Nothing here is checked: offsets, sizes and numbers are what the peer wrote. The client and server of
-//! this crate check them.
+//! Nothing here is validated: offsets, sizes and numbers are the peer's. This crate's client and server validate them.
 #![allow(
     missing_docs,
     missing_debug_implementations,
@@ -10,7 +9,7 @@
 )]
 #![allow(clippy::all, clippy::unwrap_used)]
 
-/// The contract as a serialised `FileDescriptorSet`, for reflection and for tools.
+/// The contract as a serialised `FileDescriptorSet`, for reflection and tools.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/contract.bin"));
 
 tonic::include_proto!("microsoft.azure.media.live_video_analytics.extensibility.grpc.v1");

@@ -1,4 +1,4 @@
-//! Encoded units in, decoded pictures out to every extension that wants them: one thread an instance.
+//! Decodes the camera's units for all nodes: one thread for each instance.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,17 +11,16 @@ use lva_framing::{Decoder, DecoderOptions, Picture, UnitOutcome, VideoCodec};
 use lva_inference_schema::Inference;
 use lva_rtsp::AccessUnit;
 
-use self::demand::Wishes;
+use self::demand::DecodeDemand;
 use self::input::Command;
 pub(crate) use self::input::DecoderInput;
+use crate::emitter::NodeReporter;
 use crate::failure::Failure;
-use crate::frame::{Admission, Frame, Tap};
-use crate::guard::{Panicked, guarded, trap};
+use crate::flow::{Admission, Frame, NodeInput};
 use crate::motion::MotionNode;
-use crate::once_a_minute::OnceAMinute;
-use crate::plan::Named;
-use crate::speaker::Speaker;
-use crate::stats::{Counters, DropReason};
+use crate::panics::{Panicked, catch_panic, failpoint};
+use crate::rate_limiter::RateLimiter;
+use crate::stats::DropReason;
 use crate::thread::Worker;
 
 mod demand;
@@ -30,17 +29,16 @@ mod input;
 /// Units whose pictures have not come out: more than any stream reorders, or than the decoder holds back.
 const MAX_INSIDE: usize = 400;
 
-/// Starts the thread. `node` is the source.
+/// Starts the thread. `source` reports for the camera; `motions` are in the order of the plan.
 pub(crate) fn start(
-    node: Named,
-    taps: Vec<Tap>,
+    source: NodeReporter,
+    node_inputs: Vec<NodeInput>,
     motions: Vec<MotionNode>,
     options: DecoderOptions,
-    speaker: Speaker,
 ) -> io::Result<(DecoderInput, Worker)> {
-    let (input, receiver) = DecoderInput::new(node.name.clone(), speaker.counters().clone());
+    let (input, receiver) = DecoderInput::new(source.counters().clone());
     let worker = Worker::start("lva-decode", move || {
-        DecoderThread::new(node, taps, motions, options, speaker).run(&receiver);
+        DecoderThread::new(source, node_inputs, motions, options).run(&receiver);
     })?;
     Ok((input, worker))
 }
@@ -49,44 +47,38 @@ pub(crate) fn start(
 type Arrival = (Instant, u64);
 
 struct DecoderThread {
-    node: Named,
-    wishes: Wishes,
+    source: NodeReporter,
+    demand: DecodeDemand,
     motions: Vec<MotionNode>,
     options: DecoderOptions,
-    /// For each of them, what it has seen in the picture at hand.
-    seen: Vec<Option<Arc<[Inference]>>>,
-    counters: Counters,
-    speaker: Speaker,
-    defects: OnceAMinute,
+    /// For each motion node, what moves in the current picture.
+    motion_results: Vec<Option<Arc<[Inference]>>>,
+    panic_reports: RateLimiter,
     /// What the decoder was opened for.
     stream: Option<(VideoCodec, Bytes)>,
     decoder: Option<Decoder>,
-    /// After a defect, nothing can be decoded until the next key frame.
+    /// After a panic, nothing can be decoded until the next key frame.
     waits_for_key: bool,
-    /// Time of units whose pictures have not come out, and how they came.
+    /// Time and arrival of units whose pictures have not come out.
     units: VecDeque<(u64, Arrival)>,
-    /// How the newest unit came.
+    /// Arrival of the newest unit.
     newest: Option<Arrival>,
 }
 
 impl DecoderThread {
     fn new(
-        node: Named,
-        taps: Vec<Tap>,
+        source: NodeReporter,
+        node_inputs: Vec<NodeInput>,
         motions: Vec<MotionNode>,
         options: DecoderOptions,
-        speaker: Speaker,
     ) -> Self {
-        let counters = speaker.counters().clone();
         Self {
-            node,
-            wishes: Wishes::new(taps, !motions.is_empty(), counters.clone()),
+            source,
+            demand: DecodeDemand::new(node_inputs, !motions.is_empty()),
             motions,
             options,
-            seen: Vec::new(),
-            counters,
-            speaker,
-            defects: OnceAMinute::default(),
+            motion_results: Vec::new(),
+            panic_reports: RateLimiter::default(),
             stream: None,
             decoder: None,
             waits_for_key: false,
@@ -97,26 +89,26 @@ impl DecoderThread {
 
     fn run(&mut self, commands: &Receiver<Command>) {
         while let Ok(command) = commands.recv() {
-            if let Err(panicked) = guarded(|| self.carry_out(command)) {
-                self.begin_anew(&panicked);
+            if let Err(panicked) = catch_panic(|| self.execute(command)) {
+                self.restart(&panicked);
             }
         }
-        if let Err(panicked) = guarded(|| self.pause()) {
-            self.begin_anew(&panicked);
+        if let Err(panicked) = catch_panic(|| self.pause()) {
+            self.restart(&panicked);
         }
-        for tap in &self.wishes.taps {
-            tap.close();
+        for node_input in &self.demand.node_inputs {
+            node_input.close();
         }
     }
 
-    fn carry_out(&mut self, command: Command) {
+    fn execute(&mut self, command: Command) {
         match command {
             Command::Stream { codec, extra_data } => {
                 self.stream = Some((codec, extra_data.clone()));
                 self.open(codec, &extra_data);
             }
             Command::Unit { unit, .. } if self.waits_for_key && !unit.random_access => {
-                self.counters.dropped(&self.node.name, DropReason::NoKeyFrame, 1);
+                self.source.dropped(DropReason::NoKeyFrame, 1);
             }
             Command::Unit { unit, epoch } => {
                 self.waits_for_key = false;
@@ -126,25 +118,25 @@ impl DecoderThread {
         }
     }
 
-    /// With another decoder, from the next key frame on.
-    fn begin_anew(&mut self, panicked: &Panicked) {
-        self.counters.dropped(&self.node.name, DropReason::Defect, 1);
-        self.speaker.stumbled(&self.node, &mut self.defects, panicked);
+    /// Opens another decoder, which starts at the next key frame.
+    fn restart(&mut self, panicked: &Panicked) {
+        self.source.dropped(DropReason::InternalError, 1);
+        self.source.on_panic(&mut self.panic_reports, panicked);
         self.units.clear();
-        self.wishes.forget();
+        self.demand.forget();
         self.waits_for_key = true;
-        let opened = guarded(|| {
+        let opened = catch_panic(|| {
             self.decoder = None;
             if let Some((codec, extra_data)) = self.stream.clone() {
                 self.open(codec, &extra_data);
             }
         });
         if let Err(panicked) = opened {
-            tracing::error!(node = %self.node.name, %panicked, "no decoder could be opened");
+            tracing::error!(node = self.source.name(), %panicked, "opening a decoder panicked; the stream is not decoded");
         }
     }
 
-    /// The camera is away: what the decoder holds comes out now, not when it is back.
+    /// The camera is disconnected: the decoder's pictures come out now, and not when it is back.
     fn pause(&mut self) {
         self.flush();
         for motion in &mut self.motions {
@@ -153,24 +145,22 @@ impl DecoderThread {
     }
 
     fn flush(&mut self) {
-        self.with_decoder(|decoder, wishes| decoder.flush_for(wishes));
-        self.hand_out_all();
+        self.with_decoder(|decoder, demand| decoder.flush_for(demand));
+        self.dispatch_all();
     }
 
-    /// Counts what the decoder did with what it wanted to know.
-    fn with_decoder<T>(&mut self, act: impl FnOnce(&mut Decoder, &mut Wishes) -> T) -> Option<T> {
+    /// Counts what the decoder did.
+    fn with_decoder<T>(&mut self, act: impl FnOnce(&mut Decoder, &mut DecodeDemand) -> T) -> Option<T> {
         let decoder = self.decoder.as_mut()?;
         let counts = |decoder: &Decoder| {
             let stats = decoder.stats();
             (stats.pictures + stats.unwanted_pictures, stats.skipped_units)
         };
         let before = counts(decoder);
-        let done = act(decoder, &mut self.wishes);
+        let done = act(decoder, &mut self.demand);
         let after = counts(decoder);
-        self.counters.update(|stats| {
-            stats.decoded += after.0.saturating_sub(before.0);
-            stats.not_decoded += after.1.saturating_sub(before.1);
-        });
+        let counters = self.source.emitter().counters();
+        counters.decoded(after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
         Some(done)
     }
 
@@ -183,16 +173,16 @@ impl DecoderThread {
         self.decoder = match Decoder::open(codec, extra_data, &self.options) {
             Ok(decoder) => Some(decoder),
             Err(error) => {
-                tracing::error!(node = %self.node.name, %error, "the stream cannot be decoded");
-                let failure = Failure::unusable_video(self.node.name.clone());
-                self.speaker.fail(&self.node, &failure);
+                tracing::error!(node = self.source.name(), %error, "the camera's stream cannot be decoded");
+                self.source
+                    .emit_failure(&Failure::unusable_video(self.source.name()));
                 None
             }
         };
     }
 
     fn decode(&mut self, unit: &AccessUnit, epoch: u64) {
-        trap("decode", &self.node.name);
+        failpoint("decode", self.source.name());
         if unit.discontinuity && unit.random_access {
             self.flush();
         }
@@ -202,7 +192,7 @@ impl DecoderThread {
         let (time, arrival) = (unit.timestamp_90k, (unit.received_at, epoch));
         self.units.push_back((time, arrival));
         self.newest = Some(arrival);
-        let pushed = self.with_decoder(|decoder, wishes| decoder.push_for(&unit.data, time, wishes));
+        let pushed = self.with_decoder(|decoder, demand| decoder.push_for(&unit.data, time, demand));
         let reason = match pushed {
             None => Some(DropReason::NoKeyFrame),
             Some(Ok(UnitOutcome::Accepted)) => None,
@@ -212,23 +202,24 @@ impl DecoderThread {
             }
             Some(Ok(UnitOutcome::Damaged)) => Some(DropReason::DamagedPicture),
             Some(Err(error)) => {
-                tracing::warn!(node = %self.node.name, error = %error, "a unit was not decoded");
+                tracing::warn!(node = self.source.name(), %error, "a unit was not decoded");
                 Some(DropReason::DamagedPicture)
             }
         };
         if let Some(reason) = reason {
-            self.counters.dropped(&self.node.name, reason, 1);
+            self.source.dropped(reason, 1);
         }
-        self.hand_out_all();
+        self.dispatch_all();
     }
 
-    fn hand_out_all(&mut self) {
+    fn dispatch_all(&mut self) {
         while let Some(picture) = self.decoder.as_mut().and_then(Decoder::next_picture) {
-            self.hand_out(picture);
+            self.dispatch(picture);
         }
     }
 
-    fn hand_out(&mut self, picture: Picture) {
+    /// Gives a picture to the motion nodes, and then to every node that takes it.
+    fn dispatch(&mut self, picture: Picture) {
         let time = picture.timestamp_90k();
         let own = self.units.iter().find(|(unit, _)| *unit == time);
         let arrival = own.map(|(_, arrival)| *arrival).or(self.newest);
@@ -237,38 +228,38 @@ impl DecoderThread {
         };
         // Earlier ones have come out, or never will.
         self.units.retain(|(unit, _)| *unit > time);
-        let takers = self.wishes.chosen(time);
+        let admissions = self.demand.take_admissions(time);
         if picture.is_damaged() {
-            self.counters
-                .dropped(&self.node.name, DropReason::DamagedPicture, 1);
+            self.source.dropped(DropReason::DamagedPicture, 1);
             return;
         }
-        self.seen.clear();
+        self.motion_results.clear();
         let motions = self.motions.iter_mut();
-        self.seen
-            .extend(motions.map(|watch| watch.look(&picture, received_at)));
-        for (place, tap) in self.wishes.taps.iter_mut().enumerate() {
-            let (motion, admission) = match tap.motion.map(|place| self.seen.get(place)) {
+        self.motion_results
+            .extend(motions.map(|motion| motion.process(&picture, received_at)));
+        for (index, node_input) in self.demand.node_inputs.iter_mut().enumerate() {
+            let found = node_input.motion.map(|motion| motion.get(&self.motion_results));
+            let (motion, admission) = match found {
                 // Counted when it was decided.
-                None => match takers.get(place) {
-                    Some(Admission::Held) | None => continue,
+                None => match admissions.get(index) {
+                    Some(Admission::Filtered) | None => continue,
                     Some(admission) => (Arc::default(), *admission),
                 },
-                Some(Some(Some(found))) => (Arc::clone(found), tap.admits(time, true)),
+                Some(Some(Some(found))) => (Arc::clone(found), node_input.admits(time, true)),
                 // Without motion, and behind a motion node.
                 Some(_) => continue,
             };
             let frame = Frame::new(picture.clone(), received_at, epoch, motion);
-            tap.take(frame, admission, &self.counters);
+            node_input.take(frame, admission);
         }
     }
 }
 
 impl Drop for DecoderThread {
-    /// Also when a panic ends the thread: whoever waits must not wait for ever.
+    /// Also when a panic ends the thread: the nodes behind it must not wait for ever.
     fn drop(&mut self) {
-        for tap in &self.wishes.taps {
-            tap.close();
+        for node_input in &self.demand.node_inputs {
+            node_input.close();
         }
     }
 }

@@ -1,34 +1,31 @@
-//! What a running graph says.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! The events of a running graph, and the subjects that name their origin.
 
 use lva_graph_model::{Family, Graph, GraphNode, Role};
 use lva_inference_schema::body::EventBody;
 use lva_inference_schema::{
-    AnalyticsBody, Envelope, EventClass, EventName, Inference, InferenceKind, JsonStyle, NodeRole,
-    ProductFamily, Subject,
+    Envelope, EventClass, EventName, InferenceKind, JsonStyle, NodeRole, ProductFamily, Subject,
 };
 
-/// Something that a running graph says: results of nodes, trouble, recordings.
+/// An event of a running graph: results of nodes, failures, recordings.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GraphEvent {
     /// What happened.
     pub name: EventName,
-    /// The instance, or the node of it, that says so.
+    /// The instance or the node that emits it.
     pub subject: Subject,
     /// When, in ticks of 1/90000 s since 1970: the media time of the frame for [`EventName::Inference`], the wall
     /// clock for everything else. The envelope's `eventTime` is the same in milliseconds.
     pub timestamp_90k: u64,
-    /// `hubOutputName` of the message sink that an inference leaves by; `None` for diagnostics and operational events,
-    /// whose output the program around the module chooses, and where the topology names none.
+    /// `hubOutputName` of the message sink for an inference. `None` where the topology names no output, and for diagnostics
+    /// and operational events, whose output the program around the module chooses.
     pub output: Option<String>,
-    /// What is said.
+    /// The body.
     pub body: EventBody,
 }
 
 impl GraphEvent {
-    /// By which kind of output it leaves.
+    /// The class of its name, which decides the output.
     pub fn class(&self) -> EventClass {
         self.name.class()
     }
@@ -37,35 +34,37 @@ impl GraphEvent {
     /// [`default_topic`](lva_inference_schema::default_topic).
     pub fn envelope(&self, topic: &str) -> Envelope {
         let style = match self.subject.family() {
-            // Motion was never written with empty members and `valueCase`.
+            // Motion has neither empty members nor `valueCase`, as published.
             ProductFamily::Lva if !self.is_motion() => JsonStyle::Lva,
             ProductFamily::Lva | ProductFamily::VideoAnalyzer => JsonStyle::VideoAnalyzer,
         };
         Envelope::new(self.name, topic, &self.subject, self.timestamp_90k).with_body(&self.body, style)
     }
-}
 
-impl GraphEvent {
     fn is_motion(&self) -> bool {
         let EventBody::Analytics(body) = &self.body else {
             return false;
         };
-        !body.inferences.is_empty()
-            && body
-                .inferences
-                .iter()
-                .all(|found| found.kind() == InferenceKind::Motion)
+        let motion = |kind| kind == InferenceKind::Motion;
+        !body.inferences.is_empty() && body.inferences.iter().all(|found| motion(found.kind()))
     }
 }
 
-/// Makes the events of one instance.
+/// A node by its name, and its subject in events.
 #[derive(Debug, Clone)]
-pub(crate) struct Voice {
+pub(crate) struct NodeRef {
+    pub(crate) name: String,
+    pub(crate) subject: Subject,
+}
+
+/// Makes the subjects of one instance.
+#[derive(Debug, Clone)]
+pub(crate) struct SubjectFactory {
     instance: Subject,
 }
 
-impl Voice {
-    /// The voice of a graph; `module` is the name that subjects of Video Analyzer hold.
+impl SubjectFactory {
+    /// `module` is the module name in subjects of Video Analyzer.
     pub(crate) fn new(graph: &Graph, module: &str) -> Self {
         let name = graph.instance_name();
         let instance = match graph.generation().family() {
@@ -91,51 +90,26 @@ impl Voice {
     }
 }
 
-/// What a node found on a frame.
-pub(crate) fn inference_event(
-    subject: &Subject,
-    output: Option<String>,
-    timestamp_90k: u64,
-    inferences: Vec<Inference>,
-) -> GraphEvent {
-    GraphEvent {
-        name: EventName::Inference,
-        subject: subject.clone(),
-        timestamp_90k,
-        output,
-        body: EventBody::Analytics(AnalyticsBody::new(timestamp_90k, inferences)),
-    }
-}
-
-/// Anything that happens now.
-pub(crate) fn event_now(name: EventName, subject: &Subject, body: EventBody) -> GraphEvent {
-    GraphEvent {
-        name,
-        subject: subject.clone(),
-        timestamp_90k: now_90k(),
-        output: None,
-        body,
-    }
-}
-
-/// The wall clock as media time. A clock before 1970 counts as 1970.
-pub(crate) fn now_90k() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let ticks = since.as_nanos().saturating_mul(9) / 100_000;
-    u64::try_from(ticks).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
-    use lva_inference_schema::{Event, default_topic, event_time};
+    use lva_inference_schema::{AnalyticsBody, Event, Inference, default_topic};
 
     use super::*;
 
+    fn inference_event(node: &str, timestamp_90k: u64, found: Vec<Inference>) -> GraphEvent {
+        GraphEvent {
+            name: EventName::Inference,
+            subject: Subject::graph_instance("i").node(NodeRole::Processor, node),
+            timestamp_90k,
+            output: None,
+            body: EventBody::Analytics(AnalyticsBody::new(timestamp_90k, found)),
+        }
+    }
+
     #[test]
     fn event_time_is_the_media_time_of_the_frame() {
-        let subject = Subject::graph_instance("i").node(NodeRole::Processor, "ext");
         let found = vec![Inference::new(Event::new("personZoneEvent"))];
-        let event = inference_event(&subject, None, 143_810_610_210_091, found);
+        let event = inference_event("ext", 143_810_610_210_091, found);
         let json = event.envelope(&default_topic(ProductFamily::Lva)).to_string();
         assert!(json.contains(r#""timestamp":143810610210091"#), "{json}");
         assert!(
@@ -148,10 +122,9 @@ mod tests {
 
     #[test]
     fn motion_is_written_as_published() {
-        let subject = Subject::graph_instance("i").node(NodeRole::Processor, "md");
         let region = lva_framing::FractionBox::new(0.48954, 0.140741, 0.075, 0.058824);
-        let found = vec![crate::seam::motion::inference(Some(region))];
-        let event = inference_event(&subject, None, 143_039_375_044_290, found);
+        let found = vec![crate::convert::motion::inference(Some(region))];
+        let event = inference_event("md", 143_039_375_044_290, found);
         let json: serde_json::Value = serde_json::from_str(&event.envelope("/t").to_string()).unwrap();
         let published = r#"{"timestamp":143039375044290,"inferences":[{"type":"motion","motion":{"box":{"l":0.48954,"t":0.140741,"w":0.075,"h":0.058824}}}]}"#;
         assert_eq!(
@@ -160,10 +133,5 @@ mod tests {
                 .unwrap()
                 .to_string()
         );
-    }
-
-    #[test]
-    fn now_is_now() {
-        assert!(event_time(now_90k()).starts_with("20"));
     }
 }

@@ -1,14 +1,14 @@
-//! The extension nodes of an instance, and those of the program's own, each with the way into it and out of it.
+//! Extension and custom nodes, with their inputs and outputs.
 //!
-//! | File | |
+//! | file | |
 //! | --- | --- |
 //! | `grpc` | a node that sends frames over gRPC, in messages or shared memory |
 //! | `http` | a node that posts one picture at a time |
-//! | `own` | a node of the program's own, on a thread of its own |
-//! | `entrance` | where pictures wait for a node |
-//! | `render` | frames as a node asks for them, and the thread that fills slots with them |
-//! | `results` | what a node has found, on its way out |
-//! | `complaints` | which of its failures are news |
+//! | `custom` | a custom node, on a thread of its own |
+//! | `receiver` | how a node takes frames from its input slot |
+//! | `render_thread` | renders frames into slots of the extension |
+//! | `results` | the results of a node, and what it dropped |
+//! | `failure_throttle` | which of its failures are reported |
 
 use std::io;
 use std::sync::Arc;
@@ -18,47 +18,42 @@ use lva_extension_protocol::BackoffPolicy;
 use lva_framing::Pacer;
 use tokio::task::JoinHandle;
 
+use self::custom::CustomNodeTask;
 use self::grpc::GrpcNode;
-use self::http::{AskError, HttpNode};
-use crate::frame::{Passage, Tap};
+use self::http::{HttpNode, HttpNodeError};
+use self::results::Results;
+use crate::convert::extension::ClientPlan;
+use crate::emitter::EventEmitter;
+use crate::flow::{DownstreamFanout, InputSlot, NodeInput, NodeOutputs, ResultOutputs};
 use crate::options::RuntimeOptions;
-use crate::plan::{AnalysisPlan, Analyzer, Feed, Reach, TrackerPlan};
+use crate::plan::{AnalysisId, AnalysisPlan, Analyzer, Downstream, FrameSource, TrackerPlan};
 use crate::record::Recorders;
-use crate::seam::extension::ClientPlan;
-use crate::speaker::Speaker;
 use crate::thread::Worker;
 use crate::tracking::TrackerNode;
 
-mod complaints;
 mod custom;
-mod entrance;
+mod failure_throttle;
 mod grpc;
 mod http;
-mod render;
+mod receiver;
+mod render_thread;
 mod results;
 
-use self::custom::CustomNodeTask;
-pub(crate) use self::custom::{Broken, CustomNodePlan, Maker};
-pub(crate) use self::entrance::Entrance;
-pub(crate) use self::render::FrameMaker;
-use self::results::Results;
-pub(crate) use self::results::{Exits, WayOut};
-
-/// How long answers to frames on their way are waited for at an end.
+/// How long a node waits for the answers to frames in flight when it stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
-/// How long a node waits for whom it asks.
+/// How long a node waits for its extension.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// Before it asks for another session.
+pub(crate) struct NodeTimeouts {
+    /// Before it opens another session.
     backoff: BackoffPolicy,
     /// For an answer.
     answer: Duration,
-    /// For the answers to frames on their way, at an end.
+    /// For the answers to frames in flight, when it stops.
     last_answers: Duration,
 }
 
-impl Patience {
+impl NodeTimeouts {
     pub(crate) fn of(options: &RuntimeOptions) -> Self {
         Self {
             backoff: options.extension_backoff,
@@ -71,20 +66,20 @@ impl Patience {
 /// Why an instance could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    /// The system gives no more threads.
-    #[error("no thread could be started: {0}")]
+    /// The system's limit of threads is reached.
+    #[error("could not start a thread: {0}; raise the limit of threads of this process")]
     Thread(#[from] io::Error),
-    /// A node's client cannot be made as the endpoint asks.
+    /// The endpoint's settings do not make a client.
     #[error("{reason}")]
     Client {
         /// The node's name.
         node: String,
-        /// What cannot be done.
+        /// The error of the client.
         reason: String,
     },
 }
 
-/// An extension node, or one of the program's own, ready to run.
+/// An extension or custom node, ready to run.
 pub(crate) enum ExtensionNode {
     Grpc(Box<GrpcNode>),
     Http(Box<HttpNode>),
@@ -94,135 +89,127 @@ pub(crate) enum ExtensionNode {
 impl ExtensionNode {
     pub(crate) fn spawn(self) -> JoinHandle<()> {
         match self {
-            Self::Grpc(analysis) => tokio::spawn(analysis.run()),
-            Self::Http(asking) => tokio::spawn(asking.run()),
-            Self::Custom(own) => tokio::spawn(own.run()),
+            Self::Grpc(node) => tokio::spawn(node.run()),
+            Self::Http(node) => tokio::spawn(node.run()),
+            Self::Custom(node) => tokio::spawn(node.run()),
         }
     }
 }
 
-/// What extension nodes are made with.
+/// Builds the extension nodes of an instance.
 pub(crate) struct Extensions<'a> {
     pub(crate) recorders: &'a Recorders,
-    pub(crate) speaker: &'a Speaker,
-    pub(crate) patience: Patience,
-    /// Each is taken by the extension that it follows.
-    pub(crate) trackers: Vec<Option<TrackerPlan>>,
+    pub(crate) emitter: &'a EventEmitter,
+    pub(crate) timeouts: NodeTimeouts,
 }
 
 impl Extensions<'_> {
-    /// Makes the nodes, and the ways from the decoder into those that take their frames from it. The nodes come in the
-    /// order of the plans, each after the one that feeds it, which is also the order in which they end.
+    /// Builds the nodes, and the inputs of those that take their frames from the decoder. The nodes are in the order of the
+    /// plans, each after the one that feeds it, which is also the order in which they end.
     pub(crate) fn start(
-        mut self,
+        self,
         plans: Vec<AnalysisPlan>,
         workers: &mut Vec<Worker>,
-    ) -> Result<(Vec<Tap>, Vec<ExtensionNode>), StartError> {
-        let mut taps: Vec<(Feed, Tap)> = Vec::new();
+    ) -> Result<(Vec<NodeInput>, Vec<ExtensionNode>), StartError> {
+        let mut node_inputs: Vec<(FrameSource, NodeInput)> = Vec::new();
         let mut nodes = Vec::new();
-        // The last first, so that each finds the taps of those behind it.
-        for (place, plan) in plans.into_iter().enumerate().rev() {
-            let behind = taps.extract_if(.., |(feed, _)| *feed == Feed::Extension(place));
-            let behind: Vec<Tap> = behind.map(|(_, tap)| tap).collect();
-            let counters = self.speaker.counters().clone();
-            let passage = (!behind.is_empty()).then(|| Arc::new(Passage::new(behind, counters)));
-            let entrance = Entrance::default();
-            let way_out = WayOut {
-                node: plan.node.clone(),
-                exits: self.exits(&plan.reach),
-                speaker: self.speaker.clone(),
+        // In reverse, so that each finds the inputs of the nodes behind it.
+        for (index, plan) in plans.into_iter().enumerate().rev() {
+            let this = FrameSource::Extension(AnalysisId::new(index));
+            let behind = node_inputs.extract_if(.., |(source, _)| *source == this);
+            let behind: Vec<NodeInput> = behind.map(|(_, node_input)| node_input).collect();
+            let fanout = (!behind.is_empty()).then(|| Arc::new(DownstreamFanout::new(behind)));
+            let outputs = NodeOutputs {
+                node: self.emitter.node(plan.node.clone()),
+                outputs: self.outputs(&plan.downstream),
             };
-            taps.push((plan.feed, tap(&plan, &entrance, passage.clone(), way_out.clone())));
-            nodes.push(self.node(plan, way_out, entrance, passage, workers)?);
+            let slot = InputSlot::default();
+            let input = node_input(&plan, slot.clone(), fanout.clone(), outputs.clone());
+            node_inputs.push((plan.source, input));
+            nodes.push(self.node(plan, outputs, slot, fanout, workers)?);
         }
         nodes.reverse();
-        let mut taps: Vec<Tap> = taps.into_iter().map(|(_, tap)| tap).collect();
-        taps.reverse();
-        Ok((taps, nodes))
+        let node_inputs = node_inputs.into_iter().rev();
+        Ok((node_inputs.map(|(_, node_input)| node_input).collect(), nodes))
     }
 
     fn node(
-        &mut self,
+        &self,
         plan: AnalysisPlan,
-        way_out: WayOut,
-        entrance: Entrance,
-        passage: Option<Arc<Passage>>,
+        outputs: NodeOutputs,
+        slot: InputSlot,
+        fanout: Option<Arc<DownstreamFanout>>,
         workers: &mut Vec<Worker>,
     ) -> Result<ExtensionNode, StartError> {
-        let trackers = self.trackers(&plan.reach);
-        let name = plan.node.name.clone();
-        let results = Results::new(way_out, trackers, passage);
-        let (form, client) = match plan.analyzer {
-            Analyzer::Extension { form, client } => (form, client),
-            // Its thread is its own business: nobody else waits for one that hangs.
-            Analyzer::Custom(own) => {
-                let own = CustomNodeTask::new(*own, entrance, results, self.patience)?;
-                return Ok(ExtensionNode::Custom(Box::new(own)));
+        let trackers = plan.trackers.into_iter().map(|tracker| self.tracker(tracker));
+        let results = Results::new(outputs, trackers.collect(), fanout);
+        let (spec, client) = match plan.analyzer {
+            Analyzer::Extension { spec, client } => (spec, client),
+            // Its thread is not among the workers: a custom node that stalls must not hold up the others.
+            Analyzer::Custom(custom) => {
+                let node = CustomNodeTask::new(*custom, slot, results, self.timeouts)?;
+                return Ok(ExtensionNode::Custom(Box::new(node)));
             }
         };
         let (node, worker) = match client {
             ClientPlan::Grpc(client) => {
-                let (node, worker) = GrpcNode::new(*client, form, entrance, results, self.patience)?;
+                let (node, worker) = GrpcNode::new(*client, spec, slot, results, self.timeouts)?;
                 (ExtensionNode::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
-                let made =
-                    HttpNode::new(*options, form, entrance, results, self.patience).map_err(|error| {
-                        match error {
-                            AskError::Thread(error) => StartError::Thread(error),
-                            AskError::Tls(error) => StartError::Client {
-                                node: name,
-                                reason: error.to_string(),
-                            },
-                        }
-                    })?;
-                (ExtensionNode::Http(Box::new(made.0)), made.1)
+                let built = HttpNode::new(*options, spec, slot, results, self.timeouts);
+                let (node, worker) = built.map_err(|error| match error {
+                    HttpNodeError::Thread(error) => StartError::Thread(error),
+                    HttpNodeError::Tls(error) => StartError::Client {
+                        node: plan.node.name,
+                        reason: error.to_string(),
+                    },
+                })?;
+                (ExtensionNode::Http(Box::new(node)), worker)
             }
         };
         workers.push(worker);
         Ok(node)
     }
 
-    fn exits(&self, reach: &Reach) -> Exits {
-        Exits {
-            outputs: reach.outputs.clone(),
-            gates: self.recorders.gates(&reach.gates),
-            notes: self.recorders.notes(&reach.recordings),
+    fn outputs(&self, downstream: &Downstream) -> ResultOutputs {
+        ResultOutputs {
+            outputs: downstream.outputs.clone(),
+            gates: self.recorders.gates(&downstream.gates),
+            metadata_sinks: self.recorders.metadata_sinks(&downstream.recordings),
         }
     }
 
-    fn trackers(&mut self, reach: &Reach) -> Vec<TrackerNode> {
-        let mut nodes = Vec::new();
-        for place in &reach.trackers {
-            let Some(plan) = self.trackers.get_mut(*place).and_then(Option::take) else {
-                continue;
-            };
-            let exits = self.exits(&plan.reach);
-            let lines = plan.lines.iter().map(|line| self.exits(&line.reach)).collect();
-            nodes.push(TrackerNode::new(plan, exits, lines));
-        }
-        nodes
+    fn tracker(&self, plan: TrackerPlan) -> TrackerNode {
+        let outputs = self.outputs(&plan.downstream);
+        let lines = plan.lines.iter().map(|line| self.outputs(&line.downstream));
+        let lines = lines.collect();
+        TrackerNode::new(plan, outputs, lines, self.emitter)
     }
 }
 
-/// The way into a node. Where nobody is behind it, what exceeds its own rate is not even decoded.
-fn tap(plan: &AnalysisPlan, entrance: &Entrance, passage: Option<Arc<Passage>>, way_out: WayOut) -> Tap {
+/// The input of a node. Without nodes behind it, what exceeds its own limit is not even decoded.
+fn node_input(
+    plan: &AnalysisPlan,
+    slot: InputSlot,
+    fanout: Option<Arc<DownstreamFanout>>,
+    outputs: NodeOutputs,
+) -> NodeInput {
     let mut filters: Vec<Pacer> = plan.rates.iter().copied().map(Pacer::new).collect();
-    let mut own = plan.shown.map(Pacer::new);
-    if passage.is_none() && !plan.annotated_only {
-        filters.extend(own.take());
+    let mut own_limit = plan.own_limit.map(Pacer::new);
+    if fanout.is_none() && !plan.annotated_only {
+        filters.extend(own_limit.take());
     }
-    Tap {
-        node: plan.node.name.clone(),
-        motion: match plan.feed {
-            Feed::Motion(place) => Some(place),
-            Feed::Camera | Feed::Extension(_) => None,
+    NodeInput {
+        motion: match plan.source {
+            FrameSource::Motion(motion) => Some(motion),
+            FrameSource::Camera | FrameSource::Extension(_) => None,
         },
         filters,
-        own,
+        own_limit,
         annotated_only: plan.annotated_only,
-        entrance: entrance.clone(),
-        passage,
-        way_out,
+        slot,
+        fanout,
+        outputs,
     }
 }

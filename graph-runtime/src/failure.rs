@@ -1,5 +1,4 @@
-//! What an error means to the outside: one table from the kinds of failure to the event that says it and the status
-//! that a method would answer with.
+//! One table from the kinds of failure to the events that report them and the status that a method would answer with.
 
 use lva_extension_protocol::GrpcCode;
 use lva_extension_protocol::client::{ConnectError, PeerStatus, SessionError};
@@ -11,90 +10,64 @@ use lva_inference_schema::body::{
 use lva_recording::ClipError;
 use lva_rtsp::{CameraError, ErrorKind};
 
-use crate::event::now_90k;
-
-/// Most characters of a node's own message in an event.
-const MOST: usize = 500;
+/// The longest message of a custom node in an event, in characters.
+const MAX_MESSAGE: usize = 500;
 
 /// A kind of failure in a running graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::VariantArray)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// A camera or an extension cannot be reached, or the connection broke.
+    /// A camera or an extension cannot be reached, or the connection failed.
     Unreachable,
-    /// The peer closed the connection by itself.
+    /// The peer closed the connection.
     Closed,
     /// The peer did not answer in time, or stopped sending.
     Timeout,
-    /// The peer refused with a status of its protocol; for a camera also 401 and 403, as the contract has it.
+    /// The peer answered with an error status of its protocol; for a camera also 401 and 403, as in the contract.
     Refused,
-    /// The peer does not speak the protocol.
-    NotTheProtocol,
+    /// The peer's response is invalid in the protocol.
+    InvalidResponse,
     /// An extension did not accept the credentials.
     Unauthenticated,
-    /// An extension does not let this client in.
-    NotAllowed,
-    /// TLS did not come about: the certificate is not trusted, is for another name, or there is no TLS.
+    /// An extension denied access to this client.
+    PermissionDenied,
+    /// The TLS handshake failed: the certificate is not trusted, is for another name, or the peer has no TLS.
     Untrusted,
-    /// An extension has too much to do, and said so.
+    /// An extension reported that it is overloaded.
     Overloaded,
-    /// The camera sends video that cannot be used, or not be recorded.
+    /// The camera sends video that cannot be decoded or recorded.
     UnusableVideo,
-    /// The camera sends sound that cannot be recorded.
+    /// The camera sends audio that cannot be recorded.
     UnusableAudio,
-    /// A recording could not be made or completed.
+    /// A recording could not be created or completed.
     Storage,
-    /// The disk has no room for recordings.
+    /// The disk is full.
     StorageFull,
-    /// This process may not write where recordings are to lie.
+    /// This process has no permission to write to the directory of recordings.
     StorageDenied,
-    /// Somebody else, perhaps another process, records into the same folder.
+    /// Another recording, perhaps of another process, writes into the same directory.
     StorageInUse,
-    /// A playlist's name is taken by a file of somebody else, which stays; what is recorded is not listed.
-    PlaylistNotOurs,
-    /// Shared memory could not be had.
+    /// A playlist's name is taken by a file of another origin, which is kept; the recording is not listed.
+    ForeignPlaylist,
+    /// Shared memory could not be allocated.
     SharedMemory,
-    /// Options contradict each other, or a picture cannot be made as the node asks.
+    /// Options contradict each other, or a picture cannot be rendered with the node's settings.
     Configuration,
-    /// A node of the program's own could not look at a frame, or could not be made anew.
+    /// A custom node failed on a frame, or could not be created again.
     NodeFailed,
-    /// A node of the program's own panicked.
+    /// A custom node panicked.
     NodePanicked,
-    /// A node of the program's own does not come back from a frame.
-    NodeHung,
-    /// A defect of this program, or of a library, ended a piece of a node's work; the node begins anew.
-    Defect,
+    /// A custom node exceeded the time for a frame.
+    NodeTimeout,
+    /// A panic of this program or of a library interrupted a node, which restarts.
+    InternalError,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
-        Self::Unreachable,
-        Self::Closed,
-        Self::Timeout,
-        Self::Refused,
-        Self::NotTheProtocol,
-        Self::Unauthenticated,
-        Self::NotAllowed,
-        Self::Untrusted,
-        Self::Overloaded,
-        Self::UnusableVideo,
-        Self::UnusableAudio,
-        Self::Storage,
-        Self::StorageFull,
-        Self::StorageDenied,
-        Self::StorageInUse,
-        Self::PlaylistNotOurs,
-        Self::SharedMemory,
-        Self::Configuration,
-        Self::NodeFailed,
-        Self::NodePanicked,
-        Self::NodeHung,
-        Self::Defect,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The table: the event that says it, its code in the event's body where the peer gave none, and the status in the
-    /// manner of HTTP.
+    /// The table: the event that reports it, its code in the event's body where the peer gave none, and the HTTP status.
     ///
     /// | kind | event | code | status |
     /// |---|---|---|---|
@@ -102,9 +75,9 @@ impl FailureKind {
     /// | `Closed` | `NetworkError` | `connectionClosed` | 502 |
     /// | `Timeout` | `NetworkError` | `timeout` | 504 |
     /// | `Refused` | `ProtocolError` | the peer's | 502 |
-    /// | `NotTheProtocol` | `ProtocolError` | `invalidResponse` | 502 |
+    /// | `InvalidResponse` | `ProtocolError` | `invalidResponse` | 502 |
     /// | `Unauthenticated` | `AuthenticationError` | `unauthenticated` | 401 |
-    /// | `NotAllowed` | `AuthorizationError` | `permissionDenied` | 403 |
+    /// | `PermissionDenied` | `AuthorizationError` | `permissionDenied` | 403 |
     /// | `Untrusted` | `AuthenticationError` | `tlsFailed` | 502 |
     /// | `Overloaded` | `ProtocolError` | `overloaded` | 503 |
     /// | `UnusableVideo` | `MediaFormatError` | `unsupportedVideoFormat` | 415 |
@@ -113,24 +86,24 @@ impl FailureKind {
     /// | `StorageFull` | `StorageError` | `storageFull` | 507 |
     /// | `StorageDenied` | `StorageError` | `storageDenied` | 403 |
     /// | `StorageInUse` | `StorageError` | `storageInUse` | 409 |
-    /// | `PlaylistNotOurs` | `StorageError` | `playlistNotOurs` | 409 |
+    /// | `ForeignPlaylist` | `StorageError` | `playlistNotOurs` | 409 |
     /// | `SharedMemory` | `RuntimeError` | `sharedMemory` | 500 |
     /// | `Configuration` | `RuntimeError` | `configuration` | 400 |
     /// | `NodeFailed` | `RuntimeError` | `nodeFailed`, with the node's own `message` | 500 |
     /// | `NodePanicked` | `RuntimeError` | `nodePanicked` | 500 |
-    /// | `NodeHung` | `RuntimeError` | `nodeHung` | 504 |
-    /// | `Defect` | `RuntimeError` | `internalError` | 500 |
+    /// | `NodeTimeout` | `RuntimeError` | `nodeHung` | 504 |
+    /// | `InternalError` | `RuntimeError` | `internalError` | 500 |
     ///
-    /// A `StorageError` has a `message` besides, which names the file or folder and what to do about it.
+    /// A `StorageError` also has a `message`, which names the file or directory and the remedy.
     pub fn row(self) -> (EventName, &'static str, u16) {
         match self {
             Self::Unreachable => (EventName::NetworkError, "unreachable", 502),
             Self::Closed => (EventName::NetworkError, "connectionClosed", 502),
             Self::Timeout => (EventName::NetworkError, "timeout", 504),
             Self::Refused => (EventName::ProtocolError, "refused", 502),
-            Self::NotTheProtocol => (EventName::ProtocolError, "invalidResponse", 502),
+            Self::InvalidResponse => (EventName::ProtocolError, "invalidResponse", 502),
             Self::Unauthenticated => (EventName::AuthenticationError, "unauthenticated", 401),
-            Self::NotAllowed => (EventName::AuthorizationError, "permissionDenied", 403),
+            Self::PermissionDenied => (EventName::AuthorizationError, "permissionDenied", 403),
             Self::Untrusted => (EventName::AuthenticationError, "tlsFailed", 502),
             Self::Overloaded => (EventName::ProtocolError, "overloaded", 503),
             Self::UnusableVideo => (EventName::MediaFormatError, "unsupportedVideoFormat", 415),
@@ -139,38 +112,37 @@ impl FailureKind {
             Self::StorageFull => (EventName::StorageError, "storageFull", 507),
             Self::StorageDenied => (EventName::StorageError, "storageDenied", 403),
             Self::StorageInUse => (EventName::StorageError, "storageInUse", 409),
-            Self::PlaylistNotOurs => (EventName::StorageError, "playlistNotOurs", 409),
+            Self::ForeignPlaylist => (EventName::StorageError, "playlistNotOurs", 409),
             Self::SharedMemory => (EventName::RuntimeError, "sharedMemory", 500),
             Self::Configuration => (EventName::RuntimeError, "configuration", 400),
             Self::NodeFailed => (EventName::RuntimeError, "nodeFailed", 500),
             Self::NodePanicked => (EventName::RuntimeError, "nodePanicked", 500),
-            Self::NodeHung => (EventName::RuntimeError, "nodeHung", 504),
-            Self::Defect => (EventName::RuntimeError, "internalError", 500),
+            Self::NodeTimeout => (EventName::RuntimeError, "nodeHung", 504),
+            Self::InternalError => (EventName::RuntimeError, "internalError", 500),
         }
     }
 
-    /// The event that says it.
+    /// The event that reports it.
     pub fn event(self) -> EventName {
         self.row().0
     }
 
-    /// The status in the manner of HTTP.
+    /// The HTTP status.
     pub fn status(self) -> u16 {
         self.row().2
     }
 }
 
-/// A failure, ready to be said.
+/// A failure, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     /// The peer's own code, where it gave one.
     code: Option<String>,
-    /// The peer's address without user info, or the place of a recording.
+    /// The peer's address without user info, or the directory of a recording.
     target: String,
     protocol: &'static str,
-    /// What happened and what to do, for people. Of storage and of the program's own nodes only: other errors may quote a
-    /// peer.
+    /// What happened and what to do, for operators. Only for storage and custom nodes: other errors may quote a peer.
     message: Option<String>,
 }
 
@@ -191,7 +163,7 @@ impl Failure {
 
     pub(crate) fn node_failed(message: &str) -> Self {
         Self {
-            message: Some(message.chars().take(MOST).collect()),
+            message: Some(message.chars().take(MAX_MESSAGE).collect()),
             ..Self::new(FailureKind::NodeFailed, "", "")
         }
     }
@@ -200,12 +172,12 @@ impl Failure {
         Self::new(FailureKind::NodePanicked, "", "")
     }
 
-    pub(crate) fn node_hung() -> Self {
-        Self::new(FailureKind::NodeHung, "", "")
+    pub(crate) fn node_timeout() -> Self {
+        Self::new(FailureKind::NodeTimeout, "", "")
     }
 
-    pub(crate) fn defect(target: impl Into<String>) -> Self {
-        Self::new(FailureKind::Defect, target, "")
+    pub(crate) fn internal_error(target: impl Into<String>) -> Self {
+        Self::new(FailureKind::InternalError, target, "")
     }
 
     pub(crate) fn unusable_video(target: impl Into<String>) -> Self {
@@ -229,9 +201,9 @@ impl Failure {
             (_, ErrorKind::Network) => FailureKind::Unreachable,
             (_, ErrorKind::Timeout) => FailureKind::Timeout,
             (_, ErrorKind::MediaFormat) => FailureKind::UnusableVideo,
-            (_, ErrorKind::Protocol) => FailureKind::NotTheProtocol,
-            // Statuses were taken out above, and `ErrorKind` may grow.
-            (_, _) => FailureKind::NotTheProtocol,
+            (_, ErrorKind::Protocol) => FailureKind::InvalidResponse,
+            // Statuses are handled above, and `ErrorKind` may grow.
+            (_, _) => FailureKind::InvalidResponse,
         };
         Self::new(kind, target, "rtsp")
     }
@@ -246,7 +218,7 @@ impl Failure {
             ConnectError::SharedMemory(_) => FailureKind::SharedMemory,
             ConnectError::Options(_) => FailureKind::Configuration,
             // `NotADescriptor`, and what may be added.
-            _ => FailureKind::NotTheProtocol,
+            _ => FailureKind::InvalidResponse,
         };
         Self::new(kind, url, "grpc")
     }
@@ -268,7 +240,7 @@ impl Failure {
             HttpError::TimedOut { .. } | HttpError::Busy => FailureKind::Timeout,
             HttpError::Untrusted { .. } => FailureKind::Untrusted,
             HttpError::Overloaded { .. } => FailureKind::Overloaded,
-            HttpError::Unauthorized { status: 403, .. } => FailureKind::NotAllowed,
+            HttpError::Unauthorized { status: 403, .. } => FailureKind::PermissionDenied,
             HttpError::Unauthorized { .. } => FailureKind::Unauthenticated,
             HttpError::EmptyPicture => FailureKind::Configuration,
             HttpError::Rejected { status, .. } | HttpError::Redirected { status, .. } => {
@@ -278,7 +250,7 @@ impl Failure {
                 };
             }
             // `NotJson`, `TooLarge`, `ContentEncoding`, and what may be added.
-            _ => FailureKind::NotTheProtocol,
+            _ => FailureKind::InvalidResponse,
         };
         Self::new(kind, url, "http")
     }
@@ -286,9 +258,9 @@ impl Failure {
     fn peer(status: &PeerStatus, url: &str) -> Self {
         let kind = match status.code {
             GrpcCode::Unauthenticated => FailureKind::Unauthenticated,
-            GrpcCode::PermissionDenied => FailureKind::NotAllowed,
+            GrpcCode::PermissionDenied => FailureKind::PermissionDenied,
             _ if status.is_broken_connection => FailureKind::Closed,
-            // A proxy before the extension says so, or a server that goes down.
+            // From a proxy before the extension, or from a server that shuts down.
             GrpcCode::Unavailable | GrpcCode::Cancelled => FailureKind::Closed,
             GrpcCode::DeadlineExceeded => FailureKind::Timeout,
             _ => FailureKind::Refused,
@@ -302,7 +274,7 @@ impl Failure {
     pub(crate) fn clip(error: &ClipError, place: impl Into<String>) -> Self {
         let kind = match error {
             ClipError::InUse { .. } => FailureKind::StorageInUse,
-            ClipError::ForeignPlaylist { .. } => FailureKind::PlaylistNotOurs,
+            ClipError::ForeignPlaylist { .. } => FailureKind::ForeignPlaylist,
             error if error.is_disk_full() => FailureKind::StorageFull,
             error if error.is_permission_denied() => FailureKind::StorageDenied,
             // `ClipError` may grow.
@@ -319,8 +291,8 @@ impl Failure {
         self.code.as_deref().unwrap_or(self.kind.row().1)
     }
 
-    /// The event's name and body.
-    pub(crate) fn said(&self) -> (EventName, EventBody) {
+    /// The event's name and body, at this wall-clock time.
+    pub(crate) fn to_event(&self, now_90k: u64) -> (EventName, EventBody) {
         let code = self.code();
         let event = self.kind.event();
         let body = match event {
@@ -331,10 +303,10 @@ impl Failure {
                 EventBody::ProtocolError(body)
             }
             EventName::MediaFormatError if self.kind == FailureKind::UnusableAudio => {
-                EventBody::MediaFormatError(MediaFormatError::unsupported_audio(now_90k()))
+                EventBody::MediaFormatError(MediaFormatError::unsupported_audio(now_90k))
             }
             EventName::MediaFormatError => {
-                EventBody::MediaFormatError(MediaFormatError::unsupported_video(now_90k()))
+                EventBody::MediaFormatError(MediaFormatError::unsupported_video(now_90k))
             }
             EventName::StorageError => {
                 let mut body = StorageError::new(self.target.clone());
@@ -370,18 +342,18 @@ mod tests {
         CameraUrl::parse("rtsp://user:geheim@cam:8554/a").unwrap()
     }
 
-    fn said(failure: &Failure) -> String {
-        let (name, body) = failure.said();
+    fn emitted(failure: &Failure) -> String {
+        let (name, body) = failure.to_event(0);
         format!("{name} {}", body.to_json(JsonStyle::Lva))
     }
 
     #[test]
     fn every_kind_is_a_diagnostic_event_with_a_code_and_an_error_status() {
-        for kind in FailureKind::ALL {
+        for kind in FailureKind::ALL.iter().copied() {
             let (event, code, status) = kind.row();
             assert_eq!(event.class(), EventClass::Diagnostics, "{kind:?}");
             assert!(!code.is_empty() && (400..600).contains(&status), "{kind:?}");
-            let (name, body) = Failure::new(kind, "tcp://u:geheim@h:1", "grpc").said();
+            let (name, body) = Failure::new(kind, "tcp://u:geheim@h:1", "grpc").to_event(0);
             let json = body.to_json(JsonStyle::Lva);
             assert_eq!(name, event);
             EventBody::from_json(Some(name), json.clone()).unwrap();
@@ -402,7 +374,7 @@ mod tests {
             source: None,
         };
         assert_eq!(
-            said(&Failure::camera(&error)),
+            emitted(&Failure::camera(&error)),
             r#"ProtocolError {"code":"401","target":"rtsp://cam:8554/a","protocol":"rtsp"}"#
         );
     }
@@ -431,7 +403,7 @@ mod tests {
         for (error, kind) in [
             (network, FailureKind::Unreachable),
             (CameraError::Closed { url: url() }, FailureKind::Closed),
-            (protocol, FailureKind::NotTheProtocol),
+            (protocol, FailureKind::InvalidResponse),
             (timeout, FailureKind::Timeout),
             (unusable, FailureKind::UnusableVideo),
         ] {
@@ -450,7 +422,7 @@ mod tests {
         let url = "tcp://ext:1";
         for (code, kind) in [
             (GrpcCode::Unauthenticated, FailureKind::Unauthenticated),
-            (GrpcCode::PermissionDenied, FailureKind::NotAllowed),
+            (GrpcCode::PermissionDenied, FailureKind::PermissionDenied),
             (GrpcCode::Unavailable, FailureKind::Closed),
             (GrpcCode::InvalidArgument, FailureKind::Refused),
             (GrpcCode::OutOfRange, FailureKind::Refused),
@@ -465,7 +437,7 @@ mod tests {
             assert_eq!(Failure::connect(&refused, url).kind, kind);
             let failure = Failure::session(&SessionError::Status(status(code)), url);
             assert_eq!(failure.kind, kind);
-            assert!(!said(&failure).contains("geheim"));
+            assert!(!emitted(&failure).contains("geheim"));
         }
         let broken = PeerStatus {
             is_broken_connection: true,
@@ -486,7 +458,7 @@ mod tests {
             (ConnectError::Closed { url: url.into() }, FailureKind::Closed),
             (
                 ConnectError::NotADescriptor { url: url.into() },
-                FailureKind::NotTheProtocol,
+                FailureKind::InvalidResponse,
             ),
         ] {
             assert_eq!(Failure::connect(&error, url).kind, kind);
@@ -524,14 +496,14 @@ mod tests {
         for (error, kind) in [
             (rejected(500), FailureKind::Refused),
             (unauthorized(401), FailureKind::Unauthenticated),
-            (unauthorized(403), FailureKind::NotAllowed),
+            (unauthorized(403), FailureKind::PermissionDenied),
             (broken, FailureKind::Closed),
             (overloaded, FailureKind::Overloaded),
             (HttpError::Busy, FailureKind::Timeout),
         ] {
             let failure = Failure::http(&error, &url());
             assert_eq!(failure.kind, kind);
-            assert!(!said(&failure).contains("geheim"));
+            assert!(!emitted(&failure).contains("geheim"));
         }
         assert_eq!(Failure::http(&rejected(500), &url()).code(), "500");
     }
@@ -551,19 +523,23 @@ mod tests {
     }
 
     #[test]
-    fn who_records_elsewhere_at_the_same_time_is_told_what_to_do() {
+    fn a_directory_in_use_is_reported_with_a_remedy() {
         let in_use = ClipError::InUse {
             path: "/r/door".into(),
         };
         assert_eq!(
-            said(&Failure::clip(&in_use, "/r")),
+            emitted(&Failure::clip(&in_use, "/r")),
             r#"StorageError {"storageAccountName":"/r","errorCode":"storageInUse","message":"another recording writes to /r/door; use a separate directory for each, for example with ${System.InstanceName} in its name"}"#
         );
         let foreign = ClipError::ForeignPlaylist {
             path: "/r/door/index.m3u8".into(),
         };
         let failure = Failure::clip(&foreign, "/r");
-        assert_eq!(failure.kind, FailureKind::PlaylistNotOurs);
-        assert!(said(&failure).contains("move it away"), "{}", said(&failure));
+        assert_eq!(failure.kind, FailureKind::ForeignPlaylist);
+        assert!(
+            emitted(&failure).contains("move it away"),
+            "{}",
+            emitted(&failure)
+        );
     }
 }

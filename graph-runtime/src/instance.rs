@@ -1,4 +1,4 @@
-//! A running instance: one camera, received once, decoded at most once, shown to extensions and recorded.
+//! A running instance: one camera, received once, decoded at most once, for extensions and recorders.
 
 use std::time::Instant;
 
@@ -7,31 +7,37 @@ use lva_rtsp::{Camera, CameraMonitor, CameraOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use self::drop_report::DropReporter;
+pub(crate) use self::lifecycle::{InstanceLifecycle, StateChangeCause};
 use self::source::{End, Source};
 use crate::budget::Budget;
-use crate::data_dropped::{Drops, LossVoice};
 use crate::decode::{self, DecoderInput};
-use crate::extension::{ExtensionNode, Extensions, Patience, StartError};
-use crate::guard::trap;
+use crate::emitter::NodeReporter;
+pub(crate) use crate::extension::StartError;
+use crate::extension::{ExtensionNode, Extensions, NodeTimeouts};
+use crate::flow::{RecorderInput, SignalInput};
 use crate::motion::MotionNode;
-use crate::once_a_minute::OnceAMinute;
 use crate::options::RuntimeOptions;
-use crate::plan::{Named, Plan};
-use crate::record::{Names, RecorderInput, Recorders, SignalInput};
-use crate::state_event::Life;
-use crate::stats::{Counters, DropReason, InstanceStats};
+use crate::panics::failpoint;
+use crate::plan::Plan;
+use crate::rate_limiter::RateLimiter;
+use crate::record::{RecorderContext, Recorders, RecoveredClips};
+use crate::stats::{Counters, DropReason, Drops, InstanceStats};
 use crate::thread::Worker;
 
+mod dispatch;
+mod drop_report;
+mod lifecycle;
 mod source;
 
-/// An instance of which everything is made that can fail. It has said nothing, touched no file and asked for no camera;
-/// dropped, it leaves nothing behind.
+/// An instance, built as far as anything can fail. It has emitted nothing, touched no file and contacted no camera; dropping it
+/// leaves nothing behind.
 pub(crate) struct Prepared {
-    life: Life,
+    lifecycle: InstanceLifecycle,
     budget: Budget,
-    source: Named,
+    source: NodeReporter,
     camera: CameraOptions,
-    losses: LossVoice,
+    drop_reporter: DropReporter,
     decoder: Option<DecoderInput>,
     analyses: Vec<ExtensionNode>,
     workers: Vec<Worker>,
@@ -39,14 +45,14 @@ pub(crate) struct Prepared {
     inputs: Vec<Input>,
 }
 
-/// A running instance. Dropped without [`stop`](Self::stop), it ends too, a little later and without being waited for.
+/// A running instance. Dropped without [`stop`](Self::stop), it ends in the background.
 #[derive(Debug)]
 pub(crate) struct Running {
-    life: Life,
+    lifecycle: InstanceLifecycle,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
     stats: StatsSource,
-    /// Held only while it runs: they keep recorders alive.
+    /// Dropped at the stop: they keep recorders alive.
     inputs: Vec<Input>,
 }
 
@@ -57,7 +63,7 @@ struct Input {
     gates: Vec<SignalInput>,
 }
 
-/// Where the numbers of an instance are read, also after it has ended.
+/// Reads the statistics of an instance, also after it has ended.
 #[derive(Debug, Clone)]
 pub(crate) struct StatsSource {
     source: String,
@@ -96,21 +102,25 @@ impl StatsSource {
 }
 
 impl Prepared {
-    /// Makes everything.
+    /// Builds everything.
     pub(crate) fn new(
         plan: Plan,
         graph: &Graph,
-        life: Life,
+        lifecycle: InstanceLifecycle,
         options: &RuntimeOptions,
+        recovered: RecoveredClips,
     ) -> Result<Self, StartError> {
-        let speaker = life.speaker().clone();
-        let names = Names {
+        let emitter = lifecycle.emitter().clone();
+        let budget = Budget::new(options.memory_budget);
+        let context = RecorderContext {
             topology: graph.topology_name().to_owned(),
             instance: graph.instance_name().to_owned(),
+            root: options.recordings.clone(),
+            emitter: emitter.clone(),
+            budget: budget.clone(),
+            recovered,
         };
-        let budget = Budget::new(options.memory_budget);
-        let mut recorders =
-            Recorders::start(plan.recordings, &names, &options.recordings, &speaker, &budget)?;
+        let mut recorders = Recorders::start(plan.recordings, &context)?;
         let inputs: Vec<Input> = plan
             .inputs
             .into_iter()
@@ -122,27 +132,26 @@ impl Prepared {
         let motions: Vec<_> = plan
             .motions
             .into_iter()
-            .map(|motion| MotionNode::new(recorders.gates(&motion.reach.gates), motion, speaker.clone()))
+            .map(|motion| {
+                let gates = recorders.gates(&motion.downstream.gates);
+                let node = emitter.node(motion.node.clone());
+                MotionNode::new(gates, motion, node)
+            })
             .collect();
         let mut workers = Vec::new();
-        let (taps, analyses) = Extensions {
+        let (node_inputs, analyses) = Extensions {
             recorders: &recorders,
-            speaker: &speaker,
-            patience: Patience::of(options),
-            trackers: plan.trackers.into_iter().map(Some).collect(),
+            emitter: &emitter,
+            timeouts: NodeTimeouts::of(options),
         }
         .start(plan.analyses, &mut workers)?;
         recorders.close_gates();
-        let decoder = if taps.is_empty() && motions.is_empty() {
+        let source = emitter.node(plan.source);
+        let decoder = if node_inputs.is_empty() && motions.is_empty() {
             None
         } else {
-            let (input, worker) = decode::start(
-                plan.source.clone(),
-                taps,
-                motions,
-                options.decoder.clone(),
-                speaker.clone(),
-            )?;
+            let (input, worker) =
+                decode::start(source.clone(), node_inputs, motions, options.decoder.clone())?;
             workers.push(worker);
             Some(input)
         };
@@ -151,12 +160,12 @@ impl Prepared {
             .with_reconnect(options.camera_reconnect)
             .with_timeouts(options.camera_timeouts)
             .with_wall_clock(options.wall.clone())
-            .with_audio(recorders.inputs.iter().any(RecorderInput::wants_sound));
+            .with_audio(recorders.inputs.iter().any(RecorderInput::wants_audio));
         Ok(Self {
-            life,
+            lifecycle,
             budget,
-            losses: LossVoice::new(graph, &options.module),
-            source: plan.source,
+            drop_reporter: DropReporter::new(graph, &options.module),
+            source,
             camera,
             decoder,
             analyses,
@@ -166,37 +175,35 @@ impl Prepared {
         })
     }
 
-    /// Everything begins. Returns at once: the camera is connected to in the background. When the instance has ended,
-    /// `over` is told why, if it was not told to; nothing is said after that.
-    pub(crate) fn begin(self, over: impl FnOnce(Option<String>) + Send + 'static) -> Running {
+    /// Starts everything, and returns at once: the camera is connected in the background. After the end of the instance,
+    /// `on_end` gets the reason, if the instance was not stopped; nothing is emitted after that.
+    pub(crate) fn begin(self, on_end: impl FnOnce(Option<String>) + Send + 'static) -> Running {
         for recorder in &self.recorders.inputs {
             recorder.begin();
         }
         let camera = Camera::connect(self.camera);
-        let speaker = self.life.speaker().clone();
         let stats = StatsSource {
-            source: self.source.name.clone(),
+            source: self.source.name().to_owned(),
             camera: camera.monitor(),
-            counters: speaker.counters().clone(),
+            counters: self.source.emitter().counters().clone(),
             budget: self.budget,
         };
         let analyses = self.analyses.into_iter().map(ExtensionNode::spawn).collect();
         let source = Source {
             stats: stats.clone(),
-            losses: self.losses,
+            drop_reporter: self.drop_reporter,
             node: self.source,
             camera,
-            speaker,
             decoder: self.decoder,
             recorders: self.recorders.inputs,
             streams: Vec::new(),
             epoch: 0,
             lost_at: None,
             gave_up: false,
-            defects: OnceAMinute::default(),
+            panic_reports: RateLimiter::default(),
         };
         let (stop, stopped) = oneshot::channel();
-        let life = tokio::spawn(run(
+        let running = tokio::spawn(run(
             source,
             stopped,
             analyses,
@@ -204,20 +211,23 @@ impl Prepared {
             self.recorders.workers,
         ));
         let task = tokio::spawn(async move {
-            over(match life.await {
-                Ok(End::Told) => None,
-                Ok(End::GaveUp) => Some("the camera was given up: activate the instance again".to_owned()),
-                Ok(End::NoCamera) => {
-                    Some("a defect of this program ended its camera: activate it again".to_owned())
-                }
+            on_end(match running.await {
+                Ok(End::Stopped) => None,
+                Ok(End::GaveUp) => Some(
+                    "the camera did not answer, and reconnecting has stopped: check the camera, then activate the instance again"
+                        .to_owned(),
+                ),
+                Ok(End::NoCamera) => Some(
+                    "internal error: the camera's task ended; report it with the log, and activate the instance again".to_owned(),
+                ),
                 Err(error) => {
-                    tracing::error!(%error, "an instance's task failed");
-                    Some("a defect of this program ended it: activate it again".to_owned())
+                    tracing::error!(%error, "an instance's task panicked");
+                    Some("internal error: the instance's task panicked; report it with the log, and activate the instance again".to_owned())
                 }
             });
         });
         Running {
-            life: self.life,
+            lifecycle: self.lifecycle,
             stop: Some(stop),
             task,
             stats,
@@ -227,23 +237,22 @@ impl Prepared {
 }
 
 impl Running {
-    /// By which it says what becomes of it.
-    pub(crate) fn life(&self) -> &Life {
-        &self.life
+    pub(crate) fn lifecycle(&self) -> &InstanceLifecycle {
+        &self.lifecycle
     }
 
     pub(crate) fn stats(&self) -> StatsSource {
         self.stats.clone()
     }
 
-    /// The media time of what the camera sends now. Not the wall clock: media do not follow that at once when it is set, and
-    /// a camera may have a better one. `wall_90k` where the camera has sent nothing yet.
+    /// The media time of what the camera sends now; `wall_90k` before its first picture. Not the wall clock: media do not
+    /// follow at once when that is set, and a camera may have a better one.
     pub(crate) fn media_now_90k(&self, wall_90k: u64) -> u64 {
         let now = self.stats.counters.media_now_90k(Instant::now());
         now.unwrap_or(wall_90k)
     }
 
-    /// A message has come by an input of the module. How many gates it has reached.
+    /// Delivers a message for an input of the module; returns the number of gates that it reached.
     pub(crate) fn signal(&self, input: &str, timestamp_90k: u64, correlation_id: Option<&str>) -> usize {
         let listening = self.inputs.iter().filter(|own| match &own.name {
             Some(name) => name == input,
@@ -255,7 +264,7 @@ impl Running {
             .count()
     }
 
-    /// Ends the instance: the camera is let go, what is on its way is answered, clips are finished.
+    /// Ends the instance: disconnects the camera, waits for the last answers, finishes clips.
     pub(crate) async fn stop(mut self) {
         self.inputs.clear();
         if let Some(stop) = self.stop.take() {
@@ -265,8 +274,8 @@ impl Running {
     }
 }
 
-/// The life of an instance. The order of the end matters: no more units; then the last pictures, the last answers and
-/// their signals; then the clips, which those signals may still prolong.
+/// Runs an instance. The order at the end matters: no more units; then the last pictures, the last answers and
+/// their signals; then the clips, which those signals may still extend.
 async fn run(
     mut source: Source,
     stop: oneshot::Receiver<()>,
@@ -274,12 +283,12 @@ async fn run(
     workers: Vec<Worker>,
     recorders: Vec<Worker>,
 ) -> End {
-    trap("instance", &source.node.name);
+    failpoint("instance", source.node.name());
     let end = source.run(stop).await;
     source.decoder = None;
     for analysis in analyses {
         if let Err(error) = analysis.await {
-            tracing::error!(%error, "an extension's task failed");
+            tracing::error!(%error, "an extension's task panicked");
         }
     }
     for worker in workers {
@@ -289,6 +298,6 @@ async fn run(
     for recorder in recorders {
         recorder.ended().await;
     }
-    source.say_last_losses();
+    source.report_last_drops();
     end
 }

@@ -1,17 +1,15 @@
-//! Running media graphs: a camera in, extensions asked, events and clips out.
+//! Runs media graphs: receives a camera, sends its pictures to extensions, emits events and records clips.
 //!
 //! A [`Module`] takes the direct methods of Live Video Analytics and Video Analyzer (`GraphTopologySet`,
-//! `GraphInstanceActivate`, …), checks and resolves their documents with `lva-graph-model`, and runs what they describe:
-//! the camera is received by `lva-rtsp`, its pictures are decoded and rendered by `lva-framing`, shown to an extension by
-//! `lva-extension-protocol`, and recorded around events by `lva-recording`. What a graph says comes out as
-//! [`GraphEvent`]s, to [`MessageSink`]s that you bring.
+//! `GraphInstanceActivate`, …), validates and resolves their documents with `lva-graph-model`, and runs the graphs:
+//! `lva-rtsp` receives the camera, `lva-framing` decodes and renders its pictures, `lva-extension-protocol` sends them to
+//! extensions, and `lva-recording` records around events. Events of a graph are [`GraphEvent`]s for your [`MessageSink`]s.
 //!
 //! **A stream is received once and decoded at most once for each instance, and nothing is dropped without being counted
-//! under its node and a [`DropReason`].** On the way of analysis the newest picture wins; on the way of recording
-//! completeness does; neither waits for the other, nor for a sink.
+//! for its node and a [`DropReason`].** Analysis prefers the newest picture, recording prefers completeness; neither waits for
+//! the other, nor for a sink.
 //!
-//! What this crate is not: a hub client or a web server. How a method arrives, and where events go, is up to the program
-//! around it.
+//! This crate is neither a hub client nor a web server: the program around it delivers methods and sends events on.
 //!
 //! # Example
 //!
@@ -42,64 +40,61 @@
 //! # }
 //! ```
 //!
-//! # What runs
+//! # Supported nodes
 //!
 //! Every node of the four generations: RTSP and hub message sources; motion detection; frame rate filter; gRPC and HTTP
-//! extensions and the three spellings of the vision extension, beside each other and in line; object tracking and line
-//! crossing; message sink; signal gate; asset, file and video sinks; and nodes of your own ([`NodeFactory`]), which topologies
-//! name by their own `@type`. A combination that is not carried out is refused at
-//! activation by a [`PlanError`] that names the node, its type and a remedy. Hub messages come in by [`Module::deliver`].
-//! Cameras are looked for and asked by ONVIF, as [`OnvifOptions`] say.
+//! extensions and the three spellings of the vision extension, in parallel and in series; object tracking and line crossing;
+//! message sink; signal gate; asset, file and video sinks; and custom nodes ([`NodeFactory`]), which topologies name by their
+//! own `@type`. An unsupported combination fails at activation with a [`PlanError`], which names the node, its type and a
+//! remedy. [`Module::deliver`] delivers messages of a hub. ONVIF methods discover and query cameras ([`OnvifOptions`]).
 //!
 //! # Limits
 //!
 //! 256 MiB of encoded media in memory for each instance ([`RuntimeOptions::with_memory_budget`]). Within that: a queue of 64
-//! units to the decoder, one waiting picture for each extension, 2048 units or 64 MiB to each recorder, 96 MiB
-//! of pre-roll for each recorder, 1024 events to each sink. One thread decodes an instance, one renders for each extension,
-//! one looks for each node of your own, one writes for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
+//! units to the decoder, one waiting picture for each extension, 2048 units or 64 MiB to each recorder, and 96 MiB of pre-roll for
+//! each recorder. 1024 events for each sink. One thread for the decoder of an instance, for the renderer of each extension, for each
+//! custom node, and for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
 #![forbid(unsafe_code)]
 
-// Methods, and the instances that they start and end.
+// Direct methods, and the instances that they start and stop.
 mod instance;
 mod module;
-mod node;
 mod options;
-mod plan;
 
-// Pictures: from encoded units to whoever looks at them.
-mod budget;
+// The nodes of an instance.
 mod decode;
 mod extension;
-mod frame;
 mod motion;
+mod record;
 mod tracking;
 
-// Recordings.
-mod preview;
-mod record;
+// Between the nodes.
+mod budget;
+mod flow;
+mod render;
 
-// What is said, and counted.
-mod data_dropped;
+// A graph, resolved.
+mod convert;
+mod node;
+mod plan;
+
+// Events and counters.
+mod emitter;
 mod event;
 mod failure;
-mod latency;
 mod message;
-mod once_a_minute;
+mod rate_limiter;
 mod sink;
-mod speaker;
-mod state_event;
 mod stats;
 
-// Where words of other crates meet, and what all of the above stand on.
-mod guard;
-mod seam;
+// Threads and panics.
+mod panics;
 mod thread;
 
 pub use lva_onvif::OnvifOptions;
 
 pub use event::GraphEvent;
 pub use failure::FailureKind;
-pub use latency::NodeLatency;
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
 pub use node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
@@ -108,10 +103,10 @@ pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};
 pub use stats::{
     ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MemoryStats, MotionStats,
-    PreviewStats, RecordingStats,
+    NodeLatency, PreviewStats, RecordingStats,
 };
 
-/// Compiles the example of the crate's front page.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

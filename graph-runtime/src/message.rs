@@ -1,18 +1,18 @@
-//! Messages from a hub that open gates.
+//! Messages from a hub, which open gates.
 
 use std::collections::BTreeMap;
 
 use lva_inference_schema::{TimeError, parse_event_time};
 
-/// A message as it comes from a hub to an input of the module. What its body says does not matter.
+/// A message from a hub for an input of the module. Its body is not used.
 ///
 /// | property | effect |
 /// |---|---|
-/// | `eventTime` | media time of the event, RFC 3339; without it, that of the picture which arrives with the message |
-/// | `eventTarget` | `/graphInstances/NAME` or `/livePipelines/NAME`: for this instance alone |
-/// | `correlationId` | goes with the recording; without it, the message's own id |
+/// | `eventTime` | media time of the event, RFC 3339; default: that of the picture which arrives with the message |
+/// | `eventTarget` | `/graphInstances/NAME` or `/livePipelines/NAME`: only for this instance |
+/// | `correlationId` | stored with the recording; default: the message's own id |
 ///
-/// Names of properties are compared without case. Others, `eventType` among them, are read over.
+/// Names of properties are compared without case. Other properties, such as `eventType`, are ignored.
 ///
 /// ```
 /// use lva_graph_runtime::HubMessage;
@@ -28,32 +28,32 @@ pub struct HubMessage {
     properties: BTreeMap<String, String>,
 }
 
-/// A message that cannot be understood. Its sender has to be mended.
+/// An invalid message. The sender has to be fixed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliverError {
-    /// `eventTime` is no time.
-    #[error("the message's eventTime {text:?} is no RFC 3339 time, such as 2020-05-17T17:53:44.062Z")]
+    /// `eventTime` is not a time.
+    #[error("the message's eventTime {text:?} is not an RFC 3339 time; write it as 2020-05-17T17:53:44.062Z")]
     EventTime {
-        /// What it says, at most 64 characters of it.
+        /// The value, at most 64 characters of it.
         text: String,
         /// What is wrong with it.
         source: TimeError,
     },
-    /// `eventTarget` names no instance.
+    /// `eventTarget` does not name an instance.
     #[error(
-        "the message's eventTarget {text:?} names no instance: write /graphInstances/NAME or /livePipelines/NAME"
+        "the message's eventTarget {text:?} does not name an instance; write /graphInstances/NAME or /livePipelines/NAME"
     )]
     EventTarget {
-        /// What it says, at most 64 characters of it.
+        /// The value, at most 64 characters of it.
         text: String,
     },
 }
 
-/// What a message means.
+/// The signal that a message stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HubSignal {
-    /// `None` for the time of arrival, which is each camera's own.
+    /// `None` for the time of arrival, which differs from camera to camera.
     pub(crate) timestamp_90k: Option<u64>,
     /// `None` for all.
     pub(crate) instance: Option<String>,
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_without_properties_is_for_everybody_now_and_is_traced_by_its_id() {
+    fn a_message_without_properties_is_for_all_instances_now_and_is_traced_by_its_id() {
         let signal = HubMessage::new().with_id("m1").signal().unwrap();
         assert_eq!(
             signal,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn its_properties_say_when_for_whom_and_by_what_it_is_traced() {
+    fn properties_set_time_target_and_correlation_id() {
         let message = HubMessage::new()
             .with_id("m1")
             .with_property("EventTime", "2020-05-17T17:53:44.062Z")
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error_that_says_what() {
+    fn invalid_properties_are_errors_with_a_remedy() {
         let signal = |name, value: &str| HubMessage::new().with_property(name, value).signal();
         assert!(matches!(
             signal("eventTime", "yesterday"),

@@ -1,28 +1,29 @@
-//! The module: methods in, running instances behind it.
+//! The module: direct methods, and the instances that they start and stop.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use lva_graph_model::{
     CustomNodeTypes, InstanceState, MethodError, Node, Outcome, Registry, Report, Response, RestoreError,
     Restored, Start,
 };
+use lva_media_types::MediaTime;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::extension::StartError;
-use crate::instance::{Prepared, Running, StatsSource};
+use crate::convert::onvif::{OnvifCallError, described, discovered, onvif_device};
+use crate::instance::{InstanceLifecycle, Prepared, Running, StartError, StateChangeCause, StatsSource};
 use crate::message::{DeliverError, HubMessage};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
-use crate::seam::onvif::{OnvifCallError, described, discovered, onvif_device};
-use crate::sink::{MessageSink, Outlet, SinkStats};
-use crate::state_event::{Cause, Life};
+use crate::record::RecoveredClips;
+use crate::sink::{EventBus, MessageSink, SinkStats};
 use crate::stats::InstanceStats;
 
-/// Topologies, instances, and what runs of them. Cheap to clone; all clones are the same module.
+/// Topologies, instances, and the instances that run. Cheap to clone; all clones are the same module.
 ///
 /// Dropping the last one ends its instances without waiting for them; [`shutdown`](Self::shutdown) waits.
 #[derive(Clone)]
@@ -33,22 +34,23 @@ pub struct Module {
 struct Shared {
     options: RuntimeOptions,
     state: Mutex<State>,
-    outlet: Outlet,
+    event_bus: EventBus,
+    recovered: RecoveredClips,
     /// Rises when an instance has changed its state.
     changes: watch::Sender<u64>,
 }
 
 struct State {
     registry: Registry,
-    running: BTreeMap<String, Runs>,
+    running: BTreeMap<String, RunningInstance>,
     /// Activations up to now.
     activations: u64,
-    /// The last run of each instance, so that its numbers can be read after it was stopped.
+    /// The last run of each instance, so that its statistics can be read after it was stopped.
     stats: BTreeMap<String, StatsSource>,
 }
 
 /// A running instance and the number of its activation.
-type Runs = (u64, Running);
+type RunningInstance = (u64, Running);
 
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,36 +63,41 @@ impl fmt::Debug for Module {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
-    /// Takes a report, and says what it changes before anybody is answered.
+    /// Takes a report, and emits the state change before the method is answered.
     fn report(
         &self,
         instance: &str,
         report: Report,
-        life: Option<&Life>,
-        cause: &Cause,
+        lifecycle: Option<&InstanceLifecycle>,
+        cause: &StateChangeCause,
     ) -> Result<Response, MethodError> {
-        let answer = self.state().report(instance, report, life, cause);
+        let answer = self.state().report(instance, report, lifecycle, cause);
         self.changes.send_modify(|changes| *changes += 1);
         answer
     }
 
-    /// An instance has ended though nobody told it to.
+    /// An instance has ended without being stopped.
     fn ended(&self, instance: &str, activation: u64, message: String) {
         let mut state = self.state();
-        let own = |(number, _): &Runs| *number == activation;
-        // Otherwise it is being stopped, and whoever does that says so.
+        let own = |(number, _): &RunningInstance| *number == activation;
+        // Otherwise it is being stopped, and the stop reports it.
         if state.running.get(instance).is_some_and(own)
             && let Some((_, running)) = state.running.remove(instance)
         {
-            tracing::error!(instance, message, "an instance ended by itself");
+            tracing::error!(instance, message, "an instance failed");
             let report = Report::Failed {
                 node: None,
                 message: message.clone(),
             };
-            let _ = state.report(instance, report, Some(running.life()), &Cause::Ended { message });
+            let _ = state.report(
+                instance,
+                report,
+                Some(running.lifecycle()),
+                &StateChangeCause::Ended { message },
+            );
         }
         drop(state);
         self.changes.send_modify(|changes| *changes += 1);
@@ -102,13 +109,15 @@ impl State {
         &mut self,
         instance: &str,
         report: Report,
-        life: Option<&Life>,
-        cause: &Cause,
+        lifecycle: Option<&InstanceLifecycle>,
+        cause: &StateChangeCause,
     ) -> Result<Response, MethodError> {
         let before = self.registry.state(instance);
         let answer = self.registry.report(instance, report);
-        if let (Some(before), Some(after), Some(life)) = (before, self.registry.state(instance), life) {
-            life.changed(before, after, cause);
+        if let (Some(before), Some(after), Some(lifecycle)) =
+            (before, self.registry.state(instance), lifecycle)
+        {
+            lifecycle.changed(before, after, cause);
         }
         answer
     }
@@ -131,18 +140,19 @@ impl Module {
             shared: Arc::new(Shared {
                 options,
                 state: Mutex::new(state),
-                outlet: Outlet::start(sinks),
+                event_bus: EventBus::start(sinks),
+                recovered: RecoveredClips::default(),
                 changes: watch::Sender::new(0),
             }),
         }
     }
 
-    /// A module with everything that [`save`](Self::save) gave, and what ran then running again. What cannot run any more
-    /// is inactive, and why stands beside the module.
+    /// A module with the state from [`save`](Self::save); instances that were active are started again. Instances that cannot
+    /// start are inactive, and their errors are returned with the module.
     ///
     /// # Errors
     ///
-    /// [`RestoreError`] when the value is something else; nothing of it is taken then.
+    /// [`RestoreError`] for any other value, without restoring a part of it.
     ///
     /// # Panics
     ///
@@ -160,28 +170,28 @@ impl Module {
         let module = Self::new(options, sinks);
         module.shared.state().registry = registry;
         for start in starts {
-            failures.extend(module.start(start, &Cause::Restored).err());
+            failures.extend(module.start(start, &StateChangeCause::Restored).err());
         }
         Ok((module, failures))
     }
 
-    /// Topologies, instances and which of them run, for [`restore`](Self::restore) after the process was started anew.
-    /// **Holds secrets**: keep it where only the module reads. Take it after each method that was answered below 300.
+    /// Topologies, instances and which of them are active, for [`restore`](Self::restore) in another process.
+    /// **Contains secrets**: store it where only the module reads it. Save after each method with a status below 300.
     pub fn save(&self) -> Value {
         self.shared.state().registry.save()
     }
 
-    /// Carries a direct method out, of either family: its name and payload as they come from a hub, the status and
-    /// payload to answer with.
+    /// Runs a direct method of either family: takes its name and payload as they come from a hub, and returns the status and
+    /// payload of the answer.
     ///
-    /// Activation answers when the instance runs, which is before its camera answers: whether that works is told by
-    /// events, and tried again for ever. Deactivation answers when everything recorded is complete. Dropping the future
-    /// interrupts neither.
+    /// Activation answers when the instance runs, before its camera answers: events report whether the camera can be reached,
+    /// and reconnecting goes on without limit by default. Deactivation answers when all recordings are complete. Dropping the
+    /// future interrupts neither.
     pub async fn invoke(&self, method: &str, payload: &Value) -> (u16, Value) {
-        let answer = match self.carry_out(method, payload).await {
+        let answer = match self.execute(method, payload).await {
             Ok(response) => response,
             Err(error) => {
-                tracing::warn!(method, error = %error, "a method was refused");
+                tracing::warn!(method, %error, "a method failed");
                 error.to_response()
             }
         };
@@ -191,19 +201,19 @@ impl Module {
         (answer.status, answer.payload)
     }
 
-    /// Gives a message that came by an input of the module to the message sources that listen there, whose gates it
-    /// opens: in every running instance, or in the one that it names. How many gates it has reached.
+    /// Delivers a message for an input of the module to the message sources of that input, whose gates it opens: in every
+    /// running instance, or in the one that it names. Returns the number of gates.
     ///
     /// # Errors
     ///
-    /// [`DeliverError`] where the message says when or for whom, and it cannot be read. Nothing is opened then.
+    /// [`DeliverError`] for an invalid time or target; no gate is opened then.
     pub fn deliver(&self, input: &str, message: &HubMessage) -> Result<usize, DeliverError> {
         let signal = message.signal()?;
         let now_90k = self.shared.options.wall.now_90k();
         let state = self.shared.state();
         let running = state.running.iter();
-        let meant = running.filter(|(name, _)| signal.instance.as_ref().is_none_or(|only| only == *name));
-        let gates = meant.map(|(_, (_, running))| {
+        let addressed = running.filter(|(name, _)| signal.instance.as_ref().is_none_or(|only| only == *name));
+        let gates = addressed.map(|(_, (_, running))| {
             let time = signal
                 .timestamp_90k
                 .unwrap_or_else(|| running.media_now_90k(now_90k));
@@ -212,7 +222,7 @@ impl Module {
         Ok(gates.sum())
     }
 
-    /// The types of nodes that it knows beside those of the contract, for programs that look at a topology before they set it.
+    /// The custom node types that topologies may use, for programs that read a topology before they set it.
     pub fn custom_types(&self) -> &CustomNodeTypes {
         self.shared.options.factories.types()
     }
@@ -222,66 +232,69 @@ impl Module {
         self.shared.state().registry.state(instance)
     }
 
-    /// What an instance has counted since its last activation; `None` when it never ran.
+    /// The statistics of an instance since its last activation; `None` when it never ran.
     pub fn stats(&self, instance: &str) -> Option<InstanceStats> {
         let source = self.shared.state().stats.get(instance).cloned();
         source.map(|source| source.read())
     }
 
-    /// What became of the events, for each sink in the order in which they were given.
+    /// The statistics of each message sink, in the order in which they were given.
     pub fn sink_stats(&self) -> Vec<SinkStats> {
-        self.shared.outlet.stats()
+        self.shared.event_bus.stats()
     }
 
-    /// Waits until all events that were said are with their sinks, but not longer than `limit`. Whether they all are.
+    /// Waits until all emitted events are delivered, but not longer than `limit`. Returns whether they are.
     pub async fn flush(&self, limit: Duration) -> bool {
-        self.shared.outlet.flush(limit).await
+        self.shared.event_bus.flush(limit).await
     }
 
-    /// Stops all instances, waits until their clips are complete, and delivers their last events, for which sinks have
-    /// ten seconds.
+    /// Stops all instances, waits until their clips are complete, and delivers their last events within ten seconds.
     pub async fn shutdown(&self) {
         let running = std::mem::take(&mut self.shared.state().running);
         let stopping: Vec<_> = running
             .into_iter()
-            .map(|(name, (_, running))| (name, running.life().clone(), tokio::spawn(running.stop())))
+            .map(|(name, (_, running))| (name, running.lifecycle().clone(), tokio::spawn(running.stop())))
             .collect();
-        for (name, life, stopping) in stopping {
+        for (name, lifecycle, stopping) in stopping {
             let _ = stopping.await;
-            let told = self
-                .shared
-                .report(&name, Report::Deactivated, Some(&life), &Cause::Shutdown);
-            if let Err(error) = told {
-                tracing::debug!(instance = %name, error = %error, "stopped without a state");
+            let reported = self.shared.report(
+                &name,
+                Report::Deactivated,
+                Some(&lifecycle),
+                &StateChangeCause::Shutdown,
+            );
+            if let Err(error) = reported {
+                tracing::debug!(instance = %name, %error, "a stopped instance was already removed");
             }
         }
         self.flush(Duration::from_secs(10)).await;
     }
 
-    async fn carry_out(&self, method: &str, payload: &Value) -> Result<Response, MethodError> {
+    async fn execute(&self, method: &str, payload: &Value) -> Result<Response, MethodError> {
         loop {
             let mut changes = self.shared.changes.subscribe();
+            let now = MediaTime::from_ticks_90k(self.shared.options.wall.now_90k());
             let outcome = self
                 .shared
                 .state()
                 .registry
-                .call(method, payload, SystemTime::now())?;
+                .call(method, payload, now.to_system_time())?;
             match outcome {
                 Outcome::Done(response) => return Ok(response),
                 Outcome::Start(start) => return self.activate(*start).await,
                 Outcome::Stop { instance } => return self.stop(instance).await,
                 Outcome::Discover { duration } => {
                     let found = lva_onvif::discover(duration, &self.shared.options.onvif).await;
-                    let found = found.map_err(|error| refused(method, &error.into()))?;
+                    let found = found.map_err(|error| method_error(method, &error.into()))?;
                     return Ok(Response::of_discovered_devices(&discovered(found)));
                 }
                 Outcome::Describe { endpoint } => {
-                    let device = onvif_device(&endpoint).map_err(|error| refused(method, &error))?;
+                    let device = onvif_device(&endpoint).map_err(|error| method_error(method, &error))?;
                     let device = lva_onvif::describe(device, &self.shared.options.onvif).await;
-                    let device = device.map_err(|error| refused(method, &error.into()))?;
+                    let device = device.map_err(|error| method_error(method, &error.into()))?;
                     return Ok(Response::of_device(&described(device)));
                 }
-                // The call that is on its way decides; then this one is asked again.
+                // The call in progress decides; then this one is tried again.
                 Outcome::Wait { .. } => {
                     let _ = changes.changed().await;
                 }
@@ -289,26 +302,26 @@ impl Module {
         }
     }
 
-    /// Nodes of one's own are made on a thread that may block, and in a task of its own, so that a caller who goes away leaves
-    /// nothing half done.
+    /// Custom nodes are created on a thread that may block, in a separate task, which completes even if the caller is dropped.
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
         let mut nodes = start.graph.nodes().iter();
         if !nodes.any(|node| matches!(node.node, Node::Custom(_))) {
-            return self.start(start, &Cause::Asked);
+            return self.start(start, &StateChangeCause::Method);
         }
         let (module, instance) = (self.clone(), start.instance.clone());
-        let starting = tokio::task::spawn_blocking(move || module.start(start, &Cause::Asked));
+        let starting = tokio::task::spawn_blocking(move || module.start(start, &StateChangeCause::Method));
         match starting.await {
             Ok(answer) => answer,
             Err(error) => {
                 let message = format!("the instance could not be started: {error}");
                 let report = Report::Failed { node: None, message };
-                self.shared.report(&instance, report, None, &Cause::Asked)
+                self.shared
+                    .report(&instance, report, None, &StateChangeCause::Method)
             }
         }
     }
 
-    fn start(&self, start: Start, cause: &Cause) -> Result<Response, MethodError> {
+    fn start(&self, start: Start, cause: &StateChangeCause) -> Result<Response, MethodError> {
         let Start {
             instance,
             graph,
@@ -319,13 +332,14 @@ impl Module {
             tracing::info!(instance, pointer = %finding.pointer, "{}", finding.message);
         }
         let shared = &self.shared;
-        let life = Life::new(&graph, &shared.options.module, shared.outlet.clone());
+        let lifecycle = InstanceLifecycle::new(&graph, &shared.options, shared.event_bus.clone());
         let plan = Plan::new(&graph, &shared.options.module, &shared.options.factories).map_err(|error| {
             let node = (!error.node.is_empty()).then(|| error.node.clone());
             (node, error.to_string())
         });
         let prepared = plan.and_then(|plan| {
-            Prepared::new(plan, &graph, life.clone(), &shared.options).map_err(|error| {
+            let recovered = shared.recovered.clone();
+            Prepared::new(plan, &graph, lifecycle.clone(), &shared.options, recovered).map_err(|error| {
                 let message = error.to_string();
                 match error {
                     StartError::Client { node, .. } => (Some(node), message),
@@ -335,7 +349,7 @@ impl Module {
         });
         match prepared {
             Ok(prepared) => {
-                let active = self.begin(instance, prepared, &life, cause)?;
+                let active = self.begin(instance, prepared, &lifecycle, cause)?;
                 Ok(answer.unwrap_or(active))
             }
             Err((node, message)) => {
@@ -346,25 +360,25 @@ impl Module {
                 shared.report(
                     &instance,
                     report,
-                    Some(&life),
-                    &Cause::NotStarted { node, message },
+                    Some(&lifecycle),
+                    &StateChangeCause::NotStarted { node, message },
                 )
             }
         }
     }
 
-    /// In one step for everybody else, or one that was told to stop meanwhile would run on. That it has started is said
-    /// before it can say anything itself.
+    /// Under one lock, or an instance that is stopped meanwhile would run on. Its start is emitted before any event of its
+    /// own.
     fn begin(
         &self,
         instance: String,
         prepared: Prepared,
-        life: &Life,
-        cause: &Cause,
+        lifecycle: &InstanceLifecycle,
+        cause: &StateChangeCause,
     ) -> Result<Response, MethodError> {
         let shared = &self.shared;
         let mut state = shared.state();
-        let active = state.report(&instance, Report::Activated, Some(life), cause);
+        let active = state.report(&instance, Report::Activated, Some(lifecycle), cause);
         if active.is_ok() && !state.running.contains_key(&instance) {
             state.activations += 1;
             let activation = state.activations;
@@ -382,30 +396,35 @@ impl Module {
         active
     }
 
-    /// In a task of its own, so that a caller who goes away leaves nothing half done.
+    /// In a separate task, which completes even if the caller is dropped.
     async fn stop(&self, instance: String) -> Result<Response, MethodError> {
         let shared = Arc::clone(&self.shared);
         let name = instance.clone();
         let stopping = tokio::spawn(async move {
             let running = shared.state().running.remove(&instance);
-            let mut life = None;
+            let mut lifecycle = None;
             if let Some((_, running)) = running {
-                life = Some(running.life().clone());
+                lifecycle = Some(running.lifecycle().clone());
                 running.stop().await;
             }
-            shared.report(&instance, Report::Deactivated, life.as_ref(), &Cause::Asked)
+            shared.report(
+                &instance,
+                Report::Deactivated,
+                lifecycle.as_ref(),
+                &StateChangeCause::Method,
+            )
         });
         match stopping.await {
             Ok(answer) => answer,
-            // The task panicked; the instance is gone all the same.
+            // The task panicked; the instance has ended anyway.
             Err(_) => self
                 .shared
-                .report(&name, Report::Deactivated, None, &Cause::Asked),
+                .report(&name, Report::Deactivated, None, &StateChangeCause::Method),
         }
     }
 }
 
-fn refused(method: &str, error: &OnvifCallError) -> MethodError {
+fn method_error(method: &str, error: &OnvifCallError) -> MethodError {
     MethodError::device(method, error.fault(), error.to_string())
 }
 

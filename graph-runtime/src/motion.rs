@@ -1,65 +1,67 @@
-//! A motion detection node: looks at every picture that reaches it, on the decoder's thread.
+//! A motion detection node: examines every picture that reaches it, on the decoder's thread.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use lva_framing::{FractionBox, MotionDetector, MotionEvent, MotionWindow, Pacer, Picture};
+use lva_graph_model::MotionDetection;
 use lva_inference_schema::Inference;
 
-use crate::event::inference_event;
-use crate::guard::{guarded, trap};
-use crate::once_a_minute::OnceAMinute;
+use crate::convert::motion::{detector_options, inference};
+use crate::emitter::NodeReporter;
+use crate::flow::SignalInput;
+use crate::panics::{catch_panic, failpoint};
 use crate::plan::MotionPlan;
-use crate::record::SignalInput;
-use crate::seam::motion::{detector_options, inference};
-use crate::speaker::Speaker;
+use crate::rate_limiter::RateLimiter;
 use crate::stats::DropReason;
 
-/// One motion node at work.
+/// One running motion node.
 ///
-/// Looking takes a small part of the time that decoding took, so it needs no thread of its own, and whoever is behind
-/// the node learns with the picture whether it moves.
+/// Motion detection takes a small part of the time that decoding takes, so it needs no thread of its own, and the nodes
+/// behind it get its results with the picture.
 pub(crate) struct MotionNode {
-    plan: MotionPlan,
+    settings: MotionDetection,
+    /// Of the message sinks.
+    outputs: Vec<Option<String>>,
     pacers: Vec<Pacer>,
     detector: MotionDetector,
     window: MotionWindow,
     gates: Vec<SignalInput>,
-    speaker: Speaker,
-    defects: OnceAMinute,
+    node: NodeReporter,
+    panic_reports: RateLimiter,
 }
 
 impl MotionNode {
-    pub(crate) fn new(gates: Vec<SignalInput>, plan: MotionPlan, speaker: Speaker) -> Self {
-        speaker.counters().motion(&plan.node.name, |_| {});
+    pub(crate) fn new(gates: Vec<SignalInput>, plan: MotionPlan, node: NodeReporter) -> Self {
+        // Listed from the start.
+        node.counters().motion();
         Self {
-            pacers: plan.rates.iter().copied().map(Pacer::new).collect(),
+            pacers: plan.rates.into_iter().map(Pacer::new).collect(),
             detector: MotionDetector::new(detector_options(&plan.settings)),
             window: MotionWindow::new(plan.settings.event_aggregation_window),
-            plan,
+            settings: plan.settings,
+            outputs: plan.downstream.outputs,
             gates,
-            speaker,
-            defects: OnceAMinute::default(),
+            node,
+            panic_reports: RateLimiter::default(),
         }
     }
 
-    /// What moves in a picture that arrived at `received_at`, as the nodes behind this one get it with the picture; `None`
-    /// where they do not get it.
-    pub(crate) fn look(&mut self, picture: &Picture, received_at: Instant) -> Option<Arc<[Inference]>> {
-        // What goes wrong in here concerns neither the decoder nor other nodes.
-        guarded(|| self.looked(picture, received_at)).unwrap_or_else(|panicked| {
-            let counters = self.speaker.counters();
-            counters.dropped(&self.plan.node.name, DropReason::Defect, 1);
-            self.speaker
-                .stumbled(&self.plan.node, &mut self.defects, &panicked);
-            self.detector = MotionDetector::new(detector_options(&self.plan.settings));
-            self.window = MotionWindow::new(self.plan.settings.event_aggregation_window);
+    /// What moves in a picture that arrived at `received_at`, for the nodes behind this one; `None` where they do not get
+    /// the picture.
+    pub(crate) fn process(&mut self, picture: &Picture, received_at: Instant) -> Option<Arc<[Inference]>> {
+        // A panic here must not stop the decoder or other nodes.
+        catch_panic(|| self.detect(picture, received_at)).unwrap_or_else(|panicked| {
+            self.node.dropped(DropReason::InternalError, 1);
+            self.node.on_panic(&mut self.panic_reports, &panicked);
+            self.detector = MotionDetector::new(detector_options(&self.settings));
+            self.window = MotionWindow::new(self.settings.event_aggregation_window);
             None
         })
     }
 
-    fn looked(&mut self, picture: &Picture, received_at: Instant) -> Option<Arc<[Inference]>> {
-        trap("motion", &self.plan.node.name);
+    fn detect(&mut self, picture: &Picture, received_at: Instant) -> Option<Arc<[Inference]>> {
+        failpoint("motion", self.node.name());
         let time = picture.timestamp_90k();
         if !self.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
             return None;
@@ -67,41 +69,36 @@ impl MotionNode {
         let regions = self.detector.look_at(picture);
         let moves = !regions.is_empty();
         let step = self.window.push(regions, time);
-        let found = moves.then(|| inferences(regions, self.plan.settings.output_motion_region));
-        self.speaker.counters().motion(&self.plan.node.name, |stats| {
-            stats.looked += 1;
-            stats.moving += u64::from(moves);
-        });
+        let found = moves.then(|| inferences(regions, self.settings.output_motion_region));
+        let counters = self.node.counters().motion();
+        counters.looked.add(1);
+        counters.moving.add(u64::from(moves));
         if let Some(event) = step.event {
-            self.say(&event);
+            self.emit(&event);
         }
         if step.began {
-            // Now, and not when the event's window is over: a clip should begin while its media are at hand.
+            // Now, and not at the end of the event's window: a clip should begin while its media are in the pre-roll.
             for gate in &self.gates {
                 gate.signal(time);
             }
         }
-        let counters = self.speaker.counters();
-        counters.left(&self.plan.node.name, received_at, Instant::now());
+        self.node.frame_done(received_at);
         found
     }
 
-    /// No picture comes for now: what was seen is said.
+    /// No picture comes for now: the pending event is emitted.
     pub(crate) fn pause(&mut self) {
         if let Some(event) = self.window.finish() {
-            self.say(&event);
+            self.emit(&event);
         }
     }
 
-    fn say(&self, event: &MotionEvent) {
-        let found = inferences(&event.regions, self.plan.settings.output_motion_region);
-        let (subject, time) = (&self.plan.node.subject, event.timestamp_90k);
-        self.speaker
-            .counters()
-            .motion(&self.plan.node.name, |stats| stats.events += 1);
-        for output in &self.plan.reach.outputs {
-            self.speaker
-                .say(inference_event(subject, output.clone(), time, found.to_vec()));
+    fn emit(&self, event: &MotionEvent) {
+        let found = inferences(&event.regions, self.settings.output_motion_region);
+        self.node.counters().motion().events.add(1);
+        for output in &self.outputs {
+            let (output, found) = (output.clone(), found.to_vec());
+            self.node.emit_inferences(output, event.timestamp_90k, found);
         }
     }
 }
@@ -124,8 +121,9 @@ mod tests {
     use lva_inference_schema::{EventName, Subject};
 
     use super::*;
-    use crate::plan::{Named, Reach};
-    use crate::sink::Outlet;
+    use crate::emitter::EventEmitter;
+    use crate::event::NodeRef;
+    use crate::plan::Downstream;
     use crate::stats::Counters;
 
     fn picture(timestamp_90k: u64) -> Picture {
@@ -143,8 +141,9 @@ mod tests {
 
     fn watch(name: &str) -> (MotionNode, Counters) {
         let counters = Counters::default();
+        let node = EventEmitter::detached(&counters).test_node(name);
         let plan = MotionPlan {
-            node: Named {
+            node: NodeRef {
                 name: name.to_owned(),
                 subject: Subject::graph_instance("i"),
             },
@@ -154,33 +153,32 @@ mod tests {
                 event_aggregation_window: Duration::from_secs(1),
             },
             rates: vec![FrameRate::new(1, 1).unwrap()],
-            reach: Reach::default(),
+            downstream: Downstream::default(),
         };
-        let speaker = Speaker::new(Outlet::default(), counters.clone());
-        (MotionNode::new(Vec::new(), plan, speaker), counters)
+        (MotionNode::new(Vec::new(), plan, node), counters)
     }
 
     #[test]
-    fn a_defect_costs_the_picture_that_is_looked_at_and_is_said() {
-        let (mut watch, counters) = watch("motion of a defect");
-        crate::guard::set_trap("motion", "motion of a defect", 1);
+    fn a_panic_costs_one_picture_and_is_reported() {
+        let (mut watch, counters) = watch("motion that panics");
+        crate::panics::set_failpoint("motion", "motion that panics", 1);
         for second in 1..4 {
-            assert_eq!(watch.look(&picture(second * 90_000), Instant::now()), None);
+            assert_eq!(watch.process(&picture(second * 90_000), Instant::now()), None);
         }
         let stats = counters.snapshot();
-        assert_eq!(stats.motions["motion of a defect"].looked, 2);
-        assert_eq!(stats.dropped_for(DropReason::Defect), 1);
+        assert_eq!(stats.motions["motion that panics"].looked, 2);
+        assert_eq!(stats.dropped_for(DropReason::InternalError), 1);
         assert_eq!(stats.events[&EventName::RuntimeError], 1);
     }
 
     #[test]
-    fn a_look_counts_from_the_arrival_of_its_picture_and_what_is_left_out_does_not() {
+    fn latency_counts_from_the_arrival_of_the_picture_and_filtered_pictures_do_not_count() {
         let (mut watch, counters) = watch("motion");
         assert!(counters.snapshot().latencies.is_empty());
         let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
-        watch.look(&picture(90_000), ago(3));
-        watch.look(&picture(100_000), ago(1000)); // left out by the filter before the node
-        watch.look(&picture(180_000), ago(5));
+        watch.process(&picture(90_000), ago(3));
+        watch.process(&picture(100_000), ago(1000)); // excluded by the filter before the node
+        watch.process(&picture(180_000), ago(5));
         let latency = counters.snapshot().latencies["motion"];
         assert_eq!(latency.frames, 2);
         let near = |duration: Duration, seconds: u64| {

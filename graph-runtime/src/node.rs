@@ -1,4 +1,4 @@
-//! Nodes that the program around a module brings along.
+//! Custom nodes: processors that the program around a module adds.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,17 @@ use lva_graph_model::{CustomNodeTypeError, CustomNodeTypes, CustomProcessor};
 use lva_inference_schema::Inference;
 use serde_json::Value;
 
-/// Makes the nodes of one type, which topologies name in `@type`.
+mod builder;
+
+pub(crate) use self::builder::{CustomNodePlan, NodeBuildError, NodeBuilder};
+
+/// Creates the nodes of one type, which topologies name in `@type`.
 ///
-/// Such a node is a processor and stands wherever an extension may stand: it looks at frames, with what was found in them
-/// before, and what it finds goes where an extension's results go. See [`CustomNode`].
+/// Such a node is a processor, allowed wherever an extension is: it gets frames with the results from upstream, and its own
+/// results go where an extension's results go. See [`CustomNode`].
 ///
 /// ```
-/// use lva_graph_runtime::{NodeContext, NodeError, NodeFactory, NodeFrame, CustomNode, RuntimeOptions};
+/// use lva_graph_runtime::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame, RuntimeOptions};
 /// use lva_inference_schema::{Event, Inference};
 ///
 /// struct Wideness;
@@ -48,47 +52,47 @@ use serde_json::Value;
 /// # Ok::<(), lva_graph_model::CustomNodeTypeError>(())
 /// ```
 pub trait NodeFactory: Send + Sync + 'static {
-    /// The type in full, such as `#Contoso.QueueLength`. Asked for once.
+    /// The type in full, such as `#Contoso.QueueLength`. Called once.
     fn type_name(&self) -> &str;
 
-    /// Makes a node when an instance is activated, and again after one has panicked.
+    /// Creates a node when an instance is activated, and again after a panic of the node.
     ///
-    /// At activation it is called on a thread that may block, and the method is answered when it is done; by
-    /// [`Module::restore`](crate::Module::restore), on the caller's thread.
+    /// At activation it runs on a thread that may block, and the method is answered afterwards. By
+    /// [`Module::restore`](crate::Module::restore) it runs on the caller's thread.
     ///
     /// # Errors
     ///
-    /// [`NodeError`] where the node's settings are wrong or something that it needs is not there. The activation is refused
-    /// with it.
+    /// [`NodeError`] where the node's settings are wrong or something that it needs is missing. The activation fails with
+    /// it.
     fn create(&self, node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError>;
 }
 
-/// Looks at the frames of one node of one instance.
+/// Processes the frames of one node of one instance.
 ///
-/// Each node has a thread of its own, on which it may compute and block as long as it likes; it is inside the program's tokio
-/// runtime there, so that it may also wait for timers and sockets. While it looks, the newest frame waits for it, and those that
-/// are replaced are counted (`replacedByNewer`). What it finds adds up on the frame and goes on to message sinks, gates, trackers
-/// and the nodes behind.
+/// Each node has its own thread, on which it may compute and block; the thread is inside the program's tokio runtime, so
+/// `process` may also wait for timers and sockets. While it works, the newest frame waits for it, and frames that are replaced
+/// are counted (`replacedByNewer`). Its results are added to the frame's, and go on to message sinks, gates, trackers and the
+/// nodes behind.
 ///
-/// An error, a panic, and a look that takes longer than
-/// [`RuntimeOptions::with_extension_answer_timeout`](crate::RuntimeOptions::with_extension_answer_timeout) are said by a
-/// `RuntimeError` of the node, and the frame goes on without its results. After a panic the node is made anew, with growing waits.
-/// A look that takes too long is dropped where it waits (`.await`); a thread that blocks cannot be interrupted: until it comes
-/// back, frames go by, and a deactivation leaves it behind after three seconds.
+/// An error, a panic, and a call that takes longer than
+/// [`RuntimeOptions::with_extension_answer_timeout`](crate::RuntimeOptions::with_extension_answer_timeout) are reported by a
+/// `RuntimeError` of the node, and the frame goes on without its results. After a panic the node is created again, with growing
+/// delays. A call that takes too long is dropped at its next `.await`. A thread that blocks cannot be interrupted: until it
+/// returns, frames bypass the node, and a deactivation stops waiting for it after three seconds.
 #[async_trait]
 pub trait CustomNode: Send + 'static {
-    /// Looks at one frame. They come in the order of their times.
+    /// Processes one frame. Frames come in the order of their times.
     ///
-    /// Boxes of inferences are fractions of the frame's picture. No inference means that there is nothing to say; gates are
-    /// opened by frames with inferences.
+    /// Boxes of inferences are fractions of the frame's picture. Without inferences no event is emitted; frames with inferences
+    /// open gates.
     ///
     /// # Errors
     ///
-    /// [`NodeError`]; the next frame comes all the same.
+    /// [`NodeError`], which is reported; the next frame comes anyway.
     async fn process(&mut self, frame: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError>;
 }
 
-/// What a node is made from: its place, and what its author wrote.
+/// What a node is created from: its place in the graph, and its settings.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeContext<'a> {
     pub(crate) topology: &'a str,
@@ -108,7 +112,7 @@ impl<'a> NodeContext<'a> {
         self.instance
     }
 
-    /// The node's name, by which events and counters know it.
+    /// The node's name, which events and counters use.
     pub fn name(&self) -> &'a str {
         self.name
     }
@@ -118,60 +122,60 @@ impl<'a> NodeContext<'a> {
         self.processor.type_name()
     }
 
-    /// Its own members with parameters filled in, **secret ones too**: all but `@type`, `name`, `inputs` and
+    /// Its own members with parameters expanded, **secret ones too**: all but `@type`, `name`, `inputs` and
     /// `samplingOptions`. See [`CustomProcessor::settings`].
     pub fn settings(&self) -> &'a Value {
         self.processor.settings()
     }
 
-    /// A member of its own as text, found without case; numbers and booleans as they would be written.
-    pub fn text(&self, name: &str) -> Option<String> {
+    /// One of its own members as a string; the name is compared without case. Numbers and booleans are formatted as in JSON.
+    pub fn string(&self, name: &str) -> Option<String> {
         self.processor.text(name)
     }
 
-    /// A member that is a finite number, or a text with one, as values of parameters are.
+    /// A member that is a finite number, or a string with one, as values of parameters are.
     ///
     /// # Errors
     ///
-    /// It is there and something else.
+    /// [`NodeError`] where the member is anything else.
     pub fn number(&self, name: &str) -> Result<Option<f64>, NodeError> {
         let wrong = || {
-            NodeError::new(format!("its '{name}' is no number"))
-                .with_remedy(format!("write '{name}' with digits, or leave it out"))
+            NodeError::new(format!("the value of '{name}' is not a number"))
+                .with_remedy(format!("set '{name}' to a number such as 0.5, or remove it"))
         };
         if self.processor.setting(name).is_none() {
             return Ok(None);
         }
         let number = self
-            .text(name)
+            .string(name)
             .and_then(|text| text.trim().parse::<f64>().ok())
             .filter(|number| number.is_finite());
         number.map(Some).ok_or_else(wrong)
     }
 }
 
-/// A frame that a node is shown.
+/// A frame for a node.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeFrame<'a> {
     picture: &'a Picture,
     session: u64,
-    found: &'a [Inference],
+    prior_results: &'a [Inference],
 }
 
 impl<'a> NodeFrame<'a> {
-    /// One by hand, for tests of nodes.
-    pub fn new(picture: &'a Picture, session: u64, found: &'a [Inference]) -> Self {
+    /// A frame made by hand, for tests of nodes.
+    pub fn new(picture: &'a Picture, session: u64, prior_results: &'a [Inference]) -> Self {
         Self {
             picture,
             session,
-            found,
+            prior_results,
         }
     }
 
-    /// The decoded picture in the camera's size and colours: its planes can be read where they lie, and a clone shares them.
+    /// The decoded picture in the camera's size and colours. Its planes can be read in place, and a clone shares them.
     ///
-    /// What a model wants (another size, padded or not, RGB) a [`Renderer`](lva_framing::Renderer) makes of it, by the
-    /// [`FramePlan`](lva_framing::FramePlan) that [`ImageSettings::plan`](lva_framing::ImageSettings::plan) gives for the
+    /// For the input of a model (another size, padded or not, RGB), use a [`Renderer`](lva_framing::Renderer) with the
+    /// [`FramePlan`](lva_framing::FramePlan) that [`ImageSettings::plan`](lva_framing::ImageSettings::plan) makes for the
     /// picture's size; [`FramePlan::unpad`](lva_framing::FramePlan::unpad) maps boxes back.
     pub fn picture(&self) -> &'a Picture {
         self.picture
@@ -182,20 +186,20 @@ impl<'a> NodeFrame<'a> {
         self.picture.timestamp_90k()
     }
 
-    /// Number of the media session. It rises when the camera was away for more than five seconds: what was followed from frame
-    /// to frame should then begin anew.
+    /// Number of the media session. It rises when the camera was disconnected for more than five seconds; state that was kept
+    /// from frame to frame should then be reset.
     pub fn session(&self) -> u64 {
         self.session
     }
 
-    /// What the nodes before have found in it, motion first; boxes are fractions of the picture.
-    pub fn found(&self) -> &'a [Inference] {
-        self.found
+    /// The results of the nodes upstream, motion first; boxes are fractions of the picture.
+    pub fn prior_results(&self) -> &'a [Inference] {
+        self.prior_results
     }
 }
 
-/// Why a node cannot be made, or could not look at a frame. **Its texts are logged, said in events and sent in answers**: no
-/// secrets in them.
+/// Why a node cannot be created, or failed on a frame. **Its strings appear in logs, events and answers**, so they must not
+/// contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}{}", remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default())]
 pub struct NodeError {
@@ -204,7 +208,7 @@ pub struct NodeError {
 }
 
 impl NodeError {
-    /// What is wrong, in words that go on from "the node cannot be run: …"; an error of another kind does as well.
+    /// What is wrong, as the continuation of "the node cannot run: …"; any error that can be displayed will do.
     pub fn new(reason: impl fmt::Display) -> Self {
         Self {
             reason: reason.to_string(),
@@ -212,7 +216,7 @@ impl NodeError {
         }
     }
 
-    /// What whoever reads it should do.
+    /// What the operator should do about it.
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
@@ -224,7 +228,7 @@ impl NodeError {
         &self.reason
     }
 
-    /// What to do about it, where the node has said so.
+    /// What to do about it, where the node gave a remedy.
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
     }
@@ -250,11 +254,11 @@ impl Factories {
         &self.types
     }
 
-    /// The one that makes nodes of a type.
+    /// The factory for a type.
     pub(crate) fn of(&self, type_name: &str) -> Option<Arc<dyn NodeFactory>> {
         let found = self.types.find(type_name)?;
-        let place = self.types.iter().position(|own| own == found)?;
-        self.factories.get(place).cloned()
+        let index = self.types.iter().position(|known| known == found)?;
+        self.factories.get(index).cloned()
     }
 }
 

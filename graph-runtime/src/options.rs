@@ -1,4 +1,4 @@
-//! What the program around a module decides.
+//! The options of a module.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
 
 use crate::node::{Factories, NodeFactory};
 
-/// What the program around a module decides; topologies decide the rest.
+/// The options of a module; topologies decide the rest.
 #[derive(Debug, Clone)]
 pub struct RuntimeOptions {
     pub(crate) recordings: PathBuf,
@@ -30,9 +30,9 @@ pub struct RuntimeOptions {
 }
 
 impl RuntimeOptions {
-    /// Clips go below this folder, which is made when the first one is written: assets to `FOLDER/ASSET/…mp4`, files to
-    /// the topology's own folder, which is taken relative to this one unless it is absolute. The cache path of an asset
-    /// sink is never used: nothing waits for an upload here.
+    /// Recordings go into this directory, which is created with the first one: assets to `DIRECTORY/ASSET/…mp4`, files to the
+    /// topology's own directory, which is relative to this one unless it is absolute. The cache path of an asset sink is not
+    /// used, because nothing is uploaded.
     pub fn new(recordings: impl Into<PathBuf>) -> Self {
         Self {
             recordings: recordings.into(),
@@ -57,7 +57,7 @@ impl RuntimeOptions {
         self
     }
 
-    /// How documents are judged, and how many are held. Which own types of nodes they may hold is decided by the
+    /// How strictly documents are validated, and how many are stored. Custom node types come from the
     /// [factories](Self::with_node_factory) alone.
     #[must_use]
     pub fn with_registry(mut self, options: RegistryOptions) -> Self {
@@ -65,29 +65,29 @@ impl RuntimeOptions {
         self
     }
 
-    /// When a lost camera is connected to again.
+    /// The delays before a camera is reconnected.
     #[must_use]
     pub fn with_camera_reconnect(mut self, policy: ReconnectPolicy) -> Self {
         self.camera_reconnect = policy;
         self
     }
 
-    /// How long to be patient with a camera.
+    /// The time-outs of a camera.
     #[must_use]
     pub fn with_camera_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.camera_timeouts = timeouts;
         self
     }
 
-    /// The clock by which media arrive. Default: this machine's; another one is for tests of what happens when a clock is
-    /// set. Events that are no analytics, and names of files, always have the system's time.
+    /// The wall clock for arrival times of media, names of files, and events that are not analytics. Default: the system's clock;
+    /// use another one for tests of what happens when a clock is set.
     #[must_use]
     pub fn with_wall_clock(mut self, wall: WallClock) -> Self {
         self.wall = wall;
         self
     }
 
-    /// How each camera is decoded: threads, and a device in place of them. Default: one thread, no device.
+    /// How each camera is decoded: threads, and a device instead of them. Default: one thread, no device.
     #[must_use]
     pub fn with_decoder(mut self, options: DecoderOptions) -> Self {
         self.decoder = options;
@@ -95,59 +95,59 @@ impl RuntimeOptions {
     }
 
     /// Bytes of encoded media that each instance may hold in memory, over all its queues and pre-rolls; default 256 MiB. It
-    /// never holds more. A camera of 4 Mbit/s needs 13 MiB for a gate that reaches 5 s back, and half a MiB for each second that
-    /// a disk stands still.
+    /// never holds more. A camera of 4 Mbit/s needs 13 MiB for a gate with 5 s of pre-roll, and half a MiB for each second that
+    /// a disk stalls.
     ///
-    /// Above seven eighths of it analysis gives way: its units are dropped up to the next key frame. Pre-rolls then let go their
-    /// oldest groups of pictures until a sixteenth is free below that. A unit for a recording is dropped only where all of
-    /// it is used. Each is counted ([`DropReason::OverBudget`](crate::DropReason::OverBudget),
+    /// Above seven eighths of it, units for analysis are dropped up to the next key frame, and pre-rolls evict their oldest
+    /// groups of pictures until a sixteenth below that is free. A unit for a recording is dropped only where all of the budget is
+    /// used. All of these are counted ([`DropReason::OverBudget`](crate::DropReason::OverBudget),
     /// [`DropReason::PreRollShrunk`](crate::DropReason::PreRollShrunk)). Each pre-roll has at most a half and 96 MiB, each queue
-    /// to a disk at most a quarter and 64 MiB, so that one disk that stands still cannot use it all.
+    /// to a disk at most a quarter and 64 MiB, so that one stalled disk cannot use it all.
     ///
-    /// Too little, and clips begin later than asked, or nothing is analysed while a disk stands still; below a few key frames
-    /// nothing works. With much, many cameras whose disk fails need much memory at the same time. Decoded pictures, and what
-    /// the camera's socket holds, do not count.
+    /// With too small a budget, clips start later than requested, or nothing is analysed while a disk stalls; below a few key
+    /// frames nothing works. With a large one, many cameras on a failing disk use much memory at the same time. Decoded pictures
+    /// and socket buffers do not count.
     #[must_use]
     pub fn with_memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
         self
     }
 
-    /// How `onvifDeviceDiscover` and `onvifDeviceGet` are carried out.
+    /// Options of `onvifDeviceDiscover` and `onvifDeviceGet`.
     #[must_use]
     pub fn with_onvif(mut self, options: OnvifOptions) -> Self {
         self.onvif = options;
         self
     }
 
-    /// When a lost extension is connected to again.
+    /// The delays before an extension is reconnected.
     #[must_use]
     pub fn with_extension_backoff(mut self, policy: BackoffPolicy) -> Self {
         self.extension_backoff = policy;
         self
     }
 
-    /// How long an extension, or a node of your own, may take for an answer; default 30 s. Then its session is over and a new one is opened; the
-    /// first answer of a gRPC session has 60 s. Too short a time gives up on an extension that is merely slow; during a
-    /// long one nothing is heard of a hung extension but drops.
+    /// How long an extension or a custom node may take for an answer; default 30 s, and 60 s for the first answer of a gRPC
+    /// session. After that, the session ends and a new one is opened. Too short a time-out ends sessions with an extension that
+    /// is merely slow; with a long one, a stalled extension shows only as drops for that time.
     #[must_use]
     pub fn with_extension_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;
         self
     }
 
-    /// Nodes of one more type, beside those of the contract and those given before: topologies may then hold them, and instances
-    /// run them. An instance that comes back by [`Module::restore`](crate::Module::restore) needs the factories that it had.
+    /// Adds a custom node type: topologies may contain such nodes, and instances run them. An instance that is restored by
+    /// [`Module::restore`](crate::Module::restore) needs the factories that it had before.
     ///
     /// # Errors
     ///
-    /// [`CustomNodeTypeError`] when its type is none, is one of the contract's, or was given before.
+    /// [`CustomNodeTypeError`] when the type is invalid, has a prefix of the contract, or was added before.
     pub fn with_node_factory(mut self, factory: impl NodeFactory) -> Result<Self, CustomNodeTypeError> {
         self.factories.add(Arc::new(factory))?;
         Ok(self)
     }
 
-    /// As the registry takes them.
+    /// The options of the registry, with the custom node types.
     pub(crate) fn registry(&self) -> RegistryOptions {
         self.registry
             .clone()

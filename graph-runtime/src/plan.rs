@@ -1,67 +1,96 @@
-//! A graph as this runtime carries it out: one camera, extensions that look at its pictures, what they find and whom it
-//! reaches, sinks that record.
+//! A graph, resolved for this runtime: one camera, the nodes that process its pictures, where their results go, and sinks that
+//! record.
+
+use std::marker::PhantomData;
 
 use lva_framing::FrameRate;
-use lva_graph_model::{AssetSink, FileSink, LineCrossing, MotionDetection, OutputSelector, VideoSink};
-use lva_inference_schema::Subject;
+use lva_graph_model::{AssetSink, FileSink, LineCrossing, MotionDetection, VideoSink};
 use lva_recording::GateOptions;
 use lva_rtsp::CameraOptions;
 
-use crate::extension::CustomNodePlan;
-use crate::seam::extension::ClientPlan;
-use crate::seam::picture::PictureForm;
-
-pub(crate) use self::planner::Unsupported;
+use crate::convert::extension::ClientPlan;
+use crate::convert::picture::FrameSpec;
+use crate::convert::recording::MediaSelection;
+use crate::event::NodeRef;
+use crate::node::CustomNodePlan;
 
 mod planner;
 
-/// Why a graph cannot be carried out by this runtime though its documents are right. Somebody has to change the
-/// topology (or bring a newer runtime); trying again does not help.
+/// Why this runtime cannot run a graph whose documents are valid. Retrying does not help: the topology must change, or the
+/// runtime must be newer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the node '{node}' ({kind}) cannot be run: {reason}; {remedy}")]
+#[error("the node '{node}' ({kind}) cannot run: {reason}; {remedy}")]
 #[non_exhaustive]
 pub struct PlanError {
     /// The node's name.
     pub node: String,
-    /// Its type, as documents write it without the prefix; of a program's own types, in full.
+    /// Its type: without the prefix for types of the contract, in full for custom types.
     pub kind: String,
-    /// What cannot be done.
+    /// What is not possible.
     pub reason: String,
     /// What to do instead.
     pub remedy: String,
 }
 
-/// Everything about an instance, resolved. Nodes name each other by their places in these lists.
+/// The id of an element of a plan: its index in the list that holds it.
+#[derive(Debug)]
+pub(crate) struct Id<T>(usize, PhantomData<fn() -> T>);
+
+/// A motion node in [`Plan::motions`].
+pub(crate) type MotionId = Id<MotionPlan>;
+/// An extension or custom node in [`Plan::analyses`].
+pub(crate) type AnalysisId = Id<AnalysisPlan>;
+/// A recording in [`Plan::recordings`].
+pub(crate) type RecordingId = Id<RecordingPlan>;
+
+impl<T> Id<T> {
+    pub(crate) fn new(index: usize) -> Self {
+        Self(index, PhantomData)
+    }
+
+    /// The element of another list in the order of the plan.
+    pub(crate) fn get<U>(self, list: &[U]) -> Option<&U> {
+        list.get(self.0)
+    }
+}
+
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Id<T> {}
+
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T> Eq for Id<T> {}
+
+/// Everything about an instance, resolved.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) source: Named,
+    pub(crate) source: NodeRef,
     pub(crate) camera: CameraOptions,
     pub(crate) inputs: Vec<InputPlan>,
     pub(crate) motions: Vec<MotionPlan>,
     /// Each after the one whose frames it takes.
     pub(crate) analyses: Vec<AnalysisPlan>,
-    pub(crate) trackers: Vec<TrackerPlan>,
     pub(crate) recordings: Vec<RecordingPlan>,
 }
 
-/// A node by its name, and how events call it.
-#[derive(Debug, Clone)]
-pub(crate) struct Named {
-    pub(crate) name: String,
-    pub(crate) subject: Subject,
-}
-
-/// What a node's results reach.
+/// Where a node's results go.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Reach {
+pub(crate) struct Downstream {
     /// Outputs of the message sinks behind it.
     pub(crate) outputs: Vec<Option<String>>,
-    /// Places in [`Plan::recordings`] whose gates its results open.
-    pub(crate) gates: Vec<usize>,
-    /// Places in [`Plan::trackers`].
-    pub(crate) trackers: Vec<usize>,
-    /// Places in [`Plan::recordings`] that keep its results beside the media.
-    pub(crate) recordings: Vec<usize>,
+    /// Recordings whose gates its results open.
+    pub(crate) gates: Vec<RecordingId>,
+    /// Recordings that keep its results in sidecars.
+    pub(crate) recordings: Vec<RecordingId>,
 }
 
 /// A message source.
@@ -69,68 +98,71 @@ pub(crate) struct Reach {
 pub(crate) struct InputPlan {
     /// The module's input; `None` takes the messages of every input.
     pub(crate) input: Option<String>,
-    /// Places in [`Plan::recordings`] whose gates its messages open.
-    pub(crate) gates: Vec<usize>,
+    /// Recordings whose gates its messages open.
+    pub(crate) gates: Vec<RecordingId>,
 }
 
-/// A motion node with the filters before it and what its results reach.
+/// A motion node with the filters before it.
 #[derive(Debug)]
 pub(crate) struct MotionPlan {
-    pub(crate) node: Named,
+    pub(crate) node: NodeRef,
     pub(crate) settings: MotionDetection,
-    /// Each lets at most so many pictures through.
+    /// Each lets at most this many pictures through.
     pub(crate) rates: Vec<FrameRate>,
-    pub(crate) reach: Reach,
+    pub(crate) downstream: Downstream,
 }
 
 /// Where a node's frames come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Feed {
+pub(crate) enum FrameSource {
     Camera,
-    /// Place in [`Plan::motions`] of the node that passes frames with motion only.
-    Motion(usize),
-    /// Place in [`Plan::analyses`] of the extension that passes all frames, with what it found.
-    Extension(usize),
+    /// The motion node, which passes frames with motion only.
+    Motion(MotionId),
+    /// The extension, which passes all frames, with its results.
+    Extension(AnalysisId),
 }
 
-/// An extension node, or one of the program's own, with the filters before it and what its results reach.
+/// An extension or custom node with the filters before it and the trackers behind it.
 #[derive(Debug)]
 pub(crate) struct AnalysisPlan {
-    pub(crate) node: Named,
-    pub(crate) feed: Feed,
-    /// Filters before it: each lets at most so many of the pictures that reach it through.
+    pub(crate) node: NodeRef,
+    pub(crate) source: FrameSource,
+    /// Filters before it: each lets at most this many of the pictures that reach it through.
     pub(crate) rates: Vec<FrameRate>,
-    /// So many of those it shows to the extension (or looks at itself); all of them go on.
-    pub(crate) shown: Option<FrameRate>,
-    /// It shows only those in which something was found before.
+    /// The node's own limit: frames beyond it go on without its results.
+    pub(crate) own_limit: Option<FrameRate>,
+    /// It takes only frames with results from upstream.
     pub(crate) annotated_only: bool,
     pub(crate) analyzer: Analyzer,
-    pub(crate) reach: Reach,
+    pub(crate) trackers: Vec<TrackerPlan>,
+    pub(crate) downstream: Downstream,
 }
 
-/// Who looks at a node's frames.
+/// What processes a node's frames.
 #[derive(Debug)]
 pub(crate) enum Analyzer {
     /// An extension, to which they are sent.
-    Extension { form: PictureForm, client: ClientPlan },
-    /// A node of the program's own.
+    Extension { spec: FrameSpec, client: ClientPlan },
+    /// A custom node, in this process.
     Custom(Box<CustomNodePlan>),
 }
 
 /// An object tracker behind an extension, or the tracking that a line crossing without one needs.
 #[derive(Debug)]
 pub(crate) struct TrackerPlan {
-    pub(crate) node: Named,
-    pub(crate) reach: Reach,
+    pub(crate) node: NodeRef,
+    /// It stands in the topology, and is not a part of its line crossing.
+    pub(crate) is_node: bool,
+    pub(crate) downstream: Downstream,
     pub(crate) lines: Vec<LinePlan>,
 }
 
 /// A line-crossing node.
 #[derive(Debug)]
 pub(crate) struct LinePlan {
-    pub(crate) node: Named,
+    pub(crate) node: NodeRef,
     pub(crate) settings: LineCrossing,
-    pub(crate) reach: Reach,
+    pub(crate) downstream: Downstream,
 }
 
 /// A sink that records, and the gate before it.
@@ -138,32 +170,15 @@ pub(crate) struct LinePlan {
 pub(crate) struct RecordingPlan {
     /// `None` records all the time.
     pub(crate) gate: Option<GatePlan>,
-    pub(crate) sink: Named,
-    pub(crate) place: Place,
+    pub(crate) sink: NodeRef,
+    pub(crate) target: RecordingTarget,
     pub(crate) media: MediaSelection,
 }
 
 impl RecordingPlan {
     /// The node that signals are counted for.
-    pub(crate) fn switch(&self) -> &str {
+    pub(crate) fn gate_or_sink_name(&self) -> &str {
         self.gate.as_ref().map_or(&self.sink.name, |gate| &gate.name)
-    }
-}
-
-/// What of the camera's media the way to a sink lets pass: all that no selector on it keeps back.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct MediaSelection(Vec<OutputSelector>);
-
-impl MediaSelection {
-    /// `media_type` in full, such as `video/H264`.
-    pub(crate) fn passes(&self, media_type: &str) -> bool {
-        self.0.iter().all(|selector| selector.selects(media_type))
-    }
-}
-
-impl<'a> FromIterator<&'a OutputSelector> for MediaSelection {
-    fn from_iter<I: IntoIterator<Item = &'a OutputSelector>>(selectors: I) -> Self {
-        Self(selectors.into_iter().cloned().collect())
     }
 }
 
@@ -174,9 +189,9 @@ pub(crate) struct GatePlan {
     pub(crate) options: GateOptions,
 }
 
-/// Where recordings go.
+/// The kind of sink that a recording is written by.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum RecordingTarget {
     Asset(AssetSink),
     Files(FileSink),
     Video(VideoSink),

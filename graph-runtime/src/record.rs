@@ -1,38 +1,38 @@
 //! From the camera, through a gate where there is one, to files: one thread for each recording sink.
 
-mod input;
-mod recorders;
-mod store;
-
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lva_inference_schema::EventName;
 use lva_inference_schema::body::{EventBody, OutputType, Recording};
+use lva_media_types::MediaTime;
 use lva_recording::{
-    ClipError, ClipReport, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats, Recovery,
-    Signal, SignalOutcome, StoreStats, Tracks, recover, recover_owned_by,
+    ClipError, ClipReport, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats, Signal,
+    SignalOutcome, StoreStats, Tracks,
 };
 use tokio::sync::mpsc;
 
+use self::preview::PreviewInput;
+pub(crate) use self::recorders::Recorders;
+pub(crate) use self::recovery::RecoveredClips;
+use self::store::{PatternContext, Store};
 use crate::budget::Budget;
-use crate::event::event_now;
+use crate::emitter::{EventEmitter, NodeReporter};
 use crate::failure::Failure;
-use crate::guard::{Panicked, guarded, trap};
-use crate::once_a_minute::OnceAMinute;
-use crate::plan::{Place, RecordingPlan};
-use crate::preview::{self, PreviewInput};
-use crate::speaker::Speaker;
-use crate::stats::{ClipInfo, DropReason};
+use crate::flow::{QUEUE_BYTES, RecorderCommand, RecorderInput, SignalInput};
+use crate::panics::{Panicked, catch_panic, failpoint};
+use crate::plan::{RecordingPlan, RecordingTarget};
+use crate::rate_limiter::RateLimiter;
+use crate::stats::{ClipInfo, DropReason, NodeCounters};
 use crate::thread::Worker;
-use input::{Command, QUEUE_BYTES};
-pub(crate) use input::{MetadataInput, RecorderInput, SignalInput};
-pub(crate) use recorders::Recorders;
-use store::Store;
+
+mod preview;
+mod recorders;
+mod recovery;
+mod store;
 
 /// How late an event may arrive after its frame and still find its media: rendering, a slow model, an extension that
 /// warms up.
@@ -43,228 +43,209 @@ const PRE_ROLL_BYTES: usize = 96 << 20;
 /// Signals that wait for the camera's first picture.
 const EARLY_SIGNALS: usize = 64;
 
-/// Starts the thread of a sink. It ends, with its clip finished, when all inputs are dropped.
-pub(crate) fn start(
-    plan: RecordingPlan,
-    names: Names,
-    root: PathBuf,
-    speaker: Speaker,
-    budget: Budget,
-) -> io::Result<(RecorderInput, SignalInput, Worker)> {
-    let counters = speaker.counters().clone();
-    let sink = plan.sink.name.clone();
-    let most_bytes = budget.queue_bytes(QUEUE_BYTES);
-    let (input, receiver) = RecorderInput::new(sink, counters, most_bytes, plan.media.clone());
-    let (signals, bytes) = (input.signals(plan.switch().to_owned()), input.waiting_bytes());
-    let previews = match &plan.place {
-        Place::Video(sink) if sink.preview_image => {
-            let sink = plan.sink.name.clone();
-            Some(preview::start(sink, speaker.counters().clone())?)
-        }
-        Place::Video(_) | Place::Asset(_) | Place::Files(_) => None,
+/// What the recorders of an instance share.
+#[derive(Clone)]
+pub(crate) struct RecorderContext {
+    pub(crate) topology: String,
+    pub(crate) instance: String,
+    /// The directory of all recordings.
+    pub(crate) root: PathBuf,
+    pub(crate) emitter: EventEmitter,
+    pub(crate) budget: Budget,
+    pub(crate) recovered: RecoveredClips,
+}
+
+/// Starts the thread of a sink. It ends, after its clip is finished, when all inputs are dropped.
+fn start(plan: RecordingPlan, context: &RecorderContext) -> io::Result<(RecorderInput, SignalInput, Worker)> {
+    let emitter = &context.emitter;
+    let sink = emitter.node(plan.sink.clone());
+    let gate = emitter.counters().node(plan.gate_or_sink_name());
+    let most_bytes = context.budget.queue_bytes(QUEUE_BYTES);
+    let (input, receiver) = RecorderInput::new(sink.counters().clone(), most_bytes, plan.media.clone());
+    let (signals, bytes) = (input.signals(gate.clone()), input.waiting_bytes());
+    let previews = match &plan.target {
+        RecordingTarget::Video(video) if video.preview_image => Some(preview::start(sink.clone())?),
+        RecordingTarget::Video(_) | RecordingTarget::Asset(_) | RecordingTarget::Files(_) => None,
     };
+    let patterns = PatternContext {
+        topology: context.topology.clone(),
+        instance: context.instance.clone(),
+        clock: emitter.clock().clone(),
+    };
+    let (root, budget, recovered) = (
+        context.root.clone(),
+        context.budget.clone(),
+        context.recovered.clone(),
+    );
     let worker = Worker::start("lva-record", move || {
-        let (previews, maker) = previews.unzip();
+        let (previews, preview_worker) = previews.unzip();
         let mut thread = RecorderThread {
             plan,
-            names,
+            patterns,
             root,
-            speaker,
+            sink,
+            gate,
             bytes,
             budget,
+            recovered,
             previews,
             tracks: None,
             recorder: None,
             early: Vec::new(),
-            told: None,
+            published: None,
             started: None,
-            defects: OnceAMinute::default(),
+            panic_reports: RateLimiter::default(),
         };
         thread.run(receiver);
         drop(thread);
-        // Whoever waits for the recordings finds their pictures, too.
-        if let Some(maker) = maker {
-            maker.join();
+        // The end of the recordings includes their previews.
+        if let Some(worker) = preview_worker {
+            worker.join();
         }
     })?;
     Ok((input, signals, worker))
 }
 
-/// What patterns are filled with.
-#[derive(Debug, Clone)]
-pub(crate) struct Names {
-    pub(crate) topology: String,
-    pub(crate) instance: String,
-}
-
 struct RecorderThread {
     plan: RecordingPlan,
-    names: Names,
+    patterns: PatternContext,
     root: PathBuf,
-    speaker: Speaker,
+    sink: NodeReporter,
+    /// Of the gate, or of the sink where there is no gate.
+    gate: NodeCounters,
     bytes: Arc<AtomicUsize>,
     budget: Budget,
+    recovered: RecoveredClips,
     previews: Option<PreviewInput>,
     /// The newest ones.
     tracks: Option<Tracks>,
     recorder: Option<Recorder<Store>>,
     /// Signals that came before there was a recorder.
     early: Vec<Signal>,
-    /// What the counters know.
-    told: Option<(RecorderStats, StoreStats, PreRollStats)>,
-    /// Number and place of the recording that was said to have started, and not yet to have stopped.
+    /// The statistics as last published.
+    published: Option<(RecorderStats, StoreStats, PreRollStats)>,
+    /// Number and event body of the recording that was reported as started, and not yet as stopped.
     started: Option<(u64, EventBody)>,
-    defects: OnceAMinute,
+    panic_reports: RateLimiter,
 }
 
 impl RecorderThread {
-    fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
+    fn run(&mut self, mut commands: mpsc::Receiver<RecorderCommand>) {
         while let Some(command) = commands.blocking_recv() {
-            if let Command::Unit(unit) = &command {
+            if let RecorderCommand::Unit(unit) = &command {
                 self.bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
             }
-            if let Err(panicked) = guarded(|| self.carry_out(command)) {
-                self.begin_anew(&panicked);
+            if let Err(panicked) = catch_panic(|| self.execute(command)) {
+                self.restart(&panicked);
             }
         }
-        let ended = guarded(|| {
+        let ended = catch_panic(|| {
             let last = self.with_recorder(Recorder::end);
-            self.tell(last);
-            self.tell_stats();
+            self.handle_events(last);
+            self.publish_stats();
             let early = std::mem::take(&mut self.early).len() as u64;
-            self.drop_signals(DropReason::NotRecordable, early);
+            self.gate.dropped(DropReason::NotRecordable, early);
         });
         if let Err(panicked) = ended {
-            self.begin_anew(&panicked);
+            self.restart(&panicked);
         }
-        tracing::info!(sink = %self.plan.sink.name, stats = ?self.told, "recording ended");
+        tracing::info!(sink = self.sink.name(), stats = ?self.published, "recording ended");
     }
 
     /// Shortens the pre-roll where memory is short.
-    fn give_way(&mut self) {
+    fn shed_load(&mut self) {
         let Some(recorder) = &mut self.recorder else {
             return;
         };
         let units = self.budget.shrink_pre_roll(recorder);
-        let counters = self.speaker.counters();
-        counters.dropped(self.plan.switch(), DropReason::PreRollShrunk, units);
+        self.gate.dropped(DropReason::PreRollShrunk, units);
     }
 
-    fn tell_stats(&mut self) {
+    fn publish_stats(&mut self) {
         let Some(recorder) = &self.recorder else { return };
         let now = (
             recorder.stats(),
             recorder.store_stats(),
             recorder.pre_roll_stats(),
         );
-        let before = self.told.replace(now);
+        let before = self.published.replace(now);
         if before != Some(now) {
-            let refused = |recorder: RecorderStats| recorder.not_written;
-            let refused = refused(now.0).saturating_sub(before.map_or(0, |(before, ..)| refused(before)));
-            let counters = self.speaker.counters();
-            counters.recording(&self.plan.sink.name, |stats| {
+            let not_written = before.map_or(0, |(before, ..)| before.not_written);
+            self.sink.counters().recording(|stats| {
                 (stats.recorder, stats.store, stats.pre_roll) = now;
             });
-            counters.dropped(&self.plan.sink.name, DropReason::NotWritten, refused);
+            let more = now.0.not_written.saturating_sub(not_written);
+            self.sink.dropped(DropReason::NotWritten, more);
         }
     }
 
-    fn carry_out(&mut self, command: Command) {
-        trap("record", &self.plan.sink.name);
+    fn execute(&mut self, command: RecorderCommand) {
+        failpoint("record", self.sink.name());
         let events = match command {
-            Command::Begin => {
+            RecorderCommand::Begin => {
                 self.recover();
                 Vec::new()
             }
-            Command::Tracks(tracks) => self.tracks(tracks),
-            Command::Unit(unit) => {
+            RecorderCommand::Tracks(tracks) => self.set_tracks(tracks),
+            RecorderCommand::Unit(unit) => {
                 let events = self.with_recorder(|recorder| recorder.push(unit));
-                self.give_way();
+                self.shed_load();
                 events
             }
-            Command::Signal(signal) => self.signal(signal),
-            Command::Metadata(time, json) => self.with_recorder(|recorder| recorder.annotate(time, &json)),
+            RecorderCommand::Signal(signal) => self.signal(signal),
+            RecorderCommand::Metadata(time, json) => {
+                self.with_recorder(|recorder| recorder.annotate(time, &json))
+            }
         };
-        self.tell(events);
-        self.tell_stats();
+        self.handle_events(events);
+        self.publish_stats();
     }
 
-    /// With another recorder, from the next key frame on. What was being recorded ends here, and is finished.
-    fn begin_anew(&mut self, panicked: &Panicked) {
-        let counters = self.speaker.counters();
-        counters.dropped(&self.plan.sink.name, DropReason::Defect, 1);
-        self.speaker
-            .stumbled(&self.plan.sink, &mut self.defects, panicked);
-        let again = guarded(|| {
-            (self.recorder, self.told) = (None, None);
+    /// Ends and finishes the current recording, and continues with another recorder at the next key frame.
+    fn restart(&mut self, panicked: &Panicked) {
+        self.sink.dropped(DropReason::InternalError, 1);
+        self.sink.on_panic(&mut self.panic_reports, panicked);
+        let again = catch_panic(|| {
+            (self.recorder, self.published) = (None, None);
             if let Some((_, body)) = self.started.take() {
-                self.say(EventName::RecordingStopped, body);
+                self.sink.emit_now(EventName::RecordingStopped, body);
             }
-            let writer = store::writer(&self.plan, &self.names);
-            let home = match &self.plan.place {
-                Place::Files(sink) => store::home(sink, &self.names, &self.root),
-                Place::Asset(_) | Place::Video(_) => self.root.clone(),
-            };
-            for report in self.told(recover_owned_by(&home, &writer)).unwrap_or_default() {
-                self.count(&report);
-                self.say(EventName::RecordingAvailable, self.place_of_file(&report.path));
-            }
+            let owner_id = store::owner_id(&self.plan, &self.patterns);
+            let root_dir = self.root_dir();
+            self.report_recovered(recovery::recover_own(&root_dir, &owner_id));
             if let Some(tracks) = self.tracks.clone() {
-                self.tracks(tracks);
+                self.set_tracks(tracks);
             }
         });
         if let Err(panicked) = again {
-            tracing::error!(sink = %self.plan.sink.name, %panicked, "a recorder could not begin anew");
+            tracing::error!(sink = self.sink.name(), %panicked, "restarting the recorder panicked; the sink records nothing");
         }
     }
 
-    /// Finishes what a killed process left: of all assets and videos, once in this process, and of this sink's files.
-    /// What is being recorded meanwhile is not touched by it. Each sink says what was its own, whoever finished it.
+    /// The directory that holds all files of this sink.
+    fn root_dir(&self) -> PathBuf {
+        match &self.plan.target {
+            RecordingTarget::Files(sink) => store::root_dir(sink, &self.patterns, &self.root),
+            RecordingTarget::Asset(_) | RecordingTarget::Video(_) => self.root.clone(),
+        }
+    }
+
+    /// Finishes what a killed process left: of all assets and videos, and of this sink's files. Current recordings are not
+    /// touched by it. Each sink reports its own clips, whichever recorder finished them.
     fn recover(&self) {
-        // What was finished below each root and is not yet said. A root that could not be read is tried again.
-        static RECOVERED: Mutex<BTreeMap<PathBuf, Vec<ClipReport>>> = Mutex::new(BTreeMap::new());
-        let writer = store::writer(&self.plan, &self.names);
-        let mut own = Vec::new();
-        // Others wait for it, so that they find everything finished.
-        let mut recovered = RECOVERED.lock().unwrap_or_else(PoisonError::into_inner);
-        if !recovered.contains_key(&self.root)
-            && let Some(found) = self.told(recover(&self.root))
-        {
-            recovered.insert(self.root.clone(), found);
-        }
-        if let Some(waiting) = recovered.get_mut(&self.root) {
-            own.extend(take_written_by(waiting, &writer));
-        }
-        drop(recovered);
-        if let Place::Files(sink) = &self.plan.place {
-            let home = store::home(sink, &self.names, &self.root);
-            own.extend(self.told(recover_owned_by(&home, &writer)).unwrap_or_default());
-        }
-        for report in own {
-            self.count(&report);
-            self.say(EventName::RecordingAvailable, self.place_of_file(&report.path));
+        let owner_id = store::owner_id(&self.plan, &self.patterns);
+        self.report_recovered(self.recovered.take(&self.root, &owner_id));
+        if let RecordingTarget::Files(_) = &self.plan.target {
+            self.report_recovered(recovery::recover_own(&self.root_dir(), &owner_id));
         }
     }
 
-    /// What was finished; the rest goes to the log. `None`: nothing was looked for.
-    fn told(&self, recovery: io::Result<Recovery>) -> Option<Vec<ClipReport>> {
-        let recovery = match recovery {
-            Ok(recovery) => recovery,
-            Err(error) => {
-                tracing::warn!(sink = %self.plan.sink.name, %error, "unfinished recordings were not looked for");
-                return None;
-            }
-        };
-        for (path, error) in &recovery.failed {
-            tracing::warn!(path = %path.display(), %error, "an unfinished recording stays unfinished");
+    fn report_recovered(&self, reports: Vec<ClipReport>) {
+        for report in reports {
+            self.count(&report);
+            self.sink
+                .emit_now(EventName::RecordingAvailable, self.body_of_file(&report.path));
         }
-        for (path, error) in &recovery.unreadable {
-            tracing::warn!(path = %path.display(), %error, "unfinished recordings were not looked for here");
-        }
-        for report in &recovery.recovered {
-            tracing::info!(path = %report.path.display(), "an unfinished recording was finished");
-        }
-        Some(recovery.recovered)
     }
 
     fn with_recorder(
@@ -274,26 +255,23 @@ impl RecorderThread {
         self.recorder.as_mut().map(act).unwrap_or_default()
     }
 
-    fn tracks(&mut self, tracks: Tracks) -> Vec<RecorderEvent> {
+    fn set_tracks(&mut self, tracks: Tracks) -> Vec<RecorderEvent> {
         self.tracks = Some(tracks.clone());
         if let Some(recorder) = &mut self.recorder {
             return recorder.set_tracks(tracks);
         }
-        let store = Store::new(&self.plan, &self.names, &self.root);
+        let store = Store::new(&self.plan, &self.patterns, &self.root);
         let Some(gate) = &self.plan.gate else {
             self.recorder = Some(Recorder::continuous(tracks, store));
             return Vec::new();
         };
-        let reach_back = Duration::from_millis(gate.options.lookback_90k() / 90);
-        let limits = PreRollLimits::new(
-            reach_back + EVENT_DELAY,
-            self.budget.pre_roll_bytes(PRE_ROLL_BYTES),
-        );
+        let lookback = MediaTime::duration_of(gate.options.lookback_90k());
+        let limits = PreRollLimits::new(lookback + EVENT_DELAY, self.budget.pre_roll_bytes(PRE_ROLL_BYTES));
         match Recorder::new(gate.options, limits, tracks, store) {
             Ok(recorder) => self.recorder = Some(recorder),
             Err(error) => {
-                // The plan has tried these times.
-                tracing::error!(gate = %gate.name, %error, "the gate's times were refused");
+                // The plan has checked these times.
+                tracing::error!(gate = %gate.name, %error, "invalid times of a signal gate; nothing is recorded");
                 return Vec::new();
             }
         }
@@ -307,7 +285,7 @@ impl RecorderThread {
             if self.early.len() < EARLY_SIGNALS {
                 self.early.push(signal);
             } else {
-                self.drop_signals(DropReason::SignalQueueFull, 1);
+                self.gate.dropped(DropReason::SignalQueueFull, 1);
             }
             return Vec::new();
         };
@@ -319,17 +297,12 @@ impl RecorderThread {
             SignalOutcome::Overflow => Some(DropReason::SignalQueueFull),
         };
         if let Some(reason) = reason {
-            self.drop_signals(reason, 1);
+            self.gate.dropped(reason, 1);
         }
         events
     }
 
-    fn drop_signals(&self, reason: DropReason, count: u64) {
-        let counters = self.speaker.counters();
-        counters.dropped(self.plan.switch(), reason, count);
-    }
-
-    fn tell(&mut self, events: Vec<RecorderEvent>) {
+    fn handle_events(&mut self, events: Vec<RecorderEvent>) {
         for event in events {
             match event {
                 RecorderEvent::Started {
@@ -338,57 +311,56 @@ impl RecorderThread {
                     clip,
                 } => {
                     if clip.start_90k > clip.wanted_start_90k {
-                        let late_ms = (clip.start_90k - clip.wanted_start_90k) / 90;
-                        tracing::warn!(path = %path.display(), late_ms, "the clip begins later than asked");
+                        let late = MediaTime::duration_of(clip.start_90k - clip.wanted_start_90k);
+                        let late_ms = late.as_millis() as u64;
+                        tracing::warn!(path = %path.display(), late_ms, "the clip starts later than requested");
                     }
-                    let body = self.place(&path);
+                    let body = self.body(&path);
                     self.started = Some((recording, body.clone()));
-                    self.say(EventName::RecordingStarted, body);
+                    self.sink.emit_now(EventName::RecordingStarted, body);
                 }
                 RecorderEvent::Stopped { path, .. } => {
                     self.started = None;
-                    let body = self.place(&path);
-                    self.say(EventName::RecordingStopped, body);
+                    self.sink.emit_now(EventName::RecordingStopped, self.body(&path));
                 }
                 RecorderEvent::Available { report, .. } | RecorderEvent::Recovered { report } => {
                     self.finished(&report);
-                    let body = self.place_of_file(&report.path);
-                    self.say(EventName::RecordingAvailable, body);
+                    let body = self.body_of_file(&report.path);
+                    self.sink.emit_now(EventName::RecordingAvailable, body);
                 }
                 RecorderEvent::Extended { report, .. } => self.finished(&report),
                 RecorderEvent::Failed { recording, error } => {
-                    tracing::error!(sink = %self.plan.sink.name, error = %error, "a recording failed");
-                    let (name, body) = Failure::clip(&error, self.root.display().to_string()).said();
-                    self.say(name, body);
-                    // Whoever waits for its end hears of it; if it goes on, that is another recording.
+                    tracing::error!(sink = self.sink.name(), %error, "a recording failed");
+                    self.emit_clip_failure(&error);
+                    // Its end is reported too. If recording continues, that is another recording.
                     let started = self.started.take_if(|(number, _)| *number == recording);
                     if let Some((_, body)) = started {
-                        self.say(EventName::RecordingStopped, body);
+                        self.sink.emit_now(EventName::RecordingStopped, body);
                     }
                 }
                 RecorderEvent::CleanupFailed { error } => {
-                    tracing::warn!(sink = %self.plan.sink.name, error = %error, "beside a recording");
-                    // Said once in each recording, and nothing heals it but a person.
+                    tracing::warn!(sink = self.sink.name(), %error, "a file next to a recording could not be written or removed");
+                    // Reported once in each recording, because only an operator can fix it.
                     if matches!(error, ClipError::ForeignPlaylist { .. }) {
-                        let (name, body) = Failure::clip(&error, self.root.display().to_string()).said();
-                        self.say(name, body);
+                        self.emit_clip_failure(&error);
                     }
                 }
-                RecorderEvent::NoMedia { .. } => self.drop_signals(DropReason::ClipMissed, 1),
+                RecorderEvent::NoMedia { .. } => self.gate.dropped(DropReason::ClipMissed, 1),
                 // `RecorderEvent` may grow.
                 _ => {}
             }
         }
     }
 
-    fn say(&self, name: EventName, body: EventBody) {
-        self.speaker.say(event_now(name, &self.plan.sink.subject, body));
+    fn emit_clip_failure(&self, error: &ClipError) {
+        let failure = Failure::clip(error, self.root.display().to_string());
+        self.sink.emit_failure(&failure);
     }
 
     fn finished(&self, report: &ClipReport) {
         self.count(report);
         if let Some(previews) = &self.previews {
-            previews.of(report);
+            previews.request(report);
         }
     }
 
@@ -396,38 +368,31 @@ impl RecorderThread {
         let ticks = report
             .last_timestamp_90k
             .saturating_sub(report.first_timestamp_90k);
-        self.speaker.counters().clip(ClipInfo {
-            sink: self.plan.sink.name.clone(),
+        self.sink.emitter().counters().clip(ClipInfo {
+            sink: self.sink.name().to_owned(),
             path: report.path.clone(),
             first_timestamp_90k: report.first_timestamp_90k,
-            seconds: ticks as f64 / 90_000.0,
+            seconds: MediaTime::duration_of(ticks).as_secs_f64(),
             video_packets: report.video_packets,
         });
     }
 
-    /// How events name a recording: the file, or the asset or video whose folder holds its files.
-    fn place(&self, path: &Path) -> EventBody {
-        let folder = || path.file_name().unwrap_or_default().to_string_lossy();
-        EventBody::Recording(match self.plan.place {
-            Place::Asset(_) => Recording::new(OutputType::AssetName, folder()),
-            Place::Video(_) => Recording::new(OutputType::VideoName, folder()),
-            Place::Files(_) => Recording::new(OutputType::FilePath, path.to_string_lossy()),
+    /// How events name a recording: by its file, or by the asset or video whose directory holds its files.
+    fn body(&self, path: &Path) -> EventBody {
+        let directory = || path.file_name().unwrap_or_default().to_string_lossy();
+        EventBody::Recording(match self.plan.target {
+            RecordingTarget::Asset(_) => Recording::new(OutputType::AssetName, directory()),
+            RecordingTarget::Video(_) => Recording::new(OutputType::VideoName, directory()),
+            RecordingTarget::Files(_) => Recording::new(OutputType::FilePath, path.to_string_lossy()),
         })
     }
 
-    fn place_of_file(&self, file: &Path) -> EventBody {
-        match self.plan.place {
-            Place::Asset(_) | Place::Video(_) => self.place(file.parent().unwrap_or(file)),
-            Place::Files(_) => self.place(file),
+    fn body_of_file(&self, file: &Path) -> EventBody {
+        match self.plan.target {
+            RecordingTarget::Asset(_) | RecordingTarget::Video(_) => self.body(file.parent().unwrap_or(file)),
+            RecordingTarget::Files(_) => self.body(file),
         }
     }
-}
-
-/// Takes a sink's own of what was finished; that of others stays for them.
-fn take_written_by(waiting: &mut Vec<ClipReport>, writer: &str) -> Vec<ClipReport> {
-    waiting
-        .extract_if(.., |report| report.sidecar.owner == writer)
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where events go.
+//! Message sinks, and the queues to them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use lva_inference_schema::EventClass;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::GraphEvent;
-use crate::guard::guarded_async;
+use crate::panics::catch_panic_async;
 
-/// Events that wait for one sink. At one event a frame of 15 a second, more than a minute.
+/// Events that wait for one sink: more than a minute at 15 frames a second with one event each.
 const QUEUE: usize = 1024;
-/// Places in it that analytics events never take: what a graph or a recording says about itself comes seldom, and counts
-/// more than one of a thousand inferences.
+/// Places in it that analytics events never take: events about a graph or a recording are rare, and matter more than one of
+/// a thousand inferences.
 const RESERVED: usize = 128;
 
-/// An error of a sink's own kind.
+/// Any error of a sink.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Takes events: a hub, a file, a terminal, a broker of one's own.
+/// Takes events: a hub, a file, a terminal, a message broker.
 ///
-/// Each sink has a task and a queue of 1024 events of its own, so a slow one delays neither a graph nor another sink;
-/// what does not fit is dropped and counted ([`SinkStats`]). 128 of the places are kept for events that are not analytics,
-/// so that the inferences of one graph do not push out what another says about its recordings.
+/// Each sink has its own task and queue of 1024 events, so a slow one delays neither a graph nor another sink; events that do
+/// not fit are dropped and counted ([`SinkStats`]). 128 places are reserved for events that are not analytics, so that the
+/// inferences of one graph do not displace the recording events of another.
 ///
 /// ```
 /// use lva_graph_runtime::{GraphEvent, MessageSink, SinkError};
@@ -42,21 +42,21 @@ pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 /// ```
 #[async_trait]
 pub trait MessageSink: Send + 'static {
-    /// Takes one event. They come one after the other, in the order in which they were said.
+    /// Takes one event. Events come one after the other, in the order in which they were emitted.
     ///
     /// # Errors
     ///
-    /// Anything; the event counts as failed, and the next one is tried. Whoever wants to try again does so inside.
+    /// Any error; the event counts as failed, and the next one is published. A sink that retries does so inside this function.
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError>;
 }
 
-/// What became of the events of one sink. Numbers only rise.
+/// The events of one sink, counted by their result. Numbers only rise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SinkStats {
-    /// Events that it took.
+    /// Events that it accepted.
     pub published: u64,
-    /// Events that it refused with an error, or that made it panic.
+    /// Events that it rejected with an error, or on which it panicked.
     pub failed: u64,
     /// Events dropped because its queue was full.
     pub dropped_queue_full: u64,
@@ -67,7 +67,7 @@ struct Counts {
     published: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
-    /// An event was dropped, and none has found room since.
+    /// An event was dropped, and none has been queued since.
     behind: AtomicBool,
 }
 
@@ -78,18 +78,18 @@ enum Item {
 
 /// All sinks of a module.
 #[derive(Clone, Default)]
-pub(crate) struct Outlet {
+pub(crate) struct EventBus {
     sinks: Arc<[(mpsc::Sender<Item>, Arc<Counts>)]>,
 }
 
-impl fmt::Debug for Outlet {
+impl fmt::Debug for EventBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outlet({} sinks)", self.sinks.len())
+        write!(f, "EventBus({} sinks)", self.sinks.len())
     }
 }
 
-impl Outlet {
-    /// Starts a task for each sink. Each ends when the last outlet is gone.
+impl EventBus {
+    /// Starts a task for each sink, which ends after the last clone of the bus is dropped.
     pub(crate) fn start(sinks: Vec<Box<dyn MessageSink>>) -> Self {
         let start = |sink: Box<dyn MessageSink>| {
             let (sender, receiver) = mpsc::channel(QUEUE);
@@ -102,24 +102,24 @@ impl Outlet {
         }
     }
 
-    /// Never waits: neither a camera nor a recording stands still for a sink.
-    pub(crate) fn say(&self, event: GraphEvent) {
+    /// Never waits: no sink delays a camera or a recording.
+    pub(crate) fn emit(&self, event: GraphEvent) {
         tracing::debug!(subject = %event.subject, name = %event.name, "event");
         let event = Arc::new(event);
         for (sender, counts) in self.sinks.iter() {
-            let room = event.class() != EventClass::Analytics || sender.capacity() > RESERVED;
-            if room && sender.try_send(Item::Event(Arc::clone(&event))).is_ok() {
+            let fits = event.class() != EventClass::Analytics || sender.capacity() > RESERVED;
+            if fits && sender.try_send(Item::Event(Arc::clone(&event))).is_ok() {
                 counts.behind.store(false, Ordering::Relaxed);
                 continue;
             }
             counts.dropped.fetch_add(1, Ordering::Relaxed);
             if !counts.behind.swap(true, Ordering::Relaxed) {
-                tracing::error!(name = %event.name, "a message sink is too slow: events are dropped");
+                tracing::error!(name = %event.name, "a message sink is too slow, and its queue is full: events are dropped");
             }
         }
     }
 
-    /// Waits until all that was said was delivered, or the time is over. Whether all of it was.
+    /// Waits until all emitted events are delivered, or the time is over. Returns whether all are.
     pub(crate) async fn flush(&self, limit: Duration) -> bool {
         let all = async {
             for (sender, _) in self.sinks.iter() {
@@ -145,7 +145,7 @@ impl Outlet {
 async fn deliver(mut sink: Box<dyn MessageSink>, mut queue: mpsc::Receiver<Item>, counts: Arc<Counts>) {
     while let Some(item) = queue.recv().await {
         match item {
-            Item::Event(event) => match guarded_async(sink.publish(&event)).await {
+            Item::Event(event) => match catch_panic_async(sink.publish(&event)).await {
                 Ok(Ok(())) => {
                     counts.published.fetch_add(1, Ordering::Relaxed);
                 }
@@ -155,7 +155,7 @@ async fn deliver(mut sink: Box<dyn MessageSink>, mut queue: mpsc::Receiver<Item>
                 }
                 Ok(Err(error)) => {
                     counts.failed.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(name = %event.name, %error, "a message sink refused an event");
+                    tracing::error!(name = %event.name, %error, "a message sink failed to publish an event");
                 }
             },
             Item::Flush(done) => {
@@ -172,7 +172,6 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::event::event_now;
 
     struct Gated(Arc<Semaphore>);
 
@@ -182,60 +181,68 @@ mod tests {
             self.0.acquire().await?.forget();
             match event.name {
                 EventName::RuntimeError => Err("refused".into()),
-                EventName::DataDropped => panic!("as told"),
+                EventName::DataDropped => panic!("as configured"),
                 _ => Ok(()),
             }
         }
     }
 
     fn event(name: EventName) -> GraphEvent {
-        event_now(
+        GraphEvent {
             name,
-            &Subject::graph_instance("i"),
-            EventBody::Other(serde_json::json!({})),
-        )
+            subject: Subject::graph_instance("i"),
+            timestamp_90k: 0,
+            output: None,
+            body: EventBody::Other(serde_json::json!({})),
+        }
     }
 
     #[tokio::test]
-    async fn a_full_queue_drops_and_counts_and_delays_nobody() {
+    async fn a_full_queue_drops_and_counts_and_never_waits() {
         let gate = Arc::new(Semaphore::new(0));
-        let outlet = Outlet::start(vec![Box::new(Gated(Arc::clone(&gate)))]);
+        let event_bus = EventBus::start(vec![Box::new(Gated(Arc::clone(&gate)))]);
         // The test never yields, so the sink has not taken anything yet.
         for _ in 0..QUEUE + 5 {
-            outlet.say(event(EventName::RecordingStarted));
+            event_bus.emit(event(EventName::RecordingStarted));
         }
-        outlet.say(event(EventName::Inference));
-        assert_eq!(outlet.stats()[0].dropped_queue_full, 6);
-        assert!(!outlet.flush(Duration::from_millis(1)).await, "the sink is shut");
+        event_bus.emit(event(EventName::Inference));
+        assert_eq!(event_bus.stats()[0].dropped_queue_full, 6);
+        assert!(
+            !event_bus.flush(Duration::from_millis(1)).await,
+            "the sink blocks"
+        );
         gate.add_permits(QUEUE + 5);
-        assert!(outlet.flush(Duration::from_secs(10)).await);
-        assert_eq!(outlet.stats()[0].published, QUEUE as u64);
+        assert!(event_bus.flush(Duration::from_secs(10)).await);
+        assert_eq!(event_bus.stats()[0].published, QUEUE as u64);
     }
 
     #[tokio::test]
-    async fn inferences_leave_room_for_what_graphs_say_about_themselves() {
+    async fn inferences_leave_space_for_events_about_graphs() {
         let gate = Arc::new(Semaphore::new(0));
-        let outlet = Outlet::start(vec![Box::new(Gated(Arc::clone(&gate)))]);
+        let event_bus = EventBus::start(vec![Box::new(Gated(Arc::clone(&gate)))]);
         for _ in 0..QUEUE {
-            outlet.say(event(EventName::Inference));
+            event_bus.emit(event(EventName::Inference));
         }
         for _ in 0..RESERVED {
-            outlet.say(event(EventName::RecordingAvailable));
+            event_bus.emit(event(EventName::RecordingAvailable));
         }
-        assert_eq!(outlet.stats()[0].dropped_queue_full, RESERVED as u64);
+        assert_eq!(event_bus.stats()[0].dropped_queue_full, RESERVED as u64);
         gate.add_permits(QUEUE);
-        assert!(outlet.flush(Duration::from_secs(10)).await);
-        assert_eq!(outlet.stats()[0].published, QUEUE as u64);
+        assert!(event_bus.flush(Duration::from_secs(10)).await);
+        assert_eq!(event_bus.stats()[0].published, QUEUE as u64);
     }
 
     #[tokio::test]
     async fn an_error_and_a_panic_of_a_sink_are_counted_and_the_next_event_is_tried() {
         let gate = Arc::new(Semaphore::new(3));
-        let outlet = Outlet::start(vec![Box::new(Gated(gate))]);
-        outlet.say(event(EventName::RuntimeError));
-        outlet.say(event(EventName::DataDropped));
-        outlet.say(event(EventName::RecordingStopped));
-        assert!(outlet.flush(Duration::from_secs(10)).await);
-        assert_eq!((outlet.stats()[0].failed, outlet.stats()[0].published), (2, 1));
+        let event_bus = EventBus::start(vec![Box::new(Gated(gate))]);
+        event_bus.emit(event(EventName::RuntimeError));
+        event_bus.emit(event(EventName::DataDropped));
+        event_bus.emit(event(EventName::RecordingStopped));
+        assert!(event_bus.flush(Duration::from_secs(10)).await);
+        assert_eq!(
+            (event_bus.stats()[0].failed, event_bus.stats()[0].published),
+            (2, 1)
+        );
     }
 }

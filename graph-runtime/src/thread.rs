@@ -5,7 +5,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-/// A thread that can be waited for from async code.
+/// A thread whose end async code can wait for.
 #[derive(Debug)]
 pub(crate) struct Worker(oneshot::Receiver<()>);
 
@@ -14,7 +14,7 @@ impl Worker {
     pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let (done, ended) = oneshot::channel::<()>();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // Dropped when the work ends, by a panic too.
+            // Dropped when the work ends, also by a panic.
             let _done = done;
             work();
         })?;

@@ -1,82 +1,91 @@
-//! Object tracking and line crossing, on what an extension finds.
+//! Object tracking and line crossing, on the results of an extension.
 
-use lva_inference_schema::Inference;
+use lva_graph_model::LineCrossing;
 use lva_zones::{Engine, IdSource, LineCrossingReporter, Observation, SpatialEvent, Tracker, TrackerOptions};
 
-use crate::extension::Exits;
-use crate::frame::About;
-use crate::plan::{LinePlan, Named, TrackerPlan};
-use crate::seam::tracking::{Classes, line_scene};
-use crate::speaker::Speaker;
+use crate::convert::tracking::{Classes, line_scene};
+use crate::emitter::{EventEmitter, NodeReporter};
+use crate::event::NodeRef;
+use crate::flow::{FrameMeta, ResultOutputs};
+use crate::plan::{LinePlan, TrackerPlan};
 
 /// An object tracker, with the line crossings behind it.
 ///
-/// It follows objects over the frames that the extension has answered, empty answers included; `accuracy` changes
-/// nothing, for what it would spare is a small part of a millisecond. Objects are followed from session to session of
-/// the extension, and anew when the camera was away for long.
+/// It tracks objects over the frames that the extension has answered, empty answers included. `accuracy` has no effect:
+/// lower accuracy would save less than a millisecond. Tracks continue across sessions of the extension, and end when the
+/// camera was disconnected for long.
 #[derive(Debug)]
 pub(crate) struct TrackerNode {
-    node: Named,
-    exits: Exits,
+    node: NodeReporter,
+    is_node: bool,
+    outputs: ResultOutputs,
     tracker: Tracker,
     reporter: LineCrossingReporter,
     classes: Classes,
     lines: Vec<LineNode>,
-    seen: Option<Seen>,
+    context: Option<Context>,
     objects: Vec<Observation>,
 }
 
-/// What the tracker's memory is about.
+/// What the tracks belong to.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Seen {
+struct Context {
     epoch: u64,
     aspect: f64,
 }
 
 #[derive(Debug)]
 struct LineNode {
-    plan: LinePlan,
-    exits: Exits,
+    node: NodeReporter,
+    settings: LineCrossing,
+    outputs: ResultOutputs,
     engine: Option<Engine>,
     reporter: LineCrossingReporter,
 }
 
 impl TrackerNode {
-    /// `exits` are the tracker's own; `line_exits` those of its line crossings, in their order.
-    pub(crate) fn new(plan: TrackerPlan, exits: Exits, line_exits: Vec<Exits>) -> Self {
-        let lines = plan.lines.into_iter().zip(line_exits);
-        let lines = lines.map(|(plan, exits)| LineNode {
+    /// `outputs` are the tracker's; `line_outputs` those of its line crossings, in their order.
+    pub(crate) fn new(
+        plan: TrackerPlan,
+        outputs: ResultOutputs,
+        line_outputs: Vec<ResultOutputs>,
+        emitter: &EventEmitter,
+    ) -> Self {
+        let lines = plan.lines.into_iter().zip(line_outputs);
+        let line = |(plan, outputs): (LinePlan, ResultOutputs)| LineNode {
             reporter: LineCrossingReporter::new(ids_of(&plan.node)),
-            plan,
-            exits,
+            node: emitter.node(plan.node),
+            settings: plan.settings,
+            outputs,
             engine: None,
-        });
+        };
         Self {
             reporter: LineCrossingReporter::new(ids_of(&plan.node)),
-            node: plan.node,
-            exits,
+            node: emitter.node(plan.node),
+            is_node: plan.is_node,
+            outputs,
             tracker: Tracker::new(TrackerOptions::default()),
             classes: Classes::default(),
-            lines: lines.collect(),
-            seen: None,
+            lines: lines.map(line).collect(),
+            context: None,
             objects: Vec::new(),
         }
     }
 
     /// Takes the results of a frame.
-    pub(crate) fn look(&mut self, about: &About, speaker: &Speaker) {
-        let seen = Seen {
-            epoch: about.epoch,
-            aspect: about.aspect,
+    pub(crate) fn process(&mut self, meta: &FrameMeta) {
+        let context = Context {
+            epoch: meta.epoch,
+            aspect: meta.aspect,
         };
-        if self.seen != Some(seen) {
-            self.begin(seen);
+        if self.context != Some(context) {
+            self.begin(context);
         }
-        let found = self.classes.detections(&about.results);
-        let time = about.timestamp_90k;
-        // Answers may come in any order, and what was followed is worth more than a frame that comes too late.
+        let found = self.classes.detections(&meta.results);
+        let time = meta.timestamp_90k;
+        // Answers may come in any order; the tracks are worth more than a frame that comes too late.
         if let Err(error) = self.tracker.update_into(time, &found, &mut self.objects) {
-            tracing::debug!(node = %self.node.name, %error, "a late frame was not looked at");
+            tracing::debug!(node = self.node.name(), %error, "a late frame was not tracked");
             return;
         }
         let classes = &self.classes;
@@ -84,72 +93,71 @@ impl TrackerNode {
             .reporter
             .report(&self.objects, &[], |class| classes.name(class));
         if !entities.is_empty() {
-            self.exits.say(speaker, &self.node, time, &entities);
+            self.outputs.emit(&self.node, time, &entities);
         }
-        // Tracking that a line crossing brings along is part of that node.
-        if self
-            .lines
-            .iter()
-            .all(|line| line.plan.node.name != self.node.name)
-        {
-            speaker.left(&self.node, about);
+        if self.is_node {
+            self.node.frame_done(meta.received_at);
         }
         for line in &mut self.lines {
-            line.look(about, &self.objects, classes, speaker);
+            line.process(meta, &self.objects, classes);
         }
     }
 
-    /// The next frame begins anew.
-    pub(crate) fn forget(&mut self) {
-        self.seen = None;
+    /// Drops all tracks at the next frame.
+    pub(crate) fn reset(&mut self) {
+        self.context = None;
     }
 
-    fn begin(&mut self, seen: Seen) {
+    fn begin(&mut self, context: Context) {
         self.tracker = Tracker::new(TrackerOptions {
-            aspect: seen.aspect,
+            aspect: context.aspect,
             ..TrackerOptions::default()
         });
         for line in &mut self.lines {
-            line.begin(seen.aspect);
+            line.begin(context.aspect);
         }
-        self.seen = Some(seen);
+        self.context = Some(context);
     }
 }
 
 impl LineNode {
     fn begin(&mut self, aspect: f64) {
-        self.engine = match line_scene(&self.plan.settings, aspect) {
+        self.engine = match line_scene(&self.settings, aspect) {
             Ok(scene) => Some(Engine::new(scene)),
             Err(reason) => {
-                tracing::error!(node = %self.plan.node.name, reason, "the lines cannot be watched");
+                tracing::error!(
+                    node = self.node.name(),
+                    reason,
+                    "invalid lines; crossings are not detected"
+                );
                 None
             }
         };
     }
 
-    fn look(&mut self, about: &About, objects: &[Observation], classes: &Classes, speaker: &Speaker) {
+    fn process(&mut self, meta: &FrameMeta, objects: &[Observation], classes: &Classes) {
         let Some(engine) = &mut self.engine else {
             return;
         };
-        let time = about.timestamp_90k;
+        let time = meta.timestamp_90k;
         let crossed: Vec<SpatialEvent> = match engine.update(time, objects) {
             Ok(crossed) => crossed,
             Err(error) => {
-                tracing::debug!(node = %self.plan.node.name, %error, "a frame was not looked at");
+                tracing::debug!(node = self.node.name(), %error, "a late frame was not examined");
                 return;
             }
         };
         if !crossed.is_empty() {
-            // Of the objects, those that cross: the event is about them.
-            let told: Vec<Inference> = self.reporter.report(&[], &crossed, |class| classes.name(class));
-            self.exits.say(speaker, &self.plan.node, time, &told);
+            // Of the objects, only those that cross: the event is about them.
+            let found = self.reporter.report(&[], &crossed, |class| classes.name(class));
+            self.outputs.emit(&self.node, time, &found);
         }
-        speaker.left(&self.plan.node, about);
+        self.node.frame_done(meta.received_at);
     }
 }
 
 /// Ids that differ from node to node and are the same from run to run.
-fn ids_of(node: &Named) -> IdSource {
+fn ids_of(node: &NodeRef) -> IdSource {
     let mut seed = 0xcbf2_9ce4_8422_2325_u64;
     for byte in node.subject.to_string().bytes() {
         seed = (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

@@ -1,6 +1,6 @@
 //! An instance that is activated and deactivated again and again leaves nothing behind: no memory, descriptors, threads or
 //! entries in `/dev/shm`. In a process of its own, since it counts the process's.
-#![allow(clippy::unwrap_used)] // helpers of tests are no tests to clippy
+#![allow(clippy::unwrap_used)] // clippy does not count helpers of tests as tests
 
 #[allow(dead_code)] // what the other tests need
 #[path = "it/support.rs"]
@@ -30,7 +30,7 @@ struct Held {
 
 impl Held {
     fn now() -> Self {
-        let count = |folder: &str| fs::read_dir(folder).unwrap().count();
+        let count = |directory: &str| fs::read_dir(directory).unwrap().count();
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let resident = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         let own = format!("-{}-", std::process::id());
@@ -72,11 +72,14 @@ impl Held {
 }
 
 async fn cycles(count: usize) {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
     let server = Server::start(Script::every(2), 0).await;
-    let module = Module::new(RuntimeOptions::new(folder.path().join("recordings")), Vec::new());
+    let module = Module::new(
+        RuntimeOptions::new(directory.path().join("recordings")),
+        Vec::new(),
+    );
     must(&module, "GraphTopologySet", topology(vec![], vec![])).await;
     let instance = instance(&simulator.url("clip.mp4"), server.port);
     must(&module, "GraphInstanceSet", instance).await;

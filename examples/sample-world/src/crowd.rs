@@ -90,7 +90,7 @@ pub(crate) fn live(seed: u64, seconds: f32, obstacles: &[(Vec2, f32)]) -> Vec<Wa
     for step in first..=last {
         let now = step as f32 * STEP;
         if visitor_due && now >= 0.5 {
-            // Whatever else happens, somebody walks into the middle of the square early on.
+            // In every clip, a person walks into the middle of the square early on.
             visitor_due = false;
             crowd.loiterer(step, GATES[0], STOPS[0], now);
         }
@@ -214,7 +214,7 @@ impl Crowd {
         }
     }
 
-    /// A place near `stop` where nobody else means to stand.
+    /// A position near `stop` that no other person has chosen.
     fn free_spot(&mut self, stop: Vec2) -> Vec2 {
         let mut spot = stop;
         for _ in 0..24 {
@@ -292,7 +292,7 @@ impl Actor {
                 let way = to - self.at;
                 let last = self.intent + 1 == self.plan.len();
                 let near = if last { 0.6 } else { 0.12 };
-                // Nobody is held up for ever: past a generous time the next intent begins.
+                // No person is blocked forever: after a generous time the next intent starts.
                 if way.length() < near || self.spent > 40.0 {
                     self.next();
                 }
@@ -373,12 +373,12 @@ impl Actor {
         for &(center, radius) in obstacles {
             let gap = center - self.at;
             let distance = gap.length().max(0.01);
-            let room = radius + 0.35;
-            if distance > room + 1.2 {
+            let clearance = radius + 0.35;
+            if distance > clearance + 1.2 {
                 continue;
             }
-            let near = ((room + 1.2 - distance) / 1.2).clamp(0.0, 1.6);
-            if distance < room + 0.25 {
+            let near = ((clearance + 1.2 - distance) / 1.2).clamp(0.0, 1.6);
+            if distance < clearance + 0.25 {
                 push -= gap / distance * (2.0 * near);
             }
             let ahead = gap.dot(wanted) / (distance * wanted.length().max(0.01));

@@ -46,7 +46,7 @@ struct Person {
     samples: u32,
 }
 
-const NOBODY: u32 = u32::MAX;
+const NO_OWNER: u32 = u32::MAX;
 
 impl Painter {
     pub(crate) fn new(scenery: &Scenery, backdrop: &Backdrop) -> Self {
@@ -54,7 +54,7 @@ impl Painter {
         Self {
             view: scenery.view(),
             depth: Vec::new(),
-            owner: vec![NOBODY; backdrop.depth.len()],
+            owner: vec![NO_OWNER; backdrop.depth.len()],
             people: Vec::new(),
             linear: vec![Vec3::ZERO; pixels],
             sun_left: vec![1.0; pixels],
@@ -74,7 +74,7 @@ impl Painter {
         let count = self.stand(scenery, people);
         self.depth.clear();
         self.depth.extend_from_slice(&backdrop.depth);
-        self.owner.fill(NOBODY);
+        self.owner.fill(NO_OWNER);
         self.sun_left.fill(1.0);
         self.sky_left.fill(1.0);
         let frame = PixelRect {
@@ -262,7 +262,7 @@ impl Painter {
             let top = y * SAMPLES * row;
             if self.owner[top..top + SAMPLES * row]
                 .iter()
-                .all(|&owner| owner == NOBODY)
+                .all(|&owner| owner == NO_OWNER)
             {
                 continue;
             }
@@ -271,7 +271,7 @@ impl Painter {
                 for sub in 0..SAMPLES * SAMPLES {
                     let (sx, sy) = (x * SAMPLES + sub % SAMPLES, y * SAMPLES + sub / SAMPLES);
                     let owner = self.owner[sy * row + sx];
-                    if owner == NOBODY {
+                    if owner == NO_OWNER {
                         continue;
                     }
                     let (index, number) = ((owner >> 8) as usize, (owner & 0xFF) as usize);

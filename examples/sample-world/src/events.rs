@@ -5,7 +5,7 @@ use crate::plaza::{LINES, ZONES};
 use crate::truth::{Crossing, TrueEvent};
 use glam::Vec2;
 
-/// Everything that happens at the suggested zones and lines before `end_seconds`, in order.
+/// All events at the suggested zones and lines before `end_seconds`, in order.
 pub(crate) fn true_events(walkers: &[Walker], fps: u32, end_seconds: f64) -> Vec<TrueEvent> {
     let mut events = Vec::new();
     for (person, walker) in walkers.iter().enumerate() {

@@ -1,17 +1,17 @@
-//! A drawn plaza with people whose truth is known: what demos show, what tests judge by, and what the
-//! embedded detector learns from.
+//! A rendered plaza with people and known ground truth, for the demo, the tests, and the training of the
+//! embedded detector.
 //!
 //! [`World`] is a deterministic renderer. A fixed pinhole camera looks over a square in daylight: paving,
-//! shop fronts, trees, benches, a poster column. People of different build, clothing and gait come, cross,
-//! loiter, meet, hide one another and leave. Each frame is raw RGB and comes with its [`FrameTruth`]: who is
-//! where, in the picture and on the ground, and how much of each can be seen. [`SceneTruth`] adds camera,
-//! suggested zones and lines, and everything that really happened there.
+//! shop fronts, trees, benches, a poster column. People of different build, clothing and gait arrive, cross,
+//! loiter, meet, occlude each other and leave. Each frame is raw RGB and has a [`FrameTruth`]: the position of
+//! each person in the picture and on the ground, and the visible share. [`SceneTruth`] adds the camera,
+//! suggested zones and lines, and their true events.
 //!
 //! **The same seed and options give the same bytes, on any machine**: elementary functions are computed in
-//! software, and chance comes from one value-stable generator.
+//! software, and random numbers come from one value-stable generator.
 //!
-//! It is no benchmark of the real world. The people are drawn, the sun always shines between clouds, and
-//! nobody carries an umbrella: a detector that is good here has proved its plumbing, not its eyes.
+//! It is not a benchmark for the real world: people are rendered, and the weather is always fair. A good result
+//! shows that the software works, not that a detector is accurate.
 //!
 //! ```
 //! use lva_sample_world::{World, WorldOptions};
@@ -28,11 +28,11 @@
 //!
 //! # How a frame is made
 //!
-//! `plaza` lays out the square from `street`'s furniture; `backdrop` renders what stands still once, into
-//! one layer lit by the sky and one lit by the sun; `crowd` lets people live through the clip; `body` turns a
-//! moment of a life into painted solids (`shape`, `paint`); `draw` puts those into the backdrop in the `light`
-//! of the moment, with shadows, and measures the silhouettes; `sensor` makes bytes of light. `events` reads the
-//! truth about zones and lines from the tracks. `training` uses the same parts for stills of random places.
+//! `plaza` lays out the square with the furniture of `street`; `backdrop` renders static objects once, into
+//! one layer lit by the sky and one lit by the sun; `crowd` simulates the people; `body` converts a pose into
+//! painted solids (`shape`, `paint`); `draw` renders them onto the backdrop in the current `light`, with
+//! shadows, and measures the silhouettes; `sensor` converts light to bytes. `events` derives the true events
+//! at zones and lines from the tracks. `training` uses the same parts for pictures of random scenes.
 #![forbid(unsafe_code)]
 
 mod backdrop;

@@ -1,4 +1,4 @@
-//! The plaza of demo and tests: always the same square, with a light of the seed's own.
+//! The plaza of demo and tests: always the same square, with the light of the seed.
 
 use crate::camera::Camera;
 use crate::light::Light;
@@ -85,12 +85,12 @@ pub(crate) fn scenery(seed: u64, camera: Camera) -> Scenery {
         &mut random,
     );
     let mut furniture = Furniture::default();
-    let wall = srgb(0xB98F6C);
+    let facade = srgb(0xB98F6C);
     furniture.add(vec![Prop::shops(
         Vec3::new(0.0, 34.0, 6.0),
         Vec3::new(45.0, 3.0, 6.0),
         0.0,
-        wall,
+        facade,
         5.0,
     )]);
     // Out of the picture on the left: its shadow lies across the west of the square.

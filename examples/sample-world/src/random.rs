@@ -1,4 +1,4 @@
-//! Chance that is the same on every machine: one generator for decisions, one hash for textures.
+//! Random numbers that are the same on every machine: one generator for decisions, one hash for textures.
 
 use rand_core::{RngCore, SeedableRng};
 use rand_pcg::Pcg32;

@@ -1,4 +1,4 @@
-//! What stands still: ground, buildings, benches, posts, greenery.
+//! Static objects: ground, buildings, benches, posts, greenery.
 
 use crate::camera::{Camera, View};
 use crate::light::Light;
@@ -8,7 +8,7 @@ use crate::shape::{Block, Hit, RoundCone};
 use glam::{Vec2, Vec3};
 use std::ops::Range;
 
-/// A solid that stands still.
+/// A static solid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prop {
     pub(crate) solid: Solid,
@@ -29,7 +29,7 @@ enum Surface {
     Paint(Paint),
     /// A street front: shop windows, doors, awnings and a band of signs, one shop every so many metres.
     Shops {
-        wall: Albedo,
+        facade: Albedo,
         width: f32,
     },
     /// Posters pasted around.
@@ -66,10 +66,10 @@ impl Prop {
         )
     }
 
-    pub(crate) fn shops(center: Vec3, half: Vec3, heading: f32, wall: Albedo, width: f32) -> Self {
+    pub(crate) fn shops(center: Vec3, half: Vec3, heading: f32, facade: Albedo, width: f32) -> Self {
         Self::new(
             Solid::Block(Block::new(center, half, heading)),
-            Surface::Shops { wall, width },
+            Surface::Shops { facade, width },
         )
     }
 
@@ -108,17 +108,17 @@ impl Prop {
         };
         match self.surface {
             Surface::Paint(paint) => paint.at(local, self.salt),
-            Surface::Shops { wall, width } => shop_front(local.x, point.z, wall, width, self.salt),
+            Surface::Shops { facade, width } => shop_front(local.x, point.z, facade, width, self.salt),
             Surface::Posters => posters(point, self.bounds.0, self.salt),
         }
     }
 }
 
-fn shop_front(along: f32, height: f32, wall: Albedo, width: f32, salt: u32) -> Albedo {
+fn shop_front(along: f32, height: f32, facade: Albedo, width: f32, salt: u32) -> Albedo {
     let shop = libm::floorf(along / width);
     let x = along - shop * width;
     let which = |n: u32| hash_unit(shop as i32, 7, salt ^ n);
-    let brick = wall * (0.82 + 0.25 * rough_noise(along * 1.3, height * 1.3, salt));
+    let brick = facade * (0.82 + 0.25 * rough_noise(along * 1.3, height * 1.3, salt));
     let margin = 0.35;
     if !(margin..=width - margin).contains(&x) {
         return brick;
@@ -130,7 +130,7 @@ fn shop_front(along: f32, height: f32, wall: Albedo, width: f32, salt: u32) -> A
         width - margin - 1.3
     };
     match height {
-        z if z < 0.45 && !(door_left..door_left + 1.2).contains(&x) => wall * 0.55,
+        z if z < 0.45 && !(door_left..door_left + 1.2).contains(&x) => facade * 0.55,
         z if z < 2.55 => {
             if (door_left..door_left + 1.2).contains(&x) {
                 let frame = x < door_left + 0.09 || x > door_left + 1.11 || z > 2.3;
@@ -302,7 +302,7 @@ impl Ground {
     }
 }
 
-/// Everything that stands still, and the light on it.
+/// All static objects, and the light on them.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenery {
     pub(crate) camera: Camera,
@@ -318,7 +318,7 @@ impl Scenery {
         View::new(&self.camera)
     }
 
-    /// Whether the sun reaches a point past everything that stands still.
+    /// Whether no static object shades a point from the sun.
     pub(crate) fn sunlit(&self, point: Vec3) -> bool {
         !self.furniture.blocks(point, self.light.to_sun)
     }

@@ -29,7 +29,7 @@ impl RoundCone {
     pub(crate) fn new(start: Vec3, end: Vec3, start_radius: f32, end_radius: f32) -> Self {
         let span = end - start;
         let length = span.length();
-        // One ball inside the other: there is no side, only the bigger ball.
+        // One ball contains the other: only the larger ball is visible.
         if length <= (start_radius - end_radius).abs() + 1e-5 {
             let (center, radius) = if start_radius >= end_radius {
                 (start, start_radius)
@@ -127,7 +127,7 @@ fn meet_ball(m: Vec3, ray: Vec3, rr: f32, radius: f32) -> Option<Hit> {
     })
 }
 
-/// A box turned about the vertical: a bench's seat, a planter, a wall.
+/// A box rotated about the vertical axis: a bench's seat, a planter, a facade.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block {
     pub(crate) center: Vec3,

@@ -1,6 +1,6 @@
 //! Scenes for training a detector: places drawn at random, or the plaza, with people put anywhere.
 //!
-//! A frame here is a still: nobody walks, so that every frame shows other people in other poses.
+//! Each frame is independent: it shows other people in other poses.
 
 use crate::backdrop::Backdrop;
 use crate::body::{Body, Gesture, Pose};
@@ -118,7 +118,7 @@ fn scatter(scenery: &Scenery, random: &mut Random) -> Vec<(Body, Pose)> {
             continue;
         };
         let tall = scenery.view().pixels_per_metre(depth) * 1.75 / height;
-        // From a twentieth of the picture's height to all of it; and nobody inside somebody else.
+        // From a twentieth of the picture's height to all of it; people do not overlap on the ground.
         if !(0.05..1.1).contains(&tall)
             || people.iter().any(|(_, pose)| pose.root.distance(root) < 0.42)
             || scenery
@@ -170,13 +170,13 @@ fn random_place(seed: u64, width: u32, height: u32, random: &mut Random) -> Scen
     let mut furniture = Furniture::default();
     let far = random.between(14.0, 45.0);
     if random.chance(0.7) {
-        let wall = any_color(random, 0.08, 0.6);
+        let facade = any_color(random, 0.08, 0.6);
         let (center, half) = (Vec3::new(0.0, far + 3.0, 6.0), Vec3::new(60.0, 3.0, 6.0));
         let turn = random.between(-0.25, 0.25);
         furniture.add(vec![if random.chance(0.6) {
-            Prop::shops(center, half, turn, wall, random.between(3.5, 7.0))
+            Prop::shops(center, half, turn, facade, random.between(3.5, 7.0))
         } else {
-            Prop::block(center, half, turn, Paint::plain(wall).with_wear(0.5))
+            Prop::block(center, half, turn, Paint::plain(facade).with_wear(0.5))
         }]);
     }
     for _ in 0..random.below(9) {

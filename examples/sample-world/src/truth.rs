@@ -1,4 +1,4 @@
-//! What is true of a scene and of each frame, in a documented JSON form.
+//! The truth of a scene and of each frame, in a documented JSON form.
 //!
 //! All picture coordinates are fractions of width and height, `0..1`, origin top left, so that they
 //! hold for every size the frame is scaled to. All ground coordinates are metres in the axes of
@@ -7,34 +7,34 @@
 use crate::camera::Camera;
 use serde::{Deserialize, Serialize};
 
-/// Everything that is true of a clip; the content of a truth file.
+/// The truth of a clip: the content of a truth file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClipTruth {
-    /// What holds for the whole clip.
+    /// The truth of the whole clip.
     #[serde(flatten)]
     pub scene: SceneTruth,
-    /// One entry a frame, in order.
+    /// One entry per frame, in order.
     pub frames: Vec<FrameTruth>,
 }
 
-/// What is true of a scene from its first frame to its last.
+/// The truth of a scene from its first to its last frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SceneTruth {
-    /// The seed that the scene was made from.
+    /// The seed of the scene.
     pub seed: u64,
-    /// Frames a second.
+    /// Frames per second.
     pub fps: u32,
     /// Number of frames.
     pub frame_count: u64,
     /// The camera: height, tilt, focal length, picture size.
     pub camera: Camera,
-    /// Zones worth watching.
+    /// Suggested zones.
     pub zones: Vec<Zone>,
-    /// Lines worth watching.
+    /// Suggested lines.
     pub lines: Vec<Line>,
-    /// What really happened at those zones and lines, in the order of time.
+    /// The true events at these zones and lines, in order of time.
     pub events: Vec<TrueEvent>,
 }
 
@@ -99,7 +99,7 @@ pub enum Crossing {
 pub struct FrameTruth {
     /// Number of the frame, from 0.
     pub index: u64,
-    /// Everybody of whom at least one sample reaches the picture or would without what stands before.
+    /// The people inside the picture, including hidden ones.
     pub people: Vec<PersonTruth>,
 }
 

@@ -17,7 +17,7 @@ pub struct WorldOptions {
     pub width: u32,
     /// Height in pixels, 64 to 4320. Default 720.
     pub height: u32,
-    /// Frames a second, 1 to 240. Default 30.
+    /// Frames per second, 1 to 240. Default 30.
     pub fps: u32,
     /// Length in seconds, above 0 and at most 86,400. Default 60. The frame count is rounded.
     pub seconds: f64,
@@ -34,28 +34,28 @@ impl Default for WorldOptions {
     }
 }
 
-/// Why a world cannot be made or a frame not be drawn.
+/// Why a world cannot be created or a frame cannot be drawn.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum WorldError {
     /// The picture size is outside the range of [`WorldOptions`].
     #[error("picture size {width}x{height} is out of range: width 64 to 7680, height 64 to 4320")]
     Size {
-        /// Asked width.
+        /// Requested width.
         width: u32,
-        /// Asked height.
+        /// Requested height.
         height: u32,
     },
     /// The rate is outside the range of [`WorldOptions`].
-    #[error("{0} frames a second is out of range: 1 to 240")]
+    #[error("{0} frames per second is out of range: 1 to 240")]
     Rate(u32),
     /// The length is outside the range of [`WorldOptions`].
     #[error("a length of {0} s is out of range: above 0, at most 86400")]
     Length(f64),
-    /// There is no such frame.
+    /// The frame does not exist.
     #[error("frame {index} is past the end: the clip has {count} frames")]
     NoSuchFrame {
-        /// Asked frame.
+        /// Requested frame.
         index: u64,
         /// Number of frames.
         count: u64,
@@ -83,7 +83,7 @@ pub struct World {
 }
 
 impl World {
-    /// Makes the scene: draws everything that stands still and lets the crowd walk to the end.
+    /// Creates the scene: renders the static objects and simulates the crowd to the end.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl World {
         self.options.width as usize * self.options.height as usize * 3
     }
 
-    /// Draws frame `index` into `rgb` (RGB, three bytes a pixel, rows without padding) and says what is
+    /// Draws frame `index` into `rgb` (RGB, three bytes a pixel, rows without padding) and returns what is
     /// true of it. Frames may be asked for in any order.
     ///
     /// # Errors

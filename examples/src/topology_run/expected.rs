@@ -1,32 +1,33 @@
-//! What a graph has to give when something happens before its camera, by its own nodes.
+//! The results expected of a graph's nodes when something happens in front of its camera.
 
 use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, SignalGate};
 use lva_graph_runtime::InstanceStats;
+use lva_media_types::MediaTime;
 
 use super::{Contents, Heard, Recorded};
 
-const SECOND: f64 = 90_000.0;
-/// What times may be off by: the length of a picture, and rounding.
+const SECOND: f64 = MediaTime::TICKS_PER_SECOND as f64;
+/// Tolerance of times: the length of a picture, and rounding.
 const SLACK: f64 = 0.25;
-/// What was still open when the last pictures came was ended by the end of the run.
+/// Recordings that were still open at the last pictures were ended by the end of the run.
 const AT_THE_END: f64 = 1.0;
-/// Shorter recordings need no sound: it may begin a little after the picture.
-const SHORTEST_WITH_SOUND: f64 = 1.0;
-/// A message source without an input takes those of every input.
+/// Shorter recordings need no audio, which may start a little after the video.
+const SHORTEST_WITH_AUDIO: f64 = 1.0;
+/// A message source without an input accepts every input.
 const ANY_INPUT: &str = "trigger";
 
-/// What a graph's nodes promise.
+/// The expected results of a graph's nodes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Expected {
     messages: Vec<Messages>,
     recordings: Vec<Recording>,
     extensions: Vec<String>,
     inputs: Vec<String>,
-    sound: bool,
+    audio: bool,
     pictures: bool,
 }
 
-/// A message sink, by the nodes whose results it gives out.
+/// A message sink, with the nodes whose results it publishes.
 #[derive(Debug, Clone, PartialEq)]
 struct Messages {
     sink: String,
@@ -38,27 +39,27 @@ struct Messages {
 #[derive(Debug, Clone, PartialEq)]
 struct Recording {
     sink: String,
-    /// `None` records all the time.
+    /// `None` records continuously.
     gate: Option<SignalGate>,
-    /// Whether it is cut into pieces, so that several files make one recording.
-    pieces: bool,
-    /// Whether the way from the camera lets audio pass.
+    /// Whether it is split into segments, so that several files form one recording.
+    segments: bool,
+    /// Whether the path from the camera passes audio.
     audio: bool,
 }
 
-/// What a run has given.
+/// The actual results of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// What the instance counted.
+    /// The counters of the instance.
     pub stats: InstanceStats,
-    /// What it said.
+    /// Its events.
     pub heard: Heard,
-    /// What it recorded.
+    /// Its recordings.
     pub recordings: Vec<Recorded>,
 }
 
 impl Expected {
-    /// What the graph's nodes promise.
+    /// The expected results of the graph's nodes.
     pub fn of(graph: &Graph) -> Self {
         let mut expected = Self {
             pictures: true,
@@ -74,8 +75,8 @@ impl Expected {
                     output: sink.hub_output_name.clone(),
                 }),
                 Node::AssetSink(_) | Node::VideoSink(_) | Node::FileSink(_) => {
-                    let pieces = !matches!(node.node, Node::FileSink(_));
-                    expected.recordings.extend(recording(graph, node, pieces));
+                    let segments = !matches!(node.node, Node::FileSink(_));
+                    expected.recordings.extend(recording(graph, node, segments));
                 }
                 Node::Extension(_) | Node::Custom(_) => expected.extensions.push(node.name.clone()),
                 Node::MessageSource(source) => {
@@ -90,10 +91,10 @@ impl Expected {
         expected
     }
 
-    /// Whether the camera has sound that can be recorded; else none is expected.
+    /// Whether the camera has audio that can be recorded; without it, none is expected.
     #[must_use]
-    pub fn with_sound(mut self, sound: bool) -> Self {
-        self.sound = sound;
+    pub fn with_audio(mut self, audio: bool) -> Self {
+        self.audio = audio;
         self
     }
 
@@ -107,48 +108,47 @@ impl Expected {
         &self.inputs
     }
 
-    /// Whether everything has begun: each message sink was given something, each recording sink records, each extension has
+    /// Whether every node works: each message sink has an event, each recording sink has started, each extension has
     /// answered.
-    pub fn has_begun(&self, stats: &InstanceStats, heard: &Heard) -> bool {
+    pub fn has_started(&self, stats: &InstanceStats, heard: &Heard) -> bool {
         let recording = |sink: &str| heard.recordings.contains_key(sink);
         self.silent(heard).next().is_none()
             && self.recordings().all(recording)
             && self.extensions.iter().all(|node| answered(stats, node) > 0)
     }
 
-    /// What was promised and did not come, for people.
+    /// Readable lines about missing results.
     pub fn missing(&self, outcome: &Outcome) -> Vec<String> {
         let stats = &outcome.stats;
         let mut missing = Vec::new();
         if self.pictures && stats.received == 0 {
-            missing.push("the camera sent nothing".to_owned());
+            missing.push("no frames from the camera".to_owned());
         }
         for messages in self.silent(&outcome.heard) {
             let from = messages.from.join("', '");
-            missing.push(format!("'{}' was given nothing by '{from}'", messages.sink));
+            missing.push(format!("'{}' received no messages from '{from}'", messages.sink));
         }
         for node in self.extensions.iter().filter(|node| answered(stats, node) == 0) {
             let sent = stats.extensions.get(node).map_or(0, |node| node.sent);
             missing.push(match sent {
-                0 => format!("'{node}' was shown nothing"),
+                0 => format!("'{node}' received no frames"),
                 _ => format!("'{node}' answered none of {sent} frames"),
             });
         }
         for recording in &self.recordings {
-            recording.missing(self.sound, outcome, &mut missing);
+            recording.missing(self.audio, outcome, &mut missing);
         }
         missing
     }
 
-    /// The message sinks that were given nothing. One event may not stand for several sinks: those that share an output and
-    /// a node each want their own.
+    /// The message sinks without messages. Sinks that share an output and a node each need their own message.
     fn silent<'a>(&'a self, heard: &'a Heard) -> impl Iterator<Item = &'a Messages> {
         self.messages.iter().filter(move |messages| {
             let served = |from: &String| {
                 let alike = |other: &&Messages| other.output == messages.output && other.from.contains(from);
                 let sharing = self.messages.iter().filter(alike).count() as u64;
-                let way = (from.clone(), messages.output.clone());
-                heard.inferences.get(&way).is_some_and(|count| *count >= sharing)
+                let key = (from.clone(), messages.output.clone());
+                heard.inferences.get(&key).is_some_and(|count| *count >= sharing)
             };
             !messages.from.iter().any(served)
         })
@@ -156,7 +156,7 @@ impl Expected {
 }
 
 impl Recording {
-    fn missing(&self, sound: bool, outcome: &Outcome, missing: &mut Vec<String>) {
+    fn missing(&self, has_audio: bool, outcome: &Outcome, missing: &mut Vec<String>) {
         let sink = &self.sink;
         let files = outcome.recordings.iter();
         let files: Vec<&Recorded> = files.filter(|recorded| recorded.sink == *sink).collect();
@@ -175,14 +175,14 @@ impl Recording {
                     ..
                 } => {
                     if !first_keyframe {
-                        missing.push(format!("{path} does not begin with a key frame"));
+                        missing.push(format!("{path} does not start with a keyframe"));
                     }
                     if !self.audio && *audio_packets > 0 {
-                        missing.push(format!("{path} has sound, which the topology leaves out"));
+                        missing.push(format!("{path} contains audio, which the topology excludes"));
                     }
-                    let long = file.seconds >= SHORTEST_WITH_SOUND;
-                    if self.audio && sound && long && *audio_packets == 0 {
-                        missing.push(format!("{path} has no sound"));
+                    let long = file.seconds >= SHORTEST_WITH_AUDIO;
+                    if self.audio && has_audio && long && *audio_packets == 0 {
+                        missing.push(format!("{path} has no audio"));
                     }
                 }
             }
@@ -194,7 +194,8 @@ impl Recording {
         }
     }
 
-    /// Each opening of the gate gives a recording from the event plus offset to the event plus minimum or more.
+    /// Each opening of the gate results in a recording from the event plus the offset to at least the event plus the
+    /// minimum.
     fn openings_missing(
         &self,
         gate: &SignalGate,
@@ -210,21 +211,19 @@ impl Recording {
         let started = outcome.heard.recordings.get(sink).copied().unwrap_or_default();
         if (openings.len() as u64) > started {
             let made = openings.len();
-            missing.push(format!(
-                "'{sink}' made {made} recordings and said so of {started}"
-            ));
+            missing.push(format!("'{sink}' made {made} recordings and reported {started}"));
         }
-        // A camera that was away ended recordings before their time.
+        // A lost camera ended recordings early.
         let whole = outcome.stats.camera_sessions <= 1;
         let mut before = outcome.stats.first_picture_90k.map(seconds);
         for opening in &openings {
             let length = opening.end - opening.begin;
             if length > longest {
                 missing.push(format!(
-                    "'{sink}' recorded {length:.1} s at once, {longest:.1} s at most"
+                    "'{sink}' recorded {length:.1} s in one piece, expected at most {longest:.1} s"
                 ));
             }
-            // What is before the first picture, or in the recording before, is not there to be kept.
+            // Media before the first picture or in the previous recording is not available.
             let back = match before {
                 Some(before) if opening.begin <= before + gop + SLACK => offset.max(0.0),
                 _ => offset,
@@ -233,21 +232,21 @@ impl Recording {
             let shortest = gate.minimum_activation_time.as_secs_f64() - back - gop - SLACK;
             if whole && length < shortest && !outcome.was_at_the_end(opening.end) {
                 missing.push(format!(
-                    "'{sink}' recorded {length:.1} s after an event, {shortest:.1} s at least"
+                    "'{sink}' recorded {length:.1} s after an event, expected at least {shortest:.1} s"
                 ));
             }
         }
     }
 
-    /// Files put together that follow each other without a gap, as long as a gate can have been open.
+    /// Joins files that follow each other without a gap, up to the longest opening of the gate.
     fn openings(&self, files: &[&Recorded], longest: f64) -> Vec<Opening> {
         let mut openings: Vec<Opening> = Vec::new();
         for file in files {
-            let goes_on = openings.last_mut().filter(|last| {
+            let continued = openings.last_mut().filter(|last| {
                 let gap = file.begin - last.end;
-                self.pieces && gap > 0.0 && gap < SLACK && file.end() - last.begin <= longest
+                self.segments && gap > 0.0 && gap < SLACK && file.end() - last.begin <= longest
             });
-            match goes_on {
+            match continued {
                 Some(last) => last.end = file.end(),
                 None => openings.push(Opening {
                     begin: file.begin,
@@ -258,28 +257,28 @@ impl Recording {
         openings
     }
 
-    /// What is recorded all the time has to be as long as what came.
+    /// A continuous recording must be as long as the received media.
     fn gaps(&self, files: &[&Recorded], gop: f64, outcome: &Outcome, missing: &mut Vec<String>) {
         let stats = &outcome.stats;
-        let forgotten = stats.clips > stats.newest_clips.len() as u64;
+        let incomplete = stats.clips > stats.newest_clips.len() as u64;
         let (Some(first), Some(last)) = (stats.first_picture_90k, stats.last_picture_90k) else {
             return;
         };
-        if forgotten || stats.camera_sessions > 1 {
+        if incomplete || stats.camera_sessions > 1 {
             return;
         }
-        let came = seconds(last) - seconds(first);
-        // Between two files lies the length of a picture.
+        let received = seconds(last) - seconds(first);
+        // Between two files is the length of a picture.
         let recorded: f64 = files.iter().map(|file| file.seconds).sum();
         let between = SLACK * files.len() as f64;
-        if recorded + between + gop < came {
+        if recorded + between + gop < received {
             let sink = &self.sink;
-            missing.push(format!("'{sink}' recorded {recorded:.1} of {came:.1} s"));
+            missing.push(format!("'{sink}' recorded {recorded:.1} of {received:.1} s"));
         }
     }
 }
 
-/// What a gate let pass at once.
+/// The media of one opening of a gate.
 struct Opening {
     begin: f64,
     end: f64,
@@ -317,7 +316,7 @@ fn feeds<'a>(
     edges.filter_map(|edge| Some((edge, graph.node(edge.from)?)))
 }
 
-fn recording(graph: &Graph, node: &GraphNode, pieces: bool) -> Option<Recording> {
+fn recording(graph: &Graph, node: &GraphNode, segments: bool) -> Option<Recording> {
     let (edge, from) = feeds(graph, node, Flow::Media).next()?;
     let (gate, before) = match &from.node {
         Node::SignalGate(gate) => (Some(*gate), feeds(graph, from, Flow::Media).next()),
@@ -327,7 +326,7 @@ fn recording(graph: &Graph, node: &GraphNode, pieces: bool) -> Option<Recording>
     Some(Recording {
         sink: node.name.clone(),
         gate,
-        pieces,
+        segments,
         audio: audio(edge) && before.is_none_or(|(before, _)| audio(before)),
     })
 }

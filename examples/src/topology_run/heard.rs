@@ -1,29 +1,30 @@
-//! What a graph said while it ran, kept apart by who said it and by which output it left.
+//! Events of a running graph, counted by node and output.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use lva_graph_runtime::{GraphEvent, MessageSink, SinkError};
 use lva_inference_schema::EventName;
+use parking_lot::Mutex;
 
-/// Counts of what was said.
+/// Counters of events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// Inferences, by the node that said them and the output by which they left.
+    /// Inference messages by their node and output.
     pub inferences: BTreeMap<(String, Option<String>), u64>,
-    /// Recordings that began, by the sink.
+    /// Started recordings by sink.
     pub recordings: BTreeMap<String, u64>,
 }
 
-/// Listens to a module. Clones hear the same.
+/// A message sink that counts. Clones share the counters.
 #[derive(Debug, Clone, Default)]
 pub struct Listener(Arc<Mutex<Heard>>);
 
 impl Listener {
-    /// What was said so far.
+    /// The counters now.
     pub fn heard(&self) -> Heard {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 
@@ -33,11 +34,11 @@ impl MessageSink for Listener {
         let Some((_, node)) = event.subject.node_name() else {
             return Ok(());
         };
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.0.lock();
         let count = match event.name {
             EventName::Inference => {
-                let way = (node.to_owned(), event.output.clone());
-                heard.inferences.entry(way).or_default()
+                let key = (node.to_owned(), event.output.clone());
+                heard.inferences.entry(key).or_default()
             }
             EventName::RecordingStarted => heard.recordings.entry(node.to_owned()).or_default(),
             _ => return Ok(()),

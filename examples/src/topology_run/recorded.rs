@@ -1,14 +1,15 @@
-//! Files that were recorded, looked into.
+//! Inspection of recorded files.
 
 use std::path::Path;
 
 use anyhow::Context;
 use ffmpeg_next as ffmpeg;
 use lva_graph_runtime::{ClipInfo, InstanceStats};
+use lva_media_types::MediaTime;
 
-const SECOND: f64 = 90_000.0;
+const SECOND: f64 = MediaTime::TICKS_PER_SECOND as f64;
 
-/// A file that was recorded.
+/// A recorded file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
     /// Name of the sink.
@@ -19,25 +20,25 @@ pub struct Recorded {
     pub begin: f64,
     /// From its first to its last picture.
     pub seconds: f64,
-    /// What is in it.
+    /// Its contents.
     pub contents: Contents,
 }
 
-/// What was found in a file.
+/// Contents of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Contents {
-    /// It was read to its end.
+    /// The file was read to its end.
     Read {
-        /// Whether its first packet of video is a key frame.
+        /// Whether the first video packet is a keyframe.
         first_keyframe: bool,
-        /// From a key frame to the next, or to the end: the longest.
+        /// Longest time from a keyframe to the next one or to the end, in seconds.
         longest_gop: f64,
-        /// Packets of audio.
+        /// Number of audio packets.
         audio_packets: u64,
     },
-    /// A cap or a retention has removed it meanwhile; it was recorded all the same.
+    /// A size limit or the retention has removed the recorded file.
     Removed,
-    /// It cannot be read.
+    /// The file cannot be read.
     Unreadable(String),
 }
 
@@ -47,7 +48,7 @@ impl Recorded {
         self.begin + self.seconds
     }
 
-    /// Whether it was read and begins with a key frame.
+    /// Whether it was read and starts with a keyframe.
     pub fn first_keyframe(&self) -> bool {
         matches!(
             self.contents,
@@ -59,12 +60,12 @@ impl Recorded {
     }
 }
 
-/// Looks into the files that an instance has recorded, in the order in which they were finished.
+/// Inspects the files that an instance has recorded, in the order of completion.
 pub fn recorded(stats: &InstanceStats) -> Vec<Recorded> {
-    stats.newest_clips.iter().map(look).collect()
+    stats.newest_clips.iter().map(inspect).collect()
 }
 
-fn look(clip: &ClipInfo) -> Recorded {
+fn inspect(clip: &ClipInfo) -> Recorded {
     let found = match clip.path.exists() {
         true => read(&clip.path).map_err(|error| Contents::Unreadable(format!("{error:#}"))),
         false => Err(Contents::Removed),
@@ -82,7 +83,7 @@ fn look(clip: &ClipInfo) -> Recorded {
     }
 }
 
-/// How long the video is, by its own packets, and what else is to be known.
+/// The length of the video according to its packets, and the contents.
 fn read(path: &Path) -> anyhow::Result<(f64, Contents)> {
     let mut input = ffmpeg::format::input(path).with_context(|| format!("cannot read {}", path.display()))?;
     let video = input

@@ -7,33 +7,33 @@ use serde_json::{Map, Value, json};
 
 use super::{Contents, Expected, Outcome};
 
-/// What there is to say about a run, whenever it ends.
+/// The summary of a run, whenever it ends.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// The topology's name, or that of its file where it could not be read.
+    /// The topology's name, or its file if it cannot be read.
     pub topology: String,
-    /// The topology's generation, where it could be read.
+    /// The topology's generation, if known.
     pub generation: Option<Generation>,
-    /// What the graph's nodes promise; nothing where there was no graph.
+    /// The expected results of the graph's nodes; empty without a graph.
     pub expected: Expected,
-    /// What came.
+    /// The actual results.
     pub outcome: Outcome,
-    /// Why it ended before its time, or did not begin.
+    /// Why it ended early or did not start.
     pub error: Option<String>,
 }
 
 impl Summary {
-    /// Whether everything went well: nothing is missing, and nothing ended the run.
+    /// Whether all results are complete and nothing ended the run early.
     pub fn ok(&self) -> bool {
         self.error.is_none() && self.missing().is_empty()
     }
 
-    /// What was promised and did not come, for people.
+    /// Readable lines about missing results.
     pub fn missing(&self) -> Vec<String> {
         self.expected.missing(&self.outcome)
     }
 
-    /// One JSON object about the whole run.
+    /// The summary as one JSON object.
     pub fn line(&self) -> Value {
         let stats = &self.outcome.stats;
         let (sent, answered) = stats.extensions.values().fold((0, 0), |(sent, answered), node| {
@@ -53,9 +53,9 @@ impl Summary {
             .iter()
             .map(|(name, count)| (name.as_str().to_owned(), (*count).into()))
             .collect();
-        let there = self.outcome.recordings.iter();
-        let there = there.filter(|recorded| recorded.contents != Contents::Removed);
-        let recordings: Vec<Value> = there
+        let existing = self.outcome.recordings.iter();
+        let existing = existing.filter(|recorded| recorded.contents != Contents::Removed);
+        let recordings: Vec<Value> = existing
             .map(|recorded| {
                 json!({
                     "sink": recorded.sink, "path": recorded.path, "seconds": recorded.seconds,
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn drops_are_told_by_reason_and_by_the_node_where_they_happened() {
+    fn drops_are_counted_by_reason_and_by_node() {
         let mut summary = Summary::default();
         let dropped = &mut summary.outcome.stats.dropped;
         dropped.insert(("fast".to_owned(), DropReason::Stopped), 1);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_did_not_begin_is_not_ok_and_has_every_member() {
+    fn a_run_that_did_not_start_is_not_ok_and_has_every_member() {
         let summary = Summary {
             error: Some("refused".to_owned()),
             ..Summary::default()

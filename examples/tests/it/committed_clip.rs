@@ -14,7 +14,7 @@ fn truth() -> ClipTruth {
 }
 
 #[test]
-fn its_truth_is_what_the_world_says() {
+fn its_truth_is_that_of_the_world() {
     let truth = truth();
     let mut world = World::new(truth.scene.seed, WorldOptions::default()).expect("the options are in range");
     assert_eq!(
@@ -30,7 +30,7 @@ fn its_truth_is_what_the_world_says() {
 }
 
 #[test]
-fn it_holds_a_minute_in_at_most_six_megabytes() {
+fn it_contains_a_minute_in_at_most_six_megabytes() {
     let bytes = std::fs::metadata(media("plaza.mp4"))
         .expect("it is committed")
         .len();
@@ -45,7 +45,7 @@ fn it_holds_a_minute_in_at_most_six_megabytes() {
 }
 
 #[test]
-fn somebody_walks_into_the_square_within_fifteen_seconds() {
+fn a_person_enters_the_square_within_fifteen_seconds() {
     let truth = truth();
     let entered = truth.scene.events.iter().any(|event| {
         event.boundary == "square" && event.status == Crossing::Enter && (0.1..15.0).contains(&event.seconds)

@@ -5,7 +5,7 @@ use lva_inference::{
 use lva_sample_world::{World, WorldOptions};
 
 #[test]
-fn the_embedded_model_finds_nearly_everybody_on_a_scene_it_never_saw() {
+fn the_embedded_model_finds_most_people_of_an_unseen_scene() {
     let options = WorldOptions {
         seconds: 40.0,
         ..Default::default()
@@ -23,7 +23,7 @@ fn the_embedded_model_finds_nearly_everybody_on_a_scene_it_never_saw() {
         score.add(&found[0], &truth.people);
     }
     assert!(score.people > 60, "only {} people to find", score.people);
-    // Below the figures of the model card: twenty frames of one scene scatter, and a false alarm at a thing that
-    // stands still counts in each of them.
+    // Below the figures of the model card: twenty frames of one scene vary, and a false alarm at an immobile object counts
+    // in each of them.
     assert!(score.recall() > 0.9 && score.precision() > 0.9, "{score:?}");
 }

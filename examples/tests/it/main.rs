@@ -1,5 +1,5 @@
-//! The programs' parts together: drawn frames through encoder, decoder and detector.
-#![allow(clippy::unwrap_used)] // helpers are no test functions
+//! The programs and their parts: drawn frames through encoder, decoder and detector.
+#![allow(clippy::unwrap_used)] // for helpers, which are not test functions
 
 mod committed_clip;
 mod embedded_model;

@@ -1,4 +1,4 @@
-//! The programs for extensions as a person runs them: `extension-client` against `extension-server`.
+//! The programs for extensions as users run them: `extension-client` with `extension-server`.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use serde_json::Value;
 /// Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A program of this folder, which cargo builds beside the tests.
+/// An example program, which cargo builds next to the tests.
 pub(crate) fn program(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let path = test
@@ -28,7 +28,7 @@ pub(crate) fn program(name: &str) -> Command {
         .join(name);
     assert!(
         path.is_file(),
-        "{} is not there: cargo build --examples",
+        "{} does not exist: cargo build --examples",
         path.display()
     );
     Command::new(path)
@@ -40,7 +40,7 @@ fn media(name: &str) -> PathBuf {
 
 struct Server {
     child: Child,
-    /// Where it listens, in the order in which it says so.
+    /// Its addresses, in the order of its output.
     urls: Vec<String>,
 }
 
@@ -53,12 +53,12 @@ impl Server {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (told, urls) = mpsc::channel();
-        // Read to the end, lest the program block on a full pipe.
+        let (sender, urls) = mpsc::channel();
+        // Read to the end, so that the program does not block on a full pipe.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if let Some(url) = line.strip_prefix("listening: ") {
-                    let _ = told.send(url.to_owned());
+                    let _ = sender.send(url.to_owned());
                 }
             }
         });
@@ -88,13 +88,13 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The lines of a run that went well, in the order of their frames.
+/// The lines of a successful run, in the order of their frames.
 fn results(output: &Output, frames: usize) -> Vec<Value> {
-    let said = stderr(output);
-    assert!(output.status.success(), "{said}");
+    let log = stderr(output);
+    assert!(output.status.success(), "{log}");
     assert!(
-        said.contains(&format!("sent {frames}, answered {frames}, dropped 0, ")),
-        "{said}"
+        log.contains(&format!("sent {frames}, answered {frames}, dropped 0, ")),
+        "{log}"
     );
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let lines: Vec<Value> = text
@@ -141,7 +141,7 @@ fn boxes_of_a_padded_frame_lie_on_the_people_of_the_clip() {
         1,
     );
     let truth: ClipTruth = serde_json::from_slice(&std::fs::read(media("plaza.json")).unwrap()).unwrap();
-    // Bars of a tenth of the height above and below: boxes that are not mapped back miss people by far.
+    // Bars of a tenth of the height above and below: unmapped boxes would miss people by far.
     let flags = ["--scale", "pad:1408x1000", "--fps", "10", "--frames", "60"];
     let lines = results(&client(&server.urls[0], &media("plaza.mp4"), &flags), 60);
     let begin = lines[0]["timestamp"].as_u64().unwrap();
@@ -156,8 +156,8 @@ fn boxes_of_a_padded_frame_lie_on_the_people_of_the_clip() {
 
 #[test]
 fn files_in_messages_over_a_socket_with_a_password_and_http_beside_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("extension.sock");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("extension.sock");
     let server = Server::start(
         &[
             "--unix",
@@ -186,12 +186,9 @@ fn files_in_messages_over_a_socket_with_a_password_and_http_beside_it() {
     for wrong in [&["--auth", "camera:guess"][..], &[]] {
         let flags = [&embedded[..], wrong].concat();
         let refused = client(&url, &video, &flags);
-        let said = stderr(&refused);
-        assert_eq!(refused.status.code(), Some(1), "{said}");
-        assert!(
-            said.contains("Unauthenticated") && !said.contains("guess"),
-            "{said}"
-        );
+        let log = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{log}");
+        assert!(log.contains("Unauthenticated") && !log.contains("guess"), "{log}");
         assert!(refused.stdout.is_empty());
     }
     assert!(
@@ -226,9 +223,9 @@ fn files_in_messages_over_a_socket_with_a_password_and_http_beside_it() {
 }
 
 #[test]
-fn a_short_file_begins_again_until_there_are_enough_frames() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("clip.mp4");
+fn a_short_file_restarts_until_there_are_enough_frames() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("clip.mp4");
     let size = WorldOptions {
         width: 320,
         height: 180,
@@ -263,17 +260,17 @@ fn a_short_file_begins_again_until_there_are_enough_frames() {
 }
 
 #[test]
-fn what_cannot_be_is_said_and_the_exit_status_tells_it() {
+fn failures_are_reported_and_set_the_exit_status() {
     let gone = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("tcp://{}", listener.local_addr().unwrap())
     };
-    let nobody = client(&gone, &media("plaza.mp4"), &[]);
-    assert_eq!(nobody.status.code(), Some(1));
+    let unreachable = client(&gone, &media("plaza.mp4"), &[]);
+    assert_eq!(unreachable.status.code(), Some(1));
     assert!(
-        stderr(&nobody).contains("cannot be reached"),
+        stderr(&unreachable).contains("cannot be reached"),
         "{}",
-        stderr(&nobody)
+        stderr(&unreachable)
     );
     let no_video = client(&gone, &media("plaza.json"), &[]);
     assert!(no_video.status.code() == Some(1) && stderr(&no_video).contains("plaza.json"));

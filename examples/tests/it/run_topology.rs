@@ -1,4 +1,4 @@
-//! `run-topology` as a person runs it: however it ends, its last line sums up, and the exit status agrees with that.
+//! `run-topology` as users run it: however it ends, the last line is the summary, and the exit status agrees with it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::programs::program;
 
-/// A port on which nobody listens.
-const NOBODY: &str = "rtspUrl=rtsp://127.0.0.1:9/x";
+/// An address without a camera.
+const NO_CAMERA: &str = "rtspUrl=rtsp://127.0.0.1:9/x";
 
 fn topology(processors: Value, sinks: Value) -> Value {
     json!({
@@ -48,19 +48,19 @@ fn files(from: &str) -> Value {
 
 struct Run {
     child: Child,
-    _folder: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 struct Ended {
     status: Option<i32>,
     last: Value,
-    said: String,
+    log: String,
 }
 
 impl Run {
     fn start(document: &Value, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("topology.json");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("topology.json");
         std::fs::File::create(&file)
             .unwrap()
             .write_all(document.to_string().as_bytes())
@@ -68,7 +68,7 @@ impl Run {
         let child = program("run-topology")
             .arg(&file)
             .arg("--recordings")
-            .arg(folder.path().join("recordings"))
+            .arg(directory.path().join("recordings"))
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -76,7 +76,7 @@ impl Run {
             .unwrap();
         Self {
             child,
-            _folder: folder,
+            _directory: directory,
         }
     }
 
@@ -101,28 +101,28 @@ impl Run {
 
     fn end(self, last: String) -> Ended {
         let output = self.child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
         let read = serde_json::from_str(&last);
         Ended {
             status: output.status.code(),
-            last: read.unwrap_or_else(|error| panic!("{error}: {last}\n{said}")),
-            said,
+            last: read.unwrap_or_else(|error| panic!("{error}: {last}\n{log}")),
+            log,
         }
     }
 }
 
 impl Ended {
-    /// The last line is a summary with all its members, of a run that did not go well.
+    /// The last line is a complete summary of a failed run.
     fn failed(&self) -> &Value {
-        let Self { last, said, .. } = self;
-        assert_eq!(last["topology"], "made-up", "{last}\n{said}");
+        let Self { last, log, .. } = self;
+        assert_eq!(last["topology"], "made-up", "{last}\n{log}");
         assert_eq!(last["generation"], "Live Video Analytics 2.0");
         for member in ["frames", "dropped", "events"] {
             assert!(last[member].is_object(), "{member}: {last}");
         }
         assert!(last["recordings"].is_array());
         assert_eq!(last["ok"], false, "{last}");
-        assert_eq!(self.status, Some(1), "{said}");
+        assert_eq!(self.status, Some(1), "{log}");
         last
     }
 
@@ -130,7 +130,7 @@ impl Ended {
         let last = self.failed();
         let error = last["error"].as_str().unwrap_or_default();
         assert!(error.contains(why), "{last}");
-        assert!(self.said.contains(why), "{}", self.said);
+        assert!(self.log.contains(why), "{}", self.log);
     }
 }
 
@@ -139,21 +139,24 @@ fn a_camera_that_does_not_answer_is_summed_up() {
     let document = topology(json!([motion()]), json!([hub("motion")]));
     let ended = Run::start(
         &document,
-        &["--param", NOBODY, "--seconds", "5", "--patience", "1"],
+        &["--param", NO_CAMERA, "--seconds", "5", "--patience", "1"],
     )
     .ended();
-    ended.failed_with("the camera gave no session within 1 s");
+    ended.failed_with("no session with the camera within 1 s");
     let missing = &ended.last["missing"];
-    assert_eq!(missing[0], "the camera sent nothing", "{missing}");
-    assert_eq!(missing[1], "'hub' was given nothing by 'motion'", "{missing}");
+    assert_eq!(missing[0], "no frames from the camera", "{missing}");
+    assert_eq!(
+        missing[1], "'hub' received no messages from 'motion'",
+        "{missing}"
+    );
 }
 
 #[test]
 fn ctrl_c_is_summed_up() {
     let document = topology(json!([motion()]), json!([hub("motion")]));
-    let ended = Run::start(&document, &["--param", NOBODY]).interrupted();
+    let ended = Run::start(&document, &["--param", NO_CAMERA]).interrupted();
     let last = ended.failed();
-    assert_eq!(last["missing"][0], "the camera sent nothing", "{last}");
+    assert_eq!(last["missing"][0], "no frames from the camera", "{last}");
 }
 
 #[test]
@@ -166,20 +169,20 @@ fn a_parameter_without_a_value_is_summed_up() {
 
 #[test]
 fn a_broken_topology_is_summed_up() {
-    let document = topology(json!([motion()]), json!([hub("nobody")]));
-    Run::start(&document, &["--param", NOBODY])
+    let document = topology(json!([motion()]), json!([hub("absent")]));
+    Run::start(&document, &["--param", NO_CAMERA])
         .ended()
-        .failed_with("nobody");
+        .failed_with("absent");
 }
 
 #[test]
-fn a_document_that_is_no_topology_is_summed_up() {
-    let ended = Run::start(&json!(["no topology"]), &[]).ended();
+fn a_document_that_is_not_a_topology_is_summed_up() {
+    let ended = Run::start(&json!(["not a topology"]), &[]).ended();
     assert_eq!((ended.status, &ended.last["ok"]), (Some(1), &json!(false)));
     assert_eq!(ended.last["generation"], Value::Null);
     let error = ended.last["error"].as_str().unwrap();
     assert!(
-        error.contains("topology.json") && ended.said.contains(error),
+        error.contains("topology.json") && ended.log.contains(error),
         "{error}"
     );
 }
@@ -187,21 +190,21 @@ fn a_document_that_is_no_topology_is_summed_up() {
 #[test]
 fn a_topology_that_is_refused_at_activation_is_summed_up() {
     let document = topology(json!([]), json!([files("camera")]));
-    let refused = Run::start(&document, &["--param", NOBODY]).ended();
+    let refused = Run::start(&document, &["--param", NO_CAMERA]).ended();
     refused.failed_with("a continuous recording in one file would grow for ever");
 }
 
 #[test]
 fn events_that_cannot_be_written_are_summed_up() {
     let document = topology(json!([motion()]), json!([hub("motion")]));
-    let flags = ["--param", NOBODY, "--events", "/nowhere/events.jsonl"];
+    let flags = ["--param", NO_CAMERA, "--events", "/nowhere/events.jsonl"];
     Run::start(&document, &flags)
         .ended()
         .failed_with("cannot write /nowhere/events.jsonl");
 }
 
 #[test]
-fn a_simulated_run_gives_what_its_nodes_promise_and_the_members_of_the_summary_are_these() {
+fn a_simulated_run_is_complete_and_its_summary_has_these_members() {
     let gate = json!({
         "@type": "#Microsoft.Media.MediaGraphSignalGateProcessor", "name": "gate",
         "minimumActivationTime": "PT3S", "maximumActivationTime": "PT3S",
@@ -210,7 +213,7 @@ fn a_simulated_run_gives_what_its_nodes_promise_and_the_members_of_the_summary_a
     let document = topology(json!([motion(), gate]), json!([hub("motion"), files("gate")]));
     let ended = Run::start(&document, &["--simulate", "--seconds", "12"]).ended();
     let last = &ended.last;
-    assert_eq!(last["ok"], true, "{last}\n{}", ended.said);
+    assert_eq!(last["ok"], true, "{last}\n{}", ended.log);
     assert_eq!(ended.status, Some(0));
     let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let mut all = members(last);
@@ -233,5 +236,5 @@ fn a_simulated_run_gives_what_its_nodes_promise_and_the_members_of_the_summary_a
     assert_eq!(of_a_recording, ["first_keyframe", "path", "seconds", "sink"]);
     assert!(Path::new(recordings[0]["path"].as_str().unwrap()).is_absolute());
     assert!(last["events"]["Inference"].as_u64().unwrap() > 0, "{last}");
-    assert!(ended.said.contains("10 s: "), "progress: {}", ended.said);
+    assert!(ended.log.contains("10 s: "), "progress: {}", ended.log);
 }

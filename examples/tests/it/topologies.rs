@@ -1,4 +1,4 @@
-//! Published topologies that run, each until it has given what its nodes promise. `make test-topologies` runs all of them.
+//! Runs of published topologies, each until every node has results. `make test-topologies` runs all of them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,26 +12,27 @@ use lva_examples::topology_run::{
 use lva_graph_model::Topology;
 use lva_graph_runtime::{HubMessage, Module, RuntimeOptions};
 use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
+use lva_media_types::MediaTime;
 use lva_spatial_analysis::{Detectors, OperationConfig};
 
-/// What a slow machine may take until everything that is promised has begun.
+/// Time for a slow machine until every node has results.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What is to come from the camera at least, so that there is something to hear and see in what was recorded.
-const MEDIA_90K: u64 = 3 * 90_000;
+/// Least media from the camera, so that the recordings contain audio and video.
+const MEDIA_90K: u64 = 3 * MediaTime::TICKS_PER_SECOND;
 
-/// The file, where the shared data is at hand.
+/// The file, if the shared data is available.
 fn published(file: &str) -> Option<PathBuf> {
     let data = std::env::var_os("LVA_SHARED_DATA").map(PathBuf::from);
     let data = data.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
     let path = data.join("topologies").join(file);
     if !path.is_file() {
-        eprintln!("SKIPPED {file}: there is no {}", path.display());
+        eprintln!("SKIPPED {file}: {} does not exist", path.display());
         return None;
     }
     Some(path)
 }
 
-async fn gives_what_it_promises(file: &str) {
+async fn runs_completely(file: &str) {
     let Some(path) = published(file) else {
         return;
     };
@@ -49,11 +50,11 @@ async fn gives_what_it_promises(file: &str) {
     let topology = Topology::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let topology = simulation.bind(&topology).unwrap();
     let (instance, graph) = instance_of(&topology, &BTreeMap::new()).unwrap();
-    let expected = Expected::of(&graph).with_sound(true);
-    let folder = tempfile::tempdir().unwrap();
+    let expected = Expected::of(&graph).with_audio(true);
+    let directory = tempfile::tempdir().unwrap();
     let (witness, listener) = (Witness::default(), Listener::default());
     let module = Module::new(
-        RuntimeOptions::new(folder.path()),
+        RuntimeOptions::new(directory.path()),
         vec![Box::new(witness.clone()), Box::new(listener.clone())],
     );
     activate(&module, &topology, &instance).await.unwrap();
@@ -65,7 +66,7 @@ async fn gives_what_it_promises(file: &str) {
             let stats = module.stats(INSTANCE).unwrap();
             let times = stats.last_picture_90k.zip(stats.first_picture_90k);
             let enough = times.is_some_and(|(last, first)| last.saturating_sub(first) >= MEDIA_90K);
-            if enough && expected.has_begun(&stats, &listener.heard()) {
+            if enough && expected.has_started(&stats, &listener.heard()) {
                 break;
             }
         }
@@ -74,7 +75,7 @@ async fn gives_what_it_promises(file: &str) {
         witness
             .until(|kinds| kinds.contains_key("MediaSessionEstablished"))
             .await;
-        // Until a gate has opened: one that arrives before the camera's first picture finds nothing to record.
+        // Repeated until a gate has opened: before the camera's first picture there is nothing to record.
         let mut again = tokio::time::interval(Duration::from_secs(2));
         loop {
             again.tick().await;
@@ -100,7 +101,7 @@ async fn gives_what_it_promises(file: &str) {
     };
     let missing = expected.missing(&outcome);
     assert!(missing.is_empty(), "{file}: {missing:?}, {outcome:?}");
-    assert!(in_time, "{file}: {:?}", witness.last_trouble());
+    assert!(in_time, "{file}: {:?}", witness.last_fault());
     simulation.end().await.unwrap();
 }
 
@@ -108,13 +109,13 @@ macro_rules! topologies {
     ($($test:ident: $file:literal,)+) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
-            gives_what_it_promises($file).await;
+            runs_completely($file).await;
         })+
     };
 }
 
 topologies! {
-    a_continuous_asset_with_sound_runs_or_skips: "lva-2.0/audio-video.json",
+    a_continuous_asset_with_audio_runs_or_skips: "lva-2.0/audio-video.json",
     motion_that_records_assets_and_files_runs_or_skips: "lva-1.0/evr-motion-assets-files.json",
     a_hub_message_that_records_runs_or_skips: "lva-2.0/evr-hubMessage-assets.json",
     spatial_analysis_runs_or_skips: "lva-2.0/lva-spatial-analysis.json",

@@ -12,13 +12,13 @@ use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, OperationConfig, SpatialExtension};
 use serde_json::Value;
 
-/// What a slow machine may take to see somebody enter, cross and be recorded.
+/// Time for a slow machine until people enter, cross and are recorded.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_who_walk_through_the_demo_s_clip_are_reported_and_recorded() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let video = here.join("media/plaza.mp4");
     let config = OperationConfig::from_file(here.join("media/plaza.json")).unwrap();
     let outlines = config.outlines();
@@ -36,10 +36,10 @@ async fn people_who_walk_through_the_demo_s_clip_are_reported_and_recorded() {
             .await
             .unwrap(),
         operations: here.join("documents/operations.json"),
-        recordings: folder.path().join("clips"),
+        recordings: directory.path().join("clips"),
         frame_rate: "8".to_owned(),
     };
-    let log = folder.path().join("events.jsonl");
+    let log = directory.path().join("events.jsonl");
     let printer = Printer::new("/topic".to_owned(), true, Some(&log)).unwrap();
     let witness = Witness::default();
     let wait = async |_: &str, extension: &mut Extension| {
@@ -60,7 +60,7 @@ async fn people_who_walk_through_the_demo_s_clip_are_reported_and_recorded() {
         };
         tokio::select! {
             done = tokio::time::timeout(PATIENCE, everything) => done?,
-            why = extension.died() => Err(why),
+            why = extension.ended() => Err(why),
         }
     };
     let sinks: Vec<Box<dyn lva_graph_runtime::MessageSink>> =
@@ -124,7 +124,7 @@ async fn people_who_walk_through_the_demo_s_clip_are_reported_and_recorded() {
         recorded.iter().eq(own.take(recorded.len())),
         "every packet in order"
     );
-    let picture = folder.path().join("moments.png");
+    let picture = directory.path().join("moments.png");
     let drawn = draw_moments(clip, &witness.moments(), &outlines, &picture).unwrap();
     assert!(drawn >= 1 && picture.is_file(), "{drawn} moments");
 }

@@ -1,4 +1,4 @@
-//! What a caller does and a server says, with the session's promises checked after each step.
+//! Calls of a client's user and messages of a server, with the session's invariants checked after each step.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| lva_extension_protocol::fuzzing::client(data));

@@ -1,4 +1,4 @@
-//! Opening a session: shared memory first, because it must exist before its name is sent; then the descriptors.
+//! Opens a session: first the shared memory, which must exist before its name is sent, then the descriptors.
 
 use std::time::Duration;
 
@@ -22,26 +22,24 @@ use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentif
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
 
-/// What a message carries beside the frame: upstream inferences and the framing of the format.
+/// Bytes of a message besides the frame: upstream inferences and the encoding of the message.
 const MESSAGE_OVERHEAD: usize = 1 << 20;
 
 /// Opens a session with an extension.
 ///
-/// Each session has a connection, a stream and, where asked for, a region of shared memory of its own. The region
-/// exists in full before the extension hears its name and goes away with the session. `C` is whatever the caller
-/// wants to have back with each frame's answer.
+/// Each session has its own connection, stream and, if configured, region of shared memory. The region is complete
+/// before its name is sent and is removed with the session. `C` is a value that the caller gets back with each answer.
 ///
 /// # Errors
 ///
-/// [`ConnectError`]. Whether another try may help is [`ConnectError::is_transient`], when to try is
-/// [`Backoff`](crate::Backoff).
+/// [`ConnectError`]. Retry after [`Backoff`](crate::Backoff) if it [`is_transient`](ConnectError::is_transient).
 pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Session<C>, ConnectError> {
     let frame_limit = options.frame_limit();
     if frame_limit == 0 && options.format.is_some() {
         return Err(ConnectError::Options("the largest frame has 0 bytes"));
     }
     if options.tls.is_some() && options.url.socket_path().is_some() {
-        return Err(ConnectError::Options("TLS does not go over Unix sockets"));
+        return Err(ConnectError::Options("TLS is not supported on Unix sockets"));
     }
     let store = make_store(options, frame_limit).await?;
     let exact = options.format.and_then(|format| format.frame_bytes());
@@ -52,7 +50,7 @@ pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Sessi
         ack_sequence_number: 0,
         payload: Some(Payload::MediaStreamDescriptor(descriptor(options, &store))),
     };
-    // The channel was just made with room for it.
+    // The new channel has capacity for it.
     let _ = outgoing.try_send(descriptor);
 
     let sent = SentForm {
@@ -95,10 +93,10 @@ async fn make_store(options: &ClientOptions, frame_limit: usize) -> Result<Store
         return Ok(Store::embedded());
     };
     let (memory, window) = (memory.clone(), options.window);
-    // Touching all pages takes milliseconds, which the workers of the runtime do not have.
+    // Touching all pages blocks for milliseconds.
     let region = tokio::task::spawn_blocking(move || {
         if let Err(error) = remove_stale_regions(&memory.directory) {
-            tracing::debug!(%error, "stale regions were not looked for");
+            tracing::debug!(%error, "could not look for stale shared memory");
         }
         Region::create(&memory, frame_limit, window)
     });
@@ -109,7 +107,7 @@ async fn make_store(options: &ClientOptions, frame_limit: usize) -> Result<Store
                 Transfer::SharedMemory(memory) => memory.directory.clone(),
                 Transfer::Embedded => Default::default(),
             },
-            doing: "running the preparation",
+            doing: "starting a blocking task",
             source: std::io::Error::other(error),
         })),
     }
@@ -150,16 +148,13 @@ async fn handshake(
 ) -> Result<(Streaming<MediaStreamMessage>, PeerDescription), ConnectError> {
     let url = || options.url.to_string();
     let unreachable = |source| ConnectError::Unreachable { url: url(), source };
-    let refused = |status: tonic::Status| {
-        let mut said = PeerStatus::new(&status, sent);
-        // A status with a cause is not the extension's: the transport made it.
-        if std::error::Error::source(&status).is_some() && !options.url.is_tls() {
-            said.hint.get_or_insert(BROKE_AT_ONCE);
+    let refused = |refusal: tonic::Status| {
+        let mut status = PeerStatus::new(&refusal, sent);
+        // A status with a source comes from the transport, not from the extension.
+        if std::error::Error::source(&refusal).is_some() && !options.url.is_tls() {
+            status.hint.get_or_insert(BROKE_AT_ONCE);
         }
-        ConnectError::Refused {
-            url: url(),
-            status: said,
-        }
+        ConnectError::Refused { url: url(), status }
     };
 
     let unreachable = |source: tonic::transport::Error| match failed_in_tls(&source) {
@@ -178,7 +173,7 @@ async fn handshake(
             .tls_config(tls.config(&host))
             .map_err(|source| ConnectError::Tls {
                 url: url(),
-                reason: "it cannot be set up".to_owned(),
+                reason: "the TLS configuration is invalid".to_owned(),
                 source,
             })?;
     }
@@ -202,7 +197,7 @@ async fn handshake(
         .await
         .map_err(refused)?
         .into_inner();
-    // Numbers and acknowledgements of this one message are not looked at: real servers leave them at 0.
+    // The numbers of this message are ignored: real servers leave them at 0.
     let first = inbound
         .message()
         .await

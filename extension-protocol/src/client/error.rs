@@ -1,4 +1,4 @@
-//! Why a session did not come to be, or ended.
+//! Why a session was not established, or ended.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use tonic::Code;
 
 use crate::SharedMemoryError;
 
-/// What an extension said when it ended a stream.
+/// The status with which an extension ended a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
     /// The gRPC status.
     pub code: Code,
-    /// The extension's own words, at most 1000 characters of them.
+    /// The extension's message, at most 1000 characters of it.
     pub message: String,
-    /// What it usually means, where that is known.
+    /// What it usually means, if known.
     pub hint: Option<&'static str>,
-    /// The extension did not say it: this side concluded it from a connection that broke.
+    /// The status does not come from the extension: the connection broke.
     pub is_broken_connection: bool,
 }
 
-/// What was sent, for the hints.
+/// How frames were sent, for the hints.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SentForm {
     pub(super) shared_memory: bool,
     pub(super) largest_frame: usize,
 }
 
-/// What servers of most gRPC implementations take in one message unless told otherwise.
+/// The default message limit of most gRPC implementations.
 const COMMON_MESSAGE_LIMIT: usize = 4 << 20;
 
 impl PeerStatus {
@@ -42,8 +42,8 @@ impl PeerStatus {
         }
     }
 
-    /// Whether the same session may well succeed later: the server was away, busy or failed by itself, and did not
-    /// refuse what it was offered.
+    /// Whether the same session may succeed later: the server was unreachable or busy or failed internally, and did not
+    /// refuse the stream itself.
     pub fn is_transient(&self) -> bool {
         match self.code {
             Code::InvalidArgument
@@ -51,7 +51,7 @@ impl PeerStatus {
             | Code::Unauthenticated
             | Code::PermissionDenied
             | Code::Unimplemented => false,
-            // A frame too large for the server stays too large; being out of sessions passes.
+            // A frame that is too large stays too large; a lack of sessions passes.
             Code::ResourceExhausted => self.hint != Some(TOO_LARGE),
             _ => true,
         }
@@ -68,14 +68,14 @@ impl fmt::Display for PeerStatus {
     }
 }
 
-const NO_SUCH_FILE: &str = "the extension does not see the shared memory: do both containers share an IPC \
+const NO_SUCH_FILE: &str = "the extension cannot open the shared memory: do both containers share an IPC \
      namespace (IpcMode host on both, or shareable and container:…)?";
 const TOO_LARGE: &str =
-    "most gRPC servers take 4 MiB in one message: use shared memory, or JPEG, or smaller frames";
+    "most gRPC servers accept 4 MiB per message: use shared memory, JPEG, or smaller frames";
 
-/// For a connection that broke during the handshake, which is all that a client without TLS sees of a server with it.
+/// A client without TLS sees a server with TLS only as a connection that breaks during the handshake.
 pub(super) const BROKE_AT_ONCE: &str =
-    "the connection broke at once: if the endpoint speaks TLS, write https:// or tls://";
+    "the connection broke during the handshake: if the endpoint uses TLS, write https:// or tls://";
 
 fn hint(code: Code, message: &str, sent: SentForm) -> Option<&'static str> {
     let no_file = message.contains("No such file") || code == Code::NotFound;
@@ -86,84 +86,85 @@ fn hint(code: Code, message: &str, sent: SentForm) -> Option<&'static str> {
         {
             Some(TOO_LARGE)
         }
-        Code::OutOfRange => Some("does the extension take this encoding, pixel format and size?"),
-        Code::Unauthenticated | Code::PermissionDenied => Some("check user and password of the endpoint"),
+        Code::OutOfRange => Some("does the extension support this encoding, pixel format and size?"),
+        Code::Unauthenticated | Code::PermissionDenied => {
+            Some("check the user name and password of the endpoint")
+        }
         Code::Unimplemented => Some("is this the port of a media graph extension?"),
         _ => None,
     }
 }
 
-/// Why no session came to be.
+/// Why a session could not be established.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The options contradict each other.
-    #[error("the client's options cannot be used: {0}")]
+    #[error("invalid client options: {0}")]
     Options(&'static str),
-    /// This side's shared memory.
+    /// The client's shared memory could not be created.
     #[error(transparent)]
     SharedMemory(#[from] SharedMemoryError),
-    /// Nobody there.
+    /// No connection.
     #[error("the extension at {url} cannot be reached")]
     Unreachable {
-        /// Where.
+        /// The extension's address.
         url: String,
-        /// What the transport says.
+        /// The error of the transport.
         source: tonic::transport::Error,
     },
-    /// Somebody is there, but TLS did not come about: a certificate of somebody else's making, one for another name,
-    /// or no TLS on that port.
+    /// The TLS handshake failed: an untrusted certificate, one for another host name, or a port without TLS.
     #[error(
         "TLS to the extension at {url} failed ({reason}): its certificate must be signed by one of the trusted roots \
-         and hold the host of the URL"
+         and contain the host name of the URL"
     )]
     Tls {
-        /// Where.
+        /// The extension's address.
         url: String,
-        /// What TLS says.
+        /// The reason, as TLS reports it.
         reason: String,
-        /// What the transport says.
+        /// The error of the transport.
         source: tonic::transport::Error,
     },
-    /// Connected, but the extension did not answer the descriptor. Servers with a fixed number of workers leave
-    /// further streams without a word.
+    /// Connected, but the extension did not answer the descriptor. Servers with a fixed number of workers do not answer
+    /// further streams.
     #[error(
-        "the extension at {url} did not answer within {} s: it may still be starting, or serve as many streams as \
-         it can",
+        "the extension at {url} did not answer within {} s: it may still be starting, or already serve as many \
+         streams as it can",
         waited.as_secs_f32()
     )]
     HandshakeTimeout {
-        /// Where.
+        /// The extension's address.
         url: String,
-        /// For how long.
+        /// How long the client waited.
         waited: Duration,
     },
     /// The extension answered with an error.
     #[error("the extension at {url} refused the stream: {status}")]
     Refused {
-        /// Where.
+        /// The extension's address.
         url: String,
-        /// What it said.
+        /// Its status.
         status: PeerStatus,
     },
-    /// The extension ended the stream without a message.
-    #[error("the extension at {url} ended the stream before its descriptor")]
+    /// The extension closed the stream without a message.
+    #[error("the extension at {url} closed the stream before it sent a descriptor")]
     Closed {
-        /// Where.
+        /// The extension's address.
         url: String,
     },
-    /// The first message was something else.
+    /// The first message was not a descriptor.
     #[error(
-        "the first message of the extension at {url} is not a descriptor: is it one of another contract?"
+        "the first message of the extension at {url} is not a descriptor: does this port serve another protocol?"
     )]
     NotADescriptor {
-        /// Where.
+        /// The extension's address.
         url: String,
     },
 }
 
 impl ConnectError {
-    /// Whether trying again later may help without anybody changing the configuration.
+    /// Whether a retry may succeed without a change of the configuration.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::HandshakeTimeout { .. } | Self::Closed { .. } => true,
@@ -174,28 +175,28 @@ impl ConnectError {
     }
 }
 
-/// Why a session ended before it was finished.
+/// Why a session ended early.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
     /// The extension ended it with an error, or the connection broke.
     #[error("the extension ended the session: {0}")]
     Status(PeerStatus),
-    /// The extension ended it without an error though frames were still to come.
-    #[error("the extension ended the session by itself")]
+    /// The extension closed it without an error, before the client finished.
+    #[error("the extension closed the session without an error")]
     ClosedByPeer,
-    /// An answer did not come in time, and nothing shows that the extension still works.
+    /// An answer is late, and nothing shows that the extension still works.
     #[error("the extension did not answer message {sequence} within {} s", waited.as_secs_f32())]
     AnswerTimeout {
-        /// The message that waits.
+        /// The number of the unanswered message.
         sequence: u64,
-        /// Since it was sent.
+        /// Time since it was sent.
         waited: Duration,
     },
 }
 
 impl SessionError {
-    /// Whether a new session may well succeed without anybody changing the configuration.
+    /// Whether a new session may succeed without a change of the configuration.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Status(status) => status.is_transient(),
@@ -204,34 +205,34 @@ impl SessionError {
     }
 }
 
-/// Why there is no slot right now.
+/// Why no slot is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoSlot {
-    /// As many frames are on their way as the window admits. Keep the newest frame and try after the next answer.
+    /// The window is full. Keep the newest frame and try again after the next answer.
     #[error("the window of frames without an answer is full")]
     WindowFull,
-    /// The shared memory has no gap of this size until an answer gives one back.
-    #[error("no place for the frame in shared memory until another one is acknowledged")]
+    /// The shared memory has no free range of this size until an answer releases one.
+    #[error("no free shared memory for the frame until another one is acknowledged")]
     NoSpace,
     /// The frame would never fit.
     #[error("a frame of {bytes} bytes is larger than the {limit} bytes that fit")]
     TooLarge {
-        /// Asked for.
+        /// Requested size.
         bytes: usize,
-        /// What fits.
+        /// Largest possible size.
         limit: usize,
     },
-    /// The session is over; [`Answers::next`](crate::client::Answers::next) says why.
-    #[error("the session is over")]
+    /// The session has ended; [`Answers::next`](crate::client::Answers::next) returns the reason.
+    #[error("the session has ended")]
     Ended,
 }
 
-/// The session ended before the frame could be sent; the frame's context comes back.
+/// The session ended before the frame was sent; the frame's context is returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the session ended before the frame was sent")]
 pub struct SendError<C> {
-    /// What was given with the frame.
+    /// The caller's value.
     pub context: C,
 }
 
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_over_the_limit_of_a_default_server_is_not_tried_again() {
+    fn a_frame_over_the_limit_of_a_default_server_is_not_retried() {
         let text = "Received message larger than max (6220819 vs. 4194304)";
         let too_large = status(Code::ResourceExhausted, text, EMBEDDED);
         assert!(!too_large.is_transient() && too_large.to_string().contains("shared memory"));
@@ -271,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_not_tried_for_ever_and_failures_are() {
+    fn refusals_are_permanent_and_failures_are_transient() {
         let code = |code| status(code, "", SHARED).is_transient();
         assert!(!code(Code::InvalidArgument) && !code(Code::OutOfRange) && !code(Code::Unauthenticated));
         assert!(code(Code::Unavailable) && code(Code::Unknown) && code(Code::Internal));
     }
 
     #[test]
-    fn a_servers_words_are_bounded() {
+    fn a_servers_message_is_truncated() {
         assert_eq!(
             status(Code::Internal, &"x".repeat(100_000), SHARED).message.len(),
             1000

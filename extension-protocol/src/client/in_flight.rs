@@ -1,28 +1,28 @@
-//! Which frames are on their way, and what an acknowledgement means: a sans-I/O core with time as a parameter.
+//! Sent frames that wait for an answer, and what an acknowledgement means: a sans-I/O core with time as a parameter.
 //!
-//! A frame is overdue `answer_timeout` after the *next* frame was sent (or after the half-close), not after itself: some
-//! servers answer a frame only when the next one arrives, and a slow camera must not make that look like
-//! a failure. An overdue frame's memory stays taken, because the server may still read it; only an acknowledgement or
-//! the end of the session gives it back.
+//! A frame is overdue `answer_timeout` after the *next* frame was sent (or after the half-close): some servers answer a
+//! frame only when the next one arrives, and a slow camera must not make that look like a failure. The memory of an
+//! overdue frame stays allocated, because the server may still read it; an acknowledgement or the end of the session
+//! releases it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The descriptor was message 1.
+/// The descriptor is message 1.
 const FIRST_FRAME: u64 = 2;
 
-/// How long to wait, and how much.
+/// Limits of the window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Frames on their way at most, at least 2.
+    /// Most frames in flight, at least 2.
     pub(super) window: usize,
-    /// Wait for an answer, once there was one.
+    /// Time for an answer after the first one.
     pub(super) answer_timeout: Duration,
-    /// Wait for the first answer of the session.
+    /// Time for the first answer of the session.
     pub(super) first_answer_timeout: Duration,
 }
 
-/// Frames on their way: `C` belongs to the caller, `M` is what the server may look at.
+/// Frames in flight: `C` belongs to the caller, `M` is the memory that the server may read.
 #[derive(Debug)]
 pub(super) struct InFlightWindow<C, M> {
     limits: Limits,
@@ -42,32 +42,32 @@ struct Frame<C, M> {
     next_sent_at: Option<Instant>,
 }
 
-/// What an acknowledged number stands for.
+/// What an acknowledgement refers to.
 #[derive(Debug)]
 pub(super) enum Acknowledged<C, M> {
-    /// A frame that waits for it.
+    /// A frame in flight.
     Frame {
         sequence: u64,
         context: C,
         memory: M,
         round_trip: Duration,
     },
-    /// A frame that was reported as overdue before; its memory comes back at last.
+    /// A frame that was reported as overdue before; its memory is released now.
     Late { memory: M },
-    /// Number 0: nothing is acknowledged.
+    /// Number 0: no frame.
     Nothing,
-    /// Was acknowledged before (the descriptor counts as acknowledged).
+    /// A frame that was acknowledged before (the descriptor counts as acknowledged).
     Repeated,
-    /// Was never sent.
+    /// A frame that was never sent.
     Unknown,
 }
 
-/// What waiting too long means.
+/// A frame without an answer in time.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Overdue<C> {
-    /// The server skipped one frame and goes on with others.
+    /// The server skipped one frame and answers others.
     Frame { sequence: u64, context: C },
-    /// The server answers no more, or sits on so many frames that fewer than two can be on their way.
+    /// The server stopped answering, or holds so many frames that fewer than two more fit in the window.
     PeerStalled { sequence: u64, waited: Duration },
 }
 
@@ -83,17 +83,17 @@ impl<C, M> InFlightWindow<C, M> {
         }
     }
 
-    /// The number that the next frame will get.
+    /// The number of the next frame.
     pub(super) fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
 
-    /// Frames whose memory the server may still look at.
+    /// Frames whose memory the server may still read.
     pub(super) fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// A frame was sent; returns its number.
+    /// Records a sent frame and returns its number.
     pub(super) fn on_sent(&mut self, context: C, memory: M, now: Instant) -> u64 {
         if let Some((_, last)) = self.frames.last_key_value()
             && last.next_sent_at.is_none()
@@ -122,7 +122,7 @@ impl<C, M> InFlightWindow<C, M> {
         self.finished_at.is_some()
     }
 
-    /// An answer came.
+    /// Handles an answer.
     pub(super) fn acknowledge(&mut self, sequence: u64, now: Instant) -> Acknowledged<C, M> {
         if sequence == 0 {
             return Acknowledged::Nothing;
@@ -148,7 +148,7 @@ impl<C, M> InFlightWindow<C, M> {
         }
     }
 
-    /// The next frame that has waited too long. Call until `None`.
+    /// The next overdue frame. Call until `None`.
     pub(super) fn take_overdue(&mut self, now: Instant) -> Option<Overdue<C>> {
         let (sequence, sent_at) = self
             .frames
@@ -168,7 +168,7 @@ impl<C, M> InFlightWindow<C, M> {
         Some(Overdue::Frame { sequence, context })
     }
 
-    /// When to look for overdue frames again, whatever is sent meanwhile: a frame sent later is due later.
+    /// When to check for overdue frames again. Frames sent meanwhile are due later.
     pub(super) fn wake_at(&self, now: Instant) -> Instant {
         self.frames
             .values()
@@ -177,7 +177,7 @@ impl<C, M> InFlightWindow<C, M> {
             .fold(now + self.timeout(), Instant::min)
     }
 
-    /// The session is over: gives back every frame that was not reported yet, oldest first.
+    /// The session has ended: returns every frame that was not reported yet, oldest first.
     pub(super) fn drain(&mut self) -> Vec<(u64, C)> {
         self.overdue = 0;
         std::mem::take(&mut self.frames)
@@ -287,21 +287,21 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_server_is_hung() {
+    fn a_silent_server_is_stalled() {
         let (mut in_flight, now) = in_flight();
         in_flight.on_sent(1, (), now);
         in_flight.on_sent(2, (), now + seconds(1));
         assert_eq!(in_flight.take_overdue(now + seconds(60)), None);
         assert_eq!(in_flight.wake_at(now + seconds(2)), now + seconds(61));
-        let hung = Overdue::PeerStalled {
+        let stalled = Overdue::PeerStalled {
             sequence: 2,
             waited: seconds(61),
         };
-        assert_eq!(in_flight.take_overdue(now + seconds(61)), Some(hung));
+        assert_eq!(in_flight.take_overdue(now + seconds(61)), Some(stalled));
     }
 
     #[test]
-    fn a_server_that_sits_on_all_but_one_place_is_hung() {
+    fn a_server_that_holds_all_but_one_frame_is_stalled() {
         let (mut in_flight, now) = in_flight();
         for context in 1..=3 {
             in_flight.on_sent(context, (), now);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_gives_back_what_was_not_reported() {
+    fn the_end_returns_what_was_not_reported() {
         let (mut in_flight, now) = in_flight();
         for context in 1..=3 {
             in_flight.on_sent(context, (), now);

@@ -1,33 +1,33 @@
-//! What a client has to know before it connects.
+//! Options of a client.
 
 use std::time::Duration;
 
 use crate::{ClientTls, Credentials, ExtensionUrl, FrameFormat, GraphIdentity, SharedMemoryOptions};
 
-/// Frames on their way by default.
+/// Default number of frames in flight.
 pub const DEFAULT_WINDOW: usize = 4;
 
-/// Most frames on their way.
+/// Largest number of frames in flight.
 pub const MAX_WINDOW: usize = 64;
 
-/// Least: there are servers that answer a frame only when the next one arrives.
+/// Smallest number of frames in flight: some servers answer a frame only when the next one arrives.
 pub const MIN_WINDOW: usize = 2;
 
 /// How frames reach the extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transfer {
-    /// Inside the messages. Works everywhere; each frame is copied at least once on either side.
+    /// Inside the messages. Works everywhere; each side copies each frame at least once.
     Embedded,
     /// In shared memory, by reference. Both sides need the same `/dev/shm`.
     SharedMemory(SharedMemoryOptions),
 }
 
-/// Everything about a session with an extension but its frames.
+/// Everything a session with an extension needs, except its frames.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     pub(crate) url: ExtensionUrl,
-    /// `None`: samples carry inferences alone.
+    /// `None`: samples carry only inferences.
     pub(crate) format: Option<FrameFormat>,
     pub(crate) tls: Option<ClientTls>,
     pub(crate) largest_frame: Option<usize>,
@@ -48,7 +48,7 @@ impl ClientOptions {
         Self::with_format(url, Some(format))
     }
 
-    /// Samples without frames: only what was found upstream goes to the extension, and every slot is empty.
+    /// Samples without frames: only upstream inferences are sent, and every slot is empty.
     pub fn without_frames(url: ExtensionUrl) -> Self {
         Self::with_format(url, None)
     }
@@ -71,8 +71,8 @@ impl ClientOptions {
         }
     }
 
-    /// TLS with these roots, whatever the scheme of the URL says (not for Unix sockets). Default: none for `tcp://`, the
-    /// system's roots for `https://` and `tls://`.
+    /// TLS with these roots, for any scheme of the URL (not for Unix sockets). Default: none for `tcp://`, the system's
+    /// roots for `https://` and `tls://`.
     #[must_use]
     pub fn with_tls(mut self, tls: ClientTls) -> Self {
         self.url = self.url.with_tls();
@@ -80,62 +80,61 @@ impl ClientOptions {
         self
     }
 
-    /// How frames travel. Default: [`Transfer::Embedded`].
+    /// How frames are transferred. Default: [`Transfer::Embedded`].
     #[must_use]
     pub fn with_transfer(mut self, transfer: Transfer) -> Self {
         self.transfer = transfer;
         self
     }
 
-    /// Frames on their way without an answer, [`MIN_WINDOW`] to [`MAX_WINDOW`] (others are brought into that range).
-    /// Default: [`DEFAULT_WINDOW`]. Each costs the memory of a frame. A small window leaves a slow extension idle
-    /// between frames; a large one makes results late, because frames wait at the extension instead of being
-    /// replaced by newer ones here.
+    /// Frames in flight, [`MIN_WINDOW`] to [`MAX_WINDOW`]; other values are clamped. Default: [`DEFAULT_WINDOW`]. Each
+    /// takes the memory of a frame. A small window leaves a slow extension idle between frames; a large one makes
+    /// results late, because frames wait at the extension instead of being replaced by newer ones here.
     #[must_use]
     pub fn with_window(mut self, frames: usize) -> Self {
         self.window = frames.clamp(MIN_WINDOW, MAX_WINDOW);
         self
     }
 
-    /// Largest encoded frame in bytes. Default: the size of the picture in three bytes a pixel, and 64 KiB. Without
-    /// meaning for bare pixels, whose size is exact.
+    /// Largest encoded frame in bytes. Default: three bytes per pixel plus 64 KiB. Ignored for raw pixels, whose size is
+    /// exact.
     #[must_use]
     pub fn with_largest_frame(mut self, bytes: usize) -> Self {
         self.largest_frame = Some(bytes);
         self
     }
 
-    /// User and password. Default: none are sent.
+    /// User name and password. Default: none.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// Who speaks. Default: nobody by name.
+    /// The graph node that sends the frames. Default: all names empty.
     #[must_use]
     pub fn with_identity(mut self, identity: GraphIdentity) -> Self {
         self.identity = identity;
         self
     }
 
-    /// Text handed through to the extension. Default: none.
+    /// A configuration string that is passed to the extension unchanged. Default: none.
     #[must_use]
-    pub fn with_configuration(mut self, text: impl Into<String>) -> Self {
-        self.configuration = Some(text.into());
+    pub fn with_configuration(mut self, configuration: impl Into<String>) -> Self {
+        self.configuration = Some(configuration.into());
         self
     }
 
-    /// Time for connection and descriptors. Default 10 s. An extension that loads its model first needs more; a
-    /// large value notices late that a server has no worker left for this stream.
+    /// Time to connect and exchange descriptors. Default 10 s. An extension that loads its model first needs more; with
+    /// a large value, a server without a free worker is noticed late.
     #[must_use]
     pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
     }
 
-    /// Time for an answer, counted from when the *next* frame was sent. Default 30 s. Too short a time ends
-    /// sessions of an extension that is merely slow; a long one notices a hung extension late.
+    /// Time for an answer, measured from when the *next* frame was sent. Default 30 s. Too short a time ends sessions
+    /// of slow extensions; with a long one, a stalled extension is noticed late.
     #[must_use]
     pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;
@@ -156,7 +155,7 @@ impl ClientOptions {
         self
     }
 
-    /// Exact size of bare frames, else the largest size of encoded ones; 0 without frames.
+    /// Exact size of raw frames or largest size of encoded ones; 0 without frames.
     pub(crate) fn frame_limit(&self) -> usize {
         let Some(format) = &self.format else { return 0 };
         format.frame_bytes().or(self.largest_frame).unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! A running session: slots out, frames sent, answers in.
+//! A running session: slots, sent frames, answers.
 
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
@@ -16,34 +16,35 @@ use tonic::Streaming;
 
 use super::error::{NoSlot, PeerStatus, SendError, SentForm, SessionError};
 use super::in_flight::{Acknowledged, InFlightWindow, Limits, Overdue};
-use super::stats::{Counters, SessionStats, count, count_many};
+use super::stats::{Counters, SessionStats};
 use super::store::{Memory, SentMemory, Store};
 use crate::convert;
+use crate::counters::{count, count_many};
 use crate::shared_memory::Region;
 use crate::slots::TakeError;
 use crate::wire::media_stream_descriptor::StreamIdentifier;
 use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
 
-/// An open session. Its two halves may live in different tasks and threads.
+/// An open session. Its two halves may be used from different tasks and threads.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Session<C> {
-    /// Where frames go in. Dropping it half-closes the session: answers still come.
+    /// Sends frames. Dropping it half-closes the session: answers still arrive.
     pub frames: FrameSender<C>,
-    /// Where answers come out. Must be polled, or nothing comes back; dropping it ends the session.
+    /// Receives answers. Must be polled, or no slot is released; dropping it ends the session.
     pub answers: Answers<C>,
-    /// What the extension said about itself.
+    /// The extension's description of itself.
     pub peer: PeerDescription,
 }
 
-/// What an extension says about itself. Both are optional in practice.
+/// An extension's description of itself. Both members are optional in practice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PeerDescription {
-    /// Its name, free text, at most 200 characters of it; often empty.
+    /// Its name, at most 200 characters of it; often empty.
     pub identifier: String,
-    /// Its ticks a second; 0 when it did not say.
+    /// Its ticks per second; 0 if absent.
     pub timescale: u32,
 }
 
@@ -60,7 +61,7 @@ impl PeerDescription {
     }
 }
 
-/// What goes with a frame until it is acknowledged. Dropping it opens the window again.
+/// What a frame holds until it is acknowledged. Dropping it reopens the window.
 #[derive(Debug)]
 struct Held {
     memory: SentMemory,
@@ -87,7 +88,7 @@ struct State<C> {
     in_flight: InFlightWindow<PendingFrame<C>, Held>,
     /// `None` after the half-close and after the end.
     outgoing: Option<mpsc::Sender<MediaStreamMessage>>,
-    /// Frames that were on their way when the session ended.
+    /// Frames in flight when the session ended.
     unanswered: Vec<Unanswered<C>>,
 }
 
@@ -96,7 +97,7 @@ impl<C> Shared<C> {
         self.state.lock()
     }
 
-    /// No more frames. What is on its way may still be answered.
+    /// Stops sending. Frames in flight may still be answered.
     fn finish(&self) {
         let mut state = self.state();
         state.outgoing = None;
@@ -105,7 +106,7 @@ impl<C> Shared<C> {
         self.window.close();
     }
 
-    /// No more anything.
+    /// Stops sending and receiving.
     fn end(&self) {
         self.window.close();
         let mut state = self.state();
@@ -186,12 +187,11 @@ pub struct FrameSender<C> {
 }
 
 impl<C> FrameSender<C> {
-    /// A slot for a frame of the exact size of the format, or of the largest size for encoded ones; an empty one in a
-    /// session without frames.
+    /// A slot with the exact size of a raw frame or the largest size of an encoded one; empty in a session without frames.
     ///
     /// # Errors
     ///
-    /// [`NoSlot`]; counted under its reason.
+    /// [`NoSlot`]; each reason has a counter.
     pub fn slot(&self) -> Result<FrameSlot<C>, NoSlot> {
         self.slot_with_size(self.shared.frame_limit)
     }
@@ -200,7 +200,7 @@ impl<C> FrameSender<C> {
     ///
     /// # Errors
     ///
-    /// [`NoSlot`]; counted under its reason.
+    /// [`NoSlot`]; each reason has a counter.
     pub fn slot_with_size(&self, bytes: usize) -> Result<FrameSlot<C>, NoSlot> {
         let shared = &self.shared;
         if bytes > shared.frame_limit {
@@ -240,29 +240,29 @@ impl<C> FrameSender<C> {
         })
     }
 
-    /// Waits until the window is open (or the session over). Somebody else may be faster to take the slot, and
-    /// encoded frames of different sizes may find no gap; then [`slot`](Self::slot) says so.
+    /// Waits until the window is open or the session has ended. [`slot`](Self::slot) may still fail: another caller may
+    /// take the slot first, and encoded frames of different sizes may find no free range.
     pub async fn ready(&self) {
         let _ = self.shared.window.acquire().await;
     }
 
-    /// Half-closes: no more frames, answers to those on their way still come. Servers that hold back the last
-    /// answer give it now.
+    /// Half-closes the session: no more frames are sent, and frames in flight are still answered. Servers that hold back
+    /// the last answer send it now.
     pub fn finish(&self) {
         self.shared.finish();
     }
 
-    /// Frames on their way: sent and not acknowledged.
+    /// Frames in flight: sent and not acknowledged.
     pub fn in_flight(&self) -> usize {
         self.shared.state().in_flight.len()
     }
 
-    /// How many can be.
+    /// Most frames in flight.
     pub fn window(&self) -> usize {
         self.shared.window_size
     }
 
-    /// What was counted so far.
+    /// The counters now.
     pub fn stats(&self) -> SessionStats {
         self.shared.counters.snapshot()
     }
@@ -274,9 +274,9 @@ impl<C> Drop for FrameSender<C> {
     }
 }
 
-/// Memory for one frame: render into it, then send it. Dropped unsent, it goes back.
+/// Memory for one frame: render into it, then send it. Dropping it unsent releases it.
 ///
-/// What the memory held before is still in it (an older frame, or zeros).
+/// It still contains its previous bytes: an older frame, or zeros.
 #[derive(Debug)]
 pub struct FrameSlot<C> {
     shared: Arc<Shared<C>>,
@@ -285,17 +285,17 @@ pub struct FrameSlot<C> {
 }
 
 impl<C> FrameSlot<C> {
-    /// Keeps the first `bytes` bytes, when an encoded frame turned out to be smaller. At least 1 remains.
+    /// Keeps the first `bytes` bytes, for an encoded frame that is smaller than expected. At least 1 remains.
     pub fn truncate(&mut self, bytes: usize) {
         self.memory.truncate(bytes);
     }
 
-    /// Sends the frame with what was found on it before (`upstream`), and returns the number that its answer will
-    /// acknowledge. `timestamp_90k`: ticks of 1/90000 s since 1970. `context` comes back with the answer.
+    /// Sends the frame with its `upstream` inferences, and returns the number that its answer will acknowledge.
+    /// `timestamp_90k`: ticks of 1/90000 s since 1970. `context` is returned with the answer.
     ///
     /// # Errors
     ///
-    /// The session is over or half-closed; the context comes back.
+    /// The session has ended or is half-closed; the error contains the context.
     pub fn send(self, timestamp_90k: u64, upstream: &[Inference], context: C) -> Result<u64, SendError<C>> {
         let Self {
             shared,
@@ -310,7 +310,7 @@ impl<C> FrameSlot<C> {
             content,
         };
         let mut state = shared.state();
-        // The channel holds as many messages as the window admits, so it is full only when it is dead.
+        // The channel has capacity for the whole window, so it is full only after the connection died.
         let sent = state.outgoing.as_ref().is_some_and(|outgoing| {
             let message = MediaStreamMessage {
                 sequence_number: state.in_flight.next_sequence(),
@@ -357,14 +357,14 @@ impl<C> DerefMut for FrameSlot<C> {
     }
 }
 
-/// What a session has to tell.
+/// An event of a session.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SessionEvent<C> {
-    /// The extension is through with a frame.
+    /// The extension answered a frame.
     Answered(Answer<C>),
-    /// The extension skipped a frame: later ones were answered, this one was not in time. Its memory stays with
-    /// the extension. It will not be answered any more.
+    /// The extension skipped a frame: later ones were answered, this one was not in time. No answer to it is delivered
+    /// any more; its memory stays allocated, because the extension may still read it.
     Skipped(Unanswered<C>),
 }
 
@@ -374,12 +374,12 @@ pub enum SessionEvent<C> {
 pub struct Answer<C> {
     /// The number that sending the frame returned.
     pub sequence: u64,
-    /// The frame's own time, not what the answer says: real servers leave that at 0.
+    /// The frame's own time, not the one in the answer: real servers leave that at 0.
     pub timestamp_90k: u64,
-    /// What was given with the frame.
+    /// The caller's value.
     pub context: C,
-    /// What was found; empty for a mere acknowledgement. Boxes are fractions of the picture as sent: whoever padded
-    /// it maps them back.
+    /// The inferences; empty for a plain acknowledgement. Boxes are fractions of the frame as sent: a caller that padded
+    /// the frame maps them back.
     pub inferences: Vec<Inference>,
     /// From sending to this answer.
     pub round_trip: Duration,
@@ -393,7 +393,7 @@ pub struct Unanswered<C> {
     pub sequence: u64,
     /// The frame's time.
     pub timestamp_90k: u64,
-    /// What was given with the frame.
+    /// The caller's value.
     pub context: C,
 }
 
@@ -416,13 +416,13 @@ pub struct Answers<C> {
 }
 
 impl<C> Answers<C> {
-    /// The next answer, in the order in which they come. `None` after a half-close when the extension closed too,
-    /// and for ever after the end. May be dropped and called again without losing anything.
+    /// The next answer, in the order of arrival. `None` once both sides have closed the session, and after any end.
+    /// Cancel-safe.
     ///
     /// # Errors
     ///
-    /// The session ended otherwise, said once. [`take_unanswered`](Self::take_unanswered) has the frames that
-    /// were on their way.
+    /// The session ended in another way; returned once. [`take_unanswered`](Self::take_unanswered) returns the frames
+    /// that were in flight.
     pub async fn next(&mut self) -> Result<Option<SessionEvent<C>>, SessionError> {
         loop {
             let Some(inbound) = &mut self.inbound else {
@@ -453,8 +453,8 @@ impl<C> Answers<C> {
                     }
                 }
                 Ok(None) => {
-                    let asked_for = self.shared.state().in_flight.is_finished();
-                    return self.end(if asked_for {
+                    let finished = self.shared.state().in_flight.is_finished();
+                    return self.end(if finished {
                         Ok(None)
                     } else {
                         Err(SessionError::ClosedByPeer)
@@ -468,20 +468,20 @@ impl<C> Answers<C> {
         }
     }
 
-    /// The frames that were on their way when the session ended, oldest first; each once.
+    /// The frames that were in flight when the session ended, oldest first; each once.
     pub fn take_unanswered(&mut self) -> Vec<Unanswered<C>> {
         std::mem::take(&mut self.shared.state().unanswered)
     }
 
-    /// Gives the session up, if it has not ended: nothing more comes. What [`take_unanswered`](Self::take_unanswered) would
-    /// have then. A frame that was [`Skipped`](SessionEvent::Skipped) is not among them though its memory was still taken.
+    /// Ends the session if it has not ended, and returns what [`take_unanswered`](Self::take_unanswered) would. A frame that
+    /// was [`Skipped`](SessionEvent::Skipped) is not among them.
     pub fn abandon(&mut self) -> Vec<Unanswered<C>> {
         self.inbound = None;
         self.shared.end();
         self.take_unanswered()
     }
 
-    /// What was counted so far.
+    /// The counters now.
     pub fn stats(&self) -> SessionStats {
         self.shared.counters.snapshot()
     }

@@ -1,4 +1,4 @@
-//! Where the bytes of frames are: in a region of shared memory, or in buffers that are used again.
+//! Memory of frames: a region of shared memory, or reused buffers.
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -8,13 +8,13 @@ use crate::slots::TakeError;
 use crate::wire;
 use crate::wire::media_sample::Content;
 
-/// Where the bytes of frames are.
+/// Memory of frames.
 #[derive(Debug)]
 pub(super) enum Store {
-    /// Samples have no frames.
+    /// For samples without frames.
     Nothing,
     Shared(Region),
-    /// Buffers that came back, to be used again.
+    /// Released buffers for reuse.
     Embedded(Mutex<Vec<BytesMut>>),
 }
 
@@ -38,7 +38,7 @@ impl Store {
         }
     }
 
-    /// How many frames can be on their way: what is asked for, unless the region holds fewer.
+    /// Most frames in flight: the requested number, or fewer if the region is too small.
     pub(super) fn window(&self, asked: usize, frame_bytes: Option<usize>) -> usize {
         match (self.region(), frame_bytes) {
             (Some(region), Some(frame_bytes)) => asked.min(region.frames(frame_bytes)).max(1),
@@ -67,7 +67,7 @@ impl Store {
     }
 }
 
-/// Memory that is being rendered into.
+/// Memory that the caller renders into.
 #[derive(Debug)]
 pub(super) enum Memory {
     Nothing,
@@ -92,7 +92,7 @@ impl Memory {
         }
     }
 
-    /// Keeps the beginning; at least one byte.
+    /// Keeps the first bytes; at least one.
     pub(super) fn truncate(&mut self, bytes: usize) {
         match self {
             Self::Nothing => {}
@@ -101,7 +101,7 @@ impl Memory {
         }
     }
 
-    /// What a message says of it, and what must be kept until the acknowledgement.
+    /// The content of the message, and the memory to keep until the acknowledgement.
     pub(super) fn into_sent(self) -> (Option<Content>, SentMemory) {
         match self {
             Self::Nothing => (None, SentMemory::Nothing),
@@ -124,7 +124,7 @@ impl Memory {
     }
 }
 
-/// Memory that the server may look at.
+/// Memory that the server may read.
 #[derive(Debug)]
 pub(super) enum SentMemory {
     Nothing,

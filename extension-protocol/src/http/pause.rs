@@ -54,7 +54,10 @@ impl Pause {
     /// The server named a time. Between the policy's floor, lest nought makes a storm of it, and the longest pause, lest
     /// one wrong number silences a camera for ever.
     pub(super) fn named(&mut self, now: Instant, wait: Duration) -> Duration {
-        self.set(now, wait.clamp(self.policy.floor.min(self.longest), self.longest))
+        self.set(
+            now,
+            wait.clamp(self.policy.min_delay.min(self.longest), self.longest),
+        )
     }
 
     /// It named none, or cannot be reached: longer each time, with jitter.
@@ -114,7 +117,10 @@ mod tests {
         );
         assert_eq!(pause.remaining(start + Duration::from_secs(5)), None);
         assert_eq!(pause.named(start, Duration::MAX), LONGEST);
-        assert_eq!(pause.named(start, Duration::ZERO), BackoffPolicy::default().floor);
+        assert_eq!(
+            pause.named(start, Duration::ZERO),
+            BackoffPolicy::default().min_delay
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Extensions that block: each stream has a named thread of its own, never a worker of the runtime.
+//! Extensions with blocking code: each stream has its own named thread.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,25 +11,24 @@ use tokio::sync::{mpsc, oneshot};
 use super::extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo};
 use crate::BoxError;
 
-/// [`Extension`] for code that blocks. [`ThreadPerStream`] hosts it.
+/// [`Extension`] for blocking code. [`ThreadPerStream`] hosts it.
 pub trait BlockingExtension: Send + Sync + 'static {
-    /// Name that clients are told; free text.
+    /// The name that is sent to clients.
     fn identifier(&self) -> &str {
         ""
     }
 
-    /// A client wants to open a stream. Runs on the thread of that stream, so a model may be loaded here; it need not
-    /// be `Send` afterwards.
+    /// Opens a stream. Runs on the thread of that stream: it may load a model, and the session need not be `Send`.
     ///
     /// # Errors
     ///
-    /// [`ExtensionOpenError`]: the stream is refused with the status that fits.
+    /// [`ExtensionOpenError`]: the stream is refused with the matching status.
     fn open(&self, session: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError>;
 }
 
-/// [`ExtensionSession`] for code that blocks. It lives and dies on one thread.
+/// [`ExtensionSession`] for blocking code. It stays on one thread.
 pub trait BlockingSession {
-    /// Looks at one frame; see [`ExtensionSession::process`].
+    /// Processes one frame; see [`ExtensionSession::process`].
     ///
     /// # Errors
     ///
@@ -37,13 +36,13 @@ pub trait BlockingSession {
     fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError>;
 }
 
-/// Hosts a [`BlockingExtension`]: one thread for each stream, named `extension-N`. Their number is bounded by
+/// Hosts a [`BlockingExtension`]: one thread per stream, named `extension-N`. The number of threads is limited by
 /// [`ServerOptions::with_max_sessions`](crate::server::ServerOptions::with_max_sessions).
 #[derive(Debug)]
 pub struct ThreadPerStream<E>(Arc<E>);
 
 impl<E: BlockingExtension> ThreadPerStream<E> {
-    /// Hosts this extension.
+    /// Hosts an extension.
     pub fn new(extension: E) -> Self {
         Self(Arc::new(extension))
     }
@@ -70,15 +69,15 @@ impl<E: BlockingExtension> Extension for ThreadPerStream<E> {
     }
 
     async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
-        // One job at a time, because the stream waits for each answer.
+        // One job at a time: the stream waits for each answer.
         let (jobs, mut queue) = mpsc::channel::<Job>(1);
         let (opened, opening) = oneshot::channel();
         let (extension, info) = (Arc::clone(&self.0), session.clone());
         thread::Builder::new()
             .name(format!("extension-{}", info.number))
             .spawn(move || {
-                let mut own = match extension.open(&info) {
-                    Ok(own) => own,
+                let mut session = match extension.open(&info) {
+                    Ok(session) => session,
                     Err(error) => {
                         let _ = opened.send(Err(error));
                         return;
@@ -97,8 +96,8 @@ impl<E: BlockingExtension> Extension for ThreadPerStream<E> {
                 }) = queue.blocking_recv()
                 {
                     let sample = Sample::new(&data, timestamp, timescale, sequence, &upstream);
-                    let result = own.process(sample);
-                    // Before the answer: afterwards the client may write there again.
+                    let result = session.process(sample);
+                    // Before the answer: after it, the client may reuse the memory.
                     drop(data);
                     let _ = answer.send(result);
                 }
@@ -111,7 +110,7 @@ impl<E: BlockingExtension> Extension for ThreadPerStream<E> {
             })),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(ExtensionOpenError::Failed(
-                "its thread ended while it began".into(),
+                "its thread panicked during the start".into(),
             )),
         }
     }

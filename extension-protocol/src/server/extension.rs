@@ -1,4 +1,4 @@
-//! The traits that an author implements, and what they are shown.
+//! The traits to implement, and what they receive.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,59 +9,58 @@ use tonic::Code;
 use crate::convert::TIMESCALE;
 use crate::{BoxError, FrameFormat, GraphIdentity};
 
-/// A program that looks at frames. One value serves all streams.
+/// A program that analyses frames. One value serves all streams.
 ///
-/// Code that blocks (most models do) belongs into a [`BlockingExtension`](crate::server::BlockingExtension), which gets a
-/// thread for each stream.
+/// Blocking code (most models) belongs in a [`BlockingExtension`](crate::server::BlockingExtension), which gets one thread
+/// per stream.
 #[async_trait]
 pub trait Extension: Send + Sync + 'static {
-    /// Name that clients are told; free text.
+    /// The name that is sent to clients.
     fn identifier(&self) -> &str {
         ""
     }
 
-    /// A client wants to open a stream. Its handshake waits for this, usually not longer than ten seconds.
+    /// Opens a stream. The client's handshake waits for this, usually at most ten seconds.
     ///
     /// # Errors
     ///
-    /// [`ExtensionOpenError`]: the stream is refused with the status that fits.
+    /// [`ExtensionOpenError`]: the stream is refused with the matching status.
     async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError>;
 }
 
-/// One stream of frames. Dropped when the stream ends, however it ends.
+/// One stream of frames. Dropped when the stream ends.
 #[async_trait]
 pub trait ExtensionSession: Send {
-    /// Looks at one frame. The samples of a stream come one after the other, in the order in which they were sent; the
-    /// next one is not read before this returns. No inferences is a good answer: the frame is acknowledged.
+    /// Processes one frame. The samples of a stream arrive one at a time in the order they were sent; the next one is not
+    /// read before this returns. An answer without inferences acknowledges the frame.
     ///
     /// # Errors
     ///
-    /// An [`StreamError`] ends the stream at once with the status that it names: the client's frames are at fault.
-    /// After any other error the frame is answered empty and counted as failed; after three of those in a row the
-    /// stream ends with `INTERNAL`.
+    /// A [`StreamError`] ends the stream at once with its status: the client's frames are at fault. After any other error
+    /// the frame gets an empty answer and is counted as failed; three of those in a row end the stream with `INTERNAL`.
     async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError>;
 }
 
-/// What a client announced about its stream.
+/// A client's announcement of its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// Number of the stream in this server, from 1; for logs.
+    /// Number of the stream on this server, from 1; for logs.
     pub number: u64,
-    /// Which node of which graph it comes from. Every member may be empty.
+    /// The graph node that sends it. Every name may be empty.
     pub identity: GraphIdentity,
-    /// The text of the topology; empty when there is none. Real clients send `{}` or nothing at all.
+    /// The extension configuration of the topology, or an empty string. Real clients send `{}` or nothing.
     pub configuration: String,
-    /// What every frame looks like. `None`: samples carry inferences only.
+    /// The format of every frame. `None`: samples carry only inferences.
     pub format: Option<FrameFormat>,
-    /// Ticks a second of its timestamps. 90000 from media graphs, and in place of 0.
+    /// Ticks per second of its timestamps. 90000 from media graphs, and if the client sends 0.
     pub timescale: u32,
-    /// Whether frames come in shared memory.
+    /// Whether frames are in shared memory.
     pub shared_memory: bool,
 }
 
 impl SessionInfo {
-    /// A stream of frames with nothing else known: for tests of an extension.
+    /// A stream of frames with defaults for everything else, for tests of an extension.
     pub fn new(format: FrameFormat) -> Self {
         Self {
             number: 0,
@@ -73,15 +72,15 @@ impl SessionInfo {
         }
     }
 
-    /// With this configuration text.
+    /// With this configuration.
     #[must_use]
-    pub fn with_configuration(mut self, text: impl Into<String>) -> Self {
-        self.configuration = text.into();
+    pub fn with_configuration(mut self, configuration: impl Into<String>) -> Self {
+        self.configuration = configuration.into();
         self
     }
 }
 
-/// One frame, and what is known about it.
+/// One frame with its metadata.
 #[derive(Debug)]
 pub struct Sample<'a> {
     data: &'a Bytes,
@@ -108,25 +107,24 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// A sample outside of any stream: for tests of an extension.
+    /// A sample without a stream, for tests of an extension.
     pub fn detached(data: &'a Bytes, timestamp_90k: u64) -> Self {
         Self::new(data, timestamp_90k, TIMESCALE, 0, &[])
     }
 
-    /// The bytes of the frame. Bare frames have exactly the size of their format; empty where the stream has no frames.
+    /// The bytes of the frame; empty in a stream without frames. Raw frames have exactly the size of their format.
     ///
-    /// From a trusted peer they lie in its shared memory; they must not be looked at after the answer, which the
-    /// borrow sees to.
+    /// Frames of a trusted peer are borrowed from its shared memory until the answer.
     pub fn data(&self) -> &[u8] {
         self.data
     }
 
-    /// When the frame was taken, in ticks of 1/90000 s since 1970. Always 0 from some clients; not necessarily rising.
+    /// The time of the frame in ticks of 1/90000 s since 1970. Some clients always send 0; times need not increase.
     pub fn timestamp_90k(&self) -> u64 {
         self.timestamp_90k
     }
 
-    /// The same as the client wrote it, in ticks of [`SessionInfo::timescale`].
+    /// The time as the client sent it, in ticks of [`SessionInfo::timescale`].
     pub fn timestamp(&self) -> u64 {
         self.timestamp
     }
@@ -136,40 +134,40 @@ impl<'a> Sample<'a> {
         self.sequence
     }
 
-    /// What nodes before this one found in the frame.
+    /// The inferences of upstream nodes on this frame.
     pub fn upstream(&self) -> &[Inference] {
         self.upstream
     }
 
-    /// A handle to the same bytes for another thread. Its user must be through with it before the answer is given.
+    /// A handle to the same bytes for another thread, which must drop it before the answer is sent.
     pub(crate) fn shared_data(&self) -> Bytes {
         self.data.clone()
     }
 }
 
-/// Why an extension does not take a stream. The texts reach the client: tell what would be taken.
+/// Why an extension refuses a stream. The message is sent to the client: name what the extension supports.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtensionOpenError {
     /// Encoding, pixel format or size: status `OUT_OF_RANGE`.
     #[error("{0}")]
     UnsupportedFormat(String),
-    /// The configuration text makes no sense: status `INVALID_ARGUMENT`.
-    #[error("the extension's configuration cannot be used: {0}")]
+    /// The configuration is invalid: status `INVALID_ARGUMENT`.
+    #[error("invalid extension configuration: {0}")]
     Configuration(String),
-    /// Another time: status `RESOURCE_EXHAUSTED`.
+    /// No capacity now: status `RESOURCE_EXHAUSTED`.
     #[error("{0}")]
     Busy(String),
-    /// The extension is broken: status `INTERNAL`. The client is not told more than that; the log is.
-    #[error("the extension failed to begin")]
+    /// The extension failed: status `INTERNAL`. The cause is logged and not sent to the client.
+    #[error("the extension failed to start the stream")]
     Failed(#[source] BoxError),
 }
 
-/// The client's frames are at fault, and more of them would not help: returned as the error of
-/// [`ExtensionSession::process`], it ends the stream at once, without an answer to that frame.
+/// The client's frames are at fault. Returned by [`ExtensionSession::process`], it ends the stream at once, without an
+/// answer to that frame.
 ///
-/// It has to be the error itself, not the source of another one. The text reaches the client, up to 1000 characters of
-/// it: tell what was wrong and what would be taken, and nothing about the inside of the extension.
+/// It must be the error itself, not the source of another one. Up to 1000 characters of its message are sent to the
+/// client: name the fault and what the extension supports, and nothing internal.
 ///
 /// ```
 /// use lva_extension_protocol::{BoxError, server::StreamError};
@@ -183,12 +181,12 @@ pub enum ExtensionOpenError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// The bytes are not what the stream announced, such as a picture that cannot be decoded or has another size:
-    /// status `INVALID_ARGUMENT`, as the Python servers have it.
+    /// The bytes do not match the announced format, such as a picture that cannot be decoded or has another size: status
+    /// `INVALID_ARGUMENT`, as Python servers send it.
     #[error("{0}")]
     BadFrame(String),
-    /// The frame is sound, but of a kind that only now turns out not to be taken: status `OUT_OF_RANGE`. What is known
-    /// from the descriptor is better refused by [`ExtensionOpenError::UnsupportedFormat`].
+    /// The frame is valid, but the extension does not support it: status `OUT_OF_RANGE`. Formats that the descriptor
+    /// announces are refused by [`ExtensionOpenError::UnsupportedFormat`] instead.
     #[error("{0}")]
     UnsupportedFormat(String),
 }

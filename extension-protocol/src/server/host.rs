@@ -25,22 +25,21 @@ use super::stream::{MAX_CONFIGURATION, ServerState};
 use crate::ExtensionUrl;
 use crate::wire::media_graph_extension_server::MediaGraphExtensionServer;
 
-/// What a message may hold beside a frame: upstream inferences, a configuration text.
+/// Bytes of a message besides the frame: upstream inferences, a configuration.
 const MESSAGE_OVERHEAD: usize = MAX_CONFIGURATION + (1 << 20);
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListenAddress {
-    /// A TCP address. Anything but loopback lets the network in: use credentials.
+    /// A TCP address. Any other than loopback is reachable over the network: use credentials.
     Tcp(SocketAddr),
-    /// A Unix socket at this path, for the same user only (mode 0600). A socket file that nobody listens on any more
-    /// is replaced.
+    /// A Unix socket at this path, for the same user only (mode 0600). A stale socket file is replaced.
     Unix(PathBuf),
 }
 
 impl ListenAddress {
-    /// A port on the loopback address; 0 takes any free one.
+    /// A port on the loopback address; 0 selects a free one.
     pub fn loopback(port: u16) -> Self {
         Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
     }
@@ -55,32 +54,32 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// Why a server does not run.
+/// Why a server cannot listen or serve.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
-    /// The address is taken, not allowed, or not there.
+    /// The address is in use, not permitted, or not on this machine.
     #[error("cannot listen on {address}")]
     Bind {
-        /// Where it was tried.
+        /// The address.
         address: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A Unix socket was asked for, and a certificate given. Its mode keeps it to one user; use it without TLS.
-    #[error("TLS is not served on Unix sockets")]
+    /// A certificate for a Unix socket. The mode of the socket restricts it to one user; use it without TLS.
+    #[error("TLS is not supported on Unix sockets")]
     TlsOverUnix,
     /// The transport failed while serving.
     #[error("serving on {address} failed")]
     Serve {
-        /// Where.
+        /// The address.
         address: String,
-        /// What the transport said.
+        /// The error of the transport.
         source: tonic::transport::Error,
     },
 }
 
-/// An extension with its options, ready to listen.
+/// An extension with its options.
 #[derive(Debug)]
 pub struct ExtensionServer<E> {
     extension: E,
@@ -103,7 +102,7 @@ impl<E: Extension> ExtensionServer<E> {
         self
     }
 
-    /// Begins to listen: from now on clients can connect, and are served once [`Listening::serve`] runs.
+    /// Binds the address. Clients can connect from now on and are served once [`Listening::serve`] runs.
     ///
     /// # Errors
     ///
@@ -131,7 +130,7 @@ impl<E: Extension> ExtensionServer<E> {
             && !bound.ip().is_loopback()
             && self.options.credentials.is_none()
         {
-            tracing::warn!(address = %bound, "listening beyond this machine without credentials");
+            tracing::warn!(address = %bound, "listening on a network address without credentials");
         }
         Ok(Listening {
             server: self,
@@ -142,7 +141,7 @@ impl<E: Extension> ExtensionServer<E> {
     }
 }
 
-/// A server that listens.
+/// A server that is bound to its address.
 #[derive(Debug)]
 pub struct Listening<E> {
     server: ExtensionServer<E>,
@@ -158,12 +157,12 @@ enum Socket {
 }
 
 impl<E: Extension> Listening<E> {
-    /// Where, with the port that was really taken.
+    /// The address, with the actual port.
     pub fn address(&self) -> &ListenAddress {
         &self.address
     }
 
-    /// The same for a client on this machine.
+    /// The address for a client on this machine.
     pub fn url(&self) -> ExtensionUrl {
         match &self.address {
             ListenAddress::Tcp(address) => {
@@ -184,13 +183,13 @@ impl<E: Extension> Listening<E> {
         }
     }
 
-    /// Reads what is counted, also while the server runs.
+    /// A reader of the counters, also while the server runs.
     pub fn stats(&self) -> StatsReader {
         StatsReader(Arc::clone(&self.counters))
     }
 
-    /// Serves until `shutdown` completes. Then no stream is taken any more, frames that have come are answered, and each
-    /// stream ends with `UNAVAILABLE`; what is still there after the grace period is cut off.
+    /// Serves until `shutdown` completes. After that no stream is accepted, received frames are answered, and each stream
+    /// ends with `UNAVAILABLE`; streams that remain after the grace period are aborted.
     ///
     /// # Errors
     ///
@@ -230,7 +229,7 @@ impl<E: Extension> Listening<E> {
             .tcp_nodelay(true)
             .initial_stream_window_size(16 << 20)
             .initial_connection_window_size(32 << 20)
-            // Finds clients that are gone without a word, so that they hold no place.
+            // Detects clients that disappeared, which would otherwise occupy a stream.
             .http2_keepalive_interval(Some(Duration::from_secs(60)))
             .http2_keepalive_timeout(Some(Duration::from_secs(20)))
             .add_routes(routes);
@@ -260,7 +259,7 @@ impl<E: Extension> Listening<E> {
         match tokio::time::timeout(grace, serving).await {
             Ok(result) => result.map_err(failed),
             Err(_) => {
-                tracing::warn!(%address, "streams were cut off: frames took longer than the grace period");
+                tracing::warn!(%address, "streams were aborted: frames took longer than the grace period");
                 Ok(())
             }
         }
@@ -270,7 +269,7 @@ impl<E: Extension> Listening<E> {
 async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let bound = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            // A file is left behind when a server is killed. If nobody answers there, it is ours.
+            // A killed server leaves its socket file behind. A file that refuses connections is stale.
             match UnixStream::connect(path).await {
                 Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
                     std::fs::remove_file(path)?;
@@ -285,7 +284,7 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     Ok(bound)
 }
 
-/// Removes a socket's file when its server is gone.
+/// Removes a socket's file when its server is dropped.
 #[derive(Debug)]
 struct Unlink(PathBuf);
 

@@ -1,4 +1,4 @@
-//! What a server allows.
+//! Options of a server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,30 +43,30 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// How far clients that share memory are trusted. Default: [`Trust::Untrusted`], one copy a frame.
+    /// Whether clients that share memory are trusted. Default: [`Trust::Untrusted`], one copy per frame.
     #[must_use]
     pub fn with_trust(mut self, trust: Trust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Only clients with these credentials are served. Default: all are.
+    /// Serves only clients with these credentials. Default: all clients.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// Serves TLS only, with this certificate. Default: none. Not for Unix sockets.
+    /// Serves only TLS, with this certificate. Default: no TLS. Not for Unix sockets.
     #[must_use]
     pub fn with_tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Whether the health service (`grpc.health.v1`) answers on the same port. Default: yes. It asks for no credentials
-    /// and knows two names: the whole server (empty) and the contract's service; both say `NOT_SERVING` once a
-    /// shutdown begins.
+    /// Whether the health service (`grpc.health.v1`) answers on the same port. Default: yes. It requires no
+    /// credentials and reports two names: the whole server (empty) and the contract's service; both are `NOT_SERVING` once
+    /// a shutdown starts.
     #[must_use]
     pub fn with_health(mut self, health: bool) -> Self {
         self.health = health;
@@ -74,15 +74,15 @@ impl ServerOptions {
     }
 
     /// Whether the reflection service (`grpc.reflection.v1` and `v1alpha`) answers on the same port, so that tools can
-    /// list and call the service without its `.proto` files. Default: yes. It asks for no credentials and tells
-    /// nothing but the published contract.
+    /// list and call the service without its `.proto` files. Default: yes. It requires no credentials and
+    /// describes only the published contract.
     #[must_use]
     pub fn with_reflection(mut self, reflection: bool) -> Self {
         self.reflection = reflection;
         self
     }
 
-    /// Streams at once; more are refused at once. Default 64. Worst-case memory is this times
+    /// Most concurrent streams; further ones are refused. Default 64. Worst-case memory is this times
     /// [`with_max_frame_bytes`](Self::with_max_frame_bytes), twice that for embedded frames.
     #[must_use]
     pub fn with_max_sessions(mut self, sessions: usize) -> Self {
@@ -97,36 +97,36 @@ impl ServerOptions {
         self
     }
 
-    /// Largest shared memory region that a client may announce. Default 2 GiB. It costs address space of trusted
-    /// peers only, and memory never.
+    /// Largest shared memory region that a client may announce. Default 2 GiB. It takes address space for trusted peers
+    /// only, and no memory.
     #[must_use]
     pub fn with_max_region_bytes(mut self, bytes: u64) -> Self {
         self.max_region_bytes = bytes;
         self
     }
 
-    /// How long a new stream may be silent before its descriptor. Default 10 s.
+    /// Time for a client to send its descriptor. Default 10 s.
     #[must_use]
     pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
     }
 
-    /// How long a client may leave an answer unread before its stream ends. Default 60 s.
+    /// Time for a client to read an answer before its stream is ended. Default 60 s.
     #[must_use]
     pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;
         self
     }
 
-    /// How long a shutdown waits for frames in progress. Default 10 s.
+    /// Time that a shutdown waits for frames in progress. Default 10 s.
     #[must_use]
     pub fn with_shutdown_grace(mut self, grace: Duration) -> Self {
         self.shutdown_grace = grace;
         self
     }
 
-    /// Where clients' shared memory is looked for. Default `/dev/shm`.
+    /// Directory of the clients' shared memory. Default `/dev/shm`.
     #[must_use]
     pub fn with_shared_memory_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = directory.into();

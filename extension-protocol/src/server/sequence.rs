@@ -1,22 +1,22 @@
-//! The numbers of a client's messages: gaps and repeats are counted, only 0 is an error.
+//! The sequence numbers of a client's messages: gaps and repeats are counted, only 0 is an error.
 //!
-//! Real clients skip and repeat. An answer repeats the number of its sample whatever it is, and since samples are
-//! answered one by one in order, that stays unambiguous. Only 0 cannot be acknowledged: it means "none".
+//! Real clients skip and repeat numbers. An answer acknowledges the number of its sample; because samples are answered
+//! one by one in order, that is unambiguous. Only 0 cannot be acknowledged: it means "none".
 
-/// Follows the numbers of one stream.
+/// Tracks the numbers of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     highest: u64,
 }
 
-/// What a number is, compared to those before it.
+/// A number relative to those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// The next one.
     Next,
-    /// Some are missing before it.
+    /// Numbers before it are missing.
     Gap,
-    /// Not above the highest so far.
+    /// Not above the highest number so far.
     Repeat,
     /// 0.
     Zero,
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_number_is_told_apart() {
+    fn every_kind_of_number_is_distinguished() {
         let mut sequence = Sequence::default();
         let seen = [1, 2, 2, 5, 4, 6, 0, u64::MAX, u64::MAX, 7].map(|number| sequence.see(number));
         use Step::{Gap, Next, Repeat, Zero};

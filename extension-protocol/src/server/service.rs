@@ -1,4 +1,4 @@
-//! The gRPC service: who may open a stream, and how its end reaches the client.
+//! The gRPC service: admission of streams, and how the final status reaches the client.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::extension::Extension;
-use super::stats::count;
 use super::stream::{self, ServerState};
+use crate::counters::count;
 use crate::credentials;
 use crate::wire::MediaStreamMessage;
 use crate::wire::media_graph_extension_server::MediaGraphExtension;
 
-/// Answers that wait for the transport. One stream processes one sample at a time, so more would only hide a client
+/// Answers queued for the transport. A stream processes one sample at a time, so a longer queue would only hide a client
 /// that does not read.
 const QUEUED_ANSWERS: usize = 2;
 
@@ -46,7 +46,7 @@ impl<E: Extension> Service<E> {
             && !credentials::verify(credentials, request.metadata())
         {
             return Err(Status::unauthenticated(
-                "x-ms-authentication is missing or wrong: it is Basic and the base64 of user:password",
+                "x-ms-authentication is missing or wrong: send Basic and the base64 of user:password",
             ));
         }
         if *self.state.shutdown.borrow() {
@@ -54,7 +54,7 @@ impl<E: Extension> Service<E> {
         }
         Arc::clone(&self.sessions).try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!(
-                "{} streams are open already, more are not taken",
+                "{} streams are already open, which is the limit",
                 self.state.options.max_sessions
             ))
         })
@@ -76,22 +76,22 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
         let (outgoing, messages) = mpsc::channel(QUEUED_ANSWERS);
         let end = Arc::new(Mutex::new(End::Running));
         let number = self.state.streams.fetch_add(1, Ordering::Relaxed) + 1;
-        let (state, told) = (Arc::clone(&self.state), Arc::clone(&end));
-        // A task of its own: the answer's headers go out now, before the first message came.
+        let (state, outcome) = (Arc::clone(&self.state), Arc::clone(&end));
+        // A separate task: the response headers are sent now, before the first message arrives.
         tokio::spawn(async move {
             let _permit = permit;
             let result = stream::run(&state, number, inbound, outgoing.clone()).await;
             match &result {
                 Ok(()) => tracing::debug!(stream = number, "stream ended"),
                 Err(status) if status.code() == Code::Cancelled => {
-                    tracing::debug!(stream = number, "the client left");
+                    tracing::debug!(stream = number, "the client disconnected");
                 }
                 Err(status) => {
                     tracing::warn!(stream = number, code = ?status.code(), reason = status.message(), "stream ended");
                 }
             }
-            *told.lock() = End::Ended(result);
-            // Only now may the other end see the queue closed.
+            *outcome.lock() = End::Ended(result);
+            // The receiver must not see the queue closed before the status is set.
             drop(outgoing);
         });
         Ok(Response::new(Answers { messages, end }))
@@ -101,10 +101,10 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
 /// How a stream ended.
 #[derive(Debug)]
 enum End {
-    /// Not yet; still so when the queue is closed means that its task panicked.
+    /// Not ended. If the queue is closed in this state, the task panicked.
     Running,
     Ended(Result<(), Status>),
-    Told,
+    Reported,
 }
 
 /// The answers of a stream, then its status.
@@ -122,10 +122,10 @@ impl Stream for Answers {
             return Poll::Ready(Some(Ok(message)));
         }
         let mut end = self.end.lock();
-        Poll::Ready(match std::mem::replace(&mut *end, End::Told) {
+        Poll::Ready(match std::mem::replace(&mut *end, End::Reported) {
             End::Running => Some(Err(Status::internal("the extension ended unexpectedly"))),
             End::Ended(Err(status)) => Some(Err(status)),
-            End::Ended(Ok(())) | End::Told => None,
+            End::Ended(Ok(())) | End::Reported => None,
         })
     }
 }

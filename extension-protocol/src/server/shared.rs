@@ -1,4 +1,4 @@
-//! One extension behind several servers.
+//! One extension for several servers.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::extension::{Extension, ExtensionOpenError, ExtensionSession, SessionInfo};
 
-/// A shared extension: clone the [`Arc`] for each server, so that one value serves TCP, a Unix socket and HTTP at once.
+/// A shared extension: clone the [`Arc`] for each server, so that one value serves TCP, a Unix socket and HTTP.
 #[async_trait]
 impl<E: Extension + ?Sized> Extension for Arc<E> {
     fn identifier(&self) -> &str {

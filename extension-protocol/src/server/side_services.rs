@@ -1,4 +1,4 @@
-//! What a gRPC server is expected to answer beside its own service: whether it is well, and what it offers.
+//! The health and reflection services.
 
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
@@ -11,24 +11,24 @@ use crate::wire::media_graph_extension_server::SERVICE_NAME;
 /// The whole server, and the contract's service.
 const NAMES: [&str; 2] = ["", SERVICE_NAME];
 
-/// The state that the health service tells.
+/// The health service, if enabled.
 pub(super) struct Health(Option<HealthReporter>);
 
-/// Adds the services that the options ask for.
+/// Adds the services that the options enable.
 pub(super) async fn add(mut routes: Routes, options: &ServerOptions) -> (Routes, Health) {
     let mut health = Health(None);
     if options.health {
         let (reporter, service) = tonic_health::server::health_reporter();
         routes = routes.add_service(service);
         health.0 = Some(reporter);
-        health.tell(ServingStatus::Serving).await;
+        health.report(ServingStatus::Serving).await;
     }
     if options.reflection {
         let describe = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(wire::FILE_DESCRIPTOR_SET)
         };
-        // Old tools know the first version alone. Neither fails: the descriptors are this crate's own.
+        // Old tools only support v1alpha. Neither build fails: the descriptors are part of this crate.
         match (describe().build_v1(), describe().build_v1alpha()) {
             (Ok(v1), Ok(v1alpha)) => routes = routes.add_service(v1).add_service(v1alpha),
             (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "no reflection service"),
@@ -38,7 +38,7 @@ pub(super) async fn add(mut routes: Routes, options: &ServerOptions) -> (Routes,
 }
 
 impl Health {
-    async fn tell(&self, status: ServingStatus) {
+    async fn report(&self, status: ServingStatus) {
         if let Some(reporter) = &self.0 {
             for name in NAMES {
                 reporter.set_service_status(name, status).await;
@@ -46,15 +46,15 @@ impl Health {
         }
     }
 
-    /// Says that the server goes, and ends the streams of those who watch: they would hold up the shutdown.
+    /// Reports the shutdown, and ends watching streams, which would delay it.
     pub(super) async fn shut_down(&mut self) {
-        self.tell(ServingStatus::NotServing).await;
+        self.report(ServingStatus::NotServing).await;
         if let Some(reporter) = &mut self.0 {
             for name in NAMES {
                 reporter.clear_service_status(name).await;
             }
         }
-        // For those who ask once more meanwhile.
-        self.tell(ServingStatus::NotServing).await;
+        // For checks during the shutdown.
+        self.report(ServingStatus::NotServing).await;
     }
 }

@@ -14,8 +14,9 @@ use tonic::{Code, Status, Streaming};
 use super::extension::{Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo, StreamError};
 use super::options::ServerOptions;
 use super::sequence::{Sequence, Step};
-use super::stats::{Counters, count, count_many};
+use super::stats::Counters;
 use crate::client::MAX_WINDOW;
+use crate::counters::{count, count_many};
 use crate::shared_memory::{PeerRegion, PeerRegionError};
 use crate::wire::media_descriptor::MediaSampleFormat;
 use crate::wire::media_sample::Content;
@@ -24,16 +25,16 @@ use crate::wire::media_stream_message::Payload;
 use crate::wire::{self, MediaStreamMessage};
 use crate::{FrameFormat, GraphIdentity, convert};
 
-/// Failures of an extension in a row after which its stream ends.
+/// Consecutive failures of an extension after which the stream ends.
 const FAILURES_IN_A_ROW: u32 = 3;
 
-/// Characters of an extension's own words in a status.
-const MAX_STATUS_WORDS: usize = 1000;
+/// Characters of an extension's message in a status.
+const MAX_STATUS_CHARACTERS: usize = 1000;
 
-/// Longest `extension_configuration` that is taken, in bytes.
+/// Longest accepted `extension_configuration` in bytes.
 pub(super) const MAX_CONFIGURATION: usize = 1 << 20;
 
-/// What all streams of a server share.
+/// State that all streams of a server share.
 #[derive(Debug)]
 pub(super) struct ServerState<E> {
     pub(super) extension: E,
@@ -45,7 +46,7 @@ pub(super) struct ServerState<E> {
 
 type Outgoing = mpsc::Sender<MediaStreamMessage>;
 
-/// Runs a stream to its end. An error becomes its status.
+/// Runs a stream to its end. An error becomes the final status.
 pub(super) async fn run<E: Extension>(
     state: &ServerState<E>,
     number: u64,
@@ -70,7 +71,7 @@ pub(super) async fn run<E: Extension>(
     result
 }
 
-/// `None` when the client left without a word.
+/// `None` if the client closed the stream without a message.
 async fn open<E: Extension>(
     state: &ServerState<E>,
     number: u64,
@@ -81,7 +82,7 @@ async fn open<E: Extension>(
     let first = match tokio::time::timeout(options.handshake_timeout, inbound.message()).await {
         Err(_) => {
             return Err(Status::deadline_exceeded(
-                "no descriptor came: it must be the first message",
+                "no descriptor received in time: it must be the first message",
             ));
         }
         Ok(Err(status)) => return Err(unreadable(status)),
@@ -112,11 +113,11 @@ async fn begin<E: Extension>(
         ExtensionOpenError::Configuration(_) => Status::invalid_argument(error.to_string()),
         ExtensionOpenError::Busy(_) => Status::resource_exhausted(error.to_string()),
         ExtensionOpenError::Failed(source) => {
-            tracing::error!(stream = number, %source, "the extension failed to begin a stream");
-            Status::internal("the extension failed to begin")
+            tracing::error!(stream = number, %source, "the extension failed to start a stream");
+            Status::internal("the extension failed to start the stream")
         }
     })?;
-    // Answered before any sample is read: there are clients that send none until they have this.
+    // Answered before any sample is read: some clients wait for it before they send one.
     let descriptor = wire::MediaStreamDescriptor {
         stream_identifier: Some(StreamIdentifier::ExtensionIdentifier(
             state.extension.identifier().to_owned(),
@@ -166,7 +167,7 @@ fn read_descriptor(
     };
     if descriptor.extension_configuration.len() > MAX_CONFIGURATION {
         return Err(Status::resource_exhausted(format!(
-            "the extension configuration has {} bytes, {MAX_CONFIGURATION} are taken",
+            "the extension configuration has {} bytes, at most {MAX_CONFIGURATION} are accepted",
             descriptor.extension_configuration.len()
         )));
     }
@@ -174,7 +175,7 @@ fn read_descriptor(
     let format = match &media.media_sample_format {
         Some(MediaSampleFormat::VideoFrameSampleFormat(format)) => {
             let format = FrameFormat::from_wire(format)
-                .map_err(|error| Status::invalid_argument(format!("the frame format: {error}")))?;
+                .map_err(|error| Status::invalid_argument(format!("the announced frame format: {error}")))?;
             check_frame_size(format.frame_bytes().unwrap_or(0) as u64, options)?;
             Some(format)
         }
@@ -184,7 +185,7 @@ fn read_descriptor(
         Some(DataTransferProperties::SharedMemoryBufferTransferProperties(memory)) => {
             if memory.length_bytes > options.max_region_bytes {
                 return Err(Status::resource_exhausted(format!(
-                    "shared memory of {} bytes was announced, at most {} are taken",
+                    "shared memory of {} bytes was announced, at most {} are accepted",
                     memory.length_bytes, options.max_region_bytes
                 )));
             }
@@ -220,12 +221,12 @@ fn check_frame_size(bytes: u64, options: &ServerOptions) -> Result<usize, Status
         .filter(|bytes| *bytes <= limit)
         .ok_or_else(|| {
             Status::resource_exhausted(format!(
-                "a frame of {bytes} bytes was announced, at most {limit} are taken"
+                "a frame of {bytes} bytes was announced, at most {limit} are accepted"
             ))
         })
 }
 
-/// The contract of this crate: which violation is which status.
+/// The status of each violation, as documented.
 fn region_status(error: &PeerRegionError) -> Status {
     let code = match error {
         PeerRegionError::Name { .. } | PeerRegionError::OutOfBounds { .. } => Code::InvalidArgument,
@@ -237,21 +238,21 @@ fn region_status(error: &PeerRegionError) -> Status {
     Status::new(code, error.to_string())
 }
 
-/// What the transport made of a message that it could not read.
+/// The status for a message that the transport could not decode.
 fn unreadable(status: Status) -> Status {
     match status.code() {
         Code::Internal => {
             Status::invalid_argument(format!("a message could not be decoded: {}", status.message()))
         }
         Code::OutOfRange => Status::resource_exhausted(format!(
-            "a message is larger than this server takes: {}",
+            "a message is larger than this server accepts: {}",
             status.message()
         )),
         _ => status,
     }
 }
 
-/// What a stream knows between two samples.
+/// State of a stream between two samples.
 #[derive(Debug)]
 struct Stream {
     number: u64,
@@ -261,7 +262,7 @@ struct Stream {
     sequence: Sequence,
     sent: u64,
     failures: u32,
-    /// Private memory for frames of untrusted peers, used again and again.
+    /// Private memory for frames of untrusted peers, reused.
     buffer: BytesMut,
 }
 
@@ -284,7 +285,7 @@ impl Stream {
                 return Ok(());
             }
         }
-        // All that has come so far, before any answer makes the client send more.
+        // All messages received so far, before an answer makes the client send more.
         let mut in_flight = Vec::new();
         while in_flight.len() < MAX_WINDOW {
             tokio::select! {
@@ -307,7 +308,7 @@ impl Stream {
         Err(Status::unavailable("the extension is shutting down"))
     }
 
-    /// Takes what the transport gave; breaks when the client is through.
+    /// Handles a result of the transport; breaks when the client has finished.
     async fn take<E: Extension>(
         &mut self,
         state: &ServerState<E>,
@@ -318,14 +319,14 @@ impl Stream {
         let counters = &state.counters;
         let message = match message {
             Ok(Some(message)) => message,
-            // Half-closed: everything before is answered, so the stream ends well.
+            // Half-closed: every sample is answered, so the stream ends with OK.
             Ok(None) => return Ok(ControlFlow::Break(())),
             Err(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
                 count(&counters.sessions_failed);
                 return Err(unreadable(status));
             }
             Err(status) => {
-                tracing::debug!(stream = self.number, %status, "the client left");
+                tracing::debug!(stream = self.number, %status, "the client disconnected");
                 return Ok(ControlFlow::Break(()));
             }
         };
@@ -351,7 +352,7 @@ impl Stream {
             Some(Payload::MediaSample(sample)) => sample,
             Some(Payload::MediaStreamDescriptor(_)) => {
                 return Err(Status::invalid_argument(
-                    "a second descriptor came: open a new stream instead",
+                    "a second descriptor was received: open a new stream instead",
                 ));
             }
             None => {
@@ -384,9 +385,9 @@ impl Stream {
             Err(error) => {
                 if let Some(end) = error.downcast_ref::<StreamError>() {
                     count(&counters.samples_refused);
-                    // Statuses travel in a header, which has to stay small.
-                    let words: String = end.to_string().chars().take(MAX_STATUS_WORDS).collect();
-                    return Err(Status::new(end.code(), words));
+                    // Statuses are sent in a header, which must stay small.
+                    let message: String = end.to_string().chars().take(MAX_STATUS_CHARACTERS).collect();
+                    return Err(Status::new(end.code(), message));
                 }
                 self.failures += 1;
                 count(&counters.process_failures);
@@ -399,7 +400,7 @@ impl Stream {
                 Vec::new()
             }
         };
-        // Before the acknowledgement: afterwards the client may write there again.
+        // Before the acknowledgement: after it, the client may reuse the memory.
         if let Ok(buffer) = data.try_into_mut() {
             self.buffer = buffer;
         }
@@ -415,7 +416,7 @@ impl Stream {
         Ok(())
     }
 
-    /// The bytes of a sample, of the exact size where the format has one.
+    /// The bytes of a sample, with the exact size of a raw frame.
     fn frame(
         &mut self,
         content: Option<Content>,
@@ -430,8 +431,8 @@ impl Stream {
             Some(Content::ContentReference(reference)) => reference.length_bytes,
             None => return Err(Status::invalid_argument("a sample has no content")),
         };
-        // Known clients claim a byte more than their frame has, and begin it on the last byte of the one before. So
-        // more than needed is fine, and so is overlap; what counts is that the frame itself lies inside.
+        // Known clients announce one byte more than a frame has, and start it on the last byte of the previous one. Extra
+        // bytes and overlap are accepted, as long as the frame itself is inside.
         let needed = match format.frame_bytes() {
             Some(exact) if announced < exact as u64 => {
                 return Err(Status::invalid_argument(format!(
@@ -478,7 +479,7 @@ impl Stream {
         };
         match tokio::time::timeout(options.answer_timeout, outgoing.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Status::cancelled("the client left")),
+            Ok(Err(_)) => Err(Status::cancelled("the client disconnected")),
             Err(_) => Err(Status::deadline_exceeded(format!(
                 "an answer was not read within {} s",
                 options.answer_timeout.as_secs_f32()

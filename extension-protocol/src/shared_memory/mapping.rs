@@ -1,9 +1,9 @@
-//! Mapping memory: the only unsafe code of the crate, and the little that must be right for it to be sound.
+//! Memory mapping: the only unsafe code of the crate.
 //!
-//! Memory shared with another process lies outside of what the language can promise: the peer may write while we
-//! read. Three rules keep that harmless: what is read here are plain bytes, for which every value is valid; our own
-//! slices never overlap (the allocator's slots are not `Clone` and disjoint); and no file is mapped for reading
-//! unless the caller trusts its owner not to cut it short, because touching a page that is gone kills the process.
+//! Rust makes no guarantee about memory that another process shares: the peer may write while this process reads. Three
+//! rules keep that safe: only plain bytes are read, for which every value is valid; this process's slices never overlap
+//! (the allocator's slots are disjoint and not `Clone`); and a file is mapped for reading only if the caller trusts its
+//! owner not to truncate it, because access to a missing page kills the process.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::slots::{Slot, SlotAllocator, TakeError};
 
-/// A writable mapping together with the allocator that says whose each byte is.
+/// A writable mapping with the allocator of its slots.
 #[derive(Debug)]
 pub(super) struct WritableMapping {
     memory: MmapRaw,
@@ -25,13 +25,13 @@ pub(super) struct WritableMapping {
 }
 
 impl WritableMapping {
-    /// Maps the first `length` bytes of `file`, which must have real pages behind them, and touches each page.
+    /// Maps the first `length` bytes of `file`, which must be allocated, and touches each page.
     pub(super) fn new(file: &File, length: usize) -> io::Result<Self> {
         let memory = MmapOptions::new().len(length).populate().map_raw(file)?;
         let page = rustix::param::page_size();
         for offset in (0..length).step_by(page) {
-            // SAFETY: `offset` lies inside the mapping of `length` bytes, which nobody else refers to yet. A fresh
-            // file is all zeros, so the write changes nothing but the page table.
+            // SAFETY: `offset` is inside the mapping of `length` bytes, which has no other references yet. A new file
+            // is all zeros, so the write changes only the page table.
             unsafe { memory.as_mut_ptr().add(offset).write_volatile(0) };
         }
         Ok(Self {
@@ -40,7 +40,7 @@ impl WritableMapping {
         })
     }
 
-    /// A place of `length` bytes.
+    /// A slot of `length` bytes.
     pub(super) fn take(self: &Arc<Self>, length: usize) -> Result<MappedSlot, TakeError> {
         let slot = self.slots().take(length)?;
         Ok(MappedSlot {
@@ -57,7 +57,7 @@ impl WritableMapping {
     }
 }
 
-/// Exclusive bytes of a [`WritableMapping`], given back at drop.
+/// Exclusive bytes of a [`WritableMapping`], released on drop.
 #[derive(Debug)]
 pub(super) struct MappedSlot {
     mapping: Arc<WritableMapping>,
@@ -84,7 +84,7 @@ impl MappedSlot {
         self.length
     }
 
-    /// Gives the end of the place back. No more than the present length.
+    /// Releases the end of the slot. `length` is at most the present length.
     pub(super) fn shrink(&mut self, length: usize) {
         if let Some(slot) = &mut self.slot {
             self.mapping.slots().shrink(slot, length);
@@ -94,7 +94,7 @@ impl MappedSlot {
 
     pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: offset and length come from the allocator, whose capacity is the length of the mapping; the pages
-        // exist, because the file was allocated in full. The place is ours alone inside this process.
+        // exist, because the file was allocated in full. No other slot in this process overlaps this one.
         unsafe { std::slice::from_raw_parts(self.mapping.memory.as_mut_ptr().add(self.offset), self.length) }
     }
 
@@ -121,14 +121,14 @@ pub(super) struct ReadableMapping {
 }
 
 impl ReadableMapping {
-    /// Maps the first `length` bytes. The caller vouches that the peer keeps the file at that size.
+    /// Maps the first `length` bytes. The caller guarantees that the peer does not truncate the file.
     pub(super) fn new(file: &File, length: usize) -> io::Result<Self> {
         Ok(Self {
             memory: MmapOptions::new().len(length).map_raw_read_only(file)?,
         })
     }
 
-    /// Borrowed bytes that keep the mapping alive. `None` when the range leaves the mapping.
+    /// Borrowed bytes that keep the mapping alive. `None` if the range exceeds the mapping.
     pub(super) fn bytes(self: &Arc<Self>, range: Range<usize>) -> Option<Bytes> {
         if range.start > range.end || range.end > self.memory.len() {
             return None;
@@ -142,15 +142,15 @@ impl ReadableMapping {
 
 struct MappedBytes {
     mapping: Arc<ReadableMapping>,
-    /// Inside the mapping: checked where this is made.
+    /// Inside the mapping; checked on construction.
     range: Range<usize>,
 }
 
 impl AsRef<[u8]> for MappedBytes {
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: the range lies inside the mapping, which lives as long as `self`. That the file behind it is not
-        // cut short is what `Trust::Peer` means; that the peer does not write until the acknowledgement is the
-        // contract, and bytes have no invalid values if it does.
+        // SAFETY: the range is inside the mapping, which lives as long as `self`. `Trust::Peer` means that the file is
+        // not truncated. By contract the peer does not write until the acknowledgement; if it does, bytes have no
+        // invalid values.
         unsafe {
             std::slice::from_raw_parts(
                 self.mapping.memory.as_ptr().add(self.range.start),

@@ -1,4 +1,4 @@
-//! The server's side: a region that somebody else made, whose every name, size and offset may be hostile.
+//! The server's side: a peer's region, whose name, size and offsets are untrusted.
 
 use std::fs::File;
 use std::io;
@@ -11,20 +11,19 @@ use rustix::fs::{Mode, OFlags};
 
 use super::mapping::ReadableMapping;
 
-/// How far a server trusts the clients that share memory with it.
+/// Whether a server trusts the clients that share memory with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Trust {
-    /// Each frame is copied once, by a system call, into private memory before anything looks at it. A client that
-    /// cuts its file short, or writes while it is read, harms its own stream and nothing else.
+    /// A system call copies each frame into private memory before it is used. A client that truncates its file, or writes
+    /// during the read, affects only its own stream.
     #[default]
     Untrusted,
-    /// Frames are looked at where they lie, without a copy. **A client that cuts its file short kills this process
-    /// (SIGBUS), and one that writes early changes a frame under the extension's eyes.** For clients that run the
-    /// same code under the same control.
+    /// Frames are read in place, without a copy. **A client that truncates its file kills this process (SIGBUS), and one
+    /// that writes early changes a frame while the extension reads it.** For clients under the same control only.
     Peer,
 }
 
-/// What is wrong with a peer's region or a reference into it. Each becomes a status of the contract.
+/// A fault of a peer's region or of a reference into it. Each has a status.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PeerRegionError {
     #[error(
@@ -38,8 +37,8 @@ pub(crate) enum PeerRegionError {
     )]
     NotFound { path: String, source: io::Error },
     #[error(
-        "shared memory '{path}' cannot be opened for reading: do both sides run under users that its mode \
-         admits? ({source})"
+        "shared memory '{path}' cannot be opened for reading: does its mode permit the users of both \
+         sides? ({source})"
     )]
     Open { path: String, source: io::Error },
     #[error("'{path}' is not a regular file")]
@@ -50,15 +49,15 @@ pub(crate) enum PeerRegionError {
         actual: u64,
         announced: u64,
     },
-    #[error("{needed} bytes at offset {offset} reach out of the shared memory of {length} bytes")]
+    #[error("{needed} bytes at offset {offset} exceed the shared memory of {length} bytes")]
     OutOfBounds { offset: u64, needed: u64, length: u64 },
-    #[error("the shared memory was cut short while the stream was open")]
+    #[error("the shared memory was truncated while the stream was open")]
     Truncated,
     #[error("the shared memory could not be read ({0})")]
     Read(io::Error),
 }
 
-/// A peer's region, open.
+/// An open region of a peer.
 #[derive(Debug)]
 pub(crate) struct PeerRegion {
     file: File,
@@ -68,8 +67,8 @@ pub(crate) struct PeerRegion {
 }
 
 impl PeerRegion {
-    /// Opens `name` in `directory`, which must be a regular file of at least `length` bytes. It is opened for
-    /// reading only, as clients under another user may permit no more, and without following links.
+    /// Opens `name` in `directory`, which must be a regular file of at least `length` bytes. It is opened read-only, since
+    /// clients under another user may permit no more, and without following links.
     pub(crate) fn open(
         directory: &Path,
         name: &str,
@@ -83,7 +82,7 @@ impl PeerRegion {
         }
         let path = directory.join(name);
         let shown = || path.display().to_string();
-        // Without NONBLOCK a pipe of that name would hold us for ever.
+        // Without NONBLOCK, opening a named pipe would block forever.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = match rustix::fs::open(&path, flags, Mode::empty()) {
             Ok(file) => File::from(file),
@@ -135,8 +134,8 @@ impl PeerRegion {
         })
     }
 
-    /// The bytes of a frame: borrowed from a trusted peer, else copied into `buffer`, whose memory is taken and can be
-    /// had back from the result. The flag tells whether they were copied.
+    /// The bytes of a frame: borrowed from a trusted peer, else copied into `buffer`, whose memory becomes part of the
+    /// result. The flag is `true` for a copy.
     pub(crate) fn frame(
         &self,
         offset: u64,
@@ -154,7 +153,7 @@ impl PeerRegion {
             .ok_or_else(out)?;
         match &self.mapping {
             Some(mapping) => {
-                // No protection against a race, only against the honest mistake.
+                // Catches mistakes, not races.
                 if self.file.metadata().map_err(PeerRegionError::Read)?.len() < end {
                     return Err(PeerRegionError::Truncated);
                 }
@@ -205,7 +204,7 @@ mod tests {
     fn links_pipes_and_directories_are_not_frames() {
         let (directory, path) = region(b"x");
         std::os::unix::fs::symlink(&path, directory.path().join("link")).unwrap();
-        std::fs::create_dir(directory.path().join("folder")).unwrap();
+        std::fs::create_dir(directory.path().join("directory")).unwrap();
         rustix::fs::mknodat(
             rustix::fs::CWD,
             directory.path().join("pipe"),
@@ -214,7 +213,7 @@ mod tests {
             0,
         )
         .unwrap();
-        for name in ["link", "folder", "pipe"] {
+        for name in ["link", "directory", "pipe"] {
             let error = open(directory.path(), name, 0).unwrap_err();
             assert!(
                 matches!(error, PeerRegionError::NotAFile { .. }),
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_and_short_files_are_told_apart() {
+    fn missing_and_short_files_are_distinguished() {
         let (directory, _path) = region(b"four");
         let error = open(directory.path(), "absent", 4).unwrap_err();
         assert!(error.to_string().contains("IpcMode"), "{error}");
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn truncation_while_open_is_an_error_and_no_signal() {
+    fn truncation_while_open_is_an_error_not_a_signal() {
         let (directory, path) = region(&[1; 100_000]);
         for trust in [Trust::Untrusted, Trust::Peer] {
             std::fs::write(&path, vec![1; 100_000]).unwrap();
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_private_buffer_is_used_again() {
+    fn the_private_buffer_is_reused() {
         let (directory, _path) = region(&[1; 100]);
         let region = open(directory.path(), "frames", 100).unwrap();
         let (first, _) = region.frame(0, 80, BytesMut::new()).unwrap();

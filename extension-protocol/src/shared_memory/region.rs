@@ -1,4 +1,4 @@
-//! The client's region: created exclusively, backed by real pages, handed out in slots, removed at the end.
+//! The client's region: created exclusively, fully allocated, divided into slots, removed at the end.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use super::mapping::{MappedSlot, WritableMapping};
 use super::{DEFAULT_DIRECTORY, SharedMemoryError, stale};
 use crate::slots::{ALIGNMENT, TakeError};
 
-/// Where and how large the shared memory is, and who may open it.
+/// Location, size and permissions of the shared memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedMemoryOptions {
     pub(crate) bytes: Option<u64>,
@@ -31,30 +31,29 @@ impl Default for SharedMemoryOptions {
 }
 
 impl SharedMemoryOptions {
-    /// Size of the region; a topology gives it as `sharedMemorySizeMiB` × 1048576.
+    /// Size of the region; `sharedMemorySizeMiB` of a topology times 1048576.
     ///
-    /// Default: [`required_shared_memory_bytes`] of the frame size and the window. The memory is really taken
-    /// when a session begins. Smaller sizes narrow the window; less than two frames are refused. Servers that
-    /// keep offsets in signed 32 bits exist, so stay below 2 GiB.
+    /// Default: one slot more than the window. The memory is allocated when a session starts. Smaller sizes reduce the window; less than two frames is an error. Some servers store offsets in signed
+    /// 32 bits, so stay below 2 GiB.
     #[must_use]
     pub fn with_bytes(mut self, bytes: u64) -> Self {
         self.bytes = Some(bytes);
         self
     }
 
-    /// Permission bits of the file, set whatever the umask says. Default: `0o600`, the same user only.
+    /// Permission bits of the file, regardless of the umask. Default: `0o600`, the same user only.
     ///
-    /// An extension in a container under another user needs a group (`0o660`) or everybody (`0o666`): known
-    /// servers open for writing even if they only read. Everybody who may write may also cut the file short
-    /// and so kill this process: widen it no further than needed.
+    /// An extension in a container under another user needs a group (`0o660`) or all users (`0o666`): known servers open
+    /// the file for writing even if they only read. Any process with write permission can truncate the file and so kill
+    /// this process: permit no more than needed.
     #[must_use]
     pub fn with_mode(mut self, mode: u32) -> Self {
         self.mode = mode & 0o777;
         self
     }
 
-    /// Directory of the file. Default: `/dev/shm`, where known servers look. Any directory that both sides see
-    /// under the same path works; one on a disk works slowly.
+    /// Directory of the file. Default: `/dev/shm`, which known servers use. Any directory with the same path on both sides
+    /// works; one on a disk is slow.
     #[must_use]
     pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = directory.into();
@@ -62,41 +61,36 @@ impl SharedMemoryOptions {
     }
 }
 
-/// Size of a region in which `window` frames of up to `frame_bytes` are on their way and one place rests.
+/// Size of a region for `window` frames in flight of up to `frame_bytes`, and one more slot.
 ///
-/// The resting place is for servers that look at an acknowledged frame once more when the next one arrives.
-/// `None` when the number does not fit into 64 bits.
-///
-/// ```
-/// use lva_extension_protocol::required_shared_memory_bytes;
-/// assert_eq!(required_shared_memory_bytes(3_320_064, 4), Some(5 * 3_320_064)); // 64 divides it
-/// ```
-pub fn required_shared_memory_bytes(frame_bytes: u64, window: usize) -> Option<u64> {
-    let place = frame_bytes.max(1).checked_next_multiple_of(ALIGNMENT as u64)?;
+/// The additional slot is for servers that read an acknowledged frame again when the next one arrives. `None` if the size
+/// exceeds 64 bits.
+fn required_shared_memory_bytes(frame_bytes: u64, window: usize) -> Option<u64> {
+    let slot = frame_bytes.max(1).checked_next_multiple_of(ALIGNMENT as u64)?;
     u64::try_from(window.max(1))
         .ok()?
         .checked_add(1)?
-        .checked_mul(place)
+        .checked_mul(slot)
 }
 
-/// The smallest region in which two frames lie.
+/// The smallest region for two frames.
 fn smallest_bytes(frame_bytes: u64) -> Option<u64> {
     required_shared_memory_bytes(frame_bytes, 1)
 }
 
-/// A file that exists as long as this does, and its memory.
+/// A shared memory file and its mapping. Dropping it removes the file.
 #[derive(Debug)]
 pub(crate) struct Region {
     name: String,
     path: PathBuf,
     length: usize,
     mapping: Arc<WritableMapping>,
-    /// Locked as long as we live, which is how others know that the region is not stale.
+    /// Locked while this process lives, so that others do not remove the region as stale.
     _lock: File,
 }
 
 impl Region {
-    /// Makes a region for `window` frames of up to `frame_bytes`. Blocking: it touches every page.
+    /// Creates a region for `window` frames of up to `frame_bytes`. Blocking: touches every page.
     pub(crate) fn create(
         options: &SharedMemoryOptions,
         frame_bytes: usize,
@@ -135,7 +129,7 @@ impl Region {
         let unlink = Unlink(Some(path.clone()));
         rustix::fs::fchmod(&file, Mode::from_raw_mode(options.mode))
             .map_err(|error| failed("setting its mode", error.into()))?;
-        // Real pages now, or an error: a page that is missing later is a bus error.
+        // Allocate all pages now: a page that is missing later is a bus error.
         loop {
             match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
                 Ok(()) => break,
@@ -158,7 +152,7 @@ impl Region {
         })
     }
 
-    /// The bare file name: what a descriptor calls the handle.
+    /// The bare file name: the handle name of a descriptor.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -167,9 +161,9 @@ impl Region {
         self.length
     }
 
-    /// How many frames of this size lie in the region at once.
+    /// How many frames of this size fit in the region.
     pub(crate) fn frames(&self, frame_bytes: usize) -> usize {
-        // The last place needs no padding behind it.
+        // The last slot needs no padding.
         (self.length + ALIGNMENT - 1) / frame_bytes.max(1).next_multiple_of(ALIGNMENT)
     }
 
@@ -184,7 +178,7 @@ impl Drop for Region {
     }
 }
 
-/// Exclusive bytes in a region, given back at drop. Keeps the memory mapped, but not the file's name.
+/// Exclusive bytes in a region, released on drop. Keeps the memory mapped, but not the file.
 #[derive(Debug)]
 pub(crate) struct RegionSlot(MappedSlot);
 
@@ -216,7 +210,7 @@ impl DerefMut for RegionSlot {
     }
 }
 
-/// Removes a half-made region on the error path.
+/// Removes an incomplete region on the error path.
 struct Unlink(Option<PathBuf>);
 
 impl Unlink {
@@ -241,18 +235,12 @@ fn remove(path: &Path) {
     }
 }
 
-/// A new file under a name that nobody can guess, locked before anybody can take it for stale.
+/// Creates a file under an unpredictable name and locks it before another process can remove it as stale.
 fn create_locked(directory: &Path) -> io::Result<(String, PathBuf, File)> {
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for _ in 0..16 {
-        let mut random = [0; 8];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let name = format!(
-            "{}{}-{:016x}",
-            stale::PREFIX,
-            std::process::id(),
-            u64::from_ne_bytes(random)
-        );
+        let random = getrandom::u64()?;
+        let name = format!("{}{}-{random:016x}", stale::PREFIX, std::process::id());
         let path = directory.join(&name);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
@@ -260,7 +248,7 @@ fn create_locked(directory: &Path) -> io::Result<(String, PathBuf, File)> {
             Err(rustix::io::Errno::EXIST) => continue,
             Err(error) => return Err(error.into()),
         };
-        // Between creation and lock a sweeper may have taken the file for stale: then it is gone, or locked.
+        // Between creation and lock, another process may have removed or locked the file as stale.
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) if rustix::fs::fstat(&file)?.st_nlink > 0 => return Ok((name, path, file)),
             Ok(()) => {}
@@ -284,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_has_its_size_its_mode_and_a_bare_name_and_goes_away() {
+    fn a_region_has_size_mode_and_a_bare_name_and_is_removed() {
         let directory = tempfile::tempdir_in(DEFAULT_DIRECTORY).unwrap();
         let region = Region::create(&options(directory.path()).with_mode(0o640), 1000, 3).unwrap();
         assert_eq!(region.length(), 4 * 1024);
@@ -313,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_for_less_than_two_frames_is_refused_with_the_number_that_would_do() {
+    fn a_region_for_less_than_two_frames_is_refused_with_the_required_size() {
         let error = Region::create(&SharedMemoryOptions::default().with_bytes(1999), 1000, 4).unwrap_err();
         assert!(matches!(
             error,
@@ -327,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_machine_has_is_an_error_that_names_the_need_and_leaves_nothing() {
+    fn too_large_a_region_is_an_error_with_the_size_and_leaves_no_file() {
         let directory = tempfile::tempdir_in(DEFAULT_DIRECTORY).unwrap();
         let error = Region::create(&options(directory.path()).with_bytes(1 << 60), 1000, 4).unwrap_err();
         assert!(error.to_string().contains("1152921504606846976"), "{error}");

@@ -1,8 +1,7 @@
-//! Regions that outlived their process.
+//! Regions of crashed processes.
 //!
-//! Each region's file is locked by its owner for as long as the owner lives, and the kernel lets go of the lock when it
-//! dies, however it does. That holds between containers too, which process numbers do not: two containers that share
-//! `/dev/shm` need not share a process namespace.
+//! The owner of a region locks its file, and the kernel releases the lock when the owner ends in any way. Unlike process
+//! numbers, this works between containers that share `/dev/shm` but not a process namespace.
 
 use std::fs::File;
 use std::io;
@@ -12,18 +11,14 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use super::SharedMemoryError;
 
-/// How the names of this crate's regions begin. The process number and 64 random bits follow.
+/// Prefix of the regions' names, followed by the process number and 64 random bits.
 pub(super) const PREFIX: &str = "lva-frames-";
 
-/// Removes the regions of crashed processes of this crate from a directory, and tells how many there were.
+/// Removes the regions of crashed processes from a directory, and returns their number.
 ///
-/// A client does it at each connection for the directory that it uses. Files of others, and of live processes,
-/// are left alone; so is what cannot be opened, such as another user's.
-///
-/// # Errors
-///
-/// The directory cannot be read.
-pub fn remove_stale_regions(directory: impl AsRef<Path>) -> Result<usize, SharedMemoryError> {
+/// A client does this for its directory at each connection. Other files, regions of live processes, and files that
+/// cannot be opened, such as another user's, are kept.
+pub(crate) fn remove_stale_regions(directory: impl AsRef<Path>) -> Result<usize, SharedMemoryError> {
     let directory = directory.as_ref();
     let failed = |source| SharedMemoryError::Io {
         directory: directory.into(),
@@ -43,7 +38,7 @@ pub fn remove_stale_regions(directory: impl AsRef<Path>) -> Result<usize, Shared
         match remove_if_stale(&entry.path()) {
             Ok(true) => removed += 1,
             Ok(false) => {}
-            Err(error) => tracing::debug!(path = %entry.path().display(), %error, "region left alone"),
+            Err(error) => tracing::debug!(path = %entry.path().display(), %error, "region kept"),
         }
     }
     if removed > 0 {
@@ -63,7 +58,7 @@ fn remove_if_stale(path: &Path) -> io::Result<bool> {
         Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
         Err(error) => return Err(error.into()),
     }
-    // Held until the end of this function, so that whoever is just creating this file sees that it is lost.
+    // The lock is held until the end of this function, so that a process that is creating this file notices.
     std::fs::remove_file(path)?;
     Ok(true)
 }
@@ -74,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_the_dead_are_removed_and_those_of_the_living_and_of_others_stay() {
+    fn regions_of_ended_processes_are_removed_and_other_files_are_kept() {
         let directory = tempfile::tempdir_in(super::super::DEFAULT_DIRECTORY).unwrap();
         let options = SharedMemoryOptions::default().with_directory(directory.path());
         let alive = Region::create(&options, 100, 2).unwrap();
@@ -88,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_an_error_that_names_it() {
+    fn a_missing_directory_is_an_error_that_names_it() {
         let error = remove_stale_regions("/dev/shm/surely/not").unwrap_err();
         assert!(error.to_string().contains("/dev/shm/surely/not"), "{error}");
     }

@@ -1,12 +1,12 @@
-//! Any sequence of operations on the allocator, with its promises checked after each.
+//! Any sequence of operations on the allocator, with its invariants checked after each.
 
 use super::{ALIGNMENT, Slot, SlotAllocator, TakeError};
 
-/// Runs the operations that these bytes stand for.
+/// Runs the operations that these bytes encode.
 ///
 /// # Panics
 ///
-/// A promise is broken.
+/// An invariant is violated.
 pub(crate) fn run(data: &[u8]) {
     let mut bytes = data.iter().copied();
     let Some(capacity) = bytes.next() else { return };
@@ -37,18 +37,18 @@ pub(crate) fn run(data: &[u8]) {
         held.sort_by_key(Slot::offset);
         let mut free_from = 0;
         for slot in &held {
-            assert!(slot.offset() >= free_from, "two places overlap");
+            assert!(slot.offset() >= free_from, "two slots overlap");
             assert_eq!(slot.offset() % ALIGNMENT, 0);
             free_from = slot.offset() + slot.length();
         }
-        assert!(free_from <= capacity, "a place reaches out of the region");
+        assert!(free_from <= capacity, "a slot exceeds the region");
         assert_eq!(slots.taken.len(), held.len());
     }
     held.drain(..).for_each(|slot| slots.release(slot));
-    assert!(slots.take(capacity).is_ok(), "everything came back");
+    assert!(slots.take(capacity).is_ok(), "everything was released");
 }
 
-/// By looking at each gap: does `length` fit between the held places, which are in order?
+/// Checks each gap: does `length` fit between the held slots, which are sorted?
 fn fits(capacity: usize, held: &[Slot], length: usize) -> bool {
     let mut from = 0;
     let ends = held

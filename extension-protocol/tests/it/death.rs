@@ -59,7 +59,7 @@ impl Doomed {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let port = loop {
-            let line = lines.next().expect("it says its port").unwrap();
+            let line = lines.next().expect("it prints its port").unwrap();
             if let Some(port) = line.strip_prefix(LISTENING) {
                 break port.parse().unwrap();
             }
@@ -107,8 +107,8 @@ async fn a_client_survives_fifty_killed_servers_and_loses_nothing_for_good() {
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let memory = SharedMemoryOptions::default().with_directory(directory.path());
     let policy = BackoffPolicy {
-        floor: Duration::from_millis(1),
-        cap: Duration::from_millis(50),
+        min_delay: Duration::from_millis(1),
+        max_delay: Duration::from_millis(50),
         healthy_after: Duration::from_secs(30),
     };
     let mut random = Random(5);

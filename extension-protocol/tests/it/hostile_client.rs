@@ -1,4 +1,4 @@
-//! Clients that break the contract: each loses its own stream, with the status and a message that helps.
+//! Clients that violate the contract: each ends only its own stream, with a status and a message that names the fault.
 
 use std::os::unix::fs::FileExt;
 
@@ -10,7 +10,7 @@ use lva_media_types::limits::MAX_ANNOUNCED_SIDE;
 
 use crate::support::{Host, Raw, descriptor, embedded, properties_of, reference, sample_of, small_format};
 
-/// A server that looks for shared memory in a directory of its own, and a file there.
+/// A server with its own directory for shared memory, and a file there.
 struct Scene {
     host: Host,
     directory: tempfile::TempDir,
@@ -31,7 +31,7 @@ impl Scene {
         std::fs::OpenOptions::new().write(true).open(path).unwrap()
     }
 
-    /// A stream in shared memory past its descriptors.
+    /// A stream with shared memory, after the descriptors.
     async fn open(&self, length: u64) -> Raw {
         let mut raw = self.host.raw().await;
         raw.send(1, descriptor(Some(small_format()), Some((NAME, length)), ""))
@@ -40,7 +40,7 @@ impl Scene {
         raw
     }
 
-    /// What a descriptor comes to.
+    /// The status that a descriptor gets.
     async fn refusal(&self, payload: Payload) -> tonic::Status {
         let mut raw = self.host.raw().await;
         raw.send(1, payload).await;
@@ -50,7 +50,7 @@ impl Scene {
 
 const FRAME: usize = 64 * 48 * 3;
 
-/// Also prints what a client is told: `cargo test -p lva-extension-protocol hostile_client -- --nocapture`.
+/// Also prints the status that the client gets: `cargo test -p lva-extension-protocol hostile_client -- --nocapture`.
 fn assert_status(status: &tonic::Status, code: GrpcCode, words: &str) {
     let case = std::thread::current().name().unwrap_or_default().to_owned();
     let case = case.rsplit("::").next().unwrap_or_default().replace('_', " ");
@@ -230,7 +230,7 @@ async fn references_out_of_the_region_are_invalid_arguments() {
             assert_status(
                 &raw.end().await,
                 GrpcCode::InvalidArgument,
-                "out of the shared memory",
+                "exceed the shared memory",
             );
         }
         let mut raw = scene.open(frame * 3).await;
@@ -280,7 +280,7 @@ async fn an_embedded_message_over_the_limit_is_resource_exhausted() {
     assert_status(
         &raw.end().await,
         GrpcCode::ResourceExhausted,
-        "larger than this server takes",
+        "larger than this server accepts",
     );
 }
 
@@ -296,7 +296,7 @@ async fn a_file_cut_short_while_the_stream_is_open_ends_that_stream_alone() {
 
     file.set_len(100).unwrap();
     raw.send(3, reference(FRAME as u64, FRAME as u64)).await;
-    assert_status(&raw.end().await, GrpcCode::FailedPrecondition, "cut short");
+    assert_status(&raw.end().await, GrpcCode::FailedPrecondition, "truncated");
 
     other.send(2, embedded(vec![0; FRAME], 1)).await;
     other.answer().await;
@@ -338,7 +338,7 @@ async fn a_file_cut_short_and_grown_again_all_the_time_never_kills_the_process()
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     vandal.join().unwrap();
     assert_alive(&scene.host).await;
-    // How many streams met the gap is chance; that the process is here to tell is not.
+    // How many streams hit the gap is chance; that the process survives is not.
     assert!(ended <= 20);
 }
 
@@ -350,9 +350,9 @@ async fn links_and_pipes_in_place_of_the_file_are_refused_and_block_nobody() {
         .refusal(descriptor(Some(small_format()), Some((NAME, 1)), ""))
         .await;
     assert_status(&status, GrpcCode::FailedPrecondition, "not a regular file");
-    std::fs::create_dir(scene.directory.path().join("folder")).unwrap();
+    std::fs::create_dir(scene.directory.path().join("directory")).unwrap();
     let status = scene
-        .refusal(descriptor(Some(small_format()), Some(("folder", 0)), ""))
+        .refusal(descriptor(Some(small_format()), Some(("directory", 0)), ""))
         .await;
     assert_status(&status, GrpcCode::FailedPrecondition, "not a regular file");
 }
@@ -440,7 +440,7 @@ async fn a_client_that_reads_no_answers_loses_its_place_and_holds_up_nobody() {
     .await;
     host.raw_when_free().await.open(small_format()).await;
     sending.abort();
-    // What it is told once it reads after all.
+    // The status that it gets once it reads.
     assert_status(&raw.end().await, GrpcCode::DeadlineExceeded, "not read");
 }
 
@@ -525,7 +525,7 @@ async fn a_flood_of_streams_is_refused_beyond_the_limit_and_those_within_go_on()
         };
         assert_eq!(status.code(), GrpcCode::ResourceExhausted);
         if number == 0 {
-            assert_status(&status, GrpcCode::ResourceExhausted, "4 streams are open already");
+            assert_status(&status, GrpcCode::ResourceExhausted, "4 streams are already open");
         }
     }
     for raw in &mut within_limit {

@@ -1,4 +1,4 @@
-//! Servers that break the contract or break down: the session says why it ended, and gives everything back.
+//! Servers that violate the contract or fail: the session returns the reason, and every frame.
 
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ async fn a_server_that_never_answers_the_descriptor_is_a_handshake_timeout() {
 
 #[tokio::test]
 async fn an_address_that_nobody_listens_on_is_unreachable() {
-    let nobody = ClientOptions::new("tcp://127.0.0.1:1".parse().unwrap(), small_format());
-    let error = connect::<()>(&nobody).await.unwrap_err();
+    let unreachable = ClientOptions::new("tcp://127.0.0.1:1".parse().unwrap(), small_format());
+    let error = connect::<()>(&unreachable).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { .. }) && error.is_transient());
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     assert!(std::error::Error::source(&error).is_some());
@@ -59,7 +59,7 @@ async fn a_listener_that_speaks_something_else_does_not_hang_the_client() {
 async fn a_first_message_that_is_no_descriptor_is_no_session() {
     let server = ScriptedServer::start(|mut script| async move {
         script.receive().await;
-        script.say(ack(1, 1)).await;
+        script.send(ack(1, 1)).await;
     })
     .await;
     let error = connect::<()>(&server.options()).await.unwrap_err();
@@ -106,7 +106,7 @@ async fn a_server_that_never_answers_frames_is_an_answer_timeout_and_keeps_the_w
         .map(|it| (it.sequence, it.context))
         .collect();
     assert_eq!(left, [(2, "a"), (3, "b"), (4, "c")]);
-    assert!(within(answers.next()).await.unwrap().is_none(), "said once");
+    assert!(within(answers.next()).await.unwrap().is_none(), "returned once");
     assert_eq!(frames.slot().unwrap_err(), NoSlot::Ended);
     let stats = answers.stats();
     assert_eq!((stats.sent, stats.answered, stats.abandoned), (3, 0, 3));
@@ -120,7 +120,7 @@ async fn zero_unknown_and_repeated_acks_deliver_nothing_and_are_counted() {
             script.receive().await;
         }
         for number in [0, 1, 4, 99, u64::MAX, 3, 3, 2] {
-            script.say(ack(0, number)).await;
+            script.send(ack(0, number)).await;
         }
         script.receive().await;
     })
@@ -145,8 +145,8 @@ async fn descriptors_in_the_middle_are_passed_over() {
     let server = ScriptedServer::start(|mut script| async move {
         script.handshake().await;
         script.receive().await;
-        script.say(server_descriptor(2, 2)).await;
-        script.say(ack(3, 2)).await;
+        script.send(server_descriptor(2, 2)).await;
+        script.send(ack(3, 2)).await;
         script.receive().await;
     })
     .await;
@@ -224,7 +224,7 @@ async fn an_answer_over_the_limit_ends_the_session() {
         };
         let payload = Some(Payload::MediaSample(sample));
         script
-            .say(MediaStreamMessage {
+            .send(MediaStreamMessage {
                 sequence_number: 2,
                 ack_sequence_number: 2,
                 payload,
@@ -248,13 +248,13 @@ async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up(
         for number in 2..5 {
             script.receive().await;
             if number > 2 {
-                script.say(ack(number, number)).await;
+                script.send(ack(number, number)).await;
             }
         }
         // Much too late.
         script.receive().await;
-        script.say(ack(5, 2)).await;
-        script.say(ack(6, 5)).await;
+        script.send(ack(5, 2)).await;
+        script.send(ack(6, 5)).await;
         script.receive().await;
     })
     .await;
@@ -287,7 +287,7 @@ async fn a_session_that_is_given_up_tells_of_each_frame_once() {
         script.handshake().await;
         script.receive().await;
         script.receive().await;
-        script.say(ack(3, 3)).await;
+        script.send(ack(3, 3)).await;
         // And it never closes its side.
         std::future::pending::<()>().await;
     })
@@ -338,7 +338,7 @@ async fn boxes_out_of_the_picture_are_delivered_and_counted() {
         };
         let payload = Some(Payload::MediaSample(sample));
         script
-            .say(MediaStreamMessage {
+            .send(MediaStreamMessage {
                 sequence_number: 2,
                 ack_sequence_number: 2,
                 payload,

@@ -1,5 +1,5 @@
-//! Clients and servers over real sockets and real shared memory; peers that behave as real ones do, and worse.
-#![allow(clippy::unwrap_used)] // helpers are no test functions
+//! Clients and servers over real sockets and shared memory; peers that behave like real ones, and hostile ones.
+#![allow(clippy::unwrap_used)] // for helpers, which are not test functions
 
 mod death;
 mod hostile_client;

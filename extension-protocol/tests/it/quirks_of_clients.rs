@@ -9,7 +9,7 @@ use crate::support::{Host, descriptor, digest, embedded, properties_of, referenc
 
 const FRAME: usize = 64 * 48 * 3;
 
-/// | C1 all sample clients | wait for the descriptor before any frame | answer it at once |
+/// | C1 all sample clients | wait for the descriptor before any frame | answered at once |
 #[tokio::test]
 async fn c1_the_descriptor_is_answered_before_any_sample_is_there() {
     let host = Host::start(ServerOptions::default()).await;
@@ -24,7 +24,7 @@ async fn c1_the_descriptor_is_answered_before_any_sample_is_there() {
     assert_eq!((media.timescale, media.media_sample_format), (90_000, None));
 }
 
-/// | C2, C7 | never acknowledge; free slots by our acks | ask for none; acknowledge every sample by its number |
+/// | C2, C7 | never acknowledge; release slots by our acks | none expected; every sample is acknowledged by its number |
 #[tokio::test]
 async fn c2_c7_acks_of_the_client_are_not_needed_and_ours_name_the_sample() {
     let host = Host::start(ServerOptions::default()).await;
@@ -40,7 +40,7 @@ async fn c2_c7_acks_of_the_client_are_not_needed_and_ours_name_the_sample() {
     }
 }
 
-/// | C3 | stride 0, empty ARM id | rows side by side; fine |
+/// | C3 | stride 0, empty ARM id | rows without padding; accepted |
 #[tokio::test]
 async fn c3_stride_nought_means_rows_side_by_side_and_an_empty_arm_id_is_fine() {
     let host = Host::start(ServerOptions::default()).await;
@@ -61,7 +61,7 @@ async fn c3_stride_nought_means_rows_side_by_side_and_an_empty_arm_id_is_fine() 
     assert_eq!(properties_of(&raw.answer().await)["bytes"], FRAME.to_string());
 }
 
-/// | C4 | timestamp always 0 | echoed; need not rise |
+/// | C4 | timestamp always 0 | echoed; need not increase |
 #[tokio::test]
 async fn c4_timestamps_that_are_always_nought_are_echoed() {
     let host = Host::start(ServerOptions::default()).await;
@@ -73,7 +73,7 @@ async fn c4_timestamps_that_are_always_nought_are_echoed() {
     }
 }
 
-/// | C5 | configuration absent or `{}` | passed on as it is |
+/// | C5 | configuration absent or `{}` | passed on unchanged |
 #[tokio::test]
 async fn c5_configuration_is_passed_on_as_it_is() {
     let host = Host::start(ServerOptions::default()).await;
@@ -84,11 +84,11 @@ async fn c5_configuration_is_passed_on_as_it_is() {
     raw.send(2, embedded(vec![0; FRAME], 0)).await;
     assert!(
         sample_of(&raw.answer().await).inferences.is_empty(),
-        "the extension saw the text"
+        "the extension received the configuration"
     );
 }
 
-/// | C6 | count one answer a frame, then wait for the close | exactly one; half-close ends with OK |
+/// | C6 | expect one answer per frame, then wait for the close | exactly one; half-close ends with OK |
 #[tokio::test]
 async fn c6_each_sample_has_exactly_one_answer_and_a_half_close_ends_well() {
     let host = Host::start(ServerOptions::default()).await;
@@ -105,7 +105,7 @@ async fn c6_each_sample_has_exactly_one_answer_and_a_half_close_ends_well() {
     assert_eq!(answered, (2..32).collect::<Vec<u64>>());
 }
 
-/// | C9 | go by `type` | always explicit |
+/// | C9 | depend on `type` | always explicit |
 #[tokio::test]
 async fn c9_types_are_explicit() {
     let host = Host::start(ServerOptions::default()).await;
@@ -130,7 +130,7 @@ async fn c10_embedded_full_high_definition_is_taken() {
     assert_eq!(properties_of(&raw.answer().await)["bytes"], "6220800");
 }
 
-/// | C11 | no credentials | asked for only if configured |
+/// | C11 | no credentials | required only if configured |
 #[tokio::test]
 async fn c11_without_credentials_of_our_own_none_are_asked_for() {
     let host = Host::start(ServerOptions::default()).await;
@@ -140,7 +140,7 @@ async fn c11_without_credentials_of_our_own_none_are_asked_for() {
 /// Every slot but the first begins on the last byte of the one before and claims one byte too many, the last one
 /// beyond the end of the file.
 ///
-/// | Intel's slots | begin on the last byte of the one before, claim one byte too many | the exact frame is read; overlap and excess are fine |
+/// | Intel's slots | start on the last byte of the previous one, announce one byte too many | the exact frame is read; overlap and excess are accepted |
 #[tokio::test]
 async fn intel_slots_that_overlap_by_a_byte_and_claim_one_too_many_are_read() {
     for trust in [Trust::Untrusted, Trust::Peer] {
@@ -174,7 +174,7 @@ async fn intel_slots_that_overlap_by_a_byte_and_claim_one_too_many_are_read() {
 
 /// Files of clients under another user are 0755: no more than reading is possible, and enough.
 ///
-/// | files of another user | mode 0755 | opened for reading only |
+/// | files of another user | mode 0755 | opened read-only |
 #[tokio::test]
 async fn a_file_that_may_only_be_read_is_enough() {
     use std::os::unix::fs::PermissionsExt;

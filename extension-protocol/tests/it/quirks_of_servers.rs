@@ -33,7 +33,7 @@ fn reference_of(message: &MediaStreamMessage) -> &wire::ContentReference {
     }
 }
 
-/// | S1, S2 Python, C# | join name to `/dev/shm`, open for writing, map everything | bare name; complete before it is told; mode is an option |
+/// | S1, S2 Python, C# | join name to `/dev/shm`, open for writing, map everything | bare name; file complete before it is announced; mode is an option |
 #[tokio::test]
 async fn s1_s2_the_handle_is_a_bare_name_and_the_file_is_complete_before_it_is_named() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -51,7 +51,7 @@ async fn s1_s2_the_handle_is_a_bare_name_and_the_file_is_complete_before_it_is_n
         assert_eq!(metadata.len(), memory.length_bytes);
         assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
         script.receive().await;
-        script.say(ack(2, 2)).await;
+        script.send(ack(2, 2)).await;
         script.receive().await;
     })
     .await;
@@ -64,15 +64,15 @@ async fn s1_s2_the_handle_is_a_bare_name_and_the_file_is_complete_before_it_is_n
     next(&mut answers).await;
 }
 
-/// | S3 C# | descriptor with number 0 and ack 0, timestamps 0 | neither is looked at |
+/// | S3 C# | descriptor with number 0 and ack 0, timestamps 0 | ignored |
 #[tokio::test]
 async fn s3_a_descriptor_with_number_and_ack_nought_and_timestamps_of_nought_are_fine() {
     let server = ScriptedServer::start(|mut script| async move {
         script.receive().await;
-        script.say(server_descriptor(0, 0)).await;
+        script.send(server_descriptor(0, 0)).await;
         for number in 2..5 {
             script.receive().await;
-            script.say(ack(number - 1, number)).await;
+            script.send(ack(number - 1, number)).await;
         }
         script.receive().await;
     })
@@ -87,13 +87,13 @@ async fn s3_a_descriptor_with_number_and_ack_nought_and_timestamps_of_nought_are
     }
 }
 
-/// | S4 Intel | numbers stay 0 | matched by ack alone |
+/// | S4 Intel | numbers stay 0 | matched by ack only |
 #[tokio::test]
 async fn s4_answers_whose_own_number_stays_nought_are_matched_by_ack() {
     let server = ScriptedServer::start(|mut script| async move {
         script.handshake().await;
         while let Some(sample) = script.receive().await {
-            script.say(ack(0, sample.sequence_number)).await;
+            script.send(ack(0, sample.sequence_number)).await;
         }
     })
     .await;
@@ -106,7 +106,7 @@ async fn s4_answers_whose_own_number_stays_nought_are_matched_by_ack() {
     }
 }
 
-/// | S5 Intel, DeepStream | answer a frame when the next one comes | window of 2 at least; the newest frame is never late; half-close flushes |
+/// | S5 Intel, DeepStream | answer a frame when the next one arrives | window of at least 2; the newest frame is never late; half-close flushes |
 #[tokio::test]
 async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_the_half_close() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -114,10 +114,10 @@ async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_t
         let mut held = None;
         while let Some(sample) = script.receive().await {
             if let Some(number) = held.replace(sample.sequence_number) {
-                script.say(ack(0, number)).await;
+                script.send(ack(0, number)).await;
             }
         }
-        script.say(ack(0, held.unwrap())).await;
+        script.send(ack(0, held.unwrap())).await;
     })
     .await;
     // That the newest frame alone is never late is a rule, tested with a clock of its own.
@@ -135,7 +135,7 @@ async fn s5_a_server_that_answers_only_when_the_next_frame_comes_is_flushed_by_t
     assert!(within(answers.next()).await.unwrap().is_none());
 }
 
-/// | S6 DeepStream | acks out of order, tail never answered | any order; the tail comes back at the end |
+/// | S6 DeepStream | acks out of order, tail never answered | any order; the tail is returned at the end |
 #[tokio::test]
 async fn s6_acks_in_any_order_free_their_own_place_and_the_tail_comes_back_at_the_end() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -144,7 +144,7 @@ async fn s6_acks_in_any_order_free_their_own_place_and_the_tail_comes_back_at_th
             script.receive().await;
         }
         for number in [4, 2, 3] {
-            script.say(ack(0, number)).await;
+            script.send(ack(0, number)).await;
         }
         script.receive().await;
     })
@@ -168,14 +168,14 @@ async fn s6_acks_in_any_order_free_their_own_place_and_the_tail_comes_back_at_th
     assert_eq!(left, [5], "never drained by that server");
 }
 
-/// | S7 Python | a failed frame gets no answer | given up alone after a time-out; its place stays taken |
+/// | S7 Python | a failed frame gets no answer | skipped after a time-out; its slot stays allocated |
 #[tokio::test]
 async fn s7_a_frame_without_any_answer_is_given_up_alone() {
     let server = ScriptedServer::start(|mut script| async move {
         script.handshake().await;
         while let Some(sample) = script.receive().await {
             if sample.sequence_number != 4 {
-                script.say(ack(0, sample.sequence_number)).await;
+                script.send(ack(0, sample.sequence_number)).await;
             }
         }
     })
@@ -205,7 +205,7 @@ async fn s7_a_frame_without_any_answer_is_given_up_alone() {
     );
 }
 
-/// | S8, S9 | refuse a format or a picture in their own words | words shown, not transient |
+/// | S8, S9 | refuse a format or a picture with their own message | message shown, not transient |
 #[tokio::test]
 async fn s8_s9_a_refused_format_is_told_in_the_servers_words_and_not_retried() {
     for (code, words) in [
@@ -228,7 +228,7 @@ async fn s8_s9_a_refused_format_is_told_in_the_servers_words_and_not_retried() {
     }
 }
 
-/// | S10 C# | one stream a connection | one connection a session |
+/// | S10 C# | one stream per connection | one connection per session |
 #[tokio::test]
 async fn s10_one_stream_for_each_connection() {
     let server = ScriptedServer::start(|mut script: Script| async move {
@@ -242,7 +242,7 @@ async fn s10_one_stream_for_each_connection() {
     drop((first, second));
 }
 
-/// | S11 Python | a fourth stream gets nothing | handshake time-out, an error of its own |
+/// | S11 Python | a fourth stream gets no answer | handshake time-out, a separate error |
 #[tokio::test]
 async fn s11_a_stream_without_a_worker_is_a_handshake_timeout_of_its_own() {
     let streams = std::sync::Arc::new(tokio::sync::Semaphore::new(3));
@@ -252,7 +252,7 @@ async fn s11_a_stream_without_a_worker_is_a_handshake_timeout_of_its_own() {
             let _worker = streams.acquire().await.unwrap();
             script.handshake().await;
             while let Some(sample) = script.receive().await {
-                script.say(ack(0, sample.sequence_number)).await;
+                script.send(ack(0, sample.sequence_number)).await;
             }
         }
     })
@@ -272,7 +272,7 @@ async fn s11_a_stream_without_a_worker_is_a_handshake_timeout_of_its_own() {
     }
 }
 
-/// | S12 | 4 MiB a message | status shown with a hint, not transient |
+/// | S12 | 4 MiB per message | status shown with a hint, not transient |
 #[tokio::test]
 async fn s12_a_frame_over_the_servers_message_limit_gets_a_hint() {
     let format = FrameFormat::raw(PixelFormat::Bgr24, 1920, 1080).unwrap();
@@ -321,7 +321,7 @@ async fn s13_inferences_of_type_auto_are_resolved_and_a_batch_ack_is_an_answer()
         };
         let payload = Some(Payload::MediaSample(sample));
         script
-            .say(MediaStreamMessage {
+            .send(MediaStreamMessage {
                 sequence_number: 2,
                 ack_sequence_number: 2,
                 payload,
@@ -341,7 +341,7 @@ async fn s13_inferences_of_type_auto_are_resolved_and_a_batch_ack_is_an_answer()
 /// The same server reads an acknowledged frame once more when the next one arrives: its place must not have been used
 /// again by then.
 ///
-/// | S13 | reads an acknowledged frame again | the place returned last rests while another fits |
+/// | S13 | reads an acknowledged frame again | the slot released last is avoided while another fits |
 #[tokio::test]
 async fn s13_an_acknowledged_frame_stays_as_it_was_until_the_next_one_is_there() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -358,7 +358,7 @@ async fn s13_an_acknowledged_frame_stays_as_it_was_until_the_next_one_is_there()
             assert_eq!(file[offset], fill);
             before = Some((offset, fill));
             fill += 1;
-            script.say(ack(0, sample.sequence_number)).await;
+            script.send(ack(0, sample.sequence_number)).await;
         }
         script.fail(Status::ok("")).await;
     })
@@ -381,14 +381,14 @@ async fn s14_an_empty_sample_and_a_message_without_payload_are_acks() {
     let server = ScriptedServer::start(|mut script| async move {
         script.handshake().await;
         script.receive().await;
-        script.say(ack(2, 2)).await;
+        script.send(ack(2, 2)).await;
         script.receive().await;
         let bare = MediaStreamMessage {
             sequence_number: 3,
             ack_sequence_number: 3,
             payload: None,
         };
-        script.say(bare).await;
+        script.send(bare).await;
         script.receive().await;
     })
     .await;
@@ -409,7 +409,7 @@ async fn s16_extension_identifier_and_timescale_are_both_optional() {
         script.receive().await;
         let empty = Some(Payload::MediaStreamDescriptor(Default::default()));
         script
-            .say(MediaStreamMessage {
+            .send(MediaStreamMessage {
                 sequence_number: 1,
                 ack_sequence_number: 1,
                 payload: empty,
@@ -434,7 +434,7 @@ async fn s18_the_descriptor_is_complete_and_first_whoever_checks_it() {
         async move {
             let first = script.receive().await.unwrap();
             seen.send(first).await.unwrap();
-            script.say(server_descriptor(1, 1)).await;
+            script.send(server_descriptor(1, 1)).await;
             script.receive().await;
         }
     })
@@ -475,7 +475,7 @@ async fn s18_the_descriptor_is_complete_and_first_whoever_checks_it() {
     );
 }
 
-/// | Python, file missing | UNKNOWN with `[Errno 2]` | text shown with the hint about IpcMode |
+/// | Python, file missing | UNKNOWN with `[Errno 2]` | message shown with the hint about IpcMode |
 #[tokio::test]
 async fn a_missing_file_ends_a_python_servers_stream_with_its_text_and_a_hint() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -491,7 +491,7 @@ async fn a_missing_file_ends_a_python_servers_stream_with_its_text_and_a_hint() 
     );
 }
 
-/// | S15 DeepStream | fails on embedded frames without a word, so none is ever acknowledged | answer time-out, transient; every frame comes back |
+/// | S15 DeepStream | fails silently on embedded frames, so none is ever acknowledged | answer time-out, transient; every frame is returned |
 #[tokio::test]
 async fn s15_a_server_that_never_acknowledges_embedded_frames_is_an_answer_timeout() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -521,7 +521,7 @@ async fn s15_a_server_that_never_acknowledges_embedded_frames_is_an_answer_timeo
     assert_eq!(back, [1, 2]);
 }
 
-/// | DeepStream | a box in pixels (640×480) instead of fractions | delivered as it is, counted as out of range |
+/// | DeepStream | a box in pixels (640×480) instead of fractions | delivered unchanged, counted as out of range |
 #[tokio::test]
 async fn boxes_in_pixels_are_counted() {
     let server = ScriptedServer::start(|mut script| async move {
@@ -542,7 +542,7 @@ async fn boxes_in_pixels_are_counted() {
                 })),
                 ..Default::default()
             });
-            script.say(answer).await;
+            script.send(answer).await;
         }
     })
     .await;
@@ -554,7 +554,7 @@ async fn boxes_in_pixels_are_counted() {
     assert_eq!(answers.stats().boxes_out_of_range, 1);
 }
 
-/// | Python gRPC servers | share a port without a word (`SO_REUSEPORT`) | ours does not: a second one is refused |
+/// | Python gRPC servers | share a port silently (`SO_REUSEPORT`) | ours does not: a second one is refused |
 #[tokio::test]
 async fn a_second_server_on_the_same_port_is_refused() {
     let host = crate::support::Host::start(ServerOptions::default()).await;

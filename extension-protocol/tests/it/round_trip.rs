@@ -448,12 +448,13 @@ async fn no_region_outlives_its_session() {
         drop(session);
         assert_eq!(files(), 0);
     }
-    // Also when no session comes to be.
+    // Also if no session is established.
     let nowhere = "tcp://127.0.0.1:1".parse().unwrap();
     let memory = SharedMemoryOptions::default().with_directory(directory.path());
-    let nobody = ClientOptions::new(nowhere, small_format()).with_transfer(Transfer::SharedMemory(memory));
+    let unreachable =
+        ClientOptions::new(nowhere, small_format()).with_transfer(Transfer::SharedMemory(memory));
     assert!(matches!(
-        connect::<()>(&nobody).await,
+        connect::<()>(&unreachable).await,
         Err(ConnectError::Unreachable { .. })
     ));
     assert_eq!(files(), 0);

@@ -27,7 +27,7 @@ fn of(service: &str) -> HealthCheckRequest {
     }
 }
 
-fn says(response: &HealthCheckResponse) -> ServingStatus {
+fn status(response: &HealthCheckResponse) -> ServingStatus {
     ServingStatus::try_from(response.status).unwrap()
 }
 
@@ -38,9 +38,9 @@ async fn the_health_service_knows_the_server_and_the_service_without_credentials
     let mut health = HealthClient::new(channel(&host).await);
     for service in ["", SERVICE_NAME] {
         let response = health.check(of(service)).await.unwrap().into_inner();
-        assert_eq!(says(&response), ServingStatus::Serving);
+        assert_eq!(status(&response), ServingStatus::Serving);
     }
-    let unknown = health.check(of("nobody")).await.unwrap_err();
+    let unknown = health.check(of("unknown")).await.unwrap_err();
     assert_eq!(unknown.code(), GrpcCode::NotFound);
 }
 
@@ -50,14 +50,14 @@ async fn whoever_watches_is_told_of_the_shutdown_and_does_not_hold_it_up() {
     let mut health = HealthClient::new(channel(&host).await);
     let mut watch = health.watch(of(SERVICE_NAME)).await.unwrap().into_inner();
     let first = within(watch.message()).await.unwrap().unwrap();
-    assert_eq!(says(&first), ServingStatus::Serving);
-    let told = async {
+    assert_eq!(status(&first), ServingStatus::Serving);
+    let watching = async {
         let last = within(watch.message()).await.unwrap().unwrap();
-        assert_eq!(says(&last), ServingStatus::NotServing);
+        assert_eq!(status(&last), ServingStatus::NotServing);
         assert!(within(watch.message()).await.unwrap().is_none());
         drop((watch, health));
     };
-    let (stopped, ()) = tokio::join!(host.stop(), told);
+    let (stopped, ()) = tokio::join!(host.stop(), watching);
     stopped.unwrap();
 }
 
@@ -147,7 +147,7 @@ async fn a_shutdown_answers_every_frame_that_has_come() {
     within(async {
         let mut health = HealthClient::new(channel.clone());
         while let Ok(response) = health.check(of("")).await {
-            if says(response.get_ref()) == ServingStatus::NotServing {
+            if status(response.get_ref()) == ServingStatus::NotServing {
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! What the tests share: an extension that answers with digests, a raw client, a scripted server.
+//! Shared by the tests: an extension that answers with digests, a raw client, a scripted server.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ pub(crate) fn small_format() -> FrameFormat {
     FrameFormat::raw(PixelFormat::Bgr24, 64, 48).unwrap()
 }
 
-/// A number that changes with every byte and its place.
+/// A hash of the bytes and their positions.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -37,7 +37,7 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("{hash:016x}")
 }
 
-/// Answers each frame with the digest of what it saw, and obeys a word in the configuration.
+/// Answers each frame with the digest of its bytes, or behaves as the configuration asks.
 #[derive(Debug, Default)]
 pub(crate) struct Digester {
     pub(crate) seen: Arc<Mutex<Vec<(u64, usize)>>>,
@@ -74,11 +74,11 @@ impl ExtensionSession for DigesterSession {
         let address = sample.data().as_ptr() as usize;
         self.seen.lock().unwrap().push((sample.timestamp_90k(), address));
         match self.info.configuration.as_str() {
-            "fail" => Err("as told".into()),
+            "fail" => Err("as requested".into()),
             "bad frame" => Err(StreamError::BadFrame("Can't decode received bytes.".into()).into()),
             "bad format" => Err(StreamError::UnsupportedFormat("x".repeat(5000)).into()),
-            "fail on odd" if sample.sequence() % 2 == 1 => Err("as told".into()),
-            "panic" => panic!("as told"),
+            "fail on odd" if sample.sequence() % 2 == 1 => Err("as requested".into()),
+            "panic" => panic!("as requested"),
             "never end" => std::future::pending().await,
             "answer empty" => Ok(Vec::new()),
             "echo upstream" => Ok(sample.upstream().to_vec()),
@@ -87,7 +87,7 @@ impl ExtensionSession for DigesterSession {
     }
 }
 
-/// Answers nothing until it is let, and tells that it is asked.
+/// Answers nothing until its gate opens, and reports each frame.
 pub(crate) struct Gated(Arc<Gate>);
 
 #[derive(Default)]
@@ -98,7 +98,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A frame is there.
+    /// Waits for a frame.
     pub(crate) async fn entered(&self) {
         self.entered.notified().await;
     }
@@ -135,7 +135,7 @@ impl ExtensionSession for Gated {
     }
 }
 
-/// The finding of [`Digester`] in these bytes.
+/// The answer of [`Digester`] to these bytes.
 pub(crate) fn seen(bytes: &[u8]) -> Inference {
     Inference::new(
         Event::new("seen")
@@ -144,7 +144,7 @@ pub(crate) fn seen(bytes: &[u8]) -> Inference {
     )
 }
 
-/// A server of ours that runs until it is dropped or stopped.
+/// This crate's server, which runs until it is dropped or stopped.
 pub(crate) struct Host {
     pub(crate) url: ExtensionUrl,
     pub(crate) stats: StatsReader,
@@ -189,7 +189,7 @@ impl Host {
         Raw::connect(&self.url).await
     }
 
-    /// Waits until the server has a place for one more stream, and takes it.
+    /// Waits until the server accepts one more stream, and opens it.
     pub(crate) async fn raw_when_free(&self) -> Raw {
         within(async {
             loop {
@@ -210,7 +210,7 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("nothing hangs")
 }
 
-/// The generated client, which does whatever a test says.
+/// The generated client, under the control of a test.
 pub(crate) struct Raw {
     pub(crate) to: mpsc::Sender<MediaStreamMessage>,
     pub(crate) from: Streaming<MediaStreamMessage>,
@@ -239,7 +239,7 @@ impl Raw {
             ack_sequence_number: 0,
             payload: Some(payload),
         };
-        // A server that ended the stream stops reading; what it said is asserted elsewhere.
+        // A server that ended the stream stops reading; its status is asserted elsewhere.
         let _ = self.to.send(message).await;
     }
 
@@ -370,7 +370,7 @@ pub(crate) fn server_descriptor(sequence_number: u64, ack_sequence_number: u64) 
     }
 }
 
-/// What a scripted server has in hand.
+/// The connection of a scripted server.
 pub(crate) struct Script {
     pub(crate) from: Streaming<MediaStreamMessage>,
     pub(crate) to: mpsc::Sender<Result<MediaStreamMessage, Status>>,
@@ -381,7 +381,7 @@ impl Script {
         within(self.from.message()).await.ok().flatten()
     }
 
-    pub(crate) async fn say(&self, message: MediaStreamMessage) {
+    pub(crate) async fn send(&self, message: MediaStreamMessage) {
         let _ = self.to.send(Ok(message)).await;
     }
 
@@ -392,7 +392,7 @@ impl Script {
     /// Takes the descriptor and answers with one.
     pub(crate) async fn handshake(&mut self) -> wire::MediaStreamDescriptor {
         let first = self.receive().await.expect("a descriptor");
-        self.say(server_descriptor(1, 1)).await;
+        self.send(server_descriptor(1, 1)).await;
         match first.payload {
             Some(Payload::MediaStreamDescriptor(descriptor)) => descriptor,
             other => panic!("not a descriptor: {other:?}"),
@@ -427,7 +427,7 @@ impl MediaGraphExtension for Scripted {
     }
 }
 
-/// A server that does whatever the script says, for each stream anew.
+/// A server that runs the script for each stream.
 pub(crate) struct ScriptedServer {
     pub(crate) url: ExtensionUrl,
     service: Arc<Scripted>,
@@ -479,7 +479,7 @@ pub(crate) async fn next<C>(answers: &mut Answers<C>) -> Answer<C> {
     match within(answers.next()).await {
         Ok(Some(SessionEvent::Answered(answer))) => answer,
         Ok(Some(_)) => panic!("a frame was skipped"),
-        Ok(None) => panic!("the session is over"),
+        Ok(None) => panic!("the session has ended"),
         Err(error) => panic!("{error}"),
     }
 }

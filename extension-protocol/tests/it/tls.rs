@@ -103,11 +103,14 @@ async fn a_certificate_of_a_root_that_is_not_trusted_opens_nothing() {
 #[tokio::test]
 async fn a_certificate_for_another_name_opens_nothing() {
     let root = root();
-    let host = host(identity(&root, &["somebody.else", "127.0.0.2"])).await;
+    let host = host(identity(&root, &["other.example", "127.0.0.2"])).await;
     let error =
         refused(&ClientOptions::new(host.url.clone(), small_format()).with_tls(trusting(&root))).await;
     assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
-    assert!(error.to_string().contains("hold the host of the URL"), "{error}");
+    assert!(
+        error.to_string().contains("contain the host name of the URL"),
+        "{error}"
+    );
     assert!(!error.is_transient());
 }
 

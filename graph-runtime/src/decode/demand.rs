@@ -5,95 +5,93 @@ use std::collections::VecDeque;
 use lva_framing::Demand;
 
 use super::MAX_INSIDE;
-use crate::frame::{Admission, Tap};
-use crate::stats::Counters;
+use crate::flow::{Admission, NodeInput};
 
 /// What all nodes together want of the stream.
 ///
-/// Their filters are asked about each picture once, in the order of presentation, which may be before the picture is
-/// decoded; the answers wait here for the picture.
-pub(super) struct Wishes {
-    pub(super) taps: Vec<Tap>,
-    /// Motion nodes look at every picture that there is.
-    watched: bool,
-    /// For pictures to come: what the taps make of them.
-    chosen: VecDeque<(u64, Box<[Admission]>)>,
-    counters: Counters,
+/// Their filters decide about each picture once, in the order of presentation, which may be before the picture is
+/// decoded; the decisions wait here for the picture.
+pub(super) struct DecodeDemand {
+    pub(super) node_inputs: Vec<NodeInput>,
+    /// Motion nodes examine every picture.
+    decode_all: bool,
+    /// For pictures to come, by time: the decision of each input.
+    pending_admissions: VecDeque<(u64, Box<[Admission]>)>,
 }
 
-impl Wishes {
-    pub(super) fn new(taps: Vec<Tap>, watched: bool, counters: Counters) -> Self {
+impl DecodeDemand {
+    pub(super) fn new(node_inputs: Vec<NodeInput>, decode_all: bool) -> Self {
         Self {
-            taps,
-            watched,
-            chosen: VecDeque::new(),
-            counters,
+            node_inputs,
+            decode_all,
+            pending_admissions: VecDeque::new(),
         }
     }
 
-    /// The pictures that were chosen will not come.
+    /// The pictures that were decided about will not come.
     pub(super) fn forget(&mut self) {
-        self.chosen.clear();
+        self.pending_admissions.clear();
     }
 
-    /// Who takes a picture, of those who take pictures without motion too.
-    pub(super) fn chosen(&mut self, time: u64) -> Box<[Admission]> {
-        let place = self.chosen.iter().position(|(chosen, _)| *chosen == time);
-        place
-            .and_then(|place| self.chosen.remove(place))
-            .map(|(_, takers)| takers)
+    /// The decision of each input about a picture, of those that also take pictures without motion.
+    pub(super) fn take_admissions(&mut self, time: u64) -> Box<[Admission]> {
+        let pending = &mut self.pending_admissions;
+        let index = pending.iter().position(|(of, _)| *of == time);
+        index
+            .and_then(|index| pending.remove(index))
+            .map(|(_, admissions)| admissions)
             .unwrap_or_default()
     }
 }
 
-impl Demand for Wishes {
+impl Demand for DecodeDemand {
     fn wants(&mut self, time: u64) -> bool {
-        let counters = &self.counters;
-        let takers: Box<[Admission]> = self
-            .taps
+        let admissions: Box<[Admission]> = self
+            .node_inputs
             .iter_mut()
-            .map(|tap| {
-                // What comes past a motion node is known when the picture has been looked at.
-                if tap.motion.is_some() {
-                    return Admission::Held;
+            .map(|node_input| {
+                // What passes a motion node is known after it has examined the picture.
+                if node_input.motion.is_some() {
+                    return Admission::Filtered;
                 }
-                let admission = tap.admits(time, false);
-                if admission == Admission::Held {
-                    counters.extension(&tap.node, |stats| stats.filtered += 1);
+                let admission = node_input.admits(time, false);
+                if admission == Admission::Filtered {
+                    node_input.count_filtered();
                 }
                 admission
             })
             .collect();
-        let wanted = self.watched || takers.iter().any(|admission| *admission != Admission::Held);
+        let wanted = self.decode_all || admissions.iter().any(|of| *of != Admission::Filtered);
         if wanted {
-            if self.chosen.len() == MAX_INSIDE {
-                self.chosen.pop_front();
+            if self.pending_admissions.len() == MAX_INSIDE {
+                self.pending_admissions.pop_front();
             }
-            self.chosen.push_back((time, takers));
+            self.pending_admissions.push_back((time, admissions));
         }
         wanted
     }
 
     fn interval_90k(&self) -> Option<u64> {
-        if self.watched {
+        if self.decode_all {
             return None;
         }
-        let intervals = self.taps.iter().map(Tap::interval_90k);
-        // The most demanding one counts; `None`, which wants everything, is less than any interval.
+        let intervals = self.node_inputs.iter().map(NodeInput::interval_90k);
+        // The shortest one counts; `None`, which wants everything, is less than any interval.
         intervals.min().flatten()
     }
 
     fn not_before_90k(&self) -> Option<u64> {
-        if self.watched {
+        if self.decode_all {
             return None;
         }
         // The first one counts; `None`, which may want the next picture, is less than any time.
-        self.taps.iter().map(Tap::not_before_90k).min().flatten()
+        let times = self.node_inputs.iter().map(NodeInput::not_before_90k);
+        times.min().flatten()
     }
 
     fn passed_over(&mut self) {
-        for tap in &self.taps {
-            self.counters.extension(&tap.node, |stats| stats.filtered += 1);
+        for node_input in &self.node_inputs {
+            node_input.count_filtered();
         }
     }
 }

@@ -1,10 +1,11 @@
 use std::sync::mpsc::sync_channel;
 
-use lva_inference_schema::{EventName, Subject};
+use lva_inference_schema::EventName;
 
 use super::input::QUEUE;
 use super::*;
-use crate::sink::Outlet;
+use crate::emitter::EventEmitter;
+use crate::stats::Counters;
 
 fn unit(time: u64, random_access: bool) -> AccessUnit {
     AccessUnit::new(0, time, random_access, Bytes::from_static(&[0, 0, 0, 1, 0x65]))
@@ -13,7 +14,7 @@ fn unit(time: u64, random_access: bool) -> AccessUnit {
 /// An input whose thread never takes anything.
 fn stuck() -> (DecoderInput, Receiver<Command>, Counters) {
     let counters = Counters::default();
-    let (input, receiver) = DecoderInput::new("camera".to_owned(), counters.clone());
+    let (input, receiver) = DecoderInput::new(counters.node("camera"));
     (input, receiver, counters)
 }
 
@@ -33,27 +34,22 @@ fn a_decoder_that_is_behind_drops_up_to_the_next_key_frame_and_counts() {
     assert_eq!(counters.snapshot().dropped_for(DropReason::NoKeyFrame), 1);
     receiver.recv().unwrap();
     input.unit(unit(102, false), 1);
-    assert_eq!(dropped(), 3, "there is room, but decoding cannot start here");
+    assert_eq!(dropped(), 3, "there is space, but decoding cannot start here");
     input.unit(unit(103, true), 1);
     assert_eq!(dropped(), 3);
     assert_eq!(receiver.try_iter().count(), QUEUE);
 }
 
 #[test]
-fn a_defect_costs_pictures_up_to_the_next_key_frame_and_is_said_once() {
-    let speaker = Speaker::new(Outlet::default(), Counters::default());
-    let counters = speaker.counters().clone();
-    let node = Named {
-        name: "camera of a defect".into(),
-        subject: Subject::graph_instance("i"),
-    };
-    let name = node.name.clone();
+fn a_panic_drops_pictures_up_to_the_next_key_frame_and_is_reported_once() {
+    let counters = Counters::default();
+    let source = EventEmitter::detached(&counters).test_node("camera that panics");
     let (input, receiver) = sync_channel(QUEUE);
-    let mut thread = DecoderThread::new(node, Vec::new(), Vec::new(), DecoderOptions::default(), speaker);
+    let mut thread = DecoderThread::new(source, Vec::new(), Vec::new(), DecoderOptions::default());
     let (codec, extra_data) = (VideoCodec::H264, Bytes::new());
     input.send(Command::Stream { codec, extra_data }).unwrap();
-    // Both key frames fall; of the others, the last one only is behind a key frame that did not.
-    crate::guard::set_trap("decode", &name, 2);
+    // Both key frames panic; of the other units, only the last one follows a key frame that did not.
+    crate::panics::set_failpoint("decode", "camera that panics", 2);
     for key in [true, false, true, false, false, true, false] {
         let unit = unit(1, key);
         input.send(Command::Unit { unit, epoch: 1 }).unwrap();
@@ -63,7 +59,10 @@ fn a_defect_costs_pictures_up_to_the_next_key_frame_and_is_said_once() {
     let stats = counters.snapshot();
     let dropped = |reason| stats.dropped_for(reason);
     assert_eq!(
-        (dropped(DropReason::Defect), dropped(DropReason::NoKeyFrame)),
+        (
+            dropped(DropReason::InternalError),
+            dropped(DropReason::NoKeyFrame)
+        ),
         (2, 3)
     );
     assert_eq!(stats.events[&EventName::RuntimeError], 1);

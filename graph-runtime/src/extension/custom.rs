@@ -1,4 +1,4 @@
-//! A node that the program brought along, at work: one picture at a time on a thread of its own, and the newest one next.
+//! A running custom node: one frame at a time on a thread of its own, the newest first.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -6,107 +6,106 @@ use std::time::{Duration, Instant};
 use lva_extension_protocol::Backoff;
 use lva_inference_schema::Inference;
 
-use self::thread::{End, LookThread, Report};
-use super::Patience;
-use super::entrance::{AFTER_DEFECT, Entrance, Intake};
-use super::results::{Answered, Results};
+use self::thread::{CustomNodeThread, End, Report};
+use super::NodeTimeouts;
+use super::receiver::{FrameReceiver, PAUSE_AFTER_PANIC};
+use super::results::{ExtensionResult, Results};
 use crate::failure::Failure;
-use crate::frame::{Frame, Leaving};
-use crate::guard::guarded_async;
+use crate::flow::{Frame, InFlightFrame, InputSlot};
+use crate::node::{CustomNodePlan, NodeBuildError};
+use crate::panics::catch_panic_async;
 use crate::stats::DropReason;
 use crate::thread::Worker;
 
 mod thread;
 
-pub(crate) use self::thread::{Broken, CustomNodePlan, Maker};
+/// How long a node has to end after it was stopped; a part of the time for its last answer.
+const END_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// How long, of its last answer's time, a node has to leave when it was told to.
-const LEAVE: Duration = Duration::from_millis(200);
-
-/// One node of the program's own at work.
+/// One running custom node.
 pub(crate) struct CustomNodeTask {
-    intake: Intake,
+    receiver: FrameReceiver,
     results: Results,
-    patience: Patience,
-    thread: LookThread,
+    timeouts: NodeTimeouts,
+    thread: CustomNodeThread,
     worker: Worker,
     backoff: Backoff,
-    made_at: Instant,
-    /// When no more pictures came.
+    created_at: Instant,
+    /// When the input slot was closed.
     closed_at: Option<Instant>,
 }
 
-/// What came first.
+/// What happened first.
 enum Waited {
     Report(Option<Report>),
-    TooLong,
+    TimedOut,
     Stopped,
 }
 
 impl CustomNodeTask {
-    pub(crate) fn new(
+    pub(super) fn new(
         plan: CustomNodePlan,
-        entrance: Entrance,
+        slot: InputSlot,
         results: Results,
-        patience: Patience,
+        timeouts: NodeTimeouts,
     ) -> io::Result<Self> {
-        let (thread, worker) = LookThread::start(plan)?;
+        let (thread, worker) = CustomNodeThread::start(plan)?;
         results.count_session();
         Ok(Self {
-            intake: Intake::new(entrance),
+            receiver: FrameReceiver::new(slot),
             results,
-            patience,
+            timeouts,
             thread,
             worker,
-            backoff: Backoff::new(patience.backoff),
-            made_at: Instant::now(),
+            backoff: Backoff::new(timeouts.backoff),
+            created_at: Instant::now(),
             closed_at: None,
         })
     }
 
-    /// Works until no more pictures come.
+    /// Runs until no more frames come.
     pub(crate) async fn run(mut self) {
-        while let Err(panicked) = guarded_async(self.work()).await {
-            self.results.stumbled(&panicked);
-            self.intake.pause(AFTER_DEFECT);
+        while let Err(panicked) = catch_panic_async(self.work()).await {
+            self.results.on_panic(&panicked);
+            self.receiver.pause(PAUSE_AFTER_PANIC);
         }
-        self.intake.drop_waiting(&self.results);
+        self.receiver.drop_waiting(&self.results);
         self.end().await;
     }
 
     async fn work(&mut self) {
-        while let Some(frame) = self.intake.next(&self.results).await {
-            self.show(frame).await;
+        while let Some(frame) = self.receiver.next(&self.results).await {
+            self.process(frame).await;
         }
     }
 
-    /// What is behind the node ends too; then its thread has the rest of the time.
+    /// The nodes behind end first; then the thread has the rest of the time.
     async fn end(self) {
         let Self {
             results,
             thread,
             worker,
             closed_at,
-            patience,
+            timeouts,
             ..
         } = self;
-        let name = results.node.name.clone();
+        let name = results.node.name().to_owned();
         drop(results);
         drop(thread);
         let now = Instant::now();
-        let until = (closed_at.unwrap_or(now) + patience.last_answers).max(now + LEAVE);
+        let until = (closed_at.unwrap_or(now) + timeouts.last_answers).max(now + END_TIMEOUT);
         if tokio::time::timeout_at(until.into(), worker.ended())
             .await
             .is_err()
         {
-            tracing::error!(node = %name, "a node does not come back; its thread is left to itself");
+            tracing::error!(node = %name, "a custom node blocks; its thread is left running, and its results are ignored");
         }
     }
 
-    async fn show(&mut self, frame: Frame) {
-        self.intake.replaces_because(DropReason::ReplacedByNewer);
+    async fn process(&mut self, frame: Frame) {
+        self.receiver.set_replace_reason(DropReason::ReplacedByNewer);
         let (picture, frame) = frame.split();
-        if !self.thread.give(picture, &frame.about) {
+        if !self.thread.give(picture, &frame.meta) {
             return self.results.dropped(&frame, DropReason::ExtensionUnavailable);
         }
         self.results.count_sent();
@@ -114,45 +113,45 @@ impl CustomNodeTask {
             Waited::Report(Some(report)) => self.take(frame, report),
             Waited::Report(None) => self.results.lost(&frame, DropReason::NodeFailed),
             Waited::Stopped => self.results.lost(&frame, DropReason::Stopped),
-            Waited::TooLong => {
-                tracing::error!(node = %self.results.node.name, waited = ?self.patience.answer, "a node hangs");
+            Waited::TimedOut => {
+                tracing::error!(node = self.results.node.name(), waited = ?self.timeouts.answer, "a custom node exceeded the answer time-out");
                 self.results.lost(&frame, DropReason::Unanswered);
-                // Its turn is over: frames for the nodes behind may pass.
+                // No longer in flight: frames may pass to the nodes behind.
                 drop(frame);
-                self.results.complain(&Failure::node_hung());
-                self.pass_by().await;
+                self.results.report_failure(&Failure::node_timeout());
+                self.bypass_until_back().await;
             }
         }
     }
 
     async fn wait(&mut self) -> Waited {
-        let (intake, closed_at) = (&self.intake, &mut self.closed_at);
-        let last = self.patience.last_answers.saturating_sub(LEAVE);
+        let (receiver, closed_at) = (&self.receiver, &mut self.closed_at);
+        let last = self.timeouts.last_answers.saturating_sub(END_TIMEOUT);
         let end = async {
-            intake.closed().await;
+            receiver.closed().await;
             *closed_at = Some(Instant::now());
             tokio::time::sleep(last).await;
         };
         tokio::select! {
             report = self.thread.report() => Waited::Report(report),
-            () = tokio::time::sleep(self.patience.answer) => Waited::TooLong,
+            () = tokio::time::sleep(self.timeouts.answer) => Waited::TimedOut,
             () = end => Waited::Stopped,
         }
     }
 
-    /// Until the node comes back, frames go on without it.
-    async fn pass_by(&mut self) {
-        self.thread.give_up();
+    /// Passes frames on without the node until it returns.
+    async fn bypass_until_back(&mut self) {
+        self.thread.cancel();
         loop {
             tokio::select! {
                 report = self.thread.report() => {
-                    // Its frame has gone on without it.
-                    let _ = report.and_then(|report| self.judge(report));
+                    // Its frame has gone on without its results.
+                    let _ = report.and_then(|report| self.results_of(report));
                     return;
                 }
-                frame = self.intake.next(&self.results) => match frame {
+                frame = self.receiver.next(&self.results) => match frame {
                     Some(frame) => {
-                        self.results.dropped(&frame.leaving(), DropReason::ExtensionUnavailable);
+                        self.results.dropped(&frame.into_in_flight(), DropReason::ExtensionUnavailable);
                     }
                     None => return,
                 },
@@ -160,49 +159,54 @@ impl CustomNodeTask {
         }
     }
 
-    fn take(&mut self, frame: Leaving, report: Report) {
-        match self.judge(report) {
+    fn take(&mut self, frame: InFlightFrame, report: Report) {
+        match self.results_of(report) {
             Some(inferences) => {
                 let body = None;
-                self.results.answered(frame, Answered { inferences, body });
+                self.results.answered(frame, ExtensionResult { inferences, body });
             }
             None => self.results.lost(&frame, DropReason::NodeFailed),
         }
     }
 
-    /// What was found; `None` after saying why nothing was.
-    fn judge(&mut self, report: Report) -> Option<Vec<Inference>> {
-        if report.made {
+    /// The inferences; `None` after a failure, which is reported.
+    fn results_of(&mut self, report: Report) -> Option<Vec<Inference>> {
+        if report.created {
             self.results.count_session();
-            self.made_at = Instant::now();
+            self.created_at = Instant::now();
         }
-        let node = &self.results.node.name;
+        let node = self.results.node.name();
         match report.end {
             End::Found(inferences) => return Some(inferences),
             End::Failed(error) => {
-                tracing::warn!(node, %error, "a node could not look at a frame");
-                self.results.complain(&Failure::node_failed(&error.to_string()));
+                tracing::warn!(node, %error, "a custom node failed on a frame");
+                self.results
+                    .report_failure(&Failure::node_failed(&error.to_string()));
             }
             End::Panicked(panicked) => {
-                tracing::error!(node, panic = panicked.words(), "a node panicked; it is made anew");
-                self.results.complain(&Failure::node_panicked());
-                self.wait_after(self.made_at.elapsed());
+                tracing::error!(
+                    node,
+                    panic = panicked.message(),
+                    "a custom node panicked; it is created again"
+                );
+                self.results.report_failure(&Failure::node_panicked());
+                self.wait_after(self.created_at.elapsed());
             }
-            End::NotMade(broken) => {
-                tracing::error!(node, ?broken, "a node could not be made anew");
-                self.results.complain(&match broken {
-                    Broken::Failed(error) => Failure::node_failed(&error.to_string()),
-                    Broken::Panicked(_) => Failure::node_panicked(),
+            End::BuildFailed(error) => {
+                tracing::error!(node, ?error, "a custom node could not be created again");
+                self.results.report_failure(&match error {
+                    NodeBuildError::Failed(error) => Failure::node_failed(&error.to_string()),
+                    NodeBuildError::Panicked(_) => Failure::node_panicked(),
                 });
                 self.wait_after(Duration::ZERO);
             }
-            End::GivenUp => {}
+            End::Cancelled => {}
         }
         None
     }
 
-    /// The node is made anew after a while.
+    /// The node is created again after a pause.
     fn wait_after(&mut self, lived: Duration) {
-        self.intake.pause(self.backoff.next_delay(lived));
+        self.receiver.pause(self.backoff.next_delay(lived));
     }
 }

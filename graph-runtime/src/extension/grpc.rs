@@ -1,4 +1,4 @@
-//! A gRPC extension node: pictures to the extension, its answers on their way, and a new session when one is lost.
+//! A gRPC extension node: sends frames, takes answers, and opens a new session after a failure.
 
 use std::time::Instant;
 
@@ -8,41 +8,41 @@ use lva_extension_protocol::client::{
 };
 use lva_framing::{FramePlan, PlanError};
 
-use super::Patience;
-use super::entrance::{Entrance, Intake};
-use super::render::{FrameContext, Job, RenderThread, Rendered};
-use super::results::{Answered, Results};
+use super::NodeTimeouts;
+use super::receiver::FrameReceiver;
+use super::render_thread::{FrameContext, Job, RenderThread, Rendered};
+use super::results::{ExtensionResult, Results};
+use crate::convert::extension::GrpcPlan;
+use crate::convert::picture::{FrameSpec, unpad};
 use crate::failure::Failure;
-use crate::frame::Frame;
-use crate::guard::guarded_async;
-use crate::seam::extension::GrpcPlan;
-use crate::seam::picture::{PictureForm, unpad};
+use crate::flow::{Frame, InputSlot};
+use crate::panics::catch_panic_async;
 use crate::stats::DropReason;
 use crate::thread::Worker;
 
-/// One gRPC extension node at work.
+/// One running gRPC extension node.
 pub(crate) struct GrpcNode {
     client: GrpcPlan,
-    form: PictureForm,
-    intake: Intake,
+    spec: FrameSpec,
+    receiver: FrameReceiver,
     results: Results,
-    patience: Patience,
+    timeouts: NodeTimeouts,
     render: RenderThread,
 }
 
-/// Why a session is over.
+/// Why a session ends.
 enum End {
-    /// No more pictures come.
+    /// No more frames come.
     Stopped,
-    /// This picture needs another session: its size is new, or the camera was away for long.
+    /// This frame needs another session: its size is new, or the camera was disconnected for long.
     Renew(Frame),
-    /// The extension is gone.
+    /// The session failed.
     Lost(SessionError),
-    /// The renderer's thread is gone.
+    /// The renderer's thread has ended.
     NoRenderer,
 }
 
-/// What a session is made for.
+/// What a session is opened for.
 #[derive(Clone, Copy, PartialEq)]
 struct Made {
     plan: FramePlan,
@@ -50,53 +50,53 @@ struct Made {
 }
 
 impl GrpcNode {
-    pub(crate) fn new(
+    pub(super) fn new(
         client: GrpcPlan,
-        form: PictureForm,
-        entrance: Entrance,
+        spec: FrameSpec,
+        slot: InputSlot,
         results: Results,
-        patience: Patience,
+        timeouts: NodeTimeouts,
     ) -> std::io::Result<(Self, Worker)> {
-        let (render, worker) = RenderThread::start(form, &results.node.name)?;
+        let (render, worker) = RenderThread::start(spec, results.node.name())?;
         let analysis = Self {
             client,
-            form,
-            intake: Intake::new(entrance),
+            spec,
+            receiver: FrameReceiver::new(slot),
             results,
-            patience,
+            timeouts,
             render,
         };
         Ok((analysis, worker))
     }
 
-    /// Works until no more pictures come.
+    /// Runs until no more frames come.
     pub(crate) async fn run(mut self) {
-        while let Err(panicked) = guarded_async(self.work()).await {
-            self.results.stumbled(&panicked);
-            // What it was given last belongs to a session that is gone.
+        while let Err(panicked) = catch_panic_async(self.work()).await {
+            self.results.on_panic(&panicked);
+            // Its job belongs to a session that has ended.
             self.renew_renderer();
-            self.intake.pause(self.patience.backoff.cap);
+            self.receiver.pause(self.timeouts.backoff.max_delay);
         }
-        self.intake.drop_waiting(&self.results);
+        self.receiver.drop_waiting(&self.results);
     }
 
     fn renew_renderer(&mut self) {
-        match RenderThread::start(self.form, &self.results.node.name) {
-            // It ends with its queue.
+        match RenderThread::start(self.spec, self.results.node.name()) {
+            // The old one ends with its queue.
             Ok((render, _worker)) => self.render = render,
             Err(error) => {
-                tracing::error!(node = %self.results.node.name, %error, "no thread for the renderer");
+                tracing::error!(node = self.results.node.name(), %error, "could not start a thread for the renderer");
             }
         }
     }
 
     async fn work(&mut self) {
-        let mut backoff = Backoff::new(self.patience.backoff);
+        let mut backoff = Backoff::new(self.timeouts.backoff);
         let mut kept = None;
         loop {
             let frame = match kept.take() {
                 Some(frame) => frame,
-                None => match self.intake.next(&self.results).await {
+                None => match self.receiver.next(&self.results).await {
                     Some(frame) => frame,
                     None => break,
                 },
@@ -104,36 +104,40 @@ impl GrpcNode {
             let made = match self.made_for(&frame) {
                 Ok(made) => made,
                 Err(error) => {
-                    self.cannot(&error);
-                    self.results.dropped(&frame.leaving(), DropReason::NotRendered);
+                    self.report_configuration(&error);
+                    self.results
+                        .dropped(&frame.into_in_flight(), DropReason::NotRendered);
                     continue;
                 }
             };
             let opened = Instant::now();
             let failure = match self.open(made).await {
                 None => {
-                    self.results.dropped(&frame.leaving(), DropReason::Stopped);
+                    self.results.dropped(&frame.into_in_flight(), DropReason::Stopped);
                     break;
                 }
                 Some(Ok(session)) => {
-                    self.results.works();
+                    self.results.on_success();
                     self.results.count_session();
-                    self.intake.replaces_because(DropReason::ReplacedByNewer);
+                    self.receiver.set_replace_reason(DropReason::ReplacedByNewer);
                     let end = self.session(session, made, frame).await;
-                    self.intake.replaces_because(DropReason::ExtensionUnavailable);
+                    self.receiver.set_replace_reason(DropReason::ExtensionUnavailable);
                     match end {
                         End::Stopped => break,
                         End::NoRenderer => {
-                            tracing::error!(node = %self.results.node.name, "the renderer's thread is gone");
+                            tracing::error!(
+                                node = self.results.node.name(),
+                                "the renderer's thread ended; starting another one"
+                            );
                             self.renew_renderer();
-                            (Failure::defect(self.results.node.name.clone()), true)
+                            (Failure::internal_error(self.results.node.name()), true)
                         }
                         End::Renew(frame) => {
                             kept = Some(frame);
                             continue;
                         }
                         End::Lost(error) => {
-                            tracing::warn!(node = %self.results.node.name, error = %error, "the extension was lost");
+                            tracing::warn!(node = self.results.node.name(), %error, "the session with the extension failed");
                             let url = self.client.url.to_string();
                             (Failure::session(&error, &url), error.is_transient())
                         }
@@ -141,62 +145,66 @@ impl GrpcNode {
                 }
                 Some(Err(error)) => {
                     self.results
-                        .dropped(&frame.leaving(), DropReason::ExtensionUnavailable);
-                    tracing::warn!(node = %self.results.node.name, error = %error, "no session with the extension");
+                        .dropped(&frame.into_in_flight(), DropReason::ExtensionUnavailable);
+                    tracing::warn!(node = self.results.node.name(), %error, "could not open a session with the extension");
                     let url = self.client.url.to_string();
                     (Failure::connect(&error, &url), error.is_transient())
                 }
             };
             let (failure, transient) = failure;
-            self.results.complain(&failure);
+            self.results.report_failure(&failure);
             let wait = backoff.next_delay(opened.elapsed());
-            // What somebody has to mend is not asked for every second.
+            // An error that only an operator can fix is not retried every second.
             let wait = if transient {
                 wait
             } else {
-                wait.max(self.patience.backoff.cap)
+                wait.max(self.timeouts.backoff.max_delay)
             };
-            self.intake.pause(wait);
+            self.receiver.pause(wait);
         }
     }
 
-    /// What a session for this picture is made for.
+    /// What a session for this frame is opened for.
     fn made_for(&self, frame: &Frame) -> Result<Made, PlanError> {
         let (width, height) = (frame.picture.width(), frame.picture.height());
-        let plan = self.form.settings.plan(width, height)?;
+        let plan = self.spec.settings.plan(width, height)?;
         Ok(Made {
             plan,
-            epoch: frame.about.epoch,
+            epoch: frame.meta.epoch,
         })
     }
 
-    /// The node's settings cannot be kept.
-    fn cannot(&mut self, error: &(dyn std::error::Error + 'static)) {
-        tracing::error!(node = %self.results.node.name, error, "frames cannot be made as the node asks");
-        let failure = Failure::configuration(self.results.node.name.clone());
-        self.results.complain(&failure);
+    /// The node's image settings do not work for this camera.
+    fn report_configuration(&mut self, error: &(dyn std::error::Error + 'static)) {
+        tracing::error!(
+            node = self.results.node.name(),
+            error,
+            "frames cannot be rendered with the node's image settings"
+        );
+        let failure = Failure::configuration(self.results.node.name());
+        self.results.report_failure(&failure);
     }
 
-    /// Opens a session; `None` when no more pictures come.
+    /// Opens a session; `None` when no more frames come.
     async fn open(&mut self, made: Made) -> Option<Result<Session<FrameContext>, ConnectError>> {
-        let format = match self.form.announced(&made.plan) {
+        let format = match self.spec.announced(&made.plan) {
             Ok(format) => format,
             Err(error) => {
-                tracing::error!(node = %self.results.node.name, error = %error, "the frame cannot be announced");
+                tracing::error!(node = self.results.node.name(), %error, "the protocol cannot announce frames of this size");
                 return Some(Err(ConnectError::Options(
                     "the frame's size is out of the protocol's range",
                 )));
             }
         };
         let options = self.client.options(format);
-        let options = options.with_answer_timeout(self.patience.answer);
+        let options = options.with_answer_timeout(self.timeouts.answer);
         tokio::select! {
             session = connect(&options) => Some(session),
-            () = self.intake.closed() => None,
+            () = self.receiver.closed() => None,
         }
     }
 
-    /// Sends pictures and takes answers until the session is over.
+    /// Sends frames and takes answers until the session ends.
     async fn session(&mut self, session: Session<FrameContext>, made: Made, first: Frame) -> End {
         let Session {
             frames, mut answers, ..
@@ -210,24 +218,24 @@ impl GrpcNode {
                 match frames.slot() {
                     Ok(free) => slot = Some(free),
                     Err(NoSlot::NoSpace) => no_space = true,
-                    // The window opens by an answer; the end is told by the answers.
+                    // An answer opens the window; the stream of answers reports the end.
                     Err(NoSlot::WindowFull | NoSlot::Ended) => {}
                     Err(error) => {
-                        self.cannot(&error);
+                        self.report_configuration(&error);
                         no_space = true;
                     }
                 }
             }
-            if !rendering && self.intake.is_closed() {
+            if !rendering && self.receiver.is_closed() {
                 break End::Stopped;
             }
             if !rendering && slot.is_some() {
-                let newer = self.intake.take(&self.results);
+                let newer = self.receiver.take(&self.results);
                 if newer.is_some() && first.take().is_some() {
                     self.results.drop_frames(DropReason::ReplacedByNewer, 1);
                 }
                 let frame = newer.or_else(|| first.take());
-                // Only now, or the slot would be given back without a frame to put into it.
+                // Only now, or the slot would be released without a frame.
                 if let Some(frame) = frame
                     && let Some(free) = slot.take()
                 {
@@ -265,12 +273,12 @@ impl GrpcNode {
                     match done {
                         Some(rendered) => self.rendered(rendered),
                         None => {
-                            self.results.drop_frames(DropReason::Defect, 1);
+                            self.results.drop_frames(DropReason::InternalError, 1);
                             break End::NoRenderer;
                         }
                     }
                 }
-                () = self.intake.changed() => {}
+                () = self.receiver.changed() => {}
                 () = frames.ready(), if waits_for_window => {}
             }
         };
@@ -279,33 +287,33 @@ impl GrpcNode {
                 End::Stopped => DropReason::Stopped,
                 _ => DropReason::SessionLost,
             };
-            self.results.dropped(&first.leaving(), reason);
+            self.results.dropped(&first.into_in_flight(), reason);
         }
         drop(slot);
         if rendering {
             match self.render.done().await {
                 Some(rendered) => self.rendered(rendered),
                 None => {
-                    self.results.drop_frames(DropReason::Defect, 1);
+                    self.results.drop_frames(DropReason::InternalError, 1);
                     self.renew_renderer();
                 }
             }
         }
         if matches!(end, End::Stopped | End::Renew(_)) {
             frames.finish();
-            let patience = self.patience.last_answers;
+            let limit = self.timeouts.last_answers;
             let last = async {
                 while let Ok(Some(event)) = answers.next().await {
                     self.take(event);
                 }
             };
-            let _ = tokio::time::timeout(patience, last).await;
+            let _ = tokio::time::timeout(limit, last).await;
         }
         let reason = match end {
             End::Stopped => DropReason::Stopped,
             _ => DropReason::SessionLost,
         };
-        // Whether it has ended or not: those that were given up before are not told again.
+        // Skipped frames were already reported, and are not among these.
         for Unanswered { context, .. } in answers.abandon() {
             self.results.lost(&context.frame, reason);
         }
@@ -316,15 +324,19 @@ impl GrpcNode {
         match rendered {
             Rendered::Sent => self.results.count_sent(),
             Rendered::SessionOver(frame) => self.results.dropped(&frame, DropReason::SessionLost),
-            Rendered::Broke(panicked, frame) => {
-                self.results.dropped(&frame, DropReason::Defect);
-                self.results.defect(&panicked);
+            Rendered::Panicked(panicked, frame) => {
+                self.results.dropped(&frame, DropReason::InternalError);
+                self.results.report_panic(&panicked);
             }
             Rendered::Failed(reason, frame) => {
-                tracing::error!(node = %self.results.node.name, reason, "a frame was not rendered");
+                tracing::error!(
+                    node = self.results.node.name(),
+                    reason,
+                    "a frame was not rendered"
+                );
                 self.results.dropped(&frame, DropReason::NotRendered);
-                let failure = Failure::configuration(self.results.node.name.clone());
-                self.results.complain(&failure);
+                let failure = Failure::configuration(self.results.node.name());
+                self.results.report_failure(&failure);
             }
         }
     }
@@ -344,7 +356,7 @@ impl GrpcNode {
         let FrameContext { plan, frame } = answer.context;
         let mut inferences = answer.inferences;
         unpad(&plan, &mut inferences);
-        let answered = Answered {
+        let answered = ExtensionResult {
             inferences,
             body: None,
         };

@@ -1,4 +1,4 @@
-//! An HTTP extension node: one picture at a time, and the newest one next.
+//! An HTTP extension node: posts one picture at a time, the newest first.
 
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -8,50 +8,50 @@ use lva_extension_protocol::http::{HttpAnswer, HttpClient, HttpClientOptions, Ht
 use lva_framing::{FramePlan, Picture};
 use tokio::sync::oneshot;
 
-use super::Patience;
-use super::entrance::{AFTER_DEFECT, Entrance, Intake};
-use super::render::FrameMaker;
-use super::results::{Answered, Results};
+use super::NodeTimeouts;
+use super::receiver::{FrameReceiver, PAUSE_AFTER_PANIC};
+use super::results::{ExtensionResult, Results};
+use crate::convert::picture::{FrameSpec, unpad};
 use crate::failure::Failure;
-use crate::frame::{Frame, Leaving};
-use crate::guard::{Panicked, guarded, guarded_async, trap};
-use crate::seam::picture::{PictureForm, unpad};
+use crate::flow::{Frame, InFlightFrame, InputSlot};
+use crate::panics::{Panicked, catch_panic, catch_panic_async, failpoint};
+use crate::render::FrameRenderer;
 use crate::stats::DropReason;
 use crate::thread::Worker;
 
-/// One HTTP extension node at work.
+/// One running HTTP extension node.
 ///
-/// The event's body is the answer as the extension wrote it, with boxes as it gave them: fractions of the picture that
-/// it was sent. What trackers and further extensions get is mapped to the camera's picture.
+/// The event's body is the answer as the extension wrote it, with its boxes as they are: fractions of the picture that was
+/// sent. Trackers and further extensions get boxes mapped to the camera's picture.
 pub(crate) struct HttpNode {
     url: String,
     client: HttpClient,
-    form: PictureForm,
-    intake: Intake,
+    spec: FrameSpec,
+    receiver: FrameReceiver,
     results: Results,
-    patience: Patience,
+    timeouts: NodeTimeouts,
     jobs: SyncSender<RenderJob>,
 }
 
-/// A picture to be made ready for posting.
+/// A picture to render and encode.
 struct RenderJob {
     picture: Picture,
     plan: FramePlan,
-    done: oneshot::Sender<Result<Bytes, NotMade>>,
+    done: oneshot::Sender<Result<Bytes, RenderFailure>>,
 }
 
 /// Why a picture was not made.
 #[derive(Debug, thiserror::Error)]
-enum NotMade {
+enum RenderFailure {
     #[error("{0}")]
-    Refused(String),
+    Failed(String),
     #[error(transparent)]
-    Broke(Panicked),
+    Panicked(Panicked),
 }
 
-/// Why an asking node could not be started.
+/// Why an HTTP node could not be started.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AskError {
+pub(crate) enum HttpNodeError {
     #[error(transparent)]
     Thread(#[from] io::Error),
     #[error(transparent)]
@@ -59,81 +59,83 @@ pub(crate) enum AskError {
 }
 
 impl HttpNode {
-    pub(crate) fn new(
+    pub(super) fn new(
         options: HttpClientOptions,
-        form: PictureForm,
-        entrance: Entrance,
+        spec: FrameSpec,
+        slot: InputSlot,
         results: Results,
-        patience: Patience,
-    ) -> Result<(Self, Worker), AskError> {
+        timeouts: NodeTimeouts,
+    ) -> Result<(Self, Worker), HttpNodeError> {
         let (jobs, queue) = sync_channel::<RenderJob>(1);
         let url = options.url().to_string();
         let options = options
-            .with_backoff(patience.backoff)
-            .with_answer_timeout(patience.answer);
+            .with_backoff(timeouts.backoff)
+            .with_answer_timeout(timeouts.answer);
         let client = HttpClient::new(options)?;
-        let node = results.node.name.clone();
+        let node = results.node.name().to_owned();
         let worker = Worker::start("lva-render", move || {
-            let mut maker = FrameMaker::new(form);
+            let mut renderer = FrameRenderer::new(spec);
             while let Ok(job) = queue.recv() {
                 let mut file = Vec::new();
-                let made = guarded(|| {
-                    trap("render", &node);
-                    maker.make_file(&job.picture, &job.plan, &mut file)
+                let encoded = catch_panic(|| {
+                    failpoint("render", &node);
+                    renderer.encode(&job.picture, &job.plan, &mut file)
                 });
-                let made = match made {
-                    Ok(made) => made.map_err(NotMade::Refused),
+                let encoded = match encoded {
+                    Ok(encoded) => encoded.map_err(RenderFailure::Failed),
                     Err(panicked) => {
-                        maker = FrameMaker::new(form);
-                        Err(NotMade::Broke(panicked))
+                        renderer.reset();
+                        Err(RenderFailure::Panicked(panicked))
                     }
                 };
-                // Nobody waits any more when the node was stopped.
-                let _ = job.done.send(made.map(|()| file.into()));
+                // The node does not wait any more when it was stopped.
+                let _ = job.done.send(encoded.map(|()| file.into()));
             }
         })?;
-        let asking = Self {
+        let node = Self {
             url,
             client,
-            form,
-            intake: Intake::new(entrance),
+            spec,
+            receiver: FrameReceiver::new(slot),
             results,
-            patience,
+            timeouts,
             jobs,
         };
-        Ok((asking, worker))
+        Ok((node, worker))
     }
 
-    /// Works until no more pictures come.
+    /// Runs until no more frames come.
     pub(crate) async fn run(mut self) {
-        while let Err(panicked) = guarded_async(self.work()).await {
-            self.results.stumbled(&panicked);
-            self.intake.pause(AFTER_DEFECT);
+        while let Err(panicked) = catch_panic_async(self.work()).await {
+            self.results.on_panic(&panicked);
+            self.receiver.pause(PAUSE_AFTER_PANIC);
         }
-        self.intake.drop_waiting(&self.results);
+        self.receiver.drop_waiting(&self.results);
     }
 
     async fn work(&mut self) {
-        while let Some(frame) = self.intake.next(&self.results).await {
-            self.show(frame).await;
+        while let Some(frame) = self.receiver.next(&self.results).await {
+            self.process(frame).await;
         }
     }
 
-    async fn show(&mut self, frame: Frame) {
-        self.intake.replaces_because(DropReason::ReplacedByNewer);
+    async fn process(&mut self, frame: Frame) {
+        self.receiver.set_replace_reason(DropReason::ReplacedByNewer);
         let (width, height) = (frame.picture.width(), frame.picture.height());
-        let plan = match self.form.settings.plan(width, height) {
+        let plan = match self.spec.settings.plan(width, height) {
             Ok(plan) => plan,
-            Err(error) => return self.not_made(&frame.leaving(), NotMade::Refused(error.to_string())),
+            Err(error) => {
+                return self.render_failed(&frame.into_in_flight(), RenderFailure::Failed(error.to_string()));
+            }
         };
         let (picture, frame) = frame.split();
-        let file = match self.make(picture, plan).await {
+        let file = match self.encode(picture, plan).await {
             Ok(file) => file,
-            Err(reason) => return self.not_made(&frame, reason),
+            Err(reason) => return self.render_failed(&frame, reason),
         };
         let end = async {
-            self.intake.closed().await;
-            tokio::time::sleep(self.patience.last_answers).await;
+            self.receiver.closed().await;
+            tokio::time::sleep(self.timeouts.last_answers).await;
         };
         let answer = tokio::select! {
             answer = self.client.ask(file) => answer,
@@ -149,44 +151,48 @@ impl HttpNode {
     }
 
     /// Renders and encodes on the node's thread.
-    async fn make(&self, picture: Picture, plan: FramePlan) -> Result<Bytes, NotMade> {
-        let gone = || NotMade::Refused("the renderer's thread is gone".to_owned());
-        let (done, made) = oneshot::channel();
+    async fn encode(&self, picture: Picture, plan: FramePlan) -> Result<Bytes, RenderFailure> {
+        let gone = || RenderFailure::Failed("the renderer's thread ended".to_owned());
+        let (done, encoded) = oneshot::channel();
         let job = RenderJob { picture, plan, done };
         self.jobs.try_send(job).map_err(|_| gone())?;
-        made.await.map_err(|_| gone())?
+        encoded.await.map_err(|_| gone())?
     }
 
-    fn not_made(&mut self, frame: &Leaving, reason: NotMade) {
+    fn render_failed(&mut self, frame: &InFlightFrame, reason: RenderFailure) {
         let reason = match reason {
-            NotMade::Refused(reason) => reason,
-            NotMade::Broke(panicked) => {
-                self.results.dropped(frame, DropReason::Defect);
-                return self.results.defect(&panicked);
+            RenderFailure::Failed(reason) => reason,
+            RenderFailure::Panicked(panicked) => {
+                self.results.dropped(frame, DropReason::InternalError);
+                return self.results.report_panic(&panicked);
             }
         };
-        tracing::error!(node = %self.results.node.name, reason, "a picture was not made");
+        tracing::error!(
+            node = self.results.node.name(),
+            reason,
+            "a picture was not rendered"
+        );
         self.results.dropped(frame, DropReason::NotRendered);
-        let failure = Failure::configuration(self.results.node.name.clone());
-        self.results.complain(&failure);
+        let failure = Failure::configuration(self.results.node.name());
+        self.results.report_failure(&failure);
     }
 
-    fn answered(&mut self, frame: Leaving, answer: HttpAnswer, plan: &FramePlan) {
+    fn answered(&mut self, frame: InFlightFrame, answer: HttpAnswer, plan: &FramePlan) {
         self.results.count_sent();
-        let body = answer.event_body(frame.about.timestamp_90k);
+        let body = answer.event_body(frame.meta.timestamp_90k);
         let mut inferences = answer.content.inferences().to_vec();
         unpad(plan, &mut inferences);
-        self.results.answered(frame, Answered { inferences, body });
+        self.results.answered(frame, ExtensionResult { inferences, body });
     }
 
-    fn failed(&mut self, frame: &Leaving, error: &HttpError) {
+    fn failed(&mut self, frame: &InFlightFrame, error: &HttpError) {
         let unsent = match error {
             HttpError::Paused { remaining } => {
-                self.intake.pause(*remaining);
+                self.receiver.pause(*remaining);
                 true
             }
             HttpError::Overloaded { pause, .. } => {
-                self.intake.pause(*pause);
+                self.receiver.pause(*pause);
                 false
             }
             HttpError::Unreachable { .. } | HttpError::Untrusted { .. } | HttpError::Busy => true,
@@ -198,10 +204,10 @@ impl HttpNode {
             self.results.count_sent();
             self.results.lost(frame, DropReason::Unanswered);
         }
-        // A pause follows from what was said before it.
+        // The error before the pause was reported.
         if !matches!(error, HttpError::Paused { .. }) {
-            tracing::warn!(node = %self.results.node.name, %error, "a picture was not answered");
-            self.results.complain(&Failure::http(error, &self.url));
+            tracing::warn!(node = self.results.node.name(), %error, "the extension did not answer a picture");
+            self.results.report_failure(&Failure::http(error, &self.url));
         }
     }
 }

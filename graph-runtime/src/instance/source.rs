@@ -1,4 +1,4 @@
-//! The camera of an instance: what comes of it, handed out to decoder and recorders.
+//! The camera of an instance, and the dispatch of its events to decoder and recorders.
 
 use std::time::{Duration, Instant};
 
@@ -9,71 +9,68 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use super::StatsSource;
-use crate::budget;
-use crate::data_dropped::LossVoice;
+use super::dispatch::dispatch;
+use super::drop_report::DropReporter;
+use crate::convert::camera::video_codec;
 use crate::decode::DecoderInput;
-use crate::event::event_now;
+use crate::emitter::NodeReporter;
 use crate::failure::Failure;
-use crate::guard::{Panicked, guarded, trap};
-use crate::once_a_minute::OnceAMinute;
-use crate::plan::Named;
-use crate::record::RecorderInput;
-use crate::seam::camera::video_codec;
-use crate::speaker::Speaker;
+use crate::flow::RecorderInput;
+use crate::panics::{Panicked, catch_panic, failpoint};
+use crate::rate_limiter::RateLimiter;
 use crate::stats::DropReason;
 
-/// A camera that was away for longer begins a new session with each extension, so that what they follow starts anew.
+/// After a longer absence of the camera, extensions get a new session, and tracks start over.
 const TOLERATED_ABSENCE: Duration = Duration::from_secs(5);
 
-/// How soon the first drop of a node is said.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often drops are looked for, and so how soon the first drop of a node is reported.
+const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How a life ended.
+/// How a run ended.
 pub(super) enum End {
-    /// As it was told to.
-    Told,
-    /// The camera did not answer for as long as the options are patient.
+    /// It was stopped.
+    Stopped,
+    /// The camera did not answer within the limits of the options.
     GaveUp,
-    /// The camera's task is gone, and has not said why.
+    /// The camera's task ended without a reason.
     NoCamera,
 }
 
 /// The camera's task.
 pub(super) struct Source {
-    pub(super) node: Named,
+    pub(super) node: NodeReporter,
     pub(super) stats: StatsSource,
-    pub(super) losses: LossVoice,
+    pub(super) drop_reporter: DropReporter,
     pub(super) camera: Camera,
-    pub(super) speaker: Speaker,
     pub(super) decoder: Option<DecoderInput>,
     pub(super) recorders: Vec<RecorderInput>,
     pub(super) streams: Vec<StreamInfo>,
     pub(super) epoch: u64,
     pub(super) lost_at: Option<Instant>,
-    /// Nothing more comes of the camera, as it has said.
+    /// The camera reported that it does not reconnect any more.
     pub(super) gave_up: bool,
-    pub(super) defects: OnceAMinute,
+    pub(super) panic_reports: RateLimiter,
 }
 
 impl Source {
-    /// Until it is stopped, or the camera gives up.
+    /// Runs until it is stopped, or the camera gives up.
     pub(super) async fn run(&mut self, mut stop: oneshot::Receiver<()>) -> End {
         let mut stopping = false;
-        let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut drop_reports = tokio::time::interval(DROP_REPORT_INTERVAL);
+        drop_reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 _ = &mut stop, if !stopping => {
                     stopping = true;
-                    // What has come already is taken still.
+                    // What has arrived is still processed.
                     self.camera.stop();
                 }
-                _ = looks.tick() => self.say_losses(),
+                _ = drop_reports.tick() => self.report_drops(),
                 event = self.camera.next() => match event {
                     Some(event) => {
-                        if let Err(panicked) = guarded(|| self.take(event)) {
-                            self.stumbled(&panicked);
+                        if let Err(panicked) = catch_panic(|| self.take(event)) {
+                            self.on_panic(&panicked);
                         }
                     }
                     None => break,
@@ -81,40 +78,39 @@ impl Source {
             }
         }
         match (stopping, self.gave_up) {
-            (true, _) => End::Told,
+            (true, _) => End::Stopped,
             (false, true) => End::GaveUp,
             (false, false) => End::NoCamera,
         }
     }
 
-    fn say_losses(&mut self) {
-        for event in self.losses.due(Instant::now(), &self.stats.drops()) {
-            self.speaker.say(event);
+    fn report_drops(&mut self) {
+        for (name, subject, body) in self.drop_reporter.due(Instant::now(), &self.stats.drops()) {
+            self.node.emitter().emit_now(name, subject, body);
         }
     }
 
-    /// What was not yet said.
-    pub(super) fn say_last_losses(&mut self) {
-        for event in self.losses.last(Instant::now(), &self.stats.drops()) {
-            self.speaker.say(event);
+    /// Reports what was not yet reported.
+    pub(super) fn report_last_drops(&mut self) {
+        for (name, subject, body) in self.drop_reporter.last(Instant::now(), &self.stats.drops()) {
+            self.node.emitter().emit_now(name, subject, body);
         }
     }
 
-    /// What came is lost, and it may have been a picture.
-    fn stumbled(&mut self, panicked: &Panicked) {
-        let counters = self.speaker.counters();
-        counters.dropped(&self.node.name, DropReason::Defect, 1);
+    /// The camera's event is lost, and may have been a picture.
+    fn on_panic(&mut self, panicked: &Panicked) {
+        self.node.dropped(DropReason::InternalError, 1);
         if let Some(decoder) = &mut self.decoder {
             decoder.wait_for_key();
         }
         for recorder in &mut self.recorders {
             recorder.wait_for_key();
         }
-        self.speaker.stumbled(&self.node, &mut self.defects, panicked);
+        self.node.on_panic(&mut self.panic_reports, panicked);
     }
 
     fn take(&mut self, event: CameraEvent) {
-        trap("source", &self.node.name);
+        failpoint("source", self.node.name());
         match event {
             CameraEvent::Established { streams, sdp } => self.established(streams, &sdp),
             CameraEvent::StreamChanged(stream) => {
@@ -129,7 +125,7 @@ impl Source {
                 if let Some(decoder) = &mut self.decoder {
                     decoder.pause();
                 }
-                self.speaker.fail(&self.node, &Failure::camera(&error));
+                self.node.emit_failure(&Failure::camera(&error));
             }
             CameraEvent::Stopped { .. } => self.gave_up = true,
             CameraEvent::Waiting { .. } => {}
@@ -144,37 +140,32 @@ impl Source {
             self.epoch += 1;
         }
         self.streams = streams;
-        self.speaker
-            .counters()
-            .update(|stats| stats.first_picture_90k = None);
+        self.node.emitter().counters().session_began();
         let body = EventBody::MediaSessionEstablished(MediaSessionEstablished::new(sdp));
-        let event = event_now(EventName::MediaSessionEstablished, &self.node.subject, body);
-        self.speaker.say(event);
-        self.complain_of_media();
+        self.node.emit_now(EventName::MediaSessionEstablished, body);
+        self.report_unusable_media();
         self.announce_streams();
     }
 
-    /// Says what of the camera's media somebody wants and nobody here can use.
-    fn complain_of_media(&self) {
+    /// Reports media that the graph needs and this runtime cannot use.
+    fn report_unusable_media(&self) {
         let records = !self.recorders.is_empty();
-        let records_sound = self.recorders.iter().any(RecorderInput::wants_sound);
+        let records_audio = self.recorders.iter().any(RecorderInput::wants_audio);
         let of = |media: MediaKind| self.streams.iter().filter(move |stream| stream.media == media);
         let recordable = |codec: Codec| matches!(codec, Codec::H264 | Codec::H265);
-        let video_lost = of(MediaKind::Video).any(|stream| stream.format_error_code().is_some())
+        let video_unusable = of(MediaKind::Video).any(|stream| stream.format_error_code().is_some())
             || records && of(MediaKind::Video).any(|stream| stream.playing && !recordable(stream.codec));
-        let sound_lost = of(MediaKind::Audio).any(|stream| stream.format_error_code().is_some())
-            || records_sound && of(MediaKind::Audio).any(|stream| stream.codec != Codec::Aac);
-        if video_lost {
-            let failure = Failure::unusable_video(self.node.name.clone());
-            self.speaker.fail(&self.node, &failure);
+        let audio_unusable = of(MediaKind::Audio).any(|stream| stream.format_error_code().is_some())
+            || records_audio && of(MediaKind::Audio).any(|stream| stream.codec != Codec::Aac);
+        if video_unusable {
+            self.node.emit_failure(&Failure::unusable_video(self.node.name()));
         }
-        if sound_lost {
-            let failure = Failure::unusable_audio(self.node.name.clone());
-            self.speaker.fail(&self.node, &failure);
+        if audio_unusable {
+            self.node.emit_failure(&Failure::unusable_audio(self.node.name()));
         }
     }
 
-    /// Tells decoder and recorders what comes from now on.
+    /// Passes the current streams to decoder and recorders.
     fn announce_streams(&mut self) {
         if let Some(decoder) = &mut self.decoder
             && let Some(video) = self
@@ -197,13 +188,13 @@ impl Source {
         };
         let decoder = match media {
             MediaKind::Video => {
-                let counters = self.speaker.counters();
+                let counters = self.node.emitter().counters();
                 counters.received(unit.timestamp_90k, unit.received_at);
                 self.decoder.as_mut().map(|decoder| (decoder, self.epoch))
             }
             MediaKind::Audio => None,
             _ => return,
         };
-        budget::hand_out(&self.stats.budget, unit, media, &mut self.recorders, decoder);
+        dispatch(&self.stats.budget, unit, media, &mut self.recorders, decoder);
     }
 }

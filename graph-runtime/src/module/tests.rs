@@ -1,4 +1,4 @@
-//! An instance whose tasks end in a panic.
+//! An instance whose tasks panic.
 
 use async_trait::async_trait;
 use lva_inference_schema::EventName;
@@ -7,13 +7,13 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::guard::set_trap;
+use crate::panics::set_failpoint;
 use crate::{GraphEvent, SinkError};
 
-struct Ear(mpsc::UnboundedSender<EventName>);
+struct EventRecorder(mpsc::UnboundedSender<EventName>);
 
 #[async_trait]
-impl MessageSink for Ear {
+impl MessageSink for EventRecorder {
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
         Ok(self.0.send(event.name)?)
     }
@@ -21,11 +21,11 @@ impl MessageSink for Ear {
 
 /// An instance `i` with a camera of this name that is nowhere, active.
 async fn active(camera: &str) -> (Module, mpsc::UnboundedReceiver<EventName>) {
-    let (ear, heard) = mpsc::unbounded_channel();
+    let (events, received) = mpsc::unbounded_channel();
     let quickly = Duration::from_millis(20);
     let options = RuntimeOptions::new("recordings")
         .with_camera_reconnect(ReconnectPolicy::default().with_floor(quickly).with_cap(quickly));
-    let module = Module::new(options, vec![Box::new(Ear(ear))]);
+    let module = Module::new(options, vec![Box::new(EventRecorder(events))]);
     let topology = json!({
         "@apiVersion": "2.0", "name": "t", "properties": {
             "sources": [{
@@ -40,7 +40,7 @@ async fn active(camera: &str) -> (Module, mpsc::UnboundedReceiver<EventName>) {
         assert!((200..300).contains(&status), "{method}: {answer}");
     }
     activate(&module).await;
-    (module, heard)
+    (module, received)
 }
 
 async fn activate(module: &Module) {
@@ -49,10 +49,10 @@ async fn activate(module: &Module) {
     assert_eq!(status, 200, "{answer}");
 }
 
-/// The next event; that something was dropped may be said at any time.
-async fn next(heard: &mut mpsc::UnboundedReceiver<EventName>) -> EventName {
+/// The next event, without reports of drops, which may come at any time.
+async fn next(received: &mut mpsc::UnboundedReceiver<EventName>) -> EventName {
     loop {
-        let next = tokio::time::timeout(Duration::from_secs(60), heard.recv()).await;
+        let next = tokio::time::timeout(Duration::from_secs(60), received.recv()).await;
         match next.unwrap().unwrap() {
             EventName::DataDropped => {}
             name => return name,
@@ -61,33 +61,33 @@ async fn next(heard: &mut mpsc::UnboundedReceiver<EventName>) -> EventName {
 }
 
 #[tokio::test]
-async fn a_defect_in_a_camera_s_task_is_said_and_the_camera_goes_on() {
-    set_trap("source", "camera that falls", 1);
-    let (module, mut heard) = active("camera that falls").await;
+async fn a_panic_in_a_camera_s_task_is_reported_and_the_camera_goes_on() {
+    set_failpoint("source", "camera that panics", 1);
+    let (module, mut received) = active("camera that panics").await;
     for expected in [
         EventName::GraphInstanceStarted,
         EventName::RuntimeError,
         EventName::NetworkError,
     ] {
-        assert_eq!(next(&mut heard).await, expected);
+        assert_eq!(next(&mut received).await, expected);
     }
     assert_eq!(module.state("i"), Some(InstanceState::Active));
     let stats = module.stats("i").unwrap();
-    assert_eq!(stats.dropped_for(crate::DropReason::Defect), 1);
+    assert_eq!(stats.dropped_for(crate::DropReason::InternalError), 1);
     module.shutdown().await;
 }
 
 #[tokio::test]
-async fn an_instance_whose_task_ends_in_a_panic_has_failed_and_can_be_activated_again() {
-    set_trap("instance", "instance that falls", 1);
-    let (module, mut heard) = active("instance that falls").await;
+async fn an_instance_whose_task_panics_has_failed_and_can_be_activated_again() {
+    set_failpoint("instance", "instance that panics", 1);
+    let (module, mut received) = active("instance that panics").await;
     for expected in [EventName::GraphInstanceStarted, EventName::GraphInstanceFailed] {
-        assert_eq!(next(&mut heard).await, expected);
+        assert_eq!(next(&mut received).await, expected);
     }
     assert_eq!(module.state("i"), Some(InstanceState::Inactive));
     activate(&module).await;
     for expected in [EventName::GraphInstanceStarted, EventName::NetworkError] {
-        assert_eq!(next(&mut heard).await, expected);
+        assert_eq!(next(&mut received).await, expected);
     }
     module.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! From the model's graph to a plan: who feeds whom, and what this runtime does not carry out.
+//! From the model's graph to a plan: which node feeds which, and what this runtime does not support.
 
 use std::collections::BTreeSet;
 
@@ -11,39 +11,25 @@ use lva_recording::SignalGate;
 use lva_rtsp::CameraOptions;
 
 use super::{
-    AnalysisPlan, Analyzer, Feed, GatePlan, InputPlan, LinePlan, MediaSelection, MotionPlan, Named, Place,
-    Plan, PlanError, Reach, RecordingPlan, TrackerPlan,
+    AnalysisId, AnalysisPlan, Analyzer, Downstream, FrameSource, GatePlan, InputPlan, LinePlan, MotionId,
+    MotionPlan, Plan, PlanError, RecordingId, RecordingPlan, RecordingTarget, TrackerPlan,
 };
-use crate::event::Voice;
-use crate::extension::{Broken, CustomNodePlan, Maker};
-use crate::node::Factories;
-use crate::seam::camera::camera_options;
-use crate::seam::extension::ClientPlan;
-use crate::seam::picture::{PictureForm, frame_rate};
-use crate::seam::recording::{RECORDED_VIDEO, gate_options};
-use crate::seam::tracking::line_scene;
+use crate::convert::Unsupported;
+use crate::convert::camera::camera_options;
+use crate::convert::extension::ClientPlan;
+use crate::convert::picture::{FrameSpec, frame_rate};
+use crate::convert::recording::{MediaSelection, RECORDED_VIDEO, gate_options};
+use crate::convert::tracking::line_scene;
+use crate::event::{NodeRef, SubjectFactory};
+use crate::node::{CustomNodePlan, Factories, NodeBuildError, NodeBuilder};
 
-/// Shape of the pictures by which lines are checked before there is one.
+/// The aspect ratio for which lines are checked before the first picture.
 const USUAL_ASPECT: f64 = 16.0 / 9.0;
 
-/// What cannot be done, before it is known where.
-#[derive(Debug)]
-pub(crate) struct Unsupported {
-    reason: String,
-    remedy: String,
-}
-
 impl Unsupported {
-    pub(crate) fn new(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            remedy: remedy.into(),
-        }
-    }
-
-    fn at(self, node: &GraphNode) -> PlanError {
+    fn at_node(self, node: &GraphNode) -> PlanError {
         let kind = match &node.node {
-            Node::Custom(own) => own.type_name(),
+            Node::Custom(custom) => custom.type_name(),
             other => {
                 let names = other.kind().local_names();
                 names.first().copied().unwrap_or_default()
@@ -59,29 +45,28 @@ impl Unsupported {
 }
 
 impl Plan {
-    /// Resolves a graph, and makes its own nodes. `module` is the name that subjects of Video Analyzer hold.
+    /// Resolves a graph, and creates its custom nodes. `module` is the module name in subjects of Video Analyzer.
     pub(crate) fn new(graph: &Graph, module: &str, factories: &Factories) -> Result<Self, PlanError> {
         let mut planner = Planner {
             graph,
             factories,
-            voice: Voice::new(graph, module),
+            subjects: SubjectFactory::new(graph, module),
             source: None,
             recordings: Vec::new(),
             sinks: Vec::new(),
             motions: Vec::new(),
             analyses: Vec::new(),
-            trackers: Vec::new(),
         };
         let order = graph.in_order();
         let nodes: Vec<&GraphNode> = order.iter().filter_map(|id| graph.node(*id)).collect();
-        // First what results reach, then the nodes that have results, each after the one that feeds it.
+        // First where results go, then the nodes that have results, each after the one that feeds it.
         for node in &nodes {
             planner.camera_or_recording(node)?;
         }
         for node in &nodes {
-            planner.number(node);
+            planner.assign_id(node);
         }
-        // A graph has exactly one camera, or it was not resolved.
+        // A resolved graph has exactly one camera.
         let (source, camera) = planner.source.take().ok_or_else(no_camera)?;
         let mut plan = Self {
             source,
@@ -89,20 +74,19 @@ impl Plan {
             inputs: Vec::new(),
             motions: Vec::new(),
             analyses: Vec::new(),
-            trackers: Vec::new(),
             recordings: Vec::new(),
         };
         for node in &nodes {
             match &node.node {
                 Node::MessageSource(source) => plan.inputs.push(InputPlan {
                     input: source.hub_input_name.clone(),
-                    gates: planner.reach(node).gates,
+                    gates: planner.downstream(node).gates,
                 }),
                 Node::MotionDetection(settings) => plan.motions.push(planner.motion(node, settings)?),
                 Node::Extension(extension) => plan.analyses.push(planner.extension(node, extension)?),
-                Node::Custom(own) => plan.analyses.push(planner.own(node, own)?),
-                Node::ObjectTracking(_) => plan.trackers.push(planner.tracker(node)?),
-                Node::LineCrossing(settings) => planner.line(node, settings, &mut plan.trackers)?,
+                Node::Custom(custom) => plan.analyses.push(planner.custom(node, custom)?),
+                Node::ObjectTracking(_) => planner.tracker(node, &mut plan.analyses)?,
+                Node::LineCrossing(settings) => planner.line(node, settings, &mut plan.analyses)?,
                 Node::RtspSource(_)
                 | Node::FrameRateFilter(_)
                 | Node::SignalGate(_)
@@ -129,35 +113,40 @@ fn no_camera() -> PlanError {
 struct Planner<'a> {
     graph: &'a Graph,
     factories: &'a Factories,
-    voice: Voice,
-    source: Option<(Named, CameraOptions)>,
+    subjects: SubjectFactory,
+    source: Option<(NodeRef, CameraOptions)>,
     recordings: Vec<RecordingPlan>,
     /// For each recording, its gate and its sink.
     sinks: Vec<(Option<NodeId>, NodeId)>,
     /// For each plan of the kind, its node.
     motions: Vec<NodeId>,
     analyses: Vec<NodeId>,
-    trackers: Vec<NodeId>,
 }
 
 impl Planner<'_> {
-    fn named(&self, node: &GraphNode) -> Named {
-        Named {
+    fn node_ref(&self, node: &GraphNode) -> NodeRef {
+        NodeRef {
             name: node.name.clone(),
-            subject: self.voice.node(node),
+            subject: self.subjects.node(node),
         }
     }
 
+    /// The nodes directly upstream.
+    fn sources(&self, node: &GraphNode) -> impl Iterator<Item = &GraphNode> {
+        let edges = self.graph.inputs(node.id);
+        edges.filter_map(|edge| self.graph.node(edge.from))
+    }
+
     fn camera_or_recording(&mut self, node: &GraphNode) -> Result<(), PlanError> {
-        let place = match &node.node {
+        let target = match &node.node {
             Node::RtspSource(source) => {
-                let camera = camera_options(source).map_err(|unsupported| unsupported.at(node))?;
-                self.source = Some((self.named(node), camera));
+                let camera = camera_options(source).map_err(|unsupported| unsupported.at_node(node))?;
+                self.source = Some((self.node_ref(node), camera));
                 return Ok(());
             }
-            Node::AssetSink(asset) => Place::Asset(asset.clone()),
-            Node::FileSink(files) => Place::Files(files.clone()),
-            Node::VideoSink(video) => Place::Video(video.clone()),
+            Node::AssetSink(asset) => RecordingTarget::Asset(asset.clone()),
+            Node::FileSink(files) => RecordingTarget::Files(files.clone()),
+            Node::VideoSink(video) => RecordingTarget::Video(video.clone()),
             _ => return Ok(()),
         };
         let edges: Vec<&Edge> = self
@@ -173,29 +162,29 @@ impl Planner<'_> {
                 Node::SignalGate(_) => self.graph.inputs(from.id).find(|edge| edge.flow == Flow::Media),
                 _ => None,
             };
-            let ways = [Some(edge), before].into_iter().flatten();
-            let media: MediaSelection = ways.flat_map(|way| &way.selectors).collect();
-            // Which of these the camera sends is known when it has answered.
+            let path = [Some(edge), before].into_iter().flatten();
+            let media: MediaSelection = path.flat_map(|edge| &edge.selectors).collect();
+            // Which of these the camera sends is known after it has answered.
             if !RECORDED_VIDEO.iter().any(|kind| media.passes(kind)) {
                 return Err(Unsupported::new(
-                    "its selectors let no video pass, and a recording without video is not supported",
+                    "its selectors exclude all video, and a recording without video is not supported",
                     "select 'video', or remove the selectors",
                 )
-                .at(node));
+                .at_node(node));
             }
             let gate = self.gate(from)?;
-            if gate.is_none() && matches!(place, Place::Files(_)) {
+            if gate.is_none() && matches!(target, RecordingTarget::Files(_)) {
                 return Err(Unsupported::new(
-                    "a continuous recording in one file would grow for ever",
+                    "a continuous recording into one file would grow without limit",
                     "put a SignalGateProcessor before it, or use an asset or a video",
                 )
-                .at(node));
+                .at_node(node));
             }
             self.sinks.push((gate.is_some().then_some(from.id), node.id));
             self.recordings.push(RecordingPlan {
                 gate,
-                sink: self.named(node),
-                place: place.clone(),
+                sink: self.node_ref(node),
+                target: target.clone(),
                 media,
             });
         }
@@ -207,176 +196,196 @@ impl Planner<'_> {
             return Ok(None);
         };
         let options = gate_options(gate);
-        SignalGate::new(options)
-            .map_err(|error| Unsupported::new(error.to_string(), "change the times of the gate").at(node))?;
+        SignalGate::new(options).map_err(|error| {
+            Unsupported::new(error.to_string(), "change the times of the gate").at_node(node)
+        })?;
         Ok(Some(GatePlan {
             name: node.name.clone(),
             options,
         }))
     }
 
-    fn number(&mut self, node: &GraphNode) {
+    /// The id of a node is its index among those of its kind.
+    fn assign_id(&mut self, node: &GraphNode) {
         match &node.node {
             Node::MotionDetection(_) => self.motions.push(node.id),
             Node::Extension(_) | Node::Custom(_) => self.analyses.push(node.id),
-            Node::ObjectTracking(_) => self.trackers.push(node.id),
-            // One without a tracker before it brings its own.
-            Node::LineCrossing(_) if self.tracker_before(node).is_none() => self.trackers.push(node.id),
             _ => {}
         }
     }
 
     fn extension(&self, node: &GraphNode, extension: &Extension) -> Result<AnalysisPlan, PlanError> {
-        let form = PictureForm::new(&extension.image);
-        let client = ClientPlan::new(extension, form.encoding(), self.graph.instance_name(), &node.name);
-        let client = client.map_err(|unsupported| unsupported.at(node));
+        let spec = FrameSpec::new(&extension.image);
+        let client = ClientPlan::new(extension, spec.encoding(), self.graph.instance_name(), &node.name);
+        let client = client.map_err(|unsupported| unsupported.at_node(node));
         self.analysis(node, extension.sampling, || {
-            client.map(|client| Analyzer::Extension { form, client })
+            client.map(|client| Analyzer::Extension { spec, client })
         })
     }
 
-    fn own(&self, node: &GraphNode, own: &CustomProcessor) -> Result<AnalysisPlan, PlanError> {
-        // A graph has no other own nodes than those that the registry was told of, with the factories.
-        let no_factory =
-            || Unsupported::new("nobody makes nodes of this type", "give the runtime its factory").at(node);
-        let maker = Maker {
-            factory: self.factories.of(own.type_name()).ok_or_else(no_factory)?,
+    fn custom(&self, node: &GraphNode, custom: &CustomProcessor) -> Result<AnalysisPlan, PlanError> {
+        // The registry accepts no other custom types than those of the factories.
+        let no_factory = || {
+            Unsupported::new(
+                "no factory creates nodes of this type",
+                "add its factory to the runtime's options",
+            )
+        };
+        let factory = self.factories.of(custom.type_name());
+        let builder = NodeBuilder {
+            factory: factory.ok_or_else(|| no_factory().at_node(node))?,
             topology: self.graph.topology_name().to_owned(),
             instance: self.graph.instance_name().to_owned(),
             name: node.name.clone(),
-            processor: own.clone(),
+            processor: custom.clone(),
         };
-        self.analysis(node, own.sampling(), || {
-            let made = maker.create().map_err(|broken| not_made(&broken).at(node))?;
-            Ok(Analyzer::Custom(Box::new(CustomNodePlan { maker, node: made })))
+        self.analysis(node, custom.sampling(), || {
+            let created = builder
+                .create()
+                .map_err(|error| build_failed(&error).at_node(node))?;
+            Ok(Analyzer::Custom(Box::new(CustomNodePlan {
+                builder,
+                node: created,
+            })))
         })
     }
 
-    /// A node that looks at frames. The analyzer is made when nothing else is wrong with the node.
+    /// A node that processes frames. The analyzer is created after everything else about the node is checked.
     fn analysis(
         &self,
         node: &GraphNode,
         sampling: Sampling,
         analyzer: impl FnOnce() -> Result<Analyzer, PlanError>,
     ) -> Result<AnalysisPlan, PlanError> {
-        let here = |unsupported: Unsupported| unsupported.at(node);
-        let (feed, rates) = self.way_before(node)?;
+        let (source, rates) = self.upstream_path(node)?;
         // Behind a motion node every frame is annotated, so there is nothing to skip.
-        if sampling.skip_samples_without_annotation && feed == Feed::Camera {
-            return Err(here(Unsupported::new(
-                "skipSamplesWithoutAnnotation is set and no node before it annotates frames, so it would be shown none",
+        if sampling.skip_samples_without_annotation && source == FrameSource::Camera {
+            return Err(Unsupported::new(
+                "skipSamplesWithoutAnnotation is set and no node before it annotates frames, so it would get none",
                 "put a MotionDetectionProcessor before it, or set it to \"false\"",
-            )));
+            )
+            .at_node(node));
         }
-        let shown = match sampling.maximum_rate {
+        let own_limit = match sampling.maximum_rate {
             None => None,
-            Some(rate) => Some(frame_rate(rate).ok_or_else(|| here(odd_rate()))?),
+            Some(rate) => Some(frame_rate(rate).ok_or_else(|| unsupported_rate().at_node(node))?),
         };
         Ok(AnalysisPlan {
-            node: self.named(node),
-            feed,
+            node: self.node_ref(node),
+            source,
             rates,
-            shown,
+            own_limit,
             annotated_only: sampling.skip_samples_without_annotation,
             analyzer: analyzer()?,
-            reach: self.reach(node),
+            trackers: Vec::new(),
+            downstream: self.downstream(node),
         })
     }
 
     fn motion(&self, node: &GraphNode, settings: &MotionDetection) -> Result<MotionPlan, PlanError> {
-        let (feed, rates) = self.way_before(node)?;
-        if feed != Feed::Camera {
+        let (source, rates) = self.upstream_path(node)?;
+        if source != FrameSource::Camera {
             return Err(Unsupported::new(
                 "motion detection behind motion detection or an extension is not supported",
                 "connect it to the camera",
             )
-            .at(node));
+            .at_node(node));
         }
         Ok(MotionPlan {
-            node: self.named(node),
+            node: self.node_ref(node),
             settings: settings.clone(),
             rates,
-            reach: self.reach(node),
+            downstream: self.downstream(node),
         })
     }
 
-    fn tracker(&self, node: &GraphNode) -> Result<TrackerPlan, PlanError> {
-        self.follows_an_extension(node)?;
-        Ok(TrackerPlan {
-            node: self.named(node),
-            reach: self.reach(node),
-            lines: Vec::new(),
-        })
+    /// Adds a tracker to the extension before it, which precedes it because nodes are in order.
+    fn tracker(&self, node: &GraphNode, analyses: &mut [AnalysisPlan]) -> Result<(), PlanError> {
+        let extension = self.extension_before(node)?;
+        self.add_tracker(
+            extension,
+            analyses,
+            TrackerPlan {
+                node: self.node_ref(node),
+                is_node: true,
+                downstream: self.downstream(node),
+                lines: Vec::new(),
+            },
+        );
+        Ok(())
     }
 
-    /// Trackers come before the line crossings behind them, for nodes are in order.
+    fn add_tracker(&self, extension: Option<NodeId>, analyses: &mut [AnalysisPlan], tracker: TrackerPlan) {
+        let index = self.analyses.iter().position(|id| Some(*id) == extension);
+        if let Some(analysis) = index.and_then(|index| analyses.get_mut(index)) {
+            analysis.trackers.push(tracker);
+        }
+    }
+
+    /// Adds a line crossing to the tracker before it, or with a tracker of its own to the extension before it.
     fn line(
         &self,
         node: &GraphNode,
         settings: &LineCrossing,
-        trackers: &mut Vec<TrackerPlan>,
+        analyses: &mut [AnalysisPlan],
     ) -> Result<(), PlanError> {
         line_scene(settings, USUAL_ASPECT)
-            .map_err(|reason| Unsupported::new(reason, "correct the node's lines").at(node))?;
+            .map_err(|reason| Unsupported::new(reason, "correct the node's lines").at_node(node))?;
         let line = LinePlan {
-            node: self.named(node),
+            node: self.node_ref(node),
             settings: settings.clone(),
-            reach: self.reach(node),
+            downstream: self.downstream(node),
         };
-        let Some(before) = self.tracker_before(node) else {
-            self.follows_an_extension(node)?;
-            trackers.push(TrackerPlan {
-                node: self.named(node),
-                reach: Reach::default(),
+        let before = self
+            .sources(node)
+            .find(|from| matches!(from.node, Node::ObjectTracking(_)));
+        let Some(before) = before else {
+            let extension = self.extension_before(node)?;
+            let tracker = TrackerPlan {
+                node: self.node_ref(node),
+                is_node: false,
+                downstream: Downstream::default(),
                 lines: vec![line],
-            });
+            };
+            self.add_tracker(extension, analyses, tracker);
             return Ok(());
         };
         self.one_input(node)?;
-        let place = self.trackers.iter().position(|tracker| *tracker == before);
-        if let Some(tracker) = place.and_then(|place| trackers.get_mut(place)) {
+        let trackers = analyses.iter_mut().flat_map(|analysis| &mut analysis.trackers);
+        if let Some(tracker) = trackers
+            .into_iter()
+            .find(|of| of.is_node && of.node.name == before.name)
+        {
             tracker.lines.push(line);
         }
         Ok(())
     }
 
-    fn tracker_before(&self, node: &GraphNode) -> Option<NodeId> {
-        let feeds = self
-            .graph
-            .inputs(node.id)
-            .filter_map(|edge| self.graph.node(edge.from));
-        let mut trackers = feeds.filter(|feed| matches!(feed.node, Node::ObjectTracking(_)));
-        trackers.next().map(|tracker| tracker.id)
-    }
-
     fn one_input(&self, node: &GraphNode) -> Result<(), PlanError> {
         if self.graph.inputs(node.id).count() > 1 {
-            return Err(several_inputs().at(node));
+            return Err(several_inputs().at_node(node));
         }
         Ok(())
     }
 
-    fn follows_an_extension(&self, node: &GraphNode) -> Result<(), PlanError> {
+    fn extension_before(&self, node: &GraphNode) -> Result<Option<NodeId>, PlanError> {
         self.one_input(node)?;
-        let feeds = self
-            .graph
-            .inputs(node.id)
-            .filter_map(|edge| self.graph.node(edge.from));
-        for feed in feeds {
-            if !feed.node.kind().looks_at_frames() {
-                return Err(Unsupported::new(
-                    format!("it follows what '{}' finds, which finds no objects", feed.name),
-                    "connect it to an extension that detects objects",
-                )
-                .at(node));
-            }
+        let Some(source) = self.sources(node).next() else {
+            return Ok(None);
+        };
+        if !source.node.kind().looks_at_frames() {
+            return Err(Unsupported::new(
+                format!("it follows '{}', which detects no objects", source.name),
+                "connect it to an extension that detects objects",
+            )
+            .at_node(node));
         }
-        Ok(())
+        Ok(Some(source.id))
     }
 
-    /// What a node's results reach.
-    fn reach(&self, node: &GraphNode) -> Reach {
-        let mut reach = Reach::default();
+    /// Where a node's results go.
+    fn downstream(&self, node: &GraphNode) -> Downstream {
+        let mut downstream = Downstream::default();
         for edge in self.graph.outputs(node.id) {
             let Some(to) = self.graph.node(edge.to) else {
                 continue;
@@ -384,78 +393,76 @@ impl Planner<'_> {
             let recordings = |of: fn(&(Option<NodeId>, NodeId)) -> Option<NodeId>| {
                 let numbered = self.sinks.iter().enumerate();
                 let own = numbered.filter(move |(_, sink)| of(sink) == Some(to.id));
-                own.map(|(place, _)| place)
+                own.map(|(index, _)| RecordingId::new(index))
             };
             match &to.node {
-                Node::MessageSink(sink) => reach.outputs.push(sink.hub_output_name.clone()),
+                Node::MessageSink(sink) => downstream.outputs.push(sink.hub_output_name.clone()),
                 Node::SignalGate(_) if edge.flow == Flow::Signals => {
-                    reach.gates.extend(recordings(|(gate, _)| *gate));
+                    downstream.gates.extend(recordings(|(gate, _)| *gate));
                 }
                 Node::VideoSink(_) if edge.flow == Flow::Messages => {
-                    reach.recordings.extend(recordings(|(_, sink)| Some(*sink)));
-                }
-                Node::ObjectTracking(_) | Node::LineCrossing(_) => {
-                    reach
-                        .trackers
-                        .extend(self.trackers.iter().position(|id| *id == to.id));
+                    downstream.recordings.extend(recordings(|(_, sink)| Some(*sink)));
                 }
                 _ => {}
             }
         }
-        reach
+        downstream
     }
 
-    /// Follows the frames from a node back to the one that they come from, and collects the limits on the way.
-    fn way_before(&self, node: &GraphNode) -> Result<(Feed, Vec<FrameRate>), PlanError> {
+    /// Follows the frames from a node back to the one that they come from, and collects the rate limits on the path.
+    fn upstream_path(&self, node: &GraphNode) -> Result<(FrameSource, Vec<FrameRate>), PlanError> {
         let mut rates = Vec::new();
         let mut at = node;
         let mut seen = BTreeSet::new();
         while seen.insert(at.id) {
-            let mut feeds = self.graph.inputs(at.id).filter(|edge| edge.flow == Flow::Frames);
-            let (feed, more) = (feeds.next(), feeds.next());
+            let mut edges = self.graph.inputs(at.id).filter(|edge| edge.flow == Flow::Frames);
+            let (edge, more) = (edges.next(), edges.next());
             if more.is_some() {
-                return Err(several_inputs().at(at));
+                return Err(several_inputs().at_node(at));
             }
-            let Some(feed) = feed.and_then(|edge| self.graph.node(edge.from)) else {
+            let Some(from) = edge.and_then(|edge| self.graph.node(edge.from)) else {
                 break;
             };
-            let place = |nodes: &[NodeId]| nodes.iter().position(|id| *id == feed.id).unwrap_or_default();
-            match &feed.node {
+            let index = |nodes: &[NodeId]| nodes.iter().position(|id| *id == from.id).unwrap_or_default();
+            match &from.node {
                 Node::FrameRateFilter(filter) => {
                     if let Some(rate) = filter.maximum_fps {
-                        rates.push(frame_rate(rate).ok_or_else(|| odd_rate().at(feed))?);
+                        rates.push(frame_rate(rate).ok_or_else(|| unsupported_rate().at_node(from))?);
                     }
                 }
-                Node::MotionDetection(_) => return Ok((Feed::Motion(place(&self.motions)), rates)),
+                Node::MotionDetection(_) => {
+                    return Ok((FrameSource::Motion(MotionId::new(index(&self.motions))), rates));
+                }
                 Node::Extension(_) | Node::Custom(_) => {
-                    return Ok((Feed::Extension(place(&self.analyses)), rates));
+                    let extension = AnalysisId::new(index(&self.analyses));
+                    return Ok((FrameSource::Extension(extension), rates));
                 }
                 Node::RtspSource(_) => break,
                 _ => {
                     return Err(Unsupported::new(
-                        format!("frames from behind '{}' are not supported", feed.name),
+                        format!("frames from '{}' are not supported", from.name),
                         "connect it to the camera, a frame rate filter or an extension",
                     )
-                    .at(node));
+                    .at_node(node));
                 }
             }
-            at = feed;
+            at = from;
         }
-        Ok((Feed::Camera, rates))
+        Ok((FrameSource::Camera, rates))
     }
 }
 
-fn not_made(broken: &Broken) -> Unsupported {
-    match broken {
-        Broken::Failed(error) => Unsupported::new(
+fn build_failed(error: &NodeBuildError) -> Unsupported {
+    match error {
+        NodeBuildError::Failed(error) => Unsupported::new(
             error.reason(),
             error.remedy().unwrap_or("correct the node's own members"),
         ),
-        Broken::Panicked(panicked) => {
-            tracing::error!(panic = panicked.words(), "a node's factory panicked");
+        NodeBuildError::Panicked(panicked) => {
+            tracing::error!(panic = panicked.message(), "a node's factory panicked");
             Unsupported::new(
                 "its factory panicked",
-                "see the log, and tell whoever wrote the node",
+                "read the log, and report it to the author of the node",
             )
         }
     }
@@ -468,9 +475,9 @@ fn several_inputs() -> Unsupported {
     )
 }
 
-fn odd_rate() -> Unsupported {
+fn unsupported_rate() -> Unsupported {
     Unsupported::new(
         "the frame rate has too many digits",
-        "write it with nine digits at most",
+        "write it with at most nine digits",
     )
 }

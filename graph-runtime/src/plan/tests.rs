@@ -4,8 +4,8 @@ use lva_graph_model::{Graph, Instance, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::convert::extension::GrpcPlan;
 use crate::node::Factories;
-use crate::seam::extension::GrpcPlan;
 
 fn plan(graph: &Graph) -> Result<Plan, PlanError> {
     Plan::new(graph, "lvaEdge", &Factories::default())
@@ -78,9 +78,9 @@ fn an_extension_is_planned_with_its_rate_memory_and_outputs() {
     let [analysis] = &plan.analyses[..] else {
         panic!("{plan:?}");
     };
-    assert!(analysis.rates.is_empty() && analysis.feed == Feed::Camera);
-    assert_eq!(analysis.shown, Some("0.5".parse().unwrap()));
-    assert_eq!(analysis.reach.outputs, [Some("out".to_owned())]);
+    assert!(analysis.rates.is_empty() && analysis.source == FrameSource::Camera);
+    assert_eq!(analysis.own_limit, Some("0.5".parse().unwrap()));
+    assert_eq!(analysis.downstream.outputs, [Some("out".to_owned())]);
     let memory = SharedMemoryOptions::default().with_bytes(20 << 20);
     assert_eq!(client(analysis).transfer, Transfer::SharedMemory(memory));
     assert_eq!(
@@ -104,7 +104,7 @@ fn a_gate_s_sink_is_planned_with_the_extensions_that_open_it() {
     });
     let graph = graph(json!([grpc("ext", "camera"), gate]), json!([file]));
     let plan = plan(&graph).unwrap();
-    assert_eq!(plan.analyses[0].reach.gates, [0]);
+    assert_eq!(plan.analyses[0].downstream.gates, [RecordingId::new(0)]);
     assert_eq!(plan.recordings[0].gate.as_ref().unwrap().name, "gate");
     assert!(
         !plan.recordings[0].media.passes("audio/AAC"),
@@ -124,7 +124,7 @@ fn motion(name: &str, input: &str) -> Value {
 }
 
 #[test]
-fn behind_a_motion_node_an_extension_is_shown_annotated_frames_at_its_own_rate() {
+fn behind_a_motion_node_an_extension_gets_annotated_frames_at_its_own_rate() {
     let mut annotated = grpc("ext", "md");
     annotated["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
     let graph = graph(
@@ -135,11 +135,11 @@ fn behind_a_motion_node_an_extension_is_shown_annotated_frames_at_its_own_rate()
     let [motion] = &plan.motions[..] else {
         panic!("{plan:?}");
     };
-    assert_eq!(motion.reach.outputs, [Some("out".to_owned())]);
+    assert_eq!(motion.downstream.outputs, [Some("out".to_owned())]);
     assert!(motion.rates.is_empty() && !motion.settings.output_motion_region);
     assert_eq!(motion.settings.event_aggregation_window.as_secs(), 2);
-    assert_eq!(plan.analyses[0].feed, Feed::Motion(0));
-    assert_eq!(plan.analyses[0].shown, Some("0.5".parse().unwrap()));
+    assert_eq!(plan.analyses[0].source, FrameSource::Motion(MotionId::new(0)));
+    assert_eq!(plan.analyses[0].own_limit, Some("0.5".parse().unwrap()));
 }
 
 #[test]
@@ -152,12 +152,12 @@ fn a_sink_behind_the_camera_records_everything() {
         panic!("{plan:?}");
     };
     assert!(recording.gate.is_none() && recording.media.passes("audio/AAC"));
-    assert_eq!(recording.switch(), "asset");
-    assert!(matches!(&recording.place, Place::Asset(sink) if sink.segment_length.as_secs() == 60));
+    assert_eq!(recording.gate_or_sink_name(), "asset");
+    assert!(matches!(&recording.target, RecordingTarget::Asset(sink) if sink.segment_length.as_secs() == 60));
 }
 
 #[test]
-fn extensions_in_line_are_planned_each_after_the_one_whose_frames_it_takes() {
+fn extensions_in_series_are_planned_each_after_the_one_whose_frames_it_takes() {
     let mut second = grpc("second", "first");
     second["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
     let graph = graph(
@@ -167,8 +167,11 @@ fn extensions_in_line_are_planned_each_after_the_one_whose_frames_it_takes() {
     let plan = plan(&graph).unwrap();
     let names: Vec<&str> = plan.analyses.iter().map(|plan| plan.node.name.as_str()).collect();
     assert_eq!(names, ["first", "second"]);
-    assert_eq!(plan.analyses[1].feed, Feed::Extension(0));
-    assert!(plan.analyses[1].annotated_only && plan.analyses[0].reach.outputs.is_empty());
+    assert_eq!(
+        plan.analyses[1].source,
+        FrameSource::Extension(AnalysisId::new(0))
+    );
+    assert!(plan.analyses[1].annotated_only && plan.analyses[0].downstream.outputs.is_empty());
 }
 
 #[test]
@@ -270,17 +273,23 @@ fn a_tracker_and_its_lines_belong_to_the_extension_before_them() {
         &Factories::default(),
     )
     .unwrap();
-    assert_eq!(plan.analyses[0].reach.trackers, [0]);
-    let [tracker] = &plan.trackers[..] else {
+    let [tracker] = &plan.analyses[0].trackers[..] else {
         panic!("{plan:?}");
     };
-    assert_eq!(tracker.reach.recordings, [0], "the video keeps what it follows");
-    assert_eq!(tracker.lines[0].reach.outputs, [Some("out".to_owned())]);
+    let video = RecordingId::new(0);
+    assert_eq!(
+        tracker.downstream.recordings,
+        [video],
+        "the video keeps its results"
+    );
+    assert_eq!(tracker.lines[0].downstream.outputs, [Some("out".to_owned())]);
     assert_eq!(
         tracker.lines[0].node.subject.to_string(),
         "/edgeModules/avaedge/livePipelines/p/processors/lines"
     );
-    assert!(plan.recordings[0].gate.is_none() && matches!(plan.recordings[0].place, Place::Video(_)));
+    assert!(
+        plan.recordings[0].gate.is_none() && matches!(plan.recordings[0].target, RecordingTarget::Video(_))
+    );
 }
 
 #[test]
@@ -293,12 +302,12 @@ fn a_message_source_opens_the_gates_that_it_is_connected_to() {
     )
     .unwrap();
     assert_eq!(plan.inputs[0].input.as_deref(), Some("in"));
-    assert_eq!(plan.inputs[0].gates, [0]);
+    assert_eq!(plan.inputs[0].gates, [RecordingId::new(0)]);
     assert!(plan.analyses.is_empty());
 }
 
 #[test]
-fn what_is_not_carried_out_names_node_type_and_remedy() {
+fn what_is_not_supported_names_node_type_and_remedy() {
     let mut annotated = grpc("ext", "camera");
     annotated["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
     let mut header = grpc("ext", "camera");

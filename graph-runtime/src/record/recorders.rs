@@ -1,12 +1,10 @@
-//! All recorders of an instance, and the ends by which others reach them.
+//! All recorders of an instance, and the inputs by which other nodes reach them.
 
 use std::io;
-use std::path::Path;
 
-use super::{MetadataInput, Names, RecorderInput, SignalInput, start};
-use crate::budget::Budget;
-use crate::plan::RecordingPlan;
-use crate::speaker::Speaker;
+use super::{RecorderContext, start};
+use crate::flow::{MetadataInput, RecorderInput, SignalInput};
+use crate::plan::{RecordingId, RecordingPlan};
 use crate::thread::Worker;
 
 /// The recorders in the order of the plan.
@@ -17,49 +15,35 @@ pub(crate) struct Recorders {
 }
 
 impl Recorders {
-    /// The ends by which a node opens the gates at these places.
-    pub(crate) fn gates(&self, places: &[usize]) -> Vec<SignalInput> {
-        let places = places.iter();
-        places
-            .filter_map(|place| self.signals.get(*place).cloned())
-            .collect()
-    }
-
-    /// The ends by which results come to lie beside the media of these places.
-    pub(crate) fn notes(&self, places: &[usize]) -> Vec<MetadataInput> {
-        let inputs = places.iter().filter_map(|place| self.inputs.get(*place));
-        inputs.map(RecorderInput::metadata).collect()
-    }
-
-    /// Ends the gates' own ends, which would keep the recorders alive.
-    pub(crate) fn close_gates(&mut self) {
-        self.signals.clear();
-    }
-
-    pub(crate) fn start(
-        plans: Vec<RecordingPlan>,
-        names: &Names,
-        root: &Path,
-        speaker: &Speaker,
-        budget: &Budget,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(plans: Vec<RecordingPlan>, context: &RecorderContext) -> io::Result<Self> {
         let mut all = Self {
             inputs: Vec::new(),
             signals: Vec::new(),
             workers: Vec::new(),
         };
         for plan in plans {
-            let (input, signals, worker) = start(
-                plan,
-                names.clone(),
-                root.to_owned(),
-                speaker.clone(),
-                budget.clone(),
-            )?;
+            let (input, signals, worker) = start(plan, context)?;
             all.inputs.push(input);
             all.signals.push(signals);
             all.workers.push(worker);
         }
         Ok(all)
+    }
+
+    /// The inputs by which a node opens gates.
+    pub(crate) fn gates(&self, ids: &[RecordingId]) -> Vec<SignalInput> {
+        let signals = ids.iter().filter_map(|id| id.get(&self.signals));
+        signals.cloned().collect()
+    }
+
+    /// The inputs by which results get into sidecars.
+    pub(crate) fn metadata_sinks(&self, ids: &[RecordingId]) -> Vec<MetadataInput> {
+        let inputs = ids.iter().filter_map(|id| id.get(&self.inputs));
+        inputs.map(RecorderInput::metadata).collect()
+    }
+
+    /// Drops the recorders' own signal inputs, which would keep their threads alive.
+    pub(crate) fn close_gates(&mut self) {
+        self.signals.clear();
     }
 }

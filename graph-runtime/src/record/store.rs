@@ -1,7 +1,6 @@
-//! Where a sink's recordings lie below the recordings' folder, and under which names.
+//! The directories and file names of a sink's recordings.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use lva_graph_model::{FileSink, Pattern, PatternPiece, SystemVariable};
 use lva_recording::{
@@ -9,19 +8,37 @@ use lva_recording::{
     SegmentOptions, SegmentedClip, StoreStats, Tracks, clip_path,
 };
 
-use super::Names;
-use crate::plan::{Place, RecordingPlan};
+use lva_media_types::MediaTime;
+use lva_rtsp::WallClock;
 
-/// Letters that no asset name holds, as published.
+use crate::plan::{RecordingPlan, RecordingTarget};
+
+/// Characters that asset names must not contain, as published.
 const NOT_IN_ASSET_NAMES: &str = r"<>%&:\/?*+.'";
-/// Letters of the longest name of an asset, and bytes of that of a folder.
+/// Characters of the longest asset name, and bytes of the longest directory name.
 const MAX_ASSET_NAME: usize = 260;
-const MAX_FOLDER_NAME: usize = 255;
+const MAX_DIRECTORY_NAME: usize = 255;
+
+/// Fills the patterns of names.
+#[derive(Debug, Clone)]
+pub(super) struct PatternContext {
+    pub(super) topology: String,
+    pub(super) instance: String,
+    /// As published, the date in a name is when the recording starts, not the event's.
+    pub(super) clock: WallClock,
+}
+
+impl PatternContext {
+    fn render(&self, pattern: &Pattern) -> String {
+        let now = MediaTime::from_ticks_90k(self.clock.now_90k());
+        pattern.render(&self.topology, &self.instance, now.to_system_time())
+    }
+}
 
 /// The files of one sink.
 ///
-/// Assets and videos are folders of segments with a playlist. `localMediaCacheMaximumSizeMiB` is no cap on them: it
-/// bounds what waits for an upload, and here nothing does; what is recorded is what is kept.
+/// Assets and videos are directories of segments with a playlist. `localMediaCacheMaximumSizeMiB` does not limit them: it
+/// limits what waits for an upload, and nothing is uploaded.
 #[derive(Debug)]
 pub(super) enum Store {
     Files(ClipDirectory),
@@ -29,80 +46,75 @@ pub(super) enum Store {
 }
 
 impl Store {
-    pub(super) fn new(plan: &RecordingPlan, names: &Names, root: &Path) -> Self {
-        let writer = writer(plan, names);
-        let (names, root) = (names.clone(), root.to_owned());
-        match &plan.place {
-            Place::Files(sink) => {
-                let home = home(sink, &names, &root);
+    pub(super) fn new(plan: &RecordingPlan, context: &PatternContext, root: &Path) -> Self {
+        let owner_id = owner_id(plan, context);
+        let (context, root) = (context.clone(), root.to_owned());
+        match &plan.target {
+            RecordingTarget::Files(sink) => {
+                let root_dir = root_dir(sink, &context, &root);
                 let (sink, cap) = (sink.clone(), sink.maximum_bytes);
-                let folder = ClipDirectory::with_naming(move |new: &NewClip| {
-                    let folder = root.join(now(&sink.directory, &names));
-                    clip_path(&folder, &now(&sink.file_name, &names), new.start_90k)
+                let store = ClipDirectory::with_naming(move |new: &NewClip| {
+                    let directory = root.join(context.render(&sink.directory));
+                    clip_path(&directory, &context.render(&sink.file_name), new.start_90k)
                 });
-                let folder = folder.with_root(home).with_owner(writer);
+                let store = store.with_root(root_dir).with_owner(owner_id);
                 Self::Files(match cap {
-                    Some(bytes) => folder.with_maximum_bytes(bytes),
-                    None => folder,
+                    Some(bytes) => store.with_maximum_bytes(bytes),
+                    None => store,
                 })
             }
-            Place::Asset(sink) => {
+            RecordingTarget::Asset(sink) => {
                 let options = SegmentOptions::default().with_length(sink.segment_length);
                 let name = sink.asset_name.clone();
                 let always = plan.gate.is_none();
-                // An asset for each opening of the gate; one for all of a continuous recording, whatever interrupts it.
+                // A new asset each time the gate opens; a single one for a continuous recording, whatever interrupts it.
                 let mut asset: Option<PathBuf> = None;
-                let folder = SegmentDirectory::with_naming(options, move |_: &NewClip| match &asset {
+                let store = SegmentDirectory::with_naming(options, move |_: &NewClip| match &asset {
                     Some(asset) if always => Ok(asset.clone()),
                     _ => {
-                        let folder = root.join(checked(now(&name, &names), is_asset_name)?);
-                        Ok(asset.insert(folder).clone())
+                        let directory = root.join(checked(context.render(&name), is_asset_name)?);
+                        Ok(asset.insert(directory).clone())
                     }
                 });
-                Self::Segments(folder.with_owner(writer))
+                Self::Segments(store.with_owner(owner_id))
             }
-            Place::Video(sink) => {
+            RecordingTarget::Video(sink) => {
                 let options = SegmentOptions::default().with_length(sink.segment_length);
                 let options = match sink.retention {
                     Some(age) => options.with_retention(age),
                     None => options,
                 };
                 let name = sink.video_name.clone();
-                let folder = SegmentDirectory::with_naming(options, move |_: &NewClip| {
-                    Ok(root.join(checked(now(&name, &names), is_folder_name)?))
+                let store = SegmentDirectory::with_naming(options, move |_: &NewClip| {
+                    Ok(root.join(checked(context.render(&name), is_directory_name)?))
                 });
-                Self::Segments(folder.with_owner(writer))
+                Self::Segments(store.with_owner(owner_id))
             }
         }
     }
 }
 
-/// By this a sink knows its files again, after a restart and beside those of others.
-pub(super) fn writer(plan: &RecordingPlan, names: &Names) -> String {
-    format!("{}/{}", names.instance, plan.sink.name)
+/// Identifies the files of a sink after a restart and among those of other sinks.
+pub(super) fn owner_id(plan: &RecordingPlan, context: &PatternContext) -> String {
+    format!("{}/{}", context.instance, plan.sink.name)
 }
 
-/// The folder below which all files of a file sink lie.
-pub(super) fn home(sink: &FileSink, names: &Names, root: &Path) -> PathBuf {
-    root.join(fixed_folder(&sink.directory, names))
+/// The directory that holds all files of a file sink.
+pub(super) fn root_dir(sink: &FileSink, context: &PatternContext, root: &Path) -> PathBuf {
+    root.join(fixed_directory(&sink.directory, context))
 }
 
-/// As published: the date in a name is when the sink began, not the event's.
-fn now(pattern: &Pattern, names: &Names) -> String {
-    pattern.render(&names.topology, &names.instance, SystemTime::now())
-}
-
-/// The folders of a pattern before the first that changes with time.
-fn fixed_folder(pattern: &Pattern, names: &Names) -> String {
+/// The directories of a pattern before the first that changes with time.
+fn fixed_directory(pattern: &Pattern, context: &PatternContext) -> String {
     let mut fixed = String::new();
     for piece in pattern.pieces() {
         match piece {
             PatternPiece::Text(text) => fixed.push_str(text),
-            PatternPiece::Variable(SystemVariable::TopologyName) => fixed.push_str(&names.topology),
-            PatternPiece::Variable(SystemVariable::InstanceName) => fixed.push_str(&names.instance),
+            PatternPiece::Variable(SystemVariable::TopologyName) => fixed.push_str(&context.topology),
+            PatternPiece::Variable(SystemVariable::InstanceName) => fixed.push_str(&context.instance),
             PatternPiece::Variable(SystemVariable::DateTime | SystemVariable::PreciseDateTime) => {
-                let folder = fixed.rfind('/').map_or(0, |slash| slash + 1);
-                fixed.truncate(folder);
+                let directory = fixed.rfind('/').map_or(0, |slash| slash + 1);
+                fixed.truncate(directory);
                 break;
             }
         }
@@ -110,15 +122,15 @@ fn fixed_folder(pattern: &Pattern, names: &Names) -> String {
     fixed
 }
 
-fn checked(name: String, is_good: fn(&str) -> bool) -> Result<String, ClipError> {
-    if is_good(&name) {
+fn checked(name: String, is_valid: fn(&str) -> bool) -> Result<String, ClipError> {
+    if is_valid(&name) {
         return Ok(name);
     }
     let name = name.chars().take(MAX_ASSET_NAME).collect();
     Err(ClipError::Name { name })
 }
 
-/// `^[^<>%&:\\\/?*+.']{1,260}$`, and nothing that a folder cannot be called.
+/// `^[^<>%&:\\\/?*+.']{1,260}$`, and a valid name of a directory.
 fn is_asset_name(name: &str) -> bool {
     (1..=MAX_ASSET_NAME).contains(&name.chars().count())
         && !name
@@ -126,9 +138,9 @@ fn is_asset_name(name: &str) -> bool {
             .any(|c| NOT_IN_ASSET_NAMES.contains(c) || c.is_control())
 }
 
-/// For names without a published rule: one visible folder, and no other.
-fn is_folder_name(name: &str) -> bool {
-    (1..=MAX_FOLDER_NAME).contains(&name.len())
+/// For names without a published rule: one visible directory.
+fn is_directory_name(name: &str) -> bool {
+    (1..=MAX_DIRECTORY_NAME).contains(&name.len())
         && !name.starts_with('.')
         && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
 }
@@ -230,14 +242,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_cannot_leave_their_folder() {
+    fn names_cannot_leave_their_directory() {
         assert!(is_asset_name("sampleAssetFromEVR-LVAEdge-20200517T175346Z"));
         for name in ["", "..", "a/b", "a\\b", "a.b", "a:b", "x\0", &"a".repeat(261)] {
             assert!(!is_asset_name(name), "{name:?}");
         }
-        assert!(is_folder_name("front door 2.0"));
+        assert!(is_directory_name("front door 2.0"));
         for name in ["", ".", "..", ".hidden", "a/b", "a\\b", "x\0", &"a".repeat(256)] {
-            assert!(!is_folder_name(name), "{name:?}");
+            assert!(!is_directory_name(name), "{name:?}");
         }
     }
 }

@@ -1,13 +1,13 @@
 use lva_rtsp::{AccessUnit, Codec, MediaKind, StreamInfo};
 
-use super::input::{QUEUE, RESERVED};
 use super::*;
-use crate::plan::MediaSelection;
+use crate::convert::recording::MediaSelection;
+use crate::flow::{QUEUE, RESERVED};
 use crate::stats::Counters;
 
-fn input(counters: &Counters) -> (RecorderInput, mpsc::Receiver<Command>) {
+fn input(counters: &Counters) -> (RecorderInput, mpsc::Receiver<RecorderCommand>) {
     let all = MediaSelection::default();
-    RecorderInput::new("asset".into(), counters.clone(), QUEUE_BYTES, all)
+    RecorderInput::new(counters.node("asset"), QUEUE_BYTES, all)
 }
 
 fn video(time: u64, key: bool) -> AccessUnit {
@@ -15,10 +15,10 @@ fn video(time: u64, key: bool) -> AccessUnit {
 }
 
 #[test]
-fn a_disk_that_stands_still_drops_up_to_a_key_frame_and_leaves_room_for_signals() {
+fn a_stalled_disk_drops_up_to_a_key_frame_and_leaves_space_for_signals() {
     let counters = Counters::default();
     let (mut input, mut receiver) = input(&counters);
-    input.take_video();
+    input.set_test_video();
     let dropped = || counters.snapshot().dropped_for(DropReason::RecorderBusy);
     input.unit(&video(0, false), MediaKind::Video);
     let no_key = counters.snapshot().dropped_for(DropReason::NoKeyFrame);
@@ -32,7 +32,7 @@ fn a_disk_that_stands_still_drops_up_to_a_key_frame_and_leaves_room_for_signals(
     assert_eq!(dropped(), 1);
     input.metadata().add(1, "{}".to_owned());
     assert_eq!(dropped(), 2, "results take no place of the signals'");
-    let signals = input.signals("gate".into());
+    let signals = input.signals(counters.node("gate"));
     for _ in 0..RESERVED + 3 {
         signals.signal(5);
     }
@@ -41,16 +41,16 @@ fn a_disk_that_stands_still_drops_up_to_a_key_frame_and_leaves_room_for_signals(
         receiver.try_recv().unwrap();
     }
     input.unit(&video(9001, false), MediaKind::Video);
-    assert_eq!(dropped(), 3, "there is room, but no key frame");
+    assert_eq!(dropped(), 3, "there is space, but no key frame");
     input.unit(&video(9002, true), MediaKind::Video);
     assert_eq!(dropped(), 3);
 }
 
 #[test]
-fn parameters_that_found_no_room_come_before_the_next_key_frame() {
+fn parameters_that_did_not_fit_come_before_the_next_key_frame() {
     let counters = Counters::default();
     let (mut input, mut receiver) = input(&counters);
-    input.take_video();
+    input.set_test_video();
     for time in 0..QUEUE as u64 {
         input.unit(&video(time, time == 0), MediaKind::Video);
     }
@@ -61,15 +61,15 @@ fn parameters_that_found_no_room_come_before_the_next_key_frame() {
     input.unit(&video(9000, true), MediaKind::Video);
     while receiver.try_recv().is_ok() {}
     input.unit(&video(9001, true), MediaKind::Video);
-    let Ok(Command::Tracks(tracks)) = receiver.try_recv() else {
+    let Ok(RecorderCommand::Tracks(tracks)) = receiver.try_recv() else {
         panic!("the parameters come first");
     };
     assert_eq!(tracks.video.width, 320);
-    assert!(matches!(receiver.try_recv(), Ok(Command::Unit(unit)) if unit.timestamp_90k == 9001));
+    assert!(matches!(receiver.try_recv(), Ok(RecorderCommand::Unit(unit)) if unit.timestamp_90k == 9001));
 }
 
 #[test]
-fn what_cannot_be_recorded_is_counted_and_sound_of_another_stream_is_not_mixed_in() {
+fn what_cannot_be_recorded_is_counted_and_audio_of_another_stream_is_not_mixed_in() {
     let counters = Counters::default();
     let (mut input, mut receiver) = input(&counters);
     let mut jpeg = StreamInfo::new(0, MediaKind::Video, Codec::Jpeg, 90_000);
@@ -78,17 +78,17 @@ fn what_cannot_be_recorded_is_counted_and_sound_of_another_stream_is_not_mixed_i
     input.unit(&video(0, true), MediaKind::Video);
     let dropped = |reason| counters.snapshot().dropped_for(reason);
     assert_eq!(dropped(DropReason::NotRecordable), 1);
-    input.take_video();
+    input.set_test_video();
     assert!(input.wants(0, MediaKind::Video) && !input.wants(1, MediaKind::Audio));
-    let mut sound = video(1, true);
-    sound.stream = 1;
-    input.unit(&sound, MediaKind::Audio);
+    let mut audio = video(1, true);
+    audio.stream = 1;
+    input.unit(&audio, MediaKind::Audio);
     assert!(receiver.try_recv().is_err());
 }
 
 #[tokio::test]
-async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
-    let folder = tempfile::tempdir().unwrap();
+async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
+    let directory = tempfile::tempdir().unwrap();
     let topology = lva_graph_model::Topology::from_value(serde_json::json!({
         "@apiVersion": "2.0", "name": "t", "properties": {
             "sources": [{
@@ -96,7 +96,7 @@ async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
                 "endpoint": {"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": "rtsp://cam/a"},
             }],
             "sinks": [{
-                "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "sink that falls",
+                "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "sink that panics",
                 "assetNamePattern": "a", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
                 "inputs": [{"nodeName": "camera"}],
             }],
@@ -111,22 +111,19 @@ async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
         .graph;
     let plan = crate::plan::Plan::new(&graph, "lvaEdge", &Default::default()).unwrap();
     let plan = plan.recordings.into_iter().next().unwrap();
-    let names = Names {
+    let counters = Counters::default();
+    let context = RecorderContext {
         topology: "t".to_owned(),
         instance: "i".to_owned(),
+        root: directory.path().to_owned(),
+        emitter: EventEmitter::detached(&counters),
+        budget: Budget::new(64 << 20),
+        recovered: RecoveredClips::default(),
     };
-    let counters = Counters::default();
-    let speaker = Speaker::new(crate::sink::Outlet::default(), counters.clone());
-    let (mut input, signals, worker) = start(
-        plan,
-        names,
-        folder.path().to_owned(),
-        speaker,
-        Budget::new(64 << 20),
-    )
-    .unwrap();
+    let (mut input, signals, worker) = start(plan, &context).unwrap();
+    drop(context);
     input.begin();
-    input.take_video();
+    input.set_test_video();
     let picture = |number: u64| {
         let time = 1_700_000_000 * 90_000 + number * 3000;
         AccessUnit::new(0, time, number.is_multiple_of(30), vec![0; 100].into())
@@ -141,17 +138,17 @@ async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
     tokio::time::timeout(Duration::from_secs(60), taken)
         .await
         .unwrap();
-    crate::guard::set_trap("record", "sink that falls", 1);
+    crate::panics::set_failpoint("record", "sink that panics", 1);
     (100..250).for_each(|number| input.unit(&picture(number), MediaKind::Video));
     drop((input, signals));
     worker.ended().await;
     let stats = counters.snapshot();
-    assert_eq!(stats.dropped_for(DropReason::Defect), 1);
-    let told = |name| stats.events.get(&name).copied().unwrap_or_default();
-    assert_eq!(told(EventName::RuntimeError), 1);
-    assert_eq!(told(EventName::RecordingStarted), 2);
-    assert_eq!(told(EventName::RecordingStopped), 2);
-    assert_eq!(told(EventName::RecordingAvailable), 2);
+    assert_eq!(stats.dropped_for(DropReason::InternalError), 1);
+    let emitted = |name| stats.events.get(&name).copied().unwrap_or_default();
+    assert_eq!(emitted(EventName::RuntimeError), 1);
+    assert_eq!(emitted(EventName::RecordingStarted), 2);
+    assert_eq!(emitted(EventName::RecordingStopped), 2);
+    assert_eq!(emitted(EventName::RecordingAvailable), 2);
     let pictures: Vec<u64> = stats.newest_clips.iter().map(|clip| clip.video_packets).collect();
     // Up to the last whole fragment, as after a kill; and from the next key frame on.
     assert!(pictures[0] >= 60 && pictures[1] >= 120, "{stats:?}");
@@ -161,7 +158,7 @@ async fn a_defect_ends_a_recording_that_is_finished_and_another_begins() {
 fn large_units_are_bounded_in_bytes() {
     let counters = Counters::default();
     let (mut input, _receiver) = input(&counters);
-    input.take_video();
+    input.set_test_video();
     input.waiting_bytes().store(QUEUE_BYTES - 1, Ordering::Relaxed);
     input.unit(&video(1, true), MediaKind::Video);
     input.unit(&video(2, true), MediaKind::Video);

@@ -39,13 +39,13 @@ fn clips(stats: &InstanceStats) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_forward_and_back_costs_neither_pictures_nor_recordings() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
     let faults = Faults::default().with_no_reports(true);
-    let simulator = faulty_camera(folder.path(), None, faults).await;
+    let simulator = faulty_camera(directory.path(), None, faults).await;
     let server = Server::start(Script::every(2), 0).await;
     let clock = WallClock::settable();
-    let (module, heard) = module_with(&folder.path().join("recordings"), |options| {
+    let (module, events) = module_with(&directory.path().join("recordings"), |options| {
         options.with_wall_clock(clock.clone())
     });
     let instance = instance(&simulator.url("clip.mp4"), server.port);
@@ -85,7 +85,7 @@ async fn a_clock_that_is_set_forward_and_back_costs_neither_pictures_nor_recordi
     for clip in of("assetSink") {
         assert!((1.9..4.0).contains(&clip.seconds), "{clip:?}");
     }
-    let times: Vec<u64> = heard
+    let times: Vec<u64> = events
         .all()
         .iter()
         .filter(|event| event.name == EventName::Inference)

@@ -86,9 +86,9 @@ fn count_of(stats: &InstanceStats, node: &str, reason: DropReason) -> u64 {
     stats.dropped.get(&key).copied().unwrap_or_default()
 }
 
-/// The codes of the runtime errors that a node has said.
+/// The bodies of the runtime errors that a node has emitted.
 fn errors(pipeline: &Pipeline, node: &str) -> Vec<Value> {
-    let all = pipeline.heard.all();
+    let all = pipeline.events.all();
     let own = all.iter().filter(|event| {
         event.name == EventName::RuntimeError
             && event.subject.node_name().is_some_and(|(_, name)| name == node)
@@ -124,25 +124,25 @@ async fn what_a_node_finds_reaches_its_sink_and_opens_its_gate() {
                 number += 1;
                 let luma = frame.picture().plane(0).unwrap();
                 assert_eq!((luma.width, luma.height), (160, 120));
-                assert_eq!((frame.session(), frame.found().len()), (1, 0));
+                assert_eq!((frame.session(), frame.prior_results().len()), (1, 0));
                 let thread = std::thread::current();
-                assert_eq!(thread.name(), Some("lva-own-own"));
-                let said =
+                assert_eq!(thread.name(), Some("lva-node-own"));
+                let emitted =
                     Event::new(name.as_str()).with_property("frame", frame.timestamp_90k().to_string());
-                let found = (number % 5 == 1).then(|| Inference::new(said));
+                let found = (number % 5 == 1).then(|| Inference::new(emitted));
                 Ok(found.into_iter().collect())
             }))
         }),
     )
     .await;
-    let (said, body) = pipeline.said("own", |_| true).await;
-    assert_eq!(said.output.as_deref(), Some("out"));
-    assert_eq!(body["timestamp"], said.timestamp_90k);
+    let (emitted, body) = pipeline.emitted("own", |_| true).await;
+    assert_eq!(emitted.output.as_deref(), Some("out"));
+    assert_eq!(body["timestamp"], emitted.timestamp_90k);
     assert_eq!(
-        frame_of(&said),
-        (said.timestamp_90k, said.timestamp_90k.to_string())
+        frame_of(&emitted),
+        (emitted.timestamp_90k, emitted.timestamp_90k.to_string())
     );
-    pipeline.heard.wait(EventName::RecordingAvailable, 0).await;
+    pipeline.events.wait(EventName::RecordingAvailable, 0).await;
     let stats = until(&pipeline.module, |stats| stats.extensions["own"].answered >= 20).await;
     assert!(stats.latencies["own"].frames > 0, "{stats:?}");
     let seconds = (stats.last_picture_90k.unwrap() - stats.first_picture_90k.unwrap()) as f64 / 90_000.0;
@@ -183,20 +183,24 @@ async fn a_node_between_two_extensions_is_given_what_the_first_found_and_gives_i
         nodes,
         vec![hub("last")],
         looking(|frame| {
-            assert_eq!(frame.found().len(), 1, "no frame in which nothing was found");
+            assert_eq!(
+                frame.prior_results().len(),
+                1,
+                "no frame in which nothing was found"
+            );
             Ok(vec![event("own")])
         }),
     )
     .await;
     let (_, body) = pipeline
-        .said("last", |body| body["inferences"].as_array().unwrap().len() == 3)
+        .emitted("last", |body| body["inferences"].as_array().unwrap().len() == 3)
         .await;
     assert_eq!(body["inferences"][0]["entity"]["tag"]["value"], "person");
     assert_eq!(body["inferences"][1]["event"]["name"], "own");
     assert_eq!(body["inferences"][2]["event"]["properties"]["before"], "2");
     // Frames that it is not shown go on to the last.
     let bare = |body: &Value| body["inferences"][0]["event"]["properties"]["before"] == "0";
-    pipeline.said("last", bare).await;
+    pipeline.emitted("last", bare).await;
     let stats = pipeline.stop().await;
     for node in ["first", "own", "last"] {
         assert_accounts(&stats, node);
@@ -223,7 +227,7 @@ async fn a_tracker_follows_what_a_node_finds() {
         }),
     )
     .await;
-    let (_, body) = pipeline.said("tracker", |_| true).await;
+    let (_, body) = pipeline.emitted("tracker", |_| true).await;
     let id = body["inferences"][0]["sequenceId"].as_str();
     assert!(id.is_some_and(|id| !id.is_empty()), "{body}");
     pipeline.stop().await;
@@ -259,8 +263,8 @@ async fn a_node_that_fails_says_so_once_and_its_frames_go_on_without_it() {
             found["event"]["properties"]["before"] == count
         }
     };
-    pipeline.said("behind", before("0")).await;
-    pipeline.said("behind", before("1")).await;
+    pipeline.emitted("behind", before("0")).await;
+    pipeline.emitted("behind", before("1")).await;
     until(&pipeline.module, |stats| {
         count_of(stats, "own", DropReason::NodeFailed) >= 10 && stats.extensions["behind"].answered >= 10
     })
@@ -270,10 +274,10 @@ async fn a_node_that_fails_says_so_once_and_its_frames_go_on_without_it() {
     assert_accounts(&stats, "behind");
     assert_eq!(
         stats.extensions["own"].sessions, 1,
-        "an error is no reason to make it anew"
+        "an error does not restart the node"
     );
-    let said = json!({"code": "nodeFailed", "message": "the lens is dirty; wipe it"});
-    assert_eq!(errors(&pipeline, "own"), [said]);
+    let emitted = json!({"code": "nodeFailed", "message": "the lens is dirty; wipe it"});
+    assert_eq!(errors(&pipeline, "own"), [emitted]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,7 +294,7 @@ async fn a_node_that_panics_is_made_anew_and_takes_nobody_with_it() {
         nodes,
         vec![hub("bad"), good],
         making(move |context| {
-            if context.text("panics").is_none() {
+            if context.string("panics").is_none() {
                 return Ok(Box::new(|_| Ok(vec![event("good")])));
             }
             // The second time it cannot be made, and the third time the factory panics too.
@@ -308,7 +312,7 @@ async fn a_node_that_panics_is_made_anew_and_takes_nobody_with_it() {
         }),
     )
     .await;
-    pipeline.said("bad", |_| true).await;
+    pipeline.emitted("bad", |_| true).await;
     until(&pipeline.module, |stats| stats.extensions["bad"].sessions >= 3).await;
     let before = pipeline.module.stats("Sample-Graph-1").unwrap();
     until(&pipeline.module, |stats| {
@@ -339,7 +343,7 @@ async fn a_node_that_panics_is_made_anew_and_takes_nobody_with_it() {
     assert_eq!(stats.camera_sessions, 1);
 }
 
-/// A node that blocks until it is let go.
+/// A node that blocks until it is released.
 fn blocking() -> (
     Sender<()>,
     impl Fn(NodeFrame<'_>) -> Found + Clone + Send + Sync + 'static,
@@ -353,7 +357,7 @@ fn blocking() -> (
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_hangs_loses_its_own_frames_and_works_again_when_it_comes_back() {
+async fn a_node_that_times_out_loses_its_own_frames_and_works_again_after_it_returns() {
     let behind = grpc(|_| vec![event("behind")]).await;
     let nodes = vec![
         own_node("own", "camera", json!({})),
@@ -361,18 +365,18 @@ async fn a_node_that_hangs_loses_its_own_frames_and_works_again_when_it_comes_ba
     ];
     let (release, looks) = blocking();
     let pipeline = run_with(nodes, vec![hub("behind")], soon(looking(looks))).await;
-    let (_, said) = pipeline.heard.wait(EventName::RuntimeError, 0).await;
-    assert_eq!(said.body.to_json(JsonStyle::Lva), json!({"code": "nodeHung"}));
+    let (_, emitted) = pipeline.events.wait(EventName::RuntimeError, 0).await;
+    assert_eq!(emitted.body.to_json(JsonStyle::Lva), json!({"code": "nodeHung"}));
     let stats = until(&pipeline.module, |stats| {
         count_of(stats, "own", DropReason::ExtensionUnavailable) >= 10
             && stats.extensions["behind"].answered >= 10
     })
     .await;
     assert_eq!(stats.extensions["own"].answered, 0);
-    // Whoever hangs no more finds something at once.
+    // A node that returns finds something at once.
     drop(release);
     let both = |body: &Value| body["inferences"][0]["event"]["name"] == "own";
-    pipeline.said("behind", both).await;
+    pipeline.emitted("behind", both).await;
     let stats = pipeline.stop().await;
     assert_accounts(&stats, "own");
     assert_accounts(&stats, "behind");
@@ -381,7 +385,7 @@ async fn a_node_that_hangs_loses_its_own_frames_and_works_again_when_it_comes_ba
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deactivation_leaves_a_node_that_hangs_behind() {
+async fn a_deactivation_does_not_wait_for_a_node_that_blocks() {
     let (release, looks) = blocking();
     let nodes = vec![own_node("own", "camera", json!({}))];
     let pipeline = run_with(nodes, vec![hub("own")], looking(looks)).await;
@@ -428,7 +432,7 @@ impl NodeFactory for WaitsFactory {
 async fn a_node_that_waits_in_vain_is_interrupted_and_goes_on_with_the_next_frame() {
     let nodes = vec![own_node("own", "camera", json!({}))];
     let pipeline = run_with(nodes, vec![hub("own")], soon(with_factory(WaitsFactory))).await;
-    pipeline.said("own", |_| true).await;
+    pipeline.emitted("own", |_| true).await;
     let stats = pipeline.stop().await;
     assert_accounts(&stats, "own");
     assert!(count_of(&stats, "own", DropReason::Unanswered) >= 1, "{stats:?}");
@@ -463,8 +467,8 @@ fn dark_options(options: RuntimeOptions) -> RuntimeOptions {
 
 #[tokio::test]
 async fn an_activation_that_the_factory_refuses_names_node_type_reason_and_remedy() {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, _) = module_with(folder.path(), dark_options);
+    let directory = tempfile::tempdir().unwrap();
+    let (module, _) = module_with(directory.path(), dark_options);
     for (below, parts) in [
         ("0", ["'own'", TYPE, "nothing is darker than 0", "raise 'below'"]),
         (
@@ -472,7 +476,7 @@ async fn an_activation_that_the_factory_refuses_names_node_type_reason_and_remed
             [
                 "'own'",
                 TYPE,
-                "its 'below' is no number",
+                "the value of 'below' is not a number",
                 "write 'below' with digits",
             ],
         ),
@@ -498,7 +502,7 @@ async fn an_activation_that_the_factory_refuses_names_node_type_reason_and_remed
 
 #[tokio::test]
 async fn a_node_may_take_long_to_be_made_and_is_given_up_by_a_deactivation_meanwhile() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let (release, released) = channel::<()>();
     let released = Mutex::new(released);
     let began = Arc::new(Notify::new());
@@ -508,7 +512,7 @@ async fn a_node_may_take_long_to_be_made_and_is_given_up_by_a_deactivation_meanw
         let _ = released.lock().unwrap().recv();
         Ok(Box::new(|_| Ok(Vec::new())))
     });
-    let (module, _) = module_with(folder.path(), slow);
+    let (module, _) = module_with(directory.path(), slow);
     must(&module, "GraphTopologySet", with_own_node(json!({}))).await;
     must(&module, "GraphInstanceSet", instance("rtsp://127.0.0.1:1/x", 1)).await;
     let other = module.clone();
@@ -529,19 +533,19 @@ async fn a_node_may_take_long_to_be_made_and_is_given_up_by_a_deactivation_meanw
 
 #[tokio::test]
 async fn without_its_factory_a_node_is_refused_with_its_topology_and_after_a_restart_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let (plain, _) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (plain, _) = module(directory.path());
     let own = with_own_node(json!({"below": "20"}));
     let (status, answer) = plain.invoke("GraphTopologySet", &own).await;
     assert_eq!(status, 400, "{answer}");
     assert!(answer.to_string().contains("UnknownNodeType"), "{answer}");
 
-    let (module, _) = module_with(folder.path(), dark_options);
+    let (module, _) = module_with(directory.path(), dark_options);
     assert_eq!(module.custom_types().iter().collect::<Vec<_>>(), [TYPE]);
     activate(&module, own, instance("rtsp://127.0.0.1:1/x", 1)).await;
     let saved = module.save();
     module.shutdown().await;
-    let options = RuntimeOptions::new(folder.path());
+    let options = RuntimeOptions::new(directory.path());
     let (again, failures) = Module::restore(&saved, dark_options(options.clone()), vec![]).unwrap();
     assert!(failures.is_empty(), "{failures:?}");
     assert_eq!(again.state("Sample-Graph-1"), Some(InstanceState::Active));

@@ -12,13 +12,13 @@ use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_is_published_at_the_time_of_its_frame_and_recorded_from_the_camera_s_own_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = make_clip(folder.path());
-    let recordings = folder.path().join("recordings");
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    let served = make_clip(directory.path());
+    let recordings = directory.path().join("recordings");
+    let simulator = camera(directory.path(), None).await;
     let script = Script::every(20);
     let server = Server::start(script.clone(), 0).await;
-    let (module, heard) = module(&recordings);
+    let (module, events) = module(&recordings);
     activate(
         &module,
         topology(vec![], vec![]),
@@ -26,7 +26,7 @@ async fn an_event_is_published_at_the_time_of_its_frame_and_recorded_from_the_ca
     )
     .await;
 
-    let (_, established) = heard.wait(EventName::MediaSessionEstablished, 0).await;
+    let (_, established) = events.wait(EventName::MediaSessionEstablished, 0).await;
     assert_eq!(
         established.subject.to_string(),
         "/graphInstances/Sample-Graph-1/sources/rtspSource"
@@ -36,7 +36,7 @@ async fn an_event_is_published_at_the_time_of_its_frame_and_recorded_from_the_ca
     };
     assert!(body.sdp.starts_with("SDP:\nv=0\r\n"), "{:?}", body.sdp);
 
-    let (_, first) = heard.wait(EventName::Inference, 0).await;
+    let (_, first) = events.wait(EventName::Inference, 0).await;
     assert_eq!(first.output.as_deref(), Some("inferenceOutput"));
     let json: Value = serde_json::from_str(&first.envelope("/topic").to_string()).unwrap();
     let properties = &json["applicationProperties"];
@@ -62,7 +62,7 @@ async fn an_event_is_published_at_the_time_of_its_frame_and_recorded_from_the_ca
     let bounds = &json["body"]["inferences"][0]["entity"]["box"];
     assert_eq!(bounds, &json!({"l": 0.0, "t": 0.0, "w": 0.5, "h": 1.0}));
 
-    let (_, available) = heard.wait(EventName::RecordingAvailable, 0).await;
+    let (_, available) = events.wait(EventName::RecordingAvailable, 0).await;
     let EventBody::Recording(recording) = &available.body else {
         panic!("{available:?}");
     };
@@ -74,14 +74,14 @@ async fn an_event_is_published_at_the_time_of_its_frame_and_recorded_from_the_ca
 
     let stats = deactivate(&module).await;
     assert_eq!(
-        heard.count(EventName::RecordingStarted),
-        heard.count(EventName::RecordingAvailable)
+        events.count(EventName::RecordingStarted),
+        events.count(EventName::RecordingAvailable)
     );
     assert_eq!(
-        heard.count(EventName::RecordingStopped),
-        heard.count(EventName::RecordingAvailable)
+        events.count(EventName::RecordingStopped),
+        events.count(EventName::RecordingAvailable)
     );
-    for event in heard.all() {
+    for event in events.all() {
         let kind: EventType = event.name.in_family(event.subject.family());
         assert!(kind.known().is_some());
         if event.name == EventName::Inference {
@@ -125,11 +125,11 @@ async fn an_event_is_published_at_the_time_of_its_frame_and_recorded_from_the_ca
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deactivation_completes_the_clip_that_is_being_written() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
     let server = Server::start(Script::every(5), 0).await;
-    let (module, heard) = module(&folder.path().join("recordings"));
+    let (module, events) = module(&directory.path().join("recordings"));
     let mut topology = topology(vec![], vec![]);
     let gate = &mut topology["properties"]["processors"][2];
     gate["minimumActivationTime"] = json!("PT30S");
@@ -141,19 +141,19 @@ async fn deactivation_completes_the_clip_that_is_being_written() {
     )
     .await;
 
-    heard.wait(EventName::RecordingStarted, 0).await;
+    events.wait(EventName::RecordingStarted, 0).await;
     let stats = deactivate(&module).await;
-    assert_eq!(heard.count(EventName::RecordingStopped), 1);
-    assert_eq!(heard.count(EventName::RecordingAvailable), 1);
+    assert_eq!(events.count(EventName::RecordingStopped), 1);
+    assert_eq!(events.count(EventName::RecordingAvailable), 1);
     assert!(stats.newest_clips[0].path.is_file() && stats.newest_clips[0].video_packets > 0);
     server.kill().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_extensions_look_at_one_decoded_stream_each_in_its_own_form() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
     let raw = Script::every(10);
     let server = Server::start(raw.clone(), 0).await;
     let jpeg = Script::every(1_000_000);
@@ -175,7 +175,7 @@ async fn two_extensions_look_at_one_decoded_stream_each_in_its_own_form() {
         "@type": "#Microsoft.Media.MediaGraphIoTHubMessageSink", "name": "secondSink",
         "hubOutputName": "other", "inputs": [{"nodeName": "second"}],
     });
-    let (module, _) = module(&folder.path().join("recordings"));
+    let (module, _) = module(&directory.path().join("recordings"));
     let topology = topology(vec![node], vec![sink]);
     activate(
         &module,
@@ -212,13 +212,13 @@ async fn two_extensions_look_at_one_decoded_stream_each_in_its_own_form() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_decoded_when_no_node_looks_at_pictures() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
     let mut topology = topology(vec![], vec![]);
     topology["properties"]["processors"] = json!([]);
     topology["properties"]["sinks"] = json!([]);
-    let (module, _) = module(folder.path());
+    let (module, _) = module(directory.path());
     activate(&module, topology, instance(&simulator.url("clip.mp4"), 1)).await;
     let stats = until(&module, |stats| stats.received >= 20).await;
     assert_eq!((stats.decoded, stats.camera_sessions), (0, 1));

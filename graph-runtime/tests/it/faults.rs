@@ -16,40 +16,40 @@ const RATE: u64 = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_camera_that_is_dead_for_ten_seconds_is_said_and_its_return_gives_events_and_clips_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    let served = make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
     let (url, address) = (simulator.url("clip.mp4"), simulator.address());
     let server = Server::start(Script::every(10), 0).await;
-    let (module, heard) = module(&folder.path().join("recordings"));
+    let (module, events) = module(&directory.path().join("recordings"));
     activate(&module, topology(vec![], vec![]), instance(&url, server.port)).await;
-    heard.wait(EventName::Inference, 0).await;
+    events.wait(EventName::Inference, 0).await;
 
     simulator.shutdown().await;
-    let (lost, event) = heard.wait(EventName::NetworkError, 0).await;
+    let (lost, event) = events.wait(EventName::NetworkError, 0).await;
     assert_eq!(
         event.subject.to_string(),
         "/graphInstances/Sample-Graph-1/sources/rtspSource"
     );
     // The outage is what is tested, and time is all it consists of.
     tokio::time::sleep(OUTAGE).await;
-    let _simulator = camera(folder.path(), Some(address)).await;
-    let (again, _) = heard.wait(EventName::MediaSessionEstablished, lost).await;
-    let before: Vec<u64> = heard.all()[..again]
+    let _simulator = camera(directory.path(), Some(address)).await;
+    let (again, _) = events.wait(EventName::MediaSessionEstablished, lost).await;
+    let before: Vec<u64> = events.all()[..again]
         .iter()
         .filter(|e| e.name == EventName::Inference)
         .map(|e| e.timestamp_90k)
         .collect();
-    let (_, event) = heard.wait(EventName::Inference, again).await;
+    let (_, event) = events.wait(EventName::Inference, again).await;
     assert!(
         before.iter().all(|time| *time < event.timestamp_90k),
         "media time goes on"
     );
     assert!(
         event.timestamp_90k - before.last().unwrap() >= OUTAGE.as_secs() * 90_000,
-        "media time tells how long nothing was seen"
+        "media time shows the length of the gap"
     );
-    let (_, available) = heard.wait(EventName::RecordingAvailable, again).await;
+    let (_, available) = events.wait(EventName::RecordingAvailable, again).await;
     let EventBody::Recording(recording) = &available.body else {
         panic!("{available:?}");
     };
@@ -71,23 +71,23 @@ async fn a_camera_that_is_dead_for_ten_seconds_is_said_and_its_return_gives_even
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_extension_that_is_dead_for_ten_seconds_costs_counted_frames_and_no_frame_gets_another_s_result() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
     let script = Script::every(5);
     let server = Server::start(script.clone(), 0).await;
     let port = server.port;
-    let (module, heard) = module(&folder.path().join("recordings"));
+    let (module, events) = module(&directory.path().join("recordings"));
     activate(
         &module,
         topology(vec![], vec![]),
         instance(&simulator.url("clip.mp4"), port),
     )
     .await;
-    heard.wait(EventName::Inference, 0).await;
+    events.wait(EventName::Inference, 0).await;
 
     server.kill().await;
-    let (lost, event) = heard.wait(EventName::NetworkError, 0).await;
+    let (lost, event) = events.wait(EventName::NetworkError, 0).await;
     assert_eq!(
         event.subject.to_string(),
         "/graphInstances/Sample-Graph-1/processors/computerVisionExtension"
@@ -98,13 +98,13 @@ async fn an_extension_that_is_dead_for_ten_seconds_costs_counted_frames_and_no_f
     .await;
     assert_eq!(dropped.camera_sessions, 1, "the camera is not bothered");
     let server = Server::start(script.clone(), port).await;
-    heard.wait(EventName::Inference, lost).await;
+    events.wait(EventName::Inference, lost).await;
 
     let stats = deactivate(&module).await;
     assert_eq!(script.sessions.load(Ordering::SeqCst), 2);
     assert_eq!(stats.extensions["computerVisionExtension"].sessions, 2);
     assert_accounts(&stats, "computerVisionExtension");
-    for event in heard
+    for event in events
         .all()
         .iter()
         .filter(|event| event.name == EventName::Inference)
@@ -117,14 +117,14 @@ async fn an_extension_that_is_dead_for_ten_seconds_costs_counted_frames_and_no_f
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_the_published_protocol_error() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
-    let (module, heard) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
+    let (module, events) = module(directory.path());
     let mut instance = instance(&simulator.url("clip.mp4"), 1);
     instance["properties"]["parameters"][2]["value"] = "wrong".into();
     activate(&module, topology(vec![], vec![]), instance).await;
-    let (_, event) = heard.wait(EventName::ProtocolError, 0).await;
+    let (_, event) = events.wait(EventName::ProtocolError, 0).await;
     let text = event.envelope("/t").to_string();
     assert!(
         text.contains(r#""code":"401""#) && text.contains(r#""protocol":"rtsp""#),

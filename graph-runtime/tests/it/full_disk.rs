@@ -1,4 +1,4 @@
-//! A disk without room, on a real file system that is small.
+//! A full disk: a real, small file system.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use lva_inference_schema::body::EventBody;
 use lva_rtsp_simulator::Faults;
 
 use crate::plant::*;
-use crate::recording::{assert_only_the_disk_refused, everything, said};
+use crate::recording::{assert_only_the_disk_refused, emitted, everything};
 use crate::support::*;
 
 /// A file system of four megabytes, for as long as this lives.
@@ -37,17 +37,17 @@ impl Drop for SmallDisk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let recordings = folder.path().join("recordings");
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let recordings = directory.path().join("recordings");
     let Some(disk) = SmallDisk::mount(&recordings) else {
         eprintln!("skipped: no tmpfs can be mounted here (it takes root)");
         return;
     };
     fs::write(disk.0.join("filler"), vec![0; (4 << 20) - (300 << 10)]).unwrap();
-    let simulator = camera(folder.path(), None).await;
+    let simulator = camera(directory.path(), None).await;
     let server = Server::start(Script::every(1), 0).await;
-    let (module, heard) = module(&recordings);
+    let (module, events) = module(&recordings);
     let mut topology = topology(vec![], vec![]);
     topology["properties"]["processors"].as_array_mut().unwrap().pop();
     let sinks = topology["properties"]["sinks"].as_array_mut().unwrap();
@@ -55,14 +55,14 @@ async fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips()
     sinks.push(everything());
     let instance = instance(&simulator.url("clip.mp4"), server.port);
     activate(&module, topology, instance).await;
-    let (place, error) = heard.wait(EventName::StorageError, 0).await;
+    let (place, error) = events.wait(EventName::StorageError, 0).await;
     let EventBody::StorageError(body) = &error.body else {
         panic!("{error:?}");
     };
     assert_eq!(body.extra["errorCode"], "storageFull");
     let full_at = module.stats("Sample-Graph-1").unwrap();
     fs::remove_file(disk.0.join("filler")).unwrap();
-    let (_, _) = heard.wait(EventName::RecordingStarted, place).await;
+    let (_, _) = events.wait(EventName::RecordingStarted, place).await;
     let again_at = module.stats("Sample-Graph-1").unwrap();
     until(&module, |stats| stats.received >= again_at.received + 45).await;
     let stats = deactivate(&module).await;
@@ -71,7 +71,7 @@ async fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips()
         "recording went on after {} pictures",
         again_at.received - full_at.received
     );
-    let names = said(&heard);
+    let names = emitted(&events);
     assert_eq!(
         names[names.len() - 3..],
         [
@@ -80,8 +80,8 @@ async fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips()
             EventName::RecordingAvailable
         ]
     );
-    assert!(heard.count(EventName::Inference) > 10);
-    assert_only_the_disk_refused(&stats, &heard);
+    assert!(events.count(EventName::Inference) > 10);
+    assert_only_the_disk_refused(&stats, &events);
     let left: Vec<String> = fs::read_dir(disk.0.join("all-Sample-Graph-1"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -105,26 +105,26 @@ async fn a_full_disk_of_one_sink_costs_that_sink_alone_or_skips() {
         return;
     };
     let back = plant.stats(BACK);
-    let (full, error) = plant.said(FRONT, "asset", EventName::StorageError, 0).await;
+    let (full, error) = plant.emitted(FRONT, "asset", EventName::StorageError, 0).await;
     let text = error.envelope("/t").to_string();
     assert!(text.contains(r#""errorCode":"storageFull""#), "{text}");
     let at = plant.stats(FRONT);
     plant.back_goes_on().await;
     plant
-        .said(FRONT, "file", EventName::RecordingAvailable, full)
+        .emitted(FRONT, "file", EventName::RecordingAvailable, full)
         .await;
     until_of(&plant.module, FRONT, |stats| answered(stats) >= answered(&at) + 5).await;
     assert_eq!(plant.count(FRONT, "file", EventName::StorageError), 0);
 
     fs::remove_file(disk.0.join("filler")).unwrap();
     let freed = Instant::now();
-    let from = plant.heard.all().len();
+    let from = plant.events.all().len();
     plant
-        .said(FRONT, "asset", EventName::RecordingStarted, from)
+        .emitted(FRONT, "asset", EventName::RecordingStarted, from)
         .await;
     let recovered = freed.elapsed();
     plant
-        .said(FRONT, "asset", EventName::RecordingAvailable, from)
+        .emitted(FRONT, "asset", EventName::RecordingAvailable, from)
         .await;
     let now = plant.stats(BACK);
     assert_eq!(back.dropped, now.dropped, "the other camera");
@@ -141,7 +141,7 @@ async fn a_full_disk_of_one_sink_costs_that_sink_alone_or_skips() {
     let left: Vec<String> = left.map(|name| name.into_string().unwrap()).collect();
     assert!(left.iter().all(|name| !name.ends_with(".part")), "{left:?}");
     eprintln!(
-        "{lost} pictures of the sink lost; it recorded again {:.1} s after there was room",
+        "{lost} pictures of the sink lost; it recorded again {:.1} s after space was freed",
         recovered.as_secs_f64()
     );
 }

@@ -18,14 +18,14 @@ use crate::site::*;
 use crate::support::*;
 
 const NAME: &str = "killed::a_killed_process_loses_a_second_and_the_next_one_goes_on";
-/// Tells a process that it is the one to be killed, and where the site is.
+/// The environment variable that makes a process the one to be killed; its value is the directory of the site.
 const SITE: &str = "KILLED_SITE";
 /// What a slow machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a kill may cost of a recording, and what packets take from camera to disk.
 const MAY_BE_LOST: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 
-/// What the module's process says on standard output.
+/// A line of the module's process on standard output.
 struct Lines;
 
 #[async_trait]
@@ -36,7 +36,7 @@ impl MessageSink for Lines {
     }
 }
 
-/// The process that is killed: restores what an earlier one has saved, or does what the documents say; ends with its input.
+/// The process that is killed: restores the state of an earlier one, or runs the documents; ends with its input.
 async fn run_graphs(site: &Path) {
     let options = RuntimeOptions::new(site.join("recordings"));
     let state = site.join("state.json");
@@ -70,8 +70,8 @@ struct Process {
     child: Child,
     lines: Receiver<String>,
     began: Instant,
-    /// How often a node has said an event.
-    said: BTreeMap<(String, String), u64>,
+    /// How often a node has emitted an event.
+    emitted: BTreeMap<(String, String), u64>,
 }
 
 impl Process {
@@ -97,21 +97,23 @@ impl Process {
             child,
             lines,
             began,
-            said: BTreeMap::new(),
+            emitted: BTreeMap::new(),
         }
     }
 
-    /// Until each of these nodes has said this event so often; how long after the start that was.
+    /// Waits until each of these nodes has emitted this event this often; returns the time since the start.
     fn until(&mut self, event: &str, nodes: &[&str], times: u64) -> Duration {
         let key = |node: &str| (event.to_owned(), node.to_owned());
         let end = Instant::now() + PATIENCE;
-        while !nodes
-            .iter()
-            .all(|node| self.said.get(&key(node)).is_some_and(|said| *said >= times))
-        {
+        while !nodes.iter().all(|node| {
+            self.emitted
+                .get(&key(node))
+                .is_some_and(|emitted| *emitted >= times)
+        }) {
             let left = end.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left);
-            let line = line.unwrap_or_else(|error| panic!("{event} of {nodes:?}: {error}; {:?}", self.said));
+            let line =
+                line.unwrap_or_else(|error| panic!("{event} of {nodes:?}: {error}; {:?}", self.emitted));
             self.hear(&line);
         }
         self.began.elapsed()
@@ -123,7 +125,7 @@ impl Process {
             .and_then(|event| event.split_once(' '))
         {
             let key = (name.to_owned(), subject.to_owned());
-            *self.said.entry(key).or_default() += 1;
+            *self.emitted.entry(key).or_default() += 1;
         }
     }
 
@@ -132,14 +134,14 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Ends it as a service manager would; everything that it has said.
+    /// Ends it as a service manager would; returns all events that it has emitted.
     fn end(mut self) -> BTreeMap<(String, String), u64> {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
         while let Ok(line) = self.lines.recv() {
             self.hear(&line);
         }
-        self.said
+        self.emitted
     }
 }
 
@@ -159,9 +161,9 @@ fn now_90k() -> u64 {
 }
 
 /// All files below a folder, in the order of their names.
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn files(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             all.extend(files(&path));
@@ -186,9 +188,9 @@ fn a_killed_process_loses_a_second_and_the_next_one_goes_on() {
     let usual = "size=160x120:rate=30:duration=12";
     let site = runtime.block_on(Site::start(usual, Faults::default()));
     let documents = serde_json::to_string(&site.documents()).unwrap();
-    fs::write(site.folder.path().join("documents.json"), documents).unwrap();
+    fs::write(site.directory.path().join("documents.json"), documents).unwrap();
 
-    let mut first = Process::start(site.folder.path());
+    let mut first = Process::start(site.directory.path());
     let began = now_90k();
     first.until("RecordingStarted", &[VIDEO], 1);
     first.until("Inference", &ANALYSES, 2);
@@ -197,15 +199,15 @@ fn a_killed_process_loses_a_second_and_the_next_one_goes_on() {
     first.kill();
     let killed = now_90k();
 
-    let mut second = Process::start(site.folder.path());
+    let mut second = Process::start(site.directory.path());
     let recovered = second.until("RecordingAvailable", &[VIDEO], 1);
     let recording = second.until("RecordingStarted", &[VIDEO, ASSET, FILE], 1);
     let analysing = second.until("Inference", &ANALYSES, 2);
     second.until("RecordingAvailable", &[ASSET, FILE], 2);
-    let said = second.end();
-    let said = |event: &str, node: &str| said.get(&(event.to_owned(), node.to_owned())).copied();
+    let emitted = second.end();
+    let emitted = |event: &str, node: &str| emitted.get(&(event.to_owned(), node.to_owned())).copied();
     assert_eq!(
-        said("RecordingAvailable", VIDEO),
+        emitted("RecordingAvailable", VIDEO),
         Some(2),
         "the killed one's, and its own"
     );

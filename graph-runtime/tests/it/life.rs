@@ -1,4 +1,4 @@
-//! What instances say about themselves, and when.
+//! Events about instances themselves, and when they are emitted.
 
 use std::time::Duration;
 
@@ -21,31 +21,31 @@ fn change(event: &GraphEvent) -> &StateChange {
     }
 }
 
-fn names(heard: &Heard) -> Vec<EventName> {
-    heard.all().iter().map(|event| event.name).collect()
+fn names(events: &EventLog) -> Vec<EventName> {
+    events.all().iter().map(|event| event.name).collect()
 }
 
-fn said(stats: &InstanceStats, name: EventName) -> u64 {
+fn emitted(stats: &InstanceStats, name: EventName) -> u64 {
     stats.events.get(&name).copied().unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn started_is_the_first_word_of_an_instance_and_stopped_the_last() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
     let server = Server::start(Script::every(3), 0).await;
-    let (module, heard) = module(&folder.path().join("recordings"));
+    let (module, events) = module(&directory.path().join("recordings"));
     let instance = instance(&simulator.url("clip.mp4"), server.port);
     activate(&module, topology(vec![], vec![]), instance).await;
     for round in 0..2 {
-        let from = heard.all().len();
+        let from = events.all().len();
         if round > 0 {
             must(&module, "GraphInstanceActivate", by_name("Sample-Graph-1")).await;
         }
-        heard.wait(EventName::RecordingStarted, from).await;
+        events.wait(EventName::RecordingStarted, from).await;
         let stats = deactivate(&module).await;
-        let all = heard.all();
+        let all = events.all();
         let stops = all
             .iter()
             .filter(|event| event.name == EventName::GraphInstanceStopped)
@@ -60,12 +60,12 @@ async fn started_is_the_first_word_of_an_instance_and_stopped_the_last() {
         assert_eq!(*change(last), StateChange::new("Deactivating", "Inactive"));
         assert_eq!(
             (
-                said(&stats, EventName::GraphInstanceStarted),
-                said(&stats, EventName::GraphInstanceStopped)
+                emitted(&stats, EventName::GraphInstanceStarted),
+                emitted(&stats, EventName::GraphInstanceStopped)
             ),
             (1, 1)
         );
-        let own: Vec<EventName> = names(&heard);
+        let own: Vec<EventName> = names(&events);
         let begin = own
             .iter()
             .rposition(|name| *name == EventName::GraphInstanceStarted)
@@ -82,8 +82,8 @@ async fn started_is_the_first_word_of_an_instance_and_stopped_the_last() {
 
 #[tokio::test]
 async fn an_instance_that_cannot_be_started_says_which_node_is_at_fault_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, heard) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (module, events) = module(directory.path());
     let mut topology = topology(vec![], vec![]);
     topology["properties"]["sinks"][1]["inputs"][0]["outputSelectors"] =
         json!([{"property": "mediaType", "operator": "is", "value": "audio"}]);
@@ -94,8 +94,8 @@ async fn an_instance_that_cannot_be_started_says_which_node_is_at_fault_and_noth
         .await;
     assert_eq!(status, 409, "{answer}");
     assert!(module.flush(Duration::from_secs(10)).await);
-    let all = heard.all();
-    assert_eq!(names(&heard), [EventName::GraphInstanceFailed]);
+    let all = events.all();
+    assert_eq!(names(&events), [EventName::GraphInstanceFailed]);
     assert_eq!(all[0].subject.to_string(), INSTANCE);
     let change = change(&all[0]);
     assert_eq!(
@@ -112,23 +112,23 @@ async fn an_instance_that_cannot_be_started_says_which_node_is_at_fault_and_noth
 
 #[tokio::test]
 async fn a_module_that_ends_and_comes_back_says_so_for_each_instance() {
-    let folder = tempfile::tempdir().unwrap();
-    let (before, heard) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (before, events) = module(directory.path());
     activate(&before, topology(vec![], vec![]), instance(NOWHERE, 1)).await;
     let saved = before.save();
     before.shutdown().await;
-    let all = heard.all();
+    let all = events.all();
     let last = change(all.last().unwrap());
     assert_eq!(
         *last,
         StateChange::new("Active", "Inactive").because(StateReason::Shutdown)
     );
 
-    let heard = Heard::default();
-    let options = RuntimeOptions::new(folder.path());
-    let (after, failures) = Module::restore(&saved, options, vec![heard.sink()]).unwrap();
+    let events = EventLog::default();
+    let options = RuntimeOptions::new(directory.path());
+    let (after, failures) = Module::restore(&saved, options, vec![events.sink()]).unwrap();
     assert!(failures.is_empty(), "{failures:?}");
-    let (place, started) = heard.wait(EventName::GraphInstanceStarted, 0).await;
+    let (place, started) = events.wait(EventName::GraphInstanceStarted, 0).await;
     assert_eq!(place, 0);
     let expected = StateChange::new("Activating", "Active").because(StateReason::Restored);
     assert_eq!(*change(&started), expected);
@@ -137,8 +137,8 @@ async fn a_module_that_ends_and_comes_back_says_so_for_each_instance() {
 
 #[tokio::test]
 async fn a_pipeline_says_the_same_in_the_words_of_its_family() {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, heard) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (module, events) = module(directory.path());
     let topology = json!({
         "@apiVersion": "1.1", "name": "t", "properties": {
             "sources": [{
@@ -160,11 +160,11 @@ async fn a_pipeline_says_the_same_in_the_words_of_its_family() {
     must(&module, "livePipelineActivate", name()).await;
     must(&module, "livePipelineDeactivate", name()).await;
     assert!(module.flush(Duration::from_secs(10)).await);
-    let all = heard.all();
+    let all = events.all();
     let own = all
         .iter()
         .filter(|event| event.name == EventName::PipelineStateChanged);
-    let told: Vec<String> = own
+    let changes: Vec<String> = own
         .map(|event| {
             assert_eq!(event.subject.to_string(), "/edgeModules/lvaEdge/livePipelines/p");
             let json: serde_json::Value = serde_json::from_str(&event.envelope("/t").to_string()).unwrap();
@@ -175,21 +175,21 @@ async fn a_pipeline_says_the_same_in_the_words_of_its_family() {
         r#"{"previousState":"activating","state":"active"}"#,
         r#"{"previousState":"deactivating","state":"inactive"}"#,
     ];
-    assert_eq!(told, expected);
-    assert!(!names(&heard).contains(&EventName::GraphInstanceStarted));
+    assert_eq!(changes, expected);
+    assert!(!names(&events).contains(&EventName::GraphInstanceStarted));
 }
 
 #[tokio::test]
 async fn an_instance_whose_camera_was_given_up_has_failed_and_can_be_activated_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, heard) = module_with(folder.path(), |options| {
+    let directory = tempfile::tempdir().unwrap();
+    let (module, events) = module_with(directory.path(), |options| {
         let timeouts = Timeouts::default().with_give_up(Some(Duration::from_millis(100)));
         options.with_camera_timeouts(timeouts)
     });
     activate(&module, topology(vec![], vec![]), instance(NOWHERE, 1)).await;
     let mut from = 0;
     for _ in 0..2 {
-        let (place, failed) = heard.wait(EventName::GraphInstanceFailed, from).await;
+        let (place, failed) = events.wait(EventName::GraphInstanceFailed, from).await;
         let change = change(&failed);
         assert_eq!(
             (change.previous_state.as_str(), change.state.as_str()),
@@ -209,8 +209,8 @@ async fn an_instance_whose_camera_was_given_up_has_failed_and_can_be_activated_a
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn activations_and_deactivations_at_once_leave_nothing_running_that_is_inactive() {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, heard) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (module, events) = module(directory.path());
     activate(&module, topology(vec![], vec![]), instance(NOWHERE, 1)).await;
     let mut calls = tokio::task::JoinSet::new();
     for number in 0..200 {
@@ -222,7 +222,7 @@ async fn activations_and_deactivations_at_once_leave_nothing_running_that_is_ina
     must(&module, "GraphInstanceDeactivate", by_name("Sample-Graph-1")).await;
     assert!(module.flush(Duration::from_secs(10)).await);
     assert!(format!("{module:?}").contains("running: []"), "{module:?}");
-    let own = names(&heard).into_iter().filter(|name| {
+    let own = names(&events).into_iter().filter(|name| {
         matches!(
             name,
             EventName::GraphInstanceStarted | EventName::GraphInstanceStopped

@@ -1,5 +1,5 @@
 //! Whole graphs over real sockets: a simulated camera, a scripted extension, files on a disk.
-#![allow(clippy::unwrap_used)] // helpers of tests are no tests to clippy
+#![allow(clippy::unwrap_used)] // clippy does not count helpers of tests as tests
 
 mod clock;
 mod custom;

@@ -14,8 +14,8 @@ async fn a_node_that_is_not_carried_out_is_refused_by_name_with_a_remedy() {
             {"property": "mediaType", "operator": "is", "value": "audio"},
         ]}],
     });
-    let folder = tempfile::tempdir().unwrap();
-    let (module, _) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (module, _) = module(directory.path());
     must(&module, "GraphTopologySet", topology(vec![], vec![sink])).await;
     must(
         &module,
@@ -37,8 +37,8 @@ async fn a_node_that_is_not_carried_out_is_refused_by_name_with_a_remedy() {
 
 #[tokio::test]
 async fn an_instance_without_a_camera_is_active_and_can_be_stopped_and_started_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, _) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (module, _) = module(directory.path());
     let instance = instance("rtsp://127.0.0.1:1/media/x.mp4", 1);
     activate(&module, topology(vec![], vec![]), instance).await;
     let name = || by_name("Sample-Graph-1");
@@ -63,8 +63,8 @@ async fn an_instance_without_a_camera_is_active_and_can_be_stopped_and_started_a
 
 #[tokio::test]
 async fn shutdown_stops_everything_and_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, _) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (module, _) = module(directory.path());
     activate(
         &module,
         topology(vec![], vec![]),
@@ -77,14 +77,14 @@ async fn shutdown_stops_everything_and_says_so() {
 
 #[tokio::test]
 async fn a_saved_module_comes_back_with_what_ran_running() {
-    let folder = tempfile::tempdir().unwrap();
-    let (before, _) = module(folder.path());
+    let directory = tempfile::tempdir().unwrap();
+    let (before, _) = module(directory.path());
     let instance = instance("rtsp://127.0.0.1:1/media/x.mp4", 1);
     activate(&before, topology(vec![], vec![]), instance).await;
     let saved = before.save();
     before.shutdown().await;
 
-    let options = lva_graph_runtime::RuntimeOptions::new(folder.path());
+    let options = lva_graph_runtime::RuntimeOptions::new(directory.path());
     let (after, failures) = lva_graph_runtime::Module::restore(&saved, options.clone(), vec![]).unwrap();
     assert!(failures.is_empty(), "{failures:?}");
     assert_eq!(after.state("Sample-Graph-1"), Some(InstanceState::Active));

@@ -20,20 +20,20 @@ use tokio::task::JoinHandle;
 use crate::support::*;
 
 /// What an extension makes of a sample.
-type Says = Arc<dyn Fn(&Sample<'_>) -> Vec<Inference> + Send + Sync>;
+type Respond = Arc<dyn Fn(&Sample<'_>) -> Vec<Inference> + Send + Sync>;
 
 #[derive(Clone)]
-struct Saying(Says);
+struct Responder(Respond);
 
 #[async_trait]
-impl Extension for Saying {
+impl Extension for Responder {
     async fn open(&self, _: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
         Ok(Box::new(self.clone()))
     }
 }
 
 #[async_trait]
-impl ExtensionSession for Saying {
+impl ExtensionSession for Responder {
     async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
         Ok((self.0)(&sample))
     }
@@ -51,8 +51,8 @@ impl Drop for Serving {
     }
 }
 
-pub(crate) async fn grpc(says: impl Fn(&Sample<'_>) -> Vec<Inference> + Send + Sync + 'static) -> Serving {
-    let server = ExtensionServer::new(Saying(Arc::new(says)));
+pub(crate) async fn grpc(respond: impl Fn(&Sample<'_>) -> Vec<Inference> + Send + Sync + 'static) -> Serving {
+    let server = ExtensionServer::new(Responder(Arc::new(respond)));
     let listening = server.listen(ListenAddress::loopback(0)).await.unwrap();
     Serving {
         url: listening.url().to_string(),
@@ -62,8 +62,8 @@ pub(crate) async fn grpc(says: impl Fn(&Sample<'_>) -> Vec<Inference> + Send + S
     }
 }
 
-async fn http(port: u16, says: impl Fn(&Sample<'_>) -> Vec<Inference> + Send + Sync + 'static) -> Serving {
-    let server = HttpExtensionServer::new(Saying(Arc::new(says)));
+async fn http(port: u16, respond: impl Fn(&Sample<'_>) -> Vec<Inference> + Send + Sync + 'static) -> Serving {
+    let server = HttpExtensionServer::new(Responder(Arc::new(respond)));
     let listening = server.listen(([127, 0, 0, 1], port).into()).await.unwrap();
     Serving {
         url: format!("{}score?id=1", listening.url()),
@@ -78,9 +78,9 @@ pub(crate) fn person(left: f32) -> Inference {
 
 /// A pipeline of Video Analyzer with these nodes behind its camera, set and running.
 pub(crate) struct Pipeline {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
     pub(crate) module: Module,
-    pub(crate) heard: Heard,
+    pub(crate) events: EventLog,
     _camera: Simulator,
 }
 
@@ -137,9 +137,9 @@ pub(crate) async fn run_with(
     sinks: Vec<Value>,
     own: impl FnOnce(RuntimeOptions) -> RuntimeOptions,
 ) -> Pipeline {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let camera = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let camera = camera(directory.path(), None).await;
     let credentials = json!({
         "@type": format!("{VA}UsernamePasswordCredentials"), "username": USER, "password": PASSWORD,
     });
@@ -157,21 +157,21 @@ pub(crate) async fn run_with(
     });
     let pipeline =
         json!({"@apiVersion": "1.1", "name": "Sample-Graph-1", "properties": {"topologyName": "t"}});
-    let (module, heard) = module_with(&recordings(folder.path()), own);
+    let (module, events) = module_with(&recordings(directory.path()), own);
     must(&module, "pipelineTopologySet", topology).await;
     must(&module, "livePipelineSet", pipeline).await;
     let name = json!({"@apiVersion": "1.1", "name": "Sample-Graph-1"});
     must(&module, "livePipelineActivate", name).await;
     Pipeline {
-        folder,
+        directory,
         module,
-        heard,
+        events,
         _camera: camera,
     }
 }
 
-fn recordings(folder: &Path) -> std::path::PathBuf {
-    folder.join("recordings")
+fn recordings(directory: &Path) -> std::path::PathBuf {
+    directory.join("recordings")
 }
 
 impl Pipeline {
@@ -182,10 +182,14 @@ impl Pipeline {
     }
 
     /// The first inference event of this node that fulfils a condition.
-    pub(crate) async fn said(&self, node: &str, condition: impl Fn(&Value) -> bool) -> (GraphEvent, Value) {
+    pub(crate) async fn emitted(
+        &self,
+        node: &str,
+        condition: impl Fn(&Value) -> bool,
+    ) -> (GraphEvent, Value) {
         let mut from = 0;
         loop {
-            let (place, event) = self.heard.wait(EventName::Inference, from).await;
+            let (place, event) = self.events.wait(EventName::Inference, from).await;
             let body = event.body.to_json(JsonStyle::VideoAnalyzer);
             let own = event.subject.node_name().is_some_and(|(_, name)| name == node);
             if own && condition(&body) {
@@ -211,7 +215,7 @@ async fn an_http_extension_is_asked_at_its_rate_and_its_answer_published_as_it_w
         vec![hub("ext")],
     )
     .await;
-    let (event, body) = pipeline.said("ext", |_| true).await;
+    let (event, body) = pipeline.emitted("ext", |_| true).await;
     assert_eq!(event.output.as_deref(), Some("out"));
     let text = body.to_string();
     let begin = format!(
@@ -240,25 +244,25 @@ async fn an_http_extension_that_dies_is_said_once_and_asked_again_when_it_is_bac
         vec![hub("ext")],
     )
     .await;
-    pipeline.said("ext", |_| true).await;
+    pipeline.emitted("ext", |_| true).await;
     drop(server);
-    let (died, _) = pipeline.heard.wait(EventName::NetworkError, 0).await;
+    let (died, _) = pipeline.events.wait(EventName::NetworkError, 0).await;
     until(&pipeline.module, |stats| {
         stats.dropped_for(DropReason::ExtensionUnavailable) >= 10
     })
     .await;
     let _server = http(port, |_| vec![person(0.5)]).await;
     pipeline
-        .said("ext", |body| body.to_string().contains(r#""l":0.5"#))
+        .emitted("ext", |body| body.to_string().contains(r#""l":0.5"#))
         .await;
-    let errors = pipeline.heard.all();
+    let errors = pipeline.events.all();
     let errors = errors.iter().skip(died + 1);
     let more = errors
         .filter(|event| event.name == EventName::NetworkError)
         .count();
     assert!(
         more <= 1,
-        "a connection that broke, and nobody there: {more} more"
+        "a connection that failed, and then a closed port: {more} more"
     );
     let stats = pipeline.stop().await;
     assert_accounts(&stats, "ext");
@@ -289,12 +293,12 @@ async fn extensions_in_line_get_the_results_before_them_and_publish_all_together
             .as_array()
             .is_some_and(|found| found.len() == 2)
     };
-    let (_, body) = pipeline.said("second", both).await;
+    let (_, body) = pipeline.emitted("second", both).await;
     assert_eq!(body["inferences"][0]["entity"]["tag"]["value"], "person");
     assert_eq!(body["inferences"][1]["event"]["properties"]["before"], "1");
     // Frames that the first was not shown go on too.
     let alone = |body: &Value| body["inferences"][0]["event"]["properties"]["before"] == "0";
-    pipeline.said("second", alone).await;
+    pipeline.emitted("second", alone).await;
     until(&pipeline.module, |stats| {
         stats.extensions["second"].answered >= 60
     })
@@ -305,7 +309,7 @@ async fn extensions_in_line_get_the_results_before_them_and_publish_all_together
     assert_accounts(&stats, "first");
     assert_accounts(&stats, "second");
     let mut last = 0;
-    for event in pipeline.heard.all() {
+    for event in pipeline.events.all() {
         if event.name == EventName::Inference {
             assert!(event.timestamp_90k > last, "no frame overtakes another");
             last = event.timestamp_90k;
@@ -335,7 +339,7 @@ async fn an_extension_in_line_that_wants_annotated_frames_gets_no_others() {
     let pipeline = run(nodes, vec![hub("second")]).await;
     // What the first has found is published behind the second, though that one has nothing to add.
     pipeline
-        .said("second", |body| body["inferences"][0]["type"] == "entity")
+        .emitted("second", |body| body["inferences"][0]["type"] == "entity")
         .await;
     until(&pipeline.module, |stats| stats.extensions["second"].answered >= 5).await;
     let stats = pipeline.stop().await;
@@ -348,7 +352,7 @@ async fn an_extension_in_line_that_wants_annotated_frames_gets_no_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tracker_gives_objects_a_name_and_a_line_counts_them() {
-    // Somebody who walks from the left to the right within three seconds, again and again.
+    // A person who walks from left to right within three seconds, again and again.
     let server = grpc(|sample| {
         let phase = (sample.timestamp_90k() % 270_000) as f32 / 270_000.0;
         vec![person(0.1 + 0.7 * phase)]
@@ -375,7 +379,7 @@ async fn a_tracker_gives_objects_a_name_and_a_line_counts_them() {
     let mut tracked = hub("tracker");
     tracked["name"] = "trackedHub".into();
     let pipeline = run(nodes, vec![hub("lines"), tracked]).await;
-    let (_, object) = pipeline.said("tracker", |_| true).await;
+    let (_, object) = pipeline.emitted("tracker", |_| true).await;
     assert_eq!(object["inferences"][0]["subtype"], "objectDetection");
     assert!(
         object["inferences"][0]["sequenceId"]
@@ -392,7 +396,7 @@ async fn a_tracker_gives_objects_a_name_and_a_line_counts_them() {
             })
         }
     };
-    let (event, body) = pipeline.said("lines", total("2")).await;
+    let (event, body) = pipeline.emitted("lines", total("2")).await;
     let found = body["inferences"].as_array().unwrap();
     let crossing = found.iter().find(|one| one["type"] == "event").unwrap();
     assert_eq!(crossing["subtype"], "lineCrossing");
@@ -428,7 +432,7 @@ async fn a_hub_message_opens_the_gates_that_listen_and_no_others() {
     )
     .await;
     let stats = until(&pipeline.module, |stats| stats.received >= 60).await;
-    assert_eq!(stats.decoded, 0, "nobody looks");
+    assert_eq!(stats.decoded, 0, "no node wants pictures");
     let module = &pipeline.module;
     assert_eq!(module.deliver("other", &HubMessage::new()), Ok(0));
     let elsewhere = HubMessage::new().with_property("eventTarget", "/livePipelines/other");
@@ -438,14 +442,14 @@ async fn a_hub_message_opens_the_gates_that_listen_and_no_others() {
             .deliver("trigger", &HubMessage::new().with_property("eventTime", "soon"))
             .is_err()
     );
-    assert_eq!(pipeline.heard.count(EventName::RecordingStarted), 0);
+    assert_eq!(pipeline.events.count(EventName::RecordingStarted), 0);
     assert_eq!(module.deliver("trigger", &HubMessage::new().with_id("m1")), Ok(1));
-    pipeline.heard.wait(EventName::RecordingStarted, 0).await;
+    pipeline.events.wait(EventName::RecordingStarted, 0).await;
     let stats = pipeline.stop().await;
-    pipeline.heard.wait(EventName::RecordingAvailable, 0).await;
+    pipeline.events.wait(EventName::RecordingAvailable, 0).await;
     assert_eq!(stats.newest_clips.len(), 1, "{stats:?}");
-    assert!(stats.newest_clips[0].path.starts_with(pipeline.folder.path()));
-    assert_eq!(pipeline.heard.count(EventName::Inference), 0);
-    // Nobody listens any more.
+    assert!(stats.newest_clips[0].path.starts_with(pipeline.directory.path()));
+    assert_eq!(pipeline.events.count(EventName::Inference), 0);
+    // No message source listens any more.
     assert_eq!(pipeline.module.deliver("trigger", &HubMessage::new()), Ok(0));
 }

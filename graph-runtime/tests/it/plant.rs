@@ -17,7 +17,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Plant {
     pub(crate) site: Site,
     pub(crate) module: Module,
-    pub(crate) heard: Heard,
+    pub(crate) events: EventLog,
 }
 
 impl Plant {
@@ -37,10 +37,10 @@ impl Plant {
         let site = Site::start(front, faults).await;
         let recordings = site.recordings();
         prepare(&recordings);
-        let (module, heard) = module_with(&recordings, |options| {
+        let (module, events) = module_with(&recordings, |options| {
             own(options.with_extension_answer_timeout(ANSWER_TIMEOUT))
         });
-        let plant = Self { site, module, heard };
+        let plant = Self { site, module, events };
         for (method, document) in plant.site.documents() {
             must(&plant.module, method, document).await;
         }
@@ -50,8 +50,8 @@ impl Plant {
         plant
     }
 
-    /// The first event of this name that a node of an instance says at or after place `from`, and its place.
-    pub(crate) async fn said(
+    /// The first event of this name that a node of an instance emits at or after index `from`, and its index.
+    pub(crate) async fn emitted(
         &self,
         instance: &str,
         node: &str,
@@ -60,7 +60,7 @@ impl Plant {
     ) -> (usize, GraphEvent) {
         let mut from = from;
         loop {
-            let (place, event) = self.heard.wait(name, from).await;
+            let (place, event) = self.events.wait(name, from).await;
             if is_of(&event, instance, node) {
                 return (place, event);
             }
@@ -68,9 +68,9 @@ impl Plant {
         }
     }
 
-    /// How often a node has said an event of this name.
+    /// How often a node has emitted an event of this name.
     pub(crate) fn count(&self, instance: &str, node: &str, name: EventName) -> usize {
-        let all = self.heard.all();
+        let all = self.events.all();
         let own = all
             .iter()
             .filter(|event| event.name == name && is_of(event, instance, node));

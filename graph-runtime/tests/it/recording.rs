@@ -26,17 +26,16 @@ pub(crate) fn everything() -> Value {
 
 pub(crate) const EVERYTHING: &str = "/graphInstances/Sample-Graph-1/sinks/everything";
 
-/// What the sink said, in order.
-/// What the sink said of its recordings. Drops are said when their time comes, and are looked at by their numbers.
-pub(crate) fn said(heard: &Heard) -> Vec<EventName> {
-    let all = heard.all().into_iter();
+/// The events of the sink about its recordings, in order. Drops are reported at any time, and checked by their counts.
+pub(crate) fn emitted(events: &EventLog) -> Vec<EventName> {
+    let all = events.all().into_iter();
     all.filter(|event| event.subject.to_string() == EVERYTHING && event.name != EventName::DataDropped)
         .map(|event| event.name)
         .collect()
 }
 
-/// Nothing was dropped but what the disk refused, and that was said.
-pub(crate) fn assert_only_the_disk_refused(stats: &InstanceStats, heard: &Heard) {
+/// Nothing was dropped but what the disk rejected, and that was reported.
+pub(crate) fn assert_only_the_disk_refused(stats: &InstanceStats, events: &EventLog) {
     let refused = stats.dropped_for(DropReason::NotWritten);
     let waited = stats.dropped_for(DropReason::ReplacedByNewer) + stats.dropped_for(DropReason::Stopped);
     assert!(refused > 0, "{stats:?}");
@@ -48,7 +47,7 @@ pub(crate) fn assert_only_the_disk_refused(stats: &InstanceStats, heard: &Heard)
     );
     let not_written = stats.recordings.values().map(|stats| stats.recorder.not_written);
     assert_eq!(not_written.sum::<u64>(), refused);
-    let drops = heard.all().into_iter().filter_map(|event| match &event.body {
+    let drops = events.all().into_iter().filter_map(|event| match &event.body {
         EventBody::DataDropped(body) => body.extra["reasons"]["notWritten"].as_u64(),
         _ => None,
     });
@@ -57,16 +56,16 @@ pub(crate) fn assert_only_the_disk_refused(stats: &InstanceStats, heard: &Heard)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_asset_behind_the_camera_is_recorded_from_activation_to_deactivation_and_goes_on_the_next_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = make_clip(folder.path());
-    let recordings = folder.path().join("recordings");
-    let simulator = camera(folder.path(), None).await;
-    let (module, heard) = module(&recordings);
+    let directory = tempfile::tempdir().unwrap();
+    let served = make_clip(directory.path());
+    let recordings = directory.path().join("recordings");
+    let simulator = camera(directory.path(), None).await;
+    let (module, events) = module(&recordings);
     let mut topology = topology(vec![], vec![]);
     topology["properties"]["processors"] = json!([]);
     topology["properties"]["sinks"] = json!([everything()]);
     activate(&module, topology, instance(&simulator.url("clip.mp4"), 1)).await;
-    let (first, started) = heard.wait(EventName::RecordingStarted, 0).await;
+    let (first, started) = events.wait(EventName::RecordingStarted, 0).await;
     let EventBody::Recording(recording) = &started.body else {
         panic!("{started:?}");
     };
@@ -76,7 +75,7 @@ async fn an_asset_behind_the_camera_is_recorded_from_activation_to_deactivation_
     );
     until(&module, |stats| stats.received >= 60).await;
     let stats = deactivate(&module).await;
-    let names: Vec<EventName> = heard.all()[first..].iter().map(|event| event.name).collect();
+    let names: Vec<EventName> = events.all()[first..].iter().map(|event| event.name).collect();
     let expected = [
         EventName::RecordingStarted,
         EventName::RecordingStopped,
@@ -98,7 +97,7 @@ async fn an_asset_behind_the_camera_is_recorded_from_activation_to_deactivation_
     );
 
     must(&module, "GraphInstanceActivate", by_name("Sample-Graph-1")).await;
-    heard.wait(EventName::RecordingStarted, first + 1).await;
+    events.wait(EventName::RecordingStarted, first + 1).await;
     until(&module, |stats| stats.received >= 45).await;
     deactivate(&module).await;
     let playlist = fs::read_to_string(recordings.join("all-Sample-Graph-1/index.m3u8")).unwrap();
@@ -109,22 +108,22 @@ async fn an_asset_behind_the_camera_is_recorded_from_activation_to_deactivation_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_that_is_deleted_under_way_costs_a_second_of_that_sink_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let recordings = folder.path().join("recordings");
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let recordings = directory.path().join("recordings");
+    let simulator = camera(directory.path(), None).await;
     let server = Server::start(Script::every(1), 0).await;
-    let (module, heard) = module(&recordings);
+    let (module, events) = module(&recordings);
     let topology = topology(vec![], vec![everything()]);
     let instance = instance(&simulator.url("clip.mp4"), server.port);
     activate(&module, topology, instance).await;
     let asset = recordings.join("all-Sample-Graph-1");
     until(&module, |stats| stats.received >= 60).await;
     fs::remove_dir_all(&asset).unwrap();
-    heard.wait(EventName::StorageError, 0).await;
-    let inferences = heard.count(EventName::Inference);
+    events.wait(EventName::StorageError, 0).await;
+    let inferences = events.count(EventName::Inference);
     let again = || {
-        said(&heard)
+        emitted(&events)
             .iter()
             .filter(|name| **name == EventName::RecordingStarted)
             .count()
@@ -142,47 +141,50 @@ async fn a_folder_that_is_deleted_under_way_costs_a_second_of_that_sink_and_noth
         EventName::RecordingStopped,
         EventName::RecordingAvailable,
     ];
-    assert_eq!(said(&heard), expected);
+    assert_eq!(emitted(&events), expected);
     let clip = stats
         .newest_clips
         .iter()
         .find(|clip| clip.path.parent() == Some(&asset))
         .unwrap();
     assert!(clip.path.is_file() && clip.seconds > 0.9, "{clip:?}");
-    assert!(heard.count(EventName::Inference) > inferences, "analysis went on");
+    assert!(
+        events.count(EventName::Inference) > inferences,
+        "analysis went on"
+    );
     let recorded = stats.recordings["everything"].recorder;
     assert_eq!((recorded.started, recorded.failed, recorded.files), (2, 1, 1));
     // From the key frame that found it gone to the one a second of media later.
     assert!((1..60).contains(&recorded.not_written), "{recorded:?}");
-    assert_only_the_disk_refused(&stats, &heard);
+    assert_only_the_disk_refused(&stats, &events);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_that_others_use_is_said_with_what_to_do_and_nothing_of_theirs_is_touched() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let recordings = folder.path().join("recordings");
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let recordings = directory.path().join("recordings");
     let asset = recordings.join("all-Sample-Graph-1");
     fs::create_dir_all(&asset).unwrap();
     let theirs = "#EXTM3U\n#EXTINF:2,\nlive0.ts\n";
     fs::write(asset.join("index.m3u8"), theirs).unwrap();
     let other = fs::File::open(&asset).unwrap();
     other.lock().unwrap(); // as another process that records there
-    let simulator = camera(folder.path(), None).await;
-    let (module, heard) = module(&recordings);
+    let simulator = camera(directory.path(), None).await;
+    let (module, events) = module(&recordings);
     let mut topology = topology(vec![], vec![]);
     topology["properties"]["processors"] = json!([]);
     topology["properties"]["sinks"] = json!([everything()]);
     activate(&module, topology, instance(&simulator.url("clip.mp4"), 1)).await;
-    let said = |event: &GraphEvent| {
+    let emitted = |event: &GraphEvent| {
         let EventBody::StorageError(body) = &event.body else {
             panic!("{event:?}");
         };
         let text = |member: &str| body.extra[member].as_str().unwrap().to_owned();
         (text("errorCode"), text("message"))
     };
-    let (place, event) = heard.wait(EventName::StorageError, 0).await;
-    let (code, message) = said(&event);
+    let (place, event) = events.wait(EventName::StorageError, 0).await;
+    let (code, message) = emitted(&event);
     assert_eq!(code, "storageInUse");
     let remedy = "use a separate directory for each, for example with ${System.InstanceName} in its name";
     assert!(
@@ -194,12 +196,12 @@ async fn a_folder_that_others_use_is_said_with_what_to_do_and_nothing_of_theirs_
     })
     .await;
     drop(other);
-    let (started, _) = heard.wait(EventName::RecordingStarted, place).await;
+    let (started, _) = events.wait(EventName::RecordingStarted, place).await;
     let before = module.stats("Sample-Graph-1").unwrap();
     until(&module, |stats| stats.received >= before.received + 40).await;
     let stats = deactivate(&module).await;
-    let (_, event) = heard.wait(EventName::StorageError, started).await;
-    let (code, message) = said(&event);
+    let (_, event) = events.wait(EventName::StorageError, started).await;
+    let (code, message) = emitted(&event);
     assert_eq!(code, "playlistNotOurs");
     assert!(message.contains("move it away"), "{message}");
     assert_eq!(fs::read_to_string(asset.join("index.m3u8")).unwrap(), theirs);
@@ -210,10 +212,10 @@ async fn a_folder_that_others_use_is_said_with_what_to_do_and_nothing_of_theirs_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_memory_budget_below_a_key_frame_is_said_and_holds_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let simulator = camera(folder.path(), None).await;
-    let (module, heard) = module_with(&folder.path().join("recordings"), |options| {
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let simulator = camera(directory.path(), None).await;
+    let (module, events) = module_with(&directory.path().join("recordings"), |options| {
         options.with_memory_budget(500)
     });
     let topology = topology(vec![], vec![everything()]);
@@ -221,7 +223,7 @@ async fn a_memory_budget_below_a_key_frame_is_said_and_holds_nothing() {
     let mut silent = vec!["rtspSource", "assetSink", "everything"];
     let mut from = 0;
     while !silent.is_empty() {
-        let (place, event) = heard.wait(EventName::DataDropped, from).await;
+        let (place, event) = events.wait(EventName::DataDropped, from).await;
         from = place + 1;
         let EventBody::DataDropped(body) = &event.body else {
             panic!("{event:?}");
@@ -240,10 +242,10 @@ async fn a_memory_budget_below_a_key_frame_is_said_and_holds_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_is_recorded_with_the_pictures_unless_a_selector_keeps_it_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = make_clip_with_sound(folder.path());
-    let recordings = folder.path().join("recordings");
-    let simulator = camera(folder.path(), None).await;
+    let directory = tempfile::tempdir().unwrap();
+    let served = make_clip_with_sound(directory.path());
+    let recordings = directory.path().join("recordings");
+    let simulator = camera(directory.path(), None).await;
     let server = Server::start(Script::every(1), 0).await;
     let (module, _) = module(&recordings);
     let mut silent = everything();
@@ -269,7 +271,7 @@ async fn sound_is_recorded_with_the_pictures_unless_a_selector_keeps_it_back() {
     let played = own.iter().cycle().skip(place);
     assert!(
         recorded.iter().zip(played).all(|(a, b)| a == b),
-        "each frame of sound, in order"
+        "each frame of audio, in order"
     );
     let silent = lva_recording::Sidecar::read(&clip_of("silent")).unwrap();
     assert!(!silent.audio && silent.audio_packets == 0 && silent.video_packets >= 90);
@@ -277,12 +279,12 @@ async fn sound_is_recorded_with_the_pictures_unless_a_selector_keeps_it_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_video_sink_goes_on_with_its_video_and_finishes_what_a_killed_process_left() {
-    let folder = tempfile::tempdir().unwrap();
-    make_clip(folder.path());
-    let recordings = folder.path().join("recordings");
+    let directory = tempfile::tempdir().unwrap();
+    make_clip(directory.path());
+    let recordings = directory.path().join("recordings");
     leave_unfinished(&recordings.join("front-door"));
-    let simulator = camera(folder.path(), None).await;
-    let (module, heard) = module(&recordings);
+    let simulator = camera(directory.path(), None).await;
+    let (module, events) = module(&recordings);
     let credentials = json!({
         "@type": "#Microsoft.VideoAnalyzer.UsernamePasswordCredentials", "username": USER, "password": "${password}",
     });
@@ -314,10 +316,10 @@ async fn a_video_sink_goes_on_with_its_video_and_finishes_what_a_killed_process_
     must(&module, "livePipelineSet", pipeline).await;
     let name = || json!({"@apiVersion": "1.1", "name": "Sample-Graph-1"});
     must(&module, "livePipelineActivate", name()).await;
-    let (_, started) = heard.wait(EventName::RecordingStarted, 0).await;
+    let (_, started) = events.wait(EventName::RecordingStarted, 0).await;
     until(&module, |stats| stats.received >= 40).await;
     must(&module, "livePipelineDeactivate", name()).await;
-    let (_, available) = heard.wait(EventName::RecordingAvailable, 0).await;
+    let (_, available) = events.wait(EventName::RecordingAvailable, 0).await;
     for event in [started, available] {
         let EventBody::Recording(recording) = &event.body else {
             panic!("{event:?}");
@@ -334,7 +336,7 @@ async fn a_video_sink_goes_on_with_its_video_and_finishes_what_a_killed_process_
 }
 
 /// Ten seconds of a recording of some minutes ago, whose process did not live to see its end.
-fn leave_unfinished(folder: &Path) {
+fn leave_unfinished(directory: &Path) {
     let avcc: &[u8] = &[
         1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
     ];
@@ -345,7 +347,7 @@ fn leave_unfinished(folder: &Path) {
         height: 120,
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let store = SegmentDirectory::new(folder, SegmentOptions::default());
+    let store = SegmentDirectory::new(directory, SegmentOptions::default());
     let mut recorder = Recorder::continuous(Tracks { video, audio: None }, store);
     for number in 0..300u64 {
         let time = (now - 300) * MediaTime::TICKS_PER_SECOND + number * 3000;
@@ -353,7 +355,7 @@ fn leave_unfinished(folder: &Path) {
         let _ = recorder.push(MediaUnit::video(time, keyframe, vec![0; 100].into()));
     }
     drop(recorder);
-    let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    let file = fs::read_dir(directory).unwrap().next().unwrap().unwrap();
     assert!(
         file.path()
             .extension()

@@ -63,7 +63,7 @@ impl Extension for Watcher {
 #[async_trait]
 impl ExtensionSession for Watching {
     async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
-        // By HTTP nobody says who asks, but only the front camera's pictures are JPEG.
+        // HTTP requests do not name the camera, but only the front camera's pictures are JPEG.
         if self.instance == FRONT || sample.data().starts_with(&[0xff, 0xd8]) {
             self.hung.wait_for(|hung| !hung).await?;
         }
@@ -76,7 +76,7 @@ impl ExtensionSession for Watching {
 
 /// What a module finds around it.
 pub(crate) struct Site {
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) directory: tempfile::TempDir,
     pub(crate) watcher: Watcher,
     pub(crate) grpc: Option<Server>,
     pub(crate) front: Option<Simulator>,
@@ -97,14 +97,14 @@ impl Drop for Site {
 impl Site {
     /// Everything works; the front camera plays a clip of this form.
     pub(crate) async fn start(front: &str, faults: Faults) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let [front_clips, back_clips] = [FRONT, BACK].map(|camera| folder.path().join(camera));
+        let directory = tempfile::tempdir().unwrap();
+        let [front_clips, back_clips] = [FRONT, BACK].map(|camera| directory.path().join(camera));
         for clips in [&front_clips, &back_clips] {
             std::fs::create_dir(clips).unwrap();
         }
         make_clip_of(&front_clips, front);
         let served = make_clip(&back_clips);
-        std::fs::create_dir(folder.path().join("recordings")).unwrap();
+        std::fs::create_dir(directory.path().join("recordings")).unwrap();
         let front = faulty_camera(&front_clips, None, faults).await;
         let back = camera(&back_clips, None).await;
         let watcher = Watcher::new();
@@ -116,7 +116,7 @@ impl Site {
             format!("{}score", http.url()),
         ];
         Self {
-            folder,
+            directory,
             watcher,
             grpc: Some(grpc),
             front: Some(front),
@@ -128,12 +128,12 @@ impl Site {
     }
 
     pub(crate) fn recordings(&self) -> PathBuf {
-        self.folder.path().join("recordings")
+        self.directory.path().join("recordings")
     }
 
     /// What a camera plays.
     pub(crate) fn clip_of(&self, camera: &str) -> PathBuf {
-        self.folder.path().join(camera).join("clip.mp4")
+        self.directory.path().join(camera).join("clip.mp4")
     }
 
     /// The methods by which both graphs run, and their payloads.

@@ -27,8 +27,8 @@ fn a_disk_slower_than_the_camera_costs_counted_pictures_of_that_sink_alone_or_sk
             .build();
         return runtime.unwrap().block_on(record_slowly());
     }
-    let folder = tempfile::tempdir().unwrap();
-    let library = folder.path().join("slow_disk.so");
+    let directory = tempfile::tempdir().unwrap();
+    let library = directory.path().join("slow_disk.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/slow_disk.c");
     let made = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])
@@ -48,14 +48,14 @@ fn a_disk_slower_than_the_camera_costs_counted_pictures_of_that_sink_alone_or_sk
         .env("SLOW_DISK_MS", CALL.as_millis().to_string())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    eprintln!("{said}");
+    let emitted = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{emitted}");
+    eprintln!("{emitted}");
 }
 
 /// Whether the library is heard.
-fn is_slow(folder: &Path) -> bool {
-    let slow = folder.join("asset-Front");
+fn is_slow(directory: &Path) -> bool {
+    let slow = directory.join("asset-Front");
     fs::create_dir_all(&slow).unwrap();
     let mut file = fs::File::create(slow.join("probe")).unwrap();
     let began = Instant::now();
@@ -78,10 +78,12 @@ async fn record_slowly() {
     };
     until_of(&plant.module, FRONT, |stats| lost(stats) > 0).await;
     let behind = plant.stats(FRONT);
-    plant.said(FRONT, "asset", EventName::DataDropped, 0).await;
-    let from = plant.heard.all().len();
+    plant.emitted(FRONT, "asset", EventName::DataDropped, 0).await;
+    let from = plant.events.all().len();
     for sink in ["asset", "file"] {
-        plant.said(FRONT, sink, EventName::RecordingAvailable, from).await;
+        plant
+            .emitted(FRONT, sink, EventName::RecordingAvailable, from)
+            .await;
     }
     until_of(&plant.module, FRONT, |stats| {
         answered(stats) >= answered(&behind) + 5

@@ -29,13 +29,13 @@ pub(crate) const PASSWORD: &str = "testpassword";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Twelve seconds of a moving test picture in 160×120, 30 frames a second, a key frame each second.
-pub(crate) fn make_clip(folder: &Path) -> PathBuf {
-    make_clip_of(folder, "size=160x120:rate=30:duration=12")
+pub(crate) fn make_clip(directory: &Path) -> PathBuf {
+    make_clip_of(directory, "size=160x120:rate=30:duration=12")
 }
 
 /// `clip.mp4` of a moving test picture with a key frame in every thirty.
-pub(crate) fn make_clip_of(folder: &Path, form: &str) -> PathBuf {
-    let path = folder.join("clip.mp4");
+pub(crate) fn make_clip_of(directory: &Path, form: &str) -> PathBuf {
+    let path = directory.join("clip.mp4");
     let source = &format!("testsrc2={form}");
     let made = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "lavfi", "-i", source])
@@ -59,9 +59,9 @@ pub(crate) fn make_clip_of(folder: &Path, form: &str) -> PathBuf {
 }
 
 /// The clip of [`make_clip`] with a tone in AAC.
-pub(crate) fn make_clip_with_sound(folder: &Path) -> PathBuf {
-    let silent = make_clip(folder);
-    let path = folder.join("with-sound.mp4");
+pub(crate) fn make_clip_with_sound(directory: &Path) -> PathBuf {
+    let silent = make_clip(directory);
+    let path = directory.join("with-sound.mp4");
     let made = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-i"])
         .arg(&silent)
@@ -111,17 +111,17 @@ pub(crate) fn hashes(path: &Path, stream: &str) -> Vec<String> {
         .collect()
 }
 
-pub(crate) async fn camera(folder: &Path, address: Option<std::net::SocketAddr>) -> Simulator {
-    faulty_camera(folder, address, Faults::default()).await
+pub(crate) async fn camera(directory: &Path, address: Option<std::net::SocketAddr>) -> Simulator {
+    faulty_camera(directory, address, Faults::default()).await
 }
 
 pub(crate) async fn faulty_camera(
-    folder: &Path,
+    directory: &Path,
     address: Option<std::net::SocketAddr>,
     faults: Faults,
 ) -> Simulator {
     let credentials = Some(Credentials::new(USER, PASSWORD));
-    let options = SimulatorOptions::new(folder)
+    let options = SimulatorOptions::new(directory)
         .with_credentials(credentials)
         .with_faults(faults);
     let options = match address {
@@ -131,7 +131,7 @@ pub(crate) async fn faulty_camera(
     Simulator::start(options).await.unwrap()
 }
 
-/// Says something on every `every`th frame of a session; counts all frames it is shown.
+/// Emits an event on every `every`th frame of a session; counts all its frames.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(crate) every: u64,
@@ -227,17 +227,17 @@ impl Server {
     }
 }
 
-/// Remembers what was said, and lets a test wait for it.
+/// Records events, and lets a test wait for them.
 #[derive(Clone, Default)]
-pub(crate) struct Heard {
+pub(crate) struct EventLog {
     events: Arc<Mutex<Vec<GraphEvent>>>,
     changed: Arc<Notify>,
 }
 
-struct Ear(Heard);
+struct EventLogSink(EventLog);
 
 #[async_trait]
-impl MessageSink for Ear {
+impl MessageSink for EventLogSink {
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
         self.0.events.lock().unwrap().push(event.clone());
         self.0.changed.notify_one();
@@ -245,10 +245,10 @@ impl MessageSink for Ear {
     }
 }
 
-impl Heard {
+impl EventLog {
     /// The sink that remembers for it.
     pub(crate) fn sink(&self) -> Box<dyn MessageSink> {
-        Box::new(Ear(self.clone()))
+        Box::new(EventLogSink(self.clone()))
     }
 
     pub(crate) fn all(&self) -> Vec<GraphEvent> {
@@ -274,14 +274,14 @@ impl Heard {
         match tokio::time::timeout(PATIENCE, found).await {
             Ok(found) => found,
             Err(_) => {
-                let heard: Vec<_> = self.all().iter().map(|event| event.name).collect();
-                panic!("no {name} came; heard {heard:?}");
+                let events: Vec<_> = self.all().iter().map(|event| event.name).collect();
+                panic!("no {name} came; heard {events:?}");
             }
         }
     }
 }
 
-pub(crate) fn module(recordings: &Path) -> (Module, Heard) {
+pub(crate) fn module(recordings: &Path) -> (Module, EventLog) {
     module_with(recordings, |options| options)
 }
 
@@ -289,19 +289,19 @@ pub(crate) fn module(recordings: &Path) -> (Module, Heard) {
 pub(crate) fn module_with(
     recordings: &Path,
     own: impl FnOnce(RuntimeOptions) -> RuntimeOptions,
-) -> (Module, Heard) {
-    let heard = Heard::default();
+) -> (Module, EventLog) {
+    let events = EventLog::default();
     let quickly = Duration::from_millis(50);
     let slowest = Duration::from_millis(400);
     let options = RuntimeOptions::new(recordings)
         .with_camera_reconnect(ReconnectPolicy::default().with_floor(quickly).with_cap(slowest))
         .with_extension_backoff(BackoffPolicy {
-            floor: quickly,
-            cap: slowest,
+            min_delay: quickly,
+            max_delay: slowest,
             healthy_after: Duration::from_secs(30),
         });
-    let module = Module::new(own(options), vec![Box::new(Ear(heard.clone()))]);
-    (module, heard)
+    let module = Module::new(own(options), vec![Box::new(EventLogSink(events.clone()))]);
+    (module, events)
 }
 
 /// The tutorial's topology with short times; `nodes` and `sinks` are added to it.
@@ -448,7 +448,7 @@ pub(crate) async fn until_of(
     }
 }
 
-/// The body of an inference event: media time, and the frame that the extension says it was about.
+/// The body of an inference event: media time, and the frame that the extension names.
 pub(crate) fn frame_of(event: &GraphEvent) -> (u64, String) {
     let EventBody::Analytics(body) = &event.body else {
         panic!("no analytics: {event:?}");

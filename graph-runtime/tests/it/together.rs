@@ -26,23 +26,25 @@ fn assert_untouched(before: &InstanceStats, after: &InstanceStats) {
 async fn a_camera_that_comes_back_with_other_pictures_is_analysed_and_recorded_again() {
     let mut plant = Plant::start(USUAL, Faults::default(), |_| {}).await;
     let (back, began) = (plant.stats(BACK), plant.stats(FRONT));
-    plant.said(FRONT, "asset", EventName::RecordingAvailable, 0).await;
+    plant
+        .emitted(FRONT, "asset", EventName::RecordingAvailable, 0)
+        .await;
     let address = plant.site.front.as_ref().unwrap().address();
     plant.site.front.take().unwrap().shutdown().await;
-    let (lost, _) = plant.said(FRONT, "camera", EventName::NetworkError, 0).await;
+    let (lost, _) = plant.emitted(FRONT, "camera", EventName::NetworkError, 0).await;
     let away = Instant::now();
-    let other = plant.site.folder.path().join("other");
+    let other = plant.site.directory.path().join("other");
     std::fs::create_dir(&other).unwrap();
     let served = make_clip_of(&other, "size=320x240:rate=30:duration=6");
     plant.back_goes_on().await;
     plant.site.front = Some(camera(&other, Some(address)).await);
     let (again, _) = plant
-        .said(FRONT, "camera", EventName::MediaSessionEstablished, lost)
+        .emitted(FRONT, "camera", EventName::MediaSessionEstablished, lost)
         .await;
-    plant.said(FRONT, "grpc", EventName::Inference, again).await;
+    plant.emitted(FRONT, "grpc", EventName::Inference, again).await;
     for sink in ["asset", "file"] {
         plant
-            .said(FRONT, sink, EventName::RecordingAvailable, again)
+            .emitted(FRONT, sink, EventName::RecordingAvailable, again)
             .await;
     }
     eprintln!("camera back, analysed and recorded after {:?}", away.elapsed());
@@ -64,12 +66,12 @@ async fn an_extension_that_never_answers_one_camera_is_given_up_and_asked_again(
     let (front, back) = (plant.stats(FRONT), plant.stats(BACK));
     plant.site.watcher.hang(true);
     for node in EXTENSIONS {
-        let (_, error) = plant.said(FRONT, node, EventName::NetworkError, 0).await;
+        let (_, error) = plant.emitted(FRONT, node, EventName::NetworkError, 0).await;
         let text = error.envelope("/t").to_string();
         assert!(text.contains(r#""errorCode":"timeout""#), "{text}");
-        let (_, said) = plant.said(FRONT, node, EventName::DataDropped, 0).await;
-        let EventBody::DataDropped(body) = &said.body else {
-            panic!("{said:?}");
+        let (_, emitted) = plant.emitted(FRONT, node, EventName::DataDropped, 0).await;
+        let EventBody::DataDropped(body) = &emitted.body else {
+            panic!("{emitted:?}");
         };
         assert!(body.extra["count"].as_u64().unwrap() > 0, "{body:?}");
     }
@@ -87,8 +89,8 @@ async fn an_extension_that_never_answers_one_camera_is_given_up_and_asked_again(
     let [front, _] = plant.end().await;
     for node in EXTENSIONS {
         assert_accounts(&front, node);
-        let said = plant.count(FRONT, node, EventName::DataDropped);
-        assert_eq!(said, 2, "the first at once, and the rest at the end: no storm");
+        let emitted = plant.count(FRONT, node, EventName::DataDropped);
+        assert_eq!(emitted, 2, "the first at once, and the rest at the end: no storm");
     }
     assert!(
         front.latencies["grpc"].max >= Duration::from_millis(1),
@@ -106,7 +108,7 @@ async fn an_extension_that_is_killed_costs_its_own_frames_and_is_found_again() {
     server.kill().await;
     let mut places = Vec::new();
     for camera in [FRONT, BACK] {
-        places.push(plant.said(camera, "grpc", EventName::NetworkError, 0).await.0);
+        places.push(plant.emitted(camera, "grpc", EventName::NetworkError, 0).await.0);
         until_of(&plant.module, camera, |stats| {
             stats.dropped_for(DropReason::ExtensionUnavailable) >= 10
         })
@@ -121,7 +123,7 @@ async fn an_extension_that_is_killed_costs_its_own_frames_and_is_found_again() {
         .await;
     }
     let from = places[0];
-    plant.said(FRONT, "grpc", EventName::Inference, from).await;
+    plant.emitted(FRONT, "grpc", EventName::Inference, from).await;
     eprintln!("extension back after {:?}", killed.elapsed());
     plant.back_goes_on().await;
     for (camera, before) in [FRONT, BACK].into_iter().zip(&before) {
@@ -139,7 +141,7 @@ async fn an_extension_that_is_killed_costs_its_own_frames_and_is_found_again() {
     }
 }
 
-/// Where the asset's playlist is written, somebody has to read before the writer goes on.
+/// A named pipe in the place of the asset's playlist: the writer blocks until a reader opens it.
 fn block(recordings: &Path) {
     let asset = recordings.join("asset-Front");
     std::fs::create_dir(&asset).unwrap();
@@ -168,18 +170,18 @@ async fn a_disk_that_stands_still_for_one_sink_costs_that_sink_alone() {
             .copied()
     };
     until_of(&plant.module, FRONT, |stats| busy(stats) > Some(0)).await;
-    let (said, _) = plant.said(FRONT, "asset", EventName::DataDropped, 0).await;
+    let (emitted, _) = plant.emitted(FRONT, "asset", EventName::DataDropped, 0).await;
     plant
-        .said(FRONT, "file", EventName::RecordingAvailable, said)
+        .emitted(FRONT, "file", EventName::RecordingAvailable, emitted)
         .await;
     plant.back_goes_on().await;
     let still = plant.stats(FRONT);
     assert_eq!(plant.count(FRONT, "asset", EventName::RecordingAvailable), 0);
     assert!(answered(&still) > answered(&front), "analysis goes on");
     unblock(&plant.site.recordings());
-    let from = plant.heard.all().len();
+    let from = plant.events.all().len();
     plant
-        .said(FRONT, "asset", EventName::RecordingAvailable, from)
+        .emitted(FRONT, "asset", EventName::RecordingAvailable, from)
         .await;
     let again = plant.stats(FRONT);
     until_of(&plant.module, FRONT, |stats| {
@@ -194,7 +196,7 @@ async fn a_disk_that_stands_still_for_one_sink_costs_that_sink_alone() {
         .keys()
         .filter(|(node, reason)| node == "file" || (node == "camera" && *reason != DropReason::DecoderBusy));
     assert_eq!(others.count(), 0, "{:?}", front.dropped);
-    eprintln!("the sink that stood still dropped {:?} units", busy(&front));
+    eprintln!("the stalled sink dropped {:?} units", busy(&front));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,15 +213,15 @@ async fn a_disk_that_stands_still_stays_within_the_memory_budget() {
         let count = stats.dropped.get(&(node.to_owned(), reason));
         count.copied().unwrap_or(0)
     };
-    // The disk stands still, its share is used, and the other sink's pre-roll has given way.
+    // The disk stalls, its share is used, and the other sink's pre-roll has shrunk.
     until_of(&plant.module, FRONT, |stats| {
         of(stats, "asset", DropReason::RecorderBusy) > 0 && of(stats, "gate", DropReason::PreRollShrunk) > 0
     })
     .await;
     let still = plant.stats(FRONT);
-    let (said, _) = plant.said(FRONT, "gate", EventName::DataDropped, 0).await;
+    let (emitted, _) = plant.emitted(FRONT, "gate", EventName::DataDropped, 0).await;
     plant
-        .said(FRONT, "file", EventName::RecordingAvailable, said)
+        .emitted(FRONT, "file", EventName::RecordingAvailable, emitted)
         .await;
     until_of(&plant.module, FRONT, |stats| {
         answered(stats) >= answered(&still) + 5
@@ -228,9 +230,9 @@ async fn a_disk_that_stands_still_stays_within_the_memory_budget() {
     plant.back_goes_on().await;
     assert_untouched(&back, &plant.stats(BACK));
     unblock(&plant.site.recordings());
-    let from = plant.heard.all().len();
+    let from = plant.events.all().len();
     plant
-        .said(FRONT, "asset", EventName::RecordingAvailable, from)
+        .emitted(FRONT, "asset", EventName::RecordingAvailable, from)
         .await;
     let [front, back] = plant.end().await;
     for stats in [&front, &back] {
@@ -255,13 +257,13 @@ async fn a_camera_whose_clock_is_stepped_goes_on_in_media_time_that_only_rises()
     until_of(&plant.module, FRONT, |stats| stats.received >= 120).await;
     let address = plant.site.front.as_ref().unwrap().address();
     plant.site.front.take().unwrap().shutdown().await;
-    let (lost, _) = plant.said(FRONT, "camera", EventName::NetworkError, 0).await;
+    let (lost, _) = plant.emitted(FRONT, "camera", EventName::NetworkError, 0).await;
     // An hour behind, as after a reboot without a time server.
     let behind = Faults::default().with_clock_offset_ms(-3_600_000);
-    let clips = plant.site.folder.path().join(FRONT);
+    let clips = plant.site.directory.path().join(FRONT);
     plant.site.front = Some(faulty_camera(&clips, Some(address), behind).await);
     plant
-        .said(FRONT, "asset", EventName::RecordingAvailable, lost)
+        .emitted(FRONT, "asset", EventName::RecordingAvailable, lost)
         .await;
     let again = plant.stats(FRONT);
     until_of(&plant.module, FRONT, |stats| {
@@ -273,7 +275,7 @@ async fn a_camera_whose_clock_is_stepped_goes_on_in_media_time_that_only_rises()
     let now_90k = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() * 90_000;
     for node in EXTENSIONS {
         let mut last = 0;
-        for event in plant.heard.all() {
+        for event in plant.events.all() {
             let own = event
                 .subject
                 .to_string()

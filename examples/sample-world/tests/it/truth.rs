@@ -144,7 +144,7 @@ fn somebody_enters_the_square_within_fifteen_seconds_whatever_the_seed() {
             .events
             .iter()
             .any(|e| e.boundary == "square" && e.status == Crossing::Enter && e.seconds > 0.0);
-        assert!(entered, "nobody with seed {seed}");
+        assert!(entered, "no person with seed {seed}");
     }
 }
 

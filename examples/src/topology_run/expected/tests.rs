@@ -81,7 +81,7 @@ fn thirty_seconds() -> Value {
     json!({"minimumActivationTime": "PT30S", "maximumActivationTime": "PT30S"})
 }
 
-/// A run of 40 seconds in which nothing was said and nothing recorded.
+/// A run of 40 seconds without events and recordings.
 fn run() -> Outcome {
     let mut outcome = Outcome::default();
     outcome.stats.received = 1200;
@@ -92,9 +92,9 @@ fn run() -> Outcome {
 }
 
 impl Outcome {
-    fn said(mut self, node: &str, output: &str, count: u64) -> Self {
-        let way = (node.to_owned(), Some(output.to_owned()));
-        self.heard.inferences.insert(way, count);
+    fn messages(mut self, node: &str, output: &str, count: u64) -> Self {
+        let key = (node.to_owned(), Some(output.to_owned()));
+        self.heard.inferences.insert(key, count);
         self
     }
 
@@ -105,7 +105,7 @@ impl Outcome {
         self
     }
 
-    fn began(mut self, sink: &str, count: u64) -> Self {
+    fn started(mut self, sink: &str, count: u64) -> Self {
         self.heard.recordings.insert(sink.to_owned(), count);
         self
     }
@@ -133,24 +133,24 @@ impl Outcome {
 }
 
 #[test]
-fn each_message_sink_wants_events_of_its_own_output() {
+fn each_message_sink_needs_messages_on_its_own_output() {
     let processors = json!([motion(), extension("people", "camera")]);
     let sinks = json!([hub("moves", "motion", "a"), hub("persons", "people", "b")]);
     let expected = Expected::of(&graph(processors, sinks));
-    let one = run().frames("people", 9, 9).said("motion", "a", 5);
+    let one = run().frames("people", 9, 9).messages("motion", "a", 5);
     assert_eq!(
         expected.missing(&one),
-        ["'persons' was given nothing by 'people'"]
+        ["'persons' received no messages from 'people'"]
     );
-    assert!(!expected.has_begun(&one.stats, &one.heard));
-    let elsewhere = one.clone().said("people", "a", 5);
+    assert!(!expected.has_started(&one.stats, &one.heard));
+    let elsewhere = one.clone().messages("people", "a", 5);
     assert_eq!(
         expected.missing(&elsewhere),
-        ["'persons' was given nothing by 'people'"]
+        ["'persons' received no messages from 'people'"]
     );
-    let both = one.said("people", "b", 1);
+    let both = one.messages("people", "b", 1);
     assert_eq!(expected.missing(&both), [""; 0]);
-    assert!(expected.has_begun(&both.stats, &both.heard));
+    assert!(expected.has_started(&both.stats, &both.heard));
 }
 
 #[test]
@@ -162,15 +162,15 @@ fn sinks_that_share_an_output_are_told_apart_by_the_node_and_else_by_the_count()
         hub("copy", "people", "a")
     ]);
     let expected = Expected::of(&graph(processors, sinks));
-    let one = run().frames("people", 9, 9).said("motion", "a", 5);
-    let persons = "'persons' was given nothing by 'people'";
-    let copy = "'copy' was given nothing by 'people'";
+    let one = run().frames("people", 9, 9).messages("motion", "a", 5);
+    let persons = "'persons' received no messages from 'people'";
+    let copy = "'copy' received no messages from 'people'";
     assert_eq!(expected.missing(&one), [persons, copy]);
     assert_eq!(
-        expected.missing(&one.clone().said("people", "a", 1)),
+        expected.missing(&one.clone().messages("people", "a", 1)),
         [persons, copy]
     );
-    assert_eq!(expected.missing(&one.said("people", "a", 2)), [""; 0]);
+    assert_eq!(expected.missing(&one.messages("people", "a", 2)), [""; 0]);
 }
 
 #[test]
@@ -181,109 +181,118 @@ fn every_extension_has_to_answer_those_behind_motion_too() {
         extension("moving", "motion")
     ]);
     let expected = Expected::of(&graph(processors, json!([hub("hub", "all", "a")])));
-    let said = run().said("all", "a", 5).frames("all", 5, 5);
-    assert_eq!(expected.missing(&said), ["'moving' was shown nothing"]);
-    let mute = said.clone().frames("moving", 7, 0);
+    let published = run().messages("all", "a", 5).frames("all", 5, 5);
+    assert_eq!(expected.missing(&published), ["'moving' received no frames"]);
+    let mute = published.clone().frames("moving", 7, 0);
     assert_eq!(expected.missing(&mute), ["'moving' answered none of 7 frames"]);
-    assert!(!expected.has_begun(&mute.stats, &mute.heard));
-    assert_eq!(expected.missing(&said.frames("moving", 7, 1)), [""; 0]);
+    assert!(!expected.has_started(&mute.stats, &mute.heard));
+    assert_eq!(expected.missing(&published.frames("moving", 7, 1)), [""; 0]);
 }
 
 #[test]
-fn a_recording_shorter_than_its_gate_has_to_be_ended_by_the_end_of_the_run() {
+fn only_the_end_of_the_run_may_cut_a_recording_short() {
     let expected = gated(thirty_seconds());
-    let stub = run().began("asset", 1).file("asset", 5.0, 5.1, 0);
-    let told = expected.missing(&stub);
-    assert_eq!(told, ["'asset' recorded 0.1 s after an event, 27.8 s at least"]);
-    let at_the_end = run().began("asset", 1).file("asset", 39.9, 40.0, 0);
+    let stub = run().started("asset", 1).file("asset", 5.0, 5.1, 0);
+    let missing = expected.missing(&stub);
+    assert_eq!(
+        missing,
+        ["'asset' recorded 0.1 s after an event, expected at least 27.8 s"]
+    );
+    let at_the_end = run().started("asset", 1).file("asset", 39.9, 40.0, 0);
     assert_eq!(expected.missing(&at_the_end), [""; 0]);
-    let whole = run().began("asset", 1).file("asset", 4.0, 34.5, 0);
+    let whole = run().started("asset", 1).file("asset", 4.0, 34.5, 0);
     assert_eq!(expected.missing(&whole), [""; 0]);
     let nothing = expected.missing(&run());
     assert_eq!(nothing, ["'asset' recorded nothing"]);
 }
 
 #[test]
-fn a_recording_longer_than_its_gate_by_more_than_a_group_of_pictures_is_told() {
+fn a_recording_longer_than_its_gate_by_more_than_a_group_of_pictures_is_reported() {
     let times = json!({"minimumActivationTime": "PT10S", "maximumActivationTime": "PT20S"});
     let expected = gated(times);
-    let long = run().began("asset", 1).file("asset", 2.0, 30.0, 0);
-    let told = expected.missing(&long);
-    assert_eq!(told, ["'asset' recorded 28.0 s at once, 22.2 s at most"]);
-    // Nor in pieces: more of them than the gate was open.
-    let pieces = run()
-        .began("asset", 1)
+    let long = run().started("asset", 1).file("asset", 2.0, 30.0, 0);
+    let missing = expected.missing(&long);
+    assert_eq!(
+        missing,
+        ["'asset' recorded 28.0 s in one piece, expected at most 22.2 s"]
+    );
+    // Nor in segments that are longer than the gate was open.
+    let segments = run()
+        .started("asset", 1)
         .file("asset", 2.0, 20.0, 0)
         .file("asset", 20.03, 38.0, 0);
-    let told = expected.missing(&pieces);
-    assert_eq!(told, ["'asset' made 2 recordings and said so of 1"]);
+    let missing = expected.missing(&segments);
+    assert_eq!(missing, ["'asset' made 2 recordings and reported 1"]);
 }
 
 #[test]
-fn the_pieces_of_a_recording_count_together_and_begin_before_the_event() {
+fn the_segments_of_a_recording_are_joined_and_start_before_the_event() {
     let mut times = thirty_seconds();
     times["activationSignalOffset"] = json!("-PT5S");
     let expected = gated(times);
     // From five seconds before the event at second 9 to thirty after it; then the next, whose beginning was recorded before.
-    let pieces = run()
-        .began("asset", 2)
+    let segments = run()
+        .started("asset", 2)
         .file("asset", 4.0, 35.0, 0)
         .file("asset", 35.03, 39.0, 0)
         .file("asset", 33.0, 40.0, 0);
-    assert_eq!(expected.missing(&pieces), [""; 0]);
-    let without_the_time_before = run().began("asset", 1).file("asset", 7.9, 35.0, 0);
-    let told = expected.missing(&without_the_time_before);
-    assert_eq!(told, ["'asset' recorded 27.1 s after an event, 32.8 s at least"]);
-    let early = run().began("asset", 1).file("asset", 0.0, 31.0, 0);
+    assert_eq!(expected.missing(&segments), [""; 0]);
+    let without_the_time_before = run().started("asset", 1).file("asset", 7.9, 35.0, 0);
+    let missing = expected.missing(&without_the_time_before);
+    assert_eq!(
+        missing,
+        ["'asset' recorded 27.1 s after an event, expected at least 32.8 s"]
+    );
+    let early = run().started("asset", 1).file("asset", 0.0, 31.0, 0);
     assert_eq!(
         expected.missing(&early),
         [""; 0],
-        "there was no picture before the event"
+        "the first picture is that of the event"
     );
 }
 
 #[test]
-fn files_are_never_pieces_of_one_recording() {
+fn files_are_never_segments_of_one_recording() {
     let processors = json!([motion(), gate(thirty_seconds())]);
     let expected = Expected::of(&graph(processors, json!([files("gate")])));
     let split = run()
-        .began("files", 2)
+        .started("files", 2)
         .file("files", 4.0, 20.0, 0)
         .file("files", 20.03, 34.0, 0);
     assert_eq!(expected.missing(&split).len(), 2);
 }
 
 #[test]
-fn sound_has_to_be_there_where_the_selectors_let_it_pass_and_nowhere_else() {
+fn audio_is_required_where_the_selectors_pass_it_and_nowhere_else() {
     let every = Expected::of(&graph(json!([]), json!([asset("camera")])));
     let mut video = asset("camera");
     video["inputs"][0]["outputSelectors"] =
         json!([{"property": "mediaType", "operator": "is", "value": "video"}]);
-    let video = Expected::of(&graph(json!([]), json!([video]))).with_sound(true);
-    let silent = run().began("asset", 1).file("asset", 0.0, 40.0, 0);
+    let video = Expected::of(&graph(json!([]), json!([video]))).with_audio(true);
+    let silent = run().started("asset", 1).file("asset", 0.0, 40.0, 0);
     assert_eq!(
         every.missing(&silent),
         [""; 0],
         "this camera may have no microphone"
     );
-    let every = every.with_sound(true);
-    assert_eq!(every.missing(&silent), ["asset.mp4 has no sound"]);
+    let every = every.with_audio(true);
+    assert_eq!(every.missing(&silent), ["asset.mp4 has no audio"]);
     assert_eq!(video.missing(&silent), [""; 0]);
-    let loud = run().began("asset", 1).file("asset", 0.0, 40.0, 1500);
+    let loud = run().started("asset", 1).file("asset", 0.0, 40.0, 1500);
     assert_eq!(every.missing(&loud), [""; 0]);
     assert_eq!(
         video.missing(&loud),
-        ["asset.mp4 has sound, which the topology leaves out"]
+        ["asset.mp4 contains audio, which the topology excludes"]
     );
 }
 
 #[test]
-fn a_selector_before_the_gate_keeps_sound_out_as_well() {
+fn a_selector_before_the_gate_excludes_audio_too() {
     let mut before = gate(thirty_seconds());
     before["inputs"][1]["outputSelectors"] =
         json!([{"property": "mediaType", "operator": "isNot", "value": "audio"}]);
-    let expected = Expected::of(&graph(json!([motion(), before]), json!([asset("gate")]))).with_sound(true);
-    let silent = run().began("asset", 1).file("asset", 4.0, 34.5, 0);
+    let expected = Expected::of(&graph(json!([motion(), before]), json!([asset("gate")]))).with_audio(true);
+    let silent = run().started("asset", 1).file("asset", 4.0, 34.5, 0);
     assert_eq!(expected.missing(&silent), [""; 0]);
 }
 
@@ -291,21 +300,21 @@ fn a_selector_before_the_gate_keeps_sound_out_as_well() {
 fn a_continuous_recording_has_no_gap() {
     let expected = Expected::of(&graph(json!([]), json!([asset("camera")])));
     let gap = run()
-        .began("asset", 1)
+        .started("asset", 1)
         .file("asset", 0.0, 10.0, 0)
         .file("asset", 20.0, 40.0, 0);
     assert_eq!(expected.missing(&gap), ["'asset' recorded 30.0 of 40.0 s"]);
     let whole = run()
-        .began("asset", 1)
+        .started("asset", 1)
         .file("asset", 0.0, 30.0, 0)
         .file("asset", 30.03, 40.0, 0);
     assert_eq!(expected.missing(&whole), [""; 0]);
 }
 
 #[test]
-fn files_that_were_removed_were_recorded_and_files_that_cannot_be_read_are_told() {
+fn removed_files_were_recorded_and_unreadable_files_are_reported() {
     let expected = Expected::of(&graph(json!([]), json!([asset("camera")])));
-    let file = run().began("asset", 1).file("asset", 0.0, 40.0, 0);
+    let file = run().started("asset", 1).file("asset", 0.0, 40.0, 0);
     assert_eq!(
         expected.missing(&file.clone().changed(Contents::Removed)),
         [""; 0]
@@ -322,16 +331,16 @@ fn files_that_were_removed_were_recorded_and_files_that_cannot_be_read_are_told(
     };
     assert_eq!(
         expected.missing(&file.changed(headless)),
-        ["asset.mp4 does not begin with a key frame"]
+        ["asset.mp4 does not start with a keyframe"]
     );
 }
 
 #[test]
-fn recordings_of_one_sink_do_not_stand_for_those_of_another() {
+fn recordings_of_one_sink_do_not_count_for_another() {
     let processors = json!([motion(), gate(thirty_seconds())]);
     let expected = Expected::of(&graph(processors, json!([asset("gate"), files("gate")])));
-    let twice = run().began("asset", 2);
-    assert!(!expected.has_begun(&twice.stats, &twice.heard));
-    let both = run().began("asset", 1).began("files", 1);
-    assert!(expected.has_begun(&both.stats, &both.heard));
+    let twice = run().started("asset", 2);
+    assert!(!expected.has_started(&twice.stats, &twice.heard));
+    let both = run().started("asset", 1).started("files", 1);
+    assert!(expected.has_started(&both.stats, &both.heard));
 }

@@ -1,4 +1,4 @@
-//! Any sequence of what a caller does and a server says, with the session's promises checked after each step.
+//! Any sequence of calls and of a server's messages, with the session's invariants checked after each step.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

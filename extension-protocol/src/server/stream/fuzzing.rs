@@ -1,4 +1,4 @@
-//! Any sequence of a client's messages, with the stream's promises checked after each.
+//! Any sequence of a client's messages, with the stream's invariants checked after each.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const REGION: usize = 8192;
 const NAME: &str = "frames";
 const ANSWERS: usize = 4;
 
-/// Fails, refuses or answers by the first byte of a frame.
+/// Fails, refuses or answers depending on the first byte of a frame.
 struct ByFirstByte;
 
 #[async_trait]
@@ -37,8 +37,8 @@ impl ExtensionSession for Frames {
             "a frame has another size"
         );
         match sample.data().first() {
-            Some(1) => Err("as told".into()),
-            Some(2) => Err(StreamError::BadFrame("as told".into()).into()),
+            Some(1) => Err("as requested".into()),
+            Some(2) => Err(StreamError::BadFrame("as requested".into()).into()),
             _ => Ok(sample.upstream().to_vec()),
         }
     }
@@ -55,11 +55,11 @@ pub(crate) fn directory() -> std::io::Result<std::path::PathBuf> {
     Ok(path)
 }
 
-/// Sends the messages that these bytes stand for; the region of [`directory`] is theirs to name.
+/// Sends the messages that these bytes encode; they may name the region of [`directory`].
 ///
 /// # Panics
 ///
-/// A promise is broken: an answer without a sample, with another number or time, or a status that blames the server.
+/// An invariant is violated: an answer without a sample, with another number or time, or a status that blames the server.
 pub(crate) fn run(data: &[u8], directory: &Path) {
     let Some((first, rest)) = data.split_first() else {
         return;
@@ -149,7 +149,7 @@ async fn all(state: &ServerState<ByFirstByte>, mut bytes: Bytes<'_>, strange_fir
     }
 }
 
-/// Reads what bytes stand for; nothing is left means 0.
+/// Decodes bytes; 0 after the end.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -163,7 +163,7 @@ impl Bytes<'_> {
         }
     }
 
-    /// Mostly small, at times as large as can be.
+    /// Mostly small, sometimes the largest.
     fn number(&mut self) -> u64 {
         match self.byte() {
             255 => u64::MAX,

@@ -188,7 +188,7 @@ async fn an_overloaded_server_is_left_alone_until_the_time_it_named() {
     ask(900).await.unwrap();
     // No time named: one of the client's own.
     let error = ask(1000).await.unwrap_err();
-    let cap = BackoffPolicy::default().cap;
+    let cap = BackoffPolicy::default().max_delay;
     assert!(
         matches!(error, HttpError::Overloaded { status: 429, pause, .. } if pause <= cap),
         "{error:?}"
@@ -348,7 +348,7 @@ async fn a_server_that_is_not_there_is_asked_again_after_a_pause() {
         client.ask_at("picture", start, wall).await,
         Err(HttpError::Paused { .. })
     ));
-    let later = start + BackoffPolicy::default().cap;
+    let later = start + BackoffPolicy::default().max_delay;
     let error = client.ask_at("picture", later, wall).await.unwrap_err();
     assert!(matches!(error, HttpError::Unreachable { .. }), "{error:?}");
     assert!(matches!(client.ask("").await, Err(HttpError::EmptyPicture)));

@@ -1,79 +1,32 @@
-//! The thread that a node of the program's own looks on, and how the node is made.
+//! The thread of a custom node.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use lva_framing::Picture;
-use lva_graph_model::CustomProcessor;
 use lva_inference_schema::Inference;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::frame::About;
-use crate::guard::{Panicked, guarded};
-use crate::node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
+use crate::flow::FrameMeta;
+use crate::node::{CustomNode, CustomNodePlan, NodeBuildError, NodeBuilder, NodeError, NodeFrame};
+use crate::panics::{Panicked, catch_panic};
 use crate::thread::Worker;
 
-/// Makes one node, as often as it has to be made.
-#[derive(Clone)]
-pub(crate) struct Maker {
-    pub(crate) factory: Arc<dyn NodeFactory>,
-    pub(crate) topology: String,
-    pub(crate) instance: String,
-    pub(crate) name: String,
-    pub(crate) processor: CustomProcessor,
-}
-
-/// A node, and how to make another one.
-pub(crate) struct CustomNodePlan {
-    pub(crate) maker: Maker,
-    pub(crate) node: Box<dyn CustomNode>,
-}
-
-impl fmt::Debug for CustomNodePlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CustomNodePlan")
-            .field(&self.maker.processor)
-            .finish()
-    }
-}
-
-/// Why there is no node, or no result of it.
-#[derive(Debug)]
-pub(crate) enum Broken {
-    Failed(NodeError),
-    Panicked(Panicked),
-}
-
-impl Maker {
-    pub(crate) fn create(&self) -> Result<Box<dyn CustomNode>, Broken> {
-        let context = NodeContext {
-            topology: &self.topology,
-            instance: &self.instance,
-            name: &self.name,
-            processor: &self.processor,
-        };
-        guarded(|| self.factory.create(&context))
-            .map_err(Broken::Panicked)?
-            .map_err(Broken::Failed)
-    }
-}
-
-/// A picture for a node, with what was found in it.
+/// A picture for a node, with the results from upstream.
 struct Job {
     picture: Picture,
     session: u64,
-    found: Arc<[Inference]>,
-    /// Closed when nobody waits for the node any more.
-    gone: oneshot::Receiver<()>,
+    prior_results: Arc<[Inference]>,
+    /// Closed when the node timed out.
+    cancelled: oneshot::Receiver<()>,
 }
 
-/// What became of a job.
+/// The result of a job.
 pub(super) struct Report {
-    /// Whether the node was made anew for it.
-    pub(super) made: bool,
+    /// Whether the node was created for it.
+    pub(super) created: bool,
     pub(super) end: End,
 }
 
@@ -81,25 +34,25 @@ pub(super) enum End {
     Found(Vec<Inference>),
     Failed(NodeError),
     Panicked(Panicked),
-    /// There was no node, and none could be made.
-    NotMade(Broken),
-    /// Nobody waited any more.
-    GivenUp,
+    /// There was no node, and it could not be created.
+    BuildFailed(NodeBuildError),
+    /// The node timed out.
+    Cancelled,
 }
 
 /// The node's thread.
-struct LookWorker {
-    maker: Maker,
+struct CustomNodeWorker {
+    builder: NodeBuilder,
     node: Option<Box<dyn CustomNode>>,
     runtime: Handle,
 }
 
-impl LookWorker {
-    fn work(mut self, jobs: &Receiver<Job>, reports: &mpsc::Sender<Report>) {
+impl CustomNodeWorker {
+    fn run(mut self, jobs: &Receiver<Job>, reports: &mpsc::Sender<Report>) {
         let runtime = self.runtime.clone();
         let _inside = runtime.enter();
         while let Ok(job) = jobs.recv() {
-            let report = self.look(job);
+            let report = self.process(job);
             if reports.blocking_send(report).is_err() {
                 break;
             }
@@ -107,45 +60,45 @@ impl LookWorker {
         self.discard();
     }
 
-    fn look(&mut self, job: Job) -> Report {
-        let made = self.node.is_none();
-        if made {
-            match self.maker.create() {
+    fn process(&mut self, job: Job) -> Report {
+        let created = self.node.is_none();
+        if created {
+            match self.builder.create() {
                 Ok(node) => self.node = Some(node),
-                Err(broken) => {
-                    let end = End::NotMade(broken);
-                    return Report { made: false, end };
+                Err(error) => {
+                    let end = End::BuildFailed(error);
+                    return Report { created: false, end };
                 }
             }
         }
         let end = match &mut self.node {
-            Some(node) => looked(&self.runtime, node.as_mut(), job),
-            None => End::GivenUp,
+            Some(node) => process(&self.runtime, node.as_mut(), job),
+            None => End::Cancelled,
         };
         if matches!(end, End::Panicked(_)) {
             self.discard();
         }
-        Report { made, end }
+        Report { created, end }
     }
 
-    /// What a panic has left behind may panic again.
+    /// Dropping a node after a panic may panic again.
     fn discard(&mut self) {
         let node = self.node.take();
-        if guarded(|| drop(node)).is_err() {
-            tracing::error!(node = %self.maker.name, "a node panicked while it was dropped");
+        if catch_panic(|| drop(node)).is_err() {
+            tracing::error!(node = %self.builder.name, "a custom node panicked while it was dropped");
         }
     }
 }
 
-fn looked(runtime: &Handle, node: &mut dyn CustomNode, job: Job) -> End {
+fn process(runtime: &Handle, node: &mut dyn CustomNode, job: Job) -> End {
     let Job {
         picture,
         session,
-        found,
-        gone,
+        prior_results,
+        cancelled,
     } = job;
-    let frame = NodeFrame::new(&picture, session, &found);
-    let look = || {
+    let frame = NodeFrame::new(&picture, session, &prior_results);
+    let work = || {
         runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -153,60 +106,60 @@ fn looked(runtime: &Handle, node: &mut dyn CustomNode, job: Job) -> End {
                     Ok(found) => End::Found(found),
                     Err(error) => End::Failed(error),
                 },
-                _ = gone => End::GivenUp,
+                _ = cancelled => End::Cancelled,
             }
         })
     };
-    guarded(look).unwrap_or_else(End::Panicked)
+    catch_panic(work).unwrap_or_else(End::Panicked)
 }
 
 /// The thread, seen from the node's task: one job at a time.
-pub(super) struct LookThread {
+pub(super) struct CustomNodeThread {
     jobs: SyncSender<Job>,
     reports: mpsc::Receiver<Report>,
-    /// Dropped to give the job up.
-    waits: Option<oneshot::Sender<()>>,
+    /// Dropped to cancel the job.
+    cancel: Option<oneshot::Sender<()>>,
 }
 
-impl LookThread {
+impl CustomNodeThread {
     pub(super) fn start(plan: CustomNodePlan) -> io::Result<(Self, Worker)> {
-        // A thread whose node hangs holds nothing of the instance but these ends.
+        // A thread whose node blocks holds nothing of the instance but these channels.
         let (jobs, queue) = sync_channel(1);
         let (report, reports) = mpsc::channel(1);
-        let name = format!("lva-own-{}", plan.maker.name);
-        let worker = LookWorker {
-            maker: plan.maker,
+        let name = format!("lva-node-{}", plan.builder.name);
+        let worker = CustomNodeWorker {
+            builder: plan.builder,
             node: Some(plan.node),
             runtime: Handle::current(),
         };
-        let worker = Worker::start(&name, move || worker.work(&queue, &report))?;
+        let worker = Worker::start(&name, move || worker.run(&queue, &report))?;
         let thread = Self {
             jobs,
             reports,
-            waits: None,
+            cancel: None,
         };
         Ok((thread, worker))
     }
 
-    /// Gives a picture; whether the thread takes it. The one before has to be reported.
-    pub(super) fn give(&mut self, picture: Picture, about: &About) -> bool {
-        let (waits, gone) = oneshot::channel();
-        self.waits = Some(waits);
+    /// Gives a picture; returns whether the thread takes it. The job before must be reported.
+    pub(super) fn give(&mut self, picture: Picture, meta: &FrameMeta) -> bool {
+        let (cancel, cancelled) = oneshot::channel();
+        self.cancel = Some(cancel);
         let job = Job {
             picture,
-            session: about.epoch,
-            found: about.found(),
-            gone,
+            session: meta.epoch,
+            prior_results: meta.prior_results(),
+            cancelled,
         };
         self.jobs.try_send(job).is_ok()
     }
 
-    /// Nobody waits for the job any more. It is reported all the same, when the node comes back.
-    pub(super) fn give_up(&mut self) {
-        self.waits = None;
+    /// Cancels the job. It is reported when the node returns.
+    pub(super) fn cancel(&mut self) {
+        self.cancel = None;
     }
 
-    /// Waits for the job that was given; `None` when the thread is gone. Nothing is lost when the future is dropped.
+    /// Waits for the job that was given; `None` when the thread has ended. Cancel safe.
     pub(super) async fn report(&mut self) -> Option<Report> {
         self.reports.recv().await
     }
@@ -219,15 +172,16 @@ mod tests {
 
     use async_trait::async_trait;
     use lva_framing::{ColorMatrix, ColorRange, PictureFormat};
-    use lva_graph_model::{CustomNodeTypes, Instance, Node, Strictness, Topology, resolve};
+    use lva_graph_model::{CustomNodeTypes, CustomProcessor, Instance, Node, Strictness, Topology, resolve};
     use serde_json::json;
 
     use super::*;
-    use crate::frame::Frame;
+    use crate::flow::Frame;
+    use crate::node::{NodeContext, NodeFactory};
 
     const TYPE: &str = "#Contoso.Worst";
 
-    /// Panics when it looks, and again when it is dropped.
+    /// Panics in `process`, and again when it is dropped.
     struct Worst;
 
     impl Drop for Worst {
@@ -239,11 +193,11 @@ mod tests {
     #[async_trait]
     impl CustomNode for Worst {
         async fn process(&mut self, _: NodeFrame<'_>) -> Result<Vec<Inference>, NodeError> {
-            panic!("looked at {}", TYPE);
+            panic!("in {}", TYPE);
         }
     }
 
-    /// Makes them, and once it does not.
+    /// Creates them, and fails once.
     struct Factory(AtomicU32);
 
     impl NodeFactory for Factory {
@@ -263,13 +217,13 @@ mod tests {
         let topology = Topology::from_value(json!({"@apiVersion": "1.1", "name": "t", "properties": {
             "sources": [{"@type": "#Microsoft.VideoAnalyzer.RtspSource", "name": "camera", "endpoint": {
                 "@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": "rtsp://cam/1"}}],
-            "processors": [{"@type": TYPE, "name": "own", "inputs": [{"nodeName": "camera"}]}],
+            "processors": [{"@type": TYPE, "name": "custom", "inputs": [{"nodeName": "camera"}]}],
         }}));
-        let own = CustomNodeTypes::new([TYPE]).unwrap();
-        let topology = topology.unwrap().with_custom_types(own);
+        let types = CustomNodeTypes::new([TYPE]).unwrap();
+        let topology = topology.unwrap().with_custom_types(types);
         let resolved = resolve(&topology, &Instance::new("i", "t", []), Strictness::Open).unwrap();
-        match &resolved.graph.node_named("own").unwrap().node {
-            Node::Custom(own) => own.clone(),
+        match &resolved.graph.node_named("custom").unwrap().node {
+            Node::Custom(custom) => custom.clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -288,34 +242,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thread_outlives_whatever_its_node_does() {
-        let maker = Maker {
+    async fn a_thread_outlives_the_panics_of_its_node() {
+        let builder = NodeBuilder {
             factory: Arc::new(Factory(AtomicU32::new(0))),
             topology: "t".to_owned(),
             instance: "i".to_owned(),
-            name: "own".to_owned(),
+            name: "custom".to_owned(),
             processor: processor(),
         };
-        let node = maker.create().unwrap_or_else(|broken| panic!("{broken:?}"));
-        let (mut thread, worker) = LookThread::start(CustomNodePlan { maker, node }).unwrap();
+        let node = builder.create().unwrap_or_else(|error| panic!("{error:?}"));
+        let (mut thread, worker) = CustomNodeThread::start(CustomNodePlan { builder, node }).unwrap();
         let mut ends = Vec::new();
         for time in 0..3 {
             let frame = frame(time);
-            assert!(thread.give(frame.picture, &frame.about));
+            assert!(thread.give(frame.picture, &frame.meta));
             let report = thread.report().await.unwrap();
             ends.push(match report.end {
-                End::Panicked(panicked) => (report.made, panicked.words().to_owned()),
-                End::NotMade(Broken::Failed(error)) => (report.made, error.to_string()),
+                End::Panicked(panicked) => (report.created, panicked.message().to_owned()),
+                End::BuildFailed(NodeBuildError::Failed(error)) => (report.created, error.to_string()),
                 _ => panic!("{ends:?}"),
             });
         }
-        let looked = format!("looked at {TYPE}");
+        let message = format!("in {TYPE}");
         assert_eq!(
             ends,
             [
-                (false, looked.clone()),
+                (false, message.clone()),
                 (false, "not now".to_owned()),
-                (true, looked)
+                (true, message)
             ]
         );
         drop(thread);

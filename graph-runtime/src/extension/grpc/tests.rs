@@ -1,4 +1,4 @@
-//! Whatever a server does to a node's frames, each is accounted for once.
+//! Whatever a server does with a node's frames, each is accounted for once.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,13 +21,11 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::*;
-use crate::extension::WayOut;
-use crate::frame::{Admission, Tap};
+use crate::convert::extension::ClientPlan;
+use crate::emitter::EventEmitter;
+use crate::flow::{Admission, NodeInput, NodeOutputs};
 use crate::node::Factories;
 use crate::plan::{Analyzer, Plan};
-use crate::seam::extension::ClientPlan;
-use crate::sink::Outlet;
-use crate::speaker::Speaker;
 use crate::stats::{Counters, ExtensionStats, InstanceStats};
 
 const NODE: &str = "ext";
@@ -36,7 +34,7 @@ const ANSWER: Duration = Duration::from_millis(20);
 
 /// What a server does with a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deed {
+enum Behavior {
     Answer,
     AnswerTwice,
     AnswerWhatNeverWas,
@@ -45,24 +43,24 @@ enum Deed {
     AnswerLate,
     Close,
     Fail,
-    /// Reads no more and says no more.
+    /// Neither reads nor writes any more.
     Hang,
 }
 
-const DEEDS: [Deed; 8] = [
-    Deed::Answer,
-    Deed::AnswerTwice,
-    Deed::AnswerWhatNeverWas,
-    Deed::Skip,
-    Deed::AnswerLate,
-    Deed::Close,
-    Deed::Fail,
-    Deed::Hang,
+const BEHAVIORS: [Behavior; 8] = [
+    Behavior::Answer,
+    Behavior::AnswerTwice,
+    Behavior::AnswerWhatNeverWas,
+    Behavior::Skip,
+    Behavior::AnswerLate,
+    Behavior::Close,
+    Behavior::Fail,
+    Behavior::Hang,
 ];
 
 /// What it does when the client half-closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Farewell {
+enum Ending {
     Close,
     AnswerAllAndClose,
     /// It never closes its side.
@@ -71,8 +69,8 @@ enum Farewell {
 
 #[derive(Debug, Clone)]
 struct Server {
-    deeds: Vec<Deed>,
-    farewell: Farewell,
+    behaviors: Vec<Behavior>,
+    ending: Ending,
 }
 
 fn answer(number: u64, to: u64) -> Result<MediaStreamMessage, Status> {
@@ -102,44 +100,44 @@ impl Server {
             })),
         };
         let _ = to.send(Ok(hello)).await;
-        let mut deeds = self.deeds.iter().cycle();
+        let mut behaviors = self.behaviors.iter().cycle();
         let mut skipped = Vec::new();
         let mut number = 1;
         while let Ok(Some(message)) = from.message().await {
             let frame = message.sequence_number;
-            let answers = match deeds.next().copied().unwrap_or(Deed::Answer) {
-                Deed::Answer => vec![frame],
-                Deed::AnswerTwice => vec![frame, frame],
-                Deed::AnswerWhatNeverWas => vec![frame, frame + 1000],
-                Deed::Skip => {
+            let answers = match behaviors.next().copied().unwrap_or(Behavior::Answer) {
+                Behavior::Answer => vec![frame],
+                Behavior::AnswerTwice => vec![frame, frame],
+                Behavior::AnswerWhatNeverWas => vec![frame, frame + 1000],
+                Behavior::Skip => {
                     skipped.push(frame);
                     vec![]
                 }
-                Deed::AnswerLate => {
+                Behavior::AnswerLate => {
                     let oldest = (!skipped.is_empty()).then(|| skipped.remove(0));
                     [frame].into_iter().chain(oldest).collect()
                 }
-                Deed::Close => return,
-                Deed::Fail => {
-                    let _ = to.send(Err(Status::internal("as told"))).await;
+                Behavior::Close => return,
+                Behavior::Fail => {
+                    let _ = to.send(Err(Status::internal("as configured"))).await;
                     return;
                 }
-                Deed::Hang => std::future::pending().await,
+                Behavior::Hang => std::future::pending().await,
             };
             for acknowledged in answers {
                 number += 1;
                 let _ = to.send(answer(number, acknowledged)).await;
             }
         }
-        match self.farewell {
-            Farewell::Close => {}
-            Farewell::AnswerAllAndClose => {
+        match self.ending {
+            Ending::Close => {}
+            Ending::AnswerAllAndClose => {
                 for frame in skipped {
                     number += 1;
                     let _ = to.send(answer(number, frame)).await;
                 }
             }
-            Farewell::Stay => std::future::pending().await,
+            Ending::Stay => std::future::pending().await,
         }
     }
 }
@@ -206,7 +204,7 @@ fn picture(timestamp_90k: u64, width: u32) -> Picture {
 struct Bench {
     name: &'static str,
     counters: Counters,
-    tap: Tap,
+    node_input: NodeInput,
     node: tokio::task::JoinHandle<()>,
     worker: Worker,
     serving: tokio::task::JoinHandle<()>,
@@ -230,44 +228,42 @@ impl Bench {
         let plan = Plan::new(&graph(port, name), "lvaEdge", &Factories::default()).unwrap();
         let plan = plan.analyses.into_iter().next().unwrap();
         let Analyzer::Extension {
-            form,
+            spec,
             client: ClientPlan::Grpc(client),
         } = plan.analyzer
         else {
             panic!("a gRPC node was asked for");
         };
         let counters = Counters::default();
-        let way_out = WayOut {
-            node: plan.node.clone(),
-            exits: Default::default(),
-            speaker: Speaker::new(Outlet::default(), counters.clone()),
+        let outputs = NodeOutputs {
+            node: EventEmitter::detached(&counters).node(plan.node),
+            outputs: Default::default(),
         };
-        let results = Results::new(way_out.clone(), Vec::new(), None);
-        let entrance = Entrance::default();
-        let patience = Patience {
+        let results = Results::new(outputs.clone(), Vec::new(), None);
+        let slot = InputSlot::default();
+        let timeouts = NodeTimeouts {
             backoff: BackoffPolicy {
-                floor: Duration::from_millis(1),
-                cap: Duration::from_millis(5),
+                min_delay: Duration::from_millis(1),
+                max_delay: Duration::from_millis(5),
                 healthy_after: Duration::from_secs(30),
             },
             answer: ANSWER,
             last_answers: 2 * ANSWER,
         };
-        let (analysis, worker) = GrpcNode::new(*client, form, entrance.clone(), results, patience).unwrap();
-        let tap = Tap {
-            node: name.to_owned(),
+        let (analysis, worker) = GrpcNode::new(*client, spec, slot.clone(), results, timeouts).unwrap();
+        let node_input = NodeInput {
             motion: None,
             filters: Vec::new(),
-            own: None,
+            own_limit: None,
             annotated_only: false,
-            entrance,
-            passage: None,
-            way_out,
+            slot,
+            fanout: None,
+            outputs,
         };
         Self {
             name,
             counters,
-            tap,
+            node_input,
             node: tokio::spawn(analysis.run()),
             worker,
             serving,
@@ -280,7 +276,7 @@ impl Bench {
         self.frames += 1;
         let picture = picture(self.frames * 9000, width);
         let frame = Frame::new(picture, Instant::now(), 1, Arc::default());
-        self.tap.take(frame, Admission::Shown, &self.counters);
+        self.node_input.take(frame, Admission::Delivered);
     }
 
     fn stats(&self) -> ExtensionStats {
@@ -299,10 +295,10 @@ impl Bench {
     }
 
     async fn end(self) -> InstanceStats {
-        self.tap.close();
+        self.node_input.close();
         let Self {
             counters,
-            tap,
+            node_input,
             node,
             worker,
             serving,
@@ -310,7 +306,7 @@ impl Bench {
         } = self;
         node.await.unwrap();
         worker.ended().await;
-        drop(tap);
+        drop(node_input);
         serving.abort();
         counters.snapshot()
     }
@@ -337,23 +333,23 @@ fn assert_adds_up_of(stats: &InstanceStats, node: &str, offered: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_skipped_frame_of_a_server_that_never_closes_its_side_is_dropped_once() {
     let mut bench = Bench::start(Server {
-        deeds: vec![Deed::Skip, Deed::Answer, Deed::Answer],
-        farewell: Farewell::Stay,
+        behaviors: vec![Behavior::Skip, Behavior::Answer, Behavior::Answer],
+        ending: Ending::Stay,
     })
     .await;
-    let patience = Duration::from_secs(60);
+    let timeouts = Duration::from_secs(60);
     // The first is skipped, the second answered; the third makes the first overdue.
     for sent in 1..=3 {
         bench.show(16);
         assert!(
             bench
-                .until(patience, |stats| stats.extensions[NODE].sent >= sent)
+                .until(timeouts, |stats| stats.extensions[NODE].sent >= sent)
                 .await
         );
     }
     let given_up = |stats: &InstanceStats| stats.dropped_for(DropReason::Unanswered) == 1;
     assert!(
-        bench.until(patience, given_up).await,
+        bench.until(timeouts, given_up).await,
         "{:?}",
         bench.counters.snapshot()
     );
@@ -362,25 +358,25 @@ async fn a_skipped_frame_of_a_server_that_never_closes_its_side_is_dropped_once(
     assert_adds_up(&stats, 3);
 }
 
-/// A node that falls once, here or there, says so, accounts for what it had in hand, and goes on.
-async fn falls(what: &str, name: &'static str) -> InstanceStats {
-    crate::guard::set_trap(what, name, 1);
+/// A node that panics once reports it, accounts for its frames in flight, and goes on.
+async fn panics(what: &str, name: &'static str) -> InstanceStats {
+    crate::panics::set_failpoint(what, name, 1);
     let mut bench = Bench::start_as(
         name,
         Server {
-            deeds: vec![Deed::Answer],
-            farewell: Farewell::Close,
+            behaviors: vec![Behavior::Answer],
+            ending: Ending::Close,
         },
     )
     .await;
-    let patience = Duration::from_secs(60);
+    let timeouts = Duration::from_secs(60);
     bench.show(16);
-    let said = |stats: &InstanceStats| stats.events.contains_key(&EventName::RuntimeError);
-    assert!(bench.until(patience, said).await, "{what} was not said");
+    let reported = |stats: &InstanceStats| stats.events.contains_key(&EventName::RuntimeError);
+    assert!(bench.until(timeouts, reported).await, "{what} was not reported");
     let before = bench.stats().answered;
     bench.show(16);
     let again = |stats: &InstanceStats| stats.extensions[name].answered > before;
-    assert!(bench.until(patience, again).await, "{what} was the end");
+    assert!(bench.until(timeouts, again).await, "{what} was the end");
     let stats = bench.end().await;
     assert_adds_up_of(&stats, name, 2);
     assert_eq!(stats.events[&EventName::RuntimeError], 1);
@@ -388,40 +384,41 @@ async fn falls(what: &str, name: &'static str) -> InstanceStats {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_defect_while_a_frame_is_rendered_costs_that_frame() {
-    let stats = falls("render", "falls while it renders").await;
-    assert_eq!(stats.dropped_for(DropReason::Defect), 1);
-    assert_eq!(stats.extensions["falls while it renders"].sessions, 1);
+async fn a_panic_while_a_frame_is_rendered_drops_that_frame() {
+    let stats = panics("render", "panics while it renders").await;
+    assert_eq!(stats.dropped_for(DropReason::InternalError), 1);
+    assert_eq!(stats.extensions["panics while it renders"].sessions, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_renderer_whose_thread_is_gone_gets_another() {
-    let stats = falls("renderer", "falls with its renderer").await;
-    assert_eq!(stats.dropped_for(DropReason::Defect), 1);
+async fn a_renderer_whose_thread_ended_is_replaced() {
+    let stats = panics("renderer", "panics with its renderer").await;
+    assert_eq!(stats.dropped_for(DropReason::InternalError), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_defect_behind_an_answer_costs_the_session() {
-    let stats = falls("answer", "falls with an answer").await;
+async fn a_panic_after_an_answer_ends_the_session() {
+    let stats = panics("answer", "panics with an answer").await;
     // The frame was answered; what was to be made of the answer is lost.
-    assert_eq!(stats.extensions["falls with an answer"].answered, 2);
-    assert_eq!(stats.extensions["falls with an answer"].sessions, 2);
+    assert_eq!(stats.extensions["panics with an answer"].answered, 2);
+    assert_eq!(stats.extensions["panics with an answer"].sessions, 2);
 }
 
 fn servers() -> impl Strategy<Value = Server> {
-    let deed = prop_oneof![
-        4 => Just(Deed::Answer),
-        4 => Just(Deed::Skip),
-        6 => prop::sample::select(&DEEDS[..]),
+    let behavior = prop_oneof![
+        4 => Just(Behavior::Answer),
+        4 => Just(Behavior::Skip),
+        6 => prop::sample::select(&BEHAVIORS[..]),
     ];
-    let farewell = prop::sample::select(&[Farewell::Close, Farewell::AnswerAllAndClose, Farewell::Stay][..]);
-    (prop::collection::vec(deed, 1..8), farewell).prop_map(|(deeds, farewell)| Server { deeds, farewell })
+    let ending = prop::sample::select(&[Ending::Close, Ending::AnswerAllAndClose, Ending::Stay][..]);
+    (prop::collection::vec(behavior, 1..8), ending)
+        .prop_map(|(behaviors, ending)| Server { behaviors, ending })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 64, ..ProptestConfig::default() })]
 
-    /// Whether frames come slowly or in heaps, and change their size, which takes a new session.
+    /// Whether frames come slowly or in bursts, and change their size, which takes a new session.
     #[test]
     fn every_frame_is_accounted_for_once_whatever_a_server_does(
         server in servers(),

@@ -1,4 +1,4 @@
-//! A node that falls goes on, and accounts for what it had in hand.
+//! A node that panics goes on, and accounts for its frames in flight.
 
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,16 @@ use lva_inference_schema::{EventName, Inference};
 use serde_json::json;
 
 use super::*;
-use crate::extension::WayOut;
-use crate::guard::set_trap;
+use crate::convert::extension::ClientPlan;
+use crate::emitter::EventEmitter;
+use crate::flow::NodeOutputs;
 use crate::node::Factories;
 use crate::options::RuntimeOptions;
+use crate::panics::set_failpoint;
 use crate::plan::{Analyzer, Plan};
-use crate::seam::extension::ClientPlan;
-use crate::sink::Outlet;
-use crate::speaker::Speaker;
 use crate::stats::{Counters, InstanceStats};
 
-const NODE: &str = "falls and asks by HTTP";
+const NODE: &str = "panics and posts by HTTP";
 
 /// Finds nothing.
 #[derive(Clone)]
@@ -71,35 +70,34 @@ fn plan(url: &str) -> Plan {
 
 fn frame(timestamp_90k: u64) -> Frame {
     let planes = [&[0; 256][..], &[0; 64][..], &[0; 64][..]];
-    let (form, matrix, range) = (PictureFormat::Yuv420p, ColorMatrix::Bt601, ColorRange::Limited);
-    let picture = Picture::from_planes(form, (16, 16), planes, matrix, range, timestamp_90k);
+    let (format, matrix, range) = (PictureFormat::Yuv420p, ColorMatrix::Bt601, ColorRange::Limited);
+    let picture = Picture::from_planes(format, (16, 16), planes, matrix, range, timestamp_90k);
     Frame::new(picture.unwrap(), Instant::now(), 1, Default::default())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_defect_costs_a_picture_or_an_answer_and_the_node_goes_on() {
+async fn a_panic_costs_a_picture_or_an_answer_and_the_node_goes_on() {
     let server = HttpExtensionServer::new(Blind);
     let server = server.listen(([127, 0, 0, 1], 0).into()).await.unwrap();
     let plan = plan(&format!("{}score", server.url()));
     let serving = tokio::spawn(server.serve(std::future::pending()));
     let plan = plan.analyses.into_iter().next().unwrap();
     let Analyzer::Extension {
-        form,
+        spec,
         client: ClientPlan::Http(options),
     } = plan.analyzer
     else {
         panic!("an HTTP node was asked for");
     };
     let counters = Counters::default();
-    let way_out = WayOut {
-        node: plan.node,
-        exits: Default::default(),
-        speaker: Speaker::new(Outlet::default(), counters.clone()),
+    let outputs = NodeOutputs {
+        node: EventEmitter::detached(&counters).node(plan.node),
+        outputs: Default::default(),
     };
-    let results = Results::new(way_out, Vec::new(), None);
-    let entrance = Entrance::default();
-    let patience = Patience::of(&RuntimeOptions::new("recordings"));
-    let (http, worker) = HttpNode::new(*options, form, entrance.clone(), results, patience).unwrap();
+    let results = Results::new(outputs, Vec::new(), None);
+    let slot = InputSlot::default();
+    let timeouts = NodeTimeouts::of(&RuntimeOptions::new("recordings"));
+    let (http, worker) = HttpNode::new(*options, spec, slot.clone(), results, timeouts).unwrap();
     let node = tokio::spawn(http.run());
     let until = async |condition: &dyn Fn(&InstanceStats) -> bool| {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
@@ -111,16 +109,16 @@ async fn a_defect_costs_a_picture_or_an_answer_and_the_node_goes_on() {
         let found = tokio::time::timeout(Duration::from_secs(60), found).await;
         assert!(found.is_ok(), "{:?}", counters.snapshot());
     };
-    set_trap("render", NODE, 1);
-    entrance.mailbox.put(frame(1));
-    until(&|stats| stats.dropped_for(DropReason::Defect) == 1).await;
-    set_trap("answer", NODE, 1);
-    // The second is answered, and nothing comes of it; the third finds the node at work again.
+    set_failpoint("render", NODE, 1);
+    slot.put(frame(1));
+    until(&|stats| stats.dropped_for(DropReason::InternalError) == 1).await;
+    set_failpoint("answer", NODE, 1);
+    // The second is answered, and its results are lost; the third finds the node running again.
     for answered in 1..=2 {
-        entrance.mailbox.put(frame(1 + answered));
+        slot.put(frame(1 + answered));
         until(&|stats| stats.extensions[NODE].answered == answered).await;
     }
-    entrance.mailbox.close();
+    slot.close();
     node.await.unwrap();
     worker.ended().await;
     serving.abort();
@@ -131,6 +129,6 @@ async fn a_defect_costs_a_picture_or_an_answer_and_the_node_goes_on() {
     assert_eq!(
         stats.events[&EventName::RuntimeError],
         1,
-        "said once in a minute: {stats:?}"
+        "reported once a minute: {stats:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! A node's picture settings, as `lva-framing` renders them and `lva-extension-protocol` announces them.
+//! A node's image settings for `lva-framing`, which renders, and for `lva-extension-protocol`, which announces the format.
 
 use std::borrow::Cow;
 
@@ -9,15 +9,15 @@ use lva_framing::{
 use lva_graph_model::{Image, ImageFormat, ImageScale, PixelFormat, Rate};
 use lva_inference_schema::{Inference, Rectangle};
 
-/// How a node's frames look.
+/// The format of a node's frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct PictureForm {
+pub(crate) struct FrameSpec {
     pub(crate) settings: ImageSettings,
     /// The file that a rendered frame is written as; `None` for bare pixels.
     pub(crate) file: Option<ImageFile>,
 }
 
-impl PictureForm {
+impl FrameSpec {
     pub(crate) fn new(image: &Image) -> Self {
         let (pixels, file) = match image.format {
             ImageFormat::Raw(pixels) => (framing_pixels(pixels), None),
@@ -47,7 +47,7 @@ impl PictureForm {
         Self { settings, file }
     }
 
-    /// How each frame is written.
+    /// How each frame is encoded.
     pub(crate) fn encoding(&self) -> FrameEncoding {
         match self.file {
             None => FrameEncoding::Raw(wire_pixels(self.settings.format())),
@@ -105,11 +105,11 @@ fn wire_pixels(pixels: FramePixels) -> WirePixels {
 
 /// A rate as an exact fraction; `None` where it has more digits than a fraction of 32-bit numbers holds.
 pub(crate) fn frame_rate(rate: Rate) -> Option<FrameRate> {
-    // A float prints as its shortest decimal, which is what the document said.
+    // A float prints as its shortest decimal, as in the document.
     rate.per_second().to_string().parse().ok()
 }
 
-/// What was found in the camera's picture, with boxes in the frame as sent.
+/// Inferences with their boxes mapped from the camera's picture to the frame as sent.
 pub(crate) fn padded<'a>(plan: &FramePlan, found: &'a [Inference]) -> Cow<'a, [Inference]> {
     if !plan.is_padded() || found.is_empty() {
         return Cow::Borrowed(found);
@@ -122,12 +122,12 @@ pub(crate) fn padded<'a>(plan: &FramePlan, found: &'a [Inference]) -> Cow<'a, [I
             own.w.get(),
             own.h.get(),
         ));
-        place(own, sent);
+        set_box(own, sent);
     }
     Cow::Owned(found)
 }
 
-fn place(bounds: &mut Rectangle, to: FractionBox) {
+fn set_box(bounds: &mut Rectangle, to: FractionBox) {
     // The wire has single precision; more digits than that would be invented.
     let [l, t, w, h] = [to.left, to.top, to.width, to.height].map(|side| side as f32);
     let extra = std::mem::take(&mut bounds.extra);
@@ -143,7 +143,7 @@ pub(crate) fn unpad(plan: &FramePlan, inferences: &mut [Inference]) {
     for inference in inferences {
         if let Some(found) = inference.bounding_box_mut() {
             let sent = FractionBox::new(found.l.get(), found.t.get(), found.w.get(), found.h.get());
-            place(found, plan.unpad(sent));
+            set_box(found, plan.unpad(sent));
         }
     }
 }
@@ -155,15 +155,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_pixel_format_keeps_its_name_across_both_seams() {
+    fn every_pixel_format_keeps_its_name_across_both_conversions() {
         for &pixels in PixelFormat::ALL {
             let image = Image {
                 scale: None,
                 format: ImageFormat::Raw(pixels),
             };
-            let form = PictureForm::new(&image);
-            let plan = form.settings.plan(64, 48).unwrap();
-            let announced = form.announced(&plan).unwrap();
+            let spec = FrameSpec::new(&image);
+            let plan = spec.settings.plan(64, 48).unwrap();
+            let announced = spec.announced(&plan).unwrap();
             assert_eq!(plan.format().name(), pixels.as_str());
             assert_eq!(announced.pixel_format().unwrap().name(), pixels.as_str());
             assert_eq!(announced.frame_bytes(), Some(plan.bytes()), "{pixels:?}");
@@ -176,12 +176,12 @@ mod tests {
             width: 1408,
             height: 786,
         });
-        let form = PictureForm::new(&Image {
+        let spec = FrameSpec::new(&Image {
             scale,
             format: ImageFormat::Raw(PixelFormat::Bgr24),
         });
-        let plan = form.settings.plan(1920, 1080).unwrap();
-        assert_eq!(form.announced(&plan).unwrap().frame_bytes(), Some(3_320_064));
+        let plan = spec.settings.plan(1920, 1080).unwrap();
+        assert_eq!(spec.announced(&plan).unwrap().frame_bytes(), Some(3_320_064));
         let whole = Rectangle::new(5.0 / 1408.0, 0.0, 1397.0 / 1408.0, 1.0);
         let mut found = vec![
             Inference::new(Entity::new("person", 0.5_f32, whole)),
@@ -198,11 +198,11 @@ mod tests {
 
     #[test]
     fn boxes_of_a_frame_without_bars_stay_to_the_last_bit() {
-        let form = PictureForm::new(&Image {
+        let spec = FrameSpec::new(&Image {
             scale: None,
             format: ImageFormat::Bmp,
         });
-        let plan = form.settings.plan(64, 48).unwrap();
+        let plan = spec.settings.plan(64, 48).unwrap();
         let found = Inference::new(Entity::new(
             "x",
             0.1_f32,

@@ -1,4 +1,4 @@
-//! A clip's video with a sound that was made up for it: cameras have microphones.
+//! Adds a generated audio track to a clip: cameras have microphones.
 
 use std::f32::consts::TAU;
 use std::path::Path;
@@ -11,18 +11,18 @@ use ffmpeg::{ChannelLayout, Packet, Rational, media};
 use ffmpeg_next as ffmpeg;
 
 const RATE: i32 = 48_000;
-/// Of AAC.
+/// Samples of an AAC frame.
 const FRAME: usize = 1024;
-/// Time between the strokes of the plaza's clock.
+/// Time between two strokes of the bell.
 const STROKE_SECONDS: f32 = 5.0;
 
-/// Copies the video of an MP4 file, packet for packet, and adds a mono AAC track as long as it: a hum, and the stroke of
-/// a bell each five seconds.
+/// Copies the video packets of an MP4 file and adds a mono AAC track of the same length: a hum, and a bell every five
+/// seconds.
 ///
 /// # Errors
 ///
-/// A file without video, an FFmpeg without an AAC encoder, a disk that is full.
-pub(crate) fn with_sound(video: &Path, out: &Path) -> anyhow::Result<()> {
+/// The file has no video, FFmpeg has no AAC encoder, or the disk is full.
+pub(crate) fn with_audio(video: &Path, out: &Path) -> anyhow::Result<()> {
     ffmpeg::log::set_level(ffmpeg::log::Level::Fatal);
     let mut input = format::input(video).with_context(|| format!("cannot read {}", video.display()))?;
     let stream = input.streams().best(media::Type::Video);
@@ -36,9 +36,9 @@ pub(crate) fn with_sound(video: &Path, out: &Path) -> anyhow::Result<()> {
     copied.set_parameters(parameters);
     copied.set_time_base(video_base);
     let mut encoder = open_encoder(&output)?;
-    let mut sound = output.add_stream(codec::Id::None)?;
-    sound.set_parameters(codec::Parameters::from(&encoder));
-    sound.set_time_base(Rational(1, RATE));
+    let mut audio = output.add_stream(codec::Id::None)?;
+    audio.set_parameters(codec::Parameters::from(&encoder));
+    audio.set_time_base(Rational(1, RATE));
     output.write_header()?;
     let bases = [0, 1].map(|index| {
         output
@@ -51,7 +51,7 @@ pub(crate) fn with_sound(video: &Path, out: &Path) -> anyhow::Result<()> {
         if stream.index() != index {
             continue;
         }
-        // Sound up to the picture first, so that both lie side by side in the file.
+        // Write the audio up to this picture first, so that both are interleaved in the file.
         let until = packet.dts().unwrap_or_default() as f64 * f64::from(video_base);
         while written as f64 * FRAME as f64 / f64::from(RATE) < until.min(seconds) {
             encoder.send_frame(&tone(written))?;
@@ -84,7 +84,7 @@ fn open_encoder(output: &format::context::Output) -> anyhow::Result<encoder::Aud
     Ok(encoder.open_as(aac)?)
 }
 
-/// The samples of one frame, by its number.
+/// The samples of one frame.
 fn tone(number: usize) -> Audio {
     let mut frame = Audio::new(Sample::F32(sample::Type::Planar), FRAME, ChannelLayout::MONO);
     frame.set_rate(RATE as u32);

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use lva_recording::{ClipDirectory, GateOptions, MediaUnit, PreRollLimits, Tracks, VideoCodec, VideoTrack};
+use lva_recording::{
+    ClipDirectory, GateOptions, MediaUnit, PreRollLimits, Recorder, Tracks, VideoCodec, VideoTrack,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -13,12 +15,12 @@ fn unit(time: u64, key: bool, bytes: usize) -> AccessUnit {
 #[test]
 fn a_unit_counts_once_until_its_last_clone_is_gone() {
     let budget = Budget::new(100);
-    let one = budget.enter(vec![1; 60].into()).unwrap();
+    let one = budget.reserve(vec![1; 60].into()).unwrap();
     let (two, part) = (one.clone(), one.slice(10..20));
     assert_eq!(*one, [1; 60]);
     assert_eq!(budget.stats().used_bytes, 60);
-    assert!(budget.enter(vec![2; 41].into()).is_none());
-    assert!(budget.enter(vec![2; 40].into()).is_some());
+    assert!(budget.reserve(vec![2; 41].into()).is_none());
+    assert!(budget.reserve(vec![2; 40].into()).is_some());
     drop((one, two));
     assert_eq!(budget.stats().used_bytes, 60, "a part of it keeps all of it");
     drop(part);
@@ -30,11 +32,11 @@ fn a_unit_counts_once_until_its_last_clone_is_gone() {
 }
 
 #[test]
-fn analysis_gives_way_first_and_a_recording_last() {
+fn analysis_is_shed_first_and_a_recording_last() {
     let counters = Counters::default();
     let budget = Budget::new(1000);
-    let (mut decoder, _queue) = DecoderInput::unserved(counters.clone());
-    let (recorder, _waiting) = RecorderInput::unserved(counters.clone(), usize::MAX);
+    let (mut decoder, _queue) = DecoderInput::detached(counters.node("camera"));
+    let (recorder, _waiting) = RecorderInput::detached(counters.node("sink"), usize::MAX);
     let mut recorders = [recorder];
     let dropped = |node: &str, reason| {
         let drops = counters.drops();
@@ -42,7 +44,7 @@ fn analysis_gives_way_first_and_a_recording_last() {
     };
     let mut give = |time, key, bytes| {
         let to = Some((&mut decoder, 1));
-        hand_out(
+        dispatch(
             &budget,
             unit(time, key, bytes),
             MediaKind::Video,
@@ -60,12 +62,12 @@ fn analysis_gives_way_first_and_a_recording_last() {
     }
     assert_eq!(give(8, false, 10), (1, 0), "above seven eighths");
     assert_eq!(give(9, true, 10), (2, 0), "a key frame, too");
-    assert_eq!(give(10, false, 109), (3, 1), "there is no room for it");
+    assert_eq!(give(10, false, 109), (3, 1), "it does not fit");
     assert_eq!(give(11, false, 1), (4, 2), "it cannot be decoded without that");
     assert_eq!(
         give(12, true, 100),
         (5, 2),
-        "a recording goes on with a key frame"
+        "a recording continues with a key frame"
     );
     assert_eq!(budget.stats().highest_bytes, 992);
     assert_eq!(dropped("camera", DropReason::DecoderBusy), 0);
@@ -73,12 +75,12 @@ fn analysis_gives_way_first_and_a_recording_last() {
 }
 
 #[test]
-fn a_recorder_without_sound_is_not_blamed_for_sound_that_finds_no_room() {
+fn a_recorder_without_audio_does_not_count_audio_that_does_not_fit() {
     let counters = Counters::default();
-    let (silent, _waiting) = RecorderInput::unserved(counters.clone(), usize::MAX);
-    let mut sound = unit(0, true, 10);
-    sound.stream = 1;
-    hand_out(&Budget::new(1), sound, MediaKind::Audio, &mut [silent], None);
+    let (silent, _waiting) = RecorderInput::detached(counters.node("sink"), usize::MAX);
+    let mut audio = unit(0, true, 10);
+    audio.stream = 1;
+    dispatch(&Budget::new(1), audio, MediaKind::Audio, &mut [silent], None);
     assert!(counters.drops().is_empty());
 }
 
@@ -105,7 +107,7 @@ fn record(budget: &Budget, recorder: &mut Recorder<ClipDirectory>, unit: MediaUn
 /// A hundred units of 10 bytes in groups of ten, in all these pre-rolls.
 fn fill(budget: &Budget, recorders: &mut [&mut Recorder<ClipDirectory>]) {
     for time in 0..100 {
-        let data = budget.enter(vec![0; 10].into()).unwrap();
+        let data = budget.reserve(vec![0; 10].into()).unwrap();
         let unit = MediaUnit::video(time, time % 10 == 0, data);
         for recorder in &mut *recorders {
             assert_eq!(record(budget, recorder, unit.clone()), 0);
@@ -114,40 +116,40 @@ fn fill(budget: &Budget, recorders: &mut [&mut Recorder<ClipDirectory>]) {
 }
 
 #[test]
-fn a_pre_roll_shrinks_in_whole_groups_and_only_when_asked() {
+fn a_pre_roll_shrinks_in_whole_groups_and_only_when_needed() {
     let budget = Budget::new(2000);
     let mut recorder = recorder(&budget);
     fill(&budget, &mut [&mut recorder]);
-    let waiting = budget.enter(vec![0; 740].into()).unwrap();
+    let waiting = budget.reserve(vec![0; 740].into()).unwrap();
     assert_eq!(budget.shrink_pre_roll(&mut recorder), 0, "1740 of 1750");
-    let more = budget.enter(vec![0; 20].into()).unwrap();
+    let more = budget.reserve(vec![0; 20].into()).unwrap();
     assert_eq!(budget.shrink_pre_roll(&mut recorder), 20);
     assert_eq!(budget.stats().used_bytes, 1560, "the low mark is 1625");
     assert_eq!(recorder.pre_roll_stats().evicted_on_request, 20);
-    let again = budget.enter(vec![0; 180].into()).unwrap();
+    let again = budget.reserve(vec![0; 180].into()).unwrap();
     let gone = budget.shrink_pre_roll(&mut recorder);
-    assert_eq!(gone, 0, "above the low mark, but not asked");
+    assert_eq!(gone, 0, "above the low mark, but not needed");
     drop((waiting, more, again));
 }
 
 #[test]
-fn a_pre_roll_keeps_its_newest_group_though_others_hold_what_it_gave() {
+fn a_pre_roll_keeps_its_newest_group_even_if_others_hold_what_it_evicted() {
     let budget = Budget::new(2000);
     let (mut quick, mut stuck) = (recorder(&budget), recorder(&budget));
     fill(&budget, &mut [&mut quick, &mut stuck]);
-    let _waiting = budget.enter(vec![0; 900].into()).unwrap();
+    let _waiting = budget.reserve(vec![0; 900].into()).unwrap();
     assert_eq!(budget.shrink_pre_roll(&mut quick), 90);
     assert_eq!(budget.stats().used_bytes, 1900);
 }
 
 #[test]
-fn a_disk_that_stands_still_leaves_room_for_analysis_and_for_another_sink() {
+fn a_stalled_disk_leaves_memory_for_analysis_and_for_another_sink() {
     let budget = Budget::new(40_000);
     let counters = Counters::default();
-    let (mut decoder, mut decode) = DecoderInput::unserved(counters.clone());
+    let (mut decoder, mut decode) = DecoderInput::detached(counters.node("camera"));
     let most = budget.queue_bytes(usize::MAX);
-    let (stuck, mut take_stuck) = RecorderInput::unserved(Counters::default(), most);
-    let (healthy, mut take) = RecorderInput::unserved(counters.clone(), most);
+    let (stuck, mut take_stuck) = RecorderInput::detached(Counters::default().node("sink"), most);
+    let (healthy, mut take) = RecorderInput::detached(counters.node("sink"), most);
     let mut inputs = [stuck, healthy];
     let mut recorders = [recorder(&budget), recorder(&budget)];
     let mut late = 0;
@@ -155,7 +157,7 @@ fn a_disk_that_stands_still_leaves_room_for_analysis_and_for_another_sink() {
     for time in 0..10_000u64 {
         let to = Some((&mut decoder, 1));
         let next = unit(time, time % 10 == 0, 10);
-        hand_out(&budget, next, MediaKind::Video, &mut inputs, to);
+        dispatch(&budget, next, MediaKind::Video, &mut inputs, to);
         late += u64::from(decode() && time >= 5000);
         if time < 2500
             && let Some(unit) = take_stuck()
@@ -178,7 +180,7 @@ fn a_disk_that_stands_still_leaves_room_for_analysis_and_for_another_sink() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Unit { key: bool, sound: bool, bytes: usize },
+    Unit { key: bool, audio: bool, bytes: usize },
     Decode,
     Record(usize),
 }
@@ -186,7 +188,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let unit = (any::<bool>(), any::<bool>(), 0usize..400);
     prop_oneof![
-        3 => unit.prop_map(|(key, sound, bytes)| Step::Unit { key, sound, bytes }),
+        3 => unit.prop_map(|(key, audio, bytes)| Step::Unit { key, audio, bytes }),
         1 => Just(Step::Decode),
         2 => (0usize..2).prop_map(Step::Record),
     ]
@@ -200,22 +202,22 @@ proptest! {
         let budget = Budget::new(limit);
         // Each input with counters of its own.
         let all: [Counters; 3] = Default::default();
-        let (mut decoder, mut decode) = DecoderInput::unserved(all[2].clone());
+        let (mut decoder, mut decode) = DecoderInput::detached(all[2].node("camera"));
         let most = budget.queue_bytes(usize::MAX);
-        let (one, mut take_one) = RecorderInput::unserved(all[0].clone(), most);
-        let (two, mut take_two) = RecorderInput::unserved(all[1].clone(), most);
+        let (one, mut take_one) = RecorderInput::detached(all[0].node("sink"), most);
+        let (two, mut take_two) = RecorderInput::detached(all[1].node("sink"), most);
         let mut inputs = [one, two];
         let mut recorders = [recorder(&budget), recorder(&budget)];
         let (mut offered, mut pictures) = (0u64, 0u64);
         let (mut taken, mut decoded, mut shrunk) = ([0u64; 2], 0u64, 0u64);
         for (time, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Unit { key, sound, bytes } => {
-                    let media = if sound { MediaKind::Audio } else { MediaKind::Video };
-                    let to = (!sound).then_some((&mut decoder, 1));
-                    hand_out(&budget, unit(time as u64, key, bytes), media, &mut inputs, to);
+                Step::Unit { key, audio, bytes } => {
+                    let media = if audio { MediaKind::Audio } else { MediaKind::Video };
+                    let to = (!audio).then_some((&mut decoder, 1));
+                    dispatch(&budget, unit(time as u64, key, bytes), media, &mut inputs, to);
                     offered += 1;
-                    pictures += u64::from(!sound);
+                    pictures += u64::from(!audio);
                 }
                 Step::Decode => decoded += u64::from(decode()),
                 Step::Record(place) => {

@@ -1,4 +1,4 @@
-//! Preview pictures of a video: one thread beside the recorder's, which never waits for it.
+//! Preview pictures of a video, on a thread for which the recorder never waits.
 
 use std::fmt::Display;
 use std::io;
@@ -10,35 +10,36 @@ use lva_framing::{
 };
 use lva_recording::{ClipReport, Keyframe, PreviewSize, write_preview};
 
-use crate::extension::FrameMaker;
-use crate::seam::picture::PictureForm;
-use crate::seam::recording::decoded_codec;
-use crate::stats::{Counters, PreviewStats};
+use crate::convert::picture::FrameSpec;
+use crate::convert::recording::decoded_codec;
+use crate::emitter::NodeReporter;
+use crate::render::FrameRenderer;
+use crate::stats::PreviewStats;
 use crate::thread::Worker;
 
-/// Files whose pictures are still to be made. A file is finished each half minute, and its pictures take a tenth of a
-/// second; more would wait only where the disk stands still.
+/// Files that wait for their previews. A file is finished every half minute, and its previews take a tenth of a second;
+/// more would wait only on a stalled disk.
 const QUEUE: usize = 4;
 
 /// Of a preview's JPEG.
 const QUALITY: u8 = 80;
 
-/// The pictures that one finished file is to get.
+/// A finished file that gets previews.
 struct Job {
     clip: PathBuf,
     keyframe: Keyframe,
 }
 
-/// The recorder's end of the queue to the thread. Dropping it lets the thread end when it has made what waits.
-pub(crate) struct PreviewInput {
+/// The recorder's end of the queue. After it is dropped, the thread finishes what waits and ends.
+pub(super) struct PreviewInput {
     sender: SyncSender<Job>,
-    tally: Tally,
+    sink: NodeReporter,
 }
 
 impl PreviewInput {
-    /// Asks for the pictures of a finished file. Never waits: what finds the queue full gets none, and is counted.
-    pub(crate) fn of(&self, report: &ClipReport) {
-        // What was finished after a crash has no key frame at hand.
+    /// Requests the previews of a finished file. Never waits: a file that finds the queue full gets none, and is counted.
+    pub(super) fn request(&self, report: &ClipReport) {
+        // A file that was finished after a crash comes without a key frame.
         let Some(keyframe) = report.newest_keyframe.clone() else {
             return;
         };
@@ -48,46 +49,45 @@ impl PreviewInput {
 
     fn give(&self, job: Job) {
         if self.sender.try_send(job).is_err() {
-            self.tally.count(|previews| previews.left_out += 1);
+            count(&self.sink, |previews| previews.skipped += 1);
         }
     }
 }
 
 /// Starts the thread of a sink.
-pub(crate) fn start(sink: String, counters: Counters) -> io::Result<(PreviewInput, Worker)> {
+pub(super) fn start(sink: NodeReporter) -> io::Result<(PreviewInput, Worker)> {
     let (sender, jobs) = sync_channel(QUEUE);
-    let tally = Tally { sink, counters };
     let input = PreviewInput {
         sender,
-        tally: tally.clone(),
+        sink: sink.clone(),
     };
-    let worker = Worker::start("lva-preview", move || run(&jobs, &tally))?;
+    let worker = Worker::start("lva-preview", move || run(&jobs, &sink))?;
     Ok((input, worker))
 }
 
-fn run(jobs: &Receiver<Job>, tally: &Tally) {
+fn run(jobs: &Receiver<Job>, sink: &NodeReporter) {
     while let Ok(job) = jobs.recv() {
         match make(&job) {
-            Ok(true) => tally.count(|previews| previews.made += 1),
-            Ok(false) => tally.count(|previews| previews.left_out += 1),
+            Ok(true) => count(sink, |previews| previews.made += 1),
+            Ok(false) => count(sink, |previews| previews.skipped += 1),
             Err(error) => {
-                tally.count(|previews| previews.failed += 1);
-                tracing::warn!(sink = %tally.sink, clip = %job.clip.display(), error, "no preview pictures");
+                count(sink, |previews| previews.failed += 1);
+                tracing::warn!(sink = sink.name(), clip = %job.clip.display(), error, "could not make preview pictures");
             }
         }
     }
 }
 
-/// Makes all sizes. `false`: the file is gone meanwhile.
+/// Makes all sizes. `false`: the file was removed in the meantime.
 fn make(job: &Job) -> Result<bool, String> {
     let picture = decode(&job.keyframe)?;
     let time = job.keyframe.unit.timestamp_90k;
     let mut jpeg = Vec::new();
     for size in PreviewSize::ALL {
         let (width, height) = (picture.width(), picture.height());
-        let form = form(size, width, height);
-        let plan = form.settings.plan(width, height).map_err(text)?;
-        FrameMaker::new(form).make_file(&picture, &plan, &mut jpeg)?;
+        let spec = spec(size, width, height);
+        let plan = spec.settings.plan(width, height).map_err(text)?;
+        FrameRenderer::new(spec).encode(&picture, &plan, &mut jpeg)?;
         if !write_preview(&job.clip, size, time, &jpeg).map_err(text)? {
             return Ok(false);
         }
@@ -96,14 +96,16 @@ fn make(job: &Job) -> Result<bool, String> {
 }
 
 fn decode(keyframe: &Keyframe) -> Result<Picture, String> {
-    let codec = decoded_codec(keyframe.video.codec).ok_or("nothing here decodes this video")?;
+    let codec = decoded_codec(keyframe.video.codec).ok_or("this codec cannot be decoded")?;
     // Opened for each picture: they are half a minute apart, and an open decoder holds several pictures.
     let options = DecoderOptions::default();
     let mut decoder = Decoder::open(codec, &keyframe.video.extra_data, &options).map_err(text)?;
     let unit = &keyframe.unit;
     let outcome = decoder.push(&unit.data, unit.timestamp_90k).map_err(text)?;
     decoder.flush();
-    let picture = decoder.next_picture().ok_or("the key frame is no picture")?;
+    let picture = decoder
+        .next_picture()
+        .ok_or("the key frame does not decode to a picture")?;
     if outcome == UnitOutcome::Damaged || picture.is_damaged() {
         return Err("the key frame is damaged".to_owned());
     }
@@ -114,8 +116,8 @@ fn text(error: impl Display) -> String {
     error.to_string()
 }
 
-/// A JPEG whose longer side is as long as the size says, or the picture as it is where that is less.
-fn form(size: PreviewSize, width: u32, height: u32) -> PictureForm {
+/// A JPEG with the longer side of the size, or the picture as it is where it is smaller.
+fn spec(size: PreviewSize, width: u32, height: u32) -> FrameSpec {
     let side = size.long_edge();
     let settings = ImageSettings::new(PixelFormat::Bgr24);
     let settings = if width.max(height) > side {
@@ -123,23 +125,14 @@ fn form(size: PreviewSize, width: u32, height: u32) -> PictureForm {
     } else {
         settings
     };
-    PictureForm {
+    FrameSpec {
         settings,
         file: Some(ImageFile::Jpeg { quality: QUALITY }),
     }
 }
 
-#[derive(Clone)]
-struct Tally {
-    sink: String,
-    counters: Counters,
-}
-
-impl Tally {
-    fn count(&self, change: impl FnOnce(&mut PreviewStats)) {
-        self.counters
-            .recording(&self.sink, |stats| change(&mut stats.previews));
-    }
+fn count(sink: &NodeReporter, change: impl FnOnce(&mut PreviewStats)) {
+    sink.counters().recording(|stats| change(&mut stats.previews));
 }
 
 #[cfg(test)]
@@ -147,6 +140,8 @@ mod tests {
     use lva_recording::{MediaUnit, VideoCodec, VideoTrack};
 
     use super::*;
+    use crate::emitter::EventEmitter;
+    use crate::stats::Counters;
 
     fn job() -> Job {
         let video = VideoTrack {
@@ -166,46 +161,41 @@ mod tests {
         }
     }
 
-    fn tally() -> Tally {
-        Tally {
-            sink: "video".into(),
-            counters: Counters::default(),
-        }
+    fn sink() -> (NodeReporter, Counters) {
+        let counters = Counters::default();
+        (EventEmitter::detached(&counters).test_node("video"), counters)
     }
 
     #[test]
-    fn what_is_no_picture_is_counted_and_the_next_is_looked_at() {
+    fn an_invalid_key_frame_is_counted_and_the_next_is_tried() {
         let (sender, jobs) = sync_channel(QUEUE);
         for _ in 0..2 {
             sender.send(job()).unwrap();
         }
         drop(sender);
-        let tally = tally();
-        run(&jobs, &tally);
-        let previews = tally.counters.snapshot().recordings["video"].previews;
-        assert_eq!((previews.made, previews.failed, previews.left_out), (0, 2, 0));
+        let (sink, counters) = sink();
+        run(&jobs, &sink);
+        let previews = counters.snapshot().recordings["video"].previews;
+        assert_eq!((previews.made, previews.failed, previews.skipped), (0, 2, 0));
     }
 
     #[test]
-    fn a_thread_that_is_behind_costs_pictures_and_no_waiting() {
+    fn a_thread_that_is_behind_skips_previews_and_never_waits() {
         let (sender, _jobs) = sync_channel(QUEUE);
-        let tally = tally();
-        let input = PreviewInput {
-            sender,
-            tally: tally.clone(),
-        };
+        let (sink, counters) = sink();
+        let input = PreviewInput { sender, sink };
         for _ in 0..QUEUE + 3 {
             input.give(job());
         }
-        let previews = tally.counters.snapshot().recordings["video"].previews;
-        assert_eq!(previews.left_out, 3);
+        let previews = counters.snapshot().recordings["video"].previews;
+        assert_eq!(previews.skipped, 3);
     }
 
     #[test]
     fn sizes_are_of_the_longer_side_and_nothing_is_enlarged() {
         let sizes = |width, height| {
             PreviewSize::ALL.map(|size| {
-                let plan = form(size, width, height).settings.plan(width, height).unwrap();
+                let plan = spec(size, width, height).settings.plan(width, height).unwrap();
                 (plan.width(), plan.height())
             })
         };

@@ -1,27 +1,27 @@
-//! What instances say about themselves: that they run, that they have ended, that they could not be started.
+//! Events about an instance itself: it runs, it has ended, it could not be started.
 
 use lva_graph_model::{Family, Graph, InstanceState};
 use lva_inference_schema::body::{EventBody, StateChange, StateReason};
 use lva_inference_schema::{EventName, ProductFamily, Subject};
 
-use crate::GraphEvent;
-use crate::event::{Voice, event_now};
-use crate::sink::Outlet;
-use crate::speaker::Speaker;
+use crate::emitter::EventEmitter;
+use crate::event::SubjectFactory;
+use crate::options::RuntimeOptions;
+use crate::sink::EventBus;
 use crate::stats::Counters;
 
 /// Why an instance changes its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// A method asked for it.
-    Asked,
-    /// It ran when the module's state was saved.
+pub(crate) enum StateChangeCause {
+    /// By a method.
+    Method,
+    /// It was active when the module's state was saved.
     Restored,
-    /// The module ends.
+    /// The module shuts down.
     Shutdown,
     /// It could not be started.
     NotStarted {
-        /// The node at fault, where one is.
+        /// The node at fault, if there is one.
         node: Option<String>,
         /// Why, with a remedy; without secrets.
         message: String,
@@ -33,39 +33,45 @@ pub(crate) enum Cause {
     },
 }
 
-/// One life of an instance, from an activation on.
+/// One run of an instance, from an activation on.
 #[derive(Debug, Clone)]
-pub(crate) struct Life {
+pub(crate) struct InstanceLifecycle {
     instance: Subject,
-    speaker: Speaker,
+    emitter: EventEmitter,
 }
 
-impl Life {
-    /// `module` is the name that subjects of Video Analyzer hold.
-    pub(crate) fn new(graph: &Graph, module: &str, outlet: Outlet) -> Self {
+impl InstanceLifecycle {
+    pub(crate) fn new(graph: &Graph, options: &RuntimeOptions, event_bus: EventBus) -> Self {
         Self {
-            instance: Voice::new(graph, module).instance().clone(),
-            speaker: Speaker::new(outlet, Counters::default()),
+            instance: SubjectFactory::new(graph, &options.module).instance().clone(),
+            emitter: EventEmitter::new(event_bus, Counters::default(), options.wall.clone()),
         }
     }
 
-    pub(crate) fn speaker(&self) -> &Speaker {
-        &self.speaker
+    pub(crate) fn emitter(&self) -> &EventEmitter {
+        &self.emitter
     }
 
-    /// Says and counts a change, if it is one.
-    pub(crate) fn changed(&self, before: InstanceState, after: InstanceState, cause: &Cause) {
+    /// Emits and counts a change, if it is one.
+    pub(crate) fn changed(&self, before: InstanceState, after: InstanceState, cause: &StateChangeCause) {
         if before != after {
-            self.speaker
-                .say(state_event(&self.instance, before, after, cause));
+            let (name, body) = state_event(&self.instance, before, after, cause);
+            self.emitter.emit_now(name, &self.instance, body);
         }
     }
 }
 
-/// An instance has changed its state. Live Video Analytics has a name for each change, Video Analyzer one for all; both say
-/// the same, in the words of their family.
-fn state_event(instance: &Subject, before: InstanceState, after: InstanceState, cause: &Cause) -> GraphEvent {
-    let failed = matches!(cause, Cause::NotStarted { .. } | Cause::Ended { .. });
+/// The event about a state change. Live Video Analytics has an event name for each change, Video Analyzer one for all.
+fn state_event(
+    instance: &Subject,
+    before: InstanceState,
+    after: InstanceState,
+    cause: &StateChangeCause,
+) -> (EventName, EventBody) {
+    let failed = matches!(
+        cause,
+        StateChangeCause::NotStarted { .. } | StateChangeCause::Ended { .. }
+    );
     let (family, name) = match (instance.family(), after) {
         (ProductFamily::VideoAnalyzer, _) => (Family::VideoAnalyzer, EventName::PipelineStateChanged),
         (ProductFamily::Lva, InstanceState::Active) => (Family::Lva, EventName::GraphInstanceStarted),
@@ -74,32 +80,36 @@ fn state_event(instance: &Subject, before: InstanceState, after: InstanceState, 
     };
     let mut change = StateChange::new(before.word(family), after.word(family));
     let (reason, node, message) = match cause {
-        Cause::Asked => (None, None, None),
-        Cause::Restored => (Some(StateReason::Restored), None, None),
-        Cause::Shutdown => (Some(StateReason::Shutdown), None, None),
-        Cause::NotStarted { node, message } => {
+        StateChangeCause::Method => (None, None, None),
+        StateChangeCause::Restored => (Some(StateReason::Restored), None, None),
+        StateChangeCause::Shutdown => (Some(StateReason::Shutdown), None, None),
+        StateChangeCause::NotStarted { node, message } => {
             (Some(StateReason::ActivationFailed), node.clone(), Some(message))
         }
-        Cause::Ended { message } => (Some(StateReason::Failed), None, Some(message)),
+        StateChangeCause::Ended { message } => (Some(StateReason::Failed), None, Some(message)),
     };
     change.reason = reason;
     change.node = node;
     change.message = message.cloned();
-    event_now(name, instance, EventBody::StateChange(change))
+    (name, EventBody::StateChange(change))
 }
 
 #[cfg(test)]
 mod tests {
-    use lva_inference_schema::EventClass;
+    use lva_inference_schema::{EventClass, JsonStyle};
 
     use super::*;
 
-    fn said(instance: &Subject, before: InstanceState, after: InstanceState, cause: &Cause) -> String {
-        let event = state_event(instance, before, after, cause);
-        assert_eq!(event.class(), EventClass::Operational);
-        assert!(event.name.is_in(instance.family()), "{}", event.name);
-        let json: serde_json::Value = serde_json::from_str(&event.envelope("/t").to_string()).unwrap();
-        format!("{} {}", event.name, json["body"])
+    fn emitted(
+        instance: &Subject,
+        before: InstanceState,
+        after: InstanceState,
+        cause: &StateChangeCause,
+    ) -> String {
+        let (name, body) = state_event(instance, before, after, cause);
+        assert_eq!(name.class(), EventClass::Operational);
+        assert!(name.is_in(instance.family()), "{name}");
+        format!("{name} {}", body.to_json(JsonStyle::VideoAnalyzer))
     }
 
     #[test]
@@ -107,39 +117,39 @@ mod tests {
         use InstanceState::{Activating, Active, Deactivating, Inactive};
         let graph = Subject::graph_instance("g");
         let pipeline = Subject::live_pipeline("m", "p");
-        let not_started = Cause::NotStarted {
+        let not_started = StateChangeCause::NotStarted {
             node: Some("camera".to_owned()),
             message: "no".to_owned(),
         };
-        let ended = Cause::Ended {
+        let ended = StateChangeCause::Ended {
             message: "gone".to_owned(),
         };
         for (before, after, cause, lva, analyzer) in [
             (
                 Activating,
                 Active,
-                &Cause::Asked,
+                &StateChangeCause::Method,
                 r#"GraphInstanceStarted {"previousState":"Activating","state":"Active"}"#,
                 r#"{"previousState":"activating","state":"active"}"#,
             ),
             (
                 Activating,
                 Active,
-                &Cause::Restored,
+                &StateChangeCause::Restored,
                 r#"GraphInstanceStarted {"previousState":"Activating","state":"Active","reason":"restored"}"#,
                 r#"{"previousState":"activating","state":"active","reason":"restored"}"#,
             ),
             (
                 Deactivating,
                 Inactive,
-                &Cause::Asked,
+                &StateChangeCause::Method,
                 r#"GraphInstanceStopped {"previousState":"Deactivating","state":"Inactive"}"#,
                 r#"{"previousState":"deactivating","state":"inactive"}"#,
             ),
             (
                 Active,
                 Inactive,
-                &Cause::Shutdown,
+                &StateChangeCause::Shutdown,
                 r#"GraphInstanceStopped {"previousState":"Active","state":"Inactive","reason":"shutdown"}"#,
                 r#"{"previousState":"active","state":"inactive","reason":"shutdown"}"#,
             ),
@@ -158,9 +168,9 @@ mod tests {
                 r#"{"previousState":"active","state":"inactive","reason":"failed","message":"gone"}"#,
             ),
         ] {
-            assert_eq!(said(&graph, before, after, cause), lva);
+            assert_eq!(emitted(&graph, before, after, cause), lva);
             let expected = format!("PipelineStateChanged {analyzer}");
-            assert_eq!(said(&pipeline, before, after, cause), expected);
+            assert_eq!(emitted(&pipeline, before, after, cause), expected);
         }
     }
 }

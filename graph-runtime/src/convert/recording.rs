@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use lva_graph_model::SignalGate;
+use lva_graph_model::{OutputSelector, SignalGate};
 use lva_recording::{AudioTrack, GateOptions, MediaUnit, Tracks, VideoCodec, VideoTrack};
 use lva_rtsp::{AccessUnit, Codec, MediaKind, StreamInfo};
-
-use crate::plan::MediaSelection;
 
 /// The times of a gate.
 pub(crate) fn gate_options(gate: &SignalGate) -> GateOptions {
@@ -22,28 +20,45 @@ pub(crate) fn gate_options(gate: &SignalGate) -> GateOptions {
 
 /// Media types of the video that a recording holds.
 pub(crate) const RECORDED_VIDEO: [&str; 2] = ["video/H264", "video/H265"];
-/// That of the sound.
+/// And of the audio.
 pub(crate) const RECORDED_AUDIO: &str = "audio/AAC";
 
-/// What of a camera a recording takes: one video, and one sound where there is one.
+/// The media that pass every selector between the camera and a sink.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MediaSelection(Vec<OutputSelector>);
+
+impl MediaSelection {
+    /// `media_type` in full, such as `video/H264`.
+    pub(crate) fn passes(&self, media_type: &str) -> bool {
+        self.0.iter().all(|selector| selector.selects(media_type))
+    }
+}
+
+impl<'a> FromIterator<&'a OutputSelector> for MediaSelection {
+    fn from_iter<I: IntoIterator<Item = &'a OutputSelector>>(selectors: I) -> Self {
+        Self(selectors.into_iter().cloned().collect())
+    }
+}
+
+/// The streams of a camera that a recording holds: one video, and one audio stream where there is one.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Taken {
+pub(crate) struct RecordedStreams {
     pub(crate) tracks: Tracks,
     /// The camera's number of the stream.
     video: usize,
     audio: Option<usize>,
 }
 
-impl Taken {
-    /// Whether it takes a stream by the camera's number.
-    pub(crate) fn takes(&self, stream: usize) -> bool {
+impl RecordedStreams {
+    /// Whether it holds a stream, by the camera's number.
+    pub(crate) fn contains(&self, stream: usize) -> bool {
         stream == self.video || Some(stream) == self.audio
     }
 }
 
-/// What a camera's streams give a recording: its video, and AAC where it is wanted and there. `None` until the
-/// parameters of the video are known, and for video that no MP4 holds, or that the recording does not want.
-pub(crate) fn taken(streams: &[StreamInfo], media: &MediaSelection) -> Option<Taken> {
+/// The streams of a camera that a recording holds: its video, and AAC where it is selected and present. `None` until the
+/// parameters of the video are known, and for video that MP4 cannot hold or that is not selected.
+pub(crate) fn recorded_streams(streams: &[StreamInfo], media: &MediaSelection) -> Option<RecordedStreams> {
     let video = streams
         .iter()
         .find(|stream| stream.playing && stream.media == MediaKind::Video)?;
@@ -60,11 +75,11 @@ pub(crate) fn taken(streams: &[StreamInfo], media: &MediaSelection) -> Option<Ta
     if video.extra_data.is_empty() {
         return None;
     }
-    let sound = streams.iter().find(|stream| {
+    let audio = streams.iter().find(|stream| {
         let usable = stream.codec == Codec::Aac && !stream.extra_data.is_empty();
         stream.playing && usable && media.passes(RECORDED_AUDIO)
     });
-    let sound = sound.and_then(|stream| {
+    let audio = audio.and_then(|stream| {
         let track = AudioTrack {
             extra_data: stream.extra_data.clone(),
             sample_rate: stream.sample_rate_hz?,
@@ -72,9 +87,9 @@ pub(crate) fn taken(streams: &[StreamInfo], media: &MediaSelection) -> Option<Ta
         };
         Some((stream.index, track))
     });
-    Some(Taken {
+    Some(RecordedStreams {
         video: video.index,
-        audio: sound.as_ref().map(|(index, _)| *index),
+        audio: audio.as_ref().map(|(index, _)| *index),
         tracks: Tracks {
             video: VideoTrack {
                 codec,
@@ -82,12 +97,12 @@ pub(crate) fn taken(streams: &[StreamInfo], media: &MediaSelection) -> Option<Ta
                 width,
                 height,
             },
-            audio: sound.map(|(_, track)| track),
+            audio: audio.map(|(_, track)| track),
         },
     })
 }
 
-/// What decodes a recording's video; `None` for what nobody here decodes.
+/// The decoder of a recording's video; `None` for codecs that are not decoded.
 pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<lva_framing::VideoCodec> {
     match codec {
         VideoCodec::H264 => Some(lva_framing::VideoCodec::H264),
@@ -107,8 +122,6 @@ pub(crate) fn media_unit(unit: &AccessUnit, media: MediaKind) -> MediaUnit {
 
 #[cfg(test)]
 mod tests {
-    use lva_graph_model::OutputSelector;
-
     use super::*;
 
     #[test]
@@ -133,32 +146,32 @@ mod tests {
     }
 
     #[test]
-    fn a_video_without_parameters_is_not_taken_yet() {
+    fn a_video_without_parameters_is_not_recorded_yet() {
         let mut video = StreamInfo::new(0, MediaKind::Video, Codec::H264, 90_000);
         let all = MediaSelection::default();
-        assert_eq!(taken(&[video.clone()], &all), None);
+        assert_eq!(recorded_streams(&[video.clone()], &all), None);
         video.size = Some((64, 48));
         video.extra_data = vec![1, 2, 3].into();
-        let mut sound = StreamInfo::new(1, MediaKind::Audio, Codec::Aac, 48_000);
-        sound.extra_data = vec![9].into();
-        sound.sample_rate_hz = Some(48_000);
-        sound.channels = Some(2);
-        let taken_of = |streams: &[StreamInfo]| taken(streams, &all).unwrap();
-        let both = taken_of(&[video.clone(), sound.clone()]);
-        assert!(both.tracks.audio.is_some() && both.takes(0) && both.takes(1));
-        let alone = taken_of(&[video.clone()]);
-        assert!(alone.tracks.audio.is_none() && alone.takes(0) && !alone.takes(1));
+        let mut audio = StreamInfo::new(1, MediaKind::Audio, Codec::Aac, 48_000);
+        audio.extra_data = vec![9].into();
+        audio.sample_rate_hz = Some(48_000);
+        audio.channels = Some(2);
+        let recorded = |streams: &[StreamInfo]| recorded_streams(streams, &all).unwrap();
+        let both = recorded(&[video.clone(), audio.clone()]);
+        assert!(both.tracks.audio.is_some() && both.contains(0) && both.contains(1));
+        let alone = recorded(&[video.clone()]);
+        assert!(alone.tracks.audio.is_none() && alone.contains(0) && !alone.contains(1));
         let picture = StreamInfo::new(0, MediaKind::Video, Codec::Jpeg, 90_000);
-        assert_eq!(taken(&[picture], &all), None);
-        // Of two sounds, one is taken, whichever the camera names first.
+        assert_eq!(recorded_streams(&[picture], &all), None);
+        // Of two audio streams, the first usable one is recorded.
         let mut other = StreamInfo::new(2, MediaKind::Audio, Codec::PcmMulaw, 8000);
         other.sample_rate_hz = Some(8000);
         other.channels = Some(1);
-        let mut second = sound.clone();
+        let mut second = audio.clone();
         second.index = 3;
-        let one = taken_of(&[video, other, sound, second]);
+        let one = recorded(&[video, other, audio, second]);
         assert_eq!(
-            [0, 1, 2, 3].map(|stream| one.takes(stream)),
+            [0, 1, 2, 3].map(|stream| one.contains(stream)),
             [true, true, false, false]
         );
     }
@@ -172,7 +185,7 @@ mod tests {
         let mut video = StreamInfo::new(0, MediaKind::Video, Codec::H265, 90_000);
         video.size = Some((64, 48));
         video.extra_data = vec![1].into();
-        let passes = |media: &MediaSelection| taken(&[video.clone()], media).is_some();
+        let passes = |media: &MediaSelection| recorded_streams(&[video.clone()], media).is_some();
         assert!(passes(&selection(true, "video")) && passes(&selection(true, "video/H265")));
         assert!(!passes(&selection(true, "video/H264")) && !passes(&selection(false, "video/h265")));
     }

@@ -4,7 +4,7 @@ use lva_framing::VideoCodec;
 use lva_graph_model::{Credentials as ModelCredentials, RtspSource, RtspTransport};
 use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, TlsOptions, Transport};
 
-use crate::plan::Unsupported;
+use crate::convert::Unsupported;
 
 /// Address, credentials and transport.
 pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsupported> {
@@ -48,7 +48,7 @@ fn tls_options(tls: &lva_graph_model::TlsOptions) -> Result<TlsOptions, Unsuppor
         .dangerous_ignore_signature(tls.ignore_signature))
 }
 
-/// What decodes a stream; `None` for audio and for what nobody here decodes.
+/// The decoder of a stream; `None` for audio and for codecs that are not decoded.
 pub(crate) fn video_codec(codec: Codec) -> Option<VideoCodec> {
     match codec {
         Codec::H264 => Some(VideoCodec::H264),

@@ -1,27 +1,26 @@
-//! Latency of a node over the last minute.
+//! The latency of a node over the last minute.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What a minute is counted in.
+/// The resolution of the last minute.
 const STEP: Duration = Duration::from_secs(1);
 /// Steps in a minute.
 const STEPS: u64 = 60;
 
-/// How long the frames of one node took in the last minute: from the arrival of a frame's first packet to the node's
-/// result.
+/// The latency of one node's frames in the last minute: from the arrival of a frame's first packet to the node's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct NodeLatency {
     /// Frames that left the node in that minute; never 0.
     pub frames: u64,
-    /// Mean over them.
+    /// The mean.
     pub average: Duration,
-    /// The largest of them.
+    /// The largest.
     pub max: Duration,
 }
 
-/// The last minute of one node, kept in steps of a second. Time is given to it.
+/// The last minute of one node, in steps of a second. The caller passes the time.
 #[derive(Debug, Default)]
 pub(crate) struct LastMinute {
     began: Option<Instant>,

@@ -1,4 +1,4 @@
-//! The ends of the queue to a recorder's thread: for units, for events that open its gate, and for what is kept beside the media.
+//! The queue to a recorder's thread, and its senders: for units, for events that open the gate, and for sidecars.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,19 +7,21 @@ use lva_recording::{MediaUnit, Signal, Tracks};
 use lva_rtsp::{AccessUnit, MediaKind, StreamInfo};
 use tokio::sync::mpsc;
 
-use crate::plan::MediaSelection;
-use crate::seam::recording::{RECORDED_AUDIO, Taken, media_unit, taken};
-use crate::stats::{Counters, DropReason};
+use crate::convert::recording::{
+    MediaSelection, RECORDED_AUDIO, RecordedStreams, media_unit, recorded_streams,
+};
+use crate::stats::{DropReason, NodeCounters};
 
-/// Units that wait for the disk: more than half a minute of a usual camera.
-pub(super) const QUEUE: usize = 2048;
-/// Places in the queue that units and results never take, so that signals find room.
-pub(super) const RESERVED: usize = 256;
+/// Units that wait for the disk: more than half a minute of a typical camera.
+pub(crate) const QUEUE: usize = 2048;
+/// Places in the queue that units and results never take, so that signals find space.
+pub(crate) const RESERVED: usize = 256;
 /// Bytes of units that wait for the disk, for each sink.
-pub(super) const QUEUE_BYTES: usize = 64 << 20;
-/// What a recorder's thread is told.
-pub(super) enum Command {
-    /// The instance runs.
+pub(crate) const QUEUE_BYTES: usize = 64 << 20;
+
+/// A command to a recorder's thread.
+pub(crate) enum RecorderCommand {
+    /// The instance starts.
     Begin,
     Tracks(Tracks),
     Unit(MediaUnit),
@@ -27,123 +29,131 @@ pub(super) enum Command {
     Metadata(u64, String),
 }
 
-/// The source's end of the queue to a recorder.
+/// Sends the camera's units to a recorder.
 #[derive(Debug)]
 pub(crate) struct RecorderInput {
-    sender: mpsc::Sender<Command>,
+    sender: mpsc::Sender<RecorderCommand>,
     bytes: Arc<AtomicUsize>,
-    sink: String,
-    counters: Counters,
+    /// Of the sink.
+    counters: NodeCounters,
     waits_for_key: bool,
-    /// Why.
+    /// The reason for that.
     reason: DropReason,
-    /// Bytes of units that may wait.
+    /// The most bytes of units that may wait.
     most_bytes: usize,
     media: MediaSelection,
-    /// What it takes of the camera, as far as that is known.
-    taken: Option<Taken>,
-    /// The recorder has to be told before the next unit.
+    /// What it records of the camera, once that is known.
+    streams: Option<RecordedStreams>,
+    /// The recorder gets new parameters before the next unit.
     due: bool,
 }
 
-/// The end of it by which events open the gate.
+/// Sends events that open the gate of a recorder.
 #[derive(Debug, Clone)]
 pub(crate) struct SignalInput {
-    sender: mpsc::Sender<Command>,
-    gate: String,
-    counters: Counters,
+    sender: mpsc::Sender<RecorderCommand>,
+    /// Of the gate, or of the sink where there is no gate.
+    counters: NodeCounters,
+}
+
+/// Sends results that are stored in the sidecar of a recording.
+#[derive(Debug, Clone)]
+pub(crate) struct MetadataInput {
+    sender: mpsc::Sender<RecorderCommand>,
+    /// Of the sink.
+    counters: NodeCounters,
 }
 
 impl RecorderInput {
-    /// A queue of at most so many bytes, and its other end.
-    pub(super) fn new(
-        sink: String,
-        counters: Counters,
+    /// A queue of at most this many bytes, and its receiver. The counters are those of the sink.
+    pub(crate) fn new(
+        counters: NodeCounters,
         most_bytes: usize,
         media: MediaSelection,
-    ) -> (Self, mpsc::Receiver<Command>) {
+    ) -> (Self, mpsc::Receiver<RecorderCommand>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let input = Self {
             sender,
             bytes: Arc::default(),
-            sink,
             counters,
             waits_for_key: true,
             reason: DropReason::NoKeyFrame,
             most_bytes,
             media,
-            taken: None,
+            streams: None,
             due: false,
         };
         (input, receiver)
     }
 
-    /// Where events go that open the gate of this name.
-    pub(super) fn signals(&self, gate: String) -> SignalInput {
+    /// A sender of signals, which counts for the gate.
+    pub(crate) fn signals(&self, gate: NodeCounters) -> SignalInput {
         SignalInput {
             sender: self.sender.clone(),
-            gate,
-            counters: self.counters.clone(),
+            counters: gate,
         }
     }
 
-    /// Bytes of the units in the queue; whoever takes one out subtracts its own.
-    pub(super) fn waiting_bytes(&self) -> Arc<AtomicUsize> {
+    /// Bytes of the units in the queue; the receiver subtracts each unit that it takes.
+    pub(crate) fn waiting_bytes(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.bytes)
     }
 
-    /// Where results go that are to be kept with the recording.
+    /// A sender of results for the sidecar.
     pub(crate) fn metadata(&self) -> MetadataInput {
         MetadataInput {
             sender: self.sender.clone(),
-            sink: self.sink.clone(),
             counters: self.counters.clone(),
         }
     }
 
-    /// The instance runs. Comes before anything else; whoever never hears it leaves the disk alone.
+    /// The instance starts. A recorder that never gets this leaves the disk alone.
     pub(crate) fn begin(&self) {
-        if self.sender.try_send(Command::Begin).is_err() {
-            tracing::error!(sink = %self.sink, "the recorder is gone before it began");
+        if self.sender.try_send(RecorderCommand::Begin).is_err() {
+            tracing::error!("a recorder's thread ended before its instance started");
         }
     }
 
-    /// Whether the way from the camera lets sound pass.
-    pub(crate) fn wants_sound(&self) -> bool {
+    /// Whether the selectors between the camera and the sink let audio pass.
+    pub(crate) fn wants_audio(&self) -> bool {
         self.media.passes(RECORDED_AUDIO)
     }
 
     /// The camera's streams from the next unit on.
     pub(crate) fn streams(&mut self, streams: &[StreamInfo]) {
-        let taken = taken(streams, &self.media);
-        self.due |= taken.is_some() && taken != self.taken;
-        self.taken = taken;
+        let recorded = recorded_streams(streams, &self.media);
+        self.due |= recorded.is_some() && recorded != self.streams;
+        self.streams = recorded;
     }
 
     /// Whether a unit is for the recorder. Video always is, if only to be counted.
     pub(crate) fn wants(&self, stream: usize, media: MediaKind) -> bool {
-        let taken = self.taken.as_ref().is_some_and(|taken| taken.takes(stream));
-        taken || media == MediaKind::Video
+        let recorded = self
+            .streams
+            .as_ref()
+            .is_some_and(|streams| streams.contains(stream));
+        recorded || media == MediaKind::Video
     }
 
-    /// Gives a unit, or drops it and what follows up to a key frame when the disk is far behind. Never waits.
+    /// Queues a unit, or drops it and what follows up to a key frame when the disk is far behind. Never waits.
     pub(crate) fn unit(&mut self, unit: &AccessUnit, media: MediaKind) {
-        let Some(taken) = self.taken.as_ref().filter(|taken| taken.takes(unit.stream)) else {
+        let recorded = self.streams.as_ref();
+        let Some(streams) = recorded.filter(|streams| streams.contains(unit.stream)) else {
             return self.drop_from_here(DropReason::NotRecordable);
         };
         let length = unit.data.len();
-        let room = self.sender.capacity() > RESERVED
+        let fits = self.sender.capacity() > RESERVED
             && self.bytes.load(Ordering::Relaxed).saturating_add(length) <= self.most_bytes;
-        if !room {
+        if !fits {
             return self.drop_from_here(DropReason::RecorderBusy);
         }
         let key = media == MediaKind::Video && unit.random_access;
         if self.waits_for_key && !key {
-            self.counters.dropped(&self.sink, self.reason, 1);
+            self.counters.dropped(self.reason, 1);
             return;
         }
         if self.due {
-            let tracks = Command::Tracks(taken.tracks.clone());
+            let tracks = RecorderCommand::Tracks(streams.tracks.clone());
             if self.sender.try_send(tracks).is_err() {
                 return self.drop_from_here(DropReason::RecorderBusy);
             }
@@ -151,26 +161,26 @@ impl RecorderInput {
         }
         self.waits_for_key = false;
         self.bytes.fetch_add(length, Ordering::Relaxed);
-        let unit = Command::Unit(media_unit(unit, media));
+        let unit = RecorderCommand::Unit(media_unit(unit, media));
         if self.sender.try_send(unit).is_err() {
             self.bytes.fetch_sub(length, Ordering::Relaxed);
             self.drop_from_here(DropReason::RecorderBusy);
         }
     }
 
-    /// Something was lost before it came here.
+    /// Units were lost upstream.
     pub(crate) fn wait_for_key(&mut self) {
         (self.waits_for_key, self.reason) = (true, DropReason::NoKeyFrame);
     }
 
-    /// A unit is dropped for want of memory, and so is all that follows up to a key frame.
-    pub(crate) fn refuse(&mut self) {
+    /// Drops a unit because memory is short, and all that follow up to a key frame.
+    pub(crate) fn drop_over_budget(&mut self) {
         self.drop_from_here(DropReason::OverBudget);
     }
 
     fn drop_from_here(&mut self, reason: DropReason) {
         (self.waits_for_key, self.reason) = (true, reason);
-        self.counters.dropped(&self.sink, reason, 1);
+        self.counters.dropped(reason, 1);
     }
 }
 
@@ -180,56 +190,47 @@ impl SignalInput {
         self.signal_with(timestamp_90k, None);
     }
 
-    /// The same for an event that is traced by an id.
+    /// The same for an event with a correlation id.
     pub(crate) fn signal_with(&self, timestamp_90k: u64, correlation_id: Option<String>) {
         let signal = Signal {
             timestamp_90k,
             correlation_id,
         };
-        if self.sender.try_send(Command::Signal(signal)).is_err() {
-            self.counters.dropped(&self.gate, DropReason::SignalQueueFull, 1);
+        if self.sender.try_send(RecorderCommand::Signal(signal)).is_err() {
+            self.counters.dropped(DropReason::SignalQueueFull, 1);
         }
     }
 }
 
-/// The end of it by which a tracker's results come to lie beside the media.
-#[derive(Debug, Clone)]
-pub(crate) struct MetadataInput {
-    sender: mpsc::Sender<Command>,
-    sink: String,
-    counters: Counters,
-}
-
 impl MetadataInput {
-    /// What was seen at this media time, as a line of JSON.
+    /// What was found at this media time, as a line of JSON.
     pub(crate) fn add(&self, timestamp_90k: u64, json: String) {
-        let metadata = Command::Metadata(timestamp_90k, json);
-        // What is reserved is for signals: a clip is worth more than what is said about it.
+        let metadata = RecorderCommand::Metadata(timestamp_90k, json);
+        // The reserved places are for signals: a clip is worth more than its sidecar.
         if self.sender.capacity() <= RESERVED || self.sender.try_send(metadata).is_err() {
-            self.counters.dropped(&self.sink, DropReason::RecorderBusy, 1);
+            self.counters.dropped(DropReason::RecorderBusy, 1);
         }
     }
 }
 
 #[cfg(test)]
 impl RecorderInput {
-    /// An input that takes a stream of this number, and whose units are taken out, one by one, by a test.
-    pub(crate) fn unserved(
-        counters: Counters,
+    /// An input that records a stream of number 0, and a function that takes units out of its queue.
+    pub(crate) fn detached(
+        counters: NodeCounters,
         most_bytes: usize,
     ) -> (Self, impl FnMut() -> Option<MediaUnit>) {
-        let all = MediaSelection::default();
-        let (mut input, mut receiver) = Self::new("sink".into(), counters, most_bytes, all);
-        input.take_video();
+        let (mut input, mut receiver) = Self::new(counters, most_bytes, MediaSelection::default());
+        input.set_test_video();
         let bytes = input.waiting_bytes();
         let take = move || {
             loop {
                 match receiver.try_recv() {
-                    Ok(Command::Unit(unit)) => {
+                    Ok(RecorderCommand::Unit(unit)) => {
                         bytes.fetch_sub(unit.data.len(), Ordering::Relaxed);
                         return Some(unit);
                     }
-                    Ok(Command::Tracks(_)) => {}
+                    Ok(RecorderCommand::Tracks(_)) => {}
                     _ => return None,
                 }
             }
@@ -238,7 +239,7 @@ impl RecorderInput {
     }
 
     /// As if the camera had a video of number 0.
-    pub(super) fn take_video(&mut self) {
+    pub(crate) fn set_test_video(&mut self) {
         let mut video = StreamInfo::new(0, MediaKind::Video, lva_rtsp::Codec::H264, 90_000);
         let avcc: &[u8] = &[
             1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,

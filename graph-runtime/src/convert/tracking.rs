@@ -1,4 +1,4 @@
-//! What extensions find as `lva-zones` follows it, and a line-crossing node's lines as it watches them.
+//! Inferences of extensions as detections of `lva-zones`, and a line-crossing node's lines as its scene.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use lva_graph_model::LineCrossing;
 use lva_inference_schema::{Entity, Inference, InferenceValue};
 use lva_zones::{BoundingBox, CrossingLine, Detection, Point, Scene, SceneOptions};
 
-/// Tags that are told apart; objects of further ones share a class.
+/// Tags with a class of their own; objects of further tags share one class.
 const MAX_CLASSES: usize = 256;
 
 /// Numbers for the tags of objects, in the order in which they were first seen.
@@ -17,7 +17,7 @@ pub(crate) struct Classes {
 }
 
 impl Classes {
-    /// The objects among the inferences, with their places.
+    /// The objects among the inferences.
     pub(crate) fn detections(&mut self, found: &[Inference]) -> Vec<Detection> {
         let entities = found.iter().filter_map(|inference| match &inference.value {
             InferenceValue::Entity(entity) => Some(entity),
@@ -31,7 +31,7 @@ impl Classes {
         Detection {
             bbox: BoundingBox::new(left.to_f32(), top.to_f32(), width.to_f32(), height.to_f32()),
             class: self.number(&entity.tag.value),
-            // Whoever does not say how sure it is, is.
+            // An extension without a confidence counts as certain.
             score: entity
                 .tag
                 .confidence
@@ -83,12 +83,12 @@ mod tests {
     use super::*;
 
     fn entity(tag: &str) -> Inference {
-        let place = Rectangle::new(0.1_f32, 0.2_f32, 0.3_f32, 0.4_f32);
-        Inference::new(Entity::new(tag, 0.75_f32, place))
+        let bbox = Rectangle::new(0.1_f32, 0.2_f32, 0.3_f32, 0.4_f32);
+        Inference::new(Entity::new(tag, 0.75_f32, bbox))
     }
 
     #[test]
-    fn tags_come_back_and_what_is_no_object_is_left_out() {
+    fn tags_come_back_and_inferences_without_an_object_are_ignored() {
         let mut classes = Classes::default();
         let found = [
             entity("person"),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_keep_their_names_and_a_line_without_length_is_said() {
+    fn lines_keep_their_names_and_a_line_without_length_is_an_error() {
         let line = |end: f64| LineCrossing {
             lines: vec![NamedLine {
                 name: "gate".to_owned(),

@@ -1,4 +1,4 @@
-//! A motion node's settings as `lva-framing` takes them, and what it finds as `lva-inference-schema` writes it.
+//! A motion node's settings for `lva-framing`, and its results for `lva-inference-schema`.
 
 use lva_framing::{FractionBox, MotionOptions, MotionSensitivity};
 use lva_graph_model::{MotionDetection, Sensitivity};
@@ -12,7 +12,7 @@ pub(crate) fn detector_options(node: &MotionDetection) -> MotionOptions {
     })
 }
 
-/// Motion at a place, or anywhere.
+/// Motion in a region, or anywhere.
 pub(crate) fn inference(region: Option<FractionBox>) -> Inference {
     let bbox = region.map(|region| {
         // Published boxes have six digits; a cell of the grid is 1/160.

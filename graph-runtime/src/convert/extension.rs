@@ -1,4 +1,4 @@
-//! An extension node's endpoint and protocol, as `lva-extension-protocol` connects to it.
+//! An extension node's endpoint and protocol for the clients of `lva-extension-protocol`.
 
 use lva_extension_protocol::client::{ClientOptions, Transfer};
 use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
@@ -10,14 +10,14 @@ use lva_graph_model::{
     TlsOptions,
 };
 
-use crate::plan::Unsupported;
-use crate::seam::operation::configuration_text;
+use crate::convert::Unsupported;
+use crate::convert::operation::configuration_text;
 
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
 pub(crate) enum ClientPlan {
     Grpc(Box<GrpcPlan>),
-    /// Everything but the encoding of pictures, which is the node's form.
+    /// Everything but the picture format, which belongs to the node.
     Http(Box<HttpClientOptions>),
 }
 
@@ -48,7 +48,7 @@ impl ClientPlan {
                 transfer,
                 configuration,
             } => (memory(*transfer), configuration.clone()),
-            // The node says nothing about memory: it is as large as the window of frames needs.
+            // The node has no setting for memory: the window of frames decides its size.
             ExtensionProtocol::ComputerVision { operation } => (
                 Transfer::SharedMemory(SharedMemoryOptions::default()),
                 operation.as_ref().map(operation_text),
