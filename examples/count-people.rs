@@ -8,7 +8,7 @@ use lva_examples::play::{camera, play};
 use lva_extension_protocol::http::HttpExtensionServer;
 use lva_graph_runtime::{GraphEvent, MessageSink, Module, RuntimeOptions, SinkError};
 use lva_inference_schema::{EventName, JsonStyle, event_time};
-use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, OperationConfig, SpatialExtension};
+use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, Operation, SpatialExtension};
 use serde_json::{Value, json};
 
 /// Count the people in front of a camera twice a second, and print a line whenever their number changes.
@@ -76,7 +76,7 @@ async fn main() -> anyhow::Result<()> {
 async fn serve(model: &ModelArgs) -> anyhow::Result<String> {
     let detectors = Detectors::shared(model.load()?);
     let options = AnalysisOptions::default().with_entities(Entities::EveryFrame);
-    let people = SpatialExtension::with_options(OperationConfig::whole_frame(), detectors, options);
+    let people = SpatialExtension::with_options(Operation::whole_frame(), detectors, options);
     let listening = HttpExtensionServer::new(people)
         .listen(([127, 0, 0, 1], 0).into())
         .await?;

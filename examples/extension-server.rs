@@ -16,7 +16,7 @@ use lva_extension_protocol::server::{
 use lva_extension_protocol::{Credentials, Trust};
 use lva_inference::Detector;
 use lva_spatial_analysis::{
-    AnalysisOptions, AnalysisStatsReader, Detectors, Entities, OperationConfig, SpatialExtension,
+    AnalysisOptions, AnalysisStatsReader, Detectors, Entities, Operation, SpatialExtension,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -98,9 +98,9 @@ fn main() -> anyhow::Result<()> {
 
 fn extension(args: &Args, detector: Box<dyn Detector>) -> anyhow::Result<SpatialExtension> {
     let config = match &args.config {
-        None => OperationConfig::whole_frame(),
+        None => Operation::whole_frame(),
         Some(path) => {
-            let config = OperationConfig::from_file(path);
+            let config = Operation::from_file(path);
             config.with_context(|| format!("the configuration {} cannot be used", path.display()))?
         }
     };

@@ -4,14 +4,14 @@
 //! cargo run --release --example replay-zones -- < in.jsonl > out.jsonl
 //! ```
 //!
-//! [`lva_zones::replay_case`] documents both forms. The answer to an invalid case has its name and the reason; the program
+//! [`lva_examples::replay::replay_case`] documents both forms. The answer to an invalid case has its name and the reason; the program
 //! continues and ends with 0.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use anyhow::Context;
 use clap::Parser;
-use lva_zones::{MAX_CASE_BYTES, replay_case};
+use lva_examples::replay::{MAX_CASE_BYTES, replay_case};
 
 /// Replay cases of people and zones from standard input and print their events.
 #[derive(Debug, Parser)]

@@ -167,7 +167,7 @@ async fn main() -> anyhow::Result<()> {
     simulator.shutdown().await;
     eprintln!(
         "sessions played: {}, refused: {}, pictures: {}, packets dropped: {}",
-        counters.plays, counters.refused, counters.units, counters.dropped_packets
+        counters.plays, counters.rejected_credentials, counters.units, counters.dropped_packets
     );
     Ok(())
 }

@@ -18,7 +18,7 @@ use lva_examples::tutorial::first_session;
 use lva_graph_model::{Family, Topology};
 use lva_graph_runtime::{HubMessage, InstanceStats, MessageSink, Module, RuntimeOptions};
 use lva_inference_schema::{ProductFamily, default_topic};
-use lva_spatial_analysis::{Detectors, OperationConfig};
+use lva_spatial_analysis::{Detectors, Operation};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Time between progress reports on standard error.
@@ -226,8 +226,8 @@ async fn play(
 async fn simulate(args: &Args) -> anyhow::Result<Simulation> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let scene = match &args.video {
-        Some(_) => OperationConfig::whole_frame(),
-        None => OperationConfig::from_file(here.join("media/plaza.json"))?,
+        Some(_) => Operation::whole_frame(),
+        None => Operation::from_file(here.join("media/plaza.json"))?,
     };
     let video = args.video.clone().unwrap_or_else(|| here.join("media/plaza.mp4"));
     let detectors = Detectors::shared(args.model.load()?);

@@ -13,7 +13,7 @@ use lva_examples::picture::draw_moments;
 use lva_examples::tutorial::{Camera, Extension, PASSWORD, Tutorial, USER, first_session};
 use lva_graph_runtime::{InstanceStats, MessageSink};
 use lva_inference_schema::{ProductFamily, default_topic};
-use lva_spatial_analysis::{AnalysisOptions, Detectors, OperationConfig, Outline, SpatialExtension};
+use lva_spatial_analysis::{AnalysisOptions, Detectors, Operation, Outline, SpatialExtension};
 use tokio::io::AsyncBufReadExt;
 
 /// Time to wait for the first session with a camera.
@@ -164,17 +164,17 @@ async fn wait(args: &Args, witness: &Witness, extension: &mut Extension) -> anyh
 }
 
 /// The configuration of the extension.
-fn scene(args: &Args, here: &Path) -> anyhow::Result<OperationConfig> {
+fn scene(args: &Args, here: &Path) -> anyhow::Result<Operation> {
     let plaza = args.camera.is_none() && args.video.is_none();
     let path = match &args.scene {
         Some(path) => path.clone(),
         None if plaza => here.join("media/plaza.json"),
-        None => return Ok(OperationConfig::whole_frame()),
+        None => return Ok(Operation::whole_frame()),
     };
-    OperationConfig::from_file(&path).with_context(|| format!("cannot read the scene {}", path.display()))
+    Operation::from_file(&path).with_context(|| format!("cannot read the scene {}", path.display()))
 }
 
-async fn start_extension(args: &Args, config: OperationConfig) -> anyhow::Result<Extension> {
+async fn start_extension(args: &Args, config: Operation) -> anyhow::Result<Extension> {
     let (width, height) = args.camera_size;
     let options = AnalysisOptions::default().with_camera_aspect(f64::from(width) / f64::from(height));
     let detectors = Detectors::shared(args.model.load()?);

@@ -10,7 +10,7 @@ use lva_extension_protocol::server::{
     Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, SessionInfo,
 };
 use lva_graph_model::{NodeKind, Topology};
-use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, OperationConfig, SpatialExtension};
+use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities, Operation, SpatialExtension};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -39,7 +39,7 @@ impl Simulation {
     /// # Errors
     ///
     /// The video cannot be played, the model cannot be loaded, or no port is free.
-    pub async fn start(video: &Path, scene: OperationConfig, detectors: Detectors) -> anyhow::Result<Self> {
+    pub async fn start(video: &Path, scene: Operation, detectors: Detectors) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let clip = directory.path().join("plaza.mp4");
         with_audio(video, &clip).context("cannot write the camera's clip")?;
@@ -51,7 +51,7 @@ impl Simulation {
         let options = AnalysisOptions::default().with_camera_aspect(16.0 / 9.0);
         let every_person = options.with_entities(Entities::EveryFrame);
         let people =
-            SpatialExtension::with_options(OperationConfig::whole_frame(), detectors.clone(), every_person);
+            SpatialExtension::with_options(Operation::whole_frame(), detectors.clone(), every_person);
         let people = Arc::new(People(people));
         let people_grpc = serve(Arc::clone(&people), &stop, &mut serving).await?;
         let people_http = serve_http(people, &stop, &mut serving).await?;

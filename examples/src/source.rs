@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use lva_framing::{Decoder, DecoderOptions, FrameRate, Pacer, Picture, VideoCodec};
 use lva_media_types::MediaTime;
 use lva_rtsp::{
-    AccessUnit, Camera, CameraEvent, CameraOptions, CameraUrl, Codec, MediaKind, StopReason, StreamInfo,
-    Timeouts,
+    AccessUnit, Camera, CameraEvent, CameraOptions, CameraStopReason, CameraUrl, Codec, MediaKind,
+    StreamInfo, Timeouts,
 };
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc;
@@ -296,7 +296,7 @@ async fn listen(options: CameraOptions, commands: mpsc::Sender<Command>, shared:
             }
             CameraEvent::Stopped { reason } => {
                 let how = match reason {
-                    StopReason::Asked => Ok(()),
+                    CameraStopReason::Asked => Ok(()),
                     _ => Err(format!(
                         "the camera was disconnected for {} s: {}",
                         PATIENCE.as_secs(),

@@ -3,7 +3,6 @@
 mod custom;
 mod endpoint;
 mod image;
-mod operation;
 mod processor;
 mod sink;
 mod source;
@@ -11,13 +10,9 @@ mod source;
 pub use custom::CustomProcessor;
 pub use endpoint::{Credentials, Endpoint, EndpointUrl, TlsOptions};
 pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale, PixelFormat, ScaleMode};
-pub use operation::{
-    CountEvent, DistanceEvent, EventTrigger, Focus, LineCrossingEvent, NamedLine, NamedPolygon, Operation,
-    OperationSettings, Point, Watched, ZoneCrossingEvent, ZoneEventType,
-};
 pub use processor::{
     Accuracy, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, LineCrossing, MotionDetection,
-    ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
+    NamedLine, ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
 };
 pub use sink::{AssetSink, FileSink, LocalCache, MessageSink, VideoSink};
 pub use source::{MessageSource, RtspSource, RtspTransport};

@@ -145,13 +145,11 @@ pub use diagram::Diagram;
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES};
 pub use generation::{Family, Generation};
 pub use graph::{
-    Accuracy, AssetSink, CountEvent, Credentials, CustomProcessor, DEFAULT_JPEG_QUALITY, DataTransfer,
-    DistanceEvent, Edge, Endpoint, EndpointUrl, EventTrigger, Extension, ExtensionProtocol, FileSink, Flow,
-    Focus, FrameRateFilter, Graph, GraphNode, Image, ImageFormat, ImageScale, LineCrossing,
-    LineCrossingEvent, LocalCache, MessageSink, MessageSource, MotionDetection, NamedLine, NamedPolygon,
-    Node, NodeId, ObjectTracking, Operation, OperationSettings, OutputSelector, PixelFormat, Point, Rate,
-    RtspSource, RtspTransport, Sampling, ScaleMode, Sensitivity, SignalGate, TlsOptions, VideoSink, Watched,
-    ZoneCrossingEvent, ZoneEventType,
+    Accuracy, AssetSink, Credentials, CustomProcessor, DEFAULT_JPEG_QUALITY, DataTransfer, Edge, Endpoint,
+    EndpointUrl, Extension, ExtensionProtocol, FileSink, Flow, FrameRateFilter, Graph, GraphNode, Image,
+    ImageFormat, ImageScale, LineCrossing, LocalCache, MessageSink, MessageSource, MotionDetection,
+    NamedLine, Node, NodeId, ObjectTracking, OutputSelector, PixelFormat, Rate, RtspSource, RtspTransport,
+    Sampling, ScaleMode, Sensitivity, SignalGate, TlsOptions, VideoSink,
 };
 pub use instance::Instance;
 pub use kind::{NodeKind, Role};

@@ -4,7 +4,6 @@ pub(crate) mod camera;
 pub(crate) mod extension;
 pub(crate) mod motion;
 pub(crate) mod onvif;
-pub(crate) mod operation;
 pub(crate) mod picture;
 pub(crate) mod recording;
 pub(crate) mod tracking;

@@ -1,7 +1,8 @@
 //! Object tracking and line crossing, on the results of an extension.
 
 use lva_graph_model::LineCrossing;
-use lva_zones::{Engine, IdSource, LineCrossingReporter, Observation, SpatialEvent, Tracker, TrackerOptions};
+use lva_zones::report::{IdSource, LineCrossingReporter};
+use lva_zones::{Engine, Observation, SpatialEvent, Tracker, TrackerOptions};
 
 use crate::convert::tracking::{Classes, line_scene};
 use crate::emitter::{EventEmitter, NodeReporter};

@@ -1,27 +1,29 @@
 //! Digest (RFC 2617, MD5) and basic (RFC 7617) authentication, server side.
+//!
+//! `http-auth` implements the client side, and a parser that fits both.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http_auth::parse_challenges;
+use lva_media_types::Credentials;
 use md5::{Digest, Md5};
 use rtsp_types::Url;
-
-use lva_media_types::Credentials;
 
 /// Realm of every challenge.
 pub(crate) const REALM: &str = "lva-rtsp simulator";
 
-/// How clients prove who they are.
+/// How clients authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum AuthScheme {
-    /// Digest authentication with MD5 (RFC 2617), as cameras do. The password does not cross the wire.
+    /// Digest authentication with MD5 (RFC 2617), as cameras do. The password is not transmitted.
     #[default]
     Digest,
-    /// Basic authentication: the password crosses the wire in the clear.
+    /// Basic authentication: the password is transmitted in the clear.
     Basic,
 }
 
-/// One connection's challenge.
+/// The challenge of one connection.
 #[derive(Debug)]
 pub(crate) struct Challenge {
     scheme: AuthScheme,
@@ -33,7 +35,7 @@ impl Challenge {
         Self { scheme, nonce }
     }
 
-    /// Value of `WWW-Authenticate`. Without `qop`, as cameras send it and every client knows it.
+    /// Value of `WWW-Authenticate`, without `qop`, as cameras send it and every client supports it.
     pub(crate) fn header(&self) -> String {
         match self.scheme {
             AuthScheme::Digest => format!(
@@ -44,7 +46,7 @@ impl Challenge {
         }
     }
 
-    /// Whether `authorization` answers the challenge for this request.
+    /// Whether `authorization` is a valid response to the challenge for this request.
     pub(crate) fn accepts(&self, authorization: &str, method: &str, url: &Url, known: &Credentials) -> bool {
         let Some((scheme, rest)) = authorization.trim().split_once(char::is_whitespace) else {
             return false;
@@ -58,20 +60,29 @@ impl Challenge {
                         .is_ok_and(|given| given == expected.as_bytes())
             }
             AuthScheme::Digest => {
-                scheme.eq_ignore_ascii_case("digest") && self.digest_accepts(rest, method, url, known)
+                scheme.eq_ignore_ascii_case("digest")
+                    && self.digest_accepts(authorization, method, url, known)
             }
         }
     }
 
-    fn digest_accepts(&self, parameters: &str, method: &str, url: &Url, known: &Credentials) -> bool {
-        let parameters = parse_parameters(parameters);
+    fn digest_accepts(&self, authorization: &str, method: &str, url: &Url, known: &Credentials) -> bool {
+        // Credentials have the syntax of a challenge.
+        let Ok(parsed) = parse_challenges(authorization) else {
+            return false;
+        };
+        let parameters: Vec<_> = parsed
+            .iter()
+            .flat_map(|response| &response.params)
+            .map(|(name, value)| (*name, value.to_unescaped()))
+            .collect();
         let get = |name: &str| {
             parameters
                 .iter()
                 .find(|(n, _)| n.eq_ignore_ascii_case(name))
                 .map_or("", |(_, value)| value.as_str())
         };
-        // The answer must be to this challenge, by this user, for this resource.
+        // The response must be to this challenge, by this user, for this resource.
         let same_resource = Url::parse(get("uri"))
             .is_ok_and(|given| given.path().trim_end_matches('/') == url.path().trim_end_matches('/'));
         if get("nonce") != self.nonce || get("realm") != REALM || get("username") != known.username() {
@@ -103,38 +114,6 @@ fn md5_hex(text: &str) -> String {
         .collect()
 }
 
-/// `name=value` and `name="quoted \"value\""`, separated by commas; whatever else there is is passed over.
-fn parse_parameters(text: &str) -> Vec<(String, String)> {
-    let mut list = Vec::new();
-    let mut rest = text;
-    while let Some((name, after)) = rest.split_once('=') {
-        let name = name.trim_matches(|c: char| c == ',' || c.is_whitespace());
-        let after = after.trim_start();
-        let mut value = String::new();
-        if let Some(quoted) = after.strip_prefix('"') {
-            let mut characters = quoted.char_indices();
-            let mut end = quoted.len();
-            while let Some((at, character)) = characters.next() {
-                match character {
-                    '"' => {
-                        end = at + 1;
-                        break;
-                    }
-                    '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-                    other => value.push(other),
-                }
-            }
-            rest = quoted.get(end..).unwrap_or_default();
-        } else {
-            let (plain, after) = after.split_once(',').unwrap_or((after, ""));
-            value.push_str(plain.trim());
-            rest = after;
-        }
-        list.push((name.to_owned(), value));
-    }
-    list
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -160,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_good_for_its_method_resource_and_nonce_only() {
+    fn a_digest_is_valid_for_its_method_resource_and_nonce_only() {
         let url = Url::parse("rtsp://h:8554/media/a.mp4").unwrap();
         let challenge = Challenge::new(AuthScheme::Digest, "n1".into());
         let answer = |password: &str, nonce: &str, uri: &str| {
@@ -202,16 +181,9 @@ mod tests {
         assert!(!challenge.accepts("Basic ???", "PLAY", &url, &credentials()));
     }
 
-    #[test]
-    fn quoted_parameters_are_unescaped() {
-        let list = parse_parameters(r#"a="x, \"y\"" , b=z,c="#);
-        let expected = [("a", "x, \"y\""), ("b", "z"), ("c", "")].map(|(n, v)| (n.to_owned(), v.to_owned()));
-        assert_eq!(list, expected);
-    }
-
     proptest! {
         #[test]
-        fn any_header_is_refused_without_panic(text in "\\PC{0,200}") {
+        fn any_header_is_rejected_without_panic(text in "\\PC{0,200}") {
             let url = Url::parse("rtsp://h/").unwrap();
             for scheme in [AuthScheme::Digest, AuthScheme::Basic] {
                 let challenge = Challenge::new(scheme, "n".into());

@@ -1,9 +1,8 @@
-//! The shell of one connection: reads requests, sends what is due.
+//! The I/O of one session: reads requests, sends what is due.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -23,9 +22,9 @@ use crate::state::{Control, Shared};
 pub(crate) type BoxedReader = Box<dyn AsyncRead + Send + Unpin>;
 pub(crate) type BoxedWriter = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// A client that takes nothing for this long is cut off.
+/// A client that reads nothing for this long is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection that neither plays nor asks is closed.
+/// A connection that neither plays nor sends requests is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Least interval of RFC 3550 section 6.2.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -39,20 +38,20 @@ struct Playing {
     began_unix_nanos: u128,
     next_report: Duration,
     was_stalled: bool,
-    /// Which session of the simulator this is, for faults.
-    session: u64,
+    /// The number of this session, for faults.
+    number: u64,
     /// By track.
-    lines: HashMap<usize, FaultInjector>,
-    /// Added to RTP time by [`Faults::with_timestamp_reset_after`] and by hand.
+    injectors: HashMap<usize, FaultInjector>,
+    /// Added to RTP time by [`Faults::with_timestamp_reset_after`] and at run time.
     rtp_offset: u32,
     resets_done: u64,
     planned_reset_done: bool,
 }
 
-pub(super) struct Client {
+pub(crate) struct Client {
     shared: Arc<Shared>,
     control: watch::Receiver<Control>,
-    conversation: ServerSession,
+    session: ServerSession,
     writer: BoxedWriter,
     faults: Faults,
     playing: Option<Playing>,
@@ -65,9 +64,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Serves a connection until it is over. `buffer` is what was read from it already; `datagrams` says whether RTP
-    /// may leave the connection.
-    pub(super) async fn serve(
+    /// Serves a connection until it ends. `buffer` holds the bytes already read from it; `datagrams` allows RTP over UDP.
+    pub(crate) async fn serve(
         (mut reader, writer): (BoxedReader, BoxedWriter),
         mut buffer: Vec<u8>,
         (local, peer): (IpAddr, IpAddr),
@@ -80,21 +78,21 @@ impl Client {
             warn!("connection closed: the operating system gives no random numbers for its nonce");
             return;
         };
-        let challenge = Challenge::new(shared.scheme, format!("{first:016x}{second:016x}"));
+        let challenge = Challenge::new(shared.options.scheme, format!("{first:016x}{second:016x}"));
         let faults = shared.faults();
-        // Who lies about parameter sets must send the true ones somewhere.
-        let conversation = ServerSession::new(
-            shared.credentials.clone(),
+        // With wrong parameter sets in the description, the right ones are sent in band.
+        let session = ServerSession::new(
+            shared.options.credentials.clone(),
             challenge,
             number,
-            shared.in_band && !faults.lies.parameter_sets,
-            faults.lies,
+            shared.options.in_band && !faults.describe.parameter_sets,
+            faults.describe,
         );
         let mut client = Self {
-            datagrams: datagrams && shared.udp,
+            datagrams: datagrams && shared.options.udp,
             shared,
             control,
-            conversation,
+            session,
             writer,
             faults,
             playing: None,
@@ -137,11 +135,11 @@ impl Client {
     }
 
     async fn request(&mut self, request: &rtsp_types::Request<Vec<u8>>) -> Result<(), End> {
-        let file = match self.conversation.file_of(request) {
-            None => Lookup::NotAsked,
+        let file = match self.session.file_of(request) {
+            None => Lookup::NotRequested,
             Some(file) => {
                 let shared = Arc::clone(&self.shared);
-                // On a thread of its own: reading blocks, and the box reader may panic on a broken file.
+                // On a blocking thread: reading blocks, and the box reader may panic on a broken file.
                 match tokio::task::spawn_blocking(move || shared.library.load(&file)).await {
                     Ok(None) => Lookup::Missing,
                     Ok(Some(Ok(clip))) => Lookup::Found(clip),
@@ -150,28 +148,27 @@ impl Client {
                 }
             }
         };
-        let refused = self.conversation.refused();
-        let pair = match self.datagrams && self.conversation.wants_ports(request) {
+        let before = self.session.rejected();
+        let pair = match self.datagrams && self.session.wants_ports(request) {
             true => PortPair::bind(self.local).await,
             false => None,
         };
         let ports = pair.as_ref().map(PortPair::numbers);
-        let (response, action) = self.conversation.answer(request, file, ports);
+        let (response, action) = self.session.answer(request, file, ports);
         self.ports.extend(pair.map(|pair| (pair.numbers().0, pair)));
-        // Those of tracks that were not set up after all, or set up anew.
+        // Close those of tracks that were not set up after all, or set up again.
         let channels = self
-            .conversation
-            .chosen()
+            .session
+            .setup_parts()
             .map_or(&[][..], |(_, channels)| &*channels);
         self.ports.retain(|port, _| {
             channels
                 .iter()
                 .any(|c| matches!(c.route, Route::Udp { server, .. } if server.0 == *port))
         });
+        let rejected = self.session.rejected() - before;
         self.shared
-            .counters
-            .refused
-            .fetch_add(self.conversation.refused() - refused, Ordering::Relaxed);
+            .count(|counters| counters.rejected_credentials += rejected);
         let mut bytes = Vec::new();
         if response.write(&mut bytes).is_err() {
             return Err(End);
@@ -187,7 +184,7 @@ impl Client {
             }
             Action::Teardown => {
                 self.playing = None;
-                self.shared.counters.teardowns.fetch_add(1, Ordering::Relaxed);
+                self.shared.count(|counters| counters.teardowns += 1);
             }
         }
         Ok(())
@@ -198,14 +195,18 @@ impl Client {
             playing.playback.resume(playing.began.elapsed());
             return;
         }
-        let Some((clip, channels)) = self.conversation.chosen() else {
+        let Some((clip, channels)) = self.session.setup_parts() else {
             return;
         };
         let tracks: Vec<_> = channels.iter().map(|channel| channel.track).collect();
-        let session = self.shared.counters.plays.fetch_add(1, Ordering::Relaxed);
-        let lines = tracks
+        let mut number = 0;
+        self.shared.count(|counters| {
+            number = counters.plays;
+            counters.plays += 1;
+        });
+        let injectors = tracks
             .iter()
-            .map(|track| (*track, FaultInjector::new(&self.faults, session, *track)))
+            .map(|track| (*track, FaultInjector::new(&self.faults, number, *track)))
             .collect();
         self.playing = Some(Playing {
             playback: Playback::new(Arc::clone(clip), &tracks),
@@ -216,15 +217,15 @@ impl Client {
                 .as_nanos(),
             next_report: Duration::ZERO,
             was_stalled: false,
-            session,
-            lines,
+            number,
+            injectors,
             rtp_offset: 0,
             resets_done: self.control.borrow().resets,
             planned_reset_done: false,
         });
     }
 
-    /// Waits until something may have to be sent. Nothing is lost when the future is dropped.
+    /// Waits until something may be due. Cancel safe.
     async fn until_due(&mut self) -> Result<(), End> {
         let Some(playing) = &mut self.playing else {
             return std::future::pending().await;
@@ -232,7 +233,7 @@ impl Client {
         let stalled = self.control.borrow_and_update().stalled;
         let due = match (stalled, self.faults.stall) {
             (true, _) => None,
-            // Nothing is due while the plan wants silence, but its end is.
+            // During a planned stall only its end is due.
             (false, Some((after, lasting))) if in_window(playing.began.elapsed(), after, lasting) => {
                 Some(after.saturating_add(lasting))
             }
@@ -258,13 +259,13 @@ impl Client {
         }
     }
 
-    /// Sends what is due: reports first, so that a client knows the time of the first unit.
+    /// Sends what is due, reports first, so that the client knows the time of the first unit.
     async fn send_due(&mut self) -> Result<(), End> {
         loop {
             let Some(playing) = &mut self.playing else {
                 return Ok(());
             };
-            let Some((clip, channels)) = self.conversation.chosen() else {
+            let Some((clip, channels)) = self.session.setup_parts() else {
                 return Ok(());
             };
             let now = playing.began.elapsed();
@@ -284,7 +285,7 @@ impl Client {
             if resets != playing.resets_done || (planned && !playing.planned_reset_done) {
                 playing.resets_done = resets;
                 playing.planned_reset_done |= planned;
-                let moved = reset_offset(&self.faults, playing.session ^ resets);
+                let moved = reset_offset(&self.faults, playing.number ^ resets);
                 playing.rtp_offset = playing.rtp_offset.wrapping_add(moved);
             }
             let mut out = Vec::new();
@@ -300,9 +301,9 @@ impl Client {
                         .playback
                         .rtp_at(channel.track, now)
                         .wrapping_add(playing.rtp_offset);
-                    let wall = (playing.began_unix_nanos + now.as_nanos())
+                    let unix_nanos = (playing.began_unix_nanos + now.as_nanos())
                         .saturating_add_signed(i128::from(self.faults.clock_offset_ms) * 1_000_000);
-                    let report = channel.packetizer.report(wall, rtp);
+                    let report = channel.packetizer.report(unix_nanos, rtp);
                     match channel.route {
                         Route::Interleaved(rtp) => interleave(&mut out, rtp + 1, &report),
                         Route::Udp { client, server } => {
@@ -320,34 +321,36 @@ impl Client {
                     route, packetizer, ..
                 }) = channels.iter_mut().find(|channel| channel.track == due.track)
             {
-                let counters = &self.shared.counters;
-                counters.units.fetch_add(1, Ordering::Relaxed);
-                let in_band = (self.shared.in_band || self.faults.lies.parameter_sets) && due.sample.sync;
+                self.shared.count(|counters| counters.units += 1);
+                let in_band =
+                    (self.shared.options.in_band || self.faults.describe.parameter_sets) && due.sample.sync;
                 let rtp = due.rtp.wrapping_add(playing.rtp_offset);
-                let mut line = playing.lines.get_mut(&due.track);
+                let mut injector = playing.injectors.get_mut(&due.track);
                 packetizer.unit(&track.kind, clip.bytes(&due.sample), in_band, rtp, |packet| {
-                    let mut untaken = 0;
+                    let mut unsent = 0;
                     let mut send = |packet: &[u8]| match *route {
                         Route::Interleaved(rtp) => interleave(&mut out, rtp, packet),
                         Route::Udp { client, server } => {
-                            let taken = self
+                            let sent = self
                                 .ports
                                 .get(&server.0)
                                 .is_some_and(|pair| pair.send_rtp(packet, (self.peer, client.0).into()));
-                            untaken += u64::from(!taken);
+                            unsent += u64::from(!sent);
                         }
                     };
-                    let passed = match &mut line {
+                    let passed = match &mut injector {
                         _ if self.shared.take_packet_to_drop() => PacketFate::Lost,
-                        Some(line) => line.pass(packet, &mut send),
+                        Some(injector) => injector.pass(packet, &mut send),
                         None => {
                             send(packet);
                             PacketFate::Sent
                         }
                     };
-                    let lost = untaken.max(u64::from(passed == PacketFate::Lost));
-                    counters.dropped_packets.fetch_add(lost, Ordering::Relaxed);
-                    counters.packets.fetch_add(1 - lost.min(1), Ordering::Relaxed);
+                    let lost = unsent.max(u64::from(passed == PacketFate::Lost));
+                    self.shared.count(|counters| {
+                        counters.dropped_packets += lost;
+                        counters.packets += 1 - lost.min(1);
+                    });
                 });
             }
             self.write(&out).await?;
@@ -363,7 +366,7 @@ impl Client {
         }
         let written = timeout(WRITE_TIMEOUT, async {
             self.writer.write_all(bytes).await?;
-            // TLS may hold some of it back.
+            // TLS buffers.
             self.writer.flush().await
         });
         match written.await {

@@ -9,14 +9,14 @@ use crate::faults::DescribeFaults;
 use crate::media::{Clip, Track, TrackKind};
 use crate::packetize::{AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE};
 
-/// The description of a clip, for `DESCRIBE`. `session` numbers the session (RFC 8866 section 5.2); `in_band` leaves the
-/// parameter sets out; `lies` says what is not true.
+/// The description of a clip, for `DESCRIBE`. `session` numbers the session (RFC 8866 section 5.2); `in_band` omits the
+/// parameter sets.
 pub(crate) fn describe(
     clip: &Clip,
     name: &str,
     session: u64,
     in_band: bool,
-    lies: &DescribeFaults,
+    faults: &DescribeFaults,
 ) -> Vec<u8> {
     let description = Session {
         origin: Origin {
@@ -27,7 +27,7 @@ pub(crate) fn describe(
             addrtype: "IP4".into(),
             unicast_address: "127.0.0.1".into(),
         },
-        // A line break in a file's name must not begin a line of the description.
+        // A line break in a file name must not begin a line of the description.
         session_name: name.replace(char::is_control, " "),
         session_description: None,
         uri: None,
@@ -55,8 +55,8 @@ pub(crate) fn describe(
             .tracks
             .iter()
             .enumerate()
-            .map(|(index, track)| media(index, track, in_band, lies))
-            .chain(if lies.foreign_streams {
+            .map(|(index, track)| media(index, track, in_band, faults))
+            .chain(if faults.foreign_streams {
                 foreign_streams(clip.tracks.len())
             } else {
                 Vec::new()
@@ -64,32 +64,32 @@ pub(crate) fn describe(
             .collect(),
     };
     let mut text = Vec::new();
-    // Writing to memory does not fail; an empty description would be refused by any client.
+    // Writing to memory does not fail; any client would reject an empty description.
     let _ = description.write(&mut text);
     text
 }
 
-/// Parameter sets as they are described: with another level than the true ones, where a lie is wanted.
-fn with_lie(sets: &[Vec<u8>], lies: &DescribeFaults) -> Vec<Vec<u8>> {
+/// Parameter sets for the description: with a wrong level, if that fault is on.
+fn described(sets: &[Vec<u8>], faults: &DescribeFaults) -> Vec<Vec<u8>> {
     let mut sets = sets.to_vec();
-    if lies.parameter_sets {
+    if faults.parameter_sets {
         for set in &mut sets {
-            // H.264: profile, constraints, level behind one byte of header. H.265: header of two bytes, one byte of
+            // H.264: profile, constraints and level after one byte of header. H.265: header of two bytes, one byte of
             // identifiers, then profile, 4 bytes of compatibility, 6 of constraints, and the level.
-            let place = if set.first().is_some_and(|first| first & 0x1f == 7) {
+            let index = if set.first().is_some_and(|first| first & 0x1f == 7) {
                 3
             } else {
                 14
             };
-            if let Some(level) = set.get_mut(place) {
-                *level = if place == 3 { 10 } else { 30 };
+            if let Some(level) = set.get_mut(index) {
+                *level = if index == 3 { 10 } else { 30 };
             }
         }
     }
     sets
 }
 
-/// Streams that no client of this crate can use, as cameras with odd settings offer them.
+/// Streams that few clients can use, as cameras with unusual settings offer them.
 fn foreign_streams(first: usize) -> Vec<Media> {
     [
         ("video", "98 VP8/90000"),
@@ -116,10 +116,10 @@ fn foreign_streams(first: usize) -> Vec<Media> {
     .collect()
 }
 
-fn media(index: usize, track: &Track, in_band: bool, lies: &DescribeFaults) -> Media {
+fn media(index: usize, track: &Track, in_band: bool, faults: &DescribeFaults) -> Media {
     let (media, payload_type, rtpmap, fmtp) = match &track.kind {
         TrackKind::H264 { sps, pps, .. } => {
-            let sps = &with_lie(sps, lies);
+            let sps = &described(sps, faults);
             let sets: Vec<_> = sps.iter().chain(pps).map(|set| STANDARD.encode(set)).collect();
             let profile: String = sps
                 .first()
@@ -147,7 +147,7 @@ fn media(index: usize, track: &Track, in_band: bool, lies: &DescribeFaults) -> M
                 format!(
                     "sprop-vps={};sprop-sps={};sprop-pps={}",
                     list(vps),
-                    list(&with_lie(sps, lies)),
+                    list(&described(sps, faults)),
                     list(pps)
                 )
             };
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_is_read_back() {
+    fn a_description_is_parsed_back() {
         let video = TrackKind::H264 {
             sps: vec![vec![0x67, 0x4d, 0x40, 0x1e, 1]],
             pps: vec![vec![0x68, 2]],

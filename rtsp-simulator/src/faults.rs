@@ -1,11 +1,10 @@
-//! Faults that a simulated camera has by plan: sans-I/O, and the same for the same seed.
+//! Planned faults of a simulated camera: sans-I/O and reproducible by seed.
 
 use std::time::Duration;
 
-/// What goes wrong in every session, and when. Everything is off by default.
+/// The faults of every session, and when they happen. All are off by default.
 ///
-/// The same plan, file and order of sessions give the same faults: which packets are hit follows from
-/// [`with_seed`](Self::with_seed) alone.
+/// The same faults, file and order of sessions hit the same packets; only [`with_seed`](Self::with_seed) decides which.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,10 +26,10 @@ pub struct Faults {
     pub(crate) reset_after: Option<Duration>,
     pub(crate) clock_offset_ms: i64,
     pub(crate) no_reports: bool,
-    pub(crate) lies: DescribeFaults,
+    pub(crate) describe: DescribeFaults,
 }
 
-/// What is told that is not so.
+/// Wrong and missing statements in descriptions and responses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DescribeFaults {
     pub(crate) parameter_sets: bool,
@@ -40,25 +39,25 @@ pub(crate) struct DescribeFaults {
 }
 
 impl Faults {
-    /// Chooses which packets are hit. Default 0.
+    /// Decides which packets are hit. Default 0.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Part of the RTP packets that are left out, 0 to 1. Default 0.
-    pub fn with_loss(mut self, part: f64) -> Self {
-        self.loss = part.clamp(0.0, 1.0);
+    /// Fraction of the RTP packets that are not sent, 0 to 1. Default 0.
+    pub fn with_loss(mut self, fraction: f64) -> Self {
+        self.loss = fraction.clamp(0.0, 1.0);
         self
     }
 
-    /// Part of the RTP packets that are sent behind the next one of their stream, 0 to 1. Default 0.
-    pub fn with_reorder(mut self, part: f64) -> Self {
-        self.reorder = part.clamp(0.0, 1.0);
+    /// Fraction of the RTP packets that are sent after the next one of their stream, 0 to 1. Default 0.
+    pub fn with_reorder(mut self, fraction: f64) -> Self {
+        self.reorder = fraction.clamp(0.0, 1.0);
         self
     }
 
-    /// Sends nothing from the first time after PLAY on, for the second; the connection stays. Default `None`.
+    /// Sends nothing for a while, as `(delay after PLAY, duration)`; the connection stays open. Default `None`.
     pub fn with_stall(mut self, after_and_for: Option<(Duration, Duration)>) -> Self {
         self.stall = after_and_for;
         self
@@ -70,13 +69,13 @@ impl Faults {
         self
     }
 
-    /// RTP time starts over at another place this long after PLAY, in mid-session. Default `None`.
+    /// RTP time restarts at another value this long after PLAY, within the session. Default `None`.
     pub fn with_timestamp_reset_after(mut self, after: Option<Duration>) -> Self {
         self.reset_after = after;
         self
     }
 
-    /// The wall clock in sender reports is ahead by so many milliseconds, or behind where negative. Default 0.
+    /// The wall clock in sender reports is ahead by this many milliseconds, or behind if negative. Default 0.
     pub fn with_clock_offset_ms(mut self, offset_ms: i64) -> Self {
         self.clock_offset_ms = offset_ms;
         self
@@ -88,29 +87,29 @@ impl Faults {
         self
     }
 
-    /// The description tells parameter sets with another level than those of the pictures, which are then also sent
-    /// before each key frame. Default false.
+    /// The description contains parameter sets with a wrong level; the right ones are sent before each key frame. Default
+    /// false.
     pub fn with_wrong_parameter_sets(mut self, wrong: bool) -> Self {
-        self.lies.parameter_sets = wrong;
+        self.describe.parameter_sets = wrong;
         self
     }
 
-    /// The description offers three more streams that few can use: VP8 video, Opus audio and ONVIF metadata. They
+    /// The description offers three more streams that few clients can use: VP8 video, Opus audio and ONVIF metadata. They
     /// cannot be set up. Default false.
     pub fn with_foreign_streams(mut self, foreign: bool) -> Self {
-        self.lies.foreign_streams = foreign;
+        self.describe.foreign_streams = foreign;
         self
     }
 
-    /// Descriptions come without `Content-Base`. Default false.
+    /// Omits `Content-Base` from descriptions. Default false.
     pub fn with_no_content_base(mut self, none: bool) -> Self {
-        self.lies.no_content_base = none;
+        self.describe.no_content_base = none;
         self
     }
 
-    /// PLAY is answered without `RTP-Info`. Default false.
+    /// Omits `RTP-Info` from the response to PLAY. Default false.
     pub fn with_no_rtp_info(mut self, none: bool) -> Self {
-        self.lies.no_rtp_info = none;
+        self.describe.no_rtp_info = none;
         self
     }
 }
@@ -121,19 +120,19 @@ pub(crate) struct FaultInjector {
     state: u64,
     loss: f64,
     reorder: f64,
-    held: Option<Vec<u8>>,
+    deferred: Option<Vec<u8>>,
 }
 
-/// What became of a packet.
+/// What happened to a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PacketFate {
     Sent,
-    Held,
+    Deferred,
     Lost,
 }
 
 impl FaultInjector {
-    /// The line of stream `stream` in session `session`.
+    /// For stream `stream` of session `session`.
     pub(crate) fn new(faults: &Faults, session: u64, stream: usize) -> Self {
         let mut state = faults.seed ^ session.rotate_left(32) ^ (stream as u64).rotate_left(17);
         mix(&mut state);
@@ -141,42 +140,42 @@ impl FaultInjector {
             state,
             loss: faults.loss,
             reorder: faults.reorder,
-            held: None,
+            deferred: None,
         }
     }
 
-    /// Hands on what is to be sent now.
+    /// Sends the packets that are due now.
     pub(crate) fn pass(&mut self, packet: &[u8], mut send: impl FnMut(&[u8])) -> PacketFate {
         if self.loss == 0.0 && self.reorder == 0.0 {
             send(packet);
             return PacketFate::Sent;
         }
-        // Both are drawn for each packet, so that one fault does not move the other.
-        let (loss, reorder) = (part(&mut self.state), part(&mut self.state));
+        // Both are drawn for each packet, so that one fault does not shift the other.
+        let (loss, reorder) = (fraction(&mut self.state), fraction(&mut self.state));
         if loss < self.loss {
             return PacketFate::Lost;
         }
-        if self.held.is_none() && reorder < self.reorder {
-            self.held = Some(packet.to_vec());
-            return PacketFate::Held;
+        if self.deferred.is_none() && reorder < self.reorder {
+            self.deferred = Some(packet.to_vec());
+            return PacketFate::Deferred;
         }
         send(packet);
-        if let Some(held) = self.held.take() {
-            send(&held);
+        if let Some(deferred) = self.deferred.take() {
+            send(&deferred);
         }
         PacketFate::Sent
     }
 }
 
-/// RTP time after a reset, in ticks that are added to what it would be: far back, as after a reboot.
+/// Ticks that a reset adds to RTP time: far away, as after a reboot.
 pub(crate) fn reset_offset(faults: &Faults, session: u64) -> u32 {
     let mut state = faults.seed ^ session;
-    // A quarter to three quarters of the range: far from the old place both ways.
+    // A quarter to three quarters of the range: far from the old value in both directions.
     0x4000_0000 + (mix(&mut state) >> 33) as u32
 }
 
-/// A number from 0 to below 1, in 53 bits.
-fn part(state: &mut u64) -> f64 {
+/// A number in 0..1 with 53 random bits.
+fn fraction(state: &mut u64) -> f64 {
     (mix(state) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
@@ -194,10 +193,10 @@ mod tests {
     use super::*;
 
     fn sent(faults: &Faults, session: u64, count: u32) -> Vec<u32> {
-        let mut line = FaultInjector::new(faults, session, 0);
+        let mut injector = FaultInjector::new(faults, session, 0);
         let mut out = Vec::new();
         for n in 0..count {
-            line.pass(&n.to_be_bytes(), |packet| {
+            injector.pass(&n.to_be_bytes(), |packet| {
                 out.push(u32::from_be_bytes(packet.try_into().unwrap()));
             });
         }
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_as_many_as_asked_for() {
+    fn losses_match_the_fraction() {
         for part in [0.01, 0.1, 0.5] {
             let lost = 100_000 - sent(&Faults::default().with_loss(part), 1, 100_000).len();
             let expected = 100_000.0 * part;

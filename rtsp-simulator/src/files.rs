@@ -1,4 +1,4 @@
-//! From paths in requests to files in the media folder, and never out of it.
+//! Maps paths in requests to files of the media directory, never outside of it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,21 +9,21 @@ use percent_encoding::percent_decode_str;
 
 use crate::media::{Clip, MediaError};
 
-/// First part of every path.
+/// First segment of every path.
 const MOUNT: &str = "media";
-/// Files held in memory at a time; one more empties the shelf.
-const SHELF: usize = 8;
+/// Most files in the cache; one more clears it.
+const MAX_CACHED: usize = 8;
 
 /// The parts of a request's path: `/media/FILE[/trackID=N]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resource {
-    /// Below the media folder: one name or more, none of them `.`, `..` or empty.
+    /// Relative to the media directory: one name or more, none of them `.`, `..` or empty.
     pub(crate) file: PathBuf,
     pub(crate) track: Option<usize>,
 }
 
 impl Resource {
-    /// `None` for whatever cannot name a file of the folder.
+    /// `None` for paths that cannot name a file of the directory.
     pub(crate) fn parse(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?.strip_prefix(MOUNT)?.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -34,7 +34,7 @@ impl Resource {
         let mut file = PathBuf::new();
         for part in path.split('/') {
             let name = percent_decode_str(part).decode_utf8().ok()?;
-            // Separators that were hidden by percent signs, and drive letters of other systems.
+            // Percent-encoded separators, and drive letters of other systems.
             let forbidden = |c: char| matches!(c, '/' | '\\' | ':') || c.is_control();
             if name.is_empty() || name == "." || name == ".." || name.contains(forbidden) {
                 return None;
@@ -45,15 +45,15 @@ impl Resource {
     }
 }
 
-/// The media folder, with what was read from it lately.
+/// The media directory and a cache of its clips.
 #[derive(Debug)]
 pub(crate) struct Library {
     root: PathBuf,
-    shelf: Mutex<HashMap<PathBuf, Held>>,
+    cache: Mutex<HashMap<PathBuf, Cached>>,
 }
 
-/// A clip, and when its file was last written.
-type Held = (Option<SystemTime>, Arc<Clip>);
+/// A clip and its file's time of modification.
+type Cached = (Option<SystemTime>, Arc<Clip>);
 
 impl Library {
     /// `root` must exist.
@@ -64,31 +64,31 @@ impl Library {
         }
         Ok(Self {
             root,
-            shelf: Mutex::default(),
+            cache: Mutex::default(),
         })
     }
 
-    /// The clip of a file; `None` when there is no such file in the folder. Blocks.
+    /// The clip of a file; `None` if the directory has no such file. Blocks.
     pub(crate) fn load(&self, file: &Path) -> Option<Result<Arc<Clip>, MediaError>> {
-        // Resolved, so that links cannot lead out of the folder either.
+        // Canonical, so that links cannot lead out of the directory either.
         let path = self.root.join(file).canonicalize().ok()?;
         let metadata = path.metadata().ok()?;
         if !path.starts_with(&self.root) || !metadata.is_file() {
             return None;
         }
         let modified = metadata.modified().ok();
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, clip)) = shelf.get(&path)
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, clip)) = cache.get(&path)
             && *known == modified
         {
             return Some(Ok(Arc::clone(clip)));
         }
         Some(Clip::read(&path).map(|clip| {
-            if shelf.len() >= SHELF {
-                shelf.clear();
+            if cache.len() >= MAX_CACHED {
+                cache.clear();
             }
             let clip = Arc::new(clip);
-            shelf.insert(path, (modified, Arc::clone(&clip)));
+            cache.insert(path, (modified, Arc::clone(&clip)));
             clip
         }))
     }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_out_of_the_folder_are_none() {
+    fn paths_out_of_the_directory_are_none() {
         for path in [
             "",
             "/",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn links_out_of_the_folder_are_not_followed() {
+    fn links_out_of_the_directory_are_not_followed() {
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("secret.mp4"), b"x").unwrap();
         let root = tempfile::tempdir().unwrap();

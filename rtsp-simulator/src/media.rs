@@ -1,7 +1,4 @@
-//! Files to play: MP4, plain or fragmented, and Matroska, with H.264, H.265 and AAC, read once into memory.
-//!
-//! The boxes are `re_mp4`'s to read; its own sample list is not used, because it indexes tables without asking
-//! whether they are long enough. The walk over the tables here does ask.
+//! Clips: MP4, plain or fragmented, and Matroska files with H.264, H.265 and AAC, read into memory as a whole.
 
 mod fragments;
 mod matroska;
@@ -12,11 +9,11 @@ use std::path::Path;
 use bytes::Bytes;
 use re_mp4::{Avc1Box, HevcBox};
 
-/// Larger files are refused: they are read into memory as a whole.
+/// Larger files are rejected: they are read into memory as a whole.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 30;
-/// Eighteen hours at 30 frames/s.
+/// 18 hours at 30 frames/s.
 pub(crate) const MAX_SAMPLES: usize = 2_000_000;
-/// Clock of RTP for video (RFC 6184 section 8.2.1).
+/// RTP clock of video (RFC 6184 section 8.2.1).
 const VIDEO_CLOCK_HZ: u32 = 90_000;
 
 /// Why a file cannot be played.
@@ -26,32 +23,32 @@ pub enum MediaError {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Read(#[from] std::io::Error),
-    /// More than can be held in memory.
-    #[error("the file has {bytes} bytes, and at most {MAX_FILE_BYTES} can be played: cut it")]
+    /// The file is too large.
+    #[error("the file has {bytes} bytes, more than the limit of {MAX_FILE_BYTES}: cut it into smaller files")]
     TooLarge {
         /// Its size.
         bytes: u64,
     },
     /// Not an MP4 file, or a broken one.
-    #[error("the file is no readable MP4: {0}")]
+    #[error("the file is not a valid MP4 file: {0}")]
     Malformed(&'static str),
-    /// The MP4 reader refused it.
-    #[error("the file is no readable MP4")]
+    /// The MP4 reader rejected it.
+    #[error("the file is not a valid MP4 file")]
     Boxes(#[from] re_mp4::Error),
-    /// The Matroska reader refused it.
-    #[error("the file is no readable Matroska")]
+    /// The Matroska reader rejected it.
+    #[error("the file is not a valid Matroska file")]
     Matroska(#[from] matroska_demuxer::DemuxError),
     /// Neither H.264, H.265 nor AAC.
     #[error(
-        "the file has no H.264 or H.265 video and no AAC audio, the only encodings that the simulator plays"
+        "the file has neither H.264 or H.265 video nor AAC audio, the only encodings that the simulator plays"
     )]
     NoUsableTrack,
     /// The reader of the file's format panicked.
-    #[error("the reader gave up on the file: it is broken")]
+    #[error("the file is broken: its reader panicked")]
     Reader,
 }
 
-/// A file, ready to be played.
+/// A file in memory, ready to play.
 #[derive(Debug)]
 pub(crate) struct Clip {
     data: Bytes,
@@ -90,11 +87,11 @@ pub(crate) enum TrackKind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sample {
-    pub(super) offset: usize,
-    pub(super) len: usize,
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
     /// In the track's timescale, from 0.
     pub(crate) decode: u64,
-    /// From decoding to showing.
+    /// From decoding to presentation.
     pub(crate) composition: i32,
     pub(crate) sync: bool,
 }
@@ -129,7 +126,7 @@ impl Clip {
         Self::parse(Bytes::from(std::fs::read(path)?))
     }
 
-    /// Reads what was a file.
+    /// Parses the contents of a file.
     pub(crate) fn parse(data: Bytes) -> Result<Self, MediaError> {
         if matroska::is_matroska(&data) {
             return matroska::read(&data);
@@ -137,8 +134,8 @@ impl Clip {
         mp4::read(data)
     }
 
-    /// At least one track; their samples lie in `data`.
-    pub(super) fn new(data: Bytes, tracks: Vec<Track>) -> Self {
+    /// At least one track; `data` holds their samples.
+    pub(crate) fn new(data: Bytes, tracks: Vec<Track>) -> Self {
         Self { data, tracks }
     }
 
@@ -150,7 +147,7 @@ impl Clip {
     }
 }
 
-pub(super) fn h265(hevc: &HevcBox) -> Option<TrackKind> {
+pub(crate) fn h265(hevc: &HevcBox) -> Option<TrackKind> {
     let record = &hevc.hvcc.contents;
     let sets = |nal_unit_type: u8| -> Vec<Vec<u8>> {
         record
@@ -173,7 +170,7 @@ pub(super) fn h265(hevc: &HevcBox) -> Option<TrackKind> {
     })
 }
 
-pub(super) fn h264(avc1: &Avc1Box) -> Option<TrackKind> {
+pub(crate) fn h264(avc1: &Avc1Box) -> Option<TrackKind> {
     let record = &avc1.avcc.contents;
     let sps: Vec<_> = record
         .sequence_parameter_sets
@@ -196,7 +193,7 @@ pub(super) fn h264(avc1: &Avc1Box) -> Option<TrackKind> {
 }
 
 /// A plain AAC stream, by the members of its AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1).
-pub(super) fn aac(profile: u8, rate: u8, channels: u8) -> Option<TrackKind> {
+pub(crate) fn aac(profile: u8, rate: u8, channels: u8) -> Option<TrackKind> {
     const RATES: [u32; 13] = [
         96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350,
     ];
@@ -212,10 +209,10 @@ pub(super) fn aac(profile: u8, rate: u8, channels: u8) -> Option<TrackKind> {
     })
 }
 
-/// Reads a file as the simulator would, and tells its samples: for tests that compare what was played with what was
-/// served. Each sample is as it lies in the file; H.264 and H.265 come as length-prefixed NAL units.
+/// The video samples of a file as the simulator reads them, for tests that compare what they received with the file.
+/// H.264 and H.265 samples are length-prefixed NAL units.
 ///
-/// Blocks, and takes the whole file into memory.
+/// Blocks, and reads the whole file into memory.
 pub fn video_samples(path: &Path) -> Result<Vec<Vec<u8>>, MediaError> {
     let clip = Clip::read(path)?;
     let Some(track) = clip.tracks.iter().find(|track| track.is_video()) else {
@@ -276,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_mp4_is_refused() {
+    fn other_files_are_rejected() {
         for data in [
             &b""[..],
             b"12345678",
@@ -290,11 +287,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn broken_boxes_are_refused_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn broken_boxes_are_rejected_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut data = (body.len() as u32 + 8).to_be_bytes().to_vec();
             data.extend_from_slice(b"moov");
             data.extend_from_slice(&body);
-            // What the box reader itself does with hostile bytes is caught where it runs: see `load`.
+            // The caller catches panics of the box reader itself.
             let _ = std::panic::catch_unwind(|| Clip::parse(Bytes::from(data)));
         }
     }

@@ -7,7 +7,7 @@ use crate::auth::AuthScheme;
 use crate::faults::Faults;
 use crate::tls::SimulatorTls;
 
-/// Where and how to serve.
+/// Settings of a [`Simulator`](crate::Simulator).
 #[derive(Debug, Clone)]
 pub struct SimulatorOptions {
     pub(crate) media: PathBuf,
@@ -22,7 +22,7 @@ pub struct SimulatorOptions {
 }
 
 impl SimulatorOptions {
-    /// Serves the MP4 and Matroska files of a folder, on a free port of loopback, to everybody.
+    /// Serves the MP4 and Matroska files of a directory on a free port of loopback, without authentication.
     pub fn new(media: impl Into<PathBuf>) -> Self {
         Self {
             media: media.into(),
@@ -37,52 +37,52 @@ impl SimulatorOptions {
         }
     }
 
-    /// Speaks TLS, and nothing else: RTSPS, and RTSP in HTTPS. Default `None`: plain RTSP and HTTP.
+    /// Accepts TLS connections only: RTSPS, and RTSP in HTTPS. Default `None`: plain RTSP and HTTP.
     pub fn with_tls(mut self, tls: Option<SimulatorTls>) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Faults that every connection has by plan. Default none.
+    /// Planned faults of every connection. Default none.
     pub fn with_faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Address to listen on. Default `127.0.0.1` and port 0, which takes a free port; [`Simulator::address`] tells
-    /// which. Anything but loopback shows the folder's videos to the network.
+    /// Address to listen on. Default `127.0.0.1` and port 0, which selects a free port, see
+    /// [`Simulator::address`](crate::Simulator::address). Any address but loopback exposes the videos to the network.
     pub fn with_address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// User name and password that clients must know. Default none.
+    /// Required user name and password. Default none.
     pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
         self.credentials = credentials;
         self
     }
 
-    /// How they prove it. Default [`AuthScheme::Digest`].
+    /// How clients authenticate. Default [`AuthScheme::Digest`].
     pub fn with_auth_scheme(mut self, scheme: AuthScheme) -> Self {
         self.scheme = scheme;
         self
     }
 
-    /// Whether RTP is also sent in UDP datagrams, to clients that ask for it: only ever to the address that their
-    /// requests come from. Default true; otherwise they are answered 461.
+    /// Whether to send RTP over UDP to clients that ask for it, always to the address that their requests come from.
+    /// Default true; otherwise they get status 461.
     pub fn with_udp(mut self, udp: bool) -> Self {
         self.udp = udp;
         self
     }
 
-    /// Quirk: the parameter sets of H.264 are left out of the session description and sent before each key frame
-    /// instead, as many cameras do. Default false.
+    /// Omits the parameter sets from the session description and sends them before each key frame instead, as many
+    /// cameras do. Default false.
     pub fn with_parameter_sets_in_band(mut self, in_band: bool) -> Self {
         self.in_band = in_band;
         self
     }
 
-    /// Connections at a time; one more is closed at once, and counted. Default 64; each takes some 100 KiB.
+    /// Most concurrent connections; further ones are closed at once and counted. Default 64; each takes about 100 KiB.
     pub fn with_max_clients(mut self, clients: usize) -> Self {
         self.max_clients = clients.max(1);
         self

@@ -1,18 +1,18 @@
-//! Units into RTP packets: H.264 (RFC 6184, non-interleaved mode: single NAL units and FU-A), H.265 (RFC 7798: single
+//! Packs units into RTP packets: H.264 (RFC 6184, non-interleaved mode: single NAL units and FU-A), H.265 (RFC 7798: single
 //! NAL units and fragmentation units) and AAC (RFC 3640, high bit-rate mode), and sender reports (RFC 3550 section 6.4.1).
 
 use crate::media::TrackKind;
 
-/// Largest RTP payload in bytes: with all headers it fits an Ethernet frame, tunnels included.
+/// Largest RTP payload in bytes: fits an Ethernet frame with all headers, tunnels included.
 pub(crate) const MAX_PAYLOAD: usize = 1400;
-/// RTP payload types of the session descriptions that the simulator writes.
+/// RTP payload types in the simulator's session descriptions.
 pub(crate) const VIDEO_PAYLOAD_TYPE: u8 = 96;
 pub(crate) const AUDIO_PAYLOAD_TYPE: u8 = 97;
 
 const FU_A: u8 = 28;
 /// Fragmentation units of H.265 (RFC 7798 section 4.4.3).
 const FU_H265: u8 = 49;
-/// Seconds from 1900, where NTP begins, to 1970.
+/// Seconds from 1900, the NTP epoch, to 1970.
 const NTP_TO_UNIX_SECONDS: u64 = 2_208_988_800;
 
 /// The sending side of one RTP stream.
@@ -21,7 +21,7 @@ pub(crate) struct Packetizer {
     payload_type: u8,
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
-    /// Added to every timestamp (RFC 3550 section 5.1 wants it random).
+    /// Added to every timestamp; random (RFC 3550 section 5.1).
     pub(crate) base: u32,
     packets: u32,
     octets: u32,
@@ -37,7 +37,7 @@ impl Packetizer {
                 TrackKind::Aac { .. } => AUDIO_PAYLOAD_TYPE,
             },
             ssrc: random as u32,
-            // Not 0 or 1, which clients take for a camera's mistake.
+            // Not 0 or 1, which clients take for a mistake of the camera.
             sequence: ((random >> 32) as u16) | 2,
             base: getrandom::u32()?,
             packets: 0,
@@ -45,8 +45,8 @@ impl Packetizer {
         })
     }
 
-    /// The packets of a sample, each handed to `send`, with the parameter sets before it if `in_band`. `rtp` counts in
-    /// the stream's clock, before the base.
+    /// Passes the packets of a sample to `send`, after the parameter sets if `in_band`. `rtp` is in ticks of the stream's
+    /// clock, without the base.
     pub(crate) fn unit(
         &mut self,
         kind: &TrackKind,
@@ -79,7 +79,7 @@ impl Packetizer {
         }
     }
 
-    /// The parameter sets, then the unit's own NAL units, the last of which bears the marker.
+    /// Sends the parameter sets, then the NAL units of the unit, the last one with the marker bit.
     fn nals<'a, S: FnMut(&[u8])>(
         &mut self,
         sets: impl Iterator<Item = &'a Vec<u8>>,
@@ -102,7 +102,7 @@ impl Packetizer {
             return;
         };
         let indicator = [header & 0xe0 | FU_A];
-        self.pieces(nal, &indicator, header & 0x1f, body, rtp, last, send);
+        self.fragments(nal, &indicator, header & 0x1f, body, rtp, last, send);
     }
 
     fn h265(&mut self, nal: &[u8], rtp: u32, last: bool, send: &mut impl FnMut(&[u8])) {
@@ -110,15 +110,15 @@ impl Packetizer {
             return;
         };
         let indicator = [first & 0x81 | FU_H265 << 1, second];
-        self.pieces(nal, &indicator, first >> 1 & 0x3f, body, rtp, last, send);
+        self.fragments(nal, &indicator, first >> 1 & 0x3f, body, rtp, last, send);
     }
 
-    /// A NAL unit as it is, or in fragments behind `indicator` and a byte with its type.
+    /// Sends a NAL unit in one packet, or in fragments after `indicator` and a byte with its type.
     #[allow(
         clippy::too_many_arguments,
         reason = "the parts of one NAL unit, named by their two callers"
     )]
-    fn pieces(
+    fn fragments(
         &mut self,
         nal: &[u8],
         indicator: &[u8],
@@ -189,8 +189,8 @@ impl Packetizer {
     }
 }
 
-/// The NAL units of a sample, each behind its length in `length_bytes` bytes (ISO/IEC 14496-15). Ends at the first
-/// length that is longer than what is there.
+/// The NAL units of a sample, each after its length in `length_bytes` bytes (ISO/IEC 14496-15). Ends at the first length
+/// that exceeds the rest.
 pub(crate) fn nal_units(sample: &[u8], length_bytes: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = sample;
     std::iter::from_fn(move || {
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// What a receiver makes of packets of H.265.
+    /// Reassembles H.265 packets like a receiver.
     fn reassemble_h265(packets: &[Vec<u8>]) -> Vec<u8> {
         let mut out = Vec::new();
         let mut nal = Vec::new();
@@ -261,7 +261,7 @@ mod tests {
         all
     }
 
-    /// What a receiver makes of the packets.
+    /// Reassembles H.264 packets like a receiver.
     fn reassemble(packets: &[Vec<u8>]) -> Vec<u8> {
         let mut out = Vec::new();
         let mut nal = Vec::new();

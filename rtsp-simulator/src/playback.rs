@@ -1,4 +1,4 @@
-//! When which sample is due: sans-I/O, time since PLAY as a parameter, without drift over any number of loops.
+//! When each sample is due: sans-I/O, with the time since PLAY as a parameter, without drift over any number of loops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use crate::media::{Clip, Sample};
 
 const NANOS: u128 = 1_000_000_000;
 
-/// A clip that is being played, over and over.
+/// A clip that plays in an endless loop.
 #[derive(Debug)]
 pub(crate) struct Playback {
     clip: Arc<Clip>,
     tracks: Vec<Cursor>,
-    /// How long the whole clip takes: ticks and ticks a second. Of the video where there is some.
+    /// Length of the clip, that of its video if it has any: ticks and ticks per second.
     period: (u64, u32),
-    /// How long it has been paused.
+    /// Total time of all pauses.
     shift: Duration,
     paused_at: Option<Duration>,
 }
@@ -23,10 +23,10 @@ pub(crate) struct Playback {
 struct Cursor {
     track: usize,
     next: usize,
-    turn: u64,
+    round: u64,
 }
 
-/// A sample whose time has come.
+/// A sample that is due.
 #[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) track: usize,
@@ -47,7 +47,7 @@ impl Playback {
             .map(|&track| Cursor {
                 track,
                 next: 0,
-                turn: 0,
+                round: 0,
             })
             .collect();
         Self {
@@ -69,17 +69,17 @@ impl Playback {
 
     /// The next sample, if it is due at `now`.
     pub(crate) fn pop(&mut self, now: Duration) -> Option<Due> {
-        let (at, place) = (0..self.tracks.len())
-            .filter_map(|place| Some((self.due(self.tracks.get(place)?)?, place)))
+        let (at, index) = (0..self.tracks.len())
+            .filter_map(|index| Some((self.due(self.tracks.get(index)?)?, index)))
             .min()?;
         if self.paused_at.is_some() || at > now {
             return None;
         }
-        let cursor = self.tracks.get(place)?;
+        let cursor = self.tracks.get(index)?;
         let track = self.clip.tracks.get(cursor.track)?;
         let sample = *track.samples.get(cursor.next)?;
         let rate = u128::from(track.clock_rate_hz());
-        let shown = scale(
+        let offset = scale(
             u128::from(sample.composition.unsigned_abs()),
             rate,
             u128::from(track.timescale),
@@ -88,26 +88,25 @@ impl Playback {
             .media_time(cursor, rate)?
             .wrapping_add(scale(self.shift.as_nanos(), rate, NANOS));
         let rtp = if sample.composition < 0 {
-            rtp.wrapping_sub(shown)
+            rtp.wrapping_sub(offset)
         } else {
-            rtp.wrapping_add(shown)
+            rtp.wrapping_add(offset)
         };
         let due = Due {
             track: cursor.track,
             sample,
             rtp: rtp as u32,
         };
-        self.advance(place);
+        self.advance(index);
         Some(due)
     }
 
-    /// Passes over all that is due before `now`, and over video up to the next sync sample: as a camera does whose
-    /// encoder hung.
+    /// Skips everything due before `now`, and video up to the next sync sample, like a camera whose encoder hung.
     pub(crate) fn skip_to(&mut self, now: Duration) {
-        for place in 0..self.tracks.len() {
-            // A clip without a second sync sample is entered anywhere after a whole turn.
-            let mut left = self.tracks.get(place).map_or(0, |c| 2 * self.samples(c.track));
-            while let Some(cursor) = self.tracks.get(place)
+        for index in 0..self.tracks.len() {
+            // If no sync sample follows within a round, continue anywhere.
+            let mut left = self.tracks.get(index).map_or(0, |c| 2 * self.samples(c.track));
+            while let Some(cursor) = self.tracks.get(index)
                 && let Some(due) = self.due(cursor)
                 && let Some(sample) = self
                     .clip
@@ -117,7 +116,7 @@ impl Playback {
                 && (due < now || (!sample.sync && left > 0))
             {
                 left = left.saturating_sub(1);
-                self.advance(place);
+                self.advance(index);
             }
         }
     }
@@ -158,30 +157,30 @@ impl Playback {
         let sample = track.samples.get(cursor.next)?;
         let (ticks, scale_period) = (u128::from(self.period.0), u128::from(self.period.1));
         let scale_track = u128::from(track.timescale);
-        let numerator = u128::from(cursor.turn)
+        let numerator = u128::from(cursor.round)
             .saturating_mul(ticks)
             .saturating_mul(scale_track)
             .saturating_add(u128::from(sample.decode).saturating_mul(scale_period));
         Some(scale(numerator, rate, scale_period.saturating_mul(scale_track)))
     }
 
-    fn advance(&mut self, place: usize) {
+    fn advance(&mut self, index: usize) {
         let (clip, period) = (&self.clip, self.period);
-        let Some(cursor) = self.tracks.get_mut(place) else {
+        let Some(cursor) = self.tracks.get_mut(index) else {
             return;
         };
         let Some(track) = clip.tracks.get(cursor.track) else {
             return;
         };
         cursor.next += 1;
-        // Sound that is longer than the pictures is cut, so that both begin again together.
+        // Audio that is longer than the video is cut, so that both restart together.
         let over = track.samples.get(cursor.next).is_none_or(|sample| {
             u128::from(sample.decode) * u128::from(period.1)
                 >= u128::from(period.0) * u128::from(track.timescale)
         });
         if over {
             cursor.next = 0;
-            cursor.turn += 1;
+            cursor.round += 1;
         }
     }
 }
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_goes_on_without_gap_or_drift() {
+    fn a_loop_continues_without_gap_or_drift() {
         let mut playback = Playback::new(clip(25), &[0]);
         for n in 0..100_000_u64 {
             let due = playback.next_due().unwrap();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::UdpSocket;
 
-/// Free pairs are found by trying; on a machine where this often fails, UDP is refused.
+/// Attempts to find a free pair; after that the simulator rejects UDP.
 const TRIES: usize = 32;
 
 #[derive(Debug)]
@@ -42,12 +42,12 @@ impl PortPair {
         self.numbers
     }
 
-    /// False if the system did not take the packet: its buffer is full, or the peer is gone.
+    /// False if the system rejected the packet: its buffer is full, or the peer is gone.
     pub(crate) fn send_rtp(&self, packet: &[u8], to: SocketAddr) -> bool {
         self.rtp.try_send_to(packet, to).is_ok()
     }
 
-    /// Reports are sent again anyway, so one that is not taken does not matter.
+    /// Ignores failures: reports are repeated anyway.
     pub(crate) fn send_rtcp(&self, packet: &[u8], to: SocketAddr) {
         let _ = self.rtcp.try_send_to(packet, to);
     }

@@ -1,26 +1,26 @@
-//! Bytes from a client into requests, with a bound on what may wait.
+//! Splits bytes from a client into requests, with a limit on incomplete ones.
 
 use rtsp_types::{Message, ParseError, Request};
 
-/// What a client may send before its request is complete: ten times the longest that real clients send.
+/// Largest request: ten times the longest of real clients.
 pub(crate) const MAX_REQUEST_BYTES: usize = 16 * 1024;
 
-/// What the bytes hold next.
+/// The next message in a buffer.
 #[derive(Debug)]
 pub(crate) enum Incoming {
     /// A request.
     Request(Request<Vec<u8>>),
-    /// Interleaved data (receiver reports), or a response that nobody asked for.
+    /// Interleaved data (receiver reports), or a response without a request.
     Ignored,
     /// More bytes are needed.
     Incomplete,
-    /// No RTSP, or more than fits: the connection cannot go on.
+    /// Not RTSP, or too large: the connection has to end.
     Malformed,
 }
 
 /// Takes the next message from the front of `buffer`.
 pub(crate) fn take(buffer: &mut Vec<u8>) -> Incoming {
-    // Keeps the parser, which begins anew with each byte that comes, away from messages that never end.
+    // The parser restarts with each byte that arrives, so the size of messages is limited.
     if buffer.is_empty() {
         return Incoming::Incomplete;
     }
@@ -30,7 +30,7 @@ pub(crate) fn take(buffer: &mut Vec<u8>) -> Incoming {
         };
         let end = 4 + usize::from(u16::from_be_bytes([high, low]));
         if buffer.len() < end {
-            // Real receiver reports are far smaller than what may wait.
+            // Real receiver reports are far smaller than the limit.
             return if end > MAX_REQUEST_BYTES {
                 Incoming::Malformed
             } else {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_and_reports_are_taken_apart() {
+    fn requests_and_reports_are_split() {
         let mut bytes = b"$\x01\0\x03abcOPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\nPLAY rtsp://h/a RTSP".to_vec();
         assert!(matches!(take(&mut bytes), Incoming::Ignored));
         let Incoming::Request(request) = take(&mut bytes) else {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_is_cut_off() {
+    fn endless_messages_are_rejected() {
         let mut endless = vec![b'A'; MAX_REQUEST_BYTES];
         assert!(matches!(take(&mut endless), Incoming::Malformed));
         let mut body = b"SET_PARAMETER * RTSP/1.0\r\nContent-Length: 18446744073709551615\r\n\r\n".to_vec();
@@ -90,7 +90,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_taken_or_refused_without_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_are_accepted_or_rejected_without_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             for _ in 0..400 {
                 let before = bytes.len();
                 match take(&mut bytes) {

@@ -1,7 +1,7 @@
-//! What one connection has asked for, and what it is answered: sans-I/O (RFC 2326).
+//! The RTSP session of one connection: sans-I/O (RFC 2326).
 //!
-//! States: nothing set up → set up (`SessionSetup`) → playing ⇄ paused → torn down. One session a connection, as cameras
-//! and their clients have it.
+//! States: not set up → set up (`SessionSetup`) → playing ⇄ paused → torn down. One session per connection, as with
+//! cameras.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use lva_media_types::Credentials;
 
 const PUBLIC: &str = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
 const SERVER: &str = concat!("lva-rtsp simulator/", env!("CARGO_PKG_VERSION"));
-/// Told to clients. A TCP session ends with its connection, so nothing has to be kept alive.
+/// Announced to clients. A session ends with its connection, so clients need not keep it alive.
 const SESSION_TIMEOUT_SECONDS: u32 = 60;
 
-/// What the connection has to do after the answer is sent.
+/// What to do after the response was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Nothing,
@@ -30,10 +30,10 @@ pub(crate) enum Action {
     Teardown,
 }
 
-/// What became of the file that [`ServerSession::file_of`] asked for.
+/// The result of looking up [`ServerSession::file_of`].
 #[derive(Debug)]
 pub(crate) enum Lookup {
-    NotAsked,
+    NotRequested,
     Missing,
     Broken(MediaError),
     Found(Arc<Clip>),
@@ -48,12 +48,12 @@ pub(crate) enum Route {
     Udp { client: (u16, u16), server: (u16, u16) },
 }
 
-/// What a client asks for in `Transport`.
+/// The transport that a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RequestedTransport {
-    /// A channel, or any.
+    /// A certain channel, or any.
     Interleaved(Option<u8>),
-    /// Its ports of RTP and RTCP.
+    /// The client's ports of RTP and RTCP.
     Udp(u16, u16),
 }
 
@@ -78,17 +78,17 @@ struct SessionSetup {
 pub(crate) struct ServerSession {
     credentials: Option<Credentials>,
     challenge: Challenge,
-    /// Of this connection's session, and of its descriptions.
+    /// The number in the session identifier and in descriptions.
     number: u64,
-    chosen: Option<SessionSetup>,
-    refused: u64,
-    /// Descriptions come without parameter sets.
+    setup: Option<SessionSetup>,
+    rejected: u64,
+    /// Whether descriptions omit the parameter sets.
     in_band: bool,
-    lies: DescribeFaults,
+    faults: DescribeFaults,
 }
 
 impl SessionSetup {
-    /// The wanted interleaved channel if it and the next one are free, else the first free pair.
+    /// The wanted interleaved channel if it and the next one are free, otherwise the first free pair.
     fn free_channel(&self, wanted: Option<u8>) -> Result<u8, StatusCode> {
         let free = |rtp: u8| {
             self.channels.iter().all(|channel| match channel.route {
@@ -109,33 +109,33 @@ impl ServerSession {
         challenge: Challenge,
         number: u64,
         in_band: bool,
-        lies: DescribeFaults,
+        faults: DescribeFaults,
     ) -> Self {
         Self {
             credentials,
             challenge,
             number,
-            chosen: None,
-            refused: 0,
+            setup: None,
+            rejected: 0,
             in_band,
-            lies,
+            faults,
         }
     }
 
-    /// Requests that were answered 401 although they had credentials with them.
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused
+    /// Requests with credentials that were answered 401.
+    pub(crate) fn rejected(&self) -> u64 {
+        self.rejected
     }
 
     /// The clip and the tracks that are set up.
-    pub(crate) fn chosen(&mut self) -> Option<(&Arc<Clip>, &mut [Channel])> {
-        self.chosen
+    pub(crate) fn setup_parts(&mut self) -> Option<(&Arc<Clip>, &mut [Channel])> {
+        self.setup
             .as_mut()
-            .map(|chosen| (&chosen.clip, &mut *chosen.channels))
+            .map(|setup| (&setup.clip, &mut *setup.channels))
     }
 
-    /// The file that has to be looked up before [`answer`](Self::answer), below the media folder. Only for requests
-    /// that are allowed to ask.
+    /// The file to look up before [`answer`](Self::answer), relative to the media directory. Only for authenticated
+    /// requests that need one.
     pub(crate) fn file_of(&self, request: &Request<Vec<u8>>) -> Option<PathBuf> {
         let asks = matches!(request.method(), Method::Describe | Method::Setup);
         (asks && self.is_allowed(request))
@@ -149,11 +149,14 @@ impl ServerSession {
         *request.method() == Method::Setup
             && self.is_allowed(request)
             && request.header(&headers::TRANSPORT).is_some_and(|transport| {
-                matches!(wish(transport.as_str(), true), Some(RequestedTransport::Udp(..)))
+                matches!(
+                    requested_transport(transport.as_str(), true),
+                    Some(RequestedTransport::Udp(..))
+                )
             })
     }
 
-    /// The answer to a request. `ports` are two of ours for RTP and RTCP, if there are any.
+    /// The response to a request. `ports` are the server's ports of RTP and RTCP, if bound.
     pub(crate) fn answer(
         &mut self,
         request: &Request<Vec<u8>>,
@@ -169,7 +172,7 @@ impl ServerSession {
                 (status(StatusCode::RTSPVersionNotSupported), Action::Nothing)
             }
             Some(_) if !self.is_allowed(request) => {
-                self.refused += u64::from(request.header(&headers::AUTHORIZATION).is_some());
+                self.rejected += u64::from(request.header(&headers::AUTHORIZATION).is_some());
                 let mut response = status(StatusCode::Unauthorized);
                 response.insert_header(headers::WWW_AUTHENTICATE, self.challenge.header());
                 (response, Action::Nothing)
@@ -210,10 +213,10 @@ impl ServerSession {
             }
             Method::Teardown => {
                 self.require_session(request)?;
-                self.chosen = None;
+                self.setup = None;
                 Ok((status(StatusCode::Ok), Action::Teardown))
             }
-            // Keep-alives. There are no parameters to get or set.
+            // Keep-alives: parameters are not supported.
             Method::GetParameter | Method::SetParameter if request.body().is_empty() => {
                 plain(self.in_session(StatusCode::Ok))
             }
@@ -237,10 +240,10 @@ impl ServerSession {
             &name,
             self.number,
             self.in_band,
-            &self.lies,
+            &self.faults,
         ));
         response.insert_header(headers::CONTENT_TYPE, "application/sdp");
-        if !self.lies.no_content_base {
+        if !self.faults.no_content_base {
             response.insert_header(headers::CONTENT_BASE, base(url));
         }
         Ok(response)
@@ -257,10 +260,10 @@ impl ServerSession {
             .zip(resource(request))
             .ok_or(StatusCode::NotFound)?;
         let clip = found(file)?;
-        if self.chosen.is_some() && request.header(&headers::SESSION).is_some() {
+        if self.setup.is_some() && request.header(&headers::SESSION).is_some() {
             self.require_session(request)?;
         }
-        // RFC 2326 section C.3: with a single stream its control URL may be that of the whole.
+        // RFC 2326 section C.3: the control URL of a single stream may be the aggregate URL.
         let index = match resource.track {
             Some(index) => index,
             None if clip.tracks.len() == 1 => 0,
@@ -270,25 +273,26 @@ impl ServerSession {
         let transport = request
             .header(&headers::TRANSPORT)
             .ok_or(StatusCode::BadRequest)?;
-        let wish = wish(transport.as_str(), ports.is_some()).ok_or(StatusCode::UnsupportedTransport)?;
+        let requested = requested_transport(transport.as_str(), ports.is_some())
+            .ok_or(StatusCode::UnsupportedTransport)?;
 
-        let chosen = self.chosen.get_or_insert_with(|| SessionSetup {
+        let setup = self.setup.get_or_insert_with(|| SessionSetup {
             file: resource.file.clone(),
             clip: Arc::clone(&clip),
             channels: Vec::new(),
             played: false,
         });
-        if chosen.played || chosen.file != resource.file {
+        if setup.played || setup.file != resource.file {
             return Err(StatusCode::MethodNotValidInThisState);
         }
-        chosen.channels.retain(|channel| channel.track != index);
-        let route = match (wish, ports) {
+        setup.channels.retain(|channel| channel.track != index);
+        let route = match (requested, ports) {
             (RequestedTransport::Udp(rtp, rtcp), Some(server)) => Route::Udp {
                 client: (rtp, rtcp),
                 server,
             },
             (RequestedTransport::Udp(..), None) => return Err(StatusCode::UnsupportedTransport),
-            (RequestedTransport::Interleaved(wanted), _) => Route::Interleaved(chosen.free_channel(wanted)?),
+            (RequestedTransport::Interleaved(wanted), _) => Route::Interleaved(setup.free_channel(wanted)?),
         };
         let packetizer = Packetizer::new(&track.kind).map_err(|_| StatusCode::InternalServerError)?;
         let ssrc = packetizer.ssrc;
@@ -304,7 +308,7 @@ impl ServerSession {
                 client.0, client.1, server.0, server.1
             ),
         };
-        chosen.channels.push(Channel {
+        setup.channels.push(Channel {
             track: index,
             route,
             packetizer,
@@ -317,12 +321,9 @@ impl ServerSession {
     }
 
     fn play(&mut self) -> Result<Response<Vec<u8>>, StatusCode> {
-        let chosen = self
-            .chosen
-            .as_mut()
-            .ok_or(StatusCode::MethodNotValidInThisState)?;
-        let first = !std::mem::replace(&mut chosen.played, true);
-        let info: Vec<_> = chosen
+        let setup = self.setup.as_mut().ok_or(StatusCode::MethodNotValidInThisState)?;
+        let first = !std::mem::replace(&mut setup.played, true);
+        let info: Vec<_> = setup
             .channels
             .iter()
             .map(
@@ -339,16 +340,16 @@ impl ServerSession {
             )
             .collect();
         let mut response = self.in_session(StatusCode::Ok);
-        // Whatever range was asked for: a camera shows what is now.
+        // Whatever the requested range: a camera plays live.
         response.insert_header(headers::RANGE, "npt=now-");
-        if !self.lies.no_rtp_info {
+        if !self.faults.no_rtp_info {
             response.insert_header(headers::RTP_INFO, info.join(","));
         }
         Ok(response)
     }
 
     fn is_allowed(&self, request: &Request<Vec<u8>>) -> bool {
-        // Clients ask for options first, and cameras let them.
+        // Clients send OPTIONS first, and cameras answer it without authentication.
         let (Some(known), false) = (&self.credentials, *request.method() == Method::Options) else {
             return true;
         };
@@ -368,7 +369,7 @@ impl ServerSession {
     fn require_session(&self, request: &Request<Vec<u8>>) -> Result<(), StatusCode> {
         let given = request.header(&headers::SESSION).map(|value| value.as_str());
         let given = given.and_then(|value| value.split(';').next()).map(str::trim);
-        match (given, &self.chosen) {
+        match (given, &self.setup) {
             (None, None) => Err(StatusCode::MethodNotValidInThisState),
             (Some(given), Some(_)) if given == self.session_id() => Ok(()),
             _ => Err(StatusCode::SessionNotFound),
@@ -377,7 +378,7 @@ impl ServerSession {
 
     fn in_session(&self, code: StatusCode) -> Response<Vec<u8>> {
         let mut response = status(code);
-        if self.chosen.is_some() {
+        if self.setup.is_some() {
             let value = format!("{};timeout={SESSION_TIMEOUT_SECONDS}", self.session_id());
             response.insert_header(headers::SESSION, value);
         }
@@ -397,14 +398,14 @@ fn found(file: Lookup) -> Result<Arc<Clip>, StatusCode> {
     match file {
         Lookup::Found(clip) => Ok(clip),
         Lookup::Broken(error) => {
-            tracing::warn!(error = %error, "a file of the media folder cannot be played");
+            tracing::warn!(error = %error, "cannot play a file of the media directory");
             Err(StatusCode::UnsupportedMediaType)
         }
-        Lookup::Missing | Lookup::NotAsked => Err(StatusCode::NotFound),
+        Lookup::Missing | Lookup::NotRequested => Err(StatusCode::NotFound),
     }
 }
 
-/// The URL against which the description's control attributes count.
+/// The base URL of the description's control attributes.
 fn base(url: &Url) -> String {
     let mut base = url.clone();
     base.set_query(None);
@@ -413,8 +414,8 @@ fn base(url: &Url) -> String {
     if base.ends_with('/') { base } else { base + "/" }
 }
 
-/// The first choice of a `Transport` header that this server has (RFC 2326 section 12.39).
-fn wish(transport: &str, udp: bool) -> Option<RequestedTransport> {
+/// The first supported choice of a `Transport` header (RFC 2326 section 12.39).
+fn requested_transport(transport: &str, udp: bool) -> Option<RequestedTransport> {
     transport.split(',').find_map(|choice| {
         let mut parts = choice.split(';').map(str::trim);
         let spec = parts.next()?;
@@ -430,7 +431,7 @@ fn wish(transport: &str, udp: bool) -> Option<RequestedTransport> {
         if !udp || !(spec.eq_ignore_ascii_case("RTP/AVP") || spec.eq_ignore_ascii_case("RTP/AVP/UDP")) {
             return None;
         }
-        // Wherever else a client may point us: packets go to the address that its requests come from.
+        // Packets go to the address that the requests come from, and `destination` is ignored.
         let ports = parts.find_map(|part| part.strip_prefix("client_port="))?;
         let (rtp, rtcp) = ports.split_once('-').unwrap_or((ports, ""));
         let rtp: u16 = rtp.trim().parse().ok().filter(|port| *port > 0)?;
@@ -452,18 +453,17 @@ pub(crate) fn fuzz(data: &[u8]) {
     let clip = Arc::new(Clip::for_fuzzing());
     for credentials in [None, Some(Credentials::new("u", "p"))] {
         let challenge = Challenge::new(AuthScheme::Digest, "nonce".into());
-        let mut conversation =
-            ServerSession::new(credentials, challenge, 42, false, DescribeFaults::default());
+        let mut session = ServerSession::new(credentials, challenge, 42, false, DescribeFaults::default());
         let mut buffer = data.to_vec();
         loop {
             match take(&mut buffer) {
                 Incoming::Request(request) => {
-                    let file = match conversation.file_of(&request) {
+                    let file = match session.file_of(&request) {
                         Some(_) => Lookup::Found(Arc::clone(&clip)),
-                        None => Lookup::NotAsked,
+                        None => Lookup::NotRequested,
                     };
-                    let ports = conversation.wants_ports(&request).then_some((5000, 5001));
-                    let (response, _) = conversation.answer(&request, file, ports);
+                    let ports = session.wants_ports(&request).then_some((5000, 5001));
+                    let (response, _) = session.answer(&request, file, ports);
                     // Writing to memory does not fail.
                     let _ = response.write(&mut Vec::new());
                 }

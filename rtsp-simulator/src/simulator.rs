@@ -1,7 +1,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -14,38 +13,39 @@ use crate::connection;
 use crate::faults::Faults;
 use crate::files::Library;
 use crate::options::SimulatorOptions;
-use crate::state::{Control, Counters, Shared, SimulatorCounters};
-use crate::tunnel_registry::Tunnels;
+use crate::state::{Control, Shared, SimulatorCounters};
 
-/// How long connections may take to end at a shutdown before they are cut.
+/// How long connections may take to end at a shutdown before they are closed.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// After an error of `accept` (no descriptors left, say), which would come back at once.
+/// Wait after an error of `accept`, such as too many open descriptors, which would repeat at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why a simulator could not begin. The operator's to mend.
+/// Why a simulator cannot start; for the operator to fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimulatorError {
-    /// There is no such folder.
-    #[error("the media folder '{}' cannot be opened: does it exist?", path.display())]
+    /// The media directory does not exist or cannot be opened.
+    #[error("cannot open the media directory '{}': check that it exists and is readable", path.display())]
     Media {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The address is taken or not ours.
-    #[error("cannot listen on {address}: is another program listening there?")]
+    /// The address is in use, or not one of this machine's.
+    #[error(
+        "cannot listen on {address}: check that it is an address of this machine and no other program uses the port"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-/// A running RTSP server of files. It plays each file to each client from its beginning, in real time and over and
-/// over; RTP time goes on at the seam. Dropping the handle ends it, [`shutdown`](Self::shutdown) also waits for that.
+/// A running RTSP server of files. It plays each file to each client from its beginning, in real time and in an endless
+/// loop; RTP time continues from round to round. Dropping the handle ends it, [`shutdown`](Self::shutdown) also waits.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
@@ -55,38 +55,27 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Begins to serve, in tasks of the current tokio runtime.
+    /// Starts to serve in tasks of the current tokio runtime.
     pub async fn start(options: SimulatorOptions) -> Result<Self, SimulatorError> {
         let library = Library::open(&options.media).map_err(|source| SimulatorError::Media {
             path: options.media.clone(),
             source,
         })?;
+        let wanted = options.address;
         let listen = |source| SimulatorError::Listen {
-            address: options.address,
+            address: wanted,
             source,
         };
-        let listener = TcpListener::bind(options.address).await.map_err(listen)?;
+        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let shared = Arc::new(Shared {
-            library,
-            credentials: options.credentials,
-            scheme: options.scheme,
-            udp: options.udp,
-            in_band: options.in_band,
-            tls: options.tls,
-            tunnels: Tunnels::default(),
-            faults: Mutex::new(options.faults),
-            to_drop: AtomicU64::new(0),
-            counters: Counters::default(),
-        });
+        let shared = Arc::new(Shared::new(options, library));
         let control = Arc::new(watch::Sender::new(Control::default()));
         let task = tokio::spawn(listen_for_clients(
             listener,
             Arc::clone(&shared),
             control.subscribe(),
-            options.max_clients,
         ));
-        info!(%address, media = %options.media.display(), "RTSP simulator listening");
+        info!(%address, media = %shared.options.media.display(), "RTSP simulator listening");
         Ok(Self {
             address,
             control,
@@ -95,12 +84,12 @@ impl Simulator {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of a file of the media folder, `/` between the parts of its path; `rtsps` where TLS is spoken.
+    /// The URL of a file, by its path relative to the media directory with `/` as separator; `rtsps` with TLS.
     pub fn url(&self, file: &str) -> String {
         const KEEP: &AsciiSet = &CONTROLS
             .add(b' ')
@@ -112,7 +101,7 @@ impl Simulator {
             .add(b'>');
         format!(
             "{}://{}/media/{}",
-            if self.shared.tls.is_some() {
+            if self.shared.options.tls.is_some() {
                 "rtsps"
             } else {
                 "rtsp"
@@ -122,58 +111,47 @@ impl Simulator {
         )
     }
 
-    /// Fault: closes all connections now, as a camera that reboots. New ones are welcome.
+    /// Fault: closes all connections, like a camera that reboots, and accepts new ones.
     pub fn close_connections(&self) {
         self.control.send_modify(|control| control.epoch += 1);
     }
 
-    /// Fault: while true, new connections are closed at once. Those that there are go on.
+    /// Fault: while true, new connections are closed at once. Existing ones continue.
     pub fn set_refusing(&self, refusing: bool) {
         self.control.send_modify(|control| control.refusing = refusing);
     }
 
-    /// Fault: while true, connections stay open and requests are answered, but no media and no reports come, as from
-    /// a camera whose encoder hangs. Afterwards media goes on in the present, at a random access point.
+    /// Fault: while true, connections stay open and requests are answered, but neither media nor reports are sent, like a
+    /// camera whose encoder hangs. Afterwards media continues with the present, at a random access point.
     pub fn set_stalled(&self, stalled: bool) {
         self.control.send_modify(|control| control.stalled = stalled);
     }
 
-    /// Fault: RTP time starts over at another place, at once and in all sessions, as after an encoder's restart.
+    /// Fault: RTP time restarts at another value, at once and in all sessions, as after a restart of the encoder.
     pub fn reset_timestamps(&self) {
         self.control.send_modify(|control| control.resets += 1);
     }
 
-    /// Faults by plan for connections that begin from now on. Those that there are keep theirs.
+    /// Sets the planned faults of new connections. Existing ones keep theirs.
     pub fn set_faults(&self, faults: Faults) {
-        *self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+        self.shared.set_faults(faults);
     }
 
-    /// Fault: leaves out the next `count` RTP packets, whoever they are for. Their sequence numbers are missing.
+    /// Fault: does not send the next `count` RTP packets of all sessions together. Their sequence numbers are missing.
     pub fn drop_packets(&self, count: u64) {
-        self.shared.to_drop.fetch_add(count, Ordering::Relaxed);
+        self.shared.drop_packets(count);
     }
 
-    /// What it has done.
+    /// The counters so far.
     pub fn counters(&self) -> SimulatorCounters {
-        let counters = &self.shared.counters;
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        SimulatorCounters {
-            connections: load(&counters.connections),
-            turned_away: load(&counters.turned_away),
-            refused: load(&counters.refused),
-            plays: load(&counters.plays),
-            teardowns: load(&counters.teardowns),
-            units: load(&counters.units),
-            packets: load(&counters.packets),
-            dropped_packets: load(&counters.dropped_packets),
-        }
+        self.shared.counters()
     }
 
-    /// Ends all connections and stops listening. Afterwards the same port can be listened on again.
+    /// Ends all connections and stops listening. Afterwards the port is free again.
     pub async fn shutdown(mut self) {
         self.control.send_modify(|control| control.shutdown = true);
         if let Some(task) = self.task.take() {
-            // An error would be a panic of the task, which is over then too.
+            // An error would be a panic of the task, which has ended then too.
             let _ = task.await;
         }
     }
@@ -189,7 +167,6 @@ async fn listen_for_clients(
     listener: TcpListener,
     shared: Arc<Shared>,
     mut control: watch::Receiver<Control>,
-    max_clients: usize,
 ) {
     let mut clients = JoinSet::new();
     loop {
@@ -208,25 +185,25 @@ async fn listen_for_clients(
             }
         };
         let Control { refusing, epoch, .. } = *control.borrow();
-        if refusing || clients.len() >= max_clients {
-            shared.counters.turned_away.fetch_add(1, Ordering::Relaxed);
-            debug!(%peer, refusing, "connection turned away");
+        if refusing || clients.len() >= shared.options.max_clients {
+            shared.count(|counters| counters.rejected_connections += 1);
+            debug!(%peer, refusing, "connection rejected");
             continue;
         }
-        shared.counters.connections.fetch_add(1, Ordering::Relaxed);
+        shared.count(|counters| counters.connections += 1);
         let serve = connection::serve(stream, Arc::clone(&shared), control.clone());
-        let mut over = control.clone();
+        let mut ended = control.clone();
         clients.spawn(async move {
             tokio::select! {
-                _ = over.wait_for(|control| control.shutdown || control.epoch != epoch) => {}
+                _ = ended.wait_for(|control| control.shutdown || control.epoch != epoch) => {}
                 () = serve => {}
             }
-            debug!(%peer, "connection over");
+            debug!(%peer, "connection ended");
         });
     }
     drop(listener);
-    let all_over = async { while clients.join_next().await.is_some() {} };
-    if tokio::time::timeout(SHUTDOWN_TIMEOUT, all_over).await.is_err() {
+    let all_ended = async { while clients.join_next().await.is_some() {} };
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, all_ended).await.is_err() {
         clients.shutdown().await;
     }
 }

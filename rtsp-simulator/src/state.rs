@@ -3,50 +3,35 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use lva_media_types::Credentials;
-
-use crate::auth::AuthScheme;
 use crate::faults::Faults;
 use crate::files::Library;
-use crate::tls::SimulatorTls;
+use crate::options::SimulatorOptions;
 use crate::tunnel_registry::Tunnels;
 
-/// What a simulator has done; all of them only grow.
+/// Monotonic counters of a simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SimulatorCounters {
-    /// Connections that were accepted.
+    /// Accepted connections.
     pub connections: u64,
-    /// Connections that were closed at once: too many, or [`Simulator::set_refusing`].
-    pub turned_away: u64,
+    /// Connections closed at once: too many, or [`Simulator::set_refusing`](crate::Simulator::set_refusing).
+    pub rejected_connections: u64,
     /// Requests with wrong credentials.
-    pub refused: u64,
-    /// Sessions that began to play.
+    pub rejected_credentials: u64,
+    /// Sessions that started to play.
     pub plays: u64,
     /// Sessions that clients ended by TEARDOWN.
     pub teardowns: u64,
-    /// Units (pictures and audio frames) that were sent.
+    /// Sent units (pictures and audio frames).
     pub units: u64,
-    /// RTP packets that were sent.
+    /// Sent RTP packets.
     pub packets: u64,
-    /// RTP packets that were left out by [`Simulator::drop_packets`] or [`Faults::with_loss`], or that the system did
-    /// not take (UDP only).
+    /// RTP packets dropped by [`Simulator::drop_packets`](crate::Simulator::drop_packets) or [`Faults::with_loss`], or
+    /// rejected by the system (UDP only).
     pub dropped_packets: u64,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) connections: AtomicU64,
-    pub(crate) turned_away: AtomicU64,
-    pub(crate) refused: AtomicU64,
-    pub(crate) plays: AtomicU64,
-    pub(crate) teardowns: AtomicU64,
-    pub(crate) units: AtomicU64,
-    pub(crate) packets: AtomicU64,
-    pub(crate) dropped_packets: AtomicU64,
-}
-
-/// What the connections have to watch.
+/// Commands to all connections.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Control {
     pub(crate) shutdown: bool,
@@ -54,29 +39,54 @@ pub(crate) struct Control {
     pub(crate) stalled: bool,
     /// Connections of an older epoch end.
     pub(crate) epoch: u64,
-    /// How often RTP time was made to start over.
+    /// How often RTP time was reset.
     pub(crate) resets: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Shared {
+    pub(crate) options: SimulatorOptions,
     pub(crate) library: Library,
-    pub(crate) credentials: Option<Credentials>,
-    pub(crate) scheme: AuthScheme,
-    pub(crate) udp: bool,
-    pub(crate) in_band: bool,
-    pub(crate) tls: Option<SimulatorTls>,
     pub(crate) tunnels: Tunnels,
-    pub(crate) faults: Mutex<Faults>,
-    pub(crate) to_drop: AtomicU64,
-    pub(crate) counters: Counters,
+    faults: Mutex<Faults>,
+    counters: Mutex<SimulatorCounters>,
+    to_drop: AtomicU64,
 }
 
 impl Shared {
+    pub(crate) fn new(options: SimulatorOptions, library: Library) -> Self {
+        Self {
+            library,
+            tunnels: Tunnels::default(),
+            faults: Mutex::new(options.faults.clone()),
+            counters: Mutex::default(),
+            to_drop: AtomicU64::new(0),
+            options,
+        }
+    }
+
     pub(crate) fn faults(&self) -> Faults {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    pub(crate) fn counters(&self) -> SimulatorCounters {
+        *self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut SimulatorCounters)) {
+        change(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Drops the next `count` packets.
+    pub(crate) fn drop_packets(&self, count: u64) {
+        self.to_drop.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Whether to drop the current packet.
     pub(crate) fn take_packet_to_drop(&self) -> bool {
         self.to_drop
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))

@@ -9,30 +9,30 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-/// Certificate and key with which the simulator speaks TLS. `Debug` does not show the key.
+/// The certificate and key of a simulator. `Debug` does not print the key.
 #[derive(Clone)]
 pub struct SimulatorTls {
     config: Arc<ServerConfig>,
     certificate_pem: String,
 }
 
-/// Why the simulator cannot speak TLS with what it was given. The operator's to mend.
+/// Why a certificate or key cannot be used; for the operator to fix.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SimulatorTlsError {
-    /// Certificate or key cannot be read.
-    #[error("the {0} is no readable PEM: it begins with '-----BEGIN'")]
+    /// The certificate or key is not valid PEM.
+    #[error("the {0} is not valid PEM, which begins with '-----BEGIN'")]
     Pem(&'static str, #[source] rustls::pki_types::pem::Error),
-    /// The two do not belong together, or are of a kind that is not known.
-    #[error("the certificate and the key cannot be used: do they belong together?")]
+    /// The two do not match, or are of an unsupported kind.
+    #[error("cannot use the certificate and the key: check that they match")]
     Unusable(#[from] rustls::Error),
-    /// No certificate could be made.
-    #[error("no certificate can be made for these names")]
+    /// No certificate can be generated.
+    #[error("cannot generate a certificate for these names")]
     SelfSigned(#[from] rcgen::Error),
 }
 
 impl SimulatorTls {
-    /// A chain of certificates, the server's own first, and its private key, both PEM.
+    /// A certificate chain, the server's certificate first, and its private key, both in PEM.
     pub fn from_pem(certificates: &str, key: &str) -> Result<Self, SimulatorTlsError> {
         let chain = CertificateDer::pem_slice_iter(certificates.as_bytes())
             .collect::<Result<Vec<_>, _>>()
@@ -49,8 +49,8 @@ impl SimulatorTls {
         })
     }
 
-    /// A new certificate that signs itself, for these host names and IP addresses. Clients have to be given
-    /// [`certificate_pem`](Self::certificate_pem) to trust it.
+    /// A new self-signed certificate for these host names and IP addresses. Clients must trust
+    /// [`certificate_pem`](Self::certificate_pem).
     pub fn self_signed(names: &[&str]) -> Result<Self, SimulatorTlsError> {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names)?;
@@ -62,7 +62,7 @@ impl SimulatorTls {
         &self.certificate_pem
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
 }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_pem_is_named() {
+    fn invalid_pem_is_named() {
         let made = SimulatorTls::self_signed(&["localhost"]).unwrap();
         let error = SimulatorTls::from_pem(made.certificate_pem(), "nonsense").unwrap_err();
         assert!(error.to_string().contains("private key"), "{error}");

@@ -1,6 +1,6 @@
-//! RTSP in two HTTP connections, server side ("Tunnelling RTSP and RTP through HTTP", Apple 1999): what the client
-//! says comes in Base64 as the endless body of a POST, the answers and the media go out as that of a GET. A cookie
-//! that the client chose brings the two together.
+//! RTSP in two HTTP connections, server side ("Tunnelling RTSP and RTP through HTTP", Apple 1999): requests arrive in
+//! Base64 as the endless body of a POST, responses and media go out as the endless body of a GET. A cookie chosen by the
+//! client joins the two.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use crate::tunnel_registry::OpenTunnel;
 const MAX_COOKIE: usize = 256;
 const TYPE: &str = "application/x-rtsp-tunnelled";
 
-/// What the first lines of an HTTP request say.
+/// The head of an HTTP request.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     post: bool,
     cookie: Option<String>,
-    /// Bytes of the buffer that they take.
+    /// Its length in bytes.
     len: usize,
 }
 
@@ -46,14 +46,14 @@ fn head(buffer: &[u8]) -> Option<Head> {
     })
 }
 
-/// Base64 in pieces of any length, each message padded by itself.
+/// Decodes Base64 in pieces of any length, in which each message has its own padding.
 #[derive(Debug, Default)]
 struct Decoder {
     quad: Vec<u8>,
 }
 
 impl Decoder {
-    /// `None` for what is no Base64.
+    /// `None` for invalid Base64.
     fn push(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(bytes.len() / 4 * 3 + 3);
         for byte in bytes.iter().filter(|byte| !byte.is_ascii_whitespace()) {
@@ -67,8 +67,8 @@ impl Decoder {
     }
 }
 
-/// Serves one of the two connections until it is over.
-pub(super) async fn serve(
+/// Serves one of the two connections until it ends.
+pub(crate) async fn serve(
     (mut reader, mut writer): (BoxedReader, BoxedWriter),
     mut buffer: Vec<u8>,
     ends: (IpAddr, IpAddr),
@@ -84,24 +84,24 @@ pub(super) async fn serve(
         }
     };
     let body = buffer.split_off(head.len);
-    let refuse = async |writer: &mut BoxedWriter| {
-        // The client may have gone, and needs no answer then.
+    let reject = async |writer: &mut BoxedWriter| {
+        // The client may have gone.
         let _ = writer
             .write_all(b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n")
             .await;
         let _ = writer.shutdown().await;
     };
     let Some(cookie) = head.cookie else {
-        return refuse(&mut writer).await;
+        return reject(&mut writer).await;
     };
     if head.post {
         return match shared.tunnels.find(&cookie) {
             Some(pipe) => receive(reader, body, &pipe).await,
-            None => refuse(&mut writer).await,
+            None => reject(&mut writer).await,
         };
     }
     let Some(pipe) = shared.tunnels.open(&cookie) else {
-        return refuse(&mut writer).await;
+        return reject(&mut writer).await;
     };
     let _open = OpenTunnel(&shared.tunnels, &cookie);
     let answer = format!(
@@ -125,13 +125,13 @@ pub(super) async fn serve(
     }
 }
 
-/// Nothing comes on this connection any more but its end.
+/// Waits for the end of a connection that carries no more data.
 async fn until_closed(mut reader: BoxedReader) {
     let mut chunk = [0; 256];
     while matches!(reader.read(&mut chunk).await, Ok(1..)) {}
 }
 
-/// The body of a POST into the pipe of its GET.
+/// Copies the body of a POST into the pipe of its GET.
 async fn receive(mut reader: BoxedReader, mut body: Vec<u8>, pipe: &AsyncMutex<DuplexStream>) {
     let mut decoder = Decoder::default();
     loop {
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_are_read_when_they_are_complete() {
+    fn heads_are_parsed_when_complete() {
         assert_eq!(head(b"GET /x HTTP/1.0\r\nx-sessioncookie: a"), None);
         let text = b"POST /x HTTP/1.0\r\nX-SessionCookie:  abc \r\n\r\nT1BU";
         let found = head(text).unwrap();
@@ -186,7 +186,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_taken_or_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_accepted_or_rejected_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             head(&bytes);
             Decoder::default().push(&bytes);
         }

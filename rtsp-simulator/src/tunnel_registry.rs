@@ -14,15 +14,15 @@ const PIPE_BYTES: usize = 16 * 1024;
 pub(crate) struct Tunnels(Mutex<HashMap<String, Arc<AsyncMutex<DuplexStream>>>>);
 
 impl Tunnels {
-    /// `None` if there is one of this name.
+    /// `None` if a tunnel with this cookie is open.
     pub(crate) fn open(&self, cookie: &str) -> Option<DuplexStream> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if open.contains_key(cookie) {
             return None;
         }
-        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        open.insert(cookie.to_owned(), Arc::new(AsyncMutex::new(ours)));
-        Some(theirs)
+        let (for_post, for_get) = tokio::io::duplex(PIPE_BYTES);
+        open.insert(cookie.to_owned(), Arc::new(AsyncMutex::new(for_post)));
+        Some(for_get)
     }
 
     pub(crate) fn find(&self, cookie: &str) -> Option<Arc<AsyncMutex<DuplexStream>>> {
@@ -31,7 +31,7 @@ impl Tunnels {
     }
 }
 
-/// Takes the tunnel off the list, however its GET ends.
+/// Removes the tunnel, however its GET ends.
 pub(crate) struct OpenTunnel<'a>(pub(crate) &'a Tunnels, pub(crate) &'a str);
 
 impl Drop for OpenTunnel<'_> {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_is_good_once_until_its_tunnel_ends() {
+    fn a_cookie_is_valid_for_one_tunnel_at_a_time() {
         let tunnels = Tunnels::default();
         let _pipe = tunnels.open("a").unwrap();
         assert!(tunnels.open("a").is_none() && tunnels.find("a").is_some());

@@ -1,5 +1,5 @@
 //! What receiving costs: CPU seconds for each minute of one stream, without decoding, of this crate's client (supervisor
-//! and clock on), `ffmpeg -c copy -f null`, and GStreamer's `rtspsrc ! fakesink`, all from this crate's simulator in a
+//! and clock on), `ffmpeg -c copy -f null`, and GStreamer's `rtspsrc ! fakesink`, all from `lva-rtsp-simulator` in a
 //! process of its own.
 //!
 //! `cargo bench -p lva-rtsp --bench ingest -- --streams 20 --seconds 30 --rounds 1`
@@ -35,8 +35,8 @@ fn main() -> Result<(), Failure> {
         let place = arguments.iter().position(|a| a == name)?;
         arguments.get(place + 1).cloned()
     };
-    if let Some(folder) = text("--serve") {
-        return serve(&folder);
+    if let Some(directory) = text("--serve") {
+        return serve(&directory);
     }
     if let Some(url) = text("--client") {
         let transport = text("--transport").unwrap_or_default().parse()?;
@@ -46,12 +46,12 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Prints its address, and serves until its standard input ends.
-fn serve(folder: &str) -> Result<(), Failure> {
+fn serve(directory: &str) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let options = SimulatorOptions::new(folder).with_max_clients(1000);
+        let options = SimulatorOptions::new(directory).with_max_clients(1000);
         let simulator = Simulator::start(options).await?;
         println!("{}", simulator.url("clip.mp4"));
         tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
@@ -102,11 +102,11 @@ fn client(url: &str, transport: Transport, streams: u64, watch: Duration) -> Res
 }
 
 fn compare(streams: u64, seconds: u64, rounds: u64) -> Result<(), Failure> {
-    let folder = tempfile::tempdir()?;
-    make_clip(&folder.path().join("clip.mp4"))?;
+    let directory = tempfile::tempdir()?;
+    make_clip(&directory.path().join("clip.mp4"))?;
     let me = std::env::current_exe()?;
     let mut server = Command::new(&me)
-        .args(["--serve", &folder.path().to_string_lossy()])
+        .args(["--serve", &directory.path().to_string_lossy()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

@@ -1,4 +1,4 @@
-//! The handle of a camera, and what it says.
+//! The handle of a camera, and the events it emits.
 
 mod task;
 
@@ -11,87 +11,88 @@ use tokio::sync::{mpsc, watch};
 use self::task::CameraTask;
 use crate::{AccessUnit, CameraError, CameraOptions, ClockCounters, Phase, StreamInfo};
 
-/// Places in the queue that units never take, so that what else there is to say finds room.
+/// Queue slots that units never take, so that other events always fit.
 const RESERVED_EVENTS: usize = 16;
 
-/// What a camera says.
+/// An event of a camera.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CameraEvent {
-    /// A session began: PLAY was answered. Comes once for each session, before its units.
+    /// A session began: the camera answered PLAY. Comes once per session, before its units.
     Established {
-        /// All that the camera offers, in the order of its description; [`StreamInfo::playing`] tells what comes.
+        /// Every stream that the camera offers, in the order of its description; units come from those that are
+        /// [`playing`](StreamInfo::playing).
         streams: Vec<StreamInfo>,
-        /// The session description as the camera sent it, with its own line ends. The event
-        /// `MediaSessionEstablished` carries it behind `SDP:` and a line feed.
+        /// The session description as the camera sent it, line ends included. The event `MediaSessionEstablished`
+        /// carries it after `SDP:` and a line feed.
         sdp: String,
     },
-    /// Parameters of a stream came in band, or changed: they hold from the next unit of this stream on.
+    /// Parameters of a stream arrived in band or changed. They apply from the stream's next unit on.
     StreamChanged(StreamInfo),
-    /// A unit.
+    /// An encoded picture or audio frame.
     Unit(AccessUnit),
     /// An attempt failed, or the session was lost.
     Lost {
         /// Why.
         error: CameraError,
     },
-    /// The next attempt comes after a wait.
+    /// The camera waits before the next attempt.
     Waiting {
-        /// The wait.
+        /// How long.
         delay: Duration,
     },
-    /// Nothing more comes.
+    /// The last event.
     Stopped {
         /// Why.
-        reason: StopReason,
+        reason: CameraStopReason,
     },
 }
 
 /// Why a camera stopped for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StopReason {
+pub enum CameraStopReason {
     /// [`Camera::stop`], [`Camera::close`], or the handle was dropped.
     Asked,
-    /// [`Timeouts::give_up`](crate::Timeouts::give_up) has passed.
+    /// [`Timeouts::give_up`](crate::Timeouts::give_up) elapsed without a healthy session.
     GaveUp,
 }
 
-/// What a camera has done; all of them only grow.
+/// Monotonic counters of a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CameraCounters {
-    /// Sessions that were established.
+    /// Established sessions.
     pub sessions: u64,
-    /// Attempts that led to no session.
+    /// Attempts that failed.
     pub failed_attempts: u64,
-    /// Sessions that were lost.
+    /// Lost sessions.
     pub lost_sessions: u64,
-    /// Units that were handed out or wait in the queue.
+    /// Units delivered or waiting in the queue.
     pub units: u64,
     /// Bytes of these units.
     pub bytes: u64,
-    /// RTP packets that never came.
+    /// RTP packets that never arrived.
     pub lost_packets: u64,
     /// Units dropped because the queue was full.
     pub dropped_queue_full: u64,
-    /// Video units dropped because decoding could not start there: before a session's first random access point, and
-    /// between a full queue and the next one.
+    /// Video units dropped because decoding cannot start at them: those before a session's first random access point,
+    /// and those between a full queue and the next random access point.
     pub dropped_no_random_access: u64,
-    /// What the clocks met, summed over streams.
+    /// The counters of all streams' clocks, summed.
     pub clock: ClockCounters,
 }
 
-/// A supervised camera: connects, plays, and comes back after every loss until it is stopped.
+/// A supervised camera: connects, plays, and reconnects after every loss until it is stopped.
 ///
-/// Each camera is a task of its own, so a dead one delays no other. Dropping the handle stops it.
+/// Each camera runs in its own task, so one that hangs does not delay the others. Dropping the handle stops it.
 #[derive(Debug)]
 pub struct Camera {
     events: mpsc::Receiver<CameraEvent>,
     monitor: CameraMonitor,
 }
 
-/// A second handle for looking and stopping, cheap to clone. It does not keep the camera alive.
+/// A second handle that reads counters and stops the camera, cheap to clone. It does not keep the camera alive.
 #[derive(Debug, Clone)]
 pub struct CameraMonitor {
     shared: Arc<Shared>,
@@ -120,11 +121,11 @@ impl Shared {
 }
 
 impl Camera {
-    /// Begins to connect, in a task of the current tokio runtime, and returns at once.
+    /// Starts to connect in a new task of the current tokio runtime, and returns at once.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with I/O and time enabled, as [`tokio::spawn`] does.
+    /// Outside a tokio runtime with I/O and time enabled, like [`tokio::spawn`].
     pub fn connect(options: CameraOptions) -> Self {
         let (sender, events) = mpsc::channel(options.queue.units.max(1).saturating_add(RESERVED_EVENTS));
         let (stop, stopped) = watch::channel(false);
@@ -148,7 +149,7 @@ impl Camera {
         }
     }
 
-    /// What the camera says next; `None` after [`CameraEvent::Stopped`]. Nothing is lost when the future is dropped.
+    /// The next event; `None` after [`CameraEvent::Stopped`]. Cancel safe: no event is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<CameraEvent> {
         let event = self.events.recv().await;
         if let Some(CameraEvent::Unit(unit)) = &event {
@@ -160,29 +161,29 @@ impl Camera {
         event
     }
 
-    /// Asks the camera to stop; what is queued and [`CameraEvent::Stopped`] still come. It wins within a second, also
-    /// over an attempt to connect.
+    /// Asks the camera to stop. Queued events and [`CameraEvent::Stopped`] still arrive. Takes effect within a second,
+    /// even during an attempt to connect.
     pub fn stop(&self) {
         self.monitor.stop();
     }
 
-    /// Stops, and waits until the task has ended.
+    /// Stops the camera and waits until its task has ended.
     pub async fn close(mut self) {
         self.stop();
         while self.next().await.is_some() {}
     }
 
-    /// What the camera is doing.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         self.monitor.phase()
     }
 
-    /// What it has done.
+    /// The counters so far.
     pub fn counters(&self) -> CameraCounters {
         self.monitor.counters()
     }
 
-    /// A second handle, for looking and stopping.
+    /// A second handle that reads counters and stops the camera.
     pub fn monitor(&self) -> CameraMonitor {
         self.monitor.clone()
     }
@@ -200,7 +201,7 @@ impl CameraMonitor {
         self.stop.send_replace(true);
     }
 
-    /// What the camera is doing.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         self.shared
             .status
@@ -209,7 +210,7 @@ impl CameraMonitor {
             .phase
     }
 
-    /// What it has done.
+    /// The counters so far.
     pub fn counters(&self) -> CameraCounters {
         let counters = self
             .shared

@@ -1,47 +1,48 @@
-//! From RTP timestamps to time since 1970.
-//!
-//! Sans-I/O: arrival times come in as parameters. The rules stand at [`MediaClock`].
+//! From RTP timestamps to time since 1970. Sans-I/O: arrival times are parameters. See [`MediaClock`] for the rules.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use lva_media_types::MediaTime;
 
 /// Ticks of media time in a second.
-const TICKS: i64 = 90_000;
-/// Seconds from 1900, where NTP begins, to 1970.
+const TICKS: i64 = MediaTime::TICKS_PER_SECOND as i64;
+/// Seconds from 1900, the NTP epoch, to 1970.
 const NTP_TO_UNIX_SECONDS: i64 = 2_208_988_800;
-/// A mapping that is off by less than 2 ms is left alone: reports jitter.
+/// Corrections below 2 ms are not applied: reports jitter.
 const DEAD_BAND: i64 = 2 * TICKS / 1000;
-/// A mapping that moves forward by more than this is followed at once.
+/// Larger forward corrections are applied in one step.
 const STEP: i64 = TICKS;
-/// The mapping moves by at most this part of the media time that passes.
+/// Smaller corrections are limited to 1/20 of the media time that passes.
 const SLEW_DIVISOR: i64 = 20;
 /// RTP time that goes back by more than this has jumped; less is reordering (B-frames).
 const MAX_REORDER: i64 = TICKS;
 /// RTP time that runs ahead of arrival by more than this between two units has jumped.
 const MAX_AHEAD: i64 = 5 * TICKS;
+/// Windows over which the fastest unit is sought: the first one, and all others.
 const FIRST_WINDOW: i64 = 2 * TICKS;
 const WINDOW: i64 = 10 * TICKS;
-/// A step waits for no more media than this for a unit where decoding can start.
-const LONGEST_HOLD: i64 = 30 * TICKS;
-/// A report older than this no longer counts: both crystals have drifted since.
+/// The longest that a step waits for a unit where decoding can start.
+const MAX_STEP_DELAY: i64 = 30 * TICKS;
+/// Older reports no longer count: both oscillators have drifted since.
 const REPORT_LIFETIME: i64 = 120 * TICKS;
 
-/// Where a unit's time comes from.
+/// The source of a unit's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClockSource {
     /// The camera's wall clock, by an RTCP sender report.
     SenderReport,
-    /// Our wall clock when units arrived; includes the network's delay.
+    /// The local wall clock at arrival; includes the network's delay.
     Arrival,
 }
 
-/// When to believe a camera's clock.
+/// When to trust a camera's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClockOptions {
-    /// Largest difference between a sender report's wall clock and ours when it arrives. Default 10 s. Smaller
-    /// refuses cameras with a lazy clock, whose units then carry arrival time; larger lets a wrong clock shift events
-    /// against everything else that this machine sees.
+    /// Largest difference between a sender report's wall clock and the local one at its arrival. Default 10 s. Smaller
+    /// rejects cameras with an inexact clock, whose units then carry their time of arrival; larger lets a wrong clock
+    /// shift events against everything else on this machine.
     pub max_skew: Duration,
 }
 
@@ -61,53 +62,53 @@ impl ClockOptions {
     }
 }
 
-/// What [`MediaClock::unit`] says about a unit.
+/// The time of a unit, from [`MediaClock::unit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// Ticks of 1/90000 s since 1970-01-01 UTC: when the unit is presented. Greater than that of the unit before, but for
-    /// reordered pictures (B-frames), which are presented before pictures that came before them.
+pub struct MediaTimestamp {
+    /// Time of presentation in ticks of 1/90000 s since 1970-01-01 UTC. Greater than that of the previous unit, except
+    /// for reordered pictures (B-frames), which are presented before pictures that arrived earlier.
     pub timestamp_90k: u64,
-    /// Where it comes from.
+    /// Its source.
     pub source: ClockSource,
-    /// Time jumped here: the distance to the unit before says nothing about media time. Never set on the first unit.
+    /// Time jumped: the distance to the previous unit is not media time. Never set on the first unit.
     pub discontinuity: bool,
 }
 
-/// What a clock has met; all of them only grow.
+/// Monotonic counters of a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ClockCounters {
-    /// Sender reports that were believed.
+    /// Accepted sender reports.
     pub reports: u64,
-    /// Sender reports that were not plausible.
-    pub reports_refused: u64,
+    /// Sender reports rejected as not plausible.
+    pub reports_rejected: u64,
     /// Discontinuities, new sessions included.
     pub jumps: u64,
-    /// Units that were presented before one that came before them (B-frames), with their own times.
+    /// Units presented before an earlier unit (B-frames), with their own times.
     pub reordered: u64,
-    /// Units that got another time than their own, just above the latest: the same RTP time twice, or one from before the
-    /// last jump or session.
-    pub held: u64,
+    /// Units whose time was replaced by the smallest one above the latest: a repeated RTP time, or one from before the last
+    /// jump or session.
+    pub clamped: u64,
 }
 
-/// The clock of one stream, over all its sessions. Arrival times come in as parameters.
+/// The clock of one stream across all its sessions. Arrival times are parameters.
 ///
-/// Rules, and why they are so:
+/// The rules, and their reasons:
 ///
-/// * A sender report (RFC 3550 section 6.4.1) pairs the camera's wall clock with its RTP clock. It is believed when its
-///   wall clock is near ours at arrival ([`ClockOptions::max_skew`]) and its RTP time near the stream's: cameras that
-///   were never told the time report 1970 or 2000. Two minutes without a new one end its authority.
-/// * Without a believed report, the unit that travelled fastest within a window of ten seconds gives the mapping. The
+/// * A sender report (RFC 3550 section 6.4.1) pairs the camera's wall clock with its RTP clock. It is accepted when its
+///   wall clock is close to the local one at arrival ([`ClockOptions::max_skew`]) and its RTP time close to the stream's:
+///   cameras whose clock was never set report 1970 or 2000. It expires after two minutes without a new one.
+/// * Without an accepted report, the unit that travelled fastest within a window of ten seconds gives the mapping. The
 ///   first unit after PLAY is often late (a buffered group of pictures), so the first window is two seconds.
-/// * A mapping that moves a little (reports come in, crystals drift) is followed by at most 1/20 of the media time that
-///   passes, so that the distance between units stays close to the truth; less than 2 ms is left alone. One that moves
-///   forward by more than a second is followed at once and said as a discontinuity. Backward it is only ever followed
-///   slowly: time that goes backwards breaks recordings.
-/// * RTP time that itself jumps (by more than 1 s back, or 5 s ahead of arrival: a camera that reboots within a session,
-///   a file that starts over) begins a new mapping and is a discontinuity. A wrap of its 32 bits is none: the caller
-///   extends it to 64.
-/// * A unit that goes back by less than that is a reordered picture (a B-frame) and keeps its own time of presentation. A
-///   time that comes twice, and one from before the last jump or session, becomes one tick more than the latest one.
+/// * Small corrections (new reports, drifting oscillators) are spread out, at most 1/20 of the media time that passes, so
+///   that the distance between units stays close to the truth; those below 2 ms are not applied. A forward correction
+///   of more than a second is one step, marked as a discontinuity. Backward corrections are always spread out: time
+///   that goes backwards breaks recordings.
+/// * A jump of RTP time itself (by more than 1 s back, or 5 s ahead of arrival: a camera that reboots within a session,
+///   a file that starts over) begins a new mapping and is a discontinuity. A wrap of its 32 bits is not a jump: the
+///   caller extends it to 64.
+/// * A unit that goes back by less is a reordered picture (a B-frame) and keeps its own time of presentation. A repeated
+///   time, or one from before the last jump or session, becomes one tick more than the latest one.
 ///
 /// ```
 /// use lva_rtsp::{ClockOptions, ClockSource, MediaClock};
@@ -127,8 +128,8 @@ pub struct MediaClock {
     report: Option<Report>,
     /// The latest time so far.
     newest: Option<u64>,
-    /// What that was when the mapping began: no picture of the new time line lies before.
-    floor: Option<u64>,
+    /// `newest` when the mapping began: every picture of the new time line is later.
+    lower_bound: Option<u64>,
     /// Whether the next unit may be the first after a step.
     may_step: bool,
     jumped: bool,
@@ -139,14 +140,14 @@ pub struct MediaClock {
 #[derive(Debug, Clone, Copy)]
 struct Mapping {
     offset: i64,
-    /// Where arrival wants the offset.
+    /// The offset according to arrival times.
     arrival_target: i64,
     window_minimum: i64,
     window_ends: i64,
     /// The furthest RTP time so far, and the latest arrival.
     last_rtp: i64,
     last_arrival: i64,
-    /// RTP time since which a step is due that may not be made.
+    /// RTP time since which a step is due but not allowed.
     step_due: Option<i64>,
 }
 
@@ -160,19 +161,23 @@ impl MediaClock {
     /// A clock for a stream whose RTP clock runs at `clock_rate_hz`; 0 counts as 90000.
     pub fn new(options: ClockOptions, clock_rate_hz: u32) -> Self {
         Self {
-            max_skew: ticks(options.max_skew),
-            clock_rate_hz: if clock_rate_hz == 0 { 90_000 } else { clock_rate_hz },
+            max_skew: signed(MediaTime::ticks_in(options.max_skew)),
+            clock_rate_hz: if clock_rate_hz == 0 {
+                TICKS as u32
+            } else {
+                clock_rate_hz
+            },
             mapping: None,
             report: None,
             newest: None,
-            floor: None,
+            lower_bound: None,
             may_step: true,
             jumped: false,
             counters: ClockCounters::default(),
         }
     }
 
-    /// A new session begins: RTP times are new, media time goes on.
+    /// Begins a new session: RTP times restart, media time continues.
     pub fn begin_session(&mut self, clock_rate_hz: u32) {
         if clock_rate_hz != 0 {
             self.clock_rate_hz = clock_rate_hz;
@@ -182,13 +187,13 @@ impl MediaClock {
         self.jumped = self.newest.is_some();
     }
 
-    /// A sender report: NTP time (32.32 bits since 1900) and RTP time in ticks of the stream's clock, extended to 64
-    /// bits as for [`unit`](Self::unit). True if it was believed.
+    /// Takes a sender report: NTP time (32.32 bits since 1900) and RTP time in ticks of the stream's clock, extended to 64
+    /// bits as for [`unit`](Self::unit). True if it is accepted.
     pub fn sender_report(&mut self, ntp: u64, rtp_ticks: i64, arrival_90k: u64) -> bool {
         let rtp = self.to_90k(rtp_ticks);
         let arrival = signed(arrival_90k);
         let plausible = ntp_to_90k(ntp)
-            .filter(|wall| (wall - arrival).abs() <= self.max_skew)
+            .filter(|reported| (reported - arrival).abs() <= self.max_skew)
             .filter(|_| {
                 self.mapping.is_none_or(|m| {
                     rtp.saturating_sub(m.last_rtp).saturating_abs()
@@ -198,32 +203,32 @@ impl MediaClock {
                 })
             });
         match plausible {
-            Some(wall) => {
+            Some(reported) => {
                 self.counters.reports += 1;
                 self.report = Some(Report {
-                    offset: wall.saturating_sub(rtp),
+                    offset: reported.saturating_sub(rtp),
                     arrival,
                 });
                 true
             }
             None => {
-                self.counters.reports_refused += 1;
+                self.counters.reports_rejected += 1;
                 self.report = None;
                 false
             }
         }
     }
 
-    /// Whether a mapping that moves forward by more than a second is followed with the next units (the default), or only when
-    /// they may again, or half a minute has passed. Between two key frames a step would make a hole in the middle of a group
-    /// of pictures, which no recording can be cut at.
-    pub fn allow_steps(&mut self, may: bool) {
-        self.may_step = may;
+    /// Allows forward steps with the next units (the default), or defers them until they are allowed again, at most for
+    /// half a minute. A step between two key frames would tear a group of pictures apart, and a recording cannot be cut
+    /// there.
+    pub fn allow_steps(&mut self, allow: bool) {
+        self.may_step = allow;
     }
 
     /// The time of a unit with RTP time `rtp_ticks` (ticks of the stream's clock, extended to 64 bits) that arrived at
-    /// `arrival_90k` by our wall clock.
-    pub fn unit(&mut self, rtp_ticks: i64, arrival_90k: u64) -> Stamp {
+    /// `arrival_90k` by the local wall clock.
+    pub fn unit(&mut self, rtp_ticks: i64, arrival_90k: u64) -> MediaTimestamp {
         let rtp = self.to_90k(rtp_ticks);
         let arrival = signed(arrival_90k);
         let by_arrival = arrival.saturating_sub(rtp);
@@ -231,7 +236,7 @@ impl MediaClock {
         if self.mapping.is_some_and(|m| m.has_jumped(rtp, arrival)) {
             self.mapping = None;
             self.jumped = true;
-            // It maps other RTP times.
+            // The report maps other RTP times.
             self.report = None;
         }
         if self
@@ -252,8 +257,8 @@ impl MediaClock {
                 if let Some(report) = self.report {
                     mapping.offset = report.offset;
                 }
-                // Later than the last unit by construction; from here the mapping is led back slowly.
-                self.floor = self.newest;
+                // Later than the last unit; corrections then bring the mapping back gradually.
+                self.lower_bound = self.newest;
                 if let Some(last) = self.newest {
                     mapping.offset = mapping
                         .offset
@@ -266,14 +271,14 @@ impl MediaClock {
             Some(report) => (report.offset, ClockSource::SenderReport),
             None => (mapping.arrival_target, ClockSource::Arrival),
         };
-        if mapping.follow(target, passed, self.may_step) {
+        if mapping.correct(target, passed, self.may_step) {
             self.jumped = true;
         }
 
         let own = u64::try_from(rtp.saturating_add(mapping.offset)).unwrap_or(0);
         let timestamp_90k = match self.newest {
-            Some(newest) if own == newest || self.floor.is_some_and(|floor| own <= floor) => {
-                self.counters.held += 1;
+            Some(newest) if own == newest || self.lower_bound.is_some_and(|bound| own <= bound) => {
+                self.counters.clamped += 1;
                 newest.saturating_add(1)
             }
             Some(newest) if own < newest => {
@@ -285,21 +290,21 @@ impl MediaClock {
         let discontinuity = std::mem::take(&mut self.jumped) && self.newest.is_some();
         self.counters.jumps += u64::from(discontinuity);
         self.newest = self.newest.max(Some(timestamp_90k));
-        Stamp {
+        MediaTimestamp {
             timestamp_90k,
             source,
             discontinuity,
         }
     }
 
-    /// What was met so far.
+    /// The counters so far.
     pub fn counters(&self) -> ClockCounters {
         self.counters
     }
 
     fn to_90k(&self, rtp_ticks: i64) -> i64 {
         let scaled = (i128::from(rtp_ticks) * i128::from(TICKS)).div_euclid(i128::from(self.clock_rate_hz));
-        // A quarter of the range: sums and differences of two such values fit.
+        // Limited to a quarter of the range, so that sums and differences of two values fit.
         scaled.clamp(i128::from(i64::MIN / 4), i128::from(i64::MAX / 4)) as i64
     }
 }
@@ -319,16 +324,16 @@ impl Mapping {
 
     fn has_jumped(&self, rtp: i64, arrival: i64) -> bool {
         let media = rtp.saturating_sub(self.last_rtp);
-        // Our own clock may have been set back meanwhile: that is no jump of the camera's.
-        let wall = arrival.saturating_sub(self.last_arrival).max(0);
-        media < -MAX_REORDER || media > wall.saturating_add(MAX_AHEAD)
+        // The local clock may have been set back meanwhile; that is not a jump of the camera.
+        let elapsed = arrival.saturating_sub(self.last_arrival).max(0);
+        media < -MAX_REORDER || media > elapsed.saturating_add(MAX_AHEAD)
     }
 
     fn arrived(&mut self, rtp: i64, arrival: i64, by_arrival: i64) {
         self.last_rtp = self.last_rtp.max(rtp);
         self.last_arrival = arrival;
         self.window_minimum = self.window_minimum.min(by_arrival);
-        // The second condition is a wall clock that was set back.
+        // The second condition: the local clock was set back.
         if arrival >= self.window_ends || self.window_ends.saturating_sub(arrival) > WINDOW {
             self.arrival_target = self.window_minimum;
             self.window_minimum = by_arrival;
@@ -337,11 +342,11 @@ impl Mapping {
     }
 
     /// Moves the offset towards `target`; true if it stepped.
-    fn follow(&mut self, target: i64, passed: i64, may_step: bool) -> bool {
+    fn correct(&mut self, target: i64, passed: i64, may_step: bool) -> bool {
         let difference = target.saturating_sub(self.offset);
         if difference > STEP {
             let due = *self.step_due.get_or_insert(self.last_rtp);
-            if !may_step && self.last_rtp.saturating_sub(due) < LONGEST_HOLD {
+            if !may_step && self.last_rtp.saturating_sub(due) < MAX_STEP_DELAY {
                 return false;
             }
             self.step_due = None;
@@ -357,29 +362,17 @@ impl Mapping {
     }
 }
 
-/// Ticks of 1/90000 s since 1970; 0 for times before.
-pub(crate) fn wall_90k(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos() * 9 / 100_000).unwrap_or(u64::MAX)
-}
-
-/// NTP's 32.32 bits as ticks since 1970. `None` for 0, which says "no clock" (RFC 3550 section 6.4.1). Values with
-/// the first bit clear lie after 2036 (RFC 4330 section 3).
+/// NTP's 32.32 bits as ticks since 1970. `None` for 0, which means "no clock" (RFC 3550 section 6.4.1). Values with
+/// the first bit clear are after 2036 (RFC 4330 section 3).
 fn ntp_to_90k(ntp: u64) -> Option<i64> {
     if ntp == 0 {
         return None;
     }
     let era = if ntp >> 63 == 1 { 0 } else { 1_i64 << 32 };
     let seconds = (ntp >> 32) as i64 + era - NTP_TO_UNIX_SECONDS;
-    // Rounded, so that a sender's own rounding does not add up.
+    // Rounded, so that the sender's own rounding does not add up.
     let fraction = ((ntp & 0xffff_ffff) * TICKS as u64 + (1 << 31)) >> 32;
     Some(seconds * TICKS + fraction as i64)
-}
-
-fn ticks(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos() * 9 / 100_000)
-        .unwrap_or(i64::MAX / 4)
-        .min(i64::MAX / 4)
 }
 
 fn signed(value: u64) -> i64 {

@@ -1,44 +1,43 @@
-//! Why a session could not be had or was lost.
+//! Why an attempt failed or a session was lost.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{CameraUrl, TimeoutKind};
 
-/// What kind of trouble, as the diagnostic events of a graph tell it apart.
+/// The kind of an error, as the diagnostic events of a graph distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No connection, it broke, or it could not be protected as asked for.
+    /// No connection, a broken one, or one that TLS could not protect.
     Network,
-    /// 401: no credentials, or wrong ones.
+    /// 401: missing or wrong credentials.
     Authentication,
-    /// 403: who we are is not allowed this.
+    /// 403: this user has no access.
     Authorization,
-    /// The camera answered, but not as RTSP wants, or with an error status.
+    /// The camera violated the protocol, or answered with an error status.
     Protocol,
-    /// Nothing came within the time that was given.
+    /// A time limit elapsed.
     Timeout,
-    /// Nothing that the camera offers can be used.
+    /// The camera offers no usable stream.
     MediaFormat,
 }
 
-/// Why a session could not be had or was lost. Each is retried by the camera's supervisor; which of them an operator
-/// can mend, the message says. No message holds user names or passwords.
+/// Why an attempt failed or a session was lost. The camera retries after all of them; the message includes the remedy
+/// where an operator can help. No message contains user names or passwords.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CameraError {
-    /// No connection, or it broke.
+    /// No connection, or a broken one.
     #[error("{url}: {message}: is the camera on, and are host and port right?")]
     Network {
         /// The camera.
         url: CameraUrl,
-        /// What happened, in a line.
+        /// The cause, in one line.
         message: String,
-        /// What the client said, at length.
-        source: Option<SharedError>,
+        /// The client library's error.
+        source: Option<Arc<dyn Error + Send + Sync>>,
     },
     /// The camera closed the connection.
     #[error("{url}: the camera closed the connection")]
@@ -46,7 +45,7 @@ pub enum CameraError {
         /// The camera.
         url: CameraUrl,
     },
-    /// The camera refused with a status.
+    /// The camera answered with an error status.
     #[error("{url}: the camera answered {status}: {}", advice(*status, *had_credentials))]
     Status {
         /// The camera.
@@ -55,70 +54,68 @@ pub enum CameraError {
         status: u16,
         /// Whether credentials were configured.
         had_credentials: bool,
-        /// What the client said, at length.
-        source: Option<SharedError>,
+        /// The client library's error.
+        source: Option<Arc<dyn Error + Send + Sync>>,
     },
-    /// The camera's answers or packets make no sense.
-    #[error("{url}: the camera does not speak RTSP as expected: {message}")]
+    /// The camera's responses or packets violate the protocol.
+    #[error("{url}: the camera violates the RTSP protocol: {message}")]
     Protocol {
         /// The camera.
         url: CameraUrl,
-        /// What was wrong, in a line.
+        /// The violation, in one line.
         message: String,
-        /// What the client said, at length.
-        source: Option<SharedError>,
+        /// The client library's error.
+        source: Option<Arc<dyn Error + Send + Sync>>,
     },
-    /// Nothing came in time.
+    /// A time limit elapsed.
     #[error("{url}: {kind} within {after:?}")]
     Timeout {
         /// The camera.
         url: CameraUrl,
-        /// What was waited for.
+        /// Which one.
         kind: TimeoutKind,
         /// The limit.
         after: Duration,
     },
-    /// TLS could not be agreed on: most often the camera's certificate is refused.
-    #[error("{url}: no protected connection: {message}")]
+    /// The TLS handshake failed, most often because the camera's certificate was rejected.
+    #[error("{url}: TLS failed: {message}")]
     Tls {
         /// The camera.
         url: CameraUrl,
-        /// What was wrong, and the remedy, in a line.
+        /// The cause and the remedy, in one line.
         message: String,
-        /// What the library said, at length.
-        source: Option<SharedError>,
+        /// The TLS library's error.
+        source: Option<Arc<dyn Error + Send + Sync>>,
     },
-    /// The camera has no RTSP tunnel over HTTP where one was looked for.
-    #[error("{url}: no RTSP tunnel over HTTP ({}): is this the camera's HTTP port, or else, does it offer the transport tcp?", answered(*status))]
+    /// The camera does not offer an RTSP tunnel over HTTP on this port.
+    #[error("{url}: no RTSP tunnel over HTTP ({}): check that this is the camera's HTTP port, or use the transport tcp", answered(*status))]
     Tunnel {
         /// The camera.
         url: CameraUrl,
-        /// HTTP status of its answer; 0 where it answered with something else.
+        /// HTTP status of its response; 0 if the response was not HTTP.
         status: u16,
     },
-    /// What is asked for cannot be had together.
+    /// The options contradict each other.
     #[error("{url}: {what}")]
     Unsupported {
         /// The camera.
         url: CameraUrl,
-        /// What, and the remedy.
+        /// The contradiction and the remedy.
         what: &'static str,
     },
-    /// None of the streams can be used.
-    #[error(
-        "{url}: none of the camera's streams can be used (it offers {offered}): choose H.264 in its settings"
-    )]
+    /// The camera offers no usable stream.
+    #[error("{url}: the camera offers no usable stream (only {offered}): choose H.264 in its settings")]
     NoUsableStream {
         /// The camera.
         url: CameraUrl,
-        /// Media types and encodings that it offers.
+        /// The media types and encodings that it offers.
         offered: String,
     },
 }
 
 fn answered(status: u16) -> String {
     match status {
-        0 => "its answer is no HTTP".to_owned(),
+        0 => "its response is not HTTP".to_owned(),
         status => format!("it answered {status}"),
     }
 }
@@ -126,48 +123,20 @@ fn answered(status: u16) -> String {
 fn advice(status: u16, had_credentials: bool) -> &'static str {
     match status {
         401 if had_credentials => "it does not accept the user name or the password",
-        401 => "it asks for a user name and a password, and none are configured",
-        403 => "this user is not allowed to see the stream",
-        404 => "there is no stream under this path",
-        453 => "it has no bandwidth or connections left: how many clients does it serve?",
-        454 => "it has forgotten the session",
-        461 => "it does not offer this transport: try another one of tcp, udp and http",
-        503 => "it is overloaded or starting",
-        500..=599 => "it has an error of its own",
-        _ => "it refuses the request",
-    }
-}
-
-/// An error of a library, kept for [`Error::source`] and cheap to clone.
-#[derive(Clone)]
-pub struct SharedError(Arc<dyn Error + Send + Sync>);
-
-impl fmt::Debug for SharedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for SharedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl SharedError {
-    pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
-        Self(Arc::new(error))
-    }
-}
-
-impl Error for SharedError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
+        401 => "it asks for a user name and a password, but none are configured",
+        403 => "this user has no access to the stream",
+        404 => "it has no stream at this path",
+        453 => "it has no bandwidth or connections left: disconnect other clients",
+        454 => "it no longer knows the session",
+        461 => "it does not support this transport: try another one of tcp, udp and http",
+        503 => "it is overloaded or starting up",
+        500..=599 => "it reports an internal error",
+        _ => "it rejects the request",
     }
 }
 
 impl CameraError {
-    /// The kind of trouble.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Network { .. } | Self::Closed { .. } | Self::Tls { .. } => ErrorKind::Network,
@@ -181,7 +150,7 @@ impl CameraError {
         }
     }
 
-    /// The RTSP status with which the camera refused, if it did.
+    /// The RTSP status that the camera answered with, if it did.
     pub fn status_code(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
@@ -204,14 +173,14 @@ impl CameraError {
         }
     }
 
-    /// Sorts an error of the client library. It is opaque but for its status, so its first line decides: the
-    /// library's own text is what there is, and a test over real sockets holds it in place.
+    /// Classifies an error of the client library. The error is opaque except for its status, so the first line of its
+    /// message decides; a test over real sockets notices when those messages change.
     pub(crate) fn from_retina(url: &CameraUrl, had_credentials: bool, error: retina::Error) -> Self {
         let url = url.clone();
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default().trim().to_owned();
         let status = error.status_code().filter(|status| *status >= 300);
-        let source = Some(SharedError::new(error));
+        let source: Option<Arc<dyn Error + Send + Sync>> = Some(Arc::new(error));
         const NETWORK: [&str; 4] = [
             "Unable to connect to",
             "Error reading from",

@@ -1,44 +1,45 @@
-//! Doors for the fuzz targets in `rtsp/fuzz`, compiled for them and for tests only.
+//! Entry points of the fuzz targets in `rtsp/fuzz`, compiled for them and for tests only.
 
-use crate::Credentials;
-use crate::relay::Rewriter;
+use lva_media_types::Credentials;
+
+use crate::proxy::Rewriter;
 
 const LOCAL: &str = "rtsp://127.0.0.1:4000/secret";
 
-/// What a camera says to the relay; the first byte tells how it is cut into pieces.
+/// Bytes from a camera to the loopback proxy; the first byte is the size of the pieces.
 ///
 /// # Panics
 ///
-/// When the secret of loopback or the password gets where it does not belong.
+/// When the secret path or the password leaks.
 pub fn camera_answers(data: &[u8]) {
-    let Some((cut, said)) = data.split_first() else {
+    let Some((cut, bytes)) = data.split_first() else {
         return;
     };
     let credentials = Some(Credentials::new("testuser", "correct-horse-battery"));
     let mut rewriter = Rewriter::new(LOCAL.to_owned(), "rtsps://cam/live".to_owned(), credentials);
-    let (mut to_camera, mut to_library) = (Vec::new(), Vec::new());
+    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
     let requests = format!(
         "DESCRIBE {LOCAL} RTSP/1.0\r\nCSeq: 1\r\n\r\nSETUP rtsps://cam/live/1 RTSP/1.0\r\nCSeq: 2\r\n\r\n\
          PLAY rtsps://cam/live RTSP/1.0\r\nCSeq: 3\r\n\r\n"
     );
     // The library's own requests are in order.
-    let _ = rewriter.library_said(requests.as_bytes(), &mut to_camera);
-    for piece in said.chunks(usize::from(*cut).max(1)) {
-        rewriter.camera_said(piece, &mut to_library, &mut to_camera);
+    let _ = rewriter.on_client_bytes(requests.as_bytes(), &mut to_server);
+    for piece in bytes.chunks(usize::from(*cut).max(1)) {
+        rewriter.on_server_bytes(piece, &mut to_client, &mut to_server);
     }
-    rewriter.teardown(&mut to_camera);
+    rewriter.teardown(&mut to_server);
     let contains = |text: &[u8], what: &[u8]| text.windows(what.len()).any(|window| window == what);
     assert!(
-        !contains(&to_camera, b"127.0.0.1:4000/secret"),
-        "the secret went to the camera"
+        !contains(&to_server, b"127.0.0.1:4000/secret"),
+        "the secret path went to the camera"
     );
     assert!(
-        !contains(&to_camera, b"correct-horse-battery"),
+        !contains(&to_server, b"correct-horse-battery"),
         "the password went out in the clear"
     );
-    if !contains(said, b"correct-horse-battery") {
+    if !contains(bytes, b"correct-horse-battery") {
         assert!(
-            !contains(&to_library, b"correct-horse-battery"),
+            !contains(&to_client, b"correct-horse-battery"),
             "the password came back"
         );
     }

@@ -1,15 +1,14 @@
 //! RTSP camera sessions with reconnection and an absolute clock.
 //!
-//! A camera is an unreliable peer: it reboots, stalls without closing, loses packets, forgets sessions and sets its
-//! clock back. A [`Camera`] turns one such peer into a steady sequence of [`CameraEvent`]s: sessions as they come and
-//! go, and [`AccessUnit`]s, encoded pictures and audio frames with a time since 1970 and a word on where that time
-//! came from.
+//! A camera is an unreliable peer: it reboots, stalls without closing, loses packets, drops sessions and sets its clock
+//! back. A [`Camera`] turns such a peer into a steady sequence of [`CameraEvent`]s: sessions that begin and end, and
+//! [`AccessUnit`]s, which are encoded pictures and audio frames with a time since 1970 and the source of that time.
 //!
-//! **The media time of a stream never goes backwards; a jump is said, not hidden.** There is no error for its
-//! violation, because [`MediaClock`] cannot give one out; property tests feed it nonsense and look.
+//! **The media time of a stream never goes backwards, and every jump is marked.** [`MediaClock`] guarantees it for
+//! arbitrary input; property tests check that.
 //!
-//! What this crate is not: it decodes nothing and does not know FFmpeg; it records nothing; it is no media server for
-//! production. The protocol itself is spoken by [`retina`].
+//! This crate neither decodes nor records, and does not depend on FFmpeg. [`retina`] implements the protocol itself.
+//! `lva-rtsp-simulator` plays files as cameras for tests.
 //!
 //! # Example
 //!
@@ -37,20 +36,20 @@
 //! | part | what it does | without I/O |
 //! |---|---|---|
 //! | [`Camera`], [`CameraMonitor`] | the task of a camera, its queue and counters | |
-//! | [`Supervisor`], [`ReconnectPolicy`] | when to connect, to wait, to give up | yes |
+//! | [`ReconnectPolicy`], [`Timeouts`] | when to connect, to wait and to give up | yes |
 //! | [`MediaClock`] | RTP time to time since 1970 | yes |
 //! | [`CameraUrl`], [`Credentials`] | addresses without secrets, secrets that do not print | yes |
-//! | [`TlsOptions`], [`Transport`] | the ways to a camera | |
-//! | [`probe()`] | what a camera offers, in some seconds | |
-//! | [`CameraError`] | what went wrong, and what to do about it | yes |
+//! | [`TlsOptions`], [`Transport`] | TLS and the transports of RTP | |
+//! | [`probe()`] | reports what a camera offers within some seconds | |
+//! | [`CameraError`] | errors with their cause and remedy | yes |
 //!
 //! # Limits
 //!
-//! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP where nothing protects the session. One
-//! video stream a session, the first that can be used. H.264, H.265, JPEG, AAC and G.711; what else a camera offers is
-//! shown ([`StreamInfo::playing`] is false) and left alone. The queue of a camera holds 512 units or 64 MiB unless told
-//! otherwise ([`QueueLimits`]). Video begins at an IDR picture, after a full queue too. B-frames come in decoding order
-//! with their times of presentation ([`ClockCounters::reordered`] counts them).
+//! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP without TLS. One video stream per session,
+//! the first usable one. H.264, H.265, JPEG, AAC and G.711; other streams are listed ([`StreamInfo::playing`] is false)
+//! and not received. By default the queue of a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at an IDR
+//! picture, also after a full queue. B-frames come in decoding order with their times of presentation
+//! ([`ClockCounters::reordered`] counts them).
 #![forbid(unsafe_code)]
 
 mod camera;
@@ -61,8 +60,7 @@ mod error;
 pub mod fuzzing;
 mod options;
 mod probe;
-mod random;
-mod relay;
+mod proxy;
 mod session;
 mod stream;
 mod supervisor;
@@ -70,15 +68,15 @@ mod tls;
 mod url;
 mod wall;
 
-pub use self::url::{CameraUrl, UrlError};
-pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, StopReason};
-pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, Stamp};
-pub use error::{CameraError, ErrorKind, SharedError};
+pub use self::url::{CameraUrl, CameraUrlError};
+pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, CameraStopReason};
+pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, MediaTimestamp};
+pub use error::{CameraError, ErrorKind};
 pub use lva_media_types::Credentials;
-pub use options::{CameraOptions, QueueLimits, Timeouts, Transport, TransportError};
+pub use options::{CameraOptions, QueueLimits, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
 pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
-pub use supervisor::{Phase, ReconnectPolicy, Supervisor, TimeoutKind, Verdict};
+pub use supervisor::{Phase, ReconnectPolicy, TimeoutKind, Timeouts};
 pub use tls::{TlsError, TlsOptions};
 pub use wall::WallClock;
 

@@ -1,10 +1,11 @@
-//! What a camera offers, found out by watching it for a while.
+//! Watches a camera for a while and reports what it offers.
 
 mod quirk;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use lva_media_types::MediaTime;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::quirk::Quirk;
@@ -13,26 +14,23 @@ use crate::{
     MediaKind, StreamInfo,
 };
 
-/// Ticks of media time in a second.
-const TICKS: f64 = 90_000.0;
-
-/// What a camera offers and how it behaves. `Display` tells it to people.
+/// What a camera offers and how it behaves. `Display` is for people.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ProbeReport {
     /// The camera's address, without secrets.
     pub url: String,
-    /// How long was watched, from PLAY on.
+    /// Duration of the watch, from PLAY on.
     pub watched: Duration,
-    /// From the first packet of the first attempt to the answer to PLAY.
+    /// From the first packet of the first attempt to the response to PLAY.
     pub connected_after: Duration,
-    /// From the answer to PLAY to the first unit; `None` if none came.
+    /// From the response to PLAY to the first unit; `None` without units.
     pub first_unit_after: Option<Duration>,
-    /// All streams that are offered, those that cannot be used among them.
+    /// All streams of the camera, including unusable ones.
     pub streams: Vec<StreamReport>,
-    /// What an integrator may want to know, or to change in the camera.
+    /// Peculiarities that an integrator may want to know, or to change in the camera.
     pub quirks: Vec<Quirk>,
-    /// RTP packets that never came.
+    /// RTP packets that never arrived.
     pub lost_packets: u64,
     /// The session description as the camera sent it.
     pub sdp: String,
@@ -42,9 +40,9 @@ pub struct ProbeReport {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StreamReport {
-    /// As described, with parameters that came in band.
+    /// Its description, with parameters that came in band.
     pub info: StreamInfo,
-    /// Units that came.
+    /// Received units.
     pub units: u64,
     /// Bytes of these units.
     pub bytes: u64,
@@ -54,19 +52,18 @@ pub struct StreamReport {
     pub rate: Option<f64>,
     /// Bits a second by media time; `None` for fewer than two.
     pub bits_per_second: Option<f64>,
-    /// Seconds from one key frame to the next, on average; `None` for fewer than two, and for what is no video.
+    /// Average seconds from one key frame to the next; `None` for fewer than two, and for audio.
     pub key_frame_interval: Option<f64>,
-    /// Where the last unit's time came from.
+    /// The source of the last unit's time.
     pub clock: Option<ClockSource>,
-    /// By how many seconds units arrived after their own time, at the least. Negative if the camera's clock is ahead
-    /// of ours. `None` without units.
+    /// Smallest delay of a unit's arrival after its own time, in seconds. Negative if the camera's clock is ahead of the
+    /// local one. `None` without units.
     pub delay: Option<f64>,
 }
 
 /// Connects, watches for `watch` from PLAY on, and disconnects.
 ///
-/// An attempt that fails is not repeated: its error is the answer, and says what to mend. A session that is lost
-/// while it is watched is a [`Quirk`].
+/// Does not retry: returns the error of a failed attempt. A session that is lost while it is watched is a [`Quirk`].
 pub async fn probe(options: CameraOptions, watch: Duration) -> Result<ProbeReport, CameraError> {
     let url = options.url().to_string();
     let began = Instant::now();
@@ -76,7 +73,7 @@ pub async fn probe(options: CameraOptions, watch: Duration) -> Result<ProbeRepor
     loop {
         let event = match until {
             Some(until) => timeout_at(until, camera.next()).await,
-            // The camera's own limit of an attempt ends this.
+            // The time limit of an attempt ends this.
             None => Ok(camera.next().await),
         };
         let Ok(Some(event)) = event else { break };
@@ -91,7 +88,7 @@ pub async fn probe(options: CameraOptions, watch: Duration) -> Result<ProbeRepor
         collector.event(
             event,
             began.elapsed(),
-            crate::clock::wall_90k(std::time::SystemTime::now()),
+            MediaTime::from_system_time(SystemTime::now()).ticks_90k(),
         );
     }
     let counters = camera.counters();
@@ -99,39 +96,38 @@ pub async fn probe(options: CameraOptions, watch: Duration) -> Result<ProbeRepor
     Ok(collector.finish(&counters, began.elapsed()))
 }
 
-/// Makes the report from events: sans-I/O. Times are since the first attempt.
+/// Builds the report from events: sans-I/O. Times are since the first attempt.
 #[derive(Debug)]
 struct Collector {
     url: String,
     established: Option<Duration>,
     first_unit: Option<Duration>,
-    streams: Vec<Seen>,
+    streams: Vec<StreamObserver>,
     parameters_changed: bool,
     lost: u64,
     sdp: String,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct StreamObserver {
     described: StreamInfo,
     now: StreamInfo,
     units: u64,
     bytes: u64,
     first_bytes: u64,
     largest: u64,
-    /// Media time without what was jumped over.
+    /// Media time, not counting jumps.
     first: Option<u64>,
     last: Option<u64>,
     jumped: u64,
     key_frames: u64,
     first_key: Option<u64>,
     last_key: Option<u64>,
-    longest_gap: u64,
     clock: Option<ClockSource>,
     least_delay: Option<i64>,
 }
 
-impl Seen {
+impl StreamObserver {
     fn new(info: StreamInfo) -> Self {
         Self {
             described: info.clone(),
@@ -146,7 +142,6 @@ impl Seen {
             key_frames: 0,
             first_key: None,
             last_key: None,
-            longest_gap: 0,
             clock: None,
             least_delay: None,
         }
@@ -158,15 +153,15 @@ impl Seen {
         match self.last {
             None => self.first_bytes = len,
             Some(last) if unit.discontinuity => self.jumped += at.saturating_sub(last),
-            Some(last) => self.longest_gap = self.longest_gap.max(at.saturating_sub(last)),
+            Some(_) => {}
         }
-        let place = at.saturating_sub(self.jumped);
-        self.first.get_or_insert(place);
+        let at_without_jumps = at.saturating_sub(self.jumped);
+        self.first.get_or_insert(at_without_jumps);
         self.last = Some(at);
         if unit.random_access {
             self.key_frames += 1;
-            self.first_key.get_or_insert(place);
-            self.last_key = Some(place);
+            self.first_key.get_or_insert(at_without_jumps);
+            self.last_key = Some(at_without_jumps);
         }
         self.units += 1;
         self.bytes += len;
@@ -178,14 +173,14 @@ impl Seen {
 
     fn report(&self) -> StreamReport {
         let last = self.last.map(|last| last.saturating_sub(self.jumped));
-        let seconds = match (self.first, last) {
-            (Some(first), Some(last)) if last > first => Some((last - first) as f64 / TICKS),
+        let duration = match (self.first, last) {
+            (Some(first), Some(last)) if last > first => Some(seconds((last - first) as i64)),
             _ => None,
         };
-        let per_second = |amount: u64| seconds.map(|seconds| amount as f64 / seconds);
+        let per_second = |amount: u64| duration.map(|seconds| amount as f64 / seconds);
         let video = self.now.media == MediaKind::Video && self.now.codec != Codec::Jpeg;
-        let keys = match (self.first_key, self.last_key) {
-            (Some(first), Some(last)) if last > first => Some((last - first) as f64 / TICKS),
+        let key_frames = match (self.first_key, self.last_key) {
+            (Some(first), Some(last)) if last > first => Some(seconds((last - first) as i64)),
             _ => None,
         };
         StreamReport {
@@ -194,15 +189,20 @@ impl Seen {
             bytes: self.bytes,
             largest_unit: self.largest,
             rate: per_second(self.units.saturating_sub(1)),
-            // Between the first unit and the last lies all but one of them.
+            // All units but the first fall into the time between the first and the last.
             bits_per_second: per_second(self.bytes.saturating_sub(self.first_bytes).saturating_mul(8)),
-            key_frame_interval: keys
+            key_frame_interval: key_frames
                 .filter(|_| video)
                 .map(|seconds| seconds / self.key_frames.saturating_sub(1).max(1) as f64),
             clock: self.clock,
-            delay: self.least_delay.map(|ticks| ticks as f64 / TICKS),
+            delay: self.least_delay.map(seconds),
         }
     }
+}
+
+fn seconds(ticks: i64) -> f64 {
+    let seconds = MediaTime::duration_of(ticks.unsigned_abs()).as_secs_f64();
+    if ticks < 0 { -seconds } else { seconds }
 }
 
 impl Collector {
@@ -223,7 +223,7 @@ impl Collector {
             CameraEvent::Established { streams, sdp } => {
                 if self.established.is_none() {
                     self.established = Some(now);
-                    self.streams = streams.into_iter().map(Seen::new).collect();
+                    self.streams = streams.into_iter().map(StreamObserver::new).collect();
                     self.sdp = sdp;
                 }
             }
@@ -247,7 +247,7 @@ impl Collector {
     fn finish(self, counters: &CameraCounters, now: Duration) -> ProbeReport {
         let established = self.established.unwrap_or(now);
         let watched = now.saturating_sub(established);
-        let streams: Vec<_> = self.streams.iter().map(Seen::report).collect();
+        let streams: Vec<_> = self.streams.iter().map(StreamObserver::report).collect();
         let mut quirks = Vec::new();
         let mut video_played = false;
         for (seen, report) in self.streams.iter().zip(&streams) {
@@ -316,7 +316,7 @@ impl fmt::Display for StreamReport {
         match self.clock {
             Some(ClockSource::SenderReport) => f.write_str(", time by the camera's clock")?,
             Some(ClockSource::Arrival) => f.write_str(", time by arrival")?,
-            None => f.write_str(", nothing came")?,
+            None => f.write_str(", no units")?,
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! One session with the client library: what is offered, what is chosen, and what comes.
+//! One session with the client library: which streams to set up, and the items they deliver.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use retina::client::{
 };
 use retina::codec::{CodecItem, FrameFormat, ParametersRef};
 
-use crate::relay::{self, Goodbyes, Relay};
+use crate::proxy::{self, LoopbackProxy, TeardownTracker};
 use crate::{CameraError, CameraOptions, Codec, MediaKind, StreamInfo, Transport, WallClock};
 
 const USER_AGENT: &str = concat!("lva-rtsp/", env!("CARGO_PKG_VERSION"));
@@ -20,31 +20,31 @@ const USER_AGENT: &str = concat!("lva-rtsp/", env!("CARGO_PKG_VERSION"));
 /// A session after PLAY.
 pub(crate) struct LiveSession {
     demuxed: Demuxed,
-    /// Where the camera is behind TLS or in an HTTP tunnel.
-    relay: Option<Relay>,
+    /// For cameras behind TLS or in an HTTP tunnel.
+    proxy: Option<LoopbackProxy>,
     wall: WallClock,
     pub(crate) streams: Vec<StreamInfo>,
     /// The session description as the camera sent it.
     pub(crate) sdp: String,
 }
 
-/// Sessions that have ended at our end, and perhaps not at the camera's.
+/// Sessions that have ended on this side, and perhaps not yet at the camera.
 #[derive(Default)]
-pub(crate) struct OldSessions {
+pub(crate) struct ClosingSessions {
     group: Arc<SessionGroup>,
-    goodbyes: Goodbyes,
+    teardowns: TeardownTracker,
 }
 
-impl OldSessions {
-    /// Waits until the camera was told about the end of all of them, as far as it listens.
+impl ClosingSessions {
+    /// Waits until the TEARDOWN of each of them was answered or failed.
     pub(crate) async fn torn_down(&self) {
         // A camera that does not answer is gone, and its sessions with it.
         let _ = self.group.await_teardown().await;
-        self.goodbyes.all_said().await;
+        self.teardowns.wait_all().await;
     }
 }
 
-/// What came.
+/// One item of a session.
 pub(crate) enum Item {
     Unit(RawUnit),
     /// A sender report: NTP time and RTP time in ticks, extended to 64 bits.
@@ -54,43 +54,47 @@ pub(crate) enum Item {
         rtp_ticks: i64,
         arrival_90k: u64,
     },
-    /// Nothing of use.
+    /// Ignored.
     Other,
 }
 
-/// A unit before it has a time.
+/// A unit without a media time yet.
 pub(crate) struct RawUnit {
     pub(crate) stream: usize,
+    pub(crate) media: MediaKind,
     pub(crate) rtp_ticks: i64,
     pub(crate) arrival_90k: u64,
     pub(crate) received_at: Instant,
     pub(crate) lost: u32,
     pub(crate) random_access: bool,
     pub(crate) disposable: bool,
-    /// The stream as it is from this unit on, where that changed.
+    /// The stream's new description, if this unit changed it.
     pub(crate) changed: Option<StreamInfo>,
     pub(crate) data: Bytes,
 }
 
 impl LiveSession {
-    /// DESCRIBE, SETUP of everything that can be used, PLAY. Dropping the future gives the connection up.
-    pub(crate) async fn open(options: &CameraOptions, old: &OldSessions) -> Result<Self, CameraError> {
-        let relay = match relay::is_needed(options) {
-            true => Some(Relay::start(options, &old.goodbyes).await?),
+    /// DESCRIBE, SETUP of all wanted streams, PLAY. Dropping the future closes the connection.
+    pub(crate) async fn open(
+        options: &CameraOptions,
+        closing: &ClosingSessions,
+    ) -> Result<Self, CameraError> {
+        let proxy = match proxy::is_needed(options) {
+            true => Some(LoopbackProxy::start(options, &closing.teardowns).await?),
             false => None,
         };
-        // The reader of session descriptions panics on some that are no good, and a camera may send anything.
-        let opened = AssertUnwindSafe(Self::open_by(options, old, relay.as_ref())).catch_unwind();
+        // The parser of session descriptions panics on some malformed ones, and a camera may send anything.
+        let opened = AssertUnwindSafe(Self::open_by(options, closing, proxy.as_ref())).catch_unwind();
         let opened = opened.await.unwrap_or_else(|_panicked| {
             Err(CameraError::Protocol {
                 url: options.url.clone(),
-                message: "its session description cannot be read".to_owned(),
+                message: "its session description cannot be parsed".to_owned(),
                 source: None,
             })
         });
         opened.map(|(demuxed, streams, sdp)| Self {
             demuxed,
-            relay,
+            proxy,
             wall: options.wall.clone(),
             streams,
             sdp,
@@ -99,22 +103,22 @@ impl LiveSession {
 
     async fn open_by(
         options: &CameraOptions,
-        old: &OldSessions,
-        relay: Option<&Relay>,
+        closing: &ClosingSessions,
+        proxy: Option<&LoopbackProxy>,
     ) -> Result<(Demuxed, Vec<StreamInfo>, String), CameraError> {
         let had_credentials = options.credentials.is_some();
-        // What the relay met is nearer to the cause than a connection that closed.
+        // The proxy's own error is closer to the cause than "the connection closed".
         let failed = |error| {
-            relay
-                .and_then(Relay::take_failure)
+            proxy
+                .and_then(LoopbackProxy::take_failure)
                 .unwrap_or_else(|| CameraError::from_retina(&options.url, had_credentials, error))
         };
 
         let session_options = SessionOptions::default().user_agent(USER_AGENT.to_owned());
-        let (url, session_options) = match relay {
-            // It authenticates, and takes leave of the camera: see there.
-            Some(relay) => (
-                relay.local.clone(),
+        let (url, session_options) = match proxy {
+            // The proxy authenticates and sends TEARDOWN.
+            Some(proxy) => (
+                proxy.local.clone(),
                 session_options.teardown(TeardownPolicy::Never),
             ),
             None => {
@@ -126,7 +130,7 @@ impl LiveSession {
                     options.url.to_wire(),
                     session_options
                         .creds(credentials)
-                        .session_group(Arc::clone(&old.group)),
+                        .session_group(Arc::clone(&closing.group)),
                 )
             }
         };
@@ -139,7 +143,7 @@ impl LiveSession {
             .enumerate()
             .map(|(i, s)| describe(i, s))
             .collect();
-        choose(&mut streams, options.audio);
+        select_streams(&mut streams, options.audio);
         if !streams.iter().any(|stream| stream.playing) {
             return Err(CameraError::NoUsableStream {
                 url: options.url.clone(),
@@ -156,8 +160,8 @@ impl LiveSession {
                 .frame_format(FrameFormat::MP4);
             session.setup(stream.index, setup).await.map_err(failed)?;
         }
-        // Jumps of RTP time are the clock's business, so the library enforces nothing. `Permissive`, because cameras
-        // leave `rtptime` out; streams are put on one time line by their sender reports, not by it.
+        // `MediaClock` handles jumps of RTP time, so the library enforces nothing. `Permissive`, because cameras
+        // omit `rtptime`; sender reports align the streams instead.
         let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
         let demuxed = session
             .play(play)
@@ -167,12 +171,12 @@ impl LiveSession {
         Ok((demuxed, streams, sdp))
     }
 
-    /// Why the session ended, where the relay knows more than the client library.
+    /// Why the session ended, where the proxy knows more than the client library.
     pub(crate) fn take_failure(&self) -> Option<CameraError> {
-        self.relay.as_ref().and_then(Relay::take_failure)
+        self.proxy.as_ref().and_then(LoopbackProxy::take_failure)
     }
 
-    /// What comes next. `None`: the camera closed the connection.
+    /// The next item. `None`: the camera closed the connection.
     pub(crate) async fn next(&mut self) -> Option<Result<Item, retina::Error>> {
         let item = match self.demuxed.next().await? {
             Ok(item) => item,
@@ -185,6 +189,7 @@ impl LiveSession {
                 let context = *frame.start_ctx();
                 Item::Unit(RawUnit {
                     stream,
+                    media: MediaKind::Video,
                     rtp_ticks: frame.timestamp().timestamp(),
                     arrival_90k: self.wall.at_90k(SystemTime::from(context.received_wall())),
                     received_at: context.received(),
@@ -201,6 +206,7 @@ impl LiveSession {
             }
             CodecItem::AudioFrame(frame) => Item::Unit(RawUnit {
                 stream: frame.stream_id(),
+                media: MediaKind::Audio,
                 rtp_ticks: frame.timestamp().timestamp(),
                 arrival_90k: self.wall.at_90k(SystemTime::from(frame.ctx().received_wall())),
                 received_at: frame.ctx().received(),
@@ -229,7 +235,7 @@ impl LiveSession {
         }))
     }
 
-    /// The description of a stream whose parameters came with its last unit, if it differs from the one before.
+    /// The description of a stream whose parameters came with its last unit, if it differs from the previous one.
     fn changed(&mut self, stream: usize) -> Option<StreamInfo> {
         let known = self.streams.get_mut(stream)?;
         let mut now = describe(stream, self.demuxed.streams().get(stream)?);
@@ -242,9 +248,9 @@ impl LiveSession {
     }
 }
 
-/// Everything that is supported, but a second video stream: a camera that offers main and sub stream in one session
-/// would send both for nothing.
-fn choose(streams: &mut [StreamInfo], audio: bool) {
+/// Marks all supported streams but a second video stream as playing: a camera that offers main and sub stream in one
+/// session would send both for nothing.
+fn select_streams(streams: &mut [StreamInfo], audio: bool) {
     let mut video_found = false;
     for stream in streams {
         stream.playing = stream.codec.is_supported()
@@ -278,18 +284,18 @@ fn describe(index: usize, stream: &Stream) -> StreamInfo {
             info.channels = Some(audio.channels().get());
         }
         Some(ParametersRef::Message(_)) => {}
-        // A description that makes no sense would end the whole session at PLAY.
-        None if cannot_be_unpacked(stream) => info.codec = Codec::Unsupported,
-        // Video may bring its parameters in band. Audio cannot: without them its description was not understood.
+        // A malformed stream description would end the whole session at PLAY.
+        None if has_depacketizer_error(stream) => info.codec = Codec::Unsupported,
+        // Video may carry its parameters in band. Audio cannot, so its description was not understood.
         None if media == MediaKind::Audio => info.codec = Codec::Unsupported,
         None => {}
     }
     info
 }
 
-/// Whether the client library has refused the stream's description. It tells that nowhere but in its `Debug`; a camera
-/// that writes the same words into a name only loses that stream of its own.
-fn cannot_be_unpacked(stream: &Stream) -> bool {
+/// Whether the client library rejected the stream's description. Only its `Debug` output shows that; a camera that puts
+/// the same words into a name loses only that stream.
+fn has_depacketizer_error(stream: &Stream) -> bool {
     format!("{stream:?}").contains("depacketizer: Err(")
 }
 
@@ -324,7 +330,7 @@ mod tests {
                 .enumerate()
                 .map(|(i, (m, c))| StreamInfo::new(i, *m, *c, 90_000))
                 .collect();
-            choose(&mut streams, audio);
+            select_streams(&mut streams, audio);
             let playing: Vec<_> = streams.iter().map(|s| s.playing).collect();
             assert_eq!(playing, [false, false, true, false, audio, false]);
         }

@@ -1,4 +1,4 @@
-//! What a camera offers and what it sends.
+//! Streams and access units.
 
 use std::fmt;
 use std::time::Instant;
@@ -13,13 +13,13 @@ use crate::ClockSource;
 pub enum MediaKind {
     /// Pictures.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
-    /// Anything else, ONVIF metadata among it.
+    /// Anything else, such as ONVIF metadata.
     Application,
 }
 
-/// An encoding that this crate knows by name.
+/// The encoding of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
@@ -35,14 +35,14 @@ pub enum Codec {
     PcmMulaw,
     /// G.711 A-law.
     PcmAlaw,
-    /// ONVIF metadata: shown, not received.
+    /// ONVIF metadata: listed, not received.
     OnvifMetadata,
-    /// Anything else, or a known encoding whose description cannot be used: shown, not received.
+    /// Anything else, or an encoding with an unusable description: listed, not received.
     Unsupported,
 }
 
 impl Codec {
-    /// Whether units of such a stream are received.
+    /// Whether this crate receives units of such a stream.
     pub fn is_supported(self) -> bool {
         !matches!(self, Self::OnvifMetadata | Self::Unsupported)
     }
@@ -80,7 +80,7 @@ impl fmt::Display for Codec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamInfo {
-    /// Place in the session description, from 0; [`AccessUnit::stream`] refers to it.
+    /// Position in the session description, from 0; [`AccessUnit::stream`] refers to it.
     pub index: usize,
     /// Media type.
     pub media: MediaKind,
@@ -92,8 +92,8 @@ pub struct StreamInfo {
     pub encoding_name: String,
     /// Ticks a second of the RTP clock.
     pub clock_rate_hz: u32,
-    /// What a decoder or an MP4 sample entry needs: `avcC` or `hvcC` record (ISO/IEC 14496-15), AudioSpecificConfig of
-    /// AAC. Empty where there is nothing, or until the parameters are known.
+    /// What a decoder or an MP4 sample entry needs: the `avcC` or `hvcC` record (ISO/IEC 14496-15), or the
+    /// AudioSpecificConfig of AAC. Empty for other encodings, and until the parameters are known.
     pub extra_data: Bytes,
     /// Width and height of the picture in pixels, cropped; `None` until the parameters are known.
     pub size: Option<(u32, u32)>,
@@ -101,12 +101,12 @@ pub struct StreamInfo {
     pub sample_rate_hz: Option<u32>,
     /// Channels of audio.
     pub channels: Option<u16>,
-    /// Whether units of it come. False for what is not supported or not wanted.
+    /// Whether it delivers units. False for unsupported and unwanted streams.
     pub playing: bool,
 }
 
 impl StreamInfo {
-    /// A stream about which only this much is known. For tests of what consumes streams; a camera fills in the rest.
+    /// A stream without further details, for tests of code that consumes streams.
     pub fn new(index: usize, media: MediaKind, codec: Codec, clock_rate_hz: u32) -> Self {
         Self {
             index,
@@ -123,9 +123,8 @@ impl StreamInfo {
         }
     }
 
-    /// The code under which the event `MediaFormatError` names a stream that cannot be used: `unsupportedVideoFormat` or
-    /// `unsupportedAudioFormat`. `None` for streams that can, or that are neither. [`encoding_name`](Self::encoding_name)
-    /// says what it is.
+    /// The code of an unusable stream in the event `MediaFormatError`: `unsupportedVideoFormat` or
+    /// `unsupportedAudioFormat`. `None` for usable streams and for those that are neither video nor audio.
     pub fn format_error_code(&self) -> Option<&'static str> {
         match (self.codec, self.media) {
             (Codec::Unsupported, MediaKind::Video) => Some("unsupportedVideoFormat"),
@@ -135,37 +134,41 @@ impl StreamInfo {
     }
 }
 
-/// One encoded picture, or one frame of audio.
+/// One encoded picture or audio frame.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccessUnit {
     /// [`StreamInfo::index`] of its stream.
     pub stream: usize,
-    /// Media time: ticks of 1/90000 s since 1970-01-01 UTC. Greater than that of the unit before in the same stream, over
-    /// sessions too, but for reordered pictures (B-frames): units come in decoding order, and this is when they are shown.
+    /// Media type of its stream.
+    pub media: MediaKind,
+    /// Media time: ticks of 1/90000 s since 1970-01-01 UTC. Greater than that of the stream's previous unit, even in an
+    /// earlier session, except for reordered pictures (B-frames): units come in decoding order, and this is the time of
+    /// presentation.
     pub timestamp_90k: u64,
-    /// Where the time comes from.
+    /// The source of the time.
     pub clock: ClockSource,
     /// Decoding can start here. Always true for audio and JPEG.
     pub random_access: bool,
-    /// No other picture refers to this one (`nal_ref_idc` 0): a decoder may leave it out.
+    /// No other picture refers to this one (`nal_ref_idc` 0): a decoder may skip it.
     pub disposable: bool,
-    /// RTP packets that were lost since the unit before. More data than these packets may be missing.
+    /// RTP packets lost since the previous unit. More data than these packets may be missing.
     pub lost_before: u32,
-    /// The unit does not continue the one before: packets or units were lost, time jumped, or a session began.
+    /// The unit does not continue the previous one: packets or units were lost, time jumped, or a session began.
     pub discontinuity: bool,
     /// When its first packet arrived.
     pub received_at: Instant,
-    /// H.264 and H.265: NAL units, each behind its length in 4 bytes, big-endian (ISO/IEC 14496-15), parameter sets
-    /// left out: they are in [`StreamInfo::extra_data`]. Others: the bare frame.
+    /// H.264 and H.265: NAL units, each after its length in 4 bytes, big-endian (ISO/IEC 14496-15), without the parameter
+    /// sets, which are in [`StreamInfo::extra_data`]. Other encodings: the bare frame.
     pub data: Bytes,
 }
 
 impl AccessUnit {
-    /// A unit of `stream` at a time, without loss before it. For tests of what consumes units.
+    /// A video unit of `stream` at a time, without loss before it, for tests of code that consumes units.
     pub fn new(stream: usize, timestamp_90k: u64, random_access: bool, data: Bytes) -> Self {
         Self {
             stream,
+            media: MediaKind::Video,
             timestamp_90k,
             clock: ClockSource::Arrival,
             random_access,
@@ -182,6 +185,7 @@ impl fmt::Debug for AccessUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccessUnit")
             .field("stream", &self.stream)
+            .field("media", &self.media)
             .field("timestamp_90k", &self.timestamp_90k)
             .field("clock", &self.clock)
             .field("random_access", &self.random_access)

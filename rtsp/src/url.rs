@@ -4,70 +4,68 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use lva_media_types::Credentials;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::Credentials;
-
-/// Names of query members whose values are never printed. Several makers put the password there.
+/// Query members whose values are never printed. Several vendors put the password there.
 const SECRET_QUERY_MEMBERS: [&str; 8] = [
     "password", "passwd", "pass", "pwd", "psw", "token", "auth", "secret",
 ];
 
 /// Address of a camera's stream: `rtsp://host[:port]/path[?query]`, or `rtsps://…` for RTSP over TLS.
 ///
-/// User name and password that were written into the address are taken out when it is read (see
-/// [`CameraUrl::parse_with_credentials`]), so that a `CameraUrl` never holds them. `Display` and `Debug` also mask
-/// query members that look like secrets (`password`, `pwd`, `token` and the like).
+/// Parsing removes the user name and password (see [`CameraUrl::parse_with_credentials`]), so a `CameraUrl` never holds
+/// them. `Display` and `Debug` also mask query members that look like secrets (`password`, `pwd`, `token` and the like).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CameraUrl(Arc<Url>);
 
-/// Why a text is no address of a camera. The operator's to correct; a retry does not help. No variant repeats the
-/// text, which may hold a password.
+/// Why a string is not a camera's address. For the operator to correct; a retry does not help. No variant repeats the
+/// string, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UrlError {
+pub enum CameraUrlError {
     /// Not a URL at all.
-    #[error("the RTSP address cannot be read: write it as rtsp://host:554/path")]
+    #[error("the RTSP address is not a valid URL: write it as rtsp://host:554/path")]
     Malformed(#[from] url::ParseError),
     /// A scheme other than `rtsp` and `rtsps`.
-    #[error("the address begins with '{scheme}://', but a camera's begins with 'rtsp://' or 'rtsps://'")]
+    #[error("the address begins with '{scheme}://', but an RTSP address begins with 'rtsp://' or 'rtsps://'")]
     Scheme {
-        /// The scheme that was found.
+        /// The scheme in the address.
         scheme: String,
     },
     /// No host between `//` and the path.
-    #[error("the RTSP address names no host: write it as rtsp://host:554/path")]
+    #[error("the RTSP address has no host: write it as rtsp://host:554/path")]
     NoHost,
 }
 
 impl CameraUrl {
-    /// Reads an address; blanks around it are ignored. Credentials in it are dropped: use
-    /// [`parse_with_credentials`](Self::parse_with_credentials) where they count.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
+    /// Parses an address; white space around it is ignored. Drops credentials in it: use
+    /// [`parse_with_credentials`](Self::parse_with_credentials) to get them.
+    pub fn parse(text: &str) -> Result<Self, CameraUrlError> {
         Self::parse_with_credentials(text).map(|(url, _)| url)
     }
 
-    /// Reads an address and the percent-decoded user name and password in it, if there is a user name.
-    pub fn parse_with_credentials(text: &str) -> Result<(Self, Option<Credentials>), UrlError> {
+    /// Parses an address, and the percent-decoded user name and password in it if there is a user name.
+    pub fn parse_with_credentials(text: &str) -> Result<(Self, Option<Credentials>), CameraUrlError> {
         let mut url = Url::parse(text.trim())?;
         match url.scheme() {
             "rtsp" | "rtsps" => {}
             other => {
-                return Err(UrlError::Scheme {
+                return Err(CameraUrlError::Scheme {
                     scheme: other.to_owned(),
                 });
             }
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(UrlError::NoHost);
+            return Err(CameraUrlError::NoHost);
         }
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let credentials = (!url.username().is_empty())
             .then(|| Credentials::new(decode(url.username()), decode(url.password().unwrap_or_default())));
-        // Both can only fail for a URL without host, which was refused above.
+        // Both fail only for a URL without host, which was rejected above.
         if url.set_username("").is_err() || url.set_password(None).is_err() {
-            return Err(UrlError::NoHost);
+            return Err(CameraUrlError::NoHost);
         }
         Ok((Self(Arc::new(url)), credentials))
     }
@@ -77,8 +75,8 @@ impl CameraUrl {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// The port. When none is written, 554, or 322 for `rtsps`; in an HTTP tunnel the camera is then looked for
-    /// elsewhere, see [`Transport::Http`](crate::Transport::Http).
+    /// The port, by default 554, or 322 for `rtsps`. HTTP tunnels have other defaults, see
+    /// [`Transport::Http`](crate::Transport::Http).
     pub fn port(&self) -> u16 {
         self.0.port().unwrap_or(if self.is_tls() { 322 } else { 554 })
     }
@@ -93,7 +91,7 @@ impl CameraUrl {
         self.0.path()
     }
 
-    /// What goes over the wire: everything, secret query members too.
+    /// The URL for the wire, secret query members included.
     pub(crate) fn to_wire(&self) -> Url {
         Url::clone(&self.0)
     }
@@ -126,9 +124,9 @@ impl fmt::Debug for CameraUrl {
 }
 
 impl FromStr for CameraUrl {
-    type Err = UrlError;
+    type Err = CameraUrlError;
 
-    fn from_str(text: &str) -> Result<Self, UrlError> {
+    fn from_str(text: &str) -> Result<Self, CameraUrlError> {
         Self::parse(text)
     }
 }
@@ -146,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_around_an_address_do_not_count() {
+    fn white_space_around_an_address_is_ignored() {
         let url = CameraUrl::parse(" rtsp://rtspsim:554/media/bulldozer.mkv \r\n").unwrap();
         assert_eq!(url.to_string(), "rtsp://rtspsim:554/media/bulldozer.mkv");
         assert_eq!(
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn user_and_password_leave_the_address_and_are_never_printed() {
+    fn user_and_password_are_removed_from_the_address_and_never_printed() {
         let (url, credentials) =
             CameraUrl::parse_with_credentials("rtsp://ad%6Din:p%40ss@10.0.0.1/live").unwrap();
         let credentials = credentials.unwrap();
@@ -183,33 +181,33 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_hosts_are_read() {
+    fn ipv6_hosts_are_parsed() {
         let url = CameraUrl::parse("rtsp://[fe80::1]:8554/x").unwrap();
         assert_eq!((url.host(), url.port()), ("[fe80::1]", 8554));
     }
 
     #[test]
-    fn other_schemes_and_missing_hosts_are_refused_by_name() {
+    fn other_schemes_and_missing_hosts_are_rejected() {
         let tls = CameraUrl::parse("rtsps://cam/").unwrap();
         assert_eq!((tls.is_tls(), tls.port()), (true, 322));
         assert_eq!(
             CameraUrl::parse("http://cam/"),
-            Err(UrlError::Scheme {
+            Err(CameraUrlError::Scheme {
                 scheme: "http".into()
             })
         );
         assert!(matches!(
             CameraUrl::parse("cam/stream"),
-            Err(UrlError::Malformed(_))
+            Err(CameraUrlError::Malformed(_))
         ));
-        assert_eq!(CameraUrl::parse("rtsp:///x"), Err(UrlError::NoHost));
-        assert_eq!(CameraUrl::parse("rtsp:x"), Err(UrlError::NoHost));
+        assert_eq!(CameraUrl::parse("rtsp:///x"), Err(CameraUrlError::NoHost));
+        assert_eq!(CameraUrl::parse("rtsp:x"), Err(CameraUrlError::NoHost));
         assert!(CameraUrl::parse("").is_err());
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_panic(text in ".{0,80}") {
+        fn any_string_is_parsed_or_rejected_without_panic(text in ".{0,80}") {
             let _ = CameraUrl::parse_with_credentials(&text);
         }
 

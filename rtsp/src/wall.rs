@@ -1,72 +1,78 @@
-//! This machine's wall clock, which people and programs set.
+//! The local wall clock, which users and programs may set.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::clock::wall_90k;
+use lva_media_types::MediaTime;
 
-/// This machine's wall clock, or one that a test sets forward and back.
+/// The local wall clock, or one that a test sets forward and back.
 ///
 /// ```
 /// use lva_rtsp::WallClock;
 ///
-/// let clock = WallClock::settable();
+/// let clock = WallClock::for_tests();
 /// let before = clock.now_90k();
 /// clock.set_forward(std::time::Duration::from_secs(3600));
 /// assert!(clock.now_90k() >= before + 3600 * 90_000);
 /// ```
 #[derive(Clone, Default)]
 pub struct WallClock {
-    /// Milliseconds that it is ahead of the system's.
-    ahead_ms: Option<Arc<AtomicI64>>,
+    /// Ticks that it is ahead of the system's clock.
+    ahead_90k: Option<Arc<AtomicI64>>,
 }
 
 impl WallClock {
-    /// The system's clock with a shift that can be changed while cameras use it, for tests of what happens when a clock is
-    /// set. Clones are the same clock.
-    pub fn settable() -> Self {
+    /// The system's clock plus an offset that can change while cameras use it, to test what happens when a clock is set.
+    /// Clones share the offset.
+    pub fn for_tests() -> Self {
         Self {
-            ahead_ms: Some(Arc::default()),
+            ahead_90k: Some(Arc::default()),
         }
     }
 
-    /// Sets it forward. The system's own clock stays as it is.
+    /// Sets it forward. The system's clock does not change.
     pub fn set_forward(&self, by: Duration) {
-        self.shift(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+        self.shift(ticks(by));
     }
 
-    /// Sets it back. The system's own clock stays as it is.
+    /// Sets it back. The system's clock does not change.
     pub fn set_back(&self, by: Duration) {
-        self.shift(-i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+        self.shift(-ticks(by));
     }
 
-    /// What it shows, in ticks of 1/90000 s since 1970.
+    /// The current time in ticks of 1/90000 s since 1970.
     pub fn now_90k(&self) -> u64 {
         self.at_90k(SystemTime::now())
     }
 
-    /// What it shows when the system's clock shows this.
+    /// Its time at a time of the system's clock.
     pub(crate) fn at_90k(&self, system: SystemTime) -> u64 {
-        let ahead_ms = match &self.ahead_ms {
-            Some(ahead_ms) => ahead_ms.load(Ordering::Relaxed),
-            None => 0,
-        };
-        wall_90k(system).saturating_add_signed(ahead_ms.saturating_mul(90))
+        let ahead = self
+            .ahead_90k
+            .as_ref()
+            .map_or(0, |ahead| ahead.load(Ordering::Relaxed));
+        MediaTime::from_system_time(system)
+            .ticks_90k()
+            .saturating_add_signed(ahead)
     }
 
-    fn shift(&self, by_ms: i64) {
-        if let Some(ahead_ms) = &self.ahead_ms {
-            ahead_ms.fetch_add(by_ms, Ordering::Relaxed);
+    fn shift(&self, by: i64) {
+        if let Some(ahead) = &self.ahead_90k {
+            ahead.fetch_add(by, Ordering::Relaxed);
         }
     }
 }
 
+fn ticks(duration: Duration) -> i64 {
+    i64::try_from(MediaTime::ticks_in(duration)).unwrap_or(i64::MAX)
+}
+
 impl fmt::Debug for WallClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.ahead_ms {
-            Some(_) => "WallClock::settable()",
+        f.write_str(match self.ahead_90k {
+            Some(_) => "WallClock::for_tests()",
             None => "WallClock::default()",
         })
     }
@@ -77,10 +83,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_settable_clock_can_be_set_and_all_its_clones_with_it() {
+    fn only_a_clock_for_tests_can_be_set_and_all_its_clones_with_it() {
         let hour = Duration::from_secs(3600);
         let at = SystemTime::UNIX_EPOCH + 10 * hour;
-        let (own, shared) = (WallClock::default(), WallClock::settable());
+        let (own, shared) = (WallClock::default(), WallClock::for_tests());
         for clock in [own.clone(), shared.clone()] {
             clock.set_forward(hour);
             clock.set_back(3 * hour);

@@ -1,4 +1,4 @@
-//! Where the sessions of an extension get their detectors from.
+//! Detectors for the sessions of an extension.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use lva_extension_protocol::BoxError;
 use lva_inference::{DetectError, Detection, Detector, DetectorInfo, Frame};
 
-/// A detector that several sessions use in turn.
+/// A detector that several sessions share, one frame at a time.
 ///
-/// The session that waits longest comes first. A session has at most one frame under way, so with *n* busy sessions
-/// each gets every *n*-th turn, however fast its camera is; frames that arrive meanwhile wait with their sender.
-/// Preparing a frame is part of a turn. One model in memory, one frame at a time.
+/// The longest waiting session comes first. A session has at most one frame in progress, so each of *n* busy sessions gets
+/// every *n*-th turn, however fast its camera is; further frames wait at their sender. Preparing a frame is part of a turn.
+/// The model is in memory once.
 #[derive(Clone)]
 pub struct SharedDetector {
     info: DetectorInfo,
@@ -101,15 +101,15 @@ enum Source {
 }
 
 impl Detectors {
-    /// One for all sessions, in turn. Right where the model is what costs (memory, a GPU), and for few frames a second.
+    /// One detector for all sessions. Right for expensive models (memory, a GPU) and low frame rates.
     pub fn shared(detector: impl Detector + 'static) -> Self {
         Self(Source::Shared(SharedDetector::new(detector)))
     }
 
-    /// One for each session, loaded by `load` on the session's own thread when it begins, while the client waits
-    /// (usually not longer than ten seconds). Right where cores are free: sessions do not wait for each other.
+    /// One detector for each session. `load` runs on the session's thread when it starts, while the client waits (usually
+    /// not longer than ten seconds). Right where cores are free: sessions do not wait for each other.
     ///
-    /// Memory and threads are those of a detector times
+    /// Memory and threads are those of one detector times
     /// [`ServerOptions::with_max_sessions`](lva_extension_protocol::server::ServerOptions::with_max_sessions).
     pub fn each<D, E>(load: impl Fn() -> Result<D, E> + Send + Sync + 'static) -> Self
     where
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// Reports each frame by its width, then waits to be allowed to go on, or told to panic.
+    /// Reports each frame by its width, then waits for permission to continue, or for the order to panic.
     struct Slow {
         info: DetectorInfo,
         begun: Sender<u32>,

@@ -1,9 +1,9 @@
-//! The whole as an extension that a server of `lva-extension-protocol` hosts.
+//! The extension that a server of `lva-extension-protocol` hosts.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use async_trait::async_trait;
 use lva_extension_protocol::BoxError;
@@ -13,51 +13,52 @@ use lva_extension_protocol::server::{
 };
 use lva_inference::Detector;
 use lva_inference_schema::Inference;
+use lva_media_types::MediaTime;
 
-use crate::configuration::OperationConfig;
 use crate::detectors::Detectors;
 use crate::frames::FrameReader;
+use crate::operation::Operation;
 use crate::options::AnalysisOptions;
 use crate::session::{BeginError, ProcessError, SpatialAnalysis};
 use crate::stats::{AnalysisStats, AnalysisStatsReader};
 
-/// Name that clients are told unless another is given.
+/// The extension's name for clients.
 pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 
 /// Spatial analysis for any number of streams.
 ///
-/// Each stream has a thread of its own, named `extension-N`: the model runs there, never on the
-/// workers of tokio. A stream's configuration text, if there
-/// is any, says what that stream watches; otherwise it is what the extension was made with.
+/// Each stream has its own thread, named `extension-N`: frames are read, prepared, tracked and evaluated there, never on
+/// tokio's workers, and the model runs where its detector runs it. A stream's configuration, if it has one, replaces the
+/// extension's operation.
 ///
-/// Frames without a time (0, as some clients send always) get that of their arrival, so that speeds and holds still mean
-/// something; answers carry the client's own time all the same.
+/// Frames without a time (0, which some clients always send) get the time of their arrival, so that speeds and holds work;
+/// answers carry the client's time.
 ///
-/// | what | becomes |
+/// | problem | consequence |
 /// |---|---|
-/// | a configuration that cannot be used | the stream is refused, `INVALID_ARGUMENT`, with name and remedy |
-/// | frames that no detector takes, or none at all | refused, `OUT_OF_RANGE` |
-/// | no detector | refused, `INTERNAL`; the log says why |
-/// | a picture that cannot be read, or of another size than announced | that stream ends, `INVALID_ARGUMENT`, with what was wrong |
-/// | a failing detector | the frame is answered empty and counted; three in a row end the stream, `INTERNAL` |
+/// | an invalid configuration | the stream is rejected with `INVALID_ARGUMENT`, member and remedy |
+/// | a frame format that detectors do not take, or none | rejected with `OUT_OF_RANGE` |
+/// | no detector | rejected with `INTERNAL`; the log has the reason |
+/// | a picture that cannot be read, or of another size than announced | the stream ends with `INVALID_ARGUMENT` and the reason |
+/// | a failing detector | an empty, counted answer; three in a row end the stream with `INTERNAL` |
 ///
-/// Other streams see nothing of either.
+/// Other streams are not affected.
 pub struct SpatialExtension {
     streams: ThreadPerStream<Streams>,
     stats: AnalysisStatsReader,
 }
 
 impl SpatialExtension {
-    /// An extension that watches `config` with default options.
-    pub fn new(config: OperationConfig, detectors: Detectors) -> Self {
-        Self::with_options(config, detectors, AnalysisOptions::default())
+    /// An extension for an operation, with default options.
+    pub fn new(operation: Operation, detectors: Detectors) -> Self {
+        Self::with_options(operation, detectors, AnalysisOptions::default())
     }
 
-    /// An extension that watches `config` with these options.
-    pub fn with_options(config: OperationConfig, detectors: Detectors, options: AnalysisOptions) -> Self {
+    /// An extension for an operation.
+    pub fn with_options(operation: Operation, detectors: Detectors, options: AnalysisOptions) -> Self {
         let stats = AnalysisStatsReader::default();
         let streams = ThreadPerStream::new(Streams {
-            config,
+            operation,
             detectors,
             options,
             stats: stats.clone(),
@@ -65,7 +66,7 @@ impl SpatialExtension {
         Self { streams, stats }
     }
 
-    /// Reads what is counted, over all streams.
+    /// The counts of all streams.
     pub fn stats(&self) -> AnalysisStatsReader {
         self.stats.clone()
     }
@@ -90,9 +91,9 @@ impl Extension for SpatialExtension {
     }
 }
 
-/// What all streams begin with.
+/// What all streams start with.
 struct Streams {
-    config: OperationConfig,
+    operation: Operation,
     detectors: Detectors,
     options: AnalysisOptions,
     stats: AnalysisStatsReader,
@@ -106,38 +107,37 @@ impl BlockingExtension for Streams {
     fn open(&self, info: &SessionInfo) -> Result<Box<dyn BlockingSession>, ExtensionOpenError> {
         let format = info.format.ok_or_else(|| {
             ExtensionOpenError::UnsupportedFormat(
-                "this extension looks at frames: announce their format".to_owned(),
+                "this extension needs frames: announce their format".to_owned(),
             )
         })?;
         let reader =
             FrameReader::new(format).map_err(|e| ExtensionOpenError::UnsupportedFormat(e.to_string()))?;
-        let own = OperationConfig::from_descriptor(&info.configuration)
+        let configured = Operation::from_descriptor(&info.configuration)
             .map_err(|error| ExtensionOpenError::Configuration(error.to_string()))?;
-        for finding in own.iter().flat_map(OperationConfig::findings) {
-            tracing::info!(stream = info.number, %finding, "in the stream's configuration");
+        for finding in configured.iter().flat_map(Operation::findings) {
+            tracing::info!(stream = info.number, %finding, "the stream's configuration has a member without effect");
         }
-        let config = own.as_ref().unwrap_or(&self.config);
+        let operation = configured.as_ref().unwrap_or(&self.operation);
         let detector = self.detectors.for_session().map_err(ExtensionOpenError::Failed)?;
         let size = (format.width(), format.height());
-        // Ids of two streams must not meet; the standard library's hash keys differ from stream to stream.
+        // Ids of two streams must differ; so do the standard library's hash keys.
         let seed = RandomState::new().hash_one((info.number, SystemTime::now()));
-        let analysis =
-            SpatialAnalysis::new(detector, config, size, self.options, seed).map_err(
-                |error| match error {
-                    BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),
-                    BeginError::Configuration(_) => ExtensionOpenError::Configuration(error.to_string()),
-                    BeginError::NoPersonClass { .. } | BeginError::CameraAspect { .. } => {
-                        ExtensionOpenError::Failed(error.into())
-                    }
-                },
-            )?;
+        let analysis = SpatialAnalysis::new(detector, operation, size, self.options, seed).map_err(
+            |error| match error {
+                BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),
+                BeginError::Operation(_) => ExtensionOpenError::Configuration(error.to_string()),
+                BeginError::NoPersonClass { .. } | BeginError::CameraAspect { .. } => {
+                    ExtensionOpenError::Failed(error.into())
+                }
+            },
+        )?;
         tracing::info!(
             stream = info.number,
             instance = %info.identity.graph_instance_name,
             node = %info.identity.graph_node_name,
             frames = %format,
-            own_configuration = own.is_some(),
-            "watching"
+            configured = configured.is_some(),
+            "a stream has started"
         );
         self.stats.add(analysis.stats());
         Ok(Box::new(Stream {
@@ -150,13 +150,13 @@ impl BlockingExtension for Streams {
     }
 }
 
-/// One stream on its thread.
+/// A stream on its thread.
 struct Stream {
     analysis: SpatialAnalysis<Box<dyn Detector>>,
     reader: FrameReader,
     clock: ArrivalClock,
     stats: AnalysisStatsReader,
-    /// What of the session's counts is in those of all streams already.
+    /// The part of the session's counts that is already in those of all streams.
     counted: AnalysisStats,
 }
 
@@ -188,7 +188,7 @@ impl BlockingSession for Stream {
     }
 }
 
-/// An error in one line with what caused it: the log of the server prints no sources.
+/// An error in one line with its sources, which the server's log does not print.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -200,7 +200,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Times of arrival that never run backwards, whatever happens to the system's clock.
+/// Arrival times that never run backwards, whatever happens to the system clock.
 #[derive(Debug)]
 struct ArrivalClock {
     began: Instant,
@@ -209,19 +209,14 @@ struct ArrivalClock {
 
 impl ArrivalClock {
     fn start() -> Self {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             began: Instant::now(),
-            began_90k: ticks(since_1970.as_micros()),
+            began_90k: MediaTime::from_system_time(SystemTime::now()).ticks_90k(),
         }
     }
 
     fn now_90k(&self) -> u64 {
         self.began_90k
-            .saturating_add(ticks(self.began.elapsed().as_micros()))
+            .saturating_add(MediaTime::ticks_in(self.began.elapsed()))
     }
-}
-
-fn ticks(microseconds: u128) -> u64 {
-    u64::try_from(microseconds * 9 / 100).unwrap_or(u64::MAX)
 }

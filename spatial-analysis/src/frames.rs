@@ -1,11 +1,11 @@
-//! The seam to `lva-extension-protocol`: frames as they come in a stream, as frames for a detector.
+//! Converts the frames of a stream to frames for a detector.
 
 use lva_extension_protocol::{FrameEncoding, FrameFormat, PixelFormat as WirePixels};
 #[cfg(feature = "image-codecs")]
 use lva_inference::{CodecError, CodecLimits, RgbPicture};
 use lva_inference::{Frame, ImageError, ImageView, MAX_SIDE, PixelFormat};
 
-/// The detector's word for the wire's pixel format. Both name byte layouts in memory order, so this is a renaming.
+/// The detector's pixel format. Both enums name byte layouts in memory order.
 pub(crate) fn pixel_format(wire: WirePixels) -> PixelFormat {
     match wire {
         WirePixels::Yuv420p => PixelFormat::Yuv420p,
@@ -22,13 +22,13 @@ pub(crate) fn pixel_format(wire: WirePixels) -> PixelFormat {
     }
 }
 
-/// A format of frames that cannot be looked at.
+/// A format of frames that detectors cannot take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnreadableFormat {
-    #[error("frames of {width}x{height} pixels cannot be looked at: sides up to {MAX_SIDE} can")]
+    #[error("frames of {width}x{height} pixels are too large: send sides of at most {MAX_SIDE}")]
     Size { width: u32, height: u32 },
     #[cfg(not(feature = "image-codecs"))]
-    #[error("encoded pictures cannot be read by this build: send bare pixels (feature image-codecs is off)")]
+    #[error("this build cannot read encoded pictures: send raw pixels (feature image-codecs is off)")]
     Encoded,
 }
 
@@ -36,27 +36,27 @@ pub(crate) enum UnreadableFormat {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// Bare pixels that are fewer than a frame takes.
-    #[error("the frame's bytes are no picture of the announced size")]
+    /// Fewer raw pixels than a frame has.
+    #[error("the frame's bytes are not a picture of the announced size")]
     Raw(#[from] ImageError),
-    /// The bytes of an encoded picture are none.
+    /// The bytes are not an encoded picture.
     #[cfg(feature = "image-codecs")]
     #[error("the encoded picture cannot be read")]
     Encoded(#[from] CodecError),
 }
 
-/// How the frames of a stream are read; made once.
+/// Reads the frames of a stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameReader {
     format: FrameFormat,
 }
 
-/// A frame that can be looked at, with the memory that an encoded one was unpacked into.
+/// A frame for a detector, with the memory of a decoded picture.
 #[derive(Debug)]
 pub(crate) enum ReadFrame<'a> {
     Borrowed(ImageView<'a>),
     #[cfg(feature = "image-codecs")]
-    Unpacked(RgbPicture),
+    Decoded(RgbPicture),
 }
 
 impl ReadFrame<'_> {
@@ -64,7 +64,7 @@ impl ReadFrame<'_> {
         match self {
             Self::Borrowed(view) => Frame::Host(*view),
             #[cfg(feature = "image-codecs")]
-            Self::Unpacked(picture) => Frame::Host(picture.view()),
+            Self::Decoded(picture) => Frame::Host(picture.view()),
         }
     }
 }
@@ -84,7 +84,7 @@ impl FrameReader {
         }
     }
 
-    /// Bare pixels are borrowed, encoded ones unpacked.
+    /// Raw pixels are borrowed, encoded pictures decoded.
     pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> Result<ReadFrame<'a>, FrameError> {
         let format = &self.format;
         match format.encoding() {
@@ -94,15 +94,14 @@ impl FrameReader {
                 let view = ImageView::new(bytes, format.width(), format.height(), stride, pixels)?;
                 Ok(ReadFrame::Borrowed(view))
             }
-            // Whether it is JPEG, PNG or BMP is told by the bytes themselves: a picture under the wrong one of these
-            // names is still a picture.
+            // The bytes identify JPEG, PNG and BMP: a wrong one of these names is tolerated.
             #[cfg(feature = "image-codecs")]
             FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => {
                 let side = format.width().max(format.height());
                 let limits = CodecLimits::default().with_largest_side(side);
-                Ok(ReadFrame::Unpacked(RgbPicture::decode(bytes, limits)?))
+                Ok(ReadFrame::Decoded(RgbPicture::decode(bytes, limits)?))
             }
-            // `new` lets no such reader come to be; an empty picture says so in the type's own words.
+            // `new` rejects these; an empty picture is an error of the right type.
             #[cfg(not(feature = "image-codecs"))]
             FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => Ok(ReadFrame::Borrowed(
                 ImageView::packed(&[], 0, 0, PixelFormat::Rgb24)?,
@@ -116,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_pixel_format_goes_over_the_seam_and_back() {
+    fn every_pixel_format_converts_both_ways() {
         assert_eq!(WirePixels::ALL.len(), PixelFormat::ALL.len());
         for wire in WirePixels::ALL {
             let ours = pixel_format(wire);
@@ -169,7 +168,7 @@ mod tests {
 
     #[cfg(feature = "image-codecs")]
     #[test]
-    fn encoded_frames_are_unpacked_and_damaged_ones_are_errors() {
+    fn encoded_frames_are_decoded_and_damaged_ones_are_errors() {
         use image::{ImageFormat, RgbImage};
         let picture = RgbImage::from_pixel(40, 30, image::Rgb([200, 100, 50]));
         let mut png = std::io::Cursor::new(Vec::new());
@@ -187,7 +186,7 @@ mod tests {
                 "{cut}"
             );
         }
-        // A picture that claims more than was announced costs nothing.
+        // A picture larger than announced is rejected before decoding.
         let small = FrameReader::new(FrameFormat::png(20, 20).unwrap()).unwrap();
         assert!(matches!(small.read(&png), Err(FrameError::Encoded(_))));
     }

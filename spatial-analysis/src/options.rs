@@ -1,20 +1,21 @@
-//! How a session works, beyond what it watches.
+//! Settings of a session besides its operation.
 
-use lva_zones::{EventProfile, SceneOptions, TrackerOptions};
+use lva_zones::report::EventProfile;
+use lva_zones::{SceneOptions, TrackerOptions};
 
-/// Which people an answer tells of.
+/// The people in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Entities {
-    /// Only those who did something, with the event; a frame without event is acknowledged empty. The default, and
-    /// what opens a signal gate at the right moments: every inference that reaches a gate's event input opens it.
+    /// Only the people of events; a frame without events has an empty answer. The default, and right for a signal gate: every
+    /// inference that reaches a gate's event input opens it.
     #[default]
     OfEvents,
-    /// Everybody in every frame. Behind a signal gate this holds the gate open as long as anybody is to be seen.
+    /// All people in every frame. In front of a signal gate this keeps the gate open as long as people are visible.
     EveryFrame,
 }
 
-/// Settings of a session. The defaults are those of the tutorial, for boxes as detectors give them: they jitter, and now
-/// and then somebody has two.
+/// Settings of a session. The defaults are those of the tutorial, for the boxes of real detectors, which jitter and are
+/// sometimes duplicated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AnalysisOptions {
     pub(crate) profile: EventProfile,
@@ -30,8 +31,8 @@ impl Default for AnalysisOptions {
             profile: EventProfile::default(),
             entities: Entities::default(),
             tracker: TrackerOptions::default(),
-            // Chosen on drawn scenes with the embedded detector at 15 frames a second: a shorter hold finds more of
-            // the short visits, and second boxes of somebody inside seldom last for 600 ms.
+            // Chosen on drawn scenes with the embedded detector at 15 frames a second: a shorter hold finds more of the
+            // short visits, and duplicate boxes inside a zone seldom last for 600 ms.
             scene: SceneOptions {
                 hold_ms: 100,
                 appear_ms: 600,
@@ -43,43 +44,42 @@ impl Default for AnalysisOptions {
 }
 
 impl AnalysisOptions {
-    /// In which of the published forms events are told. Default: [`EventProfile::Tutorial2020`].
+    /// The published form of events. Default: [`EventProfile::Tutorial2020`].
     #[must_use]
     pub fn with_profile(mut self, profile: EventProfile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Which people answers tell of. Default: [`Entities::OfEvents`].
+    /// The people in answers. Default: [`Entities::OfEvents`].
     #[must_use]
     pub fn with_entities(mut self, entities: Entities) -> Self {
         self.entities = entities;
         self
     }
 
-    /// Settings of the tracker; the aspect is overwritten by that of the frames. Detections that the detector itself
-    /// holds back reach no tracker: with a detector's threshold above [`TrackerOptions::low_score`], that threshold
-    /// is the one that counts.
+    /// Settings of the tracker; the aspect is replaced by that of the frames. The tracker only sees what the detector returns:
+    /// a detector threshold above [`TrackerOptions::low_score`] takes precedence.
     #[must_use]
     pub fn with_tracker(mut self, tracker: TrackerOptions) -> Self {
         self.tracker = tracker;
         self
     }
 
-    /// Hold times, grace after loss and jump-through of lines and zones; the aspect is overwritten by that of the
-    /// frames. Default: a hold of 100 ms, 600 ms for who appears inside a zone, and else those of [`SceneOptions`].
+    /// Hold times, lost timeout and jump-through of lines and zones; the aspect is replaced by that of the frames. Default: a
+    /// hold of 100 ms, 600 ms for people who appear inside a zone, and otherwise those of [`SceneOptions`].
     #[must_use]
     pub fn with_scene(mut self, scene: SceneOptions) -> Self {
         self.scene = scene;
         self
     }
 
-    /// Says that frames are padded: the camera's picture, `aspect` times as wide as high, lies centred between two
-    /// bars, and zones and lines are fractions of it rather than of the frame. Default: frames have no bars.
+    /// For padded frames: the camera's picture, `aspect` times as wide as high, is centred between two bars, and zones and
+    /// lines are fractions of the picture rather than of the frame. Default: frames have no bars.
     ///
-    /// Without it, zones at the edge of a 1920 × 1080 camera padded to 1408 × 786 lie off by 0.4 % of the width; in
-    /// a square frame by a fifth of its height. The boxes of answers stay those of the frame as sent, as the
-    /// contract wants: the client maps them back. Values outside 0.01 to 100 make a session fail when it begins.
+    /// Without it, zones at the edge of a 1920 × 1080 camera padded to 1408 × 786 are off by 0.4 % of the width; in a square
+    /// frame by a fifth of its height. The boxes of answers refer to the frame as sent, as the contract demands: the client
+    /// maps them back. A session does not start with values outside 0.01 to 100.
     #[must_use]
     pub fn with_camera_aspect(mut self, aspect: f64) -> Self {
         self.camera_aspect = Some(aspect);

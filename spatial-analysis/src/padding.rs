@@ -1,12 +1,12 @@
-//! Where the camera's picture lies in a padded frame.
+//! The camera's picture within a padded frame.
 
 use lva_inference_schema::Rectangle;
-use lva_zones::BoundingBox;
+use lva_media_types::BoundingBox;
 
-/// The camera's picture in the frames as they are sent, in fractions of the frame.
+/// The camera's picture within the frames that are sent, in fractions of the frame.
 ///
-/// Clients that pad (`"mode": "pad"`) centre the picture between two bars and map the boxes of answers back by
-/// themselves. Nobody tells the extension, but its zones are drawn on the camera's picture.
+/// Clients that pad (`"mode": "pad"`) centre the picture between two bars and map the boxes of answers back. The protocol
+/// does not announce that, but zones are drawn on the camera's picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Content {
     left: f64,
@@ -25,7 +25,7 @@ impl Content {
     };
 
     /// A picture of aspect `camera` (width by height), centred in a frame of aspect `frame`.
-    pub(crate) fn centred(camera: f64, frame: f64) -> Self {
+    pub(crate) fn centered(camera: f64, frame: f64) -> Self {
         let width = (camera / frame).min(1.0);
         let height = (frame / camera).min(1.0);
         Self {
@@ -36,8 +36,8 @@ impl Content {
         }
     }
 
-    /// A box of the frame as one of the camera's picture; what lies in the bars comes out beyond 0..=1.
-    pub(crate) fn to_camera(self, found: &lva_inference::BoundingBox) -> BoundingBox {
+    /// Converts a box of the frame to the camera's picture; in the bars it lies outside 0..=1.
+    pub(crate) fn to_camera(self, found: &BoundingBox) -> BoundingBox {
         let scaled = |v: f32, from: f64, size: f64| ((f64::from(v) - from) / size) as f32;
         BoundingBox::new(
             scaled(found.left, self.left, self.width),
@@ -47,7 +47,7 @@ impl Content {
         )
     }
 
-    /// A box of the camera's picture as one of the frame.
+    /// Converts a box of the camera's picture to the frame.
     pub(crate) fn to_frame(self, bbox: &mut Rectangle) {
         if self == Self::WHOLE {
             return;
@@ -67,9 +67,9 @@ mod tests {
 
     #[test]
     fn the_contracts_example_of_bars_left_and_right() {
-        // A picture with 0.2 of padding left and right: (0.2, 0, 0.6, 1) is the whole of it.
-        let content = Content::centred(0.6, 1.0);
-        let all = content.to_camera(&lva_inference::BoundingBox::from_edges(0.2, 0.0, 0.8, 1.0));
+        // With 0.2 of padding on the left and right, the picture is (0.2, 0, 0.6, 1).
+        let content = Content::centered(0.6, 1.0);
+        let all = content.to_camera(&BoundingBox::from_edges(0.2, 0.0, 0.8, 1.0));
         let close = |a: f32, b: f32| (a - b).abs() < 1e-6;
         assert!(
             close(all.left, 0.0) && close(all.top, 0.0) && close(all.width, 1.0) && close(all.height, 1.0)
@@ -82,8 +82,8 @@ mod tests {
             camera in 0.2..5.0f64, frame in 0.2..5.0f64,
             l in 0.0..0.9f32, t in 0.0..0.9f32, w in 0.01..0.1f32, h in 0.01..0.1f32,
         ) {
-            let content = Content::centred(camera, frame);
-            let given = lva_inference::BoundingBox { left: l, top: t, width: w, height: h };
+            let content = Content::centered(camera, frame);
+            let given = BoundingBox { left: l, top: t, width: w, height: h };
             let there = content.to_camera(&given);
             let mut back = Rectangle::new(there.left, there.top, there.width, there.height);
             content.to_frame(&mut back);

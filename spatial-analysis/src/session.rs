@@ -1,22 +1,26 @@
-//! One camera's state: frames in, inferences out.
+//! The state of one camera: frames in, inferences out.
 
 use std::fmt;
 
 use lva_inference::{DetectError, Detection, Detector, DetectorInfo, Frame};
 use lva_inference_schema::Inference;
+use lva_media_types::MediaTime;
+use lva_zones::calibration::{Calibrator, CalibratorOptions};
+use lva_zones::ground::Ground;
+use lva_zones::report::{IdSource, Reporter};
 use lva_zones::{
-    Calibrator, CalibratorOptions, Engine, EngineError, EngineStats, Ground, IdSource, Reporter,
-    SceneOptions, Tracker, TrackerError, TrackerOptions, TrackerStats,
+    Engine, EngineError, EngineStats, Observation, SceneOptions, Tracker, TrackerError, TrackerOptions,
+    TrackerStats,
 };
 
-use crate::configuration::{ConfigurationError, OperationConfig};
+use crate::operation::{Operation, OperationError};
 use crate::options::{AnalysisOptions, Entities};
 use crate::padding::Content;
 use crate::stats::AnalysisStats;
 
-/// Frames up to this much older than the newest one are late and left out; beyond it, the clock has jumped and the
-/// session begins anew. In ticks of 1/90000 s: two seconds, more than any reordering on the way.
-const LATE: u64 = 2 * 90_000;
+/// Frames up to this much older than the newest one are late and ignored; beyond it the clock has jumped, and the session
+/// starts over. In ticks: two seconds, more than any reordering in transit.
+const LATE: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 
 /// Name of the class that counts as people.
 const PERSON: &str = "person";
@@ -25,7 +29,7 @@ const PERSON: &str = "person";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BeginError {
-    /// The model knows no people. Whoever chose it is at fault.
+    /// The model does not detect people.
     #[error(
         "the model '{model}' has no class 'person' among its {classes}: choose a model that finds people"
     )]
@@ -35,9 +39,9 @@ pub enum BeginError {
         /// How many classes it has.
         classes: usize,
     },
-    /// Frames without area, or so narrow that distances in them mean nothing.
+    /// Frames without area, or too narrow for distances.
     #[error(
-        "frames of {width}x{height} pixels cannot be watched: sides above 0, and a shape between 1:100 and 100:1"
+        "frames of {width}x{height} pixels are not possible: send sides above 0 and an aspect between 1:100 and 100:1"
     )]
     FrameSize {
         /// Width in pixels.
@@ -45,33 +49,33 @@ pub enum BeginError {
         /// Height in pixels.
         height: u32,
     },
-    /// The camera's aspect of [`AnalysisOptions::with_camera_aspect`] is no shape of a picture.
+    /// An impossible camera aspect in [`AnalysisOptions::with_camera_aspect`].
     #[error(
         "a camera picture {aspect} times as wide as high is not possible: give 0.01 to 100, as 1.7778 for 16:9"
     )]
     CameraAspect {
-        /// As given.
+        /// The given aspect.
         aspect: f64,
     },
-    /// Lines and zones do not work with frames of this shape.
+    /// The operation does not work with frames of this shape, or with these options.
     #[error(transparent)]
-    Configuration(#[from] ConfigurationError),
+    Operation(#[from] OperationError),
 }
 
-/// A frame that got no answer of its own. The session goes on; the next frame may be given.
+/// A frame without an answer. The session accepts the next frame.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// The frame is not of the size that the session was made for. Whoever sends frames is at fault.
-    #[error("a frame of {width}x{height} pixels came, {expected_width}x{expected_height} was announced")]
+    /// The frame does not have the size of the session. The sender is at fault.
+    #[error("the frame has {width}x{height} pixels, but {expected_width}x{expected_height} were announced")]
     FrameSize {
         /// Its width.
         width: u32,
         /// Its height.
         height: u32,
-        /// Width as announced.
+        /// The announced width.
         expected_width: u32,
-        /// Height as announced.
+        /// The announced height.
         expected_height: u32,
     },
     /// The detector failed.
@@ -83,12 +87,12 @@ pub enum ProcessError {
         /// Name of the model.
         model: String,
     },
-    /// The tracker refused the frame.
-    #[error("following people failed")]
+    /// The tracker rejected the frame.
+    #[error("cannot track people")]
     Track(#[from] TrackerError),
-    /// The rules of lines and zones refused the frame.
-    #[error("judging lines and zones failed")]
-    Judge(#[from] EngineError),
+    /// The engine of lines and zones rejected the frame.
+    #[error("cannot evaluate lines and zones")]
+    Engine(#[from] EngineError),
 }
 
 impl ProcessError {
@@ -97,23 +101,23 @@ impl ProcessError {
         match self {
             Self::FrameSize { .. } | Self::NoAnswer { .. } => false,
             Self::Detect(error) => error.is_transient(),
-            Self::Track(_) | Self::Judge(_) => true,
+            Self::Track(_) | Self::Engine(_) => true,
         }
     }
 }
 
 /// People, lines and zones of one camera.
 ///
-/// Nothing here knows a clock, a wire or a thread; calls block while the detector runs. What happens is decided by
-/// the frames and their times alone: the same frames give the same inferences, ids included.
+/// It has no clock, no protocol and no thread, and blocks while the detector runs. The frames and their times alone decide. The same frames give the same
+/// inferences, ids included.
 ///
 /// ```
 /// use lva_inference::{
 ///     BoundingBox, DetectError, Detection, Detector, DetectorInfo, Frame, ImageView, PixelFormat,
 /// };
-/// use lva_spatial_analysis::{AnalysisOptions, OperationConfig, SpatialAnalysis};
+/// use lva_spatial_analysis::{AnalysisOptions, Operation, SpatialAnalysis};
 ///
-/// /// Sees one person who walks from left to right.
+/// /// Detects one person who walks from left to right.
 /// struct Walker(DetectorInfo, f32);
 ///
 /// impl Detector for Walker {
@@ -129,17 +133,17 @@ impl ProcessError {
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let config = OperationConfig::from_json(r#"{"lines": [{"name": "gate", "start": [0.5, 1], "end": [0.5, 0]}]}"#)?;
+/// let operation = Operation::from_json(r#"{"lines": [{"name": "gate", "start": [0.5, 1], "end": [0.5, 0]}]}"#)?;
 /// let walker = Walker(DetectorInfo::new("walker", 64, 36), 0.0);
-/// let mut analysis = SpatialAnalysis::new(walker, &config, (64, 36), AnalysisOptions::default(), 1)?;
+/// let mut analysis = SpatialAnalysis::new(walker, &operation, (64, 36), AnalysisOptions::default(), 1)?;
 ///
 /// let pixels = vec![0; 64 * 36 * 3];
 /// let frame = Frame::Host(ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24)?);
-/// let mut told = Vec::new();
+/// let mut inferences = Vec::new();
 /// for n in 0..45 {
-///     told.extend(analysis.process(frame, n * 6000)?); // 15 frames a second
+///     inferences.extend(analysis.process(frame, n * 6000)?); // 15 frames a second
 /// }
-/// assert_eq!(told.len(), 2); // the person, then the event
+/// assert_eq!(inferences.len(), 2); // the person, then the event
 /// assert_eq!(analysis.stats().line_crossings, 1);
 /// # Ok(())
 /// # }
@@ -170,18 +174,18 @@ impl<D: Detector> fmt::Debug for SpatialAnalysis<D> {
     }
 }
 
-/// The search for the ground, by the people that are seen.
+/// The search for the ground, from the people that are seen.
 #[derive(Debug)]
 struct Calibration {
     calibrator: Calibrator,
-    /// When it is tried next.
+    /// Time of the next attempt.
     next: Option<u64>,
 }
 
-/// Between two attempts, in ticks: an attempt takes some tens of milliseconds.
-const CALIBRATION_INTERVAL: u64 = 30 * 90_000;
+/// Time between two attempts, in ticks: an attempt takes some tens of milliseconds.
+const CALIBRATION_INTERVAL: u64 = 30 * MediaTime::TICKS_PER_SECOND;
 
-/// Residual above which a calibration is not believed.
+/// Calibrations with a higher residual are rejected.
 const CALIBRATION_RESIDUAL: f64 = 0.1;
 
 impl Calibration {
@@ -196,8 +200,8 @@ impl Calibration {
         }
     }
 
-    /// Looks at the people of a frame; the ground, once they tell it.
-    fn look(&mut self, now: u64, people: &[lva_zones::Observation]) -> Option<Ground> {
+    /// Adds the people of a frame; returns the ground once it is found.
+    fn add(&mut self, now: u64, people: &[Observation]) -> Option<Ground> {
         self.calibrator.add(people);
         let next = *self.next.get_or_insert(now.saturating_add(CALIBRATION_INTERVAL));
         if now < next {
@@ -215,7 +219,7 @@ impl Calibration {
 /// Which of a detector's classes are people.
 #[derive(Debug, Clone, Copy)]
 enum People {
-    /// The detector names no classes: it is one for people.
+    /// The detector has no class names: it detects people only.
     All,
     Class(u16),
 }
@@ -247,14 +251,14 @@ impl People {
 impl<D: Detector> SpatialAnalysis<D> {
     /// A session for frames of `size` (width, height) in pixels.
     ///
-    /// `id_seed` decides the ids of its inferences: sessions whose messages meet anywhere need different ones.
+    /// `id_seed` determines the ids of its inferences: sessions whose messages are mixed need different seeds.
     ///
     /// # Errors
     ///
     /// [`BeginError`]; a retry does not help.
     pub fn new(
         detector: D,
-        config: &OperationConfig,
+        operation: &Operation,
         size: (u32, u32),
         options: AnalysisOptions,
         id_seed: u64,
@@ -268,18 +272,18 @@ impl<D: Detector> SpatialAnalysis<D> {
         }
         let (aspect, content) = match options.camera_aspect {
             None => (frame_aspect, Content::WHOLE),
-            Some(aspect) if possible(aspect) => (aspect, Content::centred(aspect, frame_aspect)),
+            Some(aspect) if possible(aspect) => (aspect, Content::centered(aspect, frame_aspect)),
             Some(aspect) => return Err(BeginError::CameraAspect { aspect }),
         };
-        let scene = config.scene(SceneOptions {
+        let scene = operation.scene(SceneOptions {
             aspect,
             ..options.scene
         })?;
-        let tracker = config.tracker(TrackerOptions {
+        let tracker = operation.tracker(TrackerOptions {
             aspect,
             ..options.tracker
         });
-        let calibration = (config.calibrates() && scene.needs_ground() && scene.ground().is_none())
+        let calibration = (operation.calibrates() && scene.needs_ground() && scene.ground().is_none())
             .then(|| Calibration::new(aspect));
         Ok(Self {
             detector,
@@ -300,23 +304,23 @@ impl<D: Detector> SpatialAnalysis<D> {
         })
     }
 
-    /// Looks at a frame taken at `timestamp_90k`, in ticks of 1/90000 s since 1970.
+    /// Analyses a frame taken at `timestamp_90k`, in ticks of 1/90000 s since 1970.
     ///
-    /// Entities come first, then events; no inferences is the usual answer. A frame up to two seconds older than the
-    /// newest is left out; an older one means that the clock has jumped back, and everybody is forgotten. Both are
-    /// counted. A frame of the same time as the one before tells nothing new.
+    /// Entities come first, then events; most frames have no inferences. A frame up to two seconds older than the newest one
+    /// is ignored; an older one means that the clock has jumped back, and the session forgets all people. Both are counted.
+    /// A frame with the time of the previous one adds nothing.
     ///
     /// # Errors
     ///
-    /// [`ProcessError`]: nobody has moved then, and the next frame may be given.
+    /// [`ProcessError`]: the state is unchanged, and the session accepts the next frame.
     pub fn process(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
         self.stats.frames += 1;
-        let answer = self.look(frame, timestamp_90k);
+        let answer = self.analyze(frame, timestamp_90k);
         self.stats.failed_frames += u64::from(answer.is_err());
         answer
     }
 
-    fn look(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
+    fn analyze(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
         if let Frame::Host(view) = &frame
             && (view.width(), view.height()) != (self.width, self.height)
         {
@@ -334,7 +338,7 @@ impl<D: Detector> SpatialAnalysis<D> {
             }
             Some(newest) if timestamp_90k < newest => {
                 self.stats.restarts += 1;
-                self.forget_everybody();
+                self.reset();
             }
             _ => {}
         }
@@ -342,18 +346,17 @@ impl<D: Detector> SpatialAnalysis<D> {
         let found = found.ok_or_else(|| ProcessError::NoAnswer {
             model: self.detector.info().model.clone(),
         })?;
-        self.judge(timestamp_90k, &found)
+        self.evaluate(timestamp_90k, &found)
     }
 
-    /// What follows from detections: identities, events, inferences.
-    fn judge(&mut self, timestamp_90k: u64, found: &[Detection]) -> Result<Vec<Inference>, ProcessError> {
+    /// From detections to identities, events and inferences.
+    fn evaluate(&mut self, timestamp_90k: u64, found: &[Detection]) -> Result<Vec<Inference>, ProcessError> {
         let people: Vec<_> = found
             .iter()
             .filter(|found| self.people.includes(found.class))
-            .map(|found| lva_zones::Detection {
+            .map(|found| Detection {
                 bbox: self.content.to_camera(&found.bbox),
-                class: found.class,
-                score: found.score,
+                ..*found
             })
             .collect();
         self.stats.people += people.len() as u64;
@@ -361,7 +364,7 @@ impl<D: Detector> SpatialAnalysis<D> {
         let people = self.tracker.update(timestamp_90k, &people)?;
         self.newest = Some(timestamp_90k);
         if let Some(calibration) = &mut self.calibration
-            && let Some(ground) = calibration.look(timestamp_90k, &people)
+            && let Some(ground) = calibration.add(timestamp_90k, &people)
         {
             self.engine.set_ground(Some(ground));
             self.calibration = None;
@@ -373,8 +376,11 @@ impl<D: Detector> SpatialAnalysis<D> {
         let mut inferences = match self.entities {
             Entities::OfEvents => self.reporter.report(&events),
             Entities::EveryFrame => {
-                let placed: Vec<_> = people.iter().map(|person| self.engine.placed(person)).collect();
-                self.reporter.report_with_people(&placed, &events)
+                let people: Vec<_> = people
+                    .iter()
+                    .map(|person| self.engine.with_ground_position(person))
+                    .collect();
+                self.reporter.report_with_people(&people, &events)
             }
         };
         for bbox in inferences.iter_mut().filter_map(Inference::bounding_box_mut) {
@@ -383,14 +389,14 @@ impl<D: Detector> SpatialAnalysis<D> {
         Ok(inferences)
     }
 
-    /// Forgets everybody and the time, visits without exit too: for a new recording on the same session.
-    pub fn forget_everybody(&mut self) {
+    /// Forgets all people and the time, including open visits: for a new recording in the same session.
+    pub fn reset(&mut self) {
         self.tracker.reset();
         self.engine.reset();
         self.newest = None;
     }
 
-    /// People inside a zone now, by its name; those lost a moment ago too. `None`: no such zone.
+    /// Number of people inside a zone now, including recently lost ones. `None`: no zone has this name.
     pub fn occupancy(&self, zone: &str) -> Option<usize> {
         self.engine.occupancy(zone)
     }
@@ -405,12 +411,12 @@ impl<D: Detector> SpatialAnalysis<D> {
         self.stats
     }
 
-    /// What the tracker left out.
+    /// What the tracker ignored.
     pub fn tracker_stats(&self) -> TrackerStats {
         self.tracker.stats()
     }
 
-    /// What the rules of lines and zones left out.
+    /// What the engine of lines and zones ignored.
     pub fn engine_stats(&self) -> EngineStats {
         self.engine.stats()
     }

@@ -1,4 +1,4 @@
-//! What was counted.
+//! Counters.
 
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ macro_rules! counters {
         }
 
         impl AnalysisStats {
-            /// What came since `before`, an earlier state of the same counts.
+            /// The difference from `before`, an earlier state of the same counts.
             pub(crate) fn since(self, before: Self) -> Self {
                 Self { $($name: self.$name.saturating_sub(before.$name),)* }
             }
@@ -30,21 +30,21 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Sessions that were begun; 0 or 1 in the counts of one.
+    /// Sessions started; 1 in the counts of a session.
     sessions,
-    /// Frames shown, the ones below among them.
+    /// Frames, including those below.
     frames,
-    /// Frames not looked at because they were taken before one that was looked at already.
+    /// Frames ignored because they were older than the newest one.
     late_frames,
-    /// Times that a session forgot everybody because time had jumped back.
+    /// How often a session started over because the time jumped back.
     restarts,
-    /// Frames whose bytes are no picture as announced.
+    /// Frames whose bytes are not a picture as announced.
     unreadable_frames,
     /// Frames on which the detector or the rules failed.
     failed_frames,
-    /// People that the detector found, over all frames.
+    /// People detected, over all frames.
     people,
-    /// Detections of other classes, left out.
+    /// Detections of other classes, ignored.
     other_classes,
     /// Zones entered.
     zone_enters,
@@ -52,11 +52,11 @@ counters! {
     zone_exits,
     /// Lines crossed.
     line_crossings,
-    /// Times of stay told.
+    /// Dwell times reported.
     zone_dwells,
-    /// Numbers of people told.
+    /// Counts of people reported.
     people_counts,
-    /// Distances of people told.
+    /// Distances of people reported.
     people_distances,
 }
 
@@ -70,13 +70,13 @@ impl AnalysisStats {
             EventKind::Dwell(_) | EventKind::DwellExceeded { .. } => self.zone_dwells += 1,
             EventKind::Count { .. } => self.people_counts += 1,
             EventKind::Distance(_) => self.people_distances += 1,
-            // Kinds that the rules may get later have no counter yet.
+            // Kinds that are added later have no counter yet.
             _ => {}
         }
     }
 }
 
-/// Reads the counts of an extension at any time, also while a server runs it.
+/// Reads the counts of an extension at any time, also while it is served.
 #[derive(Debug, Clone, Default)]
 pub struct AnalysisStatsReader(Arc<Mutex<AnalysisStats>>);
 

@@ -33,9 +33,9 @@ fn scene(elements: usize, random: &mut Random) -> Scene {
         };
         Zone {
             focus: Focus::BottomCenter,
-            count: Some(CountWatch {
+            count: Some(CountRule {
                 focus: Focus::BottomCenter,
-                ..CountWatch::default()
+                ..CountRule::default()
             }),
             ..Zone::new(format!("z{n}"), (0..8).map(corner))
         }
@@ -51,7 +51,7 @@ fn scene(elements: usize, random: &mut Random) -> Scene {
             ..CrossingLine::new(format!("l{n}"), a, b)
         }
     });
-    Scene::new(zones, lines.collect(), SceneOptions::default()).expect("a sound scene")
+    Scene::new(zones, lines.collect(), SceneOptions::default()).expect("a valid scene")
 }
 
 /// Random boxes: everybody is elsewhere in each frame.
@@ -112,7 +112,7 @@ fn everybody_jumps(bencher: Bencher, shape: &str) {
         frame += 1;
         engine
             .update_into(frame * 6000, &frames[frame as usize % 20], &mut events)
-            .expect("a sound frame");
+            .expect("a valid frame");
         events.len()
     });
 }
@@ -140,7 +140,7 @@ fn everybody_walks(bencher: Bencher, shape: &str) {
     let mut frame = 0usize;
     bencher.counter(ItemsCount::new(people)).bench_local(|| {
         frame += 1;
-        // To and fro through the frames, so that nobody jumps.
+        // Back and forth through the frames, so that people do not jump.
         let at = if (frame / 199).is_multiple_of(2) {
             frame % 199
         } else {
@@ -148,7 +148,7 @@ fn everybody_walks(bencher: Bencher, shape: &str) {
         };
         engine
             .update_into(frame as u64 * 6000, &frames[at], &mut events)
-            .expect("a sound frame");
+            .expect("a valid frame");
         events.len()
     });
 }

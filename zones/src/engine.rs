@@ -1,5 +1,5 @@
 //! People in, events out.
-// People are large and change places when somebody joins or leaves: boxes keep that cheap, and are used again.
+// People are large and move in the list when one joins or leaves: boxes keep that cheap, and are reused.
 #![allow(clippy::vec_box, clippy::borrowed_box)]
 
 mod counts;
@@ -9,33 +9,36 @@ mod motion;
 mod person;
 mod zone_state;
 
-use crate::event::{DwellTime, EventKind, Reason, SpatialEvent, Why};
-use crate::geometry::Flat;
-use crate::ground::{Ground, GroundPoint, Place, footprint};
-use crate::observation::{BoundingBox, Observation, TrackId};
+use crate::event::{DwellTime, EventCause, EventKind, SpatialEvent};
+use crate::geometry::Vec2;
+use crate::ground::{Ground, GroundPoint, GroundPosition};
+use crate::observation::{Observation, TrackId};
+use crate::point::Focus;
 use crate::scene::{CheckedLine, CheckedZone, Scene};
+use crate::time::SECOND;
 pub use counts::LineCounts;
-use group::{CountState, DistanceStates, EveryNth, GroupEvent};
-use person::{Person, Sights};
+use group::{CountState, DistanceStates, EventSampler, GroupEvent};
+use lva_media_types::BoundingBox;
+use person::{Person, PositionSamples};
 use std::sync::Arc;
 use thiserror::Error;
-use zone_state::{Standing, ZoneState};
+use zone_state::{ZonePresence, ZoneState};
 
 /// Most people in one frame.
 pub const MAX_PEOPLE: usize = 1024;
 
-/// Most people remembered at a time, those lately lost among them. Further ones are not watched, and
+/// Most people remembered at a time, including recently lost ones. More are ignored and
 /// [counted](EngineStats::unwatched).
 pub const MAX_WATCHED: usize = 4096;
 
-/// How long someone unseen is remembered at lines, in ticks: longer than any tracker keeps an identity.
-const MEMORY: u64 = 10 * 90_000;
+/// How long lines remember an unseen person, in ticks: longer than any tracker keeps an identity.
+const MEMORY: u64 = 10 * SECOND;
 
-/// A frame that the engine cannot take. Nothing has changed then; the next frame may be given.
+/// A frame that the engine rejects. Its state is unchanged, and it accepts the next frame.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The caller's frames are out of order, or its clock jumped: [`Engine::reset`] begins anew.
+    /// Frames are out of order, or the clock jumped: [`Engine::reset`] starts over.
     #[error(
         "time goes backwards: frame at {given}, after one at {last}; give frames in order, or reset after a jump"
     )]
@@ -51,8 +54,8 @@ pub enum EngineError {
         /// How many.
         given: usize,
     },
-    /// A box that is no box: not finite, without area, or ten frames away.
-    #[error("box {bbox:?} of track {track} is no box; drop it before")]
+    /// A box that is not finite, has no area, or lies ten frames away.
+    #[error("box {bbox:?} of track {track} is not valid; drop it before calling the engine")]
     BadBox {
         /// Whose.
         track: TrackId,
@@ -61,16 +64,16 @@ pub enum EngineError {
     },
 }
 
-/// What the engine left out, since the beginning.
+/// What the engine ignored since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EngineStats {
-    /// Observations of a person who had been observed at the same time already.
+    /// Further observations of a person at the same time.
     pub repeated: u64,
     /// Observations of people beyond [`MAX_WATCHED`].
     pub unwatched: u64,
 }
 
-/// Watches people at the lines and zones of a scene.
+/// Turns observations of people into events at the lines and zones of a scene.
 ///
 /// ```
 /// use lva_zones::*;
@@ -79,7 +82,7 @@ pub struct EngineStats {
 /// let mut engine = Engine::new(Scene::new(vec![door], vec![], SceneOptions::default()).unwrap());
 /// let mut events = Vec::new();
 /// for frame in 0..30 {
-///     // Somebody walks from left to right, 15 frames a second.
+///     // A person walks from left to right, 15 frames a second.
 ///     let person = BoundingBox::new(0.04 * frame as f32 - 0.1, 0.3, 0.1, 0.4);
 ///     events.extend(engine.update(frame * 6000, &[Observation::new(TrackId(1), person)])?);
 /// }
@@ -90,54 +93,52 @@ pub struct EngineStats {
 #[derive(Debug, Clone)]
 pub struct Engine {
     scene: Scene,
-    /// In the order of their numbers.
+    /// In the order of their track ids.
     people: Vec<Box<Person>>,
-    /// People of before, whose memory is used again.
+    /// Forgotten people, whose memory is reused.
     spare: Vec<Box<Person>>,
-    zones: Vec<ZoneWide>,
-    lines: Vec<LineWide>,
+    zones: Vec<ZoneStats>,
+    lines: Vec<LineStats>,
     last_time: Option<u64>,
     stats: EngineStats,
     crossings: Vec<(f64, u32)>,
-    places: Vec<(TrackId, GroundPoint)>,
+    ground_points: Vec<(TrackId, GroundPoint)>,
     /// People in each zone.
     visits: Vec<u32>,
-    /// Keys and places of a frame's events.
+    /// Sort keys and indices of a frame's events.
     order: Vec<((u64, Option<TrackId>), usize)>,
 }
 
-/// What is known of a zone beyond its people.
+/// State of a zone beyond that of its people.
 #[derive(Debug, Clone, Default)]
-struct ZoneWide {
-    closed: bool,
-    crossings: EveryNth,
-    dwell: EveryNth,
+struct ZoneStats {
+    crossings: EventSampler,
+    dwell: EventSampler,
     count: CountState,
     distance: DistanceStates,
 }
 
-/// What is known of a line beyond its people.
+/// State of a line beyond that of its people.
 #[derive(Debug, Clone, Default)]
-struct LineWide {
-    closed: bool,
-    nth: EveryNth,
+struct LineStats {
+    sampler: EventSampler,
     counts: LineCounts,
 }
 
-/// Where somebody is.
+/// One position of a person's point.
 #[derive(Clone, Copy)]
-pub(super) struct Sight {
+pub(super) struct PositionSample {
     pub(super) time: u64,
-    pub(super) at: Flat,
-    /// Of the person, in units of the frame's width.
+    pub(super) at: Vec2,
+    /// Height of the person, in units of the frame's width.
     pub(super) height: f64,
-    /// The sight before of the same point.
-    pub(super) before: Option<(u64, Flat)>,
-    /// Of this sight, counted from 1.
+    /// The sample before it.
+    pub(super) before: Option<(u64, Vec2)>,
+    /// Number of this sample, counted from 1.
     pub(super) number: u32,
 }
 
-/// What holds at all zones.
+/// Settings of all zones.
 #[derive(Clone, Copy)]
 pub(super) struct Rules {
     pub(super) hold: u64,
@@ -145,26 +146,26 @@ pub(super) struct Rules {
     pub(super) jump_through: bool,
 }
 
-/// One event of one element, before it knows its frame and person.
-pub(super) struct Happened {
+/// An event of one line or zone, without its frame and person.
+pub(super) struct ElementEvent {
     pub(super) time: u64,
     pub(super) kind: EventKind,
-    pub(super) why: Why,
+    pub(super) cause: EventCause,
 }
 
 impl Engine {
-    /// Begins to watch a scene.
+    /// An engine for a scene.
     pub fn new(scene: Scene) -> Self {
         Self {
-            zones: vec![ZoneWide::default(); scene.zones.len()],
-            lines: vec![LineWide::default(); scene.lines.len()],
+            zones: vec![ZoneStats::default(); scene.zones.len()],
+            lines: vec![LineStats::default(); scene.lines.len()],
             scene,
             people: Vec::new(),
             spare: Vec::new(),
             last_time: None,
             stats: EngineStats::default(),
             crossings: Vec::new(),
-            places: Vec::new(),
+            ground_points: Vec::new(),
             visits: Vec::new(),
             order: Vec::new(),
         }
@@ -175,73 +176,73 @@ impl Engine {
         &self.scene
     }
 
-    /// What was left out so far.
+    /// What was ignored so far.
     pub fn stats(&self) -> EngineStats {
         self.stats
     }
 
-    /// Forgets everybody: for a new session or after a jump of the clock. Open visits have no exit then; counts of
-    /// lines stay.
+    /// Forgets all people: for a new session or after a jump of the clock. Open visits end without an exit; counts of lines
+    /// stay.
     pub fn reset(&mut self) {
         self.people.clear();
         for zone in &mut self.zones {
-            *zone = ZoneWide::default();
+            *zone = ZoneStats::default();
         }
         self.last_time = None;
     }
 
-    /// Learns the ground, or forgets it: a calibration that comes later, or was found wrong. Distances and speeds count
-    /// from the next frame on.
+    /// Sets or clears the ground, for a calibration that arrives later or proved wrong. Distances and speeds use it from
+    /// the next frame on.
     pub fn set_ground(&mut self, ground: Option<Ground>) {
         self.scene.ground = ground;
         for person in &mut self.people {
             person.motion.clear();
-            person.last.place = None;
+            person.last.ground_position = None;
         }
     }
 
-    /// People confirmed inside a zone now, by its name; those within the grace of loss too. `None`: no such zone.
+    /// Number of people confirmed inside a zone now, including people within the lost timeout. `None`: no zone has this name.
     pub fn occupancy(&self, zone: &str) -> Option<usize> {
         let index = self.scene.zones.iter().position(|z| &*z.name == zone)?;
         let inside = |person: &&Box<Person>| person.zones.get(index).is_some_and(ZoneState::is_visiting);
         Some(self.people.iter().filter(inside).count())
     }
 
-    /// Whether a person's point lay inside a zone when they were last seen, before any threshold or hold. `None`: no
-    /// such zone, or nobody of that number is remembered.
+    /// Whether a person's point was inside a zone when last seen, without threshold and hold. `None`: no zone has this name,
+    /// or the track is not remembered.
     pub fn is_inside(&self, track: TrackId, zone: &str) -> Option<bool> {
         let index = self.scene.zones.iter().position(|z| &*z.name == zone)?;
         let person = self.people.iter().find(|person| person.last.track == track)?;
         person.zones.get(index).map(ZoneState::is_inside)
     }
 
-    /// How often a line was crossed since the engine began, by its name; every crossing, also those that are not told
-    /// because only every so many-th is. `None`: no such line.
+    /// How often a line was crossed since the engine was created, including crossings that
+    /// [`sample_every`](crate::CrossingLine::sample_every) does not report. `None`: no line has this name.
     pub fn line_counts(&self, line: &str) -> Option<&LineCounts> {
         let index = self.scene.lines.iter().position(|l| &*l.name == line)?;
         self.lines.get(index).map(|line| &line.counts)
     }
 
-    /// A person as known here: with the place on the ground, where both are known.
-    pub fn placed(&self, observation: &Observation) -> Observation {
+    /// An observation with the person's position on the ground, where it is known.
+    pub fn with_ground_position(&self, observation: &Observation) -> Observation {
         let known = self
             .people
             .iter()
             .find(|person| person.last.track == observation.track);
         Observation {
-            place: known.and_then(|person| person.last.place),
+            ground_position: known.and_then(|person| person.last.ground_position),
             ..*observation
         }
     }
 
-    /// Takes one frame. To be called for frames without people too: time passes there as well.
+    /// Processes one frame. Call it for frames without people too, so that time passes.
     ///
-    /// Events come in the order of their times, counts and distances last. A frame of the same time as the one before
-    /// changes nothing for people who were in that one.
+    /// Events are sorted by their times, counts and distances last. A frame with the time of the one before changes nothing
+    /// for people who were in that one.
     ///
     /// # Errors
     ///
-    /// [`EngineError`]; the state is then as before.
+    /// [`EngineError`]; the state is unchanged.
     pub fn update(
         &mut self,
         timestamp_90k: u64,
@@ -252,8 +253,8 @@ impl Engine {
         Ok(events)
     }
 
-    /// The same into a list of the caller's, which is cleared first. With people who are known, no more events than in
-    /// frames before, and no count or distance to tell, this allocates nothing.
+    /// Like [`update`](Self::update), into a vector of the caller's, which is cleared first. Does not allocate for known
+    /// people, no more events than in earlier frames, and no count or distance to report.
     ///
     /// # Errors
     ///
@@ -274,8 +275,15 @@ impl Engine {
         if people.len() > MAX_PEOPLE {
             return Err(EngineError::TooManyPeople { given: people.len() });
         }
-        if let Some(bad) = people.iter().find(|p| !p.bbox.is_sound() || !p.steady.is_sound()) {
-            let bbox = if bad.bbox.is_sound() { bad.steady } else { bad.bbox };
+        if let Some(bad) = people
+            .iter()
+            .find(|p| !p.bbox.is_valid() || !p.smoothed.is_valid())
+        {
+            let bbox = if bad.bbox.is_valid() {
+                bad.smoothed
+            } else {
+                bad.bbox
+            };
             return Err(EngineError::BadBox {
                 track: bad.track,
                 bbox,
@@ -283,20 +291,19 @@ impl Engine {
         }
         let repeated = self.last_time == Some(timestamp_90k);
         self.last_time = Some(timestamp_90k);
-        self.open_and_close(timestamp_90k, events);
         for observation in people {
             self.observe(timestamp_90k, observation, events);
         }
-        self.miss(timestamp_90k, events);
+        self.age_out(timestamp_90k, events);
         self.sort(events);
         if !repeated {
-            self.tell_groups(timestamp_90k, events);
+            self.emit_group_events(timestamp_90k, events);
         }
         Ok(())
     }
 
-    /// In the order of their times and people; what is equal in both stays as it came. Events are large: each is moved
-    /// once, and no memory is asked for.
+    /// Sorts by time and track; equal events keep their order. Events are large: each is moved once, and nothing is
+    /// allocated.
     fn sort(&mut self, events: &mut [SpatialEvent]) {
         let key = |event: &SpatialEvent| (event.time_90k, event.track());
         if events.is_sorted_by_key(key) {
@@ -311,59 +318,17 @@ impl Engine {
                 .map(|(index, event)| (key(event), index)),
         );
         order.sort_unstable();
-        // Each goes where it belongs, and makes room for the next one, until the circle is closed.
+        // Follows each cycle of the permutation.
         for start in 0..order.len() {
-            let mut place = start;
-            while let Some((_, slot)) = order.get_mut(place) {
-                let from = std::mem::replace(slot, place);
-                if from == start || from == place {
+            let mut position = start;
+            while let Some((_, slot)) = order.get_mut(position) {
+                let from = std::mem::replace(slot, position);
+                if from == start || from == position {
                     break;
                 }
-                events.swap(place, from);
-                place = from;
+                events.swap(position, from);
+                position = from;
             }
-        }
-    }
-
-    /// Zones and lines whose schedule begins or ends.
-    fn open_and_close(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
-        for (index, zone) in self.scene.zones.iter().enumerate() {
-            let closed = !zone.schedule.is_open(now);
-            let Some(wide) = self.zones.get_mut(index) else {
-                continue;
-            };
-            if closed && !wide.closed {
-                for person in &mut self.people {
-                    let (last, seen) = (person.last, (person.last_seen, person.sights_of(zone.focus)));
-                    if let Some(state) = person.zones.get_mut(index) {
-                        let speed = state.speed();
-                        state.vanish(seen, now, Reason::Closed, |happened| {
-                            tell_zone(zone, wide, now, &last, happened, speed, events);
-                        });
-                        *state = ZoneState::default();
-                    }
-                    if let Some(standing) = person.standings.get_mut(index) {
-                        *standing = Standing::default();
-                    }
-                }
-                wide.count = CountState::default();
-                wide.distance = DistanceStates::default();
-            }
-            wide.closed = closed;
-        }
-        for (index, line) in self.scene.lines.iter().enumerate() {
-            let closed = !line.schedule.is_open(now);
-            let Some(wide) = self.lines.get_mut(index) else {
-                continue;
-            };
-            if closed && !wide.closed {
-                for person in &mut self.people {
-                    if let Some(state) = person.lines.get_mut(index) {
-                        *state = Default::default();
-                    }
-                }
-            }
-            wide.closed = closed;
         }
     }
 
@@ -379,7 +344,7 @@ impl Engine {
             }
             Err(index) => {
                 let mut person = self.spare.pop().unwrap_or_default();
-                person.begin(*observation, now, self.zones.len(), self.lines.len());
+                person.reset(*observation, now, self.zones.len(), self.lines.len());
                 self.people.insert(index, person);
                 index
             }
@@ -392,20 +357,20 @@ impl Engine {
             return;
         }
         if person.gone {
-            // The exit was reported: what comes is a new visit.
+            // The exit was reported: what follows is a new visit.
             person.forget_zones();
             person.gone = false;
         }
         person.last = Observation {
-            place: None,
+            ground_position: None,
             ..*observation
         };
         person.last_seen = now;
         if !observation.confirmed {
-            person.wait(now, observation.steady);
+            person.keep_pending(now, observation.smoothed);
             return;
         }
-        let mut watched = Watched {
+        let mut context = StepContext {
             scene: &self.scene,
             zones: &mut self.zones,
             lines: &mut self.lines,
@@ -415,37 +380,37 @@ impl Engine {
         };
         for index in 0..person.pending.len() {
             if let Some((time, bbox)) = person.pending.get(index).copied() {
-                watched.step(person, time, &bbox);
+                context.step(person, time, &bbox);
             }
         }
         person.pending.clear();
-        watched.step(person, now, &observation.steady);
+        context.step(person, now, &observation.smoothed);
     }
 
-    /// Time passes for those who are not seen.
-    fn miss(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
+    /// Ends the visits of people who are not seen any more, and forgets them after a while.
+    fn age_out(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
         let scene = &self.scene;
         let mut index = 0;
         while let Some(person) = self.people.get_mut(index) {
             let unseen = now - person.last_seen;
-            if unseen > scene.lost_grace && !person.gone {
+            if unseen > scene.lost_timeout && !person.gone {
                 person.gone = true;
                 let (last, last_seen) = (person.last, person.last_seen);
-                for (index, (zone, wide)) in scene.zones.iter().zip(&mut self.zones).enumerate() {
-                    let seen = (last_seen, person.sights_of(zone.focus));
+                for (index, (zone, stats)) in scene.zones.iter().zip(&mut self.zones).enumerate() {
+                    let seen = (last_seen, person.sample_count(zone.focus));
                     let Some(state) = person.zones.get_mut(index) else {
                         continue;
                     };
                     let speed = state.speed();
-                    state.vanish(seen, now, Reason::Vanished, |happened| {
-                        tell_zone(zone, wide, now, &last, happened, speed, events);
+                    state.vanish(seen, now, |event| {
+                        emit_zone_event(zone, stats, now, &last, event, speed, events);
                     });
-                    if let Some(standing) = person.standings.get_mut(index) {
-                        *standing = state.standing();
+                    if let Some(presence) = person.presences.get_mut(index) {
+                        *presence = state.presence();
                     }
                 }
             }
-            if unseen > MEMORY.max(scene.lost_grace) {
+            if unseen > MEMORY.max(scene.lost_timeout) {
                 let person = self.people.remove(index);
                 self.spare.push(person);
             } else {
@@ -454,148 +419,149 @@ impl Engine {
         }
     }
 
-    /// Counts and distances of the zones that ask for them.
-    fn tell_groups(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
+    /// Counts and distances of zones with such rules.
+    fn emit_group_events(&mut self, now: u64, events: &mut Vec<SpatialEvent>) {
         self.visits.clear();
         self.visits.resize(self.scene.zones.len(), 0);
         for person in &self.people {
-            for (visits, standing) in self.visits.iter_mut().zip(&person.standings) {
-                *visits += u32::from(*standing == Standing::Visiting);
+            for (visits, presence) in self.visits.iter_mut().zip(&person.presences) {
+                *visits += u32::from(*presence == ZonePresence::Visiting);
             }
         }
         for (index, zone) in self.scene.zones.iter().enumerate() {
-            let Some(wide) = self.zones.get_mut(index).filter(|wide| !wide.closed) else {
+            let Some(stats) = self.zones.get_mut(index) else {
                 continue;
             };
-            let inside = |person: &&Box<Person>| person.standings.get(index) == Some(&Standing::Visiting);
-            if let Some(watch) = &zone.count {
+            let inside = |person: &&Box<Person>| person.presences.get(index) == Some(&ZonePresence::Visiting);
+            if let Some(rule) = &zone.count {
                 let people = self.visits.get(index).copied().unwrap_or_default();
-                if let Some(told) = wide.count.frame(watch, now, people) {
+                if let Some(reported) = stats.count.frame(rule, now, people) {
                     let people = self
                         .people
                         .iter()
                         .filter(inside)
                         .map(|person| person.last)
                         .collect();
-                    events.push(told.into_event(now, people, &zone.name));
+                    events.push(reported.into_event(now, people, &zone.name));
                 }
             }
-            if let Some(watch) = &zone.distance {
-                self.places.clear();
+            if let Some(rule) = &zone.distance {
+                self.ground_points.clear();
                 for person in self.people.iter().filter(inside) {
-                    // Judged by the point that the watch asks for; the place told is that of the footprint.
-                    let at = zone_point(&self.scene, &person.last.steady, zone);
+                    // Distances use the rule's point; the reported position is that of the footprint.
+                    let at = zone_point(&self.scene, &person.last.smoothed, zone);
                     if let Some(at) = at {
-                        self.places.push((person.last.track, at));
+                        self.ground_points.push((person.last.track, at));
                     }
                 }
-                let places = self.scene.ground.is_some().then_some(&self.places[..]);
-                if let Some(told) = wide.distance.frame(watch, now, places) {
-                    let violators = wide.distance.told_violators();
-                    let about = |person: &&Box<Person>| violators.contains(&person.last.track);
+                let points = self.scene.ground.is_some().then_some(&self.ground_points[..]);
+                if let Some(reported) = stats.distance.frame(rule, now, points) {
+                    let violators = stats.distance.reported_violators();
+                    let violates = |person: &&Box<Person>| violators.contains(&person.last.track);
                     let people = self
                         .people
                         .iter()
-                        .filter(about)
+                        .filter(violates)
                         .map(|person| person.last)
                         .collect();
-                    events.push(told.into_event(now, people, &zone.name));
+                    events.push(reported.into_event(now, people, &zone.name));
                 }
             }
         }
     }
 }
 
-/// Where a person stands for the distances of a zone.
+/// Where a person stands, for the distances of a zone.
 fn zone_point(scene: &Scene, bbox: &BoundingBox, zone: &CheckedZone) -> Option<GroundPoint> {
     let (at, _) = scene.plane.anchor(bbox, zone.focus);
-    scene.ground.as_ref()?.at(scene.plane.point(at))
+    scene.ground.as_ref()?.at(scene.plane.to_frame(at))
 }
 
-/// What one person's step needs of everything else.
-struct Watched<'a> {
+/// Everything besides the person that a step of a person needs.
+struct StepContext<'a> {
     scene: &'a Scene,
-    zones: &'a mut [ZoneWide],
-    lines: &'a mut [LineWide],
+    zones: &'a mut [ZoneStats],
+    lines: &'a mut [LineStats],
     crossings: &'a mut Vec<(f64, u32)>,
     now: u64,
     events: &'a mut Vec<SpatialEvent>,
 }
 
-impl Watched<'_> {
+impl StepContext<'_> {
     fn step(&mut self, person: &mut Person, time: u64, bbox: &BoundingBox) {
         let (scene, now) = (self.scene, self.now);
         let mut speed = None;
         if let Some(ground) = &scene.ground {
-            person.last.place = ground.at(footprint(bbox)).map(|ground| Place {
+            let footprint = Focus::Footprint.point(bbox);
+            person.last.ground_position = ground.at(footprint).map(|ground| GroundPosition {
                 ground,
                 speed_ft_s: person.motion.add(time, ground),
             });
-            speed = person.last.place.map(|place| place.speed_ft_s);
+            speed = person.last.ground_position.map(|position| position.speed_ft_s);
         }
         let rules = Rules {
             hold: scene.hold,
             appear: scene.appear,
             jump_through: scene.jump_through,
         };
-        let sights = Sights::new(scene, &mut person.ways, time, bbox);
+        let samples = PositionSamples::new(scene, &mut person.trails, time, bbox);
         let last = &person.last;
-        let states = person.zones.iter_mut().zip(&mut person.standings);
-        for ((zone, wide), (state, standing)) in scene.zones.iter().zip(&mut *self.zones).zip(states) {
-            // Feet out of view are nowhere: what is known stays so.
-            let Some(sight) = sights.of(zone.focus).filter(|_| !wide.closed) else {
+        let states = person.zones.iter_mut().zip(&mut person.presences);
+        for ((zone, stats), (state, presence)) in scene.zones.iter().zip(&mut *self.zones).zip(states) {
+            // Feet out of view have no position: the state stays as it was.
+            let Some(sample) = samples.of(zone.focus) else {
                 continue;
             };
-            if *standing == Standing::Away
-                && let Some((_, from)) = sight.before
-                && zone.area.is_passed_by(from, sight.at)
+            if *presence == ZonePresence::Away
+                && let Some((_, from)) = sample.before
+                && zone.area.is_passed_by(from, sample.at)
             {
                 continue;
             }
             let visit = state.speed();
-            state.step(zone, rules, sight, speed, self.crossings, |happened| {
-                tell_zone(zone, wide, now, last, happened, visit, self.events);
+            state.step(zone, rules, sample, speed, self.crossings, |event| {
+                emit_zone_event(zone, stats, now, last, event, visit, self.events);
             });
-            *standing = state.standing();
+            *presence = state.presence();
         }
-        for ((line, wide), state) in scene.lines.iter().zip(&mut *self.lines).zip(&mut person.lines) {
-            let Some(sight) = sights.of(line.focus).filter(|_| !wide.closed) else {
+        for ((line, stats), state) in scene.lines.iter().zip(&mut *self.lines).zip(&mut person.lines) {
+            let Some(sample) = samples.of(line.focus) else {
                 continue;
             };
-            if let Some(happened) = state.step(line, scene.hold, sight) {
-                tell_line(line, wide, now, last, happened, self.events);
+            if let Some(event) = state.step(line, scene.hold, sample) {
+                emit_line_event(line, stats, now, last, event, self.events);
             }
         }
     }
 }
 
-fn tell_line(
+fn emit_line_event(
     line: &CheckedLine,
-    wide: &mut LineWide,
+    stats: &mut LineStats,
     now: u64,
     person: &Observation,
-    happened: Happened,
+    event: ElementEvent,
     events: &mut Vec<SpatialEvent>,
 ) {
-    if let EventKind::Cross(direction) = happened.kind {
-        wide.counts.add(person.class, direction);
+    if let EventKind::Cross(direction) = event.kind {
+        stats.counts.add(person.class, direction);
     }
-    if wide.nth.passes(line.every_nth) {
-        events.push(happened.into_event(now, person, &line.name));
+    if stats.sampler.passes(line.sample_every) {
+        events.push(event.into_event(now, person, &line.name));
     }
 }
 
-/// Tells of a zone what was asked for.
-fn tell_zone(
+/// Reports what the zone's rules ask for.
+fn emit_zone_event(
     zone: &CheckedZone,
-    wide: &mut ZoneWide,
+    stats: &mut ZoneStats,
     now: u64,
     person: &Observation,
-    happened: Happened,
+    event: ElementEvent,
     speed: Option<crate::event::VisitSpeed>,
     events: &mut Vec<SpatialEvent>,
 ) {
-    let ended = match happened.kind {
+    let ended = match event.kind {
         EventKind::Exit {
             side,
             dwell_90k,
@@ -607,27 +573,27 @@ fn tell_zone(
             speed: speed.filter(|_| dwell_frames > 0),
         }),
         EventKind::DwellExceeded { .. } => {
-            events.push(happened.into_event(now, person, &zone.name));
+            events.push(event.into_event(now, person, &zone.name));
             return;
         }
         _ => None,
     };
     let dwell = ended
-        .filter(|_| zone.dwell.is_some_and(|nth| wide.dwell.passes(nth)))
-        .map(|dwell| Happened {
-            time: happened.time,
+        .filter(|_| zone.dwell.is_some_and(|every| stats.dwell.passes(every)))
+        .map(|dwell| ElementEvent {
+            time: event.time,
             kind: EventKind::Dwell(dwell),
-            why: happened.why,
+            cause: event.cause,
         });
-    if zone.crossings.is_some_and(|nth| wide.crossings.passes(nth)) {
-        events.push(happened.into_event(now, person, &zone.name));
+    if zone.crossings.is_some_and(|every| stats.crossings.passes(every)) {
+        events.push(event.into_event(now, person, &zone.name));
     }
     if let Some(dwell) = dwell {
         events.push(dwell.into_event(now, person, &zone.name));
     }
 }
 
-impl Happened {
+impl ElementEvent {
     fn into_event(self, now: u64, person: &Observation, name: &Arc<str>) -> SpatialEvent {
         SpatialEvent {
             timestamp_90k: now,
@@ -636,7 +602,7 @@ impl Happened {
             people: Vec::new(),
             name: Arc::clone(name),
             kind: self.kind,
-            why: self.why,
+            cause: self.cause,
         }
     }
 }
@@ -650,14 +616,14 @@ impl GroupEvent {
             people,
             name: Arc::clone(name),
             kind: self.kind,
-            why: self.why,
+            cause: self.cause,
         }
     }
 }
 
-/// The time at a part of a step.
+/// The time at a fraction of a step.
 pub(super) fn time_at(from: u64, to: u64, part: f64) -> u64 {
-    // Over a step of ages the product is rounded, maybe beyond the end.
+    // For very long steps the product may round beyond the end.
     from.saturating_add(((to - from) as f64 * part.clamp(0.0, 1.0)) as u64)
         .min(to)
 }

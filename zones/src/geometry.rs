@@ -1,18 +1,36 @@
 //! Plane geometry in units of the frame's width, so that a distance is the same in all directions.
 
-use crate::event::Direction;
-use crate::ground::FOOTPRINT_LIFT;
-use crate::observation::{BoundingBox, Point};
-use crate::scene::Focus;
+use crate::point::{Focus, Point};
 use geo::line_intersection::{LineIntersection, line_intersection};
 use geo::{Coord, Line};
+use lva_media_types::BoundingBox;
 
-pub(crate) type Flat = Coord<f64>;
+/// A point or a vector of the plane.
+pub(crate) type Vec2 = Coord<f64>;
 
-/// A box whose bottom is this near to the frame's bottom is cut off there.
+/// The direction in which a line was crossed, as seen from its start looking to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// From right to left: the contract's `CrossLeft`.
+    Left,
+    /// From left to right: the contract's `CrossRight`.
+    Right,
+}
+
+impl Direction {
+    /// The contract's word.
+    pub fn status(self) -> &'static str {
+        match self {
+            Self::Left => "CrossLeft",
+            Self::Right => "CrossRight",
+        }
+    }
+}
+
+/// The frame cuts off boxes whose bottom is this close to its own.
 const CUT_MARGIN: f64 = 0.004;
 
-/// Fractions of the frame into units of its width.
+/// Converts fractions of the frame to units of its width.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plane {
     /// Height of the frame in units of its width.
@@ -24,7 +42,7 @@ impl Plane {
         Self { height: 1.0 / aspect }
     }
 
-    pub(crate) fn flat(self, point: Point) -> Flat {
+    pub(crate) fn to_plane(self, point: Point) -> Vec2 {
         Coord {
             x: point.x,
             y: point.y * self.height,
@@ -32,8 +50,8 @@ impl Plane {
     }
 
     /// Back to fractions of the frame.
-    pub(crate) fn point(self, flat: Flat) -> Point {
-        Point::new(flat.x, flat.y / self.height)
+    pub(crate) fn to_frame(self, at: Vec2) -> Point {
+        Point::new(at.x, at.y / self.height)
     }
 
     /// Height of a box in units of the frame's width.
@@ -42,59 +60,50 @@ impl Plane {
     }
 
     /// The point of a box that stands for the person, and whether it is out of view: below the frame's bottom.
-    pub(crate) fn anchor(self, bbox: &BoundingBox, focus: Focus) -> (Flat, bool) {
-        let (left, width) = (f64::from(bbox.left), f64::from(bbox.width));
-        let (top, height) = (f64::from(bbox.top), f64::from(bbox.height));
-        let (down, needs_feet) = match focus {
-            Focus::Footprint => (1.0 - FOOTPRINT_LIFT, true),
-            Focus::BottomCenter => (1.0, true),
-            Focus::Center => (0.5, false),
-        };
-        let cut = needs_feet && top + height >= 1.0 - CUT_MARGIN;
-        (
-            self.flat(Point::new(left + width / 2.0, top + height * down)),
-            cut,
-        )
+    pub(crate) fn anchor(self, bbox: &BoundingBox, focus: Focus) -> (Vec2, bool) {
+        let bottom = f64::from(bbox.top) + f64::from(bbox.height);
+        let cut = focus != Focus::Center && bottom >= 1.0 - CUT_MARGIN;
+        (self.to_plane(focus.point(bbox)), cut)
     }
 }
 
-pub(crate) fn sub(a: Flat, b: Flat) -> Flat {
+pub(crate) fn sub(a: Vec2, b: Vec2) -> Vec2 {
     Coord {
         x: a.x - b.x,
         y: a.y - b.y,
     }
 }
 
-pub(crate) fn lerp(a: Flat, b: Flat, part: f64) -> Flat {
+pub(crate) fn lerp(a: Vec2, b: Vec2, part: f64) -> Vec2 {
     Coord {
         x: a.x + (b.x - a.x) * part,
         y: a.y + (b.y - a.y) * part,
     }
 }
 
-pub(crate) fn distance(a: Flat, b: Flat) -> f64 {
+pub(crate) fn distance(a: Vec2, b: Vec2) -> f64 {
     let d = sub(a, b);
     d.x.hypot(d.y)
 }
 
-fn cross(a: Flat, b: Flat) -> f64 {
+fn cross(a: Vec2, b: Vec2) -> f64 {
     a.x * b.y - a.y * b.x
 }
 
-fn dot(a: Flat, b: Flat) -> f64 {
+fn dot(a: Vec2, b: Vec2) -> f64 {
     a.x * b.x + a.y * b.y
 }
 
 /// A directed segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
-    start: Flat,
-    end: Flat,
+    start: Vec2,
+    end: Vec2,
     length: f64,
 }
 
 impl Segment {
-    pub(crate) fn new(start: Flat, end: Flat) -> Self {
+    pub(crate) fn new(start: Vec2, end: Vec2) -> Self {
         Self {
             start,
             end,
@@ -102,24 +111,24 @@ impl Segment {
         }
     }
 
-    /// Whether a point is certainly on the same side as before, however its distance is rounded.
-    pub(crate) fn is_clearly(&self, direction: Direction, p: Flat) -> bool {
-        let turn = cross(sub(self.end, self.start), sub(p, self.start));
+    /// Whether a point is on this side beyond any rounding error.
+    pub(crate) fn is_clearly(&self, direction: Direction, p: Vec2) -> bool {
+        let side_change = cross(sub(self.end, self.start), sub(p, self.start));
         match direction {
-            Direction::Left => turn < -BEYOND,
-            Direction::Right => turn > BEYOND,
+            Direction::Left => side_change < -BEYOND,
+            Direction::Right => side_change > BEYOND,
         }
     }
 
-    /// Signed distance from the endless line: below 0 on the left of someone who stands at the start and looks to
-    /// the end (y runs downwards), above 0 on the right.
-    pub(crate) fn side(&self, p: Flat) -> f64 {
+    /// Signed distance from the infinite line: below 0 on the left of a viewer who stands at the start and looks to the
+    /// end (y runs downwards), above 0 on the right.
+    pub(crate) fn side(&self, p: Vec2) -> f64 {
         cross(sub(self.end, self.start), sub(p, self.start)) / self.length
     }
 
-    /// Whether the endless line is crossed between the segment's ends by a step that crosses the line: exactly so when
-    /// the ends lie on different sides of the step, or on it.
-    pub(crate) fn is_met_by(&self, from: Flat, to: Flat) -> bool {
+    /// Whether a step that crosses the infinite line crosses it between the segment's ends: exactly so when the ends lie
+    /// on different sides of the step, or on it.
+    pub(crate) fn is_met_by(&self, from: Vec2, to: Vec2) -> bool {
         let step = sub(to, from);
         let (start, end) = (
             cross(step, sub(self.start, from)),
@@ -129,32 +138,32 @@ impl Segment {
     }
 }
 
-/// What is further out of bounds than this is so however numbers are rounded: coordinates are a few frames at most.
+/// Rounding errors stay below this: coordinates are a few frames at most.
 const BEYOND: f64 = 1e-9;
 
 /// A simple polygon.
 #[derive(Debug, Clone)]
 pub(crate) struct Area {
     edges: Vec<Edge>,
-    /// The bounds: corners, middle, and half of the sides.
-    low: Flat,
-    high: Flat,
-    middle: Flat,
-    reach: Flat,
+    /// The bounding box: corners, centre, and half of the sides.
+    low: Vec2,
+    high: Vec2,
+    middle: Vec2,
+    reach: Vec2,
 }
 
 /// From a corner to the next.
 #[derive(Debug, Clone, Copy)]
 struct Edge {
-    start: Flat,
-    end: Flat,
-    along: Flat,
-    /// One by the square of its length.
+    start: Vec2,
+    end: Vec2,
+    along: Vec2,
+    /// The reciprocal of its squared length.
     inverse: f64,
 }
 
 impl Edge {
-    fn new(start: Flat, end: Flat) -> Self {
+    fn new(start: Vec2, end: Vec2) -> Self {
         let along = sub(end, start);
         let length2 = dot(along, along);
         Self {
@@ -165,30 +174,30 @@ impl Edge {
         }
     }
 
-    /// Square of the distance of a point, 0 exactly for points on the edge, as far as numbers can tell; and whether a ray
-    /// from the point to the right crosses the edge, whose lower end belongs to it and whose upper one does not. Of points
-    /// on the edge nothing is said.
+    /// Squared distance of a point, exactly 0 for points on the edge as far as rounding allows; and whether a ray from the
+    /// point to the right crosses the edge, whose lower end belongs to it and whose upper end does not. The second value is
+    /// undefined for points on the edge.
     ///
-    /// Everything is computed, needed or not: that is faster than branches that nobody can predict.
-    fn look(&self, p: Flat) -> (f64, bool) {
+    /// Computes everything unconditionally, which is faster than unpredictable branches.
+    fn distance2_and_ray(&self, p: Vec2) -> (f64, bool) {
         let (a, b) = (self.start, self.end);
         let off = sub(p, a);
         let part = dot(off, self.along) * self.inverse;
         // Across the edge: the cross product is exact where the offsets are.
-        let turn = cross(self.along, off);
-        let across = turn * turn * self.inverse;
+        let side_change = cross(self.along, off);
+        let across = side_change * side_change * self.inverse;
         let off_end = sub(p, b);
         let (to_start, to_end) = (dot(off, off), dot(off_end, off_end));
         let to_corner = if part > 0.0 { to_end } else { to_start };
         let beside = (0.0..=1.0).contains(&part);
         let away2 = if beside { across } else { to_corner };
-        let is_right = ((a.y > p.y) != (b.y > p.y)) & ((turn < 0.0) == (b.y > a.y));
+        let is_right = ((a.y > p.y) != (b.y > p.y)) & ((side_change < 0.0) == (b.y > a.y));
         (away2, is_right)
     }
 }
 
 impl Area {
-    pub(crate) fn new(corners: Vec<Flat>) -> Self {
+    pub(crate) fn new(corners: Vec<Vec2>) -> Self {
         let next = corners.iter().cycle().skip(1);
         let edges = corners.iter().zip(next).map(|(a, b)| Edge::new(*a, *b)).collect();
         let fold = |of: fn(f64, f64) -> f64, from: f64| Coord {
@@ -210,13 +219,13 @@ impl Area {
     }
 
     /// Each corner once.
-    pub(crate) fn corners(&self) -> Vec<Flat> {
+    pub(crate) fn corners(&self) -> Vec<Vec2> {
         self.edges.iter().map(|edge| edge.start).collect()
     }
 
-    /// Whether a step stays clear of the polygon's bounds: such a step touches nothing. Most steps are, and the exact
-    /// tests are dear.
-    pub(crate) fn is_passed_by(&self, from: Flat, to: Flat) -> bool {
+    /// Whether a step misses the polygon's bounding box, and so the polygon. Most steps do, and the exact tests are
+    /// expensive.
+    pub(crate) fn is_passed_by(&self, from: Vec2, to: Vec2) -> bool {
         if from.x.max(to.x) < self.low.x
             || from.x.min(to.x) > self.high.x
             || from.y.max(to.y) < self.low.y
@@ -224,25 +233,25 @@ impl Area {
         {
             return true;
         }
-        // Across the step: how far its endless line is from the middle of the bounds, and how far they reach.
+        // Across the step: the distance of its infinite line from the centre of the box, and the extent of the box.
         let step = sub(to, from);
         let off = cross(sub(self.middle, from), step).abs();
         let reach = self.reach.x * step.y.abs() + self.reach.y * step.x.abs();
         off > reach + BEYOND
     }
 
-    /// Whether a point is clearly out of the polygon's bounds: its depth is below 0 then, however it is rounded.
-    pub(crate) fn is_beyond(&self, p: Flat) -> bool {
+    /// Whether a point is outside the polygon's bounding box beyond any rounding error; its depth is below 0 then.
+    pub(crate) fn is_beyond(&self, p: Vec2) -> bool {
         let off = sub(p, self.middle);
         off.x.abs() > self.reach.x + BEYOND || off.y.abs() > self.reach.y + BEYOND
     }
 
-    /// Depth below the boundary: above 0 inside, below 0 outside, 0 on it.
-    pub(crate) fn depth(&self, p: Flat) -> f64 {
+    /// Signed distance from the boundary: above 0 inside, below 0 outside, 0 on it.
+    pub(crate) fn depth(&self, p: Vec2) -> f64 {
         let mut away2 = f64::INFINITY;
         let mut inside = false;
         for edge in &self.edges {
-            let (edge_away2, is_right) = edge.look(p);
+            let (edge_away2, is_right) = edge.distance2_and_ray(p);
             away2 = if edge_away2 < away2 { edge_away2 } else { away2 };
             inside ^= is_right;
         }
@@ -250,24 +259,24 @@ impl Area {
         if inside { away } else { -away }
     }
 
-    /// Where a step crosses the boundary: part of the step and number of the edge, counted from 1, in the order of
+    /// Where a step crosses the boundary: fraction of the step and number of the edge, counted from 1, in the order of
     /// the step.
-    pub(crate) fn crossings(&self, from: Flat, to: Flat, found: &mut Vec<(f64, u32)>) {
+    pub(crate) fn crossings(&self, from: Vec2, to: Vec2, found: &mut Vec<(f64, u32)>) {
         found.clear();
         if from == to || self.is_passed_by(from, to) {
             return;
         }
         let mut length = None;
         let step = sub(to, from);
-        // Clearly on one side: further than rounding could be wrong about.
+        // Beyond this, rounding cannot change the side.
         const CLEAR: f64 = 1e-12;
         let apart = |a: f64, b: f64| (a > CLEAR && b > CLEAR) || (a < -CLEAR && b < -CLEAR);
-        let across = |corner: Flat| cross(sub(from, corner), step);
+        let across = |corner: Vec2| cross(sub(from, corner), step);
         let mut end = self.edges.first().map_or(0.0, |edge| across(edge.start));
         for (index, edge) in self.edges.iter().enumerate() {
             // An edge begins where the one before ends.
             let start = std::mem::replace(&mut end, across(edge.end));
-            // Most edges are nowhere near the step, and the exact test is dear.
+            // Most edges are far from the step, and the exact test is expensive.
             if apart(start, end)
                 || apart(
                     cross(edge.along, sub(from, edge.start)),
@@ -286,7 +295,7 @@ impl Area {
         found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     }
 
-    /// About the greatest depth that any point has, from a grid of 48×48 points.
+    /// The greatest depth of any point, approximated on a grid of 48×48 points.
     pub(crate) fn greatest_depth(&self) -> f64 {
         let ((left, right), (top, bottom)) = ((self.low.x, self.high.x), (self.low.y, self.high.y));
         let at = |low: f64, high: f64, step: u32| low + (high - low) * (f64::from(step) + 0.5) / 48.0;
@@ -302,8 +311,8 @@ impl Area {
     }
 }
 
-/// Two edges of a ring that meet where they should not, as numbers counted from 1.
-pub(crate) fn self_crossing(corners: &[Flat]) -> Option<(usize, usize)> {
+/// Two edges of a ring that cross or touch, counted from 1. Neighbours may share their corner.
+pub(crate) fn self_crossing(corners: &[Vec2]) -> Option<(usize, usize)> {
     let count = corners.len();
     let edge = |i: usize| Some(Line::new(*corners.get(i)?, *corners.get((i + 1) % count)?));
     for i in 0..count {
@@ -312,7 +321,6 @@ pub(crate) fn self_crossing(corners: &[Flat]) -> Option<(usize, usize)> {
             let neighbours = j == i + 1 || (i == 0 && j == count - 1);
             let bad = match line_intersection(a, b) {
                 None => false,
-                // Neighbours share a corner, and may share no more.
                 Some(LineIntersection::SinglePoint { .. }) => !neighbours,
                 Some(LineIntersection::Collinear { intersection }) => {
                     !neighbours || intersection.start != intersection.end
@@ -330,7 +338,7 @@ pub(crate) fn self_crossing(corners: &[Flat]) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
-    fn at(x: f64, y: f64) -> Flat {
+    fn at(x: f64, y: f64) -> Vec2 {
         Coord { x, y }
     }
 
@@ -366,7 +374,7 @@ mod tests {
         let bow = [at(0.0, 0.0), at(1.0, 1.0), at(1.0, 0.0), at(0.0, 1.0)];
         assert_eq!(self_crossing(&bow), Some((1, 3)));
         assert_eq!(self_crossing(&[at(0.0, 0.0), at(1.0, 0.0), at(0.0, 1.0)]), None);
-        // A spike that goes back on itself.
+        // A spike that folds back on itself.
         assert_eq!(
             self_crossing(&[at(0.0, 0.0), at(1.0, 0.0), at(0.5, 0.0)]),
             Some((1, 2))

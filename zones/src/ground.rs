@@ -1,10 +1,8 @@
-//! The level ground that people stand on: from a point of the picture to feet, and back.
+//! The level ground that people stand on: from a point of the frame to feet, and back.
 
-mod calibrator;
 mod homography;
 
-use crate::observation::{BoundingBox, Point};
-pub use calibrator::{Calibration, CalibrationError, Calibrator, CalibratorOptions, PERSON_HEIGHT_FT};
+use crate::point::Point;
 use homography::Homography;
 pub use homography::{HomographyError, MAX_CORRESPONDENCES};
 use thiserror::Error;
@@ -12,10 +10,9 @@ use thiserror::Error;
 /// Feet in a metre.
 pub const FEET_PER_METRE: f64 = 1.0 / 0.3048;
 
-/// A point of the ground, in feet, seen from where the camera hangs.
+/// A point of the ground, in feet from the point below the camera.
 ///
-/// The contract's tables describe its `x` and `y` the other way round; its published numbers are as here, and these are
-/// followed.
+/// The contract's tables swap `x` and `y`; its published numbers are as here.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct GroundPoint {
     /// To the right; the contract's `x`.
@@ -30,51 +27,51 @@ impl GroundPoint {
         Self { right_ft, ahead_ft }
     }
 
-    /// How far another point is, in feet.
+    /// Distance to another point, in feet.
     pub fn distance(self, other: Self) -> f64 {
         (self.right_ft - other.right_ft).hypot(self.ahead_ft - other.ahead_ft)
     }
 }
 
-/// Where somebody stands and how fast they are.
+/// Where a person stands, and how fast they move.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Place {
-    /// Where, by the footprint.
+pub struct GroundPosition {
+    /// Position of the footprint.
     pub ground: GroundPoint,
-    /// Feet a second over about the last second; 0 until it can be told.
+    /// Speed in feet a second, over about the last second; 0 until it can be measured.
     pub speed_ft_s: f64,
 }
 
-/// A camera over a level floor, without roll and without lens distortion, in the contract's words.
+/// A camera above level ground, without roll and without lens distortion. The contract's names stand beside the fields.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PinholeCamera {
-    /// Height of the lens above the floor in feet, above 0: `cameraHeight`.
+    /// Height of the lens above the ground in feet, above 0: `cameraHeight`.
     pub height_ft: f64,
     /// Focal length in pixels of a picture `width_px` wide, above 0: `focalLength`.
     pub focal_px: f64,
     /// Angle of view from straight down, in radians, 0 to below π/2 + 0.5: `tiltupAngle`.
     pub tilt_rad: f64,
-    /// Width of the picture that the focal length belongs to.
+    /// Width of the picture to which the focal length refers.
     pub width_px: f64,
     /// Its height.
     pub height_px: f64,
 }
 
-/// Numbers of which no ground can be made.
+/// Invalid parameters of a ground.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum GroundError {
-    /// A number of the camera that cannot be.
+    /// A parameter of the camera is out of range.
     #[error("camera: {member} is {value}; give {expected}")]
     BadCamera {
-        /// Which.
+        /// Its name.
         member: &'static str,
-        /// What it is.
+        /// Its value.
         value: f64,
-        /// What it should be.
+        /// The allowed values.
         expected: &'static str,
     },
-    /// Points of which no projection can be made.
+    /// The points do not define a projection.
     #[error(transparent)]
     Homography(#[from] HomographyError),
 }
@@ -82,7 +79,8 @@ pub enum GroundError {
 /// The ground of a scene.
 ///
 /// ```
-/// use lva_zones::{Ground, PinholeCamera, Point};
+/// use lva_zones::Point;
+/// use lva_zones::ground::{Ground, PinholeCamera};
 ///
 /// // The contract's published calibration.
 /// let camera = PinholeCamera {
@@ -90,7 +88,7 @@ pub enum GroundError {
 /// };
 /// let corner = Ground::pinhole(camera)?.at(Point::new(0.10016, 0.27577)).expect("below the horizon");
 /// assert!((corner.right_ft / -22.944 - 1.0).abs() < 0.005 && (corner.ahead_ft / 31.488 - 1.0).abs() < 0.005);
-/// # Ok::<(), lva_zones::GroundError>(())
+/// # Ok::<(), lva_zones::ground::GroundError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ground {
@@ -104,11 +102,11 @@ enum Projection {
 }
 
 impl Ground {
-    /// The floor under a camera.
+    /// The ground below a camera.
     ///
     /// # Errors
     ///
-    /// [`GroundError::BadCamera`] names the number.
+    /// [`GroundError::BadCamera`] names the parameter.
     pub fn pinhole(camera: PinholeCamera) -> Result<Self, GroundError> {
         let check = |member, value: f64, range: std::ops::RangeInclusive<f64>, expected| {
             if range.contains(&value) {
@@ -134,7 +132,7 @@ impl Ground {
             return Err(GroundError::BadCamera {
                 member: "focal length",
                 value: camera.focal_px,
-                expected: "pixels, 0.05 to 50 times the width of the picture that it belongs to",
+                expected: "pixels, 0.05 to 50 times the width of the picture to which it refers",
             });
         }
         check(
@@ -148,11 +146,11 @@ impl Ground {
         })
     }
 
-    /// A floor of which four or more points are known in the picture: corners of a rectangle of tiles, say.
+    /// Ground of which four or more points are known in the frame, such as the corners of a parking space.
     ///
     /// # Errors
     ///
-    /// [`GroundError::Homography`]: too few points, points in a line, or points in another order here than there.
+    /// [`GroundError::Homography`]: too few points, collinear points, or points in a different order in frame and ground.
     pub fn from_points(pairs: &[(Point, GroundPoint)]) -> Result<Self, GroundError> {
         let homography = Homography::new(pairs)?;
         Ok(Self {
@@ -160,7 +158,7 @@ impl Ground {
         })
     }
 
-    /// The camera, where the ground was made of one.
+    /// The camera, for a ground made with [`pinhole`](Self::pinhole).
     pub fn camera(&self) -> Option<&PinholeCamera> {
         match &self.projection {
             Projection::Pinhole(camera) => Some(camera),
@@ -168,8 +166,8 @@ impl Ground {
         }
     }
 
-    /// How far known points lie from where they should, in feet, root mean square; 0 for a camera. With four points it
-    /// is always about 0: a fifth shows whether they fit together.
+    /// Root mean square distance of the known points from their projections, in feet; 0 for a camera. With four points it
+    /// is always about 0: a fifth shows whether they fit.
     pub fn reprojection_error_ft(&self) -> f64 {
         match &self.projection {
             Projection::Pinhole(_) => 0.0,
@@ -177,7 +175,7 @@ impl Ground {
         }
     }
 
-    /// Where a point of the picture lies on the ground; `None` at and above the horizon.
+    /// The ground at a point of the frame; `None` at and above the horizon.
     pub fn at(&self, point: Point) -> Option<GroundPoint> {
         let at = match &self.projection {
             Projection::Pinhole(camera) => camera.ground_at(point),
@@ -186,7 +184,7 @@ impl Ground {
         (at.right_ft.is_finite() && at.ahead_ft.is_finite()).then_some(at)
     }
 
-    /// Where a point of the ground lies in the picture, maybe outside it; `None` behind the camera.
+    /// The frame's point of a ground point, possibly outside the frame; `None` behind the camera.
     pub fn picture(&self, at: GroundPoint) -> Option<Point> {
         let point = match &self.projection {
             Projection::Pinhole(camera) => camera.picture_of(at, 0.0),
@@ -194,18 +192,6 @@ impl Ground {
         }?;
         (point.x.is_finite() && point.y.is_finite()).then_some(point)
     }
-}
-
-/// Share of a person's height by which the footprint lies above the bottom of the box: 2 to 7 % in the published
-/// samples.
-pub(crate) const FOOTPRINT_LIFT: f64 = 0.04;
-
-/// The footprint of a box in fractions of the frame.
-pub(crate) fn footprint(bbox: &BoundingBox) -> Point {
-    Point::new(
-        f64::from(bbox.left) + f64::from(bbox.width) / 2.0,
-        f64::from(bbox.top) + f64::from(bbox.height) * (1.0 - FOOTPRINT_LIFT),
-    )
 }
 
 impl PinholeCamera {
@@ -222,7 +208,7 @@ impl PinholeCamera {
         })
     }
 
-    /// The picture of what is so many feet above a point of the ground.
+    /// The frame's point of what is `above_ft` above a point of the ground.
     pub(crate) fn picture_of(&self, at: GroundPoint, above_ft: f64) -> Option<Point> {
         let (sin, cos) = self.tilt_rad.sin_cos();
         let below = self.height_ft - above_ft;
@@ -253,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_bottom_centres_of_the_published_distance_sample() {
-        let ground = Ground::pinhole(CAMERA).expect("sound");
+        let ground = Ground::pinhole(CAMERA).expect("valid");
         for (point, right, ahead) in [
             (Point::new(0.452_516_65, 0.648_840_25), -1.55, 17.48),
             (Point::new(0.582_889_86, 0.618_331_11), 2.82, 18.45),
@@ -271,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn cameras_that_cannot_be_are_refused_by_member() {
+    fn impossible_cameras_are_refused_by_parameter() {
         let message = |camera| Ground::pinhole(camera).expect_err("a bad camera").to_string();
         assert!(
             message(PinholeCamera {

@@ -1,28 +1,31 @@
 //! People tracking, lines, zones and their events for video analytics, without clock or I/O.
 //!
-//! A detector says where people are in one frame. This crate says what that means over time: which box is the same
-//! person as before ([`Tracker`]), who crossed which line in which direction and who entered or left which zone
-//! ([`Engine`]), and how the published contract tells it ([`Reporter`]). What is watched comes from a [`Scene`], written by
-//! hand or read from the contract's configuration ([`read_config`]).
+//! A detector finds people in one frame. This crate follows them over time: which box is the same person as before
+//! ([`Tracker`]), who crossed which line in which direction and who entered or left which zone ([`Engine`]), and how the
+//! published contract reports it ([`report`]). The lines and zones form a [`Scene`]; `lva-spatial-analysis` reads one from
+//! the contract's configurations.
 //!
 //! **Every visit to a zone has exactly one enter and, once it has ended, exactly one exit after it; the same input gives
-//! the same output, byte for byte.** Times come with the frames; nothing depends on the order of hashes, of detections or of people.
+//! the same output, byte for byte.** Times come with the frames; nothing depends on the order of hashes, of detections or of
+//! people.
 //!
-//! What it is not: it never touches a pixel and runs no model. It knows one camera, and nobody from before.
+//! The crate never touches a pixel and runs no model. It handles one camera, and does not recognise people who come back
+//! after [`TrackerOptions::lost_ms`].
 //!
 //! # Example
 //!
 //! ```
+//! use lva_zones::report::{EventProfile, IdSource, Reporter};
 //! use lva_zones::*;
 //!
-//! let config = r#"{"zones": [{"name": "door", "polygon": [[0.4,0.2],[0.6,0.2],[0.6,0.9],[0.4,0.9]]}],
-//!                  "lines": [{"name": "sill", "line": {"start": {"x": 0.5, "y": 0.2}, "end": {"x": 0.5, "y": 0.9}}}]}"#;
-//! let configured = read_config(config.into(), ConfigOptions::default())?;
+//! let corners = [(0.4, 0.2), (0.6, 0.2), (0.6, 0.9), (0.4, 0.9)].map(|(x, y)| Point::new(x, y));
+//! let line = CrossingLine::new("sill", Point::new(0.5, 0.2), Point::new(0.5, 0.9));
+//! let scene = Scene::new(vec![Zone::new("door", corners)], vec![line], SceneOptions::default()).expect("a valid scene");
 //! let mut tracker = Tracker::new(TrackerOptions::default());
-//! let mut engine = Engine::new(configured.scene);
+//! let mut engine = Engine::new(scene);
 //! let mut reporter = Reporter::new(EventProfile::Tutorial2020, IdSource::new(7));
 //!
-//! let mut words = Vec::new();
+//! let mut log = Vec::new();
 //! for frame in 0..60_u64 {
 //!     let bbox = BoundingBox::new(0.015 * frame as f32, 0.3, 0.1, 0.4);
 //!     let timestamp_90k = frame * 6000; // 15 frames a second
@@ -30,77 +33,69 @@
 //!     let events = engine.update(timestamp_90k, &people)?;
 //!     let inferences = reporter.report(&events); // entities and events, for the message of this frame
 //!     assert_eq!(inferences.is_empty(), events.is_empty());
-//!     words.extend(events.iter().map(|event| format!("{} {:?}", event.name, event.why.reason)));
+//!     log.extend(events.iter().map(|event| format!("{} {:?}", event.name, event.cause.reason)));
 //! }
-//! assert_eq!(words, ["door Crossed", "sill Crossed", "door Crossed"]);
+//! assert_eq!(log, ["door Crossed", "sill Crossed", "door Crossed"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # How it decides
+//! # Rules
 //!
-//! * **Who counts.** Unconfirmed tracks never do. When one is confirmed, what it did before is counted, in the frame of
-//!   the confirmation.
-//! * **Where somebody is.** The [`Focus`] of a filtered box. Feet that the frame's bottom cuts off are nowhere: what was
-//!   known stays so.
-//! * **Lines** are finite and directed. A crossing is told when the new side has been reached beyond a band and held for a
-//!   time since the interpolated crossing. Jitter does not get that far; walking round an end is not a crossing.
-//! * **Zones** have a band inwards to enter and one outwards to leave, the same hold, and the edge crossed. Who appears
-//!   inside enters and who vanishes inside leaves, without edge; being unseen for less than the grace is neither. A step
-//!   through a whole zone between two frames is a visit.
-//! * **Everybody in a zone.** Counts and distances of the people whose visits are open; distances on a level [`Ground`].
-//! * **Time.** An event has the time of the frame that confirmed it and the interpolated time of what happened.
+//! * **Confirmation.** Unconfirmed tracks never count. When a track is confirmed, its earlier crossings are reported in that
+//!   frame.
+//! * **Position.** The [`Focus`] of a smoothed box. Feet cut off by the frame's bottom have no position; the last state
+//!   stays.
+//! * **Lines** are finite and directed. A crossing is reported when the person has been beyond a band on the new side for a
+//!   hold time since the interpolated crossing. Jitter does not get that far; going round an end is not a crossing.
+//! * **Zones** have a depth to enter and a distance to leave, the same hold, and report the edge crossed. People who appear
+//!   inside enter and people who vanish inside leave without an edge; being unseen for less than the lost timeout is
+//!   neither. A step through a whole zone between two frames is a visit.
+//! * **Counts and distances** are of people with open visits; distances need a level [`ground`], which [`calibration`]
+//!   can find from the people themselves.
+//! * **Time.** An event has the time of the frame that confirmed it and the interpolated time when it happened.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `container-messages` | no | the messages that the spatial-analysis container sends to a hub (`report::ContainerReporter`); needs `serde_json` |
 //!
 //! # Limits
 //!
 //! [`MAX_ELEMENTS`] lines and zones, [`MAX_CORNERS`] corners, [`MAX_DETECTIONS`] detections and [`MAX_PEOPLE`] people a
-//! frame, [`MAX_TRACKS`] tracks, [`MAX_WATCHED`] people remembered. What is left out beyond them is counted
-//! ([`TrackerStats`], [`EngineStats`]) or an error.
+//! frame, [`MAX_TRACKS`] tracks, [`MAX_WATCHED`] people remembered. What exceeds them is an error or counted
+//! ([`TrackerStats`], [`EngineStats`]).
 #![forbid(unsafe_code)]
 
-mod config;
+pub mod calibration;
 mod engine;
-mod event;
+pub mod event;
 mod geometry;
-mod ground;
-mod heat_map;
-mod ids;
+pub mod ground;
 mod observation;
-mod picture;
-mod replay;
-mod report;
+mod overlap;
+mod point;
+pub mod report;
 mod scene;
+mod time;
 mod tracker;
 
-pub use config::{
-    ConfigError, ConfigFinding, ConfigOptions, Configured, Operation, OperationError, PROCESSED_WIDTH,
-    read_config,
-};
 pub use engine::{Engine, EngineError, EngineStats, LineCounts, MAX_PEOPLE, MAX_WATCHED};
-pub use event::{
-    Direction, DistanceReport, DistanceState, DwellTime, EventKind, Reason, SpatialEvent, VisitSpeed, Why,
-};
-pub use ground::{
-    Calibration, CalibrationError, Calibrator, CalibratorOptions, FEET_PER_METRE, Ground, GroundError,
-    GroundPoint, HomographyError, MAX_CORRESPONDENCES, PERSON_HEIGHT_FT, PinholeCamera, Place,
-};
-pub use heat_map::{FlowMatrix, HeatMap, MAX_FLOWING, MAX_HEAT_CELLS};
-pub use ids::IdSource;
-pub use observation::{BoundingBox, Detection, Observation, Point, TrackId};
-pub use picture::{MAX_TRAIL, Paint, Primitive, Sketch, svg};
-pub use replay::{MAX_CASE_BYTES, MAX_CASE_FRAMES, replay_case};
-pub use report::{
-    ContainerReporter, ContainerSchema, EventProfile, LineCrossingReporter, Reporter, SourceInfo, Winding,
-};
+pub use event::{EventKind, SpatialEvent};
+pub use geometry::Direction;
+pub use lva_media_types::{BoundingBox, Detection};
+pub use observation::{Observation, TrackId};
+pub use point::{Focus, Point};
 pub use scene::{
-    AUTO_SHARE, Aggregation, CountWatch, CrossingLine, DEFAULT_THRESHOLD, DistanceWatch, DwellWatch, Focus,
-    MAX_CORNERS, MAX_DWELL_LIMITS, MAX_ELEMENTS, MAX_OPENINGS, Opening, Outline, OutlineKind, Scene,
-    SceneError, SceneOptions, SceneWarning, Schedule, Threshold, Trigger, Weekday, Zone,
+    Aggregation, CountRule, CrossingLine, DEFAULT_THRESHOLD, DistanceRule, DwellRule, MAX_CORNERS,
+    MAX_DWELL_LIMITS, MAX_ELEMENTS, Outline, OutlineKind, Scene, SceneError, SceneOptions, SceneWarning,
+    Threshold, Trigger, Zone,
 };
 pub use tracker::{
     MAX_DETECTIONS, MAX_TRACKS, StationaryOptions, Tracker, TrackerError, TrackerOptions, TrackerStats,
 };
 
-/// Compiles the example of the crate's front page.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

@@ -1,45 +1,42 @@
-//! Events and people as the contract's inferences.
+//! Events and people as the inferences of the contract.
 
 mod analyzer;
+#[cfg(feature = "container-messages")]
 mod container;
-mod words;
+mod ids;
+mod properties;
 
 use crate::event::{EventKind, SpatialEvent};
-use crate::ground::footprint;
-use crate::ids::IdSource;
 use crate::observation::{Observation, TrackId};
-pub use analyzer::{LineCrossingReporter, Winding};
+use crate::point::Focus;
+pub use analyzer::LineCrossingReporter;
+#[cfg(feature = "container-messages")]
 pub use container::{ContainerReporter, ContainerSchema, SourceInfo};
+pub use ids::IdSource;
 use lva_inference_schema::{Entity, Event, Inference, Rectangle};
 
-/// In which of the published forms events are told as inferences. The container's own form, which has no inferences, is
-/// [`ContainerReporter`]'s.
+/// The published form in which events become inferences. The container's own messages, which have no inferences, come from
+/// `ContainerReporter` (feature `container-messages`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum EventProfile {
-    /// The tutorial of 2020: `personZoneEvent` and `personLineEvent` with `metadataVersion`; a person's inference id
-    /// is the tracking id. The default. To be written in
-    /// [`JsonStyle::Lva`](lva_inference_schema::JsonStyle::Lva).
+    /// The tutorial of 2020: `personZoneEvent` and `personLineEvent` with `metadataVersion`; a person's inference id is the
+    /// tracking id. The default. Written in [`JsonStyle::Lva`](lva_inference_schema::JsonStyle::Lva).
     #[default]
     Tutorial2020,
-    /// Video Analyzer, 2021: `personZoneEnterExitEvent` and `personLineEvent`; tracking id, side, footprint, ground
-    /// point and speed as texts (unknown: `inf` and `0.0`), a new inference id for each frame. To be written in
+    /// Video Analyzer, 2021: `personZoneEnterExitEvent` and `personLineEvent`; tracking id, side, footprint, ground point and
+    /// speed as strings (unknown: `inf` and `0.0`), a new inference id in each frame. Written in
     /// [`JsonStyle::VideoAnalyzer`](lva_inference_schema::JsonStyle::VideoAnalyzer).
     VideoAnalyzer,
 }
 
-impl EventProfile {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Tutorial2020, Self::VideoAnalyzer];
-}
-
 /// Turns events into inferences.
 ///
-/// Entities come first, then events, as published. Of the people only those who did something are told, unless all are
-/// asked for. No events and nobody asked for gives no inference, and a message without inferences is not to be sent.
+/// Entities come first, then events, as published. Entities are the people of the events, or everybody on request. Do not
+/// send a message without inferences.
 ///
 /// ```
-/// # use lva_zones::*;
+/// # use lva_zones::{*, report::*};
 /// # let square = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)].map(|(x, y)| Point::new(x, y));
 /// # let options = SceneOptions { hold_ms: 0, ..SceneOptions::default() };
 /// # let scene = Scene::new(vec![Zone::new("polygon0", square)], vec![], options).unwrap();
@@ -63,7 +60,7 @@ pub struct Reporter {
 const PERSON: &str = "person";
 
 impl Reporter {
-    /// A reporter of this profile, with ids of this source.
+    /// A reporter for a profile, with ids from a source.
     pub fn new(profile: EventProfile, ids: IdSource) -> Self {
         Self {
             profile,
@@ -72,33 +69,28 @@ impl Reporter {
         }
     }
 
-    /// The profile.
-    pub fn profile(&self) -> EventProfile {
-        self.profile
-    }
-
     /// The inferences of a frame: the people of its events, then the events.
     pub fn report(&mut self, events: &[SpatialEvent]) -> Vec<Inference> {
         self.report_with_people(&[], events)
     }
 
-    /// The inferences of a frame with everybody in it: all confirmed people, those of the events, then the events.
+    /// The inferences of a frame with all its people: confirmed people, those of the events, then the events.
     pub fn report_with_people(&mut self, people: &[Observation], events: &[SpatialEvent]) -> Vec<Inference> {
-        let mut told: Vec<(TrackId, String)> = Vec::new();
+        let mut reported: Vec<(TrackId, String)> = Vec::new();
         let mut inferences = Vec::new();
         let seen = people.iter().filter(|person| person.confirmed);
-        for person in seen.chain(events.iter().flat_map(SpatialEvent::everybody)) {
-            if told.iter().any(|(track, _)| *track == person.track) {
+        for person in seen.chain(events.iter().flat_map(SpatialEvent::all_people)) {
+            if reported.iter().any(|(track, _)| *track == person.track) {
                 continue;
             }
             let entity = self.entity(person);
-            told.push((person.track, entity.inference_id.clone()));
+            reported.push((person.track, entity.inference_id.clone()));
             inferences.push(entity);
         }
         for event in events {
             let mut inference = Inference::new(self.event(event)).with_id(self.next_id());
-            for person in event.everybody() {
-                if let Some((_, id)) = told.iter().find(|(track, _)| *track == person.track) {
+            for person in event.all_people() {
+                if let Some((_, id)) = reported.iter().find(|(track, _)| *track == person.track) {
                     inference = inference.related_to(id.as_str());
                 }
             }
@@ -133,50 +125,53 @@ impl Reporter {
 
     fn event(&self, event: &SpatialEvent) -> Event {
         let name = match self.profile {
-            EventProfile::Tutorial2020 => words::first_name(&event.kind),
-            EventProfile::VideoAnalyzer => words::name(&event.kind),
+            EventProfile::Tutorial2020 => properties::name_2020(&event.kind),
+            EventProfile::VideoAnalyzer => properties::name(&event.kind),
         };
-        // The name of a line travels as `zone` too.
-        let mut told = Event::new(name).with_property("zone", &*event.name);
+        // The member is `zone` for lines too.
+        let mut reported = Event::new(name).with_property("zone", &*event.name);
         if let Some(track) = event.track() {
-            told = told.with_property("trackingId", self.ids.track(track));
+            reported = reported.with_property("trackingId", self.ids.track(track));
         }
-        for (name, value) in words::properties(event) {
+        for (name, value) in properties::properties(event) {
             let value = match (self.profile, name, &event.kind) {
-                // The tutorial's events have no side; Video Analyzer's leave an unknown one out.
+                // The tutorial's events have no side; Video Analyzer's omit an unknown one.
                 (EventProfile::Tutorial2020, "side", _) => continue,
-                (EventProfile::VideoAnalyzer, "side", _) if value == words::Value::Text(String::new()) => {
+                (EventProfile::VideoAnalyzer, "side", _)
+                    if value == properties::Value::String(String::new()) =>
+                {
                     continue;
                 }
                 (EventProfile::VideoAnalyzer, "eventName", EventKind::Distance(report)) => {
-                    words::analyzer_word(report.state).to_owned()
+                    properties::analyzer_word(report.state).to_owned()
                 }
-                _ => value.text(),
+                _ => value.into_string(),
             };
-            told = told.with_property(name, value);
+            reported = reported.with_property(name, value);
         }
         match self.profile {
-            EventProfile::Tutorial2020 => told.with_property("metadataVersion", "1.0"),
-            EventProfile::VideoAnalyzer => told,
+            EventProfile::Tutorial2020 => reported.with_property("metadataVersion", "1.0"),
+            EventProfile::VideoAnalyzer => reported,
         }
     }
 }
 
-/// What is known of a person's place, in the contract's texts: without calibration the ground point is `0.0`; which way
-/// somebody looks is never known here, and `inf` is the published word for that.
+/// A person's position as the contract's strings: without calibration the ground point is `0.0`. The orientation is never
+/// known here, which the contract writes as `inf`.
 fn metadata(person: &Observation) -> [(&'static str, String); 7] {
-    let foot = footprint(&person.steady);
-    let ground = person.place.map(|place| place.ground).unwrap_or_default();
+    let foot = Focus::Footprint.point(&person.smoothed);
+    let position = person.ground_position;
+    let ground = position.map(|position| position.ground).unwrap_or_default();
     [
-        ("centerGroundPointX", words::decimal(ground.right_ft)),
-        ("centerGroundPointY", words::decimal(ground.ahead_ft)),
-        ("footprintX", words::decimal(foot.x)),
-        ("footprintY", words::decimal(foot.y)),
+        ("centerGroundPointX", properties::decimal(ground.right_ft)),
+        ("centerGroundPointY", properties::decimal(ground.ahead_ft)),
+        ("footprintX", properties::decimal(foot.x)),
+        ("footprintY", properties::decimal(foot.y)),
         ("groundOrientationAngle", "inf".to_owned()),
         ("mappedImageOrientation", "inf".to_owned()),
         (
             "speed",
-            words::decimal(person.place.map_or(0.0, |place| place.speed_ft_s)),
+            properties::decimal(position.map_or(0.0, |position| position.speed_ft_s)),
         ),
     ]
 }

@@ -2,39 +2,25 @@
 
 mod check;
 mod finding;
-mod schedule;
-mod watch;
+mod rules;
 
 use crate::geometry::{Area, Plane, Segment};
 use crate::ground::Ground;
-use crate::observation::{Point, ticks_of_ms};
+use crate::point::{Focus, Point};
+use crate::time::ticks_of_ms;
 pub use finding::{SceneError, SceneWarning};
-pub use schedule::{MAX_OPENINGS, Opening, Schedule, Weekday};
-pub use watch::{Aggregation, CountWatch, DistanceWatch, DwellWatch, MAX_DWELL_LIMITS, Trigger};
-pub(crate) use watch::{CheckedLine, CheckedZone};
+pub use rules::{Aggregation, CountRule, DistanceRule, DwellRule, MAX_DWELL_LIMITS, Trigger};
+pub(crate) use rules::{CheckedLine, CheckedZone};
 
-/// The point of a person's box that stands for the person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Focus {
-    /// Where the feet touch the ground: a little above the bottom of the box. The contract's default for lines and
-    /// zones.
-    #[default]
-    Footprint,
-    /// Middle of the bottom edge.
-    BottomCenter,
-    /// Middle of the box.
-    Center,
-}
-
-/// How far beyond a boundary a person must be to have passed it.
+/// How far beyond a boundary a person must be to have crossed it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Threshold {
-    /// [`DEFAULT_THRESHOLD`] of the frame's width, or [`AUTO_SHARE`] of the person's height where that is less: jitter
-    /// of boxes grows with their size, and far people move little in the picture. The default.
+    /// [`DEFAULT_THRESHOLD`] of the frame's width, or 4 % of the person's height where that is less: the jitter
+    /// of a box grows with its size, and distant people move little in the frame. The default.
     #[default]
     Auto,
-    /// A share of the frame's width, from 0 to below 1. Too small: jitter counts; too large: late events, and none at
-    /// all where nobody gets as far.
+    /// A share of the frame's width, from 0 to below 1. Too small: jitter counts. Too large: late events, or none where
+    /// people do not get that far.
     Width(f64),
 }
 
@@ -47,7 +33,7 @@ impl Threshold {
         }
     }
 
-    /// Its largest value, whoever it is for.
+    /// Its largest value over all people.
     fn largest(self) -> f64 {
         match self {
             Self::Auto => DEFAULT_THRESHOLD,
@@ -56,35 +42,33 @@ impl Threshold {
     }
 }
 
-/// A polygon to be entered and left.
+/// A polygon that people enter and leave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone {
     /// Name, unique among zones and lines.
     pub name: String,
-    /// Corners; open or closed by repeating the first, either way round. At least three, no crossing edges.
+    /// Corners, clockwise or counterclockwise; the first may be repeated at the end. At least three, without crossing edges.
     pub polygon: Vec<Point>,
-    /// Which point of a person counts.
+    /// The point of a person that counts.
     pub focus: Focus,
     /// How deep inside a person must be to have entered.
     pub enter_depth: Threshold,
     /// How far outside a person must be to have left.
     pub exit_depth: Threshold,
-    /// Whether entering and leaving are told. Default true.
+    /// Whether to report entering and leaving. Default true.
     pub crossings: bool,
-    /// Only every so many-th entering or leaving is told; 0 counts as 1, the default.
-    pub every_nth: u32,
-    /// Whether the time of each visit is told when it ends, and when it lasts too long. Default: not.
-    pub dwell: Option<DwellWatch>,
-    /// Whether the number of people inside is told. Default: not.
-    pub count: Option<CountWatch>,
-    /// Whether people who are too close or too far are told. Default: not. Needs [`Scene::with_ground`].
-    pub distance: Option<DistanceWatch>,
-    /// When the zone is watched. Default: always.
-    pub schedule: Schedule,
+    /// Report every n-th entering or leaving only; 0 counts as 1, the default.
+    pub sample_every: u32,
+    /// Reports the time of each visit when it ends, and when it lasts too long. Default: none.
+    pub dwell: Option<DwellRule>,
+    /// Reports the number of people inside. Default: none.
+    pub count: Option<CountRule>,
+    /// Reports people who are too close or too far apart. Default: none. Needs [`Scene::with_ground`].
+    pub distance: Option<DistanceRule>,
 }
 
 impl Zone {
-    /// A zone with the defaults.
+    /// A zone with default settings.
     pub fn new(name: impl Into<String>, polygon: impl IntoIterator<Item = Point>) -> Self {
         Self {
             name: name.into(),
@@ -93,36 +77,33 @@ impl Zone {
             enter_depth: Threshold::default(),
             exit_depth: Threshold::default(),
             crossings: true,
-            every_nth: 1,
+            sample_every: 1,
             dwell: None,
             count: None,
             distance: None,
-            schedule: Schedule::default(),
         }
     }
 }
 
-/// A directed line to be crossed, between its ends only.
+/// A directed line that people cross, between its ends only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossingLine {
     /// Name, unique among zones and lines.
     pub name: String,
-    /// Where someone stands who looks along the line.
+    /// Where a viewer stands who looks along the line.
     pub start: Point,
-    /// Where that one looks to. Left and right are theirs.
+    /// Where the viewer looks to. Left and right are the viewer's.
     pub end: Point,
-    /// Which point of a person counts.
+    /// The point of a person that counts.
     pub focus: Focus,
     /// How far beyond the line a person must be to have crossed it.
     pub band: Threshold,
-    /// Only every so many-th crossing is told; 0 counts as 1, the default.
-    pub every_nth: u32,
-    /// When the line is watched. Default: always.
-    pub schedule: Schedule,
+    /// Report every n-th crossing only; 0 counts as 1, the default.
+    pub sample_every: u32,
 }
 
 impl CrossingLine {
-    /// A line with the defaults.
+    /// A line with default settings.
     pub fn new(name: impl Into<String>, start: Point, end: Point) -> Self {
         Self {
             name: name.into(),
@@ -130,41 +111,39 @@ impl CrossingLine {
             end,
             focus: Focus::default(),
             band: Threshold::default(),
-            every_nth: 1,
-            schedule: Schedule::default(),
+            sample_every: 1,
         }
     }
 }
 
-/// Dead band of [`Threshold::Auto`] for people near the camera, as a share of the frame's width.
+/// [`Threshold::Auto`] for people near the camera, as a share of the frame's width.
 pub const DEFAULT_THRESHOLD: f64 = 0.004;
 
-/// Dead band of [`Threshold::Auto`] for people far from it, as a share of their height.
-pub const AUTO_SHARE: f64 = 0.04;
+/// [`Threshold::Auto`] for people far from the camera, as a share of their height.
+const AUTO_SHARE: f64 = 0.04;
 
-/// Most lines and zones of a scene together.
+/// Most lines and zones of a scene, together.
 pub const MAX_ELEMENTS: usize = 256;
 
 /// Most corners of a zone.
 pub const MAX_CORNERS: usize = 256;
 
-/// What is common to all lines and zones of a scene.
+/// Settings of all lines and zones of a scene.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SceneOptions {
-    /// Width of the frame by its height. Default 16/9. Distances are wrong in one direction when it is.
+    /// Width of the frame by its height. Default 16/9. A wrong value distorts distances in one direction.
     pub aspect: f64,
     /// How long a person must have been on the new side, counted from the interpolated crossing. Default 200 ms; 0:
-    /// at once, as the original did. Longer holds away more jitter and reports later.
+    /// immediately, as the original did. A longer hold suppresses more jitter and reports later.
     pub hold_ms: u64,
-    /// How long somebody who was seen inside a zone first must have been there to have entered; never shorter than
-    /// [`hold_ms`](Self::hold_ms), and the default 0 is as long as that. Whoever comes on foot crosses an edge: what
-    /// appears inside is mostly a second box for somebody, and gone after some frames.
+    /// How long a person who is first seen inside a zone must stay there to have entered; at least
+    /// [`hold_ms`](Self::hold_ms), which is the default. People who walk in cross an edge: what appears inside is mostly a
+    /// duplicate box that disappears after some frames.
     pub appear_ms: u64,
-    /// How long a person may be unseen and still be where they were. Default 1500 ms: at 2 frames a second a single
-    /// missed frame makes a gap of a second. Too short: visits break behind every post; too long: exits of people who
-    /// vanished are late.
-    pub lost_grace_ms: u64,
-    /// Whether a step that passes through a whole zone between two frames is a visit. Default true.
+    /// How long a person may be unseen before their visit ends. Default 1500 ms: at 2 frames a second a single missed frame
+    /// makes a gap of a second. Too short: visits break behind every post. Too long: exits of people who vanished are late.
+    pub lost_timeout_ms: u64,
+    /// Whether a person who crosses a whole zone between two frames has visited it. Default true.
     pub jump_through: bool,
 }
 
@@ -174,27 +153,27 @@ impl Default for SceneOptions {
             aspect: 16.0 / 9.0,
             hold_ms: 200,
             appear_ms: 0,
-            lost_grace_ms: 1500,
+            lost_timeout_ms: 1500,
             jump_through: true,
         }
     }
 }
 
-/// What of a zone or a line can be drawn.
+/// The shape of a zone or a line, for drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
     /// Name of the zone or line.
     pub name: String,
     /// A zone's corners, each once, or a line's start and end, in fractions of the frame.
     pub points: Vec<Point>,
-    /// Which of both it is.
+    /// Zone or line.
     pub kind: OutlineKind,
 }
 
-/// What an [`Outline`] is the outline of.
+/// Kind of an [`Outline`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutlineKind {
-    /// A zone: the points are the corners of a ring.
+    /// A zone: the points are the corners of a polygon.
     Zone,
     /// A directed line: the points are its start and its end.
     Line,
@@ -208,7 +187,7 @@ pub struct Scene {
     pub(crate) lines: Vec<CheckedLine>,
     pub(crate) hold: u64,
     pub(crate) appear: u64,
-    pub(crate) lost_grace: u64,
+    pub(crate) lost_timeout: u64,
     pub(crate) jump_through: bool,
     pub(crate) ground: Option<Ground>,
     outlines: Vec<Outline>,
@@ -221,7 +200,7 @@ impl Scene {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, at once.
+    /// All errors at once.
     ///
     /// ```
     /// use lva_zones::{Point, Scene, SceneOptions, Zone};
@@ -284,7 +263,7 @@ impl Scene {
             lines: checked_lines,
             hold: ticks_of_ms(options.hold_ms),
             appear: ticks_of_ms(options.appear_ms.max(options.hold_ms)),
-            lost_grace: ticks_of_ms(options.lost_grace_ms),
+            lost_timeout: ticks_of_ms(options.lost_timeout_ms),
             jump_through: options.jump_through,
             ground: None,
             outlines,
@@ -293,17 +272,17 @@ impl Scene {
         })
     }
 
-    /// What is odd about the scene and worth a line in a log.
+    /// What is unusual about the scene and worth logging.
     pub fn warnings(&self) -> &[SceneWarning] {
         &self.warnings
     }
 
-    /// What is common to all lines and zones.
+    /// Settings of all lines and zones.
     pub fn options(&self) -> &SceneOptions {
         &self.options
     }
 
-    /// The same scene with a level ground, for distances and speeds. A calibration that arrives later:
+    /// The same scene with a level ground, for distances and speeds. For a calibration that arrives later see
     /// [`Engine::set_ground`](crate::Engine::set_ground).
     #[must_use]
     pub fn with_ground(mut self, ground: Ground) -> Self {
@@ -316,7 +295,7 @@ impl Scene {
         self.ground.as_ref()
     }
 
-    /// Whether distances are watched, which need a ground.
+    /// Whether a zone reports distances, which need a ground.
     pub fn needs_ground(&self) -> bool {
         self.zones.iter().any(|zone| zone.distance.is_some())
     }
@@ -336,13 +315,20 @@ impl Scene {
         same.map(|outline| outline.name.as_str())
     }
 
-    /// Every zone and line with its corners, for whoever draws the scene.
-    pub fn outlines(&self) -> Vec<Outline> {
-        self.outlines.clone()
+    /// Every zone and line with its points, for drawing.
+    pub fn outlines(&self) -> &[Outline] {
+        &self.outlines
     }
 
-    /// Whether there is nothing to watch.
+    /// Whether it has neither lines nor zones.
     pub fn is_empty(&self) -> bool {
         self.zones.is_empty() && self.lines.is_empty()
+    }
+
+    /// Depth of a point of the frame inside a zone, in units of the frame's width: above 0 inside, below 0 outside, 0 on the
+    /// edge. `None`: no zone has this name, or the point is not finite.
+    pub fn depth(&self, zone: &str, at: Point) -> Option<f64> {
+        let zone = self.zones.iter().find(|known| &*known.name == zone)?;
+        (at.x.is_finite() && at.y.is_finite()).then(|| zone.area.depth(self.plane.to_plane(at)))
     }
 }

@@ -1,54 +1,57 @@
-//! Which box is whom: identities for bare detections.
+//! Identities for detections.
 
 mod assignment;
 mod kalman;
 mod stationary;
 mod track;
 
-use crate::observation::{Detection, Observation, TrackId, ticks_of_ms};
+use crate::observation::{Observation, TrackId};
+use crate::overlap::{edges, iou, overlap_ratio};
+use crate::time::ticks_of_ms;
 use assignment::Costs;
-use stationary::Places;
+use lva_media_types::Detection;
+use stationary::Spots;
 pub use stationary::StationaryOptions;
 use thiserror::Error;
 use track::{Phase, Track, center};
 
-/// Most detections of a frame that are looked at; of more, the most certain ones. The rest is
+/// Most detections of a frame; of more, the most confident ones are used and the rest is
 /// [counted](TrackerStats::beyond_limit).
 pub const MAX_DETECTIONS: usize = 512;
 
-/// Most tracks kept at a time, lost ones among them. Beyond it nothing new is born, and
-/// [counted](TrackerStats::unborn).
+/// Most tracks at a time, including lost ones. Detections that would begin more are
+/// [counted](TrackerStats::rejected_new).
 pub const MAX_TRACKS: usize = 1024;
 
-/// From this share of the smaller of two boxes in the other on, a new track may be a second box of somebody.
-const TWIN_PART: f64 = 0.3;
+/// A new track whose box overlaps another by more than this share of the smaller one may be a duplicate.
+const DUPLICATE_OVERLAP: f64 = 0.3;
 
-/// Settings of a [`Tracker`]. Times are in milliseconds of media time, so they hold at any frame rate.
+/// Settings of a [`Tracker`]. Times are milliseconds of media time and hold at any frame rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackerOptions {
     /// Width of the frame by its height. Default 16/9.
     pub aspect: f64,
     /// Score from which a detection is matched first. Default 0.5.
     pub high_score: f32,
-    /// Score below which a detection is left out; between it and `high_score` it only continues a track that was not
-    /// matched otherwise. Default 0.1. Too high: people break off when half hidden; too low: tracks hang on to shadows.
+    /// Detections below this score are ignored; those between it and `high_score` only continue tracks that are otherwise
+    /// unmatched. Default 0.1. Too high: tracks end when people are half hidden. Too low: tracks stick to shadows.
     pub low_score: f32,
     /// Score from which a detection that matches nothing becomes a new track. Default 0.5.
-    pub birth_score: f32,
-    /// How long a track must have been seen to be confirmed, in two frames at least, three if it was missed between.
-    /// Default 120 ms: the third frame at 15
-    /// frames a second, the second at 2. Shorter: false alarms count; longer: people count late.
+    pub new_track_score: f32,
+    /// How long a track must have been seen to be confirmed, in at least two frames, or three if it was missed in between.
+    /// Default 120 ms: the third frame at 15 frames a second, the second at 2. Shorter: false alarms count. Longer: people
+    /// count late.
     pub confirm_ms: u64,
-    /// The same for a track that began with a box in good part over somebody else's, which is often a second box of
-    /// the same person. Default 600 ms; `confirm_ms` where that is longer.
-    pub twin_ms: u64,
-    /// How long an unconfirmed track may be unseen. Default 200 ms: two frames missed at 15 a second, none at 2. Too
-    /// long: flashes add up to people.
+    /// The same for a track whose first box overlaps that of another track, which is often a second box of the same person.
+    /// Default 600 ms; `confirm_ms` where that is longer.
+    pub duplicate_confirm_ms: u64,
+    /// How long an unconfirmed track may be unseen. Default 200 ms: two missed frames at 15 frames a second, none at 2. Too
+    /// long: false alarms add up to people.
     pub tentative_ms: u64,
-    /// How long a confirmed track may be unseen and be found again. Default 2000 ms. Too short: hidden people come
-    /// back as others; too long: somebody else may be taken for them.
+    /// How long a confirmed track may be unseen and still be found again. Default 2000 ms. Too short: hidden people come
+    /// back with a new identity. Too long: another person may be taken for them.
     pub lost_ms: u64,
-    /// Removal of what stands at one place for very long. Default `None`: it is followed as everybody else.
+    /// Removes objects that stay at one place for very long. Default `None`: they are tracked like people.
     pub stationary: Option<StationaryOptions>,
 }
 
@@ -58,9 +61,9 @@ impl Default for TrackerOptions {
             aspect: 16.0 / 9.0,
             high_score: 0.5,
             low_score: 0.1,
-            birth_score: 0.5,
+            new_track_score: 0.5,
             confirm_ms: 120,
-            twin_ms: 600,
+            duplicate_confirm_ms: 600,
             tentative_ms: 200,
             lost_ms: 2000,
             stationary: None,
@@ -68,11 +71,11 @@ impl Default for TrackerOptions {
     }
 }
 
-/// A frame that the tracker cannot take. Nothing has changed then.
+/// A frame that the tracker rejects. Its state is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TrackerError {
-    /// The caller's frames are out of order, or its clock jumped: [`Tracker::reset`] begins anew.
+    /// Frames are out of order, or the clock jumped: [`Tracker::reset`] starts over.
     #[error(
         "time goes backwards: frame at {given}, after one at {last}; give frames in order, or reset after a jump"
     )]
@@ -84,32 +87,32 @@ pub enum TrackerError {
     },
 }
 
-/// What the tracker left out, since the beginning.
+/// What the tracker ignored and reidentified since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrackerStats {
-    /// Detections whose box or score is no number, or whose box has no area.
-    pub unsound: u64,
+    /// Detections whose box or score is not finite, or whose box has no area.
+    pub invalid: u64,
     /// Detections beyond [`MAX_DETECTIONS`] in a frame.
     pub beyond_limit: u64,
-    /// Detections that found [`MAX_TRACKS`] tracks before them.
-    pub unborn: u64,
-    /// Detections of frames with the time of the frame before.
+    /// Detections that would have begun a track beyond [`MAX_TRACKS`].
+    pub rejected_new: u64,
+    /// Detections of frames with the time of the previous frame.
     pub repeated: u64,
-    /// Detections that nearly cover a matched one: the same person twice.
-    pub doubled: u64,
+    /// Detections that nearly cover a matched one: duplicates of a person.
+    pub duplicates: u64,
     /// Tracks that were lost and found again.
-    pub refound: u64,
-    /// Sights of what stands at one place for too long, see [`TrackerOptions::stationary`].
+    pub reidentified: u64,
+    /// Observations removed because of [`TrackerOptions::stationary`].
     pub stationary: u64,
 }
 
-/// Gives detections identities, frame by frame.
+/// Assigns identities to detections, frame by frame.
 ///
-/// Confident detections are matched with all tracks by the overlap of boxes that are widened by what is not known about
-/// a track's place; the less confident ones continue tracks that are left over; then lost tracks are looked for where
-/// they were last seen; what is still left over begins new tracks. The idea of the two stages is ByteTrack's (Zhang et
-/// al., 2022), of the last observation OC-SORT's (Cao et al., 2023), of the widened boxes C-BIoU's (Yang et al., 2023).
-/// All times are media time: slow and irregular feeds differ in how much is not known, and in nothing else.
+/// Confident detections are matched with all tracks by the overlap of boxes, widened by the uncertainty of a track's
+/// position. Less confident ones continue tracks that are still unmatched. Then lost tracks are matched at their last
+/// observation, and the remaining confident detections begin new tracks. The two stages follow ByteTrack (Zhang et al.,
+/// 2022), the last observation OC-SORT (Cao et al., 2023), the widened boxes C-BIoU (Yang et al., 2023). All times are media
+/// time: slow and irregular frame rates only add uncertainty.
 ///
 /// ```
 /// use lva_zones::{BoundingBox, Detection, Tracker, TrackerOptions};
@@ -130,49 +133,49 @@ pub struct Tracker {
     next: u64,
     last_time: Option<u64>,
     last_seen: Vec<Observation>,
-    places: Places,
+    spots: Spots,
     stats: TrackerStats,
-    /// Taken while a frame is looked at.
+    /// `None` only while a frame is processed.
     scratch: Option<Scratch>,
 }
 
-/// Memory of a frame, used again for the next one.
+/// Buffers that are reused from frame to frame.
 #[derive(Debug, Clone)]
 struct Scratch {
-    admitted: Vec<Detection>,
+    filtered: Vec<Detection>,
     free: Vec<bool>,
     rows: Vec<usize>,
     columns: Vec<usize>,
-    /// Of the columns' boxes.
+    /// Centres of the columns' boxes.
     centers: Vec<(f64, f64)>,
     costs: Costs,
 }
 
-/// Where detections are compared with a track.
+/// With which box of a track detections are compared.
 #[derive(Debug, Clone, Copy)]
-enum By {
+enum Association {
     Prediction,
-    LastSight,
+    LastObservation,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
         Self {
-            admitted: Vec::with_capacity(ROOM),
-            free: Vec::with_capacity(ROOM),
-            rows: Vec::with_capacity(ROOM),
-            columns: Vec::with_capacity(ROOM),
-            centers: Vec::with_capacity(ROOM),
-            costs: Costs::with_room(ROOM),
+            filtered: Vec::with_capacity(INITIAL_CAPACITY),
+            free: Vec::with_capacity(INITIAL_CAPACITY),
+            rows: Vec::with_capacity(INITIAL_CAPACITY),
+            columns: Vec::with_capacity(INITIAL_CAPACITY),
+            centers: Vec::with_capacity(INITIAL_CAPACITY),
+            costs: Costs::with_capacity(INITIAL_CAPACITY),
         }
     }
 }
 
-/// People for whom there is memory from the start.
-const ROOM: usize = 64;
+/// Number of people for which memory is allocated at the start.
+const INITIAL_CAPACITY: usize = 64;
 
 impl Tracker {
-    /// A tracker that has seen nothing. Settings that are no number fall back to their defaults.
+    /// A tracker without tracks. Settings that are NaN or out of range fall back to their defaults.
     pub fn new(options: TrackerOptions) -> Self {
         let default = TrackerOptions::default();
         let score = |given: f32, default: f32| if given.is_nan() { default } else { given };
@@ -184,45 +187,45 @@ impl Tracker {
             },
             high_score: score(options.high_score, default.high_score),
             low_score: score(options.low_score, default.low_score),
-            birth_score: score(options.birth_score, default.birth_score),
+            new_track_score: score(options.new_track_score, default.new_track_score),
             ..options
         };
         Self {
             options,
-            tracks: Vec::with_capacity(ROOM * 2),
+            tracks: Vec::with_capacity(INITIAL_CAPACITY * 2),
             next: 1,
             last_time: None,
             last_seen: Vec::new(),
-            places: Places::default(),
+            spots: Spots::default(),
             stats: TrackerStats::default(),
             scratch: Some(Scratch::default()),
         }
     }
 
-    /// What was left out so far.
+    /// What was ignored and reidentified so far.
     pub fn stats(&self) -> TrackerStats {
         self.stats
     }
 
-    /// Tracks kept at the moment: seen ones, lost ones and unconfirmed ones.
+    /// Current number of tracks, including lost and unconfirmed ones.
     pub fn track_count(&self) -> usize {
         self.tracks.len()
     }
 
-    /// Forgets all tracks: for a new session or after a jump of the clock. Their numbers are not used again.
+    /// Forgets all tracks: for a new session or after a jump of the clock. Their ids are not reused.
     pub fn reset(&mut self) {
         self.tracks.clear();
         self.last_time = None;
         self.last_seen.clear();
-        self.places.clear();
+        self.spots.clear();
     }
 
-    /// Takes one frame and says who is in it, in the order of their numbers; also unconfirmed ones, marked so. To be
-    /// called for frames without detections too. A frame of the same time as the one before gives the same answer.
+    /// Processes one frame and returns its people in the order of their ids, including unconfirmed ones. Call it for frames
+    /// without detections too. A frame with the time of the previous one gives the same result.
     ///
     /// # Errors
     ///
-    /// [`TrackerError`]; the state is then as before.
+    /// [`TrackerError`]; the state is unchanged.
     pub fn update(
         &mut self,
         timestamp_90k: u64,
@@ -233,8 +236,8 @@ impl Tracker {
         Ok(seen)
     }
 
-    /// The same into a list of the caller's, which is cleared first. Once there have been frames with as many people
-    /// before, this allocates nothing.
+    /// Like [`update`](Self::update), into a vector of the caller's, which is cleared first. Allocates nothing once earlier
+    /// frames had as many people.
     ///
     /// # Errors
     ///
@@ -265,38 +268,38 @@ impl Tracker {
             track.predict(timestamp_90k);
         }
         let mut scratch = self.scratch.take().unwrap_or_default();
-        self.admit(detections, &mut scratch.admitted);
+        self.filter_detections(detections, &mut scratch.filtered);
         scratch.free.clear();
-        scratch.free.resize(scratch.admitted.len(), true);
+        scratch.free.resize(scratch.filtered.len(), true);
         self.match_all(timestamp_90k, &mut scratch);
-        self.bear(timestamp_90k, &scratch.admitted, &scratch.free);
+        self.spawn_tracks(timestamp_90k, &scratch.filtered, &scratch.free);
         self.scratch = Some(scratch);
-        self.bury(timestamp_90k);
+        self.prune_tracks(timestamp_90k);
         seen.extend(self.tracks.iter().filter_map(|t| t.observation(timestamp_90k)));
-        // Numbers are unique, so that this is as good as a stable sort, and needs no memory.
+        // Ids are unique, so an unstable sort, which does not allocate, suffices.
         seen.sort_unstable_by_key(|observation| observation.track);
         if let Some(options) = &self.options.stationary {
             self.stats.stationary += self
-                .places
+                .spots
                 .remove(timestamp_90k, options, self.options.aspect, seen);
         }
         self.last_seen.clone_from(seen);
         Ok(())
     }
 
-    /// Sound detections, the most certain first.
-    fn admit(&mut self, detections: &[Detection], admitted: &mut Vec<Detection>) {
-        admitted.clear();
+    /// Valid detections, the most confident first.
+    fn filter_detections(&mut self, detections: &[Detection], filtered: &mut Vec<Detection>) {
+        filtered.clear();
         for detection in detections {
-            if !detection.bbox.is_sound() || detection.score.is_nan() {
-                self.stats.unsound += 1;
+            if !detection.bbox.is_valid() || detection.score.is_nan() {
+                self.stats.invalid += 1;
             } else if detection.score >= self.options.low_score {
-                admitted.push(*detection);
+                filtered.push(*detection);
             }
         }
-        // By their values, so that the order in which a detector lists them does not matter; equal ones are the same.
+        // By their values, so that the detector's order does not matter; detections that compare equal are identical.
         let key = |d: &Detection| [d.bbox.left, d.bbox.top, d.bbox.width, d.bbox.height];
-        admitted.sort_unstable_by(|a, b| {
+        filtered.sort_unstable_by(|a, b| {
             let by_place = || {
                 let pairs = key(a).into_iter().zip(key(b));
                 pairs
@@ -306,8 +309,8 @@ impl Tracker {
             };
             b.score.total_cmp(&a.score).then_with(by_place)
         });
-        self.stats.beyond_limit += admitted.len().saturating_sub(MAX_DETECTIONS) as u64;
-        admitted.truncate(MAX_DETECTIONS);
+        self.stats.beyond_limit += filtered.len().saturating_sub(MAX_DETECTIONS) as u64;
+        filtered.truncate(MAX_DETECTIONS);
     }
 
     fn match_all(&mut self, now: u64, scratch: &mut Scratch) {
@@ -318,10 +321,10 @@ impl Tracker {
         let known: Chooses = |t| t.phase != Phase::Tentative;
         let tracked: Chooses = |t| t.phase == Phase::Tracked;
         let tentative: Chooses = |t| t.phase == Phase::Tentative;
-        self.match_stage(now, scratch, known, is_high, By::Prediction);
-        self.match_stage(now, scratch, tracked, any, By::Prediction);
-        self.match_stage(now, scratch, tentative, is_high, By::Prediction);
-        self.match_stage(now, scratch, known, is_high, By::LastSight);
+        self.match_stage(now, scratch, known, is_high, Association::Prediction);
+        self.match_stage(now, scratch, tracked, any, Association::Prediction);
+        self.match_stage(now, scratch, tentative, is_high, Association::Prediction);
+        self.match_stage(now, scratch, known, is_high, Association::LastObservation);
     }
 
     fn match_stage(
@@ -330,11 +333,11 @@ impl Tracker {
         scratch: &mut Scratch,
         of_tracks: fn(&Track) -> bool,
         of_detections: impl Fn(&Detection) -> bool,
-        by: By,
+        by: Association,
     ) {
         let aspect = self.options.aspect;
         let Scratch {
-            admitted,
+            filtered,
             free,
             rows,
             columns,
@@ -349,7 +352,7 @@ impl Tracker {
                 .map(|(index, _)| index),
         );
         columns.clear();
-        let left = admitted.iter().zip(&*free).enumerate();
+        let left = filtered.iter().zip(&*free).enumerate();
         columns.extend(
             left.filter(|(_, (d, free))| **free && of_detections(d))
                 .map(|(index, _)| index),
@@ -358,25 +361,25 @@ impl Tracker {
             return;
         }
         centers.clear();
-        let chosen = columns.iter().filter_map(|index| admitted.get(*index));
+        let chosen = columns.iter().filter_map(|index| filtered.get(*index));
         centers.extend(chosen.map(|detection| center(&detection.bbox)));
-        let detection = |column: usize| admitted.get(*columns.get(column)?);
+        let detection = |column: usize| filtered.get(*columns.get(column)?);
         costs.fill(rows.len(), columns.len(), |row, pairs| {
             let Some(track) = rows.get(row).and_then(|index| self.tracks.get(*index)) else {
                 return;
             };
             match by {
-                By::Prediction => {
-                    let place = track.predicted(aspect);
+                Association::Prediction => {
+                    let prediction = track.predicted(aspect);
                     let near = centers
                         .iter()
                         .enumerate()
-                        .filter(|(_, at)| !place.is_beyond(**at));
+                        .filter(|(_, at)| !prediction.is_beyond(**at));
                     pairs.extend(near.filter_map(|(column, _)| {
-                        Some((column, track.cost_predicted(&place, detection(column)?)?))
+                        Some((column, track.cost_predicted(&prediction, detection(column)?)?))
                     }));
                 }
-                By::LastSight => pairs.extend(
+                Association::LastObservation => pairs.extend(
                     (0..columns.len())
                         .filter_map(|column| Some((column, track.cost_last_seen(detection(column)?, now)?))),
                 ),
@@ -386,11 +389,11 @@ impl Tracker {
             let Some(index) = column.and_then(|column| columns.get(column)) else {
                 continue;
             };
-            let (Some(track), Some(detection)) = (self.tracks.get_mut(*row), admitted.get(*index)) else {
+            let (Some(track), Some(detection)) = (self.tracks.get_mut(*row), filtered.get(*index)) else {
                 continue;
             };
             if track.phase == Phase::Lost {
-                self.stats.refound += 1;
+                self.stats.reidentified += 1;
             }
             track.found(now, detection, aspect);
             if let Some(slot) = free.get_mut(*index) {
@@ -399,28 +402,30 @@ impl Tracker {
         }
     }
 
-    fn bear(&mut self, now: u64, detections: &[Detection], free: &[bool]) {
+    fn spawn_tracks(&mut self, now: u64, detections: &[Detection], free: &[bool]) {
         for (detection, free) in detections.iter().zip(free) {
-            if !free || detection.score < self.options.birth_score {
+            if !free || detection.score < self.options.new_track_score {
                 continue;
             }
-            // What hardly differs from a box that is somebody already is a leftover of the detector's suppression.
+            // A box that nearly covers a matched one escaped the detector's own suppression.
             let covers = |t: &Track| {
-                t.is_seen_at(now) && t.class == detection.class && t.bbox.iou(&detection.bbox) > 0.75
-            };
-            // Who has somebody's box in large part in their own may be a second box of the same.
-            let twin = self.tracks.iter().any(|t| {
                 t.is_seen_at(now)
                     && t.class == detection.class
-                    && t.bbox.shared_part(&detection.bbox) > TWIN_PART
+                    && iou(edges(&t.bbox), edges(&detection.bbox)) > 0.75
+            };
+            // A box that overlaps a matched one may be a duplicate of the same person.
+            let duplicate = self.tracks.iter().any(|t| {
+                t.is_seen_at(now)
+                    && t.class == detection.class
+                    && overlap_ratio(edges(&t.bbox), edges(&detection.bbox)) > DUPLICATE_OVERLAP
             });
             if self.tracks.iter().any(covers) {
-                self.stats.doubled += 1;
+                self.stats.duplicates += 1;
             } else if self.tracks.len() >= MAX_TRACKS {
-                self.stats.unborn += 1;
+                self.stats.rejected_new += 1;
             } else {
-                let confirm_ms = if twin {
-                    self.options.confirm_ms.max(self.options.twin_ms)
+                let confirm_ms = if duplicate {
+                    self.options.confirm_ms.max(self.options.duplicate_confirm_ms)
                 } else {
                     self.options.confirm_ms
                 };
@@ -436,14 +441,14 @@ impl Tracker {
         }
     }
 
-    fn bury(&mut self, now: u64) {
+    fn prune_tracks(&mut self, now: u64) {
         let (tentative, lost) = (
             ticks_of_ms(self.options.tentative_ms),
             ticks_of_ms(self.options.lost_ms),
         );
         for track in &mut self.tracks {
             if !track.is_seen_at(now) {
-                track.miss();
+                track.mark_missed();
             }
         }
         self.tracks.retain(|track| {

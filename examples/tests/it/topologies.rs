@@ -13,7 +13,7 @@ use lva_graph_model::Topology;
 use lva_graph_runtime::{HubMessage, Module, RuntimeOptions};
 use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
 use lva_media_types::MediaTime;
-use lva_spatial_analysis::{Detectors, OperationConfig};
+use lva_spatial_analysis::{Detectors, Operation};
 
 /// Time for a slow machine until every node has results.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -42,7 +42,7 @@ async fn runs_completely(file: &str) {
         ModelSpec::plaza_person(),
         RtenOptions::default(),
     );
-    let scene = OperationConfig::from_file(here.join("media/plaza.json")).unwrap();
+    let scene = Operation::from_file(here.join("media/plaza.json")).unwrap();
     let detectors = Detectors::shared(model.unwrap());
     let simulation = Simulation::start(&here.join("media/plaza.mp4"), scene, detectors)
         .await

@@ -9,7 +9,7 @@ use lva_examples::demo::{Printer, Witness};
 use lva_examples::picture::draw_moments;
 use lva_examples::tutorial::{Camera, Extension, Tutorial, first_session};
 use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
-use lva_spatial_analysis::{AnalysisOptions, Detectors, OperationConfig, SpatialExtension};
+use lva_spatial_analysis::{AnalysisOptions, Detectors, Operation, SpatialExtension};
 use serde_json::Value;
 
 /// Time for a slow machine until people enter, cross and are recorded.
@@ -20,7 +20,7 @@ async fn people_who_walk_through_the_demo_s_clip_are_reported_and_recorded() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let directory = tempfile::tempdir().unwrap();
     let video = here.join("media/plaza.mp4");
-    let config = OperationConfig::from_file(here.join("media/plaza.json")).unwrap();
+    let config = Operation::from_file(here.join("media/plaza.json")).unwrap();
     let outlines = config.outlines();
     assert_eq!(outlines.len(), 3, "two zones and a line: {outlines:?}");
     let model = RtenDetector::from_bytes(

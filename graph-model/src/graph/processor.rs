@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::image::Image;
-use super::operation::{NamedLine, Operation};
 use crate::secret::Text;
 use crate::words::words;
 
@@ -83,8 +82,10 @@ pub enum ExtensionProtocol {
     },
     /// The spatial-analysis container, by gRPC and shared memory.
     ComputerVision {
-        /// What it looks for; `None` with Live Video Analytics, where the container is configured by itself.
-        operation: Option<Operation>,
+        /// What it watches: the operation as JSON, in the schema's spelling, with parameters and defaults filled in; a
+        /// custom operation is its own text. `None` with Live Video Analytics, where the container has its own
+        /// configuration.
+        operation: Option<Text>,
     },
 }
 
@@ -150,4 +151,15 @@ words! {
 pub struct LineCrossing {
     /// The lines, at least one.
     pub lines: Vec<NamedLine>,
+}
+
+/// A line with a name. Its points are `[x, y]` in fractions of the frame, 0 to 1, from the top left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedLine {
+    /// Its name, which its events carry.
+    pub name: String,
+    /// Where it begins.
+    pub start: [f64; 2],
+    /// Where it ends.
+    pub end: [f64; 2],
 }

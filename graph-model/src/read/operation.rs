@@ -1,45 +1,104 @@
-//! Operations of spatial analysis, their lines and zones.
+//! Operations of spatial analysis: checked here, read by the extension that carries them out.
+//!
+//! What an operation means is the extension's business. The graph keeps it as JSON in the schema's spelling, with
+//! parameters and defaults filled in; the tables below are what validation promises about it.
+
+use serde_json::{Map, Value, json};
 
 use super::members::Members;
-use super::{Need, Reader, Refusal, word};
+use super::{Need, Reader, Refusal};
 use crate::diagnostic::Code;
-use crate::generation::Generation;
-use crate::graph::{
-    CountEvent, DistanceEvent, EventTrigger, Focus, LineCrossingEvent, NamedLine, NamedPolygon, Operation,
-    OperationSettings, Point, Watched, ZoneCrossingEvent, ZoneEventType,
-};
+use crate::generation::{Family, Generation};
+use crate::graph::NamedLine;
+use crate::secret::Text;
+use crate::words::same_word;
+
+/// A typed operation.
+struct OperationType {
+    /// Local name of its `@type`.
+    name: &'static str,
+    /// Its array of zones or lines.
+    list: &'static str,
+    /// The member of an array item that holds the zone or line.
+    place: &'static str,
+    /// Members of its events.
+    events: &'static [(&'static str, Check)],
+}
+
+/// What a member of an event takes.
+#[derive(Clone, Copy)]
+enum Check {
+    /// A finite number of at least 0.
+    Number,
+    /// An integer above 0.
+    Count,
+    /// One of these words, with the default if there is one.
+    Word(&'static [&'static str], Option<&'static str>),
+}
+
+const THRESHOLD: (&str, Check) = ("threshold", Check::Number);
+const FOCUS: (&str, Check) = (
+    "focus",
+    Check::Word(&["center", "bottomCenter", "footprint"], Some("footprint")),
+);
+const TRIGGER: (&str, Check) = ("trigger", Check::Word(&["event", "interval"], None));
+const OUTPUT_FREQUENCY: (&str, Check) = ("outputFrequency", Check::Count);
+const EVENT_TYPE: (&str, Check) = (
+    "eventType",
+    Check::Word(&["zoneCrossing", "zoneDwellTime"], Some("zoneCrossing")),
+);
+
+const OPERATIONS: [OperationType; 4] = [
+    OperationType {
+        name: "SpatialAnalysisPersonCountOperation",
+        list: "zones",
+        place: "zone",
+        events: &[THRESHOLD, FOCUS, TRIGGER, OUTPUT_FREQUENCY],
+    },
+    OperationType {
+        name: "SpatialAnalysisPersonZoneCrossingOperation",
+        list: "zones",
+        place: "zone",
+        events: &[THRESHOLD, FOCUS, EVENT_TYPE],
+    },
+    OperationType {
+        name: "SpatialAnalysisPersonDistanceOperation",
+        list: "zones",
+        place: "zone",
+        events: &[
+            THRESHOLD,
+            FOCUS,
+            TRIGGER,
+            OUTPUT_FREQUENCY,
+            ("minimumDistanceThreshold", Check::Number),
+            ("maximumDistanceThreshold", Check::Number),
+        ],
+    },
+    OperationType {
+        name: "SpatialAnalysisPersonLineCrossingOperation",
+        list: "lines",
+        place: "line",
+        events: &[THRESHOLD, FOCUS],
+    },
+];
 
 impl Reader<'_> {
-    pub(crate) fn operation(&mut self, node: &mut Members<'_>) -> Option<Operation> {
+    /// The operation as the JSON that its extension is sent. A custom one is its own text.
+    pub(crate) fn operation(&mut self, node: &mut Members<'_>) -> Option<Text> {
         let mut members = node.object("operation", self.findings)?;
         let members = &mut members;
         let (local, at) = self.local_type(members)?;
         let is = |name: &str| local.eq_ignore_ascii_case(name);
         let operation = if is("SpatialAnalysisCustomOperation") {
-            let configuration = self.text(members, "extensionConfiguration", Need::Required);
-            configuration.map(|configuration| Operation::Custom { configuration })
-        } else if is("SpatialAnalysisPersonCountOperation") {
-            let settings = self.settings(members);
-            let zones = self.zones(members, Self::count_event);
-            zones.map(|zones| Operation::PersonCount { settings, zones })
-        } else if is("SpatialAnalysisPersonZoneCrossingOperation") {
-            let settings = self.settings(members);
-            let zones = self.zones(members, Self::zone_crossing_event);
-            zones.map(|zones| Operation::PersonZoneCrossing { settings, zones })
-        } else if is("SpatialAnalysisPersonDistanceOperation") {
-            let settings = self.settings(members);
-            let zones = self.zones(members, Self::distance_event);
-            zones.map(|zones| Operation::PersonDistance { settings, zones })
-        } else if is("SpatialAnalysisPersonLineCrossingOperation") {
-            let settings = self.settings(members);
-            let lines = self.watched(
-                members,
-                "lines",
-                "line",
-                Self::named_line,
-                Self::line_crossing_event,
-            );
-            lines.map(|lines| Operation::PersonLineCrossing { settings, lines })
+            self.text(members, "extensionConfiguration", Need::Required)
+        } else if let Some(kind) = OPERATIONS.iter().find(|kind| is(kind.name)) {
+            let (mut written, secret) = self.settings(members);
+            let places = self.places(members, kind);
+            places.map(|places| {
+                written.insert("@type".to_owned(), type_name(kind.name).into());
+                written.insert(kind.list.to_owned(), places.into());
+                Text::with_secret(Value::Object(written).to_string(), secret)
+            })
         } else {
             let known = "a SpatialAnalysis operation: PersonCount, PersonZoneCrossing, PersonDistance, \
                          PersonLineCrossing or Custom";
@@ -50,7 +109,8 @@ impl Reader<'_> {
         operation
     }
 
-    fn settings(&mut self, members: &mut Members<'_>) -> OperationSettings {
+    /// What the typed operations have in common, and whether a secret is part of it.
+    fn settings(&mut self, members: &mut Members<'_>) -> (Map<String, Value>, bool) {
         for name in [
             "calibrationConfiguration",
             "cameraCalibratorNodeConfiguration",
@@ -58,99 +118,107 @@ impl Reader<'_> {
         ] {
             self.since(members, name, self.generation == Generation::VideoAnalyzer1_1);
         }
-        OperationSettings {
-            debug: self.flag(members, "debug").unwrap_or(false),
-            enable_face_mask_classifier: self.flag(members, "enableFaceMaskClassifier").unwrap_or(false),
-            camera: self.text(members, "cameraConfiguration", Need::Optional),
-            detector: self.text(members, "detectorNodeConfiguration", Need::Optional),
-            tracker: self.text(members, "trackerNodeConfiguration", Need::Optional),
-            calibration: self.text(members, "calibrationConfiguration", Need::Optional),
-            camera_calibrator: self.text(members, "cameraCalibratorNodeConfiguration", Need::Optional),
+        let (mut written, mut secret) = (Map::new(), false);
+        for name in ["debug", "enableFaceMaskClassifier"] {
+            if self.flag(members, name) == Some(true) {
+                written.insert(name.to_owned(), "true".into());
+            }
         }
+        for name in [
+            "cameraConfiguration",
+            "detectorNodeConfiguration",
+            "trackerNodeConfiguration",
+            "calibrationConfiguration",
+            "cameraCalibratorNodeConfiguration",
+        ] {
+            if let Some(text) = self.text(members, name, Need::Optional) {
+                secret |= text.is_secret();
+                written.insert(name.to_owned(), text.as_str().into());
+            }
+        }
+        (written, secret)
     }
 
-    fn zones<E>(
-        &mut self,
-        members: &mut Members<'_>,
-        read_event: fn(&mut Self, &mut Members<'_>) -> E,
-    ) -> Option<Vec<Watched<NamedPolygon, E>>> {
-        self.watched(members, "zones", "zone", Self::named_polygon, read_event)
-    }
-
-    /// `None` unless all of it can be read and there is at least one.
-    fn watched<W, E>(
-        &mut self,
-        members: &mut Members<'_>,
-        list: &'static str,
-        place: &'static str,
-        read_place: fn(&mut Self, &mut Members<'_>) -> Option<W>,
-        read_event: fn(&mut Self, &mut Members<'_>) -> E,
-    ) -> Option<Vec<Watched<W, E>>> {
-        let items = members.list(list, self.findings);
+    /// Its zones or lines; `None` unless there is one and all are valid.
+    fn places(&mut self, members: &mut Members<'_>, kind: &OperationType) -> Option<Vec<Value>> {
+        let items = members.list(kind.list, self.findings);
         if items.is_empty() {
-            members.missing(list, self.findings);
+            members.missing(kind.list, self.findings);
         }
         let wanted = items.len();
         let mut all = Vec::with_capacity(wanted);
         for item in items {
-            let what = format!("a {place} of {}", members.what);
+            let what = format!("a {} of {}", kind.place, members.what);
             let Some(mut entry) = members.item(item, what, self.findings) else {
                 continue;
             };
-            let at = entry.object(place, self.findings);
-            if at.is_none() && entry.get(place).is_none() {
-                entry.missing(place, self.findings);
+            let place = entry.object(kind.place, self.findings);
+            if place.is_none() && entry.get(kind.place).is_none() {
+                entry.missing(kind.place, self.findings);
             }
-            let at = at.and_then(|mut m| read_place(self, &mut m));
+            let place = place.and_then(|mut place| match kind.place {
+                "line" => self.written_line(&mut place),
+                _ => self.written_polygon(&mut place),
+            });
             let mut events = Vec::new();
             for item in entry.list("events", self.findings) {
                 let what = format!("an event of {}", entry.what);
                 if let Some(mut event) = entry.item(item, what, self.findings) {
-                    events.push(read_event(self, &mut event));
+                    events.push(self.event(&mut event, kind.events));
                     event.finish(self.findings);
                 }
             }
             entry.finish(self.findings);
-            all.extend(at.map(|at| Watched { at, events }));
+            all.extend(place.map(|place| json!({kind.place: place, "events": events})));
         }
         (all.len() == wanted && wanted > 0).then_some(all)
     }
 
-    fn focus(&mut self, members: &mut Members<'_>) -> Focus {
-        word!(self, members, "focus", Need::Optional, Focus).unwrap_or(Focus::Footprint)
+    /// Numbers are strings in the schema.
+    fn event(&mut self, members: &mut Members<'_>, checks: &[(&'static str, Check)]) -> Value {
+        let mut written = Map::new();
+        for (name, check) in checks {
+            let value = match check {
+                Check::Number => self.number(members, name, 0.0).map(|number| number.to_string()),
+                Check::Count => self
+                    .whole(members, name, Need::Optional, 1..=u32::MAX)
+                    .map(|count| count.to_string()),
+                Check::Word(words, default) => {
+                    let word = self.scalar(members, name, Need::Optional, |text| {
+                        let known = words.iter().copied().find(|word| same_word(word, text));
+                        known.ok_or_else(|| Refusal::value(format!("one of {}", words.join(", "))))
+                    });
+                    word.or(*default).map(str::to_owned)
+                }
+            };
+            written.extend(value.map(|value| ((*name).to_owned(), value.into())));
+        }
+        Value::Object(written)
     }
 
-    fn count_event(&mut self, members: &mut Members<'_>) -> CountEvent {
-        CountEvent {
-            threshold: self.number(members, "threshold", 0.0),
-            focus: self.focus(members),
-            trigger: word!(self, members, "trigger", Need::Optional, EventTrigger),
-            output_frequency: self.whole(members, "outputFrequency", Need::Optional, 1..=u32::MAX),
-        }
+    fn written_line(&mut self, members: &mut Members<'_>) -> Option<Value> {
+        let line = self.named_line(members)?;
+        let ends = json!([line.start, line.end]).to_string();
+        Some(json!({"@type": type_name("NamedLineString"), "name": line.name, "line": ends}))
     }
 
-    fn zone_crossing_event(&mut self, members: &mut Members<'_>) -> ZoneCrossingEvent {
-        let event_type = word!(self, members, "eventType", Need::Optional, ZoneEventType);
-        ZoneCrossingEvent {
-            threshold: self.number(members, "threshold", 0.0),
-            focus: self.focus(members),
-            event_type: event_type.unwrap_or(ZoneEventType::ZoneCrossing),
-        }
-    }
-
-    fn distance_event(&mut self, members: &mut Members<'_>) -> DistanceEvent {
-        DistanceEvent {
-            count: self.count_event(members),
-            minimum_distance: self.number(members, "minimumDistanceThreshold", 0.0),
-            maximum_distance: self.number(members, "maximumDistanceThreshold", 0.0),
-        }
-    }
-
-    fn line_crossing_event(&mut self, members: &mut Members<'_>) -> LineCrossingEvent {
-        LineCrossingEvent {
-            threshold: self.number(members, "threshold", 0.0),
-            focus: self.focus(members),
-        }
+    fn written_polygon(&mut self, members: &mut Members<'_>) -> Option<Value> {
+        let name = self.shape_head(members, "NamedPolygonString");
+        let points = self.scalar(members, "polygon", Need::Required, |text| {
+            let mut points = parse_points(text, "[[x,y],[x,y],[x,y]]")?;
+            if points.len() > 1 && points.first() == points.last() {
+                points.pop();
+            }
+            if points.len() < 3 {
+                return Err(Refusal::value(
+                    "at least three different points, [[x,y],[x,y],[x,y]]",
+                ));
+            }
+            Ok(points)
+        });
+        members.finish(self.findings);
+        let (name, corners) = (name?, json!(points?).to_string());
+        Some(json!({"@type": type_name("NamedPolygonString"), "name": name, "polygon": corners}))
     }
 
     pub(crate) fn named_line(&mut self, members: &mut Members<'_>) -> Option<NamedLine> {
@@ -171,27 +239,6 @@ impl Reader<'_> {
         })
     }
 
-    pub(crate) fn named_polygon(&mut self, members: &mut Members<'_>) -> Option<NamedPolygon> {
-        let name = self.shape_head(members, "NamedPolygonString");
-        let points = self.scalar(members, "polygon", Need::Required, |text| {
-            let mut points = parse_points(text, "[[x,y],[x,y],[x,y]]")?;
-            if points.len() > 1 && points.first() == points.last() {
-                points.pop();
-            }
-            if points.len() < 3 {
-                return Err(Refusal::value(
-                    "at least three different points, [[x,y],[x,y],[x,y]]",
-                ));
-            }
-            Ok(points)
-        });
-        members.finish(self.findings);
-        Some(NamedPolygon {
-            name: name?,
-            points: points?,
-        })
-    }
-
     fn shape_head(&mut self, members: &mut Members<'_>, expected: &'static str) -> Option<String> {
         let name = self.shown_text(members, "name", Need::Required);
         let (local, at) = self.local_type(members)?;
@@ -203,8 +250,13 @@ impl Reader<'_> {
     }
 }
 
-/// Points as JSON inside a text, in fractions of the frame.
-fn parse_points(text: &str, form: &str) -> Result<Vec<Point>, Refusal> {
+/// Only Video Analyzer has typed operations.
+fn type_name(local: &str) -> String {
+    format!("{}{local}", Family::VideoAnalyzer.type_prefix())
+}
+
+/// Points as JSON inside a string, in fractions of the frame.
+fn parse_points(text: &str, form: &str) -> Result<Vec<[f64; 2]>, Refusal> {
     let points: Vec<[f64; 2]> =
         serde_json::from_str(text).map_err(|_| Refusal::value(format!("a JSON text of the form {form}")))?;
     let inside = |v: f64| (0.0..=1.0).contains(&v);
@@ -214,5 +266,5 @@ fn parse_points(text: &str, form: &str) -> Result<Vec<Point>, Refusal> {
             "points in fractions of the frame, 0 to 1",
         ));
     }
-    Ok(points.into_iter().map(|[x, y]| Point { x, y }).collect())
+    Ok(points)
 }

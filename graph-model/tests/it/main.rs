@@ -14,6 +14,7 @@ mod mutations;
 mod operations;
 mod published;
 mod schema;
+mod spatial_analysis;
 mod state_table;
 mod support;
 mod topologies;

@@ -6,12 +6,10 @@ use lva_extension_protocol::{
     ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
 };
 use lva_graph_model::{
-    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Operation, Text,
-    TlsOptions,
+    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Text, TlsOptions,
 };
 
 use crate::convert::Unsupported;
-use crate::convert::operation::configuration_text;
 
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
@@ -51,7 +49,7 @@ impl ClientPlan {
             // The node has no setting for memory: the window of frames decides its size.
             ExtensionProtocol::ComputerVision { operation } => (
                 Transfer::SharedMemory(SharedMemoryOptions::default()),
-                operation.as_ref().map(operation_text),
+                operation.clone(),
             ),
         };
         let (url, tls, credentials) = grpc(&extension.endpoint)?;
@@ -92,13 +90,6 @@ fn memory(transfer: DataTransfer) -> Transfer {
         DataTransfer::SharedMemory { bytes } => {
             Transfer::SharedMemory(SharedMemoryOptions::default().with_bytes(bytes))
         }
-    }
-}
-
-fn operation_text(operation: &Operation) -> Text {
-    match operation {
-        Operation::Custom { configuration } => configuration.clone(),
-        typed => Text::new(configuration_text(typed)),
     }
 }
 

@@ -62,7 +62,7 @@ impl Classes {
 /// The lines of a node, for pictures of this shape.
 pub(crate) fn line_scene(node: &LineCrossing, aspect: f64) -> Result<Scene, String> {
     let lines = node.lines.iter().map(|line| {
-        let [start, end] = [line.start, line.end].map(|point| Point::new(point.x, point.y));
+        let [start, end] = [line.start, line.end].map(|[x, y]| Point::new(x, y));
         CrossingLine::new(line.name.clone(), start, end)
     });
     let options = SceneOptions {
@@ -77,7 +77,7 @@ pub(crate) fn line_scene(node: &LineCrossing, aspect: f64) -> Result<Scene, Stri
 
 #[cfg(test)]
 mod tests {
-    use lva_graph_model::{NamedLine, Point as Corner};
+    use lva_graph_model::NamedLine;
     use lva_inference_schema::{Event, Rectangle};
 
     use super::*;
@@ -118,8 +118,8 @@ mod tests {
         let line = |end: f64| LineCrossing {
             lines: vec![NamedLine {
                 name: "gate".to_owned(),
-                start: Corner { x: 0.5, y: 0.1 },
-                end: Corner { x: 0.5, y: end },
+                start: [0.5, 0.1],
+                end: [0.5, end],
             }],
         };
         let scene = line_scene(&line(0.9), 16.0 / 9.0).unwrap();

@@ -182,10 +182,7 @@ impl Source {
     }
 
     fn unit(&mut self, unit: AccessUnit) {
-        let stream = self.streams.iter().find(|stream| stream.index == unit.stream);
-        let Some(media) = stream.map(|stream| stream.media) else {
-            return;
-        };
+        let media = unit.media;
         let decoder = match media {
             MediaKind::Video => {
                 let counters = self.node.emitter().counters();

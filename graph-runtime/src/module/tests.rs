@@ -23,8 +23,11 @@ impl MessageSink for EventRecorder {
 async fn active(camera: &str) -> (Module, mpsc::UnboundedReceiver<EventName>) {
     let (events, received) = mpsc::unbounded_channel();
     let quickly = Duration::from_millis(20);
-    let options = RuntimeOptions::new("recordings")
-        .with_camera_reconnect(ReconnectPolicy::default().with_floor(quickly).with_cap(quickly));
+    let options = RuntimeOptions::new("recordings").with_camera_reconnect(
+        ReconnectPolicy::default()
+            .with_min_delay(quickly)
+            .with_max_delay(quickly),
+    );
     let module = Module::new(options, vec![Box::new(EventRecorder(events))]);
     let topology = json!({
         "@apiVersion": "2.0", "name": "t", "properties": {

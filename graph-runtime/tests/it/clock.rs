@@ -44,7 +44,7 @@ async fn a_clock_that_is_set_forward_and_back_costs_neither_pictures_nor_recordi
     let faults = Faults::default().with_no_reports(true);
     let simulator = faulty_camera(directory.path(), None, faults).await;
     let server = Server::start(Script::every(2), 0).await;
-    let clock = WallClock::settable();
+    let clock = WallClock::for_tests();
     let (module, events) = module_with(&directory.path().join("recordings"), |options| {
         options.with_wall_clock(clock.clone())
     });

@@ -294,7 +294,11 @@ pub(crate) fn module_with(
     let quickly = Duration::from_millis(50);
     let slowest = Duration::from_millis(400);
     let options = RuntimeOptions::new(recordings)
-        .with_camera_reconnect(ReconnectPolicy::default().with_floor(quickly).with_cap(slowest))
+        .with_camera_reconnect(
+            ReconnectPolicy::default()
+                .with_min_delay(quickly)
+                .with_max_delay(slowest),
+        )
         .with_extension_backoff(BackoffPolicy {
             min_delay: quickly,
             max_delay: slowest,

@@ -1,4 +1,4 @@
-//! The samples of fragmented MP4 (ISO/IEC 14496-12 section 8.8), as recorders and browsers write it.
+//! The samples of fragmented MP4 files (ISO/IEC 14496-12 section 8.8), as recorders and browsers write them.
 
 use re_mp4::{MoofBox, MvexBox, TrafBox};
 
@@ -7,8 +7,8 @@ use super::{MAX_SAMPLES, MediaError, Sample};
 /// `sample_is_non_sync_sample` of section 8.8.3.1.
 const NON_SYNC: u32 = 0x0001_0000;
 
-/// The samples of a track, its first one at time 0, and their total duration: those that the movie box itself has, and
-/// those of all fragments.
+/// The samples of a track, beginning at time 0, and their total duration: those of the movie box and those of all
+/// fragments.
 pub(crate) fn fragment_samples(
     (mut list, mut decode): (Vec<Sample>, u64),
     fragments: &[MoofBox],
@@ -24,22 +24,22 @@ pub(crate) fn fragment_samples(
     };
     let mut first = (!list.is_empty()).then_some(0);
     for moof in fragments {
-        // Without a base of its own, a run's offset counts from the fragment's first byte, and a run without offset
-        // follows the one before it in the fragment, whichever track that was of.
-        let mut place = moof.start;
+        // Without its own base, a run's offset is relative to the fragment's first byte. A run without offset follows the
+        // previous run of the fragment, whatever its track.
+        let mut position = moof.start;
         for traf in &moof.trafs {
-            let ours = traf.tfhd.track_id == track_id;
-            if let (true, Some(tfdt)) = (ours, &traf.tfdt) {
+            let wanted = traf.tfhd.track_id == track_id;
+            if let (true, Some(tfdt)) = (wanted, &traf.tfdt) {
                 let first = *first.get_or_insert(tfdt.base_media_decode_time);
-                // Never back: a file that was put together badly is played in its own order.
+                // Never back: a badly assembled file plays in its own order.
                 decode = decode.max(tfdt.base_media_decode_time.saturating_sub(first));
             }
             let mut run = Run {
                 list: &mut list,
                 decode: &mut decode,
-                place: &mut place,
+                position: &mut position,
                 file_len,
-                ours,
+                wanted,
             };
             run.fragment(traf, moof.start, &defaults)?;
         }
@@ -56,9 +56,9 @@ struct Defaults {
 struct Run<'a> {
     list: &'a mut Vec<Sample>,
     decode: &'a mut u64,
-    place: &'a mut u64,
+    position: &'a mut u64,
     file_len: usize,
-    ours: bool,
+    wanted: bool,
 }
 
 impl Run<'_> {
@@ -70,16 +70,16 @@ impl Run<'_> {
         let default_flags = header.default_sample_flags.unwrap_or(defaults.flags);
         for trun in &traf.truns {
             if let Some(offset) = trun.data_offset {
-                *self.place = base.saturating_add_signed(i64::from(offset));
+                *self.position = base.saturating_add_signed(i64::from(offset));
             }
             for index in 0..trun.sample_count as usize {
                 let size = *trun.sample_sizes.get(index).unwrap_or(&default_size);
-                let end = self.place.saturating_add(u64::from(size));
+                let end = self.position.saturating_add(u64::from(size));
                 if end > self.file_len as u64 {
-                    // The last fragment of a recording that was cut off.
+                    // The last fragment of a truncated recording.
                     return Ok(());
                 }
-                if self.ours {
+                if self.wanted {
                     if self.list.len() >= MAX_SAMPLES {
                         return Err(MediaError::Malformed("a track has too many samples"));
                     }
@@ -89,7 +89,7 @@ impl Run<'_> {
                         (None, ..) => default_flags,
                     };
                     self.list.push(Sample {
-                        offset: *self.place as usize,
+                        offset: *self.position as usize,
                         len: size as usize,
                         decode: *self.decode,
                         // Signed in version 1 of the box, and small in version 0.
@@ -99,7 +99,7 @@ impl Run<'_> {
                     let duration = *trun.sample_durations.get(index).unwrap_or(&default_duration);
                     *self.decode = self.decode.saturating_add(u64::from(duration));
                 }
-                *self.place = end;
+                *self.position = end;
             }
         }
         Ok(())

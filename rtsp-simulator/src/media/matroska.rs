@@ -1,4 +1,4 @@
-//! Matroska files (RFC 9559), of which the samples are copied out one after the other: blocks lie laced and scattered.
+//! Matroska files (RFC 9559). The samples are copied one after the other: blocks are laced and scattered.
 
 use std::io::Cursor;
 
@@ -8,34 +8,34 @@ use re_mp4::{Avc1Box, HevcBox, ReadBox};
 
 use super::{Clip, MAX_SAMPLES, MediaError, Sample, Track, TrackKind, aac, h264, h265};
 
-/// How every EBML file begins (RFC 8794 section 11.2.1).
+/// First bytes of every EBML file (RFC 8794 section 11.2.1).
 const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 
-/// Nanoseconds of a second.
+/// Nanoseconds per second.
 const SECOND: u64 = 1_000_000_000;
 
 pub(crate) fn is_matroska(data: &[u8]) -> bool {
     data.starts_with(&EBML)
 }
 
-/// One track while it is read.
+/// A track that is being read.
 struct Reading {
     number: u64,
     kind: TrackKind,
     samples: Vec<Sample>,
-    /// When each is shown, in ticks of the file; in the order of the file, which is that of decoding.
-    shown: Vec<u64>,
+    /// Times of presentation in ticks of the file, in decoding order.
+    presented: Vec<u64>,
 }
 
 pub(crate) fn read(file: &[u8]) -> Result<Clip, MediaError> {
     let mut mkv = MatroskaFile::open(Cursor::new(file))?;
-    // Ticks are so many nanoseconds long: a millisecond unless the file says otherwise.
+    // Nanoseconds per tick, by default a million.
     let tick = mkv.info().timestamp_scale().get();
     let timescale = u32::try_from(SECOND / tick.max(1)).unwrap_or(u32::MAX).max(1);
     let mut tracks: Vec<Reading> = Vec::new();
     for entry in mkv.tracks() {
         let Some(kind) = kind(entry) else { continue };
-        // One of each: what a camera offers.
+        // One of each, as a camera offers.
         if tracks
             .iter()
             .any(|track| track.kind.is_video() == kind.is_video())
@@ -46,12 +46,12 @@ pub(crate) fn read(file: &[u8]) -> Result<Clip, MediaError> {
             number: entry.track_number().get(),
             kind,
             samples: Vec::new(),
-            shown: Vec::new(),
+            presented: Vec::new(),
         });
     }
     let mut data = Vec::with_capacity(file.len());
     let mut frame = Frame::default();
-    // A recording that was cut off ends with an error: what came before can be played.
+    // A truncated recording ends with an error: what precedes is playable.
     while let Ok(true) = mkv.next_frame(&mut frame) {
         let Some(track) = tracks.iter_mut().find(|track| track.number == frame.track) else {
             continue;
@@ -66,7 +66,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Clip, MediaError> {
             composition: 0,
             sync: !track.kind.is_video() || frame.is_keyframe.unwrap_or(false),
         });
-        track.shown.push(frame.timestamp);
+        track.presented.push(frame.timestamp);
         data.extend_from_slice(&frame.data);
     }
     let tracks = tracks.into_iter().filter(|track| !track.samples.is_empty());
@@ -79,22 +79,23 @@ pub(crate) fn read(file: &[u8]) -> Result<Clip, MediaError> {
 }
 
 impl Reading {
-    /// Matroska says when samples are shown and not when they are decoded. As many pictures are decoded as are shown, so
-    /// the n-th sample is decoded at the n-th of the times, and all are shown as much later as the stream reorders.
+    /// Matroska has times of presentation, but none of decoding. As many pictures are decoded as are presented, so the
+    /// n-th sample is decoded at the n-th of the sorted times, and all are presented later by the stream's reordering
+    /// delay.
     fn timed(mut self, timescale: u32) -> Track {
-        let mut decoded = self.shown.clone();
+        let mut decoded = self.presented.clone();
         decoded.sort_unstable();
         let first = decoded.first().copied().unwrap_or_default();
         let last = decoded.last().copied().unwrap_or_default() - first;
         let length = last + last / (decoded.len() as u64 - 1).max(1);
         let late = decoded
             .iter()
-            .zip(&self.shown)
-            .map(|(decoded, shown)| decoded.saturating_sub(*shown));
+            .zip(&self.presented)
+            .map(|(decoded, presented)| decoded.saturating_sub(*presented));
         let delay = late.max().unwrap_or_default();
-        for ((sample, decoded), shown) in self.samples.iter_mut().zip(&decoded).zip(&self.shown) {
+        for ((sample, decoded), presented) in self.samples.iter_mut().zip(&decoded).zip(&self.presented) {
             sample.decode = decoded - first;
-            let composition = shown.saturating_add(delay).saturating_sub(*decoded);
+            let composition = presented.saturating_add(delay).saturating_sub(*decoded);
             sample.composition = i32::try_from(composition).unwrap_or_default();
         }
         Track {
@@ -127,7 +128,7 @@ fn kind(entry: &TrackEntry) -> Option<TrackKind> {
 /// Bytes of a visual sample entry before the boxes in it (ISO/IEC 14496-12 section 12.1.3).
 const VISUAL_ENTRY: usize = 78;
 
-/// Reads a decoder's record as if it stood in the sample entry of an MP4 file.
+/// Reads a decoder configuration record as if it were in the sample entry of an MP4 file.
 fn in_entry<T>(
     record: &[u8],
     name: [u8; 4],
@@ -152,12 +153,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_of_decoding_are_made_from_those_of_showing() {
-        let reading = |shown: &[u64]| Reading {
+    fn times_of_decoding_follow_from_those_of_presentation() {
+        let reading = |presented: &[u64]| Reading {
             number: 1,
             kind: aac(2, 3, 2).unwrap(),
-            samples: shown.iter().map(|_| Sample::for_test(0, true)).collect(),
-            shown: shown.to_vec(),
+            samples: presented.iter().map(|_| Sample::for_test(0, true)).collect(),
+            presented: presented.to_vec(),
         };
         let track = reading(&[100, 220, 140, 180]).timed(1000);
         let times: Vec<(u64, i32)> = track.samples.iter().map(|s| (s.decode, s.composition)).collect();
@@ -168,9 +169,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn broken_files_are_refused_without_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn broken_files_are_rejected_without_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
             let data: Vec<u8> = EBML.into_iter().chain(body).collect();
-            // What the reader itself does with hostile bytes is caught where it runs.
+            // The caller catches panics of the reader itself.
             let _ = std::panic::catch_unwind(|| read(&data));
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn read(data: Bytes) -> Result<Clip, MediaError> {
     let mut tracks: Vec<Track> = Vec::new();
     for trak in &moov.traks {
         let Some(kind) = kind(trak) else { continue };
-        // One of each: what a camera offers.
+        // One of each, as a camera offers.
         if tracks.iter().any(|t| t.is_video() == kind.is_video()) {
             continue;
         }
@@ -46,7 +46,7 @@ pub(super) fn read(data: Bytes) -> Result<Clip, MediaError> {
     Ok(Clip::new(data, tracks))
 }
 
-/// The movie box, wherever it lies, and the movie fragments.
+/// The movie box and the movie fragments.
 fn movie(data: &[u8]) -> Result<(MoovBox, Vec<MoofBox>), MediaError> {
     let mut reader = Cursor::new(data);
     let end = data.len() as u64;
@@ -59,7 +59,7 @@ fn movie(data: &[u8]) -> Result<(MoovBox, Vec<MoofBox>), MediaError> {
         }
         let header = BoxHeader::read(&mut reader)?;
         if header.size < 8 || header.size > end - at {
-            // The end of a recording that was cut off: what came before can be played.
+            // A truncated recording: what precedes is playable.
             if let (Some(movie), false) = (movie, fragments.is_empty()) {
                 return Ok((movie, fragments));
             }
@@ -143,7 +143,7 @@ fn samples(stbl: &StblBox, file_len: usize) -> Result<(Vec<Sample>, u64), MediaE
             };
             let end = offset.saturating_add(u64::from(len));
             if end > file_len as u64 {
-                return Err(MediaError::Malformed("a sample lies outside of the file"));
+                return Err(MediaError::Malformed("a sample is outside of the file"));
             }
             list.push(Sample {
                 offset: offset as usize,

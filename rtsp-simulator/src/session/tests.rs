@@ -26,7 +26,7 @@ fn clip() -> Arc<Clip> {
     ))
 }
 
-fn conversation(credentials: Option<Credentials>) -> ServerSession {
+fn session(credentials: Option<Credentials>) -> ServerSession {
     ServerSession::new(
         credentials,
         Challenge::new(AuthScheme::Digest, "nonce".into()),
@@ -44,15 +44,15 @@ fn request(text: &str) -> Request<Vec<u8>> {
     }
 }
 
-fn ask(conversation: &mut ServerSession, text: &str) -> (u16, Response<Vec<u8>>, Action) {
+fn ask(session: &mut ServerSession, text: &str) -> (u16, Response<Vec<u8>>, Action) {
     let request = request(text);
-    let file = match conversation.file_of(&request) {
-        None => Lookup::NotAsked,
+    let file = match session.file_of(&request) {
+        None => Lookup::NotRequested,
         Some(file) if file.as_os_str() == "plaza.mp4" => Lookup::Found(clip()),
         Some(file) if file.as_os_str() == "broken.mp4" => Lookup::Broken(MediaError::NoUsableTrack),
         Some(_) => Lookup::Missing,
     };
-    let (response, action) = conversation.answer(&request, file, None);
+    let (response, action) = session.answer(&request, file, None);
     (response.status().into(), response, action)
 }
 
@@ -62,7 +62,7 @@ fn header<'a>(response: &'a Response<Vec<u8>>, name: &rtsp_types::HeaderName) ->
 
 #[test]
 fn the_usual_course_of_a_session() {
-    let mut c = conversation(None);
+    let mut c = session(None);
     let (code, response, _) = ask(&mut c, &format!("OPTIONS {URL} RTSP/1.0\nCSeq: 1"));
     assert_eq!((code, header(&response, &headers::CSEQ)), (200, "1"));
     assert!(header(&response, &headers::PUBLIC).contains("GET_PARAMETER"));
@@ -114,8 +114,8 @@ fn the_usual_course_of_a_session() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_its_status() {
-    let mut c = conversation(None);
+fn invalid_requests_get_their_status() {
+    let mut c = session(None);
     let tcp = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
     for (text, expected) in [
         (format!("DESCRIBE {URL} RTSP/1.0"), 400),
@@ -152,14 +152,20 @@ fn what_cannot_be_is_refused_with_its_status() {
 #[test]
 fn the_first_transport_that_is_there_is_taken() {
     let both = "RTP/AVP;unicast;client_port=5000-5001,RTP/AVP/TCP;unicast;interleaved=2-3";
-    assert_eq!(wish(both, false), Some(RequestedTransport::Interleaved(Some(2))));
-    assert_eq!(wish(both, true), Some(RequestedTransport::Udp(5000, 5001)));
     assert_eq!(
-        wish("RTP/AVP/TCP;unicast", true),
+        requested_transport(both, false),
+        Some(RequestedTransport::Interleaved(Some(2)))
+    );
+    assert_eq!(
+        requested_transport(both, true),
+        Some(RequestedTransport::Udp(5000, 5001))
+    );
+    assert_eq!(
+        requested_transport("RTP/AVP/TCP;unicast", true),
         Some(RequestedTransport::Interleaved(None))
     );
     assert_eq!(
-        wish("RTP/AVP/TCP;interleaved=300-301", true),
+        requested_transport("RTP/AVP/TCP;interleaved=300-301", true),
         Some(RequestedTransport::Interleaved(None))
     );
     for broken in [
@@ -169,13 +175,13 @@ fn the_first_transport_that_is_there_is_taken() {
         "RTP/AVP;client_port=x-y",
         "",
     ] {
-        assert_eq!(wish(broken, true), None, "{broken}");
+        assert_eq!(requested_transport(broken, true), None, "{broken}");
     }
 }
 
 #[test]
 fn udp_is_set_up_when_there_are_ports_for_it() {
-    let mut c = conversation(None);
+    let mut c = session(None);
     let request = request(&format!(
         "SETUP {URL}/trackID=0 RTSP/1.0\nCSeq: 1\nTransport: RTP/AVP;unicast;client_port=5000-5001"
     ));
@@ -190,7 +196,7 @@ fn udp_is_set_up_when_there_are_ports_for_it() {
 
 #[test]
 fn without_credentials_there_is_a_challenge_and_no_look_at_files() {
-    let mut c = conversation(Some(Credentials::new("u", "p")));
+    let mut c = session(Some(Credentials::new("u", "p")));
     let describe = format!("DESCRIBE {URL} RTSP/1.0\nCSeq: 2");
     assert_eq!(c.file_of(&request(&describe)), None);
     let (code, response, _) = ask(&mut c, &describe);
@@ -198,7 +204,7 @@ fn without_credentials_there_is_a_challenge_and_no_look_at_files() {
     assert!(header(&response, &headers::WWW_AUTHENTICATE).starts_with("Digest realm="));
     assert_eq!(
         (
-            c.refused(),
+            c.rejected(),
             ask(&mut c, &format!("OPTIONS {URL} RTSP/1.0\nCSeq: 1")).0
         ),
         (0, 200)
@@ -207,7 +213,7 @@ fn without_credentials_there_is_a_challenge_and_no_look_at_files() {
         &mut c,
         &format!("DESCRIBE {URL} RTSP/1.0\nCSeq: 2\nAuthorization: Digest x=y"),
     );
-    assert_eq!(c.refused(), 1);
+    assert_eq!(c.rejected(), 1);
 }
 
 #[test]
@@ -230,14 +236,14 @@ fn a_second_track_does_not_take_the_channel_of_the_first() {
         duration: 1,
     };
     let clip = Arc::new(Clip::of_tracks(Bytes::new(), vec![track(video), track(audio)]));
-    let mut c = conversation(None);
+    let mut c = session(None);
     for n in 0..2 {
         let text =
             format!("SETUP {URL}/trackID={n} RTSP/1.0\nCSeq: 3\nTransport: RTP/AVP/TCP;interleaved=1-2");
         c.answer(&request(&text), Lookup::Found(Arc::clone(&clip)), None);
     }
     let channels: Vec<_> = c
-        .chosen()
+        .setup_parts()
         .unwrap()
         .1
         .iter()
@@ -249,7 +255,7 @@ fn a_second_track_does_not_take_the_channel_of_the_first() {
 proptest! {
     #[test]
     fn any_order_of_requests_is_answered(order in proptest::collection::vec((0..8_usize, any::<bool>()), 0..30)) {
-        let mut c = conversation(None);
+        let mut c = session(None);
         for (n, in_session) in order {
             let method = ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "X"][n];
             let session = if in_session { "\nSession: 000000000000002A" } else { "" };
@@ -257,7 +263,7 @@ proptest! {
             let (code, _, action) = ask(&mut c, &text);
             prop_assert!((200..600).contains(&code));
             if action == Action::Play {
-                prop_assert!(c.chosen().is_some_and(|(_, channels)| !channels.is_empty()));
+                prop_assert!(c.setup_parts().is_some_and(|(_, channels)| !channels.is_empty()));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Other people's clients against the simulator.
+//! Clients of other projects against the simulator.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::support::{made_clip, simulator, skip, testuser};
 
-/// Exit status and all that a program printed; `None` after saying so where there is none.
+/// Exit status and all that a program printed; `None`, with a note, where it is missing.
 async fn run(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let run = Command::new(program)
         .args(arguments)
@@ -45,8 +45,8 @@ fn with(user: &str, url: &str) -> String {
 }
 
 /// A plain simulator and one behind TLS.
-async fn both(folder: &std::path::Path) -> [Simulator; 2] {
-    let options = SimulatorOptions::new(folder).with_credentials(Some(testuser()));
+async fn both(directory: &std::path::Path) -> [Simulator; 2] {
+    let options = SimulatorOptions::new(directory).with_credentials(Some(testuser()));
     let tls = SimulatorTls::self_signed(&["127.0.0.1"]).unwrap();
     [
         Simulator::start(options.clone()).await.unwrap(),
@@ -56,10 +56,10 @@ async fn both(folder: &std::path::Path) -> [Simulator; 2] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ffprobe_sees_the_stream_on_every_way_and_the_refusals_or_skips() {
-    let Some(folder) = made_clip(true, &[]) else {
+    let Some(directory) = made_clip(true, &[]) else {
         return;
     };
-    let [plain, tls] = both(folder.path()).await;
+    let [plain, tls] = both(directory.path()).await;
     let ways: [(&Simulator, &[&str]); 4] = [
         (&plain, &["-rtsp_transport", "tcp"]),
         (&plain, &["-rtsp_transport", "udp"]),
@@ -102,10 +102,10 @@ async fn ffprobe_reads_h265_and_basic_credentials_or_skips() {
         "-x265-params",
         "log-level=error:bframes=0",
     ];
-    let Some(folder) = made_clip(false, &x265) else {
+    let Some(directory) = made_clip(false, &x265) else {
         return;
     };
-    let options = SimulatorOptions::new(folder.path())
+    let options = SimulatorOptions::new(directory.path())
         .with_credentials(Some(testuser()))
         .with_auth_scheme(AuthScheme::Basic);
     let simulator = Simulator::start(options).await.unwrap();
@@ -120,10 +120,10 @@ async fn ffprobe_reads_h265_and_basic_credentials_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ffplay_shows_it_on_every_way_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let [plain, tls] = both(folder.path()).await;
+    let [plain, tls] = both(directory.path()).await;
     for (simulator, way) in [(&plain, "tcp"), (&plain, "udp"), (&plain, "http"), (&tls, "tcp")] {
         let before = simulator.counters();
         let url = with("testuser:testpassword", &simulator.url("clip.mp4"));
@@ -150,10 +150,10 @@ async fn ffplay_shows_it_on_every_way_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rtspsrc_of_gstreamer_plays_on_every_way_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let [plain, tls] = both(folder.path()).await;
+    let [plain, tls] = both(directory.path()).await;
     for (simulator, way) in [(&plain, "tcp"), (&plain, "udp"), (&plain, "http"), (&tls, "tcp")] {
         // A tunnel is asked for by a scheme of GStreamer's own.
         let url = match way {
@@ -198,10 +198,10 @@ async fn rtspsrc_of_gstreamer_plays_on_every_way_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ffmpeg_decodes_the_same_pictures_as_from_the_file_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let url = simulator
         .url("clip.mp4")
         .replace("rtsp://", "rtsp://testuser:testpassword@");
@@ -232,7 +232,7 @@ async fn ffmpeg_decodes_the_same_pictures_as_from_the_file_or_skips() {
             .filter_map(|line| line.rsplit(',').next().map(|hash| hash.trim().to_owned()))
             .collect::<Vec<_>>()
     };
-    let served = pictures(folder.path().join("clip.mp4").to_str().unwrap(), &[]).await;
+    let served = pictures(directory.path().join("clip.mp4").to_str().unwrap(), &[]).await;
     assert_eq!(served.len(), 50);
     for way in ["tcp", "http"] {
         assert_eq!(pictures(&url, &["-rtsp_transport", way]).await, served, "{way}");

@@ -35,10 +35,10 @@ async fn units(camera: &mut Camera, count: usize) {
 
 #[tokio::test]
 async fn garbage_is_cut_off_and_the_others_go_on_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let url = CameraUrl::parse(&simulator.url("clip.mp4")).unwrap();
     let mut camera = Camera::connect(CameraOptions::new(url).with_credentials(Some(testuser())));
     units(&mut camera, 3).await;
@@ -54,11 +54,11 @@ async fn garbage_is_cut_off_and_the_others_go_on_or_skips() {
 
 #[tokio::test]
 async fn no_path_leads_out_of_the_folder_and_no_file_is_seen_without_credentials() {
-    let folder = tempfile::tempdir().unwrap();
-    let open = Simulator::start(SimulatorOptions::new(folder.path()))
+    let directory = tempfile::tempdir().unwrap();
+    let open = Simulator::start(SimulatorOptions::new(directory.path()))
         .await
         .unwrap();
-    let closed = simulator(folder.path()).await;
+    let closed = simulator(directory.path()).await;
     for path in [
         "/media/../../etc/passwd",
         "/media/%2e%2e/%2e%2e/etc/passwd",
@@ -84,13 +84,13 @@ async fn no_path_leads_out_of_the_folder_and_no_file_is_seen_without_credentials
 
 #[tokio::test]
 async fn a_broken_file_is_refused_and_does_no_harm() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut moov = vec![0, 0, 0, 40];
     moov.extend_from_slice(b"moov");
     moov.resize(40, 0xff);
-    std::fs::write(folder.path().join("broken.mp4"), moov).unwrap();
-    std::fs::write(folder.path().join("empty.mp4"), b"").unwrap();
-    let simulator = Simulator::start(SimulatorOptions::new(folder.path()))
+    std::fs::write(directory.path().join("broken.mp4"), moov).unwrap();
+    std::fs::write(directory.path().join("empty.mp4"), b"").unwrap();
+    let simulator = Simulator::start(SimulatorOptions::new(directory.path()))
         .await
         .unwrap();
     for file in ["broken.mp4", "empty.mp4"] {
@@ -106,8 +106,8 @@ async fn a_broken_file_is_refused_and_does_no_harm() {
 
 #[tokio::test]
 async fn one_client_too_many_is_turned_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = SimulatorOptions::new(folder.path()).with_max_clients(1);
+    let directory = tempfile::tempdir().unwrap();
+    let options = SimulatorOptions::new(directory.path()).with_max_clients(1);
     let simulator = Simulator::start(options).await.unwrap();
     let mut first = TcpStream::connect(simulator.address()).await.unwrap();
     first
@@ -119,7 +119,7 @@ async fn one_client_too_many_is_turned_away() {
     let mut nothing = Vec::new();
     let closed = tokio::time::timeout(PATIENCE, second.read_to_end(&mut nothing)).await;
     assert!(closed.is_ok() && nothing.is_empty());
-    assert_eq!(simulator.counters().turned_away, 1);
+    assert_eq!(simulator.counters().rejected_connections, 1);
 }
 
 #[tokio::test]
@@ -130,11 +130,11 @@ async fn a_simulator_that_cannot_begin_says_why() {
     assert!(
         matches!(missing, SimulatorError::Media { .. }) && missing.to_string().contains("/nonexistent/media")
     );
-    let folder = tempfile::tempdir().unwrap();
-    let first = Simulator::start(SimulatorOptions::new(folder.path()))
+    let directory = tempfile::tempdir().unwrap();
+    let first = Simulator::start(SimulatorOptions::new(directory.path()))
         .await
         .unwrap();
-    let options = SimulatorOptions::new(folder.path()).with_address(first.address());
+    let options = SimulatorOptions::new(directory.path()).with_address(first.address());
     let taken = Simulator::start(options.clone()).await.unwrap_err();
     assert!(matches!(taken, SimulatorError::Listen { .. }));
     first.shutdown().await;

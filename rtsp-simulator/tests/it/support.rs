@@ -15,15 +15,15 @@ pub(crate) fn testuser() -> Credentials {
     Credentials::new("testuser", "testpassword")
 }
 
-/// Says why a test does nothing.
+/// Prints why a test is skipped.
 pub(crate) fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
-/// A folder with `clip.mp4`: 2 s of 320×240 H.264 at 30 frames/s with a key frame each half second, and AAC if
-/// wanted; `None` after saying so where ffmpeg cannot make it.
+/// A directory with `clip.mp4`: 2 s of 320×240 H.264 at 30 frames/s with a key frame each half second, and AAC if
+/// wanted; `None`, with a note, where ffmpeg cannot make it.
 pub(crate) fn made_clip(audio: bool, encoder: &[&str]) -> Option<TempDir> {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("ffmpeg");
     command.args([
         "-v",
@@ -48,9 +48,9 @@ pub(crate) fn made_clip(audio: bool, encoder: &[&str]) -> Option<TempDir> {
             "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "15", "-bf", "0", "-b:v", "2M",
         ])
         .args(encoder);
-    let made = command.arg(folder.path().join("clip.mp4")).output();
+    let made = command.arg(directory.path().join("clip.mp4")).output();
     match made {
-        Ok(output) if output.status.success() => Some(folder),
+        Ok(output) if output.status.success() => Some(directory),
         Ok(output) => {
             skip(&format!("ffmpeg: {}", String::from_utf8_lossy(&output.stderr)));
             None
@@ -62,8 +62,8 @@ pub(crate) fn made_clip(audio: bool, encoder: &[&str]) -> Option<TempDir> {
     }
 }
 
-pub(crate) async fn simulator(folder: &Path) -> Simulator {
-    Simulator::start(SimulatorOptions::new(folder).with_credentials(Some(testuser())))
+pub(crate) async fn simulator(directory: &Path) -> Simulator {
+    Simulator::start(SimulatorOptions::new(directory).with_credentials(Some(testuser())))
         .await
         .unwrap()
 }

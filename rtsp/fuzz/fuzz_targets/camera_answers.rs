@@ -1,4 +1,4 @@
-//! What a camera says to the relay, cut into pieces: media passes unchanged, credentials never come back, no panic.
+//! Bytes from a camera to the loopback proxy, cut into pieces: media passes unchanged, no credentials leak, no panic.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| lva_rtsp::fuzzing::camera_answers(data));

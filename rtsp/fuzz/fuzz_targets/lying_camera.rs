@@ -1,5 +1,5 @@
-//! A whole session with a camera that lies, over a socket: descriptions, answers, packets and reports as the data has
-//! them. The session is had, lost or refused within its limits; media time never goes back.
+//! A whole session over a socket with a hostile camera: the data holds its description, responses, packets and reports.
+//! The session plays, fails or is lost within its time limits, and media time never goes back.
 #![no_main]
 
 use std::time::Duration;
@@ -8,10 +8,10 @@ use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl, Timeouts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Between the parts of the data: the session description, then one part for each answer, then what follows PLAY.
+/// Separates the parts of the data: the session description, one part for each response, and what follows PLAY.
 const SEPARATOR: &[u8] = b"\xff\x00\xff";
 
-libfuzzer_sys::fuzz_target!(init: forgive_the_reader(), |data: &[u8]| {
+libfuzzer_sys::fuzz_target!(init: ignore_parser_panics(), |data: &[u8]| {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -19,14 +19,14 @@ libfuzzer_sys::fuzz_target!(init: forgive_the_reader(), |data: &[u8]| {
     RUNTIME.with(|runtime| runtime.block_on(session(data)));
 });
 
-/// The readers of session descriptions, sdp-types and retina's, panic on some; the session catches that. Every other panic
+/// The parsers of session descriptions, sdp-types and retina's, panic on some; the session catches that. Every other panic
 /// is a finding.
-fn forgive_the_reader() {
+fn ignore_parser_panics() {
     let finding = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let place = info.location().map(|place| place.file()).unwrap_or_default();
-        let reader = place.contains("sdp-types") || (place.contains("retina") && place.ends_with("client/parse.rs"));
-        if !reader {
+        let file = info.location().map(|location| location.file()).unwrap_or_default();
+        let parser = file.contains("sdp-types") || (file.contains("retina") && file.ends_with("client/parse.rs"));
+        if !parser {
             finding(info);
         }
     }));

@@ -1,4 +1,4 @@
-//! The task of a camera: does what the supervisor decides, and gives units their times.
+//! The task of a camera: carries out the supervisor's decisions and timestamps units.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,44 +9,43 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
-use super::{CameraEvent, RESERVED_EVENTS, Shared, StopReason};
+use super::{CameraEvent, CameraStopReason, RESERVED_EVENTS, Shared};
 use crate::clock::MediaClock;
-use crate::random::random_u64;
-use crate::session::{Item, LiveSession, OldSessions, RawUnit};
+use crate::session::{ClosingSessions, Item, LiveSession, RawUnit};
+use crate::supervisor::{RetryDecision, Supervisor};
 use crate::{
-    AccessUnit, CameraError, CameraOptions, ClockCounters, ErrorKind, MediaKind, Phase, Supervisor,
-    TimeoutKind, Verdict,
+    AccessUnit, CameraError, CameraOptions, ClockCounters, ErrorKind, MediaKind, Phase, TimeoutKind,
 };
 
-/// How long a session that ended may take to say goodbye.
-const FAREWELL: Duration = Duration::from_millis(450);
+/// How long the TEARDOWN of an ended session may take.
+const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(450);
 
 pub(super) struct CameraTask {
     options: CameraOptions,
     supervisor: Supervisor,
-    old: Arc<OldSessions>,
+    closing: Arc<ClosingSessions>,
     sender: mpsc::Sender<CameraEvent>,
     stopped: watch::Receiver<bool>,
     shared: Arc<Shared>,
-    /// Over all sessions, so that media time goes on.
+    /// Kept across sessions, so that media time continues.
     clocks: BTreeMap<usize, MediaClock>,
     began: Instant,
 }
 
-/// Stop was asked for, or the handle is gone.
+/// The camera was asked to stop, or its handle is gone.
 struct Stop;
 
-/// What a stream needs besides its clock, from the session's beginning.
+/// The state of one stream within a session, besides its clock.
 #[derive(Default)]
-struct Gate {
-    /// Audio can go on anywhere, video only at a random access point.
+struct StreamState {
+    /// Audio can continue anywhere, video only at a random access point.
     video: bool,
-    /// A random access point is waited for.
-    waits: bool,
-    /// Lost packets of units that were dropped.
+    /// Units are dropped until a random access point.
+    waiting: bool,
+    /// Packets lost before or in units that were dropped.
     lost: u32,
     /// The next unit does not continue the last one.
-    broken: bool,
+    discontinuity: bool,
 }
 
 impl CameraTask {
@@ -59,7 +58,7 @@ impl CameraTask {
         Self {
             supervisor: Supervisor::new(options.reconnect, options.timeouts, Duration::ZERO),
             options,
-            old: Arc::default(),
+            closing: Arc::default(),
             sender,
             stopped,
             shared,
@@ -70,19 +69,23 @@ impl CameraTask {
 
     pub(super) async fn run(mut self) {
         let reason = match self.sessions().await {
-            Ok(()) => StopReason::GaveUp,
-            Err(Stop) => StopReason::Asked,
+            Ok(()) => CameraStopReason::GaveUp,
+            Err(Stop) => CameraStopReason::Asked,
         };
         self.supervisor.stop();
         self.publish_phase();
-        // So that a program which ends now leaves no session behind.
-        let _ = timeout(FAREWELL, self.old.torn_down()).await;
+        // A program that exits now must not leave a session open.
+        let _ = timeout(TEARDOWN_TIMEOUT, self.closing.torn_down()).await;
         // A consumer that no longer reads must not keep the task.
-        let _ = timeout(FAREWELL, self.sender.send(CameraEvent::Stopped { reason })).await;
+        let _ = timeout(
+            TEARDOWN_TIMEOUT,
+            self.sender.send(CameraEvent::Stopped { reason }),
+        )
+        .await;
         debug!(url = %self.options.url, ?reason, "camera stopped");
     }
 
-    /// Session after session, until the camera is given up.
+    /// Runs one session after the other until the supervisor gives up.
     async fn sessions(&mut self) -> Result<(), Stop> {
         loop {
             let error = match self.attempt().await? {
@@ -96,20 +99,22 @@ impl CameraTask {
                     error
                 }
             };
-            warn!(error = %error, "camera session lost or not had");
-            let refused = error.kind() == ErrorKind::Authentication;
-            self.say(CameraEvent::Lost { error }).await?;
+            warn!(error = %error, "camera session failed");
+            let rejected = error.kind() == ErrorKind::Authentication;
+            self.emit(CameraEvent::Lost { error }).await?;
             let now = self.now();
-            match self.supervisor.failed(now, refused, random_u64()) {
-                Verdict::GiveUp => return Ok(()),
-                Verdict::Retry { delay } => {
+            // Without random numbers the wait is the shortest one: jitter is a courtesy, not a need.
+            let random = getrandom::u64().unwrap_or_default();
+            match self.supervisor.failed(now, rejected, random) {
+                RetryDecision::GiveUp => return Ok(()),
+                RetryDecision::Retry { delay } => {
                     self.publish_phase();
-                    self.say(CameraEvent::Waiting { delay }).await?;
+                    self.emit(CameraEvent::Waiting { delay }).await?;
                 }
             }
             while self.supervisor.phase() == Phase::Waiting {
                 let deadline = self.deadline();
-                self.or_stop(async { tokio::time::sleep_until(deadline).await })
+                self.until_stopped(async { tokio::time::sleep_until(deadline).await })
                     .await?;
                 let now = self.now();
                 self.supervisor.expired(now);
@@ -119,15 +124,15 @@ impl CameraTask {
     }
 
     async fn attempt(&mut self) -> Result<Result<LiveSession, CameraError>, Stop> {
-        // Cameras with few sessions refuse a new one while the old one lives.
-        let old = Arc::clone(&self.old);
-        self.or_stop(async { timeout(FAREWELL, old.torn_down()).await.is_ok() })
+        // Cameras that allow few sessions reject a new one while the old one is open.
+        let closing = Arc::clone(&self.closing);
+        self.until_stopped(async { timeout(TEARDOWN_TIMEOUT, closing.torn_down()).await.is_ok() })
             .await?;
 
         let options = self.options.clone();
         let deadline = self.deadline();
         let opened = self
-            .or_stop(async move { timeout_at(deadline, LiveSession::open(&options, &old)).await })
+            .until_stopped(async move { timeout_at(deadline, LiveSession::open(&options, &closing)).await })
             .await?;
         Ok(opened.unwrap_or_else(|_| Err(self.timed_out(TimeoutKind::Attempt))))
     }
@@ -140,8 +145,8 @@ impl CameraTask {
         self.shared.update(|s| s.counters.sessions += 1);
         info!(url = %self.options.url, streams = session.streams.len(), "camera session established");
 
-        let mut gates: BTreeMap<usize, Gate> = BTreeMap::new();
-        // Sound alone does not make a live camera when there should be pictures.
+        let mut states: BTreeMap<usize, StreamState> = BTreeMap::new();
+        // Audio alone does not count as a sign of life when there should be pictures.
         let watched = session
             .streams
             .iter()
@@ -153,12 +158,12 @@ impl CameraTask {
                 .or_insert_with(|| MediaClock::new(self.options.clock, stream.clock_rate_hz))
                 .begin_session(stream.clock_rate_hz);
             let video = stream.media == MediaKind::Video;
-            gates.insert(
+            states.insert(
                 stream.index,
-                Gate {
+                StreamState {
                     video,
-                    waits: video,
-                    ..Gate::default()
+                    waiting: video,
+                    ..StreamState::default()
                 },
             );
         }
@@ -166,11 +171,11 @@ impl CameraTask {
             streams: session.streams.clone(),
             sdp: session.sdp.clone(),
         };
-        self.say(event).await?;
+        self.emit(event).await?;
 
         loop {
             let deadline = self.deadline();
-            let item = match self.or_stop(timeout_at(deadline, session.next())).await? {
+            let item = match self.until_stopped(timeout_at(deadline, session.next())).await? {
                 Err(_elapsed) => return Ok(self.timed_out(TimeoutKind::Stall)),
                 Ok(None) => {
                     return Ok(session.take_failure().unwrap_or_else(|| CameraError::Closed {
@@ -196,8 +201,8 @@ impl CameraTask {
                         let now = self.now();
                         self.supervisor.unit(now);
                     }
-                    if let Some(gate) = gates.get_mut(&unit.stream) {
-                        self.unit(unit, gate).await?;
+                    if let Some(state) = states.get_mut(&unit.stream) {
+                        self.unit(unit, state).await?;
                     }
                 }
                 Item::Report {
@@ -207,16 +212,16 @@ impl CameraTask {
                     arrival_90k,
                 } => {
                     if let Some(clock) = self.clocks.get_mut(&stream) {
-                        let believed = clock.sender_report(ntp, rtp_ticks, arrival_90k);
-                        if !believed {
-                            debug!(url = %self.options.url, stream, "sender report is not plausible");
+                        let accepted = clock.sender_report(ntp, rtp_ticks, arrival_90k);
+                        if !accepted {
+                            debug!(url = %self.options.url, stream, "sender report rejected: its clock is not plausible");
                         }
                         self.publish_clocks();
                     }
                 }
                 Item::Other => {}
             }
-            // Reports are no sign of life: a camera whose encoder hangs sends them on.
+            // Reports are not a sign of life: a camera whose encoder hangs keeps sending them.
             let now = self.now();
             if let Some(kind) = self.supervisor.expired(now) {
                 return Ok(self.timed_out(kind));
@@ -224,81 +229,82 @@ impl CameraTask {
         }
     }
 
-    async fn unit(&mut self, unit: RawUnit, gate: &mut Gate) -> Result<(), Stop> {
+    async fn unit(&mut self, unit: RawUnit, state: &mut StreamState) -> Result<(), Stop> {
         if let Some(stream) = unit.changed {
-            self.say(CameraEvent::StreamChanged(stream)).await?;
+            self.emit(CameraEvent::StreamChanged(stream)).await?;
         }
         if unit.lost > 0 {
             self.shared
                 .update(|s| s.counters.lost_packets += u64::from(unit.lost));
-            gate.lost = gate.lost.saturating_add(unit.lost);
+            state.lost = state.lost.saturating_add(unit.lost);
         }
         let Some(clock) = self.clocks.get_mut(&unit.stream) else {
             return Ok(());
         };
         let before = clock.counters();
         clock.allow_steps(unit.random_access);
-        let stamp = clock.unit(unit.rtp_ticks, unit.arrival_90k);
+        let time = clock.unit(unit.rtp_ticks, unit.arrival_90k);
         let clocks_changed = clock.counters() != before;
-        gate.broken |= stamp.discontinuity;
+        state.discontinuity |= time.discontinuity;
         if clocks_changed {
             self.publish_clocks();
         }
-        if gate.waits && !unit.random_access {
-            gate.broken = true;
+        if state.waiting && !unit.random_access {
+            state.discontinuity = true;
             self.shared.update(|s| s.counters.dropped_no_random_access += 1);
             return Ok(());
         }
         let len = unit.data.len();
         let queued = self.shared.queued_bytes.load(Ordering::Relaxed);
-        let room = self.sender.capacity() > RESERVED_EVENTS
+        let fits = self.sender.capacity() > RESERVED_EVENTS
             && (queued == 0 || queued.saturating_add(len) <= self.options.queue.bytes);
-        if !room {
-            gate.waits = gate.video;
-            gate.broken = true;
+        if !fits {
+            state.waiting = state.video;
+            state.discontinuity = true;
             self.shared.update(|s| s.counters.dropped_queue_full += 1);
             return Ok(());
         }
-        gate.waits = false;
-        let lost_before = std::mem::take(&mut gate.lost);
-        let broken = std::mem::take(&mut gate.broken);
+        state.waiting = false;
+        let lost_before = std::mem::take(&mut state.lost);
+        let discontinuity = std::mem::take(&mut state.discontinuity);
         self.shared.queued_bytes.fetch_add(len, Ordering::Relaxed);
         self.shared.units.fetch_add(1, Ordering::Relaxed);
         self.shared.bytes.fetch_add(len as u64, Ordering::Relaxed);
-        self.say(CameraEvent::Unit(AccessUnit {
+        self.emit(CameraEvent::Unit(AccessUnit {
             stream: unit.stream,
-            timestamp_90k: stamp.timestamp_90k,
-            clock: stamp.source,
+            media: unit.media,
+            timestamp_90k: time.timestamp_90k,
+            clock: time.source,
             random_access: unit.random_access,
             disposable: unit.disposable,
             lost_before,
-            discontinuity: broken || lost_before > 0,
+            discontinuity: discontinuity || lost_before > 0,
             received_at: unit.received_at,
             data: unit.data,
         }))
         .await
     }
 
-    /// Queues an event; `Stop` also when nobody listens any more.
-    async fn say(&mut self, event: CameraEvent) -> Result<(), Stop> {
+    /// Queues an event; `Stop` also when the receiver is gone.
+    async fn emit(&mut self, event: CameraEvent) -> Result<(), Stop> {
         match self.sender.try_send(event) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Stop),
             Err(mpsc::error::TrySendError::Full(event)) => {
                 let sender = self.sender.clone();
-                self.or_stop(async move { sender.send(event).await })
+                self.until_stopped(async move { sender.send(event).await })
                     .await?
                     .map_err(|_| Stop)
             }
         }
     }
 
-    /// The future's outcome, unless stop comes first.
-    async fn or_stop<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Stop> {
+    /// Runs a future unless the camera is stopped first.
+    async fn until_stopped<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Stop> {
         tokio::select! {
             biased;
             _ = self.stopped.wait_for(|stop| *stop) => Err(Stop),
-            outcome = future => Ok(outcome),
+            output = future => Ok(output),
         }
     }
 
@@ -333,10 +339,10 @@ impl CameraTask {
         let mut sum = ClockCounters::default();
         for counters in self.clocks.values().map(MediaClock::counters) {
             sum.reports += counters.reports;
-            sum.reports_refused += counters.reports_refused;
+            sum.reports_rejected += counters.reports_rejected;
             sum.jumps += counters.jumps;
             sum.reordered += counters.reordered;
-            sum.held += counters.held;
+            sum.clamped += counters.clamped;
         }
         self.shared.update(|s| s.counters.clock = sum);
     }

@@ -1,41 +1,41 @@
-//! What is remarkable about a camera.
+//! Peculiarities of cameras.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::{Collector, Seen, StreamReport};
+use super::{Collector, StreamObserver, StreamReport};
 use crate::{CameraCounters, ClockSource, Codec, MediaKind};
 
-/// Recordings begin at a key frame; a longer interval than this makes them begin much too early.
+/// Recordings begin at a key frame; with a longer interval they begin much too early.
 const LONG_INTERVAL_SECONDS: f64 = 4.0;
-/// Less than this says nothing about reports, which come every 5 s.
+/// Reports come every 5 s: a shorter watch may miss them.
 const ENOUGH_FOR_REPORTS: Duration = Duration::from_secs(8);
 
-/// Something about a camera that an integrator may want to know, or to change. `Display` says what it means.
+/// A peculiarity of a camera that an integrator may want to know, or to change. `Display` explains it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Quirk {
-    /// A stream is in an encoding that cannot be used.
+    /// The encoding of a stream is not supported.
     UnusableStream {
         /// [`StreamInfo::index`](crate::StreamInfo::index).
         stream: usize,
         /// Media type and encoding.
         encoding: String,
     },
-    /// There is more than one usable video stream; the first is received.
+    /// The camera offers several usable video streams; the first is received.
     FurtherVideo {
-        /// The one that is not.
+        /// One that is not received.
         stream: usize,
     },
     /// The description has no parameter sets; they come with the pictures.
     ParametersInBand,
-    /// The parameter sets in the description were not those of the pictures.
+    /// The parameter sets in the description differ from those of the pictures.
     ParametersChanged,
-    /// No sender reports came.
+    /// The camera sends no sender reports.
     NoSenderReports,
-    /// The wall clock in sender reports is too far from ours.
-    ClockRefused,
-    /// Pictures come in another order than they are shown.
+    /// The wall clock in sender reports is too far from the local one.
+    ClockRejected,
+    /// Pictures do not arrive in the order of presentation.
     BFrames,
     /// RTP time jumped.
     TimeJumped {
@@ -49,17 +49,17 @@ pub enum Quirk {
     },
     /// Key frames are far apart, or fewer than two came.
     KeyFramesRare {
-        /// Seconds between them, where that could be measured.
+        /// Seconds between them, if measured.
         seconds: Option<f64>,
     },
-    /// Pictures came, but none at which decoding can start.
+    /// Decoding cannot start at any of the pictures.
     NoKeyFrame {
-        /// Pictures that were dropped for that.
+        /// Pictures dropped for this reason.
         dropped: u64,
     },
-    /// The session was lost while it was watched.
+    /// The session was lost during the watch.
     SessionLost {
-        /// How often, failed attempts to come back included.
+        /// How often, failed attempts to reconnect included.
         times: u64,
     },
 }
@@ -76,44 +76,44 @@ impl fmt::Display for Quirk {
                 "stream {stream} is a second video stream; only the first is received, so use an address that offers \
                  the wanted one alone"
             ),
-            Self::ParametersInBand => f.write_str("parameter sets come with the pictures only, which works"),
+            Self::ParametersInBand => f.write_str("parameter sets come only with the pictures, which is supported"),
             Self::ParametersChanged => f.write_str(
-                "the description told other parameter sets than the pictures have; the pictures are believed",
+                "the parameter sets in the description differ from those of the pictures, which are used",
             ),
             Self::NoSenderReports => f.write_str(
                 "no RTCP sender reports: units carry the time of their arrival",
             ),
-            Self::ClockRefused => f.write_str(
+            Self::ClockRejected => f.write_str(
                 "the camera's clock is far from this machine's: set it (NTP); until then units carry the time of \
                  their arrival",
             ),
             Self::BFrames => f.write_str(
                 "B-frames: units come in decoding order, so their times go back and forth; switch them off for less delay",
             ),
-            Self::TimeJumped { times } => write!(f, "RTP time jumped {times} time(s); media time went on"),
+            Self::TimeJumped { times } => write!(f, "RTP time jumped {times} time(s); media time continued"),
             Self::PacketsLost { packets } => write!(
                 f,
-                "{packets} packet(s) lost: look at the network, or use the transport tcp"
+                "{packets} packet(s) lost: check the network, or use the transport tcp"
             ),
             Self::KeyFramesRare { seconds: Some(seconds) } => write!(
                 f,
-                "key frames only every {seconds:.1} s: clips begin that much early, and every start takes as long; \
-                 set 1 to 2 s"
+                "key frames only every {seconds:.1} s: clips begin up to that much early, and every start takes as long; \
+                 set 1 to 2 s in the camera"
             ),
             Self::KeyFramesRare { seconds: None } => f.write_str(
-                "fewer than two key frames while it was watched: set an interval of 1 to 2 s, or watch for longer",
+                "fewer than two key frames during the watch: set an interval of 1 to 2 s, or watch longer",
             ),
             Self::NoKeyFrame { dropped } => write!(
                 f,
-                "{dropped} picture(s) and no IDR picture among them: decoding cannot start; switch intra refresh off"
+                "{dropped} picture(s) without an IDR picture: decoding cannot start; switch intra refresh off in the camera"
             ),
-            Self::SessionLost { times } => write!(f, "the session was lost {times} time(s) while it was watched"),
+            Self::SessionLost { times } => write!(f, "the session was lost {times} time(s) during the watch"),
         }
     }
 }
 
 pub(super) fn of_stream(
-    seen: &Seen,
+    seen: &StreamObserver,
     report: &StreamReport,
     video_played: &mut bool,
     quirks: &mut Vec<Quirk>,
@@ -161,16 +161,16 @@ pub(super) fn of_session(
     if collector.parameters_changed {
         quirks.push(Quirk::ParametersChanged);
     }
-    let by_arrival = |seen: &Seen| seen.clock == Some(ClockSource::Arrival);
-    if counters.clock.reports_refused > 0 && collector.streams.iter().any(by_arrival) {
-        quirks.push(Quirk::ClockRefused);
+    let by_arrival = |seen: &StreamObserver| seen.clock == Some(ClockSource::Arrival);
+    if counters.clock.reports_rejected > 0 && collector.streams.iter().any(by_arrival) {
+        quirks.push(Quirk::ClockRejected);
     } else if counters.clock.reports == 0 && counters.units > 0 && watched >= ENOUGH_FOR_REPORTS {
         quirks.push(Quirk::NoSenderReports);
     }
     if counters.clock.reordered > 0 {
         quirks.push(Quirk::BFrames);
     }
-    // A new session is a jump too, and told by its loss.
+    // A new session is a jump too, and reported by its loss.
     let jumps = counters.clock.jumps.saturating_sub(collector.lost);
     if jumps > 0 {
         quirks.push(Quirk::TimeJumped { times: jumps });

@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use super::*;
 
-const WALL: u64 = 143_039_375_044_290;
+const START_90K: u64 = 143_039_375_044_290;
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -19,10 +19,10 @@ fn video(index: usize, codec: Codec) -> StreamInfo {
 fn watched(streams: Vec<StreamInfo>, gop: u64, count: u64) -> Collector {
     let mut collector = Collector::new("rtsp://cam/".into());
     let sdp = "v=0\r\n".to_owned();
-    collector.event(CameraEvent::Established { streams, sdp }, ms(80), WALL);
+    collector.event(CameraEvent::Established { streams, sdp }, ms(80), START_90K);
     for n in 0..count {
-        let unit = AccessUnit::new(0, WALL + n * 3600, n % gop == 0, Bytes::from(vec![0; 1000]));
-        let arrival = WALL + n * 3600 + 4500 + n % 3 * 90;
+        let unit = AccessUnit::new(0, START_90K + n * 3600, n % gop == 0, Bytes::from(vec![0; 1000]));
+        let arrival = START_90K + n * 3600 + 4500 + n % 3 * 90;
         collector.event(CameraEvent::Unit(unit), ms(100 + n * 40), arrival);
     }
     collector
@@ -57,12 +57,12 @@ fn what_a_jump_leaves_out_does_not_count() {
     for n in 0..50 {
         let mut unit = AccessUnit::new(
             0,
-            WALL + 90_000_000 + n * 3600,
+            START_90K + 90_000_000 + n * 3600,
             n == 0,
             Bytes::from(vec![0; 1000]),
         );
         unit.discontinuity = n == 0;
-        collector.event(CameraEvent::Unit(unit), ms(9000), WALL);
+        collector.event(CameraEvent::Unit(unit), ms(9000), START_90K);
     }
     let report = collector.finish(&CameraCounters::default(), ms(10_080));
     let rate = report.streams[0].rate.unwrap();

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use lva_rtsp::{
-    Camera, CameraEvent, CameraOptions, CameraUrl, Credentials, ErrorKind, Phase, QueueLimits, StopReason,
+    Camera, CameraEvent, CameraOptions, CameraStopReason, CameraUrl, Credentials, ErrorKind, Phase,
+    QueueLimits,
 };
 use lva_rtsp_simulator::{AuthScheme, Simulator, SimulatorOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,17 +14,17 @@ use crate::support::{established, lost, made_clip, next, quick, simulator, testu
 
 #[tokio::test]
 async fn wrong_missing_and_right_credentials_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     for scheme in [AuthScheme::Digest, AuthScheme::Basic] {
-        let options = SimulatorOptions::new(folder.path())
+        let options = SimulatorOptions::new(directory.path())
             .with_credentials(Some(testuser()))
             .with_auth_scheme(scheme);
         let simulator = Simulator::start(options).await.unwrap();
         let url = simulator.url("clip.mp4");
         let wrong = Some(Credentials::new("testuser", "geheim"));
-        for (credentials, says) in [(wrong, "does not accept"), (None, "none are configured")] {
+        for (credentials, expected) in [(wrong, "does not accept"), (None, "none are configured")] {
             let mut camera = Camera::connect(quick(&url).with_credentials(credentials));
             let error = lost(&mut camera).await;
             assert_eq!(
@@ -31,20 +32,20 @@ async fn wrong_missing_and_right_credentials_or_skips() {
                 (ErrorKind::Authentication, Some(401))
             );
             let text = format!("{error} {error:?}");
-            assert!(text.contains(says) && !text.contains("geheim"), "{text}");
+            assert!(text.contains(expected) && !text.contains("geheim"), "{text}");
         }
         let mut camera = Camera::connect(quick(&url));
         established(&mut camera).await;
-        assert_eq!(simulator.counters().refused, 1);
+        assert_eq!(simulator.counters().rejected_credentials, 1);
     }
 }
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_404_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     for path in ["none.mp4", "../clip.mp4"] {
         let mut camera = Camera::connect(quick(&simulator.url(path)));
         let error = lost(&mut camera).await;
@@ -135,7 +136,7 @@ async fn a_camera_that_never_answers_runs_out_and_stop_wins_at_once() {
     assert!(matches!(
         next(&mut camera).await,
         CameraEvent::Stopped {
-            reason: StopReason::Asked
+            reason: CameraStopReason::Asked
         }
     ));
     assert!(camera.next().await.is_none());
@@ -152,7 +153,7 @@ async fn a_camera_is_given_up_when_that_is_wanted() {
         Camera::connect(quick(&format!("rtsp://{address}/x")).with_timeouts(timeouts(1000, 1000, Some(300))));
     loop {
         if let CameraEvent::Stopped { reason } = next(&mut camera).await {
-            assert_eq!(reason, StopReason::GaveUp);
+            assert_eq!(reason, CameraStopReason::GaveUp);
             break;
         }
     }
@@ -160,10 +161,10 @@ async fn a_camera_is_given_up_when_that_is_wanted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_wins_within_a_second_while_playing_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     units(&mut camera, 0, 5).await;
     let asked = Instant::now();
@@ -173,10 +174,10 @@ async fn stop_wins_within_a_second_while_playing_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_camera_that_was_off_comes_back_and_says_so_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let first = simulator(folder.path()).await;
+    let first = simulator(directory.path()).await;
     let address = first.address();
     let mut camera = Camera::connect(quick(&first.url("clip.mp4")));
     let before = units(&mut camera, 0, 20).await.pop().unwrap();
@@ -188,7 +189,7 @@ async fn a_camera_that_was_off_comes_back_and_says_so_or_skips() {
     let error = lost(&mut camera).await;
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
 
-    let options = SimulatorOptions::new(folder.path())
+    let options = SimulatorOptions::new(directory.path())
         .with_credentials(Some(testuser()))
         .with_address(address);
     let second = Simulator::start(options).await.unwrap();
@@ -204,17 +205,17 @@ async fn a_camera_that_was_off_comes_back_and_says_so_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_is_closed_is_replaced_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     units(&mut camera, 0, 3).await;
     simulator.set_refusing(true);
     simulator.close_connections();
     lost(&mut camera).await;
     lost(&mut camera).await;
-    assert!(simulator.counters().turned_away > 0);
+    assert!(simulator.counters().rejected_connections > 0);
     simulator.set_refusing(false);
     established(&mut camera).await;
     units(&mut camera, 0, 3).await;
@@ -222,10 +223,10 @@ async fn a_session_that_is_closed_is_replaced_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stall_without_a_close_is_noticed_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let options = quick(&simulator.url("clip.mp4")).with_timeouts(timeouts(400, 5000, None));
     let mut camera = Camera::connect(options);
     units(&mut camera, 0, 10).await;
@@ -251,10 +252,10 @@ async fn units_after_losses(camera: &mut Camera, count: usize) -> Vec<lva_rtsp::
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_stall_goes_on_in_the_present_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     units(&mut camera, 0, 10).await;
     simulator.set_stalled(true);
@@ -278,10 +279,10 @@ async fn a_short_stall_goes_on_in_the_present_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_packets_are_counted_and_end_no_session_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     units(&mut camera, 0, 20).await;
     simulator.drop_packets(7);
@@ -300,10 +301,10 @@ async fn lost_packets_are_counted_and_end_no_session_or_skips() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_consumer_loses_units_by_count_and_goes_on_at_a_random_access_point_or_skips() {
     const QUEUE: usize = 10;
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let queue = QueueLimits::default().with_units(QUEUE);
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_queue(queue));
     established(&mut camera).await;
@@ -325,10 +326,10 @@ async fn a_slow_consumer_loses_units_by_count_and_goes_on_at_a_random_access_poi
 
 #[tokio::test]
 async fn credentials_in_the_address_are_used_when_the_operator_passes_them_on_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let text = simulator
         .url("clip.mp4")
         .replace("rtsp://", "  rtsp://testuser:testpassword@")

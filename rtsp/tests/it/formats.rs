@@ -17,12 +17,12 @@ async fn h265_comes_with_its_parameters_and_byte_for_byte_or_skips() {
         "-tag:v",
         "hvc1",
     ];
-    let Some(folder) = made_clip(false, &x265) else {
+    let Some(directory) = made_clip(false, &x265) else {
         return;
     };
-    let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
+    let samples = video_samples(&directory.path().join("clip.mp4")).unwrap();
     for in_band in [false, true] {
-        let options = SimulatorOptions::new(folder.path()).with_parameter_sets_in_band(in_band);
+        let options = SimulatorOptions::new(directory.path()).with_parameter_sets_in_band(in_band);
         let simulator = Simulator::start(options).await.unwrap();
         for transport in [Transport::Tcp, Transport::Http] {
             let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(transport));
@@ -70,20 +70,20 @@ fn ends_with_the_same_picture(unit: &[u8], sample: &[u8]) -> bool {
 async fn fragmented_files_play_as_whole_ones_do_or_skips() {
     let flags = "frag_keyframe+empty_moov+default_base_moof";
     for flags in [flags, "frag_keyframe+empty_moov", "frag_keyframe"] {
-        let Some(folder) = made_clip(true, &["-movflags", flags]) else {
+        let Some(directory) = made_clip(true, &["-movflags", flags]) else {
             return;
         };
-        let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
+        let samples = video_samples(&directory.path().join("clip.mp4")).unwrap();
         assert_eq!(samples.len(), 60, "{flags}");
-        let simulator = simulator(folder.path()).await;
+        let simulator = simulator(directory.path()).await;
         let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
         let (streams, _) = established(&mut camera).await;
         assert!(streams.iter().all(|stream| stream.playing) && streams.len() == 2);
-        // Over the seam: two seconds, and the beginning again.
+        // Across the loop: two seconds, and the beginning again.
         let units = units(&mut camera, 0, 70).await;
         for (number, unit) in units.iter().enumerate() {
             assert!(unit.data == samples[number % 60], "{flags}: unit {number}");
-            // The encoder of the sound begins with silence, for which ffmpeg stretches the first picture.
+            // The audio encoder begins with silence, for which ffmpeg stretches the first picture.
             if number % 60 > 1 {
                 let ticks = unit.timestamp_90k - units[number - 1].timestamp_90k;
                 assert!(ticks.abs_diff(3000) < 200, "{flags}: unit {number} after {ticks}");
@@ -95,10 +95,13 @@ async fn fragmented_files_play_as_whole_ones_do_or_skips() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matroska_files_play_as_the_same_streams_in_mp4_do_or_skips() {
     for encoder in [["-bf", "0"], ["-bf", "2"]] {
-        let Some(folder) = made_clip(true, &encoder) else {
+        let Some(directory) = made_clip(true, &encoder) else {
             return;
         };
-        let (mp4, mkv) = (folder.path().join("clip.mp4"), folder.path().join("clip.mkv"));
+        let (mp4, mkv) = (
+            directory.path().join("clip.mp4"),
+            directory.path().join("clip.mkv"),
+        );
         let copied = std::process::Command::new("ffmpeg")
             .args(["-v", "error", "-i"])
             .arg(&mp4)
@@ -108,7 +111,7 @@ async fn matroska_files_play_as_the_same_streams_in_mp4_do_or_skips() {
         assert!(copied.unwrap().success());
         let samples = video_samples(&mp4).unwrap();
         assert!(video_samples(&mkv).unwrap() == samples, "{encoder:?}");
-        let simulator = simulator(folder.path()).await;
+        let simulator = simulator(directory.path()).await;
         let mut camera = Camera::connect(quick(&simulator.url("clip.mkv")));
         let (streams, _) = established(&mut camera).await;
         assert!(streams.iter().all(|stream| stream.playing) && streams.len() == 2);
@@ -128,10 +131,10 @@ async fn matroska_files_play_as_the_same_streams_in_mp4_do_or_skips() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_that_was_cut_off_plays_as_far_as_it_goes_or_skips() {
     let flags = ["-movflags", "frag_keyframe+empty_moov+default_base_moof"];
-    let Some(folder) = made_clip(false, &flags) else {
+    let Some(directory) = made_clip(false, &flags) else {
         return;
     };
-    let file = folder.path().join("clip.mp4");
+    let file = directory.path().join("clip.mp4");
     let whole = std::fs::read(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() * 2 / 3]).unwrap();
     let samples = video_samples(&file).unwrap();
@@ -140,11 +143,11 @@ async fn a_recording_that_was_cut_off_plays_as_far_as_it_goes_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_cannot_be_used_are_named_and_the_others_play_or_skips() {
-    let Some(folder) = made_clip(true, &[]) else {
+    let Some(directory) = made_clip(true, &[]) else {
         return;
     };
     let options =
-        SimulatorOptions::new(folder.path()).with_faults(Faults::default().with_foreign_streams(true));
+        SimulatorOptions::new(directory.path()).with_faults(Faults::default().with_foreign_streams(true));
     let simulator = Simulator::start(options).await.unwrap();
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     let (streams, _) = established(&mut camera).await;
@@ -175,19 +178,22 @@ async fn streams_that_cannot_be_used_are_named_and_the_others_play_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_parameter_sets_in_the_description_give_way_to_those_in_band_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let options =
-        SimulatorOptions::new(folder.path()).with_faults(Faults::default().with_wrong_parameter_sets(true));
+    let options = SimulatorOptions::new(directory.path())
+        .with_faults(Faults::default().with_wrong_parameter_sets(true));
     let simulator = Simulator::start(options).await.unwrap();
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     let (streams, _) = established(&mut camera).await;
-    let told = streams[0].codec_name.clone().unwrap();
-    assert!(told.ends_with("0A"), "level 1.0 is the lie: {told}");
+    let described = streams[0].codec_name.clone().unwrap();
+    assert!(
+        described.ends_with("0A"),
+        "level 1.0 is the wrong one: {described}"
+    );
     let CameraEvent::StreamChanged(stream) = next(&mut camera).await else {
         panic!("the truth comes before the first unit")
     };
-    assert_ne!(stream.codec_name, Some(told));
+    assert_ne!(stream.codec_name, Some(described));
     assert_eq!(units(&mut camera, 0, 20).await.len(), 20);
 }

@@ -9,8 +9,8 @@ use crate::support::{
     descriptors, established, lost, made_clip, next, quick, testuser, timeouts, units, until,
 };
 
-async fn faulty(folder: &std::path::Path, faults: Faults) -> Simulator {
-    let options = SimulatorOptions::new(folder)
+async fn faulty(directory: &std::path::Path, faults: Faults) -> Simulator {
+    let options = SimulatorOptions::new(directory)
         .with_credentials(Some(testuser()))
         .with_faults(faults);
     Simulator::start(options).await.unwrap()
@@ -37,11 +37,11 @@ fn never_goes_back(units: &[AccessUnit]) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_and_ten_percent_of_loss_end_no_session_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     for part in [0.01, 0.1] {
-        let simulator = faulty(folder.path(), Faults::default().with_seed(3).with_loss(part)).await;
+        let simulator = faulty(directory.path(), Faults::default().with_seed(3).with_loss(part)).await;
         let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
         let units = units(&mut camera, 0, 90).await;
         assert!(never_goes_back(&units));
@@ -51,15 +51,15 @@ async fn one_and_ten_percent_of_loss_end_no_session_or_skips() {
             (1, 0, Phase::Playing)
         );
         assert!(counters.lost_packets > 0);
-        let told: u32 = units.iter().map(|unit| unit.lost_before).sum();
-        assert!(told > 0 && u64::from(told) <= counters.lost_packets);
+        let marked: u32 = units.iter().map(|unit| unit.lost_before).sum();
+        assert!(marked > 0 && u64::from(marked) <= counters.lost_packets);
         assert!(
             units
                 .iter()
                 .filter(|unit| unit.lost_before > 0)
                 .all(|unit| unit.discontinuity)
         );
-        // Whoever decodes can tell what is whole: units between two marks are as the file has them.
+        // A decoder can distinguish whole units: those between two marks are as in the file.
         assert!(units.iter().any(|unit| !unit.discontinuity));
         camera.close().await;
     }
@@ -67,10 +67,14 @@ async fn one_and_ten_percent_of_loss_end_no_session_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn datagrams_that_overtake_each_other_cost_units_and_no_session_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = faulty(folder.path(), Faults::default().with_seed(3).with_reorder(0.02)).await;
+    let simulator = faulty(
+        directory.path(),
+        Faults::default().with_seed(3).with_reorder(0.02),
+    )
+    .await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(Transport::Udp));
     let units = units(&mut camera, 0, 60).await;
     assert!(never_goes_back(&units) && units.iter().any(|unit| unit.discontinuity));
@@ -81,13 +85,13 @@ async fn datagrams_that_overtake_each_other_cost_units_and_no_session_or_skips()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rtp_time_that_starts_over_is_one_jump_and_no_loss_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     let plan = Faults::default().with_timestamp_reset_after(Some(Duration::from_millis(700)));
     for by_hand in [false, true] {
         let faults = if by_hand { Faults::default() } else { plan.clone() };
-        let simulator = faulty(folder.path(), faults).await;
+        let simulator = faulty(directory.path(), faults).await;
         let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
         let mut found = units(&mut camera, 0, 10).await;
         if by_hand {
@@ -101,7 +105,7 @@ async fn rtp_time_that_starts_over_is_one_jump_and_no_loss_or_skips() {
             .filter(|(_, unit)| unit.discontinuity)
             .collect();
         assert_eq!(jumps.len(), 1, "{jumps:?}");
-        // Media time goes on where arrival says it is: 60 pictures at 30 a second.
+        // Media time continues according to arrival: 60 pictures at 30 a second.
         let ticks = found[59].timestamp_90k - found[0].timestamp_90k;
         assert!((150_000..230_000).contains(&ticks), "{ticks}");
         let counters = camera.counters();
@@ -111,29 +115,30 @@ async fn rtp_time_that_starts_over_is_one_jump_and_no_loss_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_are_killed_again_and_again_are_replaced_each_time_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     let plan = Faults::default().with_close_after(Some(Duration::from_millis(600)));
-    let simulator = faulty(folder.path(), plan).await;
+    let simulator = faulty(directory.path(), plan).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     let (found, losses) = units_over_losses(&mut camera, 60).await;
     assert!(losses >= 3 && never_goes_back(&found));
     let counters = camera.counters();
     assert_eq!(counters.lost_sessions as usize, losses);
     assert_eq!(counters.failed_attempts, 0);
-    // Each session begins at a random access point and says that it does not go on where the last one ended.
-    let seams: Vec<_> = found.iter().filter(|unit| unit.discontinuity).collect();
-    assert_eq!(seams.len(), losses);
-    assert!(seams.iter().all(|unit| unit.random_access));
+    // Each session begins at a random access point, marked as a discontinuity.
+    let marks: Vec<_> = found.iter().filter(|unit| unit.discontinuity).collect();
+    assert_eq!(marks.len(), losses);
+    assert!(marks.iter().all(|unit| unit.random_access));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reboot_with_other_parameter_sets_is_told_before_the_first_unit_or_skips() {
-    let (Some(folder), Some(larger)) = (made_clip(false, &[]), made_clip(false, &["-s", "640x480"])) else {
+async fn a_reboot_with_other_parameter_sets_is_reported_before_the_first_unit_or_skips() {
+    let (Some(directory), Some(larger)) = (made_clip(false, &[]), made_clip(false, &["-s", "640x480"]))
+    else {
         return;
     };
-    let first = faulty(folder.path(), Faults::default()).await;
+    let first = faulty(directory.path(), Faults::default()).await;
     let address = first.address();
     let mut camera = Camera::connect(quick(&first.url("clip.mp4")));
     let (streams, _) = established(&mut camera).await;
@@ -153,11 +158,11 @@ async fn a_reboot_with_other_parameter_sets_is_told_before_the_first_unit_or_ski
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_camera_whose_password_was_wrong_for_a_while_comes_back_soon_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     let with = |credentials, address| {
-        SimulatorOptions::new(folder.path())
+        SimulatorOptions::new(directory.path())
             .with_credentials(Some(credentials))
             .with_address(address)
     };
@@ -187,16 +192,16 @@ async fn a_camera_whose_password_was_wrong_for_a_while_comes_back_soon_or_skips(
     let third = Simulator::start(with(testuser(), address)).await.unwrap();
     established(&mut camera).await;
     units(&mut camera, 0, 3).await;
-    assert_eq!(third.counters().refused, 0);
+    assert_eq!(third.counters().rejected_credentials, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stall_by_plan_runs_out_and_the_next_session_stalls_too_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     let plan = Faults::default().with_stall(Some((Duration::from_millis(300), Duration::from_secs(60))));
-    let simulator = faulty(folder.path(), plan).await;
+    let simulator = faulty(directory.path(), plan).await;
     let options = quick(&simulator.url("clip.mp4")).with_timeouts(timeouts(400, 5000, None));
     let mut camera = Camera::connect(options);
     for _ in 0..2 {
@@ -205,13 +210,13 @@ async fn a_stall_by_plan_runs_out_and_the_next_session_stalls_too_or_skips() {
     }
     let counters = camera.counters();
     assert!(counters.sessions >= 2 && counters.lost_sessions >= 2 && counters.units > 0);
-    // The camera was told about the end of each.
+    // Each ended with a TEARDOWN.
     assert!(simulator.counters().teardowns >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wall_clock_that_is_wrong_is_not_believed_and_a_lazy_one_is_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     for (offset_ms, source, reports) in [
@@ -219,32 +224,36 @@ async fn a_wall_clock_that_is_wrong_is_not_believed_and_a_lazy_one_is_or_skips()
         (-3_600_000, ClockSource::Arrival, false),
         (-2_000, ClockSource::SenderReport, true),
     ] {
-        let simulator = faulty(folder.path(), Faults::default().with_clock_offset_ms(offset_ms)).await;
+        let simulator = faulty(
+            directory.path(),
+            Faults::default().with_clock_offset_ms(offset_ms),
+        )
+        .await;
         let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
         let units = units(&mut camera, 0, 20).await;
         assert!(units.iter().all(|unit| unit.clock == source), "{offset_ms}");
         let clock = camera.counters().clock;
         assert_eq!(
-            (clock.reports > 0, clock.reports_refused > 0),
+            (clock.reports > 0, clock.reports_rejected > 0),
             (reports, !reports),
             "{offset_ms}"
         );
     }
-    let simulator = faulty(folder.path(), Faults::default().with_no_reports(true)).await;
+    let simulator = faulty(directory.path(), Faults::default().with_no_reports(true)).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     assert_eq!(units(&mut camera, 0, 5).await[4].clock, ClockSource::Arrival);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_camera_does_not_delay_another_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     // Accepts and never answers.
     let dead = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("rtsp://{}/x", dead.local_addr().unwrap());
     let dead_cameras: Vec<_> = (0..20).map(|_| Camera::connect(quick(&url))).collect();
-    let simulator = faulty(folder.path(), Faults::default()).await;
+    let simulator = faulty(directory.path(), Faults::default()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     let begun = std::time::Instant::now();
     units(&mut camera, 0, 1).await;
@@ -260,10 +269,10 @@ async fn a_dead_camera_does_not_delay_another_or_skips() {
 async fn five_hundred_sessions_leave_memory_descriptors_and_tasks_as_they_were_or_skips() {
     const CYCLES: usize = 500;
     const WARM_UP: usize = 100;
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = faulty(folder.path(), Faults::default()).await;
+    let simulator = faulty(directory.path(), Faults::default()).await;
     let metrics = tokio::runtime::Handle::current().metrics();
     let mut before = (0, 0, 0);
     for cycle in 0..CYCLES {

@@ -60,10 +60,10 @@ async fn plays_byte_for_byte(file: &Path, count: usize, ticks: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_made_clip_is_played_byte_for_byte_over_its_seam_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    plays_byte_for_byte(&folder.path().join("clip.mp4"), 130, 3000).await;
+    plays_byte_for_byte(&directory.path().join("clip.mp4"), 130, 3000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +77,7 @@ async fn a_real_clip_is_played_byte_for_byte_or_skips() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_clip_is_played_byte_for_byte_or_skips() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/media/plaza.mp4");
-    // It is no part of this crate: missing from the published one, and made anew from time to time.
+    // It is not part of this crate: the published one lacks it, and it is regenerated from time to time.
     if let Err(error) = video_samples(&file) {
         return crate::support::skip(&format!("{}: {error}", file.display()));
     }
@@ -85,11 +85,11 @@ async fn the_demo_clip_is_played_byte_for_byte_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sound_comes_beside_the_pictures_or_skips() {
-    let Some(folder) = made_clip(true, &[]) else {
+async fn audio_comes_with_the_pictures_or_skips() {
+    let Some(directory) = made_clip(true, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     let (streams, _) = established(&mut camera).await;
     let audio = &streams[1];
@@ -98,10 +98,10 @@ async fn sound_comes_beside_the_pictures_or_skips() {
         (Codec::Aac, Some(48_000), Some(1))
     );
     assert!(audio.playing && !audio.extra_data.is_empty());
-    let sound = units(&mut camera, 1, 120).await;
-    for pair in sound.windows(2) {
+    let audio = units(&mut camera, 1, 120).await;
+    for pair in audio.windows(2) {
         let step = pair[1].timestamp_90k - pair[0].timestamp_90k;
-        // 1024 samples, but at the seam, where the clip's sound is cut to the length of its pictures.
+        // 1024 samples, but at the loop, where the clip's audio is cut to the length of its video.
         assert!((1..=1921).contains(&step), "{step}");
     }
     camera.close().await;
@@ -118,10 +118,10 @@ async fn sound_comes_beside_the_pictures_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_clients_are_served_at_once_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = simulator(folder.path()).await;
+    let simulator = simulator(directory.path()).await;
     let mut cameras: Vec<_> = (0..10)
         .map(|_| Camera::connect(quick(&simulator.url("clip.mp4"))))
         .collect();
@@ -133,11 +133,11 @@ async fn many_clients_are_served_at_once_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b_frames_come_in_decoding_order_with_their_times_of_presentation_or_skips() {
-    let Some(folder) = made_clip(false, &["-bf", "2"]) else {
+    let Some(directory) = made_clip(false, &["-bf", "2"]) else {
         return;
     };
-    let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
-    let simulator = simulator(folder.path()).await;
+    let samples = video_samples(&directory.path().join("clip.mp4")).unwrap();
+    let simulator = simulator(directory.path()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     let units = units(&mut camera, 0, 50).await;
     for (unit, sample) in units.iter().zip(&samples) {
@@ -152,19 +152,19 @@ async fn b_frames_come_in_decoding_order_with_their_times_of_presentation_or_ski
     }
     assert!(units.iter().any(|unit| unit.disposable));
     let clock = camera.counters().clock;
-    assert!(clock.reordered > 0 && clock.held == 0, "{clock:?}");
+    assert!(clock.reordered > 0 && clock.clamped == 0, "{clock:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn datagrams_carry_the_same_bytes_or_skips() {
-    let Some(folder) = made_clip(true, &[]) else {
+    let Some(directory) = made_clip(true, &[]) else {
         return;
     };
-    let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
-    let simulator = simulator(folder.path()).await;
+    let samples = video_samples(&directory.path().join("clip.mp4")).unwrap();
+    let simulator = simulator(directory.path()).await;
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(Transport::Udp));
     let units = units(&mut camera, 0, 70).await;
-    // A busy machine may drop a datagram; which units are whole, the camera says.
+    // A busy machine may drop a datagram; the camera marks which units are whole.
     let whole = units
         .iter()
         .enumerate()
@@ -179,10 +179,10 @@ async fn datagrams_carry_the_same_bytes_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transport_that_is_not_offered_is_named_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let simulator = Simulator::start(SimulatorOptions::new(folder.path()).with_udp(false))
+    let simulator = Simulator::start(SimulatorOptions::new(directory.path()).with_udp(false))
         .await
         .unwrap();
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(Transport::Udp));
@@ -192,12 +192,12 @@ async fn a_transport_that_is_not_offered_is_named_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn parameters_that_come_in_band_are_told_before_their_first_unit_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+async fn parameters_that_come_in_band_are_reported_before_their_first_unit_or_skips() {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
-    let options = SimulatorOptions::new(folder.path()).with_parameter_sets_in_band(true);
+    let samples = video_samples(&directory.path().join("clip.mp4")).unwrap();
+    let options = SimulatorOptions::new(directory.path()).with_parameter_sets_in_band(true);
     let simulator = Simulator::start(options).await.unwrap();
     let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
     let (streams, sdp) = established(&mut camera).await;
@@ -210,7 +210,7 @@ async fn parameters_that_come_in_band_are_told_before_their_first_unit_or_skips(
         (0, Some((320, 240)), true)
     );
     assert_eq!(stream.extra_data[0], 1, "an avcC record");
-    // Told once, although they come with every key frame.
+    // Emitted once, although they come with every key frame.
     for sample in &samples[..40] {
         let CameraEvent::Unit(unit) = next(&mut camera).await else {
             panic!("only units follow")
@@ -221,10 +221,10 @@ async fn parameters_that_come_in_band_are_told_before_their_first_unit_or_skips(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ipv6_works_where_there_is_any_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let options = SimulatorOptions::new(folder.path())
+    let options = SimulatorOptions::new(directory.path())
         .with_credentials(Some(crate::support::testuser()))
         .with_address("[::1]:0".parse().unwrap());
     let simulator = match Simulator::start(options).await {

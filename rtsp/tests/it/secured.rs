@@ -30,8 +30,8 @@ fn ways() -> [(Transport, Option<SimulatorTls>); 3] {
     ]
 }
 
-async fn server(folder: &std::path::Path, tls: Option<&SimulatorTls>, scheme: AuthScheme) -> Simulator {
-    let options = SimulatorOptions::new(folder)
+async fn server(directory: &std::path::Path, tls: Option<&SimulatorTls>, scheme: AuthScheme) -> Simulator {
+    let options = SimulatorOptions::new(directory)
         .with_credentials(Some(testuser()))
         .with_auth_scheme(scheme)
         .with_tls(tls.cloned());
@@ -46,13 +46,13 @@ fn camera(simulator: &Simulator, transport: Transport, tls: Option<&SimulatorTls
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_and_tunnels_carry_the_same_bytes_with_both_kinds_of_credentials_or_skips() {
-    let Some(folder) = made_clip(true, &[]) else {
+    let Some(directory) = made_clip(true, &[]) else {
         return;
     };
-    let samples = video_samples(&folder.path().join("clip.mp4")).unwrap();
+    let samples = video_samples(&directory.path().join("clip.mp4")).unwrap();
     for (transport, tls) in ways() {
         for scheme in [AuthScheme::Digest, AuthScheme::Basic] {
-            let simulator = server(folder.path(), tls.as_ref(), scheme).await;
+            let simulator = server(directory.path(), tls.as_ref(), scheme).await;
             let mut camera = Camera::connect(camera(&simulator, transport, tls.as_ref()));
             let (streams, sdp) = established(&mut camera).await;
             assert_eq!(
@@ -66,7 +66,7 @@ async fn tls_and_tunnels_carry_the_same_bytes_with_both_kinds_of_credentials_or_
                 assert!(unit.data == *sample, "{transport} {scheme:?}");
                 assert_eq!(unit.clock, ClockSource::SenderReport);
             }
-            assert_eq!(simulator.counters().refused, 0);
+            assert_eq!(simulator.counters().rejected_credentials, 0);
             camera.close().await;
             assert_eq!(simulator.counters().teardowns, 1, "{transport} {scheme:?}");
         }
@@ -75,12 +75,12 @@ async fn tls_and_tunnels_carry_the_same_bytes_with_both_kinds_of_credentials_or_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_tried_once_and_named_on_every_way_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     for (transport, tls) in ways() {
-        let simulator = server(folder.path(), tls.as_ref(), AuthScheme::Digest).await;
-        for (password, says) in [(Some("geheim"), "does not accept"), (None, "none are configured")] {
+        let simulator = server(directory.path(), tls.as_ref(), AuthScheme::Digest).await;
+        for (password, expected) in [(Some("geheim"), "does not accept"), (None, "none are configured")] {
             let credentials = password.map(|password| Credentials::new("testuser", password));
             let options = camera(&simulator, transport, tls.as_ref()).with_credentials(credentials);
             let error = lost(&mut Camera::connect(options)).await;
@@ -90,22 +90,22 @@ async fn a_wrong_password_is_tried_once_and_named_on_every_way_or_skips() {
                 "{transport}: {error}"
             );
             let text = format!("{error} {error:?}");
-            assert!(text.contains(says) && !text.contains("geheim"), "{text}");
+            assert!(text.contains(expected) && !text.contains("geheim"), "{text}");
         }
-        assert_eq!(simulator.counters().refused, 1, "{transport}");
+        assert_eq!(simulator.counters().rejected_credentials, 1, "{transport}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_description_without_base_and_play_without_rtp_info_work_on_every_way_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     let bare = Faults::default()
         .with_no_content_base(true)
         .with_no_rtp_info(true);
     for (transport, tls) in ways().into_iter().chain([(Transport::Tcp, None)]) {
-        let simulator = server(folder.path(), tls.as_ref(), AuthScheme::Digest).await;
+        let simulator = server(directory.path(), tls.as_ref(), AuthScheme::Digest).await;
         simulator.set_faults(bare.clone());
         let mut camera = Camera::connect(camera(&simulator, transport, tls.as_ref()));
         assert_eq!(units(&mut camera, 0, 5).await.len(), 5, "{transport}");
@@ -114,7 +114,7 @@ async fn a_description_without_base_and_play_without_rtp_info_work_on_every_way_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_two_switches_forgive_what_they_say_and_nothing_else_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     let right = tls();
@@ -133,15 +133,15 @@ async fn the_two_switches_forgive_what_they_say_and_nothing_else_or_skips() {
         (&other_host, hostname(signature(bare)), None),
     ];
     for (number, (served, options, refused)) in cases.into_iter().enumerate() {
-        let simulator = server(folder.path(), Some(served), AuthScheme::Digest).await;
+        let simulator = server(directory.path(), Some(served), AuthScheme::Digest).await;
         let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_tls(Some(options)));
         match refused {
             None => assert_eq!(units(&mut camera, 0, 1).await.len(), 1, "case {number}"),
-            Some(says) => {
+            Some(expected) => {
                 let error = lost(&mut camera).await;
                 assert!(matches!(error, CameraError::Tls { .. }), "case {number}: {error}");
-                assert!(error.to_string().contains(says), "case {number}: {error}");
-                // Nothing was said to a server that is not trusted.
+                assert!(error.to_string().contains(expected), "case {number}: {error}");
+                // The client sends nothing to an untrusted server.
                 assert_eq!(simulator.counters().plays, 0);
             }
         }
@@ -150,10 +150,10 @@ async fn the_two_switches_forgive_what_they_say_and_nothing_else_or_skips() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ports_that_speak_something_else_are_named_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    let plain = server(folder.path(), None, AuthScheme::Digest).await;
+    let plain = server(directory.path(), None, AuthScheme::Digest).await;
     let url = plain.url("clip.mp4").replace("rtsp://", "rtsps://");
     let error = lost(&mut Camera::connect(quick(&url))).await;
     assert!(matches!(error, CameraError::Tls { .. }), "{error}");
@@ -164,10 +164,10 @@ async fn ports_that_speak_something_else_are_named_or_skips() {
         "{udp}"
     );
 
-    for (answer, says) in [
+    for (answer, expected) in [
         (&b"HTTP/1.1 404 Not Found\r\n\r\n"[..], "answered 404"),
         (b"RTSP/1.0 400 Bad Request\r\n\r\n", "answered 400"),
-        (b"", "no HTTP"),
+        (b"", "not HTTP"),
         (b"220 mail.example ESMTP\r\n\r\n", "no RTSP tunnel"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -180,7 +180,7 @@ async fn ports_that_speak_something_else_are_named_or_skips() {
             }
         });
         let error = lost(&mut Camera::connect(quick(&url).with_transport(Transport::Http))).await;
-        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
         serve.abort();
     }
 }
@@ -246,11 +246,11 @@ async fn stop_wins_at_once_over_a_handshake_that_never_ends() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn protected_cameras_come_back_and_stop_at_once_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     for (transport, tls) in ways() {
-        let simulator = server(folder.path(), tls.as_ref(), AuthScheme::Digest).await;
+        let simulator = server(directory.path(), tls.as_ref(), AuthScheme::Digest).await;
         let mut camera = Camera::connect(camera(&simulator, transport, tls.as_ref()));
         units(&mut camera, 0, 3).await;
         simulator.close_connections();
@@ -266,8 +266,8 @@ async fn protected_cameras_come_back_and_stop_at_once_or_skips() {
 
 #[tokio::test]
 async fn a_tunnel_without_a_cookie_or_without_its_other_half_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let simulator = server(folder.path(), None, AuthScheme::Digest).await;
+    let directory = tempfile::tempdir().unwrap();
+    let simulator = server(directory.path(), None, AuthScheme::Digest).await;
     for request in [
         "GET / HTTP/1.1\r\n\r\n",
         "POST / HTTP/1.0\r\nx-sessioncookie: nobody\r\n\r\n",
@@ -283,11 +283,11 @@ async fn a_tunnel_without_a_cookie_or_without_its_other_half_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_protected_sessions_leave_nothing_behind_or_skips() {
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     for (transport, tls) in ways() {
-        let simulator = server(folder.path(), tls.as_ref(), AuthScheme::Digest).await;
+        let simulator = server(directory.path(), tls.as_ref(), AuthScheme::Digest).await;
         let options = camera(&simulator, transport, tls.as_ref());
         let metrics = tokio::runtime::Handle::current().metrics();
         let mut after_warm_up = (0, 0);

@@ -1,4 +1,4 @@
-//! The client against other people's servers: GStreamer's, and VLC's.
+//! The client against servers of other projects: GStreamer's, and VLC's.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ struct Server {
     port: u16,
 }
 
-/// `None` after saying so where GStreamer or Python is missing.
+/// `None`, with a note, where GStreamer or Python is missing.
 async fn gstreamer(scheme: &str, certificate: Option<&std::path::Path>) -> Option<Server> {
     // Not that of a virtual environment: Debian's bindings belong to Debian's Python.
     let child = Command::new("/usr/bin/python3")
@@ -112,18 +112,18 @@ async fn gstreamers_server_is_played_on_every_way_or_skips() {
                 (Codec::PcmAlaw, true),
                 "{what}"
             );
-            let (mut pictures, mut sounds) = (Vec::new(), 0);
+            let (mut pictures, mut audio) = (Vec::new(), 0);
             // The first report may come five seconds after PLAY; datagrams with it may be lost.
             let by_the_camera = |unit: &lva_rtsp::AccessUnit| unit.clock == ClockSource::SenderReport;
             while pictures.len() < 45
-                || sounds < 10
+                || audio < 10
                 || (*transport != Transport::Udp
                     && pictures.len() < 400
                     && !pictures.iter().any(by_the_camera))
             {
                 match next(&mut camera).await {
                     CameraEvent::Unit(unit) if unit.stream == 0 => pictures.push(unit),
-                    CameraEvent::Unit(_) => sounds += 1,
+                    CameraEvent::Unit(_) => audio += 1,
                     CameraEvent::StreamChanged(stream) => assert_eq!(stream.size, Some((320, 240))),
                     other => panic!("{what}: {other:?}"),
                 }
@@ -186,7 +186,7 @@ async fn h265_and_jpeg_of_gstreamers_server_are_played_or_skips() {
     }
 }
 
-/// Whether this process may become nobody: VLC refuses to run as root.
+/// Whether this process can switch to another user: VLC refuses to run as root.
 fn as_nobody() -> Command {
     let mut command = Command::new("setpriv");
     command.args([
@@ -203,16 +203,16 @@ fn as_nobody() -> Command {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vlcs_server_is_played_or_skips() {
     use std::os::unix::fs::PermissionsExt;
-    let Some(folder) = made_clip(false, &[]) else {
+    let Some(directory) = made_clip(false, &[]) else {
         return;
     };
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let child = as_nobody()
         .args(["-I", "dummy", "--no-audio", "--loop", "--rtsp-host=127.0.0.1"])
-        .arg(folder.path().join("clip.mp4"))
+        .arg(directory.path().join("clip.mp4"))
         .arg(format!("--sout=#rtp{{sdp=rtsp://127.0.0.1:{port}/clip}}"))
         .args(["--sout-keep", "--sout-all"])
         .stdin(Stdio::null())
@@ -247,7 +247,7 @@ async fn vlcs_server_is_played_or_skips() {
     }
     assert!(lost_packets < 100, "{lost_packets}");
     camera.close().await;
-    // It has nothing but UDP, and says so.
+    // It offers UDP alone, and rejects the rest.
     let error = lost(&mut Camera::connect(options)).await;
     assert_eq!(error.status_code(), Some(461), "{error}");
 }

@@ -14,7 +14,7 @@ mod simulator_support;
 
 pub(crate) use simulator_support::*;
 
-/// A file of the data that is shared beside the project, or `None` after saying so.
+/// A file of the shared data next to the project; `None`, with a note, where it is missing.
 pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("LVA_SHARED_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
@@ -25,7 +25,7 @@ pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
         return Some(file);
     }
     skip(&format!(
-        "no {}; LVA_SHARED_DATA names the folder of shared data",
+        "no {}; LVA_SHARED_DATA names the directory of shared data",
         file.display()
     ));
     None
@@ -34,8 +34,8 @@ pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
 /// A camera that comes back within 50 to 200 ms.
 pub(crate) fn quick(url: &str) -> CameraOptions {
     let reconnect = ReconnectPolicy::default()
-        .with_floor(Duration::from_millis(50))
-        .with_cap(Duration::from_millis(200));
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_millis(200));
     CameraOptions::new(CameraUrl::parse(url).unwrap())
         .with_credentials(Some(testuser()))
         .with_reconnect(reconnect)
@@ -50,9 +50,7 @@ pub(crate) fn timeouts(stall_ms: u64, attempt_ms: u64, give_up_ms: Option<u64>) 
 
 pub(crate) async fn next(camera: &mut Camera) -> CameraEvent {
     let event = tokio::time::timeout(PATIENCE, camera.next()).await;
-    event
-        .expect("the camera says something in time")
-        .expect("the camera goes on")
+    event.expect("an event in time").expect("the camera continues")
 }
 
 /// What comes until a session is established.

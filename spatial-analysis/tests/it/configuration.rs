@@ -7,18 +7,18 @@ use serde_json::json;
 const ZONES: &str = r#"{"zones":[{"name":"polygon0","polygon":[[0.2,0.3],[0.8,0.3],[0.8,0.9],[0.2,0.9],[0.2,0.3]],
     "events":[{"type":"zonecrossing","config":{"trigger":"event","threshold":16.0,"focus":"footprint"}}]}]}"#;
 
-fn findings(config: &OperationConfig) -> Vec<String> {
+fn findings(config: &Operation) -> Vec<String> {
     config.findings().iter().map(ToString::to_string).collect()
 }
 
 fn refused(text: &str) -> String {
-    let error = OperationConfig::from_json(text).expect_err(text);
+    let error = Operation::from_json(text).expect_err(text);
     error.to_string()
 }
 
 #[test]
 fn a_bare_space_analytics_config() {
-    let config = OperationConfig::from_json(ZONES).unwrap();
+    let config = Operation::from_json(ZONES).unwrap();
     assert_eq!(config.zone_names(), ["polygon0"]);
     assert_eq!(config.line_names(), [""; 0]);
     assert_eq!(findings(&config), [""; 0]);
@@ -26,7 +26,7 @@ fn a_bare_space_analytics_config() {
 
 #[test]
 fn a_scene_file_with_zones_and_lines() {
-    let config = OperationConfig::from_json(crate::support::SCENE).unwrap();
+    let config = Operation::from_json(crate::support::SCENE).unwrap();
     assert_eq!(
         (config.zone_names(), config.line_names()),
         (vec!["door".into()], vec!["gate".into()])
@@ -45,14 +45,14 @@ fn a_truth_file_of_the_sample_world_is_a_scene_file() {
     let truth = world.scene();
     let mut file = serde_json::to_value(truth).unwrap();
     file["frames"] = json!([{"index": 0, "people": []}]);
-    let config = OperationConfig::from_json(&file.to_string()).unwrap();
+    let config = Operation::from_json(&file.to_string()).unwrap();
     let names: Vec<String> = truth.zones.iter().map(|zone| zone.name.clone()).collect();
     assert!(!names.is_empty());
     assert_eq!(config.zone_names(), names);
     assert_eq!(config.line_names().len(), truth.lines.len());
     let odd: Vec<String> = findings(&config)
         .into_iter()
-        .filter(|f| f.contains("read over"))
+        .filter(|f| f.contains("ignored"))
         .collect();
     assert_eq!(odd, [""; 0]);
 }
@@ -71,7 +71,7 @@ fn an_operation_as_in_a_deployment_manifest_with_what_means_nothing_here_reporte
             "SPACEANALYTICS_CONFIG": ZONES,
         }
     });
-    let config = OperationConfig::from_json(&operation.to_string()).unwrap();
+    let config = Operation::from_json(&operation.to_string()).unwrap();
     assert_eq!(config.zone_names(), ["polygon0"]);
     let mut found = findings(&config);
     found.sort();
@@ -82,7 +82,7 @@ fn an_operation_as_in_a_deployment_manifest_with_what_means_nothing_here_reporte
             "BILLING: not needed, nothing is billed here",
             "DETECTOR_NODE_CONFIG: not applied, the server chooses its detector",
             "EULA: not needed, nothing is licensed here",
-            "Own_Member: not known here, read over",
+            "Own_Member: unknown member, ignored",
             "VIDEO_URL: not opened, frames come from the client",
         ]
     );
@@ -92,7 +92,7 @@ fn an_operation_as_in_a_deployment_manifest_with_what_means_nothing_here_reporte
 #[test]
 fn a_containers_environment_without_parameters_around_it() {
     let environment = json!({"EULA": "accept", "spaceanalytics_config": serde_json::from_str::<serde_json::Value>(ZONES).unwrap()});
-    let config = OperationConfig::from_json(&environment.to_string()).unwrap();
+    let config = Operation::from_json(&environment.to_string()).unwrap();
     assert_eq!(config.zone_names(), ["polygon0"]);
     assert_eq!(config.findings().len(), 1);
 }
@@ -108,7 +108,7 @@ fn a_typed_operation_of_video_analyzer() {
             "events": [{"threshold": "10", "focus": "footprint"}]
         }]
     });
-    let config = OperationConfig::from_json(&operation.to_string()).unwrap();
+    let config = Operation::from_json(&operation.to_string()).unwrap();
     assert_eq!(config.line_names(), ["l"]);
     assert_eq!(findings(&config), [""; 0]);
 }
@@ -124,29 +124,26 @@ fn a_custom_operation_of_video_analyzer_carries_the_containers_form() {
         "@type": "#Microsoft.VideoAnalyzer.SpatialAnalysisCustomOperation",
         "extensionConfiguration": inner.to_string()
     });
-    let config = OperationConfig::from_json(&operation.to_string()).unwrap();
+    let config = Operation::from_json(&operation.to_string()).unwrap();
     assert_eq!(config.zone_names(), ["polygon0"]);
     // One such wrap, not any number.
     let twice = json!({"extensionConfiguration": operation.to_string()});
-    assert!(OperationConfig::from_json(&twice.to_string()).is_err());
+    assert!(Operation::from_json(&twice.to_string()).is_err());
 }
 
 #[test]
 fn a_client_that_configures_nothing() {
     for text in ["", " ", "{}", " { } ", "null", "\u{feff}{}"] {
-        assert!(
-            OperationConfig::from_descriptor(text).unwrap().is_none(),
-            "{text:?}"
-        );
+        assert!(Operation::from_descriptor(text).unwrap().is_none(), "{text:?}");
     }
-    let own = OperationConfig::from_descriptor(ZONES).unwrap().unwrap();
+    let own = Operation::from_descriptor(ZONES).unwrap().unwrap();
     assert_eq!(own.zone_names(), ["polygon0"]);
-    assert!(OperationConfig::from_descriptor("{\"pad\": 1}").is_err());
+    assert!(Operation::from_descriptor("{\"pad\": 1}").is_err());
 }
 
 #[test]
 fn the_whole_frame_is_one_zone() {
-    let config = OperationConfig::whole_frame();
+    let config = Operation::whole_frame();
     assert_eq!(
         (config.zone_names(), config.findings().len()),
         (vec!["frame".into()], 0)
@@ -185,10 +182,10 @@ fn what_says_nothing_to_watch_is_refused_with_what_to_give() {
 
 #[test]
 fn operations_that_are_not_there_are_refused_by_name() {
-    let operation = json!({"operationId": "somebody.elses-operation", "SPACEANALYTICS_CONFIG": ZONES});
+    let operation = json!({"operationId": "other.vendors-operation", "SPACEANALYTICS_CONFIG": ZONES});
     let message = refused(&operation.to_string());
     assert!(
-        message.contains("no operation") && message.contains("somebody.elses"),
+        message.contains("no operation") && message.contains("other.vendors"),
         "{message}"
     );
     let typed = json!({"@type": "#Microsoft.VideoAnalyzer.SpatialAnalysisPersonSmileOperation", "zones": []});
@@ -201,11 +198,11 @@ fn the_operation_decides_what_of_a_mixed_scene_is_watched() {
         "operationId": "spatialanalysis-personcrossingline",
         "SPACEANALYTICS_CONFIG": crate::support::SCENE,
     });
-    let config = OperationConfig::from_json(&operation.to_string()).unwrap();
+    let config = Operation::from_json(&operation.to_string()).unwrap();
     assert_eq!((config.zone_names().len(), config.line_names().len()), (0, 1));
     assert_eq!(
         findings(&config),
-        ["zones: not watched by this operation, read over"]
+        ["zones: not watched by this operation, ignored"]
     );
 }
 
@@ -215,20 +212,17 @@ fn a_file_is_read_and_a_missing_one_named() {
     std::fs::create_dir_all(&directory).unwrap();
     let path = directory.join("scene.json");
     std::fs::write(&path, ZONES).unwrap();
-    assert_eq!(
-        OperationConfig::from_file(&path).unwrap().zone_names(),
-        ["polygon0"]
-    );
+    assert_eq!(Operation::from_file(&path).unwrap().zone_names(), ["polygon0"]);
     std::fs::remove_dir_all(&directory).unwrap();
-    let error = OperationConfig::from_file(&path).unwrap_err();
-    assert!(matches!(error, ConfigurationError::Read { .. }));
+    let error = Operation::from_file(&path).unwrap_err();
+    assert!(matches!(error, OperationError::Read { .. }));
     assert!(error.to_string().contains("scene.json"), "{error}");
 }
 
 #[test]
 fn the_operations_of_a_twin_are_read_by_name() {
     let count = r#"{"zones":[{"name":"lobby","polygon":[[0,0],[1,0],[1,1]],"events":[{"type":"count","config":{"trigger":"interval"}}]}]}"#;
-    let twin = json!({
+    let duplicate = json!({
         "globalSettings": {"platformTelemetryEnabled": true},
         "graphs": {
             "polygon": {"operationId": "cognitiveservices.vision.spatialanalysis-personcrossingpolygon", "version": 1, "enabled": true,
@@ -240,7 +234,7 @@ fn the_operations_of_a_twin_are_read_by_name() {
             "off": {"operationId": "x", "enabled": false}
         }
     });
-    let all = OperationConfig::all_from_twin(&twin.to_string()).unwrap();
+    let all = Operation::all_from_twin(&duplicate.to_string()).unwrap();
     let names: Vec<_> = all
         .iter()
         .map(|(name, config)| (name.as_str(), config.zone_names().join("")))
@@ -252,22 +246,22 @@ fn the_operations_of_a_twin_are_read_by_name() {
             ("polygon", "polygon0".to_owned())
         ]
     );
-    let message = refused(&twin.to_string());
+    let message = refused(&duplicate.to_string());
     assert_eq!(
         message,
         "\"graphs\" holds 2 operations, and a session carries out one: disable the others or give the object of one of count/1, polygon"
     );
     // With one enabled operation the twin is that operation.
-    let mut one = twin;
+    let mut one = duplicate;
     one["graphs"]["count"]["enabled"] = json!(false);
     assert_eq!(
-        OperationConfig::from_json(&one.to_string()).unwrap().zone_names(),
+        Operation::from_json(&one.to_string()).unwrap().zone_names(),
         ["polygon0"]
     );
 }
 
 #[test]
-fn what_nodes_are_told_is_honoured_where_it_means_something() {
+fn what_nodes_are_reported_is_honoured_where_it_means_something() {
     let operation = json!({
         "operationId": "cognitiveservices.vision.spatialanalysis-persondistance",
         "parameters": {
@@ -278,18 +272,18 @@ fn what_nodes_are_told_is_honoured_where_it_means_something() {
             "SPACEANALYTICS_CONFIG": r#"{"zones":[{"name":"lobby","polygon":[[0,0],[1,0],[1,1]],"events":[{"type":"persondistance"}]}]}"#,
         }
     });
-    let config = OperationConfig::from_json(&operation.to_string()).unwrap();
+    let config = Operation::from_json(&operation.to_string()).unwrap();
     assert_eq!(
         findings(&config),
         [
-            "TRACKER_NODE_CONFIG: things that do not move are left out",
-            "CAMERACALIBRATOR_NODE_CONFIG: enable_orientation is not applied, which way people look is not known",
-            "CALIBRATION_CONFIG: no object and no text of one, read over",
+            "TRACKER_NODE_CONFIG: objects that do not move are removed",
+            "CAMERACALIBRATOR_NODE_CONFIG: enable_orientation is not applied, orientation is not detected",
+            "CALIBRATION_CONFIG: neither an object nor a string that holds one, ignored",
         ]
     );
     let broken =
         json!({"CAMERA_CONFIG": {"cameras": [{"camera_height": -3}]}, "SPACEANALYTICS_CONFIG": ZONES});
-    let broken = OperationConfig::from_json(&broken.to_string()).unwrap();
+    let broken = Operation::from_json(&broken.to_string()).unwrap();
     assert!(
         findings(&broken)[0].starts_with("CAMERA_CONFIG: camera: height is -3"),
         "{:?}",

@@ -10,7 +10,7 @@ const FPS: u32 = 5;
 const FRAMES: u64 = 40;
 
 #[test]
-fn people_of_the_drawn_plaza_are_told_where_they_are() {
+fn people_of_the_drawn_plaza_are_reported_where_they_are() {
     let options = WorldOptions {
         width: 1280,
         height: 720,
@@ -27,25 +27,25 @@ fn people_of_the_drawn_plaza_are_told_where_they_are() {
         .expect("something happens in a minute");
     let begin = (first.frame - 10).min(world.frame_count() - FRAMES);
     let scene = serde_json::json!({"zones": truth.zones, "lines": truth.lines});
-    let config = OperationConfig::from_json(&scene.to_string()).unwrap();
+    let config = Operation::from_json(&scene.to_string()).unwrap();
     let model = RtenDetector::from_bytes(
         PLAZA_PERSON_ONNX,
         ModelSpec::plaza_person(),
         RtenOptions::default(),
     )
     .unwrap();
-    let everybody = AnalysisOptions::default().with_entities(Entities::EveryFrame);
-    let mut analysis = SpatialAnalysis::new(model, &config, (1280, 720), everybody, 1).unwrap();
+    let all_people = AnalysisOptions::default().with_entities(Entities::EveryFrame);
+    let mut analysis = SpatialAnalysis::new(model, &config, (1280, 720), all_people, 1).unwrap();
     let mut rgb = vec![0; world.frame_bytes()];
-    let (mut wanted, mut met, mut told) = (0, 0, Vec::new());
+    let (mut wanted, mut met, mut reported) = (0, 0, Vec::new());
     for index in begin..begin + FRAMES {
         let frame = world.render(index, &mut rgb).unwrap();
         let view = ImageView::packed(&rgb, 1280, 720, PixelFormat::Rgb24).unwrap();
         let time = index * SECOND / u64::from(FPS);
         let inferences = analysis.process(view.into(), time).unwrap();
         assert_sound(&inferences);
-        told.extend(events(&inferences));
-        // A frame that confirms nobody yet tells nobody.
+        reported.extend(events(&inferences));
+        // The first frames confirm no people and report none.
         let clear = frame
             .people
             .iter()
@@ -60,7 +60,7 @@ fn people_of_the_drawn_plaza_are_told_where_they_are() {
         }
     }
     assert!(wanted > 20, "only {wanted} people to find");
-    assert!(met * 10 >= wanted * 8, "{met} of {wanted} people told");
+    assert!(met * 10 >= wanted * 8, "{met} of {wanted} people reported");
     let expected = match first.status {
         Crossing::Enter => "Enter",
         Crossing::Exit => "Exit",
@@ -68,5 +68,5 @@ fn people_of_the_drawn_plaza_are_told_where_they_are() {
         Crossing::CrossRight => "CrossRight",
     };
     let event = (expected.to_owned(), first.boundary.clone());
-    assert!(told.contains(&event), "{event:?} not among {told:?}");
+    assert!(reported.contains(&event), "{event:?} not among {reported:?}");
 }

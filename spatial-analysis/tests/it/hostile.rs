@@ -1,4 +1,4 @@
-//! Whatever a detector says and whenever frames come.
+//! Any detections at any times.
 
 use lva_inference::{BoundingBox, Detection};
 use lva_spatial_analysis::*;
@@ -49,7 +49,7 @@ proptest! {
         if let Some(aspect) = aspect {
             options = options.with_camera_aspect(aspect);
         }
-        let config = OperationConfig::from_json(SCENE).unwrap();
+        let config = Operation::from_json(SCENE).unwrap();
         let mut now = 0u64;
         let mut times = Vec::new();
         for (jump, _) in &frames {
@@ -59,11 +59,11 @@ proptest! {
         let run = || {
             let script = Scripted::new(frames.iter().map(|(_, found)| found.clone()));
             let mut analysis = SpatialAnalysis::new(script, &config, SIZE, options, 1).unwrap();
-            let told = play(&mut analysis, times.iter().copied());
-            (told, analysis.stats())
+            let reported = play(&mut analysis, times.iter().copied());
+            (reported, analysis.stats())
         };
-        let (told, stats) = run();
-        for (_, message) in &told {
+        let (reported, stats) = run();
+        for (_, message) in &reported {
             assert_sound(message);
             for bbox in message.iter().filter_map(|i| i.bounding_box()) {
                 prop_assert!(bbox.l.is_finite() && bbox.t.is_finite() && bbox.w.is_finite() && bbox.h.is_finite());
@@ -71,20 +71,20 @@ proptest! {
         }
         prop_assert_eq!(stats.frames, frames.len() as u64);
         prop_assert!(stats.zone_exits <= stats.zone_enters);
-        prop_assert_eq!(run(), (told, stats));
+        prop_assert_eq!(run(), (reported, stats));
     }
 
     #[test]
     fn no_text_breaks_the_reader(text in "\\PC{0,200}") {
-        let _ = OperationConfig::from_json(&text);
-        let _ = OperationConfig::from_descriptor(&text);
+        let _ = Operation::from_json(&text);
+        let _ = Operation::from_descriptor(&text);
     }
 
     #[test]
     fn no_cut_of_a_configuration_breaks_the_reader(cut in 0..SCENE.len(), byte in any::<u8>()) {
         let mut bytes = SCENE.as_bytes().to_vec();
         bytes[cut] = byte;
-        let _ = OperationConfig::from_json(&String::from_utf8_lossy(&bytes));
-        let _ = OperationConfig::from_json(&SCENE[..cut]);
+        let _ = Operation::from_json(&String::from_utf8_lossy(&bytes));
+        let _ = Operation::from_json(&SCENE[..cut]);
     }
 }

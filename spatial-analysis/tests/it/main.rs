@@ -4,6 +4,8 @@
 mod configuration;
 mod embedded_model;
 mod hostile;
+mod published;
+mod scene;
 mod session;
 mod support;
 mod wire;

@@ -3,13 +3,13 @@
 use lva_inference::{BoundingBox, DetectError, Frame, ImageView, PixelFormat};
 use lva_inference_schema::{AnalyticsBody, InferenceValue, JsonStyle};
 use lva_spatial_analysis::*;
-use lva_zones::EventProfile;
+use lva_zones::report::EventProfile;
 use serde_json::json;
 
 use crate::support::*;
 
-fn config() -> OperationConfig {
-    OperationConfig::from_json(SCENE).unwrap()
+fn config() -> Operation {
+    Operation::from_json(SCENE).unwrap()
 }
 
 fn session(detector: Scripted, options: AnalysisOptions) -> SpatialAnalysis<Scripted> {
@@ -27,16 +27,16 @@ fn times(fps: u64) -> impl Iterator<Item = u64> {
     walk(fps).into_iter().map(|(time, _)| time)
 }
 
-fn a_walk_is_told(fps: u64, latest: f64) {
+fn a_walk_is_reported(fps: u64, latest: f64) {
     let mut analysis = walking(fps, AnalysisOptions::default());
-    let told = play(&mut analysis, times(fps));
+    let reported = play(&mut analysis, times(fps));
     // The walker's feet are over the door from 3 s to 5 s, and pass the gate at 6 s.
     let expected = [
         ("Enter", "door", 3.0),
         ("Exit", "door", 5.0),
         ("CrossRight", "gate", 6.0),
     ];
-    let found = told.iter().flat_map(|(time, message)| {
+    let found = reported.iter().flat_map(|(time, message)| {
         let seconds = *time as f64 / SECOND as f64;
         events(message).into_iter().map(move |event| (event, seconds))
     });
@@ -49,7 +49,7 @@ fn a_walk_is_told(fps: u64, latest: f64) {
             "{status} of {at} s at {seconds} s"
         );
     }
-    told.iter().for_each(|(_, message)| assert_sound(message));
+    reported.iter().for_each(|(_, message)| assert_sound(message));
     let stats = analysis.stats();
     assert_eq!(
         (stats.zone_enters, stats.zone_exits, stats.line_crossings),
@@ -59,20 +59,20 @@ fn a_walk_is_told(fps: u64, latest: f64) {
 }
 
 #[test]
-fn a_walk_through_a_zone_and_over_a_line_is_told_at_15_frames_a_second() {
-    a_walk_is_told(15, 0.4);
+fn a_walk_through_a_zone_and_over_a_line_is_reported_at_15_frames_a_second() {
+    a_walk_is_reported(15, 0.4);
 }
 
 #[test]
-fn a_walk_through_a_zone_and_over_a_line_is_told_at_2_frames_a_second() {
-    a_walk_is_told(2, 1.1);
+fn a_walk_through_a_zone_and_over_a_line_is_reported_at_2_frames_a_second() {
+    a_walk_is_reported(2, 1.1);
 }
 
 #[test]
 fn messages_have_the_tutorials_form() {
     let mut analysis = walking(15, AnalysisOptions::default());
-    let told = play(&mut analysis, times(15));
-    let (time, inferences) = &told[0];
+    let reported = play(&mut analysis, times(15));
+    let (time, inferences) = &reported[0];
     let body = AnalyticsBody::new(*time, inferences.clone()).to_json(JsonStyle::Lva);
     let id = body["inferences"][0]["inferenceId"].as_str().unwrap();
     assert_eq!(id.len(), 32);
@@ -89,24 +89,24 @@ fn messages_have_the_tutorials_form() {
 #[test]
 fn messages_have_video_analyzers_form_on_request() {
     let options = AnalysisOptions::default().with_profile(EventProfile::VideoAnalyzer);
-    let told = play(&mut walking(15, options), times(15));
-    let InferenceValue::Event(event) = &told[0].1[1].value else {
+    let reported = play(&mut walking(15, options), times(15));
+    let InferenceValue::Event(event) = &reported[0].1[1].value else {
         panic!("not an event")
     };
     assert_eq!(event.name, "personZoneEnterExitEvent");
     assert_eq!(event.properties["side"], "4");
-    assert!(told[0].1[0].extensions.contains_key("trackingId"));
+    assert!(reported[0].1[0].extensions.contains_key("trackingId"));
 }
 
 #[test]
 fn frames_without_an_event_are_answered_empty_unless_all_entities_are_asked_for() {
     let quiet = play(&mut walking(15, AnalysisOptions::default()), times(15));
     assert_eq!(quiet.len(), 3);
-    let everybody = AnalysisOptions::default().with_entities(Entities::EveryFrame);
-    let all = play(&mut walking(15, everybody), times(15));
+    let all_people = AnalysisOptions::default().with_entities(Entities::EveryFrame);
+    let all = play(&mut walking(15, all_people), times(15));
     // Two frames until the walker is believed.
     assert_eq!(all.len(), 8 * 15 - 2);
-    let of = |told: &[(u64, Vec<_>)]| told.iter().flat_map(|(_, m)| events(m)).collect::<Vec<_>>();
+    let of = |reported: &[(u64, Vec<_>)]| reported.iter().flat_map(|(_, m)| events(m)).collect::<Vec<_>>();
     assert_eq!(of(&all), of(&quiet));
     all.iter().for_each(|(_, message)| assert_sound(message));
 }
@@ -137,8 +137,8 @@ fn late_frames_are_left_out_and_counted() {
         })
         .collect();
     let late = disturbed.len() as u64 - 150;
-    let told = play(&mut analysis, disturbed);
-    assert_eq!(told.len(), 3);
+    let reported = play(&mut analysis, disturbed);
+    assert_eq!(reported.len(), 3);
     assert_eq!(
         (analysis.stats().late_frames, analysis.stats().restarts),
         (late, 0)
@@ -174,17 +174,17 @@ fn a_failing_detector_costs_its_frame_and_nothing_else() {
     let mut analysis = session(Scripted::with_failures(failing), AnalysisOptions::default());
     let pixels = vec![0; 64 * 36 * 3];
     let view = ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24).unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (n, time) in times(15).enumerate() {
         match analysis.process(view.into(), time) {
-            Ok(inferences) => told.extend(events(&inferences)),
+            Ok(inferences) => reported.extend(events(&inferences)),
             Err(error) => {
                 assert!(matches!(error, ProcessError::Detect(_)) && error.is_transient());
                 assert_eq!(n, 50);
             }
         }
     }
-    assert_eq!(told.len(), 3);
+    assert_eq!(reported.len(), 3);
     assert_eq!(analysis.stats().failed_frames, 1);
 }
 
@@ -196,7 +196,7 @@ fn a_frame_of_another_size_is_refused_with_both_sizes() {
     let error = analysis.process(Frame::Host(view), 0).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a frame of 32x32 pixels came, 64x36 was announced"
+        "the frame has 32x32 pixels, but 64x36 were announced"
     );
     assert!(!error.is_transient());
     assert_eq!(play(&mut analysis, times(15)).len(), 3);
@@ -274,8 +274,8 @@ fn zones_lie_on_the_cameras_picture_in_a_padded_frame_and_boxes_on_the_frame() {
                 .collect::<Vec<_>>()
         })
         .collect();
-    // High in the picture: without the bars taken into account, nobody gets there.
-    let config = OperationConfig::from_json(
+    // High in the picture: out of reach unless the bars are taken into account.
+    let config = Operation::from_json(
         r#"{"zones": [{"name": "door", "polygon": [[0.4, 0.72], [0.6, 0.72], [0.6, 0.95], [0.4, 0.95]]}]}"#,
     )
     .unwrap();
@@ -284,16 +284,16 @@ fn zones_lie_on_the_cameras_picture_in_a_padded_frame_and_boxes_on_the_frame() {
             SpatialAnalysis::new(Scripted::new(script.clone()), &config, size, options, 1).unwrap();
         let pixels = vec![0; 64 * 64 * 3];
         let view = ImageView::packed(&pixels, 64, 64, PixelFormat::Bgr24).unwrap();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for time in times(15) {
-            told.extend(analysis.process(view.into(), time).unwrap());
+            reported.extend(analysis.process(view.into(), time).unwrap());
         }
-        told
+        reported
     };
     assert_eq!(run(AnalysisOptions::default()), []);
-    let told = run(AnalysisOptions::default().with_camera_aspect(16.0 / 9.0));
-    assert_eq!(events(&told).len(), 2);
-    let bbox = told[0].bounding_box().unwrap();
+    let reported = run(AnalysisOptions::default().with_camera_aspect(16.0 / 9.0));
+    assert_eq!(events(&reported).len(), 2);
+    let bbox = reported[0].bounding_box().unwrap();
     let bottom = bbox.t.get() + bbox.h.get();
     assert!((bottom - (bar + 0.8 * 0.5625) as f64).abs() < 1e-4, "{bottom}");
 }
@@ -309,7 +309,7 @@ fn occupancy_follows_the_walker() {
     assert_eq!(analysis.occupancy("window"), None);
     assert_eq!(
         (
-            analysis.tracker_stats().unsound,
+            analysis.tracker_stats().invalid,
             analysis.engine_stats().unwatched
         ),
         (0, 0)

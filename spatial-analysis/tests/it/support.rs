@@ -1,4 +1,4 @@
-//! What the tests share: detectors that see what they are told to, a person who walks, and what inferences say.
+//! Shared by the tests: scripted detectors, a person who walks, and summaries of inferences.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use lva_spatial_analysis::SpatialAnalysis;
 
 pub(crate) const SECOND: u64 = 90_000;
 
-/// Size of the frames that nobody looks at.
+/// Size of the frames, whose content does not matter.
 pub(crate) const SIZE: (u32, u32) = (64, 36);
 
 /// A zone in the middle and a line to its right, on the way of [`walker_at`].
@@ -131,13 +131,13 @@ pub(crate) fn person_of_class(bbox: BoundingBox, class: u16) -> Detection {
     }
 }
 
-/// Somebody who walks from left to right, a tenth of the picture a second, from x = 0.1; feet at 0.8.
+/// A person who walks from left to right, a tenth of the picture a second, from x = 0.1; feet at 0.8.
 pub(crate) fn walker_at(seconds: f64) -> BoundingBox {
     let center = 0.1 + 0.1 * seconds as f32;
     BoundingBox::from_edges(center - 0.05, 0.4, center + 0.05, 0.8)
 }
 
-/// Eight seconds of that walk, then two seconds of nobody, at a frame rate: detections with their times.
+/// Eight seconds of that walk, then two seconds without people, at a frame rate: detections with their times.
 pub(crate) fn walk(fps: u64) -> Vec<(u64, Vec<Detection>)> {
     (0..10 * fps)
         .map(|n| {
@@ -148,21 +148,21 @@ pub(crate) fn walk(fps: u64) -> Vec<(u64, Vec<Detection>)> {
         .collect()
 }
 
-/// Lets a session see frames at these times, and gives what it said at each that it said something at.
+/// Processes frames at these times; returns the inferences of each frame that has any.
 pub(crate) fn play<D: Detector>(
     analysis: &mut SpatialAnalysis<D>,
     times: impl IntoIterator<Item = u64>,
 ) -> Vec<(u64, Vec<Inference>)> {
     let pixels = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     let view = ImageView::packed(&pixels, SIZE.0, SIZE.1, PixelFormat::Bgr24).unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for time in times {
         let inferences = analysis.process(view.into(), time).unwrap();
         if !inferences.is_empty() {
-            told.push((time, inferences));
+            reported.push((time, inferences));
         }
     }
-    told
+    reported
 }
 
 /// Status and place of the events in a message.
@@ -190,12 +190,12 @@ pub(crate) fn assert_sound(inferences: &[Inference]) {
         assert!(matches!(entity.value, InferenceValue::Entity(_)), "{entity:?}");
     }
     for event in events {
-        let InferenceValue::Event(told) = &event.value else {
+        let InferenceValue::Event(reported) = &event.value else {
             panic!("an entity after events: {event:?}")
         };
         assert_eq!(event.related_inferences.len(), 1);
         let related = &event.related_inferences[0];
         assert!(entities.iter().any(|e| e.inference_id == *related), "{event:?}");
-        assert!(!told.properties["trackingId"].is_empty());
+        assert!(!reported.properties["trackingId"].is_empty());
     }
 }

@@ -28,7 +28,7 @@ struct Host {
 
 impl Host {
     async fn start(detectors: Detectors) -> Self {
-        let config = OperationConfig::from_json(SCENE).unwrap();
+        let config = Operation::from_json(SCENE).unwrap();
         let extension = SpatialExtension::new(config, detectors);
         let analysis = extension.stats();
         let listening = ExtensionServer::new(extension);
@@ -72,7 +72,7 @@ async fn walk_over_the_wire(options: ClientOptions, fps: u64, began: u64) -> Vec
         ..
     } = within(connect::<u64>(&options)).await.unwrap();
     assert_eq!(peer.identifier, DEFAULT_IDENTIFIER);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (time, found) in walk(fps) {
         let mut slot = frames.slot().unwrap();
         let nowhere = lva_inference::BoundingBox::default();
@@ -88,16 +88,16 @@ async fn walk_over_the_wire(options: ClientOptions, fps: u64, began: u64) -> Vec
         assert_eq!((answer.context, answer.timestamp_90k), (time, began + time));
         if !answer.inferences.is_empty() {
             assert_sound(&answer.inferences);
-            told.push((time as f64 / SECOND as f64, answer.inferences));
+            reported.push((time as f64 / SECOND as f64, answer.inferences));
         }
     }
     frames.finish();
     assert!(within(answers.next()).await.unwrap().is_none());
-    told
+    reported
 }
 
-fn statuses(told: &[(f64, Vec<Inference>)]) -> Vec<(String, String)> {
-    told.iter().flat_map(|(_, message)| events(message)).collect()
+fn statuses(reported: &[(f64, Vec<Inference>)]) -> Vec<(String, String)> {
+    reported.iter().flat_map(|(_, message)| events(message)).collect()
 }
 
 fn the_walk() -> Vec<(String, String)> {
@@ -109,12 +109,12 @@ fn the_walk() -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_in_shared_memory_become_events() {
     let host = Host::start(Detectors::each(|| Ok::<_, BoxError>(WhiteSpot::default()))).await;
-    let told = walk_over_the_wire(host.options(), 15, 143_810_610_210_090).await;
-    assert_eq!(statuses(&told), the_walk());
-    for ((seconds, _), expected) in told.iter().zip([3.0, 5.0, 6.0]) {
+    let reported = walk_over_the_wire(host.options(), 15, 143_810_610_210_090).await;
+    assert_eq!(statuses(&reported), the_walk());
+    for ((seconds, _), expected) in reported.iter().zip([3.0, 5.0, 6.0]) {
         assert!(
             (expected..expected + 0.5).contains(seconds),
-            "{expected} s told at {seconds} s"
+            "{expected} s reported at {seconds} s"
         );
     }
     let stats = host.analysis.read();
@@ -145,8 +145,9 @@ async fn streams_that_share_a_detector_share_nothing_else() {
     assert_eq!(statuses(&first), the_walk());
     let far = |status: &str| (status.to_owned(), "far".to_owned());
     assert_eq!(statuses(&second), [far("Enter"), far("Exit")]);
-    let ids = |told: &[(f64, Vec<Inference>)]| -> Vec<String> {
-        told.iter()
+    let ids = |reported: &[(f64, Vec<Inference>)]| -> Vec<String> {
+        reported
+            .iter()
             .flat_map(|(_, m)| m.iter().map(|i| i.inference_id.clone()))
             .collect()
     };
@@ -269,13 +270,13 @@ mod encoded {
     async fn encoded_pictures_become_events() {
         let host = Host::start(Detectors::shared(WhiteSpot::default())).await;
         let mut session = within(connect::<()>(&png_options(&host))).await.unwrap();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for (time, found) in walk(15) {
             let nowhere = lva_inference::BoundingBox::default();
             let bytes = picture(found.first().map_or(nowhere, |f| f.bbox), WIDTH, HEIGHT);
-            told.extend(events(&send(&mut session, &bytes, time).await.unwrap()));
+            reported.extend(events(&send(&mut session, &bytes, time).await.unwrap()));
         }
-        assert_eq!(told, the_walk());
+        assert_eq!(reported, the_walk());
         let stats = host.analysis.read();
         assert_eq!(
             (stats.frames, stats.unreadable_frames, stats.people),
@@ -289,29 +290,29 @@ mod encoded {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_damaged_picture_or_one_of_another_size_ends_its_stream_and_no_other() {
         let host = Host::start(Detectors::shared(WhiteSpot::default())).await;
-        let mut sound = within(connect::<()>(&png_options(&host))).await.unwrap();
+        let mut healthy = within(connect::<()>(&png_options(&host))).await.unwrap();
         let bytes = picture(walker_at(1.0), WIDTH, HEIGHT);
         let larger = picture(walker_at(1.0), WIDTH + 1, HEIGHT);
         let smaller = picture(walker_at(1.0), WIDTH - 1, HEIGHT);
-        for (damaged, words) in [
+        for (damaged, message) in [
             (&b"no picture"[..], "cannot be read"),
             (&bytes[..50], "cannot be read"),
             (&larger[..], ""),
-            (&smaller[..], "was announced"),
+            (&smaller[..], "were announced"),
         ] {
             let mut session = within(connect::<()>(&png_options(&host))).await.unwrap();
             let Err(SessionError::Status(status)) = send(&mut session, damaged, 1).await else {
                 panic!("not ended")
             };
             assert_eq!(status.code, GrpcCode::InvalidArgument, "{status}");
-            assert!(status.message.contains(words), "{status}");
+            assert!(status.message.contains(message), "{status}");
             assert!(!status.is_transient());
-            assert!(send(&mut sound, &bytes, 1).await.is_ok());
+            assert!(send(&mut healthy, &bytes, 1).await.is_ok());
         }
         let (analysis, server) = (host.analysis.read(), host.server.read());
         assert_eq!(analysis.unreadable_frames + analysis.failed_frames, 4);
         assert_eq!((server.samples_refused, server.process_failures), (4, 0));
-        drop(sound);
+        drop(healthy);
         host.stop().await;
     }
 }

@@ -2,21 +2,23 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use lva_zones::ground::{Ground, PinholeCamera};
+use lva_zones::report::{EventProfile, IdSource, Reporter};
 use lva_zones::*;
 use std::collections::BTreeMap;
 
 fn scene(hold_ms: u64) -> Scene {
     let ring = |points: &[(f64, f64)]| points.iter().map(|(x, y)| Point::new(*x, *y)).collect::<Vec<_>>();
     let zone = Zone {
-        count: Some(CountWatch::default()),
-        distance: Some(DistanceWatch::default()),
-        dwell: Some(DwellWatch { at_exit: true, limits_ms: vec![100, 1000], ..DwellWatch::default() }),
+        count: Some(CountRule::default()),
+        distance: Some(DistanceRule::default()),
+        dwell: Some(DwellRule { at_exit: true, limits_ms: vec![100, 1000], ..DwellRule::default() }),
         ..Zone::new("u", ring(&[(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.6, 0.9), (0.6, 0.4), (0.4, 0.4), (0.4, 0.9), (0.1, 0.9)]))
     };
     let line = CrossingLine::new("l", Point::new(0.5, 0.2), Point::new(0.5, 0.8));
     let options = SceneOptions { hold_ms, ..SceneOptions::default() };
     let ground = Ground::pinhole(PinholeCamera { height_ft: 13.0, focal_px: 400.0, tilt_rad: 1.0, width_px: 640.0, height_px: 360.0 });
-    Scene::new(vec![zone], vec![line], options).expect("a sound scene").with_ground(ground.expect("a camera"))
+    Scene::new(vec![zone], vec![line], options).expect("a valid scene").with_ground(ground.expect("a camera"))
 }
 
 fuzz_target!(|bytes: &[u8]| {

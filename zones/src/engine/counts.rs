@@ -1,11 +1,11 @@
 //! How often a line was crossed.
 
-use crate::event::Direction;
+use crate::geometry::Direction;
 
 /// Crossings of a line, by direction and by class.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LineCounts {
-    /// In the order of the classes.
+    /// Sorted by class.
     classes: Vec<(u16, [u64; 2])>,
 }
 

@@ -1,27 +1,28 @@
-//! Everybody in a zone: how many, and how far from each other.
+//! Counts of people in a zone, and distances between them.
 
-use crate::event::{DistanceReport, DistanceState, EventKind, Reason, Why};
+use crate::event::{DistanceReport, DistanceState, EventCause, EventKind, Reason};
 use crate::ground::GroundPoint;
 use crate::observation::TrackId;
-use crate::scene::{Aggregation, CountWatch, DistanceWatch, Trigger};
+use crate::scene::{Aggregation, CountRule, DistanceRule, Trigger};
+use crate::time::ticks_of_ms;
 
-/// An interval where the contract names none, in milliseconds.
+/// Default interval, in milliseconds.
 const DEFAULT_INTERVAL_MS: u64 = 1000;
-/// The longest: a day.
-const LONGEST_INTERVAL_MS: u64 = 86_400_000;
+/// Longest interval: a day.
+const MAX_INTERVAL_MS: u64 = 86_400_000;
 
-/// Number and violations of a frame, as far as intervals sum them up.
+/// Number and mean distance of a frame.
 #[derive(Debug, Clone, Copy, Default)]
-struct FrameSum {
+struct FrameSummary {
     number: u32,
     average: f64,
 }
 
-/// What an interval has shown so far.
+/// The frames of the current interval.
 #[derive(Debug, Clone, Default)]
 struct Interval {
     number: Option<u64>,
-    /// How often each number was seen.
+    /// How many frames had each number.
     seen: Vec<(u32, u32)>,
     frames: u32,
     sum: f64,
@@ -32,13 +33,18 @@ impl Interval {
     fn ticks(trigger: Trigger) -> Option<u64> {
         match trigger {
             Trigger::Event => None,
-            Trigger::Interval { milliseconds: 0 } => Some(DEFAULT_INTERVAL_MS * 90),
-            Trigger::Interval { milliseconds } => Some(milliseconds.min(LONGEST_INTERVAL_MS) * 90),
+            Trigger::Interval { milliseconds: 0 } => Some(ticks_of_ms(DEFAULT_INTERVAL_MS)),
+            Trigger::Interval { milliseconds } => Some(ticks_of_ms(milliseconds.min(MAX_INTERVAL_MS))),
         }
     }
 
-    /// Time passes; the end of the interval that is over, its sum and its frames.
-    fn pass(&mut self, now: u64, ticks: u64, aggregation: Aggregation) -> Option<(u64, FrameSum, u32)> {
+    /// Advances the time; returns the end of an interval that is over, its summary and its number of frames.
+    fn advance(
+        &mut self,
+        now: u64,
+        ticks: u64,
+        aggregation: Aggregation,
+    ) -> Option<(u64, FrameSummary, u32)> {
         let number = now / ticks;
         let before = self.number.replace(number)?;
         if before == number || self.frames == 0 {
@@ -59,44 +65,44 @@ impl Interval {
         self.averages = 0.0;
         Some((
             (before + 1).saturating_mul(ticks),
-            FrameSum { number, average },
+            FrameSummary { number, average },
             frames,
         ))
     }
 
-    fn add(&mut self, frame: FrameSum) {
+    fn add(&mut self, frame: FrameSummary) {
         self.frames = self.frames.saturating_add(1);
         self.sum += f64::from(frame.number);
         self.averages += frame.average;
         match self.seen.iter_mut().find(|(number, _)| *number == frame.number) {
             Some((_, times)) => *times = times.saturating_add(1),
-            // Numbers are those of people in a frame, and there is a limit to them.
+            // Bounded by the number of people in a frame.
             None => self.seen.push((frame.number, 1)),
         }
     }
 }
 
-/// Lets every so many-th through, beginning with the first.
+/// Passes every n-th event, beginning with the first.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct EveryNth(u32);
+pub(super) struct EventSampler(u32);
 
-impl EveryNth {
-    pub(super) fn passes(&mut self, nth: u32) -> bool {
+impl EventSampler {
+    pub(super) fn passes(&mut self, every: u32) -> bool {
         let passes = self.0 == 0;
-        self.0 = if self.0 + 1 >= nth.max(1) { 0 } else { self.0 + 1 };
+        self.0 = if self.0 + 1 >= every.max(1) { 0 } else { self.0 + 1 };
         passes
     }
 }
 
-/// Something to be told of a zone as a whole.
+/// A count or a distance.
 pub(super) struct GroupEvent {
     pub(super) time: u64,
     pub(super) kind: EventKind,
-    pub(super) why: Why,
+    pub(super) cause: EventCause,
 }
 
-fn why(reason: Reason, held_90k: u64, samples: u32) -> Why {
-    Why {
+fn cause(reason: Reason, held_90k: u64, samples: u32) -> EventCause {
+    EventCause {
         reason,
         distance: 0.0,
         held_90k,
@@ -107,108 +113,108 @@ fn why(reason: Reason, held_90k: u64, samples: u32) -> Why {
 /// The count of a zone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CountState {
-    told: Option<u32>,
+    reported: Option<u32>,
     interval: Interval,
-    nth: EveryNth,
+    sampler: EventSampler,
 }
 
 impl CountState {
-    pub(super) fn frame(&mut self, watch: &CountWatch, now: u64, people: u32) -> Option<GroupEvent> {
-        let event = match Interval::ticks(watch.trigger) {
-            None => (self.told != Some(people)).then(|| {
-                self.told = Some(people);
-                (now, people, why(Reason::Changed, 0, 1))
+    pub(super) fn frame(&mut self, rule: &CountRule, now: u64, people: u32) -> Option<GroupEvent> {
+        let event = match Interval::ticks(rule.trigger) {
+            None => (self.reported != Some(people)).then(|| {
+                self.reported = Some(people);
+                (now, people, cause(Reason::Changed, 0, 1))
             }),
             Some(ticks) => {
-                let over = self.interval.pass(now, ticks, watch.aggregation);
-                self.interval.add(FrameSum {
+                let over = self.interval.advance(now, ticks, rule.aggregation);
+                self.interval.add(FrameSummary {
                     number: people,
                     average: 0.0,
                 });
-                over.map(|(end, sum, frames)| (end, sum.number, why(Reason::Interval, ticks, frames)))
+                over.map(|(end, sum, frames)| (end, sum.number, cause(Reason::Interval, ticks, frames)))
             }
         };
-        let (time, people, why) = event.filter(|_| self.nth.passes(watch.every_nth))?;
+        let (time, people, cause) = event.filter(|_| self.sampler.passes(rule.sample_every))?;
         let kind = EventKind::Count {
             people,
-            trigger: watch.trigger,
+            trigger: rule.trigger,
         };
-        Some(GroupEvent { time, kind, why })
+        Some(GroupEvent { time, kind, cause })
     }
 }
 
 /// The distances of a zone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DistanceStates {
-    told: Option<(DistanceState, u32)>,
-    told_violators: Vec<TrackId>,
+    reported: Option<(DistanceState, u32)>,
+    reported_violators: Vec<TrackId>,
     interval: Interval,
-    /// The last frame of the interval with a violation, or without ground.
+    /// State of the interval's last frame with a violation, or without ground.
     last_state: Option<DistanceState>,
     last_people: u32,
-    /// Who breaks the rule, of the frame or of the last such frame of the interval.
+    /// Violators of the frame, or of the interval's last frame with any.
     violators: Vec<TrackId>,
-    /// Of this frame.
+    /// Violators of this frame.
     current: Vec<TrackId>,
-    nth: EveryNth,
+    sampler: EventSampler,
 }
 
 impl DistanceStates {
-    /// `places` is `None` while the ground is not known.
+    /// `points` is `None` while the ground is not known.
     pub(super) fn frame(
         &mut self,
-        watch: &DistanceWatch,
+        rule: &DistanceRule,
         now: u64,
-        places: Option<&[(TrackId, GroundPoint)]>,
+        points: Option<&[(TrackId, GroundPoint)]>,
     ) -> Option<GroupEvent> {
-        let (state, average) = self.look(watch, places);
-        let people = places.map_or(0, |places| places.len() as u32);
+        let (state, average) = self.evaluate(rule, points);
+        let people = points.map_or(0, |points| points.len() as u32);
         let report = |state, people, violators, average_ft| {
             EventKind::Distance(DistanceReport {
                 state,
                 people,
                 violators,
                 average_ft,
-                minimum_ft: watch.minimum_ft,
-                maximum_ft: watch.maximum_ft,
-                trigger: watch.trigger,
+                minimum_ft: rule.minimum_ft,
+                maximum_ft: rule.maximum_ft,
+                trigger: rule.trigger,
             })
         };
-        let Some(ticks) = Interval::ticks(watch.trigger) else {
+        let Some(ticks) = Interval::ticks(rule.trigger) else {
             self.violators.clone_from(&self.current);
             let Some(state) = state else {
-                self.told = None;
-                self.told_violators.clear();
+                self.reported = None;
+                self.reported_violators.clear();
                 return None;
             };
-            let same =
-                self.told.is_some_and(|(told, _)| told == state) && self.told_violators == self.violators;
+            let same = self.reported.is_some_and(|(reported, _)| reported == state)
+                && self.reported_violators == self.violators;
             if same {
                 return None;
             }
             let violators = self.violators.len() as u32;
-            self.told = Some((state, violators));
-            self.told_violators.clone_from(&self.violators);
-            return self.nth.passes(watch.every_nth).then(|| GroupEvent {
+            self.reported = Some((state, violators));
+            self.reported_violators.clone_from(&self.violators);
+            return self.sampler.passes(rule.sample_every).then(|| GroupEvent {
                 time: now,
                 kind: report(state, people, violators, average),
-                why: why(Reason::Changed, 0, 1),
+                cause: cause(Reason::Changed, 0, 1),
             });
         };
-        let over = self.interval.pass(now, ticks, watch.aggregation);
+        let over = self.interval.advance(now, ticks, rule.aggregation);
         let ended = over.and_then(|(end, sum, frames)| {
             let state = self.last_state.take()?;
-            // When most frames kept the rule, the interval did.
+            // An interval keeps the rule when most of its frames do.
             (sum.number > 0 || state == DistanceState::Unknown).then(|| GroupEvent {
                 time: end,
                 kind: report(state, self.last_people, sum.number, sum.average),
-                why: why(Reason::Interval, ticks, frames),
+                cause: cause(Reason::Interval, ticks, frames),
             })
         });
-        let told = ended.filter(|_| self.nth.passes(watch.every_nth));
-        // Whom the ended interval is about, before this frame is remembered.
-        self.told_violators.clone_from(&self.violators);
-        self.interval.add(FrameSum {
+        let reported = ended.filter(|_| self.sampler.passes(rule.sample_every));
+        // The violators of the ended interval, before this frame replaces them.
+        self.reported_violators.clone_from(&self.violators);
+        self.interval.add(FrameSummary {
             number: self.current.len() as u32,
             average,
         });
@@ -217,33 +223,33 @@ impl DistanceStates {
             self.violators.clone_from(&self.current);
         }
         self.last_people = people;
-        told
+        reported
     }
 
-    /// Whom the event that was just told is about.
-    pub(super) fn told_violators(&self) -> &[TrackId] {
-        &self.told_violators
+    /// Violators of the event just reported.
+    pub(super) fn reported_violators(&self) -> &[TrackId] {
+        &self.reported_violators
     }
 
-    /// Which rule this frame breaks, and the mean distance of all pairs.
-    fn look(
+    /// Which rule this frame violates, and the mean distance of all pairs.
+    fn evaluate(
         &mut self,
-        watch: &DistanceWatch,
-        places: Option<&[(TrackId, GroundPoint)]>,
+        rule: &DistanceRule,
+        points: Option<&[(TrackId, GroundPoint)]>,
     ) -> (Option<DistanceState>, f64) {
         self.current.clear();
-        let Some(places) = places else {
+        let Some(points) = points else {
             return (Some(DistanceState::Unknown), 0.0);
         };
         let (mut sum, mut pairs) = (0.0, 0u64);
         let (mut close, mut far) = (false, false);
-        for (index, (_, a)) in places.iter().enumerate() {
-            for (_, b) in places.iter().skip(index + 1) {
+        for (index, (_, a)) in points.iter().enumerate() {
+            for (_, b) in points.iter().skip(index + 1) {
                 let distance = a.distance(*b);
                 sum += distance;
                 pairs += 1;
-                close |= watch.minimum_ft.is_some_and(|least| distance < least);
-                far |= watch.maximum_ft.is_some_and(|most| distance > most);
+                close |= rule.minimum_ft.is_some_and(|least| distance < least);
+                far |= rule.maximum_ft.is_some_and(|most| distance > most);
             }
         }
         let state = match (close, far) {
@@ -252,16 +258,16 @@ impl DistanceStates {
             (false, false) => None,
         };
         if let Some(state) = state {
-            for (index, (track, a)) in places.iter().enumerate() {
-                let breaks = places.iter().enumerate().any(|(other, (_, b))| {
+            for (index, (track, a)) in points.iter().enumerate() {
+                let violates = points.iter().enumerate().any(|(other, (_, b))| {
                     let distance = a.distance(*b);
                     other != index
                         && match state {
-                            DistanceState::TooClose => watch.minimum_ft.is_some_and(|least| distance < least),
-                            _ => watch.maximum_ft.is_some_and(|most| distance > most),
+                            DistanceState::TooClose => rule.minimum_ft.is_some_and(|least| distance < least),
+                            _ => rule.maximum_ft.is_some_and(|most| distance > most),
                         }
                 });
-                if breaks {
+                if violates {
                     self.current.push(*track);
                 }
             }

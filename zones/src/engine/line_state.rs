@@ -1,32 +1,38 @@
 //! One person at one line.
 
-use super::{Happened, Sight, time_at};
-use crate::event::{Direction, EventKind, Reason, Why};
+use super::{ElementEvent, PositionSample, time_at};
+use crate::event::{EventCause, EventKind, Reason};
+use crate::geometry::Direction;
 use crate::scene::CheckedLine;
 
-/// The side on which a person certainly is, and how often the segment was crossed since.
+/// The side on which a person has settled, and how often the segment was crossed since.
 ///
-/// What counts is not the crossing itself but to have arrived: beyond the band, for the time of the hold. Jitter moves
-/// the last change about and never arrives. Of the ways there, those over the segment count and those over its extension
-/// do not, and a way back takes one back: who goes round an end has crossed nothing.
+/// A crossing counts when the person has been beyond the band on the other side for the hold. Jitter resets the time of the
+/// last change of sides and never gets there. Paths over the segment count, paths over its extension do not, and a way back
+/// cancels one: going round an end crosses nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LineState {
     settled: Option<Direction>,
-    /// The side when last seen; on the line itself that of before.
+    /// The side when last seen; on the line itself the side before.
     side: Option<Direction>,
-    /// When the side last changed, and number of the first sight since.
-    turned: u64,
+    /// When the side last changed, and number of the first sample since.
+    changed_at: u64,
     first: u32,
-    /// Crossings of the segment since settled, to the right less to the left.
+    /// Crossings of the segment since then, to the right minus to the left.
     net: i32,
-    /// When it was last crossed to each side.
+    /// Time of the last crossing in each direction.
     crossed: [u64; 2],
 }
 
 impl LineState {
-    pub(crate) fn step(&mut self, line: &CheckedLine, hold: u64, sight: &Sight) -> Option<Happened> {
-        let Sight { time, at, height, .. } = *sight;
-        // Most people stay on their side of most lines, and nothing changes.
+    pub(crate) fn step(
+        &mut self,
+        line: &CheckedLine,
+        hold: u64,
+        sample: &PositionSample,
+    ) -> Option<ElementEvent> {
+        let PositionSample { time, at, height, .. } = *sample;
+        // The usual case: the person stays on their side.
         if let Some(side) = self
             .side
             .filter(|side| self.net == 0 && self.settled == Some(*side))
@@ -42,34 +48,34 @@ impl LineState {
         } else {
             self.side
         };
-        if let Some((before, from)) = sight.before
+        if let Some((before, from)) = sample.before
             && let (Some(old), Some(new)) = (self.side, side)
             && old != new
         {
             let off_before = line.segment.side(from);
-            self.turned = time_at(before, time, off_before / (off_before - off));
-            self.first = sight.number;
+            self.changed_at = time_at(before, time, off_before / (off_before - off));
+            self.first = sample.number;
             if line.segment.is_met_by(from, at) {
                 let (step, slot) = match new {
                     Direction::Left => (-1, 0),
                     Direction::Right => (1, 1),
                 };
                 self.net = self.net.saturating_add(step);
-                self.crossed[slot] = self.turned;
+                self.crossed[slot] = self.changed_at;
             }
         }
         self.side = side;
         let side = side.filter(|_| off.abs() >= line.band.for_height(height))?;
         match self.settled {
             Some(settled) if settled == side => {
-                // Back on the old side: what was crossed meanwhile was taken back, or went round an end.
-                if time - self.turned >= hold {
+                // Back on the old side: crossings meanwhile were cancelled, or went round an end.
+                if time - self.changed_at >= hold {
                     self.net = 0;
                 }
                 None
             }
             Some(_) => {
-                if time - self.turned < hold {
+                if time - self.changed_at < hold {
                     return None;
                 }
                 self.settled = Some(side);
@@ -79,14 +85,14 @@ impl LineState {
                     Direction::Right => (net > 0, 1),
                 };
                 let crossed = self.crossed[slot];
-                over.then_some(Happened {
+                over.then_some(ElementEvent {
                     time: crossed,
                     kind: EventKind::Cross(side),
-                    why: Why {
+                    cause: EventCause {
                         reason: Reason::Crossed,
                         distance: off.abs(),
                         held_90k: time - crossed,
-                        samples: sight.number.saturating_sub(self.first).saturating_add(1),
+                        samples: sample.number.saturating_sub(self.first).saturating_add(1),
                     },
                 })
             }

@@ -1,14 +1,16 @@
-//! One person, at all lines and zones.
+//! The state of one person at all lines and zones.
 
-use super::Sight;
+use super::PositionSample;
 use super::line_state::LineState;
 use super::motion::Motion;
-use super::zone_state::{Standing, ZoneState};
-use crate::geometry::Flat;
-use crate::observation::{BoundingBox, Observation, TrackId};
-use crate::scene::{Focus, Scene};
+use super::zone_state::{ZonePresence, ZoneState};
+use crate::geometry::Vec2;
+use crate::observation::{Observation, TrackId};
+use crate::point::Focus;
+use crate::scene::Scene;
+use lva_media_types::BoundingBox;
 
-/// Samples of an unconfirmed person that are kept for the moment of confirmation.
+/// Samples of an unconfirmed person that are kept until confirmation.
 const MAX_PENDING: usize = 32;
 
 #[derive(Debug, Clone)]
@@ -17,11 +19,11 @@ pub(super) struct Person {
     pub(super) last_seen: u64,
     pub(super) gone: bool,
     pub(super) pending: Vec<(u64, BoundingBox)>,
-    /// Of each focus.
-    pub(super) ways: [Way; 3],
+    /// By focus.
+    pub(super) trails: [Trail; 3],
     pub(super) zones: Vec<ZoneState>,
-    /// Of each of the zones.
-    pub(super) standings: Vec<Standing>,
+    /// By zone.
+    pub(super) presences: Vec<ZonePresence>,
     pub(super) lines: Vec<LineState>,
     pub(super) motion: Motion,
 }
@@ -33,9 +35,9 @@ impl Default for Person {
             last_seen: 0,
             gone: false,
             pending: Vec::with_capacity(MAX_PENDING),
-            ways: [Way::default(); 3],
+            trails: [Trail::default(); 3],
             zones: Vec::new(),
-            standings: Vec::new(),
+            presences: Vec::new(),
             lines: Vec::new(),
             motion: Motion::default(),
         }
@@ -43,31 +45,31 @@ impl Default for Person {
 }
 
 impl Person {
-    /// Somebody new, in this one's memory.
-    pub(super) fn begin(&mut self, observation: Observation, now: u64, zones: usize, lines: usize) {
+    /// Reuses the memory for a new person.
+    pub(super) fn reset(&mut self, observation: Observation, now: u64, zones: usize, lines: usize) {
         self.last = observation;
         self.last_seen = now;
         self.gone = false;
         self.pending.clear();
-        self.ways = [Way::default(); 3];
+        self.trails = [Trail::default(); 3];
         self.zones.clear();
         self.zones.resize(zones, ZoneState::default());
-        self.standings.clear();
-        self.standings.resize(zones, Standing::default());
+        self.presences.clear();
+        self.presences.resize(zones, ZonePresence::default());
         self.lines.clear();
         self.lines.resize(lines, LineState::default());
         self.motion.clear();
     }
 
-    /// What was at the zones is over.
+    /// Clears the state at all zones.
     pub(super) fn forget_zones(&mut self) {
         self.zones.fill(ZoneState::default());
-        self.standings.fill(Standing::default());
+        self.presences.fill(ZonePresence::default());
     }
 
-    /// Keeps what an unconfirmed person does. Of a long wait the first sight and the latest ones are kept: where they
-    /// came from, and where they are.
-    pub(super) fn wait(&mut self, now: u64, bbox: BoundingBox) {
+    /// Keeps a sample of an unconfirmed person. When there are too many, the first one and the latest ones stay: where the
+    /// person came from, and where they are.
+    pub(super) fn keep_pending(&mut self, now: u64, bbox: BoundingBox) {
         if self.pending.len() >= MAX_PENDING {
             self.pending.remove(1);
         }
@@ -75,45 +77,39 @@ impl Person {
     }
 }
 
-/// The way of one of a person's points, as far as anybody needs it.
+/// The last position of one of a person's points.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Way {
-    last: Option<(u64, Flat)>,
-    sights: u32,
+pub(super) struct Trail {
+    last: Option<(u64, Vec2)>,
+    samples: u32,
 }
 
-impl Way {
-    pub(super) fn sights(&self) -> u32 {
-        self.sights
-    }
-}
+/// One sample for each focus; `None` where the point is out of view.
+pub(super) struct PositionSamples([Option<PositionSample>; 3]);
 
-/// One sight by each of the points that stand for the person; `None` where the point is out of view.
-pub(super) struct Sights([Option<Sight>; 3]);
-
-impl Sights {
-    /// Adds it to the ways.
-    pub(super) fn new(scene: &Scene, ways: &mut [Way; 3], time: u64, bbox: &BoundingBox) -> Self {
+impl PositionSamples {
+    /// Adds the samples to the trails.
+    pub(super) fn new(scene: &Scene, trails: &mut [Trail; 3], time: u64, bbox: &BoundingBox) -> Self {
         let height = scene.plane.height(bbox);
-        let mut sights = [None; 3];
+        let mut samples = [None; 3];
         let foci = [Focus::Footprint, Focus::BottomCenter, Focus::Center];
-        for ((focus, way), sight) in foci.into_iter().zip(ways).zip(&mut sights) {
+        for ((focus, trail), sample) in foci.into_iter().zip(trails).zip(&mut samples) {
             let (at, cut) = scene.plane.anchor(bbox, focus);
             if !cut {
-                way.sights = way.sights.saturating_add(1);
-                *sight = Some(Sight {
+                trail.samples = trail.samples.saturating_add(1);
+                *sample = Some(PositionSample {
                     time,
                     at,
                     height,
-                    before: way.last.replace((time, at)),
-                    number: way.sights,
+                    before: trail.last.replace((time, at)),
+                    number: trail.samples,
                 });
             }
         }
-        Self(sights)
+        Self(samples)
     }
 
-    pub(super) fn of(&self, focus: Focus) -> Option<&Sight> {
+    pub(super) fn of(&self, focus: Focus) -> Option<&PositionSample> {
         let [footprint, bottom_center, center] = &self.0;
         match focus {
             Focus::Footprint => footprint,
@@ -125,14 +121,14 @@ impl Sights {
 }
 
 impl Person {
-    /// Sights of the point of a focus so far.
-    pub(super) fn sights_of(&self, focus: Focus) -> u32 {
-        let [footprint, bottom_center, center] = &self.ways;
+    /// Number of samples of a focus so far.
+    pub(super) fn sample_count(&self, focus: Focus) -> u32 {
+        let [footprint, bottom_center, center] = &self.trails;
         match focus {
             Focus::Footprint => footprint,
             Focus::BottomCenter => bottom_center,
             Focus::Center => center,
         }
-        .sights()
+        .samples
     }
 }

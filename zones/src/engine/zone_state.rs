@@ -1,39 +1,39 @@
-//! One person at one zone.
+//! The state of one person at one zone.
 
-use super::{Happened, Rules, Sight, time_at};
-use crate::event::{EventKind, Reason, VisitSpeed, Why};
-use crate::geometry::{Flat, lerp};
+use super::{ElementEvent, PositionSample, Rules, time_at};
+use crate::event::{EventCause, EventKind, Reason, VisitSpeed};
+use crate::geometry::{Vec2, lerp};
 use crate::scene::CheckedZone;
 
-/// Where a person was last seen with respect to the boundary, when they last changed sides, and the open visit.
+/// On which side a person was last seen, when they last changed sides, and the open visit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ZoneState {
-    /// Whether there was a sight.
+    /// Whether there was a sample.
     known: bool,
     inside: bool,
-    turn: Turn,
+    side_change: SideChange,
     visit: Option<Visit>,
     passed: Option<Passed>,
 }
 
-/// What a state is in short: most need no closer look in most frames.
+/// Summary of a state. In most frames, most states need no further evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Standing {
-    /// Not seen yet, or inside, or passing, and no visit so far.
+pub(crate) enum ZonePresence {
+    /// Not seen yet, or inside, or passing through; no visit so far.
     #[default]
     Open,
-    /// Outside, and nothing that could end.
+    /// Outside, without anything that could end.
     Away,
     /// In a visit.
     Visiting,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Turn {
+struct SideChange {
     time: u64,
-    /// The edge crossed; `None` for the first sight.
+    /// The edge crossed; `None` for the first sample.
     side: Option<u32>,
-    /// Number of the first sight since.
+    /// Number of the first sample since.
     first: u32,
     /// Greatest depth since, while inside.
     deepest: f64,
@@ -43,8 +43,8 @@ struct Turn {
 struct Visit {
     entered: u64,
     frames: u32,
-    /// Limits of dwelling that were told.
-    limits_told: usize,
+    /// Dwell limits reported so far.
+    limits_emitted: usize,
     speed: SpeedSum,
 }
 
@@ -55,8 +55,8 @@ struct SpeedSum {
     frames: u32,
 }
 
-/// In by one edge and out by another, deep enough but not for as long as the hold: a visit, once the person has
-/// certainly left again.
+/// A pass in by one edge and out by another, deep enough but shorter than the hold: a visit, once the person has left for
+/// the hold.
 #[derive(Debug, Clone, Copy)]
 struct Passed {
     entered: (u64, u32),
@@ -70,50 +70,50 @@ impl ZoneState {
         self.visit.is_some()
     }
 
-    /// Whether the last sight was inside, confirmed or not.
+    /// Whether the last sample was inside, confirmed or not.
     pub(crate) fn is_inside(&self) -> bool {
         self.inside
     }
 
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn presence(&self) -> ZonePresence {
         if self.visit.is_some() {
-            Standing::Visiting
+            ZonePresence::Visiting
         } else if !self.known || self.inside || self.passed.is_some() {
-            Standing::Open
+            ZonePresence::Open
         } else {
-            Standing::Away
+            ZonePresence::Away
         }
     }
 
-    /// One more sight. [`Away`](Standing::Away), and if the step [passes by](crate::geometry::Area::is_passed_by), it
-    /// would change nothing and may be left out.
+    /// Adds a sample. While [`Away`](ZonePresence::Away), steps that [pass by](crate::geometry::Area::is_passed_by) change
+    /// nothing and may be skipped.
     pub(crate) fn step(
         &mut self,
         zone: &CheckedZone,
         rules: Rules,
-        sight: &Sight,
+        sample: &PositionSample,
         speed: Option<f64>,
         crossings: &mut Vec<(f64, u32)>,
-        mut tell: impl FnMut(Happened),
+        mut emit: impl FnMut(ElementEvent),
     ) {
-        let Sight { time, at, height, .. } = *sight;
+        let PositionSample { time, at, height, .. } = *sample;
         let (enter_depth, exit_depth) = (
             zone.enter_depth.for_height(height),
             zone.exit_depth.for_height(height),
         );
         let near = (!zone.area.is_beyond(at)).then(|| zone.area.depth(at));
         let inside = match near {
-            // On the boundary nothing changes.
+            // Nothing changes on the boundary.
             Some(0.0) => self.inside,
             Some(depth) => depth > 0.0,
             None => false,
         };
-        match sight.before.filter(|_| self.known) {
+        match sample.before.filter(|_| self.known) {
             None => {
-                self.turn = Turn {
+                self.side_change = SideChange {
                     time,
-                    first: sight.number,
-                    ..Turn::default()
+                    first: sample.number,
+                    ..SideChange::default()
                 }
             }
             Some(before) => {
@@ -121,55 +121,55 @@ impl ZoneState {
                 if inside != self.inside {
                     zone.area.crossings(before.1, at, crossings);
                     if inside && may_pass {
-                        pass_through(zone, enter_depth, before, (time, at), crossings, true, &mut tell);
+                        pass_through(zone, enter_depth, before, (time, at), crossings, true, &mut emit);
                     }
-                    // With several edges on the way, the visit lies between the last one in and the first one out.
+                    // When a step crosses several edges, the visit lies between the last one in and the first one out.
                     let crossed = if inside {
                         crossings.last()
                     } else {
                         crossings.first()
                     };
                     let (part, side) = crossed.map_or((1.0, None), |(part, side)| (*part, Some(*side)));
-                    let turned = time_at(before.0, time, part);
+                    let changed_at = time_at(before.0, time, part);
                     if !inside
                         && may_pass
-                        && self.turn.deepest > enter_depth
-                        && let (Some(side_in), Some(side_out)) = (self.turn.side, side)
+                        && self.side_change.deepest > enter_depth
+                        && let (Some(side_in), Some(side_out)) = (self.side_change.side, side)
                         && side_in != side_out
                     {
                         self.passed = Some(Passed {
-                            entered: (self.turn.time, side_in),
-                            left: (turned, side_out),
-                            frames: sight.number.saturating_sub(self.turn.first),
-                            depth: self.turn.deepest,
+                            entered: (self.side_change.time, side_in),
+                            left: (changed_at, side_out),
+                            frames: sample.number.saturating_sub(self.side_change.first),
+                            depth: self.side_change.deepest,
                         });
                     } else if inside {
                         self.passed = None;
                     }
-                    self.turn = Turn {
-                        time: turned,
+                    self.side_change = SideChange {
+                        time: changed_at,
                         side,
-                        first: sight.number,
+                        first: sample.number,
                         deepest: 0.0,
                     };
                 } else if !inside && may_pass {
                     zone.area.crossings(before.1, at, crossings);
-                    pass_through(zone, enter_depth, before, (time, at), crossings, false, &mut tell);
+                    pass_through(zone, enter_depth, before, (time, at), crossings, false, &mut emit);
                 }
             }
         }
         self.inside = inside;
         self.known = true;
         if near.is_none() && self.visit.is_none() && self.passed.is_none() {
-            // Outside, and nothing that could end.
+            // Outside, without anything that could end.
             return;
         }
         let depth = near.unwrap_or_else(|| zone.area.depth(at));
-        self.turn.deepest = self.turn.deepest.max(depth);
-        let held = time - self.turn.time;
-        let samples = self.turn.samples(sight.number);
-        let why = Why {
-            reason: if self.turn.side.is_some() {
+        self.side_change.deepest = self.side_change.deepest.max(depth);
+        let held = time - self.side_change.time;
+        let samples = self.side_change.samples(sample.number);
+        let cause = EventCause {
+            reason: if self.side_change.side.is_some() {
                 Reason::Crossed
             } else {
                 Reason::Appeared
@@ -178,107 +178,114 @@ impl ZoneState {
             held_90k: held,
             samples,
         };
-        let hold_in = match self.turn.side {
+        let hold_in = match self.side_change.side {
             Some(_) => rules.hold,
             None => rules.appear,
         };
         let arrived_in = depth > enter_depth && held >= hold_in;
         let arrived_out = !inside && depth < -exit_depth && held >= rules.hold;
         if arrived_out && let Some(passed) = self.passed.take() {
-            passed.tell(time, &mut tell);
+            passed.emit(time, &mut emit);
         }
         if inside && let Some(visit) = &mut self.visit {
             visit.frames = visit.frames.saturating_add(1);
             visit.speed.add(speed);
-            visit.tell_limits(zone, time, why.samples, &mut tell);
+            visit.emit_limits(zone, time, cause.samples, &mut emit);
         }
         match &mut self.visit {
             None if arrived_in => {
                 let mut visit = Visit {
-                    entered: self.turn.time,
+                    entered: self.side_change.time,
                     frames: samples,
-                    limits_told: 0,
+                    limits_emitted: 0,
                     speed: SpeedSum::default(),
                 };
                 visit.speed.add(speed);
-                tell(Happened {
-                    time: self.turn.time,
-                    kind: EventKind::Enter { side: self.turn.side },
-                    why,
+                emit(ElementEvent {
+                    time: self.side_change.time,
+                    kind: EventKind::Enter {
+                        side: self.side_change.side,
+                    },
+                    cause,
                 });
-                visit.tell_limits(zone, time, why.samples, &mut tell);
+                visit.emit_limits(zone, time, cause.samples, &mut emit);
                 self.visit = Some(visit);
             }
             Some(visit) if arrived_out => {
-                let happened = visit.end(self.turn.time, self.turn.side, why);
+                let event = visit.end(self.side_change.time, self.side_change.side, cause);
                 self.visit = None;
-                tell(happened);
+                emit(event);
             }
             _ => {}
         }
     }
 
-    /// Speeds of the visit that is open or ends now.
+    /// Speeds of the open visit.
     pub(crate) fn speed(&self) -> Option<VisitSpeed> {
         self.visit.and_then(|visit| visit.speed.summary())
     }
 
-    /// The person was last seen then, so many sights there were, and is given up now, or the zone closes.
+    /// Ends the visit of a person who was last seen at a time, in a sample of this number.
     pub(crate) fn vanish(
         &mut self,
         (last_seen, number): (u64, u32),
         now: u64,
-        reason: Reason,
-        mut tell: impl FnMut(Happened),
+        mut emit: impl FnMut(ElementEvent),
     ) {
-        // Who was seen outside already has left, only not for long enough.
+        // A person last seen outside has left, only not for long enough yet.
         if let Some(passed) = self.passed.take() {
-            passed.tell(now, &mut tell);
+            passed.emit(now, &mut emit);
         }
         let Some(visit) = self.visit.take() else { return };
         let (time, side, reason) = if self.inside {
-            (last_seen, None, reason)
+            (last_seen, None, Reason::Vanished)
         } else {
-            (self.turn.time, self.turn.side, Reason::Crossed)
+            (self.side_change.time, self.side_change.side, Reason::Crossed)
         };
-        let why = Why {
+        let cause = EventCause {
             reason,
             distance: 0.0,
             held_90k: now - time,
-            samples: self.turn.samples(number),
+            samples: self.side_change.samples(number),
         };
-        tell(visit.end(time, side, why));
+        emit(visit.end(time, side, cause));
     }
 }
 
-impl Turn {
-    /// Sights since, the one of this number among them.
+impl SideChange {
+    /// Number of samples since, up to the one of this number.
     fn samples(&self, number: u32) -> u32 {
         number.saturating_sub(self.first).saturating_add(1)
     }
 }
 
 impl Visit {
-    fn end(&self, time: u64, side: Option<u32>, why: Why) -> Happened {
+    fn end(&self, time: u64, side: Option<u32>, cause: EventCause) -> ElementEvent {
         let kind = EventKind::Exit {
             side,
             dwell_90k: time.saturating_sub(self.entered),
             dwell_frames: self.frames,
         };
-        Happened { time, kind, why }
+        ElementEvent { time, kind, cause }
     }
 
-    fn tell_limits(&mut self, zone: &CheckedZone, now: u64, samples: u32, tell: &mut impl FnMut(Happened)) {
+    fn emit_limits(
+        &mut self,
+        zone: &CheckedZone,
+        now: u64,
+        samples: u32,
+        emit: &mut impl FnMut(ElementEvent),
+    ) {
         let dwell_90k = now - self.entered;
-        while let Some(limit_90k) = zone.dwell_limits.get(self.limits_told).copied() {
+        while let Some(limit_90k) = zone.dwell_limits.get(self.limits_emitted).copied() {
             if dwell_90k < limit_90k {
                 break;
             }
-            self.limits_told += 1;
-            tell(Happened {
+            self.limits_emitted += 1;
+            emit(ElementEvent {
                 time: self.entered + limit_90k,
                 kind: EventKind::DwellExceeded { limit_90k, dwell_90k },
-                why: Why {
+                cause: EventCause {
                     reason: Reason::Lasted,
                     distance: 0.0,
                     held_90k: dwell_90k,
@@ -310,18 +317,18 @@ impl SpeedSum {
 }
 
 impl Passed {
-    fn tell(&self, now: u64, tell: &mut impl FnMut(Happened)) {
-        let why = |since: u64| Why {
+    fn emit(&self, now: u64, emit: &mut impl FnMut(ElementEvent)) {
+        let cause = |since: u64| EventCause {
             reason: Reason::PassedThrough,
             distance: self.depth,
             held_90k: now - since,
             samples: self.frames,
         };
         let (entered, side) = self.entered;
-        tell(Happened {
+        emit(ElementEvent {
             time: entered,
             kind: EventKind::Enter { side: Some(side) },
-            why: why(entered),
+            cause: cause(entered),
         });
         let (left, side) = self.left;
         let kind = EventKind::Exit {
@@ -329,26 +336,26 @@ impl Passed {
             dwell_90k: left.saturating_sub(entered),
             dwell_frames: self.frames,
         };
-        tell(Happened {
+        emit(ElementEvent {
             time: left,
             kind,
-            why: why(left),
+            cause: cause(left),
         });
     }
 }
 
-/// In and out between two frames: a visit when its chord is as deep as an entry has to be. A step that `ends_inside`
-/// has its last chord open, which is no such visit.
+/// Visits between two frames: chords that are as deep as an entry has to be. The last chord of a step that `ends_inside` is
+/// open, and not such a visit.
 fn pass_through(
     zone: &CheckedZone,
     enter_depth: f64,
-    (before, from): (u64, Flat),
-    (time, at): (u64, Flat),
+    (before, from): (u64, Vec2),
+    (time, at): (u64, Vec2),
     crossings: &[(f64, u32)],
     ends_inside: bool,
-    tell: &mut impl FnMut(Happened),
+    emit: &mut impl FnMut(ElementEvent),
 ) {
-    // A corner is met by two edges at once: what is shorter than this is no chord.
+    // Two edges meet at a corner: shorter pieces than this are not chords.
     const CHORD: f64 = 1e-9;
     let mut pairs = crossings.windows(2);
     let mut entered: Option<(f64, u32, f64)> = None;
@@ -361,7 +368,7 @@ fn pass_through(
             entered = None;
             continue;
         }
-        // A chord that only touches an edge on its way is one chord.
+        // A chord that only touches an edge is one chord.
         let (in_part, in_side, deepest) = entered.unwrap_or((*part, *side, 0.0));
         let deepest = deepest.max(depth);
         entered = Some((in_part, in_side, deepest));
@@ -387,7 +394,7 @@ fn pass_through(
                 frames: 0,
                 depth: deepest,
             }
-            .tell(time, tell);
+            .emit(time, emit);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! A projection between two planes from pairs of points: the direct linear transform with Hartley's normalisation.
 
 use super::GroundPoint;
-use crate::observation::Point;
+use crate::point::Point;
 use thiserror::Error;
 
-/// Most pairs of points that a ground is made of.
+/// Most pairs of points of a ground.
 pub const MAX_CORRESPONDENCES: usize = 256;
 
-/// Points of which no projection can be made.
+/// Points that do not define a projection.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum HomographyError {
@@ -17,18 +17,18 @@ pub enum HomographyError {
         /// How many.
         given: usize,
     },
-    /// A coordinate that is no number, or absurd.
+    /// A coordinate is not finite, or too large.
     #[error("pair {number}: a coordinate is {value}; give finite numbers of at most a million")]
     BadNumber {
-        /// Which pair, counted from 1.
+        /// The pair, counted from 1.
         number: usize,
         /// The coordinate.
         value: f64,
     },
-    /// Too many of the points lie on one line, or on each other.
+    /// Too many of the points are collinear or coincide.
     #[error("the points lie on one line or on each other; give four of which no three are in a line")]
     Collinear,
-    /// The points go round one way in the picture and another way on the ground, or lie on both sides of the horizon.
+    /// The points run clockwise in the frame and counterclockwise on the ground, or lie on both sides of the horizon.
     #[error(
         "the points are in another order on the ground than in the picture; check which belongs to which"
     )]
@@ -37,9 +37,9 @@ pub enum HomographyError {
 
 type Matrix = [[f64; 3]; 3];
 /// A point of either plane.
-type Flat = (f64, f64);
+type Pair = (f64, f64);
 
-/// From the picture to the ground and back.
+/// Maps the frame to the ground and back.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Homography {
     to_ground: Matrix,
@@ -75,7 +75,7 @@ impl Homography {
             .ok_or(HomographyError::Collinear)?;
         let inner = solve(&normal).ok_or_else(|| {
             let (from, to): (Vec<_>, Vec<_>) = normal.iter().copied().unzip();
-            // Four good points have a projection always, but its horizon may go through their middle: a bow tie.
+            // Four points in general position always have a projection, but its horizon may cross their centre: a bow tie.
             match (&from[..], &to[..]) {
                 ([_, _, _, _], [_, _, _, _]) if !three_in_line(&from) && !three_in_line(&to) => {
                     HomographyError::Crossing
@@ -83,11 +83,11 @@ impl Homography {
                 _ => HomographyError::Collinear,
             }
         })?;
-        // Undone: ground = to⁻¹ · inner · from.
+        // Undo the normalisation: ground = to⁻¹ · inner · from.
         let to_back = inverse(&to).ok_or(HomographyError::Collinear)?;
         let to_ground = product(&to_back, &product(&inner, &from));
         let to_picture = inverse(&to_ground).ok_or(HomographyError::Collinear)?;
-        // All points must lie on the same side of the horizon, and not turn round.
+        // All points must lie on the same side of the horizon.
         let sign = picture.iter().map(|p| weight(&to_ground, *p)).collect::<Vec<_>>();
         let positive = sign.iter().all(|w| *w > 1e-9);
         let negative = sign.iter().all(|w| *w < -1e-9);
@@ -155,7 +155,7 @@ fn three_in_line(points: &[(f64, f64)]) -> bool {
     })
 }
 
-/// Moves the centre of the points to nought and their mean distance from it to √2.
+/// Moves the centre of the points to the origin and scales their mean distance from it to √2.
 fn normalisation(points: &[(f64, f64)]) -> Result<Matrix, HomographyError> {
     let count = points.len() as f64;
     let sum = points.iter().fold((0.0, 0.0), |s, p| (s.0 + p.0, s.1 + p.1));
@@ -203,10 +203,10 @@ fn inverse(m: &Matrix) -> Option<Matrix> {
     Some(cells.map(|row| row.map(|v| v / determinant)))
 }
 
-/// The eight free numbers of the projection, by least squares, the ninth being 1: in normalised coordinates it is never
-/// near 0 unless the horizon passes through the middle of the points.
+/// The eight free parameters of the projection, by least squares. The ninth is 1: in normalised coordinates it is close to
+/// 0 only when the horizon crosses the centre of the points.
 #[allow(clippy::indexing_slicing)] // All indices come from loops over the arrays' own lengths.
-fn solve(pairs: &[(Flat, Flat)]) -> Option<Matrix> {
+fn solve(pairs: &[(Pair, Pair)]) -> Option<Matrix> {
     let mut system = [[0.0; 9]; 8];
     for ((x, y), (u, v)) in pairs.iter().copied() {
         let rows = [
@@ -260,7 +260,7 @@ mod tests {
             width_px: 640.0,
             height_px: 360.0,
         })
-        .expect("sound")
+        .expect("valid")
     }
 
     fn pairs(points: &[(f64, f64)]) -> Vec<(Point, GroundPoint)> {
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn four_points_of_a_camera_give_its_ground() {
         let ground = Ground::from_points(&pairs(&[(-5.0, 10.0), (6.0, 11.0), (5.0, 30.0), (-4.0, 25.0)]))
-            .expect("sound");
+            .expect("valid");
         assert!(ground.reprojection_error_ft() < 1e-9);
         for (x, y) in [(0.2, 0.4), (0.7, 0.9), (0.5, 0.5)] {
             let (a, b) = (
@@ -295,19 +295,19 @@ mod tests {
         let mut points = pairs(&[(-5.0, 10.0), (6.0, 11.0), (5.0, 30.0), (-4.0, 25.0), (0.0, 18.0)]);
         assert!(
             Ground::from_points(&points)
-                .expect("sound")
+                .expect("valid")
                 .reprojection_error_ft()
                 < 1e-6
         );
         points[4].1.ahead_ft += 2.0;
         let error = Ground::from_points(&points)
-            .expect("sound")
+            .expect("valid")
             .reprojection_error_ft();
         assert!((0.2..2.0).contains(&error), "{error}");
     }
 
     #[test]
-    fn points_of_which_nothing_can_be_made_are_refused_with_the_reason() {
+    fn degenerate_points_are_refused_with_the_reason() {
         let square = pairs(&[(-5.0, 10.0), (5.0, 10.0), (5.0, 20.0), (-5.0, 20.0)]);
         assert_eq!(
             Homography::new(&square[..3]),

@@ -1,49 +1,20 @@
-//! Video Analyzer's own two nodes, as inferences: the object tracker's entities and the line crossing's totals.
+//! Inferences of Video Analyzer's tracking nodes: the object tracker's entities and the line crossing's totals.
 
 use super::PERSON;
-use crate::event::{Direction, EventKind, SpatialEvent};
-use crate::ids::IdSource;
+use super::ids::IdSource;
+use crate::event::{EventKind, SpatialEvent};
+use crate::geometry::Direction;
 use crate::observation::Observation;
 use lva_inference_schema::{Entity, Event, Inference, Rectangle};
 use std::collections::BTreeMap;
 
-/// Which way a line was crossed in the words of Video Analyzer's line-crossing node, for someone who stands at the
-/// line's start and looks to its end: the hand of a clock with its centre there goes from left to right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Winding {
-    /// From left to right.
-    Clockwise,
-    /// From right to left.
-    Counterclockwise,
-}
-
-impl Winding {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Clockwise, Self::Counterclockwise];
-
-    /// The winding of a direction.
-    pub fn of(direction: Direction) -> Self {
-        match direction {
-            Direction::Right => Self::Clockwise,
-            Direction::Left => Self::Counterclockwise,
-        }
-    }
-
-    /// The node's word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Clockwise => "clockwise",
-            Self::Counterclockwise => "counterclockwise",
-        }
-    }
-}
-
-/// Entities with `sequenceId` as Video Analyzer's `ObjectTrackingProcessor` gives them, and events with totals as its
-/// `LineCrossingProcessor` does.
+/// Entities with `sequenceId` like those of Video Analyzer's `ObjectTrackingProcessor`, and events with totals like those of
+/// its `LineCrossingProcessor`.
 ///
-/// Entity: `subtype` `objectDetection`, a new inference id for each frame, the same `sequenceId` for the same object.
-/// Event: named after the line, `subtype` `lineCrossing`, related to the entity, all values texts; totals count since the
-/// reporter was made.
+/// Entity: `subtype` `objectDetection`, a new inference id in each frame, the same `sequenceId` for the same object.
+/// Event: named after the line, `subtype` `lineCrossing`, related to the entity, all values strings. `direction` is
+/// `clockwise` from left to right: like the hand of a clock centred at the line's start. Totals count since the reporter was
+/// created.
 #[derive(Debug, Clone)]
 pub struct LineCrossingReporter {
     ids: IdSource,
@@ -52,7 +23,7 @@ pub struct LineCrossingReporter {
 }
 
 impl LineCrossingReporter {
-    /// A reporter with ids of this source and all totals 0.
+    /// A reporter with ids from a source and totals of 0.
     pub fn new(ids: IdSource) -> Self {
         Self {
             ids,
@@ -61,8 +32,8 @@ impl LineCrossingReporter {
         }
     }
 
-    /// The inferences of a frame: all confirmed objects with their sequence ids, tagged by `tag` from their classes, then
-    /// the crossings. Events of zones are left out.
+    /// The inferences of a frame: confirmed objects with their sequence ids, whose tags `tag` looks up by class, then the
+    /// crossings. Events of zones are ignored.
     pub fn report(
         &mut self,
         objects: &[Observation],
@@ -70,17 +41,17 @@ impl LineCrossingReporter {
         tag: impl Fn(u16) -> Option<String>,
     ) -> Vec<Inference> {
         let mut inferences = Vec::new();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let crossed = events
             .iter()
             .filter(|event| matches!(event.kind, EventKind::Cross(_)));
         let seen = objects.iter().filter(|object| object.confirmed);
         for object in seen.chain(crossed.clone().filter_map(|event| event.person.as_ref())) {
-            if told.iter().any(|(track, _)| *track == object.track) {
+            if reported.iter().any(|(track, _)| *track == object.track) {
                 continue;
             }
             let id = self.next_id();
-            told.push((object.track, id.clone()));
+            reported.push((object.track, id.clone()));
             let bbox = object.bbox;
             let bbox = Rectangle::new(bbox.left, bbox.top, bbox.width, bbox.height);
             let tag = tag(object.class).unwrap_or_else(|| PERSON.to_owned());
@@ -93,22 +64,26 @@ impl LineCrossingReporter {
             let EventKind::Cross(direction) = event.kind else {
                 continue;
             };
-            let winding = Winding::of(direction);
-            let totals = self.totals.entry(event.name.to_string()).or_default();
-            let [clockwise, counterclockwise] = totals;
-            match winding {
-                Winding::Clockwise => *clockwise += 1,
-                Winding::Counterclockwise => *counterclockwise += 1,
-            }
-            let told_event = Event::new(&*event.name)
-                .with_property("direction", winding.word())
+            let [clockwise, counterclockwise] = self.totals.entry(event.name.to_string()).or_default();
+            let word = match direction {
+                Direction::Right => {
+                    *clockwise += 1;
+                    "clockwise"
+                }
+                Direction::Left => {
+                    *counterclockwise += 1;
+                    "counterclockwise"
+                }
+            };
+            let crossing = Event::new(&*event.name)
+                .with_property("direction", word)
                 .with_property("total", (*clockwise + *counterclockwise).to_string())
                 .with_property("clockwiseTotal", clockwise.to_string())
                 .with_property("counterclockwiseTotal", counterclockwise.to_string());
-            let mut inference = Inference::new(told_event)
+            let mut inference = Inference::new(crossing)
                 .with_subtype("lineCrossing")
                 .with_id(self.next_id());
-            let related = told.iter().find(|(track, _)| Some(*track) == event.track());
+            let related = reported.iter().find(|(track, _)| Some(*track) == event.track());
             if let Some((_, id)) = related {
                 inference = inference.related_to(id.as_str());
             }

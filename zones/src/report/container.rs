@@ -1,25 +1,26 @@
-//! The container's own messages, schema 1.0 and 2.0.
+//! The container's messages, schema 1.0 and 2.0.
 
-use super::words::{self, Value as Word};
-use super::{PERSON, metadata};
+use super::ids::IdSource;
+use super::{PERSON, metadata, properties};
 use crate::event::{EventKind, SpatialEvent};
 use crate::ground::Ground;
-use crate::ids::IdSource;
-use crate::observation::{BoundingBox, Observation, Point};
+use crate::observation::Observation;
+use crate::point::Point;
 use crate::scene::Trigger;
+use lva_media_types::BoundingBox;
 use serde_json::{Map, Value, json};
 
-/// Which edition of the container's messages.
+/// Version of the container's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContainerSchema {
-    /// `1.0`, 2020 and 2021: ground points as objects, `metadataType`, zones' events by their names of 2021.
+    /// `1.0`, 2020 and 2021: ground points as objects, `metadataType`, names of 2021.
     V1,
-    /// `2.0`, 2022 to 2024: a person's metadata as texts, attributes as a list.
+    /// `2.0`, 2022 to 2024: a person's metadata as strings, attributes as an array.
     V2,
 }
 
 impl ContainerSchema {
-    /// Both.
+    /// Every version.
     pub const ALL: [Self; 2] = [Self::V1, Self::V2];
 
     fn word(self) -> &'static str {
@@ -30,7 +31,7 @@ impl ContainerSchema {
     }
 }
 
-/// What a message says of its camera.
+/// The camera of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceInfo {
     /// The camera's name: `VIDEO_SOURCE_ID`.
@@ -43,10 +44,10 @@ pub struct SourceInfo {
 
 /// Turns events into the messages that the container sends to a hub.
 ///
-/// A message has the events, the camera, and the people whom the events are about. No events give no message.
+/// A message has the events, the camera, and the people of the events. Frames without events have none.
 ///
 /// ```
-/// # use lva_zones::*;
+/// # use lva_zones::{*, report::*};
 /// # let square = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)].map(|(x, y)| Point::new(x, y));
 /// # let options = SceneOptions { hold_ms: 0, ..SceneOptions::default() };
 /// # let scene = Scene::new(vec![Zone::new("lobby", square)], vec![], options).unwrap();
@@ -55,7 +56,7 @@ pub struct SourceInfo {
 /// let events = engine.update(0, &people)?;
 /// let camera = SourceInfo { id: "camera_id".into(), width: 608, height: 342 };
 /// let mut reporter = ContainerReporter::new(ContainerSchema::V2, camera, IdSource::new(1));
-/// let message = reporter.report(0, 1, &events, None).expect("something happened");
+/// let message = reporter.report(0, 1, &events, None).expect("a message");
 /// assert_eq!(message["events"][0]["properties"]["status"], "Enter");
 /// assert_eq!(message["sourceInfo"]["timestamp"], "1970-01-01T00:00:00.000Z");
 /// # Ok::<(), EngineError>(())
@@ -69,7 +70,7 @@ pub struct ContainerReporter {
 }
 
 impl ContainerReporter {
-    /// A reporter of this edition for this camera, with ids of this source.
+    /// A reporter for a camera, with ids from a source.
     pub fn new(schema: ContainerSchema, source: SourceInfo, ids: IdSource) -> Self {
         Self {
             schema,
@@ -79,8 +80,7 @@ impl ContainerReporter {
         }
     }
 
-    /// The message of a frame; `None` without events. With a ground, counts and distances carry the camera's
-    /// calibration.
+    /// The message of a frame; `None` without events. Messages with counts or distances carry the camera's calibration.
     pub fn report(
         &mut self,
         timestamp_90k: u64,
@@ -92,28 +92,28 @@ impl ContainerReporter {
             return None;
         }
         let mut people: Vec<&Observation> = Vec::new();
-        for person in events.iter().flat_map(SpatialEvent::everybody) {
+        for person in events.iter().flat_map(SpatialEvent::all_people) {
             if people.iter().all(|known| known.track != person.track) {
                 people.push(person);
             }
         }
         let group =
             |event: &SpatialEvent| matches!(event.kind, EventKind::Count { .. } | EventKind::Distance(_));
-        let told: Vec<Value> = events.iter().map(|event| self.event(event)).collect();
+        let reported: Vec<Value> = events.iter().map(|event| self.event(event)).collect();
         let mut source = self.source(timestamp_90k, frame);
         if events.iter().any(group) {
             source.insert("cameraCalibrationInfo".to_owned(), calibration(ground));
         }
         Some(json!({
-            "events": told,
+            "events": reported,
             "sourceInfo": source,
             "detections": people.into_iter().map(|person| self.detection(person)).collect::<Vec<_>>(),
             "schemaVersion": self.schema.word(),
         }))
     }
 
-    /// The `cameraCalibrationEvent`: the camera, and where on the ground some boxes stand. As published, the point of a box
-    /// is its right bottom corner. Zones that the camera would be good for are not proposed.
+    /// The `cameraCalibrationEvent`: the camera, and the ground points of some boxes. As published, the point of a box is its
+    /// bottom right corner. Zones are not proposed.
     pub fn calibration(
         &mut self,
         timestamp_90k: u64,
@@ -123,11 +123,11 @@ impl ContainerReporter {
     ) -> Value {
         let mut source = self.source(timestamp_90k, frame);
         source.insert("cameraCalibrationInfo".to_owned(), calibration(Some(ground)));
-        let standing = boxes.iter().filter_map(|bbox| {
+        let presence = boxes.iter().filter_map(|bbox| {
             let corner = Point::new(f64::from(bbox.right()), f64::from(bbox.bottom()));
             ground.at(corner).map(|at| (bbox, at))
         });
-        let (regions, points): (Vec<Value>, Vec<Value>) = standing
+        let (regions, points): (Vec<Value>, Vec<Value>) = presence
             .map(|(bbox, at)| (rectangle(bbox), json!({"x": at.right_ft, "y": at.ahead_ft})))
             .unzip();
         json!({
@@ -159,21 +159,21 @@ impl ContainerReporter {
         if let Some(track) = event.track() {
             properties.insert("trackingId".to_owned(), json!(self.ids.track(track)));
         }
-        for (name, value) in words::properties(event) {
+        for (name, value) in properties::properties(event) {
             let value = match value {
-                Word::Text(text) => json!(text),
-                Word::Whole(number) => json!(number),
-                Word::Number(number) => json!(number),
+                properties::Value::String(text) => json!(text),
+                properties::Value::Integer(number) => json!(number),
+                properties::Value::Float(number) => json!(number),
             };
             properties.insert(name.to_owned(), value);
         }
         let ids: Vec<String> = event
-            .everybody()
+            .all_people()
             .map(|person| self.ids.track(person.track))
             .collect();
-        let mut told = json!({
+        let mut reported = json!({
             "id": id,
-            "type": words::name(&event.kind),
+            "type": properties::name(&event.kind),
             "detectionIds": ids,
             "properties": properties,
             "zone": &*event.name,
@@ -183,38 +183,38 @@ impl ContainerReporter {
             EventKind::Distance(report) => Some(report.trigger),
             _ => None,
         };
-        if let (Some(trigger), Some(members)) = (trigger, told.as_object_mut()) {
+        if let (Some(trigger), Some(members)) = (trigger, reported.as_object_mut()) {
             let word = match trigger {
                 Trigger::Event => "event",
                 Trigger::Interval { .. } => "interval",
             };
             members.insert("trigger".to_owned(), json!(word));
         }
-        told
+        reported
     }
 
     fn detection(&self, person: &Observation) -> Value {
         let id = self.ids.track(person.track);
-        let mut told = json!({
+        let mut reported = json!({
             "type": PERSON,
             "id": id,
             "region": rectangle(&person.bbox),
             "confidence": person.score,
         });
-        let Some(members) = told.as_object_mut() else {
-            return told;
+        let Some(members) = reported.as_object_mut() else {
+            return reported;
         };
         match self.schema {
             ContainerSchema::V1 => {
-                let place = person.place;
-                let ground = place.map(|place| place.ground).unwrap_or_default();
+                let position = person.ground_position;
+                let ground = position.map(|position| position.ground).unwrap_or_default();
                 members.insert(
                     "centerGroundPoint".to_owned(),
                     json!({"x": ground.right_ft, "y": ground.ahead_ft}),
                 );
                 members.insert("metadataType".to_owned(), json!(""));
-                if let Some(place) = place {
-                    members.insert("metadata".to_owned(), json!({"speed": place.speed_ft_s}));
+                if let Some(position) = position {
+                    members.insert("metadata".to_owned(), json!({"speed": position.speed_ft_s}));
                 }
             }
             ContainerSchema::V2 => {
@@ -227,7 +227,7 @@ impl ContainerReporter {
                 members.insert("attributes".to_owned(), json!([]));
             }
         }
-        told
+        reported
     }
 }
 
@@ -246,7 +246,7 @@ fn calibration(ground: Option<&Ground>) -> Value {
             "focalLength": camera.focal_px,
             "tiltupAngle": camera.tilt_rad,
         }),
-        // Points of the ground say nothing of a camera, but they are a calibration.
+        // Ground from points is a calibration without a camera.
         None if ground.is_some() => json!({"status": "Calibrated"}),
         None => json!({"status": "Calibrating"}),
     }

@@ -1,4 +1,4 @@
-//! Checks of zones and lines, each of which tells everything that is wrong.
+//! Checks of zones and lines. Each check reports all errors.
 
 use super::*;
 use crate::geometry::self_crossing;
@@ -19,7 +19,7 @@ pub(super) fn names(zones: &[Zone], lines: &[CrossingLine], errors: &mut Vec<Sce
     }
 }
 
-/// Coordinates far outside are mistakes of unit; near outside they are meant.
+/// Coordinates far outside the frame are errors of unit; those slightly outside are intended.
 fn check_points(
     element: &str,
     member: &'static str,
@@ -30,7 +30,7 @@ fn check_points(
     let before = errors.len();
     for point in points {
         for value in [point.x, point.y] {
-            // Not a range check of its own: NaN must fail it.
+            // Written so that NaN fails.
             if !(-2.0..=3.0).contains(&value) {
                 errors.push(SceneError::BadNumber {
                     element: element.to_owned(),
@@ -76,7 +76,7 @@ pub(super) fn zone(
 ) -> Option<(Outline, Vec<CheckedZone>)> {
     let name = zone.name.clone();
     let before = errors.len();
-    zone.check_watches(errors);
+    zone.check_rules(errors);
     check_share(&name, "threshold", zone.enter_depth, errors);
     check_share(&name, "exit threshold", zone.exit_depth, errors);
     let count = zone.polygon.len();
@@ -103,8 +103,8 @@ pub(super) fn zone(
         });
         return None;
     }
-    let flat: Vec<_> = corners.into_iter().map(|corner| plane.flat(corner)).collect();
-    if let Some((first, second)) = self_crossing(&flat) {
+    let ring: Vec<_> = corners.into_iter().map(|corner| plane.to_plane(corner)).collect();
+    if let Some((first, second)) = self_crossing(&ring) {
         errors.push(SceneError::SelfCrossing {
             zone: name,
             first,
@@ -115,12 +115,12 @@ pub(super) fn zone(
     if errors.len() > before {
         return None;
     }
-    let area = Area::new(flat);
+    let area = Area::new(ring);
     let greatest_depth = area.greatest_depth();
-    let checked = zone.watchers(&area);
-    for watcher in &checked {
-        let enter_depth = watcher.enter_depth.largest();
-        if greatest_depth <= enter_depth && watcher.enter_depth != Threshold::Auto {
+    let checked = zone.checked(&area);
+    for zone in &checked {
+        let enter_depth = zone.enter_depth.largest();
+        if greatest_depth <= enter_depth && zone.enter_depth != Threshold::Auto {
             warnings.push(SceneWarning::TooShallow {
                 zone: name.clone(),
                 enter_depth,
@@ -131,7 +131,7 @@ pub(super) fn zone(
     }
     let outline = Outline {
         name,
-        points: area.corners().into_iter().map(|c| plane.point(c)).collect(),
+        points: area.corners().into_iter().map(|c| plane.to_frame(c)).collect(),
         kind: OutlineKind::Zone,
     };
     Some((outline, checked))
@@ -152,14 +152,13 @@ pub(super) fn line(
         errors.push(SceneError::NoLength { line: name });
         return None;
     }
-    let segment = Segment::new(plane.flat(line.start), plane.flat(line.end));
+    let segment = Segment::new(plane.to_plane(line.start), plane.to_plane(line.end));
     let checked = CheckedLine {
         name: name.as_str().into(),
         segment,
         focus: line.focus,
         band: line.band,
-        every_nth: line.every_nth.max(1),
-        schedule: line.schedule,
+        sample_every: line.sample_every.max(1),
     };
     let outline = Outline {
         name,

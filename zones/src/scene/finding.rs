@@ -1,13 +1,13 @@
-//! What can be wrong or odd about a scene.
+//! Errors and warnings about a scene.
 
-use crate::observation::Point;
+use crate::point::Point;
 use thiserror::Error;
 
-/// Something wrong with one line or zone.
+/// An error in one line or zone.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SceneError {
-    /// A zone has no area to be in.
+    /// A zone without area.
     #[error("zone {zone:?}: polygon has {corners} different corners; give at least 3")]
     TooFewCorners {
         /// Its name.
@@ -15,7 +15,7 @@ pub enum SceneError {
         /// Corners after removing the closing one and repeated ones.
         corners: usize,
     },
-    /// A zone's outline crosses or touches itself.
+    /// The polygon of a zone crosses or touches itself.
     #[error("zone {zone:?}: polygon crosses itself, edges {first} and {second} meet; reorder its corners")]
     SelfCrossing {
         /// Its name.
@@ -25,32 +25,32 @@ pub enum SceneError {
         /// The other edge.
         second: usize,
     },
-    /// A line has no direction.
+    /// A line without direction.
     #[error("line {line:?}: start and end are the same point; move one of them")]
     NoLength {
         /// Its name.
         line: String,
     },
-    /// A coordinate or a threshold that is no number, or absurd.
+    /// A coordinate or a threshold that is not finite or out of range.
     #[error("{element:?}: {member} is {value}; give a finite number, {expected}")]
     BadNumber {
         /// Name of the zone or line.
         element: String,
         /// Name of the member.
         member: &'static str,
-        /// What it is.
+        /// Its value.
         value: f64,
-        /// What it should be.
+        /// The allowed values.
         expected: &'static str,
     },
-    /// Two lines or zones of the same name.
-    #[error("name {name:?} is used twice; lines and zones share their names' space, rename one")]
+    /// Two lines or zones with the same name.
+    #[error("name {name:?} is used twice; lines and zones share one namespace, rename one")]
     DuplicateName {
         /// The name.
         name: String,
     },
-    /// A line or zone without name.
-    #[error("{kind} number {number} has no name; give it one, events carry it")]
+    /// A line or zone without a name.
+    #[error("{kind} number {number} has no name; give it one, its events carry the name")]
     NoName {
         /// `zone` or `line`.
         kind: &'static str,
@@ -60,16 +60,16 @@ pub enum SceneError {
     /// More lines, zones or corners than the limits.
     #[error("{what}: {count} is more than the limit of {limit}")]
     TooMany {
-        /// Of what.
+        /// What there are too many of.
         what: String,
         /// How many.
         count: usize,
-        /// How many there may be.
+        /// The limit.
         limit: usize,
     },
 }
 
-/// Something odd that does not prevent a scene from working.
+/// Something unusual that does not prevent a scene from working.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum SceneWarning {
@@ -80,13 +80,13 @@ pub enum SceneWarning {
         /// The point.
         point: Point,
     },
-    /// No point of the zone is deep enough to enter it.
+    /// No point of the zone is as deep as its threshold.
     TooShallow {
         /// Its name.
         zone: String,
         /// Its enter depth.
         enter_depth: f64,
-        /// About the greatest depth in it.
+        /// Its greatest depth, approximately.
         greatest_depth: f64,
     },
 }
@@ -107,7 +107,7 @@ impl std::fmt::Display for SceneWarning {
                 greatest_depth,
             } => write!(
                 f,
-                "zone {zone:?}: threshold {enter_depth:.4} of the width, but nowhere is it deeper than about {greatest_depth:.4}: nobody will enter; lower the threshold or draw it larger"
+                "zone {zone:?}: threshold {enter_depth:.4} of the width, but the zone is at most about {greatest_depth:.4} deep and can never be entered; lower the threshold or enlarge the zone"
             ),
         }
     }

@@ -1,16 +1,16 @@
-//! The cheapest matching of rows to columns.
+//! The cheapest assignment of rows to columns.
 
-/// Costs of rows (tracks) and columns (detections): of the allowed pairs, which are few where people are not all in one
-/// place. Its memory is used again for the next frame.
+/// Costs of the allowed pairs of rows (tracks) and columns (detections), which are few unless all people stand in one place.
+/// The memory is reused from frame to frame.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Costs {
     rows: usize,
     columns: usize,
-    /// Column and cost of each allowed pair, by row and column.
+    /// Column and cost of each allowed pair, sorted by row and column.
     pairs: Vec<(usize, f64)>,
-    /// Where the pairs of each row begin, and where the last ones end.
+    /// Start of each row's pairs, and the end of the last ones.
     pair_starts: Vec<usize>,
-    /// Rows of each column, rising; where each column's begin, and where the last one's end.
+    /// Rows of each column, ascending; start of each column's rows, and the end of the last ones.
     rows_of: Vec<usize>,
     row_starts: Vec<usize>,
     matched: Vec<Option<usize>>,
@@ -18,41 +18,41 @@ pub(crate) struct Costs {
     taken: Vec<bool>,
     group_rows: Vec<usize>,
     group_columns: Vec<usize>,
-    /// Place of each column in its group.
-    places: Vec<usize>,
+    /// Position of each column in its group.
+    positions: Vec<usize>,
     /// All costs of a group.
     cells: Vec<f64>,
     solver: Solver,
 }
 
 impl Costs {
-    /// With memory for so many rows and columns.
-    pub(crate) fn with_room(room: usize) -> Self {
+    /// Allocates memory for a number of rows and columns.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
-            pairs: Vec::with_capacity(room * room),
-            pair_starts: Vec::with_capacity(room + 1),
-            rows_of: Vec::with_capacity(room * room),
-            row_starts: Vec::with_capacity(room + 1),
-            matched: Vec::with_capacity(room),
-            grouped: Vec::with_capacity(room),
-            taken: Vec::with_capacity(room),
-            group_rows: Vec::with_capacity(room),
-            group_columns: Vec::with_capacity(room),
-            places: Vec::with_capacity(room),
-            cells: Vec::with_capacity(room * room),
+            pairs: Vec::with_capacity(capacity * capacity),
+            pair_starts: Vec::with_capacity(capacity + 1),
+            rows_of: Vec::with_capacity(capacity * capacity),
+            row_starts: Vec::with_capacity(capacity + 1),
+            matched: Vec::with_capacity(capacity),
+            grouped: Vec::with_capacity(capacity),
+            taken: Vec::with_capacity(capacity),
+            group_rows: Vec::with_capacity(capacity),
+            group_columns: Vec::with_capacity(capacity),
+            positions: Vec::with_capacity(capacity),
+            cells: Vec::with_capacity(capacity * capacity),
             solver: Solver {
-                price_small: Vec::with_capacity(room),
-                price_large: Vec::with_capacity(room),
-                owner: Vec::with_capacity(room),
-                reach: Vec::with_capacity(room),
-                from: Vec::with_capacity(room),
-                done: Vec::with_capacity(room),
+                price_small: Vec::with_capacity(capacity),
+                price_large: Vec::with_capacity(capacity),
+                owner: Vec::with_capacity(capacity),
+                reach: Vec::with_capacity(capacity),
+                from: Vec::with_capacity(capacity),
+                done: Vec::with_capacity(capacity),
             },
             ..Self::default()
         }
     }
 
-    /// `add_row` lists the allowed columns of a row, rising, each with its cost.
+    /// `add_row` adds the allowed columns of a row, ascending, each with its cost.
     pub(crate) fn fill(
         &mut self,
         rows: usize,
@@ -62,7 +62,7 @@ impl Costs {
         self.rows = rows;
         self.columns = columns;
         self.pairs.clear();
-        // For the worst case at once: a frame of as many people that has more pairs than any before asks for nothing.
+        // For the worst case: a later frame with as many people and more pairs does not allocate.
         self.pairs.reserve(rows * columns);
         self.rows_of.clear();
         self.rows_of.reserve(rows * columns);
@@ -90,7 +90,7 @@ impl Costs {
             *count = end;
         }
         self.rows_of.resize(self.pairs.len(), 0);
-        // From the last row up: each end moves down and becomes the start.
+        // From the last row: each end moves down and becomes the start.
         for row in (0..self.rows).rev() {
             for (column, _) in part(&self.pairs, &self.pair_starts, row) {
                 if let Some(start) = self.row_starts.get_mut(*column) {
@@ -101,15 +101,14 @@ impl Costs {
         }
     }
 
-    /// Column of each row, as many pairs as are allowed and the cheapest of those; ties go to the lower numbers.
+    /// Column of each row: as many pairs as possible, and the cheapest of those; ties go to the lower indices.
     ///
-    /// Rows and columns that no chain of allowed pairs connects have nothing to say to each other, so each connected
-    /// group is solved by itself: in a frame with people everywhere the groups stay small.
+    /// Each connected component of the allowed pairs is solved by itself; they stay small even in a crowded frame.
     pub(crate) fn assign(&mut self) -> &[Option<usize>] {
         reset(&mut self.matched, self.rows, None);
         reset(&mut self.grouped, self.rows, false);
         reset(&mut self.taken, self.columns, false);
-        reset(&mut self.places, self.columns, 0);
+        reset(&mut self.positions, self.columns, 0);
         for row in 0..self.rows {
             if self.grouped.get(row) == Some(&false) {
                 self.group(row);
@@ -119,7 +118,7 @@ impl Costs {
         &self.matched
     }
 
-    /// Everything that is connected with a row, in rising order.
+    /// The connected component of a row, ascending.
     fn group(&mut self, first: usize) {
         let (rows, columns) = (&mut self.group_rows, &mut self.group_columns);
         rows.clear();
@@ -149,12 +148,12 @@ impl Costs {
 
     fn assign_group(&mut self) {
         let (rows, columns) = (&self.group_rows, &self.group_columns);
-        // One of each is decided already.
+        // A single pair.
         if let ([row], [column]) = (&rows[..], &columns[..]) {
             set(&mut self.matched, *row, Some(*column));
             return;
         }
-        // Dearer than any sum of allowed costs, which are at most 1: forbidden pairs are taken last, then dropped.
+        // More than any sum of allowed costs, which are at most 1: forbidden pairs are chosen last, then dropped.
         let forbidden = (rows.len().min(columns.len()) + 1) as f64 * 2.0;
         let transposed = rows.len() > columns.len();
         let (small, large) = if transposed {
@@ -162,18 +161,18 @@ impl Costs {
         } else {
             (rows, columns)
         };
-        for (place, column) in columns.iter().enumerate() {
-            set(&mut self.places, *column, place);
+        for (position, column) in columns.iter().enumerate() {
+            set(&mut self.positions, *column, position);
         }
         let width = large.len();
         reset(&mut self.cells, small.len() * width, forbidden);
-        for (place, row) in rows.iter().enumerate() {
+        for (position, row) in rows.iter().enumerate() {
             for (column, cost) in part(&self.pairs, &self.pair_starts, *row) {
-                let column = self.places.get(*column).copied().unwrap_or_default();
+                let column = self.positions.get(*column).copied().unwrap_or_default();
                 let (s, l) = if transposed {
-                    (column, place)
+                    (column, position)
                 } else {
-                    (place, column)
+                    (position, column)
                 };
                 set(&mut self.cells, s * width + l, *cost);
             }
@@ -181,7 +180,7 @@ impl Costs {
         let cells = &self.cells;
         let cost = |s: usize, l: usize| cells.get(s * width + l).copied().unwrap_or(forbidden);
         let (matched, solver) = (&mut self.matched, &mut self.solver);
-        // Where everybody's best partner is another one, that is the cheapest matching: the usual case.
+        // Distinct best partners are the cheapest assignment: the usual case.
         let owners = match solver.each_the_best(small.len(), width, forbidden, &cost) {
             true => &solver.owner,
             false => solver.solve(small.len(), width, cost),
@@ -198,7 +197,7 @@ impl Costs {
     }
 }
 
-/// The part of a list that belongs to a number.
+/// The slice that belongs to an index.
 fn part<'a, T>(list: &'a [T], starts: &[usize], number: usize) -> &'a [T] {
     let (Some(start), Some(end)) = (starts.get(number), starts.get(number + 1)) else {
         return &[];
@@ -217,7 +216,7 @@ fn reset<T: Clone>(list: &mut Vec<T>, length: usize, value: T) {
     list.resize(length, value);
 }
 
-/// The method's own memory.
+/// Memory of the Hungarian method.
 #[derive(Debug, Clone, Default)]
 struct Solver {
     price_small: Vec<f64>,
@@ -229,8 +228,7 @@ struct Solver {
 }
 
 impl Solver {
-    /// The matching that gives everybody of the small side their cheapest partner, left in `owner`, if no two have the
-    /// same.
+    /// Assigns the cheapest partner to each element of the small side, in `owner`; false if two have the same partner.
     fn each_the_best(
         &mut self,
         small: usize,
@@ -257,8 +255,8 @@ impl Solver {
         })
     }
 
-    /// For each of the `large` side the number of its partner of the `small` side, counted from 1, or 0; all of the small
-    /// side get one.
+    /// For each element of the `large` side its partner of the `small` side, counted from 1, or 0. All of the small side get
+    /// one.
     ///
     /// Shortest augmenting paths over the prices of both sides (the Hungarian method), in small² × large steps.
     #[allow(clippy::indexing_slicing)] // All indices come from the loops over the vectors' own lengths.
@@ -271,7 +269,7 @@ impl Solver {
             from,
             done,
         } = self;
-        // Place 0 is the unmatched start of each path, as usual in this method; real ones count from 1.
+        // Index 0 is the unmatched start of each path, as usual in this method; elements count from 1.
         reset(price_small, small + 1, 0.0);
         reset(price_large, large + 1, 0.0);
         reset(owner, large + 1, 0);
@@ -358,7 +356,7 @@ mod tests {
         #[test]
         fn as_good_as_trying_everything(rows in 0usize..5, columns in 0usize..5, cells in prop::collection::vec(prop::option::weighted(0.7, 0.0..1.0f64), 25)) {
             let mut costs = Costs::default();
-            // Memory of another frame must not matter.
+            // The previous frame must not matter.
             fill(&mut costs, 4, 5, |r, c| cells[24 - r * 5 - c]);
             costs.assign();
             fill(&mut costs, rows, columns, |r, c| cells[r * 5 + c]);

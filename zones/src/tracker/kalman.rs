@@ -1,8 +1,8 @@
-//! A constant-velocity filter for one coordinate, with real time between its steps.
+//! A constant-velocity filter for one coordinate, with variable time steps.
 
 /// Position, velocity (a second) and their covariance.
 ///
-/// Boxes have four independent coordinates in the usual model, so four of these replace an 8×8 filter.
+/// The four coordinates of a box are independent in the usual model, so four of these replace an 8×8 filter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Axis {
     pub(crate) at: f64,
@@ -23,10 +23,10 @@ impl Axis {
         }
     }
 
-    /// Lets time pass. `jolt` is the standard deviation of the change of speed in a second: white acceleration, whose
-    /// uncertainty does not depend on how a second is divided into frames.
-    pub(crate) fn predict(&mut self, seconds: f64, jolt: f64) {
-        let q = jolt * jolt;
+    /// Predicts the next state. `acceleration` is the standard deviation of the change of speed in a second: white noise,
+    /// whose effect does not depend on how a second is divided into frames.
+    pub(crate) fn predict(&mut self, seconds: f64, acceleration: f64) {
+        let q = acceleration * acceleration;
         self.at += self.speed * seconds;
         self.var_at += seconds * (2.0 * self.covar + seconds * self.var_speed) + q * seconds.powi(3) / 3.0;
         self.covar += seconds * self.var_speed + q * seconds.powi(2) / 2.0;

@@ -1,22 +1,23 @@
-//! Mannequins, posters, parked things: what is seen at one place for so long is no visitor.
+//! Mannequins, posters and parked objects: whatever stays at one spot for very long.
 
-use crate::observation::{Observation, ticks_of_ms};
+use crate::observation::Observation;
+use crate::time::{SECOND, ticks_of_ms};
 
-/// Places remembered at a time; of more, the one seen longest ago is forgotten.
-const MAX_PLACES: usize = 512;
+/// Spots remembered at a time; of more, the one seen longest ago is forgotten.
+const MAX_SPOTS: usize = 512;
 
-/// A place that was seen for less than this, in ticks, and not lately, was somebody passing.
-const PASSING: u64 = 2 * 90_000;
+/// A spot occupied for less than this, in ticks, and not recently, was a person walking past.
+const PASSING: u64 = 2 * SECOND;
 
-/// Removal of what never moves, as the container's `remove_stationary_objects`.
+/// Removal of objects that never move, like the container's `remove_stationary_objects`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StationaryOptions {
-    /// How far the middle of a box may wander and still be at one place, as a share of the frame's width. Default 5 of
-    /// 640 pixels. Larger: somebody who waits becomes a mannequin.
+    /// How far the centre of a box may move within one spot, as a share of the frame's width. Default 5 of 640 pixels.
+    /// Larger: people who wait are removed.
     pub distance: f64,
-    /// How long places are remembered, in milliseconds. Default an hour.
+    /// How long spots are remembered, in milliseconds. Default: an hour.
     pub buffer_ms: u64,
-    /// What is seen at a place for more than this share of that time is left out. Default 0.2: twelve minutes.
+    /// Objects that occupy a spot for more than this share of that time are removed. Default 0.2: twelve minutes.
     pub ratio: f64,
 }
 
@@ -31,7 +32,7 @@ impl Default for StationaryOptions {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Spot {
     x: f64,
     y: f64,
     height: f64,
@@ -39,18 +40,18 @@ struct Place {
     last: u64,
 }
 
-/// Places at which something stands still, whatever its number.
+/// Spots that are occupied, whatever the track id.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places {
-    places: Vec<Place>,
+pub(super) struct Spots {
+    spots: Vec<Spot>,
 }
 
-impl Places {
+impl Spots {
     pub(super) fn clear(&mut self) {
-        self.places.clear();
+        self.spots.clear();
     }
 
-    /// Removes what has stood at its place for too long; how many that were.
+    /// Removes observations at spots that are occupied for too long; returns how many.
     pub(super) fn remove(
         &mut self,
         now: u64,
@@ -60,39 +61,39 @@ impl Places {
     ) -> u64 {
         let buffer = ticks_of_ms(options.buffer_ms);
         let limit = (buffer as f64 * options.ratio.clamp(0.0, 1.0)) as u64;
-        self.places.retain(|place| {
-            let away = now.saturating_sub(place.last);
-            away <= if place.seen < PASSING { PASSING } else { buffer }
+        self.spots.retain(|spot| {
+            let away = now.saturating_sub(spot.last);
+            away <= if spot.seen < PASSING { PASSING } else { buffer }
         });
         let before = seen.len();
         seen.retain(|observation| {
-            let bbox = observation.steady;
+            let bbox = observation.smoothed;
             let x = f64::from(bbox.left) + f64::from(bbox.width) / 2.0;
             let y = (f64::from(bbox.top) + f64::from(bbox.height) / 2.0) / aspect;
             let height = f64::from(bbox.height) / aspect;
-            let near = |place: &Place| {
-                (place.x - x).hypot(place.y - y) <= options.distance
-                    && (0.75..=1.33).contains(&(place.height / height))
+            let near = |spot: &Spot| {
+                (spot.x - x).hypot(spot.y - y) <= options.distance
+                    && (0.75..=1.33).contains(&(spot.height / height))
             };
-            match self.places.iter_mut().find(|place| near(place)) {
-                Some(place) => {
-                    // What is missed for a moment stands there all the same.
-                    place.seen += now.saturating_sub(place.last).min(PASSING);
-                    place.last = now;
-                    place.seen <= limit
+            match self.spots.iter_mut().find(|spot| near(spot)) {
+                Some(spot) => {
+                    // Short gaps count as occupied.
+                    spot.seen += now.saturating_sub(spot.last).min(PASSING);
+                    spot.last = now;
+                    spot.seen <= limit
                 }
                 None => {
-                    let place = Place {
+                    let spot = Spot {
                         x,
                         y,
                         height,
                         seen: 0,
                         last: now,
                     };
-                    if self.places.len() < MAX_PLACES {
-                        self.places.push(place);
-                    } else if let Some(oldest) = self.places.iter_mut().min_by_key(|place| place.last) {
-                        *oldest = place;
+                    if self.spots.len() < MAX_SPOTS {
+                        self.spots.push(spot);
+                    } else if let Some(oldest) = self.spots.iter_mut().min_by_key(|spot| spot.last) {
+                        *oldest = spot;
                     }
                     true
                 }

@@ -17,7 +17,7 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // A thread that ends has no counter any more.
-        let _ = ASKED.try_with(|asked| asked.set(asked.get() + 1));
+        let _ = ASKED.try_with(|settings| settings.set(settings.get() + 1));
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -45,11 +45,11 @@ fn a_frame_of_known_people_asks_for_no_memory() {
         CrossingLine::new(format!("l{n}"), point(), point())
     });
     let lines: Vec<CrossingLine> = lines.collect();
-    let mut engine = Engine::new(Scene::new(zones, lines, SceneOptions::default()).expect("sound"));
+    let mut engine = Engine::new(Scene::new(zones, lines, SceneOptions::default()).expect("valid"));
     let mut tracker = Tracker::new(TrackerOptions::default());
     let ways: Vec<(f64, f64)> = (0..40).map(|_| (random.unit(), random.unit())).collect();
     let (mut people, mut events, mut found) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut told, mut by_tracker, mut by_engine) = (0, 0, 0);
+    let (mut reported, mut by_tracker, mut by_engine) = (0, 0, 0);
     for frame in 0..900u64 {
         found.clear();
         for (n, (a, b)) in ways.iter().enumerate() {
@@ -68,15 +68,15 @@ fn a_frame_of_known_people_asks_for_no_memory() {
         let between = ASKED.with(Cell::get);
         engine
             .update_into(frame * SECOND / 15, &people, &mut events)
-            .expect("sound");
+            .expect("valid");
         let after = ASKED.with(Cell::get);
         if frame >= 300 {
             by_tracker += between - before;
             by_engine += after - between;
         }
-        told += events.len();
+        reported += events.len();
     }
-    assert!(told > 500, "{told} events");
+    assert!(reported > 500, "{reported} events");
     assert_eq!(
         (by_tracker, by_engine),
         (0, 0),

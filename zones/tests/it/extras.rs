@@ -1,6 +1,7 @@
-//! Heat, flows, pictures, Video Analyzer's own nodes, things that never move.
+//! Video Analyzer's tracking nodes, objects that never move, people found again.
 
 use crate::support::SECOND;
+use lva_zones::report::{IdSource, LineCrossingReporter};
 use lva_zones::*;
 
 fn standing_at(id: u64, x: f64, y: f64) -> Observation {
@@ -10,8 +11,8 @@ fn standing_at(id: u64, x: f64, y: f64) -> Observation {
     )
 }
 
-fn two_rooms() -> Engine {
-    let room = |name: &str, left: f64| {
+fn two_zones() -> Engine {
+    let zone = |name: &str, left: f64| {
         Zone::new(
             name,
             [(left, 0.1), (left + 0.3, 0.1), (left + 0.3, 0.9), (left, 0.9)].map(|(x, y)| Point::new(x, y)),
@@ -19,110 +20,25 @@ fn two_rooms() -> Engine {
     };
     let line = CrossingLine::new("a < b & c", Point::new(0.5, 0.9), Point::new(0.5, 0.1));
     let scene = Scene::new(
-        vec![room("left", 0.1), room("right", 0.6)],
+        vec![zone("left", 0.1), zone("right", 0.6)],
         vec![line],
         SceneOptions::default(),
     );
-    Engine::new(scene.expect("a sound scene"))
-}
-
-#[test]
-fn heat_is_seconds_whatever_the_frame_rate() {
-    for rate in [2u64, 15, 30] {
-        let mut map = HeatMap::new(10, 10);
-        for frame in 0..=rate * 10 {
-            map.add(frame * SECOND / rate, &[standing_at(1, 0.55, 0.55)]);
-        }
-        let total: f64 = map.seconds().iter().sum();
-        assert!(
-            (total - 10.0).abs() < 1e-6 && (map.most() - total).abs() < 1e-9,
-            "{rate}: {total}"
-        );
-    }
-    // Who was away does not heat the place meanwhile, and who is outside heats none.
-    let mut map = HeatMap::new(1, 1);
-    map.add(0, &[standing_at(1, 0.5, 0.5), standing_at(2, 3.0, 3.0)]);
-    map.add(100 * SECOND, &[standing_at(1, 0.5, 0.5)]);
-    assert_eq!(map.most(), 0.0);
-}
-
-#[test]
-fn ways_from_zone_to_zone_are_counted() {
-    let mut engine = two_rooms();
-    let mut flows = FlowMatrix::new();
-    for frame in 0..300u64 {
-        let x = 0.5 + 0.35 * (frame as f64 / 15.0).sin();
-        let events = engine
-            .update(frame * 6000, &[standing_at(1, x, 0.5)])
-            .expect("sound");
-        flows.add(&events);
-    }
-    // 20 s of a swing of 6.3 s, beginning in the middle to the right.
-    assert_eq!(
-        (
-            flows.count("right", "left"),
-            flows.count("left", "right"),
-            flows.count("left", "left")
-        ),
-        (3, 3, 0)
-    );
-    assert_eq!(
-        flows.ways().map(|(from, to, _)| (from, to)).collect::<Vec<_>>(),
-        [("left", "right"), ("right", "left")]
-    );
-}
-
-#[test]
-fn a_picture_has_zones_with_counts_lines_with_sides_and_people_with_trails() {
-    let mut engine = two_rooms();
-    let mut sketch = Sketch::new();
-    let mut people = Vec::new();
-    for frame in 0..40u64 {
-        people = vec![standing_at(5, 0.2 + 0.015 * frame as f64, 0.5)];
-        engine.update(frame * 6000, &people).expect("sound");
-        sketch.add(frame * 6000, &people);
-    }
-    let drawn = sketch.draw(&engine, &people);
-    let texts: Vec<&str> = drawn
-        .iter()
-        .filter_map(|p| match p {
-            Primitive::Text { text, .. } => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(texts, ["left: 0", "right: 1", "L 0", "R 1", "a < b & c", "#5"]);
-    assert!(
-        drawn
-            .iter()
-            .any(|p| matches!(p, Primitive::Polyline { points, .. } if points.len() == 40))
-    );
-    // Left of who looks up the picture is left in the picture.
-    let beside = |word: &str| {
-        drawn.iter().find_map(|p| match p {
-            Primitive::Text { at, text, .. } if text.starts_with(word) => Some(at.x),
-            _ => None,
-        })
-    };
-    assert!(beside("L ") < Some(0.5) && beside("R ") > Some(0.5));
-    let picture = svg(&drawn, 640, 360);
-    assert!(
-        picture.contains("a &lt; b &amp; c") && picture.starts_with("<svg ") && picture.ends_with("</svg>\n")
-    );
-    assert_eq!(picture.matches("<polygon").count(), 2);
+    Engine::new(scene.expect("a valid scene"))
 }
 
 #[test]
 fn video_analyzers_line_crossing_counts_both_ways() {
-    let mut engine = two_rooms();
+    let mut engine = two_zones();
     let mut reporter = LineCrossingReporter::new(IdSource::new(1));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for frame in 0..150u64 {
         let x = 0.5 + 0.2 * (frame as f64 / 15.0).sin();
         let people = [standing_at(1, x, 0.5)];
-        let events = engine.update(frame * 6000, &people).expect("sound");
-        told.extend(reporter.report(&people, &events, |_| Some("person".to_owned())));
+        let events = engine.update(frame * 6000, &people).expect("valid");
+        reported.extend(reporter.report(&people, &events, |_| Some("person".to_owned())));
     }
-    let json: Vec<_> = told
+    let json: Vec<_> = reported
         .iter()
         .map(|i| {
             serde_json::to_value(i.styled(lva_inference_schema::JsonStyle::VideoAnalyzer)).expect("JSON")
@@ -193,12 +109,12 @@ fn what_never_moves_is_left_out_when_that_is_asked() {
         } else {
             vec![walker]
         };
-        let told = tracker.update(second * SECOND, &found).expect("in order");
+        let reported = tracker.update(second * SECOND, &found).expect("in order");
         assert!(
-            told.iter().any(|o| o.bbox.left > 0.45),
+            reported.iter().any(|o| o.bbox.left > 0.45),
             "the walker stays, at {second}"
         );
-        if told.iter().any(|o| o.bbox == bbox) {
+        if reported.iter().any(|o| o.bbox == bbox) {
             last_told = second;
         }
     }
@@ -221,13 +137,14 @@ fn people_found_again_say_for_how_long_they_were_lost() {
                 score: 0.9,
             }]
         };
-        let told = tracker.update(frame * 6000, &found).expect("in order");
+        let reported = tracker.update(frame * 6000, &found).expect("in order");
         gaps.extend(
-            told.iter()
-                .filter(|o| o.refound_after_90k > 0)
-                .map(|o| (frame, o.refound_after_90k)),
+            reported
+                .iter()
+                .filter(|o| o.reidentified_after_90k > 0)
+                .map(|o| (frame, o.reidentified_after_90k)),
         );
     }
     assert_eq!(gaps, [(45, 16 * 6000)]);
-    assert_eq!(tracker.stats().refound, 1);
+    assert_eq!(tracker.stats().reidentified, 1);
 }

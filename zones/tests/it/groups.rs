@@ -1,6 +1,8 @@
-//! Counts, distances, dwell, schedules: what is told of a zone beyond entering and leaving.
+//! Counts, distances and dwell times: what zones report besides entering and leaving.
 
 use crate::support::SECOND;
+use lva_zones::event::{DistanceState, Reason};
+use lva_zones::ground::{Ground, GroundPoint};
 use lva_zones::*;
 use proptest::prelude::*;
 
@@ -26,10 +28,10 @@ fn options() -> SceneOptions {
 }
 
 fn engine_of(zone: Zone) -> Engine {
-    Engine::new(Scene::new(vec![zone], vec![], options()).expect("a sound scene"))
+    Engine::new(Scene::new(vec![zone], vec![], options()).expect("a valid scene"))
 }
 
-fn counting(count: CountWatch) -> Engine {
+fn counting(count: CountRule) -> Engine {
     engine_of(Zone {
         crossings: false,
         count: Some(count),
@@ -53,34 +55,34 @@ fn crowd(people: u64) -> Vec<Observation> {
 }
 
 #[test]
-fn a_count_is_told_first_and_then_whenever_it_has_changed() {
-    let mut engine = counting(CountWatch::default());
-    let mut told = Vec::new();
+fn a_count_is_reported_first_and_then_whenever_it_has_changed() {
+    let mut engine = counting(CountRule::default());
+    let mut reported = Vec::new();
     for (frame, people) in [0, 0, 2, 2, 3, 3].into_iter().enumerate() {
-        told.extend(engine.update(frame as u64 * 6000, &crowd(people)).expect("sound"));
+        reported.extend(engine.update(frame as u64 * 6000, &crowd(people)).expect("valid"));
     }
-    assert_eq!(counts(&told), [(0, 0), (12_000, 2), (24_000, 3)]);
+    assert_eq!(counts(&reported), [(0, 0), (12_000, 2), (24_000, 3)]);
     assert_eq!(
-        told[2].people.iter().map(|p| p.track.0).collect::<Vec<_>>(),
+        reported[2].people.iter().map(|p| p.track.0).collect::<Vec<_>>(),
         [0, 1, 2]
     );
     // Those who vanish are counted for the grace, then not.
-    let after = engine.update(30_000 + 2 * SECOND, &[]).expect("sound");
+    let after = engine.update(30_000 + 2 * SECOND, &[]).expect("valid");
     assert_eq!(counts(&after), [(30_000 + 2 * SECOND, 0)]);
 }
 
 #[test]
-fn every_third_count_is_told_when_that_is_asked() {
-    let mut engine = counting(CountWatch {
-        every_nth: 3,
-        ..CountWatch::default()
+fn every_third_count_is_reported_when_that_is_asked() {
+    let mut engine = counting(CountRule {
+        sample_every: 3,
+        ..CountRule::default()
     });
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for people in 0..8 {
-        told.extend(engine.update(people * 6000, &crowd(people)).expect("sound"));
+        reported.extend(engine.update(people * 6000, &crowd(people)).expect("valid"));
     }
     assert_eq!(
-        counts(&told)
+        counts(&reported)
             .iter()
             .map(|(_, people)| *people)
             .collect::<Vec<_>>(),
@@ -89,24 +91,24 @@ fn every_third_count_is_told_when_that_is_asked() {
 }
 
 #[test]
-fn an_interval_is_told_at_its_multiples_whenever_the_frames_come() {
-    let watch = CountWatch {
+fn an_interval_is_reported_at_its_multiples_whenever_the_frames_come() {
+    let rule = CountRule {
         trigger: Trigger::Interval { milliseconds: 2000 },
-        ..CountWatch::default()
+        ..CountRule::default()
     };
     for (aggregation, expected) in [(Aggregation::Mode, [1, 4]), (Aggregation::Average, [2, 4])] {
         let zone = Zone {
             crossings: false,
-            count: Some(CountWatch { aggregation, ..watch }),
+            count: Some(CountRule { aggregation, ..rule }),
             ..Zone::new("z", square())
         };
-        // Nobody is bridged over a gap: each frame counts by itself.
+        // No gap is bridged: each frame counts by itself.
         let by_itself = SceneOptions {
-            lost_grace_ms: 0,
+            lost_timeout_ms: 0,
             ..options()
         };
-        let mut engine = Engine::new(Scene::new(vec![zone], vec![], by_itself).expect("sound"));
-        let mut told = Vec::new();
+        let mut engine = Engine::new(Scene::new(vec![zone], vec![], by_itself).expect("valid"));
+        let mut reported = Vec::new();
         // Irregular frames: in the first interval mostly 1, once 5; in the second always 4.
         for (milliseconds, people) in [
             (10_100, 1),
@@ -117,31 +119,31 @@ fn an_interval_is_told_at_its_multiples_whenever_the_frames_come() {
             (13_999, 4),
             (14_800, 2),
         ] {
-            told.extend(engine.update(milliseconds * 90, &crowd(people)).expect("sound"));
+            reported.extend(engine.update(milliseconds * 90, &crowd(people)).expect("valid"));
         }
-        let seconds: Vec<_> = counts(&told)
+        let seconds: Vec<_> = counts(&reported)
             .iter()
             .map(|(time, people)| (time / SECOND, *people))
             .collect();
         assert_eq!(seconds, [(12, expected[0]), (14, expected[1])], "{aggregation:?}");
         assert_eq!(
-            (told[0].timestamp_90k, told[0].why.reason),
+            (reported[0].timestamp_90k, reported[0].cause.reason),
             (12_400 * 90, Reason::Interval)
         );
     }
 }
 
 #[test]
-fn a_gap_without_frames_is_told_of_once() {
-    let mut engine = counting(CountWatch {
+fn a_gap_without_frames_is_report_of_once() {
+    let mut engine = counting(CountRule {
         trigger: Trigger::Interval { milliseconds: 1000 },
-        ..CountWatch::default()
+        ..CountRule::default()
     });
-    engine.update(100, &crowd(2)).expect("sound");
-    let told = engine.update(100 * SECOND, &crowd(2)).expect("sound");
-    assert_eq!(counts(&told), [(SECOND, 2)]);
+    engine.update(100, &crowd(2)).expect("valid");
+    let reported = engine.update(100 * SECOND, &crowd(2)).expect("valid");
+    assert_eq!(counts(&reported), [(SECOND, 2)]);
     assert_eq!(
-        counts(&engine.update(100 * SECOND + 10, &crowd(2)).expect("sound")),
+        counts(&engine.update(100 * SECOND + 10, &crowd(2)).expect("valid")),
         []
     );
 }
@@ -149,19 +151,19 @@ fn a_gap_without_frames_is_told_of_once() {
 /// One unit of the frame is ten feet, from the left and from the bottom.
 fn flat_ground() -> Ground {
     let pair = |x: f64, y: f64| (Point::new(x, y), GroundPoint::new(10.0 * x, 10.0 * (1.0 - y)));
-    Ground::from_points(&[pair(0.0, 0.0), pair(1.0, 0.0), pair(1.0, 1.0), pair(0.0, 1.0)]).expect("sound")
+    Ground::from_points(&[pair(0.0, 0.0), pair(1.0, 0.0), pair(1.0, 1.0), pair(0.0, 1.0)]).expect("valid")
 }
 
-fn keeping(distance: DistanceWatch) -> Engine {
+fn keeping(distance: DistanceRule) -> Engine {
     let zone = Zone {
         crossings: false,
-        distance: Some(DistanceWatch {
+        distance: Some(DistanceRule {
             focus: Focus::BottomCenter,
             ..distance
         }),
         ..Zone::new("z", square())
     };
-    let scene = Scene::new(vec![zone], vec![], options()).expect("a sound scene");
+    let scene = Scene::new(vec![zone], vec![], options()).expect("a valid scene");
     Engine::new(scene.with_ground(flat_ground()))
 }
 
@@ -174,10 +176,10 @@ fn reports(events: &[SpatialEvent]) -> Vec<(DistanceState, u32, u32)> {
 }
 
 #[test]
-fn who_is_too_close_is_told_with_the_mean_of_all_pairs() {
-    let mut engine = keeping(DistanceWatch {
+fn who_is_too_close_is_reported_with_the_mean_of_all_pairs() {
+    let mut engine = keeping(DistanceRule {
         minimum_ft: Some(1.0),
-        ..DistanceWatch::default()
+        ..DistanceRule::default()
     });
     let people = [
         standing_at(1, 0.3, 0.6),
@@ -185,7 +187,7 @@ fn who_is_too_close_is_told_with_the_mean_of_all_pairs() {
         standing_at(3, 0.7, 0.6),
         standing_at(4, 0.95, 0.6),
     ];
-    let events = engine.update(0, &people).expect("sound");
+    let events = engine.update(0, &people).expect("valid");
     assert_eq!(reports(&events), [(DistanceState::TooClose, 3, 2)]);
     let EventKind::Distance(report) = events[0].kind else {
         panic!()
@@ -197,13 +199,13 @@ fn who_is_too_close_is_told_with_the_mean_of_all_pairs() {
         [1, 2]
     );
     // The same again is nothing new; another pair is.
-    assert_eq!(engine.update(6000, &people).expect("sound"), []);
+    assert_eq!(engine.update(6000, &people).expect("valid"), []);
     let moved = [
         standing_at(1, 0.3, 0.6),
         standing_at(2, 0.65, 0.6),
         standing_at(3, 0.7, 0.6),
     ];
-    let events = engine.update(12_000, &moved).expect("sound");
+    let events = engine.update(12_000, &moved).expect("valid");
     assert_eq!(
         events[0].people.iter().map(|p| p.track.0).collect::<Vec<_>>(),
         [2, 3]
@@ -214,21 +216,21 @@ fn who_is_too_close_is_told_with_the_mean_of_all_pairs() {
         standing_at(2, 0.5, 0.6),
         standing_at(3, 0.7, 0.6),
     ];
-    assert_eq!(engine.update(18_000, &apart).expect("sound"), []);
-    // And the rule broken again is told again.
-    assert_eq!(engine.update(24_000, &people).expect("sound").len(), 1);
+    assert_eq!(engine.update(18_000, &apart).expect("valid"), []);
+    // A new violation is reported again.
+    assert_eq!(engine.update(24_000, &people).expect("valid").len(), 1);
 }
 
 #[test]
-fn too_far_is_told_only_when_nobody_is_too_close_and_unknown_before_calibration() {
-    let mut engine = keeping(DistanceWatch {
+fn too_far_is_reported_only_when_nobody_is_too_close_and_unknown_before_calibration() {
+    let mut engine = keeping(DistanceRule {
         minimum_ft: Some(0.2),
         maximum_ft: Some(3.0),
-        ..DistanceWatch::default()
+        ..DistanceRule::default()
     });
     let far = [standing_at(1, 0.25, 0.6), standing_at(2, 0.7, 0.6)];
     assert_eq!(
-        reports(&engine.update(0, &far).expect("sound")),
+        reports(&engine.update(0, &far).expect("valid")),
         [(DistanceState::TooFar, 2, 2)]
     );
     let close = [
@@ -237,56 +239,56 @@ fn too_far_is_told_only_when_nobody_is_too_close_and_unknown_before_calibration(
         standing_at(3, 0.26, 0.6),
     ];
     assert_eq!(
-        reports(&engine.update(6000, &close).expect("sound")),
+        reports(&engine.update(6000, &close).expect("valid")),
         [(DistanceState::TooClose, 3, 2)]
     );
     engine.set_ground(None);
     assert_eq!(
-        reports(&engine.update(12_000, &close).expect("sound")),
+        reports(&engine.update(12_000, &close).expect("valid")),
         [(DistanceState::Unknown, 0, 0)]
     );
     engine.set_ground(Some(flat_ground()));
     assert_eq!(
-        reports(&engine.update(18_000, &close).expect("sound")),
+        reports(&engine.update(18_000, &close).expect("valid")),
         [(DistanceState::TooClose, 3, 2)]
     );
 }
 
 #[test]
 fn an_interval_of_distances_is_what_most_of_its_frames_have_shown() {
-    let mut engine = keeping(DistanceWatch {
+    let mut engine = keeping(DistanceRule {
         trigger: Trigger::Interval { milliseconds: 1000 },
         minimum_ft: Some(1.0),
-        ..DistanceWatch::default()
+        ..DistanceRule::default()
     });
     let (close, apart) = (
         [standing_at(1, 0.3, 0.6), standing_at(2, 0.35, 0.6)],
         [standing_at(1, 0.3, 0.6), standing_at(2, 0.6, 0.6)],
     );
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for frame in 0..45u64 {
         // The first second mostly too close, the second mostly not, the third not at all.
         let people = if frame < 10 || frame == 20 { &close } else { &apart };
-        told.extend(engine.update(frame * 6000, people).expect("sound"));
+        reported.extend(engine.update(frame * 6000, people).expect("valid"));
     }
-    assert_eq!(reports(&told), [(DistanceState::TooClose, 2, 2)]);
-    assert_eq!(told[0].time_90k, SECOND);
+    assert_eq!(reports(&reported), [(DistanceState::TooClose, 2, 2)]);
+    assert_eq!(reported[0].time_90k, SECOND);
 }
 
 #[test]
-fn a_dwell_is_told_at_its_end_with_speeds_and_at_its_limits_before() {
+fn a_dwell_is_reported_at_its_end_with_speeds_and_at_its_limits_before() {
     let zone = Zone {
         crossings: false,
         focus: Focus::BottomCenter,
-        dwell: Some(DwellWatch {
+        dwell: Some(DwellRule {
             at_exit: true,
             limits_ms: vec![3000, 1000, 60_000],
             focus: Focus::BottomCenter,
-            ..DwellWatch::default()
+            ..DwellRule::default()
         }),
         ..Zone::new("z", square())
     };
-    let scene = Scene::new(vec![zone], vec![], options()).expect("sound");
+    let scene = Scene::new(vec![zone], vec![], options()).expect("valid");
     let mut engine = Engine::new(scene.with_ground(flat_ground()));
     let mut events = Vec::new();
     // Through the zone at one foot a second: six seconds.
@@ -295,10 +297,10 @@ fn a_dwell_is_told_at_its_end_with_speeds_and_at_its_limits_before() {
         events.extend(
             engine
                 .update(frame * 9000, &[standing_at(1, x, 0.6)])
-                .expect("sound"),
+                .expect("valid"),
         );
     }
-    let words: Vec<_> = events
+    let labels: Vec<_> = events
         .iter()
         .map(|e| match e.kind {
             EventKind::DwellExceeded { limit_90k, .. } => ("limit", limit_90k / SECOND, e.time_90k),
@@ -307,15 +309,15 @@ fn a_dwell_is_told_at_its_end_with_speeds_and_at_its_limits_before() {
         })
         .collect();
     let (entered, left) = (45_000, 6 * SECOND + 45_000);
-    for ((word, number, time), expected) in words.iter().zip([
+    for ((word, number, time), expected) in labels.iter().zip([
         ("limit", 1, entered + SECOND),
         ("limit", 3, entered + 3 * SECOND),
         ("end", 6, left),
     ]) {
-        assert_eq!((*word, *number), (expected.0, expected.1), "{words:?}");
-        assert!(time.abs_diff(expected.2) < 20, "{words:?}");
+        assert_eq!((*word, *number), (expected.0, expected.1), "{labels:?}");
+        assert!(time.abs_diff(expected.2) < 20, "{labels:?}");
     }
-    assert_eq!(words.len(), 3);
+    assert_eq!(labels.len(), 3);
     let EventKind::Dwell(dwell) = events[2].kind else {
         panic!()
     };
@@ -328,68 +330,22 @@ fn a_dwell_is_told_at_its_end_with_speeds_and_at_its_limits_before() {
 }
 
 #[test]
-fn a_closed_zone_tells_nothing_and_closing_ends_its_visits() {
-    // Open in the second minute of Thursdays, which 1970 began with.
-    let schedule = Schedule::weekly(
-        [Opening {
-            day: Weekday::Thursday,
-            from_minute: 1,
-            minutes: 1,
-        }],
-        0,
-    );
-    let zone = Zone {
-        schedule: schedule.clone(),
-        ..Zone::new("z", square())
-    };
-    let line = CrossingLine {
-        schedule,
-        ..CrossingLine::new("l", Point::new(0.5, 0.0), Point::new(0.5, 1.0))
-    };
-    let mut engine = Engine::new(Scene::new(vec![zone], vec![line], options()).expect("sound"));
-    let mut words = Vec::new();
-    for second in 0..240u64 {
-        // To and fro over the line, always inside.
-        let x = if second % 10 < 5 { 0.4 } else { 0.6 };
-        for event in engine
-            .update(second * SECOND, &[standing_at(1, x, 0.6)])
-            .expect("sound")
-        {
-            words.push((second, format!("{:?}", event.why.reason), event.name.to_string()));
-        }
-    }
-    let of_zone: Vec<_> = words
-        .iter()
-        .filter(|w| w.2 == "z")
-        .map(|w| (w.0, w.1.as_str()))
-        .collect();
-    assert_eq!(of_zone, [(60, "Appeared"), (120, "Closed")]);
-    assert!(
-        words
-            .iter()
-            .filter(|w| w.2 == "l")
-            .all(|w| (60..120).contains(&w.0))
-    );
-    assert!(words.iter().filter(|w| w.2 == "l").count() >= 10);
-}
-
-#[test]
 fn lines_count_by_direction_and_class() {
     let line = CrossingLine {
-        every_nth: 2,
+        sample_every: 2,
         ..CrossingLine::new("l", Point::new(0.5, 1.0), Point::new(0.5, 0.0))
     };
-    let mut engine = Engine::new(Scene::new(vec![], vec![line], options()).expect("sound"));
-    let mut told = 0;
+    let mut engine = Engine::new(Scene::new(vec![], vec![line], options()).expect("valid"));
+    let mut reported = 0;
     for frame in 0..60u64 {
         let x = 0.5 + if frame / 10 % 2 == 0 { -0.1 } else { 0.1 };
         let cart = Observation {
             class: 7,
             ..standing_at(2, 1.0 - x, 0.6)
         };
-        told += engine
+        reported += engine
             .update(frame * 6000, &[standing_at(1, x, 0.6), cart])
-            .expect("sound")
+            .expect("valid")
             .len();
     }
     let counts = engine.line_counts("l").expect("there is one");
@@ -408,7 +364,7 @@ fn lines_count_by_direction_and_class() {
         ),
         (3, 2)
     );
-    assert_eq!(told, 5, "every second one is told");
+    assert_eq!(reported, 5, "every second one is reported");
     assert_eq!(engine.line_counts("m"), None);
 }
 
@@ -416,20 +372,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn occupancy_is_enters_less_exits_and_the_count_that_is_told(steps in prop::collection::vec(prop::collection::vec((0u64..6, 0.1..0.9f64, 0.1..0.9f64), 0..6), 1..40)) {
-        let zone = Zone { count: Some(CountWatch::default()), ..Zone::new("z", square()) };
+    fn occupancy_is_enters_less_exits_and_the_count_that_is_reported(steps in prop::collection::vec(prop::collection::vec((0u64..6, 0.1..0.9f64, 0.1..0.9f64), 0..6), 1..40)) {
+        let zone = Zone { count: Some(CountRule::default()), ..Zone::new("z", square()) };
         let mut engine = engine_of(zone);
         let (mut inside, mut counted) = (0i64, None);
         for (frame, people) in steps.iter().enumerate() {
             let people: Vec<_> = people.iter().map(|(id, x, y)| standing_at(*id, *x, *y)).collect();
-            for event in engine.update(frame as u64 * 30_000, &people).expect("sound") {
+            for event in engine.update(frame as u64 * 30_000, &people).expect("valid") {
                 match event.kind {
                     EventKind::Enter { .. } => inside += 1,
                     EventKind::Exit { .. } => inside -= 1,
                     EventKind::Count { people, .. } => counted = Some(i64::from(people)),
                     _ => {}
                 }
-                prop_assert!(event.why.distance >= 0.0 && event.time_90k <= event.timestamp_90k);
+                prop_assert!(event.cause.distance >= 0.0 && event.time_90k <= event.timestamp_90k);
             }
             prop_assert!(inside >= 0);
             prop_assert_eq!(engine.occupancy("z"), Some(inside as usize));

@@ -1,4 +1,4 @@
-//! Input that nobody should give.
+//! Invalid and excessive input.
 
 use crate::support::SECOND;
 use lva_zones::*;
@@ -6,12 +6,12 @@ use lva_zones::*;
 fn engine() -> Engine {
     let corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)].map(|(x, y)| Point::new(x, y));
     let zone = Zone {
-        count: Some(CountWatch::default()),
-        distance: Some(DistanceWatch::default()),
+        count: Some(CountRule::default()),
+        distance: Some(DistanceRule::default()),
         ..Zone::new("z", corners)
     };
     let line = CrossingLine::new("l", Point::new(0.5, 0.0), Point::new(0.5, 1.0));
-    Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("sound"))
+    Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("valid"))
 }
 
 fn somewhere(n: u64) -> BoundingBox {
@@ -36,8 +36,8 @@ fn a_hundred_thousand_people_are_refused_by_the_engine_and_cut_by_the_tracker() 
         .collect();
     let mut tracker = Tracker::new(TrackerOptions::default());
     for frame in 0..3 {
-        let told = tracker.update(frame * 6000, &found).expect("in order");
-        assert!(told.len() <= MAX_DETECTIONS && tracker.track_count() <= MAX_TRACKS);
+        let reported = tracker.update(frame * 6000, &found).expect("in order");
+        assert!(reported.len() <= MAX_DETECTIONS && tracker.track_count() <= MAX_TRACKS);
     }
     assert_eq!(
         tracker.stats().beyond_limit,
@@ -49,7 +49,7 @@ fn a_hundred_thousand_people_are_refused_by_the_engine_and_cut_by_the_tracker() 
 fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engine() {
     let good = BoundingBox::new(0.3, 0.3, 0.1, 0.3);
     let mut tracker = Tracker::new(TrackerOptions::default());
-    let mut unsound = 0;
+    let mut invalid = 0;
     for (frame, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.1, 0.0, 1e38]
         .into_iter()
         .enumerate()
@@ -59,7 +59,7 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
             BoundingBox { height: bad, ..good },
         ];
         for bbox in boxes {
-            let told = tracker
+            let reported = tracker
                 .update(
                     frame as u64 * 6000,
                     &[Detection {
@@ -69,7 +69,7 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
                     }],
                 )
                 .expect("in order");
-            assert!(told.iter().all(|o| o.steady.is_sound()));
+            assert!(reported.iter().all(|o| o.smoothed.is_valid()));
             let refused = engine().update(0, &[Observation::new(TrackId(1), bbox)]);
             assert!(
                 matches!(
@@ -82,14 +82,14 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
                 "{bad}"
             );
         }
-        unsound += 1;
+        invalid += 1;
     }
     // The second of each pair came at the same time as the first.
     assert_eq!(
-        (tracker.stats().unsound, tracker.stats().repeated),
-        (unsound, unsound)
+        (tracker.stats().invalid, tracker.stats().repeated),
+        (invalid, invalid)
     );
-    let told = tracker
+    let reported = tracker
         .update(
             SECOND,
             &[Detection {
@@ -99,14 +99,14 @@ fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engi
             }],
         )
         .expect("in order");
-    assert!(told.is_empty());
+    assert!(reported.is_empty());
 }
 
 #[test]
 fn time_that_runs_backwards_is_refused_and_changes_nothing() {
     let mut engine = engine();
     let person = [Observation::new(TrackId(1), BoundingBox::new(0.4, 0.3, 0.1, 0.3))];
-    engine.update(10 * SECOND, &person).expect("sound");
+    engine.update(10 * SECOND, &person).expect("valid");
     let before = format!("{engine:?}");
     assert!(matches!(
         engine.update(9 * SECOND, &person),
@@ -129,7 +129,7 @@ fn numbers_used_twice_are_one_person_in_a_frame_and_a_jump_between_frames() {
     let mut kinds = Vec::new();
     for frame in 0..30u64 {
         // Two people of one number: the first counts, the second is counted as repeated.
-        for event in engine.update(frame * 6000, &[at(0.0), at(0.5)]).expect("sound") {
+        for event in engine.update(frame * 6000, &[at(0.0), at(0.5)]).expect("valid") {
             kinds.push(event.kind);
         }
     }
@@ -149,10 +149,10 @@ fn people_who_never_come_back_leave_no_memory_behind() {
         let people: Vec<_> = (0..50)
             .map(|n| Observation::new(TrackId(frame * 50 + n), somewhere(n * 40)))
             .collect();
-        engine.update(frame * 6000, &people).expect("sound");
+        engine.update(frame * 6000, &people).expect("valid");
     }
-    // Nobody is remembered for longer than ten seconds: 150 frames of 50 people reach the limit, which holds.
+    // People are remembered for ten seconds at most: 150 frames of 50 people reach the limit, which holds.
     assert!(engine.stats().unwatched > 0);
-    engine.update(2000 * 6000 + 60 * SECOND, &[]).expect("sound");
+    engine.update(2000 * 6000 + 60 * SECOND, &[]).expect("valid");
     assert_eq!(engine.occupancy("z"), Some(0));
 }

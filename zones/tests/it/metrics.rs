@@ -9,7 +9,7 @@ pub(crate) type Frame = Vec<(u64, [f64; 4])>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Identity {
     truth: u64,
-    told: u64,
+    reported: u64,
     identity_true: u64,
     switches: u64,
     /// For each overlap asked for, 0.05 to 0.95: true positives, and the sum of their association.
@@ -17,14 +17,14 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn add(&mut self, truth: &[Frame], told: &[Frame]) {
+    pub(crate) fn add(&mut self, truth: &[Frame], reported: &[Frame]) {
         let truth = Numbered::new(truth);
-        let told = Numbered::new(told);
-        let (rows, columns) = (truth.names.len(), told.names.len());
+        let reported = Numbered::new(reported);
+        let (rows, columns) = (truth.names.len(), reported.names.len());
         let overlaps: Vec<Vec<Vec<f64>>> = truth
             .frames
             .iter()
-            .zip(&told.frames)
+            .zip(&reported.frames)
             .map(|(t, r)| {
                 t.iter()
                     .map(|(_, a)| r.iter().map(|(_, b)| iou(*a, *b)).collect())
@@ -33,12 +33,12 @@ impl Identity {
             .collect();
         let all: u64 = truth.counts.iter().sum();
         self.truth += all;
-        self.told += told.counts.iter().sum::<u64>();
+        self.reported += reported.counts.iter().sum::<u64>();
 
         // IDF1: one partner for each identity, so that as many boxes as possible agree.
         let mut together = vec![vec![0.0; columns]; rows];
         let mut likely = vec![vec![0.0; columns]; rows];
-        for ((t, r), overlap) in truth.frames.iter().zip(&told.frames).zip(&overlaps) {
+        for ((t, r), overlap) in truth.frames.iter().zip(&reported.frames).zip(&overlaps) {
             for (i, (a, _)) in t.iter().enumerate() {
                 for (j, (b, _)) in r.iter().enumerate() {
                     let s = overlap[i][j];
@@ -57,9 +57,9 @@ impl Identity {
         // HOTA: frames are matched so that whole ways fit best.
         let mut matched = vec![BTreeMap::<(usize, usize), u64>::new(); 19];
         let mut last: BTreeMap<usize, usize> = BTreeMap::new();
-        for ((t, r), overlap) in truth.frames.iter().zip(&told.frames).zip(&overlaps) {
+        for ((t, r), overlap) in truth.frames.iter().zip(&reported.frames).zip(&overlaps) {
             let alike = |a: usize, b: usize| {
-                likely[a][b] / (truth.counts[a] as f64 + told.counts[b] as f64 - likely[a][b]).max(1e-9)
+                likely[a][b] / (truth.counts[a] as f64 + reported.counts[b] as f64 - likely[a][b]).max(1e-9)
             };
             let scores: Vec<Vec<f64>> = t
                 .iter()
@@ -104,7 +104,7 @@ impl Identity {
         }
         for (sum, counts) in self.hota.iter_mut().zip(&matched) {
             for ((a, b), count) in counts {
-                let union = truth.counts[*a] + told.counts[*b] - count;
+                let union = truth.counts[*a] + reported.counts[*b] - count;
                 sum.0 += count;
                 sum.1 += *count as f64 * *count as f64 / union as f64;
             }
@@ -112,12 +112,12 @@ impl Identity {
     }
 
     pub(crate) fn idf1(&self) -> f64 {
-        2.0 * self.identity_true as f64 / (self.truth + self.told).max(1) as f64
+        2.0 * self.identity_true as f64 / (self.truth + self.reported).max(1) as f64
     }
 
     pub(crate) fn hota(&self) -> f64 {
         let one = |(matched, association): &(u64, f64)| {
-            let detection = *matched as f64 / (self.truth + self.told - matched).max(1) as f64;
+            let detection = *matched as f64 / (self.truth + self.reported - matched).max(1) as f64;
             (detection * association / (*matched).max(1) as f64).sqrt()
         };
         self.hota.iter().map(one).sum::<f64>() / 19.0
@@ -178,10 +178,10 @@ pub(crate) fn best_pairs(worth: &[Vec<f64>]) -> Vec<(usize, usize)> {
         return Vec::new();
     }
     if rows > columns {
-        let turned: Vec<Vec<f64>> = (0..columns)
+        let changed_at: Vec<Vec<f64>> = (0..columns)
             .map(|c| worth.iter().map(|row| row[c]).collect())
             .collect();
-        return best_pairs(&turned).into_iter().map(|(a, b)| (b, a)).collect();
+        return best_pairs(&changed_at).into_iter().map(|(a, b)| (b, a)).collect();
     }
     // The Hungarian method on costs, row by row.
     let (mut u, mut v, mut owner) = (
@@ -262,7 +262,7 @@ fn metrics_of_cases_computed_by_hand() {
         "{}",
         half.hota()
     );
-    // One of two never told: detection 1/2, association 1.
+    // One of two is never reported: detection 1/2, association 1.
     let one: Vec<Frame> = (0..4).map(|_| vec![(1, at(0.0))]).collect();
     let mut missed = Identity::default();
     missed.add(&truth, &one);

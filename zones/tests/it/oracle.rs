@@ -1,10 +1,10 @@
-//! The engine against exact rules on random walks: whole numbers, no rounding, nothing clever.
+//! The engine compared with exact rules on random walks: integers, no rounding, no shortcuts.
 
 use crate::support::Random;
 use lva_zones::*;
 use proptest::prelude::*;
 
-/// Coordinates are whole numbers of this grid.
+/// Coordinates are integers on this grid.
 const GRID: i64 = 64;
 
 type Point2 = (i64, i64);
@@ -12,7 +12,7 @@ type Point2 = (i64, i64);
 type Pairs = Vec<(usize, usize)>;
 
 /// Twice the area of a triangle: above 0 when `p` lies to the right of who looks from `a` to `b`, y running down.
-fn turn(a: Point2, b: Point2, p: Point2) -> i64 {
+fn side_change(a: Point2, b: Point2, p: Point2) -> i64 {
     (b.0 - a.0) * (p.1 - a.1) - (b.1 - a.1) * (p.0 - a.0)
 }
 
@@ -24,7 +24,7 @@ enum Where {
 }
 
 fn between(a: Point2, b: Point2, p: Point2) -> bool {
-    turn(a, b, p) == 0
+    side_change(a, b, p) == 0
         && (a.0.min(b.0)..=a.0.max(b.0)).contains(&p.0)
         && (a.1.min(b.1)..=a.1.max(b.1)).contains(&p.1)
 }
@@ -33,14 +33,14 @@ fn edges(ring: &[Point2]) -> impl Iterator<Item = (Point2, Point2)> + '_ {
     ring.iter().copied().zip(ring.iter().copied().cycle().skip(1))
 }
 
-/// Even-odd rule with whole numbers.
+/// Even-odd rule with integers.
 fn locate(ring: &[Point2], p: Point2) -> Where {
     let mut inside = false;
     for (a, b) in edges(ring) {
         if between(a, b, p) {
             return Where::On;
         }
-        if (a.1 > p.1) != (b.1 > p.1) && (turn(a, b, p) < 0) == (b.1 > a.1) {
+        if (a.1 > p.1) != (b.1 > p.1) && (side_change(a, b, p) < 0) == (b.1 > a.1) {
             inside = !inside;
         }
     }
@@ -89,7 +89,7 @@ fn stretches(ring: &[Point2], from: Point2, to: Point2) -> usize {
         let denominator = step.0 * edge.1 - step.1 * edge.0;
         if denominator == 0 {
             for end in [a, b] {
-                if turn(from, to, end) == 0 {
+                if side_change(from, to, end) == 0 {
                     let along = (end.0 - from.0) * step.0 + (end.1 - from.1) * step.1;
                     cuts.push((along, step.0 * step.0 + step.1 * step.1));
                 }
@@ -125,18 +125,18 @@ fn stretches(ring: &[Point2], from: Point2, to: Point2) -> usize {
 
 /// The same rule on numbers that are too large for products of 64 bits.
 fn locate_wide(ring: &[Point2], p: Point2) -> Where {
-    let turn = |a: Point2, b: Point2| {
+    let side_change = |a: Point2, b: Point2| {
         i128::from(b.0 - a.0) * i128::from(p.1 - a.1) - i128::from(b.1 - a.1) * i128::from(p.0 - a.0)
     };
     let mut inside = false;
     for (a, b) in edges(ring) {
-        let turned = turn(a, b);
+        let changed_at = side_change(a, b);
         let within =
             (a.0.min(b.0)..=a.0.max(b.0)).contains(&p.0) && (a.1.min(b.1)..=a.1.max(b.1)).contains(&p.1);
-        if turned == 0 && within {
+        if changed_at == 0 && within {
             return Where::On;
         }
-        if (a.1 > p.1) != (b.1 > p.1) && (turned < 0) == (b.1 > a.1) {
+        if (a.1 > p.1) != (b.1 > p.1) && (changed_at < 0) == (b.1 > a.1) {
             inside = !inside;
         }
     }
@@ -148,13 +148,16 @@ fn crossings(line: (Point2, Point2), walk: &[Point2]) -> (usize, usize) {
     let (mut left, mut right) = (0, 0);
     let mut side = 0;
     for (index, p) in walk.iter().enumerate() {
-        let now = match turn(line.0, line.1, *p).signum() {
+        let now = match side_change(line.0, line.1, *p).signum() {
             0 => side,
             other => other,
         };
         if side != 0 && now != side {
             let from = walk[index - 1];
-            let (a, b) = (turn(from, *p, line.0).signum(), turn(from, *p, line.1).signum());
+            let (a, b) = (
+                side_change(from, *p, line.0).signum(),
+                side_change(from, *p, line.1).signum(),
+            );
             if a * b <= 0 {
                 if now < 0 { left += 1 } else { right += 1 }
             }
@@ -203,7 +206,7 @@ fn exact_scene() -> Scene {
         hold_ms: 0,
         ..SceneOptions::default()
     };
-    Scene::new(zones.collect(), lines.collect(), options).expect("a sound scene")
+    Scene::new(zones.collect(), lines.collect(), options).expect("a valid scene")
 }
 
 /// Enters and exits of each zone, lefts and rights of each line.
@@ -228,13 +231,13 @@ fn counted(walk: &[Point2]) -> (Pairs, Pairs) {
         note(
             engine
                 .update(n as u64 * 9000, &[Observation::new(TrackId(1), bbox)])
-                .expect("sound"),
+                .expect("valid"),
         );
     }
     note(
         engine
             .update(walk.len() as u64 * 9000 + 900_000, &[])
-            .expect("sound"),
+            .expect("valid"),
     );
     (zones, lines)
 }
@@ -312,7 +315,7 @@ fn counted_in(
         hold_ms: 0,
         ..SceneOptions::default()
     };
-    let mut engine = Engine::new(Scene::new(zones.collect(), lines.collect(), options).expect("sound"));
+    let mut engine = Engine::new(Scene::new(zones.collect(), lines.collect(), options).expect("valid"));
     let mut counts = vec![0; 4 * (RINGS.len() + LINES.len())];
     for (n, p) in walk.iter().enumerate() {
         let at = map(*p);
@@ -323,14 +326,14 @@ fn counted_in(
             size as f32,
             size as f32,
         );
-        // Somebody else stands far away, before or after in the list.
+        // Another person stands far away, before or after in the list.
         let other = Observation::new(TrackId(ids(2)), BoundingBox::new(2.0, 2.0, 0.125, 0.125));
         let mut people = vec![Observation::new(TrackId(ids(1)), bbox), other];
         if n % 2 == 1 {
             people.reverse();
         }
         for _ in 0..if double { 2 } else { 1 } {
-            for event in engine.update(n as u64 * 9000, &people).expect("sound") {
+            for event in engine.update(n as u64 * 9000, &people).expect("valid") {
                 let index: usize = event.name[1..].parse().expect("a number");
                 let base = if event.name.starts_with('z') {
                     0
@@ -369,7 +372,7 @@ proptest! {
         let ((zones, lines), (zones_back, lines_back)) = (counted(&walk), counted(&reversed));
         // On an edge or a line one is still where one was, which another direction of time judges otherwise.
         let touches = walk.iter().any(|p| RINGS.iter().any(|ring| locate(ring, *p) == Where::On)
-            || LINES.iter().any(|(a, b)| turn(*a, *b, *p) == 0));
+            || LINES.iter().any(|(a, b)| side_change(*a, *b, *p) == 0));
         if !touches {
             for ((a, b), (c, d)) in zones.iter().zip(&zones_back) {
                 prop_assert_eq!((a, b), (d, c));
@@ -391,7 +394,7 @@ proptest! {
         }
         // On an edge or a line one is still where one was: a stop there may join what a step without it keeps apart.
         let touches = cut.iter().any(|p| RINGS[..2].iter().any(|ring| locate(ring, *p) == Where::On)
-            || LINES.iter().any(|(a, b)| turn(*a, *b, *p) == 0));
+            || LINES.iter().any(|(a, b)| side_change(*a, *b, *p) == 0));
         if !touches {
             let ((zones, lines), (zones_cut, lines_cut)) = (counted(&walk), counted(&cut));
             prop_assert_eq!(&zones[..2], &zones_cut[..2]);

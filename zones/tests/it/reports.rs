@@ -1,6 +1,7 @@
 //! Events as the contract's JSON.
 
 use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle};
+use lva_zones::report::{EventProfile, IdSource, Reporter};
 use lva_zones::*;
 
 fn events() -> (Observation, Vec<SpatialEvent>) {
@@ -10,16 +11,16 @@ fn events() -> (Observation, Vec<SpatialEvent>) {
         hold_ms: 0,
         ..SceneOptions::default()
     };
-    let scene = Scene::new(vec![Zone::new("polygon0", corners)], vec![line], options).expect("sound");
+    let scene = Scene::new(vec![Zone::new("polygon0", corners)], vec![line], options).expect("valid");
     let mut engine = Engine::new(scene);
     let person = |top| Observation {
         score: 0.66026187,
         ..Observation::new(TrackId(1), BoundingBox::new(0.4, top, 0.1, 0.2))
     };
-    let outside = engine.update(0, &[person(0.75)]).expect("sound");
+    let outside = engine.update(0, &[person(0.75)]).expect("valid");
     assert_eq!(outside, []);
     let inside = person(0.2);
-    (inside, engine.update(90_000, &[inside]).expect("sound"))
+    (inside, engine.update(90_000, &[inside]).expect("valid"))
 }
 
 #[test]
@@ -95,15 +96,15 @@ fn nobody_and_nothing_is_no_inference() {
 }
 
 #[test]
-fn who_vanished_is_told_with_the_last_box() {
+fn who_vanished_is_reported_with_the_last_box() {
     let corners = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)].map(|(x, y)| Point::new(x, y));
-    let scene = Scene::new(vec![Zone::new("z", corners)], vec![], SceneOptions::default()).expect("sound");
+    let scene = Scene::new(vec![Zone::new("z", corners)], vec![], SceneOptions::default()).expect("valid");
     let mut engine = Engine::new(scene);
     for frame in 0..10 {
         let person = Observation::new(TrackId(1), BoundingBox::new(0.4, 0.3, 0.1, 0.2));
-        engine.update(frame * 9000, &[person]).expect("sound");
+        engine.update(frame * 9000, &[person]).expect("valid");
     }
-    let events = engine.update(900_000, &[]).expect("sound");
+    let events = engine.update(900_000, &[]).expect("valid");
     let inferences = Reporter::new(EventProfile::default(), IdSource::new(1)).report(&events);
     assert_eq!(inferences.len(), 2);
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Rules of lines and zones on people with known tracks.
 
 use crate::support::SECOND;
+use lva_zones::event::Reason;
 use lva_zones::*;
 use proptest::prelude::*;
 
@@ -31,7 +32,7 @@ fn engine() -> Engine {
 }
 
 fn engine_with(options: SceneOptions) -> Engine {
-    Engine::new(Scene::new(vec![square_zone()], vec![upright_line()], options).expect("a sound scene"))
+    Engine::new(Scene::new(vec![square_zone()], vec![upright_line()], options).expect("a valid scene"))
 }
 
 /// Feeds one person's positions, `None` where unseen, and waits until everybody is given up.
@@ -47,10 +48,10 @@ pub(crate) fn walk(
             .into_iter()
             .map(|(x, y)| Observation::new(TrackId(1), standing_at(x, y)))
             .collect();
-        events.extend(engine.update(time, &people).expect("a sound frame"));
+        events.extend(engine.update(time, &people).expect("a valid frame"));
         time += SECOND / rate;
     }
-    events.extend(engine.update(time + 30 * SECOND, &[]).expect("a sound frame"));
+    events.extend(engine.update(time + 30 * SECOND, &[]).expect("a valid frame"));
     events
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn straight(from: (f64, f64), to: (f64, f64), seconds: f64, rate: u64
         .collect()
 }
 
-pub(crate) fn words(events: &[SpatialEvent]) -> Vec<String> {
+pub(crate) fn labels(events: &[SpatialEvent]) -> Vec<String> {
     events
         .iter()
         .map(|e| {
@@ -83,7 +84,7 @@ fn walking_straight_through_is_one_enter_one_crossing_one_exit_at_any_rate() {
     for rate in [30, 15, 5, 2] {
         let events = walk(&mut engine(), rate, straight((0.1, 0.6), (0.9, 0.6), 8.0, rate));
         assert_eq!(
-            words(&events),
+            labels(&events),
             ["zone Enter", "line Cross(Left)", "zone Exit"],
             "{rate}"
         );
@@ -112,7 +113,7 @@ fn walking_straight_through_is_one_enter_one_crossing_one_exit_at_any_rate() {
 #[test]
 fn back_again_is_the_other_direction() {
     let events = walk(&mut engine(), 15, straight((0.9, 0.6), (0.1, 0.6), 8.0, 15));
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Right)", "zone Exit"]);
+    assert_eq!(labels(&events), ["zone Enter", "line Cross(Right)", "zone Exit"]);
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn round_the_end_of_a_line_is_not_over_it() {
     path.extend(straight((0.7, 0.9), (0.7, 0.6), 2.0, 15));
     path.extend(straight((0.7, 0.6), (0.3, 0.6), 2.0, 15));
     let events = walk(&mut engine(), 15, path);
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Right)", "zone Exit"]);
+    assert_eq!(labels(&events), ["zone Enter", "line Cross(Right)", "zone Exit"]);
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn who_appears_inside_enters_and_who_vanishes_inside_leaves_without_side() {
         panic!("{events:?}")
     };
     assert_eq!(
-        (events[0].why.reason, events[1].why.reason),
+        (events[0].cause.reason, events[1].cause.reason),
         (Reason::Appeared, Reason::Vanished)
     );
     // Until last seen, not until given up.
@@ -153,7 +154,7 @@ fn a_gap_within_the_grace_is_the_same_visit() {
     // Unseen for 1.2 s inside, while crossing the line.
     path[50..68].fill(None);
     let events = walk(&mut engine(), 15, path);
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    assert_eq!(labels(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn a_gap_beyond_the_grace_ends_the_visit_where_it_was_last_seen() {
     path[30..60].fill(None);
     let events = walk(&mut engine(), 15, path);
     assert_eq!(
-        words(&events),
+        labels(&events),
         ["zone Enter", "zone Exit", "zone Enter", "zone Exit"]
     );
     assert_eq!(
@@ -180,16 +181,16 @@ fn who_appears_inside_for_less_than_asked_was_a_second_box_and_who_stays_enters_
     };
     let inside = |frames| vec![Some((0.45, 0.6)); frames];
     assert_eq!(
-        words(&walk(&mut engine_with(options), 15, inside(9))),
+        labels(&walk(&mut engine_with(options), 15, inside(9))),
         Vec::<String>::new()
     );
     let events = walk(&mut engine_with(options), 15, inside(12));
-    assert_eq!(words(&events), ["zone Enter", "zone Exit"]);
+    assert_eq!(labels(&events), ["zone Enter", "zone Exit"]);
     assert_eq!(
         (events[0].time_90k, events[0].timestamp_90k),
         (0, 9 * SECOND / 15)
     );
-    // Whoever crosses an edge is told as soon as ever.
+    // People who cross an edge are reported without delay.
     let crossing = |options| {
         walk(
             &mut engine_with(options),
@@ -201,17 +202,17 @@ fn who_appears_inside_for_less_than_asked_was_a_second_box_and_who_stays_enters_
 }
 
 #[test]
-fn between_two_frames_through_the_zone_is_a_visit_unless_told_otherwise() {
+fn between_two_frames_through_the_zone_is_a_visit_unless_reported_otherwise() {
     let path = || [(0.1, 0.6), (0.2, 0.6), (0.8, 0.6), (0.9, 0.6)].map(Some);
     let events = walk(&mut engine(), 2, path());
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
-    assert_eq!(events[0].why.reason, Reason::PassedThrough);
+    assert_eq!(labels(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    assert_eq!(events[0].cause.reason, Reason::PassedThrough);
     let options = SceneOptions {
         jump_through: false,
         ..SceneOptions::default()
     };
     assert_eq!(
-        words(&walk(&mut engine_with(options), 2, path())),
+        labels(&walk(&mut engine_with(options), 2, path())),
         ["line Cross(Left)"]
     );
 }
@@ -228,15 +229,15 @@ fn an_unconfirmed_person_never_counts_and_a_confirmed_one_counts_from_the_start(
             events.extend(
                 engine
                     .update(index as u64 * SECOND / 8, &[person])
-                    .expect("sound"),
+                    .expect("valid"),
             );
         }
         match confirmed_from {
-            usize::MAX => assert_eq!(words(&events), Vec::<String>::new()),
+            usize::MAX => assert_eq!(labels(&events), Vec::<String>::new()),
             _ => {
-                assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+                assert_eq!(labels(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
                 assert!((events[0].time_90k as f64 / SECOND as f64 - 1.5).abs() < 0.01);
-                // Told in the frame of confirmation, not before.
+                // Reported in the frame of confirmation, not before.
                 assert_eq!(events[0].timestamp_90k, 18 * SECOND / 8);
             }
         }
@@ -252,17 +253,17 @@ fn feet_out_of_view_change_nothing() {
             [(0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (0.0, 1.0)].map(|(x, y)| Point::new(x, y)),
         )
     };
-    let mut engine = Engine::new(Scene::new(vec![zone], vec![], SceneOptions::default()).expect("sound"));
+    let mut engine = Engine::new(Scene::new(vec![zone], vec![], SceneOptions::default()).expect("valid"));
     // Comes in above, walks down until cut, comes back up cut and goes out above.
     let mut path = straight((0.5, 0.4), (0.5, 1.3), 3.0, 15);
     path.extend(straight((0.5, 1.3), (0.5, 0.4), 3.0, 15));
-    assert_eq!(words(&walk(&mut engine, 15, path)), ["zone Enter", "zone Exit"]);
+    assert_eq!(labels(&walk(&mut engine, 15, path)), ["zone Enter", "zone Exit"]);
 }
 
 #[test]
 fn bad_frames_are_refused_and_change_nothing() {
     let mut engine = engine();
-    engine.update(SECOND, &[]).expect("sound");
+    engine.update(SECOND, &[]).expect("valid");
     assert_eq!(
         engine.update(SECOND - 1, &[]),
         Err(EngineError::TimeBackwards {
@@ -298,17 +299,17 @@ fn more_people_than_can_be_watched_are_counted() {
         let people: Vec<_> = (0..1000)
             .map(|i| Observation::new(TrackId(frame * 1000 + i), standing_at(0.5, 0.6)))
             .collect();
-        engine.update(frame, &people).expect("sound");
+        engine.update(frame, &people).expect("valid");
     }
     assert_eq!(engine.stats().unwatched, 5000 - MAX_WATCHED as u64);
     // All forgotten after a while.
-    engine.update(60 * SECOND, &[]).expect("sound");
+    engine.update(60 * SECOND, &[]).expect("valid");
     engine
         .update(
             60 * SECOND,
             &[Observation::new(TrackId(9999), standing_at(0.5, 0.6))],
         )
-        .expect("sound");
+        .expect("valid");
     assert_eq!(engine.stats().unwatched, 5000 - MAX_WATCHED as u64);
 }
 
@@ -316,9 +317,9 @@ fn more_people_than_can_be_watched_are_counted() {
 fn a_step_over_ages_overflows_nothing() {
     let mut engine = engine();
     let at = |x| [Observation::new(TrackId(1), standing_at(x, 0.6))];
-    engine.update(7, &at(0.2)).expect("sound");
-    let events = engine.update(u64::MAX, &at(0.8)).expect("sound");
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    engine.update(7, &at(0.2)).expect("valid");
+    let events = engine.update(u64::MAX, &at(0.8)).expect("valid");
+    assert_eq!(labels(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
     let mut previous = 7;
     for event in &events {
         assert!(event.time_90k > previous && event.time_90k < event.timestamp_90k);
@@ -327,7 +328,7 @@ fn a_step_over_ages_overflows_nothing() {
 }
 
 #[test]
-fn errors_of_a_scene_are_all_told() {
+fn errors_of_a_scene_are_all_reported() {
     let nan = Zone::new(
         "nan",
         [
@@ -354,7 +355,7 @@ fn paths() -> impl Strategy<Value = Vec<Option<(f64, f64)>>> {
 }
 
 fn total(events: &[SpatialEvent], what: &str) -> usize {
-    words(events).iter().filter(|w| *w == what).count()
+    labels(events).iter().filter(|w| *w == what).count()
 }
 
 proptest! {
@@ -363,7 +364,7 @@ proptest! {
     #[test]
     fn enter_and_exit_alternate_and_every_visit_ends(path in paths(), rate in 2u64..30) {
         let events = walk(&mut engine(), rate, path);
-        let visits: Vec<_> = words(&events).into_iter().filter(|w| w.starts_with("zone")).collect();
+        let visits: Vec<_> = labels(&events).into_iter().filter(|w| w.starts_with("zone")).collect();
         for (index, word) in visits.iter().enumerate() {
             prop_assert_eq!(word, if index % 2 == 0 { "zone Enter" } else { "zone Exit" });
         }
@@ -375,7 +376,7 @@ proptest! {
 
     #[test]
     fn directions_of_a_line_alternate_unless_its_end_is_rounded(path in paths(), rate in 2u64..30) {
-        // Within the height of the line nobody can get round it.
+        // The line cannot be bypassed within its height.
         let path = path.into_iter().map(|at| at.map(|(x, y)| (x, 0.5 + (y - 0.3) / 3.0)));
         let events = walk(&mut engine(), rate, path);
         let (left, right) = (total(&events, "line Cross(Left)"), total(&events, "line Cross(Right)"));
@@ -391,7 +392,7 @@ proptest! {
             "line Cross(Right)" => "line Cross(Left)".to_owned(),
             other => other.to_owned(),
         };
-        prop_assert_eq!(words(&events).iter().map(|w| swapped(w)).collect::<Vec<_>>(), words(&mirrored));
+        prop_assert_eq!(labels(&events).iter().map(|w| swapped(w)).collect::<Vec<_>>(), labels(&mirrored));
     }
 
     #[test]
@@ -413,7 +414,7 @@ proptest! {
                     frame.reverse();
                 }
                 for _ in 0..if double { 2 } else { 1 } {
-                    events.extend(engine.update(index as u64 * SECOND / 10, &frame).expect("sound"));
+                    events.extend(engine.update(index as u64 * SECOND / 10, &frame).expect("valid"));
                 }
             }
             events
@@ -430,13 +431,13 @@ proptest! {
         let events = walk(&mut engine(), rate, on_line.map(Some));
         prop_assert_eq!(total(&events, "line Cross(Left)") + total(&events, "line Cross(Right)"), 0);
         let on_edge = std::iter::once((0.38, 0.6)).chain(offs.iter().map(|(x, y)| (0.4 + x, 0.6 + y)));
-        prop_assert_eq!(words(&walk(&mut engine(), rate, on_edge.map(Some))), Vec::<String>::new());
+        prop_assert_eq!(labels(&walk(&mut engine(), rate, on_edge.map(Some))), Vec::<String>::new());
     }
 
     #[test]
     fn straight_walks_count_once_wherever_they_lead(y in 0.5..0.7f64, slope in -0.05..0.05f64, seconds in 2.0..10.0f64, rate in 2u64..30) {
         let path = straight((0.1, y - slope), (0.9, y + slope), seconds, rate);
         let events = walk(&mut engine(), rate, path);
-        prop_assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+        prop_assert_eq!(labels(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
     }
 }

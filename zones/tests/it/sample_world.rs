@@ -2,8 +2,10 @@
 
 use crate::metrics::{Frame, Identity};
 use crate::sort::Sort;
-use crate::support::{Noise, Random, SECOND, Score, Told, told};
+use crate::support::{Noise, Random, Report, SECOND, Score, to_report};
 use lva_sample_world::{Camera, Crossing, TrueEvent, World, WorldOptions};
+use lva_zones::calibration::{Calibrator, CalibratorOptions};
+use lva_zones::ground::FEET_PER_METRE;
 use lva_zones::*;
 
 /// Frames a second of a clip; the other rates are every so many-th frame of it.
@@ -13,14 +15,14 @@ struct Clip {
     /// Number, box and visible share of everybody.
     frames: Vec<Vec<(u64, [f64; 4], f64)>>,
     scene: Scene,
-    truth: Vec<Told>,
-    /// Those of the true events that somebody who looks could tell.
-    seeable: Vec<Told>,
+    truth: Vec<Report>,
+    /// The true events that an observer could see.
+    seeable: Vec<Report>,
     camera: Camera,
 }
 
 /// Shortest visit that counts as seeable, and how long before the end of a clip an event must be: who is inside for less than
-/// the hold, or comes in as the clip ends, is told nowhere by design.
+/// the hold, or comes in as the clip ends, is not reported by design.
 const SEEABLE: f64 = 0.5;
 
 fn clip(seed: u64, fps: u32, seconds: f64) -> Clip {
@@ -45,8 +47,8 @@ fn clip(seed: u64, fps: u32, seconds: f64) -> Clip {
         .iter()
         .map(|l| CrossingLine::new(l.name.clone(), point(l.start), point(l.end)))
         .collect();
-    let scene = Scene::new(zones, lines, SceneOptions::default()).expect("a sound scene");
-    let told_of = |e: &TrueEvent| Told {
+    let scene = Scene::new(zones, lines, SceneOptions::default()).expect("a valid scene");
+    let report_of = |e: &TrueEvent| Report {
         seconds: e.seconds,
         name: e.boundary.clone(),
         status: match e.status {
@@ -56,8 +58,8 @@ fn clip(seed: u64, fps: u32, seconds: f64) -> Clip {
             Crossing::CrossRight => "CrossRight",
         },
     };
-    let happened = world.scene().events.clone();
-    let truth = happened.iter().map(told_of).collect();
+    let event = world.scene().events.clone();
+    let truth = event.iter().map(report_of).collect();
     let camera = world.scene().camera;
     let mut rgb = vec![0; world.frame_bytes()];
     let frames: Vec<Vec<(u64, [f64; 4], f64)>> = (0..world.frame_count())
@@ -81,7 +83,7 @@ fn clip(seed: u64, fps: u32, seconds: f64) -> Clip {
             Crossing::Exit => Crossing::Enter,
             _ => return visible && e.seconds < seconds - SEEABLE,
         };
-        let short = happened.iter().any(|o| {
+        let short = event.iter().any(|o| {
             o.person == e.person
                 && o.boundary == e.boundary
                 && o.status == other_end
@@ -90,7 +92,7 @@ fn clip(seed: u64, fps: u32, seconds: f64) -> Clip {
         });
         visible && !short && e.seconds < seconds - SEEABLE
     };
-    let seeable = happened.iter().filter(is_seeable).map(told_of).collect();
+    let seeable = event.iter().filter(is_seeable).map(report_of).collect();
     Clip {
         frames,
         scene,
@@ -116,13 +118,13 @@ struct Result {
 }
 
 impl Result {
-    /// Recall of the events that somebody who looks could tell.
+    /// Recall of the events that an observer could see.
     fn recall_of_seeable(&self) -> f64 {
         1.0 - self.seeable_missed as f64 / self.seeable.max(1) as f64
     }
 }
 
-/// People of whom less is visible are not detected, and need not be.
+/// People with a lower visible share are not detected, and need not be.
 const VISIBLE: f64 = 0.35;
 
 fn judge(clip: &Clip, every: usize, noise: Noise, seed: u64, mut follower: Follower, into: &mut Result) {
@@ -150,9 +152,9 @@ fn judge(clip: &Clip, every: usize, noise: Noise, seed: u64, mut follower: Follo
         reported.extend(
             engine
                 .update(time, &people)
-                .expect("sound people")
+                .expect("valid people")
                 .iter()
-                .map(told),
+                .map(to_report),
         );
     }
     let (score, missed, wrong) = Score::with_rest(&clip.truth, &reported);

@@ -5,23 +5,26 @@
 //! | entering and leaving is the point of the focus going in and out | [`each_focus_judges_its_own_point`] |
 //! | who appears inside enters, who vanishes inside leaves, without a side | `rules`, [`an_unknown_side_is_empty_in_the_container_and_left_out_by_video_analyzer`] |
 //! | a threshold is a depth to enter; leaving asks for none | [`a_threshold_is_a_depth_to_enter_and_none_to_leave`], `config` (three generations) |
-//! | debounce by time, nought as the original | [`nothing_is_told_before_the_hold_is_over_and_at_once_without_one`] |
+//! | debounce by time, 0 as the original | [`nothing_is_reported_before_the_hold_is_over_and_at_once_without_one`] |
 //! | edges count from 1 in the order of the polygon, open or closed, either way round | [`sides_count_from_one_in_the_order_of_the_polygon`] |
-//! | the last edge in and the first one out are told | [`of_several_edges_the_last_one_in_and_the_first_one_out_are_told`] |
+//! | the last edge in and the first one out are reported | [`of_several_edges_the_last_one_in_and_the_first_one_out_are_reported`] |
 //! | dwell once, at the exit, between interpolated times; speeds; limits | `published`, `groups`, `rules` |
 //! | left and right are those of who stands at `start` and looks to `end` | [`left_and_right_are_those_of_who_looks_along_the_line`] |
 //! | finite lines: round an end nothing, over it once, however fast | `rules`, [`a_line_ends_where_it_ends`] |
-//! | a count is told first, then at changes or at true intervals, mode or average, every so many-th | `groups` |
-//! | loss is bridged for the grace, an exit carries the last sight; later it is somebody new | `rules`, `tracking`, [`who_is_away_for_longer_than_lost_ms_is_somebody_new`] |
+//! | a count is reported first, then at changes or at true intervals, mode or average, every n-th | `groups` |
+//! | loss is bridged for the timeout, an exit carries the last observation; later it is a new person | `rules`, `tracking`, [`a_person_away_for_longer_than_lost_ms_is_new`] |
 //! | feet out of view change nothing | `rules` |
 //! | distance: unknown before calibration, mean of all pairs, violators only, `Infinity` when unset | `groups`, `published` |
 //! | ground: x to the right, y ahead, nothing above the horizon | `published`, [`the_ground_has_x_to_the_right_y_ahead_and_no_horizon`] |
 //! | profiles: one event, four forms | `published`, `reports`, [`one_event_has_the_name_of_its_profile`] |
-//! | `why` of every event | [`every_event_says_why`] |
+//! | `cause` of every event | [`every_event_says_why`] |
 //! | crossings of a closed ring of lines are enters less exits | [`crossings_of_a_ring_of_lines_are_enters_less_exits`] |
 
-use crate::rules::{standing_at, straight, walk, words};
+use crate::rules::{labels, standing_at, straight, walk};
 use crate::support::SECOND;
+use lva_zones::event::Reason;
+use lva_zones::ground::{Ground, PinholeCamera};
+use lva_zones::report::{ContainerReporter, ContainerSchema, EventProfile, IdSource, Reporter, SourceInfo};
 use lva_zones::*;
 use proptest::prelude::*;
 
@@ -51,7 +54,7 @@ fn at_once() -> SceneOptions {
 }
 
 fn engine(zones: Vec<Zone>, lines: Vec<CrossingLine>, options: SceneOptions) -> Engine {
-    Engine::new(Scene::new(zones, lines, options).expect("a sound scene"))
+    Engine::new(Scene::new(zones, lines, options).expect("a valid scene"))
 }
 
 fn side(event: &SpatialEvent) -> Option<u32> {
@@ -101,9 +104,9 @@ fn a_threshold_is_a_depth_to_enter_and_none_to_leave() {
         let mut events = Vec::new();
         for (frame, at) in path.into_iter().flatten().enumerate() {
             let people = [Observation::new(TrackId(1), standing_at(at.0, at.1))];
-            events.extend(engine.update(frame as u64 * 6000, &people).expect("sound"));
+            events.extend(engine.update(frame as u64 * 6000, &people).expect("valid"));
         }
-        words(&events)
+        labels(&events)
     };
     assert_eq!(visits(one_sided(), 0.449, 0.3), Vec::<String>::new());
     assert_eq!(visits(one_sided(), 0.451, 0.401), ["zone Enter"]);
@@ -117,7 +120,7 @@ fn a_threshold_is_a_depth_to_enter_and_none_to_leave() {
 }
 
 #[test]
-fn nothing_is_told_before_the_hold_is_over_and_at_once_without_one() {
+fn nothing_is_reported_before_the_hold_is_over_and_at_once_without_one() {
     for (hold_ms, told_after_ms) in [(0, 50), (200, 250), (500, 550)] {
         let options = SceneOptions { hold_ms, ..at_once() };
         let upright = line("line", (0.4, 0.4), (0.4, 0.8));
@@ -127,13 +130,13 @@ fn nothing_is_told_before_the_hold_is_over_and_at_once_without_one() {
             // Crosses the line and the edge half way between the frames at 950 ms and at 1000 ms.
             let x = if frame < 20 { 0.35 } else { 0.45 };
             let people = [Observation::new(TrackId(1), standing_at(x, 0.6))];
-            events.extend(engine.update(frame * SECOND / 20, &people).expect("sound"));
+            events.extend(engine.update(frame * SECOND / 20, &people).expect("valid"));
         }
-        assert_eq!(words(&events), ["zone Enter", "line Cross(Left)"], "{hold_ms}");
+        assert_eq!(labels(&events), ["zone Enter", "line Cross(Left)"], "{hold_ms}");
         for event in &events {
-            let (crossed, told) = (event.time_90k / 90, event.timestamp_90k / 90);
+            let (crossed, reported) = (event.time_90k / 90, event.timestamp_90k / 90);
             assert!((974..=975).contains(&crossed), "{event:?}");
-            assert_eq!(told.div_ceil(50) * 50, 950 + told_after_ms, "{event:?}");
+            assert_eq!(reported.div_ceil(50) * 50, 950 + told_after_ms, "{event:?}");
         }
     }
 }
@@ -162,7 +165,7 @@ fn sides_count_from_one_in_the_order_of_the_polygon() {
 }
 
 #[test]
-fn of_several_edges_the_last_one_in_and_the_first_one_out_are_told() {
+fn of_several_edges_the_last_one_in_and_the_first_one_out_are_reported() {
     // An U: one step leads through its left arm and the gap into its right arm.
     let corners = [
         (0.2, 0.2),
@@ -182,7 +185,7 @@ fn of_several_edges_the_last_one_in_and_the_first_one_out_are_told() {
     let events = walk(&mut engine(vec![zone(&corners)], vec![], options), 1, path);
     let found: Vec<_> = events.iter().map(side).collect();
     assert_eq!(
-        (words(&events), found),
+        (labels(&events), found),
         (
             vec!["zone Enter".to_owned(), "zone Exit".to_owned()],
             vec![Some(4), Some(4)]
@@ -193,7 +196,7 @@ fn of_several_edges_the_last_one_in_and_the_first_one_out_are_told() {
 #[test]
 fn left_and_right_are_those_of_who_looks_along_the_line() {
     let (middle, off) = (0.5, 0.2);
-    for (start, end, to, told) in [
+    for (start, end, to, reported) in [
         // To the right in the picture: up is left.
         ((0.2, 0.5), (0.8, 0.5), (0.0, -off), "Left"),
         ((0.2, 0.5), (0.8, 0.5), (0.0, off), "Right"),
@@ -218,8 +221,8 @@ fn left_and_right_are_those_of_who_looks_along_the_line() {
             way,
         );
         assert_eq!(
-            words(&events),
-            [format!("line Cross({told})")],
+            labels(&events),
+            [format!("line Cross({reported})")],
             "{start:?} {end:?} {to:?}"
         );
     }
@@ -244,7 +247,7 @@ fn a_line_ends_where_it_ends() {
 }
 
 #[test]
-fn who_is_away_for_longer_than_lost_ms_is_somebody_new() {
+fn a_person_away_for_longer_than_lost_ms_is_new() {
     for (away_ms, same) in [(1000, true), (1200, false)] {
         let mut tracker = Tracker::new(TrackerOptions {
             lost_ms: 1000,
@@ -257,7 +260,7 @@ fn who_is_away_for_longer_than_lost_ms_is_somebody_new() {
         };
         let (mut ids, mut time) = (std::collections::BTreeSet::new(), 0);
         for frame in 0..20 {
-            // Frames go on while nobody is there: only they show that somebody is away.
+            // Frames without people: only they show that the person is away.
             if frame == 10 {
                 for _ in 0..away_ms / 100 - 1 {
                     time += 9000;
@@ -276,22 +279,22 @@ fn who_is_away_for_longer_than_lost_ms_is_somebody_new() {
 fn an_unknown_side_is_empty_in_the_container_and_left_out_by_video_analyzer() {
     let mut engine = engine(vec![zone(&SQUARE)], vec![], at_once());
     let inside = [Observation::new(TrackId(1), standing_at(0.5, 0.6))];
-    let events = engine.update(SECOND, &inside).expect("sound");
-    assert_eq!(words(&events), ["zone Enter"]);
+    let events = engine.update(SECOND, &inside).expect("valid");
+    assert_eq!(labels(&events), ["zone Enter"]);
     let source = SourceInfo {
         id: "camera".to_owned(),
         width: 640,
         height: 360,
     };
     for schema in ContainerSchema::ALL {
-        let told = ContainerReporter::new(schema, source.clone(), IdSource::new(1))
+        let reported = ContainerReporter::new(schema, source.clone(), IdSource::new(1))
             .report(SECOND, 1, &events, None)
             .expect("a message");
-        assert_eq!(told["events"][0]["properties"]["side"], "", "{schema:?}");
+        assert_eq!(reported["events"][0]["properties"]["side"], "", "{schema:?}");
     }
-    let told = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
-    let json =
-        serde_json::to_value(told[1].styled(lva_inference_schema::JsonStyle::VideoAnalyzer)).expect("JSON");
+    let reported = Reporter::new(EventProfile::VideoAnalyzer, IdSource::new(1)).report(&events);
+    let json = serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::VideoAnalyzer))
+        .expect("JSON");
     let properties = json["event"]["properties"].as_object().expect("properties");
     assert!(
         properties["status"] == "Enter" && !properties.contains_key("side"),
@@ -303,13 +306,14 @@ fn an_unknown_side_is_empty_in_the_container_and_left_out_by_video_analyzer() {
 fn one_event_has_the_name_of_its_profile() {
     let mut engine = engine(vec![zone(&SQUARE)], vec![], at_once());
     let inside = [Observation::new(TrackId(1), standing_at(0.5, 0.6))];
-    let events = engine.update(SECOND, &inside).expect("sound");
+    let events = engine.update(SECOND, &inside).expect("valid");
     for (profile, name) in [
         (EventProfile::Tutorial2020, "personZoneEvent"),
         (EventProfile::VideoAnalyzer, "personZoneEnterExitEvent"),
     ] {
-        let told = Reporter::new(profile, IdSource::new(1)).report(&events);
-        let json = serde_json::to_value(told[1].styled(lva_inference_schema::JsonStyle::Lva)).expect("JSON");
+        let reported = Reporter::new(profile, IdSource::new(1)).report(&events);
+        let json =
+            serde_json::to_value(reported[1].styled(lva_inference_schema::JsonStyle::Lva)).expect("JSON");
         assert_eq!(json["event"]["name"], name);
     }
 }
@@ -342,16 +346,16 @@ fn every_event_says_why() {
     };
     let way = straight((0.1, 0.6), (0.9, 0.6), 8.0, 15);
     let events = walk(&mut engine(vec![zone(&SQUARE)], vec![upright], options), 15, way);
-    assert_eq!(words(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
+    assert_eq!(labels(&events), ["zone Enter", "line Cross(Left)", "zone Exit"]);
     for event in events {
-        let why = event.why;
-        assert_eq!(why.reason, Reason::Crossed);
+        let cause = event.cause;
+        assert_eq!(cause.reason, Reason::Crossed);
         // Held for the 200 ms that were asked for and no frame longer; 0.1 of the width a second, so that far beyond.
-        assert_eq!(why.held_90k, event.timestamp_90k - event.time_90k);
-        assert!((18_000..24_000).contains(&why.held_90k), "{why:?}");
-        let walked = 0.1 * why.held_90k as f64 / SECOND as f64;
-        assert!((why.distance - walked).abs() < 1e-5, "{why:?}");
-        assert!((3..=4).contains(&why.samples), "{why:?}");
+        assert_eq!(cause.held_90k, event.timestamp_90k - event.time_90k);
+        assert!((18_000..24_000).contains(&cause.held_90k), "{cause:?}");
+        let walked = 0.1 * cause.held_90k as f64 / SECOND as f64;
+        assert!((cause.distance - walked).abs() < 1e-5, "{cause:?}");
+        assert!((3..=4).contains(&cause.samples), "{cause:?}");
     }
 }
 

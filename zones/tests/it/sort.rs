@@ -131,7 +131,7 @@ impl Sort {
         }
         self.tracks.retain(|track| track.missed <= 1);
         let believed = |t: &&Box7| t.missed == 0 && (t.streak >= 3 || self.frames <= 3);
-        let told = self.tracks.iter().filter(believed).map(|track| {
+        let reported = self.tracks.iter().filter(believed).map(|track| {
             let [l, t, r, b] = track.edges();
             let bbox = BoundingBox::new(
                 (l / WIDTH) as f32,
@@ -144,7 +144,7 @@ impl Sort {
                 ..Observation::new(TrackId(track.id), bbox)
             }
         });
-        told.filter(|o| o.bbox.is_sound()).collect()
+        reported.filter(|o| o.bbox.is_valid()).collect()
     }
 }
 

@@ -57,7 +57,7 @@ impl Noise {
             (bottom - top) as f32,
         );
         let score = (0.8 + 0.08 * random.bell()).clamp(0.3, 0.99) as f32;
-        let seen = !random.chance(self.misses) && bbox.is_sound();
+        let seen = !random.chance(self.misses) && bbox.is_valid();
         seen.then_some(Detection {
             bbox,
             class: 0,
@@ -82,22 +82,22 @@ impl Noise {
     }
 }
 
-/// What happened, or what was said to have happened.
+/// A true or reported event.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Told {
+pub(crate) struct Report {
     pub(crate) seconds: f64,
     pub(crate) name: String,
     pub(crate) status: &'static str,
 }
 
-pub(crate) fn told(event: &SpatialEvent) -> Told {
+pub(crate) fn to_report(event: &SpatialEvent) -> Report {
     let status = match event.kind {
         EventKind::Cross(direction) => direction.status(),
         EventKind::Enter { .. } => "Enter",
         EventKind::Exit { .. } => "Exit",
         _ => "?",
     };
-    Told {
+    Report {
         seconds: event.timestamp_90k as f64 / SECOND as f64,
         name: event.name.to_string(),
         status,
@@ -113,13 +113,13 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    pub(crate) fn of(truth: &[Told], reported: &[Told]) -> Self {
+    pub(crate) fn of(truth: &[Report], reported: &[Report]) -> Self {
         Self::with_rest(truth, reported).0
     }
 
     /// The score, and what was not matched on either side.
-    pub(crate) fn with_rest(truth: &[Told], reported: &[Told]) -> (Self, Vec<Told>, Vec<Told>) {
-        let mut free: Vec<&Told> = reported.iter().collect();
+    pub(crate) fn with_rest(truth: &[Report], reported: &[Report]) -> (Self, Vec<Report>, Vec<Report>) {
+        let mut free: Vec<&Report> = reported.iter().collect();
         let mut missed = Vec::new();
         for event in truth {
             let nearest = free

@@ -1,6 +1,6 @@
 //! Identities, and events of people who are only detected.
 
-use crate::support::{Noise, Random, SECOND, Score, Told, told};
+use crate::support::{Noise, Random, Report, SECOND, Score, to_report};
 use lva_zones::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +96,7 @@ fn a_second_behind_a_post_changes_no_identity() {
                 .expect("in order");
             ids.extend(seen.iter().map(|o| o.track));
         }
-        assert_eq!((ids.len(), tracker.stats().refound), (1, 1), "{rate}");
+        assert_eq!((ids.len(), tracker.stats().reidentified), (1, 1), "{rate}");
     }
 }
 
@@ -139,7 +139,7 @@ fn hostile_detections_are_dropped_and_counted() {
         .into();
     frame.push(detection(0.5, 0.5, f32::NAN));
     assert_eq!(tracker.update(0, &frame), Ok(vec![]));
-    assert_eq!(tracker.stats().unsound, 6);
+    assert_eq!(tracker.stats().invalid, 6);
     let crowd = vec![detection(0.5, 0.5, 0.9); 100_000];
     tracker.update(1, &crowd).expect("in order");
     assert_eq!(tracker.stats().beyond_limit, 100_000 - MAX_DETECTIONS as u64);
@@ -175,7 +175,7 @@ fn tracks_are_bounded() {
         tracker.update(frame * 90, &crowd).expect("in order");
     }
     assert_eq!(
-        (tracker.track_count(), tracker.stats().unborn),
+        (tracker.track_count(), tracker.stats().rejected_new),
         (MAX_TRACKS, 1600 - MAX_TRACKS as u64)
     );
 }
@@ -255,7 +255,7 @@ impl Walkers {
         })
     }
 
-    fn truth(&self) -> Vec<Told> {
+    fn truth(&self) -> Vec<Report> {
         let mut truth = Vec::new();
         for walker in &self.people {
             let (enter, leave) = if walker.rightwards {
@@ -276,7 +276,7 @@ impl Walkers {
                 (line, "line", status),
             ] {
                 let seconds = walker.start + (gone + 0.05) / walker.speed;
-                truth.push(Told {
+                truth.push(Report {
                     seconds,
                     name: name.to_owned(),
                     status,
@@ -293,7 +293,7 @@ fn simulate(seed: u64, rate: u64) -> Score {
     let corners = [(ZONE.0, 0.4), (ZONE.1, 0.4), (ZONE.1, 0.99), (ZONE.0, 0.99)];
     let zone = Zone::new("zone", corners.map(|(x, y)| Point::new(x, y)));
     let line = CrossingLine::new("line", Point::new(LINE, 0.4), Point::new(LINE, 0.99));
-    let mut engine = Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("sound"));
+    let mut engine = Engine::new(Scene::new(vec![zone], vec![line], SceneOptions::default()).expect("valid"));
     let mut tracker = Tracker::new(TrackerOptions::default());
     let noise = Noise {
         misses: 0.1,
@@ -309,14 +309,14 @@ fn simulate(seed: u64, rate: u64) -> Score {
         found.extend(noise.alarm(&mut random));
         let people = tracker.update(time, &found).expect("in order");
         confirmed.extend(people.iter().filter(|p| p.confirmed).map(|p| (p.track, true)));
-        let events = engine.update(time, &people).expect("sound people");
+        let events = engine.update(time, &people).expect("valid people");
         assert!(
             events
                 .iter()
                 .all(|e| e.track().is_some_and(|track| confirmed.contains_key(&track))),
             "an unconfirmed track counted"
         );
-        reported.extend(events.iter().map(told));
+        reported.extend(events.iter().map(to_report));
     }
     Score::of(&walkers.truth(), &reported)
 }

@@ -4,10 +4,7 @@
 
 use std::borrow::Cow;
 
-use lva_graph_model::{
-    Accuracy, EventTrigger, Focus, ParameterType, PixelFormat, RtspTransport, ScaleMode, Sensitivity,
-    ZoneEventType,
-};
+use lva_graph_model::{Accuracy, ParameterType, PixelFormat, RtspTransport, ScaleMode, Sensitivity};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// A word of a list in any case, or a reference to a parameter.
@@ -79,11 +76,11 @@ words! {
     /// Order and width of samples.
     PixelFormatWord = of!(PixelFormat);
     /// The point of a person that counts.
-    FocusWord = of!(Focus);
+    FocusWord = all(&["center", "bottomCenter", "footprint"]);
     /// When an event is said.
-    TriggerWord = of!(EventTrigger);
+    TriggerWord = all(&["event", "interval"]);
     /// What happens at a zone.
-    ZoneEventWord = of!(ZoneEventType);
+    ZoneEventWord = all(&["zoneCrossing", "zoneDwellTime"]);
     /// How an image is encoded in LVA 1.0.
     EncodingWord = all(&["Jpeg", "Bmp", "Png"]);
     /// How frames travel beside gRPC.

@@ -1,0 +1,515 @@
+//! Zones and lines of a configuration, in all its generations.
+
+use lva_zones::{
+    Aggregation, CountRule, CrossingLine, DistanceRule, DwellRule, Focus, MAX_CORNERS, MAX_ELEMENTS, Point,
+    Scene, SceneOptions, Trigger, Zone,
+};
+use serde_json::Value;
+
+use super::PROCESSED_WIDTH;
+use super::error::{Finding, OperationError};
+use super::events::{EventSettings, EventType, Events};
+use super::json::{Object, find, is, number, parse, string};
+use super::kind::OperationKind;
+
+/// Zones and lines, with what was ignored or looks unusual.
+pub(super) struct Elements {
+    pub(super) zones: Vec<Zone>,
+    pub(super) lines: Vec<CrossingLine>,
+    pub(super) warnings: Vec<Finding>,
+}
+
+impl Elements {
+    /// Reads a `SPACEANALYTICS_CONFIG`: an object, or a string that holds one.
+    pub(super) fn read(config: Value, kind: OperationKind) -> Result<Self, OperationError> {
+        let mut reader = ElementReader {
+            kind,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let (zones, lines) = reader.elements(config);
+        let ElementReader {
+            errors: mut findings,
+            mut warnings,
+            ..
+        } = reader;
+        match Scene::new(zones.clone(), lines.clone(), SceneOptions::default()) {
+            Ok(scene) if findings.is_empty() => {
+                warnings.extend(scene.warnings().iter().map(Finding::from));
+                Ok(Self {
+                    zones,
+                    lines,
+                    warnings,
+                })
+            }
+            checked => {
+                // Errors of the elements that could be read belong to the same report.
+                findings.extend(checked.err().iter().flatten().map(Finding::from));
+                Err(OperationError::Invalid { findings })
+            }
+        }
+    }
+}
+
+struct ElementReader {
+    kind: OperationKind,
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+}
+
+/// A zone or a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ElementKind {
+    Zone,
+    Line,
+}
+
+impl ElementKind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Zone => "zone",
+            Self::Line => "line",
+        }
+    }
+
+    /// The member that holds the array.
+    fn member(self) -> &'static str {
+        match self {
+            Self::Zone => "zones",
+            Self::Line => "lines",
+        }
+    }
+
+    fn default_event(self) -> &'static str {
+        match self {
+            Self::Zone => "zonecrossing",
+            Self::Line => "linecrossing",
+        }
+    }
+
+    fn events(self) -> &'static str {
+        match self {
+            Self::Zone => "\"zonecrossing\", \"zonedwelltime\", \"count\" or \"persondistance\"",
+            Self::Line => "\"linecrossing\"",
+        }
+    }
+}
+
+impl ElementReader {
+    fn error(&mut self, place: &str, message: impl Into<String>) {
+        self.errors.push(Finding::new(place, message));
+    }
+
+    fn warn(&mut self, place: &str, message: impl Into<String>) {
+        self.warnings.push(Finding::new(place, message));
+    }
+
+    fn elements(&mut self, config: Value) -> (Vec<Zone>, Vec<CrossingLine>) {
+        let (mut zones, mut lines) = (Vec::new(), Vec::new());
+        let config = match self.unquoted("configuration", config) {
+            Some(Value::Object(config)) => config,
+            other => {
+                if other.is_some() {
+                    let message = "not an object; give {\"zones\": […]} or {\"lines\": […]}";
+                    self.error("configuration", message);
+                }
+                return (zones, lines);
+            }
+        };
+        for (place, zone) in self.array(&config, ElementKind::Zone, self.kind.has_zones()) {
+            zones.extend(self.zone(&place, &zone));
+        }
+        for (place, line) in self.array(&config, ElementKind::Line, self.kind.has_lines()) {
+            lines.extend(self.line(&place, &line));
+        }
+        for name in config
+            .keys()
+            .filter(|name| !is(name, "zones") && !is(name, "lines"))
+        {
+            self.warn(name, "unknown member, ignored");
+        }
+        if zones.is_empty() && lines.is_empty() && self.errors.is_empty() {
+            let needed = match (self.kind.has_zones(), self.kind.has_lines()) {
+                (true, true) => "zones or lines",
+                (true, false) => "zones",
+                (false, _) => "lines",
+            };
+            self.error(
+                "configuration",
+                format!("nothing to watch; the operation needs {needed}"),
+            );
+        }
+        (zones, lines)
+    }
+
+    /// A value, or the JSON inside a string: Video Analyzer and deployment manifests have it quoted.
+    fn unquoted(&mut self, place: &str, value: Value) -> Option<Value> {
+        let Value::String(text) = value else {
+            return Some(value);
+        };
+        match parse(&text) {
+            Ok(inner) => Some(inner),
+            Err(error) => {
+                self.error(place, format!("not JSON: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Zones or lines with their places in the configuration.
+    fn array(&mut self, config: &Object, kind: ElementKind, wanted: bool) -> Vec<(String, Object)> {
+        let member = kind.member();
+        let list = match find(config, member) {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Array(list)) => list,
+            Some(_) => {
+                self.error(member, "not an array; give […]");
+                return Vec::new();
+            }
+        };
+        if !wanted && !list.is_empty() {
+            self.warn(member, "not watched by this operation, ignored");
+            return Vec::new();
+        }
+        if list.len() > MAX_ELEMENTS {
+            self.error(
+                member,
+                format!("{} are more than the limit of {MAX_ELEMENTS}", list.len()),
+            );
+            return Vec::new();
+        }
+        let mut elements = Vec::new();
+        for (index, element) in list.iter().enumerate() {
+            let numbered = format!("{} number {}", kind.word(), index + 1);
+            let Value::Object(element) = element else {
+                self.error(&numbered, "not an object; give {…}");
+                continue;
+            };
+            // Video Analyzer has one more level: {"zone": {…}, "events": […]}.
+            let inner = match find(element, kind.word()) {
+                Some(Value::Object(inner)) if find(inner, "name").is_some() => Some(inner),
+                _ => None,
+            };
+            let mut members = element.clone();
+            if let Some(inner) = inner {
+                members.remove(kind.word());
+                members.extend(inner.clone());
+            }
+            let name = string(&members, "name").unwrap_or_default();
+            let place = if name.is_empty() {
+                numbered
+            } else {
+                format!("{} {name:?}", kind.word())
+            };
+            elements.push((place, members));
+        }
+        elements
+    }
+
+    fn zone(&mut self, place: &str, members: &Object) -> Option<Zone> {
+        let events = self.events(place, members, ElementKind::Zone);
+        let polygon = self.points(&format!("{place}: polygon"), find(members, "polygon"));
+        if let Some(value) = find(members, "threshold") {
+            self.confidence(&format!("{place}: threshold"), value);
+        }
+        if find(members, "target_side").is_some_and(|v| !v.is_null()) {
+            self.warn(
+                &format!("{place}: target_side"),
+                "orientation is not implemented, ignored",
+            );
+        }
+        let (events, polygon) = (events?, polygon?);
+        let base = events.first().unwrap_or_default();
+        let mut zone = Zone::new(string(members, "name").unwrap_or_default(), polygon);
+        zone.crossings = events.crossing.is_some();
+        zone.focus = base.focus;
+        zone.enter_depth = base.depth();
+        zone.exit_depth = base.exit_depth();
+        zone.sample_every = base.sample_every;
+        zone.dwell = events.dwell.map(|event| DwellRule {
+            at_exit: true,
+            limits_ms: Vec::new(),
+            sample_every: event.sample_every,
+            focus: event.focus,
+            enter_depth: event.depth(),
+            exit_depth: event.exit_depth(),
+        });
+        zone.count = events.count.map(|event| CountRule {
+            trigger: event.trigger,
+            aggregation: event.aggregation,
+            sample_every: event.sample_every,
+            focus: event.focus,
+            depth: event.depth(),
+        });
+        zone.distance = events.distance.map(|event| DistanceRule {
+            trigger: event.trigger,
+            aggregation: event.aggregation,
+            sample_every: event.sample_every,
+            focus: event.focus,
+            depth: event.depth(),
+            minimum_ft: event.minimum_ft,
+            maximum_ft: event.maximum_ft,
+        });
+        Some(zone)
+    }
+
+    fn line(&mut self, place: &str, members: &Object) -> Option<CrossingLine> {
+        let events = self.events(place, members, ElementKind::Line);
+        let at = format!("{place}: line");
+        let given = find(members, "line")
+            .cloned()
+            .unwrap_or_else(|| Value::Object(members.clone()));
+        let ends = match self.unquoted(&at, given)? {
+            Value::Object(ends) => match (find(&ends, "start"), find(&ends, "end")) {
+                (Some(start), Some(end)) => Value::Array(vec![start.clone(), end.clone()]),
+                _ => {
+                    let form = "{\"start\": {\"x\", \"y\"}, \"end\": {\"x\", \"y\"}}";
+                    self.error(&at, format!("start or end is missing; give {form}"));
+                    return None;
+                }
+            },
+            other => other,
+        };
+        let points = self.points(&at, Some(&ends))?;
+        let [start, end] = points[..] else {
+            self.error(&at, format!("{} points; a line has two", points.len()));
+            return None;
+        };
+        let crossing = events?.crossing.unwrap_or_default();
+        let mut line = CrossingLine::new(string(members, "name").unwrap_or_default(), start, end);
+        line.focus = crossing.focus;
+        line.band = crossing.depth();
+        line.sample_every = crossing.sample_every;
+        Some(line)
+    }
+
+    fn points(&mut self, place: &str, value: Option<&Value>) -> Option<Vec<Point>> {
+        let list = match value.cloned().map(|value| self.unquoted(place, value)) {
+            None | Some(Some(Value::Null)) => {
+                self.error(place, "missing; give an array of points [[x, y], …]");
+                return None;
+            }
+            Some(None) => return None,
+            Some(Some(Value::Array(list))) => list,
+            Some(Some(_)) => {
+                self.error(place, "not an array of points; give [[x, y], …]");
+                return None;
+            }
+        };
+        if list.len() > MAX_CORNERS {
+            self.error(
+                place,
+                format!("{} points are more than the limit of {MAX_CORNERS}", list.len()),
+            );
+            return None;
+        }
+        let points: Vec<Option<Point>> = list.iter().map(point).collect();
+        if let Some(index) = points.iter().position(Option::is_none) {
+            self.error(
+                place,
+                format!("point {} is not [x, y] with two numbers", index + 1),
+            );
+        }
+        points.into_iter().collect()
+    }
+
+    /// The events of an element; `None` after an error.
+    fn events(&mut self, place: &str, members: &Object, kind: ElementKind) -> Option<Events> {
+        let at = format!("{place}: events");
+        let mut events = Events::default();
+        let list = match find(members, "events") {
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(list)) => &list[..],
+            Some(_) => {
+                self.error(&at, "not an array; give […]");
+                return None;
+            }
+        };
+        let before = self.errors.len();
+        let default = match self.kind.default_event() {
+            EventType::Count => "count",
+            EventType::Distance => "persondistance",
+            EventType::Crossing | EventType::Dwell => kind.default_event(),
+        };
+        for event in list {
+            let Value::Object(event) = event else {
+                self.error(&at, "an event is not an object; give {…}");
+                continue;
+            };
+            let written = string(event, "type").or_else(|| string(event, "eventType"));
+            let written = written.unwrap_or_else(|| default.to_owned());
+            let name = without_underscores(&written);
+            let fits = (name == "linecrossing") == (kind == ElementKind::Line);
+            let Some(event_type) = EventType::from_word(&name).filter(|_| fits) else {
+                let (word, known) = (kind.word(), kind.events());
+                self.error(&at, format!("no type {written:?} for a {word}; give {known}"));
+                continue;
+            };
+            if self.kind.reports(event_type) {
+                events.add(event_type, self.event(place, event, event_type));
+            } else {
+                self.warn(
+                    &at,
+                    format!("type {written:?} belongs to another operation, ignored"),
+                );
+            }
+        }
+        if events.is_empty() {
+            events.add(self.kind.default_event(), EventSettings::default());
+        }
+        (self.errors.len() == before).then_some(events)
+    }
+
+    fn event(&mut self, place: &str, event: &Object, event_type: EventType) -> EventSettings {
+        // Video Analyzer has no `config` around these.
+        let config = match find(event, "config") {
+            Some(Value::Object(config)) => config,
+            _ => event,
+        };
+        let mut settings = EventSettings {
+            trigger: self.trigger(place, config, event_type),
+            ..EventSettings::default()
+        };
+        let names = ["output_frequency", "outputFrequency"];
+        let what = "an integer, every n-th event is reported";
+        if let Some(every) = self.quantity(place, config, &names, 1.0, 1e9, what) {
+            settings.sample_every = every.round() as u32;
+        }
+        if let Some(word) =
+            string(config, "aggregation_method").or_else(|| string(config, "aggregationMethod"))
+        {
+            if is(&word, "average") {
+                settings.aggregation = Aggregation::Average;
+            } else if !is(&word, "mode") {
+                self.error(
+                    &format!("{place}: aggregation_method"),
+                    format!("no method {word:?}; give \"mode\" or \"average\""),
+                );
+            }
+        }
+        if event_type == EventType::Distance {
+            let names = ["minimum_distance_threshold", "minimumDistanceThreshold"];
+            settings.minimum_ft = self.quantity(place, config, &names, 0.0, 10_000.0, "feet");
+            let names = ["maximum_distance_threshold", "maximumDistanceThreshold"];
+            let unlimited = names
+                .iter()
+                .any(|name| string(config, name).is_some_and(|t| is(&t, "infinity")));
+            if !unlimited {
+                settings.maximum_ft = self.quantity(place, config, &names, 0.0, 10_000.0, "feet");
+            }
+            if settings.minimum_ft.is_none() && settings.maximum_ft.is_none() {
+                settings.minimum_ft = DistanceRule::default().minimum_ft;
+            }
+        }
+        if let Some(word) = string(config, "focus") {
+            settings.focus = self.focus(&format!("{place}: focus"), &word);
+        }
+        settings.threshold = match find(config, "threshold") {
+            None | Some(Value::Null) => None,
+            Some(value) => self.threshold(&format!("{place}: threshold"), value),
+        };
+        settings
+    }
+
+    fn trigger(&mut self, place: &str, config: &Object, event_type: EventType) -> Trigger {
+        let by_interval = matches!(event_type, EventType::Count | EventType::Distance);
+        let mut trigger = Trigger::Event;
+        if let Some(word) = string(config, "trigger") {
+            if is(&word, "interval") && by_interval {
+                trigger = Trigger::Interval { milliseconds: 1000 };
+            } else if !is(&word, "event") {
+                let message = if by_interval {
+                    format!("no trigger {word:?}; give \"event\" or \"interval\"")
+                } else {
+                    format!("{word:?} is not possible for crossings; give \"event\"")
+                };
+                self.error(&format!("{place}: trigger"), message);
+            }
+        }
+        if let Some(seconds) = self.quantity(place, config, &["interval"], 0.001, 86_400.0, "seconds")
+            && let Trigger::Interval { milliseconds } = &mut trigger
+        {
+            *milliseconds = (seconds * 1000.0).round() as u64;
+        }
+        trigger
+    }
+
+    /// A number of a member by any of its names, within limits.
+    fn quantity(
+        &mut self,
+        place: &str,
+        config: &Object,
+        names: &[&str],
+        least: f64,
+        most: f64,
+        what: &str,
+    ) -> Option<f64> {
+        let (name, value) = names.iter().find_map(|name| Some((*name, find(config, name)?)))?;
+        if value.is_null() {
+            return None;
+        }
+        let given = number(value).filter(|number| (least..=most).contains(number));
+        if given.is_none() {
+            let message = format!("{value} is not possible; give {what}, {least} to {most}");
+            self.error(&format!("{place}: {name}"), message);
+        }
+        given
+    }
+
+    fn focus(&mut self, place: &str, written: &str) -> Focus {
+        match without_underscores(written).as_str() {
+            "footprint" => Focus::Footprint,
+            "bottomcenter" => Focus::BottomCenter,
+            "center" => Focus::Center,
+            _ => {
+                let message = format!("no focus {written:?}; give footprint, bottom_center or center");
+                self.error(place, message);
+                Focus::default()
+            }
+        }
+    }
+
+    fn threshold(&mut self, place: &str, value: &Value) -> Option<f64> {
+        match number(value) {
+            Some(share) if (0.0..1.0).contains(&share) => Some(share),
+            Some(pixels) if (1.0..PROCESSED_WIDTH).contains(&pixels) => Some(pixels / PROCESSED_WIDTH),
+            _ => {
+                let message = format!(
+                    "{value} is not a threshold; give 1 or more pixels of a frame {PROCESSED_WIDTH} wide, or a share of the width below 1"
+                );
+                self.error(place, message);
+                None
+            }
+        }
+    }
+
+    /// In the first generation, a threshold next to the polygon is a confidence in percent.
+    fn confidence(&mut self, place: &str, value: &Value) {
+        match number(value) {
+            Some(_) => self.warn(
+                place,
+                "next to the polygon this is a confidence in percent, ignored: the detector's own threshold decides; for a depth put it into the event's config",
+            ),
+            None => self.error(place, format!("{value} is not a number")),
+        }
+    }
+}
+
+/// `[x, y]` or `{"x", "y"}`.
+fn point(value: &Value) -> Option<Point> {
+    match value {
+        Value::Array(pair) => match &pair[..] {
+            [x, y] => Some(Point::new(number(x)?, number(y)?)),
+            _ => None,
+        },
+        Value::Object(point) => Some(Point::new(number(find(point, "x")?)?, number(find(point, "y")?)?)),
+        _ => None,
+    }
+}
+
+fn without_underscores(word: &str) -> String {
+    word.chars()
+        .filter(|c| *c != '_')
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
+}

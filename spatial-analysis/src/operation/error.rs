@@ -1,0 +1,115 @@
+//! Errors and findings.
+
+use std::{fmt, io};
+
+use lva_zones::{SceneError, SceneWarning};
+
+use super::kind::UnknownOperation;
+use super::{MAX_CONFIGURATION_BYTES, SPACE};
+
+/// An operation that cannot be used. Correct the configuration; a retry does not help.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperationError {
+    /// The file cannot be read.
+    #[error("cannot read the file {path}")]
+    Read {
+        /// Its path.
+        path: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Larger than [`MAX_CONFIGURATION_BYTES`].
+    #[error("{bytes} bytes exceed the limit of {MAX_CONFIGURATION_BYTES} for a configuration")]
+    TooLong {
+        /// Its size.
+        bytes: u64,
+    },
+    /// The string is not JSON.
+    #[error("the configuration is not JSON")]
+    NotJson {
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The JSON is not an object.
+    #[error(
+        "the configuration is not an object: give {{\"zones\": […]}}, {{\"lines\": […]}}, or an object with {SPACE}"
+    )]
+    NotAnObject,
+    /// It has neither zones nor lines.
+    #[error("the configuration has nothing to watch: give \"zones\" or \"lines\", or an object with {SPACE}")]
+    NothingToWatch,
+    /// Several operations in one document, as in a module twin.
+    #[error(
+        "\"{member}\" holds {} operations, and a session carries out one: disable the others or give the object of one of {}", names.len(), names.join(", ")
+    )]
+    SeveralOperations {
+        /// The member that holds them.
+        member: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// An operation that does not exist.
+    #[error(transparent)]
+    Unknown(#[from] UnknownOperation),
+    /// Invalid zones or lines: all errors at once, with names and remedies.
+    #[error("{}", list(.findings))]
+    Invalid {
+        /// At least one.
+        findings: Vec<Finding>,
+    },
+}
+
+impl From<Vec<SceneError>> for OperationError {
+    fn from(errors: Vec<SceneError>) -> Self {
+        Self::Invalid {
+            findings: errors.iter().map(Finding::from).collect(),
+        }
+    }
+}
+
+fn list(findings: &[Finding]) -> String {
+    let all: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    all.join("; ")
+}
+
+/// Something in a configuration that is wrong, ignored or unusual. It names members and remedies, and never shows values
+/// that may be secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The zone, line or member, such as `zone "door": threshold`; empty where the message names it.
+    pub place: String,
+    /// What is the matter, and what to do.
+    pub message: String,
+}
+
+impl Finding {
+    pub(super) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.place, self.message)
+        }
+    }
+}
+
+impl From<&SceneError> for Finding {
+    fn from(error: &SceneError) -> Self {
+        Self::new("", error.to_string())
+    }
+}
+
+impl From<&SceneWarning> for Finding {
+    fn from(warning: &SceneWarning) -> Self {
+        Self::new("", warning.to_string())
+    }
+}

@@ -1,0 +1,96 @@
+//! The events that a zone or a line asks for.
+
+use lva_zones::{Aggregation, DEFAULT_THRESHOLD, Focus, Threshold, Trigger};
+
+/// Type of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EventType {
+    Crossing,
+    Dwell,
+    Count,
+    Distance,
+}
+
+impl EventType {
+    /// By its name, lower case and without underscores.
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "zonecrossing" | "linecrossing" | "enter" | "exit" => Some(Self::Crossing),
+            "zonedwelltime" => Some(Self::Dwell),
+            "count" => Some(Self::Count),
+            "persondistance" | "peopledistance" => Some(Self::Distance),
+            _ => None,
+        }
+    }
+}
+
+/// Settings of an event, whatever its type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventSettings {
+    pub(super) threshold: Option<f64>,
+    pub(super) focus: Focus,
+    pub(super) sample_every: u32,
+    pub(super) trigger: Trigger,
+    pub(super) aggregation: Aggregation,
+    pub(super) minimum_ft: Option<f64>,
+    pub(super) maximum_ft: Option<f64>,
+}
+
+impl Default for EventSettings {
+    fn default() -> Self {
+        Self {
+            threshold: None,
+            focus: Focus::default(),
+            sample_every: 1,
+            trigger: Trigger::Event,
+            aggregation: Aggregation::Mode,
+            minimum_ft: None,
+            maximum_ft: None,
+        }
+    }
+}
+
+impl EventSettings {
+    pub(super) fn depth(&self) -> Threshold {
+        self.threshold.map_or(Threshold::Auto, Threshold::Width)
+    }
+
+    /// How far outside a person must be to have left. Only a threshold below the default applies to both sides.
+    pub(super) fn exit_depth(&self) -> Threshold {
+        match self.threshold {
+            Some(threshold) if threshold < DEFAULT_THRESHOLD => Threshold::Width(threshold),
+            _ => Threshold::Auto,
+        }
+    }
+}
+
+/// The events of a zone or line: the first one of each type.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Events {
+    pub(super) crossing: Option<EventSettings>,
+    pub(super) dwell: Option<EventSettings>,
+    pub(super) count: Option<EventSettings>,
+    pub(super) distance: Option<EventSettings>,
+}
+
+impl Events {
+    /// Adds an event unless there is one of its type: the first generation lists `enter` and `exit` separately.
+    pub(super) fn add(&mut self, event: EventType, settings: EventSettings) {
+        let slot = match event {
+            EventType::Crossing => &mut self.crossing,
+            EventType::Dwell => &mut self.dwell,
+            EventType::Count => &mut self.count,
+            EventType::Distance => &mut self.distance,
+        };
+        slot.get_or_insert(settings);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first().is_none()
+    }
+
+    /// The settings that stand for the zone or line as a whole.
+    pub(super) fn first(&self) -> Option<EventSettings> {
+        self.crossing.or(self.dwell).or(self.count).or(self.distance)
+    }
+}
