@@ -5,10 +5,8 @@ use anyhow::Context;
 use clap::Parser;
 use lva_examples::draw::{ORANGE, canvas, sides};
 use lva_examples::{MotionScore, UnitReader};
-use lva_framing::{
-    Decoder, DecoderOptions, ImageSettings, MotionDetector, MotionOptions, MotionSensitivity, Picture,
-    PixelFormat, Renderer,
-};
+use lva_framing::motion::{MotionDetector, MotionSensitivity};
+use lva_framing::{Decoder, DecoderOptions, ImageSettings, Picture, PixelFormat, Renderer};
 use lva_sample_world::ClipTruth;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -65,7 +63,7 @@ struct Probe {
 impl Probe {
     fn detect(&mut self, picture: &Picture, truth: Option<(&ClipTruth, usize)>) -> Vec<[f32; 4]> {
         let start = cpu_time();
-        let found = self.detector.look_at(picture);
+        let found = self.detector.detect(picture);
         self.time += cpu_time().saturating_sub(start);
         let found: Vec<[f32; 4]> = found
             .iter()
@@ -118,7 +116,7 @@ fn main() -> anyhow::Result<()> {
     let mut decoder = Decoder::open(reader.codec(), reader.extra_data(), &DecoderOptions::default())?;
     let mut probes = MotionSensitivity::ALL.map(|sensitivity| Probe {
         sensitivity,
-        detector: MotionDetector::new(MotionOptions::default().with_sensitivity(sensitivity)),
+        detector: MotionDetector::new(sensitivity),
         frames: 0,
         moving: 0,
         regions: 0,

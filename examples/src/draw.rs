@@ -1,6 +1,7 @@
 //! Drawing on packed RGB with the overlay of `lva-framing`, and its colours.
 
-use lva_framing::{Canvas, CanvasError, PixelFormat};
+use lva_framing::PixelFormat;
+use lva_framing::overlay::{Canvas, CanvasError};
 
 /// Zones.
 pub const AZURE: [u8; 3] = [40, 120, 255];

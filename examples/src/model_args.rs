@@ -73,7 +73,7 @@ impl ModelArgs {
             spec = spec.with_score_threshold(score);
         }
         if let Some(overlap) = self.overlap {
-            spec = spec.with_overlap_threshold(overlap);
+            spec = spec.with_nms_threshold(overlap);
         }
         let bytes = match (&self.model, self.family) {
             (Some(path), _) => {

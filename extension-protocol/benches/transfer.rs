@@ -1,8 +1,8 @@
-//! What the way of a frame costs: 1408×786 BGR24, window 4, a client that writes each frame once and a server that reads
-//! each byte once, each on a thread of its own; against the same two copies without anything between.
+//! Cost of the transfer of a frame: 1408×786 BGR24, window 4, a client that writes each frame once and a server that reads
+//! each byte once, each on its own thread; compared with the same two copies without a transfer.
 //!
-//! `cargo bench -p lva-extension-protocol` prints the table: medians of five runs, taken in turn. With `LVA_GRPC_PYTHON`
-//! (`scripts/grpc-python.sh` prints one) a server on Google's Python stack is a row too.
+//! `cargo bench -p lva-extension-protocol` prints the table: medians of five interleaved runs. With `LVA_GRPC_PYTHON`
+//! (`scripts/grpc-python.sh` prints one) the table includes a server on Google's Python stack.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use std::hint::black_box;
@@ -65,7 +65,7 @@ fn host(trust: Trust, address: ListenAddress) -> ExtensionUrl {
     receiver.recv().unwrap()
 }
 
-/// Frames a second, and the round trips.
+/// Frames per second, and the round trips.
 fn run(options: &ClientOptions, sources: &[Vec<u8>]) -> (f64, Vec<Duration>) {
     runtime().block_on(async {
         let Session {
@@ -104,7 +104,7 @@ fn copies(sources: &[Vec<u8>]) -> f64 {
     FRAMES as f64 / started.elapsed().as_secs_f64()
 }
 
-/// The Python server, which reads each byte once into memory of its own; ends when its input does.
+/// The Python server, which reads each byte once into its own memory; ends with its input.
 struct Python(Child);
 
 impl Python {
@@ -150,7 +150,7 @@ fn main() {
     let untrusted_unix = host(Trust::Untrusted, unix("untrusted"));
     let trusted_unix = host(Trust::Peer, unix("trusted"));
     let python = Python::start();
-    let mut ways = vec![
+    let mut cases = vec![
         ("shared memory, trusted, TCP", &trusted, shared()),
         ("shared memory, untrusted, TCP", &untrusted, shared()),
         ("embedded, TCP", &untrusted, Transfer::Embedded),
@@ -160,19 +160,19 @@ fn main() {
     ];
     match &python {
         Some((_, url)) => {
-            ways.push(("shared memory, Python server, TCP", url, shared()));
-            ways.push(("embedded, Python server, TCP", url, Transfer::Embedded));
+            cases.push(("shared memory, Python server, TCP", url, shared()));
+            cases.push(("embedded, Python server, TCP", url, Transfer::Embedded));
         }
         None => println!("(no Python server: LVA_GRPC_PYTHON is not set)"),
     }
     let load = || std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load_before = load();
-    let mut rates = vec![Vec::new(); ways.len()];
-    let mut trips = vec![Vec::new(); ways.len()];
+    let mut rates = vec![Vec::new(); cases.len()];
+    let mut trips = vec![Vec::new(); cases.len()];
     let mut plain = Vec::new();
     for _ in 0..RUNS {
         plain.push(copies(&sources));
-        for (at, (_, url, transfer)) in ways.iter().enumerate() {
+        for (at, (_, url, transfer)) in cases.iter().enumerate() {
             let options = ClientOptions::new((*url).clone(), format)
                 .with_window(WINDOW)
                 .with_transfer(transfer.clone());
@@ -183,14 +183,14 @@ fn main() {
     }
     let copies_take = 1e6 / median(plain.clone());
     println!(
-        "| {FRAMES} frames of {bytes} bytes, window {WINDOW} | frames/s | us a frame beyond the two copies | p50 ms | p99 ms |"
+        "| {FRAMES} frames of {bytes} bytes, window {WINDOW} | frames/s | us per frame beyond the two copies | p50 ms | p99 ms |"
     );
     println!("|---|---|---|---|---|");
     println!(
-        "| one write and one read, nothing between, one thread | {:.0} | | | |",
+        "| one write and one read, no transfer, one thread | {:.0} | | | |",
         median(plain)
     );
-    for (at, (name, _, _)) in ways.iter().enumerate() {
+    for (at, (name, _, _)) in cases.iter().enumerate() {
         trips[at].sort_unstable();
         let trip = |part: usize| trips[at][(trips[at].len() - 1) * part / 100].as_secs_f64() * 1e3;
         let rate = median(rates[at].clone());

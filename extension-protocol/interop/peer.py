@@ -72,7 +72,7 @@ class Extension(service.MediaGraphExtensionServicer):
             if request.sequence_number != expected:
                 raise Refusal(
                     grpc.StatusCode.INVALID_ARGUMENT,
-                    f"sequence violation: {request.sequence_number} came instead of {expected}",
+                    f"sequence violation: {request.sequence_number} received instead of {expected}",
                 )
             expected += 1
             answer = extension.MediaStreamMessage(ack_sequence_number=request.sequence_number)
@@ -123,7 +123,7 @@ def serve(arguments):
 
 
 class Client:
-    """Sends frames in a window and looks at what comes back."""
+    """Sends frames in a window and checks the answers."""
 
     def __init__(self, arguments):
         self.size = arguments.width * arguments.height * 3
@@ -229,7 +229,7 @@ def send(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--directory", default="/dev/shm", help="where shared memory lies")
+    parser.add_argument("--directory", default="/dev/shm", help="directory of the shared memory")
     modes = parser.add_subparsers(required=True)
     server = modes.add_parser("server")
     server.add_argument("--read-only", action="store_true", help="read each byte once, without a digest")

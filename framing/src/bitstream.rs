@@ -20,7 +20,7 @@ pub enum ExtraDataError {
     LengthSize,
 }
 
-/// What a configuration record says: how long the lengths are, and the parameter sets as a byte stream.
+/// The contents of a configuration record: size of the length fields, and the parameter sets as a byte stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NalConfig {
     pub(crate) length_size: usize,
@@ -78,7 +78,7 @@ pub(crate) fn parse_avcc(record: &[u8]) -> Result<NalConfig, ExtraDataError> {
         1 => {}
         version => return Err(ExtraDataError::Version(version)),
     }
-    bytes.take(3)?; // profile, compatibility, level: the parameter sets say the same
+    bytes.take(3)?; // profile, compatibility, level: the parameter sets repeat them
     let length_size = length_size(bytes.byte()?)?;
     let mut parameter_sets = Vec::new();
     for _ in 0..bytes.byte()? & 31 {
@@ -103,7 +103,7 @@ pub(crate) fn parse_hvcc(record: &[u8]) -> Result<NalConfig, ExtraDataError> {
         1 => {}
         version => return Err(ExtraDataError::Version(version)),
     }
-    bytes.take(20)?; // profile, tier, level and the like: the parameter sets say the same
+    bytes.take(20)?; // profile, tier, level and the like: the parameter sets repeat them
     let length_size = length_size(bytes.byte()?)?;
     let mut parameter_sets = Vec::new();
     for _ in 0..bytes.byte()? {

@@ -4,59 +4,34 @@ mod options;
 mod outcome;
 
 use crate::bitstream::{ExtraDataError, NalConfig, annex_b_len, parse_avcc, parse_hvcc, write_annex_b};
-use crate::demand::{Arrival, Demand, Held, Schedule, Verdict};
+use crate::demand::{ArrivingUnit, Decision, Deferred, Demand, Schedule};
 use crate::hardware::{self, Hardware};
 use crate::picture::{Picture, PictureError};
 use crate::unit::UnitReader;
 use ffmpeg_next as ffmpeg;
 use ffmpeg_next::codec::{self, threading};
 use ffmpeg_next::util::frame::Video;
+use lva_media_types::VideoCodec;
+use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
 pub use options::{DecoderOptions, MAX_THREADS};
-pub use outcome::{DecoderStats, OpenError, PushError, UnitOutcome};
+pub use outcome::{DecoderOpenError, DecoderStats, PushError, UnitOutcome};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Once;
 
-/// Largest encoded picture that is taken, in bytes (32 MiB).
-///
-/// It bounds what a lying camera can make us copy; the largest key frames of 8K cameras stay below.
-pub const MAX_UNIT_BYTES: usize = 32 << 20;
-
-/// Most pictures that wait to be taken; reached only by a caller who never takes any.
+/// Most decoded pictures that are kept; reached only if the caller never takes any.
 const MAX_WAITING: usize = 64;
 
-/// Most bytes of units that wait until it is known whether they are to be decoded (8 MiB).
-const MAX_HELD_BYTES: usize = 8 << 20;
-
-/// How a video stream is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum VideoCodec {
-    /// ITU-T H.264; units in the length-prefixed form of ISO/IEC 14496-15.
-    H264,
-    /// ITU-T H.265; units likewise.
-    H265,
-    /// Motion JPEG; each unit is a JPEG file.
-    Mjpeg,
-}
-
-impl fmt::Display for VideoCodec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::H264 => "H.264",
-            Self::H265 => "H.265",
-            Self::Mjpeg => "MJPEG",
-        })
-    }
-}
+/// Most bytes of deferred units (8 MiB).
+const MAX_DEFERRED_BYTES: usize = 8 << 20;
 
 /// Decodes one video stream.
 ///
-/// Push units in the order in which they came, and take the pictures after each push. A damaged unit is counted and
-/// survived. Blocks for the time of decoding (milliseconds for a picture of 1080p): keep it off async workers.
+/// Push access units in the order in which they came, and take the pictures after each push. Damaged units are counted,
+/// and decoding goes on. Blocks while decoding (milliseconds for a 1080p picture): keep it off async workers.
 ///
-/// A change of size in mid-stream needs nothing but the new parameter sets, in the units themselves or through
-/// [`set_extra_data`](Self::set_extra_data); pictures then simply have the new size.
+/// A change of size in mid-stream needs only the new parameter sets, in the units themselves or through
+/// [`set_extra_data`](Self::set_extra_data); pictures then have the new size.
 pub struct Decoder {
     codec: VideoCodec,
     decoder: ffmpeg::decoder::Video,
@@ -65,15 +40,15 @@ pub struct Decoder {
     units: UnitReader,
     schedule: Schedule,
     hardware: Option<Hardware>,
-    /// Units of which it is not known yet whether they are to be decoded.
-    held: Vec<Prepared>,
-    held_bytes: usize,
+    /// Units that may or may not be decoded, depending on later ones.
+    deferred: Vec<Prepared>,
+    deferred_bytes: usize,
     waiting: VecDeque<Picture>,
     unsupported: Option<PictureError>,
     stats: DecoderStats,
 }
 
-/// A unit in the form that FFmpeg takes.
+/// An access unit in the form that FFmpeg takes.
 struct Prepared {
     packet: Option<ffmpeg::Packet>,
     cut: bool,
@@ -86,20 +61,25 @@ impl Decoder {
     /// when the units carry their own parameter sets; lengths are then taken as 4 bytes. MJPEG has none.
     ///
     /// The first decoder sets FFmpeg's log, which is one for the whole process and goes to standard error, to fatal
-    /// messages only: everything less is counted in [`stats`](Self::stats).
+    /// messages only: everything else is counted in [`stats`](Self::stats).
     ///
     /// # Errors
     ///
     /// A record that cannot be read, or an FFmpeg without the decoder. Trying again does not help.
-    pub fn open(codec: VideoCodec, extra_data: &[u8], options: &DecoderOptions) -> Result<Self, OpenError> {
-        quiet_ffmpeg();
-        let nal = nal_config(codec, extra_data).map_err(|source| OpenError::ExtraData { codec, source })?;
+    pub fn open(
+        codec: VideoCodec,
+        extra_data: &[u8],
+        options: &DecoderOptions,
+    ) -> Result<Self, DecoderOpenError> {
+        silence_ffmpeg();
+        let nal =
+            nal_config(codec, extra_data).map_err(|source| DecoderOpenError::ExtraData { codec, source })?;
         let id = match codec {
             VideoCodec::H264 => codec::Id::H264,
             VideoCodec::H265 => codec::Id::HEVC,
             VideoCodec::Mjpeg => codec::Id::MJPEG,
         };
-        let found = ffmpeg::decoder::find(id).ok_or(OpenError::NoDecoder { codec })?;
+        let found = ffmpeg::decoder::find(id).ok_or(DecoderOpenError::NoDecoder { codec })?;
         let mut context = codec::context::Context::new_with_codec(found);
         let hardware = options.hardware.filter(|device| {
             let attached = hardware::attach(*device, &mut context, found);
@@ -123,7 +103,7 @@ impl Decoder {
         let decoder = context
             .decoder()
             .video()
-            .map_err(|source| OpenError::Refused { codec, source })?;
+            .map_err(|source| DecoderOpenError::Open { codec, source })?;
         let mut units = UnitReader::new(codec);
         units.parameter_sets(nal.as_ref().map_or(&[][..], |nal| &nal.parameter_sets));
         Ok(Self {
@@ -134,8 +114,8 @@ impl Decoder {
             units,
             schedule: Schedule::default(),
             hardware,
-            held: Vec::new(),
-            held_bytes: 0,
+            deferred: Vec::new(),
+            deferred_bytes: 0,
             waiting: VecDeque::new(),
             unsupported: None,
             stats: DecoderStats::default(),
@@ -147,36 +127,36 @@ impl Decoder {
         self.codec
     }
 
-    /// The device that was asked for and is there; `None` for software. A device that refuses the stream's profile only
-    /// when pictures come is still named here, while its pictures come from software.
+    /// The requested device, if it is available; `None` for software. A device that rejects the stream's profile only when
+    /// pictures arrive is still returned here, although the pictures are decoded in software.
     pub fn hardware(&self) -> Option<Hardware> {
         self.hardware
     }
 
-    /// Gives the decoder one encoded picture. `timestamp_90k` comes back with it as [`Picture::timestamp_90k`].
+    /// Decodes one access unit. `timestamp_90k` comes back with it as [`Picture::timestamp_90k`].
     ///
     /// # Errors
     ///
-    /// A unit that cannot be taken, or pictures that cannot be used. Push the next one: the decoder stays usable.
+    /// A unit that cannot be accepted, or pictures that cannot be used. The decoder stays usable: push the next unit.
     pub fn push(&mut self, unit: &[u8], timestamp_90k: u64) -> Result<UnitOutcome, PushError> {
         self.feed(unit, timestamp_90k, &mut Everything)
     }
 
-    /// Like [`push`](Self::push), but decodes no more than is needed for the pictures that `demand` wants, and gives out
-    /// no others. Those that it gives out are the same, to the last bit, as with full decoding.
+    /// Like [`push`](Self::push), but decodes only what the pictures that `demand` wants need, and returns only those
+    /// pictures. They are bit-identical to those of full decoding.
     ///
-    /// * Pictures that no other refers to are not decoded when they are not wanted: nearly every second one of a stream
-    ///   with B-frames, some of a stream with temporal layers, all of MJPEG, none of most cameras.
-    /// * Nothing but key frames is decoded while they come as often as the demand asks ([`Demand::interval_90k`]). The
-    ///   distance of key frames is learnt from two successive ones; when the camera makes it longer, pictures are missing
-    ///   up to the next key frame, and then everything is decoded again. While it is learnt, units without B-frames wait
-    ///   (8 MiB, ten seconds at most) until a picture is wanted before the next key frame or that has come, and such a
-    ///   picture comes out with the unit after it.
-    /// * Where they are too rare, units without B-frames wait until shortly before the next picture is wanted
-    ///   ([`Demand::not_before_90k`]), and are never decoded if a key frame comes first.
+    /// * Unwanted pictures that no other picture refers to are not decoded: nearly every second one of a stream with
+    ///   B-frames, some of a stream with temporal layers, all of MJPEG, none of most cameras.
+    /// * Only keyframes are decoded while they come at least as often as the demand needs ([`Demand::interval_90k`]). The
+    ///   keyframe interval is learnt from two successive ones; if the camera then lengthens it, pictures are missing up to
+    ///   the next keyframe, after which everything is decoded again. While the interval is learnt, units of streams
+    ///   without B-frames are deferred (at most 8 MiB and ten seconds) until a picture before the next keyframe is wanted
+    ///   or the keyframe arrives; such a picture comes out with the unit after it.
+    /// * If keyframes are too rare, units of streams without B-frames are deferred until shortly before the next wanted
+    ///   picture ([`Demand::not_before_90k`]), and are never decoded if a keyframe comes first.
     ///
-    /// The first picture of a stream is always decoded, and interlaced streams are decoded in full. Call it for every unit
-    /// of the stream, or for none: what was pushed by [`push`](Self::push) is not asked about.
+    /// The first picture of a stream is always decoded, and interlaced streams are decoded in full. Use it for every unit
+    /// of a stream or for none: the demand is not asked about units passed to [`push`](Self::push).
     ///
     /// # Errors
     ///
@@ -190,53 +170,53 @@ impl Decoder {
         let length_size = self.nal.as_ref().map_or(4, |nal| nal.length_size);
         let kind = self.units.kind(unit, length_size);
         let intra = self.codec == VideoCodec::Mjpeg;
-        let arrival = Arrival {
+        let arriving = ArrivingUnit {
             time: timestamp_90k,
             kind,
             intra,
             open_group: self.units.is_open_group(),
-            room: self.held_bytes.saturating_add(unit.len()) <= MAX_HELD_BYTES,
+            has_memory: self.deferred_bytes.saturating_add(unit.len()) <= MAX_DEFERRED_BYTES,
         };
-        let (held, verdict) = self.schedule.unit(arrival, demand);
-        let lost = self.release(held, demand);
-        let outcome = match verdict {
-            Verdict::Decode => self.feed(unit, timestamp_90k, demand)?,
-            Verdict::DecodeAlone => {
+        let (deferred, decision) = self.schedule.unit(arriving, demand);
+        let lost = self.release(deferred, demand);
+        let outcome = match decision {
+            Decision::Decode => self.feed(unit, timestamp_90k, demand)?,
+            Decision::DecodeAlone => {
                 // A decoder that reorders would keep the picture until more come, and none do.
-                let before = self.empty(demand);
+                let before = self.drain_to_end(demand);
                 let outcome = self.feed(unit, timestamp_90k, demand)?;
-                let after = self.empty(demand);
+                let after = self.drain_to_end(demand);
                 if before || after {
                     UnitOutcome::Damaged
                 } else {
                     outcome
                 }
             }
-            Verdict::Skip => {
+            Decision::Skip => {
                 self.stats.units += 1;
                 self.stats.skipped_units += 1;
                 UnitOutcome::Skipped
             }
-            Verdict::Hold => {
+            Decision::Defer => {
                 let prepared = self.prepare(unit, timestamp_90k)?;
-                self.held_bytes += unit.len();
-                self.held.push(prepared);
+                self.deferred_bytes += unit.len();
+                self.deferred.push(prepared);
                 UnitOutcome::Accepted
             }
         };
         Ok(if lost { UnitOutcome::Damaged } else { outcome })
     }
 
-    /// Does with units that were held back as was decided. Whether some of them were damaged.
-    fn release(&mut self, held: Held, demand: &mut dyn Demand) -> bool {
-        if held == Held::Wait {
+    /// Decodes or drops the deferred units; true if some of them were damaged.
+    fn release(&mut self, deferred: Deferred, demand: &mut dyn Demand) -> bool {
+        if deferred == Deferred::Wait {
             return false;
         }
-        self.held_bytes = 0;
-        let units = std::mem::take(&mut self.held);
-        if held == Held::Skip {
+        self.deferred_bytes = 0;
+        let units = std::mem::take(&mut self.deferred);
+        if deferred == Deferred::Skip {
             self.stats.skipped_units += units.len() as u64;
-            // They may have been in one of them.
+            // One of them may have carried parameter sets.
             self.parameter_sets_due = true;
             return false;
         }
@@ -264,7 +244,7 @@ impl Decoder {
 
     fn prepare(&mut self, unit: &[u8], timestamp_90k: u64) -> Result<Prepared, PushError> {
         self.stats.units += 1;
-        if unit.len() > MAX_UNIT_BYTES {
+        if unit.len() > MAX_ACCESS_UNIT_BYTES {
             self.stats.damaged_units += 1;
             return Err(PushError::TooLarge(unit.len()));
         }
@@ -277,7 +257,7 @@ impl Decoder {
         Ok(Prepared { packet, cut })
     }
 
-    /// Whether it was damaged.
+    /// Decodes a unit; true if it was damaged.
     fn decode(&mut self, unit: Prepared, demand: &mut dyn Demand) -> bool {
         let mut damaged = unit.cut;
         if let Some(packet) = &unit.packet {
@@ -288,27 +268,27 @@ impl Decoder {
         damaged
     }
 
-    /// The next finished picture, in the order of presentation.
+    /// The next decoded picture, in presentation order.
     pub fn next_picture(&mut self) -> Option<Picture> {
         self.waiting.pop_front()
     }
 
-    /// Gives out everything that the decoder still holds, and readies it for a new stream. Takes effect after the end
-    /// of a stream, or before a jump in it; decoding goes on at the next key frame.
+    /// Makes every picture that the decoder still holds available, and prepares it for a new stream. Call it at the end
+    /// of a stream or before a discontinuity; decoding goes on at the next keyframe.
     pub fn flush(&mut self) {
         self.flush_for(&mut Everything);
     }
 
-    /// Like [`flush`](Self::flush), for a stream that was pushed by [`push_for`](Self::push_for).
+    /// Like [`flush`](Self::flush), for a stream passed to [`push_for`](Self::push_for).
     pub fn flush_for(&mut self, demand: &mut dyn Demand) {
-        let held = self.schedule.end(demand);
-        self.release(held, demand);
-        self.empty(demand);
+        let deferred = self.schedule.end(demand);
+        self.release(deferred, demand);
+        self.drain_to_end(demand);
         self.schedule.restart();
     }
 
-    /// Takes out what the decoder holds, and says whether some of it was lost.
-    fn empty(&mut self, demand: &mut dyn Demand) -> bool {
+    /// Drains the decoder to its end; true if some pictures were lost.
+    fn drain_to_end(&mut self, demand: &mut dyn Demand) -> bool {
         let lost = self.decoder.send_eof().is_ok() && self.drain(demand);
         self.stats.damaged_units += u64::from(lost);
         self.decoder.flush();
@@ -321,7 +301,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// A record that cannot be read; the old one stays in force.
+    /// A record that cannot be read; the old one stays in effect.
     pub fn set_extra_data(&mut self, extra_data: &[u8]) -> Result<(), ExtraDataError> {
         let nal = nal_config(self.codec, extra_data)?;
         if self.nal != nal {
@@ -333,12 +313,12 @@ impl Decoder {
         Ok(())
     }
 
-    /// What it has done so far.
+    /// Counters since the decoder was opened.
     pub fn stats(&self) -> DecoderStats {
         self.stats
     }
 
-    /// One copy, from the caller's bytes into FFmpeg's padded packet, that also turns lengths into start codes.
+    /// Copies the unit once, into FFmpeg's padded packet, and replaces lengths by start codes on the way.
     fn packet(&mut self, unit: &[u8]) -> Result<(Option<ffmpeg::Packet>, bool), PushError> {
         let Some(nal) = &self.nal else {
             return Ok((
@@ -366,7 +346,7 @@ impl Decoder {
 
     fn send(&mut self, packet: &ffmpeg::Packet, demand: &mut dyn Demand) -> Result<(), ffmpeg::Error> {
         match self.decoder.send_packet(packet) {
-            // Its output is full: take it, then there is room.
+            // Its output queue is full: drain it, then send again.
             Err(ffmpeg::Error::Other { errno }) if errno == ffmpeg::error::EAGAIN => {
                 let lost_one = self.drain(demand);
                 self.decoder.send_packet(packet).and(if lost_one {
@@ -379,7 +359,7 @@ impl Decoder {
         }
     }
 
-    /// Takes all finished pictures, and says whether one could not be decoded.
+    /// Takes all decoded pictures; true if one could not be decoded.
     fn drain(&mut self, demand: &mut dyn Demand) -> bool {
         loop {
             let mut frame = Video::empty();
@@ -396,7 +376,7 @@ impl Decoder {
         let time = frame.pts().or_else(|| frame.timestamp()).unwrap_or(0);
         let time = u64::try_from(time).unwrap_or(0);
         let damaged = frame.is_corrupt() || frame.has_decode_errors();
-        // A field is a unit and no picture: two of them cannot be told apart from two pictures.
+        // A field is a unit of its own: two fields cannot be distinguished from two pictures.
         self.schedule.allow_skipping(!frame.is_interlaced());
         if !self.schedule.picture(time, demand) {
             self.stats.unwanted_pictures += 1;
@@ -421,7 +401,7 @@ impl Decoder {
     }
 }
 
-/// Wants every picture.
+/// A demand that wants every picture.
 struct Everything;
 
 impl Demand for Everything {
@@ -469,7 +449,7 @@ fn filled_packet(len: usize, fill: impl FnOnce(&mut [u8])) -> Result<Option<ffmp
     Ok(Some(packet))
 }
 
-pub(crate) fn quiet_ffmpeg() {
+pub(crate) fn silence_ffmpeg() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| ffmpeg::log::set_level(ffmpeg::log::Level::Fatal));
 }

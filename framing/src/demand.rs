@@ -1,45 +1,45 @@
-//! Decoding no more than is looked at.
+//! Which access units to decode when only some pictures are wanted.
 //!
-//! The rules alone, without a decoder: units and finished pictures come in by time and kind, and what comes out is
-//! whether to decode and whether to deliver.
+//! The rules alone, without a decoder: they take the time and kind of units and of decoded pictures, and return whether
+//! to decode and whether to deliver.
 
 use crate::pacer::Pacer;
 use crate::unit::UnitKind;
 
-/// Key frames may come later than the demand by this share of it: cameras jitter.
-const LATE_SHARE: u64 = 100;
+/// Keyframes may come later than the demand by this fraction of it: cameras jitter.
+const JITTER_DIVISOR: u64 = 100;
 
-/// Most units that are held back: ten seconds of most cameras.
-const MAX_HELD: usize = 300;
+/// Most units that are deferred: ten seconds of most cameras.
+const MAX_DEFERRED: usize = 300;
 
-/// Most pictures that are remembered before they come out: those that were held back, and more than any stream reorders.
-const MAX_REMEMBERED: usize = MAX_HELD + 64;
+/// Most pictures that are tracked before they come out: the deferred ones, and more than any stream reorders.
+const MAX_PENDING: usize = MAX_DEFERRED + 64;
 
-/// What somebody wants of a stream's pictures.
+/// Which pictures of a stream are wanted.
 ///
 /// A [`Decoder`](crate::Decoder) asks [`wants`](Self::wants) once for each picture, in the order of presentation and as
-/// soon as that order is known: before decoding where a picture can be left out, else when it comes out. So a rate is
-/// kept by the same frames as if everything were decoded.
+/// soon as that order is known: before decoding where a picture can be skipped, else when it comes out. A rate limit
+/// therefore selects the same pictures as with full decoding.
 pub trait Demand {
     /// Whether the picture of this media time is wanted.
     fn wants(&mut self, timestamp_90k: u64) -> bool;
 
-    /// Time between wanted pictures, in ticks of 1/90000 s, where key frames suffice as long as they come no less often;
-    /// `None` where every picture counts.
+    /// Time between wanted pictures, in ticks of 1/90000 s, if keyframes suffice as long as they come at least that often;
+    /// `None` if every picture counts.
     ///
-    /// Then nothing but key frames is decoded, and `wants` is asked about those alone: the picture of a moment is that of
-    /// the next key frame. Their number is the same as with full decoding; where the demand is a multiple of the camera's
-    /// key frame interval, they are the same pictures too.
+    /// Then only keyframes are decoded, and `wants` is called for those alone: a moment is represented by the next
+    /// keyframe. Their number is the same as with full decoding; if the interval is a multiple of the camera's keyframe
+    /// interval, they are the same pictures too.
     fn interval_90k(&self) -> Option<u64>;
 
-    /// No picture before this time is wanted, as things stand; `None` where the next one may be. Units may wait until then, and
-    /// are never decoded if a key frame comes first.
+    /// No picture before this time is wanted so far; `None` if the next one may be. Units may be deferred until then, and
+    /// are never decoded if a keyframe comes first.
     fn not_before_90k(&self) -> Option<u64> {
         None
     }
 
-    /// A picture between key frames was passed over without being asked about.
-    fn passed_over(&mut self) {}
+    /// A picture between keyframes was skipped without a call of [`wants`](Self::wants).
+    fn on_skipped(&mut self) {}
 }
 
 impl Demand for Pacer {
@@ -58,49 +58,49 @@ impl Demand for Pacer {
 
 /// What to do with a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     /// Decode it among the others.
     Decode,
-    /// Decode it by itself: what is in the decoder comes out before, and it comes out at once.
+    /// Drain the decoder first, then decode it and take its picture at once.
     DecodeAlone,
-    /// Leave it out.
+    /// Do not decode it.
     Skip,
-    /// Keep it: later units tell whether it is to be decoded.
-    Hold,
+    /// Keep it: later units decide whether it is decoded.
+    Defer,
 }
 
-/// What becomes of the units that were held back.
+/// What to do with the units that were deferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// They wait on.
+pub(crate) enum Deferred {
+    /// Keep them.
     Wait,
     /// Decode them now, in their order.
     Decode,
-    /// Leave them out.
+    /// Do not decode them.
     Skip,
 }
 
-/// A unit as it comes, before it is decoded.
+/// A unit before it is decoded.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
+pub(crate) struct ArrivingUnit {
     pub(crate) time: u64,
     pub(crate) kind: UnitKind,
-    /// Every unit of the stream is a key frame.
+    /// Every unit of the stream is a keyframe.
     pub(crate) intra: bool,
-    /// Pictures that are shown before this key frame may follow it, and refer to what was before it.
+    /// Pictures that are shown before this keyframe may follow it, and refer to what was before it.
     pub(crate) open_group: bool,
-    /// There is memory to hold it back.
-    pub(crate) room: bool,
+    /// There is memory to defer it.
+    pub(crate) has_memory: bool,
 }
 
-/// Key frames by the clock: how far apart they are.
+/// How far apart keyframes are.
 #[derive(Debug, Default)]
-struct KeyClock {
+struct KeyframeClock {
     last: Option<u64>,
     intervals: [u64; 2],
 }
 
-impl KeyClock {
+impl KeyframeClock {
     fn tick(&mut self, time: u64) {
         if let Some(interval) = self.last.replace(time).and_then(|last| time.checked_sub(last)) {
             self.intervals = [self.intervals[1], interval];
@@ -109,115 +109,115 @@ impl KeyClock {
         }
     }
 
-    /// Whether key frames alone keep up with a demand, as far as the last two intervals tell.
+    /// Whether keyframes alone satisfy a demand, judged by the last two intervals.
     fn suffices(&self, interval: u64) -> bool {
         self.intervals
             .iter()
             .all(|own| (1..=with_jitter(interval)).contains(own))
     }
 
-    /// Whether they may yet turn out to, by what is known at a time after the last one.
+    /// Whether they may still turn out to, as of a time after the last one.
     fn may_suffice(&self, time: u64, interval: u64) -> bool {
         let most = with_jitter(interval);
         let since = self.last.and_then(|last| time.checked_sub(last));
         since.is_some_and(|since| since <= most) && self.intervals.iter().all(|own| *own <= most)
     }
 
-    /// When the next one comes if it comes as the last two did.
+    /// When the next one is due, if the last two intervals were regular.
     fn next(&self) -> Option<u64> {
         let [before, latest] = self.intervals;
-        let regular = before > 0 && before.abs_diff(latest) <= before / LATE_SHARE;
+        let regular = before > 0 && before.abs_diff(latest) <= before / JITTER_DIVISOR;
         self.last?.checked_add(latest).filter(|_| regular)
     }
 }
 
 fn with_jitter(interval: u64) -> u64 {
-    interval.saturating_add(interval / LATE_SHARE)
+    interval.saturating_add(interval / JITTER_DIVISOR)
 }
 
 /// Which units are decoded, and which pictures delivered.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    keys: KeyClock,
-    /// Units between here and the next key frame cannot be decoded: what they refer to was left out.
-    keys_only: bool,
-    /// Times that nobody was asked about yet, ascending.
+    keys: KeyframeClock,
+    /// Units up to the next keyframe cannot be decoded: their references were skipped.
+    keyframes_only: bool,
+    /// Times of pictures that the demand was not asked about yet, ascending.
     open: Vec<u64>,
-    /// Answers to pictures that have not come out.
+    /// Answers for pictures that have not come out yet.
     answered: Vec<(u64, bool)>,
     latest_answered: Option<u64>,
-    /// Times of units that are held back, ascending. All but the last were asked about: that one may be shown after the
-    /// next.
-    held: Vec<u64>,
-    /// A picture came out, and pictures are not made of two units each.
+    /// Times of deferred units, ascending. The demand was asked about all but the last, which may be shown after the next
+    /// one.
+    deferred: Vec<u64>,
+    /// A picture came out, and each picture is one unit (not interlaced).
     may_skip: bool,
 }
 
 impl Schedule {
-    /// Judges a unit before it is decoded, and first what was held back before it.
-    pub(crate) fn unit(&mut self, unit: Arrival, demand: &mut dyn Demand) -> (Held, Verdict) {
-        let held = self.ask_for_held(unit, demand);
-        if held != Held::Wait {
-            self.held.clear();
+    /// Decides about a unit before it is decoded, and first about the units deferred before it.
+    pub(crate) fn unit(&mut self, unit: ArrivingUnit, demand: &mut dyn Demand) -> (Deferred, Decision) {
+        let deferred = self.decide_deferred(unit, demand);
+        if deferred != Deferred::Wait {
+            self.deferred.clear();
         }
-        if self.holds(unit, demand) {
-            self.held.push(unit.time);
-            return (held, Verdict::Hold);
+        if self.should_defer(unit, demand) {
+            self.deferred.push(unit.time);
+            return (deferred, Decision::Defer);
         }
-        let waited = !std::mem::take(&mut self.held).is_empty();
-        let held = if waited { Held::Decode } else { held };
-        (held, self.judge(unit, demand))
+        let waited = !std::mem::take(&mut self.deferred).is_empty();
+        let deferred = if waited { Deferred::Decode } else { deferred };
+        (deferred, self.decide(unit, demand))
     }
 
-    /// Asks about the last unit that is held back, now that nothing can be shown before it any more.
-    fn ask_for_held(&mut self, next: Arrival, demand: &mut dyn Demand) -> Held {
-        let Some(last) = self.held.last().copied() else {
-            return Held::Wait;
+    /// Asks about the last deferred unit, now that no later unit can be shown before it.
+    fn decide_deferred(&mut self, next: ArrivingUnit, demand: &mut dyn Demand) -> Deferred {
+        let Some(last) = self.deferred.last().copied() else {
+            return Deferred::Wait;
         };
         if next.kind == UnitKind::NoPicture || next.time <= last {
             self.open.push(last);
-            return Held::Decode;
+            return Deferred::Decode;
         }
         let wanted = demand.wants(last);
         self.answer(last, wanted);
         match next.kind {
-            _ if wanted => Held::Decode,
-            UnitKind::Key if next.open_group => Held::Decode,
-            UnitKind::Key => {
+            _ if wanted => Deferred::Decode,
+            UnitKind::Keyframe if next.open_group => Deferred::Decode,
+            UnitKind::Keyframe => {
                 self.answered.clear();
-                Held::Skip
+                Deferred::Skip
             }
-            UnitKind::Disposable | UnitKind::Needed | UnitKind::NoPicture => Held::Wait,
+            UnitKind::Disposable | UnitKind::Reference | UnitKind::NoPicture => Deferred::Wait,
         }
     }
 
-    /// Whether a unit waits for the next key frame, or for a picture that is wanted before it: as long as key frames may
-    /// turn out to suffice, or nothing is wanted yet. Not where pictures come out in another order than units go in.
-    fn holds(&self, unit: Arrival, demand: &dyn Demand) -> bool {
+    /// Whether a unit waits until the next keyframe, or until a picture before it is wanted: as long as keyframes may turn
+    /// out to suffice, or no picture is due yet. Never where pictures are reordered.
+    fn should_defer(&self, unit: ArrivingUnit, demand: &dyn Demand) -> bool {
         let may_suffice = demand
             .interval_90k()
             .is_some_and(|interval| self.keys.may_suffice(unit.time, interval));
         let in_order = self.open.is_empty() && self.latest_answered.is_some_and(|latest| latest < unit.time);
-        matches!(unit.kind, UnitKind::Disposable | UnitKind::Needed)
+        matches!(unit.kind, UnitKind::Disposable | UnitKind::Reference)
             && (may_suffice || self.nothing_due(unit.time, demand))
             && in_order
             && self.may_skip
-            && !self.keys_only
-            && unit.room
-            && self.held.len() < MAX_HELD
+            && !self.keyframes_only
+            && unit.has_memory
+            && self.deferred.len() < MAX_DEFERRED
     }
 
-    /// Whether there is time to decode a unit, and those that wait already, later, before the next picture is wanted; or a key
-    /// frame should come before that and spare it all. Decoders are taken to be four times as fast as cameras; one
-    /// that is slower is late with that picture by what it lacks.
+    /// Whether a unit and the deferred ones can still be decoded in time for the next wanted picture, or a keyframe is due
+    /// before that and makes them unnecessary. Assumes that decoding is four times as fast as the camera; a slower
+    /// decoder delivers that picture late.
     fn nothing_due(&self, time: u64, demand: &dyn Demand) -> bool {
         let Some(due) = demand.not_before_90k().filter(|due| time < *due) else {
             return false;
         };
-        let before = self.held.last().copied().or(self.latest_answered);
+        let before = self.deferred.last().copied().or(self.latest_answered);
         let step = before.and_then(|before| time.checked_sub(before)).unwrap_or(0);
         let waiting = self
-            .held
+            .deferred
             .first()
             .and_then(|first| time.checked_sub(*first))
             .unwrap_or(0);
@@ -229,51 +229,51 @@ impl Schedule {
         key_first || time.saturating_add(decoding) < due
     }
 
-    /// No more units come: what is held back is decoded if its last picture is wanted.
-    pub(crate) fn end(&mut self, demand: &mut dyn Demand) -> Held {
-        let Some(last) = std::mem::take(&mut self.held).last().copied() else {
-            return Held::Wait;
+    /// The stream ended: deferred units are decoded if the last picture is wanted.
+    pub(crate) fn end(&mut self, demand: &mut dyn Demand) -> Deferred {
+        let Some(last) = std::mem::take(&mut self.deferred).last().copied() else {
+            return Deferred::Wait;
         };
         let wanted = demand.wants(last);
         self.answer(last, wanted);
-        if wanted { Held::Decode } else { Held::Skip }
+        if wanted { Deferred::Decode } else { Deferred::Skip }
     }
 
-    fn judge(&mut self, unit: Arrival, demand: &mut dyn Demand) -> Verdict {
-        let Arrival {
+    fn decide(&mut self, unit: ArrivingUnit, demand: &mut dyn Demand) -> Decision {
+        let ArrivingUnit {
             time, kind, intra, ..
         } = unit;
         match kind {
-            UnitKind::NoPicture => return Verdict::Decode,
-            UnitKind::Key => {
+            UnitKind::NoPicture => return Decision::Decode,
+            UnitKind::Keyframe => {
                 self.keys.tick(time);
                 let suffices = demand
                     .interval_90k()
                     .is_some_and(|interval| self.keys.suffices(interval));
-                // Every picture is a key frame, and each of them was to be asked about.
-                self.keys_only = suffices && self.may_skip && !intra;
-                if self.keys_only || (intra && self.may_skip) {
-                    // What came before it comes out before it, too.
-                    self.ask_up_to(time.saturating_sub(1), demand);
+                // In an intra-only stream the demand is asked about every picture.
+                self.keyframes_only = suffices && self.may_skip && !intra;
+                if self.keyframes_only || (intra && self.may_skip) {
+                    // Earlier pictures come out before it.
+                    self.decide_up_to(time.saturating_sub(1), demand);
                     return if demand.wants(time) {
                         self.answer(time, true);
                         if intra {
-                            Verdict::Decode
+                            Decision::Decode
                         } else {
-                            Verdict::DecodeAlone
+                            Decision::DecodeAlone
                         }
                     } else {
-                        Verdict::Skip
+                        Decision::Skip
                     };
                 }
             }
-            UnitKind::Disposable | UnitKind::Needed if self.keys_only => {
-                demand.passed_over();
-                return Verdict::Skip;
+            UnitKind::Disposable | UnitKind::Reference if self.keyframes_only => {
+                demand.on_skipped();
+                return Decision::Skip;
             }
-            UnitKind::Disposable | UnitKind::Needed => {}
+            UnitKind::Disposable | UnitKind::Reference => {}
         }
-        if self.open.len() >= MAX_REMEMBERED {
+        if self.open.len() >= MAX_PENDING {
             self.open.remove(0);
         }
         let place = self.open.partition_point(|open| *open <= time);
@@ -282,13 +282,13 @@ impl Schedule {
             && self.may_skip
             && self.latest_answered.is_none_or(|latest| latest < time)
         {
-            self.ask_up_to(time, demand);
+            self.decide_up_to(time, demand);
             if self.answered.last() == Some(&(time, false)) {
                 self.answered.pop();
-                return Verdict::Skip;
+                return Decision::Skip;
             }
         }
-        Verdict::Decode
+        Decision::Decode
     }
 
     /// Whether to deliver a picture that came out.
@@ -299,23 +299,23 @@ impl Schedule {
             .copied()
             .find(|(answered, _)| *answered == time)
         {
-            // Earlier ones that have not come out were damaged, and never will.
+            // Earlier pictures that have not come out are lost to damage.
             self.answered.retain(|(answered, _)| *answered > time);
             return wanted;
         }
-        // Pictures that were to come out before did not: they were damaged, and nobody is asked about them.
+        // Earlier pictures that have not come out are lost to damage; the demand is not asked about them.
         self.open.retain(|open| *open > time);
         self.answered.retain(|(answered, _)| *answered > time);
         self.latest_answered = Some(time);
         demand.wants(time)
     }
 
-    /// Leaves out nothing until told otherwise: as long as pictures have not shown that each is made of one unit.
+    /// Whether units may be skipped. Not before a picture has shown that each is made of one unit.
     pub(crate) fn allow_skipping(&mut self, allowed: bool) {
         self.may_skip = allowed;
     }
 
-    /// The stream begins anew.
+    /// The stream restarts.
     pub(crate) fn restart(&mut self) {
         *self = Self {
             may_skip: self.may_skip,
@@ -323,12 +323,12 @@ impl Schedule {
         };
     }
 
-    /// The decoder was emptied; what is known of key frames stays, and so does the answer to the one that comes next.
+    /// The decoder was drained; keyframe intervals and the answer for the next picture stay.
     pub(crate) fn emptied(&mut self) {
         self.open.clear();
     }
 
-    fn ask_up_to(&mut self, time: u64, demand: &mut dyn Demand) {
+    fn decide_up_to(&mut self, time: u64, demand: &mut dyn Demand) {
         while let Some(open) = self.open.first().copied().filter(|open| *open <= time) {
             self.open.remove(0);
             let wanted = demand.wants(open);
@@ -337,7 +337,7 @@ impl Schedule {
     }
 
     fn answer(&mut self, time: u64, wanted: bool) {
-        if self.answered.len() >= MAX_REMEMBERED {
+        if self.answered.len() >= MAX_PENDING {
             self.answered.remove(0);
         }
         self.answered.push((time, wanted));

@@ -1,8 +1,8 @@
 //! Rendered frames as picture files.
 
-use crate::format::PixelFormat;
 use crate::plan::FramePlan;
 use jpeg_encoder::{ColorType, SamplingFactor};
+use lva_media_types::PixelFormat;
 use std::fmt;
 
 /// Bytes of the two headers of a BMP file.
@@ -34,19 +34,19 @@ impl ImageFile {
     }
 }
 
-/// A frame that was not encoded.
+/// Why a frame was not encoded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// Files are made of `rgb24` and `bgr24` frames; render into one of these.
-    #[error("a {0} frame cannot be encoded; render to rgb24 or bgr24")]
+    /// Only `rgb24` and `bgr24` frames can be encoded.
+    #[error("a {0} frame cannot be encoded; render into rgb24 or bgr24")]
     PixelFormat(PixelFormat),
-    /// The frame has not the plan's number of bytes.
-    #[error("the frame has {actual} bytes, the plan says {needed}")]
+    /// The length of the frame does not match its plan.
+    #[error("the frame has {actual} bytes, but its plan needs {needed}")]
     Length {
         /// Bytes of a frame.
         needed: usize,
-        /// Bytes that came.
+        /// Bytes given.
         actual: usize,
     },
     /// The file format cannot hold the picture.
@@ -91,7 +91,7 @@ impl FrameEncoder {
     ///
     /// # Errors
     ///
-    /// A layout other than `rgb24` and `bgr24`, a frame of another length, or a size beyond the format (JPEG: 65,535 a
+    /// A format other than `rgb24` and `bgr24`, a frame of another length, or a size beyond the format (JPEG: 65,535 a
     /// side).
     pub fn encode(
         &mut self,

@@ -1,17 +1,4 @@
-//! Where a picture lies in the frame that is sent, and the way back for boxes.
-
-/// How a picture is brought to the asked size; `image.scale.mode` of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum ScaleMode {
-    /// The picture keeps its shape and is centred; black fills the rest. Needs width and height (default).
-    #[default]
-    Pad,
-    /// The picture is pulled to the asked width and height. Needs both.
-    Stretch,
-    /// The picture keeps its shape and the frame has no more than its pixels. Needs width, height or both; of both the
-    /// tighter one counts.
-    PreserveAspectRatio,
-}
+//! Where a picture lies in the frame that is sent, and how boxes are mapped back.
 
 /// A rectangle of whole pixels inside a frame; the origin is its top left corner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +13,10 @@ pub struct PixelRect {
     pub height: u32,
 }
 
-/// A box in fractions of a frame: left, top, width, height, each 0 to 1, as the contract writes them.
+/// A box in fractions of a frame: left, top, width, height, each 0 to 1.
+///
+/// In double precision, unlike [`BoundingBox`](lva_media_types::BoundingBox): boxes are mapped and joined here, and the
+/// rounding of single precision would show as extra digits in the JSON of events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FractionBox {
     /// Left edge.
@@ -61,7 +51,7 @@ pub(crate) fn scaled_side(value: u32, numerator: u32, denominator: u32) -> u64 {
     ((value * numerator + denominator / 2) / denominator).max(1)
 }
 
-/// The largest size of the input's shape inside `width` × `height`.
+/// The largest size with the input's aspect ratio inside `width` × `height`.
 pub(crate) fn fit_inside(input: (u32, u32), width: u32, height: u32) -> (u32, u32) {
     let width_binds = u64::from(input.0) * u64::from(height) >= u64::from(input.1) * u64::from(width);
     let clamp = |side: u64, limit: u32| u32::try_from(side).unwrap_or(limit).min(limit);
@@ -72,7 +62,7 @@ pub(crate) fn fit_inside(input: (u32, u32), width: u32, height: u32) -> (u32, u3
     }
 }
 
-/// Maps a box of the sent frame to the picture inside it, and cuts what lies outside.
+/// Maps a box of the frame to the picture inside it, clipped to the picture.
 ///
 /// The formula is that of the extension contract: `l' = (l − x0) / cw` and so on, with the content's rectangle in
 /// fractions. Numbers that are not finite become 0: the box comes from a peer.

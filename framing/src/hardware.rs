@@ -1,4 +1,4 @@
-//! Devices that decode: the edge to FFmpeg that its safe wrapper does not have.
+//! Decoding devices: the part of FFmpeg's interface that its safe wrapper does not cover.
 
 use crate::picture::PictureError;
 use ffmpeg_next::codec::context::Context;
@@ -40,9 +40,9 @@ impl fmt::Display for Hardware {
     }
 }
 
-/// A word that names no device.
+/// A string that is not the name of a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no decoding device; use cuda or vaapi")]
+#[error("{0:?} is not a decoding device; use cuda or vaapi")]
 pub struct UnknownHardware(String);
 
 impl FromStr for Hardware {
@@ -60,13 +60,15 @@ impl FromStr for Hardware {
 /// Why a device cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AttachError {
-    #[error("this FFmpeg cannot decode the codec on the device")]
+    #[error("this FFmpeg was built without support for the codec on the device")]
     NotBuiltIn,
-    #[error("the device cannot be opened: {0}; is its driver here, and may this process use it?")]
+    #[error(
+        "the device cannot be opened ({0}): check that its driver is installed and that this process may use it"
+    )]
     Device(ffmpeg_next::Error),
 }
 
-/// Lets a decoder that is not open yet use a device.
+/// Attaches a device to a decoder that is not open yet.
 #[allow(unsafe_code)]
 pub(crate) fn attach(hardware: Hardware, context: &mut Context, codec: Codec) -> Result<(), AttachError> {
     // SAFETY: `codec` points to one of FFmpeg's static codecs, and the list of its configurations ends with null.
@@ -99,7 +101,7 @@ pub(crate) fn attach(hardware: Hardware, context: &mut Context, codec: Codec) ->
     Ok(())
 }
 
-/// The frame in the host's memory, as planes.
+/// Copies a frame into host memory, as planes.
 #[allow(unsafe_code)]
 pub(crate) fn to_host(frame: Video) -> Result<Video, PictureError> {
     match frame.format() {
@@ -122,7 +124,7 @@ pub(crate) fn to_host(frame: Video) -> Result<Video, PictureError> {
     }
 }
 
-/// Chroma in planes of its own, where a device has its samples in turns.
+/// Splits the interleaved chroma of a device into planes.
 fn planar(frame: &Video) -> Result<Video, PictureError> {
     let (width, height) = (frame.width(), frame.height());
     let mut out = Video::new(Pixel::YUV420P, width, height);
@@ -163,14 +165,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read_in_any_case() {
+    fn names_parse_in_any_case() {
         assert_eq!("CUDA".parse(), Ok(Hardware::Cuda));
         assert_eq!("vaapi".parse(), Ok(Hardware::Vaapi));
         assert!("tpu".parse::<Hardware>().is_err());
     }
 
     #[test]
-    fn chroma_in_turns_comes_apart() {
+    fn interleaved_chroma_is_split() {
         let mut frame = Video::new(Pixel::NV12, 6, 4);
         let (luma, chroma) = (frame.stride(0), frame.stride(1));
         for y in 0..4 {

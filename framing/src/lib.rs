@@ -1,16 +1,17 @@
 //! Decode, pace, scale, pad and convert video frames straight into the memory that a model reads.
 //!
-//! Between a camera's encoded pictures and a model's input lies a chain of cheap steps that become expensive when each
-//! makes its own copy. This crate owns the chain: a [`Decoder`] turns units into [`Picture`]s that are shared and never
-//! copied, a [`Pacer`] lets the asked number of frames a second through, a [`FramePlan`] settles once what a frame is,
-//! to the byte, and a [`Renderer`] puts a picture into the caller's memory (a slot of shared memory, say). Boxes that
-//! come back in the padded frame are mapped to the camera's picture by [`FramePlan::unpad`].
+//! Between a camera's encoded pictures and a model's input is a chain of cheap steps that become expensive when each
+//! makes its own copy. This crate owns the chain: a [`Decoder`] turns access units into [`Picture`]s that are shared and
+//! never copied, a [`Pacer`] limits the frame rate, a [`FramePlan`] fixes the layout of a frame to the byte, and a
+//! [`Renderer`] writes a picture into the caller's memory (a slot of shared memory, for example). Boxes in the padded
+//! frame are mapped to the camera's picture by [`FramePlan::unpad`]. Module [`motion`] detects motion.
 //!
 //! **After the first picture, rendering allocates nothing, and each byte of the finished frame is written into its
 //! place without a copy of the whole.** A destination of another length is [`RenderError::DestinationLength`], a picture
-//! of another size [`RenderError::InputChanged`]; neither is worked around in silence.
+//! of another size [`RenderError::InputChanged`]; neither is adjusted silently.
 //!
-//! What this crate is not: a network client, a recorder, a model. It encodes no video, and draws nothing but what feature `overlay` is asked for.
+//! What this crate is not: a network client, a recorder, a model. It encodes no video, and draws only through the feature
+//! `overlay`.
 //!
 //! # Example
 //!
@@ -19,7 +20,7 @@
 //!     ColorMatrix, ColorRange, FractionBox, ImageSettings, Picture, PictureFormat, PixelFormat, Renderer, ScaleMode,
 //! };
 //!
-//! // A decoder would give it: `decoder.push(&unit, timestamp)?; decoder.next_picture()`.
+//! // Usually from a decoder: `decoder.push(&unit, timestamp)?; decoder.next_picture()`.
 //! let (luma, chroma) = (vec![180; 1920 * 1080], vec![128; 960 * 540]);
 //! let planes = [&luma[..], &chroma[..], &chroma[..]];
 //! let picture = Picture::from_planes(
@@ -43,13 +44,14 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `encode` | yes | [`FrameEncoder`]: JPEG, PNG and BMP files from rendered frames, in pure Rust |
-//! | `overlay` | no | `Canvas`: lines, polygons, boxes and small texts drawn onto a rendered frame |
+//! | `overlay` | no | `overlay::Canvas`: lines, polygons, boxes and labels drawn onto a rendered frame |
 //!
 //! # Limits
 //!
-//! Sides up to [`MAX_SIDE`], units up to [`MAX_UNIT_BYTES`], planar 4:2:0, 4:2:2, 4:4:4 in 8 bits and 4:2:0 in 10. FFmpeg
+//! Sides up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE), access units up to
+//! [`MAX_ACCESS_UNIT_BYTES`](lva_media_types::limits::MAX_ACCESS_UNIT_BYTES), planar 4:2:0, 4:2:2, 4:4:4 in 8 bits and 4:2:0 in 10. FFmpeg
 //! comes from the system (5.1 or newer), linked dynamically through `ffmpeg-next`; its log level is set once, to fatal.
-//! Decoding and rendering block; they belong on threads of their own.
+//! Decoding and rendering block: run them on dedicated threads.
 #![cfg_attr(not(feature = "encode"), allow(rustdoc::broken_intra_doc_links))]
 #![deny(unsafe_code)] // not `forbid`: the module `hardware`, which hands devices to FFmpeg, allows it
 
@@ -58,12 +60,11 @@ mod decoder;
 mod demand;
 #[cfg(feature = "encode")]
 mod encode;
-mod format;
 mod geometry;
 mod hardware;
-mod motion;
+pub mod motion;
 #[cfg(feature = "overlay")]
-mod overlay;
+pub mod overlay;
 mod pacer;
 mod picture;
 mod plan;
@@ -72,27 +73,20 @@ mod unit;
 
 pub use bitstream::ExtraDataError;
 pub use decoder::{
-    Decoder, DecoderOptions, DecoderStats, MAX_THREADS, MAX_UNIT_BYTES, OpenError, PushError, UnitOutcome,
-    VideoCodec,
+    Decoder, DecoderOpenError, DecoderOptions, DecoderStats, MAX_THREADS, PushError, UnitOutcome,
 };
 pub use demand::Demand;
 #[cfg(feature = "encode")]
 pub use encode::{EncodeError, FrameEncoder, ImageFile};
-pub use format::{PixelFormat, UnknownPixelFormat};
-pub use geometry::{FractionBox, PixelRect, ScaleMode};
+pub use geometry::{FractionBox, PixelRect};
 pub use hardware::{Hardware, UnknownHardware};
-pub use motion::{
-    MAX_MOTION_REGIONS, MotionDetector, MotionEvent, MotionOptions, MotionSensitivity, MotionStep,
-    MotionWindow, UnknownSensitivity,
-};
-#[cfg(feature = "overlay")]
-pub use overlay::{Canvas, CanvasError, LETTER};
+pub use lva_media_types::{PixelFormat, ScaleMode, VideoCodec};
 pub use pacer::{FrameRate, FrameRateError, Pacer};
 pub use picture::{ColorMatrix, ColorRange, Picture, PictureError, PictureFormat, Plane};
-pub use plan::{FramePlan, ImageSettings, MAX_SIDE, PlanError, Scale};
+pub use plan::{FramePlan, FramePlanError, ImageSettings, Scale};
 pub use render::{RenderError, Renderer};
 
-/// Compiles the example of the crate's front page.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

@@ -1,4 +1,4 @@
-//! Where a picture moves: background models on a coarse grid of brightness.
+//! Motion detection by background models on a coarse grid of brightness.
 //!
 //! # The algorithm, and where it comes from
 //!
@@ -6,17 +6,18 @@
 //!    cell's side, and everything that follows costs next to nothing.
 //! 2. **Median of three frames** in each cell, at 8 frames a second and more: a rain streak or a snow flake is in one
 //!    place for one frame only (K. Garg, S. Nayar, *Detection and removal of rain from videos*, CVPR 2004).
-//! 3. **Slow light is taken out.** The median relative change from one frame to the next over a tile of 16 × 16 cells is
-//!    what the light did there; both models follow it at once, and what little is left of it after some tenths of a second. Moving things are a minority of a tile, and do not move
-//!    its median. Between the middles of tiles the light changes smoothly.
-//! 4. **Two running averages with a running variance** for each cell, a slow one that learns little where something
-//!    stands before it (C. Wren et al., *Pfinder*, PAMI 19(7), 1997; selective update after D. Koller et al., ECCV 1994)
-//!    and a fast one of half a second. Something moves where a cell differs from **both** by more than its own noise
-//!    explains: what has just been uncovered differs from the fast one alone, what stands still from the slow one alone.
+//! 3. **Slow changes of light are removed.** The median relative change from one frame to the next over a tile of
+//!    16 × 16 cells is the change of light there; both models follow it at once, and correct the remainder within some
+//!    tenths of a second. Moving objects are a minority of a tile and do not affect its median. Between the centres of
+//!    tiles the light is interpolated.
+//! 4. **Two running averages with a running variance** for each cell, a slow one that learns little where an object
+//!    covers the background (C. Wren et al., *Pfinder*, PAMI 19(7), 1997; selective update after D. Koller et al., ECCV 1994)
+//!    and a fast one of half a second. A cell moves if it differs from **both** by more than its own noise explains:
+//!    background that was just uncovered differs from the fast one alone, a stationary object from the slow one alone.
 //! 5. **Regions.** Cells that differ from the slow average, connected to enough cells that move; large enough; and seen
 //!    for long enough before they count.
 //!
-//! Combination, constants and code are this crate's own.
+//! The combination, the constants and the code are original to this crate.
 
 mod grid;
 mod model;
@@ -26,34 +27,33 @@ mod window;
 use crate::geometry::FractionBox;
 use crate::picture::{Picture, Plane};
 use grid::Grid;
+use lva_media_types::MediaTime;
 use model::Model;
 use regions::Regions;
 use std::fmt;
-use std::str::FromStr;
 pub use window::{MotionEvent, MotionStep, MotionWindow};
 
-/// Most regions of one picture; of more the largest are given.
+/// Most regions of one picture; of more, the largest are returned.
 pub const MAX_MOTION_REGIONS: usize = 64;
 
 /// Ticks of media time in a second.
-const SECOND: f64 = 90_000.0;
+const SECOND: f64 = MediaTime::TICKS_PER_SECOND as f64;
 
-/// After a gap of so many seconds the scene is learnt anew.
+/// After a gap of so many seconds the scene is learnt again.
 const LONG_GAP: f64 = 10.0;
 
-/// Share of the watched cells above which a change is the light, the camera or a cover and not something moving in the
-/// scene.
+/// Share of the cells above which a change is one of light or camera and not an object that moves.
 const WHOLE_PICTURE: f32 = 0.7;
 
-/// How easily motion is seen; `sensitivity` of the contract.
+/// How easily motion is detected; `sensitivity` of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum MotionSensitivity {
-    /// Large motion only: things of at least 1/250 of the picture that stand out clearly.
+    /// Large motion only: objects of at least 1/250 of the picture with a clear contrast.
     Low,
-    /// The usual (default): things of at least 1/1000 of the picture.
+    /// Objects of at least 1/1000 of the picture (default).
     #[default]
     Medium,
-    /// Small and faint motion too: things of at least 1/3500 of the picture.
+    /// Small and faint motion too: objects of at least 1/3500 of the picture.
     High,
 }
 
@@ -98,24 +98,7 @@ impl fmt::Display for MotionSensitivity {
     }
 }
 
-/// A word that names no sensitivity.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no motion sensitivity; use low, medium or high")]
-pub struct UnknownSensitivity(String);
-
-impl FromStr for MotionSensitivity {
-    type Err = UnknownSensitivity;
-
-    /// Reads the contract's word, in any case.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|word| word.to_string().eq_ignore_ascii_case(text))
-            .ok_or_else(|| UnknownSensitivity(text.chars().take(64).collect()))
-    }
-}
-
-/// What a sensitivity means.
+/// The limits behind a sensitivity.
 #[derive(Debug, Clone, Copy)]
 struct Thresholds {
     /// Least difference in brightness, of 255.
@@ -126,59 +109,24 @@ struct Thresholds {
     area: f32,
     /// Least number of cells that move.
     seeds: u32,
-    /// How long a region is watched before it counts.
+    /// How long a region exists before it counts.
     seconds: f32,
 }
 
-/// How to look for motion.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct MotionOptions {
-    sensitivity: MotionSensitivity,
-    zones: Vec<Vec<[f64; 2]>>,
-}
-
-impl MotionOptions {
-    /// How easily motion is seen, default [`MotionSensitivity::Medium`]. Higher finds people further away, and more
-    /// leaves, shadows and insects.
-    #[must_use]
-    pub fn with_sensitivity(mut self, sensitivity: MotionSensitivity) -> Self {
-        self.sensitivity = sensitivity;
-        self
-    }
-
-    /// Looks only inside these polygons, whose corners are fractions of the picture (`[left, top]`, not closed or
-    /// closed, even-odd). Default: none, and the whole picture counts. A cell of the grid is inside when its centre is,
-    /// so a zone narrower than 1/160 of the picture may hold none and then sees nothing.
-    #[must_use]
-    pub fn with_zones(mut self, zones: Vec<Vec<[f64; 2]>>) -> Self {
-        self.zones = zones;
-        self
-    }
-
-    /// How easily motion is seen.
-    pub fn sensitivity(&self) -> MotionSensitivity {
-        self.sensitivity
-    }
-
-    /// Where motion is looked for; empty: everywhere.
-    pub fn zones(&self) -> &[Vec<[f64; 2]>] {
-        &self.zones
-    }
-}
-
-/// Looks for motion in one stream. State without a clock: media time alone counts, so any frame rate from 1 to 240 gives
-/// the same behaviour, as far as fewer frames can show it.
+/// Detects motion in one stream. It has no clock and only looks at media time, so any frame rate from 1 to 240 gives the
+/// same behaviour, as far as fewer frames can show it.
 ///
-/// Slow changes of the light, sensor noise and flicker of single frames (rain) are not motion; shadows that move are. The
-/// first second of a stream is learnt from and reports nothing, as does the half second after a change of the whole
-/// picture (a light is switched, the camera turned). What stops is no motion any more within about a second.
+/// Slow changes of light, sensor noise and flicker of single frames (rain) are not motion; moving shadows are. The first
+/// second of a stream is used for learning and reports nothing, as is the half second after a change of the whole
+/// picture (a light is switched, the camera turned). An object that stops is reported for about one more second.
 ///
 /// **After the first picture of a size nothing is allocated.** A picture of 1080p takes some tenths of a millisecond.
 ///
 /// ```
-/// use lva_framing::{MotionDetector, MotionOptions, Plane};
+/// use lva_framing::Plane;
+/// use lva_framing::motion::{MotionDetector, MotionSensitivity};
 ///
-/// let mut detector = MotionDetector::new(MotionOptions::default());
+/// let mut detector = MotionDetector::new(MotionSensitivity::Medium);
 /// let mut moved = 0;
 /// for frame in 0..60_usize {
 ///     let mut luma = vec![90; 320 * 180];
@@ -188,13 +136,13 @@ impl MotionOptions {
 ///         }
 ///     }
 ///     let plane = Plane { data: &luma, stride: 320, width: 320, height: 180 };
-///     moved += usize::from(!detector.look(plane, frame as u64 * 3000).is_empty());
+///     moved += usize::from(!detector.detect_in_luma(plane, frame as u64 * 3000).is_empty());
 /// }
 /// assert!((20..=30).contains(&moved), "{moved}");
 /// ```
 #[derive(Debug)]
 pub struct MotionDetector {
-    options: MotionOptions,
+    sensitivity: MotionSensitivity,
     thresholds: Thresholds,
     grid: Grid,
     model: Model,
@@ -203,11 +151,11 @@ pub struct MotionDetector {
 }
 
 impl MotionDetector {
-    /// A detector that has seen nothing.
-    pub fn new(options: MotionOptions) -> Self {
+    /// A detector of this sensitivity. Higher ones find people further away, and more leaves, shadows and insects.
+    pub fn new(sensitivity: MotionSensitivity) -> Self {
         Self {
-            thresholds: options.sensitivity.thresholds(),
-            options,
+            sensitivity,
+            thresholds: sensitivity.thresholds(),
             grid: Grid::default(),
             model: Model::default(),
             regions: Regions::default(),
@@ -215,14 +163,14 @@ impl MotionDetector {
         }
     }
 
-    /// How it looks.
-    pub fn options(&self) -> &MotionOptions {
-        &self.options
+    /// How easily motion is detected.
+    pub fn sensitivity(&self) -> MotionSensitivity {
+        self.sensitivity
     }
 
-    /// Looks at a picture's luma; the regions are those of [`look`](Self::look). Pictures of 10 bits are looked at by
-    /// their upper 8.
-    pub fn look_at(&mut self, picture: &Picture) -> &[FractionBox] {
+    /// Detects motion in a picture; the regions are those of [`detect_in_luma`](Self::detect_in_luma). Pictures of 10
+    /// bits are reduced to their upper 8.
+    pub fn detect(&mut self, picture: &Picture) -> &[FractionBox] {
         let Some(luma) = picture.plane(0) else {
             return &[];
         };
@@ -230,16 +178,16 @@ impl MotionDetector {
         self.step(luma, words, picture.timestamp_90k())
     }
 
-    /// Looks at a plane of luma, 8 bits a sample, and gives the boxes that move, the largest first, in fractions of the
-    /// picture. Boxes do not overlap. No box: nothing moves.
+    /// Detects motion in a plane of luma, 8 bits a sample, and returns the boxes that move, the largest first, in
+    /// fractions of the picture. Boxes do not overlap. An empty slice means no motion.
     ///
-    /// Frames come in the order of presentation. A time that goes back, or a gap of more than 10 s, starts anew; so does
-    /// a new size. A plane shorter than its size says is not looked at.
-    pub fn look(&mut self, luma: Plane<'_>, timestamp_90k: u64) -> &[FractionBox] {
+    /// Frames come in presentation order. Detection starts over when time goes back, after a gap of more than 10 s, and
+    /// when the size changes. A plane shorter than its size is ignored.
+    pub fn detect_in_luma(&mut self, luma: Plane<'_>, timestamp_90k: u64) -> &[FractionBox] {
         self.step(luma, false, timestamp_90k)
     }
 
-    /// Forgets the scene, as when the camera was turned.
+    /// Learns the scene again, as when the camera was turned.
     pub fn reset(&mut self) {
         self.model.forget();
         self.regions.forget();
@@ -247,7 +195,7 @@ impl MotionDetector {
     }
 
     fn step(&mut self, luma: Plane<'_>, words: bool, timestamp_90k: u64) -> &[FractionBox] {
-        if self.grid.fit(luma.width, luma.height, &self.options.zones) {
+        if self.grid.fit(luma.width, luma.height) {
             let (columns, rows) = self.grid.size();
             self.model.fit(columns, rows);
             self.regions.fit(columns, rows);

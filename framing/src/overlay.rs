@@ -1,25 +1,25 @@
-//! Lines, polygons, boxes and small texts drawn onto a rendered frame.
+//! Draws lines, polygons, boxes and labels onto a rendered frame.
 
 mod font;
 
-use crate::format::PixelFormat;
+use lva_media_types::PixelFormat;
 use thiserror::Error;
 
-/// Width and height of a letter's cell at scale 1, in pixels.
-pub const LETTER: (u32, u32) = (font::WIDTH + 1, font::HEIGHT + 2);
+/// Width and height of a character cell at scale 1, in pixels.
+const CELL: (u32, u32) = (font::WIDTH + 1, font::HEIGHT + 2);
 
-/// Something that cannot be drawn onto.
+/// Why a frame cannot be drawn onto.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CanvasError {
-    /// Only packed frames of three bytes a pixel are drawn onto. Render into [`PixelFormat::Rgb24`] or
+    /// Only packed frames of three bytes a pixel are supported. Render into [`PixelFormat::Rgb24`] or
     /// [`PixelFormat::Bgr24`].
     #[error("cannot draw onto {format:?}; render into Rgb24 or Bgr24")]
     Format {
         /// The frame's format.
         format: PixelFormat,
     },
-    /// The memory is not that of a frame of this size.
+    /// The length of the buffer does not match the size.
     #[error("{bytes} bytes for {width}x{height} pixels; {expected} are needed")]
     Length {
         /// How many there are.
@@ -33,18 +33,19 @@ pub enum CanvasError {
     },
 }
 
-/// A rendered frame to draw onto. Points are in fractions of it; what lies outside is cut off, what is no number is not
-/// drawn. Colours are red, green and blue, whatever the frame's order.
+/// A rendered frame to draw onto. Points are in fractions of the frame; shapes are clipped to it, and points that are not
+/// finite are not drawn. Colours are red, green and blue, whatever the frame's byte order.
 ///
 /// ```
-/// use lva_framing::{Canvas, PixelFormat};
+/// use lva_framing::PixelFormat;
+/// use lva_framing::overlay::Canvas;
 ///
 /// let mut frame = vec![0; 64 * 36 * 3];
 /// let mut canvas = Canvas::new(&mut frame, PixelFormat::Rgb24, 64, 36)?;
 /// canvas.polygon(&[[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]], [255, 0, 0], 0.25);
 /// canvas.text([0.1, 0.5], "door: 2", [255, 255, 255], 1);
 /// assert!(frame.iter().any(|byte| *byte > 0));
-/// # Ok::<(), lva_framing::CanvasError>(())
+/// # Ok::<(), lva_framing::overlay::CanvasError>(())
 /// ```
 #[derive(Debug)]
 pub struct Canvas<'a> {
@@ -88,14 +89,14 @@ impl<'a> Canvas<'a> {
         })
     }
 
-    /// A point in pixels, held within some frames around this one: what is far outside stays far outside.
+    /// A point in pixels, clamped to a few frame sizes around the frame.
     fn at(&self, [x, y]: [f64; 2]) -> Option<(f64, f64)> {
         let near = |v: f64| v.is_finite().then(|| v.clamp(-4.0, 5.0));
         Some((near(x)? * self.width as f64, near(y)? * self.height as f64))
     }
 
-    /// One pixel, mixed with what is there.
-    fn mix(&mut self, x: i64, y: i64, [r, g, b]: [u8; 3], share: f64) {
+    /// Blends a colour into one pixel.
+    fn blend(&mut self, x: i64, y: i64, [r, g, b]: [u8; 3], share: f64) {
         if !(0..self.width).contains(&x) || !(0..self.height).contains(&y) {
             return;
         }
@@ -117,7 +118,7 @@ impl<'a> Canvas<'a> {
         );
         for dy in 0..size {
             for dx in 0..size {
-                self.mix(left + dx, top + dy, color, 1.0);
+                self.blend(left + dx, top + dy, color, 1.0);
             }
         }
     }
@@ -167,7 +168,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// A ring with its inside tinted by a share of the colour, 0 to 1.
+    /// The outline of a polygon, its inside tinted with a share of the colour, 0 to 1.
     pub fn polygon(&mut self, corners: &[[f64; 2]], color: [u8; 3], tint: f64) {
         let points: Vec<(f64, f64)> = corners.iter().filter_map(|corner| self.at(*corner)).collect();
         if tint > 0.0 && points.len() > 2 {
@@ -199,7 +200,7 @@ impl<'a> Canvas<'a> {
                 if let [left, right] = pair {
                     let (left, right) = (left.ceil().max(0.0) as i64, right.min(self.width as f64) as i64);
                     for x in left..right {
-                        self.mix(x, row, color, tint);
+                        self.blend(x, row, color, tint);
                     }
                 }
             }
@@ -226,24 +227,24 @@ impl<'a> Canvas<'a> {
         for dy in -radius..=radius {
             for dx in -radius..=radius {
                 if dx * dx + dy * dy <= radius * radius {
-                    self.mix(x as i64 + dx, y as i64 + dy, color, 1.0);
+                    self.blend(x as i64 + dx, y as i64 + dy, color, 1.0);
                 }
             }
         }
     }
 
-    /// One line of text with its lower left corner at a point, on a dark ground, its letters 5 × 7 pixels times `scale`,
-    /// 1 to 16. Small letters are drawn as capitals; what the font has no letter for is a hollow box. Texts are cut at 200
-    /// letters.
+    /// One line of characters with its lower left corner at a point, on a dark background, characters of 5 × 7 pixels times
+    /// `scale`, 1 to 16. Lower case is drawn as upper case, a character that the font lacks as a hollow box. Strings are
+    /// cut at 200 characters.
     pub fn text(&mut self, at: [f64; 2], text: &str, color: [u8; 3], scale: u32) {
         let Some((x, y)) = self.at(at) else { return };
         let scale = i64::from(scale.clamp(1, 16));
-        let (width, height) = (i64::from(LETTER.0) * scale, i64::from(LETTER.1) * scale);
+        let (width, height) = (i64::from(CELL.0) * scale, i64::from(CELL.1) * scale);
         let letters = text.chars().take(200).count() as i64;
         let (left, top) = (x as i64, y as i64 - height);
         for dy in 0..height {
             for dx in 0..letters * width + scale {
-                self.mix(left + dx, top + dy, [16, 16, 16], 0.6);
+                self.blend(left + dx, top + dy, [16, 16, 16], 0.6);
             }
         }
         for (index, letter) in text.chars().take(200).enumerate() {
@@ -259,7 +260,7 @@ impl<'a> Canvas<'a> {
                     );
                     for dy in 0..scale {
                         for dx in 0..scale {
-                            self.mix(px + dx, py + dy, color, 1.0);
+                            self.blend(px + dx, py + dy, color, 1.0);
                         }
                     }
                 }
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_drawn_as_the_font_has_them() {
+    fn characters_are_drawn_as_the_font_defines_them() {
         let mut frame = vec![0; 30 * 12 * 3];
         let mut canvas = Canvas::new(&mut frame, PixelFormat::Rgb24, 30, 12).expect("a frame");
         canvas.text([0.0, 1.0], "l", WHITE, 1);
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_of_three_bytes_a_pixel_is_refused() {
+    fn only_frames_of_three_bytes_a_pixel_are_accepted() {
         let mut frame = vec![0; 300];
         assert!(matches!(
             Canvas::new(&mut frame, PixelFormat::Rgb24, 10, 11),

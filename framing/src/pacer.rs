@@ -1,22 +1,23 @@
-//! At most so many frames a second, by media time.
+//! Limits the frame rate, by media time.
 
+use lva_media_types::MediaTime;
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
 /// Ticks of media time in a second.
-const SECOND: u64 = 90_000;
+const SECOND: u64 = MediaTime::TICKS_PER_SECOND;
 
-/// Cameras jitter: a second is taken as over this many ticks (20 ms) early.
+/// Tolerance for jitter: a second counts as over this many ticks (20 ms) early.
 const JITTER: u64 = 1_800;
 
-/// Longest memory of frames let through; faster rates are kept by the grid alone.
+/// Most admitted frames that are remembered; faster rates rely on the slots alone.
 const MAX_REMEMBERED: u64 = 1_000;
 
 /// A rate in frames a second, as an exact fraction.
 ///
-/// Reads what topologies write: `15`, `15.0`, `0.2`, and `30000/1001`; no exponents.
+/// Parses the forms that topologies use: `15`, `15.0`, `0.2`, and `30000/1001`; no exponents.
 ///
 /// ```
 /// use lva_framing::FrameRate;
@@ -30,17 +31,17 @@ pub struct FrameRate {
     seconds: NonZeroU32,
 }
 
-/// A frame rate that makes no sense.
+/// Why a frame rate is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameRateError {
-    /// The rate is 0, negative or not finite, so nothing would pass.
-    #[error("a frame rate has to be above 0; leave the limit out to pass every frame")]
+    /// The rate is 0, so no frame would pass.
+    #[error("a frame rate must be above 0; omit the limit to pass every frame")]
     NotPositive,
-    /// The text is no number.
-    #[error("{0:?} is no frame rate; write a number such as 15 or 0.2, or a fraction such as 30000/1001")]
+    /// The string is not a number.
+    #[error("{0:?} is not a frame rate; use a number such as 15 or 0.2, or a fraction such as 30000/1001")]
     NotANumber(String),
-    /// More digits, or a larger number, than a fraction of two 32-bit numbers holds.
+    /// More digits than a fraction of two 32-bit numbers holds.
     #[error("the frame rate {0:?} has too many digits; nine are enough")]
     TooLong(String),
 }
@@ -118,17 +119,17 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Lets at most the asked number of frames a second through. State without a clock: it reads media time alone.
+/// Admits at most a given number of frames a second. It has no clock: it only looks at media time.
 ///
-/// Time is divided into slots of one interval each, from the first frame on, and the first frame in each slot passes.
-/// So nothing drifts: after an hour at 15 of 30 frames a second exactly 54,000 have passed. Slots begin
-/// 20 ms (a quarter of an interval, where that is less) before the frame that is due, so a camera's jitter loses none.
+/// Time is divided into slots of one interval each, starting with the first frame, and the first frame in each slot
+/// passes. The rate does not drift: after an hour at 15 of 30 frames a second exactly 54,000 have passed. Slots begin
+/// 20 ms (or a quarter of an interval, if that is less) before the frame that is due, so jitter loses no frame.
 ///
-/// **Rule:** of the frames that pass, any run of one more than the rate (rounded up to whole frames a second) takes at
-/// least a second of media time, less 20 ms of tolerance for jitter, or less half an interval where that is shorter. A
-/// stall is not made up for by a burst.
+/// **Rule:** among the frames that pass, any run of one more than the rate (rounded up to an integer) takes at least a
+/// second of media time, less a tolerance of 20 ms or half an interval, whichever is shorter. No burst follows a stall.
 ///
-/// Time that goes back by more than a second starts anew; by less, it does not pass until the old time is reached.
+/// If time goes back by more than a second, the limit starts over; if by less, no frame passes until the old time is
+/// reached.
 ///
 /// ```
 /// use lva_framing::{FrameRate, Pacer};
@@ -150,7 +151,7 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A limit that has seen nothing; the first frame passes.
+    /// A limit without history; the first frame passes.
     pub fn new(rate: FrameRate) -> Self {
         let half_interval = SECOND * u64::from(rate.seconds.get()) / (2 * u64::from(rate.frames.get()));
         Self {
@@ -169,7 +170,7 @@ impl Pacer {
         self.rate
     }
 
-    /// Whether the frame of this time passes. Every frame counts as offered, in the order of presentation.
+    /// Whether the frame of this time passes. Call it once for every frame, in presentation order.
     pub fn admit(&mut self, timestamp_90k: u64) -> bool {
         if self.origin.is_some() && timestamp_90k.saturating_add(SECOND) < self.latest {
             self.reset();
@@ -188,7 +189,7 @@ impl Pacer {
         true
     }
 
-    /// No frame before this time passes, unless time goes back; `None` where the next one may.
+    /// No frame before this time passes, unless time goes back; `None` if the next one may pass.
     pub fn not_before_90k(&self) -> Option<u64> {
         let next = self.last_slot?.checked_add(1)?;
         let seconds = u128::from(SECOND) * u128::from(self.rate.seconds.get());
@@ -199,14 +200,14 @@ impl Pacer {
         self.origin?.checked_add(begin)
     }
 
-    /// Forgets everything, as after a discontinuity; the next frame passes.
+    /// Clears the history, as after a discontinuity; the next frame passes.
     pub fn reset(&mut self) {
         self.origin = None;
         self.last_slot = None;
         self.passed.clear();
     }
 
-    /// The slot of a time, exact: rounding of the lead cannot add up.
+    /// The slot of a time, computed exactly: rounding errors of the lead cannot add up.
     fn slot(&self, since_origin: u64) -> u128 {
         let led = u128::from(since_origin) + u128::from(self.lead);
         led * u128::from(self.rate.frames.get()) / (u128::from(SECOND) * u128::from(self.rate.seconds.get()))
@@ -290,14 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_not_made_up_for() {
+    fn no_burst_follows_a_stall() {
         let times =
             camera(30, 30).chain((0..90).map(|frame| 159_000_000_000_000 + 60 * SECOND + frame * 3_000));
         assert_eq!(count("2", times), 2 + 6);
     }
 
     #[test]
-    fn time_set_back_starts_anew_and_a_small_step_back_waits() {
+    fn a_jump_back_starts_over_and_a_small_step_back_waits() {
         let mut pacer = Pacer::new(rate("1"));
         assert!(pacer.admit(1_000_000));
         assert!(!pacer.admit(990_000));
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_read_as_topologies_write_them() {
+    fn rates_parse_in_the_forms_of_topologies() {
         assert_eq!(rate("15.0"), rate("15"));
         assert_eq!(rate(" 0.20 "), FrameRate::new(1, 5).unwrap());
         assert_eq!(rate("30000/1001").to_string(), "30000/1001");

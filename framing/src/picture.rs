@@ -1,9 +1,9 @@
 //! Decoded pictures.
 
-use crate::plan::MAX_SIDE;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::util::color;
 use ffmpeg_next::util::frame::Video;
+use lva_media_types::limits::MAX_PICTURE_SIDE;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl PictureFormat {
 
 /// The matrix between red, green, blue and luma, chroma.
 ///
-/// A stream that does not say counts as BT.601, as in FFmpeg and OpenCV, which most models were trained with.
+/// A stream without this information counts as BT.601, as in FFmpeg and OpenCV, which most models were trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ColorMatrix {
@@ -72,10 +72,10 @@ pub enum ColorMatrix {
     Smpte240,
 }
 
-/// The numbers that black and white have.
+/// The values of black and white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ColorRange {
-    /// Luma 16 to 235, chroma 16 to 240 in 8 bits (default, where a stream does not say).
+    /// Luma 16 to 235, chroma 16 to 240 in 8 bits (default, also for streams without this information).
     #[default]
     Limited,
     /// All values, as in JPEG.
@@ -118,35 +118,35 @@ pub struct Picture {
     damaged: bool,
 }
 
-/// Why a frame is no [`Picture`].
+/// Why a frame cannot become a [`Picture`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// The decoder's pixel layout is not among those of [`PictureFormat`].
     #[error("pictures in the layout {0} are not supported; set the camera to 8-bit 4:2:0")]
     Layout(String),
-    /// A side is 0 or above [`MAX_SIDE`].
-    #[error("a picture of {width}x{height} is out of range; sides of 1 to {MAX_SIDE} are accepted")]
+    /// A side is 0 or above [`MAX_PICTURE_SIDE`].
+    #[error("a picture of {width}x{height} is out of range; sides of 1 to {MAX_PICTURE_SIDE} are accepted")]
     Size {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
     },
-    /// A plane that was handed in has not the length that its size asks for.
+    /// The length of a plane does not match its size.
     #[error("plane {plane} has {actual} bytes and needs {needed}")]
     PlaneLength {
         /// Number of the plane: 0 luma, 1 Cb, 2 Cr.
         plane: usize,
-        /// Bytes that its size asks for.
+        /// Bytes of a plane of its size.
         needed: usize,
-        /// Bytes that came.
+        /// Bytes given.
         actual: usize,
     },
     /// No memory for the picture.
     #[error("no memory for a picture")]
     OutOfMemory,
-    /// The picture is in a device's memory and cannot be brought from there.
+    /// The picture is in device memory and cannot be copied to the host.
     #[error("a picture cannot be copied from the device that decoded it; decode in software")]
     Device,
 }
@@ -154,7 +154,7 @@ pub enum PictureError {
 impl Picture {
     pub(crate) fn from_frame(frame: Video, timestamp_90k: u64, damaged: bool) -> Result<Self, PictureError> {
         let (width, height) = (frame.width(), frame.height());
-        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
+        if width == 0 || height == 0 || width > MAX_PICTURE_SIDE || height > MAX_PICTURE_SIDE {
             return Err(PictureError::Size { width, height });
         }
         let (format, full_by_name) = match frame.format() {
@@ -194,9 +194,9 @@ impl Picture {
         })
     }
 
-    /// A picture made of planes without gaps between rows, copied: for tests, and for pictures that no decoder made.
+    /// Copies planes without gaps between rows into a picture: for tests, and for pictures from other sources.
     ///
-    /// The second and third plane have `width` and `height` halved and rounded up as the format asks.
+    /// The second and third plane have `width` and `height` halved and rounded up as the format requires.
     ///
     /// # Errors
     ///
@@ -209,7 +209,7 @@ impl Picture {
         range: ColorRange,
         timestamp_90k: u64,
     ) -> Result<Self, PictureError> {
-        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
+        if width == 0 || height == 0 || width > MAX_PICTURE_SIDE || height > MAX_PICTURE_SIDE {
             return Err(PictureError::Size { width, height });
         }
         let mut frame = Video::new(format.pixel(), width, height);
@@ -281,7 +281,7 @@ impl Picture {
         self.timestamp_90k
     }
 
-    /// The decoder had to guess parts of it, because data were lost or wrong.
+    /// Whether the decoder concealed errors in it, because data was lost or damaged.
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }

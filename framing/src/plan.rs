@@ -1,17 +1,15 @@
-//! Image settings, settled once for an input size.
+//! Image settings, resolved once for an input size.
 
-use crate::format::PixelFormat;
-use crate::geometry::{FractionBox, PixelRect, ScaleMode, fit_inside, pad, scaled_side, unpad};
+use lva_media_types::PixelFormat;
+use lva_media_types::ScaleMode;
+use lva_media_types::limits::MAX_PICTURE_SIDE;
 
-/// Longest side of a picture or of a frame, in pixels.
-///
-/// It bounds the memory that a hostile stream or setting can ask for (1 GiB a frame) and lies far above any camera.
-pub const MAX_SIDE: u32 = 16_384;
+use crate::geometry::{FractionBox, PixelRect, fit_inside, pad, scaled_side, unpad};
 
 /// Width and height.
 type Size = (u32, u32);
 
-/// The asked size; `image.scale` of the contract.
+/// The requested size; `image.scale` of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Scale {
     /// How the picture is brought to the size.
@@ -22,7 +20,7 @@ pub struct Scale {
     pub height: Option<u32>,
 }
 
-/// What a frame shall look like; `image` of the contract.
+/// Size and format of rendered frames; `image` of the contract.
 ///
 /// ```
 /// use lva_framing::{ImageSettings, PixelFormat, ScaleMode};
@@ -30,7 +28,7 @@ pub struct Scale {
 /// let settings = ImageSettings::new(PixelFormat::Bgr24).with_scale(ScaleMode::Pad, Some(1408), Some(786));
 /// let plan = settings.plan(1920, 1080)?;
 /// assert_eq!((plan.content().x, plan.content().width), (5, 1397));
-/// # Ok::<(), lva_framing::PlanError>(())
+/// # Ok::<(), lva_framing::FramePlanError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ImageSettings {
@@ -39,47 +37,47 @@ pub struct ImageSettings {
 }
 
 impl ImageSettings {
-    /// Native size in this layout.
+    /// The picture's own size in this format.
     pub fn new(format: PixelFormat) -> Self {
         Self { scale: None, format }
     }
 
-    /// Asks for a size. Which of the sides a mode needs stands at [`ScaleMode`]; default: none, the native size.
+    /// Requests a size. [`ScaleMode`] documents which sides a mode needs. Default: none, the picture's own size.
     #[must_use]
     pub fn with_scale(mut self, mode: ScaleMode, width: Option<u32>, height: Option<u32>) -> Self {
         self.scale = Some(Scale { mode, width, height });
         self
     }
 
-    /// The layout.
+    /// The pixel format.
     pub fn format(&self) -> PixelFormat {
         self.format
     }
 
-    /// The asked size, if one was asked for.
+    /// The requested size, if any.
     pub fn scale(&self) -> Option<Scale> {
         self.scale
     }
 
-    /// Settles the settings for pictures of `width` × `height` pixels.
+    /// Resolves the settings for pictures of `width` × `height` pixels.
     ///
-    /// Pixels are taken as square: a stream's sample aspect ratio is not looked at, as in the original.
+    /// Pixels count as square: a stream's sample aspect ratio is ignored, as in Live Video Analytics.
     ///
     /// # Errors
     ///
-    /// A side that is missing, 0, or above [`MAX_SIDE`]. The settings (or the stream) have to change; trying again
-    /// does not help.
-    pub fn plan(&self, width: u32, height: u32) -> Result<FramePlan, PlanError> {
-        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
-            return Err(PlanError::InputSize { width, height });
+    /// A side that is missing, 0, or above [`MAX_PICTURE_SIDE`]. The settings (or the stream) have to change; a retry does
+    /// not help.
+    pub fn plan(&self, width: u32, height: u32) -> Result<FramePlan, FramePlanError> {
+        if width == 0 || height == 0 || width > MAX_PICTURE_SIDE || height > MAX_PICTURE_SIDE {
+            return Err(FramePlanError::InputSize { width, height });
         }
         let input = (width, height);
         let (frame, content) = match self.scale {
             None => (input, input),
             Some(scale) => self.resolve(scale, input)?,
         };
-        if frame.0 > MAX_SIDE || frame.1 > MAX_SIDE {
-            return Err(PlanError::OutputSize {
+        if frame.0 > MAX_PICTURE_SIDE || frame.1 > MAX_PICTURE_SIDE {
+            return Err(FramePlanError::OutputSize {
                 width: frame.0,
                 height: frame.1,
             });
@@ -93,10 +91,10 @@ impl ImageSettings {
     }
 
     /// Size of the frame, and size of the picture in it.
-    fn resolve(&self, scale: Scale, input: (u32, u32)) -> Result<(Size, Size), PlanError> {
+    fn resolve(&self, scale: Scale, input: (u32, u32)) -> Result<(Size, Size), FramePlanError> {
         for (side, value) in [("width", scale.width), ("height", scale.height)] {
-            if value.is_some_and(|value| value == 0 || value > MAX_SIDE) {
-                return Err(PlanError::AskedSide {
+            if value.is_some_and(|value| value == 0 || value > MAX_PICTURE_SIDE) {
+                return Err(FramePlanError::RequestedSide {
                     side,
                     value: value.unwrap_or(0),
                 });
@@ -106,11 +104,11 @@ impl ImageSettings {
         let too_long = |side: u64| u32::try_from(side).unwrap_or(u32::MAX);
         match scale.mode {
             ScaleMode::Pad => {
-                let frame = both.ok_or(PlanError::SideMissing { mode: "pad" })?;
+                let frame = both.ok_or(FramePlanError::SideMissing { mode: "pad" })?;
                 Ok((frame, fit_inside(input, frame.0, frame.1)))
             }
             ScaleMode::Stretch => {
-                let frame = both.ok_or(PlanError::SideMissing { mode: "stretch" })?;
+                let frame = both.ok_or(FramePlanError::SideMissing { mode: "stretch" })?;
                 Ok((frame, frame))
             }
             ScaleMode::PreserveAspectRatio => {
@@ -118,7 +116,7 @@ impl ImageSettings {
                     (Some(width), Some(height)) => fit_inside(input, width, height),
                     (Some(width), None) => (width, too_long(scaled_side(input.1, width, input.0))),
                     (None, Some(height)) => (too_long(scaled_side(input.0, height, input.1)), height),
-                    (None, None) => return Err(PlanError::NoSide),
+                    (None, None) => return Err(FramePlanError::NoSide),
                 };
                 Ok((size, size))
             }
@@ -147,7 +145,7 @@ impl ImageSettings {
 
 /// Image settings resolved for one input size: what a frame is, to the byte.
 ///
-/// It is a plain value; [`Renderer`](crate::Renderer) does the work. When a stream changes its size, make a new one.
+/// A plain value; [`Renderer`](crate::Renderer) renders by it. When a stream changes its size, make a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FramePlan {
     input: (u32, u32),
@@ -177,7 +175,7 @@ impl FramePlan {
         self.frame.1
     }
 
-    /// Layout of the frame.
+    /// Pixel format of the frame.
     pub fn format(&self) -> PixelFormat {
         self.format
     }
@@ -211,7 +209,7 @@ impl FramePlan {
         (self.content.width, self.content.height) != self.frame
     }
 
-    /// Maps a box in fractions of the frame to fractions of the camera's picture, and cuts what lies in the padding.
+    /// Maps a box in fractions of the frame to fractions of the camera's picture, clipped to the picture.
     ///
     /// Section 5 of the extension contract; its example:
     ///
@@ -221,50 +219,50 @@ impl FramePlan {
     /// let settings = ImageSettings::new(PixelFormat::Rgb24).with_scale(ScaleMode::Pad, Some(1000), Some(600));
     /// let plan = settings.plan(300, 300)?; // 600 of 1000 columns: 0.2 of padding on both sides
     /// assert_eq!(plan.unpad(FractionBox::new(0.2, 0.0, 0.6, 1.0)), FractionBox::new(0.0, 0.0, 1.0, 1.0));
-    /// # Ok::<(), lva_framing::PlanError>(())
+    /// # Ok::<(), lva_framing::FramePlanError>(())
     /// ```
     pub fn unpad(&self, sent: FractionBox) -> FractionBox {
         unpad(self.content, self.frame, sent)
     }
 
-    /// Maps a box in fractions of the camera's picture to fractions of the frame: the way back of [`unpad`](Self::unpad)
+    /// Maps a box in fractions of the camera's picture to fractions of the frame: the inverse of [`unpad`](Self::unpad)
     /// for boxes inside the picture.
     pub fn pad(&self, own: FractionBox) -> FractionBox {
         pad(self.content, self.frame, own)
     }
 }
 
-/// Image settings that cannot be carried out.
+/// Why image settings cannot be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PlanError {
+pub enum FramePlanError {
     /// A mode that needs both sides got one or none.
     #[error("image scale mode {mode} needs a width and a height")]
     SideMissing {
-        /// The mode's word in the contract.
+        /// The mode's name in the contract.
         mode: &'static str,
     },
     /// `preserveAspectRatio` without a side.
     #[error("image scale mode preserveAspectRatio needs a width, a height, or both")]
     NoSide,
-    /// An asked side is 0 or above [`MAX_SIDE`].
-    #[error("an image {side} of {value} is out of range; use 1 to {MAX_SIDE}")]
-    AskedSide {
+    /// A requested side is 0 or above [`MAX_PICTURE_SIDE`].
+    #[error("an image {side} of {value} is out of range; use 1 to {MAX_PICTURE_SIDE}")]
+    RequestedSide {
         /// `width` or `height`.
         side: &'static str,
-        /// What was asked.
+        /// The requested value.
         value: u32,
     },
-    /// A stream announces a picture without pixels or larger than [`MAX_SIDE`].
-    #[error("pictures of {width}x{height} are out of range; sides of 1 to {MAX_SIDE} are accepted")]
+    /// A stream announces a picture without pixels or larger than [`MAX_PICTURE_SIDE`].
+    #[error("pictures of {width}x{height} are out of range; sides of 1 to {MAX_PICTURE_SIDE} are accepted")]
     InputSize {
         /// Width of the pictures.
         width: u32,
         /// Height of the pictures.
         height: u32,
     },
-    /// The side that follows from the aspect ratio is longer than [`MAX_SIDE`].
-    #[error("the image would be {width}x{height}; ask for a smaller side, {MAX_SIDE} is the limit")]
+    /// The side that follows from the aspect ratio is longer than [`MAX_PICTURE_SIDE`].
+    #[error("the image would be {width}x{height}; request a smaller side, {MAX_PICTURE_SIDE} is the limit")]
     OutputSize {
         /// Width that would follow.
         width: u32,
@@ -282,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tutorial_s_frame_is_settled_to_the_byte() {
+    fn the_tutorial_s_frame_is_resolved_to_the_byte() {
         let settings =
             ImageSettings::new(PixelFormat::Bgr24).with_scale(ScaleMode::Pad, Some(1408), Some(786));
         let plan = plan(settings, 1920, 1080);
@@ -310,7 +308,7 @@ mod tests {
 
     #[test]
     fn one_side_lets_the_other_follow_and_of_two_the_tighter_counts() {
-        let asked = |width, height| {
+        let requested = |width, height| {
             let settings = ImageSettings::new(PixelFormat::Rgb24).with_scale(
                 ScaleMode::PreserveAspectRatio,
                 width,
@@ -319,10 +317,10 @@ mod tests {
             let plan = plan(settings, 1920, 1080);
             (plan.width(), plan.height())
         };
-        assert_eq!(asked(Some(416), None), (416, 234));
-        assert_eq!(asked(None, Some(416)), (740, 416));
-        assert_eq!(asked(Some(416), Some(416)), (416, 234));
-        assert_eq!(asked(Some(1000), Some(100)), (178, 100));
+        assert_eq!(requested(Some(416), None), (416, 234));
+        assert_eq!(requested(None, Some(416)), (740, 416));
+        assert_eq!(requested(Some(416), Some(416)), (416, 234));
+        assert_eq!(requested(Some(1000), Some(100)), (178, 100));
     }
 
     #[test]
@@ -341,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_refused_with_its_remedy() {
+    fn settings_that_cannot_be_applied_are_rejected_with_a_remedy() {
         let scaled = |mode, width, height| {
             ImageSettings::new(PixelFormat::Bgr24)
                 .with_scale(mode, width, height)
@@ -349,19 +347,19 @@ mod tests {
         };
         assert_eq!(
             scaled(ScaleMode::Pad, Some(10), None),
-            Err(PlanError::SideMissing { mode: "pad" })
+            Err(FramePlanError::SideMissing { mode: "pad" })
         );
         assert_eq!(
             scaled(ScaleMode::Stretch, None, None),
-            Err(PlanError::SideMissing { mode: "stretch" })
+            Err(FramePlanError::SideMissing { mode: "stretch" })
         );
         assert_eq!(
             scaled(ScaleMode::PreserveAspectRatio, None, None),
-            Err(PlanError::NoSide)
+            Err(FramePlanError::NoSide)
         );
         assert_eq!(
             scaled(ScaleMode::Pad, Some(0), Some(9)),
-            Err(PlanError::AskedSide {
+            Err(FramePlanError::RequestedSide {
                 side: "width",
                 value: 0
             })
@@ -371,7 +369,7 @@ mod tests {
             ImageSettings::default()
                 .with_scale(ScaleMode::PreserveAspectRatio, Some(9_000), None)
                 .plan(1, 9_000),
-            Err(PlanError::OutputSize { .. })
+            Err(FramePlanError::OutputSize { .. })
         ));
     }
 }

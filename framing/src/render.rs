@@ -1,4 +1,4 @@
-//! A picture into the memory that somebody reads.
+//! Renders pictures into the caller's memory.
 
 mod axis;
 mod colors;
@@ -7,7 +7,6 @@ mod pack;
 #[cfg_attr(not(target_arch = "x86_64"), path = "render/simd_none.rs")]
 mod simd;
 
-use crate::format::PixelFormat;
 use crate::geometry::PixelRect;
 use crate::picture::{ColorMatrix, ColorRange, Picture};
 use crate::plan::FramePlan;
@@ -15,6 +14,7 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::util::frame::Video;
 use fused::Fused;
+use lva_media_types::PixelFormat;
 use std::fmt;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
@@ -22,9 +22,9 @@ use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RenderError {
-    /// The picture has not the size that the plan was made for: the stream changed. Make a new plan.
+    /// The picture does not have the size of the plan: the stream changed. Make a new plan.
     #[error(
-        "a picture of {width}x{height} came, the plan is for {planned_width}x{planned_height}; make a new plan"
+        "a picture of {width}x{height} does not match the plan for {planned_width}x{planned_height}; make a new plan"
     )]
     InputChanged {
         /// Width of the picture.
@@ -36,7 +36,7 @@ pub enum RenderError {
         /// Height that the plan is for.
         planned_height: u32,
     },
-    /// The destination has not [`FramePlan::bytes`] bytes.
+    /// The length of the destination is not [`FramePlan::bytes`].
     #[error("the destination has {actual} bytes, a frame takes {needed}")]
     DestinationLength {
         /// Bytes of a frame.
@@ -44,9 +44,9 @@ pub enum RenderError {
         /// Bytes of the destination.
         actual: usize,
     },
-    /// The scaler cannot do this change of size (a factor of many hundreds), or there is no memory for it.
+    /// The scaler does not support this change of size (a factor of many hundreds), or memory ran out.
     #[error(
-        "pictures cannot be scaled from {from_width}x{from_height} to {to_width}x{to_height}; ask for another size"
+        "pictures cannot be scaled from {from_width}x{from_height} to {to_width}x{to_height}; request another size"
     )]
     Scaler {
         /// Width of the picture.
@@ -58,25 +58,25 @@ pub enum RenderError {
         /// Height of the content.
         to_height: u32,
     },
-    /// The colour conversion refused planes that were checked before: a fault of this crate.
-    #[error("the colour conversion refused its planes; please report this")]
+    /// The colour conversion rejected planes that were checked before: a bug of this crate.
+    #[error("the colour conversion rejected its planes; please report this bug")]
     Conversion,
 }
 
-/// Renders pictures by one plan, and keeps what it needs from one to the next: tables, a few rows, and where the general
-/// way is taken one intermediate of the content's size in planar form.
+/// Renders pictures by one plan, and reuses its tables, a few rows, and, on the general path, one planar intermediate of
+/// the content's size.
 ///
-/// There are two ways. **In one pass**, where the processor has AVX2, samples have 8 bits, the frame is packed and no side
-/// of a plane shrinks to less than its half: a row at a time is scaled and converted straight into the destination. **In
-/// general**, swscale scales to planar 4:4:4, and the `yuv` crate converts that straight into the destination. Both are
-/// bilinear with a window that widens when a picture shrinks, so that nothing is skipped, and agree to 45 dB and more,
-/// which tests check.
+/// There are two paths. The **fused path** scales and converts one row at a time straight into the destination. It needs
+/// AVX2, 8-bit samples, a packed frame, and no side of a plane may shrink to less than half. On the **general path**,
+/// swscale scales to planar 4:4:4, and the `yuv` crate converts that straight into the destination. Both are bilinear with
+/// a window that widens when a picture shrinks, so that no sample is skipped; they agree to at least 45 dB, which tests
+/// check.
 ///
-/// Padding is filled with black. After the first picture of a kind nothing is allocated. Colours follow the picture's
-/// own matrix and range. YUV420P frames keep the picture's matrix and range; black is their black (16 or 0).
+/// Padding is black. After the first picture of a format nothing is allocated. Colours follow the picture's matrix and
+/// range. YUV420P frames keep the picture's matrix and range; black is their black (16 or 0).
 ///
-/// It is not `Send`, because `ffmpeg-next` does not promise that of a scaler: make it on the thread that renders. Plans,
-/// pictures and decoders are `Send`.
+/// It is not `Send`, because `ffmpeg-next` does not guarantee that for a scaler: create it on the thread that renders.
+/// Plans, pictures and decoders are `Send`.
 pub struct Renderer {
     plan: FramePlan,
     fused: Option<Fused>,
@@ -91,7 +91,7 @@ struct Scaler {
 }
 
 impl Renderer {
-    /// Renders by this plan.
+    /// A renderer for this plan.
     pub fn new(plan: FramePlan) -> Self {
         Self {
             plan,
@@ -106,12 +106,11 @@ impl Renderer {
         &self.plan
     }
 
-    /// Renders one picture into `destination`, which has exactly [`FramePlan::bytes`] bytes. Every one of them is
-    /// written.
+    /// Renders one picture into `destination`, which has exactly [`FramePlan::bytes`] bytes. Every byte is written.
     ///
     /// # Errors
     ///
-    /// A picture of another size, a destination of another length, or a size that cannot be scaled to.
+    /// A picture of another size, a destination of another length, or a size that the scaler does not support.
     pub fn render(&mut self, picture: &Picture, destination: &mut [u8]) -> Result<(), RenderError> {
         let plan = self.plan;
         if (picture.width(), picture.height()) != (plan.input_width(), plan.input_height()) {
@@ -158,10 +157,10 @@ impl fmt::Debug for Renderer {
     }
 }
 
-/// The picture in the content's size and in the planar layout that the conversion wants.
+/// The picture in the content's size and in the planar format that the conversion takes.
 ///
-/// Going to full chroma here and to packed colours afterwards takes a fifth of the time that swscale takes for both
-/// steps in one, because its packed outputs have no fast path while scaling.
+/// Scaling to full chroma here and converting to packed colours afterwards takes a fifth of the time that swscale needs
+/// for both in one step, because its packed outputs have no fast path while scaling.
 fn scale<'a>(
     scaler: &'a mut Option<Scaler>,
     plan: &FramePlan,
@@ -264,7 +263,7 @@ fn convert(
     direct(image, target, stride, range, matrix).map_err(|_| RenderError::Conversion)
 }
 
-/// Blackens what the content leaves free: in every packed layout black is zero, but for alpha.
+/// Fills the area around the content with black: all bytes zero except alpha.
 fn fill_padding(plan: &FramePlan, destination: &mut [u8]) {
     if !plan.is_padded() {
         return;
@@ -278,15 +277,15 @@ fn fill_padding(plan: &FramePlan, destination: &mut [u8]) {
     let rows = content.y as usize..(content.y + content.height) as usize;
     for (y, row) in destination.chunks_exact_mut(plan.stride()).enumerate() {
         if rows.contains(&y) {
-            blacken(plan.format(), row.get_mut(..left).unwrap_or_default());
-            blacken(plan.format(), row.get_mut(right..).unwrap_or_default());
+            fill_black(plan.format(), row.get_mut(..left).unwrap_or_default());
+            fill_black(plan.format(), row.get_mut(right..).unwrap_or_default());
         } else {
-            blacken(plan.format(), row);
+            fill_black(plan.format(), row);
         }
     }
 }
 
-fn blacken(format: PixelFormat, pixels: &mut [u8]) {
+fn fill_black(format: PixelFormat, pixels: &mut [u8]) {
     let black = match format {
         PixelFormat::Argb | PixelFormat::Abgr => [255, 0, 0, 0],
         PixelFormat::Rgba | PixelFormat::Bgra => [0, 0, 0, 255],
@@ -343,9 +342,9 @@ fn copy_planes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::ScaleMode;
     use crate::picture::PictureFormat;
     use crate::plan::ImageSettings;
+    use lva_media_types::ScaleMode;
 
     fn picture(format: PictureFormat, (width, height): (u32, u32), chroma: (u32, u32)) -> Picture {
         let plane = |(width, height): (u32, u32), turn: f64| -> Vec<u8> {
@@ -364,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_give_the_same_picture() {
+    fn both_paths_give_the_same_picture() {
         for (layout, chroma) in [
             (PictureFormat::Yuv420p, (161, 91)),
             (PictureFormat::Yuv422p, (161, 181)),
@@ -389,7 +388,7 @@ mod tests {
                     return; // a processor without AVX2
                 }
                 if format.bytes_per_pixel() == 2 {
-                    continue; // a step of five bits is not a small difference; the golden tests look at these
+                    continue; // a step of five bits is not a small difference; the golden tests cover these
                 }
                 let squares = fused
                     .iter()
@@ -402,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn the_general_way_is_taken_where_the_fused_one_does_not_apply() {
+    fn the_general_path_is_taken_where_the_fused_one_does_not_apply() {
         let picture = picture(PictureFormat::Yuv420p, (320, 180), (160, 90));
         for (format, width, height) in [
             (PixelFormat::Bgr24, 159, 90),

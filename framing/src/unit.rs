@@ -1,22 +1,22 @@
-//! What a unit is to the pictures around it, read from the headers of its NAL units.
+//! The role of an access unit among the pictures around it, read from its NAL unit headers.
 
 use crate::bitstream::NalUnits;
-use crate::decoder::VideoCodec;
+use lva_media_types::VideoCodec;
 
-/// What a unit is to the pictures around it.
+/// The role of an access unit among the pictures around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnitKind {
     /// Decoding can start here: H.264 IDR, H.265 IRAP; every JPEG.
-    Key,
-    /// No other picture refers to it, and it holds nothing else that is needed.
+    Keyframe,
+    /// No other picture refers to it, and it carries nothing else that is needed.
     Disposable,
     /// Others may refer to it.
-    Needed,
-    /// It holds no picture.
+    Reference,
+    /// It carries no picture.
     NoPicture,
 }
 
-/// Reads units of one stream, and remembers what of its parameter sets matters here.
+/// Classifies the units of one stream, using its parameter sets.
 #[derive(Debug, Clone)]
 pub(crate) struct UnitReader {
     codec: VideoCodec,
@@ -34,7 +34,7 @@ impl UnitReader {
         }
     }
 
-    /// Looks through parameter sets that came out of band, in the form of a byte stream with long start codes.
+    /// Reads parameter sets that came out of band, as a byte stream with four-byte start codes.
     pub(crate) fn parameter_sets(&mut self, stream: &[u8]) {
         self.highest_layer = None;
         if self.codec == VideoCodec::H265 {
@@ -48,13 +48,13 @@ impl UnitReader {
         }
     }
 
-    /// The kind of a unit. What is cut or strange counts as needed: the decoder shall see it.
+    /// The kind of a unit. A truncated or unknown unit counts as a reference, so that the decoder sees it.
     pub(crate) fn kind(&mut self, unit: &[u8], length_size: usize) -> UnitKind {
         if self.codec == VideoCodec::Mjpeg {
             return if unit.is_empty() {
                 UnitKind::NoPicture
             } else {
-                UnitKind::Key
+                UnitKind::Keyframe
             };
         }
         self.open_group = false;
@@ -76,17 +76,17 @@ impl UnitReader {
                 (Part::Picture(part), UnitKind::NoPicture) => part,
                 (Part::Picture(part), kind) if part == kind => kind,
                 // Slices that disagree.
-                (Part::Picture(_), _) => UnitKind::Needed,
+                (Part::Picture(_), _) => UnitKind::Reference,
             };
         }
         match kind {
-            UnitKind::Disposable if anything_else || units.is_damaged() => UnitKind::Needed,
-            UnitKind::NoPicture if units.is_damaged() => UnitKind::Needed,
+            UnitKind::Disposable if anything_else || units.is_damaged() => UnitKind::Reference,
+            UnitKind::NoPicture if units.is_damaged() => UnitKind::Reference,
             kind => kind,
         }
     }
 
-    /// Whether the unit that was looked at last may be followed by pictures that refer to what was before it.
+    /// Whether the last classified unit may be followed by pictures that refer to what was before it.
     pub(crate) fn is_open_group(&self) -> bool {
         self.open_group
     }
@@ -98,15 +98,15 @@ impl UnitReader {
         };
         let (kind, layer) = (first >> 1 & 63, (second & 7).saturating_sub(1));
         match kind {
-            // Sub-layer non-reference pictures: nothing of their own sub-layer refers to them, but higher ones may.
+            // Sub-layer non-reference pictures: their own sub-layer does not refer to them, but higher ones may.
             0 | 2 | 4 | 6 | 8 | 10 | 12 | 14 if self.highest_layer == Some(layer) => {
                 Part::Picture(UnitKind::Disposable)
             }
             16..=21 => {
                 self.open_group |= kind == 21; // CRA
-                Part::Picture(UnitKind::Key)
+                Part::Picture(UnitKind::Keyframe)
             }
-            0..=31 => Part::Picture(UnitKind::Needed),
+            0..=31 => Part::Picture(UnitKind::Reference),
             32 => {
                 // vps_max_sub_layers_minus1, after 4 + 1 + 1 + 6 bits (7.3.2.1).
                 if let Some(byte) = nal.get(3) {
@@ -125,7 +125,7 @@ enum Part {
     Picture(UnitKind),
     /// Nothing later depends on it.
     Ignored,
-    /// Parameter sets, and what we do not know.
+    /// Parameter sets and unknown types.
     Other,
 }
 
@@ -136,8 +136,8 @@ fn h264(nal: &[u8]) -> Part {
     };
     let referred_to = first >> 5 & 3 != 0;
     match first & 31 {
-        5 => Part::Picture(UnitKind::Key),
-        1..=4 if referred_to => Part::Picture(UnitKind::Needed),
+        5 => Part::Picture(UnitKind::Keyframe),
+        1..=4 if referred_to => Part::Picture(UnitKind::Reference),
         1..=4 => Part::Picture(UnitKind::Disposable),
         6 | 9 | 12 => Part::Ignored, // SEI, delimiter, filler
         _ => Part::Other,
@@ -163,30 +163,33 @@ mod tests {
     }
 
     #[test]
-    fn h264_units_are_told_by_type_and_reference() {
+    fn h264_units_are_classified_by_type_and_reference() {
         let h264 = |nals: &[&[u8]]| kind(VideoCodec::H264, nals);
         assert_eq!(
             h264(&[&[0x67, 1], &[0x68, 2], &[0x06, 3], &[0x65, 4]]),
-            UnitKind::Key
+            UnitKind::Keyframe
         );
-        assert_eq!(h264(&[&[0x41, 1]]), UnitKind::Needed);
+        assert_eq!(h264(&[&[0x41, 1]]), UnitKind::Reference);
         assert_eq!(
             h264(&[&[0x09, 1], &[0x06, 1], &[0x01, 1], &[0x01, 2]]),
             UnitKind::Disposable
         );
         assert_eq!(
             h264(&[&[0x01, 1], &[0x41, 2]]),
-            UnitKind::Needed,
+            UnitKind::Reference,
             "slices that disagree"
         );
         assert_eq!(
             h264(&[&[0x67, 1], &[0x01, 2]]),
-            UnitKind::Needed,
-            "it brings a parameter set"
+            UnitKind::Reference,
+            "it carries a parameter set"
         );
         assert_eq!(h264(&[&[0x67, 1]]), UnitKind::NoPicture);
         let cut = &unit(&[&[0x01, 1, 2, 3]])[..6];
-        assert_eq!(UnitReader::new(VideoCodec::H264).kind(cut, 4), UnitKind::Needed);
+        assert_eq!(
+            UnitReader::new(VideoCodec::H264).kind(cut, 4),
+            UnitKind::Reference
+        );
     }
 
     #[test]
@@ -194,18 +197,18 @@ mod tests {
         let vps = |layers_minus_1: u8| [0x40, 1, 0x0c, layers_minus_1 << 1 | 0xf1];
         let mut reader = UnitReader::new(VideoCodec::H265);
         let trailing = unit(&[&[0x00, 1, 9]]);
-        assert_eq!(reader.kind(&trailing, 4), UnitKind::Needed, "layers unknown");
+        assert_eq!(reader.kind(&trailing, 4), UnitKind::Reference, "layers unknown");
         let key = unit(&[&vps(0), &[0x26, 1, 9]]);
-        assert_eq!(reader.kind(&key, 4), UnitKind::Key);
+        assert_eq!(reader.kind(&key, 4), UnitKind::Keyframe);
         assert_eq!(reader.kind(&trailing, 4), UnitKind::Disposable);
-        assert_eq!(reader.kind(&unit(&[&[0x02, 1, 9]]), 4), UnitKind::Needed);
-        assert_eq!(reader.kind(&unit(&[&[0x2a, 1, 9]]), 4), UnitKind::Key, "CRA");
+        assert_eq!(reader.kind(&unit(&[&[0x02, 1, 9]]), 4), UnitKind::Reference);
+        assert_eq!(reader.kind(&unit(&[&[0x2a, 1, 9]]), 4), UnitKind::Keyframe, "CRA");
         let mut sets = vec![0, 0, 0, 1];
         sets.extend(vps(1));
         reader.parameter_sets(&sets);
         assert_eq!(
             reader.kind(&trailing, 4),
-            UnitKind::Needed,
+            UnitKind::Reference,
             "a higher layer may refer to it"
         );
         assert_eq!(reader.kind(&unit(&[&[0x00, 2, 9]]), 4), UnitKind::Disposable);

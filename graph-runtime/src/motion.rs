@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lva_framing::{FractionBox, MotionDetector, MotionEvent, MotionWindow, Pacer, Picture};
+use lva_framing::motion::{MotionDetector, MotionEvent, MotionWindow};
+use lva_framing::{FractionBox, Pacer, Picture};
 use lva_graph_model::MotionDetection;
 use lva_inference_schema::Inference;
 
-use crate::convert::motion::{detector_options, inference};
+use crate::convert::motion::{inference, sensitivity};
 use crate::emitter::NodeReporter;
 use crate::flow::SignalInput;
 use crate::panics::{catch_panic, failpoint};
@@ -37,7 +38,7 @@ impl MotionNode {
         node.counters().motion();
         Self {
             pacers: plan.rates.into_iter().map(Pacer::new).collect(),
-            detector: MotionDetector::new(detector_options(&plan.settings)),
+            detector: MotionDetector::new(sensitivity(&plan.settings)),
             window: MotionWindow::new(plan.settings.event_aggregation_window),
             settings: plan.settings,
             outputs: plan.downstream.outputs,
@@ -54,7 +55,7 @@ impl MotionNode {
         catch_panic(|| self.detect(picture, received_at)).unwrap_or_else(|panicked| {
             self.node.dropped(DropReason::InternalError, 1);
             self.node.on_panic(&mut self.panic_reports, &panicked);
-            self.detector = MotionDetector::new(detector_options(&self.settings));
+            self.detector = MotionDetector::new(sensitivity(&self.settings));
             self.window = MotionWindow::new(self.settings.event_aggregation_window);
             None
         })
@@ -66,7 +67,7 @@ impl MotionNode {
         if !self.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
             return None;
         }
-        let regions = self.detector.look_at(picture);
+        let regions = self.detector.detect(picture);
         let moves = !regions.is_empty();
         let step = self.window.push(regions, time);
         let found = moves.then(|| inferences(regions, self.settings.output_motion_region));

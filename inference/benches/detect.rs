@@ -2,7 +2,7 @@
 //!
 //! `LVA_BENCH_FASTEST_DET` names a FastestDet file, `LVA_BENCH_PERSON_GRID` one with this project's own head
 //! at 640×384; `ORT_DYLIB_PATH` names ONNX Runtime's library, to compare with (feature `ort`). What is not
-//! named is skipped, in words.
+//! named is skipped with a note.
 
 use std::ffi::OsStr;
 use std::time::Instant;

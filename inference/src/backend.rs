@@ -1,4 +1,4 @@
-//! What all backends share, so that a backend is nothing but "run a tensor, give tensors".
+//! The shared part of all backends: a backend itself only runs a tensor and returns tensors.
 
 mod engine;
 mod load_error;
@@ -20,13 +20,13 @@ pub use load_error::LoadError;
 #[cfg(feature = "ort")]
 pub use onnx_runtime_error::OnnxRuntimeError;
 
-/// An error of a runtime, kept as the source of ours.
+/// An error of a runtime, kept as the source of this crate's error.
 pub(crate) type RuntimeFailure = Box<dyn Error + Send + Sync>;
 
 /// A loaded network.
 pub(crate) trait Backend: Send {
-    /// Runs `rows` frames: `input` holds them one after another, as many floats as they need. The outputs
-    /// replace what `outputs` held, in the order of the network.
+    /// Runs `rows` frames: `input` holds them one after another. The outputs replace the contents of `outputs`, in
+    /// the order of the network.
     fn run(
         &mut self,
         input: &[f32],
@@ -35,20 +35,20 @@ pub(crate) trait Backend: Send {
     ) -> Result<(), RuntimeFailure>;
 }
 
-/// What a network's file says about its one input.
+/// One input of a network, as its file declares it.
 #[derive(Debug, Clone)]
-pub(crate) struct InputFacts {
-    /// Size of each dimension; `None` where the file leaves it open or says nothing.
+pub(crate) struct InputInfo {
+    /// Size of each dimension; `None` where the file leaves it open. Empty if the file has no shape.
     pub(crate) shape: Vec<Option<usize>>,
     /// Whether it takes 32-bit floats.
     pub(crate) is_f32: bool,
 }
 
-/// A backend just loaded, with what it said about itself.
+/// A loaded backend, with its declared inputs.
 pub(crate) struct Loaded<B> {
     pub(crate) backend: B,
     /// Every input of the network.
-    pub(crate) inputs: Vec<InputFacts>,
+    pub(crate) inputs: Vec<InputInfo>,
     /// Name and version of the runtime.
     pub(crate) runtime: String,
 }
@@ -61,7 +61,7 @@ pub(crate) struct OutputTensor {
 }
 
 impl OutputTensor {
-    /// Takes over a shape and values without giving up its memory.
+    /// Copies a shape and values into the memory that is there.
     pub(crate) fn fill(
         &mut self,
         shape: impl IntoIterator<Item = usize>,

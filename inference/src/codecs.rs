@@ -6,9 +6,12 @@ use std::io::Cursor;
 use image::error::LimitErrorKind;
 use image::{ImageError as Codec, ImageFormat, ImageReader, Limits};
 
-use crate::image_view::{ImageError, ImageView, MAX_SIDE, PixelFormat};
+use lva_media_types::PixelFormat;
+use lva_media_types::limits::MAX_PICTURE_SIDE;
 
-/// What a picture may cost before it is refused.
+use crate::image_view::{ImageError, ImageView};
+
+/// Limits on the size of a decoded picture.
 ///
 /// A few hundred bytes can claim a picture of gigabytes; the limits are checked before the pixels are
 /// decoded.
@@ -28,10 +31,10 @@ impl Default for CodecLimits {
 }
 
 impl CodecLimits {
-    /// Longest side in pixels, at most [`MAX_SIDE`]. Default: 8192.
+    /// Longest side in pixels, at most [`MAX_PICTURE_SIDE`]. Default: 8192.
     #[must_use]
     pub fn with_largest_side(mut self, pixels: u32) -> Self {
-        self.largest_side = pixels.min(MAX_SIDE);
+        self.largest_side = pixels.min(MAX_PICTURE_SIDE);
         self
     }
 
@@ -58,8 +61,8 @@ pub struct RgbPicture {
 impl RgbPicture {
     /// Decodes a JPEG, PNG or BMP, recognised by its first bytes.
     ///
-    /// Alpha is dropped, 16 bits a channel become 8, grey becomes RGB. The orientation that a photo's
-    /// metadata may tell is not applied, nor is a colour profile: cameras write neither.
+    /// Alpha is dropped, 16 bits a channel become 8, grey becomes RGB. Orientation in a photo's
+    /// metadata and colour profiles are ignored: cameras write neither.
     ///
     /// # Errors
     ///
@@ -92,7 +95,7 @@ impl RgbPicture {
         let rgb = picture.into_rgb8();
         let (width, height) = rgb.dimensions();
         let bytes = rgb.into_raw();
-        // Some formats can say that they have no pixels; nothing behind this point expects that.
+        // Some formats allow pictures without pixels; the code behind this point does not expect them.
         ImageView::packed(&bytes, width, height, PixelFormat::Rgb24)?;
         Ok(Self { width, height, bytes })
     }
@@ -112,7 +115,7 @@ impl RgbPicture {
         &self.bytes
     }
 
-    /// The picture as a detector wants to see it.
+    /// The picture as a view for a detector.
     pub fn view(&self) -> ImageView<'_> {
         ImageView::of_checked_rgb(&self.bytes, self.width, self.height)
     }
@@ -127,28 +130,28 @@ impl fmt::Debug for RgbPicture {
     }
 }
 
-/// Why encoded bytes are no picture for a detector. Their sender is at fault; the same bytes fail again.
+/// Why an encoded picture cannot be decoded. Its sender is at fault; the same bytes fail again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// The first bytes are those of no format this crate reads.
-    #[error("the bytes are no JPEG, PNG or BMP picture: check the declared encoding")]
+    /// The first bytes do not belong to a supported format.
+    #[error("the bytes are not a JPEG, PNG or BMP picture: check the declared encoding")]
     UnknownFormat,
     /// The picture is larger than the limits allow.
     #[error(
-        "the picture exceeds {} pixels a side or {} bytes: raise the limits if it is wanted",
+        "the picture exceeds {} pixels a side or {} bytes: raise the limits to accept it",
         limits.largest_side, limits.largest_bytes
     )]
     TooLarge {
         /// The limits it was decoded under.
         limits: CodecLimits,
-        /// What the decoder said.
+        /// The error of the decoder.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The bytes begin as a picture but do not go on as one.
-    #[error("the picture is damaged, cut short, or of a kind that is not read")]
+    /// The picture is damaged or uses an unsupported variant of its format.
+    #[error("the picture is damaged, truncated, or of an unsupported variant of its format")]
     Damaged {
-        /// What the decoder said.
+        /// The error of the decoder.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The picture has no pixels.
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_refused() {
+    fn invalid_pictures_are_rejected() {
         assert!(matches!(decode(b""), Err(CodecError::UnknownFormat)));
         assert!(matches!(
             decode(b"GIF89a\x01\x00\x01\x00"),

@@ -1,17 +1,17 @@
-//! From a network's output to detections: pure functions, one file a family.
+//! From a network's output to detections: pure functions, one file for each family.
 
 mod fastest_det;
-mod overlap;
+mod nms;
 mod person_grid;
 
-use crate::fit::Placement;
+use crate::letterbox::LetterboxTransform;
 use crate::model::{ModelFamily, ModelSpec, SpecError};
 use lva_media_types::Detection;
-use overlap::suppress;
+use nms::suppress;
 
-/// Most boxes of one frame that enter the comparison of overlaps; of more, the best are taken.
+/// Most boxes of one frame that enter non-maximum suppression; of more, the best are taken.
 ///
-/// It bounds the time of a frame on which a model goes mad: at most half a million comparisons.
+/// It bounds the time for a frame on which a model misbehaves: at most half a million comparisons.
 pub const MAX_CANDIDATES: usize = 1024;
 
 /// One output of a network, borrowed: row-major, last dimension fastest.
@@ -23,17 +23,17 @@ pub struct OutputView<'a> {
     pub data: &'a [f32],
 }
 
-/// Reads the output of one described model.
+/// Decodes the output of one model by its description.
 ///
-/// Useful alone for networks that run elsewhere; the detectors of this crate bring their own.
+/// Useful by itself for networks that run elsewhere; the detectors of this crate contain one.
 #[derive(Debug, Clone)]
-pub struct Decoder {
+pub struct OutputDecoder {
     family: ModelFamily,
     rules: Rules,
-    overlap_threshold: f32,
+    nms_threshold: f32,
 }
 
-/// What the decoders of all families need to know.
+/// Parameters of the decoders of all families.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
     input_width: usize,
@@ -43,7 +43,7 @@ pub(crate) struct Rules {
     score_threshold: f32,
 }
 
-/// A box in pixels of the model's input, before overlaps are resolved. All numbers finite.
+/// A box in pixels of the model's input, before non-maximum suppression. All numbers are finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Candidate {
     /// Left, top, right, bottom.
@@ -52,7 +52,7 @@ pub(crate) struct Candidate {
     score: f32,
 }
 
-impl Decoder {
+impl OutputDecoder {
     /// A decoder for this description.
     ///
     /// # Errors
@@ -68,15 +68,14 @@ impl Decoder {
                 kept: spec.kept_by_class()?,
                 score_threshold: spec.score_threshold,
             },
-            overlap_threshold: spec.overlap_threshold,
+            nms_threshold: spec.nms_threshold,
         })
     }
 
     /// The detections of every frame of a batch, best score first, in fractions of the frame.
     ///
-    /// `placements[i]` says where frame `i` lay in the input. A batch with fewer placements than rows is
-    /// fine: the rest was filling. Values that are not finite are passed over, boxes without area inside the
-    /// frame dropped.
+    /// `transforms[i]` is the position of frame `i` in the input. There may be fewer transforms than rows: the other
+    /// rows are padding. Values that are not finite are ignored, and boxes without area inside the frame are dropped.
     ///
     /// # Errors
     ///
@@ -84,37 +83,36 @@ impl Decoder {
     pub fn decode(
         &self,
         outputs: &[OutputView<'_>],
-        placements: &[Placement],
+        transforms: &[LetterboxTransform],
     ) -> Result<Vec<Vec<Detection>>, DecodeError> {
         let grid = self.grid(outputs)?;
-        if grid.batch < placements.len() {
+        if grid.batch < transforms.len() {
             return Err(DecodeError::BatchSize {
-                expected: placements.len(),
+                expected: transforms.len(),
                 found: grid.batch,
             });
         }
         let mut candidates = Vec::new();
-        Ok(placements
+        Ok(transforms
             .iter()
             .zip(grid.images())
-            .map(|(placement, image)| {
+            .map(|(transform, image)| {
                 candidates.clear();
                 match self.family {
                     ModelFamily::PersonGrid => person_grid::candidates(&self.rules, &image, &mut candidates),
                     ModelFamily::FastestDet => fastest_det::candidates(&self.rules, &image, &mut candidates),
                 }
-                suppress(&mut candidates, self.overlap_threshold);
+                suppress(&mut candidates, self.nms_threshold);
                 candidates
                     .iter()
-                    .filter_map(|c| self.finish(c, placement))
+                    .filter_map(|c| self.finish(c, transform))
                     .collect()
             })
             .collect())
     }
 
-    /// Whether there are `rows` results, every value is finite and every score lies in 0..=1: what loading
-    /// asks of a grey frame. A score outside means that the model belongs to another family or lacks its last
-    /// sigmoid.
+    /// Checks that there are `rows` results, every value is finite and every score is in 0..=1, as loading requires for
+    /// a grey frame. Another score means that the model belongs to another family or lacks its last sigmoid.
     #[cfg(any(feature = "rten", feature = "ort"))]
     pub(crate) fn check_values(&self, outputs: &[OutputView<'_>], rows: usize) -> Result<(), DecodeError> {
         let grid = self.grid(outputs)?;
@@ -133,7 +131,7 @@ impl Decoder {
         for image in grid.images() {
             let planes = image.planes.chunks_exact(image.cells().max(1)).enumerate();
             for (_, plane) in planes.filter(|&(channel, _)| is_score(channel)) {
-                // Room for the rounding of a sigmoid in low precision.
+                // Tolerance for the rounding of a sigmoid in low precision.
                 if let Some(&value) = plane.iter().find(|v| !(-0.001..=1.001).contains(*v)) {
                     return Err(DecodeError::ScoreRange { value });
                 }
@@ -185,8 +183,8 @@ impl Decoder {
         })
     }
 
-    fn finish(&self, candidate: &Candidate, placement: &Placement) -> Option<Detection> {
-        let bbox = placement.to_frame(candidate.edges);
+    fn finish(&self, candidate: &Candidate, transform: &LetterboxTransform) -> Option<Detection> {
+        let bbox = transform.to_frame(candidate.edges);
         let keep = bbox.width > 0.0 && bbox.height > 0.0;
         keep.then_some(Detection {
             bbox,
@@ -239,7 +237,7 @@ impl<'a> GridImage<'a> {
         self.planes.get(..self.cells()).unwrap_or_default()
     }
 
-    /// One value; NaN, which every decoder passes over, where there is none.
+    /// One value; NaN, which every decoder ignores, if it does not exist.
     fn value(&self, channel: usize, cell: usize) -> f32 {
         self.planes
             .get(channel * self.cells() + cell)
@@ -248,21 +246,21 @@ impl<'a> GridImage<'a> {
     }
 }
 
-/// Why an output cannot be read. The description or the model is at fault; a retry does not help.
+/// Why an output cannot be decoded. The description or the model is at fault; a retry does not help.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The network has another number of outputs than its family.
-    #[error("the model family has {expected} output, but the model gave {found}: is it of another family?")]
+    /// The number of outputs does not match the family.
+    #[error("the model family has {expected} output, but the model returned {found}: check the model family")]
     OutputCount {
         /// Outputs of the family.
         expected: usize,
         /// Outputs of the model.
         found: usize,
     },
-    /// The output has another shape than input size, family and class names ask for.
+    /// The shape does not match input size, family and class names.
     #[error(
-        "an output of shape [frames, {}, {}, {}] was expected, but the model gave {found:?}: \
+        "an output of shape [frames, {}, {}, {}] was expected, but the model returned {found:?}: \
          check model family, input size and number of class names",
         expected[0], expected[1], expected[2]
     )]
@@ -272,7 +270,7 @@ pub enum DecodeError {
         /// Shape of the model's output.
         found: Vec<usize>,
     },
-    /// The output holds another number of values than its shape says.
+    /// The number of values does not match the shape.
     #[error("an output of shape {shape:?} cannot hold {found} values")]
     Length {
         /// The shape.
@@ -281,21 +279,23 @@ pub enum DecodeError {
         found: usize,
     },
     /// Fewer results than frames.
-    #[error("the model gave results for {found} frames of a batch of {expected}: does it fix its batch?")]
+    #[error(
+        "the model returned results for {found} frames of a batch of {expected}: check whether it fixes its batch size"
+    )]
     BatchSize {
-        /// Frames that were given.
+        /// Frames in the batch.
         expected: usize,
         /// Frames that have a result.
         found: usize,
     },
     /// Some values are infinite or not numbers.
     #[error(
-        "the model gave values that are not finite numbers: is the file damaged, or its precision too low?"
+        "the model returned values that are not finite numbers: check whether the file is damaged or its precision too low"
     )]
     NotFinite,
     /// A score lies outside 0..=1.
     #[error(
-        "the model gave a score of {value}, but scores lie in 0..=1: is it of another family, or cut before its sigmoid?"
+        "the model returned a score of {value}, but scores are in 0..=1: check the model family, and whether it was exported without its sigmoid"
     )]
     ScoreRange {
         /// The first such score.
@@ -306,12 +306,12 @@ pub enum DecodeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::Fit;
+    use crate::letterbox::Fit;
     use crate::preprocess::InputSpec;
     use proptest::prelude::*;
 
-    fn small() -> Decoder {
-        Decoder::new(&ModelSpec::person_grid("small", 16, 8)).unwrap()
+    fn small() -> OutputDecoder {
+        OutputDecoder::new(&ModelSpec::person_grid("small", 16, 8)).unwrap()
     }
 
     #[test]
@@ -327,7 +327,7 @@ mod tests {
         }]);
         assert_eq!(
             found.to_string(),
-            "an output of shape [frames, 5, 1, 2] was expected, but the model gave [1, 5, 2, 1]: \
+            "an output of shape [frames, 5, 1, 2] was expected, but the model returned [1, 5, 2, 1]: \
              check model family, input size and number of class names"
         );
         assert!(matches!(
@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn boxes_in_the_padding_are_dropped() {
         let spec = ModelSpec::person_grid("small", 16, 8).with_input(InputSpec::new(16, 8));
-        let decoder = Decoder::new(&spec).unwrap();
+        let decoder = OutputDecoder::new(&spec).unwrap();
         // A square frame lies in the middle 8 columns; the box covers the left 4.
         let place = [Fit::LetterboxCentered.place((80, 80), (16, 8))];
         let data = [0.9, 0.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0];
@@ -444,9 +444,9 @@ mod tests {
                 .with_class_names(["a", "b"]);
             for (spec, channels) in [(person, 5), (fastest, 7)] {
                 let place = spec.input().fit().place(frame, (spec.input().width(), spec.input().height()));
-                let spec = spec.with_score_threshold(score).with_overlap_threshold(overlap);
+                let spec = spec.with_score_threshold(score).with_nms_threshold(overlap);
                 let output = OutputView { shape: &[1, channels, 2, 4], data: &data[..channels * 8] };
-                let found = Decoder::new(&spec).unwrap().decode(&[output], &[place]).unwrap().remove(0);
+                let found = OutputDecoder::new(&spec).unwrap().decode(&[output], &[place]).unwrap().remove(0);
                 prop_assert!(found.is_sorted_by(|a, b| a.score >= b.score));
                 for d in found {
                     prop_assert!(d.score >= score && d.score <= 1.0);

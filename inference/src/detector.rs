@@ -49,7 +49,7 @@ impl<D: Detector + ?Sized> Detector for Box<D> {
     }
 }
 
-/// A frame, wherever it lies. More kinds of memory will follow, so matches need a `_` arm.
+/// A frame in some kind of memory. More kinds will follow, so matches need a `_` arm.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Frame<'a> {
@@ -73,18 +73,18 @@ pub struct DetectorInfo {
     pub input_width: u32,
     /// Height of the model's input in pixels.
     pub input_height: u32,
-    /// Most frames that run at once, at least 1. Waiting for more than these before a call gains nothing.
+    /// Most frames that run at once, at least 1. Collecting more for one call gains nothing.
     pub largest_batch: usize,
-    /// What executes the model, with its version where it tells: `rten`, `ONNX Runtime 1.32.0`.
+    /// The runtime of the model, with its version if known: `rten`, `ONNX Runtime 1.32.0`.
     pub runtime: String,
-    /// Where the model really runs, not where it was asked to.
+    /// Where the model runs.
     pub device: Device,
     /// Names of the classes, indexed by [`Detection::class`]. Cheap to clone.
     pub class_names: Arc<[String]>,
 }
 
 impl DetectorInfo {
-    /// A detector on the CPU that takes one frame at a time and knows no class names; for implementations of
+    /// A detector on the CPU with a batch of one frame and without class names; for implementations of
     /// [`Detector`].
     pub fn new(model: impl Into<String>, input_width: u32, input_height: u32) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl DetectorInfo {
         self
     }
 
-    /// What executes the model, and where.
+    /// The runtime and the device.
     #[must_use]
     pub fn with_runtime(mut self, runtime: impl Into<String>, device: Device) -> Self {
         self.runtime = runtime.into();
@@ -137,7 +137,7 @@ pub enum Device {
         /// Number of the GPU, from 0.
         id: u32,
     },
-    /// An NVIDIA GPU through TensorRT; what TensorRT cannot run goes to CUDA on the same GPU.
+    /// An NVIDIA GPU through TensorRT; operators that TensorRT does not support run in CUDA on the same GPU.
     TensorRt {
         /// Number of the GPU, from 0.
         id: u32,
@@ -154,7 +154,7 @@ impl fmt::Display for Device {
     }
 }
 
-/// Why frames could not be looked at.
+/// Why detection failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DetectError {
@@ -164,16 +164,16 @@ pub enum DetectError {
     Run {
         /// Name of the model.
         model: String,
-        /// What the runtime said.
+        /// The error of the runtime.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The model gave output that its description does not allow. Loading checks this, so it points to a
-    /// model whose output depends on its input in an unforeseen way; a retry does not help.
-    #[error("the model '{model}' gave an output that does not fit its description")]
+    /// The output of the model does not match its description. Loading checks this, so the model's output depends on
+    /// its input in an unexpected way; a retry does not help.
+    #[error("the output of the model '{model}' does not match its description")]
     Output {
         /// Name of the model.
         model: String,
-        /// What was wrong with it.
+        /// The mismatch.
         source: DecodeError,
     },
     /// The detector panicked. It cannot be used any more: load it again, and report the model to the authors of
@@ -183,8 +183,8 @@ pub enum DetectError {
         /// Name of the model.
         model: String,
     },
-    /// The frame lies in memory that this detector cannot read. Copy it to the host first.
-    #[error("frame {index} lies in memory that this detector cannot read: give it as a host picture")]
+    /// The detector does not support the memory of the frame. Copy it to the host first.
+    #[error("this detector does not support the memory of frame {index}: copy the frame to host memory")]
     UnsupportedFrame {
         /// Position of the frame in the call.
         index: usize,
@@ -192,7 +192,7 @@ pub enum DetectError {
 }
 
 impl DetectError {
-    /// Whether the same detector may well succeed with the next frames.
+    /// Whether the same detector may succeed with the next frames.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Run { .. })
     }

@@ -1,106 +1,14 @@
-//! Borrowed pictures: bytes somebody else owns, with the few numbers that give them meaning.
+//! Borrowed pictures: bytes with their size, stride and pixel format.
 
 use std::fmt;
 
-/// Longest side of a picture in pixels.
-///
-/// It bounds the scratch memory that a hostile width could ask for (at 32 768: half a megabyte a row) and
-/// lies far above any camera.
-pub const MAX_SIDE: u32 = 32_768;
-
-/// The raw pixel layouts of the extension contract, named as there.
-///
-/// Names of byte layouts read in memory order: `Argb` is the byte A, then R, G, B. Names of word layouts
-/// (`565`, `555`) read from the most significant bit of a 16-bit word; `Le` and `Be` say which byte of that
-/// word comes first. Alpha is ignored everywhere: a camera's alpha means nothing to a detector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum PixelFormat {
-    /// Three planes, chroma halved both ways: luma, then Cb, then Cr.
-    Yuv420p,
-    /// 16-bit words, most significant byte first: 5 bits red, 6 green, 5 blue.
-    Rgb565Be,
-    /// 16-bit words, least significant byte first: 5 bits red, 6 green, 5 blue.
-    Rgb565Le,
-    /// 16-bit words, most significant byte first: 1 unused bit, 5 bits each of red, green, blue.
-    Rgb555Be,
-    /// 16-bit words, least significant byte first: 1 unused bit, 5 bits each of red, green, blue.
-    Rgb555Le,
-    /// Bytes R, G, B.
-    Rgb24,
-    /// Bytes B, G, R.
-    Bgr24,
-    /// Bytes A, R, G, B.
-    Argb,
-    /// Bytes R, G, B, A.
-    Rgba,
-    /// Bytes A, B, G, R.
-    Abgr,
-    /// Bytes B, G, R, A.
-    Bgra,
-}
-
-impl PixelFormat {
-    /// Every layout, in the order of the contract's numbers.
-    pub const ALL: [Self; 11] = [
-        Self::Yuv420p,
-        Self::Rgb565Be,
-        Self::Rgb565Le,
-        Self::Rgb555Be,
-        Self::Rgb555Le,
-        Self::Rgb24,
-        Self::Bgr24,
-        Self::Argb,
-        Self::Rgba,
-        Self::Abgr,
-        Self::Bgra,
-    ];
-
-    /// Bytes that one pixel takes in the first plane: 1 for YUV420P (its luma), else 2, 3 or 4.
-    pub fn bytes_per_pixel(self) -> usize {
-        match self {
-            Self::Yuv420p => 1,
-            Self::Rgb565Be | Self::Rgb565Le | Self::Rgb555Be | Self::Rgb555Le => 2,
-            Self::Rgb24 | Self::Bgr24 => 3,
-            Self::Argb | Self::Rgba | Self::Abgr | Self::Bgra => 4,
-        }
-    }
-
-    /// Bytes from one row to the next when nothing is padded.
-    ///
-    /// For YUV420P that is the luma row; its chroma rows follow the rule of [`ImageView`].
-    pub fn packed_stride(self, width: u32) -> usize {
-        self.bytes_per_pixel().saturating_mul(width as usize)
-    }
-
-    /// Bytes of a whole picture when nothing is padded, or `None` when that exceeds the address space.
-    pub fn packed_len(self, width: u32, height: u32) -> Option<usize> {
-        Layout::of(self, width, height, self.packed_stride(width)).map(|layout| layout.needed)
-    }
-}
-
-impl fmt::Display for PixelFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Yuv420p => "YUV420P",
-            Self::Rgb565Be => "RGB565BE",
-            Self::Rgb565Le => "RGB565LE",
-            Self::Rgb555Be => "RGB555BE",
-            Self::Rgb555Le => "RGB555LE",
-            Self::Rgb24 => "RGB24",
-            Self::Bgr24 => "BGR24",
-            Self::Argb => "ARGB",
-            Self::Rgba => "RGBA",
-            Self::Abgr => "ABGR",
-            Self::Bgra => "BGRA",
-        })
-    }
-}
+use lva_media_types::PixelFormat;
+use lva_media_types::limits::MAX_PICTURE_SIDE;
 
 /// How luma and chroma of a YUV420P picture become red, green and blue. Other formats ignore it.
 ///
 /// The wrong matrix shifts greens and reds by a few per cent, the wrong range loses contrast; detectors
-/// forgive both, at some cost in score. The default is what converters assume when a stream says nothing.
+/// tolerate both, at some cost in score. The default is what converters assume for streams without this information.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ColorSpace {
@@ -115,7 +23,7 @@ pub enum ColorSpace {
     Bt709Full,
 }
 
-/// A picture in memory that the view only borrows.
+/// A borrowed picture in memory.
 ///
 /// Rows lie `stride` bytes apart, the first row at the start of the bytes. The last row may end with its last
 /// pixel: its padding need not be there.
@@ -141,7 +49,7 @@ impl<'a> ImageView<'a> {
     ///
     /// # Errors
     ///
-    /// [`ImageError`] when a side is zero or above [`MAX_SIDE`], the stride is shorter than a row, or the
+    /// [`ImageError`] when a side is zero or above [`MAX_PICTURE_SIDE`], the stride is shorter than a row, or the
     /// bytes are fewer than the picture needs. The sender of the frame is at fault; the same frame will fail
     /// again.
     pub fn new(
@@ -154,10 +62,10 @@ impl<'a> ImageView<'a> {
         if width == 0 || height == 0 {
             return Err(ImageError::Empty { width, height });
         }
-        if width > MAX_SIDE || height > MAX_SIDE {
+        if width > MAX_PICTURE_SIDE || height > MAX_PICTURE_SIDE {
             return Err(ImageError::TooLarge { width, height });
         }
-        let row = format.packed_stride(width);
+        let row = Self::packed_stride(format, width);
         if stride < row {
             return Err(ImageError::StrideTooSmall {
                 format,
@@ -194,14 +102,26 @@ impl<'a> ImageView<'a> {
     ///
     /// As for [`ImageView::new`], but for the stride.
     pub fn packed(bytes: &'a [u8], width: u32, height: u32, format: PixelFormat) -> Result<Self, ImageError> {
-        Self::new(bytes, width, height, format.packed_stride(width), format)
+        Self::new(bytes, width, height, Self::packed_stride(format, width), format)
+    }
+
+    /// Bytes from one row to the next when nothing is padded.
+    ///
+    /// For YUV420P that is the luma row; its chroma rows follow the rule above.
+    pub fn packed_stride(format: PixelFormat, width: u32) -> usize {
+        format.bytes_per_pixel().saturating_mul(width as usize)
+    }
+
+    /// Bytes of a whole picture when nothing is padded, or `None` when that exceeds the address space.
+    pub fn packed_len(format: PixelFormat, width: u32, height: u32) -> Option<usize> {
+        Layout::of(format, width, height, Self::packed_stride(format, width)).map(|layout| layout.needed)
     }
 
     /// A view of packed RGB that was checked when it was made.
     #[cfg(feature = "image-codecs")]
     pub(crate) fn of_checked_rgb(bytes: &'a [u8], width: u32, height: u32) -> Self {
         let format = PixelFormat::Rgb24;
-        let stride = format.packed_stride(width);
+        let stride = Self::packed_stride(format, width);
         Self {
             bytes,
             width,
@@ -212,19 +132,19 @@ impl<'a> ImageView<'a> {
         }
     }
 
-    /// Says how the colours of a YUV420P picture are meant. Default: [`ColorSpace::Bt601Limited`].
+    /// Sets the colour space of a YUV420P picture. Default: [`ColorSpace::Bt601Limited`].
     #[must_use]
     pub fn with_color_space(mut self, color_space: ColorSpace) -> Self {
         self.color_space = color_space;
         self
     }
 
-    /// Width in pixels, 1..=[`MAX_SIDE`].
+    /// Width in pixels, 1..=[`MAX_PICTURE_SIDE`].
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Height in pixels, 1..=[`MAX_SIDE`].
+    /// Height in pixels, 1..=[`MAX_PICTURE_SIDE`].
     pub fn height(&self) -> u32 {
         self.height
     }
@@ -239,7 +159,7 @@ impl<'a> ImageView<'a> {
         self.format
     }
 
-    /// How YUV420P colours are meant.
+    /// Colour space of a YUV420P picture.
     pub fn color_space(&self) -> ColorSpace {
         self.color_space
     }
@@ -254,7 +174,7 @@ impl<'a> ImageView<'a> {
         Plane {
             bytes: self.bytes,
             stride: self.stride,
-            row_len: self.format.packed_stride(self.width),
+            row_len: Self::packed_stride(self.format, self.width),
         }
     }
 
@@ -347,28 +267,30 @@ impl Layout {
     }
 }
 
-/// Why bytes cannot be seen as a picture. Whoever made the frame is at fault; a retry with the same frame
+/// Why bytes are not a picture of the declared size and format. The sender of the frame is at fault; the same frame
 /// fails again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
     /// A side is zero.
-    #[error("a picture of {width}x{height} pixels has no pixels: give its true size")]
+    #[error("a picture of {width}x{height} pixels has no pixels: declare its actual size")]
     Empty {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
     },
-    /// A side is above [`MAX_SIDE`], or the picture exceeds the address space.
-    #[error("a picture of {width}x{height} pixels is too large: at most {MAX_SIDE} a side are accepted")]
+    /// A side is above [`MAX_PICTURE_SIDE`], or the picture exceeds the address space.
+    #[error(
+        "a picture of {width}x{height} pixels is too large: at most {MAX_PICTURE_SIDE} a side are accepted"
+    )]
     TooLarge {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
     },
-    /// Rows are said to be closer together than their pixels allow.
+    /// The stride is shorter than a row.
     #[error(
         "a stride of {stride} bytes is shorter than a row of {width} {format} pixels, which takes {needed}"
     )]
@@ -398,7 +320,7 @@ pub enum ImageError {
         stride: usize,
         /// Bytes that the picture takes at least.
         needed: usize,
-        /// Bytes that were given.
+        /// Bytes given.
         found: usize,
     },
 }
@@ -409,7 +331,7 @@ mod tests {
 
     #[test]
     fn packed_lengths_follow_the_contract() {
-        let len = |format: PixelFormat, w, h| format.packed_len(w, h);
+        let len = ImageView::packed_len;
         assert_eq!(len(PixelFormat::Yuv420p, 4, 2), Some(12));
         assert_eq!(len(PixelFormat::Yuv420p, 5, 3), Some(15 + 2 * 3 * 2));
         assert_eq!(len(PixelFormat::Yuv420p, 1, 1), Some(3));
@@ -446,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_be_a_picture() {
+    fn invalid_pictures_are_rejected() {
         let bytes = [0; 64];
         let view = |w, h, stride, format| ImageView::new(&bytes, w, h, stride, format).unwrap_err();
         assert!(matches!(
@@ -458,7 +380,7 @@ mod tests {
             ImageError::Empty { .. }
         ));
         assert!(matches!(
-            view(MAX_SIDE + 1, 1, 1 << 20, PixelFormat::Bgra),
+            view(MAX_PICTURE_SIDE + 1, 1, 1 << 20, PixelFormat::Bgra),
             ImageError::TooLarge { .. }
         ));
         assert!(matches!(

@@ -1,16 +1,16 @@
 //! Object detectors on ONNX models, pure Rust by default, for any raw or encoded picture.
 //!
-//! A [`Detector`] takes borrowed [`Frame`]s and gives back [`Detection`]s. Between the two lie the things
-//! that usually go wrong in silence, and each of them is a value here that can be read, changed and tested:
-//! how pixels become a tensor ([`InputSpec`], [`Preprocessor`]), how a frame is fitted in and boxes find
-//! their way back ([`Fit`], [`Placement`]), how an output is read ([`ModelSpec`], [`Decoder`]).
+//! A [`Detector`] takes borrowed [`Frame`]s and returns [`Detection`]s. The steps between the two often go wrong
+//! silently, so each of them is a value that can be read, changed and tested: how pixels become a tensor
+//! ([`InputSpec`], [`Preprocessor`]), how a frame is fitted into the input and boxes are mapped back ([`Fit`],
+//! [`LetterboxTransform`]), how an output is decoded ([`ModelSpec`], [`OutputDecoder`]).
 //!
-//! **A detector that was loaded fits its description and runs where it says: everything else is an error at
+//! **A loaded detector matches its description and runs on the requested device: everything else is an error at
 //! load.** Shapes are compared, a grey frame is run, scores are checked for their range, a batch is compared
-//! with single frames, and no device is replaced by another ([`LoadError`]).
+//! with single frames, and a device is never replaced by another ([`LoadError`]).
 //!
-//! What this crate is not: it tracks nothing and knows neither zones nor cameras; it decodes no video; it
-//! trains no model and downloads none; it guesses no model family from a file.
+//! What this crate is not: it does not track, and knows neither zones nor cameras; it does not decode video; it
+//! neither trains nor downloads models; it does not guess a model family from a file.
 //!
 //! # Example
 //!
@@ -21,7 +21,7 @@
 //!     Detector, ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions,
 //! };
 //!
-//! // The embedded model knows drawn people. For real ones bring a model of real ones:
+//! // The embedded model detects drawn people. For real people use a model trained on them:
 //! // RtenDetector::load("FastestDet.onnx", ModelSpec::fastest_det().with_classes_kept(["person"]), …)
 //! let (model, spec) = (PLAZA_PERSON_ONNX, ModelSpec::plaza_person());
 //! let mut detector = RtenDetector::from_bytes(model, spec, RtenOptions::default())?;
@@ -46,21 +46,21 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `rten` | yes | [`RtenDetector`]: pure Rust, CPU; no download, no native library |
-//! | `embedded-model` | yes | [`PLAZA_PERSON_ONNX`]: the bytes of a small model that knows drawn people |
+//! | `embedded-model` | yes | [`PLAZA_PERSON_ONNX`]: the bytes of a small model that detects drawn people |
 //! | `ort` | no | [`OrtDetector`]: ONNX Runtime, loaded at run time from a library that the operator names |
 //! | `cuda` | no | its CUDA execution provider; implies `ort` |
 //! | `tensorrt` | no | its TensorRT execution provider; implies `cuda` |
 //! | `async` | no | [`AsyncDetector`]: any detector on its own thread, for async code |
 //! | `image-codecs` | no | [`RgbPicture`]: JPEG, PNG and BMP frames |
 //!
-//! Without features there remain the trait, the types, preprocessing and decoding, with two small
-//! dependencies: enough to bring a backend of one's own.
+//! Without features the trait, the types, preprocessing and output decoding remain, with two small
+//! dependencies: enough for a custom backend.
 //!
 //! # Limits
 //!
-//! Pictures up to [`MAX_SIDE`] a side, model inputs up to [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`],
-//! [`MAX_CANDIDATES`] boxes a frame before overlaps are resolved. One image input and 32-bit floats; weights
-//! inside the model file.
+//! Pictures up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE) a side, model inputs up to
+//! [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`], [`MAX_CANDIDATES`] boxes a frame before non-maximum suppression.
+//! One image input and 32-bit floats; weights inside the model file.
 #![cfg_attr(
     not(all(
         feature = "async",
@@ -83,8 +83,8 @@ mod decode;
 mod detector;
 #[cfg(feature = "embedded-model")]
 mod embedded;
-mod fit;
 mod image_view;
+mod letterbox;
 mod model;
 mod preprocess;
 
@@ -100,19 +100,19 @@ pub use backend::ort::{OrtDetector, OrtOptions};
 pub use backend::rten::{RtenDetector, RtenOptions};
 #[cfg(feature = "image-codecs")]
 pub use codecs::{CodecError, CodecLimits, RgbPicture};
-pub use decode::{DecodeError, Decoder, MAX_CANDIDATES, OutputView};
+pub use decode::{DecodeError, MAX_CANDIDATES, OutputDecoder, OutputView};
 pub use detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 #[cfg(feature = "embedded-model")]
 pub use embedded::PLAZA_PERSON_ONNX;
-pub use fit::{Fit, Placement};
-pub use image_view::{ColorSpace, ImageError, ImageView, MAX_SIDE, PixelFormat};
-pub use lva_media_types::{BoundingBox, Detection};
+pub use image_view::{ColorSpace, ImageError, ImageView};
+pub use letterbox::{Fit, LetterboxTransform};
+pub use lva_media_types::{BoundingBox, Detection, PixelFormat};
 pub use model::{
     COCO_CLASS_NAMES, ClassSelector, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec, SpecError,
 };
 pub use preprocess::{ChannelOrder, InputSpec, Preprocessor, TensorLengthError};
 
-/// Compiles the example of the crate's front page.
+/// Compiles the example of the README.
 #[cfg(all(doctest, feature = "rten"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

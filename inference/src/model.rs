@@ -1,10 +1,10 @@
-//! Models by description: everything about a network that its file does not say.
+//! Descriptions of models: everything about a network that its file does not contain.
 
 mod class_names;
 
 use std::sync::Arc;
 
-use crate::fit::Fit;
+use crate::letterbox::Fit;
 use crate::preprocess::{ChannelOrder, InputSpec};
 pub use class_names::{COCO_CLASS_NAMES, ClassSelector};
 
@@ -14,7 +14,7 @@ pub const MAX_INPUT_SIDE: u32 = 4096;
 /// Largest batch that can be asked for.
 pub const MAX_BATCH: usize = 256;
 
-/// How the output of a network becomes boxes. Described by family, never guessed from a file's name.
+/// How the output of a network becomes boxes. Always configured, never guessed from a file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ModelFamily {
@@ -42,7 +42,7 @@ impl ModelFamily {
     }
 }
 
-/// A network described: its input, its family, its class names, and what counts as found.
+/// The description of a network: input, family, class names and thresholds.
 ///
 /// ```
 /// use lva_inference::ModelSpec;
@@ -60,7 +60,7 @@ pub struct ModelSpec {
     pub(crate) class_names: Arc<[String]>,
     pub(crate) classes_kept: Option<Vec<ClassSelector>>,
     pub(crate) score_threshold: f32,
-    pub(crate) overlap_threshold: f32,
+    pub(crate) nms_threshold: f32,
     pub(crate) largest_batch: usize,
 }
 
@@ -75,7 +75,7 @@ impl ModelSpec {
             class_names: Arc::from([String::from("person")]),
             classes_kept: None,
             score_threshold: 0.4,
-            overlap_threshold: 0.5,
+            nms_threshold: 0.5,
             largest_batch: 1,
         }
     }
@@ -84,7 +84,7 @@ impl ModelSpec {
     pub fn plaza_person() -> Self {
         Self::person_grid("plaza-person", 640, 384)
             .with_score_threshold(0.55)
-            .with_overlap_threshold(0.45)
+            .with_nms_threshold(0.45)
     }
 
     /// FastestDet as its authors published it: 352 × 352, BGR 0..=1, stretched, the 80 classes of COCO, score
@@ -99,7 +99,7 @@ impl ModelSpec {
             class_names: COCO_CLASS_NAMES.iter().copied().map(String::from).collect(),
             classes_kept: None,
             score_threshold: 0.65,
-            overlap_threshold: 0.45,
+            nms_threshold: 0.45,
             largest_batch: 1,
         }
     }
@@ -118,19 +118,20 @@ impl ModelSpec {
         self
     }
 
-    /// Least score of a detection, 0..=1. Too low: false finds, and time spent on sorting them; too high:
-    /// people at the far end of the scene are missed.
+    /// Lowest score of a detection, 0..=1. Too low: false detections, and time spent on sorting them; too high: people
+    /// at the far end of the scene are missed.
     #[must_use]
     pub fn with_score_threshold(mut self, score: f32) -> Self {
         self.score_threshold = score;
         self
     }
 
-    /// Overlap (intersection over union, 0..=1) from which the weaker of two boxes is taken for the same
-    /// object, of whatever class. Too low: people side by side become one; too high: one person becomes two.
+    /// Threshold of non-maximum suppression: the intersection over union, 0..=1, from which the weaker of two boxes
+    /// counts as the same object, whatever its class. Too low: people next to each other become one; too high: one
+    /// person becomes two.
     #[must_use]
-    pub fn with_overlap_threshold(mut self, overlap: f32) -> Self {
-        self.overlap_threshold = overlap;
+    pub fn with_nms_threshold(mut self, overlap: f32) -> Self {
+        self.nms_threshold = overlap;
         self
     }
 
@@ -143,7 +144,7 @@ impl ModelSpec {
 
     /// Reports these classes only, by name or index. Default: all.
     ///
-    /// Other classes are dropped before overlaps are resolved: a false `tvmonitor` hides no person.
+    /// Other classes are dropped before non-maximum suppression: a false `tvmonitor` hides no person.
     #[must_use]
     pub fn with_classes_kept(mut self, classes: impl IntoIterator<Item = impl Into<ClassSelector>>) -> Self {
         self.classes_kept = Some(classes.into_iter().map(Into::into).collect());
@@ -154,7 +155,7 @@ impl ModelSpec {
     ///
     /// It matters on a GPU. On a CPU a batch costs as much as its frames one by one and delays the first.
     /// Memory grows by one input tensor (12 bytes a pixel) and the network's own intermediates a frame. A
-    /// model whose file fixes the batch runs with the fixed number, whatever is said here.
+    /// model whose file fixes the batch size ignores this value.
     #[must_use]
     pub fn with_largest_batch(mut self, frames: usize) -> Self {
         self.largest_batch = frames;
@@ -186,9 +187,9 @@ impl ModelSpec {
         self.score_threshold
     }
 
-    /// Overlap from which two boxes are one object.
-    pub fn overlap_threshold(&self) -> f32 {
-        self.overlap_threshold
+    /// Threshold of non-maximum suppression.
+    pub fn nms_threshold(&self) -> f32 {
+        self.nms_threshold
     }
 
     /// Most frames at once, where the model's file leaves it open.
@@ -196,12 +197,12 @@ impl ModelSpec {
         self.largest_batch
     }
 
-    /// Whether the description holds together. Loading a detector and making a [`Decoder`](crate::Decoder) do
+    /// Checks that the description is consistent. Loading a detector and creating an [`OutputDecoder`](crate::OutputDecoder) do
     /// this first.
     ///
     /// # Errors
     ///
-    /// [`SpecError`] names the first thing that is wrong. Whoever wrote the description is at fault.
+    /// [`SpecError`] names the first problem. The author of the description has to fix it.
     pub fn check(&self) -> Result<(), SpecError> {
         let (width, height, cell) = (self.input.width, self.input.height, self.family.cell());
         let side_fits = |side: u32| (1..=MAX_INPUT_SIDE).contains(&side) && side.is_multiple_of(cell);
@@ -213,10 +214,7 @@ impl ModelSpec {
         if !(deviations_work && means_work && self.input.scale.is_finite()) {
             return Err(SpecError::Normalisation);
         }
-        for (threshold, value) in [
-            ("score", self.score_threshold),
-            ("overlap", self.overlap_threshold),
-        ] {
+        for (threshold, value) in [("score", self.score_threshold), ("nms", self.nms_threshold)] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(SpecError::Threshold { threshold, value });
             }
@@ -258,7 +256,7 @@ impl ModelSpec {
     }
 }
 
-/// Why a description cannot work. Whoever wrote it is at fault; a retry does not help.
+/// Why a description is invalid. Its author has to fix it; a retry does not help.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
@@ -276,19 +274,19 @@ pub enum SpecError {
         cell: u32,
     },
     /// Scale, mean or deviation make no finite numbers.
-    #[error("scale and means have to be finite numbers, deviations finite and not zero")]
+    #[error("scale and means must be finite numbers, deviations finite and not 0")]
     Normalisation,
     /// A threshold lies outside 0..=1.
-    #[error("the {threshold} threshold has to lie in 0..=1, not at {value}")]
+    #[error("the {threshold} threshold must be in 0..=1, not {value}")]
     Threshold {
-        /// Which one: `score` or `overlap`.
+        /// Which one: `score` or `nms`.
         threshold: &'static str,
         /// The value as given.
         value: f32,
     },
     /// The number of class names does not suit the family.
     #[error(
-        "{found} class names do not suit the model family {family:?}: give one name for each class of the model"
+        "{found} class names do not suit the model family {family:?}: configure one name for each class of the model"
     )]
     ClassCount {
         /// The family.
@@ -297,12 +295,12 @@ pub enum SpecError {
         found: usize,
     },
     /// The largest batch is zero or above [`MAX_BATCH`].
-    #[error("the largest batch has to lie in 1..={MAX_BATCH}, not at {found}")]
+    #[error("the largest batch must be in 1..={MAX_BATCH}, not {found}")]
     LargestBatch {
         /// The number as given.
         found: usize,
     },
-    /// A class to keep is none of the model's.
+    /// The model does not have a class to keep.
     #[error("the model has no class {class}: check its class names")]
     UnknownClass {
         /// The class as asked for.
@@ -315,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_known_models_hold_together() {
+    fn the_known_models_are_valid() {
         assert_eq!(ModelSpec::plaza_person().check(), Ok(()));
         assert_eq!(ModelSpec::fastest_det().check(), Ok(()));
     }
@@ -342,14 +340,8 @@ mod tests {
                 ..
             }
         ));
-        let above = check(spec().with_overlap_threshold(1.5));
-        assert!(matches!(
-            above,
-            SpecError::Threshold {
-                threshold: "overlap",
-                ..
-            }
-        ));
+        let above = check(spec().with_nms_threshold(1.5));
+        assert!(matches!(above, SpecError::Threshold { threshold: "nms", .. }));
         assert!(matches!(
             check(spec().with_class_names([""; 0])),
             SpecError::ClassCount { found: 0, .. }

@@ -1,4 +1,4 @@
-//! From any raw picture to the planar floats of a model's input, in one pass.
+//! Converts any raw picture to the planar floats of a model's input, in one pass.
 //!
 //! Resampling is separable. For every row of the output, the source rows it covers are summed with their
 //! weights into one row of floats as wide as the source; that row is then gathered into output pixels,
@@ -16,9 +16,11 @@ mod yuv;
 #[cfg(test)]
 mod tests;
 
-use crate::fit::{Fit, Placement};
-use crate::image_view::{ImageView, PixelFormat};
-use taps::{AxisTaps, add_row, gather_plane, sum_rows};
+use lva_media_types::PixelFormat;
+
+use crate::image_view::ImageView;
+use crate::letterbox::{Fit, LetterboxTransform};
+use taps::{FilterTaps, add_row, gather_plane, sum_rows};
 use unpack::{BigEndian, LittleEndian, Rgb555, Rgb565, Word};
 use yuv::YuvScratch;
 
@@ -147,8 +149,8 @@ impl Affine {
     }
 }
 
-/// Turns frames into model input. One a stream or one for all: it remembers the geometry of the last frame,
-/// so that frames of equal size cost no allocation and no recomputation.
+/// Turns frames into model input. It caches the geometry of the last frame, so that frames of equal size need no
+/// allocation and no recomputation.
 ///
 /// Sampling is area averaging along an axis that shrinks (plain bilinear sampling skips pixels below half
 /// size, and distant people flicker in and out) and bilinear along an axis that grows.
@@ -157,8 +159,8 @@ pub struct Preprocessor {
     spec: InputSpec,
     affine: [Affine; 3],
     geometry: Option<Geometry>,
-    columns: AxisTaps,
-    rows: AxisTaps,
+    columns: FilterTaps,
+    rows: FilterTaps,
     sums: Vec<f32>,
     unpacked: Vec<u8>,
     yuv: YuvScratch,
@@ -170,7 +172,7 @@ struct Geometry {
     width: u32,
     height: u32,
     chroma: bool,
-    placement: Placement,
+    transform: LetterboxTransform,
 }
 
 impl Preprocessor {
@@ -180,8 +182,8 @@ impl Preprocessor {
             spec,
             affine: spec.affine(),
             geometry: None,
-            columns: AxisTaps::default(),
-            rows: AxisTaps::default(),
+            columns: FilterTaps::default(),
+            rows: FilterTaps::default(),
             sums: Vec::new(),
             unpacked: Vec::new(),
             yuv: YuvScratch::default(),
@@ -193,7 +195,7 @@ impl Preprocessor {
         &self.spec
     }
 
-    /// Writes `image` into `tensor`, all of it, padding included, and says where the frame came to lie.
+    /// Writes `image` into all of `tensor`, padding included, and returns the position of the frame in it.
     ///
     /// # Errors
     ///
@@ -202,7 +204,7 @@ impl Preprocessor {
         &mut self,
         image: &ImageView<'_>,
         tensor: &mut [f32],
-    ) -> Result<Placement, TensorLengthError> {
+    ) -> Result<LetterboxTransform, TensorLengthError> {
         let expected = self.spec.tensor_len();
         if tensor.len() != expected || expected == 0 {
             return Err(TensorLengthError {
@@ -210,15 +212,15 @@ impl Preprocessor {
                 found: tensor.len(),
             });
         }
-        let placement = self.prepare(image);
-        self.pad(tensor, placement);
+        let transform = self.prepare(image);
+        self.pad(tensor, transform);
 
         let (first, rest) = tensor.split_at_mut(expected / 3);
         let (second, third) = rest.split_at_mut(expected / 3);
         let mut out = Target {
             planes: [first, second, third],
             affine: self.affine,
-            placement,
+            transform,
         };
         if self.spec.order == ChannelOrder::Bgr {
             out.swap_red_and_blue();
@@ -249,13 +251,13 @@ impl Preprocessor {
             PixelFormat::Rgb555Be => self.words::<Rgb555<BigEndian>>(image, &mut out),
             PixelFormat::Rgb555Le => self.words::<Rgb555<LittleEndian>>(image, &mut out),
         }
-        Ok(placement)
+        Ok(transform)
     }
 
     /// Computes the taps unless the last frame had the same geometry.
-    fn prepare(&mut self, image: &ImageView<'_>) -> Placement {
+    fn prepare(&mut self, image: &ImageView<'_>) -> LetterboxTransform {
         let (width, height) = (image.width(), image.height());
-        let placement = self
+        let transform = self
             .spec
             .fit
             .place((width, height), (self.spec.width, self.spec.height));
@@ -264,29 +266,29 @@ impl Preprocessor {
             width,
             height,
             chroma,
-            placement,
+            transform,
         };
         if self.geometry != Some(geometry) {
             self.columns
-                .compute(width as usize, f64::from(width), placement.width() as usize);
+                .compute(width as usize, f64::from(width), transform.width() as usize);
             self.rows
-                .compute(height as usize, f64::from(height), placement.height() as usize);
+                .compute(height as usize, f64::from(height), transform.height() as usize);
             if chroma {
-                self.yuv.prepare(width, height, &placement);
+                self.yuv.prepare(width, height, &transform);
             }
             self.geometry = Some(geometry);
         }
-        placement
+        transform
     }
 
-    fn pad(&self, tensor: &mut [f32], placement: Placement) {
+    fn pad(&self, tensor: &mut [f32], transform: LetterboxTransform) {
         let width = self.spec.width as usize;
         let plane_len = tensor.len() / 3;
         let (left, right) = (
-            placement.x() as usize,
-            (placement.x() + placement.width()) as usize,
+            transform.x() as usize,
+            (transform.x() + transform.width()) as usize,
         );
-        let content = placement.y() as usize..(placement.y() + placement.height()) as usize;
+        let content = transform.y() as usize..(transform.y() + transform.height()) as usize;
         for (plane, affine) in tensor.chunks_exact_mut(plane_len).zip(self.affine) {
             let value = affine.apply(f32::from(self.spec.pad));
             for (y, row) in plane.chunks_exact_mut(width).enumerate() {
@@ -341,7 +343,7 @@ const SLACK: usize = 2;
 struct Target<'t> {
     planes: [&'t mut [f32]; 3],
     affine: [Affine; 3],
-    placement: Placement,
+    transform: LetterboxTransform,
 }
 
 impl Target<'_> {
@@ -352,7 +354,7 @@ impl Target<'_> {
 
     /// Row `y` of the frame's rectangle in each plane.
     fn rows(&mut self, y: usize) -> [&mut [f32]; 3] {
-        let p = self.placement;
+        let p = self.transform;
         let start = (p.y() as usize + y) * p.input_size().0 as usize + p.x() as usize;
         // The rectangle lies inside the planes: `Fit::place` made it, and `write` checked the tensor's
         // length.
@@ -366,7 +368,12 @@ impl Target<'_> {
 ///
 /// Four floats are read a pixel even where it has three: the fourth lane is thrown away, and the loop stays
 /// one vector wide.
-fn gather<const N: usize>(sums: &[f32], columns: &AxisTaps, [r, g, b]: [&mut [f32]; 3], affine: [Affine; 3]) {
+fn gather<const N: usize>(
+    sums: &[f32],
+    columns: &FilterTaps,
+    [r, g, b]: [&mut [f32]; 3],
+    affine: [Affine; 3],
+) {
     let pixels = r.iter_mut().zip(g).zip(b);
     for (tap, ((r, g), b)) in columns.iter().zip(pixels) {
         let mut lanes = [0f32; 4];

@@ -26,7 +26,7 @@ def augment(frames, people, crop, base_scale):
 def move(frames, people, crop, base_scale):
     """Cuts a piece of `crop` (width, height) out of each still (bytes), scaled and mirrored by chance.
 
-    Four pieces of five lie around somebody, so that little time goes into empty ground; a piece as large as
+    Four pieces of five are placed around a person, so that little time goes into empty ground; a piece as large as
     the still is the whole still. Two of five have exactly the base scale.
     """
     count, _, height, width = frames.shape
@@ -37,15 +37,15 @@ def move(frames, people, crop, base_scale):
     mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
     # Piece point p (from -1 to 1) shows still point a * p + t.
     a = torch.stack([mirror / (scale * stretch), stretch / scale], 1) * (piece / size)
-    room = (1.0 - a.abs()).abs() + 0.1 * changed[:, None]
-    t = uniform(-1, 1, count, 2) * room
+    slack = (1.0 - a.abs()).abs() + 0.1 * changed[:, None]
+    t = uniform(-1, 1, count, 2) * slack
     exists = people[..., 2] > people[..., 0]
-    somebody = torch.multinomial(exists.float() + 1e-6, 1)[:, 0]
-    box = people[torch.arange(count), somebody]
+    chosen = torch.multinomial(exists.float() + 1e-6, 1)[:, 0]
+    box = people[torch.arange(count), chosen]
     around = ((box[:, :2] + box[:, 2:4]) / size - 1.0) + uniform(-0.8, 0.8, count, 2) * a.abs()
     near = (torch.rand(count) < 0.8) & exists.any(1) & bool((piece < size).any())
-    # What is around somebody still stays inside the still where it fits.
-    around = torch.minimum(torch.maximum(around, -room), room)
+    # A crop around a person still stays inside the still where it fits.
+    around = torch.minimum(torch.maximum(around, -slack), slack)
     t = torch.where(near[:, None], around, t)
     pieces = torch.empty(count, 3, crop[1], crop[0])
     first = (((t - a.abs() + 1) / 2 * size).floor() - 2).clamp(min=0)
@@ -59,7 +59,7 @@ def move(frames, people, crop, base_scale):
         theta = torch.zeros(1, 2, 3)
         theta[0, 0, 0], theta[0, 1, 1], theta[0, :, 2] = own_a[0], own_a[1], own_t
         grid = functional.affine_grid(theta, [1, 3, crop[1], crop[0]], align_corners=False)
-        # Beyond the still there is the grey of a letterbox; a mirrored edge would show people nobody asks for.
+        # Beyond the still there is the grey of a letterbox; a mirrored edge would show unlabelled people.
         pieces[index] = functional.grid_sample(shown, grid, padding_mode="zeros", align_corners=False)[0] + GREY
     frames = pieces
     corner = lambda p: ((p / size * 2 - 1 - t[:, None]) / a[:, None] + 1) / 2 * piece

@@ -17,18 +17,18 @@ from augment import augment
 from model import STRIDE, PersonGrid
 
 MOST_PEOPLE = 16
-# Of a person of whom less can be seen, the network is asked nothing.
+# A person that is less visible does not count in the loss.
 LEAST_VISIBLE = 0.25
 
 
 class Stills:
-    """The stills in a folder, mapped from disk: frames as bytes, people as left, top, right, bottom, visible."""
+    """The stills in a directory, mapped from disk: frames as bytes, people as left, top, right, bottom, visible."""
 
-    def __init__(self, folder, width, height):
+    def __init__(self, directory, width, height):
         self.width = width
-        self.frames = np.memmap(folder / "frames.rgb", np.uint8, "r").reshape(-1, height, width, 3)
+        self.frames = np.memmap(directory / "frames.rgb", np.uint8, "r").reshape(-1, height, width, 3)
         self.people = np.zeros((len(self.frames), MOST_PEOPLE, 5), np.float32)
-        with open(folder / "people.jsonl") as lines:
+        with open(directory / "people.jsonl") as lines:
             for row, line in zip(self.people, lines):
                 for slot, person in zip(row, json.loads(line)):
                     left, top, w, h = person["box"]
@@ -161,9 +161,9 @@ def evaluate(network, stills, indices, size, threshold=0.5):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--stills", type=pathlib.Path, required=True, help="folder written by the example training-frames")
+    parser.add_argument("--stills", type=pathlib.Path, required=True, help="directory written by the example training-frames")
     parser.add_argument("--size", default="512x288", help="size of the stills, which is the size of the input")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for weights and log")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="directory for weights and log")
     parser.add_argument("--scale", type=float, default=1.25, help="size of the network's input over that of a still")
     parser.add_argument("--crop", help="learn from pieces of this size; default: whole stills")
     parser.add_argument("--epochs", type=int, default=6)

@@ -2,7 +2,6 @@ use std::fmt;
 
 /// How a video stream is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum VideoCodec {
     /// ITU-T H.264; access units in the length-prefixed form of ISO/IEC 14496-15.
     H264,

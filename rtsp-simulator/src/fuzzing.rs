@@ -12,7 +12,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn requests_of_all_kinds_are_survived(data in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_request_is_handled(data in proptest::collection::vec(any::<u8>(), 0..300)) {
             super::requests(&data);
         }
     }

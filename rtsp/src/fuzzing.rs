@@ -51,7 +51,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn answers_of_all_kinds_are_survived(
+        fn any_response_is_handled(
             words in proptest::collection::vec(
                 prop_oneof![
                     Just(&b"RTSP/1.0 200 OK\r\n"[..]),

@@ -1,31 +1,15 @@
 //! Converts the frames of a stream to frames for a detector.
 
-use lva_extension_protocol::{FrameEncoding, FrameFormat, PixelFormat as WirePixels};
+use lva_extension_protocol::{FrameEncoding, FrameFormat};
 #[cfg(feature = "image-codecs")]
 use lva_inference::{CodecError, CodecLimits, RgbPicture};
-use lva_inference::{Frame, ImageError, ImageView, MAX_SIDE, PixelFormat};
-
-/// The detector's pixel format. Both enums name byte layouts in memory order.
-pub(crate) fn pixel_format(wire: WirePixels) -> PixelFormat {
-    match wire {
-        WirePixels::Yuv420p => PixelFormat::Yuv420p,
-        WirePixels::Rgb565Be => PixelFormat::Rgb565Be,
-        WirePixels::Rgb565Le => PixelFormat::Rgb565Le,
-        WirePixels::Rgb555Be => PixelFormat::Rgb555Be,
-        WirePixels::Rgb555Le => PixelFormat::Rgb555Le,
-        WirePixels::Rgb24 => PixelFormat::Rgb24,
-        WirePixels::Bgr24 => PixelFormat::Bgr24,
-        WirePixels::Argb => PixelFormat::Argb,
-        WirePixels::Rgba => PixelFormat::Rgba,
-        WirePixels::Abgr => PixelFormat::Abgr,
-        WirePixels::Bgra => PixelFormat::Bgra,
-    }
-}
+use lva_inference::{Frame, ImageError, ImageView};
+use lva_media_types::limits::MAX_PICTURE_SIDE;
 
 /// A format of frames that detectors cannot take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnreadableFormat {
-    #[error("frames of {width}x{height} pixels are too large: send sides of at most {MAX_SIDE}")]
+    #[error("frames of {width}x{height} pixels are too large: send sides of at most {MAX_PICTURE_SIDE}")]
     Size { width: u32, height: u32 },
     #[cfg(not(feature = "image-codecs"))]
     #[error("this build cannot read encoded pictures: send raw pixels (feature image-codecs is off)")]
@@ -72,7 +56,7 @@ impl ReadFrame<'_> {
 impl FrameReader {
     pub(crate) fn new(format: FrameFormat) -> Result<Self, UnreadableFormat> {
         let (width, height) = (format.width(), format.height());
-        if width > MAX_SIDE || height > MAX_SIDE {
+        if width > MAX_PICTURE_SIDE || height > MAX_PICTURE_SIDE {
             return Err(UnreadableFormat::Size { width, height });
         }
         match format.encoding() {
@@ -90,7 +74,6 @@ impl FrameReader {
         match format.encoding() {
             FrameEncoding::Raw(pixels) => {
                 let stride = format.stride_bytes() as usize;
-                let pixels = pixel_format(pixels);
                 let view = ImageView::new(bytes, format.width(), format.height(), stride, pixels)?;
                 Ok(ReadFrame::Borrowed(view))
             }
@@ -104,7 +87,7 @@ impl FrameReader {
             // `new` rejects these; an empty picture is an error of the right type.
             #[cfg(not(feature = "image-codecs"))]
             FrameEncoding::Bmp | FrameEncoding::Jpg | FrameEncoding::Png => Ok(ReadFrame::Borrowed(
-                ImageView::packed(&[], 0, 0, PixelFormat::Rgb24)?,
+                ImageView::packed(&[], 0, 0, lva_inference::PixelFormat::Rgb24)?,
             )),
         }
     }
@@ -112,41 +95,25 @@ impl FrameReader {
 
 #[cfg(test)]
 mod tests {
+    use lva_inference::PixelFormat;
+
     use super::*;
 
     #[test]
-    fn every_pixel_format_converts_both_ways() {
-        assert_eq!(WirePixels::ALL.len(), PixelFormat::ALL.len());
-        for wire in WirePixels::ALL {
-            let ours = pixel_format(wire);
-            let back: Vec<_> = WirePixels::ALL
-                .into_iter()
-                .filter(|w| pixel_format(*w) == ours)
-                .collect();
-            assert_eq!(back, [wire]);
-            assert_eq!(ours.to_string().to_lowercase(), wire.name());
-            assert_eq!(ours.bytes_per_pixel(), wire.bytes_per_pixel());
-        }
-        for ours in PixelFormat::ALL {
-            assert!(WirePixels::ALL.into_iter().any(|wire| pixel_format(wire) == ours));
-        }
-    }
-
-    #[test]
     fn a_frame_of_every_format_is_read_with_odd_sides_and_padded_rows() {
-        for wire in WirePixels::ALL {
-            for stride in [0, 33 * wire.bytes_per_pixel() as u32 + 7] {
-                let format = FrameFormat::raw_with_stride(wire, 33, 17, stride).unwrap();
+        for pixels in PixelFormat::ALL {
+            for stride in [0, 33 * pixels.bytes_per_pixel() as u32 + 7] {
+                let format = FrameFormat::raw_with_stride(pixels, 33, 17, stride).unwrap();
                 let reader = FrameReader::new(format).unwrap();
                 let bytes = vec![7; format.frame_bytes().unwrap()];
                 let read = reader.read(&bytes).unwrap();
                 let Frame::Host(view) = read.frame() else {
                     panic!("not in host memory")
                 };
-                assert_eq!((view.width(), view.height()), (33, 17), "{wire}");
+                assert_eq!((view.width(), view.height()), (33, 17), "{pixels}");
                 assert!(
                     matches!(reader.read(&bytes[..100]), Err(FrameError::Raw(_))),
-                    "{wire}"
+                    "{pixels}"
                 );
             }
         }
@@ -154,16 +121,16 @@ mod tests {
 
     #[test]
     fn sides_beyond_what_detectors_take_are_refused_when_announced() {
-        let format = FrameFormat::raw(WirePixels::Bgr24, MAX_SIDE + 1, 2).unwrap();
+        let format = FrameFormat::raw(PixelFormat::Bgr24, MAX_PICTURE_SIDE + 1, 2).unwrap();
         let refused = FrameReader::new(format).unwrap_err();
         assert_eq!(
             refused,
             UnreadableFormat::Size {
-                width: MAX_SIDE + 1,
+                width: MAX_PICTURE_SIDE + 1,
                 height: 2
             }
         );
-        assert!(refused.to_string().contains("32768"), "{refused}");
+        assert!(refused.to_string().contains("16384"), "{refused}");
     }
 
     #[cfg(feature = "image-codecs")]

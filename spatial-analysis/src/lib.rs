@@ -44,7 +44,7 @@
 //! # Limits
 //!
 //! All operations of the container, and any mix. At most [`MAX_ELEMENTS`](lva_zones::MAX_ELEMENTS) lines and zones, [`MAX_DETECTIONS`](lva_zones::MAX_DETECTIONS) people a
-//! frame, frames of [`MAX_SIDE`](lva_inference::MAX_SIDE) pixels a side, configurations of
+//! frame, frames of [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE) pixels a side, configurations of
 //! [`MAX_CONFIGURATION_BYTES`].
 #![forbid(unsafe_code)]
 

@@ -191,7 +191,7 @@ fn a_document_that_is_not_a_topology_is_summed_up() {
 fn a_topology_that_is_refused_at_activation_is_summed_up() {
     let document = topology(json!([]), json!([files("camera")]));
     let refused = Run::start(&document, &["--param", NO_CAMERA]).ended();
-    refused.failed_with("a continuous recording in one file would grow for ever");
+    refused.failed_with("a continuous recording into one file would grow without limit");
 }
 
 #[test]

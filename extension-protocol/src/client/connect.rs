@@ -81,7 +81,7 @@ pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Sessi
         sent,
         peer,
         outgoing,
-        inbound,
+        Some(inbound),
     ))
 }
 

@@ -128,27 +128,8 @@ impl<C> fmt::Debug for Shared<C> {
 }
 
 impl<C: Send + 'static> Session<C> {
+    /// Without `inbound`, no message ever arrives.
     pub(super) fn new(
-        store: Store,
-        limits: Limits,
-        frame_limit: usize,
-        sent_form: SentForm,
-        peer: PeerDescription,
-        outgoing: mpsc::Sender<MediaStreamMessage>,
-        inbound: Streaming<MediaStreamMessage>,
-    ) -> Self {
-        Self::assemble(
-            store,
-            limits,
-            frame_limit,
-            sent_form,
-            peer,
-            outgoing,
-            Some(inbound),
-        )
-    }
-
-    fn assemble(
         store: Store,
         limits: Limits,
         frame_limit: usize,

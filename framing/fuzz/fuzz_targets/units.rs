@@ -5,8 +5,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use lva_framing::motion::{MotionDetector, MotionSensitivity};
 use lva_framing::{
-    Decoder, DecoderOptions, FrameRate, ImageSettings, MotionDetector, MotionOptions, Pacer, PixelFormat, Renderer,
+    Decoder, DecoderOptions, FrameRate, ImageSettings, Pacer, PixelFormat, Renderer,
     ScaleMode, VideoCodec,
 };
 
@@ -25,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let on_demand = choice & 0x80 != 0;
     let mut pacer = Pacer::new(FrameRate::new(10, 1).expect("a rate"));
-    let mut motion = MotionDetector::new(MotionOptions::default());
+    let mut motion = MotionDetector::new(MotionSensitivity::default());
     let settings = ImageSettings::new(PixelFormat::Bgr24).with_scale(ScaleMode::Pad, Some(64), Some(48));
     let (mut time, mut pushed) = (0, 0);
     while let [high, low, following @ ..] = rest {
@@ -49,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
             if picture.width() > LARGEST || picture.height() > LARGEST {
                 continue;
             }
-            let _ = motion.look_at(&picture);
+            let _ = motion.detect(&picture);
             if let Ok(plan) = settings.plan(picture.width(), picture.height()) {
                 let mut frame = vec![0; plan.bytes()];
                 let _ = Renderer::new(plan).render(&picture, &mut frame);

@@ -34,7 +34,7 @@ impl DecoderOptions {
         self
     }
 
-    /// Whether a picture comes out with the unit that holds it, default on.
+    /// Whether a picture comes out with the unit that carries it, default on.
     ///
     /// Off, several threads work on successive pictures: more pictures a second for one stream, each of them `threads`
     /// − 1 units late. Pictures that the stream itself reorders (B-frames) are late in both cases.
@@ -44,10 +44,10 @@ impl DecoderOptions {
         self
     }
 
-    /// Decodes on a device, default none. Where the device, its driver or the codec on it is not there, decoding goes on
-    /// in software, and one line of the log (`tracing`, level WARN) says why; [`Decoder::hardware`](crate::Decoder::hardware) tells.
+    /// Decodes on a device, default none. If the device, its driver or the codec on it is missing, decoding falls back to
+    /// software, the reason is logged once at level WARN, and [`Decoder::hardware`](crate::Decoder::hardware) is `None`.
     ///
-    /// Pictures are copied from the device's memory into the host's, so it spares the cores and not the bus.
+    /// Pictures are copied from device to host memory, so this saves processor time but not bus bandwidth.
     #[must_use]
     pub fn with_hardware(mut self, hardware: Option<Hardware>) -> Self {
         self.hardware = hardware;

@@ -1,50 +1,51 @@
-//! What becomes of units: outcomes, counts and errors.
+//! Outcomes, counters and errors of decoding.
 
-use super::{MAX_UNIT_BYTES, VideoCodec};
 use crate::bitstream::ExtraDataError;
 use crate::picture::PictureError;
 use ffmpeg_next as ffmpeg;
+use lva_media_types::VideoCodec;
+use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
 
-/// What became of a unit that was pushed.
+/// What the decoder did with an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a damaged unit may leave errors in the pictures until the next key frame"]
+#[must_use = "a damaged unit may leave errors in the pictures until the next keyframe"]
 pub enum UnitOutcome {
-    /// The decoder took it without complaint, or will when it is known that its picture is needed.
+    /// Decoded without an error, or deferred until its picture is known to be needed.
     Accepted,
-    /// It was cut off, or the decoder refused it. Counted in [`DecoderStats::damaged_units`]; decoding goes on, with
-    /// pictures that may show errors until the next key frame.
+    /// It was truncated, or the decoder rejected it. Counted in [`DecoderStats::damaged_units`]; decoding goes on, with
+    /// pictures that may show errors until the next keyframe.
     Damaged,
-    /// Nobody wants its picture, and no other picture needs it: it was not decoded. Counted in
+    /// Not decoded: its picture is not wanted, and no other picture refers to it. Counted in
     /// [`DecoderStats::skipped_units`].
     Skipped,
 }
 
-/// What a decoder has done so far. All numbers only rise.
+/// Counters of a decoder. They only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DecoderStats {
     /// Units pushed.
     pub units: u64,
-    /// Units that were cut off or refused by the decoder.
+    /// Units that were truncated or rejected by the decoder.
     pub damaged_units: u64,
-    /// Units that were left out because nobody wanted their pictures and no other picture needs them.
+    /// Units that were not decoded because their pictures were not wanted or referred to.
     pub skipped_units: u64,
-    /// Pictures that were decoded because others refer to them, and that nobody wanted.
+    /// Unwanted pictures that were decoded because others refer to them.
     pub unwanted_pictures: u64,
-    /// Pictures that came out, the unwanted ones not among them.
+    /// Wanted pictures that were decoded.
     pub pictures: u64,
-    /// Pictures among them in which the decoder had to guess.
+    /// Pictures among them in which the decoder concealed errors.
     pub damaged_pictures: u64,
     /// Pictures lost because their layout or size is not supported.
     pub unsupported_pictures: u64,
-    /// Pictures lost because nobody took them.
+    /// Pictures dropped because the caller did not take them in time.
     pub overflowed_pictures: u64,
 }
 
-/// A decoder that cannot be made.
+/// Why a decoder cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum DecoderOpenError {
     /// The stream's configuration record cannot be read. The camera's SDP is at fault.
     #[error("the configuration of the {codec} stream cannot be read")]
     ExtraData {
@@ -53,28 +54,28 @@ pub enum OpenError {
         /// What is wrong.
         source: ExtraDataError,
     },
-    /// The FFmpeg that is linked was built without this decoder.
+    /// The linked FFmpeg was built without this decoder.
     #[error("this FFmpeg has no {codec} decoder; install a libavcodec that has it")]
     NoDecoder {
-        /// What was asked for.
+        /// The requested codec.
         codec: VideoCodec,
     },
-    /// FFmpeg refuses to open it.
+    /// FFmpeg failed to open it.
     #[error("the {codec} decoder cannot be opened")]
-    Refused {
-        /// What was asked for.
+    Open {
+        /// The requested codec.
         codec: VideoCodec,
         /// FFmpeg's reason.
         source: ffmpeg::Error,
     },
 }
 
-/// A unit that could not be given to the decoder at all. The decoder stays usable.
+/// Why an access unit was not decoded. The decoder stays usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// The unit is larger than [`MAX_UNIT_BYTES`].
-    #[error("a unit of {0} bytes is larger than any picture; {MAX_UNIT_BYTES} are accepted")]
+    /// The unit is larger than [`MAX_ACCESS_UNIT_BYTES`].
+    #[error("an access unit of {0} bytes is too large; the limit is {MAX_ACCESS_UNIT_BYTES} bytes")]
     TooLarge(usize),
     /// The time does not fit into FFmpeg's 63 bits.
     #[error("the time stamp {0} is out of range")]
@@ -82,8 +83,8 @@ pub enum PushError {
     /// No memory for the unit.
     #[error("no memory for an encoded picture")]
     OutOfMemory,
-    /// A picture came out that cannot be used; also counted in [`DecoderStats::unsupported_pictures`]. The remedy is at
-    /// the camera.
+    /// The decoded picture has an unsupported layout or size; also counted in [`DecoderStats::unsupported_pictures`].
+    /// Change the camera's settings.
     #[error("the decoded picture cannot be used")]
     Unsupported(#[from] PictureError),
 }

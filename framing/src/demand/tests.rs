@@ -5,12 +5,12 @@ const FRAME: u64 = 3000;
 
 /// Decode order of groups of a reference and three B-frames, the middle one of which is referred to.
 fn pyramid(groups: u64) -> Vec<(u64, UnitKind)> {
-    let mut units = vec![(0, UnitKind::Key)];
+    let mut units = vec![(0, UnitKind::Keyframe)];
     for group in 0..groups {
         let at = |frame: u64| (group * 4 + frame) * FRAME;
         units.extend([
-            (at(4), UnitKind::Needed),
-            (at(2), UnitKind::Needed),
+            (at(4), UnitKind::Reference),
+            (at(2), UnitKind::Reference),
             (at(1), UnitKind::Disposable),
             (at(3), UnitKind::Disposable),
         ]);
@@ -18,13 +18,13 @@ fn pyramid(groups: u64) -> Vec<(u64, UnitKind)> {
     units
 }
 
-fn arrival((time, kind): (u64, UnitKind)) -> Arrival {
-    Arrival {
+fn arriving((time, kind): (u64, UnitKind)) -> ArrivingUnit {
+    ArrivingUnit {
         time,
         kind,
         intra: false,
         open_group: false,
-        room: true,
+        has_memory: true,
     }
 }
 
@@ -33,10 +33,10 @@ fn pacer(rate: &str) -> Pacer {
 }
 
 /// Runs units through; pictures come out `late` units late, in order. Returns delivered times and units decoded.
-fn run_late(late: usize, units: &[Arrival], rate: &str) -> (Vec<u64>, usize) {
+fn run_late(late: usize, units: &[ArrivingUnit], rate: &str) -> (Vec<u64>, usize) {
     let (mut schedule, mut pacer) = (Schedule::default(), pacer(rate));
     schedule.allow_skipping(true);
-    let (mut inside, mut held, mut out, mut decoded) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut inside, mut deferred, mut out, mut decoded) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let mut feed = |schedule: &mut Schedule, pacer: &mut Pacer, time: Option<u64>, late: usize| {
         decoded += usize::from(time.is_some());
         inside.extend(time);
@@ -47,27 +47,27 @@ fn run_late(late: usize, units: &[Arrival], rate: &str) -> (Vec<u64>, usize) {
         }
     };
     for unit in units {
-        let (before, verdict) = schedule.unit(*unit, &mut pacer);
-        let released = if before == Held::Wait {
+        let (before, decision) = schedule.unit(*unit, &mut pacer);
+        let released = if before == Deferred::Wait {
             vec![]
         } else {
-            std::mem::take(&mut held)
+            std::mem::take(&mut deferred)
         };
-        for time in released.into_iter().filter(|_| before == Held::Decode) {
+        for time in released.into_iter().filter(|_| before == Deferred::Decode) {
             feed(&mut schedule, &mut pacer, Some(time), late);
         }
-        match verdict {
-            Verdict::Skip => {}
-            Verdict::Hold => held.push(unit.time),
-            Verdict::Decode => feed(&mut schedule, &mut pacer, Some(unit.time), late),
-            Verdict::DecodeAlone => {
+        match decision {
+            Decision::Skip => {}
+            Decision::Defer => deferred.push(unit.time),
+            Decision::Decode => feed(&mut schedule, &mut pacer, Some(unit.time), late),
+            Decision::DecodeAlone => {
                 feed(&mut schedule, &mut pacer, None, 0);
                 feed(&mut schedule, &mut pacer, Some(unit.time), 0);
             }
         }
     }
-    if schedule.end(&mut pacer) == Held::Decode {
-        for time in held {
+    if schedule.end(&mut pacer) == Deferred::Decode {
+        for time in deferred {
             feed(&mut schedule, &mut pacer, Some(time), late);
         }
     }
@@ -76,21 +76,21 @@ fn run_late(late: usize, units: &[Arrival], rate: &str) -> (Vec<u64>, usize) {
 }
 
 fn run(units: &[(u64, UnitKind)], rate: &str) -> (Vec<u64>, usize) {
-    let units: Vec<_> = units.iter().copied().map(arrival).collect();
+    let units: Vec<_> = units.iter().copied().map(arriving).collect();
     run_late(2, &units, rate)
 }
 
 /// As [`run`], by a decoder that gives each picture out at once.
 fn run_at_once(units: &[(u64, UnitKind)], rate: &str) -> (Vec<u64>, usize) {
-    let units: Vec<_> = units.iter().copied().map(arrival).collect();
+    let units: Vec<_> = units.iter().copied().map(arriving).collect();
     run_late(0, &units, rate)
 }
 
-/// A key frame each so many frames, and none that is disposable.
+/// A keyframe each so many frames, and none that is disposable.
 fn groups_of(length: u64, frames: u64) -> Vec<(u64, UnitKind)> {
     let kind = |frame: u64| match frame.is_multiple_of(length) {
-        true => UnitKind::Key,
-        false => UnitKind::Needed,
+        true => UnitKind::Keyframe,
+        false => UnitKind::Reference,
     };
     (0..frames).map(|frame| (frame * FRAME, kind(frame))).collect()
 }
@@ -103,7 +103,7 @@ fn full(units: &[(u64, UnitKind)], rate: &str) -> Vec<u64> {
 }
 
 #[test]
-fn disposable_pictures_that_nobody_wants_are_left_out_and_the_others_are_the_same() {
+fn unwanted_disposable_pictures_are_skipped_and_the_others_are_the_same() {
     let units = pyramid(150);
     for rate in ["1", "2", "7", "10", "15", "29", "30", "60"] {
         let (delivered, decoded) = run(&units, rate);
@@ -117,24 +117,24 @@ fn disposable_pictures_that_nobody_wants_are_left_out_and_the_others_are_the_sam
 }
 
 #[test]
-fn key_frames_suffice_where_they_come_as_often_as_is_asked() {
+fn keyframes_suffice_where_they_come_at_least_as_often_as_wanted() {
     let units = groups_of(15, 600);
     let (delivered, decoded) = run(&units, "2");
     assert_eq!(
         delivered,
         full(&units, "2"),
-        "each half second begins with a key frame"
+        "each half second begins with a keyframe"
     );
     assert!(
         decoded <= 30 + 38,
-        "two intervals to learn, then key frames: {decoded}"
+        "two intervals to learn, then keyframes: {decoded}"
     );
     let (slower, decoded) = run(&units, "0.3");
     assert_eq!(slower.len(), full(&units, "0.3").len());
     assert!(slower.iter().skip(1).all(|time| time % (15 * FRAME) == 0));
     assert!(
         decoded <= 30 + 6,
-        "key frames that nobody wants are not decoded either: {decoded}"
+        "unwanted keyframes are not decoded either: {decoded}"
     );
     let (faster, decoded) = run(&units, "3");
     assert_eq!((faster, decoded), (full(&units, "3"), 600));
@@ -149,9 +149,9 @@ fn longer_key_intervals_end_it_at_the_next_key_frame() {
             (
                 frame * FRAME,
                 if key(frame) {
-                    UnitKind::Key
+                    UnitKind::Keyframe
                 } else {
-                    UnitKind::Needed
+                    UnitKind::Reference
                 },
             )
         })
@@ -165,7 +165,7 @@ fn longer_key_intervals_end_it_at_the_next_key_frame() {
 
 #[test]
 fn a_jump_back_learns_the_interval_anew() {
-    let mut keys = KeyClock::default();
+    let mut keys = KeyframeClock::default();
     for time in [0, 45_000, 90_000] {
         keys.tick(time);
     }
@@ -179,8 +179,8 @@ fn nothing_is_left_out_before_pictures_have_shown_what_they_are() {
     let mut schedule = Schedule::default();
     let mut pacer = pacer("1");
     for (time, kind) in pyramid(3) {
-        let verdict = schedule.unit(arrival((time, kind)), &mut pacer);
-        assert_eq!(verdict, (Held::Wait, Verdict::Decode));
+        let decision = schedule.unit(arriving((time, kind)), &mut pacer);
+        assert_eq!(decision, (Deferred::Wait, Decision::Decode));
     }
 }
 
@@ -207,7 +207,7 @@ fn a_picture_that_is_wanted_before_the_next_key_frame_brings_out_what_waited() {
             assert_eq!(
                 learning(delivered),
                 learning(full(&units, rate)),
-                "{rate} of key frames each {length}"
+                "{rate} of keyframes each {length}"
             );
         }
     }
@@ -224,14 +224,10 @@ fn what_nobody_wants_before_the_next_key_frame_is_never_decoded() {
     ] {
         let units = groups_of(length, 3000);
         let (delivered, decoded) = run_at_once(&units, rate);
-        assert_eq!(
-            delivered,
-            full(&units, rate),
-            "{rate} of key frames each {length}"
-        );
+        assert_eq!(delivered, full(&units, rate), "{rate} of keyframes each {length}");
         assert!(
             decoded <= 30 * share,
-            "{rate} of key frames each {length}: {decoded}"
+            "{rate} of keyframes each {length}: {decoded}"
         );
     }
 }
@@ -242,20 +238,20 @@ fn a_wanted_picture_does_not_wait_for_the_unit_behind_it_once_key_frames_are_kno
     let wanted = full(&units, "2");
     let (mut schedule, mut pacer) = (Schedule::default(), pacer("2"));
     schedule.allow_skipping(true);
-    let mut held = Vec::new();
+    let mut deferred = Vec::new();
     for unit in units {
-        let (before, verdict) = schedule.unit(arrival(unit), &mut pacer);
+        let (before, decision) = schedule.unit(arriving(unit), &mut pacer);
         match before {
-            Held::Wait => {}
-            Held::Skip => held.clear(),
-            Held::Decode => held.drain(..).for_each(|time| {
+            Deferred::Wait => {}
+            Deferred::Skip => deferred.clear(),
+            Deferred::Decode => deferred.drain(..).for_each(|time| {
                 let delivered = schedule.picture(time, &mut pacer);
                 assert!(!delivered || time < 120 * FRAME, "{time} waited");
             }),
         }
-        match verdict {
-            Verdict::Hold => held.push(unit.0),
-            Verdict::Decode => assert_eq!(schedule.picture(unit.0, &mut pacer), wanted.contains(&unit.0)),
+        match decision {
+            Decision::Defer => deferred.push(unit.0),
+            Decision::Decode => assert_eq!(schedule.picture(unit.0, &mut pacer), wanted.contains(&unit.0)),
             other => panic!("{other:?}"),
         }
     }
@@ -265,8 +261,8 @@ fn a_wanted_picture_does_not_wait_for_the_unit_behind_it_once_key_frames_are_kno
 fn a_key_frame_that_stays_away_brings_out_what_waited_for_it() {
     // Regular at first, then each 2 s becomes each 4 s.
     let kind = |frame: u64| match frame < 300 && frame.is_multiple_of(60) || frame.is_multiple_of(120) {
-        true => UnitKind::Key,
-        false => UnitKind::Needed,
+        true => UnitKind::Keyframe,
+        false => UnitKind::Reference,
     };
     let units: Vec<_> = (0..900).map(|frame| (frame * FRAME, kind(frame))).collect();
     for rate in ["0.7", "2", "7"] {
@@ -282,14 +278,14 @@ fn what_waits_is_decoded_before_pictures_that_are_shown_earlier() {
     units.extend(later.map(|(time, kind)| (time + 5 * FRAME, kind)));
     for rate in ["2", "7", "10", "15"] {
         assert_eq!(run_at_once(&units[..10], rate).0.first(), Some(&0));
-        let (delivered, _) = run_late(2, &units.iter().copied().map(arrival).collect::<Vec<_>>(), rate);
+        let (delivered, _) = run_late(2, &units.iter().copied().map(arriving).collect::<Vec<_>>(), rate);
         assert_eq!(delivered, full(&units, rate), "{rate}");
     }
 }
 
 #[test]
 fn a_key_frame_with_pictures_that_refer_to_before_it_leaves_nothing_out() {
-    let mut units: Vec<_> = groups_of(15, 31).into_iter().map(arrival).collect();
+    let mut units: Vec<_> = groups_of(15, 31).into_iter().map(arriving).collect();
     for unit in &mut units {
         unit.open_group = true;
     }
@@ -298,9 +294,9 @@ fn a_key_frame_with_pictures_that_refer_to_before_it_leaves_nothing_out() {
 
 #[test]
 fn without_room_nothing_waits() {
-    let mut units: Vec<_> = groups_of(15, 30).into_iter().map(arrival).collect();
+    let mut units: Vec<_> = groups_of(15, 30).into_iter().map(arriving).collect();
     for unit in &mut units {
-        unit.room = false;
+        unit.has_memory = false;
     }
     assert_eq!(run_late(0, &units, "2").1, 30);
 }

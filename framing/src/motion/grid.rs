@@ -5,7 +5,7 @@ use crate::picture::Plane;
 /// Most cells across.
 const COLUMNS: u32 = 160;
 
-/// Smallest side of a cell in pixels, where the picture has them: fewer would not calm the noise.
+/// Smallest side of a cell in pixels: fewer would not average out the noise.
 const SMALLEST_CELL: u32 = 4;
 
 /// The picture in cells, from the top left.
@@ -17,17 +17,13 @@ pub(super) struct Grid {
     rows: usize,
     /// Mean brightness of each cell, 0 to 255.
     mean: Vec<f32>,
-    /// Whether a cell is watched.
-    watched: Vec<bool>,
-    /// How many are.
-    watched_cells: usize,
     /// Sums down the columns of one row of cells. 16 bits hold 257 samples, and no cell is as high.
     sums: Vec<u16>,
 }
 
 impl Grid {
-    /// Takes a picture's size, and says whether it is another one than before.
-    pub(super) fn fit(&mut self, width: u32, height: u32, zones: &[Vec<[f64; 2]>]) -> bool {
+    /// Adapts to a picture's size; true if it changed.
+    pub(super) fn fit(&mut self, width: u32, height: u32) -> bool {
         if self.picture == (width, height) {
             return false;
         }
@@ -38,15 +34,6 @@ impl Grid {
         let cells = self.columns * self.rows;
         self.mean = vec![0.0; cells];
         self.sums = vec![0; width as usize];
-        let (columns, cell) = (self.columns.max(1), f64::from(self.cell));
-        let centre = |index: usize, side: u32| (index as f64 + 0.5) * cell / f64::from(side.max(1));
-        self.watched = (0..cells)
-            .map(|index| {
-                let (x, y) = (centre(index % columns, width), centre(index / columns, height));
-                zones.is_empty() || zones.iter().any(|zone| inside(zone, x, y))
-            })
-            .collect();
-        self.watched_cells = self.watched.iter().filter(|watched| **watched).count();
         true
     }
 
@@ -64,15 +51,7 @@ impl Grid {
         &self.mean
     }
 
-    pub(super) fn watched(&self) -> &[bool] {
-        &self.watched
-    }
-
-    pub(super) fn watched_cells(&self) -> usize {
-        self.watched_cells
-    }
-
-    /// Averages a plane; false where it is shorter than its size says. With `words`, samples are little-endian words of
+    /// Averages a plane; false if it is shorter than its size. With `words`, samples are little-endian words of
     /// 10 bits.
     pub(super) fn average(&mut self, luma: &Plane<'_>, words: bool) -> bool {
         let (width, cell) = (luma.width as usize, self.cell as usize);
@@ -81,7 +60,7 @@ impl Grid {
         if width == 0 || luma.stride < row_bytes || luma.data.len() < last_row + row_bytes {
             return false;
         }
-        // Every second row says as much in large cells.
+        // In large cells every second row suffices.
         let step = if cell >= 8 { 2 } else { 1 };
         let lines = luma.data.chunks(luma.stride).take(luma.height as usize);
         let mut lines = lines.enumerate().filter(|(y, _)| y % cell % step == 0).peekable();
@@ -110,18 +89,6 @@ impl Grid {
     }
 }
 
-/// Whether a point is inside a polygon, by the even-odd rule.
-fn inside(polygon: &[[f64; 2]], x: f64, y: f64) -> bool {
-    let next = polygon.iter().cycle().skip(1);
-    polygon
-        .iter()
-        .zip(next)
-        .filter(|([x1, y1], [x2, y2])| (y1 > &y) != (y2 > &y) && x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
-        .count()
-        % 2
-        == 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,7 +106,7 @@ mod tests {
             height,
         };
         let mut grid = Grid::default();
-        assert!(grid.fit(width, height, &[]) && !grid.fit(width, height, &[]));
+        assert!(grid.fit(width, height) && !grid.fit(width, height));
         assert_eq!(grid.size(), (5, 2));
         assert!(grid.average(&luma, false));
         for (index, mean) in grid.mean().iter().enumerate() {
@@ -166,7 +133,7 @@ mod tests {
     fn ten_bits_count_as_eight() {
         let data: Vec<u8> = (0..16 * 8).flat_map(|_| 400_u16.to_le_bytes()).collect();
         let mut grid = Grid::default();
-        grid.fit(16, 8, &[]);
+        grid.fit(16, 8);
         assert!(grid.average(
             &Plane {
                 data: &data,
@@ -177,20 +144,5 @@ mod tests {
             true
         ));
         assert!(grid.mean().iter().all(|mean| *mean == 100.0));
-    }
-
-    #[test]
-    fn a_zone_watches_the_cells_whose_centres_it_holds() {
-        let mut grid = Grid::default();
-        let triangle = vec![[0.0, 0.0], [0.97, 0.0], [0.0, 0.97]];
-        grid.fit(40, 40, &[triangle]);
-        assert_eq!(
-            grid.watched_cells(),
-            45,
-            "the centres above the diagonal of 10 by 10"
-        );
-        assert!(grid.watched()[0] && !grid.watched()[99]);
-        grid.fit(44, 40, &[]);
-        assert_eq!(grid.watched_cells(), 110);
     }
 }

@@ -1,44 +1,44 @@
-//! What each cell looks like when nothing moves there.
+//! The background of each cell: its brightness when nothing moves there.
 
 use super::Thresholds;
 use super::grid::Grid;
 
 /// Time constants of the averages, in seconds.
 const SLOW: f32 = 8.0;
-const SLOW_BEHIND_SOMETHING: f32 = 30.0;
+const SLOW_COVERED: f32 = 30.0;
 const FAST: f32 = 0.5;
 const SPREAD: f32 = 10.0;
-const SPREAD_BEHIND_SOMETHING: f32 = 60.0;
+const SPREAD_COVERED: f32 = 60.0;
 
 /// How long a scene is learnt before anything moves, in seconds and frames.
 const WARM_UP: f32 = 1.0;
 const RELEARN: f32 = 0.5;
 const WARM_UP_FRAMES: u32 = 3;
 
-/// Frames further apart than this have no median of three: what crosses a cell may be in one frame only.
+/// No median of three for frames further apart than this: an object may cross a cell within one frame.
 const MEDIAN_UP_TO: f32 = 0.125;
 
-/// Side of a tile whose light is one, in cells.
+/// Side of a tile that shares its light, in cells.
 const TILE: usize = 16;
 
-/// Darker than this, changes are taken as absolute ones.
+/// Below this brightness changes count as absolute ones.
 const DARK: f32 = 24.0;
 
-/// What the slow average is off by over a whole tile, up to this share, is what was missed of the light; it is made up for
-/// at this rate a second.
+/// An offset of the slow average over a whole tile, up to this share, is a missed change of light; it is corrected at this
+/// rate a second.
 const MISSED_LIGHT: f32 = 0.05;
 const MISSED_LIGHT_RATE: f32 = 3.0;
 
-/// Most that the light changes from frame to frame without being something that moves.
+/// Largest change of light from frame to frame that does not count as an object.
 const LIGHT: f32 = 0.08;
 
-/// Behind something, the spread learns from differences up to this, so that one visitor does not blind a cell.
+/// Behind something, the spread learns from differences up to this, so that one object does not desensitise a cell.
 const SPREAD_LIMIT: f32 = 12.0;
 
-/// Share of the threshold from which a cell belongs to a region that moves elsewhere.
+/// Share of the threshold from which a cell belongs to a region whose other cells move.
 const BELONGS: f32 = 0.6;
 
-/// Nothing; belongs to what moves beside it; moves.
+/// Unchanged; belongs to a region that moves next to it; moves.
 pub(super) const STILL: u8 = 0;
 pub(super) const CHANGED: u8 = 1;
 pub(super) const MOVES: u8 = 2;
@@ -54,8 +54,8 @@ pub(super) struct Model {
     last: Vec<f32>,
     slow: Vec<f32>,
     fast: Vec<f32>,
-    /// Variance of the brightness, flicker included: of rain nothing is left after the median but where streaks meet, and
-    /// there it has been raining before.
+    /// Variance of the brightness, flicker included: the median leaves rain only where streaks meet, and the variance is
+    /// high there already.
     spread: Vec<f32>,
     state: Vec<u8>,
     changes: Vec<f32>,
@@ -69,7 +69,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Makes room; the only place that allocates.
+    /// Allocates the buffers; nothing else allocates.
     pub(super) fn fit(&mut self, columns: usize, rows: usize) {
         let cells = columns * rows;
         let empty = || vec![0.0; cells];
@@ -98,7 +98,7 @@ impl Model {
         self.changed_share = 0.0;
     }
 
-    /// The scene is another one from the newest frame on.
+    /// Replaces the scene by the newest frame.
     pub(super) fn relearn(&mut self) {
         self.slow.copy_from_slice(&self.now);
         self.fast.copy_from_slice(&self.now);
@@ -110,12 +110,12 @@ impl Model {
         &self.state
     }
 
-    /// Share of the watched cells that differ from the scene.
+    /// Share of the cells that differ from the scene.
     pub(super) fn changed_share(&self) -> f32 {
         self.changed_share
     }
 
-    /// Takes a frame, `elapsed` seconds after the one before; says whether the scene is still being learnt.
+    /// Processes a frame, `elapsed` seconds after the one before; true while the scene is being learnt.
     pub(super) fn learn(&mut self, grid: &Grid, elapsed: f32, thresholds: &Thresholds) -> bool {
         let mean = grid.mean();
         if self.frames == 0 {
@@ -131,7 +131,7 @@ impl Model {
             return true;
         }
         std::mem::swap(&mut self.now, &mut self.last);
-        self.calm(mean, elapsed);
+        self.remove_flicker(mean, elapsed);
         self.follow_light(elapsed);
         self.frames = self.frames.saturating_add(1);
         if self.learning > 0.0 || self.frames <= WARM_UP_FRAMES {
@@ -142,12 +142,12 @@ impl Model {
             }
             return true;
         }
-        self.judge(grid, elapsed, thresholds);
+        self.classify(grid, elapsed, thresholds);
         false
     }
 
-    /// The newest frame without what is in one frame only.
-    fn calm(&mut self, mean: &[f32], elapsed: f32) {
+    /// Median of three frames: removes what is in one frame only.
+    fn remove_flicker(&mut self, mean: &[f32], elapsed: f32) {
         let [older, old] = &mut self.before;
         if elapsed > 0.0 && elapsed <= MEDIAN_UP_TO {
             let cells = self.now.iter_mut().zip(mean).zip(older.iter().zip(old.iter()));
@@ -161,7 +161,7 @@ impl Model {
         old.copy_from_slice(mean);
     }
 
-    /// Changes both averages as the light did: by the tiles' medians, and smoothly from the middle of one tile to the next.
+    /// Applies the change of light to both averages: by the tiles' medians, interpolated between the centres of tiles.
     fn follow_light(&mut self, elapsed: f32) {
         let tiles = self.light_across.len();
         for tile in 0..self.light.len() {
@@ -233,7 +233,7 @@ impl Model {
         self.changed_share = 0.0;
     }
 
-    /// Evens out the variance among neighbours: a second of rain does not wet every cell.
+    /// Averages the variance among neighbours: a second of rain does not reach every cell.
     fn share_spread(&mut self) {
         let (columns, rows) = (self.columns, self.rows);
         // The frame before the last one is not needed any more.
@@ -252,32 +252,29 @@ impl Model {
         self.spread.copy_from_slice(scratch);
     }
 
-    fn judge(&mut self, grid: &Grid, elapsed: f32, thresholds: &Thresholds) {
+    fn classify(&mut self, grid: &Grid, elapsed: f32, thresholds: &Thresholds) {
         let rate = |seconds: f32| 1.0 - (-elapsed / seconds).exp();
-        let (slow_rate, slow_behind) = (rate(SLOW), rate(SLOW_BEHIND_SOMETHING));
-        let (spread_rate, spread_behind) = (rate(SPREAD), rate(SPREAD_BEHIND_SOMETHING));
+        let (slow_rate, slow_covered) = (rate(SLOW), rate(SLOW_COVERED));
+        let (spread_rate, spread_covered) = (rate(SPREAD), rate(SPREAD_COVERED));
         let fast_rate = rate(FAST);
 
         let mut changed = 0_usize;
         let averages = self.slow.iter_mut().zip(&mut self.fast).zip(&mut self.spread);
         let frame = self.now.iter().zip(grid.mean());
-        let cells = averages.zip(frame).zip(&mut self.state).zip(grid.watched());
-        for (((((slow, fast), spread), (now, raw)), state), watched) in cells {
+        let cells = averages.zip(frame).zip(&mut self.state);
+        for ((((slow, fast), spread), (now, raw)), state) in cells {
             let (from_slow, from_fast) = (now - *slow, now - *fast);
             let threshold = thresholds.least.max(thresholds.deviations * spread.sqrt());
             let away = from_slow.abs();
-            let behind = away > BELONGS * threshold;
-            *state = match (
-                behind && *watched,
-                away > threshold && from_fast.abs() > threshold,
-            ) {
+            let covered = away > BELONGS * threshold;
+            *state = match (covered, away > threshold && from_fast.abs() > threshold) {
                 (false, _) => STILL,
                 (true, false) => CHANGED,
                 (true, true) => MOVES,
             };
             changed += usize::from(*state != STILL);
-            let (average, learn, square) = if behind {
-                (slow_behind, spread_behind, away.min(SPREAD_LIMIT).powi(2))
+            let (average, learn, square) = if covered {
+                (slow_covered, spread_covered, away.min(SPREAD_LIMIT).powi(2))
             } else {
                 (slow_rate, spread_rate, (raw - *slow).powi(2))
             };
@@ -285,11 +282,11 @@ impl Model {
             *spread += learn * (square - *spread);
             *fast += fast_rate * from_fast;
         }
-        self.changed_share = changed as f32 / grid.watched_cells().max(1) as f32;
+        self.changed_share = changed as f32 / self.state.len().max(1) as f32;
     }
 }
 
-/// The tile whose middle lies at or before a cell, and how far the cell is on the way to the next one's.
+/// The tile whose centre is at or before a cell, and the cell's position between it and the next centre, 0 to 1.
 fn between(cell: usize, tiles: usize) -> (usize, f32) {
     let place = (cell as f32 + 0.5) / TILE as f32 - 0.5;
     let last = tiles.saturating_sub(1);

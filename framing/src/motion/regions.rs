@@ -8,14 +8,14 @@ use crate::geometry::FractionBox;
 /// Fewest cells of a region, however small the picture is.
 const FEWEST_CELLS: u32 = 3;
 
-/// Boxes this near to one another, in cells, are one: a head and a body, two legs.
+/// Boxes this close to each other, in cells, are merged: a head and a body, two legs.
 const GAP: usize = 2;
 
-/// How fast a thing may cross the picture and still be the same, in widths a second.
+/// How fast an object may cross the picture and still be the same, in widths a second.
 const SPEED: f32 = 0.3;
 
-/// Seconds after which a region is no longer watched but known.
-const KNOWN: f32 = 1.0;
+/// Seconds up to which the age of a region is counted.
+const MAX_AGE: f32 = 1.0;
 
 /// Columns and rows of cells, last ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(super) struct Regions {
 }
 
 impl Regions {
-    /// Makes room; the only place that allocates.
+    /// Allocates the buffers; nothing else allocates.
     pub(super) fn fit(&mut self, columns: usize, rows: usize) {
         let cells = columns * rows;
         *self = Self {
@@ -90,7 +90,7 @@ impl Regions {
         self.boxes.clear();
     }
 
-    /// The boxes of what moves, the largest first.
+    /// The boxes of moving regions, the largest first.
     pub(super) fn find(
         &mut self,
         grid: &Grid,
@@ -103,7 +103,7 @@ impl Regions {
         self.visited.fill(false);
         self.found.clear();
         let least = ((thresholds.area * state.len() as f32) as u32).max(FEWEST_CELLS);
-        // One step more than the way that a thing has gone since the last frame.
+        // One cell more than the distance that an object covers since the last frame.
         let reach = 1 + (SPEED * elapsed * self.columns as f32).ceil() as usize;
         for start in 0..state.len() {
             if state.get(start) != Some(&MOVES) || self.visited.get(start) != Some(&false) {
@@ -113,7 +113,7 @@ impl Regions {
             if seeds < thresholds.seeds || bounds.count < least {
                 continue;
             }
-            let age = (self.oldest_near(&bounds, reach) + elapsed.max(0.001)).min(KNOWN);
+            let age = (self.oldest_near(&bounds, reach) + elapsed.max(0.001)).min(MAX_AGE);
             for member in &self.members {
                 if let Some(cell) = self.age.get_mut(*member) {
                     *cell = age;
@@ -121,10 +121,10 @@ impl Regions {
             }
             // A region counts from its second frame on at the earliest.
             if age > thresholds.seconds && age > elapsed {
-                self.keep(bounds);
+                self.add(bounds);
             }
         }
-        self.unite();
+        self.merge();
         self.found
             .sort_unstable_by_key(|cells| std::cmp::Reverse(cells.count));
         self.boxes.clear();
@@ -138,7 +138,7 @@ impl Regions {
         &self.boxes
     }
 
-    /// The cells connected to one, diagonals included; and how many of them move.
+    /// The cells connected to one, including diagonally, and how many of them move.
     fn collect(&mut self, start: usize, state: &[u8]) -> (Cells, u32) {
         self.members.clear();
         self.stack.clear();
@@ -187,8 +187,8 @@ impl Regions {
         .fold(0.0, f32::max)
     }
 
-    /// Keeps a region, or makes it part of a near one; of too many the smallest goes.
-    fn keep(&mut self, bounds: Cells) {
+    /// Adds a region or merges it with a close one; if there are too many, replaces the smallest.
+    fn add(&mut self, bounds: Cells) {
         if let Some(near) = self.found.iter_mut().find(|found| found.is_near(&bounds)) {
             near.join(bounds);
         } else if self.found.len() < MAX_MOTION_REGIONS {
@@ -200,8 +200,8 @@ impl Regions {
         }
     }
 
-    /// Joins boxes until none is near another.
-    fn unite(&mut self) {
+    /// Merges boxes until none is close to another.
+    fn merge(&mut self) {
         let mut at = 0;
         while at < self.found.len() {
             let Some(one) = self.found.get(at).copied() else {
@@ -219,7 +219,7 @@ impl Regions {
                     if let Some(one) = self.found.get_mut(at) {
                         one.join(other);
                     }
-                    // The larger box may be near one that was passed.
+                    // The larger box may be close to an earlier one.
                     at = 0;
                 }
             }

@@ -1,7 +1,8 @@
-//! Motion of some time as one event.
+//! Aggregates motion over a time window into one event.
 
 use super::MAX_MOTION_REGIONS;
 use crate::geometry::FractionBox;
+use lva_media_types::MediaTime;
 use std::time::Duration;
 
 /// Motion within a window of time.
@@ -14,24 +15,24 @@ pub struct MotionEvent {
     pub last_timestamp_90k: u64,
     /// Frames with motion.
     pub frames: u32,
-    /// Where it moved, in fractions of the picture: boxes of successive frames that overlap are joined.
+    /// Moving regions, in fractions of the picture: overlapping boxes of successive frames are merged.
     pub regions: Vec<FractionBox>,
 }
 
-/// What a frame did to a window.
+/// The effect of a frame on a window.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[must_use = "an event that is dropped is lost"]
 pub struct MotionStep {
-    /// An event began with this frame: a gate may open now, though the event comes when its window is over.
+    /// An event began with this frame: a gate may open now, although the event follows when its window ends.
     pub began: bool,
-    /// The event whose window is over.
+    /// The event whose window ended.
     pub event: Option<MotionEvent>,
 }
 
-/// Joins the motion of successive frames into events; `eventAggregationWindow` of the contract.
+/// Aggregates the motion of successive frames into events; `eventAggregationWindow` of the contract.
 ///
-/// A window opens with the first frame with motion, at its media time, and is over with the first frame at or after its
-/// end. Then the next frame with motion opens another one. Without a window (0) each frame with motion is an event.
+/// A window opens with the first frame with motion, at its media time, and ends with the first frame at or after its end.
+/// The next frame with motion opens another one. With a length of 0 each frame with motion is an event.
 #[derive(Debug, Clone)]
 pub struct MotionWindow {
     ticks: u64,
@@ -39,17 +40,16 @@ pub struct MotionWindow {
 }
 
 impl MotionWindow {
-    /// Windows of this length; 0 joins nothing. Longer than a day counts as a day.
+    /// Windows of this length; 0 aggregates nothing. More than a day counts as a day.
     pub fn new(length: Duration) -> Self {
         let length = length.min(Duration::from_secs(86_400));
-        let ticks = length.as_nanos() * 9 / 100_000;
         Self {
-            ticks: u64::try_from(ticks).unwrap_or(u64::MAX),
+            ticks: MediaTime::ticks_in(length),
             open: None,
         }
     }
 
-    /// Takes a frame, with motion or without, in the order of presentation. A time that goes back closes the window.
+    /// Adds a frame, with motion or without, in presentation order. A time that goes back closes the window.
     pub fn push(&mut self, regions: &[FractionBox], timestamp_90k: u64) -> MotionStep {
         let over = |open: &MotionEvent| {
             timestamp_90k < open.timestamp_90k || timestamp_90k - open.timestamp_90k >= self.ticks
@@ -72,7 +72,7 @@ impl MotionWindow {
         open.last_timestamp_90k = timestamp_90k;
         open.frames = open.frames.saturating_add(1);
         for region in regions {
-            join(&mut open.regions, *region);
+            merge(&mut open.regions, *region);
         }
         if self.ticks == 0 {
             event = self.open.take();
@@ -80,14 +80,14 @@ impl MotionWindow {
         MotionStep { began, event }
     }
 
-    /// The stream is over: gives out what is open.
+    /// Ends the stream and returns the open event.
     pub fn finish(&mut self) -> Option<MotionEvent> {
         self.open.take()
     }
 }
 
-/// Joins a box with all that it overlaps, so that none in the list overlap.
-fn join(regions: &mut Vec<FractionBox>, mut region: FractionBox) {
+/// Merges a box with all that it overlaps, so that no boxes of the vector overlap.
+fn merge(regions: &mut Vec<FractionBox>, mut region: FractionBox) {
     while let Some(place) = regions.iter().position(|known| overlap(known, &region)) {
         let known = regions.swap_remove(place);
         let right = (known.left + known.width).max(region.left + region.width);
@@ -112,7 +112,7 @@ fn overlap(a: &FractionBox, b: &FractionBox) -> bool {
 mod tests {
     use super::*;
 
-    const SECOND: u64 = 90_000;
+    const SECOND: u64 = MediaTime::TICKS_PER_SECOND;
 
     fn at(left: f64) -> [FractionBox; 1] {
         [FractionBox::new(left, 0.25, 0.25, 0.5)]
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn time_set_back_closes_the_window() {
+    fn a_time_that_goes_back_closes_the_window() {
         let mut window = MotionWindow::new(Duration::from_secs(5));
         let _ = window.push(&at(0.0), 100 * SECOND);
         let step = window.push(&at(0.5), SECOND);

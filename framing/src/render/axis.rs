@@ -1,9 +1,9 @@
-//! Which samples of a row or a column become one sample of another length, and by what weights.
+//! Filter taps: which source samples make one destination sample along an axis, and with which weights.
 
-/// Samples that one may take at most: those under a triangle two pixels wide to each side.
+/// Most source samples of one destination sample: those under a triangle two pixels wide to each side.
 pub(super) const TAPS: usize = 4;
 
-/// Whole of a set of weights.
+/// Sum of a set of weights.
 pub(super) const WHOLE: u16 = 256;
 
 /// One sample of the result: neighbours from `first` on, `weights` of [`WHOLE`] each; those that are left over are zero.
@@ -18,7 +18,7 @@ pub(super) struct Tap {
 /// a drawn and noisy 1080p clip, this is where all three colours gain or stay. The difference from 1 is below 60 dB.
 const REACH: f64 = 0.97;
 
-/// Whether [`taps`] has an answer: a side may shrink to its half.
+/// Whether [`taps`] applies: a side may shrink to half.
 pub(super) fn applies(from: u32, to: u32) -> bool {
     from > 0 && to > 0 && u64::from(from) <= 2 * u64::from(to)
 }

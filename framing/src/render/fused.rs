@@ -1,19 +1,19 @@
-//! The fast way: scaling and conversion in one pass, a row at a time, with nothing of the content's size in between.
+//! The fused path: scaling and conversion in one pass, a row at a time, without an intermediate picture.
 
 use super::RenderError;
 use super::axis::{self, TAPS, Tap};
 use super::colors::Weights;
 use super::pack;
-use super::simd::{Along, Avx2, LOAD, Order};
-use crate::format::PixelFormat;
+use super::simd::{Avx2, ChannelOrder, LOAD, RowKernel};
 use crate::picture::{Picture, PictureFormat, Plane};
 use crate::plan::FramePlan;
+use lva_media_types::PixelFormat;
 
 /// Tables for one kind of pictures and one plan, and the memory of a few rows.
 pub(super) struct Fused {
     processor: Avx2,
     source: PictureFormat,
-    order: Order,
+    order: ChannelOrder,
     luma: Axes,
     chroma: Axes,
     lines: [Vec<u8>; 3],
@@ -25,23 +25,23 @@ pub(super) struct Fused {
 struct Axes {
     width: usize,
     rows: Vec<Tap>,
-    columns: Along,
+    columns: RowKernel,
 }
 
 impl Fused {
-    /// `None` where this way does not apply: more than 8 bits, a side that shrinks to less than its half, planar frames,
+    /// `None` if this path does not apply: more than 8 bits, a side that shrinks to less than its half, planar frames,
     /// or a processor without AVX2.
     pub(super) fn new(plan: &FramePlan, picture: &Picture) -> Option<Self> {
         let processor = Avx2::detect()?;
         let (order, word) = match plan.format() {
-            PixelFormat::Rgb24 => (Order::Rgb, false),
-            PixelFormat::Bgr24 => (Order::Bgr, false),
-            PixelFormat::Rgba => (Order::Rgba, false),
-            PixelFormat::Bgra => (Order::Bgra, false),
-            PixelFormat::Argb => (Order::Argb, false),
-            PixelFormat::Abgr => (Order::Abgr, false),
+            PixelFormat::Rgb24 => (ChannelOrder::Rgb, false),
+            PixelFormat::Bgr24 => (ChannelOrder::Bgr, false),
+            PixelFormat::Rgba => (ChannelOrder::Rgba, false),
+            PixelFormat::Bgra => (ChannelOrder::Bgra, false),
+            PixelFormat::Argb => (ChannelOrder::Argb, false),
+            PixelFormat::Abgr => (ChannelOrder::Abgr, false),
             PixelFormat::Rgb565Be | PixelFormat::Rgb565Le | PixelFormat::Rgb555Be | PixelFormat::Rgb555Le => {
-                (Order::Rgba, true)
+                (ChannelOrder::Rgba, true)
             }
             PixelFormat::Yuv420p => return None,
         };
@@ -88,12 +88,12 @@ impl Fused {
                 *row = axes.row(self.processor, tap, plane, line)?;
             }
             let target = target.get_mut(columns.clone()).ok_or(RenderError::Conversion)?;
-            let along = (&self.luma.columns, &self.chroma.columns);
+            let kernels = (&self.luma.columns, &self.chroma.columns);
             if self.row.is_empty() {
-                self.processor.pixels(along, rows, &weights, self.order, target);
+                self.processor.pixels(kernels, rows, &weights, self.order, target);
             } else {
                 self.processor
-                    .pixels(along, rows, &weights, self.order, &mut self.row);
+                    .pixels(kernels, rows, &weights, self.order, &mut self.row);
                 pack::pack(plan.format(), &self.row, target);
             }
         }
@@ -111,12 +111,11 @@ impl Axes {
         Some(Self {
             width: plane.width as usize,
             rows: axis::taps(plane.height, content.height).collect(),
-            columns: Along::new(&columns),
+            columns: RowKernel::new(&columns),
         })
     }
 
-    /// The row that is wanted, and behind it [`LOAD`] bytes: the picture's own where it is one of these, else made of
-    /// several in `line`.
+    /// One row, followed by [`LOAD`] bytes: borrowed from the picture if no blending is needed, else blended into `line`.
     fn row<'a>(
         &self,
         processor: Avx2,

@@ -1,7 +1,7 @@
-//! The layouts for which the conversion crate has no routine: alpha first, and 16-bit words.
+//! Formats that the conversion crate does not support: alpha first, and 16-bit words.
 
 use super::RenderError;
-use crate::format::PixelFormat;
+use lva_media_types::PixelFormat;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 /// Converts a row at a time to RGBA, while it is in the cache, and packs it into the destination.

@@ -1,7 +1,7 @@
-//! The inner loops of the fused way, with AVX2: one row out of several, then along a row and to colours in one go.
+//! The inner loops of the fused path, with AVX2: blend rows, then scale along the row and convert to colours in one step.
 //!
-//! `fearless_simd` asks the processor, and lets nobody into a kernel without its answer; vectors are loaded and stored by
-//! value. So there is nothing unsafe here.
+//! `fearless_simd` checks the processor and makes kernels unreachable without AVX2; vectors are loaded and stored by
+//! value. No unsafe code is needed here.
 
 use super::axis::{TAPS, Tap};
 use super::colors::Weights;
@@ -15,7 +15,7 @@ use std::arch::x86_64::{
 
 /// Pixels that are made at a time.
 const BLOCK: usize = 16;
-/// Bytes that are loaded at a time: so many may be touched behind the last sample of a row.
+/// Bytes that are loaded at a time: up to this many are read behind the last sample of a row.
 pub(super) const LOAD: usize = 16;
 
 /// Orders of bytes in a pixel, for loops of their own.
@@ -23,13 +23,13 @@ const RGB: u8 = 0;
 const RGBA: u8 = 1;
 const ARGB: u8 = 2;
 
-/// That the processor has AVX2.
+/// Proof that the processor has AVX2.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Avx2(fearless_simd::Avx2);
 
 /// The order of bytes in a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum ChannelOrder {
     Rgb,
     Bgr,
     Rgba,
@@ -51,17 +51,17 @@ impl Avx2 {
     /// A row of pixels out of a row of luma, Cb and Cr, each of which is followed by [`LOAD`] bytes that do not count.
     pub(super) fn pixels(
         self,
-        tables: (&Along, &Along),
+        tables: (&RowKernel, &RowKernel),
         lines: [&[u8]; 3],
         weights: &Weights,
-        order: Order,
+        order: ChannelOrder,
         out: &mut [u8],
     ) {
         // What comes in the order blue, green, red is red, green, blue with the differences exchanged.
         let [y, u, v] = lines;
         let (lines, weights) = match order {
-            Order::Rgb | Order::Rgba | Order::Argb => (lines, *weights),
-            Order::Bgr | Order::Bgra | Order::Abgr => ([y, v, u], weights.exchanged()),
+            ChannelOrder::Rgb | ChannelOrder::Rgba | ChannelOrder::Argb => (lines, *weights),
+            ChannelOrder::Bgr | ChannelOrder::Bgra | ChannelOrder::Abgr => ([y, v, u], weights.exchanged()),
         };
         let (luma, chroma) = tables;
         row(self.0, luma, chroma, lines, &weights, order, out);
@@ -71,7 +71,7 @@ impl Avx2 {
 /// What makes a row of another width: for each [`BLOCK`] of samples one vector of two neighbours for each, or two
 /// vectors of four, these in the order 0..4, 8..12 and 4..8, 12..16 that packing brings back to their own.
 #[derive(Debug, Clone)]
-pub(super) struct Along {
+pub(super) struct RowKernel {
     fours: bool,
     lanes: Vec<Lanes>,
 }
@@ -87,7 +87,7 @@ struct Lanes {
     starts: [usize; 2],
 }
 
-impl Along {
+impl RowKernel {
     /// Tables for these samples of a row.
     pub(super) fn new(taps: &[Tap]) -> Self {
         let fours = taps.iter().any(|tap| tap.count > 2);
@@ -176,25 +176,25 @@ fearless_simd::kernel!(
 fearless_simd::kernel!(
     fn row(
         _avx2: Avx2,
-        luma: &Along,
-        chroma: &Along,
+        luma: &RowKernel,
+        chroma: &RowKernel,
         lines: [&[u8]; 3],
         weights: &Weights,
-        order: Order,
+        order: ChannelOrder,
         out: &mut [u8],
     ) {
         match order {
-            Order::Rgb | Order::Bgr => in_order::<RGB>(luma, chroma, lines, weights, out),
-            Order::Rgba | Order::Bgra => in_order::<RGBA>(luma, chroma, lines, weights, out),
-            Order::Argb | Order::Abgr => in_order::<ARGB>(luma, chroma, lines, weights, out),
+            ChannelOrder::Rgb | ChannelOrder::Bgr => in_order::<RGB>(luma, chroma, lines, weights, out),
+            ChannelOrder::Rgba | ChannelOrder::Bgra => in_order::<RGBA>(luma, chroma, lines, weights, out),
+            ChannelOrder::Argb | ChannelOrder::Abgr => in_order::<ARGB>(luma, chroma, lines, weights, out),
         }
     }
 );
 
 #[target_feature(enable = "avx2")]
 fn in_order<const ORDER: u8>(
-    luma: &Along,
-    chroma: &Along,
+    luma: &RowKernel,
+    chroma: &RowKernel,
     lines: [&[u8]; 3],
     weights: &Weights,
     out: &mut [u8],

@@ -1,4 +1,4 @@
-//! In the place of `simd.rs` on processors for which there are no inner loops: the fused way never applies.
+//! Replaces `simd.rs` on other processors: the fused path never applies.
 
 use super::axis::{TAPS, Tap};
 use super::colors::Weights;
@@ -9,7 +9,7 @@ pub(super) const LOAD: usize = 0;
 pub(super) enum Avx2 {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum ChannelOrder {
     Rgb,
     Bgr,
     Rgba,
@@ -19,9 +19,9 @@ pub(super) enum Order {
 }
 
 #[derive(Debug)]
-pub(super) struct Along;
+pub(super) struct RowKernel;
 
-impl Along {
+impl RowKernel {
     pub(super) fn new(_: &[Tap]) -> Self {
         Self
     }
@@ -36,7 +36,14 @@ impl Avx2 {
         match self {}
     }
 
-    pub(super) fn pixels(self, _: (&Along, &Along), _: [&[u8]; 3], _: &Weights, _: Order, _: &mut [u8]) {
+    pub(super) fn pixels(
+        self,
+        _: (&RowKernel, &RowKernel),
+        _: [&[u8]; 3],
+        _: &Weights,
+        _: ChannelOrder,
+        _: &mut [u8],
+    ) {
         match self {}
     }
 }

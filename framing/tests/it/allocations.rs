@@ -73,7 +73,7 @@ fn encoding_keeps_its_memory_as_far_as_its_libraries_do() {
         for count in &mut counts {
             *count = allocations_of(|| encoder.encode(&plan, &frame, format, &mut file).unwrap());
         }
-        crate::support::say(&format!("{format:?}: {counts:?} allocations a file"));
+        crate::support::print_note(&format!("{format:?}: {counts:?} allocations a file"));
         assert!(
             counts.iter().all(|count| *count <= most && *count == counts[0]),
             "{format:?}: {counts:?}"

@@ -1,8 +1,9 @@
 //! Real streams, and what cameras do to them.
 
-use crate::support::{H264, Stream, make_clip, read, say, shared_clip};
+use crate::support::{H264, Stream, make_clip, print_note, read, shared_clip};
 use lva_framing::{
-    ColorMatrix, ColorRange, Decoder, DecoderOptions, OpenError, Picture, PushError, UnitOutcome, VideoCodec,
+    ColorMatrix, ColorRange, Decoder, DecoderOpenError, DecoderOptions, Picture, PushError, UnitOutcome,
+    VideoCodec,
 };
 
 fn open(stream: &Stream) -> Decoder {
@@ -15,8 +16,8 @@ fn all(decoder: &mut Decoder) -> Vec<Picture> {
 
 #[test]
 fn each_unit_gives_its_picture_at_once_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(path) = make_clip(folder.path(), "plain.mp4", "320x180", 70, &H264) else {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = make_clip(dir.path(), "plain.mp4", "320x180", 70, &H264) else {
         return;
     };
     let stream = read(&path);
@@ -43,8 +44,8 @@ fn each_unit_gives_its_picture_at_once_or_skips() {
 
 #[test]
 fn threads_over_pictures_lose_none_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(path) = make_clip(folder.path(), "plain.mp4", "320x180", 40, &H264) else {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = make_clip(dir.path(), "plain.mp4", "320x180", 40, &H264) else {
         return;
     };
     let stream = read(&path);
@@ -70,9 +71,9 @@ fn threads_over_pictures_lose_none_or_skips() {
 
 #[test]
 fn reordered_pictures_come_in_order_of_presentation_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let codec = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "3", "-g", "30"];
-    let Some(path) = make_clip(folder.path(), "b.mp4", "320x180", 60, &codec) else {
+    let Some(path) = make_clip(dir.path(), "b.mp4", "320x180", 60, &codec) else {
         return;
     };
     let stream = read(&path);
@@ -95,8 +96,8 @@ fn reordered_pictures_come_in_order_of_presentation_or_skips() {
 
 #[test]
 fn damaged_units_are_counted_and_survived_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(path) = make_clip(folder.path(), "plain.mp4", "320x180", 90, &H264) else {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = make_clip(dir.path(), "plain.mp4", "320x180", 90, &H264) else {
         return;
     };
     let stream = read(&path);
@@ -128,16 +129,16 @@ fn damaged_units_are_counted_and_survived_or_skips() {
     }
     assert_eq!(
         clean_after_keyframe, 60,
-        "from the next key frame on nothing is missing"
+        "from the next keyframe on nothing is missing"
     );
     assert!(decoder.stats().damaged_units >= 3, "{:?}", decoder.stats());
 }
 
 #[test]
 fn a_stream_may_change_its_size_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let small = make_clip(folder.path(), "small.mp4", "320x180", 10, &H264);
-    let large = make_clip(folder.path(), "large.mp4", "640x360", 10, &H264);
+    let dir = tempfile::tempdir().unwrap();
+    let small = make_clip(dir.path(), "small.mp4", "320x180", 10, &H264);
+    let large = make_clip(dir.path(), "large.mp4", "640x360", 10, &H264);
     let (Some(small), Some(large)) = (small, large) else {
         return;
     };
@@ -156,8 +157,8 @@ fn a_stream_may_change_its_size_or_skips() {
 
 #[test]
 fn joining_in_mid_stream_waits_for_a_key_frame_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(path) = make_clip(folder.path(), "plain.mp4", "320x180", 60, &H264) else {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = make_clip(dir.path(), "plain.mp4", "320x180", 60, &H264) else {
         return;
     };
     let stream = read(&path);
@@ -183,7 +184,7 @@ fn joining_in_mid_stream_waits_for_a_key_frame_or_skips() {
 
 #[test]
 fn other_codecs_decode_by_the_same_code_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let h265 = [
         "-c:v",
         "libx265",
@@ -197,7 +198,7 @@ fn other_codecs_decode_by_the_same_code_or_skips() {
         ("a.mp4", &h265[..], VideoCodec::H265),
         ("a.mov", &mjpeg[..], VideoCodec::Mjpeg),
     ] {
-        let Some(path) = make_clip(folder.path(), name, "320x180", 12, codec) else {
+        let Some(path) = make_clip(dir.path(), name, "320x180", 12, codec) else {
             continue;
         };
         let stream = read(&path);
@@ -228,9 +229,9 @@ fn other_codecs_decode_by_the_same_code_or_skips() {
 
 #[test]
 fn colours_are_taken_from_the_stream_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let codec = [&H264[..], &["-colorspace", "bt709", "-color_range", "pc"]].concat();
-    let Some(path) = make_clip(folder.path(), "hd.mp4", "320x180", 2, &codec) else {
+    let Some(path) = make_clip(dir.path(), "hd.mp4", "320x180", 2, &codec) else {
         return;
     };
     let stream = read(&path);
@@ -259,7 +260,7 @@ fn shared_clips_decode_in_full_or_skips() {
         }
         decoder.flush();
         pictures += all(&mut decoder).len();
-        say(&format!(
+        print_note(&format!(
             "{name}: {pictures} pictures of {} units",
             stream.units.len()
         ));
@@ -274,7 +275,7 @@ fn what_is_no_configuration_is_refused() {
         assert!(
             matches!(
                 error,
-                OpenError::ExtraData {
+                DecoderOpenError::ExtraData {
                     codec: VideoCodec::H264,
                     ..
                 }

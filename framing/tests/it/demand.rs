@@ -1,6 +1,6 @@
 //! Decoding less: what is delivered has to be what full decoding delivers, to the last bit.
 
-use crate::support::{H264, Stream, make_clip, read, say};
+use crate::support::{H264, Stream, make_clip, print_note, read};
 use lva_framing::{Decoder, DecoderOptions, Demand, FrameRate, Hardware, Pacer, Picture, UnitOutcome};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -85,7 +85,7 @@ fn check(name: &str, stream: &Stream, rates: &[(&str, f64)]) {
         }
         assert_eq!(delivered, expected, "{name} at {rate}");
         let share = skipped as f64 / stream.units.len() as f64;
-        say(&format!(
+        print_note(&format!(
             "{name} at {rate} of 30: {share:.2} of the units left out"
         ));
         assert!(share >= *least, "{name} at {rate}: {share}");
@@ -94,7 +94,7 @@ fn check(name: &str, stream: &Stream, rates: &[(&str, f64)]) {
 
 #[test]
 fn what_is_delivered_equals_full_decoding_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let x264 = |b_frames: &'static str, keys: &'static str| {
         [
             "-c:v",
@@ -120,7 +120,7 @@ fn what_is_delivered_equals_full_decoding_or_skips() {
             x264("3", "60").to_vec(),
             &[("2", 0.3), ("7", 0.25), ("15", 0.0), ("30", 0.0)],
         ),
-        // A key frame each half second.
+        // A keyframe each half second.
         (
             "keys.mp4",
             x264("0", "15").to_vec(),
@@ -143,7 +143,7 @@ fn what_is_delivered_equals_full_decoding_or_skips() {
         ),
     ];
     for (name, codec, rates) in cases {
-        if let Some(path) = make_clip(folder.path(), name, "320x180", 240, &codec) {
+        if let Some(path) = make_clip(dir.path(), name, "320x180", 240, &codec) {
             check(name, &read(&path), rates);
         }
     }
@@ -151,27 +151,27 @@ fn what_is_delivered_equals_full_decoding_or_skips() {
 
 #[test]
 fn of_mjpeg_nothing_is_decoded_but_what_is_wanted_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let codec = ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "4"];
-    if let Some(path) = make_clip(folder.path(), "a.mov", "160x120", 90, &codec) {
+    if let Some(path) = make_clip(dir.path(), "a.mov", "160x120", 90, &codec) {
         check("mjpeg", &read(&path), &[("2", 0.9), ("10", 0.65), ("30", 0.0)]);
     }
 }
 
 #[test]
 fn slower_than_the_key_frames_their_pictures_come_in_the_same_number_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let codec = [&H264[..], &["-sc_threshold", "0"]].concat();
-    let Some(path) = make_clip(folder.path(), "slow.mp4", "160x120", 600, &codec) else {
+    let Some(path) = make_clip(dir.path(), "slow.mp4", "160x120", 600, &codec) else {
         return;
     };
     let stream = read(&path);
     let full: BTreeMap<u64, u64> = in_full(&stream).into_iter().collect();
-    // A key frame each second, and a picture each 1.6 s is asked for.
+    // A keyframe each second, and a picture each 1.6 s is asked for.
     let (delivered, skipped) = on_demand(&stream, &mut pacer("0.625"));
     let mut pacer = pacer("0.625");
     let expected = full.keys().filter(|time| pacer.admit(**time)).count();
-    // The last one waits for a key frame after the end.
+    // The last one waits for a keyframe after the end.
     assert!(
         (expected - 1..=expected).contains(&delivered.len()),
         "{} of {expected}",
@@ -187,8 +187,8 @@ fn slower_than_the_key_frames_their_pictures_come_in_the_same_number_or_skips() 
 
 #[test]
 fn parameter_sets_in_band_make_no_difference_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(path) = make_clip(folder.path(), "plain.mp4", "320x180", 60, &H264) else {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = make_clip(dir.path(), "plain.mp4", "320x180", 60, &H264) else {
         return;
     };
     let out_of_band = read(&path);
@@ -217,7 +217,7 @@ fn parameter_sets_in_band_make_no_difference_or_skips() {
 
 #[test]
 fn damage_among_units_on_demand_is_counted_and_survived_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let codec = [
         "-c:v",
         "libx264",
@@ -230,7 +230,7 @@ fn damage_among_units_on_demand_is_counted_and_survived_or_skips() {
         "-g",
         "30",
     ];
-    let Some(path) = make_clip(folder.path(), "b.mp4", "320x180", 180, &codec) else {
+    let Some(path) = make_clip(dir.path(), "b.mp4", "320x180", 180, &codec) else {
         return;
     };
     let stream = read(&path);
@@ -254,8 +254,8 @@ fn damage_among_units_on_demand_is_counted_and_survived_or_skips() {
 
 #[test]
 fn a_device_that_is_not_there_is_replaced_by_software_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(path) = make_clip(folder.path(), "plain.mp4", "320x180", 10, &H264) else {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = make_clip(dir.path(), "plain.mp4", "320x180", 10, &H264) else {
         return;
     };
     let stream = read(&path);
@@ -270,7 +270,7 @@ fn a_device_that_is_not_there_is_replaced_by_software_or_skips() {
         }
         decoder.flush();
         drain(&mut decoder, &mut out);
-        say(&format!("{device}: {:?}", decoder.hardware()));
+        print_note(&format!("{device}: {:?}", decoder.hardware()));
         assert_eq!(out.len(), expected.len(), "{device}");
         if decoder.hardware().is_none() {
             assert_eq!(out, expected, "{device}");

@@ -15,8 +15,8 @@ fn frame(format: PixelFormat) -> (lva_framing::FramePlan, Vec<u8>) {
 
 /// Decodes a file with FFmpeg into packed RGB.
 fn decoded(file: &[u8], name: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
     std::fs::write(&path, file).unwrap();
     let mut input = ffmpeg_next::format::input(&path).unwrap();
     let parameters = input.stream(0).unwrap().parameters();

@@ -1,7 +1,8 @@
 //! Motion on the drawn plaza, where it is known who walks.
 
-use crate::support::say;
-use lva_framing::{MotionDetector, MotionOptions, MotionSensitivity, Plane};
+use crate::support::print_note;
+use lva_framing::Plane;
+use lva_framing::motion::{MotionDetector, MotionSensitivity};
 use lva_sample_world::{FrameTruth, World, WorldOptions};
 
 const SIZE: (u32, u32) = (640, 360);
@@ -47,12 +48,8 @@ fn people_who_walk_are_found_and_regions_have_somebody_near() {
         seconds: 15.0,
     };
     let mut world = World::new(7, options).unwrap();
-    let mut detectors = MotionSensitivity::ALL.map(|sensitivity| {
-        (
-            MotionDetector::new(MotionOptions::default().with_sensitivity(sensitivity)),
-            [0_u32; 5],
-        )
-    });
+    let mut detectors =
+        MotionSensitivity::ALL.map(|sensitivity| (MotionDetector::new(sensitivity), [0_u32; 5]));
     let mut rgb = vec![0; world.frame_bytes()];
     let mut before: Option<FrameTruth> = None;
     for index in 0..world.frame_count() {
@@ -64,9 +61,9 @@ fn people_who_walk_are_found_and_regions_have_somebody_near() {
             width: SIZE.0,
             height: SIZE.1,
         };
-        for (detector, [frames, seen, sightings, found, nobody]) in &mut detectors {
+        for (detector, [frames, seen, sightings, found, false_regions]) in &mut detectors {
             let regions: Vec<[f64; 4]> = detector
-                .look(plane, u64::from(index as u32 * 90_000 / RATE))
+                .detect_in_luma(plane, u64::from(index as u32 * 90_000 / RATE))
                 .iter()
                 .map(|area| [area.left, area.top, area.width, area.height])
                 .collect();
@@ -85,7 +82,7 @@ fn people_who_walk_are_found_and_regions_have_somebody_near() {
                 *found += u32::from(regions.iter().any(|area| overlaps(area, &[x, y, 1e-6, 1e-6])));
             }
             for region in &regions {
-                // Shadows lie beside people.
+                // Shadows fall next to people.
                 let near = |person: &[f32; 4]| {
                     let [left, top, width, height] = person.map(f64::from);
                     overlaps(
@@ -93,29 +90,26 @@ fn people_who_walk_are_found_and_regions_have_somebody_near() {
                         &[left - height * 0.6, top, width + height * 1.2, height * 1.8],
                     )
                 };
-                *nobody += u32::from(!all.iter().any(near));
+                *false_regions += u32::from(!all.iter().any(near));
             }
         }
         before = Some(truth);
     }
-    for (detector, [frames, seen, sightings, found, nobody]) in &detectors {
-        let sensitivity = detector.options().sensitivity();
-        say(&format!(
+    for (detector, [frames, seen, sightings, found, false_regions]) in &detectors {
+        let sensitivity = detector.sensitivity();
+        print_note(&format!(
             "{sensitivity}: motion in {seen} of {frames} frames with walkers, {found} of {sightings} walkers found, \
-             {nobody} regions of nobody"
+             {false_regions} regions without a person"
         ));
-        assert!(
-            *frames > 50 && *sightings > 100,
-            "the scene has become another one"
-        );
+        assert!(*frames > 50 && *sightings > 100, "the scene changed");
         let share = |part: u32, whole: u32| f64::from(part) / f64::from(whole.max(1));
-        let (least_frames, least_found, most_nobody) = match sensitivity {
+        let (least_frames, least_found, most_false) = match sensitivity {
             MotionSensitivity::Low => (0.3, 0.1, 3),
             MotionSensitivity::Medium => (0.8, 0.4, 5),
             MotionSensitivity::High => (0.95, 0.7, 20),
         };
         assert!(share(*seen, *frames) >= least_frames, "{sensitivity}");
         assert!(share(*found, *sightings) >= least_found, "{sensitivity}");
-        assert!(*nobody <= most_nobody, "{sensitivity}");
+        assert!(*false_regions <= most_false, "{sensitivity}");
     }
 }

@@ -276,7 +276,7 @@ fn the_fast_path_looks_like_the_slow_one() {
             .map(|(a, b)| (f64::from(*a), f64::from(*b)))
     });
     let quality = psnr(pairs);
-    crate::support::say(&format!(
+    crate::support::print_note(&format!(
         "1080p to 1408x786 bgr24, against swscale's own bgr24: {quality:.1} dB"
     ));
     assert!(quality >= 45.0, "{quality}");

@@ -20,19 +20,13 @@ pub(crate) struct Stream {
     pub(crate) units: Vec<Unit>,
 }
 
-pub(crate) fn say(text: &str) {
+pub(crate) fn print_note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Makes a clip with the `ffmpeg` program; `None`, said on standard error, where that is not possible.
-pub(crate) fn make_clip(
-    folder: &Path,
-    name: &str,
-    size: &str,
-    frames: u32,
-    codec: &[&str],
-) -> Option<PathBuf> {
-    let path = folder.join(name);
+/// Makes a clip with the `ffmpeg` program; `None`, with a note on standard error, if that is not possible.
+pub(crate) fn make_clip(dir: &Path, name: &str, size: &str, frames: u32, codec: &[&str]) -> Option<PathBuf> {
+    let path = dir.join(name);
     let source = format!("testsrc2=size={size}:rate=30");
     let output = Command::new("ffmpeg")
         .args([
@@ -52,14 +46,14 @@ pub(crate) fn make_clip(
     match output {
         Ok(output) if output.status.success() => Some(path),
         Ok(output) => {
-            say(&format!(
+            print_note(&format!(
                 "skipped: ffmpeg could not make {name}: {}",
                 String::from_utf8_lossy(&output.stderr)
             ));
             None
         }
         Err(error) => {
-            say(&format!("skipped: no ffmpeg program: {error}"));
+            print_note(&format!("skipped: no ffmpeg program: {error}"));
             None
         }
     }
@@ -106,17 +100,17 @@ pub(crate) fn read(path: &Path) -> Stream {
     }
 }
 
-/// A clip of the shared folder; `None`, said on standard error, where the folder is not there.
+/// A clip of the shared directory; `None`, with a note on standard error, if the directory does not exist.
 pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("LVA_SHARED_DATA").map_or_else(
+    let dir = std::env::var_os("LVA_SHARED_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
         PathBuf::from,
     );
-    let path = folder.join("video").join(name);
+    let path = dir.join("video").join(name);
     if path.exists() {
         return Some(path);
     }
-    say(&format!("skipped: no {}", path.display()));
+    print_note(&format!("skipped: no {}", path.display()));
     None
 }
 

@@ -1,15 +1,16 @@
 //! A motion node's settings for `lva-framing`, and its results for `lva-inference-schema`.
 
-use lva_framing::{FractionBox, MotionOptions, MotionSensitivity};
+use lva_framing::FractionBox;
+use lva_framing::motion::MotionSensitivity;
 use lva_graph_model::{MotionDetection, Sensitivity};
 use lva_inference_schema::{Inference, Motion, Rectangle};
 
-pub(crate) fn detector_options(node: &MotionDetection) -> MotionOptions {
-    MotionOptions::default().with_sensitivity(match node.sensitivity {
+pub(crate) fn sensitivity(node: &MotionDetection) -> MotionSensitivity {
+    match node.sensitivity {
         Sensitivity::Low => MotionSensitivity::Low,
         Sensitivity::Medium => MotionSensitivity::Medium,
         Sensitivity::High => MotionSensitivity::High,
-    })
+    }
 }
 
 /// Motion in a region, or anywhere.
@@ -37,7 +38,7 @@ mod tests {
                 output_motion_region: true,
                 event_aggregation_window: std::time::Duration::ZERO,
             };
-            let word = detector_options(&node).sensitivity().to_string();
+            let word = super::sensitivity(&node).to_string();
             assert_eq!(word, sensitivity.as_str());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat, PixelFormat as WirePixels};
+use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat};
 use lva_framing::{
     FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat as FramePixels, ScaleMode,
 };
@@ -50,7 +50,7 @@ impl FrameSpec {
     /// How each frame is encoded.
     pub(crate) fn encoding(&self) -> FrameEncoding {
         match self.file {
-            None => FrameEncoding::Raw(wire_pixels(self.settings.format())),
+            None => FrameEncoding::Raw(self.settings.format()),
             Some(ImageFile::Png) => FrameEncoding::Png,
             Some(ImageFile::Bmp) => FrameEncoding::Bmp,
             // `ImageFile` may grow; what is made above are these three.
@@ -62,7 +62,7 @@ impl FrameSpec {
     pub(crate) fn announced(&self, plan: &FramePlan) -> Result<FrameFormat, FormatError> {
         let (width, height) = (plan.width(), plan.height());
         match self.file {
-            None => FrameFormat::raw(wire_pixels(plan.format()), width, height),
+            None => FrameFormat::raw(plan.format(), width, height),
             Some(ImageFile::Png) => FrameFormat::png(width, height),
             Some(ImageFile::Bmp) => FrameFormat::bmp(width, height),
             // `ImageFile` may grow; what is made above are these three.
@@ -84,22 +84,6 @@ fn framing_pixels(pixels: PixelFormat) -> FramePixels {
         PixelFormat::Rgba => FramePixels::Rgba,
         PixelFormat::Abgr => FramePixels::Abgr,
         PixelFormat::Bgra => FramePixels::Bgra,
-    }
-}
-
-fn wire_pixels(pixels: FramePixels) -> WirePixels {
-    match pixels {
-        FramePixels::Yuv420p => WirePixels::Yuv420p,
-        FramePixels::Rgb565Be => WirePixels::Rgb565Be,
-        FramePixels::Rgb565Le => WirePixels::Rgb565Le,
-        FramePixels::Rgb555Be => WirePixels::Rgb555Be,
-        FramePixels::Rgb555Le => WirePixels::Rgb555Le,
-        FramePixels::Rgb24 => WirePixels::Rgb24,
-        FramePixels::Bgr24 => WirePixels::Bgr24,
-        FramePixels::Argb => WirePixels::Argb,
-        FramePixels::Rgba => WirePixels::Rgba,
-        FramePixels::Abgr => WirePixels::Abgr,
-        FramePixels::Bgra => WirePixels::Bgra,
     }
 }
 

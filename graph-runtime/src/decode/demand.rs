@@ -89,7 +89,7 @@ impl Demand for DecodeDemand {
         times.min().flatten()
     }
 
-    fn passed_over(&mut self) {
+    fn on_skipped(&mut self) {
         for node_input in &self.node_inputs {
             node_input.count_filtered();
         }

@@ -6,7 +6,7 @@ use lva_extension_protocol::Backoff;
 use lva_extension_protocol::client::{
     Answer, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered, connect,
 };
-use lva_framing::{FramePlan, PlanError};
+use lva_framing::{FramePlan, FramePlanError};
 
 use super::NodeTimeouts;
 use super::receiver::FrameReceiver;
@@ -165,7 +165,7 @@ impl GrpcNode {
     }
 
     /// What a session for this frame is opened for.
-    fn made_for(&self, frame: &Frame) -> Result<Made, PlanError> {
+    fn made_for(&self, frame: &Frame) -> Result<Made, FramePlanError> {
         let (width, height) = (frame.picture.width(), frame.picture.height());
         let plan = self.spec.settings.plan(width, height)?;
         Ok(Made {

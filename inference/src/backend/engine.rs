@@ -4,22 +4,22 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::load_error::LoadError;
-use super::{Backend, InputFacts, Loaded, OutputTensor};
-use crate::decode::{Decoder, OutputView};
+use super::{Backend, InputInfo, Loaded, OutputTensor};
+use crate::decode::{OutputDecoder, OutputView};
 use crate::detector::{DetectError, DetectorInfo, Device, Frame};
-use crate::fit::Placement;
-use crate::image_view::{ImageView, PixelFormat};
+use crate::image_view::ImageView;
+use crate::letterbox::LetterboxTransform;
 use crate::model::ModelSpec;
 use crate::preprocess::{InputSpec, Preprocessor};
-use lva_media_types::Detection;
+use lva_media_types::{Detection, PixelFormat};
 
 /// A loaded model that gave usable output for a grey frame.
 pub(crate) struct Engine {
     info: DetectorInfo,
     batch: Batch,
     preprocessor: Preprocessor,
-    decoder: Decoder,
-    placements: Vec<Placement>,
+    decoder: OutputDecoder,
+    transforms: Vec<LetterboxTransform>,
     /// Input tensor and outputs, reused from run to run.
     input: Vec<f32>,
     outputs: Vec<OutputTensor>,
@@ -71,7 +71,7 @@ impl Engine {
         device: Device,
         load: impl FnOnce(&ModelSpec) -> Result<Loaded<B>, LoadError>,
     ) -> Result<Self, LoadError> {
-        let decoder = Decoder::new(&spec)?;
+        let decoder = OutputDecoder::new(&spec)?;
         let loaded = catch_unwind(AssertUnwindSafe(|| load(&spec))).map_err(|_| LoadError::Panicked)??;
         let batch = batch_of(&spec, &loaded.inputs)?;
         let info = DetectorInfo {
@@ -88,7 +88,7 @@ impl Engine {
             batch,
             preprocessor: Preprocessor::new(spec.input),
             decoder,
-            placements: Vec::new(),
+            transforms: Vec::new(),
             input: Vec::new(),
             outputs: Vec::new(),
             backend: Box::new(loaded.backend),
@@ -109,7 +109,7 @@ impl Engine {
             let rows = self.batch.rows(frames.len());
             self.fill(frames, rows, chunk * self.batch.largest())?;
             self.run(rows)?;
-            let result = self.decoder.decode(&views(&self.outputs), &self.placements);
+            let result = self.decoder.decode(&views(&self.outputs), &self.transforms);
             found.extend(result.map_err(|source| DetectError::Output {
                 model: self.info.model.clone(),
                 source,
@@ -122,15 +122,15 @@ impl Engine {
     fn fill(&mut self, frames: &[Frame<'_>], rows: usize, first_index: usize) -> Result<(), DetectError> {
         let len = self.preprocessor.spec().tensor_len();
         self.input.resize(len * rows, 0.0);
-        self.placements.clear();
+        self.transforms.clear();
         for (i, (frame, tensor)) in frames.iter().zip(self.input.chunks_exact_mut(len)).enumerate() {
             let Frame::Host(view) = frame;
-            let placement = self.preprocessor.write(view, tensor);
+            let transform = self.preprocessor.write(view, tensor);
             // The tensor has the right length: chunks of `len` were made of it.
-            let placement = placement.map_err(|_| DetectError::UnsupportedFrame {
+            let transform = transform.map_err(|_| DetectError::UnsupportedFrame {
                 index: first_index + i,
             })?;
-            self.placements.push(placement);
+            self.transforms.push(transform);
         }
         Ok(())
     }
@@ -154,8 +154,8 @@ impl Engine {
         }
     }
 
-    /// A grey frame has to give finite numbers in the family's shape; then it has to give the same among
-    /// other frames.
+    /// A grey frame must give finite numbers in the family's shape, and the same numbers in a batch with other
+    /// frames.
     fn try_out(&mut self) -> Result<(), LoadError> {
         let grey = ImageView::packed(&[114; 3], 1, 1, PixelFormat::Rgb24)
             .ok()
@@ -167,7 +167,7 @@ impl Engine {
 
         let rows = self.batch.largest();
         if self.batch == Batch::UpTo(rows) && rows > 1 {
-            // Whatever lies in the other rows must not matter; a ramp is as unlike grey as can be.
+            // The other rows must not matter; a ramp differs from grey as much as possible.
             let len = self.preprocessor.spec().tensor_len();
             self.input.resize(len * rows, 0.0);
             for (i, value) in self.input.iter_mut().enumerate().skip(len) {
@@ -222,9 +222,9 @@ fn views(outputs: &[OutputTensor]) -> Vec<OutputView<'_>> {
     outputs.iter().map(OutputTensor::view).collect()
 }
 
-/// Compares the file's input with the description and learns the batch from it.
-fn batch_of(spec: &ModelSpec, inputs: &[InputFacts]) -> Result<Batch, LoadError> {
-    let [facts] = inputs else {
+/// Compares the file's input with the description and determines the batch.
+fn batch_of(spec: &ModelSpec, inputs: &[InputInfo]) -> Result<Batch, LoadError> {
+    let [input] = inputs else {
         return Err(LoadError::InputCount {
             model: spec.name.clone(),
             found: inputs.len(),
@@ -234,16 +234,16 @@ fn batch_of(spec: &ModelSpec, inputs: &[InputFacts]) -> Result<Batch, LoadError>
     let wrong = || LoadError::InputShape {
         model: spec.name.clone(),
         expected: [height, width],
-        found: facts.describe(),
+        found: input.describe(),
     };
-    if !facts.is_f32 {
+    if !input.is_f32 {
         return Err(wrong());
     }
-    // A file that says nothing about its input is judged by the trial alone.
-    if facts.shape.is_empty() {
+    // If the file declares no shape, only the trial run checks it.
+    if input.shape.is_empty() {
         return Ok(Batch::UpTo(spec.largest_batch));
     }
-    let &[batch, channels, rows, columns] = facts.shape.as_slice() else {
+    let &[batch, channels, rows, columns] = input.shape.as_slice() else {
         return Err(wrong());
     };
     let fits = |found: Option<usize>, expected: usize| found.is_none_or(|found| found == expected);
@@ -257,7 +257,7 @@ fn batch_of(spec: &ModelSpec, inputs: &[InputFacts]) -> Result<Batch, LoadError>
     }
 }
 
-impl InputFacts {
+impl InputInfo {
     fn describe(&self) -> String {
         let sizes: Vec<_> = self
             .shape

@@ -8,37 +8,37 @@ use super::OnnxRuntimeError;
 use super::RuntimeFailure;
 use crate::{DecodeError, SpecError};
 
-/// Why a detector could not be loaded. An operator's or integrator's fault unless said otherwise; a retry
-/// with the same arguments does not help.
+/// Why a detector could not be loaded. The operator or integrator has to act, and a retry with the same arguments
+/// does not help, unless a variant documents otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The description does not hold together.
-    #[error("the model's description cannot work")]
+    /// The description is inconsistent.
+    #[error("the model's description is invalid")]
     Spec(#[from] SpecError),
     /// The model file could not be read.
     #[error("cannot read the model file '{}'", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The runtime could not make sense of the model: no ONNX file, or operators that it does not know.
+    /// The runtime could not load the model: not an ONNX file, or unknown operators.
     #[error(
-        "{runtime} cannot load the model '{model}': is it a complete ONNX file with operators that {runtime} knows?"
+        "{runtime} cannot load the model '{model}': check that it is a complete ONNX file with operators that {runtime} supports"
     )]
     Model {
         /// Name of the model.
         model: String,
-        /// The runtime that was asked.
+        /// The runtime.
         runtime: &'static str,
-        /// What the runtime said.
+        /// The error of the runtime.
         source: RuntimeFailure,
     },
-    /// The model takes another number of inputs than one.
+    /// The model does not have exactly one input.
     #[error(
-        "the model '{model}' has {found} inputs, but its family has one image input: is it of another family?"
+        "the model '{model}' has {found} inputs, but its family has one image input: check the model family"
     )]
     InputCount {
         /// Name of the model.
@@ -46,10 +46,10 @@ pub enum LoadError {
         /// Inputs of the model.
         found: usize,
     },
-    /// The model's input has another shape or type than the description says.
+    /// The model's input does not match the description in shape or type.
     #[error(
-        "the model '{model}' takes an input of {found}, but its description says float32 [frames, 3, {}, {}]: \
-         give the size that it was exported with",
+        "the model '{model}' takes an input of {found}, but its description expects float32 [frames, 3, {}, {}]: \
+         configure the size that it was exported with",
         expected[0], expected[1]
     )]
     InputShape {
@@ -57,7 +57,7 @@ pub enum LoadError {
         model: String,
         /// Height and width as described.
         expected: [u32; 2],
-        /// Type and shape as the file says; `?` is a size left open.
+        /// Type and shape as the file declares them; `?` is a size left open.
         found: String,
     },
     /// The model did not run on a grey frame.
@@ -65,20 +65,20 @@ pub enum LoadError {
     Trial {
         /// Name of the model.
         model: String,
-        /// What the runtime said.
+        /// The error of the runtime.
         source: RuntimeFailure,
     },
-    /// The model ran on a grey frame, but its output is not what its family gives.
-    #[error("the model '{model}' gives another output than its description says")]
+    /// The model ran on a grey frame, but its output does not match its family.
+    #[error("the output of the model '{model}' does not match its description")]
     Output {
         /// Name of the model.
         model: String,
-        /// What was expected and found.
+        /// Expected and actual output.
         source: DecodeError,
     },
-    /// The model leaves its batch open, but a frame's result depends on the frames beside it.
+    /// The model leaves its batch size open, but a frame's result depends on the other frames.
     #[error(
-        "the model '{model}' gives other results for a frame in a batch of {rows} than for the frame alone: \
+        "the model '{model}' gives different results for a frame alone and in a batch of {rows}: \
          it was exported for single frames, so set its largest batch to 1"
     )]
     BatchMixes {
@@ -88,7 +88,7 @@ pub enum LoadError {
         rows: usize,
     },
     /// The runtime panicked while it loaded or tried the model: a bug there, or a damaged file.
-    #[error("the runtime panicked on the model: is its file damaged?")]
+    #[error("the runtime panicked on the model: check whether its file is damaged")]
     Panicked,
     /// ONNX Runtime's shared library or an execution provider of it cannot be used.
     #[cfg(feature = "ort")]

@@ -12,7 +12,7 @@ use ort::session::builder::SessionBuilder;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::{
-    Backend, Engine, InputFacts, LoadError, Loaded, OnnxRuntimeError, OutputTensor, OutputTypeError,
+    Backend, Engine, InputInfo, LoadError, Loaded, OnnxRuntimeError, OutputTensor, OutputTypeError,
     RuntimeFailure, read_model,
 };
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
@@ -58,9 +58,9 @@ impl OrtOptions {
         self
     }
 
-    /// Where the model shall run. Default: [`Device::Cpu`]. Another device needs the cargo feature of that
-    /// name (`cuda`, `tensorrt`) and a library built with it; if it cannot be used, loading fails: there is
-    /// no silent fall to the CPU.
+    /// Where the model runs. Default: [`Device::Cpu`]. Another device needs the cargo feature of that name (`cuda`,
+    /// `tensorrt`) and a library built with it; if it cannot be used, loading fails, without a silent fallback to
+    /// the CPU.
     #[must_use]
     pub fn with_device(mut self, device: Device) -> Self {
         self.device = device;
@@ -75,8 +75,7 @@ impl OrtOptions {
         self
     }
 
-    /// Lets single operators run on the CPU when the device does not know them. Default: no, and loading
-    /// fails then.
+    /// Lets operators that the device does not support run on the CPU. Default: no, and loading fails then.
     ///
     /// Each such operator moves its data off the GPU and back; a model with several may be slower than on the
     /// CPU alone.
@@ -86,16 +85,16 @@ impl OrtOptions {
         self
     }
 
-    /// Lets TensorRT compute in half precision. Default: no. Usually faster; scores shift a little, so look
-    /// at thresholds anew.
+    /// Lets TensorRT compute in half precision. Default: no. Usually faster; scores shift a little, so check
+    /// the thresholds again.
     #[must_use]
     pub fn with_tensorrt_fp16(mut self, enable: bool) -> Self {
         self.fp16 = enable;
         self
     }
 
-    /// Directory in which TensorRT keeps what it built. Default: none, and it builds at each start, which
-    /// takes seconds to minutes. An engine suits one GPU, driver and TensorRT only: do not share the
+    /// Directory in which TensorRT caches its engines. Default: none, and it builds at each start, which takes
+    /// seconds to minutes. An engine suits one GPU, driver and TensorRT only: do not share the
     /// directory between machines.
     #[must_use]
     pub fn with_tensorrt_engine_cache(mut self, directory: impl Into<PathBuf>) -> Self {
@@ -168,15 +167,14 @@ fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<O
     let builder = Session::builder(&environment).map_err(refused)?;
     let mut builder = configure(builder, options, providers).map_err(refused)?;
     let session = builder.commit_from_memory(bytes).map_err(|error| {
-        // On a GPU, both a bad file and an operator that the GPU does not know end here; the source tells
-        // which.
+        // On a GPU, both an invalid file and an unsupported operator end here; the source distinguishes them.
         LoadError::Model {
             model: spec.name().to_owned(),
             runtime: "ONNX Runtime",
             source: error.into(),
         }
     })?;
-    let inputs = session.inputs().iter().map(facts).collect();
+    let inputs = session.inputs().iter().map(input_info).collect();
     let image = [3, spec.input().height() as usize, spec.input().width() as usize];
     Ok(Loaded {
         backend: OrtBackend { session, image },
@@ -207,14 +205,14 @@ fn configure(
     }
 }
 
-fn facts(input: &Outlet) -> InputFacts {
+fn input_info(input: &Outlet) -> InputInfo {
     match input.dtype() {
-        ValueType::Tensor { ty, shape, .. } => InputFacts {
+        ValueType::Tensor { ty, shape, .. } => InputInfo {
             // A negative size is one left open.
             shape: shape.iter().map(|&size| usize::try_from(size).ok()).collect(),
             is_f32: *ty == TensorElementType::Float32,
         },
-        _ => InputFacts {
+        _ => InputInfo {
             shape: Vec::new(),
             is_f32: false,
         },

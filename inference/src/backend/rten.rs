@@ -8,7 +8,7 @@ use rten::{DataType, Dimension, Model, NodeId, RunOptions, ThreadPool, ValueType
 use rten_tensor::prelude::*;
 
 use super::{
-    Backend, Engine, InputFacts, LoadError, Loaded, OutputTensor, OutputTypeError, RuntimeFailure, read_model,
+    Backend, Engine, InputInfo, LoadError, Loaded, OutputTensor, OutputTypeError, RuntimeFailure, read_model,
 };
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 use crate::model::ModelSpec;
@@ -110,13 +110,17 @@ fn load(
         runtime: "rten",
         source: error.into(),
     })?;
-    let inputs: Vec<_> = model.input_ids().iter().map(|&id| facts(&model, id)).collect();
+    let inputs: Vec<_> = model
+        .input_ids()
+        .iter()
+        .map(|&id| input_info(&model, id))
+        .collect();
     let no_input = || LoadError::InputCount {
         model: spec.name().to_owned(),
         found: inputs.len(),
     };
     let &input = model.input_ids().first().ok_or_else(no_input)?;
-    // A pool of one's own: the library's default takes every core.
+    // A separate pool: the default pool of the library uses every core.
     let pool = Arc::new(ThreadPool::with_num_threads(options.threads));
     let backend = RtenBackend {
         input,
@@ -132,11 +136,11 @@ fn load(
     })
 }
 
-fn facts(model: &Model, id: NodeId) -> InputFacts {
+fn input_info(model: &Model, id: NodeId) -> InputInfo {
     let info = model.node_info(id);
     let shape = info.as_ref().and_then(|info| info.shape()).unwrap_or_default();
     let dtype = info.and_then(|info| info.dtype());
-    InputFacts {
+    InputInfo {
         shape: shape
             .into_iter()
             .map(|dimension| match dimension {

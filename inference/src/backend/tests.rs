@@ -1,11 +1,12 @@
-//! The shared part of all backends, driven by backends made for the purpose.
+//! The shared part of all backends, tested with artificial backends.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 use crate::detector::{DetectError, Device, Frame};
-use crate::image_view::{ImageView, PixelFormat};
+use crate::image_view::ImageView;
 use crate::model::ModelSpec;
+use lva_media_types::PixelFormat;
 
 /// A person grid of 8 × 8 pixels, one cell: the score is the first value of the frame's red plane.
 struct Echo {
@@ -37,7 +38,7 @@ impl Backend for Echo {
             match gate.recv()? {
                 Step::Go => {}
                 Step::Fail => return Err("out of memory".into()),
-                Step::Panic => panic!("asked for by the test"),
+                Step::Panic => panic!("the test asks for it"),
             }
         }
         let last = input.last().copied().unwrap_or_default();
@@ -86,7 +87,7 @@ impl Setup {
             trials,
             leak_between_rows: self.leak_between_rows,
         };
-        let inputs = vec![InputFacts {
+        let inputs = vec![InputInfo {
             shape: vec![self.batch, Some(3), Some(8), Some(8)],
             is_f32: true,
         }];
@@ -171,7 +172,7 @@ fn a_detector_that_panicked_reports_it_every_time() {
 
 #[test]
 fn a_panic_while_loading_is_an_error() {
-    let engine = Engine::load::<Echo>(spec(), Device::Cpu, |_| panic!("asked for by the test"));
+    let engine = Engine::load::<Echo>(spec(), Device::Cpu, |_| panic!("the test asks for it"));
     assert!(matches!(engine.unwrap_err(), LoadError::Panicked));
 }
 
@@ -194,7 +195,7 @@ fn a_model_that_mixes_its_batch_is_refused() {
 
 #[test]
 fn inputs_that_do_not_fit_are_named() {
-    let load = |inputs: Vec<InputFacts>| {
+    let load = |inputs: Vec<InputInfo>| {
         let (runs, _ran) = channel();
         let backend = Echo {
             runs,
@@ -209,32 +210,32 @@ fn inputs_that_do_not_fit_are_named() {
         };
         Engine::load(spec(), Device::Cpu, move |_| Ok(loaded)).unwrap_err()
     };
-    let facts = |shape: &[Option<usize>]| InputFacts {
+    let input_info = |shape: &[Option<usize>]| InputInfo {
         shape: shape.to_vec(),
         is_f32: true,
     };
-    let error = load(vec![facts(&[None, Some(3), Some(16), Some(8)])]);
+    let error = load(vec![input_info(&[None, Some(3), Some(16), Some(8)])]);
     assert_eq!(
         error.to_string(),
-        "the model 'echo' takes an input of float32 [?, 3, 16, 8], but its description says float32 \
-         [frames, 3, 8, 8]: give the size that it was exported with"
+        "the model 'echo' takes an input of float32 [?, 3, 16, 8], but its description expects float32 \
+         [frames, 3, 8, 8]: configure the size that it was exported with"
     );
     assert!(matches!(
-        load(vec![facts(&[Some(3), Some(8), Some(8)])]),
+        load(vec![input_info(&[Some(3), Some(8), Some(8)])]),
         LoadError::InputShape { .. }
     ));
     assert!(matches!(
-        load(vec![facts(&[Some(0), None, None, None])]),
+        load(vec![input_info(&[Some(0), None, None, None])]),
         LoadError::InputShape { .. }
     ));
-    let bytes = InputFacts {
+    let bytes = InputInfo {
         is_f32: false,
-        ..facts(&[None, Some(3), Some(8), Some(8)])
+        ..input_info(&[None, Some(3), Some(8), Some(8)])
     };
     assert!(matches!(load(vec![bytes]), LoadError::InputShape { .. }));
     assert!(matches!(load(vec![]), LoadError::InputCount { found: 0, .. }));
     assert!(matches!(
-        load(vec![facts(&[]), facts(&[])]),
+        load(vec![input_info(&[]), input_info(&[])]),
         LoadError::InputCount { found: 2, .. }
     ));
 }

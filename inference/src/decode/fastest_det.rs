@@ -7,7 +7,7 @@ const BOX_CHANNELS: usize = 5;
 
 pub(super) fn candidates(rules: &Rules, image: &GridImage<'_>, found: &mut Vec<Candidate>) {
     for (cell, &objectness) in image.first_channel().iter().enumerate() {
-        // Also passes over NaN.
+        // Also ignores NaN.
         if !(objectness > 0.0 && objectness.is_finite()) {
             continue;
         }
@@ -59,7 +59,7 @@ fn sigmoid(v: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::{BoundingBox, Decoder, Detection, Fit, InputSpec, ModelSpec, OutputView};
+    use crate::{BoundingBox, Detection, Fit, InputSpec, ModelSpec, OutputDecoder, OutputView};
 
     /// 64 × 32 pixels: 4 × 2 cells, three classes.
     fn spec() -> ModelSpec {
@@ -85,7 +85,7 @@ mod tests {
             shape: &[1, 8, 2, 4],
             data,
         };
-        Decoder::new(&spec)
+        OutputDecoder::new(&spec)
             .unwrap()
             .decode(&[output], &place)
             .unwrap()
@@ -140,15 +140,15 @@ mod tests {
         let data = tensor(&[(5, person), (6, chair)]);
         let classes = |spec| decode(spec, &data).iter().map(|d| d.class).collect::<Vec<_>>();
         // Together, the chair hides the person that overlaps it.
-        assert_eq!(classes(spec().with_overlap_threshold(0.2)), [2]);
+        assert_eq!(classes(spec().with_nms_threshold(0.2)), [2]);
         assert_eq!(
-            classes(spec().with_overlap_threshold(0.2).with_classes_kept(["person"])),
+            classes(spec().with_nms_threshold(0.2).with_classes_kept(["person"])),
             [0]
         );
     }
 
     #[test]
-    fn what_is_not_finite_is_passed_over() {
+    fn values_that_are_not_finite_are_ignored() {
         let data = tensor(&[
             (0, [f32::NAN, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]),
             (1, [1.0, f32::NAN, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]),

@@ -30,7 +30,7 @@ pub(super) fn candidates(rules: &Rules, image: &GridImage<'_>, found: &mut Vec<C
 
 #[cfg(test)]
 mod tests {
-    use crate::{BoundingBox, Decoder, Fit, ModelSpec, OutputView};
+    use crate::{BoundingBox, Fit, ModelSpec, OutputDecoder, OutputView};
 
     /// 32 × 16 pixels: a grid of 4 × 2 cells.
     fn tensor(cells: &[(usize, [f32; 5])]) -> Vec<f32> {
@@ -49,7 +49,10 @@ mod tests {
             shape: &[1, 5, 2, 4],
             data,
         };
-        let found = Decoder::new(&spec).unwrap().decode(&[output], &place).unwrap();
+        let found = OutputDecoder::new(&spec)
+            .unwrap()
+            .decode(&[output], &place)
+            .unwrap();
         found[0].iter().map(|d| (d.bbox, d.score)).collect()
     }
 
@@ -69,7 +72,7 @@ mod tests {
         let data = tensor(&[(1, [0.5, 1.0, 0.5, 1.0, 1.0]), (2, [0.6, 1.0, 0.5, 1.0, 1.0])]);
         // The two boxes are 16 wide and 8 apart: overlap 1/3.
         assert_eq!(decode(spec(), &data).len(), 2);
-        assert_eq!(decode(spec().with_overlap_threshold(0.3), &data).len(), 1);
+        assert_eq!(decode(spec().with_nms_threshold(0.3), &data).len(), 1);
         assert_eq!(decode(spec().with_score_threshold(0.55), &data).len(), 1);
         assert_eq!(decode(spec().with_score_threshold(0.61), &data).len(), 0);
     }
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_passed_over() {
+    fn values_that_are_not_finite_are_ignored() {
         let data = tensor(&[
             (0, [f32::NAN, 1.0, 1.0, 1.0, 1.0]),
             (1, [f32::INFINITY, 1.0, 1.0, 1.0, 1.0]),

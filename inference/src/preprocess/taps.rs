@@ -4,7 +4,7 @@
 ///
 /// All positions have the same number of taps, some of weight zero: loops over taps then have a fixed length.
 #[derive(Debug, Default)]
-pub(super) struct AxisTaps {
+pub(super) struct FilterTaps {
     taps: usize,
     starts: Vec<usize>,
     weights: Vec<f32>,
@@ -28,7 +28,7 @@ impl Tap<'_> {
     }
 }
 
-impl AxisTaps {
+impl FilterTaps {
     /// Taps from `samples` source samples to `out` output samples (both at least 1).
     ///
     /// Source sample `k` covers the interval `k..k + 1`. The output divides `0..extent` evenly; the extent is
@@ -148,7 +148,7 @@ fn add_two_rows(sums: &mut [f32], [a, b]: [&[u8]; 2], [weight_a, weight_b]: [f32
 }
 
 /// Weighs the summed samples of one row of a plane into output samples.
-pub(super) fn gather_plane(sums: &[f32], columns: &AxisTaps, out: &mut [f32]) {
+pub(super) fn gather_plane(sums: &[f32], columns: &FilterTaps, out: &mut [f32]) {
     for (tap, out) in columns.iter().zip(out) {
         let window = sums.get(tap.start..).unwrap_or_default();
         *out = window
@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn taps(samples: usize, out: usize) -> Vec<(usize, Vec<f32>)> {
-        let mut axis = AxisTaps::default();
+        let mut axis = FilterTaps::default();
         axis.compute(samples, samples as f64, out);
         axis.iter().map(|t| (t.start, t.weights.to_vec())).collect()
     }
@@ -199,7 +199,7 @@ mod tests {
         #[test]
         fn windows_stay_inside_and_sum_to_one(samples in 1usize..4000, out in 1usize..900, odd in any::<bool>()) {
             let extent = if odd && samples > 1 { samples as f64 - 0.5 } else { samples as f64 };
-            let mut axis = AxisTaps::default();
+            let mut axis = FilterTaps::default();
             axis.compute(samples, extent, out);
             prop_assert_eq!(axis.iter().count(), out);
             for tap in axis.iter() {

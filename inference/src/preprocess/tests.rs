@@ -68,18 +68,18 @@ fn weights(i: usize, out: usize, samples: usize, extent: f64) -> Vec<(usize, f64
             .collect()
     } else {
         let centre = (i as f64 + 0.5) * step - 0.5;
-        let floor = centre.floor();
+        let lower = centre.floor();
         let hold = |k: f64| k.clamp(0.0, samples as f64 - 1.0) as usize;
         vec![
-            (hold(floor), 1.0 - (centre - floor)),
-            (hold(floor + 1.0), centre - floor),
+            (hold(lower), 1.0 - (centre - lower)),
+            (hold(lower + 1.0), centre - lower),
         ]
     }
 }
 
 fn resample(
     (x, y): (usize, usize),
-    place: &Placement,
+    place: &LetterboxTransform,
     (width, height): (f64, f64),
     sample: impl Fn(usize, usize) -> f64,
 ) -> f64 {
@@ -94,7 +94,7 @@ fn resample(
     sum
 }
 
-fn slow_pixel(view: &ImageView<'_>, place: &Placement, x: usize, y: usize) -> [f64; 3] {
+fn slow_pixel(view: &ImageView<'_>, place: &LetterboxTransform, x: usize, y: usize) -> [f64; 3] {
     let slow = Slow(view);
     let size = (f64::from(view.width()), f64::from(view.height()));
     if view.format() != PixelFormat::Yuv420p {
@@ -202,7 +202,7 @@ const FITS: [Fit; 3] = [Fit::Stretch, Fit::LetterboxCentered, Fit::LetterboxTopL
 fn every_format_shrinks_as_the_slow_way() {
     for (n, format) in PixelFormat::ALL.into_iter().enumerate() {
         for fit in FITS {
-            let stride = format.packed_stride(67) + 5;
+            let stride = ImageView::packed_stride(format, 67) + 5;
             let bytes = noise(stride * 41 * 2, n as u32 + 1);
             let view = ImageView::new(&bytes, 67, 41, stride, format).unwrap();
             compare(&view, InputSpec::new(24, 16).with_fit(fit));
@@ -214,7 +214,7 @@ fn every_format_shrinks_as_the_slow_way() {
 fn every_format_grows_as_the_slow_way() {
     for (n, format) in PixelFormat::ALL.into_iter().enumerate() {
         for fit in FITS {
-            let bytes = noise(format.packed_len(7, 5).unwrap(), n as u32 + 20);
+            let bytes = noise(ImageView::packed_len(format, 7, 5).unwrap(), n as u32 + 20);
             let view = ImageView::packed(&bytes, 7, 5, format).unwrap();
             compare(
                 &view,
@@ -230,7 +230,7 @@ fn every_format_grows_as_the_slow_way() {
 fn every_format_survives_the_smallest_pictures() {
     for format in PixelFormat::ALL {
         for (width, height) in [(1, 1), (1, 9), (9, 1), (2, 2), (3, 3)] {
-            let bytes = noise(format.packed_len(width, height).unwrap(), 3);
+            let bytes = noise(ImageView::packed_len(format, width, height).unwrap(), 3);
             let view = ImageView::packed(&bytes, width, height, format).unwrap();
             for fit in FITS {
                 compare(&view, InputSpec::new(8, 8).with_fit(fit));
@@ -242,7 +242,7 @@ fn every_format_survives_the_smallest_pictures() {
 
 #[test]
 fn every_color_space_as_the_slow_way() {
-    let bytes = noise(PixelFormat::Yuv420p.packed_len(31, 17).unwrap(), 9);
+    let bytes = noise(ImageView::packed_len(PixelFormat::Yuv420p, 31, 17).unwrap(), 9);
     for space in [
         ColorSpace::Bt601Limited,
         ColorSpace::Bt601Full,
@@ -288,7 +288,10 @@ fn a_preprocessor_forgets_the_last_frame() {
     let mut tensor = vec![f32::NAN; spec.tensor_len()];
     for (n, (width, height)) in [(40, 30), (9, 50), (40, 30), (3, 3)].into_iter().enumerate() {
         for format in PixelFormat::ALL {
-            let bytes = noise(format.packed_len(width, height).unwrap(), n as u32 + 7);
+            let bytes = noise(
+                ImageView::packed_len(format, width, height).unwrap(),
+                n as u32 + 7,
+            );
             let view = ImageView::packed(&bytes, width, height, format).unwrap();
             shared.write(&view, &mut tensor).unwrap();
             let mut fresh = vec![f32::NAN; spec.tensor_len()];
@@ -324,7 +327,7 @@ proptest! {
         seed in any::<u32>(),
     ) {
         let format = PixelFormat::ALL[format];
-        let stride = format.packed_stride(width) + padding;
+        let stride = ImageView::packed_stride(format, width) + padding;
         let bytes = noise(stride * height as usize * 4 + 8, seed);
         let view = ImageView::new(&bytes, width, height, stride, format).unwrap();
         compare(&view, InputSpec::new(input_width, input_height).with_fit(FITS[fit]));

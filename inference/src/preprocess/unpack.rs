@@ -12,20 +12,20 @@ pub(super) trait Word {
 }
 
 /// Order of the two bytes in memory.
-pub(super) trait Order {
+pub(super) trait ByteOrder {
     fn of(bytes: [u8; 2]) -> u16;
 }
 
 pub(super) struct BigEndian;
 pub(super) struct LittleEndian;
 
-impl Order for BigEndian {
+impl ByteOrder for BigEndian {
     fn of(bytes: [u8; 2]) -> u16 {
         u16::from_be_bytes(bytes)
     }
 }
 
-impl Order for LittleEndian {
+impl ByteOrder for LittleEndian {
     fn of(bytes: [u8; 2]) -> u16 {
         u16::from_le_bytes(bytes)
     }
@@ -36,7 +36,7 @@ pub(super) struct Rgb565<O>(std::marker::PhantomData<O>);
 /// 1 unused bit, 5 bits each.
 pub(super) struct Rgb555<O>(std::marker::PhantomData<O>);
 
-impl<O: Order> Word for Rgb565<O> {
+impl<O: ByteOrder> Word for Rgb565<O> {
     fn of(bytes: [u8; 2]) -> u16 {
         O::of(bytes)
     }
@@ -51,7 +51,7 @@ impl<O: Order> Word for Rgb565<O> {
     }
 }
 
-impl<O: Order> Word for Rgb555<O> {
+impl<O: ByteOrder> Word for Rgb555<O> {
     fn of(bytes: [u8; 2]) -> u16 {
         O::of(bytes)
     }

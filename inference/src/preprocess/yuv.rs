@@ -1,37 +1,37 @@
 //! YUV420P: three planes resampled on their own, then mixed into colours.
 
 use super::Target;
-use super::taps::{AxisTaps, Tap, gather_plane, sum_rows};
-use crate::fit::Placement;
+use super::taps::{FilterTaps, Tap, gather_plane, sum_rows};
 use crate::image_view::{ColorSpace, ImageView, Plane};
+use crate::letterbox::LetterboxTransform;
 
 /// Taps of the chroma planes and one resampled row of each plane.
 #[derive(Debug, Default)]
 pub(super) struct YuvScratch {
-    columns: AxisTaps,
-    rows: AxisTaps,
+    columns: FilterTaps,
+    rows: FilterTaps,
     resampled: [Vec<f32>; 3],
 }
 
 impl YuvScratch {
     /// A chroma sample stands for a block of 2 × 2 pixels and lies in its middle, so the picture is `width /
     /// 2` samples wide, half a sample for an odd last column.
-    pub(super) fn prepare(&mut self, width: u32, height: u32, placement: &Placement) {
-        let axis = |taps: &mut AxisTaps, side: u32, out: u32| {
+    pub(super) fn prepare(&mut self, width: u32, height: u32, transform: &LetterboxTransform) {
+        let axis = |taps: &mut FilterTaps, side: u32, out: u32| {
             taps.compute(side.div_ceil(2) as usize, f64::from(side) / 2.0, out as usize);
         };
-        axis(&mut self.columns, width, placement.width());
-        axis(&mut self.rows, height, placement.height());
+        axis(&mut self.columns, width, transform.width());
+        axis(&mut self.rows, height, transform.height());
         for row in &mut self.resampled {
-            row.resize(placement.width() as usize, 0.0);
+            row.resize(transform.width() as usize, 0.0);
         }
     }
 
     pub(super) fn write(
         &mut self,
         image: &ImageView<'_>,
-        columns: &AxisTaps,
-        rows: &AxisTaps,
+        columns: &FilterTaps,
+        rows: &FilterTaps,
         sums: &mut Vec<f32>,
         out: &mut Target<'_>,
     ) {

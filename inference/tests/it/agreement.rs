@@ -14,7 +14,7 @@ const TOLERANCE: f32 = 1e-3;
 
 /// Every cell of the output, none suppressed, so that no threshold can hide a difference.
 fn everything(spec: ModelSpec) -> ModelSpec {
-    spec.with_score_threshold(0.0).with_overlap_threshold(1.0)
+    spec.with_score_threshold(0.0).with_nms_threshold(1.0)
 }
 
 fn both(model: &Path, spec: &ModelSpec) -> Option<(RtenDetector, OrtDetector)> {

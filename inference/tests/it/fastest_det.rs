@@ -61,7 +61,7 @@ fn people_are_found_indoors_and_outdoors() {
         return;
     };
     let indoor = count(&mut detector, &indoor);
-    // 36 frames; in 545 of all 720 somebody stands there, and never more than two.
+    // 36 frames; in 545 of all 720 there is a person, and never more than two.
     let with_somebody = indoor.iter().filter(|&&n| n > 0).count();
     assert!((24..=31).contains(&with_somebody), "{indoor:?}");
     assert!(indoor.iter().all(|&n| n <= 2), "{indoor:?}");
@@ -86,7 +86,7 @@ fn people_in_whole_clips() {
         let found = counts.iter().filter(|&&n| n > 0).count();
         let found_mean = counts.iter().sum::<usize>() as f64 / counts.len() as f64;
         eprintln!(
-            "{path}: somebody in {found} of {}, {found_mean:.3} a frame, at most {}, {milliseconds:.1} ms a frame",
+            "{path}: people in {found} of {}, {found_mean:.3} a frame, at most {}, {milliseconds:.1} ms a frame",
             counts.len(),
             counts.iter().max().unwrap_or(&0),
         );

@@ -1,7 +1,7 @@
 //! Whole detectors on real files. One binary, so that there is one link.
 //!
 //! What needs more than this project brings (models and clips that are shared beside it, ffmpeg, ONNX
-//! Runtime) is skipped, in words, where it is missing.
+//! Runtime) is skipped with a note if it is missing.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 

@@ -48,7 +48,7 @@ fn a_missing_library_is_an_error_every_time() {
 }
 
 #[test]
-fn what_is_no_library_is_an_error_every_time() {
+fn an_invalid_library_is_an_error_every_time() {
     for _ in 0..2 {
         let error = runtime_error(OrtOptions::default().with_library(tiny_model("grid-batch-1.onnx")));
         // The second when another test of this process has loaded the real one.
@@ -95,7 +95,7 @@ fn a_device_that_is_not_there_is_an_error() {
 }
 
 #[test]
-fn what_is_no_model_is_an_error() {
+fn an_invalid_model_is_an_error() {
     let Some(library) = onnx_runtime_library() else {
         return;
     };

@@ -66,7 +66,7 @@ fn every_batch_gives_the_same_boxes() {
 }
 
 #[test]
-fn the_detector_says_what_it_is() {
+fn a_detector_describes_itself() {
     let detector = load("grid-any-batch.onnx", spec().with_name("my people")).unwrap();
     let info = detector.info();
     assert_eq!(
@@ -99,7 +99,7 @@ fn a_detector_is_an_object_that_can_be_sent() {
 }
 
 #[test]
-fn files_that_do_not_fit_are_named() {
+fn files_that_do_not_match_are_reported() {
     let error = |name, spec| load(name, spec).unwrap_err();
     assert!(matches!(error("missing.onnx", spec()), LoadError::Read { .. }));
     assert!(matches!(

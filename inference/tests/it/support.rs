@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// One of the tiny networks beside these tests; `models/make_models.py` says what they compute.
+/// One of the tiny networks beside these tests; `models/make_models.py` defines what they compute.
 pub(crate) fn tiny_model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/models")
         .join(name)
 }
 
-/// A file of the data that is shared beside the project, or `None` after saying so.
+/// A file of the data that is shared beside the project, or `None` after a note on standard error.
 pub(crate) fn shared_data(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("LVA_SHARED_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
@@ -22,14 +22,14 @@ pub(crate) fn shared_data(path: &str) -> Option<PathBuf> {
         Some(file)
     } else {
         eprintln!(
-            "skipped: no {}; LVA_SHARED_DATA names the folder of shared data",
+            "skipped: no {}; LVA_SHARED_DATA is the directory of shared data",
             file.display()
         );
         None
     }
 }
 
-/// The shared library inside the Python package `onnxruntime`, or `None` after saying so. `LVA_TEST_PYTHON`
+/// The shared library inside the Python package `onnxruntime`, or `None` after a note on standard error. `LVA_TEST_PYTHON`
 /// names the interpreter.
 pub(crate) fn onnx_runtime_library() -> Option<PathBuf> {
     const FIND: &str = "import glob, os, onnxruntime as o; \
@@ -57,7 +57,7 @@ pub(crate) struct Clip {
 }
 
 impl Clip {
-    /// Every `step`th frame of a shared clip, or `None` after saying why.
+    /// Every `step`th frame of a shared clip, or `None` after a note with the reason.
     pub(crate) fn read(path: &str, (width, height): (u32, u32), step: u32) -> Option<Self> {
         let file = shared_data(path)?;
         let decoded = Command::new("ffmpeg")
@@ -82,7 +82,7 @@ impl Clip {
 
     pub(crate) fn frames(&self) -> impl Iterator<Item = lva_inference::ImageView<'_>> {
         let format = lva_inference::PixelFormat::Bgr24;
-        let len = format.packed_len(self.width, self.height).unwrap();
+        let len = lva_inference::ImageView::packed_len(format, self.width, self.height).unwrap();
         assert_eq!(self.bytes.len() % len, 0, "whole frames of the stated size");
         let view =
             move |bytes| lva_inference::ImageView::packed(bytes, self.width, self.height, format).unwrap();

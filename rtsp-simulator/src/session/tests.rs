@@ -150,7 +150,7 @@ fn invalid_requests_get_their_status() {
 }
 
 #[test]
-fn the_first_transport_that_is_there_is_taken() {
+fn the_first_supported_transport_is_chosen() {
     let both = "RTP/AVP;unicast;client_port=5000-5001,RTP/AVP/TCP;unicast;interleaved=2-3";
     assert_eq!(
         requested_transport(both, false),
@@ -195,7 +195,7 @@ fn udp_is_set_up_when_there_are_ports_for_it() {
 }
 
 #[test]
-fn without_credentials_there_is_a_challenge_and_no_look_at_files() {
+fn without_credentials_there_is_a_challenge_and_no_file_lookup() {
     let mut c = session(Some(Credentials::new("u", "p")));
     let describe = format!("DESCRIBE {URL} RTSP/1.0\nCSeq: 2");
     assert_eq!(c.file_of(&request(&describe)), None);

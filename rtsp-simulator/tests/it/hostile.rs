@@ -34,7 +34,7 @@ async fn units(camera: &mut Camera, count: usize) {
 }
 
 #[tokio::test]
-async fn garbage_is_cut_off_and_the_others_go_on_or_skips() {
+async fn garbage_is_disconnected_and_the_others_continue_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
@@ -53,7 +53,7 @@ async fn garbage_is_cut_off_and_the_others_go_on_or_skips() {
 }
 
 #[tokio::test]
-async fn no_path_leads_out_of_the_folder_and_no_file_is_seen_without_credentials() {
+async fn no_path_leads_out_of_the_directory_and_no_file_is_visible_without_credentials() {
     let directory = tempfile::tempdir().unwrap();
     let open = Simulator::start(SimulatorOptions::new(directory.path()))
         .await
@@ -83,7 +83,7 @@ async fn no_path_leads_out_of_the_folder_and_no_file_is_seen_without_credentials
 }
 
 #[tokio::test]
-async fn a_broken_file_is_refused_and_does_no_harm() {
+async fn a_broken_file_is_rejected_and_does_no_harm() {
     let directory = tempfile::tempdir().unwrap();
     let mut moov = vec![0, 0, 0, 40];
     moov.extend_from_slice(b"moov");
@@ -105,7 +105,7 @@ async fn a_broken_file_is_refused_and_does_no_harm() {
 }
 
 #[tokio::test]
-async fn one_client_too_many_is_turned_away() {
+async fn one_client_too_many_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let options = SimulatorOptions::new(directory.path()).with_max_clients(1);
     let simulator = Simulator::start(options).await.unwrap();
@@ -123,7 +123,7 @@ async fn one_client_too_many_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_simulator_that_cannot_begin_says_why() {
+async fn a_simulator_that_cannot_start_explains_why() {
     let missing = Simulator::start(SimulatorOptions::new("/nonexistent/media"))
         .await
         .unwrap_err();

@@ -54,7 +54,7 @@ fn a_report_before_the_first_unit_gives_the_cameras_own_time_at_once() {
 }
 
 #[test]
-fn a_report_in_the_middle_is_followed_without_a_jump() {
+fn a_report_in_mid_session_is_adopted_without_a_jump() {
     let mut clock = clock();
     play(&mut clock, 0, 30, 18_000); // 200 ms late
     assert!(clock.sender_report(
@@ -78,7 +78,7 @@ fn a_report_in_the_middle_is_followed_without_a_jump() {
 }
 
 #[test]
-fn cameras_that_were_never_told_the_time_are_not_believed() {
+fn cameras_whose_clock_was_never_set_are_rejected() {
     let mut clock = clock();
     for ntp in [
         0,
@@ -94,7 +94,7 @@ fn cameras_that_were_never_told_the_time_are_not_believed() {
 }
 
 #[test]
-fn a_report_about_other_rtp_times_is_not_believed() {
+fn a_report_about_other_rtp_times_is_rejected() {
     let mut clock = clock();
     play(&mut clock, 0, 30, 0);
     assert!(!clock.sender_report(ntp(NOW + 90_000), 1_000_000_000, NOW + 90_000));
@@ -114,7 +114,7 @@ fn a_burst_at_the_start_is_corrected_within_the_first_window() {
 }
 
 #[test]
-fn drift_of_the_cameras_crystal_is_followed() {
+fn drift_of_the_cameras_oscillator_is_corrected() {
     let mut clock = clock();
     // 100 parts in a million fast, for an hour.
     let mut last = MediaTimestamp {
@@ -135,7 +135,7 @@ fn drift_of_the_cameras_crystal_is_followed() {
 }
 
 #[test]
-fn a_network_hiccup_is_no_jump() {
+fn a_network_delay_is_not_a_jump() {
     let mut clock = clock();
     clock.sender_report(ntp(NOW), 0, NOW);
     play(&mut clock, 0, 300, 0);
@@ -174,7 +174,7 @@ fn rtp_time_that_leaps_ahead_is_a_discontinuity_at_arrival_time() {
 }
 
 #[test]
-fn a_clock_set_back_is_followed_slowly_and_never_backwards() {
+fn a_clock_set_back_is_corrected_gradually_and_never_backwards() {
     let mut clock = clock();
     clock.sender_report(ntp(NOW), 0, NOW);
     play(&mut clock, 0, 30, 0);
@@ -190,7 +190,7 @@ fn a_clock_set_back_is_followed_slowly_and_never_backwards() {
 }
 
 #[test]
-fn a_clock_set_forward_is_followed_at_once_and_said() {
+fn a_clock_set_forward_is_corrected_in_one_marked_step() {
     let mut clock = clock();
     clock.sender_report(ntp(NOW), 0, NOW);
     play(&mut clock, 0, 30, 0);
@@ -243,7 +243,7 @@ fn a_step_waits_for_a_unit_where_decoding_can_start_but_not_for_ever() {
 }
 
 #[test]
-fn a_new_session_goes_on_after_the_old_one_and_says_so() {
+fn a_new_session_continues_after_the_old_one_as_a_discontinuity() {
     let mut clock = clock();
     let last = *play(&mut clock, 0, 30, 0).last().unwrap();
     clock.begin_session(90_000);

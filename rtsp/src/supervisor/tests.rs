@@ -24,7 +24,7 @@ fn waits_grow_from_the_minimum_to_the_maximum() {
 }
 
 #[test]
-fn an_attempt_that_is_not_answered_runs_out() {
+fn an_unanswered_attempt_times_out() {
     let mut camera = supervisor();
     assert_eq!(camera.deadline(), Some(s(10)));
     assert_eq!(camera.expired(s(9)), None);
@@ -51,7 +51,7 @@ fn each_unit_puts_off_the_stall() {
 }
 
 #[test]
-fn a_session_that_dies_young_does_not_reset_the_waits() {
+fn a_short_session_does_not_reset_the_waits() {
     let mut camera = supervisor();
     let mut now = 0;
     let mut waits = Vec::new();

@@ -58,7 +58,7 @@ async fn a_file_that_is_not_there_is_404_or_skips() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_network_error() {
+async fn a_closed_port_is_a_network_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -72,7 +72,7 @@ async fn nobody_listening_is_a_network_error() {
 }
 
 #[tokio::test]
-async fn what_is_no_rtsp_is_a_protocol_error() {
+async fn other_protocols_are_a_protocol_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("rtsp://{}/x", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -92,7 +92,7 @@ async fn what_is_no_rtsp_is_a_protocol_error() {
 }
 
 #[tokio::test]
-async fn a_description_on_which_its_reader_panics_is_an_error_and_the_camera_is_asked_again() {
+async fn a_description_on_which_the_parser_panics_is_an_error_and_the_camera_is_tried_again() {
     // Found by fuzzing: a media section that begins with no `m=`.
     const SDP: &[u8] = b"v=0\n\n=\x90\0\r\n\xff=0G\0\r\r";
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -120,7 +120,7 @@ async fn a_description_on_which_its_reader_panics_is_an_error_and_the_camera_is_
 }
 
 #[tokio::test]
-async fn a_camera_that_never_answers_runs_out_and_stop_wins_at_once() {
+async fn a_camera_that_never_answers_times_out_and_stop_takes_effect_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("rtsp://{}/x", listener.local_addr().unwrap());
     let mut camera = Camera::connect(quick(&url).with_timeouts(timeouts(1000, 200, None)));
@@ -145,7 +145,7 @@ async fn a_camera_that_never_answers_runs_out_and_stop_wins_at_once() {
 }
 
 #[tokio::test]
-async fn a_camera_is_given_up_when_that_is_wanted() {
+async fn a_camera_stops_after_its_give_up_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -173,7 +173,7 @@ async fn stop_wins_within_a_second_while_playing_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_camera_that_was_off_comes_back_and_says_so_or_skips() {
+async fn a_camera_that_was_off_is_established_again_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
@@ -278,7 +278,7 @@ async fn a_short_stall_goes_on_in_the_present_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lost_packets_are_counted_and_end_no_session_or_skips() {
+async fn lost_packets_are_counted_and_do_not_end_the_session_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
@@ -299,7 +299,7 @@ async fn lost_packets_are_counted_and_end_no_session_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_consumer_loses_units_by_count_and_goes_on_at_a_random_access_point_or_skips() {
+async fn a_slow_consumer_loses_counted_units_and_continues_at_a_random_access_point_or_skips() {
     const QUEUE: usize = 10;
     let Some(directory) = made_clip(false, &[]) else {
         return;

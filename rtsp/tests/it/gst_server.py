@@ -33,7 +33,7 @@ auth = GstRtspServer.RTSPAuth()
 if len(sys.argv) > 2:
     auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(sys.argv[2]))
 token = GstRtspServer.RTSPToken()
-token.set_string("media.factory.role", "viewer" if scheme != "none" else "anybody")
+token.set_string("media.factory.role", "viewer" if scheme != "none" else "anonymous")
 if scheme == "digest":
     auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
     auth.add_digest("testuser", "testpassword", token)
@@ -47,7 +47,7 @@ for path, launch in MEDIA.items():
     factory.set_launch("( " + launch + " )")
     factory.set_shared(True)
     factory.set_publish_clock_mode(GstRtspServer.RTSPPublishClockMode.NONE)
-    for role in ("viewer", "anybody"):
+    for role in ("viewer", "anonymous"):
         factory.add_role_from_structure(
             Gst.Structure.from_string(role + ", media.factory.access=(boolean)true, media.factory.construct=(boolean)true;")[0]
         )

@@ -36,7 +36,7 @@ fn never_goes_back(units: &[AccessUnit]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_and_ten_percent_of_loss_end_no_session_or_skips() {
+async fn one_and_ten_percent_of_loss_do_not_end_the_session_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
@@ -66,7 +66,7 @@ async fn one_and_ten_percent_of_loss_end_no_session_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn datagrams_that_overtake_each_other_cost_units_and_no_session_or_skips() {
+async fn reordered_datagrams_cost_units_but_no_session_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
@@ -196,7 +196,7 @@ async fn a_camera_whose_password_was_wrong_for_a_while_comes_back_soon_or_skips(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stall_by_plan_runs_out_and_the_next_session_stalls_too_or_skips() {
+async fn a_planned_stall_times_out_and_the_next_session_stalls_too_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
@@ -215,7 +215,7 @@ async fn a_stall_by_plan_runs_out_and_the_next_session_stalls_too_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wall_clock_that_is_wrong_is_not_believed_and_a_lazy_one_is_or_skips() {
+async fn a_wrong_clock_is_rejected_and_an_inexact_one_accepted_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
@@ -245,7 +245,7 @@ async fn a_wall_clock_that_is_wrong_is_not_believed_and_a_lazy_one_is_or_skips()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_camera_does_not_delay_another_or_skips() {
+async fn an_unreachable_camera_does_not_delay_another_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };

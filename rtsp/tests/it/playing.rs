@@ -59,7 +59,7 @@ async fn plays_byte_for_byte(file: &Path, count: usize, ticks: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_made_clip_is_played_byte_for_byte_over_its_seam_or_skips() {
+async fn a_generated_clip_plays_byte_for_byte_across_the_loop_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };

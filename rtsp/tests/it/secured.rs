@@ -113,7 +113,7 @@ async fn a_description_without_base_and_play_without_rtp_info_work_on_every_way_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_two_switches_forgive_what_they_say_and_nothing_else_or_skips() {
+async fn the_two_switches_accept_what_they_name_and_nothing_else_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
@@ -270,7 +270,7 @@ async fn a_tunnel_without_a_cookie_or_without_its_other_half_is_refused() {
     let simulator = server(directory.path(), None, AuthScheme::Digest).await;
     for request in [
         "GET / HTTP/1.1\r\n\r\n",
-        "POST / HTTP/1.0\r\nx-sessioncookie: nobody\r\n\r\n",
+        "POST / HTTP/1.0\r\nx-sessioncookie: unknown\r\n\r\n",
         "POST / HTTP/1.0\r\n\r\n",
     ] {
         let mut stream = tokio::net::TcpStream::connect(simulator.address()).await.unwrap();

@@ -11,11 +11,11 @@ use crate::shared_memory::SharedMemoryOptions;
 
 const FRAME: usize = 1000;
 
-/// Runs the steps that these bytes stand for.
+/// Runs the steps that these bytes encode.
 ///
 /// # Panics
 ///
-/// A promise is broken: a frame comes back twice, or never, or two frames share memory.
+/// An invariant is violated: a frame is returned twice or never, or two frames share memory.
 pub(crate) fn run(data: &[u8]) {
     let Some((first, mut rest)) = data.split_first() else {
         return;
@@ -34,7 +34,7 @@ pub(crate) fn run(data: &[u8]) {
         answer_timeout: Duration::from_secs(30),
         first_answer_timeout: Duration::from_secs(60),
     };
-    let sent = SentForm {
+    let sent_form = SentForm {
         shared_memory,
         largest_frame: FRAME,
     };
@@ -42,10 +42,10 @@ pub(crate) fn run(data: &[u8]) {
     let peer = PeerDescription::default();
     let Session {
         frames, mut answers, ..
-    } = Session::<u64>::assemble(store, limits, FRAME, sent, peer, outgoing, None);
+    } = Session::<u64>::new(store, limits, FRAME, sent_form, peer, outgoing, None);
     let mut clock = Instant::now().into_std();
     let mut held: Vec<(FrameSlot<u64>, u8)> = Vec::new();
-    let (mut next, mut launched, mut back) = (0_u64, BTreeSet::new(), BTreeSet::new());
+    let (mut next, mut sent, mut returned) = (0_u64, BTreeSet::new(), BTreeSet::new());
     while let Some((step, after)) = rest.split_first() {
         rest = after;
         let mut value = || match rest.split_first() {
@@ -69,7 +69,7 @@ pub(crate) fn run(data: &[u8]) {
                 let context = next;
                 next += 1;
                 if slot.send(context, &[], context).is_ok() {
-                    assert!(launched.insert(context));
+                    assert!(sent.insert(context));
                 }
             }
             4 if !held.is_empty() => {
@@ -90,7 +90,7 @@ pub(crate) fn run(data: &[u8]) {
                 };
                 if let Some(answer) = answers.read(message) {
                     assert_eq!((answer.sequence, answer.timestamp_90k), (number, answer.context));
-                    assert!(back.insert(answer.context), "answered twice");
+                    assert!(returned.insert(answer.context), "answered twice");
                 }
             }
             7 => {
@@ -100,7 +100,7 @@ pub(crate) fn run(data: &[u8]) {
                 if let Ok(message) = MediaStreamMessage::decode(message)
                     && let Some(answer) = answers.read(message)
                 {
-                    assert!(back.insert(answer.context), "answered twice");
+                    assert!(returned.insert(answer.context), "answered twice");
                 }
             }
             8 if value() == 0 => frames.finish(),
@@ -109,7 +109,7 @@ pub(crate) fn run(data: &[u8]) {
                 while let Some(Overdue::Frame { context, .. }) =
                     frames.shared.state().in_flight.take_overdue(clock)
                 {
-                    assert!(back.insert(context.context), "skipped after its answer");
+                    assert!(returned.insert(context.context), "skipped after its answer");
                 }
             }
             _ => {}
@@ -117,7 +117,7 @@ pub(crate) fn run(data: &[u8]) {
         while messages.try_recv().is_ok() {}
         assert!(
             held.len() + frames.in_flight() <= window,
-            "more frames than the window has"
+            "more frames than the window allows"
         );
         for (slot, fill) in &held {
             assert!(slot.iter().all(|byte| byte == fill), "two frames share memory");
@@ -125,8 +125,8 @@ pub(crate) fn run(data: &[u8]) {
     }
     let _ = answers.end(Ok(()));
     for frame in answers.take_unanswered() {
-        assert!(back.insert(frame.context), "given back twice");
+        assert!(returned.insert(frame.context), "returned twice");
     }
-    assert_eq!(back, launched, "what was sent came back, and nothing else");
+    assert_eq!(returned, sent, "every sent frame is returned, and no other");
     assert!(frames.slot().is_err());
 }

@@ -10,7 +10,7 @@ use ort::environment::Environment;
 
 use crate::backend::onnx_runtime_error::{LIBRARY_VARIABLE, OnnxRuntimeError};
 
-/// What was loaded first. It stays for the life of the process: ONNX Runtime can be set up only once in it.
+/// The loaded library. It stays for the life of the process: ONNX Runtime can be set up only once.
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
 /// The process's environment and the runtime's name, from the library at `path` or the one that the
@@ -27,7 +27,7 @@ pub(super) fn environment(path: Option<&Path>) -> Result<(Environment, String), 
             .ok_or(OnnxRuntimeError::NoLibrary)?,
     };
     let path = resolve(path)?;
-    // Nothing in here leaves a half-made state behind, so a poisoned lock is as good as any.
+    // A panic leaves no partial state behind, so a poisoned lock is usable.
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((first, environment)) = &*loaded {
         return if *first == path {
@@ -50,8 +50,8 @@ pub(super) fn environment(path: Option<&Path>) -> Result<(Environment, String), 
     Ok((environment, name))
 }
 
-/// The file behind a path, links followed, so that two names of one library are one. A bare file name that
-/// lies not in the working directory is left to the system's own search.
+/// The file behind a path, with links resolved, so that two names of one library are equal. A bare file name that is
+/// not in the working directory is left to the system's search.
 fn resolve(path: PathBuf) -> Result<PathBuf, OnnxRuntimeError> {
     match path.canonicalize() {
         Ok(file) if file.is_file() => Ok(file),
@@ -77,8 +77,7 @@ fn refused(error: LoadDynamicError, path: &Path) -> OnnxRuntimeError {
     }
 }
 
-/// `ONNX Runtime 1.32.0` where the library's file name tells the version, as released ones do, else `ONNX
-/// Runtime`.
+/// `ONNX Runtime 1.32.0` if the library's file name contains the version, as in releases, else `ONNX Runtime`.
 fn runtime_name(library: &Path) -> String {
     let name = library.file_name().unwrap_or_default().to_string_lossy();
     let version = name.trim_start_matches(|c: char| !c.is_ascii_digit());

@@ -9,8 +9,7 @@ use crate::backend::OnnxRuntimeError;
 use crate::detector::Device;
 use crate::model::ModelSpec;
 
-/// The providers of the device that the options ask for, each of which has to work. None for the CPU, which
-/// needs none.
+/// The providers of the requested device, each of which has to work. None for the CPU.
 #[cfg_attr(
     not(feature = "tensorrt"),
     expect(unused_variables, reason = "TensorRT alone looks at the model")
@@ -35,7 +34,7 @@ pub(super) fn of(
         Device::TensorRt { id } => {
             available::<ep::TensorRT>(options.device)?;
             let tensorrt = tensorrt(options, spec).with_device_id(gpu(id));
-            // What TensorRT does not know stays on the GPU.
+            // Operators that TensorRT does not support stay on the GPU.
             let cuda = ep::CUDA::default().with_device_id(gpu(id));
             Ok(vec![
                 tensorrt.build().error_on_failure(),
@@ -54,7 +53,7 @@ fn tensorrt(options: &OrtOptions, spec: &ModelSpec) -> ep::TensorRT {
         return provider;
     };
     let directory = directory.display();
-    // Engines of two models, or of two sizes of one, must not be taken for each other.
+    // Engines of two models, or of two sizes of one, must not be confused.
     let name: String = spec
         .name()
         .chars()
@@ -82,7 +81,7 @@ fn available<P: ExecutionProvider>(device: Device) -> Result<(), OnnxRuntimeErro
     }
 }
 
-/// A number beyond the runtime's range is no GPU; the runtime then says so.
+/// The runtime reports numbers that are out of its range as missing GPUs.
 #[cfg(feature = "cuda")]
 fn gpu(id: u32) -> i32 {
     i32::try_from(id).unwrap_or(i32::MAX)

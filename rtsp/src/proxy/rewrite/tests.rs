@@ -89,7 +89,7 @@ fn a_challenge_is_answered_for_the_cameras_address_and_the_library_never_sees_it
 }
 
 #[test]
-fn a_second_refusal_of_the_same_challenge_reaches_the_library() {
+fn a_second_rejection_of_the_same_challenge_reaches_the_library() {
     let mut r = rewriter(true);
     up(&mut r, &describe());
     let challenge = "WWW-Authenticate: Basic realm=\"r\"\r\n\r\n";
@@ -121,7 +121,7 @@ fn a_new_nonce_in_mid_session_is_answered_once_more() {
 }
 
 #[test]
-fn without_credentials_the_library_is_told() {
+fn without_credentials_the_library_gets_the_rejection() {
     let mut r = rewriter(false);
     up(&mut r, &describe());
     let refusal = "RTSP/1.0 401 No\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm=\"r\"\r\n\r\n";
@@ -156,7 +156,7 @@ fn a_session_is_torn_down_where_it_was_played_and_only_once() {
 }
 
 #[test]
-fn what_is_no_rtsp_is_handed_on_for_the_library_to_judge() {
+fn other_protocols_are_forwarded_unchanged() {
     let mut r = rewriter(false);
     let (mut library, mut camera) = (Vec::new(), Vec::new());
     r.on_server_bytes(b"\xff\xfe garbage", &mut library, &mut camera);
@@ -204,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_from_the_camera_are_survived(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..20)) {
+    fn any_bytes_from_the_camera_are_handled(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..20)) {
         let mut r = rewriter(true);
         up(&mut r, &describe());
         for piece in pieces {
@@ -213,7 +213,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_from_loopback_are_survived(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..20)) {
+    fn any_bytes_from_loopback_are_handled(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..20)) {
         let mut r = rewriter(true);
         for piece in pieces {
             if r.on_client_bytes(&piece, &mut Vec::new()).is_err() { break; }

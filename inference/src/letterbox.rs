@@ -1,11 +1,11 @@
-//! Where a frame comes to lie in the model's input, and the way back.
+//! Where a frame is placed in the model's input, and how boxes are mapped back.
 
 use crate::BoundingBox;
 
 /// How a frame of any shape is brought to the shape of the model's input.
 ///
-/// It must be what the model was trained with: a stretched model sees thin people in a letterbox, and the
-/// reverse.
+/// It must match the training of the model: a model trained on stretched frames sees thin people in a letterbox, and
+/// vice versa.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fit {
@@ -18,11 +18,11 @@ pub enum Fit {
 }
 
 impl Fit {
-    /// Where a frame of `frame` (width, height) pixels lies in an input of `input` (width, height) pixels.
+    /// The position of a frame of `frame` (width, height) pixels in an input of `input` (width, height) pixels.
     ///
     /// A letterboxed side is rounded to whole pixels and is at least one; a centred frame lies half a pixel
     /// to the top left when the padding is odd. Sides given as 0 count as 1.
-    pub fn place(self, frame: (u32, u32), input: (u32, u32)) -> Placement {
+    pub fn place(self, frame: (u32, u32), input: (u32, u32)) -> LetterboxTransform {
         let (frame_width, frame_height) = (frame.0.max(1), frame.1.max(1));
         let (input_width, input_height) = (input.0.max(1), input.1.max(1));
         let (width, height) = match self {
@@ -40,7 +40,7 @@ impl Fit {
             Self::LetterboxCentered => ((input_width - width) / 2, (input_height - height) / 2),
             Self::Stretch | Self::LetterboxTopLeft => (0, 0),
         };
-        Placement {
+        LetterboxTransform {
             x,
             y,
             width,
@@ -53,7 +53,7 @@ impl Fit {
 
 /// The rectangle of the model's input that holds the frame; everything else is padding. Whole input pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placement {
+pub struct LetterboxTransform {
     x: u32,
     y: u32,
     width: u32,
@@ -62,7 +62,7 @@ pub struct Placement {
     input_height: u32,
 }
 
-impl Placement {
+impl LetterboxTransform {
     /// Left edge of the frame in the input, in pixels.
     pub fn x(&self) -> u32 {
         self.x
@@ -88,17 +88,16 @@ impl Placement {
         (self.input_width, self.input_height)
     }
 
-    /// From edges (left, top, right, bottom) in pixels of the input to fractions of the frame, clamped to the
-    /// frame.
+    /// Maps edges (left, top, right, bottom) in pixels of the input to fractions of the frame, clamped to the frame.
     ///
-    /// What lies in the padding alone becomes a box without area.
+    /// A box entirely in the padding becomes one without area.
     pub fn to_frame(&self, [left, top, right, bottom]: [f32; 4]) -> BoundingBox {
         let x = |v: f32| (v - self.x as f32) / self.width as f32;
         let y = |v: f32| (v - self.y as f32) / self.height as f32;
         BoundingBox::from_edges(x(left), y(top), x(right), y(bottom))
     }
 
-    /// From fractions of the frame to edges (left, top, right, bottom) in pixels of the input: the way there.
+    /// Maps fractions of the frame to edges (left, top, right, bottom) in pixels of the input.
     pub fn to_input(&self, bbox: &BoundingBox) -> [f32; 4] {
         let x = |v: f32| v * self.width as f32 + self.x as f32;
         let y = |v: f32| v * self.height as f32 + self.y as f32;
@@ -157,10 +156,10 @@ mod tests {
         ) {
             let (a, b, c, d) = edges;
             let bbox = BoundingBox::from_edges(a.min(c), b.min(d), a.max(c), b.max(d));
-            let placement = fit.place(frame, input);
-            let back = placement.to_frame(placement.to_input(&bbox));
+            let transform = fit.place(frame, input);
+            let back = transform.to_frame(transform.to_input(&bbox));
             // A frame squeezed to a few pixels loses its precision to the input's coordinates.
-            let tolerance = 1e-3 / placement.width().min(placement.height()) as f32 + 1e-5;
+            let tolerance = 1e-3 / transform.width().min(transform.height()) as f32 + 1e-5;
             prop_assert!((back.left - bbox.left).abs() < tolerance);
             prop_assert!((back.top - bbox.top).abs() < tolerance);
             prop_assert!((back.width - bbox.width).abs() < tolerance);

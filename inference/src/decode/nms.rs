@@ -1,4 +1,4 @@
-//! One object, one box: greedy suppression of overlaps.
+//! Greedy non-maximum suppression: one box for each object.
 
 use super::{Candidate, MAX_CANDIDATES};
 
