@@ -29,6 +29,11 @@ impl Decimal {
         self.0 as f32
     }
 
+    /// Whether it is neither infinite nor NaN.
+    pub fn is_finite(self) -> bool {
+        self.0.is_finite()
+    }
+
     fn parse(text: &str) -> Option<Self> {
         match text {
             "NaN" => Some(Self(f64::NAN)),
