@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use lva_graph_model::{
-    DeploymentTemplate, Diagnostic, EnvironmentFile, ManifestOptions, ModuleFile, Severity,
-    manifest_file_name,
+use lva_graph_model::deployment::{
+    DeploymentTemplate, EnvironmentFile, ManifestOptions, ModuleFile, manifest_file_name,
 };
+use lva_graph_model::{Diagnostic, Severity};
 
 /// Generate an IoT Edge deployment manifest from a deployment.template.json, without an editor or a network.
 ///

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use lva_graph_model::{CustomNodeTypes, Diagram, FileReport, Instance, Strictness};
+use lva_graph_model::report::FileReport;
+use lva_graph_model::{CustomNodeTypes, Diagram, Instance, Strictness};
 
 /// Validate topologies of Live Video Analytics and Video Analyzer, or draw them.
 ///

@@ -8,9 +8,8 @@ mod summary;
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use lva_graph_model::{
-    Graph, Instance, Method, Strictness, Topology, instance_request, resolve, topology_request,
-};
+use lva_graph_model::methods::{Method, MethodCall};
+use lva_graph_model::{Graph, Instance, Strictness, Topology, resolve};
 use lva_graph_runtime::Module;
 use serde_json::{Value, json};
 
@@ -79,11 +78,10 @@ pub fn instance_of(
 /// The first failed method.
 pub async fn activate(module: &Module, topology: &Topology, instance: &Instance) -> anyhow::Result<()> {
     let family = topology.generation().family();
-    let set = topology_request(family, topology.clone());
-    let make = instance_request(topology.generation(), instance.clone());
-    for request in [set, make] {
-        let name = request.method.name(family);
-        accepted(name, module.invoke(name, &request.to_payload()).await)?;
+    let set = MethodCall::set_topology(family, topology.clone());
+    let make = MethodCall::set_instance(topology.generation(), instance.clone());
+    for call in [set, make] {
+        accepted(call.name(), module.invoke(call.name(), &call.to_payload()).await)?;
     }
     let name = Method::InstanceActivate.name(family);
     accepted(name, module.invoke(name, &named(topology)).await)

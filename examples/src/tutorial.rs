@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use lva_extension_protocol::server::{ExtensionServer, HostError, ListenAddress};
-use lva_graph_model::{
-    Family, Instance, Method, OperationsFile, Request, RequestBody, Step, Topology, instance_request,
-    topology_request,
-};
+use lva_graph_model::methods::{MethodCall, Request};
+use lva_graph_model::operations::{OperationsFile, Step};
+use lva_graph_model::{Family, Instance, Topology};
 use lva_graph_runtime::{InstanceStats, MessageSink, Module, RuntimeOptions};
 use lva_rtsp::{CameraUrl, Credentials};
 use lva_rtsp_simulator::{Simulator, SimulatorOptions};
@@ -190,19 +189,19 @@ impl Tutorial {
         let mut instance = None;
         let mut outcome = Ok(());
         for step in steps {
-            let request = match step {
+            let call = match step {
                 Act::Wait(message) if outcome.is_ok() && instance.is_some() => {
                     outcome = wait(&message, &mut extension).await;
                     continue;
                 }
                 Act::Wait(_) => continue,
-                Act::Call(request) => request,
+                Act::Call(call) => call,
             };
-            if let (Method::InstanceActivate, RequestBody::Name(name)) = (request.method, &request.body) {
+            if let Request::InstanceActivate(name) = &call.request {
                 instance = Some(name.clone());
             }
-            let name = request.method.name(request.family);
-            let (status, answer) = module.invoke(name, &request.to_payload()).await;
+            let name = call.name();
+            let (status, answer) = module.invoke(name, &call.to_payload()).await;
             log(format!("{name}: {status}"));
             if status >= 400 && outcome.is_ok() {
                 outcome = Err(anyhow::anyhow!("{name} failed with status {status}: {answer}"));
@@ -223,7 +222,7 @@ impl Tutorial {
 }
 
 enum Act {
-    Call(Request),
+    Call(MethodCall),
     Wait(String),
 }
 
@@ -239,22 +238,22 @@ fn read_steps(path: &Path, values: &[(&str, String)]) -> anyhow::Result<Vec<Act>
             Step::SetTopologyUrl { url, .. } => {
                 bail!("{url}: topologies are not downloaded: save the file and name it as topologyFile")
             }
-            Step::Call(request) => Act::Call(with_values(*request, values)?),
+            Step::Call(call) => Act::Call(with_values(*call, values)?),
         })
     };
     operations.steps.into_iter().map(act).collect()
 }
 
-fn topology(family: Family, path: &Path) -> anyhow::Result<Request> {
+fn topology(family: Family, path: &Path) -> anyhow::Result<MethodCall> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let value: Value = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
-    Ok(topology_request(family, Topology::from_value(value)?))
+    Ok(MethodCall::set_topology(family, Topology::from_value(value)?))
 }
 
 /// Sets the instance's parameters of these names to this run's values.
-fn with_values(request: Request, values: &[(&str, String)]) -> anyhow::Result<Request> {
-    let RequestBody::Instance(instance) = &request.body else {
-        return Ok(request);
+fn with_values(call: MethodCall, values: &[(&str, String)]) -> anyhow::Result<MethodCall> {
+    let Request::InstanceSet(instance) = &call.request else {
+        return Ok(call);
     };
     let mut document = instance.to_value().clone();
     let parameters = document
@@ -266,8 +265,8 @@ fn with_values(request: Request, values: &[(&str, String)]) -> anyhow::Result<Re
             parameter["value"] = value.clone().into();
         }
     }
-    Ok(instance_request(
-        request.generation,
+    Ok(MethodCall::set_instance(
+        call.generation,
         Instance::from_value(document)?,
     ))
 }

@@ -6,12 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, kind_of};
+use crate::document::{DocumentError, json_type};
 use crate::generation::Generation;
-use crate::graph::Credentials;
 use crate::parameter::Bindings;
 use crate::read::members::Members;
-use crate::read::{Need, Reader};
+use crate::read::{Presence, Reader};
 use crate::topology::{check_name, document_name};
 
 /// A remote device adapter as written. Adapters are stored and given back; nothing here connects anything.
@@ -30,7 +29,7 @@ impl DeviceAdapter {
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: "a device adapter",
-            found: kind_of(&value),
+            found: json_type(&value),
             hint: Some("with '@apiVersion', 'name' and 'properties'"),
         })?;
         let name = document_name(map, "a device adapter")?;
@@ -42,26 +41,11 @@ impl DeviceAdapter {
         &self.name
     }
 
-    /// The device's host name or address, where one is written.
-    pub fn host(&self) -> Option<String> {
-        self.read(&mut silent()).0
-    }
-
-    /// The device's name at the hub, where one is written.
-    pub fn device_id(&self) -> Option<String> {
-        self.read(&mut silent()).1
-    }
-
-    /// The device's key at the hub, where one is written.
-    pub fn credentials(&self) -> Option<Credentials> {
-        self.read(&mut silent()).2
-    }
-
     /// Everything that is wrong with it, errors first.
     pub fn validate(&self, strictness: Strictness) -> Vec<Diagnostic> {
         let mut findings = Findings::new(DocumentKind::DeviceAdapter, strictness);
         check_name(&self.name, "device adapter", &self.value, &mut findings);
-        self.read(&mut findings);
+        self.check(&mut findings);
         findings.into_vec()
     }
 
@@ -70,7 +54,7 @@ impl DeviceAdapter {
         &self.value
     }
 
-    fn read(&self, findings: &mut Findings) -> (Option<String>, Option<String>, Option<Credentials>) {
+    fn check(&self, findings: &mut Findings) {
         let empty = Map::new();
         let map = self.value.as_object().unwrap_or(&empty);
         let mut envelope = Members::new(map, String::new(), format!("device adapter '{}'", self.name));
@@ -87,7 +71,6 @@ impl DeviceAdapter {
             topology_name: "",
             instance_name: None,
         };
-        let mut found = (None, None, None);
         match envelope.object("properties", reader.findings) {
             None => envelope.missing("properties", reader.findings),
             Some(mut properties) => {
@@ -95,15 +78,15 @@ impl DeviceAdapter {
                 match properties.object("target", reader.findings) {
                     None => properties.missing("target", reader.findings),
                     Some(mut target) => {
-                        found.0 = reader.shown_text(&mut target, "host", Need::Required);
+                        reader.display_string(&mut target, "host", Presence::Required);
                         target.finish(reader.findings);
                     }
                 }
                 match properties.object("iotHubDeviceConnection", reader.findings) {
                     None => properties.missing("iotHubDeviceConnection", reader.findings),
                     Some(mut connection) => {
-                        found.1 = reader.shown_text(&mut connection, "deviceId", Need::Required);
-                        found.2 = reader.credentials(&mut connection).flatten();
+                        reader.display_string(&mut connection, "deviceId", Presence::Required);
+                        reader.credentials(&mut connection);
                         connection.finish(reader.findings);
                     }
                 }
@@ -111,12 +94,7 @@ impl DeviceAdapter {
             }
         }
         envelope.finish(reader.findings);
-        found
     }
-}
-
-fn silent() -> Findings {
-    Findings::new(DocumentKind::DeviceAdapter, Strictness::Open)
 }
 
 impl fmt::Debug for DeviceAdapter {

@@ -6,11 +6,11 @@ mod references;
 
 use serde_json::Value;
 
-use self::nodes::Draft;
 pub(crate) use self::nodes::MAX_INPUTS;
-use self::references::Link;
-use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness, summary};
-use crate::document::{scalar_text, spelled};
+use self::nodes::ParsedNode;
+use self::references::ParsedEdge;
+use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness, summary};
+use crate::document::{scalar_string, spelled};
 use crate::generation::{Family, Generation};
 use crate::graph::{Edge, Flow, Graph, GraphNode, NodeId};
 use crate::instance::Instance;
@@ -20,29 +20,38 @@ use crate::read::Reader;
 use crate::read::members::Members;
 use crate::topology::{Topology, check_name};
 
-/// How many nodes a topology has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct NodeCounts {
-    /// In `sources`.
-    pub sources: usize,
-    /// In `processors`.
-    pub processors: usize,
-    /// In `sinks`.
-    pub sinks: usize,
-}
-
-/// What a look at a topology has found, and how much it looked at.
+/// The findings about a topology, and the work that they took.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Examination {
-    /// Everything found, errors first.
+pub struct ValidationReport {
+    /// All findings, errors first.
     pub findings: Vec<Diagnostic>,
-    /// How often a node or an input was looked at, over all passes; never more than [`MAX_VISITS`].
-    pub visits: usize,
+    /// How many nodes and inputs all passes visited together; at most [`MAX_STEPS`].
+    pub steps: usize,
 }
 
-/// Most looks at nodes and inputs that one examination takes, whatever the document: seven passes over 1,000 nodes and
-/// 10,000 inputs, and the one list that is one too long.
-pub const MAX_VISITS: usize = 7 * (nodes::MAX_NODES + 2 * MAX_INPUTS + 1);
+/// Upper bound of [`ValidationReport::steps`] for any document: seven passes over 1,000 nodes and 10,000 inputs, plus
+/// the one list that exceeds its limit.
+pub const MAX_STEPS: usize = 7 * (nodes::MAX_NODES + 2 * MAX_INPUTS + 1);
+
+impl Topology {
+    /// All findings, errors first. Members that hold a parameter without a default are checked once an instance gives
+    /// the value.
+    pub fn validate(&self, strictness: Strictness) -> Vec<Diagnostic> {
+        self.validation_report(strictness).findings
+    }
+
+    /// As [`validate`](Self::validate), with the number of steps.
+    pub fn validation_report(&self, strictness: Strictness) -> ValidationReport {
+        let mut findings = Findings::new(DocumentKind::Topology, strictness);
+        let declarations = self.declarations(&mut findings);
+        let bindings = Bindings::of_defaults(&declarations, &mut findings);
+        run_passes(self, None, &bindings, &mut findings);
+        ValidationReport {
+            steps: findings.steps(),
+            findings: findings.into_vec(),
+        }
+    }
+}
 
 /// A graph, and what is worth knowing about the documents that it was made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,12 +95,12 @@ pub fn resolve(
             topology.name()
         );
         let at = spelled(instance.to_value(), &["properties", "topologyName"]);
-        findings.error(Code::TopologyMismatch, &at, message);
+        findings.error(DiagnosticCode::TopologyMismatch, &at, message);
     }
     let at = spelled(instance.to_value(), &["properties", "parameters"]);
     bindings.set(&values, &at, &mut findings);
     findings.in_document(DocumentKind::Topology);
-    let graph = examine(topology, Some(instance.name()), &bindings, &mut findings);
+    let graph = run_passes(topology, Some(instance.name()), &bindings, &mut findings);
     match graph {
         Some(graph) => Ok(Resolved {
             graph,
@@ -105,7 +114,7 @@ pub fn resolve(
 }
 
 /// Runs every pass. A graph comes out only with an instance's name, and only when there is no error.
-pub(crate) fn examine(
+pub(crate) fn run_passes(
     topology: &Topology,
     instance_name: Option<&str>,
     bindings: &Bindings<'_>,
@@ -160,13 +169,13 @@ pub(crate) fn examine(
     if graph.is_none() {
         // Every reader reports what it cannot read, so nobody should ever see this.
         let message = "a node cannot be read, and nothing says why: please report this document";
-        findings.error(Code::InvalidValue, "/properties", message);
+        findings.error(DiagnosticCode::InvalidValue, "/properties", message);
     }
     graph
 }
 
 /// Nodes and links as far as they can be read, findings aside.
-pub(crate) fn outline(topology: &Topology) -> (Vec<Draft>, Vec<Link>) {
+pub(crate) fn outline(topology: &Topology) -> (Vec<ParsedNode>, Vec<ParsedEdge>) {
     let mut findings = Findings::new(DocumentKind::Topology, Strictness::Open);
     let declarations = topology.declarations(&mut findings);
     let bindings = Bindings::of_defaults(&declarations, &mut findings);
@@ -197,26 +206,31 @@ fn check_version(envelope: &mut Members<'_>, generation: Generation, findings: &
                 "'@apiVersion' is missing: the topology is read as one of {generation}, so add \"{}\"",
                 generation.api_version()
             );
-            findings.warning(Code::ApiVersionMissing, "", message);
+            findings.warning(DiagnosticCode::ApiVersionMissing, "", message);
         }
         Some((value, at)) => {
-            let version = scalar_text(value).unwrap_or_default();
+            let version = scalar_string(value).unwrap_or_default();
             if Generation::of(generation.family(), version.trim()).is_none() {
                 let family = generation.family();
                 let message = format!(
                     "The API version '{version}' is not supported. Supported version(s): {}.",
                     Family::supported_versions(family)
                 );
-                findings.error(Code::ApiVersionNotSupported, &at, message);
+                findings.error(DiagnosticCode::ApiVersionNotSupported, &at, message);
             } else if !matches!(value, Value::String(_)) {
                 let message = "'@apiVersion' is a text: put it in quotes";
-                findings.warning(Code::WrongType, &at, message);
+                findings.warning(DiagnosticCode::WrongType, &at, message);
             }
         }
     }
 }
 
-fn assemble(topology: &Topology, instance: &str, drafts: Vec<Draft>, links: Vec<Link>) -> Option<Graph> {
+fn assemble(
+    topology: &Topology,
+    instance: &str,
+    drafts: Vec<ParsedNode>,
+    links: Vec<ParsedEdge>,
+) -> Option<Graph> {
     let kinds: Vec<Option<NodeKind>> = drafts.iter().map(|draft| draft.kind).collect();
     let mut edges = Vec::with_capacity(links.len());
     for link in links {
@@ -235,7 +249,7 @@ fn assemble(topology: &Topology, instance: &str, drafts: Vec<Draft>, links: Vec<
             id: NodeId(i),
             name: draft.name,
             pointer: draft.pointer,
-            node: draft.node?,
+            kind: draft.node?,
         });
     }
     Some(Graph {

@@ -14,4 +14,4 @@ pub use environment::EnvironmentFile;
 pub use manifest::{CREATE_OPTIONS_PART, Manifest, ManifestModule};
 pub use module_file::{ModuleFile, ModuleSource};
 pub use settings::AppSettings;
-pub use template::{DeploymentTemplate, Generated, ManifestOptions, manifest_file_name};
+pub use template::{DeploymentTemplate, GeneratedManifest, ManifestOptions, manifest_file_name};

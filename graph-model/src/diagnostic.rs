@@ -78,9 +78,9 @@ macro_rules! codes {
         /// What was found. The names are stable, and go into error details of methods as they are.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[non_exhaustive]
-        pub enum Code { $($(#[doc = $doc])+ $name,)+ }
+        pub enum DiagnosticCode { $($(#[doc = $doc])+ $name,)+ }
 
-        impl Code {
+        impl DiagnosticCode {
             /// Every code.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
@@ -217,7 +217,7 @@ codes! {
     CreateOptionsInvalid,
 }
 
-impl fmt::Display for Code {
+impl fmt::Display for DiagnosticCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -229,7 +229,7 @@ pub struct Diagnostic {
     /// How much it matters.
     pub severity: Severity,
     /// What was found.
-    pub code: Code,
+    pub code: DiagnosticCode,
     /// The document that [`pointer`](Self::pointer) points into.
     pub document: DocumentKind,
     /// JSON pointer (RFC 6901) to the place, with members spelled as in the document; empty for the whole.
@@ -289,7 +289,7 @@ pub(crate) struct Findings {
     others: usize,
     more: usize,
     /// How often a node or an input was looked at.
-    visits: usize,
+    steps: usize,
     document: DocumentKind,
     strictness: Strictness,
 }
@@ -301,13 +301,13 @@ impl Findings {
             errors: 0,
             others: 0,
             more: 0,
-            visits: 0,
+            steps: 0,
             document,
             strictness,
         }
     }
 
-    pub(crate) fn add(&mut self, severity: Severity, code: Code, pointer: &str, message: String) {
+    pub(crate) fn add(&mut self, severity: Severity, code: DiagnosticCode, pointer: &str, message: String) {
         self.push(Diagnostic {
             severity,
             code,
@@ -333,20 +333,20 @@ impl Findings {
         }
     }
 
-    pub(crate) fn error(&mut self, code: Code, pointer: &str, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, code: DiagnosticCode, pointer: &str, message: impl Into<String>) {
         self.add(Severity::Error, code, pointer, message.into());
     }
 
-    pub(crate) fn warning(&mut self, code: Code, pointer: &str, message: impl Into<String>) {
+    pub(crate) fn warning(&mut self, code: DiagnosticCode, pointer: &str, message: impl Into<String>) {
         self.add(Severity::Warning, code, pointer, message.into());
     }
 
-    pub(crate) fn hint(&mut self, code: Code, pointer: &str, message: impl Into<String>) {
+    pub(crate) fn hint(&mut self, code: DiagnosticCode, pointer: &str, message: impl Into<String>) {
         self.add(Severity::Hint, code, pointer, message.into());
     }
 
     /// A rule of the retired product: an error where we are compatible, a hint where we are open.
-    pub(crate) fn rule(&mut self, code: Code, pointer: &str, message: impl Into<String>) {
+    pub(crate) fn rule(&mut self, code: DiagnosticCode, pointer: &str, message: impl Into<String>) {
         let severity = match self.strictness {
             Strictness::Compatible => Severity::Error,
             Strictness::Open => Severity::Hint,
@@ -358,12 +358,12 @@ impl Findings {
         self.document = document;
     }
 
-    pub(crate) fn visit(&mut self, things: usize) {
-        self.visits += things;
+    pub(crate) fn count_steps(&mut self, steps: usize) {
+        self.steps += steps;
     }
 
-    pub(crate) fn visits(&self) -> usize {
-        self.visits
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -381,7 +381,7 @@ impl Findings {
             };
             self.list.push(Diagnostic {
                 severity,
-                code: Code::TooLarge,
+                code: DiagnosticCode::TooLarge,
                 document: self.document,
                 pointer: String::new(),
                 message: format!(
@@ -411,8 +411,12 @@ mod tests {
     #[test]
     fn a_target_is_the_pointer_in_the_contracts_words() {
         let mut findings = Findings::new(DocumentKind::Topology, Strictness::Open);
-        findings.error(Code::WrongType, "/properties/sinks/0/assetNamePattern", "x");
-        findings.rule(Code::LimitExceeded, "", "y");
+        findings.error(
+            DiagnosticCode::WrongType,
+            "/properties/sinks/0/assetNamePattern",
+            "x",
+        );
+        findings.rule(DiagnosticCode::LimitExceeded, "", "y");
         let list = findings.into_vec();
         assert_eq!(list[0].target(), "$.Properties.Sinks[0].AssetNamePattern");
         assert_eq!(list[1].target(), "$");
@@ -427,7 +431,7 @@ mod tests {
     fn findings_are_capped_and_the_rest_is_counted() {
         let mut findings = Findings::new(DocumentKind::Topology, Strictness::Compatible);
         for _ in 0..MAX_FINDINGS + 7 {
-            findings.rule(Code::CountRule, "", "many");
+            findings.rule(DiagnosticCode::CountRule, "", "many");
         }
         assert!(findings.has_errors());
         let list = findings.into_vec();
@@ -437,7 +441,7 @@ mod tests {
 
     #[test]
     fn every_code_has_its_own_name() {
-        let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
-        assert_eq!(names.len(), Code::ALL.len());
+        let names: std::collections::BTreeSet<_> = DiagnosticCode::ALL.iter().map(|c| c.as_str()).collect();
+        assert_eq!(names.len(), DiagnosticCode::ALL.len());
     }
 }

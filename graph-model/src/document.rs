@@ -122,7 +122,7 @@ impl DocumentError {
 }
 
 /// Reads a text from bytes, without its byte-order mark.
-pub(crate) fn text_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
+pub(crate) fn str_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
     if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(DocumentError::TooLarge { bytes: bytes.len() });
     }
@@ -135,7 +135,7 @@ pub(crate) fn text_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
 
 /// Reads JSON from bytes: a byte-order mark, any line ends and tabs are fine.
 pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
-    let text = text_from_slice(bytes)?;
+    let text = str_from_slice(bytes)?;
     serde_json::from_str(text).map_err(|source| {
         typographic_quote(text, source.line()).unwrap_or(DocumentError::NotJson {
             line: source.line(),
@@ -169,7 +169,7 @@ fn typographic_quote(text: &str, last_line: usize) -> Option<DocumentError> {
 }
 
 /// A JSON value's type in words.
-pub(crate) fn kind_of(value: &Value) -> &'static str {
+pub(crate) fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -215,7 +215,7 @@ pub(crate) fn list<'m>(map: &'m mut Map<String, Value>, name: &str) -> Option<&'
 }
 
 /// A scalar as text: numbers and booleans count as the text that they would be written as.
-pub(crate) fn scalar_text(value: &Value) -> Option<String> {
+pub(crate) fn scalar_string(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -8,13 +8,13 @@ mod sink;
 mod source;
 
 pub use custom::CustomProcessor;
-pub use endpoint::{Credentials, Endpoint, EndpointUrl, TlsOptions};
-pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale, PixelFormat, ScaleMode};
+pub use endpoint::{Endpoint, EndpointCredentials, EndpointTls, EndpointUrl};
+pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale};
 pub use processor::{
-    Accuracy, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, LineCrossing, MotionDetection,
-    NamedLine, ObjectTracking, Rate, Sampling, Sensitivity, SignalGate,
+    Accuracy, DataTransfer, ExtensionProcessor, ExtensionProtocol, FrameRateFilter, LineCrossing,
+    MotionDetection, NamedLine, ObjectTracking, Rate, Sampling, Sensitivity, SignalGateProcessor,
 };
-pub use sink::{AssetSink, FileSink, LocalCache, MessageSink, VideoSink};
+pub use sink::{AssetSink, FileSink, HubMessageSink, LocalCache, VideoSink};
 pub use source::{MessageSource, RtspSource, RtspTransport};
 
 use crate::generation::Generation;
@@ -54,7 +54,7 @@ pub struct GraphNode {
     /// Where it stands in the topology, as a JSON pointer.
     pub pointer: String,
     /// What it does.
-    pub node: Node,
+    pub kind: Node,
 }
 
 /// What a node does.
@@ -73,9 +73,9 @@ pub enum Node {
     /// Passes fewer frames.
     FrameRateFilter(FrameRateFilter),
     /// Shows frames to an extension.
-    Extension(Extension),
+    Extension(ExtensionProcessor),
     /// Passes media around an event.
-    SignalGate(SignalGate),
+    SignalGate(SignalGateProcessor),
     /// Follows what an extension has found.
     ObjectTracking(ObjectTracking),
     /// Says when a followed object crosses a line.
@@ -83,7 +83,7 @@ pub enum Node {
     /// Does what a program brings along.
     Custom(CustomProcessor),
     /// Gives events out.
-    MessageSink(MessageSink),
+    MessageSink(HubMessageSink),
     /// Records into an asset.
     AssetSink(AssetSink),
     /// Records into files.
@@ -94,7 +94,7 @@ pub enum Node {
 
 impl Node {
     /// Its kind, as documents have it.
-    pub fn kind(&self) -> NodeKind {
+    pub fn node_kind(&self) -> NodeKind {
         match self {
             Self::RtspSource(_) => NodeKind::RtspSource,
             Self::MessageSource(_) => NodeKind::MessageSource,

@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Code, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text};
+use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_string};
 use crate::parameter::ParameterValue;
 use crate::read::members::Members;
-use crate::secret::SecretString;
 use crate::topology::document_name;
+use lva_media_types::SecretString;
 
 /// An instance as written (graph instance, live pipeline): the name of a topology, and values for its
 /// parameters.
@@ -47,7 +47,7 @@ impl Instance {
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: "an instance",
-            found: kind_of(&value),
+            found: json_type(&value),
             hint: Some("with '@apiVersion', 'name' and 'properties'"),
         })?;
         let name = document_name(map, "an instance")?;
@@ -153,14 +153,14 @@ impl Instance {
 
 fn value(entry: &mut Members<'_>, findings: &mut Findings) -> Option<ParameterValue> {
     let pointer = entry.at.clone();
-    let name = entry.get("name").and_then(|(value, _)| scalar_text(value));
+    let name = entry.get("name").and_then(|(value, _)| scalar_string(value));
     let value = entry.get("value").and_then(|(value, at)| {
-        let text = scalar_text(value);
+        let text = scalar_string(value);
         if text.is_none() {
-            let found = kind_of(value);
+            let found = json_type(value);
             let message =
                 format!("the value of a parameter is a text, but this is {found}: put it in quotes");
-            findings.error(Code::WrongType, &at, message);
+            findings.error(DiagnosticCode::WrongType, &at, message);
         }
         text
     });

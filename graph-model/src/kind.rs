@@ -70,7 +70,7 @@ pub enum NodeKind {
 }
 
 impl NodeKind {
-    /// Every kind of the contract, so all but [`Custom`](Self::Custom).
+    /// Every kind of the contract, so all but [`Own`](Self::Custom).
     pub const ALL: [Self; 14] = [
         Self::RtspSource,
         Self::MessageSource,
@@ -168,7 +168,7 @@ impl NodeKind {
 
     /// Whether it looks at frames and passes all of them on with what was found in them: extensions, and a program's own
     /// nodes.
-    pub fn looks_at_frames(self) -> bool {
+    pub fn inspects_frames(self) -> bool {
         self.is_extension() || self == Self::Custom
     }
 
@@ -178,8 +178,8 @@ impl NodeKind {
     }
 
     /// Whether inferences come out of it.
-    pub fn gives_inferences(self) -> bool {
-        self.looks_at_frames()
+    pub fn emits_inferences(self) -> bool {
+        self.inspects_frames()
             || matches!(
                 self,
                 Self::MotionDetection | Self::ObjectTracking | Self::LineCrossing

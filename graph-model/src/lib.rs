@@ -17,7 +17,7 @@
 //! # What it is not
 //!
 //! It runs nothing, opens nothing and looks at no clock. What a method *means* is returned as a value
-//! ([`Outcome`]); a runtime does it and [reports back](Registry::report). Whether a runtime can carry out
+//! ([`Action`]); a runtime does it and [reports back](Registry::report). Whether a runtime can carry out
 //! each node of a graph is that runtime's business.
 //!
 //! # Example
@@ -61,16 +61,16 @@
 //! A module that takes methods:
 //!
 //! ```
-//! use lva_graph_model::{Outcome, Registry, RegistryOptions, Report};
+//! use lva_graph_model::methods::{Action, Completion, Registry, RegistryOptions};
 //! # use serde_json::json;
 //! # let now = std::time::UNIX_EPOCH;
 //!
 //! let mut registry = Registry::new(RegistryOptions::default());
 //! let response = match registry.call("GraphInstanceActivate", &json!({"@apiVersion": "1.0", "name": "X"}), now) {
-//!     Ok(Outcome::Done(response)) => response,
-//!     Ok(Outcome::Start(start)) => {
+//!     Ok(Action::Done(response)) => response,
+//!     Ok(Action::Start(start)) => {
 //!         // … run `start.graph`, and then:
-//!         let report = registry.report(&start.instance, Report::Activated);
+//!         let report = registry.complete(&start.instance, Completion::Activated);
 //!         report.unwrap_or_else(|error| error.to_response())
 //!     }
 //!     Ok(_) => unreachable!("not asked for here"),
@@ -102,15 +102,14 @@
 //! # Limits
 //!
 //! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology, at which one examination
-//! looks [`MAX_VISITS`] times at most; values of parameters, or of a template's variables, that make up to 16 MiB;
+//! looks [`MAX_STEPS`] times at most; values of parameters, or of a template's variables, that make up to 16 MiB;
 //! JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings, the rest counted. Of members that
 //! occur twice in the same spelling the last one counts, as JSON parsers have it.
 #![forbid(unsafe_code)]
 mod adapter;
 mod check;
-mod convert;
 mod custom;
-mod deployment;
+pub mod deployment;
 mod diagnostic;
 mod diagram;
 mod document;
@@ -119,56 +118,56 @@ mod graph;
 mod instance;
 mod kind;
 mod method;
-mod onvif;
-mod operations;
+pub mod onvif;
+pub mod operations;
 mod parameter;
 mod read;
 mod redact;
 mod registry;
-mod report;
-mod schema;
-mod secret;
+pub mod report;
+pub mod schema;
+mod sensitive;
+mod string_enum;
 mod template;
 mod topology;
-mod words;
 
 pub use adapter::DeviceAdapter;
-pub use check::{Examination, MAX_VISITS, NodeCounts, ResolveError, Resolved, resolve};
-pub use convert::{ConversionNote, ConvertError, Converted, NoteKind};
+pub use check::{MAX_STEPS, ResolveError, Resolved, ValidationReport, resolve};
 pub use custom::{CustomNodeTypeError, CustomNodeTypes};
-pub use deployment::{
-    AppSettings, CREATE_OPTIONS_PART, DeploymentTemplate, EnvironmentFile, Generated, Manifest,
-    ManifestModule, ManifestOptions, ModuleFile, ModuleSource, manifest_file_name,
-};
-pub use diagnostic::{Code, Diagnostic, DocumentKind, MAX_FINDINGS, Severity, Strictness};
+pub use diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, MAX_FINDINGS, Severity, Strictness};
 pub use diagram::Diagram;
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES};
 pub use generation::{Family, Generation};
-pub use graph::{
-    Accuracy, AssetSink, Credentials, CustomProcessor, DEFAULT_JPEG_QUALITY, DataTransfer, Edge, Endpoint,
-    EndpointUrl, Extension, ExtensionProtocol, FileSink, Flow, FrameRateFilter, Graph, GraphNode, Image,
-    ImageFormat, ImageScale, LineCrossing, LocalCache, MessageSink, MessageSource, MotionDetection,
-    NamedLine, Node, NodeId, ObjectTracking, OutputSelector, PixelFormat, Rate, RtspSource, RtspTransport,
-    Sampling, ScaleMode, Sensitivity, SignalGate, TlsOptions, VideoSink,
-};
+pub use graph::{Edge, Flow, Graph, GraphNode, Node, NodeId, OutputSelector};
 pub use instance::Instance;
 pub use kind::{NodeKind, Role};
-pub use method::{ErrorDetail, Fault, InstanceState, Method, MethodError, Request, RequestBody, Response};
-pub use onvif::{
-    CodecConfiguration, DeviceFault, DiscoveredDevice, MAX_DISCOVERED_DEVICES, MediaProfile, MediaUri,
-    OnvifDateTime, OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration,
-    VideoResolution,
-};
-pub use operations::{OperationsError, OperationsFile, Step, instance_request, topology_request};
-pub use parameter::{MAX_PARAMETER_NAME, ParameterDeclaration, ParameterType, ParameterValue};
-pub use registry::{Outcome, Registry, RegistryOptions, Report, RestoreError, Restored, Start};
-pub use report::{FileReport, Found};
-pub use schema::{INSTANCE_SCHEMA, OPERATIONS_SCHEMA, TOPOLOGY_SCHEMA};
-pub use secret::{SecretString, Text};
+pub use lva_media_types::{Credentials, PixelFormat, ScaleMode, SecretString};
+pub use parameter::{ParameterDeclaration, ParameterType, ParameterValue};
+pub use sensitive::SensitiveString;
 pub use template::{Pattern, PatternPiece, SystemVariable};
-pub use topology::{MAX_NAME, Topology};
+pub use topology::{NodeCounts, Topology};
 
-/// Compiles the example of the crate's front page.
+/// The settings of each kind of node, as a [`Graph`] has them.
+pub mod nodes {
+    pub use crate::graph::{
+        Accuracy, AssetSink, CustomProcessor, DEFAULT_JPEG_QUALITY, DataTransfer, Endpoint,
+        EndpointCredentials, EndpointTls, EndpointUrl, ExtensionProcessor, ExtensionProtocol, FileSink,
+        FrameRateFilter, HubMessageSink, Image, ImageFormat, ImageScale, LineCrossing, LocalCache,
+        MessageSource, MotionDetection, NamedLine, ObjectTracking, Rate, RtspSource, RtspTransport, Sampling,
+        Sensitivity, SignalGateProcessor, VideoSink,
+    };
+}
+
+/// Direct methods: what they ask, the state machine that answers them, and the answers.
+pub mod methods {
+    pub use crate::method::{
+        ErrorDetail, Fault, InstanceState, ListOptions, Method, MethodCall, MethodError, Request, Response,
+    };
+    pub use crate::onvif::DeviceFault;
+    pub use crate::registry::{Action, Completion, Registry, RegistryOptions, RestoreError, Restored, Start};
+}
+
+/// Compiles the example in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

@@ -11,11 +11,12 @@ use serde_json::{Map, Value, json};
 
 use crate::adapter::DeviceAdapter;
 use crate::custom::CustomNodeTypes;
-use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, kind_of, member, scalar_text};
+use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_type, member, scalar_string};
 use crate::generation::{Family, Generation};
 use crate::graph::Endpoint;
 use crate::instance::Instance;
+use crate::onvif::{DiscoveredDevice, MAX_DISCOVERED_DEVICES, OnvifDevice};
 use crate::parameter::Bindings;
 use crate::read::Reader;
 use crate::read::endpoint::Peer;
@@ -138,147 +139,216 @@ impl Method {
     }
 }
 
-/// A method with its payload, read and typed.
+/// A call of a direct method, parsed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Request {
-    /// The family in whose words it was called.
+pub struct MethodCall {
+    /// The family whose method name was used.
     pub family: Family,
-    /// The method.
-    pub method: Method,
     /// The generation that `@apiVersion` and the family give.
     pub generation: Generation,
-    /// What it is about.
-    pub body: RequestBody,
+    /// The method and what it is about.
+    pub request: Request,
 }
 
-/// The payload of a method beside `@apiVersion`.
+/// A direct method with the payload that it takes, without `@apiVersion`.
 #[derive(Debug, Clone, PartialEq)]
-pub enum RequestBody {
-    /// `…TopologySet`
-    Topology(Topology),
-    /// `…InstanceSet`, `livePipelineSet`
-    Instance(Instance),
-    /// `remoteDeviceAdapterSet`
-    Adapter(DeviceAdapter),
-    /// `onvifDeviceDiscover`
-    Discover {
-        /// `discoveryDuration`: how long answers are waited for. 8 s where the payload says nothing; at most a minute.
+pub enum Request {
+    /// Creates or replaces a topology.
+    TopologySet(Topology),
+    /// Returns the topology of this name.
+    TopologyGet(String),
+    /// Returns all topologies.
+    TopologyList(ListOptions),
+    /// Deletes the topology of this name.
+    TopologyDelete(String),
+    /// Creates or replaces an instance.
+    InstanceSet(Instance),
+    /// Returns the instance of this name.
+    InstanceGet(String),
+    /// Returns all instances.
+    InstanceList(ListOptions),
+    /// Starts the instance of this name.
+    InstanceActivate(String),
+    /// Stops the instance of this name.
+    InstanceDeactivate(String),
+    /// Deletes the instance of this name.
+    InstanceDelete(String),
+    /// Creates or replaces a device adapter.
+    AdapterSet(DeviceAdapter),
+    /// Returns the device adapter of this name.
+    AdapterGet(String),
+    /// Returns all device adapters.
+    AdapterList(ListOptions),
+    /// Deletes the device adapter of this name.
+    AdapterDelete(String),
+    /// Looks for cameras in the network.
+    DeviceDiscover {
+        /// `discoveryDuration`: how long to wait for answers. Default 8 s, at most one minute.
         duration: Duration,
     },
-    /// `onvifDeviceGet`
-    Device {
+    /// Asks a camera for its settings.
+    DeviceGet {
         /// `endpoint` as written; holds a password.
         written: Value,
-        /// The device's service, read.
+        /// The device's service.
         endpoint: Box<Endpoint>,
-    },
-    /// `…Get`, `…Delete`, `…Activate`, `…Deactivate`: a name.
-    Name(String),
-    /// `…List`
-    List {
-        /// `@continuationToken` of the answer before.
-        continuation_token: Option<String>,
     },
 }
 
-impl RequestBody {
-    /// The name of the one thing that it is about, for the answer where that fails.
-    pub(crate) fn subject(&self) -> Option<&str> {
-        match self {
-            Self::Topology(topology) => Some(topology.name()),
-            Self::Instance(instance) => Some(instance.name()),
-            Self::Adapter(adapter) => Some(adapter.name()),
-            Self::Name(name) => Some(name),
-            Self::Discover { .. } | Self::Device { .. } | Self::List { .. } => None,
-        }
-    }
+/// The options of `…List`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListOptions {
+    /// `@continuationToken` of the previous page.
+    pub continuation_token: Option<String>,
 }
 
 impl Request {
-    /// Reads a call as it comes from the hub.
+    /// The method.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::TopologySet(_) => Method::TopologySet,
+            Self::TopologyGet(_) => Method::TopologyGet,
+            Self::TopologyList(_) => Method::TopologyList,
+            Self::TopologyDelete(_) => Method::TopologyDelete,
+            Self::InstanceSet(_) => Method::InstanceSet,
+            Self::InstanceGet(_) => Method::InstanceGet,
+            Self::InstanceList(_) => Method::InstanceList,
+            Self::InstanceActivate(_) => Method::InstanceActivate,
+            Self::InstanceDeactivate(_) => Method::InstanceDeactivate,
+            Self::InstanceDelete(_) => Method::InstanceDelete,
+            Self::AdapterSet(_) => Method::AdapterSet,
+            Self::AdapterGet(_) => Method::AdapterGet,
+            Self::AdapterList(_) => Method::AdapterList,
+            Self::AdapterDelete(_) => Method::AdapterDelete,
+            Self::DeviceDiscover { .. } => Method::DeviceDiscover,
+            Self::DeviceGet { .. } => Method::DeviceGet,
+        }
+    }
+
+    /// The name of the one object that it is about, for error answers.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::TopologySet(topology) => Some(topology.name()),
+            Self::InstanceSet(instance) => Some(instance.name()),
+            Self::AdapterSet(adapter) => Some(adapter.name()),
+            Self::TopologyGet(name)
+            | Self::TopologyDelete(name)
+            | Self::InstanceGet(name)
+            | Self::InstanceActivate(name)
+            | Self::InstanceDeactivate(name)
+            | Self::InstanceDelete(name)
+            | Self::AdapterGet(name)
+            | Self::AdapterDelete(name) => Some(name),
+            Self::TopologyList(_)
+            | Self::InstanceList(_)
+            | Self::AdapterList(_)
+            | Self::DeviceDiscover { .. }
+            | Self::DeviceGet { .. } => None,
+        }
+    }
+
+    fn parse(method: Method, payload: &Value, map: &Map<String, Value>) -> Result<Self, Fault> {
+        let document = payload.clone();
+        Ok(match method {
+            Method::TopologySet => {
+                Self::TopologySet(Topology::from_value(document).map_err(Fault::document)?)
+            }
+            Method::InstanceSet => {
+                Self::InstanceSet(Instance::from_value(document).map_err(Fault::document)?)
+            }
+            Method::AdapterSet => {
+                Self::AdapterSet(DeviceAdapter::from_value(document).map_err(Fault::document)?)
+            }
+            Method::TopologyGet => Self::TopologyGet(name(map)?),
+            Method::TopologyDelete => Self::TopologyDelete(name(map)?),
+            Method::InstanceGet => Self::InstanceGet(name(map)?),
+            Method::InstanceActivate => Self::InstanceActivate(name(map)?),
+            Method::InstanceDeactivate => Self::InstanceDeactivate(name(map)?),
+            Method::InstanceDelete => Self::InstanceDelete(name(map)?),
+            Method::AdapterGet => Self::AdapterGet(name(map)?),
+            Method::AdapterDelete => Self::AdapterDelete(name(map)?),
+            Method::TopologyList => Self::TopologyList(list(map)?),
+            Method::InstanceList => Self::InstanceList(list(map)?),
+            Method::AdapterList => Self::AdapterList(list(map)?),
+            Method::DeviceDiscover => discover(map)?,
+            Method::DeviceGet => device(map)?,
+        })
+    }
+}
+
+impl MethodCall {
+    /// Parses a call as the hub delivers it.
     ///
     /// # Errors
     ///
-    /// [`MethodError`] with status 501 for methods that are not known or not served, and 400 for payloads
-    /// that are none.
+    /// [`MethodError`] with status 501 for an unknown method, and 400 for a payload that the method does not take.
     pub fn parse(name: &str, payload: &Value) -> Result<Self, MethodError> {
         let Some((family, method)) = Method::from_name(name) else {
             return Err(MethodError::new(name, None, Fault::UnknownMethod));
         };
-        let name = method.name(family);
-        let fail = |fault| MethodError::new(name, None, fault);
+        let fail = |fault| MethodError::new(method.name(family), None, fault);
         let map = match payload {
             Value::Null => return Err(fail(Fault::PayloadMissing)),
             Value::Object(map) => map,
             other => {
                 return Err(fail(Fault::PayloadShape {
-                    found: kind_of(other),
+                    found: json_type(other),
                 }));
             }
         };
-        let generation = match member(map, "@apiVersion").and_then(|(_, value)| scalar_text(value)) {
+        let generation = match member(map, "@apiVersion").and_then(|(_, value)| scalar_string(value)) {
             None => return Err(fail(Fault::ApiVersionMissing { family })),
             Some(version) => Generation::of(family, version.trim())
                 .ok_or_else(|| fail(Fault::ApiVersionNotSupported { version, family }))?,
         };
-        let body = match method {
-            Method::TopologySet => {
-                let topology = Topology::from_value(payload.clone());
-                RequestBody::Topology(topology.map_err(|error| fail(Fault::document(error)))?)
-            }
-            Method::InstanceSet => {
-                let instance = Instance::from_value(payload.clone());
-                RequestBody::Instance(instance.map_err(|error| fail(Fault::document(error)))?)
-            }
-            Method::AdapterSet => {
-                let adapter = DeviceAdapter::from_value(payload.clone());
-                RequestBody::Adapter(adapter.map_err(|error| fail(Fault::document(error)))?)
-            }
-            Method::DeviceDiscover => discover(map).map_err(fail)?,
-            Method::DeviceGet => device(map).map_err(fail)?,
-            Method::TopologyList | Method::InstanceList | Method::AdapterList => list(map).map_err(fail)?,
-            Method::TopologyGet
-            | Method::TopologyDelete
-            | Method::InstanceGet
-            | Method::InstanceActivate
-            | Method::InstanceDeactivate
-            | Method::AdapterGet
-            | Method::AdapterDelete
-            | Method::InstanceDelete => match member(map, "name").map(|(_, value)| value) {
-                Some(Value::String(name)) => RequestBody::Name(name.clone()),
-                _ => {
-                    return Err(fail(Fault::document(DocumentError::NameMissing {
-                        what: "the payload",
-                    })));
-                }
-            },
-        };
         Ok(Self {
             family,
-            method,
             generation,
-            body,
+            request: Request::parse(method, payload, map).map_err(fail)?,
         })
     }
 
-    /// The payload that a client sends for this request.
+    /// The call that sets a topology, in the version that the document names.
+    pub fn set_topology(family: Family, topology: Topology) -> Self {
+        Self {
+            family,
+            generation: topology.generation(),
+            request: Request::TopologySet(topology),
+        }
+    }
+
+    /// The call that sets an instance.
+    pub fn set_instance(generation: Generation, instance: Instance) -> Self {
+        Self {
+            family: generation.family(),
+            generation,
+            request: Request::InstanceSet(instance),
+        }
+    }
+
+    /// The name of the method as the caller spells it.
+    pub fn name(&self) -> &'static str {
+        self.request.method().name(self.family)
+    }
+
+    /// The payload that a client sends for this call. **Holds secrets.**
     pub fn to_payload(&self) -> Value {
-        let mut payload = match &self.body {
-            RequestBody::Topology(topology) => topology.to_value().clone(),
-            RequestBody::Instance(instance) => instance.to_value().clone(),
-            RequestBody::Adapter(adapter) => adapter.to_value().clone(),
-            RequestBody::Discover { duration } => {
+        let mut payload = match &self.request {
+            Request::TopologySet(topology) => topology.to_value().clone(),
+            Request::InstanceSet(instance) => instance.to_value().clone(),
+            Request::AdapterSet(adapter) => adapter.to_value().clone(),
+            Request::DeviceDiscover { duration } => {
                 let seconds = duration.as_millis() as f64 / 1000.0;
                 json!({"discoveryDuration": format!("PT{seconds}S")})
             }
-            RequestBody::Device { written, .. } => json!({"endpoint": written}),
-            RequestBody::Name(name) => json!({"name": name}),
-            RequestBody::List {
-                continuation_token: None,
-            } => json!({}),
-            RequestBody::List {
-                continuation_token: Some(token),
-            } => json!({"@continuationToken": token}),
+            Request::DeviceGet { written, .. } => json!({"endpoint": written}),
+            Request::TopologyList(options)
+            | Request::InstanceList(options)
+            | Request::AdapterList(options) => match &options.continuation_token {
+                Some(token) => json!({"@continuationToken": token}),
+                None => json!({}),
+            },
+            other => json!({"name": other.subject()}),
         };
         if let Value::Object(map) = &mut payload
             && member(map, "@apiVersion").is_none()
@@ -289,11 +359,20 @@ impl Request {
     }
 }
 
+fn name(map: &Map<String, Value>) -> Result<String, Fault> {
+    match member(map, "name") {
+        Some((_, Value::String(name))) => Ok(name.clone()),
+        _ => Err(Fault::document(DocumentError::NameMissing {
+            what: "the payload",
+        })),
+    }
+}
+
 /// How long a discovery takes where nobody says, and at most.
 const USUAL_DISCOVERY: Duration = Duration::from_secs(8);
 const LONGEST_DISCOVERY: Duration = Duration::from_secs(60);
 
-fn discover(map: &Map<String, Value>) -> Result<RequestBody, Fault> {
+fn discover(map: &Map<String, Value>) -> Result<Request, Fault> {
     with_reader(map, |reader, members| {
         let duration = reader
             .duration(members, "discoveryDuration")
@@ -302,17 +381,17 @@ fn discover(map: &Map<String, Value>) -> Result<RequestBody, Fault> {
             let message = "'discoveryDuration' has to be above 0 and at most PT1M";
             reader
                 .findings
-                .error(Code::OutOfRange, "/discoveryDuration", message);
+                .error(DiagnosticCode::OutOfRange, "/discoveryDuration", message);
         }
-        Some(RequestBody::Discover { duration })
+        Some(Request::DeviceDiscover { duration })
     })
 }
 
-fn device(map: &Map<String, Value>) -> Result<RequestBody, Fault> {
+fn device(map: &Map<String, Value>) -> Result<Request, Fault> {
     with_reader(map, |reader, members| {
         let endpoint = Box::new(reader.endpoint(members, Peer::Http)?);
         let (written, _) = members.get("endpoint")?;
-        Some(RequestBody::Device {
+        Some(Request::DeviceGet {
             written: written.clone(),
             endpoint,
         })
@@ -322,8 +401,8 @@ fn device(map: &Map<String, Value>) -> Result<RequestBody, Fault> {
 /// Reads a payload that is no document, with everything that is wrong about it.
 fn with_reader(
     map: &Map<String, Value>,
-    read: impl FnOnce(&mut Reader<'_>, &mut Members<'_>) -> Option<RequestBody>,
-) -> Result<RequestBody, Fault> {
+    read: impl FnOnce(&mut Reader<'_>, &mut Members<'_>) -> Option<Request>,
+) -> Result<Request, Fault> {
     let mut findings = Findings::new(DocumentKind::Payload, Strictness::Open);
     let bindings = Bindings::of_defaults(&[], &mut findings);
     let mut members = Members::new(map, String::new(), "the payload".to_owned());
@@ -347,9 +426,9 @@ fn with_reader(
     }
 }
 
-fn list(map: &Map<String, Value>) -> Result<RequestBody, Fault> {
+fn list(map: &Map<String, Value>) -> Result<ListOptions, Fault> {
     if let Some((_, query)) = member(map, "@query") {
-        let query = scalar_text(query).unwrap_or_default();
+        let query = scalar_string(query).unwrap_or_default();
         let words: Vec<&str> = query
             .trim()
             .split(['=', ' '])
@@ -363,8 +442,8 @@ fn list(map: &Map<String, Value>) -> Result<RequestBody, Fault> {
             return Err(Fault::QueryNotSupported { query });
         }
     }
-    let continuation_token = member(map, "@continuationToken").and_then(|(_, token)| scalar_text(token));
-    Ok(RequestBody::List { continuation_token })
+    let continuation_token = member(map, "@continuationToken").and_then(|(_, token)| scalar_string(token));
+    Ok(ListOptions { continuation_token })
 }
 
 /// What a method answers.
@@ -389,6 +468,21 @@ impl Response {
             payload,
             findings: Vec::new(),
         }
+    }
+
+    /// The answer to `onvifDeviceDiscover`; of more than [`MAX_DISCOVERED_DEVICES`] the first ones.
+    pub fn of_discovered_devices(devices: &[DiscoveredDevice]) -> Self {
+        let most = devices.get(..MAX_DISCOVERED_DEVICES).unwrap_or(devices);
+        let list: Vec<_> = most
+            .iter()
+            .filter_map(|device| serde_json::to_value(device).ok())
+            .collect();
+        Self::with(200, json!({"value": list}))
+    }
+
+    /// The answer to `onvifDeviceGet`.
+    pub fn of_device(device: &OnvifDevice) -> Self {
+        Self::with(200, serde_json::to_value(device).unwrap_or_default())
     }
 }
 

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::method::Response;
-
 /// Most devices that one discovery answers with.
 pub const MAX_DISCOVERED_DEVICES: usize = 200;
 
@@ -216,22 +214,5 @@ impl DeviceFault {
             Self::BadAnswer => "BadGateway",
             Self::TimedOut => "GatewayTimeout",
         }
-    }
-}
-
-impl Response {
-    /// The answer to `onvifDeviceDiscover`; of more than [`MAX_DISCOVERED_DEVICES`] the first ones.
-    pub fn of_discovered_devices(devices: &[DiscoveredDevice]) -> Self {
-        let most = devices.get(..MAX_DISCOVERED_DEVICES).unwrap_or(devices);
-        let list: Vec<_> = most
-            .iter()
-            .filter_map(|device| serde_json::to_value(device).ok())
-            .collect();
-        Self::with(200, serde_json::json!({"value": list}))
-    }
-
-    /// The answer to `onvifDeviceGet`.
-    pub fn of_device(device: &OnvifDevice) -> Self {
-        Self::with(200, serde_json::to_value(device).unwrap_or_default())
     }
 }

@@ -2,13 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, step};
-use crate::generation::{Family, Generation};
-use crate::instance::Instance;
-use crate::method::{Method, Request, RequestBody};
+use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_string, step};
+use crate::generation::Family;
+use crate::method::{Method, MethodCall};
 use crate::read::shortened;
-use crate::topology::Topology;
 
 /// An operations file as the contract's console program reads it.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,11 +32,11 @@ pub enum Step {
         /// The family in whose words it is asked for.
         family: Family,
         /// The file as written, to be taken relative to where the program says: the original took its working
-        /// directory. Read it and give it to [`topology_request`].
+        /// directory. Read it and give it to [`MethodCall::set_topology`].
         path: String,
     },
     /// Sets a topology that lies behind an address. Nothing is fetched here: fetch it and give it to
-    /// [`topology_request`], or refuse with a remedy.
+    /// [`MethodCall::set_topology`], or refuse with a remedy.
     SetTopologyUrl {
         /// The family in whose words it is asked for.
         family: Family,
@@ -46,7 +44,7 @@ pub enum Step {
         url: String,
     },
     /// Calls a method.
-    Call(Box<Request>),
+    Call(Box<MethodCall>),
 }
 
 /// Why an operations file cannot be carried out.
@@ -64,17 +62,6 @@ pub enum OperationsError {
     },
 }
 
-/// The request that sets a topology read from a file: the document goes as it is, with the version that it
-/// says.
-pub fn topology_request(family: Family, topology: Topology) -> Request {
-    Request {
-        family,
-        method: Method::TopologySet,
-        generation: topology.generation(),
-        body: RequestBody::Topology(topology),
-    }
-}
-
 impl OperationsFile {
     /// Reads a file's content.
     ///
@@ -86,15 +73,15 @@ impl OperationsFile {
         let value = json_from_slice(bytes)?;
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: "an operations file",
-            found: kind_of(&value),
+            found: json_type(&value),
             hint: Some("with 'apiVersion' and 'operations'"),
         })?;
         let mut findings = Findings::new(DocumentKind::OperationsFile, Strictness::Open);
         let api_version = match member(map, "apiVersion").or_else(|| member(map, "@apiVersion")) {
-            Some((_, version)) => scalar_text(version).unwrap_or_default(),
+            Some((_, version)) => scalar_string(version).unwrap_or_default(),
             None => {
                 let message = "'apiVersion' is missing: write the version of the methods, such as \"1.0\"";
-                findings.error(Code::MemberMissing, "", message);
+                findings.error(DiagnosticCode::MemberMissing, "", message);
                 String::new()
             }
         };
@@ -109,12 +96,16 @@ impl OperationsFile {
                     .collect()
             }
             Some((key, other)) => {
-                let message = format!("'operations' has to be a list, but is {}", kind_of(other));
-                findings.error(Code::WrongType, &step("", key), message);
+                let message = format!("'operations' has to be a list, but is {}", json_type(other));
+                findings.error(DiagnosticCode::WrongType, &step("", key), message);
                 Vec::new()
             }
             None => {
-                findings.error(Code::MemberMissing, "", "'operations' is missing: add a list");
+                findings.error(
+                    DiagnosticCode::MemberMissing,
+                    "",
+                    "'operations' is missing: add a list",
+                );
                 Vec::new()
             }
         };
@@ -142,14 +133,14 @@ impl OperationsFile {
 
 fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings) -> Option<Step> {
     let Some(map) = value.as_object() else {
-        let message = format!("an operation has to be an object, but is {}", kind_of(value));
-        findings.error(Code::WrongType, at, message);
+        let message = format!("an operation has to be an object, but is {}", json_type(value));
+        findings.error(DiagnosticCode::WrongType, at, message);
         return None;
     };
     let name = member(map, "opName").and_then(|(_, value)| value.as_str());
     let Some(name) = name else {
         findings.error(
-            Code::MemberMissing,
+            DiagnosticCode::MemberMissing,
             at,
             "an operation needs 'opName': write the name of a method",
         );
@@ -162,14 +153,14 @@ fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings
         Some((key, other)) => {
             let message = format!(
                 "'opParams' of {name} has to be an object, but is {}",
-                kind_of(other)
+                json_type(other)
             );
-            findings.error(Code::WrongType, &step(at, key), message);
+            findings.error(DiagnosticCode::WrongType, &step(at, key), message);
             return None;
         }
     };
     if name.trim().eq_ignore_ascii_case("WaitForInput") {
-        let message = member(params, "message").and_then(|(_, value)| scalar_text(value));
+        let message = member(params, "message").and_then(|(_, value)| scalar_string(value));
         return Some(Step::WaitForInput {
             message: message.unwrap_or_default(),
         });
@@ -189,17 +180,17 @@ fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings
                 shortened(name),
                 known.join(", ")
             );
-            findings.error(Code::InvalidValue, &at, message);
+            findings.error(DiagnosticCode::InvalidValue, &at, message);
             None
         }
     }
 }
 
 fn parse_call(name: &str, payload: Value, at: &str, findings: &mut Findings) -> Option<Step> {
-    match Request::parse(name, &payload) {
+    match MethodCall::parse(name, &payload) {
         Ok(request) => Some(Step::Call(Box::new(request))),
         Err(error) => {
-            findings.error(Code::InvalidValue, at, error.to_string());
+            findings.error(DiagnosticCode::InvalidValue, at, error.to_string());
             None
         }
     }
@@ -223,7 +214,7 @@ fn set_topology(
         let address = value.as_str().map(str::trim).unwrap_or_default();
         if address.is_empty() {
             findings.error(
-                Code::WrongType,
+                DiagnosticCode::WrongType,
                 &at,
                 format!("'{url}' of {name} has to be an address"),
             );
@@ -236,11 +227,11 @@ fn set_topology(
                 "'{url}' of {name} is the address of a page, which gives HTML: take the raw form, on \
                  raw.githubusercontent.com"
             );
-            findings.warning(Code::InvalidValue, &at, message);
+            findings.warning(DiagnosticCode::InvalidValue, &at, message);
         }
         if member(params, file).is_some() {
             let message = format!("'{file}' of {name} has no effect beside '{url}': remove one of them");
-            findings.warning(Code::MemberIgnored, &at, message);
+            findings.warning(DiagnosticCode::MemberIgnored, &at, message);
         }
         return Some(Step::SetTopologyUrl {
             family,
@@ -254,7 +245,7 @@ fn set_topology(
         }),
         Some((key, _)) => {
             let message = format!("'{file}' of {name} has to be the path of a file");
-            findings.error(Code::WrongType, &step(at, key), message);
+            findings.error(DiagnosticCode::WrongType, &step(at, key), message);
             None
         }
         // A topology written down in place: not a form of the original, but what else could it mean?
@@ -267,18 +258,8 @@ fn set_topology(
         }
         None => {
             let message = format!("{name} needs '{file}' with the path of a topology");
-            findings.error(Code::MemberMissing, at, message);
+            findings.error(DiagnosticCode::MemberMissing, at, message);
             None
         }
-    }
-}
-
-/// The request that sets an instance, as a client would make it.
-pub fn instance_request(generation: Generation, instance: Instance) -> Request {
-    Request {
-        family: generation.family(),
-        method: Method::InstanceSet,
-        generation,
-        body: RequestBody::Instance(instance),
     }
 }

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::diagnostic::{Code, DocumentKind, Findings};
-use crate::secret::SecretString;
+use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings};
+use lva_media_types::SecretString;
 
 /// Longest name of a parameter that the retired product took, in characters.
-pub const MAX_PARAMETER_NAME: usize = 64;
+pub(crate) const MAX_PARAMETER_NAME: usize = 64;
 
 /// The five types of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,7 +140,7 @@ impl<'a> Bindings<'a> {
             let pointer = &declaration.pointer;
             if declaration.name.chars().count() > MAX_PARAMETER_NAME {
                 findings.rule(
-                    Code::LimitExceeded,
+                    DiagnosticCode::LimitExceeded,
                     pointer,
                     format!("the name of a parameter has up to {MAX_PARAMETER_NAME} characters: shorten it"),
                 );
@@ -148,7 +148,7 @@ impl<'a> Bindings<'a> {
             let default = declaration.default.as_ref().map(SecretString::expose);
             if let Some(form) = default.and_then(|value| declaration.parameter_type.refuse(value)) {
                 findings.error(
-                    Code::ParameterDefaultInvalid,
+                    DiagnosticCode::ParameterDefaultInvalid,
                     &format!("{pointer}/default"),
                     format!(
                         "the default of parameter '{}' is not of type {}: write {form}",
@@ -164,7 +164,7 @@ impl<'a> Bindings<'a> {
             };
             if values.insert(declaration.name.as_str(), entry).is_some() {
                 findings.error(
-                    Code::ParameterDuplicate,
+                    DiagnosticCode::ParameterDuplicate,
                     pointer,
                     format!("parameter '{}' is declared twice: remove one", declaration.name),
                 );
@@ -185,7 +185,7 @@ impl<'a> Bindings<'a> {
         for ParameterValue { name, value, pointer } in values {
             if !seen.insert(name.as_str()) {
                 findings.error(
-                    Code::ParameterDuplicate,
+                    DiagnosticCode::ParameterDuplicate,
                     pointer,
                     format!("parameter '{name}' is set twice: remove one"),
                 );
@@ -196,7 +196,7 @@ impl<'a> Bindings<'a> {
                     |other| format!("did you mean '{other}'?"),
                 );
                 findings.error(
-                    Code::ParameterSuperfluous,
+                    DiagnosticCode::ParameterSuperfluous,
                     pointer,
                     format!("the topology declares no parameter '{name}': {similar}"),
                 );
@@ -209,7 +209,7 @@ impl<'a> Bindings<'a> {
             let kind = entry.declaration.parameter_type;
             if let Some(form) = kind.refuse(value) {
                 findings.error(
-                    Code::ParameterValueInvalid,
+                    DiagnosticCode::ParameterValueInvalid,
                     &at,
                     format!(
                         "the value of parameter '{name}' is not of type {}: write {form}",
@@ -219,7 +219,7 @@ impl<'a> Bindings<'a> {
             }
             if value.contains("${") {
                 findings.warning(
-                    Code::ReferenceInValue,
+                    DiagnosticCode::ReferenceInValue,
                     &at,
                     format!(
                         "the value of parameter '{name}' holds '${{', which is not replaced but taken as text"
@@ -231,7 +231,7 @@ impl<'a> Bindings<'a> {
         for (name, entry) in &self.values {
             if entry.value.is_none() {
                 findings.error(
-                    Code::ParameterMissing,
+                    DiagnosticCode::ParameterMissing,
                     at_list,
                     format!("parameter '{name}' has no value and no default: set it in the instance"),
                 );
@@ -264,7 +264,7 @@ impl<'a> Bindings<'a> {
         for (name, entry) in &self.values {
             if !entry.used.get() {
                 findings.hint(
-                    Code::ParameterUnused,
+                    DiagnosticCode::ParameterUnused,
                     &entry.declaration.pointer,
                     format!(
                         "nothing refers to parameter '{name}': remove it, or write '${{{name}}}' somewhere"

@@ -1,4 +1,4 @@
-//! From members of JSON to typed values: parameters filled in, words and numbers understood, everything wrong
+//! From members of JSON to typed values: parameters interpolated in, words and numbers understood, everything wrong
 //! reported.
 //!
 //! Each reader reads all of its members before it gives up on one, so that all findings appear at once.
@@ -18,16 +18,17 @@ use jiff::{Span, SpanRelativeTo};
 
 use self::members::Members;
 use crate::custom::CustomNodeTypes;
-use crate::diagnostic::{Code, Findings};
-use crate::document::{kind_of, scalar_text};
+use crate::diagnostic::{DiagnosticCode, Findings};
+use crate::document::{json_type, scalar_string};
 use crate::generation::{Family, Generation};
 use crate::parameter::{Bindings, Bound};
-use crate::secret::Text;
+use crate::sensitive::SensitiveString;
+use crate::string_enum::StringEnum;
 use crate::template::{Pattern, PatternPiece, Segment, SystemVariable, is_system_name, segments};
 
 /// Whether a member has to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum Presence {
     Optional,
     Required,
     /// Demanded by the schema of the generation, though there is a default: a rule of the retired product.
@@ -36,27 +37,27 @@ pub(crate) enum Need {
 
 /// Why a text is not what a member takes.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    code: Code,
+pub(crate) struct ValueError {
+    code: DiagnosticCode,
     expected: String,
 }
 
-impl Refusal {
+impl ValueError {
     pub(crate) fn value(expected: impl Into<String>) -> Self {
         Self {
-            code: Code::InvalidValue,
+            code: DiagnosticCode::InvalidValue,
             expected: expected.into(),
         }
     }
 
     pub(crate) fn range(expected: impl Into<String>) -> Self {
         Self {
-            code: Code::OutOfRange,
+            code: DiagnosticCode::OutOfRange,
             expected: expected.into(),
         }
     }
 
-    pub(crate) fn with(code: Code, expected: impl Into<String>) -> Self {
+    pub(crate) fn with(code: DiagnosticCode, expected: impl Into<String>) -> Self {
         Self {
             code,
             expected: expected.into(),
@@ -64,9 +65,9 @@ impl Refusal {
     }
 }
 
-/// A text with its parameters filled in.
+/// A text with its parameters interpolated in.
 #[derive(Debug, Default)]
-pub(crate) struct Filled {
+pub(crate) struct Interpolated {
     pattern: Pattern,
     pub(crate) secret: bool,
     /// A value is still to come (or is missing, which was reported): nothing can be said about the text.
@@ -89,68 +90,71 @@ pub(crate) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Fills parameters in; system variables stay.
-    pub(crate) fn fill(&mut self, text: &str, at: &str) -> Filled {
-        let mut filled = Filled::default();
+    pub(crate) fn interpolate(&mut self, text: &str, at: &str) -> Interpolated {
+        let mut interpolated = Interpolated::default();
         for segment in segments(text) {
             match segment {
-                Segment::Literal(text) => filled.pattern.push_text(text),
+                Segment::Literal(text) => interpolated.pattern.push_text(text),
                 Segment::Unclosed(text) => {
-                    filled.pattern.push_text(text);
+                    interpolated.pattern.push_text(text);
                     let message = "'${' has no '}' and is taken as text: close it, if a parameter was meant";
-                    self.findings.warning(Code::ReferenceUnclosed, at, message);
+                    self.findings
+                        .warning(DiagnosticCode::ReferenceUnclosed, at, message);
                 }
                 Segment::Reference(name) if is_system_name(name) => match SystemVariable::from_name(name) {
-                    Some(variable) => filled.pattern.push_variable(variable),
+                    Some(variable) => interpolated.pattern.push_variable(variable),
                     None => {
                         let known = SystemVariable::ALL.map(|v| v.names()[0]).join(", ");
                         let message = format!("there is no system variable '{name}': take one of {known}");
-                        self.findings.error(Code::SystemVariableUnknown, at, message);
-                        filled.open = true;
+                        self.findings
+                            .error(DiagnosticCode::SystemVariableUnknown, at, message);
+                        interpolated.open = true;
                     }
                 },
-                Segment::Reference(name) => self.follow(name, at, &mut filled),
+                Segment::Reference(name) => self.expand(name, at, &mut interpolated),
             }
         }
-        if filled.secret {
-            filled.pattern.set_secret();
+        if interpolated.secret {
+            interpolated.pattern.set_secret();
         }
-        filled
+        interpolated
     }
 
-    fn follow(&mut self, name: &str, at: &str, filled: &mut Filled) {
+    fn expand(&mut self, name: &str, at: &str, interpolated: &mut Interpolated) {
         match self.bindings.get(name) {
-            Bound::Open => filled.open = true,
+            Bound::Open => interpolated.open = true,
             Bound::Undeclared { similar } => {
                 let remedy = similar.map_or_else(
                     || "declare it in 'properties.parameters'".to_owned(),
                     |other| format!("did you mean '{other}'?"),
                 );
                 let message = format!("'${{{name}}}' refers to a parameter that is not declared: {remedy}");
-                self.findings.error(Code::ParameterUndeclared, at, message);
-                filled.open = true;
+                self.findings
+                    .error(DiagnosticCode::ParameterUndeclared, at, message);
+                interpolated.open = true;
             }
             Bound::Value { text, secret } => {
                 let Some(left) = self.bindings.budget.get().checked_sub(text.len()) else {
                     let message = "the values of parameters make the topology too large: shorten them";
-                    self.findings.error(Code::TooLarge, at, message);
-                    filled.open = true;
+                    self.findings.error(DiagnosticCode::TooLarge, at, message);
+                    interpolated.open = true;
                     return;
                 };
                 self.bindings.budget.set(left);
-                filled.pattern.push_text(text);
-                filled.secret |= secret;
-                filled.parameter.get_or_insert_with(|| name.to_owned());
+                interpolated.pattern.push_text(text);
+                interpolated.secret |= secret;
+                interpolated.parameter.get_or_insert_with(|| name.to_owned());
             }
         }
     }
 
-    /// A text in which nothing waits for a run: names are filled in, dates refused.
-    pub(crate) fn plain(&mut self, filled: &Filled, at: &str) -> Option<String> {
-        if filled.open {
+    /// A text in which nothing waits for a run: names are interpolated in, dates refused.
+    pub(crate) fn literal(&mut self, interpolated: &Interpolated, at: &str) -> Option<String> {
+        if interpolated.open {
             return None;
         }
         let mut text = String::new();
-        for piece in filled.pattern.pieces() {
+        for piece in interpolated.pattern.pieces() {
             match piece {
                 PatternPiece::Text(piece) => text.push_str(piece),
                 PatternPiece::Variable(SystemVariable::TopologyName) => text.push_str(self.topology_name),
@@ -160,7 +164,8 @@ impl Reader<'_> {
                         "'${{{}}}' has a value for each recording only: take it out of this member",
                         date.names()[0]
                     );
-                    self.findings.error(Code::SystemVariableNotAllowed, at, message);
+                    self.findings
+                        .error(DiagnosticCode::SystemVariableNotAllowed, at, message);
                     return None;
                 }
             }
@@ -168,38 +173,38 @@ impl Reader<'_> {
         Some(text)
     }
 
-    /// A member's text, filled in, and its pointer.
-    pub(crate) fn filled(
+    /// A member's text, interpolated in, and its pointer.
+    pub(crate) fn interpolated(
         &mut self,
         members: &mut Members<'_>,
         name: &'static str,
-        need: Need,
-    ) -> Option<(Filled, String)> {
+        presence: Presence,
+    ) -> Option<(Interpolated, String)> {
         let Some((value, at)) = members.get(name) else {
-            match need {
-                Need::Required => members.missing(name, self.findings),
-                Need::InGeneration(true) => {
+            match presence {
+                Presence::Required => members.missing(name, self.findings),
+                Presence::InGeneration(true) => {
                     let message = format!(
                         "{} needs '{name}' in {}: add it (a default is taken)",
                         members.what, self.generation
                     );
                     self.findings
-                        .rule(Code::MemberMissingInGeneration, &members.at, message);
+                        .rule(DiagnosticCode::MemberMissingInGeneration, &members.at, message);
                 }
-                Need::Optional | Need::InGeneration(false) => {}
+                Presence::Optional | Presence::InGeneration(false) => {}
             }
             return None;
         };
-        let Some(text) = scalar_text(value) else {
+        let Some(text) = scalar_string(value) else {
             let message = format!(
                 "'{name}' of {} has to be a text, but is {}",
                 members.what,
-                kind_of(value)
+                json_type(value)
             );
-            self.findings.error(Code::WrongType, &at, message);
+            self.findings.error(DiagnosticCode::WrongType, &at, message);
             return None;
         };
-        Some((self.fill(&text, &at), at))
+        Some((self.interpolate(&text, &at), at))
     }
 
     /// A member that is understood by a function.
@@ -207,10 +212,10 @@ impl Reader<'_> {
         &mut self,
         members: &mut Members<'_>,
         name: &'static str,
-        need: Need,
-        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+        presence: Presence,
+        parse: impl FnOnce(&str) -> Result<T, ValueError>,
     ) -> Option<T> {
-        self.secret_scalar(members, name, need, parse)
+        self.secret_scalar(members, name, presence, parse)
             .map(|(value, _)| value)
     }
 
@@ -219,15 +224,15 @@ impl Reader<'_> {
         &mut self,
         members: &mut Members<'_>,
         name: &'static str,
-        need: Need,
-        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+        presence: Presence,
+        parse: impl FnOnce(&str) -> Result<T, ValueError>,
     ) -> Option<(T, bool)> {
-        let (filled, at) = self.filled(members, name, need)?;
-        let text = self.plain(&filled, &at)?;
+        let (interpolated, at) = self.interpolated(members, name, presence)?;
+        let text = self.literal(&interpolated, &at)?;
         match parse(&text) {
-            Ok(value) => Some((value, filled.secret)),
-            Err(refusal) => {
-                self.refuse(members, name, &at, &filled, &text, refusal);
+            Ok(value) => Some((value, interpolated.secret)),
+            Err(error) => {
+                self.refuse(members, name, &at, &interpolated, &text, error);
                 None
             }
         }
@@ -238,42 +243,47 @@ impl Reader<'_> {
         members: &Members<'_>,
         name: &str,
         at: &str,
-        filled: &Filled,
+        interpolated: &Interpolated,
         text: &str,
-        refusal: Refusal,
+        error: ValueError,
     ) {
-        let shown = if filled.secret {
+        let shown = if interpolated.secret {
             "***".to_owned()
         } else {
             shortened(text)
         };
-        let origin = match &filled.parameter {
+        let origin = match &interpolated.parameter {
             Some(parameter) => format!(" (from '${{{parameter}}}')"),
             None => String::new(),
         };
         let message = format!(
             "'{name}' of {} is '{shown}'{origin}, but has to be {}",
-            members.what, refusal.expected
+            members.what, error.expected
         );
-        self.findings.error(refusal.code, at, message);
+        self.findings.error(error.code, at, message);
     }
 
     /// A text that may be secret.
-    pub(crate) fn text(&mut self, members: &mut Members<'_>, name: &'static str, need: Need) -> Option<Text> {
-        self.secret_scalar(members, name, need, |text| Ok(text.to_owned()))
-            .map(|(text, secret)| Text::with_secret(text, secret))
-    }
-
-    /// A text that is shown in names and logs: secrets in it get a warning.
-    pub(crate) fn shown_text(
+    pub(crate) fn string(
         &mut self,
         members: &mut Members<'_>,
         name: &'static str,
-        need: Need,
+        presence: Presence,
+    ) -> Option<SensitiveString> {
+        self.secret_scalar(members, name, presence, |text| Ok(text.to_owned()))
+            .map(|(text, secret)| SensitiveString::with_secret(text, secret))
+    }
+
+    /// A text that is shown in names and logs: secrets in it get a warning.
+    pub(crate) fn display_string(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        presence: Presence,
     ) -> Option<String> {
-        let (filled, at) = self.filled(members, name, need)?;
-        self.exposed(&filled, name, &at);
-        self.plain(&filled, &at)
+        let (interpolated, at) = self.interpolated(members, name, presence)?;
+        self.warn_secret_exposure(&interpolated, name, &at);
+        self.literal(&interpolated, &at)
     }
 
     /// A name with system variables.
@@ -281,41 +291,41 @@ impl Reader<'_> {
         &mut self,
         members: &mut Members<'_>,
         name: &'static str,
-        need: Need,
-        parse: impl FnOnce(&Pattern) -> Result<(), Refusal>,
+        presence: Presence,
+        parse: impl FnOnce(&Pattern) -> Result<(), ValueError>,
     ) -> Option<Pattern> {
-        let (filled, at) = self.filled(members, name, need)?;
-        self.exposed(&filled, name, &at);
-        if filled.open {
+        let (interpolated, at) = self.interpolated(members, name, presence)?;
+        self.warn_secret_exposure(&interpolated, name, &at);
+        if interpolated.open {
             return None;
         }
-        let outcome = if filled.pattern.is_empty() {
-            Err(Refusal::value("a text of at least one character"))
+        let outcome = if interpolated.pattern.is_empty() {
+            Err(ValueError::value("a text of at least one character"))
         } else {
-            parse(&filled.pattern)
+            parse(&interpolated.pattern)
         };
-        if let Err(refusal) = outcome {
-            let text = filled.pattern.to_string();
-            self.refuse(members, name, &at, &filled, &text, refusal);
+        if let Err(error) = outcome {
+            let text = interpolated.pattern.to_string();
+            self.refuse(members, name, &at, &interpolated, &text, error);
             return None;
         }
-        Some(filled.pattern)
+        Some(interpolated.pattern)
     }
 
-    fn exposed(&mut self, filled: &Filled, name: &str, at: &str) {
-        if filled.secret {
+    fn warn_secret_exposure(&mut self, interpolated: &Interpolated, name: &str, at: &str) {
+        if interpolated.secret {
             let message = format!(
                 "'{name}' is shown in names and events, but holds the value of a SecretString parameter"
             );
-            self.findings.warning(Code::SecretExposed, at, message);
+            self.findings.warning(DiagnosticCode::SecretExposed, at, message);
         }
     }
 
-    pub(crate) fn flag(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<bool> {
-        self.scalar(members, name, Need::Optional, |text| match text.trim() {
+    pub(crate) fn boolean(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<bool> {
+        self.scalar(members, name, Presence::Optional, |text| match text.trim() {
             t if t.eq_ignore_ascii_case("true") => Ok(true),
             t if t.eq_ignore_ascii_case("false") => Ok(false),
-            _ => Err(Refusal::value("true or false")),
+            _ => Err(ValueError::value("true or false")),
         })
     }
 
@@ -326,24 +336,24 @@ impl Reader<'_> {
         name: &'static str,
         least: f64,
     ) -> Option<f64> {
-        self.scalar(members, name, Need::Optional, |text| {
+        self.scalar(members, name, Presence::Optional, |text| {
             match text.trim().parse::<f64>() {
                 Ok(number) if number.is_finite() && number >= least => Ok(number),
-                Ok(_) => Err(Refusal::range(format!("a number of at least {least}"))),
-                Err(_) => Err(Refusal::value("a number")),
+                Ok(_) => Err(ValueError::range(format!("a number of at least {least}"))),
+                Err(_) => Err(ValueError::value("a number")),
             }
         })
     }
 
     /// A whole number in a range; a fraction of 0 is fine (`"416.0"`).
-    pub(crate) fn whole(
+    pub(crate) fn integer(
         &mut self,
         members: &mut Members<'_>,
         name: &'static str,
-        need: Need,
+        presence: Presence,
         range: std::ops::RangeInclusive<u32>,
     ) -> Option<u32> {
-        self.scalar(members, name, need, |text| {
+        self.scalar(members, name, presence, |text| {
             let text = text.trim();
             let digits = text.split_once('.').filter(|(_, f)| f.bytes().all(|b| b == b'0'));
             let digits = digits.map_or(text, |(whole, _)| whole);
@@ -352,8 +362,8 @@ impl Reader<'_> {
                 Ok(number) => u32::try_from(number)
                     .ok()
                     .filter(|number| range.contains(number))
-                    .ok_or_else(|| Refusal::range(expected)),
-                Err(_) => Err(Refusal::value(expected)),
+                    .ok_or_else(|| ValueError::range(expected)),
+                Err(_) => Err(ValueError::value(expected)),
             }
         })
     }
@@ -363,29 +373,32 @@ impl Reader<'_> {
         &mut self,
         members: &mut Members<'_>,
         name: &'static str,
-        need: Need,
+        presence: Presence,
     ) -> Option<u64> {
-        let mebibytes = self.whole(members, name, need, 1..=u32::MAX)?;
+        let mebibytes = self.integer(members, name, presence, 1..=u32::MAX)?;
         Some(u64::from(mebibytes) << 20)
     }
 
     /// A duration in milliseconds, with sign.
     pub(crate) fn milliseconds(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<i64> {
-        self.scalar(members, name, Need::Optional, |text| {
-            parse_duration(text)
-                .ok_or_else(|| Refusal::value("an ISO 8601 duration without months and years, such as PT30S"))
+        self.scalar(members, name, Presence::Optional, |text| {
+            parse_duration(text).ok_or_else(|| {
+                ValueError::value("an ISO 8601 duration without months and years, such as PT30S")
+            })
         })
     }
 
     /// A duration that is not negative.
     pub(crate) fn duration(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<Duration> {
-        self.scalar(members, name, Need::Optional, |text| match parse_duration(text) {
-            Some(ms) => u64::try_from(ms)
-                .map(Duration::from_millis)
-                .map_err(|_| Refusal::range("a duration that is not negative")),
-            None => Err(Refusal::value(
-                "an ISO 8601 duration without months and years, such as PT30S",
-            )),
+        self.scalar(members, name, Presence::Optional, |text| {
+            match parse_duration(text) {
+                Some(ms) => u64::try_from(ms)
+                    .map(Duration::from_millis)
+                    .map_err(|_| ValueError::range("a duration that is not negative")),
+                None => Err(ValueError::value(
+                    "an ISO 8601 duration without months and years, such as PT30S",
+                )),
+            }
         })
     }
 
@@ -396,7 +409,7 @@ impl Reader<'_> {
                 "'{name}' of {} has to be {rule} in {}",
                 members.what, self.generation
             );
-            self.findings.rule(Code::LimitExceeded, &at, message);
+            self.findings.rule(DiagnosticCode::LimitExceeded, &at, message);
         }
     }
 
@@ -414,7 +427,7 @@ impl Reader<'_> {
                         "a type of {family} in a document of {}: it is understood",
                         self.generation
                     );
-                    self.findings.warning(Code::MixedFamilies, &at, message);
+                    self.findings.warning(DiagnosticCode::MixedFamilies, &at, message);
                 }
                 Some((local.to_owned(), at))
             }
@@ -431,20 +444,18 @@ impl Reader<'_> {
             shortened(found),
             members.what
         );
-        self.findings.error(Code::UnknownType, at, message);
+        self.findings.error(DiagnosticCode::UnknownType, at, message);
     }
 
-    /// A member of the enumerations that the contract fixes.
-    pub(crate) fn word<T>(
+    /// A value of one of the contract's enumerations.
+    pub(crate) fn string_enum<T: StringEnum>(
         &mut self,
         members: &mut Members<'_>,
         name: &'static str,
-        need: Need,
-        from_word: fn(&str) -> Option<T>,
-        choices: fn() -> String,
+        presence: Presence,
     ) -> Option<T> {
-        self.scalar(members, name, need, |text| {
-            from_word(text).ok_or_else(|| Refusal::value(format!("one of {}", choices())))
+        self.scalar(members, name, presence, |text| {
+            T::from_string(text).ok_or_else(|| ValueError::value(format!("one of {}", T::allowed_values())))
         })
     }
 
@@ -452,18 +463,10 @@ impl Reader<'_> {
     pub(crate) fn since(&mut self, members: &mut Members<'_>, name: &'static str, exists: bool) {
         if !exists && let Some((_, at)) = members.get(name) {
             let message = format!("{} has no member '{name}' in {}", members.what, self.generation);
-            self.findings.rule(Code::NotInGeneration, &at, message);
+            self.findings.rule(DiagnosticCode::NotInGeneration, &at, message);
         }
     }
 }
-
-/// Reads a word of one of the fixed enumerations.
-macro_rules! word {
-    ($reader:expr, $members:expr, $name:literal, $need:expr, $kind:ty) => {
-        $reader.word($members, $name, $need, <$kind>::from_word, <$kind>::choices)
-    };
-}
-pub(crate) use word;
 
 /// An ISO 8601 duration in milliseconds; a day has 24 hours, months and years have no length.
 pub(crate) fn parse_duration(text: &str) -> Option<i64> {

@@ -11,7 +11,7 @@ mod states;
 mod topologies;
 
 pub use options::RegistryOptions;
-pub use outcome::{Outcome, Report, Start};
+pub use outcome::{Action, Completion, Start};
 pub use saved::{RestoreError, Restored};
 
 use std::collections::BTreeMap;
@@ -23,8 +23,7 @@ use self::adapters::StoredAdapter;
 use self::instances::StoredInstance;
 use self::page::page;
 use self::topologies::StoredTopology;
-use crate::generation::Family;
-use crate::method::{Fault, InstanceState, Method, MethodError, Request, RequestBody};
+use crate::method::{Fault, InstanceState, MethodCall, MethodError, Request};
 use crate::topology::Topology;
 
 /// The topologies and instances of one module.
@@ -66,74 +65,47 @@ impl Registry {
             .map(|(name, stored)| (name.as_str(), stored.state))
     }
 
-    /// Takes a method as it comes from the hub: name and payload.
+    /// Parses and dispatches a method as the hub delivers it: name and payload.
     ///
     /// # Errors
     ///
     /// [`MethodError`], whose [`to_response`](MethodError::to_response) is the answer to send.
-    pub fn call(&mut self, method: &str, payload: &Value, now: SystemTime) -> Result<Outcome, MethodError> {
-        self.carry_out(Request::parse(method, payload)?, now)
+    pub fn call(&mut self, method: &str, payload: &Value, now: SystemTime) -> Result<Action, MethodError> {
+        self.dispatch(MethodCall::parse(method, payload)?, now)
     }
 
-    /// Takes a method that was read already.
+    /// Dispatches a method that is parsed already.
     ///
     /// # Errors
     ///
     /// As [`call`](Self::call).
-    pub fn carry_out(&mut self, request: Request, now: SystemTime) -> Result<Outcome, MethodError> {
-        let name = request.method.name(request.family);
-        let subject = request.body.subject().map(str::to_owned);
-        self.outcome_of(request, now)
+    pub fn dispatch(&mut self, call: MethodCall, now: SystemTime) -> Result<Action, MethodError> {
+        let name = call.name();
+        let subject = call.request.subject().map(str::to_owned);
+        self.action_for(call, now)
             .map_err(|fault| MethodError::new(name, subject.as_deref(), fault))
     }
 
-    fn outcome_of(&mut self, request: Request, now: SystemTime) -> Result<Outcome, Fault> {
-        let (method, family, generation) = (request.method, request.family, request.generation);
-        match (method, request.body) {
-            (_, RequestBody::Topology(topology)) => self
-                .set_topology(&topology, (family, generation), now)
-                .map(Outcome::Done),
-            (_, RequestBody::Instance(instance)) => self
-                .set_instance(&instance, (family, generation), now)
-                .map(Outcome::Done),
-            (_, RequestBody::Adapter(adapter)) => {
-                self.set_adapter(&adapter, generation, now).map(Outcome::Done)
-            }
-            (_, RequestBody::Discover { duration }) => Ok(Outcome::Discover { duration }),
-            (_, RequestBody::Device { endpoint, .. }) => Ok(Outcome::Describe { endpoint }),
-            (_, RequestBody::Name(subject)) => self.named(method, &subject, family),
-            (Method::TopologyList, RequestBody::List { continuation_token }) => {
-                self.list_topologies(continuation_token).map(Outcome::Done)
-            }
-            (Method::InstanceList, RequestBody::List { continuation_token }) => {
-                self.list_instances(continuation_token, family).map(Outcome::Done)
-            }
-            (Method::AdapterList, RequestBody::List { continuation_token }) => {
-                self.list_adapters(continuation_token).map(Outcome::Done)
-            }
-            // A request is made by parsing, or by hand from parts that do not fit.
-            (_, RequestBody::List { .. }) => Err(Fault::PayloadMissing),
-        }
-    }
-
-    fn named(&mut self, method: Method, subject: &str, family: Family) -> Result<Outcome, Fault> {
-        match method {
-            Method::TopologyGet => self.topology_of(subject).map(Outcome::Done),
-            Method::TopologyDelete => self.delete_topology(subject, family).map(Outcome::Done),
-            Method::InstanceGet => self.instance_of(subject, family).map(Outcome::Done),
-            Method::InstanceActivate => self.activate(subject, family),
-            Method::InstanceDeactivate => self.deactivate(subject),
-            Method::InstanceDelete => self.delete_instance(subject).map(Outcome::Done),
-            Method::AdapterGet => self.adapter_of(subject).map(Outcome::Done),
-            Method::AdapterDelete => Ok(Outcome::Done(self.delete_adapter(subject))),
-            Method::TopologySet
-            | Method::TopologyList
-            | Method::InstanceSet
-            | Method::InstanceList
-            | Method::AdapterSet
-            | Method::AdapterList
-            | Method::DeviceDiscover
-            | Method::DeviceGet => Err(Fault::PayloadMissing),
-        }
+    fn action_for(&mut self, call: MethodCall, now: SystemTime) -> Result<Action, Fault> {
+        let (family, generation) = (call.family, call.generation);
+        let response = match call.request {
+            Request::TopologySet(topology) => self.set_topology(&topology, (family, generation), now)?,
+            Request::TopologyGet(name) => self.topology_of(&name)?,
+            Request::TopologyList(options) => self.list_topologies(options)?,
+            Request::TopologyDelete(name) => self.delete_topology(&name, family)?,
+            Request::InstanceSet(instance) => self.set_instance(&instance, (family, generation), now)?,
+            Request::InstanceGet(name) => self.instance_of(&name, family)?,
+            Request::InstanceList(options) => self.list_instances(options, family)?,
+            Request::InstanceActivate(name) => return self.activate(&name, family),
+            Request::InstanceDeactivate(name) => return self.deactivate(&name),
+            Request::InstanceDelete(name) => self.delete_instance(&name)?,
+            Request::AdapterSet(adapter) => self.set_adapter(&adapter, generation, now)?,
+            Request::AdapterGet(name) => self.adapter_of(&name)?,
+            Request::AdapterList(options) => self.list_adapters(options)?,
+            Request::AdapterDelete(name) => self.delete_adapter(&name),
+            Request::DeviceDiscover { duration } => return Ok(Action::Discover { duration }),
+            Request::DeviceGet { endpoint, .. } => return Ok(Action::Describe { endpoint }),
+        };
+        Ok(Action::Done(response))
     }
 }

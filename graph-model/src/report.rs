@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::check::{NodeCounts, resolve};
+use crate::check::resolve;
 use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DocumentKind, Severity, Strictness};
 use crate::document::DocumentError;
 use crate::generation::Generation;
 use crate::instance::Instance;
-use crate::topology::Topology;
+use crate::topology::{NodeCounts, Topology};
 
 /// What there is to say about a file with a topology, whether it could be read or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,15 +20,15 @@ pub struct FileReport {
     /// The topology, where there is one.
     pub topology: Option<Topology>,
     /// Everything found, errors first.
-    pub findings: Vec<Found>,
+    pub findings: Vec<FileFinding>,
 }
 
 /// One thing found in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FileFinding {
     /// How much it matters.
     pub severity: Severity,
-    /// A [`Code`](crate::Code), or the name of what kept the file from being read.
+    /// A [`DiagnosticCode`](crate::Code), or the name of what kept the file from being read.
     pub code: String,
     /// JSON pointer; empty for the whole.
     pub pointer: String,
@@ -40,7 +40,7 @@ pub struct Found {
     pub message: String,
 }
 
-impl Found {
+impl FileFinding {
     fn of(finding: Diagnostic) -> Self {
         Self {
             severity: finding.severity,
@@ -92,7 +92,7 @@ impl FileReport {
         let topology = match Topology::from_slice(bytes) {
             Ok(topology) => topology.with_custom_types(custom_types),
             Err(error) => {
-                report.findings.push(Found::unreadable(&error, false));
+                report.findings.push(FileFinding::unreadable(&error, false));
                 return report;
             }
         };
@@ -103,18 +103,18 @@ impl FileReport {
                 Err(error) => error.findings,
             },
             Some(Err(error)) => {
-                report.findings.push(Found::unreadable(error, true));
+                report.findings.push(FileFinding::unreadable(error, true));
                 topology.validate(strictness)
             }
         };
-        report.findings.extend(found.into_iter().map(Found::of));
+        report.findings.extend(found.into_iter().map(FileFinding::of));
         report.topology = Some(topology);
         report
     }
 
     /// Of a file that cannot be opened.
     pub fn unreadable(file: impl Into<String>, error: &std::io::Error) -> Self {
-        let found = Found {
+        let found = FileFinding {
             severity: Severity::Error,
             code: "Unreadable".to_owned(),
             pointer: String::new(),
@@ -147,7 +147,7 @@ impl FileReport {
             if found.severity == Severity::Hint && !hints {
                 continue;
             }
-            let Found {
+            let FileFinding {
                 severity,
                 code,
                 message,

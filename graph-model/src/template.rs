@@ -98,7 +98,7 @@ pub enum PatternPiece {
     Variable(SystemVariable),
 }
 
-/// A name with system variables in it: parameters are filled in, the rest waits for the recording.
+/// A name with system variables in it: parameters are interpolated in, the rest waits for the recording.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Pattern {
     pieces: Vec<PatternPiece>,

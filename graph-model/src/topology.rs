@@ -4,14 +4,13 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::check::{self, Examination, NodeCounts};
 use crate::custom::CustomNodeTypes;
-use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text, spelled};
+use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_string, spelled};
 use crate::generation::{Family, Generation};
-use crate::parameter::{Bindings, ParameterDeclaration, ParameterType};
+use crate::parameter::{ParameterDeclaration, ParameterType};
 use crate::read::members::Members;
-use crate::secret::SecretString;
+use lva_media_types::SecretString;
 
 /// A topology as written: the JSON stays as it came, unknown members included, beside what is read from it.
 ///
@@ -24,6 +23,17 @@ pub struct Topology {
     name: String,
     generation: Generation,
     custom_types: CustomNodeTypes,
+}
+
+/// How many nodes a topology has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeCounts {
+    /// In `sources`.
+    pub sources: usize,
+    /// In `processors`.
+    pub processors: usize,
+    /// In `sinks`.
+    pub sinks: usize,
 }
 
 impl Topology {
@@ -53,7 +63,7 @@ impl Topology {
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: "a topology",
-            found: kind_of(&value),
+            found: json_type(&value),
             hint: Some("with '@apiVersion', 'name' and 'properties'"),
         })?;
         let name = document_name(map, "a topology")?;
@@ -95,7 +105,7 @@ impl Topology {
 
     /// `@apiVersion` as written.
     pub fn api_version(&self) -> Option<String> {
-        member(self.map()?, "@apiVersion").and_then(|(_, value)| scalar_text(value))
+        member(self.map()?, "@apiVersion").and_then(|(_, value)| scalar_string(value))
     }
 
     /// What its author says that it does.
@@ -118,24 +128,6 @@ impl Topology {
             sources: count("sources"),
             processors: count("processors"),
             sinks: count("sinks"),
-        }
-    }
-
-    /// Everything that is wrong with it, errors first. Members that hold a parameter without a default are
-    /// looked at once an instance gives the value.
-    pub fn validate(&self, strictness: Strictness) -> Vec<Diagnostic> {
-        self.examine(strictness).findings
-    }
-
-    /// As [`validate`](Self::validate), and says how much work it was.
-    pub fn examine(&self, strictness: Strictness) -> Examination {
-        let mut findings = Findings::new(DocumentKind::Topology, strictness);
-        let declarations = self.declarations(&mut findings);
-        let bindings = Bindings::of_defaults(&declarations, &mut findings);
-        check::examine(self, None, &bindings, &mut findings);
-        Examination {
-            visits: findings.visits(),
-            findings: findings.into_vec(),
         }
     }
 
@@ -182,18 +174,20 @@ impl Topology {
 
 fn declaration(entry: &mut Members<'_>, findings: &mut Findings) -> Option<ParameterDeclaration> {
     let pointer = entry.at.clone();
-    let name = entry.get("name").and_then(|(value, _)| scalar_text(value));
-    let description = entry.get("description").and_then(|(value, _)| scalar_text(value));
+    let name = entry.get("name").and_then(|(value, _)| scalar_string(value));
+    let description = entry
+        .get("description")
+        .and_then(|(value, _)| scalar_string(value));
     let default = match entry.get("default") {
         None => None,
         Some((value, at)) => {
-            let text = scalar_text(value);
+            let text = scalar_string(value);
             if text.is_none() {
                 let message = format!(
                     "a default is a text, but this is {}: put it in quotes",
-                    kind_of(value)
+                    json_type(value)
                 );
-                findings.error(Code::WrongType, &at, message);
+                findings.error(DiagnosticCode::WrongType, &at, message);
             }
             text
         }
@@ -209,13 +203,13 @@ fn declaration(entry: &mut Members<'_>, findings: &mut Findings) -> Option<Param
             // As with a type that is not known: perhaps it is secret.
             ParameterType::SecretString
         }
-        Some((value, at)) => scalar_text(value)
+        Some((value, at)) => scalar_string(value)
             .and_then(|text| ParameterType::from_name(&text))
             .unwrap_or_else(|| {
                 let message = format!(
                     "the type of parameter '{name}' is not known: write String, SecretString, Int, Double or Bool"
                 );
-                findings.error(Code::ParameterTypeUnknown, &at, message);
+                findings.error(DiagnosticCode::ParameterTypeUnknown, &at, message);
                 // Nobody knows what it is for, so nobody may see it.
                 ParameterType::SecretString
             }),
@@ -236,7 +230,7 @@ pub(crate) fn document_name(map: &Map<String, Value>, what: &'static str) -> Res
         Some((_, other)) => Err(DocumentError::MemberType {
             what,
             member: "name",
-            found: kind_of(other),
+            found: json_type(other),
             expected: "a text",
         }),
     }
@@ -272,7 +266,7 @@ fn node_types(map: &Map<String, Value>) -> impl Iterator<Item = &str> {
 
 fn generation_of(map: &Map<String, Value>) -> Generation {
     let family = node_types(map).find_map(|text| Some(Family::split_type(text)?.0));
-    let version = member(map, "@apiVersion").and_then(|(_, value)| scalar_text(value));
+    let version = member(map, "@apiVersion").and_then(|(_, value)| scalar_string(value));
     let version = version.as_deref().map(str::trim);
     if let Some(generation) = version.and_then(|v| Generation::of(family.unwrap_or(Family::Lva), v)) {
         return generation;
@@ -313,7 +307,7 @@ impl fmt::Debug for Topology {
 }
 
 /// Longest name of a topology or instance that the retired product took, in characters.
-pub const MAX_NAME: usize = 32;
+pub(crate) const MAX_NAME: usize = 32;
 
 /// Checks the name of a topology or instance.
 pub(crate) fn check_name(name: &str, what: &str, document: &Value, findings: &mut Findings) {
@@ -321,7 +315,7 @@ pub(crate) fn check_name(name: &str, what: &str, document: &Value, findings: &mu
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if name.is_empty() {
         findings.error(
-            Code::InvalidName,
+            DiagnosticCode::InvalidName,
             &at,
             format!("the name of the {what} is empty: give it one"),
         );
@@ -330,10 +324,10 @@ pub(crate) fn check_name(name: &str, what: &str, document: &Value, findings: &mu
             "the name '{name}' of the {what} has to consist of letters, digits and dashes, without a dash first or \
              last: rename it"
         );
-        findings.error(Code::InvalidName, &at, message);
+        findings.error(DiagnosticCode::InvalidName, &at, message);
     }
     if name.chars().count() > MAX_NAME {
         let message = format!("the name of the {what} has more than {MAX_NAME} characters: shorten it");
-        findings.rule(Code::LimitExceeded, &at, message);
+        findings.rule(DiagnosticCode::LimitExceeded, &at, message);
     }
 }

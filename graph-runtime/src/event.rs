@@ -81,7 +81,7 @@ impl SubjectFactory {
 
     /// The subject of a node.
     pub(crate) fn node(&self, node: &GraphNode) -> Subject {
-        let role = match node.node.kind().role() {
+        let role = match node.kind.node_kind().role() {
             Role::Source => NodeRole::Source,
             Role::Processor => NodeRole::Processor,
             Role::Sink => NodeRole::Sink,

@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lva_graph_model::{
-    CustomNodeTypes, InstanceState, MethodError, Node, Outcome, Registry, Report, Response, RestoreError,
-    Restored, Start,
+use lva_graph_model::methods::{
+    Action, Completion, InstanceState, MethodError, Registry, Response, RestoreError, Restored, Start,
 };
+use lva_graph_model::{CustomNodeTypes, Node};
 use lva_media_types::MediaTime;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
@@ -70,7 +70,7 @@ impl Shared {
     fn report(
         &self,
         instance: &str,
-        report: Report,
+        report: Completion,
         lifecycle: Option<&InstanceLifecycle>,
         cause: &StateChangeCause,
     ) -> Result<Response, MethodError> {
@@ -88,7 +88,7 @@ impl Shared {
             && let Some((_, running)) = state.running.remove(instance)
         {
             tracing::error!(instance, message, "an instance failed");
-            let report = Report::Failed {
+            let report = Completion::Failed {
                 node: None,
                 message: message.clone(),
             };
@@ -108,12 +108,12 @@ impl State {
     fn report(
         &mut self,
         instance: &str,
-        report: Report,
+        report: Completion,
         lifecycle: Option<&InstanceLifecycle>,
         cause: &StateChangeCause,
     ) -> Result<Response, MethodError> {
         let before = self.registry.state(instance);
-        let answer = self.registry.report(instance, report);
+        let answer = self.registry.complete(instance, report);
         if let (Some(before), Some(after), Some(lifecycle)) =
             (before, self.registry.state(instance), lifecycle)
         {
@@ -227,7 +227,7 @@ impl Module {
         self.shared.options.factories.types()
     }
 
-    /// The state of an instance; `None` when there is no such instance.
+    /// The state of an instance; `None` for an unknown instance.
     pub fn state(&self, instance: &str) -> Option<InstanceState> {
         self.shared.state().registry.state(instance)
     }
@@ -259,7 +259,7 @@ impl Module {
             let _ = stopping.await;
             let reported = self.shared.report(
                 &name,
-                Report::Deactivated,
+                Completion::Deactivated,
                 Some(&lifecycle),
                 &StateChangeCause::Shutdown,
             );
@@ -274,28 +274,28 @@ impl Module {
         loop {
             let mut changes = self.shared.changes.subscribe();
             let now = MediaTime::from_ticks_90k(self.shared.options.wall.now_90k());
-            let outcome = self
+            let action = self
                 .shared
                 .state()
                 .registry
                 .call(method, payload, now.to_system_time())?;
-            match outcome {
-                Outcome::Done(response) => return Ok(response),
-                Outcome::Start(start) => return self.activate(*start).await,
-                Outcome::Stop { instance } => return self.stop(instance).await,
-                Outcome::Discover { duration } => {
+            match action {
+                Action::Done(response) => return Ok(response),
+                Action::Start(start) => return self.activate(*start).await,
+                Action::Stop { instance } => return self.stop(instance).await,
+                Action::Discover { duration } => {
                     let found = lva_onvif::discover(duration, &self.shared.options.onvif).await;
                     let found = found.map_err(|error| method_error(method, &error.into()))?;
                     return Ok(Response::of_discovered_devices(&discovered(found)));
                 }
-                Outcome::Describe { endpoint } => {
+                Action::Describe { endpoint } => {
                     let device = onvif_device(&endpoint).map_err(|error| method_error(method, &error))?;
                     let device = lva_onvif::describe(device, &self.shared.options.onvif).await;
                     let device = device.map_err(|error| method_error(method, &error.into()))?;
                     return Ok(Response::of_device(&described(device)));
                 }
                 // The call in progress decides; then this one is tried again.
-                Outcome::Wait { .. } => {
+                Action::Wait { .. } => {
                     let _ = changes.changed().await;
                 }
             }
@@ -305,7 +305,7 @@ impl Module {
     /// Custom nodes are created on a thread that may block, in a separate task, which completes even if the caller is dropped.
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
         let mut nodes = start.graph.nodes().iter();
-        if !nodes.any(|node| matches!(node.node, Node::Custom(_))) {
+        if !nodes.any(|node| matches!(node.kind, Node::Custom(_))) {
             return self.start(start, &StateChangeCause::Method);
         }
         let (module, instance) = (self.clone(), start.instance.clone());
@@ -314,7 +314,7 @@ impl Module {
             Ok(answer) => answer,
             Err(error) => {
                 let message = format!("the instance could not be started: {error}");
-                let report = Report::Failed { node: None, message };
+                let report = Completion::Failed { node: None, message };
                 self.shared
                     .report(&instance, report, None, &StateChangeCause::Method)
             }
@@ -353,7 +353,7 @@ impl Module {
                 Ok(answer.unwrap_or(active))
             }
             Err((node, message)) => {
-                let report = Report::Failed {
+                let report = Completion::Failed {
                     node: node.clone(),
                     message: message.clone(),
                 };
@@ -378,7 +378,7 @@ impl Module {
     ) -> Result<Response, MethodError> {
         let shared = &self.shared;
         let mut state = shared.state();
-        let active = state.report(&instance, Report::Activated, Some(lifecycle), cause);
+        let active = state.report(&instance, Completion::Activated, Some(lifecycle), cause);
         if active.is_ok() && !state.running.contains_key(&instance) {
             state.activations += 1;
             let activation = state.activations;
@@ -409,7 +409,7 @@ impl Module {
             }
             shared.report(
                 &instance,
-                Report::Deactivated,
+                Completion::Deactivated,
                 lifecycle.as_ref(),
                 &StateChangeCause::Method,
             )
@@ -419,7 +419,7 @@ impl Module {
             // The task panicked; the instance has ended anyway.
             Err(_) => self
                 .shared
-                .report(&name, Report::Deactivated, None, &StateChangeCause::Method),
+                .report(&name, Completion::Deactivated, None, &StateChangeCause::Method),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lva_framing::motion::{MotionDetector, MotionEvent, MotionWindow};
 use lva_framing::{FractionBox, Pacer, Picture};
-use lva_graph_model::MotionDetection;
+use lva_graph_model::nodes::MotionDetection;
 use lva_inference_schema::Inference;
 
 use crate::convert::motion::{inference, sensitivity};
@@ -118,7 +118,7 @@ mod tests {
     use std::time::Duration;
 
     use lva_framing::{ColorMatrix, ColorRange, FrameRate, PictureFormat};
-    use lva_graph_model::{MotionDetection, Sensitivity};
+    use lva_graph_model::nodes::{MotionDetection, Sensitivity};
     use lva_inference_schema::{EventName, Subject};
 
     use super::*;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lva_framing::Picture;
-use lva_graph_model::{CustomNodeTypeError, CustomNodeTypes, CustomProcessor};
+use lva_graph_model::nodes::CustomProcessor;
+use lva_graph_model::{CustomNodeTypeError, CustomNodeTypes};
 use lva_inference_schema::Inference;
 use serde_json::Value;
 

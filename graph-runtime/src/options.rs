@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use lva_extension_protocol::BackoffPolicy;
 use lva_framing::DecoderOptions;
-use lva_graph_model::{CustomNodeTypeError, RegistryOptions};
+use lva_graph_model::CustomNodeTypeError;
+use lva_graph_model::methods::RegistryOptions;
 use lva_onvif::OnvifOptions;
 use lva_rtsp::{ReconnectPolicy, Timeouts, WallClock};
 

@@ -1,6 +1,6 @@
 //! Object tracking and line crossing, on the results of an extension.
 
-use lva_graph_model::LineCrossing;
+use lva_graph_model::nodes::LineCrossing;
 use lva_zones::report::{IdSource, LineCrossingReporter};
 use lva_zones::{Engine, Observation, SpatialEvent, Tracker, TrackerOptions};
 

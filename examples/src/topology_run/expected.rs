@@ -1,6 +1,7 @@
 //! The results expected of a graph's nodes when something happens in front of its camera.
 
-use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, SignalGate};
+use lva_graph_model::nodes::SignalGateProcessor;
+use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node};
 use lva_graph_runtime::InstanceStats;
 use lva_media_types::MediaTime;
 
@@ -40,7 +41,7 @@ struct Messages {
 struct Recording {
     sink: String,
     /// `None` records continuously.
-    gate: Option<SignalGate>,
+    gate: Option<SignalGateProcessor>,
     /// Whether it is split into segments, so that several files form one recording.
     segments: bool,
     /// Whether the path from the camera passes audio.
@@ -66,7 +67,7 @@ impl Expected {
             ..Self::default()
         };
         for node in graph.nodes() {
-            match &node.node {
+            match &node.kind {
                 Node::MessageSink(sink) => expected.messages.push(Messages {
                     sink: node.name.clone(),
                     from: feeds(graph, node, Flow::Messages)
@@ -75,7 +76,7 @@ impl Expected {
                     output: sink.hub_output_name.clone(),
                 }),
                 Node::AssetSink(_) | Node::VideoSink(_) | Node::FileSink(_) => {
-                    let segments = !matches!(node.node, Node::FileSink(_));
+                    let segments = !matches!(node.kind, Node::FileSink(_));
                     expected.recordings.extend(recording(graph, node, segments));
                 }
                 Node::Extension(_) | Node::Custom(_) => expected.extensions.push(node.name.clone()),
@@ -198,7 +199,7 @@ impl Recording {
     /// minimum.
     fn openings_missing(
         &self,
-        gate: &SignalGate,
+        gate: &SignalGateProcessor,
         files: &[&Recorded],
         gop: f64,
         outcome: &Outcome,
@@ -318,7 +319,7 @@ fn feeds<'a>(
 
 fn recording(graph: &Graph, node: &GraphNode, segments: bool) -> Option<Recording> {
     let (edge, from) = feeds(graph, node, Flow::Media).next()?;
-    let (gate, before) = match &from.node {
+    let (gate, before) = match &from.kind {
         Node::SignalGate(gate) => (Some(*gate), feeds(graph, from, Flow::Media).next()),
         _ => (None, None),
     };

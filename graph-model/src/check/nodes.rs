@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::diagnostic::Code;
-use crate::document::scalar_text;
+use crate::diagnostic::DiagnosticCode;
+use crate::document::scalar_string;
 use crate::generation::Family;
 use crate::graph::{Node, OutputSelector};
 use crate::kind::{NodeKind, Role};
 use crate::read::members::Members;
-use crate::read::{Need, Reader, Refusal, shortened};
+use crate::read::{Presence, Reader, ValueError, shortened};
 
 /// Most nodes that are looked at.
 pub(crate) const MAX_NODES: usize = 1000;
@@ -18,7 +18,7 @@ pub(crate) const MAX_INPUTS: usize = 10_000;
 
 /// A node as far as it can be read.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct ParsedNode {
     pub(crate) name: String,
     /// `None` when its type is unknown or stands in the wrong list; that was reported.
     pub(crate) kind: Option<NodeKind>,
@@ -26,19 +26,19 @@ pub(crate) struct Draft {
     /// The full type, of a program's own nodes.
     pub(crate) custom_type: Option<String>,
     pub(crate) pointer: String,
-    pub(crate) inputs: Vec<InputDraft>,
+    pub(crate) inputs: Vec<ParsedInput>,
     /// `None` when something in it cannot be read, or waits for a parameter.
     pub(crate) node: Option<Node>,
 }
 
 #[derive(Debug)]
-pub(crate) struct InputDraft {
+pub(crate) struct ParsedInput {
     pub(crate) name: String,
     pub(crate) pointer: String,
     pub(crate) selectors: Vec<OutputSelector>,
 }
 
-impl Draft {
+impl ParsedNode {
     /// `sink 'hubSink'`
     pub(crate) fn what(&self) -> String {
         format!("{} '{}'", self.role.word(), self.name)
@@ -46,7 +46,7 @@ impl Draft {
 }
 
 /// Reads all nodes; `None` when there are too many to look at.
-pub(crate) fn read(properties: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<Vec<Draft>> {
+pub(crate) fn read(properties: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<Vec<ParsedNode>> {
     let mut items = Vec::new();
     for role in [Role::Source, Role::Processor, Role::Sink] {
         let list = properties.list(role.list(), reader.findings);
@@ -57,22 +57,26 @@ pub(crate) fn read(properties: &mut Members<'_>, reader: &mut Reader<'_>) -> Opt
             "{} nodes are more than the {MAX_NODES} that are looked at",
             items.len()
         );
-        reader.findings.error(Code::TooLarge, &properties.at, message);
+        reader
+            .findings
+            .error(DiagnosticCode::TooLarge, &properties.at, message);
         return None;
     }
-    let mut drafts: Vec<Draft> = Vec::with_capacity(items.len());
+    let mut drafts: Vec<ParsedNode> = Vec::with_capacity(items.len());
     let mut inputs = 0;
     for (role, item) in items {
         let Some(mut members) = properties.item(item, format!("a {}", role.word()), reader.findings) else {
             continue;
         };
         let draft = read_node(&mut members, role, reader);
-        reader.findings.visit(1 + draft.inputs.len());
+        reader.findings.count_steps(1 + draft.inputs.len());
         inputs += draft.inputs.len();
         drafts.push(draft);
         if inputs > MAX_INPUTS {
             let message = format!("there are more than the {MAX_INPUTS} inputs that are looked at");
-            reader.findings.error(Code::TooLarge, &properties.at, message);
+            reader
+                .findings
+                .error(DiagnosticCode::TooLarge, &properties.at, message);
             return None;
         }
     }
@@ -80,7 +84,7 @@ pub(crate) fn read(properties: &mut Members<'_>, reader: &mut Reader<'_>) -> Opt
     Some(drafts)
 }
 
-fn check_names(drafts: &[Draft], reader: &mut Reader<'_>) {
+fn check_names(drafts: &[ParsedNode], reader: &mut Reader<'_>) {
     let mut names = HashMap::new();
     for draft in drafts.iter().filter(|draft| !draft.name.is_empty()) {
         if let Some(other) = names.insert(draft.name.as_str(), &draft.pointer) {
@@ -90,24 +94,26 @@ fn check_names(drafts: &[Draft], reader: &mut Reader<'_>) {
             );
             reader
                 .findings
-                .error(Code::NodeNameDuplicate, &draft.pointer, message);
+                .error(DiagnosticCode::NodeNameDuplicate, &draft.pointer, message);
         }
     }
 }
 
-fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Draft {
+fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> ParsedNode {
     let name = node_name(members, reader);
     members.what = format!("{} '{}'", role.word(), shortened(&name));
     let (kind, custom_type) = match node_kind(members, role, reader) {
-        Some(Found::Custom(name)) => (Some(NodeKind::Custom), Some(name)),
-        Some(Found::Kind(kind)) => (Some(kind), None),
+        Some(ParsedType::Custom(name)) => (Some(NodeKind::Custom), Some(name)),
+        Some(ParsedType::Kind(kind)) => (Some(kind), None),
         None => (None, None),
     };
     let inputs = match role {
         Role::Source => {
             if let Some((_, at)) = members.get("inputs") {
                 let message = format!("{} cannot have inputs: remove them", members.what);
-                reader.findings.error(Code::SourceHasInputs, &at, message);
+                reader
+                    .findings
+                    .error(DiagnosticCode::SourceHasInputs, &at, message);
             }
             Vec::new()
         }
@@ -120,7 +126,7 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
     if kind.is_some() {
         members.finish(reader.findings);
     }
-    Draft {
+    ParsedNode {
         name,
         kind,
         role,
@@ -134,48 +140,52 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
 /// Empty when there is none. A parameter without a value, or a secret one, leaves the text as written, so that references
 /// which are written the same way still meet.
 fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
-    let Some((filled, at)) = reader.filled(members, "name", Need::Required) else {
+    let Some((interpolated, at)) = reader.interpolated(members, "name", Presence::Required) else {
         return String::new();
     };
     let written = members
         .get("name")
-        .and_then(|(value, _)| scalar_text(value))
+        .and_then(|(value, _)| scalar_string(value))
         .unwrap_or_default();
-    if filled.secret {
+    if interpolated.secret {
         let message = format!(
             "the name of {} holds the value of a SecretString parameter, and events would show it: use a String",
             members.what
         );
-        reader.findings.error(Code::SecretExposed, &at, message);
+        reader.findings.error(DiagnosticCode::SecretExposed, &at, message);
     }
-    let name = if filled.open || filled.secret {
+    let name = if interpolated.open || interpolated.secret {
         None
     } else {
-        reader.plain(&filled, &at)
+        reader.literal(&interpolated, &at)
     };
     let Some(name) = name else { return written };
     if name.is_empty() || name.contains('/') || name.chars().any(char::is_control) {
-        let refusal = Refusal::with(Code::InvalidName, "a text without '/', of at least one character");
-        reader.refuse(members, "name", &at, &filled, &name, refusal);
+        let error = ValueError::with(
+            DiagnosticCode::InvalidName,
+            "a text without '/', of at least one character",
+        );
+        reader.refuse(members, "name", &at, &interpolated, &name, error);
     }
     name
 }
 
 /// What `@type` says.
-enum Found {
+enum ParsedType {
     Kind(NodeKind),
     /// A type of the program's own.
     Custom(String),
 }
 
-fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Option<Found> {
+fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> Option<ParsedType> {
     let Some((value, at)) = members.get("@type") else {
         members.missing("@type", reader.findings);
         return None;
     };
-    let text = scalar_text(value).unwrap_or_default();
+    let text = scalar_string(value).unwrap_or_default();
     if let Some(own) = reader.custom_types.find(&text) {
-        return has_role(NodeKind::Custom, members, role, &at, reader).then(|| Found::Custom(own.to_owned()));
+        return has_role(NodeKind::Custom, members, role, &at, reader)
+            .then(|| ParsedType::Custom(own.to_owned()));
     }
     let split = Family::split_type(&text);
     let kind = split.and_then(|(_, local)| NodeKind::from_local_name(local));
@@ -197,7 +207,9 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
             let own: Vec<_> = reader.custom_types.iter().collect();
             message.push_str(&format!("; or one of {}", own.join(", ")));
         }
-        reader.findings.error(Code::UnknownNodeType, &at, message);
+        reader
+            .findings
+            .error(DiagnosticCode::UnknownNodeType, &at, message);
         return None;
     };
     if !has_role(kind, members, role, &at, reader) {
@@ -208,12 +220,16 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
             "a type of {family} in a document of {}: it is understood",
             reader.generation
         );
-        reader.findings.warning(Code::MixedFamilies, &at, message);
+        reader
+            .findings
+            .warning(DiagnosticCode::MixedFamilies, &at, message);
     } else if !kind.exists_in(reader.generation) {
         let message = format!("there is no such node in {}: it is understood", reader.generation);
-        reader.findings.rule(Code::NotInGeneration, &at, message);
+        reader
+            .findings
+            .rule(DiagnosticCode::NotInGeneration, &at, message);
     }
-    Some(Found::Kind(kind))
+    Some(ParsedType::Kind(kind))
 }
 
 /// Whether a node stands in the list of its kind; reports it if not.
@@ -227,7 +243,7 @@ fn has_role(kind: NodeKind, members: &Members<'_>, role: Role, at: &str, reader:
         kind.role().word(),
         kind.role().list()
     );
-    reader.findings.error(Code::WrongRole, at, message);
+    reader.findings.error(DiagnosticCode::WrongRole, at, message);
     false
 }
 
@@ -252,14 +268,16 @@ fn read_kind(kind: NodeKind, members: &mut Members<'_>, reader: &mut Reader<'_>)
     }
 }
 
-fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<InputDraft> {
+fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<ParsedInput> {
     let list = members.list("inputs", reader.findings);
     if list.is_empty() {
         let message = format!(
             "{} has no inputs: name the node that feeds it in 'inputs'",
             members.what
         );
-        reader.findings.error(Code::InputsMissing, &members.at, message);
+        reader
+            .findings
+            .error(DiagnosticCode::InputsMissing, &members.at, message);
     }
     let mut inputs = Vec::with_capacity(list.len());
     // One more than there may be, so that it is seen that there are too many.
@@ -268,17 +286,17 @@ fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<InputD
         let Some(mut input) = members.item(item, what, reader.findings) else {
             continue;
         };
-        let Some((filled, at)) = reader.filled(&mut input, "nodeName", Need::Required) else {
+        let Some((interpolated, at)) = reader.interpolated(&mut input, "nodeName", Presence::Required) else {
             continue;
         };
         let written = input
             .get("nodeName")
-            .and_then(|(value, _)| scalar_text(value))
+            .and_then(|(value, _)| scalar_string(value))
             .unwrap_or_default();
-        let name = if filled.open || filled.secret {
+        let name = if interpolated.open || interpolated.secret {
             None
         } else {
-            reader.plain(&filled, &at)
+            reader.literal(&interpolated, &at)
         };
         let mut selectors = Vec::new();
         for item in input.list("outputSelectors", reader.findings) {
@@ -289,7 +307,7 @@ fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<InputD
             }
         }
         input.finish(reader.findings);
-        inputs.push(InputDraft {
+        inputs.push(ParsedInput {
             name: name.unwrap_or(written),
             pointer: at,
             selectors,
@@ -299,20 +317,22 @@ fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<InputD
 }
 
 fn read_selector(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<OutputSelector> {
-    let property = reader.scalar(members, "property", Need::Optional, |text| {
+    let property = reader.scalar(members, "property", Presence::Optional, |text| {
         if text.trim().eq_ignore_ascii_case("mediaType") {
             Ok(())
         } else {
-            Err(Refusal::value("mediaType"))
+            Err(ValueError::value("mediaType"))
         }
     });
     let named = members.get("property").is_some();
-    let is = reader.scalar(members, "operator", Need::Optional, |text| match text.trim() {
-        word if word.eq_ignore_ascii_case("is") => Ok(true),
-        word if word.eq_ignore_ascii_case("isNot") => Ok(false),
-        _ => Err(Refusal::value("is or isNot")),
+    let is = reader.scalar(members, "operator", Presence::Optional, |text| {
+        match text.trim() {
+            word if word.eq_ignore_ascii_case("is") => Ok(true),
+            word if word.eq_ignore_ascii_case("isNot") => Ok(false),
+            _ => Err(ValueError::value("is or isNot")),
+        }
     });
-    let value = reader.scalar(members, "value", Need::Required, |text| {
+    let value = reader.scalar(members, "value", Presence::Required, |text| {
         let text = text.trim();
         let words = ["video", "audio", "application"];
         let full = text
@@ -321,7 +341,7 @@ fn read_selector(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<O
         if full || words.iter().any(|word| word.eq_ignore_ascii_case(text)) {
             Ok(text.to_owned())
         } else {
-            Err(Refusal::value(
+            Err(ValueError::value(
                 "video, audio, application, or a media type such as video/H264",
             ))
         }

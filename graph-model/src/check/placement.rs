@@ -1,8 +1,8 @@
 //! The passes over the shape of a graph: what flows where, placement rules, counts.
 
-use super::nodes::Draft;
-use super::references::Link;
-use crate::diagnostic::{Code, Findings};
+use super::nodes::ParsedNode;
+use super::references::ParsedEdge;
+use crate::diagnostic::{DiagnosticCode, Findings};
 use crate::generation::Generation;
 use crate::graph::Flow;
 use crate::kind::{NodeKind, Role};
@@ -18,16 +18,16 @@ struct Upstream {
 }
 
 pub(crate) fn check(
-    drafts: &[Draft],
-    links: &[Link],
+    drafts: &[ParsedNode],
+    links: &[ParsedEdge],
     order: &[usize],
     at: &str,
     generation: Generation,
     findings: &mut Findings,
 ) {
     // Each of the passes below looks at every node or every link once, upstream at both.
-    findings.visit(4 * (drafts.len() + links.len()));
-    let upstream = look_upstream(drafts, links, order);
+    findings.count_steps(4 * (drafts.len() + links.len()));
+    let upstream = trace_upstream(drafts, links, order);
     for link in links {
         let (Some(from), Some(to)) = (drafts.get(link.from), drafts.get(link.to)) else {
             continue;
@@ -43,7 +43,7 @@ pub(crate) fn check(
 }
 
 /// For each node, what comes out of it and out of all before it.
-fn look_upstream(drafts: &[Draft], links: &[Link], order: &[usize]) -> Vec<Upstream> {
+fn trace_upstream(drafts: &[ParsedNode], links: &[ParsedEdge], order: &[usize]) -> Vec<Upstream> {
     let mut inputs: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
     for link in links {
         if let Some(list) = inputs.get_mut(link.to) {
@@ -55,8 +55,8 @@ fn look_upstream(drafts: &[Draft], links: &[Link], order: &[usize]) -> Vec<Upstr
         // Of a node of unknown kind the best is assumed: its own finding is enough.
         let kind = drafts.get(i).and_then(|draft| draft.kind);
         let mut here = Upstream {
-            inferences: kind.is_none_or(|k| k.gives_inferences() || k == NodeKind::MessageSource),
-            extension: kind.is_none_or(NodeKind::looks_at_frames),
+            inferences: kind.is_none_or(|k| k.emits_inferences() || k == NodeKind::MessageSource),
+            extension: kind.is_none_or(NodeKind::inspects_frames),
         };
         for from in inputs.get(i).into_iter().flatten() {
             let before = known.get(*from).copied().unwrap_or_default();
@@ -71,8 +71,8 @@ fn look_upstream(drafts: &[Draft], links: &[Link], order: &[usize]) -> Vec<Upstr
 }
 
 fn check_link(
-    (from, from_kind): (&Draft, NodeKind),
-    (to, to_kind): (&Draft, NodeKind),
+    (from, from_kind): (&ParsedNode, NodeKind),
+    (to, to_kind): (&ParsedNode, NodeKind),
     known: Upstream,
     at: &str,
     findings: &mut Findings,
@@ -82,7 +82,7 @@ fn check_link(
     let mut rule = |keeps: bool, text: &str| {
         if !keeps {
             let message = format!("{taker} is fed by {giver}, but the retired product took {text}");
-            findings.rule(Code::PlacementRule, at, message);
+            findings.rule(DiagnosticCode::PlacementRule, at, message);
         }
     };
     match to_kind {
@@ -99,7 +99,7 @@ fn check_link(
             "a tracker directly after an HTTP or gRPC extension only",
         ),
         K::LineCrossing => rule(
-            from_kind == K::ObjectTracking || from_kind.looks_at_frames(),
+            from_kind == K::ObjectTracking || from_kind.inspects_frames(),
             "line crossing directly after a tracker only",
         ),
         K::MessageSink => {
@@ -128,16 +128,16 @@ fn check_link(
             "{taker} is fed by gate '{}', from which recorded media comes and no frames: take its input from before the gate",
             from.name
         );
-        findings.error(Code::ProcessorBehindGate, at, message);
+        findings.error(DiagnosticCode::ProcessorBehindGate, at, message);
     } else if to.role == Role::Processor && to_kind != K::SignalGate && from_kind == K::MessageSource {
         let message = format!(
             "{taker} works on frames, but {giver} carries messages only: feed it from an RTSP source"
         );
-        findings.error(Code::MediaMissing, at, message);
+        findings.error(DiagnosticCode::MediaMissing, at, message);
     }
     if matches!(to_kind, K::ObjectTracking | K::LineCrossing) && !known.extension {
         let message = format!("{taker} follows what an extension has found, but none is before it: add one");
-        findings.error(Code::DetectionsMissing, at, message);
+        findings.error(DiagnosticCode::DetectionsMissing, at, message);
     }
     let carries = matches!(from_kind, K::RtspSource | K::SignalGate);
     let beside = to_kind == K::VideoSink && from_kind == K::ObjectTracking;
@@ -146,7 +146,7 @@ fn check_link(
             "{taker} records media as the camera sent it, which does not come from {giver}: feed it from an RTSP \
              source or a signal gate"
         );
-        findings.error(Code::MediaSinkPlacement, at, message);
+        findings.error(DiagnosticCode::MediaSinkPlacement, at, message);
     }
     let takes_inferences = to_kind == K::MessageSink
         || to_kind == K::SignalGate && !matches!(from_kind, K::RtspSource | K::SignalGate);
@@ -154,12 +154,12 @@ fn check_link(
         let message = format!(
             "nothing that {taker} could take comes from {giver}: feed it from an extension or a motion detector"
         );
-        findings.warning(Code::NothingFlows, at, message);
+        findings.warning(DiagnosticCode::NothingFlows, at, message);
     }
 }
 
 /// What a node needs of all its inputs together.
-fn check_inputs(drafts: &[Draft], links: &[Link], findings: &mut Findings) {
+fn check_inputs(drafts: &[ParsedNode], links: &[ParsedEdge], findings: &mut Findings) {
     #[derive(Clone, Copy, Default)]
     struct Has {
         media: bool,
@@ -192,14 +192,14 @@ fn check_inputs(drafts: &[Draft], links: &[Link], findings: &mut Findings) {
                         "{} gets no media: name an RTSP source among its inputs, beside what opens it",
                         draft.what()
                     );
-                    findings.error(Code::GateWithoutMedia, &draft.pointer, message);
+                    findings.error(DiagnosticCode::GateWithoutMedia, &draft.pointer, message);
                 }
                 if !has.signals {
                     let message = format!(
                         "nothing opens {}: name a motion detector, an extension or a message source among its inputs",
                         draft.what()
                     );
-                    findings.error(Code::GateWithoutSignal, &draft.pointer, message);
+                    findings.error(DiagnosticCode::GateWithoutSignal, &draft.pointer, message);
                 }
             }
             Some(NodeKind::VideoSink) if !has.media => {
@@ -207,14 +207,14 @@ fn check_inputs(drafts: &[Draft], links: &[Link], findings: &mut Findings) {
                     "{} gets no media: name an RTSP source or a gate among its inputs",
                     draft.what()
                 );
-                findings.error(Code::MediaMissing, &draft.pointer, message);
+                findings.error(DiagnosticCode::MediaMissing, &draft.pointer, message);
             }
             _ => {}
         }
     }
 }
 
-fn check_outputs(drafts: &[Draft], links: &[Link], at: &str, findings: &mut Findings) {
+fn check_outputs(drafts: &[ParsedNode], links: &[ParsedEdge], at: &str, findings: &mut Findings) {
     let mut used = vec![false; drafts.len()];
     for link in links {
         if let Some(used) = used.get_mut(link.from) {
@@ -227,16 +227,16 @@ fn check_outputs(drafts: &[Draft], links: &[Link], at: &str, findings: &mut Find
                 "nobody takes what {} gives: name it as an input, or remove it",
                 draft.what()
             );
-            findings.warning(Code::OutputUnused, &draft.pointer, message);
+            findings.warning(DiagnosticCode::OutputUnused, &draft.pointer, message);
         }
     }
     if !drafts.iter().any(|draft| draft.role == Role::Sink) {
         let message = "there is no sink, so nothing would come of this graph: add one";
-        findings.warning(Code::SinkMissing, at, message);
+        findings.warning(DiagnosticCode::SinkMissing, at, message);
     }
 }
 
-fn check_counts(drafts: &[Draft], at: &str, generation: Generation, findings: &mut Findings) {
+fn check_counts(drafts: &[ParsedNode], at: &str, generation: Generation, findings: &mut Findings) {
     let count = |kind: NodeKind| drafts.iter().filter(|draft| draft.kind == Some(kind)).count();
     let cameras = count(NodeKind::RtspSource);
     // A source of unknown type may have been meant as the camera.
@@ -245,12 +245,12 @@ fn check_counts(drafts: &[Draft], at: &str, generation: Generation, findings: &m
         .any(|draft| draft.role == Role::Source && draft.kind.is_none());
     if cameras == 0 && !unknown {
         let message = "there is no RTSP source: add one to 'sources'";
-        findings.error(Code::RtspSourceMissing, at, message);
+        findings.error(DiagnosticCode::RtspSourceMissing, at, message);
     }
     if cameras > 1 {
         let message =
             format!("the retired product took one RTSP source in a topology, but here are {cameras}");
-        findings.rule(Code::CountRule, at, message);
+        findings.rule(DiagnosticCode::CountRule, at, message);
     }
     if generation == Generation::Lva1 {
         // Only the earliest list had these, and samples of the same generation break it.
@@ -266,7 +266,7 @@ fn check_counts(drafts: &[Draft], at: &str, generation: Generation, findings: &m
                 let message = format!(
                     "the first modules of {generation} took one {name} in a topology, but here are {found}"
                 );
-                findings.hint(Code::CountRule, at, message);
+                findings.hint(DiagnosticCode::CountRule, at, message);
             }
         }
     }

@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::nodes::Draft;
-use crate::diagnostic::{Code, Findings};
+use super::nodes::ParsedNode;
+use crate::diagnostic::{DiagnosticCode, Findings};
 use crate::graph::OutputSelector;
 use crate::kind::Role;
 use crate::read::shortened;
 
 /// An input that has found its node.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct ParsedEdge {
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) pointer: String,
@@ -18,14 +18,14 @@ pub(crate) struct Link {
 }
 
 /// Follows every input to its node.
-pub(crate) fn links(drafts: &[Draft], findings: &mut Findings) -> Vec<Link> {
+pub(crate) fn links(drafts: &[ParsedNode], findings: &mut Findings) -> Vec<ParsedEdge> {
     let mut by_name = HashMap::new();
     for (i, draft) in drafts.iter().enumerate() {
         by_name.entry(draft.name.as_str()).or_insert(i);
     }
     let mut links = Vec::new();
     for (to, draft) in drafts.iter().enumerate() {
-        findings.visit(1 + draft.inputs.len());
+        findings.count_steps(1 + draft.inputs.len());
         let mut seen = HashSet::new();
         for input in &draft.inputs {
             let Some(&from) = by_name
@@ -44,7 +44,7 @@ pub(crate) fn links(drafts: &[Draft], findings: &mut Findings) -> Vec<Link> {
                     "{} names '{name}' as its input, and there is no such node: {remedy}",
                     draft.what()
                 );
-                findings.error(Code::NodeNotFound, &input.pointer, message);
+                findings.error(DiagnosticCode::NodeNotFound, &input.pointer, message);
                 continue;
             };
             if drafts.get(from).is_some_and(|from| from.role == Role::Sink) {
@@ -54,7 +54,7 @@ pub(crate) fn links(drafts: &[Draft], findings: &mut Findings) -> Vec<Link> {
                     draft.what(),
                     input.name
                 );
-                findings.error(Code::InputFromSink, &input.pointer, message);
+                findings.error(DiagnosticCode::InputFromSink, &input.pointer, message);
                 continue;
             }
             if !seen.insert(from) {
@@ -63,10 +63,10 @@ pub(crate) fn links(drafts: &[Draft], findings: &mut Findings) -> Vec<Link> {
                     draft.what(),
                     input.name
                 );
-                findings.warning(Code::InputDuplicate, &input.pointer, message);
+                findings.warning(DiagnosticCode::InputDuplicate, &input.pointer, message);
                 continue;
             }
-            links.push(Link {
+            links.push(ParsedEdge {
                 from,
                 to,
                 pointer: input.pointer.clone(),
@@ -78,8 +78,12 @@ pub(crate) fn links(drafts: &[Draft], findings: &mut Findings) -> Vec<Link> {
 }
 
 /// The nodes, each after those that feed it; `None` after reporting a circle.
-pub(crate) fn order(drafts: &[Draft], links: &[Link], findings: &mut Findings) -> Option<Vec<usize>> {
-    findings.visit(drafts.len() + links.len());
+pub(crate) fn order(
+    drafts: &[ParsedNode],
+    links: &[ParsedEdge],
+    findings: &mut Findings,
+) -> Option<Vec<usize>> {
+    findings.count_steps(drafts.len() + links.len());
     let mut waiting = vec![0_usize; drafts.len()];
     let mut outputs: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
     for link in links {
@@ -111,7 +115,7 @@ pub(crate) fn order(drafts: &[Draft], links: &[Link], findings: &mut Findings) -
 }
 
 /// Walks backwards among the nodes that wait for each other until one comes again.
-fn report_circle(drafts: &[Draft], links: &[Link], waiting: &[usize], findings: &mut Findings) {
+fn report_circle(drafts: &[ParsedNode], links: &[ParsedEdge], waiting: &[usize], findings: &mut Findings) {
     let waits = |i: &usize| waiting.get(*i).is_some_and(|count| *count > 0);
     let mut before = HashMap::new();
     for link in links.iter().filter(|link| waits(&link.from) && waits(&link.to)) {
@@ -149,5 +153,5 @@ fn report_circle(drafts: &[Draft], links: &[Link], waiting: &[usize], findings: 
         "nodes feed each other in a circle, {}: remove one of these inputs",
         names.join(" → ")
     );
-    findings.error(Code::Cycle, pointer, message);
+    findings.error(DiagnosticCode::Cycle, pointer, message);
 }

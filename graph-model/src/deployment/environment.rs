@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, step, text_from_slice};
+use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, step, str_from_slice};
 use crate::read::shortened;
-use crate::secret::SecretString;
+use lva_media_types::SecretString;
 
 /// Names that documents and templates spell in two ways; either stands for the other.
 pub(super) const ALIASES: [(&str, &str); 2] = [
@@ -32,7 +32,7 @@ impl EnvironmentFile {
     ///
     /// [`DocumentError`] when it is no UTF-8 text, or larger than [`MAX_DOCUMENT_BYTES`](crate::MAX_DOCUMENT_BYTES).
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let text = text_from_slice(bytes)?;
+        let text = str_from_slice(bytes)?;
         let mut findings = Findings::new(DocumentKind::Environment, Strictness::Open);
         let mut values = BTreeMap::new();
         for (i, line) in text.lines().enumerate() {
@@ -43,7 +43,7 @@ impl EnvironmentFile {
             let at = step("", &(i + 1).to_string());
             let Some((name, value)) = line.split_once('=') else {
                 let message = format!("line {} has no '=': write NAME=\"value\"", i + 1);
-                findings.error(Code::InvalidValue, &at, message);
+                findings.error(DiagnosticCode::InvalidValue, &at, message);
                 continue;
             };
             let name = name.trim();
@@ -54,13 +54,13 @@ impl EnvironmentFile {
                     shortened(name),
                     i + 1
                 );
-                findings.error(Code::InvalidName, &at, message);
+                findings.error(DiagnosticCode::InvalidName, &at, message);
                 continue;
             }
             let value = read_value(name, value.trim(), &mut findings);
             if values.insert(name.to_owned(), SecretString::new(value)).is_some() {
                 let message = format!("'{name}' is set twice: the last one counts");
-                findings.warning(Code::VariableDuplicate, &step("", name), message);
+                findings.warning(DiagnosticCode::VariableDuplicate, &step("", name), message);
             }
         }
         check_aliases(&values, &mut findings);
@@ -98,17 +98,17 @@ impl EnvironmentFile {
 
     /// A value that is not empty, by its name or by its other spelling, and under which name it was found.
     pub(super) fn lookup(&self, name: &str) -> Option<(&str, &str)> {
-        let filled = |name: &str| {
+        let interpolated = |name: &str| {
             let (name, value) = self.values.get_key_value(name)?;
             (!value.is_empty()).then(|| (name.as_str(), value.expose()))
         };
-        filled(name).or_else(|| {
+        interpolated(name).or_else(|| {
             let other = ALIASES.into_iter().find_map(|(a, b)| match name {
                 name if name == a => Some(b),
                 name if name == b => Some(a),
                 _ => None,
             });
-            filled(other?)
+            interpolated(other?)
         })
     }
 }
@@ -124,7 +124,7 @@ fn read_value(name: &str, value: &str, findings: &mut Findings) -> String {
             "the value of '{name}' stands in typographic quotes, which word processors make and which would become \
              part of it: write straight ones (\")"
         );
-        findings.error(Code::TypographicQuote, &step("", name), message);
+        findings.error(DiagnosticCode::TypographicQuote, &step("", name), message);
         return value.to_owned();
     }
     let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
@@ -133,7 +133,7 @@ fn read_value(name: &str, value: &str, findings: &mut Findings) -> String {
     let inner = value.get(1..).unwrap_or_default();
     let Some((quoted, rest)) = inner.split_once(quote) else {
         let message = format!("the value of '{name}' has no closing {quote}: it is taken as it stands");
-        findings.warning(Code::InvalidValue, &step("", name), message);
+        findings.warning(DiagnosticCode::InvalidValue, &step("", name), message);
         return value.to_owned();
     };
     // The closing quote is the last one: `"a "quoted" word"` is one value.
@@ -144,7 +144,7 @@ fn read_value(name: &str, value: &str, findings: &mut Findings) -> String {
     let rest = rest.trim();
     if !rest.is_empty() && !rest.starts_with('#') {
         let message = format!("what follows the closing {quote} of '{name}' is left out");
-        findings.warning(Code::MemberIgnored, &step("", name), message);
+        findings.warning(DiagnosticCode::MemberIgnored, &step("", name), message);
     }
     if quote == '"' {
         quoted.replace("\\n", "\n")
@@ -161,7 +161,7 @@ fn check_aliases(values: &BTreeMap<String, SecretString>, findings: &mut Finding
             let message = format!(
                 "'{a}' and '{b}' are two spellings of one thing and have different values: make them equal, or remove one"
             );
-            findings.warning(Code::VariableAlias, &step("", b), message);
+            findings.warning(DiagnosticCode::VariableAlias, &step("", b), message);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::environment::{EnvironmentFile, is_name_byte};
 use super::module_file::{ModuleFile, ModuleSource};
-use crate::diagnostic::{Code, Findings};
+use crate::diagnostic::{DiagnosticCode, Findings};
 
 /// Names that belong to IoT Edge and are no variables.
 const RESERVED: [&str; 4] = ["edgeAgent", "edgeHub", "upstream", "schema"];
@@ -259,7 +259,7 @@ impl<'a> Expander<'a> {
     pub(super) fn report(self, findings: &mut Findings) {
         if let Some(at) = self.too_large {
             let message = format!("values make the manifest larger than {BUDGET} bytes: shorten them");
-            findings.error(Code::TooLarge, &at, message);
+            findings.error(DiagnosticCode::TooLarge, &at, message);
         }
         for (name, (at, count)) in self.unset {
             let state = if self.environment.value(&name).is_some() {
@@ -273,16 +273,16 @@ impl<'a> Expander<'a> {
                 String::new()
             };
             let message = format!("'${name}' {state} and stays as it is written{places}: give it a value");
-            findings.warning(Code::VariableUnset, &at, message);
+            findings.warning(DiagnosticCode::VariableUnset, &at, message);
         }
         for (name, (found, at)) in self.aliased {
             let message = format!("'${name}' is not set: '{found}', another spelling of it, was taken");
-            findings.hint(Code::VariableAlias, &at, message);
+            findings.hint(DiagnosticCode::VariableAlias, &at, message);
         }
         for (written, (at, reason)) in self.unknown {
             let message =
                 format!("'{written}' stays as it is written, because {reason}: add it, or name an image");
-            findings.warning(Code::ModuleUnknown, &at, message);
+            findings.warning(DiagnosticCode::ModuleUnknown, &at, message);
         }
     }
 }

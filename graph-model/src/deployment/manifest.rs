@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, kind_of, step};
+use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_from_slice, json_type, step};
 
 /// Most characters of one part of `createOptions`: a general rule of IoT Edge, whose twins take short texts only. The
 /// rest goes to `createOptions01`, `createOptions02` and so on.
@@ -46,7 +46,7 @@ impl Manifest {
         if !value.is_object() {
             return Err(DocumentError::WrongShape {
                 expected: "a deployment manifest",
-                found: kind_of(&value),
+                found: json_type(&value),
                 hint: Some("with 'modulesContent'"),
             });
         }
@@ -115,7 +115,7 @@ impl Manifest {
             if self.value.pointer(&at).and_then(Value::as_object).is_none() {
                 let message =
                     format!("'modulesContent' has no '{module}' with 'properties.desired': it says {what}");
-                findings.error(Code::MemberMissing, "", message);
+                findings.error(DiagnosticCode::MemberMissing, "", message);
             }
         }
         let modules = self.modules();
@@ -184,13 +184,13 @@ fn check_module(module: &ManifestModule, findings: &mut Findings) {
         .is_none_or(|image| image.trim().is_empty())
     {
         let message = format!("module '{name}' has no image: add 'settings.image'");
-        findings.error(Code::MemberMissing, &at, message);
+        findings.error(DiagnosticCode::MemberMissing, &at, message);
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !name.chars().all(fits) || name.is_empty() {
         let message =
             format!("the name '{name}' has to consist of letters, digits, dashes and underscores: rename it");
-        findings.error(Code::InvalidName, &module.pointer, message);
+        findings.error(DiagnosticCode::InvalidName, &module.pointer, message);
     }
     let options = module.create_options.trim();
     let at = step(&at, "createOptions");
@@ -199,14 +199,14 @@ fn check_module(module: &ManifestModule, findings: &mut Findings) {
         && !serde_json::from_str::<Value>(options).is_ok_and(|value| value.is_object())
     {
         let message = format!("'createOptions' of module '{name}' is no JSON object in a text: mend it");
-        findings.error(Code::CreateOptionsInvalid, &at, message);
+        findings.error(DiagnosticCode::CreateOptionsInvalid, &at, message);
     }
     let most = MAX_PARTS * CREATE_OPTIONS_PART;
     if module.create_options.chars().count() > most {
         let message = format!(
             "'createOptions' of module '{name}' is longer than the {most} characters that IoT Edge takes"
         );
-        findings.warning(Code::LimitExceeded, &at, message);
+        findings.warning(DiagnosticCode::LimitExceeded, &at, message);
     }
 }
 
@@ -220,12 +220,12 @@ fn check_route(name: &str, route: &str, modules: &[ManifestModule], findings: &m
         if !module.is_empty() && !module.contains('*') && !modules.iter().any(|m| m.name == module) {
             let message = format!("route '{name}' names module '{module}', which the manifest does not have");
             let at = step("/modulesContent/$edgeHub/properties.desired/routes", name);
-            findings.warning(Code::ModuleUnknown, &at, message);
+            findings.warning(DiagnosticCode::ModuleUnknown, &at, message);
         }
     }
 }
 
-/// Variables that nobody has filled in; capitals alone, as all published ones are.
+/// Variables that nobody has interpolated in; capitals alone, as all published ones are.
 fn leftovers(value: &Value, at: &str, findings: &mut Findings) {
     match value {
         Value::String(text) => {
@@ -239,9 +239,8 @@ fn leftovers(value: &Value, at: &str, findings: &mut Findings) {
                 name.contains('_') && name.starts_with(|c: char| c.is_ascii_uppercase())
             };
             if parts.any(is_variable) {
-                let message =
-                    "a variable stands here that nothing has filled in: generate the manifest with its value";
-                findings.warning(Code::VariableUnset, at, message);
+                let message = "a variable stands here that nothing has interpolated in: generate the manifest with its value";
+                findings.warning(DiagnosticCode::VariableUnset, at, message);
             }
         }
         Value::Array(list) => {

@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::document::{DocumentError, json_from_slice, kind_of, member, scalar_text};
+use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_string};
 
 const WHAT: &str = "a module file";
 
-/// A `module.json`. Its texts may hold variables, which are filled in with those of the template.
+/// A `module.json`. Its texts may hold variables, which are interpolated in with those of the template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFile {
     /// `image.repository`
@@ -30,7 +30,7 @@ impl ModuleFile {
         let value = json_from_slice(bytes)?;
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: WHAT,
-            found: kind_of(&value),
+            found: json_type(&value),
             hint: Some("with 'image'"),
         })?;
         let image = object(map, "image")?;
@@ -68,7 +68,7 @@ fn object<'m>(
         Some((_, other)) => Err(DocumentError::MemberType {
             what: WHAT,
             member: name,
-            found: kind_of(other),
+            found: json_type(other),
             expected: "an object",
         }),
     }
@@ -79,10 +79,10 @@ fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, Document
         what: WHAT,
         member: name,
     })?;
-    scalar_text(value).ok_or_else(|| DocumentError::MemberType {
+    scalar_string(value).ok_or_else(|| DocumentError::MemberType {
         what: WHAT,
         member: name,
-        found: kind_of(value),
+        found: json_type(value),
         expected: "a text",
     })
 }

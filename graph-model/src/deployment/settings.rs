@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::document::{DocumentError, json_from_slice, kind_of, member};
-use crate::secret::SecretString;
+use crate::document::{DocumentError, json_from_slice, json_type, member};
+use lva_media_types::SecretString;
 
 const WHAT: &str = "a settings file";
 
@@ -28,7 +28,7 @@ impl AppSettings {
         let value = json_from_slice(bytes)?;
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: WHAT,
-            found: kind_of(&value),
+            found: json_type(&value),
             hint: Some("with 'IoThubConnectionString', 'deviceId' and 'moduleId'"),
         })?;
         Ok(Self {
@@ -59,7 +59,7 @@ fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, Document
         Some((_, other)) => Err(DocumentError::MemberType {
             what: WHAT,
             member: name,
-            found: kind_of(other),
+            found: json_type(other),
             expected: "a text",
         }),
     }

@@ -9,8 +9,8 @@ use super::environment::EnvironmentFile;
 use super::expand::{Expander, sources};
 use super::manifest::{Manifest, split_create_options};
 use super::module_file::{ModuleFile, ModuleSource};
-use crate::diagnostic::{Code, Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, kind_of, step};
+use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, json_from_slice, json_type, step};
 
 /// A template of a deployment manifest.
 #[derive(Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct DeploymentTemplate {
     value: Value,
 }
 
-/// What a template is filled with.
+/// What a template is interpolated with.
 #[derive(Debug, Clone, Default)]
 pub struct ManifestOptions {
     platform: String,
@@ -28,7 +28,7 @@ pub struct ManifestOptions {
 
 /// A manifest and what is worth knowing about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Generated {
+pub struct GeneratedManifest {
     /// The manifest. **Holds secrets.**
     pub manifest: Manifest,
     /// What was missing on the way, and what is odd about the result; errors first.
@@ -69,7 +69,7 @@ impl DeploymentTemplate {
         if !value.is_object() {
             return Err(DocumentError::WrongShape {
                 expected: "a deployment template",
-                found: kind_of(&value),
+                found: json_type(&value),
                 hint: Some("with 'modulesContent'"),
             });
         }
@@ -100,7 +100,7 @@ impl DeploymentTemplate {
     /// A value is put in as it is and not read again, so no value can break the JSON or name another variable. A
     /// variable without a value, or with an empty one, stays as it is written and is reported, as is a module without
     /// a file.
-    pub fn generate(&self, options: &ManifestOptions) -> Generated {
+    pub fn generate(&self, options: &ManifestOptions) -> GeneratedManifest {
         let mut findings = Findings::new(DocumentKind::DeploymentTemplate, Strictness::Open);
         let mut expander = Expander::new(&options.platform, &options.environment, &options.modules);
         let mut value = self.value.clone();
@@ -112,11 +112,11 @@ impl DeploymentTemplate {
         let manifest = Manifest::of(value);
         for found in manifest.validate() {
             // Variables that stayed were reported with their reason.
-            if found.code != Code::VariableUnset {
+            if found.code != DiagnosticCode::VariableUnset {
                 findings.push(found);
             }
         }
-        Generated {
+        GeneratedManifest {
             manifest,
             findings: findings.into_vec(),
         }
@@ -133,24 +133,24 @@ fn fill(value: &mut Value, at: &str, parent: &str, expander: &mut Expander<'_>, 
             }
         }
         Value::Object(map) => {
-            let mut filled = Map::new();
+            let mut interpolated = Map::new();
             for (key, mut value) in std::mem::take(map) {
                 let here = step(at, &key);
                 if parent == "settings" && key == "createOptions" {
                     for (name, part) in create_options(value, &here, expander, findings) {
-                        filled.insert(name, part);
+                        interpolated.insert(name, part);
                     }
                     continue;
                 }
                 fill(&mut value, &here, &key, expander, findings);
                 let name = expander.text(&key, &here);
-                if filled.insert(name.clone(), value).is_some() {
+                if interpolated.insert(name.clone(), value).is_some() {
                     let message =
                         format!("'{key}' becomes '{name}', which is there already: the last one counts");
-                    findings.warning(Code::MemberDuplicate, &here, message);
+                    findings.warning(DiagnosticCode::MemberDuplicate, &here, message);
                 }
             }
-            *map = filled;
+            *map = interpolated;
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -169,9 +169,9 @@ fn create_options(
             if !matches!(other, Value::Object(_) | Value::Null) {
                 let message = format!(
                     "'createOptions' has to be an object or a text, but is {}",
-                    kind_of(&other)
+                    json_type(&other)
                 );
-                findings.error(Code::WrongType, at, message);
+                findings.error(DiagnosticCode::WrongType, at, message);
             }
             expander.value(&mut other, at, 0);
             if other.is_null() {

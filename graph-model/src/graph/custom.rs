@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::processor::Sampling;
-use crate::document::{member, scalar_text};
+use crate::document::{member, scalar_string};
 
 /// A processor of a type that is none of the contract's: it takes frames with what was found in them so far, finds something
 /// itself, and passes on all frames, whichever it was shown.
@@ -30,7 +30,7 @@ impl CustomProcessor {
         self.sampling
     }
 
-    /// Its own members, an object: all but `@type`, `name`, `inputs` and `samplingOptions`. As written, with parameters filled
+    /// Its own members, an object: all but `@type`, `name`, `inputs` and `samplingOptions`. As written, with parameters interpolated
     /// in wherever there is a text; a text that was a parameter alone is a text still, though the parameter is an `Int`.
     ///
     /// **Holds secrets**, where parameters of type `SecretString` went into it; `Debug` does not show them.
@@ -45,7 +45,7 @@ impl CustomProcessor {
 
     /// A member that is a text, a number or a boolean, as the text that it would be written as.
     pub fn text(&self, name: &str) -> Option<String> {
-        scalar_text(self.setting(name)?)
+        scalar_string(self.setting(name)?)
     }
 
     /// The settings without their secrets.

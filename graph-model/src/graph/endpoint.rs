@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::secret::{SecretString, Text};
+use lva_media_types::{Credentials, SecretString};
+
+use crate::sensitive::SensitiveString;
 
 /// Where a node connects to.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,9 +12,9 @@ pub struct Endpoint {
     /// The address.
     pub url: EndpointUrl,
     /// As whom.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<EndpointCredentials>,
     /// `Some` for a TLS endpoint.
-    pub tls: Option<TlsOptions>,
+    pub tls: Option<EndpointTls>,
 }
 
 /// An address with a scheme, without outer blanks. `Debug` and `Display` leave user and password out, and
@@ -93,18 +95,13 @@ impl fmt::Debug for EndpointUrl {
 
 /// As whom a node connects.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Credentials {
+pub enum EndpointCredentials {
     /// A user and a password.
-    UsernamePassword {
-        /// The user.
-        username: Text,
-        /// The password; empty where the document has none.
-        password: SecretString,
-    },
+    UsernamePassword(Credentials),
     /// A header of HTTP.
     HttpHeader {
         /// Its name.
-        name: Text,
+        name: SensitiveString,
         /// Its value.
         value: SecretString,
     },
@@ -114,7 +111,7 @@ pub enum Credentials {
 
 /// How a TLS peer is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TlsOptions {
+pub struct EndpointTls {
     /// PEM texts of the authorities to trust; `None` for those that the platform trusts.
     pub trusted_certificates: Option<Vec<String>>,
     /// Dangerous: takes a certificate for another host.

@@ -1,6 +1,6 @@
 //! How a frame looks when an extension gets it.
 
-use crate::words::words;
+use lva_media_types::PixelFormat;
 
 /// Quality of JPEG where a document names none: 90, the value that the published samples give their
 /// parameter.
@@ -59,44 +59,4 @@ pub enum ImageFormat {
     Png,
     /// Pixels as they are.
     Raw(PixelFormat),
-}
-
-words! {
-    /// Raw pixels.
-    pub enum PixelFormat {
-        /// Planes of Y, U, V; chroma halved both ways.
-        Yuv420p = "yuv420p",
-        /// 5, 6 and 5 bits, big-endian.
-        Rgb565be = "rgb565be",
-        /// 5, 6 and 5 bits, little-endian.
-        Rgb565le = "rgb565le",
-        /// 5 bits each, big-endian.
-        Rgb555be = "rgb555be",
-        /// 5 bits each, little-endian.
-        Rgb555le = "rgb555le",
-        /// Bytes R, G, B.
-        Rgb24 = "rgb24",
-        /// Bytes B, G, R.
-        Bgr24 = "bgr24",
-        /// Bytes A, R, G, B.
-        Argb = "argb",
-        /// Bytes R, G, B, A.
-        Rgba = "rgba",
-        /// Bytes A, B, G, R.
-        Abgr = "abgr",
-        /// Bytes B, G, R, A.
-        Bgra = "bgra",
-    }
-}
-
-words! {
-    /// How a scale is meant, as documents write it.
-    pub enum ScaleMode {
-        /// Nothing is added or bent.
-        PreserveAspectRatio = "preserveAspectRatio",
-        /// Bars are added.
-        Pad = "pad",
-        /// The aspect is bent.
-        Stretch = "stretch",
-    }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::image::Image;
-use crate::secret::Text;
-use crate::words::words;
+use crate::sensitive::SensitiveString;
+use crate::string_enum::string_enum;
 
 /// Frames a second, finite and above 0.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -35,7 +35,7 @@ pub struct MotionDetection {
     pub event_aggregation_window: Duration,
 }
 
-words! {
+string_enum! {
     /// How easily motion is seen.
     pub enum Sensitivity {
         /// Large motion only.
@@ -56,7 +56,7 @@ pub struct FrameRateFilter {
 
 /// Shows frames to an extension and takes inferences from it. Passes on all frames, whichever it shows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Extension {
+pub struct ExtensionProcessor {
     /// Where the extension is: `tcp://host:port` for gRPC and computer vision, `http://` or `https://` for
     /// HTTP.
     pub endpoint: Endpoint,
@@ -78,14 +78,14 @@ pub enum ExtensionProtocol {
         /// How the frames themselves travel.
         transfer: DataTransfer,
         /// For the extension, in the stream's descriptor.
-        configuration: Option<Text>,
+        configuration: Option<SensitiveString>,
     },
     /// The spatial-analysis container, by gRPC and shared memory.
     ComputerVision {
         /// What it watches: the operation as JSON, in the schema's spelling, with parameters and defaults filled in; a
         /// custom operation is its own text. `None` with Live Video Analytics, where the container has its own
         /// configuration.
-        operation: Option<Text>,
+        operation: Option<SensitiveString>,
     },
 }
 
@@ -112,7 +112,7 @@ pub struct Sampling {
 
 /// Passes media around an event. `minimum_activation_time <= maximum_activation_time` always holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SignalGate {
+pub struct SignalGateProcessor {
     /// How long the gate waits, in media time, for earlier events after the first; one second where the
     /// document says nothing.
     pub evaluation_window: Duration,
@@ -134,7 +134,7 @@ pub struct ObjectTracking {
     pub accuracy: Accuracy,
 }
 
-words! {
+string_enum! {
     /// How exactly objects are followed.
     pub enum Accuracy {
         /// The least work.

@@ -6,7 +6,7 @@ use crate::template::Pattern;
 
 /// Gives events out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageSink {
+pub struct HubMessageSink {
     /// The module's output; `None` where the document names none (LVA 1.0).
     pub hub_output_name: Option<String>,
 }

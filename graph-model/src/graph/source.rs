@@ -1,7 +1,7 @@
 //! Sources.
 
 use super::endpoint::Endpoint;
-use crate::words::words;
+use crate::string_enum::string_enum;
 
 /// A camera.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,7 +12,7 @@ pub struct RtspSource {
     pub transport: RtspTransport,
 }
 
-words! {
+string_enum! {
     /// How RTP travels. There is no UDP in any generation.
     pub enum RtspTransport {
         /// Interleaved in the RTSP connection.

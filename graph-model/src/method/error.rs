@@ -326,7 +326,7 @@ impl MethodError {
         }
     }
 
-    /// The answer of a runtime that does not carry out what an [`Outcome`](crate::Outcome) says: status 501.
+    /// The answer of a runtime that does not carry out what an [`Action`](crate::Action) says: status 501.
     pub fn not_served(method: &str) -> Self {
         Self::new(method, None, Fault::NotServed)
     }

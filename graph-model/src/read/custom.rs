@@ -17,7 +17,7 @@ impl Reader<'_> {
         let mut whole = true;
         for (key, value) in node.rest() {
             let at = step(&node.at, key);
-            match self.filled_in(value, &at, &step("", key), &mut secrets) {
+            match self.interpolate_value(value, &at, &step("", key), &mut secrets) {
                 Some(value) => {
                     settings.insert(key.clone(), value);
                 }
@@ -34,9 +34,9 @@ impl Reader<'_> {
         })
     }
 
-    /// A value with parameters filled in wherever it has a text. `at` is its place in the document, `place` that in the
+    /// A value with parameters interpolated in wherever it has a text. `at` is its place in the document, `place` that in the
     /// settings. `None` when one waits for its value, or is missing, which was reported; the others are looked at all the same.
-    fn filled_in(
+    fn interpolate_value(
         &mut self,
         value: &Value,
         at: &str,
@@ -45,9 +45,9 @@ impl Reader<'_> {
     ) -> Option<Value> {
         match value {
             Value::String(text) => {
-                let filled = self.fill(text, at);
-                let text = self.plain(&filled, at)?;
-                if filled.secret {
+                let interpolated = self.interpolate(text, at);
+                let text = self.literal(&interpolated, at)?;
+                if interpolated.secret {
                     secrets.insert(place.to_owned());
                 }
                 Some(Value::String(text))
@@ -56,7 +56,7 @@ impl Reader<'_> {
                 let items = list.iter().enumerate();
                 let items: Vec<_> = items
                     .map(|(i, item)| {
-                        self.filled_in(item, &format!("{at}/{i}"), &format!("{place}/{i}"), secrets)
+                        self.interpolate_value(item, &format!("{at}/{i}"), &format!("{place}/{i}"), secrets)
                     })
                     .collect();
                 items.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
@@ -65,8 +65,9 @@ impl Reader<'_> {
                 let members: Vec<_> = map
                     .iter()
                     .map(|(key, item)| {
-                        let filled = self.filled_in(item, &step(at, key), &step(place, key), secrets);
-                        filled.map(|filled| (key.clone(), filled))
+                        let interpolated =
+                            self.interpolate_value(item, &step(at, key), &step(place, key), secrets);
+                        interpolated.map(|interpolated| (key.clone(), interpolated))
                     })
                     .collect();
                 members

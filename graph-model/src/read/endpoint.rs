@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::members::Members;
-use super::{Need, Reader, Refusal, shortened};
-use crate::diagnostic::Code;
-use crate::document::scalar_text;
-use crate::graph::{Credentials, Endpoint, EndpointUrl, TlsOptions};
-use crate::secret::SecretString;
+use super::{Presence, Reader, ValueError, shortened};
+use crate::diagnostic::DiagnosticCode;
+use crate::document::scalar_string;
+use crate::graph::{Endpoint, EndpointCredentials, EndpointTls, EndpointUrl};
+use lva_media_types::{Credentials, SecretString};
 
 /// What may stand at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,23 +18,23 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    fn check(self, url: Option<EndpointUrl>) -> Result<EndpointUrl, Refusal> {
+    fn check(self, url: Option<EndpointUrl>) -> Result<EndpointUrl, ValueError> {
         let scheme = url.as_ref().map(EndpointUrl::scheme);
         let scheme = scheme.as_deref();
         match (self, url) {
             (Self::Camera, Some(url)) if matches!(scheme, Some("rtsp" | "rtsps")) => Ok(url),
-            (Self::Camera, _) => Err(Refusal::with(
-                Code::RtspEndpointUrlInvalidScheme,
+            (Self::Camera, _) => Err(ValueError::with(
+                DiagnosticCode::RtspEndpointUrlInvalidScheme,
                 "an address of the form rtsp://host:port/path",
             )),
             (Self::Http, Some(url)) if matches!(scheme, Some("http" | "https")) => Ok(url),
-            (Self::Http, _) => Err(Refusal::with(
-                Code::EndpointUrlInvalid,
+            (Self::Http, _) => Err(ValueError::with(
+                DiagnosticCode::EndpointUrlInvalid,
                 "an address of the form http://host:port/path or https://host:port/path",
             )),
             (Self::Grpc, Some(url)) if scheme == Some("tcp") && url.port().is_some() => Ok(url),
-            (Self::Grpc, _) => Err(Refusal::with(
-                Code::EndpointUrlInvalid,
+            (Self::Grpc, _) => Err(ValueError::with(
+                DiagnosticCode::EndpointUrlInvalid,
                 "an address of the form tcp://host:port",
             )),
         }
@@ -72,9 +72,9 @@ impl Reader<'_> {
     }
 
     fn url(&mut self, members: &mut Members<'_>, peer: Peer) -> Option<EndpointUrl> {
-        let (filled, at) = self.filled(members, "url", Need::Required)?;
-        let text = self.plain(&filled, &at)?;
-        let url = EndpointUrl::parse(&text, filled.secret);
+        let (interpolated, at) = self.interpolated(members, "url", Presence::Required)?;
+        let text = self.literal(&interpolated, &at)?;
+        let url = EndpointUrl::parse(&text, interpolated.secret);
         // Messages must not show a user and a password, also of an address that cannot be taken apart.
         let shown = match &url {
             Some(url) => url.to_string(),
@@ -83,35 +83,39 @@ impl Reader<'_> {
         };
         match peer.check(url) {
             Ok(url) => Some(url),
-            Err(refusal) => {
-                self.refuse(members, "url", &at, &filled, &shown, refusal);
+            Err(error) => {
+                self.refuse(members, "url", &at, &interpolated, &shown, error);
                 None
             }
         }
     }
 
     /// `Some(None)` for none at all, `None` for some that cannot be read.
-    pub(crate) fn credentials(&mut self, endpoint: &mut Members<'_>) -> Option<Option<Credentials>> {
+    pub(crate) fn credentials(&mut self, endpoint: &mut Members<'_>) -> Option<Option<EndpointCredentials>> {
         if endpoint.get("credentials").is_none() {
             return Some(None);
         }
         let mut members = endpoint.object("credentials", self.findings)?;
         let (local, at) = self.local_type(&mut members)?;
         let credentials = if local.eq_ignore_ascii_case("UsernamePasswordCredentials") {
-            let username = self.text(&mut members, "username", Need::Required);
-            let password = self.secret(&mut members, "password", Need::Optional);
-            username.map(|username| Credentials::UsernamePassword {
-                username,
-                password: password.unwrap_or_default(),
+            let username = self.secret_scalar(&mut members, "username", Presence::Required, |text| {
+                Ok(text.to_owned())
+            });
+            let password = self.secret(&mut members, "password", Presence::Optional);
+            username.map(|(username, _)| {
+                EndpointCredentials::UsernamePassword(Credentials::new(
+                    username,
+                    password.unwrap_or_default(),
+                ))
             })
         } else if local.eq_ignore_ascii_case("HttpHeaderCredentials") {
-            let name = self.text(&mut members, "headerName", Need::Required);
-            let value = self.secret(&mut members, "headerValue", Need::Required);
+            let name = self.string(&mut members, "headerName", Presence::Required);
+            let value = self.secret(&mut members, "headerValue", Presence::Required);
             name.zip(value)
-                .map(|(name, value)| Credentials::HttpHeader { name, value })
+                .map(|(name, value)| EndpointCredentials::HttpHeader { name, value })
         } else if local.eq_ignore_ascii_case("SymmetricKeyCredentials") {
-            self.secret(&mut members, "key", Need::Required)
-                .map(Credentials::SymmetricKey)
+            self.secret(&mut members, "key", Presence::Required)
+                .map(EndpointCredentials::SymmetricKey)
         } else {
             let known = "UsernamePasswordCredentials, HttpHeaderCredentials or SymmetricKeyCredentials";
             self.unknown_type(&members, &local, &at, known);
@@ -121,12 +125,17 @@ impl Reader<'_> {
         credentials.map(Some)
     }
 
-    fn secret(&mut self, members: &mut Members<'_>, name: &'static str, need: Need) -> Option<SecretString> {
-        self.scalar(members, name, need, |text| Ok(SecretString::new(text)))
+    fn secret(
+        &mut self,
+        members: &mut Members<'_>,
+        name: &'static str,
+        presence: Presence,
+    ) -> Option<SecretString> {
+        self.scalar(members, name, presence, |text| Ok(SecretString::new(text)))
     }
 
-    fn tls_options(&mut self, endpoint: &mut Members<'_>, peer: Peer) -> Option<TlsOptions> {
-        let mut options = TlsOptions::default();
+    fn tls_options(&mut self, endpoint: &mut Members<'_>, peer: Peer) -> Option<EndpointTls> {
+        let mut options = EndpointTls::default();
         let mut readable = true;
         if endpoint.get("trustedCertificates").is_some() {
             let certificates = self.certificates(endpoint);
@@ -134,14 +143,15 @@ impl Reader<'_> {
             options.trusted_certificates = certificates;
         }
         if let Some(mut members) = endpoint.object("validationOptions", self.findings) {
-            options.ignore_hostname = self.flag(&mut members, "ignoreHostname").unwrap_or(false);
-            options.ignore_signature = self.flag(&mut members, "ignoreSignature").unwrap_or(false);
+            options.ignore_hostname = self.boolean(&mut members, "ignoreHostname").unwrap_or(false);
+            options.ignore_signature = self.boolean(&mut members, "ignoreSignature").unwrap_or(false);
             if peer == Peer::Grpc && (options.ignore_hostname || options.ignore_signature) {
                 let message = format!(
                     "{} has no effect with gRPC: give the extension a certificate for its host name",
                     members.what
                 );
-                self.findings.warning(Code::MemberIgnored, &members.at, message);
+                self.findings
+                    .warning(DiagnosticCode::MemberIgnored, &members.at, message);
             }
             members.finish(self.findings);
         }
@@ -167,11 +177,11 @@ impl Reader<'_> {
     }
 
     fn certificate(&mut self, value: &Value, at: &str) -> Option<String> {
-        let text = scalar_text(value).unwrap_or_default();
-        let filled = self.fill(&text, at);
-        let text = self.plain(&filled, at)?;
+        let text = scalar_string(value).unwrap_or_default();
+        let interpolated = self.interpolate(&text, at);
+        let text = self.literal(&interpolated, at)?;
         if !text.contains("-----BEGIN CERTIFICATE-----") {
-            let shown = if filled.secret {
+            let shown = if interpolated.secret {
                 "***".to_owned()
             } else {
                 shortened(&text)
@@ -179,7 +189,7 @@ impl Reader<'_> {
             let message = format!(
                 "a certificate has to be a PEM text with '-----BEGIN CERTIFICATE-----', but is '{shown}'"
             );
-            self.findings.error(Code::InvalidValue, at, message);
+            self.findings.error(DiagnosticCode::InvalidValue, at, message);
             return None;
         }
         Some(text)

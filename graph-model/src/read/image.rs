@@ -1,26 +1,31 @@
 //! Image settings.
 
-use super::members::Members;
-use super::{Need, Reader, word};
-use crate::diagnostic::Code;
-use crate::generation::Generation;
-use crate::graph::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale, PixelFormat, ScaleMode};
-use crate::words::same_word;
+use lva_media_types::limits::MAX_ANNOUNCED_SIDE;
+use lva_media_types::{PixelFormat, ScaleMode};
 
-/// Largest side of a picture that is sent, in pixels: what image formats can say.
-const MAX_SIDE: u32 = 65_535;
+use super::members::Members;
+use super::{Presence, Reader};
+use crate::diagnostic::DiagnosticCode;
+use crate::generation::Generation;
+use crate::graph::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale};
+use crate::string_enum::eq_ignoring_case;
 
 impl Reader<'_> {
     /// `image` of an extension; `otherwise` where the document has none.
-    pub(crate) fn image(&mut self, node: &mut Members<'_>, need: Need, otherwise: Image) -> Option<Image> {
+    pub(crate) fn image(
+        &mut self,
+        node: &mut Members<'_>,
+        presence: Presence,
+        otherwise: Image,
+    ) -> Option<Image> {
         if node.get("image").is_none() {
-            if need == Need::InGeneration(true) {
+            if presence == Presence::InGeneration(true) {
                 let message = format!(
                     "{} needs 'image' in {}: add it (a default is taken)",
                     node.what, self.generation
                 );
                 self.findings
-                    .rule(Code::MemberMissingInGeneration, &node.at, message);
+                    .rule(DiagnosticCode::MemberMissingInGeneration, &node.at, message);
             }
             return Some(otherwise);
         }
@@ -48,11 +53,11 @@ impl Reader<'_> {
 
     fn image_scale(&mut self, members: &mut Members<'_>) -> Option<ImageScale> {
         let named = members.get("mode").is_some();
-        let mode = word!(self, members, "mode", Need::Optional, ScaleMode);
+        let mode = self.string_enum::<ScaleMode>(members, "mode", Presence::Optional);
         let width_named = members.get("width").is_some();
         let height_named = members.get("height").is_some();
-        let width = self.whole(members, "width", Need::Optional, 1..=MAX_SIDE);
-        let height = self.whole(members, "height", Need::Optional, 1..=MAX_SIDE);
+        let width = self.integer(members, "width", Presence::Optional, 1..=MAX_ANNOUNCED_SIDE);
+        let height = self.integer(members, "height", Presence::Optional, 1..=MAX_ANNOUNCED_SIDE);
         let mode = match mode {
             None if named => None,
             mode => Some(mode.unwrap_or(ScaleMode::Pad)),
@@ -99,11 +104,12 @@ impl Reader<'_> {
                     "there is no type '{local}' in {}: it is understood",
                     this.generation
                 );
-                this.findings.rule(Code::NotInGeneration, &at, message);
+                this.findings.rule(DiagnosticCode::NotInGeneration, &at, message);
             }
         };
         let format = if is("ImageFormatRaw") {
-            word!(self, members, "pixelFormat", Need::Required, PixelFormat).map(ImageFormat::Raw)
+            self.string_enum::<PixelFormat>(members, "pixelFormat", Presence::Required)
+                .map(ImageFormat::Raw)
         } else if is("ImageFormatJpeg") {
             only(self, !lva_1);
             self.jpeg(members)
@@ -128,7 +134,7 @@ impl Reader<'_> {
 
     fn jpeg(&mut self, members: &mut Members<'_>) -> Option<ImageFormat> {
         let named = members.get("quality").is_some();
-        let quality = self.whole(members, "quality", Need::Optional, 0..=100);
+        let quality = self.integer(members, "quality", Presence::Optional, 0..=100);
         match quality.and_then(|quality| u8::try_from(quality).ok()) {
             None if named => None,
             quality => Some(ImageFormat::Jpeg {
@@ -139,12 +145,12 @@ impl Reader<'_> {
 
     fn encoded(&mut self, members: &mut Members<'_>) -> Option<ImageFormat> {
         let named = members.get("encoding").is_some();
-        let encoding = self.scalar(members, "encoding", Need::Optional, |text| {
+        let encoding = self.scalar(members, "encoding", Presence::Optional, |text| {
             let known = ["Jpeg", "Bmp", "Png"];
             known
                 .into_iter()
-                .find(|word| same_word(word, text))
-                .ok_or_else(|| super::Refusal::value("one of Jpeg, Bmp, Png"))
+                .find(|word| eq_ignoring_case(word, text))
+                .ok_or_else(|| super::ValueError::value("one of Jpeg, Bmp, Png"))
         });
         match encoding {
             None if named => {
@@ -155,7 +161,7 @@ impl Reader<'_> {
             Some(other) => {
                 if let Some((_, at)) = members.get("quality") {
                     let message = format!("'quality' has no effect with {other}: remove it");
-                    self.findings.hint(Code::MemberIgnored, &at, message);
+                    self.findings.hint(DiagnosticCode::MemberIgnored, &at, message);
                 }
                 Some(if other == "Bmp" {
                     ImageFormat::Bmp

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Code, Findings};
-use crate::document::{kind_of, member, step};
+use crate::diagnostic::{DiagnosticCode, Findings};
+use crate::document::{json_type, member, step};
 
 /// An object that is being read.
 #[derive(Debug)]
@@ -86,9 +86,9 @@ impl<'v> Members<'v> {
             Value::Object(map) => Some(Members::new(map, at, what)),
             other => {
                 findings.error(
-                    Code::WrongType,
+                    DiagnosticCode::WrongType,
                     &at,
-                    format!("{what} has to be an object, but is {}", kind_of(other)),
+                    format!("{what} has to be an object, but is {}", json_type(other)),
                 );
                 None
             }
@@ -97,12 +97,12 @@ impl<'v> Members<'v> {
 
     fn wrong_type(&self, name: &str, found: &Value, at: &str, expected: &str, findings: &mut Findings) {
         findings.error(
-            Code::WrongType,
+            DiagnosticCode::WrongType,
             at,
             format!(
                 "'{name}' of {} has to be {expected}, but is {}",
                 self.what,
-                kind_of(found)
+                json_type(found)
             ),
         );
     }
@@ -110,7 +110,7 @@ impl<'v> Members<'v> {
     /// Says that a member is needed.
     pub(crate) fn missing(&self, name: &str, findings: &mut Findings) {
         findings.error(
-            Code::MemberMissing,
+            DiagnosticCode::MemberMissing,
             &self.at,
             format!("{} needs '{name}': add it", self.what),
         );
@@ -126,14 +126,14 @@ impl<'v> Members<'v> {
         for key in keys {
             if let Some(other) = spellings.insert(key.to_ascii_lowercase(), key) {
                 findings.error(
-                    Code::MemberDuplicate,
+                    DiagnosticCode::MemberDuplicate,
                     &step(&self.at, key),
                     format!("{} has both '{other}' and '{key}': remove one", self.what),
                 );
             }
             if !self.takes_all && !self.asked.iter().any(|name| name.eq_ignore_ascii_case(key)) {
                 findings.warning(
-                    Code::UnknownMember,
+                    DiagnosticCode::UnknownMember,
                     &step(&self.at, key),
                     format!(
                         "{} has no member '{key}': it is kept and has no effect",

@@ -6,12 +6,12 @@
 use serde_json::{Map, Value, json};
 
 use super::members::Members;
-use super::{Need, Reader, Refusal};
-use crate::diagnostic::Code;
+use super::{Presence, Reader, ValueError};
+use crate::diagnostic::DiagnosticCode;
 use crate::generation::{Family, Generation};
 use crate::graph::NamedLine;
-use crate::secret::Text;
-use crate::words::same_word;
+use crate::sensitive::SensitiveString;
+use crate::string_enum::eq_ignoring_case;
 
 /// A typed operation.
 struct OperationType {
@@ -84,20 +84,20 @@ const OPERATIONS: [OperationType; 4] = [
 
 impl Reader<'_> {
     /// The operation as the JSON that its extension is sent. A custom one is its own text.
-    pub(crate) fn operation(&mut self, node: &mut Members<'_>) -> Option<Text> {
+    pub(crate) fn operation(&mut self, node: &mut Members<'_>) -> Option<SensitiveString> {
         let mut members = node.object("operation", self.findings)?;
         let members = &mut members;
         let (local, at) = self.local_type(members)?;
         let is = |name: &str| local.eq_ignore_ascii_case(name);
         let operation = if is("SpatialAnalysisCustomOperation") {
-            self.text(members, "extensionConfiguration", Need::Required)
+            self.string(members, "extensionConfiguration", Presence::Required)
         } else if let Some(kind) = OPERATIONS.iter().find(|kind| is(kind.name)) {
             let (mut written, secret) = self.settings(members);
             let places = self.places(members, kind);
             places.map(|places| {
                 written.insert("@type".to_owned(), type_name(kind.name).into());
                 written.insert(kind.list.to_owned(), places.into());
-                Text::with_secret(Value::Object(written).to_string(), secret)
+                SensitiveString::with_secret(Value::Object(written).to_string(), secret)
             })
         } else {
             let known = "a SpatialAnalysis operation: PersonCount, PersonZoneCrossing, PersonDistance, \
@@ -120,7 +120,7 @@ impl Reader<'_> {
         }
         let (mut written, mut secret) = (Map::new(), false);
         for name in ["debug", "enableFaceMaskClassifier"] {
-            if self.flag(members, name) == Some(true) {
+            if self.boolean(members, name) == Some(true) {
                 written.insert(name.to_owned(), "true".into());
             }
         }
@@ -131,7 +131,7 @@ impl Reader<'_> {
             "calibrationConfiguration",
             "cameraCalibratorNodeConfiguration",
         ] {
-            if let Some(text) = self.text(members, name, Need::Optional) {
+            if let Some(text) = self.string(members, name, Presence::Optional) {
                 secret |= text.is_secret();
                 written.insert(name.to_owned(), text.as_str().into());
             }
@@ -181,12 +181,12 @@ impl Reader<'_> {
             let value = match check {
                 Check::Number => self.number(members, name, 0.0).map(|number| number.to_string()),
                 Check::Count => self
-                    .whole(members, name, Need::Optional, 1..=u32::MAX)
+                    .integer(members, name, Presence::Optional, 1..=u32::MAX)
                     .map(|count| count.to_string()),
                 Check::Word(words, default) => {
-                    let word = self.scalar(members, name, Need::Optional, |text| {
-                        let known = words.iter().copied().find(|word| same_word(word, text));
-                        known.ok_or_else(|| Refusal::value(format!("one of {}", words.join(", "))))
+                    let word = self.scalar(members, name, Presence::Optional, |text| {
+                        let known = words.iter().copied().find(|word| eq_ignoring_case(word, text));
+                        known.ok_or_else(|| ValueError::value(format!("one of {}", words.join(", "))))
                     });
                     word.or(*default).map(str::to_owned)
                 }
@@ -204,13 +204,13 @@ impl Reader<'_> {
 
     fn written_polygon(&mut self, members: &mut Members<'_>) -> Option<Value> {
         let name = self.shape_head(members, "NamedPolygonString");
-        let points = self.scalar(members, "polygon", Need::Required, |text| {
+        let points = self.scalar(members, "polygon", Presence::Required, |text| {
             let mut points = parse_points(text, "[[x,y],[x,y],[x,y]]")?;
             if points.len() > 1 && points.first() == points.last() {
                 points.pop();
             }
             if points.len() < 3 {
-                return Err(Refusal::value(
+                return Err(ValueError::value(
                     "at least three different points, [[x,y],[x,y],[x,y]]",
                 ));
             }
@@ -223,11 +223,11 @@ impl Reader<'_> {
 
     pub(crate) fn named_line(&mut self, members: &mut Members<'_>) -> Option<NamedLine> {
         let name = self.shape_head(members, "NamedLineString");
-        let points = self.scalar(members, "line", Need::Required, |text| {
+        let points = self.scalar(members, "line", Presence::Required, |text| {
             let points = parse_points(text, "[[x1,y1],[x2,y2]]")?;
             match points[..] {
                 [start, end] if start != end => Ok((start, end)),
-                _ => Err(Refusal::value("two different points, [[x1,y1],[x2,y2]]")),
+                _ => Err(ValueError::value("two different points, [[x1,y1],[x2,y2]]")),
             }
         });
         members.finish(self.findings);
@@ -240,7 +240,7 @@ impl Reader<'_> {
     }
 
     fn shape_head(&mut self, members: &mut Members<'_>, expected: &'static str) -> Option<String> {
-        let name = self.shown_text(members, "name", Need::Required);
+        let name = self.display_string(members, "name", Presence::Required);
         let (local, at) = self.local_type(members)?;
         if !local.eq_ignore_ascii_case(expected) {
             self.unknown_type(members, &local, &at, expected);
@@ -256,13 +256,13 @@ fn type_name(local: &str) -> String {
 }
 
 /// Points as JSON inside a string, in fractions of the frame.
-fn parse_points(text: &str, form: &str) -> Result<Vec<[f64; 2]>, Refusal> {
-    let points: Vec<[f64; 2]> =
-        serde_json::from_str(text).map_err(|_| Refusal::value(format!("a JSON text of the form {form}")))?;
+fn parse_points(text: &str, form: &str) -> Result<Vec<[f64; 2]>, ValueError> {
+    let points: Vec<[f64; 2]> = serde_json::from_str(text)
+        .map_err(|_| ValueError::value(format!("a JSON text of the form {form}")))?;
     let inside = |v: f64| (0.0..=1.0).contains(&v);
     if !points.iter().flatten().all(|v| inside(*v)) {
-        return Err(Refusal::with(
-            Code::OutOfRange,
+        return Err(ValueError::with(
+            DiagnosticCode::OutOfRange,
             "points in fractions of the frame, 0 to 1",
         ));
     }

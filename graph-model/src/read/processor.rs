@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use lva_media_types::PixelFormat;
+
 use super::endpoint::Peer;
 use super::members::Members;
-use super::{Need, Reader, Refusal, word};
-use crate::diagnostic::Code;
+use super::{Presence, Reader, ValueError};
+use crate::diagnostic::DiagnosticCode;
 use crate::generation::{Family, Generation};
 use crate::graph::{
-    Accuracy, DEFAULT_JPEG_QUALITY, DataTransfer, Extension, ExtensionProtocol, FrameRateFilter, Image,
-    ImageFormat, ImageScale, LineCrossing, MotionDetection, Node, ObjectTracking, PixelFormat, Rate,
-    Sampling, Sensitivity, SignalGate,
+    Accuracy, DEFAULT_JPEG_QUALITY, DataTransfer, ExtensionProcessor, ExtensionProtocol, FrameRateFilter,
+    Image, ImageFormat, ImageScale, LineCrossing, MotionDetection, Node, ObjectTracking, Rate, Sampling,
+    Sensitivity, SignalGateProcessor,
 };
-use crate::words::words;
+use crate::string_enum::string_enum;
 
 /// What an extension gets where its document says nothing: the camera's size as JPEG.
 const PLAIN_IMAGE: Image = Image {
@@ -31,7 +33,7 @@ const CONTAINER_IMAGE: Image = Image {
     format: ImageFormat::Raw(PixelFormat::Bgr24),
 };
 
-words! {
+string_enum! {
     /// How frames travel beside gRPC, as documents write it.
     enum TransferMode {
         /// Inside messages.
@@ -45,8 +47,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 impl Reader<'_> {
     pub(crate) fn motion_detection(&mut self, node: &mut Members<'_>) -> Option<Node> {
-        let sensitivity = word!(self, node, "sensitivity", Need::Optional, Sensitivity);
-        let region = self.flag(node, "outputMotionRegion");
+        let sensitivity = self.string_enum::<Sensitivity>(node, "sensitivity", Presence::Optional);
+        let region = self.boolean(node, "outputMotionRegion");
         self.since(
             node,
             "eventAggregationWindow",
@@ -66,18 +68,22 @@ impl Reader<'_> {
     }
 
     fn rate(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<Rate> {
-        self.scalar(members, name, Need::Optional, |text| {
+        self.scalar(members, name, Presence::Optional, |text| {
             match text.trim().parse::<f64>() {
-                Ok(number) => Rate::new(number).ok_or_else(|| Refusal::range("a number above 0")),
-                Err(_) => Err(Refusal::value("a number above 0")),
+                Ok(number) => Rate::new(number).ok_or_else(|| ValueError::range("a number above 0")),
+                Err(_) => Err(ValueError::value("a number above 0")),
             }
         })
     }
 
     pub(crate) fn http_extension(&mut self, node: &mut Members<'_>) -> Option<Node> {
-        self.extension(node, Peer::Http, PLAIN_IMAGE, self.image_need(), |_, _| {
-            Some(ExtensionProtocol::Http)
-        })
+        self.extension(
+            node,
+            Peer::Http,
+            PLAIN_IMAGE,
+            self.default_image_presence(),
+            |_, _| Some(ExtensionProtocol::Http),
+        )
     }
 
     pub(crate) fn grpc_extension(&mut self, node: &mut Members<'_>) -> Option<Node> {
@@ -85,7 +91,7 @@ impl Reader<'_> {
             node,
             Peer::Grpc,
             PLAIN_IMAGE,
-            self.image_need(),
+            self.default_image_presence(),
             |reader, node| {
                 let transfer = reader.data_transfer(node);
                 reader.since(
@@ -93,7 +99,7 @@ impl Reader<'_> {
                     "extensionConfiguration",
                     reader.generation != Generation::Lva1,
                 );
-                let configuration = reader.text(node, "extensionConfiguration", Need::Optional);
+                let configuration = reader.string(node, "extensionConfiguration", Presence::Optional);
                 Some(ExtensionProtocol::Grpc {
                     transfer: transfer?,
                     configuration,
@@ -104,8 +110,12 @@ impl Reader<'_> {
 
     pub(crate) fn computer_vision(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let typed = self.generation.family() == Family::VideoAnalyzer;
-        let need = if typed { Need::Optional } else { self.image_need() };
-        self.extension(node, Peer::Grpc, CONTAINER_IMAGE, need, |reader, node| {
+        let presence = if typed {
+            Presence::Optional
+        } else {
+            self.default_image_presence()
+        };
+        self.extension(node, Peer::Grpc, CONTAINER_IMAGE, presence, |reader, node| {
             if typed && node.get("operation").is_none() {
                 node.missing("operation", reader.findings);
             }
@@ -118,8 +128,8 @@ impl Reader<'_> {
         })
     }
 
-    fn image_need(&self) -> Need {
-        Need::InGeneration(self.generation != Generation::Lva1)
+    fn default_image_presence(&self) -> Presence {
+        Presence::InGeneration(self.generation != Generation::Lva1)
     }
 
     fn extension(
@@ -127,15 +137,15 @@ impl Reader<'_> {
         node: &mut Members<'_>,
         peer: Peer,
         otherwise: Image,
-        need: Need,
+        presence: Presence,
         protocol: impl FnOnce(&mut Self, &mut Members<'_>) -> Option<ExtensionProtocol>,
     ) -> Option<Node> {
         let endpoint = self.endpoint(node, peer);
-        let image = self.image(node, need, otherwise);
+        let image = self.image(node, presence, otherwise);
         self.since(node, "samplingOptions", self.generation != Generation::Lva1);
         let sampling = self.sampling(node);
         let protocol = protocol(self, node);
-        Some(Node::Extension(Extension {
+        Some(Node::Extension(ExtensionProcessor {
             endpoint: endpoint?,
             image: image?,
             sampling,
@@ -146,7 +156,7 @@ impl Reader<'_> {
     pub(crate) fn sampling(&mut self, node: &mut Members<'_>) -> Sampling {
         let mut sampling = Sampling::default();
         if let Some(mut members) = node.object("samplingOptions", self.findings) {
-            let skip = self.flag(&mut members, "skipSamplesWithoutAnnotation");
+            let skip = self.boolean(&mut members, "skipSamplesWithoutAnnotation");
             sampling.skip_samples_without_annotation = skip.unwrap_or(false);
             sampling.maximum_rate = self.rate(&mut members, "maximumSamplesPerSecond");
             members.finish(self.findings);
@@ -161,14 +171,14 @@ impl Reader<'_> {
             }
             return None;
         };
-        let mode = word!(self, &mut members, "mode", Need::Required, TransferMode);
-        let bytes = self.mebibytes(&mut members, "sharedMemorySizeMiB", Need::Optional);
+        let mode = self.string_enum::<TransferMode>(&mut members, "mode", Presence::Required);
+        let bytes = self.mebibytes(&mut members, "sharedMemorySizeMiB", Presence::Optional);
         let size = members.get("sharedMemorySizeMiB");
         let transfer = match mode? {
             TransferMode::Embedded => {
                 if let Some((_, at)) = size {
                     let message = "'sharedMemorySizeMiB' has no effect with 'embedded': remove it";
-                    self.findings.hint(Code::MemberIgnored, &at, message);
+                    self.findings.hint(DiagnosticCode::MemberIgnored, &at, message);
                 }
                 Some(DataTransfer::Embedded)
             }
@@ -213,7 +223,7 @@ impl Reader<'_> {
                     "'{name}' of {} is 0, so nothing would pass: make it longer",
                     node.what
                 );
-                self.findings.error(Code::OutOfRange, &at, message);
+                self.findings.error(DiagnosticCode::OutOfRange, &at, message);
             }
         }
         let (minimum, maximum) = match (minimum, maximum) {
@@ -227,10 +237,10 @@ impl Reader<'_> {
                 "'minimumActivationTime' of {} is longer than its 'maximumActivationTime': shorten it",
                 node.what
             );
-            self.findings.error(Code::OutOfRange, &node.at, message);
+            self.findings.error(DiagnosticCode::OutOfRange, &node.at, message);
             return None;
         }
-        Some(Node::SignalGate(SignalGate {
+        Some(Node::SignalGate(SignalGateProcessor {
             evaluation_window: window,
             signal_offset_ms: offset,
             minimum_activation_time: minimum,
@@ -239,7 +249,7 @@ impl Reader<'_> {
     }
 
     pub(crate) fn object_tracking(&mut self, node: &mut Members<'_>) -> Option<Node> {
-        let accuracy = word!(self, node, "accuracy", Need::Optional, Accuracy);
+        let accuracy = self.string_enum::<Accuracy>(node, "accuracy", Presence::Optional);
         Some(Node::ObjectTracking(ObjectTracking {
             accuracy: accuracy.unwrap_or(Accuracy::Medium),
         }))

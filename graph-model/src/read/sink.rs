@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::members::Members;
-use super::{Need, Reader, Refusal};
-use crate::diagnostic::Code;
+use super::{Presence, Reader, ValueError};
+use crate::diagnostic::DiagnosticCode;
 use crate::generation::{Family, Generation};
-use crate::graph::{AssetSink, FileSink, LocalCache, MessageSink, Node, VideoSink};
+use crate::graph::{AssetSink, FileSink, HubMessageSink, LocalCache, Node, VideoSink};
 use crate::template::{Pattern, PatternPiece, SystemVariable};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -14,19 +14,19 @@ const USUAL_SEGMENT: Duration = Duration::from_secs(30);
 
 impl Reader<'_> {
     pub(crate) fn message_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
-        let need = Need::InGeneration(self.generation != Generation::Lva1);
-        let hub_output_name = self.shown_text(node, "hubOutputName", need);
-        Some(Node::MessageSink(MessageSink { hub_output_name }))
+        let presence = Presence::InGeneration(self.generation != Generation::Lva1);
+        let hub_output_name = self.display_string(node, "hubOutputName", presence);
+        Some(Node::MessageSink(HubMessageSink { hub_output_name }))
     }
 
     pub(crate) fn asset_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
-        let need = Need::InGeneration(self.generation == Generation::Lva2);
+        let presence = Presence::InGeneration(self.generation == Generation::Lva2);
         let named = node.get("assetNamePattern").is_some();
-        let name = self.pattern(node, "assetNamePattern", need, |pattern| {
+        let name = self.pattern(node, "assetNamePattern", presence, |pattern| {
             check_asset_name(pattern)
         });
         let segment = self.segment_length(node);
-        let cache = self.local_cache(node, need);
+        let cache = self.local_cache(node, presence);
         let name = match name {
             None if named => None,
             name => Some(name.unwrap_or_else(|| {
@@ -45,10 +45,13 @@ impl Reader<'_> {
     }
 
     pub(crate) fn video_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
-        let name = self.pattern(node, "videoName", Need::Required, |pattern| {
+        let name = self.pattern(node, "videoName", Presence::Required, |pattern| {
             if pattern.has_date() {
                 let expected = "a name without date variables: all clips go to one video";
-                return Err(Refusal::with(Code::SystemVariableNotAllowed, expected));
+                return Err(ValueError::with(
+                    DiagnosticCode::SystemVariableNotAllowed,
+                    expected,
+                ));
             }
             check_asset_name(pattern)
         });
@@ -56,8 +59,8 @@ impl Reader<'_> {
         let mut segment = Some(USUAL_SEGMENT);
         if let Some(mut members) = node.object("videoCreationProperties", self.findings) {
             let members = &mut members;
-            title = self.shown_text(members, "title", Need::Optional);
-            description = self.shown_text(members, "description", Need::Optional);
+            title = self.display_string(members, "title", Presence::Optional);
+            description = self.display_string(members, "description", Presence::Optional);
             for (name, text, most) in [("title", &title, 256), ("description", &description, 2048)] {
                 let keeps = text.as_ref().is_none_or(|text| text.chars().count() <= most);
                 self.limit(members, name, keeps, &format!("at most {most} characters"));
@@ -81,12 +84,12 @@ impl Reader<'_> {
         );
         if let Some(mut members) = node.object("videoPublishingOptions", self.findings) {
             preview_image = self
-                .flag(&mut members, "enableVideoPreviewImage")
+                .boolean(&mut members, "enableVideoPreviewImage")
                 .unwrap_or(false);
             members.finish(self.findings);
         }
         let needs_cache = self.generation.family() == Family::VideoAnalyzer;
-        let cache = self.local_cache(node, Need::InGeneration(needs_cache));
+        let cache = self.local_cache(node, Presence::InGeneration(needs_cache));
         Some(Node::VideoSink(VideoSink {
             video_name: name?,
             title,
@@ -111,16 +114,16 @@ impl Reader<'_> {
             && let Some((_, at)) = members.get("segmentLength")
         {
             let message = format!("'segmentLength' of {} is 0: make it longer", members.what);
-            self.findings.error(Code::OutOfRange, &at, message);
+            self.findings.error(DiagnosticCode::OutOfRange, &at, message);
             return None;
         }
         Some(length)
     }
 
-    fn local_cache(&mut self, node: &mut Members<'_>, need: Need) -> LocalCache {
+    fn local_cache(&mut self, node: &mut Members<'_>, presence: Presence) -> LocalCache {
         LocalCache {
-            path: self.shown_text(node, "localMediaCachePath", need),
-            maximum_bytes: self.mebibytes(node, "localMediaCacheMaximumSizeMiB", need),
+            path: self.display_string(node, "localMediaCachePath", presence),
+            maximum_bytes: self.mebibytes(node, "localMediaCacheMaximumSizeMiB", presence),
         }
     }
 
@@ -128,13 +131,13 @@ impl Reader<'_> {
         if node.get("filePathPattern").is_some() {
             return self.file_sink_by_path(node);
         }
-        let directory = self.pattern(node, "baseDirectoryPath", Need::Required, |_| Ok(()));
-        let file_name = self.pattern(node, "fileNamePattern", Need::Required, check_file_name);
+        let directory = self.pattern(node, "baseDirectoryPath", Presence::Required, |_| Ok(()));
+        let file_name = self.pattern(node, "fileNamePattern", Presence::Required, check_file_name);
         if let Some(file_name) = &file_name {
             self.check_varies(node, "fileNamePattern", file_name);
         }
-        let need = Need::InGeneration(self.generation != Generation::Lva1);
-        let maximum_bytes = self.mebibytes(node, "maximumSizeMiB", need);
+        let presence = Presence::InGeneration(self.generation != Generation::Lva1);
+        let maximum_bytes = self.mebibytes(node, "maximumSizeMiB", presence);
         self.since(node, "fileNamePattern", self.generation != Generation::Lva1);
         Some(Node::FileSink(FileSink {
             directory: directory?,
@@ -146,14 +149,14 @@ impl Reader<'_> {
     /// The form of LVA 1.0: folder and name in one.
     fn file_sink_by_path(&mut self, node: &mut Members<'_>) -> Option<Node> {
         self.since(node, "filePathPattern", self.generation == Generation::Lva1);
-        let maximum_bytes = self.mebibytes(node, "maximumSizeMiB", Need::Optional);
+        let maximum_bytes = self.mebibytes(node, "maximumSizeMiB", Presence::Optional);
         for name in ["baseDirectoryPath", "fileNamePattern"] {
             if let Some((_, at)) = node.get(name) {
                 let message = format!("'{name}' has no effect beside 'filePathPattern': remove one of them");
-                self.findings.warning(Code::MemberIgnored, &at, message);
+                self.findings.warning(DiagnosticCode::MemberIgnored, &at, message);
             }
         }
-        let path = self.pattern(node, "filePathPattern", Need::Required, |pattern| {
+        let path = self.pattern(node, "filePathPattern", Presence::Required, |pattern| {
             check_file_name(&split_path(pattern).1)
         })?;
         let (directory, file_name) = split_path(&path);
@@ -175,13 +178,14 @@ impl Reader<'_> {
                  ${{System.DateTime}}",
                 node.what
             );
-            self.findings.warning(Code::SystemVariableMissing, &at, message);
+            self.findings
+                .warning(DiagnosticCode::SystemVariableMissing, &at, message);
         }
     }
 }
 
 /// Characters that asset names cannot have, and their length. Variables count for what they become.
-fn check_asset_name(pattern: &Pattern) -> Result<(), Refusal> {
+fn check_asset_name(pattern: &Pattern) -> Result<(), ValueError> {
     let mut length = 0;
     for piece in pattern.pieces() {
         match piece {
@@ -193,32 +197,44 @@ fn check_asset_name(pattern: &Pattern) -> Result<(), Refusal> {
                     .find(|c| "<>%&:\\/?*+.'".contains(*c) || c.is_control())
                 {
                     let expected = format!("a name without {c:?}; none of <>%&:\\/?*+.' can be in it");
-                    return Err(Refusal::with(Code::PropertyValueInvalidPattern, expected));
+                    return Err(ValueError::with(
+                        DiagnosticCode::PropertyValueInvalidPattern,
+                        expected,
+                    ));
                 }
             }
         }
     }
     if length > 260 {
         let expected = "a name of at most 260 characters";
-        return Err(Refusal::with(Code::PropertyValueInvalidPattern, expected));
+        return Err(ValueError::with(
+            DiagnosticCode::PropertyValueInvalidPattern,
+            expected,
+        ));
     }
     Ok(())
 }
 
-fn check_file_name(pattern: &Pattern) -> Result<(), Refusal> {
+fn check_file_name(pattern: &Pattern) -> Result<(), ValueError> {
     let mut texts = pattern.pieces().iter().filter_map(|piece| match piece {
         PatternPiece::Text(text) => Some(text.as_str()),
         PatternPiece::Variable(_) => None,
     });
     if texts.clone().any(|text| text.contains(['/', '\0'])) {
         let expected = "a file's name, without '/': name the folder in 'baseDirectoryPath'";
-        return Err(Refusal::with(Code::PropertyValueInvalidPattern, expected));
+        return Err(ValueError::with(
+            DiagnosticCode::PropertyValueInvalidPattern,
+            expected,
+        ));
     }
     if pattern.pieces().is_empty()
         || (pattern.variables().count() == 0 && texts.all(|t| t == "." || t == ".."))
     {
         let expected = "a path that ends in a file's name";
-        return Err(Refusal::with(Code::PropertyValueInvalidPattern, expected));
+        return Err(ValueError::with(
+            DiagnosticCode::PropertyValueInvalidPattern,
+            expected,
+        ));
     }
     Ok(())
 }

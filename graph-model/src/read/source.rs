@@ -2,13 +2,13 @@
 
 use super::endpoint::Peer;
 use super::members::Members;
-use super::{Need, Reader, word};
+use super::{Presence, Reader};
 use crate::graph::{MessageSource, Node, RtspSource, RtspTransport};
 
 impl Reader<'_> {
     pub(crate) fn rtsp_source(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let endpoint = self.endpoint(node, Peer::Camera);
-        let transport = word!(self, node, "transport", Need::Optional, RtspTransport);
+        let transport = self.string_enum::<RtspTransport>(node, "transport", Presence::Optional);
         Some(Node::RtspSource(RtspSource {
             endpoint: endpoint?,
             transport: transport.unwrap_or(RtspTransport::Tcp),
@@ -16,7 +16,7 @@ impl Reader<'_> {
     }
 
     pub(crate) fn message_source(&mut self, node: &mut Members<'_>) -> Option<Node> {
-        let hub_input_name = self.shown_text(node, "hubInputName", Need::Optional);
+        let hub_input_name = self.display_string(node, "hubInputName", Presence::Optional);
         Some(Node::MessageSource(MessageSource { hub_input_name }))
     }
 }

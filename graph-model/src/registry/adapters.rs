@@ -5,12 +5,12 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::dates::Dates;
-use super::options::check_room;
+use super::options::check_capacity;
 use super::{Registry, page};
 use crate::adapter::DeviceAdapter;
 use crate::diagnostic::Diagnostic;
 use crate::generation::Generation;
-use crate::method::{Fault, Response};
+use crate::method::{Fault, ListOptions, Response};
 use crate::redact;
 
 #[derive(Debug, Clone)]
@@ -29,12 +29,12 @@ impl StoredAdapter {
 }
 
 impl Registry {
-    pub(super) fn list_adapters(&self, token: Option<String>) -> Result<Response, Fault> {
+    pub(super) fn list_adapters(&self, options: ListOptions) -> Result<Response, Fault> {
         let all = self
             .adapters
             .iter()
             .map(|(name, stored)| (name.as_str(), stored.shown()));
-        page(all, token, self.options.page_size)
+        page(all, options, self.options.page_size)
     }
 
     pub(super) fn adapter_of(&self, name: &str) -> Result<Response, Fault> {
@@ -70,7 +70,7 @@ impl Registry {
             Some(old) => (200, old.dates.changed(now)),
             None => {
                 let limit = self.options.limits().adapters;
-                check_room("device adapters", self.adapters.len(), limit)?;
+                check_capacity("device adapters", self.adapters.len(), limit)?;
                 (201, Dates::new(now))
             }
         };

@@ -35,7 +35,7 @@ impl Dates {
         }
     }
 
-    /// Reads what [`beside`](Self::beside) wrote.
+    /// Reads what [`beside`](Self::merge_into) wrote.
     pub(super) fn read<E>(text: impl Fn(&str) -> Result<String, E>) -> Result<Self, E> {
         Ok(Self {
             created_at: text(CREATED_AT)?,
@@ -44,7 +44,7 @@ impl Dates {
     }
 
     /// The same object with them after its members.
-    pub(super) fn beside(&self, mut object: Value) -> Value {
+    pub(super) fn merge_into(&self, mut object: Value) -> Value {
         if let Value::Object(map) = &mut object {
             map.insert(CREATED_AT.to_owned(), self.created_at.as_str().into());
             map.insert(MODIFIED_AT.to_owned(), self.modified_at.as_str().into());
@@ -55,7 +55,7 @@ impl Dates {
     /// Puts them into a document's `systemData`, as it is returned.
     pub(super) fn put_into(&self, document: &mut Value) {
         if let Value::Object(map) = document {
-            set(map, "systemData", self.beside(json!({})));
+            set(map, "systemData", self.merge_into(json!({})));
         }
     }
 }

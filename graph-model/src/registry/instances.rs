@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::dates::Dates;
-use super::options::check_room;
+use super::options::check_capacity;
 use super::{Registry, page};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
@@ -13,7 +13,7 @@ use crate::document::{object, set};
 use crate::generation::{Family, Generation};
 use crate::graph::Graph;
 use crate::instance::Instance;
-use crate::method::{Fault, InstanceState, Response};
+use crate::method::{Fault, InstanceState, ListOptions, Response};
 use crate::redact;
 
 #[derive(Debug, Clone)]
@@ -25,12 +25,12 @@ pub(super) struct StoredInstance {
 }
 
 impl Registry {
-    pub(super) fn list_instances(&self, token: Option<String>, family: Family) -> Result<Response, Fault> {
+    pub(super) fn list_instances(&self, options: ListOptions, family: Family) -> Result<Response, Fault> {
         let all = self
             .instances
             .iter()
             .map(|(name, stored)| (name.as_str(), self.shown(stored, family)));
-        page(all, token, self.options.page_size)
+        page(all, options, self.options.page_size)
     }
 
     pub(super) fn instance_of(&self, name: &str, family: Family) -> Result<Response, Fault> {
@@ -83,7 +83,7 @@ impl Registry {
             Some(old) => (200, old.dates.changed(now)),
             None => {
                 let limit = self.options.limits().instances;
-                check_room("instances", self.instances.len(), limit)?;
+                check_capacity("instances", self.instances.len(), limit)?;
                 (201, Dates::new(now))
             }
         };

@@ -68,7 +68,7 @@ pub(super) struct Limits {
 }
 
 /// Whether one more fits.
-pub(super) fn check_room(what: &'static str, held: usize, limit: usize) -> Result<(), Fault> {
+pub(super) fn check_capacity(what: &'static str, held: usize, limit: usize) -> Result<(), Fault> {
     if held >= limit {
         return Err(Fault::TooMany { what, limit });
     }

@@ -8,7 +8,7 @@ use crate::method::Response;
 
 /// What is to be done about a method.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum Action {
     /// Nothing more: send the answer.
     Done(Response),
     /// Start an instance, then [`report`](super::Registry::report) how that went.
@@ -60,7 +60,7 @@ pub struct Start {
 
 /// What a runtime says of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Report {
+pub enum Completion {
     /// It runs.
     Activated,
     /// It could not be started, or ended by itself.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::method::{Fault, Response};
+use crate::method::{Fault, ListOptions, Response};
 
 /// What a continuation token begins with; the name of the last entry that was given follows.
 const TOKEN: &str = "after:";
@@ -10,10 +10,10 @@ const TOKEN: &str = "after:";
 /// One page of a list, in the order of names.
 pub(super) fn page<'a>(
     all: impl Iterator<Item = (&'a str, Value)>,
-    token: Option<String>,
+    options: ListOptions,
     size: Option<usize>,
 ) -> Result<Response, Fault> {
-    let after = match &token {
+    let after = match &options.continuation_token {
         None => None,
         Some(token) => Some(token.strip_prefix(TOKEN).ok_or(Fault::TokenInvalid)?),
     };

@@ -8,7 +8,7 @@ use super::instances::StoredInstance;
 use super::topologies::StoredTopology;
 use super::{Registry, RegistryOptions, Start};
 use crate::adapter::DeviceAdapter;
-use crate::document::{DocumentError, kind_of};
+use crate::document::{DocumentError, json_type};
 use crate::generation::Family;
 use crate::instance::Instance;
 use crate::method::{Fault, InstanceState, Method, MethodError};
@@ -52,11 +52,11 @@ impl Registry {
     pub fn save(&self) -> Value {
         let topologies = self.topologies.values().map(|stored| {
             let entry = json!({"document": stored.topology.to_value()});
-            stored.dates.beside(entry)
+            stored.dates.merge_into(entry)
         });
         let instances = self.instances.values().map(|stored| {
             let active = matches!(stored.state, InstanceState::Active | InstanceState::Activating);
-            stored.dates.beside(json!({
+            stored.dates.merge_into(json!({
                 "document": stored.instance.to_value(),
                 "family": match stored.family {
                     Family::Lva => "lva",
@@ -67,7 +67,7 @@ impl Registry {
         });
         let adapters = self.adapters.values().map(|stored| {
             let entry = json!({"document": stored.adapter.to_value()});
-            stored.dates.beside(entry)
+            stored.dates.merge_into(entry)
         });
         json!({
             "form": FORM,
@@ -177,7 +177,10 @@ fn document<D>(
 fn text(entry: &Value, name: &str) -> Result<String, RestoreError> {
     match entry.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
-        other => Err(form(&format!("'{name}' is {}", other.map_or("missing", kind_of)))),
+        other => Err(form(&format!(
+            "'{name}' is {}",
+            other.map_or("missing", json_type)
+        ))),
     }
 }
 

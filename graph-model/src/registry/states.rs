@@ -1,19 +1,19 @@
 //! The state machine of instances.
 
-use super::{Outcome, Registry, Report, Start};
+use super::{Action, Completion, Registry, Start};
 use crate::diagnostic::Strictness;
 use crate::generation::Family;
 use crate::method::{Fault, InstanceState, Method, MethodError, Response};
 
 impl Registry {
     /// Takes what a runtime says of an instance. The result is the answer to whoever waits for it: to the
-    /// activation after [`Outcome::Start`], to the deactivation after [`Outcome::Stop`], and to all that were
+    /// activation after [`Action::Start`], to the deactivation after [`Action::Stop`], and to all that were
     /// told to wait since.
     ///
     /// # Errors
     ///
     /// [`MethodError`] when the instance did not become what was asked for, and when the report cannot be.
-    pub fn report(&mut self, instance: &str, report: Report) -> Result<Response, MethodError> {
+    pub fn complete(&mut self, instance: &str, completion: Completion) -> Result<Response, MethodError> {
         use InstanceState as S;
         let stored = self
             .stored_instance(instance)
@@ -23,16 +23,16 @@ impl Registry {
             let name = Method::InstanceActivate.name(family);
             Err(MethodError::new(name, Some(instance), fault))
         };
-        match (state, report) {
-            (S::Activating | S::Active, Report::Activated) => {
+        match (state, completion) {
+            (S::Activating | S::Active, Completion::Activated) => {
                 self.move_to(instance, S::Active);
                 Ok(Response::empty(200))
             }
-            (S::Activating | S::Active, Report::Failed { node, message }) => {
+            (S::Activating | S::Active, Completion::Failed { node, message }) => {
                 self.move_to(instance, S::Inactive);
                 fail(Fault::ActivationFailed { node, message })
             }
-            (S::Activating, Report::Deactivated) => {
+            (S::Activating, Completion::Deactivated) => {
                 self.move_to(instance, S::Inactive);
                 fail(Fault::ActivationFailed {
                     node: None,
@@ -40,28 +40,28 @@ impl Registry {
                 })
             }
             // It was told to stop while it was starting; whoever activated it did not get it.
-            (S::Deactivating, Report::Activated) => fail(Fault::StateConflict {
+            (S::Deactivating, Completion::Activated) => fail(Fault::StateConflict {
                 state,
                 needed: "Inactive or Active",
                 remedy: "wait until it is Inactive",
             }),
-            (S::Active | S::Deactivating | S::Inactive, Report::Deactivated)
-            | (S::Deactivating | S::Inactive, Report::Failed { .. }) => {
+            (S::Active | S::Deactivating | S::Inactive, Completion::Deactivated)
+            | (S::Deactivating | S::Inactive, Completion::Failed { .. }) => {
                 self.move_to(instance, S::Inactive);
                 Ok(Response::empty(200))
             }
-            (S::Inactive, Report::Activated) => fail(Fault::UnexpectedReport { state }),
+            (S::Inactive, Completion::Activated) => fail(Fault::UnexpectedReport { state }),
         }
     }
 
-    pub(super) fn activate(&mut self, name: &str, family: Family) -> Result<Outcome, Fault> {
+    pub(super) fn activate(&mut self, name: &str, family: Family) -> Result<Action, Fault> {
         let stored = self.stored_instance(name)?;
         let instance = name.to_owned();
         match (stored.state, family) {
             (InstanceState::Active, _) | (InstanceState::Activating, Family::VideoAnalyzer) => {
-                Ok(Outcome::Done(Response::empty(200)))
+                Ok(Action::Done(Response::empty(200)))
             }
-            (InstanceState::Activating, Family::Lva) => Ok(Outcome::Wait { instance }),
+            (InstanceState::Activating, Family::Lva) => Ok(Action::Wait { instance }),
             (InstanceState::Deactivating, _) => Err(Fault::StateConflict {
                 state: InstanceState::Deactivating,
                 needed: "Inactive or Active",
@@ -70,7 +70,7 @@ impl Registry {
             (InstanceState::Inactive, _) => {
                 let (graph, findings) = self.graph_of(&stored.instance)?;
                 self.move_to(name, InstanceState::Activating);
-                Ok(Outcome::Start(Box::new(Start {
+                Ok(Action::Start(Box::new(Start {
                     instance,
                     graph,
                     findings,
@@ -80,12 +80,12 @@ impl Registry {
         }
     }
 
-    pub(super) fn deactivate(&mut self, name: &str) -> Result<Outcome, Fault> {
+    pub(super) fn deactivate(&mut self, name: &str) -> Result<Action, Fault> {
         let stored = self.stored_instance(name)?;
         let instance = name.to_owned();
         match (stored.state, self.options.strictness) {
-            (InstanceState::Inactive, _) => Ok(Outcome::Done(Response::empty(200))),
-            (InstanceState::Deactivating, _) => Ok(Outcome::Wait { instance }),
+            (InstanceState::Inactive, _) => Ok(Action::Done(Response::empty(200))),
+            (InstanceState::Deactivating, _) => Ok(Action::Wait { instance }),
             (InstanceState::Activating, Strictness::Compatible) => Err(Fault::StateConflict {
                 state: InstanceState::Activating,
                 needed: "Active or Inactive",
@@ -94,7 +94,7 @@ impl Registry {
             // Whoever sees a camera that never answers must be able to give up on it.
             (InstanceState::Activating, Strictness::Open) | (InstanceState::Active, _) => {
                 self.move_to(name, InstanceState::Deactivating);
-                Ok(Outcome::Stop { instance })
+                Ok(Action::Stop { instance })
             }
         }
     }

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::dates::Dates;
-use super::options::check_room;
+use super::options::check_capacity;
 use super::{Registry, page};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
 use crate::generation::{Family, Generation};
-use crate::method::{Fault, InstanceState, Response};
+use crate::method::{Fault, InstanceState, ListOptions, Response};
 use crate::redact;
 use crate::topology::Topology;
 
@@ -29,12 +29,12 @@ impl StoredTopology {
 }
 
 impl Registry {
-    pub(super) fn list_topologies(&self, token: Option<String>) -> Result<Response, Fault> {
+    pub(super) fn list_topologies(&self, options: ListOptions) -> Result<Response, Fault> {
         let all = self
             .topologies
             .iter()
             .map(|(name, stored)| (name.as_str(), stored.shown()));
-        page(all, token, self.options.page_size)
+        page(all, options, self.options.page_size)
     }
 
     pub(super) fn topology_of(&self, name: &str) -> Result<Response, Fault> {
@@ -73,7 +73,7 @@ impl Registry {
         let (status, dates) = match old {
             None => {
                 let limit = self.options.limits().topologies;
-                check_room("topologies", self.topologies.len(), limit)?;
+                check_capacity("topologies", self.topologies.len(), limit)?;
                 (201, Dates::new(now))
             }
             Some(old) if old.topology == topology => {

@@ -2,17 +2,20 @@
 
 use std::time::UNIX_EPOCH;
 
+use lva_graph_model::methods::{Action, Registry, RegistryOptions};
+use lva_graph_model::nodes::{CustomProcessor, Rate};
+use lva_graph_model::report::FileReport;
 use lva_graph_model::{
-    Code, CustomNodeTypes, CustomProcessor, Diagnostic, Diagram, FileReport, Flow, Generation, Instance,
-    Node, NodeKind, NoteKind, Outcome, Rate, Registry, RegistryOptions, Strictness, Topology, resolve,
+    CustomNodeTypes, Diagnostic, DiagnosticCode, Diagram, Flow, Instance, Node, NodeKind, Strictness,
+    Topology, resolve,
 };
 use serde_json::{Value, json};
 
-use crate::exercise::OWN_TYPE;
+use crate::exercise::CUSTOM_TYPE;
 use crate::support::{codes, plaza, topology, with};
 
 fn custom_types() -> CustomNodeTypes {
-    CustomNodeTypes::new([OWN_TYPE]).unwrap()
+    CustomNodeTypes::new([CUSTOM_TYPE]).unwrap()
 }
 
 /// A node of the type, with members of its own that hold parameters everywhere.
@@ -55,7 +58,7 @@ fn instance() -> Instance {
 
 fn processor(topology: &Topology) -> CustomProcessor {
     let graph = resolve(topology, &instance(), Strictness::Open).unwrap().graph;
-    match &graph.node_named("queue").unwrap().node {
+    match &graph.node_named("queue").unwrap().kind {
         Node::Custom(own) => own.clone(),
         other => panic!("{other:?}"),
     }
@@ -72,7 +75,10 @@ fn findings(value: Value) -> Vec<Diagnostic> {
 fn without_the_list_the_type_is_unknown_and_with_it_nothing_is_wrong() {
     let found = topology(document()).validate(Strictness::Open);
     let at = "/properties/processors/1/@type";
-    assert!(codes(&found).contains(&(Code::UnknownNodeType, at)), "{found:?}");
+    assert!(
+        codes(&found).contains(&(DiagnosticCode::UnknownNodeType, at)),
+        "{found:?}"
+    );
     for strictness in [Strictness::Open, Strictness::Compatible] {
         let found = own(document()).validate(strictness);
         assert_eq!(codes(&found), [], "no member of it is a finding");
@@ -82,7 +88,7 @@ fn without_the_list_the_type_is_unknown_and_with_it_nothing_is_wrong() {
 #[test]
 fn its_settings_are_its_own_members_with_parameters_filled_in() {
     let own = processor(&own(document()));
-    assert_eq!(own.type_name(), OWN_TYPE, "as the program spells it");
+    assert_eq!(own.type_name(), CUSTOM_TYPE, "as the program spells it");
     assert_eq!(own.sampling().maximum_rate, Rate::new(2.5));
     assert!(!own.sampling().skip_samples_without_annotation);
     let settings = json!({
@@ -101,7 +107,7 @@ fn it_stands_where_an_extension_stands_and_feeds_what_an_extension_feeds() {
         .unwrap()
         .graph;
     let node = graph.node_named("queue").unwrap();
-    assert_eq!(node.node.kind(), NodeKind::Custom);
+    assert_eq!(node.kind.node_kind(), NodeKind::Custom);
     let before: Vec<Flow> = graph.inputs(node.id).map(|edge| edge.flow).collect();
     let behind: Vec<Flow> = graph.outputs(node.id).map(|edge| edge.flow).collect();
     assert_eq!(before, [Flow::Frames]);
@@ -111,7 +117,7 @@ fn it_stands_where_an_extension_stands_and_feeds_what_an_extension_feeds() {
 #[test]
 fn trackers_and_extensions_may_stand_behind_it() {
     let value = crate::support::street();
-    let own_node = json!({"@type": OWN_TYPE, "name": "queue", "inputs": [{"nodeName": "yolo"}]});
+    let own_node = json!({"@type": CUSTOM_TYPE, "name": "queue", "inputs": [{"nodeName": "yolo"}]});
     let value = with(value, "/properties/processors/-", own_node);
     let value = with(
         value,
@@ -150,7 +156,7 @@ fn the_rules_of_placement_are_those_of_an_extension() {
     let found = findings(gate);
     assert!(
         codes(&found).contains(&(
-            Code::ProcessorBehindGate,
+            DiagnosticCode::ProcessorBehindGate,
             "/properties/processors/1/inputs/0/nodeName"
         )),
         "{found:?}"
@@ -162,19 +168,22 @@ fn the_rules_of_placement_are_those_of_an_extension() {
     );
     let found = findings(media);
     assert!(
-        codes(&found).contains(&(Code::MediaSinkPlacement, "/properties/sinks/0/inputs/0/nodeName")),
+        codes(&found).contains(&(
+            DiagnosticCode::MediaSinkPlacement,
+            "/properties/sinks/0/inputs/0/nodeName"
+        )),
         "{found:?}"
     );
     let nowhere = with(document(), "/properties/processors/1/inputs", json!([]));
     let found = findings(nowhere);
     assert!(
-        codes(&found).contains(&(Code::InputsMissing, "/properties/processors/1")),
+        codes(&found).contains(&(DiagnosticCode::InputsMissing, "/properties/processors/1")),
         "{found:?}"
     );
-    let as_sink = with(document(), "/properties/sinks/1/@type", json!(OWN_TYPE));
+    let as_sink = with(document(), "/properties/sinks/1/@type", json!(CUSTOM_TYPE));
     let found = findings(as_sink);
     assert!(
-        codes(&found).contains(&(Code::WrongRole, "/properties/sinks/1/@type")),
+        codes(&found).contains(&(DiagnosticCode::WrongRole, "/properties/sinks/1/@type")),
         "{found:?}"
     );
 }
@@ -205,10 +214,13 @@ fn what_is_wrong_inside_it_is_found_where_it_stands() {
             "{place}: {found:?}"
         );
     };
-    at(Code::ParameterUndeclared, "account/a~1b/0");
-    at(Code::SystemVariableNotAllowed, "report");
-    at(Code::MemberDuplicate, "most");
-    at(Code::OutOfRange, "samplingOptions/maximumSamplesPerSecond");
+    at(DiagnosticCode::ParameterUndeclared, "account/a~1b/0");
+    at(DiagnosticCode::SystemVariableNotAllowed, "report");
+    at(DiagnosticCode::MemberDuplicate, "most");
+    at(
+        DiagnosticCode::OutOfRange,
+        "samplingOptions/maximumSamplesPerSecond",
+    );
 }
 
 #[test]
@@ -220,10 +232,10 @@ fn other_unknown_types_are_told_of_the_own_ones() {
     ));
     let unknown = found
         .iter()
-        .find(|finding| finding.code == Code::UnknownNodeType)
+        .find(|finding| finding.code == DiagnosticCode::UnknownNodeType)
         .unwrap();
     assert!(
-        unknown.message.ends_with(&format!("; or one of {OWN_TYPE}")),
+        unknown.message.ends_with(&format!("; or one of {CUSTOM_TYPE}")),
         "{unknown}"
     );
 }
@@ -257,14 +269,14 @@ fn a_registry_that_is_given_the_types_takes_keeps_and_shows_such_topologies() {
     let mut registry = Registry::new(options.clone());
     for status in [201, 200] {
         match call(&mut registry, "GraphTopologySet", &document()).unwrap() {
-            Outcome::Done(response) => assert_eq!(response.status, status),
+            Action::Done(response) => assert_eq!(response.status, status),
             other => panic!("{other:?}"),
         }
     }
     let set = with(instance().to_value().clone(), "/@apiVersion", json!("1.0"));
     call(&mut registry, "GraphInstanceSet", &set).unwrap();
     let name = json!({"@apiVersion": "1.0", "name": "Plaza"});
-    let Outcome::Done(got) = call(&mut registry, "GraphTopologyGet", &name).unwrap() else {
+    let Action::Done(got) = call(&mut registry, "GraphTopologyGet", &name).unwrap() else {
         panic!()
     };
     let got = got.payload.to_string();
@@ -272,9 +284,9 @@ fn a_registry_that_is_given_the_types_takes_keeps_and_shows_such_topologies() {
     assert!(!got.contains("hunter2") && !got.contains("fallback"), "{got}");
     let name = json!({"@apiVersion": "1.0", "name": "Plaza-1"});
     let outcome = call(&mut registry, "GraphInstanceActivate", &name).unwrap();
-    let Outcome::Start(start) = outcome else { panic!() };
+    let Action::Start(start) = outcome else { panic!() };
     assert_eq!(
-        start.graph.node_named("queue").unwrap().node.kind(),
+        start.graph.node_named("queue").unwrap().kind.node_kind(),
         NodeKind::Custom
     );
     let saved = registry.save();
@@ -296,39 +308,4 @@ fn pictures_and_reports_know_it() {
     let report = |own| FileReport::with_custom_types("a.json", &bytes, None, Strictness::Open, own);
     assert!(report(custom_types()).is_ok());
     assert!(!report(CustomNodeTypes::default()).is_ok());
-}
-
-#[test]
-fn conversion_carries_it_over_as_it_is_and_gives_it_the_rate_of_a_filter_that_goes() {
-    let mut written = queue();
-    written["transport"] = json!("TCP");
-    written["inner"] =
-        json!({"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "at": "${System.DateTim"});
-    written["endpoint"] = json!({"credentials": {
-        "@type": "#Microsoft.Media.MediaGraphUsernamePasswordCredentials", "username": "u",
-    }});
-    written["samplingOptions"] = json!({"maximumSamplesPerSecond": "30"});
-    let document = with(document(), "/properties/processors/1", written.clone());
-    let own = own(with(document, "/properties/processors/0/maximumFps", json!("5")));
-    let converted = own.convert(Generation::VideoAnalyzer1_1).unwrap();
-    let processors = converted.topology.to_value()["properties"]["processors"].clone();
-    let carried = processors
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|node| node["name"] == "queue")
-        .unwrap()
-        .clone();
-    let expected = with(written, "/inputs/0/nodeName", json!("camera"));
-    let rate = "/samplingOptions/maximumSamplesPerSecond";
-    assert_eq!(carried, with(expected, rate, json!("5")));
-    assert_eq!(converted.topology.custom_types(), &custom_types());
-    assert!(
-        converted
-            .notes
-            .iter()
-            .any(|note| note.kind == NoteKind::Changed && note.node.as_deref() == Some("queue")),
-        "{:?}",
-        converted.notes
-    );
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use lva_graph_model::{
-    AppSettings, CREATE_OPTIONS_PART, Code, DeploymentTemplate, DocumentError, EnvironmentFile, Generated,
-    Manifest, ManifestOptions, ModuleFile, ModuleSource, Severity, manifest_file_name,
+use lva_graph_model::deployment::{
+    AppSettings, CREATE_OPTIONS_PART, DeploymentTemplate, EnvironmentFile, GeneratedManifest, Manifest,
+    ManifestOptions, ModuleFile, ModuleSource, manifest_file_name,
 };
+use lva_graph_model::{DiagnosticCode, DocumentError, Severity};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ fn options(environment: &str) -> ManifestOptions {
         .with_module(ModuleSource::Folder("../other".into()), module)
 }
 
-fn generate(template: &Value, environment: &str) -> Generated {
+fn generate(template: &Value, environment: &str) -> GeneratedManifest {
     let template = DeploymentTemplate::from_slice(template.to_string().as_bytes()).unwrap();
     template.generate(&options(environment))
 }
@@ -45,7 +46,7 @@ fn small(settings: Value, route: &str) -> Value {
 
 const SETTINGS: &str = "/modulesContent/$edgeAgent/properties.desired/modules/a/settings";
 
-fn found(generated: &Generated) -> Vec<(Severity, Code, &str)> {
+fn found(generated: &GeneratedManifest) -> Vec<(Severity, DiagnosticCode, &str)> {
     let findings = generated.findings.iter();
     findings
         .map(|f| (f.severity, f.code, f.pointer.as_str()))
@@ -69,7 +70,7 @@ fn the_template_beside_this_file_gives_the_manifest_beside_it() {
         found(&generated),
         [(
             Severity::Hint,
-            Code::VariableAlias,
+            DiagnosticCode::VariableAlias,
             "/modulesContent/$edgeAgent/properties.desired/modules/camera/settings/createOptions"
         )]
     );
@@ -131,9 +132,9 @@ fn what_is_missing_stays_as_written_and_is_said() {
     assert_eq!(
         found(&generated),
         [
-            (Severity::Warning, Code::VariableUnset, at.as_str()),
-            (Severity::Warning, Code::VariableUnset, at.as_str()),
-            (Severity::Warning, Code::ModuleUnknown, image.as_str()),
+            (Severity::Warning, DiagnosticCode::VariableUnset, at.as_str()),
+            (Severity::Warning, DiagnosticCode::VariableUnset, at.as_str()),
+            (Severity::Warning, DiagnosticCode::ModuleUnknown, image.as_str()),
         ]
     );
     assert!(generated.findings[0].message.contains("'$EMPTY_ONE' is empty"));
@@ -217,42 +218,42 @@ fn every_mistake_is_found_where_it_is() {
             json!({"image": "$NOT_SET"}),
             "",
             "",
-            Code::VariableUnset,
+            DiagnosticCode::VariableUnset,
             format!("{SETTINGS}/image"),
         ),
         (
             json!({"image": "$VIDEO_INPUT_FOLDER_ON_DEVICE"}),
             "",
             "INPUT_VIDEO_FOLDER_ON_DEVICE=/in",
-            Code::VariableAlias,
+            DiagnosticCode::VariableAlias,
             format!("{SETTINGS}/image"),
         ),
         (
             fine.clone(),
             "FROM /messages/modules/b/outputs/* INTO $upstream",
             "",
-            Code::ModuleUnknown,
+            DiagnosticCode::ModuleUnknown,
             "/modulesContent/$edgeHub/properties.desired/routes/r".to_owned(),
         ),
         (
             json!({"image": "i", "createOptions": "{"}),
             "",
             "",
-            Code::CreateOptionsInvalid,
+            DiagnosticCode::CreateOptionsInvalid,
             options.clone(),
         ),
         (
             json!({"image": "i", "createOptions": 7}),
             "",
             "",
-            Code::WrongType,
+            DiagnosticCode::WrongType,
             options,
         ),
         (
             json!({"createOptions": ""}),
             "",
             "",
-            Code::MemberMissing,
+            DiagnosticCode::MemberMissing,
             SETTINGS.to_owned(),
         ),
     ] {
@@ -265,16 +266,16 @@ fn every_mistake_is_found_where_it_is() {
         seen.insert(code);
     }
     for (environment, code, at) in [
-        ("A=”x”", Code::TypographicQuote, "/A"),
-        ("A=1\n#\nA=2", Code::VariableDuplicate, "/A"),
+        ("A=”x”", DiagnosticCode::TypographicQuote, "/A"),
+        ("A=1\n#\nA=2", DiagnosticCode::VariableDuplicate, "/A"),
         (
             "VIDEO_INPUT_FOLDER_ON_DEVICE=/a\nINPUT_VIDEO_FOLDER_ON_DEVICE=/b",
-            Code::VariableAlias,
+            DiagnosticCode::VariableAlias,
             "/INPUT_VIDEO_FOLDER_ON_DEVICE",
         ),
-        ("\n\nnonsense", Code::InvalidValue, "/3"),
-        ("A B=1", Code::InvalidName, "/1"),
-        ("A=\"open", Code::InvalidValue, "/A"),
+        ("\n\nnonsense", DiagnosticCode::InvalidValue, "/3"),
+        ("A B=1", DiagnosticCode::InvalidName, "/1"),
+        ("A=\"open", DiagnosticCode::InvalidValue, "/A"),
     ] {
         let read = EnvironmentFile::from_slice(environment.as_bytes()).unwrap();
         let hit = read.findings().iter().find(|f| f.code == code && f.pointer == at);
@@ -380,12 +381,12 @@ fn every_published_template_generates_or_skips() {
             let module = std::fs::read(path.parent().unwrap().join(source.path())).unwrap();
             options = options.with_module(source, ModuleFile::from_slice(&module).unwrap());
         }
-        let Generated { manifest, findings } = template.generate(&options);
+        let GeneratedManifest { manifest, findings } = template.generate(&options);
         let unexpected: Vec<String> = findings
             .iter()
             // Two of the samples have variables of their own.
             .filter(|f| {
-                !(f.code == Code::VariableUnset
+                !(f.code == DiagnosticCode::VariableUnset
                     && (f.message.contains("$ROCKET_") || f.message.contains("$CONTAINER_IMAGE_NAME")))
             })
             .map(ToString::to_string)

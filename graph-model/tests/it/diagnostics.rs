@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lva_graph_model::{Code, Instance, Severity, Strictness, Topology, resolve};
+use lva_graph_model::{DiagnosticCode, Instance, Severity, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 
 use crate::support::{plaza, plaza_instance, street, with, without};
@@ -11,7 +11,7 @@ use Severity::{Error, Hint, Warning};
 
 /// A mistake: what finds it, in open strictness, where, and how bad it is in open and compatible strictness.
 struct Case {
-    code: Code,
+    code: DiagnosticCode,
     topology: Value,
     instance: Instance,
     at: &'static str,
@@ -19,7 +19,13 @@ struct Case {
     compatible: Severity,
 }
 
-fn case(code: Code, topology: Value, at: &'static str, open: Severity, compatible: Severity) -> Case {
+fn case(
+    code: DiagnosticCode,
+    topology: Value,
+    at: &'static str,
+    open: Severity,
+    compatible: Severity,
+) -> Case {
     let street = topology["name"] == "Street";
     let instance = if street {
         Instance::new("s", "Street", [])
@@ -36,7 +42,7 @@ fn case(code: Code, topology: Value, at: &'static str, open: Severity, compatibl
     }
 }
 
-fn of_instance(code: Code, instance: Value, at: &'static str, severity: Severity) -> Case {
+fn of_instance(code: DiagnosticCode, instance: Value, at: &'static str, severity: Severity) -> Case {
     Case {
         instance: Instance::from_value(instance).unwrap(),
         ..case(code, plaza(), at, severity, severity)
@@ -89,56 +95,56 @@ fn cases() -> Vec<Case> {
     };
     vec![
         case(
-            Code::ApiVersionMissing,
+            DiagnosticCode::ApiVersionMissing,
             without(plaza(), "/@apiVersion"),
             "",
             Warning,
             Warning,
         ),
         case(
-            Code::ApiVersionNotSupported,
+            DiagnosticCode::ApiVersionNotSupported,
             at("/@apiVersion", json!("3.0")),
             "/@apiVersion",
             Error,
             Error,
         ),
         case(
-            Code::MemberDuplicate,
+            DiagnosticCode::MemberDuplicate,
             at("/properties/sinks/1/Name", json!("x")),
             "/properties/sinks/1/name",
             Error,
             Error,
         ),
         case(
-            Code::MemberMissing,
+            DiagnosticCode::MemberMissing,
             without(plaza(), "/properties/sources/0/endpoint/url"),
             "/properties/sources/0/endpoint",
             Error,
             Error,
         ),
         case(
-            Code::MemberMissing,
+            DiagnosticCode::MemberMissing,
             without(plaza(), "/properties/processors/1/image/scale/height"),
             "/properties/processors/1/image/scale",
             Error,
             Error,
         ),
         case(
-            Code::MemberMissing,
+            DiagnosticCode::MemberMissing,
             without(plaza(), "/properties"),
             "",
             Error,
             Error,
         ),
         case(
-            Code::MemberMissingInGeneration,
+            DiagnosticCode::MemberMissingInGeneration,
             without(street(), "/properties/sinks/1/hubOutputName"),
             "/properties/sinks/1",
             Hint,
             Error,
         ),
         case(
-            Code::MemberIgnored,
+            DiagnosticCode::MemberIgnored,
             at(
                 "/properties/processors/1/image/format",
                 json!({"@type": "#Microsoft.Media.MediaGraphImageFormatEncoded", "encoding": "png", "quality": "3"}),
@@ -148,64 +154,70 @@ fn cases() -> Vec<Case> {
             Hint,
         ),
         case(
-            Code::UnknownMember,
+            DiagnosticCode::UnknownMember,
             at("/properties/colour", json!(1)),
             "/properties/colour",
             Warning,
             Warning,
         ),
         case(
-            Code::WrongType,
+            DiagnosticCode::WrongType,
             at("/properties/sinks/1/hubOutputName", json!([])),
             "/properties/sinks/1/hubOutputName",
             Error,
             Error,
         ),
         case(
-            Code::WrongType,
+            DiagnosticCode::WrongType,
             at("/properties/sinks", json!("none")),
             "/properties/sinks",
             Error,
             Error,
         ),
         case(
-            Code::InvalidName,
+            DiagnosticCode::InvalidName,
             at("/properties/sinks/1/name", json!("a/b")),
             "/properties/sinks/1/name",
             Error,
             Error,
         ),
-        case(Code::InvalidName, at("/name", json!("-x")), "/name", Error, Error),
         case(
-            Code::InvalidValue,
+            DiagnosticCode::InvalidName,
+            at("/name", json!("-x")),
+            "/name",
+            Error,
+            Error,
+        ),
+        case(
+            DiagnosticCode::InvalidValue,
             at("/properties/sources/0/transport", json!("udp")),
             "/properties/sources/0/transport",
             Error,
             Error,
         ),
         case(
-            Code::InvalidValue,
+            DiagnosticCode::InvalidValue,
             at("/properties/processors/2/minimumActivationTime", json!("30")),
             "/properties/processors/2/minimumActivationTime",
             Error,
             Error,
         ),
         case(
-            Code::OutOfRange,
+            DiagnosticCode::OutOfRange,
             at("/properties/processors/0/maximumFps", json!(0)),
             "/properties/processors/0/maximumFps",
             Error,
             Error,
         ),
         case(
-            Code::OutOfRange,
+            DiagnosticCode::OutOfRange,
             at("/properties/processors/2/minimumActivationTime", json!("PT1H")),
             gate,
             Error,
             Error,
         ),
         case(
-            Code::OutOfRange,
+            DiagnosticCode::OutOfRange,
             with(
                 street(),
                 "/properties/processors/2/lines/0/line",
@@ -216,28 +228,28 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::LimitExceeded,
+            DiagnosticCode::LimitExceeded,
             at("/properties/sinks/0/segmentLength", json!("PT31S")),
             "/properties/sinks/0/segmentLength",
             Hint,
             Error,
         ),
         case(
-            Code::LimitExceeded,
+            DiagnosticCode::LimitExceeded,
             at("/properties/processors/2/activationSignalOffset", json!("-PT2M")),
             "/properties/processors/2/activationSignalOffset",
             Hint,
             Error,
         ),
         case(
-            Code::TooLarge,
+            DiagnosticCode::TooLarge,
             at("/properties/sources", json!(vec![message_source(); 1_001])),
             "/properties",
             Error,
             Error,
         ),
         case(
-            Code::PropertyValueInvalidPattern,
+            DiagnosticCode::PropertyValueInvalidPattern,
             at(
                 "/properties/sinks/0/assetNamePattern",
                 json!("a:${System.DateTime}"),
@@ -247,14 +259,14 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::RtspEndpointUrlInvalidScheme,
+            DiagnosticCode::RtspEndpointUrlInvalidScheme,
             at("/properties/sources/0/endpoint/url", json!("cam:554")),
             "/properties/sources/0/endpoint/url",
             Error,
             Error,
         ),
         case(
-            Code::EndpointUrlInvalid,
+            DiagnosticCode::EndpointUrlInvalid,
             at(
                 "/properties/processors/1/endpoint/url",
                 json!("http://127.0.0.1:50051"),
@@ -264,7 +276,7 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::UnknownNodeType,
+            DiagnosticCode::UnknownNodeType,
             at(
                 "/properties/sinks/1/@type",
                 json!("#Microsoft.Media.MediaGraphCoffeeSink"),
@@ -274,7 +286,7 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::UnknownType,
+            DiagnosticCode::UnknownType,
             at(
                 "/properties/sources/0/endpoint/@type",
                 json!("#Microsoft.Media.MediaGraphTunnel"),
@@ -284,21 +296,21 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::WrongRole,
+            DiagnosticCode::WrongRole,
             at("/properties/sinks/2", source("other")),
             "/properties/sinks/2/@type",
             Error,
             Error,
         ),
         case(
-            Code::NotInGeneration,
+            DiagnosticCode::NotInGeneration,
             at("/@apiVersion", json!("2.0")),
             "/properties/processors/0/@type",
             Hint,
             Error,
         ),
         case(
-            Code::MixedFamilies,
+            DiagnosticCode::MixedFamilies,
             at(
                 "/properties/sinks/1/@type",
                 json!("#Microsoft.VideoAnalyzer.IotHubMessageSink"),
@@ -308,7 +320,7 @@ fn cases() -> Vec<Case> {
             Warning,
         ),
         case(
-            Code::ParameterDuplicate,
+            DiagnosticCode::ParameterDuplicate,
             at(
                 "/properties/parameters/4",
                 json!({"name": "url", "type": "String"}),
@@ -318,21 +330,21 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::ParameterTypeUnknown,
+            DiagnosticCode::ParameterTypeUnknown,
             at("/properties/parameters/1/type", json!("Text")),
             "/properties/parameters/1/type",
             Error,
             Error,
         ),
         case(
-            Code::ParameterDefaultInvalid,
+            DiagnosticCode::ParameterDefaultInvalid,
             at("/properties/parameters/3/default", json!("fast")),
             "/properties/parameters/3/default",
             Error,
             Error,
         ),
         case(
-            Code::ParameterUnused,
+            DiagnosticCode::ParameterUnused,
             at(
                 "/properties/parameters/4",
                 json!({"name": "idle", "type": "String", "default": ""}),
@@ -342,44 +354,44 @@ fn cases() -> Vec<Case> {
             Hint,
         ),
         case(
-            Code::ParameterUndeclared,
+            DiagnosticCode::ParameterUndeclared,
             at("/properties/sinks/1/hubOutputName", json!("${URL}")),
             "/properties/sinks/1/hubOutputName",
             Error,
             Error,
         ),
         of_instance(
-            Code::ParameterMissing,
+            DiagnosticCode::ParameterMissing,
             set(json!([])),
             "/properties/parameters",
             Error,
         ),
         of_instance(
-            Code::ParameterSuperfluous,
+            DiagnosticCode::ParameterSuperfluous,
             set(json!([url, {"name": "Pass", "value": ""}])),
             "/properties/parameters/1",
             Error,
         ),
         of_instance(
-            Code::ParameterDuplicate,
+            DiagnosticCode::ParameterDuplicate,
             set(json!([url, url])),
             "/properties/parameters/1",
             Error,
         ),
         of_instance(
-            Code::ParameterValueInvalid,
+            DiagnosticCode::ParameterValueInvalid,
             set(json!([url, {"name": "rate", "value": "fast"}])),
             "/properties/parameters/1/value",
             Error,
         ),
         of_instance(
-            Code::ReferenceInValue,
+            DiagnosticCode::ReferenceInValue,
             set(json!([url, {"name": "user", "value": "${pass}"}])),
             "/properties/parameters/1/value",
             Warning,
         ),
         of_instance(
-            Code::TopologyMismatch,
+            DiagnosticCode::TopologyMismatch,
             with(
                 plaza_instance().to_value().clone(),
                 "/properties/topologyName",
@@ -389,93 +401,111 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         of_instance(
-            Code::InvalidName,
+            DiagnosticCode::InvalidName,
             with(plaza_instance().to_value().clone(), "/name", json!("")),
             "/name",
             Error,
         ),
         case(
-            Code::ReferenceUnclosed,
+            DiagnosticCode::ReferenceUnclosed,
             at("/properties/sinks/1/hubOutputName", json!("a${url")),
             "/properties/sinks/1/hubOutputName",
             Warning,
             Warning,
         ),
         case(
-            Code::SecretExposed,
+            DiagnosticCode::SecretExposed,
             at("/properties/sinks/1/hubOutputName", json!("${pass}")),
             "/properties/sinks/1/hubOutputName",
             Warning,
             Warning,
         ),
         case(
-            Code::SystemVariableUnknown,
+            DiagnosticCode::SystemVariableUnknown,
             at("/properties/sinks/0/assetNamePattern", json!("${System.Moon}")),
             "/properties/sinks/0/assetNamePattern",
             Error,
             Error,
         ),
         case(
-            Code::SystemVariableNotAllowed,
+            DiagnosticCode::SystemVariableNotAllowed,
             at("/properties/sinks/1/hubOutputName", json!("${System.DateTime}")),
             "/properties/sinks/1/hubOutputName",
             Error,
             Error,
         ),
         case(
-            Code::SystemVariableMissing,
+            DiagnosticCode::SystemVariableMissing,
             at("/properties/sinks/2", file),
             "/properties/sinks/2/filePathPattern",
             Warning,
             Warning,
         ),
         case(
-            Code::NodeNameDuplicate,
+            DiagnosticCode::NodeNameDuplicate,
             at("/properties/sinks/1/name", json!("asset")),
             "/properties/sinks/1",
             Error,
             Error,
         ),
-        case(Code::NodeNotFound, at(hub, json!("Vision")), hub, Error, Error),
         case(
-            Code::InputsMissing,
+            DiagnosticCode::NodeNotFound,
+            at(hub, json!("Vision")),
+            hub,
+            Error,
+            Error,
+        ),
+        case(
+            DiagnosticCode::InputsMissing,
             at("/properties/sinks/1/inputs", json!([])),
             "/properties/sinks/1",
             Error,
             Error,
         ),
         case(
-            Code::InputDuplicate,
+            DiagnosticCode::InputDuplicate,
             at("/properties/sinks/1/inputs/1", json!({"nodeName": "vision"})),
             "/properties/sinks/1/inputs/1/nodeName",
             Warning,
             Warning,
         ),
-        case(Code::InputFromSink, at(hub, json!("asset")), hub, Error, Error),
         case(
-            Code::SourceHasInputs,
+            DiagnosticCode::InputFromSink,
+            at(hub, json!("asset")),
+            hub,
+            Error,
+            Error,
+        ),
+        case(
+            DiagnosticCode::SourceHasInputs,
             at("/properties/sources/0/inputs", json!([{"nodeName": "gate"}])),
             "/properties/sources/0/inputs",
             Error,
             Error,
         ),
         case(
-            Code::Cycle,
+            DiagnosticCode::Cycle,
             at("/properties/processors/0/inputs/0/nodeName", json!("vision")),
             "/properties/processors/1",
             Error,
             Error,
         ),
         case(
-            Code::RtspSourceMissing,
+            DiagnosticCode::RtspSourceMissing,
             no_source.clone(),
             "/properties",
             Error,
             Error,
         ),
-        case(Code::SinkMissing, no_source, "/properties", Warning, Warning),
         case(
-            Code::MediaMissing,
+            DiagnosticCode::SinkMissing,
+            no_source,
+            "/properties",
+            Warning,
+            Warning,
+        ),
+        case(
+            DiagnosticCode::MediaMissing,
             with(
                 at("/properties/sources/1", message_source()),
                 "/properties/processors/0/inputs/0/nodeName",
@@ -486,35 +516,35 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::MediaMissing,
+            DiagnosticCode::MediaMissing,
             without(street(), "/properties/sinks/0/inputs/0"),
             "/properties/sinks/0",
             Error,
             Error,
         ),
         case(
-            Code::MediaSinkPlacement,
+            DiagnosticCode::MediaSinkPlacement,
             at(sink, json!("vision")),
             sink,
             Error,
             Error,
         ),
         case(
-            Code::GateWithoutMedia,
+            DiagnosticCode::GateWithoutMedia,
             without(plaza(), "/properties/processors/2/inputs/1"),
             gate,
             Error,
             Error,
         ),
         case(
-            Code::GateWithoutSignal,
+            DiagnosticCode::GateWithoutSignal,
             without(plaza(), "/properties/processors/2/inputs/0"),
             gate,
             Error,
             Error,
         ),
         case(
-            Code::ProcessorBehindGate,
+            DiagnosticCode::ProcessorBehindGate,
             at(
                 "/properties/processors/3",
                 node("late", "MotionDetectionProcessor", &["gate"]),
@@ -524,21 +554,21 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::DetectionsMissing,
+            DiagnosticCode::DetectionsMissing,
             lines_of("camera"),
             "/properties/processors/2/inputs/0/nodeName",
             Error,
             Error,
         ),
         case(
-            Code::NothingFlows,
+            DiagnosticCode::NothingFlows,
             at(hub, json!("slower")),
             hub,
             Warning,
             Warning,
         ),
         case(
-            Code::OutputUnused,
+            DiagnosticCode::OutputUnused,
             at(
                 "/properties/processors/3",
                 node("idle", "MotionDetectionProcessor", &["camera"]),
@@ -548,7 +578,7 @@ fn cases() -> Vec<Case> {
             Warning,
         ),
         case(
-            Code::PlacementRule,
+            DiagnosticCode::PlacementRule,
             at(
                 "/properties/processors/3",
                 node("late", "MotionDetectionProcessor", &["slower"]),
@@ -558,7 +588,7 @@ fn cases() -> Vec<Case> {
             Error,
         ),
         case(
-            Code::CountRule,
+            DiagnosticCode::CountRule,
             at("/properties/sources/1", source("second")),
             "/properties",
             Hint,
@@ -568,13 +598,13 @@ fn cases() -> Vec<Case> {
 }
 
 /// Codes that topologies and instances cannot give; `deployment.rs` has their cases.
-pub(crate) const OF_DEPLOYMENTS: [Code; 6] = [
-    Code::TypographicQuote,
-    Code::VariableUnset,
-    Code::VariableAlias,
-    Code::VariableDuplicate,
-    Code::ModuleUnknown,
-    Code::CreateOptionsInvalid,
+pub(crate) const OF_DEPLOYMENTS: [DiagnosticCode; 6] = [
+    DiagnosticCode::TypographicQuote,
+    DiagnosticCode::VariableUnset,
+    DiagnosticCode::VariableAlias,
+    DiagnosticCode::VariableDuplicate,
+    DiagnosticCode::ModuleUnknown,
+    DiagnosticCode::CreateOptionsInvalid,
 ];
 
 #[test]
@@ -600,14 +630,14 @@ fn every_code_is_found_where_its_mistake_is() {
             assert_eq!(found.severity, severity, "{strictness:?}: {found}");
             assert!(
                 found.message.len() > 20 && !found.message.ends_with('.')
-                    || found.code == Code::ApiVersionNotSupported,
+                    || found.code == DiagnosticCode::ApiVersionNotSupported,
                 "{found}"
             );
             assert!(!found.message.contains("hunter2"), "{found}");
         }
     }
     seen.extend(OF_DEPLOYMENTS);
-    let all: BTreeSet<Code> = Code::ALL.iter().copied().collect();
+    let all: BTreeSet<DiagnosticCode> = DiagnosticCode::ALL.iter().copied().collect();
     let unseen: Vec<_> = all.difference(&seen).collect();
     assert!(unseen.is_empty(), "no case for {unseen:?}");
 }
@@ -615,7 +645,7 @@ fn every_code_is_found_where_its_mistake_is() {
 #[test]
 fn one_mistake_gives_one_error() {
     for case in cases() {
-        if case.open != Error || case.code == Code::TooLarge || case.at.is_empty() {
+        if case.open != Error || case.code == DiagnosticCode::TooLarge || case.at.is_empty() {
             continue;
         }
         let topology = Topology::from_value(case.topology.clone()).unwrap();
@@ -662,20 +692,20 @@ fn a_node_named_by_a_secret_is_an_error_that_does_not_show_it() {
     let values = [("rtspUrl", "rtsp://cam/1"), ("rtspPassword", "hunter2")];
     let instance = Instance::new("I-1", topology.name(), values);
     let error = resolve(&topology, &instance, Strictness::Open).unwrap_err();
-    let exposed: Vec<_> = error
+    let warn_secret_exposure: Vec<_> = error
         .findings
         .iter()
-        .filter(|found| found.code == Code::SecretExposed)
+        .filter(|found| found.code == DiagnosticCode::SecretExposed)
         .collect();
-    assert_eq!(exposed.len(), 1, "{error:?}");
-    assert!(exposed[0].is_error() && exposed[0].pointer.ends_with("/name"));
+    assert_eq!(warn_secret_exposure.len(), 1, "{error:?}");
+    assert!(warn_secret_exposure[0].is_error() && warn_secret_exposure[0].pointer.ends_with("/name"));
     assert!(!format!("{error:?} {error}").contains("hunter2"));
     // The inputs still meet it.
     assert!(
         error
             .findings
             .iter()
-            .all(|found| found.code != Code::NodeNotFound),
+            .all(|found| found.code != DiagnosticCode::NodeNotFound),
         "{error:?}"
     );
 }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use lva_graph_model::nodes::{
+    EndpointCredentials, ExtensionProcessor, ExtensionProtocol, Image, ImageFormat, ImageScale,
+};
 use lva_graph_model::{
-    Credentials, Diagram, DocumentError, Extension, ExtensionProtocol, Flow, Generation, Image, ImageFormat,
-    ImageScale, Instance, Node, PixelFormat, Strictness, Topology, resolve,
+    Diagram, DocumentError, Flow, Generation, Instance, Node, PixelFormat, Strictness, Topology, resolve,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -24,24 +26,27 @@ fn a_topology_and_an_instance_make_a_typed_graph() {
     let names: Vec<&str> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["camera", "slower", "vision", "gate", "asset", "hub"]);
 
-    let Node::RtspSource(camera) = &graph.node_named("camera").unwrap().node else {
+    let Node::RtspSource(camera) = &graph.node_named("camera").unwrap().kind else {
         panic!()
     };
     assert_eq!(camera.endpoint.url.as_str(), "rtsp://cam:554/media/a.mkv");
-    let Some(Credentials::UsernamePassword { username, password }) = &camera.endpoint.credentials else {
+    let Some(EndpointCredentials::UsernamePassword(credentials)) = &camera.endpoint.credentials else {
         panic!()
     };
-    assert_eq!((username.as_str(), password.expose()), ("nobody", "hunter2"));
+    assert_eq!(
+        (credentials.username(), credentials.password()),
+        ("nobody", "hunter2")
+    );
 
-    let Node::FrameRateFilter(slower) = graph.node_named("slower").unwrap().node else {
+    let Node::FrameRateFilter(slower) = graph.node_named("slower").unwrap().kind else {
         panic!()
     };
     assert_eq!(slower.maximum_fps.unwrap().per_second(), 15.0);
 
-    let Node::Extension(vision) = &graph.node_named("vision").unwrap().node else {
+    let Node::Extension(vision) = &graph.node_named("vision").unwrap().kind else {
         panic!()
     };
-    let Extension { image, protocol, .. } = vision;
+    let ExtensionProcessor { image, protocol, .. } = vision;
     let expected = Image {
         scale: Some(ImageScale::Pad {
             width: 1408,
@@ -52,13 +57,13 @@ fn a_topology_and_an_instance_make_a_typed_graph() {
     assert_eq!(*image, expected);
     assert_eq!(*protocol, ExtensionProtocol::ComputerVision { operation: None });
 
-    let Node::SignalGate(gate) = graph.node_named("gate").unwrap().node else {
+    let Node::SignalGate(gate) = graph.node_named("gate").unwrap().kind else {
         panic!()
     };
     assert_eq!((gate.evaluation_window.as_secs(), gate.signal_offset_ms), (1, 0));
     assert_eq!(gate.maximum_activation_time, Duration::from_secs(30));
 
-    let Node::AssetSink(asset) = &graph.node_named("asset").unwrap().node else {
+    let Node::AssetSink(asset) = &graph.node_named("asset").unwrap().kind else {
         panic!()
     };
     let at = UNIX_EPOCH + Duration::from_secs(1_589_738_026);
@@ -110,11 +115,11 @@ fn video_analyzer_has_lines_selectors_and_metadata() {
             .inputs(yolo.id)
             .all(|edge| edge.selects("video/H264") && !edge.selects("audio"))
     );
-    let Node::VideoSink(video) = &graph.node_named("video").unwrap().node else {
+    let Node::VideoSink(video) = &graph.node_named("video").unwrap().kind else {
         panic!()
     };
     assert_eq!(video.retention, Some(Duration::from_secs(7 * 86_400)));
-    let Node::Extension(yolo) = &yolo.node else {
+    let Node::Extension(yolo) = &yolo.kind else {
         panic!()
     };
     assert_eq!(yolo.image.scale, Some(ImageScale::Width(640)));
@@ -139,12 +144,15 @@ fn spelling_does_not_matter() {
     let found = resolve(&topology, &plaza_instance(), Strictness::Open).unwrap();
     assert_eq!(
         codes(&found.findings),
-        [(lva_graph_model::Code::ParameterUnused, "/properties/parameters/3")]
+        [(
+            lva_graph_model::DiagnosticCode::ParameterUnused,
+            "/properties/parameters/3"
+        )]
     );
     let plain = graph(plaza(), &plaza_instance());
     assert_eq!(found.graph.edges(), plain.edges());
     let without_pointer = |graph: &lva_graph_model::Graph| -> Vec<Node> {
-        graph.nodes().iter().map(|node| node.node.clone()).collect()
+        graph.nodes().iter().map(|node| node.kind.clone()).collect()
     };
     assert_eq!(without_pointer(&found.graph), without_pointer(&plain));
 }
@@ -200,7 +208,7 @@ fn parameters_stand_for_words_numbers_names_and_whole_texts() {
         document.clone(),
         &Instance::new("s", "Street", [("mode", "STRETCH")]),
     );
-    let Node::Extension(yolo) = &graph.node_named("yolo").unwrap().node else {
+    let Node::Extension(yolo) = &graph.node_named("yolo").unwrap().kind else {
         panic!()
     };
     assert_eq!(
@@ -215,7 +223,7 @@ fn parameters_stand_for_words_numbers_names_and_whole_texts() {
     let error = resolve(&topology(document), &wrong, Strictness::Open).unwrap_err();
     let text: Vec<String> = error.findings.iter().map(ToString::to_string).collect();
     assert!(
-        text.iter().any(|line| line.contains("'mode' of 'scale' of 'image' of processor 'yolo' is 'squeeze' (from '${mode}'), but has to be one of preserveAspectRatio, pad, stretch")),
+        text.iter().any(|line| line.contains("'mode' of 'scale' of 'image' of processor 'yolo' is 'squeeze' (from '${mode}'), but has to be one of pad, stretch, preserveAspectRatio")),
         "{text:#?}"
     );
     assert!(
@@ -234,7 +242,7 @@ fn unknown_members_are_kept_and_said() {
     let again = Topology::from_json(&read.to_json()).unwrap();
     assert_eq!(again.to_value(), &document);
     let found = read.validate(Strictness::Compatible);
-    let unknown = lva_graph_model::Code::UnknownMember;
+    let unknown = lva_graph_model::DiagnosticCode::UnknownMember;
     let expected = [(unknown, "/properties/sinks/1/colour"), (unknown, "/x-vendor")];
     assert!(expected.iter().all(|e| codes(&found).contains(e)), "{found:#?}");
 }
@@ -323,7 +331,7 @@ fn an_address_with_a_secret_shows_its_scheme_only() {
         &Instance::new("p", "Plaza", [("url", "unused"), ("pass", "hunter2")]),
     );
     assert!(!format!("{graph:?}").contains("hunter2"));
-    let Node::RtspSource(camera) = &graph.nodes()[0].node else {
+    let Node::RtspSource(camera) = &graph.nodes()[0].kind else {
         panic!()
     };
     assert_eq!(camera.endpoint.url.to_string(), "rtsp://***");
@@ -337,7 +345,7 @@ fn file_sinks_of_both_generations_say_folder_and_name() {
             .unwrap()
             .extend(members.as_object().unwrap().clone());
         let graph = graph(with(plaza(), "/properties/sinks/0", sink), &plaza_instance());
-        match &graph.node_named("file").unwrap().node {
+        match &graph.node_named("file").unwrap().kind {
             Node::FileSink(file) => (
                 file.directory.to_string(),
                 file.file_name.to_string(),
@@ -399,7 +407,7 @@ proptest! {
         let document = with(plaza(), "/properties/sinks/1/hubOutputName", json!(format!("{before}${{user}}{after}")));
         let instance = Instance::new("Plaza-1", "Plaza", [("url", "rtsp://cam"), ("user", value.as_str())]);
         let graph = graph(document, &instance);
-        let Node::MessageSink(hub) = &graph.node_named("hub").unwrap().node else { panic!() };
+        let Node::MessageSink(hub) = &graph.node_named("hub").unwrap().kind else { panic!() };
         prop_assert_eq!(hub.hub_output_name.clone().unwrap(), format!("{before}{value}{after}"));
     }
 

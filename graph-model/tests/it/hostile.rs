@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use lva_graph_model::{
-    Code, Diagram, Instance, MAX_FINDINGS, Method, OperationsFile, Registry, RegistryOptions, Strictness,
-    Topology, resolve,
-};
+use lva_graph_model::methods::{Method, Registry, RegistryOptions};
+use lva_graph_model::operations::OperationsFile;
+use lva_graph_model::{DiagnosticCode, Diagram, Instance, MAX_FINDINGS, Strictness, Topology, resolve};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -16,7 +15,10 @@ fn a_topology_with_ten_thousand_nodes_is_refused_as_a_whole() {
     let sink = plaza()["properties"]["sinks"][1].clone();
     let document = with(plaza(), "/properties/sinks", Value::Array(vec![sink; 10_000]));
     let found = topology(document).validate(Strictness::Open);
-    assert!(found.iter().any(|f| f.code == Code::TooLarge), "{found:?}");
+    assert!(
+        found.iter().any(|f| f.code == DiagnosticCode::TooLarge),
+        "{found:?}"
+    );
     assert!(found.len() < 10);
 }
 
@@ -24,7 +26,10 @@ fn a_topology_with_ten_thousand_nodes_is_refused_as_a_whole() {
 fn a_node_with_ten_thousand_inputs_is_refused() {
     let inputs = Value::Array(vec![json!({"nodeName": "vision"}); 10_001]);
     let found = topology(with(plaza(), "/properties/sinks/1/inputs", inputs)).validate(Strictness::Open);
-    assert!(found.iter().any(|f| f.code == Code::TooLarge), "{found:?}");
+    assert!(
+        found.iter().any(|f| f.code == DiagnosticCode::TooLarge),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -45,7 +50,10 @@ fn references_cannot_multiply_a_value_without_end() {
     let url = format!("rtsp://cam/{}", "x".repeat(100_000));
     let instance = Instance::new("Plaza-1", "Plaza", [("url", url.as_str())]);
     let error = resolve(&topology(document), &instance, Strictness::Open).unwrap_err();
-    assert!(error.findings.iter().any(|f| f.code == Code::TooLarge), "{error}");
+    assert!(
+        error.findings.iter().any(|f| f.code == DiagnosticCode::TooLarge),
+        "{error}"
+    );
 }
 
 #[test]
@@ -82,7 +90,7 @@ fn a_long_chain_and_a_long_circle_end() {
         json!("f899"),
     );
     let found = topology(circle).validate(Strictness::Open);
-    let cycle = found.iter().find(|f| f.code == Code::Cycle).unwrap();
+    let cycle = found.iter().find(|f| f.code == DiagnosticCode::Cycle).unwrap();
     assert!(
         cycle.message.contains("…") && cycle.message.len() < 400,
         "{}",

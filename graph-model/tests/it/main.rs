@@ -1,7 +1,6 @@
 //! Whole documents, whole lives of instances. One binary, so that there is one link.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
-mod convert;
 mod custom;
 mod deployment;
 mod diagnostics;

@@ -1,11 +1,12 @@
-//! Lives of instances, and every refusal.
+//! Lives of instances, and every error.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lva_graph_model::{
-    DeviceFault, Family, Generation, InstanceState, MethodError, Outcome, Registry, RegistryOptions, Report,
-    Response, Strictness, Topology,
+use lva_graph_model::methods::{
+    Action, Completion, DeviceFault, InstanceState, MethodCall, MethodError, Registry, RegistryOptions,
+    Response,
 };
+use lva_graph_model::{Family, Generation, Strictness, Topology};
 use serde_json::{Value, json};
 
 use crate::support::{plaza, plaza_instance, street, with, without};
@@ -18,7 +19,7 @@ fn open() -> Registry {
     Registry::new(RegistryOptions::default())
 }
 
-fn call(registry: &mut Registry, method: &str, payload: &Value) -> Result<Outcome, MethodError> {
+fn call(registry: &mut Registry, method: &str, payload: &Value) -> Result<Action, MethodError> {
     let mut payload = payload.clone();
     if let Value::Object(map) = &mut payload {
         let version = if method.starts_with("Graph") { "1.0" } else { "1.1" };
@@ -29,7 +30,7 @@ fn call(registry: &mut Registry, method: &str, payload: &Value) -> Result<Outcom
 
 fn done(registry: &mut Registry, method: &str, payload: &Value) -> Response {
     match call(registry, method, payload) {
-        Ok(Outcome::Done(response)) => response,
+        Ok(Action::Done(response)) => response,
         other => panic!("{method}: {other:?}"),
     }
 }
@@ -57,16 +58,16 @@ fn in_state(state: InstanceState, strictness: Strictness) -> Registry {
     );
     if state != InstanceState::Inactive {
         let started = call(&mut registry, "GraphInstanceActivate", &name("Plaza-1")).unwrap();
-        assert!(matches!(started, Outcome::Start(_)));
+        assert!(matches!(started, Action::Start(_)));
     }
     if matches!(state, InstanceState::Active | InstanceState::Deactivating) {
-        registry.report("Plaza-1", Report::Activated).unwrap();
+        registry.complete("Plaza-1", Completion::Activated).unwrap();
     }
     if state == InstanceState::Deactivating {
         let stopped = call(&mut registry, "GraphInstanceDeactivate", &name("Plaza-1")).unwrap();
         assert_eq!(
             stopped,
-            Outcome::Stop {
+            Action::Stop {
                 instance: "Plaza-1".into()
             }
         );
@@ -91,23 +92,29 @@ fn a_whole_life() {
         set.payload["properties"]["parameters"][1],
         json!({"name": "pass"})
     );
-    let Ok(Outcome::Start(start)) = call(&mut registry, "GraphInstanceActivate", &name("Plaza-1")) else {
+    let Ok(Action::Start(start)) = call(&mut registry, "GraphInstanceActivate", &name("Plaza-1")) else {
         panic!()
     };
     assert_eq!(
         (start.instance.as_str(), start.graph.nodes().len(), start.answer),
         ("Plaza-1", 6, None)
     );
-    assert_eq!(registry.report("Plaza-1", Report::Activated).unwrap().status, 200);
+    assert_eq!(
+        registry
+            .complete("Plaza-1", Completion::Activated)
+            .unwrap()
+            .status,
+        200
+    );
     let list = done(&mut registry, "GraphInstanceList", &json!({}));
     assert_eq!(list.payload["value"][0]["properties"]["state"], "Active");
     assert_eq!(
         call(&mut registry, "GraphInstanceDeactivate", &name("Plaza-1")).unwrap(),
-        Outcome::Stop {
+        Action::Stop {
             instance: "Plaza-1".into()
         }
     );
-    registry.report("Plaza-1", Report::Deactivated).unwrap();
+    registry.complete("Plaza-1", Completion::Deactivated).unwrap();
     assert_eq!(
         done(&mut registry, "GraphInstanceDelete", &name("Plaza-1")).status,
         200
@@ -185,13 +192,13 @@ fn every_state_meets_every_method() {
         for (state, expected) in S::ALL.into_iter().zip(expected) {
             let mut registry = in_state(state, Strictness::Open);
             let found = match call(&mut registry, method, &payload) {
-                Ok(Outcome::Done(response)) => response.status.to_string(),
-                Ok(Outcome::Start(start)) => match start.answer {
+                Ok(Action::Done(response)) => response.status.to_string(),
+                Ok(Action::Start(start)) => match start.answer {
                     None => "start".to_owned(),
                     Some(answer) => format!("start and {}", answer.status),
                 },
-                Ok(Outcome::Stop { .. }) => "stop".to_owned(),
-                Ok(Outcome::Wait { .. }) => "wait".to_owned(),
+                Ok(Action::Stop { .. }) => "stop".to_owned(),
+                Ok(Action::Wait { .. }) => "wait".to_owned(),
                 Ok(other) => panic!("{method} in {state}: {other:?}"),
                 Err(error) => format!("{} {}", error.status(), error.fault.details()[0].code),
             };
@@ -210,28 +217,28 @@ fn every_state_meets_every_method() {
 #[test]
 fn every_state_meets_every_report() {
     use InstanceState as S;
-    let failed = || Report::Failed {
+    let failed = || Completion::Failed {
         node: Some("camera".into()),
         message: "no route to host: is the camera on?".into(),
     };
-    let rows: [(S, Report, u16, S); 12] = [
-        (S::Inactive, Report::Activated, 500, S::Inactive),
+    let rows: [(S, Completion, u16, S); 12] = [
+        (S::Inactive, Completion::Activated, 500, S::Inactive),
         (S::Inactive, failed(), 200, S::Inactive),
-        (S::Inactive, Report::Deactivated, 200, S::Inactive),
-        (S::Activating, Report::Activated, 200, S::Active),
+        (S::Inactive, Completion::Deactivated, 200, S::Inactive),
+        (S::Activating, Completion::Activated, 200, S::Active),
         (S::Activating, failed(), 409, S::Inactive),
-        (S::Activating, Report::Deactivated, 409, S::Inactive),
-        (S::Active, Report::Activated, 200, S::Active),
+        (S::Activating, Completion::Deactivated, 409, S::Inactive),
+        (S::Active, Completion::Activated, 200, S::Active),
         (S::Active, failed(), 409, S::Inactive),
-        (S::Active, Report::Deactivated, 200, S::Inactive),
-        (S::Deactivating, Report::Activated, 409, S::Deactivating),
+        (S::Active, Completion::Deactivated, 200, S::Inactive),
+        (S::Deactivating, Completion::Activated, 409, S::Deactivating),
         (S::Deactivating, failed(), 200, S::Inactive),
-        (S::Deactivating, Report::Deactivated, 200, S::Inactive),
+        (S::Deactivating, Completion::Deactivated, 200, S::Inactive),
     ];
     for (state, report, status, after) in rows {
         let mut registry = in_state(state, Strictness::Open);
         let response = registry
-            .report("Plaza-1", report.clone())
+            .complete("Plaza-1", report.clone())
             .unwrap_or_else(|error| error.to_response());
         assert_eq!(
             (response.status, registry.state("Plaza-1")),
@@ -240,7 +247,7 @@ fn every_state_meets_every_report() {
         );
     }
     let error = in_state(S::Activating, Strictness::Open)
-        .report("Plaza-1", failed())
+        .complete("Plaza-1", failed())
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -250,7 +257,7 @@ fn every_state_meets_every_report() {
         error.to_response().payload["error"]["details"][0]["code"],
         "ResourceValidationError"
     );
-    assert_eq!(open().report("nobody", failed()).unwrap_err().status(), 404);
+    assert_eq!(open().complete("nobody", failed()).unwrap_err().status(), 404);
 }
 
 #[test]
@@ -463,17 +470,18 @@ fn an_instance_can_be_got_changed_and_set_without_losing_its_secret() {
     let got = done(&mut registry, "GraphInstanceGet", &name("Plaza-1")).payload;
     let changed = with(got, "/properties/description", json!("brighter"));
     assert_eq!(done(&mut registry, "GraphInstanceSet", &changed).status, 200);
-    let Ok(Outcome::Start(start)) = call(&mut registry, "GraphInstanceActivate", &name("Plaza-1")) else {
+    let Ok(Action::Start(start)) = call(&mut registry, "GraphInstanceActivate", &name("Plaza-1")) else {
         panic!()
     };
-    let lva_graph_model::Node::RtspSource(camera) = &start.graph.nodes()[0].node else {
+    let lva_graph_model::Node::RtspSource(camera) = &start.graph.nodes()[0].kind else {
         panic!()
     };
-    let Some(lva_graph_model::Credentials::UsernamePassword { password, .. }) = &camera.endpoint.credentials
+    let Some(lva_graph_model::nodes::EndpointCredentials::UsernamePassword(credentials)) =
+        &camera.endpoint.credentials
     else {
         panic!()
     };
-    assert_eq!(password.expose(), "hunter2");
+    assert_eq!(credentials.password(), "hunter2");
 }
 
 #[test]
@@ -489,8 +497,8 @@ fn what_a_get_gave_is_identical_when_it_is_set_again() {
 fn objects_without_a_version_get_that_of_the_method() {
     let mut registry = open();
     done(&mut registry, "GraphTopologySet", &plaza());
-    let request = lva_graph_model::instance_request(Generation::Lva1, plaza_instance());
-    let Ok(Outcome::Done(set)) = registry.carry_out(request, now()) else {
+    let request = MethodCall::set_instance(Generation::Lva1, plaza_instance());
+    let Ok(Action::Done(set)) = registry.dispatch(request, now()) else {
         panic!()
     };
     assert_eq!((set.status, &set.payload["@apiVersion"]), (201, &json!("1.0")));
@@ -623,7 +631,7 @@ fn onvif_methods_say_what_a_runtime_has_to_do_and_answer_with_it() {
     let mut registry = open();
     let outcome = call(&mut registry, "onvifDeviceDiscover", &json!({})).unwrap();
     let duration = Duration::from_secs(8);
-    assert_eq!(outcome, Outcome::Discover { duration });
+    assert_eq!(outcome, Action::Discover { duration });
     let wrong = json!({"discoveryDuration": "PT2H"});
     let found = refused(&mut registry, "onvifDeviceDiscover", &wrong);
     assert_eq!(found, (400, "BadRequest".into(), "OutOfRange".into()));
@@ -631,7 +639,7 @@ fn onvif_methods_say_what_a_runtime_has_to_do_and_answer_with_it() {
         "@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": "http://cam/onvif/device_service",
         "credentials": {"@type": "#Microsoft.VideoAnalyzer.UsernamePasswordCredentials", "username": "u", "password": "hunter2"},
     }});
-    let Ok(Outcome::Describe { endpoint }) = call(&mut registry, "onvifDeviceGet", &endpoint) else {
+    let Ok(Action::Describe { endpoint }) = call(&mut registry, "onvifDeviceGet", &endpoint) else {
         panic!()
     };
     assert_eq!(endpoint.url.authority(), "cam");
@@ -642,14 +650,14 @@ fn onvif_methods_say_what_a_runtime_has_to_do_and_answer_with_it() {
         "serviceIdentifier": "urn:uuid:1", "remoteIPAddress": "10.0.0.9", "scopes": ["onvif://x"],
         "endpoints": ["http://10.0.0.9/onvif/device_service"],
     }]});
-    let devices: Vec<lva_graph_model::DiscoveredDevice> =
+    let devices: Vec<lva_graph_model::onvif::DiscoveredDevice> =
         serde_json::from_value(published["value"].clone()).unwrap();
     assert_eq!(Response::of_discovered_devices(&devices).payload, published);
     let many = vec![devices[0].clone(); 300];
     let answer = Response::of_discovered_devices(&many).payload;
     assert_eq!(
         answer["value"].as_array().unwrap().len(),
-        lva_graph_model::MAX_DISCOVERED_DEVICES
+        lva_graph_model::onvif::MAX_DISCOVERED_DEVICES
     );
     let published = json!({
         "hostname": {"fromDhcp": true, "hostname": "cam"},
@@ -661,10 +669,10 @@ fn onvif_methods_say_what_a_runtime_has_to_do_and_answer_with_it() {
             "h264": {"govLength": 60.0, "profile": "Main"},
         }}],
     });
-    let device: lva_graph_model::OnvifDevice = serde_json::from_value(published.clone()).unwrap();
+    let device: lva_graph_model::onvif::OnvifDevice = serde_json::from_value(published.clone()).unwrap();
     assert_eq!(Response::of_device(&device).payload, published);
-    let refusal = MethodError::not_served("onvifDeviceGet").to_response();
-    assert_eq!(refusal.status, 501);
+    let error = MethodError::not_served("onvifDeviceGet").to_response();
+    assert_eq!(error.status, 501);
     let statuses = DeviceFault::ALL.map(|fault| {
         let answer = MethodError::device("onvifDeviceGet", fault, "why").to_response();
         let error = &answer.payload["error"];

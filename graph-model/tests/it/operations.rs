@@ -1,9 +1,8 @@
 //! Operations files.
 
-use lva_graph_model::{
-    Code, Family, Generation, Instance, Method, OperationsError, OperationsFile, RequestBody, Step, Topology,
-    topology_request,
-};
+use lva_graph_model::methods::{Method, MethodCall, Request};
+use lva_graph_model::operations::{OperationsError, OperationsFile, Step};
+use lva_graph_model::{DiagnosticCode, Family, Generation, Instance, Topology};
 use serde_json::json;
 
 use crate::support::plaza;
@@ -38,10 +37,10 @@ fn a_walk_through_is_read_step_by_step() {
     );
     let Step::Call(set) = &file.steps[3] else { panic!() };
     assert_eq!(
-        (set.method, set.generation),
+        (set.request.method(), set.generation),
         (Method::InstanceSet, Generation::Lva1)
     );
-    assert!(matches!(&set.body, RequestBody::Instance(instance) if instance.topology_name() == "Plaza"));
+    assert!(matches!(&set.request, Request::InstanceSet(instance) if instance.topology_name() == "Plaza"));
     assert_eq!(set.to_payload()["@apiVersion"], "1.0");
     let Step::Call(activate) = &file.steps[4] else {
         panic!()
@@ -50,13 +49,13 @@ fn a_walk_through_is_read_step_by_step() {
         activate.to_payload(),
         json!({"@apiVersion": "1.0", "name": "P-1"})
     );
-    let request = topology_request(Family::Lva, Topology::from_value(plaza()).unwrap());
+    let request = MethodCall::set_topology(Family::Lva, Topology::from_value(plaza()).unwrap());
     assert_eq!(request.to_payload(), plaza());
 }
 
 #[test]
 fn an_instance_can_be_asked_for_without_a_file() {
-    let request = lva_graph_model::instance_request(Generation::Lva2, Instance::new("a", "b", [("c", "d")]));
+    let request = MethodCall::set_instance(Generation::Lva2, Instance::new("a", "b", [("c", "d")]));
     assert_eq!(
         request.to_payload(),
         json!({"@apiVersion": "2.0", "name": "a", "properties": {
@@ -79,18 +78,18 @@ fn everything_wrong_is_said_at_once_with_its_remedy() {
     let Err(OperationsError::Invalid { findings }) = OperationsFile::from_json(text) else {
         panic!()
     };
-    let found: Vec<(Code, &str)> = findings.iter().map(|f| (f.code, f.pointer.as_str())).collect();
+    let found: Vec<(DiagnosticCode, &str)> = findings.iter().map(|f| (f.code, f.pointer.as_str())).collect();
     assert_eq!(
         found,
         [
-            (Code::WrongType, "/operations/0/opParams/topologyUrl"),
-            (Code::MemberMissing, "/operations/1/opParams"),
-            (Code::WrongType, "/operations/2/opParams/topologyFile"),
-            (Code::InvalidValue, "/operations/3/opParams"),
-            (Code::InvalidValue, "/operations/4/opParams"),
-            (Code::WrongType, "/operations/5/opParams"),
-            (Code::MemberMissing, "/operations/6"),
-            (Code::WrongType, "/operations/7"),
+            (DiagnosticCode::WrongType, "/operations/0/opParams/topologyUrl"),
+            (DiagnosticCode::MemberMissing, "/operations/1/opParams"),
+            (DiagnosticCode::WrongType, "/operations/2/opParams/topologyFile"),
+            (DiagnosticCode::InvalidValue, "/operations/3/opParams"),
+            (DiagnosticCode::InvalidValue, "/operations/4/opParams"),
+            (DiagnosticCode::WrongType, "/operations/5/opParams"),
+            (DiagnosticCode::MemberMissing, "/operations/6"),
+            (DiagnosticCode::WrongType, "/operations/7"),
         ]
     );
     assert!(findings[4].message.contains("has no 'name'"), "{}", findings[4]);
@@ -126,7 +125,7 @@ fn a_topology_by_address_comes_first_and_the_address_of_a_page_is_warned_of() {
     let url = "https://raw.githubusercontent.com/a/b/main/topology.json".to_owned();
     let family = Family::VideoAnalyzer;
     assert_eq!(file.steps[0], Step::SetTopologyUrl { family, url });
-    let found: Vec<(Code, &str)> = file
+    let found: Vec<(DiagnosticCode, &str)> = file
         .findings
         .iter()
         .map(|f| (f.code, f.pointer.as_str()))
@@ -134,8 +133,11 @@ fn a_topology_by_address_comes_first_and_the_address_of_a_page_is_warned_of() {
     assert_eq!(
         found,
         [
-            (Code::MemberIgnored, "/operations/0/opParams/pipelineTopologyUrl"),
-            (Code::InvalidValue, "/operations/1/opParams/topologyUrl"),
+            (
+                DiagnosticCode::MemberIgnored,
+                "/operations/0/opParams/pipelineTopologyUrl"
+            ),
+            (DiagnosticCode::InvalidValue, "/operations/1/opParams/topologyUrl"),
         ]
     );
 }

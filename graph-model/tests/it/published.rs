@@ -1,9 +1,8 @@
 //! Every published document, where the shared data is at hand.
 
-use lva_graph_model::{
-    Code, Generation, Instance, OperationsFile, Outcome, Registry, RegistryOptions, Report, Step, Strictness,
-    Topology, topology_request,
-};
+use lva_graph_model::methods::{Action, Completion, MethodCall, Registry, RegistryOptions};
+use lva_graph_model::operations::{OperationsFile, Step};
+use lva_graph_model::{DiagnosticCode, Generation, Instance, Strictness, Topology};
 
 use crate::support::shared_data;
 
@@ -25,20 +24,20 @@ fn the_walk_through_of_the_tutorial_runs_to_its_end_or_skips() {
             Step::SetTopologyUrl { url, .. } => panic!("{url}"),
             Step::SetTopologyFile { family, path } => {
                 let bytes = std::fs::read(folder.join(path)).unwrap();
-                topology_request(family, Topology::from_slice(&bytes).unwrap())
+                MethodCall::set_topology(family, Topology::from_slice(&bytes).unwrap())
             }
             Step::Call(request) => *request,
         };
-        let response = match registry.carry_out(request, std::time::UNIX_EPOCH).unwrap() {
-            Outcome::Done(response) => response,
-            Outcome::Start(start) => {
+        let response = match registry.dispatch(request, std::time::UNIX_EPOCH).unwrap() {
+            Action::Done(response) => response,
+            Action::Start(start) => {
                 assert_eq!(start.graph.nodes().len(), 6);
                 let url = format!("{:?}", start.graph.node_named("rtspSource").unwrap());
                 assert!(url.contains("rtsp://rtspsim:554/media/bulldozer.mkv"), "{url}");
                 assert!(!url.contains("testpassword"));
-                registry.report(&start.instance, Report::Activated).unwrap()
+                registry.complete(&start.instance, Completion::Activated).unwrap()
             }
-            Outcome::Stop { instance } => registry.report(&instance, Report::Deactivated).unwrap(),
+            Action::Stop { instance } => registry.complete(&instance, Completion::Deactivated).unwrap(),
             other => panic!("not asked for: {other:?}"),
         };
         let text = response.payload.to_string();
@@ -119,7 +118,10 @@ fn every_type_of_the_contracts_is_known_or_skips() {
             for found in topology.validate(Strictness::Compatible) {
                 let unexpected = matches!(
                     found.code,
-                    Code::UnknownMember | Code::UnknownNodeType | Code::WrongRole | Code::NotInGeneration
+                    DiagnosticCode::UnknownMember
+                        | DiagnosticCode::UnknownNodeType
+                        | DiagnosticCode::WrongRole
+                        | DiagnosticCode::NotInGeneration
                 );
                 assert!(!unexpected, "{tag} of {generation}: {found}");
             }

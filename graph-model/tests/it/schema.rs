@@ -10,7 +10,7 @@ mod parts;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use lva_graph_model::{INSTANCE_SCHEMA, OPERATIONS_SCHEMA, TOPOLOGY_SCHEMA};
+use lva_graph_model::schema::{INSTANCE_SCHEMA, OPERATIONS_SCHEMA, TOPOLOGY_SCHEMA};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};

@@ -1,6 +1,7 @@
 //! Operations of spatial analysis, as the graph keeps them for the extension.
 
-use lva_graph_model::{ExtensionProtocol, Instance, Node};
+use lva_graph_model::nodes::ExtensionProtocol;
+use lva_graph_model::{Instance, Node};
 use serde_json::{Value, json};
 
 use crate::support::{graph, street, with};
@@ -24,7 +25,7 @@ fn kept(operation: Value) -> (String, Value) {
                             {"name": "camera", "type": "SecretString", "default": "{\"cameras\": []}"}]);
     let document = with(document, "/properties/parameters", parameters);
     let graph = graph(document, &Instance::new("s", "Street", []));
-    let text = graph.nodes().iter().find_map(|node| match &node.node {
+    let text = graph.nodes().iter().find_map(|node| match &node.kind {
         Node::Extension(extension) => match &extension.protocol {
             ExtensionProtocol::ComputerVision { operation } => operation.clone(),
             _ => None,

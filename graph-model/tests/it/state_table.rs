@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use lva_graph_model::{
-    Family, InstanceState, Method, MethodError, Outcome, Registry, RegistryOptions, Report, Strictness,
+use lva_graph_model::methods::{
+    Action, Completion, InstanceState, Method, MethodError, Registry, RegistryOptions,
 };
+use lva_graph_model::{Family, Strictness};
 use serde_json::{Value, json};
 
 use crate::support::{plaza, plaza_instance, street, with};
@@ -97,7 +98,7 @@ fn registry(family: Family, state: Option<InstanceState>, strictness: Strictness
         call(&mut registry, Method::InstanceActivate);
     }
     if matches!(state, InstanceState::Active | InstanceState::Deactivating) {
-        registry.report(&name, Report::Activated).unwrap();
+        registry.complete(&name, Completion::Activated).unwrap();
     }
     if state == InstanceState::Deactivating {
         call(&mut registry, Method::InstanceDeactivate);
@@ -117,19 +118,22 @@ fn answer(error: &MethodError) -> String {
 
 fn cell(method: &str, payload: &Value, registry: &mut Registry) -> String {
     let name = payload["name"].as_str().unwrap_or_default().to_owned();
-    let report = |registry: &mut Registry, report| match registry.report(&name, report) {
+    let report = |registry: &mut Registry, report| match registry.complete(&name, report) {
         Ok(response) => response.status.to_string(),
         Err(error) => answer(&error),
     };
     match registry.call(method, payload, UNIX_EPOCH) {
-        Ok(Outcome::Done(response)) => response.status.to_string(),
-        Ok(Outcome::Start(start)) => match start.answer {
+        Ok(Action::Done(response)) => response.status.to_string(),
+        Ok(Action::Start(start)) => match start.answer {
             Some(response) => format!("start, {}", response.status),
-            None => format!("start, {} when active", report(registry, Report::Activated)),
+            None => format!("start, {} when active", report(registry, Completion::Activated)),
         },
-        Ok(Outcome::Stop { .. }) => format!("stop, {} when inactive", report(registry, Report::Deactivated)),
-        Ok(Outcome::Wait { .. }) => "wait for the call before".to_owned(),
-        Ok(Outcome::Discover { .. } | Outcome::Describe { .. }) => "the runtime answers".to_owned(),
+        Ok(Action::Stop { .. }) => format!(
+            "stop, {} when inactive",
+            report(registry, Completion::Deactivated)
+        ),
+        Ok(Action::Wait { .. }) => "wait for the call before".to_owned(),
+        Ok(Action::Discover { .. } | Action::Describe { .. }) => "the runtime answers".to_owned(),
         Err(error) => answer(&error),
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use lva_graph_model::{Code, Diagnostic, Graph, Instance, Resolved, Strictness, Topology, resolve};
+use lva_graph_model::{Diagnostic, DiagnosticCode, Graph, Instance, Resolved, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 
 /// A file or folder of the data that is shared beside the project, or `None` after saying so.
@@ -191,7 +191,7 @@ pub(crate) fn graph(value: Value, instance: &Instance) -> Graph {
 }
 
 /// The codes of findings, with their places.
-pub(crate) fn codes(findings: &[Diagnostic]) -> Vec<(Code, &str)> {
+pub(crate) fn codes(findings: &[Diagnostic]) -> Vec<(DiagnosticCode, &str)> {
     findings
         .iter()
         .map(|finding| (finding.code, finding.pointer.as_str()))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lva_graph_model::{
-    Code, DocumentError, Generation, Instance, ParameterType, Strictness, Topology, resolve,
+    DiagnosticCode, DocumentError, Generation, Instance, ParameterType, Strictness, Topology, resolve,
 };
 use serde_json::Value;
 
@@ -156,7 +156,10 @@ fn check_edge(bytes: &[u8], generation: Generation) {
         for found in topology.validate(strictness) {
             assert!(!found.is_error(), "{found}");
             assert!(
-                !matches!(found.code, Code::UnknownMember | Code::WrongType),
+                !matches!(
+                    found.code,
+                    DiagnosticCode::UnknownMember | DiagnosticCode::WrongType
+                ),
                 "{found}"
             );
         }

@@ -1,7 +1,7 @@
 //! A graph's RTSP source as `lva-rtsp` connects to it, and the camera's streams as `lva-framing` decodes them.
 
 use lva_framing::VideoCodec;
-use lva_graph_model::{Credentials as ModelCredentials, RtspSource, RtspTransport};
+use lva_graph_model::nodes::{EndpointCredentials as ModelCredentials, RtspSource, RtspTransport};
 use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, TlsOptions, Transport};
 
 use crate::convert::Unsupported;
@@ -14,8 +14,8 @@ pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsup
         .map_err(|error| Unsupported::new(error.to_string(), "correct the endpoint's url"))?;
     let credentials = match &endpoint.credentials {
         None => in_url,
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(Credentials::new(username.as_str(), password.expose()))
+        Some(ModelCredentials::UsernamePassword(credentials)) => {
+            Some(Credentials::new(credentials.username(), credentials.password()))
         }
         Some(ModelCredentials::HttpHeader { .. } | ModelCredentials::SymmetricKey(_)) => {
             return Err(Unsupported::new(
@@ -34,7 +34,7 @@ pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsup
         .with_tls(tls))
 }
 
-fn tls_options(tls: &lva_graph_model::TlsOptions) -> Result<TlsOptions, Unsupported> {
+fn tls_options(tls: &lva_graph_model::nodes::EndpointTls) -> Result<TlsOptions, Unsupported> {
     let options = match &tls.trusted_certificates {
         None => TlsOptions::default(),
         Some(texts) => TlsOptions::default()

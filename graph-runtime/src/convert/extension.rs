@@ -5,8 +5,10 @@ use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
 use lva_extension_protocol::{
     ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
 };
-use lva_graph_model::{
-    Credentials as ModelCredentials, DataTransfer, Endpoint, Extension, ExtensionProtocol, Text, TlsOptions,
+use lva_graph_model::SensitiveString;
+use lva_graph_model::nodes::{
+    DataTransfer, Endpoint, EndpointCredentials as ModelCredentials, EndpointTls, ExtensionProcessor,
+    ExtensionProtocol,
 };
 
 use crate::convert::Unsupported;
@@ -24,7 +26,7 @@ pub(crate) enum ClientPlan {
 pub(crate) struct GrpcPlan {
     pub(crate) url: ExtensionUrl,
     pub(crate) transfer: Transfer,
-    pub(crate) configuration: Option<Text>,
+    pub(crate) configuration: Option<SensitiveString>,
     tls: Option<ClientTls>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
@@ -33,7 +35,7 @@ pub(crate) struct GrpcPlan {
 impl ClientPlan {
     /// `instance` and `node` are how the graph names itself to an extension.
     pub(crate) fn new(
-        extension: &Extension,
+        extension: &ExtensionProcessor,
         encoding: FrameEncoding,
         instance: &str,
         node: &str,
@@ -104,8 +106,8 @@ fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<
     let tls = endpoint.tls.as_ref().map(grpc_tls).transpose()?;
     let credentials = match &endpoint.credentials {
         None => None,
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(Credentials::new(username.as_str(), password.expose()))
+        Some(ModelCredentials::UsernamePassword(credentials)) => {
+            Some(Credentials::new(credentials.username(), credentials.password()))
         }
         Some(ModelCredentials::HttpHeader { .. } | ModelCredentials::SymmetricKey(_)) => {
             return Err(Unsupported::new(
@@ -118,7 +120,7 @@ fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<
 }
 
 /// The two validation switches have no meaning for gRPC, as published: the name and the signature are always checked.
-fn grpc_tls(tls: &TlsOptions) -> Result<ClientTls, Unsupported> {
+fn grpc_tls(tls: &EndpointTls) -> Result<ClientTls, Unsupported> {
     match &tls.trusted_certificates {
         None => Ok(ClientTls::system_roots()),
         Some(texts) => ClientTls::from_pem(texts.join("\n"))
@@ -143,9 +145,10 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
     }
     let credentials = match &endpoint.credentials {
         None => return Ok(options),
-        Some(ModelCredentials::UsernamePassword { username, password }) => {
-            Some(HttpCredentials::password(username.as_str(), password.expose()))
-        }
+        Some(ModelCredentials::UsernamePassword(credentials)) => Some(HttpCredentials::password(
+            credentials.username(),
+            credentials.password(),
+        )),
         Some(ModelCredentials::HttpHeader { name, value }) => {
             HttpCredentials::header(name.as_str(), value.expose())
         }
@@ -160,7 +163,7 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
     Ok(options.with_credentials(credentials))
 }
 
-fn http_tls(tls: &TlsOptions) -> Result<HttpTls, Unsupported> {
+fn http_tls(tls: &EndpointTls) -> Result<HttpTls, Unsupported> {
     let checks = match &tls.trusted_certificates {
         None => HttpTls::platform(),
         Some(texts) => HttpTls::with_roots(texts)

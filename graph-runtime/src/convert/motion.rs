@@ -2,7 +2,7 @@
 
 use lva_framing::FractionBox;
 use lva_framing::motion::MotionSensitivity;
-use lva_graph_model::{MotionDetection, Sensitivity};
+use lva_graph_model::nodes::{MotionDetection, Sensitivity};
 use lva_inference_schema::{Inference, Motion, Rectangle};
 
 pub(crate) fn sensitivity(node: &MotionDetection) -> MotionSensitivity {

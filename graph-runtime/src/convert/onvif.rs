@@ -2,10 +2,11 @@
 
 use lva_client_transport::http::HttpCredentials;
 use lva_client_transport::{ClientTls, ClientTlsError};
-use lva_graph_model::{
-    CodecConfiguration, Credentials, DeviceFault, DiscoveredDevice, Endpoint, MediaProfile, MediaUri,
-    OnvifDateTime, OnvifDevice, OnvifDns, OnvifHostName, RateControl, VideoEncoderConfiguration,
-    VideoResolution,
+use lva_graph_model::methods::DeviceFault;
+use lva_graph_model::nodes::{Endpoint, EndpointCredentials};
+use lva_graph_model::onvif::{
+    CodecConfiguration, DiscoveredDevice, MediaProfile, MediaUri, OnvifDateTime, OnvifDevice, OnvifDns,
+    OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
 };
 use lva_onvif::{
     AddressError, Device, DeviceDescription, DeviceUrl, FoundDevice, OnvifError, OnvifErrorKind, Profile,
@@ -72,13 +73,16 @@ pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifCallError
     }
 }
 
-fn credentials(credentials: &Credentials) -> Result<HttpCredentials, OnvifCallError> {
+fn credentials(credentials: &EndpointCredentials) -> Result<HttpCredentials, OnvifCallError> {
     let usable = match credentials {
-        Credentials::UsernamePassword { username, password } => {
-            Some(HttpCredentials::password(username.as_str(), password.expose()))
+        EndpointCredentials::UsernamePassword(credentials) => Some(HttpCredentials::password(
+            credentials.username(),
+            credentials.password(),
+        )),
+        EndpointCredentials::HttpHeader { name, value } => {
+            HttpCredentials::header(name.as_str(), value.expose())
         }
-        Credentials::HttpHeader { name, value } => HttpCredentials::header(name.as_str(), value.expose()),
-        Credentials::SymmetricKey(_) => None,
+        EndpointCredentials::SymmetricKey(_) => None,
     };
     usable.ok_or(OnvifCallError::Credentials)
 }

@@ -6,7 +6,8 @@ use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat};
 use lva_framing::{
     FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat as FramePixels, ScaleMode,
 };
-use lva_graph_model::{Image, ImageFormat, ImageScale, PixelFormat, Rate};
+use lva_graph_model::PixelFormat;
+use lva_graph_model::nodes::{Image, ImageFormat, ImageScale, Rate};
 use lva_inference_schema::{Inference, Rectangle};
 
 /// The format of a node's frames.
@@ -74,10 +75,10 @@ impl FrameSpec {
 fn framing_pixels(pixels: PixelFormat) -> FramePixels {
     match pixels {
         PixelFormat::Yuv420p => FramePixels::Yuv420p,
-        PixelFormat::Rgb565be => FramePixels::Rgb565Be,
-        PixelFormat::Rgb565le => FramePixels::Rgb565Le,
-        PixelFormat::Rgb555be => FramePixels::Rgb555Be,
-        PixelFormat::Rgb555le => FramePixels::Rgb555Le,
+        PixelFormat::Rgb565Be => FramePixels::Rgb565Be,
+        PixelFormat::Rgb565Le => FramePixels::Rgb565Le,
+        PixelFormat::Rgb555Be => FramePixels::Rgb555Be,
+        PixelFormat::Rgb555Le => FramePixels::Rgb555Le,
         PixelFormat::Rgb24 => FramePixels::Rgb24,
         PixelFormat::Bgr24 => FramePixels::Bgr24,
         PixelFormat::Argb => FramePixels::Argb,
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_pixel_format_keeps_its_name_across_both_conversions() {
-        for &pixels in PixelFormat::ALL {
+        for pixels in PixelFormat::ALL {
             let image = Image {
                 scale: None,
                 format: ImageFormat::Raw(pixels),
@@ -148,8 +149,8 @@ mod tests {
             let spec = FrameSpec::new(&image);
             let plan = spec.settings.plan(64, 48).unwrap();
             let announced = spec.announced(&plan).unwrap();
-            assert_eq!(plan.format().name(), pixels.as_str());
-            assert_eq!(announced.pixel_format().unwrap().name(), pixels.as_str());
+            assert_eq!(plan.format().name(), pixels.name());
+            assert_eq!(announced.pixel_format().unwrap().name(), pixels.name());
             assert_eq!(announced.frame_bytes(), Some(plan.bytes()), "{pixels:?}");
         }
     }

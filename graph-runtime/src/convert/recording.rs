@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use lva_graph_model::{OutputSelector, SignalGate};
+use lva_graph_model::OutputSelector;
+use lva_graph_model::nodes::SignalGateProcessor;
 use lva_recording::{AudioTrack, GateOptions, MediaUnit, Tracks, VideoCodec, VideoTrack};
 use lva_rtsp::{AccessUnit, Codec, MediaKind, StreamInfo};
 
 /// The times of a gate.
-pub(crate) fn gate_options(gate: &SignalGate) -> GateOptions {
+pub(crate) fn gate_options(gate: &SignalGateProcessor) -> GateOptions {
     let options = GateOptions::new(gate.minimum_activation_time, gate.maximum_activation_time)
         .with_evaluation_window(gate.evaluation_window);
     let offset = Duration::from_millis(gate.signal_offset_ms.unsigned_abs());
@@ -112,8 +113,8 @@ pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<VideoCodec> {
 }
 
 /// A unit as a recording takes it.
-pub(crate) fn media_unit(unit: &AccessUnit, media: MediaKind) -> MediaUnit {
-    match media {
+pub(crate) fn media_unit(unit: &AccessUnit) -> MediaUnit {
+    match unit.media {
         MediaKind::Audio => MediaUnit::audio(unit.timestamp_90k, unit.data.clone()),
         _ => MediaUnit::video(unit.timestamp_90k, unit.random_access, unit.data.clone()),
     }
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_offset_of_either_sign_is_kept() {
-        let gate = |signal_offset_ms| SignalGate {
+        let gate = |signal_offset_ms| SignalGateProcessor {
             evaluation_window: Duration::from_secs(1),
             signal_offset_ms,
             minimum_activation_time: Duration::from_secs(30),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lva_graph_model::LineCrossing;
+use lva_graph_model::nodes::LineCrossing;
 use lva_inference_schema::{Entity, Inference, InferenceValue};
 use lva_zones::{BoundingBox, CrossingLine, Detection, Point, Scene, SceneOptions};
 
@@ -77,7 +77,7 @@ pub(crate) fn line_scene(node: &LineCrossing, aspect: f64) -> Result<Scene, Stri
 
 #[cfg(test)]
 mod tests {
-    use lva_graph_model::NamedLine;
+    use lva_graph_model::nodes::NamedLine;
     use lva_inference_schema::{Event, Rectangle};
 
     use super::*;

@@ -1,6 +1,7 @@
 //! Events about an instance itself: it runs, it has ended, it could not be started.
 
-use lva_graph_model::{Family, Graph, InstanceState};
+use lva_graph_model::methods::InstanceState;
+use lva_graph_model::{Family, Graph};
 use lva_inference_schema::body::{EventBody, StateChange, StateReason};
 use lva_inference_schema::{EventName, ProductFamily, Subject};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lva_graph_model::CustomProcessor;
+use lva_graph_model::nodes::CustomProcessor;
 
 use super::{CustomNode, NodeContext, NodeError, NodeFactory};
 use crate::panics::{Panicked, catch_panic};

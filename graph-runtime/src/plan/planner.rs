@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use lva_framing::FrameRate;
-use lva_graph_model::{
-    CustomProcessor, Edge, Extension, Flow, Graph, GraphNode, LineCrossing, MotionDetection, Node, NodeId,
-    Sampling,
-};
+use lva_graph_model::nodes::{CustomProcessor, ExtensionProcessor, LineCrossing, MotionDetection, Sampling};
+use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, NodeId};
 use lva_recording::SignalGate;
 use lva_rtsp::CameraOptions;
 
@@ -28,10 +26,10 @@ const USUAL_ASPECT: f64 = 16.0 / 9.0;
 
 impl Unsupported {
     fn at_node(self, node: &GraphNode) -> PlanError {
-        let kind = match &node.node {
+        let kind = match &node.kind {
             Node::Custom(custom) => custom.type_name(),
             other => {
-                let names = other.kind().local_names();
+                let names = other.node_kind().local_names();
                 names.first().copied().unwrap_or_default()
             }
         };
@@ -77,7 +75,7 @@ impl Plan {
             recordings: Vec::new(),
         };
         for node in &nodes {
-            match &node.node {
+            match &node.kind {
                 Node::MessageSource(source) => plan.inputs.push(InputPlan {
                     input: source.hub_input_name.clone(),
                     gates: planner.downstream(node).gates,
@@ -138,7 +136,7 @@ impl Planner<'_> {
     }
 
     fn camera_or_recording(&mut self, node: &GraphNode) -> Result<(), PlanError> {
-        let target = match &node.node {
+        let target = match &node.kind {
             Node::RtspSource(source) => {
                 let camera = camera_options(source).map_err(|unsupported| unsupported.at_node(node))?;
                 self.source = Some((self.node_ref(node), camera));
@@ -158,7 +156,7 @@ impl Planner<'_> {
             let Some(from) = self.graph.node(edge.from) else {
                 continue;
             };
-            let before = match &from.node {
+            let before = match &from.kind {
                 Node::SignalGate(_) => self.graph.inputs(from.id).find(|edge| edge.flow == Flow::Media),
                 _ => None,
             };
@@ -192,7 +190,7 @@ impl Planner<'_> {
     }
 
     fn gate(&self, node: &GraphNode) -> Result<Option<GatePlan>, PlanError> {
-        let Node::SignalGate(gate) = &node.node else {
+        let Node::SignalGate(gate) = &node.kind else {
             return Ok(None);
         };
         let options = gate_options(gate);
@@ -207,14 +205,14 @@ impl Planner<'_> {
 
     /// The id of a node is its index among those of its kind.
     fn assign_id(&mut self, node: &GraphNode) {
-        match &node.node {
+        match &node.kind {
             Node::MotionDetection(_) => self.motions.push(node.id),
             Node::Extension(_) | Node::Custom(_) => self.analyses.push(node.id),
             _ => {}
         }
     }
 
-    fn extension(&self, node: &GraphNode, extension: &Extension) -> Result<AnalysisPlan, PlanError> {
+    fn extension(&self, node: &GraphNode, extension: &ExtensionProcessor) -> Result<AnalysisPlan, PlanError> {
         let spec = FrameSpec::new(&extension.image);
         let client = ClientPlan::new(extension, spec.encoding(), self.graph.instance_name(), &node.name);
         let client = client.map_err(|unsupported| unsupported.at_node(node));
@@ -338,7 +336,7 @@ impl Planner<'_> {
         };
         let before = self
             .sources(node)
-            .find(|from| matches!(from.node, Node::ObjectTracking(_)));
+            .find(|from| matches!(from.kind, Node::ObjectTracking(_)));
         let Some(before) = before else {
             let extension = self.extension_before(node)?;
             let tracker = TrackerPlan {
@@ -373,7 +371,7 @@ impl Planner<'_> {
         let Some(source) = self.sources(node).next() else {
             return Ok(None);
         };
-        if !source.node.kind().looks_at_frames() {
+        if !source.kind.node_kind().inspects_frames() {
             return Err(Unsupported::new(
                 format!("it follows '{}', which detects no objects", source.name),
                 "connect it to an extension that detects objects",
@@ -393,9 +391,9 @@ impl Planner<'_> {
             let recordings = |of: fn(&(Option<NodeId>, NodeId)) -> Option<NodeId>| {
                 let numbered = self.sinks.iter().enumerate();
                 let own = numbered.filter(move |(_, sink)| of(sink) == Some(to.id));
-                own.map(|(index, _)| RecordingId::new(index))
+                own.map(|(index, _)| RecordingId(index))
             };
-            match &to.node {
+            match &to.kind {
                 Node::MessageSink(sink) => downstream.outputs.push(sink.hub_output_name.clone()),
                 Node::SignalGate(_) if edge.flow == Flow::Signals => {
                     downstream.gates.extend(recordings(|(gate, _)| *gate));
@@ -424,17 +422,17 @@ impl Planner<'_> {
                 break;
             };
             let index = |nodes: &[NodeId]| nodes.iter().position(|id| *id == from.id).unwrap_or_default();
-            match &from.node {
+            match &from.kind {
                 Node::FrameRateFilter(filter) => {
                     if let Some(rate) = filter.maximum_fps {
                         rates.push(frame_rate(rate).ok_or_else(|| unsupported_rate().at_node(from))?);
                     }
                 }
                 Node::MotionDetection(_) => {
-                    return Ok((FrameSource::Motion(MotionId::new(index(&self.motions))), rates));
+                    return Ok((FrameSource::Motion(MotionId(index(&self.motions))), rates));
                 }
                 Node::Extension(_) | Node::Custom(_) => {
-                    let extension = AnalysisId::new(index(&self.analyses));
+                    let extension = AnalysisId(index(&self.analyses));
                     return Ok((FrameSource::Extension(extension), rates));
                 }
                 Node::RtspSource(_) => break,

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lva_graph_model::{FileSink, Pattern, PatternPiece, SystemVariable};
+use lva_graph_model::nodes::FileSink;
+use lva_graph_model::{Pattern, PatternPiece, SystemVariable};
 use lva_recording::{
     Clip, ClipDirectory, ClipError, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentDirectory,
     SegmentOptions, SegmentedClip, StoreStats, Tracks, clip_path,

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use lva_graph_model::{Family, Generation, Method};
+use lva_graph_model::methods::Method;
+use lva_graph_model::{Family, Generation};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::nodes::{Processor, Sink, Source};

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use lva_graph_model::{Accuracy, ParameterType, PixelFormat, RtspTransport, ScaleMode, Sensitivity};
+use lva_graph_model::nodes::{Accuracy, RtspTransport, Sensitivity};
+use lva_graph_model::{ParameterType, PixelFormat, ScaleMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// A word of a list in any case, or a reference to a parameter.
@@ -53,9 +54,12 @@ macro_rules! words {
 /// The words of one of the crate's enumerations.
 macro_rules! of {
     ($kind:ty) => {
+        of!($kind, as_str)
+    };
+    ($kind:ty, $name:ident) => {
         <$kind>::ALL
             .iter()
-            .map(|word| word.as_str().to_owned())
+            .map(|word| word.$name().to_owned())
             .collect::<Vec<_>>()
     };
 }
@@ -72,9 +76,9 @@ words! {
     /// How a tracker weighs accuracy against effort.
     AccuracyWord = of!(Accuracy);
     /// How a frame is brought to a size.
-    ScaleModeWord = of!(ScaleMode);
+    ScaleModeWord = of!(ScaleMode, name);
     /// Order and width of samples.
-    PixelFormatWord = of!(PixelFormat);
+    PixelFormatWord = of!(PixelFormat, name);
     /// The point of a person that counts.
     FocusWord = all(&["center", "bottomCenter", "footprint"]);
     /// When an event is said.

@@ -34,7 +34,7 @@ pub(super) enum End {
     Found(Vec<Inference>),
     Failed(NodeError),
     Panicked(Panicked),
-    /// There was no node, and it could not be created.
+    /// No node existed, and none could be created.
     BuildFailed(NodeBuildError),
     /// The node timed out.
     Cancelled,
@@ -172,7 +172,8 @@ mod tests {
 
     use async_trait::async_trait;
     use lva_framing::{ColorMatrix, ColorRange, PictureFormat};
-    use lva_graph_model::{CustomNodeTypes, CustomProcessor, Instance, Node, Strictness, Topology, resolve};
+    use lva_graph_model::nodes::CustomProcessor;
+    use lva_graph_model::{CustomNodeTypes, Instance, Node, Strictness, Topology, resolve};
     use serde_json::json;
 
     use super::*;
@@ -222,7 +223,7 @@ mod tests {
         let types = CustomNodeTypes::new([TYPE]).unwrap();
         let topology = topology.unwrap().with_custom_types(types);
         let resolved = resolve(&topology, &Instance::new("i", "t", []), Strictness::Open).unwrap();
-        match &resolved.graph.node_named("custom").unwrap().node {
+        match &resolved.graph.node_named("custom").unwrap().kind {
             Node::Custom(custom) => custom.clone(),
             other => panic!("{other:?}"),
         }
