@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_kind_survives_the_wire_byte_for_byte() {
-        for kind in InferenceKind::ALL {
+        for kind in InferenceKind::ALL.iter().copied() {
             let before = of_kind(kind);
             let bytes = inference_to_wire(&before).encode_to_vec();
             let (after, without_value) =
