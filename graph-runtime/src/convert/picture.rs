@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 
 use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat};
-use lva_framing::{
-    FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat as FramePixels, ScaleMode,
-};
-use lva_graph_model::PixelFormat;
+use lva_framing::{FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat, ScaleMode};
 use lva_graph_model::nodes::{Image, ImageFormat, ImageScale, Rate};
 use lva_inference_schema::{Inference, Rectangle};
 
@@ -21,10 +18,10 @@ pub(crate) struct FrameSpec {
 impl FrameSpec {
     pub(crate) fn new(image: &Image) -> Self {
         let (pixels, file) = match image.format {
-            ImageFormat::Raw(pixels) => (framing_pixels(pixels), None),
-            ImageFormat::Jpeg { quality } => (FramePixels::Bgr24, Some(ImageFile::Jpeg { quality })),
-            ImageFormat::Png => (FramePixels::Bgr24, Some(ImageFile::Png)),
-            ImageFormat::Bmp => (FramePixels::Bgr24, Some(ImageFile::Bmp)),
+            ImageFormat::Raw(pixels) => (pixels, None),
+            ImageFormat::Jpeg { quality } => (PixelFormat::Bgr24, Some(ImageFile::Jpeg { quality })),
+            ImageFormat::Png => (PixelFormat::Bgr24, Some(ImageFile::Png)),
+            ImageFormat::Bmp => (PixelFormat::Bgr24, Some(ImageFile::Bmp)),
         };
         let settings = ImageSettings::new(pixels);
         let settings = match image.scale {
@@ -69,22 +66,6 @@ impl FrameSpec {
             // `ImageFile` may grow; what is made above are these three.
             Some(_) => FrameFormat::jpg(width, height),
         }
-    }
-}
-
-fn framing_pixels(pixels: PixelFormat) -> FramePixels {
-    match pixels {
-        PixelFormat::Yuv420p => FramePixels::Yuv420p,
-        PixelFormat::Rgb565Be => FramePixels::Rgb565Be,
-        PixelFormat::Rgb565Le => FramePixels::Rgb565Le,
-        PixelFormat::Rgb555Be => FramePixels::Rgb555Be,
-        PixelFormat::Rgb555Le => FramePixels::Rgb555Le,
-        PixelFormat::Rgb24 => FramePixels::Rgb24,
-        PixelFormat::Bgr24 => FramePixels::Bgr24,
-        PixelFormat::Argb => FramePixels::Argb,
-        PixelFormat::Rgba => FramePixels::Rgba,
-        PixelFormat::Abgr => FramePixels::Abgr,
-        PixelFormat::Bgra => FramePixels::Bgra,
     }
 }
 
