@@ -274,7 +274,7 @@ fn what_is_no_topology_is_refused_in_words() {
     assert!(matches!(refused("[]"), DocumentError::WrongShape { .. }));
     assert_eq!(
         refused("[]").to_string(),
-        "a topology is a JSON object (with '@apiVersion', 'name' and 'properties'), but this is a list"
+        "a topology must be a JSON object (with '@apiVersion', 'name' and 'properties'), but this is an array"
     );
     assert!(matches!(refused("{}"), DocumentError::NameMissing { .. }));
     assert!(matches!(
