@@ -196,7 +196,7 @@ pub(super) struct TlsValidationOptions {
     ignore_signature: Option<Flag>,
 }
 
-/// The credentials of a node. Refer to parameters of type SecretString for what is secret.
+/// The credentials of a node. Refer to parameters of type SecretString for secrets.
 #[derive(JsonSchema)]
 #[schemars(tag = "@type")]
 pub(super) enum Credentials {
