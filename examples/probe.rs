@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use lva_rtsp::{
-    CameraOptions, CameraUrl, ClockSource, Credentials, ProbeReport, Timeouts, TlsOptions, Transport, probe,
+    CameraOptions, CameraUrl, ClientTls, ClockSource, Credentials, ProbeReport, Timeouts, Transport, probe,
 };
 use serde_json::json;
 
@@ -72,14 +72,16 @@ impl Args {
                 ))
             }
         };
-        let mut tls = TlsOptions::default()
+        let tls = match &self.trust {
+            None => ClientTls::platform(),
+            Some(path) => {
+                let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                ClientTls::from_pem([pem])?
+            }
+        };
+        let tls = tls
             .dangerous_ignore_hostname(self.dangerous_ignore_hostname)
             .dangerous_ignore_signature(self.dangerous_ignore_signature);
-        if let Some(path) = &self.trust {
-            let pem =
-                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            tls = tls.with_trusted_certificates([pem])?;
-        }
         let secured = url.is_tls();
         // A camera that falls silent should not end the watch: that it did is what one wants to know.
         let timeouts = Timeouts::default().with_stall(Duration::from_secs(3600));

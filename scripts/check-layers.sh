@@ -18,8 +18,8 @@ lva-inference           0   lva-media-types
 lva-zones               1   lva-media-types,lva-inference-schema
 lva-extension-protocol  1   lva-media-types,lva-client-transport,lva-inference-schema
 lva-onvif               1   lva-media-types,lva-client-transport
-lva-rtsp-simulator      1   lva-media-types,lva-rtsp
-lva-spatial-analysis    2   lva-media-types,lva-graph-model,lva-inference,lva-inference-schema,lva-zones,lva-extension-protocol
+lva-rtsp-simulator      1   lva-media-types
+lva-spatial-analysis    2   lva-media-types,lva-inference,lva-inference-schema,lva-zones,lva-extension-protocol
 lva-graph-runtime       2   lva-media-types,lva-client-transport,lva-graph-model,lva-inference-schema,lva-rtsp,lva-framing,lva-recording,lva-zones,lva-extension-protocol,lva-onvif
 lva-edge-module         4   below
 lva-sample-world        5   -
@@ -37,7 +37,7 @@ lva-rtsp                --all-features         tonic,ffmpeg-sys-next
 lva-recording           --all-features         tonic,retina
 lva-framing             --all-features         tokio,tonic,retina
 lva-onvif               --all-features         tonic,ffmpeg-sys-next,retina
-lva-rtsp-simulator      --all-features         tonic,ffmpeg-sys-next
+lva-rtsp-simulator      --all-features         tonic,ffmpeg-sys-next,retina
 lva-extension-protocol  --all-features         ffmpeg-sys-next,retina
 lva-inference           --no-default-features  tokio,tonic,ffmpeg-sys-next,retina,rten,ort,image
 lva-inference           --all-features         tonic,ffmpeg-sys-next,retina

@@ -6,7 +6,7 @@
 //! | `connection` | sockets, TLS, and one exchange within its limits |
 //! | `read_after_close` | reads a response from a server that has stopped reading |
 //! | `auth` | Basic, Digest and fixed-header credentials, without I/O |
-//! | `error` | why there is no response |
+//! | `error` | why an exchange fails |
 
 mod auth;
 mod connection;

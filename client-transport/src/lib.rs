@@ -8,8 +8,8 @@
 //! | [`http::HttpConnection`] | one request and one response at a time over a connection that is kept open |
 //! | [`http::HttpAuthenticator`] | answers Basic and Digest challenges, or adds a fixed header |
 //!
-//! **The server's certificate is always checked by rustls's own verifier unless a switch turns a check off.** Whatever the
-//! switches say, the server must prove that it holds the private key of the certificate it presents.
+//! **The server's certificate is always checked by rustls's own verifier unless a switch turns a check off.** In any case,
+//! the server must prove that it holds the private key of the certificate it presents.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -35,10 +35,12 @@
 //! without client certificates.
 #![forbid(unsafe_code)]
 
+mod error;
 #[cfg(feature = "http")]
 pub mod http;
 mod roots;
 mod tls;
 
+pub use error::ClientTlsError;
 pub use roots::TrustedRoots;
-pub use tls::{ClientTls, ClientTlsError, certificate_advice, server_name};
+pub use tls::{ClientTls, certificate_advice, server_name};

@@ -5,7 +5,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::tls::ClientTlsError;
+use crate::error::ClientTlsError;
 
 /// The certificates a client trusts: those of the platform, or given ones and no other.
 #[derive(Clone, Default)]
@@ -22,7 +22,7 @@ impl TrustedRoots {
     ///
     /// # Errors
     ///
-    /// [`ClientTlsError`] when a document holds no certificate, a certificate cannot be used, or there are no documents.
+    /// [`ClientTlsError`] for a document without certificates, an unusable certificate, or no documents.
     pub fn from_pem<T: AsRef<[u8]>>(documents: impl IntoIterator<Item = T>) -> Result<Self, ClientTlsError> {
         let mut roots = RootCertStore::empty();
         for (index, document) in documents.into_iter().enumerate() {
@@ -44,9 +44,9 @@ impl TrustedRoots {
         Ok(Self(Some(Arc::new(roots))))
     }
 
-    /// Whether they are the platform's.
-    pub fn is_platform(&self) -> bool {
-        self.0.is_none()
+    /// The given certificates; `None` for those of the platform.
+    pub fn given(&self) -> Option<&RootCertStore> {
+        self.0.as_deref()
     }
 
     /// The certificates for rustls. Reads the platform's each time, which takes a few milliseconds.

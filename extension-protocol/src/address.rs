@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// |---|---|
 /// | `tcp://host:port` | gRPC without TLS; the contract's form |
 /// | `http://host:port` | the same |
-/// | `https://host:port`, `tls://host:port` | gRPC over TLS; see [`ClientTls`](crate::ClientTls) |
+/// | `https://host:port`, `tls://host:port` | gRPC over TLS; see [`ClientOptions::with_tls`](crate::client::ClientOptions::with_tls) |
 /// | `unix:/path`, `unix:///path` | a Unix socket: faster, and not reachable over the network |
 ///
 /// ```

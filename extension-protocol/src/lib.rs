@@ -117,9 +117,10 @@ pub use address::{ExtensionUrl, ExtensionUrlError};
 pub use backoff::{Backoff, BackoffPolicy};
 pub use format::{FormatError, FrameEncoding, FrameFormat};
 pub use identity::GraphIdentity;
+pub use lva_client_transport::TrustedRoots;
 pub use lva_media_types::{Credentials, PixelFormat};
 pub use shared_memory::{SharedMemoryError, SharedMemoryOptions, Trust};
-pub use tls::{ClientTls, ServerTls, TlsError};
+pub use tls::{ServerTls, ServerTlsError};
 /// The status codes with which extensions end streams.
 pub use tonic::Code as GrpcCode;
 

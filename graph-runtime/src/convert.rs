@@ -6,6 +6,7 @@ pub(crate) mod motion;
 pub(crate) mod onvif;
 pub(crate) mod picture;
 pub(crate) mod recording;
+pub(crate) mod tls;
 pub(crate) mod tracking;
 
 /// What this runtime does not support, before it is known at which node.

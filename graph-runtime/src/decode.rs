@@ -238,7 +238,7 @@ impl DecoderThread {
         self.motion_results
             .extend(motions.map(|motion| motion.process(&picture, received_at)));
         for (index, node_input) in self.demand.node_inputs.iter_mut().enumerate() {
-            let found = node_input.motion.map(|motion| motion.get(&self.motion_results));
+            let found = node_input.motion.map(|motion| self.motion_results.get(motion.0));
             let (motion, admission) = match found {
                 // Counted when it was decided.
                 None => match admissions.get(index) {

@@ -115,7 +115,7 @@ impl Extensions<'_> {
         let mut nodes = Vec::new();
         // In reverse, so that each finds the inputs of the nodes behind it.
         for (index, plan) in plans.into_iter().enumerate().rev() {
-            let this = FrameSource::Extension(AnalysisId::new(index));
+            let this = FrameSource::Extension(AnalysisId(index));
             let behind = node_inputs.extract_if(.., |(source, _)| *source == this);
             let behind: Vec<NodeInput> = behind.map(|(_, node_input)| node_input).collect();
             let fanout = (!behind.is_empty()).then(|| Arc::new(DownstreamFanout::new(behind)));

@@ -227,7 +227,7 @@ impl Module {
         self.shared.options.factories.types()
     }
 
-    /// The state of an instance; `None` when there is no such instance.
+    /// The state of an instance; `None` for an unknown instance.
     pub fn state(&self, instance: &str) -> Option<InstanceState> {
         self.shared.state().registry.state(instance)
     }

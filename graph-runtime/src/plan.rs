@@ -1,8 +1,6 @@
 //! A graph, resolved for this runtime: one camera, the nodes that process its pictures, where their results go, and sinks that
 //! record.
 
-use std::marker::PhantomData;
-
 use lva_framing::FrameRate;
 use lva_graph_model::nodes::{AssetSink, FileSink, LineCrossing, MotionDetection, VideoSink};
 use lva_recording::GateOptions;
@@ -32,43 +30,17 @@ pub struct PlanError {
     pub remedy: String,
 }
 
-/// The id of an element of a plan: its index in the list that holds it.
-#[derive(Debug)]
-pub(crate) struct Id<T>(usize, PhantomData<fn() -> T>);
+/// The index of a motion node in [`Plan::motions`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MotionId(pub(crate) usize);
 
-/// A motion node in [`Plan::motions`].
-pub(crate) type MotionId = Id<MotionPlan>;
-/// An extension or custom node in [`Plan::analyses`].
-pub(crate) type AnalysisId = Id<AnalysisPlan>;
-/// A recording in [`Plan::recordings`].
-pub(crate) type RecordingId = Id<RecordingPlan>;
+/// The index of an extension or custom node in [`Plan::analyses`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AnalysisId(pub(crate) usize);
 
-impl<T> Id<T> {
-    pub(crate) fn new(index: usize) -> Self {
-        Self(index, PhantomData)
-    }
-
-    /// The element of another list in the order of the plan.
-    pub(crate) fn get<U>(self, list: &[U]) -> Option<&U> {
-        list.get(self.0)
-    }
-}
-
-impl<T> Clone for Id<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Id<T> {}
-
-impl<T> PartialEq for Id<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl<T> Eq for Id<T> {}
+/// The index of a recording in [`Plan::recordings`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RecordingId(pub(crate) usize);
 
 /// Everything about an instance, resolved.
 #[derive(Debug)]

@@ -110,7 +110,7 @@ struct RecorderThread {
     patterns: PatternContext,
     root: PathBuf,
     sink: NodeReporter,
-    /// Of the gate, or of the sink where there is no gate.
+    /// Of the gate, or of the sink without a gate.
     gate: NodeCounters,
     bytes: Arc<AtomicUsize>,
     budget: Budget,

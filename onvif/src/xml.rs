@@ -165,7 +165,7 @@ impl Element {
         path.iter().try_fold(self, |element, name| element.child(name))
     }
 
-    /// The text at the end of a path; `None` where it is empty.
+    /// The content at the end of a path; `None` where it is empty.
     pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
         self.at(path).map(Self::text).filter(|text| !text.is_empty())
     }

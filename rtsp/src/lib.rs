@@ -39,7 +39,7 @@
 //! | [`ReconnectPolicy`], [`Timeouts`] | when to connect, to wait and to give up | yes |
 //! | [`MediaClock`] | RTP time to time since 1970 | yes |
 //! | [`CameraUrl`], [`Credentials`] | addresses without secrets, secrets that do not print | yes |
-//! | [`TlsOptions`], [`Transport`] | TLS and the transports of RTP | |
+//! | [`ClientTls`], [`Transport`] | TLS and the transports of RTP | |
 //! | [`probe()`] | reports what a camera offers within some seconds | |
 //! | [`CameraError`] | errors with their cause and remedy | yes |
 //!
@@ -64,7 +64,6 @@ mod proxy;
 mod session;
 mod stream;
 mod supervisor;
-mod tls;
 mod url;
 mod wall;
 
@@ -72,12 +71,12 @@ pub use self::url::{CameraUrl, CameraUrlError};
 pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, CameraStopReason};
 pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, MediaTimestamp};
 pub use error::{CameraError, ErrorKind};
+pub use lva_client_transport::{ClientTls, ClientTlsError};
 pub use lva_media_types::Credentials;
 pub use options::{CameraOptions, QueueLimits, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
 pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
 pub use supervisor::{Phase, ReconnectPolicy, TimeoutKind, Timeouts};
-pub use tls::{TlsError, TlsOptions};
 pub use wall::WallClock;
 
 /// Compiles the example of the README.

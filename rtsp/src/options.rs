@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lva_client_transport::ClientTls;
 use lva_media_types::Credentials;
 
-use crate::{CameraUrl, ClockOptions, ReconnectPolicy, Timeouts, TlsOptions, WallClock};
+use crate::{CameraUrl, ClockOptions, ReconnectPolicy, Timeouts, WallClock};
 
 /// The transport of RTP packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,7 +98,7 @@ pub struct CameraOptions {
     pub(crate) clock: ClockOptions,
     pub(crate) queue: QueueLimits,
     pub(crate) audio: bool,
-    pub(crate) tls: Option<TlsOptions>,
+    pub(crate) tls: Option<ClientTls>,
     pub(crate) wall: WallClock,
 }
 
@@ -131,8 +132,8 @@ impl CameraOptions {
     }
 
     /// Uses TLS for `rtsp://` addresses too, and sets how the camera's certificate is verified. Default `None`: TLS for
-    /// `rtsps://` addresses, with [`TlsOptions::default`].
-    pub fn with_tls(mut self, tls: Option<TlsOptions>) -> Self {
+    /// `rtsps://` addresses, with [`ClientTls::platform`].
+    pub fn with_tls(mut self, tls: Option<ClientTls>) -> Self {
         self.tls = tls;
         self
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lva_client_transport::{ClientTls, ClientTlsError, certificate_advice, server_name};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -26,8 +27,7 @@ use url::Url;
 use self::message::{Head, Kind};
 pub(crate) use self::rewrite::Rewriter;
 use self::tunnel::{POST_BYTES, Tunnel};
-use crate::tls::{advice, server_name};
-use crate::{CameraError, CameraOptions, TlsOptions, Transport};
+use crate::{CameraError, CameraOptions, Transport};
 
 /// How long a client on loopback may take to send its first request.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
@@ -168,7 +168,7 @@ struct Connection {
 struct Route {
     options: CameraOptions,
     port: u16,
-    tls: Option<TlsOptions>,
+    tls: Option<ClientTls>,
     tunnel: Option<Tunnel>,
 }
 
@@ -302,8 +302,8 @@ impl Route {
             message,
             source: Some(source),
         };
-        let setup = |error: crate::TlsError| tls_error(error.to_string(), Arc::new(error));
-        let config = tls.config().map_err(setup)?;
+        let setup = |error: ClientTlsError| tls_error(error.to_string(), Arc::new(error));
+        let config = tls.config(&[]).map_err(setup)?;
         let name = server_name(url.host()).map_err(setup)?;
         let stream = TlsConnector::from(config)
             .connect(name, stream)
@@ -335,6 +335,16 @@ impl Route {
             url: self.options.url.clone(),
             status,
         }
+    }
+}
+
+/// What to do about a handshake that failed.
+fn advice(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(_) => {
+            "it does not speak TLS on this port: does it offer RTSPS here?".to_owned()
+        }
+        _ => certificate_advice(error).unwrap_or_else(|| error.to_string()),
     }
 }
 

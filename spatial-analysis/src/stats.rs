@@ -1,9 +1,10 @@
 //! Counters.
 
 use std::ops::AddAssign;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use lva_zones::{EventKind, SpatialEvent};
+use parking_lot::Mutex;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -83,10 +84,10 @@ pub struct AnalysisStatsReader(Arc<Mutex<AnalysisStats>>);
 impl AnalysisStatsReader {
     /// The counts now.
     pub fn read(&self) -> AnalysisStats {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 
     pub(crate) fn add(&self, counts: AnalysisStats) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += counts;
+        *self.0.lock() += counts;
     }
 }

@@ -76,7 +76,7 @@ impl fmt::Debug for HttpCredentials {
 
 /// Adds credentials to requests, and answers the challenges of one server.
 ///
-/// A challenge is answered once; a second time only where the server says that the nonce was stale, because some devices
+/// A challenge is answered once; a second time only where the server reports a stale nonce, because some devices
 /// lock users out after a few wrong passwords. Later requests carry the answer at once.
 pub struct HttpAuthenticator {
     credentials: Option<HttpCredentials>,

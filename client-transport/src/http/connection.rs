@@ -19,7 +19,8 @@ use tokio_rustls::TlsConnector;
 use super::error::HttpTransportError;
 use super::origin::Origin;
 use super::read_after_close::ReadAfterPeerClose;
-use crate::tls::{ClientTls, ClientTlsError, server_name};
+use crate::error::ClientTlsError;
+use crate::tls::{ClientTls, server_name};
 
 /// How long a connection may take to become ready for the next request after a response.
 const READY_TIMEOUT: Duration = Duration::from_millis(100);

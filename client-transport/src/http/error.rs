@@ -1,7 +1,7 @@
 use std::io;
 use std::time::Duration;
 
-/// Why there is no response. The connection is closed; the next request opens a new one.
+/// Why an exchange fails. The connection is closed; the next request opens a new one.
 ///
 /// No text names the server or holds what was sent: the caller knows both, and adds what may be shown.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use super::store::Store;
 use crate::convert::TIMESCALE;
 use crate::credentials;
 use crate::shared_memory::{Region, SharedMemoryError, remove_stale_regions};
-use crate::tls::{ClientTls, failed_in_tls};
+use crate::tls::{client_config, tls_failure};
 use crate::wire::media_descriptor::MediaSampleFormat;
 use crate::wire::media_graph_extension_client::MediaGraphExtensionClient;
 use crate::wire::media_stream_descriptor::{DataTransferProperties, StreamIdentifier};
@@ -157,7 +157,7 @@ async fn handshake(
         ConnectError::Refused { url: url(), status }
     };
 
-    let unreachable = |source: tonic::transport::Error| match failed_in_tls(&source) {
+    let unreachable = |source: tonic::transport::Error| match tls_failure(&source) {
         Some(reason) => ConnectError::Tls {
             url: url(),
             reason,
@@ -168,9 +168,9 @@ async fn handshake(
     let mut endpoint = Endpoint::from_shared(options.url.transport()).map_err(unreachable)?;
     if options.url.is_tls() {
         let host = endpoint.uri().host().unwrap_or_default().to_owned();
-        let tls = options.tls.clone().unwrap_or_else(ClientTls::system_roots);
+        let roots = options.tls.clone().unwrap_or_default();
         endpoint = endpoint
-            .tls_config(tls.config(&host))
+            .tls_config(client_config(&roots, &host))
             .map_err(|source| ConnectError::Tls {
                 url: url(),
                 reason: "the TLS configuration is invalid".to_owned(),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{ClientTls, Credentials, ExtensionUrl, FrameFormat, GraphIdentity, SharedMemoryOptions};
+use lva_client_transport::TrustedRoots;
+
+use crate::{Credentials, ExtensionUrl, FrameFormat, GraphIdentity, SharedMemoryOptions};
 
 /// Default number of frames in flight.
 pub const DEFAULT_WINDOW: usize = 4;
@@ -29,7 +31,7 @@ pub struct ClientOptions {
     pub(crate) url: ExtensionUrl,
     /// `None`: samples carry only inferences.
     pub(crate) format: Option<FrameFormat>,
-    pub(crate) tls: Option<ClientTls>,
+    pub(crate) tls: Option<TrustedRoots>,
     pub(crate) largest_frame: Option<usize>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) identity: GraphIdentity,
@@ -71,10 +73,12 @@ impl ClientOptions {
         }
     }
 
-    /// TLS with these roots, for any scheme of the URL (not for Unix sockets). Default: none for `tcp://`, the system's
-    /// roots for `https://` and `tls://`.
+    /// TLS with these roots, whatever the scheme of the URL (not for Unix sockets): topologies write `tcp://` into TLS
+    /// endpoints too. Default: no TLS for `tcp://`, the platform's roots for `https://` and `tls://`.
+    ///
+    /// The certificate is always checked, and must hold the URL's host as a DNS name or an address.
     #[must_use]
-    pub fn with_tls(mut self, tls: ClientTls) -> Self {
+    pub fn with_tls(mut self, tls: TrustedRoots) -> Self {
         self.url = self.url.with_tls();
         self.tls = Some(tls);
         self

@@ -1,36 +1,36 @@
-//! What the body of a good answer means.
+//! The body of a successful answer.
 
 use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle, OtherContent, stamp_http_answer};
 use serde_json::Value;
 
 use super::picture::essence;
 
-/// What an extension said about a picture.
+/// An extension's result for a picture.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum HttpContent {
-    /// It has seen nothing: no event.
+    /// No result, so no event.
     Nothing,
-    /// Inferences by the schema, or one of type `other` around an answer that is no JSON.
+    /// Inferences of the schema, or one of type `other` around an answer that is not JSON.
     Inferences {
-        /// As they were understood. Boxes are fractions of the picture as sent, and are passed on as they are.
+        /// The parsed inferences. Boxes are fractions of the picture as sent.
         inferences: Vec<Inference>,
-        /// The whole answer as the server wrote it, order of members included.
+        /// The whole answer as the server wrote it, with its order of members.
         json: Value,
     },
-    /// Other JSON, inferences off the schema among it (Microsoft's C# sample answers so): passed on as it is.
+    /// Other JSON, published as it is. Includes inferences that violate the schema, as Microsoft's C# sample writes them.
     Json(Value),
 }
 
 impl HttpContent {
-    /// Reads the body of an answer with a status of 200 or its like.
+    /// Reads the body of an answer with a status of 200 to 299.
     ///
     /// `content_type` is the header, parameters included; without one, the body counts as `application/octet-stream`.
-    /// JSON is `application/json`, `text/json`, and whatever ends in `+json`.
+    /// JSON is `application/json`, `text/json`, and any type that ends in `+json`.
     ///
     /// # Errors
     ///
-    /// [`AnswerError`] where the header says JSON and the body does not.
+    /// [`AnswerError`] if the content type is JSON and the body is not.
     pub fn read(content_type: Option<&str>, body: &[u8]) -> Result<Self, AnswerError> {
         if body.is_empty() {
             return Ok(Self::Nothing);
@@ -55,7 +55,7 @@ impl HttpContent {
                 json,
             },
             Err(error) => {
-                tracing::debug!(%error, "an answer with inferences off the schema is passed on as it is");
+                tracing::debug!(%error, "an answer with inferences that violate the schema is published as it is");
                 Self::Json(json)
             }
         })
@@ -77,7 +77,7 @@ impl HttpContent {
         }
     }
 
-    /// What was understood; empty for other JSON.
+    /// The parsed inferences; empty for other JSON.
     pub fn inferences(&self) -> &[Inference] {
         match self {
             Self::Inferences { inferences, .. } => inferences,
@@ -85,8 +85,7 @@ impl HttpContent {
         }
     }
 
-    /// The body of the event to publish, stamped with the frame's time in ticks of 1/90000 s; `None` where there is
-    /// nothing to publish.
+    /// The body of the event to publish, with the frame's time in ticks of 1/90000 s; `None` without a result.
     pub fn event_body(&self, timestamp_90k: u64) -> Option<Value> {
         match self {
             Self::Nothing => None,
@@ -97,9 +96,9 @@ impl HttpContent {
     }
 }
 
-/// An answer that calls itself JSON and is not. The server is at fault; the next picture may well be answered better.
+/// An answer with a content type of JSON and another body. The server is at fault; the next answer may be valid.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is not the JSON that it says it is: {0}")]
+#[error("the content type of the answer is JSON, but its body is not: {0}")]
 pub struct AnswerError(#[source] serde_json::Error);
 
 #[cfg(test)]
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn inferences_are_understood_and_kept_as_they_were_written() {
+    fn inferences_are_parsed_and_published_as_written() {
         for name in [
             "application/json",
             "Application/JSON; charset=utf-8",
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn other_json_and_inferences_off_the_schema_are_passed_on() {
+    fn other_json_and_inferences_that_violate_the_schema_are_published() {
         let csharp = r#"{"inferences":[{"type":"classification","subType":"colorIntensity","classification":{"confidence":1.0,"value":"dark"}}]}"#;
         for text in [
             csharp,
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_wrapped() {
+    fn answers_that_are_not_json_are_wrapped() {
         let content = read("text/plain; charset=utf-8", "3 people");
         assert_eq!(content.inferences()[0].kind(), InferenceKind::Other);
         assert_eq!(
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_no_event() {
+    fn an_empty_answer_causes_no_event() {
         assert_eq!(read("application/json", ""), HttpContent::Nothing);
         assert_eq!(
             read("application/json", r#"{"inferences":[]}"#),
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_json_is_an_error_with_the_place() {
+    fn invalid_json_is_an_error_with_its_position() {
         let error = HttpContent::read(Some("application/json"), b"{\"inferences\":[").unwrap_err();
         assert!(error.to_string().contains("line 1"), "{error}");
         let deep = "[".repeat(100_000);
@@ -190,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_comes_makes_it_panic(name in "[ -~]{0,30}", body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_answer_makes_it_panic(name in "[ -~]{0,30}", body in proptest::collection::vec(any::<u8>(), 0..200)) {
             for name in [None, Some(name.as_str()), Some("application/json")] {
                 if let Ok(content) = HttpContent::read(name, &body) {
                     prop_assert_eq!(content.event_body(1).is_none(), content == HttpContent::Nothing);
@@ -199,7 +198,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_that_are_wrapped_come_out_again(body in proptest::collection::vec(any::<u8>(), 1..200)) {
+        fn wrapped_bytes_can_be_unwrapped(body in proptest::collection::vec(any::<u8>(), 1..200)) {
             let content = HttpContent::read(Some("application/x-tensor"), &body).unwrap();
             let again = AnalyticsBody::from_json(content.event_body(1).unwrap()).unwrap();
             let lva_inference_schema::InferenceValue::Other(other) = &again.inferences[0].value else { panic!() };

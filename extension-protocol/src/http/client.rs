@@ -1,23 +1,22 @@
-//! The graph's side: one picture at a time, an answer or the reason why there is none.
+//! The graph's side: one picture at a time, answered or failed with a reason.
 //!
 //! | file | what |
 //! |---|---|
-//! | `options` | everything that is known before |
-//! | `connection` | sockets, TLS, one exchange with its limits |
-//! | `hears_out` | a socket that is read on after the server has closed |
+//! | `options` | everything that is known before the first request |
 //! | `error`, `stats` | what went wrong, what was counted |
 
-mod connection;
 mod error;
-mod hears_out;
 mod options;
 mod stats;
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request};
+use lva_client_transport::ClientTlsError;
+use lva_client_transport::http::{HttpAuthenticator, HttpConnection, HttpLimits, HttpResponse};
 use serde_json::Value;
 use tokio::sync::{Mutex, Semaphore};
 
@@ -25,26 +24,24 @@ pub use error::HttpError;
 pub use options::HttpClientOptions;
 pub use stats::HttpClientStats;
 
-use self::connection::{Connection, Connector, Reply};
 use self::stats::{Counters, count};
 use super::answer::HttpContent;
-use super::auth::Authenticator;
-use super::pause::{Pause, retry_after};
-use super::tls::HttpTlsError;
+use super::picture::media_type;
+use super::retry_after::{RetryAfter, retry_after};
 
 /// Requests that may wait for their turn; each holds a picture.
 const MAX_WAITING: usize = 4;
 
-/// Longest part of a server's own words in an error, in characters.
-const MAX_WORDS: usize = 200;
+/// Most characters of a server's message in an error.
+const MAX_MESSAGE_CHARS: usize = 200;
 
 /// An extension's answer to one picture.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct HttpAnswer {
-    /// What it says.
+    /// The answer's content.
     pub content: HttpContent,
-    /// From the first byte of the request to the last one of the answer, challenges and connecting included.
+    /// From the first byte of the request to the last byte of the answer, including connecting and challenges.
     pub round_trip: Duration,
 }
 
@@ -57,9 +54,9 @@ impl HttpAnswer {
 
 /// A client of one HTTP extension. It keeps its connection between requests.
 ///
-/// **One request is under way at a time.** Further ones wait a bounded while for their turn, a handful of them at most,
-/// and are refused after that: whoever has newer pictures keeps the newest and asks again. After a 503, and while the
-/// server cannot be reached, requests are refused without being sent until the pause is over.
+/// **One request is in flight at a time.** At most four more wait for their turn, for a bounded time, and fail with
+/// [`HttpError::Busy`] after it: callers should keep the newest picture and send it next. After a 503, and while the
+/// server cannot be reached, requests fail without being sent until the pause is over.
 ///
 /// ```no_run
 /// use lva_extension_protocol::{FrameEncoding, http::{HttpClient, HttpClientOptions, HttpContent}};
@@ -72,43 +69,46 @@ impl HttpAnswer {
 ///     println!("{found:?}");
 /// }
 /// if let Some(body) = answer.event_body(143_810_610_210_090) {
-///     println!("{body}"); // what is published
+///     println!("{body}"); // the event to publish
 /// }
 /// # Ok(())
 /// # }
 /// ```
 pub struct HttpClient {
     options: HttpClientOptions,
-    connector: Connector,
     places: Semaphore,
     turn: Mutex<Turn>,
     counters: Counters,
 }
 
-/// What only the request whose turn it is may touch.
+/// What only the request in flight uses.
 #[derive(Debug)]
 struct Turn {
-    /// Taken out while it is used, so that a request that is dropped half-way takes its connection along.
-    connection: Option<Connection>,
-    authenticator: Authenticator,
-    pause: Pause,
+    connection: HttpConnection,
+    authenticator: HttpAuthenticator,
+    retry_after: RetryAfter,
 }
 
 impl HttpClient {
-    /// A client that has not connected yet. Reads the machine's trusted certificates where the address is `https` and
-    /// none were given.
+    /// Connects with the first request. Reads the machine's trusted certificates if the address is `https` and none were
+    /// given.
     ///
     /// # Errors
     ///
-    /// [`HttpTlsError`].
-    pub fn new(options: HttpClientOptions) -> Result<Self, HttpTlsError> {
+    /// [`ClientTlsError`].
+    pub fn new(options: HttpClientOptions) -> Result<Self, ClientTlsError> {
+        let limits = HttpLimits {
+            connect_timeout: options.connect_timeout,
+            exchange_timeout: options.answer_timeout,
+            max_body_bytes: options.max_answer_bytes,
+            ..HttpLimits::default()
+        };
         let turn = Turn {
-            connection: None,
-            authenticator: Authenticator::new(options.credentials.clone()),
-            pause: Pause::new(options.backoff, options.longest_pause),
+            connection: HttpConnection::new(options.url.origin(), &options.tls, limits)?,
+            authenticator: HttpAuthenticator::new(options.credentials.clone()),
+            retry_after: RetryAfter::new(options.backoff, options.max_pause),
         };
         Ok(Self {
-            connector: Connector::new(&options)?,
             places: Semaphore::new(1 + MAX_WAITING),
             turn: Mutex::new(turn),
             counters: Counters::default(),
@@ -116,8 +116,8 @@ impl HttpClient {
         })
     }
 
-    /// Posts a picture, a whole file or bare pixels as the options' encoding says, and reads the answer. Dropping the
-    /// future gives the request up.
+    /// Posts a picture in the encoding of the options, a whole file or raw pixels, and reads the answer. Dropping the
+    /// future cancels the request.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl HttpClient {
         self.ask_at(picture, Instant::now(), SystemTime::now()).await
     }
 
-    /// The same at a moment of the caller's: what decides about pauses, and nothing else, goes by these clocks.
+    /// The same with the caller's clocks, which only the pauses use.
     ///
     /// # Errors
     ///
@@ -135,16 +135,21 @@ impl HttpClient {
         &self,
         picture: impl Into<Bytes>,
         now: Instant,
-        wall: SystemTime,
+        wall_clock: SystemTime,
     ) -> Result<HttpAnswer, HttpError> {
-        let result = self.try_ask(picture.into(), now, wall).await;
+        let result = self.try_ask(picture.into(), now, wall_clock).await;
         if let Err(error) = &result {
             self.counters.failed(error);
         }
         result
     }
 
-    async fn try_ask(&self, picture: Bytes, now: Instant, wall: SystemTime) -> Result<HttpAnswer, HttpError> {
+    async fn try_ask(
+        &self,
+        picture: Bytes,
+        now: Instant,
+        wall_clock: SystemTime,
+    ) -> Result<HttpAnswer, HttpError> {
         if picture.is_empty() {
             return Err(HttpError::EmptyPicture);
         }
@@ -153,26 +158,26 @@ impl HttpClient {
         let mut turn = tokio::time::timeout(self.options.turn_timeout, self.turn.lock())
             .await
             .map_err(|_| HttpError::Busy)?;
-        if let Some(remaining) = turn.pause.remaining(now + called.elapsed()) {
+        if let Some(remaining) = turn.retry_after.remaining(now + called.elapsed()) {
             return Err(HttpError::Paused { remaining });
         }
         count(&self.counters.sent);
         let began = Instant::now();
         let exchange = self.exchange(&mut turn, &picture);
-        let reply = match tokio::time::timeout(self.options.answer_timeout, exchange).await {
-            Ok(reply) => reply,
+        let response = match tokio::time::timeout(self.options.answer_timeout, exchange).await {
+            Ok(response) => response,
             Err(_) => Err(HttpError::TimedOut {
                 url: self.options.url.to_string(),
                 waited: self.options.answer_timeout,
             }),
         };
         let round_trip = began.elapsed();
-        let (now, wall) = (now + called.elapsed(), wall + called.elapsed());
-        let content = match reply {
-            Ok(reply) => self.read(&reply, &mut turn, now, wall)?,
+        let (now, wall_clock) = (now + called.elapsed(), wall_clock + called.elapsed());
+        let content = match response {
+            Ok(response) => self.read(&response, &mut turn, now, wall_clock)?,
             Err(error) => {
                 if error.is_unreachable() {
-                    turn.pause.unnamed(now, random());
+                    turn.retry_after.back_off(now, random());
                 }
                 return Err(error);
             }
@@ -184,97 +189,120 @@ impl HttpClient {
         Ok(HttpAnswer { content, round_trip })
     }
 
-    /// A request and its answer, with those that a challenge asks for in between.
-    async fn exchange(&self, turn: &mut Turn, picture: &Bytes) -> Result<Reply, HttpError> {
+    /// A request and its answer, including the requests that answer a challenge.
+    async fn exchange(&self, turn: &mut Turn, picture: &Bytes) -> Result<HttpResponse, HttpError> {
         loop {
             let path = self.options.url.path_and_query();
-            let header = turn.authenticator.header(path, picture);
-            let request = self.connector.request(&self.options, header, picture)?;
-            let held = turn.connection.take();
-            let reused = held.is_some();
-            let (reply, connection) = self.connector.exchange(held, request).await?;
-            if !reused {
+            let credentials = turn.authenticator.header(&Method::POST, path, picture);
+            let request = self.request(credentials, picture)?;
+            let opened = turn.connection.opened();
+            let response = turn.connection.exchange(request).await;
+            let response = response.map_err(|error| HttpError::transport(&self.options.url, error))?;
+            if turn.connection.opened() != opened {
                 count(&self.counters.connections);
             }
-            turn.connection = connection;
-            if reply.status != 401 {
+            if response.status.as_u16() != 401 {
                 turn.authenticator.accepted();
-                return Ok(reply);
+                return Ok(response);
             }
             count(&self.counters.challenges);
-            if !turn
-                .authenticator
-                .challenged(reply.challenges.iter().map(String::as_str))
-            {
-                return Ok(reply);
+            if !turn.authenticator.challenged(response.challenges()) {
+                return Ok(response);
             }
         }
     }
 
+    /// The contract's request.
+    fn request(
+        &self,
+        credentials: Option<(HeaderName, HeaderValue)>,
+        picture: &Bytes,
+    ) -> Result<Request<Bytes>, HttpError> {
+        let url = &self.options.url;
+        // A random identifier for the server's log. A poor one does no harm.
+        let mut random = [0; 16];
+        let _ = getrandom::fill(&mut random);
+        let id = uuid::Builder::from_random_bytes(random).into_uuid();
+        let mut request = Request::post(url.path_and_query())
+            .header(header::HOST, url.authority())
+            .header(header::CONTENT_TYPE, media_type(self.options.encoding))
+            .header(header::ACCEPT, "application/json, */*")
+            .header("x-ms-client-request-id", id.to_string());
+        if let Ok(name) = HeaderValue::from_str(&self.options.user_agent) {
+            request = request.header(header::USER_AGENT, name);
+        }
+        if let (Some((name, value)), Some(headers)) = (credentials, request.headers_mut()) {
+            headers.insert(name, value);
+        }
+        request.body(picture.clone()).map_err(|error| HttpError::Broken {
+            url: url.to_string(),
+            source: error.into(),
+        })
+    }
+
     fn read(
         &self,
-        reply: &Reply,
+        response: &HttpResponse,
         turn: &mut Turn,
         now: Instant,
-        wall: SystemTime,
+        wall_clock: SystemTime,
     ) -> Result<HttpContent, HttpError> {
         let url = || self.options.url.to_string();
-        if matches!(reply.status, 503 | 429) {
-            let named = reply
-                .retry_after
-                .as_deref()
-                .and_then(|text| retry_after(text, wall));
-            let pause = match named {
-                Some(wait) => turn.pause.named(now, wait),
-                None => turn.pause.unnamed(now, random()),
+        let status = response.status.as_u16();
+        if matches!(status, 503 | 429) {
+            let requested = response.header(header::RETRY_AFTER);
+            let requested = requested.and_then(|text| retry_after(text, wall_clock));
+            let pause = match requested {
+                Some(wait) => turn.retry_after.requested(now, wait),
+                None => turn.retry_after.back_off(now, random()),
             };
             return Err(HttpError::Overloaded {
                 url: url(),
-                status: reply.status,
+                status,
                 pause,
             });
         }
-        turn.pause.over();
-        match reply.status {
+        turn.retry_after.reset();
+        match status {
             204 => Ok(HttpContent::Nothing),
             200..=299 => {
-                if let Some(encoding) = &reply.content_encoding {
-                    return Err(HttpError::ContentEncoding {
+                let encoding = response.header(header::CONTENT_ENCODING).map(str::trim);
+                match encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")) {
+                    Some(encoding) => Err(HttpError::ContentEncoding {
                         url: url(),
-                        encoding: words(encoding.as_bytes()),
-                    });
+                        encoding: one_line(encoding.as_bytes()),
+                    }),
+                    None => HttpContent::read(response.header(header::CONTENT_TYPE), &response.body)
+                        .map_err(|source| HttpError::NotJson { url: url(), source }),
                 }
-                HttpContent::read(reply.content_type.as_deref(), &reply.body)
-                    .map_err(|source| HttpError::NotJson { url: url(), source })
             }
             300..=399 => Err(HttpError::Redirected {
                 url: url(),
-                status: reply.status,
-                to: reply
-                    .location
-                    .as_deref()
+                status,
+                to: response
+                    .header(header::LOCATION)
                     .and_then(|to| to.parse::<super::HttpUrl>().ok())
                     .map(|to| to.to_string()),
             }),
             401 | 403 => Err(HttpError::Unauthorized {
                 url: url(),
-                status: reply.status,
+                status,
                 with_credentials: self.options.credentials.is_some(),
             }),
             status => Err(HttpError::Rejected {
                 url: url(),
                 status,
-                message: words(&reply.body),
+                message: one_line(&response.body),
             }),
         }
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn stats(&self) -> HttpClientStats {
         self.counters.snapshot()
     }
 
-    /// What it was made with.
+    /// The options.
     pub fn options(&self) -> &HttpClientOptions {
         &self.options
     }
@@ -289,17 +317,21 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-/// Each state of the standard library's hasher is seeded by the system: random enough for jitter.
+/// For jitter. Without randomness from the system, half the jitter is as good as any.
 fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
+    getrandom::u64().unwrap_or(u64::MAX / 2)
 }
 
-/// A server's own words: one line, bounded.
-fn words(bytes: &[u8]) -> String {
-    let start = bytes.get(..MAX_WORDS * 4).unwrap_or(bytes);
+/// A server's message as one line of bounded length.
+fn one_line(bytes: &[u8]) -> String {
+    let start = bytes.get(..MAX_MESSAGE_CHARS * 4).unwrap_or(bytes);
     let text = String::from_utf8_lossy(start);
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(MAX_WORDS).collect::<String>().trim().to_owned()
+    plain
+        .take(MAX_MESSAGE_CHARS)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -307,8 +339,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_servers_words_are_one_bounded_line() {
-        assert_eq!(words(b" a\r\nb\x1b[31m "), "a  b [31m");
-        assert_eq!(words(&[0xff; 10_000]).chars().count(), MAX_WORDS);
+    fn a_servers_message_is_one_bounded_line() {
+        assert_eq!(one_line(b" a\r\nb\x1b[31m "), "a  b [31m");
+        assert_eq!(one_line(&[0xff; 10_000]).chars().count(), MAX_MESSAGE_CHARS);
     }
 }

@@ -1,11 +1,11 @@
-//! Content types of pictures, and what a picture's first bytes say about it.
+//! Content types of pictures, and their size from their first bytes.
 
 use imagesize::ImageType;
 
 use crate::{FormatError, FrameEncoding, FrameFormat};
 
-/// Longest part of a peer's content type that is repeated to it.
-const SHOWN: usize = 64;
+/// Most characters of a peer's content type in an error.
+const MAX_CONTENT_TYPE_CHARS: usize = 64;
 
 /// The content type of a frame in a request.
 ///
@@ -23,15 +23,15 @@ pub fn media_type(encoding: FrameEncoding) -> &'static str {
     }
 }
 
-/// What a request's body is, by its content type and its first bytes. `raw` is what was agreed on for `image/x-raw`.
+/// The format of a request's body, by its content type and its first bytes. `raw` is the format configured for
+/// `image/x-raw`.
 ///
-/// Bytes that are not bare say themselves whether they are JPEG, PNG or BMP and how large: a picture under the wrong
-/// one of these names is still a picture, and so is one that came as `application/octet-stream` or without a name.
-/// Nothing is decoded here; what only looks like a picture is for the extension to refuse.
+/// JPEG, PNG and BMP are recognized by their bytes: the content type may name another one of the three, be
+/// `application/octet-stream` or be absent. Nothing is decoded here; rejecting a corrupt picture is up to the extension.
 ///
 /// # Errors
 ///
-/// [`PictureError`]; all of them are the sender's to mend.
+/// [`PictureError`]; the sender is at fault.
 pub fn picture_format(
     content_type: Option<&str>,
     body: &[u8],
@@ -42,7 +42,7 @@ pub fn picture_format(
     }
     let essence = content_type.map(essence).unwrap_or_default();
     if essence == "image/x-raw" {
-        let format = raw.ok_or(PictureError::RawNotAgreed)?;
+        let format = raw.ok_or(PictureError::RawNotConfigured)?;
         return match format.frame_bytes() {
             Some(needed) if needed == body.len() => Ok(format),
             Some(needed) => Err(PictureError::RawLength {
@@ -50,13 +50,13 @@ pub fn picture_format(
                 needed,
                 format,
             }),
-            None => Err(PictureError::RawNotAgreed),
+            None => Err(PictureError::RawNotConfigured),
         };
     }
     let may_be_picture = essence.is_empty() || essence == "application/octet-stream";
     if !may_be_picture && !essence.starts_with("image/") {
         return Err(PictureError::ContentType {
-            given: essence.chars().take(SHOWN).collect(),
+            given: essence.chars().take(MAX_CONTENT_TYPE_CHARS).collect(),
         });
     }
     let kind = imagesize::image_type(body).map_err(|_| PictureError::Unreadable)?;
@@ -66,7 +66,7 @@ pub fn picture_format(
     let format = match kind {
         ImageType::Jpeg => FrameFormat::jpg(width, height),
         ImageType::Png => FrameFormat::png(width, height),
-        // Rows from top to bottom are written as a negative height.
+        // A negative height means rows from top to bottom.
         ImageType::Bmp => FrameFormat::bmp(width, height.cast_signed().unsigned_abs()),
         _ => return Err(PictureError::Unreadable),
     };
@@ -79,35 +79,36 @@ pub(super) fn essence(content_type: &str) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
-/// A request's body that is no picture. The sender is at fault; a retry does not help.
+/// A request's body is not a picture. The sender is at fault; a retry does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// No body.
     #[error("the request has no picture: send one as its body")]
     Empty,
-    /// A content type that is no picture's, multipart among them.
+    /// The content type of something else, such as multipart.
     #[error(
-        "pictures are image/jpeg, image/png, image/bmp or image/x-raw, one as the whole body; '{given}' is not taken"
+        "content type '{given}' is not supported: send one picture as the whole body, as image/jpeg, image/png, image/bmp or \
+         image/x-raw"
     )]
     ContentType {
-        /// What was sent, cut to 64 characters.
+        /// The content type, shortened to 64 characters.
         given: String,
     },
-    /// The bytes are no picture.
-    #[error("the body is no JPEG, PNG or BMP picture")]
+    /// The bytes are not those of a picture.
+    #[error("the body is not a JPEG, PNG or BMP picture")]
     Unreadable,
-    /// A bare picture came, and nobody said what it looks like.
-    #[error("image/x-raw is not taken: its size and pixel format have to be configured here")]
-    RawNotAgreed,
-    /// A bare picture of another length.
-    #[error("a picture of {actual} bytes came, {needed} were agreed on ({format})")]
+    /// A raw picture without a configured format.
+    #[error("image/x-raw is not accepted: configure its size and pixel format in the extension")]
+    RawNotConfigured,
+    /// A raw picture of another length.
+    #[error("the raw picture has {actual} bytes; the configured format {format} has {needed}")]
     RawLength {
-        /// Bytes that came.
+        /// Bytes of the body.
         actual: usize,
-        /// Bytes of the agreed format.
+        /// Bytes of the configured format.
         needed: usize,
-        /// The agreed format.
+        /// The configured format.
         format: FrameFormat,
     },
     /// A side is 0 or too long.
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_say_kind_and_size_whatever_the_name() {
+    fn kind_and_size_come_from_the_bytes() {
         for name in [None, Some("application/octet-stream"), Some("IMAGE/JPEG; q=1")] {
             assert_eq!(
                 picture_format(name, &png(640, 360), None),
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_refused_with_what_would_be_taken() {
+    fn other_bodies_are_rejected_with_the_supported_types() {
         let refused = |name, body: &[u8]| picture_format(name, body, None).unwrap_err();
         assert_eq!(refused(Some("image/jpeg"), b""), PictureError::Empty);
         assert_eq!(refused(Some("image/jpeg"), b"GIF89a.."), PictureError::Unreadable);
@@ -186,37 +187,37 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_picture_has_exactly_the_agreed_bytes() {
-        let agreed = FrameFormat::raw(PixelFormat::Rgb24, 4, 2).unwrap();
-        let read = |body: &[u8], agreed| picture_format(Some("image/x-raw"), body, agreed);
-        assert_eq!(read(&[0; 24], Some(agreed)), Ok(agreed));
+    fn a_raw_picture_has_exactly_the_configured_length() {
+        let configured = FrameFormat::raw(PixelFormat::Rgb24, 4, 2).unwrap();
+        let read = |body: &[u8], raw| picture_format(Some("image/x-raw"), body, raw);
+        assert_eq!(read(&[0; 24], Some(configured)), Ok(configured));
         assert!(matches!(
-            read(&[0; 25], Some(agreed)),
+            read(&[0; 25], Some(configured)),
             Err(PictureError::RawLength {
                 actual: 25,
                 needed: 24,
                 ..
             })
         ));
-        assert_eq!(read(&[0; 24], None), Err(PictureError::RawNotAgreed));
+        assert_eq!(read(&[0; 24], None), Err(PictureError::RawNotConfigured));
         assert_eq!(
             read(&[0; 24], FrameFormat::jpg(4, 2).ok()),
-            Err(PictureError::RawNotAgreed)
+            Err(PictureError::RawNotConfigured)
         );
     }
 
     proptest! {
         #[test]
-        fn nothing_that_comes_makes_it_panic(
+        fn no_body_makes_it_panic(
             start in 0usize..4,
             rest in proptest::collection::vec(any::<u8>(), 0..200),
             name in "[ -~]{0,40}",
         ) {
             let mut body = [&b""[..], b"\xff\xd8\xff", b"BM", b"\x89PNG\r\n\x1a\n"][start].to_vec();
             body.extend(rest);
-            let agreed = FrameFormat::raw(PixelFormat::Rgb24, 4, 2).ok();
+            let configured = FrameFormat::raw(PixelFormat::Rgb24, 4, 2).ok();
             for name in [None, Some(name.as_str()), Some("image/x-raw")] {
-                if let Ok(format) = picture_format(name, &body, agreed) {
+                if let Ok(format) = picture_format(name, &body, configured) {
                     prop_assert!(format.width() > 0 && format.height() > 0);
                 }
             }

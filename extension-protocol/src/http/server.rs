@@ -1,12 +1,12 @@
-//! The extension's side: the same [`Extension`] that a gRPC server hosts, behind HTTP.
+//! The extension's side: serves an `Extension` over HTTP.
 //!
 //! | file | what |
 //! |---|---|
-//! | `options` | limits, credentials, what was agreed on |
-//! | `service` | one request: who may, what came, what is answered |
+//! | `options` | limits, credentials, the format of raw pictures |
+//! | `service` | one request: authorization, picture, answer |
 //! | `sessions` | which session a request belongs to |
 //! | `host` | sockets and shutdown |
-//! | `stats` | what was counted |
+//! | `stats` | counters |
 
 mod host;
 mod options;

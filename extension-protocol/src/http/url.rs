@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
+use lva_client_transport::http::Origin;
 
 /// Address of an HTTP extension, as written in a topology: `http://host/score?id=1`.
 ///
-/// The query is kept, since servers have parameters of their own, and never shown, since a key may be among them.
+/// The query is sent but never shown, because it may hold a key.
 ///
 /// ```
 /// use lva_extension_protocol::http::HttpUrl;
@@ -22,7 +23,7 @@ use hyper::http::uri::PathAndQuery;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HttpUrl {
     tls: bool,
-    /// Host as written, with port where one is written: the `Host` header.
+    /// Host and port as written: the `Host` header.
     authority: String,
     /// Without the brackets of an IPv6 address.
     host: String,
@@ -31,7 +32,7 @@ pub struct HttpUrl {
 }
 
 impl HttpUrl {
-    /// The root of a server at this address, without TLS.
+    /// The root path of a server at this address, without TLS.
     pub fn of(address: SocketAddr) -> Self {
         Self {
             tls: false,
@@ -71,9 +72,16 @@ impl HttpUrl {
         self.port
     }
 
-    /// What is asked for. May hold a secret.
+    /// Path and query. The query may hold a secret.
     pub fn path_and_query(&self) -> &str {
         &self.path_and_query
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        match self.tls {
+            true => Origin::https(&self.host, self.port),
+            false => Origin::http(&self.host, self.port),
+        }
     }
 
     pub(super) fn authority(&self) -> &str {
@@ -81,7 +89,7 @@ impl HttpUrl {
     }
 }
 
-/// A query may stand behind the host without a path, but not so in a request line (RFC 9112, section 3.2.1).
+/// A URL may have a query without a path, a request line may not (RFC 9112, section 3.2.1).
 fn request_target(asked: &PathAndQuery) -> String {
     match asked.query() {
         Some(query) => format!("{}?{query}", asked.path()),
@@ -110,7 +118,7 @@ impl FromStr for HttpUrl {
     type Err = HttpUrlError;
 
     fn from_str(text: &str) -> Result<Self, HttpUrlError> {
-        // Published topologies carry URLs with a blank before them.
+        // Some published topologies have a space before the URL.
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").ok_or(HttpUrlError::NoScheme)?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
@@ -125,7 +133,7 @@ impl FromStr for HttpUrl {
         let uri: Uri = text.parse().map_err(|_| HttpUrlError::Path)?;
         let authority = uri.authority().ok_or(HttpUrlError::Host)?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        // A colon without a number behind it is no port, and 0 is none that anybody listens on.
+        // A colon without a number is not a port, and no server listens on port 0.
         let has_port = authority.as_str().len() > authority.host().len();
         let port = match authority.port_u16() {
             Some(0) => return Err(HttpUrlError::Host),
@@ -149,25 +157,24 @@ impl FromStr for HttpUrl {
     }
 }
 
-/// An address that cannot be used. Whoever configured it is at fault. None of the texts repeats the address, which may
-/// hold a password or a key.
+/// An invalid address in the configuration. No message repeats the address, which may hold a password or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpUrlError {
-    /// Nothing like `http://`.
+    /// Without `http://` or `https://`.
     #[error("the HTTP extension's URL has no scheme: write http://host/path or https://host/path")]
     NoScheme,
-    /// A scheme that does not belong to this contract.
+    /// A scheme outside the contract.
     #[error("the HTTP extension's URL has an unknown scheme: write http://host/path or https://host/path")]
     UnknownScheme,
-    /// User and password belong into credentials.
+    /// User and password, which belong in the credentials.
     #[error("the HTTP extension's URL holds user information: give it as credentials instead")]
     UserInfo,
-    /// No host, or a port that is none.
+    /// No host, or an invalid port.
     #[error("the HTTP extension's URL needs a host, and a port between 1 and 65535 where one is written")]
     Host,
-    /// Something in it has to be percent-encoded.
-    #[error("the HTTP extension's URL holds what no URL may: encode blanks and the like as %20")]
+    /// A character that must be percent-encoded.
+    #[error("the HTTP extension's URL has invalid characters: percent-encode them, a space as %20")]
     Path,
 }
 
@@ -176,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_forms_that_are_understood() {
+    fn valid_urls_are_parsed() {
         for (text, shown, host, port, asked) in [
             ("http://h/score?id=1", "http://h/score?…", "h", 80, "/score?id=1"),
             (" HTTPS://h:8443", "https://h:8443/", "h", 8443, "/"),
@@ -193,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_that_are_refused_and_why() {
+    fn invalid_urls_are_rejected_with_a_reason() {
         for (text, error) in [
             ("h/score", HttpUrlError::NoScheme),
             ("tcp://h:1", HttpUrlError::UnknownScheme),

@@ -31,8 +31,8 @@ async fn host(tls: ServerTls) -> Host {
     Host::start(ServerOptions::default().with_tls(tls)).await
 }
 
-fn trusting(root: &CertifiedIssuer<'_, KeyPair>) -> ClientTls {
-    ClientTls::from_pem(root.pem()).unwrap()
+fn trusting(root: &CertifiedIssuer<'_, KeyPair>) -> TrustedRoots {
+    TrustedRoots::from_pem([root.pem()]).unwrap()
 }
 
 /// Every word of an error and its causes.

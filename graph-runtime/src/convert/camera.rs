@@ -2,14 +2,17 @@
 
 use lva_framing::VideoCodec;
 use lva_graph_model::nodes::{EndpointCredentials as ModelCredentials, RtspSource, RtspTransport};
-use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, TlsOptions, Transport};
+use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, Transport};
 
 use crate::convert::Unsupported;
+use crate::convert::tls::client_tls;
 
 /// Address, credentials and transport.
 pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsupported> {
     let endpoint = &source.endpoint;
-    let tls = endpoint.tls.as_ref().map(tls_options).transpose()?;
+    let tls = endpoint.tls.as_ref().map(client_tls).transpose();
+    let tls = tls
+        .map_err(|error| Unsupported::new(error.to_string(), "correct the endpoint's trustedCertificates"))?;
     let (url, in_url) = CameraUrl::parse_with_credentials(endpoint.url.as_str())
         .map_err(|error| Unsupported::new(error.to_string(), "correct the endpoint's url"))?;
     let credentials = match &endpoint.credentials {
@@ -32,20 +35,6 @@ pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsup
         .with_credentials(credentials)
         .with_transport(transport)
         .with_tls(tls))
-}
-
-fn tls_options(tls: &lva_graph_model::nodes::EndpointTls) -> Result<TlsOptions, Unsupported> {
-    let options = match &tls.trusted_certificates {
-        None => TlsOptions::default(),
-        Some(texts) => TlsOptions::default()
-            .with_trusted_certificates(texts)
-            .map_err(|error| {
-                Unsupported::new(error.to_string(), "correct the endpoint's trustedCertificates")
-            })?,
-    };
-    Ok(options
-        .dangerous_ignore_hostname(tls.ignore_hostname)
-        .dangerous_ignore_signature(tls.ignore_signature))
 }
 
 /// The decoder of a stream; `None` for audio and for codecs that are not decoded.

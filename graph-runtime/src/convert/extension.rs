@@ -1,9 +1,11 @@
 //! An extension node's endpoint and protocol for the clients of `lva-extension-protocol`.
 
+use lva_client_transport::TrustedRoots;
+use lva_client_transport::http::HttpCredentials;
 use lva_extension_protocol::client::{ClientOptions, Transfer};
-use lva_extension_protocol::http::{HttpClientOptions, HttpCredentials, HttpTls};
+use lva_extension_protocol::http::HttpClientOptions;
 use lva_extension_protocol::{
-    ClientTls, Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
+    Credentials, ExtensionUrl, FrameEncoding, FrameFormat, GraphIdentity, SharedMemoryOptions,
 };
 use lva_graph_model::SensitiveString;
 use lva_graph_model::nodes::{
@@ -12,6 +14,7 @@ use lva_graph_model::nodes::{
 };
 
 use crate::convert::Unsupported;
+use crate::convert::tls::client_tls;
 
 /// What is known about an extension before the first picture.
 #[derive(Debug, Clone)]
@@ -27,7 +30,7 @@ pub(crate) struct GrpcPlan {
     pub(crate) url: ExtensionUrl,
     pub(crate) transfer: Transfer,
     pub(crate) configuration: Option<SensitiveString>,
-    tls: Option<ClientTls>,
+    tls: Option<TrustedRoots>,
     credentials: Option<Credentials>,
     identity: GraphIdentity,
 }
@@ -95,7 +98,9 @@ fn memory(transfer: DataTransfer) -> Transfer {
     }
 }
 
-fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<Credentials>), Unsupported> {
+fn grpc(
+    endpoint: &Endpoint,
+) -> Result<(ExtensionUrl, Option<TrustedRoots>, Option<Credentials>), Unsupported> {
     let url = endpoint
         .url
         .as_str()
@@ -120,10 +125,10 @@ fn grpc(endpoint: &Endpoint) -> Result<(ExtensionUrl, Option<ClientTls>, Option<
 }
 
 /// The two validation switches have no meaning for gRPC, as published: the name and the signature are always checked.
-fn grpc_tls(tls: &EndpointTls) -> Result<ClientTls, Unsupported> {
+fn grpc_tls(tls: &EndpointTls) -> Result<TrustedRoots, Unsupported> {
     match &tls.trusted_certificates {
-        None => Ok(ClientTls::system_roots()),
-        Some(texts) => ClientTls::from_pem(texts.join("\n"))
+        None => Ok(TrustedRoots::platform()),
+        Some(pem) => TrustedRoots::from_pem(pem)
             .map_err(|error| Unsupported::new(error.to_string(), WRONG_CERTIFICATES)),
     }
 }
@@ -141,7 +146,8 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
             })?;
     let mut options = HttpClientOptions::new(url, encoding);
     if let Some(tls) = &endpoint.tls {
-        options = options.with_tls(http_tls(tls)?);
+        let tls = client_tls(tls).map_err(|error| Unsupported::new(error.to_string(), WRONG_CERTIFICATES))?;
+        options = options.with_tls(tls);
     }
     let credentials = match &endpoint.credentials {
         None => return Ok(options),
@@ -161,15 +167,4 @@ fn http(endpoint: &Endpoint, encoding: FrameEncoding) -> Result<HttpClientOption
         )
     })?;
     Ok(options.with_credentials(credentials))
-}
-
-fn http_tls(tls: &EndpointTls) -> Result<HttpTls, Unsupported> {
-    let checks = match &tls.trusted_certificates {
-        None => HttpTls::platform(),
-        Some(texts) => HttpTls::with_roots(texts)
-            .map_err(|error| Unsupported::new(error.to_string(), WRONG_CERTIFICATES))?,
-    };
-    Ok(checks
-        .dangerous_ignore_hostname(tls.ignore_hostname)
-        .dangerous_ignore_signature(tls.ignore_signature))
 }

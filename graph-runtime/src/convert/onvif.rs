@@ -1,7 +1,7 @@
 //! An endpoint of `onvifDeviceGet` as `lva-onvif` asks its device, and its answers in the contract's JSON.
 
+use lva_client_transport::ClientTlsError;
 use lva_client_transport::http::HttpCredentials;
-use lva_client_transport::{ClientTls, ClientTlsError};
 use lva_graph_model::methods::DeviceFault;
 use lva_graph_model::nodes::{Endpoint, EndpointCredentials};
 use lva_graph_model::onvif::{
@@ -12,6 +12,8 @@ use lva_onvif::{
     AddressError, Device, DeviceDescription, DeviceUrl, FoundDevice, OnvifError, OnvifErrorKind, Profile,
     VideoEncoder, VideoEncoding,
 };
+
+use crate::convert::tls::client_tls;
 
 /// Why an ONVIF method failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,18 +52,8 @@ impl OnvifCallError {
 
 /// Address, credentials and trusted certificates.
 pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifCallError> {
-    let tls = match endpoint.tls.as_ref() {
-        None => ClientTls::platform(),
-        Some(tls) => {
-            let checks = match &tls.trusted_certificates {
-                None => ClientTls::platform(),
-                Some(pem) => ClientTls::from_pem(pem).map_err(OnvifCallError::Certificates)?,
-            };
-            checks
-                .dangerous_ignore_hostname(tls.ignore_hostname)
-                .dangerous_ignore_signature(tls.ignore_signature)
-        }
-    };
+    let tls = endpoint.tls.as_ref().map(client_tls).transpose();
+    let tls = tls.map_err(OnvifCallError::Certificates)?.unwrap_or_default();
     let url: DeviceUrl = endpoint.url.as_str().parse()?;
     if endpoint.tls.is_some() && !url.is_tls() {
         return Err(OnvifCallError::NotTls);

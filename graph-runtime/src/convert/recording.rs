@@ -114,8 +114,8 @@ pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<lva_framing::VideoCodec
 }
 
 /// A unit as a recording takes it.
-pub(crate) fn media_unit(unit: &AccessUnit, media: MediaKind) -> MediaUnit {
-    match media {
+pub(crate) fn media_unit(unit: &AccessUnit) -> MediaUnit {
+    match unit.media {
         MediaKind::Audio => MediaUnit::audio(unit.timestamp_90k, unit.data.clone()),
         _ => MediaUnit::video(unit.timestamp_90k, unit.random_access, unit.data.clone()),
     }

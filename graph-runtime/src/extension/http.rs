@@ -4,7 +4,8 @@ use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use bytes::Bytes;
-use lva_extension_protocol::http::{HttpAnswer, HttpClient, HttpClientOptions, HttpError, HttpTlsError};
+use lva_client_transport::ClientTlsError;
+use lva_extension_protocol::http::{HttpAnswer, HttpClient, HttpClientOptions, HttpError};
 use lva_framing::{FramePlan, Picture};
 use tokio::sync::oneshot;
 
@@ -55,7 +56,7 @@ pub(crate) enum HttpNodeError {
     #[error(transparent)]
     Thread(#[from] io::Error),
     #[error(transparent)]
-    Tls(#[from] HttpTlsError),
+    Tls(#[from] ClientTlsError),
 }
 
 impl HttpNode {

@@ -52,7 +52,7 @@ pub(crate) struct RecorderInput {
 #[derive(Debug, Clone)]
 pub(crate) struct SignalInput {
     sender: mpsc::Sender<RecorderCommand>,
-    /// Of the gate, or of the sink where there is no gate.
+    /// Of the gate, or of the sink without a gate.
     counters: NodeCounters,
 }
 
@@ -136,7 +136,7 @@ impl RecorderInput {
     }
 
     /// Queues a unit, or drops it and what follows up to a key frame when the disk is far behind. Never waits.
-    pub(crate) fn unit(&mut self, unit: &AccessUnit, media: MediaKind) {
+    pub(crate) fn unit(&mut self, unit: &AccessUnit) {
         let recorded = self.streams.as_ref();
         let Some(streams) = recorded.filter(|streams| streams.contains(unit.stream)) else {
             return self.drop_from_here(DropReason::NotRecordable);
@@ -147,7 +147,7 @@ impl RecorderInput {
         if !fits {
             return self.drop_from_here(DropReason::RecorderBusy);
         }
-        let key = media == MediaKind::Video && unit.random_access;
+        let key = unit.media == MediaKind::Video && unit.random_access;
         if self.waits_for_key && !key {
             self.counters.dropped(self.reason, 1);
             return;
@@ -161,7 +161,7 @@ impl RecorderInput {
         }
         self.waits_for_key = false;
         self.bytes.fetch_add(length, Ordering::Relaxed);
-        let unit = RecorderCommand::Unit(media_unit(unit, media));
+        let unit = RecorderCommand::Unit(media_unit(unit));
         if self.sender.try_send(unit).is_err() {
             self.bytes.fetch_sub(length, Ordering::Relaxed);
             self.drop_from_here(DropReason::RecorderBusy);

@@ -1,6 +1,6 @@
 //! Gives each unit of the camera to the recorders and the decoder, within the memory budget.
 
-use lva_rtsp::{AccessUnit, MediaKind};
+use lva_rtsp::AccessUnit;
 
 use crate::budget::Budget;
 use crate::decode::DecoderInput;
@@ -10,11 +10,10 @@ use crate::flow::RecorderInput;
 pub(super) fn dispatch(
     budget: &Budget,
     mut unit: AccessUnit,
-    media: MediaKind,
     recorders: &mut [RecorderInput],
     decoder: Option<(&mut DecoderInput, u64)>,
 ) {
-    let stream = unit.stream;
+    let (stream, media) = (unit.stream, unit.media);
     let wanted = |recorder: &&mut RecorderInput| recorder.wants(stream, media);
     let recorders = recorders.iter_mut().filter(wanted);
     let Some(data) = budget.reserve(unit.data) else {
@@ -26,7 +25,7 @@ pub(super) fn dispatch(
     };
     unit.data = data;
     for recorder in recorders {
-        recorder.unit(&unit, media);
+        recorder.unit(&unit);
     }
     match decoder {
         Some((decoder, _)) if budget.is_high() => decoder.drop_over_budget(),

@@ -181,16 +181,16 @@ impl Source {
     }
 
     fn unit(&mut self, unit: AccessUnit) {
-        let media = unit.media;
+        let (time, received_at, media) = (unit.timestamp_90k, unit.received_at, unit.media);
         let decoder = match media {
-            MediaKind::Video => {
-                let counters = self.node.emitter().counters();
-                counters.received(unit.timestamp_90k, unit.received_at);
-                self.decoder.as_mut().map(|decoder| (decoder, self.epoch))
-            }
+            MediaKind::Video => self.decoder.as_mut().map(|decoder| (decoder, self.epoch)),
             MediaKind::Audio => None,
             _ => return,
         };
-        dispatch(&self.stats.budget, unit, media, &mut self.recorders, decoder);
+        dispatch(&self.stats.budget, unit, &mut self.recorders, decoder);
+        // Only now: a signal at this time must follow the unit in the queues.
+        if media == MediaKind::Video {
+            self.node.emitter().counters().received(time, received_at);
+        }
     }
 }

@@ -391,7 +391,7 @@ impl Planner<'_> {
             let recordings = |of: fn(&(Option<NodeId>, NodeId)) -> Option<NodeId>| {
                 let numbered = self.sinks.iter().enumerate();
                 let own = numbered.filter(move |(_, sink)| of(sink) == Some(to.id));
-                own.map(|(index, _)| RecordingId::new(index))
+                own.map(|(index, _)| RecordingId(index))
             };
             match &to.kind {
                 Node::MessageSink(sink) => downstream.outputs.push(sink.hub_output_name.clone()),
@@ -429,10 +429,10 @@ impl Planner<'_> {
                     }
                 }
                 Node::MotionDetection(_) => {
-                    return Ok((FrameSource::Motion(MotionId::new(index(&self.motions))), rates));
+                    return Ok((FrameSource::Motion(MotionId(index(&self.motions))), rates));
                 }
                 Node::Extension(_) | Node::Custom(_) => {
-                    let extension = AnalysisId::new(index(&self.analyses));
+                    let extension = AnalysisId(index(&self.analyses));
                     return Ok((FrameSource::Extension(extension), rates));
                 }
                 Node::RtspSource(_) => break,

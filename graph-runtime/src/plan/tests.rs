@@ -104,7 +104,7 @@ fn a_gate_s_sink_is_planned_with_the_extensions_that_open_it() {
     });
     let graph = graph(json!([grpc("ext", "camera"), gate]), json!([file]));
     let plan = plan(&graph).unwrap();
-    assert_eq!(plan.analyses[0].downstream.gates, [RecordingId::new(0)]);
+    assert_eq!(plan.analyses[0].downstream.gates, [RecordingId(0)]);
     assert_eq!(plan.recordings[0].gate.as_ref().unwrap().name, "gate");
     assert!(
         !plan.recordings[0].media.passes("audio/AAC"),
@@ -138,7 +138,7 @@ fn behind_a_motion_node_an_extension_gets_annotated_frames_at_its_own_rate() {
     assert_eq!(motion.downstream.outputs, [Some("out".to_owned())]);
     assert!(motion.rates.is_empty() && !motion.settings.output_motion_region);
     assert_eq!(motion.settings.event_aggregation_window.as_secs(), 2);
-    assert_eq!(plan.analyses[0].source, FrameSource::Motion(MotionId::new(0)));
+    assert_eq!(plan.analyses[0].source, FrameSource::Motion(MotionId(0)));
     assert_eq!(plan.analyses[0].own_limit, Some("0.5".parse().unwrap()));
 }
 
@@ -167,10 +167,7 @@ fn extensions_in_series_are_planned_each_after_the_one_whose_frames_it_takes() {
     let plan = plan(&graph).unwrap();
     let names: Vec<&str> = plan.analyses.iter().map(|plan| plan.node.name.as_str()).collect();
     assert_eq!(names, ["first", "second"]);
-    assert_eq!(
-        plan.analyses[1].source,
-        FrameSource::Extension(AnalysisId::new(0))
-    );
+    assert_eq!(plan.analyses[1].source, FrameSource::Extension(AnalysisId(0)));
     assert!(plan.analyses[1].annotated_only && plan.analyses[0].downstream.outputs.is_empty());
 }
 
@@ -276,7 +273,7 @@ fn a_tracker_and_its_lines_belong_to_the_extension_before_them() {
     let [tracker] = &plan.analyses[0].trackers[..] else {
         panic!("{plan:?}");
     };
-    let video = RecordingId::new(0);
+    let video = RecordingId(0);
     assert_eq!(
         tracker.downstream.recordings,
         [video],
@@ -302,7 +299,7 @@ fn a_message_source_opens_the_gates_that_it_is_connected_to() {
     )
     .unwrap();
     assert_eq!(plan.inputs[0].input.as_deref(), Some("in"));
-    assert_eq!(plan.inputs[0].gates, [RecordingId::new(0)]);
+    assert_eq!(plan.inputs[0].gates, [RecordingId(0)]);
     assert!(plan.analyses.is_empty());
 }
 

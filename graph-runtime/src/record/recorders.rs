@@ -32,13 +32,13 @@ impl Recorders {
 
     /// The inputs by which a node opens gates.
     pub(crate) fn gates(&self, ids: &[RecordingId]) -> Vec<SignalInput> {
-        let signals = ids.iter().filter_map(|id| id.get(&self.signals));
+        let signals = ids.iter().filter_map(|id| self.signals.get(id.0));
         signals.cloned().collect()
     }
 
     /// The inputs by which results get into sidecars.
     pub(crate) fn metadata_sinks(&self, ids: &[RecordingId]) -> Vec<MetadataInput> {
-        let inputs = ids.iter().filter_map(|id| id.get(&self.inputs));
+        let inputs = ids.iter().filter_map(|id| self.inputs.get(id.0));
         inputs.map(RecorderInput::metadata).collect()
     }
 

@@ -20,15 +20,15 @@ fn a_stalled_disk_drops_up_to_a_key_frame_and_leaves_space_for_signals() {
     let (mut input, mut receiver) = input(&counters);
     input.set_test_video();
     let dropped = || counters.snapshot().dropped_for(DropReason::RecorderBusy);
-    input.unit(&video(0, false), MediaKind::Video);
+    input.unit(&video(0, false));
     let no_key = counters.snapshot().dropped_for(DropReason::NoKeyFrame);
     assert_eq!(no_key, 1, "a recording begins with a key frame");
     // One place is taken by the parameters.
     for time in 1..(QUEUE - RESERVED) as u64 {
-        input.unit(&video(time, time == 1), MediaKind::Video);
+        input.unit(&video(time, time == 1));
     }
     assert_eq!(dropped(), 0);
-    input.unit(&video(9000, true), MediaKind::Video);
+    input.unit(&video(9000, true));
     assert_eq!(dropped(), 1);
     input.metadata().add(1, "{}".to_owned());
     assert_eq!(dropped(), 2, "results take no place of the signals'");
@@ -40,9 +40,9 @@ fn a_stalled_disk_drops_up_to_a_key_frame_and_leaves_space_for_signals() {
     for _ in 0..=RESERVED {
         receiver.try_recv().unwrap();
     }
-    input.unit(&video(9001, false), MediaKind::Video);
+    input.unit(&video(9001, false));
     assert_eq!(dropped(), 3, "there is space, but no key frame");
-    input.unit(&video(9002, true), MediaKind::Video);
+    input.unit(&video(9002, true));
     assert_eq!(dropped(), 3);
 }
 
@@ -52,15 +52,15 @@ fn parameters_that_did_not_fit_come_before_the_next_key_frame() {
     let (mut input, mut receiver) = input(&counters);
     input.set_test_video();
     for time in 0..QUEUE as u64 {
-        input.unit(&video(time, time == 0), MediaKind::Video);
+        input.unit(&video(time, time == 0));
     }
     let mut other = StreamInfo::new(0, MediaKind::Video, Codec::H265, 90_000);
     other.extra_data = vec![2].into();
     other.size = Some((320, 240));
     input.streams(&[other]);
-    input.unit(&video(9000, true), MediaKind::Video);
+    input.unit(&video(9000, true));
     while receiver.try_recv().is_ok() {}
-    input.unit(&video(9001, true), MediaKind::Video);
+    input.unit(&video(9001, true));
     let Ok(RecorderCommand::Tracks(tracks)) = receiver.try_recv() else {
         panic!("the parameters come first");
     };
@@ -75,14 +75,15 @@ fn what_cannot_be_recorded_is_counted_and_audio_of_another_stream_is_not_mixed_i
     let mut jpeg = StreamInfo::new(0, MediaKind::Video, Codec::Jpeg, 90_000);
     jpeg.size = Some((64, 48));
     input.streams(&[jpeg]);
-    input.unit(&video(0, true), MediaKind::Video);
+    input.unit(&video(0, true));
     let dropped = |reason| counters.snapshot().dropped_for(reason);
     assert_eq!(dropped(DropReason::NotRecordable), 1);
     input.set_test_video();
     assert!(input.wants(0, MediaKind::Video) && !input.wants(1, MediaKind::Audio));
     let mut audio = video(1, true);
     audio.stream = 1;
-    input.unit(&audio, MediaKind::Audio);
+    audio.media = MediaKind::Audio;
+    input.unit(&audio);
     assert!(receiver.try_recv().is_err());
 }
 
@@ -128,7 +129,7 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
         let time = 1_700_000_000 * 90_000 + number * 3000;
         AccessUnit::new(0, time, number.is_multiple_of(30), vec![0; 100].into())
     };
-    (0..100).for_each(|number| input.unit(&picture(number), MediaKind::Video));
+    (0..100).for_each(|number| input.unit(&picture(number)));
     // Until the thread has taken them.
     let taken = async {
         while input.waiting_bytes().load(Ordering::Relaxed) > 0 {
@@ -139,7 +140,7 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
         .await
         .unwrap();
     crate::panics::set_failpoint("record", "sink that panics", 1);
-    (100..250).for_each(|number| input.unit(&picture(number), MediaKind::Video));
+    (100..250).for_each(|number| input.unit(&picture(number)));
     drop((input, signals));
     worker.ended().await;
     let stats = counters.snapshot();
@@ -160,7 +161,7 @@ fn large_units_are_bounded_in_bytes() {
     let (mut input, _receiver) = input(&counters);
     input.set_test_video();
     input.waiting_bytes().store(QUEUE_BYTES - 1, Ordering::Relaxed);
-    input.unit(&video(1, true), MediaKind::Video);
-    input.unit(&video(2, true), MediaKind::Video);
+    input.unit(&video(1, true));
+    input.unit(&video(2, true));
     assert_eq!(counters.snapshot().dropped_for(DropReason::RecorderBusy), 1);
 }

@@ -88,23 +88,32 @@ struct NodeInner {
     latency: Mutex<LastMinute>,
 }
 
-/// See [`ExtensionStats`].
-#[derive(Debug, Default)]
-pub(crate) struct FrameCounters {
-    pub(crate) filtered: Count,
-    pub(crate) offered: Count,
-    pub(crate) sent: Count,
-    pub(crate) answered: Count,
-    pub(crate) lost: Count,
-    pub(crate) sessions: Count,
+/// Atomic counters with the fields of a public struct. Fields are read in the given order: later steps of a frame come first,
+/// so that no frame seems to be answered before it was sent.
+macro_rules! counters_of {
+    ($(#[$doc:meta])* $counters:ident => $stats:ident { $($field:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub(crate) struct $counters {
+            $(pub(crate) $field: Count),+
+        }
+
+        impl $counters {
+            fn read(&self) -> $stats {
+                $(let $field = self.$field.get();)+
+                $stats { $($field),+ }
+            }
+        }
+    };
 }
 
-/// See [`MotionStats`].
-#[derive(Debug, Default)]
-pub(crate) struct MotionCounters {
-    pub(crate) looked: Count,
-    pub(crate) moving: Count,
-    pub(crate) events: Count,
+counters_of! {
+    /// See [`ExtensionStats`].
+    FrameCounters => ExtensionStats { answered, lost, sent, offered, filtered, sessions }
+}
+counters_of! {
+    /// See [`MotionStats`].
+    MotionCounters => MotionStats { events, moving, looked }
 }
 
 impl Counters {
@@ -262,31 +271,6 @@ impl FrameCounters {
         let answered = self.answered.get();
         self.sent.raise_to(answered);
         self.lost.raise_to(self.sent.get().saturating_sub(answered));
-    }
-
-    /// Later counters of a frame are read first, so that no frame seems to be answered before it was sent.
-    fn read(&self) -> ExtensionStats {
-        let (answered, lost) = (self.answered.get(), self.lost.get());
-        let sent = self.sent.get();
-        ExtensionStats {
-            filtered: self.filtered.get(),
-            offered: self.offered.get(),
-            sent,
-            answered,
-            lost,
-            sessions: self.sessions.get(),
-        }
-    }
-}
-
-impl MotionCounters {
-    fn read(&self) -> MotionStats {
-        let (events, moving) = (self.events.get(), self.moving.get());
-        MotionStats {
-            looked: self.looked.get(),
-            moving,
-            events,
-        }
     }
 }
 

@@ -21,7 +21,7 @@ pub enum DropReason {
     DamagedPicture,
     /// A newer picture replaced it while the extension was busy.
     ReplacedByNewer,
-    /// There was no session with the extension, or the custom node was stalled or waiting for a restart.
+    /// The extension was not connected, or the custom node was stalled or waiting for a restart.
     ExtensionUnavailable,
     /// It would have overtaken an earlier frame at the extension upstream.
     UpstreamBusy,

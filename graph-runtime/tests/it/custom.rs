@@ -478,10 +478,10 @@ async fn an_activation_that_the_factory_refuses_names_node_type_reason_and_remed
                 "'own'",
                 TYPE,
                 "the value of 'below' is not a number",
-                "write 'below' with digits",
+                "set 'below' to a number",
             ],
         ),
-        ("1", ["'own'", TYPE, "its factory panicked", "see the log"]),
+        ("1", ["'own'", TYPE, "its factory panicked", "read the log"]),
     ] {
         must(
             &module,

@@ -160,7 +160,7 @@ fn now_90k() -> u64 {
     u64::try_from(since.as_nanos() * 9 / 100_000).unwrap()
 }
 
-/// All files below a folder, in the order of their names.
+/// All files below a directory, in the order of their names.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {

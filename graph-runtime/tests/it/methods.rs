@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::*;
 
 #[tokio::test]
-async fn a_node_that_is_not_carried_out_is_refused_by_name_with_a_remedy() {
+async fn an_unsupported_node_is_rejected_by_name_with_a_remedy() {
     let sink = json!({
         "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "everything",
         "assetNamePattern": "all-${System.GraphInstanceName}", "localMediaCachePath": "/var/lib/x",
@@ -28,7 +28,7 @@ async fn a_node_that_is_not_carried_out_is_refused_by_name_with_a_remedy() {
         .await;
     assert_eq!(status, 409, "{answer}");
     let text = answer.to_string();
-    for part in ["everything", "AssetSink", "let no video pass"] {
+    for part in ["everything", "AssetSink", "exclude all video"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(module.state("Sample-Graph-1"), Some(InstanceState::Inactive));

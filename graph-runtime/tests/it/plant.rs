@@ -22,7 +22,7 @@ pub(crate) struct Plant {
 
 impl Plant {
     /// Both cameras work and have been answered by both extensions; the front one plays a clip of this form. `prepare` is
-    /// given the recordings' folder before anything starts.
+    /// given the recordings' directory before anything starts.
     pub(crate) async fn start(front: &str, faults: Faults, prepare: impl FnOnce(&Path)) -> Self {
         Self::start_with(front, faults, prepare, |options| options).await
     }

@@ -13,7 +13,7 @@ use lva_rtsp_simulator::Faults;
 use crate::plant::*;
 use crate::support::*;
 
-/// The folder of the sink whose disk is slow, as the paths of its files have it.
+/// The directory of the sink whose disk is slow, as in the paths of its files.
 const SLOW: &str = "/asset-Front/";
 /// How long each call of the system takes there.
 const CALL: Duration = Duration::from_millis(200);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lva_rtsp::{
-    Camera, CameraError, CameraOptions, ClockSource, Credentials, ErrorKind, TlsOptions, Transport,
+    Camera, CameraError, CameraOptions, ClientTls, ClockSource, Credentials, ErrorKind, Transport,
 };
 use lva_rtsp_simulator::{AuthScheme, Faults, Simulator, SimulatorOptions, SimulatorTls, video_samples};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,10 +15,8 @@ fn tls() -> SimulatorTls {
     SimulatorTls::self_signed(&["127.0.0.1", "localhost"]).unwrap()
 }
 
-fn trusting(tls: &SimulatorTls) -> TlsOptions {
-    TlsOptions::default()
-        .with_trusted_certificates([tls.certificate_pem()])
-        .unwrap()
+fn trusting(tls: &SimulatorTls) -> ClientTls {
+    ClientTls::from_pem([tls.certificate_pem()]).unwrap()
 }
 
 /// TLS, a tunnel, and a tunnel in TLS.
@@ -119,14 +117,18 @@ async fn the_two_switches_accept_what_they_name_and_nothing_else_or_skips() {
     };
     let right = tls();
     let other_host = SimulatorTls::self_signed(&["camera.example"]).unwrap();
-    let bare = TlsOptions::default();
-    let hostname = |options: TlsOptions| options.dangerous_ignore_hostname(true);
-    let signature = |options: TlsOptions| options.dangerous_ignore_signature(true);
+    let bare = ClientTls::platform();
+    let hostname = |options: ClientTls| options.dangerous_ignore_hostname(true);
+    let signature = |options: ClientTls| options.dangerous_ignore_signature(true);
     let cases = [
         (&right, trusting(&right), None),
-        (&right, trusting(&other_host), Some("signed by nobody")),
+        (&right, trusting(&other_host), Some("no trusted authority signed")),
         (&right, signature(bare.clone()), None),
-        (&right, hostname(trusting(&other_host)), Some("signed by nobody")),
+        (
+            &right,
+            hostname(trusting(&other_host)),
+            Some("no trusted authority signed"),
+        ),
         (&other_host, trusting(&other_host), Some("for another host")),
         (&other_host, hostname(trusting(&other_host)), None),
         (&other_host, signature(bare.clone()), Some("for another host")),
@@ -230,7 +232,7 @@ async fn stop_wins_at_once_over_a_handshake_that_never_ends() {
     for (scheme, transport) in [("rtsps", Transport::Tcp), ("rtsp", Transport::Http)] {
         let options = quick(&format!("{scheme}://{address}/x"))
             .with_transport(transport)
-            .with_tls((scheme == "rtsps").then(|| TlsOptions::default().dangerous_ignore_signature(true)))
+            .with_tls((scheme == "rtsps").then(|| ClientTls::platform().dangerous_ignore_signature(true)))
             .with_timeouts(timeouts(60_000, 60_000, None));
         let camera = Camera::connect(options);
         let _held = listener.accept().await.unwrap();

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use lva_rtsp::{Camera, CameraEvent, CameraOptions, ClockSource, Codec, TlsOptions, Transport};
+use lva_rtsp::{Camera, CameraEvent, CameraOptions, ClientTls, ClockSource, Codec, Transport};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -69,9 +69,7 @@ fn options(server: &Server, scheme: &str, path: &str, transport: Transport) -> C
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gstreamers_server_is_played_on_every_way_or_skips() {
     let (pem, trusted) = certificate();
-    let tls = TlsOptions::default()
-        .with_trusted_certificates([&trusted])
-        .unwrap();
+    let tls = ClientTls::from_pem([&trusted]).unwrap();
     for (scheme, secured, transports) in [
         (
             "digest",

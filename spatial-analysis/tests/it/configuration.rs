@@ -29,7 +29,7 @@ fn a_scene_file_with_zones_and_lines() {
     let config = Operation::from_json(crate::support::SCENE).unwrap();
     assert_eq!(
         (config.zone_names(), config.line_names()),
-        (vec!["door".into()], vec!["gate".into()])
+        (vec!["door"], vec!["gate"])
     );
 }
 
@@ -144,10 +144,7 @@ fn a_client_that_configures_nothing() {
 #[test]
 fn the_whole_frame_is_one_zone() {
     let config = Operation::whole_frame();
-    assert_eq!(
-        (config.zone_names(), config.findings().len()),
-        (vec!["frame".into()], 0)
-    );
+    assert_eq!((config.zone_names(), config.findings().len()), (vec!["frame"], 0));
 }
 
 #[test]

@@ -196,7 +196,7 @@ async fn a_configuration_that_cannot_be_used_is_refused_with_its_remedy() {
     assert!(
         status
             .message
-            .contains("zone \"door\": polygon: missing; give a list of points"),
+            .contains("zone \"door\": polygon: missing; give an array of points"),
         "{status:?}"
     );
     host.stop().await;

@@ -1,33 +1,33 @@
-//! Why there is no answer to a picture.
-
 use std::io;
 use std::time::Duration;
 
-use crate::BoxError;
-use crate::http::AnswerError;
+use lva_client_transport::http::HttpTransportError;
 
-/// Why a picture has no result. It goes on without one; the client stays usable.
+use crate::BoxError;
+use crate::http::{AnswerError, HttpUrl};
+
+/// Why a picture has no result. The client stays usable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// Another request is under way, and its turn did not come in time. Keep the newest picture.
-    #[error("the HTTP extension is still busy with the picture before")]
+    /// Another request is in flight, and this one's turn did not come in time. Keep the newest picture.
+    #[error("the HTTP extension is still busy with the previous picture")]
     Busy,
     /// The server asked for a pause, or could not be reached a moment ago. Nothing was sent.
-    #[error("the HTTP extension is not asked for another {} s", remaining.as_secs_f32())]
+    #[error("requests to the HTTP extension are paused for another {} s", remaining.as_secs_f32())]
     Paused {
-        /// How long still.
+        /// The rest of the pause.
         remaining: Duration,
     },
-    /// A picture without bytes. The caller is at fault.
-    #[error("a picture without bytes was not sent")]
+    /// A picture without bytes, which was not sent. The caller is at fault.
+    #[error("the picture is empty")]
     EmptyPicture,
-    /// Nobody there, or not in time.
+    /// No connection, or not in time.
     #[error("the HTTP extension at {url} cannot be reached")]
     Unreachable {
-        /// Where.
+        /// The server, without the query.
         url: String,
-        /// What the system said.
+        /// The cause.
         source: io::Error,
     },
     /// The TLS handshake failed, or the server's certificate was not accepted.
@@ -35,25 +35,25 @@ pub enum HttpError {
         "TLS with the HTTP extension at {url} failed: check trustedCertificates and the host's name ({source})"
     )]
     Untrusted {
-        /// Where.
+        /// The server, without the query.
         url: String,
-        /// What was wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// Not answered in time.
+    /// No answer in time.
     #[error("the HTTP extension at {url} did not answer within {} s", waited.as_secs_f32())]
     TimedOut {
-        /// Where.
+        /// The server, without the query.
         url: String,
-        /// For how long.
+        /// How long the client waited.
         waited: Duration,
     },
-    /// The connection broke in the middle, or the answer was no HTTP.
+    /// The connection closed in the middle of an answer, or the answer is not HTTP.
     #[error("the connection to the HTTP extension at {url} broke")]
     Broken {
-        /// Where.
+        /// The server, without the query.
         url: String,
-        /// What the transport says.
+        /// The cause.
         source: BoxError,
     },
     /// Credentials are missing or wrong.
@@ -62,67 +62,69 @@ pub enum HttpError {
         if *with_credentials { "check user and password (or the header) of the endpoint" } else { "the endpoint needs credentials" }
     )]
     Unauthorized {
-        /// Where.
+        /// The server, without the query.
         url: String,
         /// 401 or 403.
         status: u16,
-        /// Whether the endpoint has any.
+        /// Whether the request carried credentials.
         with_credentials: bool,
     },
-    /// A redirection. It is not followed: pictures and credentials go where the operator sent them, and nowhere that a
-    /// server points to. Configure the new address.
+    /// A redirection. It is not followed, because pictures and credentials go only to the configured address. Configure
+    /// the new one.
     #[error(
         "the HTTP extension at {url} answered {status} and points to {}; redirections are not followed: configure that address",
         to.as_deref().unwrap_or("another address")
     )]
     Redirected {
-        /// Where.
+        /// The server, without the query.
         url: String,
         /// 300 to 399.
         status: u16,
-        /// The address it names, without user and query, where it names a whole one.
+        /// The new address, without user and query, if it is absolute.
         to: Option<String>,
     },
-    /// Overloaded (503, 429). Until the pause is over, pictures are refused without being sent.
-    #[error("the HTTP extension at {url} is overloaded ({status}); not asked for {} s", pause.as_secs_f32())]
+    /// Overloaded (503, 429). Until the pause is over, requests fail without being sent.
+    #[error("the HTTP extension at {url} is overloaded ({status}); requests are paused for {} s", pause.as_secs_f32())]
     Overloaded {
-        /// Where.
+        /// The server, without the query.
         url: String,
         /// 503 or 429.
         status: u16,
-        /// The server's `Retry-After` within limits, or a time of the client's where it names none.
+        /// The server's `Retry-After` within limits, else the client's back-off.
         pause: Duration,
     },
-    /// Another status that is no result; 400 and 500 in the contract.
+    /// Another status without a result; 400 and 500 in the contract.
     #[error("the HTTP extension at {url} answered {status}: {message}")]
     Rejected {
-        /// Where.
+        /// The server, without the query.
         url: String,
         /// The status.
         status: u16,
-        /// Its own words, one line of at most 200 characters.
+        /// The server's message, one line of at most 200 characters.
         message: String,
     },
-    /// The answer calls itself JSON and is not.
-    #[error("the HTTP extension at {url} answered nonsense")]
+    /// The content type is JSON and the body is not.
+    #[error("the HTTP extension at {url} answered invalid JSON")]
     NotJson {
-        /// Where.
+        /// The server, without the query.
         url: String,
-        /// What is wrong with it.
+        /// The cause.
         source: AnswerError,
     },
     /// The answer's body is larger than the limit.
     #[error("the HTTP extension at {url} answered more than {limit} bytes")]
     TooLarge {
-        /// Where.
+        /// The server, without the query.
         url: String,
         /// The limit.
         limit: usize,
     },
-    /// The answer is compressed though nobody asked for that.
-    #[error("the HTTP extension at {url} answered with content encoding '{encoding}', which is not taken")]
+    /// The answer is compressed, which the request did not allow.
+    #[error(
+        "the HTTP extension at {url} answered with content encoding '{encoding}', which is not supported"
+    )]
     ContentEncoding {
-        /// Where.
+        /// The server, without the query.
         url: String,
         /// Its name.
         encoding: String,
@@ -130,7 +132,25 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether the next picture may well be answered without anybody changing the configuration.
+    pub(super) fn transport(url: &HttpUrl, error: HttpTransportError) -> Self {
+        let url = url.to_string();
+        match error {
+            HttpTransportError::Unreachable(source) => Self::Unreachable { url, source },
+            HttpTransportError::Untrusted(source) => Self::Untrusted { url, source },
+            HttpTransportError::TooLarge { limit } => Self::TooLarge { url, limit },
+            HttpTransportError::TimedOut { waited } => Self::TimedOut { url, waited },
+            HttpTransportError::Broken(source) => Self::Broken {
+                url,
+                source: source.into(),
+            },
+            other => Self::Broken {
+                url,
+                source: other.into(),
+            },
+        }
+    }
+
+    /// Whether the next picture may be answered without a change of the configuration.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy
@@ -150,7 +170,7 @@ impl HttpError {
         }
     }
 
-    /// Whether the server was not even reached: it is given a pause then, as after a 503.
+    /// Whether the server was not reached. A pause follows then, as after a 503.
     pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Untrusted { .. })
     }

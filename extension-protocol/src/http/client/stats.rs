@@ -1,12 +1,10 @@
-//! What a client counted. No picture is lost uncounted.
-
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::HttpError;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts of one client since it was made. Each request ends as answered or under one of the reasons.
+        /// Counts of one client. Each request counts as answered or under one of the reasons.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct HttpClientStats {
@@ -27,15 +25,15 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Pictures whose request was begun.
+    /// Pictures whose request was started.
     sent,
-    /// Pictures that were answered well.
+    /// Pictures with an answer.
     answered,
     /// Of those, answers without a result.
     empty,
-    /// Pictures refused because another request was under way for too long.
+    /// Pictures rejected because another request was in flight for too long.
     refused_busy,
-    /// Pictures refused during a pause.
+    /// Pictures rejected during a pause.
     refused_paused,
     /// Pictures without bytes.
     refused_empty,
@@ -45,17 +43,17 @@ counters! {
     unauthorized,
     /// Requests answered by a redirection.
     redirected,
-    /// Requests answered by another status that is no result, 400 and 500 among them.
+    /// Requests answered by another status without a result, including 400 and 500.
     rejected,
-    /// Answers that could not be used: not JSON, too large, compressed.
+    /// Unusable answers: invalid JSON, too large, compressed.
     unusable,
     /// Requests not answered in time.
     timed_out,
-    /// Requests for which the server could not be reached, or was not trusted.
+    /// Requests for which the server could not be reached or was not trusted.
     unreachable,
     /// Requests whose connection broke.
     broken,
-    /// Connections that were used for the first time.
+    /// Connections that brought an answer.
     connections,
     /// Challenges (401) received.
     challenges,

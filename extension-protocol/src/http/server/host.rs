@@ -16,31 +16,31 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::options::HttpServerOptions;
-use super::service::{ArrivalClock, Common, retry_after};
-use super::sessions::{Sessions, empty_place};
+use super::service::{ArrivalClock, ServerState, retry_after};
+use super::sessions::{Sessions, empty_slot};
 use super::stats::{Counters, HttpStatsReader, count};
 use crate::http::HttpUrl;
 use crate::server::{Extension, HostError};
 
-/// How long to rest when the system gives no connection (too many open files, say).
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// Pause after an error of the listener, such as too many open files.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// How often idle sessions are looked for.
-const SWEEP: Duration = Duration::from_secs(10);
+/// How often idle sessions are closed.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// An extension with its options, ready to listen for HTTP.
+/// An extension with its options, ready to serve HTTP.
 ///
 /// # Which session a picture belongs to
 ///
-/// An [`Extension`] opens a session for a stream of frames, and trackers remember people in it. HTTP has no streams:
+/// An [`Extension`] opens a session for a stream of frames, in which trackers remember people. HTTP has no streams:
 ///
-/// * `POST /score?stream=door`: the session is named. It goes on over connections until it is idle for
-///   [`HttpServerOptions::with_idle_timeout`]. Two clients with one name share it, so give each camera its own: in a
+/// * `POST /score?stream=door`: the session has a name. It outlives connections until it is idle for
+///   [`HttpServerOptions::with_idle_timeout`]. Two clients with one name share it, so each camera needs its own: in a
 ///   topology, a URL such as `http://extension/score?stream=${System.GraphInstanceName}`.
-/// * Without that parameter the session is the connection's own and ends with it: a client that keeps its connection
-///   is followed, one that opens a new one for each picture begins anew each time.
+/// * Without that parameter the session belongs to the connection and ends with it: for a client that opens a connection
+///   for each picture, each picture starts a new session.
 ///
-/// Pictures of another size or encoding than those before begin the session anew.
+/// Pictures of another size or encoding restart the session.
 ///
 /// # Answers
 ///
@@ -48,16 +48,16 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// |---|---|
 /// | inferences | 200, `{"inferences": […]}` by the published schema |
 /// | none | 204 |
-/// | no picture, unreadable headers of one, bare pixels of another length, a format that the extension does not take | 400 and why |
-/// | the extension ended the stream over the picture ([`StreamError`](crate::server::StreamError)), such as one that cannot be decoded | 400 and why; the session begins anew |
-/// | credentials missing or wrong | 401, Basic |
+/// | not a picture, a corrupt header, raw pixels of another length, a format that the extension does not support | 400 and a reason |
+/// | the extension ended the stream over the picture ([`StreamError`](crate::server::StreamError)), such as one that cannot be decoded | 400 and a reason; the session restarts |
+/// | missing or wrong credentials | 401, Basic |
 /// | another path or method | 404, 405 |
-/// | the picture did not arrive in time | 408 |
-/// | too large a body | 413; the connection is closed |
-/// | the extension failed | 500; after three in a row the session begins anew |
-/// | the session's picture before is still looked at, no place for a session or connection, the extension is busy | 503 with `Retry-After` |
+/// | a picture that does not arrive in time | 408 |
+/// | a body over the limit | 413; the connection is closed |
+/// | a failure of the extension | 500; after three in a row the session restarts |
+/// | the session's previous picture is in progress, too many sessions or connections, the extension is busy | 503 with `Retry-After` |
 ///
-/// HTTP/1.1 without TLS: beyond the machine, put a proxy with TLS before it, and use credentials.
+/// HTTP/1.1 without TLS: beyond this machine, use credentials and a proxy with TLS.
 #[derive(Debug)]
 pub struct HttpExtensionServer<E> {
     extension: E,
@@ -73,15 +73,15 @@ impl<E: Extension> HttpExtensionServer<E> {
         }
     }
 
-    /// With other options.
+    /// Sets the options.
     #[must_use]
     pub fn with_options(mut self, options: HttpServerOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Begins to listen: from now on clients can connect, and are served once [`HttpListening::serve`] runs. Port 0
-    /// takes any free one.
+    /// Opens the listening socket. Clients can connect from now on, and are served by [`HttpListening::serve`]. Port 0
+    /// chooses a free one.
     ///
     /// # Errors
     ///
@@ -94,10 +94,10 @@ impl<E: Extension> HttpExtensionServer<E> {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         if !address.ip().is_loopback() && self.options.credentials.is_none() {
-            tracing::warn!(%address, "listening beyond this machine without credentials");
+            tracing::warn!(%address, "the HTTP extension accepts requests from other machines without credentials");
         }
         let sessions = Sessions::new(self.options.max_sessions, self.options.idle_timeout);
-        let common = Common {
+        let state = ServerState {
             extension: self.extension,
             options: self.options,
             counters: Arc::default(),
@@ -107,25 +107,25 @@ impl<E: Extension> HttpExtensionServer<E> {
         Ok(HttpListening {
             listener,
             address,
-            common: Arc::new(common),
+            state: Arc::new(state),
         })
     }
 }
 
-/// An HTTP server that listens.
+/// An HTTP server with an open socket.
 pub struct HttpListening<E> {
     listener: TcpListener,
     address: SocketAddr,
-    common: Arc<Common<E>>,
+    state: Arc<ServerState<E>>,
 }
 
 impl<E: Extension> HttpListening<E> {
-    /// Where, with the port that was really taken.
+    /// The address, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The same for a client on this machine.
+    /// The URL for a client on this machine.
     pub fn url(&self) -> HttpUrl {
         let mut address = self.address;
         match address.ip() {
@@ -136,34 +136,34 @@ impl<E: Extension> HttpListening<E> {
         HttpUrl::of(address)
     }
 
-    /// Reads what is counted, also while the server runs.
+    /// A handle to the counters, also while the server runs.
     pub fn stats(&self) -> HttpStatsReader {
-        HttpStatsReader(Arc::clone(&self.common.counters))
+        HttpStatsReader(Arc::clone(&self.state.counters))
     }
 
-    /// Serves until `shutdown` completes. Then nobody is let in any more, pictures in progress are answered, and what is
-    /// still there after the grace period is cut off.
+    /// Serves until `shutdown` completes. After that, no connections are accepted, pictures in progress are answered, and
+    /// connections that remain after the grace period are closed.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
-        let Self { listener, common, .. } = self;
+        let Self { listener, state, .. } = self;
         let (announce, down) = watch::channel(false);
         let mut connections = JoinSet::new();
-        let mut sweep = tokio::time::interval(SWEEP);
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
-                _ = sweep.tick() => common.sessions.forget_idle(Instant::now()),
+                _ = sweep.tick() => state.sessions.close_idle(Instant::now()),
                 accepted = listener.accept() => match accepted {
-                    Ok((socket, _)) if connections.len() >= common.options.max_connections => {
-                        refuse(&socket, &common.options, &common.counters);
+                    Ok((socket, _)) if connections.len() >= state.options.max_connections => {
+                        reject(&socket, &state.options, &state.counters);
                     }
                     Ok((socket, _)) => {
-                        connections.spawn(connection(Arc::clone(&common), socket, down.clone()));
+                        connections.spawn(connection(Arc::clone(&state), socket, down.clone()));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "no connection could be taken");
-                        tokio::time::sleep(ACCEPT_REST).await;
+                        tracing::warn!(%error, "could not accept a connection");
+                        tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                     }
                 },
             }
@@ -171,11 +171,11 @@ impl<E: Extension> HttpListening<E> {
         drop(listener);
         announce.send_replace(true);
         let rest = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(common.options.shutdown_grace, rest)
+        if tokio::time::timeout(state.options.shutdown_grace, rest)
             .await
             .is_err()
         {
-            tracing::warn!("connections were cut off: pictures took longer than the grace period");
+            tracing::warn!("closed connections whose pictures took longer than the grace period");
         }
     }
 }
@@ -189,20 +189,20 @@ impl<E> fmt::Debug for HttpListening<E> {
 }
 
 async fn connection<E: Extension>(
-    common: Arc<Common<E>>,
+    state: Arc<ServerState<E>>,
     socket: TcpStream,
     mut down: watch::Receiver<bool>,
 ) {
     let _ = socket.set_nodelay(true);
-    let own = empty_place();
-    let idle = common.options.idle_timeout;
+    let own = empty_slot();
+    let idle = state.options.idle_timeout;
     let service = service_fn(move |request| {
-        let (common, own) = (Arc::clone(&common), Arc::clone(&own));
-        async move { Ok::<_, Infallible>(common.answer(own, request).await) }
+        let (state, own) = (Arc::clone(&state), Arc::clone(&own));
+        async move { Ok::<_, Infallible>(state.answer(own, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        // Also the time between two requests.
+        // This is also the time between two requests.
         .header_read_timeout(idle)
         .serve_connection(TokioIo::new(socket), service);
     tokio::pin!(served);
@@ -221,8 +221,8 @@ async fn connection<E: Extension>(
     }
 }
 
-/// Says no without waiting for anything; whoever does not read it sees a closed connection.
-fn refuse(socket: &TcpStream, options: &HttpServerOptions, counters: &Counters) {
+/// Sends a 503 without waiting. A client that does not read it sees a closed connection.
+fn reject(socket: &TcpStream, options: &HttpServerOptions, counters: &Counters) {
     count(&counters.busy);
     let seconds = retry_after(options);
     let answer = format!(

@@ -1,10 +1,8 @@
-//! What an HTTP server allows.
-
 use std::time::Duration;
 
 use crate::{Credentials, FrameFormat};
 
-/// Limits, credentials and agreements of an HTTP server. The defaults suit clients on the same machine.
+/// Limits, credentials and formats of an HTTP server. The defaults suit clients on the same machine.
 #[derive(Debug, Clone)]
 pub struct HttpServerOptions {
     pub(super) credentials: Option<Credentials>,
@@ -41,29 +39,29 @@ impl Default for HttpServerOptions {
 }
 
 impl HttpServerOptions {
-    /// Only clients with these credentials are served, by Basic; others get 401. Default: all are served.
+    /// Clients must send these credentials by Basic; others get 401. Default: no credentials.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// What every `image/x-raw` body looks like: HTTP does not say it. Default: none are taken. A format of files
-    /// (JPEG, …) means none either.
+    /// The format of every `image/x-raw` body, which a request does not carry. Default: none, so raw pictures are
+    /// rejected. A file format such as JPEG counts as none.
     #[must_use]
     pub fn with_raw_format(mut self, format: FrameFormat) -> Self {
         self.raw_format = Some(format);
         self
     }
 
-    /// The configuration text that every session is opened with, which a gRPC client sends itself. Default: empty.
+    /// The configuration string of every session. Over gRPC, the client sends it. Default: empty.
     #[must_use]
     pub fn with_configuration(mut self, text: impl Into<String>) -> Self {
         self.configuration = text.into();
         self
     }
 
-    /// The one path that is served, such as `/score`; others get 404. Default: any.
+    /// The only path, such as `/score`; others get 404. Default: any path.
     #[must_use]
     pub fn with_path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
@@ -78,7 +76,7 @@ impl HttpServerOptions {
         self
     }
 
-    /// Largest body in bytes; larger ones get 413. Default 64 MiB, enough for 4096×4096 in four bytes. Worst-case
+    /// Most bytes of a body; larger ones get 413. Default 64 MiB, enough for 4096×4096 in four bytes. Worst-case
     /// memory is this times [`with_max_connections`](Self::with_max_connections).
     #[must_use]
     pub fn with_max_frame_bytes(mut self, bytes: usize) -> Self {
@@ -86,37 +84,37 @@ impl HttpServerOptions {
         self
     }
 
-    /// Connections at once; more get 503 at once. Default 64.
+    /// Most open connections; further ones get 503. Default 64.
     #[must_use]
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// Named sessions at once; more get 503 until one is forgotten. Default 64. Each may hold a thread or a model.
+    /// Most named sessions; further ones get 503 until one is closed. Default 64. Each may hold a thread or a model.
     #[must_use]
     pub fn with_max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
         self
     }
 
-    /// Time for a picture to arrive once its headers have; after that 408. Default 30 s.
+    /// Time for a body to arrive after its headers; after that 408. Default 30 s.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;
         self
     }
 
-    /// How long a connection may be silent before it is closed, and a named session before it is forgotten. Default
-    /// 120 s. Shorter than the time between two pictures of a camera, it makes trackers forget everybody each time;
-    /// long ones keep places for clients that are gone.
+    /// How long a connection or a named session may be idle before it is closed. Default 120 s. With less than the time
+    /// between two pictures of a camera, trackers lose all people each time; with a long time, clients that are gone
+    /// keep their sessions.
     #[must_use]
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// What a 503 says in `Retry-After`, in whole seconds, at least one. Default 1 s.
+    /// The `Retry-After` of a 503, rounded down to seconds, at least 1. Default 1 s.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = wait;

@@ -1,7 +1,7 @@
-//! One request: who may, what came, what is answered.
+//! One request: authorization, picture, answer.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -11,9 +11,10 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode};
 use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle};
+use lva_media_types::MediaTime;
 
 use super::options::HttpServerOptions;
-use super::sessions::{NoSession, Open, Place, Sessions, Taken, parameter};
+use super::sessions::{NoSession, OpenSession, SessionSlot, Sessions, SlotGuard, parameter};
 use super::stats::{Counters, count, count_many};
 use crate::convert::TIMESCALE;
 use crate::credentials;
@@ -21,18 +22,16 @@ use crate::http::picture_format;
 use crate::server::{Extension, ExtensionOpenError, Sample, SessionInfo, StreamError};
 use crate::{FrameFormat, GraphIdentity};
 
-/// Failures of an extension in a row after which its session is opened anew.
-const FAILURES_IN_A_ROW: u32 = 3;
+/// Failures of an extension in a row after which its session restarts.
+const MAX_FAILURES_IN_A_ROW: u32 = 3;
 
-/// Longest text of an answer that is no result, in characters.
-const MAX_WORDS: usize = 1000;
-
-/// Ticks of a second in every timestamp.
+/// Most characters of the reason in a rejection.
+const MAX_REASON_CHARS: usize = 1000;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// What all connections of a server share.
-pub(super) struct Common<E> {
+/// Shared by all connections of a server.
+pub(super) struct ServerState<E> {
     pub(super) extension: E,
     pub(super) options: HttpServerOptions,
     pub(super) counters: Arc<Counters>,
@@ -40,54 +39,50 @@ pub(super) struct Common<E> {
     pub(super) clock: ArrivalClock,
 }
 
-/// Time of arrival in media time: the wall clock at the beginning, and monotonic from there on, so that nobody's tracker
-/// sees time jump when the machine's clock is set.
+/// Time of arrival in media time: starts at the system time and is monotonic after that, so that trackers see no jump when
+/// the machine's clock is set.
 pub(super) struct ArrivalClock {
-    began: Instant,
-    began_90k: u64,
+    start: Instant,
+    start_90k: u64,
 }
 
 impl ArrivalClock {
     pub(super) fn start() -> Self {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            began: Instant::now(),
-            began_90k: ticks(since_1970),
+            start: Instant::now(),
+            start_90k: MediaTime::from_system_time(SystemTime::now()).ticks_90k(),
         }
     }
 
     fn now_90k(&self) -> u64 {
-        self.began_90k.saturating_add(ticks(self.began.elapsed()))
+        self.start_90k
+            .saturating_add(MediaTime::ticks_in(self.start.elapsed()))
     }
 }
 
-fn ticks(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_micros() * 9 / 100).unwrap_or(u64::MAX)
-}
-
 /// Why a request has no result.
-struct Refusal {
+struct HttpRejection {
     status: StatusCode,
-    text: String,
-    /// The rest of the body will not be read.
+    reason: String,
+    /// The rest of the body is not read.
     closes: bool,
 }
 
-impl Refusal {
-    fn new(status: StatusCode, text: impl Into<String>) -> Self {
+impl HttpRejection {
+    fn new(status: StatusCode, reason: impl Into<String>) -> Self {
         Self {
             status,
-            text: text.into(),
+            reason: reason.into(),
             closes: false,
         }
     }
 
-    fn bad(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, text)
+    fn bad(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
-    fn busy(text: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    fn busy(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, reason)
     }
 
     fn failed() -> Self {
@@ -100,19 +95,19 @@ impl Refusal {
     }
 }
 
-impl<E: Extension> Common<E> {
-    /// Answers a request of the connection whose own session is at `own`.
-    pub(super) async fn answer(self: Arc<Self>, own: Place, request: Request<Incoming>) -> Answer {
+impl<E: Extension> ServerState<E> {
+    /// Answers a request. `own` holds the session of its connection.
+    pub(super) async fn answer(self: Arc<Self>, own: SessionSlot, request: Request<Incoming>) -> Answer {
         count(&self.counters.requests);
         match Arc::clone(&self).result(own, request).await {
             Ok(inferences) => {
                 count(&self.counters.answers);
                 count_many(&self.counters.inferences, inferences.len() as u64);
-                found(inferences)
+                with_inferences(inferences)
             }
-            Err(refusal) => {
+            Err(rejection) => {
                 let counters = &self.counters;
-                count(match refusal.status {
+                count(match rejection.status {
                     StatusCode::UNAUTHORIZED => &counters.unauthorized,
                     StatusCode::PAYLOAD_TOO_LARGE => &counters.too_large,
                     StatusCode::SERVICE_UNAVAILABLE => &counters.busy,
@@ -120,79 +115,82 @@ impl<E: Extension> Common<E> {
                     _ => &counters.refused,
                 });
                 tracing::debug!(
-                    status = refusal.status.as_u16(),
-                    reason = refusal.text,
-                    "a request has no result"
+                    status = rejection.status.as_u16(),
+                    reason = rejection.reason,
+                    "rejected a request"
                 );
-                self.refused(refusal)
+                self.reject(rejection)
             }
         }
     }
 
     async fn result(
         self: Arc<Self>,
-        own: Place,
+        own: SessionSlot,
         request: Request<Incoming>,
-    ) -> Result<Vec<Inference>, Refusal> {
-        if let Err(refusal) = self.admit(&request) {
-            return Err(self.after_its_picture(request.into_body(), refusal).await);
+    ) -> Result<Vec<Inference>, HttpRejection> {
+        if let Err(rejection) = self.verify(&request) {
+            return Err(self.after_its_picture(request.into_body(), rejection).await);
         }
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok().map(str::to_owned));
         let name = parameter(request.uri().query(), &self.options.stream_parameter).map(str::to_owned);
         let picture = self.read(request.into_body()).await?;
         let format = picture_format(content_type.as_deref(), &picture, self.options.raw_format)
-            .map_err(|error| Refusal::bad(error.to_string()))?;
-        let place = match &name {
+            .map_err(|error| HttpRejection::bad(error.to_string()))?;
+        let slot = match &name {
             None => own,
             Some(name) => self
                 .sessions
                 .named(name, Instant::now())
                 .map_err(|error| match error {
-                    NoSession::Name => Refusal::bad("the name of the stream is too long"),
-                    NoSession::Full => Refusal::busy("as many streams as may be are open"),
+                    NoSession::Name => HttpRejection::bad("the name of the stream is too long"),
+                    NoSession::Full => HttpRejection::busy("too many streams are open"),
                 })?,
         };
-        let turn = place
+        let slot = slot
             .try_lock_owned()
-            .map_err(|_| Refusal::busy("the stream's picture before is still looked at"))?;
-        // A task of its own: an extension's work is not cut off in the middle because its client has left, and its
-        // panic is an answer like any other failure.
+            .map_err(|_| HttpRejection::busy("the stream's previous picture is still in progress"))?;
+        // In a separate task, so that a client that disconnects does not interrupt the extension, and a panic is an
+        // answer like any other failure.
         let arrived_90k = self.clock.now_90k();
-        let work = tokio::spawn(self.work(turn, name, format, picture, arrived_90k));
+        let work = tokio::spawn(self.process(slot, name, format, picture, arrived_90k));
         work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the extension panicked");
-            Err(Refusal::failed())
+            Err(HttpRejection::failed())
         })
     }
 
-    fn admit(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+    fn verify(&self, request: &Request<Incoming>) -> Result<(), HttpRejection> {
         if let Some(credentials) = &self.options.credentials {
             let sent = request.headers().get(AUTHORIZATION);
             if !sent.is_some_and(|sent| credentials::verify_header(credentials, sent.as_bytes())) {
-                let text = "user and password are missing or wrong";
-                return Err(Refusal::new(StatusCode::UNAUTHORIZED, text));
+                let text = "missing or wrong user and password";
+                return Err(HttpRejection::new(StatusCode::UNAUTHORIZED, text));
             }
         }
         let path = self.options.path.as_deref();
         if path.is_some_and(|path| path != request.uri().path()) {
-            return Err(Refusal::new(
+            return Err(HttpRejection::new(
                 StatusCode::NOT_FOUND,
-                "pictures are taken at another path",
+                "pictures are accepted at another path",
             ));
         }
         if request.method() != Method::POST {
-            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "POST a picture"));
+            return Err(HttpRejection::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "POST a picture",
+            ));
         }
         Ok(())
     }
 
-    /// A refusal that the client will read: one that is still writing its picture when the connection closes often sees
-    /// the closed connection alone. So the picture is read and dropped first, in the time and up to the size of any other.
-    async fn after_its_picture(&self, mut body: Incoming, refusal: Refusal) -> Refusal {
+    /// Reads and drops the picture before a rejection, within the usual limits: a client that is still sending when the
+    /// connection closes often sees only the closed connection.
+    async fn after_its_picture(&self, mut body: Incoming, rejection: HttpRejection) -> HttpRejection {
         let limit = self.options.max_frame_bytes as u64;
         if body.size_hint().lower() > limit {
-            return refusal.closing();
+            return rejection.closing();
         }
         let dropping = async {
             let mut dropped = 0;
@@ -205,16 +203,16 @@ impl<E: Extension> Common<E> {
             body.is_end_stream()
         };
         match tokio::time::timeout(self.options.body_timeout, dropping).await {
-            Ok(true) => refusal,
-            Ok(false) | Err(_) => refusal.closing(),
+            Ok(true) => rejection,
+            Ok(false) | Err(_) => rejection.closing(),
         }
     }
 
-    async fn read(&self, body: Incoming) -> Result<Bytes, Refusal> {
+    async fn read(&self, body: Incoming) -> Result<Bytes, HttpRejection> {
         let limit = self.options.max_frame_bytes;
         let too_large = || {
-            let text = format!("a picture may have {limit} bytes");
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text).closing()
+            let text = format!("a picture may have at most {limit} bytes");
+            HttpRejection::new(StatusCode::PAYLOAD_TOO_LARGE, text).closing()
         };
         if body.size_hint().lower() > limit as u64 {
             return Err(too_large());
@@ -225,28 +223,28 @@ impl<E: Extension> Common<E> {
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(_)) => {
                 count(&self.counters.left);
-                Err(Refusal::bad("the picture broke off").closing())
+                Err(HttpRejection::bad("the picture is incomplete").closing())
             }
             Err(_) => {
                 let text = "the picture did not arrive in time";
-                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text).closing())
+                Err(HttpRejection::new(StatusCode::REQUEST_TIMEOUT, text).closing())
             }
         }
     }
 
-    /// Looks at a picture. The session is out of its place meanwhile, so that a panic takes it along.
-    async fn work(
+    /// Processes a picture. The session is taken out of its slot meanwhile, so that a panic drops it.
+    async fn process(
         self: Arc<Self>,
-        mut turn: Taken,
+        mut slot: SlotGuard,
         name: Option<String>,
         format: FrameFormat,
         picture: Bytes,
         arrived_90k: u64,
-    ) -> Result<Vec<Inference>, Refusal> {
-        let mut open = match turn.take() {
+    ) -> Result<Vec<Inference>, HttpRejection> {
+        let mut open = match slot.take() {
             Some(open) if open.format == format => open,
             other => {
-                // Pictures of another kind are another session; the old one goes first, for it may hold a model.
+                // Another format needs another session. The old one is dropped first because it may hold a model.
                 drop(other);
                 self.open(name, format).await?
             }
@@ -256,45 +254,50 @@ impl<E: Extension> Common<E> {
         match open.session.process(sample).await {
             Ok(inferences) => {
                 open.failures_in_a_row = 0;
-                *turn = Some(open);
+                *slot = Some(open);
                 Ok(inferences)
             }
-            // The picture is at fault. A gRPC stream would end here, and so does the session.
-            Err(error) if error.is::<StreamError>() => Err(Refusal::bad(error.to_string())),
+            // The picture is at fault. Over gRPC the stream would end, so the session ends here.
+            Err(error) if error.is::<StreamError>() => Err(HttpRejection::bad(error.to_string())),
             Err(error) => {
                 tracing::warn!(session = open.number, picture = open.sequence, %error, "the extension failed on a picture");
                 open.failures_in_a_row += 1;
-                if open.failures_in_a_row < FAILURES_IN_A_ROW {
-                    *turn = Some(open);
+                if open.failures_in_a_row < MAX_FAILURES_IN_A_ROW {
+                    *slot = Some(open);
                 }
-                Err(Refusal::failed())
+                Err(HttpRejection::failed())
             }
         }
     }
 
-    async fn open(&self, name: Option<String>, format: FrameFormat) -> Result<Open, Refusal> {
+    async fn open(&self, name: Option<String>, format: FrameFormat) -> Result<OpenSession, HttpRejection> {
         let number = self.sessions.next_number();
         let mut info = SessionInfo::new(format).with_configuration(&*self.options.configuration);
         info.number = number;
         info.identity = GraphIdentity::new(name.unwrap_or_default(), "");
         match self.extension.open(&info).await {
-            Ok(session) => Ok(Open::new(session, format, number, Arc::clone(&self.counters))),
-            Err(ExtensionOpenError::UnsupportedFormat(text)) => Err(Refusal::bad(text)),
-            Err(ExtensionOpenError::Busy(text)) => Err(Refusal::busy(text)),
-            // The configuration is this server's, not the client's.
+            Ok(session) => Ok(OpenSession::new(
+                session,
+                format,
+                number,
+                Arc::clone(&self.counters),
+            )),
+            Err(ExtensionOpenError::UnsupportedFormat(text)) => Err(HttpRejection::bad(text)),
+            Err(ExtensionOpenError::Busy(text)) => Err(HttpRejection::busy(text)),
+            // The configuration comes from this server, so the client is not at fault.
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(session = number, %error, cause, "the extension failed to begin a session");
-                Err(Refusal::failed())
+                tracing::error!(session = number, %error, cause, "the extension failed to open a session");
+                Err(HttpRejection::failed())
             }
         }
     }
 
-    fn refused(&self, refusal: Refusal) -> Answer {
-        let text: String = refusal.text.chars().take(MAX_WORDS).collect();
-        let mut answer = with_body(refusal.status, "text/plain; charset=utf-8", text.into());
+    fn reject(&self, rejection: HttpRejection) -> Answer {
+        let text: String = rejection.reason.chars().take(MAX_REASON_CHARS).collect();
+        let mut answer = with_body(rejection.status, "text/plain; charset=utf-8", text.into());
         let headers = answer.headers_mut();
-        match refusal.status {
+        match rejection.status {
             StatusCode::UNAUTHORIZED => {
                 let challenge = HeaderValue::from_static(r#"Basic realm="extension", charset="UTF-8""#);
                 headers.insert(WWW_AUTHENTICATE, challenge);
@@ -307,20 +310,20 @@ impl<E: Extension> Common<E> {
             }
             _ => {}
         }
-        if refusal.closes {
+        if rejection.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         answer
     }
 }
 
-/// Whole seconds, at least one: nought would be an invitation.
+/// In seconds, at least 1: with 0, clients would retry at once.
 pub(super) fn retry_after(options: &HttpServerOptions) -> u64 {
     options.retry_after.as_secs().max(1)
 }
 
-/// The contract's answer: 204 where there is nothing, for the schema asks for one inference at least.
-fn found(inferences: Vec<Inference>) -> Answer {
+/// The contract's answer: 204 without inferences, because the schema requires at least one.
+fn with_inferences(inferences: Vec<Inference>) -> Answer {
     if inferences.is_empty() {
         let mut answer = Response::new(Full::default());
         *answer.status_mut() = StatusCode::NO_CONTENT;

@@ -1,21 +1,21 @@
-//! Which session a request belongs to.
+//! The session of a request.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::stats::{Counters, count};
 use crate::FrameFormat;
 use crate::server::ExtensionSession;
 
-/// Longest name of a session in bytes.
-const MAX_NAME: usize = 256;
+/// Most bytes of a session's name.
+const MAX_NAME_BYTES: usize = 256;
 
-/// A session, and what it was opened for. Counts its own end.
-pub(super) struct Open {
+/// A session and its format. Counts its own end.
+pub(super) struct OpenSession {
     pub(super) session: Box<dyn ExtensionSession>,
     pub(super) format: FrameFormat,
     pub(super) number: u64,
@@ -25,7 +25,7 @@ pub(super) struct Open {
     counters: Arc<Counters>,
 }
 
-impl Open {
+impl OpenSession {
     pub(super) fn new(
         session: Box<dyn ExtensionSession>,
         format: FrameFormat,
@@ -44,49 +44,49 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenSession {
     fn drop(&mut self) {
         count(&self.counters.sessions_closed);
     }
 }
 
-/// Where a session is, or will be. Whoever holds it has the turn.
-pub(super) type Place = Arc<TurnMutex<Option<Open>>>;
+/// Holds a session once it is open. Its lock serializes the session's pictures.
+pub(super) type SessionSlot = Arc<AsyncMutex<Option<OpenSession>>>;
 
-/// The turn of one request.
-pub(super) type Taken = OwnedMutexGuard<Option<Open>>;
+/// The session while one request uses it.
+pub(super) type SlotGuard = OwnedMutexGuard<Option<OpenSession>>;
 
-pub(super) fn empty_place() -> Place {
-    Arc::new(TurnMutex::new(None))
+pub(super) fn empty_slot() -> SessionSlot {
+    Arc::new(AsyncMutex::new(None))
 }
 
 /// The named sessions of a server.
 pub(super) struct Sessions {
     named: Mutex<HashMap<String, Named>>,
-    most: usize,
+    max: usize,
     idle: Duration,
     last_number: AtomicU64,
 }
 
 struct Named {
-    place: Place,
+    slot: SessionSlot,
     last_used: Instant,
 }
 
-/// Why a session cannot be had.
+/// Why a request gets no session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NoSession {
     /// The name is too long.
     Name,
-    /// As many as may be are there, and none of them was idle for long enough.
+    /// The maximum is reached, and no session is idle.
     Full,
 }
 
 impl Sessions {
-    pub(super) fn new(most: usize, idle: Duration) -> Self {
+    pub(super) fn new(max: usize, idle: Duration) -> Self {
         Self {
             named: Mutex::default(),
-            most,
+            max,
             idle,
             last_number: AtomicU64::new(0),
         }
@@ -97,49 +97,48 @@ impl Sessions {
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// The place of the session of this name.
-    pub(super) fn named(&self, name: &str, now: Instant) -> Result<Place, NoSession> {
-        if name.len() > MAX_NAME {
+    /// The slot of the session of this name.
+    pub(super) fn named(&self, name: &str, now: Instant) -> Result<SessionSlot, NoSession> {
+        if name.len() > MAX_NAME_BYTES {
             return Err(NoSession::Name);
         }
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = named.get_mut(name) {
             known.last_used = now;
-            return Ok(Arc::clone(&known.place));
+            return Ok(Arc::clone(&known.slot));
         }
-        if named.len() >= self.most {
-            forget(&mut named, now, self.idle);
+        if named.len() >= self.max {
+            remove_idle(&mut named, now, self.idle);
         }
-        if named.len() >= self.most {
+        if named.len() >= self.max {
             return Err(NoSession::Full);
         }
-        let place = empty_place();
+        let slot = empty_slot();
         named.insert(
             name.to_owned(),
             Named {
-                place: Arc::clone(&place),
+                slot: Arc::clone(&slot),
                 last_used: now,
             },
         );
-        Ok(place)
+        Ok(slot)
     }
 
-    /// Forgets the sessions that were not asked for lately.
-    pub(super) fn forget_idle(&self, now: Instant) {
+    /// Closes idle sessions.
+    pub(super) fn close_idle(&self, now: Instant) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        forget(&mut named, now, self.idle);
+        remove_idle(&mut named, now, self.idle);
     }
 }
 
-/// A session at work is not idle, however long it takes.
-fn forget(named: &mut HashMap<String, Named>, now: Instant, idle: Duration) {
+/// A session with a picture in progress is not idle.
+fn remove_idle(named: &mut HashMap<String, Named>, now: Instant, idle: Duration) {
     named.retain(|_, known| {
-        now.saturating_duration_since(known.last_used) < idle || Arc::strong_count(&known.place) > 1
+        now.saturating_duration_since(known.last_used) < idle || Arc::strong_count(&known.slot) > 1
     });
 }
 
-/// The value of a parameter in a query, percent-decoded as far as it has to be to tell names apart: not at all. Two
-/// spellings of one name are two sessions, and neither is a way out of anything.
+/// The value of a parameter in a query. It is not percent-decoded: two spellings of one name are two sessions.
 pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
     let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     pairs
@@ -155,7 +154,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_name_is_the_same_place_until_it_is_idle() {
+    fn a_name_has_the_same_slot_until_it_is_idle() {
         let sessions = Sessions::new(2, IDLE);
         let start = Instant::now();
         let door = sessions.named("door", start).unwrap();
@@ -166,21 +165,21 @@ mod tests {
             sessions.named("roof", start + IDLE / 2).err(),
             Some(NoSession::Full)
         );
-        // The door was silent for long enough, the yard was not.
+        // The door is idle, the yard is not.
         assert!(sessions.named("roof", start + IDLE).is_ok());
         assert_eq!(sessions.named("door", start + IDLE).err(), Some(NoSession::Full));
-        sessions.forget_idle(start + IDLE * 3);
+        sessions.close_idle(start + IDLE * 3);
         assert!(sessions.named("door", start + IDLE * 3).is_ok());
     }
 
     #[test]
-    fn a_session_at_work_is_not_forgotten() {
+    fn a_session_in_use_is_not_closed() {
         let sessions = Sessions::new(1, IDLE);
         let start = Instant::now();
-        let at_work = sessions.named("door", start).unwrap();
-        sessions.forget_idle(start + IDLE * 9);
+        let in_use = sessions.named("door", start).unwrap();
+        sessions.close_idle(start + IDLE * 9);
         assert!(Arc::ptr_eq(
-            &at_work,
+            &in_use,
             &sessions.named("door", start + IDLE * 9).unwrap()
         ));
     }
@@ -199,7 +198,7 @@ mod tests {
             assert_eq!(parameter(query, "stream"), None);
         }
         let sessions = Sessions::new(1, IDLE);
-        let long = "x".repeat(MAX_NAME + 1);
+        let long = "x".repeat(MAX_NAME_BYTES + 1);
         assert_eq!(sessions.named(&long, Instant::now()).err(), Some(NoSession::Name));
     }
 }

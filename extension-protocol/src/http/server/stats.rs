@@ -1,12 +1,9 @@
-//! What an HTTP server counted.
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts over all requests of a server since it began. Each request is answered, or ends under one of the
-        /// reasons.
+        /// Counts over all requests of a server. Each request counts as answered or under one of the reasons.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct HttpServerStats {
@@ -27,31 +24,31 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Requests whose headers came.
+    /// Requests whose headers arrived.
     requests,
-    /// Pictures that were answered, with or without inferences.
+    /// Answered pictures, with or without inferences.
     answers,
     /// Inferences in those answers.
     inferences,
     /// Sessions that the extension opened.
     sessions_opened,
-    /// Of those, sessions that are over.
+    /// Of those, sessions that ended.
     sessions_closed,
     /// Requests without the right credentials.
     unauthorized,
-    /// Requests that are no picture, or one that the extension does not take: 400, and 404, 405 and 408 among them.
+    /// Requests without a supported picture: 400, 404, 405 and 408.
     refused,
     /// Requests over the limit of bytes: 413.
     too_large,
-    /// Requests and connections refused for want of a place: 503.
+    /// Requests and connections beyond a limit: 503.
     busy,
-    /// Pictures on which the extension failed, and sessions that it could not open: 500.
+    /// Failures of the extension on a picture or while opening a session: 500.
     failures,
-    /// Of the refused requests, those whose client left before the picture had arrived.
+    /// Of the refused requests, those whose client disconnected before the picture was complete.
     left,
 }
 
-/// Reads a server's counts at any time, also while it runs.
+/// Reads a server's counts, also while it runs.
 #[derive(Debug, Clone)]
 pub struct HttpStatsReader(pub(super) Arc<Counters>);
 

@@ -38,7 +38,7 @@ async fn server(authority: &Authority, name: &str, year: i32) -> Scripted {
 
 /// Whether a picture is answered with the switches `ignoreHostname` and `ignoreSignature` as said.
 async fn answered(server: &Scripted, trusted: &Authority, switches: (bool, bool)) -> bool {
-    let tls = HttpTls::with_roots([trusted.pem()])
+    let tls = ClientTls::from_pem([trusted.pem()])
         .unwrap()
         .dangerous_ignore_hostname(switches.0)
         .dangerous_ignore_signature(switches.1);
@@ -131,7 +131,7 @@ async fn a_server_that_speaks_no_tls_is_told_apart() {
     let url = format!("https://localhost:{}/", plain.url.port())
         .parse()
         .unwrap();
-    let tls = HttpTls::with_roots([authority().pem()]).unwrap();
+    let tls = ClientTls::from_pem([authority().pem()]).unwrap();
     let client = HttpClient::new(HttpClientOptions::new(url, FrameEncoding::Jpg).with_tls(tls)).unwrap();
     // The plain server takes the handshake for a request that never ends, so what comes first is a time-out or its
     // hanging up; either way nothing was sent to it.

@@ -172,14 +172,18 @@ async fn what_is_no_picture_is_400_and_says_what_would_be_taken() {
     let body = png(64, 48, 0);
     for (headers, body, words) in [
         ("content-type: image/jpeg\r\n", &b""[..], "no picture"),
-        ("content-type: image/jpeg\r\n", b"GIF89a", "no JPEG, PNG or BMP"),
+        (
+            "content-type: image/jpeg\r\n",
+            b"GIF89a",
+            "not a JPEG, PNG or BMP",
+        ),
         (
             "content-type: multipart/form-data\r\n",
             &body,
             "image/jpeg, image/png",
         ),
         ("content-type: image/x-raw\r\n", &body, "configured"),
-        ("", &body[..20], "no JPEG, PNG or BMP"),
+        ("", &body[..20], "not a JPEG, PNG or BMP"),
         ("", &png(0, 48, 0), "each side"),
     ] {
         let answer = host.raw(&post(headers, body), "").await;

@@ -34,7 +34,7 @@ pub(super) enum End {
     Found(Vec<Inference>),
     Failed(NodeError),
     Panicked(Panicked),
-    /// There was no node, and it could not be created.
+    /// No node existed, and none could be created.
     BuildFailed(NodeBuildError),
     /// The node timed out.
     Cancelled,

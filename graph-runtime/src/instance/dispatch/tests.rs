@@ -3,6 +3,7 @@ use std::time::Duration;
 use lva_recording::{
     ClipFolder, GateOptions, MediaUnit, PreRollLimits, Recorder, Tracks, VideoCodec, VideoTrack,
 };
+use lva_rtsp::MediaKind;
 use proptest::prelude::*;
 
 use super::*;
@@ -44,13 +45,7 @@ fn analysis_is_shed_first_and_a_recording_last() {
     };
     let mut give = |time, key, bytes| {
         let to = Some((&mut decoder, 1));
-        dispatch(
-            &budget,
-            unit(time, key, bytes),
-            MediaKind::Video,
-            &mut recorders,
-            to,
-        );
+        dispatch(&budget, unit(time, key, bytes), &mut recorders, to);
         (
             dropped("camera", DropReason::OverBudget),
             dropped("sink", DropReason::OverBudget),
@@ -80,7 +75,8 @@ fn a_recorder_without_audio_does_not_count_audio_that_does_not_fit() {
     let (silent, _waiting) = RecorderInput::detached(counters.node("sink"), usize::MAX);
     let mut audio = unit(0, true, 10);
     audio.stream = 1;
-    dispatch(&Budget::new(1), audio, MediaKind::Audio, &mut [silent], None);
+    audio.media = MediaKind::Audio;
+    dispatch(&Budget::new(1), audio, &mut [silent], None);
     assert!(counters.drops().is_empty());
 }
 
@@ -157,7 +153,7 @@ fn a_stalled_disk_leaves_memory_for_analysis_and_for_another_sink() {
     for time in 0..10_000u64 {
         let to = Some((&mut decoder, 1));
         let next = unit(time, time % 10 == 0, 10);
-        dispatch(&budget, next, MediaKind::Video, &mut inputs, to);
+        dispatch(&budget, next, &mut inputs, to);
         late += u64::from(decode() && time >= 5000);
         if time < 2500
             && let Some(unit) = take_stuck()
@@ -213,9 +209,12 @@ proptest! {
         for (time, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Unit { key, audio, bytes } => {
-                    let media = if audio { MediaKind::Audio } else { MediaKind::Video };
+                    let mut unit = unit(time as u64, key, bytes);
+                    if audio {
+                        unit.media = MediaKind::Audio;
+                    }
                     let to = (!audio).then_some((&mut decoder, 1));
-                    dispatch(&budget, unit(time as u64, key, bytes), media, &mut inputs, to);
+                    dispatch(&budget, unit, &mut inputs, to);
                     offered += 1;
                     pictures += u64::from(!audio);
                 }

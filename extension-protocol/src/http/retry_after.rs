@@ -1,12 +1,12 @@
-//! When a server may be asked again: rules without a clock and without a generator of their own.
+//! When a server may be asked again. Reads no clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::{Backoff, BackoffPolicy};
 
-/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date in any of HTTP's three forms, counted from `now`.
+/// Parses `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date in any of HTTP's three forms, relative to `now`.
 ///
-/// A date that is over is no wait. `None` for anything else; more seconds than fit are as many as fit.
+/// A date in the past is zero, more seconds than fit are `u64::MAX`. `None` for anything else.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -26,48 +26,45 @@ pub fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     Some(at.duration_since(now).unwrap_or_default())
 }
 
-/// Whether a server rests, and until when.
+/// The pause of a server.
 #[derive(Debug)]
-pub(super) struct Pause {
+pub(super) struct RetryAfter {
     until: Option<Instant>,
     policy: BackoffPolicy,
     backoff: Backoff,
-    longest: Duration,
+    max: Duration,
 }
 
-impl Pause {
-    pub(super) fn new(policy: BackoffPolicy, longest: Duration) -> Self {
+impl RetryAfter {
+    pub(super) fn new(policy: BackoffPolicy, max: Duration) -> Self {
         Self {
             until: None,
             policy,
             backoff: Backoff::new(policy),
-            longest,
+            max,
         }
     }
 
-    /// How long still, or `None` when it may be asked.
+    /// The rest of the pause; `None` when the server may be asked.
     pub(super) fn remaining(&self, now: Instant) -> Option<Duration> {
         let remaining = self.until?.checked_duration_since(now)?;
         (!remaining.is_zero()).then_some(remaining)
     }
 
-    /// The server named a time. Between the policy's floor, lest nought makes a storm of it, and the longest pause, lest
-    /// one wrong number silences a camera for ever.
-    pub(super) fn named(&mut self, now: Instant, wait: Duration) -> Duration {
-        self.set(
-            now,
-            wait.clamp(self.policy.min_delay.min(self.longest), self.longest),
-        )
+    /// Pauses for the time that the server asked for, but at least for the minimum delay, so that 0 causes no storm of
+    /// requests, and at most for the maximum, so that one wrong number does not silence a camera.
+    pub(super) fn requested(&mut self, now: Instant, wait: Duration) -> Duration {
+        self.set(now, wait.clamp(self.policy.min_delay.min(self.max), self.max))
     }
 
-    /// It named none, or cannot be reached: longer each time, with jitter.
-    pub(super) fn unnamed(&mut self, now: Instant, random: u64) -> Duration {
+    /// Pauses after a failure: longer each time, with jitter.
+    pub(super) fn back_off(&mut self, now: Instant, random: u64) -> Duration {
         let wait = self.backoff.next_delay_with(Duration::ZERO, random);
-        self.set(now, wait.min(self.longest))
+        self.set(now, wait.min(self.max))
     }
 
-    /// It answered.
-    pub(super) fn over(&mut self) {
+    /// Ends the pause after an answer.
+    pub(super) fn reset(&mut self) {
         self.until = None;
         self.backoff = Backoff::new(self.policy);
     }
@@ -84,14 +81,14 @@ mod tests {
 
     use super::*;
 
-    const LONGEST: Duration = Duration::from_secs(60);
+    const MAX: Duration = Duration::from_secs(60);
 
     fn now() -> SystemTime {
         httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap()
     }
 
     #[test]
-    fn seconds_and_the_three_forms_of_dates_are_read() {
+    fn seconds_and_the_three_forms_of_dates_are_parsed() {
         let seconds = |text| retry_after(text, now()).map(|wait| wait.as_secs());
         assert_eq!(seconds(" 7 "), Some(7));
         assert_eq!(seconds("0"), Some(0));
@@ -106,49 +103,52 @@ mod tests {
     }
 
     #[test]
-    fn a_named_pause_ends_when_it_was_named_to() {
-        let mut pause = Pause::new(BackoffPolicy::default(), LONGEST);
+    fn a_requested_pause_ends_in_time() {
+        let mut pause = RetryAfter::new(BackoffPolicy::default(), MAX);
         let start = Instant::now();
         assert_eq!(pause.remaining(start), None);
-        assert_eq!(pause.named(start, Duration::from_secs(5)), Duration::from_secs(5));
+        assert_eq!(
+            pause.requested(start, Duration::from_secs(5)),
+            Duration::from_secs(5)
+        );
         assert_eq!(
             pause.remaining(start + Duration::from_secs(2)),
             Some(Duration::from_secs(3))
         );
         assert_eq!(pause.remaining(start + Duration::from_secs(5)), None);
-        assert_eq!(pause.named(start, Duration::MAX), LONGEST);
+        assert_eq!(pause.requested(start, Duration::MAX), MAX);
         assert_eq!(
-            pause.named(start, Duration::ZERO),
+            pause.requested(start, Duration::ZERO),
             BackoffPolicy::default().min_delay
         );
     }
 
     #[test]
-    fn unnamed_pauses_grow_until_an_answer() {
-        let mut pause = Pause::new(BackoffPolicy::default(), LONGEST);
+    fn backed_off_pauses_grow_until_an_answer() {
+        let mut pause = RetryAfter::new(BackoffPolicy::default(), MAX);
         let start = Instant::now();
         let waits: Vec<u128> = (0..4)
-            .map(|_| pause.unnamed(start, u64::MAX).as_millis())
+            .map(|_| pause.back_off(start, u64::MAX).as_millis())
             .collect();
         assert_eq!(waits, [250, 500, 1000, 2000]);
-        pause.over();
+        pause.reset();
         assert_eq!(pause.remaining(start), None);
-        assert_eq!(pause.unnamed(start, u64::MAX).as_millis(), 250);
+        assert_eq!(pause.back_off(start, u64::MAX).as_millis(), 250);
     }
 
     proptest! {
         #[test]
-        fn any_text_is_a_wait_or_nothing(text in "\\PC{0,60}") {
+        fn any_string_is_a_wait_or_none(text in "\\PC{0,60}") {
             let _ = retry_after(&text, now());
         }
 
         #[test]
-        fn no_pause_is_longer_than_the_longest(waits in proptest::collection::vec((any::<bool>(), any::<u64>()), 1..50)) {
-            let mut pause = Pause::new(BackoffPolicy::default(), LONGEST);
+        fn no_pause_is_longer_than_the_maximum(waits in proptest::collection::vec((any::<bool>(), any::<u64>()), 1..50)) {
+            let mut pause = RetryAfter::new(BackoffPolicy::default(), MAX);
             let start = Instant::now();
-            for (named, number) in waits {
-                let wait = if named { pause.named(start, Duration::from_millis(number)) } else { pause.unnamed(start, number) };
-                prop_assert!(wait <= LONGEST && pause.remaining(start) == Some(wait));
+            for (requested, number) in waits {
+                let wait = if requested { pause.requested(start, Duration::from_millis(number)) } else { pause.back_off(start, number) };
+                prop_assert!(wait <= MAX && pause.remaining(start) == Some(wait));
             }
         }
     }

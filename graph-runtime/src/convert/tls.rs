@@ -1,0 +1,15 @@
+//! How an endpoint's certificate is checked, for cameras, HTTP extensions and ONVIF devices.
+
+use lva_client_transport::{ClientTls, ClientTlsError};
+use lva_graph_model::nodes::EndpointTls;
+
+/// The endpoint's trusted certificates and its two switches.
+pub(crate) fn client_tls(tls: &EndpointTls) -> Result<ClientTls, ClientTlsError> {
+    let checks = match &tls.trusted_certificates {
+        None => ClientTls::platform(),
+        Some(pem) => ClientTls::from_pem(pem)?,
+    };
+    Ok(checks
+        .dangerous_ignore_hostname(tls.ignore_hostname)
+        .dangerous_ignore_signature(tls.ignore_signature))
+}
