@@ -127,8 +127,8 @@ impl Decoder {
         self.codec
     }
 
-    /// The requested device, if it is available; `None` for software. A device that rejects the stream's profile only when
-    /// pictures arrive is still returned here, although the pictures are decoded in software.
+    /// The requested device, if it is available; `None` for software. A device that rejects the stream's profile only
+    /// when pictures arrive is still returned here, although the pictures are decoded in software.
     pub fn hardware(&self) -> Option<Hardware> {
         self.hardware
     }
@@ -155,8 +155,8 @@ impl Decoder {
     /// * If keyframes are too rare, units of streams without B-frames are deferred until shortly before the next wanted
     ///   picture ([`Demand::not_before_90k`]), and are never decoded if a keyframe comes first.
     ///
-    /// The first picture of a stream is always decoded, and interlaced streams are decoded in full. Use it for every unit
-    /// of a stream or for none: the demand is not asked about units passed to [`push`](Self::push).
+    /// The first picture of a stream is always decoded, and interlaced streams are decoded in full. Use it for every
+    /// unit of a stream or for none: the demand is not asked about units passed to [`push`](Self::push).
     ///
     /// # Errors
     ///

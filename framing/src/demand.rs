@@ -32,8 +32,8 @@ pub trait Demand {
     /// interval, they are the same pictures too.
     fn interval_90k(&self) -> Option<u64>;
 
-    /// No picture before this time is wanted so far; `None` if the next one may be. Units may be deferred until then, and
-    /// are never decoded if a keyframe comes first.
+    /// No picture before this time is wanted so far; `None` if the next one may be. Units may be deferred until then,
+    /// and are never decoded if a keyframe comes first.
     fn not_before_90k(&self) -> Option<u64> {
         None
     }
@@ -146,8 +146,8 @@ pub(crate) struct Schedule {
     /// Answers for pictures that have not come out yet.
     answered: Vec<(u64, bool)>,
     latest_answered: Option<u64>,
-    /// Times of deferred units, ascending. The demand was asked about all but the last, which may be shown after the next
-    /// one.
+    /// Times of deferred units, ascending. The demand was asked about all but the last, which may be shown after the
+    /// next one.
     deferred: Vec<u64>,
     /// A picture came out, and each picture is one unit (not interlaced).
     may_skip: bool,
@@ -191,8 +191,8 @@ impl Schedule {
         }
     }
 
-    /// Whether a unit waits until the next keyframe, or until a picture before it is wanted: as long as keyframes may turn
-    /// out to suffice, or no picture is due yet. Never where pictures are reordered.
+    /// Whether a unit waits until the next keyframe, or until a picture before it is wanted: as long as keyframes may
+    /// turn out to suffice, or no picture is due yet. Never where pictures are reordered.
     fn should_defer(&self, unit: ArrivingUnit, demand: &dyn Demand) -> bool {
         let may_suffice = demand
             .interval_90k()
@@ -207,8 +207,8 @@ impl Schedule {
             && self.deferred.len() < MAX_DEFERRED
     }
 
-    /// Whether a unit and the deferred ones can still be decoded in time for the next wanted picture, or a keyframe is due
-    /// before that and makes them unnecessary. Assumes that decoding is four times as fast as the camera; a slower
+    /// Whether a unit and the deferred ones can still be decoded in time for the next wanted picture, or a keyframe is
+    /// due before that and makes them unnecessary. Assumes that decoding is four times as fast as the camera; a slower
     /// decoder delivers that picture late.
     fn nothing_due(&self, time: u64, demand: &dyn Demand) -> bool {
         let Some(due) = demand.not_before_90k().filter(|due| time < *due) else {

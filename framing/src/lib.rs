@@ -10,8 +10,8 @@
 //! place without a copy of the whole.** A destination of another length is [`RenderError::DestinationLength`], a picture
 //! of another size [`RenderError::InputChanged`]; neither is adjusted silently.
 //!
-//! What this crate is not: a network client, a recorder, a model. It encodes no video, and draws only through the feature
-//! `overlay`.
+//! What this crate is not: a network client, a recorder, a model. It encodes no video, and draws only through the
+//! feature `overlay`.
 //!
 //! # Example
 //!
@@ -49,9 +49,9 @@
 //! # Limits
 //!
 //! Sides up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE), access units up to
-//! [`MAX_ACCESS_UNIT_BYTES`](lva_media_types::limits::MAX_ACCESS_UNIT_BYTES), planar 4:2:0, 4:2:2, 4:4:4 in 8 bits and 4:2:0 in 10. FFmpeg
-//! comes from the system (5.1 or newer), linked dynamically through `ffmpeg-next`; its log level is set once, to fatal.
-//! Decoding and rendering block: run them on dedicated threads.
+//! [`MAX_ACCESS_UNIT_BYTES`](lva_media_types::limits::MAX_ACCESS_UNIT_BYTES), planar 4:2:0, 4:2:2, 4:4:4 in 8 bits and
+//! 4:2:0 in 10. FFmpeg comes from the system (5.1 or newer), linked dynamically through `ffmpeg-next`; its log level is
+//! set once, to fatal. Decoding and rendering block: run them on dedicated threads.
 #![cfg_attr(not(feature = "encode"), allow(rustdoc::broken_intra_doc_links))]
 #![deny(unsafe_code)] // not `forbid`: the module `hardware`, which hands devices to FFmpeg, allows it
 

@@ -33,8 +33,8 @@ pub enum CanvasError {
     },
 }
 
-/// A rendered frame to draw onto. Points are in fractions of the frame; shapes are clipped to it, and points that are not
-/// finite are not drawn. Colours are red, green and blue, whatever the frame's byte order.
+/// A rendered frame to draw onto. Points are in fractions of the frame; shapes are clipped to it, and points that are
+/// not finite are not drawn. Colours are red, green and blue, whatever the frame's byte order.
 ///
 /// ```
 /// use lva_framing::PixelFormat;
@@ -233,9 +233,9 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// One line of characters with its lower left corner at a point, on a dark background, characters of 5 × 7 pixels times
-    /// `scale`, 1 to 16. Lower case is drawn as upper case, a character that the font lacks as a hollow box. Strings are
-    /// cut at 200 characters.
+    /// One line of characters with its lower left corner at a point, on a dark background, characters of 5 × 7 pixels
+    /// times `scale`, 1 to 16. Lower case is drawn as upper case, a character that the font lacks as a hollow box.
+    /// Strings are cut at 200 characters.
     pub fn text(&mut self, at: [f64; 2], text: &str, color: [u8; 3], scale: u32) {
         let Some((x, y)) = self.at(at) else { return };
         let scale = i64::from(scale.clamp(1, 16));

@@ -65,8 +65,8 @@ impl ImageSettings {
     ///
     /// # Errors
     ///
-    /// A side that is missing, 0, or above [`MAX_PICTURE_SIDE`]. The settings (or the stream) have to change; a retry does
-    /// not help.
+    /// A side that is missing, 0, or above [`MAX_PICTURE_SIDE`]. The settings (or the stream) have to change; a retry
+    /// does not help.
     pub fn plan(&self, width: u32, height: u32) -> Result<FramePlan, FramePlanError> {
         if width == 0 || height == 0 || width > MAX_PICTURE_SIDE || height > MAX_PICTURE_SIDE {
             return Err(FramePlanError::InputSize { width, height });

@@ -66,11 +66,11 @@ pub enum RenderError {
 /// Renders pictures by one plan, and reuses its tables, a few rows, and, on the general path, one planar intermediate of
 /// the content's size.
 ///
-/// There are two paths. The **fused path** scales and converts one row at a time straight into the destination. It needs
-/// AVX2, 8-bit samples, a packed frame, and no side of a plane may shrink to less than half. On the **general path**,
-/// swscale scales to planar 4:4:4, and the `yuv` crate converts that straight into the destination. Both are bilinear with
-/// a window that widens when a picture shrinks, so that no sample is skipped; they agree to at least 45 dB, which tests
-/// check.
+/// There are two paths. The **fused path** scales and converts one row at a time straight into the destination. It
+/// needs AVX2, 8-bit samples, a packed frame, and no side of a plane may shrink to less than half. On the **general
+/// path**, swscale scales to planar 4:4:4, and the `yuv` crate converts that straight into the destination. Both are
+/// bilinear with a window that widens when a picture shrinks, so that no sample is skipped; they agree to at least 45
+/// dB, which tests check.
 ///
 /// Padding is black. After the first picture of a format nothing is allocated. Colours follow the picture's matrix and
 /// range. YUV420P frames keep the picture's matrix and range; black is their black (16 or 0).

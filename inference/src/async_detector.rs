@@ -17,12 +17,14 @@ type Job = Box<dyn FnOnce(&mut dyn Detector) + Send>;
 ///
 /// ```
 /// # use lva_inference::*;
-/// async fn count(detector: &mut AsyncDetector, pixels: Vec<u8>) -> Result<usize, Box<dyn std::error::Error>> {
-///     let found = detector.run(move |detector| {
+/// type AnyError = Box<dyn std::error::Error + Send + Sync>;
+///
+/// async fn count(detector: &mut AsyncDetector, pixels: Vec<u8>) -> Result<usize, AnyError> {
+///     let found = detector.run(move |detector| -> Result<usize, AnyError> {
 ///         let view = ImageView::packed(&pixels, 640, 360, PixelFormat::Bgr24)?;
-///         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(detector.detect(&[view.into()])?)
+///         Ok(detector.detect(&[view.into()])?[0].len())
 ///     });
-///     Ok(found.await??[0].len())
+///     found.await?
 /// }
 /// ```
 ///
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn a_panic_is_reported_every_time() {
         let mut detector = detector();
-        let failed = block_on(detector.run(|_| panic!("the test asks for it"))).map(|()| ());
+        let failed = block_on(detector.run(|_| -> () { panic!("the test asks for it") }));
         assert!(matches!(failed, Err(DetectError::Panicked { model }) if model == "blind"));
         let failed = block_on(detector.run(|_| ()));
         assert!(matches!(failed, Err(DetectError::Panicked { .. })));

@@ -197,8 +197,8 @@ impl ModelSpec {
         self.largest_batch
     }
 
-    /// Checks that the description is consistent. Loading a detector and creating an [`OutputDecoder`](crate::OutputDecoder) do
-    /// this first.
+    /// Checks that the description is consistent. Loading a detector and creating an
+    /// [`OutputDecoder`](crate::OutputDecoder) do this first.
     ///
     /// # Errors
     ///

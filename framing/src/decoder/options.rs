@@ -44,8 +44,9 @@ impl DecoderOptions {
         self
     }
 
-    /// Decodes on a device, default none. If the device, its driver or the codec on it is missing, decoding falls back to
-    /// software, the reason is logged once at level WARN, and [`Decoder::hardware`](crate::Decoder::hardware) is `None`.
+    /// Decodes on a device, default none. If the device, its driver or the codec on it is missing, decoding falls back
+    /// to software, the reason is logged once at level WARN, and [`Decoder::hardware`](crate::Decoder::hardware) is
+    /// `None`.
     ///
     /// Pictures are copied from device to host memory, so this saves processor time but not bus bandwidth.
     #[must_use]

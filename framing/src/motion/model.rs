@@ -24,8 +24,8 @@ const TILE: usize = 16;
 /// Below this brightness changes count as absolute ones.
 const DARK: f32 = 24.0;
 
-/// An offset of the slow average over a whole tile, up to this share, is a missed change of light; it is corrected at this
-/// rate a second.
+/// An offset of the slow average over a whole tile, up to this share, is a missed change of light; it is corrected at
+/// this rate a second.
 const MISSED_LIGHT: f32 = 0.05;
 const MISSED_LIGHT_RATE: f32 = 3.0;
 

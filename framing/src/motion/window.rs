@@ -31,8 +31,8 @@ pub struct MotionStep {
 
 /// Aggregates the motion of successive frames into events; `eventAggregationWindow` of the contract.
 ///
-/// A window opens with the first frame with motion, at its media time, and ends with the first frame at or after its end.
-/// The next frame with motion opens another one. With a length of 0 each frame with motion is an event.
+/// A window opens with the first frame with motion, at its media time, and ends with the first frame at or after its
+/// end. The next frame with motion opens another one. With a length of 0 each frame with motion is an event.
 #[derive(Debug, Clone)]
 pub struct MotionWindow {
     ticks: u64,

@@ -14,8 +14,8 @@ pub(super) struct Tap {
     pub(super) weights: [u16; TAPS],
 }
 
-/// Width of the triangle in pixel pitches where a side shrinks. A little below 1 is nearer to Lanczos; of 1 down to 0.9 on
-/// a drawn and noisy 1080p clip, this is where all three colours gain or stay. The difference from 1 is below 60 dB.
+/// Width of the triangle in pixel pitches where a side shrinks. A little below 1 is nearer to Lanczos; of 1 down to 0.9
+/// on a drawn and noisy 1080p clip, this is where all three colours gain or stay. The difference from 1 is below 60 dB.
 const REACH: f64 = 0.97;
 
 /// Whether [`taps`] applies: a side may shrink to half.
@@ -23,8 +23,8 @@ pub(super) fn applies(from: u32, to: u32) -> bool {
     from > 0 && to > 0 && u64::from(from) <= 2 * u64::from(to)
 }
 
-/// Bilinear: a triangle around the place of the sample, about as wide as the larger of both pixel pitches, so that nothing
-/// is skipped; pixels lie at their centres, and the outermost go on beyond the edge.
+/// Bilinear: a triangle around the place of the sample, about as wide as the larger of both pixel pitches, so that
+/// nothing is skipped; pixels lie at their centres, and the outermost go on beyond the edge.
 pub(super) fn taps(from: u32, to: u32) -> impl Iterator<Item = Tap> {
     let pitch = f64::from(from) / f64::from(to);
     let reach = (pitch * REACH).max(1.0);

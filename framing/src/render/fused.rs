@@ -115,7 +115,8 @@ impl Axes {
         })
     }
 
-    /// One row, followed by [`LOAD`] bytes: borrowed from the picture if no blending is needed, else blended into `line`.
+    /// One row, followed by [`LOAD`] bytes: borrowed from the picture if no blending is needed, else blended into
+    /// `line`.
     fn row<'a>(
         &self,
         processor: Avx2,

@@ -1,4 +1,5 @@
-//! The inner loops of the fused path, with AVX2: blend rows, then scale along the row and convert to colours in one step.
+//! The inner loops of the fused path, with AVX2: blend rows, then scale along the row and convert to colours in one
+//! step.
 //!
 //! `fearless_simd` checks the processor and makes kernels unreachable without AVX2; vectors are loaded and stored by
 //! value. No unsafe code is needed here.
@@ -248,8 +249,8 @@ fn sums<const FOURS: bool>(lanes: &[Lanes], source: &[u8]) -> __m256i {
     }
 }
 
-/// Neighbours side by side, multiplied by their weights and added in pairs. What a row is short of what its table was made
-/// for counts as zero.
+/// Neighbours side by side, multiplied by their weights and added in pairs. What a row is short of what its table was
+/// made for counts as zero.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn pairs(lanes: &Lanes, source: &[u8]) -> __m256i {
