@@ -17,7 +17,7 @@ use lva_examples::topology_run::{
 use lva_examples::tutorial::first_session;
 use lva_graph_model::{Family, Topology};
 use lva_graph_runtime::{HubMessage, InstanceStats, MessageSink, Module, RuntimeOptions};
-use lva_inference_schema::{Generation, default_topic};
+use lva_inference_schema::{ProductFamily, default_topic};
 use lva_spatial_analysis::{Detectors, Operation};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -180,8 +180,8 @@ async fn play(
     summary.expected = Expected::of(&graph).with_audio(args.simulate);
 
     let topic = default_topic(match topology.generation().family() {
-        Family::Lva => Generation::Lva,
-        Family::VideoAnalyzer => Generation::VideoAnalyzer,
+        Family::Lva => ProductFamily::Lva,
+        Family::VideoAnalyzer => ProductFamily::VideoAnalyzer,
     });
     let (witness, listener) = (Witness::default(), Listener::default());
     let printer = Printer::new(topic, args.pretty, args.events.as_deref())?.with_lines(lines.clone());

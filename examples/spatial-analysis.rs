@@ -12,7 +12,7 @@ use lva_examples::demo::{Printer, Truth, Witness, summary};
 use lva_examples::picture::draw_moments;
 use lva_examples::tutorial::{Camera, Extension, PASSWORD, Tutorial, USER, first_session};
 use lva_graph_runtime::{InstanceStats, MessageSink};
-use lva_inference_schema::{Generation, default_topic};
+use lva_inference_schema::{ProductFamily, default_topic};
 use lva_spatial_analysis::{AnalysisOptions, Detectors, Operation, Outline, SpatialExtension};
 use tokio::io::AsyncBufReadExt;
 
@@ -105,7 +105,7 @@ async fn main() -> anyhow::Result<()> {
     eprintln!("extension: {}", extension.url);
 
     let topic = args.topic.clone();
-    let topic = topic.unwrap_or_else(|| default_topic(Generation::Lva));
+    let topic = topic.unwrap_or_else(|| default_topic(ProductFamily::Lva));
     let printer = Printer::new(topic, args.pretty, args.events.as_deref())?;
     let witness = Witness::default();
     let sinks: Vec<Box<dyn MessageSink>> = vec![Box::new(printer), Box::new(witness.clone())];

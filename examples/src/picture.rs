@@ -9,7 +9,8 @@ use anyhow::{Context, ensure};
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 use lva_graph_runtime::{ClipInfo, GraphEvent};
-use lva_inference_schema::{EventBody, InferenceValue, event_time};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{InferenceValue, event_time};
 use lva_media_types::MediaTime;
 use lva_spatial_analysis::Outline;
 
@@ -41,7 +42,7 @@ impl Moment {
             match &found.value {
                 InferenceValue::Entity(entity) => {
                     let b = &entity.bbox;
-                    Some([b.l, b.t, b.w, b.h].map(|side| f64::from(side) as f32))
+                    Some([b.l, b.t, b.w, b.h].map(|side| side.to_f32()))
                 }
                 _ => None,
             }

@@ -5,7 +5,7 @@
 
 use lva_inference_schema as schema;
 use lva_media_types::MediaTime;
-use schema::{Extra, InferenceKind, InferenceValue, Real};
+use schema::{Decimal, Extra, InferenceKind, InferenceValue};
 
 use crate::wire;
 use crate::wire::inference::{InferenceType, Value};
@@ -45,7 +45,7 @@ fn inference_from_wire(found: wire::Inference) -> Option<schema::Inference> {
             id: it.id,
             extra: Extra::new(),
         }),
-        Value::Text(it) => InferenceValue::Text(schema::Text {
+        Value::Text(it) => InferenceValue::Text(schema::TextContent {
             value: it.value,
             language: it.language,
             start_timestamp_90k: present_ticks(it.start_timestamp),
@@ -175,7 +175,7 @@ fn rectangle_to_wire(it: &schema::Rectangle) -> wire::Rectangle {
     }
 }
 
-fn present_real(value: f32) -> Option<Real> {
+fn present_real(value: f32) -> Option<Decimal> {
     (value != 0.0).then(|| value.into())
 }
 
@@ -187,7 +187,8 @@ fn present_ticks(value: u64) -> Option<u64> {
 mod tests {
     use prost::Message;
     use schema::{
-        Attribute, Classification, Entity, Event, Inference, Motion, OtherContent, Rectangle, Tag, Text,
+        Attribute, Classification, Entity, Event, Inference, Motion, OtherContent, Rectangle, Tag,
+        TextContent,
     };
 
     use super::*;
@@ -221,7 +222,7 @@ mod tests {
                 ..Entity::new("person", 0.9_f32, bbox)
             }
             .into(),
-            InferenceKind::Text => Text {
+            InferenceKind::Text => TextContent {
                 value: "exit".into(),
                 language: "en".into(),
                 start_timestamp_90k: Some(143810610210090),
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_kind_survives_the_wire_byte_for_byte() {
-        for kind in InferenceKind::ALL {
+        for kind in InferenceKind::ALL.iter().copied() {
             let before = of_kind(kind);
             let bytes = inference_to_wire(&before).encode_to_vec();
             let (after, without_value) =
@@ -300,6 +301,6 @@ mod tests {
         ]);
         assert_eq!(read[0].value, Entity::default().into());
         assert_eq!(read[1].value, Motion::default().into());
-        assert_eq!(read[2].value, Text::default().into());
+        assert_eq!(read[2].value, TextContent::default().into());
     }
 }

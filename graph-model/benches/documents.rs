@@ -46,7 +46,7 @@ fn parse_and_validate(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Resolving runs every check: there is no graph of a document with errors.
+/// Resolving runs every check: a document with errors gives no graph.
 #[divan::bench]
 fn parse_resolve_and_validate(bencher: Bencher<'_, '_>) {
     let instance = topology().map(|topology| instance(&topology));

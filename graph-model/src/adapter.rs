@@ -25,7 +25,7 @@ impl DeviceAdapter {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is no object or has no name. What else is wrong, [`validate`](Self::validate) tells.
+    /// [`DocumentError`] when it is not an object or has no name. [`validate`](Self::validate) reports everything else.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: "a device adapter",

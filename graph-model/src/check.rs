@@ -1,4 +1,4 @@
-//! All passes over a topology. Without an instance they check; with one they make a graph.
+//! The validation passes. With an instance they also build the graph.
 
 mod nodes;
 mod placement;
@@ -90,7 +90,7 @@ pub fn resolve(
     let values = instance.values(&mut findings);
     if !instance.topology_name().is_empty() && instance.topology_name() != topology.name() {
         let message = format!(
-            "the instance is of topology '{}', but this is '{}': correct 'topologyName'",
+            "the instance belongs to topology '{}', but this is '{}': correct 'topologyName'",
             instance.topology_name(),
             topology.name()
         );
@@ -113,7 +113,7 @@ pub fn resolve(
     }
 }
 
-/// Runs every pass. A graph comes out only with an instance's name, and only when there is no error.
+/// Runs every pass. Returns a graph only with an instance's name and without errors.
 pub(crate) fn run_passes(
     topology: &Topology,
     instance_name: Option<&str>,
@@ -144,17 +144,17 @@ pub(crate) fn run_passes(
         topology_name: topology.name(),
         instance_name,
     };
-    let drafts = nodes::read(&mut properties, &mut reader);
+    let parsed = nodes::read(&mut properties, &mut reader);
     properties.finish(findings);
     envelope.finish(findings);
     bindings.unused(findings);
-    let drafts = drafts?;
-    let links = references::links(&drafts, findings);
-    // What follows walks along the links, so it needs that the walk ends.
-    if let Some(order) = references::order(&drafts, &links, findings) {
+    let parsed = parsed?;
+    let edges = references::edges(&parsed, findings);
+    // The placement pass walks along the edges, so it needs a graph without cycles.
+    if let Some(order) = references::order(&parsed, &edges, findings) {
         placement::check(
-            &drafts,
-            &links,
+            &parsed,
+            &edges,
             &order,
             &properties.at,
             topology.generation(),
@@ -165,17 +165,18 @@ pub(crate) fn run_passes(
     if findings.has_errors() {
         return None;
     }
-    let graph = assemble(topology, instance_name, drafts, links);
+    let graph = assemble(topology, instance_name, parsed, edges);
     if graph.is_none() {
-        // Every reader reports what it cannot read, so nobody should ever see this.
-        let message = "a node cannot be read, and nothing says why: please report this document";
+        // Unreachable: every reader reports what it cannot read.
+        let message =
+            "a node cannot be read and no finding explains it: please report this document as a bug";
         findings.error(DiagnosticCode::InvalidValue, "/properties", message);
     }
     graph
 }
 
-/// Nodes and links as far as they can be read, findings aside.
-pub(crate) fn outline(topology: &Topology) -> (Vec<ParsedNode>, Vec<ParsedEdge>) {
+/// Nodes and edges, as far as they can be parsed, without findings.
+pub(crate) fn parse_outline(topology: &Topology) -> (Vec<ParsedNode>, Vec<ParsedEdge>) {
     let mut findings = Findings::new(DocumentKind::Topology, Strictness::Open);
     let declarations = topology.declarations(&mut findings);
     let bindings = Bindings::of_defaults(&declarations, &mut findings);
@@ -194,9 +195,9 @@ pub(crate) fn outline(topology: &Topology) -> (Vec<ParsedNode>, Vec<ParsedEdge>)
         topology_name: topology.name(),
         instance_name: None,
     };
-    let drafts = nodes::read(&mut properties, &mut reader).unwrap_or_default();
-    let links = references::links(&drafts, &mut findings);
-    (drafts, links)
+    let parsed = nodes::read(&mut properties, &mut reader).unwrap_or_default();
+    let edges = references::edges(&parsed, &mut findings);
+    (parsed, edges)
 }
 
 fn check_version(envelope: &mut Members<'_>, generation: Generation, findings: &mut Findings) {
@@ -218,7 +219,7 @@ fn check_version(envelope: &mut Members<'_>, generation: Generation, findings: &
                 );
                 findings.error(DiagnosticCode::ApiVersionNotSupported, &at, message);
             } else if !matches!(value, Value::String(_)) {
-                let message = "'@apiVersion' is a text: put it in quotes";
+                let message = "'@apiVersion' must be a string: put it in quotes";
                 findings.warning(DiagnosticCode::WrongType, &at, message);
             }
         }
@@ -228,28 +229,28 @@ fn check_version(envelope: &mut Members<'_>, generation: Generation, findings: &
 fn assemble(
     topology: &Topology,
     instance: &str,
-    drafts: Vec<ParsedNode>,
-    links: Vec<ParsedEdge>,
+    parsed: Vec<ParsedNode>,
+    edges: Vec<ParsedEdge>,
 ) -> Option<Graph> {
-    let kinds: Vec<Option<NodeKind>> = drafts.iter().map(|draft| draft.kind).collect();
-    let mut edges = Vec::with_capacity(links.len());
-    for link in links {
-        let from = kinds.get(link.from).copied().flatten()?;
-        let to = kinds.get(link.to).copied().flatten()?;
-        edges.push(Edge {
-            from: NodeId(link.from),
-            to: NodeId(link.to),
+    let kinds: Vec<Option<NodeKind>> = parsed.iter().map(|node| node.kind).collect();
+    let mut graph_edges = Vec::with_capacity(edges.len());
+    for edge in edges {
+        let from = kinds.get(edge.from).copied().flatten()?;
+        let to = kinds.get(edge.to).copied().flatten()?;
+        graph_edges.push(Edge {
+            from: NodeId(edge.from),
+            to: NodeId(edge.to),
             flow: flow(from, to),
-            selectors: link.selectors,
+            selectors: edge.selectors,
         });
     }
-    let mut nodes = Vec::with_capacity(drafts.len());
-    for (i, draft) in drafts.into_iter().enumerate() {
+    let mut nodes = Vec::with_capacity(parsed.len());
+    for (i, node) in parsed.into_iter().enumerate() {
         nodes.push(GraphNode {
             id: NodeId(i),
-            name: draft.name,
-            pointer: draft.pointer,
-            kind: draft.node?,
+            name: node.name,
+            pointer: node.pointer,
+            kind: node.node?,
         });
     }
     Some(Graph {
@@ -257,7 +258,7 @@ fn assemble(
         topology_name: topology.name().to_owned(),
         generation: topology.generation(),
         nodes,
-        edges,
+        edges: graph_edges,
     })
 }
 

@@ -60,7 +60,7 @@ impl CustomNodeTypes {
     ///
     /// # Errors
     ///
-    /// [`CustomNodeTypeError`] for one that is no type, that begins as those of the contract do, or that is there twice.
+    /// [`CustomNodeTypeError`] for an invalid type name, a name with a prefix of the contract, or a duplicate.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, CustomNodeTypeError> {
         let mut types: Vec<String> = Vec::new();
         for name in names {
@@ -73,7 +73,7 @@ impl CustomNodeTypes {
         Ok(Self(types.into()))
     }
 
-    /// The type that a text in `@type` means, in the spelling in which it was given to [`new`](Self::new).
+    /// The registered type that a value of `@type` means, in the spelling passed to [`new`](Self::new).
     pub fn find(&self, text: &str) -> Option<&str> {
         let found = self.0.iter().find(|known| same(known, text));
         found.map(String::as_str)

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub enum Severity {
     /// Worth knowing: the retired product refused this, or a member is not needed.
     Hint,
-    /// Probably not what was meant; it is carried out as the message says.
+    /// Probably not intended; the message names the effect.
     Warning,
     /// Cannot be carried out.
     Error,
@@ -99,11 +99,11 @@ codes! {
     ApiVersionNotSupported,
     /// Two members differ only in the case of their letters.
     MemberDuplicate,
-    /// A member that has to be there is not.
+    /// A required member is missing.
     MemberMissing,
     /// A member that this generation demands is not there; its default is taken.
     MemberMissingInGeneration,
-    /// A member has no effect beside the others.
+    /// A member has no effect next to the others.
     MemberIgnored,
     /// A member that no type of the contract has; it is kept and has no effect.
     UnknownMember,
@@ -111,7 +111,7 @@ codes! {
     WrongType,
     /// The name of a topology, instance or node is empty or has characters that names cannot have.
     InvalidName,
-    /// A word is none of those that the member takes, or a text has not the form that it needs.
+    /// The value is not one of those allowed, or a string has the wrong form.
     InvalidValue,
     /// A number or duration outside of what can be carried out.
     OutOfRange,
@@ -123,7 +123,7 @@ codes! {
     PropertyValueInvalidPattern,
     /// An RTSP source's URL does not begin with `rtsp://` or `rtsps://`.
     RtspEndpointUrlInvalidScheme,
-    /// Another endpoint's URL has a scheme that its node cannot use, or is no URL.
+    /// Another endpoint's URL has a scheme that its node cannot use, or is not a URL.
     EndpointUrlInvalid,
     /// `@type` of a node is not known.
     UnknownNodeType,
@@ -153,7 +153,7 @@ codes! {
     ParameterValueInvalid,
     /// A value holds a reference, which is not replaced.
     ReferenceInValue,
-    /// `${` without `}`; the text is taken as it stands.
+    /// `${` without `}`; the string is taken literally.
     ReferenceUnclosed,
     /// The value of a secret parameter stands in a member that is shown.
     SecretExposed,
@@ -195,15 +195,15 @@ codes! {
     ProcessorBehindGate,
     /// A tracker or line without an extension before it that would find something.
     DetectionsMissing,
-    /// A message sink on a node that says nothing.
+    /// A message sink fed by a node without output messages.
     NothingFlows,
-    /// Nobody takes what a node gives.
+    /// No node uses the output of a node.
     OutputUnused,
     /// A placement that the retired product refused.
     PlacementRule,
     /// More nodes of a type than the retired product took.
     CountRule,
-    /// A quote that a word processor made, where a straight one has to be.
+    /// A typographic quote instead of a straight one.
     TypographicQuote,
     /// A variable of a template without a value; it stays as it is written.
     VariableUnset,
@@ -213,7 +213,7 @@ codes! {
     VariableDuplicate,
     /// A template or a route names a module that is not there.
     ModuleUnknown,
-    /// `createOptions` is no JSON object in a text.
+    /// `createOptions` is not a string with a JSON object.
     CreateOptionsInvalid,
 }
 
@@ -385,7 +385,7 @@ impl Findings {
                 document: self.document,
                 pointer: String::new(),
                 message: format!(
-                    "{} more findings are not listed: mend the ones above first",
+                    "{} more findings are not listed: fix the ones above first",
                     self.more
                 ),
             });

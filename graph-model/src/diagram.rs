@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::check::{flow, outline};
+use crate::check::{flow, parse_outline};
 use crate::custom::short_name;
 use crate::graph::Flow;
 use crate::kind::Role;
@@ -21,11 +21,11 @@ pub struct Diagram {
 impl Diagram {
     /// Takes what there is to draw.
     pub fn of(topology: &Topology) -> Self {
-        let (drafts, links) = outline(topology);
-        let edges = links.iter().map(|link| {
-            let kind = |i: usize| drafts.get(i).and_then(|draft| draft.kind);
-            let label = match kind(link.from)
-                .zip(kind(link.to))
+        let (parsed, parsed_edges) = parse_outline(topology);
+        let edges = parsed_edges.iter().map(|edge| {
+            let kind = |i: usize| parsed.get(i).and_then(|node| node.kind);
+            let label = match kind(edge.from)
+                .zip(kind(edge.to))
                 .map(|(from, to)| flow(from, to))
             {
                 Some(Flow::Media) => "media",
@@ -34,13 +34,13 @@ impl Diagram {
                 Some(Flow::Messages) => "messages",
                 None => "?",
             };
-            (link.from, link.to, label)
+            (edge.from, edge.to, label)
         });
         let edges = edges.collect();
-        let nodes = drafts.into_iter().map(|draft| {
-            let kind = draft.kind.and_then(|kind| kind.local_names().first().copied());
-            let kind = draft.custom_type.as_deref().map(short_name).or(kind);
-            (draft.role, draft.name, kind.unwrap_or("?").to_owned())
+        let nodes = parsed.into_iter().map(|node| {
+            let kind = node.kind.and_then(|kind| kind.local_names().first().copied());
+            let kind = node.custom_type.as_deref().map(short_name).or(kind);
+            (node.role, node.name, kind.unwrap_or("?").to_owned())
         });
         Self {
             nodes: nodes.collect(),
@@ -56,7 +56,7 @@ impl Diagram {
             if group.peek().is_none() {
                 continue;
             }
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "  subgraph {}", role.list());
             for (i, name, kind) in group {
                 let _ = writeln!(text, "    n{i}[\"{}<br/>{kind}\"]", mermaid_text(name));

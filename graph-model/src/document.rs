@@ -10,18 +10,18 @@ pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 #[non_exhaustive]
 pub enum DocumentError {
     /// Not JSON.
-    #[error("this is no JSON, at line {line}, column {column}: mend the text there")]
+    #[error("invalid JSON at line {line}, column {column}: fix the syntax there")]
     NotJson {
         /// Line, from 1.
         line: usize,
         /// Column, from 1.
         column: usize,
-        /// What the parser said.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// Not JSON, because of a quote that a word processor made.
     #[error(
-        "this is no JSON, because a typographic quote ({found}) stands at line {line}, column {column}: write a straight one (\")"
+        "invalid JSON: typographic quote ({found}) at line {line}, column {column}: write a straight quote (\")"
     )]
     TypographicQuote {
         /// Line, from 1.
@@ -32,21 +32,21 @@ pub enum DocumentError {
         found: char,
     },
     /// Not UTF-8.
-    #[error("this is no UTF-8 text, from byte {at} on: save it as UTF-8")]
+    #[error("invalid UTF-8 at byte {at}: save the file as UTF-8")]
     NotUtf8 {
         /// Bytes that are right before it.
         at: usize,
-        /// What the standard library said.
+        /// The standard library's error.
         source: std::str::Utf8Error,
     },
     /// Larger than [`MAX_DOCUMENT_BYTES`].
-    #[error("a document of {bytes} bytes is larger than the {MAX_DOCUMENT_BYTES} that are read")]
+    #[error("the document has {bytes} bytes, more than the limit of {MAX_DOCUMENT_BYTES}")]
     TooLarge {
         /// Its size.
         bytes: usize,
     },
     /// JSON, but not of the kind asked for.
-    #[error("{expected} is a JSON object{}, but this is {found}", hint.map(|h| format!(" ({h})")).unwrap_or_default())]
+    #[error("{expected} must be a JSON object{}, but this is {found}", hint.map(|h| format!(" ({h})")).unwrap_or_default())]
     WrongShape {
         /// What was asked for, with its article.
         expected: &'static str,
@@ -81,7 +81,7 @@ pub enum DocumentError {
         member: &'static str,
     },
     /// A member has another type than the kind of document needs.
-    #[error("'{member}' of {what} is {found}, but has to be {expected}")]
+    #[error("'{member}' of {what} is {found}, but must be {expected}")]
     MemberType {
         /// What was read, with its article.
         what: &'static str,
@@ -89,7 +89,7 @@ pub enum DocumentError {
         member: &'static str,
         /// What it is, in words.
         found: &'static str,
-        /// What it has to be, in words.
+        /// The required type, in words.
         expected: &'static str,
     },
 }
@@ -110,7 +110,7 @@ impl DocumentError {
         }
     }
 
-    /// Line and column, from 1, of a mistake in the text itself.
+    /// Line and column, from 1, of a syntax error.
     pub fn line_column(&self) -> Option<(usize, usize)> {
         match self {
             Self::NotJson { line, column, .. } | Self::TypographicQuote { line, column, .. } => {
@@ -121,7 +121,7 @@ impl DocumentError {
     }
 }
 
-/// Reads a text from bytes, without its byte-order mark.
+/// Decodes UTF-8, without a byte-order mark.
 pub(crate) fn str_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
     if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(DocumentError::TooLarge { bytes: bytes.len() });
@@ -145,7 +145,7 @@ pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
     })
 }
 
-/// The first typographic quote outside of texts, where a text could not be read as JSON up to a line.
+/// The first typographic quote outside of strings, up to the line where parsing failed.
 fn typographic_quote(text: &str, last_line: usize) -> Option<DocumentError> {
     let (mut in_text, mut escaped) = (false, false);
     for (line, content) in text.lines().enumerate().take(last_line) {
@@ -174,8 +174,8 @@ pub(crate) fn json_type(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
 }
@@ -214,7 +214,7 @@ pub(crate) fn list<'m>(map: &'m mut Map<String, Value>, name: &str) -> Option<&'
     map.get_mut(&key)?.as_array_mut()
 }
 
-/// A scalar as text: numbers and booleans count as the text that they would be written as.
+/// A scalar as a string: numbers and booleans as JSON writes them.
 pub(crate) fn scalar_string(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

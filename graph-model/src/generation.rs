@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One generation of the contract. `1.0` alone does not tell which: the prefix of `@type` does, or the name
+/// One generation of the contract. `1.0` alone is ambiguous: the prefix of `@type` does, or the name
 /// of the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Generation {

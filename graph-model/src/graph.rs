@@ -22,7 +22,7 @@ use crate::kind::NodeKind;
 
 /// A topology with the values of an instance: typed nodes with their defaults, and edges between them.
 ///
-/// There is no way to make one but [`resolve`](crate::resolve): what is a graph has passed every check, and
+/// Only [`resolve`](crate::resolve) makes one: every graph has passed every check, and
 /// its edges point at nodes that exist, form no circle, and carry what their ends work with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
@@ -68,7 +68,7 @@ pub enum Node {
     RtspSource(RtspSource),
     /// Messages that open gates.
     MessageSource(MessageSource),
-    /// Passes frames with motion, and says where it is.
+    /// Passes frames with motion, and reports where it is.
     MotionDetection(MotionDetection),
     /// Passes fewer frames.
     FrameRateFilter(FrameRateFilter),
@@ -78,7 +78,7 @@ pub enum Node {
     SignalGate(SignalGateProcessor),
     /// Follows what an extension has found.
     ObjectTracking(ObjectTracking),
-    /// Says when a followed object crosses a line.
+    /// Reports when a tracked object crosses a line.
     LineCrossing(LineCrossing),
     /// Does what a program brings along.
     Custom(CustomProcessor),
@@ -123,7 +123,7 @@ pub enum Flow {
     /// Media as the camera sent it: into gates and recording sinks.
     Media,
     /// Frames together with what was found in them so far: into motion detection, rate filters, extensions,
-    /// trackers, lines and a program's own nodes.
+    /// trackers, lines and custom nodes.
     Frames,
     /// Inferences or messages that open a gate.
     Signals,

@@ -25,12 +25,12 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is no JSON or no instance.
+    /// [`DocumentError`] when it is not JSON or not an instance.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         Self::from_value(json_from_slice(bytes)?)
     }
 
-    /// Reads a text.
+    /// Reads a string.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// As [`from_slice`](Self::from_slice), but for mistakes in the text.
+    /// As [`from_slice`](Self::from_slice), except for syntax errors.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: "an instance",
@@ -93,13 +93,13 @@ impl Instance {
         &self.topology_name
     }
 
-    /// What its author says that it is for.
+    /// Its author's description.
     pub fn description(&self) -> Option<&str> {
         let properties = member(self.map()?, "properties")?.1.as_object()?;
         member(properties, "description").and_then(|(_, value)| value.as_str())
     }
 
-    /// The parameters that it sets, those left out that are not written as parameters have to be.
+    /// The parameters that it sets, except for invalid ones.
     pub fn parameters(&self) -> Vec<ParameterValue> {
         self.values(&mut Findings::new(DocumentKind::Instance, Strictness::Open))
     }
@@ -159,7 +159,7 @@ fn value(entry: &mut Members<'_>, findings: &mut Findings) -> Option<ParameterVa
         if text.is_none() {
             let found = json_type(value);
             let message =
-                format!("the value of a parameter is a text, but this is {found}: put it in quotes");
+                format!("the value of a parameter must be a string, but this is {found}: put it in quotes");
             findings.error(DiagnosticCode::WrongType, &at, message);
         }
         text

@@ -105,7 +105,7 @@ impl NodeKind {
         }
     }
 
-    /// The local names of `@type`, the usual one first; none of a program's own types, which have full names.
+    /// The local names of `@type`, the usual one first; empty for custom types, which have full names.
     pub fn local_names(self) -> &'static [&'static str] {
         match self {
             Self::RtspSource => &["RtspSource"],

@@ -1,24 +1,23 @@
-//! Media graph documents of Live Video Analytics and Video Analyzer: parse, check, resolve, and their
-//! methods.
+//! Media graph documents of Live Video Analytics and Video Analyzer: parse, validate, resolve, and answer
+//! their direct methods.
 //!
-//! A media graph is described on paper before it runs. A [`Topology`] names nodes and parameters, an
-//! [`Instance`] gives the parameters values, an [`OperationsFile`] says which methods to call in which order.
-//! This crate reads them in the dialects of Live Video Analytics 1.0 and 2.0 and of Video Analyzer edge 1.0
-//! and 1.1, as tolerantly as the original modules did: members and words without case, numbers and booleans
-//! as texts, `${parameter}` anywhere. [`resolve`] makes one typed [`Graph`] of a topology and an instance,
-//! and a [`Registry`] answers the direct methods. [`Topology::convert`] writes a topology in a later generation,
-//! [`DeploymentTemplate::generate`] makes a deployment manifest, [`Diagram`] draws, and [`TOPOLOGY_SCHEMA`] and its
-//! siblings are for editors.
+//! A [`Topology`] describes nodes and parameters, an [`Instance`] gives the parameters values, and an
+//! [`OperationsFile`](operations::OperationsFile) lists methods to call. This crate reads them in the dialects of
+//! Live Video Analytics 1.0 and 2.0 and of Video Analyzer edge 1.0 and 1.1, as tolerantly as the original modules
+//! did: names and values without case, numbers and booleans as strings, `${parameter}` anywhere. [`resolve`] makes a
+//! typed [`Graph`] of a topology and an instance, and a [`Registry`](methods::Registry) answers the direct methods.
+//! [`DeploymentTemplate::generate`](deployment::DeploymentTemplate::generate) makes a deployment manifest,
+//! [`Diagram`] draws, and [`schema`] has JSON Schemas for editors.
 //!
-//! **Whatever leaves this crate as a [`Graph`] has passed every check; whatever has not is refused with a
-//! [`Diagnostic`] for each mistake: severity, stable code, place, remedy.** Values cannot be out of range
-//! there, edges cannot lead nowhere or in a circle, and nothing is left to be looked up in JSON.
+//! **Every [`Graph`] has passed all checks; a document with errors is rejected with a [`Diagnostic`] for each:
+//! severity, stable code, place, remedy.** In a graph, values are in range, edges connect existing nodes without
+//! cycles, and no JSON is left to look up.
 //!
 //! # What it is not
 //!
-//! It runs nothing, opens nothing and looks at no clock. What a method *means* is returned as a value
-//! ([`Action`]); a runtime does it and [reports back](Registry::report). Whether a runtime can carry out
-//! each node of a graph is that runtime's business.
+//! It runs nothing, opens nothing and reads no clock. What a method *asks for* is returned as a value
+//! ([`Action`](methods::Action)); a runtime does it and [completes](methods::Registry::complete) it. Whether a runtime
+//! supports each node of a graph is up to that runtime.
 //!
 //! # Example
 //!
@@ -46,7 +45,7 @@
 //!
 //! let instance = Instance::new("Watch-1", "Watch", [("rtspUrl", " rtsp://cam:554/1")]);
 //! let graph = resolve(&topology, &instance, Strictness::Open)?.graph;
-//! let Node::RtspSource(camera) = &graph.nodes()[0].node else { unreachable!() };
+//! let Node::RtspSource(camera) = &graph.nodes()[0].kind else { unreachable!() };
 //! assert_eq!(camera.endpoint.url.as_str(), "rtsp://cam:554/1");
 //!
 //! let nothing_set = Instance::new("Watch-2", "Watch", []);
@@ -70,10 +69,10 @@
 //!     Ok(Action::Done(response)) => response,
 //!     Ok(Action::Start(start)) => {
 //!         // … run `start.graph`, and then:
-//!         let report = registry.complete(&start.instance, Completion::Activated);
-//!         report.unwrap_or_else(|error| error.to_response())
+//!         let completed = registry.complete(&start.instance, Completion::Activated);
+//!         completed.unwrap_or_else(|error| error.to_response())
 //!     }
-//!     Ok(_) => unreachable!("not asked for here"),
+//!     Ok(_) => unreachable!("not the answer to an activation"),
 //!     Err(error) => error.to_response(),
 //! };
 //! assert_eq!(response.status, 404);
@@ -83,28 +82,30 @@
 //! );
 //! ```
 //!
-//! # Nodes of one's own
+//! # Custom nodes
 //!
-//! A program that brings its own nodes says so with [`CustomNodeTypes`]: to a topology
-//! ([`Topology::with_custom_types`]) or to a registry ([`RegistryOptions::with_custom_types`]). Nodes of these types are understood
-//! as [`Node::Custom`]; without them, they are of an unknown type as ever.
+//! A program registers its own types of nodes as [`CustomNodeTypes`], with a topology
+//! ([`Topology::with_custom_types`]) or a registry
+//! ([`RegistryOptions::with_custom_types`](methods::RegistryOptions::with_custom_types)). Nodes of these types become
+//! [`Node::Custom`]; without them, they have an unknown type.
 //!
 //! # Secrets
 //!
-//! Values of `SecretString` parameters, passwords, header values and keys never show in `Debug`, in findings,
-//! in errors or in what methods return; addresses are shown without user and password. They are in
-//! [`Topology::to_value`], [`Instance::to_value`], [`DeviceAdapter::to_value`], [`Manifest::to_value`],
-//! [`Request::to_payload`] and [`Registry::save`], which say so.
+//! Values of `SecretString` parameters, passwords, header values and keys never appear in `Debug`, in findings,
+//! in errors or in the answers of methods; addresses are shown without user and password. They are part of
+//! [`Topology::to_value`], [`Instance::to_value`], [`DeviceAdapter::to_value`],
+//! [`Manifest::to_value`](deployment::Manifest::to_value), [`MethodCall::to_payload`](methods::MethodCall::to_payload)
+//! and [`Registry::save`](methods::Registry::save), as their documentation repeats.
 //!
-//! What somebody put elsewhere (a password inside an address, or in a parameter of type `String`, as the
-//! published samples do) comes back from Get as it was set: nothing says that it is one.
+//! A secret in any other place (a password inside an address, or in a parameter of type `String`, as in the
+//! published samples) cannot be recognised, and Get returns it as it was set.
 //!
 //! # Limits
 //!
-//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology, at which one examination
-//! looks [`MAX_STEPS`] times at most; values of parameters, or of a template's variables, that make up to 16 MiB;
-//! JSON nested up to 128 deep; [`MAX_FINDINGS`] errors and as many other findings, the rest counted. Of members that
-//! occur twice in the same spelling the last one counts, as JSON parsers have it.
+//! Documents up to [`MAX_DOCUMENT_BYTES`]; 1,000 nodes and 10,000 inputs in a topology, validated in at most
+//! [`MAX_STEPS`] steps; up to 16 MiB of values of parameters, or of a template's variables; JSON nested up to 128 deep;
+//! [`MAX_FINDINGS`] errors and as many other findings, the rest counted. If a member occurs twice in the same spelling,
+//! the last one counts, as in JSON parsers.
 #![forbid(unsafe_code)]
 mod adapter;
 mod check;

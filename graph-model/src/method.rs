@@ -368,7 +368,7 @@ fn name(map: &Map<String, Value>) -> Result<String, Fault> {
     }
 }
 
-/// How long a discovery takes where nobody says, and at most.
+/// The default and the maximum duration of a discovery.
 const USUAL_DISCOVERY: Duration = Duration::from_secs(8);
 const LONGEST_DISCOVERY: Duration = Duration::from_secs(60);
 
@@ -378,7 +378,7 @@ fn discover(map: &Map<String, Value>) -> Result<Request, Fault> {
             .duration(members, "discoveryDuration")
             .unwrap_or(USUAL_DISCOVERY);
         if duration.is_zero() || duration > LONGEST_DISCOVERY {
-            let message = "'discoveryDuration' has to be above 0 and at most PT1M";
+            let message = "'discoveryDuration' must be above 0 and at most PT1M";
             reader
                 .findings
                 .error(DiagnosticCode::OutOfRange, "/discoveryDuration", message);
@@ -398,7 +398,7 @@ fn device(map: &Map<String, Value>) -> Result<Request, Fault> {
     })
 }
 
-/// Reads a payload that is no document, with everything that is wrong about it.
+/// Reads a payload without a document, and collects all findings.
 fn with_reader(
     map: &Map<String, Value>,
     read: impl FnOnce(&mut Reader<'_>, &mut Members<'_>) -> Option<Request>,

@@ -15,7 +15,7 @@ pub struct DiscoveredDevice {
     /// Its address.
     #[serde(default, rename = "remoteIPAddress", skip_serializing_if = "Option::is_none")]
     pub remote_ip_address: Option<String>,
-    /// Its scopes: URIs with what it says of itself.
+    /// Its scopes: URIs that describe it.
     #[serde(default)]
     pub scopes: Vec<String>,
     /// The addresses of its services, for `onvifDeviceGet`.
@@ -23,7 +23,7 @@ pub struct DiscoveredDevice {
     pub endpoints: Vec<String>,
 }
 
-/// What a device says of itself.
+/// A device's description of itself.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OnvifDevice {
@@ -60,10 +60,10 @@ pub struct OnvifDateTime {
     /// `Ntp` or `Manual`.
     #[serde(default, rename = "type")]
     pub kind: String,
-    /// The time as a text.
+    /// The time as a string.
     #[serde(default)]
     pub time: String,
-    /// The time zone as a text.
+    /// The time zone as a string.
     #[serde(default)]
     pub time_zone: String,
 }
@@ -172,7 +172,7 @@ pub struct CodecConfiguration {
 /// Why `onvifDeviceDiscover` or `onvifDeviceGet` has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceFault {
-    /// The endpoint cannot be asked: status 400, the caller's to mend.
+    /// The endpoint cannot be asked: status 400, the caller must fix it.
     InvalidEndpoint,
     /// The device refuses the credentials, or wants some: status 403.
     Refused,

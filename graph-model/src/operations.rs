@@ -22,7 +22,7 @@ pub struct OperationsFile {
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Waits for somebody to press Enter.
+    /// Waits until the user presses Enter.
     WaitForInput {
         /// What to print.
         message: String,
@@ -31,7 +31,7 @@ pub enum Step {
     SetTopologyFile {
         /// The family in whose words it is asked for.
         family: Family,
-        /// The file as written, to be taken relative to where the program says: the original took its working
+        /// The path as written. The program decides what it is relative to: the original took its working
         /// directory. Read it and give it to [`MethodCall::set_topology`].
         path: String,
     },
@@ -67,7 +67,7 @@ impl OperationsFile {
     ///
     /// # Errors
     ///
-    /// [`OperationsError`] when it is no JSON, or when any operation in it cannot be carried out: nothing is
+    /// [`OperationsError`] when it is not JSON, or when any operation in it is invalid: nothing is
     /// done before all is known to make sense.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, OperationsError> {
         let value = json_from_slice(bytes)?;
@@ -96,7 +96,7 @@ impl OperationsFile {
                     .collect()
             }
             Some((key, other)) => {
-                let message = format!("'operations' has to be a list, but is {}", json_type(other));
+                let message = format!("'operations' must be an array, but is {}", json_type(other));
                 findings.error(DiagnosticCode::WrongType, &step("", key), message);
                 Vec::new()
             }
@@ -104,7 +104,7 @@ impl OperationsFile {
                 findings.error(
                     DiagnosticCode::MemberMissing,
                     "",
-                    "'operations' is missing: add a list",
+                    "'operations' is missing: add an array",
                 );
                 Vec::new()
             }
@@ -121,7 +121,7 @@ impl OperationsFile {
         })
     }
 
-    /// Reads a text.
+    /// Reads a string.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl OperationsFile {
 
 fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings) -> Option<Step> {
     let Some(map) = value.as_object() else {
-        let message = format!("an operation has to be an object, but is {}", json_type(value));
+        let message = format!("an operation must be an object, but is {}", json_type(value));
         findings.error(DiagnosticCode::WrongType, at, message);
         return None;
     };
@@ -152,7 +152,7 @@ fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings
         Some((key, Value::Object(params))) => (step(at, key), params),
         Some((key, other)) => {
             let message = format!(
-                "'opParams' of {name} has to be an object, but is {}",
+                "'opParams' of {name} must be an object, but is {}",
                 json_type(other)
             );
             findings.error(DiagnosticCode::WrongType, &step(at, key), message);
@@ -176,7 +176,7 @@ fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings
         None => {
             let known: Vec<_> = Method::ALL.iter().map(|m| m.name(Family::Lva)).collect();
             let message = format!(
-                "there is no operation '{}': write WaitForInput or one of {}",
+                "'{}' is not an operation: write WaitForInput or one of {}",
                 shortened(name),
                 known.join(", ")
             );
@@ -216,7 +216,7 @@ fn set_topology(
             findings.error(
                 DiagnosticCode::WrongType,
                 &at,
-                format!("'{url}' of {name} has to be an address"),
+                format!("'{url}' of {name} must be a URL"),
             );
             return None;
         }
@@ -224,13 +224,13 @@ fn set_topology(
         let lower = address.to_ascii_lowercase();
         if lower.contains("://github.com/") && (lower.contains("/tree/") || lower.contains("/blob/")) {
             let message = format!(
-                "'{url}' of {name} is the address of a page, which gives HTML: take the raw form, on \
+                "'{url}' of {name} is the URL of an HTML page: use the raw file on \
                  raw.githubusercontent.com"
             );
             findings.warning(DiagnosticCode::InvalidValue, &at, message);
         }
         if member(params, file).is_some() {
-            let message = format!("'{file}' of {name} has no effect beside '{url}': remove one of them");
+            let message = format!("'{file}' of {name} has no effect next to '{url}': remove one of them");
             findings.warning(DiagnosticCode::MemberIgnored, &at, message);
         }
         return Some(Step::SetTopologyUrl {
@@ -244,7 +244,7 @@ fn set_topology(
             path: path.clone(),
         }),
         Some((key, _)) => {
-            let message = format!("'{file}' of {name} has to be the path of a file");
+            let message = format!("'{file}' of {name} must be the path of a file");
             findings.error(DiagnosticCode::WrongType, &step(at, key), message);
             None
         }

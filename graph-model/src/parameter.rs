@@ -14,9 +14,9 @@ pub(crate) const MAX_PARAMETER_NAME: usize = 64;
 pub enum ParameterType {
     /// Any text.
     String,
-    /// A text that is never shown and never returned.
+    /// A string that is never shown and never returned.
     SecretString,
-    /// A whole number of 32 bits with sign.
+    /// A signed 32-bit integer.
     Int,
     /// A finite number.
     Double,
@@ -60,7 +60,7 @@ impl ParameterType {
             Self::Int => value
                 .parse::<i32>()
                 .is_err()
-                .then_some("a whole number between -2147483648 and 2147483647"),
+                .then_some("an integer between -2147483648 and 2147483647"),
             Self::Double => (!value.parse::<f64>().is_ok_and(f64::is_finite)).then_some("a number"),
             Self::Bool => (!value.eq_ignore_ascii_case("true") && !value.eq_ignore_ascii_case("false"))
                 .then_some("true or false"),
@@ -77,8 +77,8 @@ pub struct ParameterDeclaration {
     pub parameter_type: ParameterType,
     /// What it is for.
     pub description: Option<String>,
-    /// The value that holds where the instance sets none. Hidden for every type, since nothing but the type
-    /// says what is secret, and the samples declare passwords as `String`.
+    /// The value if the instance sets none. Hidden for every type, since the samples declare passwords as
+    /// `String`.
     pub default: Option<SecretString>,
     /// Where it stands in the topology.
     pub pointer: String,
@@ -221,9 +221,7 @@ impl<'a> Bindings<'a> {
                 findings.warning(
                     DiagnosticCode::ReferenceInValue,
                     &at,
-                    format!(
-                        "the value of parameter '{name}' holds '${{', which is not replaced but taken as text"
-                    ),
+                    format!("the value of parameter '{name}' contains '${{', which is taken literally"),
                 );
             }
             entry.value = Some(value);

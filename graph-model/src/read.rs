@@ -26,7 +26,7 @@ use crate::sensitive::SensitiveString;
 use crate::string_enum::StringEnum;
 use crate::template::{Pattern, PatternPiece, Segment, SystemVariable, is_system_name, segments};
 
-/// Whether a member has to be there.
+/// Whether a member is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
     Optional,
@@ -35,7 +35,7 @@ pub(crate) enum Presence {
     InGeneration(bool),
 }
 
-/// Why a text is not what a member takes.
+/// Why a string is not a valid value of a member.
 #[derive(Debug)]
 pub(crate) struct ValueError {
     code: DiagnosticCode,
@@ -65,12 +65,12 @@ impl ValueError {
     }
 }
 
-/// A text with its parameters interpolated in.
+/// A string with its parameters interpolated.
 #[derive(Debug, Default)]
 pub(crate) struct Interpolated {
     pattern: Pattern,
     pub(crate) secret: bool,
-    /// A value is still to come (or is missing, which was reported): nothing can be said about the text.
+    /// A value is not known yet (or is missing, which was reported): the string cannot be checked.
     pub(crate) open: bool,
     /// The first parameter that went into it, for messages.
     parameter: Option<String>,
@@ -97,7 +97,7 @@ impl Reader<'_> {
                 Segment::Literal(text) => interpolated.pattern.push_text(text),
                 Segment::Unclosed(text) => {
                     interpolated.pattern.push_text(text);
-                    let message = "'${' has no '}' and is taken as text: close it, if a parameter was meant";
+                    let message = "'${' has no '}' and is taken literally: close it if you mean a parameter";
                     self.findings
                         .warning(DiagnosticCode::ReferenceUnclosed, at, message);
                 }
@@ -105,7 +105,7 @@ impl Reader<'_> {
                     Some(variable) => interpolated.pattern.push_variable(variable),
                     None => {
                         let known = SystemVariable::ALL.map(|v| v.names()[0]).join(", ");
-                        let message = format!("there is no system variable '{name}': take one of {known}");
+                        let message = format!("'{name}' is not a system variable: use one of {known}");
                         self.findings
                             .error(DiagnosticCode::SystemVariableUnknown, at, message);
                         interpolated.open = true;
@@ -135,7 +135,7 @@ impl Reader<'_> {
             }
             Bound::Value { text, secret } => {
                 let Some(left) = self.bindings.budget.get().checked_sub(text.len()) else {
-                    let message = "the values of parameters make the topology too large: shorten them";
+                    let message = "the topology with its parameter values is too large: shorten them";
                     self.findings.error(DiagnosticCode::TooLarge, at, message);
                     interpolated.open = true;
                     return;
@@ -148,7 +148,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text in which nothing waits for a run: names are interpolated in, dates refused.
+    /// A string that is the same in every run: names are interpolated, dates rejected.
     pub(crate) fn literal(&mut self, interpolated: &Interpolated, at: &str) -> Option<String> {
         if interpolated.open {
             return None;
@@ -161,7 +161,7 @@ impl Reader<'_> {
                 PatternPiece::Variable(SystemVariable::InstanceName) => text.push_str(self.instance_name?),
                 PatternPiece::Variable(date) => {
                     let message = format!(
-                        "'${{{}}}' has a value for each recording only: take it out of this member",
+                        "'${{{}}}' has a value only in names of recordings: remove it from this member",
                         date.names()[0]
                     );
                     self.findings
@@ -185,7 +185,7 @@ impl Reader<'_> {
                 Presence::Required => members.missing(name, self.findings),
                 Presence::InGeneration(true) => {
                     let message = format!(
-                        "{} needs '{name}' in {}: add it (a default is taken)",
+                        "{} needs '{name}' in {}: add it (the default is used)",
                         members.what, self.generation
                     );
                     self.findings
@@ -197,7 +197,7 @@ impl Reader<'_> {
         };
         let Some(text) = scalar_string(value) else {
             let message = format!(
-                "'{name}' of {} has to be a text, but is {}",
+                "'{name}' of {} must be a string, but is {}",
                 members.what,
                 json_type(value)
             );
@@ -257,13 +257,13 @@ impl Reader<'_> {
             None => String::new(),
         };
         let message = format!(
-            "'{name}' of {} is '{shown}'{origin}, but has to be {}",
+            "'{name}' of {} is '{shown}'{origin}, but must be {}",
             members.what, error.expected
         );
         self.findings.error(error.code, at, message);
     }
 
-    /// A text that may be secret.
+    /// A string that may be secret.
     pub(crate) fn string(
         &mut self,
         members: &mut Members<'_>,
@@ -274,7 +274,7 @@ impl Reader<'_> {
             .map(|(text, secret)| SensitiveString::with_secret(text, secret))
     }
 
-    /// A text that is shown in names and logs: secrets in it get a warning.
+    /// A string that is shown in names and logs: secrets in it get a warning.
     pub(crate) fn display_string(
         &mut self,
         members: &mut Members<'_>,
@@ -300,7 +300,7 @@ impl Reader<'_> {
             return None;
         }
         let outcome = if interpolated.pattern.is_empty() {
-            Err(ValueError::value("a text of at least one character"))
+            Err(ValueError::value("a non-empty string"))
         } else {
             parse(&interpolated.pattern)
         };
@@ -315,7 +315,7 @@ impl Reader<'_> {
     fn warn_secret_exposure(&mut self, interpolated: &Interpolated, name: &str, at: &str) {
         if interpolated.secret {
             let message = format!(
-                "'{name}' is shown in names and events, but holds the value of a SecretString parameter"
+                "'{name}' appears in names and events, but contains the value of a SecretString parameter: use a String parameter"
             );
             self.findings.warning(DiagnosticCode::SecretExposed, at, message);
         }
@@ -345,7 +345,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A whole number in a range; a fraction of 0 is fine (`"416.0"`).
+    /// An integer in a range; a fraction of 0 is accepted (`"416.0"`).
     pub(crate) fn integer(
         &mut self,
         members: &mut Members<'_>,
@@ -357,7 +357,7 @@ impl Reader<'_> {
             let text = text.trim();
             let digits = text.split_once('.').filter(|(_, f)| f.bytes().all(|b| b == b'0'));
             let digits = digits.map_or(text, |(whole, _)| whole);
-            let expected = format!("a whole number from {} to {}", range.start(), range.end());
+            let expected = format!("an integer from {} to {}", range.start(), range.end());
             match digits.parse::<i128>() {
                 Ok(number) => u32::try_from(number)
                     .ok()
@@ -406,7 +406,7 @@ impl Reader<'_> {
     pub(crate) fn limit(&mut self, members: &mut Members<'_>, name: &'static str, keeps: bool, rule: &str) {
         if !keeps && let Some((_, at)) = members.get(name) {
             let message = format!(
-                "'{name}' of {} has to be {rule} in {}",
+                "'{name}' of {} must be {rule} in {}",
                 members.what, self.generation
             );
             self.findings.rule(DiagnosticCode::LimitExceeded, &at, message);
@@ -424,7 +424,7 @@ impl Reader<'_> {
             Some((family, local)) => {
                 if family != self.generation.family() {
                     let message = format!(
-                        "a type of {family} in a document of {}: it is understood",
+                        "a type of {family} in a document of {}: it is accepted",
                         self.generation
                     );
                     self.findings.warning(DiagnosticCode::MixedFamilies, &at, message);
@@ -440,7 +440,7 @@ impl Reader<'_> {
 
     pub(crate) fn unknown_type(&mut self, members: &Members<'_>, found: &str, at: &str, expected: &str) {
         let message = format!(
-            "the type '{}' of {} is not known: take {expected}",
+            "the type '{}' of {} is unknown: use {expected}",
             shortened(found),
             members.what
         );
@@ -479,7 +479,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     i64::try_from(duration.as_millis()).ok()
 }
 
-/// The beginning of a text, for messages.
+/// The start of a string, for messages.
 pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 80;
     if text.chars().count() <= MOST {

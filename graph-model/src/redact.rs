@@ -30,7 +30,7 @@ pub(crate) fn topology(value: &Value) -> Value {
 }
 
 /// An instance as it is returned: parameters that the topology declares as secret have no value. Without a
-/// topology nobody knows what is secret, so none has.
+/// topology every parameter may be secret, so none has.
 pub(crate) fn instance(value: &Value, declarations: Option<&[ParameterDeclaration]>) -> Value {
     let mut value = value.clone();
     let open: Option<BTreeSet<&str>> = declarations.map(|list| {
@@ -148,7 +148,7 @@ fn strip_credentials(value: &mut Value) {
     }
 }
 
-/// Whether a text consists of references alone, so that it gives nothing away.
+/// Whether a string consists of references only, so that it reveals nothing.
 fn is_reference(value: &Value) -> bool {
     let Value::String(text) = value else { return false };
     segments(text).all(|segment| matches!(segment, Segment::Reference(_)))

@@ -28,8 +28,8 @@ use crate::topology::Topology;
 
 /// The topologies and instances of one module.
 ///
-/// It does no I/O and starts nothing: [`call`](Self::call) says what a method means, a runtime does it, and
-/// [`report`](Self::report)s back. Times come from the caller. Names share one space: both families' methods
+/// It does no I/O and starts nothing: [`call`](Self::call) returns what a method asks for, a runtime does it, and
+/// [`complete`](Self::complete)s it. Times come from the caller. Names share one space: both families' methods
 /// see everything.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
@@ -48,7 +48,7 @@ impl Registry {
         }
     }
 
-    /// The state of an instance; `None` when there is no such instance.
+    /// The state of an instance; `None` for an unknown name.
     pub fn state(&self, instance: &str) -> Option<InstanceState> {
         self.instances.get(instance).map(|stored| stored.state)
     }

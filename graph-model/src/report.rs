@@ -1,4 +1,4 @@
-//! What there is to say about a file, for people at a command line and for programs.
+//! The findings about a file, for people at a command line and for programs.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::generation::Generation;
 use crate::instance::Instance;
 use crate::topology::{NodeCounts, Topology};
 
-/// What there is to say about a file with a topology, whether it could be read or not.
+/// The findings about a file with a topology, whether it could be read or not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileReport {
     /// The file, as it was named.
@@ -32,7 +32,7 @@ pub struct FileFinding {
     pub code: String,
     /// JSON pointer; empty for the whole.
     pub pointer: String,
-    /// Line and column, from 1, of mistakes in the text itself.
+    /// Line and column, from 1, of a syntax error.
     pub line_column: Option<(usize, usize)>,
     /// Whether it is in the instance, and not in the topology.
     pub is_in_instance: bool,
@@ -129,7 +129,7 @@ impl FileReport {
         }
     }
 
-    /// Whether there is no error.
+    /// Whether it has no errors.
     pub fn is_ok(&self) -> bool {
         self.findings
             .iter()
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(
             fine.to_text(true),
             "a.json: ok\na.json: warning UnknownMember at /properties/sinks/0/color: sink 'asset' has no member 'color': \
-             it is kept and has no effect\n"
+             it is ignored\n"
         );
         let broken = report(
             &MINIMAL.replace("\"nodeName\": \"camera\"", "\"nodeName\": \"cam\""),
@@ -259,7 +259,7 @@ mod tests {
         let text = report("{\n \"a\": }", None).to_text(false);
         assert_eq!(
             text,
-            "a.json:2:7: error NotJson: this is no JSON, at line 2, column 7: mend the text there\n"
+            "a.json:2:7: error NotJson: invalid JSON at line 2, column 7: fix the syntax there\n"
         );
         let cloud = report("{\"name\": \"c\", \"kind\": \"live\"}", None);
         assert_eq!(cloud.to_json()["errors"][0]["code"], "CloudTopology");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A text of the configuration that is shown by `Debug` unless a `SecretString` parameter went into it.
+/// A string of the configuration. `Debug` hides it if it contains the value of a `SecretString` parameter.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct SensitiveString {
     value: String,
@@ -10,7 +10,7 @@ pub struct SensitiveString {
 }
 
 impl SensitiveString {
-    /// An open text.
+    /// A string without secrets.
     pub fn new(value: impl Into<String>) -> Self {
         Self {
             value: value.into(),
@@ -22,7 +22,7 @@ impl SensitiveString {
         Self { value, secret }
     }
 
-    /// The text itself.
+    /// The string itself.
     pub fn as_str(&self) -> &str {
         &self.value
     }

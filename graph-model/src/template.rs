@@ -55,7 +55,7 @@ pub(crate) fn is_system_name(name: &str) -> bool {
         .is_some_and(|head| head.eq_ignore_ascii_case("System."))
 }
 
-/// A piece of a text as written.
+/// A piece of a string as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Segment<'a> {
     Literal(&'a str),
@@ -64,7 +64,7 @@ pub(crate) enum Segment<'a> {
     Unclosed(&'a str),
 }
 
-/// Takes a text apart. There is no escape and no nesting: a reference ends at the first `}`.
+/// Splits a string into pieces. References have neither escape nor nesting: a reference ends at the first `}`.
 pub(crate) fn segments(text: &str) -> impl Iterator<Item = Segment<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -16,7 +16,7 @@ use lva_media_types::SecretString;
 ///
 /// Reading is tolerant as the original was: members and words without case, numbers and booleans as strings,
 /// `${}` anywhere, a byte-order mark. A topology that was read may still be wrong:
-/// [`validate`](Self::validate) tells everything that is.
+/// [`validate`](Self::validate) reports everything.
 #[derive(Clone, PartialEq)]
 pub struct Topology {
     value: Value,
@@ -41,12 +41,12 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is no JSON, no topology, or a topology of the cloud service.
+    /// [`DocumentError`] when it is not JSON, not a topology, or a topology of the cloud service.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         Self::from_value(json_from_slice(bytes)?)
     }
 
-    /// Reads a text.
+    /// Reads a string.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// As [`from_slice`](Self::from_slice), but for mistakes in the text.
+    /// As [`from_slice`](Self::from_slice), except for syntax errors.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
             expected: "a topology",
@@ -108,12 +108,12 @@ impl Topology {
         member(self.map()?, "@apiVersion").and_then(|(_, value)| scalar_string(value))
     }
 
-    /// What its author says that it does.
+    /// Its author's description.
     pub fn description(&self) -> Option<&str> {
         member(self.properties()?, "description").and_then(|(_, value)| value.as_str())
     }
 
-    /// Its parameters, those left out that are not written as parameters have to be.
+    /// Its parameters, except for invalid ones.
     pub fn parameters(&self) -> Vec<ParameterDeclaration> {
         self.declarations(&mut Findings::new(DocumentKind::Topology, Strictness::Open))
     }
@@ -153,7 +153,7 @@ impl Topology {
     pub(crate) fn declarations(&self, findings: &mut Findings) -> Vec<ParameterDeclaration> {
         let Some(map) = self.map() else { return Vec::new() };
         let mut topology = Members::new(map, String::new(), "a topology".to_owned());
-        // Types of `properties` and its lists are the business of the pass over the nodes.
+        // Types of `properties` and its lists are checked by the pass that reads the nodes.
         let mut silent = Findings::new(DocumentKind::Topology, Strictness::Open);
         let Some(mut properties) = topology.object("properties", &mut silent) else {
             return Vec::new();
@@ -184,7 +184,7 @@ fn declaration(entry: &mut Members<'_>, findings: &mut Findings) -> Option<Param
             let text = scalar_string(value);
             if text.is_none() {
                 let message = format!(
-                    "a default is a text, but this is {}: put it in quotes",
+                    "a default must be a string, but this is {}: put it in quotes",
                     json_type(value)
                 );
                 findings.error(DiagnosticCode::WrongType, &at, message);
@@ -207,10 +207,10 @@ fn declaration(entry: &mut Members<'_>, findings: &mut Findings) -> Option<Param
             .and_then(|text| ParameterType::from_name(&text))
             .unwrap_or_else(|| {
                 let message = format!(
-                    "the type of parameter '{name}' is not known: write String, SecretString, Int, Double or Bool"
+                    "the type of parameter '{name}' is unknown: write String, SecretString, Int, Double or Bool"
                 );
                 findings.error(DiagnosticCode::ParameterTypeUnknown, &at, message);
-                // Nobody knows what it is for, so nobody may see it.
+                // Its purpose is unknown, so it is treated as secret.
                 ParameterType::SecretString
             }),
     };
@@ -231,7 +231,7 @@ pub(crate) fn document_name(map: &Map<String, Value>, what: &'static str) -> Res
             what,
             member: "name",
             found: json_type(other),
-            expected: "a text",
+            expected: "a string",
         }),
     }
 }
@@ -321,7 +321,7 @@ pub(crate) fn check_name(name: &str, what: &str, document: &Value, findings: &mu
         );
     } else if !name.chars().all(fits) || name.starts_with('-') || name.ends_with('-') {
         let message = format!(
-            "the name '{name}' of the {what} has to consist of letters, digits and dashes, without a dash first or \
+            "the name '{name}' of the {what} must consist of letters, digits and dashes, without a dash first or \
              last: rename it"
         );
         findings.error(DiagnosticCode::InvalidName, &at, message);

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use lva_inference_schema::{AnalyticsBody, EventBody, EventName, Inference, Subject};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{AnalyticsBody, EventName, Inference, Subject};
 use lva_rtsp::WallClock;
 
 use crate::event::{GraphEvent, NodeRef};

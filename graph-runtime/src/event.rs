@@ -1,8 +1,9 @@
 //! The events of a running graph, and the subjects that name their origin.
 
 use lva_graph_model::{Family, Graph, GraphNode, Role};
+use lva_inference_schema::body::EventBody;
 use lva_inference_schema::{
-    Envelope, EventBody, EventClass, EventName, Generation, InferenceKind, JsonStyle, NodeRole, Subject,
+    Envelope, EventClass, EventName, InferenceKind, JsonStyle, NodeRole, ProductFamily, Subject,
 };
 
 /// An event of a running graph: results of nodes, failures, recordings.
@@ -32,10 +33,10 @@ impl GraphEvent {
     /// In the contract's envelope. `topic` is the name of the account; see
     /// [`default_topic`](lva_inference_schema::default_topic).
     pub fn envelope(&self, topic: &str) -> Envelope {
-        let style = match self.subject.generation() {
+        let style = match self.subject.family() {
             // Motion has neither empty members nor `valueCase`, as published.
-            Generation::Lva if !self.is_motion() => JsonStyle::Lva,
-            Generation::Lva | Generation::VideoAnalyzer => JsonStyle::VideoAnalyzer,
+            ProductFamily::Lva if !self.is_motion() => JsonStyle::Lva,
+            ProductFamily::Lva | ProductFamily::VideoAnalyzer => JsonStyle::VideoAnalyzer,
         };
         Envelope::new(self.name, topic, &self.subject, self.timestamp_90k).with_body(&self.body, style)
     }
@@ -109,7 +110,7 @@ mod tests {
     fn event_time_is_the_media_time_of_the_frame() {
         let found = vec![Inference::new(Event::new("personZoneEvent"))];
         let event = inference_event("ext", 143_810_610_210_091, found);
-        let json = event.envelope(&default_topic(Generation::Lva)).to_string();
+        let json = event.envelope(&default_topic(ProductFamily::Lva)).to_string();
         assert!(json.contains(r#""timestamp":143810610210091"#), "{json}");
         assert!(
             json.contains(r#""eventTime":"2020-08-20T03:54:29.001Z""#),

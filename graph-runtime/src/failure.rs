@@ -3,8 +3,9 @@
 use lva_extension_protocol::GrpcCode;
 use lva_extension_protocol::client::{ConnectError, PeerStatus, SessionError};
 use lva_extension_protocol::http::HttpError;
-use lva_inference_schema::{
-    CodedError, EventBody, EventName, MediaFormatError, ProtocolError, RuntimeError, StorageError,
+use lva_inference_schema::EventName;
+use lva_inference_schema::body::{
+    CodedError, EventBody, MediaFormatError, ProtocolError, RuntimeError, StorageError,
 };
 use lva_recording::ClipError;
 use lva_rtsp::{CameraError, ErrorKind};
@@ -528,7 +529,7 @@ mod tests {
         };
         assert_eq!(
             emitted(&Failure::clip(&in_use, "/r")),
-            r#"StorageError {"storageAccountName":"/r","errorCode":"storageInUse","message":"another recording writes into /r/door; give each a folder of its own, for example with ${System.InstanceName} in its name"}"#
+            r#"StorageError {"storageAccountName":"/r","errorCode":"storageInUse","message":"another recording writes to /r/door; use a separate directory for each, for example with ${System.InstanceName} in its name"}"#
         );
         let foreign = ClipError::ForeignPlaylist {
             path: "/r/door/index.m3u8".into(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lva_inference_schema::{EventBody, EventName, OutputType, Recording};
+use lva_inference_schema::EventName;
+use lva_inference_schema::body::{EventBody, OutputType, Recording};
 use lva_media_types::MediaTime;
 use lva_recording::{
     ClipError, ClipReport, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats, Signal,
@@ -264,7 +265,7 @@ impl RecorderThread {
             self.recorder = Some(Recorder::continuous(tracks, store));
             return Vec::new();
         };
-        let lookback = MediaTime::duration_of(gate.options.reach_back_90k());
+        let lookback = MediaTime::duration_of(gate.options.lookback_90k());
         let limits = PreRollLimits::new(lookback + EVENT_DELAY, self.budget.pre_roll_bytes(PRE_ROLL_BYTES));
         match Recorder::new(gate.options, limits, tracks, store) {
             Ok(recorder) => self.recorder = Some(recorder),
@@ -337,14 +338,14 @@ impl RecorderThread {
                         self.sink.emit_now(EventName::RecordingStopped, body);
                     }
                 }
-                RecorderEvent::Untidy { error } => {
+                RecorderEvent::CleanupFailed { error } => {
                     tracing::warn!(sink = self.sink.name(), %error, "a file next to a recording could not be written or removed");
                     // Reported once in each recording, because only an operator can fix it.
                     if matches!(error, ClipError::ForeignPlaylist { .. }) {
                         self.emit_clip_failure(&error);
                     }
                 }
-                RecorderEvent::Missed { .. } => self.gate.dropped(DropReason::ClipMissed, 1),
+                RecorderEvent::NoMedia { .. } => self.gate.dropped(DropReason::ClipMissed, 1),
                 // `RecorderEvent` may grow.
                 _ => {}
             }

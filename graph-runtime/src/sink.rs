@@ -167,7 +167,8 @@ async fn deliver(mut sink: Box<dyn MessageSink>, mut queue: mpsc::Receiver<Item>
 
 #[cfg(test)]
 mod tests {
-    use lva_inference_schema::{EventBody, EventName, Subject};
+    use lva_inference_schema::body::EventBody;
+    use lva_inference_schema::{EventName, Subject};
     use tokio::sync::Semaphore;
 
     use super::*;

@@ -1,23 +1,35 @@
 //! The body of an analytics message.
 
-use crate::inference::{Extra, Inference};
-use crate::read::{Members, Place, ReadError, read_inference};
-use crate::style::{JsonStyle, Styled, to_value, write_extra, write_option};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
+use crate::inference::{Extra, Inference};
+use crate::read::{ReadError, optional_integer, read};
+use crate::style::{JsonStyle, WithStyle, to_value, write_extra, write_option};
+
 /// The body of an `Inference` event: `{"timestamp": …, "inferences": […]}`.
 ///
-/// A message without inferences is not to be sent (published JSON schema: at least one).
+/// Do not send a message without inferences: the published JSON schema asks for at least one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AnalyticsBody {
     /// Media time of the frame, in ticks of 1/90000 s since 1970. The first previews left it out for HTTP extensions.
     pub timestamp_90k: Option<u64>,
-    /// What was seen in the frame.
+    /// The results for the frame.
     pub inferences: Vec<Inference>,
     /// Unknown members.
     pub extra: Extra,
+}
+
+/// A body as it is written.
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+struct Members {
+    #[serde(default, deserialize_with = "optional_integer")]
+    timestamp: Option<u64>,
+    inferences: Vec<Value>,
+    #[serde(flatten)]
+    extra: Extra,
 }
 
 impl AnalyticsBody {
@@ -34,34 +46,36 @@ impl AnalyticsBody {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] with the JSON pointer of what is wrong, also when `inferences` is not there at all.
+    /// [`ReadError`] with the JSON pointer of what is wrong, also when `inferences` is missing.
     pub fn from_json(value: Value) -> Result<Self, ReadError> {
-        let mut members = Members::of(value, Place::Root)?;
-        let timestamp_90k = members.whole("timestamp")?;
-        let given = members
-            .take("inferences")
-            .ok_or_else(|| members.missing("inferences"))?;
-        let mut list = Members::of(serde_json::json!({ "inferences": given }), Place::Root)?;
-        let inferences = list.list("inferences", read_inference)?;
+        let members: Members = read(value)?;
+        let read_item = |(index, item)| {
+            Inference::from_json(item).map_err(|error| error.below(format_args!("/inferences/{index}")))
+        };
         Ok(Self {
-            timestamp_90k,
-            inferences,
-            extra: members.rest(),
+            timestamp_90k: members.timestamp,
+            inferences: members
+                .inferences
+                .into_iter()
+                .enumerate()
+                .map(read_item)
+                .collect::<Result<_, _>>()?,
+            extra: members.extra,
         })
     }
 
-    /// Reads a body from text.
+    /// Reads a body from JSON text.
     ///
     /// # Errors
     ///
-    /// [`ReadError`]; nesting beyond 128 levels is refused by the JSON reader.
+    /// [`ReadError`], also for nesting beyond 128 levels.
     pub fn from_slice(json: &[u8]) -> Result<Self, ReadError> {
         Self::from_json(serde_json::from_slice(json)?)
     }
 
     /// This body in a style, to be serialised.
-    pub fn styled(&self, style: JsonStyle) -> Styled<'_, Self> {
-        Styled { value: self, style }
+    pub fn styled(&self, style: JsonStyle) -> WithStyle<'_, Self> {
+        WithStyle { value: self, style }
     }
 
     /// This body as a JSON value.
@@ -70,7 +84,7 @@ impl AnalyticsBody {
     }
 }
 
-impl Serialize for Styled<'_, AnalyticsBody> {
+impl Serialize for WithStyle<'_, AnalyticsBody> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         struct Items<'a>(&'a [Inference], JsonStyle);
         impl Serialize for Items<'_> {
@@ -92,16 +106,16 @@ impl<'de> Deserialize<'de> for AnalyticsBody {
     }
 }
 
-/// Adds the frame's `timestamp` to the answer of an HTTP extension, which is passed on as the server wrote it, the
-/// order of its members included. What is no object is returned as it is.
+/// Adds the frame's `timestamp` to the response of an HTTP extension and leaves the rest as the server wrote it, the order of
+/// its members included. Returns anything but an object unchanged.
 ///
 /// ```
 /// let answer = serde_json::json!({ "inferences": [] });
-/// let body = lva_inference_schema::stamp_http_answer(answer, 143810610210090);
+/// let body = lva_inference_schema::add_timestamp(answer, 143810610210090);
 /// assert_eq!(body.to_string(), r#"{"timestamp":143810610210090,"inferences":[]}"#);
 /// ```
-pub fn stamp_http_answer(answer: Value, timestamp_90k: u64) -> Value {
-    match answer {
+pub fn add_timestamp(response: Value, timestamp_90k: u64) -> Value {
+    match response {
         Value::Object(members) => {
             let mut body = serde_json::Map::with_capacity(members.len() + 1);
             body.insert("timestamp".to_owned(), timestamp_90k.into());

@@ -1,15 +1,17 @@
-//! Bodies of the published events.
+//! Bodies of the published events, by [`EventName`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::analytics::AnalyticsBody;
 use crate::event_type::EventName;
 use crate::inference::Extra;
-use crate::read::{Members, Place, ReadError};
-use crate::state_change::StateChange;
-use crate::style::JsonStyle;
-use serde_json::Value;
+use crate::read::{ReadError, optional_integer, optional_string, read, string, string_or_empty};
+use crate::style::{JsonStyle, to_value};
+use lva_media_types::MediaTime;
 
-/// Body of an event, by what it holds. `RecordingStarted`, `RecordingAvailable` and `RecordingStopped` share a form,
-/// as do the three errors that have an `errorCode`.
+/// Body of an event, by what it holds. `RecordingStarted`, `RecordingAvailable` and `RecordingStopped` share a form, as do
+/// the three errors with an `errorCode`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum EventBody {
@@ -31,38 +33,35 @@ pub enum EventBody {
     RuntimeError(RuntimeError),
     /// Of the three recording events.
     Recording(Recording),
-    /// Of the events of instances. Theirs were never published, so that any other form is kept as [`Other`](Self::Other).
+    /// Of the events of instances. These were never published: any other form is kept as [`Other`](Self::Other).
     StateChange(StateChange),
-    /// Of events whose body is shown nowhere, and of types outside the catalogue.
+    /// Of events whose body was never published, and of types outside the catalogue.
     Other(Value),
 }
 
 impl EventBody {
-    /// Reads the body of an event of this name; `None` is a name outside the catalogue.
+    /// Reads the body of an event of this name; `None` for a name outside the catalogue.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when the body is not of the published form. The JSON itself is still with the caller, who may
-    /// pass it on as it is.
+    /// [`ReadError`] if the body is not of the published form.
     pub fn from_json(name: Option<EventName>, body: Value) -> Result<Self, ReadError> {
         let Some(name) = name else {
             return Ok(Self::Other(body));
         };
         Ok(match name {
             EventName::Inference => Self::Analytics(AnalyticsBody::from_json(body)?),
-            EventName::MediaSessionEstablished => {
-                Self::MediaSessionEstablished(MediaSessionEstablished::from_json(body)?)
-            }
-            EventName::ProtocolError => Self::ProtocolError(ProtocolError::from_json(body)?),
+            EventName::MediaSessionEstablished => Self::MediaSessionEstablished(read(body)?),
+            EventName::ProtocolError => Self::ProtocolError(read(with_alias(body, "code", "errorCode"))?),
             EventName::AuthenticationError | EventName::AuthorizationError | EventName::NetworkError => {
-                Self::CodedError(CodedError::from_json(body)?)
+                Self::CodedError(read(with_alias(body, "errorCode", "code"))?)
             }
-            EventName::MediaFormatError => Self::MediaFormatError(MediaFormatError::from_json(body)?),
-            EventName::DataDropped => Self::DataDropped(DataDropped::from_json(body)?),
-            EventName::StorageError => Self::StorageError(StorageError::from_json(body)?),
-            EventName::RuntimeError => Self::RuntimeError(RuntimeError::from_json(body)?),
+            EventName::MediaFormatError => Self::MediaFormatError(read(body)?),
+            EventName::DataDropped => Self::DataDropped(read(body)?),
+            EventName::StorageError => Self::StorageError(read(body)?),
+            EventName::RuntimeError => Self::RuntimeError(read(body)?),
             EventName::RecordingStarted | EventName::RecordingAvailable | EventName::RecordingStopped => {
-                Self::Recording(Recording::from_json(body)?)
+                Self::Recording(read(body)?)
             }
             EventName::GraphInstanceStarted
             | EventName::GraphInstanceStopped
@@ -79,54 +78,52 @@ impl EventBody {
     pub fn to_json(&self, style: JsonStyle) -> Value {
         match self {
             Self::Analytics(body) => body.to_json(style),
-            Self::MediaSessionEstablished(body) => body.to_json(),
-            Self::ProtocolError(body) => body.to_json(),
-            Self::CodedError(body) => body.to_json(),
-            Self::MediaFormatError(body) => body.to_json(),
-            Self::DataDropped(body) => body.to_json(),
-            Self::StorageError(body) => body.to_json(),
-            Self::RuntimeError(body) => body.to_json(),
-            Self::Recording(body) => body.to_json(),
-            Self::StateChange(body) => body.to_json(),
+            Self::MediaSessionEstablished(body) => to_value(body),
+            Self::ProtocolError(body) => to_value(body),
+            Self::CodedError(body) => to_value(body),
+            Self::MediaFormatError(body) => to_value(body),
+            Self::DataDropped(body) => to_value(body),
+            Self::StorageError(body) => to_value(body),
+            Self::RuntimeError(body) => to_value(body),
+            Self::Recording(body) => to_value(body),
+            Self::StateChange(body) => to_value(body),
             Self::Other(body) => body.clone(),
         }
     }
 }
 
-/// Writes members in order, absent ones left out.
-pub(crate) fn object<const N: usize>(members: [(&str, Option<Value>); N], extra: &Extra) -> Value {
-    let known = members
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    Value::Object(known.chain(extra.clone()).collect())
+/// Renames a member that has two published names.
+fn with_alias(mut body: Value, name: &str, alias: &str) -> Value {
+    if let Value::Object(members) = &mut body
+        && members.get(name).is_none_or(Value::is_null)
+        && let Some(value) = members.shift_remove(alias)
+    {
+        members.insert(name.to_owned(), value);
+    }
+    body
 }
 
-pub(crate) fn text(value: &str) -> Option<Value> {
-    Some(value.into())
-}
-
-pub(crate) fn optional(value: &Option<String>) -> Option<Value> {
-    value.as_deref().map(Value::from)
-}
-
-/// A URL without user and password: they belong into no event.
+/// A URL without user and password, which belong in no event.
 fn without_user_info(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
-    // Passwords may hold an `@` that nobody escaped: the host comes after the last one.
+    // Passwords may hold an unescaped `@`: the host comes after the last one.
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     format!("{scheme}://{host}{path}")
 }
 
-/// A camera answered and described its streams.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A camera described its streams.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct MediaSessionEstablished {
-    /// The contract's text: `SDP:`, a line feed, then the SDP as the camera sent it, its line ends included.
+    /// `SDP:`, a line feed, then the SDP as the camera sent it, its line ends included.
+    #[serde(deserialize_with = "string")]
     pub sdp: String,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
@@ -145,35 +142,28 @@ impl MediaSessionEstablished {
     pub fn description(&self) -> &str {
         self.sdp.strip_prefix(SDP_PREFIX).unwrap_or(&self.sdp)
     }
-
-    fn from_json(body: Value) -> Result<Self, ReadError> {
-        let mut m = Members::of(body, Place::Root)?;
-        Ok(Self {
-            sdp: m.required_text("sdp")?,
-            extra: m.rest(),
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        object([("sdp", text(&self.sdp))], &self.extra)
-    }
 }
 
 /// A camera refused a request.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct ProtocolError {
-    /// Status as text: `401` for wrong credentials, `404` for a missing stream. Also read from `errorCode`.
+    /// Status as a string: `401` for wrong credentials, `404` for a missing stream. Also read from `errorCode`.
+    #[serde(deserialize_with = "string")]
     pub code: String,
     /// The camera's URL, without user and password.
+    #[serde(default, deserialize_with = "string_or_empty")]
     pub target: String,
     /// `rtsp`.
+    #[serde(default, deserialize_with = "string_or_empty")]
     pub protocol: String,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl ProtocolError {
-    /// An RTSP status from a URL. User and password are cut out of the URL.
+    /// An RTSP status from a URL, without the URL's user and password.
     pub fn rtsp(status: u16, url: &str) -> Self {
         Self {
             code: status.to_string(),
@@ -182,46 +172,29 @@ impl ProtocolError {
             extra: Extra::new(),
         }
     }
-
-    fn from_json(body: Value) -> Result<Self, ReadError> {
-        let mut m = Members::of(body, Place::Root)?;
-        let code = match m.optional_text("code")? {
-            Some(code) => code,
-            None => m.optional_text("errorCode")?.ok_or_else(|| m.missing("code"))?,
-        };
-        Ok(Self {
-            code,
-            target: m.text("target")?,
-            protocol: m.text("protocol")?,
-            extra: m.rest(),
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        object(
-            [
-                ("code", text(&self.code)),
-                ("target", text(&self.target)),
-                ("protocol", text(&self.protocol)),
-            ],
-            &self.extra,
-        )
-    }
 }
 
 /// Authentication, authorization or the network failed.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct CodedError {
-    /// What failed, in a word. The published texts name this member and no values.
+    /// What failed, in a word. The published documents name this member and no values. Also read from `code`.
+    #[serde(deserialize_with = "string")]
     pub error_code: String,
-    /// The peer's URL, without user and password. Ours: the published texts stop at `errorCode`.
+    /// The peer's URL, without user and password. An addition: the published documents end at `errorCode`.
+    #[serde(
+        default,
+        deserialize_with = "optional_string",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub target: Option<String>,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl CodedError {
-    /// A failure towards a peer. User and password are cut out of the URL.
+    /// A failure towards a peer, without the URL's user and password.
     pub fn new(error_code: impl Into<String>, url: &str) -> Self {
         Self {
             error_code: error_code.into(),
@@ -229,88 +202,59 @@ impl CodedError {
             extra: Extra::new(),
         }
     }
-
-    fn from_json(body: Value) -> Result<Self, ReadError> {
-        let mut m = Members::of(body, Place::Root)?;
-        let error_code = match m.optional_text("errorCode")? {
-            Some(code) => code,
-            None => m.optional_text("code")?.ok_or_else(|| m.missing("errorCode"))?,
-        };
-        Ok(Self {
-            error_code,
-            target: m.optional_text("target")?,
-            extra: m.rest(),
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        object(
-            [
-                ("errorCode", text(&self.error_code)),
-                ("target", optional(&self.target)),
-            ],
-            &self.extra,
-        )
-    }
 }
 
-/// A camera sends what cannot be used.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A camera sends media in an unsupported format.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct MediaFormatError {
     /// **Milliseconds** since 1970; the only time of the contract in this unit.
+    #[serde(
+        rename = "timestamp",
+        default,
+        deserialize_with = "optional_integer",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub timestamp_unix_ms: Option<u64>,
     /// `unsupportedVideoFormat` or `unsupportedAudioFormat`.
+    #[serde(deserialize_with = "string")]
     pub code: String,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl MediaFormatError {
-    /// Video in a codec that is not supported, noticed at this media time.
+    /// Video in an unsupported codec, found at this media time.
     pub fn unsupported_video(timestamp_90k: u64) -> Self {
         Self::new(timestamp_90k, "unsupportedVideoFormat")
     }
 
-    /// Audio in a codec that is not supported, noticed at this media time.
+    /// Audio in an unsupported codec, found at this media time.
     pub fn unsupported_audio(timestamp_90k: u64) -> Self {
         Self::new(timestamp_90k, "unsupportedAudioFormat")
     }
 
     fn new(timestamp_90k: u64, code: &str) -> Self {
-        let timestamp_unix_ms = Some(crate::time::unix_milliseconds(timestamp_90k));
         Self {
-            timestamp_unix_ms,
+            timestamp_unix_ms: Some(MediaTime::from_ticks_90k(timestamp_90k).unix_milliseconds()),
             code: code.to_owned(),
             extra: Extra::new(),
         }
     }
-
-    fn from_json(body: Value) -> Result<Self, ReadError> {
-        let mut m = Members::of(body, Place::Root)?;
-        Ok(Self {
-            timestamp_unix_ms: m.whole("timestamp")?,
-            code: m.required_text("code")?,
-            extra: m.rest(),
-        })
-    }
-
-    fn to_json(&self) -> Value {
-        let timestamp = self.timestamp_unix_ms.map(Value::from);
-        object(
-            [("timestamp", timestamp), ("code", text(&self.code))],
-            &self.extra,
-        )
-    }
 }
 
-macro_rules! one_text_body {
-    ($(#[$doc:meta])* $name:ident, $(#[$field_doc:meta])* $field:ident, $member:literal) => {
+macro_rules! one_string_body {
+    ($(#[$doc:meta])* $name:ident, $(#[$field_doc:meta])* $field:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Default)]
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", expecting = "an object")]
         pub struct $name {
             $(#[$field_doc])*
+            #[serde(deserialize_with = "string")]
             pub $field: String,
             /// Unknown members.
+            #[serde(flatten)]
             pub extra: Extra,
         }
 
@@ -319,43 +263,32 @@ macro_rules! one_text_body {
             pub fn new($field: impl Into<String>) -> Self {
                 Self { $field: $field.into(), extra: Extra::new() }
             }
-
-            fn from_json(body: Value) -> Result<Self, ReadError> {
-                let mut m = Members::of(body, Place::Root)?;
-                Ok(Self { $field: m.required_text($member)?, extra: m.rest() })
-            }
-
-            fn to_json(&self) -> Value {
-                object([($member, text(&self.$field))], &self.extra)
-            }
         }
     };
 }
 
-one_text_body!(
+one_string_body!(
     /// Media was dropped.
     DataDropped,
     /// What kind of media.
-    data_type,
-    "dataType"
+    data_type
 );
-one_text_body!(
+one_string_body!(
     /// Storage refused or failed.
     StorageError,
-    /// The account, or whatever names the storage.
-    storage_account_name,
-    "storageAccountName"
+    /// The account, or another name of the storage.
+    storage_account_name
 );
-one_text_body!(
+one_string_body!(
     /// The module itself failed.
     RuntimeError,
     /// What failed, in a word.
-    code,
-    "code"
+    code
 );
 
-/// Kind of place that a recording goes to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// Kind of destination of a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum OutputType {
     /// Asset sink; the location is the asset's name.
     AssetName,
@@ -363,44 +296,39 @@ pub enum OutputType {
     FilePath,
     /// Video sink of Video Analyzer; the location is the video's name.
     VideoName,
-    /// Another word.
+    /// Another kind.
+    #[serde(untagged)]
     Other(String),
 }
 
 impl OutputType {
-    /// The word in JSON.
+    /// The name in JSON.
     pub fn as_str(&self) -> &str {
         match self {
             Self::AssetName => "assetName",
             Self::FilePath => "filePath",
             Self::VideoName => "videoName",
-            Self::Other(word) => word,
-        }
-    }
-
-    fn from_word(word: String) -> Self {
-        match word.as_str() {
-            "assetName" => Self::AssetName,
-            "filePath" => Self::FilePath,
-            "videoName" => Self::VideoName,
-            _ => Self::Other(word),
+            Self::Other(name) => name,
         }
     }
 }
 
 /// A recording began, became playable or ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct Recording {
-    /// Kind of place.
+    /// Kind of destination.
     pub output_type: OutputType,
-    /// The place.
+    /// The destination.
+    #[serde(deserialize_with = "string")]
     pub output_location: String,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl Recording {
-    /// A recording to this place.
+    /// A recording to this destination.
     pub fn new(output_type: OutputType, output_location: impl Into<String>) -> Self {
         Self {
             output_type,
@@ -408,24 +336,82 @@ impl Recording {
             extra: Extra::new(),
         }
     }
+}
 
-    fn from_json(body: Value) -> Result<Self, ReadError> {
-        let mut m = Members::of(body, Place::Root)?;
-        Ok(Self {
-            output_type: OutputType::from_word(m.required_text("outputType")?),
-            output_location: m.required_text("outputLocation")?,
-            extra: m.rest(),
-        })
+/// An instance changed its state.
+///
+/// An addition: the published documents name the events and show no body.
+///
+/// ```
+/// use lva_inference_schema::body::{EventBody, StateChange, StateReason};
+/// use lva_inference_schema::JsonStyle;
+///
+/// let failed = StateChange::new("Activating", "Inactive").because(StateReason::ActivationFailed);
+/// let json = EventBody::StateChange(failed).to_json(JsonStyle::Lva);
+/// assert_eq!(json.to_string(), r#"{"previousState":"Activating","state":"Inactive","reason":"activationFailed"}"#);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateChange {
+    /// The state before, in the words of its family: `Activating` or `activating`.
+    pub previous_state: String,
+    /// The state now.
+    pub state: String,
+    /// Why, if no method asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<StateReason>,
+    /// The node at fault, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// What went wrong, for people; without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Unknown members.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// Why an instance changed its state though no method asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StateReason {
+    /// It ran when the module's state was saved, and runs again.
+    Restored,
+    /// The module shuts down; the instance may be restored with it.
+    Shutdown,
+    /// It failed to start.
+    ActivationFailed,
+    /// It failed while it ran.
+    Failed,
+    /// Another reason.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl StateChange {
+    /// From one state to another, as a method asked.
+    pub fn new(previous_state: impl Into<String>, state: impl Into<String>) -> Self {
+        Self {
+            previous_state: previous_state.into(),
+            state: state.into(),
+            reason: None,
+            node: None,
+            message: None,
+            extra: Extra::new(),
+        }
     }
 
-    fn to_json(&self) -> Value {
-        object(
-            [
-                ("outputType", text(self.output_type.as_str())),
-                ("outputLocation", text(&self.output_location)),
-            ],
-            &self.extra,
-        )
+    /// With a reason.
+    #[must_use]
+    pub fn because(mut self, reason: StateReason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// `None` for any other form: what the retired modules sent was never published.
+    fn from_json(body: &Value) -> Option<Self> {
+        let change = Self::deserialize(body).ok()?;
+        (to_value(&change) == *body).then_some(change)
     }
 }
 
@@ -450,18 +436,18 @@ mod tests {
 
     #[test]
     fn published_bodies_are_written_as_published() {
-        let refused = ProtocolError::rtsp(401, "rtsp://host:554/path").to_json();
+        let refused = to_value(&ProtocolError::rtsp(401, "rtsp://host:554/path"));
         assert_eq!(
             refused.to_string(),
             r#"{"code":"401","target":"rtsp://host:554/path","protocol":"rtsp"}"#
         );
-        let unsupported = MediaFormatError::unsupported_video(1_611_261_009_180 * 90).to_json();
+        let unsupported = to_value(&MediaFormatError::unsupported_video(1_611_261_009_180 * 90));
         assert_eq!(
             unsupported,
             json!({"timestamp": 1611261009180u64, "code": "unsupportedVideoFormat"})
         );
         let established = MediaSessionEstablished::new("v=0\r\n");
-        assert_eq!(established.to_json(), json!({"sdp": "SDP:\nv=0\r\n"}));
+        assert_eq!(to_value(&established), json!({"sdp": "SDP:\nv=0\r\n"}));
         assert_eq!(established.description(), "v=0\r\n");
     }
 
@@ -480,11 +466,11 @@ mod tests {
     }
 
     #[test]
-    fn every_name_has_a_body_and_refuses_a_list() {
-        for name in EventName::ALL {
+    fn every_name_has_a_body_and_rejects_an_array() {
+        for name in EventName::ALL.iter().copied() {
             let read = EventBody::from_json(Some(name), json!([]));
             assert!(
-                matches!(read, Err(ReadError::WrongType { .. }) | Ok(EventBody::Other(_))),
+                matches!(read, Err(ReadError::Invalid { .. }) | Ok(EventBody::Other(_))),
                 "{name}: {read:?}"
             );
         }
@@ -495,5 +481,58 @@ mod tests {
         let json = json!({"outputType": "tape", "outputLocation": "x", "n": {"deep": [1, null]}});
         let body = EventBody::from_json(Some(EventName::RecordingStarted), json.clone()).unwrap();
         assert_eq!(body.to_json(JsonStyle::Lva), json);
+    }
+
+    const NAMES: [EventName; 4] = [
+        EventName::GraphInstanceStarted,
+        EventName::GraphInstanceStopped,
+        EventName::GraphInstanceFailed,
+        EventName::PipelineStateChanged,
+    ];
+
+    #[test]
+    fn every_reason_comes_back_as_it_was_written() {
+        let reasons = [
+            None,
+            Some(StateReason::Restored),
+            Some(StateReason::Shutdown),
+            Some(StateReason::ActivationFailed),
+            Some(StateReason::Failed),
+            Some(StateReason::Other("bored".to_owned())),
+        ];
+        for (name, reason) in NAMES
+            .iter()
+            .flat_map(|name| reasons.iter().map(move |r| (name, r)))
+        {
+            let change = StateChange {
+                reason: reason.clone(),
+                node: Some("rtspSource".to_owned()),
+                message: Some("the url is wrong".to_owned()),
+                extra: [("n".to_owned(), json!([1]))].into_iter().collect(),
+                ..StateChange::new("activating", "inactive")
+            };
+            let body = EventBody::StateChange(change);
+            let json = body.to_json(JsonStyle::VideoAnalyzer);
+            assert_eq!(EventBody::from_json(Some(*name), json).unwrap(), body);
+        }
+    }
+
+    #[test]
+    fn a_body_of_another_form_is_kept_as_it_is() {
+        for json in [
+            json!({}),
+            json!(null),
+            json!("Active"),
+            json!({"state": "Active"}),
+            json!({"previousState": "Inactive", "state": 1}),
+            json!({"previousState": "Inactive", "state": "Active", "reason": null}),
+            json!({"previousState": "Inactive", "state": "Active", "node": 7}),
+        ] {
+            for name in NAMES {
+                let body = EventBody::from_json(Some(name), json.clone()).unwrap();
+                assert!(matches!(body, EventBody::Other(_)), "{json}: {body:?}");
+                assert_eq!(body.to_json(JsonStyle::Lva), json);
+            }
+        }
     }
 }

@@ -1,16 +1,16 @@
-//! The envelope that a monitor of the hub shows around an event.
+//! Events with their properties: the envelope that a monitor of the hub shows.
 
-use crate::body::EventBody;
-use crate::event_type::{EventName, EventType, Generation};
-use crate::inference::Extra;
-use crate::log::SystemProperties;
-use crate::read::{Members, Place, ReadError};
-use crate::style::{JsonStyle, write_extra, write_option};
-use crate::subject::Subject;
-use crate::time::{TimeError, event_time, parse_event_time};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
+
+use crate::body::EventBody;
+use crate::event_type::{EventName, EventType};
+use crate::inference::Extra;
+use crate::read::{ReadError, optional_string, read};
+use crate::style::{JsonStyle, to_value, write_extra, write_option};
+use crate::subject::Subject;
+use crate::time::{TimeError, event_time, parse_event_time};
 
 /// The `dataVersion` of all published events.
 pub const DATA_VERSION: &str = "1.0";
@@ -20,15 +20,16 @@ pub const CONTENT_TYPE: &str = "application/json";
 
 /// An event with its properties: `{"body": …, "applicationProperties": …}`.
 ///
-/// On the wire the message is the body, and the properties travel beside it as text properties; this object is what
-/// monitors make of both, and what files of events hold.
+/// On the wire the message is the body, and the properties are string properties of the message. Monitors show both as
+/// this object, and files of events hold it.
 ///
 /// ```
 /// use lva_inference_schema::*;
+/// use lva_inference_schema::body::{EventBody, OutputType, Recording};
 ///
 /// let subject = Subject::graph_instance("Sample-Graph-1").node(NodeRole::Sink, "assetSink");
 /// let body = EventBody::Recording(Recording::new(OutputType::AssetName, "clip-1"));
-/// let event = Envelope::new(EventName::RecordingStarted, &default_topic(Generation::Lva), &subject, 143810610210090)
+/// let event = Envelope::new(EventName::RecordingStarted, &default_topic(ProductFamily::Lva), &subject, 143810610210090)
 ///     .with_body(&body, JsonStyle::Lva);
 /// assert!(event.to_string().ends_with(r#""eventTime":"2020-08-20T03:54:29.001Z","dataVersion":"1.0"}}"#));
 /// ```
@@ -36,11 +37,11 @@ pub const CONTENT_TYPE: &str = "application/json";
 pub struct Envelope {
     /// The event's body.
     pub body: Value,
-    /// Its properties; some readers show bodies alone.
+    /// Its properties; some monitors show bodies alone.
     pub properties: Option<EventProperties>,
-    /// The name under which the properties stand.
+    /// Name of the member that holds the properties.
     pub properties_member: PropertiesMember,
-    /// What newer monitors add about the message itself, as it is.
+    /// What newer monitors add about the message itself, unchanged.
     pub system_properties: Option<Value>,
     /// Unknown members.
     pub extra: Extra,
@@ -67,66 +68,56 @@ impl PropertiesMember {
 }
 
 /// The five properties of an event. Each may be missing in what is read; [`Envelope::new`] sets all.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", expecting = "an object")]
 pub struct EventProperties {
     /// ARM id of the account, see [`default_topic`](crate::default_topic).
+    #[serde(deserialize_with = "optional_string", skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// Whom it is about, see [`Subject`].
+    /// The instance or node that it is about, see [`Subject`].
+    #[serde(deserialize_with = "optional_string", skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// What happened, see [`EventType`].
+    #[serde(deserialize_with = "optional_string", skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
     /// When, as written. For analytics this is the media time of the frame.
+    #[serde(deserialize_with = "optional_string", skip_serializing_if = "Option::is_none")]
     pub event_time: Option<String>,
     /// Version of the body's form.
+    #[serde(deserialize_with = "optional_string", skip_serializing_if = "Option::is_none")]
     pub data_version: Option<String>,
     /// Unknown properties.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl EventProperties {
-    /// The event time in ticks of 1/90000 s since 1970; `None` when there is none.
+    /// The event time in ticks of 1/90000 s since 1970, if there is one.
     ///
     /// # Errors
     ///
-    /// [`TimeError`] when the text is no time.
+    /// [`TimeError`] if it is not a time.
     pub fn time_90k(&self) -> Result<Option<u64>, TimeError> {
         self.event_time.as_deref().map(parse_event_time).transpose()
     }
 
-    /// The event type taken apart; `None` when there is none or it is not of these products.
+    /// The event type, if there is one of these products.
     pub fn parsed_type(&self) -> Option<EventType> {
         self.event_type.as_deref()?.parse().ok()
-    }
-
-    fn from_json(value: Value, member: &'static str) -> Result<Self, ReadError> {
-        Self::of_members(Members::of(value, Place::Member(&Place::Root, member))?)
-    }
-
-    /// The rest of the members are `extra`.
-    pub(crate) fn of_members(mut m: Members<'_>) -> Result<Self, ReadError> {
-        Ok(Self {
-            topic: m.optional_text("topic")?,
-            subject: m.optional_text("subject")?,
-            event_type: m.optional_text("eventType")?,
-            event_time: m.optional_text("eventTime")?,
-            data_version: m.optional_text("dataVersion")?,
-            extra: m.rest(),
-        })
     }
 }
 
 impl Envelope {
-    /// An event of the subject's generation, without body yet.
+    /// An event of the subject's product family, without a body yet.
     ///
     /// `timestamp_90k` is the frame's media time for analytics, and now for everything else.
     pub fn new(name: EventName, topic: &str, subject: &Subject, timestamp_90k: u64) -> Self {
-        let generation: Generation = subject.generation();
         Self {
             body: Value::Object(Extra::new()),
             properties: Some(EventProperties {
                 topic: Some(topic.to_owned()),
                 subject: Some(subject.to_string()),
-                event_type: Some(name.in_generation(generation).to_string()),
+                event_type: Some(name.in_family(subject.family()).to_string()),
                 event_time: Some(event_time(timestamp_90k)),
                 data_version: Some(DATA_VERSION.to_owned()),
                 extra: Extra::new(),
@@ -143,17 +134,17 @@ impl Envelope {
         self
     }
 
-    /// With a body that is JSON already, for example the answer of an HTTP extension.
+    /// With a body that is JSON already, for example the response of an HTTP extension.
     pub fn with_json_body(mut self, body: Value) -> Self {
         self.body = body;
         self
     }
 
-    /// The body in the type that its event type asks for; [`EventBody::Other`] where that is not known.
+    /// The body in the type that its event type asks for; [`EventBody::Other`] for an unknown event type.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when the body is not of the published form.
+    /// [`ReadError`] if the body is not of the published form.
     pub fn read_body(&self) -> Result<EventBody, ReadError> {
         let name = self
             .properties
@@ -163,50 +154,74 @@ impl Envelope {
         EventBody::from_json(name, self.body.clone())
     }
 
-    /// What a monitor says about the message, typed; `None` where it says nothing.
+    /// The event as the module's log shows it: one flat object with `id` and `data`, without what monitors add.
     ///
-    /// # Errors
+    /// `id` identifies the event, as a GUID.
     ///
-    /// [`ReadError`] when that is no object, or a member of it is not of its published form.
-    pub fn read_system_properties(&self) -> Result<Option<SystemProperties>, ReadError> {
-        let value = self.system_properties.clone();
-        value.map(SystemProperties::from_json).transpose()
-    }
-
-    /// Reads an envelope of either form, or one that shows the body only.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`] when this is no object, has no `body`, or a property is no text.
-    pub fn from_json(value: Value) -> Result<Self, ReadError> {
-        let mut m = Members::of(value, Place::Root)?;
-        let body = m.take("body").ok_or_else(|| m.missing("body"))?;
-        let mut properties_member = PropertiesMember::ApplicationProperties;
-        let mut given = m.take(properties_member.as_str());
-        if given.is_none() {
-            given = m.take(PropertiesMember::Properties.as_str());
-            if given.is_some() {
-                properties_member = PropertiesMember::Properties;
-            }
+    /// ```
+    /// # use lva_inference_schema::*;
+    /// let event = Envelope::new(EventName::RuntimeError, "/t", &Subject::graph_instance("g"), 0);
+    /// let line = format!("Events: {};", event.to_log_json("1f"));
+    /// assert!(line.starts_with(r#"Events: {"id":"1f","topic":"/t","subject":"/graphInstances/g","eventType":"#));
+    /// assert!(line.ends_with(r#","eventTime":"1970-01-01T00:00:00.000Z","data":{},"dataVersion":"1.0"};"#));
+    /// ```
+    pub fn to_log_json(&self, id: &str) -> Value {
+        #[derive(Serialize)]
+        struct LogEvent<'a> {
+            id: &'a str,
+            #[serde(flatten)]
+            properties: EventProperties,
+            data: &'a Value,
+            #[serde(rename = "dataVersion", skip_serializing_if = "Option::is_none")]
+            data_version: Option<String>,
+            #[serde(flatten)]
+            extra: Extra,
         }
-        let properties = given
-            .map(|json| EventProperties::from_json(json, properties_member.as_str()))
-            .transpose()?;
-        let system_properties = m.take("systemProperties");
-        Ok(Self {
-            body,
+        let mut properties = self.properties.clone().unwrap_or_default();
+        to_value(&LogEvent {
+            id,
+            data: &self.body,
+            data_version: properties.data_version.take(),
+            extra: std::mem::take(&mut properties.extra),
             properties,
-            properties_member,
-            system_properties,
-            extra: m.rest(),
         })
     }
 
-    /// Reads an envelope from one line of text.
+    /// Reads an envelope of either form, or one that has the body only.
     ///
     /// # Errors
     ///
-    /// [`ReadError`], see [`from_json`](Self::from_json); nesting beyond 128 levels is refused by the JSON reader.
+    /// [`ReadError`] if this is not an object, has no `body`, or a property is not a string.
+    pub fn from_json(value: Value) -> Result<Self, ReadError> {
+        let mut members: Extra = read(value)?;
+        let mut take = |name: &str| members.shift_remove(name).filter(|value| !value.is_null());
+        let body = take("body").ok_or_else(|| ReadError::missing("body"))?;
+        let mut properties_member = PropertiesMember::ApplicationProperties;
+        let mut properties = take(properties_member.as_str());
+        if properties.is_none()
+            && let Some(newer) = take(PropertiesMember::Properties.as_str())
+        {
+            properties_member = PropertiesMember::Properties;
+            properties = Some(newer);
+        }
+        let system_properties = take("systemProperties");
+        let name = properties_member.as_str();
+        let properties =
+            properties.map(|json| read(json).map_err(|error| error.below(format_args!("/{name}"))));
+        Ok(Self {
+            body,
+            properties: properties.transpose()?,
+            properties_member,
+            system_properties,
+            extra: members,
+        })
+    }
+
+    /// Reads an envelope from JSON text.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`], also for nesting beyond 128 levels; see [`from_json`](Self::from_json).
     pub fn from_slice(json: &[u8]) -> Result<Self, ReadError> {
         Self::from_json(serde_json::from_slice(json)?)
     }
@@ -230,19 +245,6 @@ impl Serialize for Envelope {
             self.properties.as_ref(),
         )?;
         write_option(&mut map, "systemProperties", self.system_properties.as_ref())?;
-        write_extra(&mut map, &self.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for EventProperties {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        write_option(&mut map, "topic", self.topic.as_ref())?;
-        write_option(&mut map, "subject", self.subject.as_ref())?;
-        write_option(&mut map, "eventType", self.event_type.as_ref())?;
-        write_option(&mut map, "eventTime", self.event_time.as_ref())?;
-        write_option(&mut map, "dataVersion", self.data_version.as_ref())?;
         write_extra(&mut map, &self.extra)?;
         map.end()
     }

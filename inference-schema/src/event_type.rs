@@ -1,23 +1,25 @@
-//! Names of events, in both generations.
+//! Names of events, in both product families.
 
 use std::fmt;
 use std::str::FromStr;
+
+use strum::VariantArray as _;
 use thiserror::Error;
 
 /// Which family of names, subjects and topics an event uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Generation {
+pub enum ProductFamily {
     /// Live Video Analytics 1.0 and 2.0: `Microsoft.Media.Graph.…`, `/graphInstances/…`.
     Lva,
     /// Video Analyzer edge 1.0 and 1.1: `Microsoft.VideoAnalyzer.…`, `/edgeModules/…/livePipelines/…`.
     VideoAnalyzer,
 }
 
-impl Generation {
-    /// Both generations.
+impl ProductFamily {
+    /// Both families.
     pub const ALL: [Self; 2] = [Self::Lva, Self::VideoAnalyzer];
 
-    /// What comes before class and name in an `eventType`.
+    /// The prefix of an `eventType`, in front of class and name.
     pub fn event_prefix(self) -> &'static str {
         match self {
             Self::Lva => "Microsoft.Media.Graph",
@@ -26,55 +28,73 @@ impl Generation {
     }
 }
 
-/// Class of an event; it decides by which output the event leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Class of an event; it selects the output that the event leaves by. Parses in any case.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(ascii_case_insensitive)]
 pub enum EventClass {
-    /// Results of nodes; leave by hub sinks only.
+    /// Results of nodes; they leave by hub sinks only.
     Analytics,
-    /// Trouble and its end; may be several a minute.
+    /// Failures and recoveries; may be several a minute.
     Diagnostics,
-    /// Recordings and states; few.
+    /// Recordings and state changes; rare.
     Operational,
 }
 
 impl EventClass {
     /// All classes.
-    pub const ALL: [Self; 3] = [Self::Analytics, Self::Diagnostics, Self::Operational];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The word in an `eventType`.
+    /// The name in an `eventType`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Analytics => "Analytics",
-            Self::Diagnostics => "Diagnostics",
-            Self::Operational => "Operational",
-        }
+        self.into()
     }
 }
 
-impl fmt::Display for EventClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The published events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The published events. Parses in any case.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(ascii_case_insensitive)]
 pub enum EventName {
     /// Results of one frame.
     Inference,
-    /// A camera answered and described its streams.
+    /// A camera described its streams.
     MediaSessionEstablished,
-    /// The camera refused: 401 for wrong credentials, 404 for a missing stream.
+    /// The camera refused a request: 401 for wrong credentials, 404 for a missing stream.
     ProtocolError,
     /// Credentials were refused.
     AuthenticationError,
     /// Credentials do not suffice.
     AuthorizationError,
-    /// A peer cannot be reached or was lost.
+    /// A peer is unreachable, or the connection was lost.
     NetworkError,
-    /// The camera sends a codec that is not supported.
+    /// The camera sends an unsupported codec.
     MediaFormatError,
-    /// Video Analyzer only, met in a user's report about a video sink.
+    /// Video Analyzer only, known from a user's report about a video sink.
     VideoFormatError,
     /// Media was dropped.
     DataDropped,
@@ -84,65 +104,27 @@ pub enum EventName {
     RuntimeError,
     /// A recording has begun.
     RecordingStarted,
-    /// The first playable part of a recording is there.
+    /// The first playable part of a recording exists.
     RecordingAvailable,
     /// A recording has ended; may come before `RecordingAvailable`.
     RecordingStopped,
-    /// Live Video Analytics: an instance runs. Named in the documents; its body, shown nowhere, is ours.
+    /// Live Video Analytics: an instance runs. The published documents name it and show no body.
     GraphInstanceStarted,
-    /// Live Video Analytics: an instance has ended as it was told to. A name of ours, after the one that is published.
+    /// Live Video Analytics: an instance has stopped as a method asked. An addition, named after the published one.
     GraphInstanceStopped,
-    /// Live Video Analytics: an instance could not be started, or ended by itself. A name of ours.
+    /// Live Video Analytics: an instance failed to start, or failed while it ran. An addition.
     GraphInstanceFailed,
-    /// Video Analyzer: all of these. Named in the documents; its body, shown nowhere, is ours.
+    /// Video Analyzer: all of these. The published documents name it and show no body.
     PipelineStateChanged,
 }
 
 impl EventName {
     /// All names.
-    pub const ALL: [Self; 18] = [
-        Self::Inference,
-        Self::MediaSessionEstablished,
-        Self::ProtocolError,
-        Self::AuthenticationError,
-        Self::AuthorizationError,
-        Self::NetworkError,
-        Self::MediaFormatError,
-        Self::VideoFormatError,
-        Self::DataDropped,
-        Self::StorageError,
-        Self::RuntimeError,
-        Self::RecordingStarted,
-        Self::RecordingAvailable,
-        Self::RecordingStopped,
-        Self::GraphInstanceStarted,
-        Self::GraphInstanceStopped,
-        Self::GraphInstanceFailed,
-        Self::PipelineStateChanged,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The last word of an `eventType`.
+    /// The last part of an `eventType`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Inference => "Inference",
-            Self::MediaSessionEstablished => "MediaSessionEstablished",
-            Self::ProtocolError => "ProtocolError",
-            Self::AuthenticationError => "AuthenticationError",
-            Self::AuthorizationError => "AuthorizationError",
-            Self::NetworkError => "NetworkError",
-            Self::MediaFormatError => "MediaFormatError",
-            Self::VideoFormatError => "VideoFormatError",
-            Self::DataDropped => "DataDropped",
-            Self::StorageError => "StorageError",
-            Self::RuntimeError => "RuntimeError",
-            Self::RecordingStarted => "RecordingStarted",
-            Self::RecordingAvailable => "RecordingAvailable",
-            Self::RecordingStopped => "RecordingStopped",
-            Self::GraphInstanceStarted => "GraphInstanceStarted",
-            Self::GraphInstanceStopped => "GraphInstanceStopped",
-            Self::GraphInstanceFailed => "GraphInstanceFailed",
-            Self::PipelineStateChanged => "PipelineStateChanged",
-        }
+        self.into()
     }
 
     /// The class it belongs to.
@@ -169,34 +151,28 @@ impl EventName {
         }
     }
 
-    /// Whether a generation has this event.
-    pub fn is_in(self, generation: Generation) -> bool {
+    /// Whether a family has this event.
+    pub fn is_in(self, family: ProductFamily) -> bool {
         match self {
             Self::GraphInstanceStarted | Self::GraphInstanceStopped | Self::GraphInstanceFailed => {
-                generation == Generation::Lva
+                family == ProductFamily::Lva
             }
-            Self::VideoFormatError | Self::PipelineStateChanged => generation == Generation::VideoAnalyzer,
+            Self::VideoFormatError | Self::PipelineStateChanged => family == ProductFamily::VideoAnalyzer,
             _ => true,
         }
     }
 
-    /// This event's full type in a generation.
-    pub fn in_generation(self, generation: Generation) -> EventType {
+    /// This event's full type in a family.
+    pub fn in_family(self, family: ProductFamily) -> EventType {
         EventType {
-            generation,
+            family,
             class: self.class(),
             name: TypeName::Known(self),
         }
     }
 }
 
-impl fmt::Display for EventName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The last word of an event type: one of the catalogue, or another.
+/// The last part of an event type: one of the catalogue, or another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TypeName {
     /// In the catalogue.
@@ -205,12 +181,12 @@ pub enum TypeName {
     Other(String),
 }
 
-/// An `eventType` taken apart.
+/// The parts of an `eventType`.
 ///
 /// ```
-/// use lva_inference_schema::{EventName, EventType, Generation};
+/// use lva_inference_schema::{EventName, EventType, ProductFamily};
 ///
-/// let event = EventName::RecordingStarted.in_generation(Generation::Lva);
+/// let event = EventName::RecordingStarted.in_family(ProductFamily::Lva);
 /// assert_eq!(event.to_string(), "Microsoft.Media.Graph.Operational.RecordingStarted");
 ///
 /// let early: EventType = "Microsoft.Media.MediaGraph.Diagnostics.MediaSessionEstablished".parse()?;
@@ -219,8 +195,8 @@ pub enum TypeName {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EventType {
-    /// Whose names.
-    pub generation: Generation,
+    /// The product family.
+    pub family: ProductFamily,
     /// The class.
     pub class: EventClass,
     /// The name.
@@ -228,7 +204,7 @@ pub struct EventType {
 }
 
 impl EventType {
-    /// The name when it is in the catalogue.
+    /// The name, if it is in the catalogue.
     pub fn known(&self) -> Option<EventName> {
         match self.name {
             TypeName::Known(name) => Some(name),
@@ -243,62 +219,55 @@ impl fmt::Display for EventType {
             TypeName::Known(name) => name.as_str(),
             TypeName::Other(name) => name,
         };
-        write!(f, "{}.{}.{name}", self.generation.event_prefix(), self.class)
+        write!(f, "{}.{}.{name}", self.family.event_prefix(), self.class)
     }
 }
 
-/// A text that is no event type of these products.
+/// A string that is not an event type of these products.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "no event type {text:?}: expected Microsoft.Media.Graph or Microsoft.VideoAnalyzer, a class (Analytics, Diagnostics, Operational) and a name"
+    "{text:?} is not an event type; expected Microsoft.Media.Graph or Microsoft.VideoAnalyzer, a class (Analytics, Diagnostics, Operational) and a name"
 )]
 pub struct EventTypeError {
-    /// The text, cut to 128 characters.
+    /// The string, cut to 128 characters.
     pub text: String,
 }
 
-/// Prefixes that were met in the wild, in lower case.
-const PREFIXES: [(&str, Generation); 5] = [
-    ("microsoft.media.graph", Generation::Lva),
+/// Prefixes known from messages and documents.
+const PREFIXES: [(&str, ProductFamily); 5] = [
+    ("microsoft.media.graph", ProductFamily::Lva),
     // First previews.
-    ("microsoft.media.mediagraph", Generation::Lva),
+    ("microsoft.media.mediagraph", ProductFamily::Lva),
     // Module level.
-    ("microsoft.media.edge", Generation::Lva),
-    ("microsoft.videoanalyzer", Generation::VideoAnalyzer),
+    ("microsoft.media.edge", ProductFamily::Lva),
+    ("microsoft.videoanalyzer", ProductFamily::VideoAnalyzer),
     // One page of Video Analyzer's documents.
-    ("microsoft.videoanalyzers.pipeline", Generation::VideoAnalyzer),
+    ("microsoft.videoanalyzers.pipeline", ProductFamily::VideoAnalyzer),
 ];
 
 impl FromStr for EventType {
     type Err = EventTypeError;
 
-    /// Reads the published forms and their variants, upper and lower case alike.
+    /// Accepts the published forms and their known variants, in any case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || EventTypeError {
             text: text.chars().take(128).collect(),
         };
         let (rest, name) = text.trim().rsplit_once('.').ok_or_else(error)?;
         let (prefix, class) = rest.rsplit_once('.').ok_or_else(error)?;
-        let class = EventClass::ALL
-            .into_iter()
-            .find(|c| c.as_str().eq_ignore_ascii_case(class))
-            .ok_or_else(error)?;
-        let (_, generation) = PREFIXES
+        let class: EventClass = class.parse().map_err(|_| error())?;
+        let (_, family) = PREFIXES
             .into_iter()
             .find(|(known, _)| prefix.eq_ignore_ascii_case(known))
             .ok_or_else(error)?;
         if name.is_empty() {
             return Err(error());
         }
-        let known = EventName::ALL
-            .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(name) && known.class() == class);
-        let name = known.map_or_else(|| TypeName::Other(name.to_owned()), TypeName::Known);
-        Ok(Self {
-            generation,
-            class,
-            name,
-        })
+        let name = match name.parse::<EventName>() {
+            Ok(known) if known.class() == class => TypeName::Known(known),
+            _ => TypeName::Other(name.to_owned()),
+        };
+        Ok(Self { family, class, name })
     }
 }
 
@@ -307,10 +276,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_of_both_generations_survives_its_text() {
-        for generation in Generation::ALL {
+    fn every_name_of_both_familys_survives_its_text() {
+        for family in ProductFamily::ALL {
             for name in EventName::ALL {
-                let event = name.in_generation(generation);
+                let event = name.in_family(family);
                 assert_eq!(event.to_string().parse(), Ok(event.clone()));
                 assert_eq!(event.to_string().to_uppercase().parse::<EventType>(), Ok(event));
             }
@@ -318,41 +287,37 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_names_is_complete_and_without_doubles() {
-        let names: std::collections::BTreeSet<_> =
-            EventName::ALL.into_iter().map(EventName::as_str).collect();
+    fn names_are_unique_and_each_is_of_a_family() {
+        let names: std::collections::BTreeSet<_> = EventName::ALL.iter().map(|name| name.as_str()).collect();
         assert_eq!(names.len(), EventName::ALL.len());
         assert!(
             EventName::ALL
                 .iter()
-                .all(|n| Generation::ALL.iter().any(|g| n.is_in(*g)))
+                .all(|n| ProductFamily::ALL.iter().any(|g| n.is_in(*g)))
         );
     }
 
     #[test]
-    fn variants_that_readers_met() {
-        for (text, generation, name) in [
+    fn known_variants_are_accepted() {
+        for (text, family, name) in [
             (
                 "Microsoft.Media.MediaGraph.Diagnostics.MediaSessionEstablished",
-                Generation::Lva,
+                ProductFamily::Lva,
                 "MediaSessionEstablished",
             ),
             (
                 "Microsoft.VideoAnalyzers.Pipeline.Operational.RecordingStarted",
-                Generation::VideoAnalyzer,
+                ProductFamily::VideoAnalyzer,
                 "RecordingStarted",
             ),
             (
                 "Microsoft.Media.Edge.Diagnostics.RuntimeError",
-                Generation::Lva,
+                ProductFamily::Lva,
                 "RuntimeError",
             ),
         ] {
             let event: EventType = text.parse().unwrap();
-            assert_eq!(
-                (event.generation, event.known().unwrap().as_str()),
-                (generation, name)
-            );
+            assert_eq!((event.family, event.known().unwrap().as_str()), (family, name));
         }
         let unknown: EventType = "Microsoft.Media.Graph.Operational.GraphInstanceSet"
             .parse()
@@ -371,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_type_is_refused() {
+    fn other_strings_are_rejected() {
         for text in [
             "",
             ".",

@@ -1,30 +1,36 @@
-//! What an extension says about a frame.
+//! What an extension reports about a frame.
 
-use crate::Real;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
+use strum::VariantArray as _;
+
+use crate::decimal::Decimal;
+use crate::read::{ReadError, base64, optional_integer, or_default, read, string, string_or_empty, strings};
 
 /// Members that this crate does not know, kept as they were read and written again after the known ones.
 pub type Extra = Map<String, Value>;
 
 /// One result for one media sample. Proto `Inference`; JSON schema `inference`.
 ///
-/// Texts that are empty count as absent, as in proto. The contract's `type` is not stored: it is
+/// Empty strings count as absent, as in proto. The contract's `type` is not stored: it is
 /// [that of the value](InferenceValue::kind), so the two cannot disagree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inference {
-    /// Kind of result as the extension calls it, for example `objectDetection`; empty: none.
+    /// Kind of result in the extension's own words, for example `objectDetection`; empty: none.
     pub subtype: String,
     /// Name of this inference, for others to refer to; 32 hex digits in published samples; empty: none.
     pub inference_id: String,
     /// Ids of inferences in the same message that this one is about.
     pub related_inferences: Vec<String>,
-    /// Name of the thing that is the same over several frames (Video Analyzer's tracker); empty: none.
+    /// Name of an object over several frames (Video Analyzer's tracker); empty: none.
     pub sequence_id: String,
     /// The result itself.
     pub value: InferenceValue,
-    /// Free texts by name.
+    /// Free strings by name.
     pub extensions: BTreeMap<String, String>,
     /// Unknown members.
     pub extra: Extra,
@@ -68,7 +74,7 @@ impl Inference {
         self
     }
 
-    /// With one more extension; a name that is there already gets the new text.
+    /// With one more extension; replaces the value of an existing name.
     pub fn with_extension(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extensions.insert(name.into(), value.into());
         self
@@ -89,7 +95,7 @@ impl Inference {
         }
     }
 
-    /// The same box, to be changed: where a padded picture's boxes are mapped back to the camera's.
+    /// The same box, to map a padded picture's boxes back to the camera's.
     pub fn bounding_box_mut(&mut self) -> Option<&mut Rectangle> {
         match &mut self.value {
             InferenceValue::Motion(motion) => motion.bbox.as_mut(),
@@ -100,14 +106,29 @@ impl Inference {
     }
 }
 
-/// Kind of an inference: the contract's `type` without `AUTO`, which is resolved to the value that is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Kind of an inference: the contract's `type` without `AUTO`, which is resolved to the kind of the value. Parses in any
+/// case, as proto names are upper case.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 pub enum InferenceKind {
     /// Label of the whole sample.
     Classification,
     /// Something moved.
     Motion,
-    /// A thing at a place.
+    /// An object with its box.
     Entity,
     /// Read or heard text.
     Text,
@@ -119,38 +140,11 @@ pub enum InferenceKind {
 
 impl InferenceKind {
     /// All kinds, in the order of the proto.
-    pub const ALL: [Self; 6] = [
-        Self::Classification,
-        Self::Motion,
-        Self::Entity,
-        Self::Text,
-        Self::Event,
-        Self::Other,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The word in JSON: of `type`, of `valueCase` and of the member that holds the value.
+    /// The name in JSON: of `type`, of `valueCase` and of the member that holds the value.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Classification => "classification",
-            Self::Motion => "motion",
-            Self::Entity => "entity",
-            Self::Text => "text",
-            Self::Event => "event",
-            Self::Other => "other",
-        }
-    }
-
-    /// The kind of a word, upper and lower case alike (proto names are upper case).
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str().eq_ignore_ascii_case(word))
-    }
-}
-
-impl fmt::Display for InferenceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 
@@ -161,10 +155,10 @@ pub enum InferenceValue {
     Classification(Classification),
     /// Something moved.
     Motion(Motion),
-    /// A thing at a place.
+    /// An object with its box.
     Entity(Entity),
     /// Read or heard text.
-    Text(Text),
+    Text(TextContent),
     /// Something happened.
     Event(Event),
     /// Opaque bytes.
@@ -198,49 +192,60 @@ value_from!(
     Classification(Classification),
     Motion(Motion),
     Entity(Entity),
-    Text(Text),
+    Text(TextContent),
     Event(Event),
     Other(OtherContent)
 );
 
 /// Label of a whole sample. JSON schema requires `tag`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Classification {
     /// The label.
     pub tag: Tag,
     /// More about it.
+    #[serde(default, deserialize_with = "or_default")]
     pub attributes: Vec<Attribute>,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 /// Something moved.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Motion {
     /// Where; absent when the motion node has `outputMotionRegion` false.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
     pub bbox: Option<Rectangle>,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// A thing at a place. JSON schema requires `tag` and `box`.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// An object with its box. JSON schema requires `tag` and `box`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Entity {
     /// What it is.
     pub tag: Tag,
     /// More about it.
+    #[serde(default, deserialize_with = "or_default")]
     pub attributes: Vec<Attribute>,
     /// Where it is.
+    #[serde(rename = "box")]
     pub bbox: Rectangle,
-    /// Which one it is (persistent or transient); empty: not known.
+    /// Which one it is (persistent or transient); empty: unknown.
+    #[serde(default, deserialize_with = "string_or_empty")]
     pub id: String,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl Entity {
-    /// A thing with this tag, confidence and place.
-    pub fn new(tag: impl Into<String>, confidence: impl Into<Real>, bbox: Rectangle) -> Self {
+    /// An object with this tag, confidence and box.
+    pub fn new(tag: impl Into<String>, confidence: impl Into<Decimal>, bbox: Rectangle) -> Self {
         Self {
             tag: Tag::new(tag, confidence),
             bbox,
@@ -250,30 +255,55 @@ impl Entity {
 }
 
 /// Text in or about a sample. JSON schema requires `value`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Text {
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct TextContent {
     /// The text.
+    #[serde(deserialize_with = "string")]
     pub value: String,
-    /// Its language; empty: not known.
+    /// Its language; empty: unknown.
+    #[serde(
+        default,
+        deserialize_with = "string_or_empty",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub language: String,
     /// Where it starts, in ticks of 1/90000 s since 1970; absent counts as proto's 0.
+    #[serde(
+        rename = "startTimestamp",
+        default,
+        deserialize_with = "optional_integer",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub start_timestamp_90k: Option<u64>,
     /// Where it ends, likewise.
+    #[serde(
+        rename = "endTimestamp",
+        default,
+        deserialize_with = "optional_integer",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub end_timestamp_90k: Option<u64>,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 /// Something happened. JSON schema requires `name` and `properties`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Event {
     /// What, for example `personZoneEvent`.
+    #[serde(deserialize_with = "string")]
     pub name: String,
-    /// Texts by name; numbers are texts too. Sorted, so that the same event gives the same bytes.
+    /// Strings by name; numbers are strings too. Sorted, so that the same event gives the same bytes.
+    #[serde(default, deserialize_with = "strings")]
     pub properties: BTreeMap<String, String>,
     /// Where: the JSON schema allows it, the proto has no such field.
+    #[serde(rename = "box", skip_serializing_if = "Option::is_none")]
     pub bbox: Option<Rectangle>,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
@@ -286,39 +316,54 @@ impl Event {
         }
     }
 
-    /// With one more property; a name that is there already gets the new text.
+    /// With one more property; replaces the value of an existing name.
     pub fn with_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(name.into(), value.into());
         self
     }
 }
 
-/// Bytes that only the extension and its reader understand; also an HTTP answer that is no JSON. Proto
-/// `InferenceOther`.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Bytes that only the extension and its reader understand; also an HTTP response that is not JSON. Proto `InferenceOther`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct OtherContent {
-    /// IANA media type; empty: not known.
+    /// IANA media type; empty: unknown.
+    #[serde(
+        default,
+        deserialize_with = "string_or_empty",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub content_type: String,
     /// The bytes; base64 in JSON.
+    #[serde(default, deserialize_with = "base64", serialize_with = "to_base64")]
     pub content_bytes: Vec<u8>,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
+fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
 /// A label. JSON schema requires `value`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Tag {
     /// The label.
+    #[serde(deserialize_with = "string")]
     pub value: String,
-    /// How sure, 0 to 1; absent when not said.
-    pub confidence: Option<Real>,
+    /// From 0 to 1; absent when unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Decimal>,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl Tag {
     /// A label with its confidence.
-    pub fn new(value: impl Into<String>, confidence: impl Into<Real>) -> Self {
+    pub fn new(value: impl Into<String>, confidence: impl Into<Decimal>) -> Self {
         Self {
             value: value.into(),
             confidence: Some(confidence.into()),
@@ -327,37 +372,49 @@ impl Tag {
     }
 }
 
-/// One property of a thing. JSON schema requires `name` and `value`.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// One property of an object. JSON schema requires `name` and `value`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Attribute {
     /// Name of the property.
+    #[serde(deserialize_with = "string")]
     pub name: String,
     /// Its value.
+    #[serde(deserialize_with = "string")]
     pub value: String,
-    /// How sure, 0 to 1; absent when not said.
-    pub confidence: Option<Real>,
+    /// From 0 to 1; absent when unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Decimal>,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
-/// A rectangle in fractions of the sample's width and height, origin at the top left. All four are required.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A rectangle in fractions of the sample's width and height, origin at the top left. All four numbers are required.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Rectangle {
     /// Left edge.
-    pub l: Real,
+    pub l: Decimal,
     /// Top edge.
-    pub t: Real,
+    pub t: Decimal,
     /// Width.
-    pub w: Real,
+    pub w: Decimal,
     /// Height.
-    pub h: Real,
+    pub h: Decimal,
     /// Unknown members.
+    #[serde(flatten)]
     pub extra: Extra,
 }
 
 impl Rectangle {
     /// A rectangle by left, top, width and height.
-    pub fn new(l: impl Into<Real>, t: impl Into<Real>, w: impl Into<Real>, h: impl Into<Real>) -> Self {
+    pub fn new(
+        l: impl Into<Decimal>,
+        t: impl Into<Decimal>,
+        w: impl Into<Decimal>,
+        h: impl Into<Decimal>,
+    ) -> Self {
         Self {
             l: l.into(),
             t: t.into(),
@@ -365,5 +422,88 @@ impl Rectangle {
             h: h.into(),
             extra: Extra::new(),
         }
+    }
+}
+
+/// An inference as it is written: its value is one of the members, by the name of its kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default, expecting = "an object")]
+#[derive(Default)]
+struct Members {
+    #[serde(rename = "type", deserialize_with = "string_or_empty")]
+    kind: String,
+    #[serde(deserialize_with = "string_or_empty")]
+    subtype: String,
+    #[serde(deserialize_with = "string_or_empty")]
+    inference_id: String,
+    #[serde(deserialize_with = "or_default")]
+    related_inferences: Vec<String>,
+    #[serde(deserialize_with = "string_or_empty")]
+    sequence_id: String,
+    #[serde(deserialize_with = "strings")]
+    extensions: BTreeMap<String, String>,
+    /// Derived again on writing, like the type.
+    #[serde(rename = "valueCase", deserialize_with = "string_or_empty")]
+    _value_case: String,
+    #[serde(flatten)]
+    others: Extra,
+}
+
+impl Inference {
+    /// Reads an inference of either style. Unknown members are kept. A missing or automatic `type` is that of the value; if
+    /// `type` and value disagree, the value counts.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] with the JSON pointer of what is wrong.
+    pub fn from_json(value: Value) -> Result<Self, ReadError> {
+        let mut members: Members = read(value)?;
+        let stated: Option<InferenceKind> = members.kind.trim().parse().ok();
+        let is_given = |kind: &InferenceKind| members.others.get(kind.as_str()).is_some_and(|v| !v.is_null());
+        let mut kinds = stated.into_iter().chain(InferenceKind::ALL.iter().copied());
+        let value = match (kinds.find(is_given), stated) {
+            (Some(kind), _) => {
+                let value = members.others.shift_remove(kind.as_str()).unwrap_or_default();
+                InferenceValue::read(kind, value).map_err(|error| error.below(format_args!("/{kind}")))?
+            }
+            // A motion without region and opaque content without bytes consist of their type alone.
+            (None, Some(InferenceKind::Motion)) => Motion::default().into(),
+            (None, Some(InferenceKind::Other)) => OtherContent::default().into(),
+            (None, Some(kind)) => return Err(ReadError::missing(kind.as_str())),
+            (None, None) => {
+                return Err(ReadError::UnknownKind {
+                    pointer: String::new(),
+                    found: members.kind.chars().take(64).collect(),
+                });
+            }
+        };
+        Ok(Self {
+            subtype: members.subtype,
+            inference_id: members.inference_id,
+            related_inferences: members.related_inferences,
+            sequence_id: members.sequence_id,
+            value,
+            extensions: members.extensions,
+            extra: members.others,
+        })
+    }
+}
+
+impl InferenceValue {
+    fn read(kind: InferenceKind, value: Value) -> Result<Self, ReadError> {
+        Ok(match kind {
+            InferenceKind::Classification => Self::Classification(read(value)?),
+            InferenceKind::Motion => Self::Motion(read(value)?),
+            InferenceKind::Entity => Self::Entity(read(value)?),
+            InferenceKind::Text => Self::Text(read(value)?),
+            InferenceKind::Event => Self::Event(read(value)?),
+            InferenceKind::Other => Self::Other(read(value)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Inference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_json(Value::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }

@@ -1,14 +1,10 @@
 //! Writing: the two styles of inference JSON.
 
-use crate::inference::{
-    Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion,
-    OtherContent, Rectangle, Tag, Text,
-};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
+
+use crate::inference::{Classification, Entity, Extra, Inference, InferenceValue};
 
 /// Which of the two published forms inference JSON is written in. Reading takes both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,30 +36,30 @@ impl JsonStyle {
     }
 }
 
-/// Something together with the style to write it in; made by `styled`, used as any `Serialize`.
+/// A value and the style to write it in: what `styled` returns, to be serialised.
 #[derive(Debug, Clone, Copy)]
-pub struct Styled<'a, T: ?Sized> {
+pub struct WithStyle<'a, T: ?Sized> {
     pub(crate) value: &'a T,
     pub(crate) style: JsonStyle,
 }
 
-impl<'a, T: ?Sized> Styled<'a, T> {
-    fn with<U: ?Sized>(&self, value: &'a U) -> Styled<'a, U> {
-        Styled {
+impl<'a, T: ?Sized> WithStyle<'a, T> {
+    fn with<U: ?Sized>(&self, value: &'a U) -> WithStyle<'a, U> {
+        WithStyle {
             value,
             style: self.style,
         }
     }
 
-    fn keeps_empty(&self) -> bool {
+    fn writes_empty(&self) -> bool {
         self.style == JsonStyle::Lva
     }
 }
 
 impl Inference {
     /// This inference in a style, to be serialised.
-    pub fn styled(&self, style: JsonStyle) -> Styled<'_, Self> {
-        Styled { value: self, style }
+    pub fn styled(&self, style: JsonStyle) -> WithStyle<'_, Self> {
+        WithStyle { value: self, style }
     }
 
     /// This inference as a JSON value.
@@ -72,7 +68,7 @@ impl Inference {
     }
 }
 
-/// Serialising into a `Value` fails for maps with odd keys only, and the types here have none.
+/// Serialising into a `Value` fails only for maps whose keys are not strings, and the types here have none.
 pub(crate) fn to_value(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or(Value::Null)
 }
@@ -84,13 +80,13 @@ pub(crate) fn write_extra<M: SerializeMap>(map: &mut M, extra: &Extra) -> Result
     Ok(())
 }
 
-fn write_text<M: SerializeMap>(
+fn write_string<M: SerializeMap>(
     map: &mut M,
     name: &str,
     text: &str,
-    keep_empty: bool,
+    write_empty: bool,
 ) -> Result<(), M::Error> {
-    if keep_empty || !text.is_empty() {
+    if write_empty || !text.is_empty() {
         map.serialize_entry(name, text)
     } else {
         Ok(())
@@ -105,19 +101,19 @@ pub(crate) fn write_option<M: SerializeMap, T: Serialize>(
     value.map_or(Ok(()), |value| map.serialize_entry(name, value))
 }
 
-impl Serialize for Styled<'_, Inference> {
+impl Serialize for WithStyle<'_, Inference> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let it = self.value;
-        let keep = self.keeps_empty();
+        let empty = self.writes_empty();
         let kind = it.kind().as_str();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", kind)?;
-        write_text(&mut map, "subtype", &it.subtype, keep)?;
-        write_text(&mut map, "inferenceId", &it.inference_id, false)?;
-        if keep || !it.related_inferences.is_empty() {
+        write_string(&mut map, "subtype", &it.subtype, empty)?;
+        write_string(&mut map, "inferenceId", &it.inference_id, false)?;
+        if empty || !it.related_inferences.is_empty() {
             map.serialize_entry("relatedInferences", &it.related_inferences)?;
         }
-        write_text(&mut map, "sequenceId", &it.sequence_id, false)?;
+        write_string(&mut map, "sequenceId", &it.sequence_id, false)?;
         match &it.value {
             InferenceValue::Classification(value) => map.serialize_entry(kind, &self.with(value))?,
             InferenceValue::Motion(value) => map.serialize_entry(kind, value)?,
@@ -126,10 +122,10 @@ impl Serialize for Styled<'_, Inference> {
             InferenceValue::Event(value) => map.serialize_entry(kind, value)?,
             InferenceValue::Other(value) => map.serialize_entry(kind, value)?,
         }
-        if keep || !it.extensions.is_empty() {
+        if empty || !it.extensions.is_empty() {
             map.serialize_entry("extensions", &it.extensions)?;
         }
-        if keep {
+        if empty {
             map.serialize_entry("valueCase", kind)?;
         }
         write_extra(&mut map, &it.extra)?;
@@ -137,11 +133,11 @@ impl Serialize for Styled<'_, Inference> {
     }
 }
 
-impl Serialize for Styled<'_, Classification> {
+impl Serialize for WithStyle<'_, Classification> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("tag", &self.value.tag)?;
-        if self.keeps_empty() || !self.value.attributes.is_empty() {
+        if self.writes_empty() || !self.value.attributes.is_empty() {
             map.serialize_entry("attributes", &self.value.attributes)?;
         }
         write_extra(&mut map, &self.value.extra)?;
@@ -149,98 +145,18 @@ impl Serialize for Styled<'_, Classification> {
     }
 }
 
-impl Serialize for Styled<'_, Entity> {
+impl Serialize for WithStyle<'_, Entity> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let it = self.value;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("tag", &it.tag)?;
-        if self.keeps_empty() || !it.attributes.is_empty() {
+        if self.writes_empty() || !it.attributes.is_empty() {
             map.serialize_entry("attributes", &it.attributes)?;
         }
         map.serialize_entry("box", &it.bbox)?;
         // The published LVA sample has no empty `id`, though it keeps other empty members.
-        write_text(&mut map, "id", &it.id, false)?;
+        write_string(&mut map, "id", &it.id, false)?;
         write_extra(&mut map, &it.extra)?;
         map.end()
-    }
-}
-
-impl Serialize for Motion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        write_option(&mut map, "box", self.bbox.as_ref())?;
-        write_extra(&mut map, &self.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for Text {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("value", &self.value)?;
-        write_text(&mut map, "language", &self.language, false)?;
-        write_option(&mut map, "startTimestamp", self.start_timestamp_90k.as_ref())?;
-        write_option(&mut map, "endTimestamp", self.end_timestamp_90k.as_ref())?;
-        write_extra(&mut map, &self.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("name", &self.name)?;
-        map.serialize_entry("properties", &self.properties)?;
-        write_option(&mut map, "box", self.bbox.as_ref())?;
-        write_extra(&mut map, &self.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for OtherContent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        write_text(&mut map, "contentType", &self.content_type, false)?;
-        map.serialize_entry("contentBytes", &STANDARD.encode(&self.content_bytes))?;
-        write_extra(&mut map, &self.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for Tag {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("value", &self.value)?;
-        write_option(&mut map, "confidence", self.confidence.as_ref())?;
-        write_extra(&mut map, &self.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for Attribute {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("name", &self.name)?;
-        map.serialize_entry("value", &self.value)?;
-        write_option(&mut map, "confidence", self.confidence.as_ref())?;
-        write_extra(&mut map, &self.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for Rectangle {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, value) in [("l", self.l), ("t", self.t), ("w", self.w), ("h", self.h)] {
-            map.serialize_entry(name, &value)?;
-        }
-        write_extra(&mut map, &self.extra)?;
-        map.end()
-    }
-}
-
-impl Serialize for InferenceKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }

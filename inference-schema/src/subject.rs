@@ -1,33 +1,37 @@
-//! Whom an event is about, and whose account it belongs to.
+//! Subjects of events, and the topics that they are published to.
 
-use crate::event_type::Generation;
 use std::fmt;
 use std::str::FromStr;
+
 use thiserror::Error;
 
-/// Where in a graph a node stands; the word in subjects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use crate::event_type::ProductFamily;
+
+/// Role of a node in a graph, as subjects name it. Parses in any case.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[strum(ascii_case_insensitive)]
 pub enum NodeRole {
     /// Brings media or messages in.
+    #[strum(serialize = "sources")]
     Source,
-    /// Looks at media.
+    /// Processes media.
+    #[strum(serialize = "processors")]
     Processor,
     /// Takes media or messages out.
+    #[strum(serialize = "sinks")]
     Sink,
-}
-
-impl NodeRole {
-    /// All roles.
-    pub const ALL: [Self; 3] = [Self::Source, Self::Processor, Self::Sink];
-
-    /// The word in a subject.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Source => "sources",
-            Self::Processor => "processors",
-            Self::Sink => "sinks",
-        }
-    }
 }
 
 /// The `subject` of an event: an instance, or a node of it.
@@ -80,11 +84,11 @@ impl Subject {
         }
     }
 
-    /// Whose form of subject.
-    pub fn generation(&self) -> Generation {
+    /// The product family whose form it has.
+    pub fn family(&self) -> ProductFamily {
         match self.owner {
-            Owner::GraphInstance(_) => Generation::Lva,
-            Owner::LivePipeline { .. } => Generation::VideoAnalyzer,
+            Owner::GraphInstance(_) => ProductFamily::Lva,
+            Owner::LivePipeline { .. } => ProductFamily::VideoAnalyzer,
         }
     }
 
@@ -95,7 +99,7 @@ impl Subject {
         }
     }
 
-    /// Role and name of the node, when the subject is one.
+    /// Role and name of the node, if the subject is one.
     pub fn node_name(&self) -> Option<(NodeRole, &str)> {
         self.node.as_ref().map(|(role, name)| (*role, name.as_str()))
     }
@@ -110,26 +114,26 @@ impl fmt::Display for Subject {
             }
         }
         match &self.node {
-            Some((role, name)) => write!(f, "/{}/{name}", role.as_str()),
+            Some((role, name)) => write!(f, "/{role}/{name}"),
             None => Ok(()),
         }
     }
 }
 
-/// A text that is no subject.
+/// A string that is not a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "no subject {text:?}: expected /graphInstances/NAME or /edgeModules/MODULE/livePipelines/NAME, then nothing or /sources, /processors or /sinks and a node's name"
+    "{text:?} is not a subject; expected /graphInstances/NAME or /edgeModules/MODULE/livePipelines/NAME, then nothing, or /sources, /processors or /sinks and a node's name"
 )]
 pub struct SubjectError {
-    /// The text, cut to 128 characters.
+    /// The string, cut to 128 characters.
     pub text: String,
 }
 
 impl FromStr for Subject {
     type Err = SubjectError;
 
-    /// Reads both forms; the fixed words in any case.
+    /// Accepts both forms, the fixed parts in any case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || SubjectError {
             text: text.chars().take(128).collect(),
@@ -151,10 +155,7 @@ impl FromStr for Subject {
         match rest {
             [] => Ok(subject),
             [role, name] => {
-                let role = NodeRole::ALL
-                    .into_iter()
-                    .find(|r| is(role, r.as_str()))
-                    .ok_or_else(error)?;
+                let role = role.parse().map_err(|_| error())?;
                 Ok(subject.node(role, *name))
             }
             _ => Err(error()),
@@ -162,22 +163,17 @@ impl FromStr for Subject {
     }
 }
 
-/// The topic of events when there is no cloud account to name: the form of an ARM id, with an empty subscription and
-/// `local` for group and account. Readers that take ids apart keep working, and nobody's account is claimed.
-pub fn default_topic(generation: Generation) -> String {
-    topic(
-        generation,
-        "00000000-0000-0000-0000-000000000000",
-        "local",
-        "local",
-    )
+/// The topic of events without a cloud account: the form of an ARM id, with an empty subscription and `local` for group and
+/// account. Readers that parse ids keep working, and the id of an existing account is never used.
+pub fn default_topic(family: ProductFamily) -> String {
+    topic(family, "00000000-0000-0000-0000-000000000000", "local", "local")
 }
 
 /// The topic of events: the ARM id of the account.
-pub fn topic(generation: Generation, subscription: &str, resource_group: &str, account: &str) -> String {
-    let provider = match generation {
-        Generation::Lva => "microsoft.media/mediaservices",
-        Generation::VideoAnalyzer => "Microsoft.Media/videoAnalyzers",
+pub fn topic(family: ProductFamily, subscription: &str, resource_group: &str, account: &str) -> String {
+    let provider = match family {
+        ProductFamily::Lva => "microsoft.media/mediaservices",
+        ProductFamily::VideoAnalyzer => "Microsoft.Media/videoAnalyzers",
     };
     format!("/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/{provider}/{account}")
 }
@@ -200,7 +196,7 @@ mod tests {
             assert_eq!(subject.to_string(), text);
         }
         let node: Subject = "/edgeModules/m/livePipelines/p/sinks/s".parse().unwrap();
-        assert_eq!(node.generation(), Generation::VideoAnalyzer);
+        assert_eq!(node.family(), ProductFamily::VideoAnalyzer);
         assert_eq!(
             (node.instance_name(), node.node_name()),
             ("p", Some((NodeRole::Sink, "s")))
@@ -208,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subject_is_refused() {
+    fn other_strings_are_rejected() {
         for text in [
             "",
             "/",
@@ -226,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn topics_name_the_account_of_their_generation() {
+    fn topics_name_the_account_of_their_family() {
         assert_eq!(
-            default_topic(Generation::Lva),
+            default_topic(ProductFamily::Lva),
             "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local/providers/microsoft.media/mediaservices/local"
         );
         assert!(
-            topic(Generation::VideoAnalyzer, "s", "g", "a").ends_with("/Microsoft.Media/videoAnalyzers/a")
+            topic(ProductFamily::VideoAnalyzer, "s", "g", "a").ends_with("/Microsoft.Media/videoAnalyzers/a")
         );
     }
 }

@@ -1,207 +1,105 @@
-//! The clock of the contract: ticks of 1/90000 s since 1970, and their RFC 3339 texts.
+//! The clock of the contract: ticks of 1/90000 s since 1970, and the same as RFC 3339 strings.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lva_media_types::MediaTime;
 use thiserror::Error;
 
-/// Ticks of media time in a second.
-pub const TICKS_PER_SECOND: u64 = 90_000;
+/// The Gregorian calendar repeats every 400 years, and [`jiff`] ends with the year 9999.
+const CYCLE_YEARS: u64 = 400;
+const CYCLE_SECONDS: u64 = 146_097 * 86_400;
 
-/// Ticks of media time in a millisecond.
-pub const TICKS_PER_MILLISECOND: u64 = 90;
-
-const SECONDS_PER_DAY: u64 = 86_400;
-
-/// A text that is no time of an event.
+/// A string that is not the time of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TimeError {
-    /// Not of the form `2020-05-12T23:33:09.381Z`, or no such date.
-    #[error("{text:?} is no time: expected a text like 2020-05-12T23:33:09.381Z")]
+    /// Not of the form `2020-05-12T23:33:09.381Z`, or not a date of the calendar.
+    #[error("{text:?} is not a time; expected the form 2020-05-12T23:33:09.381Z")]
     Malformed {
-        /// The text, cut to 64 characters.
+        /// The string, cut to 64 characters.
         text: String,
     },
     /// Before 1970, or so late that its ticks exceed 64 bits.
     #[error("{text:?} is outside the range of media time, which begins in 1970")]
     OutOfRange {
-        /// The text.
+        /// The string, cut to 64 characters.
         text: String,
     },
 }
 
-/// The `eventTime` of a media time: UTC with three digits and `Z`, as the published samples have it.
+/// Formats a media time as `eventTime`: UTC with three digits and `Z`, as in the published samples.
 ///
-/// Ticks that are not whole milliseconds are rounded down, so that an event is never dated after its frame.
-/// Years above 9999 are written with sign, as ISO 8601 allows (`+10000-01-01T00:00:00.000Z`).
+/// Rounds down to milliseconds, so that an event is never dated after its frame. Years above 9999 have a sign, as ISO 8601
+/// allows (`+10000-01-01T00:00:00.000Z`).
 ///
 /// ```
 /// assert_eq!(lva_inference_schema::event_time(143039375044290), "2020-05-12T23:33:09.381Z");
 /// ```
 pub fn event_time(timestamp_90k: u64) -> String {
-    let ms = unix_milliseconds(timestamp_90k);
+    let ms = MediaTime::from_ticks_90k(timestamp_90k).unix_milliseconds();
     let (seconds, ms) = (ms / 1000, ms % 1000);
-    let (day, second) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
-    let (year, month, day) = date_of(day);
+    // Below a cycle, hence in the years 1970 to 2369.
+    let time = Timestamp::from_second((seconds % CYCLE_SECONDS) as i64).unwrap_or_default();
+    let date_time = jiff::tz::Offset::UTC.to_datetime(time);
+    let year = date_time.year().unsigned_abs() as u64 + seconds / CYCLE_SECONDS * CYCLE_YEARS;
     let sign = if year > 9999 { "+" } else { "" };
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{sign}{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    format!(
+        "{sign}{year:04}{}.{ms:03}Z",
+        date_time.strftime("-%m-%dT%H:%M:%S")
+    )
 }
 
-/// The media time of an `eventTime`.
+/// Parses an `eventTime` as media time.
 ///
-/// Read are the published forms and what their readers met: any number of fraction digits, blanks around, lower
-/// case, a blank in place of `T`, an offset in place of `Z`. Fractions of a tick are cut.
+/// Accepts the published forms and their known variants: any number of fraction digits, surrounding spaces, lower case, a
+/// space in place of `T`, an offset in place of `Z`. Rounds down to ticks.
 ///
 /// # Errors
 ///
-/// [`TimeError`], for the sender to mend; trying again does not help.
+/// [`TimeError`]. The sender has to correct it; a retry does not help.
 pub fn parse_event_time(text: &str) -> Result<u64, TimeError> {
-    let malformed = || TimeError::Malformed {
-        text: text.chars().take(64).collect(),
+    let shown = || text.chars().take(64).collect();
+    let (time, cycles) = parse(text.trim()).ok_or_else(|| TimeError::Malformed { text: shown() })?;
+    ticks(time, cycles).ok_or_else(|| TimeError::OutOfRange { text: shown() })
+}
+
+/// A time in the years 2000 to 2399, and by how many cycles of the calendar it lies later. A leap second is the first of the
+/// next minute.
+fn parse(text: &str) -> Option<(Duration, i64)> {
+    let (year, rest) = match text.strip_prefix('+') {
+        Some(long) => long.split_at(long.find('-').filter(|digits| (5..=9).contains(digits))?),
+        None => text.split_at_checked(4)?,
     };
-    let fields = fields(text.trim()).ok_or_else(malformed)?;
-    fields.ticks().ok_or_else(|| TimeError::OutOfRange {
-        text: text.chars().take(64).collect(),
-    })
+    // `parse` alone would accept a sign.
+    let year: u64 = Some(year)
+        .filter(|year| year.bytes().all(|b| b.is_ascii_digit()))?
+        .parse()
+        .ok()?;
+    let in_cycle = format!("{}{}", 5 * CYCLE_YEARS + year % CYCLE_YEARS, nanoseconds(rest));
+    let time: Timestamp = in_cycle.parse().ok()?;
+    let leap = Duration::from_secs(u64::from(rest.get(13..15) == Some("60")));
+    let since_1970 = Duration::try_from(time.as_duration()).ok()?;
+    Some((since_1970 + leap, (year / CYCLE_YEARS) as i64 - 5))
 }
 
-/// Milliseconds since 1970, rounded down: the unit of `MediaFormatError`'s `timestamp`.
-pub fn unix_milliseconds(timestamp_90k: u64) -> u64 {
-    timestamp_90k / TICKS_PER_MILLISECOND
-}
-
-/// Media time of milliseconds since 1970; `None` when it exceeds 64 bits.
-pub fn from_unix_milliseconds(milliseconds: u64) -> Option<u64> {
-    milliseconds.checked_mul(TICKS_PER_MILLISECOND)
-}
-
-struct Fields {
-    year: u64,
-    month: u64,
-    day: u64,
-    seconds_of_day: u64,
-    ticks: u64,
-    offset_minutes: i64,
-}
-
-impl Fields {
-    fn ticks(&self) -> Option<u64> {
-        let days = days_before(self.year, self.month, self.day)?;
-        let seconds = days
-            .checked_mul(SECONDS_PER_DAY)?
-            .checked_add(self.seconds_of_day)?;
-        let seconds = seconds.checked_add_signed(-60 * self.offset_minutes)?;
-        seconds.checked_mul(TICKS_PER_SECOND)?.checked_add(self.ticks)
-    }
-}
-
-fn fields(text: &str) -> Option<Fields> {
-    let (year, rest) = if let Some(long) = text.strip_prefix('+') {
-        let end = long.find('-').filter(|end| (5..=9).contains(end))?;
-        (number(long.get(..end)?)?, long.get(end..)?)
-    } else {
-        (number(text.get(..4)?)?, text.get(4..)?)
+/// The string with no more than nine fraction digits.
+fn nanoseconds(text: &str) -> String {
+    let Some((seconds, fraction)) = text.split_once('.') else {
+        return text.to_owned();
     };
-    let (month, rest) = two(rest.strip_prefix('-')?)?;
-    let (day, rest) = two(rest.strip_prefix('-')?)?;
-    let (hour, rest) = two(rest.strip_prefix(['T', 't', ' '])?)?;
-    let (minute, rest) = two(rest.strip_prefix(':')?)?;
-    let (second, mut rest) = two(rest.strip_prefix(':')?)?;
-    // RFC 3339 section 5.7 allows a leap second; it is the first of the next minute here.
-    let fits = (1..=12).contains(&month)
-        && (1..=days_in_month(year, month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !fits {
-        return None;
-    }
-    let mut ticks = 0;
-    if let Some(fraction) = rest.strip_prefix('.') {
-        let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
-        // Nanoseconds tell ticks apart; further digits are read over.
-        let kept = number(fraction.get(..digits.min(9))?)?;
-        let scale = 10u64.pow(9 - digits.min(9) as u32);
-        ticks = kept * scale * 9 / 100_000;
-        rest = fraction.get(digits..)?;
-    }
-    let offset_minutes = match rest {
-        "Z" | "z" => 0,
-        _ => {
-            let sign = if rest.starts_with('-') { -1 } else { 1 };
-            let (hours, rest) = two(rest.strip_prefix(['+', '-'])?)?;
-            let (minutes, rest) = two(rest.strip_prefix(':')?)?;
-            if !rest.is_empty() || hours > 23 || minutes > 59 {
-                return None;
-            }
-            sign * (hours * 60 + minutes) as i64
-        }
-    };
-    let seconds_of_day = hour * 3600 + minute * 60 + second;
-    Some(Fields {
-        year,
-        month,
-        day,
-        seconds_of_day,
-        ticks,
-        offset_minutes,
-    })
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, offset) = fraction.split_at(digits);
+    format!("{seconds}.{digits:.9}{offset}")
 }
 
-fn two(text: &str) -> Option<(u64, &str)> {
-    Some((number(text.get(..2)?)?, text.get(2..)?))
-}
-
-fn number(digits: &str) -> Option<u64> {
-    // `parse` alone would take a sign.
-    let all = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    all.then(|| digits.parse().ok()).flatten()
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn days_in_month(year: u64, month: u64) -> u64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days of all years before `year`, counted from year 1.
-fn days_before_year(year: u64) -> u64 {
-    let y = year - 1;
-    y * 365 + y / 4 - y / 100 + y / 400
-}
-
-/// Days from 1970-01-01 to this date; `None` before.
-fn days_before(year: u64, month: u64, day: u64) -> Option<u64> {
-    if year == 0 {
-        return None;
-    }
-    let months: u64 = (1..month).map(|m| days_in_month(year, m)).sum();
-    (days_before_year(year) + months + day - 1).checked_sub(days_before_year(1970))
-}
-
-/// Year, month, day of a day counted from 1970-01-01.
-fn date_of(day: u64) -> (u64, u64, u64) {
-    let day = day + days_before_year(1970);
-    // The mean year is 365.2425 days: this estimate is at most one year off, either way.
-    let mut year = day * 400 / 146_097 + 1;
-    if days_before_year(year) > day {
-        year -= 1;
-    } else if days_before_year(year + 1) <= day {
-        year += 1;
-    }
-    let mut rest = day - days_before_year(year);
-    let mut month = 1;
-    while rest >= days_in_month(year, month) {
-        rest -= days_in_month(year, month);
-        month += 1;
-    }
-    (year, month, rest + 1)
+fn ticks(time: Duration, cycles: i64) -> Option<u64> {
+    let earlier_or_later = cycles.checked_mul(CYCLE_SECONDS as i64)?;
+    let seconds = time.as_secs().checked_add_signed(earlier_or_later)?;
+    let fraction = Duration::from_nanos(time.subsec_nanos().into());
+    seconds
+        .checked_mul(MediaTime::TICKS_PER_SECOND)?
+        .checked_add(MediaTime::ticks_in(fraction))
 }
 
 #[cfg(test)]
@@ -222,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_that_readers_met() {
+    fn known_variants_are_accepted() {
         let expected = parse_event_time("2020-04-09T16:42:18.128Z").unwrap();
         for text in [
             "2020-04-09T16:42:18.1280000Z",
@@ -238,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn malformed_and_early_times_are_rejected() {
         for text in [
             "",
             "now",
@@ -281,7 +179,7 @@ mod tests {
             ("2100-03-01", 47_541),
             ("2400-12-31", 157_419),
         ] {
-            let ticks = days * SECONDS_PER_DAY * TICKS_PER_SECOND;
+            let ticks = days * 86_400 * MediaTime::TICKS_PER_SECOND;
             assert_eq!(event_time(ticks), format!("{text}T00:00:00.000Z"));
         }
         assert_eq!(event_time(u64::MAX).get(..1), Some("+"));
@@ -302,7 +200,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_time_or_an_error(text in "[ 0-9TZ:.+-]{0,40}|.{0,40}") {
+        fn any_string_is_a_time_or_an_error(text in "[ 0-9TZ:.+-]{0,40}|.{0,40}") {
             let _ = parse_event_time(&text);
         }
     }

@@ -1,141 +1,90 @@
-//! One clip: encoded units into an MP4 file, as they are.
+//! One clip: encoded units written to an MP4 file unchanged.
 
 mod clock;
 mod output;
-mod publish;
 
-pub(crate) use output::{FACTS_TAG, TIMESTAMP_TAG, UNFINISHED, quiet, unfinished};
-pub(crate) use publish::publish;
-
-use crate::error::ClipError;
-use crate::preview::Keyframe;
-use crate::recover;
-use crate::sidecar::{Facts, Sidecar, annotations_path};
-use crate::unit::{MediaUnit, Track, Tracks, VideoTrack};
-use bytes::Bytes;
-use clock::{Timed, VideoClock};
-use ffmpeg_next::format::context::Output;
-use ffmpeg_next::{Packet, Rational, packet};
-use output::{Failure, TIME_BASE, create_file, open_output};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// Bytes of annotations beside a clip, and of one of them.
-const ANNOTATION_BYTES: u64 = 16 << 20;
-const LONGEST_ANNOTATION: usize = 1 << 20;
+use bytes::Bytes;
+use ffmpeg_next::format::context::Output;
+use ffmpeg_next::{Packet, Rational, packet};
 
-/// What is in a finished clip.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ClipReport {
-    /// The finished file.
-    pub path: PathBuf,
-    /// Media time of its first picture, a key frame: what its time 0 means in ticks of 1/90000 s since 1970.
-    pub first_timestamp_90k: u64,
-    /// Media time of its last picture in order of presentation.
-    pub last_timestamp_90k: u64,
-    /// Pictures in it.
-    pub video_packets: u64,
-    /// Audio frames in it.
-    pub audio_packets: u64,
-    /// Units that were left out: audio before the first picture, or out of order.
-    pub left_out: u64,
-    /// Pictures whose time had to be moved because it contradicted the order of decoding.
-    pub retimed: u64,
-    /// Size of the file.
-    pub bytes: u64,
-    /// What is written beside it.
-    pub sidecar: Sidecar,
-    /// Its newest key frame, for a preview picture; `None` for a file that was finished after a crash or a failure.
-    pub newest_keyframe: Option<Keyframe>,
-}
+use crate::annotations::AnnotationFile;
+use crate::error::ClipError;
+use crate::finish::{complete, publish, silence_ffmpeg};
+use crate::report::ClipReport;
+use crate::sidecar::{ClipHeader, Sidecar};
+use crate::unit::{Keyframe, MediaUnit, Track, Tracks, VideoTrack};
+use clock::{Timed, VideoClock};
+use output::{Failure, TIME_BASE, create_file, open_output};
 
-impl ClipReport {
-    pub(crate) fn new(path: PathBuf, sidecar: Sidecar) -> Self {
-        Self {
-            path,
-            first_timestamp_90k: sidecar.first_timestamp_90k,
-            last_timestamp_90k: sidecar.last_timestamp_90k,
-            video_packets: sidecar.video_packets,
-            audio_packets: sidecar.audio_packets,
-            left_out: 0,
-            retimed: 0,
-            bytes: sidecar.bytes,
-            sidecar,
-            newest_keyframe: None,
-        }
-    }
-}
-
-/// A clock inside files that goes on from one to the next.
+/// The clock of a file, continued by the next file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeline {
-    /// From when it counts.
+    /// Media time of its zero.
     pub(crate) zero_90k: u64,
-    /// Ticks by which the first file's times were moved, so that none is below 0.
-    pub(crate) lead: i64,
-    /// Distance of pictures, if the stream is known not to reorder them.
+    /// Ticks added to the first file's times so that none is negative.
+    pub(crate) pts_offset: i64,
+    /// Distance between pictures, if the stream is known not to reorder them.
     pub(crate) in_order: Option<i64>,
 }
 
-/// What a clip is made with besides its tracks.
+/// Options of a clip besides its tracks.
 #[derive(Debug, Default)]
 pub(crate) struct ClipSettings<'a> {
-    pub(crate) writer: &'a str,
+    pub(crate) owner: &'a str,
     pub(crate) segment: bool,
-    /// `None`: the clip's first picture is its time 0.
+    /// `None`: the first picture is time 0.
     pub(crate) timeline: Option<Timeline>,
 }
 
 /// Writes one clip.
 ///
-/// The file is a fragmented MP4 (ISO/IEC 14496-12) with a fragment at every key frame and every half second. It has a name
-/// ending in `.part` until it is finished, in the same folder, and is then renamed: **a crash never leaves something that
-/// looks like a finished clip**, and the unfinished file is playable up to its last fragment
-/// ([`recover`](crate::recover) gives it its name). It is locked (`flock`) while it is written.
+/// The file is a fragmented MP4 (ISO/IEC 14496-12) with a fragment at every key frame and every half second. Its name
+/// ends in `.part` until it is finished; then it is renamed in the same directory. **A crash never leaves a file that
+/// looks like a finished clip**, and the unfinished file is playable up to its last fragment ([`recover`](crate::recover)
+/// finishes it). The file is locked (`flock`) while it is written.
 ///
-/// Packets are the units' bytes unchanged. Time 0 of the file is the first picture (later by as much as the stream reorders
-/// pictures); its absolute time is in the file as
-/// `creation_time` (a MP4 writer rounds it down to seconds in places) and, exactly, as the metadata `timestamp_90k`. The
-/// same and more is in the [`Sidecar`].
+/// Packets are the units' bytes unchanged. Time 0 of the file is the first picture, later by the reordering depth of the
+/// stream. Its absolute time is in the metadata: `creation_time` (rounded down to seconds by MP4 writers) and, exactly,
+/// `timestamp_90k`. The [`Sidecar`] has the same and more.
 ///
 /// Blocks on the disk: use it on a thread for files. Dropping it leaves the unfinished file.
 pub struct ClipWriter {
     output: Output,
     failure: Failure,
-    /// The same open file as the output's: keeps the lock until the file has its name.
+    /// The same open file as the output's: keeps the lock until the file is renamed.
     guard: File,
     part: PathBuf,
     path: PathBuf,
     has_audio: bool,
     time_bases: [Rational; 2],
-    /// Added to times relative to the first picture; `None` until it is known how far the stream reorders.
+    /// Added to times relative to the first picture; `None` until the reordering depth is known.
     shift: Option<i64>,
-    /// Audio that came before that.
+    /// Audio received before that.
     early_audio: Vec<(i64, Bytes)>,
     start_90k: Option<u64>,
     video: VideoClock,
     last_audio: Option<i64>,
     sidecar: Sidecar,
-    left_out: u64,
+    skipped: u64,
     retimed: u64,
     track: VideoTrack,
     newest_keyframe: Option<MediaUnit>,
-    annotations: Option<File>,
-    annotation_bytes: u64,
+    annotations: AnnotationFile,
 }
 
 impl ClipWriter {
-    /// Creates the file of a clip, and its folder where it is missing. A file of the name is never replaced: the clip
-    /// gets `-2`, `-3` and so on behind its name.
+    /// Creates the file of a clip, and its directory if it is missing. Never replaces an existing file: the clip's name
+    /// gets the suffix `-2`, `-3` and so on.
     ///
-    /// `start_90k` is the time of the first picture that will be written.
+    /// `start_90k` is the time of the first picture.
     ///
     /// # Errors
     ///
-    /// A folder that cannot be written to, or tracks that the MP4 writer refuses.
+    /// The directory is not writable, or the MP4 writer rejects the tracks.
     pub fn create(path: &Path, tracks: &Tracks, start_90k: u64) -> Result<Self, ClipError> {
         Self::create_with(path, tracks, start_90k, &ClipSettings::default())
     }
@@ -158,30 +107,28 @@ impl ClipWriter {
         start_90k: u64,
         settings: &ClipSettings<'_>,
     ) -> Result<Self, ClipError> {
-        quiet();
+        silence_ffmpeg();
         if tracks.video.extra_data.is_empty() {
             let _ = fs::remove_file(&part);
             return Err(ClipError::NoExtraData);
         }
-        let mut facts = Facts::new(settings.writer, tracks, start_90k);
-        facts.segment = settings.segment;
+        let mut header = ClipHeader::new(settings.owner, tracks, start_90k);
+        header.segment = settings.segment;
         let timeline = settings.timeline.as_ref();
         if let Some(timeline) = timeline {
-            facts.zero_timestamp_90k = timeline.zero_90k;
+            header.zero_timestamp_90k = timeline.zero_90k;
         }
-        let guard = file.try_clone().map_err(|source| ClipError::Create {
-            path: part.clone(),
-            source,
-        })?;
+        let guard = file.try_clone().map_err(ClipError::create(&part))?;
         let failure = Failure::default();
-        let opened = open_output(file, &failure, tracks, &facts);
+        let opened = open_output(file, &failure, tracks, &header);
         let (output, time_bases) = opened.map_err(|source| {
             let error = failure.take_or(&part, source);
-            let _ = fs::remove_file(&part); // nothing of use is in it
+            let _ = fs::remove_file(&part); // it contains nothing useful
             error
         })?;
-        let shift = timeline.map(|timeline| relative(start_90k, timeline.zero_90k) + timeline.lead);
+        let shift = timeline.map(|timeline| relative(start_90k, timeline.zero_90k) + timeline.pts_offset);
         let in_order = timeline.and_then(|timeline| timeline.in_order);
+        let annotations = AnnotationFile::of(&path);
         Ok(Self {
             output,
             failure,
@@ -195,32 +142,31 @@ impl ClipWriter {
             start_90k: None,
             video: in_order.map_or_else(VideoClock::default, VideoClock::in_order),
             last_audio: None,
-            sidecar: Sidecar::new(facts),
-            left_out: 0,
+            sidecar: Sidecar::new(header),
+            skipped: 0,
             retimed: 0,
             track: tracks.video.clone(),
             newest_keyframe: None,
-            annotations: None,
-            annotation_bytes: 0,
+            annotations,
         })
     }
 
-    /// Where the finished clip will be.
+    /// Path of the finished clip.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the unfinished clip is.
+    /// Path of the unfinished clip.
     pub fn unfinished_path(&self) -> &Path {
         &self.part
     }
 
-    /// Appends a unit, in the order in which it came.
+    /// Appends a unit, in the order of arrival.
     ///
     /// # Errors
     ///
-    /// A unit that does not belong into the clip, a disk that is full, or a file that somebody has removed. After an
-    /// error of the disk the clip is lost beyond what is in the unfinished file: [`salvage`](Self::salvage) it.
+    /// The unit does not belong in the clip, the disk is full, or the file was removed. After a disk error the clip is
+    /// limited to what the unfinished file contains: call [`salvage`](Self::salvage).
     pub fn write(&mut self, unit: &MediaUnit) -> Result<(), ClipError> {
         if unit.data.is_empty() {
             return Err(ClipError::EmptyUnit);
@@ -231,34 +177,29 @@ impl ClipWriter {
         }
     }
 
-    /// Appends a line of JSON to the file beside the clip (`NAME.inferences.jsonl`): what was seen at a time. `false`: it
-    /// is about a time before the clip, or as much as may be (16 MiB) lies there already.
+    /// Appends a line of JSON to the clip's metadata file (`NAME.inferences.jsonl`). Returns `false` if its time is
+    /// before the clip, or if the file is full (16 MiB).
     ///
     /// # Errors
     ///
-    /// The disk refuses it; the clip itself is not touched.
+    /// The disk rejects it; the clip itself is not affected.
     pub fn annotate(&mut self, timestamp_90k: u64, json: &str) -> Result<bool, ClipError> {
         if timestamp_90k < self.sidecar.first_timestamp_90k {
             return Ok(false);
         }
-        append_annotation(
-            &self.path,
-            &mut self.annotations,
-            &mut self.annotation_bytes,
-            json,
-        )
+        self.annotations.append(json)
     }
 
-    /// Writes what is left, brings the file to the disk and gives it its name.
+    /// Writes what is buffered, syncs the file to disk and renames it.
     ///
     /// # Errors
     ///
-    /// A disk that is full or a name that cannot be given: the unfinished file stays.
+    /// The disk is full, or the file cannot be renamed: the unfinished file remains.
     pub fn finish(self) -> Result<ClipReport, ClipError> {
         self.finish_at(None)
     }
 
-    /// Finishes it where another file goes on, at the time of that one's first picture.
+    /// Finishes the clip at the time of the next file's first picture.
     pub(crate) fn finish_at(mut self, next_90k: Option<u64>) -> Result<ClipReport, ClipError> {
         let Some(start) = self.start_90k else {
             drop(self.output);
@@ -274,7 +215,7 @@ impl ClipWriter {
         let ready = self.video.end();
         self.put_all(ready)?;
         let result = self.output.write_trailer();
-        drop(self.output); // writes what it still holds
+        drop(self.output); // flushes its buffers
         if let Some(error) = self.failure.take(&self.part) {
             return Err(error);
         }
@@ -285,19 +226,19 @@ impl ClipWriter {
         publish(&self.part, &self.path, &mut self.guard, &mut self.sidecar)?;
         let track = self.track;
         Ok(ClipReport {
-            left_out: self.left_out,
+            skipped: self.skipped,
             retimed: self.retimed,
             newest_keyframe: self.newest_keyframe.map(|unit| Keyframe::new(unit, track)),
             ..ClipReport::new(self.path, self.sidecar)
         })
     }
 
-    /// Gives up writing, after an error, and makes a finished clip of what has come to the disk. `None`: that was
-    /// nothing, and the file is gone.
+    /// Stops writing after an error, and finishes the clip with what has reached the disk. Returns `None` if that is
+    /// nothing; the file is then removed.
     ///
     /// # Errors
     ///
-    /// The disk refuses that, too; the unfinished file stays.
+    /// The disk rejects that, too; the unfinished file remains.
     pub fn salvage(self) -> Result<Option<ClipReport>, ClipError> {
         let Self {
             output,
@@ -307,20 +248,20 @@ impl ClipWriter {
             ..
         } = self;
         drop(output);
-        recover::complete(&part, &path, &mut guard)
+        complete(&part, &path, &mut guard)
     }
 
-    /// How the clock of a next file goes on from this one's.
+    /// The clock with which the next file continues this one.
     pub(crate) fn timeline(&self) -> Timeline {
         let (depth, frame) = self.video.learnt();
         let zero_90k = self.sidecar.zero_timestamp_90k;
-        let lead = match self.shift {
+        let pts_offset = match self.shift {
             Some(shift) => shift - relative(self.sidecar.first_timestamp_90k, zero_90k),
             None => depth as i64 * frame,
         };
         Timeline {
             zero_90k,
-            lead,
+            pts_offset,
             in_order: self.video.known_in_order(),
         }
     }
@@ -347,13 +288,13 @@ impl ClipWriter {
         self.put_all(ready)
     }
 
-    /// A removed file takes data without a word, until it cannot be given its name.
+    /// A removed file accepts data without an error, until it is renamed.
     fn check_it_is_there(&self) -> Result<(), ClipError> {
         match fs::metadata(&self.part) {
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => Err(ClipError::Removed {
                 path: self.part.clone(),
             }),
-            _ => Ok(()), // a folder that may not be looked into may still take what is written to its files
+            _ => Ok(()), // files of a directory without read permission may still be writable
         }
     }
 
@@ -364,7 +305,7 @@ impl ClipWriter {
         let time = self.start_90k.map(|start| relative(unit.timestamp_90k, start));
         let Some(time) = time.filter(|time| *time >= 0 && self.last_audio.is_none_or(|last| *time > last))
         else {
-            self.left_out += 1;
+            self.skipped += 1;
             return Ok(());
         };
         self.last_audio = Some(time);
@@ -386,10 +327,10 @@ impl ClipWriter {
         self.put(packet, 1)
     }
 
-    /// Writes pictures whose times are known, and at first the audio that waited for it.
+    /// Writes pictures whose times are known, preceded by the audio that waited for them.
     fn put_all(&mut self, ready: Vec<Timed>) -> Result<(), ClipError> {
         if self.shift.is_none() && !self.video.is_learning() {
-            // The first picture's time of decoding is 0, and all others' are behind it.
+            // The first picture's decoding time is 0, and all others are later.
             let (depth, frame) = self.video.learnt();
             let shift = depth as i64 * frame;
             self.shift = Some(shift);
@@ -431,42 +372,6 @@ impl ClipWriter {
             (None, Ok(())) => Ok(()),
         }
     }
-}
-
-/// Appends to the file beside a clip, which is opened when it is needed. One call is one write, so a killed process
-/// leaves at most one half line.
-pub(crate) fn append_annotation(
-    clip: &Path,
-    file: &mut Option<File>,
-    bytes: &mut u64,
-    json: &str,
-) -> Result<bool, ClipError> {
-    let path = annotations_path(clip);
-    let failed = |source| ClipError::Beside {
-        path: path.clone(),
-        source,
-    };
-    if json.len() > LONGEST_ANNOTATION {
-        return Ok(false);
-    }
-    let file = match file {
-        Some(file) => file,
-        None => {
-            let opened = OpenOptions::new().append(true).create(true).open(&path);
-            let opened = opened.map_err(failed)?;
-            *bytes = opened.metadata().map_err(failed)?.len();
-            file.insert(opened)
-        }
-    };
-    if bytes.saturating_add(json.len() as u64) >= ANNOTATION_BYTES {
-        return Ok(false);
-    }
-    // Line feeds in JSON lie between its tokens only.
-    let mut line = json.replace(['\n', '\r'], " ");
-    line.push('\n');
-    file.write_all(line.as_bytes()).map_err(failed)?;
-    *bytes += line.len() as u64;
-    Ok(true)
 }
 
 impl fmt::Debug for ClipWriter {

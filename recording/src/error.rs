@@ -3,19 +3,19 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A clip that cannot be made, written or finished. What was written so far stays in the unfinished file.
+/// A clip that cannot be created, written or finished. What was written so far remains in the unfinished file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClipError {
-    /// The file or its folder cannot be created.
-    #[error("cannot create the clip {}; check that the folder exists and may be written to", path.display())]
+    /// The file or its directory cannot be created.
+    #[error("cannot create the clip {}; check that the directory is writable", path.display())]
     Create {
         /// The unfinished file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// The disk refused data.
+    /// The disk rejected data.
     #[error("cannot write the clip {}; check free space and quota", path.display())]
     Write {
         /// The unfinished file.
@@ -23,74 +23,76 @@ pub enum ClipError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The media were written, but the file could not be given its sidecar and its name.
-    #[error("cannot give the finished clip {} its name", path.display())]
+    /// The media were written, but the sidecar or the rename failed.
+    #[error("cannot rename the finished clip {} or write its sidecar; check free space and permissions of its directory", path.display())]
     Finish {
         /// The unfinished file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// Somebody removed the file, or its folder, while it was written.
-    #[error("the clip {} was removed while it was written", path.display())]
+    /// The file, or its directory, was removed during the recording.
+    #[error("the clip {} was removed during the recording", path.display())]
     Removed {
         /// The unfinished file.
         path: PathBuf,
     },
-    /// A file beside the clips cannot be written, read or removed: annotations, a playlist, an old clip. The media are not
-    /// touched by it.
-    #[error("cannot keep {} beside the recordings; check free space and permissions", path.display())]
-    Beside {
+    /// A file next to the clips cannot be written, read or removed: annotations, a playlist, an old clip. The clip itself
+    /// is not affected.
+    #[error("cannot read, write or remove {}, which belongs to the recordings; check free space and permissions", path.display())]
+    SidecarIo {
         /// The file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
     /// An unfinished file that FFmpeg cannot read.
-    #[error("the unfinished clip {} cannot be read", path.display())]
+    #[error("cannot read the unfinished clip {}; it is left as it is", path.display())]
     Unreadable {
         /// The unfinished file.
         path: PathBuf,
         /// FFmpeg's reason.
         source: ffmpeg_next::Error,
     },
-    /// FFmpeg's MP4 writer refused the tracks or a packet.
-    #[error("the MP4 writer refused the media of {}", path.display())]
+    /// FFmpeg's MP4 writer rejected the tracks or a packet.
+    #[error("the MP4 writer rejected the media of {}; H.264, H.265 and AAC are supported", path.display())]
     Mux {
         /// The unfinished file.
         path: PathBuf,
         /// FFmpeg's reason.
         source: ffmpeg_next::Error,
     },
-    /// The first unit of a clip was not a key frame of the video.
-    #[error("a clip has to begin with a key frame")]
+    /// The first unit of a clip is not a key frame of the video.
+    #[error("a clip must begin with a key frame")]
     NoKeyframe,
     /// A unit without bytes.
     #[error("an empty unit cannot be recorded")]
     EmptyUnit,
     /// A unit of audio for a clip without audio.
-    #[error("the clip has no audio track; announce it when the clip is created")]
+    #[error("the clip has no audio track; pass one when creating the clip")]
     NoAudioTrack,
     /// The parameter sets of the video are missing.
-    #[error("the video track has no avcC or hvcC record, without which no player can decode the clip")]
+    #[error("the video track has no avcC or hvcC record; without it, the clip is not playable")]
     NoExtraData,
-    /// A name pattern that leads out of the folder.
-    #[error("the file name {name:?} is not a plain path below the recordings' folder")]
+    /// A name pattern that leads out of the directory.
+    #[error(
+        "the file name {name:?} is not a plain path below the directory of the recordings; use a relative path without .."
+    )]
     Name {
-        /// The name that the pattern gave.
+        /// The name that results from the pattern.
         name: String,
     },
-    /// Another recording, of this process or another, writes into the folder of pieces. It is tried again later.
-    #[error("another recording writes into {}; give each a folder of its own, for example with ${{System.InstanceName}} in its name", path.display())]
+    /// Another recording, of this process or another, writes to the segment directory. It is retried later.
+    #[error("another recording writes to {}; use a separate directory for each, for example with ${{System.InstanceName}} in its name", path.display())]
     InUse {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
     },
-    /// The playlist's name in a folder of pieces belongs to a file that this crate has not written. It stays as it is, pieces
-    /// are recorded without being listed, and as soon as the name is free the playlist is there with the next piece.
-    #[error("{} is not a playlist of these recordings and is left as it is: move it away, or record into another folder; until then what is recorded is not listed", path.display())]
+    /// A file that this crate has not written has the playlist's name in a segment directory. It stays, and segments are
+    /// recorded without a playlist. Once the name is free, the next segment creates the playlist.
+    #[error("{} is not a playlist of these recordings and is not replaced: move it away, or record to another directory; until then segments are recorded without a playlist", path.display())]
     ForeignPlaylist {
-        /// The file in the playlist's place.
+        /// The file with the playlist's name.
         path: PathBuf,
     },
     /// A thousand clips of this name exist.
@@ -102,7 +104,28 @@ pub enum ClipError {
 }
 
 impl ClipError {
-    /// The disk, the quota or the largest file size is exhausted. Recording works again once there is room.
+    pub(crate) fn create(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        move |source| Self::Create {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn write(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        move |source| Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn sidecar_io(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
+        move |source| Self::SidecarIo {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The disk, the quota or the largest file size is exhausted. Recording continues once there is space.
     pub fn is_disk_full(&self) -> bool {
         self.io().is_some_and(|source| {
             matches!(
@@ -112,7 +135,7 @@ impl ClipError {
         })
     }
 
-    /// The process may not write there. An operator has to act.
+    /// The process lacks write permission. An operator has to act.
     pub fn is_permission_denied(&self) -> bool {
         self.io().is_some_and(|source| {
             matches!(
@@ -122,7 +145,7 @@ impl ClipError {
         })
     }
 
-    /// The file, or its folder, is not there any more. Recording makes it anew.
+    /// The file, or its directory, no longer exists. Recording creates it again.
     pub fn is_removed(&self) -> bool {
         matches!(self, Self::Removed { .. })
             || self
@@ -130,7 +153,7 @@ impl ClipError {
                 .is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// The unfinished file that the error left.
+    /// The unfinished file that the error left behind.
     pub(crate) fn unfinished(&self) -> Option<&Path> {
         match self {
             Self::Write { path, .. } | Self::Finish { path, .. } | Self::Mux { path, .. } => Some(path),
@@ -143,7 +166,7 @@ impl ClipError {
             Self::Create { source, .. }
             | Self::Write { source, .. }
             | Self::Finish { source, .. }
-            | Self::Beside { source, .. } => Some(source),
+            | Self::SidecarIo { source, .. } => Some(source),
             _ => None,
         }
     }

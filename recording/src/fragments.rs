@@ -1,23 +1,23 @@
-//! The boxes of an MP4 file (ISO/IEC 14496-12), as far as is needed to know how much of it is whole.
+//! The boxes of an MP4 file (ISO/IEC 14496-12), enough to find out how much of it is complete.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// How far a file is whole.
+/// How much of a file is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Layout {
     /// Where `moov` ends; 0 if it is not there.
     pub(crate) init_bytes: u64,
-    /// Where the last whole fragment (or box behind the fragments) ends.
+    /// Where the last complete fragment (or box behind the fragments) ends.
     pub(crate) whole_bytes: u64,
-    /// Whole pairs of `moof` and `mdat`.
+    /// Complete pairs of `moof` and `mdat`.
     pub(crate) fragments: u64,
     /// Size of the file.
     pub(crate) bytes: u64,
-    /// Nothing but `ftyp` and `moov` has come, and of them perhaps not all.
+    /// The file consists of `ftyp` and `moov` only, or of a part of them.
     pub(crate) head_only: bool,
 }
 
-/// Walks over the outermost boxes without reading what is in them.
+/// Walks over the top-level boxes without reading their content.
 pub(crate) fn layout<F: Read + Seek>(file: &mut F) -> io::Result<Layout> {
     let bytes = file.seek(SeekFrom::End(0))?;
     let mut layout = Layout {
@@ -51,7 +51,7 @@ pub(crate) fn layout<F: Read + Seek>(file: &mut F) -> io::Result<Layout> {
     Ok(layout)
 }
 
-/// Kind and size of the box at a position; `None` where there is not even that.
+/// Kind and size of the box at a position; `None` if its header is incomplete.
 fn header<F: Read + Seek>(file: &mut F, position: u64, bytes: u64) -> io::Result<Option<([u8; 4], u64)>> {
     if bytes.saturating_sub(position) < 8 {
         return Ok(None);
@@ -61,7 +61,7 @@ fn header<F: Read + Seek>(file: &mut F, position: u64, bytes: u64) -> io::Result
     file.read_exact(&mut short)?;
     file.read_exact(&mut kind)?;
     let size = match u32::from_be_bytes(short) {
-        0 => return Ok(None), // up to the end of the file, wherever that is: nothing that is written here
+        0 => return Ok(None), // until the end of the file; this crate writes no such box
         1 if bytes - position < 16 => return Ok(None),
         1 => {
             let mut long = [0; 8];
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trailer_belongs_to_the_whole() {
+    fn a_trailer_belongs_to_the_complete_part() {
         let bytes = [file(1), boxed("mfra", 30)].concat();
         let found = layout(&mut Cursor::new(&bytes)).unwrap();
         assert_eq!((found.whole_bytes, found.fragments), (bytes.len() as u64, 1));

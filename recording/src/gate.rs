@@ -1,18 +1,18 @@
 //! When to record: the signal gate, without a clock.
 
-use crate::pre_roll::ticks;
-use crate::unit::TICKS_PER_SECOND;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Most events that wait to be decided on. An extension that sends one a frame stays far below.
+use lva_media_types::MediaTime;
+
+/// Most events that wait for a decision. An extension that sends one a frame stays far below.
 const MAX_PENDING: usize = 1024;
 
-/// Most correlation ids that a recording carries; later ones are counted and left out.
+/// Most correlation ids of a recording; further ones are counted and skipped.
 const MAX_CORRELATION_IDS: usize = 256;
 
-/// An event this far ahead of the media (a minute) is a mistake of its sender's clock.
-pub(crate) const MAX_AHEAD: u64 = 60 * TICKS_PER_SECOND;
+/// An event this far ahead of the media (a minute) comes from a wrong clock.
+pub(crate) const MAX_AHEAD: u64 = 60 * MediaTime::TICKS_PER_SECOND;
 
 /// The times of a signal gate; `SignalGateProcessor` of the contract. All are media time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,62 +23,64 @@ pub struct GateOptions {
     maximum: u64,
 }
 
-/// Times that make no gate.
+/// Invalid times of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GateOptionsError {
     /// The minimum is 0, or above the maximum.
-    #[error("minimumActivationTime has to be above 0 and no longer than maximumActivationTime")]
+    #[error("minimumActivationTime must be above 0 and not longer than maximumActivationTime")]
     MinimumAndMaximum,
-    /// A time is beyond the contract's limit.
-    #[error("{name} is beyond its limit of {limit_seconds} s")]
+    /// A time exceeds the contract's limit.
+    #[error("{name} exceeds its limit of {limit_seconds} s")]
     TooLong {
         /// Name of the property.
         name: &'static str,
         /// The limit.
         limit_seconds: u64,
     },
-    /// The recording would begin when it is over.
-    #[error("activationSignalOffset has to be shorter than minimumActivationTime, or nothing is recorded")]
+    /// The recording would begin after its end.
+    #[error(
+        "activationSignalOffset must be shorter than minimumActivationTime; otherwise nothing is recorded"
+    )]
     NothingToRecord,
 }
 
 impl GateOptions {
-    /// A gate that stays open for `minimum` after each event, and for `maximum` after the first at most; without an
-    /// evaluation window and without an offset.
+    /// A gate that stays open for `minimum` after each event, and at most for `maximum` after the first, without an
+    /// evaluation window or an offset.
     pub fn new(minimum: Duration, maximum: Duration) -> Self {
         Self {
             window: 0,
             offset: 0,
-            minimum: ticks(minimum),
-            maximum: ticks(maximum),
+            minimum: MediaTime::ticks_in(minimum),
+            maximum: MediaTime::ticks_in(maximum),
         }
     }
 
     /// `activationEvaluationWindow`: how long the gate waits after the first event for earlier ones, 0 to 10 s, default
-    /// 0. The longer, the later a recording begins to be written, and the longer the pre-roll has to be.
+    /// 0. A longer window delays the start of writing and needs a longer pre-roll.
     #[must_use]
     pub fn with_evaluation_window(mut self, window: Duration) -> Self {
-        self.window = ticks(window);
+        self.window = MediaTime::ticks_in(window);
         self
     }
 
     /// A negative `activationSignalOffset`: the recording begins this long before the event, up to 1 min.
     #[must_use]
     pub fn starting_before(mut self, before: Duration) -> Self {
-        self.offset = i64::try_from(ticks(before)).map_or(i64::MIN, |before| -before);
+        self.offset = i64::try_from(MediaTime::ticks_in(before)).map_or(i64::MIN, |before| -before);
         self
     }
 
     /// A positive `activationSignalOffset`: the recording begins this long after the event, up to 1 min.
     #[must_use]
     pub fn starting_after(mut self, after: Duration) -> Self {
-        self.offset = i64::try_from(ticks(after)).unwrap_or(i64::MAX);
+        self.offset = i64::try_from(MediaTime::ticks_in(after)).unwrap_or(i64::MAX);
         self
     }
 
-    /// Media that has to lie in the pre-roll when an event arrives at once: negative offset plus window, in ticks.
-    pub fn reach_back_90k(&self) -> u64 {
+    /// Media that the pre-roll must contain when an event arrives without delay: negative offset plus window, in ticks.
+    pub fn lookback_90k(&self) -> u64 {
         let before = if self.offset < 0 {
             self.offset.unsigned_abs()
         } else {
@@ -95,7 +97,7 @@ impl GateOptions {
             ("maximumActivationTime", self.maximum, 3600),
         ];
         for (name, value, limit_seconds) in limits {
-            if value > limit_seconds * TICKS_PER_SECOND {
+            if value > limit_seconds * MediaTime::TICKS_PER_SECOND {
                 return Err(GateOptionsError::TooLong { name, limit_seconds });
             }
         }
@@ -112,9 +114,9 @@ impl GateOptions {
 /// An event that reaches the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signal {
-    /// When it happened, in media time.
+    /// Its media time.
     pub timestamp_90k: u64,
-    /// What it is traced by, if anything.
+    /// Correlation id for tracing, if there is one.
     pub correlation_id: Option<String>,
 }
 
@@ -128,13 +130,13 @@ impl Signal {
     }
 }
 
-/// What became of an event. Each variant is counted in [`GateStats`].
+/// Result for an event. Each variant is counted in [`GateStats`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "an event that was dropped is worth a count"]
+#[must_use = "count dropped events"]
 pub enum SignalOutcome {
-    /// It counts: it will open the gate, or keeps it open.
+    /// It opens the gate or keeps it open.
     Accepted,
-    /// Its time lies before what was already decided; dropped.
+    /// Its time is before a decision that was already made; dropped.
     Late,
     /// It is more than a minute ahead of the media; dropped.
     Ahead,
@@ -142,7 +144,7 @@ pub enum SignalOutcome {
     Overflow,
 }
 
-/// Counts of events by what became of them. Numbers only rise.
+/// Counters of events by outcome. They only increase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct GateStats {
@@ -152,10 +154,10 @@ pub struct GateStats {
     pub late: u64,
     /// Events dropped because they lie ahead of the media.
     pub ahead: u64,
-    /// Events dropped because too many waited.
+    /// Events dropped because too many were waiting.
     pub overflow: u64,
-    /// Correlation ids left out because a recording carried as many as it may.
-    pub correlation_ids_left_out: u64,
+    /// Correlation ids skipped because the recording has the maximum.
+    pub correlation_ids_skipped: u64,
 }
 
 /// Why the gate closed.
@@ -167,10 +169,10 @@ pub enum CloseReason {
     MaximumReached,
 }
 
-/// What the gate decided.
+/// A decision of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GateDecision {
-    /// Media from `start_90k` on passes, and for now until `end_90k`. Either may lie before or after the media seen.
+    /// Media from `start_90k` on pass, currently until `end_90k`. Either may be before or after the newest media.
     Open {
         /// Time of the event that opened it.
         event_90k: u64,
@@ -181,16 +183,16 @@ pub enum GateDecision {
         /// The event's correlation id.
         correlation_id: Option<String>,
     },
-    /// Another event belongs to the recording; the end may have moved.
+    /// Another event belongs to the recording; the end may have changed.
     Event {
         /// Time of the event.
         event_90k: u64,
-        /// The end from now on.
+        /// The new end.
         end_90k: u64,
         /// The event's correlation id.
         correlation_id: Option<String>,
     },
-    /// Media from `end_90k` on does not pass. The next event opens a new recording.
+    /// Media from `end_90k` on do not pass. The next event opens a new recording.
     Close {
         /// The end.
         end_90k: u64,
@@ -199,7 +201,7 @@ pub enum GateDecision {
     },
 }
 
-/// Decides which media pass, from events and from media time alone.
+/// Decides which media pass, based on events and media time alone.
 ///
 /// Feed [`signal`](Self::signal) with events and [`advance`](Self::advance) with media time, then take all decisions
 /// with [`poll`](Self::poll). The rules are those of the published gate:
@@ -208,10 +210,10 @@ pub enum GateDecision {
 ///    window's end opens the gate.
 /// 2. The gate is open from the event plus offset until the event plus minimum.
 /// 3. An event within that time moves the end to its own time plus minimum.
-/// 4. The end never lies beyond the opening event plus maximum; the next event after it opens a new recording.
-/// 5. An event before what was decided (before the opening event, before the end of the last recording, or older than
-///    the first by more than the window) is late and dropped.
-/// 6. Correlation ids are carried in the order of the events.
+/// 4. The end is never after the opening event plus maximum; the next event after it opens a new recording.
+/// 5. An event before a decision (before the opening event, before the end of the last recording, or older than the first
+///    by more than the window) is late and dropped.
+/// 6. Correlation ids keep the order of their events.
 #[derive(Debug)]
 pub struct SignalGate {
     options: GateOptions,
@@ -237,7 +239,7 @@ impl SignalGate {
     ///
     /// # Errors
     ///
-    /// Times that contradict each other or are beyond the contract's limits.
+    /// The times contradict each other or exceed the contract's limits.
     pub fn new(options: GateOptions) -> Result<Self, GateOptionsError> {
         options.check()?;
         Ok(Self {
@@ -252,7 +254,7 @@ impl SignalGate {
         })
     }
 
-    /// An event arrived.
+    /// Adds an event.
     pub fn signal(&mut self, signal: Signal) -> SignalOutcome {
         let time = signal.timestamp_90k;
         let outcome = self.judge(time);
@@ -275,7 +277,7 @@ impl SignalGate {
         outcome
     }
 
-    /// Media up to this time were seen. A time before an earlier one changes nothing.
+    /// Advances media time. A time before an earlier one has no effect.
     pub fn advance(&mut self, media_90k: u64) {
         let clock = self.clock.map_or(media_90k, |clock| clock.max(media_90k));
         self.clock = Some(clock);
@@ -295,19 +297,19 @@ impl SignalGate {
         self.decisions.pop_front()
     }
 
-    /// Whether media pass, or would if they came.
+    /// Whether media pass.
     pub fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    /// The stream ended: decides everything that still waits, and closes.
+    /// Ends the stream: decides all waiting events, and closes.
     pub fn end(&mut self) {
         self.clock = Some(u64::MAX);
         self.settle();
         self.reset();
     }
 
-    /// Time jumped: forgets the media time, what was decided and what waits. Decisions not yet taken remain.
+    /// Resets after a jump in time: forgets media time, decisions and waiting events. Decisions not yet polled remain.
     pub fn reset(&mut self) {
         self.clock = None;
         self.open = None;
@@ -316,7 +318,7 @@ impl SignalGate {
         self.decided = None;
     }
 
-    /// Counts of events.
+    /// Counters of events.
     pub fn stats(&self) -> GateStats {
         self.stats
     }
@@ -389,7 +391,7 @@ impl SignalGate {
         });
     }
 
-    /// Takes in the events that fall into the time that the gate is open for.
+    /// Adds the events within the time that the gate is open.
     fn absorb(&mut self, mut open: OpenGate) -> OpenGate {
         while self
             .pending
@@ -405,7 +407,7 @@ impl SignalGate {
             open.end = open.end.max(extended);
             if signal.correlation_id.is_some() && open.ids >= MAX_CORRELATION_IDS {
                 signal.correlation_id = None;
-                self.stats.correlation_ids_left_out += 1;
+                self.stats.correlation_ids_skipped += 1;
             }
             open.ids += usize::from(signal.correlation_id.is_some());
             if moved || signal.correlation_id.is_some() {
@@ -431,7 +433,7 @@ impl SignalGate {
         });
         self.decided = Some(open.end);
         self.open = None;
-        // Events after the end arrived in their own time; the earliest of them starts the next window.
+        // The earliest event after the end starts the next window.
         self.first = self.pending.first().map(|signal| signal.timestamp_90k);
     }
 }

@@ -1,27 +1,26 @@
 //! Pre-roll, signal gate and lossless clips of encoded video around events.
 //!
-//! An event is known only after it has happened, so a recording of it needs the seconds before. This crate keeps those
-//! in memory ([`PreRoll`]), opens a gate when an event arrives ([`SignalGate`]), and writes what passes to MP4 files
-//! ([`ClipWriter`]) by copying the camera's own encoded pictures. [`Recorder`] is the three together; it records
-//! continuously, too, in pieces that a playlist lists ([`SegmentFolder`]). What a killed process leaves, [`recover`]
-//! finishes.
+//! An event is known only after it has happened, so its recording needs the seconds before. This crate buffers them in
+//! memory ([`PreRoll`]), opens a gate when an event arrives ([`SignalGate`]), and copies the camera's encoded pictures
+//! unchanged to MP4 files ([`ClipWriter`]). [`Recorder`] combines the three; it also records continuously, in segments
+//! listed by a playlist ([`SegmentDirectory`]). [`recover`] finishes the clips of a killed process.
 //!
-//! **A clip starts on a key frame no later than was asked, holds the camera's own bytes, and has its name only when it is
-//! complete.** Where that cannot be kept, it is said: a pre-roll that was too short in [`NewClip`], a disk that was full
-//! in [`RecorderEvent::Failed`], media that were never there in [`RecorderEvent::Missed`].
+//! **A clip starts on a key frame at or before the requested time, contains the camera's own bytes, and gets its final
+//! name only when it is complete.** Exceptions are reported: a pre-roll that was too short in [`NewClip`], a full disk in
+//! [`RecorderEvent::Failed`], missing media in [`RecorderEvent::NoMedia`].
 //!
-//! What this crate is not: an RTSP client, an encoder, a decoder, a video management system.
+//! This crate is not an RTSP client, an encoder, a decoder or a video management system.
 //!
 //! # Example
 //!
 //! ```
 //! use lva_recording::{
-//!     ClipFolder, GateOptions, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Signal, TICKS_PER_SECOND, Tracks,
+//!     ClipDirectory, GateOptions, MediaTime, MediaUnit, PreRollLimits, Recorder, RecorderEvent, Signal, Tracks,
 //!     VideoCodec, VideoTrack,
 //! };
 //! use std::time::Duration;
 //!
-//! # let folder = tempfile::tempdir()?;
+//! # let directory = tempfile::tempdir()?;
 //! # let avcc = [1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5];
 //! let video = VideoTrack { codec: VideoCodec::H264, extra_data: avcc.to_vec().into(), width: 64, height: 48 };
 //! let seconds = Duration::from_secs;
@@ -29,9 +28,9 @@
 //!     GateOptions::new(seconds(5), seconds(5)).starting_before(seconds(2)),
 //!     PreRollLimits::new(seconds(10), 32 << 20),
 //!     Tracks { video, audio: None },
-//!     ClipFolder::new(folder.path(), "door-${System.DateTime}"),
+//!     ClipDirectory::new(directory.path(), "door-${System.DateTime}"),
 //! )?;
-//! let start = 1_589_738_020 * TICKS_PER_SECOND;
+//! let start = 1_589_738_020 * MediaTime::TICKS_PER_SECOND;
 //! for number in 0..600 {
 //!     let time = start + number * 3000; // 30 pictures a second, a key frame each second
 //!     let mut events = recorder.push(MediaUnit::video(time, number % 30 == 0, vec![0; 100].into()));
@@ -51,50 +50,56 @@
 //!
 //! # Limits
 //!
-//! One video track (H.264, H.265) and one of AAC. The gate takes the contract's times: a window up to 10 s, an offset up
-//! to a minute, an hour of recording. FFmpeg comes from the system (5.1 or newer) and only writes MP4; its log level is set
-//! once, to fatal. Calls of [`Recorder`] and [`ClipWriter`] block on the disk. Unsafe code is in one small module,
-//! which hands FFmpeg the parameter sets.
+//! One video track (H.264 or H.265) and one AAC track. The gate accepts the contract's ranges: a window up to 10 s, an
+//! offset up to a minute, a recording up to an hour. FFmpeg comes from the system (5.1 or newer) and only writes MP4; its
+//! log level is set once, to fatal. Calls of [`Recorder`] and [`ClipWriter`] block on the disk. Unsafe code is limited to
+//! one small module, which passes the parameter sets to FFmpeg.
 #![deny(unsafe_code)] // not `forbid`: the module `parameters` allows it
 
+mod annotations;
 mod clip;
 mod error;
+mod files;
+mod finish;
 mod fragments;
 mod gate;
-mod leftovers;
+mod index;
 mod naming;
-mod notes;
 mod parameters;
 mod playlist;
 mod pre_roll;
 mod preview;
 mod recorder;
 mod recover;
+mod report;
+mod scan;
 mod segments;
-mod shelf;
 mod sidecar;
 mod store;
 mod unit;
 
-pub use clip::{ClipReport, ClipWriter};
+pub use lva_media_types::{MediaTime, VideoCodec};
+
+pub use clip::ClipWriter;
 pub use error::ClipError;
 pub use gate::{
     CloseReason, GateDecision, GateOptions, GateOptionsError, GateStats, Signal, SignalGate, SignalOutcome,
 };
-pub use leftovers::{Leftover, find_leftovers};
+pub use index::StoreStats;
 pub use naming::{clip_path, date_time, precise_date_time};
-pub use playlist::playlist_of;
+pub use playlist::playlist_for_range;
 pub use pre_roll::{PreRoll, PreRollLimits, PreRollStats};
-pub use preview::{Keyframe, PreviewSize, preview_path, write_preview};
-pub use recorder::{Recorder, RecorderEvent, RecorderStats, StopReason};
-pub use recover::{Recovery, recover, recover_written_by};
-pub use segments::{SegmentFolder, SegmentOptions, SegmentedClip};
-pub use shelf::StoreStats;
+pub use preview::{PreviewSize, preview_path, write_preview};
+pub use recorder::{Recorder, RecorderEvent, RecorderStats, RecordingStopReason};
+pub use recover::{Recovery, recover, recover_owned_by};
+pub use report::ClipReport;
+pub use scan::{UnfinishedClip, find_unfinished};
+pub use segments::{SegmentDirectory, SegmentOptions, SegmentedClip};
 pub use sidecar::Sidecar;
-pub use store::{Clip, ClipFolder, ClipStore, NewClip};
-pub use unit::{AudioTrack, MediaUnit, TICKS_PER_SECOND, Track, Tracks, VideoCodec, VideoTrack};
+pub use store::{Clip, ClipDirectory, ClipStore, NewClip};
+pub use unit::{AudioTrack, Keyframe, MediaUnit, Track, Tracks, VideoTrack};
 
-/// Compiles the example of the crate's front page.
+/// Compiles the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

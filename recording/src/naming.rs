@@ -1,16 +1,15 @@
 //! Names of clips, from their start in UTC.
 
-use crate::error::ClipError;
-use crate::unit::TICKS_PER_SECOND;
 use std::path::{Component, Path, PathBuf};
 
-/// A moment of media time as UTC.
+use lva_media_types::MediaTime;
+
+use crate::error::ClipError;
+
+/// A media time as UTC.
 pub(crate) fn utc(timestamp_90k: u64) -> jiff::Timestamp {
-    let nanoseconds = u128::from(timestamp_90k) * 1_000_000_000 / u128::from(TICKS_PER_SECOND);
-    i128::try_from(nanoseconds)
-        .ok()
-        .and_then(|nanoseconds| jiff::Timestamp::from_nanosecond(nanoseconds).ok())
-        .unwrap_or(jiff::Timestamp::MAX)
+    let nanoseconds = MediaTime::from_ticks_90k(timestamp_90k).unix_nanoseconds();
+    jiff::Timestamp::from_nanosecond(nanoseconds as i128).unwrap_or(jiff::Timestamp::MAX)
 }
 
 /// `yyyyMMddTHHmmssZ`, the contract's `System.DateTime`.
@@ -22,35 +21,25 @@ pub fn date_time(timestamp_90k: u64) -> String {
     utc(timestamp_90k).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// `yyyyMMddTHHmmss.fffZ`, the contract's `System.PreciseDateTime`; cut to milliseconds.
+/// `yyyyMMddTHHmmss.fffZ`, the contract's `System.PreciseDateTime`; rounded down to milliseconds.
 pub fn precise_date_time(timestamp_90k: u64) -> String {
-    let time = utc(timestamp_90k);
-    format!(
-        "{}.{:03}Z",
-        time.strftime("%Y%m%dT%H%M%S"),
-        time.subsec_millisecond()
-    )
+    utc(timestamp_90k).strftime("%Y%m%dT%H%M%S%.3fZ").to_string()
 }
 
-/// `yyyy-MM-ddTHH:mm:ss.fffZ`, cut to milliseconds.
+/// `yyyy-MM-ddTHH:mm:ss.fffZ`, rounded down to milliseconds.
 pub(crate) fn iso_time(timestamp_90k: u64) -> String {
-    let time = utc(timestamp_90k);
-    format!(
-        "{}.{:03}Z",
-        time.strftime("%Y-%m-%dT%H:%M:%S"),
-        time.subsec_millisecond()
-    )
+    utc(timestamp_90k).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// The file of a clip: folder, pattern with its date variables replaced, `.mp4`.
+/// The path of a clip: directory, pattern with its date variables replaced, `.mp4`.
 ///
-/// The variables of both generations are known: `${System.DateTime}`, `${System.PreciseDateTime}` and the same with
-/// `System.Runtime`. They are taken from the clip's start in media time. A pattern may name folders below `folder`.
+/// The variables of both product families are supported: `${System.DateTime}`, `${System.PreciseDateTime}` and the same
+/// with `System.Runtime`, all from the clip's start in media time. A pattern may contain directories below `directory`.
 ///
 /// # Errors
 ///
-/// A name that is empty, absolute, or leads out of the folder.
-pub fn clip_path(folder: &Path, pattern: &str, start_90k: u64) -> Result<PathBuf, ClipError> {
+/// The name is empty, absolute, or leads out of the directory.
+pub fn clip_path(directory: &Path, pattern: &str, start_90k: u64) -> Result<PathBuf, ClipError> {
     let mut name = pattern.to_owned();
     for (variable, value) in [
         ("DateTime", date_time(start_90k)),
@@ -69,7 +58,7 @@ pub fn clip_path(folder: &Path, pattern: &str, start_90k: u64) -> Result<PathBuf
             name: name.chars().take(256).collect(),
         });
     }
-    Ok(folder.join(format!("{name}.mp4")))
+    Ok(directory.join(format!("{name}.mp4")))
 }
 
 #[cfg(test)]
@@ -77,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_both_generations_are_the_start_of_the_clip() {
+    fn variables_of_both_product_families_are_the_start_of_the_clip() {
         let start = 1_589_738_026_062 * 90 + 45;
         let path = |pattern| clip_path(Path::new("/r"), pattern, start).unwrap();
         assert_eq!(
@@ -92,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_elsewhere_are_refused() {
+    fn names_that_lead_elsewhere_are_rejected() {
         for pattern in ["", "../a", "/a", "a/../../b", "a/", "a\0b", "."] {
             assert!(
                 matches!(

@@ -1,19 +1,22 @@
-//! The one place that writes into FFmpeg's structures: `ffmpeg-next` has no safe way to set extra data.
+//! The only module that writes to FFmpeg's structures: `ffmpeg-next` has no safe way to set extra data.
 #![allow(unsafe_code)]
 
-use crate::unit::{AudioTrack, VideoCodec, VideoTrack};
 use ffmpeg_next::codec::{Id, Parameters};
 use ffmpeg_next::{Error, ffi, media};
+use lva_media_types::VideoCodec;
+
+use crate::unit::{AudioTrack, VideoTrack};
 
 /// Stream parameters for the muxer.
 pub(crate) fn video(track: &VideoTrack) -> Result<Parameters, Error> {
     let (id, tag) = match track.codec {
         VideoCodec::H264 => (Id::H264, *b"avc1"),
-        // `hvc1` promises that the parameter sets are in the record, as they are; Apple's players insist on it.
+        // `hvc1`: the parameter sets are in the record. Apple's players require it.
         VideoCodec::H265 => (Id::HEVC, *b"hvc1"),
+        _ => return Err(Error::InvalidData),
     };
     let mut parameters = with_extra_data(media::Type::Video, id, &track.extra_data)?;
-    // SAFETY: `with_extra_data` has checked that the pointer is not null; nobody else holds it.
+    // SAFETY: `with_extra_data` has checked that the pointer is not null; there is no other reference to it.
     let raw = unsafe { &mut *parameters.as_mut_ptr() };
     raw.width = side(track.width)?;
     raw.height = side(track.height)?;
@@ -24,7 +27,7 @@ pub(crate) fn video(track: &VideoTrack) -> Result<Parameters, Error> {
 /// Stream parameters for the muxer.
 pub(crate) fn audio(track: &AudioTrack) -> Result<Parameters, Error> {
     let mut parameters = with_extra_data(media::Type::Audio, Id::AAC, &track.extra_data)?;
-    // SAFETY: `with_extra_data` has checked that the pointer is not null; nobody else holds it.
+    // SAFETY: `with_extra_data` has checked that the pointer is not null; there is no other reference to it.
     let raw = unsafe { &mut *parameters.as_mut_ptr() };
     raw.sample_rate = side(track.sample_rate)?;
     raw.frame_size = 1024; // of AAC-LC, what cameras send

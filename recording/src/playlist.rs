@@ -1,54 +1,60 @@
-//! HLS playlists (RFC 8216) over the pieces of recordings, so that any player scrolls through them.
+//! HLS playlists (RFC 8216) of recorded segments, for any player.
 
-use crate::error::ClipError;
-use crate::naming::iso_time;
-use crate::shelf::{Shelf, Shelved};
-use crate::sidecar::{Sidecar, replace};
-use crate::unit::TICKS_PER_SECOND;
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
-/// The playlist's name in its folder.
+use lva_media_types::MediaTime;
+
+use crate::error::ClipError;
+use crate::files::replace;
+use crate::index::{IndexedFile, RecordingIndex};
+use crate::naming::iso_time;
+use crate::sidecar::Sidecar;
+
+/// Name of the playlist in its directory.
 pub(crate) const PLAYLIST: &str = "index.m3u8";
 
 const END: &str = "#EXT-X-ENDLIST\n";
 
-/// A comment by which a playlist is known as this crate's (players skip lines that begin with `#` and not with `#EXT`).
-const OURS: &str = "# recorded by lva-recording";
+/// A comment that marks a playlist as this crate's (players skip lines that begin with `#` and not with `#EXT`).
+const MANAGED_TAG: &str = "# recorded by lva-recording";
 
-/// Bytes of a playlist's beginning in which that line stands.
+/// Bytes of a playlist's beginning that contain that line.
 const BEGINNING: u64 = 256;
 
-/// What a playlist says besides its pieces.
+/// Properties of a playlist besides its segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Heading {
-    /// Pieces that were in front of the first one and are gone.
+    /// Number of evicted segments in front of the first one.
     pub(crate) sequence: u64,
-    /// Gaps among those.
+    /// Number of gaps among those.
     pub(crate) discontinuities: u64,
-    /// Nothing will be taken away from the front.
+    /// No segment will be removed from the front.
     pub(crate) event: bool,
-    /// Nothing will be added.
+    /// No segment will be added.
     pub(crate) complete: bool,
 }
 
-/// The text of a playlist. Each piece is the part of a file behind its head; the head of the first of each run of pieces
-/// without a gap serves the whole run, as they have one clock and one set of parameters.
-pub(crate) fn render<'a>(pieces: impl Iterator<Item = &'a Shelved> + Clone, heading: Heading) -> String {
-    let longest = pieces
+/// Formats a playlist. Each segment is the part of a file behind its MP4 header. The header of the first segment of each
+/// run without a gap serves the whole run, which has one clock and one set of parameters.
+pub(crate) fn render<'a>(
+    segments: impl Iterator<Item = &'a IndexedFile> + Clone,
+    heading: Heading,
+) -> String {
+    let longest = segments
         .clone()
-        .map(Shelved::ticks)
+        .map(IndexedFile::ticks)
         .max()
-        .unwrap_or(TICKS_PER_SECOND);
-    let mut text = format!("#EXTM3U\n{OURS}\n#EXT-X-VERSION:7\n");
+        .unwrap_or(MediaTime::TICKS_PER_SECOND);
+    let mut text = format!("#EXTM3U\n{MANAGED_TAG}\n#EXT-X-VERSION:7\n");
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
         "#EXT-X-TARGETDURATION:{}",
-        longest.div_ceil(TICKS_PER_SECOND).max(1)
+        longest.div_ceil(MediaTime::TICKS_PER_SECOND).max(1)
     );
     let _ = writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", heading.sequence);
     if heading.discontinuities > 0 {
@@ -59,29 +65,29 @@ pub(crate) fn render<'a>(pieces: impl Iterator<Item = &'a Shelved> + Clone, head
     }
     text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     let mut run = None;
-    for piece in pieces {
-        if run != Some(piece.zero_90k) {
+    for segment in segments {
+        if run != Some(segment.zero_90k) {
             if run.is_some() {
                 text.push_str("#EXT-X-DISCONTINUITY\n");
             }
             let _ = writeln!(
                 text,
                 "#EXT-X-MAP:URI=\"{}\",BYTERANGE=\"{}@0\"",
-                piece.name, piece.init_bytes
+                segment.name, segment.init_bytes
             );
         }
-        run = Some(piece.zero_90k);
-        let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", iso_time(piece.first_90k));
+        run = Some(segment.zero_90k);
+        let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", iso_time(segment.first_90k));
         let _ = writeln!(
             text,
             "#EXTINF:{:.6},",
-            piece.ticks() as f64 / TICKS_PER_SECOND as f64
+            segment.ticks() as f64 / MediaTime::TICKS_PER_SECOND as f64
         );
-        let media = piece.bytes.saturating_sub(piece.init_bytes);
+        let media = segment.bytes.saturating_sub(segment.init_bytes);
         let _ = writeln!(
             text,
             "#EXT-X-BYTERANGE:{media}@{}\n{}",
-            piece.init_bytes, piece.name
+            segment.init_bytes, segment.name
         );
     }
     if heading.complete {
@@ -90,8 +96,8 @@ pub(crate) fn render<'a>(pieces: impl Iterator<Item = &'a Shelved> + Clone, head
     text
 }
 
-/// What an earlier playlist says about the numbers of the pieces that are there now, so that they keep them.
-pub(crate) fn numbers_from(text: &str, pieces: &[&Shelved]) -> Heading {
+/// The numbers in an earlier playlist that the existing segments keep.
+pub(crate) fn numbers_from(text: &str, segments: &[&IndexedFile]) -> Heading {
     let (mut heading, mut listed) = (Heading::default(), 0u64);
     let mut gaps = 0;
     for line in text.lines() {
@@ -105,8 +111,8 @@ pub(crate) fn numbers_from(text: &str, pieces: &[&Shelved]) -> Heading {
         } else if line == "#EXT-X-DISCONTINUITY" {
             gaps += 1;
         } else if !line.starts_with('#') && !line.is_empty() {
-            if let Some(place) = pieces.iter().position(|piece| piece.name == line) {
-                let before = pieces.get(..=place).unwrap_or_default();
+            if let Some(place) = segments.iter().position(|segment| segment.name == line) {
+                let before = segments.get(..=place).unwrap_or_default();
                 let own_gaps = before
                     .windows(2)
                     .filter(|pair| pair[0].zero_90k != pair[1].zero_90k);
@@ -128,26 +134,26 @@ pub(crate) fn numbers_from(text: &str, pieces: &[&Shelved]) -> Heading {
     heading
 }
 
-/// A playlist of what a folder of segments holds of a span of media time (`timestamp_90k`), for a player that is to see
-/// just that: pieces that overlap with it, from the first to the last. The names in it are relative to the folder.
+/// A playlist of the segments in a directory that overlap a range of media time (`timestamp_90k`). Paths in it are
+/// relative to the directory.
 ///
 /// # Errors
 ///
-/// A folder that cannot be read.
-pub fn playlist_of(folder: &Path, span_90k: Range<u64>) -> io::Result<String> {
-    let shelf = Shelf::load(folder, 0, None)?;
-    let pieces = shelf
-        .files()
-        .filter(|piece| piece.segment && piece.first_90k < span_90k.end && piece.end_90k > span_90k.start);
+/// The directory cannot be read.
+pub fn playlist_for_range(directory: &Path, span_90k: Range<u64>) -> io::Result<String> {
+    let index = RecordingIndex::load(directory, 0, None)?;
+    let segments = index.files().filter(|segment| {
+        segment.segment && segment.first_90k < span_90k.end && segment.end_90k > span_90k.start
+    });
     let heading = Heading {
         event: true,
         complete: true,
         ..Heading::default()
     };
-    Ok(render(pieces, heading))
+    Ok(render(segments, heading))
 }
 
-/// Whether a playlist says that nothing will be added. Only its end is read.
+/// Whether a playlist is complete. Reads only its end.
 pub(crate) fn is_complete(path: &Path) -> bool {
     let mut end = [0; END.len()];
     File::open(path)
@@ -158,29 +164,26 @@ pub(crate) fn is_complete(path: &Path) -> bool {
         .is_ok_and(|()| end == END.as_bytes())
 }
 
-/// Whether a playlist, or its half, was written by this crate, and lies among pieces that were.
-pub(crate) fn is_ours(path: &Path) -> bool {
-    is_tagged(path).unwrap_or(false) && path.parent().is_some_and(holds_pieces)
+/// Whether this crate has written a playlist, finished or not, next to segments of this crate.
+pub(crate) fn is_managed(path: &Path) -> bool {
+    is_tagged(path).unwrap_or(false) && path.parent().is_some_and(holds_segments)
 }
 
 fn is_tagged(path: &Path) -> io::Result<bool> {
     let mut beginning = Vec::new();
     File::open(path)?.take(BEGINNING).read_to_end(&mut beginning)?;
     let mut lines = beginning.split(|byte| *byte == b'\n');
-    Ok(lines.any(|line| line == OURS.as_bytes()))
+    Ok(lines.any(|line| line == MANAGED_TAG.as_bytes()))
 }
 
-/// Whether a folder has a playlist. An empty file, as a power cut may leave it, is none.
+/// Whether a directory has a playlist. An empty file, which a power failure may leave, does not count.
 ///
 /// # Errors
 ///
-/// [`ClipError::ForeignPlaylist`] where something else has its name.
+/// [`ClipError::ForeignPlaylist`] if another kind of file has its name.
 fn is_there(path: &Path) -> Result<bool, ClipError> {
-    let failed = |source| ClipError::Beside {
-        path: path.to_owned(),
-        source,
-    };
-    // Not even a link to a playlist of ours: it is somebody's. And a pipe is not to be opened.
+    let failed = ClipError::sidecar_io(path);
+    // A link belongs to someone else, even if it leads to a playlist of this crate. A pipe must not be opened.
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         found => found.map_err(failed)?,
@@ -196,58 +199,49 @@ fn is_there(path: &Path) -> Result<bool, ClipError> {
     Ok(true)
 }
 
-/// The text of a folder's playlist, if there is one.
+/// The content of a directory's playlist, if it exists.
 ///
 /// # Errors
 ///
-/// [`ClipError::ForeignPlaylist`] where something else has its name.
+/// [`ClipError::ForeignPlaylist`] if another kind of file has its name.
 pub(crate) fn own_text(path: &Path) -> Result<Option<String>, ClipError> {
     if !is_there(path)? {
         return Ok(None);
     }
     let text = fs::read_to_string(path);
-    text.map(Some).map_err(|source| ClipError::Beside {
-        path: path.to_owned(),
-        source,
-    })
+    text.map(Some).map_err(ClipError::sidecar_io(path))
 }
 
-/// Writes a playlist under its name, if nobody else's file has that.
+/// Writes a playlist, unless a file of another origin has its name.
 pub(crate) fn write_playlist(path: &Path, text: &str) -> Result<(), ClipError> {
     is_there(path)?;
-    replace(path, text.as_bytes()).map_err(|source| ClipError::Beside {
-        path: path.to_owned(),
-        source,
-    })
+    replace(path, text.as_bytes()).map_err(ClipError::sidecar_io(path))
 }
 
-/// Whether a folder holds a sidecar of a piece.
-fn holds_pieces(folder: &Path) -> bool {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+/// Whether a directory contains a sidecar of a segment.
+fn holds_segments(directory: &Path) -> bool {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).any(|path| {
         path.extension().is_some_and(|extension| extension == "json")
             && Sidecar::read_file(&path).is_ok_and(|sidecar| sidecar.segment)
     })
 }
 
-/// Writes the playlist of a folder where nobody records any more.
-pub(crate) fn complete_playlist(folder: &Path) -> Result<(), ClipError> {
-    let path = folder.join(PLAYLIST);
-    let shelf = Shelf::load(folder, 0, None).map_err(|source| ClipError::Beside {
-        path: path.clone(),
-        source,
-    })?;
-    let pieces: Vec<&Shelved> = shelf.files().filter(|piece| piece.segment).collect();
+/// Completes the playlist of a directory without a running recording.
+pub(crate) fn complete_playlist(directory: &Path) -> Result<(), ClipError> {
+    let path = directory.join(PLAYLIST);
+    let index = RecordingIndex::load(directory, 0, None).map_err(ClipError::sidecar_io(&path))?;
+    let segments: Vec<&IndexedFile> = index.files().filter(|segment| segment.segment).collect();
     let old = own_text(&path)?;
     let heading = match &old {
-        Some(text) => numbers_from(text, &pieces),
+        Some(text) => numbers_from(text, &segments),
         None => Heading {
             event: true,
             ..Heading::default()
         },
     };
     let text = render(
-        pieces.iter().copied(),
+        segments.iter().copied(),
         Heading {
             complete: true,
             ..heading
@@ -263,10 +257,10 @@ pub(crate) fn complete_playlist(folder: &Path) -> Result<(), ClipError> {
 mod tests {
     use super::*;
 
-    const S: u64 = TICKS_PER_SECOND;
+    const S: u64 = MediaTime::TICKS_PER_SECOND;
 
-    fn piece(start: u64, zero: u64) -> Shelved {
-        Shelved {
+    fn segment(start: u64, zero: u64) -> IndexedFile {
+        IndexedFile {
             name: format!("{start}.mp4"),
             first_90k: start * S,
             end_90k: (start + 30) * S,
@@ -278,13 +272,13 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_marked_and_each_run_has_its_head() {
-        let pieces = [piece(100, 100), piece(130, 100), piece(190, 190)];
+    fn gaps_are_marked_and_each_run_has_its_header() {
+        let segments = [segment(100, 100), segment(130, 100), segment(190, 190)];
         let heading = Heading {
             event: true,
             ..Heading::default()
         };
-        let text = render(pieces.iter(), heading);
+        let text = render(segments.iter(), heading);
         let expected = "#EXTM3U\n# recorded by lva-recording\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:30\n#EXT-X-MEDIA-SEQUENCE:0\n\
             #EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-INDEPENDENT-SEGMENTS\n\
             #EXT-X-MAP:URI=\"100.mp4\",BYTERANGE=\"1000@0\"\n\
@@ -296,21 +290,21 @@ mod tests {
     }
 
     #[test]
-    fn pieces_keep_their_numbers_when_older_ones_go() {
-        let pieces = [
-            piece(100, 100),
-            piece(130, 100),
-            piece(190, 190),
-            piece(220, 190),
-            piece(300, 300),
+    fn segments_keep_their_numbers_when_older_ones_are_evicted() {
+        let segments = [
+            segment(100, 100),
+            segment(130, 100),
+            segment(190, 190),
+            segment(220, 190),
+            segment(300, 300),
         ];
         let all = Heading {
             sequence: 7,
             discontinuities: 2,
             ..Heading::default()
         };
-        let text = render(pieces.iter(), all);
-        let left = |from: usize| pieces[from..].iter().collect::<Vec<_>>();
+        let text = render(segments.iter(), all);
+        let left = |from: usize| segments[from..].iter().collect::<Vec<_>>();
         let numbers = |from| {
             let heading = numbers_from(&text, &left(from));
             (heading.sequence, heading.discontinuities)

@@ -1,53 +1,50 @@
 //! The last seconds of a stream, ready to be recorded.
 
-use crate::unit::{MediaUnit, TICKS_PER_SECOND};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How much a [`PreRoll`] keeps.
+use lva_media_types::MediaTime;
+
+use crate::unit::MediaUnit;
+
+/// Limits of a [`PreRoll`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreRollLimits {
-    /// Time that is kept at least, in ticks of 1/90000 s; up to a group of pictures more lies in the buffer.
+    /// Time that is kept at least, in ticks of 1/90000 s; the buffer contains up to a group of pictures more.
     ///
-    /// Too short, and clips start later than asked (seen in [`NewClip`](crate::NewClip)). A camera of
-    /// 4 Mbit/s takes half a megabyte a second.
+    /// If it is too short, clips start later than requested (visible in [`NewClip`](crate::NewClip)). A camera of 4
+    /// Mbit/s needs half a megabyte a second.
     pub span_90k: u64,
-    /// Bytes of encoded data that are never exceeded. Too few, and the span is not reached: counted in
+    /// Bytes of encoded data, never exceeded. If they are too few, the span is not reached: counted in
     /// [`PreRollStats::evicted_for_bytes`].
     pub bytes: usize,
 }
 
 impl PreRollLimits {
-    /// Limits from a time. Times beyond an hour are taken as an hour.
+    /// Limits with a span; spans above an hour count as an hour.
     pub fn new(span: Duration, bytes: usize) -> Self {
         Self {
-            span_90k: ticks(span.min(Duration::from_secs(3600))),
+            span_90k: MediaTime::ticks_in(span.min(Duration::from_secs(3600))),
             bytes,
         }
     }
 }
 
-/// Ticks of 1/90000 s, rounded down.
-pub(crate) fn ticks(duration: Duration) -> u64 {
-    let ticks = duration.as_nanos() * u128::from(TICKS_PER_SECOND) / 1_000_000_000;
-    u64::try_from(ticks).unwrap_or(u64::MAX)
-}
-
-/// What a buffer dropped, and why. Numbers only rise.
+/// Dropped units by reason. Counters only increase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PreRollStats {
-    /// Units that came before any key frame, or after a group was dropped for its size.
+    /// Units before the first key frame, or after a group was dropped for its size.
     pub without_keyframe: u64,
-    /// Units dropped before their time because the buffer was full.
+    /// Units evicted early because the buffer was full.
     pub evicted_for_bytes: u64,
-    /// Units dropped before their time by [`PreRoll::shrink`].
+    /// Units evicted early by [`PreRoll::shrink`].
     pub evicted_on_request: u64,
 }
 
-/// The last seconds of a stream. **It is empty or begins with a key frame**, so whatever it holds can be decoded.
+/// The last seconds of a stream. **It is empty or begins with a key frame**, so its content is always decodable.
 ///
-/// Whole groups of pictures go at a time: the oldest goes when what remains still reaches back for the asked span.
+/// Eviction is by group of pictures: the oldest group is evicted when the rest still covers the span.
 #[derive(Debug)]
 pub struct PreRoll {
     limits: PreRollLimits,
@@ -74,7 +71,7 @@ impl PreRoll {
         }
     }
 
-    /// Takes a unit, in the order in which it came, and lets go what is no longer needed.
+    /// Adds a unit, in the order of arrival, and evicts what is no longer needed.
     pub fn push(&mut self, unit: MediaUnit) {
         if unit.starts_decoding() {
             self.keyframes
@@ -95,8 +92,8 @@ impl PreRoll {
         }
     }
 
-    /// Lets go the oldest group of pictures before its time, as where memory is short. How many units went: none, where the
-    /// newest group is the only one.
+    /// Evicts the oldest group of pictures early, to free memory. Returns the number of evicted units: 0 if there is only
+    /// one group.
     pub fn shrink(&mut self) -> u64 {
         if self.keyframes.len() < 2 {
             return 0;
@@ -125,12 +122,12 @@ impl PreRoll {
         self.keyframes.front().map(|(_, time)| *time)
     }
 
-    /// Bytes of encoded data in it.
+    /// Bytes of buffered data.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Empties it, as when the stream is another one from here on.
+    /// Empties the buffer, for example before a new stream.
     pub fn clear(&mut self) {
         self.dropped += self.units.len() as u64;
         self.units.clear();
@@ -139,12 +136,12 @@ impl PreRoll {
         self.newest_90k = 0;
     }
 
-    /// What it dropped so far.
+    /// Counters of dropped units.
     pub fn stats(&self) -> PreRollStats {
         self.stats
     }
 
-    /// Drops everything before the second key frame (everything, where there is only one), and says how many units.
+    /// Drops everything before the second key frame (everything, if there is only one), and returns the number of units.
     fn drop_oldest_group(&mut self) -> u64 {
         let end = self
             .keyframes
@@ -197,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_larger_than_the_buffer_is_let_go_and_counted() {
+    fn a_group_larger_than_the_buffer_is_dropped_and_counted() {
         let mut buffer = PreRoll::new(PreRollLimits {
             span_90k: 1000,
             bytes: 10,
@@ -253,7 +250,7 @@ mod tests {
                 let keyframes: Vec<u64> = buffer.units.iter().filter(|unit| unit.starts_decoding())
                     .map(|unit| unit.timestamp_90k).collect();
                 prop_assert_eq!(&keyframes, &buffer.keyframes.iter().map(|(_, time)| *time).collect::<Vec<_>>());
-                // No more than a group beyond the span.
+                // At most a group beyond the span.
                 prop_assert!(keyframes.get(1).is_none_or(|second| *second > time.saturating_sub(span_90k)));
             }
         }

@@ -1,35 +1,38 @@
-//! Pre-roll, gate and clips put together.
+//! Pre-roll, gate and clips combined.
 
 mod active;
 mod annotations;
-mod disk;
+mod clip_output;
 mod event;
-mod pause;
+mod pending;
+mod retry_delay;
 mod trigger;
 
-pub use event::{RecorderEvent, RecorderStats, StopReason};
+pub use event::{RecorderEvent, RecorderStats, RecordingStopReason};
+
+use std::fmt;
+
+use lva_media_types::MediaTime;
 
 use crate::gate::{GateDecision, GateOptions, GateOptionsError, GateStats, MAX_AHEAD, Signal, SignalOutcome};
+use crate::index::StoreStats;
 use crate::pre_roll::{PreRoll, PreRollLimits, PreRollStats};
-use crate::shelf::StoreStats;
-use crate::store::{ClipFolder, ClipStore};
-use crate::unit::{MediaUnit, TICKS_PER_SECOND, Track, Tracks};
+use crate::store::{ClipDirectory, ClipStore};
+use crate::unit::{MediaUnit, Track, Tracks};
 use active::{Active, NEVER};
 use annotations::Annotations;
-use disk::Disk;
-use std::fmt;
+use clip_output::ClipOutput;
 use trigger::Trigger;
 
-/// Media time that goes back by more than this (2 s) is another time line; by less, it is a reordered picture.
-const MAX_REORDER: u64 = 2 * TICKS_PER_SECOND;
+/// Media time that goes back by more than this (2 s) starts a new timeline; by less, it is a reordered picture.
+const MAX_REORDER: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 
-/// Records clips around events, or everything: units and events in, files and [`RecorderEvent`]s out.
+/// Records clips around events, or continuously: units and events in, files and [`RecorderEvent`]s out.
 ///
-/// Every call may write to the disk and blocks for as long; run it on a thread for files, and let complete win over
-/// live in the queue to it. It keeps no clock: media time is that of the units, and so is the pause after which a disk
-/// that refused is tried again.
-pub struct Recorder<S: ClipStore = ClipFolder> {
-    disk: Disk<S>,
+/// Every call may write to the disk and block; run it on a thread for files with a queue that does not drop. It has no
+/// clock: media time comes from the units, and the delay before a failed disk is retried is media time, too.
+pub struct Recorder<S: ClipStore = ClipDirectory> {
+    output: ClipOutput<S>,
     tracks: Tracks,
     trigger: Trigger,
     pre_roll: PreRoll,
@@ -39,14 +42,13 @@ pub struct Recorder<S: ClipStore = ClipFolder> {
 }
 
 impl<S: ClipStore> Recorder<S> {
-    /// A recorder that is opened by events, with an empty pre-roll.
+    /// A recorder opened by events, with an empty pre-roll.
     ///
-    /// The pre-roll has to reach back over [`GateOptions::reach_back_90k`] and the time that an event takes to arrive
-    /// (seconds, where a slow model finds it).
+    /// The pre-roll must cover [`GateOptions::lookback_90k`] plus the delay of an event (seconds, with a slow model).
     ///
     /// # Errors
     ///
-    /// Times that make no gate.
+    /// The times of the gate are invalid.
     pub fn new(
         gate: GateOptions,
         pre_roll: PreRollLimits,
@@ -56,9 +58,9 @@ impl<S: ClipStore> Recorder<S> {
         Ok(Self::with_trigger(Trigger::gate(gate)?, pre_roll, tracks, store))
     }
 
-    /// A recorder whose gate is always open: its first recording begins with the first key frame, and ends with
-    /// [`end`](Self::end). Use it with a [`SegmentFolder`](crate::SegmentFolder); in one file it would grow for ever.
-    /// Events change nothing.
+    /// A recorder whose gate is always open: its first recording begins with the first key frame and ends with
+    /// [`end`](Self::end). Use it with a [`SegmentDirectory`](crate::SegmentDirectory); a single file would grow without
+    /// limit. Events have no effect.
     pub fn continuous(tracks: Tracks, store: S) -> Self {
         let one_unit = PreRollLimits {
             span_90k: 0,
@@ -68,9 +70,9 @@ impl<S: ClipStore> Recorder<S> {
     }
 
     fn with_trigger(trigger: Trigger, pre_roll: PreRollLimits, tracks: Tracks, store: S) -> Self {
-        let reach_back = (!trigger.is_always()).then_some(pre_roll.span_90k);
+        let lookback = (!trigger.is_always()).then_some(pre_roll.span_90k);
         Self {
-            disk: Disk::new(store, Annotations::new(reach_back)),
+            output: ClipOutput::new(store, Annotations::new(lookback)),
             tracks,
             trigger,
             pre_roll: PreRoll::new(pre_roll),
@@ -80,8 +82,8 @@ impl<S: ClipStore> Recorder<S> {
         }
     }
 
-    /// Takes a unit, in the order in which it came.
-    #[must_use = "the events say which clips exist"]
+    /// Takes a unit, in the order of arrival.
+    #[must_use = "the events report which clips exist"]
     pub fn push(&mut self, unit: MediaUnit) -> Vec<RecorderEvent> {
         let mut events = Vec::new();
         if unit.track == Track::Video {
@@ -96,7 +98,7 @@ impl<S: ClipStore> Recorder<S> {
             self.pre_roll.push(unit);
             self.begin_if_due(&mut events);
         } else if unit.starts_decoding() && !self.is_recording() {
-            // What is written needs no pre-roll, and a clip begins with the key frame that is here.
+            // A continuous recording needs no pre-roll: a clip begins with this key frame.
             self.pre_roll.push(unit);
             self.begin_if_due(&mut events);
             self.pre_roll.clear();
@@ -104,8 +106,8 @@ impl<S: ClipStore> Recorder<S> {
         events
     }
 
-    /// Takes an event. What became of it comes with what it led to.
-    #[must_use = "the events say which clips exist"]
+    /// Takes an event. Returns its outcome and the resulting events.
+    #[must_use = "the events report which clips exist"]
     pub fn signal(&mut self, signal: Signal) -> (SignalOutcome, Vec<RecorderEvent>) {
         let mut events = Vec::new();
         let outcome = self.trigger.signal(signal);
@@ -113,26 +115,26 @@ impl<S: ClipStore> Recorder<S> {
         (outcome, events)
     }
 
-    /// Takes what was seen at a time, as JSON, to be kept beside the media of that time (`NAME.inferences.jsonl`, a line for
-    /// each): of the file that is being written, of one of the last four, or, for as long as the pre-roll holds that time,
-    /// of a recording that begins later. What finds no place is counted in [`StoreStats::annotations_left_out`].
-    #[must_use = "the events say what could not be written"]
+    /// Stores JSON metadata of a time next to the media of that time, one line for each call (`NAME.inferences.jsonl`):
+    /// in the file being written, in one of the last four, or, as long as the pre-roll contains that time, in a later
+    /// recording. What matches none of them is counted in [`StoreStats::annotations_skipped`].
+    #[must_use = "the events report what could not be written"]
     pub fn annotate(&mut self, timestamp_90k: u64, json: &str) -> Vec<RecorderEvent> {
         let mut events = Vec::new();
         let newest_90k = self.newest_90k.unwrap_or(0);
         let active = self.active.as_mut();
-        self.disk
+        self.output
             .annotate(active, timestamp_90k, json, newest_90k, &mut events);
         events
     }
 
-    /// The stream ended, or the recorder is no longer wanted: completes the clip that is being written, and those whose
-    /// events still wait for the end of their window. It can be used on afterwards.
-    #[must_use = "the events say which clips exist"]
+    /// Ends the stream: completes the clip being written, and those whose events still wait for the end of their window.
+    /// The recorder remains usable.
+    #[must_use = "the events report which clips exist"]
     pub fn end(&mut self) -> Vec<RecorderEvent> {
         let mut events = Vec::new();
         if self.active.is_some() {
-            self.close(StopReason::End, &mut events);
+            self.close(RecordingStopReason::End, &mut events);
             self.trigger.reset();
         } else {
             self.trigger.end();
@@ -143,9 +145,9 @@ impl<S: ClipStore> Recorder<S> {
         events
     }
 
-    /// Changes the stream's parameters, as after a camera was set up anew. Equal ones change nothing. The pre-roll is
-    /// emptied: an MP4 track has one set of parameters.
-    #[must_use = "the events say which clips exist"]
+    /// Changes the stream's parameters, for example after a camera was reconfigured. Equal parameters have no effect.
+    /// Empties the pre-roll: an MP4 track has one set of parameters.
+    #[must_use = "the events report which clips exist"]
     pub fn set_tracks(&mut self, tracks: Tracks) -> Vec<RecorderEvent> {
         let mut events = Vec::new();
         if self.tracks == tracks {
@@ -156,13 +158,14 @@ impl<S: ClipStore> Recorder<S> {
         if let Some(active) = &mut self.active
             && active.is_writing()
         {
-            self.disk.finish(active, StopReason::TracksChanged, &mut events);
+            self.output
+                .finish(active, RecordingStopReason::TracksChanged, &mut events);
         }
         events
     }
 
-    /// Lets go the oldest group of pictures of the pre-roll before its time, as where memory is short. How many units went:
-    /// none, where the newest group is the only one. An event that would have needed them gets a clip that begins later.
+    /// Evicts the oldest group of pictures of the pre-roll early, to free memory. Returns the number of evicted units: 0
+    /// if there is only one group. An event that needs them gets a clip that begins later.
     pub fn shrink_pre_roll(&mut self) -> u64 {
         self.pre_roll.shrink()
     }
@@ -172,41 +175,41 @@ impl<S: ClipStore> Recorder<S> {
         self.active.as_ref().is_some_and(Active::is_writing)
     }
 
-    /// Counts of events by what became of them; all zero where everything is recorded.
+    /// Counters of events by outcome; all zero for a continuous recording.
     pub fn gate_stats(&self) -> GateStats {
         self.trigger.stats()
     }
 
-    /// What the pre-roll dropped.
+    /// Counters of units that the pre-roll dropped.
     pub fn pre_roll_stats(&self) -> PreRollStats {
         self.pre_roll.stats()
     }
 
-    /// What was recorded, and what failed.
+    /// Counters of recordings and failures.
     pub fn stats(&self) -> RecorderStats {
-        self.disk.stats()
+        self.output.stats()
     }
 
-    /// What was removed, recovered and left out besides.
+    /// Counters of removed, recovered and skipped items.
     pub fn store_stats(&self) -> StoreStats {
-        self.disk.store_stats()
+        self.output.store_stats()
     }
 
     fn follow_time(&mut self, time: u64, events: &mut Vec<RecorderEvent>) {
         if let Some(newest) = self.newest_90k {
             if time.saturating_add(MAX_REORDER) < newest {
-                self.close(StopReason::TimeWentBack, events);
+                self.close(RecordingStopReason::TimeWentBack, events);
                 self.trigger.reset();
                 self.forget_what_was();
                 self.newest_90k = Some(time);
                 return;
             }
             if time <= newest {
-                return; // reordered: what comes before `newest` is not complete yet
+                return; // reordered: media before `newest` are not complete yet
             }
-            // Everything up to `newest` is there, so the gate may decide on it. A clip thus holds the picture at its
-            // end too, and the B-frames before that picture.
-            // After a leap nothing is reordered with what was before it, and events of the new time are not ahead.
+            // Media up to `newest` are complete, so the gate may decide on them. A clip thus also contains the picture at
+            // its end, and the B-frames before it. After a jump nothing is reordered with the media before it, and events
+            // of the new time are not ahead.
             let leaped = time > newest.saturating_add(MAX_AHEAD);
             self.trigger.advance(if leaped { time } else { newest });
             self.apply(events);
@@ -214,13 +217,13 @@ impl<S: ClipStore> Recorder<S> {
         self.newest_90k = Some(time);
     }
 
-    /// A time line is over: no recording reaches back into it.
+    /// Ends a timeline: later recordings do not include media of it.
     fn forget_what_was(&mut self) {
         self.pre_roll.clear();
-        self.disk.forget_annotations();
+        self.output.forget_annotations();
     }
 
-    /// Without a gate, a key frame begins a recording where there is none.
+    /// Without a gate, a key frame begins a recording if there is none.
     fn open_always(&mut self, time: u64) {
         if self.trigger.is_always() && self.active.is_none() {
             self.open(time, time, NEVER, None);
@@ -229,11 +232,11 @@ impl<S: ClipStore> Recorder<S> {
 
     fn open(&mut self, event_90k: u64, start_90k: u64, end_90k: u64, id: Option<String>) {
         self.recordings += 1;
-        self.disk.reset_pause();
+        self.output.reset_pause();
         self.active = Some(Active::new(self.recordings, event_90k, start_90k, end_90k, id));
     }
 
-    /// A key frame is here: what the disk refused may begin again, as another recording.
+    /// At a key frame, a recording that the disk rejected may begin again under a new number.
     fn end_pause(&mut self, time: u64) {
         if let Some(active) = &mut self.active
             && active.end_pause(time, self.recordings + 1)
@@ -245,7 +248,7 @@ impl<S: ClipStore> Recorder<S> {
     fn write(&mut self, unit: &MediaUnit, events: &mut Vec<RecorderEvent>) {
         let newest_90k = self.newest_90k.unwrap_or(0);
         if let Some(active) = &mut self.active {
-            self.disk.write(active, unit, newest_90k, events);
+            self.output.write(active, unit, newest_90k, events);
         }
     }
 
@@ -269,7 +272,7 @@ impl<S: ClipStore> Recorder<S> {
                 }
                 GateDecision::Close { reason, .. } => {
                     self.begin(events);
-                    self.close(StopReason::Gate(reason), events);
+                    self.close(RecordingStopReason::Gate(reason), events);
                 }
             }
         }
@@ -287,14 +290,14 @@ impl<S: ClipStore> Recorder<S> {
     fn begin(&mut self, events: &mut Vec<RecorderEvent>) {
         let newest_90k = self.newest_90k.unwrap_or(0);
         if let Some(active) = &mut self.active {
-            self.disk
+            self.output
                 .begin(active, &self.tracks, &self.pre_roll, newest_90k, events);
         }
     }
 
-    fn close(&mut self, reason: StopReason, events: &mut Vec<RecorderEvent>) {
+    fn close(&mut self, reason: RecordingStopReason, events: &mut Vec<RecorderEvent>) {
         if let Some(mut active) = self.active.take() {
-            self.disk.finish(&mut active, reason, events);
+            self.output.finish(&mut active, reason, events);
         }
     }
 }

@@ -1,27 +1,31 @@
-//! Recordings in pieces, in a folder that any player scrolls through.
+//! Recordings in segments, in a directory that any HLS player plays.
 
-use crate::clip::{ClipReport, ClipSettings, ClipWriter, Timeline, append_annotation};
-use crate::error::ClipError;
-use crate::naming::precise_date_time;
-use crate::playlist::{Heading, PLAYLIST, complete_playlist, numbers_from, own_text, render, write_playlist};
-use crate::pre_roll::ticks;
-use crate::recover::recover;
-use crate::shelf::{Keep, Shelf, Shelved, StoreStats, wall_90k};
-use crate::store::{Clip, ClipStore, NewClip, Unfinished};
-use crate::unit::{MediaUnit, TICKS_PER_SECOND, Track, Tracks};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Media missing for longer than this (10 s) is a gap in the playlist; shorter, the picture before stands still.
-const GAP: u64 = 10 * TICKS_PER_SECOND;
+use lva_media_types::MediaTime;
 
-/// How long a piece is kept open for audio that comes after the key frame of the next one (2 s).
-const AUDIO_LAG: u64 = 2 * TICKS_PER_SECOND;
+use crate::annotations::AnnotationFile;
+use crate::clip::{ClipSettings, ClipWriter, Timeline};
+use crate::error::ClipError;
+use crate::index::{IndexedFile, RecordingIndex, RetentionPolicy, StoreStats};
+use crate::naming::precise_date_time;
+use crate::playlist::{Heading, PLAYLIST, complete_playlist, numbers_from, own_text, render, write_playlist};
+use crate::recover::recover;
+use crate::report::ClipReport;
+use crate::store::{Clip, ClipStore, NewClip, UnfinishedFiles};
+use crate::unit::{MediaUnit, Track, Tracks};
 
-/// How a [`SegmentFolder`] cuts, and what it keeps.
+/// Media missing for longer than this (10 s) is a gap in the playlist; for less, the previous picture is shown longer.
+const GAP: u64 = 10 * MediaTime::TICKS_PER_SECOND;
+
+/// How long a segment stays open for audio that arrives after the key frame of the next one (2 s).
+const AUDIO_LAG: u64 = 2 * MediaTime::TICKS_PER_SECOND;
+
+/// How a [`SegmentDirectory`] cuts, and what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentOptions {
     length: u64,
@@ -33,7 +37,7 @@ pub struct SegmentOptions {
 impl Default for SegmentOptions {
     fn default() -> Self {
         Self {
-            length: 30 * TICKS_PER_SECOND,
+            length: 30 * MediaTime::TICKS_PER_SECOND,
             maximum_bytes: None,
             retention: None,
             listed: 2880,
@@ -42,36 +46,37 @@ impl Default for SegmentOptions {
 }
 
 impl SegmentOptions {
-    /// Length of a piece: it ends before the first key frame at or after it. Default 30 s; below 1 s counts as 1 s.
+    /// Length of a segment: it ends before the first key frame at or after it. Default 30 s; at least 1 s.
     ///
-    /// Shorter, and there are more files, and media can be looked at sooner; longer, and a failing disk costs more. The
+    /// Shorter segments mean more files that are playable sooner; with longer ones a failing disk loses more. The
     /// contract's `segmentLength` is a multiple of 30 s up to 5 min.
     #[must_use]
     pub fn with_length(mut self, length: Duration) -> Self {
-        self.length = ticks(length).max(TICKS_PER_SECOND);
+        self.length = MediaTime::ticks_in(length).max(MediaTime::TICKS_PER_SECOND);
         self
     }
 
-    /// Removes the oldest pieces when the folder holds more than so many bytes of them. Default: never. The newest finished
-    /// piece stays in any case, and the one that is being written does not count.
+    /// Evicts the oldest segments if those of the directory exceed this number of bytes. Default: never. The newest
+    /// finished segment always stays, and the one being written does not count.
     #[must_use]
     pub fn with_maximum_bytes(mut self, bytes: u64) -> Self {
         self.maximum_bytes = Some(bytes);
         self
     }
 
-    /// Removes pieces that are older, in media time, than what is recorded now by more than this. Default: never. Nothing is
-    /// removed while nothing is recorded. After a leap ahead of all that is there by more than this (a clock that was set
-    /// wrong, a camera that was away), nothing of it is removed until the new time has lasted for an hour, or for 1/24 of
-    /// this where that is less; nor is it while this machine's clock is not that late.
+    /// Evicts segments that are older than this, in media time, than the current recording. Default: never. Evicts only
+    /// while something is recorded. After a jump ahead of all segments by more than this (a wrong clock, a camera that
+    /// was offline), older segments stay until the new time has lasted for an hour, or for 1/24 of this if that is less;
+    /// they also stay while this machine's clock is earlier.
     #[must_use]
     pub fn with_retention(mut self, age: Duration) -> Self {
-        self.retention = Some(ticks(age));
+        self.retention = Some(MediaTime::ticks_in(age));
         self
     }
 
-    /// Most pieces that the playlist lists, the newest ones; default 2880, a day of 30 s. The playlist is written anew with
-    /// each piece: about 150 bytes for each. Older pieces stay, and [`playlist_of`](crate::playlist_of) lists them.
+    /// Most segments in the playlist, the newest ones; default 2880, a day of 30 s. The playlist is rewritten with each
+    /// segment: about 150 bytes for each. Older segments stay, and [`playlist_for_range`](crate::playlist_for_range)
+    /// lists them.
     #[must_use]
     pub fn with_listed_segments(mut self, count: usize) -> Self {
         self.listed = count.max(1);
@@ -79,66 +84,63 @@ impl SegmentOptions {
     }
 }
 
-/// Keeps others from a folder.
+/// Locks a directory against other recordings.
 ///
-/// The lock is on the folder itself (`flock`). A file system without locks is not worth a recording: there, none is held.
-fn lock(folder: &Path) -> Result<File, ClipError> {
-    let handle = File::open(folder).map_err(|source| ClipError::Create {
-        path: folder.to_owned(),
-        source,
-    })?;
+/// The lock is on the directory itself (`flock`). On a file system without locks, recording goes on without.
+fn lock(directory: &Path) -> Result<File, ClipError> {
+    let handle = File::open(directory).map_err(ClipError::create(directory))?;
     match handle.try_lock() {
         Err(TryLockError::WouldBlock) => Err(ClipError::InUse {
-            path: folder.to_owned(),
+            path: directory.to_owned(),
         }),
         _ => Ok(handle),
     }
 }
 
-/// When something in a folder was last added, renamed or removed.
-fn changed(folder: &Path) -> Option<SystemTime> {
-    fs::metadata(folder).and_then(|found| found.modified()).ok()
+/// When an entry of a directory was last added, renamed or removed.
+fn changed(directory: &Path) -> Option<SystemTime> {
+    fs::metadata(directory).and_then(|found| found.modified()).ok()
 }
 
 type Naming = Box<dyn FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send>;
 
-/// MP4 files of a fixed length and a playlist, in one folder for each name that the recordings are given.
+/// MP4 files of a fixed length and a playlist, in a directory for each name that recordings get.
 ///
-/// Files are called by the time of their first picture (`20200517T175346.062Z.mp4`), each with its sidecar. `index.m3u8`
-/// lists them; somebody else's file of that name stays, and is told ([`ClipError::ForeignPlaylist`]).
+/// Files are named by the time of their first picture (`20200517T175346.062Z.mp4`), each with a sidecar. `index.m3u8`
+/// lists them; a file of other origin with that name stays and is reported ([`ClipError::ForeignPlaylist`]).
 ///
-/// A recording that begins in a folder that holds others goes on behind those, after a gap; what a killed
-/// process left there is finished first. Memory: about 100 bytes for each file of the folder.
+/// A recording in a directory with earlier segments continues after them, with a gap; unfinished segments of a killed
+/// process are finished first. Memory: about 100 bytes for each file of the directory.
 ///
-/// A folder has one writer at a time: from its first picture to its end a recording locks it, and another that begins there
-/// meanwhile fails with [`ClipError::InUse`]. What is removed for size or age are the folder's pieces, whoever wrote them:
-/// they are one recording. Clips that a [`ClipFolder`](crate::ClipFolder) put there stay.
-pub struct SegmentFolder {
+/// A directory has one writer at a time: a recording locks it from its first picture to its end, and another recording
+/// that begins there meanwhile fails with [`ClipError::InUse`]. Eviction for size or age covers all segments of the
+/// directory, of any owner: they are one recording. Clips of a [`ClipDirectory`](crate::ClipDirectory) stay.
+pub struct SegmentDirectory {
     naming: Naming,
     options: SegmentOptions,
-    writer: String,
-    shelf: Option<Shelf>,
+    owner: String,
+    index: Option<RecordingIndex>,
     heading: Heading,
-    /// Held while something is recorded.
+    /// Held during a recording.
     lock: Option<File>,
-    /// The state of the folder when the lock was given up.
+    /// State of the directory when the lock was released.
     left: Option<SystemTime>,
-    /// What is to be said with the next file.
-    trouble: Option<ClipError>,
-    /// Somebody else's file has the playlist's name, and that was said of this recording.
-    is_foreign_told: bool,
-    unfinished: Unfinished,
+    /// An error to report with the next file.
+    deferred: Option<ClipError>,
+    /// Whether a foreign playlist was reported in this recording.
+    foreign_reported: bool,
+    unfinished: UnfinishedFiles,
     stats: StoreStats,
 }
 
-impl SegmentFolder {
-    /// All recordings go to one folder.
-    pub fn new(folder: impl Into<PathBuf>, options: SegmentOptions) -> Self {
-        let folder = folder.into();
-        Self::with_naming(options, move |_| Ok(folder.clone()))
+impl SegmentDirectory {
+    /// Stores all recordings in one directory.
+    pub fn new(directory: impl Into<PathBuf>, options: SegmentOptions) -> Self {
+        let directory = directory.into();
+        Self::with_naming(options, move |_| Ok(directory.clone()))
     }
 
-    /// Each recording goes to the folder that the function names.
+    /// Stores each recording in the directory that the function returns.
     pub fn with_naming(
         options: SegmentOptions,
         naming: impl FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send + 'static,
@@ -146,136 +148,137 @@ impl SegmentFolder {
         Self {
             naming: Box::new(naming),
             options,
-            writer: String::new(),
-            shelf: None,
+            owner: String::new(),
+            index: None,
             heading: Heading::default(),
             lock: None,
             left: None,
-            trouble: None,
-            is_foreign_told: false,
-            unfinished: Unfinished::default(),
+            deferred: None,
+            foreign_reported: false,
+            unfinished: UnfinishedFiles::default(),
             stats: StoreStats::default(),
         }
     }
 
-    /// What the sidecars say who recorded. Default: nothing.
+    /// Owner of the recordings, written to the sidecars. Default: none.
     #[must_use]
-    pub fn written_by(mut self, writer: impl Into<String>) -> Self {
-        self.writer = writer.into();
+    pub fn with_owner(mut self, owner: impl Into<String>) -> Self {
+        self.owner = owner.into();
         self
     }
 
-    /// Makes sure that the shelf is that of a folder, with what earlier processes left there.
-    fn open_shelf(&mut self, folder: &Path) -> Result<(), ClipError> {
-        let is_same = self.shelf.as_ref().is_some_and(|shelf| shelf.folder() == folder) && folder.is_dir();
+    /// Loads the index of a directory, unless it is loaded, and recovers the files of earlier processes.
+    fn open_index(&mut self, directory: &Path) -> Result<(), ClipError> {
+        let is_same = self
+            .index
+            .as_ref()
+            .is_some_and(|index| index.directory() == directory)
+            && directory.is_dir();
         if is_same && self.lock.is_some() {
             return Ok(());
         }
         self.lock = None;
         if is_same {
-            self.lock = Some(lock(folder)?);
-            if self.left.is_some() && self.left == changed(folder) {
-                return Ok(()); // nobody else was here
+            self.lock = Some(lock(directory)?);
+            if self.left.is_some() && self.left == changed(directory) {
+                return Ok(()); // unchanged since
             }
         }
-        self.shelf = None;
-        let failed = |source| ClipError::Create {
-            path: folder.to_owned(),
-            source,
-        };
-        fs::create_dir_all(folder).map_err(failed)?;
+        self.index = None;
+        let failed = ClipError::create(directory);
+        fs::create_dir_all(directory).map_err(failed)?;
         if self.lock.is_none() {
-            self.lock = Some(lock(folder)?);
+            self.lock = Some(lock(directory)?);
         }
-        let recovery = recover(folder).map_err(failed)?;
+        let recovery = recover(directory).map_err(failed)?;
         self.stats.recovered += recovery.recovered.len() as u64;
         self.unfinished.recovered.extend(recovery.recovered);
-        let shelf = Shelf::load_pieces(folder).map_err(failed)?;
-        // What is somebody else's, or cannot be read, is said when the playlist is written.
-        let old = own_text(&folder.join(PLAYLIST))
+        let index = RecordingIndex::load_segments(directory).map_err(failed)?;
+        // A foreign or unreadable playlist is reported when it is written.
+        let old = own_text(&directory.join(PLAYLIST))
             .ok()
             .flatten()
             .unwrap_or_default();
-        let pieces: Vec<&Shelved> = shelf.files().filter(|file| file.segment).collect();
-        self.heading = numbers_from(&old, &pieces);
-        self.shelf = Some(shelf);
+        let segments: Vec<&IndexedFile> = index.files().filter(|file| file.segment).collect();
+        self.heading = numbers_from(&old, &segments);
+        self.index = Some(index);
         Ok(())
     }
 
-    /// Lists what is there. A foreign file in the playlist's place is said once in each recording.
+    /// Updates the playlist. A foreign file of its name is reported once in each recording.
     fn list(&mut self, complete: bool) -> Result<(), ClipError> {
         match self.write_list(complete) {
-            Err(ClipError::ForeignPlaylist { .. }) if self.is_foreign_told => Ok(()),
+            Err(ClipError::ForeignPlaylist { .. }) if self.foreign_reported => Ok(()),
             written => {
-                self.is_foreign_told = matches!(written, Err(ClipError::ForeignPlaylist { .. }));
+                self.foreign_reported = matches!(written, Err(ClipError::ForeignPlaylist { .. }));
                 written
             }
         }
     }
 
     fn write_list(&self, complete: bool) -> Result<(), ClipError> {
-        let Some(shelf) = &self.shelf else { return Ok(()) };
-        let pieces: Vec<&Shelved> = shelf.files().filter(|file| file.segment).collect();
-        let skipped = pieces.len().saturating_sub(self.options.listed);
-        let (before, listed) = pieces.split_at(skipped);
+        let Some(index) = &self.index else { return Ok(()) };
+        let segments: Vec<&IndexedFile> = index.files().filter(|file| file.segment).collect();
+        let skipped = segments.len().saturating_sub(self.options.listed);
+        let (before, listed) = segments.split_at(skipped);
         let mut heading = self.heading;
         heading.sequence = heading.sequence.saturating_add(before.len() as u64);
         heading.discontinuities = heading
             .discontinuities
-            .saturating_add(gaps(pieces.get(..=skipped).unwrap_or(&pieces)));
+            .saturating_add(gaps(segments.get(..=skipped).unwrap_or(&segments)));
         heading.event = self.options.maximum_bytes.is_none()
             && self.options.retention.is_none()
             && heading.sequence == 0
             && skipped == 0;
         heading.complete = complete;
-        let path = shelf.folder().join(PLAYLIST);
+        let path = index.directory().join(PLAYLIST);
         write_playlist(&path, &render(listed.iter().copied(), heading))
     }
 }
 
-/// Changes of the clock between neighbours.
-fn gaps(pieces: &[&Shelved]) -> u64 {
-    let neighbours = pieces.iter().zip(pieces.iter().skip(1));
+/// Number of gaps between neighbours.
+fn gaps(segments: &[&IndexedFile]) -> u64 {
+    let neighbours = segments.iter().zip(segments.iter().skip(1));
     neighbours
         .filter(|(one, next)| one.zero_90k != next.zero_90k)
         .count() as u64
 }
 
-impl fmt::Debug for SegmentFolder {
+impl fmt::Debug for SegmentDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SegmentFolder")
+        f.debug_struct("SegmentDirectory")
             .field("options", &self.options)
-            .field("writer", &self.writer)
+            .field("owner", &self.owner)
             .finish_non_exhaustive()
     }
 }
 
-impl ClipStore for SegmentFolder {
+impl ClipStore for SegmentDirectory {
     type Clip = SegmentedClip;
 
     fn create(&mut self, new: &NewClip, tracks: &Tracks) -> Result<SegmentedClip, ClipError> {
-        let folder = (self.naming)(new)?;
-        self.open_shelf(&folder)?;
+        let directory = (self.naming)(new)?;
+        self.open_index(&directory)?;
         let mut others = BTreeSet::new();
-        for report in self.unfinished.try_again() {
+        for report in self.unfinished.retry() {
             self.stats.recovered += 1;
-            match (&mut self.shelf, report.path.parent()) {
-                (Some(shelf), Some(home)) if home == folder => shelf.add(report),
-                (_, home) => others.extend(home.map(Path::to_owned)),
+            match (&mut self.index, report.path.parent()) {
+                (Some(index), Some(root)) if root == directory => index.add(report),
+                (_, root) => others.extend(root.map(Path::to_owned)),
             }
         }
         for other in others {
-            // Where somebody records, the playlist is theirs.
+            // If another recording runs there, it updates the playlist.
             if let Ok(_lock) = lock(&other)
                 && let Err(error) = complete_playlist(&other)
             {
-                self.trouble = Some(error);
+                self.deferred = Some(error);
             }
         }
         let mut clip = SegmentedClip {
-            folder,
+            directory,
             tracks: tracks.clone(),
-            writer: self.writer.clone(),
+            owner: self.owner.clone(),
             length: self.options.length,
             current: None,
             closing: None,
@@ -284,54 +287,58 @@ impl ClipStore for SegmentFolder {
             newest_90k: new.start_90k,
         };
         clip.begin(new.start_90k, None)?;
-        // What is there only because a key frame comes first does not count: half a minute around an event is one file.
-        // Nor is the picture at its very end a file of its own.
+        // Media before the requested start do not count: half a minute around an event is one file.
+        // Nor does the picture at its very end get a separate file.
         let wanted = new.wanted_start_90k.saturating_add(clip.length);
         clip.due_90k = clip.due_90k.max(wanted.saturating_add(u64::from(new.closes)));
         Ok(clip)
     }
 
     fn finished(&mut self, report: &ClipReport) -> Result<(), ClipError> {
-        let told = self.trouble.take().map_or(Ok(()), Err);
-        let Some(shelf) = &mut self.shelf else {
-            return told;
+        let earlier = self.deferred.take().map_or(Ok(()), Err);
+        let Some(index) = &mut self.index else {
+            return earlier;
         };
-        shelf.add(report);
-        let keep = Keep {
+        index.add(report);
+        let policy = RetentionPolicy {
             bytes: self.options.maximum_bytes,
             age_90k: self.options.retention,
         };
-        let _ = shelf.remove_surplus(&mut self.stats); // what still cannot be removed is said below
-        let surplus = shelf.take_surplus(keep, report, wall_90k());
-        // Only what goes from the front moves the numbers of the rest.
-        if let Some(next) = shelf.files().find(|file| file.segment) {
-            let in_front = |file: &&Shelved| file.segment && file.first_90k < next.first_90k;
+        let _ = index.evict(&mut self.stats); // errors are reported below
+        let surplus = index.select_evictions(
+            policy,
+            report,
+            MediaTime::from_system_time(SystemTime::now()).ticks_90k(),
+        );
+        // Only evictions from the front change the numbers of the rest.
+        if let Some(next) = index.files().find(|file| file.segment) {
+            let in_front = |file: &&IndexedFile| file.segment && file.first_90k < next.first_90k;
             let gone = surplus.iter().filter(in_front).chain([next]);
-            let gone: Vec<&Shelved> = gone.collect();
+            let gone: Vec<&IndexedFile> = gone.collect();
             self.heading.sequence = self.heading.sequence.saturating_add(gone.len() as u64 - 1);
             self.heading.discontinuities = self.heading.discontinuities.saturating_add(gaps(&gone));
         }
-        // Nobody is to be shown what is about to go.
+        // Remove files from the playlist before they are deleted.
         let listed = self.list(false);
-        let Some(shelf) = &mut self.shelf else {
+        let Some(index) = &mut self.index else {
             return listed;
         };
-        told.and(listed).and(shelf.remove_surplus(&mut self.stats))
+        earlier.and(listed).and(index.evict(&mut self.stats))
     }
 
     fn ended(&mut self) -> Result<(), ClipError> {
         let written = self.list(true);
-        self.is_foreign_told = false;
-        self.left = self.shelf.as_ref().and_then(|shelf| changed(shelf.folder()));
+        self.foreign_reported = false;
+        self.left = self.index.as_ref().and_then(|index| changed(index.directory()));
         self.lock = None;
         written
     }
 
-    fn broke(&mut self, clip: Option<SegmentedClip>, error: &ClipError) -> Vec<ClipReport> {
+    fn clip_failed(&mut self, clip: Option<SegmentedClip>, error: &ClipError) -> Vec<ClipReport> {
         let (closing, current) = clip.map_or((None, None), |clip| (clip.closing, clip.current));
         let closing = closing.map(|(writer, _)| writer);
         let writers = closing.into_iter().chain(current).map(Some);
-        // The piece of the error may be another: one that could not get its name.
+        // The error may be of another segment: one that could not be renamed.
         writers
             .chain([None])
             .filter_map(|writer| self.unfinished.salvage(writer, error))
@@ -343,7 +350,7 @@ impl ClipStore for SegmentFolder {
     }
 
     fn annotate(&mut self, report: &ClipReport, json: &str) -> Result<bool, ClipError> {
-        append_annotation(&report.path, &mut None, &mut 0, json)
+        AnnotationFile::of(&report.path).append(json)
     }
 
     fn stats(&self) -> StoreStats {
@@ -351,27 +358,29 @@ impl ClipStore for SegmentFolder {
     }
 }
 
-/// A recording that is written piece by piece.
+/// A recording written in segments.
 #[derive(Debug)]
 pub struct SegmentedClip {
-    folder: PathBuf,
+    directory: PathBuf,
     tracks: Tracks,
-    writer: String,
+    owner: String,
     length: u64,
     current: Option<ClipWriter>,
-    /// The piece before, while audio of it may come, and where it ends.
+    /// The previous segment, while audio of it may arrive, and where it ends.
     closing: Option<(ClipWriter, u64)>,
     start_90k: u64,
-    /// From when on the piece is long enough.
+    /// The segment is long enough from this time on.
     due_90k: u64,
     newest_90k: u64,
 }
 
 impl SegmentedClip {
     fn begin(&mut self, start_90k: u64, timeline: Option<Timeline>) -> Result<(), ClipError> {
-        let path = self.folder.join(format!("{}.mp4", precise_date_time(start_90k)));
+        let path = self
+            .directory
+            .join(format!("{}.mp4", precise_date_time(start_90k)));
         let settings = ClipSettings {
-            writer: &self.writer,
+            owner: &self.owner,
             segment: true,
             timeline,
         };
@@ -393,7 +402,7 @@ impl SegmentedClip {
             && (time >= self.due_90k || time > self.newest_90k.saturating_add(GAP))
     }
 
-    /// Ends the piece before this key frame, and begins the next.
+    /// Ends the segment before this key frame, and begins the next.
     fn cut(&mut self, next_90k: u64, finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
         self.close(finished)?;
         let mut timeline = None;
@@ -412,7 +421,7 @@ impl SegmentedClip {
         self.begin(next_90k, timeline)
     }
 
-    /// Completes the piece before.
+    /// Completes the previous segment.
     fn close(&mut self, finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
         if let Some((writer, end)) = self.closing.take() {
             finished.push(writer.finish_at(Some(end))?);
@@ -423,7 +432,7 @@ impl SegmentedClip {
 
 impl Clip for SegmentedClip {
     fn path(&self) -> &Path {
-        &self.folder
+        &self.directory
     }
 
     fn write(&mut self, unit: &MediaUnit, finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
@@ -442,7 +451,7 @@ impl Clip for SegmentedClip {
         }
         match &mut self.current {
             Some(current) => current.write(unit),
-            None => Err(ClipError::NoKeyframe), // after an error, which gave the clip up
+            None => Err(ClipError::NoKeyframe), // after an error
         }
     }
 
@@ -467,12 +476,13 @@ impl Clip for SegmentedClip {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sidecar::sidecar_path;
-    use crate::unit::{VideoCodec, VideoTrack};
+    use crate::files::sidecar_path;
+    use crate::unit::VideoTrack;
+    use lva_media_types::VideoCodec;
 
     #[test]
-    fn a_piece_that_is_finished_late_is_in_the_playlist_of_its_own_folder() {
-        let root = tempfile::tempdir().unwrap();
+    fn a_segment_finished_late_is_in_the_playlist_of_its_directory() {
+        let top = tempfile::tempdir().unwrap();
         let avcc = [
             1, 66, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 66, 0, 30, 1, 0, 3, 0x68, 4, 5,
         ];
@@ -483,19 +493,19 @@ mod tests {
             height: 48,
         };
         let tracks = Tracks { video, audio: None };
-        let home = root.path().to_owned();
-        let mut store = SegmentFolder::with_naming(SegmentOptions::default(), move |new| {
-            Ok(home.join(new.start_90k.to_string()))
+        let root = top.path().to_owned();
+        let mut store = SegmentDirectory::with_naming(SegmentOptions::default(), move |new| {
+            Ok(root.join(new.start_90k.to_string()))
         });
         let mut clip = store.create(&NewClip::new(0, 0, 0), &tracks).unwrap();
         for time in 0..30 {
             let unit = MediaUnit::video(time * 9000, time % 10 == 0, vec![7; 10].into());
             clip.write(&unit, &mut Vec::new()).unwrap();
         }
-        let path = root.path().join("0/19700101T000000.000Z.mp4");
-        fs::create_dir(sidecar_path(&path)).unwrap(); // so the piece cannot get its sidecar
+        let path = top.path().join("0/19700101T000000.000Z.mp4");
+        fs::create_dir(sidecar_path(&path)).unwrap(); // so the sidecar cannot be written
         let error = Clip::finish(clip, &mut Vec::new()).unwrap_err();
-        assert!(store.broke(None, &error).is_empty());
+        assert!(store.clip_failed(None, &error).is_empty());
         store.ended().unwrap();
         fs::remove_dir(sidecar_path(&path)).unwrap();
 
@@ -503,7 +513,7 @@ mod tests {
             .create(&NewClip::new(900_000, 900_000, 900_000), &tracks)
             .unwrap();
         assert!(path.is_file());
-        let text = fs::read_to_string(root.path().join("0").join(PLAYLIST)).unwrap();
+        let text = fs::read_to_string(top.path().join("0").join(PLAYLIST)).unwrap();
         assert!(
             text.contains("\n19700101T000000.000Z.mp4\n#EXT-X-ENDLIST\n"),
             "{text}"

@@ -1,27 +1,35 @@
-//! Where clips go.
+//! Where clips are stored.
 
-use crate::clip::{ClipReport, ClipSettings, ClipWriter, append_annotation};
-use crate::error::ClipError;
-use crate::leftovers::{MAX_DEPTH, Unreadable};
-use crate::naming::clip_path;
-use crate::recover::{complete, recover_written_by};
-use crate::shelf::{Keep, Shelf, StoreStats, wall_90k};
-use crate::unit::{MediaUnit, Tracks};
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::{OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-/// Unfinished files that are remembered to be finished later.
+use lva_media_types::MediaTime;
+
+use crate::annotations::AnnotationFile;
+use crate::clip::{ClipSettings, ClipWriter};
+use crate::error::ClipError;
+use crate::files::finished;
+use crate::finish::complete;
+use crate::index::{RecordingIndex, RetentionPolicy, StoreStats};
+use crate::naming::clip_path;
+use crate::recover::recover_owned_by;
+use crate::report::ClipReport;
+use crate::scan::{MAX_DEPTH, ScanErrors};
+use crate::unit::{MediaUnit, Tracks};
+
+/// Most unfinished files that are retried later.
 const MAX_UNFINISHED: usize = 64;
 
-/// A clip that is about to be written.
+/// A clip that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewClip {
     /// Time of its first picture, a key frame.
     pub start_90k: u64,
-    /// Time that was asked for: event plus offset. Before `start_90k` where the pre-roll did not reach back so far.
+    /// Requested time: event plus offset. Before `start_90k` if the pre-roll is too short.
     pub wanted_start_90k: u64,
     /// Time of the event that opened the gate; of the first picture in a continuous recording.
     pub event_90k: u64,
@@ -40,29 +48,29 @@ impl NewClip {
     }
 }
 
-/// Where clips go. [`ClipFolder`] makes one file of each, [`SegmentFolder`](crate::SegmentFolder) several; bring your own
-/// for other containers, or for tests. Only [`create`](Self::create) has to be there.
+/// Stores clips. [`ClipDirectory`] writes one file for each, [`SegmentDirectory`](crate::SegmentDirectory) several;
+/// implement it for other containers, or for tests. Only [`create`](Self::create) is required.
 pub trait ClipStore {
-    /// A clip that is being written.
+    /// A clip being written.
     type Clip: Clip;
 
-    /// Begins a clip. The first unit that is written to it is the key frame at `new.start_90k`.
+    /// Begins a clip. Its first unit is the key frame at `new.start_90k`.
     ///
     /// # Errors
     ///
-    /// The clip cannot be made; it is tried again later.
+    /// The clip cannot be created; it is retried later.
     fn create(&mut self, new: &NewClip, tracks: &Tracks) -> Result<Self::Clip, ClipError>;
 
-    /// A file is complete: time to list it, and to make room.
+    /// Called for each complete file: lists it, and evicts others.
     ///
     /// # Errors
     ///
-    /// The folder could not be kept in order. Recording goes on.
+    /// The directory could not be updated. Recording continues.
     fn finished(&mut self, _report: &ClipReport) -> Result<(), ClipError> {
         Ok(())
     }
 
-    /// A recording is over; all its files were told as finished.
+    /// Called after a recording; all its files were passed to [`finished`](Self::finished).
     ///
     /// # Errors
     ///
@@ -71,57 +79,57 @@ pub trait ClipStore {
         Ok(())
     }
 
-    /// A clip failed: in writing, or (`None`) when it was finished. Saves what can be saved of it.
-    fn broke(&mut self, _clip: Option<Self::Clip>, _error: &ClipError) -> Vec<ClipReport> {
+    /// Called after a clip failed: while writing, or (`None`) while finishing. Returns what could be salvaged.
+    fn clip_failed(&mut self, _clip: Option<Self::Clip>, _error: &ClipError) -> Vec<ClipReport> {
         Vec::new()
     }
 
-    /// Files of earlier recordings that could be completed only now: those of a process that was killed, or of a disk
-    /// that refused. They were not told as finished.
+    /// Takes the files of earlier recordings, of a killed process or a failed disk, that are complete only now. They were
+    /// not passed to [`finished`](Self::finished).
     fn take_recovered(&mut self) -> Vec<ClipReport> {
         Vec::new()
     }
 
-    /// Writes what was seen at a time beside a finished file. `false`: it was not taken.
+    /// Writes an annotation next to a finished file. Returns `false` if it was skipped.
     ///
     /// # Errors
     ///
-    /// The disk refuses it.
+    /// The disk rejects it.
     fn annotate(&mut self, _report: &ClipReport, _json: &str) -> Result<bool, ClipError> {
         Ok(false)
     }
 
-    /// What it did besides recording.
+    /// Counters of work besides recording.
     fn stats(&self) -> StoreStats {
         StoreStats::default()
     }
 }
 
-/// A clip that is being written. Dropping it without [`finish`](Self::finish) leaves it unfinished.
+/// A clip being written. Dropping it without [`finish`](Self::finish) leaves it unfinished.
 pub trait Clip {
-    /// Where it will be.
+    /// Path of the finished clip.
     fn path(&self) -> &Path;
 
-    /// Appends a unit. Files that this completes are added to `finished`, also before an error.
+    /// Appends a unit. Adds the files that this completes to `finished`, also before an error.
     ///
     /// # Errors
     ///
-    /// The unit was not written; the recording is given up.
+    /// The unit was not written, and the recording ends.
     fn write(&mut self, unit: &MediaUnit, finished: &mut Vec<ClipReport>) -> Result<(), ClipError>;
 
-    /// Completes the clip. The files of it that were not yet told are added to `finished`, also before an error.
+    /// Completes the clip. Adds its remaining files to `finished`, also before an error.
     ///
     /// # Errors
     ///
     /// The clip is not complete.
     fn finish(self, finished: &mut Vec<ClipReport>) -> Result<(), ClipError>;
 
-    /// Writes what was seen at a time beside the file that is being written. `false`: it was not taken, or the time lies
-    /// before that file.
+    /// Writes an annotation next to the file being written. Returns `false` if it was skipped, or its time is before that
+    /// file.
     ///
     /// # Errors
     ///
-    /// The disk refuses it.
+    /// The disk rejects it.
     fn annotate(&mut self, _timestamp_90k: u64, _json: &str) -> Result<bool, ClipError> {
         Ok(false)
     }
@@ -148,146 +156,150 @@ impl Clip for ClipWriter {
 
 type Naming = Box<dyn FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send>;
 
-/// MP4 files in a folder, one for each recording.
-pub struct ClipFolder {
+/// MP4 files in a directory, one for each recording.
+pub struct ClipDirectory {
     naming: Naming,
-    writer: String,
-    home: Option<PathBuf>,
+    owner: String,
+    root: Option<PathBuf>,
     is_recovered: bool,
     maximum_bytes: Option<u64>,
-    shelf: Option<Shelf>,
-    /// Why the cap cannot be kept, where that is to be said.
-    trouble: Option<ClipError>,
-    unfinished: Unfinished,
+    index: Option<RecordingIndex>,
+    /// Why the size cannot be limited, to be reported.
+    deferred: Option<ClipError>,
+    unfinished: UnfinishedFiles,
     stats: StoreStats,
 }
 
-impl ClipFolder {
-    /// Files in `folder`, named by a pattern as in [`clip_path`].
-    pub fn new(folder: impl Into<PathBuf>, pattern: impl Into<String>) -> Self {
-        let (folder, pattern) = (folder.into(), pattern.into());
-        let home = folder.clone();
-        Self::with_naming(move |new| clip_path(&folder, &pattern, new.start_90k)).below(home)
+impl ClipDirectory {
+    /// Files in `directory`, named by a pattern as in [`clip_path`].
+    pub fn new(directory: impl Into<PathBuf>, pattern: impl Into<String>) -> Self {
+        let (directory, pattern) = (directory.into(), pattern.into());
+        let root = directory.clone();
+        Self::with_naming(move |new| clip_path(&directory, &pattern, new.start_90k)).with_root(root)
     }
 
     /// Files named by a function, for names that need more than the clip's start. Existing files are not replaced.
     pub fn with_naming(naming: impl FnMut(&NewClip) -> Result<PathBuf, ClipError> + Send + 'static) -> Self {
         Self {
             naming: Box::new(naming),
-            writer: String::new(),
-            home: None,
+            owner: String::new(),
+            root: None,
             is_recovered: false,
             maximum_bytes: None,
-            shelf: None,
-            trouble: None,
-            unfinished: Unfinished::default(),
+            index: None,
+            deferred: None,
+            unfinished: UnfinishedFiles::default(),
             stats: StoreStats::default(),
         }
     }
 
-    /// What the sidecars say who recorded: by this the clips are known again after a restart. Default: nothing.
+    /// Owner of the clips, written to the sidecars: after a restart, clips are recognised by it. Default: none.
     #[must_use]
-    pub fn written_by(mut self, writer: impl Into<String>) -> Self {
-        self.writer = writer.into();
+    pub fn with_owner(mut self, owner: impl Into<String>) -> Self {
+        self.owner = owner.into();
         self
     }
 
-    /// All names lie below this folder. With the first clip, what killed processes left there of this writer's is
-    /// finished. [`new`](Self::new) knows its folder; a naming function has to say it.
+    /// Root directory of all clips. The first clip triggers the recovery of this owner's unfinished clips there.
+    /// [`new`](Self::new) sets it; a store with a naming function needs it.
     #[must_use]
-    pub fn below(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.home = Some(folder.into());
+    pub fn with_root(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.root = Some(directory.into());
         self
     }
 
-    /// Removes the oldest clips when those of this writer below the folder come to more than so many bytes. Default:
-    /// nothing is removed. Without a folder nothing is, either.
+    /// Evicts the oldest clips of this owner below the root if they exceed this number of bytes. Default: never. Has no
+    /// effect without a root.
     ///
-    /// Clips of earlier runs count; they are known by their sidecars, so a file of anybody else neither counts nor goes.
-    /// The newest clip always stays. Too small, and a clip is gone before somebody has looked at it; the one that is being
-    /// written does not count, so the folder is larger by as much.
+    /// Clips of earlier runs count; they are recognised by their sidecars, so other files neither count nor are removed.
+    /// The newest clip always stays. With a small limit, clips are evicted before they are watched. The clip being
+    /// written does not count, so the directory grows beyond the limit by its size.
     #[must_use]
     pub fn with_maximum_bytes(mut self, bytes: u64) -> Self {
         self.maximum_bytes = Some(bytes);
         self
     }
 
-    /// Finishes what killed processes left of this writer's clips, and learns what there is, once. What cannot be read is
-    /// tried again with the next clip; where it is the folder itself, no cap can be kept until then.
-    fn open_shelf(&mut self) {
-        let Some(home) = &self.home else { return };
+    /// Recovers this owner's unfinished clips and loads the index, once. What cannot be read is retried with the next
+    /// clip; without the root directory, the size is not limited until then.
+    fn open_index(&mut self) {
+        let Some(root) = &self.root else { return };
         if !self.is_recovered {
-            match recover_written_by(home, &self.writer) {
+            match recover_owned_by(root, &self.owner) {
                 Ok(recovery) => {
                     self.is_recovered = true;
                     self.stats.recovered += recovery.recovered.len() as u64;
                     self.unfinished.recovered.extend(recovery.recovered);
-                    self.trouble = first_trouble(recovery.unreadable);
+                    self.deferred = first_error(recovery.unreadable);
                 }
-                Err(source) => self.trouble = first_trouble(vec![(home.clone(), source)]),
+                Err(source) => self.deferred = first_error(vec![(root.clone(), source)]),
             }
         }
-        if self.maximum_bytes.is_some() && self.shelf.is_none() {
-            match Shelf::load(home, MAX_DEPTH, Some(&self.writer)) {
-                Ok(mut shelf) => {
-                    self.trouble = self.trouble.take().or(first_trouble(shelf.take_unreadable()));
-                    self.shelf = Some(shelf);
+        if self.maximum_bytes.is_some() && self.index.is_none() {
+            match RecordingIndex::load(root, MAX_DEPTH, Some(&self.owner)) {
+                Ok(mut index) => {
+                    self.deferred = self.deferred.take().or(first_error(index.take_unreadable()));
+                    self.index = Some(index);
                 }
-                Err(source) => self.trouble = first_trouble(vec![(home.clone(), source)]),
+                Err(source) => self.deferred = first_error(vec![(root.clone(), source)]),
             }
         }
     }
 }
 
-/// One of the folders that could not be read: it stands for all.
-fn first_trouble(unreadable: Unreadable) -> Option<ClipError> {
+/// The first of the directories that could not be read, on behalf of all.
+fn first_error(unreadable: ScanErrors) -> Option<ClipError> {
     let (path, source) = unreadable.into_iter().next()?;
-    Some(ClipError::Beside { path, source })
+    Some(ClipError::SidecarIo { path, source })
 }
 
-impl fmt::Debug for ClipFolder {
+impl fmt::Debug for ClipDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClipFolder")
-            .field("writer", &self.writer)
+        f.debug_struct("ClipDirectory")
+            .field("owner", &self.owner)
             .field("maximum_bytes", &self.maximum_bytes)
             .finish_non_exhaustive()
     }
 }
 
-impl ClipStore for ClipFolder {
+impl ClipStore for ClipDirectory {
     type Clip = ClipWriter;
 
     fn create(&mut self, new: &NewClip, tracks: &Tracks) -> Result<ClipWriter, ClipError> {
-        self.open_shelf();
-        for report in self.unfinished.try_again() {
+        self.open_index();
+        for report in self.unfinished.retry() {
             self.stats.recovered += 1;
-            if let Some(shelf) = &mut self.shelf {
-                shelf.add(report);
+            if let Some(index) = &mut self.index {
+                index.add(report);
             }
         }
         let settings = ClipSettings {
-            writer: &self.writer,
+            owner: &self.owner,
             ..ClipSettings::default()
         };
         ClipWriter::create_with(&(self.naming)(new)?, tracks, new.start_90k, &settings)
     }
 
     fn finished(&mut self, report: &ClipReport) -> Result<(), ClipError> {
-        let told = self.trouble.take().map_or(Ok(()), Err);
-        let Some(shelf) = &mut self.shelf else {
-            return told;
+        let earlier = self.deferred.take().map_or(Ok(()), Err);
+        let Some(index) = &mut self.index else {
+            return earlier;
         };
-        shelf.add(report);
-        let keep = Keep {
+        index.add(report);
+        let policy = RetentionPolicy {
             bytes: self.maximum_bytes,
             age_90k: None,
         };
-        let _ = shelf.remove_surplus(&mut self.stats); // what still cannot be removed is said below
-        shelf.take_surplus(keep, report, wall_90k());
-        told.and(shelf.remove_surplus(&mut self.stats))
+        let _ = index.evict(&mut self.stats); // errors are reported below
+        index.select_evictions(
+            policy,
+            report,
+            MediaTime::from_system_time(SystemTime::now()).ticks_90k(),
+        );
+        earlier.and(index.evict(&mut self.stats))
     }
 
-    fn broke(&mut self, clip: Option<ClipWriter>, error: &ClipError) -> Vec<ClipReport> {
+    fn clip_failed(&mut self, clip: Option<ClipWriter>, error: &ClipError) -> Vec<ClipReport> {
         let saved = self.unfinished.salvage(clip, error);
         saved.into_iter().collect()
     }
@@ -297,7 +309,7 @@ impl ClipStore for ClipFolder {
     }
 
     fn annotate(&mut self, report: &ClipReport, json: &str) -> Result<bool, ClipError> {
-        append_annotation(&report.path, &mut None, &mut 0, json)
+        AnnotationFile::of(&report.path).append(json)
     }
 
     fn stats(&self) -> StoreStats {
@@ -305,23 +317,23 @@ impl ClipStore for ClipFolder {
     }
 }
 
-/// Files that a disk did not let finish.
+/// Files that could not be finished because of the disk.
 #[derive(Debug, Default)]
-pub(crate) struct Unfinished {
+pub(crate) struct UnfinishedFiles {
     parts: VecDeque<PathBuf>,
-    /// Those that were finished after all.
+    /// Those that were finished later.
     pub(crate) recovered: Vec<ClipReport>,
 }
 
-impl Unfinished {
-    /// Saves what can be saved of a clip, at once or later.
+impl UnfinishedFiles {
+    /// Salvages what is possible of a clip, now or later.
     pub(crate) fn salvage(&mut self, clip: Option<ClipWriter>, error: &ClipError) -> Option<ClipReport> {
         let part = match clip {
             Some(clip) => {
                 let part = clip.unfinished_path().to_owned();
                 match clip.salvage() {
                     Ok(saved) => return saved,
-                    Err(_) => part, // the error that led here is told already
+                    Err(_) => part, // the first error was already reported
                 }
             }
             None => error.unfinished()?.to_owned(),
@@ -335,12 +347,12 @@ impl Unfinished {
         None
     }
 
-    /// Tries once more; what it could finish now.
-    pub(crate) fn try_again(&mut self) -> &[ClipReport] {
+    /// Tries again; returns what could be finished.
+    pub(crate) fn retry(&mut self) -> &[ClipReport] {
         let before = self.recovered.len();
         let parts = std::mem::take(&mut self.parts);
         for part in parts {
-            let path = part.with_extension("");
+            let path = finished(&part);
             let Ok(mut file) = OpenOptions::new().read(true).write(true).open(&part) else {
                 if part.exists() {
                     self.parts.push_back(part);
@@ -348,7 +360,7 @@ impl Unfinished {
                 continue;
             };
             if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
-                continue; // somebody else recovers it
+                continue; // another process recovers it
             }
             match complete(&part, &path, &mut file) {
                 Ok(report) => self.recovered.extend(report),

@@ -1,27 +1,16 @@
-//! What goes into a recording.
+//! Input of a recording: tracks and units.
 
-use bytes::Bytes;
 use std::fmt;
 
-/// Ticks of media time in a second. Media time is ticks of 1/90000 s since 1970-01-01 UTC.
-pub const TICKS_PER_SECOND: u64 = 90_000;
-
-/// How the video is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum VideoCodec {
-    /// ITU-T H.264.
-    H264,
-    /// ITU-T H.265.
-    H265,
-}
+use bytes::Bytes;
+use lva_media_types::VideoCodec;
 
 /// The video of a recording.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VideoTrack {
     /// How it is encoded.
     pub codec: VideoCodec,
-    /// The `avcC` (H.264) or `hvcC` (H.265) record of ISO/IEC 14496-15; it goes into the file as it is.
+    /// The `avcC` (H.264) or `hvcC` (H.265) record of ISO/IEC 14496-15; written to the file unchanged.
     pub extra_data: Bytes,
     /// Width in pixels.
     pub width: u32,
@@ -32,7 +21,7 @@ pub struct VideoTrack {
 /// The AAC audio of a recording.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AudioTrack {
-    /// The `AudioSpecificConfig` of ISO/IEC 14496-3; it goes into the file as it is.
+    /// The `AudioSpecificConfig` of ISO/IEC 14496-3; written to the file unchanged.
     pub extra_data: Bytes,
     /// Samples a second.
     pub sample_rate: u32,
@@ -40,7 +29,7 @@ pub struct AudioTrack {
     pub channels: u16,
 }
 
-/// What a recording is made of: video, and audio if there is any.
+/// Tracks of a recording: video, and audio if there is any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracks {
     /// The video.
@@ -49,7 +38,7 @@ pub struct Tracks {
     pub audio: Option<AudioTrack>,
 }
 
-/// Which track a unit belongs to.
+/// The track of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Track {
     /// The video.
@@ -63,9 +52,9 @@ pub enum Track {
 pub struct MediaUnit {
     /// Its track.
     pub track: Track,
-    /// When it is presented: ticks of 1/90000 s since 1970-01-01 UTC.
+    /// Presentation time: ticks of 1/90000 s since 1970-01-01 UTC.
     pub timestamp_90k: u64,
-    /// A decoder can start here. Only looked at for video.
+    /// Whether a decoder can start here. Ignored for audio.
     pub keyframe: bool,
     /// H.264 and H.265: NAL units, each behind its length in 4 bytes (ISO/IEC 14496-15). AAC: the bare frame, no ADTS.
     pub data: Bytes,
@@ -94,6 +83,23 @@ impl MediaUnit {
 
     pub(crate) fn starts_decoding(&self) -> bool {
         self.track == Track::Video && self.keyframe
+    }
+}
+
+/// A key frame of a recording, with the parameters to decode it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Keyframe {
+    /// The encoded picture.
+    pub unit: MediaUnit,
+    /// How it is encoded.
+    pub video: VideoTrack,
+}
+
+impl Keyframe {
+    /// A key frame of a video.
+    pub fn new(unit: MediaUnit, video: VideoTrack) -> Self {
+        Self { unit, video }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The body of a successful answer.
 
-use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle, OtherContent, stamp_http_answer};
+use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle, OtherContent, add_timestamp};
 use serde_json::Value;
 
 use super::picture::essence;
@@ -90,7 +90,7 @@ impl HttpContent {
         match self {
             Self::Nothing => None,
             Self::Inferences { json, .. } | Self::Json(json) => {
-                Some(stamp_http_answer(json.clone(), timestamp_90k))
+                Some(add_timestamp(json.clone(), timestamp_90k))
             }
         }
     }

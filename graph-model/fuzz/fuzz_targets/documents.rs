@@ -1,4 +1,4 @@
-//! Any bytes as every kind of document, and mutations of sound documents by structure, judged as the tests judge them.
+//! Any bytes as every kind of document, and structural mutations of valid documents, checked as the tests judge them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ const TEMPLATE: &str = include_str!("../../tests/it/deployment/deployment.street
 fuzz_target!(|data: &[u8]| {
     let values = [("rtspUrl", "rtsp://cam/1"), ("rtspPassword", "hunter2")];
     let instance = Instance::new("Fuzz-1", "InferencingWithCVExtension", values);
-    // Eight bytes and a mark choose a mutation of a sound document; everything else is the document.
+    // Eight bytes and a mark choose a mutation of a valid document; everything else is the document.
     match data {
         [mark @ (0 | 1), rest @ ..] if rest.len() == 8 => {
             let seed = rest.iter().fold(0_u64, |seed, byte| seed << 8 | u64::from(*byte));

@@ -1,4 +1,4 @@
-//! The pass over the nodes themselves: types, members, values.
+//! The pass that reads the nodes: types, members, values.
 
 use std::collections::HashMap;
 
@@ -16,14 +16,14 @@ pub(crate) const MAX_NODES: usize = 1000;
 /// Most inputs of all nodes together that are looked at.
 pub(crate) const MAX_INPUTS: usize = 10_000;
 
-/// A node as far as it can be read.
+/// A node, as far as it can be parsed.
 #[derive(Debug)]
 pub(crate) struct ParsedNode {
     pub(crate) name: String,
     /// `None` when its type is unknown or stands in the wrong list; that was reported.
     pub(crate) kind: Option<NodeKind>,
     pub(crate) role: Role,
-    /// The full type, of a program's own nodes.
+    /// The full type of a custom node.
     pub(crate) custom_type: Option<String>,
     pub(crate) pointer: String,
     pub(crate) inputs: Vec<ParsedInput>,
@@ -54,7 +54,7 @@ pub(crate) fn read(properties: &mut Members<'_>, reader: &mut Reader<'_>) -> Opt
     }
     if items.len() > MAX_NODES {
         let message = format!(
-            "{} nodes are more than the {MAX_NODES} that are looked at",
+            "there are {} nodes, more than the limit of {MAX_NODES}",
             items.len()
         );
         reader
@@ -62,39 +62,39 @@ pub(crate) fn read(properties: &mut Members<'_>, reader: &mut Reader<'_>) -> Opt
             .error(DiagnosticCode::TooLarge, &properties.at, message);
         return None;
     }
-    let mut drafts: Vec<ParsedNode> = Vec::with_capacity(items.len());
+    let mut parsed: Vec<ParsedNode> = Vec::with_capacity(items.len());
     let mut inputs = 0;
     for (role, item) in items {
         let Some(mut members) = properties.item(item, format!("a {}", role.word()), reader.findings) else {
             continue;
         };
-        let draft = read_node(&mut members, role, reader);
-        reader.findings.count_steps(1 + draft.inputs.len());
-        inputs += draft.inputs.len();
-        drafts.push(draft);
+        let node = read_node(&mut members, role, reader);
+        reader.findings.count_steps(1 + node.inputs.len());
+        inputs += node.inputs.len();
+        parsed.push(node);
         if inputs > MAX_INPUTS {
-            let message = format!("there are more than the {MAX_INPUTS} inputs that are looked at");
+            let message = format!("there are more inputs than the limit of {MAX_INPUTS}");
             reader
                 .findings
                 .error(DiagnosticCode::TooLarge, &properties.at, message);
             return None;
         }
     }
-    check_names(&drafts, reader);
-    Some(drafts)
+    check_names(&parsed, reader);
+    Some(parsed)
 }
 
-fn check_names(drafts: &[ParsedNode], reader: &mut Reader<'_>) {
+fn check_names(parsed: &[ParsedNode], reader: &mut Reader<'_>) {
     let mut names = HashMap::new();
-    for draft in drafts.iter().filter(|draft| !draft.name.is_empty()) {
-        if let Some(other) = names.insert(draft.name.as_str(), &draft.pointer) {
+    for node in parsed.iter().filter(|node| !node.name.is_empty()) {
+        if let Some(other) = names.insert(node.name.as_str(), &node.pointer) {
             let message = format!(
                 "{} has the same name as the node at {other}: rename one",
-                draft.what()
+                node.what()
             );
             reader
                 .findings
-                .error(DiagnosticCode::NodeNameDuplicate, &draft.pointer, message);
+                .error(DiagnosticCode::NodeNameDuplicate, &node.pointer, message);
         }
     }
 }
@@ -137,7 +137,7 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
     }
 }
 
-/// Empty when there is none. A parameter without a value, or a secret one, leaves the text as written, so that references
+/// Empty when it is missing. A parameter without a value, or a secret one, leaves the string as written, so that references
 /// which are written the same way still meet.
 fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
     let Some((interpolated, at)) = reader.interpolated(members, "name", Presence::Required) else {
@@ -161,16 +161,13 @@ fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
     };
     let Some(name) = name else { return written };
     if name.is_empty() || name.contains('/') || name.chars().any(char::is_control) {
-        let error = ValueError::with(
-            DiagnosticCode::InvalidName,
-            "a text without '/', of at least one character",
-        );
+        let error = ValueError::with(DiagnosticCode::InvalidName, "a non-empty string without '/'");
         reader.refuse(members, "name", &at, &interpolated, &name, error);
     }
     name
 }
 
-/// What `@type` says.
+/// A parsed `@type`.
 enum ParsedType {
     Kind(NodeKind),
     /// A type of the program's own.
@@ -198,7 +195,7 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
             .copied()
             .collect();
         let mut message = format!(
-            "the type '{}' of {} is not known: write '{prefix}' and one of {}",
+            "the type '{}' of {} is unknown: write '{prefix}' and one of {}",
             shortened(&text),
             members.what,
             known.join(", ")
@@ -217,14 +214,17 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
     }
     if family != reader.generation.family() {
         let message = format!(
-            "a type of {family} in a document of {}: it is understood",
+            "a type of {family} in a document of {}: it is accepted",
             reader.generation
         );
         reader
             .findings
             .warning(DiagnosticCode::MixedFamilies, &at, message);
     } else if !kind.exists_in(reader.generation) {
-        let message = format!("there is no such node in {}: it is understood", reader.generation);
+        let message = format!(
+            "this node type does not exist in {}: it is accepted",
+            reader.generation
+        );
         reader
             .findings
             .rule(DiagnosticCode::NotInGeneration, &at, message);

@@ -1,4 +1,4 @@
-//! The passes over the shape of a graph: what flows where, placement rules, counts.
+//! The passes that check the shape of a graph: flows, placement rules, counts.
 
 use super::nodes::ParsedNode;
 use super::references::ParsedEdge;
@@ -9,51 +9,51 @@ use crate::kind::{NodeKind, Role};
 
 use super::flow;
 
-/// What is known of the nodes that feed a node, directly or not.
+/// What the nodes upstream of a node produce, directly or indirectly.
 #[derive(Debug, Clone, Copy, Default)]
 struct Upstream {
     inferences: bool,
-    /// An extension, or a node of a program's own.
+    /// An extension or a custom node.
     extension: bool,
 }
 
 pub(crate) fn check(
-    drafts: &[ParsedNode],
-    links: &[ParsedEdge],
+    parsed: &[ParsedNode],
+    edges: &[ParsedEdge],
     order: &[usize],
     at: &str,
     generation: Generation,
     findings: &mut Findings,
 ) {
-    // Each of the passes below looks at every node or every link once, upstream at both.
-    findings.count_steps(4 * (drafts.len() + links.len()));
-    let upstream = trace_upstream(drafts, links, order);
-    for link in links {
-        let (Some(from), Some(to)) = (drafts.get(link.from), drafts.get(link.to)) else {
+    // Each of the passes below looks at every node or every edge once, upstream at both.
+    findings.count_steps(4 * (parsed.len() + edges.len()));
+    let upstream = trace_upstream(parsed, edges, order);
+    for edge in edges {
+        let (Some(from), Some(to)) = (parsed.get(edge.from), parsed.get(edge.to)) else {
             continue;
         };
         if let (Some(from_kind), Some(to_kind)) = (from.kind, to.kind) {
-            let known = upstream.get(link.from).copied().unwrap_or_default();
-            check_link((from, from_kind), (to, to_kind), known, &link.pointer, findings);
+            let known = upstream.get(edge.from).copied().unwrap_or_default();
+            check_edge((from, from_kind), (to, to_kind), known, &edge.pointer, findings);
         }
     }
-    check_inputs(drafts, links, findings);
-    check_outputs(drafts, links, at, findings);
-    check_counts(drafts, at, generation, findings);
+    check_inputs(parsed, edges, findings);
+    check_outputs(parsed, edges, at, findings);
+    check_counts(parsed, at, generation, findings);
 }
 
-/// For each node, what comes out of it and out of all before it.
-fn trace_upstream(drafts: &[ParsedNode], links: &[ParsedEdge], order: &[usize]) -> Vec<Upstream> {
-    let mut inputs: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
-    for link in links {
-        if let Some(list) = inputs.get_mut(link.to) {
-            list.push(link.from);
+/// For each node, what it and all nodes upstream produce.
+fn trace_upstream(parsed: &[ParsedNode], edges: &[ParsedEdge], order: &[usize]) -> Vec<Upstream> {
+    let mut inputs: Vec<Vec<usize>> = vec![Vec::new(); parsed.len()];
+    for edge in edges {
+        if let Some(list) = inputs.get_mut(edge.to) {
+            list.push(edge.from);
         }
     }
-    let mut known = vec![Upstream::default(); drafts.len()];
+    let mut known = vec![Upstream::default(); parsed.len()];
     for &i in order {
-        // Of a node of unknown kind the best is assumed: its own finding is enough.
-        let kind = drafts.get(i).and_then(|draft| draft.kind);
+        // A node of unknown kind is assumed to produce everything: it already has a finding.
+        let kind = parsed.get(i).and_then(|node| node.kind);
         let mut here = Upstream {
             inferences: kind.is_none_or(|k| k.emits_inferences() || k == NodeKind::MessageSource),
             extension: kind.is_none_or(NodeKind::inspects_frames),
@@ -70,7 +70,7 @@ fn trace_upstream(drafts: &[ParsedNode], links: &[ParsedEdge], order: &[usize]) 
     known
 }
 
-fn check_link(
+fn check_edge(
     (from, from_kind): (&ParsedNode, NodeKind),
     (to, to_kind): (&ParsedNode, NodeKind),
     known: Upstream,
@@ -81,7 +81,7 @@ fn check_link(
     let (giver, taker) = (from.what(), to.what());
     let mut rule = |keeps: bool, text: &str| {
         if !keeps {
-            let message = format!("{taker} is fed by {giver}, but the retired product took {text}");
+            let message = format!("{taker} is fed by {giver}, but the retired product allowed {text}");
             findings.rule(DiagnosticCode::PlacementRule, at, message);
         }
     };
@@ -125,7 +125,7 @@ fn check_link(
     }
     if to.role == Role::Processor && from_kind == K::SignalGate {
         let message = format!(
-            "{taker} is fed by gate '{}', from which recorded media comes and no frames: take its input from before the gate",
+            "{taker} is fed by gate '{}', which passes media for recording and no frames: use the node before the gate as its input",
             from.name
         );
         findings.error(DiagnosticCode::ProcessorBehindGate, at, message);
@@ -158,8 +158,8 @@ fn check_link(
     }
 }
 
-/// What a node needs of all its inputs together.
-fn check_inputs(drafts: &[ParsedNode], links: &[ParsedEdge], findings: &mut Findings) {
+/// Checks what a node needs from all its inputs together.
+fn check_inputs(parsed: &[ParsedNode], edges: &[ParsedEdge], findings: &mut Findings) {
     #[derive(Clone, Copy, Default)]
     struct Has {
         media: bool,
@@ -167,11 +167,11 @@ fn check_inputs(drafts: &[ParsedNode], links: &[ParsedEdge], findings: &mut Find
         unknown: bool,
         any: bool,
     }
-    let mut all = vec![Has::default(); drafts.len()];
-    for link in links {
-        let from = drafts.get(link.from).and_then(|d| d.kind);
-        let to = drafts.get(link.to).and_then(|d| d.kind);
-        let Some(has) = all.get_mut(link.to) else { continue };
+    let mut all = vec![Has::default(); parsed.len()];
+    for edge in edges {
+        let from = parsed.get(edge.from).and_then(|d| d.kind);
+        let to = parsed.get(edge.to).and_then(|d| d.kind);
+        let Some(has) = all.get_mut(edge.to) else { continue };
         has.any = true;
         match from.zip(to).map(|(from, to)| flow(from, to)) {
             Some(Flow::Media) => has.media = true,
@@ -180,76 +180,76 @@ fn check_inputs(drafts: &[ParsedNode], links: &[ParsedEdge], findings: &mut Find
             None => has.unknown = true,
         }
     }
-    for (draft, has) in drafts.iter().zip(all) {
+    for (node, has) in parsed.iter().zip(all) {
         // No input at all, and inputs that lead nowhere, were reported already.
-        if !has.any || has.unknown || draft.inputs.is_empty() {
+        if !has.any || has.unknown || node.inputs.is_empty() {
             continue;
         }
-        match draft.kind {
+        match node.kind {
             Some(NodeKind::SignalGate) => {
                 if !has.media {
                     let message = format!(
-                        "{} gets no media: name an RTSP source among its inputs, beside what opens it",
-                        draft.what()
+                        "{} gets no media: name an RTSP source among its inputs, next to what opens it",
+                        node.what()
                     );
-                    findings.error(DiagnosticCode::GateWithoutMedia, &draft.pointer, message);
+                    findings.error(DiagnosticCode::GateWithoutMedia, &node.pointer, message);
                 }
                 if !has.signals {
                     let message = format!(
                         "nothing opens {}: name a motion detector, an extension or a message source among its inputs",
-                        draft.what()
+                        node.what()
                     );
-                    findings.error(DiagnosticCode::GateWithoutSignal, &draft.pointer, message);
+                    findings.error(DiagnosticCode::GateWithoutSignal, &node.pointer, message);
                 }
             }
             Some(NodeKind::VideoSink) if !has.media => {
                 let message = format!(
                     "{} gets no media: name an RTSP source or a gate among its inputs",
-                    draft.what()
+                    node.what()
                 );
-                findings.error(DiagnosticCode::MediaMissing, &draft.pointer, message);
+                findings.error(DiagnosticCode::MediaMissing, &node.pointer, message);
             }
             _ => {}
         }
     }
 }
 
-fn check_outputs(drafts: &[ParsedNode], links: &[ParsedEdge], at: &str, findings: &mut Findings) {
-    let mut used = vec![false; drafts.len()];
-    for link in links {
-        if let Some(used) = used.get_mut(link.from) {
+fn check_outputs(parsed: &[ParsedNode], edges: &[ParsedEdge], at: &str, findings: &mut Findings) {
+    let mut used = vec![false; parsed.len()];
+    for edge in edges {
+        if let Some(used) = used.get_mut(edge.from) {
             *used = true;
         }
     }
-    for (draft, used) in drafts.iter().zip(used) {
-        if !used && draft.role != Role::Sink && !draft.name.is_empty() {
+    for (node, used) in parsed.iter().zip(used) {
+        if !used && node.role != Role::Sink && !node.name.is_empty() {
             let message = format!(
-                "nobody takes what {} gives: name it as an input, or remove it",
-                draft.what()
+                "no node uses the output of {}: name it as an input, or remove it",
+                node.what()
             );
-            findings.warning(DiagnosticCode::OutputUnused, &draft.pointer, message);
+            findings.warning(DiagnosticCode::OutputUnused, &node.pointer, message);
         }
     }
-    if !drafts.iter().any(|draft| draft.role == Role::Sink) {
-        let message = "there is no sink, so nothing would come of this graph: add one";
+    if !parsed.iter().any(|node| node.role == Role::Sink) {
+        let message = "there is no sink, so this graph has no effect: add one";
         findings.warning(DiagnosticCode::SinkMissing, at, message);
     }
 }
 
-fn check_counts(drafts: &[ParsedNode], at: &str, generation: Generation, findings: &mut Findings) {
-    let count = |kind: NodeKind| drafts.iter().filter(|draft| draft.kind == Some(kind)).count();
+fn check_counts(parsed: &[ParsedNode], at: &str, generation: Generation, findings: &mut Findings) {
+    let count = |kind: NodeKind| parsed.iter().filter(|node| node.kind == Some(kind)).count();
     let cameras = count(NodeKind::RtspSource);
     // A source of unknown type may have been meant as the camera.
-    let unknown = drafts
+    let unknown = parsed
         .iter()
-        .any(|draft| draft.role == Role::Source && draft.kind.is_none());
+        .any(|node| node.role == Role::Source && node.kind.is_none());
     if cameras == 0 && !unknown {
         let message = "there is no RTSP source: add one to 'sources'";
         findings.error(DiagnosticCode::RtspSourceMissing, at, message);
     }
     if cameras > 1 {
         let message =
-            format!("the retired product took one RTSP source in a topology, but here are {cameras}");
+            format!("the retired product allowed one RTSP source per topology, but this one has {cameras}");
         findings.rule(DiagnosticCode::CountRule, at, message);
     }
     if generation == Generation::Lva1 {
@@ -264,7 +264,7 @@ fn check_counts(drafts: &[ParsedNode], at: &str, generation: Generation, finding
             if found > 1 {
                 let name = kind.local_names().first().copied().unwrap_or_default();
                 let message = format!(
-                    "the first modules of {generation} took one {name} in a topology, but here are {found}"
+                    "the first modules of {generation} allowed one {name} per topology, but this one has {found}"
                 );
                 findings.hint(DiagnosticCode::CountRule, at, message);
             }

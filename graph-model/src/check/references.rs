@@ -1,4 +1,4 @@
-//! The passes over inputs: what they name, and that they form no circle.
+//! The passes that check inputs: names that exist, and no cycles.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::graph::OutputSelector;
 use crate::kind::Role;
 use crate::read::shortened;
 
-/// An input that has found its node.
+/// An input whose node exists.
 #[derive(Debug)]
 pub(crate) struct ParsedEdge {
     pub(crate) from: usize,
@@ -17,17 +17,17 @@ pub(crate) struct ParsedEdge {
     pub(crate) selectors: Vec<OutputSelector>,
 }
 
-/// Follows every input to its node.
-pub(crate) fn links(drafts: &[ParsedNode], findings: &mut Findings) -> Vec<ParsedEdge> {
+/// Finds the node of every input.
+pub(crate) fn edges(parsed: &[ParsedNode], findings: &mut Findings) -> Vec<ParsedEdge> {
     let mut by_name = HashMap::new();
-    for (i, draft) in drafts.iter().enumerate() {
-        by_name.entry(draft.name.as_str()).or_insert(i);
+    for (i, node) in parsed.iter().enumerate() {
+        by_name.entry(node.name.as_str()).or_insert(i);
     }
-    let mut links = Vec::new();
-    for (to, draft) in drafts.iter().enumerate() {
-        findings.count_steps(1 + draft.inputs.len());
+    let mut edges = Vec::new();
+    for (to, node) in parsed.iter().enumerate() {
+        findings.count_steps(1 + node.inputs.len());
         let mut seen = HashSet::new();
-        for input in &draft.inputs {
+        for input in &node.inputs {
             let Some(&from) = by_name
                 .get(input.name.as_str())
                 .filter(|_| !input.name.is_empty())
@@ -41,17 +41,17 @@ pub(crate) fn links(drafts: &[ParsedNode], findings: &mut Findings) -> Vec<Parse
                 };
                 let name = shortened(&input.name);
                 let message = format!(
-                    "{} names '{name}' as its input, and there is no such node: {remedy}",
-                    draft.what()
+                    "{} has the input '{name}', but no node has this name: {remedy}",
+                    node.what()
                 );
                 findings.error(DiagnosticCode::NodeNotFound, &input.pointer, message);
                 continue;
             };
-            if drafts.get(from).is_some_and(|from| from.role == Role::Sink) {
+            if parsed.get(from).is_some_and(|from| from.role == Role::Sink) {
                 let message = format!(
-                    "{} names sink '{}' as its input, and nothing comes out of a sink: name \
+                    "{} has the sink '{}' as its input, but sinks have no output: name \
                     what feeds the sink",
-                    draft.what(),
+                    node.what(),
                     input.name
                 );
                 findings.error(DiagnosticCode::InputFromSink, &input.pointer, message);
@@ -60,13 +60,13 @@ pub(crate) fn links(drafts: &[ParsedNode], findings: &mut Findings) -> Vec<Parse
             if !seen.insert(from) {
                 let message = format!(
                     "{} names '{}' twice: the second one has no effect",
-                    draft.what(),
+                    node.what(),
                     input.name
                 );
                 findings.warning(DiagnosticCode::InputDuplicate, &input.pointer, message);
                 continue;
             }
-            links.push(ParsedEdge {
+            edges.push(ParsedEdge {
                 from,
                 to,
                 pointer: input.pointer.clone(),
@@ -74,25 +74,25 @@ pub(crate) fn links(drafts: &[ParsedNode], findings: &mut Findings) -> Vec<Parse
             });
         }
     }
-    links
+    edges
 }
 
-/// The nodes, each after those that feed it; `None` after reporting a circle.
+/// The nodes, each after those that feed it; `None` after reporting a cycle.
 pub(crate) fn order(
-    drafts: &[ParsedNode],
-    links: &[ParsedEdge],
+    parsed: &[ParsedNode],
+    edges: &[ParsedEdge],
     findings: &mut Findings,
 ) -> Option<Vec<usize>> {
-    findings.count_steps(drafts.len() + links.len());
-    let mut waiting = vec![0_usize; drafts.len()];
-    let mut outputs: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
-    for link in links {
-        if let (Some(count), Some(list)) = (waiting.get_mut(link.to), outputs.get_mut(link.from)) {
+    findings.count_steps(parsed.len() + edges.len());
+    let mut waiting = vec![0_usize; parsed.len()];
+    let mut outputs: Vec<Vec<usize>> = vec![Vec::new(); parsed.len()];
+    for edge in edges {
+        if let (Some(count), Some(list)) = (waiting.get_mut(edge.to), outputs.get_mut(edge.from)) {
             *count += 1;
-            list.push(link.to);
+            list.push(edge.to);
         }
     }
-    let mut order: Vec<usize> = (0..drafts.len())
+    let mut order: Vec<usize> = (0..parsed.len())
         .filter(|i| waiting.get(*i) == Some(&0))
         .collect();
     let mut next = 0;
@@ -107,21 +107,21 @@ pub(crate) fn order(
             }
         }
     }
-    if order.len() == drafts.len() {
+    if order.len() == parsed.len() {
         return Some(order);
     }
-    report_circle(drafts, links, &waiting, findings);
+    report_cycle(parsed, edges, &waiting, findings);
     None
 }
 
-/// Walks backwards among the nodes that wait for each other until one comes again.
-fn report_circle(drafts: &[ParsedNode], links: &[ParsedEdge], waiting: &[usize], findings: &mut Findings) {
+/// Walks backwards among the nodes in cycles until one repeats.
+fn report_cycle(parsed: &[ParsedNode], edges: &[ParsedEdge], waiting: &[usize], findings: &mut Findings) {
     let waits = |i: &usize| waiting.get(*i).is_some_and(|count| *count > 0);
     let mut before = HashMap::new();
-    for link in links.iter().filter(|link| waits(&link.from) && waits(&link.to)) {
-        before.entry(link.to).or_insert(link.from);
+    for edge in edges.iter().filter(|edge| waits(&edge.from) && waits(&edge.to)) {
+        before.entry(edge.to).or_insert(edge.from);
     }
-    let Some(mut at) = (0..drafts.len()).find(|i| waits(i) && before.contains_key(i)) else {
+    let Some(mut at) = (0..parsed.len()).find(|i| waits(i) && before.contains_key(i)) else {
         return;
     };
     let mut path = vec![at];
@@ -138,7 +138,7 @@ fn report_circle(drafts: &[ParsedNode], links: &[ParsedEdge], waiting: &[usize],
         .iter()
         .rev()
         .take(most)
-        .filter_map(|i| drafts.get(*i))
+        .filter_map(|i| parsed.get(*i))
         .map(|d| d.name.as_str())
         .collect();
     if path.len() > most {
@@ -147,10 +147,10 @@ fn report_circle(drafts: &[ParsedNode], links: &[ParsedEdge], waiting: &[usize],
     names.extend(names.first().copied());
     let pointer = path
         .last()
-        .and_then(|i| drafts.get(*i))
+        .and_then(|i| parsed.get(*i))
         .map_or("", |d| d.pointer.as_str());
     let message = format!(
-        "nodes feed each other in a circle, {}: remove one of these inputs",
+        "the inputs form a cycle, {}: remove one of them",
         names.join(" → ")
     );
     findings.error(DiagnosticCode::Cycle, pointer, message);

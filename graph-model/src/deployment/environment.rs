@@ -16,7 +16,7 @@ pub(super) const ALIASES: [(&str, &str); 2] = [
 
 /// A `.env` file: lines of `NAME="value"`. Values are secret: they hold keys and passwords.
 ///
-/// Blanks around names and values do not count, nor do empty lines, lines that begin with `#`, `export` before a name,
+/// Spaces around names and values are ignored, nor do empty lines, lines that begin with `#`, `export` before a name,
 /// and what follows a closing quote. In double quotes `\n` is a line feed. Of a name that is there twice the last one
 /// counts. Pointers of [`findings`](Self::findings) are `/NAME`, or `/5` for the fifth line.
 #[derive(Clone, PartialEq, Default)]
@@ -30,7 +30,7 @@ impl EnvironmentFile {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is no UTF-8 text, or larger than [`MAX_DOCUMENT_BYTES`](crate::MAX_DOCUMENT_BYTES).
+    /// [`DocumentError`] when it is not UTF-8, or larger than [`MAX_DOCUMENT_BYTES`](crate::MAX_DOCUMENT_BYTES).
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let text = str_from_slice(bytes)?;
         let mut findings = Findings::new(DocumentKind::Environment, Strictness::Open);
@@ -50,7 +50,7 @@ impl EnvironmentFile {
             let name = name.strip_prefix("export ").unwrap_or(name).trim();
             if name.is_empty() || !name.bytes().all(is_name_byte) {
                 let message = format!(
-                    "'{}' in line {} is no name of a variable: letters, digits and underscores make one",
+                    "'{}' in line {} is not a valid variable name: use letters, digits and underscores",
                     shortened(name),
                     i + 1
                 );
@@ -59,7 +59,7 @@ impl EnvironmentFile {
             }
             let value = read_value(name, value.trim(), &mut findings);
             if values.insert(name.to_owned(), SecretString::new(value)).is_some() {
-                let message = format!("'{name}' is set twice: the last one counts");
+                let message = format!("'{name}' is set twice: the last one wins");
                 findings.warning(DiagnosticCode::VariableDuplicate, &step("", name), message);
             }
         }
@@ -121,7 +121,7 @@ fn read_value(name: &str, value: &str, findings: &mut Findings) -> String {
     let typographic = |c: char| "“”„‟‘’‚‛«»".contains(c);
     if value.starts_with(typographic) || value.ends_with(typographic) {
         let message = format!(
-            "the value of '{name}' stands in typographic quotes, which word processors make and which would become \
+            "the value of '{name}' is in typographic quotes, which would become \
              part of it: write straight ones (\")"
         );
         findings.error(DiagnosticCode::TypographicQuote, &step("", name), message);
@@ -132,7 +132,7 @@ fn read_value(name: &str, value: &str, findings: &mut Findings) -> String {
     };
     let inner = value.get(1..).unwrap_or_default();
     let Some((quoted, rest)) = inner.split_once(quote) else {
-        let message = format!("the value of '{name}' has no closing {quote}: it is taken as it stands");
+        let message = format!("the value of '{name}' has no closing {quote}: it is taken literally");
         findings.warning(DiagnosticCode::InvalidValue, &step("", name), message);
         return value.to_owned();
     };
@@ -143,7 +143,7 @@ fn read_value(name: &str, value: &str, findings: &mut Findings) -> String {
     };
     let rest = rest.trim();
     if !rest.is_empty() && !rest.starts_with('#') {
-        let message = format!("what follows the closing {quote} of '{name}' is left out");
+        let message = format!("what follows the closing {quote} of '{name}' is ignored");
         findings.warning(DiagnosticCode::MemberIgnored, &step("", name), message);
     }
     if quote == '"' {
@@ -159,7 +159,7 @@ fn check_aliases(values: &BTreeMap<String, SecretString>, findings: &mut Finding
             && first != second
         {
             let message = format!(
-                "'{a}' and '{b}' are two spellings of one thing and have different values: make them equal, or remove one"
+                "'{a}' and '{b}' are two spellings of one variable and have different values: make them equal, or remove one"
             );
             findings.warning(DiagnosticCode::VariableAlias, &step("", b), message);
         }

@@ -1,4 +1,4 @@
-//! Placeholders in a text: images of modules first, then variables, each once.
+//! Placeholders in a string: images of modules first, then variables, each once.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use super::environment::{EnvironmentFile, is_name_byte};
 use super::module_file::{ModuleFile, ModuleSource};
 use crate::diagnostic::{DiagnosticCode, Findings};
 
-/// Names that belong to IoT Edge and are no variables.
+/// Names that belong to IoT Edge and are not variables.
 const RESERVED: [&str; 4] = ["edgeAgent", "edgeHub", "upstream", "schema"];
 
-/// Most levels of JSON inside of texts that are looked into.
+/// Maximum depth of JSON nested in strings.
 const MAX_DEPTH: usize = 4;
 
-/// A piece of a text.
+/// A piece of a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece<'a> {
     Text(&'a str),
@@ -30,7 +30,7 @@ enum Piece<'a> {
     },
 }
 
-/// Takes a text apart.
+/// Splits a string into pieces.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -55,7 +55,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// `${MODULES.name}`, `${MODULES.name.platform}`, `${MODULEDIR<folder>}`, `${MODULEDIR<folder>.platform}`
+/// `${MODULES.name}`, `${MODULES.name.platform}`, `${MODULEDIR<path>}`, `${MODULEDIR<path>.platform}`
 fn image(text: &str) -> Option<(Piece<'_>, usize)> {
     let end = text.find('}')?;
     let inner = text.get(2..end).filter(|_| text.starts_with("${"))?;
@@ -63,9 +63,9 @@ fn image(text: &str) -> Option<(Piece<'_>, usize)> {
         let (name, platform) = rest.split_once('.').unwrap_or((rest, ""));
         (ModuleSource::Name(name.to_owned()), platform)
     } else {
-        let (folder, rest) = inner.strip_prefix("MODULEDIR<")?.split_once('>')?;
+        let (directory, rest) = inner.strip_prefix("MODULEDIR<")?.split_once('>')?;
         let platform = rest.strip_prefix('.').unwrap_or(rest);
-        (ModuleSource::Folder(folder.to_owned()), platform)
+        (ModuleSource::Directory(directory.to_owned()), platform)
     };
     let written = text.get(..=end)?;
     Some((
@@ -91,7 +91,7 @@ fn variable(text: &str) -> Option<(Piece<'_>, usize)> {
     Some((Piece::Variable { written, name }, written.len()))
 }
 
-/// The modules that a text names.
+/// The modules that a string names.
 pub(super) fn sources(text: &str) -> impl Iterator<Item = ModuleSource> {
     pieces(text).into_iter().filter_map(|piece| match piece {
         Piece::Image { source, .. } => Some(source),
@@ -136,7 +136,7 @@ impl<'a> Expander<'a> {
         }
     }
 
-    /// The text with all that is known put in. Where it is JSON in itself, values are put into the texts of that.
+    /// The string with all known values inserted. If it is JSON itself, values are inserted into its strings.
     pub(super) fn text(&mut self, text: &str, at: &str) -> String {
         self.nested(text, at, 0)
     }
@@ -151,7 +151,7 @@ impl<'a> Expander<'a> {
         {
             let before = inner.clone();
             self.value(&mut inner, at, depth + 1);
-            // What needs nothing stays as its author wrote it, blanks included.
+            // Unchanged JSON keeps its author's formatting.
             return if inner == before {
                 text.to_owned()
             } else {
@@ -255,10 +255,10 @@ impl<'a> Expander<'a> {
         written.to_owned()
     }
 
-    /// Says what was missing.
+    /// Reports what was missing.
     pub(super) fn report(self, findings: &mut Findings) {
         if let Some(at) = self.too_large {
-            let message = format!("values make the manifest larger than {BUDGET} bytes: shorten them");
+            let message = format!("the manifest with its values exceeds {BUDGET} bytes: shorten them");
             findings.error(DiagnosticCode::TooLarge, &at, message);
         }
         for (name, (at, count)) in self.unset {
@@ -272,7 +272,7 @@ impl<'a> Expander<'a> {
             } else {
                 String::new()
             };
-            let message = format!("'${name}' {state} and stays as it is written{places}: give it a value");
+            let message = format!("'${name}' {state} and stays unresolved{places}: give it a value");
             findings.warning(DiagnosticCode::VariableUnset, &at, message);
         }
         for (name, (found, at)) in self.aliased {
@@ -280,8 +280,7 @@ impl<'a> Expander<'a> {
             findings.hint(DiagnosticCode::VariableAlias, &at, message);
         }
         for (written, (at, reason)) in self.unknown {
-            let message =
-                format!("'{written}' stays as it is written, because {reason}: add it, or name an image");
+            let message = format!("'{written}' stays unresolved, because {reason}: add it, or name an image");
             findings.warning(DiagnosticCode::ModuleUnknown, &at, message);
         }
     }

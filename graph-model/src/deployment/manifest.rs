@@ -40,7 +40,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is no JSON or no object. What else is wrong, [`validate`](Self::validate) tells.
+    /// [`DocumentError`] when it is not a JSON object. [`validate`](Self::validate) reports everything else.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
         if !value.is_object() {
@@ -97,7 +97,7 @@ impl Manifest {
         let routes = routes.into_iter().flatten();
         routes
             .filter_map(|(name, route)| {
-                // Newer hubs take an object with the text in `route`.
+                // Newer hubs take an object with the string in `route`.
                 let text = route.as_str().or_else(|| route.get("route")?.as_str())?;
                 Some((name.as_str(), text))
             })
@@ -113,8 +113,9 @@ impl Manifest {
         ] {
             let at = format!("/modulesContent/{module}/properties.desired");
             if self.value.pointer(&at).and_then(Value::as_object).is_none() {
-                let message =
-                    format!("'modulesContent' has no '{module}' with 'properties.desired': it says {what}");
+                let message = format!(
+                    "'modulesContent' has no '{module}' with 'properties.desired', which defines {what}"
+                );
                 findings.error(DiagnosticCode::MemberMissing, "", message);
             }
         }
@@ -154,7 +155,7 @@ fn joined(settings: &Map<String, Value>) -> String {
     text
 }
 
-/// A text as members of `settings`, none longer than a twin takes.
+/// A string as members of `settings`, none longer than a twin takes.
 pub(super) fn split_create_options(text: &str) -> Vec<(String, Value)> {
     let characters: Vec<char> = text.chars().collect();
     let mut parts: Vec<(String, Value)> = characters
@@ -189,7 +190,7 @@ fn check_module(module: &ManifestModule, findings: &mut Findings) {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !name.chars().all(fits) || name.is_empty() {
         let message =
-            format!("the name '{name}' has to consist of letters, digits, dashes and underscores: rename it");
+            format!("the name '{name}' must consist of letters, digits, dashes and underscores: rename it");
         findings.error(DiagnosticCode::InvalidName, &module.pointer, message);
     }
     let options = module.create_options.trim();
@@ -198,7 +199,8 @@ fn check_module(module: &ManifestModule, findings: &mut Findings) {
         && options != "null"
         && !serde_json::from_str::<Value>(options).is_ok_and(|value| value.is_object())
     {
-        let message = format!("'createOptions' of module '{name}' is no JSON object in a text: mend it");
+        let message =
+            format!("'createOptions' of module '{name}' is not a string with a JSON object: fix it");
         findings.error(DiagnosticCode::CreateOptionsInvalid, &at, message);
     }
     let most = MAX_PARTS * CREATE_OPTIONS_PART;
@@ -210,7 +212,7 @@ fn check_module(module: &ManifestModule, findings: &mut Findings) {
     }
 }
 
-/// A route between modules that are not there leads nowhere, without anybody saying so.
+/// IoT Edge silently ignores a route between modules that do not exist.
 fn check_route(name: &str, route: &str, modules: &[ManifestModule], findings: &mut Findings) {
     let mut rest = route;
     while let Some((_, after)) = rest.split_once("/modules/") {
@@ -225,7 +227,7 @@ fn check_route(name: &str, route: &str, modules: &[ManifestModule], findings: &m
     }
 }
 
-/// Variables that nobody has interpolated in; capitals alone, as all published ones are.
+/// Variables left without a value; capital letters only, as in all published templates.
 fn leftovers(value: &Value, at: &str, findings: &mut Findings) {
     match value {
         Value::String(text) => {

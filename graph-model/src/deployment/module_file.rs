@@ -25,7 +25,7 @@ impl ModuleFile {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is no JSON, or lacks repository, version or platforms.
+    /// [`DocumentError`] when it is not JSON, or lacks repository, version or platforms.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
@@ -83,26 +83,26 @@ fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, Document
         what: WHAT,
         member: name,
         found: json_type(value),
-        expected: "a text",
+        expected: "a string",
     })
 }
 
 /// By what a template names a module whose image it wants.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ModuleSource {
-    /// `${MODULES.name}`: the folder `modules/name` beside the template.
+    /// `${MODULES.name}`: the directory `modules/name` next to the template.
     Name(String),
-    /// `${MODULEDIR<folder>}`: a folder, from the template's.
-    Folder(String),
+    /// `${MODULEDIR<path>}`: a directory, relative to the template's.
+    Directory(String),
 }
 
 impl ModuleSource {
-    /// Where its module file lies, from the template's folder. Comes from the template as it is: nothing keeps it
-    /// from leading elsewhere.
+    /// The path of its module file, relative to the template's directory. It comes from the template unchecked: nothing keeps it
+    /// from leading outside.
     pub fn path(&self) -> String {
         match self {
             Self::Name(name) => format!("modules/{name}/module.json"),
-            Self::Folder(folder) => format!("{}/module.json", folder.trim_end_matches('/')),
+            Self::Directory(directory) => format!("{}/module.json", directory.trim_end_matches('/')),
         }
     }
 }
@@ -111,7 +111,7 @@ impl fmt::Display for ModuleSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => write!(f, "MODULES.{name}"),
-            Self::Folder(folder) => write!(f, "MODULEDIR<{folder}>"),
+            Self::Directory(directory) => write!(f, "MODULEDIR<{directory}>"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `appsettings.json`: whom the contract's console program talks to.
+//! `appsettings.json`: the hub, device and module that the contract's console program calls.
 
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ impl AppSettings {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is no JSON, or lacks one of the three.
+    /// [`DocumentError`] when it is not JSON, or lacks one of the three.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
         let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
@@ -60,7 +60,7 @@ fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, Document
             what: WHAT,
             member: name,
             found: json_type(other),
-            expected: "a text",
+            expected: "a string",
         }),
     }
 }

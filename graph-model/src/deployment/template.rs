@@ -62,8 +62,8 @@ impl DeploymentTemplate {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is no JSON or no object. A variable that stands outside of quotes is no JSON either:
-    /// write it as a text, or its value.
+    /// [`DocumentError`] when it is not a JSON object. A variable outside of quotes is not JSON either:
+    /// write it as a string, or write its value.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
         if !value.is_object() {
@@ -146,7 +146,7 @@ fn fill(value: &mut Value, at: &str, parent: &str, expander: &mut Expander<'_>, 
                 let name = expander.text(&key, &here);
                 if interpolated.insert(name.clone(), value).is_some() {
                     let message =
-                        format!("'{key}' becomes '{name}', which is there already: the last one counts");
+                        format!("'{key}' becomes '{name}', which exists already: the last one wins");
                     findings.warning(DiagnosticCode::MemberDuplicate, &here, message);
                 }
             }
@@ -156,7 +156,7 @@ fn fill(value: &mut Value, at: &str, parent: &str, expander: &mut Expander<'_>, 
     }
 }
 
-/// As compact JSON in a text, cut into parts that a twin takes.
+/// As a string of compact JSON, split into parts that a twin takes.
 fn create_options(
     value: Value,
     at: &str,
@@ -168,7 +168,7 @@ fn create_options(
         mut other => {
             if !matches!(other, Value::Object(_) | Value::Null) {
                 let message = format!(
-                    "'createOptions' has to be an object or a text, but is {}",
+                    "'createOptions' must be an object or a string, but is {}",
                     json_type(&other)
                 );
                 findings.error(DiagnosticCode::WrongType, at, message);

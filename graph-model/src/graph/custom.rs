@@ -15,7 +15,7 @@ pub struct CustomProcessor {
     pub(crate) type_name: String,
     pub(crate) sampling: Sampling,
     pub(crate) settings: Value,
-    /// Pointers to the texts in the settings that hold the value of a `SecretString` parameter.
+    /// Pointers to the strings in the settings that hold the value of a `SecretString` parameter.
     pub(crate) secrets: BTreeSet<String>,
 }
 
@@ -31,7 +31,7 @@ impl CustomProcessor {
     }
 
     /// Its own members, an object: all but `@type`, `name`, `inputs` and `samplingOptions`. As written, with parameters interpolated
-    /// in wherever there is a text; a text that was a parameter alone is a text still, though the parameter is an `Int`.
+    /// in wherever there is a string. A string that was only a parameter stays a string, even if the parameter is an `Int`.
     ///
     /// **Holds secrets**, where parameters of type `SecretString` went into it; `Debug` does not show them.
     pub fn settings(&self) -> &Value {
@@ -43,7 +43,7 @@ impl CustomProcessor {
         member(self.settings.as_object()?, name).map(|(_, value)| value)
     }
 
-    /// A member that is a text, a number or a boolean, as the text that it would be written as.
+    /// A member that is a string, a number or a boolean, as a string.
     pub fn text(&self, name: &str) -> Option<String> {
         scalar_string(self.setting(name)?)
     }

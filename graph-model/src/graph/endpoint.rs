@@ -1,4 +1,4 @@
-//! Where a node connects to, and as whom.
+//! Where a node connects to, and its credentials.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use crate::sensitive::SensitiveString;
 pub struct Endpoint {
     /// The address.
     pub url: EndpointUrl,
-    /// As whom.
+    /// The credentials.
     pub credentials: Option<EndpointCredentials>,
     /// `Some` for a TLS endpoint.
     pub tls: Option<EndpointTls>,
 }
 
-/// An address with a scheme, without outer blanks. `Debug` and `Display` leave user and password out, and
+/// An address with a scheme, without leading or trailing spaces. `Debug` and `Display` leave user and password out, and
 /// everything but the scheme where the value of a `SecretString` parameter is part of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
@@ -26,7 +26,7 @@ pub struct EndpointUrl {
 }
 
 impl EndpointUrl {
-    /// `None` unless it has the form `scheme://authority…`, without blanks or control characters inside.
+    /// `None` unless it has the form `scheme://authority…`, without spaces or control characters inside.
     pub(crate) fn parse(text: &str, secret: bool) -> Option<Self> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://")?;
@@ -44,7 +44,7 @@ impl EndpointUrl {
         })
     }
 
-    /// The whole address, user and password included where somebody wrote them there.
+    /// The complete address, including user and password if it has them.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -93,7 +93,7 @@ impl fmt::Debug for EndpointUrl {
     }
 }
 
-/// As whom a node connects.
+/// The credentials of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EndpointCredentials {
     /// A user and a password.
@@ -114,9 +114,9 @@ pub enum EndpointCredentials {
 pub struct EndpointTls {
     /// PEM texts of the authorities to trust; `None` for those that the platform trusts.
     pub trusted_certificates: Option<Vec<String>>,
-    /// Dangerous: takes a certificate for another host.
+    /// Dangerous: accepts a certificate for another host.
     pub ignore_hostname: bool,
-    /// Dangerous: takes a certificate that nobody has signed.
+    /// Dangerous: accepts a certificate without a trusted signature.
     pub ignore_signature: bool,
 }
 

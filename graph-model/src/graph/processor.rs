@@ -23,15 +23,15 @@ impl Rate {
     }
 }
 
-/// Passes frames with motion, and says where it is.
+/// Passes frames with motion, and reports where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MotionDetection {
-    /// How easily it sees motion; medium where the document says nothing.
+    /// How easily it sees motion; medium by default.
     pub sensitivity: Sensitivity,
-    /// Whether inferences have a box; true where the document says nothing.
+    /// Whether inferences have a box; true by default.
     pub output_motion_region: bool,
     /// Motion within this time makes one event; 0 for an event with every frame. One second where the
-    /// document says nothing.
+    /// default.
     pub event_aggregation_window: Duration,
 }
 
@@ -113,24 +113,23 @@ pub struct Sampling {
 /// Passes media around an event. `minimum_activation_time <= maximum_activation_time` always holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignalGateProcessor {
-    /// How long the gate waits, in media time, for earlier events after the first; one second where the
-    /// document says nothing.
+    /// How long the gate waits, in media time, for earlier events after the first; one second by
+    /// default.
     pub evaluation_window: Duration,
-    /// Begin of the media relative to the event in milliseconds, negative for before it; 0 where the document
-    /// says nothing.
+    /// Begin of the media relative to the event in milliseconds, negative for before it; 0 by default.
     pub signal_offset_ms: i64,
-    /// How long the gate stays open for each event; 30 seconds where the document says nothing, or the
-    /// maximum where that is less.
+    /// How long the gate stays open for each event; 30 seconds by default, or the maximum if that is
+    /// shorter.
     pub minimum_activation_time: Duration,
-    /// After what time it closes whatever happens; 30 seconds where the document says nothing, or the minimum
-    /// where that is more.
+    /// The time after which it closes even if events continue; 30 seconds by default, or the minimum if that is
+    /// longer.
     pub maximum_activation_time: Duration,
 }
 
 /// Follows what an extension has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectTracking {
-    /// How much work it may be; medium where the document says nothing.
+    /// How much work it may be; medium by default.
     pub accuracy: Accuracy,
 }
 
@@ -146,7 +145,7 @@ string_enum! {
     }
 }
 
-/// Says when a followed object crosses a line.
+/// Reports when a tracked object crosses a line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LineCrossing {
     /// The lines, at least one.

@@ -16,7 +16,7 @@ pub struct HubMessageSink {
 pub struct AssetSink {
     /// The asset's name; topology and instance where the document names none (LVA 1.0).
     pub asset_name: Pattern,
-    /// Length of the pieces that are uploaded, above 0; 30 seconds where the document says nothing.
+    /// Length of the pieces that are uploaded, above 0; 30 seconds by default.
     pub segment_length: Duration,
     /// Where pieces wait.
     pub cache: LocalCache,
@@ -25,20 +25,20 @@ pub struct AssetSink {
 /// Where recorded pieces wait until they are taken.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LocalCache {
-    /// The folder; `None` leaves it to the runtime.
+    /// The directory; `None` leaves it to the runtime.
     pub path: Option<String>,
-    /// Bytes after which the oldest piece goes; `None` leaves it to the runtime.
+    /// Size in bytes above which the oldest piece is deleted; `None` leaves it to the runtime.
     pub maximum_bytes: Option<u64>,
 }
 
 /// Records into files, one for each opening of its gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSink {
-    /// The folder.
+    /// The directory.
     pub directory: Pattern,
     /// The name in it, without `.mp4`.
     pub file_name: Pattern,
-    /// Bytes in the folder after which the oldest files of this sink go; `None` for no limit (LVA 1.0).
+    /// Size in bytes of the directory above which the oldest files of this sink are deleted; `None` for no limit (LVA 1.0).
     pub maximum_bytes: Option<u64>,
 }
 
@@ -51,9 +51,9 @@ pub struct VideoSink {
     pub title: Option<String>,
     /// Description of a new video.
     pub description: Option<String>,
-    /// Length of the pieces that are uploaded, above 0; 30 seconds where the document says nothing.
+    /// Length of the pieces that are uploaded, above 0; 30 seconds by default.
     pub segment_length: Duration,
-    /// How long media is kept; `None` for ever.
+    /// How long media is kept; `None` means forever.
     pub retention: Option<Duration>,
     /// Whether preview images are made.
     pub preview_image: bool,

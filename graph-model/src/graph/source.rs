@@ -6,14 +6,14 @@ use crate::string_enum::string_enum;
 /// A camera.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RtspSource {
-    /// Where, `rtsp://` or `rtsps://`, and as whom.
+    /// Its address, `rtsp://` or `rtsps://`, and credentials.
     pub endpoint: Endpoint,
-    /// How RTP travels; interleaved where the document says nothing.
+    /// How RTP travels; interleaved by default.
     pub transport: RtspTransport,
 }
 
 string_enum! {
-    /// How RTP travels. There is no UDP in any generation.
+    /// How RTP travels. No generation has UDP.
     pub enum RtspTransport {
         /// Interleaved in the RTSP connection.
         Tcp = "tcp",

@@ -13,7 +13,7 @@ use crate::onvif::DeviceFault;
 
 /// A method that was refused: `GraphInstanceActivate 'X': parameter 'rtspUrl' has no value …`.
 ///
-/// Statuses of 400 to 499 are the caller's to mend. A retry of the same call helps with 409 only, once the
+/// With a status of 400 to 499 the caller is at fault. A retry of the same call helps with 409 only, once the
 /// instance has got to another state.
 #[derive(Debug, Clone)]
 pub struct MethodError {
@@ -45,18 +45,18 @@ impl std::error::Error for MethodError {
 #[non_exhaustive]
 pub enum Fault {
     /// No such method in the contract.
-    #[error("there is no such method")]
+    #[error("unknown method")]
     UnknownMethod,
     /// A method of the contract that the runtime does not carry out.
     #[error(
-        "this module does not carry the method out: look for cameras with another tool, and write their addresses"
+        "this module does not support the method: find cameras with another tool, and enter their addresses"
     )]
     NotServed,
     /// The payload is null.
     #[error("the payload is missing: send a JSON object with '@apiVersion'")]
     PayloadMissing,
-    /// The payload is no object.
-    #[error("the payload has to be a JSON object, but is {found}")]
+    /// The payload is not an object.
+    #[error("the payload must be a JSON object, but is {found}")]
     PayloadShape {
         /// What it is, in words.
         found: &'static str,
@@ -85,9 +85,9 @@ pub enum Fault {
         query: String,
     },
     /// `@continuationToken` is none that this module gave.
-    #[error("the continuation token is not one of this module: begin the list anew without it")]
+    #[error("the continuation token is not from this module: restart the list without it")]
     TokenInvalid,
-    /// The payload is no topology, instance or named object.
+    /// The payload is not a topology, an instance or an object with a name.
     #[error("{0}")]
     Document(#[source] Arc<DocumentError>),
     /// The topology has errors.
@@ -108,7 +108,7 @@ pub enum Fault {
         /// All findings, errors first.
         findings: Vec<Diagnostic>,
     },
-    /// A payload that is no document has errors.
+    /// A payload without a document has errors.
     #[error("{}", summary(findings))]
     InvalidPayload {
         /// All findings, errors first.
@@ -193,7 +193,9 @@ pub enum Fault {
         message: String,
     },
     /// The runtime reported something that cannot be: a bug there.
-    #[error("the runtime reported that the instance is active, but it is {state} and nobody asked for it")]
+    #[error(
+        "the runtime reported that the instance is active, but it is {state} and no activation is pending"
+    )]
     UnexpectedReport {
         /// Its state.
         state: InstanceState,
@@ -326,7 +328,7 @@ impl MethodError {
         }
     }
 
-    /// The answer of a runtime that does not carry out what an [`Action`](crate::Action) says: status 501.
+    /// The answer of a runtime that does not support an [`Action`](crate::methods::Action): status 501.
     pub fn not_served(method: &str) -> Self {
         Self::new(method, None, Fault::NotServed)
     }

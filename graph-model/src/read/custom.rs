@@ -34,7 +34,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A value with parameters interpolated in wherever it has a text. `at` is its place in the document, `place` that in the
+    /// A value with parameters interpolated in all its strings. `at` is its place in the document, `place` that in the
     /// settings. `None` when one waits for its value, or is missing, which was reported; the others are looked at all the same.
     fn interpolate_value(
         &mut self,

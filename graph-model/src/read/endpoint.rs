@@ -186,9 +186,8 @@ impl Reader<'_> {
             } else {
                 shortened(&text)
             };
-            let message = format!(
-                "a certificate has to be a PEM text with '-----BEGIN CERTIFICATE-----', but is '{shown}'"
-            );
+            let message =
+                format!("a certificate must be PEM with '-----BEGIN CERTIFICATE-----', but is '{shown}'");
             self.findings.error(DiagnosticCode::InvalidValue, at, message);
             return None;
         }

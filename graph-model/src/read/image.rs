@@ -21,7 +21,7 @@ impl Reader<'_> {
         if node.get("image").is_none() {
             if presence == Presence::InGeneration(true) {
                 let message = format!(
-                    "{} needs 'image' in {}: add it (a default is taken)",
+                    "{} needs 'image' in {}: add it (the default is used)",
                     node.what, self.generation
                 );
                 self.findings
@@ -101,7 +101,7 @@ impl Reader<'_> {
         let only = |this: &mut Self, exists: bool| {
             if !exists {
                 let message = format!(
-                    "there is no type '{local}' in {}: it is understood",
+                    "the type '{local}' does not exist in {}: it is accepted",
                     this.generation
                 );
                 this.findings.rule(DiagnosticCode::NotInGeneration, &at, message);

@@ -1,4 +1,4 @@
-//! The members of one JSON object, looked up without case, with an eye on those that nobody asked for.
+//! The members of one JSON object, looked up without case. Unknown members are reported.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(crate) struct Members<'v> {
     /// What it is, for messages: `processor 'gate'`.
     pub(crate) what: String,
     asked: Vec<&'static str>,
-    /// Members that nobody asks for have a meaning too.
+    /// Unknown members are accepted.
     takes_all: bool,
 }
 
@@ -36,7 +36,7 @@ impl<'v> Members<'v> {
         member(self.map, name).map(|(key, value)| (value, step(&self.at, key)))
     }
 
-    /// The members that nobody has asked for. They are no findings from now on.
+    /// The members that were not looked up. They are no longer reported.
     pub(crate) fn rest(&mut self) -> Vec<(&'v String, &'v Value)> {
         self.takes_all = true;
         let asked = |key: &str| self.asked.iter().any(|name| name.eq_ignore_ascii_case(key));
@@ -48,7 +48,7 @@ impl<'v> Members<'v> {
         self.asked.push(name);
     }
 
-    /// A member that has to be an object.
+    /// A member that must be an object.
     pub(crate) fn object(&mut self, name: &'static str, findings: &mut Findings) -> Option<Members<'v>> {
         let (value, at) = self.get(name)?;
         match value {
@@ -60,7 +60,7 @@ impl<'v> Members<'v> {
         }
     }
 
-    /// A member that has to be a list; absent is empty.
+    /// A member that must be an array; absent counts as empty.
     pub(crate) fn list(&mut self, name: &'static str, findings: &mut Findings) -> Vec<(&'v Value, String)> {
         match self.get(name) {
             None => Vec::new(),
@@ -69,13 +69,13 @@ impl<'v> Members<'v> {
                 items.map(|(i, value)| (value, format!("{at}/{i}"))).collect()
             }
             Some((other, at)) => {
-                self.wrong_type(name, other, &at, "a list", findings);
+                self.wrong_type(name, other, &at, "an array", findings);
                 Vec::new()
             }
         }
     }
 
-    /// An item of one of its lists, which has to be an object.
+    /// An item of one of its arrays, which must be an object.
     pub(crate) fn item(
         &self,
         (value, at): (&'v Value, String),
@@ -88,7 +88,7 @@ impl<'v> Members<'v> {
                 findings.error(
                     DiagnosticCode::WrongType,
                     &at,
-                    format!("{what} has to be an object, but is {}", json_type(other)),
+                    format!("{what} must be an object, but is {}", json_type(other)),
                 );
                 None
             }
@@ -100,14 +100,14 @@ impl<'v> Members<'v> {
             DiagnosticCode::WrongType,
             at,
             format!(
-                "'{name}' of {} has to be {expected}, but is {}",
+                "'{name}' of {} must be {expected}, but is {}",
                 self.what,
                 json_type(found)
             ),
         );
     }
 
-    /// Says that a member is needed.
+    /// Reports that a member is missing.
     pub(crate) fn missing(&self, name: &str, findings: &mut Findings) {
         findings.error(
             DiagnosticCode::MemberMissing,
@@ -116,7 +116,7 @@ impl<'v> Members<'v> {
         );
     }
 
-    /// Reports members that nobody asked for, and those that differ in case only.
+    /// Reports members that were not looked up, and those that differ in case only.
     pub(crate) fn finish(&self, findings: &mut Findings) {
         let mut spellings = BTreeMap::new();
         // By name: in which order a map gives its members depends on a feature of serde_json that any crate
@@ -135,10 +135,7 @@ impl<'v> Members<'v> {
                 findings.warning(
                     DiagnosticCode::UnknownMember,
                     &step(&self.at, key),
-                    format!(
-                        "{} has no member '{key}': it is kept and has no effect",
-                        self.what
-                    ),
+                    format!("{} has no member '{key}': it is ignored", self.what),
                 );
             }
         }

@@ -16,7 +16,7 @@ use crate::graph::{
 };
 use crate::string_enum::string_enum;
 
-/// What an extension gets where its document says nothing: the camera's size as JPEG.
+/// An extension's default image: the camera's size as JPEG.
 const PLAIN_IMAGE: Image = Image {
     scale: None,
     format: ImageFormat::Jpeg {
@@ -24,7 +24,7 @@ const PLAIN_IMAGE: Image = Image {
     },
 };
 
-/// What the spatial-analysis container gets where its node says nothing: what the published LVA samples say.
+/// The spatial-analysis container's default image, as in the published LVA samples.
 const CONTAINER_IMAGE: Image = Image {
     scale: Some(ImageScale::Pad {
         width: 1408,
@@ -220,7 +220,7 @@ impl Reader<'_> {
                 && let Some((_, at)) = node.get(name)
             {
                 let message = format!(
-                    "'{name}' of {} is 0, so nothing would pass: make it longer",
+                    "'{name}' of {} is 0, so the gate never passes anything: make it longer",
                     node.what
                 );
                 self.findings.error(DiagnosticCode::OutOfRange, &at, message);

@@ -73,7 +73,7 @@ impl Reader<'_> {
             );
             retention = self.duration(members, "retentionPeriod");
             let whole_days = retention.is_none_or(|r| r >= DAY && r.as_millis() % DAY.as_millis() == 0);
-            self.limit(members, "retentionPeriod", whole_days, "a whole number of days");
+            self.limit(members, "retentionPeriod", whole_days, "a multiple of one day");
             members.finish(self.findings);
         }
         let mut preview_image = false;
@@ -146,13 +146,13 @@ impl Reader<'_> {
         }))
     }
 
-    /// The form of LVA 1.0: folder and name in one.
+    /// The form of LVA 1.0: directory and name in one.
     fn file_sink_by_path(&mut self, node: &mut Members<'_>) -> Option<Node> {
         self.since(node, "filePathPattern", self.generation == Generation::Lva1);
         let maximum_bytes = self.mebibytes(node, "maximumSizeMiB", Presence::Optional);
         for name in ["baseDirectoryPath", "fileNamePattern"] {
             if let Some((_, at)) = node.get(name) {
-                let message = format!("'{name}' has no effect beside 'filePathPattern': remove one of them");
+                let message = format!("'{name}' has no effect next to 'filePathPattern': remove one of them");
                 self.findings.warning(DiagnosticCode::MemberIgnored, &at, message);
             }
         }
@@ -221,7 +221,7 @@ fn check_file_name(pattern: &Pattern) -> Result<(), ValueError> {
         PatternPiece::Variable(_) => None,
     });
     if texts.clone().any(|text| text.contains(['/', '\0'])) {
-        let expected = "a file's name, without '/': name the folder in 'baseDirectoryPath'";
+        let expected = "a file's name, without '/': write the directory in 'baseDirectoryPath'";
         return Err(ValueError::with(
             DiagnosticCode::PropertyValueInvalidPattern,
             expected,
@@ -239,7 +239,7 @@ fn check_file_name(pattern: &Pattern) -> Result<(), ValueError> {
     Ok(())
 }
 
-/// Folder and name: what is before and after the last slash; the current folder where there is none.
+/// Directory and name, split at the last slash; the current directory without one.
 fn split_path(path: &Pattern) -> (Pattern, Pattern) {
     let (mut directory, mut name) = (Pattern::default(), Pattern::default());
     let slash = path
@@ -252,7 +252,7 @@ fn split_path(path: &Pattern) -> (Pattern, Pattern) {
             PatternPiece::Text(text) if slash == Some(i) => {
                 let (before, after) = text.rsplit_once('/').unwrap_or(("", text));
                 directory.push_text(before);
-                // The root folder is a slash.
+                // The root directory is a slash.
                 if directory.is_empty() {
                     directory.push_text("/");
                 }

@@ -1,4 +1,4 @@
-//! What a registry asks of a runtime, and what the runtime says back.
+//! What a registry asks of a runtime, and what the runtime reports back.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub struct Start {
     pub answer: Option<Response>,
 }
 
-/// What a runtime says of an instance.
+/// What a runtime reports about an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {
     /// It runs.
@@ -70,6 +70,6 @@ pub enum Completion {
         /// Why, with a remedy; without secrets.
         message: String,
     },
-    /// It has ended as it was told to, and everything recorded is kept.
+    /// It has stopped as requested, and all recordings are complete.
     Deactivated,
 }

@@ -22,9 +22,9 @@ const FORM: u64 = 1;
 #[non_exhaustive]
 pub enum RestoreError {
     /// Not of the form that [`Registry::save`] writes.
-    #[error("this is no saved registry of form {FORM}: {0}; restore it with the version that saved it")]
+    #[error("not a saved registry of format {FORM}: {0}; restore it with the version that saved it")]
     Form(String),
-    /// An entry is no topology or instance.
+    /// An entry is not a topology, instance or device adapter.
     #[error("the saved {what} {index} cannot be read")]
     Entry {
         /// `topology`, `instance` or `device adapter`.
@@ -84,11 +84,11 @@ impl Registry {
     /// [`RestoreError`] when it is something else.
     pub fn restore(saved: &Value, options: RegistryOptions) -> Result<Restored, RestoreError> {
         if saved.get("form").and_then(Value::as_u64) != Some(FORM) {
-            return Err(form("its form is another"));
+            return Err(form("the format number differs"));
         }
         let list = |name: &str| {
             let list = saved.get(name).and_then(Value::as_array);
-            list.ok_or_else(|| form(&format!("'{name}' is no list")))
+            list.ok_or_else(|| form(&format!("'{name}' is not an array")))
         };
         let mut registry = Self::new(options);
         for (index, entry) in list("topologies")?.iter().enumerate() {
@@ -117,7 +117,7 @@ impl Registry {
             let family = match text(entry, "family")?.as_str() {
                 "lva" => Family::Lva,
                 "videoAnalyzer" => Family::VideoAnalyzer,
-                other => return Err(form(&format!("there is no family '{other}'"))),
+                other => return Err(form(&format!("unknown family '{other}'"))),
             };
             let name = instance.name().to_owned();
             if entry.get("active").and_then(Value::as_bool) == Some(true) {

@@ -6,9 +6,9 @@ use crate::generation::Family;
 use crate::method::{Fault, InstanceState, Method, MethodError, Response};
 
 impl Registry {
-    /// Takes what a runtime says of an instance. The result is the answer to whoever waits for it: to the
+    /// Takes what a runtime reports about an instance. The result is the answer to the callers that wait for it: to the
     /// activation after [`Action::Start`], to the deactivation after [`Action::Stop`], and to all that were
-    /// told to wait since.
+    /// answered with [`Action::Wait`] since.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl Registry {
                     message: "the instance was stopped before it was active: activate it again".to_owned(),
                 })
             }
-            // It was told to stop while it was starting; whoever activated it did not get it.
+            // It was stopped while it was starting, so its activation failed.
             (S::Deactivating, Completion::Activated) => fail(Fault::StateConflict {
                 state,
                 needed: "Inactive or Active",
@@ -91,7 +91,7 @@ impl Registry {
                 needed: "Active or Inactive",
                 remedy: "wait until it is Active",
             }),
-            // Whoever sees a camera that never answers must be able to give up on it.
+            // An operator must be able to stop waiting for a camera that never answers.
             (InstanceState::Activating, Strictness::Open) | (InstanceState::Active, _) => {
                 self.move_to(name, InstanceState::Deactivating);
                 Ok(Action::Stop { instance })

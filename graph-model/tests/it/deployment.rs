@@ -25,7 +25,7 @@ fn options(environment: &str) -> ManifestOptions {
     ManifestOptions::new("amd64")
         .with_environment(environment)
         .with_module(ModuleSource::Name("counter".into()), module.clone())
-        .with_module(ModuleSource::Folder("../other".into()), module)
+        .with_module(ModuleSource::Directory("../other".into()), module)
 }
 
 fn generate(template: &Value, environment: &str) -> GeneratedManifest {
@@ -318,7 +318,7 @@ fn files_that_are_none_say_what_they_lack() {
     assert_eq!(module("{}"), "a module file has no 'image': add it");
     assert_eq!(
         module(r#"{"image": {"repository": "r", "tag": {"version": [], "platforms": {}}}}"#),
-        "'version' of a module file is a list, but has to be a text"
+        "'version' of a module file is an array, but must be a string"
     );
     let settings = |text: &str| AppSettings::from_slice(text.as_bytes());
     assert_eq!(

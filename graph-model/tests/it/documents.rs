@@ -203,7 +203,7 @@ fn parameters_stand_for_words_numbers_names_and_whole_texts() {
         json!({"name": "suffix", "type": "String", "default": "era"}),
     );
     let open = topology(document.clone()).validate(Strictness::Open);
-    assert_eq!(codes(&open), [], "a value that is still to come is no mistake");
+    assert_eq!(codes(&open), [], "a value that is not known yet is not an error");
     let graph = graph(
         document.clone(),
         &Instance::new("s", "Street", [("mode", "STRETCH")]),
@@ -223,12 +223,12 @@ fn parameters_stand_for_words_numbers_names_and_whole_texts() {
     let error = resolve(&topology(document), &wrong, Strictness::Open).unwrap_err();
     let text: Vec<String> = error.findings.iter().map(ToString::to_string).collect();
     assert!(
-        text.iter().any(|line| line.contains("'mode' of 'scale' of 'image' of processor 'yolo' is 'squeeze' (from '${mode}'), but has to be one of pad, stretch, preserveAspectRatio")),
+        text.iter().any(|line| line.contains("'mode' of 'scale' of 'image' of processor 'yolo' is 'squeeze' (from '${mode}'), but must be one of pad, stretch, preserveAspectRatio")),
         "{text:#?}"
     );
     assert!(
         text.iter()
-            .any(|line| line.contains("is '-3' (from '${size}'), but has to be a whole number")),
+            .any(|line| line.contains("is '-3' (from '${size}'), but must be an integer")),
         "{text:#?}"
     );
 }
@@ -274,7 +274,7 @@ fn what_is_no_topology_is_refused_in_words() {
     assert!(matches!(refused("[]"), DocumentError::WrongShape { .. }));
     assert_eq!(
         refused("[]").to_string(),
-        "a topology is a JSON object (with '@apiVersion', 'name' and 'properties'), but this is a list"
+        "a topology must be a JSON object (with '@apiVersion', 'name' and 'properties'), but this is an array"
     );
     assert!(matches!(refused("{}"), DocumentError::NameMissing { .. }));
     assert!(matches!(

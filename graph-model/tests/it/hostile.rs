@@ -1,4 +1,4 @@
-//! Documents that nobody would write, and work that stays bounded.
+//! Absurd documents, and work that stays bounded.
 
 use std::time::Instant;
 

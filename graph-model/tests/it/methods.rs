@@ -548,7 +548,7 @@ fn what_cannot_run_any_more_after_a_restart_is_said() {
         "GraphInstanceActivate 'Plaza-1': parameter 'url' has no value and no default: set it in the instance"
     );
     assert_eq!(restored.registry.state("Plaza-1"), Some(InstanceState::Inactive));
-    // The same is found when somebody activates it.
+    // Activation finds the same.
     let mut registry = restored.registry;
     let error = call(&mut registry, "GraphInstanceActivate", &name("Plaza-1")).unwrap_err();
     assert_eq!(error.to_string(), restored.failures[0].to_string());

@@ -1,4 +1,4 @@
-//! Documents with mistakes in them, made from sound ones by chance. Also used by the fuzz target.
+//! Documents with mistakes in them, made from valid ones at random. Also used by the fuzz target.
 
 use serde_json::{Map, Value, json};
 
@@ -28,7 +28,7 @@ impl Chance {
     }
 }
 
-/// A text with changed, doubled, lost and foreign bytes.
+/// Bytes changed, doubled, lost and inserted.
 pub(crate) fn mutate_bytes(text: &str, chance: &mut Chance) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..1 + chance.below(8) {
@@ -218,7 +218,7 @@ pub(crate) fn large(chance: &mut Chance) -> Value {
             .collect(),
         // One node with far too many inputs.
         4 => vec![filter("f".into(), (0..60_000).map(|i| format!("n{i}")).collect())],
-        // Parameters that nobody declared, among many that are.
+        // Undeclared parameters among many declared ones.
         5 => {
             parameters = (0..20_000)
                 .map(|i| json!({"name": format!("p{i}"), "type": "String"}))

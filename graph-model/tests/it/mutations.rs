@@ -1,7 +1,7 @@
 //! Documents with mistakes: nothing panics, and no document takes long. Two thousand of them; in a release build twenty
 //! thousand.
 //!
-//! `MUTATIONS=n` changes how many. `cargo test --release -p lva-graph-model --test it mutations` says on standard error how
+//! `MUTATIONS=n` changes how many. `cargo test --release -p lva-graph-model --test it mutations` prints on standard error how
 //! long the worst took.
 
 use std::io::Write as _;
@@ -17,7 +17,7 @@ use crate::support::{plaza, plaza_instance, street};
 const MOST: Duration = Duration::from_secs(10);
 
 /// The time that this thread has had on a processor, which is what a document costs however busy the machine is. Linux
-/// says it; elsewhere the clock on the wall has to do.
+/// measures it; elsewhere the elapsed time is used.
 fn spent(since: Instant) -> Duration {
     let had = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let had = had.and_then(|text| text.split_whitespace().next()?.parse().ok());
@@ -46,7 +46,7 @@ fn seeds() -> Vec<Value> {
     ]
 }
 
-/// The most memory that this process has had, in KiB; Linux says it.
+/// The most memory that this process has had, in KiB, as Linux reports it.
 fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

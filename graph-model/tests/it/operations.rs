@@ -100,8 +100,8 @@ fn files_without_their_frame_are_refused() {
     for (text, part) in [
         ("{}", "'apiVersion' is missing"),
         (r#"{"apiVersion": "1.0"}"#, "'operations' is missing"),
-        (r#"{"apiVersion": "1.0", "operations": {}}"#, "has to be a list"),
-        ("7", "an operations file is a JSON object"),
+        (r#"{"apiVersion": "1.0", "operations": {}}"#, "must be an array"),
+        ("7", "an operations file must be a JSON object"),
         (
             r#"{"apiVersion": "3.0", "operations": [{"opName": "GraphTopologyList"}]}"#,
             "The API version '3.0' is not supported. Supported version(s): 1.0, 2.0.",

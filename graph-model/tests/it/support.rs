@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lva_graph_model::{Diagnostic, DiagnosticCode, Graph, Instance, Resolved, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 
-/// A file or folder of the data that is shared beside the project, or `None` after saying so.
+/// A file or directory of the shared data next to the project, or `None` after a message on standard error.
 pub(crate) fn shared_data(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("LVA_SHARED_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
@@ -20,7 +20,7 @@ pub(crate) fn shared_data(path: &str) -> Option<PathBuf> {
     let mut stderr = std::io::stderr();
     writeln!(
         stderr,
-        "skipped: no {}; LVA_SHARED_DATA names the folder of shared data",
+        "skipped: no {}; LVA_SHARED_DATA names the directory of shared data",
         file.display()
     )
     .unwrap();

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::shared_data;
 
-/// What the README beside the topologies says of a file.
+/// What the README next to the topologies promises about a file.
 enum Expected {
     /// A topology of an edge module: fine.
     Edge(Generation),

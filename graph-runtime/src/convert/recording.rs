@@ -104,10 +104,9 @@ pub(crate) fn recorded_streams(streams: &[StreamInfo], media: &MediaSelection) -
 }
 
 /// The decoder of a recording's video; `None` for codecs that are not decoded.
-pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<lva_framing::VideoCodec> {
+pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<VideoCodec> {
     match codec {
-        VideoCodec::H264 => Some(lva_framing::VideoCodec::H264),
-        VideoCodec::H265 => Some(lva_framing::VideoCodec::H265),
+        VideoCodec::H264 | VideoCodec::H265 => Some(codec),
         // `VideoCodec` may grow; what is not named above is not decoded.
         _ => None,
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use lva_inference_schema::{EventBody, Inference};
+use lva_inference_schema::Inference;
+use lva_inference_schema::body::EventBody;
 use serde_json::Value;
 
 use super::failure_throttle::FailureThrottle;

@@ -1,6 +1,7 @@
 //! Where a node's results go.
 
-use lva_inference_schema::{AnalyticsBody, EventBody, Inference, JsonStyle};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{AnalyticsBody, Inference, JsonStyle};
 
 use super::frame::FrameMeta;
 use super::recorder_input::{MetadataInput, SignalInput};

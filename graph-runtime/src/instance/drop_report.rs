@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use lva_graph_model::Graph;
-use lva_inference_schema::{DataDropped, EventBody, EventName, Subject};
+use lva_inference_schema::body::{DataDropped, EventBody};
+use lva_inference_schema::{EventName, Subject};
 use serde_json::{Map, Value};
 
 use crate::event::SubjectFactory;

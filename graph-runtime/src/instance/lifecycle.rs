@@ -2,7 +2,8 @@
 
 use lva_graph_model::methods::InstanceState;
 use lva_graph_model::{Family, Graph};
-use lva_inference_schema::{EventBody, EventName, Generation, StateChange, StateReason, Subject};
+use lva_inference_schema::body::{EventBody, StateChange, StateReason};
+use lva_inference_schema::{EventName, ProductFamily, Subject};
 
 use crate::emitter::EventEmitter;
 use crate::event::SubjectFactory;
@@ -72,11 +73,11 @@ fn state_event(
         cause,
         StateChangeCause::NotStarted { .. } | StateChangeCause::Ended { .. }
     );
-    let (family, name) = match (instance.generation(), after) {
-        (Generation::VideoAnalyzer, _) => (Family::VideoAnalyzer, EventName::PipelineStateChanged),
-        (Generation::Lva, InstanceState::Active) => (Family::Lva, EventName::GraphInstanceStarted),
-        (Generation::Lva, _) if failed => (Family::Lva, EventName::GraphInstanceFailed),
-        (Generation::Lva, _) => (Family::Lva, EventName::GraphInstanceStopped),
+    let (family, name) = match (instance.family(), after) {
+        (ProductFamily::VideoAnalyzer, _) => (Family::VideoAnalyzer, EventName::PipelineStateChanged),
+        (ProductFamily::Lva, InstanceState::Active) => (Family::Lva, EventName::GraphInstanceStarted),
+        (ProductFamily::Lva, _) if failed => (Family::Lva, EventName::GraphInstanceFailed),
+        (ProductFamily::Lva, _) => (Family::Lva, EventName::GraphInstanceStopped),
     };
     let mut change = StateChange::new(before.word(family), after.word(family));
     let (reason, node, message) = match cause {
@@ -108,7 +109,7 @@ mod tests {
     ) -> String {
         let (name, body) = state_event(instance, before, after, cause);
         assert_eq!(name.class(), EventClass::Operational);
-        assert!(name.is_in(instance.generation()), "{name}");
+        assert!(name.is_in(instance.family()), "{name}");
         format!("{name} {}", body.to_json(JsonStyle::VideoAnalyzer))
     }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use lva_inference_schema::{EventBody, EventName, MediaSessionEstablished};
+use lva_inference_schema::EventName;
+use lva_inference_schema::body::{EventBody, MediaSessionEstablished};
 use lva_rtsp::{AccessUnit, Camera, CameraEvent, Codec, MediaKind, StreamInfo};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;

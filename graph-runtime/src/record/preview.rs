@@ -118,7 +118,7 @@ fn text(error: impl Display) -> String {
 
 /// A JPEG with the longer side of the size, or the picture as it is where it is smaller.
 fn spec(size: PreviewSize, width: u32, height: u32) -> FrameSpec {
-    let side = size.longer_side();
+    let side = size.long_edge();
     let settings = ImageSettings::new(PixelFormat::Bgr24);
     let settings = if width.max(height) > side {
         settings.with_scale(ScaleMode::PreserveAspectRatio, Some(side), Some(side))

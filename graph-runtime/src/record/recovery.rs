@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lva_recording::{ClipReport, Recovery, recover, recover_written_by};
+use lva_recording::{ClipReport, Recovery, recover, recover_owned_by};
 use parking_lot::Mutex;
 
 /// Clips that were finished below each root directory and not yet reported by their sinks. Shared by all recorders of a module,
@@ -25,14 +25,14 @@ impl RecoveredClips {
         }
         let clips = recovered.get_mut(root).into_iter();
         clips
-            .flat_map(|clips| clips.extract_if(.., |clip| clip.sidecar.writer == owner_id))
+            .flat_map(|clips| clips.extract_if(.., |clip| clip.sidecar.owner == owner_id))
             .collect()
     }
 }
 
 /// Finishes the clips of one sink below a directory.
 pub(super) fn recover_own(directory: &Path, owner_id: &str) -> Vec<ClipReport> {
-    finished(recover_written_by(directory, owner_id)).unwrap_or_default()
+    finished(recover_owned_by(directory, owner_id)).unwrap_or_default()
 }
 
 /// The clips that were finished; failures are logged. `None`: the directory could not be read.

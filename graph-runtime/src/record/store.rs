@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lva_graph_model::nodes::FileSink;
 use lva_graph_model::{Pattern, PatternPiece, SystemVariable};
 use lva_recording::{
-    Clip, ClipError, ClipFolder, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentFolder,
+    Clip, ClipDirectory, ClipError, ClipReport, ClipStore, ClipWriter, MediaUnit, NewClip, SegmentDirectory,
     SegmentOptions, SegmentedClip, StoreStats, Tracks, clip_path,
 };
 
@@ -42,8 +42,8 @@ impl PatternContext {
 /// limits what waits for an upload, and nothing is uploaded.
 #[derive(Debug)]
 pub(super) enum Store {
-    Files(ClipFolder),
-    Segments(SegmentFolder),
+    Files(ClipDirectory),
+    Segments(SegmentDirectory),
 }
 
 impl Store {
@@ -54,11 +54,11 @@ impl Store {
             RecordingTarget::Files(sink) => {
                 let root_dir = root_dir(sink, &context, &root);
                 let (sink, cap) = (sink.clone(), sink.maximum_bytes);
-                let store = ClipFolder::with_naming(move |new: &NewClip| {
+                let store = ClipDirectory::with_naming(move |new: &NewClip| {
                     let directory = root.join(context.render(&sink.directory));
                     clip_path(&directory, &context.render(&sink.file_name), new.start_90k)
                 });
-                let store = store.below(root_dir).written_by(owner_id);
+                let store = store.with_root(root_dir).with_owner(owner_id);
                 Self::Files(match cap {
                     Some(bytes) => store.with_maximum_bytes(bytes),
                     None => store,
@@ -70,14 +70,14 @@ impl Store {
                 let always = plan.gate.is_none();
                 // A new asset each time the gate opens; a single one for a continuous recording, whatever interrupts it.
                 let mut asset: Option<PathBuf> = None;
-                let store = SegmentFolder::with_naming(options, move |_: &NewClip| match &asset {
+                let store = SegmentDirectory::with_naming(options, move |_: &NewClip| match &asset {
                     Some(asset) if always => Ok(asset.clone()),
                     _ => {
                         let directory = root.join(checked(context.render(&name), is_asset_name)?);
                         Ok(asset.insert(directory).clone())
                     }
                 });
-                Self::Segments(store.written_by(owner_id))
+                Self::Segments(store.with_owner(owner_id))
             }
             RecordingTarget::Video(sink) => {
                 let options = SegmentOptions::default().with_length(sink.segment_length);
@@ -86,10 +86,10 @@ impl Store {
                     None => options,
                 };
                 let name = sink.video_name.clone();
-                let store = SegmentFolder::with_naming(options, move |_: &NewClip| {
+                let store = SegmentDirectory::with_naming(options, move |_: &NewClip| {
                     Ok(root.join(checked(context.render(&name), is_directory_name)?))
                 });
-                Self::Segments(store.written_by(owner_id))
+                Self::Segments(store.with_owner(owner_id))
             }
         }
     }
@@ -177,12 +177,12 @@ impl ClipStore for Store {
         }
     }
 
-    fn broke(&mut self, clip: Option<Open>, error: &ClipError) -> Vec<ClipReport> {
+    fn clip_failed(&mut self, clip: Option<Open>, error: &ClipError) -> Vec<ClipReport> {
         match (self, clip) {
-            (Self::Files(store), Some(Open::File(clip))) => store.broke(Some(*clip), error),
-            (Self::Segments(store), Some(Open::Segments(clip))) => store.broke(Some(*clip), error),
-            (Self::Files(store), _) => store.broke(None, error),
-            (Self::Segments(store), _) => store.broke(None, error),
+            (Self::Files(store), Some(Open::File(clip))) => store.clip_failed(Some(*clip), error),
+            (Self::Segments(store), Some(Open::Segments(clip))) => store.clip_failed(Some(*clip), error),
+            (Self::Files(store), _) => store.clip_failed(None, error),
+            (Self::Segments(store), _) => store.clip_failed(None, error),
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use lva_extension_protocol::FrameEncoding;
 use lva_graph_runtime::DropReason;
-use lva_inference_schema::{EventBody, EventName, EventType, parse_event_time};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{EventName, EventType, parse_event_time};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -81,7 +82,7 @@ async fn an_event_is_published_at_the_time_of_its_frame_and_recorded_from_the_ca
         events.count(EventName::RecordingAvailable)
     );
     for event in events.all() {
-        let kind: EventType = event.name.in_generation(event.subject.generation());
+        let kind: EventType = event.name.in_family(event.subject.family());
         assert!(kind.known().is_some());
         if event.name == EventName::Inference {
             let (time, about) = frame_of(&event);

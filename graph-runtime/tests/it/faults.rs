@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lva_graph_runtime::DropReason;
-use lva_inference_schema::{EventBody, EventName};
+use lva_inference_schema::EventName;
+use lva_inference_schema::body::EventBody;
 
 use crate::support::*;
 

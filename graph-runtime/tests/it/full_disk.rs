@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use lva_graph_runtime::DropReason;
-use lva_inference_schema::{EventBody, EventName};
+use lva_inference_schema::EventName;
+use lva_inference_schema::body::EventBody;
 use lva_rtsp_simulator::Faults;
 
 use crate::plant::*;

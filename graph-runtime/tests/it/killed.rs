@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use lva_graph_runtime::{GraphEvent, MessageSink, Module, RuntimeOptions, SinkError};
-use lva_recording::{Sidecar, TICKS_PER_SECOND};
+use lva_recording::{MediaTime, Sidecar};
 use lva_rtsp_simulator::Faults;
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ const SITE: &str = "KILLED_SITE";
 /// What a slow machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a kill may cost of a recording, and what packets take from camera to disk.
-const MAY_BE_LOST: u64 = 2 * TICKS_PER_SECOND;
+const MAY_BE_LOST: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 
 /// A line of the module's process on standard output.
 struct Lines;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lva_graph_model::methods::InstanceState;
 use lva_graph_runtime::{GraphEvent, InstanceStats, Module, RuntimeOptions};
-use lva_inference_schema::{EventBody, EventName, StateChange, StateReason};
+use lva_inference_schema::EventName;
+use lva_inference_schema::body::{EventBody, StateChange, StateReason};
 use lva_rtsp::Timeouts;
 use serde_json::json;
 

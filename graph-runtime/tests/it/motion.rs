@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::sync::atomic::Ordering;
 
-use lva_inference_schema::{EventBody, EventName, InferenceValue};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{EventName, InferenceValue};
 use serde_json::json;
 
 use crate::support::*;

@@ -11,7 +11,8 @@ use lva_extension_protocol::server::{
     Extension, ExtensionOpenError, ExtensionServer, ExtensionSession, ListenAddress, Sample, SessionInfo,
 };
 use lva_graph_runtime::{DropReason, GraphEvent, HubMessage, Module, RuntimeOptions};
-use lva_inference_schema::{Entity, Event, EventBody, EventName, Inference, JsonStyle, Rectangle};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{Entity, Event, EventName, Inference, JsonStyle, Rectangle};
 use lva_rtsp_simulator::Simulator;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;

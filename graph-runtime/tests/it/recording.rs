@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lva_graph_runtime::{DropReason, GraphEvent, InstanceStats};
-use lva_inference_schema::{EventBody, EventName};
+use lva_inference_schema::EventName;
+use lva_inference_schema::body::EventBody;
 use lva_recording::{
-    MediaUnit, Recorder, SegmentFolder, SegmentOptions, TICKS_PER_SECOND, Tracks, VideoCodec, VideoTrack,
+    MediaTime, MediaUnit, Recorder, SegmentDirectory, SegmentOptions, Tracks, VideoCodec, VideoTrack,
 };
 use serde_json::{Value, json};
 
@@ -185,7 +186,7 @@ async fn a_folder_that_others_use_is_said_with_what_to_do_and_nothing_of_theirs_
     let (place, event) = events.wait(EventName::StorageError, 0).await;
     let (code, message) = emitted(&event);
     assert_eq!(code, "storageInUse");
-    let remedy = "give each a folder of its own, for example with ${System.InstanceName} in its name";
+    let remedy = "use a separate directory for each, for example with ${System.InstanceName} in its name";
     assert!(
         message.ends_with(remedy) && message.contains("all-Sample-Graph-1"),
         "{message}"
@@ -346,10 +347,10 @@ fn leave_unfinished(directory: &Path) {
         height: 120,
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let store = SegmentFolder::new(directory, SegmentOptions::default());
+    let store = SegmentDirectory::new(directory, SegmentOptions::default());
     let mut recorder = Recorder::continuous(Tracks { video, audio: None }, store);
     for number in 0..300u64 {
-        let time = (now - 300) * TICKS_PER_SECOND + number * 3000;
+        let time = (now - 300) * MediaTime::TICKS_PER_SECOND + number * 3000;
         let keyframe = number.is_multiple_of(30);
         let _ = recorder.push(MediaUnit::video(time, keyframe, vec![0; 100].into()));
     }

@@ -15,7 +15,8 @@ use lva_extension_protocol::{BackoffPolicy, BoxError};
 use lva_graph_runtime::{
     DropReason, GraphEvent, InstanceStats, MessageSink, Module, RuntimeOptions, SinkError,
 };
-use lva_inference_schema::{Entity, Event, EventBody, EventName, Inference, InferenceValue, Rectangle};
+use lva_inference_schema::body::EventBody;
+use lva_inference_schema::{Entity, Event, EventName, Inference, InferenceValue, Rectangle};
 use lva_rtsp::{Credentials, ReconnectPolicy};
 use lva_rtsp_simulator::{Faults, Simulator, SimulatorOptions};
 use serde_json::{Value, json};

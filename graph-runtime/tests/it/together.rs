@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lva_graph_runtime::{DropReason, InstanceStats};
-use lva_inference_schema::{EventBody, EventName};
+use lva_inference_schema::EventName;
+use lva_inference_schema::body::EventBody;
 use lva_rtsp_simulator::Faults;
 
 use crate::plant::*;

@@ -1,5 +1,6 @@
-//! Whatever can be said can be written in both styles and read again.
+//! Every value can be written in both styles and read again.
 
+use lva_inference_schema::body::{EventBody, RuntimeError};
 use lva_inference_schema::*;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -10,13 +11,13 @@ fn word() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9 /\"\\\\äß]{0,12}"
 }
 
-fn real() -> impl Strategy<Value = Real> {
+fn real() -> impl Strategy<Value = Decimal> {
     prop_oneof![
         any::<f32>()
             .prop_filter("equal to itself", |f| !f.is_nan())
-            .prop_map(Real::from),
-        (0.0..=1.0f64).prop_map(Real::from),
-        Just(Real::from(f64::INFINITY)),
+            .prop_map(Decimal::from),
+        (0.0..=1.0f64).prop_map(Decimal::from),
+        Just(Decimal::from(f64::INFINITY)),
     ]
 }
 
@@ -79,7 +80,7 @@ fn value() -> impl Strategy<Value = InferenceValue> {
         )
             .prop_map(
                 |(value, language, start_timestamp_90k, end_timestamp_90k, extra)| {
-                    Text {
+                    TextContent {
                         value,
                         language,
                         start_timestamp_90k,
@@ -159,13 +160,10 @@ proptest! {
 #[test]
 fn kinds_and_words_match() {
     for kind in InferenceKind::ALL {
-        assert_eq!(InferenceKind::from_word(kind.as_str()), Some(kind));
-        assert_eq!(
-            InferenceKind::from_word(&kind.as_str().to_uppercase()),
-            Some(kind)
-        );
+        assert_eq!(kind.as_str().parse(), Ok(*kind));
+        assert_eq!(kind.as_str().to_uppercase().parse(), Ok(*kind));
     }
-    assert_eq!(InferenceKind::from_word("auto"), None);
+    assert!("auto".parse::<InferenceKind>().is_err());
 }
 
 #[test]
@@ -174,9 +172,9 @@ fn boxes_are_reached_for_mapping_back() {
         bbox: Some(Rectangle::new(0.5, 0.5, 0.1, 0.1)),
         ..Motion::default()
     });
-    motion.bounding_box_mut().unwrap().l = Real::from(0.25);
+    motion.bounding_box_mut().unwrap().l = Decimal::from(0.25);
     assert_eq!(motion.bounding_box().unwrap().l.get(), 0.25);
-    assert!(Inference::new(Text::default()).bounding_box().is_none());
+    assert!(Inference::new(TextContent::default()).bounding_box().is_none());
 }
 
 #[test]
@@ -245,10 +243,10 @@ fn http_answers_keep_their_order() {
     let answer: serde_json::Value =
         serde_json::from_str(r#"{"z":1,"inferences":[{"b":1,"a":2}],"timestamp":5}"#).unwrap();
     assert_eq!(
-        stamp_http_answer(answer, 9).to_string(),
+        add_timestamp(answer, 9).to_string(),
         r#"{"timestamp":9,"z":1,"inferences":[{"b":1,"a":2}]}"#
     );
-    assert_eq!(stamp_http_answer(json!([1]), 9), json!([1]));
+    assert_eq!(add_timestamp(json!([1]), 9), json!([1]));
 }
 
 #[test]

@@ -1,18 +1,18 @@
-//! Times of decoding, which a camera does not send and an MP4 file needs.
+//! Decoding times, which cameras do not send and MP4 files need.
 
 use crate::unit::MediaUnit;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// Pictures that are looked at to learn how far the stream reorders them; H.264 and H.265 allow 16.
+/// Pictures examined to find the reordering depth; H.264 and H.265 allow 16.
 const REORDER_PROBE: usize = 17;
 
-/// Of a slow camera so many are enough that come in order and last a second (in ticks): what is looked at is in memory
-/// only, and one that reorders shows it by then.
+/// For a slow camera, this many pictures in order that span a second (in ticks) are enough: examined pictures are in
+/// memory only, and a stream that reorders shows it by then.
 const SLOW_PROBE: usize = 5;
 const SLOW_PROBE_90K: i64 = 90_000;
 
-/// A picture with everything that the MP4 writer wants to know.
+/// A picture with all times that the MP4 writer needs.
 pub(super) struct Timed {
     pub(super) unit: MediaUnit,
     pub(super) pts: i64,
@@ -21,24 +21,25 @@ pub(super) struct Timed {
     pub(super) retimed: bool,
 }
 
-/// Gives pictures, which come in the order of decoding with times of presentation, their times of decoding.
+/// Assigns decoding times to pictures, which arrive in decoding order with presentation times.
 ///
-/// The time of decoding of a picture is the time of presentation of the one that many places earlier in order of
-/// presentation, as far as the stream reorders at most. How far is learnt from the first pictures; a stream without
-/// B-frames has 0, and both times are equal.
+/// The decoding time of a picture is the presentation time of the picture N places earlier in presentation order, where N
+/// is the reordering depth. The depth is found from the first pictures; without B-frames it is 0, and both times are
+/// equal.
 #[derive(Default)]
 pub(super) struct VideoClock {
     probe: Vec<(MediaUnit, i64)>,
     depth: Option<usize>,
     times: BinaryHeap<Reverse<i64>>,
-    lead: VecDeque<i64>,
+    first_dts: VecDeque<i64>,
     last_dts: Option<i64>,
     held: Option<Timed>,
     frame: i64,
 }
 
 impl VideoClock {
-    /// A clock for a stream that is known not to reorder, at this distance of pictures: it need not look first.
+    /// A clock for a stream that is known not to reorder, with this distance between pictures. It outputs the first
+    /// picture at once.
     pub(super) fn in_order(frame: i64) -> Self {
         Self {
             depth: Some(0),
@@ -47,12 +48,12 @@ impl VideoClock {
         }
     }
 
-    /// Whether it still looks at pictures before it lets any out.
+    /// Whether it still examines pictures and outputs none.
     pub(super) fn is_learning(&self) -> bool {
         self.depth.is_none()
     }
 
-    /// How far the stream reorders, and the distance of its pictures, as far as that is known by now.
+    /// Reordering depth and distance of pictures, as far as known.
     pub(super) fn learnt(&self) -> (usize, i64) {
         match self.depth {
             Some(depth) => (depth, self.frame),
@@ -60,15 +61,15 @@ impl VideoClock {
         }
     }
 
-    /// The distance of pictures, where it is certain that the stream does not reorder them.
+    /// Distance of pictures, if the stream certainly does not reorder them.
     pub(super) fn known_in_order(&self) -> Option<i64> {
         (self.depth == Some(0)).then_some(self.frame)
     }
 
-    /// The picture that is held lasts until the next one is shown, which goes elsewhere.
+    /// The last picture lasts until the next file's first one is presented.
     pub(super) fn last_until(&mut self, end: i64) {
         if let Some(held) = &mut self.held
-            && self.depth == Some(0) // otherwise something else is shown last
+            && self.depth == Some(0) // otherwise another picture is presented last
             && end > held.dts
         {
             held.duration = end - held.dts;
@@ -95,7 +96,7 @@ impl VideoClock {
             || (count >= SLOW_PROBE && lasts() >= SLOW_PROBE_90K && measure(&self.probe).0 == 0)
     }
 
-    /// The rest, at the end of the clip.
+    /// The remaining pictures, at the end of the clip.
     pub(super) fn end(&mut self) -> Vec<Timed> {
         let mut rest = self.learn();
         rest.extend(self.held.take());
@@ -111,7 +112,7 @@ impl VideoClock {
         let first = probe.iter().map(|(_, pts)| *pts).min().unwrap_or(0);
         self.frame = frame;
         self.depth = Some(depth);
-        self.lead = (1..=depth as i64)
+        self.first_dts = (1..=depth as i64)
             .rev()
             .map(|ahead| first - ahead * frame)
             .collect();
@@ -121,11 +122,11 @@ impl VideoClock {
             .collect()
     }
 
-    /// Holds each picture back until the next one tells how long it lasts.
+    /// Delays each picture until the next one determines its duration.
     fn order(&mut self, unit: MediaUnit, pts: i64) -> Option<Timed> {
         self.times.push(Reverse(pts));
-        let wanted = match self.lead.pop_front() {
-            Some(lead) => lead,
+        let wanted = match self.first_dts.pop_front() {
+            Some(dts) => dts,
             None => self.times.pop().map_or(pts, |Reverse(time)| time),
         };
         let dts = self.last_dts.map_or(wanted, |last| wanted.max(last + 1));
@@ -145,7 +146,8 @@ impl VideoClock {
     }
 }
 
-/// How many pictures, at most, come before one that is shown before them; and the smallest distance of two in time.
+/// The largest number of pictures in front of one that is presented before them, and the smallest distance of two in
+/// time.
 fn measure(probe: &[(MediaUnit, i64)]) -> (usize, i64) {
     let later_before =
         |index: usize, pts: i64| probe.iter().take(index).filter(|(_, other)| *other > pts).count();

@@ -1,61 +1,43 @@
-//! The unfinished file, and FFmpeg's MP4 writer on it.
+//! The unfinished file, and FFmpeg's MP4 writer on top of it.
 
-use crate::error::ClipError;
-use crate::naming::utc;
-use crate::parameters;
-use crate::sidecar::{Facts, sidecar_path};
-use crate::unit::{TICKS_PER_SECOND, Tracks};
-use ffmpeg_next as ffmpeg;
-use ffmpeg_next::format::context::{Output, StreamIo};
-use ffmpeg_next::{Dictionary, Rational, codec};
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// What an unfinished clip's file name ends with.
-pub(crate) const UNFINISHED: &str = ".part";
+use ffmpeg_next as ffmpeg;
+use ffmpeg_next::format::context::{Output, StreamIo};
+use ffmpeg_next::{Dictionary, Rational, codec};
+use lva_media_types::MediaTime;
 
-/// The tag of the file's metadata by which [`recover`](crate::recover) knows what to write beside it.
-pub(crate) const FACTS_TAG: &str = "lva_clip";
+use crate::error::ClipError;
+use crate::files::{sidecar_path, unfinished};
+use crate::naming::utc;
+use crate::parameters;
+use crate::sidecar::{ClipHeader, HEADER_TAG, TIMESTAMP_TAG};
+use crate::unit::Tracks;
 
-/// The tag with the time of the first picture.
-pub(crate) const TIMESTAMP_TAG: &str = "timestamp_90k";
-
-/// Clips of one name that are told apart by a number.
+/// Most clips of one name, distinguished by a number.
 const MAX_SAME_NAME: u32 = 1000;
 
-/// `frag_discont`: the first fragment, too, says where in time it lies.
+/// `frag_discont`: the first fragment also has its position in time.
 const MOVFLAGS: &str = "frag_keyframe+empty_moov+default_base_moof+use_metadata_tags+frag_discont";
 
-/// Microseconds of media in a fragment at most, and by which the tracks may be apart: what a killed process can cost.
+/// Microseconds of media in a fragment, and the largest distance of the tracks: at most this much is lost with a killed
+/// process.
 const FRAGMENT_MICROSECONDS: &str = "500000";
 
-pub(super) const TIME_BASE: Rational = Rational(1, TICKS_PER_SECOND as i32);
+pub(super) const TIME_BASE: Rational = Rational(1, MediaTime::TICKS_PER_SECOND as i32);
 
-/// FFmpeg writes to standard error by default.
-pub(crate) fn quiet() {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| ffmpeg::log::set_level(ffmpeg::log::Level::Fatal));
-}
-
-/// The name of a clip while it is unfinished.
-pub(crate) fn unfinished(path: &Path) -> PathBuf {
-    let mut part: OsString = path.to_owned().into_os_string();
-    part.push(UNFINISHED);
-    part.into()
-}
-
-/// Creates the unfinished file under a name for which there is neither a finished nor an unfinished one. It is locked,
-/// so that nobody takes it for a dead process's.
+/// Creates the unfinished file under a name that neither a finished nor an unfinished clip has, and locks it, so that
+/// recovery leaves it alone.
 pub(super) fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), ClipError> {
     let failed = |path: &Path, source| ClipError::Create {
         path: path.to_owned(),
         source,
     };
-    if let Some(folder) = wanted.parent() {
-        fs::create_dir_all(folder).map_err(|source| failed(wanted, source))?;
+    if let Some(directory) = wanted.parent() {
+        fs::create_dir_all(directory).map_err(|source| failed(wanted, source))?;
     }
     for number in 1..=MAX_SAME_NAME {
         let path = if number == 1 {
@@ -74,7 +56,7 @@ pub(super) fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), Cli
             .create_new(true)
             .open(&part)
         {
-            // Somebody who recovers files may have been faster; a file system without locks is not worth a recording.
+            // A recovery may have locked it first. Without support for locks, record all the same.
             Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => {}
             Ok(file) => return Ok((path, part, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -91,12 +73,12 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     path.with_file_name(format!("{stem}-{number}.mp4"))
 }
 
-/// Opens the writer and writes the head of the file.
+/// Opens the writer and writes the file header.
 pub(super) fn open_output(
     file: File,
     failure: &Failure,
     tracks: &Tracks,
-    facts: &Facts,
+    header: &ClipHeader,
 ) -> Result<(Output, [Rational; 2]), ffmpeg::Error> {
     let stream = StreamIo::from_write_seek(PartFile {
         file,
@@ -108,14 +90,14 @@ pub(super) fn open_output(
         add_stream(&mut output, parameters::audio(audio)?)?;
     }
     let mut metadata = Dictionary::new();
-    metadata.set("creation_time", &utc(facts.first_timestamp_90k).to_string());
-    metadata.set(TIMESTAMP_TAG, &facts.first_timestamp_90k.to_string());
-    metadata.set(FACTS_TAG, &facts.to_tag());
+    metadata.set("creation_time", &utc(header.first_timestamp_90k).to_string());
+    metadata.set(TIMESTAMP_TAG, &header.first_timestamp_90k.to_string());
+    metadata.set(HEADER_TAG, &header.to_tag());
     output.set_metadata(metadata);
     let mut options = Dictionary::new();
     options.set("movflags", MOVFLAGS);
-    // Times are written as they are given. Left to itself the writer moves each track's first packet to 0: sound would
-    // come early by what lies between it and the first picture, and pieces of a recording would overlap.
+    // Write times as given. By default the writer moves the first packet of each track to 0: audio would be early by its
+    // distance from the first picture, and segments of a recording would overlap.
     options.set("avoid_negative_ts", "disabled");
     options.set("use_editlist", "0");
     options.set("frag_duration", FRAGMENT_MICROSECONDS);
@@ -138,7 +120,7 @@ fn add_stream(output: &mut Output, parameters: codec::Parameters) -> Result<(), 
     Ok(())
 }
 
-/// The first error of the file, in the system's own words; FFmpeg passes on a number at best.
+/// The first error of the file, as the system reports it; FFmpeg passes on a number at best.
 #[derive(Clone, Default)]
 pub(super) struct Failure(Arc<Mutex<Option<io::Error>>>);
 
@@ -182,7 +164,7 @@ impl PartFile {
 }
 
 impl Write for PartFile {
-    /// Writes all of it: FFmpeg takes a short count for the whole.
+    /// Writes all bytes: FFmpeg treats a short count as success.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.file.write_all(bytes).map(|()| bytes.len());
         self.noted(result)

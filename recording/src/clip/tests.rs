@@ -1,7 +1,11 @@
-use super::*;
-use crate::unit::{VideoCodec, VideoTrack};
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+
 use bytes::Bytes;
-use std::io;
+use lva_media_types::VideoCodec;
+
+use super::*;
+use crate::unit::VideoTrack;
 
 fn tracks() -> Tracks {
     // The parameter sets of no real stream: the writer copies them unread.
@@ -26,15 +30,15 @@ fn picture(number: u64, bytes: usize) -> MediaUnit {
 }
 
 #[test]
-fn a_full_disk_is_named_and_nothing_looks_finished() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.mp4");
+fn a_full_disk_is_reported_and_nothing_looks_finished() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.mp4");
     let full = || OpenOptions::new().write(true).open("/dev/full");
     let Ok(file) = full() else {
         let _ = writeln!(io::stderr(), "skipped: this system has no /dev/full");
         return;
     };
-    let part = folder.path().join("a.mp4.part");
+    let part = directory.path().join("a.mp4.part");
     fs::write(&part, b"").unwrap();
     let made = ClipWriter::on_file(
         file,
@@ -48,7 +52,7 @@ fn a_full_disk_is_named_and_nothing_looks_finished() {
         Err(error) => error,
         Ok(mut clip) => (0..300)
             .find_map(|number| clip.write(&picture(number, 5000)).err())
-            .expect("no room for a megabyte"),
+            .expect("no space for a megabyte"),
     };
     assert!(error.is_disk_full() && !error.is_permission_denied(), "{error:?}");
     assert!(std::error::Error::source(&error).is_some());
@@ -57,8 +61,8 @@ fn a_full_disk_is_named_and_nothing_looks_finished() {
 
 #[test]
 fn an_existing_clip_is_never_replaced() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.mp4");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.mp4");
     let write = || {
         let mut clip = ClipWriter::create(&path, &tracks(), 1_000_000).unwrap();
         clip.write(&picture(0, 100)).unwrap();
@@ -66,10 +70,10 @@ fn an_existing_clip_is_never_replaced() {
     };
     let (first, second) = (write(), write());
     assert_eq!(first.finish().unwrap().path, path);
-    assert_eq!(second.finish().unwrap().path, folder.path().join("a-2.mp4"));
-    assert_eq!(write().finish().unwrap().path, folder.path().join("a-3.mp4"));
+    assert_eq!(second.finish().unwrap().path, directory.path().join("a-2.mp4"));
+    assert_eq!(write().finish().unwrap().path, directory.path().join("a-3.mp4"));
     assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
+        fs::read_dir(directory.path()).unwrap().count(),
         6,
         "clips and sidecars, no unfinished file"
     );
@@ -77,15 +81,15 @@ fn an_existing_clip_is_never_replaced() {
 
 #[test]
 fn a_clip_begins_with_a_key_frame_or_not_at_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.mp4");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.mp4");
     let mut clip = ClipWriter::create(&path, &tracks(), 1_000_000).unwrap();
     assert!(matches!(clip.write(&picture(3, 100)), Err(ClipError::NoKeyframe)));
     assert!(matches!(clip.write(&picture(10, 0)), Err(ClipError::EmptyUnit)));
     let audio = MediaUnit::audio(1_000_000, Bytes::from_static(b"a"));
     assert!(matches!(clip.write(&audio), Err(ClipError::NoAudioTrack)));
     assert!(matches!(clip.finish(), Err(ClipError::NoKeyframe)));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     let mut without = tracks();
     without.video.extra_data = Bytes::new();
     assert!(matches!(
@@ -100,19 +104,19 @@ fn a_clip_begins_with_a_key_frame_or_not_at_all() {
         ClipWriter::create(&path, &without, 0),
         Err(ClipError::Mux { .. })
     ));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("file"), b"").unwrap();
-    let error = ClipWriter::create(&folder.path().join("file/a.mp4"), &tracks(), 0).unwrap_err();
+fn a_directory_that_cannot_be_created_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file"), b"").unwrap();
+    let error = ClipWriter::create(&directory.path().join("file/a.mp4"), &tracks(), 0).unwrap_err();
     assert!(matches!(error, ClipError::Create { .. }), "{error:?}");
 }
 
 #[test]
-fn times_of_decoding_follow_the_order_of_presentation() {
+fn decoding_times_follow_the_presentation_order() {
     let ordered = |pts: &[i64]| {
         let mut clock = VideoClock::default();
         let mut out: Vec<Timed> = Vec::new();
@@ -152,8 +156,8 @@ fn a_slow_camera_is_written_after_a_second_or_five_pictures() {
 
 #[test]
 fn a_time_that_contradicts_its_order_is_moved_and_counted() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut clip = ClipWriter::create(&folder.path().join("a.mp4"), &tracks(), 1_000_000).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut clip = ClipWriter::create(&directory.path().join("a.mp4"), &tracks(), 1_000_000).unwrap();
     for number in 0..30 {
         clip.write(&picture(number, 50)).unwrap();
     }

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const S: u64 = TICKS_PER_SECOND;
+const S: u64 = MediaTime::TICKS_PER_SECOND;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -75,7 +75,7 @@ fn the_earliest_event_of_the_window_opens() {
 }
 
 #[test]
-fn events_extend_up_to_the_maximum_and_the_next_one_opens_anew() {
+fn events_extend_up_to_the_maximum_and_the_next_one_opens_again() {
     let mut gate = gate(0, 0, 10, 25);
     gate.advance(0);
     for event in [0, 8, 16, 24] {
@@ -99,7 +99,7 @@ fn events_extend_up_to_the_maximum_and_the_next_one_opens_anew() {
 }
 
 #[test]
-fn ids_are_carried_in_the_order_of_events() {
+fn ids_keep_the_order_of_events() {
     let mut gate = gate(1, 0, 10, 30);
     gate.advance(0);
     for (time, id) in [(5, "b"), (4, "a"), (6, "c")] {
@@ -132,7 +132,7 @@ fn a_positive_offset_delays_the_start() {
 }
 
 #[test]
-fn clocks_that_run_ahead_cannot_hold_the_gate() {
+fn clocks_that_run_ahead_cannot_keep_the_gate_open() {
     let mut gate = gate(1, 0, 10, 30);
     assert_eq!(
         gate.signal(Signal::at(u64::MAX)),
@@ -148,7 +148,7 @@ fn clocks_that_run_ahead_cannot_hold_the_gate() {
 }
 
 #[test]
-fn times_that_make_no_gate_are_refused() {
+fn invalid_gate_times_are_rejected() {
     let new = |options: GateOptions| SignalGate::new(options).map(|_| ()).unwrap_err();
     let valid = GateOptions::new(seconds(10), seconds(30));
     assert_eq!(
@@ -174,7 +174,7 @@ fn times_that_make_no_gate_are_refused() {
 }
 
 #[test]
-fn the_end_of_a_stream_decides_what_waits() {
+fn the_end_of_a_stream_decides_waiting_events() {
     let mut gate = gate(10, 0, 10, 30);
     gate.advance(0);
     let _ = gate.signal(Signal::at(S));

@@ -1,8 +1,8 @@
-//! The recording that is made while the gate is open, and the clip in which it is just now.
+//! The recording of an open gate, and its current clip.
 
 use crate::store::NewClip;
 
-/// The end of a recording that no gate will end.
+/// End of a recording without a gate.
 pub(super) const NEVER: u64 = u64::MAX;
 
 /// A recording while the gate is open.
@@ -11,24 +11,24 @@ pub(super) struct Active<C> {
     pub(super) event_90k: u64,
     pub(super) start_90k: u64,
     pub(super) end_90k: u64,
-    /// Correlation ids of its events, in their order.
+    /// Correlation ids of its events, in order.
     pub(super) ids: Vec<String>,
-    /// A file of its clip was told.
+    /// Whether a file of it was reported as available.
     pub(super) available: bool,
     pub(super) clip: ClipState<C>,
 }
 
 pub(super) enum ClipState<C> {
-    /// No picture of it has come, or none since the tracks changed.
+    /// No picture has arrived, or none since the tracks changed.
     Waiting { wrote_before: bool },
-    /// It is being written.
+    /// The clip is being written.
     Writing(C),
-    /// The disk refused it. It begins again with a key frame from then on.
+    /// The disk rejected it. It begins again with a key frame at or after this time.
     Paused { until_90k: u64, wrote_before: bool },
 }
 
 impl<C> Active<C> {
-    /// A recording of which nothing is written.
+    /// A recording without a clip.
     pub(super) fn new(number: u64, event_90k: u64, start_90k: u64, end_90k: u64, id: Option<String>) -> Self {
         Self {
             number,
@@ -41,13 +41,13 @@ impl<C> Active<C> {
         }
     }
 
-    /// Another event belongs to it.
+    /// Adds an event.
     pub(super) fn extend(&mut self, end_90k: u64, id: Option<String>) {
         self.end_90k = end_90k;
         self.ids.extend(id);
     }
 
-    /// Whether its clip may begin now that the newest picture is that of this time.
+    /// Whether its clip may begin, given the time of the newest picture.
     pub(super) fn is_due(&self, newest_90k: u64) -> bool {
         self.is_waiting() && newest_90k >= self.start_90k
     }
@@ -60,7 +60,7 @@ impl<C> Active<C> {
         matches!(self.clip, ClipState::Writing(_))
     }
 
-    /// The clip that is being written.
+    /// The clip being written.
     pub(super) fn writing(&mut self) -> Option<&mut C> {
         match &mut self.clip {
             ClipState::Writing(clip) => Some(clip),
@@ -68,20 +68,20 @@ impl<C> Active<C> {
         }
     }
 
-    /// The clip that would begin with the key frame of a time.
+    /// The clip that would begin with the key frame of this time.
     pub(super) fn new_clip(&self, keyframe_90k: u64) -> NewClip {
         let mut new = NewClip::new(keyframe_90k, self.start_90k, self.event_90k);
         new.closes = self.end_90k != NEVER;
         new
     }
 
-    /// Ends what is done with its clip. If the recording goes on, it waits for another one.
+    /// Takes the state of its clip. A recording that continues waits for another one.
     pub(super) fn take_state(&mut self) -> ClipState<C> {
         std::mem::replace(&mut self.clip, ClipState::Waiting { wrote_before: true })
     }
 
-    /// A key frame is here: what the disk refused may begin again, as another recording of this number. `false`: there is no
-    /// pause, or it is not over.
+    /// At a key frame, a recording that the disk rejected may begin again, under this number. Returns `false` if there is
+    /// no delay, or it has not elapsed.
     pub(super) fn end_pause(&mut self, keyframe_90k: u64, number: u64) -> bool {
         let ClipState::Paused {
             until_90k,

@@ -1,47 +1,47 @@
-//! What was seen at a time, and is not about the file that is being written: it finds its place in a file before, waits for
-//! a recording to come, or is left out and counted.
+//! Annotations that are not of the file being written: they go to an earlier file, wait for a recording, or are skipped
+//! and counted.
 
-use crate::clip::ClipReport;
-use crate::notes::Notes;
+use super::pending::PendingAnnotations;
+use crate::report::ClipReport;
 use std::collections::VecDeque;
 
-/// Finished files that late annotations still find.
+/// Number of finished files that still accept annotations.
 const ANNOTATED_FILES: usize = 4;
 
-/// Where annotations go that the open file does not take.
+/// Annotations that the open file does not accept.
 #[derive(Debug)]
 pub(super) struct Annotations {
     /// Of media that are not recorded, but may be.
-    notes: Notes,
-    /// How long they may be; `None` where each recording begins with the newest picture.
-    reach_back: Option<u64>,
+    pending: PendingAnnotations,
+    /// How old they may be; `None` if each recording begins with the newest picture.
+    lookback: Option<u64>,
     recent: VecDeque<ClipReport>,
-    left_out: u64,
+    skipped: u64,
 }
 
 impl Annotations {
-    /// None so far. A recording may begin as long before the newest picture as `reach_back` says.
-    pub(super) fn new(reach_back: Option<u64>) -> Self {
+    /// Without annotations. A recording begins at most `lookback` before the newest picture.
+    pub(super) fn new(lookback: Option<u64>) -> Self {
         Self {
-            notes: Notes::default(),
-            reach_back,
+            pending: PendingAnnotations::default(),
+            lookback,
             recent: VecDeque::new(),
-            left_out: 0,
+            skipped: 0,
         }
     }
 
-    /// A file is finished. Annotations of its time may still come.
+    /// Adds a finished file, which still accepts annotations of its time.
     pub(super) fn remember(&mut self, report: &ClipReport) {
         if self.recent.len() == ANNOTATED_FILES {
             self.recent.pop_front();
         }
         self.recent.push_back(ClipReport {
-            newest_keyframe: None, // not held any longer than its reader does
+            newest_keyframe: None, // frees it as soon as its reader does
             ..report.clone()
         });
     }
 
-    /// The newest of the remembered files that shows a time.
+    /// The newest of these files that contains a time.
     pub(super) fn file_that_shows(&self, timestamp_90k: u64) -> Option<&ClipReport> {
         self.recent
             .iter()
@@ -49,41 +49,41 @@ impl Annotations {
             .find(|report| (report.first_timestamp_90k..=report.last_timestamp_90k).contains(&timestamp_90k))
     }
 
-    /// Keeps one for a recording that begins later. `false`: none will show its time.
+    /// Keeps an annotation for a later recording. Returns `false` if none will contain its time.
     pub(super) fn place_later(&mut self, timestamp_90k: u64, json: &str, newest_90k: u64) -> bool {
-        let Some(reach_back) = self.reach_back else {
+        let Some(lookback) = self.lookback else {
             return false;
         };
-        let horizon = newest_90k.saturating_sub(reach_back);
-        self.left_out += self.notes.forget_before(horizon);
+        let horizon = newest_90k.saturating_sub(lookback);
+        self.skipped += self.pending.forget_before(horizon);
         if timestamp_90k < horizon {
             return false;
         }
-        self.left_out += self.notes.push(timestamp_90k, json);
+        self.skipped += self.pending.push(timestamp_90k, json);
         true
     }
 
-    /// A recording begins: those that waited for it, oldest first. None begins earlier from now on.
+    /// Takes the annotations for a new recording, oldest first. Later recordings do not begin earlier.
     pub(super) fn take_from(&mut self, start_90k: u64) -> Vec<(u64, String)> {
-        let mut waited = Vec::from(self.notes.take());
+        let mut waited = Vec::from(self.pending.take());
         let all = waited.len();
         waited.retain(|(time, _)| *time >= start_90k);
-        self.left_out += (all - waited.len()) as u64;
+        self.skipped += (all - waited.len()) as u64;
         waited
     }
 
-    /// Time begins anew: no recording will show what was seen before.
+    /// Starts a new timeline: no recording will contain the waiting annotations.
     pub(super) fn forget(&mut self) {
-        self.left_out += self.notes.take().len() as u64;
+        self.skipped += self.pending.take().len() as u64;
     }
 
-    /// One found no place.
-    pub(super) fn leave_out(&mut self) {
-        self.left_out += 1;
+    /// Counts a skipped annotation.
+    pub(super) fn skip(&mut self) {
+        self.skipped += 1;
     }
 
-    /// How many found no place.
-    pub(super) fn left_out(&self) -> u64 {
-        self.left_out
+    /// Number of skipped annotations.
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped
     }
 }

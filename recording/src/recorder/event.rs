@@ -1,89 +1,90 @@
-//! What a recorder tells.
+//! Events and counters of a recorder.
 
-use crate::clip::ClipReport;
 use crate::error::ClipError;
 use crate::gate::CloseReason;
+use crate::report::ClipReport;
 use crate::store::NewClip;
 use std::path::PathBuf;
 
 /// Why a clip ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StopReason {
+pub enum RecordingStopReason {
     /// The gate closed.
     Gate(CloseReason),
     /// [`Recorder::end`](crate::Recorder::end) was called.
     End,
-    /// Media time went back by more than 2 s. Events of the old time line are forgotten.
+    /// Media time went back by more than 2 s. Events of the old timeline are dropped.
     TimeWentBack,
     /// The stream's parameters changed; while the gate is open, another clip begins at the next key frame.
     TracksChanged,
 }
 
-/// What a recorder did.
+/// An event of a recorder.
 ///
-/// A recording begins with `Started` and ends with `Stopped` or `Failed`. Each of its finished files is told once: the
-/// first, after which there is something to look at, by `Available`, the others by `Extended`. A recording in one file is
-/// `Available` after `Stopped`; one in pieces longer than a piece, before.
+/// A recording begins with `Started` and ends with `Stopped` or `Failed`. Each of its finished files is reported once:
+/// the first, which makes it playable, by `Available`, the others by `Extended`. A recording in one file is `Available`
+/// after `Stopped`; one that is longer than a segment, before.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecorderEvent {
     /// A clip is being written (`RecordingStarted`).
     Started {
-        /// Number of the recording, from 1 on; its events carry it too.
+        /// Number of the recording, from 1 on; the same in all its events.
         recording: u64,
-        /// Where the clip will be; for a recording in pieces, their folder.
+        /// Path of the clip; for a recording in segments, their directory.
         path: PathBuf,
-        /// Its first picture, its wanted start, its event. It began late where the first exceeds the second.
+        /// Its first picture, its requested start, its event. It began late if the first exceeds the second.
         clip: NewClip,
     },
-    /// No more is written to it (`RecordingStopped`).
+    /// Writing ended (`RecordingStopped`).
     Stopped {
         /// Number of the recording.
         recording: u64,
-        /// Where the clip will be; for a recording in pieces, their folder.
+        /// Path of the clip; for a recording in segments, their directory.
         path: PathBuf,
         /// Why.
-        reason: StopReason,
-        /// Correlation ids of its events, in their order.
+        reason: RecordingStopReason,
+        /// Correlation ids of its events, in order.
         correlation_ids: Vec<String>,
     },
     /// The first file of it is complete (`RecordingAvailable`).
     Available {
         /// Number of the recording.
         recording: u64,
-        /// What is in the file.
+        /// Content of the file.
         report: ClipReport,
-        /// Correlation ids of its events so far, in their order.
+        /// Correlation ids of its events so far, in order.
         correlation_ids: Vec<String>,
     },
     /// Another file of it is complete.
     Extended {
         /// Number of the recording.
         recording: u64,
-        /// What is in the file.
+        /// Content of the file.
         report: ClipReport,
     },
-    /// It could not be made, gone on with, or completed (`StorageError`). While there is something to record it is tried
-    /// again, as another recording, with a key frame at least a second later; then after two seconds, up to half a minute.
+    /// It could not be created, continued or completed (`StorageError`). As long as there is something to record, it is
+    /// retried as another recording, with a key frame at least a second later; then after two seconds, up to half a
+    /// minute.
     Failed {
         /// Number of the recording.
         recording: u64,
         /// Why.
         error: ClipError,
     },
-    /// A file of an earlier recording, of a process that was killed or on a disk that failed, was completed now.
+    /// A file of an earlier recording, of a killed process or on a disk that failed, is complete now.
     Recovered {
-        /// What is in the file.
+        /// Content of the file.
         report: ClipReport,
     },
-    /// A playlist, an annotation or an old file could not be written or removed. Recording goes on.
-    Untidy {
+    /// A playlist, an annotation or an old file could not be written or removed. Recording continues.
+    CleanupFailed {
         /// Why.
         error: ClipError,
     },
-    /// The gate opened for media that were not there: the event was too old, or no picture came.
-    Missed {
+    /// The gate opened for media that are missing: the event was too old, or no picture arrived.
+    NoMedia {
         /// Number of the recording.
         recording: u64,
         /// Time of the event.
@@ -91,20 +92,20 @@ pub enum RecorderEvent {
     },
 }
 
-/// Counts of a recorder. Numbers only rise.
+/// Counters of a recorder. They only increase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RecorderStats {
-    /// Recordings that began to be written.
+    /// Recordings that began.
     pub started: u64,
-    /// Files that were completed.
+    /// Completed files.
     pub files: u64,
     /// Bytes of those files.
     pub bytes: u64,
     /// Recordings that failed.
     pub failed: u64,
-    /// Units that passed while the disk refused them, the gate being open.
+    /// Units rejected by the disk while the gate was open.
     pub not_written: u64,
-    /// Recordings whose media were not there.
-    pub missed: u64,
+    /// Recordings without media.
+    pub no_media: u64,
 }

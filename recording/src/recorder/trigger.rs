@@ -1,4 +1,4 @@
-//! What begins and ends a recording: events at a gate, or nothing at all.
+//! What begins and ends a recording: events at a gate, or nothing.
 
 use crate::gate::{
     GateDecision, GateOptions, GateOptionsError, GateStats, Signal, SignalGate, SignalOutcome,
@@ -8,7 +8,7 @@ use crate::gate::{
 pub(super) enum Trigger {
     /// Around events.
     Gate(Box<SignalGate>),
-    /// From the first key frame on. Events are welcome and change nothing, and there is nothing to decide.
+    /// From the first key frame on. Events are accepted without effect, and there are no decisions.
     Always,
 }
 

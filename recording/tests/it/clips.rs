@@ -1,7 +1,7 @@
 //! Files, read back by FFmpeg's own programs.
 
-use crate::support::{PLAIN, START, Source, make_source, packet_hashes, read, run, say};
-use lva_recording::{ClipReport, ClipWriter, MediaUnit, Track, find_leftovers};
+use crate::support::{PLAIN, START, Source, make_source, note, packet_hashes, read, run};
+use lva_recording::{ClipReport, ClipWriter, MediaUnit, Track, find_unfinished};
 use std::path::Path;
 
 fn record(source: &Source, units: &[MediaUnit], path: &Path) -> ClipReport {
@@ -16,12 +16,12 @@ fn record(source: &Source, units: &[MediaUnit], path: &Path) -> ClipReport {
     clip.finish().unwrap()
 }
 
-/// All packets but `left_out` of audio, which lie before the first picture: AAC encoders begin with a frame of silence.
-fn same_packets(made: &Path, clip: &Path, left_out: u64) {
+/// All packets but `skipped` of audio, which lie before the first picture: AAC encoders begin with a frame of silence.
+fn same_packets(made: &Path, clip: &Path, skipped: u64) {
     let (Some(before), Some(after)) = (packet_hashes(made), packet_hashes(clip)) else {
         return;
     };
-    for (stream, skipped) in [("0", 0), ("1", left_out as usize)] {
+    for (stream, skipped) in [("0", 0), ("1", skipped as usize)] {
         let of = |hashes: &[(String, String)]| -> Vec<String> {
             hashes
                 .iter()
@@ -35,7 +35,7 @@ fn same_packets(made: &Path, clip: &Path, left_out: u64) {
 
 #[test]
 fn packets_are_byte_equal_and_the_first_is_a_key_frame_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let reordered = ["-c:v", "libx264", "-bf", "3"];
     let h265 = ["-c:v", "libx265", "-x265-params", "log-level=none"];
     for (codec, audio) in [
@@ -44,14 +44,16 @@ fn packets_are_byte_equal_and_the_first_is_a_key_frame_or_skips() {
         (&reordered[..], true),
         (&h265[..], false),
     ] {
-        let Some(made) = make_source(folder.path(), 4, codec, audio) else {
+        let Some(made) = make_source(directory.path(), 4, codec, audio) else {
             continue;
         };
         let source = read(&made);
-        let path = folder.path().join(format!("clip-{}-{audio}.mp4", codec.join("")));
+        let path = directory
+            .path()
+            .join(format!("clip-{}-{audio}.mp4", codec.join("")));
         let report = record(&source, &source.units, &path);
         assert_eq!(
-            (report.video_packets, report.retimed, report.left_out),
+            (report.video_packets, report.retimed, report.skipped),
             (120, 0, u64::from(audio)),
             "{codec:?}"
         );
@@ -61,7 +63,7 @@ fn packets_are_byte_equal_and_the_first_is_a_key_frame_or_skips() {
             (START, 119 * 3000)
         );
         assert_eq!(report.bytes, std::fs::metadata(&path).unwrap().len());
-        same_packets(&made, &path, report.left_out);
+        same_packets(&made, &path, report.skipped);
 
         let again = read(&path);
         assert_eq!(again.tracks, source.tracks);
@@ -86,12 +88,12 @@ fn packets_are_byte_equal_and_the_first_is_a_key_frame_or_skips() {
 
 #[test]
 fn every_picture_of_a_clip_decodes_and_its_start_is_in_the_file_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(made) = make_source(folder.path(), 3, &PLAIN, true) else {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(directory.path(), 3, &PLAIN, true) else {
         return;
     };
     let source = read(&made);
-    let path = folder.path().join("deep/er/clip.mp4");
+    let path = directory.path().join("deep/er/clip.mp4");
     record(&source, &source.units, &path);
     let shown = path.to_str().unwrap();
     let arguments = [
@@ -115,13 +117,13 @@ fn every_picture_of_a_clip_decodes_and_its_start_is_in_the_file_or_skips() {
 
 #[test]
 fn an_interrupted_clip_is_found_and_plays_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(made) = make_source(folder.path(), 5, &PLAIN, false) else {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(directory.path(), 5, &PLAIN, false) else {
         return;
     };
     let source = read(&made);
-    let recordings = folder.path().join("recordings");
-    assert_eq!(find_leftovers(&recordings).unwrap(), []);
+    let recordings = directory.path().join("recordings");
+    assert_eq!(find_unfinished(&recordings).unwrap(), []);
     let path = recordings.join("clip.mp4");
     let mut clip = ClipWriter::create(&path, &source.tracks, START).unwrap();
     for unit in &source.units {
@@ -129,10 +131,10 @@ fn an_interrupted_clip_is_found_and_plays_or_skips() {
     }
     drop(clip);
     assert!(!path.exists());
-    let found = find_leftovers(&recordings).unwrap();
+    let found = find_unfinished(&recordings).unwrap();
     assert_eq!(found.len(), 1);
     let kept = read(&found[0].path);
-    say(&format!(
+    note(&format!(
         "kept {} of {} pictures of an interrupted clip",
         kept.units.len(),
         source.units.len()
@@ -146,16 +148,16 @@ fn an_interrupted_clip_is_found_and_plays_or_skips() {
         assert_eq!(kept.data, sent.data);
     }
     found.into_iter().next().unwrap().discard().unwrap();
-    assert_eq!(find_leftovers(&recordings).unwrap(), []);
+    assert_eq!(find_unfinished(&recordings).unwrap(), []);
 }
 
 #[test]
 fn a_full_quota_ends_the_clip_with_its_reason_or_skips() {
     // In a child process, because the limit is one for all of its files: the shell sets it, then runs this very test.
     if let Some(path) = std::env::var_os("LVA_TEST_LIMITED_CLIP") {
-        let folder = Path::new(&path);
-        let source = read(&folder.join("source.mp4"));
-        let mut clip = ClipWriter::create(&folder.join("limited.mp4"), &source.tracks, START).unwrap();
+        let directory = Path::new(&path);
+        let source = read(&directory.join("source.mp4"));
+        let mut clip = ClipWriter::create(&directory.join("limited.mp4"), &source.tracks, START).unwrap();
         let error = (0..1000)
             .flat_map(|_| source.units.iter())
             .enumerate()
@@ -169,24 +171,24 @@ fn a_full_quota_ends_the_clip_with_its_reason_or_skips() {
             .expect("the limit is reached");
         assert!(error.is_disk_full(), "{error:?}");
         drop(clip);
-        assert!(!folder.join("limited.mp4").exists());
+        assert!(!directory.join("limited.mp4").exists());
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let Some(made) = make_source(folder.path(), 2, &PLAIN, false) else {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(directory.path(), 2, &PLAIN, false) else {
         return;
     };
-    std::fs::rename(&made, folder.path().join("source.mp4")).unwrap();
+    std::fs::rename(&made, directory.path().join("source.mp4")).unwrap();
     let program = std::env::current_exe().unwrap();
     // A process that ignores SIGXFSZ gets the error EFBIG in its place.
     let script = "trap '' XFSZ; ulimit -f 400; exec \"$0\" --exact clips::a_full_quota_ends_the_clip_with_its_reason_or_skips";
     let output = std::process::Command::new("bash")
         .args(["-c", script])
         .arg(program)
-        .env("LVA_TEST_LIMITED_CLIP", folder.path())
+        .env("LVA_TEST_LIMITED_CLIP", directory.path())
         .output();
     let Ok(output) = output else {
-        return say("skipped: no bash");
+        return note("skipped: no bash");
     };
     assert!(
         output.status.success(),
@@ -194,5 +196,5 @@ fn a_full_quota_ends_the_clip_with_its_reason_or_skips() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    assert_eq!(find_leftovers(folder.path()).unwrap().len(), 1);
+    assert_eq!(find_unfinished(directory.path()).unwrap().len(), 1);
 }

@@ -1,9 +1,9 @@
-//! Disks that refuse, and what is recorded when they do not any more.
+//! Disks that fail, and recording after they recover.
 
-use crate::support::{PLAIN, START, drawn, drawn_tracks, endless, make_source, names, probe, read, say};
+use crate::support::{PLAIN, START, drawn, drawn_tracks, endless, make_source, names, note, probe, read};
 use lva_recording::{
-    ClipFolder, GateOptions, PreRollLimits, Recorder, RecorderEvent, SegmentFolder, SegmentOptions, Sidecar,
-    Signal, TICKS_PER_SECOND, find_leftovers,
+    ClipDirectory, GateOptions, MediaTime, PreRollLimits, Recorder, RecorderEvent, SegmentDirectory,
+    SegmentOptions, Sidecar, Signal, find_unfinished,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const S: u64 = TICKS_PER_SECOND;
+const S: u64 = MediaTime::TICKS_PER_SECOND;
 
 fn options(seconds: u64) -> SegmentOptions {
     SegmentOptions::default().with_length(Duration::from_secs(seconds))
@@ -30,7 +30,7 @@ impl SmallDisk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(at.to_owned())),
             _ => {
-                say("skipped: no tmpfs can be mounted here (it takes root)");
+                note("skipped: no tmpfs can be mounted here (it takes root)");
                 None
             }
         }
@@ -44,19 +44,21 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(&folder.path().join("disk")) else {
+fn a_full_disk_is_reported_and_recording_continues_with_space_or_skips() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&directory.path().join("disk")) else {
         return;
     };
-    let Some(made) = make_source(folder.path(), 4, &PLAIN, true) else {
+    let Some(made) = make_source(directory.path(), 4, &PLAIN, true) else {
         return;
     };
     let source = read(&made);
     let recordings = disk.0.join("camera");
     fs::write(disk.0.join("filler"), vec![0; 400 << 10]).unwrap();
-    let mut recorder =
-        Recorder::continuous(source.tracks.clone(), SegmentFolder::new(&recordings, options(2)));
+    let mut recorder = Recorder::continuous(
+        source.tracks.clone(),
+        SegmentDirectory::new(&recordings, options(2)),
+    );
     let (mut failed_at, mut again_at, mut full) = (None, None, 0);
     for unit in endless(&source, START) {
         let time = unit.timestamp_90k;
@@ -71,7 +73,7 @@ fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips() {
                 _ => {}
             }
         }
-        // Room is there again after five seconds.
+        // There is space again after five seconds.
         if failed_at.is_some_and(|failed| time > failed + 5 * S) && disk.0.join("filler").exists() {
             fs::remove_file(disk.0.join("filler")).unwrap();
             again_at = None;
@@ -88,13 +90,13 @@ fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips() {
         "{last:?}"
     );
     let pause = (again_at.unwrap() - failed_at.unwrap()) as f64 / S as f64;
-    say(&format!(
+    note(&format!(
         "disk full {full} times in 5 s, recording went on {pause:.1} s after the first, {:?}",
         recorder.stats()
     ));
     assert!(pause < 5.0 + 30.0 + 2.0);
     assert_eq!(
-        find_leftovers(&recordings).unwrap(),
+        find_unfinished(&recordings).unwrap(),
         [],
         "what fitted was finished"
     );
@@ -106,10 +108,10 @@ fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips() {
 }
 
 #[test]
-fn a_folder_that_is_deleted_under_way_is_made_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let recordings = folder.path().join("camera");
-    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(&recordings, options(30)));
+fn a_directory_deleted_during_a_recording_is_created_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let recordings = directory.path().join("camera");
+    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentDirectory::new(&recordings, options(30)));
     let (mut removed, mut started) = (Vec::new(), Vec::new());
     for unit in drawn(100, 200, 100) {
         let time = unit.timestamp_90k;
@@ -141,25 +143,25 @@ fn a_folder_that_is_deleted_under_way_is_made_anew() {
 }
 
 #[test]
-fn a_clip_whose_folder_is_deleted_begins_again_while_its_gate_is_open() {
-    let folder = tempfile::tempdir().unwrap();
-    let recordings = folder.path().join("files");
+fn a_clip_whose_directory_is_deleted_begins_again_while_its_gate_is_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let recordings = directory.path().join("files");
     let gate = GateOptions::new(Duration::from_secs(20), Duration::from_secs(20));
     let limits = PreRollLimits::new(Duration::from_secs(5), 1 << 20);
-    let store = ClipFolder::new(&recordings, "${System.DateTime}");
+    let store = ClipDirectory::new(&recordings, "${System.DateTime}");
     let mut recorder = Recorder::new(gate, limits, drawn_tracks(), store).unwrap();
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for unit in drawn(100, 140, 100) {
         let time = unit.timestamp_90k;
         if time == 115 * S {
             fs::remove_dir_all(&recordings).unwrap();
         }
-        told.extend(recorder.push(unit));
+        events.extend(recorder.push(unit));
         if time == 105 * S {
-            told.extend(recorder.signal(Signal::at(time)).1);
+            events.extend(recorder.signal(Signal::at(time)).1);
         }
     }
-    let available: Vec<(u64, u64)> = told
+    let available: Vec<(u64, u64)> = events
         .iter()
         .filter_map(|event| match event {
             RecorderEvent::Available {
@@ -168,13 +170,13 @@ fn a_clip_whose_folder_is_deleted_begins_again_while_its_gate_is_open() {
             _ => None,
         })
         .collect();
-    assert_eq!(available, [(2, 116)], "{told:?}");
+    assert_eq!(available, [(2, 116)], "{events:?}");
 }
 
 /// Runs in a child process without root's rights.
-fn lose_permission(folder: &Path) {
-    let recordings = folder.join("camera");
-    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(&recordings, options(10)));
+fn lose_permission(directory: &Path) {
+    let recordings = directory.join("camera");
+    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentDirectory::new(&recordings, options(10)));
     let allow = |mode| fs::set_permissions(&recordings, fs::Permissions::from_mode(mode)).unwrap();
     let (mut denied, mut recovered, mut started) = (Vec::new(), 0, Vec::new());
     for unit in drawn(100, 200, 100) {
@@ -200,38 +202,35 @@ fn lose_permission(folder: &Path) {
         }
     }
     let _ = recorder.end();
-    // The piece that was open could be written to, but not get its name; then nothing could be made.
+    // The open segment could be written, but not renamed; then nothing could be created.
     assert_eq!(denied, [120, 121, 123, 127]);
     assert_eq!(started, [100, 135]);
-    assert_eq!(recovered, 1, "the piece got its name later");
-    assert_eq!(find_leftovers(&recordings).unwrap(), []);
+    assert_eq!(recovered, 1, "the segment got its name later");
+    assert_eq!(find_unfinished(&recordings).unwrap(), []);
 }
 
 #[test]
-fn a_folder_that_may_not_be_written_to_is_tried_again_or_skips() {
-    if let Some(folder) = std::env::var_os("LVA_TEST_PERMISSION") {
-        return lose_permission(Path::new(&folder));
+fn a_read_only_directory_is_retried_or_skips() {
+    if let Some(directory) = std::env::var_os("LVA_TEST_PERMISSION") {
+        return lose_permission(Path::new(&directory));
     }
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let program = std::env::current_exe().unwrap();
     // Root may write anywhere.
     let output = Command::new("setpriv")
         .args(["--reuid=65534", "--clear-groups"])
         .arg(program)
-        .args([
-            "--exact",
-            "faults::a_folder_that_may_not_be_written_to_is_tried_again_or_skips",
-        ])
-        .env("LVA_TEST_PERMISSION", folder.path())
+        .args(["--exact", "faults::a_read_only_directory_is_retried_or_skips"])
+        .env("LVA_TEST_PERMISSION", directory.path())
         .output();
     let Ok(output) = output else {
-        return say("skipped: no setpriv");
+        return note("skipped: no setpriv");
     };
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    if said.contains("setpriv:") {
-        return say(&format!("skipped: {said}"));
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    if text.contains("setpriv:") {
+        return note(&format!("skipped: {text}"));
     }
-    assert!(output.status.success(), "{said}");
+    assert!(output.status.success(), "{text}");
 }

@@ -1,47 +1,47 @@
-//! A process that is killed: every finished piece plays, the open one is recovered, nothing else is left.
+//! A process that is killed: every finished segment plays, the open one is recovered, nothing else is left.
 
-use crate::support::{PLAIN, START, endless, make_source, names, probe, read, say};
+use crate::support::{PLAIN, START, endless, make_source, names, note, probe, read};
 use lva_recording::{
-    ClipFolder, GateOptions, PreRollLimits, Recorder, SegmentFolder, SegmentOptions, Sidecar, Signal,
-    TICKS_PER_SECOND, find_leftovers, recover,
+    ClipDirectory, GateOptions, MediaTime, PreRollLimits, Recorder, SegmentDirectory, SegmentOptions,
+    Sidecar, Signal, find_unfinished, recover,
 };
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const S: u64 = TICKS_PER_SECOND;
+const S: u64 = MediaTime::TICKS_PER_SECOND;
 const ROUNDS: u64 = 20;
 
-/// The child: records until it is killed, and says the time of each picture that it has handed over.
-fn record_until_killed(folder: &Path, round: u64) {
-    let source = read(&folder.join("source.mp4"));
+/// The child: records until it is killed, and prints the time of each picture.
+fn record_until_killed(directory: &Path, round: u64) {
+    let source = read(&directory.join("source.mp4"));
     let start = START + round * 1000 * S;
-    let recordings = folder.join("recordings");
+    let recordings = directory.join("recordings");
     let mut out = std::io::stdout().lock();
-    let mut say = |time: u64| {
+    let mut note = |time: u64| {
         let _ = out.write_all(format!("pushed {time}\n").as_bytes());
         let _ = out.flush();
     };
     if round.is_multiple_of(2) {
         let options = SegmentOptions::default().with_length(Duration::from_secs(2));
-        let store = SegmentFolder::new(recordings.join("camera"), options);
+        let store = SegmentDirectory::new(recordings.join("camera"), options);
         let mut recorder = Recorder::continuous(source.tracks.clone(), store);
         for unit in endless(&source, start) {
             let time = unit.timestamp_90k;
             assert!(recorder.push(unit).iter().all(is_good));
-            say(time);
+            note(time);
         }
     } else {
         let gate = GateOptions::new(Duration::from_secs(3600), Duration::from_secs(3600));
         let limits = PreRollLimits::new(Duration::from_secs(2), 16 << 20);
-        let store = ClipFolder::new(recordings.join("files"), "${System.PreciseDateTime}");
+        let store = ClipDirectory::new(recordings.join("files"), "${System.PreciseDateTime}");
         let mut recorder = Recorder::new(gate, limits, source.tracks.clone(), store).unwrap();
         let _ = recorder.signal(Signal::at(start));
         for unit in endless(&source, start) {
             let time = unit.timestamp_90k;
             assert!(recorder.push(unit).iter().all(is_good));
-            say(time);
+            note(time);
         }
     }
 }
@@ -49,24 +49,24 @@ fn record_until_killed(folder: &Path, round: u64) {
 fn is_good(event: &lva_recording::RecorderEvent) -> bool {
     !matches!(
         event,
-        lva_recording::RecorderEvent::Failed { .. } | lva_recording::RecorderEvent::Untidy { .. }
+        lva_recording::RecorderEvent::Failed { .. } | lva_recording::RecorderEvent::CleanupFailed { .. }
     )
 }
 
 #[test]
 fn a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips() {
-    if let (Some(folder), Ok(round)) = (
+    if let (Some(directory), Ok(round)) = (
         std::env::var_os("LVA_TEST_KILLED"),
         std::env::var("LVA_TEST_ROUND").unwrap_or_default().parse(),
     ) {
-        return record_until_killed(Path::new(&folder), round);
+        return record_until_killed(Path::new(&directory), round);
     }
-    let folder = tempfile::tempdir().unwrap();
-    let Some(made) = make_source(folder.path(), 3, &PLAIN, true) else {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(directory.path(), 3, &PLAIN, true) else {
         return;
     };
-    std::fs::rename(&made, folder.path().join("source.mp4")).unwrap();
-    let recordings = folder.path().join("recordings");
+    std::fs::rename(&made, directory.path().join("source.mp4")).unwrap();
+    let recordings = directory.path().join("recordings");
     let (mut longest, mut recovered_files) = (0, 0);
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -75,7 +75,7 @@ fn a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips() {
                 "kill::a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips",
             ])
             .arg("--nocapture")
-            .env("LVA_TEST_KILLED", folder.path())
+            .env("LVA_TEST_KILLED", directory.path())
             .env("LVA_TEST_ROUND", round.to_string())
             .stdout(Stdio::piped())
             .spawn()
@@ -95,7 +95,7 @@ fn a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips() {
             seen += 1;
             last = last.max(time);
             if seen == kill_at {
-                child.kill().unwrap(); // what it said before is still read
+                child.kill().unwrap(); // its output before is still read
             }
         }
         child.wait().unwrap();
@@ -106,23 +106,23 @@ fn a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips() {
             recovery.failed.is_empty() && recovery.foreign.is_empty(),
             "{recovery:?}"
         );
-        assert_eq!(find_leftovers(&recordings).unwrap(), []);
+        assert_eq!(find_unfinished(&recordings).unwrap(), []);
         let ends = newest_end(&recordings, START + round * 1000 * S);
         let lost = last.saturating_sub(ends);
         recovered_files += recovery.recovered.len();
         longest = longest.max(lost);
         assert!(lost <= S, "round {round}: {lost} ticks of {last} are lost");
     }
-    say(&format!(
+    note(&format!(
         "killed {ROUNDS} times, {recovered_files} open files recovered, at most {:.3} s lost",
         longest as f64 / S as f64
     ));
 
     let mut checked = 0;
     for kind in ["camera", "files"] {
-        let folder = recordings.join(kind);
-        for name in names(&folder) {
-            let path = folder.join(&name);
+        let directory = recordings.join(kind);
+        for name in names(&directory) {
+            let path = directory.join(&name);
             match name.rsplit_once('.').unwrap() {
                 (_, "mp4") => {
                     let sidecar = Sidecar::read(&path).unwrap();
@@ -133,12 +133,12 @@ fn a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips() {
                     assert!(seconds > 0.1);
                     checked += 1;
                 }
-                (stem, "json") => assert!(folder.join(format!("{stem}.mp4")).is_file(), "{name}"),
+                (stem, "json") => assert!(directory.join(format!("{stem}.mp4")).is_file(), "{name}"),
                 _ => assert_eq!(name, "index.m3u8"),
             }
         }
     }
-    say(&format!("{checked} files play"));
+    note(&format!("{checked} files play"));
     let playlist = recordings.join("camera/index.m3u8");
     let text = std::fs::read_to_string(&playlist).unwrap();
     assert!(text.ends_with("#EXT-X-ENDLIST\n"));
@@ -163,12 +163,12 @@ fn a_process_killed_twenty_times_leaves_only_clips_that_play_or_skips() {
 fn newest_end(recordings: &Path, from_90k: u64) -> u64 {
     let mut newest = from_90k;
     for kind in ["camera", "files"] {
-        let folder = recordings.join(kind);
-        if !folder.is_dir() {
+        let directory = recordings.join(kind);
+        if !directory.is_dir() {
             continue;
         }
-        for name in names(&folder).iter().filter(|name| name.ends_with(".mp4")) {
-            let sidecar = Sidecar::read(&folder.join(name)).unwrap();
+        for name in names(&directory).iter().filter(|name| name.ends_with(".mp4")) {
+            let sidecar = Sidecar::read(&directory.join(name)).unwrap();
             if sidecar.first_timestamp_90k >= from_90k {
                 newest = newest.max(sidecar.end_timestamp_90k);
             }
@@ -178,14 +178,14 @@ fn newest_end(recordings: &Path, from_90k: u64) -> u64 {
 }
 
 #[test]
-fn a_recording_that_is_going_on_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_running_recording_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
     let options = SegmentOptions::default().with_length(Duration::from_secs(60));
-    let store = SegmentFolder::new(folder.path(), options);
+    let store = SegmentDirectory::new(directory.path(), options);
     let mut recorder = Recorder::continuous(crate::support::drawn_tracks(), store);
     for unit in crate::support::drawn(0, 20, 100) {
         let _ = recorder.push(unit);
-        let recovery = recover(folder.path()).unwrap();
+        let recovery = recover(directory.path()).unwrap();
         assert_eq!(
             (
                 recovery.busy.len(),
@@ -197,7 +197,7 @@ fn a_recording_that_is_going_on_is_left_alone() {
     }
     let _ = recorder.end();
     assert_eq!(
-        names(folder.path()),
+        names(directory.path()),
         [
             "19700101T000000.000Z.json",
             "19700101T000000.000Z.mp4",
@@ -207,9 +207,9 @@ fn a_recording_that_is_going_on_is_left_alone() {
 }
 
 #[test]
-fn what_cannot_be_played_is_removed_and_what_others_wrote_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
+fn unplayable_clips_are_removed_and_foreign_files_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
     // Killed before the first fragment; a foreign download; halves of files that belong to no clip.
     std::fs::write(path("20200517T175346.062Z.mp4.part"), b"").unwrap();
     std::fs::write(path("head.mp4.part"), b"\0\0\0\x10moovlva_clip").unwrap();
@@ -219,11 +219,11 @@ fn what_cannot_be_played_is_removed_and_what_others_wrote_stays() {
     std::fs::write(path("notes.json"), b"{}").unwrap();
     std::fs::write(path("notes.json.part"), b"{}").unwrap();
     std::fs::write(path("gone.inferences.jsonl"), b"{}").unwrap();
-    let recovery = recover(folder.path()).unwrap();
+    let recovery = recover(directory.path()).unwrap();
     assert_eq!(recovery.removed.len(), 2, "{recovery:?}");
     assert_eq!(recovery.foreign, [path("download.mp4.part")]);
     assert_eq!(
-        names(folder.path()),
+        names(directory.path()),
         [
             "download.mp4.part",
             "gone.inferences.jsonl",
@@ -237,7 +237,7 @@ fn what_cannot_be_played_is_removed_and_what_others_wrote_stays() {
 
 #[test]
 fn foreign_playlists_and_part_files_are_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let foreign: [(&str, &[u8]); 7] = [
         ("live/index.m3u8", b"#EXTM3U\n#EXTINF:2,\nlive0.ts\n"),
         ("live/index.m3u8.part", b"#EXTM3U\n"),
@@ -251,15 +251,15 @@ fn foreign_playlists_and_part_files_are_left_alone() {
         ("download/film.json.part", b"{"),
     ];
     for (name, content) in foreign {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
     // Our own, beside them: a playlist that a killed process left open is ended.
-    let ours = folder.path().join("ours");
+    let ours = directory.path().join("ours");
     let mut recorder = Recorder::continuous(
         crate::support::drawn_tracks(),
-        SegmentFolder::new(&ours, SegmentOptions::default()),
+        SegmentDirectory::new(&ours, SegmentOptions::default()),
     );
     for unit in crate::support::drawn(0, 5, 10) {
         let _ = recorder.push(unit);
@@ -270,13 +270,13 @@ fn foreign_playlists_and_part_files_are_left_alone() {
     std::fs::write(&playlist, text.replace("#EXT-X-ENDLIST\n", "")).unwrap();
     std::fs::write(ours.join("index.m3u8.part"), &text[..60]).unwrap();
 
-    let recovery = recover(folder.path()).unwrap();
+    let recovery = recover(directory.path()).unwrap();
     assert_eq!(recovery.removed, [ours.join("index.m3u8.part")]);
     assert_eq!(recovery.foreign.len(), 2);
     assert_eq!(std::fs::read_to_string(&playlist).unwrap(), text);
     for (name, content) in foreign {
         assert_eq!(
-            std::fs::read(folder.path().join(name)).unwrap(),
+            std::fs::read(directory.path().join(name)).unwrap(),
             content,
             "{name}"
         );

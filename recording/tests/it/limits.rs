@@ -1,37 +1,37 @@
-//! What a folder keeps, and what it lets go.
+//! What a directory keeps, and what it evicts.
 
 use crate::support::{drawn, drawn_tracks, names};
 use lva_recording::{
-    ClipError, ClipFolder, GateOptions, PreRollLimits, Recorder, RecorderEvent, SegmentFolder,
-    SegmentOptions, Signal, TICKS_PER_SECOND,
+    ClipDirectory, ClipError, GateOptions, MediaTime, PreRollLimits, Recorder, RecorderEvent,
+    SegmentDirectory, SegmentOptions, Signal,
 };
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-const S: u64 = TICKS_PER_SECOND;
+const S: u64 = MediaTime::TICKS_PER_SECOND;
 
-fn videos(folder: &Path) -> Vec<String> {
-    let names = names(folder).into_iter();
+fn videos(directory: &Path) -> Vec<String> {
+    let names = names(directory).into_iter();
     names.filter(|name| name.ends_with(".mp4")).collect()
 }
 
 #[test]
-fn the_oldest_pieces_go_when_the_folder_is_too_large() {
-    let folder = tempfile::tempdir().unwrap();
-    let bytes = 60_000; // five pieces of 10 s of 1 kB pictures are less, six are more
+fn the_oldest_segments_are_evicted_when_the_directory_is_too_large() {
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = 60_000; // five segments of 10 s of 1 kB pictures are less, six are more
     let options = SegmentOptions::default()
         .with_length(Duration::from_secs(1))
         .with_maximum_bytes(bytes);
     let mut removed = 0;
     for start in [100, 200] {
-        let store = SegmentFolder::new(folder.path(), options);
+        let store = SegmentDirectory::new(directory.path(), options);
         let mut recorder = Recorder::continuous(drawn_tracks(), store);
         for unit in drawn(start, start + 10, 1000) {
             let _ = recorder.push(unit);
-            let total: u64 = videos(folder.path())
+            let total: u64 = videos(directory.path())
                 .iter()
-                .map(|name| fs::metadata(folder.path().join(name)).unwrap().len())
+                .map(|name| fs::metadata(directory.path().join(name)).unwrap().len())
                 .sum();
             assert!(total <= bytes, "{total}");
         }
@@ -39,14 +39,14 @@ fn the_oldest_pieces_go_when_the_folder_is_too_large() {
         removed += recorder.store_stats().removed_for_size;
         assert!(recorder.store_stats().removed_bytes > 0);
     }
-    let left = videos(folder.path());
+    let left = videos(directory.path());
     assert_eq!(removed + left.len() as u64, 20);
     assert!(
         left.iter().all(|name| name.starts_with("19700101T0003")),
         "{left:?}"
     );
-    let playlist = fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
-    assert!(!playlist.contains("EVENT"), "pieces go from its front");
+    let playlist = fs::read_to_string(directory.path().join("index.m3u8")).unwrap();
+    assert!(!playlist.contains("EVENT"), "segments go from its front");
     assert!(
         playlist.contains(&format!("#EXT-X-MEDIA-SEQUENCE:{removed}\n")),
         "{playlist}"
@@ -57,20 +57,20 @@ fn the_oldest_pieces_go_when_the_folder_is_too_large() {
     );
     assert!(left.iter().all(|name| playlist.contains(&format!("\n{name}\n"))));
     assert_eq!(
-        names(folder.path()).len(),
+        names(directory.path()).len(),
         2 * left.len() + 1,
         "their sidecars are gone, too"
     );
 }
 
 #[test]
-fn pieces_are_kept_for_as_long_as_was_asked_in_media_time() {
-    let folder = tempfile::tempdir().unwrap();
+fn segments_are_kept_for_the_retention_in_media_time() {
+    let directory = tempfile::tempdir().unwrap();
     let options = SegmentOptions::default()
         .with_length(Duration::from_secs(2))
         .with_retention(Duration::from_secs(60));
     for start in [1000, 1030, 1100] {
-        let store = SegmentFolder::new(folder.path(), options);
+        let store = SegmentDirectory::new(directory.path(), options);
         let mut recorder = Recorder::continuous(drawn_tracks(), store);
         for unit in drawn(start, start + 10, 10) {
             let _ = recorder.push(unit);
@@ -80,12 +80,12 @@ fn pieces_are_kept_for_as_long_as_was_asked_in_media_time() {
         // At 1110, what ended by 1050 goes: all of the first two.
         assert_eq!(removed, if start == 1100 { 10 } else { 0 });
     }
-    assert_eq!(videos(folder.path()).len(), 5);
+    assert_eq!(videos(directory.path()).len(), 5);
 }
 
-fn record_clips(folder: &Path, writer: &str, from: u64, maximum_bytes: u64) -> u64 {
-    let store = ClipFolder::new(folder, "clip-${System.DateTime}")
-        .written_by(writer)
+fn record_clips(directory: &Path, writer: &str, from: u64, maximum_bytes: u64) -> u64 {
+    let store = ClipDirectory::new(directory, "clip-${System.DateTime}")
+        .with_owner(writer)
         .with_maximum_bytes(maximum_bytes);
     let gate = GateOptions::new(Duration::from_secs(2), Duration::from_secs(2));
     let limits = PreRollLimits::new(Duration::from_secs(2), 1 << 20);
@@ -108,24 +108,24 @@ fn record_clips(folder: &Path, writer: &str, from: u64, maximum_bytes: u64) -> u
 }
 
 #[test]
-fn only_clips_of_the_same_writer_count_and_go_also_those_of_earlier_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("holiday.mp4"), vec![0; 500_000]).unwrap();
-    fs::write(folder.path().join("holiday.json"), b"{\"writer\":\"a\"}").unwrap();
+fn only_clips_of_the_same_owner_count_and_are_evicted_also_those_of_earlier_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("holiday.mp4"), vec![0; 500_000]).unwrap();
+    fs::write(directory.path().join("holiday.json"), b"{\"writer\":\"a\"}").unwrap();
     fs::write(
-        folder.path().join("download.mp4.part"),
+        directory.path().join("download.mp4.part"),
         b"\0\0\0\x10ftypisom\0\0\0\0",
     )
     .unwrap();
     let bytes = 100_000; // each clip is 23 kB
-    assert_eq!(record_clips(folder.path(), "other", 0, bytes), 0);
-    assert_eq!(record_clips(folder.path(), "own", 100, bytes), 0);
+    assert_eq!(record_clips(directory.path(), "other", 0, bytes), 0);
+    assert_eq!(record_clips(directory.path(), "own", 100, bytes), 0);
     assert_eq!(
-        record_clips(folder.path(), "own", 200, bytes),
+        record_clips(directory.path(), "own", 200, bytes),
         2,
         "one of this run and those of the last"
     );
-    let left = names(folder.path());
+    let left = names(directory.path());
     let clips = left
         .iter()
         .filter(|name| name.starts_with("clip-") && name.ends_with("mp4"));
@@ -141,15 +141,15 @@ fn only_clips_of_the_same_writer_count_and_go_also_those_of_earlier_runs() {
 }
 
 #[test]
-fn a_cap_that_cannot_be_kept_is_said_with_each_clip() {
-    let folder = tempfile::tempdir().unwrap();
-    let no_folder = folder.path().join("file");
-    fs::write(&no_folder, b"").unwrap();
-    let clips = folder.path().join("clips");
-    let store = ClipFolder::with_naming(move |new| {
+fn a_size_limit_that_cannot_be_kept_is_reported_with_each_clip() {
+    let directory = tempfile::tempdir().unwrap();
+    let no_directory = directory.path().join("file");
+    fs::write(&no_directory, b"").unwrap();
+    let clips = directory.path().join("clips");
+    let store = ClipDirectory::with_naming(move |new| {
         lva_recording::clip_path(&clips, "${System.DateTime}", new.start_90k)
     })
-    .below(no_folder)
+    .with_root(no_directory)
     .with_maximum_bytes(1000);
     let mut recorder = Recorder::continuous(drawn_tracks(), store);
     for unit in drawn(0, 3, 10) {
@@ -159,17 +159,17 @@ fn a_cap_that_cannot_be_kept_is_said_with_each_clip() {
     assert!(
         events
             .iter()
-            .any(|event| matches!(event, RecorderEvent::Untidy { .. })),
+            .any(|event| matches!(event, RecorderEvent::CleanupFailed { .. })),
         "{events:?}"
     );
 }
 
 #[test]
-fn a_folder_in_which_another_records_is_refused_until_that_ends() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_directory_of_another_recording_is_rejected_until_that_ends() {
+    let directory = tempfile::tempdir().unwrap();
     let recorder = |writer| {
         let options = SegmentOptions::default().with_length(Duration::from_secs(2));
-        let store = SegmentFolder::new(folder.path(), options).written_by(writer);
+        let store = SegmentDirectory::new(directory.path(), options).with_owner(writer);
         Recorder::continuous(drawn_tracks(), store)
     };
     let (mut first, mut second) = (recorder("first"), recorder("second"));
@@ -190,7 +190,7 @@ fn a_folder_in_which_another_records_is_refused_until_that_ends() {
         ),
         "{events:?}"
     );
-    let playlist = || fs::read_to_string(folder.path().join("index.m3u8")).unwrap();
+    let playlist = || fs::read_to_string(directory.path().join("index.m3u8")).unwrap();
     assert!(!playlist().contains("#EXT-X-ENDLIST"));
     let _ = first.end();
     let _ = second.end();
@@ -207,18 +207,18 @@ fn a_folder_in_which_another_records_is_refused_until_that_ends() {
 }
 
 #[test]
-fn clips_beside_the_pieces_are_not_removed_with_them() {
-    let folder = tempfile::tempdir().unwrap();
-    assert_eq!(record_clips(folder.path(), "clips", 0, 1 << 30), 0);
+fn clips_next_to_segments_are_not_evicted_with_them() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(record_clips(directory.path(), "clips", 0, 1 << 30), 0);
     let options = SegmentOptions::default()
         .with_length(Duration::from_secs(1))
         .with_retention(Duration::from_secs(2));
-    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentFolder::new(folder.path(), options));
+    let mut recorder = Recorder::continuous(drawn_tracks(), SegmentDirectory::new(directory.path(), options));
     for unit in drawn(1000, 1010, 10) {
         let _ = recorder.push(unit);
     }
     let _ = recorder.end();
     assert!(recorder.store_stats().removed_for_age > 0);
-    let left = videos(folder.path()).into_iter();
+    let left = videos(directory.path()).into_iter();
     assert_eq!(left.filter(|name| name.starts_with("clip-")).count(), 3);
 }

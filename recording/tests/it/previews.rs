@@ -1,22 +1,22 @@
-//! Preview pictures beside clips: which key frame they are of, and how long they stay.
+//! Preview pictures next to clips: which key frame they are of, and how long they stay.
 
 use crate::support::{drawn, drawn_tracks, names};
 use lva_recording::{
-    ClipReport, PreviewSize, Recorder, RecorderEvent, SegmentFolder, SegmentOptions, TICKS_PER_SECOND,
+    ClipReport, MediaTime, PreviewSize, Recorder, RecorderEvent, SegmentDirectory, SegmentOptions,
     preview_path, recover, write_preview,
 };
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-const S: u64 = TICKS_PER_SECOND;
+const S: u64 = MediaTime::TICKS_PER_SECOND;
 const JPEG: &[u8] = &[0xff, 0xd8, 0xff, 0xd9];
 
-/// Half a minute in pieces of five seconds.
-fn record(folder: &Path, options: SegmentOptions, mut finished: impl FnMut(&ClipReport)) {
-    let store = SegmentFolder::new(folder, options.with_length(Duration::from_secs(5)));
+/// Half a minute in segments of five seconds.
+fn record(directory: &Path, options: SegmentOptions, mut finished: impl FnMut(&ClipReport)) {
+    let store = SegmentDirectory::new(directory, options.with_length(Duration::from_secs(5)));
     let mut recorder = Recorder::continuous(drawn_tracks(), store);
-    let mut tell = |events: Vec<RecorderEvent>| {
+    let mut write = |events: Vec<RecorderEvent>| {
         for event in events {
             match event {
                 RecorderEvent::Available { report, .. } | RecorderEvent::Extended { report, .. } => {
@@ -27,9 +27,9 @@ fn record(folder: &Path, options: SegmentOptions, mut finished: impl FnMut(&Clip
         }
     };
     for unit in drawn(1000, 1030, 50) {
-        tell(recorder.push(unit));
+        write(recorder.push(unit));
     }
-    tell(recorder.end());
+    write(recorder.end());
 }
 
 fn put_previews(report: &ClipReport) {
@@ -40,16 +40,16 @@ fn put_previews(report: &ClipReport) {
     }
 }
 
-fn pictures(folder: &Path) -> usize {
-    let names = names(folder);
+fn pictures(directory: &Path) -> usize {
+    let names = names(directory);
     names.iter().filter(|name| name.ends_with(".jpg")).count()
 }
 
 #[test]
-fn each_piece_tells_its_own_newest_key_frame() {
-    let folder = tempfile::tempdir().unwrap();
+fn each_segment_reports_its_newest_key_frame() {
+    let directory = tempfile::tempdir().unwrap();
     let mut times = Vec::new();
-    record(folder.path(), SegmentOptions::default(), |report| {
+    record(directory.path(), SegmentOptions::default(), |report| {
         let keyframe = report.newest_keyframe.as_ref().unwrap();
         assert!(keyframe.unit.keyframe);
         assert_eq!(keyframe.video, drawn_tracks().video);
@@ -63,20 +63,20 @@ fn each_piece_tells_its_own_newest_key_frame() {
 }
 
 #[test]
-fn pictures_go_with_their_pieces() {
-    let folder = tempfile::tempdir().unwrap();
+fn pictures_are_removed_with_their_segments() {
+    let directory = tempfile::tempdir().unwrap();
     let options = SegmentOptions::default().with_retention(Duration::from_secs(10));
-    record(folder.path(), options, put_previews);
-    let videos = names(folder.path());
+    record(directory.path(), options, put_previews);
+    let videos = names(directory.path());
     let videos = videos.iter().filter(|name| name.ends_with(".mp4")).count();
-    assert_eq!((videos, pictures(folder.path())), (2, 2 * 3));
+    assert_eq!((videos, pictures(directory.path())), (2, 2 * 3));
 }
 
 #[test]
-fn what_a_killed_process_leaves_of_pictures_is_recognised() {
-    let folder = tempfile::tempdir().unwrap();
+fn pictures_of_a_killed_process_are_recognised() {
+    let directory = tempfile::tempdir().unwrap();
     let mut clips = Vec::new();
-    record(folder.path(), SegmentOptions::default(), |report| {
+    record(directory.path(), SegmentOptions::default(), |report| {
         put_previews(report);
         clips.push(report.path.clone());
     });
@@ -87,12 +87,12 @@ fn what_a_killed_process_leaves_of_pictures_is_recognised() {
         clips[1].with_extension("large.jpg.part"),
     )
     .unwrap();
-    // Somebody's own pictures.
-    fs::write(folder.path().join("holiday.small.jpg"), JPEG).unwrap();
-    fs::write(folder.path().join("holiday.small.jpg.part"), JPEG).unwrap();
-    let recovery = recover(folder.path()).unwrap();
+    // Pictures of other origin.
+    fs::write(directory.path().join("holiday.small.jpg"), JPEG).unwrap();
+    fs::write(directory.path().join("holiday.small.jpg.part"), JPEG).unwrap();
+    let recovery = recover(directory.path()).unwrap();
     assert_eq!(recovery.removed.len(), 3 + 1 + 1, "{:?}", recovery.removed);
     assert_eq!(recovery.removed.last(), Some(&clips[0].with_extension("json")));
-    assert_eq!(pictures(folder.path()), 6 * 3 - 3 - 1 + 1);
-    assert!(recover(folder.path()).unwrap().removed.is_empty());
+    assert_eq!(pictures(directory.path()), 6 * 3 - 3 - 1 + 1);
+    assert!(recover(directory.path()).unwrap().removed.is_empty());
 }

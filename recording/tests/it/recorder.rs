@@ -3,8 +3,8 @@
 use crate::support::{PLAIN, START, make_source, packet_hashes, read};
 use bytes::Bytes;
 use lva_recording::{
-    Clip, ClipError, ClipFolder, ClipReport, ClipStore, CloseReason, GateOptions, MediaUnit, NewClip,
-    PreRollLimits, Recorder, RecorderEvent, Signal, SignalOutcome, StopReason, TICKS_PER_SECOND, Track,
+    Clip, ClipDirectory, ClipError, ClipReport, ClipStore, CloseReason, GateOptions, MediaTime, MediaUnit,
+    NewClip, PreRollLimits, Recorder, RecorderEvent, RecordingStopReason, Signal, SignalOutcome, Track,
     Tracks, VideoCodec, VideoTrack,
 };
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const S: u64 = TICKS_PER_SECOND;
+const S: u64 = MediaTime::TICKS_PER_SECOND;
 
 #[derive(Default)]
 struct Recorded {
@@ -21,7 +21,7 @@ struct Recorded {
     finished: bool,
 }
 
-/// Keeps clips in memory; refuses those whose number it was told.
+/// Keeps clips in memory; rejects those with given numbers.
 #[derive(Default, Clone)]
 struct Memory {
     clips: Arc<Mutex<Vec<Recorded>>>,
@@ -116,7 +116,7 @@ fn feed(recorder: &mut Recorder<Memory>, from: u64, to: u64) -> Vec<RecorderEven
 }
 
 #[test]
-fn an_event_of_the_first_picture_after_a_leap_of_time_is_recorded() {
+fn an_event_of_the_first_picture_after_a_jump_in_time_is_recorded() {
     let memory = Memory::default();
     let mut recorder = recorder(&memory, GateOptions::new(seconds(2), seconds(2)), 20);
     feed(&mut recorder, 1000, 1003);
@@ -147,7 +147,7 @@ fn a_clip_reaches_from_before_the_event_to_its_end() {
         "{events:?}"
     );
     let events = feed(&mut recorder, 1020, 1040);
-    let reason = StopReason::Gate(CloseReason::MinimumElapsed);
+    let reason = RecordingStopReason::Gate(CloseReason::MinimumElapsed);
     assert!(
         matches!(&events[0], RecorderEvent::Stopped { reason: given, .. } if *given == reason),
         "{events:?}"
@@ -176,7 +176,7 @@ fn a_positive_offset_waits_and_still_begins_at_or_before() {
 }
 
 #[test]
-fn a_full_disk_is_tried_again_after_growing_pauses_while_the_gate_is_open() {
+fn a_full_disk_is_retried_after_growing_delays_while_the_gate_is_open() {
     let memory = Memory {
         refuse_after: Some(5),
         ..Memory::default()
@@ -202,7 +202,7 @@ fn a_full_disk_is_tried_again_after_growing_pauses_while_the_gate_is_open() {
 }
 
 #[test]
-fn the_next_event_tries_a_full_disk_at_once() {
+fn the_next_event_retries_a_full_disk_at_once() {
     let memory = Memory {
         refuse_after: Some(5),
         ..Memory::default()
@@ -220,7 +220,7 @@ fn the_next_event_tries_a_full_disk_at_once() {
 
 #[test]
 fn the_published_time_line_is_recorded() {
-    // 2020-05-17: event 17:53:44.062, offset -5 s, 30 s; started, stopped and available were said at 46.132, 54:15.040
+    // 2020-05-17: event 17:53:44.062, offset -5 s, 30 s; started, stopped and available were reported at 46.132, 54:15.040
     // and 54:15.808. Media time is that of the units, the event arrives with the picture of 46.132.
     let at = |hours: u64, minutes: u64, milliseconds: u64| {
         (1_589_673_600_000 + (hours * 60 + minutes) * 60_000 + milliseconds) * 90
@@ -232,7 +232,7 @@ fn the_published_time_line_is_recorded() {
         .starting_before(seconds(5));
     let mut recorder = recorder(&memory, options, 30);
     let begin = at(17, 53, 16_981); // the camera's session
-    let mut told = Vec::new();
+    let mut emitted = Vec::new();
     let mut signalled = false;
     for number in 0..75 * 30 {
         let time = begin + number * 3000;
@@ -243,15 +243,15 @@ fn the_published_time_line_is_recorded() {
             assert_eq!(outcome, SignalOutcome::Accepted);
             events.extend(more);
         }
-        told.extend(events.into_iter().map(|event| (time, event)));
+        emitted.extend(events.into_iter().map(|event| (time, event)));
     }
-    let (started, RecorderEvent::Started { clip, .. }) = &told[0] else {
-        panic!("{told:?}")
+    let (started, RecorderEvent::Started { clip, .. }) = &emitted[0] else {
+        panic!("{emitted:?}")
     };
-    let (stopped, RecorderEvent::Stopped { reason, .. }) = &told[1] else {
-        panic!("{told:?}")
+    let (stopped, RecorderEvent::Stopped { reason, .. }) = &emitted[1] else {
+        panic!("{emitted:?}")
     };
-    assert_eq!(*reason, StopReason::Gate(CloseReason::MaximumReached));
+    assert_eq!(*reason, RecordingStopReason::Gate(CloseReason::MaximumReached));
     assert!(
         started.abs_diff(at(17, 53, 46_132)) <= 3000,
         "the window is over when it arrives"
@@ -273,7 +273,7 @@ fn the_published_time_line_is_recorded() {
 }
 
 #[test]
-fn everything_is_recorded_from_the_first_key_frame_on() {
+fn everything_from_the_first_key_frame_on_is_recorded() {
     let memory = Memory::default();
     let mut recorder = Recorder::continuous(tracks(), memory.clone());
     assert!(recorder.push(picture(S / 2, false)).is_empty());
@@ -300,7 +300,7 @@ fn everything_is_recorded_from_the_first_key_frame_on() {
         matches!(
             events[0],
             RecorderEvent::Stopped {
-                reason: StopReason::TimeWentBack,
+                reason: RecordingStopReason::TimeWentBack,
                 ..
             }
         ),
@@ -317,13 +317,13 @@ fn everything_is_recorded_from_the_first_key_frame_on() {
 }
 
 #[test]
-fn events_without_media_are_said_to_be_missed() {
+fn events_without_media_are_reported() {
     let memory = Memory::default();
     let mut recorder = recorder(&memory, GateOptions::new(seconds(5), seconds(5)), 5);
     feed(&mut recorder, 100, 120);
     let (_, events) = recorder.signal(Signal::at(50 * S));
     assert!(
-        matches!(&events[..], [RecorderEvent::Missed { recording: 1, event_90k }] if *event_90k == 50 * S)
+        matches!(&events[..], [RecorderEvent::NoMedia { recording: 1, event_90k }] if *event_90k == 50 * S)
     );
 }
 
@@ -338,7 +338,7 @@ fn time_that_goes_back_ends_the_clip_and_the_next_event_counts() {
         matches!(
             &events[0],
             RecorderEvent::Stopped {
-                reason: StopReason::TimeWentBack,
+                reason: RecordingStopReason::TimeWentBack,
                 ..
             }
         ),
@@ -370,7 +370,7 @@ fn new_parameters_begin_a_new_clip_at_a_key_frame() {
         matches!(
             &events[0],
             RecorderEvent::Stopped {
-                reason: StopReason::TracksChanged,
+                reason: RecordingStopReason::TracksChanged,
                 ..
             }
         ),
@@ -384,7 +384,7 @@ fn new_parameters_begin_a_new_clip_at_a_key_frame() {
 }
 
 #[test]
-fn the_end_completes_what_is_open_and_what_waits() {
+fn the_end_completes_open_and_waiting_clips() {
     let memory = Memory::default();
     let options = GateOptions::new(seconds(5), seconds(5)).with_evaluation_window(seconds(10));
     let mut recorder = recorder(&memory, options, 20);
@@ -398,13 +398,13 @@ fn the_end_completes_what_is_open_and_what_waits() {
 }
 
 #[test]
-fn a_clip_in_a_folder_holds_the_source_s_packets_or_skips() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(made) = make_source(folder.path(), 12, &PLAIN, true) else {
+fn a_clip_in_a_directory_holds_the_source_s_packets_or_skips() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(made) = make_source(directory.path(), 12, &PLAIN, true) else {
         return;
     };
     let source = read(&made);
-    let store = ClipFolder::new(folder.path().join("r"), "gate-${System.DateTime}");
+    let store = ClipDirectory::new(directory.path().join("r"), "gate-${System.DateTime}");
     let options = GateOptions::new(seconds(4), seconds(4))
         .starting_before(seconds(1))
         .with_evaluation_window(seconds(1));
@@ -436,7 +436,7 @@ fn a_clip_in_a_folder_holds_the_source_s_packets_or_skips() {
         panic!("{events:?}")
     };
     assert_eq!(correlation_ids, &["c1"]);
-    assert_eq!(report.path, folder.path().join("r/gate-20260305T140510Z.mp4"));
+    assert_eq!(report.path, directory.path().join("r/gate-20260305T140510Z.mp4"));
     assert_eq!(report.first_timestamp_90k, START + 4 * S);
     assert_eq!(report.last_timestamp_90k, START + 9 * S);
     assert_eq!(report.video_packets, 151);
@@ -524,8 +524,8 @@ proptest! {
 }
 
 proptest! {
-    /// A disk that refuses from time to time: each recording begins with a key frame, no picture is recorded twice, what
-    /// is not recorded is said, and recording goes on within the longest pause and a group.
+    /// A disk that fails from time to time: each recording begins with a key frame, no picture is recorded twice, what
+    /// is not recorded is reported, and recording continues within the longest delay and a group.
     #[test]
     fn recording_goes_on_whenever_the_disk_does(
         groups in proptest::collection::vec(1u64..30, 5..60),
@@ -570,7 +570,7 @@ proptest! {
     }
 }
 
-/// Keeps clips in memory, and refuses whenever it is told to.
+/// Keeps clips in memory, and rejects them on demand.
 #[derive(Default, Clone)]
 struct Flaky {
     clips: Arc<Mutex<Vec<Vec<MediaUnit>>>>,

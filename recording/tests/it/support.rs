@@ -1,4 +1,4 @@
-//! Streams made on the spot, and files read back.
+//! Streams made for the test, and files read back.
 
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
@@ -16,35 +16,35 @@ pub(crate) struct Source {
     pub(crate) units: Vec<MediaUnit>,
 }
 
-pub(crate) fn say(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Runs a program; `None`, said on standard error, where that is not possible.
+/// Runs a program; `None`, with a note on standard error, if that is not possible.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Option<String> {
     match Command::new(program).args(arguments).output() {
         Ok(output) if output.status.success() => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
         Ok(output) => {
-            say(&format!(
+            note(&format!(
                 "skipped: {program} failed: {}",
                 String::from_utf8_lossy(&output.stderr)
             ));
             None
         }
         Err(error) => {
-            say(&format!("skipped: no program {program}: {error}"));
+            note(&format!("skipped: no program {program}: {error}"));
             None
         }
     }
 }
 
-pub(crate) fn make_source(folder: &Path, seconds: u32, codec: &[&str], audio: bool) -> Option<PathBuf> {
-    let path = folder.join(format!("source-{}.mp4", codec.join("")));
+pub(crate) fn make_source(directory: &Path, seconds: u32, codec: &[&str], audio: bool) -> Option<PathBuf> {
+    let path = directory.join(format!("source-{}.mp4", codec.join("")));
     let video = format!("testsrc2=size=160x120:rate=30:duration={seconds}");
-    let sound = format!("sine=frequency=440:duration={seconds}");
+    let tone = format!("sine=frequency=440:duration={seconds}");
     let mut arguments = vec!["-v", "error", "-y", "-f", "lavfi", "-i", &video];
     if audio {
-        arguments.extend(["-f", "lavfi", "-i", &sound, "-c:a", "aac"]);
+        arguments.extend(["-f", "lavfi", "-i", &tone, "-c:a", "aac"]);
     }
     arguments.extend(["-pix_fmt", "yuv420p", "-g", "30"]);
     arguments.extend(codec);
@@ -183,9 +183,9 @@ pub(crate) fn drawn(from_seconds: u64, to_seconds: u64, bytes: usize) -> impl It
         .map(move |number| MediaUnit::video(number * 9000, number % 10 == 0, data.clone()))
 }
 
-/// Names in a folder, in order.
-pub(crate) fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
+/// Names in a directory, in order.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();

@@ -53,7 +53,7 @@ fn people_of_the_drawn_plaza_are_reported_where_they_are() {
         for person in clear {
             wanted += 1;
             let close = |bbox: &lva_inference_schema::Rectangle| {
-                let given = [bbox.l, bbox.t, bbox.w, bbox.h].map(lva_inference_schema::Real::to_f32);
+                let given = [bbox.l, bbox.t, bbox.w, bbox.h].map(lva_inference_schema::Decimal::to_f32);
                 given.iter().zip(person.bbox).all(|(a, b)| (a - b).abs() < 0.06)
             };
             met += usize::from(inferences.iter().filter_map(|i| i.bounding_box()).any(close));

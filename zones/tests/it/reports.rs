@@ -51,7 +51,14 @@ fn the_tutorials_form_is_met_member_for_member() {
             )
         );
     }
-    assert!(inferences.iter().all(|inference| inference.findings().is_empty()));
+    for bbox in inferences.iter().filter_map(Inference::bounding_box) {
+        assert!(
+            [bbox.l, bbox.t, bbox.w, bbox.h]
+                .iter()
+                .all(|v| (0.0..=1.0).contains(&v.get())),
+            "{bbox:?}"
+        );
+    }
 }
 
 #[test]

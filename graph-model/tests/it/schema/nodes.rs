@@ -33,9 +33,9 @@ pub(super) struct MessageSource {
 /// What happens to frames and media.
 #[derive(JsonSchema)]
 #[schemars(tag = "@type")]
-#[allow(clippy::large_enum_variant, reason = "nobody makes one")]
+#[allow(clippy::large_enum_variant, reason = "never constructed")]
 pub(super) enum Processor {
-    /// Passes frames with motion, and says where it is.
+    /// Passes frames with motion, and reports where it is.
     #[schemars(rename_all = "camelCase")]
     MotionDetectionProcessor {
         name: Scalar,
@@ -69,7 +69,7 @@ pub(super) enum Processor {
     CognitiveServicesVisionExtension(Extension),
     /// The earlier name of CognitiveServicesVisionExtension.
     RealTimeComputerVisionExtension(Extension),
-    /// Shows frames to spatial analysis, and says what to look for.
+    /// Sends frames to spatial analysis, with what to look for.
     #[schemars(rename_all = "camelCase")]
     CognitiveServicesVisionProcessor {
         name: Scalar,
@@ -97,7 +97,7 @@ pub(super) enum Processor {
         inputs: Vec<Input>,
         accuracy: Option<AccuracyWord>,
     },
-    /// Says when a followed object crosses a line.
+    /// Reports when a tracked object crosses a line.
     LineCrossingProcessor {
         name: Scalar,
         inputs: Vec<Input>,
@@ -146,7 +146,7 @@ pub(super) enum Sink {
     FileSink {
         name: Scalar,
         inputs: Vec<Input>,
-        /// Folder and name in one. LVA 1.0 alone.
+        /// Directory and name in one. LVA 1.0 only.
         file_path_pattern: Option<Scalar>,
         base_directory_path: Option<Scalar>,
         /// Holds a system variable, or files overwrite each other.
@@ -200,7 +200,7 @@ pub(super) struct VideoPublishing {
 pub(super) enum Operation {
     #[schemars(rename_all = "camelCase")]
     SpatialAnalysisCustomOperation {
-        /// JSON in a text, as the container takes it.
+        /// A string with JSON, as the container takes it.
         extension_configuration: String,
     },
     SpatialAnalysisPersonCountOperation {

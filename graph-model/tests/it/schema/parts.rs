@@ -81,7 +81,7 @@ words! {
     PixelFormatWord = of!(PixelFormat, name);
     /// The point of a person that counts.
     FocusWord = all(&["center", "bottomCenter", "footprint"]);
-    /// When an event is said.
+    /// When an event is emitted.
     TriggerWord = all(&["event", "interval"]);
     /// What happens at a zone.
     ZoneEventWord = all(&["zoneCrossing", "zoneDwellTime"]);
@@ -121,11 +121,11 @@ macro_rules! scalars {
 }
 
 scalars! {
-    /// A number, or a text with a number or a reference.
+    /// A number, or a string with a number or a reference.
     Number = ["number", "string"];
-    /// A boolean, or a text with one or a reference.
+    /// A boolean, or a string with one or a reference.
     Flag = ["boolean", "string"];
-    /// A text, a number or a boolean.
+    /// A string, a number or a boolean.
     Scalar = ["string", "number", "boolean"];
 }
 
@@ -196,7 +196,7 @@ pub(super) struct TlsValidationOptions {
     ignore_signature: Option<Flag>,
 }
 
-/// As whom a node connects. Refer to parameters of type SecretString for what is secret.
+/// The credentials of a node. Refer to parameters of type SecretString for secrets.
 #[derive(JsonSchema)]
 #[schemars(tag = "@type")]
 pub(super) enum Credentials {
@@ -290,7 +290,7 @@ pub(super) struct DataTransfer {
 pub(super) enum Line {
     NamedLineString {
         name: Scalar,
-        /// JSON in a text: [[x1,y1],[x2,y2]]
+        /// A string with JSON: [[x1,y1],[x2,y2]]
         line: String,
     },
 }
@@ -301,7 +301,7 @@ pub(super) enum Line {
 pub(super) enum Polygon {
     NamedPolygonString {
         name: Scalar,
-        /// JSON in a text: [[x,y],[x,y],[x,y]]
+        /// A string with JSON: [[x,y],[x,y],[x,y]]
         polygon: String,
     },
 }

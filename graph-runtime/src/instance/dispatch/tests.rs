@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use lva_recording::{
-    ClipFolder, GateOptions, MediaUnit, PreRollLimits, Recorder, Tracks, VideoCodec, VideoTrack,
+    ClipDirectory, GateOptions, MediaUnit, PreRollLimits, Recorder, Tracks, VideoCodec, VideoTrack,
 };
 use lva_rtsp::MediaKind;
 use proptest::prelude::*;
@@ -81,7 +81,7 @@ fn a_recorder_without_audio_does_not_count_audio_that_does_not_fit() {
 }
 
 /// A recorder behind a gate that stays closed.
-fn recorder(budget: &Budget) -> Recorder<ClipFolder> {
+fn recorder(budget: &Budget) -> Recorder<ClipDirectory> {
     let video = VideoTrack {
         codec: VideoCodec::H264,
         extra_data: vec![1].into(),
@@ -91,17 +91,17 @@ fn recorder(budget: &Budget) -> Recorder<ClipFolder> {
     let gate = GateOptions::new(Duration::from_secs(5), Duration::from_secs(5));
     let limits = PreRollLimits::new(Duration::from_secs(3600), budget.pre_roll_bytes(usize::MAX));
     let tracks = Tracks { video, audio: None };
-    Recorder::new(gate, limits, tracks, ClipFolder::new("nowhere", "never")).unwrap()
+    Recorder::new(gate, limits, tracks, ClipDirectory::new("nowhere", "never")).unwrap()
 }
 
 /// As the recorder's thread takes a unit; how many units its pre-roll gave for it.
-fn record(budget: &Budget, recorder: &mut Recorder<ClipFolder>, unit: MediaUnit) -> u64 {
+fn record(budget: &Budget, recorder: &mut Recorder<ClipDirectory>, unit: MediaUnit) -> u64 {
     assert!(recorder.push(unit).is_empty());
     budget.shrink_pre_roll(recorder)
 }
 
 /// A hundred units of 10 bytes in groups of ten, in all these pre-rolls.
-fn fill(budget: &Budget, recorders: &mut [&mut Recorder<ClipFolder>]) {
+fn fill(budget: &Budget, recorders: &mut [&mut Recorder<ClipDirectory>]) {
     for time in 0..100 {
         let data = budget.reserve(vec![0; 10].into()).unwrap();
         let unit = MediaUnit::video(time, time % 10 == 0, data);

@@ -1,29 +1,29 @@
-//! A recording and the store it goes to, which may refuse.
+//! Writing a recording to its store, which may reject it.
 
 use super::active::{Active, ClipState};
 use super::annotations::Annotations;
-use super::event::{RecorderEvent, RecorderStats, StopReason};
-use super::pause::Pause;
-use crate::clip::ClipReport;
+use super::event::{RecorderEvent, RecorderStats, RecordingStopReason};
+use super::retry_delay::RetryDelay;
 use crate::error::ClipError;
+use crate::index::StoreStats;
 use crate::pre_roll::PreRoll;
-use crate::shelf::StoreStats;
+use crate::report::ClipReport;
 use crate::store::{Clip, ClipStore};
 use crate::unit::{MediaUnit, Track, Tracks};
 
-/// The store, what it was given, and what is told of that.
-pub(super) struct Disk<S: ClipStore> {
+/// The store and the annotations, with the counters and events of both.
+pub(super) struct ClipOutput<S: ClipStore> {
     store: S,
-    pause: Pause,
+    pause: RetryDelay,
     annotations: Annotations,
     stats: RecorderStats,
 }
 
-impl<S: ClipStore> Disk<S> {
+impl<S: ClipStore> ClipOutput<S> {
     pub(super) fn new(store: S, annotations: Annotations) -> Self {
         Self {
             store,
-            pause: Pause::default(),
+            pause: RetryDelay::default(),
             annotations,
             stats: RecorderStats::default(),
         }
@@ -35,21 +35,21 @@ impl<S: ClipStore> Disk<S> {
 
     pub(super) fn store_stats(&self) -> StoreStats {
         let mut stats = self.store.stats();
-        stats.annotations_left_out += self.annotations.left_out();
+        stats.annotations_skipped += self.annotations.skipped();
         stats
     }
 
-    /// A recording opens that has nothing to do with what was refused before.
+    /// Resets the delay for a new recording.
     pub(super) fn reset_pause(&mut self) {
         self.pause.reset();
     }
 
-    /// Time begins anew. What was seen before is shown by the files that are finished, or not at all.
+    /// Starts a new timeline: only finished files accept annotations of the old one.
     pub(super) fn forget_annotations(&mut self) {
         self.annotations.forget();
     }
 
-    /// Begins the clip with what the pre-roll holds of it, if that is anything.
+    /// Begins the clip with the pre-roll, if it contains media of the recording.
     pub(super) fn begin(
         &mut self,
         active: &mut Active<S::Clip>,
@@ -73,7 +73,7 @@ impl<S: ClipStore> Disk<S> {
         let mut finished = Vec::new();
         let (mut newest, mut written) = (start_90k, Ok(()));
         for unit in units {
-            // The end may already lie behind, when the window is longer than the recording.
+            // The end may already have passed, if the window is longer than the recording.
             let beyond = unit.timestamp_90k > newest;
             if beyond && newest >= active.end_90k {
                 break;
@@ -86,14 +86,14 @@ impl<S: ClipStore> Disk<S> {
                 break;
             }
         }
-        self.tell(active, finished, events);
+        self.emit(active, finished, events);
         match written {
             Ok(()) => active.clip = ClipState::Writing(clip),
             Err(error) => self.pause(active, Some(clip), error, newest_90k, events),
         }
     }
 
-    /// Makes the clip, and puts beside it what was seen before it began.
+    /// Creates the clip, with the annotations that wait for it.
     fn create(
         &mut self,
         active: &mut Active<S::Clip>,
@@ -115,7 +115,7 @@ impl<S: ClipStore> Disk<S> {
         });
         for (time, json) in self.annotations.take_from(start_90k) {
             let taken = clip.annotate(time, &json);
-            self.count_left_out(taken, events);
+            self.count_skipped(taken, events);
         }
         Ok(clip)
     }
@@ -132,7 +132,7 @@ impl<S: ClipStore> Disk<S> {
             ClipState::Writing(mut clip) => {
                 let mut finished = Vec::new();
                 let written = write(&mut clip, unit, &mut finished);
-                self.tell(active, finished, events);
+                self.emit(active, finished, events);
                 match written {
                     Ok(()) => active.clip = ClipState::Writing(clip),
                     Err(error) => self.pause(active, Some(clip), error, newest_90k, events),
@@ -146,11 +146,11 @@ impl<S: ClipStore> Disk<S> {
         }
     }
 
-    /// Completes the clip, or says that there is none. The recording is over but where its tracks have changed.
+    /// Completes the clip, or reports that there are no media. The recording ends, unless its tracks changed.
     pub(super) fn finish(
         &mut self,
         active: &mut Active<S::Clip>,
-        reason: StopReason,
+        reason: RecordingStopReason,
         events: &mut Vec<RecorderEvent>,
     ) {
         match active.take_state() {
@@ -163,37 +163,37 @@ impl<S: ClipStore> Disk<S> {
                 });
                 let mut finished = Vec::new();
                 let completed = clip.finish(&mut finished);
-                self.tell(active, finished, events);
+                self.emit(active, finished, events);
                 let failed = completed.is_err();
                 if let Err(error) = completed {
-                    self.broke(active, None, error, events);
+                    self.clip_failed(active, None, error, events);
                 }
-                if reason != StopReason::TracksChanged
+                if reason != RecordingStopReason::TracksChanged
                     && let Err(error) = self.store.ended()
                     && !failed
                 {
-                    events.push(RecorderEvent::Untidy { error });
+                    events.push(RecorderEvent::CleanupFailed { error });
                 }
             }
             ClipState::Waiting { wrote_before: false } => {
-                self.stats.missed += 1;
-                events.push(RecorderEvent::Missed {
+                self.stats.no_media += 1;
+                events.push(RecorderEvent::NoMedia {
                     recording: active.number,
                     event_90k: active.event_90k,
                 });
             }
             ClipState::Paused { .. } => {
-                let _ = self.store.ended(); // that the disk refuses has been said
+                let _ = self.store.ended(); // the disk error was already reported
             }
             ClipState::Waiting { wrote_before: true } => {
                 if let Err(error) = self.store.ended() {
-                    events.push(RecorderEvent::Untidy { error });
+                    events.push(RecorderEvent::CleanupFailed { error });
                 }
             }
         }
     }
 
-    /// Puts what was seen at a time beside the media of that time, and counts what finds no place.
+    /// Stores an annotation next to the media of its time, or counts it as skipped.
     pub(super) fn annotate(
         &mut self,
         active: Option<&mut Active<S::Clip>>,
@@ -204,19 +204,19 @@ impl<S: ClipStore> Disk<S> {
     ) {
         let clip = active.and_then(Active::writing);
         let taken = self.place(clip, timestamp_90k, json, newest_90k);
-        self.count_left_out(taken, events);
+        self.count_skipped(taken, events);
     }
 
-    fn count_left_out(&mut self, taken: Result<bool, ClipError>, events: &mut Vec<RecorderEvent>) {
+    fn count_skipped(&mut self, taken: Result<bool, ClipError>, events: &mut Vec<RecorderEvent>) {
         match taken {
             Ok(true) => return,
             Ok(false) => {}
-            Err(error) => events.push(RecorderEvent::Untidy { error }),
+            Err(error) => events.push(RecorderEvent::CleanupFailed { error }),
         }
-        self.annotations.leave_out();
+        self.annotations.skip();
     }
 
-    /// `false`: nothing is recorded of that time, or no more is taken.
+    /// Returns `false` if no recording contains that time, or the file is full.
     fn place(
         &mut self,
         clip: Option<&mut S::Clip>,
@@ -235,8 +235,8 @@ impl<S: ClipStore> Disk<S> {
         Ok(self.annotations.place_later(timestamp_90k, json, newest_90k))
     }
 
-    /// Tells finished files, and lets the store keep its house.
-    fn tell(
+    /// Reports finished files, and lets the store update its playlist and evict.
+    fn emit(
         &mut self,
         active: &mut Active<S::Clip>,
         finished: Vec<ClipReport>,
@@ -247,7 +247,7 @@ impl<S: ClipStore> Disk<S> {
             self.stats.files += 1;
             self.stats.bytes += report.bytes;
             if let Err(error) = self.store.finished(&report) {
-                events.push(RecorderEvent::Untidy { error });
+                events.push(RecorderEvent::CleanupFailed { error });
             }
             self.annotations.remember(&report);
             let recording = active.number;
@@ -263,7 +263,7 @@ impl<S: ClipStore> Disk<S> {
         }
     }
 
-    /// The disk refused the clip, or to begin one. The recording waits before it tries again.
+    /// Delays the recording after the disk rejected its clip.
     fn pause(
         &mut self,
         active: &mut Active<S::Clip>,
@@ -273,26 +273,26 @@ impl<S: ClipStore> Disk<S> {
         events: &mut Vec<RecorderEvent>,
     ) {
         let wrote_before = clip.is_some();
-        let pause = self.broke(active, clip, error, events);
+        let pause = self.clip_failed(active, clip, error, events);
         active.clip = ClipState::Paused {
             until_90k: newest_90k.saturating_add(pause),
             wrote_before,
         };
     }
 
-    /// The disk refused: what can be saved is saved. How long it is to be left alone.
-    fn broke(
+    /// Salvages what the disk accepted after an error. Returns the delay before the next attempt.
+    fn clip_failed(
         &mut self,
         active: &mut Active<S::Clip>,
         clip: Option<S::Clip>,
         error: ClipError,
         events: &mut Vec<RecorderEvent>,
     ) -> u64 {
-        let saved = self.store.broke(clip, &error);
+        let saved = self.store.clip_failed(clip, &error);
         let mut pause = self.pause;
-        self.tell(active, saved, events);
+        self.emit(active, saved, events);
         let wait = pause.next_90k();
-        self.pause = pause; // a file that was saved does not make it shorter
+        self.pause = pause; // a salvaged file does not reset it
         self.stats.failed += 1;
         events.push(RecorderEvent::Failed {
             recording: active.number,
@@ -302,7 +302,7 @@ impl<S: ClipStore> Disk<S> {
     }
 }
 
-/// Writes what can be written; a unit that is empty or of a missing track is not worth the recording.
+/// Writes a unit; an empty one, or one of a missing track, does not end the recording.
 fn write<C: Clip>(clip: &mut C, unit: &MediaUnit, finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
     match clip.write(unit, finished) {
         Err(ClipError::EmptyUnit | ClipError::NoAudioTrack) => Ok(()),

@@ -1,19 +1,19 @@
-//! What was seen while nothing was recorded: it belongs to the recording whose pre-roll shows it.
+//! Annotations of media that are not recorded yet: a later recording may contain them in its pre-roll.
 
 use std::collections::VecDeque;
 
-/// Bytes of waiting annotations.
+/// Most bytes of waiting annotations.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Annotations of the time that the pre-roll holds.
+/// Annotations of the time that the pre-roll contains.
 #[derive(Debug, Default)]
-pub(crate) struct Notes {
+pub(crate) struct PendingAnnotations {
     waiting: VecDeque<(u64, String)>,
     bytes: usize,
 }
 
-impl Notes {
-    /// Keeps one, and says how many went for it.
+impl PendingAnnotations {
+    /// Adds one, and returns how many were dropped for it.
     pub(crate) fn push(&mut self, timestamp_90k: u64, json: &str) -> u64 {
         self.bytes += json.len();
         self.waiting.push_back((timestamp_90k, json.to_owned()));
@@ -24,7 +24,7 @@ impl Notes {
         gone
     }
 
-    /// Lets go what lies before a time, and says how many that were.
+    /// Drops those before a time, and returns how many.
     pub(crate) fn forget_before(&mut self, timestamp_90k: u64) -> u64 {
         let mut gone = 0;
         while self
@@ -38,7 +38,7 @@ impl Notes {
         gone
     }
 
-    /// All, oldest first.
+    /// Takes all, oldest first.
     pub(crate) fn take(&mut self) -> VecDeque<(u64, String)> {
         self.bytes = 0;
         std::mem::take(&mut self.waiting)
@@ -57,14 +57,14 @@ mod tests {
 
     #[test]
     fn they_are_bounded_in_bytes_and_time() {
-        let mut notes = Notes::default();
+        let mut pending = PendingAnnotations::default();
         let long = "x".repeat(MAX_BYTES / 4);
-        let gone: u64 = (0..6).map(|time| notes.push(time, &long)).sum();
+        let gone: u64 = (0..6).map(|time| pending.push(time, &long)).sum();
         assert_eq!(gone, 2);
-        assert_eq!(notes.forget_before(3), 1);
-        let times: Vec<u64> = notes.take().into_iter().map(|(time, _)| time).collect();
+        assert_eq!(pending.forget_before(3), 1);
+        let times: Vec<u64> = pending.take().into_iter().map(|(time, _)| time).collect();
         assert_eq!(times, [3, 4, 5]);
-        assert!(notes.take().is_empty());
-        assert_eq!(notes.push(6, &"x".repeat(MAX_BYTES)), 0, "there is room again");
+        assert!(pending.take().is_empty());
+        assert_eq!(pending.push(6, &"x".repeat(MAX_BYTES)), 0, "there is space again");
     }
 }
