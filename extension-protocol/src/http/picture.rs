@@ -99,7 +99,7 @@ pub enum PictureError {
     #[error("the body is not a JPEG, PNG or BMP picture")]
     Unreadable,
     /// A raw picture without a configured format.
-    #[error("image/x-raw is not accepted: configure its size and pixel format in the extension")]
+    #[error("image/x-raw is not accepted: its size and pixel format must be configured in the extension")]
     RawNotConfigured,
     /// A raw picture of another length.
     #[error("the raw picture has {actual} bytes; the configured format {format} has {needed}")]
