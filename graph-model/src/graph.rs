@@ -1,21 +1,19 @@
 //! The resolved form: what a runtime carries out.
 
-mod custom;
-mod endpoint;
-mod image;
-mod processor;
-mod sink;
-mod source;
+// What is public in these is public in `nodes`.
+pub(crate) mod custom;
+pub(crate) mod endpoint;
+pub(crate) mod image;
+pub(crate) mod processor;
+pub(crate) mod sink;
+pub(crate) mod source;
 
-pub use custom::CustomProcessor;
-pub use endpoint::{Endpoint, EndpointCredentials, EndpointTls, EndpointUrl};
-pub use image::{DEFAULT_JPEG_QUALITY, Image, ImageFormat, ImageScale};
-pub use processor::{
-    Accuracy, DataTransfer, ExtensionProcessor, ExtensionProtocol, FrameRateFilter, LineCrossing,
-    MotionDetection, NamedLine, ObjectTracking, Rate, Sampling, Sensitivity, SignalGateProcessor,
-};
-pub use sink::{AssetSink, FileSink, HubMessageSink, LocalCache, VideoSink};
-pub use source::{MessageSource, RtspSource, RtspTransport};
+pub(crate) use self::custom::*;
+pub(crate) use self::endpoint::*;
+pub(crate) use self::image::*;
+pub(crate) use self::processor::*;
+pub(crate) use self::sink::*;
+pub(crate) use self::source::*;
 
 use crate::generation::Generation;
 use crate::kind::NodeKind;

@@ -33,101 +33,98 @@ impl Role {
     }
 }
 
-/// What a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NodeKind {
+/// Which generations have a kind.
+enum Availability {
+    Always,
+    /// Live Video Analytics 1.0.
+    Lva1,
+    /// Both of Live Video Analytics.
+    Lva,
+    /// Both of Video Analyzer.
+    VideoAnalyzer,
+}
+
+impl Availability {
+    fn contains(self, generation: Generation) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Lva1 => generation == Generation::Lva1,
+            Self::Lva => generation.family() == Family::Lva,
+            Self::VideoAnalyzer => generation.family() == Family::VideoAnalyzer,
+        }
+    }
+}
+
+/// Defines [`NodeKind`] from one row for each kind: its role, the generations that have it, and its local names.
+macro_rules! node_kinds {
+    ($($(#[$doc:meta])* $kind:ident => ($role:ident, $availability:ident, $names:expr),)+) => {
+        /// What a node is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum NodeKind {
+            $($(#[$doc])* $kind,)+
+            /// A type that a program brings along: see [`CustomNodeTypes`](crate::CustomNodeTypes).
+            Custom,
+        }
+
+        impl NodeKind {
+            /// Every kind of the contract, so all but [`Custom`](Self::Custom).
+            pub const ALL: [Self; [$(stringify!($kind)),+].len()] = [$(Self::$kind),+];
+
+            fn row(self) -> (Role, Availability, &'static [&'static str]) {
+                match self {
+                    $(Self::$kind => (Role::$role, Availability::$availability, &$names),)+
+                    Self::Custom => (Role::Processor, Availability::Always, &[]),
+                }
+            }
+        }
+    };
+}
+
+node_kinds! {
     /// `RtspSource`
-    RtspSource,
+    RtspSource => (Source, Always, ["RtspSource"]),
     /// `IoTHubMessageSource`, `IotHubMessageSource`
-    MessageSource,
+    MessageSource => (Source, Always, ["IoTHubMessageSource"]),
     /// `MotionDetectionProcessor`
-    MotionDetection,
+    MotionDetection => (Processor, Always, ["MotionDetectionProcessor"]),
     /// `FrameRateFilterProcessor`
-    FrameRateFilter,
+    FrameRateFilter => (Processor, Lva1, ["FrameRateFilterProcessor"]),
     /// `HttpExtension`
-    HttpExtension,
+    HttpExtension => (Processor, Always, ["HttpExtension"]),
     /// `GrpcExtension`
-    GrpcExtension,
+    GrpcExtension => (Processor, Always, ["GrpcExtension"]),
     /// `CognitiveServicesVisionExtension`, `RealTimeComputerVisionExtension`,
     /// `CognitiveServicesVisionProcessor`
-    ComputerVision,
+    ComputerVision => (Processor, Always, [
+        "CognitiveServicesVisionExtension",
+        "RealTimeComputerVisionExtension",
+        "CognitiveServicesVisionProcessor",
+    ]),
     /// `SignalGateProcessor`
-    SignalGate,
+    SignalGate => (Processor, Always, ["SignalGateProcessor"]),
     /// `ObjectTrackingProcessor`
-    ObjectTracking,
+    ObjectTracking => (Processor, VideoAnalyzer, ["ObjectTrackingProcessor"]),
     /// `LineCrossingProcessor`
-    LineCrossing,
-    /// A type that a program brings along: see [`CustomNodeTypes`](crate::CustomNodeTypes).
-    Custom,
+    LineCrossing => (Processor, VideoAnalyzer, ["LineCrossingProcessor"]),
     /// `IoTHubMessageSink`, `IotHubMessageSink`
-    MessageSink,
+    MessageSink => (Sink, Always, ["IoTHubMessageSink"]),
     /// `AssetSink`
-    AssetSink,
+    AssetSink => (Sink, Lva, ["AssetSink"]),
     /// `FileSink`
-    FileSink,
+    FileSink => (Sink, Always, ["FileSink"]),
     /// `VideoSink`
-    VideoSink,
+    VideoSink => (Sink, VideoAnalyzer, ["VideoSink"]),
 }
 
 impl NodeKind {
-    /// Every kind of the contract, so all but [`Own`](Self::Custom).
-    pub const ALL: [Self; 14] = [
-        Self::RtspSource,
-        Self::MessageSource,
-        Self::MotionDetection,
-        Self::FrameRateFilter,
-        Self::HttpExtension,
-        Self::GrpcExtension,
-        Self::ComputerVision,
-        Self::SignalGate,
-        Self::ObjectTracking,
-        Self::LineCrossing,
-        Self::MessageSink,
-        Self::AssetSink,
-        Self::FileSink,
-        Self::VideoSink,
-    ];
-
     /// Where it stands.
     pub fn role(self) -> Role {
-        match self {
-            Self::RtspSource | Self::MessageSource => Role::Source,
-            Self::MotionDetection
-            | Self::FrameRateFilter
-            | Self::HttpExtension
-            | Self::GrpcExtension
-            | Self::ComputerVision
-            | Self::SignalGate
-            | Self::ObjectTracking
-            | Self::LineCrossing
-            | Self::Custom => Role::Processor,
-            Self::MessageSink | Self::AssetSink | Self::FileSink | Self::VideoSink => Role::Sink,
-        }
+        self.row().0
     }
 
     /// The local names of `@type`, the usual one first; empty for custom types, which have full names.
     pub fn local_names(self) -> &'static [&'static str] {
-        match self {
-            Self::RtspSource => &["RtspSource"],
-            Self::MessageSource => &["IoTHubMessageSource"],
-            Self::MotionDetection => &["MotionDetectionProcessor"],
-            Self::FrameRateFilter => &["FrameRateFilterProcessor"],
-            Self::HttpExtension => &["HttpExtension"],
-            Self::GrpcExtension => &["GrpcExtension"],
-            Self::ComputerVision => &[
-                "CognitiveServicesVisionExtension",
-                "RealTimeComputerVisionExtension",
-                "CognitiveServicesVisionProcessor",
-            ],
-            Self::SignalGate => &["SignalGateProcessor"],
-            Self::ObjectTracking => &["ObjectTrackingProcessor"],
-            Self::LineCrossing => &["LineCrossingProcessor"],
-            Self::Custom => &[],
-            Self::MessageSink => &["IoTHubMessageSink"],
-            Self::AssetSink => &["AssetSink"],
-            Self::FileSink => &["FileSink"],
-            Self::VideoSink => &["VideoSink"],
-        }
+        self.row().2
     }
 
     /// The kind that a local name of `@type` means, in any family, compared without case.
@@ -139,23 +136,7 @@ impl NodeKind {
 
     /// Whether a generation had it; a program's own kinds are at home in each.
     pub fn exists_in(self, generation: Generation) -> bool {
-        match self {
-            Self::FrameRateFilter => generation == Generation::Lva1,
-            Self::AssetSink => generation.family() == Family::Lva,
-            Self::ObjectTracking | Self::LineCrossing | Self::VideoSink => {
-                generation.family() == Family::VideoAnalyzer
-            }
-            Self::RtspSource
-            | Self::MessageSource
-            | Self::MotionDetection
-            | Self::HttpExtension
-            | Self::GrpcExtension
-            | Self::ComputerVision
-            | Self::SignalGate
-            | Self::Custom
-            | Self::MessageSink
-            | Self::FileSink => true,
-        }
+        self.row().1.contains(generation)
     }
 
     /// Whether it shows frames to an extension.

@@ -150,13 +150,12 @@ pub use topology::{NodeCounts, Topology};
 
 /// The settings of each kind of node, as a [`Graph`] has them.
 pub mod nodes {
-    pub use crate::graph::{
-        Accuracy, AssetSink, CustomProcessor, DEFAULT_JPEG_QUALITY, DataTransfer, Endpoint,
-        EndpointCredentials, EndpointTls, EndpointUrl, ExtensionProcessor, ExtensionProtocol, FileSink,
-        FrameRateFilter, HubMessageSink, Image, ImageFormat, ImageScale, LineCrossing, LocalCache,
-        MessageSource, MotionDetection, NamedLine, ObjectTracking, Rate, RtspSource, RtspTransport, Sampling,
-        Sensitivity, SignalGateProcessor, VideoSink,
-    };
+    pub use crate::graph::custom::*;
+    pub use crate::graph::endpoint::*;
+    pub use crate::graph::image::*;
+    pub use crate::graph::processor::*;
+    pub use crate::graph::sink::*;
+    pub use crate::graph::source::*;
 }
 
 /// Direct methods: what they ask, the state machine that answers them, and the answers.

@@ -146,7 +146,7 @@ impl Extensions<'_> {
         let (spec, client) = match plan.analyzer {
             Analyzer::Extension { spec, client } => (spec, client),
             // Its thread is not among the workers: a custom node that stalls must not hold up the others.
-            Analyzer::Custom(custom) => {
+            Analyzer::InProcess(custom) => {
                 let node = CustomNodeTask::new(*custom, slot, results, self.timeouts)?;
                 return Ok(ExtensionNode::Custom(Box::new(node)));
             }

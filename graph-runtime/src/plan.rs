@@ -115,8 +115,9 @@ pub(crate) struct AnalysisPlan {
 pub(crate) enum Analyzer {
     /// An extension, to which they are sent.
     Extension { spec: FrameSpec, client: ClientPlan },
-    /// A custom node, in this process.
-    Custom(Box<CustomNodePlan>),
+    /// A node in this process: a custom one, or one of the contract that implements
+    /// [`CustomNode`](crate::CustomNode) too.
+    InProcess(Box<CustomNodePlan>),
 }
 
 /// An object tracker behind an extension, or the tracking that a line crossing without one needs.

@@ -2,7 +2,7 @@
 //! HTTP tunnel.
 //!
 //! The library connects to a loopback address with a secret path, and the proxy forwards its requests with the camera's
-//! addresses ([`rewrite`]). Reasons and alternatives: `docs/decisions/0007-rtsp-relay.md`.
+//! addresses ([`rewrite`]). Reasons and alternatives: `docs/decisions/0007-rtsp-proxy.md`.
 
 mod message;
 mod rewrite;

@@ -121,7 +121,11 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
     };
     let node = match &custom_type {
         Some(name) => reader.custom_processor(members, name),
-        None => kind.and_then(|kind| read_kind(kind, members, reader)),
+        None => kind.and_then(|kind| match kind.role() {
+            Role::Source => reader.source(kind, members),
+            Role::Processor => reader.processor(kind, members),
+            Role::Sink => reader.sink(kind, members),
+        }),
     };
     if kind.is_some() {
         members.finish(reader.findings);
@@ -247,27 +251,6 @@ fn has_role(kind: NodeKind, members: &Members<'_>, role: Role, at: &str, reader:
     false
 }
 
-fn read_kind(kind: NodeKind, members: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<Node> {
-    match kind {
-        NodeKind::RtspSource => reader.rtsp_source(members),
-        NodeKind::MessageSource => reader.message_source(members),
-        NodeKind::MotionDetection => reader.motion_detection(members),
-        NodeKind::FrameRateFilter => reader.frame_rate_filter(members),
-        NodeKind::HttpExtension => reader.http_extension(members),
-        NodeKind::GrpcExtension => reader.grpc_extension(members),
-        NodeKind::ComputerVision => reader.computer_vision(members),
-        NodeKind::SignalGate => reader.signal_gate(members),
-        NodeKind::ObjectTracking => reader.object_tracking(members),
-        NodeKind::LineCrossing => reader.line_crossing(members),
-        NodeKind::MessageSink => reader.message_sink(members),
-        NodeKind::AssetSink => reader.asset_sink(members),
-        NodeKind::FileSink => reader.file_sink(members),
-        NodeKind::VideoSink => reader.video_sink(members),
-        // Read by its type.
-        NodeKind::Custom => None,
-    }
-}
-
 fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<ParsedInput> {
     let list = members.list("inputs", reader.findings);
     if list.is_empty() {
@@ -353,4 +336,45 @@ fn read_selector(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Option<O
         is: is.unwrap_or(true),
         value: value?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::custom::CustomNodeTypes;
+    use crate::diagnostic::{DocumentKind, Findings, Strictness};
+    use crate::generation::Generation;
+    use crate::parameter::Bindings;
+    use serde_json::json;
+
+    /// A node without settings is read with its defaults, or what it lacks is reported.
+    #[test]
+    fn every_kind_has_a_reader() {
+        for kind in NodeKind::ALL {
+            let name = kind.local_names()[0];
+            let properties = json!({kind.role().list(): [
+                {"@type": format!("#Microsoft.VideoAnalyzer.{name}"), "name": "node", "inputs": []},
+            ]});
+            let mut findings = Findings::new(DocumentKind::Topology, Strictness::Open);
+            let mut members = Members::new(properties.as_object().unwrap(), String::new(), String::new());
+            let bindings = Bindings::of_defaults(&[], &mut findings);
+            let mut reader = Reader {
+                bindings: &bindings,
+                findings: &mut findings,
+                generation: Generation::VideoAnalyzer1_1,
+                custom_types: &CustomNodeTypes::default(),
+                topology_name: "",
+                instance_name: None,
+            };
+            let parsed = read(&mut members, &mut reader).unwrap();
+            let lacks_settings = findings
+                .into_vec()
+                .iter()
+                .any(|finding| finding.code == DiagnosticCode::MemberMissing);
+            assert!(
+                parsed[0].node.is_some() || lacks_settings,
+                "{kind:?} has no reader"
+            );
+        }
+    }
 }

@@ -14,6 +14,7 @@ use crate::graph::{
     Image, ImageFormat, ImageScale, LineCrossing, MotionDetection, Node, ObjectTracking, Rate, Sampling,
     Sensitivity, SignalGateProcessor,
 };
+use crate::kind::NodeKind;
 use crate::string_enum::string_enum;
 
 /// An extension's default image: the camera's size as JPEG.
@@ -46,7 +47,23 @@ string_enum! {
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Reader<'_> {
-    pub(crate) fn motion_detection(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    /// Reads a processor of a kind.
+    pub(crate) fn processor(&mut self, kind: NodeKind, node: &mut Members<'_>) -> Option<Node> {
+        match kind {
+            NodeKind::MotionDetection => self.motion_detection(node),
+            NodeKind::FrameRateFilter => self.frame_rate_filter(node),
+            NodeKind::HttpExtension => self.http_extension(node),
+            NodeKind::GrpcExtension => self.grpc_extension(node),
+            NodeKind::ComputerVision => self.computer_vision(node),
+            NodeKind::SignalGate => self.signal_gate(node),
+            NodeKind::ObjectTracking => self.object_tracking(node),
+            NodeKind::LineCrossing => self.line_crossing(node),
+            // Not a processor, or a custom one, which `custom_processor` reads by its type.
+            _ => None,
+        }
+    }
+
+    fn motion_detection(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let sensitivity = self.string_enum::<Sensitivity>(node, "sensitivity", Presence::Optional);
         let region = self.boolean(node, "outputMotionRegion");
         self.since(
@@ -62,7 +79,7 @@ impl Reader<'_> {
         }))
     }
 
-    pub(crate) fn frame_rate_filter(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn frame_rate_filter(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let maximum_fps = self.rate(node, "maximumFps");
         Some(Node::FrameRateFilter(FrameRateFilter { maximum_fps }))
     }
@@ -76,7 +93,7 @@ impl Reader<'_> {
         })
     }
 
-    pub(crate) fn http_extension(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn http_extension(&mut self, node: &mut Members<'_>) -> Option<Node> {
         self.extension(
             node,
             Peer::Http,
@@ -86,7 +103,7 @@ impl Reader<'_> {
         )
     }
 
-    pub(crate) fn grpc_extension(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn grpc_extension(&mut self, node: &mut Members<'_>) -> Option<Node> {
         self.extension(
             node,
             Peer::Grpc,
@@ -108,7 +125,7 @@ impl Reader<'_> {
         )
     }
 
-    pub(crate) fn computer_vision(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn computer_vision(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let typed = self.generation.family() == Family::VideoAnalyzer;
         let presence = if typed {
             Presence::Optional
@@ -193,7 +210,7 @@ impl Reader<'_> {
         transfer
     }
 
-    pub(crate) fn signal_gate(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn signal_gate(&mut self, node: &mut Members<'_>) -> Option<Node> {
         const USUAL: Duration = Duration::from_secs(30);
         const HOUR: Duration = Duration::from_secs(3600);
         let window = self
@@ -248,14 +265,14 @@ impl Reader<'_> {
         }))
     }
 
-    pub(crate) fn object_tracking(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn object_tracking(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let accuracy = self.string_enum::<Accuracy>(node, "accuracy", Presence::Optional);
         Some(Node::ObjectTracking(ObjectTracking {
             accuracy: accuracy.unwrap_or(Accuracy::Medium),
         }))
     }
 
-    pub(crate) fn line_crossing(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn line_crossing(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let list = node.list("lines", self.findings);
         if list.is_empty() {
             node.missing("lines", self.findings);

@@ -7,19 +7,32 @@ use super::{Presence, Reader, ValueError};
 use crate::diagnostic::DiagnosticCode;
 use crate::generation::{Family, Generation};
 use crate::graph::{AssetSink, FileSink, HubMessageSink, LocalCache, Node, VideoSink};
+use crate::kind::NodeKind;
 use crate::template::{Pattern, PatternPiece, SystemVariable};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const USUAL_SEGMENT: Duration = Duration::from_secs(30);
 
 impl Reader<'_> {
-    pub(crate) fn message_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    /// Reads a sink of a kind.
+    pub(crate) fn sink(&mut self, kind: NodeKind, node: &mut Members<'_>) -> Option<Node> {
+        match kind {
+            NodeKind::MessageSink => self.message_sink(node),
+            NodeKind::AssetSink => self.asset_sink(node),
+            NodeKind::FileSink => self.file_sink(node),
+            NodeKind::VideoSink => self.video_sink(node),
+            // Not a sink.
+            _ => None,
+        }
+    }
+
+    fn message_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let presence = Presence::InGeneration(self.generation != Generation::Lva1);
         let hub_output_name = self.display_string(node, "hubOutputName", presence);
         Some(Node::MessageSink(HubMessageSink { hub_output_name }))
     }
 
-    pub(crate) fn asset_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn asset_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let presence = Presence::InGeneration(self.generation == Generation::Lva2);
         let named = node.get("assetNamePattern").is_some();
         let name = self.pattern(node, "assetNamePattern", presence, |pattern| {
@@ -44,7 +57,7 @@ impl Reader<'_> {
         }))
     }
 
-    pub(crate) fn video_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn video_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let name = self.pattern(node, "videoName", Presence::Required, |pattern| {
             if pattern.has_date() {
                 let expected = "a name without date variables: all clips go to one video";
@@ -127,7 +140,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(crate) fn file_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
+    fn file_sink(&mut self, node: &mut Members<'_>) -> Option<Node> {
         if node.get("filePathPattern").is_some() {
             return self.file_sink_by_path(node);
         }

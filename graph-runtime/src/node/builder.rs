@@ -1,21 +1,18 @@
-//! Creates custom nodes, and catches the panics of their factories.
+//! Creates nodes that process frames in this process, and catches the panics of their factories.
 
 use std::fmt;
 use std::sync::Arc;
 
+use lva_graph_model::Graph;
 use lva_graph_model::nodes::CustomProcessor;
 
 use super::{CustomNode, NodeContext, NodeError, NodeFactory};
 use crate::panics::{Panicked, catch_panic};
 
 /// Creates one node, as often as needed.
-#[derive(Clone)]
 pub(crate) struct NodeBuilder {
-    pub(crate) factory: Arc<dyn NodeFactory>,
-    pub(crate) topology: String,
-    pub(crate) instance: String,
     pub(crate) name: String,
-    pub(crate) processor: CustomProcessor,
+    create: Box<dyn Fn() -> Result<Box<dyn CustomNode>, NodeError> + Send>,
 }
 
 /// A node, and how to create another one after a panic.
@@ -26,9 +23,7 @@ pub(crate) struct CustomNodePlan {
 
 impl fmt::Debug for CustomNodePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CustomNodePlan")
-            .field(&self.builder.processor)
-            .finish()
+        f.debug_tuple("CustomNodePlan").field(&self.builder.name).finish()
     }
 }
 
@@ -40,14 +35,37 @@ pub(crate) enum NodeBuildError {
 }
 
 impl NodeBuilder {
+    pub(crate) fn new(
+        name: &str,
+        create: impl Fn() -> Result<Box<dyn CustomNode>, NodeError> + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            create: Box::new(create),
+        }
+    }
+
+    /// Creates a custom node of a graph by the factory of its type.
+    pub(crate) fn custom(
+        factory: Arc<dyn NodeFactory>,
+        graph: &Graph,
+        name: &str,
+        processor: CustomProcessor,
+    ) -> Self {
+        let (topology, instance) = (graph.topology_name().to_owned(), graph.instance_name().to_owned());
+        let own_name = name.to_owned();
+        Self::new(name, move || {
+            factory.create(&NodeContext {
+                topology: &topology,
+                instance: &instance,
+                name: &own_name,
+                processor: &processor,
+            })
+        })
+    }
+
     pub(crate) fn create(&self) -> Result<Box<dyn CustomNode>, NodeBuildError> {
-        let context = NodeContext {
-            topology: &self.topology,
-            instance: &self.instance,
-            name: &self.name,
-            processor: &self.processor,
-        };
-        catch_panic(|| self.factory.create(&context))
+        catch_panic(|| (self.create)())
             .map_err(NodeBuildError::Panicked)?
             .map_err(NodeBuildError::Failed)
     }

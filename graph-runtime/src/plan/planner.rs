@@ -61,9 +61,6 @@ impl Plan {
         for node in &nodes {
             planner.camera_or_recording(node)?;
         }
-        for node in &nodes {
-            planner.assign_id(node);
-        }
         // A resolved graph has exactly one camera.
         let (source, camera) = planner.source.take().ok_or_else(no_camera)?;
         let mut plan = Self {
@@ -116,7 +113,7 @@ struct Planner<'a> {
     recordings: Vec<RecordingPlan>,
     /// For each recording, its gate and its sink.
     sinks: Vec<(Option<NodeId>, NodeId)>,
-    /// For each plan of the kind, its node.
+    /// For each plan of the kind that is made, its node: the index is the plan's id.
     motions: Vec<NodeId>,
     analyses: Vec<NodeId>,
 }
@@ -203,16 +200,11 @@ impl Planner<'_> {
         }))
     }
 
-    /// The id of a node is its index among those of its kind.
-    fn assign_id(&mut self, node: &GraphNode) {
-        match &node.kind {
-            Node::MotionDetection(_) => self.motions.push(node.id),
-            Node::Extension(_) | Node::Custom(_) => self.analyses.push(node.id),
-            _ => {}
-        }
-    }
-
-    fn extension(&self, node: &GraphNode, extension: &ExtensionProcessor) -> Result<AnalysisPlan, PlanError> {
+    fn extension(
+        &mut self,
+        node: &GraphNode,
+        extension: &ExtensionProcessor,
+    ) -> Result<AnalysisPlan, PlanError> {
         let spec = FrameSpec::new(&extension.image);
         let client = ClientPlan::new(extension, spec.encoding(), self.graph.instance_name(), &node.name);
         let client = client.map_err(|unsupported| unsupported.at_node(node));
@@ -221,7 +213,7 @@ impl Planner<'_> {
         })
     }
 
-    fn custom(&self, node: &GraphNode, custom: &CustomProcessor) -> Result<AnalysisPlan, PlanError> {
+    fn custom(&mut self, node: &GraphNode, custom: &CustomProcessor) -> Result<AnalysisPlan, PlanError> {
         // The registry accepts no other custom types than those of the factories.
         let no_factory = || {
             Unsupported::new(
@@ -230,18 +222,24 @@ impl Planner<'_> {
             )
         };
         let factory = self.factories.of(custom.type_name());
-        let builder = NodeBuilder {
-            factory: factory.ok_or_else(|| no_factory().at_node(node))?,
-            topology: self.graph.topology_name().to_owned(),
-            instance: self.graph.instance_name().to_owned(),
-            name: node.name.clone(),
-            processor: custom.clone(),
-        };
-        self.analysis(node, custom.sampling(), || {
+        let factory = factory.ok_or_else(|| no_factory().at_node(node))?;
+        let builder = NodeBuilder::custom(factory, self.graph, &node.name, custom.clone());
+        self.in_process(node, custom.sampling(), builder)
+    }
+
+    /// A node that processes frames on a thread of its own in this process. A node of the contract gets its builder by
+    /// [`NodeBuilder::new`].
+    fn in_process(
+        &mut self,
+        node: &GraphNode,
+        sampling: Sampling,
+        builder: NodeBuilder,
+    ) -> Result<AnalysisPlan, PlanError> {
+        self.analysis(node, sampling, || {
             let created = builder
                 .create()
                 .map_err(|error| build_failed(&error).at_node(node))?;
-            Ok(Analyzer::Custom(Box::new(CustomNodePlan {
+            Ok(Analyzer::InProcess(Box::new(CustomNodePlan {
                 builder,
                 node: created,
             })))
@@ -250,7 +248,7 @@ impl Planner<'_> {
 
     /// A node that processes frames. The analyzer is created after everything else about the node is checked.
     fn analysis(
-        &self,
+        &mut self,
         node: &GraphNode,
         sampling: Sampling,
         analyzer: impl FnOnce() -> Result<Analyzer, PlanError>,
@@ -268,6 +266,7 @@ impl Planner<'_> {
             None => None,
             Some(rate) => Some(frame_rate(rate).ok_or_else(|| unsupported_rate().at_node(node))?),
         };
+        self.analyses.push(node.id);
         Ok(AnalysisPlan {
             node: self.node_ref(node),
             source,
@@ -280,7 +279,7 @@ impl Planner<'_> {
         })
     }
 
-    fn motion(&self, node: &GraphNode, settings: &MotionDetection) -> Result<MotionPlan, PlanError> {
+    fn motion(&mut self, node: &GraphNode, settings: &MotionDetection) -> Result<MotionPlan, PlanError> {
         let (source, rates) = self.upstream_path(node)?;
         if source != FrameSource::Camera {
             return Err(Unsupported::new(
@@ -289,6 +288,7 @@ impl Planner<'_> {
             )
             .at_node(node));
         }
+        self.motions.push(node.id);
         Ok(MotionPlan {
             node: self.node_ref(node),
             settings: settings.clone(),
@@ -436,7 +436,14 @@ impl Planner<'_> {
                     return Ok((FrameSource::Extension(extension), rates));
                 }
                 Node::RtspSource(_) => break,
-                _ => {
+                Node::MessageSource(_)
+                | Node::SignalGate(_)
+                | Node::ObjectTracking(_)
+                | Node::LineCrossing(_)
+                | Node::MessageSink(_)
+                | Node::AssetSink(_)
+                | Node::FileSink(_)
+                | Node::VideoSink(_) => {
                     return Err(Unsupported::new(
                         format!("frames from '{}' are not supported", from.name),
                         "connect it to the camera, a frame rate filter or an extension",

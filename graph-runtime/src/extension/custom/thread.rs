@@ -172,8 +172,7 @@ mod tests {
 
     use async_trait::async_trait;
     use lva_framing::{ColorMatrix, ColorRange, PictureFormat};
-    use lva_graph_model::nodes::CustomProcessor;
-    use lva_graph_model::{CustomNodeTypes, Instance, Node, Strictness, Topology, resolve};
+    use lva_graph_model::{CustomNodeTypes, Graph, Instance, Node, Strictness, Topology, resolve};
     use serde_json::json;
 
     use super::*;
@@ -214,7 +213,7 @@ mod tests {
         }
     }
 
-    fn processor() -> CustomProcessor {
+    fn graph() -> Graph {
         let topology = Topology::from_value(json!({"@apiVersion": "1.1", "name": "t", "properties": {
             "sources": [{"@type": "#Microsoft.VideoAnalyzer.RtspSource", "name": "camera", "endpoint": {
                 "@type": "#Microsoft.VideoAnalyzer.UnsecuredEndpoint", "url": "rtsp://cam/1"}}],
@@ -222,11 +221,8 @@ mod tests {
         }}));
         let types = CustomNodeTypes::new([TYPE]).unwrap();
         let topology = topology.unwrap().with_custom_types(types);
-        let resolved = resolve(&topology, &Instance::new("i", "t", []), Strictness::Open).unwrap();
-        match &resolved.graph.node_named("custom").unwrap().kind {
-            Node::Custom(custom) => custom.clone(),
-            other => panic!("{other:?}"),
-        }
+        let resolved = resolve(&topology, &Instance::new("i", "t", []), Strictness::Open);
+        resolved.unwrap().graph
     }
 
     fn frame(timestamp_90k: u64) -> Frame {
@@ -244,13 +240,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_outlives_the_panics_of_its_node() {
-        let builder = NodeBuilder {
-            factory: Arc::new(Factory(AtomicU32::new(0))),
-            topology: "t".to_owned(),
-            instance: "i".to_owned(),
-            name: "custom".to_owned(),
-            processor: processor(),
+        let factory = Arc::new(Factory(AtomicU32::new(0)));
+        let graph = graph();
+        let Node::Custom(processor) = &graph.node_named("custom").unwrap().kind else {
+            panic!("{graph:?}");
         };
+        let builder = NodeBuilder::custom(factory, &graph, "custom", processor.clone());
         let node = builder.create().unwrap_or_else(|error| panic!("{error:?}"));
         let (mut thread, worker) = CustomNodeThread::start(CustomNodePlan { builder, node }).unwrap();
         let mut ends = Vec::new();
