@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lva_graph_model::schema::{INSTANCE_SCHEMA, OPERATIONS_SCHEMA, TOPOLOGY_SCHEMA};
+use lva_graph_model::{Family, Generation, NodeKind};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
@@ -18,37 +19,45 @@ use serde_json::{Value, json};
 
 use crate::support::{plaza, plaza_instance, shared_data, street, with};
 
-const PREFIXES: [&str; 2] = ["#Microsoft.Media.MediaGraph", "#Microsoft.VideoAnalyzer."];
-
 /// Types that a program brings along.
 const CUSTOM_TYPE: &str = r"^\s*#?(?!\s*[Mm]icrosoft\.)[^.#]+\.";
 
-/// Types that one family has alone.
-const LVA_ALONE: [&str; 7] = [
-    "AssetSink",
+/// Types that one family has alone, besides the kinds of nodes that [`NodeKind::exists_in`] knows as such.
+const LVA_ALONE: [&str; 5] = [
     "CognitiveServicesVisionExtension",
-    "FrameRateFilterProcessor",
     "ImageFormatEncoded",
     "IoTHubMessageSink",
     "IoTHubMessageSource",
     "RealTimeComputerVisionExtension",
 ];
-const VIDEO_ANALYZER_ALONE: [&str; 14] = [
+const VIDEO_ANALYZER_ALONE: [&str; 11] = [
     "CognitiveServicesVisionProcessor",
     "IotHubMessageSink",
     "IotHubMessageSource",
-    "LineCrossingProcessor",
     "NamedLineString",
     "NamedPolygonString",
-    "ObjectTrackingProcessor",
     "SpatialAnalysisCustomOperation",
     "SpatialAnalysisPersonCountOperation",
     "SpatialAnalysisPersonDistanceOperation",
     "SpatialAnalysisPersonLineCrossingOperation",
     "SpatialAnalysisPersonZoneCrossingOperation",
     "SymmetricKeyCredentials",
-    "VideoSink",
 ];
+
+/// Whether documents of a family may name a type.
+fn is_in_family(local: &str, family: Family) -> bool {
+    let others = match family {
+        Family::Lva => &VIDEO_ANALYZER_ALONE[..],
+        Family::VideoAnalyzer => &LVA_ALONE[..],
+    };
+    let mut kinds = NodeKind::ALL.into_iter();
+    let kind = kinds.find(|kind| kind.local_names().contains(&local));
+    let exists = |generation: Generation| kind.is_none_or(|kind| kind.exists_in(generation));
+    !others.contains(&local)
+        && Generation::ALL
+            .into_iter()
+            .any(|g| g.family() == family && exists(g))
+}
 
 /// Types are written here without their prefix; documents have it.
 #[derive(Clone)]
@@ -68,11 +77,10 @@ impl Transform for Prefixed {
             *tag = json!({"type": "string", "pattern": CUSTOM_TYPE});
             return;
         }
-        let types: Vec<String> = PREFIXES
-            .iter()
-            .zip([&VIDEO_ANALYZER_ALONE[..], &LVA_ALONE[..]])
-            .filter(|(_, others)| !others.contains(&local.as_str()))
-            .map(|(prefix, _)| format!("{prefix}{local}"))
+        let types: Vec<String> = [Family::Lva, Family::VideoAnalyzer]
+            .into_iter()
+            .filter(|family| is_in_family(&local, *family))
+            .map(|family| format!("{}{local}", family.type_prefix()))
             .collect();
         assert!(!types.is_empty(), "{local}");
         *tag = json!({"type": "string", "enum": types});
