@@ -14,7 +14,6 @@ mod model_args;
 mod motion_score;
 pub mod picture;
 pub mod play;
-pub mod replay;
 pub mod round_trips;
 pub mod simulate;
 pub mod source;
