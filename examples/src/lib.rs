@@ -27,7 +27,3 @@ pub use model_args::{ModelArgs, detect_one};
 pub use motion_score::MotionScore;
 pub use units::UnitReader;
 pub use video::{EncoderOptions, VideoReader, VideoWriter};
-
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}
