@@ -28,7 +28,7 @@ pub struct FileReport {
 pub struct FileFinding {
     /// How much it matters.
     pub severity: Severity,
-    /// A [`DiagnosticCode`](crate::Code), or the name of what kept the file from being read.
+    /// A [`DiagnosticCode`](crate::DiagnosticCode), or the name of what kept the file from being read.
     pub code: String,
     /// JSON pointer; empty for the whole.
     pub pointer: String,

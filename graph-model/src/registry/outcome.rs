@@ -11,9 +11,9 @@ use crate::method::Response;
 pub enum Action {
     /// Nothing more: send the answer.
     Done(Response),
-    /// Start an instance, then [`report`](super::Registry::report) how that went.
+    /// Start an instance, then [`complete`](super::Registry::complete) it with the result.
     Start(Box<Start>),
-    /// Stop an instance, let it finish what it has, then [`report`](super::Registry::report) that it is inactive.
+    /// Stop an instance, let it finish what it has, then [`complete`](super::Registry::complete) it as deactivated.
     Stop {
         /// The instance.
         instance: String,
@@ -21,8 +21,8 @@ pub enum Action {
     /// Look for cameras in the network (multicast WS-Discovery, UDP 3702) and answer with
     /// [`Response::of_discovered_devices`], with [`MethodError::device`], or with [`MethodError::not_served`].
     ///
-    /// [`MethodError::device`]: crate::MethodError::device
-    /// [`MethodError::not_served`]: crate::MethodError::not_served
+    /// [`MethodError::device`]: crate::methods::MethodError::device
+    /// [`MethodError::not_served`]: crate::methods::MethodError::not_served
     Discover {
         /// How long to wait for answers.
         duration: Duration,
@@ -30,14 +30,14 @@ pub enum Action {
     /// Ask a camera what it has (ONVIF) and answer with [`Response::of_device`], with [`MethodError::device`], or with
     /// [`MethodError::not_served`].
     ///
-    /// [`MethodError::device`]: crate::MethodError::device
-    /// [`MethodError::not_served`]: crate::MethodError::not_served
+    /// [`MethodError::device`]: crate::methods::MethodError::device
+    /// [`MethodError::not_served`]: crate::methods::MethodError::not_served
     Describe {
         /// Its service.
         endpoint: Box<Endpoint>,
     },
     /// The same was asked for before and is on its way: send the answer of the next
-    /// [`report`](super::Registry::report) about the instance.
+    /// [`complete`](super::Registry::complete) about the instance.
     Wait {
         /// The instance.
         instance: String,
