@@ -14,7 +14,6 @@ mod model_args;
 mod motion_score;
 pub mod picture;
 pub mod play;
-pub mod replay;
 pub mod round_trips;
 pub mod simulate;
 pub mod source;
@@ -28,7 +27,3 @@ pub use model_args::{ModelArgs, detect_one};
 pub use motion_score::MotionScore;
 pub use units::UnitReader;
 pub use video::{EncoderOptions, VideoReader, VideoWriter};
-
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}

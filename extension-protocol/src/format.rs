@@ -70,12 +70,9 @@ impl FrameFormat {
             stride if stride < row => return Err(FormatError::Stride { stride, row }),
             stride => stride,
         };
-        let plane = |stride: u32, rows: u32| u64::from(stride) * u64::from(rows);
-        let bytes = match pixels {
-            PixelFormat::Yuv420p => plane(stride, height) + 2 * plane(stride.div_ceil(2), height.div_ceil(2)),
-            _ => plane(stride, height),
-        };
-        let frame_bytes = usize::try_from(bytes).map_err(|_| FormatError::Size { width, height })?;
+        let frame_bytes = pixels
+            .frame_bytes(width, height, stride as usize)
+            .ok_or(FormatError::Size { width, height })?;
         Ok(Self {
             encoding: FrameEncoding::Raw(pixels),
             width,

@@ -131,15 +131,12 @@ impl ImageSettings {
     }
 
     fn place_along(&self, whole: u32, length: u32) -> (u32, u32) {
-        // Padding may only begin between two chroma samples, each of which covers two pixels.
-        let halved_chroma = self.format == PixelFormat::Yuv420p && length < whole;
-        let length = if halved_chroma {
-            (length & !1).max(2).min(whole)
-        } else {
-            length
-        };
+        // Padding may only begin between two chroma samples.
+        let block = self.format.chroma_block();
+        let aligned = (length - length % block).max(block).min(whole);
+        let length = if length < whole { aligned } else { whole };
         let start = (whole - length) / 2;
-        (if halved_chroma { start & !1 } else { start }, length)
+        (start - start % block, length)
     }
 }
 
@@ -183,17 +180,13 @@ impl FramePlan {
     /// Bytes from one row to the next, without gaps; of the luma plane for YUV420P, whose chroma rows take half of it,
     /// rounded up.
     pub fn stride(&self) -> usize {
-        self.frame.0 as usize * self.format.bytes_per_pixel()
+        self.format.packed_stride(self.frame.0)
     }
 
     /// Bytes of a frame.
     pub fn bytes(&self) -> usize {
-        let luma = self.stride() * self.frame.1 as usize;
-        if self.format == PixelFormat::Yuv420p {
-            luma + 2 * (self.frame.0.div_ceil(2) as usize * self.frame.1.div_ceil(2) as usize)
-        } else {
-            luma
-        }
+        let bytes = self.format.packed_len(self.frame.0, self.frame.1);
+        bytes.unwrap_or(usize::MAX) // 1 GiB at most, by the limit of the sides
     }
 
     /// Where the picture lies in the frame; the rest is black.

@@ -14,7 +14,7 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::util::frame::Video;
 use fused::Fused;
-use lva_media_types::PixelFormat;
+use lva_media_types::{Alpha, PixelFormat, PixelLayout};
 use std::fmt;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
@@ -140,7 +140,7 @@ impl Renderer {
     fn render_in_general(&mut self, picture: &Picture, destination: &mut [u8]) -> Result<(), RenderError> {
         let plan = self.plan;
         let scaled = scale(&mut self.scaler, &plan, picture)?;
-        if plan.format() == PixelFormat::Yuv420p {
+        if plan.format().layout() == PixelLayout::Planar {
             return copy_planes(&plan, scaled, picture.range(), destination);
         }
         fill_padding(&plan, destination);
@@ -172,12 +172,16 @@ fn scale<'a>(
     // swscale maps full range to limited between a `J` layout and a plain one. Both sides get the same kind, so that
     // values stay as they are and the conversion below knows the range.
     let full_by_name = matches!(source, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P);
-    let target = match (plan.format() == PixelFormat::Yuv420p, full_by_name) {
-        (true, false) => Pixel::YUV420P,
-        (true, true) => Pixel::YUVJ420P,
-        (false, false) => Pixel::YUV444P,
-        (false, true) => Pixel::YUVJ444P,
+    use PixelFormat::{
+        Abgr, Argb, Bgr24, Bgra, Rgb24, Rgb555Be, Rgb555Le, Rgb565Be, Rgb565Le, Rgba, Yuv420p,
     };
+    let [plain, full] = match plan.format() {
+        Yuv420p => [Pixel::YUV420P, Pixel::YUVJ420P],
+        Rgb24 | Bgr24 | Argb | Rgba | Abgr | Bgra | Rgb565Be | Rgb565Le | Rgb555Be | Rgb555Le => {
+            [Pixel::YUV444P, Pixel::YUVJ444P]
+        }
+    };
+    let target = if full_by_name { full } else { plain };
     if source == target && (frame.width(), frame.height()) == (content.width, content.height) {
         return Ok(frame);
     }
@@ -286,14 +290,16 @@ fn fill_padding(plan: &FramePlan, destination: &mut [u8]) {
 }
 
 fn fill_black(format: PixelFormat, pixels: &mut [u8]) {
-    let black = match format {
-        PixelFormat::Argb | PixelFormat::Abgr => [255, 0, 0, 0],
-        PixelFormat::Rgba | PixelFormat::Bgra => [0, 0, 0, 255],
-        _ => return pixels.fill(0),
+    pixels.fill(0);
+    let PixelLayout::Bytes { alpha, .. } = format.layout() else {
+        return; // no alpha
     };
-    for pixel in pixels.chunks_exact_mut(4) {
-        pixel.copy_from_slice(&black);
-    }
+    let at = match alpha {
+        Alpha::None => return,
+        Alpha::First => 0,
+        Alpha::Last => 3,
+    };
+    pixels.iter_mut().skip(at).step_by(4).for_each(|byte| *byte = 255);
 }
 
 fn copy_planes(
@@ -307,21 +313,19 @@ fn copy_planes(
         ColorRange::Limited => 16,
         ColorRange::Full => 0,
     };
-    let halved = |value: u32| value.div_ceil(2) as usize;
-    let whole = |value: u32| value as usize;
-    let mut rest = destination;
-    for plane in 0..3 {
-        let of: &dyn Fn(u32) -> usize = if plane == 0 { &whole } else { &halved };
-        let (width, height) = (of(plan.width()), of(plan.height()));
-        let (target, following) = rest
-            .split_at_mut_checked(width * height)
+    let planes = plan.format().planes(plan.width(), plan.height(), plan.stride());
+    let planes = planes.ok_or(RenderError::Conversion)?.into_iter().flatten();
+    for (index, plane) in planes.enumerate() {
+        let samples = |pixels: u32| pixels.div_ceil(plane.block) as usize;
+        let target = plane
+            .end()
+            .and_then(|end| destination.get_mut(plane.offset..end))
             .ok_or(RenderError::Conversion)?;
-        rest = following;
-        let columns = of(content.x)..of(content.x) + of(content.width);
-        let rows = of(content.y)..of(content.y) + of(content.height);
-        let empty = if plane == 0 { black } else { 128 };
-        let mut source = scaled.data(plane).chunks(scaled.stride(plane).max(1));
-        for (y, target) in target.chunks_exact_mut(width).enumerate() {
+        let columns = samples(content.x)..samples(content.x) + samples(content.width);
+        let rows = samples(content.y)..samples(content.y) + samples(content.height);
+        let empty = if plane.block == 1 { black } else { 128 };
+        let mut source = scaled.data(index).chunks(scaled.stride(index).max(1));
+        for (y, target) in target.chunks_exact_mut(plane.stride).enumerate() {
             let content = if rows.contains(&y) { source.next() } else { None };
             let Some(content) = content else {
                 target.fill(empty);

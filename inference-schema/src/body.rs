@@ -1,6 +1,7 @@
 //! Bodies of the published events, by [`EventName`].
 
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::analytics::AnalyticsBody;
@@ -313,11 +314,17 @@ impl OutputType {
     }
 }
 
+/// Numbers and booleans become strings, as in other members.
+fn output_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OutputType, D::Error> {
+    OutputType::deserialize(string(deserializer)?.into_deserializer())
+}
+
 /// A recording began, became playable or ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
 pub struct Recording {
     /// Kind of destination.
+    #[serde(deserialize_with = "output_type")]
     pub output_type: OutputType,
     /// The destination.
     #[serde(deserialize_with = "string")]

@@ -76,11 +76,28 @@ fn parse(text: &str) -> Option<(Duration, i64)> {
         .filter(|year| year.bytes().all(|b| b.is_ascii_digit()))?
         .parse()
         .ok()?;
+    let rest = Some(rest).filter(|rest| is_date_time(rest))?;
     let in_cycle = format!("{}{}", 5 * CYCLE_YEARS + year % CYCLE_YEARS, nanoseconds(rest));
     let time: Timestamp = in_cycle.parse().ok()?;
     let leap = Duration::from_secs(u64::from(rest.get(13..15) == Some("60")));
     let since_1970 = Duration::try_from(time.as_duration()).ok()?;
     Some((since_1970 + leap, (year / CYCLE_YEARS) as i64 - 5))
+}
+
+/// Whether this is `-MM-DDTHH:MM:SS`, a fraction if any, and `Z` or `±HH:MM`. [`jiff`] alone accepts shorter forms.
+fn is_date_time(text: &str) -> bool {
+    let Some((date_time, rest)) = text.split_at_checked(15) else {
+        return false;
+    };
+    let offset = match rest.strip_prefix('.') {
+        Some(fraction) if fraction.starts_with(|c: char| c.is_ascii_digit()) => {
+            fraction.trim_start_matches(|c: char| c.is_ascii_digit())
+        }
+        _ => rest,
+    };
+    let form = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0").to_uppercase();
+    matches!(form(date_time).as_str(), "-00-00T00:00:00" | "-00-00 00:00:00")
+        && matches!(form(offset).as_str(), "Z" | "+00:00" | "-00:00")
 }
 
 /// The string with no more than nine fraction digits.
@@ -152,6 +169,12 @@ mod tests {
             "２０２０-04-09T16:42:18Z",
             "2020-00-09T16:42:18Z",
             "+-01-01T00:00:00Z",
+            "2020-04-09T16Z",
+            "2020-04-09T16:42Z",
+            "20200409T164218Z",
+            "2020-04-09T16:42:18,128Z",
+            "2020-04-09T16:42:18+02",
+            "2020-04-09T16:42:18+02:00[Europe/Berlin]",
         ] {
             assert!(
                 matches!(parse_event_time(text), Err(TimeError::Malformed { .. })),

@@ -11,7 +11,7 @@ fn main() {
 }
 
 fn bench(bencher: Bencher<'_, '_>, format: PixelFormat, (width, height): (u32, u32), spec: InputSpec) {
-    let len = ImageView::packed_len(format, width, height).expect("a small picture");
+    let len = format.packed_len(width, height).expect("a small picture");
     let bytes: Vec<u8> = (0..len).map(|i| (i * 31 % 251) as u8).collect();
     let mut preprocessor = Preprocessor::new(spec);
     let mut tensor = vec![0.0; spec.tensor_len()];

@@ -16,12 +16,11 @@ mod yuv;
 #[cfg(test)]
 mod tests;
 
-use lva_media_types::PixelFormat;
+use lva_media_types::{Alpha, PixelLayout};
 
 use crate::image_view::ImageView;
 use crate::letterbox::{Fit, LetterboxTransform};
 use taps::{FilterTaps, add_row, gather_plane, sum_rows};
-use unpack::{BigEndian, LittleEndian, Rgb555, Rgb565, Word};
 use yuv::YuvScratch;
 
 /// Order of the colour planes in a model's input.
@@ -226,30 +225,24 @@ impl Preprocessor {
             out.swap_red_and_blue();
         }
         // From here on, planes and affine terms stand in the order red, green, blue.
-        match image.format() {
-            PixelFormat::Yuv420p => {
-                self.yuv
-                    .write(image, &self.columns, &self.rows, &mut self.sums, &mut out)
+        match image.format().layout() {
+            PixelLayout::Planar => self
+                .yuv
+                .write(image, &self.columns, &self.rows, &mut self.sums, &mut out),
+            PixelLayout::Bytes { alpha, blue_first } => {
+                if blue_first {
+                    out.swap_red_and_blue();
+                }
+                match alpha {
+                    Alpha::None => self.bytes::<3>(image, 0, &mut out),
+                    Alpha::Last => self.bytes::<4>(image, 0, &mut out),
+                    Alpha::First => self.bytes::<4>(image, 1, &mut out),
+                }
             }
-            PixelFormat::Rgb24 => self.bytes::<3>(image, 0, &mut out),
-            PixelFormat::Rgba => self.bytes::<4>(image, 0, &mut out),
-            PixelFormat::Argb => self.bytes::<4>(image, 1, &mut out),
-            PixelFormat::Bgr24 => {
-                out.swap_red_and_blue();
-                self.bytes::<3>(image, 0, &mut out);
-            }
-            PixelFormat::Bgra => {
-                out.swap_red_and_blue();
-                self.bytes::<4>(image, 0, &mut out);
-            }
-            PixelFormat::Abgr => {
-                out.swap_red_and_blue();
-                self.bytes::<4>(image, 1, &mut out);
-            }
-            PixelFormat::Rgb565Be => self.words::<Rgb565<BigEndian>>(image, &mut out),
-            PixelFormat::Rgb565Le => self.words::<Rgb565<LittleEndian>>(image, &mut out),
-            PixelFormat::Rgb555Be => self.words::<Rgb555<BigEndian>>(image, &mut out),
-            PixelFormat::Rgb555Le => self.words::<Rgb555<LittleEndian>>(image, &mut out),
+            PixelLayout::Word565 { big_endian: true } => self.words::<6, true>(image, &mut out),
+            PixelLayout::Word565 { big_endian: false } => self.words::<6, false>(image, &mut out),
+            PixelLayout::Word555 { big_endian: true } => self.words::<5, true>(image, &mut out),
+            PixelLayout::Word555 { big_endian: false } => self.words::<5, false>(image, &mut out),
         }
         Ok(transform)
     }
@@ -261,7 +254,7 @@ impl Preprocessor {
             .spec
             .fit
             .place((width, height), (self.spec.width, self.spec.height));
-        let chroma = image.format() == PixelFormat::Yuv420p;
+        let chroma = image.format().chroma_block() > 1;
         let geometry = Geometry {
             width,
             height,
@@ -314,14 +307,18 @@ impl Preprocessor {
     }
 
     /// 16-bit words, widened to planes of bytes row by row.
-    fn words<W: Word>(&mut self, image: &ImageView<'_>, out: &mut Target<'_>) {
+    fn words<const GREEN_BITS: u32, const BIG_ENDIAN: bool>(
+        &mut self,
+        image: &ImageView<'_>,
+        out: &mut Target<'_>,
+    ) {
         let (plane, affine) = (image.first_plane(), out.affine);
         let width = image.width() as usize;
         self.sums.resize(width * 3, 0.0);
         for (y, tap) in self.rows.iter().enumerate() {
             let mut first = true;
             for (row, weight) in tap.rows() {
-                unpack::row::<W>(plane.row(row), &mut self.unpacked);
+                unpack::row::<GREEN_BITS, BIG_ENDIAN>(plane.row(row), &mut self.unpacked);
                 add_row(&mut self.sums, &self.unpacked, weight, first);
                 first = false;
             }

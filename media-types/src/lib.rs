@@ -31,6 +31,6 @@ mod time;
 pub use bounding_box::{BoundingBox, Detection};
 pub use codec::VideoCodec;
 pub use credentials::{Credentials, SecretString};
-pub use pixel_format::{PixelFormat, UnknownPixelFormat};
+pub use pixel_format::{Alpha, PixelFormat, PixelLayout, PixelPlane, UnknownPixelFormat};
 pub use scale_mode::ScaleMode;
 pub use time::MediaTime;

@@ -74,7 +74,8 @@ pub async fn discover(duration: Duration, options: &OnvifOptions) -> Result<Vec<
 /// [`OnvifError`], when the device cannot be reached, is not ONVIF, or wants other credentials.
 pub async fn describe(device: Device, options: &OnvifOptions) -> Result<DeviceDescription, OnvifError> {
     let limits = HttpLimits {
-        connect_timeout: options.request_timeout,
+        // The request's own time ends first, so that a device that does not even connect is late like any other.
+        connect_timeout: options.request_timeout + options.total_timeout,
         exchange_timeout: options.request_timeout,
         max_header_bytes: MAX_HEADER_BYTES,
         ..HttpLimits::default()

@@ -24,10 +24,11 @@ pub use error::HttpError;
 pub use options::HttpClientOptions;
 pub use stats::HttpClientStats;
 
-use self::stats::{Counters, count};
+use self::stats::Counters;
 use super::answer::HttpContent;
 use super::picture::media_type;
 use super::retry_after::{RetryAfter, retry_after};
+use crate::counters::count;
 
 /// Requests that may wait for their turn; each holds a picture.
 const MAX_WAITING: usize = 4;

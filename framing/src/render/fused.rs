@@ -4,16 +4,17 @@ use super::RenderError;
 use super::axis::{self, TAPS, Tap};
 use super::colors::Weights;
 use super::pack;
-use super::simd::{Avx2, ChannelOrder, LOAD, RowKernel};
+use super::simd::{Avx2, LOAD, RowKernel};
 use crate::picture::{Picture, PictureFormat, Plane};
 use crate::plan::FramePlan;
-use lva_media_types::PixelFormat;
+use lva_media_types::{Alpha, PixelLayout};
 
 /// Tables for one kind of pictures and one plan, and the memory of a few rows.
 pub(super) struct Fused {
     processor: Avx2,
     source: PictureFormat,
-    order: ChannelOrder,
+    /// Position of alpha, and whether blue comes first.
+    order: (Alpha, bool),
     luma: Axes,
     chroma: Axes,
     lines: [Vec<u8>; 3],
@@ -33,17 +34,10 @@ impl Fused {
     /// or a processor without AVX2.
     pub(super) fn new(plan: &FramePlan, picture: &Picture) -> Option<Self> {
         let processor = Avx2::detect()?;
-        let (order, word) = match plan.format() {
-            PixelFormat::Rgb24 => (ChannelOrder::Rgb, false),
-            PixelFormat::Bgr24 => (ChannelOrder::Bgr, false),
-            PixelFormat::Rgba => (ChannelOrder::Rgba, false),
-            PixelFormat::Bgra => (ChannelOrder::Bgra, false),
-            PixelFormat::Argb => (ChannelOrder::Argb, false),
-            PixelFormat::Abgr => (ChannelOrder::Abgr, false),
-            PixelFormat::Rgb565Be | PixelFormat::Rgb565Le | PixelFormat::Rgb555Be | PixelFormat::Rgb555Le => {
-                (ChannelOrder::Rgba, true)
-            }
-            PixelFormat::Yuv420p => return None,
+        let (order, word) = match plan.format().layout() {
+            PixelLayout::Bytes { alpha, blue_first } => ((alpha, blue_first), false),
+            PixelLayout::Word565 { .. } | PixelLayout::Word555 { .. } => ((Alpha::Last, false), true),
+            PixelLayout::Planar => return None,
         };
         if picture.format().bytes_per_sample() != 1 {
             return None;
@@ -94,7 +88,7 @@ impl Fused {
             } else {
                 self.processor
                     .pixels(kernels, rows, &weights, self.order, &mut self.row);
-                pack::pack(plan.format(), &self.row, target);
+                pack::pack(plan.format().layout(), &self.row, target);
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Formats that the conversion crate does not support: alpha first, and 16-bit words.
 
 use super::RenderError;
-use lva_media_types::PixelFormat;
+use lva_media_types::{Alpha, PixelFormat, PixelLayout};
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 /// Converts a row at a time to RGBA, while it is in the cache, and packs it into the destination.
@@ -22,7 +22,7 @@ pub(super) fn rows(
         yuv::yuv444_to_rgba(&line, row, image.width * 4, range, matrix)
             .map_err(|_| RenderError::Conversion)?;
         let target = target.get_mut(..row_bytes).ok_or(RenderError::Conversion)?;
-        pack(format, row, target);
+        pack(format.layout(), row, target);
     }
     Ok(())
 }
@@ -39,20 +39,19 @@ fn line<'a>(image: &YuvPlanarImage<'a, u8>, y: usize) -> Result<YuvPlanarImage<'
 }
 
 /// Packs a row of RGBA.
-pub(super) fn pack(format: PixelFormat, rgba: &[u8], target: &mut [u8]) {
-    match format {
-        PixelFormat::Argb => pack4(rgba, target, |[r, g, b, a]| [a, r, g, b]),
-        PixelFormat::Abgr => pack4(rgba, target, |[r, g, b, a]| [a, b, g, r]),
-        PixelFormat::Rgb565Be => pack2(rgba, target, |pixel| rgb565(pixel).to_be_bytes()),
-        PixelFormat::Rgb565Le => pack2(rgba, target, |pixel| rgb565(pixel).to_le_bytes()),
-        PixelFormat::Rgb555Be => pack2(rgba, target, |pixel| rgb555(pixel).to_be_bytes()),
-        PixelFormat::Rgb555Le => pack2(rgba, target, |pixel| rgb555(pixel).to_le_bytes()),
-        // The others are converted directly.
-        PixelFormat::Yuv420p
-        | PixelFormat::Rgb24
-        | PixelFormat::Bgr24
-        | PixelFormat::Rgba
-        | PixelFormat::Bgra => {}
+pub(super) fn pack(layout: PixelLayout, rgba: &[u8], target: &mut [u8]) {
+    use PixelLayout::{Bytes, Planar, Word555, Word565};
+    match layout {
+        Bytes { alpha, blue_first } => match (alpha, blue_first) {
+            (Alpha::First, false) => pack4(rgba, target, |[r, g, b, a]| [a, r, g, b]),
+            (Alpha::First, true) => pack4(rgba, target, |[r, g, b, a]| [a, b, g, r]),
+            (Alpha::None | Alpha::Last, _) => {} // converted directly
+        },
+        Word565 { big_endian: true } => pack2(rgba, target, |pixel| rgb565(pixel).to_be_bytes()),
+        Word565 { big_endian: false } => pack2(rgba, target, |pixel| rgb565(pixel).to_le_bytes()),
+        Word555 { big_endian: true } => pack2(rgba, target, |pixel| rgb555(pixel).to_be_bytes()),
+        Word555 { big_endian: false } => pack2(rgba, target, |pixel| rgb555(pixel).to_le_bytes()),
+        Planar => {}
     }
 }
 
@@ -97,7 +96,7 @@ mod tests {
         assert_eq!(rgb555([255, 0, 0, 255]), 0x7c00);
         assert_eq!(rgb555([0, 0, 255, 255]), 0x001f);
         let mut bytes = [0; 2];
-        pack(PixelFormat::Rgb565Be, &[255, 0, 0, 255], &mut bytes);
+        pack(PixelFormat::Rgb565Be.layout(), &[255, 0, 0, 255], &mut bytes);
         assert_eq!(bytes, [0xf8, 0]);
     }
 

@@ -7,6 +7,7 @@
 use super::axis::{TAPS, Tap};
 use super::colors::Weights;
 use fearless_simd::Level;
+use lva_media_types::Alpha;
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_blendv_epi8, _mm_packus_epi16, _mm_set1_epi8, _mm_shuffle_epi8, _mm_unpackhi_epi8,
     _mm_unpackhi_epi16, _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm256_add_epi16, _mm256_castsi256_si128,
@@ -28,17 +29,6 @@ const ARGB: u8 = 2;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Avx2(fearless_simd::Avx2);
 
-/// The order of bytes in a pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ChannelOrder {
-    Rgb,
-    Bgr,
-    Rgba,
-    Bgra,
-    Argb,
-    Abgr,
-}
-
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
         Level::new().as_avx2().map(Self)
@@ -50,22 +40,23 @@ impl Avx2 {
     }
 
     /// A row of pixels out of a row of luma, Cb and Cr, each of which is followed by [`LOAD`] bytes that do not count.
+    /// The order is that of [`PixelLayout::Bytes`](lva_media_types::PixelLayout::Bytes).
     pub(super) fn pixels(
         self,
         tables: (&RowKernel, &RowKernel),
         lines: [&[u8]; 3],
         weights: &Weights,
-        order: ChannelOrder,
+        (alpha, blue_first): (Alpha, bool),
         out: &mut [u8],
     ) {
         // What comes in the order blue, green, red is red, green, blue with the differences exchanged.
         let [y, u, v] = lines;
-        let (lines, weights) = match order {
-            ChannelOrder::Rgb | ChannelOrder::Rgba | ChannelOrder::Argb => (lines, *weights),
-            ChannelOrder::Bgr | ChannelOrder::Bgra | ChannelOrder::Abgr => ([y, v, u], weights.exchanged()),
+        let (lines, weights) = match blue_first {
+            false => (lines, *weights),
+            true => ([y, v, u], weights.exchanged()),
         };
         let (luma, chroma) = tables;
-        row(self.0, luma, chroma, lines, &weights, order, out);
+        row(self.0, luma, chroma, lines, &weights, alpha, out);
     }
 }
 
@@ -181,13 +172,13 @@ fearless_simd::kernel!(
         chroma: &RowKernel,
         lines: [&[u8]; 3],
         weights: &Weights,
-        order: ChannelOrder,
+        alpha: Alpha,
         out: &mut [u8],
     ) {
-        match order {
-            ChannelOrder::Rgb | ChannelOrder::Bgr => in_order::<RGB>(luma, chroma, lines, weights, out),
-            ChannelOrder::Rgba | ChannelOrder::Bgra => in_order::<RGBA>(luma, chroma, lines, weights, out),
-            ChannelOrder::Argb | ChannelOrder::Abgr => in_order::<ARGB>(luma, chroma, lines, weights, out),
+        match alpha {
+            Alpha::None => in_order::<RGB>(luma, chroma, lines, weights, out),
+            Alpha::Last => in_order::<RGBA>(luma, chroma, lines, weights, out),
+            Alpha::First => in_order::<ARGB>(luma, chroma, lines, weights, out),
         }
     }
 );

@@ -2,21 +2,12 @@
 
 use super::axis::{TAPS, Tap};
 use super::colors::Weights;
+use lva_media_types::Alpha;
 
 pub(super) const LOAD: usize = 0;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Avx2 {}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ChannelOrder {
-    Rgb,
-    Bgr,
-    Rgba,
-    Bgra,
-    Argb,
-    Abgr,
-}
 
 #[derive(Debug)]
 pub(super) struct RowKernel;
@@ -41,7 +32,7 @@ impl Avx2 {
         _: (&RowKernel, &RowKernel),
         _: [&[u8]; 3],
         _: &Weights,
-        _: ChannelOrder,
+        _: (Alpha, bool),
         _: &mut [u8],
     ) {
         match self {}

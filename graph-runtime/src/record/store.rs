@@ -153,6 +153,16 @@ pub(super) enum Open {
     Segments(Box<SegmentedClip>),
 }
 
+/// The same call on whichever store it is.
+macro_rules! on_store {
+    ($self:expr, $store:ident => $call:expr) => {
+        match $self {
+            Self::Files($store) => $call,
+            Self::Segments($store) => $call,
+        }
+    };
+}
+
 impl ClipStore for Store {
     type Clip = Open;
 
@@ -164,17 +174,11 @@ impl ClipStore for Store {
     }
 
     fn finished(&mut self, report: &ClipReport) -> Result<(), ClipError> {
-        match self {
-            Self::Files(store) => store.finished(report),
-            Self::Segments(store) => store.finished(report),
-        }
+        on_store!(self, store => store.finished(report))
     }
 
     fn ended(&mut self) -> Result<(), ClipError> {
-        match self {
-            Self::Files(store) => store.ended(),
-            Self::Segments(store) => store.ended(),
-        }
+        on_store!(self, store => store.ended())
     }
 
     fn clip_failed(&mut self, clip: Option<Open>, error: &ClipError) -> Vec<ClipReport> {
@@ -187,24 +191,15 @@ impl ClipStore for Store {
     }
 
     fn take_recovered(&mut self) -> Vec<ClipReport> {
-        match self {
-            Self::Files(store) => store.take_recovered(),
-            Self::Segments(store) => store.take_recovered(),
-        }
+        on_store!(self, store => store.take_recovered())
     }
 
     fn annotate(&mut self, report: &ClipReport, json: &str) -> Result<bool, ClipError> {
-        match self {
-            Self::Files(store) => store.annotate(report, json),
-            Self::Segments(store) => store.annotate(report, json),
-        }
+        on_store!(self, store => store.annotate(report, json))
     }
 
     fn stats(&self) -> StoreStats {
-        match self {
-            Self::Files(store) => store.stats(),
-            Self::Segments(store) => store.stats(),
-        }
+        on_store!(self, store => store.stats())
     }
 }
 

@@ -191,6 +191,8 @@ impl Counters {
     fn snapshot_at(&self, now: Instant) -> InstanceStats {
         let inner = &self.0;
         let nodes = inner.nodes.lock();
+        // Before what was offered: a frame counts as offered first, so the drops never exceed the offers.
+        let dropped = drops(&nodes);
         let of_nodes = || nodes.iter().map(|(name, node)| (name, &*node.0));
         let named = |name: &String| name.clone();
         let (pictures, clips) = (inner.pictures.lock(), inner.clips.lock());
@@ -206,7 +208,7 @@ impl Counters {
             motions: of_nodes()
                 .filter_map(|(name, node)| Some((named(name), node.motion.get()?.read())))
                 .collect(),
-            dropped: drops(&nodes),
+            dropped,
             events: inner.events.lock().clone(),
             frame_to_event: inner.frame_to_event.lock().summary(),
             frame_to_answer: inner.frame_to_answer.lock().summary(),

@@ -1,6 +1,8 @@
 //! The fast path against a slow one that is right at a glance: 64-bit, pixel by pixel, no separation, no
 //! state.
 
+use lva_media_types::PixelFormat;
+
 use super::*;
 use crate::image_view::ColorSpace;
 use proptest::prelude::*;
@@ -202,7 +204,7 @@ const FITS: [Fit; 3] = [Fit::Stretch, Fit::LetterboxCentered, Fit::LetterboxTopL
 fn every_format_shrinks_as_the_slow_way() {
     for (n, format) in PixelFormat::ALL.into_iter().enumerate() {
         for fit in FITS {
-            let stride = ImageView::packed_stride(format, 67) + 5;
+            let stride = format.packed_stride(67) + 5;
             let bytes = noise(stride * 41 * 2, n as u32 + 1);
             let view = ImageView::new(&bytes, 67, 41, stride, format).unwrap();
             compare(&view, InputSpec::new(24, 16).with_fit(fit));
@@ -214,7 +216,7 @@ fn every_format_shrinks_as_the_slow_way() {
 fn every_format_grows_as_the_slow_way() {
     for (n, format) in PixelFormat::ALL.into_iter().enumerate() {
         for fit in FITS {
-            let bytes = noise(ImageView::packed_len(format, 7, 5).unwrap(), n as u32 + 20);
+            let bytes = noise(format.packed_len(7, 5).unwrap(), n as u32 + 20);
             let view = ImageView::packed(&bytes, 7, 5, format).unwrap();
             compare(
                 &view,
@@ -230,7 +232,7 @@ fn every_format_grows_as_the_slow_way() {
 fn every_format_survives_the_smallest_pictures() {
     for format in PixelFormat::ALL {
         for (width, height) in [(1, 1), (1, 9), (9, 1), (2, 2), (3, 3)] {
-            let bytes = noise(ImageView::packed_len(format, width, height).unwrap(), 3);
+            let bytes = noise(format.packed_len(width, height).unwrap(), 3);
             let view = ImageView::packed(&bytes, width, height, format).unwrap();
             for fit in FITS {
                 compare(&view, InputSpec::new(8, 8).with_fit(fit));
@@ -242,7 +244,7 @@ fn every_format_survives_the_smallest_pictures() {
 
 #[test]
 fn every_color_space_as_the_slow_way() {
-    let bytes = noise(ImageView::packed_len(PixelFormat::Yuv420p, 31, 17).unwrap(), 9);
+    let bytes = noise(PixelFormat::Yuv420p.packed_len(31, 17).unwrap(), 9);
     for space in [
         ColorSpace::Bt601Limited,
         ColorSpace::Bt601Full,
@@ -288,10 +290,7 @@ fn a_preprocessor_forgets_the_last_frame() {
     let mut tensor = vec![f32::NAN; spec.tensor_len()];
     for (n, (width, height)) in [(40, 30), (9, 50), (40, 30), (3, 3)].into_iter().enumerate() {
         for format in PixelFormat::ALL {
-            let bytes = noise(
-                ImageView::packed_len(format, width, height).unwrap(),
-                n as u32 + 7,
-            );
+            let bytes = noise(format.packed_len(width, height).unwrap(), n as u32 + 7);
             let view = ImageView::packed(&bytes, width, height, format).unwrap();
             shared.write(&view, &mut tensor).unwrap();
             let mut fresh = vec![f32::NAN; spec.tensor_len()];
@@ -327,7 +326,7 @@ proptest! {
         seed in any::<u32>(),
     ) {
         let format = PixelFormat::ALL[format];
-        let stride = ImageView::packed_stride(format, width) + padding;
+        let stride = format.packed_stride(width) + padding;
         let bytes = noise(stride * height as usize * 4 + 8, seed);
         let view = ImageView::new(&bytes, width, height, stride, format).unwrap();
         compare(&view, InputSpec::new(input_width, input_height).with_fit(FITS[fit]));

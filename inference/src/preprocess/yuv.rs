@@ -35,10 +35,9 @@ impl YuvScratch {
         sums: &mut Vec<f32>,
         out: &mut Target<'_>,
     ) {
-        let Some([cb, cr]) = image.chroma_planes() else {
+        let [Some(luma), Some(cb), Some(cr)] = [0, 1, 2].map(|index| image.plane(index)) else {
             return;
         };
-        let luma = image.first_plane();
         let mix = Mix::of(image.color_space());
         sums.resize(image.width() as usize, 0.0);
         let [luma_row, cb_row, cr_row] = &mut self.resampled;

@@ -82,7 +82,7 @@ impl Clip {
 
     pub(crate) fn frames(&self) -> impl Iterator<Item = lva_inference::ImageView<'_>> {
         let format = lva_inference::PixelFormat::Bgr24;
-        let len = lva_inference::ImageView::packed_len(format, self.width, self.height).unwrap();
+        let len = format.packed_len(self.width, self.height).unwrap();
         assert_eq!(self.bytes.len() % len, 0, "whole frames of the stated size");
         let view =
             move |bytes| lva_inference::ImageView::packed(bytes, self.width, self.height, format).unwrap();

@@ -1,30 +1,9 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::error::HttpError;
-
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts of one client. Each request counts as answered or under one of the reasons.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-        #[non_exhaustive]
-        pub struct HttpClientStats {
-            $($(#[$doc])* pub $name: u64,)*
-        }
-
-        #[derive(Debug, Default)]
-        pub(super) struct Counters {
-            $(pub(super) $name: AtomicU64,)*
-        }
-
-        impl Counters {
-            pub(super) fn snapshot(&self) -> HttpClientStats {
-                HttpClientStats { $($name: self.$name.load(Ordering::Relaxed),)* }
-            }
-        }
-    };
-}
+use crate::counters::{count, counters};
 
 counters! {
+    /// Counts of one client. Each request counts as answered or under one of the reasons.
+    HttpClientStats {
     /// Pictures whose request was started.
     sent,
     /// Pictures with an answer.
@@ -57,6 +36,7 @@ counters! {
     connections,
     /// Challenges (401) received.
     challenges,
+    }
 }
 
 impl Counters {
@@ -77,8 +57,4 @@ impl Counters {
             HttpError::Broken { .. } => &self.broken,
         });
     }
-}
-
-pub(super) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use super::options::HttpServerOptions;
 use super::service::{ArrivalClock, ServerState, retry_after};
 use super::sessions::{Sessions, empty_slot};
-use super::stats::{Counters, HttpStatsReader, count};
+use super::stats::{Counters, HttpStatsReader};
+use crate::counters::count;
 use crate::http::HttpUrl;
 use crate::server::{Extension, HostError};
 

@@ -15,8 +15,9 @@ use lva_media_types::MediaTime;
 
 use super::options::HttpServerOptions;
 use super::sessions::{NoSession, OpenSession, SessionSlot, Sessions, SlotGuard, parameter};
-use super::stats::{Counters, count, count_many};
+use super::stats::Counters;
 use crate::convert::TIMESCALE;
+use crate::counters::{count, count_many};
 use crate::credentials;
 use crate::http::picture_format;
 use crate::server::{Extension, ExtensionOpenError, Sample, SessionInfo, StreamError};

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::stats::{Counters, count};
+use super::stats::Counters;
 use crate::FrameFormat;
+use crate::counters::count;
 use crate::server::ExtensionSession;
 
 /// Most bytes of a session's name.

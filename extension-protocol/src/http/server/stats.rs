@@ -1,29 +1,10 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts over all requests of a server. Each request counts as answered or under one of the reasons.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-        #[non_exhaustive]
-        pub struct HttpServerStats {
-            $($(#[$doc])* pub $name: u64,)*
-        }
-
-        #[derive(Debug, Default)]
-        pub(super) struct Counters {
-            $(pub(super) $name: AtomicU64,)*
-        }
-
-        impl Counters {
-            fn snapshot(&self) -> HttpServerStats {
-                HttpServerStats { $($name: self.$name.load(Ordering::Relaxed),)* }
-            }
-        }
-    };
-}
+use crate::counters::counters;
 
 counters! {
+    /// Counts over all requests of a server. Each request counts as answered or under one of the reasons.
+    HttpServerStats {
     /// Requests whose headers arrived.
     requests,
     /// Answered pictures, with or without inferences.
@@ -46,6 +27,7 @@ counters! {
     failures,
     /// Of the refused requests, those whose client disconnected before the picture was complete.
     left,
+    }
 }
 
 /// Reads a server's counts, also while it runs.
@@ -57,12 +39,4 @@ impl HttpStatsReader {
     pub fn read(&self) -> HttpServerStats {
         self.0.snapshot()
     }
-}
-
-pub(super) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-pub(super) fn count_many(counter: &AtomicU64, number: u64) {
-    counter.fetch_add(number, Ordering::Relaxed);
 }
