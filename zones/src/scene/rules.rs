@@ -63,7 +63,7 @@ impl Default for CountRule {
 /// Reports people inside a zone who are too close to each other, or too far apart.
 ///
 /// Distances are on the ground, in feet as in the contract. While the ground is not known, the state is
-/// [`DistanceState::Unknown`](crate::DistanceState::Unknown).
+/// [`DistanceState::Unknown`](crate::event::DistanceState::Unknown).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DistanceRule {
     /// When to report; with [`Trigger::Event`] whenever the state or the violating people change. Default: on change.
