@@ -50,7 +50,7 @@ pub use lva_client_transport::{ClientTls, ClientTlsError};
 
 pub use answer::{AnswerError, HttpContent};
 pub use client::{HttpAnswer, HttpClient, HttpClientOptions, HttpClientStats, HttpError};
-pub use picture::{PictureError, media_type, picture_format};
+pub use picture::{HttpPictureError, media_type, picture_format};
 pub use retry_after::retry_after;
 pub use server::{HttpExtensionServer, HttpListening, HttpServerOptions, HttpServerStats, HttpStatsReader};
 pub use url::{HttpUrl, HttpUrlError};

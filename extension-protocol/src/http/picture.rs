@@ -31,36 +31,36 @@ pub fn media_type(encoding: FrameEncoding) -> &'static str {
 ///
 /// # Errors
 ///
-/// [`PictureError`]; the sender is at fault.
+/// [`HttpPictureError`]; the sender is at fault.
 pub fn picture_format(
     content_type: Option<&str>,
     body: &[u8],
     raw: Option<FrameFormat>,
-) -> Result<FrameFormat, PictureError> {
+) -> Result<FrameFormat, HttpPictureError> {
     if body.is_empty() {
-        return Err(PictureError::Empty);
+        return Err(HttpPictureError::Empty);
     }
     let essence = content_type.map(essence).unwrap_or_default();
     if essence == "image/x-raw" {
-        let format = raw.ok_or(PictureError::RawNotConfigured)?;
+        let format = raw.ok_or(HttpPictureError::RawNotConfigured)?;
         return match format.frame_bytes() {
             Some(needed) if needed == body.len() => Ok(format),
-            Some(needed) => Err(PictureError::RawLength {
+            Some(needed) => Err(HttpPictureError::RawLength {
                 actual: body.len(),
                 needed,
                 format,
             }),
-            None => Err(PictureError::RawNotConfigured),
+            None => Err(HttpPictureError::RawNotConfigured),
         };
     }
     let may_be_picture = essence.is_empty() || essence == "application/octet-stream";
     if !may_be_picture && !essence.starts_with("image/") {
-        return Err(PictureError::ContentType {
+        return Err(HttpPictureError::ContentType {
             given: essence.chars().take(MAX_CONTENT_TYPE_CHARS).collect(),
         });
     }
-    let kind = imagesize::image_type(body).map_err(|_| PictureError::Unreadable)?;
-    let size = imagesize::blob_size(body).map_err(|_| PictureError::Unreadable)?;
+    let kind = imagesize::image_type(body).map_err(|_| HttpPictureError::Unreadable)?;
+    let size = imagesize::blob_size(body).map_err(|_| HttpPictureError::Unreadable)?;
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let (width, height) = (side(size.width), side(size.height));
     let format = match kind {
@@ -68,7 +68,7 @@ pub fn picture_format(
         ImageType::Png => FrameFormat::png(width, height),
         // A negative height means rows from top to bottom.
         ImageType::Bmp => FrameFormat::bmp(width, height.cast_signed().unsigned_abs()),
-        _ => return Err(PictureError::Unreadable),
+        _ => return Err(HttpPictureError::Unreadable),
     };
     Ok(format?)
 }
@@ -82,7 +82,7 @@ pub(super) fn essence(content_type: &str) -> String {
 /// A request's body is not a picture. The sender is at fault; a retry does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PictureError {
+pub enum HttpPictureError {
     /// No body.
     #[error("the request has no picture: send one as its body")]
     Empty,
@@ -177,13 +177,19 @@ mod tests {
     #[test]
     fn other_bodies_are_rejected_with_the_supported_types() {
         let refused = |name, body: &[u8]| picture_format(name, body, None).unwrap_err();
-        assert_eq!(refused(Some("image/jpeg"), b""), PictureError::Empty);
-        assert_eq!(refused(Some("image/jpeg"), b"GIF89a.."), PictureError::Unreadable);
-        assert_eq!(refused(None, &jpeg(1, 1)[..24]), PictureError::Unreadable);
+        assert_eq!(refused(Some("image/jpeg"), b""), HttpPictureError::Empty);
+        assert_eq!(
+            refused(Some("image/jpeg"), b"GIF89a.."),
+            HttpPictureError::Unreadable
+        );
+        assert_eq!(refused(None, &jpeg(1, 1)[..24]), HttpPictureError::Unreadable);
         let multipart = refused(Some("multipart/form-data; boundary=x"), &png(1, 1));
         assert!(multipart.to_string().contains("image/bmp") && multipart.to_string().contains("multipart"));
-        assert!(matches!(refused(None, &png(0, 5)), PictureError::Size(_)));
-        assert!(matches!(refused(None, &png(u32::MAX, 5)), PictureError::Size(_)));
+        assert!(matches!(refused(None, &png(0, 5)), HttpPictureError::Size(_)));
+        assert!(matches!(
+            refused(None, &png(u32::MAX, 5)),
+            HttpPictureError::Size(_)
+        ));
     }
 
     #[test]
@@ -193,16 +199,16 @@ mod tests {
         assert_eq!(read(&[0; 24], Some(configured)), Ok(configured));
         assert!(matches!(
             read(&[0; 25], Some(configured)),
-            Err(PictureError::RawLength {
+            Err(HttpPictureError::RawLength {
                 actual: 25,
                 needed: 24,
                 ..
             })
         ));
-        assert_eq!(read(&[0; 24], None), Err(PictureError::RawNotConfigured));
+        assert_eq!(read(&[0; 24], None), Err(HttpPictureError::RawNotConfigured));
         assert_eq!(
             read(&[0; 24], FrameFormat::jpg(4, 2).ok()),
-            Err(PictureError::RawNotConfigured)
+            Err(HttpPictureError::RawNotConfigured)
         );
     }
 

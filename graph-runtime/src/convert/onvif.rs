@@ -9,8 +9,8 @@ use lva_graph_model::onvif::{
     OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
 };
 use lva_onvif::{
-    AddressError, Device, DeviceDescription, DeviceUrl, FoundDevice, OnvifError, OnvifErrorKind, Profile,
-    VideoEncoder, VideoEncoding,
+    AddressError, DeviceDescription, DeviceUrl, FoundDevice, OnvifDevice, OnvifError, OnvifErrorKind,
+    Profile, VideoEncoder, VideoEncoding,
 };
 
 use crate::convert::tls::client_tls;
@@ -51,14 +51,14 @@ impl OnvifCallError {
 }
 
 /// Address, credentials and trusted certificates.
-pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<Device, OnvifCallError> {
+pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<OnvifDevice, OnvifCallError> {
     let tls = endpoint.tls.as_ref().map(client_tls).transpose();
     let tls = tls.map_err(OnvifCallError::Certificates)?.unwrap_or_default();
     let url: DeviceUrl = endpoint.url.as_str().parse()?;
     if endpoint.tls.is_some() && !url.is_tls() {
         return Err(OnvifCallError::NotTls);
     }
-    let device = Device::new(url).with_tls(tls);
+    let device = OnvifDevice::new(url).with_tls(tls);
     match &endpoint.credentials {
         None => Ok(device),
         Some(given) => Ok(device.with_credentials(credentials(given)?)),
