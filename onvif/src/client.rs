@@ -21,13 +21,13 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// A device to ask.
 #[derive(Debug, Clone)]
-pub struct OnvifDevice {
+pub struct DeviceEndpoint {
     url: DeviceUrl,
     credentials: Option<HttpCredentials>,
     tls: ClientTls,
 }
 
-impl OnvifDevice {
+impl DeviceEndpoint {
     /// Without credentials, trusting the authorities of this machine.
     pub fn new(url: DeviceUrl) -> Self {
         Self {
@@ -72,7 +72,10 @@ pub async fn discover(duration: Duration, options: &OnvifOptions) -> Result<Vec<
 /// # Errors
 ///
 /// [`OnvifError`], when the device cannot be reached, is not ONVIF, or wants other credentials.
-pub async fn describe(device: OnvifDevice, options: &OnvifOptions) -> Result<DeviceDescription, OnvifError> {
+pub async fn describe(
+    device: DeviceEndpoint,
+    options: &OnvifOptions,
+) -> Result<DeviceDescription, OnvifError> {
     let limits = HttpLimits {
         // The request's own time ends first, so that a device that does not even connect is late like any other.
         connect_timeout: options.request_timeout + options.total_timeout,

@@ -8,14 +8,14 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use lva_onvif::{OnvifDevice, OnvifOptions, describe, discover};
+//! use lva_onvif::{DeviceEndpoint, OnvifOptions, describe, discover};
 //!
 //! # async fn cameras() -> Result<(), Box<dyn std::error::Error>> {
 //! let options = OnvifOptions::default();
 //! for found in discover(Duration::from_secs(3), &options).await? {
 //!     println!("{}: {:?}", found.address, found.service_urls);
 //! }
-//! let device = OnvifDevice::new("http://192.168.1.20/onvif/device_service".parse()?).with_password("operator", "secret");
+//! let device = DeviceEndpoint::new("http://192.168.1.20/onvif/device_service".parse()?).with_password("operator", "secret");
 //! for profile in describe(device, &options).await?.profiles {
 //!     println!("{}: {:?}", profile.name, profile.stream_uri);
 //! }
@@ -58,7 +58,7 @@ mod token;
 mod xml;
 
 pub use address::{AddressError, DeviceUrl};
-pub use client::{OnvifDevice, describe, discover};
+pub use client::{DeviceEndpoint, describe, discover};
 pub use description::{
     DeviceClock, DeviceDescription, FoundDevice, HostName, MAX_FOUND_DEVICES, NameServers, Profile,
     RateLimits, VideoEncoder, VideoEncoding,

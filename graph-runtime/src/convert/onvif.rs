@@ -9,7 +9,7 @@ use lva_graph_model::onvif::{
     OnvifHostName, RateControl, VideoEncoderConfiguration, VideoResolution,
 };
 use lva_onvif::{
-    AddressError, DeviceDescription, DeviceUrl, FoundDevice, OnvifDevice, OnvifError, OnvifErrorKind,
+    AddressError, DeviceDescription, DeviceEndpoint, DeviceUrl, FoundDevice, OnvifError, OnvifErrorKind,
     Profile, VideoEncoder, VideoEncoding,
 };
 
@@ -51,14 +51,14 @@ impl OnvifCallError {
 }
 
 /// Address, credentials and trusted certificates.
-pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<OnvifDevice, OnvifCallError> {
+pub(crate) fn onvif_device(endpoint: &Endpoint) -> Result<DeviceEndpoint, OnvifCallError> {
     let tls = endpoint.tls.as_ref().map(client_tls).transpose();
     let tls = tls.map_err(OnvifCallError::Certificates)?.unwrap_or_default();
     let url: DeviceUrl = endpoint.url.as_str().parse()?;
     if endpoint.tls.is_some() && !url.is_tls() {
         return Err(OnvifCallError::NotTls);
     }
-    let device = OnvifDevice::new(url).with_tls(tls);
+    let device = DeviceEndpoint::new(url).with_tls(tls);
     match &endpoint.credentials {
         None => Ok(device),
         Some(given) => Ok(device.with_credentials(credentials(given)?)),
