@@ -103,12 +103,11 @@ pub(crate) fn recorded_streams(streams: &[StreamInfo], media: &MediaSelection) -
     })
 }
 
-/// The decoder of a recording's video; `None` for codecs that are not decoded.
+/// The codec of a recording's video, where a preview picture can be decoded from it; recordings hold no MJPEG.
 pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<VideoCodec> {
     match codec {
         VideoCodec::H264 | VideoCodec::H265 => Some(codec),
-        // `VideoCodec` may grow; what is not named above is not decoded.
-        _ => None,
+        VideoCodec::Mjpeg => None,
     }
 }
 
