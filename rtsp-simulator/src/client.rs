@@ -173,18 +173,19 @@ impl Client {
         if response.write(&mut bytes).is_err() {
             return Err(End);
         }
+        // Counted before the response: whoever has read it sees the count.
+        if matches!(action, Action::Teardown) {
+            self.playing = None;
+            self.shared.count(|counters| counters.teardowns += 1);
+        }
         self.write(&bytes).await?;
         match action {
-            Action::Nothing => {}
+            Action::Nothing | Action::Teardown => {}
             Action::Play => self.play(),
             Action::Pause => {
                 if let Some(playing) = &mut self.playing {
                     playing.playback.pause(playing.began.elapsed());
                 }
-            }
-            Action::Teardown => {
-                self.playing = None;
-                self.shared.count(|counters| counters.teardowns += 1);
             }
         }
         Ok(())
