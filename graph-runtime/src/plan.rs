@@ -15,19 +15,18 @@ use crate::node::CustomNodePlan;
 mod planner;
 
 /// Why this runtime cannot run a graph whose documents are valid. Retrying does not help: the topology must change, or the
-/// runtime must be newer.
+/// runtime must be newer. Its text leaves the node to the error around it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the node '{node}' ({kind}) cannot run: {reason}; {remedy}")]
-#[non_exhaustive]
-pub struct PlanError {
-    /// The node's name.
-    pub node: String,
+#[error("{kind} cannot run: {reason}; {remedy}")]
+pub(crate) struct PlanError {
+    /// The node's name; `None` where a node is missing.
+    pub(crate) node: Option<String>,
     /// Its type: without the prefix for types of the contract, in full for custom types.
-    pub kind: String,
+    pub(crate) kind: String,
     /// What is not possible.
-    pub reason: String,
+    pub(crate) reason: String,
     /// What to do instead.
-    pub remedy: String,
+    pub(crate) remedy: String,
 }
 
 /// The index of a motion node in [`Plan::motions`].

@@ -34,7 +34,7 @@ impl Unsupported {
             }
         };
         PlanError {
-            node: node.name.clone(),
+            node: Some(node.name.clone()),
             kind: kind.to_owned(),
             reason: self.reason,
             remedy: self.remedy,
@@ -98,7 +98,7 @@ impl Plan {
 
 fn no_camera() -> PlanError {
     PlanError {
-        node: String::new(),
+        node: None,
         kind: "RtspSource".to_owned(),
         reason: "the graph has no camera".to_owned(),
         remedy: "add an RtspSource".to_owned(),
@@ -218,7 +218,7 @@ impl Planner<'_> {
         let no_factory = || {
             Unsupported::new(
                 "no factory creates nodes of this type",
-                "add its factory to the runtime's options",
+                "add its factory with RuntimeOptions::with_node_factory",
             )
         };
         let factory = self.factories.of(custom.type_name());

@@ -339,8 +339,8 @@ fn what_is_not_supported_names_node_type_and_remedy() {
     ] {
         let error = refused(processors, sinks);
         assert_eq!(
-            (error.node.as_str(), error.kind.as_str()),
-            (node, kind),
+            (error.node.as_deref(), error.kind.as_str()),
+            (Some(node), kind),
             "{error}"
         );
         assert!(error.remedy.contains(remedy), "{error}");
