@@ -1,4 +1,4 @@
-//! `module.json`: how the image of a module is called.
+//! `module.json`: the name of a module's image.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_
 
 const WHAT: &str = "a module file";
 
-/// A `module.json`. Its texts may hold variables, which are interpolated in with those of the template.
+/// A `module.json`. Its strings may contain variables, which have the same values as those of the template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFile {
     /// `image.repository`
@@ -87,7 +87,7 @@ fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, Document
     })
 }
 
-/// By what a template names a module whose image it wants.
+/// A template's reference to a module.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ModuleSource {
     /// `${MODULES.name}`: the directory `modules/name` next to the template.
@@ -97,8 +97,8 @@ pub enum ModuleSource {
 }
 
 impl ModuleSource {
-    /// The path of its module file, relative to the template's directory. It comes from the template unchecked: nothing keeps it
-    /// from leading outside.
+    /// The path of its module file, relative to the template's directory. It is not checked: it may lead outside of that
+    /// directory.
     pub fn path(&self) -> String {
         match self {
             Self::Name(name) => format!("modules/{name}/module.json"),

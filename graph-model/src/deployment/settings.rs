@@ -10,16 +10,16 @@ const WHAT: &str = "a settings file";
 /// The settings of the contract's console program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppSettings {
-    /// `IoThubConnectionString` (so it is spelled): the hub, and a key to it.
+    /// `IoThubConnectionString` (spelled like this): address of the hub, with a key. **Secret.**
     pub connection_string: SecretString,
     /// `deviceId`: the edge device.
     pub device_id: String,
-    /// `moduleId`: the module on it that takes the methods.
+    /// `moduleId`: the module on the device that answers the methods.
     pub module_id: String,
 }
 
 impl AppSettings {
-    /// Reads a file's content; members without case.
+    /// Reads a file's content. The case of member names does not count.
     ///
     /// # Errors
     ///
@@ -38,8 +38,8 @@ impl AppSettings {
         })
     }
 
-    /// A part of the connection string by its name without case: `HostName`, `SharedAccessKeyName`,
-    /// `SharedAccessKey`. The value of the last one is a key.
+    /// One part of the connection string, by its name without case: `HostName`, `SharedAccessKeyName` or `SharedAccessKey`, the
+    /// key.
     pub fn connection_part(&self, name: &str) -> Option<&str> {
         let parts = self.connection_string.expose().split(';');
         let mut parts = parts.filter_map(|part| part.split_once('='));
