@@ -10,7 +10,7 @@ pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 #[non_exhaustive]
 pub enum DocumentError {
     /// Not JSON.
-    #[error("invalid JSON at line {line}, column {column}: fix the syntax there")]
+    #[error("invalid JSON: {source}: fix the syntax there")]
     NotJson {
         /// Line, from 1.
         line: usize,

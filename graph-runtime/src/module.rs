@@ -124,7 +124,10 @@ impl Module {
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O and time enabled, as [`tokio::spawn`] does.
+    #[track_caller]
     pub fn new(options: RuntimeOptions, sinks: Vec<Box<dyn MessageSink>>) -> Self {
+        // Here, where a missing runtime is reported at the caller's line.
+        let _in_runtime = tokio::runtime::Handle::current();
         let state = State {
             registry: Registry::new(options.registry()),
             running: BTreeMap::new(),
@@ -151,6 +154,7 @@ impl Module {
     /// # Panics
     ///
     /// As [`new`](Self::new).
+    #[track_caller]
     pub fn restore(
         saved: &Value,
         options: RuntimeOptions,
@@ -253,7 +257,8 @@ impl Module {
         self.shared.event_bus.stats()
     }
 
-    /// Waits until all emitted events are delivered, but not longer than `limit`. Returns whether they are.
+    /// Waits until all emitted events are delivered and the sinks [flushed](MessageSink::flush), but not longer than `limit`.
+    /// Returns whether they are.
     pub async fn flush(&self, limit: Duration) -> bool {
         self.shared.event_bus.flush(limit).await
     }

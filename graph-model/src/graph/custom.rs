@@ -20,6 +20,17 @@ pub struct CustomProcessor {
 }
 
 impl CustomProcessor {
+    /// A processor that gets every frame, for tests of custom nodes; [`resolve`](crate::resolve) makes those of graphs.
+    /// `settings` is an object.
+    pub fn new(type_name: impl Into<String>, settings: Value) -> Self {
+        Self {
+            type_name: type_name.into(),
+            sampling: Sampling::default(),
+            settings,
+            secrets: BTreeSet::new(),
+        }
+    }
+
     /// Its type, spelled as in [`CustomNodeTypes`](crate::CustomNodeTypes).
     pub fn type_name(&self) -> &str {
         &self.type_name

@@ -25,7 +25,7 @@ pub enum RestoreError {
     #[error("not a saved registry of format {FORM}: {0}; restore it with the version that saved it")]
     Form(String),
     /// An entry is not a topology, instance or device adapter.
-    #[error("the saved {what} {index} cannot be read")]
+    #[error("the saved {what} {index} cannot be read: {source}")]
     Entry {
         /// `topology`, `instance` or `device adapter`.
         what: &'static str,

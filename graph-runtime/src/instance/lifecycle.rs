@@ -87,6 +87,7 @@ impl InstanceLifecycle {
         let (name, body) = state_event(&self.instance, before, after, cause);
         self.emitter.emit_now(name, &self.instance, body);
         if after == InstanceState::Inactive {
+            self.emitter.request_flush();
             self.end.send_replace(Some(match cause {
                 StateChangeCause::NotStarted { message, .. } | StateChangeCause::Ended { message } => {
                     Err(message.clone())
