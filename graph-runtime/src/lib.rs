@@ -74,6 +74,7 @@ mod render;
 
 // A graph, resolved.
 mod convert;
+mod filter;
 mod node;
 mod plan;
 

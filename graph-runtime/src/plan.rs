@@ -10,6 +10,7 @@ use crate::convert::extension::ClientPlan;
 use crate::convert::picture::FrameSpec;
 use crate::convert::recording::MediaSelection;
 use crate::event::NodeRef;
+use crate::filter::Filters;
 use crate::node::CustomNodePlan;
 
 mod planner;
@@ -78,8 +79,7 @@ pub(crate) struct InputPlan {
 pub(crate) struct MotionPlan {
     pub(crate) node: NodeRef,
     pub(crate) settings: MotionDetection,
-    /// Each lets at most this many pictures through.
-    pub(crate) rates: Vec<FrameRate>,
+    pub(crate) filters: Filters,
     pub(crate) downstream: Downstream,
 }
 
@@ -98,8 +98,7 @@ pub(crate) enum FrameSource {
 pub(crate) struct AnalysisPlan {
     pub(crate) node: NodeRef,
     pub(crate) source: FrameSource,
-    /// Filters before it: each lets at most this many of the pictures that reach it through.
-    pub(crate) rates: Vec<FrameRate>,
+    pub(crate) filters: Filters,
     /// The node's own limit: frames beyond it go on without its results.
     pub(crate) own_limit: Option<FrameRate>,
     /// It takes only frames with results from upstream.
