@@ -33,10 +33,7 @@ fn run(path: &str, parameters: &[(&str, &str)]) -> Result<bool, Box<dyn Error>> 
 
 fn print(findings: &[Diagnostic]) {
     for finding in findings {
-        println!(
-            "{} at {} '{}': {}",
-            finding.severity, finding.document, finding.pointer, finding.message
-        );
+        println!("{finding}");
     }
 }
 

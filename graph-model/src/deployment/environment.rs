@@ -17,7 +17,8 @@ pub(super) const ALIASES: [(&str, &str); 2] = [
 /// A `.env` file: lines of `NAME="value"`. Values are secret: they hold keys and passwords.
 ///
 /// Ignored are spaces around names and values, empty lines, lines that begin with `#`, `export` before a name, and everything
-/// after a closing quote. In double quotes `\n` is a line feed. If a name occurs twice, the last one counts. Pointers of [`findings`](Self::findings) are `/NAME`, or `/5` for the fifth line.
+/// after a closing quote. In double quotes `\n` is a line feed. If a name occurs twice, the last one counts. Pointers of
+/// [`findings`](Self::findings) are `/NAME`, or `/5` for the fifth line.
 #[derive(Clone, PartialEq, Default)]
 pub struct EnvironmentFile {
     values: BTreeMap<String, SecretString>,

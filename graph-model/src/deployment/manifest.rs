@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, step};
+use crate::document::{DocumentError, json_from_slice, json_type, members_of, step};
 
 /// The most characters in one part of `createOptions`: twins of IoT Edge limit the length of strings. The rest goes to
 /// `createOptions01`, `createOptions02` and so on.
@@ -43,13 +43,7 @@ impl Manifest {
     /// [`DocumentError`] when it is not a JSON object. [`validate`](Self::validate) reports everything else.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        if !value.is_object() {
-            return Err(DocumentError::WrongShape {
-                expected: "a deployment manifest",
-                found: json_type(&value),
-                hint: Some("with 'modulesContent'"),
-            });
-        }
+        members_of(&value, "a deployment manifest", "with 'modulesContent'")?;
         Ok(Self { value })
     }
 

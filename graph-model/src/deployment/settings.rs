@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::document::{DocumentError, json_from_slice, json_type, member};
+use crate::document::{DocumentError, json_from_slice, members_of, required};
 use lva_media_types::SecretString;
 
 const WHAT: &str = "a settings file";
@@ -26,15 +26,17 @@ impl AppSettings {
     /// [`DocumentError`] when it is not JSON, or lacks one of the three.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
-            expected: WHAT,
-            found: json_type(&value),
-            hint: Some("with 'IoThubConnectionString', 'deviceId' and 'moduleId'"),
-        })?;
+        let hint = "with 'IoThubConnectionString', 'deviceId' and 'moduleId'";
+        let map = members_of(&value, WHAT, hint)?;
+        let text = |name| {
+            required(map, name, WHAT, "a string", |value| {
+                value.as_str().map(str::to_owned)
+            })
+        };
         Ok(Self {
-            connection_string: SecretString::new(text(map, "IoThubConnectionString")?),
-            device_id: text(map, "deviceId")?,
-            module_id: text(map, "moduleId")?,
+            connection_string: SecretString::new(text("IoThubConnectionString")?),
+            device_id: text("deviceId")?,
+            module_id: text("moduleId")?,
         })
     }
 
@@ -46,21 +48,5 @@ impl AppSettings {
         parts
             .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
             .map(|(_, value)| value.trim())
-    }
-}
-
-fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, DocumentError> {
-    match member(map, name) {
-        None => Err(DocumentError::MemberMissing {
-            what: WHAT,
-            member: name,
-        }),
-        Some((_, Value::String(text))) => Ok(text.clone()),
-        Some((_, other)) => Err(DocumentError::MemberType {
-            what: WHAT,
-            member: name,
-            found: json_type(other),
-            expected: "a string",
-        }),
     }
 }

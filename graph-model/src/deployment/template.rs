@@ -10,7 +10,7 @@ use super::expand::{Expander, sources};
 use super::manifest::{Manifest, split_create_options};
 use super::module_file::{ModuleFile, ModuleSource};
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, step};
+use crate::document::{DocumentError, json_from_slice, json_type, members_of, step};
 
 /// A template of a deployment manifest.
 #[derive(Clone, PartialEq)]
@@ -44,13 +44,15 @@ impl ManifestOptions {
         }
     }
 
-    /// Sets the variables. None by default.
+    /// The variables. Default: none.
+    #[must_use]
     pub fn with_environment(mut self, environment: EnvironmentFile) -> Self {
         self.environment = environment;
         self
     }
 
     /// Adds the module file of a module that the template [names](DeploymentTemplate::modules).
+    #[must_use]
     pub fn with_module(mut self, source: ModuleSource, module: ModuleFile) -> Self {
         self.modules.insert(source, module);
         self
@@ -66,17 +68,12 @@ impl DeploymentTemplate {
     /// write it as a string, or write its value.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        if !value.is_object() {
-            return Err(DocumentError::WrongShape {
-                expected: "a deployment template",
-                found: json_type(&value),
-                hint: Some("with 'modulesContent'"),
-            });
-        }
+        members_of(&value, "a deployment template", "with 'modulesContent'")?;
         Ok(Self { value })
     }
 
-    /// The modules whose images it references. Read their files ([`ModuleSource::path`]), and pass those that exist to [`ManifestOptions::with_module`].
+    /// The modules whose images it references. Read their files ([`ModuleSource::path`]), and pass those that exist to
+    /// [`ManifestOptions::with_module`].
     pub fn modules(&self) -> BTreeSet<ModuleSource> {
         fn visit(value: &Value, found: &mut BTreeSet<ModuleSource>) {
             match value {
@@ -99,7 +96,7 @@ impl DeploymentTemplate {
     ///
     /// A value is inserted as it is and not expanded again, so no value can break the JSON or name another variable. Variables
     /// without a value, or with an empty one, stay as written and are reported. So are modules without a file.
-    pub fn generate(&self, options: &ManifestOptions) -> GeneratedManifest {
+    pub fn generate(&self, options: ManifestOptions) -> GeneratedManifest {
         let mut findings = Findings::new(DocumentKind::DeploymentTemplate, Strictness::Open);
         let mut expander = Expander::new(&options.platform, &options.environment, &options.modules);
         let mut value = self.value.clone();

@@ -25,6 +25,7 @@ impl RegistryOptions {
     ///
     /// To deactivate an instance that is still activating is a conflict in compatible strictness, as in that product; in open
     /// strictness it stops the instance.
+    #[must_use]
     pub fn with_strictness(mut self, strictness: Strictness) -> Self {
         self.strictness = strictness;
         self
@@ -32,12 +33,14 @@ impl RegistryOptions {
 
     /// The most entries in one page of a list, at least 1. Default: no limit, since the contract's console program reads only the
     /// first page.
+    #[must_use]
     pub fn with_page_size(mut self, entries: usize) -> Self {
         self.page_size = Some(entries.max(1));
         self
     }
 
     /// The custom node types that topologies may use. Default: none.
+    #[must_use]
     pub fn with_custom_types(mut self, custom_types: CustomNodeTypes) -> Self {
         self.custom_types = custom_types;
         self
