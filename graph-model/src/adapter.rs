@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_type};
+use crate::document::{DocumentError, envelope};
 use crate::generation::Generation;
 use crate::parameter::Bindings;
 use crate::read::members::Members;
 use crate::read::{Presence, Reader};
-use crate::topology::{check_name, document_name};
+use crate::topology::check_name;
 
 /// A remote device adapter as written. Adapters are stored and given back; nothing here connects anything.
 #[derive(Clone, PartialEq)]
@@ -27,12 +27,7 @@ impl DeviceAdapter {
     ///
     /// [`DocumentError`] when it is not an object or has no name. [`validate`](Self::validate) reports everything else.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
-        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
-            expected: "a device adapter",
-            found: json_type(&value),
-            hint: Some("with '@apiVersion', 'name' and 'properties'"),
-        })?;
-        let name = document_name(map, "a device adapter")?;
+        let (_, name) = envelope(&value, "a device adapter")?;
         Ok(Self { value, name })
     }
 

@@ -94,35 +94,29 @@ impl Method {
         }
     }
 
-    /// Its name on the wire; the one that there is where only Video Analyzer [has it](Self::is_in).
+    /// Its name on the wire; that of Video Analyzer where only this family [has it](Self::is_in).
     pub fn name(self, family: Family) -> &'static str {
-        match (self, family) {
-            (Self::TopologySet, Family::Lva) => "GraphTopologySet",
-            (Self::TopologySet, Family::VideoAnalyzer) => "pipelineTopologySet",
-            (Self::TopologyGet, Family::Lva) => "GraphTopologyGet",
-            (Self::TopologyGet, Family::VideoAnalyzer) => "pipelineTopologyGet",
-            (Self::TopologyList, Family::Lva) => "GraphTopologyList",
-            (Self::TopologyList, Family::VideoAnalyzer) => "pipelineTopologyList",
-            (Self::TopologyDelete, Family::Lva) => "GraphTopologyDelete",
-            (Self::TopologyDelete, Family::VideoAnalyzer) => "pipelineTopologyDelete",
-            (Self::InstanceSet, Family::Lva) => "GraphInstanceSet",
-            (Self::InstanceSet, Family::VideoAnalyzer) => "livePipelineSet",
-            (Self::InstanceGet, Family::Lva) => "GraphInstanceGet",
-            (Self::InstanceGet, Family::VideoAnalyzer) => "livePipelineGet",
-            (Self::InstanceList, Family::Lva) => "GraphInstanceList",
-            (Self::InstanceList, Family::VideoAnalyzer) => "livePipelineList",
-            (Self::InstanceActivate, Family::Lva) => "GraphInstanceActivate",
-            (Self::InstanceActivate, Family::VideoAnalyzer) => "livePipelineActivate",
-            (Self::InstanceDeactivate, Family::Lva) => "GraphInstanceDeactivate",
-            (Self::InstanceDeactivate, Family::VideoAnalyzer) => "livePipelineDeactivate",
-            (Self::InstanceDelete, Family::Lva) => "GraphInstanceDelete",
-            (Self::InstanceDelete, Family::VideoAnalyzer) => "livePipelineDelete",
-            (Self::AdapterSet, _) => "remoteDeviceAdapterSet",
-            (Self::AdapterGet, _) => "remoteDeviceAdapterGet",
-            (Self::AdapterList, _) => "remoteDeviceAdapterList",
-            (Self::AdapterDelete, _) => "remoteDeviceAdapterDelete",
-            (Self::DeviceDiscover, _) => "onvifDeviceDiscover",
-            (Self::DeviceGet, _) => "onvifDeviceGet",
+        let (lva, video_analyzer) = match self {
+            Self::TopologySet => ("GraphTopologySet", "pipelineTopologySet"),
+            Self::TopologyGet => ("GraphTopologyGet", "pipelineTopologyGet"),
+            Self::TopologyList => ("GraphTopologyList", "pipelineTopologyList"),
+            Self::TopologyDelete => ("GraphTopologyDelete", "pipelineTopologyDelete"),
+            Self::InstanceSet => ("GraphInstanceSet", "livePipelineSet"),
+            Self::InstanceGet => ("GraphInstanceGet", "livePipelineGet"),
+            Self::InstanceList => ("GraphInstanceList", "livePipelineList"),
+            Self::InstanceActivate => ("GraphInstanceActivate", "livePipelineActivate"),
+            Self::InstanceDeactivate => ("GraphInstanceDeactivate", "livePipelineDeactivate"),
+            Self::InstanceDelete => ("GraphInstanceDelete", "livePipelineDelete"),
+            Self::AdapterSet => return "remoteDeviceAdapterSet",
+            Self::AdapterGet => return "remoteDeviceAdapterGet",
+            Self::AdapterList => return "remoteDeviceAdapterList",
+            Self::AdapterDelete => return "remoteDeviceAdapterDelete",
+            Self::DeviceDiscover => return "onvifDeviceDiscover",
+            Self::DeviceGet => return "onvifDeviceGet",
+        };
+        match family {
+            Family::Lva => lva,
+            Family::VideoAnalyzer => video_analyzer,
         }
     }
 

@@ -195,10 +195,13 @@ fn node_input(
     fanout: Option<Arc<DownstreamFanout>>,
     outputs: NodeOutputs,
 ) -> NodeInput {
-    let mut filters: Vec<Pacer> = plan.rates.iter().copied().map(Pacer::new).collect();
+    let mut filters = plan.filters.clone();
     let mut own_limit = plan.own_limit.map(Pacer::new);
-    if fanout.is_none() && !plan.annotated_only {
-        filters.extend(own_limit.take());
+    if fanout.is_none()
+        && !plan.annotated_only
+        && let Some(limit) = own_limit.take()
+    {
+        filters.limit(limit);
     }
     NodeInput {
         motion: match plan.source {
