@@ -1,5 +1,6 @@
 //! Composition: from a configuration to a module that runs.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -40,11 +41,20 @@ pub enum StartError {
 }
 
 /// Makes an [`EdgeModule`].
-#[derive(Debug)]
 pub struct EdgeModuleBuilder {
     config: Config,
     runtime: RuntimeOptions,
     sinks: Vec<(String, Box<dyn MessageSink>)>,
+}
+
+impl fmt::Debug for EdgeModuleBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sinks: Vec<_> = self.sinks.iter().map(|(name, _)| name).collect();
+        f.debug_struct("EdgeModuleBuilder")
+            .field("config", &self.config)
+            .field("sinks", &sinks)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EdgeModuleBuilder {

@@ -62,10 +62,6 @@ impl Methods {
         &self.shared.counts
     }
 
-    pub(crate) fn data(&self) -> &DataDirectory {
-        &self.shared.data
-    }
-
     /// Runs a method, saves the state that it changed, and answers within `limit`, at most [`ANSWER_LIMIT`].
     ///
     /// A method that takes longer, such as a deactivation with long clips to complete, is answered by 202 without a body and

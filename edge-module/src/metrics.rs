@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use lva_graph_model::Family as Product;
-use lva_graph_runtime::{InstanceInfo, InstanceStats, Module};
+use lva_graph_model::methods::{InstanceInfo, InstanceState};
+use lva_graph_runtime::{InstanceStats, Module};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -147,7 +148,7 @@ impl ModuleCollector {
         ] {
             let mut topologies = std::collections::BTreeMap::<&str, u64>::new();
             for (info, _) in instances.iter().filter(|(info, _)| info.family == product) {
-                *topologies.entry(&info.topology).or_default() += u64::from(info.state.is_running());
+                *topologies.entry(&info.topology).or_default() += u64::from(info.state == InstanceState::Active);
             }
             let values = topologies.into_iter().map(|(topology, active)| {
                 let mut labels = self.module_labels();

@@ -1,6 +1,6 @@
 //! The saved state of a module: topologies, instances, and which of them run.
 
-use lva_graph_model::methods::{MethodError, Registry, RegistryOptions};
+use lva_graph_model::methods::{InstanceState, MethodError, Registry, RegistryOptions};
 use lva_graph_runtime::{MessageSink, Module, RuntimeOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -82,6 +82,7 @@ fn report(module: &Module, failures: &[MethodError]) {
     for failure in failures {
         tracing::error!("an instance that ran cannot run any more, and is inactive: {failure}");
     }
-    let running = module.instances().iter().filter(|one| one.state.is_running()).count();
+    let running = module.instances();
+    let running = running.iter().filter(|one| one.state == InstanceState::Active).count();
     tracing::info!("the saved state is restored: {running} instances run");
 }

@@ -143,7 +143,7 @@ async fn accept(listener: TcpListener, options: ListenerOptions, router: Router,
         };
         let (accepted, place) = tokio::select! {
             next = next => next,
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = stop(&mut stopped) => return,
         };
         let (Ok((stream, peer)), Ok(place)) = (accepted, place) else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -155,6 +155,12 @@ async fn accept(listener: TcpListener, options: ListenerOptions, router: Router,
             drop(place);
         });
     }
+}
+
+/// Waits until the listener is dropped.
+async fn stop(stopped: &mut watch::Receiver<bool>) {
+    // An error means that its sender is gone, and the listener with it.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn connection(
@@ -191,8 +197,12 @@ where
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
-        served = connection.as_mut() => served,
-        _ = stopped.wait_for(|stopped| *stopped) => {
+        served = connection.as_mut() => Some(served),
+        () = stop(&mut stopped) => None,
+    };
+    let served = match served {
+        Some(served) => served,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

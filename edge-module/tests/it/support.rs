@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use lva_client_transport::{ClientTls, HttpConnection, HttpLimits, Origin};
+use lva_client_transport::ClientTls;
+use lva_client_transport::http::{HttpConnection, HttpLimits, Origin};
 use lva_edge_module::{Config, EdgeModule};
 use serde_json::{Value, json};
 
