@@ -4,13 +4,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, envelope};
-use crate::generation::Generation;
-use crate::parameter::Bindings;
 use crate::read::members::Members;
-use crate::read::{Presence, Reader};
+use crate::read::{Presence, without_parameters};
 use crate::topology::check_name;
 
 /// A remote device adapter as written. Adapters are stored and given back; nothing here connects anything.
@@ -56,19 +53,9 @@ impl DeviceAdapter {
         for name in ["@apiVersion", "name", "systemData"] {
             envelope.allow(name);
         }
-        let bindings = Bindings::of_defaults(&[], findings);
-        let custom_types = CustomNodeTypes::default();
-        let mut reader = Reader {
-            bindings: &bindings,
-            findings,
-            generation: Generation::VideoAnalyzer1_1,
-            custom_types: &custom_types,
-            topology_name: "",
-            instance_name: None,
-        };
-        match envelope.object("properties", reader.findings) {
-            None => envelope.missing("properties", reader.findings),
-            Some(mut properties) => {
+        match envelope.object("properties", findings) {
+            None => envelope.missing("properties", findings),
+            Some(mut properties) => without_parameters(findings, |reader| {
                 properties.allow("description");
                 match properties.object("target", reader.findings) {
                     None => properties.missing("target", reader.findings),
@@ -86,9 +73,9 @@ impl DeviceAdapter {
                     }
                 }
                 properties.finish(reader.findings);
-            }
+            }),
         }
-        envelope.finish(reader.findings);
+        envelope.finish(findings);
     }
 }
 

@@ -10,17 +10,15 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::adapter::DeviceAdapter;
-use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, json_type, member, scalar_string};
 use crate::generation::{Family, Generation};
 use crate::graph::Endpoint;
 use crate::instance::Instance;
 use crate::onvif::{DiscoveredDevice, MAX_DISCOVERED_DEVICES, OnvifDevice};
-use crate::parameter::Bindings;
-use crate::read::Reader;
 use crate::read::endpoint::Peer;
 use crate::read::members::Members;
+use crate::read::{Reader, without_parameters};
 use crate::topology::Topology;
 
 /// A direct method of either family.
@@ -398,19 +396,9 @@ fn with_reader(
     read: impl FnOnce(&mut Reader<'_>, &mut Members<'_>) -> Option<Request>,
 ) -> Result<Request, Fault> {
     let mut findings = Findings::new(DocumentKind::Payload, Strictness::Open);
-    let bindings = Bindings::of_defaults(&[], &mut findings);
     let mut members = Members::new(map, String::new(), "the payload".to_owned());
     members.allow("@apiVersion");
-    let custom_types = CustomNodeTypes::default();
-    let mut reader = Reader {
-        bindings: &bindings,
-        findings: &mut findings,
-        generation: Generation::VideoAnalyzer1_1,
-        custom_types: &custom_types,
-        topology_name: "",
-        instance_name: None,
-    };
-    let body = read(&mut reader, &mut members);
+    let body = without_parameters(&mut findings, |reader| read(reader, &mut members));
     members.finish(&mut findings);
     match body {
         Some(body) if !findings.has_errors() => Ok(body),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, members_of, step};
+use crate::document::{DocumentError, json_from_slice, members_of, step};
 
 /// The most characters in one part of `createOptions`: twins of IoT Edge limit the length of strings. The rest goes to
 /// `createOptions01`, `createOptions02` and so on.

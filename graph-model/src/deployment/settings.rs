@@ -1,7 +1,5 @@
 //! `appsettings.json`: the hub, device and module that the contract's console program calls.
 
-use serde_json::{Map, Value};
-
 use crate::document::{DocumentError, json_from_slice, members_of, required};
 use lva_media_types::SecretString;
 
