@@ -117,16 +117,16 @@ mod tests {
         let path = directory.path().join("logs/events.jsonl");
         let mut file = RotatingFile {
             path: path.clone(),
-            largest: 10,
+            largest: 11,
             kept: 2,
             open: None,
         };
-        for line in ["one\n", "two\n", "three\n", "four\n", "a line of more than ten bytes\n", "six\n"] {
+        for line in ["one\n", "two\n", "three\n", "four\n", "a line of more than the limit\n", "six\n"] {
             file.write(line.as_bytes()).unwrap();
         }
         let read = |number: u32| std::fs::read_to_string(numbered(&path, number)).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "six\n");
-        assert_eq!((read(1), read(2)), ("a line of more than ten bytes\n".into(), "three\nfour\n".into()));
+        assert_eq!((read(1), read(2)), ("a line of more than the limit\n".into(), "three\nfour\n".into()));
         assert!(!numbered(&path, 3).exists());
     }
 

@@ -61,8 +61,11 @@ async fn bodies_and_heads_are_bounded() {
     let large = "x".repeat((4 << 20) + 1);
     let (status, _) = Client::of(address).post("/api/v1/methods/GraphTopologySet", &large).await;
     assert_eq!(status, 413);
-    let head = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000));
-    assert!(answer_to(address, &head).await.starts_with("HTTP/1.1 431 "));
+    let head = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(1 << 20));
+    let answer = answer_to(address, &head).await;
+    // A reset, because the server does not read the rest, may overtake the answer.
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert_eq!(Client::of(address).get("/healthz").await.0, 200);
 }
 
 #[tokio::test(start_paused = true)]
