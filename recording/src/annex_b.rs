@@ -278,20 +278,32 @@ mod tests {
     }
 
     #[test]
-    fn scaling_lists_are_skipped() {
-        // SPS of profile 100: id 0, 4:2:0, 8 bits, a matrix with its first list flat (8 + 8 = 16, then 0 for the rest),
-        // then 16x16 pixels.
-        let bits = "1 010 1 1 0 1  1 0000100001 000 0000 1 1 011 1 1 0 1 1 1 1 0 0 1";
-        let bits: Vec<u8> = bits
-            .bytes()
-            .filter(|bit| *bit != b' ')
-            .map(|bit| bit - b'0')
+    fn scaling_lists_and_a_picture_order_of_type_1_are_skipped() {
+        let flat = "1".repeat(64);
+        // High profile, 4:2:0 in 8 bits; of eight lists, the first ends after -8, two have a delta of 0 for each entry;
+        // picture order from a cycle of two offsets; 64x48 pixels less 2 at the right and 6 at the bottom.
+        let bits = [
+            "1 010 1 1 0 1",
+            "1 000010001",
+            "1",
+            &flat[..16],
+            "0000",
+            "1",
+            &flat,
+            "0",
+            "1 010 0 00110 1 011 1 010",
+            "010 0 00100 011 1 1",
+            "1 1 010 1 00100 1",
+        ];
+        let bits = bits.concat().replace(' ', "");
+        let bits: Vec<u8> = bits.bytes().map(|bit| bit - b'0').collect();
+        let byte = |bits: &[u8]| bits.iter().fold(0, |sum, bit| sum << 1 | bit) << (8 - bits.len());
+        let nal: Vec<u8> = [0x67, 100, 0, 30]
+            .into_iter()
+            .chain(bits.chunks(8).map(byte))
             .collect();
-        let packed = bits
-            .chunks(8)
-            .map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | bit) << (8 - byte.len()));
-        let nal: Vec<u8> = [0x67, 100, 0, 30].into_iter().chain(packed).collect();
-        let _ = sps::parse(VideoCodec::H264, &nal);
+        let sps = sps::parse(VideoCodec::H264, &nal).unwrap();
+        assert_eq!((sps.width, sps.height), (62, 42));
     }
 
     #[test]

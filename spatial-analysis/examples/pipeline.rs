@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
     run(url, Path::new(directory), clips).await
 }
 
-async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Result<()> {
+pub(crate) async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Result<()> {
     let (url, credentials) = CameraUrl::parse_with_credentials(url)?;
     let options = CameraOptions::new(url)
         .with_credentials(credentials)

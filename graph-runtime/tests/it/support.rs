@@ -65,7 +65,7 @@ pub(crate) fn make_clip_with_sound(directory: &Path) -> PathBuf {
     let made = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-i"])
         .arg(&silent)
-        .args(["-f", "lavfi", "-i", "sine=sample_rate_hz=48000:duration=12"])
+        .args(["-f", "lavfi", "-i", "sine=sample_rate=48000:duration=12"])
         .args([
             "-map",
             "0:v",
