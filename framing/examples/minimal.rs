@@ -1,6 +1,7 @@
 //! Writes the first picture of a video as a PNG of 640 pixels width, with its shape kept.
 //!
 //! `cargo run -p lva-framing --example framing-minimal -- camera.h264 picture.png`
+#![allow(clippy::print_stdout)] // a program
 
 use std::fs;
 

@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p lva-onvif --example onvif-minimal`
 //! `cargo run -p lva-onvif --example onvif-minimal -- http://192.168.1.20 operator secret`
+#![allow(clippy::print_stdout)] // a program
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //! now.
 //!
 //! `cargo run -p lva-recording --example recording-minimal -- camera.h264 25 5 clips`
+#![allow(clippy::print_stdout)] // a program
 
 use std::time::{Duration, SystemTime};
 

@@ -1,6 +1,7 @@
 //! Plays the files of a directory as cameras, until Ctrl-C.
 //!
 //! `cargo run -p lva-rtsp-simulator --example rtsp-simulator-minimal -- videos`
+#![allow(clippy::print_stdout)] // a program
 
 use std::path::Path;
 

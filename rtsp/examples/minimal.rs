@@ -1,6 +1,7 @@
 //! Saves a camera's video, unchanged, to a file that ffplay and VLC play.
 //!
 //! `cargo run -p lva-rtsp --example rtsp-minimal -- rtsp://viewer:secret@192.168.1.20/stream1 camera.h264 10`
+#![allow(clippy::print_stdout)] // a program
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

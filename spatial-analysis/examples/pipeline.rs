@@ -1,6 +1,7 @@
 //! Records a clip whenever a person enters a zone, without a graph: camera, decoder, detector, zones, recorder.
 //!
 //! `cargo run --release -p lva-spatial-analysis --example pipeline -- rtsp://viewer:secret@192.168.1.20/stream1 clips 3`
+#![allow(clippy::print_stdout)] // a program
 
 use std::path::Path;
 use std::time::Duration;
