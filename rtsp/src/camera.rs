@@ -2,6 +2,7 @@
 
 mod task;
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use self::task::CameraTask;
+use crate::wire::repairs::Repairs;
 use crate::{AccessUnit, CameraError, CameraOptions, ClockCounters, Phase, StreamInfo};
 
 /// Queue slots that units never take, so that other events always fit.
@@ -23,14 +25,21 @@ pub enum CameraEvent {
         /// Every stream that the camera offers, in the order of its description; units come from those that are
         /// [`playing`](StreamInfo::playing).
         streams: Vec<StreamInfo>,
-        /// The session description as the camera sent it, line ends included. The event `MediaSessionEstablished`
-        /// carries it after `SDP:` and a line feed.
+        /// The session description as the camera sent it, line ends included and secrets masked. The event
+        /// `MediaSessionEstablished` carries it after `SDP:` and a line feed.
         sdp: String,
     },
     /// Parameters of a stream arrived in band or changed. They apply from the stream's next unit on.
     StreamChanged(StreamInfo),
     /// An encoded picture or audio frame.
     Unit(AccessUnit),
+    /// Packets of a video stream come, but for some seconds no picture that could be decoded. Comes once per session.
+    NoPictures {
+        /// [`StreamInfo::index`] of the stream.
+        stream: usize,
+        /// Why.
+        cause: NoPictures,
+    },
     /// An attempt failed, or the session was lost.
     Lost {
         /// Why.
@@ -46,6 +55,35 @@ pub enum CameraEvent {
         /// Why.
         reason: CameraStopReason,
     },
+}
+
+/// Why a stream of which packets come gives no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NoPictures {
+    /// Neither the description nor the stream has the parameter sets that a decoder needs.
+    NoParameterSets,
+    /// A part of every picture is missing or damaged.
+    Damaged,
+    /// None of them is a key frame.
+    NoKeyframe,
+}
+
+impl fmt::Display for NoPictures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoParameterSets => {
+                "no parameter sets (SPS, PPS) came, neither in the description nor with the pictures: restart the camera's \
+                 encoder, or choose another profile"
+            }
+            Self::Damaged => {
+                "a part of every picture is missing or damaged: check the network, or use the transport tcp"
+            }
+            Self::NoKeyframe => {
+                "no key frame came: set a key-frame interval of 1 to 2 s, and switch intra refresh off in the camera"
+            }
+        })
+    }
 }
 
 /// Why a camera stopped for good.
@@ -79,6 +117,12 @@ pub struct CameraCounters {
     /// Video units dropped because decoding cannot start at them: those before a session's first random access point,
     /// and those between a full queue and the next random access point.
     pub dropped_no_random_access: u64,
+    /// Video units dropped because no parameter sets had come that a decoder needs.
+    pub dropped_no_parameter_sets: u64,
+    /// Pictures dropped because a part of them was lost or damaged.
+    pub dropped_damaged: u64,
+    /// What the session layer repaired, summed over all sessions.
+    pub repairs: Repairs,
     /// The counters of all streams' clocks, summed.
     pub clock: ClockCounters,
 }

@@ -35,6 +35,8 @@ pub enum Codec {
     PcmMulaw,
     /// G.711 A-law.
     PcmAlaw,
+    /// Opus (RFC 7587).
+    Opus,
     /// ONVIF metadata: listed, not received.
     OnvifMetadata,
     /// Anything else, or an encoding with an unusable description: listed, not received.
@@ -47,6 +49,11 @@ impl Codec {
         !matches!(self, Self::OnvifMetadata | Self::Unsupported)
     }
 
+    /// Whether a decoder needs [`StreamInfo::extra_data`] to begin.
+    pub(crate) fn has_parameter_sets(self) -> bool {
+        matches!(self, Self::H264 | Self::H265)
+    }
+
     pub(crate) fn from_names(media: &str, encoding: &str) -> Self {
         match (media, encoding) {
             ("video", "h264") => Self::H264,
@@ -55,6 +62,7 @@ impl Codec {
             ("audio", "mpeg4-generic") => Self::Aac,
             ("audio", "pcmu") => Self::PcmMulaw,
             ("audio", "pcma") => Self::PcmAlaw,
+            ("audio", "opus") => Self::Opus,
             (_, name) if name.starts_with("vnd.onvif.metadata") => Self::OnvifMetadata,
             _ => Self::Unsupported,
         }
@@ -70,6 +78,7 @@ impl fmt::Display for Codec {
             Self::Aac => "AAC",
             Self::PcmMulaw => "G.711 µ-law",
             Self::PcmAlaw => "G.711 A-law",
+            Self::Opus => "Opus",
             Self::OnvifMetadata => "ONVIF metadata",
             Self::Unsupported => "unsupported",
         })

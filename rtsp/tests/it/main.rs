@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may, as tests themselves may")]
 
 mod faults;
+mod forgiving;
 mod formats;
 mod plans;
 mod playing;
+mod quirks;
 mod secured;
 mod servers;
 mod support;
