@@ -2,7 +2,6 @@
 
 mod task;
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::task::CameraTask;
 use crate::wire::repairs::Repairs;
-use crate::{AccessUnit, CameraError, CameraOptions, ClockCounters, Phase, StreamInfo};
+use crate::{AccessUnit, CameraError, CameraOptions, ClockCounters, NoPictures, Phase, StreamInfo};
 
 /// Queue slots that units never take, so that other events always fit.
 const RESERVED_EVENTS: usize = 16;
@@ -55,35 +54,6 @@ pub enum CameraEvent {
         /// Why.
         reason: CameraStopReason,
     },
-}
-
-/// Why a stream of which packets come gives no picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NoPictures {
-    /// Neither the description nor the stream has the parameter sets that a decoder needs.
-    NoParameterSets,
-    /// A part of every picture is missing or damaged.
-    Damaged,
-    /// None of them is a key frame.
-    NoKeyframe,
-}
-
-impl fmt::Display for NoPictures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoParameterSets => {
-                "no parameter sets (SPS, PPS) came, neither in the description nor with the pictures: restart the camera's \
-                 encoder, or choose another profile"
-            }
-            Self::Damaged => {
-                "a part of every picture is missing or damaged: check the network, or use the transport tcp"
-            }
-            Self::NoKeyframe => {
-                "no key frame came: set a key-frame interval of 1 to 2 s, and switch intra refresh off in the camera"
-            }
-        })
-    }
 }
 
 /// Why a camera stopped for good.

@@ -127,7 +127,7 @@ pub struct ClockCounters {
 /// * A jump that only one unit makes is not believed: the unit gets a time between its neighbours.
 /// * RTP time that runs at another rate than the described one by more than 3 % is scaled to the pace of arrival. Where it
 ///   does not run at all, arrival alone gives the time. Media time is never more than 1.5 s ahead of it.
-/// * A unit that goes back by less is a reordered picture (a B-frame) and keeps its own time of presentation. Sound is never
+/// * A unit that goes back by less is a reordered picture (a B-frame) and keeps its own time of presentation. Audio is never
 ///   reordered ([`without_reordering`](Self::without_reordering)). A repeated time becomes one between the latest one and
 ///   the next; one from before the last jump or session becomes one tick more than the latest one.
 ///
@@ -244,7 +244,7 @@ impl MediaClock {
         }
     }
 
-    /// The same for a stream whose units come in the order of their times: sound.
+    /// The same for a stream whose units come in the order of their times: audio.
     pub fn without_reordering(mut self) -> Self {
         self.reordering = false;
         self

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lva_media_types::Credentials;
 
-use crate::media::track::{Arrival, Track};
+use crate::media::track::Track;
+use crate::media::unit::Arrival;
 use crate::wire::description::Description;
 use crate::wire::exchange::{Event, Exchange, Method};
 use crate::wire::headers;

@@ -75,14 +75,14 @@ mod wall;
 mod wire;
 
 pub use self::url::{CameraUrl, CameraUrlError};
-pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, CameraStopReason, NoPictures};
+pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, CameraStopReason};
 pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, MediaTimestamp};
 pub use error::{CameraError, ErrorKind};
 pub use lva_client_transport::{ClientTls, ClientTlsError};
 pub use lva_media_types::Credentials;
 pub use options::{CameraOptions, QueueLimits, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
-pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
+pub use stream::{AccessUnit, Codec, MediaKind, NoPictures, StreamInfo};
 pub use supervisor::{Phase, ReconnectPolicy, TimeoutKind, Timeouts};
 pub use wall::WallClock;
 pub use wire::authentication::LoginFailure;

@@ -5,3 +5,4 @@ pub(crate) mod parameter_sets;
 pub(crate) mod receiver;
 pub(crate) mod rtp;
 pub(crate) mod track;
+pub(crate) mod unit;

@@ -18,7 +18,8 @@ use self::keepalive::KeepAlive;
 use self::link::Link;
 pub(crate) use self::link::TeardownTracker;
 use self::udp::UdpPorts;
-use crate::media::track::{Arrival, Track, Unit};
+use crate::media::track::Track;
+use crate::media::unit::{Arrival, Unit};
 use crate::wire::exchange::Event;
 use crate::wire::repairs::{Repair, Repairs};
 use crate::{CameraError, MediaKind, NoPictures, StreamInfo, WallClock};
@@ -38,6 +39,8 @@ pub(crate) struct LiveSession {
     keepalive_timer: Pin<Box<Sleep>>,
     ready: VecDeque<Item>,
     units: Vec<Unit>,
+    /// Where datagrams are read into, once it is needed.
+    datagram: Vec<u8>,
     closed: bool,
     wall: WallClock,
     began: Instant,
@@ -78,7 +81,16 @@ pub(crate) struct RawUnit {
 impl LiveSession {
     /// The next item. `None`: the camera closed the connection. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<Result<Item, CameraError>> {
-        let mut datagram = Vec::new();
+        let mut datagram = std::mem::take(&mut self.datagram);
+        if self.udp.is_some() {
+            datagram.resize(udp::MAX_DATAGRAM, 0);
+        }
+        let item = self.next_by(&mut datagram).await;
+        self.datagram = datagram;
+        item
+    }
+
+    async fn next_by(&mut self, datagram: &mut [u8]) -> Option<Result<Item, CameraError>> {
         loop {
             if let Some(item) = self.ready.pop_front() {
                 return Some(Ok(item));
@@ -101,10 +113,7 @@ impl LiveSession {
             }
             let udp = async {
                 match &self.udp {
-                    Some(udp) => {
-                        datagram.resize(udp::MAX_DATAGRAM, 0);
-                        udp.receive(&mut datagram).await
-                    }
+                    Some(udp) => udp.receive(datagram).await,
                     None => std::future::pending().await,
                 }
             };
@@ -120,7 +129,7 @@ impl LiveSession {
                 (stream, rtcp, len) = udp => {
                     self.packet(stream, rtcp, datagram.get(..len).unwrap_or_default());
                     // Datagrams come in bursts.
-                    while let Some((stream, rtcp, len)) = self.udp.as_ref().and_then(|udp| udp.try_receive(&mut datagram)) {
+                    while let Some((stream, rtcp, len)) = self.udp.as_ref().and_then(|udp| udp.try_receive(datagram)) {
                         self.packet(stream, rtcp, datagram.get(..len).unwrap_or_default());
                     }
                 }

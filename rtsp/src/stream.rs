@@ -143,6 +143,35 @@ impl StreamInfo {
     }
 }
 
+/// Why a stream of which packets come gives no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NoPictures {
+    /// Neither the description nor the stream has the parameter sets that a decoder needs.
+    NoParameterSets,
+    /// A part of every picture is missing or damaged.
+    Damaged,
+    /// None of them is a key frame.
+    NoKeyframe,
+}
+
+impl fmt::Display for NoPictures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoParameterSets => {
+                "no parameter sets (SPS, PPS) came, neither in the description nor with the pictures: restart the camera's \
+                 encoder, or choose another profile"
+            }
+            Self::Damaged => {
+                "a part of every picture is missing or damaged: check the network, or use the transport tcp"
+            }
+            Self::NoKeyframe => {
+                "no key frame came: set a key-frame interval of 1 to 2 s, and switch intra refresh off in the camera"
+            }
+        })
+    }
+}
+
 /// One encoded picture or audio frame.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -439,7 +439,7 @@ fn a_repeated_time_is_between_its_neighbours() {
 }
 
 #[test]
-fn sound_is_never_reordered() {
+fn audio_is_never_reordered() {
     let mut clock = MediaClock::new(ClockOptions::default(), 16_000).without_reordering();
     let mut last = 0;
     for n in 0..1000_i64 {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use self::nal::{Nal, NalKind};
 use super::parameter_sets::ParameterSets;
 use super::receiver::Ordered;
-use super::track::{Arrival, Unit};
+use super::unit::{Arrival, Unit};
 use crate::Codec;
 use crate::wire::repairs::{Repair, Repairs};
 

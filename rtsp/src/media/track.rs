@@ -1,7 +1,7 @@
 //! One stream: its packets to units, whatever its encoding.
 
 use std::num::{NonZeroU16, NonZeroU32};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use retina::codec::{CodecItem, Depacketizer, FrameFormat, ParametersRef};
@@ -12,40 +12,10 @@ use retina::{PacketContext, Timestamp};
 use super::h26x::PictureAssembler;
 use super::receiver::{Ordered, Receiver};
 use super::rtp::sender_report;
+use super::unit::{Arrival, Unit};
 use crate::wire::description::Track as Described;
 use crate::wire::repairs::{Repair, Repairs};
 use crate::{Codec, StreamInfo};
-
-/// When a packet came.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
-    pub(crate) at: Instant,
-    pub(crate) wall: SystemTime,
-}
-
-impl Arrival {
-    pub(crate) fn now() -> Self {
-        Self {
-            at: Instant::now(),
-            wall: SystemTime::now(),
-        }
-    }
-}
-
-/// An encoded picture or audio frame.
-#[derive(Debug)]
-pub(crate) struct Unit {
-    pub(crate) data: Vec<u8>,
-    /// RTP time, extended to 64 bits.
-    pub(crate) ticks: i64,
-    /// Of its first packet.
-    pub(crate) arrival: Arrival,
-    /// Packets lost before it.
-    pub(crate) lost: u32,
-    pub(crate) keyframe: bool,
-    pub(crate) disposable: bool,
-    pub(crate) parameters_changed: bool,
-}
 
 /// What a sender report says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

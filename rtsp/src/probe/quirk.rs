@@ -44,7 +44,7 @@ pub enum Quirk {
     },
     /// RTP time runs at another rate than the described one, or not at all.
     ClockRate,
-    /// Pictures or sound with an RTP time far from that of their neighbours, or with the same.
+    /// Pictures or audio with an RTP time far from that of their neighbours, or with the same.
     OddTimes {
         /// How many.
         units: u64,

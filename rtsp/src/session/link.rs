@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::connection::Connection;
-use crate::media::track::Arrival;
+use crate::media::unit::Arrival;
 use crate::secrets::Secrets;
 use crate::wire::authentication::LoginFailure;
 use crate::wire::exchange::{Event, Exchange, Method};

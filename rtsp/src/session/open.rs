@@ -84,6 +84,7 @@ impl LiveSession {
             udp: setup.udp,
             ready: std::collections::VecDeque::new(),
             units: Vec::new(),
+            datagram: Vec::new(),
             closed: false,
             wall: options.wall.clone(),
             began: Instant::now(),
@@ -205,11 +206,11 @@ fn read_description(link: &mut Link, answer: &Answer) -> Described {
 /// Leaves the first usable video and audio stream playing: a camera that offers main and sub stream in one session would
 /// send both for nothing.
 fn select_streams(described: &mut Described, audio: bool) {
-    let (mut video, mut sound) = (false, !audio);
+    let (mut video, mut audio) = (false, !audio);
     for stream in &mut described.streams {
         let taken = match stream.media {
             MediaKind::Video => &mut video,
-            MediaKind::Audio => &mut sound,
+            MediaKind::Audio => &mut audio,
             MediaKind::Application => {
                 stream.playing = false;
                 continue;
@@ -218,7 +219,7 @@ fn select_streams(described: &mut Described, audio: bool) {
         stream.playing &= !*taken;
         *taken |= stream.playing;
     }
-    // Sound alone is wanted where there are no pictures.
+    // Audio alone is wanted where there are no pictures.
     for (stream, optional) in described.streams.iter().zip(&mut described.optional) {
         *optional &= video || stream.media != MediaKind::Audio;
     }
@@ -263,7 +264,7 @@ async fn set_up(link: &mut Link, described: &mut Described) -> Result<SetUp, Cam
                     setup.first = uri;
                 }
             }
-            // A refused sound costs the sound.
+            // A refused audio costs the audio.
             Err(error)
                 if optional && !matches!(error, CameraError::Broken { .. } | CameraError::Closed { .. }) =>
             {

@@ -272,19 +272,21 @@ async fn play(name: &str) {
             .map(|(_, value)| value.to_owned())
     };
     let number = |key: &str| wanted(key).map(|value| value.parse::<usize>().unwrap());
-    let (mut pictures, mut keyframes, mut sounds, mut error) = (0, 0, 0, None);
-    let done = |pictures: usize, sounds: usize, error: &Option<String>| match wanted("error") {
+    let (mut pictures, mut keyframes, mut audio_units, mut error) = (0, 0, 0, None);
+    let done = |pictures: usize, audio_units: usize, error: &Option<String>| match wanted("error") {
         Some(_) => error.is_some(),
-        None => pictures >= number("pictures").unwrap_or(0) && sounds >= number("sounds").unwrap_or(0),
+        None => {
+            pictures >= number("pictures").unwrap_or(0) && audio_units >= number("audio_units").unwrap_or(0)
+        }
     };
-    while !done(pictures, sounds, &error) {
+    while !done(pictures, audio_units, &error) {
         let event = timeout(PATIENCE, camera.next()).await;
         match event.unwrap_or_else(|_| panic!("{name}: {pictures} pictures of {expect}")) {
             Some(CameraEvent::Unit(unit)) if unit.media == lva_rtsp::MediaKind::Video => {
                 pictures += 1;
                 keyframes += usize::from(unit.random_access);
             }
-            Some(CameraEvent::Unit(_)) => sounds += 1,
+            Some(CameraEvent::Unit(_)) => audio_units += 1,
             Some(CameraEvent::Lost { error: lost }) => error = Some(lost.to_string()),
             Some(_) => {}
             None => panic!("{name}: the camera stopped"),
@@ -357,6 +359,7 @@ macro_rules! quirks {
 
 quirks! {
     asked_tcp_answered_udp
+    audio_is_refused
     base_without_scheme
     blank_before_colon
     broken_rtcp
@@ -391,7 +394,6 @@ quirks! {
     session_id_changes
     session_of_zero_seconds
     session_with_blanks
-    sound_is_refused
     ssrc_changes
     start_codes_inside
     talk_back_is_not_set_up

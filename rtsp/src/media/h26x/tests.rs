@@ -314,3 +314,64 @@ fn fragments_of_h265_may_tell_other_types_than_their_first() {
     let (pictures, ..) = camera.pictures();
     assert_eq!(pictures, [(vec![0x26], true, 0)]);
 }
+
+/// Payloads of a unit: itself, or its fragments.
+fn payloads(codec: Codec, unit: &[u8], mtu: usize) -> Vec<Vec<u8>> {
+    let header = if codec == Codec::H265 { 2 } else { 1 };
+    if unit.len() <= mtu {
+        return vec![unit.to_vec()];
+    }
+    let (head, body) = unit.split_at(header);
+    let parts: Vec<_> = body.chunks(mtu).collect();
+    let last = parts.len() - 1;
+    let fragments = parts.iter().enumerate().map(|(at, part)| {
+        let bits = u8::from(at == 0) << 7 | u8::from(at == last) << 6;
+        let mut payload = match codec {
+            Codec::H265 => vec![head[0] & 0x81 | 49 << 1, head[1], bits | head[0] >> 1 & 0x3f],
+            _ => vec![head[0] & 0xe0 | 28, bits | head[0] & 0x1f],
+        };
+        payload.extend_from_slice(part);
+        payload
+    });
+    fragments.collect()
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_good_stream_passes_byte_for_byte_and_without_a_repair(
+        h265: bool,
+        mtu in 20_usize..1400,
+        // Slices of each picture by their lengths; no byte is 0, so no start code comes about.
+        pictures in proptest::collection::vec(proptest::collection::vec(1_usize..5000, 1..4), 1..12),
+        filling in 1_u8..=255,
+    ) {
+        let codec = if h265 { Codec::H265 } else { Codec::H264 };
+        let mut camera = Camera::new(codec);
+        let mut expected = Vec::new();
+        for (number, slices) in pictures.iter().enumerate() {
+            let mut picture = Vec::new();
+            for (index, len) in slices.iter().enumerate() {
+                let mut unit = match (h265, number % 5 == 0) {
+                    (true, true) => vec![0x26, 1],
+                    (true, false) => vec![0x02, 1],
+                    (false, true) => vec![0x65],
+                    (false, false) => vec![0x61],
+                };
+                unit.push(if index == 0 { 0x88 } else { 0x48 });
+                unit.extend(std::iter::repeat_n(filling, *len));
+                let parts = payloads(codec, &unit, mtu);
+                for (at, part) in parts.iter().enumerate() {
+                    let marker = index + 1 == slices.len() && at + 1 == parts.len();
+                    camera.send(number as i64 * 3000, part, marker);
+                }
+                picture.extend((unit.len() as u32).to_be_bytes());
+                picture.extend(unit);
+            }
+            expected.push(picture);
+        }
+        camera.assembler.flush(&mut camera.repairs, &mut camera.units);
+        let units: Vec<_> = camera.units.iter().map(|unit| unit.data.clone()).collect();
+        proptest::prop_assert_eq!(units, expected);
+        proptest::prop_assert!(camera.repairs.is_empty());
+    }
+}
