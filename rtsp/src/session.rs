@@ -71,7 +71,7 @@ pub(crate) struct RawUnit {
     pub(crate) arrival_90k: u64,
     pub(crate) received_at: Instant,
     pub(crate) lost: u32,
-    pub(crate) random_access: bool,
+    pub(crate) keyframe: bool,
     pub(crate) disposable: bool,
     /// The stream's new description, if this unit changed it.
     pub(crate) changed: Option<StreamInfo>,
@@ -342,7 +342,7 @@ fn hand_out(
             arrival_90k: wall.at_90k(unit.arrival.wall),
             received_at: unit.arrival.at,
             lost: unit.lost,
-            random_access: unit.keyframe,
+            keyframe: unit.keyframe,
             disposable: unit.disposable,
             changed,
             data: Bytes::from(unit.data),

@@ -46,9 +46,9 @@ fn is_decodable(stream: &StreamInfo) -> bool {
 /// The state of one stream within a session, besides its clock.
 #[derive(Default)]
 struct StreamState {
-    /// Audio can continue anywhere, video only at a random access point.
+    /// Audio can continue anywhere, video only at a keyframe.
     video: bool,
-    /// Units are dropped until a random access point.
+    /// Units are dropped until a keyframe.
     waiting: bool,
     /// All parameters that a decoder needs are known.
     decodable: bool,
@@ -276,7 +276,7 @@ impl CameraTask {
             return Ok(());
         };
         let before = clock.counters();
-        clock.allow_steps(unit.random_access);
+        clock.allow_steps(unit.keyframe);
         let time = clock.unit(unit.rtp_ticks, unit.arrival_90k);
         let clocks_changed = clock.counters() != before;
         state.discontinuity |= time.discontinuity;
@@ -288,9 +288,9 @@ impl CameraTask {
             self.shared.update(|s| s.counters.dropped_no_parameter_sets += 1);
             return Ok(());
         }
-        if state.waiting && !unit.random_access {
+        if state.waiting && !unit.keyframe {
             state.discontinuity = true;
-            self.shared.update(|s| s.counters.dropped_no_random_access += 1);
+            self.shared.update(|s| s.counters.dropped_no_keyframe += 1);
             return Ok(());
         }
         let len = unit.data.len();
@@ -315,7 +315,7 @@ impl CameraTask {
             media: unit.media,
             timestamp_90k: time.timestamp_90k,
             clock: time.source,
-            random_access: unit.random_access,
+            keyframe: unit.keyframe,
             disposable: unit.disposable,
             lost_before,
             discontinuity: discontinuity || lost_before > 0,

@@ -223,7 +223,7 @@ pub(super) fn of_session(
     }
     if let Some(cause) = collector.no_pictures {
         quirks.push(Quirk::NoPictures { cause });
-    } else if counters.units == 0 && counters.dropped_no_random_access > 0 {
+    } else if counters.units == 0 && counters.dropped_no_keyframe > 0 {
         quirks.push(Quirk::NoPictures {
             cause: NoPictures::NoKeyframe,
         });

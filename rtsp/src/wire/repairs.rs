@@ -128,6 +128,14 @@ impl Repairs {
     }
 }
 
+/// A map from [`Repair::code`] to the count.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Repairs {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(|(repair, count)| (repair.code(), count)))
+    }
+}
+
 impl fmt::Display for Repairs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (repair, count)) in self.iter().enumerate() {

@@ -284,7 +284,7 @@ async fn play(name: &str) {
         match event.unwrap_or_else(|_| panic!("{name}: {pictures} pictures of {expect}")) {
             Some(CameraEvent::Unit(unit)) if unit.media == lva_rtsp::MediaKind::Video => {
                 pictures += 1;
-                keyframes += usize::from(unit.random_access);
+                keyframes += usize::from(unit.keyframe);
             }
             Some(CameraEvent::Unit(_)) => audio_units += 1,
             Some(CameraEvent::Lost { error: lost }) => error = Some(lost.to_string()),
