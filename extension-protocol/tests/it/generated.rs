@@ -7,8 +7,11 @@ use std::path::Path;
 
 use prost::Message;
 
-/// The code and the descriptors that `proto/` gives, by file name.
-fn generate(proto: &Path) -> Result<[(&'static str, Vec<u8>); 2], Box<dyn Error>> {
+/// Name and content.
+type GeneratedFile = (&'static str, Vec<u8>);
+
+/// The code and the descriptors that `proto/` gives.
+fn generate(proto: &Path) -> Result<[GeneratedFile; 2], Box<dyn Error>> {
     let out = tempfile::tempdir()?;
     let descriptors = protox::compile(["extension.proto"], [proto])?;
     let encoded = descriptors.encode_to_vec();

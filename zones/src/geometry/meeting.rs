@@ -101,8 +101,9 @@ mod tests {
 
         #[test]
         fn segments_of_a_grid_meet_as_in_geo(a in grid(), b in grid(), c in grid(), d in grid()) {
-            prop_assume!(a != b && c != d);
-            agree([a, b], [c, d]);
+            if a != b && c != d {
+                agree([a, b], [c, d]);
+            }
         }
 
         #[test]
