@@ -104,7 +104,7 @@ impl StatsSource {
         let camera = self.camera.counters();
         for (reason, count) in [
             (DropReason::CameraQueueFull, camera.dropped_queue_full),
-            (DropReason::NoKeyFrame, camera.dropped_no_random_access),
+            (DropReason::NoKeyFrame, camera.dropped_no_keyframe),
         ] {
             if count > 0 {
                 *drops.entry((self.source.clone(), reason)).or_default() += count;

@@ -322,13 +322,13 @@ impl Module {
                 Action::Start(start) => return self.activate(*start).await,
                 Action::Stop { instance } => return self.stop(instance).await,
                 Action::Discover { duration } => {
-                    let found = lva_onvif::discover(duration, &self.shared.options.onvif).await;
+                    let found = lva_onvif::discover(duration, self.shared.options.onvif.clone()).await;
                     let found = found.map_err(|error| failed(error.into()))?;
                     return Ok(Response::of_discovered_devices(&discovered(found)));
                 }
                 Action::Describe { endpoint } => {
                     let device = onvif_device(&endpoint).map_err(failed)?;
-                    let device = lva_onvif::describe(device, &self.shared.options.onvif).await;
+                    let device = lva_onvif::describe(device, self.shared.options.onvif.clone()).await;
                     let device = device.map_err(|error| failed(error.into()))?;
                     return Ok(Response::of_device(&described(device)));
                 }

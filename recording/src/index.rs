@@ -244,7 +244,7 @@ impl RecordingIndex {
 }
 
 fn remove(path: PathBuf) -> Result<(), ClipError> {
-    remove_if_exists(&path).map_err(|source| ClipError::SidecarIo { path, source })
+    remove_if_exists(&path).map_err(|cause| ClipError::SidecarIo { path, cause })
 }
 
 #[cfg(test)]
