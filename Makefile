@@ -4,7 +4,7 @@
 # A slice of them: make test-topologies SLICE=1/4
 SLICE ?= 1/1
 
-.PHONY: help demo test test-topologies test-cycles packages lint format doc readme bench
+.PHONY: help demo test test-topologies test-cycles packages lint format doc readme snippets crates bench
 
 help: ## show this help
 	@echo 'Live Video Analytics in Rust'
@@ -32,11 +32,12 @@ demo: packages ## the whole chain on the demo clip; make demo ARGS="--seconds 75
 packages: ## install the system packages that are missing (asks sudo where needed)
 	@scripts/install-packages.sh
 
-lint: ## format, layers, circles, clippy with warnings denied
+lint: ## format, layers, circles, clippy with warnings denied, snippets of documents
 	cargo fmt --all --check
 	scripts/check-layers.sh
 	scripts/check-cycles.py
 	scripts/clippy.sh
+	scripts/check-snippets.py
 
 format: ## format all Rust code
 	cargo fmt --all
@@ -46,6 +47,12 @@ doc: ## build the documentation of every crate, warnings denied
 
 readme: ## run the marked commands of README.md and the other documents
 	scripts/check-readme.sh
+
+snippets: ## compile every Rust snippet of the documents in a fresh crate, as a reader who pastes it
+	scripts/check-snippets.py
+
+crates: ## package every crate, build the packages by themselves, run the examples of their documentation (minutes)
+	scripts/check-packages.py
 
 bench: packages ## the picture path beside ffmpeg, GStreamer and OpenCV: CPU time, ratios, PSNR (minutes)
 	scripts/bench.sh

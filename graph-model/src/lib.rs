@@ -82,6 +82,19 @@
 //! );
 //! ```
 //!
+//! # Items by purpose
+//!
+//! | for | items |
+//! |---|---|
+//! | documents | [`Topology`], [`Instance`], [`DeviceAdapter`], [`ParameterDeclaration`], [`ParameterType`], [`ParameterValue`], [`NodeCounts`], [`DocumentError`], [`Generation`], [`Family`] |
+//! | a resolved graph | [`resolve`], [`Resolved`], [`ResolveError`], [`Graph`], [`GraphNode`], [`Node`], [`NodeId`], [`Edge`], [`Flow`], [`OutputSelector`], [`NodeKind`], [`Role`] |
+//! | findings | [`Diagnostic`], [`DiagnosticCode`], [`Severity`], [`Strictness`], [`ValidationReport`], [`DocumentKind`] |
+//! | values in graphs | [`Pattern`], [`PatternPiece`], [`SystemVariable`], [`SensitiveString`], [`SecretString`], [`Credentials`], [`PixelFormat`], [`ScaleMode`] |
+//! | custom nodes | [`CustomNodeTypes`], [`CustomNodeTypeError`] |
+//! | drawing | [`Diagram`] |
+//! | modules | [`nodes`] (the settings of each kind), [`methods`], [`operations`], [`deployment`], [`onvif`], [`report`], [`schema`] |
+//! | limits | [`MAX_DOCUMENT_BYTES`], [`MAX_STEPS`], [`MAX_FINDINGS`] |
+//!
 //! # Custom nodes
 //!
 //! A program registers its own types of nodes as [`CustomNodeTypes`], with a topology

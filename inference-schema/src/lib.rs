@@ -30,6 +30,18 @@
 //! # Ok::<(), ReadError>(())
 //! ```
 //!
+//! # Items by purpose
+//!
+//! | for | items |
+//! |---|---|
+//! | results for a frame | [`Inference`], [`InferenceValue`], [`InferenceKind`], [`Entity`], [`Event`], [`Classification`], [`Motion`], [`TextContent`], [`OtherContent`] |
+//! | their parts | [`Tag`], [`Attribute`], [`Rectangle`], [`Extra`], [`Decimal`] |
+//! | messages | [`AnalyticsBody`], [`add_timestamp`], [`Envelope`], [`EventProperties`], [`PropertiesMember`], [`body`], [`CONTENT_TYPE`], [`DATA_VERSION`] |
+//! | names | [`EventName`], [`EventType`], [`TypeName`], [`EventClass`], [`ProductFamily`], [`EventTypeError`] |
+//! | who reports | [`Subject`], [`NodeRole`], [`topic`], [`default_topic`], [`SubjectError`] |
+//! | writing and reading | [`JsonStyle`], [`WithStyle`], [`ReadError`] |
+//! | times | [`event_time`], [`parse_event_time`], [`TimeError`] |
+//!
 //! # Two styles
 //!
 //! The writer chooses a [`JsonStyle`]: Live Video Analytics wrote empty members of gRPC results and added `valueCase`, Video

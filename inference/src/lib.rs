@@ -41,6 +41,17 @@
 //! Calls block while the model runs. In async code, [`AsyncDetector`] runs them on its own thread; it needs no
 //! particular runtime.
 //!
+//! # Items by purpose
+//!
+//! | for | items |
+//! |---|---|
+//! | detecting | [`Detector`], [`DetectorInfo`], [`Device`], [`Frame`], [`Detection`], [`BoundingBox`], [`DetectError`] |
+//! | backends | [`RtenDetector`], [`RtenOptions`], [`OrtDetector`], [`OrtOptions`], [`AsyncDetector`], [`LoadError`], [`OnnxRuntimeError`] |
+//! | pictures | [`ImageView`], [`PixelFormat`], [`ColorSpace`], [`ImageError`], [`RgbPicture`], [`CodecLimits`], [`CodecError`] |
+//! | describing a model | [`ModelSpec`], [`ModelFamily`], [`ClassSelector`], [`InputSpec`], [`ChannelOrder`], [`Fit`], [`SpecError`], [`COCO_CLASS_NAMES`], [`PLAZA_PERSON_ONNX`] |
+//! | a custom backend | [`Preprocessor`], [`LetterboxTransform`], [`OutputDecoder`], [`OutputView`], [`DecodeError`], [`TensorLengthError`] |
+//! | limits | [`MAX_INPUT_SIDE`], [`MAX_BATCH`], [`MAX_CANDIDATES`] |
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |

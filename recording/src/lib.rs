@@ -48,6 +48,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Items by purpose
+//!
+//! | for | items |
+//! |---|---|
+//! | recording | [`Recorder`], [`RecorderEvent`], [`RecordingStopReason`], [`ClipReport`], [`RecorderStats`] |
+//! | media that comes in | [`MediaUnit`], [`Tracks`], [`VideoTrack`], [`AudioTrack`], [`Track`], [`Keyframe`], [`VideoCodec`], [`MediaTime`] |
+//! | opening the gate | [`GateOptions`], [`Signal`], [`SignalOutcome`], [`SignalGate`], [`GateDecision`], [`CloseReason`], [`GateStats`], [`GateOptionsError`] |
+//! | the seconds before an event | [`PreRollLimits`], [`PreRoll`], [`PreRollStats`] |
+//! | where clips go | [`ClipStore`], [`ClipDirectory`], [`SegmentDirectory`], [`SegmentOptions`], [`Clip`], [`SegmentedClip`], [`NewClip`], [`StoreStats`] |
+//! | one file | [`ClipWriter`], [`Sidecar`], [`ClipError`] |
+//! | names and playlists | [`clip_path`], [`date_time`], [`precise_date_time`], [`playlist_for_range`] |
+//! | preview pictures | [`write_preview`], [`preview_path`], [`PreviewSize`] |
+//! | after a crash | [`recover`], [`recover_owned_by`], [`Recovery`], [`find_unfinished`], [`UnfinishedClip`] |
+//!
 //! # Limits
 //!
 //! One video track (H.264 or H.265) and one AAC track. The gate accepts the contract's ranges: a window up to 10 s, an

@@ -54,6 +54,17 @@
 //!   can find from the people themselves.
 //! * **Time.** An event has the time of the frame that confirmed it and the interpolated time when it happened.
 //!
+//! # Items by purpose
+//!
+//! | for | items |
+//! |---|---|
+//! | following people | [`Tracker`], [`TrackerOptions`], [`StationaryOptions`], [`Observation`], [`TrackId`], [`TrackerStats`], [`TrackerError`], [`Detection`], [`BoundingBox`] |
+//! | describing a scene | [`Scene`], [`SceneOptions`], [`Zone`], [`CrossingLine`], [`Point`], [`Focus`], [`Threshold`], [`Trigger`], [`Outline`], [`OutlineKind`], [`SceneError`], [`SceneWarning`] |
+//! | what to report of it | [`CountRule`], [`DwellRule`], [`DistanceRule`], [`Aggregation`] |
+//! | events | [`Engine`], [`SpatialEvent`], [`EventKind`], [`Direction`], [`LineCounts`], [`EngineStats`], [`EngineError`], [`event`], [`report`] |
+//! | the ground | [`ground`], [`calibration`] |
+//! | limits | [`MAX_ELEMENTS`], [`MAX_CORNERS`], [`MAX_DWELL_LIMITS`], [`MAX_DETECTIONS`], [`MAX_TRACKS`], [`MAX_PEOPLE`], [`MAX_WATCHED`], [`DEFAULT_THRESHOLD`] |
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |

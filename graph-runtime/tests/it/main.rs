@@ -14,6 +14,7 @@ mod nodes;
 mod onvif;
 mod plant;
 mod previews;
+mod readme;
 mod recording;
 mod site;
 mod slow_disk;
