@@ -66,7 +66,7 @@ impl Shared {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FromHub {
-    /// Calls of direct methods. While nobody receives them, callers get an error after the time for an answer.
+    /// Calls of direct methods. Where the application does not receive them, callers get an error.
     pub methods: mpsc::Receiver<MethodCall>,
     /// Messages routed to inputs, or sent from the cloud to a device. At most 256 wait; more are dropped and counted.
     pub inputs: mpsc::Receiver<InputMessage>,
@@ -135,7 +135,7 @@ pub enum ConnectionState {
     Connected,
     /// The next attempt is due later.
     Waiting {
-        /// Why there is no connection.
+        /// Why the connection is missing.
         reason: String,
         /// Pause from the moment of the failure on.
         retry_in: Duration,

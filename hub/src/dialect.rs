@@ -2,6 +2,7 @@
 
 mod discovery;
 mod hub;
+mod level;
 mod plain;
 
 use bytes::Bytes;
@@ -18,18 +19,18 @@ use crate::mqtt::{Publish, Qos};
 use crate::topic::TopicError;
 use crate::twin::TwinRequest;
 
-/// A broker's way to say things. Without I/O.
+/// Maps messages to a broker's topics and bodies, and back. Without I/O.
 pub(crate) trait Dialect: Send {
     /// Who we are to the broker.
     fn client_id(&self) -> String;
-    /// What the broker says for us when we vanish.
+    /// What the broker publishes when the connection is lost.
     fn will(&self) -> Option<Publish>;
     /// What to subscribe to after every CONNACK.
     fn filters(&self) -> Vec<(String, Qos)>;
     /// What to publish after that.
-    fn greeting(&mut self) -> Vec<Publish>;
+    fn after_connect(&mut self) -> Vec<Publish>;
     /// What to publish before a clean end.
-    fn farewell(&mut self) -> Vec<Publish>;
+    fn before_disconnect(&mut self) -> Vec<Publish>;
     /// An event.
     fn event(&self, event: &Event) -> Publish;
     /// The answer to a method.
@@ -40,7 +41,7 @@ pub(crate) trait Dialect: Send {
     fn is_twin_answered(&self) -> bool {
         true
     }
-    /// A state that stands on the broker; `None` where there is no such thing.
+    /// A state that stands on the broker; `None` where the broker has none.
     fn state(&self, _path: &str, _value: Option<&str>) -> Option<Publish> {
         None
     }
@@ -74,7 +75,7 @@ pub(crate) enum Received {
         body: Bytes,
     },
     Input(InputMessage),
-    /// Somebody has started who wants to hear all announcements.
+    /// A listener has started that needs all announcements again.
     Reannounce,
     /// One of our own, sent back.
     OwnEvent,

@@ -2,7 +2,7 @@ use std::env;
 
 use crate::identity::{Identity, IdentityError};
 
-/// What the runtime of IoT Edge tells a module by environment variables.
+/// The environment variables that the runtime of IoT Edge sets for a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EdgeEnvironment {

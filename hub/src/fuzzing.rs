@@ -47,7 +47,7 @@ pub fn messages(bytes: &[u8]) {
 pub fn twin(bytes: &[u8]) {
     let mut twin = Twin::new();
     let mut now = Instant::now();
-    let mut asked = Vec::new();
+    let mut asked: Vec<String> = Vec::new();
     for step in bytes.chunks_exact(2) {
         let [kind, value] = [step[0], step[1]];
         now += Duration::from_millis(u64::from(value) * 50);

@@ -35,7 +35,7 @@ impl Default for MethodOptions {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MethodRequest {
-    /// Tells calls in progress apart; opaque.
+    /// Identifies the call; opaque.
     pub request_id: String,
     /// The method's name, as the caller wrote it.
     pub name: String,
@@ -53,7 +53,7 @@ pub struct MethodAnswer {
     pub status: i32,
     /// Valid JSON, or empty.
     pub body: Bytes,
-    /// Later than this, nobody waits for it.
+    /// Later than this, the caller has left.
     pub useful_until: Instant,
 }
 
@@ -130,7 +130,7 @@ impl Methods {
         })
     }
 
-    /// The application answers. `None` when nobody waits any more. A payload beyond the limit is replaced by an error.
+    /// The application answers. `None` when the caller has left. A payload beyond the limit is replaced by an error.
     pub fn on_answer(&mut self, request_id: &str, status: i32, payload: &Value) -> Option<MethodAnswer> {
         let (request_id, useful_until) = self.deadlines.remove_entry(request_id)?;
         let body = match payload {

@@ -105,7 +105,7 @@ pub(crate) enum Incoming {
     Disconnected { reason: String },
 }
 
-/// What a broker says when it accepts a connection.
+/// The contents of a CONNACK that accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Accepted {
     pub(crate) session_present: bool,
@@ -146,9 +146,7 @@ fn check_string(what: &str, text: &str) -> Result<(), CodecError> {
 }
 
 fn unexpected(packet: &str) -> CodecError {
-    CodecError(format!(
-        "the broker sent {packet}, which only clients send or nobody asked for"
-    ))
+    CodecError(format!("the broker sent {packet}, which a broker must not send"))
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ pub enum OutboxError {
     Io {
         /// The directory.
         path: PathBuf,
-        /// What the file system says.
+        /// The error of the file system.
         source: io::Error,
     },
     /// Another process, or another client in this one, has it open.

@@ -28,7 +28,7 @@ impl SymmetricKey {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }
 
-    /// HMAC-SHA256 of the text, in base64.
+    /// HMAC-SHA256 of a string, in base64.
     pub fn sign(&self, text: &str) -> String {
         STANDARD.encode(hmac::sign(&self.0, text.as_bytes()))
     }
@@ -66,7 +66,7 @@ impl UnsignedToken {
         }
     }
 
-    /// The text whose HMAC-SHA256 is the signature.
+    /// The string whose HMAC-SHA256 is the signature.
     pub fn text_to_sign(&self) -> &str {
         &self.text
     }

@@ -28,7 +28,7 @@ impl Default for SessionOptions {
     }
 }
 
-/// Why there is no connection.
+/// Why a connection is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Loss {

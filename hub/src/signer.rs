@@ -8,7 +8,7 @@ use crate::sas::SymmetricKey;
 /// Signs access tokens: a key that is at hand, the workload API, or another store of keys.
 #[async_trait]
 pub trait Signer: Send + Sync + fmt::Debug {
-    /// HMAC-SHA256 of the text, in base64.
+    /// HMAC-SHA256 of a string, in base64.
     ///
     /// # Errors
     ///

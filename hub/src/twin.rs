@@ -3,15 +3,15 @@
 mod limits;
 mod merge;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
 pub use limits::ReportError;
-use limits::check_report;
-use merge::combine_patches;
+use limits::{check_report, check_size};
 pub use merge::merge_patch;
+use merge::{can_combine, combine_patches};
 
 /// How long an answer may take before the request is sent again; doubles up to [`MAX_PAUSE`].
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ pub enum TwinRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TwinOutcome {
-    /// Nothing that the application can see; answers that nobody waits for included.
+    /// Nothing that the application can see; answers to abandoned requests included.
     Unchanged,
     /// The desired properties are new.
     DesiredChanged,
@@ -80,8 +80,8 @@ pub struct Twin {
     notices: BTreeMap<u64, Map<String, Value>>,
     get: Exchange,
     report: Exchange,
-    /// Changes that are not sent yet.
-    unreported: Map<String, Value>,
+    /// Changes that are not sent yet; more than one where they cannot be combined.
+    unreported: VecDeque<Map<String, Value>>,
     /// Changes that are sent and not acknowledged.
     in_flight: Map<String, Value>,
     connected: bool,
@@ -188,10 +188,13 @@ impl Twin {
             return Err(ReportError::NotAnObject);
         };
         check_report(&patch)?;
-        let mut combined = self.unreported.clone();
-        combine_patches(&mut combined, patch);
-        check_report(&combined)?;
-        self.unreported = combined;
+        let mut unreported = self.unreported.clone();
+        match unreported.back_mut() {
+            Some(last) if can_combine(last, &patch) => combine_patches(last, patch),
+            _ => unreported.push_back(patch),
+        }
+        check_size(unreported.iter())?;
+        self.unreported = unreported;
         self.report.is_needed = true;
         Ok(())
     }
@@ -227,10 +230,12 @@ impl Twin {
             self.get.send(request_id, now);
             return Some(TwinRequest::Get { request_id });
         }
-        if self.report.is_due(now) && !self.unreported.is_empty() {
+        if self.report.is_due(now)
+            && let Some(next) = self.unreported.pop_front()
+        {
             let request_id = self.request_id();
             self.report.send(request_id, now);
-            self.in_flight = std::mem::take(&mut self.unreported);
+            self.in_flight = next;
             let body = serde_json::to_vec(&self.in_flight).unwrap_or_default();
             return Some(TwinRequest::Report { request_id, body });
         }
@@ -257,7 +262,7 @@ impl Twin {
         wakeups.into_iter().flatten().min()
     }
 
-    /// An answer came. One to a request that nobody waits for (given up, or of an earlier connection) is ignored.
+    /// An answer came. One to an abandoned request (timed out, or of an earlier connection) is ignored.
     pub fn on_answer(&mut self, request_id: &str, status: u16, body: &[u8], now: Instant) -> TwinOutcome {
         let Ok(request_id) = request_id.parse() else {
             return TwinOutcome::Unchanged;
@@ -291,7 +296,7 @@ impl Twin {
     pub fn on_notice(&mut self, version: Option<u64>, body: &[u8]) -> TwinOutcome {
         let patch = match serde_json::from_slice(body) {
             Ok(Value::Object(patch)) => patch,
-            // Something changed, and only the document can say what.
+            // Something changed; only the document has it.
             _ => return self.fetch_again(),
         };
         let Some(version) = version.or_else(|| version_of(&patch)) else {
@@ -398,9 +403,13 @@ impl Twin {
 
     /// What was sent and not acknowledged goes back in front of what was changed since.
     fn take_back(&mut self) {
-        let newer = std::mem::take(&mut self.unreported);
-        self.unreported = std::mem::take(&mut self.in_flight);
-        combine_patches(&mut self.unreported, newer);
+        let mut older = std::mem::take(&mut self.in_flight);
+        if let Some(newer) = self.unreported.pop_front_if(|newer| can_combine(&older, newer)) {
+            combine_patches(&mut older, newer);
+        }
+        if !older.is_empty() {
+            self.unreported.push_front(older);
+        }
         self.report.sent = None;
         self.report.is_needed = !self.unreported.is_empty();
     }

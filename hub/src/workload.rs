@@ -60,7 +60,7 @@ impl Workload {
         })
     }
 
-    /// HMAC-SHA256 of a text with the module's key, in base64.
+    /// HMAC-SHA256 of a string with the module's key, in base64.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ pub enum WorkloadError {
         /// The address.
         uri: String,
     },
-    /// Nobody answers there. A retry may help.
+    /// The socket is missing, or its server does not answer. A retry may help.
     #[error(
         "the workload API at {uri} does not answer ({source}): is the IoT Edge daemon running, and its socket mounted?"
     )]

@@ -70,12 +70,13 @@ impl Attempt {
                 life: token_life,
             } => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let token = UnsignedToken::new(&identity.resource(), (now + token_life).as_secs());
+                let expires_unix_s = (now + token_life).as_secs();
+                let token = UnsignedToken::new(&identity.resource(), expires_unix_s);
                 let signature = signer
                     .sign(token.text_to_sign())
                     .await
                     .map_err(Failed::unreachable)?;
-                life = Some(token_life);
+                life = Some(Duration::from_secs(expires_unix_s).saturating_sub(now));
                 (Some(identity.username()), Some(token.with_signature(&signature)))
             }
         };

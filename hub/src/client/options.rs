@@ -20,7 +20,7 @@ const PLAIN_PORT: u16 = 1883;
 /// edgeHub closes connections that are silent for longer.
 const MAX_KEEP_ALIVE: Duration = Duration::from_secs(600);
 
-/// Where to connect, as whom, and how.
+/// The address, the identity and the settings of a client.
 ///
 /// ```
 /// use std::time::Duration;
@@ -131,7 +131,7 @@ impl ClientOptions {
         Self::without_tls(Box::new(HubDialect::new(identity, true)), host.into())
     }
 
-    /// A broker that is not a hub, with topics of our own; without TLS and password on port 1883 unless told otherwise.
+    /// A broker that is not a hub, with the topics of [`PlainOptions`]; by default without TLS and password, on port 1883.
     pub fn plain(options: PlainOptions, host: impl Into<String>) -> Self {
         Self::without_tls(Box::new(PlainDialect::new(options)), host.into())
     }

@@ -91,7 +91,7 @@ impl States {
         Some(self.components.clone())
     }
 
-    /// The broker has the announcement: what it withdraws need not be said again.
+    /// The broker has the announcement: what it withdraws is not repeated.
     pub(super) fn on_announced(&mut self) {
         if !self.is_announcement_due {
             self.components.retain(|_, component| component.is_some());

@@ -25,6 +25,9 @@ const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(30);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Most packets without acknowledgement where the broker names no limit.
 const MAX_PACKETS: usize = 1000;
+/// Most messages that wait for its acknowledgements, and answers among them.
+const MAX_OUTBOUND: usize = 10_000;
+const MAX_UNSENT_ANSWERS: usize = 1000;
 /// Bytes that a broker may leave untaken. More than the events under way, and than answers to all calls.
 const MAX_QUEUED_BYTES: usize = 64 << 20;
 
@@ -63,7 +66,7 @@ pub(super) struct Task {
     /// Most packets without acknowledgement that the broker allows.
     max_packets: usize,
     subscribing_since: Option<Instant>,
-    /// As told in the log.
+    /// The failure that was logged last.
     reported: Option<Loss>,
 }
 
@@ -175,7 +178,7 @@ impl Task {
         self.ends.state.send_replace(ConnectionState::Stopped);
     }
 
-    /// Waits for something while there is no connection. `None` when the client is to end.
+    /// Waits for something without a connection. `None` when the client is to end.
     async fn while_offline<T>(&mut self, wait: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(wait);
         loop {
@@ -248,7 +251,7 @@ impl Task {
         let packet_id = connection.subscribe(filters)?;
         self.packets.insert(packet_id, Sent::Subscription(names));
         self.subscribing_since = Some(Instant::now());
-        for publish in self.dialect.greeting() {
+        for publish in self.dialect.after_connect() {
             self.outbound.push_back((publish, Sent::Other));
         }
         for index in 0..self.in_flight.len() {
@@ -266,35 +269,40 @@ impl Task {
     }
 
     async fn exchange(&mut self, connection: &mut Connection) -> End {
-        let mut drain_until: Option<Instant> = None;
+        let mut leaving: Option<(Instant, End)> = None;
         loop {
             let now = Instant::now();
             if let Err(lost) = self.tick(now) {
                 return End::Lost(lost);
             }
-            let is_idle = self.in_flight.is_empty() && self.unsent.is_empty();
-            if drain_until.is_some_and(|until| is_idle || now >= until) {
-                let farewell = self.dialect.farewell();
-                self.outbound
-                    .extend(farewell.into_iter().map(|publish| (publish, Sent::Other)));
-                self.pump(connection);
-                return End::Shutdown;
+            if leaving.is_none() && self.session.is_renewal_due(self.methods.in_progress() > 0, now) {
+                leaving = Some((now + DRAIN_TIMEOUT, End::Renewal));
             }
-            if self.session.is_renewal_due(self.methods.in_progress() > 0, now) {
-                return End::Renewal;
+            if let Some((_, end)) = leaving.take_if(|(until, _)| self.is_idle() || now >= *until) {
+                if matches!(end, End::Shutdown) {
+                    let last = self.dialect.before_disconnect();
+                    self.outbound
+                        .extend(last.into_iter().map(|publish| (publish, Sent::Other)));
+                }
+                self.pump(connection);
+                return end;
             }
             self.pump(connection);
-            let has_room = self.in_flight.len() < self.max_in_flight && drain_until.is_none();
+            let has_room = self.in_flight.len() < self.max_in_flight && leaving.is_none();
             if has_room {
                 self.consumer.want(self.max_in_flight - self.in_flight.len());
             }
-            let wakeup = self.wakeup(now).into_iter().chain(drain_until).min();
+            let wakeup = match &leaving {
+                Some((until, _)) => Some(*until),
+                None => self.wakeup(now),
+            };
+            let is_ending = matches!(leaving, Some((_, End::Shutdown)));
             let step = tokio::select! {
                 packet = connection.next() => Step::Packet(packet),
                 stored = self.consumer.next(), if has_room => Step::Event(stored),
                 Some(answer) = self.answers.recv() => Step::Answer(answer),
                 () = self.shared.changed.notified() => Step::Changed,
-                _ = self.ends.shutdown.changed(), if drain_until.is_none() => Step::Shutdown,
+                _ = self.ends.shutdown.changed(), if !is_ending => Step::Shutdown,
                 () = sleep_until(wakeup) => Step::Tick,
             };
             match step {
@@ -316,10 +324,10 @@ impl Task {
                     self.on_answer(answer);
                     self.send_answers(before);
                 }
-                Step::Shutdown => drain_until = Some(Instant::now() + DRAIN_TIMEOUT),
+                Step::Shutdown => leaving = Some((Instant::now() + DRAIN_TIMEOUT, End::Shutdown)),
                 Step::Changed | Step::Tick => {}
             }
-            if connection.queued_bytes() > MAX_QUEUED_BYTES {
+            if connection.queued_bytes() > MAX_QUEUED_BYTES || self.outbound.len() > MAX_OUTBOUND {
                 return End::Lost(CodecError("it sends much and takes nothing".to_owned()).into());
             }
         }
@@ -380,6 +388,12 @@ impl Task {
             .map(|(id, component)| (id.as_str(), component.as_ref()));
         let publish = self.dialect.announcement(&mut components)?;
         Some((publish, Sent::Announcement))
+    }
+
+    /// Whether nothing is under way.
+    fn is_idle(&self) -> bool {
+        let waits = self.in_flight.len() + self.unsent.len() + self.outbound.len() + self.packets.len();
+        waits == 0 && !self.shared.twin().is_reporting()
     }
 
     fn wakeup(&self, now: Instant) -> Option<Instant> {
@@ -559,14 +573,14 @@ impl Task {
                     request,
                     answers: Some(self.answers_in.clone()),
                 };
-                // A call that nobody takes answers for itself when it is dropped.
+                // A call that is not taken answers for itself when it is dropped.
                 if let Err(error) = self.ends.methods.try_send(call) {
-                    tracing::debug!(%error, request_id, "nobody takes method calls");
+                    tracing::debug!(%error, request_id, "a method call is not taken");
                 }
             }
             MethodReceived::Answer(answer) => {
                 counters.methods_refused.increment();
-                self.unsent.push_back(answer);
+                self.queue_answer(answer);
             }
             MethodReceived::Duplicate => {}
         }
@@ -577,7 +591,7 @@ impl Task {
             .methods
             .on_answer(&answer.request_id, answer.status, &answer.payload)
         {
-            Some(answer) => self.unsent.push_back(answer),
+            Some(answer) => self.queue_answer(answer),
             None => self.shared.counters.answers_dropped.increment(),
         }
     }
@@ -585,7 +599,15 @@ impl Task {
     fn expire_methods(&mut self) {
         for late in self.methods.expire(Instant::now()) {
             self.shared.counters.methods_late.increment();
-            self.unsent.push_back(late);
+            self.queue_answer(late);
+        }
+    }
+
+    fn queue_answer(&mut self, answer: MethodAnswer) {
+        if self.unsent.len() >= MAX_UNSENT_ANSWERS {
+            self.shared.counters.answers_dropped.increment();
+        } else {
+            self.unsent.push_back(answer);
         }
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::plain::encode_level;
+use super::level::encode_level;
 use crate::mqtt::{Publish, Qos};
 
 /// Announcing a module to Home Assistant, which then shows its states without being configured.
@@ -28,7 +28,7 @@ impl Discovery {
         self
     }
 
-    /// Where Home Assistant says that it has started, and wants to hear all again.
+    /// Where Home Assistant reports that it has started, and needs the announcement again.
     pub(super) fn status_topic(&self) -> String {
         format!("{}/status", self.prefix)
     }

@@ -48,11 +48,11 @@ impl Dialect for HubDialect {
         filters
     }
 
-    fn greeting(&mut self) -> Vec<Publish> {
+    fn after_connect(&mut self) -> Vec<Publish> {
         Vec::new()
     }
 
-    fn farewell(&mut self) -> Vec<Publish> {
+    fn before_disconnect(&mut self) -> Vec<Publish> {
         Vec::new()
     }
 

@@ -1,11 +1,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::discovery::{Component, Discovery};
+use super::level::{decode_level, encode_level};
 use super::{Dialect, Received};
 use crate::message::{Event, InputMessage};
 use crate::method::MethodAnswer;
@@ -13,10 +13,7 @@ use crate::mqtt::{Publish, PublishProperties, Qos};
 use crate::topic::TopicError;
 use crate::twin::{TwinRequest, merge_patch};
 
-/// What a level of a topic cannot hold, and `%`, so that it can be undone.
-const LEVEL: &AsciiSet = &CONTROLS.add(b'+').add(b'#').add(b'/').add(b'%');
-
-/// How a module speaks on a broker that is not a hub. All its topics begin with `{prefix}/{module}/`:
+/// The topics of a module on a broker that is not a hub. All its topics begin with `{prefix}/{module}/`:
 ///
 /// | topic | retained | payload |
 /// |---|---|---|
@@ -164,21 +161,21 @@ impl Dialect for PlainDialect {
         filters
     }
 
-    fn greeting(&mut self) -> Vec<Publish> {
+    fn after_connect(&mut self) -> Vec<Publish> {
         let info = Publish::new(
             self.topic("info"),
             Qos::AtLeastOnce,
             self.options.info.to_string(),
         )
         .retained();
-        let mut greeting = vec![self.status("online"), info];
+        let mut after_connect = vec![self.status("online"), info];
         if self.reported_version > 0 {
-            greeting.push(self.reported());
+            after_connect.push(self.reported());
         }
-        greeting
+        after_connect
     }
 
-    fn farewell(&mut self) -> Vec<Publish> {
+    fn before_disconnect(&mut self) -> Vec<Publish> {
         vec![self.status("offline")]
     }
 
@@ -284,18 +281,6 @@ impl Dialect for PlainDialect {
             _ => Ok(Received::Unknown),
         }
     }
-}
-
-/// A name as one level of a topic.
-pub(crate) fn encode_level(name: &str) -> String {
-    utf8_percent_encode(name, LEVEL).to_string()
-}
-
-fn decode_level(level: &str) -> Result<String, TopicError> {
-    let decoded = percent_decode_str(level).decode_utf8();
-    decoded
-        .map(|name| name.into_owned())
-        .map_err(|_| TopicError::Incomplete)
 }
 
 /// The payload of `{"payload": …}`, or all of another body.

@@ -33,10 +33,10 @@ fn the_module_is_announced_and_its_end_is_too() {
         (will.topic.as_str(), &will.payload[..], will.retain),
         ("lva/a%2Fb/status", &b"offline"[..], true)
     );
-    let greeting = dialect.greeting();
-    assert_eq!(&greeting[0].payload[..], b"online");
-    assert!(greeting.iter().all(|publish| publish.retain));
-    assert_eq!(&dialect.farewell()[0].payload[..], b"offline");
+    let after_connect = dialect.after_connect();
+    assert_eq!(&after_connect[0].payload[..], b"online");
+    assert!(after_connect.iter().all(|publish| publish.retain));
+    assert_eq!(&dialect.before_disconnect()[0].payload[..], b"offline");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn inputs_come_wrapped_and_bare() {
 #[test]
 fn reported_properties_are_published_as_a_whole() {
     let mut dialect = dialect();
-    assert_eq!(dialect.greeting().len(), 2);
+    assert_eq!(dialect.after_connect().len(), 2);
     for (body, expected) in [
         (r#"{"a":1,"b":1}"#, r#"{"a":1,"b":1,"$version":1}"#),
         (r#"{"a":null,"c":2}"#, r#"{"b":1,"c":2,"$version":2}"#),
@@ -155,7 +155,7 @@ fn reported_properties_are_published_as_a_whole() {
         assert_eq!(value, serde_json::from_str::<Value>(expected).unwrap());
         assert!(published.retain);
     }
-    assert_eq!(dialect.greeting().len(), 3);
+    assert_eq!(dialect.after_connect().len(), 3);
     assert_eq!(dialect.twin(&TwinRequest::Get { request_id: 2 }), None);
 }
 

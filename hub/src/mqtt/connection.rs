@@ -10,7 +10,7 @@ use crate::dial::MqttStream;
 
 /// How long an answer to a ping may take.
 const PONG_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long saying goodbye may take.
+/// How long closing may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_CHUNK: usize = 16 * 1024;
 
@@ -170,17 +170,17 @@ impl Connection {
         }
     }
 
-    /// Writes what is queued, says goodbye, and closes.
+    /// Writes what is queued, sends DISCONNECT, and closes.
     pub(crate) async fn close(mut self) {
         if self.send(Outgoing::Disconnect).is_err() {
             return;
         }
-        let goodbye = async {
+        let close = async {
             self.writer.write_all_buf(&mut self.output).await?;
             self.writer.flush().await?;
             self.writer.shutdown().await
         };
-        match timeout(CLOSE_TIMEOUT, goodbye).await {
+        match timeout(CLOSE_TIMEOUT, close).await {
             Ok(Ok(())) => {}
             // The broker notices by itself.
             Ok(Err(error)) => tracing::debug!(%error, "the connection broke while it was closed"),

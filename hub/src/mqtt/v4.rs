@@ -69,7 +69,7 @@ pub(super) fn decode(bytes: &mut BytesMut) -> Result<Option<Incoming>, CodecErro
         Err(error) => return Err(CodecError(error.to_string())),
     };
     let mut frame = bytes.split_to(length);
-    // A malformed packet must not end the client, wherever the reader of the library stumbles.
+    // The library's reader panics on some malformed packets.
     let read = catch_unwind(move || Packet::read(&mut frame, MAX_PACKET_BYTES));
     let packet = read
         .map_err(|_| CodecError("malformed packet".to_owned()))?

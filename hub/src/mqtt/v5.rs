@@ -103,7 +103,7 @@ pub(super) fn decode(bytes: &mut BytesMut) -> Result<Option<Incoming>, CodecErro
             reason: "normal disconnection".to_owned(),
         }));
     }
-    // A malformed packet must not end the client, wherever the reader of the library stumbles.
+    // The library's reader panics on some malformed packets.
     let read = catch_unwind(move || Packet::read(&mut frame, MAX_PACKET));
     let packet = read
         .map_err(|_| CodecError("malformed packet".to_owned()))?

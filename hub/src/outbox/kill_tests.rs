@@ -14,7 +14,7 @@ use crate::message::Event;
 
 const DIRECTORY: &str = "LVA_HUB_KILL_TEST_DIRECTORY";
 const FIRST: &str = "LVA_HUB_KILL_TEST_FIRST";
-/// Events between two lines of the child that say what is safe.
+/// Events between two lines of the child that report what is safe.
 const BATCH: u64 = 25;
 
 /// Small, so that files are ended and compressed all the time.
@@ -33,7 +33,7 @@ fn read_all(directory: &Path) -> Vec<u64> {
     ids
 }
 
-/// Kills a writer `kills` times in the same directory. Whatever it had said to be safe must be there, in order, without gap or duplicate.
+/// Kills a writer `kills` times in the same directory. What it had reported as safe must be there, in order, without gap or duplicate.
 fn kill_writers(kills: u64) {
     let directory = TempDir::new().unwrap();
     let mut expected = 0;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::counters::{Counters, DropReason};
 use super::record::{StoredEvent, encode};
@@ -15,6 +16,8 @@ use crate::message::Event;
 const MAX_RECORD_BYTES: usize = 1024 * 1024 + 64;
 const CURSOR: &str = "cursor";
 const LOCK: &str = "lock";
+const LOCK_ATTEMPTS: u32 = 25;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// 2020-01-01: an event with an earlier time was made before the machine's clock was set, and its age is unknown.
 const PLAUSIBLE_MS: u64 = 1_577_836_800_000;
 
@@ -65,15 +68,7 @@ impl Log {
         };
         fs::create_dir_all(directory).map_err(failed)?;
         let lock = File::create(directory.join(LOCK)).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OutboxError::InUse {
-                    path: directory.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        take_lock(&lock, directory)?;
         let mut log = Self {
             segments: segment::list(directory).map_err(failed)?.into(),
             saved_cursor: read_cursor(directory),
@@ -454,6 +449,19 @@ impl Log {
     fn load_limit(&self) -> usize {
         self.options.segment_bytes().saturating_add(MAX_RECORD_BYTES)
     }
+}
+
+/// Tries for a moment: a child process that was just forked holds the locks of its parent until it runs its own program.
+fn take_lock(lock: &File, directory: &Path) -> Result<(), OutboxError> {
+    let path = directory.to_owned();
+    for _ in 0..LOCK_ATTEMPTS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(OutboxError::Io { path, source }),
+        }
+    }
+    Err(OutboxError::InUse { path })
 }
 
 fn create(directory: &Path, first: u64, segments: &mut VecDeque<SegmentFile>) -> io::Result<Active> {

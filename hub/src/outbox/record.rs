@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn the_largest_event_fits_into_a_record() {
         let event = Event::default().with_property("p", "\u{1}".repeat(20_000));
-        let room = MAX_MESSAGE_BYTES - event.size() - 6;
+        let left = MAX_MESSAGE_BYTES - event.size() - 6;
         let event = Event {
-            body: vec![b'x'; room].into(),
+            body: vec![b'x'; left].into(),
             message_id: Some("m".into()),
             ..event
         };

@@ -81,7 +81,7 @@ pub(super) fn seal(directory: &Path, first: u64, raw: &[u8]) -> io::Result<u64> 
     let bytes = match compress(&temporary, raw) {
         Ok(bytes) => bytes,
         Err(error) => {
-            // A full disk needs the room; where this fails too, the next start removes it.
+            // A full disk needs the space; where this fails too, the next start removes the file.
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }

@@ -229,7 +229,7 @@ impl Loop {
             self.hand_out();
             self.keep_house(!work.flushes.is_empty() || work.is_closing);
             for done in work.flushes {
-                // Nobody waits any more: fine.
+                // The caller may have stopped waiting.
                 let _ = done.send(());
             }
             if work.is_closing {
@@ -282,7 +282,7 @@ impl Loop {
         let counters = &self.shared.counters;
         if let Err(error) = self.log.append(event, unix_ms(), counters) {
             counters.add(DropReason::Storage, 1);
-            // Logged with the other drops, but this once says why.
+            // Counted drops are logged later; the first one with its cause.
             if self.reported.dropped_for(DropReason::Storage)
                 == counters.snapshot().dropped_for(DropReason::Storage) - 1
             {

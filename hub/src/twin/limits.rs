@@ -10,11 +10,20 @@ const MAX_INTEGER: i64 = (1 << 52) - 1;
 
 /// Whether the hub would take these as reported properties.
 pub(crate) fn check_report(patch: &Map<String, Value>) -> Result<(), ReportError> {
-    let size = serde_json::to_vec(patch).map_or(usize::MAX, |json| json.len());
-    if size > MAX_REPORT_BYTES {
-        return Err(ReportError::TooLarge { size });
-    }
+    check_size([patch].into_iter())?;
     check_members(patch, 1)
+}
+
+/// Whether changes that wait are within the bound together.
+pub(crate) fn check_size<'a>(
+    patches: impl Iterator<Item = &'a Map<String, Value>>,
+) -> Result<(), ReportError> {
+    let bytes = |patch| serde_json::to_vec(patch).map_or(MAX_REPORT_BYTES + 1, |json| json.len());
+    let size: usize = patches.map(bytes).sum();
+    match size {
+        0..=MAX_REPORT_BYTES => Ok(()),
+        _ => Err(ReportError::TooLarge { size }),
+    }
 }
 
 fn check_members(object: &Map<String, Value>, depth: usize) -> Result<(), ReportError> {

@@ -164,6 +164,22 @@ fn reported_changes_travel_as_one_and_one_at_a_time() {
 }
 
 #[test]
+fn an_object_after_a_value_is_a_report_of_its_own() {
+    let (mut twin, now) = with_document();
+    twin.report(json!({"a":{"old":1}})).unwrap();
+    twin.report(json!({"a":null})).unwrap();
+    twin.report(json!({"a":{"new":1}})).unwrap();
+    let (id, body) = expect_report(&mut twin, now);
+    assert_eq!(body, json!({"a":null}));
+    twin.on_answer(&id, 204, b"", now);
+    let (id, body) = expect_report(&mut twin, now);
+    assert_eq!(body, json!({"a":{"new":1}}));
+    twin.on_answer(&id, 204, b"", now);
+    assert_eq!(Value::Object(twin.reported().clone()), json!({"a":{"new":1}}));
+    assert!(!twin.is_reporting());
+}
+
+#[test]
 fn unacknowledged_reports_are_sent_again_with_what_changed_since() {
     let (mut twin, now) = with_document();
     twin.report(json!({"a":1,"b":1})).unwrap();

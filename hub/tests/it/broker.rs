@@ -16,7 +16,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// `None`, and a line that says so, where mosquitto is not installed.
+    /// `None`, and a line on standard error, where mosquitto is not installed.
     pub(crate) fn start(extra: &str) -> Option<Self> {
         let program = program()?;
         let directory = TempDir::new().unwrap();

@@ -18,12 +18,16 @@ struct Edge {
     directory: TempDir,
 }
 
-/// A gateway whose certificate is for `name`, and a trust bundle of two authorities, one of them its own unless it is a stranger.
-async fn edge(name: &str, is_stranger: bool) -> Edge {
+/// A gateway whose certificate is for `name`, and a trust bundle of two authorities, one of them its own if `is_vouched_for`.
+async fn edge(name: &str, is_vouched_for: bool) -> Edge {
     let directory = TempDir::new().unwrap();
     let (authority, other) = (Authority::new(), Authority::new());
     let hub = EdgeHub::start(&authority, name).await;
-    let second = if is_stranger { Authority::new() } else { authority };
+    let second = if is_vouched_for {
+        authority
+    } else {
+        Authority::new()
+    };
     let bundle = format!("{}\n{}", other.pem(), second.pem());
     let workload = WorkloadServer::start(directory.path().join("workload.sock"), bundle);
     Edge {
@@ -111,8 +115,8 @@ async fn waiting(client: &Client) -> String {
 }
 
 #[tokio::test]
-async fn a_module_connects_with_a_token_of_the_workload_api_and_says_goodbye() {
-    let mut edge = edge("localhost", false).await;
+async fn a_module_connects_with_a_token_of_the_workload_api_and_disconnects() {
+    let mut edge = edge("localhost", true).await;
     let begun = Instant::now();
     let (client, _from_hub) = edge.start(|options| options);
     let expires = edge.connect().await;
@@ -140,7 +144,7 @@ async fn a_module_connects_with_a_token_of_the_workload_api_and_says_goodbye() {
 
 #[tokio::test]
 async fn a_gateway_that_the_bundle_does_not_vouch_for_is_not_trusted() {
-    let edge = edge("localhost", true).await;
+    let edge = edge("localhost", false).await;
     let (client, _from_hub) = edge.start(|options| options);
     let reason = waiting(&client).await;
     assert!(reason.contains("trusted"), "{reason}");
@@ -148,13 +152,13 @@ async fn a_gateway_that_the_bundle_does_not_vouch_for_is_not_trusted() {
     assert_eq!(
         edge.workload.signatures.load(SeqCst),
         0,
-        "no token for a stranger"
+        "no token for an untrusted gateway"
     );
 }
 
 #[tokio::test]
 async fn a_gateway_with_another_name_is_not_trusted() {
-    let edge = edge("other.example", false).await;
+    let edge = edge("other.example", true).await;
     let (client, _from_hub) = edge.start(|options| options);
     let reason = waiting(&client).await;
     assert!(reason.contains("another host"), "{reason}");
@@ -163,8 +167,8 @@ async fn a_gateway_with_another_name_is_not_trusted() {
 
 #[tokio::test]
 async fn a_token_is_renewed_before_it_expires_and_events_go_on() {
-    let mut edge = edge("localhost", false).await;
-    let (client, _from_hub) = edge.start(|options| options.with_token_life(Duration::from_secs(3)));
+    let mut edge = edge("localhost", true).await;
+    let (client, _from_hub) = edge.start(|options| options.with_token_life(Duration::from_secs(4)));
     let first = edge.connect().await;
     client.send(Event::json("out", "1")).unwrap();
     edge.event().await;
@@ -181,7 +185,7 @@ async fn a_token_is_renewed_before_it_expires_and_events_go_on() {
 
 #[tokio::test]
 async fn after_connack_5_it_signs_anew_and_goes_on() {
-    let mut edge = edge("localhost", false).await;
+    let mut edge = edge("localhost", true).await;
     edge.hub.set(|behaviour| behaviour.refuse = 3);
     let (client, _from_hub) = edge.start(|options| options);
     connected(&client).await;
@@ -199,7 +203,7 @@ async fn after_connack_5_it_signs_anew_and_goes_on() {
 #[tokio::test]
 async fn unacknowledged_events_are_sent_again_whether_the_session_is_present_or_not() {
     for session_present in [false, true] {
-        let mut edge = edge("localhost", false).await;
+        let mut edge = edge("localhost", true).await;
         edge.hub.set(|behaviour| {
             behaviour.acknowledge = false;
             behaviour.session_present = session_present;
@@ -235,7 +239,7 @@ async fn unacknowledged_events_are_sent_again_whether_the_session_is_present_or_
 
 #[tokio::test]
 async fn a_twin_answer_lost_with_the_connection_is_asked_for_again() {
-    let mut edge = edge("localhost", false).await;
+    let mut edge = edge("localhost", true).await;
     edge.hub.set(|behaviour| behaviour.answer_twin = false);
     let (client, _from_hub) = edge.start(|options| options);
     client.report(json!({"state":"ready"})).unwrap();
@@ -261,7 +265,7 @@ async fn a_twin_answer_lost_with_the_connection_is_asked_for_again() {
 
 #[tokio::test]
 async fn methods_still_work_after_a_reconnection_and_an_answer_finds_the_new_connection() {
-    let mut edge = edge("localhost", false).await;
+    let mut edge = edge("localhost", true).await;
     let (client, mut from_hub) = edge.start(|options| options);
     edge.subscribe().await;
     edge.hub.publish("$iothub/methods/POST/First/?$rid=1", "{}");
@@ -280,7 +284,7 @@ async fn methods_still_work_after_a_reconnection_and_an_answer_finds_the_new_con
 
 #[tokio::test]
 async fn inputs_arrive_and_own_events_that_come_back_do_not() {
-    let mut edge = edge("localhost", false).await;
+    let mut edge = edge("localhost", true).await;
     let (client, mut from_hub) = edge.start(|options| options);
     edge.subscribe().await;
     edge.hub
@@ -300,7 +304,7 @@ async fn inputs_arrive_and_own_events_that_come_back_do_not() {
 
 #[tokio::test]
 async fn the_workload_api_signs_trusts_and_gives_certificates() {
-    let edge = edge("localhost", false).await;
+    let edge = edge("localhost", true).await;
     let workload = Workload::new(&edge.environment()).unwrap();
     assert_eq!(workload.sign("text").await.unwrap(), signature(b"text"));
     workload.trust_bundle().await.unwrap();
@@ -314,7 +318,7 @@ async fn the_workload_api_signs_trusts_and_gives_certificates() {
 
 #[tokio::test]
 async fn a_workload_api_that_refuses_or_is_missing_is_explained() {
-    let edge = edge("localhost", false).await;
+    let edge = edge("localhost", true).await;
     let mut environment = edge.environment();
     environment.generation_id = "8".to_owned();
     let error = Workload::new(&environment)

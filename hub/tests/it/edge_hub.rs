@@ -24,7 +24,7 @@ use crate::workload::signature;
 
 pub(crate) const PATH: &str = "devices/dev1/modules/lva=Edge";
 
-/// What the hub does, until it is told otherwise.
+/// What the hub does unless a test changes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Behaviour {
     /// Connections to refuse with CONNACK 5.

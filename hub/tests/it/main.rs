@@ -1,4 +1,5 @@
 //! Runs against real brokers: mosquitto, and a strict edgeHub that the tests play.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may, as tests themselves may")]
 
 mod broker;
 mod edge;

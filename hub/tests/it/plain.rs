@@ -166,7 +166,7 @@ async fn a_module_that_vanishes_is_reported_by_its_will_or_skips() {
         let client =
             runtime.block_on_elsewhere(|| start(&broker, version, PlainOptions::new("m"), &directory));
         while &peer.next("lva/m/status").await.payload[..] != b"online" {}
-        // The end of its threads closes the socket without a goodbye, as the end of its process would.
+        // The end of its threads closes the socket without a DISCONNECT, as the end of its process would.
         runtime.shutdown_background();
         assert_eq!(&peer.next("lva/m/status").await.payload[..], b"offline");
         drop(client);
@@ -257,7 +257,7 @@ async fn mqtt_5_callers_get_answers_at_their_response_topic_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn home_assistant_is_told_and_told_again_when_it_starts_or_skips() {
+async fn home_assistant_gets_the_announcement_again_when_it_starts_or_skips() {
     let Some(broker) = Broker::start("") else { return };
     let mut home = Peer::start(broker.port, "home", &["homeassistant/device/#"]).await;
     let directory = TempDir::new().unwrap();
@@ -268,12 +268,12 @@ async fn home_assistant_is_told_and_told_again_when_it_starts_or_skips() {
         .announce(Component::new(ComponentKind::Sensor, &path, "People in q"))
         .unwrap();
     let topic = "homeassistant/device/lva-1/config";
-    let told = home.next(topic).await;
-    let component = &json_of(&told.payload)["cmps"]["instances_i_zones_q_count"];
+    let announced = home.next(topic).await;
+    let component = &json_of(&announced.payload)["cmps"]["instances_i_zones_q_count"];
     assert_eq!(component["state_topic"], "lva/m/instances/i/zones/q/count");
     connected(&client).await;
     home.publish("homeassistant/status", "online").await;
-    assert_eq!(home.next(topic).await.payload, told.payload);
+    assert_eq!(home.next(topic).await.payload, announced.payload);
     client.withdraw(&path);
     let withdrawn = json_of(&home.next(topic).await.payload);
     assert_eq!(
