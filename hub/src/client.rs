@@ -27,7 +27,8 @@ use crate::twin::{Desired, ReportError, Twin};
 /// Messages for inputs that wait for the application.
 const MAX_WAITING_INPUTS: usize = 256;
 
-/// A connection to a hub that never gives up. Clones share it; it ends with [`shutdown`](Self::shutdown), or with the last clone.
+/// A connection to a hub that never gives up. Clones share it; it ends with [`shutdown`](Self::shutdown), or with the
+/// last clone.
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -97,8 +98,8 @@ impl MethodCall {
         &self.request.payload
     }
 
-    /// Answers. Statuses are those of HTTP by custom; any integer goes. An answer beyond 128 KiB is replaced by an error, and one that is too late
-    /// is dropped.
+    /// Answers. Statuses are those of HTTP by custom; any integer goes. An answer beyond 128 KiB is replaced by an error,
+    /// and one that is too late is dropped.
     pub fn answer(mut self, status: i32, payload: Value) {
         self.send(status, payload);
     }
@@ -195,7 +196,8 @@ impl Client {
         self.inner.outbox.push(event)
     }
 
-    /// Changes reported properties by a merge patch: null deletes. It is sent until the hub acknowledges it; several changes travel as one.
+    /// Changes reported properties by a merge patch: null deletes. It is sent until the hub acknowledges it; several
+    /// changes travel as one.
     ///
     /// # Errors
     ///
@@ -206,8 +208,8 @@ impl Client {
         Ok(())
     }
 
-    /// Sets a state that stands retained on a plain broker, at `{prefix}/{module}/` and these levels; `None` deletes it. Hubs have no states, and
-    /// hear nothing.
+    /// Sets a state that stands retained on a plain broker, at `{prefix}/{module}/` and these levels; `None` deletes it.
+    /// Hubs have no states, and hear nothing.
     ///
     /// # Errors
     ///
@@ -218,7 +220,8 @@ impl Client {
         Ok(())
     }
 
-    /// Announces a state to Home Assistant, where [`PlainOptions::with_discovery`](crate::PlainOptions::with_discovery) is used.
+    /// Announces a state to Home Assistant, where [`PlainOptions::with_discovery`](crate::PlainOptions::with_discovery)
+    /// is used.
     ///
     /// # Errors
     ///
@@ -260,8 +263,8 @@ impl Client {
         self.inner.outbox.stats()
     }
 
-    /// Waits up to two seconds for what is under way, sends DISCONNECT, writes the outbox to disk, and ends. Events that are not delivered stay in the
-    /// outbox for the next start.
+    /// Waits up to two seconds for what is under way, sends DISCONNECT, writes the outbox to disk, and ends. Events that
+    /// are not delivered stay in the outbox for the next start.
     pub async fn shutdown(&self) {
         self.inner.shutdown.send_replace(true);
         let mut state = self.state();

@@ -3,8 +3,8 @@ use lva_media_types::SecretString;
 use crate::identity::{Identity, IdentityError};
 use crate::sas::{SasError, SymmetricKey};
 
-/// A device's or module's connection string: `HostName=…;DeviceId=…;SharedAccessKey=…`, with `ModuleId` and `GatewayHostName` where
-/// there are such. Pairs may stand in any order; unknown ones are ignored.
+/// A device's or module's connection string: `HostName=…;DeviceId=…;SharedAccessKey=…`, with `ModuleId` and
+/// `GatewayHostName` where there are such. Pairs may stand in any order; unknown ones are ignored.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionString {

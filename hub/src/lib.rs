@@ -1,5 +1,5 @@
-//! The device side of Azure IoT Hub and of IoT Edge's edgeHub over MQTT 3.1.1: telemetry through an outbox on disk, twin, direct
-//! methods, inputs. Plain MQTT brokers work too, with 3.1.1 or 5.
+//! The device side of Azure IoT Hub and of IoT Edge's edgeHub over MQTT 3.1.1: telemetry through an outbox on disk, twin,
+//! direct methods, inputs. Plain MQTT brokers work too, with 3.1.1 or 5.
 //!
 //! | module or type | what |
 //! |---|---|
@@ -33,8 +33,8 @@
 //!
 //! # Limits
 //!
-//! Tokens of symmetric keys, no X.509; MQTT over TCP and TLS, with [`Dial`] for other ways; MQTT 5 on plain brokers only. The outbox needs a
-//! directory of its own on a local file system.
+//! Tokens of symmetric keys, no X.509; MQTT over TCP and TLS, with [`Dial`] for other ways; MQTT 5 on plain brokers only.
+//! The outbox needs a directory of its own on a local file system.
 #![forbid(unsafe_code)]
 
 mod client;

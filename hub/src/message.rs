@@ -8,8 +8,8 @@ use crate::properties::PropertyList;
 pub const MAX_MESSAGE_BYTES: usize = 262_144;
 /// Most characters of a message id.
 pub(crate) const MAX_MESSAGE_ID_LENGTH: usize = 128;
-/// Most bytes of the encoded properties: a topic holds 65,535 (MQTT 3.1.1 section 1.5.3), and what stands before them takes less
-/// than 1,000.
+/// Most bytes of the encoded properties: a topic holds 65,535 (MQTT 3.1.1 section 1.5.3), and what stands before them
+/// takes less than 1,000.
 pub(crate) const MAX_ENCODED_PROPERTIES: usize = 64_000;
 
 /// A message to the hub: telemetry.

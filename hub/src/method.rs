@@ -15,8 +15,9 @@ const MAX_NAME_LENGTH: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MethodOptions {
-    /// How long the application may take. Default 25 s, since callers wait 30 s unless they ask for more. After it the caller gets an
-    /// error, and a later answer is dropped. Far shorter, work that succeeds looks failed; far longer, callers have left.
+    /// How long the application may take. Default 25 s, since callers wait 30 s unless they ask for more. After it the
+    /// caller gets an error, and a later answer is dropped. Far shorter, work that succeeds looks failed; far longer,
+    /// callers have left.
     pub answer_within: Duration,
     /// Most calls in progress. Default 64, each with up to 128 KiB. Beyond it callers get an error.
     pub max_in_progress: usize,

@@ -47,8 +47,8 @@ pub fn encode_bag<'a>(properties: impl IntoIterator<Item = (&'a str, Option<&'a 
     bag
 }
 
-/// Reads a property bag: split at `&`, then at the first `=`, then percent-decoded; `+` stays `+`. A leading `?` and a final `/`, which
-/// some senders write, are ignored.
+/// Reads a property bag: split at `&`, then at the first `=`, then percent-decoded; `+` stays `+`. A leading `?` and a
+/// final `/`, which some senders write, are ignored.
 ///
 /// # Errors
 ///

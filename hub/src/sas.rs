@@ -58,7 +58,8 @@ pub struct UnsignedToken {
 }
 
 impl UnsignedToken {
-    /// For this resource ([`Identity::resource`](crate::Identity::resource)), valid until `expires_unix_s`, in seconds since 1970.
+    /// For this resource ([`Identity::resource`](crate::Identity::resource)), valid until `expires_unix_s`, in seconds
+    /// since 1970.
     pub fn new(resource: &str, expires_unix_s: u64) -> Self {
         Self {
             text: format!("{}\n{expires_unix_s}", encode(resource)),

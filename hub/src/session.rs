@@ -8,13 +8,13 @@ use crate::sas::renewal_after;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionOptions {
-    /// Shortest pause between two connections, but for the one retry at once after a connection that was stable. Default 1 s. Far shorter, a
-    /// broker that refuses is flooded; far longer, brief interruptions grow.
+    /// Shortest pause between two connections, but for the one retry at once after a connection that was stable. Default
+    /// 1 s. Far shorter, a broker that refuses is flooded; far longer, brief interruptions grow.
     pub min_pause: Duration,
     /// Longest pause. Default 40 s: with the 20 s that an attempt may take, a client is back within a minute of its broker.
     pub max_pause: Duration,
-    /// How long a connection must last until failures before it are forgotten. Default 60 s. Far shorter, two clients with one
-    /// identity displace each other in a fast circle.
+    /// How long a connection must last until failures before it are forgotten. Default 60 s. Far shorter, two clients
+    /// with one identity displace each other in a fast circle.
     pub stable_after: Duration,
 }
 
@@ -107,7 +107,8 @@ impl Session {
         self.state = State::Connected { since: now, renewal };
     }
 
-    /// The attempt failed, or the connection ended. `jitter` is a random number from 0 to 1. Returns the pause until the next attempt.
+    /// The attempt failed, or the connection ended. `jitter` is a random number from 0 to 1. Returns the pause until the
+    /// next attempt.
     pub fn on_lost(&mut self, loss: Loss, jitter: f64, now: Instant) -> Duration {
         let was_up = match self.state {
             State::Connected { since, .. } => Some(now.saturating_duration_since(since)),

@@ -70,8 +70,8 @@ pub enum TwinOutcome {
 
 /// The twin's state machine; the clock is a parameter.
 ///
-/// **After each connect it fetches the document, applies each version at most once, and fetches again when one is missing.** Reported
-/// properties that were not acknowledged are sent again.
+/// **After each connect it fetches the document, applies each version at most once, and fetches again when one is
+/// missing.** Reported properties that were not acknowledged are sent again.
 #[derive(Debug, Default)]
 pub struct Twin {
     desired: Option<Desired>,
@@ -320,7 +320,8 @@ impl Twin {
         self.apply_notices()
     }
 
-    /// The desired properties as a whole, as plain brokers have them. An empty body, with which a retained message is deleted, changes nothing.
+    /// The desired properties as a whole, as plain brokers have them. An empty body, with which a retained message is
+    /// deleted, changes nothing.
     pub fn on_desired(&mut self, body: &[u8]) -> TwinOutcome {
         let Ok(Value::Object(document)) = serde_json::from_slice(body) else {
             return TwinOutcome::Unchanged;

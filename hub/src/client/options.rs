@@ -74,8 +74,8 @@ impl ClientOptions {
         }
     }
 
-    /// A module under IoT Edge: through its edgeHub, with tokens and trusted certificates of the workload API, which is asked for both with
-    /// every connection.
+    /// A module under IoT Edge: through its edgeHub, with tokens and trusted certificates of the workload API, which is
+    /// asked for both with every connection.
     ///
     /// # Errors
     ///
@@ -93,8 +93,8 @@ impl ClientOptions {
         ))
     }
 
-    /// A device or module with a key: through its gateway where the string names one, else to the hub. The certificates that this machine
-    /// trusts are trusted; [`with_tls`](Self::with_tls) names those of a gateway.
+    /// A device or module with a key: through its gateway where the string names one, else to the hub. The certificates
+    /// that this machine trusts are trusted; [`with_tls`](Self::with_tls) names those of a gateway.
     pub fn from_connection_string(connection: ConnectionString) -> Self {
         let trust = Trust::Fixed(ClientTls::platform());
         let host = connection.host().to_owned();
@@ -126,7 +126,8 @@ impl ClientOptions {
         Self::new(dialect, authentication, Address::Tcp { host, port, trust })
     }
 
-    /// The topics of edgeHub on a plain broker, without TLS and password, on port 1883: for tests, in which a program plays the hub.
+    /// The topics of edgeHub on a plain broker, without TLS and password, on port 1883: for tests, in which a program
+    /// plays the hub.
     pub fn hub_on_broker(identity: Identity, host: impl Into<String>) -> Self {
         Self::without_tls(Box::new(HubDialect::new(identity, true)), host.into())
     }
@@ -183,8 +184,9 @@ impl ClientOptions {
         self
     }
 
-    /// Life of an access token. Default 3600 s; a new one is made for every connection, and the connection is renewed at 80 % of it. Below a
-    /// minute most of the time goes into connecting; a token that lives for long can be misused for as long.
+    /// Life of an access token. Default 3600 s; a new one is made for every connection, and the connection is renewed at
+    /// 80 % of it. Below a minute most of the time goes into connecting; a token that lives for long can be misused for
+    /// as long.
     #[must_use]
     pub fn with_token_life(mut self, new: Duration) -> Self {
         if let Authentication::Token { life, .. } = &mut self.authentication {
@@ -193,8 +195,8 @@ impl ClientOptions {
         self
     }
 
-    /// How often the broker hears from us at least. Default 60 s, at most 600 s. With a long time, a dead connection is noticed late; a short one
-    /// costs traffic.
+    /// How often the broker hears from us at least. Default 60 s, at most 600 s. With a long time, a dead connection is
+    /// noticed late; a short one costs traffic.
     #[must_use]
     pub fn with_keep_alive(mut self, keep_alive: Duration) -> Self {
         self.keep_alive = keep_alive.clamp(Duration::from_secs(1), MAX_KEEP_ALIVE);
@@ -222,8 +224,8 @@ impl ClientOptions {
         self
     }
 
-    /// Most events that are sent and not acknowledged, each up to 256 KiB in memory. Default 10, from 1 to 100. With 1, each event waits for the
-    /// one before; hubs slow down clients with many.
+    /// Most events that are sent and not acknowledged, each up to 256 KiB in memory. Default 10, from 1 to 100. With 1,
+    /// each event waits for the one before; hubs slow down clients with many.
     #[must_use]
     pub fn with_max_in_flight(mut self, events: usize) -> Self {
         self.max_in_flight = events.clamp(1, 100);

@@ -12,7 +12,8 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// With the id of the device to Home Assistant, and the name that people see. Characters beyond letters, digits, `-` and `_` become `_` in the id.
+    /// With the id of the device to Home Assistant, and the name that people see. Characters beyond letters, digits, `-`
+    /// and `_` become `_` in the id.
     pub fn new(device_id: &str, name: impl Into<String>) -> Self {
         Self {
             prefix: "homeassistant".to_owned(),

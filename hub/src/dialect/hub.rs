@@ -31,8 +31,8 @@ impl Dialect for HubDialect {
         None
     }
 
-    /// Requests and notices are of no use after a reconnection, so they are not kept for us (QoS 0): brokers would deliver calls whose callers
-    /// have left, and answers to requests of an earlier life.
+    /// Requests and notices are of no use after a reconnection, so they are not kept for us (QoS 0): brokers would
+    /// deliver calls whose callers have left, and answers to requests of an earlier life.
     fn filters(&self) -> Vec<(String, Qos)> {
         let mut filters = vec![
             (topic::METHODS_FILTER.to_owned(), Qos::AtMostOnce),

@@ -25,8 +25,8 @@ use crate::twin::{TwinRequest, merge_patch};
 /// | `twin/desired`, `twin/reported` | yes | the whole document with `$version` |
 /// | what [`Client::set_state`](crate::Client::set_state) names | yes | text; empty once deleted |
 ///
-/// With MQTT 5, methods may name a Response Topic and Correlation Data instead of the request id; then they are called at `methods/{name}/request`. Names
-/// are percent-encoded where they have `+`, `#`, `/` or `%`.
+/// With MQTT 5, methods may name a Response Topic and Correlation Data instead of the request id; then they are called at
+/// `methods/{name}/request`. Names are percent-encoded where they have `+`, `#`, `/` or `%`.
 #[derive(Debug, Clone)]
 pub struct PlainOptions {
     prefix: String,
@@ -55,7 +55,8 @@ impl PlainOptions {
         self
     }
 
-    /// Events as their bodies alone; with MQTT 5 their properties are user properties, with 3.1.1 they are left out. Default false.
+    /// Events as their bodies alone; with MQTT 5 their properties are user properties, with 3.1.1 they are left out.
+    /// Default false.
     #[must_use]
     pub fn with_bare_events(mut self, bare: bool) -> Self {
         self.bare = bare;

@@ -33,7 +33,8 @@ fn read_all(directory: &Path) -> Vec<u64> {
     ids
 }
 
-/// Kills a writer `kills` times in the same directory. What it had reported as safe must be there, in order, without gap or duplicate.
+/// Kills a writer `kills` times in the same directory. What it had reported as safe must be there, in order, without gap
+/// or duplicate.
 fn kill_writers(kills: u64) {
     let directory = TempDir::new().unwrap();
     let mut expected = 0;
@@ -88,7 +89,8 @@ fn nothing_that_was_written_is_lost_by_kill_9() {
 #[test]
 #[ignore = "a thousand kills take minutes"]
 fn nothing_that_was_written_is_lost_by_a_thousand_kills() {
-    kill_writers(1000);
+    // All is read after each kill, so directories stay small.
+    (0..40).for_each(|_| kill_writers(25));
 }
 
 /// The child: not a test by itself, which is why it is ignored.

@@ -1,4 +1,5 @@
-//! The outbox on disk: a directory of segments, appended at one end and removed at the other. Blocking; the clock is a parameter.
+//! The outbox on disk: a directory of segments, appended at one end and removed at the other. Blocking; the clock is a
+//! parameter.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -21,8 +22,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// 2020-01-01: an event with an earlier time was made before the machine's clock was set, and its age is unknown.
 const PLAUSIBLE_MS: u64 = 1_577_836_800_000;
 
-/// **What was appended and synchronised is handed out in order until it is acknowledged**, evicted by a bound, or expired; the latter two are
-/// counted.
+/// **What was appended and synchronised is handed out in order until it is acknowledged**, evicted by a bound, or expired;
+/// the latter two are counted.
 #[derive(Debug)]
 pub(super) struct Log {
     directory: PathBuf,
@@ -168,7 +169,8 @@ impl Log {
         self.is_dirty || self.cursor != self.saved_cursor
     }
 
-    /// Appends an event. It survives the end of this process from now on, and a loss of power from the next [`sync`](Self::sync) on.
+    /// Appends an event. It survives the end of this process from now on, and a loss of power from the next
+    /// [`sync`](Self::sync) on.
     pub(super) fn append(&mut self, event: Event, now_ms: u64, counters: &Counters) -> io::Result<()> {
         let stored = StoredEvent {
             sequence: self.next_sequence,
@@ -485,8 +487,8 @@ fn create(directory: &Path, first: u64, segments: &mut VecDeque<SegmentFile>) ->
     })
 }
 
-/// The number of the first event that was not acknowledged when the file was written; 0 where it cannot be read, which leads to duplicates
-/// with equal ids and to nothing worse.
+/// The number of the first event that was not acknowledged when the file was written; 0 where it cannot be read, which
+/// leads to duplicates with equal ids and to nothing worse.
 fn read_cursor(directory: &Path) -> u64 {
     let Ok(bytes) = fs::read(directory.join(CURSOR)) else {
         return 0;

@@ -182,7 +182,8 @@ fn seventy_two_hours_at_ten_a_second_fit_into_the_default_bound() {
     assert_eq!(counters.snapshot().dropped_total(), 0);
 }
 
-/// An event of a zone as the spatial-analysis operations send it, about 1.2 KB; ids, times and boxes differ from event to event.
+/// An event of a zone as the spatial-analysis operations send it, about 1.1 KB; ids, times and boxes differ from event to
+/// event.
 fn zone_event(id: u64) -> Event {
     let mut state = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut random = || {

@@ -37,8 +37,8 @@ struct Header {
     properties: BTreeMap<String, String>,
 }
 
-/// Appends a record: length (u32) and CRC-32 (u32) of the payload; then sequence number (u64), time (u64), length of the header (u32),
-/// header, body. Little endian.
+/// Appends a record: length (u32) and CRC-32 (u32) of the payload; then sequence number (u64), time (u64), length of the
+/// header (u32), header, body. Little endian.
 pub(crate) fn encode(stored: &StoredEvent, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let event = &stored.event;
     let header = Header {
@@ -67,8 +67,8 @@ pub(crate) fn encode(stored: &StoredEvent, out: &mut Vec<u8>) -> Result<(), serd
     Ok(())
 }
 
-/// Reads the record at the beginning of `bytes`, and returns it with its length. `None` for anything that [`encode`] did not write
-/// completely.
+/// Reads the record at the beginning of `bytes`, and returns it with its length. `None` for anything that [`encode`] did
+/// not write completely.
 pub(crate) fn decode(bytes: &[u8]) -> Option<(StoredEvent, usize)> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;

@@ -33,8 +33,8 @@ pub(super) fn sealed_path(directory: &Path, first: u64) -> PathBuf {
     directory.join(format!("{first:016x}.{SEALED}"))
 }
 
-/// The files of a directory by sequence number. Removes what an interrupted step left behind: temporary files, and open files whose sealed form
-/// is complete.
+/// The files of a directory by sequence number. Removes what an interrupted step left behind: temporary files, and open
+/// files whose sealed form is complete.
 pub(super) fn list(directory: &Path) -> io::Result<Vec<SegmentFile>> {
     let mut found: Vec<SegmentFile> = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -74,8 +74,8 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<SegmentFile>> {
     Ok(kept)
 }
 
-/// Replaces an open file by its compressed form, and returns the bytes of that. Complete at any moment: written beside, synchronised,
-/// renamed.
+/// Replaces an open file by its compressed form, and returns the bytes of that. Complete at any moment: written beside,
+/// synchronised, renamed.
 pub(super) fn seal(directory: &Path, first: u64, raw: &[u8]) -> io::Result<u64> {
     let temporary = directory.join(format!("{first:016x}.{TEMPORARY}"));
     let bytes = match compress(&temporary, raw) {
@@ -100,7 +100,8 @@ fn compress(path: &Path, raw: &[u8]) -> io::Result<u64> {
     Ok(file.metadata()?.len())
 }
 
-/// The contents of a file, decompressed; at most `limit` bytes. A compressed file that is damaged gives what comes before the damage.
+/// The contents of a file, decompressed; at most `limit` bytes. A compressed file that is damaged gives what comes before
+/// the damage.
 pub(super) fn load(directory: &Path, file: &SegmentFile, limit: usize) -> io::Result<Vec<u8>> {
     let mut raw = Vec::new();
     if file.is_sealed {

@@ -1,6 +1,7 @@
 use serde_json::{Map, Value};
 
-/// Applies a patch to an object: RFC 7386, except that members whose names begin with `$` (`$version`, `$metadata`) are left out.
+/// Applies a patch to an object: RFC 7386, except that members whose names begin with `$` (`$version`, `$metadata`) are
+/// left out.
 pub fn merge_patch(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     for (name, value) in patch {
         if name.starts_with('$') {
@@ -26,8 +27,8 @@ pub fn merge_patch(target: &mut Map<String, Value>, patch: &Map<String, Value>) 
     }
 }
 
-/// Whether one patch can do what these two do one after the other. A value that an object follows cannot be expressed: the object would be merged
-/// into what stood there before the value.
+/// Whether one patch can do what these two do one after the other. A value that an object follows cannot be expressed:
+/// the object would be merged into what stood there before the value.
 pub(super) fn can_combine(first: &Map<String, Value>, second: &Map<String, Value>) -> bool {
     second.iter().all(|(name, value)| match (first.get(name), value) {
         (Some(Value::Object(first)), Value::Object(second)) => can_combine(first, second),
@@ -36,8 +37,8 @@ pub(super) fn can_combine(first: &Map<String, Value>, second: &Map<String, Value
     })
 }
 
-/// One patch that does what two do one after the other, given that they [can be combined](can_combine). Nulls stay, since they delete what the hub
-/// has.
+/// One patch that does what two do one after the other, given that they [can be combined](can_combine). Nulls stay, since
+/// they delete what the hub has.
 pub(super) fn combine_patches(first: &mut Map<String, Value>, second: Map<String, Value>) {
     for (name, value) in second {
         match (first.get_mut(&name), value) {

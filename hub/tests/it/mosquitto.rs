@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use lva_client_transport::ClientTls;
 use lva_hub::properties::decode_bag;
-use lva_hub::{Client, ClientOptions, Dial, Event, FromHub, Identity, MqttStream};
+use lva_hub::{Client, ClientOptions, ConnectionState, Dial, Event, FromHub, Identity, MqttStream};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::broker::Broker;
+use crate::edge_hub::Authority;
 use crate::peer::Peer;
 use crate::{connected, hasty, outbox, within};
 
@@ -222,7 +224,8 @@ async fn a_killed_broker_costs_no_event_and_makes_duplicates_with_equal_ids_only
         }
         next = hub.next(EVENTS).await;
     }
-    // What the broker had acknowledged and not passed on when it was killed is its loss: events of the first third. All others are there.
+    // What the broker had acknowledged and not passed on when it was killed is its loss: events of the first third. All
+    // others are there.
     let missing: Vec<u32> = (COUNT / 3..COUNT)
         .filter(|number| !received.contains(number))
         .collect();
@@ -291,6 +294,42 @@ async fn a_take_over_by_another_client_leads_to_no_storm_or_skips() {
     assert!((2..=8).contains(&connects), "{connects} connects in six seconds");
     connected(&client).await;
     client.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_with_tls_is_trusted_by_its_authority_alone_or_skips() {
+    let directory = TempDir::new().unwrap();
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (certificate, key) = authority.sign("localhost");
+    let mut extra = String::new();
+    for (name, pem) in [
+        ("cafile", authority.pem()),
+        ("certfile", certificate),
+        ("keyfile", key),
+    ] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        extra.push_str(&format!("{name} {}\n", path.display()));
+    }
+    let Some(broker) = Broker::start(&extra) else {
+        return;
+    };
+    for (trusted, is_accepted) in [(authority, true), (other, false)] {
+        let identity = Identity::module("hub.example", "dev1", "lva").unwrap();
+        let options = ClientOptions::hub_on_broker(identity, "localhost")
+            .with_tls(ClientTls::from_pem([trusted.pem()]).unwrap())
+            .with_port(broker.port)
+            .with_session(hasty());
+        let (client, _from_hub) = Client::start(options, outbox(&directory));
+        let mut state = client.state();
+        let settled = state.wait_for(|state| *state != ConnectionState::Connecting);
+        let settled = within("a connection or a failure", settled)
+            .await
+            .unwrap()
+            .clone();
+        assert_eq!(settled == ConnectionState::Connected, is_accepted, "{settled:?}");
+        client.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
