@@ -348,7 +348,7 @@ async fn a_wrong_password_is_tried_again_and_the_right_one_found_or_skips() {
         outbox(&directory),
     );
     let mut state = client.state();
-    let refused = state.wait_for(|state| matches!(state, lva_hub::ConnectionState::Waiting { .. }));
+    let refused = state.wait_for(|state| matches!(state, ConnectionState::Waiting { .. }));
     within("a refusal", refused).await.unwrap();
     assert!(client.stats().not_authorized >= 1);
     // The operator adds the user.
