@@ -68,7 +68,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     }
 
-    let generated = template.generate(&options);
+    let generated = template.generate(options);
     errors |= report(&args.template, &generated.findings);
     if errors {
         return Ok(ExitCode::FAILURE);

@@ -218,7 +218,7 @@ fn main() -> anyhow::Result<()> {
             .with_threads(args.threads)
             .with_low_delay(args.threads == 1)
             .with_hardware(args.hardware);
-        let mut decoder = Decoder::open(reader.codec(), reader.extra_data(), &options)?;
+        let mut decoder = Decoder::open(reader.codec(), reader.extra_data(), options)?;
         let mut pacer = args.fps.map(Pacer::new);
         let mut units = 0;
         loop {

@@ -113,7 +113,7 @@ fn main() -> anyhow::Result<()> {
         }
     };
     let mut reader = UnitReader::open(&args.video)?;
-    let mut decoder = Decoder::open(reader.codec(), reader.extra_data(), &DecoderOptions::default())?;
+    let mut decoder = Decoder::open(reader.codec(), reader.extra_data(), DecoderOptions::default())?;
     let mut probes = MotionSensitivity::ALL.map(|sensitivity| Probe {
         sensitivity,
         detector: MotionDetector::new(sensitivity),

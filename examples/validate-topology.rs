@@ -22,7 +22,7 @@ use lva_graph_model::{CustomNodeTypes, Diagram, Instance, Strictness};
 #[command(after_help = "Examples:
   validate-topology topology.json
   validate-topology --instance instance.json --strict topology.json
-  validate-topology --custom-type '#Example.CoveredCamera' examples/documents/custom-node.json
+  validate-topology --custom-type '#Example.Darkness' light.json
   validate-topology --format json */*.json | jq -r 'select(.ok|not).file'
   validate-topology --format mermaid topology.json > topology.mmd
   validate-topology --format dot topology.json | dot -Tsvg > topology.svg")]

@@ -11,12 +11,12 @@ pub enum ClientTlsError {
         position: usize,
     },
     /// A certificate that cannot be used as a trusted one.
-    #[error("trusted certificate {position} cannot be used: {source}")]
+    #[error("trusted certificate {position} cannot be used: {cause}")]
     Certificate {
         /// Which document, counted from 1.
         position: usize,
         /// What is wrong with it.
-        source: rustls::Error,
+        cause: rustls::Error,
     },
     /// An empty list of certificates.
     #[error(
@@ -41,5 +41,5 @@ pub enum ClientTlsError {
     },
     /// The cryptography provider does not support the protocol versions: a defect of this crate.
     #[error("TLS cannot be set up: {0}")]
-    Provider(#[source] rustls::Error),
+    Provider(rustls::Error),
 }

@@ -32,7 +32,7 @@ impl TrustedRoots {
                 // The reason may quote what was read, which may be a private key.
                 let certificate = certificate.map_err(|_| ClientTlsError::Pem { position })?;
                 let added = roots.add(certificate);
-                added.map_err(|source| ClientTlsError::Certificate { position, source })?;
+                added.map_err(|cause| ClientTlsError::Certificate { position, cause })?;
             }
             if roots.len() == before {
                 return Err(ClientTlsError::Pem { position });

@@ -5,7 +5,6 @@
 
 mod args;
 mod audio;
-pub mod covered;
 pub mod demo;
 pub mod draw;
 pub mod evaluation;

@@ -9,8 +9,7 @@ use anyhow::{Context, bail};
 use lva_framing::{Decoder, DecoderOptions, FrameRate, Pacer, Picture, VideoCodec};
 use lva_media_types::MediaTime;
 use lva_rtsp::{
-    AccessUnit, Camera, CameraEvent, CameraOptions, CameraStopReason, CameraUrl, Codec, MediaKind,
-    StreamInfo, Timeouts,
+    AccessUnit, Camera, CameraEvent, CameraOptions, CameraStopReason, CameraUrl, StreamInfo, Timeouts,
 };
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc;
@@ -115,7 +114,7 @@ impl std::fmt::Debug for FilePictures {
 impl FilePictures {
     pub(crate) fn open(path: &Path, pacer: Option<Pacer>, endless: bool) -> anyhow::Result<Self> {
         let reader = UnitReader::open(path)?;
-        let decoder = Decoder::open(reader.codec(), reader.extra_data(), &DecoderOptions::default())?;
+        let decoder = Decoder::open(reader.codec(), reader.extra_data(), DecoderOptions::default())?;
         Ok(Self {
             path: path.to_owned(),
             reader,
@@ -261,16 +260,8 @@ impl CameraPictures {
 
 /// The first video stream that can be decoded.
 fn video_of(streams: &[StreamInfo]) -> Option<(usize, VideoCodec, bytes::Bytes)> {
-    let video = streams
-        .iter()
-        .find(|stream| stream.playing && stream.media == MediaKind::Video)?;
-    let codec = match video.codec {
-        Codec::H264 => VideoCodec::H264,
-        Codec::H265 => VideoCodec::H265,
-        Codec::Jpeg => VideoCodec::Mjpeg,
-        _ => return None,
-    };
-    Some((video.index, codec, video.extra_data.clone()))
+    let video = streams.iter().find(|stream| stream.is_playing_video())?;
+    Some((video.index, video.codec.video_codec()?, video.extra_data.clone()))
 }
 
 async fn listen(options: CameraOptions, commands: mpsc::Sender<Command>, shared: Arc<Newest>) {
@@ -282,7 +273,7 @@ async fn listen(options: CameraOptions, commands: mpsc::Sender<Command>, shared:
             CameraEvent::StreamChanged(stream) if Some(stream.index) == video => vec![stream],
             CameraEvent::Unit(unit) if Some(unit.stream) == video => {
                 // After a gap, wait for a keyframe.
-                waits_for_key &= !unit.random_access;
+                waits_for_key &= !unit.keyframe;
                 if waits_for_key || commands.try_send(Command::Unit(unit)).is_err() {
                     waits_for_key = true;
                     shared.decoder_busy.fetch_add(1, Ordering::Relaxed);
@@ -324,7 +315,7 @@ fn decode(mut queue: mpsc::Receiver<Command>, shared: &Newest, mut pacer: Option
     while let Some(command) = queue.blocking_recv() {
         match command {
             Command::Stream(codec, extra_data) => {
-                match Decoder::open(codec, &extra_data, &DecoderOptions::default()) {
+                match Decoder::open(codec, &extra_data, DecoderOptions::default()) {
                     Ok(opened) => decoder = Some(opened),
                     Err(error) => return shared.end(Err(error.to_string())),
                 }

@@ -3,7 +3,6 @@
 mod options;
 mod outcome;
 
-use crate::bitstream::{ExtraDataError, NalConfig, annex_b_len, parse_avcc, parse_hvcc, write_annex_b};
 use crate::demand::{ArrivingUnit, Decision, Deferred, Demand, Schedule};
 use crate::hardware::{self, Hardware};
 use crate::picture::{Picture, PictureError};
@@ -13,10 +12,12 @@ use ffmpeg_next::codec::{self, threading};
 use ffmpeg_next::util::frame::Video;
 use lva_media_types::VideoCodec;
 use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
+use lva_media_types::nal::{NalError, NalUnits, ParameterSets, START_CODE};
 pub use options::{DecoderOptions, MAX_THREADS};
 pub use outcome::{DecoderOpenError, DecoderStats, PushError, UnitOutcome};
 use std::collections::VecDeque;
 use std::fmt;
+use std::io::{self, Write};
 use std::sync::Once;
 
 /// Most decoded pictures that are kept; reached only if the caller never takes any.
@@ -35,7 +36,7 @@ const MAX_DEFERRED_BYTES: usize = 8 << 20;
 pub struct Decoder {
     codec: VideoCodec,
     decoder: ffmpeg::decoder::Video,
-    nal: Option<NalConfig>,
+    parameter_sets: ParameterSets,
     parameter_sets_due: bool,
     units: UnitReader,
     schedule: Schedule,
@@ -69,11 +70,11 @@ impl Decoder {
     pub fn open(
         codec: VideoCodec,
         extra_data: &[u8],
-        options: &DecoderOptions,
+        options: DecoderOptions,
     ) -> Result<Self, DecoderOpenError> {
         silence_ffmpeg();
-        let nal =
-            nal_config(codec, extra_data).map_err(|source| DecoderOpenError::ExtraData { codec, source })?;
+        let parameter_sets = ParameterSets::from_extra_data(codec, extra_data)
+            .map_err(|cause| DecoderOpenError::ExtraData { codec, cause })?;
         let id = match codec {
             VideoCodec::H264 => codec::Id::H264,
             VideoCodec::H265 => codec::Id::HEVC,
@@ -103,13 +104,13 @@ impl Decoder {
         let decoder = context
             .decoder()
             .video()
-            .map_err(|source| DecoderOpenError::Open { codec, source })?;
+            .map_err(|cause| DecoderOpenError::Open { codec, cause })?;
         let mut units = UnitReader::new(codec);
-        units.parameter_sets(nal.as_ref().map_or(&[][..], |nal| &nal.parameter_sets));
+        units.parameter_sets(&parameter_sets);
         Ok(Self {
             codec,
             decoder,
-            nal,
+            parameter_sets,
             parameter_sets_due: true,
             units,
             schedule: Schedule::default(),
@@ -167,8 +168,7 @@ impl Decoder {
         timestamp_90k: u64,
         demand: &mut dyn Demand,
     ) -> Result<UnitOutcome, PushError> {
-        let length_size = self.nal.as_ref().map_or(4, |nal| nal.length_size);
-        let kind = self.units.kind(unit, length_size);
+        let kind = self.units.kind(unit, self.parameter_sets.length_size());
         let intra = self.codec == VideoCodec::Mjpeg;
         let arriving = ArrivingUnit {
             time: timestamp_90k,
@@ -302,12 +302,11 @@ impl Decoder {
     /// # Errors
     ///
     /// A record that cannot be read; the old one stays in effect.
-    pub fn set_extra_data(&mut self, extra_data: &[u8]) -> Result<(), ExtraDataError> {
-        let nal = nal_config(self.codec, extra_data)?;
-        if self.nal != nal {
-            let sets = nal.as_ref().map_or(&[][..], |nal| &nal.parameter_sets);
-            self.units.parameter_sets(sets);
-            self.nal = nal;
+    pub fn set_extra_data(&mut self, extra_data: &[u8]) -> Result<(), NalError> {
+        let sets = ParameterSets::from_extra_data(self.codec, extra_data)?;
+        if self.parameter_sets != sets {
+            self.units.parameter_sets(&sets);
+            self.parameter_sets = sets;
             self.parameter_sets_due = true;
         }
         Ok(())
@@ -320,25 +319,22 @@ impl Decoder {
 
     /// Copies the unit once, into FFmpeg's padded packet, and replaces lengths by start codes on the way.
     fn packet(&mut self, unit: &[u8]) -> Result<(Option<ffmpeg::Packet>, bool), PushError> {
-        let Some(nal) = &self.nal else {
-            return Ok((
-                filled_packet(unit.len(), |into| into.copy_from_slice(unit))?,
-                unit.is_empty(),
-            ));
-        };
-        let (len, cut) = annex_b_len(unit, nal.length_size);
+        if self.codec == VideoCodec::Mjpeg {
+            let packet = filled_packet(unit.len(), |mut into| into.write_all(unit))?;
+            return Ok((packet, unit.is_empty()));
+        }
+        let nals = NalUnits::length_prefixed(unit, self.parameter_sets.length_size());
+        let (len, cut) = annex_b_len(nals.clone());
         if len == 0 {
             return Ok((None, true));
         }
-        let sets: &[u8] = if self.parameter_sets_due {
-            &nal.parameter_sets
-        } else {
-            &[]
-        };
-        let packet = filled_packet(sets.len() + len, |into| {
-            let (head, body) = into.split_at_mut(sets.len());
-            head.copy_from_slice(sets);
-            write_annex_b(unit, nal.length_size, body);
+        let sets = self.parameter_sets_due.then(|| self.parameter_sets.iter());
+        let sets_len = sets.clone().map_or(0, |sets| annex_b_len(sets).0);
+        let packet = filled_packet(sets_len + len, |mut into| {
+            sets.into_iter().flatten().chain(nals).try_for_each(|nal| {
+                into.write_all(&START_CODE)?;
+                into.write_all(nal)
+            })
         })?;
         self.parameter_sets_due = false;
         Ok((packet, cut))
@@ -424,28 +420,22 @@ impl fmt::Debug for Decoder {
     }
 }
 
-fn nal_config(codec: VideoCodec, extra_data: &[u8]) -> Result<Option<NalConfig>, ExtraDataError> {
-    let in_band = || NalConfig {
-        length_size: 4,
-        parameter_sets: Vec::new(),
-    };
-    match codec {
-        VideoCodec::Mjpeg => Ok(None),
-        _ if extra_data.is_empty() => Ok(Some(in_band())),
-        VideoCodec::H264 => parse_avcc(extra_data).map(Some),
-        VideoCodec::H265 => parse_hvcc(extra_data).map(Some),
-    }
+/// Bytes of the byte stream, and whether a length did not fit.
+fn annex_b_len(mut nals: NalUnits<'_>) -> (usize, bool) {
+    let len = nals.by_ref().map(|nal| START_CODE.len() + nal.len()).sum();
+    (len, nals.is_damaged())
 }
 
-fn filled_packet(len: usize, fill: impl FnOnce(&mut [u8])) -> Result<Option<ffmpeg::Packet>, PushError> {
+fn filled_packet(
+    len: usize,
+    fill: impl FnOnce(&mut [u8]) -> io::Result<()>,
+) -> Result<Option<ffmpeg::Packet>, PushError> {
     if len == 0 {
         return Ok(None);
     }
     let mut packet = ffmpeg::Packet::new(len);
-    match packet.data_mut() {
-        Some(data) if data.len() == len => fill(data),
-        _ => return Err(PushError::OutOfMemory),
-    }
+    let data = packet.data_mut().ok_or(PushError::OutOfMemory)?;
+    fill(data).map_err(|_| PushError::OutOfMemory)?;
     Ok(Some(packet))
 }
 

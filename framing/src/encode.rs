@@ -58,11 +58,11 @@ pub enum EncodeError {
         height: u32,
     },
     /// The JPEG encoder failed.
-    #[error("the JPEG encoder failed")]
-    Jpeg(#[from] jpeg_encoder::EncodingError),
+    #[error("the JPEG encoder failed: {0}")]
+    Jpeg(jpeg_encoder::EncodingError),
     /// The PNG encoder failed.
-    #[error("the PNG encoder failed")]
-    Png(#[from] png::EncodingError),
+    #[error("the PNG encoder failed: {0}")]
+    Png(png::EncodingError),
 }
 
 /// Encodes rendered frames, one after the other, and keeps its scratch memory.
@@ -152,7 +152,8 @@ fn jpeg(
     let mut encoder = jpeg_encoder::Encoder::new(file, quality.clamp(1, 100));
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
     let color = if is_bgr { ColorType::Bgr } else { ColorType::Rgb };
-    Ok(encoder.encode(frame, width, height, color)?)
+    let encoded = encoder.encode(frame, width, height, color);
+    encoded.map_err(EncodeError::Jpeg)
 }
 
 fn png(plan: &FramePlan, rgb: &[u8], file: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -160,9 +161,11 @@ fn png(plan: &FramePlan, rgb: &[u8], file: &mut Vec<u8>) -> Result<(), EncodeErr
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
-    Ok(writer.finish()?)
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(rgb)?;
+        writer.finish()
+    });
+    written.map_err(EncodeError::Png)
 }
 
 /// A BMP file with `BITMAPFILEHEADER` and `BITMAPINFOHEADER` (Windows GDI), uncompressed.

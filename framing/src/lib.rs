@@ -45,6 +45,7 @@
 //! |---|---|---|
 //! | `encode` | yes | [`FrameEncoder`]: JPEG, PNG and BMP files from rendered frames, in pure Rust |
 //! | `overlay` | no | `overlay::Canvas`: lines, polygons, boxes and labels drawn onto a rendered frame |
+//! | `serde` | no | `Serialize` for [`DecoderStats`] |
 //!
 //! # Limits
 //!
@@ -55,7 +56,6 @@
 #![cfg_attr(not(feature = "encode"), allow(rustdoc::broken_intra_doc_links))]
 #![deny(unsafe_code)] // not `forbid`: the module `hardware`, which hands devices to FFmpeg, allows it
 
-mod bitstream;
 mod decoder;
 mod demand;
 #[cfg(feature = "encode")]
@@ -71,7 +71,6 @@ mod plan;
 mod render;
 mod unit;
 
-pub use bitstream::ExtraDataError;
 pub use decoder::{
     Decoder, DecoderOpenError, DecoderOptions, DecoderStats, MAX_THREADS, PushError, UnitOutcome,
 };
@@ -80,7 +79,7 @@ pub use demand::Demand;
 pub use encode::{EncodeError, FrameEncoder, ImageFile};
 pub use geometry::{FractionBox, PixelRect};
 pub use hardware::{Hardware, UnknownHardware};
-pub use lva_media_types::{PixelFormat, ScaleMode, VideoCodec};
+pub use lva_media_types::{PixelFormat, ScaleMode, VideoCodec, nal};
 pub use pacer::{FrameRate, FrameRateError, Pacer};
 pub use picture::{ColorMatrix, ColorRange, Picture, PictureError, PictureFormat, Plane};
 pub use plan::{FramePlan, FramePlanError, ImageSettings, Scale};

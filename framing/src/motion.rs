@@ -135,7 +135,7 @@ struct Thresholds {
 ///             row[4 * (frame - 30)..][..40].fill(200); // a block comes in after a second
 ///         }
 ///     }
-///     let plane = Plane { data: &luma, stride: 320, width: 320, height: 180 };
+///     let plane = Plane { data: &luma, stride: 320, width: 320, height: 180, bytes_per_sample: 1 };
 ///     moved += usize::from(!detector.detect_in_luma(plane, frame as u64 * 3000).is_empty());
 /// }
 /// assert!((20..=30).contains(&moved), "{moved}");
@@ -168,40 +168,27 @@ impl MotionDetector {
         self.sensitivity
     }
 
-    /// Detects motion in a picture; the regions are those of [`detect_in_luma`](Self::detect_in_luma). Pictures of 10
-    /// bits are reduced to their upper 8.
+    /// Detects motion in a picture; the regions are those of [`detect_in_luma`](Self::detect_in_luma).
     pub fn detect(&mut self, picture: &Picture) -> &[FractionBox] {
         let Some(luma) = picture.plane(0) else {
             return &[];
         };
-        let words = picture.format().bytes_per_sample() == 2;
-        self.step(luma, words, picture.timestamp_90k())
+        self.detect_in_luma(luma, picture.timestamp_90k())
     }
 
-    /// Detects motion in a plane of luma, 8 bits a sample, and returns the boxes that move, the largest first, in
+    /// Detects motion in a plane of luma, of 10 bits in the upper 8, and returns the boxes that move, the largest first, in
     /// fractions of the picture. Boxes do not overlap. An empty slice means no motion.
     ///
     /// Frames come in presentation order. Detection starts over when time goes back, after a gap of more than 10 s, and
     /// when the size changes. A plane shorter than its size is ignored.
     pub fn detect_in_luma(&mut self, luma: Plane<'_>, timestamp_90k: u64) -> &[FractionBox] {
-        self.step(luma, false, timestamp_90k)
-    }
-
-    /// Learns the scene again, as when the camera was turned.
-    pub fn reset(&mut self) {
-        self.model.forget();
-        self.regions.forget();
-        self.latest = None;
-    }
-
-    fn step(&mut self, luma: Plane<'_>, words: bool, timestamp_90k: u64) -> &[FractionBox] {
         if self.grid.fit(luma.width, luma.height) {
             let (columns, rows) = self.grid.size();
             self.model.fit(columns, rows);
             self.regions.fit(columns, rows);
             self.latest = None;
         }
-        if !self.grid.average(&luma, words) {
+        if !self.grid.average(&luma) {
             return &[];
         }
         let elapsed = match self.latest.replace(timestamp_90k) {
@@ -227,5 +214,12 @@ impl MotionDetector {
         }
         let (grid, model) = (&self.grid, &self.model);
         self.regions.find(grid, model.state(), elapsed, &self.thresholds)
+    }
+
+    /// Learns the scene again, as when the camera was turned.
+    pub fn reset(&mut self) {
+        self.model.forget();
+        self.regions.forget();
+        self.latest = None;
     }
 }

@@ -93,6 +93,18 @@ pub struct Plane<'a> {
     pub width: u32,
     /// Rows.
     pub height: u32,
+    /// 1, or 2 for the little-endian words of [`PictureFormat::Yuv420p10`].
+    pub bytes_per_sample: usize,
+}
+
+impl<'a> Plane<'a> {
+    /// The rows from top to bottom, each of `width` samples without the padding after it. It ends early where the data
+    /// are shorter than the size.
+    pub fn rows(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let row_bytes = self.width as usize * self.bytes_per_sample;
+        let rows = self.data.chunks(self.stride.max(1)).take(self.height as usize);
+        rows.map_while(move |row| row.get(..row_bytes))
+    }
 }
 
 impl fmt::Debug for Plane<'_> {
@@ -297,6 +309,7 @@ impl Picture {
             stride: self.frame.stride(index),
             width,
             height,
+            bytes_per_sample: self.format.bytes_per_sample(),
         })
     }
 
@@ -356,7 +369,7 @@ mod tests {
         assert_eq!((picture.timestamp_90k(), picture.is_damaged()), (42, false));
         let chroma = picture.plane(2).unwrap();
         assert_eq!((chroma.width, chroma.height), (3, 2));
-        assert!(chroma.data[..3].iter().all(|value| *value == 128));
+        assert!(chroma.rows().eq([[128; 3]; 2]));
         assert!(picture.plane(3).is_none());
     }
 

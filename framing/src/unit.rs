@@ -1,7 +1,7 @@
 //! The role of an access unit among the pictures around it, read from its NAL unit headers.
 
-use crate::bitstream::NalUnits;
 use lva_media_types::VideoCodec;
+use lva_media_types::nal::{NalUnits, ParameterSets};
 
 /// The role of an access unit among the pictures around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +34,12 @@ impl UnitReader {
         }
     }
 
-    /// Reads parameter sets that came out of band, as a byte stream with four-byte start codes.
-    pub(crate) fn parameter_sets(&mut self, stream: &[u8]) {
+    /// Reads parameter sets that came out of band.
+    pub(crate) fn parameter_sets(&mut self, sets: &ParameterSets) {
         self.highest_layer = None;
         if self.codec == VideoCodec::H265 {
-            let starts = stream
-                .windows(4)
-                .enumerate()
-                .filter(|(_, code)| *code == [0, 0, 0, 1]);
-            for (at, _) in starts {
-                self.h265(stream.get(at + 4..).unwrap_or_default());
+            for set in sets.iter() {
+                self.h265(set);
             }
         }
     }
@@ -60,7 +56,7 @@ impl UnitReader {
         self.open_group = false;
         let mut kind = UnitKind::NoPicture;
         let mut anything_else = false;
-        let mut units = NalUnits::new(unit, length_size);
+        let mut units = NalUnits::length_prefixed(unit, length_size);
         for nal in units.by_ref() {
             let part = match self.codec {
                 VideoCodec::H264 => h264(nal),
@@ -203,9 +199,11 @@ mod tests {
         assert_eq!(reader.kind(&trailing, 4), UnitKind::Disposable);
         assert_eq!(reader.kind(&unit(&[&[0x02, 1, 9]]), 4), UnitKind::Reference);
         assert_eq!(reader.kind(&unit(&[&[0x2a, 1, 9]]), 4), UnitKind::Keyframe, "CRA");
-        let mut sets = vec![0, 0, 0, 1];
-        sets.extend(vps(1));
-        reader.parameter_sets(&sets);
+        let mut record = vec![0; 23];
+        (record[0], record[21], record[22]) = (1, 3, 1);
+        record.extend([32, 0, 1, 0, 4]);
+        record.extend(vps(1));
+        reader.parameter_sets(&ParameterSets::from_extra_data(VideoCodec::H265, &record).unwrap());
         assert_eq!(
             reader.kind(&trailing, 4),
             UnitKind::Reference,
@@ -219,7 +217,7 @@ mod tests {
         fn anything_at_all_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200), size in 1usize..5) {
             for codec in [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mjpeg] {
                 let mut reader = UnitReader::new(codec);
-                reader.parameter_sets(&bytes);
+                reader.parameter_sets(&ParameterSets::from_extra_data(codec, &bytes).unwrap_or_default());
                 reader.kind(&bytes, size);
             }
         }

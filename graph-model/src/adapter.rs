@@ -4,14 +4,11 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_type};
-use crate::generation::Generation;
-use crate::parameter::Bindings;
+use crate::document::{DocumentError, envelope};
 use crate::read::members::Members;
-use crate::read::{Presence, Reader};
-use crate::topology::{check_name, document_name};
+use crate::read::{Presence, without_parameters};
+use crate::topology::check_name;
 
 /// A remote device adapter as written. Adapters are stored and given back; nothing here connects anything.
 #[derive(Clone, PartialEq)]
@@ -27,12 +24,7 @@ impl DeviceAdapter {
     ///
     /// [`DocumentError`] when it is not an object or has no name. [`validate`](Self::validate) reports everything else.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
-        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
-            expected: "a device adapter",
-            found: json_type(&value),
-            hint: Some("with '@apiVersion', 'name' and 'properties'"),
-        })?;
-        let name = document_name(map, "a device adapter")?;
+        let (_, name) = envelope(&value, "a device adapter")?;
         Ok(Self { value, name })
     }
 
@@ -61,19 +53,9 @@ impl DeviceAdapter {
         for name in ["@apiVersion", "name", "systemData"] {
             envelope.allow(name);
         }
-        let bindings = Bindings::of_defaults(&[], findings);
-        let custom_types = CustomNodeTypes::default();
-        let mut reader = Reader {
-            bindings: &bindings,
-            findings,
-            generation: Generation::VideoAnalyzer1_1,
-            custom_types: &custom_types,
-            topology_name: "",
-            instance_name: None,
-        };
-        match envelope.object("properties", reader.findings) {
-            None => envelope.missing("properties", reader.findings),
-            Some(mut properties) => {
+        match envelope.object("properties", findings) {
+            None => envelope.missing("properties", findings),
+            Some(mut properties) => without_parameters(findings, |reader| {
                 properties.allow("description");
                 match properties.object("target", reader.findings) {
                     None => properties.missing("target", reader.findings),
@@ -91,9 +73,9 @@ impl DeviceAdapter {
                     }
                 }
                 properties.finish(reader.findings);
-            }
+            }),
         }
-        envelope.finish(reader.findings);
+        envelope.finish(findings);
     }
 }
 

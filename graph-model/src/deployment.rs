@@ -1,7 +1,7 @@
-//! Deployment manifests of IoT Edge: from a template, its variables and its modules to what is deployed.
+//! Deployment manifests of IoT Edge, generated from a template, its variables and its module files.
 //!
-//! The contract is the published behaviour of the editor extension that people used for this, without its trap:
-//! values are put into parsed texts, so that none can break the JSON around it.
+//! The contract is the published behaviour of the editor extension for this task. One thing differs: values are inserted into
+//! parsed strings, so no value can break the JSON around it.
 
 mod environment;
 mod expand;

@@ -10,7 +10,7 @@ pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 #[non_exhaustive]
 pub enum DocumentError {
     /// Not JSON.
-    #[error("invalid JSON at line {line}, column {column}: fix the syntax there")]
+    #[error("invalid JSON: {source}: fix the syntax there")]
     NotJson {
         /// Line, from 1.
         line: usize,
@@ -187,6 +187,51 @@ pub(crate) fn member<'v>(map: &'v Map<String, Value>, name: &str) -> Option<(&'v
         .or_else(|| map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)))
         .filter(|(_, value)| !value.is_null())
         .map(|(key, value)| (key.as_str(), value))
+}
+
+/// The members of a document; `hint` tells how such a document is recognised.
+pub(crate) fn members_of<'v>(
+    value: &'v Value,
+    expected: &'static str,
+    hint: &'static str,
+) -> Result<&'v Map<String, Value>, DocumentError> {
+    value.as_object().ok_or_else(|| DocumentError::WrongShape {
+        expected,
+        found: json_type(value),
+        hint: Some(hint),
+    })
+}
+
+/// The members and the name of a topology, an instance or a device adapter.
+pub(crate) fn envelope<'v>(
+    value: &'v Value,
+    what: &'static str,
+) -> Result<(&'v Map<String, Value>, String), DocumentError> {
+    let map = members_of(value, what, "with '@apiVersion', 'name' and 'properties'")?;
+    if member(map, "name").is_none() {
+        return Err(DocumentError::NameMissing { what });
+    }
+    let name = required(map, "name", what, "a string", |value| {
+        value.as_str().map(str::to_owned)
+    })?;
+    Ok((map, name))
+}
+
+/// A required member, as `read` takes it.
+pub(crate) fn required<'m, T>(
+    map: &'m Map<String, Value>,
+    name: &'static str,
+    what: &'static str,
+    expected: &'static str,
+    read: impl FnOnce(&'m Value) -> Option<T>,
+) -> Result<T, DocumentError> {
+    let (_, value) = member(map, name).ok_or(DocumentError::MemberMissing { what, member: name })?;
+    read(value).ok_or_else(|| DocumentError::MemberType {
+        what,
+        member: name,
+        found: json_type(value),
+        expected,
+    })
 }
 
 /// The name of a member as it is written, by its name without case.

@@ -1,4 +1,4 @@
-//! The resolved form: what a runtime carries out.
+//! The resolved form of a topology and an instance, which a runtime runs.
 
 // What is public in these is public in `nodes`.
 pub(crate) mod custom;
@@ -20,8 +20,8 @@ use crate::kind::NodeKind;
 
 /// A topology with the values of an instance: typed nodes with their defaults, and edges between them.
 ///
-/// Only [`resolve`](crate::resolve) makes one: every graph has passed every check, and
-/// its edges point at nodes that exist, form no circle, and carry what their ends work with.
+/// Only [`resolve`](crate::resolve) returns graphs, so every graph has passed every check: its edges connect existing nodes
+/// without cycles, and both ends of an edge support what flows along it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
     pub(crate) instance_name: String,
@@ -31,7 +31,7 @@ pub struct Graph {
     pub(crate) edges: Vec<Edge>,
 }
 
-/// A node's place in its graph.
+/// Identifies a node in its graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(crate) usize);
 
@@ -45,17 +45,17 @@ impl NodeId {
 /// A node of a graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphNode {
-    /// Its place in the graph.
+    /// Its id.
     pub id: NodeId,
-    /// Its name, unique in the graph; events have it in their subject.
+    /// Its name, unique in the graph. Subjects of events contain it.
     pub name: String,
-    /// Where it stands in the topology, as a JSON pointer.
+    /// JSON pointer to it in the topology.
     pub pointer: String,
-    /// What it does.
+    /// Its type and settings.
     pub kind: Node,
 }
 
-/// What a node does.
+/// The type of a node, with its settings.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(
     clippy::large_enum_variant,
@@ -66,21 +66,21 @@ pub enum Node {
     RtspSource(RtspSource),
     /// Messages that open gates.
     MessageSource(MessageSource),
-    /// Passes frames with motion, and reports where it is.
+    /// Passes frames with motion, and reports the regions that move.
     MotionDetection(MotionDetection),
-    /// Passes fewer frames.
+    /// Limits the frame rate.
     FrameRateFilter(FrameRateFilter),
-    /// Shows frames to an extension.
+    /// Sends frames to an extension.
     Extension(ExtensionProcessor),
-    /// Passes media around an event.
+    /// Passes media around events.
     SignalGate(SignalGateProcessor),
-    /// Follows what an extension has found.
+    /// Tracks the objects that an extension detects.
     ObjectTracking(ObjectTracking),
     /// Reports when a tracked object crosses a line.
     LineCrossing(LineCrossing),
-    /// Does what a program brings along.
+    /// A custom node of the program.
     Custom(CustomProcessor),
-    /// Gives events out.
+    /// Emits events.
     MessageSink(HubMessageSink),
     /// Records into an asset.
     AssetSink(AssetSink),
@@ -91,7 +91,7 @@ pub enum Node {
 }
 
 impl Node {
-    /// Its kind, as documents have it.
+    /// Its kind, as in documents.
     pub fn node_kind(&self) -> NodeKind {
         match self {
             Self::RtspSource(_) => NodeKind::RtspSource,
@@ -120,25 +120,25 @@ impl Node {
 pub enum Flow {
     /// Media as the camera sent it: into gates and recording sinks.
     Media,
-    /// Frames together with what was found in them so far: into motion detection, rate filters, extensions,
-    /// trackers, lines and custom nodes.
+    /// Frames with the results from upstream: into motion detection, rate filters, extensions, trackers, line crossings and
+    /// custom nodes.
     Frames,
     /// Inferences or messages that open a gate.
     Signals,
-    /// Inferences that are given out, or recorded beside the media.
+    /// Inferences that are emitted, or recorded next to the media.
     Messages,
 }
 
-/// From one node to another.
+/// A connection between two nodes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edge {
-    /// Where it begins.
+    /// The node that it starts at.
     pub from: NodeId,
-    /// Where it ends.
+    /// The node that it ends at.
     pub to: NodeId,
     /// What flows along it.
     pub flow: Flow,
-    /// Which streams pass: all of these have to hold, none means every stream.
+    /// Conditions on the streams that pass, which must all hold. Without any, every stream passes.
     pub selectors: Vec<OutputSelector>,
 }
 
@@ -159,7 +159,7 @@ pub struct OutputSelector {
 }
 
 impl OutputSelector {
-    /// Whether a stream passes. The type is given in full (`video/H264`) or by its first word alone.
+    /// Whether a stream of this media type passes: a full type (`video/H264`) or its first part.
     pub fn selects(&self, media_type: &str) -> bool {
         let first = media_type.split('/').next().unwrap_or_default();
         let matches = self.value.eq_ignore_ascii_case(media_type) || self.value.eq_ignore_ascii_case(first);
@@ -168,7 +168,7 @@ impl OutputSelector {
 }
 
 impl Graph {
-    /// The name of the instance; events have it in their subject.
+    /// The name of the instance. Subjects of events contain it.
     pub fn instance_name(&self) -> &str {
         &self.instance_name
     }
@@ -178,12 +178,12 @@ impl Graph {
         &self.topology_name
     }
 
-    /// The generation of the topology: spelling and form of events follow it.
+    /// The generation of the topology, which determines the spelling and form of events.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// All nodes: sources, processors, sinks, each in the order of the document.
+    /// All nodes: sources, then processors, then sinks, in the order of the document.
     pub fn nodes(&self) -> &[GraphNode] {
         &self.nodes
     }
@@ -198,7 +198,7 @@ impl Graph {
         self.nodes.iter().find(|node| node.name == name)
     }
 
-    /// All edges, in the order of the nodes that they end at, and there as written.
+    /// All edges, sorted by the node that they end at, then in the order of the document.
     pub fn edges(&self) -> &[Edge] {
         &self.edges
     }

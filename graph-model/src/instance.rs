@@ -4,11 +4,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_string};
+use crate::diagnostic::{DocumentKind, Findings, Strictness};
+use crate::document::{DocumentError, envelope, json_from_slice, member};
 use crate::parameter::ParameterValue;
 use crate::read::members::Members;
-use crate::topology::document_name;
 use lva_media_types::SecretString;
 
 /// An instance as written (graph instance, live pipeline): the name of a topology, and values for its
@@ -45,12 +44,7 @@ impl Instance {
     ///
     /// As [`from_slice`](Self::from_slice), except for syntax errors.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
-        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
-            expected: "an instance",
-            found: json_type(&value),
-            hint: Some("with '@apiVersion', 'name' and 'properties'"),
-        })?;
-        let name = document_name(map, "an instance")?;
+        let (map, name) = envelope(&value, "an instance")?;
         let properties = member(map, "properties").and_then(|(_, value)| value.as_object());
         let topology_name = properties
             .and_then(|p| member(p, "topologyName")?.1.as_str())
@@ -152,26 +146,11 @@ impl Instance {
 }
 
 fn value(entry: &mut Members<'_>, findings: &mut Findings) -> Option<ParameterValue> {
-    let pointer = entry.at.clone();
-    let name = entry.get("name").and_then(|(value, _)| scalar_string(value));
-    let value = entry.get("value").and_then(|(value, at)| {
-        let text = scalar_string(value);
-        if text.is_none() {
-            let found = json_type(value);
-            let message =
-                format!("the value of a parameter must be a string, but this is {found}: put it in quotes");
-            findings.error(DiagnosticCode::WrongType, &at, message);
-        }
-        text
-    });
-    let Some(name) = name.filter(|name| !name.is_empty()) else {
-        entry.missing("name", findings);
-        return None;
-    };
+    let value = entry.string("value", "the value of a parameter", findings);
     Some(ParameterValue {
-        name,
+        name: entry.required_name(findings)?,
         value: value.map(SecretString::new),
-        pointer,
+        pointer: entry.at.clone(),
     })
 }
 

@@ -10,17 +10,15 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::adapter::DeviceAdapter;
-use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, json_type, member, scalar_string};
 use crate::generation::{Family, Generation};
 use crate::graph::Endpoint;
 use crate::instance::Instance;
 use crate::onvif::{DiscoveredDevice, MAX_DISCOVERED_DEVICES, OnvifDevice};
-use crate::parameter::Bindings;
-use crate::read::Reader;
 use crate::read::endpoint::Peer;
 use crate::read::members::Members;
+use crate::read::{Reader, without_parameters};
 use crate::topology::Topology;
 
 /// A direct method of either family.
@@ -94,35 +92,29 @@ impl Method {
         }
     }
 
-    /// Its name on the wire; the one that there is where only Video Analyzer [has it](Self::is_in).
+    /// Its name on the wire; that of Video Analyzer where only this family [has it](Self::is_in).
     pub fn name(self, family: Family) -> &'static str {
-        match (self, family) {
-            (Self::TopologySet, Family::Lva) => "GraphTopologySet",
-            (Self::TopologySet, Family::VideoAnalyzer) => "pipelineTopologySet",
-            (Self::TopologyGet, Family::Lva) => "GraphTopologyGet",
-            (Self::TopologyGet, Family::VideoAnalyzer) => "pipelineTopologyGet",
-            (Self::TopologyList, Family::Lva) => "GraphTopologyList",
-            (Self::TopologyList, Family::VideoAnalyzer) => "pipelineTopologyList",
-            (Self::TopologyDelete, Family::Lva) => "GraphTopologyDelete",
-            (Self::TopologyDelete, Family::VideoAnalyzer) => "pipelineTopologyDelete",
-            (Self::InstanceSet, Family::Lva) => "GraphInstanceSet",
-            (Self::InstanceSet, Family::VideoAnalyzer) => "livePipelineSet",
-            (Self::InstanceGet, Family::Lva) => "GraphInstanceGet",
-            (Self::InstanceGet, Family::VideoAnalyzer) => "livePipelineGet",
-            (Self::InstanceList, Family::Lva) => "GraphInstanceList",
-            (Self::InstanceList, Family::VideoAnalyzer) => "livePipelineList",
-            (Self::InstanceActivate, Family::Lva) => "GraphInstanceActivate",
-            (Self::InstanceActivate, Family::VideoAnalyzer) => "livePipelineActivate",
-            (Self::InstanceDeactivate, Family::Lva) => "GraphInstanceDeactivate",
-            (Self::InstanceDeactivate, Family::VideoAnalyzer) => "livePipelineDeactivate",
-            (Self::InstanceDelete, Family::Lva) => "GraphInstanceDelete",
-            (Self::InstanceDelete, Family::VideoAnalyzer) => "livePipelineDelete",
-            (Self::AdapterSet, _) => "remoteDeviceAdapterSet",
-            (Self::AdapterGet, _) => "remoteDeviceAdapterGet",
-            (Self::AdapterList, _) => "remoteDeviceAdapterList",
-            (Self::AdapterDelete, _) => "remoteDeviceAdapterDelete",
-            (Self::DeviceDiscover, _) => "onvifDeviceDiscover",
-            (Self::DeviceGet, _) => "onvifDeviceGet",
+        let (lva, video_analyzer) = match self {
+            Self::TopologySet => ("GraphTopologySet", "pipelineTopologySet"),
+            Self::TopologyGet => ("GraphTopologyGet", "pipelineTopologyGet"),
+            Self::TopologyList => ("GraphTopologyList", "pipelineTopologyList"),
+            Self::TopologyDelete => ("GraphTopologyDelete", "pipelineTopologyDelete"),
+            Self::InstanceSet => ("GraphInstanceSet", "livePipelineSet"),
+            Self::InstanceGet => ("GraphInstanceGet", "livePipelineGet"),
+            Self::InstanceList => ("GraphInstanceList", "livePipelineList"),
+            Self::InstanceActivate => ("GraphInstanceActivate", "livePipelineActivate"),
+            Self::InstanceDeactivate => ("GraphInstanceDeactivate", "livePipelineDeactivate"),
+            Self::InstanceDelete => ("GraphInstanceDelete", "livePipelineDelete"),
+            Self::AdapterSet => return "remoteDeviceAdapterSet",
+            Self::AdapterGet => return "remoteDeviceAdapterGet",
+            Self::AdapterList => return "remoteDeviceAdapterList",
+            Self::AdapterDelete => return "remoteDeviceAdapterDelete",
+            Self::DeviceDiscover => return "onvifDeviceDiscover",
+            Self::DeviceGet => return "onvifDeviceGet",
+        };
+        match family {
+            Family::Lva => lva,
+            Family::VideoAnalyzer => video_analyzer,
         }
     }
 
@@ -404,19 +396,9 @@ fn with_reader(
     read: impl FnOnce(&mut Reader<'_>, &mut Members<'_>) -> Option<Request>,
 ) -> Result<Request, Fault> {
     let mut findings = Findings::new(DocumentKind::Payload, Strictness::Open);
-    let bindings = Bindings::of_defaults(&[], &mut findings);
     let mut members = Members::new(map, String::new(), "the payload".to_owned());
     members.allow("@apiVersion");
-    let custom_types = CustomNodeTypes::default();
-    let mut reader = Reader {
-        bindings: &bindings,
-        findings: &mut findings,
-        generation: Generation::VideoAnalyzer1_1,
-        custom_types: &custom_types,
-        topology_name: "",
-        instance_name: None,
-    };
-    let body = read(&mut reader, &mut members);
+    let body = without_parameters(&mut findings, |reader| read(reader, &mut members));
     members.finish(&mut findings);
     match body {
         Some(body) if !findings.has_errors() => Ok(body),

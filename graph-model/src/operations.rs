@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_string, step};
+use crate::document::{DocumentError, json_from_slice, json_type, member, members_of, scalar_string, step};
 use crate::generation::Family;
 use crate::method::{Method, MethodCall};
 use crate::read::shortened;
@@ -71,11 +71,7 @@ impl OperationsFile {
     /// done before all is known to make sense.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, OperationsError> {
         let value = json_from_slice(bytes)?;
-        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
-            expected: "an operations file",
-            found: json_type(&value),
-            hint: Some("with 'apiVersion' and 'operations'"),
-        })?;
+        let map = members_of(&value, "an operations file", "with 'apiVersion' and 'operations'")?;
         let mut findings = Findings::new(DocumentKind::OperationsFile, Strictness::Open);
         let api_version = match member(map, "apiVersion").or_else(|| member(map, "@apiVersion")) {
             Some((_, version)) => scalar_string(version).unwrap_or_default(),

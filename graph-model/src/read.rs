@@ -88,6 +88,19 @@ pub(crate) struct Reader<'a> {
     pub(crate) instance_name: Option<&'a str>,
 }
 
+/// Reads members outside of topologies, where there are no parameters, in the generation that has them.
+pub(crate) fn without_parameters<T>(findings: &mut Findings, read: impl FnOnce(&mut Reader<'_>) -> T) -> T {
+    let bindings = Bindings::of_defaults(&[], findings);
+    read(&mut Reader {
+        bindings: &bindings,
+        findings,
+        generation: Generation::VideoAnalyzer1_1,
+        custom_types: &CustomNodeTypes::default(),
+        topology_name: "",
+        instance_name: None,
+    })
+}
+
 impl Reader<'_> {
     /// Fills parameters in; system variables stay.
     pub(crate) fn interpolate(&mut self, text: &str, at: &str) -> Interpolated {
@@ -381,24 +394,15 @@ impl Reader<'_> {
 
     /// A duration in milliseconds, with sign.
     pub(crate) fn milliseconds(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<i64> {
-        self.scalar(members, name, Presence::Optional, |text| {
-            parse_duration(text).ok_or_else(|| {
-                ValueError::value("an ISO 8601 duration without months and years, such as PT30S")
-            })
-        })
+        self.scalar(members, name, Presence::Optional, milliseconds)
     }
 
     /// A duration that is not negative.
     pub(crate) fn duration(&mut self, members: &mut Members<'_>, name: &'static str) -> Option<Duration> {
         self.scalar(members, name, Presence::Optional, |text| {
-            match parse_duration(text) {
-                Some(ms) => u64::try_from(ms)
-                    .map(Duration::from_millis)
-                    .map_err(|_| ValueError::range("a duration that is not negative")),
-                None => Err(ValueError::value(
-                    "an ISO 8601 duration without months and years, such as PT30S",
-                )),
-            }
+            let ms = u64::try_from(milliseconds(text)?);
+            ms.map(Duration::from_millis)
+                .map_err(|_| ValueError::range("a duration that is not negative"))
         })
     }
 
@@ -477,6 +481,11 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     let span: Span = text.parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     i64::try_from(duration.as_millis()).ok()
+}
+
+fn milliseconds(text: &str) -> Result<i64, ValueError> {
+    let expected = "an ISO 8601 duration without months and years, such as PT30S";
+    parse_duration(text).ok_or_else(|| ValueError::value(expected))
 }
 
 /// The start of a string, for messages.

@@ -1,4 +1,4 @@
-//! Topologies and instances of a module, and the state machine of its methods.
+//! The topologies and instances of a module, and the state machine of its methods.
 
 mod adapters;
 mod dates;
@@ -28,9 +28,8 @@ use crate::topology::Topology;
 
 /// The topologies and instances of one module.
 ///
-/// It does no I/O and starts nothing: [`call`](Self::call) returns what a method asks for, a runtime does it, and
-/// [`complete`](Self::complete)s it. Times come from the caller. Names share one space: both families' methods
-/// see everything.
+/// A registry does no I/O and starts nothing. [`call`](Self::call) returns an [`Action`]; a runtime carries it out and
+/// [`complete`](Self::complete)s it. The caller passes the time. Methods of both families see the same objects.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     options: RegistryOptions,
@@ -40,7 +39,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty one.
+    /// An empty registry.
     pub fn new(options: RegistryOptions) -> Self {
         Self {
             options,
@@ -71,7 +70,7 @@ impl Registry {
     ///
     /// [`MethodError`], whose [`to_response`](MethodError::to_response) is the answer to send.
     pub fn call(&mut self, method: &str, payload: &Value, now: SystemTime) -> Result<Action, MethodError> {
-        self.dispatch(MethodCall::parse(method, payload)?, now)
+        self.dispatch(&MethodCall::parse(method, payload)?, now)
     }
 
     /// Dispatches a method that is parsed already.
@@ -79,32 +78,34 @@ impl Registry {
     /// # Errors
     ///
     /// As [`call`](Self::call).
-    pub fn dispatch(&mut self, call: MethodCall, now: SystemTime) -> Result<Action, MethodError> {
-        let name = call.name();
-        let subject = call.request.subject().map(str::to_owned);
+    pub fn dispatch(&mut self, call: &MethodCall, now: SystemTime) -> Result<Action, MethodError> {
         self.action_for(call, now)
-            .map_err(|fault| MethodError::new(name, subject.as_deref(), fault))
+            .map_err(|fault| MethodError::new(call.name(), call.request.subject(), fault))
     }
 
-    fn action_for(&mut self, call: MethodCall, now: SystemTime) -> Result<Action, Fault> {
+    fn action_for(&mut self, call: &MethodCall, now: SystemTime) -> Result<Action, Fault> {
         let (family, generation) = (call.family, call.generation);
-        let response = match call.request {
-            Request::TopologySet(topology) => self.set_topology(&topology, (family, generation), now)?,
-            Request::TopologyGet(name) => self.topology_of(&name)?,
+        let response = match &call.request {
+            Request::TopologySet(topology) => self.set_topology(topology, (family, generation), now)?,
+            Request::TopologyGet(name) => self.topology_of(name)?,
             Request::TopologyList(options) => self.list_topologies(options)?,
-            Request::TopologyDelete(name) => self.delete_topology(&name, family)?,
-            Request::InstanceSet(instance) => self.set_instance(&instance, (family, generation), now)?,
-            Request::InstanceGet(name) => self.instance_of(&name, family)?,
+            Request::TopologyDelete(name) => self.delete_topology(name, family)?,
+            Request::InstanceSet(instance) => self.set_instance(instance, (family, generation), now)?,
+            Request::InstanceGet(name) => self.instance_of(name, family)?,
             Request::InstanceList(options) => self.list_instances(options, family)?,
-            Request::InstanceActivate(name) => return self.activate(&name, family),
-            Request::InstanceDeactivate(name) => return self.deactivate(&name),
-            Request::InstanceDelete(name) => self.delete_instance(&name)?,
-            Request::AdapterSet(adapter) => self.set_adapter(&adapter, generation, now)?,
-            Request::AdapterGet(name) => self.adapter_of(&name)?,
+            Request::InstanceActivate(name) => return self.activate(name, family),
+            Request::InstanceDeactivate(name) => return self.deactivate(name),
+            Request::InstanceDelete(name) => self.delete_instance(name)?,
+            Request::AdapterSet(adapter) => self.set_adapter(adapter, generation, now)?,
+            Request::AdapterGet(name) => self.adapter_of(name)?,
             Request::AdapterList(options) => self.list_adapters(options)?,
-            Request::AdapterDelete(name) => self.delete_adapter(&name),
-            Request::DeviceDiscover { duration } => return Ok(Action::Discover { duration }),
-            Request::DeviceGet { endpoint, .. } => return Ok(Action::Describe { endpoint }),
+            Request::AdapterDelete(name) => self.delete_adapter(name),
+            Request::DeviceDiscover { duration } => return Ok(Action::Discover { duration: *duration }),
+            Request::DeviceGet { endpoint, .. } => {
+                return Ok(Action::Describe {
+                    endpoint: endpoint.clone(),
+                });
+            }
         };
         Ok(Action::Done(response))
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_string, spelled};
+use crate::document::{DocumentError, envelope, json_from_slice, member, scalar_string, spelled};
 use crate::generation::{Family, Generation};
 use crate::parameter::{ParameterDeclaration, ParameterType};
 use crate::read::members::Members;
@@ -61,12 +61,7 @@ impl Topology {
     ///
     /// As [`from_slice`](Self::from_slice), except for syntax errors.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
-        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
-            expected: "a topology",
-            found: json_type(&value),
-            hint: Some("with '@apiVersion', 'name' and 'properties'"),
-        })?;
-        let name = document_name(map, "a topology")?;
+        let (map, name) = envelope(&value, "a topology")?;
         if let Some(mark) = cloud_mark(map) {
             return Err(DocumentError::CloudTopology { name, mark });
         }
@@ -173,29 +168,11 @@ impl Topology {
 }
 
 fn declaration(entry: &mut Members<'_>, findings: &mut Findings) -> Option<ParameterDeclaration> {
-    let pointer = entry.at.clone();
-    let name = entry.get("name").and_then(|(value, _)| scalar_string(value));
     let description = entry
         .get("description")
         .and_then(|(value, _)| scalar_string(value));
-    let default = match entry.get("default") {
-        None => None,
-        Some((value, at)) => {
-            let text = scalar_string(value);
-            if text.is_none() {
-                let message = format!(
-                    "a default must be a string, but this is {}: put it in quotes",
-                    json_type(value)
-                );
-                findings.error(DiagnosticCode::WrongType, &at, message);
-            }
-            text
-        }
-    };
-    let Some(name) = name.filter(|name| !name.is_empty()) else {
-        entry.missing("name", findings);
-        return None;
-    };
+    let default = entry.string("default", "a default", findings);
+    let name = entry.required_name(findings)?;
     entry.what = format!("parameter '{name}'");
     let parameter_type = match entry.get("type") {
         None => {
@@ -219,21 +196,8 @@ fn declaration(entry: &mut Members<'_>, findings: &mut Findings) -> Option<Param
         parameter_type,
         description,
         default: default.map(SecretString::new),
-        pointer,
+        pointer: entry.at.clone(),
     })
-}
-
-pub(crate) fn document_name(map: &Map<String, Value>, what: &'static str) -> Result<String, DocumentError> {
-    match member(map, "name") {
-        None => Err(DocumentError::NameMissing { what }),
-        Some((_, Value::String(name))) => Ok(name.clone()),
-        Some((_, other)) => Err(DocumentError::MemberType {
-            what,
-            member: "name",
-            found: json_type(other),
-            expected: "a string",
-        }),
-    }
 }
 
 /// By what a topology of the cloud service is recognised.

@@ -107,7 +107,7 @@ impl DecoderThread {
                 self.stream = Some((codec, extra_data.clone()));
                 self.open(codec, &extra_data);
             }
-            Command::Unit { unit, .. } if self.waits_for_key && !unit.random_access => {
+            Command::Unit { unit, .. } if self.waits_for_key && !unit.keyframe => {
                 self.source.dropped(DropReason::NoKeyFrame, 1);
             }
             Command::Unit { unit, epoch } => {
@@ -170,7 +170,7 @@ impl DecoderThread {
         {
             return;
         }
-        self.decoder = match Decoder::open(codec, extra_data, &self.options) {
+        self.decoder = match Decoder::open(codec, extra_data, self.options.clone()) {
             Ok(decoder) => Some(decoder),
             Err(error) => {
                 tracing::error!(node = self.source.name(), %error, "the camera's stream cannot be decoded");
@@ -183,7 +183,7 @@ impl DecoderThread {
 
     fn decode(&mut self, unit: &AccessUnit, epoch: u64) {
         failpoint("decode", self.source.name());
-        if unit.discontinuity && unit.random_access {
+        if unit.discontinuity && unit.keyframe {
             self.flush();
         }
         if self.units.len() == MAX_INSIDE {

@@ -36,6 +36,11 @@ impl EventEmitter {
         self.event_bus.emit(event);
     }
 
+    /// Has the sinks flushed after the events up to now.
+    pub(crate) fn request_flush(&self) {
+        self.event_bus.request_flush();
+    }
+
     /// Emits an event that happens now.
     pub(crate) fn emit_now(&self, name: EventName, subject: &Subject, body: EventBody) {
         self.emit(GraphEvent {

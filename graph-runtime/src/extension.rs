@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use self::custom::CustomNodeTask;
 use self::grpc::GrpcNode;
-use self::http::{HttpNode, HttpNodeError};
+use self::http::HttpNode;
 use self::results::Results;
 use crate::convert::extension::ClientPlan;
 use crate::emitter::EventEmitter;
@@ -157,14 +157,7 @@ impl Extensions<'_> {
                 (ExtensionNode::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
-                let built = HttpNode::new(*options, spec, slot, results, self.timeouts);
-                let (node, worker) = built.map_err(|error| match error {
-                    HttpNodeError::Thread(error) => StartError::Thread(error),
-                    HttpNodeError::Tls(error) => StartError::Client {
-                        node: plan.node.name,
-                        reason: error.to_string(),
-                    },
-                })?;
+                let (node, worker) = HttpNode::new(*options, spec, slot, results, self.timeouts)?;
                 (ExtensionNode::Http(Box::new(node)), worker)
             }
         };
@@ -195,10 +188,13 @@ fn node_input(
     fanout: Option<Arc<DownstreamFanout>>,
     outputs: NodeOutputs,
 ) -> NodeInput {
-    let mut filters: Vec<Pacer> = plan.rates.iter().copied().map(Pacer::new).collect();
+    let mut filters = plan.filters.clone();
     let mut own_limit = plan.own_limit.map(Pacer::new);
-    if fanout.is_none() && !plan.annotated_only {
-        filters.extend(own_limit.take());
+    if fanout.is_none()
+        && !plan.annotated_only
+        && let Some(limit) = own_limit.take()
+    {
+        filters.limit(limit);
     }
     NodeInput {
         motion: match plan.source {

@@ -512,7 +512,7 @@ mod tests {
     fn a_full_disk_is_told_from_one_that_is_not_ours_and_from_a_broken_one() {
         let write = |kind: std::io::ErrorKind| ClipError::Write {
             path: "x".into(),
-            source: kind.into(),
+            cause: kind.into(),
         };
         let full = Failure::clip(&write(std::io::ErrorKind::StorageFull), "asset");
         assert_eq!(full.kind, FailureKind::StorageFull);

@@ -48,12 +48,24 @@ pub(crate) struct Prepared {
 /// A running instance. Dropped without [`stop`](Self::stop), it ends in the background.
 #[derive(Debug)]
 pub(crate) struct Running {
-    lifecycle: InstanceLifecycle,
+    run: Run,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
-    stats: StatsSource,
     /// Dropped at the stop: they keep recorders alive.
     inputs: Vec<Input>,
+}
+
+/// What can be read of a run, also after it has ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) lifecycle: InstanceLifecycle,
+    stats: StatsSource,
+}
+
+impl Run {
+    pub(crate) fn stats(&self) -> InstanceStats {
+        self.stats.read()
+    }
 }
 
 /// A message source.
@@ -63,9 +75,9 @@ struct Input {
     gates: Vec<SignalInput>,
 }
 
-/// Reads the statistics of an instance, also after it has ended.
+/// Reads the statistics of an instance.
 #[derive(Debug, Clone)]
-pub(crate) struct StatsSource {
+struct StatsSource {
     source: String,
     camera: CameraMonitor,
     counters: Counters,
@@ -73,7 +85,7 @@ pub(crate) struct StatsSource {
 }
 
 impl StatsSource {
-    pub(crate) fn read(&self) -> InstanceStats {
+    fn read(&self) -> InstanceStats {
         let mut stats = self.counters.snapshot();
         stats.camera_sessions = self.camera.counters().sessions;
         stats.memory = self.budget.stats();
@@ -92,7 +104,7 @@ impl StatsSource {
         let camera = self.camera.counters();
         for (reason, count) in [
             (DropReason::CameraQueueFull, camera.dropped_queue_full),
-            (DropReason::NoKeyFrame, camera.dropped_no_random_access),
+            (DropReason::NoKeyFrame, camera.dropped_no_keyframe),
         ] {
             if count > 0 {
                 *drops.entry((self.source.clone(), reason)).or_default() += count;
@@ -227,28 +239,26 @@ impl Prepared {
             });
         });
         Running {
-            lifecycle: self.lifecycle,
+            run: Run {
+                lifecycle: self.lifecycle,
+                stats,
+            },
             stop: Some(stop),
             task,
-            stats,
             inputs: self.inputs,
         }
     }
 }
 
 impl Running {
-    pub(crate) fn lifecycle(&self) -> &InstanceLifecycle {
-        &self.lifecycle
-    }
-
-    pub(crate) fn stats(&self) -> StatsSource {
-        self.stats.clone()
+    pub(crate) fn run(&self) -> &Run {
+        &self.run
     }
 
     /// The media time of what the camera sends now; `wall_90k` before its first picture. Not the wall clock: media do not
     /// follow at once when that is set, and a camera may have a better one.
     pub(crate) fn media_now_90k(&self, wall_90k: u64) -> u64 {
-        let now = self.stats.counters.media_now_90k(Instant::now());
+        let now = self.run.stats.counters.media_now_90k(Instant::now());
         now.unwrap_or(wall_90k)
     }
 

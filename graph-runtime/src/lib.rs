@@ -1,7 +1,7 @@
 //! Runs media graphs: receives a camera, sends its pictures to extensions, emits events and records clips.
 //!
-//! A [`Module`] takes the direct methods of Live Video Analytics and Video Analyzer (`GraphTopologySet`,
-//! `GraphInstanceActivate`, …), validates and resolves their documents with `lva-graph-model`, and runs the graphs:
+//! A [`Module`] takes topologies and instances, typed ([`Module::start`]) or by the direct methods of Live Video Analytics and
+//! Video Analyzer ([`Module::invoke`]), validates and resolves them with `lva-graph-model`, and runs the graphs:
 //! `lva-rtsp` receives the camera, `lva-framing` decodes and renders its pictures, `lva-extension-protocol` sends them to
 //! extensions, and `lva-recording` records around events. Events of a graph are [`GraphEvent`]s for your [`MessageSink`]s.
 //!
@@ -14,8 +14,8 @@
 //! # Example
 //!
 //! ```no_run
+//! use lva_graph_model::{Instance, Topology};
 //! use lva_graph_runtime::{GraphEvent, MessageSink, Module, RuntimeOptions, SinkError};
-//! use serde_json::json;
 //!
 //! struct Lines;
 //!
@@ -27,16 +27,14 @@
 //!     }
 //! }
 //!
-//! # async fn run(topology: serde_json::Value, instance: serde_json::Value) {
+//! # async fn run(topology: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let module = Module::new(RuntimeOptions::new("recordings"), vec![Box::new(Lines)]);
-//! for (method, payload) in [
-//!     ("GraphTopologySet", topology),
-//!     ("GraphInstanceSet", instance),
-//!     ("GraphInstanceActivate", json!({"@apiVersion": "1.0", "name": "Sample-Graph-1"})),
-//! ] {
-//!     let (status, answer) = module.invoke(method, &payload).await;
-//!     println!("{method}: {status} {answer}");
-//! }
+//! let topology = Topology::from_json(topology)?;
+//! let instance = Instance::new("door-1", topology.name(), [("rtspUrl", "rtsp://camera/1")]);
+//! let door = module.start(topology, instance).await?;
+//! door.wait().await?; // until a method stops it, or its camera is given up
+//! println!("{} pictures", door.stats().received);
+//! # Ok(())
 //! # }
 //! ```
 //!
@@ -45,8 +43,8 @@
 //! Every node of the four generations: RTSP and hub message sources; motion detection; frame rate filter; gRPC and HTTP
 //! extensions and the three spellings of the vision extension, in parallel and in series; object tracking and line crossing;
 //! message sink; signal gate; asset, file and video sinks; and custom nodes ([`NodeFactory`]), which topologies name by their
-//! own `@type`. An unsupported combination fails at activation with a [`PlanError`], which names the node, its type and a
-//! remedy. [`Module::deliver`] delivers messages of a hub. ONVIF methods discover and query cameras ([`OnvifOptions`]).
+//! own `@type`. An unsupported combination fails at activation with an error that names the node, its type and a remedy.
+//! [`Module::deliver`] delivers messages of a hub. ONVIF methods discover and query cameras ([`OnvifOptions`]).
 //!
 //! # Limits
 //!
@@ -56,7 +54,8 @@
 //! custom node, and for each recording sink. Linux; FFmpeg from the system, through `lva-framing` and `lva-recording`.
 #![forbid(unsafe_code)]
 
-// Direct methods, and the instances that they start and stop.
+// Direct methods and handles, and the instances that they start and stop.
+mod handle;
 mod instance;
 mod module;
 mod options;
@@ -75,6 +74,7 @@ mod render;
 
 // A graph, resolved.
 mod convert;
+mod filter;
 mod node;
 mod plan;
 
@@ -95,11 +95,11 @@ pub use lva_onvif::OnvifOptions;
 
 pub use event::GraphEvent;
 pub use failure::FailureKind;
+pub use handle::{InstanceFailed, InstanceHandle};
 pub use message::{DeliverError, HubMessage};
 pub use module::Module;
 pub use node::{CustomNode, NodeContext, NodeError, NodeFactory, NodeFrame};
 pub use options::RuntimeOptions;
-pub use plan::PlanError;
 pub use sink::{MessageSink, SinkError, SinkStats};
 pub use stats::{
     ClipInfo, DropReason, ExtensionStats, InstanceStats, LatencySummary, MemoryStats, MotionStats,

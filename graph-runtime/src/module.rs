@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lva_graph_model::methods::{
-    Action, Completion, InstanceState, MethodError, Registry, Response, RestoreError, Restored, Start,
+    Action, Completion, InstanceState, MethodCall, MethodError, Registry, Request, Response, RestoreError,
+    Restored, Start,
 };
 use lva_graph_model::{CustomNodeTypes, Node};
 use lva_media_types::MediaTime;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::convert::onvif::{OnvifCallError, described, discovered, onvif_device};
-use crate::instance::{InstanceLifecycle, Prepared, Running, StartError, StateChangeCause, StatsSource};
+use crate::instance::{InstanceLifecycle, Prepared, Run, Running, StartError, StateChangeCause};
 use crate::message::{DeliverError, HubMessage};
 use crate::options::RuntimeOptions;
 use crate::plan::Plan;
@@ -42,15 +43,10 @@ struct Shared {
 
 struct State {
     registry: Registry,
-    running: BTreeMap<String, RunningInstance>,
-    /// Activations up to now.
-    activations: u64,
-    /// The last run of each instance, so that its statistics can be read after it was stopped.
-    stats: BTreeMap<String, StatsSource>,
+    running: BTreeMap<String, Running>,
+    /// The newest run of each instance, until the instance is deleted.
+    runs: BTreeMap<String, Run>,
 }
-
-/// A running instance and the number of its activation.
-type RunningInstance = (u64, Running);
 
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,13 +76,12 @@ impl Shared {
     }
 
     /// An instance has ended without being stopped.
-    fn ended(&self, instance: &str, activation: u64, message: String) {
+    fn ended(&self, instance: &str, lifecycle: &InstanceLifecycle, message: String) {
         let mut state = self.state();
-        let own = |(number, _): &RunningInstance| *number == activation;
+        let running = state.running.get(instance);
         // Otherwise it is being stopped, and the stop reports it.
-        if state.running.get(instance).is_some_and(own)
-            && let Some((_, running)) = state.running.remove(instance)
-        {
+        if running.is_some_and(|running| running.run().lifecycle.is(lifecycle)) {
+            state.running.remove(instance);
             tracing::error!(instance, message, "an instance failed");
             let report = Completion::Failed {
                 node: None,
@@ -95,7 +90,7 @@ impl Shared {
             let _ = state.report(
                 instance,
                 report,
-                Some(running.lifecycle()),
+                Some(lifecycle),
                 &StateChangeCause::Ended { message },
             );
         }
@@ -129,12 +124,14 @@ impl Module {
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O and time enabled, as [`tokio::spawn`] does.
+    #[track_caller]
     pub fn new(options: RuntimeOptions, sinks: Vec<Box<dyn MessageSink>>) -> Self {
+        // Here, where a missing runtime is reported at the caller's line.
+        let _in_runtime = tokio::runtime::Handle::current();
         let state = State {
             registry: Registry::new(options.registry()),
             running: BTreeMap::new(),
-            activations: 0,
-            stats: BTreeMap::new(),
+            runs: BTreeMap::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -157,6 +154,7 @@ impl Module {
     /// # Panics
     ///
     /// As [`new`](Self::new).
+    #[track_caller]
     pub fn restore(
         saved: &Value,
         options: RuntimeOptions,
@@ -170,7 +168,7 @@ impl Module {
         let module = Self::new(options, sinks);
         module.shared.state().registry = registry;
         for start in starts {
-            failures.extend(module.start(start, &StateChangeCause::Restored).err());
+            failures.extend(module.begin(start, &StateChangeCause::Restored).err());
         }
         Ok((module, failures))
     }
@@ -182,23 +180,35 @@ impl Module {
     }
 
     /// Runs a direct method of either family: takes its name and payload as they come from a hub, and returns the status and
-    /// payload of the answer.
+    /// payload of the answer. Inside a program, [`start`](Self::start) and [`call`](Self::call) do the same with types.
     ///
     /// Activation answers when the instance runs, before its camera answers: events report whether the camera can be reached,
     /// and reconnecting goes on without limit by default. Deactivation answers when all recordings are complete. Dropping the
     /// future interrupts neither.
+    #[must_use = "the status tells whether the method succeeded"]
     pub async fn invoke(&self, method: &str, payload: &Value) -> (u16, Value) {
-        let answer = match self.execute(method, payload).await {
-            Ok(response) => response,
-            Err(error) => {
-                tracing::warn!(method, %error, "a method failed");
-                error.to_response()
-            }
+        let answer = match MethodCall::parse(method, payload) {
+            Ok(call) => self.call(&call).await,
+            Err(error) => Err(error),
         };
-        for finding in &answer.findings {
-            tracing::info!(method, pointer = %finding.pointer, "{}", finding.message);
-        }
+        let answer = answer.unwrap_or_else(|error| {
+            tracing::warn!(method, %error, "a method failed");
+            error.to_response()
+        });
         (answer.status, answer.payload)
+    }
+
+    /// Runs a direct method that is parsed already. See [`invoke`](Self::invoke).
+    ///
+    /// # Errors
+    ///
+    /// [`MethodError`] with the method, the object that it is about, and a typed [`Fault`](lva_graph_model::methods::Fault).
+    pub async fn call(&self, call: &MethodCall) -> Result<Response, MethodError> {
+        let response = self.execute(call, None).await?;
+        for finding in &response.findings {
+            tracing::info!(method = call.name(), pointer = %finding.pointer, "{}", finding.message);
+        }
+        Ok(response)
     }
 
     /// Delivers a message for an input of the module to the message sources of that input, whose gates it opens: in every
@@ -213,7 +223,7 @@ impl Module {
         let state = self.shared.state();
         let running = state.running.iter();
         let addressed = running.filter(|(name, _)| signal.instance.as_ref().is_none_or(|only| only == *name));
-        let gates = addressed.map(|(_, (_, running))| {
+        let gates = addressed.map(|(_, running)| {
             let time = signal
                 .timestamp_90k
                 .unwrap_or_else(|| running.media_now_90k(now_90k));
@@ -234,8 +244,12 @@ impl Module {
 
     /// The statistics of an instance since its last activation; `None` when it never ran.
     pub fn stats(&self, instance: &str) -> Option<InstanceStats> {
-        let source = self.shared.state().stats.get(instance).cloned();
-        source.map(|source| source.read())
+        self.run(instance).map(|run| run.stats())
+    }
+
+    /// The newest run of an instance.
+    pub(crate) fn run(&self, instance: &str) -> Option<Run> {
+        self.shared.state().runs.get(instance).cloned()
     }
 
     /// The statistics of each message sink, in the order in which they were given.
@@ -243,7 +257,8 @@ impl Module {
         self.shared.event_bus.stats()
     }
 
-    /// Waits until all emitted events are delivered, but not longer than `limit`. Returns whether they are.
+    /// Waits until all emitted events are delivered and the sinks [flushed](MessageSink::flush), but not longer than `limit`.
+    /// Returns whether they are.
     pub async fn flush(&self, limit: Duration) -> bool {
         self.shared.event_bus.flush(limit).await
     }
@@ -253,7 +268,13 @@ impl Module {
         let running = std::mem::take(&mut self.shared.state().running);
         let stopping: Vec<_> = running
             .into_iter()
-            .map(|(name, (_, running))| (name, running.lifecycle().clone(), tokio::spawn(running.stop())))
+            .map(|(name, running)| {
+                (
+                    name,
+                    running.run().lifecycle.clone(),
+                    tokio::spawn(running.stop()),
+                )
+            })
             .collect();
         for (name, lifecycle, stopping) in stopping {
             let _ = stopping.await;
@@ -270,28 +291,54 @@ impl Module {
         self.flush(Duration::from_secs(10)).await;
     }
 
-    async fn execute(&self, method: &str, payload: &Value) -> Result<Response, MethodError> {
+    pub(crate) fn run_state(&self, instance: &str, run: &Run) -> InstanceState {
+        let state = self.shared.state();
+        let current = state
+            .registry
+            .state(instance)
+            .filter(|_| !run.lifecycle.has_ended());
+        current.unwrap_or(InstanceState::Inactive)
+    }
+
+    /// Stops a run, unless it has ended: a newer run of the same instance goes on.
+    pub(crate) async fn stop_run(&self, call: &MethodCall, run: &Run) -> Result<(), MethodError> {
+        self.execute(call, Some(run)).await.map(drop)
+    }
+
+    async fn execute(&self, call: &MethodCall, unless_ended: Option<&Run>) -> Result<Response, MethodError> {
+        let failed =
+            |error: OnvifCallError| MethodError::device(call.name(), error.fault(), error.to_string());
         loop {
             let mut changes = self.shared.changes.subscribe();
-            let now = MediaTime::from_ticks_90k(self.shared.options.wall.now_90k());
-            let action = self
-                .shared
-                .state()
-                .registry
-                .call(method, payload, now.to_system_time())?;
+            let action = {
+                let mut state = self.shared.state();
+                if unless_ended.is_some_and(|run| run.lifecycle.has_ended()) {
+                    return Ok(Response {
+                        status: 200,
+                        payload: Value::Null,
+                        findings: Vec::new(),
+                    });
+                }
+                let now = MediaTime::from_ticks_90k(self.shared.options.wall.now_90k());
+                let action = state.registry.dispatch(call, now.to_system_time())?;
+                if let Request::InstanceDelete(instance) = &call.request {
+                    state.runs.remove(instance);
+                }
+                action
+            };
             match action {
                 Action::Done(response) => return Ok(response),
                 Action::Start(start) => return self.activate(*start).await,
                 Action::Stop { instance } => return self.stop(instance).await,
                 Action::Discover { duration } => {
-                    let found = lva_onvif::discover(duration, &self.shared.options.onvif).await;
-                    let found = found.map_err(|error| method_error(method, &error.into()))?;
+                    let found = lva_onvif::discover(duration, self.shared.options.onvif.clone()).await;
+                    let found = found.map_err(|error| failed(error.into()))?;
                     return Ok(Response::of_discovered_devices(&discovered(found)));
                 }
                 Action::Describe { endpoint } => {
-                    let device = onvif_device(&endpoint).map_err(|error| method_error(method, &error))?;
-                    let device = lva_onvif::describe(device, &self.shared.options.onvif).await;
-                    let device = device.map_err(|error| method_error(method, &error.into()))?;
+                    let device = onvif_device(&endpoint).map_err(failed)?;
+                    let device = lva_onvif::describe(device, self.shared.options.onvif.clone()).await;
+                    let device = device.map_err(|error| failed(error.into()))?;
                     return Ok(Response::of_device(&described(device)));
                 }
                 // The call in progress decides; then this one is tried again.
@@ -306,10 +353,10 @@ impl Module {
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
         let mut nodes = start.graph.nodes().iter();
         if !nodes.any(|node| matches!(node.kind, Node::Custom(_))) {
-            return self.start(start, &StateChangeCause::Method);
+            return self.begin(start, &StateChangeCause::Method);
         }
         let (module, instance) = (self.clone(), start.instance.clone());
-        let starting = tokio::task::spawn_blocking(move || module.start(start, &StateChangeCause::Method));
+        let starting = tokio::task::spawn_blocking(move || module.begin(start, &StateChangeCause::Method));
         match starting.await {
             Ok(answer) => answer,
             Err(error) => {
@@ -321,7 +368,7 @@ impl Module {
         }
     }
 
-    fn start(&self, start: Start, cause: &StateChangeCause) -> Result<Response, MethodError> {
+    fn begin(&self, start: Start, cause: &StateChangeCause) -> Result<Response, MethodError> {
         let Start {
             instance,
             graph,
@@ -334,8 +381,8 @@ impl Module {
         let shared = &self.shared;
         let lifecycle = InstanceLifecycle::new(&graph, &shared.options, shared.event_bus.clone());
         let plan = Plan::new(&graph, &shared.options.module, &shared.options.factories).map_err(|error| {
-            let node = (!error.node.is_empty()).then(|| error.node.clone());
-            (node, error.to_string())
+            let message = error.to_string();
+            (error.node, message)
         });
         let prepared = plan.and_then(|plan| {
             let recovered = shared.recovered.clone();
@@ -349,7 +396,7 @@ impl Module {
         });
         match prepared {
             Ok(prepared) => {
-                let active = self.begin(instance, prepared, &lifecycle, cause)?;
+                let active = self.run_prepared(instance, prepared, &lifecycle, cause)?;
                 Ok(answer.unwrap_or(active))
             }
             Err((node, message)) => {
@@ -369,7 +416,7 @@ impl Module {
 
     /// Under one lock, or an instance that is stopped meanwhile would run on. Its start is emitted before any event of its
     /// own.
-    fn begin(
+    fn run_prepared(
         &self,
         instance: String,
         prepared: Prepared,
@@ -380,16 +427,14 @@ impl Module {
         let mut state = shared.state();
         let active = state.report(&instance, Completion::Activated, Some(lifecycle), cause);
         if active.is_ok() && !state.running.contains_key(&instance) {
-            state.activations += 1;
-            let activation = state.activations;
-            let (module, name) = (Arc::downgrade(shared), instance.clone());
+            let (module, name, own) = (Arc::downgrade(shared), instance.clone(), lifecycle.clone());
             let running = prepared.begin(move |failure| {
                 if let (Some(message), Some(module)) = (failure, module.upgrade()) {
-                    module.ended(&name, activation, message);
+                    module.ended(&name, &own, message);
                 }
             });
-            state.stats.insert(instance.clone(), running.stats());
-            state.running.insert(instance, (activation, running));
+            state.runs.insert(instance.clone(), running.run().clone());
+            state.running.insert(instance, running);
         }
         drop(state);
         shared.changes.send_modify(|changes| *changes += 1);
@@ -399,33 +444,22 @@ impl Module {
     /// In a separate task, which completes even if the caller is dropped.
     async fn stop(&self, instance: String) -> Result<Response, MethodError> {
         let shared = Arc::clone(&self.shared);
-        let name = instance.clone();
+        let running = shared.state().running.remove(&instance);
+        let lifecycle = running.as_ref().map(|running| running.run().lifecycle.clone());
+        let report = {
+            let cause = StateChangeCause::Method;
+            move || shared.report(&instance, Completion::Deactivated, lifecycle.as_ref(), &cause)
+        };
+        let ended = report.clone();
         let stopping = tokio::spawn(async move {
-            let running = shared.state().running.remove(&instance);
-            let mut lifecycle = None;
-            if let Some((_, running)) = running {
-                lifecycle = Some(running.lifecycle().clone());
+            if let Some(running) = running {
                 running.stop().await;
             }
-            shared.report(
-                &instance,
-                Completion::Deactivated,
-                lifecycle.as_ref(),
-                &StateChangeCause::Method,
-            )
+            report()
         });
-        match stopping.await {
-            Ok(answer) => answer,
-            // The task panicked; the instance has ended anyway.
-            Err(_) => self
-                .shared
-                .report(&name, Completion::Deactivated, None, &StateChangeCause::Method),
-        }
+        // If the task panicked, the instance has ended anyway.
+        stopping.await.unwrap_or_else(|_| ended())
     }
-}
-
-fn method_error(method: &str, error: &OnvifCallError) -> MethodError {
-    MethodError::device(method, error.fault(), error.to_string())
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lva_framing::motion::{MotionDetector, MotionEvent, MotionWindow};
-use lva_framing::{FractionBox, Pacer, Picture};
+use lva_framing::{FractionBox, Picture};
 use lva_graph_model::nodes::MotionDetection;
 use lva_inference_schema::Inference;
 
 use crate::convert::motion::{inference, sensitivity};
 use crate::emitter::NodeReporter;
+use crate::filter::Filters;
 use crate::flow::SignalInput;
 use crate::panics::{catch_panic, failpoint};
 use crate::plan::MotionPlan;
@@ -24,7 +25,7 @@ pub(crate) struct MotionNode {
     settings: MotionDetection,
     /// Of the message sinks.
     outputs: Vec<Option<String>>,
-    pacers: Vec<Pacer>,
+    filters: Filters,
     detector: MotionDetector,
     window: MotionWindow,
     gates: Vec<SignalInput>,
@@ -37,7 +38,7 @@ impl MotionNode {
         // Listed from the start.
         node.counters().motion();
         Self {
-            pacers: plan.rates.into_iter().map(Pacer::new).collect(),
+            filters: plan.filters,
             detector: MotionDetector::new(sensitivity(&plan.settings)),
             window: MotionWindow::new(plan.settings.event_aggregation_window),
             settings: plan.settings,
@@ -64,7 +65,7 @@ impl MotionNode {
     fn detect(&mut self, picture: &Picture, received_at: Instant) -> Option<Arc<[Inference]>> {
         failpoint("motion", self.node.name());
         let time = picture.timestamp_90k();
-        if !self.pacers.iter_mut().all(|pacer| pacer.admit(time)) {
+        if !self.filters.admit(time) {
             return None;
         }
         let regions = self.detector.detect(picture);
@@ -117,7 +118,7 @@ fn inferences(regions: &[FractionBox], with_boxes: bool) -> Arc<[Inference]> {
 mod tests {
     use std::time::Duration;
 
-    use lva_framing::{ColorMatrix, ColorRange, FrameRate, PictureFormat};
+    use lva_framing::{ColorMatrix, ColorRange, FrameRate, Pacer, PictureFormat};
     use lva_graph_model::nodes::{MotionDetection, Sensitivity};
     use lva_inference_schema::{EventName, Subject};
 
@@ -143,6 +144,8 @@ mod tests {
     fn watch(name: &str) -> (MotionNode, Counters) {
         let counters = Counters::default();
         let node = EventEmitter::detached(&counters).test_node(name);
+        let mut filters = Filters::default();
+        filters.limit(Pacer::new(FrameRate::new(1, 1).unwrap()));
         let plan = MotionPlan {
             node: NodeRef {
                 name: name.to_owned(),
@@ -153,7 +156,7 @@ mod tests {
                 output_motion_region: true,
                 event_aggregation_window: Duration::from_secs(1),
             },
-            rates: vec![FrameRate::new(1, 1).unwrap()],
+            filters,
             downstream: Downstream::default(),
         };
         (MotionNode::new(Vec::new(), plan, node), counters)

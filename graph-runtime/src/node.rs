@@ -96,13 +96,33 @@ pub trait CustomNode: Send + 'static {
 /// What a node is created from: its place in the graph, and its settings.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeContext<'a> {
-    pub(crate) topology: &'a str,
-    pub(crate) instance: &'a str,
-    pub(crate) name: &'a str,
-    pub(crate) processor: &'a CustomProcessor,
+    topology: &'a str,
+    instance: &'a str,
+    name: &'a str,
+    processor: &'a CustomProcessor,
 }
 
 impl<'a> NodeContext<'a> {
+    /// The context of a node by hand, for tests of factories.
+    ///
+    /// ```
+    /// use lva_graph_model::nodes::CustomProcessor;
+    /// use lva_graph_runtime::NodeContext;
+    ///
+    /// let processor = CustomProcessor::new("#Contoso.Wideness", serde_json::json!({"least": "640"}));
+    /// let node = NodeContext::new("topology", "instance", "wideness", &processor);
+    /// assert_eq!(node.number("least")?, Some(640.0));
+    /// # Ok::<(), lva_graph_runtime::NodeError>(())
+    /// ```
+    pub fn new(topology: &'a str, instance: &'a str, name: &'a str, processor: &'a CustomProcessor) -> Self {
+        Self {
+            topology,
+            instance,
+            name,
+            processor,
+        }
+    }
+
     /// The topology's name.
     pub fn topology(&self) -> &'a str {
         self.topology

@@ -10,24 +10,24 @@ use crate::convert::extension::ClientPlan;
 use crate::convert::picture::FrameSpec;
 use crate::convert::recording::MediaSelection;
 use crate::event::NodeRef;
+use crate::filter::Filters;
 use crate::node::CustomNodePlan;
 
 mod planner;
 
 /// Why this runtime cannot run a graph whose documents are valid. Retrying does not help: the topology must change, or the
-/// runtime must be newer.
+/// runtime must be newer. Its text leaves the node to the error around it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the node '{node}' ({kind}) cannot run: {reason}; {remedy}")]
-#[non_exhaustive]
-pub struct PlanError {
-    /// The node's name.
-    pub node: String,
+#[error("{kind} cannot run: {reason}; {remedy}")]
+pub(crate) struct PlanError {
+    /// The node's name; `None` where a node is missing.
+    pub(crate) node: Option<String>,
     /// Its type: without the prefix for types of the contract, in full for custom types.
-    pub kind: String,
+    pub(crate) kind: String,
     /// What is not possible.
-    pub reason: String,
+    pub(crate) reason: String,
     /// What to do instead.
-    pub remedy: String,
+    pub(crate) remedy: String,
 }
 
 /// The index of a motion node in [`Plan::motions`].
@@ -79,8 +79,7 @@ pub(crate) struct InputPlan {
 pub(crate) struct MotionPlan {
     pub(crate) node: NodeRef,
     pub(crate) settings: MotionDetection,
-    /// Each lets at most this many pictures through.
-    pub(crate) rates: Vec<FrameRate>,
+    pub(crate) filters: Filters,
     pub(crate) downstream: Downstream,
 }
 
@@ -99,8 +98,7 @@ pub(crate) enum FrameSource {
 pub(crate) struct AnalysisPlan {
     pub(crate) node: NodeRef,
     pub(crate) source: FrameSource,
-    /// Filters before it: each lets at most this many of the pictures that reach it through.
-    pub(crate) rates: Vec<FrameRate>,
+    pub(crate) filters: Filters,
     /// The node's own limit: frames beyond it go on without its results.
     pub(crate) own_limit: Option<FrameRate>,
     /// It takes only frames with results from upstream.

@@ -289,7 +289,8 @@ impl RecorderThread {
             }
             return Vec::new();
         };
-        let (outcome, events) = recorder.signal(signal);
+        let outcome = recorder.signal(signal);
+        let events = recorder.take_events();
         let reason = match outcome {
             SignalOutcome::Accepted => None,
             SignalOutcome::Late => Some(DropReason::SignalLate),

@@ -18,6 +18,9 @@ const QUEUE: usize = 1024;
 /// a thousand inferences.
 const RESERVED: usize = 128;
 
+/// The longest flush of a sink.
+const FLUSH_LIMIT: Duration = Duration::from_secs(10);
+
 /// Any error of a sink.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,10 +51,24 @@ pub trait MessageSink: Send + 'static {
     ///
     /// Any error; the event counts as failed, and the next one is published. A sink that retries does so inside this function.
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError>;
+
+    /// Writes out what the sink buffers. Called after the last event of each run of an instance, by
+    /// [`Module::flush`](crate::Module::flush) and [`Module::shutdown`](crate::Module::shutdown), and for the last time after
+    /// the last event, when the module was dropped. Does nothing by default.
+    ///
+    /// A flush that takes longer than ten seconds is dropped at its next `.await`, and the sink goes on with the next event.
+    ///
+    /// # Errors
+    ///
+    /// Any error; it is logged, and counted as [`SinkStats::failed_flushes`].
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 }
 
 /// The events of one sink, counted by their result. Numbers only rise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SinkStats {
     /// Events that it accepted.
@@ -60,6 +77,8 @@ pub struct SinkStats {
     pub failed: u64,
     /// Events dropped because its queue was full.
     pub dropped_queue_full: u64,
+    /// Flushes that failed, panicked or took too long.
+    pub failed_flushes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -67,13 +86,15 @@ struct Counts {
     published: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
+    failed_flushes: AtomicU64,
     /// An event was dropped, and none has been queued since.
     behind: AtomicBool,
 }
 
 enum Item {
     Event(Arc<GraphEvent>),
-    Flush(oneshot::Sender<()>),
+    /// Answered when it is done, if anything waits for it.
+    Flush(Option<oneshot::Sender<()>>),
 }
 
 /// All sinks of a module.
@@ -89,7 +110,7 @@ impl fmt::Debug for EventBus {
 }
 
 impl EventBus {
-    /// Starts a task for each sink, which ends after the last clone of the bus is dropped.
+    /// Starts a task for each sink, which flushes it and ends after the last clone of the bus is dropped.
     pub(crate) fn start(sinks: Vec<Box<dyn MessageSink>>) -> Self {
         let start = |sink: Box<dyn MessageSink>| {
             let (sender, receiver) = mpsc::channel(QUEUE);
@@ -119,12 +140,19 @@ impl EventBus {
         }
     }
 
-    /// Waits until all emitted events are delivered, or the time is over. Returns whether all are.
+    /// Has each sink flushed after the events up to now. Never waits: a sink whose queue is full is flushed by a later request.
+    pub(crate) fn request_flush(&self) {
+        for (sender, _) in self.sinks.iter() {
+            let _ = sender.try_send(Item::Flush(None));
+        }
+    }
+
+    /// Waits until all emitted events are delivered and flushed, or the time is over. Returns whether all are.
     pub(crate) async fn flush(&self, limit: Duration) -> bool {
         let all = async {
             for (sender, _) in self.sinks.iter() {
                 let (done, delivered) = oneshot::channel();
-                if sender.send(Item::Flush(done)).await.is_ok() {
+                if sender.send(Item::Flush(Some(done))).await.is_ok() {
                     let _ = delivered.await;
                 }
             }
@@ -137,6 +165,7 @@ impl EventBus {
             published: counts.published.load(Ordering::Relaxed),
             failed: counts.failed.load(Ordering::Relaxed),
             dropped_queue_full: counts.dropped.load(Ordering::Relaxed),
+            failed_flushes: counts.failed_flushes.load(Ordering::Relaxed),
         };
         self.sinks.iter().map(|(_, counts)| read(counts)).collect()
     }
@@ -159,16 +188,32 @@ async fn deliver(mut sink: Box<dyn MessageSink>, mut queue: mpsc::Receiver<Item>
                 }
             },
             Item::Flush(done) => {
-                let _ = done.send(());
+                flush(&mut *sink, &counts).await;
+                if let Some(done) = done {
+                    let _ = done.send(());
+                }
             }
         }
     }
+    flush(&mut *sink, &counts).await;
+}
+
+async fn flush(sink: &mut dyn MessageSink, counts: &Counts) {
+    let error = match tokio::time::timeout(FLUSH_LIMIT, catch_panic_async(sink.flush())).await {
+        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Err(error))) => error.to_string(),
+        Ok(Err(panicked)) => panicked.to_string(),
+        Err(_) => format!("it took more than {FLUSH_LIMIT:?}"),
+    };
+    counts.failed_flushes.fetch_add(1, Ordering::Relaxed);
+    tracing::error!(error, "a message sink failed to flush");
 }
 
 #[cfg(test)]
 mod tests {
     use lva_inference_schema::body::EventBody;
     use lva_inference_schema::{EventName, Subject};
+    use parking_lot::Mutex;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -230,6 +275,72 @@ mod tests {
         gate.add_permits(QUEUE);
         assert!(event_bus.flush(Duration::from_secs(10)).await);
         assert_eq!(event_bus.stats()[0].published, QUEUE as u64);
+    }
+
+    /// Buffers events until it is flushed.
+    #[derive(Default)]
+    struct Buffered {
+        waiting: Vec<EventName>,
+        flushed: Arc<Mutex<Vec<Vec<EventName>>>>,
+    }
+
+    #[async_trait]
+    impl MessageSink for Buffered {
+        async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
+            self.waiting.push(event.name);
+            Ok(())
+        }
+
+        async fn flush(&mut self) -> Result<(), SinkError> {
+            let last = self.waiting.last().copied();
+            self.flushed.lock().push(std::mem::take(&mut self.waiting));
+            match last {
+                Some(EventName::RuntimeError) => Err("refused".into()),
+                Some(EventName::DataDropped) => panic!("as configured"),
+                Some(EventName::StorageError) => std::future::pending().await,
+                _ => Ok(()),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sink_is_flushed_after_the_events_before_the_request_and_at_the_end() {
+        let sink = Buffered::default();
+        let flushed = Arc::clone(&sink.flushed);
+        let event_bus = EventBus::start(vec![Box::new(sink)]);
+        event_bus.emit(event(EventName::GraphInstanceStarted));
+        event_bus.emit(event(EventName::GraphInstanceStopped));
+        event_bus.request_flush();
+        event_bus.emit(event(EventName::GraphInstanceFailed));
+        assert!(event_bus.flush(Duration::from_secs(10)).await);
+        event_bus.emit(event(EventName::RecordingStopped));
+        drop(event_bus);
+        while Arc::strong_count(&flushed) > 1 {
+            tokio::task::yield_now().await;
+        }
+        let expected: [&[EventName]; 3] = [
+            &[EventName::GraphInstanceStarted, EventName::GraphInstanceStopped],
+            &[EventName::GraphInstanceFailed],
+            &[EventName::RecordingStopped],
+        ];
+        assert_eq!(*flushed.lock(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_that_fails_or_panics_or_hangs_is_counted_and_the_sink_goes_on() {
+        let event_bus = EventBus::start(vec![Box::new(Buffered::default())]);
+        for name in [
+            EventName::RuntimeError,
+            EventName::DataDropped,
+            EventName::StorageError,
+        ] {
+            event_bus.emit(event(name));
+            event_bus.request_flush();
+        }
+        event_bus.emit(event(EventName::RecordingStopped));
+        assert!(event_bus.flush(FLUSH_LIMIT * 2).await);
+        let stats = event_bus.stats()[0];
+        assert_eq!((stats.published, stats.failed_flushes), (4, 3));
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lva_inference_schema::EventName;
 use lva_recording::{PreRollStats, RecorderStats, StoreStats};
+use serde::Serialize;
 
 pub(crate) use self::counters::{Counters, Drops, NodeCounters};
 pub use self::drop_reason::DropReason;
@@ -13,12 +14,14 @@ pub use self::latency::NodeLatency;
 
 mod counters;
 mod drop_reason;
+mod json;
 mod latency;
 
 /// The frames of one extension or custom node. `sent = answered + lost + in flight`, and
 /// `offered = answered + dropped + in flight + waiting`, where `dropped` is the sum of [`InstanceStats::dropped`] for the
 /// node over all reasons; `dropped - lost` of these were never sent. After the end, no frame waits or is in flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ExtensionStats {
     /// Pictures that the frame rate of the node, or a filter before it, excluded: policy, not drops. Behind a motion node
@@ -37,7 +40,8 @@ pub struct ExtensionStats {
 }
 
 /// What a motion node detected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct MotionStats {
     /// Pictures that it examined.
@@ -49,7 +53,8 @@ pub struct MotionStats {
 }
 
 /// What a recording sink recorded and what it could not, since activation. Numbers only rise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RecordingStats {
     /// What was recorded and what failed; `not_written` counts units that passed while the disk rejected them.
@@ -63,7 +68,8 @@ pub struct RecordingStats {
 }
 
 /// Finished files by the result of their preview pictures; all zero where no previews are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PreviewStats {
     /// Files with previews.
@@ -76,7 +82,8 @@ pub struct PreviewStats {
 
 /// Encoded media that an instance holds in memory, in bytes: in the queues to the decoder and the recorders, in pre-rolls and
 /// in writers. A unit that is in several of them counts once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct MemoryStats {
     /// The limit: [`RuntimeOptions::with_memory_budget`](crate::RuntimeOptions::with_memory_budget).
@@ -88,21 +95,29 @@ pub struct MemoryStats {
 }
 
 /// A latency's distribution over the newest 4096 samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct LatencySummary {
     /// Samples since activation.
     pub count: u64,
     /// The median.
+    #[serde(rename = "p50Seconds", serialize_with = "json::seconds")]
     pub p50: Duration,
     /// Exceeded by one in a hundred.
+    #[serde(rename = "p99Seconds", serialize_with = "json::seconds")]
     pub p99: Duration,
     /// The largest.
+    #[serde(rename = "maxSeconds", serialize_with = "json::seconds")]
     pub max: Duration,
 }
 
 /// What an instance did. Everything but latencies and memory only rises, from activation on.
-#[derive(Debug, Clone, PartialEq, Default)]
+///
+/// Serialized with names in camel case, durations in seconds (`p50Seconds`), and `dropped` as an object of nodes, each with its
+/// reasons.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InstanceStats {
     /// Sessions with the camera.
@@ -124,8 +139,10 @@ pub struct InstanceStats {
     /// Encoded media in memory.
     pub memory: MemoryStats,
     /// What was dropped, by the name of the node and the reason.
+    #[serde(serialize_with = "json::drops")]
     pub dropped: BTreeMap<(String, DropReason), u64>,
     /// Emitted events by name.
+    #[serde(serialize_with = "json::events")]
     pub events: BTreeMap<EventName, u64>,
     /// From the arrival of a frame's first packet to the emission of an extension's event; frames without an event do not
     /// count, nor does motion, whose events wait for their window.
@@ -145,12 +162,14 @@ pub struct InstanceStats {
 }
 
 /// A clip that was finished.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ClipInfo {
     /// Name of the sink that recorded it.
     pub sink: String,
     /// The file.
+    #[serde(serialize_with = "json::path")]
     pub path: PathBuf,
     /// Media time of its first picture.
     pub first_timestamp_90k: u64,

@@ -63,7 +63,11 @@ impl DeviceEndpoint {
 /// # Errors
 ///
 /// [`OnvifError::NoInterface`] when no socket can be opened, [`OnvifError::Random`].
-pub async fn discover(duration: Duration, options: &OnvifOptions) -> Result<Vec<FoundDevice>, OnvifError> {
+///
+/// # Panics
+///
+/// Outside a tokio runtime with I/O and time enabled.
+pub async fn discover(duration: Duration, options: OnvifOptions) -> Result<Vec<FoundDevice>, OnvifError> {
     multicast::discover(duration, &options.targets, random()?).await
 }
 
@@ -72,9 +76,13 @@ pub async fn discover(duration: Duration, options: &OnvifOptions) -> Result<Vec<
 /// # Errors
 ///
 /// [`OnvifError`], when the device cannot be reached, is not ONVIF, or wants other credentials.
+///
+/// # Panics
+///
+/// Outside a tokio runtime with I/O and time enabled.
 pub async fn describe(
     device: DeviceEndpoint,
-    options: &OnvifOptions,
+    options: OnvifOptions,
 ) -> Result<DeviceDescription, OnvifError> {
     let limits = HttpLimits {
         // The request's own time ends first, so that a device that does not even connect is late like any other.
@@ -131,11 +139,11 @@ fn read(response: HttpResponse) -> OnvifResponse {
 
 fn failed(error: HttpTransportError, url: &str) -> OnvifError {
     match error {
-        HttpTransportError::Unreachable(source) => OnvifError::Unreachable {
+        HttpTransportError::Unreachable(cause) => OnvifError::Unreachable {
             url: url.to_owned(),
-            source,
+            cause,
         },
-        HttpTransportError::Untrusted(source) => OnvifError::Untrusted(source),
+        HttpTransportError::Untrusted(cause) => OnvifError::Untrusted(cause),
         HttpTransportError::TooLarge { limit } => OnvifError::TooLarge { limit },
         HttpTransportError::TimedOut { waited } => OnvifError::TimedOut { waited },
         broken => OnvifError::Broken(broken),

@@ -11,8 +11,8 @@ use crate::soap::SoapError;
 #[non_exhaustive]
 pub enum OnvifError {
     /// TLS cannot be set up.
-    #[error("{0}")]
-    Tls(#[source] ClientTlsError),
+    #[error(transparent)]
+    Tls(ClientTlsError),
     /// Credentials are missing or wrong.
     #[error(
         "the device rejects {}{}",
@@ -26,19 +26,19 @@ pub enum OnvifError {
         reason: String,
     },
     /// No connection to the device.
-    #[error("the device cannot be reached at {url}: {source}")]
+    #[error("the device cannot be reached at {url}: {cause}")]
     Unreachable {
         /// Where, without the query.
         url: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The device's certificate was rejected.
     #[error("the device's certificate is not trusted: {0}; add it to the endpoint's trusted certificates")]
-    Untrusted(#[source] io::Error),
+    Untrusted(io::Error),
     /// The connection broke in the middle of a response, or the response is not HTTP.
     #[error("the device broke off its response: {0}")]
-    Broken(#[source] HttpTransportError),
+    Broken(HttpTransportError),
     /// The response is too long.
     #[error("the device's response is longer than {limit} bytes")]
     TooLarge {
@@ -56,7 +56,7 @@ pub enum OnvifError {
     /// The response is not SOAP.
     #[error(
         "the endpoint is not an ONVIF device: status {status}, {content_type}{}; does the URL name the device service?",
-        source.as_ref().map(|source| format!(", {source}")).unwrap_or_default()
+        cause.as_ref().map(|cause| format!(", {cause}")).unwrap_or_default()
     )]
     NotSoap {
         /// Status of the response.
@@ -64,7 +64,7 @@ pub enum OnvifError {
         /// Its content type, one line of at most 256 characters.
         content_type: String,
         /// What is wrong with its body; `None` where it is empty.
-        source: Option<SoapError>,
+        cause: Option<SoapError>,
     },
     /// The response to another request.
     #[error("the device responded to {request} with '{response}'")]
@@ -90,7 +90,7 @@ pub enum OnvifError {
     },
     /// No socket for a discovery.
     #[error("this machine has no network interface for a discovery: {0}")]
-    NoInterface(#[source] io::Error),
+    NoInterface(io::Error),
     /// The operating system returns no random bytes.
     #[error("this machine has no source of random numbers")]
     Random,

@@ -12,11 +12,11 @@
 //!
 //! # async fn cameras() -> Result<(), Box<dyn std::error::Error>> {
 //! let options = OnvifOptions::default();
-//! for found in discover(Duration::from_secs(3), &options).await? {
+//! for found in discover(Duration::from_secs(3), options.clone()).await? {
 //!     println!("{}: {:?}", found.address, found.service_urls);
 //! }
 //! let device = DeviceEndpoint::new("http://192.168.1.20/onvif/device_service".parse()?).with_password("operator", "secret");
-//! for profile in describe(device, &options).await?.profiles {
+//! for profile in describe(device, options).await?.profiles {
 //!     println!("{}: {:?}", profile.name, profile.stream_uri);
 //! }
 //! # Ok(())

@@ -188,17 +188,17 @@ impl DeviceQuery {
             {
                 self.unsupported(&format!("status {}", response.status))
             }
-            Some(Err(source)) => Err(OnvifError::NotSoap {
+            Some(Err(cause)) => Err(OnvifError::NotSoap {
                 status: response.status,
                 content_type: self
                     .auth
                     .redact(response.content_type.as_deref().unwrap_or("nothing")),
-                source: Some(source),
+                cause: Some(cause),
             }),
             None => Err(OnvifError::NotSoap {
                 status: response.status,
                 content_type: "nothing".to_owned(),
-                source: None,
+                cause: None,
             }),
         }
     }

@@ -66,7 +66,7 @@ pub(crate) struct Fault {
 #[non_exhaustive]
 pub enum SoapError {
     /// Invalid XML, or XML beyond the limits.
-    #[error("{0}")]
+    #[error(transparent)]
     Xml(#[from] XmlError),
     /// Another document, such as an HTML page.
     #[error("it is not a SOAP envelope")]

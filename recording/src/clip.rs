@@ -121,8 +121,8 @@ impl ClipWriter {
         let guard = file.try_clone().map_err(ClipError::create(&part))?;
         let failure = Failure::default();
         let opened = open_output(file, &failure, tracks, &header);
-        let (output, time_bases) = opened.map_err(|source| {
-            let error = failure.take_or(&part, source);
+        let (output, time_bases) = opened.map_err(|cause| {
+            let error = failure.take_or(&part, cause);
             let _ = fs::remove_file(&part); // it contains nothing useful
             error
         })?;
@@ -219,9 +219,9 @@ impl ClipWriter {
         if let Some(error) = self.failure.take(&self.part) {
             return Err(error);
         }
-        result.map_err(|source| ClipError::Mux {
+        result.map_err(|cause| ClipError::Mux {
             path: self.part.clone(),
-            source,
+            cause,
         })?;
         publish(&self.part, &self.path, &mut self.guard, &mut self.sidecar)?;
         let track = self.track;
@@ -291,7 +291,7 @@ impl ClipWriter {
     /// A removed file accepts data without an error, until it is renamed.
     fn check_it_is_there(&self) -> Result<(), ClipError> {
         match fs::metadata(&self.part) {
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Err(ClipError::Removed {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Err(ClipError::Removed {
                 path: self.part.clone(),
             }),
             _ => Ok(()), // files of a directory without read permission may still be writable
@@ -365,9 +365,9 @@ impl ClipWriter {
         };
         match (self.failure.take(&self.part), written) {
             (Some(error), _) => Err(error),
-            (None, Err(source)) => Err(ClipError::Mux {
+            (None, Err(cause)) => Err(ClipError::Mux {
                 path: self.part.clone(),
-                source,
+                cause,
             }),
             (None, Ok(())) => Ok(()),
         }

@@ -8,28 +8,28 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum ClipError {
     /// The file or its directory cannot be created.
-    #[error("cannot create the clip {}; check that the directory is writable", path.display())]
+    #[error("cannot create the clip {}: {cause}; check that the directory is writable", path.display())]
     Create {
         /// The unfinished file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The disk rejected data.
-    #[error("cannot write the clip {}; check free space and quota", path.display())]
+    #[error("cannot write the clip {}: {cause}; check free space and quota", path.display())]
     Write {
         /// The unfinished file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The media were written, but the sidecar or the rename failed.
-    #[error("cannot rename the finished clip {} or write its sidecar; check free space and permissions of its directory", path.display())]
+    #[error("cannot rename the finished clip {} or write its sidecar: {cause}; check free space and permissions of its directory", path.display())]
     Finish {
         /// The unfinished file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file, or its directory, was removed during the recording.
     #[error("the clip {} was removed during the recording", path.display())]
@@ -39,28 +39,28 @@ pub enum ClipError {
     },
     /// A file next to the clips cannot be written, read or removed: annotations, a playlist, an old clip. The clip itself
     /// is not affected.
-    #[error("cannot read, write or remove {}, which belongs to the recordings; check free space and permissions", path.display())]
+    #[error("cannot read, write or remove {}, which belongs to the recordings: {cause}; check free space and permissions", path.display())]
     SidecarIo {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// An unfinished file that FFmpeg cannot read.
-    #[error("cannot read the unfinished clip {}; it is left as it is", path.display())]
+    #[error("cannot read the unfinished clip {}: {cause}; it is left as it is", path.display())]
     Unreadable {
         /// The unfinished file.
         path: PathBuf,
         /// FFmpeg's reason.
-        source: ffmpeg_next::Error,
+        cause: ffmpeg_next::Error,
     },
     /// FFmpeg's MP4 writer rejected the tracks or a packet.
-    #[error("the MP4 writer rejected the media of {}; H.264, H.265 and AAC are supported", path.display())]
+    #[error("the MP4 writer rejected the media of {}: {cause}; H.264, H.265 and AAC are supported", path.display())]
     Mux {
         /// The unfinished file.
         path: PathBuf,
         /// FFmpeg's reason.
-        source: ffmpeg_next::Error,
+        cause: ffmpeg_next::Error,
     },
     /// The first unit of a clip is not a key frame of the video.
     #[error("a clip must begin with a key frame")]
@@ -105,31 +105,31 @@ pub enum ClipError {
 
 impl ClipError {
     pub(crate) fn create(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
-        move |source| Self::Create {
+        move |cause| Self::Create {
             path: path.to_owned(),
-            source,
+            cause,
         }
     }
 
     pub(crate) fn write(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
-        move |source| Self::Write {
+        move |cause| Self::Write {
             path: path.to_owned(),
-            source,
+            cause,
         }
     }
 
     pub(crate) fn sidecar_io(path: &Path) -> impl Fn(io::Error) -> Self + Copy + '_ {
-        move |source| Self::SidecarIo {
+        move |cause| Self::SidecarIo {
             path: path.to_owned(),
-            source,
+            cause,
         }
     }
 
     /// The disk, the quota or the largest file size is exhausted. Recording continues once there is space.
     pub fn is_disk_full(&self) -> bool {
-        self.io().is_some_and(|source| {
+        self.io().is_some_and(|cause| {
             matches!(
-                source.kind(),
+                cause.kind(),
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
             )
         })
@@ -137,9 +137,9 @@ impl ClipError {
 
     /// The process lacks write permission. An operator has to act.
     pub fn is_permission_denied(&self) -> bool {
-        self.io().is_some_and(|source| {
+        self.io().is_some_and(|cause| {
             matches!(
-                source.kind(),
+                cause.kind(),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
             )
         })
@@ -150,7 +150,7 @@ impl ClipError {
         matches!(self, Self::Removed { .. })
             || self
                 .io()
-                .is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+                .is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
     }
 
     /// The unfinished file that the error left behind.
@@ -163,10 +163,10 @@ impl ClipError {
 
     fn io(&self) -> Option<&io::Error> {
         match self {
-            Self::Create { source, .. }
-            | Self::Write { source, .. }
-            | Self::Finish { source, .. }
-            | Self::SidecarIo { source, .. } => Some(source),
+            Self::Create { cause, .. }
+            | Self::Write { cause, .. }
+            | Self::Finish { cause, .. }
+            | Self::SidecarIo { cause, .. } => Some(cause),
             _ => None,
         }
     }

@@ -40,13 +40,13 @@ pub(crate) fn publish(
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     });
-    named.map_err(|source| {
+    named.map_err(|cause| {
         if part.exists() {
             let _ = fs::remove_file(sidecar_path(path));
         }
         ClipError::Finish {
             path: part.to_owned(),
-            source,
+            cause,
         }
     })
 }
@@ -80,9 +80,9 @@ fn open(file: &mut File, part: &Path) -> Result<Input, ClipError> {
     let file = file.try_clone().map_err(unread)?;
     StreamIo::from_read_seek(file)
         .and_then(|stream| ffmpeg::format::input_from_stream(stream, None, None))
-        .map_err(|source| ClipError::Unreadable {
+        .map_err(|cause| ClipError::Unreadable {
             path: part.to_owned(),
-            source,
+            cause,
         })
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn header(file: &mut File, part: &Path) -> Result<ClipHeader, ClipErr
     let input = open(file, part)?;
     header_of(&input).ok_or_else(|| ClipError::Unreadable {
         path: part.to_owned(),
-        source: ffmpeg::Error::InvalidData,
+        cause: ffmpeg::Error::InvalidData,
     })
 }
 
@@ -109,7 +109,7 @@ fn describe(file: &mut File, part: &Path) -> Result<Sidecar, ClipError> {
     let mut input = open(file, part)?;
     let header = header_of(&input).ok_or_else(|| ClipError::Unreadable {
         path: part.to_owned(),
-        source: ffmpeg::Error::InvalidData,
+        cause: ffmpeg::Error::InvalidData,
     })?;
     let mut sidecar = Sidecar::new(header);
     let mut first_pts = None;

@@ -132,7 +132,6 @@ impl Signal {
 
 /// Result for an event. Each variant is counted in [`GateStats`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "count dropped events"]
 pub enum SignalOutcome {
     /// It opens the gate or keeps it open.
     Accepted,
@@ -145,7 +144,8 @@ pub enum SignalOutcome {
 }
 
 /// Counters of events by outcome. They only increase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct GateStats {
     /// Events that opened the gate or kept it open.

@@ -57,7 +57,8 @@ pub(crate) struct RetentionPolicy {
 }
 
 /// Work of a store besides recording. Counters only increase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct StoreStats {
     /// Finished files removed because the directory exceeded its size.
@@ -243,7 +244,7 @@ impl RecordingIndex {
 }
 
 fn remove(path: PathBuf) -> Result<(), ClipError> {
-    remove_if_exists(&path).map_err(|source| ClipError::SidecarIo { path, source })
+    remove_if_exists(&path).map_err(|cause| ClipError::SidecarIo { path, cause })
 }
 
 #[cfg(test)]

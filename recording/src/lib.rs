@@ -35,7 +35,7 @@
 //!     let time = start + number * 3000; // 30 pictures a second, a key frame each second
 //!     let mut events = recorder.push(MediaUnit::video(time, number % 30 == 0, vec![0; 100].into()));
 //!     if number == 200 {
-//!         events.extend(recorder.signal(Signal::at(time)).1);
+//!         recorder.signal(Signal::at(time));
 //!     }
 //!     for event in events {
 //!         if let RecorderEvent::Available { report, .. } = event {
@@ -70,6 +70,7 @@
 //! one small module, which passes the parameter sets to FFmpeg.
 #![deny(unsafe_code)] // not `forbid`: the module `parameters` allows it
 
+mod annex_b;
 mod annotations;
 mod clip;
 mod error;
@@ -89,11 +90,13 @@ mod report;
 mod scan;
 mod segments;
 mod sidecar;
+mod sps;
 mod store;
 mod unit;
 
-pub use lva_media_types::{MediaTime, VideoCodec};
+pub use lva_media_types::{MediaTime, VideoCodec, nal};
 
+pub use annex_b::AnnexBError;
 pub use clip::ClipWriter;
 pub use error::ClipError;
 pub use gate::{

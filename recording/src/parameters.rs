@@ -29,7 +29,7 @@ pub(crate) fn audio(track: &AudioTrack) -> Result<Parameters, Error> {
     let mut parameters = with_extra_data(media::Type::Audio, Id::AAC, &track.extra_data)?;
     // SAFETY: `with_extra_data` has checked that the pointer is not null; there is no other reference to it.
     let raw = unsafe { &mut *parameters.as_mut_ptr() };
-    raw.sample_rate = side(track.sample_rate)?;
+    raw.sample_rate = side(track.sample_rate_hz)?;
     raw.frame_size = 1024; // of AAC-LC, what cameras send
     // SAFETY: `ch_layout` is part of the structure above, and this call only writes to it.
     unsafe { ffi::av_channel_layout_default(&raw mut raw.ch_layout, i32::from(track.channels)) };

@@ -31,7 +31,8 @@ impl PreRollLimits {
 }
 
 /// Dropped units by reason. Counters only increase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PreRollStats {
     /// Units before the first key frame, or after a group was dropped for its size.

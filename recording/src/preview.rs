@@ -93,7 +93,7 @@ pub(crate) fn remove_previews(clip: &Path) -> Result<(), ClipError> {
     for size in PreviewSize::ALL {
         let path = preview_path(clip, size);
         if is_managed(&path) {
-            remove_if_exists(&path).map_err(|source| ClipError::SidecarIo { path, source })?;
+            remove_if_exists(&path).map_err(|cause| ClipError::SidecarIo { path, cause })?;
         }
     }
     Ok(())

@@ -39,6 +39,8 @@ pub struct Recorder<S: ClipStore = ClipDirectory> {
     newest_90k: Option<u64>,
     recordings: u64,
     active: Option<Active<S::Clip>>,
+    /// Of signals, until they are taken.
+    waiting: Vec<RecorderEvent>,
 }
 
 impl<S: ClipStore> Recorder<S> {
@@ -79,13 +81,14 @@ impl<S: ClipStore> Recorder<S> {
             newest_90k: None,
             recordings: 0,
             active: None,
+            waiting: Vec::new(),
         }
     }
 
     /// Takes a unit, in the order of arrival.
     #[must_use = "the events report which clips exist"]
     pub fn push(&mut self, unit: MediaUnit) -> Vec<RecorderEvent> {
-        let mut events = Vec::new();
+        let mut events = self.take_events();
         if unit.track == Track::Video {
             self.follow_time(unit.timestamp_90k, &mut events);
         }
@@ -106,13 +109,20 @@ impl<S: ClipStore> Recorder<S> {
         events
     }
 
-    /// Takes an event. Returns its outcome and the resulting events.
-    #[must_use = "the events report which clips exist"]
-    pub fn signal(&mut self, signal: Signal) -> (SignalOutcome, Vec<RecorderEvent>) {
-        let mut events = Vec::new();
+    /// Takes an event. What begins or ends with it is reported by the next call that returns events, at the latest by
+    /// [`end`](Self::end); [`take_events`](Self::take_events) reports it at once.
+    pub fn signal(&mut self, signal: Signal) -> SignalOutcome {
+        let mut events = self.take_events();
         let outcome = self.trigger.signal(signal);
         self.apply(&mut events);
-        (outcome, events)
+        self.waiting = events;
+        outcome
+    }
+
+    /// The events of [`signal`](Self::signal) that no other call has returned yet.
+    #[must_use = "the events report which clips exist"]
+    pub fn take_events(&mut self) -> Vec<RecorderEvent> {
+        std::mem::take(&mut self.waiting)
     }
 
     /// Stores JSON metadata of a time next to the media of that time, one line for each call (`NAME.inferences.jsonl`):
@@ -120,7 +130,7 @@ impl<S: ClipStore> Recorder<S> {
     /// recording. What matches none of them is counted in [`StoreStats::annotations_skipped`].
     #[must_use = "the events report what could not be written"]
     pub fn annotate(&mut self, timestamp_90k: u64, json: &str) -> Vec<RecorderEvent> {
-        let mut events = Vec::new();
+        let mut events = self.take_events();
         let newest_90k = self.newest_90k.unwrap_or(0);
         let active = self.active.as_mut();
         self.output
@@ -132,7 +142,7 @@ impl<S: ClipStore> Recorder<S> {
     /// The recorder remains usable.
     #[must_use = "the events report which clips exist"]
     pub fn end(&mut self) -> Vec<RecorderEvent> {
-        let mut events = Vec::new();
+        let mut events = self.take_events();
         if self.active.is_some() {
             self.close(RecordingStopReason::End, &mut events);
             self.trigger.reset();
@@ -149,7 +159,7 @@ impl<S: ClipStore> Recorder<S> {
     /// Empties the pre-roll: an MP4 track has one set of parameters.
     #[must_use = "the events report which clips exist"]
     pub fn set_tracks(&mut self, tracks: Tracks) -> Vec<RecorderEvent> {
-        let mut events = Vec::new();
+        let mut events = self.take_events();
         if self.tracks == tracks {
             return events;
         }

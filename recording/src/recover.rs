@@ -122,15 +122,15 @@ enum Taken {
 
 /// Locks and recovers an unfinished file.
 fn take(part: &Path, owner: Option<&str>) -> Taken {
-    let failed = |source| {
+    let failed = |cause| {
         Taken::Failed(ClipError::Write {
             path: part.to_owned(),
-            source,
+            cause,
         })
     };
     let mut file = match OpenOptions::new().read(true).write(true).open(part) {
         Ok(file) => file,
-        Err(source) => return failed(source),
+        Err(cause) => return failed(cause),
     };
     if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
         return Taken::Busy;
@@ -141,16 +141,16 @@ fn take(part: &Path, owner: Option<&str>) -> Taken {
     }
     let found = match layout(&mut file) {
         Ok(found) => found,
-        Err(source) => return failed(source),
+        Err(cause) => return failed(cause),
     };
     if found.fragments == 0 && found.head_only && owner.is_none() {
         return match is_our_head(&mut file, part) {
             Ok(true) => match remove_empty(part) {
                 Ok(()) => Taken::Removed,
-                Err(source) => failed(source),
+                Err(cause) => failed(cause),
             },
             Ok(false) => Taken::Foreign,
-            Err(source) => failed(source),
+            Err(cause) => failed(cause),
         };
     }
     match header(&mut file, part) {

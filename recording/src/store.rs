@@ -232,7 +232,7 @@ impl ClipDirectory {
                     self.unfinished.recovered.extend(recovery.recovered);
                     self.deferred = first_error(recovery.unreadable);
                 }
-                Err(source) => self.deferred = first_error(vec![(root.clone(), source)]),
+                Err(cause) => self.deferred = first_error(vec![(root.clone(), cause)]),
             }
         }
         if self.maximum_bytes.is_some() && self.index.is_none() {
@@ -241,7 +241,7 @@ impl ClipDirectory {
                     self.deferred = self.deferred.take().or(first_error(index.take_unreadable()));
                     self.index = Some(index);
                 }
-                Err(source) => self.deferred = first_error(vec![(root.clone(), source)]),
+                Err(cause) => self.deferred = first_error(vec![(root.clone(), cause)]),
             }
         }
     }
@@ -249,8 +249,8 @@ impl ClipDirectory {
 
 /// The first of the directories that could not be read, on behalf of all.
 fn first_error(unreadable: ScanErrors) -> Option<ClipError> {
-    let (path, source) = unreadable.into_iter().next()?;
-    Some(ClipError::SidecarIo { path, source })
+    let (path, cause) = unreadable.into_iter().next()?;
+    Some(ClipError::SidecarIo { path, cause })
 }
 
 impl fmt::Debug for ClipDirectory {

@@ -24,7 +24,7 @@ pub struct AudioTrack {
     /// The `AudioSpecificConfig` of ISO/IEC 14496-3; written to the file unchanged.
     pub extra_data: Bytes,
     /// Samples a second.
-    pub sample_rate: u32,
+    pub sample_rate_hz: u32,
     /// Channels, 1 or more.
     pub channels: u16,
 }
@@ -129,7 +129,7 @@ impl fmt::Debug for AudioTrack {
         write!(
             f,
             "AudioTrack {{ {} Hz, {} channels }}",
-            self.sample_rate, self.channels
+            self.sample_rate_hz, self.channels
         )
     }
 }

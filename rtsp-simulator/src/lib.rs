@@ -26,6 +26,10 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! `serde` (not default): `Serialize` for [`SimulatorCounters`].
+//!
 //! # Limits
 //!
 //! RTSP/1.0 with RTP interleaved in TCP, over UDP, or in an HTTP tunnel; all but UDP also in TLS. H.264, H.265 and AAC.

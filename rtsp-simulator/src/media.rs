@@ -21,8 +21,8 @@ const VIDEO_CLOCK_HZ: u32 = 90_000;
 #[non_exhaustive]
 pub enum MediaError {
     /// The file cannot be read.
-    #[error("the file cannot be read")]
-    Read(#[from] std::io::Error),
+    #[error("the file cannot be read: {0}")]
+    Read(std::io::Error),
     /// The file is too large.
     #[error("the file has {bytes} bytes, more than the limit of {MAX_FILE_BYTES}: cut it into smaller files")]
     TooLarge {
@@ -33,11 +33,11 @@ pub enum MediaError {
     #[error("the file is not a valid MP4 file: {0}")]
     Malformed(&'static str),
     /// The MP4 reader rejected it.
-    #[error("the file is not a valid MP4 file")]
-    Boxes(#[from] re_mp4::Error),
+    #[error("the file is not a valid MP4 file: {0}")]
+    Boxes(re_mp4::Error),
     /// The Matroska reader rejected it.
-    #[error("the file is not a valid Matroska file")]
-    Matroska(#[from] matroska_demuxer::DemuxError),
+    #[error("the file is not a valid Matroska file: {0}")]
+    Matroska(matroska_demuxer::DemuxError),
     /// Neither H.264, H.265 nor AAC.
     #[error(
         "the file has neither H.264 or H.265 video nor AAC audio, the only encodings that the simulator plays"
@@ -46,6 +46,24 @@ pub enum MediaError {
     /// The reader of the file's format panicked.
     #[error("the file is broken: its reader panicked")]
     Reader,
+}
+
+impl From<std::io::Error> for MediaError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<re_mp4::Error> for MediaError {
+    fn from(error: re_mp4::Error) -> Self {
+        Self::Boxes(error)
+    }
+}
+
+impl From<matroska_demuxer::DemuxError> for MediaError {
+    fn from(error: matroska_demuxer::DemuxError) -> Self {
+        Self::Matroska(error)
+    }
 }
 
 /// A file in memory, ready to play.

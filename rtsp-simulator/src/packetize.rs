@@ -1,6 +1,8 @@
 //! Packs units into RTP packets: H.264 (RFC 6184, non-interleaved mode: single NAL units and FU-A), H.265 (RFC 7798: single
 //! NAL units and fragmentation units) and AAC (RFC 3640, high bit-rate mode), and sender reports (RFC 3550 section 6.4.1).
 
+use lva_media_types::nal::NalUnits;
+
 use crate::media::TrackKind;
 
 /// Largest RTP payload in bytes: fits an Ethernet frame with all headers, tunnels included.
@@ -62,7 +64,7 @@ impl Packetizer {
                 length_bytes,
             } => {
                 let sets = sps.iter().chain(pps).filter(|_| in_band);
-                let nals = nal_units(sample, *length_bytes);
+                let nals = NalUnits::length_prefixed(sample, *length_bytes);
                 self.nals(sets, nals, rtp, &mut send, Self::h264);
             }
             TrackKind::H265 {
@@ -72,7 +74,7 @@ impl Packetizer {
                 length_bytes,
             } => {
                 let sets = vps.iter().chain(sps).chain(pps).filter(|_| in_band);
-                let nals = nal_units(sample, *length_bytes);
+                let nals = NalUnits::length_prefixed(sample, *length_bytes);
                 self.nals(sets, nals, rtp, &mut send, Self::h265);
             }
             TrackKind::Aac { .. } => self.aac(sample, rtp, &mut send),
@@ -187,25 +189,6 @@ impl Packetizer {
         packet.extend_from_slice(&[0, 0]);
         packet
     }
-}
-
-/// The NAL units of a sample, each after its length in `length_bytes` bytes (ISO/IEC 14496-15). Ends at the first length
-/// that exceeds the rest.
-pub(crate) fn nal_units(sample: &[u8], length_bytes: usize) -> impl Iterator<Item = &[u8]> {
-    let mut rest = sample;
-    std::iter::from_fn(move || {
-        loop {
-            let (length, after) = rest.split_at_checked(length_bytes)?;
-            let length = length
-                .iter()
-                .fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
-            let (nal, after) = after.split_at_checked(length)?;
-            rest = after;
-            if !nal.is_empty() {
-                return Some(nal);
-            }
-        }
-    })
 }
 
 #[cfg(test)]

@@ -25,22 +25,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[non_exhaustive]
 pub enum SimulatorError {
     /// The media directory does not exist or cannot be opened.
-    #[error("cannot open the media directory '{}': check that it exists and is readable", path.display())]
+    #[error("cannot open the media directory '{}' ({cause}): check that it exists and is readable", path.display())]
     Media {
         /// The directory.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The address is in use, or not one of this machine's.
     #[error(
-        "cannot listen on {address}: check that it is an address of this machine and no other program uses the port"
+        "cannot listen on {address} ({cause}): check that it is an address of this machine and no other program uses the port"
     )]
     Listen {
         /// The address.
         address: SocketAddr,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -56,15 +56,19 @@ pub struct Simulator {
 
 impl Simulator {
     /// Starts to serve in tasks of the current tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time enabled.
     pub async fn start(options: SimulatorOptions) -> Result<Self, SimulatorError> {
-        let library = Library::open(&options.media).map_err(|source| SimulatorError::Media {
+        let library = Library::open(&options.media).map_err(|cause| SimulatorError::Media {
             path: options.media.clone(),
-            source,
+            cause,
         })?;
         let wanted = options.address;
-        let listen = |source| SimulatorError::Listen {
+        let listen = |cause| SimulatorError::Listen {
             address: wanted,
-            source,
+            cause,
         };
         let listener = TcpListener::bind(wanted).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -122,7 +126,7 @@ impl Simulator {
     }
 
     /// Fault: while true, connections stay open and requests are answered, but neither media nor reports are sent, like a
-    /// camera whose encoder hangs. Afterwards media continues with the present, at a random access point.
+    /// camera whose encoder hangs. Afterwards media continues with the present, at a keyframe.
     pub fn set_stalled(&self, stalled: bool) {
         self.control.send_modify(|control| control.stalled = stalled);
     }

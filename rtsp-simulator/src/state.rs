@@ -10,6 +10,7 @@ use crate::tunnel_registry::Tunnels;
 
 /// Monotonic counters of a simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct SimulatorCounters {
     /// Accepted connections.

@@ -21,14 +21,14 @@ pub struct SimulatorTls {
 #[non_exhaustive]
 pub enum SimulatorTlsError {
     /// The certificate or key is not valid PEM.
-    #[error("the {0} is not valid PEM, which begins with '-----BEGIN'")]
-    Pem(&'static str, #[source] rustls::pki_types::pem::Error),
+    #[error("the {0} is not valid PEM, which begins with '-----BEGIN' ({1})")]
+    Pem(&'static str, rustls::pki_types::pem::Error),
     /// The two do not match, or are of an unsupported kind.
-    #[error("cannot use the certificate and the key: check that they match")]
-    Unusable(#[from] rustls::Error),
+    #[error("cannot use the certificate and the key: {0}; check that they match")]
+    Unusable(rustls::Error),
     /// No certificate can be generated.
-    #[error("cannot generate a certificate for these names")]
-    SelfSigned(#[from] rcgen::Error),
+    #[error("cannot generate a certificate for these names: {0}")]
+    SelfSigned(rcgen::Error),
 }
 
 impl SimulatorTls {
@@ -40,9 +40,9 @@ impl SimulatorTls {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
             .map_err(|error| SimulatorTlsError::Pem("private key", error))?;
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
+            .with_safe_default_protocol_versions()
+            .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(SimulatorTlsError::Unusable)?;
         Ok(Self {
             config: Arc::new(config),
             certificate_pem: certificates.to_owned(),
@@ -53,7 +53,7 @@ impl SimulatorTls {
     /// [`certificate_pem`](Self::certificate_pem).
     pub fn self_signed(names: &[&str]) -> Result<Self, SimulatorTlsError> {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let made = rcgen::generate_simple_self_signed(names)?;
+        let made = rcgen::generate_simple_self_signed(names).map_err(SimulatorTlsError::SelfSigned)?;
         Self::from_pem(&made.cert.pem(), &made.signing_key.serialize_pem())
     }
 

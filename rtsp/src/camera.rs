@@ -60,6 +60,7 @@ pub enum CameraStopReason {
 
 /// Monotonic counters of a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct CameraCounters {
     /// Established sessions.
@@ -76,9 +77,9 @@ pub struct CameraCounters {
     pub lost_packets: u64,
     /// Units dropped because the queue was full.
     pub dropped_queue_full: u64,
-    /// Video units dropped because decoding cannot start at them: those before a session's first random access point,
-    /// and those between a full queue and the next random access point.
-    pub dropped_no_random_access: u64,
+    /// Video units dropped because decoding cannot start at them: those before a session's first keyframe,
+    /// and those between a full queue and the next keyframe.
+    pub dropped_no_keyframe: u64,
     /// The counters of all streams' clocks, summed.
     pub clock: ClockCounters,
 }
@@ -126,6 +127,7 @@ impl Camera {
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O and time enabled, like [`tokio::spawn`].
+    #[track_caller]
     pub fn connect(options: CameraOptions) -> Self {
         let (sender, events) = mpsc::channel(options.queue.units.max(1).saturating_add(RESERVED_EVENTS));
         let (stop, stopped) = watch::channel(false);

@@ -76,6 +76,7 @@ pub struct MediaTimestamp {
 
 /// Monotonic counters of a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct ClockCounters {
     /// Accepted sender reports.

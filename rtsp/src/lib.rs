@@ -43,6 +43,10 @@
 //! | [`probe()`] | reports what a camera offers within some seconds | |
 //! | [`CameraError`] | errors with their cause and remedy | yes |
 //!
+//! # Features
+//!
+//! `serde` (not default): `Serialize` for [`CameraCounters`] and [`ClockCounters`].
+//!
 //! # Limits
 //!
 //! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP without TLS. One video stream per session,
@@ -72,7 +76,7 @@ pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, CameraStopR
 pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, MediaTimestamp};
 pub use error::{CameraError, ErrorKind};
 pub use lva_client_transport::{ClientTls, ClientTlsError};
-pub use lva_media_types::Credentials;
+pub use lva_media_types::{Credentials, VideoCodec, nal};
 pub use options::{CameraOptions, QueueLimits, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
 pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};

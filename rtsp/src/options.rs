@@ -52,7 +52,7 @@ impl FromStr for Transport {
 
 /// Bounds of the queue between the camera's task and [`Camera::next`](crate::Camera::next).
 ///
-/// A unit that does not fit is dropped and counted, and video continues at the next random access point. Reading from
+/// A unit that does not fit is dropped and counted, and video continues at the next keyframe. Reading from
 /// the camera never stops, so a slow consumer neither slows the camera nor increases the delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

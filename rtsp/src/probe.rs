@@ -64,6 +64,10 @@ pub struct StreamReport {
 /// Connects, watches for `watch` from PLAY on, and disconnects.
 ///
 /// Does not retry: returns the error of a failed attempt. A session that is lost while it is watched is a [`Quirk`].
+///
+/// # Panics
+///
+/// Outside a tokio runtime with I/O and time enabled.
 pub async fn probe(options: CameraOptions, watch: Duration) -> Result<ProbeReport, CameraError> {
     let url = options.url().to_string();
     let began = Instant::now();
@@ -158,7 +162,7 @@ impl StreamObserver {
         let at_without_jumps = at.saturating_sub(self.jumped);
         self.first.get_or_insert(at_without_jumps);
         self.last = Some(at);
-        if unit.random_access {
+        if unit.keyframe {
             self.key_frames += 1;
             self.first_key.get_or_insert(at_without_jumps);
             self.last_key = Some(at_without_jumps);

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
+use lva_media_types::VideoCodec;
+use lva_media_types::nal::{NalError, NalUnits, ParameterSets, START_CODE};
 
 use crate::ClockSource;
 
@@ -45,6 +47,16 @@ impl Codec {
     /// Whether this crate receives units of such a stream.
     pub fn is_supported(self) -> bool {
         !matches!(self, Self::OnvifMetadata | Self::Unsupported)
+    }
+
+    /// The codec of video as decoders and recordings take it; `None` for everything else.
+    pub fn video_codec(self) -> Option<VideoCodec> {
+        match self {
+            Self::H264 => Some(VideoCodec::H264),
+            Self::H265 => Some(VideoCodec::H265),
+            Self::Jpeg => Some(VideoCodec::Mjpeg),
+            Self::Aac | Self::PcmMulaw | Self::PcmAlaw | Self::OnvifMetadata | Self::Unsupported => None,
+        }
     }
 
     pub(crate) fn from_names(media: &str, encoding: &str) -> Self {
@@ -123,6 +135,24 @@ impl StreamInfo {
         }
     }
 
+    /// Whether it is the video whose units come: at most one stream of a session.
+    pub fn is_playing_video(&self) -> bool {
+        self.playing && self.media == MediaKind::Video
+    }
+
+    /// The parameter sets of H.264 and H.265, from [`extra_data`](Self::extra_data). None for other encodings, and until
+    /// the parameters are known.
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be read, which a session never delivers.
+    pub fn parameter_sets(&self) -> Result<ParameterSets, NalError> {
+        match self.codec.video_codec() {
+            Some(codec) => ParameterSets::from_extra_data(codec, &self.extra_data),
+            None => Ok(ParameterSets::default()),
+        }
+    }
+
     /// The code of an unusable stream in the event `MediaFormatError`: `unsupportedVideoFormat` or
     /// `unsupportedAudioFormat`. `None` for usable streams and for those that are neither video nor audio.
     pub fn format_error_code(&self) -> Option<&'static str> {
@@ -148,8 +178,8 @@ pub struct AccessUnit {
     pub timestamp_90k: u64,
     /// The source of the time.
     pub clock: ClockSource,
-    /// Decoding can start here. Always true for audio and JPEG.
-    pub random_access: bool,
+    /// Decoding can start here: an H.264 IDR or H.265 IRAP picture. Always true for audio and JPEG.
+    pub keyframe: bool,
     /// No other picture refers to this one (`nal_ref_idc` 0): a decoder may skip it.
     pub disposable: bool,
     /// RTP packets lost since the previous unit. More data than these packets may be missing.
@@ -165,19 +195,48 @@ pub struct AccessUnit {
 
 impl AccessUnit {
     /// A video unit of `stream` at a time, without loss before it, for tests of code that consumes units.
-    pub fn new(stream: usize, timestamp_90k: u64, random_access: bool, data: Bytes) -> Self {
+    pub fn new(stream: usize, timestamp_90k: u64, keyframe: bool, data: Bytes) -> Self {
         Self {
             stream,
             media: MediaKind::Video,
             timestamp_90k,
             clock: ClockSource::Arrival,
-            random_access,
+            keyframe,
             disposable: false,
             lost_before: 0,
             discontinuity: false,
             received_at: Instant::now(),
             data,
         }
+    }
+    /// Appends a unit of H.264 or H.265 to a byte stream: each NAL unit after a start code (Annex B of both standards), as
+    /// `.h264` and `.h265` files and many decoders have them. The given parameter sets
+    /// ([`StreamInfo::parameter_sets`]) are written before a keyframe.
+    ///
+    /// # Errors
+    ///
+    /// [`NalError::Length`] for data of another form, such as audio or JPEG; then nothing is written.
+    ///
+    /// # Panics
+    ///
+    /// If `out` does not grow and is too short. `Vec<u8>` and `BytesMut` grow.
+    pub fn write_annex_b(
+        &self,
+        parameter_sets: Option<&ParameterSets>,
+        out: &mut impl BufMut,
+    ) -> Result<(), NalError> {
+        let nals = NalUnits::length_prefixed(&self.data, 4);
+        let mut checked = nals.clone();
+        checked.by_ref().for_each(drop);
+        if checked.is_damaged() {
+            return Err(NalError::Length(self.data.len()));
+        }
+        let sets = parameter_sets.filter(|_| self.keyframe).map(ParameterSets::iter);
+        for nal in sets.into_iter().flatten().chain(nals) {
+            out.put_slice(&START_CODE);
+            out.put_slice(nal);
+        }
+        Ok(())
     }
 }
 
@@ -188,11 +247,42 @@ impl fmt::Debug for AccessUnit {
             .field("media", &self.media)
             .field("timestamp_90k", &self.timestamp_90k)
             .field("clock", &self.clock)
-            .field("random_access", &self.random_access)
+            .field("keyframe", &self.keyframe)
             .field("disposable", &self.disposable)
             .field("lost_before", &self.lost_before)
             .field("discontinuity", &self.discontinuity)
             .field("bytes", &self.data.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AVCC: [u8; 17] = [1, 66, 0, 30, 0xff, 0xe1, 0, 3, 0x67, 66, 1, 1, 0, 3, 0x68, 4, 5];
+
+    #[test]
+    fn keyframes_are_written_with_their_parameter_sets_and_others_without() {
+        let mut video = StreamInfo::new(0, MediaKind::Video, Codec::H264, 90_000);
+        assert!(video.parameter_sets().unwrap().is_empty(), "not known yet");
+        video.extra_data = Bytes::from_static(&AVCC);
+        let sets = video.parameter_sets().unwrap();
+        let unit = |keyframe| AccessUnit::new(0, 1, keyframe, Bytes::from_static(&[0, 0, 0, 2, 0x65, 9]));
+        let mut out = Vec::new();
+        unit(true).write_annex_b(Some(&sets), &mut out).unwrap();
+        unit(false).write_annex_b(Some(&sets), &mut out).unwrap();
+        unit(true).write_annex_b(None, &mut out).unwrap();
+        let picture = [0, 0, 0, 1, 0x65, 9];
+        let sets = [0, 0, 0, 1, 0x67, 66, 1, 0, 0, 0, 1, 0x68, 4, 5];
+        assert_eq!(out, [&sets[..], &picture, &picture, &picture].concat());
+    }
+
+    #[test]
+    fn data_without_lengths_are_rejected_and_nothing_is_written() {
+        let jpeg = AccessUnit::new(0, 1, true, Bytes::from_static(&[0xff, 0xd8, 0xff, 0xe0, 1]));
+        let mut out = bytes::BytesMut::new();
+        assert_eq!(jpeg.write_annex_b(None, &mut out), Err(NalError::Length(5)));
+        assert!(out.is_empty());
     }
 }

@@ -148,6 +148,10 @@ impl HttpConnection {
     /// # Errors
     ///
     /// [`HttpTransportError`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time enabled.
     pub async fn exchange(&mut self, request: Request<Bytes>) -> Result<HttpResponse, HttpTransportError> {
         let limit = self.limits.max_body_bytes;
         self.exchange_bounded(request, limit).await
@@ -310,3 +314,6 @@ async fn read(
         peer,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,13 +9,13 @@ use std::time::Duration;
 pub enum HttpTransportError {
     /// No server at this address, or none that accepts a connection in time. A retry may help.
     #[error("no connection ({0})")]
-    Unreachable(#[source] io::Error),
+    Unreachable(io::Error),
     /// The TLS handshake failed, or the server's certificate was rejected. A retry does not help.
     #[error("TLS failed ({0})")]
-    Untrusted(#[source] io::Error),
+    Untrusted(io::Error),
     /// The connection closed in the middle of a response, or the response is not HTTP.
     #[error("the connection broke ({0})")]
-    Broken(#[source] hyper::Error),
+    Broken(hyper::Error),
     /// The response's body is longer than the limit.
     #[error("the response is longer than {limit} bytes")]
     TooLarge {

@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
     let codec = [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mjpeg][usize::from(choice % 3)];
     let (record, mut rest) = rest.split_at(usize::from(*record).min(rest.len()));
     let options = DecoderOptions::default();
-    let Ok(mut decoder) = Decoder::open(codec, record, &options).or_else(|_| Decoder::open(codec, &[], &options)) else {
+    let Ok(mut decoder) = Decoder::open(codec, record, options.clone()).or_else(|_| Decoder::open(codec, &[], options)) else {
         return;
     };
     let on_demand = choice & 0x80 != 0;

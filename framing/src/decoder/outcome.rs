@@ -1,10 +1,10 @@
 //! Outcomes, counters and errors of decoding.
 
-use crate::bitstream::ExtraDataError;
 use crate::picture::PictureError;
 use ffmpeg_next as ffmpeg;
 use lva_media_types::VideoCodec;
 use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
+use lva_media_types::nal::NalError;
 
 /// What the decoder did with an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub enum UnitOutcome {
 
 /// Counters of a decoder. They only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct DecoderStats {
     /// Units pushed.
@@ -47,12 +48,12 @@ pub struct DecoderStats {
 #[non_exhaustive]
 pub enum DecoderOpenError {
     /// The stream's configuration record cannot be read. The camera's SDP is at fault.
-    #[error("the configuration of the {codec} stream cannot be read")]
+    #[error("the configuration of the {codec} stream cannot be read: {cause}")]
     ExtraData {
         /// The stream's codec.
         codec: VideoCodec,
         /// What is wrong.
-        source: ExtraDataError,
+        cause: NalError,
     },
     /// The linked FFmpeg was built without this decoder.
     #[error("this FFmpeg has no {codec} decoder; install a libavcodec that has it")]
@@ -61,12 +62,12 @@ pub enum DecoderOpenError {
         codec: VideoCodec,
     },
     /// FFmpeg failed to open it.
-    #[error("the {codec} decoder cannot be opened")]
+    #[error("the {codec} decoder cannot be opened: {cause}")]
     Open {
         /// The requested codec.
         codec: VideoCodec,
         /// FFmpeg's reason.
-        source: ffmpeg::Error,
+        cause: ffmpeg::Error,
     },
 }
 
@@ -85,6 +86,6 @@ pub enum PushError {
     OutOfMemory,
     /// The decoded picture has an unsupported layout or size; also counted in [`DecoderStats::unsupported_pictures`].
     /// Change the camera's settings.
-    #[error("the decoded picture cannot be used")]
+    #[error(transparent)]
     Unsupported(#[from] PictureError),
 }

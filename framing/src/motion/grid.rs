@@ -51,25 +51,27 @@ impl Grid {
         &self.mean
     }
 
-    /// Averages a plane; false if it is shorter than its size. With `words`, samples are little-endian words of
-    /// 10 bits.
-    pub(super) fn average(&mut self, luma: &Plane<'_>, words: bool) -> bool {
+    /// Averages a plane; false if it is shorter than its size. Samples of two bytes have 10 bits.
+    pub(super) fn average(&mut self, luma: &Plane<'_>) -> bool {
         let (width, cell) = (luma.width as usize, self.cell as usize);
-        let row_bytes = if words { width * 2 } else { width };
+        let row_bytes = width * luma.bytes_per_sample;
         let last_row = (luma.height as usize).saturating_sub(1) * luma.stride;
         if width == 0 || luma.stride < row_bytes || luma.data.len() < last_row + row_bytes {
             return false;
         }
         // In large cells every second row suffices.
         let step = if cell >= 8 { 2 } else { 1 };
-        let lines = luma.data.chunks(luma.stride).take(luma.height as usize);
-        let mut lines = lines.enumerate().filter(|(y, _)| y % cell % step == 0).peekable();
+        let mut lines = luma
+            .rows()
+            .enumerate()
+            .filter(|(y, _)| y % cell % step == 0)
+            .peekable();
         for (row, means) in self.mean.chunks_exact_mut(self.columns.max(1)).enumerate() {
             self.sums.fill(0);
             let mut count = 0_u32;
             while let Some((_, line)) = lines.next_if(|(y, _)| y / cell == row) {
                 count += 1;
-                if words {
+                if luma.bytes_per_sample == 2 {
                     let (samples, _) = line.as_chunks::<2>();
                     for (sum, sample) in self.sums.iter_mut().zip(samples) {
                         *sum = sum.saturating_add(u16::from_le_bytes(*sample) >> 2);
@@ -104,11 +106,12 @@ mod tests {
             stride: 21,
             width,
             height,
+            bytes_per_sample: 1,
         };
         let mut grid = Grid::default();
         assert!(grid.fit(width, height) && !grid.fit(width, height));
         assert_eq!(grid.size(), (5, 2));
-        assert!(grid.average(&luma, false));
+        assert!(grid.average(&luma));
         for (index, mean) in grid.mean().iter().enumerate() {
             let (column, row) = (index as u32 % 5, index as u32 / 5);
             let pixels: Vec<f32> = (row * 4..(row * 4 + 4).min(height))
@@ -120,13 +123,10 @@ mod tests {
                 "cell {index}"
             );
         }
-        assert!(!grid.average(
-            &Plane {
-                data: &data[..100],
-                ..luma
-            },
-            false
-        ));
+        assert!(!grid.average(&Plane {
+            data: &data[..100],
+            ..luma
+        }));
     }
 
     #[test]
@@ -134,15 +134,13 @@ mod tests {
         let data: Vec<u8> = (0..16 * 8).flat_map(|_| 400_u16.to_le_bytes()).collect();
         let mut grid = Grid::default();
         grid.fit(16, 8);
-        assert!(grid.average(
-            &Plane {
-                data: &data,
-                stride: 32,
-                width: 16,
-                height: 8
-            },
-            true
-        ));
+        assert!(grid.average(&Plane {
+            data: &data,
+            stride: 32,
+            width: 16,
+            height: 8,
+            bytes_per_sample: 2,
+        }));
         assert!(grid.mean().iter().all(|mean| *mean == 100.0));
     }
 }

@@ -7,7 +7,7 @@ use lva_framing::{
 };
 
 fn open(stream: &Stream) -> Decoder {
-    Decoder::open(stream.codec, &stream.extra_data, &DecoderOptions::default()).unwrap()
+    Decoder::open(stream.codec, &stream.extra_data, DecoderOptions::default()).unwrap()
 }
 
 fn all(decoder: &mut Decoder) -> Vec<Picture> {
@@ -23,7 +23,7 @@ fn each_unit_gives_its_picture_at_once_or_skips() {
     let stream = read(&path);
     for threads in [1, 3] {
         let options = DecoderOptions::default().with_threads(threads);
-        let mut decoder = Decoder::open(stream.codec, &stream.extra_data, &options).unwrap();
+        let mut decoder = Decoder::open(stream.codec, &stream.extra_data, options).unwrap();
         for unit in &stream.units {
             assert_eq!(
                 decoder.push(&unit.data, unit.timestamp_90k),
@@ -50,7 +50,7 @@ fn threads_over_pictures_lose_none_or_skips() {
     };
     let stream = read(&path);
     let options = DecoderOptions::default().with_threads(4).with_low_delay(false);
-    let mut decoder = Decoder::open(stream.codec, &stream.extra_data, &options).unwrap();
+    let mut decoder = Decoder::open(stream.codec, &stream.extra_data, options).unwrap();
     let mut pictures = Vec::new();
     for unit in &stream.units {
         let _ = decoder.push(&unit.data, unit.timestamp_90k).unwrap();
@@ -271,7 +271,7 @@ fn shared_clips_decode_in_full_or_skips() {
 #[test]
 fn what_is_no_configuration_is_refused() {
     for extra_data in [&[0, 0, 0, 1, 0x67][..], &[1, 66, 0, 30][..]] {
-        let error = Decoder::open(VideoCodec::H264, extra_data, &DecoderOptions::default()).unwrap_err();
+        let error = Decoder::open(VideoCodec::H264, extra_data, DecoderOptions::default()).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -282,14 +282,14 @@ fn what_is_no_configuration_is_refused() {
             ),
             "{error}"
         );
-        assert!(std::error::Error::source(&error).is_some());
+        assert!(error.to_string().contains("record"), "{error}");
     }
 }
 
 #[test]
 fn noise_and_impossible_times_do_not_stop_a_decoder() {
     for codec in [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mjpeg] {
-        let mut decoder = Decoder::open(codec, &[], &DecoderOptions::default()).unwrap();
+        let mut decoder = Decoder::open(codec, &[], DecoderOptions::default()).unwrap();
         let mut state = 1_u32;
         for length in 0..400_usize {
             let mut noise = || {

@@ -8,16 +8,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 fn digest(picture: &Picture) -> u64 {
     let mut hasher = DefaultHasher::new();
     for plane in (0..3).filter_map(|plane| picture.plane(plane)) {
-        let row_bytes = plane.width as usize;
-        for row in plane.data.chunks(plane.stride).take(plane.height as usize) {
-            row[..row_bytes].hash(&mut hasher);
-        }
+        plane.rows().for_each(|row| row.hash(&mut hasher));
     }
     hasher.finish()
 }
 
 fn open(stream: &Stream) -> Decoder {
-    Decoder::open(stream.codec, &stream.extra_data, &DecoderOptions::default()).unwrap()
+    Decoder::open(stream.codec, &stream.extra_data, DecoderOptions::default()).unwrap()
 }
 
 fn drain(decoder: &mut Decoder, into: &mut Vec<(u64, u64)>) {
@@ -262,7 +259,7 @@ fn a_device_that_is_not_there_is_replaced_by_software_or_skips() {
     let expected = in_full(&stream);
     for device in Hardware::ALL {
         let options = DecoderOptions::default().with_hardware(Some(device));
-        let mut decoder = Decoder::open(stream.codec, &stream.extra_data, &options).unwrap();
+        let mut decoder = Decoder::open(stream.codec, &stream.extra_data, options).unwrap();
         let mut out = Vec::new();
         for unit in &stream.units {
             let _ = decoder.push(&unit.data, unit.timestamp_90k).unwrap();

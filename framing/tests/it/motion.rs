@@ -67,6 +67,7 @@ impl Scene {
             stride: SIZE.0 as usize,
             width: SIZE.0,
             height: SIZE.1,
+            bytes_per_sample: 1,
         };
         detector.detect_in_luma(luma, time).to_vec()
     }
@@ -252,6 +253,7 @@ fn any_times_and_sizes_are_handled() {
             stride: 640,
             width,
             height,
+            bytes_per_sample: 1,
         };
         for frame in 0..50 {
             assert!(detector.detect_in_luma(luma, frame * 3000).is_empty());
@@ -262,6 +264,7 @@ fn any_times_and_sizes_are_handled() {
         stride: 640,
         width: 640,
         height: 360,
+        bytes_per_sample: 1,
     };
     assert!(detector.detect_in_luma(short, 1).is_empty());
     let narrow = Plane {
@@ -269,6 +272,7 @@ fn any_times_and_sizes_are_handled() {
         stride: 10,
         width: 640,
         height: 360,
+        bytes_per_sample: 1,
     };
     assert!(detector.detect_in_luma(narrow, 1).is_empty());
     detector.reset();
@@ -295,6 +299,7 @@ fn detection_allocates_nothing_after_the_first_picture() {
             stride: 640,
             width: 640,
             height: 360,
+            bytes_per_sample: 1,
         };
         let count = allocations_of(|| boxes += detector.detect_in_luma(luma, frame * 3000).len());
         assert!(frame == 0 || count == 0, "{count} at frame {frame}");

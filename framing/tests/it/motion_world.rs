@@ -60,6 +60,7 @@ fn people_who_walk_are_found_and_regions_have_somebody_near() {
             stride: SIZE.0 as usize,
             width: SIZE.0,
             height: SIZE.1,
+            bytes_per_sample: 1,
         };
         for (detector, [frames, seen, sightings, found, false_regions]) in &mut detectors {
             let regions: Vec<[f64; 4]> = detector

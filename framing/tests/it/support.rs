@@ -198,12 +198,10 @@ pub(crate) fn reference(picture: &Picture, width: u32, height: u32) -> Reference
 /// A plane in another size, by the same triangle.
 pub(crate) fn scaled_plane(picture: &Picture, plane: usize, width: u32, height: u32) -> Vec<f64> {
     let source = picture.plane(plane).unwrap();
-    let rows: Vec<Vec<f64>> = (0..source.height as usize)
-        .map(|y| {
-            let row: Vec<f64> = source.data[y * source.stride..][..source.width as usize]
-                .iter()
-                .map(|value| f64::from(*value))
-                .collect();
+    let rows: Vec<Vec<f64>> = source
+        .rows()
+        .map(|row| {
+            let row: Vec<f64> = row.iter().map(|value| f64::from(*value)).collect();
             resample(&row, width as usize)
         })
         .collect();

@@ -208,6 +208,12 @@ fn node_kind(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
             let own: Vec<_> = reader.custom_types.iter().collect();
             message.push_str(&format!("; or one of {}", own.join(", ")));
         }
+        if role == NodeKind::Custom.role() && split.is_none() {
+            message.push_str(
+                "; or register a custom type: its factory with RuntimeOptions::with_node_factory, or where nothing \
+                 runs, its name with Topology::with_custom_types",
+            );
+        }
         reader
             .findings
             .error(DiagnosticCode::UnknownNodeType, &at, message);

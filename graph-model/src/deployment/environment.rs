@@ -1,4 +1,4 @@
-//! `.env` files: what variables of a template stand for.
+//! `.env` files: the values of a template's variables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::document::{DocumentError, step, str_from_slice};
 use crate::read::shortened;
 use lva_media_types::SecretString;
 
-/// Names that documents and templates spell in two ways; either stands for the other.
+/// Pairs of names for the same variable: documents use one, templates the other.
 pub(super) const ALIASES: [(&str, &str); 2] = [
     ("VIDEO_INPUT_FOLDER_ON_DEVICE", "INPUT_VIDEO_FOLDER_ON_DEVICE"),
     ("VIDEO_OUTPUT_FOLDER_ON_DEVICE", "OUTPUT_VIDEO_FOLDER_ON_DEVICE"),
@@ -16,9 +16,9 @@ pub(super) const ALIASES: [(&str, &str); 2] = [
 
 /// A `.env` file: lines of `NAME="value"`. Values are secret: they hold keys and passwords.
 ///
-/// Spaces around names and values are ignored, nor do empty lines, lines that begin with `#`, `export` before a name,
-/// and what follows a closing quote. In double quotes `\n` is a line feed. Of a name that is there twice the last one
-/// counts. Pointers of [`findings`](Self::findings) are `/NAME`, or `/5` for the fifth line.
+/// Ignored are spaces around names and values, empty lines, lines that begin with `#`, `export` before a name, and everything
+/// after a closing quote. In double quotes `\n` is a line feed. If a name occurs twice, the last one counts. Pointers of
+/// [`findings`](Self::findings) are `/NAME`, or `/5` for the fifth line.
 #[derive(Clone, PartialEq, Default)]
 pub struct EnvironmentFile {
     values: BTreeMap<String, SecretString>,
@@ -70,7 +70,7 @@ impl EnvironmentFile {
         })
     }
 
-    /// Makes one from names and values.
+    /// Builds an environment from names and values.
     pub fn new<'v>(values: impl IntoIterator<Item = (&'v str, &'v str)>) -> Self {
         let values = values.into_iter();
         Self {
@@ -81,22 +81,22 @@ impl EnvironmentFile {
         }
     }
 
-    /// A value by the exact name.
+    /// The value of a variable; the case of the name counts.
     pub fn value(&self, name: &str) -> Option<&SecretString> {
         self.values.get(name)
     }
 
-    /// The names that are set, in their order.
+    /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
 
-    /// What is wrong with the file, errors first.
+    /// All findings about the file, errors first.
     pub fn findings(&self) -> &[Diagnostic] {
         &self.findings
     }
 
-    /// A value that is not empty, by its name or by its other spelling, and under which name it was found.
+    /// A value that is not empty, by its name or its other spelling, with the name that has it.
     pub(super) fn lookup(&self, name: &str) -> Option<(&str, &str)> {
         let interpolated = |name: &str| {
             let (name, value) = self.values.get_key_value(name)?;

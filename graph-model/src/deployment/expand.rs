@@ -1,4 +1,4 @@
-//! Placeholders in a string: images of modules first, then variables, each once.
+//! Expands placeholders in a string: images of modules first, then variables. Values are not expanded again.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece<'a> {
     Text(&'a str),
-    /// With the platform that it asks for, in full (`amd64`) or in part (`debug`).
+    /// With its platform, in full (`amd64`) or in part (`debug`).
     Image {
         written: &'a str,
         source: ModuleSource,
@@ -99,23 +99,23 @@ pub(super) fn sources(text: &str) -> impl Iterator<Item = ModuleSource> {
     })
 }
 
-/// Puts values into texts, and remembers what was not there.
+/// Inserts values into strings, and records what is missing.
 pub(super) struct Expander<'a> {
     pub(super) platform: &'a str,
     pub(super) environment: &'a EnvironmentFile,
     pub(super) modules: &'a BTreeMap<ModuleSource, ModuleFile>,
-    /// Variables without a value: where the first one stands, and how many there are.
+    /// Variables without a value: the place of the first one, and their number.
     unset: BTreeMap<String, (String, usize)>,
-    /// Variables whose value came from the other spelling of their name.
+    /// Variables whose value has the other spelling of their name.
     aliased: BTreeMap<String, (String, String)>,
     unknown: BTreeMap<String, (String, String)>,
-    /// Bytes that values may still make: variables can multiply a long one.
+    /// Bytes of values that may still be inserted: many variables can repeat a long value.
     left: usize,
-    /// Where they were used up.
+    /// The place where they ran out.
     too_large: Option<String>,
 }
 
-/// Most bytes that values make of one template: 16 MiB.
+/// The most bytes of values in one manifest: 16 MiB.
 const BUDGET: usize = 16 << 20;
 
 impl<'a> Expander<'a> {
@@ -136,7 +136,7 @@ impl<'a> Expander<'a> {
         }
     }
 
-    /// The string with all known values inserted. If it is JSON itself, values are inserted into its strings.
+    /// Inserts all known values into a string. If it contains JSON, values go into the strings of that JSON.
     pub(super) fn text(&mut self, text: &str, at: &str) -> String {
         self.nested(text, at, 0)
     }
@@ -169,7 +169,7 @@ impl<'a> Expander<'a> {
                     platform,
                 } => {
                     let image = self.image(written, &source, platform, at);
-                    // A module's own variables; what they give is not looked at again.
+                    // A module's own variables, whose values are not expanded again.
                     for piece in pieces(&image) {
                         match piece {
                             Piece::Variable { written, name } => {
@@ -184,7 +184,7 @@ impl<'a> Expander<'a> {
         expanded
     }
 
-    /// Every text and every name of a member inside of a value; all have the same place in findings.
+    /// Expands every string and member name inside a value; findings point to the value itself.
     pub(super) fn value(&mut self, value: &mut Value, at: &str, depth: usize) {
         match value {
             Value::String(text) => *text = self.nested(text, at, depth),
@@ -255,7 +255,7 @@ impl<'a> Expander<'a> {
         written.to_owned()
     }
 
-    /// Reports what was missing.
+    /// Reports what is missing.
     pub(super) fn report(self, findings: &mut Findings) {
         if let Some(at) = self.too_large {
             let message = format!("the manifest with its values exceeds {BUDGET} bytes: shorten them");

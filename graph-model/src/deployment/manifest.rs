@@ -1,17 +1,17 @@
-//! The manifest itself: what modules run where, with which options.
+//! The manifest: which modules run, with which options and routes.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, step};
+use crate::document::{DocumentError, json_from_slice, members_of, step};
 
-/// Most characters of one part of `createOptions`: a general rule of IoT Edge, whose twins take short texts only. The
-/// rest goes to `createOptions01`, `createOptions02` and so on.
+/// The most characters in one part of `createOptions`: twins of IoT Edge limit the length of strings. The rest goes to
+/// `createOptions01`, `createOptions02` and so on.
 pub const CREATE_OPTIONS_PART: usize = 512;
 
-/// Most parts that IoT Edge puts together again: `createOptions` to `createOptions99`.
+/// The most parts that IoT Edge joins again: `createOptions` to `createOptions99`.
 const MAX_PARTS: usize = 100;
 
 /// A deployment manifest as written. **Holds secrets.**
@@ -29,9 +29,9 @@ pub struct ManifestModule {
     pub is_system: bool,
     /// Its image.
     pub image: Option<String>,
-    /// `createOptions` and its further parts as one text; empty where there are none.
+    /// All parts of `createOptions`, joined; empty without any.
     pub create_options: String,
-    /// Where it stands.
+    /// JSON pointer to it.
     pub pointer: String,
 }
 
@@ -43,13 +43,7 @@ impl Manifest {
     /// [`DocumentError`] when it is not a JSON object. [`validate`](Self::validate) reports everything else.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        if !value.is_object() {
-            return Err(DocumentError::WrongShape {
-                expected: "a deployment manifest",
-                found: json_type(&value),
-                hint: Some("with 'modulesContent'"),
-            });
-        }
+        members_of(&value, "a deployment manifest", "with 'modulesContent'")?;
         Ok(Self { value })
     }
 
@@ -90,21 +84,21 @@ impl Manifest {
         modules
     }
 
-    /// The routes of `$edgeHub`: name and text.
+    /// The routes of `$edgeHub`: name and rule.
     pub fn routes(&self) -> Vec<(&str, &str)> {
         let at = "/modulesContent/$edgeHub/properties.desired/routes";
         let routes = self.value.pointer(at).and_then(Value::as_object);
         let routes = routes.into_iter().flatten();
         routes
             .filter_map(|(name, route)| {
-                // Newer hubs take an object with the string in `route`.
+                // Newer hubs accept an object with the string in `route`.
                 let text = route.as_str().or_else(|| route.get("route")?.as_str())?;
                 Some((name.as_str(), text))
             })
             .collect()
     }
 
-    /// Everything that is wrong with it, errors first.
+    /// All findings, errors first.
     pub fn validate(&self) -> Vec<Diagnostic> {
         let mut findings = Findings::new(DocumentKind::Manifest, Strictness::Open);
         for (module, what) in [
@@ -148,14 +142,14 @@ fn joined(settings: &Map<String, Value>) -> String {
         match part {
             Value::String(part) => text.push_str(part),
             Value::Null => {}
-            // Not a manifest's form; a template's.
+            // Only templates have an object here.
             other => text.push_str(&other.to_string()),
         }
     }
     text
 }
 
-/// A string as members of `settings`, none longer than a twin takes.
+/// Splits a string into members of `settings` that a twin accepts.
 pub(super) fn split_create_options(text: &str) -> Vec<(String, Value)> {
     let characters: Vec<char> = text.chars().collect();
     let mut parts: Vec<(String, Value)> = characters
@@ -227,7 +221,7 @@ fn check_route(name: &str, route: &str, modules: &[ManifestModule], findings: &m
     }
 }
 
-/// Variables left without a value; capital letters only, as in all published templates.
+/// Variables without a value; in capital letters only, as in all published templates.
 fn leftovers(value: &Value, at: &str, findings: &mut Findings) {
     match value {
         Value::String(text) => {

@@ -1,15 +1,15 @@
-//! `module.json`: how the image of a module is called.
+//! `module.json`: the name of a module's image.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::document::{DocumentError, json_from_slice, json_type, member, scalar_string};
+use crate::document::{DocumentError, json_from_slice, members_of, required, scalar_string};
 
 const WHAT: &str = "a module file";
 
-/// A `module.json`. Its texts may hold variables, which are interpolated in with those of the template.
+/// A `module.json`. Its strings may contain variables, which have the same values as those of the template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFile {
     /// `image.repository`
@@ -28,11 +28,7 @@ impl ModuleFile {
     /// [`DocumentError`] when it is not JSON, or lacks repository, version or platforms.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
-            expected: WHAT,
-            found: json_type(&value),
-            hint: Some("with 'image'"),
-        })?;
+        let map = members_of(&value, WHAT, "with 'image'")?;
         let image = object(map, "image")?;
         let tag = object(image, "tag")?;
         Ok(Self {
@@ -59,35 +55,14 @@ fn object<'m>(
     map: &'m Map<String, Value>,
     name: &'static str,
 ) -> Result<&'m Map<String, Value>, DocumentError> {
-    match member(map, name) {
-        None => Err(DocumentError::MemberMissing {
-            what: WHAT,
-            member: name,
-        }),
-        Some((_, Value::Object(map))) => Ok(map),
-        Some((_, other)) => Err(DocumentError::MemberType {
-            what: WHAT,
-            member: name,
-            found: json_type(other),
-            expected: "an object",
-        }),
-    }
+    required(map, name, WHAT, "an object", Value::as_object)
 }
 
 fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, DocumentError> {
-    let (_, value) = member(map, name).ok_or(DocumentError::MemberMissing {
-        what: WHAT,
-        member: name,
-    })?;
-    scalar_string(value).ok_or_else(|| DocumentError::MemberType {
-        what: WHAT,
-        member: name,
-        found: json_type(value),
-        expected: "a string",
-    })
+    required(map, name, WHAT, "a string", scalar_string)
 }
 
-/// By what a template names a module whose image it wants.
+/// A template's reference to a module.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ModuleSource {
     /// `${MODULES.name}`: the directory `modules/name` next to the template.
@@ -97,8 +72,8 @@ pub enum ModuleSource {
 }
 
 impl ModuleSource {
-    /// The path of its module file, relative to the template's directory. It comes from the template unchecked: nothing keeps it
-    /// from leading outside.
+    /// The path of its module file, relative to the template's directory. It is not checked: it may lead outside of that
+    /// directory.
     pub fn path(&self) -> String {
         match self {
             Self::Name(name) => format!("modules/{name}/module.json"),

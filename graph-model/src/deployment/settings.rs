@@ -1,8 +1,6 @@
 //! `appsettings.json`: the hub, device and module that the contract's console program calls.
 
-use serde_json::{Map, Value};
-
-use crate::document::{DocumentError, json_from_slice, json_type, member};
+use crate::document::{DocumentError, json_from_slice, members_of, required};
 use lva_media_types::SecretString;
 
 const WHAT: &str = "a settings file";
@@ -10,57 +8,43 @@ const WHAT: &str = "a settings file";
 /// The settings of the contract's console program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppSettings {
-    /// `IoThubConnectionString` (so it is spelled): the hub, and a key to it.
+    /// `IoThubConnectionString` (spelled like this): address of the hub, with a key. **Secret.**
     pub connection_string: SecretString,
     /// `deviceId`: the edge device.
     pub device_id: String,
-    /// `moduleId`: the module on it that takes the methods.
+    /// `moduleId`: the module on the device that answers the methods.
     pub module_id: String,
 }
 
 impl AppSettings {
-    /// Reads a file's content; members without case.
+    /// Reads a file's content. The case of member names does not count.
     ///
     /// # Errors
     ///
     /// [`DocumentError`] when it is not JSON, or lacks one of the three.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        let map = value.as_object().ok_or_else(|| DocumentError::WrongShape {
-            expected: WHAT,
-            found: json_type(&value),
-            hint: Some("with 'IoThubConnectionString', 'deviceId' and 'moduleId'"),
-        })?;
+        let hint = "with 'IoThubConnectionString', 'deviceId' and 'moduleId'";
+        let map = members_of(&value, WHAT, hint)?;
+        let text = |name| {
+            required(map, name, WHAT, "a string", |value| {
+                value.as_str().map(str::to_owned)
+            })
+        };
         Ok(Self {
-            connection_string: SecretString::new(text(map, "IoThubConnectionString")?),
-            device_id: text(map, "deviceId")?,
-            module_id: text(map, "moduleId")?,
+            connection_string: SecretString::new(text("IoThubConnectionString")?),
+            device_id: text("deviceId")?,
+            module_id: text("moduleId")?,
         })
     }
 
-    /// A part of the connection string by its name without case: `HostName`, `SharedAccessKeyName`,
-    /// `SharedAccessKey`. The value of the last one is a key.
+    /// One part of the connection string, by its name without case: `HostName`, `SharedAccessKeyName` or `SharedAccessKey`, the
+    /// key.
     pub fn connection_part(&self, name: &str) -> Option<&str> {
         let parts = self.connection_string.expose().split(';');
         let mut parts = parts.filter_map(|part| part.split_once('='));
         parts
             .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
             .map(|(_, value)| value.trim())
-    }
-}
-
-fn text(map: &Map<String, Value>, name: &'static str) -> Result<String, DocumentError> {
-    match member(map, name) {
-        None => Err(DocumentError::MemberMissing {
-            what: WHAT,
-            member: name,
-        }),
-        Some((_, Value::String(text))) => Ok(text.clone()),
-        Some((_, other)) => Err(DocumentError::MemberType {
-            what: WHAT,
-            member: name,
-            found: json_type(other),
-            expected: "a string",
-        }),
     }
 }

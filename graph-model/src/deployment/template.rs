@@ -1,4 +1,4 @@
-//! `deployment.template.json`: a manifest with variables in it.
+//! `deployment.template.json`: a manifest with variables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use super::expand::{Expander, sources};
 use super::manifest::{Manifest, split_create_options};
 use super::module_file::{ModuleFile, ModuleSource};
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, step};
+use crate::document::{DocumentError, json_from_slice, json_type, members_of, step};
 
 /// A template of a deployment manifest.
 #[derive(Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct DeploymentTemplate {
     value: Value,
 }
 
-/// What a template is interpolated with.
+/// The values for a template: platform, variables, module files.
 #[derive(Debug, Clone, Default)]
 pub struct ManifestOptions {
     platform: String,
@@ -26,17 +26,17 @@ pub struct ManifestOptions {
     modules: BTreeMap<ModuleSource, ModuleFile>,
 }
 
-/// A manifest and what is worth knowing about it.
+/// A manifest with the findings about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeneratedManifest {
     /// The manifest. **Holds secrets.**
     pub manifest: Manifest,
-    /// What was missing on the way, and what is odd about the result; errors first.
+    /// Missing values, and findings about the manifest; errors first.
     pub findings: Vec<Diagnostic>,
 }
 
 impl ManifestOptions {
-    /// For a platform, such as `amd64` (the published tool's default) or `arm64v8`.
+    /// Options for a platform, such as `amd64` (the published tool's default) or `arm64v8`.
     pub fn new(platform: impl Into<String>) -> Self {
         Self {
             platform: platform.into(),
@@ -44,13 +44,15 @@ impl ManifestOptions {
         }
     }
 
-    /// Sets the variables. None by default.
+    /// The variables. Default: none.
+    #[must_use]
     pub fn with_environment(mut self, environment: EnvironmentFile) -> Self {
         self.environment = environment;
         self
     }
 
     /// Adds the module file of a module that the template [names](DeploymentTemplate::modules).
+    #[must_use]
     pub fn with_module(mut self, source: ModuleSource, module: ModuleFile) -> Self {
         self.modules.insert(source, module);
         self
@@ -58,7 +60,7 @@ impl ManifestOptions {
 }
 
 impl DeploymentTemplate {
-    /// Reads a file's content. A manifest is a template without variables.
+    /// Reads a file's content. A manifest without variables is a template too.
     ///
     /// # Errors
     ///
@@ -66,18 +68,12 @@ impl DeploymentTemplate {
     /// write it as a string, or write its value.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        if !value.is_object() {
-            return Err(DocumentError::WrongShape {
-                expected: "a deployment template",
-                found: json_type(&value),
-                hint: Some("with 'modulesContent'"),
-            });
-        }
+        members_of(&value, "a deployment template", "with 'modulesContent'")?;
         Ok(Self { value })
     }
 
-    /// The modules whose image it wants. Read the files that they name ([`ModuleSource::path`]), and give those that
-    /// there are to [`ManifestOptions::with_module`].
+    /// The modules whose images it references. Read their files ([`ModuleSource::path`]), and pass those that exist to
+    /// [`ManifestOptions::with_module`].
     pub fn modules(&self) -> BTreeSet<ModuleSource> {
         fn visit(value: &Value, found: &mut BTreeSet<ModuleSource>) {
             match value {
@@ -95,12 +91,12 @@ impl DeploymentTemplate {
         found
     }
 
-    /// Makes the manifest: the template's marker goes, images and variables are put in, `createOptions` become texts.
+    /// Generates the manifest: removes the template's marker, inserts images and variables, and writes `createOptions` as
+    /// strings.
     ///
-    /// A value is put in as it is and not read again, so no value can break the JSON or name another variable. A
-    /// variable without a value, or with an empty one, stays as it is written and is reported, as is a module without
-    /// a file.
-    pub fn generate(&self, options: &ManifestOptions) -> GeneratedManifest {
+    /// A value is inserted as it is and not expanded again, so no value can break the JSON or name another variable. Variables
+    /// without a value, or with an empty one, stay as written and are reported. So are modules without a file.
+    pub fn generate(&self, options: ManifestOptions) -> GeneratedManifest {
         let mut findings = Findings::new(DocumentKind::DeploymentTemplate, Strictness::Open);
         let mut expander = Expander::new(&options.platform, &options.environment, &options.modules);
         let mut value = self.value.clone();
@@ -111,7 +107,7 @@ impl DeploymentTemplate {
         expander.report(&mut findings);
         let manifest = Manifest::of(value);
         for found in manifest.validate() {
-            // Variables that stayed were reported with their reason.
+            // Variables without a value are reported already, with their reason.
             if found.code != DiagnosticCode::VariableUnset {
                 findings.push(found);
             }
@@ -123,7 +119,7 @@ impl DeploymentTemplate {
     }
 }
 
-/// `parent` is the member in which the value stands.
+/// `parent` is the member that contains the value.
 fn fill(value: &mut Value, at: &str, parent: &str, expander: &mut Expander<'_>, findings: &mut Findings) {
     match value {
         Value::String(text) => *text = expander.text(text, at),
@@ -156,7 +152,7 @@ fn fill(value: &mut Value, at: &str, parent: &str, expander: &mut Expander<'_>, 
     }
 }
 
-/// As a string of compact JSON, split into parts that a twin takes.
+/// Writes compact JSON, split into parts that a twin accepts.
 fn create_options(
     value: Value,
     at: &str,
@@ -184,9 +180,8 @@ fn create_options(
     split_create_options(&text)
 }
 
-/// The name of the file that the manifest of a template goes to: `deployment.NAME.PLATFORM.json` for
-/// `deployment.NAME.template.json`. `None` when the template's name does not hold `deployment`, by which the published
-/// tool knew its templates.
+/// The file name of a template's manifest: `deployment.NAME.PLATFORM.json` for `deployment.NAME.template.json`. `None` unless
+/// the template's name contains `deployment`, as the published tool requires.
 pub fn manifest_file_name(template: &str, platform: &str) -> Option<String> {
     let stem = template.strip_suffix(".json").unwrap_or(template);
     let stem = stem.strip_suffix(".template").unwrap_or(stem);

@@ -1,4 +1,4 @@
-//! Nodes of types that a program brings along.
+//! Custom nodes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::processor::Sampling;
 use crate::document::{member, scalar_string};
 
-/// A processor of a type that is none of the contract's: it takes frames with what was found in them so far, finds something
-/// itself, and passes on all frames, whichever it was shown.
+/// A processor of a custom type. It gets frames with the results from upstream, adds its own results, and passes on all
+/// frames.
 #[derive(Clone, PartialEq)]
 pub struct CustomProcessor {
     pub(crate) type_name: String,
@@ -20,25 +20,36 @@ pub struct CustomProcessor {
 }
 
 impl CustomProcessor {
-    /// Its type, in the spelling of [`CustomNodeTypes`](crate::CustomNodeTypes) whatever the document's is.
+    /// A processor that gets every frame, for tests of custom nodes; [`resolve`](crate::resolve) makes those of graphs.
+    /// `settings` is an object.
+    pub fn new(type_name: impl Into<String>, settings: Value) -> Self {
+        Self {
+            type_name: type_name.into(),
+            sampling: Sampling::default(),
+            settings,
+            secrets: BTreeSet::new(),
+        }
+    }
+
+    /// Its type, spelled as in [`CustomNodeTypes`](crate::CustomNodeTypes).
     pub fn type_name(&self) -> &str {
         &self.type_name
     }
 
-    /// Which frames it is shown.
+    /// Which frames it gets.
     pub fn sampling(&self) -> Sampling {
         self.sampling
     }
 
-    /// Its own members, an object: all but `@type`, `name`, `inputs` and `samplingOptions`. As written, with parameters interpolated
-    /// in wherever there is a string. A string that was only a parameter stays a string, even if the parameter is an `Int`.
+    /// Its own members, an object: all but `@type`, `name`, `inputs` and `samplingOptions`. Parameters are expanded in every
+    /// string, and the result is always a string, for an `Int` parameter too.
     ///
-    /// **Holds secrets**, where parameters of type `SecretString` went into it; `Debug` does not show them.
+    /// **Contains the values of `SecretString` parameters.** `Debug` does not show them.
     pub fn settings(&self) -> &Value {
         &self.settings
     }
 
-    /// A member of its own by its name without case; null counts as absent.
+    /// One of its own members, by its name without case. Null counts as absent.
     pub fn setting(&self, name: &str) -> Option<&Value> {
         member(self.settings.as_object()?, name).map(|(_, value)| value)
     }

@@ -1,4 +1,4 @@
-//! Where a node connects to, and its credentials.
+//! Endpoints: addresses, credentials and TLS options.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use lva_media_types::{Credentials, SecretString};
 
 use crate::sensitive::SensitiveString;
 
-/// Where a node connects to.
+/// The endpoint that a node connects to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
     /// The address.
@@ -17,8 +17,8 @@ pub struct Endpoint {
     pub tls: Option<EndpointTls>,
 }
 
-/// An address with a scheme, without leading or trailing spaces. `Debug` and `Display` leave user and password out, and
-/// everything but the scheme where the value of a `SecretString` parameter is part of it.
+/// An address with a scheme, without leading or trailing spaces. `Debug` and `Display` omit user and password. If a
+/// `SecretString` parameter is part of the address, they show the scheme only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
     text: String,
@@ -49,7 +49,7 @@ impl EndpointUrl {
         &self.text
     }
 
-    /// The scheme in small letters.
+    /// The scheme in lower case.
     pub fn scheme(&self) -> String {
         let scheme = self.text.split("://").next().unwrap_or_default();
         scheme.to_ascii_lowercase()
@@ -62,11 +62,11 @@ impl EndpointUrl {
         authority.rsplit('@').next().unwrap_or_default()
     }
 
-    /// The port, where one is written.
+    /// The port, if the address has one.
     pub fn port(&self) -> Option<u16> {
         let authority = self.authority();
         let (head, port) = authority.rsplit_once(':')?;
-        // A colon inside of an IPv6 address separates no port.
+        // A colon inside an IPv6 address does not separate a port.
         if head.starts_with('[') && !head.ends_with(']') {
             return None;
         }
@@ -98,7 +98,7 @@ impl fmt::Debug for EndpointUrl {
 pub enum EndpointCredentials {
     /// A user and a password.
     UsernamePassword(Credentials),
-    /// A header of HTTP.
+    /// An HTTP header.
     HttpHeader {
         /// Its name.
         name: SensitiveString,
@@ -109,10 +109,10 @@ pub enum EndpointCredentials {
     SymmetricKey(SecretString),
 }
 
-/// How a TLS peer is checked.
+/// How the certificate of a TLS peer is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EndpointTls {
-    /// PEM texts of the authorities to trust; `None` for those that the platform trusts.
+    /// Trusted authorities in PEM; `None` for those of the platform.
     pub trusted_certificates: Option<Vec<String>>,
     /// Dangerous: accepts a certificate for another host.
     pub ignore_hostname: bool,

@@ -1,42 +1,41 @@
-//! How a frame looks when an extension gets it.
+//! The picture format of an extension: size and encoding.
 
 use lva_media_types::PixelFormat;
 
-/// Quality of JPEG where a document names none: 90, the value that the published samples give their
-/// parameter.
+/// JPEG quality without a value in the document: 90, as in the published samples.
 pub const DEFAULT_JPEG_QUALITY: u8 = 90;
 
-/// How a frame looks when an extension gets it.
+/// The picture format of an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Image {
-    /// Its size; `None` for the camera's own.
+    /// The size; `None` for that of the camera.
     pub scale: Option<ImageScale>,
-    /// How it is written.
+    /// The encoding.
     pub format: ImageFormat,
 }
 
-/// How a frame is brought to a size. All sizes are in pixels and above 0.
+/// How a frame is scaled. Sizes are in pixels and above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageScale {
-    /// To this width; the height follows.
+    /// To this width, keeping the aspect ratio.
     Width(u32),
-    /// To this height; the width follows.
+    /// To this height, keeping the aspect ratio.
     Height(u32),
-    /// As large as fits into the size; the picture keeps its aspect, and nothing is added.
+    /// As large as fits into this size, keeping the aspect ratio, without bars.
     Within {
         /// Largest width.
         width: u32,
         /// Largest height.
         height: u32,
     },
-    /// Exactly the size: the picture keeps its aspect in the middle, black bars fill the rest.
+    /// To exactly this size, keeping the aspect ratio: the picture is centred between black bars.
     Pad {
         /// Width.
         width: u32,
         /// Height.
         height: u32,
     },
-    /// Exactly the size, whatever becomes of the aspect.
+    /// To exactly this size, without keeping the aspect ratio.
     Stretch {
         /// Width.
         width: u32,
@@ -45,7 +44,7 @@ pub enum ImageScale {
     },
 }
 
-/// How a frame is written.
+/// How a frame is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageFormat {
     /// JPEG.
@@ -57,6 +56,6 @@ pub enum ImageFormat {
     Bmp,
     /// PNG.
     Png,
-    /// Pixels as they are.
+    /// Raw pixels.
     Raw(PixelFormat),
 }

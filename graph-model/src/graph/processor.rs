@@ -23,22 +23,21 @@ impl Rate {
     }
 }
 
-/// Passes frames with motion, and reports where it is.
+/// Passes frames with motion, and reports the regions that move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MotionDetection {
-    /// How easily it sees motion; medium by default.
+    /// Default: medium.
     pub sensitivity: Sensitivity,
-    /// Whether inferences have a box; true by default.
+    /// Whether inferences have a box. Default: true.
     pub output_motion_region: bool,
-    /// Motion within this time makes one event; 0 for an event with every frame. One second where the
-    /// default.
+    /// Motion within this time is joined into one event; 0 for one event per frame. Default: 1 s.
     pub event_aggregation_window: Duration,
 }
 
 string_enum! {
-    /// How easily motion is seen.
+    /// How small a motion is detected.
     pub enum Sensitivity {
-        /// Large motion only.
+        /// Only large motion.
         Low = "low",
         /// The usual.
         Medium = "medium",
@@ -47,49 +46,47 @@ string_enum! {
     }
 }
 
-/// Passes at most so many frames a second.
+/// Limits the frame rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FrameRateFilter {
-    /// `None` passes all.
+    /// The highest rate that passes; `None` for no limit.
     pub maximum_fps: Option<Rate>,
 }
 
-/// Shows frames to an extension and takes inferences from it. Passes on all frames, whichever it shows.
+/// Sends frames to an extension and receives inferences. Passes on all frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExtensionProcessor {
-    /// Where the extension is: `tcp://host:port` for gRPC and computer vision, `http://` or `https://` for
-    /// HTTP.
+    /// The extension's address: `tcp://host:port` for gRPC and computer vision, `http://` or `https://` for HTTP.
     pub endpoint: Endpoint,
-    /// How frames look when the extension gets them.
+    /// The picture format that the extension gets.
     pub image: Image,
-    /// Which frames are shown.
+    /// Which frames are sent.
     pub sampling: Sampling,
-    /// How they travel.
+    /// The protocol of the extension.
     pub protocol: ExtensionProtocol,
 }
 
-/// How frames travel to an extension.
+/// The protocol of an extension.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExtensionProtocol {
-    /// One POST for each frame.
+    /// HTTP, with one POST for each frame.
     Http,
     /// The gRPC extension protocol.
     Grpc {
-        /// How the frames themselves travel.
+        /// How frames are transferred.
         transfer: DataTransfer,
-        /// For the extension, in the stream's descriptor.
+        /// A string for the extension, in the stream's descriptor.
         configuration: Option<SensitiveString>,
     },
-    /// The spatial-analysis container, by gRPC and shared memory.
+    /// The spatial-analysis container: gRPC and shared memory.
     ComputerVision {
-        /// What it watches: the operation as JSON, in the schema's spelling, with parameters and defaults filled in; a
-        /// custom operation is its own text. `None` with Live Video Analytics, where the container has its own
-        /// configuration.
+        /// The operation as JSON, spelled as in the schema, with parameters and defaults filled in; a custom operation as
+        /// written. `None` in Live Video Analytics, where the container is configured separately.
         operation: Option<SensitiveString>,
     },
 }
 
-/// How frames travel beside gRPC messages.
+/// How frames are transferred with gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataTransfer {
     /// Inside the messages.
@@ -101,40 +98,37 @@ pub enum DataTransfer {
     },
 }
 
-/// Which frames an extension is shown.
+/// Which frames an extension gets.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Sampling {
-    /// Only those in which something upstream has found something.
+    /// Only frames with results from upstream.
     pub skip_samples_without_annotation: bool,
-    /// At most so many; `None` for all.
+    /// The highest rate; `None` for no limit.
     pub maximum_rate: Option<Rate>,
 }
 
-/// Passes media around an event. `minimum_activation_time <= maximum_activation_time` always holds.
+/// Passes media around events. Invariant: `minimum_activation_time <= maximum_activation_time`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignalGateProcessor {
-    /// How long the gate waits, in media time, for earlier events after the first; one second by
-    /// default.
+    /// How long the gate waits for earlier events after the first one, in media time. Default: 1 s.
     pub evaluation_window: Duration,
-    /// Begin of the media relative to the event in milliseconds, negative for before it; 0 by default.
+    /// Start of the media relative to the event in milliseconds, negative for before it. Default: 0.
     pub signal_offset_ms: i64,
-    /// How long the gate stays open for each event; 30 seconds by default, or the maximum if that is
-    /// shorter.
+    /// How long the gate stays open for each event. Default: 30 s, or the maximum if that is shorter.
     pub minimum_activation_time: Duration,
-    /// The time after which it closes even if events continue; 30 seconds by default, or the minimum if that is
-    /// longer.
+    /// The time after which it closes even if events continue. Default: 30 s, or the minimum if that is longer.
     pub maximum_activation_time: Duration,
 }
 
-/// Follows what an extension has found.
+/// Tracks the objects that an extension detects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectTracking {
-    /// How much work it may be; medium by default.
+    /// Default: medium.
     pub accuracy: Accuracy,
 }
 
 string_enum! {
-    /// How exactly objects are followed.
+    /// The trade-off between accuracy and work.
     pub enum Accuracy {
         /// The least work.
         Low = "low",
@@ -155,10 +149,10 @@ pub struct LineCrossing {
 /// A line with a name. Its points are `[x, y]` in fractions of the frame, 0 to 1, from the top left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedLine {
-    /// Its name, which its events carry.
+    /// Its name, which is also the name of its events.
     pub name: String,
-    /// Where it begins.
+    /// Its start.
     pub start: [f64; 2],
-    /// Where it ends.
+    /// Its end.
     pub end: [f64; 2],
 }

@@ -4,34 +4,34 @@ use std::time::Duration;
 
 use crate::template::Pattern;
 
-/// Gives events out.
+/// Emits events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubMessageSink {
-    /// The module's output; `None` where the document names none (LVA 1.0).
+    /// The module's output; `None` if the document has none (LVA 1.0).
     pub hub_output_name: Option<String>,
 }
 
 /// Records into an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssetSink {
-    /// The asset's name; topology and instance where the document names none (LVA 1.0).
+    /// The asset's name. Default (LVA 1.0): topology and instance.
     pub asset_name: Pattern,
-    /// Length of the pieces that are uploaded, above 0; 30 seconds by default.
+    /// Length of a segment, above 0. Default: 30 s.
     pub segment_length: Duration,
-    /// Where pieces wait.
+    /// The local cache.
     pub cache: LocalCache,
 }
 
-/// Where recorded pieces wait until they are taken.
+/// The local cache of segments.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LocalCache {
     /// The directory; `None` leaves it to the runtime.
     pub path: Option<String>,
-    /// Size in bytes above which the oldest piece is deleted; `None` leaves it to the runtime.
+    /// Size in bytes above which the oldest segment is deleted; `None` leaves it to the runtime.
     pub maximum_bytes: Option<u64>,
 }
 
-/// Records into files, one for each opening of its gate.
+/// Records into files, one each time that its gate opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSink {
     /// The directory.
@@ -51,12 +51,12 @@ pub struct VideoSink {
     pub title: Option<String>,
     /// Description of a new video.
     pub description: Option<String>,
-    /// Length of the pieces that are uploaded, above 0; 30 seconds by default.
+    /// Length of a segment, above 0. Default: 30 s.
     pub segment_length: Duration,
-    /// How long media is kept; `None` means forever.
+    /// How long media are kept; `None` for no limit.
     pub retention: Option<Duration>,
-    /// Whether preview images are made.
+    /// Whether preview images are written.
     pub preview_image: bool,
-    /// Where pieces wait.
+    /// The local cache.
     pub cache: LocalCache,
 }

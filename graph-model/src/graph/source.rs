@@ -8,12 +8,12 @@ use crate::string_enum::string_enum;
 pub struct RtspSource {
     /// Its address, `rtsp://` or `rtsps://`, and credentials.
     pub endpoint: Endpoint,
-    /// How RTP travels; interleaved by default.
+    /// How RTP is transported. Default: interleaved.
     pub transport: RtspTransport,
 }
 
 string_enum! {
-    /// How RTP travels. No generation has UDP.
+    /// How RTP is transported. No generation has UDP.
     pub enum RtspTransport {
         /// Interleaved in the RTSP connection.
         Tcp = "tcp",
@@ -22,9 +22,9 @@ string_enum! {
     }
 }
 
-/// Messages that open gates. Carries no media.
+/// Messages that open gates. It has no media.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageSource {
-    /// The module's input that it listens on; `None` where the document names none.
+    /// The module's input; `None` if the document has none.
     pub hub_input_name: Option<String>,
 }

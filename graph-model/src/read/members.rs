@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{DiagnosticCode, Findings};
-use crate::document::{json_type, member, step};
+use crate::document::{json_type, member, scalar_string, step};
 
 /// An object that is being read.
 #[derive(Debug)]
@@ -93,6 +93,33 @@ impl<'v> Members<'v> {
                 None
             }
         }
+    }
+
+    /// The member `name`, which must not be empty.
+    pub(crate) fn required_name(&mut self, findings: &mut Findings) -> Option<String> {
+        let name = self.get("name").and_then(|(value, _)| scalar_string(value));
+        let name = name.filter(|name| !name.is_empty());
+        if name.is_none() {
+            self.missing("name", findings);
+        }
+        name
+    }
+
+    /// A member that must be a string; `what` begins the message otherwise. Numbers and booleans are as good.
+    pub(crate) fn string(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        findings: &mut Findings,
+    ) -> Option<String> {
+        let (value, at) = self.get(name)?;
+        let text = scalar_string(value);
+        if text.is_none() {
+            let found = json_type(value);
+            let message = format!("{what} must be a string, but this is {found}: put it in quotes");
+            findings.error(DiagnosticCode::WrongType, &at, message);
+        }
+        text
     }
 
     fn wrong_type(&self, name: &str, found: &Value, at: &str, expected: &str, findings: &mut Findings) {

@@ -197,6 +197,10 @@ impl Reader<'_> {
     }
 }
 
+fn invalid_pattern(expected: impl Into<String>) -> ValueError {
+    ValueError::with(DiagnosticCode::PropertyValueInvalidPattern, expected)
+}
+
 /// Characters that asset names cannot have, and their length. Variables count for what they become.
 fn check_asset_name(pattern: &Pattern) -> Result<(), ValueError> {
     let mut length = 0;
@@ -210,20 +214,14 @@ fn check_asset_name(pattern: &Pattern) -> Result<(), ValueError> {
                     .find(|c| "<>%&:\\/?*+.'".contains(*c) || c.is_control())
                 {
                     let expected = format!("a name without {c:?}; none of <>%&:\\/?*+.' can be in it");
-                    return Err(ValueError::with(
-                        DiagnosticCode::PropertyValueInvalidPattern,
-                        expected,
-                    ));
+                    return Err(invalid_pattern(expected));
                 }
             }
         }
     }
     if length > 260 {
         let expected = "a name of at most 260 characters";
-        return Err(ValueError::with(
-            DiagnosticCode::PropertyValueInvalidPattern,
-            expected,
-        ));
+        return Err(invalid_pattern(expected));
     }
     Ok(())
 }
@@ -235,19 +233,13 @@ fn check_file_name(pattern: &Pattern) -> Result<(), ValueError> {
     });
     if texts.clone().any(|text| text.contains(['/', '\0'])) {
         let expected = "a file's name, without '/': write the directory in 'baseDirectoryPath'";
-        return Err(ValueError::with(
-            DiagnosticCode::PropertyValueInvalidPattern,
-            expected,
-        ));
+        return Err(invalid_pattern(expected));
     }
     if pattern.pieces().is_empty()
         || (pattern.variables().count() == 0 && texts.all(|t| t == "." || t == ".."))
     {
         let expected = "a path that ends in a file's name";
-        return Err(ValueError::with(
-            DiagnosticCode::PropertyValueInvalidPattern,
-            expected,
-        ));
+        return Err(invalid_pattern(expected));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Device adapters: stored under their names, without a state.
+//! Device adapters, by name. They have no state.
 
 use std::time::SystemTime;
 
@@ -29,7 +29,7 @@ impl StoredAdapter {
 }
 
 impl Registry {
-    pub(super) fn list_adapters(&self, options: ListOptions) -> Result<Response, Fault> {
+    pub(super) fn list_adapters(&self, options: &ListOptions) -> Result<Response, Fault> {
         let all = self
             .adapters
             .iter()

@@ -1,4 +1,4 @@
-//! When something was stored, and when it was last changed.
+//! The times at which an object was created and last modified.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use crate::template::iso_utc;
 const CREATED_AT: &str = "createdAt";
 const MODIFIED_AT: &str = "lastModifiedAt";
 
-/// Kept as texts: they come back from a saved registry as they were written.
+/// Strings, so that a restored registry returns them unchanged.
 #[derive(Debug, Clone)]
 pub(super) struct Dates {
     created_at: String,
@@ -18,7 +18,7 @@ pub(super) struct Dates {
 }
 
 impl Dates {
-    /// Those of something that is stored for the first time.
+    /// The dates of a new object.
     pub(super) fn new(now: SystemTime) -> Self {
         let now = iso_utc(now);
         Self {
@@ -27,7 +27,7 @@ impl Dates {
         }
     }
 
-    /// Those of something that is stored again, with a change.
+    /// The dates of an object that changes now.
     pub(super) fn changed(&self, now: SystemTime) -> Self {
         Self {
             created_at: self.created_at.clone(),
@@ -35,7 +35,7 @@ impl Dates {
         }
     }
 
-    /// Reads what [`beside`](Self::merge_into) wrote.
+    /// Reads what [`merge_into`](Self::merge_into) wrote.
     pub(super) fn read<E>(text: impl Fn(&str) -> Result<String, E>) -> Result<Self, E> {
         Ok(Self {
             created_at: text(CREATED_AT)?,
@@ -43,7 +43,7 @@ impl Dates {
         })
     }
 
-    /// The same object with them after its members.
+    /// Adds the dates to an object, as last members.
     pub(super) fn merge_into(&self, mut object: Value) -> Value {
         if let Value::Object(map) = &mut object {
             map.insert(CREATED_AT.to_owned(), self.created_at.as_str().into());
@@ -52,7 +52,7 @@ impl Dates {
         object
     }
 
-    /// Puts them into a document's `systemData`, as it is returned.
+    /// Sets a document's `systemData`.
     pub(super) fn put_into(&self, document: &mut Value) {
         if let Value::Object(map) = document {
             set(map, "systemData", self.merge_into(json!({})));

@@ -1,4 +1,4 @@
-//! Instances: stored under their names with their state, and changed only while they are inactive.
+//! Instances, by name. An instance can change only while it is inactive.
 
 use std::time::SystemTime;
 
@@ -25,7 +25,7 @@ pub(super) struct StoredInstance {
 }
 
 impl Registry {
-    pub(super) fn list_instances(&self, options: ListOptions, family: Family) -> Result<Response, Fault> {
+    pub(super) fn list_instances(&self, options: &ListOptions, family: Family) -> Result<Response, Fault> {
         let all = self
             .instances
             .iter()
@@ -129,7 +129,7 @@ impl Registry {
             .collect()
     }
 
-    /// The object as it is returned, in the words of the caller's family.
+    /// The object as methods return it, without secrets and with the state as the family spells it.
     fn shown(&self, stored: &StoredInstance, family: Family) -> Value {
         let topology = self.topologies.get(stored.instance.topology_name());
         let declarations = topology.map(|stored| stored.topology.parameters());

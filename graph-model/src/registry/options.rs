@@ -1,10 +1,10 @@
-//! How a registry judges, and how much it holds.
+//! Options of a registry.
 
 use crate::custom::CustomNodeTypes;
 use crate::diagnostic::Strictness;
 use crate::method::Fault;
 
-/// How a registry judges, and how much it holds.
+/// Strictness, page size, custom node types, and by strictness the most objects that a registry stores:
 ///
 /// | | default | compatible |
 /// |---|---|---|
@@ -12,7 +12,7 @@ use crate::method::Fault;
 /// | instances | 10,000 | 1,000 |
 /// | device adapters | 10,000 | 1,000 |
 ///
-/// More of them cost memory only: a few kilobytes each.
+/// Each object takes a few kilobytes of memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RegistryOptions {
     pub(super) strictness: Strictness,
@@ -21,23 +21,26 @@ pub struct RegistryOptions {
 }
 
 impl RegistryOptions {
-    /// Sets whether quotas and placement rules of the retired product are errors. Open by default.
+    /// Whether quotas and placement rules of the retired product are errors. Default: open, they are hints.
     ///
-    /// In compatible strictness, deactivating an instance that is still activating is a conflict, as it was;
-    /// in open strictness it stops the instance.
+    /// To deactivate an instance that is still activating is a conflict in compatible strictness, as in that product; in open
+    /// strictness it stops the instance.
+    #[must_use]
     pub fn with_strictness(mut self, strictness: Strictness) -> Self {
         self.strictness = strictness;
         self
     }
 
-    /// Sets how many entries a list has before it goes on in a next page, at least 1. By default lists are
-    /// whole: the contract's own console program reads the first page only.
+    /// The most entries in one page of a list, at least 1. Default: no limit, since the contract's console program reads only the
+    /// first page.
+    #[must_use]
     pub fn with_page_size(mut self, entries: usize) -> Self {
         self.page_size = Some(entries.max(1));
         self
     }
 
-    /// Sets which types of nodes the program brings along, beside those of the contract. None by default.
+    /// The custom node types that topologies may use. Default: none.
+    #[must_use]
     pub fn with_custom_types(mut self, custom_types: CustomNodeTypes) -> Self {
         self.custom_types = custom_types;
         self
@@ -59,7 +62,7 @@ impl RegistryOptions {
     }
 }
 
-/// How many of each a registry holds at most.
+/// The most objects of each kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) topologies: usize,
@@ -67,7 +70,7 @@ pub(super) struct Limits {
     pub(super) adapters: usize,
 }
 
-/// Whether one more fits.
+/// Checks that one more object fits.
 pub(super) fn check_capacity(what: &'static str, held: usize, limit: usize) -> Result<(), Fault> {
     if held >= limit {
         return Err(Fault::TooMany { what, limit });

@@ -1,4 +1,4 @@
-//! What a registry asks of a runtime, and what the runtime reports back.
+//! What a registry asks a runtime to do, and what the runtime reports.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use crate::diagnostic::Diagnostic;
 use crate::graph::{Endpoint, Graph};
 use crate::method::Response;
 
-/// What is to be done about a method.
+/// What a runtime has to do for a method.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Nothing more: send the answer.
+    /// Nothing: send the answer.
     Done(Response),
     /// Start an instance, then [`complete`](super::Registry::complete) it with the result.
     Start(Box<Start>),
-    /// Stop an instance, let it finish what it has, then [`complete`](super::Registry::complete) it as deactivated.
+    /// Stop an instance, wait until its recordings are complete, then [`complete`](super::Registry::complete) it as deactivated.
     Stop {
         /// The instance.
         instance: String,
@@ -27,17 +27,16 @@ pub enum Action {
         /// How long to wait for answers.
         duration: Duration,
     },
-    /// Ask a camera what it has (ONVIF) and answer with [`Response::of_device`], with [`MethodError::device`], or with
+    /// Query a camera (ONVIF) and answer with [`Response::of_device`], with [`MethodError::device`], or with
     /// [`MethodError::not_served`].
     ///
     /// [`MethodError::device`]: crate::methods::MethodError::device
     /// [`MethodError::not_served`]: crate::methods::MethodError::not_served
     Describe {
-        /// Its service.
+        /// The camera's device service.
         endpoint: Box<Endpoint>,
     },
-    /// The same was asked for before and is on its way: send the answer of the next
-    /// [`complete`](super::Registry::complete) about the instance.
+    /// The same is in progress: send the answer of the instance's next [`complete`](super::Registry::complete).
     Wait {
         /// The instance.
         instance: String,
@@ -49,27 +48,26 @@ pub enum Action {
 pub struct Start {
     /// Its name.
     pub instance: String,
-    /// What to run.
+    /// The graph to run.
     pub graph: Graph,
-    /// Warnings and hints about its documents, for the log.
+    /// Warnings and hints about the documents, for the log.
     pub findings: Vec<Diagnostic>,
-    /// The answer to send at once, as Video Analyzer does; `None` where the answer is that of the report, as
-    /// with Live Video Analytics.
+    /// The answer to send at once, as Video Analyzer does. `None` with Live Video Analytics: send the answer of `complete`.
     pub answer: Option<Response>,
 }
 
-/// What a runtime reports about an instance.
+/// A runtime's report about an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {
-    /// It runs.
+    /// The instance runs.
     Activated,
-    /// It could not be started, or ended by itself.
+    /// The instance could not start, or ended by itself.
     Failed {
-        /// The node at fault, where one is.
+        /// The node at fault, if there is one.
         node: Option<String>,
         /// Why, with a remedy; without secrets.
         message: String,
     },
-    /// It has stopped as requested, and all recordings are complete.
+    /// The instance has stopped as requested, and all its recordings are complete.
     Deactivated,
 }

@@ -1,16 +1,16 @@
-//! Lists that go on.
+//! Pages of lists.
 
 use serde_json::{Value, json};
 
 use crate::method::{Fault, ListOptions, Response};
 
-/// What a continuation token begins with; the name of the last entry that was given follows.
+/// The prefix of a continuation token, before the name of the last entry of the page.
 const TOKEN: &str = "after:";
 
-/// One page of a list, in the order of names.
+/// One page of a list that is sorted by name.
 pub(super) fn page<'a>(
     all: impl Iterator<Item = (&'a str, Value)>,
-    options: ListOptions,
+    options: &ListOptions,
     size: Option<usize>,
 ) -> Result<Response, Fault> {
     let after = match &options.continuation_token {

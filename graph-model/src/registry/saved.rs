@@ -1,4 +1,4 @@
-//! A registry as a value, to be kept over a restart.
+//! Saves and restores a registry.
 
 use serde_json::{Value, json};
 
@@ -14,41 +14,41 @@ use crate::instance::Instance;
 use crate::method::{Fault, InstanceState, Method, MethodError};
 use crate::topology::Topology;
 
-/// The form of saved values that this version writes and reads.
+/// The format that this version writes and reads.
 const FORM: u64 = 1;
 
-/// Why a saved registry could not be read. Nothing of it is taken then.
+/// Why a registry cannot be restored. Nothing of it is restored then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// Not of the form that [`Registry::save`] writes.
+    /// The value does not have the format of [`Registry::save`].
     #[error("not a saved registry of format {FORM}: {0}; restore it with the version that saved it")]
     Form(String),
     /// An entry is not a topology, instance or device adapter.
-    #[error("the saved {what} {index} cannot be read")]
+    #[error("the saved {what} {index} cannot be read: {source}")]
     Entry {
         /// `topology`, `instance` or `device adapter`.
         what: &'static str,
-        /// Its place in the list, from 0.
+        /// Its index in the list.
         index: usize,
-        /// Why.
+        /// The error of the document.
         source: DocumentError,
     },
 }
 
-/// A registry that has come back.
+/// A restored registry.
 #[derive(Debug)]
 pub struct Restored {
-    /// The registry. Instances that were active, or were to be, are activating.
+    /// The registry. Instances that were active or activating are activating.
     pub registry: Registry,
-    /// What to start, so that they run again.
+    /// The instances to start.
     pub starts: Vec<Start>,
-    /// Instances that were active and cannot be any more, and why; they are inactive.
+    /// Why other instances that were active are inactive: their documents no longer resolve.
     pub failures: Vec<MethodError>,
 }
 
 impl Registry {
-    /// Everything that it holds as JSON. **Holds secrets**: keep it where only the module reads.
+    /// All objects as JSON. **Contains secrets**: store it where only the module reads it.
     pub fn save(&self) -> Value {
         let topologies = self.topologies.values().map(|stored| {
             let entry = json!({"document": stored.topology.to_value()});
@@ -77,11 +77,11 @@ impl Registry {
         })
     }
 
-    /// Makes a registry from what [`save`](Self::save) gave.
+    /// Restores what [`save`](Self::save) returned.
     ///
     /// # Errors
     ///
-    /// [`RestoreError`] when it is something else.
+    /// [`RestoreError`] for any other value.
     pub fn restore(saved: &Value, options: RegistryOptions) -> Result<Restored, RestoreError> {
         if saved.get("form").and_then(Value::as_u64) != Some(FORM) {
             return Err(form("the format number differs"));
@@ -101,7 +101,7 @@ impl Registry {
                 .topologies
                 .insert(stored.topology.name().to_owned(), stored);
         }
-        // Not there in what was saved before there were any.
+        // Older versions saved no adapters.
         let adapters = saved.get("adapters").and_then(Value::as_array);
         for (index, entry) in adapters.into_iter().flatten().enumerate() {
             let adapter = document((index, entry), "device adapter", DeviceAdapter::from_value)?;

@@ -6,13 +6,12 @@ use crate::generation::Family;
 use crate::method::{Fault, InstanceState, Method, MethodError, Response};
 
 impl Registry {
-    /// Takes what a runtime reports about an instance. The result is the answer to the callers that wait for it: to the
-    /// activation after [`Action::Start`], to the deactivation after [`Action::Stop`], and to all that were
-    /// answered with [`Action::Wait`] since.
+    /// Records a runtime's report about an instance. Returns the answer to the activation after [`Action::Start`] or the
+    /// deactivation after [`Action::Stop`], and to all calls that got [`Action::Wait`] since.
     ///
     /// # Errors
     ///
-    /// [`MethodError`] when the instance did not become what was asked for, and when the report cannot be.
+    /// [`MethodError`] when the instance did not reach the requested state, and when the report contradicts the state.
     pub fn complete(&mut self, instance: &str, completion: Completion) -> Result<Response, MethodError> {
         use InstanceState as S;
         let stored = self
@@ -39,7 +38,7 @@ impl Registry {
                     message: "the instance was stopped before it was active: activate it again".to_owned(),
                 })
             }
-            // It was stopped while it was starting, so its activation failed.
+            // It was stopped while it started, so the activation failed.
             (S::Deactivating, Completion::Activated) => fail(Fault::StateConflict {
                 state,
                 needed: "Inactive or Active",
@@ -91,7 +90,7 @@ impl Registry {
                 needed: "Active or Inactive",
                 remedy: "wait until it is Active",
             }),
-            // An operator must be able to stop waiting for a camera that never answers.
+            // Operators must be able to cancel an activation that takes too long.
             (InstanceState::Activating, Strictness::Open) | (InstanceState::Active, _) => {
                 self.move_to(name, InstanceState::Deactivating);
                 Ok(Action::Stop { instance })

@@ -1,4 +1,4 @@
-//! Topologies: stored under their names, and changed only so that their instances still fit them.
+//! Topologies, by name. A change must fit all instances.
 
 use std::time::SystemTime;
 
@@ -29,7 +29,7 @@ impl StoredTopology {
 }
 
 impl Registry {
-    pub(super) fn list_topologies(&self, options: ListOptions) -> Result<Response, Fault> {
+    pub(super) fn list_topologies(&self, options: &ListOptions) -> Result<Response, Fault> {
         let all = self
             .topologies
             .iter()
@@ -96,7 +96,7 @@ impl Registry {
         })
     }
 
-    /// A topology may change while no instance of it runs, and only so that all of them still fit it.
+    /// Checks that no instance of the topology runs, and that all of them resolve with the change.
     fn check_change(&self, topology: &Topology, family: Family) -> Result<(), Fault> {
         let instances = self.instances_of(topology.name());
         let running: Vec<String> = instances

@@ -30,7 +30,7 @@ fn options(environment: &str) -> ManifestOptions {
 
 fn generate(template: &Value, environment: &str) -> GeneratedManifest {
     let template = DeploymentTemplate::from_slice(template.to_string().as_bytes()).unwrap();
-    template.generate(&options(environment))
+    template.generate(options(environment))
 }
 
 /// The smallest manifest, with these settings for a module and this route.
@@ -58,7 +58,7 @@ fn the_template_beside_this_file_gives_the_manifest_beside_it() {
     let template = DeploymentTemplate::from_slice(TEMPLATE.as_bytes()).unwrap();
     let wanted: Vec<String> = template.modules().iter().map(ModuleSource::path).collect();
     assert_eq!(wanted, ["modules/counter/module.json", "../other/module.json"]);
-    let generated = template.generate(&options(ENVIRONMENT));
+    let generated = template.generate(options(ENVIRONMENT));
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         let path =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/deployment/deployment.street.amd64.json");
@@ -97,7 +97,7 @@ fn no_value_can_break_the_json_around_it() {
         "$edgeHub": {"properties.desired": {"$EVIL": 1}},
     }});
     let template = DeploymentTemplate::from_slice(template.to_string().as_bytes()).unwrap();
-    let generated = template.generate(&ManifestOptions::new("amd64").with_environment(environment));
+    let generated = template.generate(ManifestOptions::new("amd64").with_environment(environment));
     let value = generated.manifest.to_value();
     let module = &value["modulesContent"]["$edgeAgent"]["properties.desired"]["modules"]["a"];
     let inner = |text: &Value| serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap();
@@ -381,7 +381,7 @@ fn every_published_template_generates_or_skips() {
             let module = std::fs::read(path.parent().unwrap().join(source.path())).unwrap();
             options = options.with_module(source, ModuleFile::from_slice(&module).unwrap());
         }
-        let GeneratedManifest { manifest, findings } = template.generate(&options);
+        let GeneratedManifest { manifest, findings } = template.generate(options);
         let unexpected: Vec<String> = findings
             .iter()
             // Two of the samples have variables of their own.
@@ -411,7 +411,7 @@ fn every_published_template_generates_or_skips() {
         // A manifest is a template without variables: nothing happens to it any more.
         let again = DeploymentTemplate::from_slice(manifest.to_json().as_bytes()).unwrap();
         assert_eq!(
-            again.generate(&ManifestOptions::new("amd64")).manifest,
+            again.generate(ManifestOptions::new("amd64")).manifest,
             manifest,
             "{file}"
         );
@@ -470,7 +470,7 @@ proptest! {
         let environment = EnvironmentFile::new([("ANY_VALUE", value.as_str())]);
         let template = small(json!({"image": format!("{before}$ANY_VALUE"), "createOptions": {"a": "${ANY_VALUE}"}}), "");
         let template = DeploymentTemplate::from_slice(template.to_string().as_bytes()).unwrap();
-        let generated = template.generate(&ManifestOptions::new("amd64").with_environment(environment));
+        let generated = template.generate(ManifestOptions::new("amd64").with_environment(environment));
         let module = &generated.manifest.modules()[0];
         prop_assert_eq!(module.image.clone().unwrap(), format!("{before}{value}"));
         let options: Value = serde_json::from_str(&module.create_options).unwrap();

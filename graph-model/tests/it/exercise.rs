@@ -26,7 +26,7 @@ pub(crate) fn exercise(bytes: &[u8], instance: &Instance) {
     let environment = EnvironmentFile::from_slice(bytes);
     if let Ok(template) = DeploymentTemplate::from_slice(bytes) {
         let options = ManifestOptions::new("amd64");
-        let generated = template.generate(&options.with_environment(environment.unwrap_or_default()));
+        let generated = template.generate(options.with_environment(environment.unwrap_or_default()));
         assert!(generated.findings.len() <= 2 * MAX_FINDINGS + 1);
         let text = generated.manifest.to_json();
         assert_eq!(Manifest::from_slice(text.as_bytes()).unwrap(), generated.manifest);

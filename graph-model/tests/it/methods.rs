@@ -498,7 +498,7 @@ fn objects_without_a_version_get_that_of_the_method() {
     let mut registry = open();
     done(&mut registry, "GraphTopologySet", &plaza());
     let request = MethodCall::set_instance(Generation::Lva1, plaza_instance());
-    let Ok(Action::Done(set)) = registry.dispatch(request, now()) else {
+    let Ok(Action::Done(set)) = registry.dispatch(&request, now()) else {
         panic!()
     };
     assert_eq!((set.status, &set.payload["@apiVersion"]), (201, &json!("1.0")));

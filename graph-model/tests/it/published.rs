@@ -28,7 +28,7 @@ fn the_walk_through_of_the_tutorial_runs_to_its_end_or_skips() {
             }
             Step::Call(request) => *request,
         };
-        let response = match registry.dispatch(request, std::time::UNIX_EPOCH).unwrap() {
+        let response = match registry.dispatch(&request, std::time::UNIX_EPOCH).unwrap() {
             Action::Done(response) => response,
             Action::Start(start) => {
                 assert_eq!(start.graph.nodes().len(), 6);

@@ -1,8 +1,7 @@
-//! A graph's RTSP source as `lva-rtsp` connects to it, and the camera's streams as `lva-framing` decodes them.
+//! A graph's RTSP source as `lva-rtsp` connects to it.
 
-use lva_framing::VideoCodec;
 use lva_graph_model::nodes::{EndpointCredentials as ModelCredentials, RtspSource, RtspTransport};
-use lva_rtsp::{CameraOptions, CameraUrl, Codec, Credentials, Transport};
+use lva_rtsp::{CameraOptions, CameraUrl, Credentials, Transport};
 
 use crate::convert::Unsupported;
 use crate::convert::tls::client_tls;
@@ -35,15 +34,4 @@ pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsup
         .with_credentials(credentials)
         .with_transport(transport)
         .with_tls(tls))
-}
-
-/// The decoder of a stream; `None` for audio and for codecs that are not decoded.
-pub(crate) fn video_codec(codec: Codec) -> Option<VideoCodec> {
-    match codec {
-        Codec::H264 => Some(VideoCodec::H264),
-        Codec::H265 => Some(VideoCodec::H265),
-        Codec::Jpeg => Some(VideoCodec::Mjpeg),
-        // `Codec` may grow; what is not named above is not decoded.
-        _ => None,
-    }
 }

@@ -7,6 +7,8 @@ use lva_framing::{FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, P
 use lva_graph_model::nodes::{Image, ImageFormat, ImageScale, Rate};
 use lva_inference_schema::{Inference, Rectangle};
 
+use super::Unsupported;
+
 /// The format of a node's frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FrameSpec {
@@ -69,10 +71,15 @@ impl FrameSpec {
     }
 }
 
-/// A rate as an exact fraction; `None` where it has more digits than a fraction of 32-bit numbers holds.
-pub(crate) fn frame_rate(rate: Rate) -> Option<FrameRate> {
+/// A rate as an exact fraction, which must fit into two 32-bit numbers.
+pub(crate) fn frame_rate(rate: Rate) -> Result<FrameRate, Unsupported> {
     // A float prints as its shortest decimal, as in the document.
-    rate.per_second().to_string().parse().ok()
+    rate.per_second().to_string().parse().map_err(|_| {
+        Unsupported::new(
+            "the frame rate has too many digits",
+            "write it with at most nine digits",
+        )
+    })
 }
 
 /// Inferences with their boxes mapped from the camera's picture to the frame as sent.
@@ -187,6 +194,6 @@ mod tests {
                 exact
             );
         }
-        assert!(frame_rate(Rate::new(std::f64::consts::PI).unwrap()).is_none());
+        assert!(frame_rate(Rate::new(std::f64::consts::PI).unwrap()).is_err());
     }
 }

@@ -60,9 +60,7 @@ impl RecordedStreams {
 /// The streams of a camera that a recording holds: its video, and AAC where it is selected and present. `None` until the
 /// parameters of the video are known, and for video that MP4 cannot hold or that is not selected.
 pub(crate) fn recorded_streams(streams: &[StreamInfo], media: &MediaSelection) -> Option<RecordedStreams> {
-    let video = streams
-        .iter()
-        .find(|stream| stream.playing && stream.media == MediaKind::Video)?;
+    let video = streams.iter().find(|stream| stream.is_playing_video())?;
     let [h264, h265] = RECORDED_VIDEO;
     let (codec, media_type) = match video.codec {
         Codec::H264 => (VideoCodec::H264, h264),
@@ -83,7 +81,7 @@ pub(crate) fn recorded_streams(streams: &[StreamInfo], media: &MediaSelection) -
     let audio = audio.and_then(|stream| {
         let track = AudioTrack {
             extra_data: stream.extra_data.clone(),
-            sample_rate: stream.sample_rate_hz?,
+            sample_rate_hz: stream.sample_rate_hz?,
             channels: stream.channels?,
         };
         Some((stream.index, track))
@@ -115,7 +113,7 @@ pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<VideoCodec> {
 pub(crate) fn media_unit(unit: &AccessUnit) -> MediaUnit {
     match unit.media {
         MediaKind::Audio => MediaUnit::audio(unit.timestamp_90k, unit.data.clone()),
-        _ => MediaUnit::video(unit.timestamp_90k, unit.random_access, unit.data.clone()),
+        _ => MediaUnit::video(unit.timestamp_90k, unit.keyframe, unit.data.clone()),
     }
 }
 

@@ -75,7 +75,7 @@ impl Demand for DecodeDemand {
         if self.decode_all {
             return None;
         }
-        let intervals = self.node_inputs.iter().map(NodeInput::interval_90k);
+        let intervals = self.node_inputs.iter().map(|input| input.filters.interval_90k());
         // The shortest one counts; `None`, which wants everything, is less than any interval.
         intervals.min().flatten()
     }
@@ -85,7 +85,10 @@ impl Demand for DecodeDemand {
             return None;
         }
         // The first one counts; `None`, which may want the next picture, is less than any time.
-        let times = self.node_inputs.iter().map(NodeInput::not_before_90k);
+        let times = self
+            .node_inputs
+            .iter()
+            .map(|input| input.filters.not_before_90k());
         times.min().flatten()
     }
 

@@ -60,7 +60,7 @@ impl DecoderInput {
 
     /// Queues a unit, or drops it and all that follow up to a key frame when the decoder is behind. Never waits.
     pub(crate) fn unit(&mut self, unit: AccessUnit, epoch: u64) {
-        if self.waits_for_key && !unit.random_access {
+        if self.waits_for_key && !unit.keyframe {
             self.counters.dropped(self.reason, 1);
             return;
         }

@@ -7,8 +7,8 @@ use super::*;
 use crate::emitter::EventEmitter;
 use crate::stats::Counters;
 
-fn unit(time: u64, random_access: bool) -> AccessUnit {
-    AccessUnit::new(0, time, random_access, Bytes::from_static(&[0, 0, 0, 1, 0x65]))
+fn unit(time: u64, keyframe: bool) -> AccessUnit {
+    AccessUnit::new(0, time, keyframe, Bytes::from_static(&[0, 0, 0, 1, 0x65]))
 }
 
 /// An input whose thread never takes anything.

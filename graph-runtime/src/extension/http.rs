@@ -1,17 +1,15 @@
 //! An HTTP extension node: posts one picture at a time, the newest first.
 
-use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use bytes::Bytes;
-use lva_client_transport::ClientTlsError;
 use lva_extension_protocol::http::{HttpAnswer, HttpClient, HttpClientOptions, HttpError};
 use lva_framing::{FramePlan, Picture};
 use tokio::sync::oneshot;
 
-use super::NodeTimeouts;
 use super::receiver::{FrameReceiver, PAUSE_AFTER_PANIC};
 use super::results::{ExtensionResult, Results};
+use super::{NodeTimeouts, StartError};
 use crate::convert::picture::{FrameSpec, unpad};
 use crate::failure::Failure;
 use crate::flow::{Frame, InFlightFrame, InputSlot};
@@ -50,15 +48,6 @@ enum RenderFailure {
     Panicked(Panicked),
 }
 
-/// Why an HTTP node could not be started.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpNodeError {
-    #[error(transparent)]
-    Thread(#[from] io::Error),
-    #[error(transparent)]
-    Tls(#[from] ClientTlsError),
-}
-
 impl HttpNode {
     pub(super) fn new(
         options: HttpClientOptions,
@@ -66,14 +55,17 @@ impl HttpNode {
         slot: InputSlot,
         results: Results,
         timeouts: NodeTimeouts,
-    ) -> Result<(Self, Worker), HttpNodeError> {
+    ) -> Result<(Self, Worker), StartError> {
         let (jobs, queue) = sync_channel::<RenderJob>(1);
         let url = options.url().to_string();
         let options = options
             .with_backoff(timeouts.backoff)
             .with_answer_timeout(timeouts.answer);
-        let client = HttpClient::new(options)?;
         let node = results.node.name().to_owned();
+        let client = HttpClient::new(options).map_err(|error| StartError::Client {
+            node: node.clone(),
+            reason: error.to_string(),
+        })?;
         let worker = Worker::start("lva-render", move || {
             let mut renderer = FrameRenderer::new(spec);
             while let Ok(job) = queue.recv() {

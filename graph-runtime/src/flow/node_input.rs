@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::frame::{Frame, FrameMeta, InFlightFrame, InFlightGuard};
 use super::input_slot::InputSlot;
 use super::outputs::NodeOutputs;
+use crate::filter::Filters;
 use crate::plan::MotionId;
 use crate::stats::DropReason;
 
@@ -29,7 +30,7 @@ pub(crate) struct NodeInput {
     /// The motion node before it.
     pub(crate) motion: Option<MotionId>,
     /// Filters before the node.
-    pub(crate) filters: Vec<Pacer>,
+    pub(crate) filters: Filters,
     /// The node's own limit, where what exceeds it goes on to other nodes; otherwise it is one of the filters.
     pub(crate) own_limit: Option<Pacer>,
     pub(crate) annotated_only: bool,
@@ -41,9 +42,8 @@ pub(crate) struct NodeInput {
 }
 
 impl NodeInput {
-    /// Every filter counts what reaches it, so a later one is not asked about what an earlier one excludes.
     pub(crate) fn admits(&mut self, time: u64, annotated: bool) -> Admission {
-        if !self.filters.iter_mut().all(|pacer| pacer.admit(time)) {
+        if !self.filters.admit(time) {
             return Admission::Filtered;
         }
         if self.annotated_only && !annotated {
@@ -53,16 +53,6 @@ impl NodeInput {
             true => Admission::Delivered,
             false => Admission::Bypassed,
         }
-    }
-
-    /// Time between pictures at the slowest of its filters; `None` for every picture.
-    pub(crate) fn interval_90k(&self) -> Option<u64> {
-        self.filters.iter().map(|pacer| pacer.rate().interval_90k()).max()
-    }
-
-    /// No picture before this time passes its filters; `None` where the next one may.
-    pub(crate) fn not_before_90k(&self) -> Option<u64> {
-        self.filters.iter().filter_map(Pacer::not_before_90k).max()
     }
 
     /// Counts a picture that a filter excluded.

@@ -147,7 +147,7 @@ impl RecorderInput {
         if !fits {
             return self.drop_from_here(DropReason::RecorderBusy);
         }
-        let key = unit.media == MediaKind::Video && unit.random_access;
+        let key = unit.media == MediaKind::Video && unit.keyframe;
         if self.waits_for_key && !key {
             self.counters.dropped(self.reason, 1);
             return;

@@ -1,9 +1,10 @@
 //! Events about an instance itself: it runs, it has ended, it could not be started.
 
 use lva_graph_model::methods::InstanceState;
-use lva_graph_model::{Family, Graph};
+use lva_graph_model::{Family, Generation, Graph};
 use lva_inference_schema::body::{EventBody, StateChange, StateReason};
 use lva_inference_schema::{EventName, ProductFamily, Subject};
+use tokio::sync::watch;
 
 use crate::emitter::EventEmitter;
 use crate::event::SubjectFactory;
@@ -37,27 +38,62 @@ pub(crate) enum StateChangeCause {
 /// One run of an instance, from an activation on.
 #[derive(Debug, Clone)]
 pub(crate) struct InstanceLifecycle {
+    generation: Generation,
     instance: Subject,
     emitter: EventEmitter,
+    end: watch::Sender<Option<RunEnd>>,
 }
+
+/// How a run ended: on request, or by itself with this message, which has a remedy and no secrets.
+pub(crate) type RunEnd = Result<(), String>;
 
 impl InstanceLifecycle {
     pub(crate) fn new(graph: &Graph, options: &RuntimeOptions, event_bus: EventBus) -> Self {
         Self {
+            generation: graph.generation(),
             instance: SubjectFactory::new(graph, &options.module).instance().clone(),
             emitter: EventEmitter::new(event_bus, Counters::default(), options.wall.clone()),
+            end: watch::Sender::new(None),
         }
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
     }
 
     pub(crate) fn emitter(&self) -> &EventEmitter {
         &self.emitter
     }
 
+    /// Set once the instance is inactive after this run.
+    pub(crate) fn end(&self) -> watch::Receiver<Option<RunEnd>> {
+        self.end.subscribe()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.borrow().is_some()
+    }
+
+    /// Whether both are the same run.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.end.same_channel(&other.end)
+    }
+
     /// Emits and counts a change, if it is one.
     pub(crate) fn changed(&self, before: InstanceState, after: InstanceState, cause: &StateChangeCause) {
-        if before != after {
-            let (name, body) = state_event(&self.instance, before, after, cause);
-            self.emitter.emit_now(name, &self.instance, body);
+        if before == after {
+            return;
+        }
+        let (name, body) = state_event(&self.instance, before, after, cause);
+        self.emitter.emit_now(name, &self.instance, body);
+        if after == InstanceState::Inactive {
+            self.emitter.request_flush();
+            self.end.send_replace(Some(match cause {
+                StateChangeCause::NotStarted { message, .. } | StateChangeCause::Ended { message } => {
+                    Err(message.clone())
+                }
+                StateChangeCause::Method | StateChangeCause::Restored | StateChangeCause::Shutdown => Ok(()),
+            }));
         }
     }
 }

@@ -11,7 +11,6 @@ use tokio::time::MissedTickBehavior;
 use super::StatsSource;
 use super::dispatch::dispatch;
 use super::drop_report::DropReporter;
-use crate::convert::camera::video_codec;
 use crate::decode::DecoderInput;
 use crate::emitter::NodeReporter;
 use crate::failure::Failure;
@@ -168,11 +167,8 @@ impl Source {
     /// Passes the current streams to decoder and recorders.
     fn announce_streams(&mut self) {
         if let Some(decoder) = &mut self.decoder
-            && let Some(video) = self
-                .streams
-                .iter()
-                .find(|stream| stream.playing && stream.media == MediaKind::Video)
-            && let Some(codec) = video_codec(video.codec)
+            && let Some(video) = self.streams.iter().find(|stream| stream.is_playing_video())
+            && let Some(codec) = video.codec.video_codec()
         {
             decoder.stream(codec, video.extra_data.clone());
         }

@@ -55,12 +55,7 @@ impl NodeBuilder {
         let (topology, instance) = (graph.topology_name().to_owned(), graph.instance_name().to_owned());
         let own_name = name.to_owned();
         Self::new(name, move || {
-            factory.create(&NodeContext {
-                topology: &topology,
-                instance: &instance,
-                name: &own_name,
-                processor: &processor,
-            })
+            factory.create(&NodeContext::new(&topology, &instance, &own_name, &processor))
         })
     }
 

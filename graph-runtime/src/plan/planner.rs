@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use lva_framing::FrameRate;
 use lva_graph_model::nodes::{CustomProcessor, ExtensionProcessor, LineCrossing, MotionDetection, Sampling};
 use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, NodeId};
 use lva_recording::SignalGate;
@@ -19,6 +18,7 @@ use crate::convert::picture::{FrameSpec, frame_rate};
 use crate::convert::recording::{MediaSelection, RECORDED_VIDEO, gate_options};
 use crate::convert::tracking::line_scene;
 use crate::event::{NodeRef, SubjectFactory};
+use crate::filter::Filters;
 use crate::node::{CustomNodePlan, Factories, NodeBuildError, NodeBuilder};
 
 /// The aspect ratio for which lines are checked before the first picture.
@@ -34,7 +34,7 @@ impl Unsupported {
             }
         };
         PlanError {
-            node: node.name.clone(),
+            node: Some(node.name.clone()),
             kind: kind.to_owned(),
             reason: self.reason,
             remedy: self.remedy,
@@ -98,7 +98,7 @@ impl Plan {
 
 fn no_camera() -> PlanError {
     PlanError {
-        node: String::new(),
+        node: None,
         kind: "RtspSource".to_owned(),
         reason: "the graph has no camera".to_owned(),
         remedy: "add an RtspSource".to_owned(),
@@ -218,7 +218,7 @@ impl Planner<'_> {
         let no_factory = || {
             Unsupported::new(
                 "no factory creates nodes of this type",
-                "add its factory to the runtime's options",
+                "add its factory with RuntimeOptions::with_node_factory",
             )
         };
         let factory = self.factories.of(custom.type_name());
@@ -253,7 +253,7 @@ impl Planner<'_> {
         sampling: Sampling,
         analyzer: impl FnOnce() -> Result<Analyzer, PlanError>,
     ) -> Result<AnalysisPlan, PlanError> {
-        let (source, rates) = self.upstream_path(node)?;
+        let (source, filters) = self.upstream_path(node)?;
         // Behind a motion node every frame is annotated, so there is nothing to skip.
         if sampling.skip_samples_without_annotation && source == FrameSource::Camera {
             return Err(Unsupported::new(
@@ -262,15 +262,13 @@ impl Planner<'_> {
             )
             .at_node(node));
         }
-        let own_limit = match sampling.maximum_rate {
-            None => None,
-            Some(rate) => Some(frame_rate(rate).ok_or_else(|| unsupported_rate().at_node(node))?),
-        };
+        let own_limit = sampling.maximum_rate.map(frame_rate).transpose();
+        let own_limit = own_limit.map_err(|unsupported| unsupported.at_node(node))?;
         self.analyses.push(node.id);
         Ok(AnalysisPlan {
             node: self.node_ref(node),
             source,
-            rates,
+            filters,
             own_limit,
             annotated_only: sampling.skip_samples_without_annotation,
             analyzer: analyzer()?,
@@ -280,7 +278,7 @@ impl Planner<'_> {
     }
 
     fn motion(&mut self, node: &GraphNode, settings: &MotionDetection) -> Result<MotionPlan, PlanError> {
-        let (source, rates) = self.upstream_path(node)?;
+        let (source, filters) = self.upstream_path(node)?;
         if source != FrameSource::Camera {
             return Err(Unsupported::new(
                 "motion detection behind motion detection or an extension is not supported",
@@ -292,7 +290,7 @@ impl Planner<'_> {
         Ok(MotionPlan {
             node: self.node_ref(node),
             settings: settings.clone(),
-            rates,
+            filters,
             downstream: self.downstream(node),
         })
     }
@@ -407,9 +405,9 @@ impl Planner<'_> {
         downstream
     }
 
-    /// Follows the frames from a node back to the one that they come from, and collects the rate limits on the path.
-    fn upstream_path(&self, node: &GraphNode) -> Result<(FrameSource, Vec<FrameRate>), PlanError> {
-        let mut rates = Vec::new();
+    /// Follows the frames from a node back to the one that they come from, and collects the filters on the path.
+    fn upstream_path(&self, node: &GraphNode) -> Result<(FrameSource, Filters), PlanError> {
+        let mut filters = Filters::default();
         let mut at = node;
         let mut seen = BTreeSet::new();
         while seen.insert(at.id) {
@@ -422,28 +420,19 @@ impl Planner<'_> {
                 break;
             };
             let index = |nodes: &[NodeId]| nodes.iter().position(|id| *id == from.id).unwrap_or_default();
+            let is_filter = filters.add(&from.kind);
+            let is_filter = is_filter.map_err(|unsupported| unsupported.at_node(from))?;
             match &from.kind {
-                Node::FrameRateFilter(filter) => {
-                    if let Some(rate) = filter.maximum_fps {
-                        rates.push(frame_rate(rate).ok_or_else(|| unsupported_rate().at_node(from))?);
-                    }
-                }
+                _ if is_filter => {}
                 Node::MotionDetection(_) => {
-                    return Ok((FrameSource::Motion(MotionId(index(&self.motions))), rates));
+                    return Ok((FrameSource::Motion(MotionId(index(&self.motions))), filters));
                 }
                 Node::Extension(_) | Node::Custom(_) => {
                     let extension = AnalysisId(index(&self.analyses));
-                    return Ok((FrameSource::Extension(extension), rates));
+                    return Ok((FrameSource::Extension(extension), filters));
                 }
                 Node::RtspSource(_) => break,
-                Node::MessageSource(_)
-                | Node::SignalGate(_)
-                | Node::ObjectTracking(_)
-                | Node::LineCrossing(_)
-                | Node::MessageSink(_)
-                | Node::AssetSink(_)
-                | Node::FileSink(_)
-                | Node::VideoSink(_) => {
+                _ => {
                     return Err(Unsupported::new(
                         format!("frames from '{}' are not supported", from.name),
                         "connect it to the camera, a frame rate filter or an extension",
@@ -453,7 +442,7 @@ impl Planner<'_> {
             }
             at = from;
         }
-        Ok((FrameSource::Camera, rates))
+        Ok((FrameSource::Camera, filters))
     }
 }
 
@@ -477,12 +466,5 @@ fn several_inputs() -> Unsupported {
     Unsupported::new(
         "frames from more than one node are not supported",
         "connect one node with frames",
-    )
-}
-
-fn unsupported_rate() -> Unsupported {
-    Unsupported::new(
-        "the frame rate has too many digits",
-        "write it with at most nine digits",
     )
 }

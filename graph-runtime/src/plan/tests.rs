@@ -78,7 +78,7 @@ fn an_extension_is_planned_with_its_rate_memory_and_outputs() {
     let [analysis] = &plan.analyses[..] else {
         panic!("{plan:?}");
     };
-    assert!(analysis.rates.is_empty() && analysis.source == FrameSource::Camera);
+    assert!(analysis.filters.is_empty() && analysis.source == FrameSource::Camera);
     assert_eq!(analysis.own_limit, Some("0.5".parse().unwrap()));
     assert_eq!(analysis.downstream.outputs, [Some("out".to_owned())]);
     let memory = SharedMemoryOptions::default().with_bytes(20 << 20);
@@ -136,7 +136,7 @@ fn behind_a_motion_node_an_extension_gets_annotated_frames_at_its_own_rate() {
         panic!("{plan:?}");
     };
     assert_eq!(motion.downstream.outputs, [Some("out".to_owned())]);
-    assert!(motion.rates.is_empty() && !motion.settings.output_motion_region);
+    assert!(motion.filters.is_empty() && !motion.settings.output_motion_region);
     assert_eq!(motion.settings.event_aggregation_window.as_secs(), 2);
     assert_eq!(plan.analyses[0].source, FrameSource::Motion(MotionId(0)));
     assert_eq!(plan.analyses[0].own_limit, Some("0.5".parse().unwrap()));
@@ -339,8 +339,8 @@ fn what_is_not_supported_names_node_type_and_remedy() {
     ] {
         let error = refused(processors, sinks);
         assert_eq!(
-            (error.node.as_str(), error.kind.as_str()),
-            (node, kind),
+            (error.node.as_deref(), error.kind.as_str()),
+            (Some(node), kind),
             "{error}"
         );
         assert!(error.remedy.contains(remedy), "{error}");

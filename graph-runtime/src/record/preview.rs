@@ -99,7 +99,7 @@ fn decode(keyframe: &Keyframe) -> Result<Picture, String> {
     let codec = decoded_codec(keyframe.video.codec).ok_or("this codec cannot be decoded")?;
     // Opened for each picture: they are half a minute apart, and an open decoder holds several pictures.
     let options = DecoderOptions::default();
-    let mut decoder = Decoder::open(codec, &keyframe.video.extra_data, &options).map_err(text)?;
+    let mut decoder = Decoder::open(codec, &keyframe.video.extra_data, options).map_err(text)?;
     let unit = &keyframe.unit;
     let outcome = decoder.push(&unit.data, unit.timestamp_90k).map_err(text)?;
     decoder.flush();

@@ -3,20 +3,26 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
+use super::json;
+
 /// The resolution of the last minute.
 const STEP: Duration = Duration::from_secs(1);
 /// Steps in a minute.
 const STEPS: u64 = 60;
 
 /// The latency of one node's frames in the last minute: from the arrival of a frame's first packet to the node's result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct NodeLatency {
     /// Frames that left the node in that minute; never 0.
     pub frames: u64,
     /// The mean.
+    #[serde(rename = "averageSeconds", serialize_with = "json::seconds")]
     pub average: Duration,
     /// The largest.
+    #[serde(rename = "maxSeconds", serialize_with = "json::seconds")]
     pub max: Duration,
 }
 

@@ -539,7 +539,9 @@ async fn without_its_factory_a_node_is_refused_with_its_topology_and_after_a_res
     let own = with_own_node(json!({"below": "20"}));
     let (status, answer) = plain.invoke("GraphTopologySet", &own).await;
     assert_eq!(status, 400, "{answer}");
-    assert!(answer.to_string().contains("UnknownNodeType"), "{answer}");
+    for part in ["UnknownNodeType", "with_node_factory"] {
+        assert!(answer.to_string().contains(part), "{part}: {answer}");
+    }
 
     let (module, _) = module_with(directory.path(), dark_options);
     assert_eq!(module.custom_types().iter().collect::<Vec<_>>(), [TYPE]);

@@ -6,6 +6,7 @@ mod custom;
 mod end_to_end;
 mod faults;
 mod full_disk;
+mod handles;
 mod killed;
 mod life;
 mod methods;

@@ -1,8 +1,11 @@
 //! Cameras that speak ONVIF, by the methods of a module: found, described, and not believed.
 
+/// The device of `lva-onvif`'s own tests, which check what is asked and what is believed.
+#[path = "../../../onvif/tests/it/device.rs"]
+#[allow(dead_code, reason = "those tests use more of it")]
 mod device;
-mod discovery;
-mod lies;
+#[path = "../../../onvif/tests/it/responder.rs"]
+mod responder;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +15,7 @@ use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
 
 use self::device::{Asks, Camera, DEVICE, MEDIA, Manner, PASSWORD, USER};
+use self::responder::{CAMERA, Responder, matches};
 use crate::support::module_with;
 
 /// A module for devices of these tests.
@@ -105,55 +109,6 @@ async fn a_device_is_described_in_the_contracts_words() {
     );
     let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
     assert_eq!(paths, [&[DEVICE; 4][..], &[MEDIA; 3]].concat());
-}
-
-#[tokio::test]
-async fn every_way_to_ask_for_a_password_is_answered() {
-    for asks in [Asks::Nothing, Asks::Token, Asks::Digest, Asks::Basic, Asks::Both] {
-        for hides_its_clock in [false, true] {
-            let manner = Manner {
-                asks,
-                hides_its_clock,
-                ..Manner::default()
-            };
-            let camera = Camera::start(manner).await;
-            let (status, answer) = get_from(&camera).await;
-            assert_eq!((status, camera.faults()), (200, vec![]), "{asks:?}: {answer}");
-            assert_eq!(answer["mediaProfiles"].as_array().unwrap().len(), 2, "{asks:?}");
-            // The question for the clock comes without anything first.
-            let first = &camera.seen()[0];
-            assert!(
-                !first.token && first.authorization.is_none(),
-                "{asks:?}: {first:?}"
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_clock_that_is_wrong_by_decades_is_followed() {
-    for clock in [-1_600_000_000, -3600, 40, 400_000_000] {
-        let manner = Manner {
-            clock,
-            ..Manner::default()
-        };
-        let camera = Camera::start(manner).await;
-        let (status, answer) = get_from(&camera).await;
-        assert_eq!((status, camera.faults()), (200, vec![]), "{clock}: {answer}");
-    }
-}
-
-#[tokio::test]
-async fn an_old_device_is_asked_the_older_question() {
-    let manner = Manner {
-        is_old: true,
-        ..Manner::default()
-    };
-    let camera = Camera::start(manner).await;
-    let (status, answer) = get_from(&camera).await;
-    assert_eq!((status, camera.faults()), (200, vec![]), "{answer}");
-    assert!(camera.questions().contains(&"GetCapabilities".to_owned()));
-    assert_eq!(answer["mediaProfiles"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -314,4 +269,19 @@ async fn a_device_that_is_slow_is_given_up() {
         }
     }
     silent.abort();
+}
+
+#[tokio::test]
+async fn devices_are_found_in_the_contracts_words() {
+    let answer = matches("urn:uuid:{id}", &["urn:uuid:1"], CAMERA);
+    let device = Responder::start(vec![answer]).await;
+    let (module, _folder) = module(OnvifOptions::default().with_discovery_targets([device.address]));
+    let payload = json!({"@apiVersion": "1.1", "discoveryDuration": "PT0.5S"});
+    let (status, answer) = module.invoke("onvifDeviceDiscover", &payload).await;
+    let expected = json!({"value": [{
+        "serviceIdentifier": "urn:uuid:1", "remoteIPAddress": "127.0.0.1",
+        "scopes": ["onvif://www.onvif.org/name/yard"], "endpoints": ["http://127.0.0.1/onvif/device_service"],
+    }]});
+    assert_eq!((status, answer), (200, expected));
+    assert!(*device.heard.borrow() >= 1);
 }

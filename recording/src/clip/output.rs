@@ -32,12 +32,12 @@ pub(super) const TIME_BASE: Rational = Rational(1, MediaTime::TICKS_PER_SECOND a
 /// Creates the unfinished file under a name that neither a finished nor an unfinished clip has, and locks it, so that
 /// recovery leaves it alone.
 pub(super) fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), ClipError> {
-    let failed = |path: &Path, source| ClipError::Create {
+    let failed = |path: &Path, cause| ClipError::Create {
         path: path.to_owned(),
-        source,
+        cause,
     };
     if let Some(directory) = wanted.parent() {
-        fs::create_dir_all(directory).map_err(|source| failed(wanted, source))?;
+        fs::create_dir_all(directory).map_err(|cause| failed(wanted, cause))?;
     }
     for number in 1..=MAX_SAME_NAME {
         let path = if number == 1 {
@@ -46,7 +46,7 @@ pub(super) fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), Cli
             numbered(wanted, number)
         };
         let part = unfinished(&path);
-        let taken = |path: &Path| path.try_exists().map_err(|source| failed(path, source));
+        let taken = |path: &Path| path.try_exists().map_err(|cause| failed(path, cause));
         if taken(&path)? || taken(&sidecar_path(&path))? {
             continue;
         }
@@ -60,7 +60,7 @@ pub(super) fn create_file(wanted: &Path) -> Result<(PathBuf, PathBuf, File), Cli
             Ok(file) if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) => {}
             Ok(file) => return Ok((path, part, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(failed(&part, source)),
+            Err(cause) => return Err(failed(&part, cause)),
         }
     }
     Err(ClipError::NameTaken {
@@ -133,17 +133,17 @@ impl Failure {
     }
 
     pub(super) fn take(&self, part: &Path) -> Option<ClipError> {
-        let source = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let cause = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(ClipError::Write {
             path: part.to_owned(),
-            source,
+            cause,
         })
     }
 
-    pub(super) fn take_or(&self, part: &Path, source: ffmpeg::Error) -> ClipError {
+    pub(super) fn take_or(&self, part: &Path, cause: ffmpeg::Error) -> ClipError {
         self.take(part).unwrap_or_else(|| ClipError::Mux {
             path: part.to_owned(),
-            source,
+            cause,
         })
     }
 }

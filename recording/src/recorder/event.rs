@@ -93,7 +93,8 @@ pub enum RecorderEvent {
 }
 
 /// Counters of a recorder. They only increase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RecorderStats {
     /// Recordings that began.

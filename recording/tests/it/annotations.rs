@@ -63,10 +63,10 @@ fn results_before_the_event_belong_to_its_clip() {
     let mut path = None;
     for unit in drawn(10, 60, 10) {
         let time = unit.timestamp_90k;
-        let mut events = recorder.push(unit);
+        let events = recorder.push(unit);
         let _ = recorder.annotate(time, &format!("{{\"timestamp\":{time} }}"));
         if time == 50 * S {
-            events.extend(recorder.signal(Signal::at(time)).1);
+            recorder.signal(Signal::at(time));
         }
         for event in events {
             if let RecorderEvent::Started { clip, .. } = event {
@@ -98,7 +98,7 @@ fn results_before_time_went_back_are_not_next_to_a_clip_of_the_new_time() {
         let _ = recorder.push(unit);
         let _ = recorder.annotate(time, &format!("{{\"timestamp\":{time} }}"));
         if time == 12 * S {
-            let _ = recorder.signal(Signal::at(time));
+            recorder.signal(Signal::at(time));
         }
     }
     let found = beside(directory.path(), "19700101T000012.000Z");

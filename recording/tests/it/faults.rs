@@ -158,7 +158,7 @@ fn a_clip_whose_directory_is_deleted_begins_again_while_its_gate_is_open() {
         }
         events.extend(recorder.push(unit));
         if time == 105 * S {
-            events.extend(recorder.signal(Signal::at(time)).1);
+            recorder.signal(Signal::at(time));
         }
     }
     let available: Vec<(u64, u64)> = events

@@ -37,7 +37,7 @@ fn record_until_killed(directory: &Path, round: u64) {
         let limits = PreRollLimits::new(Duration::from_secs(2), 16 << 20);
         let store = ClipDirectory::new(recordings.join("files"), "${System.PreciseDateTime}");
         let mut recorder = Recorder::new(gate, limits, source.tracks.clone(), store).unwrap();
-        let _ = recorder.signal(Signal::at(start));
+        recorder.signal(Signal::at(start));
         for unit in endless(&source, start) {
             let time = unit.timestamp_90k;
             assert!(recorder.push(unit).iter().all(is_good));

@@ -93,9 +93,9 @@ fn record_clips(directory: &Path, writer: &str, from: u64, maximum_bytes: u64) -
     let mut finished = 0;
     for unit in drawn(from, from + 30, 1000) {
         let time = unit.timestamp_90k;
-        let mut events = recorder.push(unit);
+        let events = recorder.push(unit);
         if time % (10 * S) == 0 {
-            events.extend(recorder.signal(Signal::at(time)).1);
+            recorder.signal(Signal::at(time));
         }
         finished += events
             .iter()

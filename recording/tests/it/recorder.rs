@@ -36,7 +36,7 @@ struct MemoryClip {
 fn full() -> ClipError {
     ClipError::Write {
         path: "memory".into(),
-        source: std::io::ErrorKind::StorageFull.into(),
+        cause: std::io::ErrorKind::StorageFull.into(),
     }
 }
 
@@ -122,7 +122,7 @@ fn an_event_of_the_first_picture_after_a_jump_in_time_is_recorded() {
     feed(&mut recorder, 1000, 1003);
     let leaped = 1003 + 3600;
     let _ = recorder.push(picture(leaped * S, true));
-    let (outcome, _) = recorder.signal(Signal::at(leaped * S));
+    let outcome = recorder.signal(Signal::at(leaped * S));
     assert_eq!(outcome, SignalOutcome::Accepted);
     feed(&mut recorder, leaped, leaped + 4);
     let clips = memory.clips.lock().unwrap();
@@ -140,7 +140,8 @@ fn a_clip_reaches_from_before_the_event_to_its_end() {
         20,
     );
     feed(&mut recorder, 1000, 1020);
-    let (outcome, events) = recorder.signal(Signal::at(1018 * S + 100));
+    let outcome = recorder.signal(Signal::at(1018 * S + 100));
+    let events = recorder.take_events();
     assert_eq!(outcome, SignalOutcome::Accepted);
     assert!(
         matches!(&events[..], [RecorderEvent::Started { recording: 1, .. }]),
@@ -159,6 +160,30 @@ fn a_clip_reaches_from_before_the_event_to_its_end() {
 }
 
 #[test]
+fn what_a_signal_begins_is_reported_by_the_next_call_whichever_it_is() {
+    let started = |events: &[RecorderEvent]| {
+        assert!(matches!(events[0], RecorderEvent::Started { .. }), "{events:?}");
+    };
+    let signalled = || {
+        let mut recorder = recorder(&Memory::default(), GateOptions::new(seconds(10), seconds(30)), 20);
+        feed(&mut recorder, 0, 10);
+        assert_eq!(recorder.signal(Signal::at(8 * S)), SignalOutcome::Accepted);
+        assert_eq!(
+            recorder.signal(Signal::at(9 * S)),
+            SignalOutcome::Accepted,
+            "one recording"
+        );
+        recorder
+    };
+    let mut recorder = signalled();
+    started(&feed(&mut recorder, 10, 11));
+    assert!(recorder.take_events().is_empty());
+    started(&signalled().end());
+    started(&signalled().annotate(8 * S, "{}"));
+    started(&signalled().take_events());
+}
+
+#[test]
 fn a_positive_offset_waits_and_still_begins_at_or_before() {
     let memory = Memory::default();
     let mut recorder = recorder(
@@ -167,7 +192,8 @@ fn a_positive_offset_waits_and_still_begins_at_or_before() {
         1,
     );
     feed(&mut recorder, 0, 10);
-    assert!(recorder.signal(Signal::at(9 * S + 45_000)).1.is_empty());
+    recorder.signal(Signal::at(9 * S + 45_000));
+    assert!(recorder.take_events().is_empty());
     assert!(feed(&mut recorder, 10, 13).is_empty());
     assert_eq!(feed(&mut recorder, 13, 30).len(), 3);
     let clips = memory.clips.lock().unwrap();
@@ -183,7 +209,8 @@ fn a_full_disk_is_retried_after_growing_delays_while_the_gate_is_open() {
     };
     let mut recorder = recorder(&memory, GateOptions::new(seconds(60), seconds(60)), 5);
     feed(&mut recorder, 0, 10);
-    let mut events = recorder.signal(Signal::at(10 * S)).1;
+    recorder.signal(Signal::at(10 * S));
+    let mut events = recorder.take_events();
     events.extend(feed(&mut recorder, 10, 100));
     let full =
         |event: &&RecorderEvent| matches!(event, RecorderEvent::Failed { error, .. } if error.is_disk_full());
@@ -210,7 +237,7 @@ fn the_next_event_retries_a_full_disk_at_once() {
     let mut recorder = recorder(&memory, GateOptions::new(seconds(2), seconds(2)), 5);
     feed(&mut recorder, 0, 10);
     for second in [10, 20, 30] {
-        let _ = recorder.signal(Signal::at(second * S));
+        recorder.signal(Signal::at(second * S));
         feed(&mut recorder, second, second + 10);
     }
     let clips = memory.clips.lock().unwrap();
@@ -239,7 +266,8 @@ fn the_published_time_line_is_recorded() {
         let mut events = recorder.push(picture(time, number % 60 == 0));
         if time >= at(17, 53, 46_132) && !signalled {
             signalled = true;
-            let (outcome, more) = recorder.signal(Signal::at(event));
+            let outcome = recorder.signal(Signal::at(event));
+            let more = recorder.take_events();
             assert_eq!(outcome, SignalOutcome::Accepted);
             events.extend(more);
         }
@@ -285,7 +313,7 @@ fn everything_from_the_first_key_frame_on_is_recorded() {
     for number in 11..100 {
         assert!(recorder.push(picture(number * 9000, number % 10 == 0)).is_empty());
     }
-    assert_eq!(recorder.signal(Signal::at(5 * S)).0, SignalOutcome::Accepted);
+    assert_eq!(recorder.signal(Signal::at(5 * S)), SignalOutcome::Accepted);
     // Another camera's parameters, and a clock that is set back: each begins another clip with a key frame.
     let mut other = tracks();
     other.video.width = 32;
@@ -321,7 +349,8 @@ fn events_without_media_are_reported() {
     let memory = Memory::default();
     let mut recorder = recorder(&memory, GateOptions::new(seconds(5), seconds(5)), 5);
     feed(&mut recorder, 100, 120);
-    let (_, events) = recorder.signal(Signal::at(50 * S));
+    recorder.signal(Signal::at(50 * S));
+    let events = recorder.take_events();
     assert!(
         matches!(&events[..], [RecorderEvent::NoMedia { recording: 1, event_90k }] if *event_90k == 50 * S)
     );
@@ -332,7 +361,8 @@ fn time_that_goes_back_ends_the_clip_and_the_next_event_counts() {
     let memory = Memory::default();
     let mut recorder = recorder(&memory, GateOptions::new(seconds(5), seconds(5)), 5);
     feed(&mut recorder, 100, 110);
-    let _ = recorder.signal(Signal::at(109 * S));
+    recorder.signal(Signal::at(109 * S));
+    let _started = recorder.take_events();
     let events = feed(&mut recorder, 10, 15);
     assert!(
         matches!(
@@ -344,7 +374,7 @@ fn time_that_goes_back_ends_the_clip_and_the_next_event_counts() {
         ),
         "{events:?}"
     );
-    let (outcome, _) = recorder.signal(Signal::at(14 * S));
+    let outcome = recorder.signal(Signal::at(14 * S));
     assert_eq!(outcome, SignalOutcome::Accepted);
     let _ = recorder.end();
     let clips = memory.clips.lock().unwrap();
@@ -357,7 +387,7 @@ fn new_parameters_begin_a_new_clip_at_a_key_frame() {
     let memory = Memory::default();
     let mut recorder = recorder(&memory, GateOptions::new(seconds(10), seconds(10)), 5);
     feed(&mut recorder, 0, 5);
-    let _ = recorder.signal(Signal::at(4 * S));
+    recorder.signal(Signal::at(4 * S));
     feed(&mut recorder, 5, 8);
     assert!(
         recorder.set_tracks(tracks()).is_empty(),
@@ -389,7 +419,8 @@ fn the_end_completes_open_and_waiting_clips() {
     let options = GateOptions::new(seconds(5), seconds(5)).with_evaluation_window(seconds(10));
     let mut recorder = recorder(&memory, options, 20);
     feed(&mut recorder, 0, 10);
-    assert!(recorder.signal(Signal::at(8 * S)).1.is_empty());
+    recorder.signal(Signal::at(8 * S));
+    assert!(recorder.take_events().is_empty());
     assert!(!recorder.is_recording());
     let events = recorder.end();
     assert_eq!(events.len(), 3, "{events:?}");
@@ -420,7 +451,7 @@ fn a_clip_in_a_directory_holds_the_source_s_packets_or_skips() {
                 timestamp_90k: START + 5 * S,
                 correlation_id: Some("c1".to_owned()),
             };
-            events.extend(recorder.signal(signal).1);
+            recorder.signal(signal);
         }
     }
     let [
@@ -482,7 +513,7 @@ proptest! {
             let _ = recorder.push(unit.clone());
             for (_, ago) in signals.iter().filter(|(at, _)| *at == number) {
                 let event = unit.timestamp_90k - ago * 3000;
-                if recorder.signal(Signal::at(event)).0 == SignalOutcome::Accepted { accepted.push(event); }
+                if recorder.signal(Signal::at(event)) == SignalOutcome::Accepted { accepted.push(event); }
             }
         }
         let _ = recorder.end();

@@ -88,7 +88,7 @@ pub(crate) fn read(path: &Path) -> Source {
                 let channels = raw.ch_layout.nb_channels as u16;
                 audio = Some(AudioTrack {
                     extra_data,
-                    sample_rate: raw.sample_rate as u32,
+                    sample_rate_hz: raw.sample_rate as u32,
                     channels,
                 });
             }

@@ -38,9 +38,9 @@ struct Stop;
 /// The state of one stream within a session, besides its clock.
 #[derive(Default)]
 struct StreamState {
-    /// Audio can continue anywhere, video only at a random access point.
+    /// Audio can continue anywhere, video only at a keyframe.
     video: bool,
-    /// Units are dropped until a random access point.
+    /// Units are dropped until a keyframe.
     waiting: bool,
     /// Packets lost before or in units that were dropped.
     lost: u32,
@@ -251,7 +251,7 @@ impl CameraTask {
         }
         if state.waiting && !unit.random_access {
             state.discontinuity = true;
-            self.shared.update(|s| s.counters.dropped_no_random_access += 1);
+            self.shared.update(|s| s.counters.dropped_no_keyframe += 1);
             return Ok(());
         }
         let len = unit.data.len();
@@ -275,7 +275,7 @@ impl CameraTask {
             media: unit.media,
             timestamp_90k: time.timestamp_90k,
             clock: time.source,
-            random_access: unit.random_access,
+            keyframe: unit.random_access,
             disposable: unit.disposable,
             lost_before,
             discontinuity: discontinuity || lost_before > 0,

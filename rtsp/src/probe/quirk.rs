@@ -180,9 +180,9 @@ pub(super) fn of_session(
             packets: counters.lost_packets,
         });
     }
-    if counters.units == 0 && counters.dropped_no_random_access > 0 {
+    if counters.units == 0 && counters.dropped_no_keyframe > 0 {
         quirks.push(Quirk::NoKeyFrame {
-            dropped: counters.dropped_no_random_access,
+            dropped: counters.dropped_no_keyframe,
         });
     }
     if collector.lost > 0 {

@@ -195,7 +195,7 @@ async fn a_camera_that_was_off_is_established_again_or_skips() {
     let second = Simulator::start(options).await.unwrap();
     established(&mut camera).await;
     let after = units(&mut camera, 0, 20).await;
-    assert!(after[0].random_access && after[0].discontinuity && !after[1].discontinuity);
+    assert!(after[0].keyframe && after[0].discontinuity && !after[1].discontinuity);
     assert!(after[0].timestamp_90k > before.timestamp_90k);
     let counters = camera.counters();
     assert_eq!((counters.sessions, counters.lost_sessions), (2, 1));
@@ -269,7 +269,7 @@ async fn a_short_stall_goes_on_in_the_present_or_skips() {
     }
     simulator.set_stalled(false);
     let after = units(&mut camera, 0, 1).await.remove(0);
-    assert!(after.random_access);
+    assert!(after.keyframe);
     assert!(
         after.timestamp_90k > last + 80_000,
         "{} ticks after the stall",
@@ -299,7 +299,7 @@ async fn lost_packets_are_counted_and_do_not_end_the_session_or_skips() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_consumer_loses_counted_units_and_continues_at_a_random_access_point_or_skips() {
+async fn a_slow_consumer_loses_counted_units_and_continues_at_a_keyframe_or_skips() {
     const QUEUE: usize = 10;
     let Some(directory) = made_clip(false, &[]) else {
         return;
@@ -318,9 +318,9 @@ async fn a_slow_consumer_loses_counted_units_and_continues_at_a_random_access_po
     let kept = units(&mut camera, 0, QUEUE).await;
     assert!(kept.iter().all(|unit| !unit.discontinuity));
     let next = units(&mut camera, 0, 1).await.remove(0);
-    assert!(next.random_access && next.discontinuity);
+    assert!(next.keyframe && next.discontinuity);
     let counters = camera.counters();
-    assert!(counters.dropped_queue_full + counters.dropped_no_random_access >= 2);
+    assert!(counters.dropped_queue_full + counters.dropped_no_keyframe >= 2);
     assert_eq!(counters.lost_sessions, 0);
 }
 

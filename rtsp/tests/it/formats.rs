@@ -38,7 +38,7 @@ async fn h265_comes_with_its_parameters_and_byte_for_byte_or_skips() {
             }
             assert_eq!(streams[0].size, Some((320, 240)), "in band: {in_band}");
             assert!(streams[0].codec_name.as_deref().unwrap().starts_with("hvc1."));
-            assert!(found[0].random_access);
+            assert!(found[0].keyframe);
             for (number, (unit, sample)) in found.iter().zip(&samples).enumerate() {
                 assert!(
                     ends_with_the_same_picture(&unit.data, sample),

@@ -126,10 +126,10 @@ async fn sessions_that_are_killed_again_and_again_are_replaced_each_time_or_skip
     let counters = camera.counters();
     assert_eq!(counters.lost_sessions as usize, losses);
     assert_eq!(counters.failed_attempts, 0);
-    // Each session begins at a random access point, marked as a discontinuity.
+    // Each session begins at a keyframe, marked as a discontinuity.
     let marks: Vec<_> = found.iter().filter(|unit| unit.discontinuity).collect();
     assert_eq!(marks.len(), losses);
-    assert!(marks.iter().all(|unit| unit.random_access));
+    assert!(marks.iter().all(|unit| unit.keyframe));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,7 +152,7 @@ async fn a_reboot_with_other_parameter_sets_is_reported_before_the_first_unit_or
     let (streams, _) = established(&mut camera).await;
     assert_eq!(streams[0].size, Some((640, 480)));
     let after = units(&mut camera, 0, 5).await;
-    assert!(after[0].discontinuity && after[0].random_access);
+    assert!(after[0].discontinuity && after[0].keyframe);
     assert!(after[0].timestamp_90k > before[4].timestamp_90k);
 }
 

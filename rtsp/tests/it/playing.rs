@@ -35,7 +35,7 @@ async fn plays_byte_for_byte(file: &Path, count: usize, ticks: u64) {
         assert_eq!((unit.lost_before, unit.discontinuity), (0, false), "unit {n}");
         assert_eq!(unit.clock, ClockSource::SenderReport, "unit {n}");
     }
-    assert!(units[0].random_access && !units[1].random_access);
+    assert!(units[0].keyframe && !units[1].keyframe);
     for (n, pair) in units.windows(2).enumerate() {
         let step = pair[1].timestamp_90k - pair[0].timestamp_90k;
         assert!(step.abs_diff(ticks) <= 1, "{step} ticks after unit {n}");

@@ -127,7 +127,7 @@ async fn gstreamers_server_is_played_on_every_way_or_skips() {
                 }
             }
             assert!(
-                pictures[0].random_access
+                pictures[0].keyframe
                     && pictures
                         .windows(2)
                         .all(|w| w[0].timestamp_90k < w[1].timestamp_90k)
@@ -178,7 +178,7 @@ async fn h265_and_jpeg_of_gstreamers_server_are_played_or_skips() {
             assert!(
                 units
                     .iter()
-                    .all(|unit| unit.random_access && unit.data.starts_with(&[0xff, 0xd8]))
+                    .all(|unit| unit.keyframe && unit.data.starts_with(&[0xff, 0xd8]))
             );
         }
     }

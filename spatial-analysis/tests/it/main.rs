@@ -4,6 +4,7 @@
 mod configuration;
 mod embedded_model;
 mod hostile;
+mod pipeline;
 mod published;
 mod scene;
 mod session;

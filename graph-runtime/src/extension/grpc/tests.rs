@@ -23,6 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::*;
 use crate::convert::extension::ClientPlan;
 use crate::emitter::EventEmitter;
+use crate::filter::Filters;
 use crate::flow::{Admission, NodeInput, NodeOutputs};
 use crate::node::Factories;
 use crate::plan::{Analyzer, Plan};
@@ -253,7 +254,7 @@ impl Bench {
         let (analysis, worker) = GrpcNode::new(*client, spec, slot.clone(), results, timeouts).unwrap();
         let node_input = NodeInput {
             motion: None,
-            filters: Vec::new(),
+            filters: Filters::default(),
             own_limit: None,
             annotated_only: false,
             slot,

@@ -2,22 +2,17 @@
 
 use std::time::Duration;
 
-use lva_graph_runtime::OnvifOptions;
+use lva_onvif::{OnvifErrorKind, OnvifOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::device::{Asks, Camera, MEDIA, Manner, PASSWORD, USER, envelope};
-use super::{endpoint, get, get_from, get_with, refused};
+use super::device::{Asks, Camera, MEDIA, Manner, PASSWORD, envelope};
+use super::{Described, endpoint, get, get_from, get_with, refused};
 
 const SOAP: &str = "application/soap+xml";
 
-async fn lied(
-    question: &'static str,
-    status: u16,
-    kind: &'static str,
-    body: &str,
-) -> (u16, serde_json::Value) {
+async fn lied(question: &'static str, status: u16, kind: &'static str, body: &str) -> Described {
     let lies = vec![(question, status, kind, body.to_owned())];
     let camera = Camera::start(Manner {
         lies,
@@ -45,20 +40,20 @@ async fn nothing_is_sent_to_a_host_or_port_that_a_device_names() {
             ..Manner::default()
         };
         let camera = Camera::start(manner).await;
-        let (status, answer) = get_from(&camera).await;
+        let device = get_from(&camera).await.unwrap();
         // Its own media service is asked at its own address, and nobody is sent to another host with a password.
-        assert_eq!((status, camera.faults()), (200, vec![]), "{named}: {answer}");
-        let stream = answer["mediaProfiles"][0]["mediaUri"]["uri"].as_str().unwrap();
-        assert_eq!(stream, "rtsp://127.0.0.1:554/profileand1");
+        assert_eq!(camera.faults(), Vec::<String>::new(), "{named}");
+        let stream = device.profiles[0].stream_uri.as_deref();
+        assert_eq!(stream, Some("rtsp://127.0.0.1:554/profileand1"));
         // On its own host a stream may be anywhere; users in it are left out.
         let camera = Camera::start(Manner {
             streams,
             ..Manner::default()
         })
         .await;
-        let (_, answer) = get_from(&camera).await;
-        let stream = answer["mediaProfiles"][0]["mediaUri"]["uri"].as_str().unwrap();
-        assert_eq!(stream, format!("rtsp://{other}/profileand1"));
+        let device = get_from(&camera).await.unwrap();
+        let stream = device.profiles[0].stream_uri.clone();
+        assert_eq!(stream, Some(format!("rtsp://{other}/profileand1")));
     }
     assert!(!called.is_finished());
     called.abort();
@@ -71,19 +66,17 @@ async fn addresses_that_are_none_leave_the_profiles_out_or_the_stream() {
         ..Manner::default()
     };
     let camera = Camera::start(manner).await;
-    let (status, answer) = get_from(&camera).await;
-    assert_eq!((status, &answer["mediaProfiles"]), (200, &serde_json::json!([])));
+    assert_eq!(get_from(&camera).await.unwrap().profiles, []);
     let manner = Manner {
         streams: "javascript:alert(1)".to_owned(),
         ..Manner::default()
     };
     let camera = Camera::start(manner).await;
-    let (status, answer) = get_from(&camera).await;
-    assert_eq!((status, answer["mediaProfiles"][0].get("mediaUri")), (200, None));
+    assert_eq!(get_from(&camera).await.unwrap().profiles[0].stream_uri, None);
 }
 
 #[tokio::test]
-async fn what_is_no_soap_is_a_bad_gateway_by_name() {
+async fn what_is_not_soap_is_named() {
     let page = "<html><head><title>camera</title></head><body>log in</body></html>";
     let bomb = "<!DOCTYPE a [<!ENTITY b \"ha\"><!ENTITY c \"&b;&b;\">]><a>&c;</a>";
     let deep = "<a>".repeat(10_000);
@@ -95,14 +88,17 @@ async fn what_is_no_soap_is_a_bad_gateway_by_name() {
         (deep.as_str(), SOAP, "nested more than"),
     ] {
         for question in ["*", "GetProfiles"] {
-            refused(&lied(question, 200, kind, body).await, 502, "BadGateway", why);
+            refused(
+                &lied(question, 200, kind, body).await,
+                OnvifErrorKind::BadResponse,
+                why,
+            );
         }
     }
     let other = envelope("<x:FormatDiskResponse/>");
     refused(
         &lied("GetHostname", 200, SOAP, &other).await,
-        502,
-        "BadGateway",
+        OnvifErrorKind::BadResponse,
         "FormatDiskResponse",
     );
 }
@@ -111,7 +107,7 @@ async fn what_is_no_soap_is_a_bad_gateway_by_name() {
 async fn redirections_are_not_followed() {
     for status in [301, 302, 307, 308] {
         let answer = lied("*", status, SOAP, "").await;
-        refused(&answer, 502, "BadGateway", "redirection");
+        refused(&answer, OnvifErrorKind::BadResponse, "redirection");
     }
 }
 
@@ -130,18 +126,16 @@ async fn questions_that_a_device_does_not_know_are_left_out_of_the_answer() {
             ..Manner::default()
         })
         .await;
-        let (status, answer) = get_from(&camera).await;
-        assert_eq!(status, 200, "{answer}");
+        let device = get_from(&camera).await.unwrap();
         assert!(
-            answer.get("hostname").is_none() && answer.get("dns").is_none(),
-            "{answer}"
+            device.host_name.is_none() && device.name_servers.is_none(),
+            "{device:?}"
         );
-        assert_eq!(answer["mediaProfiles"].as_array().unwrap().len(), 2);
+        assert_eq!(device.profiles.len(), 2);
     }
     refused(
         &lied("GetProfiles", 500, SOAP, &fault).await,
-        502,
-        "BadGateway",
+        OnvifErrorKind::BadResponse,
         "ActionNotSupported",
     );
 }
@@ -155,14 +149,12 @@ async fn a_device_that_repeats_the_password_is_not_repeated() {
     };
     refused(
         &lied("GetProfiles", 500, SOAP, &fault("x")).await,
-        502,
-        "BadGateway",
+        OnvifErrorKind::BadResponse,
         "***!",
     );
     refused(
         &lied("GetDNS", 400, SOAP, &fault("ter:NotAuthorized")).await,
-        403,
-        "Forbidden",
+        OnvifErrorKind::Unauthorized,
         "***!",
     );
 }
@@ -175,7 +167,11 @@ async fn challenges_without_end_are_not_answered_without_end() {
         ..Manner::default()
     })
     .await;
-    refused(&get_from(&camera).await, 403, "Forbidden", "credentials");
+    refused(
+        &get_from(&camera).await,
+        OnvifErrorKind::Unauthorized,
+        "credentials",
+    );
     assert!(camera.seen().len() <= 4, "{:?}", camera.questions());
 }
 
@@ -208,43 +204,45 @@ async fn answers_without_end_are_ended() {
         &[b' '; 4096],
     )
     .await;
-    let answer = get(endpoint(&body, Some((USER, PASSWORD)))).await;
-    refused(&answer, 502, "BadGateway", "longer than 262144 bytes");
+    let answer = get(endpoint(&body, true)).await;
+    refused(&answer, OnvifErrorKind::BadResponse, "longer than 262144 bytes");
     task.abort();
     let (headers, task) = endless(ok, b"x-more: and more and more\r\n").await;
     refused(
-        &get(endpoint(&headers, None)).await,
-        502,
-        "BadGateway",
+        &get(endpoint(&headers, false)).await,
+        OnvifErrorKind::BadResponse,
         "broke off",
     );
     task.abort();
     let huge = "HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n";
     let (long, task) = endless(huge, b"<a>").await;
     refused(
-        &get(endpoint(&long, None)).await,
-        502,
-        "BadGateway",
+        &get(endpoint(&long, false)).await,
+        OnvifErrorKind::BadResponse,
         "longer than",
     );
     task.abort();
     // One that goes on announcing an answer that does not come is slow.
     let (later, task) = endless("", b"HTTP/1.1 100 Continue\r\n\r\n").await;
     let options = OnvifOptions::default().with_request_timeout(Duration::from_millis(500));
-    let answer = get_with(endpoint(&later, None), options).await;
-    assert!(matches!(answer.0, 502 | 504), "{answer:?}");
+    let answer = get_with(endpoint(&later, false), options).await;
+    assert!(answer.is_err(), "{answer:?}");
     task.abort();
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_a_bad_gateway() {
+async fn what_is_not_http_is_an_error() {
     for bytes in [
         b"SSH-2.0-OpenSSH_9.2\r\n".as_slice(),
         b"\x15\x03\x01\x00\x02\x02\x0a",
         b"HTTP/1.1 9\r\n\r\n",
     ] {
         let (url, task) = endless("", bytes).await;
-        refused(&get(endpoint(&url, None)).await, 502, "BadGateway", "broke off");
+        refused(
+            &get(endpoint(&url, false)).await,
+            OnvifErrorKind::BadResponse,
+            "broke off",
+        );
         task.abort();
     }
 }
