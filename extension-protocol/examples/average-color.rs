@@ -36,11 +36,7 @@ impl BlockingSession for Frames {
         }
         let [blue, green, red] = sums.map(|sum| sum / pixels);
         let color = format!("#{red:02x}{green:02x}{blue:02x}");
-        let attribute = Attribute {
-            name: "averageColor".into(),
-            value: color,
-            ..Default::default()
-        };
+        let attribute = Attribute::new("averageColor", color);
         let tag = Tag {
             value: "color".into(),
             ..Default::default()

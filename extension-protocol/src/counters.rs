@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 macro_rules! counters {
     ($(#[$meta:meta])* $stats:ident { $($(#[$doc:meta])* $name:ident,)* }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
         #[non_exhaustive]
         pub struct $stats {
             $($(#[$doc])* pub $name: u64,)*

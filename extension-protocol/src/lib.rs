@@ -94,6 +94,7 @@
 
 mod address;
 mod backoff;
+mod causes;
 pub mod client;
 mod convert;
 mod counters;
@@ -108,6 +109,7 @@ mod fuzzing;
 pub mod http;
 mod identity;
 pub mod server;
+mod setters;
 mod shared_memory;
 mod slots;
 mod tls;

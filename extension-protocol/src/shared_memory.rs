@@ -57,7 +57,7 @@ pub enum SharedMemoryError {
         required_bytes: u64,
     },
     /// Any other error of the file system.
-    #[error("shared memory in {directory} could not be created (while {doing})")]
+    #[error("shared memory in {directory} could not be created (while {doing}): {source}")]
     Io {
         /// The directory.
         directory: PathBuf,

@@ -11,6 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tonic::transport::{ClientTlsConfig, Identity, ServerTlsConfig};
 
+use crate::causes::chain;
+
 /// The transport's configuration for a host as written in a URL.
 pub(crate) fn client_config(roots: &TrustedRoots, host: &str) -> ClientTlsConfig {
     // An IPv6 address has brackets in a URL, but not in a certificate.
@@ -105,19 +107,14 @@ pub enum ServerTlsError {
 
 /// The TLS error behind an error of the transport. With one, the server is reachable, and a retry does not help.
 pub(crate) fn tls_failure(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(error) = next {
+    chain(error).find_map(|error| {
         let direct = error.downcast_ref::<rustls::Error>();
         let inside = error
             .downcast_ref::<std::io::Error>()
             .and_then(|error| error.get_ref())
             .and_then(|error| error.downcast_ref::<rustls::Error>());
-        if let Some(error) = direct.or(inside) {
-            return Some(error.to_string());
-        }
-        next = error.source();
-    }
-    None
+        direct.or(inside).map(ToString::to_string)
+    })
 }
 
 #[cfg(test)]

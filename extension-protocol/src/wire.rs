@@ -10,6 +10,7 @@
 #![allow(clippy::all, clippy::unwrap_used)]
 
 /// The contract as a serialised `FileDescriptorSet`, for reflection and tools.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/contract.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("wire/descriptors.bin");
 
-tonic::include_proto!("microsoft.azure.media.live_video_analytics.extensibility.grpc.v1");
+// Written by `tests/it/generated.rs`, which checks that it is current.
+include!("wire/generated.rs");

@@ -9,6 +9,7 @@ use crate::emitter::{EventEmitter, NodeReporter};
 use crate::event::NodeRef;
 use crate::flow::{FrameMeta, ResultOutputs};
 use crate::plan::{LinePlan, TrackerPlan};
+use crate::stats::DropReason;
 
 /// An object tracker, with the line crossings behind it.
 ///
@@ -82,7 +83,11 @@ impl TrackerNode {
         if self.context != Some(context) {
             self.begin(context);
         }
-        let found = self.classes.detections(&meta.results);
+        let mut found = self.classes.detections(&meta.results);
+        let reported = found.len();
+        found.retain(|object| object.bbox.is_valid() && !object.score.is_nan());
+        self.node
+            .dropped(DropReason::InvalidObject, (reported - found.len()) as u64);
         let time = meta.timestamp_90k;
         // Answers may come in any order; the tracks are worth more than a frame that comes too late.
         if let Err(error) = self.tracker.update_into(time, &found, &mut self.objects) {
@@ -125,10 +130,10 @@ impl LineNode {
     fn begin(&mut self, aspect: f64) {
         self.engine = match line_scene(&self.settings, aspect) {
             Ok(scene) => Some(Engine::new(scene)),
-            Err(reason) => {
+            Err(error) => {
                 tracing::error!(
                     node = self.node.name(),
-                    reason,
+                    %error,
                     "invalid lines; crossings are not detected"
                 );
                 None

@@ -106,8 +106,8 @@ impl<'de> Deserialize<'de> for AnalyticsBody {
     }
 }
 
-/// Adds the frame's `timestamp` to the response of an HTTP extension and leaves the rest as the server wrote it, the order of
-/// its members included. Returns anything but an object unchanged.
+/// Adds the frame's `timestamp` to the response of an HTTP extension and leaves the rest as the server wrote it: the order of
+/// its members too, with `serde_json`'s feature `preserve_order`. Returns anything but an object unchanged.
 ///
 /// ```
 /// let answer = serde_json::json!({ "inferences": [] });

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::analytics::AnalyticsBody;
 use crate::event_type::EventName;
 use crate::inference::Extra;
-use crate::read::{ReadError, optional_integer, optional_string, read, string, string_or_empty};
+use crate::read::{ReadError, optional_integer, optional_string, read, string, string_or_empty, take};
 use crate::style::{JsonStyle, to_value};
 use lva_media_types::MediaTime;
 
@@ -97,7 +97,7 @@ impl EventBody {
 fn with_alias(mut body: Value, name: &str, alias: &str) -> Value {
     if let Value::Object(members) = &mut body
         && members.get(name).is_none_or(Value::is_null)
-        && let Some(value) = members.shift_remove(alias)
+        && let Some(value) = take(members, alias)
     {
         members.insert(name.to_owned(), value);
     }

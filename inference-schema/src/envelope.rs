@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::body::EventBody;
 use crate::event_type::{EventName, EventType};
 use crate::inference::Extra;
-use crate::read::{ReadError, optional_string, read};
+use crate::read::{ReadError, optional_string, read, take};
 use crate::style::{JsonStyle, to_value, write_extra, write_option};
 use crate::subject::Subject;
 use crate::time::{TimeError, event_time, parse_event_time};
@@ -194,7 +194,7 @@ impl Envelope {
     /// [`ReadError`] if this is not an object, has no `body`, or a property is not a string.
     pub fn from_json(value: Value) -> Result<Self, ReadError> {
         let mut members: Extra = read(value)?;
-        let mut take = |name: &str| members.shift_remove(name).filter(|value| !value.is_null());
+        let mut take = |name: &str| take(&mut members, name).filter(|value| !value.is_null());
         let body = take("body").ok_or_else(|| ReadError::missing("body"))?;
         let mut properties_member = PropertiesMember::ApplicationProperties;
         let mut properties = take(properties_member.as_str());

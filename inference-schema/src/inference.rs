@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lva_media_types::BoundingBox;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use strum::VariantArray as _;
 
 use crate::decimal::Decimal;
-use crate::read::{ReadError, base64, optional_integer, or_default, read, string, string_or_empty, strings};
+use crate::read::{
+    ReadError, base64, optional_integer, or_default, read, string, string_or_empty, strings, take,
+};
 
 /// Members that this crate does not know, kept as they were read and written again after the known ones.
 pub type Extra = Map<String, Value>;
@@ -108,20 +111,8 @@ impl Inference {
 
 /// Kind of an inference: the contract's `type` without `AUTO`, which is resolved to the kind of the value. Parses in any
 /// case, as proto names are upper case.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 pub enum InferenceKind {
     /// Label of the whole sample.
@@ -211,6 +202,31 @@ pub struct Classification {
     pub extra: Extra,
 }
 
+impl Classification {
+    /// A label of the whole sample with its confidence, 0 to 1.
+    ///
+    /// ```
+    /// use lva_inference_schema::{Attribute, Classification, Inference, JsonStyle};
+    ///
+    /// let red = Attribute::new("color", "red").with_confidence(0.8_f64);
+    /// let car = Inference::new(Classification::new("car", 0.9_f64).with_attribute(red));
+    /// let json = car.to_json(JsonStyle::VideoAnalyzer);
+    /// assert_eq!(json["classification"]["attributes"][0]["value"], "red");
+    /// ```
+    pub fn new(tag: impl Into<String>, confidence: impl Into<Decimal>) -> Self {
+        Self {
+            tag: Tag::new(tag, confidence),
+            ..Self::default()
+        }
+    }
+
+    /// With one more attribute.
+    pub fn with_attribute(mut self, attribute: Attribute) -> Self {
+        self.attributes.push(attribute);
+        self
+    }
+}
+
 /// Something moved.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
@@ -221,6 +237,16 @@ pub struct Motion {
     /// Unknown members.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl Motion {
+    /// Motion within a box, in fractions of the sample.
+    pub fn new(bbox: Rectangle) -> Self {
+        Self {
+            bbox: Some(bbox),
+            ..Self::default()
+        }
+    }
 }
 
 /// An object with its box. JSON schema requires `tag` and `box`.
@@ -244,13 +270,25 @@ pub struct Entity {
 }
 
 impl Entity {
-    /// An object with this tag, confidence and box.
+    /// An object with this tag, confidence (0 to 1) and box, in fractions of the sample.
     pub fn new(tag: impl Into<String>, confidence: impl Into<Decimal>, bbox: Rectangle) -> Self {
         Self {
             tag: Tag::new(tag, confidence),
             bbox,
             ..Self::default()
         }
+    }
+
+    /// With the id of the object.
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// With one more attribute.
+    pub fn with_attribute(mut self, attribute: Attribute) -> Self {
+        self.attributes.push(attribute);
+        self
     }
 }
 
@@ -289,6 +327,16 @@ pub struct TextContent {
     pub extra: Extra,
 }
 
+impl TextContent {
+    /// A text without language and times.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Something happened. JSON schema requires `name` and `properties`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
@@ -321,6 +369,12 @@ impl Event {
         self.properties.insert(name.into(), value.into());
         self
     }
+
+    /// With the place of the event, in fractions of the sample.
+    pub fn with_box(mut self, bbox: Rectangle) -> Self {
+        self.bbox = Some(bbox);
+        self
+    }
 }
 
 /// Bytes that only the extension and its reader understand; also an HTTP response that is not JSON. Proto `InferenceOther`.
@@ -340,6 +394,17 @@ pub struct OtherContent {
     /// Unknown members.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl OtherContent {
+    /// Bytes of an IANA media type.
+    pub fn new(content_type: impl Into<String>, content_bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            content_type: content_type.into(),
+            content_bytes: content_bytes.into(),
+            extra: Extra::new(),
+        }
+    }
 }
 
 fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -362,7 +427,7 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// A label with its confidence.
+    /// A label with its confidence, 0 to 1.
     pub fn new(value: impl Into<String>, confidence: impl Into<Decimal>) -> Self {
         Self {
             value: value.into(),
@@ -390,17 +455,34 @@ pub struct Attribute {
     pub extra: Extra,
 }
 
+impl Attribute {
+    /// A property without a confidence.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into(),
+            ..Self::default()
+        }
+    }
+
+    /// With a confidence, 0 to 1.
+    pub fn with_confidence(mut self, confidence: impl Into<Decimal>) -> Self {
+        self.confidence = Some(confidence.into());
+        self
+    }
+}
+
 /// A rectangle in fractions of the sample's width and height, origin at the top left. All four numbers are required.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct Rectangle {
-    /// Left edge.
+    /// Left edge, in fractions of the width.
     pub l: Decimal,
-    /// Top edge.
+    /// Top edge, in fractions of the height.
     pub t: Decimal,
-    /// Width.
+    /// Width, in fractions of the width.
     pub w: Decimal,
-    /// Height.
+    /// Height, in fractions of the height.
     pub h: Decimal,
     /// Unknown members.
     #[serde(flatten)]
@@ -408,7 +490,7 @@ pub struct Rectangle {
 }
 
 impl Rectangle {
-    /// A rectangle by left, top, width and height.
+    /// A rectangle by left, top, width and height, in fractions of the sample.
     pub fn new(
         l: impl Into<Decimal>,
         t: impl Into<Decimal>,
@@ -422,6 +504,19 @@ impl Rectangle {
             h: h.into(),
             extra: Extra::new(),
         }
+    }
+}
+
+impl From<BoundingBox> for Rectangle {
+    fn from(bbox: BoundingBox) -> Self {
+        Self::new(bbox.left, bbox.top, bbox.width, bbox.height)
+    }
+}
+
+impl From<&Rectangle> for BoundingBox {
+    fn from(rectangle: &Rectangle) -> Self {
+        let Rectangle { l, t, w, h, .. } = rectangle;
+        Self::new(l.to_f32(), t.to_f32(), w.to_f32(), h.to_f32())
     }
 }
 
@@ -463,7 +558,7 @@ impl Inference {
         let mut kinds = stated.into_iter().chain(InferenceKind::ALL.iter().copied());
         let value = match (kinds.find(is_given), stated) {
             (Some(kind), _) => {
-                let value = members.others.shift_remove(kind.as_str()).unwrap_or_default();
+                let value = take(&mut members.others, kind.as_str()).unwrap_or_default();
                 InferenceValue::read(kind, value).map_err(|error| error.below(format_args!("/{kind}")))?
             }
             // A motion without region and opaque content without bytes consist of their type alone.

@@ -46,8 +46,8 @@
 //!
 //! The writer chooses a [`JsonStyle`]: Live Video Analytics wrote empty members of gRPC results and added `valueCase`, Video
 //! Analyzer did neither. Reading accepts both. Responses of HTTP extensions are passed on as the server wrote them
-//! ([`add_timestamp`]). To keep the order of members and the last bit of numbers, this crate turns on `serde_json`'s features
-//! `preserve_order` and `float_roundtrip`.
+//! ([`add_timestamp`]). Members of a [`serde_json::Value`] keep their order, and numbers their last bit, only in programs that
+//! turn on `serde_json`'s features `preserve_order` and `float_roundtrip`; this crate leaves that to them.
 //!
 //! # Times
 //!
@@ -79,6 +79,7 @@ pub use inference::{
     Attribute, Classification, Entity, Event, Extra, Inference, InferenceKind, InferenceValue, Motion,
     OtherContent, Rectangle, Tag, TextContent,
 };
+pub use lva_media_types::BoundingBox;
 pub use read::ReadError;
 pub use style::{JsonStyle, WithStyle};
 pub use subject::{NodeRole, Subject, SubjectError, default_topic, topic};

@@ -8,7 +8,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 use thiserror::Error;
 
@@ -40,6 +40,13 @@ pub enum ReadError {
         /// Its `type`, cut to 64 characters.
         found: String,
     },
+}
+
+/// Removes a member and leaves the others in their order, with and without `preserve_order`.
+pub(crate) fn take(members: &mut Map<String, Value>, name: &str) -> Option<Value> {
+    let value = members.get_mut(name).map(Value::take)?;
+    members.retain(|member, _| member != name);
+    Some(value)
 }
 
 impl ReadError {

@@ -20,6 +20,9 @@ pub use load_error::LoadError;
 #[cfg(feature = "ort")]
 pub use onnx_runtime_error::OnnxRuntimeError;
 
+/// Most threads that can be asked for.
+const MAX_THREADS: usize = 256;
+
 /// An error of a runtime, kept as the source of this crate's error.
 pub(crate) type RuntimeFailure = Box<dyn Error + Send + Sync>;
 

@@ -149,13 +149,13 @@ pub enum CodecError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The picture is damaged or uses an unsupported variant of its format.
-    #[error("the picture is damaged, truncated, or of an unsupported variant of its format")]
+    #[error("the picture is damaged, truncated, or of an unsupported variant of its format: {source}")]
     Damaged {
         /// The error of the decoder.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The picture has no pixels.
-    #[error("the decoded picture cannot be used")]
+    #[error("the decoded picture cannot be used: {0}")]
     Picture(#[from] ImageError),
 }
 

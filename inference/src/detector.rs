@@ -160,7 +160,7 @@ impl fmt::Display for Device {
 pub enum DetectError {
     /// The runtime failed on this input: out of memory, a lost GPU. [`is_transient`](Self::is_transient): the
     /// next frames may work.
-    #[error("the model '{model}' failed to run")]
+    #[error("the model '{model}' failed to run: {source}")]
     Run {
         /// Name of the model.
         model: String,
@@ -169,7 +169,7 @@ pub enum DetectError {
     },
     /// The output of the model does not match its description. Loading checks this, so the model's output depends on
     /// its input in an unexpected way; a retry does not help.
-    #[error("the output of the model '{model}' does not match its description")]
+    #[error("the output of the model '{model}' does not match its description: {source}")]
     Output {
         /// Name of the model.
         model: String,

@@ -85,7 +85,7 @@ pub struct VideoEncoder {
     pub resolution: Option<(u32, u32)>,
     /// Limits of its rate.
     pub rate: Option<RateLimits>,
-    /// Frames from one key frame to the next. Not for JPEG.
+    /// Frames from one keyframe to the next. Not for JPEG.
     pub gov_length: Option<f64>,
     /// Profile of the codec, such as `Main`. `None` for JPEG, and where the device reports no details.
     pub codec_profile: Option<String>,

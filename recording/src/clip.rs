@@ -42,7 +42,7 @@ pub(crate) struct ClipSettings<'a> {
 
 /// Writes one clip.
 ///
-/// The file is a fragmented MP4 (ISO/IEC 14496-12) with a fragment at every key frame and every half second. Its name
+/// The file is a fragmented MP4 (ISO/IEC 14496-12) with a fragment at every keyframe and every half second. Its name
 /// ends in `.part` until it is finished; then it is renamed in the same directory. **A crash never leaves a file that
 /// looks like a finished clip**, and the unfinished file is playable up to its last fragment ([`recover`](crate::recover)
 /// finishes it). The file is locked (`flock`) while it is written.

@@ -62,8 +62,8 @@ pub enum ClipError {
         /// FFmpeg's reason.
         cause: ffmpeg_next::Error,
     },
-    /// The first unit of a clip is not a key frame of the video.
-    #[error("a clip must begin with a key frame")]
+    /// The first unit of a clip is not a keyframe of the video.
+    #[error("a clip must begin with a keyframe")]
     NoKeyframe,
     /// A unit without bytes.
     #[error("an empty unit cannot be recorded")]

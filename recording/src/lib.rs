@@ -5,7 +5,7 @@
 //! unchanged to MP4 files ([`ClipWriter`]). [`Recorder`] combines the three; it also records continuously, in segments
 //! listed by a playlist ([`SegmentDirectory`]). [`recover`] finishes the clips of a killed process.
 //!
-//! **A clip starts on a key frame at or before the requested time, contains the camera's own bytes, and gets its final
+//! **A clip starts on a keyframe at or before the requested time, contains the camera's own bytes, and gets its final
 //! name only when it is complete.** Exceptions are reported: a pre-roll that was too short in [`NewClip`], a full disk in
 //! [`RecorderEvent::Failed`], missing media in [`RecorderEvent::NoMedia`].
 //!
@@ -32,7 +32,7 @@
 //! )?;
 //! let start = 1_589_738_020 * MediaTime::TICKS_PER_SECOND;
 //! for number in 0..600 {
-//!     let time = start + number * 3000; // 30 pictures a second, a key frame each second
+//!     let time = start + number * 3000; // 30 pictures a second, a keyframe each second
 //!     let mut events = recorder.push(MediaUnit::video(time, number % 30 == 0, vec![0; 100].into()));
 //!     if number == 200 {
 //!         recorder.signal(Signal::at(time));
@@ -40,7 +40,7 @@
 //!     for event in events {
 //!         if let RecorderEvent::Available { report, .. } = event {
 //!             assert!(report.path.ends_with("door-20200517T175344Z.mp4"));
-//!             assert_eq!(report.first_timestamp_90k, start + 120 * 3000, "2 s before, on a key frame");
+//!             assert_eq!(report.first_timestamp_90k, start + 120 * 3000, "2 s before, on a keyframe");
 //!             assert_eq!(report.last_timestamp_90k, start + 350 * 3000);
 //!         }
 //!     }

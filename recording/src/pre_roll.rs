@@ -35,7 +35,7 @@ impl PreRollLimits {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PreRollStats {
-    /// Units before the first key frame, or after a group was dropped for its size.
+    /// Units before the first keyframe, or after a group was dropped for its size.
     pub without_keyframe: u64,
     /// Units evicted early because the buffer was full.
     pub evicted_for_bytes: u64,
@@ -43,14 +43,14 @@ pub struct PreRollStats {
     pub evicted_on_request: u64,
 }
 
-/// The last seconds of a stream. **It is empty or begins with a key frame**, so its content is always decodable.
+/// The last seconds of a stream. **It is empty or begins with a keyframe**, so its content is always decodable.
 ///
 /// Eviction is by group of pictures: the oldest group is evicted when the rest still covers the span.
 #[derive(Debug)]
 pub struct PreRoll {
     limits: PreRollLimits,
     units: VecDeque<MediaUnit>,
-    /// Number (counted from the first unit ever kept) and time of each key frame in `units`.
+    /// Number (counted from the first unit ever kept) and time of each keyframe in `units`.
     keyframes: VecDeque<(u64, u64)>,
     dropped: u64,
     bytes: usize,
@@ -104,7 +104,7 @@ impl PreRoll {
         count
     }
 
-    /// The units from the last key frame at or before `start_90k` on, or from the oldest if there is none.
+    /// The units from the last keyframe at or before `start_90k` on, or from the oldest if there is none.
     pub fn units_from(&self, start_90k: u64) -> impl Iterator<Item = &MediaUnit> {
         let number = self
             .keyframes
@@ -118,7 +118,7 @@ impl PreRoll {
             .skip(usize::try_from(number).unwrap_or(usize::MAX))
     }
 
-    /// Time of the oldest unit, a key frame.
+    /// Time of the oldest unit, a keyframe.
     pub fn oldest_90k(&self) -> Option<u64> {
         self.keyframes.front().map(|(_, time)| *time)
     }
@@ -142,7 +142,7 @@ impl PreRoll {
         self.stats
     }
 
-    /// Drops everything before the second key frame (everything, if there is only one), and returns the number of units.
+    /// Drops everything before the second keyframe (everything, if there is only one), and returns the number of units.
     fn drop_oldest_group(&mut self) -> u64 {
         let end = self
             .keyframes
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_at_the_key_frame_at_or_before_the_wanted_time() {
+    fn it_begins_at_the_keyframe_at_or_before_the_wanted_time() {
         let mut buffer = PreRoll::new(PreRollLimits {
             span_90k: 100,
             bytes: 1000,
@@ -235,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bounds_hold_and_the_front_is_a_key_frame(
+        fn bounds_hold_and_the_front_is_a_keyframe(
             units in proptest::collection::vec((0u64..50, any::<bool>(), any::<bool>(), 0usize..20), 1..200),
             span_90k in 0u64..500, bytes in 1usize..300,
         ) {

@@ -60,7 +60,7 @@ impl<S: ClipStore> Recorder<S> {
         Ok(Self::with_trigger(Trigger::gate(gate)?, pre_roll, tracks, store))
     }
 
-    /// A recorder whose gate is always open: its first recording begins with the first key frame and ends with
+    /// A recorder whose gate is always open: its first recording begins with the first keyframe and ends with
     /// [`end`](Self::end). Use it with a [`SegmentDirectory`](crate::SegmentDirectory); a single file would grow without
     /// limit. Events have no effect.
     pub fn continuous(tracks: Tracks, store: S) -> Self {
@@ -101,7 +101,7 @@ impl<S: ClipStore> Recorder<S> {
             self.pre_roll.push(unit);
             self.begin_if_due(&mut events);
         } else if unit.starts_decoding() && !self.is_recording() {
-            // A continuous recording needs no pre-roll: a clip begins with this key frame.
+            // A continuous recording needs no pre-roll: a clip begins with this keyframe.
             self.pre_roll.push(unit);
             self.begin_if_due(&mut events);
             self.pre_roll.clear();
@@ -233,7 +233,7 @@ impl<S: ClipStore> Recorder<S> {
         self.output.forget_annotations();
     }
 
-    /// Without a gate, a key frame begins a recording if there is none.
+    /// Without a gate, a keyframe begins a recording if there is none.
     fn open_always(&mut self, time: u64) {
         if self.trigger.is_always() && self.active.is_none() {
             self.open(time, time, NEVER, None);
@@ -246,7 +246,7 @@ impl<S: ClipStore> Recorder<S> {
         self.active = Some(Active::new(self.recordings, event_90k, start_90k, end_90k, id));
     }
 
-    /// At a key frame, a recording that the disk rejected may begin again under a new number.
+    /// At a keyframe, a recording that the disk rejected may begin again under a new number.
     fn end_pause(&mut self, time: u64) {
         if let Some(active) = &mut self.active
             && active.end_pause(time, self.recordings + 1)

@@ -11,7 +11,7 @@ use crate::unit::Keyframe;
 pub struct ClipReport {
     /// The finished file.
     pub path: PathBuf,
-    /// Media time of its first picture, a key frame: time 0 of the file, in ticks of 1/90000 s since 1970.
+    /// Media time of its first picture, a keyframe: time 0 of the file, in ticks of 1/90000 s since 1970.
     pub first_timestamp_90k: u64,
     /// Media time of its last picture in presentation order.
     pub last_timestamp_90k: u64,
@@ -27,7 +27,7 @@ pub struct ClipReport {
     pub bytes: u64,
     /// The content of its sidecar.
     pub sidecar: Sidecar,
-    /// Its newest key frame, for a preview picture; `None` for a file that was finished after a crash or a failure.
+    /// Its newest keyframe, for a preview picture; `None` for a file that was finished after a crash or a failure.
     pub newest_keyframe: Option<Keyframe>,
 }
 

@@ -22,7 +22,7 @@ use crate::unit::{MediaUnit, Track, Tracks};
 /// Media missing for longer than this (10 s) is a gap in the playlist; for less, the previous picture is shown longer.
 const GAP: u64 = 10 * MediaTime::TICKS_PER_SECOND;
 
-/// How long a segment stays open for audio that arrives after the key frame of the next one (2 s).
+/// How long a segment stays open for audio that arrives after the keyframe of the next one (2 s).
 const AUDIO_LAG: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 
 /// How a [`SegmentDirectory`] cuts, and what it keeps.
@@ -46,7 +46,7 @@ impl Default for SegmentOptions {
 }
 
 impl SegmentOptions {
-    /// Length of a segment: it ends before the first key frame at or after it. Default 30 s; at least 1 s.
+    /// Length of a segment: it ends before the first keyframe at or after it. Default 30 s; at least 1 s.
     ///
     /// Shorter segments mean more files that are playable sooner; with longer ones a failing disk loses more. The
     /// contract's `segmentLength` is a multiple of 30 s up to 5 min.
@@ -402,7 +402,7 @@ impl SegmentedClip {
             && (time >= self.due_90k || time > self.newest_90k.saturating_add(GAP))
     }
 
-    /// Ends the segment before this key frame, and begins the next.
+    /// Ends the segment before this keyframe, and begins the next.
     fn cut(&mut self, next_90k: u64, finished: &mut Vec<ClipReport>) -> Result<(), ClipError> {
         self.close(finished)?;
         let mut timeline = None;

@@ -16,10 +16,10 @@ pub(crate) const HEADER_TAG: &str = "lva_clip";
 /// The metadata tag with the time of the first picture.
 pub(crate) const TIMESTAMP_TAG: &str = "timestamp_90k";
 
-/// Key frames closer to the last listed one than this (half a second) are not listed: players find them from there.
+/// Keyframes closer to the last listed one than this (half a second) are not listed: players find them from there.
 const KEYFRAME_DISTANCE: u64 = MediaTime::TICKS_PER_SECOND / 2;
 
-/// Largest sidecar that is read: that of an hour with a key frame each half second is a tenth of it.
+/// Largest sidecar that is read: that of an hour with a keyframe each half second is a tenth of it.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Known facts when a clip begins, stored in its metadata so that recovery can create the sidecar.
@@ -120,7 +120,7 @@ pub struct Sidecar {
     pub audio: bool,
     /// Whether it is a segment in a [`SegmentDirectory`](crate::SegmentDirectory).
     pub segment: bool,
-    /// Time of its first picture, a key frame.
+    /// Time of its first picture, a keyframe.
     pub first_timestamp_90k: u64,
     /// Time of its last picture in presentation order.
     pub last_timestamp_90k: u64,
@@ -136,7 +136,7 @@ pub struct Sidecar {
     pub bytes: u64,
     /// Size of its MP4 header (`ftyp` and `moov`), which is needed to decode any part of it.
     pub init_bytes: u64,
-    /// Times of its key frames, at least half a second apart.
+    /// Times of its keyframes, at least half a second apart.
     pub keyframes_90k: Vec<u64>,
 }
 
@@ -231,7 +231,7 @@ impl Sidecar {
         MediaTime::duration_of(ticks).as_secs_f64()
     }
 
-    /// The key frame at which to start decoding to show a moment, such as that of an event; `None` if the clip does not
+    /// The keyframe at which to start decoding to show a moment, such as that of an event; `None` if the clip does not
     /// contain it.
     pub fn keyframe_before(&self, timestamp_90k: u64) -> Option<u64> {
         let shown = (self.first_timestamp_90k
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_frame_before_an_event_is_found() {
+    fn the_keyframe_before_an_event_is_found() {
         let sidecar = sidecar();
         let first = sidecar.first_timestamp_90k;
         assert_eq!(sidecar.keyframe_before(first + 179_999), Some(first + 90_000));

@@ -27,7 +27,7 @@ const MAX_UNFINISHED: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NewClip {
-    /// Time of its first picture, a key frame.
+    /// Time of its first picture, a keyframe.
     pub start_90k: u64,
     /// Requested time: event plus offset. Before `start_90k` if the pre-roll is too short.
     pub wanted_start_90k: u64,
@@ -54,7 +54,7 @@ pub trait ClipStore {
     /// A clip being written.
     type Clip: Clip;
 
-    /// Begins a clip. Its first unit is the key frame at `new.start_90k`.
+    /// Begins a clip. Its first unit is the keyframe at `new.start_90k`.
     ///
     /// # Errors
     ///

@@ -86,7 +86,7 @@ impl MediaUnit {
     }
 }
 
-/// A key frame of a recording, with the parameters to decode it.
+/// A keyframe of a recording, with the parameters to decode it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keyframe {
@@ -97,7 +97,7 @@ pub struct Keyframe {
 }
 
 impl Keyframe {
-    /// A key frame of a video.
+    /// A keyframe of a video.
     pub fn new(unit: MediaUnit, video: VideoTrack) -> Self {
         Self { unit, video }
     }

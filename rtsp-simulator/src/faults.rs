@@ -87,7 +87,7 @@ impl Faults {
         self
     }
 
-    /// The description contains parameter sets with a wrong level; the right ones are sent before each key frame. Default
+    /// The description contains parameter sets with a wrong level; the right ones are sent before each keyframe. Default
     /// false.
     pub fn with_wrong_parameter_sets(mut self, wrong: bool) -> Self {
         self.describe.parameter_sets = wrong;

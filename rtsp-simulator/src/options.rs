@@ -75,7 +75,7 @@ impl SimulatorOptions {
         self
     }
 
-    /// Omits the parameter sets from the session description and sends them before each key frame instead, as many
+    /// Omits the parameter sets from the session description and sends them before each keyframe instead, as many
     /// cameras do. Default false.
     pub fn with_parameter_sets_in_band(mut self, in_band: bool) -> Self {
         self.in_band = in_band;

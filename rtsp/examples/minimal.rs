@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn save(camera: &mut Camera, file: &mut impl Write) -> anyhow::Result<()> {
+pub(crate) async fn save(camera: &mut Camera, file: &mut impl Write) -> anyhow::Result<()> {
     let mut parameter_sets = ParameterSets::default();
     let mut bytes = Vec::new();
     while let Some(event) = camera.next().await {

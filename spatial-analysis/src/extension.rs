@@ -170,7 +170,7 @@ impl BlockingSession for Stream {
                     unreadable_frames: 1,
                     ..AnalysisStats::default()
                 });
-                return Err(StreamError::BadFrame(with_causes(&error)).into());
+                return Err(StreamError::BadFrame(error.to_string()).into());
             }
         };
         let time = match sample.timestamp_90k() {
@@ -183,21 +183,9 @@ impl BlockingSession for Stream {
         self.counted = counts;
         answer.map_err(|error| match error {
             ProcessError::FrameSize { .. } => StreamError::BadFrame(error.to_string()).into(),
-            error => with_causes(&error).into(),
+            error => error.into(),
         })
     }
-}
-
-/// An error in one line with its sources, which the server's log does not print.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Arrival times that never run backwards, whatever happens to the system clock.

@@ -79,7 +79,7 @@ pub enum ProcessError {
         expected_height: u32,
     },
     /// The detector failed.
-    #[error("looking for people failed")]
+    #[error("looking for people failed: {0}")]
     Detect(#[from] DetectError),
     /// The detector gave no list for the frame, against its contract.
     #[error("the model '{model}' gave no answer for the frame")]
@@ -88,10 +88,10 @@ pub enum ProcessError {
         model: String,
     },
     /// The tracker rejected the frame.
-    #[error("cannot track people")]
+    #[error("cannot track people: {0}")]
     Track(#[from] TrackerError),
     /// The engine of lines and zones rejected the frame.
-    #[error("cannot evaluate lines and zones")]
+    #[error("cannot evaluate lines and zones: {0}")]
     Engine(#[from] EngineError),
 }
 
@@ -351,16 +351,19 @@ impl<D: Detector> SpatialAnalysis<D> {
 
     /// From detections to identities, events and inferences.
     fn evaluate(&mut self, timestamp_90k: u64, found: &[Detection]) -> Result<Vec<Inference>, ProcessError> {
-        let people: Vec<_> = found
-            .iter()
-            .filter(|found| self.people.includes(found.class))
-            .map(|found| Detection {
-                bbox: self.content.to_camera(&found.bbox),
-                ..*found
-            })
-            .collect();
+        let mut people = Vec::with_capacity(found.len());
+        for found in found {
+            let bbox = self.content.to_camera(&found.bbox);
+            if !self.people.includes(found.class) {
+                self.stats.other_classes += 1;
+            } else if !bbox.is_valid() || found.score.is_nan() {
+                // One bad detection must not cost the frame.
+                self.stats.invalid_detections += 1;
+            } else {
+                people.push(Detection { bbox, ..*found });
+            }
+        }
         self.stats.people += people.len() as u64;
-        self.stats.other_classes += (found.len() - people.len()) as u64;
         let people = self.tracker.update(timestamp_90k, &people)?;
         self.newest = Some(timestamp_90k);
         if let Some(calibration) = &mut self.calibration

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Counts of one session, or of all sessions of an extension.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
         #[non_exhaustive]
         pub struct AnalysisStats {
             $($(#[$doc])* pub $name: u64,)*
@@ -47,6 +47,9 @@ counters! {
     people,
     /// Detections of other classes, ignored.
     other_classes,
+    /// People dropped because the box has no area or is not in fractions of the frame, or the score is NaN. Many of them: the
+    /// detector is at fault, or the camera's aspect is wrong.
+    invalid_detections,
     /// Zones entered.
     zone_enters,
     /// Zones left.

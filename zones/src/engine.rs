@@ -54,26 +54,31 @@ pub enum EngineError {
         /// How many.
         given: usize,
     },
-    /// A box that is not finite, has no area, or lies ten frames away.
-    #[error("box {bbox:?} of track {track} is not valid; drop it before calling the engine")]
-    BadBox {
+    /// A box that is not [in fractions](BoundingBox::is_in_fractions) of the frame: pixels, NaN or infinite.
+    #[error(
+        "the box of track {track} ({bbox}) is not in fractions of the frame, 0 to 1; divide pixels by width and height"
+    )]
+    NotFractions {
         /// Whose.
         track: TrackId,
-        /// The box.
+        /// The box, as given.
         bbox: BoundingBox,
     },
 }
 
 /// What the engine ignored since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct EngineStats {
+    /// Observations whose box has no area, as at the frame's border.
+    pub invalid: u64,
     /// Further observations of a person at the same time.
     pub repeated: u64,
     /// Observations of people beyond [`MAX_WATCHED`].
     pub unwatched: u64,
 }
 
-/// Turns observations of people into events at the lines and zones of a scene.
+/// Turns observations of people, whose boxes are in fractions of the frame, into events at the lines and zones of a scene.
 ///
 /// ```
 /// use lva_zones::*;
@@ -235,7 +240,8 @@ impl Engine {
         }
     }
 
-    /// Processes one frame. Call it for frames without people too, so that time passes.
+    /// Processes the people of one frame, boxes in fractions of the frame. Call it for frames without people too, so that time
+    /// passes. Observations without area are skipped and [counted](EngineStats::invalid).
     ///
     /// Events are sorted by their times, counts and distances last. A frame with the time of the one before changes nothing
     /// for people who were in that one.
@@ -275,24 +281,20 @@ impl Engine {
         if people.len() > MAX_PEOPLE {
             return Err(EngineError::TooManyPeople { given: people.len() });
         }
-        if let Some(bad) = people
+        let mut boxes = people
             .iter()
-            .find(|p| !p.bbox.is_valid() || !p.smoothed.is_valid())
-        {
-            let bbox = if bad.bbox.is_valid() {
-                bad.smoothed
-            } else {
-                bad.bbox
-            };
-            return Err(EngineError::BadBox {
-                track: bad.track,
-                bbox,
-            });
+            .flat_map(|p| [(p.track, p.bbox), (p.track, p.smoothed)]);
+        if let Some((track, bbox)) = boxes.find(|(_, bbox)| !bbox.is_in_fractions()) {
+            return Err(EngineError::NotFractions { track, bbox });
         }
         let repeated = self.last_time == Some(timestamp_90k);
         self.last_time = Some(timestamp_90k);
         for observation in people {
-            self.observe(timestamp_90k, observation, events);
+            if observation.bbox.has_area() && observation.smoothed.has_area() {
+                self.observe(timestamp_90k, observation, events);
+            } else {
+                self.stats.invalid += 1;
+            }
         }
         self.age_out(timestamp_90k, events);
         self.sort(events);

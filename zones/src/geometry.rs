@@ -1,9 +1,11 @@
 //! Plane geometry in units of the frame's width, so that a distance is the same in all directions.
 
 use crate::point::{Focus, Point};
-use geo::line_intersection::{LineIntersection, line_intersection};
-use geo::{Coord, Line};
 use lva_media_types::BoundingBox;
+use meeting::{Meeting, meeting};
+use robust::Coord;
+
+mod meeting;
 
 /// A point or a vector of the plane.
 pub(crate) type Vec2 = Coord<f64>;
@@ -266,7 +268,6 @@ impl Area {
         if from == to || self.is_passed_by(from, to) {
             return;
         }
-        let mut length = None;
         let step = sub(to, from);
         // Beyond this, rounding cannot change the side.
         const CLEAR: f64 = 1e-12;
@@ -285,11 +286,8 @@ impl Area {
             {
                 continue;
             }
-            if let Some(LineIntersection::SinglePoint { intersection, .. }) =
-                line_intersection(Line::new(from, to), Line::new(edge.start, edge.end))
-            {
-                let length = *length.get_or_insert_with(|| distance(from, to));
-                found.push((distance(from, intersection) / length, index as u32 + 1));
+            if let Some(Meeting::Point { part }) = meeting([from, to], [edge.start, edge.end]) {
+                found.push((part, index as u32 + 1));
             }
         }
         found.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -314,17 +312,14 @@ impl Area {
 /// Two edges of a ring that cross or touch, counted from 1. Neighbours may share their corner.
 pub(crate) fn self_crossing(corners: &[Vec2]) -> Option<(usize, usize)> {
     let count = corners.len();
-    let edge = |i: usize| Some(Line::new(*corners.get(i)?, *corners.get((i + 1) % count)?));
+    let edge = |i: usize| Some([*corners.get(i)?, *corners.get((i + 1) % count)?]);
     for i in 0..count {
         for j in i + 1..count {
-            let (a, b) = (edge(i)?, edge(j)?);
             let neighbours = j == i + 1 || (i == 0 && j == count - 1);
-            let bad = match line_intersection(a, b) {
+            let bad = match meeting(edge(i)?, edge(j)?) {
                 None => false,
-                Some(LineIntersection::SinglePoint { .. }) => !neighbours,
-                Some(LineIntersection::Collinear { intersection }) => {
-                    !neighbours || intersection.start != intersection.end
-                }
+                Some(Meeting::Point { .. }) => !neighbours,
+                Some(Meeting::Overlap) => true,
             };
             if bad {
                 return Some((i + 1, j + 1));

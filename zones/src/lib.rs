@@ -2,7 +2,7 @@
 //!
 //! A detector finds people in one frame. This crate follows them over time: which box is the same person as before
 //! ([`Tracker`]), who crossed which line in which direction and who entered or left which zone ([`Engine`]), and how the
-//! published contract reports it ([`report`]). The lines and zones form a [`Scene`]; `lva-spatial-analysis` reads one from
+//! published contract reports it (`report`, a feature). The lines and zones form a [`Scene`]; `lva-spatial-analysis` reads one from
 //! the contract's configurations.
 //!
 //! **Every visit to a zone has exactly one enter and, once it has ended, exactly one exit after it; the same input gives
@@ -15,15 +15,13 @@
 //! # Example
 //!
 //! ```
-//! use lva_zones::report::{EventProfile, IdSource, Reporter};
 //! use lva_zones::*;
 //!
 //! let corners = [(0.4, 0.2), (0.6, 0.2), (0.6, 0.9), (0.4, 0.9)].map(|(x, y)| Point::new(x, y));
 //! let line = CrossingLine::new("sill", Point::new(0.5, 0.2), Point::new(0.5, 0.9));
-//! let scene = Scene::new(vec![Zone::new("door", corners)], vec![line], SceneOptions::default()).expect("a valid scene");
+//! let scene = Scene::new(vec![Zone::new("door", corners)], vec![line], SceneOptions::default())?;
 //! let mut tracker = Tracker::new(TrackerOptions::default());
 //! let mut engine = Engine::new(scene);
-//! let mut reporter = Reporter::new(EventProfile::Tutorial2020, IdSource::new(7));
 //!
 //! let mut log = Vec::new();
 //! for frame in 0..60_u64 {
@@ -31,8 +29,6 @@
 //!     let timestamp_90k = frame * 6000; // 15 frames a second
 //!     let people = tracker.update(timestamp_90k, &[Detection { bbox, class: 0, score: 0.9 }])?;
 //!     let events = engine.update(timestamp_90k, &people)?;
-//!     let inferences = reporter.report(&events); // entities and events, for the message of this frame
-//!     assert_eq!(inferences.is_empty(), events.is_empty());
 //!     log.extend(events.iter().map(|event| format!("{} {:?}", event.name, event.cause.reason)));
 //! }
 //! assert_eq!(log, ["door Crossed", "sill Crossed", "door Crossed"]);
@@ -69,7 +65,9 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `container-messages` | no | the messages that the spatial-analysis container sends to a hub (`report::ContainerReporter`); needs `serde_json` |
+//! | `inferences` | no | events and people as the contract's inferences (`report::Reporter`); needs `lva-inference-schema` |
+//! | `container-messages` | no | the messages that the spatial-analysis container sends to a hub (`report::ContainerReporter`); turns on `inferences`, needs `serde_json` |
+//! | `serde` | no | `Serialize` for [`TrackerStats`] and [`EngineStats`] |
 //!
 //! # Limits
 //!
@@ -86,6 +84,7 @@ pub mod ground;
 mod observation;
 mod overlap;
 mod point;
+#[cfg(feature = "inferences")]
 pub mod report;
 mod scene;
 mod time;
@@ -99,8 +98,8 @@ pub use observation::{Observation, TrackId};
 pub use point::{Focus, Point};
 pub use scene::{
     Aggregation, CountRule, CrossingLine, DEFAULT_THRESHOLD, DistanceRule, DwellRule, MAX_CORNERS,
-    MAX_DWELL_LIMITS, MAX_ELEMENTS, Outline, OutlineKind, Scene, SceneError, SceneOptions, SceneWarning,
-    Threshold, Trigger, Zone,
+    MAX_DWELL_LIMITS, MAX_ELEMENTS, Outline, OutlineKind, Scene, SceneError, SceneFinding, SceneOptions,
+    SceneWarning, Threshold, Trigger, Zone,
 };
 pub use tracker::{
     MAX_DETECTIONS, MAX_TRACKS, StationaryOptions, Tracker, TrackerError, TrackerOptions, TrackerStats,

@@ -14,14 +14,14 @@ impl fmt::Display for TrackId {
     }
 }
 
-/// A tracked person (or another object) in one frame.
+/// A tracked person (or another object) in one frame, with its box in fractions of the frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observation {
     /// Who.
     pub track: TrackId,
-    /// The box as the detector gave it; reports carry this one.
+    /// The box in fractions of the frame, as the detector gave it; reports carry this one.
     pub bbox: BoundingBox,
-    /// The box with its jitter filtered; rules use this one.
+    /// The box in fractions of the frame, with its jitter filtered; rules use this one.
     pub smoothed: BoundingBox,
     /// The detector's index of the class.
     pub class: u16,
@@ -38,7 +38,7 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// A person from another tracker: confirmed, of class 0, with score 1.
+    /// A person from another tracker, with a box in fractions of the frame: confirmed, of class 0, with score 1.
     pub fn new(track: TrackId, bbox: BoundingBox) -> Self {
         Self {
             track,

@@ -45,7 +45,7 @@ impl Focus {
         }
     }
 
-    /// The point of a box.
+    /// The point of a box in fractions of the frame, in the same fractions.
     pub fn point(self, bbox: &BoundingBox) -> Point {
         let [left, top, width, height] = [bbox.left, bbox.top, bbox.width, bbox.height].map(f64::from);
         Point::new(left + width / 2.0, top + height * self.depth_in_box())

@@ -13,7 +13,8 @@ pub use analyzer::LineCrossingReporter;
 #[cfg(feature = "container-messages")]
 pub use container::{ContainerReporter, ContainerSchema, SourceInfo};
 pub use ids::IdSource;
-use lva_inference_schema::{Entity, Event, Inference, Rectangle};
+use ids::NumberedIds;
+use lva_inference_schema::{Entity, Event, Inference};
 
 /// The published form in which events become inferences. The container's own messages, which have no inferences, come from
 /// `ContainerReporter` (feature `container-messages`).
@@ -52,8 +53,7 @@ pub enum EventProfile {
 #[derive(Debug, Clone)]
 pub struct Reporter {
     profile: EventProfile,
-    ids: IdSource,
-    next: u64,
+    ids: NumberedIds,
 }
 
 /// Tag of a person.
@@ -64,8 +64,7 @@ impl Reporter {
     pub fn new(profile: EventProfile, ids: IdSource) -> Self {
         Self {
             profile,
-            ids,
-            next: 0,
+            ids: NumberedIds::new(ids),
         }
     }
 
@@ -88,7 +87,7 @@ impl Reporter {
             inferences.push(entity);
         }
         for event in events {
-            let mut inference = Inference::new(self.event(event)).with_id(self.next_id());
+            let mut inference = Inference::new(self.event(event)).with_id(self.ids.next_id());
             for person in event.all_people() {
                 if let Some((_, id)) = reported.iter().find(|(track, _)| *track == person.track) {
                     inference = inference.related_to(id.as_str());
@@ -99,22 +98,14 @@ impl Reporter {
         inferences
     }
 
-    fn next_id(&mut self) -> String {
-        let id = self.ids.inference(self.next);
-        self.next += 1;
-        id
-    }
-
     fn entity(&mut self, person: &Observation) -> Inference {
-        let bbox = person.bbox;
-        let bbox = Rectangle::new(bbox.left, bbox.top, bbox.width, bbox.height);
-        let entity = Inference::new(Entity::new(PERSON, person.score, bbox));
+        let entity = Inference::new(Entity::new(PERSON, person.score, person.bbox.into()));
         let tracking_id = self.ids.track(person.track);
         match self.profile {
             EventProfile::Tutorial2020 => entity.with_id(tracking_id),
             EventProfile::VideoAnalyzer => {
                 let entity = entity
-                    .with_id(self.next_id())
+                    .with_id(self.ids.next_id())
                     .with_extension("trackingId", tracking_id);
                 metadata(person)
                     .into_iter()

@@ -8,7 +8,7 @@ use crate::geometry::{Area, Plane, Segment};
 use crate::ground::Ground;
 use crate::point::{Focus, Point};
 use crate::time::ticks_of_ms;
-pub use finding::{SceneError, SceneWarning};
+pub use finding::{SceneError, SceneFinding, SceneWarning};
 pub use rules::{Aggregation, CountRule, DistanceRule, DwellRule, MAX_DWELL_LIMITS, Trigger};
 pub(crate) use rules::{CheckedLine, CheckedZone};
 
@@ -200,15 +200,15 @@ impl Scene {
     ///
     /// # Errors
     ///
-    /// All errors at once.
+    /// [`SceneError`], with everything that is wrong.
     ///
     /// ```
     /// use lva_zones::{Point, Scene, SceneOptions, Zone};
     ///
     /// let bow_tie = [(0.1, 0.1), (0.9, 0.9), (0.9, 0.1), (0.1, 0.9)].map(|(x, y)| Point::new(x, y));
-    /// let errors = Scene::new(vec![Zone::new("door", bow_tie)], vec![], SceneOptions::default()).unwrap_err();
+    /// let error = Scene::new(vec![Zone::new("door", bow_tie)], vec![], SceneOptions::default()).unwrap_err();
     /// assert_eq!(
-    ///     errors[0].to_string(),
+    ///     error.to_string(),
     ///     "zone \"door\": polygon crosses itself, edges 1 and 3 meet; reorder its corners"
     /// );
     /// ```
@@ -216,12 +216,12 @@ impl Scene {
         zones: Vec<Zone>,
         lines: Vec<CrossingLine>,
         options: SceneOptions,
-    ) -> Result<Self, Vec<SceneError>> {
+    ) -> Result<Self, SceneError> {
         let mut errors = Vec::new();
         let mut warnings = Vec::new();
         let aspect_fits = (0.01..=100.0).contains(&options.aspect);
         if !aspect_fits {
-            errors.push(SceneError::BadNumber {
+            errors.push(SceneFinding::BadNumber {
                 element: "scene".to_owned(),
                 member: "aspect",
                 value: options.aspect,
@@ -231,11 +231,11 @@ impl Scene {
         let count = zones.len().saturating_add(lines.len());
         if count > MAX_ELEMENTS {
             let what = "zones and lines of a scene".to_owned();
-            return Err(vec![SceneError::TooMany {
+            return Err(SceneError::new(vec![SceneFinding::TooMany {
                 what,
                 count,
                 limit: MAX_ELEMENTS,
-            }]);
+            }]));
         }
         check::names(&zones, &lines, &mut errors);
         let plane = Plane::new(if aspect_fits { options.aspect } else { 1.0 });
@@ -255,7 +255,7 @@ impl Scene {
             }
         }
         if !errors.is_empty() {
-            return Err(errors);
+            return Err(SceneError::new(errors));
         }
         Ok(Self {
             plane,

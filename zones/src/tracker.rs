@@ -9,7 +9,7 @@ use crate::observation::{Observation, TrackId};
 use crate::overlap::{edges, iou, overlap_ratio};
 use crate::time::ticks_of_ms;
 use assignment::Costs;
-use lva_media_types::Detection;
+use lva_media_types::{BoundingBox, Detection};
 use stationary::Spots;
 pub use stationary::StationaryOptions;
 use thiserror::Error;
@@ -72,7 +72,7 @@ impl Default for TrackerOptions {
 }
 
 /// A frame that the tracker rejects. Its state is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum TrackerError {
     /// Frames are out of order, or the clock jumped: [`Tracker::reset`] starts over.
@@ -85,12 +85,23 @@ pub enum TrackerError {
         /// Time of the frame before.
         last: u64,
     },
+    /// A box that is not [in fractions](BoundingBox::is_in_fractions) of the frame: pixels, NaN or infinite.
+    #[error(
+        "the box of detection {index} ({bbox}) is not in fractions of the frame, 0 to 1; divide pixels by width and height"
+    )]
+    NotFractions {
+        /// Its index in the frame's detections.
+        index: usize,
+        /// The box, as given.
+        bbox: BoundingBox,
+    },
 }
 
 /// What the tracker ignored and reidentified since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TrackerStats {
-    /// Detections whose box or score is not finite, or whose box has no area.
+    /// Detections whose box has no area, as at the frame's border, or whose score is NaN.
     pub invalid: u64,
     /// Detections beyond [`MAX_DETECTIONS`] in a frame.
     pub beyond_limit: u64,
@@ -106,7 +117,7 @@ pub struct TrackerStats {
     pub stationary: u64,
 }
 
-/// Assigns identities to detections, frame by frame.
+/// Assigns identities to detections, whose boxes are in fractions of the frame, frame by frame.
 ///
 /// Confident detections are matched with all tracks by the overlap of boxes, widened by the uncertainty of a track's
 /// position. Less confident ones continue tracks that are still unmatched. Then lost tracks are matched at their last
@@ -220,7 +231,8 @@ impl Tracker {
         self.spots.clear();
     }
 
-    /// Processes one frame and returns its people in the order of their ids, including unconfirmed ones. Call it for frames
+    /// Processes the detections of one frame, boxes in fractions of the frame, and returns its people in the order of their ids,
+    /// including unconfirmed ones. Detections without area are skipped and [counted](TrackerStats::invalid). Call it for frames
     /// without detections too. A frame with the time of the previous one gives the same result.
     ///
     /// # Errors
@@ -249,19 +261,20 @@ impl Tracker {
         seen: &mut Vec<Observation>,
     ) -> Result<(), TrackerError> {
         seen.clear();
-        match self.last_time {
-            Some(last) if timestamp_90k < last => {
-                return Err(TrackerError::TimeBackwards {
-                    given: timestamp_90k,
-                    last,
-                });
-            }
-            Some(last) if timestamp_90k == last => {
-                self.stats.repeated += detections.len() as u64;
-                seen.extend_from_slice(&self.last_seen);
-                return Ok(());
-            }
-            _ => {}
+        if let Some(last) = self.last_time.filter(|last| *last > timestamp_90k) {
+            return Err(TrackerError::TimeBackwards {
+                given: timestamp_90k,
+                last,
+            });
+        }
+        let mut boxes = detections.iter().map(|detection| detection.bbox).enumerate();
+        if let Some((index, bbox)) = boxes.find(|(_, bbox)| !bbox.is_in_fractions()) {
+            return Err(TrackerError::NotFractions { index, bbox });
+        }
+        if self.last_time == Some(timestamp_90k) {
+            self.stats.repeated += detections.len() as u64;
+            seen.extend_from_slice(&self.last_seen);
+            return Ok(());
         }
         self.last_time = Some(timestamp_90k);
         for track in &mut self.tracks {
@@ -291,7 +304,7 @@ impl Tracker {
     fn filter_detections(&mut self, detections: &[Detection], filtered: &mut Vec<Detection>) {
         filtered.clear();
         for detection in detections {
-            if !detection.bbox.is_valid() || detection.score.is_nan() {
+            if !detection.bbox.has_area() || detection.score.is_nan() {
                 self.stats.invalid += 1;
             } else if detection.score >= self.options.low_score {
                 filtered.push(*detection);

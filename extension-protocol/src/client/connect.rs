@@ -33,6 +33,10 @@ const MESSAGE_OVERHEAD: usize = 1 << 20;
 /// # Errors
 ///
 /// [`ConnectError`]. Retry after [`Backoff`](crate::Backoff) if it [`is_transient`](ConnectError::is_transient).
+///
+/// # Panics
+///
+/// When it is polled outside of a tokio runtime with I/O and time.
 pub async fn connect<C: Send + 'static>(options: &ClientOptions) -> Result<Session<C>, ConnectError> {
     let frame_limit = options.frame_limit();
     if frame_limit == 0 && options.format.is_some() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::Code;
 
 use crate::SharedMemoryError;
+use crate::causes::root_cause;
 
 /// The status with which an extension ended a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +107,7 @@ pub enum ConnectError {
     #[error(transparent)]
     SharedMemory(#[from] SharedMemoryError),
     /// No connection.
-    #[error("the extension at {url} cannot be reached")]
+    #[error("the extension at {url} cannot be reached: {}", root_cause(source))]
     Unreachable {
         /// The extension's address.
         url: String,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lva_client_transport::TrustedRoots;
 
+use crate::setters::setters;
 use crate::{Credentials, ExtensionUrl, FrameFormat, GraphIdentity, SharedMemoryOptions};
 
 /// Default number of frames in flight.
@@ -84,79 +85,32 @@ impl ClientOptions {
         self
     }
 
-    /// How frames are transferred. Default: [`Transfer::Embedded`].
-    #[must_use]
-    pub fn with_transfer(mut self, transfer: Transfer) -> Self {
-        self.transfer = transfer;
-        self
-    }
-
-    /// Frames in flight, [`MIN_WINDOW`] to [`MAX_WINDOW`]; other values are clamped. Default: [`DEFAULT_WINDOW`]. Each
-    /// takes the memory of a frame. A small window leaves a slow extension idle between frames; a large one makes
-    /// results late, because frames wait at the extension instead of being replaced by newer ones here.
-    #[must_use]
-    pub fn with_window(mut self, frames: usize) -> Self {
-        self.window = frames.clamp(MIN_WINDOW, MAX_WINDOW);
-        self
-    }
-
-    /// Largest encoded frame in bytes. Default: three bytes per pixel plus 64 KiB. Ignored for raw pixels, whose size is
-    /// exact.
-    #[must_use]
-    pub fn with_largest_frame(mut self, bytes: usize) -> Self {
-        self.largest_frame = Some(bytes);
-        self
-    }
-
-    /// User name and password. Default: none.
-    #[must_use]
-    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
-        self.credentials = Some(credentials);
-        self
-    }
-
-    /// The graph node that sends the frames. Default: all names empty.
-    #[must_use]
-    pub fn with_identity(mut self, identity: GraphIdentity) -> Self {
-        self.identity = identity;
-        self
-    }
-
-    /// A configuration string that is passed to the extension unchanged. Default: none.
-    #[must_use]
-    pub fn with_configuration(mut self, configuration: impl Into<String>) -> Self {
-        self.configuration = Some(configuration.into());
-        self
-    }
-
-    /// Time to connect and exchange descriptors. Default 10 s. An extension that loads its model first needs more; with
-    /// a large value, a server without a free worker is noticed late.
-    #[must_use]
-    pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout;
-        self
-    }
-
-    /// Time for an answer, measured from when the *next* frame was sent. Default 30 s. Too short a time ends sessions
-    /// of slow extensions; with a long one, a stalled extension is noticed late.
-    #[must_use]
-    pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
-        self.answer_timeout = timeout;
-        self
-    }
-
-    /// The same before the first answer of a session. Default 60 s: extensions warm up.
-    #[must_use]
-    pub fn with_first_answer_timeout(mut self, timeout: Duration) -> Self {
-        self.first_answer_timeout = timeout;
-        self
-    }
-
-    /// Largest answer in bytes. Default 4 MiB. Larger ones end the session.
-    #[must_use]
-    pub fn with_largest_answer(mut self, bytes: usize) -> Self {
-        self.largest_answer = bytes;
-        self
+    setters! {
+        /// How frames are transferred. Default: [`Transfer::Embedded`].
+        with_transfer(transfer: Transfer) transfer = transfer;
+        /// Frames in flight, [`MIN_WINDOW`] to [`MAX_WINDOW`]; other values are clamped. Default: [`DEFAULT_WINDOW`]. Each
+        /// takes the memory of a frame. A small window leaves a slow extension idle between frames; a large one makes
+        /// results late, because frames wait at the extension instead of being replaced by newer ones here.
+        with_window(frames: usize) window = frames.clamp(MIN_WINDOW, MAX_WINDOW);
+        /// Largest encoded frame in bytes. Default: three bytes per pixel plus 64 KiB. Ignored for raw pixels, whose size is
+        /// exact.
+        with_largest_frame(bytes: usize) largest_frame = Some(bytes);
+        /// User name and password. Default: none.
+        with_credentials(credentials: Credentials) credentials = Some(credentials);
+        /// The graph node that sends the frames. Default: all names empty.
+        with_identity(identity: GraphIdentity) identity = identity;
+        /// A configuration string that is passed to the extension unchanged. Default: none.
+        with_configuration(configuration: impl Into<String>) configuration = Some(configuration.into());
+        /// Time to connect and exchange descriptors. Default 10 s. An extension that loads its model first needs more; with
+        /// a large value, a server without a free worker is noticed late.
+        with_handshake_timeout(timeout: Duration) handshake_timeout = timeout;
+        /// Time for an answer, measured from when the *next* frame was sent. Default 30 s. Too short a time ends sessions
+        /// of slow extensions; with a long one, a stalled extension is noticed late.
+        with_answer_timeout(timeout: Duration) answer_timeout = timeout;
+        /// The same before the first answer of a session. Default 60 s: extensions warm up.
+        with_first_answer_timeout(timeout: Duration) first_answer_timeout = timeout;
+        /// Largest answer in bytes. Default 4 MiB. Larger ones end the session.
+        with_largest_answer(bytes: usize) largest_answer = bytes;
     }
 
     /// Exact size of raw frames or largest size of encoded ones; 0 without frames.

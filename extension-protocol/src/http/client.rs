@@ -123,6 +123,10 @@ impl HttpClient {
     /// # Errors
     ///
     /// [`HttpError`]; each is counted under its name.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with I/O and time.
     pub async fn ask(&self, picture: impl Into<Bytes>) -> Result<HttpAnswer, HttpError> {
         self.ask_at(picture, Instant::now(), SystemTime::now()).await
     }

@@ -159,7 +159,7 @@ pub enum ExtensionOpenError {
     #[error("{0}")]
     Busy(String),
     /// The extension failed: status `INTERNAL`. The cause is logged and not sent to the client.
-    #[error("the extension failed to start the stream")]
+    #[error("the extension failed to start the stream: {0}")]
     Failed(#[source] BoxError),
 }
 

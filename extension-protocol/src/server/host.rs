@@ -23,6 +23,7 @@ use super::side_services;
 use super::stats::{Counters, StatsReader};
 use super::stream::{MAX_CONFIGURATION, ServerState};
 use crate::ExtensionUrl;
+use crate::causes::root_cause;
 use crate::wire::media_graph_extension_server::MediaGraphExtensionServer;
 
 /// Bytes of a message besides the frame: upstream inferences, a configuration.
@@ -59,7 +60,7 @@ impl fmt::Display for ListenAddress {
 #[non_exhaustive]
 pub enum HostError {
     /// The address is in use, not permitted, or not on this machine.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}: {source}")]
     Bind {
         /// The address.
         address: String,
@@ -70,7 +71,7 @@ pub enum HostError {
     #[error("TLS is not supported on Unix sockets")]
     TlsOverUnix,
     /// The transport failed while serving.
-    #[error("serving on {address} failed")]
+    #[error("serving on {address} failed: {}", root_cause(source))]
     Serve {
         /// The address.
         address: String,
@@ -107,6 +108,10 @@ impl<E: Extension> ExtensionServer<E> {
     /// # Errors
     ///
     /// [`HostError::Bind`], [`HostError::TlsOverUnix`].
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with I/O and time.
     pub async fn listen(self, address: ListenAddress) -> Result<Listening<E>, HostError> {
         if self.options.tls.is_some() && matches!(address, ListenAddress::Unix(_)) {
             return Err(HostError::TlsOverUnix);
@@ -194,6 +199,10 @@ impl<E: Extension> Listening<E> {
     /// # Errors
     ///
     /// [`HostError::Serve`].
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with I/O and time.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), HostError> {
         let Self {
             server: ExtensionServer { extension, options },

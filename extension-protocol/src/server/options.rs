@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::setters::setters;
 use crate::shared_memory::DEFAULT_DIRECTORY;
 use crate::{Credentials, ServerTls, Trust};
 
@@ -43,93 +44,36 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// Whether clients that share memory are trusted. Default: [`Trust::Untrusted`], one copy per frame.
-    #[must_use]
-    pub fn with_trust(mut self, trust: Trust) -> Self {
-        self.trust = trust;
-        self
-    }
-
-    /// Serves only clients with these credentials. Default: all clients.
-    #[must_use]
-    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
-        self.credentials = Some(credentials);
-        self
-    }
-
-    /// Serves only TLS, with this certificate. Default: no TLS. Not for Unix sockets.
-    #[must_use]
-    pub fn with_tls(mut self, tls: ServerTls) -> Self {
-        self.tls = Some(tls);
-        self
-    }
-
-    /// Whether the health service (`grpc.health.v1`) answers on the same port. Default: yes. It requires no
-    /// credentials and reports two names: the whole server (empty) and the contract's service; both are `NOT_SERVING` once
-    /// a shutdown starts.
-    #[must_use]
-    pub fn with_health(mut self, health: bool) -> Self {
-        self.health = health;
-        self
-    }
-
-    /// Whether the reflection service (`grpc.reflection.v1` and `v1alpha`) answers on the same port, so that tools can
-    /// list and call the service without its `.proto` files. Default: yes. It requires no credentials and
-    /// describes only the published contract.
-    #[must_use]
-    pub fn with_reflection(mut self, reflection: bool) -> Self {
-        self.reflection = reflection;
-        self
-    }
-
-    /// Most concurrent streams; further ones are refused. Default 64. Worst-case memory is this times
-    /// [`with_max_frame_bytes`](Self::with_max_frame_bytes), twice that for embedded frames.
-    #[must_use]
-    pub fn with_max_sessions(mut self, sessions: usize) -> Self {
-        self.max_sessions = sessions;
-        self
-    }
-
-    /// Largest frame in bytes, of any encoding. Default 64 MiB, enough for 4096×4096 in four bytes.
-    #[must_use]
-    pub fn with_max_frame_bytes(mut self, bytes: usize) -> Self {
-        self.max_frame_bytes = bytes;
-        self
-    }
-
-    /// Largest shared memory region that a client may announce. Default 2 GiB. It takes address space for trusted peers
-    /// only, and no memory.
-    #[must_use]
-    pub fn with_max_region_bytes(mut self, bytes: u64) -> Self {
-        self.max_region_bytes = bytes;
-        self
-    }
-
-    /// Time for a client to send its descriptor. Default 10 s.
-    #[must_use]
-    pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout;
-        self
-    }
-
-    /// Time for a client to read an answer before its stream is ended. Default 60 s.
-    #[must_use]
-    pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
-        self.answer_timeout = timeout;
-        self
-    }
-
-    /// Time that a shutdown waits for frames in progress. Default 10 s.
-    #[must_use]
-    pub fn with_shutdown_grace(mut self, grace: Duration) -> Self {
-        self.shutdown_grace = grace;
-        self
-    }
-
-    /// Directory of the clients' shared memory. Default `/dev/shm`.
-    #[must_use]
-    pub fn with_shared_memory_directory(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.directory = directory.into();
-        self
+    setters! {
+        /// Whether clients that share memory are trusted. Default: [`Trust::Untrusted`], one copy per frame.
+        with_trust(trust: Trust) trust = trust;
+        /// Serves only clients with these credentials. Default: all clients.
+        with_credentials(credentials: Credentials) credentials = Some(credentials);
+        /// Serves only TLS, with this certificate. Default: no TLS. Not for Unix sockets.
+        with_tls(tls: ServerTls) tls = Some(tls);
+        /// Whether the health service (`grpc.health.v1`) answers on the same port. Default: yes. It requires no
+        /// credentials and reports two names: the whole server (empty) and the contract's service; both are `NOT_SERVING` once
+        /// a shutdown starts.
+        with_health(health: bool) health = health;
+        /// Whether the reflection service (`grpc.reflection.v1` and `v1alpha`) answers on the same port, so that tools can
+        /// list and call the service without its `.proto` files. Default: yes. It requires no credentials and
+        /// describes only the published contract.
+        with_reflection(reflection: bool) reflection = reflection;
+        /// Most concurrent streams; further ones are refused. Default 64. Worst-case memory is this times
+        /// [`with_max_frame_bytes`](Self::with_max_frame_bytes), twice that for embedded frames.
+        with_max_sessions(sessions: usize) max_sessions = sessions;
+        /// Largest frame in bytes, of any encoding. Default 64 MiB, enough for 4096×4096 in four bytes.
+        with_max_frame_bytes(bytes: usize) max_frame_bytes = bytes;
+        /// Largest shared memory region that a client may announce. Default 2 GiB. It takes address space for trusted peers
+        /// only, and no memory.
+        with_max_region_bytes(bytes: u64) max_region_bytes = bytes;
+        /// Time for a client to send its descriptor. Default 10 s.
+        with_handshake_timeout(timeout: Duration) handshake_timeout = timeout;
+        /// Time for a client to read an answer before its stream is ended. Default 60 s.
+        with_answer_timeout(timeout: Duration) answer_timeout = timeout;
+        /// Time that a shutdown waits for frames in progress. Default 10 s.
+        with_shutdown_grace(grace: Duration) shutdown_grace = grace;
+        /// Directory of the clients' shared memory. Default `/dev/shm`.
+        with_shared_memory_directory(directory: impl Into<PathBuf>) directory = directory.into();
     }
 }

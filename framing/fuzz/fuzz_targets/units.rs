@@ -5,6 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use lva_framing::nal::{NalUnits, access_units};
 use lva_framing::motion::{MotionDetector, MotionSensitivity};
 use lva_framing::{
     Decoder, DecoderOptions, FrameRate, ImageSettings, Pacer, PixelFormat, Renderer,
@@ -19,6 +20,9 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let codec = [VideoCodec::H264, VideoCodec::H265, VideoCodec::Mjpeg][usize::from(choice % 3)];
+    let (split, taken) = (access_units(codec, data).flatten(), NalUnits::annex_b(data).flatten());
+    assert!(split.eq(data), "a byte stream is split without a loss");
+    assert!(taken.count() <= data.len());
     let (record, mut rest) = rest.split_at(usize::from(*record).min(rest.len()));
     let options = DecoderOptions::default();
     let Ok(mut decoder) = Decoder::open(codec, record, options.clone()).or_else(|_| Decoder::open(codec, &[], options)) else {

@@ -141,7 +141,7 @@ fn keyframes_suffice_where_they_come_at_least_as_often_as_wanted() {
 }
 
 #[test]
-fn longer_key_intervals_end_it_at_the_next_key_frame() {
+fn longer_key_intervals_end_it_at_the_next_keyframe() {
     let key =
         |frame: u64| frame < 90 && frame.is_multiple_of(15) || frame >= 90 && (frame - 90).is_multiple_of(60);
     let units: Vec<_> = (0..390)
@@ -195,7 +195,7 @@ fn while_the_interval_is_learnt_units_wait_and_none_is_decoded_for_nothing() {
 }
 
 #[test]
-fn a_picture_that_is_wanted_before_the_next_key_frame_brings_out_what_waited() {
+fn a_picture_that_is_wanted_before_the_next_keyframe_brings_out_what_waited() {
     for length in [1, 4, 15, 40, 60, 250] {
         let units = groups_of(length, 300);
         for rate in ["0.7", "1", "2", "7", "15", "29", "30"] {
@@ -214,7 +214,7 @@ fn a_picture_that_is_wanted_before_the_next_key_frame_brings_out_what_waited() {
 }
 
 #[test]
-fn what_nobody_wants_before_the_next_key_frame_is_never_decoded() {
+fn what_nobody_wants_before_the_next_keyframe_is_never_decoded() {
     for (length, rate, share) in [
         (60, "2", 80),
         (60, "1", 60),
@@ -233,7 +233,7 @@ fn what_nobody_wants_before_the_next_key_frame_is_never_decoded() {
 }
 
 #[test]
-fn a_wanted_picture_does_not_wait_for_the_unit_behind_it_once_key_frames_are_known_to_be_rare() {
+fn a_wanted_picture_does_not_wait_for_the_unit_behind_it_once_keyframes_are_known_to_be_rare() {
     let units = groups_of(60, 600);
     let wanted = full(&units, "2");
     let (mut schedule, mut pacer) = (Schedule::default(), pacer("2"));
@@ -258,7 +258,7 @@ fn a_wanted_picture_does_not_wait_for_the_unit_behind_it_once_key_frames_are_kno
 }
 
 #[test]
-fn a_key_frame_that_stays_away_brings_out_what_waited_for_it() {
+fn a_keyframe_that_stays_away_brings_out_what_waited_for_it() {
     // Regular at first, then each 2 s becomes each 4 s.
     let kind = |frame: u64| match frame < 300 && frame.is_multiple_of(60) || frame.is_multiple_of(120) {
         true => UnitKind::Keyframe,
@@ -284,7 +284,7 @@ fn what_waits_is_decoded_before_pictures_that_are_shown_earlier() {
 }
 
 #[test]
-fn a_key_frame_with_pictures_that_refer_to_before_it_leaves_nothing_out() {
+fn a_keyframe_with_pictures_that_refer_to_before_it_leaves_nothing_out() {
     let mut units: Vec<_> = groups_of(15, 31).into_iter().map(arriving).collect();
     for unit in &mut units {
         unit.open_group = true;

@@ -156,7 +156,7 @@ fn a_stream_may_change_its_size_or_skips() {
 }
 
 #[test]
-fn joining_in_mid_stream_waits_for_a_key_frame_or_skips() {
+fn joining_in_mid_stream_waits_for_a_keyframe_or_skips() {
     let dir = tempfile::tempdir().unwrap();
     let Some(path) = make_clip(dir.path(), "plain.mp4", "320x180", 60, &H264) else {
         return;

@@ -156,7 +156,7 @@ fn of_mjpeg_nothing_is_decoded_but_what_is_wanted_or_skips() {
 }
 
 #[test]
-fn slower_than_the_key_frames_their_pictures_come_in_the_same_number_or_skips() {
+fn slower_than_the_keyframes_their_pictures_come_in_the_same_number_or_skips() {
     let dir = tempfile::tempdir().unwrap();
     let codec = [&H264[..], &["-sc_threshold", "0"]].concat();
     let Some(path) = make_clip(dir.path(), "slow.mp4", "160x120", 600, &codec) else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lva_graph_model::nodes::LineCrossing;
 use lva_inference_schema::{Entity, Inference, InferenceValue};
-use lva_zones::{BoundingBox, CrossingLine, Detection, Point, Scene, SceneOptions};
+use lva_zones::{CrossingLine, Detection, Point, Scene, SceneError, SceneOptions};
 
 /// Tags with a class of their own; objects of further tags share one class.
 const MAX_CLASSES: usize = 256;
@@ -27,9 +27,8 @@ impl Classes {
     }
 
     fn detection(&mut self, entity: &Entity) -> Detection {
-        let [left, top, width, height] = [entity.bbox.l, entity.bbox.t, entity.bbox.w, entity.bbox.h];
         Detection {
-            bbox: BoundingBox::new(left.to_f32(), top.to_f32(), width.to_f32(), height.to_f32()),
+            bbox: (&entity.bbox).into(),
             class: self.number(&entity.tag.value),
             // An extension without a confidence counts as certain.
             score: entity
@@ -60,7 +59,7 @@ impl Classes {
 }
 
 /// The lines of a node, for pictures of this shape.
-pub(crate) fn line_scene(node: &LineCrossing, aspect: f64) -> Result<Scene, String> {
+pub(crate) fn line_scene(node: &LineCrossing, aspect: f64) -> Result<Scene, SceneError> {
     let lines = node.lines.iter().map(|line| {
         let [start, end] = [line.start, line.end].map(|[x, y]| Point::new(x, y));
         CrossingLine::new(line.name.clone(), start, end)
@@ -69,10 +68,7 @@ pub(crate) fn line_scene(node: &LineCrossing, aspect: f64) -> Result<Scene, Stri
         aspect,
         ..SceneOptions::default()
     };
-    Scene::new(Vec::new(), lines.collect(), options).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        errors.join("; ")
-    })
+    Scene::new(Vec::new(), lines.collect(), options)
 }
 
 #[cfg(test)]
@@ -124,6 +120,7 @@ mod tests {
         };
         let scene = line_scene(&line(0.9), 16.0 / 9.0).unwrap();
         assert_eq!(scene.line_names().collect::<Vec<_>>(), ["gate"]);
-        assert!(line_scene(&line(0.1), 16.0 / 9.0).unwrap_err().contains("gate"));
+        let error = line_scene(&line(0.1), 16.0 / 9.0).unwrap_err();
+        assert!(error.to_string().contains("gate"));
     }
 }

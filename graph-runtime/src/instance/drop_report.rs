@@ -74,8 +74,7 @@ impl DropTracker {
 impl DropDelta {
     /// `{"dataType":"media","count":31,"reasons":{"replacedByNewer":31}}`.
     fn body(&self) -> EventBody {
-        let signals = |reason: &DropReason| reason.is_of_signals();
-        let kind = if self.counts.keys().all(signals) {
+        let kind = if self.counts.keys().all(|reason| reason.is_of_events()) {
             "events"
         } else {
             "media"

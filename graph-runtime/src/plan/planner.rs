@@ -325,8 +325,10 @@ impl Planner<'_> {
         settings: &LineCrossing,
         analyses: &mut [AnalysisPlan],
     ) -> Result<(), PlanError> {
-        line_scene(settings, USUAL_ASPECT)
-            .map_err(|reason| Unsupported::new(reason, "correct the node's lines").at_node(node))?;
+        line_scene(settings, USUAL_ASPECT).map_err(|error| {
+            let reason = error.to_string().replace('\n', "; ");
+            Unsupported::new(reason, "correct the node's lines").at_node(node)
+        })?;
         let line = LinePlan {
             node: self.node_ref(node),
             settings: settings.clone(),

@@ -6,7 +6,16 @@ use strum::VariantArray;
 ///
 /// The label of a reason is its name in camel case, unless the table gives another one.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::VariantArray
 )]
 #[strum(serialize_all = "camelCase")]
 #[non_exhaustive]
@@ -57,15 +66,21 @@ pub enum DropReason {
     SignalLate,
     /// A signal for a gate was more than a minute ahead of the media.
     SignalAhead,
+    /// An extension reported it to an object tracker with a box that has no area or is not in fractions of the frame, or with a
+    /// score that is not a number; objects.
+    InvalidObject,
 }
 
 impl DropReason {
     /// Every reason.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// Whether it is about signals for gates, and not about media.
-    pub(crate) fn is_of_signals(self) -> bool {
-        matches!(self, Self::SignalQueueFull | Self::SignalLate | Self::SignalAhead)
+    /// Whether it is about signals for gates or results of extensions, and not about media.
+    pub(crate) fn is_of_events(self) -> bool {
+        matches!(
+            self,
+            Self::SignalQueueFull | Self::SignalLate | Self::SignalAhead | Self::InvalidObject
+        )
     }
 
     /// As a label of a metric.

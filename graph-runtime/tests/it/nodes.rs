@@ -355,7 +355,8 @@ async fn a_tracker_gives_objects_a_name_and_a_line_counts_them() {
     // A person who walks from left to right within three seconds, again and again.
     let server = grpc(|sample| {
         let phase = (sample.timestamp_90k() % 270_000) as f32 / 270_000.0;
-        vec![person(0.1 + 0.7 * phase)]
+        // The second box is in pixels: it costs itself, and not the frame.
+        vec![person(0.1 + 0.7 * phase), person(320.0)]
     })
     .await;
     let line = json!({"lines": [{
@@ -415,6 +416,7 @@ async fn a_tracker_gives_objects_a_name_and_a_line_counts_them() {
         "each is behind the one before: {in_line:?}"
     );
     assert_eq!(in_line[1].frames, in_line[2].frames);
+    assert!(stats.dropped[&("tracker".to_owned(), DropReason::InvalidObject)] > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

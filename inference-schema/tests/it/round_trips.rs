@@ -261,3 +261,11 @@ fn newer_monitors_envelopes_survive() {
         EventBody::RuntimeError(RuntimeError::new("x"))
     );
 }
+
+#[test]
+fn a_box_comes_back_from_a_rectangle() {
+    let bbox = BoundingBox::new(0.1, 0.25, 0.3, 0.7);
+    let rectangle = Rectangle::from(bbox);
+    assert_eq!(rectangle, Rectangle::new(0.1_f32, 0.25_f32, 0.3_f32, 0.7_f32));
+    assert_eq!(BoundingBox::from(&rectangle), bbox);
+}

@@ -14,10 +14,10 @@ use crate::{DecodeError, SpecError};
 #[non_exhaustive]
 pub enum LoadError {
     /// The description is inconsistent.
-    #[error("the model's description is invalid")]
+    #[error("the model's description is invalid: {0}")]
     Spec(#[from] SpecError),
     /// The model file could not be read.
-    #[error("cannot read the model file '{}'", path.display())]
+    #[error("cannot read the model file '{}': {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum LoadError {
     },
     /// The runtime could not load the model: not an ONNX file, or unknown operators.
     #[error(
-        "{runtime} cannot load the model '{model}': check that it is a complete ONNX file with operators that {runtime} supports"
+        "{runtime} cannot load the model '{model}': check that it is a complete ONNX file with operators that {runtime} supports ({source})"
     )]
     Model {
         /// Name of the model.
@@ -61,7 +61,7 @@ pub enum LoadError {
         found: String,
     },
     /// The model did not run on a grey frame.
-    #[error("the model '{model}' does not run on a grey frame of the described size")]
+    #[error("the model '{model}' does not run on a grey frame of the described size: {source}")]
     Trial {
         /// Name of the model.
         model: String,
@@ -69,7 +69,7 @@ pub enum LoadError {
         source: RuntimeFailure,
     },
     /// The model ran on a grey frame, but its output does not match its family.
-    #[error("the output of the model '{model}' does not match its description")]
+    #[error("the output of the model '{model}' does not match its description: {source}")]
     Output {
         /// Name of the model.
         model: String,

@@ -24,7 +24,7 @@ pub enum OnnxRuntimeError {
         path: PathBuf,
     },
     /// The file is not a shared library for this machine, lacks dependencies, or is not ONNX Runtime.
-    #[error("'{}' cannot be loaded as ONNX Runtime: check that it is built for this machine and that its dependencies are installed", path.display())]
+    #[error("'{}' cannot be loaded as ONNX Runtime: check that it is built for this machine and that its dependencies are installed ({source})", path.display())]
     Library {
         /// The file.
         path: PathBuf,
@@ -54,7 +54,7 @@ pub enum OnnxRuntimeError {
     },
     /// The library was loaded but could not be set up, for instance because another part of the program did
     /// so before.
-    #[error("the ONNX Runtime at '{}' could not be set up", path.display())]
+    #[error("the ONNX Runtime at '{}' could not be set up: {source}", path.display())]
     Environment {
         /// The file.
         path: PathBuf,
@@ -77,7 +77,7 @@ pub enum OnnxRuntimeError {
     },
     /// The device cannot be used: no such GPU, a driver too old, missing CUDA or TensorRT libraries.
     #[error(
-        "{device} cannot be used: check the driver, the CUDA or TensorRT libraries and the number of the GPU"
+        "{device} cannot be used: check the driver, the CUDA or TensorRT libraries and the number of the GPU ({source})"
     )]
     Device {
         /// The requested device.

@@ -12,15 +12,12 @@ use ort::session::builder::SessionBuilder;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::{
-    Backend, Engine, InputInfo, LoadError, Loaded, OnnxRuntimeError, OutputTensor, OutputTypeError,
-    RuntimeFailure, read_model,
+    Backend, Engine, InputInfo, LoadError, Loaded, MAX_THREADS, OnnxRuntimeError, OutputTensor,
+    OutputTypeError, RuntimeFailure, read_model,
 };
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 use crate::model::ModelSpec;
 use lva_media_types::Detection;
-
-/// Most threads that can be asked for.
-const MAX_THREADS: usize = 256;
 
 /// How [`OrtDetector`] runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

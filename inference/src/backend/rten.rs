@@ -8,14 +8,12 @@ use rten::{DataType, Dimension, Model, NodeId, RunOptions, ThreadPool, ValueType
 use rten_tensor::prelude::*;
 
 use super::{
-    Backend, Engine, InputInfo, LoadError, Loaded, OutputTensor, OutputTypeError, RuntimeFailure, read_model,
+    Backend, Engine, InputInfo, LoadError, Loaded, MAX_THREADS, OutputTensor, OutputTypeError,
+    RuntimeFailure, read_model,
 };
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 use crate::model::ModelSpec;
 use lva_media_types::Detection;
-
-/// Most threads that can be asked for.
-const MAX_THREADS: usize = 256;
 
 /// How [`RtenDetector`] runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -148,7 +148,7 @@ fn a_failed_run_is_reported_and_the_next_may_work() {
     steps.send(Step::Fail).unwrap();
     let error = engine.detect(&frames(&[[1; 3]])).unwrap_err();
     assert!(error.is_transient());
-    assert_eq!(error.to_string(), "the model 'echo' failed to run");
+    assert_eq!(error.to_string(), "the model 'echo' failed to run: out of memory");
     steps.send(Step::Go).unwrap();
     assert_eq!(scores(&mut engine, &[7]), [7.0]);
 }

@@ -80,7 +80,7 @@ fn an_existing_clip_is_never_replaced() {
 }
 
 #[test]
-fn a_clip_begins_with_a_key_frame_or_not_at_all() {
+fn a_clip_begins_with_a_keyframe_or_not_at_all() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.mp4");
     let mut clip = ClipWriter::create(&path, &tracks(), 1_000_000).unwrap();

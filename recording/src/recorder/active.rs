@@ -23,7 +23,7 @@ pub(super) enum ClipState<C> {
     Waiting { wrote_before: bool },
     /// The clip is being written.
     Writing(C),
-    /// The disk rejected it. It begins again with a key frame at or after this time.
+    /// The disk rejected it. It begins again with a keyframe at or after this time.
     Paused { until_90k: u64, wrote_before: bool },
 }
 
@@ -68,7 +68,7 @@ impl<C> Active<C> {
         }
     }
 
-    /// The clip that would begin with the key frame of this time.
+    /// The clip that would begin with the keyframe of this time.
     pub(super) fn new_clip(&self, keyframe_90k: u64) -> NewClip {
         let mut new = NewClip::new(keyframe_90k, self.start_90k, self.event_90k);
         new.closes = self.end_90k != NEVER;
@@ -80,7 +80,7 @@ impl<C> Active<C> {
         std::mem::replace(&mut self.clip, ClipState::Waiting { wrote_before: true })
     }
 
-    /// At a key frame, a recording that the disk rejected may begin again, under this number. Returns `false` if there is
+    /// At a keyframe, a recording that the disk rejected may begin again, under this number. Returns `false` if there is
     /// no delay, or it has not elapsed.
     pub(super) fn end_pause(&mut self, keyframe_90k: u64, number: u64) -> bool {
         let ClipState::Paused {

@@ -16,7 +16,7 @@ pub enum RecordingStopReason {
     End,
     /// Media time went back by more than 2 s. Events of the old timeline are dropped.
     TimeWentBack,
-    /// The stream's parameters changed; while the gate is open, another clip begins at the next key frame.
+    /// The stream's parameters changed; while the gate is open, another clip begins at the next keyframe.
     TracksChanged,
 }
 
@@ -65,7 +65,7 @@ pub enum RecorderEvent {
         report: ClipReport,
     },
     /// It could not be created, continued or completed (`StorageError`). As long as there is something to record, it is
-    /// retried as another recording, with a key frame at least a second later; then after two seconds, up to half a
+    /// retried as another recording, with a keyframe at least a second later; then after two seconds, up to half a
     /// minute.
     Failed {
         /// Number of the recording.

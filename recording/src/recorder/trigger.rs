@@ -8,7 +8,7 @@ use crate::gate::{
 pub(super) enum Trigger {
     /// Around events.
     Gate(Box<SignalGate>),
-    /// From the first key frame on. Events are accepted without effect, and there are no decisions.
+    /// From the first keyframe on. Events are accepted without effect, and there are no decisions.
     Always,
 }
 

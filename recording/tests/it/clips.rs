@@ -34,7 +34,7 @@ fn same_packets(made: &Path, clip: &Path, skipped: u64) {
 }
 
 #[test]
-fn packets_are_byte_equal_and_the_first_is_a_key_frame_or_skips() {
+fn packets_are_byte_equal_and_the_first_is_a_keyframe_or_skips() {
     let directory = tempfile::tempdir().unwrap();
     let reordered = ["-c:v", "libx264", "-bf", "3"];
     let h265 = ["-c:v", "libx265", "-x265-params", "log-level=none"];

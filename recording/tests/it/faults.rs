@@ -130,7 +130,7 @@ fn a_directory_deleted_during_a_recording_is_created_again() {
         }
     }
     let _ = recorder.end();
-    assert_eq!(removed, [145], "noticed with the next key frame");
+    assert_eq!(removed, [145], "noticed with the next keyframe");
     assert_eq!(started, [100, 146]);
     let left = names(&recordings);
     assert_eq!(left.len(), 2 * 2 + 1, "{left:?}");

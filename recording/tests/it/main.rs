@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, where a panic is the message
 #![allow(unsafe_code)] // a look at FFmpeg's stream parameters
 
+mod annex_b;
 mod annotations;
 mod clips;
 mod faults;

@@ -1,4 +1,4 @@
-//! Preview pictures next to clips: which key frame they are of, and how long they stay.
+//! Preview pictures next to clips: which keyframe they are of, and how long they stay.
 
 use crate::support::{drawn, drawn_tracks, names};
 use lva_recording::{
@@ -46,7 +46,7 @@ fn pictures(directory: &Path) -> usize {
 }
 
 #[test]
-fn each_segment_reports_its_newest_key_frame() {
+fn each_segment_reports_its_newest_keyframe() {
     let directory = tempfile::tempdir().unwrap();
     let mut times = Vec::new();
     record(directory.path(), SegmentOptions::default(), |report| {

@@ -108,7 +108,7 @@ fn picture(time: u64, keyframe: bool) -> MediaUnit {
     MediaUnit::video(time, keyframe, Bytes::from_static(b"p"))
 }
 
-/// 10 pictures a second, a key frame a second.
+/// 10 pictures a second, a keyframe a second.
 fn feed(recorder: &mut Recorder<Memory>, from: u64, to: u64) -> Vec<RecorderEvent> {
     (from * 10..to * 10)
         .flat_map(|n| recorder.push(picture(n * 9000, n % 10 == 0)))
@@ -222,7 +222,7 @@ fn a_full_disk_is_retried_after_growing_delays_while_the_gate_is_open() {
     );
     let clips = memory.clips.lock().unwrap();
     let starts: Vec<u64> = clips.iter().map(|clip| clip.new.unwrap().start_90k / S).collect();
-    // Half a second is written each time; then 1, 2, 4, 8, 16 and 30 s pass, up to the next key frame.
+    // Half a second is written each time; then 1, 2, 4, 8, 16 and 30 s pass, up to the next keyframe.
     assert_eq!(starts, [10, 12, 15, 20, 29, 46]);
     assert_eq!((failed, recorder.stats().failed), (6, 6));
     assert!(recorder.stats().not_written > 500);
@@ -301,7 +301,7 @@ fn the_published_time_line_is_recorded() {
 }
 
 #[test]
-fn everything_from_the_first_key_frame_on_is_recorded() {
+fn everything_from_the_first_keyframe_on_is_recorded() {
     let memory = Memory::default();
     let mut recorder = Recorder::continuous(tracks(), memory.clone());
     assert!(recorder.push(picture(S / 2, false)).is_empty());
@@ -314,7 +314,7 @@ fn everything_from_the_first_key_frame_on_is_recorded() {
         assert!(recorder.push(picture(number * 9000, number % 10 == 0)).is_empty());
     }
     assert_eq!(recorder.signal(Signal::at(5 * S)), SignalOutcome::Accepted);
-    // Another camera's parameters, and a clock that is set back: each begins another clip with a key frame.
+    // Another camera's parameters, and a clock that is set back: each begins another clip with a keyframe.
     let mut other = tracks();
     other.video.width = 32;
     assert!(matches!(
@@ -383,7 +383,7 @@ fn time_that_goes_back_ends_the_clip_and_the_next_event_counts() {
 }
 
 #[test]
-fn new_parameters_begin_a_new_clip_at_a_key_frame() {
+fn new_parameters_begin_a_new_clip_at_a_keyframe() {
     let memory = Memory::default();
     let mut recorder = recorder(&memory, GateOptions::new(seconds(10), seconds(10)), 5);
     feed(&mut recorder, 0, 5);
@@ -542,7 +542,7 @@ proptest! {
                 .filter(|unit| unit.track == Track::Video && unit.timestamp_90k > limit).count();
             prop_assert!(beyond <= 2, "{beyond} pictures beyond the maximum");
             let early = keyframes.iter().filter(|time| **time > new.start_90k && **time <= new.wanted_start_90k).count();
-            prop_assert_eq!(early, 0, "it begins with the last key frame that serves");
+            prop_assert_eq!(early, 0, "it begins with the last keyframe that serves");
             prop_assert!(last <= newest);
         }
         for event in accepted.into_iter().filter(|event| (keyframes[0]..=newest).contains(event)) {
@@ -555,7 +555,7 @@ proptest! {
 }
 
 proptest! {
-    /// A disk that fails from time to time: each recording begins with a key frame, no picture is recorded twice, what
+    /// A disk that fails from time to time: each recording begins with a keyframe, no picture is recorded twice, what
     /// is not recorded is reported, and recording continues within the longest delay and a group.
     #[test]
     fn recording_goes_on_whenever_the_disk_does(

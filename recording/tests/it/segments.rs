@@ -219,14 +219,14 @@ fn a_short_clip_is_available_after_it_stopped_and_a_long_one_before() {
 }
 
 #[test]
-fn a_recording_of_one_segment_is_one_file_despite_an_earlier_key_frame() {
+fn a_recording_of_one_segment_is_one_file_despite_an_earlier_keyframe() {
     let directory = tempfile::tempdir().unwrap();
     let store = SegmentDirectory::new(directory.path(), options(30));
     let gate = GateOptions::new(Duration::from_secs(30), Duration::from_secs(30));
     let limits = PreRollLimits::new(Duration::from_secs(20), 1 << 20);
     let mut recorder = Recorder::new(gate, limits, drawn_tracks(), store).unwrap();
     let mut emitted = Vec::new();
-    // A key frame each two seconds; the first event is just before one, the second one with it.
+    // A keyframe each two seconds; the first event is just before one, the second one with it.
     for mut unit in drawn(1000, 1120, 50) {
         let time = unit.timestamp_90k;
         unit.keyframe &= (time / S).is_multiple_of(2);
@@ -268,7 +268,7 @@ fn an_offline_camera_leaves_a_gap_in_the_playlist() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Any groups of pictures: segments begin with key frames, are as long as asked and at most a group longer, and
+    /// Any groups of pictures: segments begin with keyframes, are as long as asked and at most a group longer, and
     /// together hold every picture once.
     #[test]
     fn segments_have_the_length_and_skip_nothing(

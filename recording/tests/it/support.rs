@@ -176,7 +176,7 @@ pub(crate) fn drawn_tracks() -> Tracks {
     Tracks { video, audio: None }
 }
 
-/// Pictures of so many bytes, ten a second, with a key frame each second.
+/// Pictures of so many bytes, ten a second, with a keyframe each second.
 pub(crate) fn drawn(from_seconds: u64, to_seconds: u64, bytes: usize) -> impl Iterator<Item = MediaUnit> {
     let data = Bytes::from(vec![7; bytes]);
     (from_seconds * 10..to_seconds * 10)

@@ -20,7 +20,7 @@ pub(crate) fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
-/// A directory with `clip.mp4`: 2 s of 320×240 H.264 at 30 frames/s with a key frame each half second, and AAC if
+/// A directory with `clip.mp4`: 2 s of 320×240 H.264 at 30 frames/s with a keyframe each half second, and AAC if
 /// wanted; `None`, with a note, where ffmpeg cannot make it.
 pub(crate) fn made_clip(audio: bool, encoder: &[&str]) -> Option<TempDir> {
     let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! Sessions over real sockets: the client against the simulator, and against servers of other projects.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may, as tests themselves may")]
 
+mod annex_b;
 mod faults;
 mod formats;
 mod plans;

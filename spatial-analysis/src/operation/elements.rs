@@ -2,7 +2,7 @@
 
 use lva_zones::{
     Aggregation, CountRule, CrossingLine, DistanceRule, DwellRule, Focus, MAX_CORNERS, MAX_ELEMENTS, Point,
-    Scene, SceneOptions, Trigger, Zone,
+    Scene, SceneError, SceneOptions, Trigger, Zone,
 };
 use serde_json::Value;
 
@@ -44,7 +44,13 @@ impl Elements {
             }
             checked => {
                 // Errors of the elements that could be read belong to the same report.
-                findings.extend(checked.err().iter().flatten().map(Finding::from));
+                findings.extend(
+                    checked
+                        .err()
+                        .iter()
+                        .flat_map(SceneError::findings)
+                        .map(Finding::from),
+                );
                 Err(OperationError::Invalid { findings })
             }
         }

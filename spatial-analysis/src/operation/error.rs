@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use lva_zones::{SceneError, SceneWarning};
+use lva_zones::{SceneError, SceneFinding, SceneWarning};
 
 use super::kind::UnknownOperation;
 use super::{MAX_CONFIGURATION_BYTES, SPACE};
@@ -12,7 +12,7 @@ use super::{MAX_CONFIGURATION_BYTES, SPACE};
 #[non_exhaustive]
 pub enum OperationError {
     /// The file cannot be read.
-    #[error("cannot read the file {path}")]
+    #[error("cannot read the file {path}: {source}")]
     Read {
         /// Its path.
         path: String,
@@ -26,7 +26,7 @@ pub enum OperationError {
         bytes: u64,
     },
     /// The string is not JSON.
-    #[error("the configuration is not JSON")]
+    #[error("the configuration is not JSON: {source}")]
     NotJson {
         /// Where and why.
         source: serde_json::Error,
@@ -60,10 +60,10 @@ pub enum OperationError {
     },
 }
 
-impl From<Vec<SceneError>> for OperationError {
-    fn from(errors: Vec<SceneError>) -> Self {
+impl From<SceneError> for OperationError {
+    fn from(error: SceneError) -> Self {
         Self::Invalid {
-            findings: errors.iter().map(Finding::from).collect(),
+            findings: error.findings().iter().map(Finding::from).collect(),
         }
     }
 }
@@ -102,9 +102,9 @@ impl fmt::Display for Finding {
     }
 }
 
-impl From<&SceneError> for Finding {
-    fn from(error: &SceneError) -> Self {
-        Self::new("", error.to_string())
+impl From<&SceneFinding> for Finding {
+    fn from(finding: &SceneFinding) -> Self {
+        Self::new("", finding.to_string())
     }
 }
 

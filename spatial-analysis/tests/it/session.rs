@@ -1,6 +1,6 @@
 //! One camera's state, with a detector that follows a script and times that the test gives.
 
-use lva_inference::{BoundingBox, DetectError, Frame, ImageView, PixelFormat};
+use lva_inference::{BoundingBox, DetectError, Detection, Frame, ImageView, PixelFormat};
 use lva_inference_schema::{AnalyticsBody, InferenceValue, JsonStyle};
 use lva_spatial_analysis::*;
 use lva_zones::report::EventProfile;
@@ -314,4 +314,44 @@ fn occupancy_follows_the_walker() {
         ),
         (0, 0)
     );
+}
+
+#[test]
+fn a_bad_detection_costs_itself_and_not_the_frame() {
+    let bbox = BoundingBox::new(0.1, 0.3, 0.1, 0.4);
+    let good = Detection {
+        bbox,
+        class: 0,
+        score: 0.9,
+    };
+    let pixels = BoundingBox::new(320.0, 240.0, 80.0, 200.0);
+    let bad = [
+        Detection { bbox: pixels, ..good },
+        Detection {
+            bbox: BoundingBox {
+                left: f32::NAN,
+                ..bbox
+            },
+            ..good
+        },
+        Detection {
+            bbox: BoundingBox { width: 0.0, ..bbox },
+            ..good
+        },
+        Detection {
+            score: f32::NAN,
+            ..good
+        },
+    ];
+    let mut frame = bad.to_vec();
+    frame.push(good);
+    let script = Scripted::new(vec![frame; 5]);
+    let options = AnalysisOptions::default().with_entities(Entities::EveryFrame);
+    let operation = Operation::from_json(SCENE).unwrap();
+    let mut analysis = SpatialAnalysis::new(script, &operation, SIZE, options, 1).unwrap();
+    let reported = play(&mut analysis, (0..5).map(|frame| frame * 6000));
+    assert_eq!(reported.last().unwrap().1.len(), 1);
+    let stats = analysis.stats();
+    assert_eq!((stats.invalid_detections, stats.people), (5 * 4, 5));
+    assert_eq!(stats.failed_frames, 0);
 }

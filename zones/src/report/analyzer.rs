@@ -1,11 +1,11 @@
 //! Inferences of Video Analyzer's tracking nodes: the object tracker's entities and the line crossing's totals.
 
 use super::PERSON;
-use super::ids::IdSource;
+use super::ids::{IdSource, NumberedIds};
 use crate::event::{EventKind, SpatialEvent};
 use crate::geometry::Direction;
 use crate::observation::Observation;
-use lva_inference_schema::{Entity, Event, Inference, Rectangle};
+use lva_inference_schema::{Entity, Event, Inference};
 use std::collections::BTreeMap;
 
 /// Entities with `sequenceId` like those of Video Analyzer's `ObjectTrackingProcessor`, and events with totals like those of
@@ -17,8 +17,7 @@ use std::collections::BTreeMap;
 /// created.
 #[derive(Debug, Clone)]
 pub struct LineCrossingReporter {
-    ids: IdSource,
-    next: u64,
+    ids: NumberedIds,
     totals: BTreeMap<String, [u64; 2]>,
 }
 
@@ -26,8 +25,7 @@ impl LineCrossingReporter {
     /// A reporter with ids from a source and totals of 0.
     pub fn new(ids: IdSource) -> Self {
         Self {
-            ids,
-            next: 0,
+            ids: NumberedIds::new(ids),
             totals: BTreeMap::new(),
         }
     }
@@ -50,12 +48,10 @@ impl LineCrossingReporter {
             if reported.iter().any(|(track, _)| *track == object.track) {
                 continue;
             }
-            let id = self.next_id();
+            let id = self.ids.next_id();
             reported.push((object.track, id.clone()));
-            let bbox = object.bbox;
-            let bbox = Rectangle::new(bbox.left, bbox.top, bbox.width, bbox.height);
             let tag = tag(object.class).unwrap_or_else(|| PERSON.to_owned());
-            let entity = Inference::new(Entity::new(tag, object.score, bbox))
+            let entity = Inference::new(Entity::new(tag, object.score, object.bbox.into()))
                 .with_subtype("objectDetection")
                 .with_sequence_id(self.ids.track(object.track));
             inferences.push(entity.with_id(id));
@@ -82,7 +78,7 @@ impl LineCrossingReporter {
                 .with_property("counterclockwiseTotal", counterclockwise.to_string());
             let mut inference = Inference::new(crossing)
                 .with_subtype("lineCrossing")
-                .with_id(self.next_id());
+                .with_id(self.ids.next_id());
             let related = reported.iter().find(|(track, _)| Some(*track) == event.track());
             if let Some((_, id)) = related {
                 inference = inference.related_to(id.as_str());
@@ -90,11 +86,5 @@ impl LineCrossingReporter {
             inferences.push(inference);
         }
         inferences
-    }
-
-    fn next_id(&mut self) -> String {
-        let id = self.ids.inference(self.next);
-        self.next += 1;
-        id
     }
 }

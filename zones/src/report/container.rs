@@ -1,6 +1,6 @@
 //! The container's messages, schema 1.0 and 2.0.
 
-use super::ids::IdSource;
+use super::ids::{IdSource, NumberedIds};
 use super::{PERSON, metadata, properties};
 use crate::event::{EventKind, SpatialEvent};
 use crate::ground::Ground;
@@ -65,8 +65,7 @@ pub struct SourceInfo {
 pub struct ContainerReporter {
     schema: ContainerSchema,
     source: SourceInfo,
-    ids: IdSource,
-    next: u64,
+    ids: NumberedIds,
 }
 
 impl ContainerReporter {
@@ -75,8 +74,7 @@ impl ContainerReporter {
         Self {
             schema,
             source,
-            ids,
-            next: 0,
+            ids: NumberedIds::new(ids),
         }
     }
 
@@ -153,8 +151,7 @@ impl ContainerReporter {
     }
 
     fn event(&mut self, event: &SpatialEvent) -> Value {
-        let id = self.ids.inference(self.next);
-        self.next += 1;
+        let id = self.ids.next_id();
         let mut properties = Map::new();
         if let Some(track) = event.track() {
             properties.insert("trackingId".to_owned(), json!(self.ids.track(track)));

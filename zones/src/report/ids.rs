@@ -37,6 +37,29 @@ impl IdSource {
     }
 }
 
+/// Ids of inferences, one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct NumberedIds {
+    source: IdSource,
+    next: u64,
+}
+
+impl NumberedIds {
+    pub(super) fn new(source: IdSource) -> Self {
+        Self { source, next: 0 }
+    }
+
+    pub(super) fn next_id(&mut self) -> String {
+        let id = self.source.inference(self.next);
+        self.next += 1;
+        id
+    }
+
+    pub(super) fn track(&self, track: TrackId) -> String {
+        self.source.track(track)
+    }
+}
+
 /// A bijection that spreads every bit over all others: multiplications by odd numbers and shifted additions.
 fn mix(value: u64) -> u64 {
     let mut v = value.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -3,18 +3,18 @@
 use super::*;
 use crate::geometry::self_crossing;
 
-pub(super) fn names(zones: &[Zone], lines: &[CrossingLine], errors: &mut Vec<SceneError>) {
+pub(super) fn names(zones: &[Zone], lines: &[CrossingLine], errors: &mut Vec<SceneFinding>) {
     let all = zones.iter().map(|z| ("zone", &z.name)).enumerate();
     let all = all.chain(lines.iter().map(|l| ("line", &l.name)).enumerate());
     let mut seen = std::collections::BTreeSet::new();
     for (index, (kind, name)) in all {
         if name.is_empty() {
-            errors.push(SceneError::NoName {
+            errors.push(SceneFinding::NoName {
                 kind,
                 number: index + 1,
             });
         } else if !seen.insert(name) {
-            errors.push(SceneError::DuplicateName { name: name.clone() });
+            errors.push(SceneFinding::DuplicateName { name: name.clone() });
         }
     }
 }
@@ -24,7 +24,7 @@ fn check_points(
     element: &str,
     member: &'static str,
     points: &[Point],
-    errors: &mut Vec<SceneError>,
+    errors: &mut Vec<SceneFinding>,
     warnings: &mut Vec<SceneWarning>,
 ) -> bool {
     let before = errors.len();
@@ -32,7 +32,7 @@ fn check_points(
         for value in [point.x, point.y] {
             // Written so that NaN fails.
             if !(-2.0..=3.0).contains(&value) {
-                errors.push(SceneError::BadNumber {
+                errors.push(SceneFinding::BadNumber {
                     element: element.to_owned(),
                     member,
                     value,
@@ -54,12 +54,12 @@ pub(super) fn check_share(
     element: &str,
     member: &'static str,
     threshold: Threshold,
-    errors: &mut Vec<SceneError>,
+    errors: &mut Vec<SceneFinding>,
 ) {
     let value = threshold.largest();
     if !(0.0..1.0).contains(&value) {
         let expected = "a share of the frame's width, 0 to below 1";
-        errors.push(SceneError::BadNumber {
+        errors.push(SceneFinding::BadNumber {
             element: element.to_owned(),
             member,
             value,
@@ -71,7 +71,7 @@ pub(super) fn check_share(
 pub(super) fn zone(
     zone: Zone,
     plane: Plane,
-    errors: &mut Vec<SceneError>,
+    errors: &mut Vec<SceneFinding>,
     warnings: &mut Vec<SceneWarning>,
 ) -> Option<(Outline, Vec<CheckedZone>)> {
     let name = zone.name.clone();
@@ -81,7 +81,7 @@ pub(super) fn zone(
     check_share(&name, "exit threshold", zone.exit_depth, errors);
     let count = zone.polygon.len();
     if count > MAX_CORNERS {
-        errors.push(SceneError::TooMany {
+        errors.push(SceneFinding::TooMany {
             what: format!("corners of zone {name:?}"),
             count,
             limit: MAX_CORNERS,
@@ -97,7 +97,7 @@ pub(super) fn zone(
         corners.pop();
     }
     if corners.len() < 3 {
-        errors.push(SceneError::TooFewCorners {
+        errors.push(SceneFinding::TooFewCorners {
             zone: name,
             corners: corners.len(),
         });
@@ -105,7 +105,7 @@ pub(super) fn zone(
     }
     let ring: Vec<_> = corners.into_iter().map(|corner| plane.to_plane(corner)).collect();
     if let Some((first, second)) = self_crossing(&ring) {
-        errors.push(SceneError::SelfCrossing {
+        errors.push(SceneFinding::SelfCrossing {
             zone: name,
             first,
             second,
@@ -140,7 +140,7 @@ pub(super) fn zone(
 pub(super) fn line(
     line: CrossingLine,
     plane: Plane,
-    errors: &mut Vec<SceneError>,
+    errors: &mut Vec<SceneFinding>,
     warnings: &mut Vec<SceneWarning>,
 ) -> Option<(Outline, CheckedLine)> {
     let name = line.name.clone();
@@ -149,7 +149,7 @@ pub(super) fn line(
         return None;
     }
     if line.start == line.end {
-        errors.push(SceneError::NoLength { line: name });
+        errors.push(SceneFinding::NoLength { line: name });
         return None;
     }
     let segment = Segment::new(plane.to_plane(line.start), plane.to_plane(line.end));

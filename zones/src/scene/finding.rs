@@ -1,12 +1,41 @@
 //! Errors and warnings about a scene.
 
 use crate::point::Point;
+use std::fmt;
 use thiserror::Error;
+
+/// A scene that cannot be used. Its text has each finding on a line of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneError {
+    findings: Vec<SceneFinding>,
+}
+
+impl SceneError {
+    pub(super) fn new(findings: Vec<SceneFinding>) -> Self {
+        Self { findings }
+    }
+
+    /// Everything that is wrong, at least one.
+    pub fn findings(&self) -> &[SceneFinding] {
+        &self.findings
+    }
+}
+
+impl std::error::Error for SceneError {}
+
+impl fmt::Display for SceneError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.findings.iter().enumerate() {
+            write!(f, "{}{finding}", if index > 0 { "\n" } else { "" })?;
+        }
+        Ok(())
+    }
+}
 
 /// An error in one line or zone.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
-pub enum SceneError {
+pub enum SceneFinding {
     /// A zone without area.
     #[error("zone {zone:?}: polygon has {corners} different corners; give at least 3")]
     TooFewCorners {
@@ -91,8 +120,8 @@ pub enum SceneWarning {
     },
 }
 
-impl std::fmt::Display for SceneWarning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for SceneWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutsideFrame { element, point } => {
                 write!(

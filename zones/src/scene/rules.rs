@@ -1,7 +1,7 @@
 //! What a zone reports besides entering and leaving, and the checked zones and lines.
 
 use super::check::check_share;
-use super::{SceneError, Threshold, Zone};
+use super::{SceneFinding, Threshold, Zone};
 use crate::geometry::{Area, Segment};
 use crate::point::Focus;
 use crate::time::ticks_of_ms;
@@ -142,8 +142,8 @@ pub(crate) struct CheckedLine {
 
 impl Zone {
     /// Checks depths, limits and distances.
-    pub(super) fn check_rules(&self, errors: &mut Vec<SceneError>) {
-        let bad = |member, value, expected| SceneError::BadNumber {
+    pub(super) fn check_rules(&self, errors: &mut Vec<SceneFinding>) {
+        let bad = |member, value, expected| SceneFinding::BadNumber {
             element: self.name.clone(),
             member,
             value,
@@ -153,7 +153,7 @@ impl Zone {
             check_share(&self.name, "dwell threshold", dwell.enter_depth, errors);
             check_share(&self.name, "dwell exit threshold", dwell.exit_depth, errors);
             if dwell.limits_ms.len() > MAX_DWELL_LIMITS {
-                errors.push(SceneError::TooMany {
+                errors.push(SceneFinding::TooMany {
                     what: format!("dwell limits of zone {:?}", self.name),
                     count: dwell.limits_ms.len(),
                     limit: MAX_DWELL_LIMITS,

@@ -45,61 +45,89 @@ fn a_hundred_thousand_people_are_refused_by_the_engine_and_cut_by_the_tracker() 
     );
 }
 
+/// A box that is bad in one of its numbers.
+fn bad_boxes(bad: f32) -> [BoundingBox; 2] {
+    let good = BoundingBox::new(0.3, 0.3, 0.1, 0.3);
+    [
+        BoundingBox { width: bad, ..good },
+        BoundingBox { height: bad, ..good },
+    ]
+}
+
+fn sure(bbox: BoundingBox) -> Detection {
+    Detection {
+        bbox,
+        class: 0,
+        score: 0.9,
+    }
+}
+
 #[test]
-fn what_is_no_number_or_no_box_is_dropped_by_the_tracker_and_refused_by_the_engine() {
+fn boxes_that_are_not_fractions_are_refused_alike_and_change_nothing() {
     let good = BoundingBox::new(0.3, 0.3, 0.1, 0.3);
     let mut tracker = Tracker::new(TrackerOptions::default());
-    let mut invalid = 0;
-    for (frame, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.1, 0.0, 1e38]
-        .into_iter()
-        .enumerate()
-    {
-        let boxes = [
-            BoundingBox { width: bad, ..good },
-            BoundingBox { height: bad, ..good },
-        ];
-        for bbox in boxes {
-            let reported = tracker
-                .update(
-                    frame as u64 * 6000,
-                    &[Detection {
-                        bbox,
-                        class: 0,
-                        score: 0.9,
-                    }],
-                )
-                .expect("in order");
-            assert!(reported.iter().all(|o| o.smoothed.is_valid()));
-            let refused = engine().update(0, &[Observation::new(TrackId(1), bbox)]);
+    let mut engine = engine();
+    let people = tracker.update(0, &[sure(good)]).expect("valid");
+    engine.update(0, &people).expect("valid");
+    let before = format!("{tracker:?} {engine:?}");
+    let pixels = BoundingBox::new(320.0, 240.0, 80.0, 200.0);
+    let not_finite = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e38].map(bad_boxes);
+    let without_area = BoundingBox { width: 0.0, ..pixels };
+    for bbox in not_finite.into_iter().flatten().chain([pixels, without_area]) {
+        let tracked = tracker.update(6000, &[sure(good), sure(bbox)]).unwrap_err();
+        assert!(
+            matches!(tracked, TrackerError::NotFractions { index: 1, .. }),
+            "{bbox}"
+        );
+        let person = Observation::new(TrackId(7), bbox);
+        let watched = engine.update(6000, &[people[0], person]).unwrap_err();
+        assert!(
+            matches!(
+                watched,
+                EngineError::NotFractions {
+                    track: TrackId(7),
+                    ..
+                }
+            ),
+            "{bbox}"
+        );
+        for message in [tracked.to_string(), watched.to_string()] {
+            let remedy = "in fractions of the frame, 0 to 1; divide pixels by width and height";
             assert!(
-                matches!(
-                    refused,
-                    Err(EngineError::BadBox {
-                        track: TrackId(1),
-                        ..
-                    })
-                ),
-                "{bad}"
+                message.contains(&bbox.to_string()) && message.contains(remedy),
+                "{message}"
             );
         }
-        invalid += 1;
     }
-    // The second of each pair came at the same time as the first.
+    assert_eq!(format!("{tracker:?} {engine:?}"), before);
+}
+
+#[test]
+fn boxes_without_area_are_skipped_alike_and_counted() {
+    let good = BoundingBox::new(0.3, 0.3, 0.1, 0.3);
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let mut engine = engine();
+    for (frame, bad) in [-0.1, 0.0].into_iter().enumerate() {
+        let time = frame as u64 * 6000;
+        let [narrow, flat] = bad_boxes(bad);
+        let tracked = tracker.update(time, &[sure(narrow), sure(good), sure(flat)]);
+        assert_eq!(tracked.expect("valid").len(), 1);
+        let people = [narrow, flat].map(|bbox| Observation::new(TrackId(1), bbox));
+        let events = engine.update(time, &people).expect("valid");
+        assert!(events.iter().all(|event| event.all_people().next().is_none()));
+    }
+    assert_eq!((tracker.stats().invalid, engine.stats().invalid), (4, 4));
+    let written = serde_json::to_value(engine.stats()).expect("numbers");
     assert_eq!(
-        (tracker.stats().invalid, tracker.stats().repeated),
-        (invalid, invalid)
+        written,
+        serde_json::json!({"invalid": 4, "repeated": 0, "unwatched": 0})
     );
-    let reported = tracker
-        .update(
-            SECOND,
-            &[Detection {
-                bbox: good,
-                class: 0,
-                score: f32::NAN,
-            }],
-        )
-        .expect("in order");
-    assert!(reported.is_empty());
+    let unsure = Detection {
+        score: f32::NAN,
+        ..sure(good)
+    };
+    assert_eq!(tracker.update(SECOND, &[unsure]), Ok(vec![]));
+    assert_eq!(tracker.stats().invalid, 5);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub enum HttpError {
     #[error("the picture is empty")]
     EmptyPicture,
     /// No connection, or not in time.
-    #[error("the HTTP extension at {url} cannot be reached")]
+    #[error("the HTTP extension at {url} cannot be reached: {source}")]
     Unreachable {
         /// The server, without the query.
         url: String,
@@ -49,7 +49,7 @@ pub enum HttpError {
         waited: Duration,
     },
     /// The connection closed in the middle of an answer, or the answer is not HTTP.
-    #[error("the connection to the HTTP extension at {url} broke")]
+    #[error("the connection to the HTTP extension at {url} broke: {source}")]
     Broken {
         /// The server, without the query.
         url: String,
@@ -104,7 +104,7 @@ pub enum HttpError {
         message: String,
     },
     /// The content type is JSON and the body is not.
-    #[error("the HTTP extension at {url} answered invalid JSON")]
+    #[error("the HTTP extension at {url}: {source}")]
     NotJson {
         /// The server, without the query.
         url: String,

@@ -4,6 +4,7 @@ use lva_client_transport::ClientTls;
 use lva_client_transport::http::HttpCredentials;
 
 use crate::http::HttpUrl;
+use crate::setters::setters;
 use crate::{BackoffPolicy, FrameEncoding};
 
 /// How an HTTP extension is asked.
@@ -40,71 +41,29 @@ impl HttpClientOptions {
         }
     }
 
-    /// The credentials of the requests. Default: none.
-    #[must_use]
-    pub fn with_credentials(mut self, credentials: HttpCredentials) -> Self {
-        self.credentials = Some(credentials);
-        self
-    }
-
-    /// How the certificate of an `https` server is checked. Default: [`ClientTls::platform`]. Ignored for `http`.
-    #[must_use]
-    pub fn with_tls(mut self, tls: ClientTls) -> Self {
-        self.tls = tls;
-        self
-    }
-
-    /// The `User-Agent` header. Default `Azure Media Services`, as in the modules that extensions were written for; some
-    /// servers check it. A string that cannot stand in a header is left out.
-    #[must_use]
-    pub fn with_user_agent(mut self, name: impl Into<String>) -> Self {
-        self.user_agent = name.into();
-        self
-    }
-
-    /// How long a request waits for the previous one. Default 1 s. With 0, it fails at once; long waits make results late,
-    /// because a picture waits here in place of a newer one.
-    #[must_use]
-    pub fn with_turn_timeout(mut self, timeout: Duration) -> Self {
-        self.turn_timeout = timeout;
-        self
-    }
-
-    /// Time to resolve, reach and, with TLS, check the server. Default 10 s.
-    #[must_use]
-    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
-
-    /// Time for one request once its turn has come: connecting, challenges, the whole answer. Default 30 s. With a short
-    /// time, slow servers work in vain; with a long one, a stalled server delays the camera's analysis.
-    #[must_use]
-    pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
-        self.answer_timeout = timeout;
-        self
-    }
-
-    /// Most bytes of an answer's body. Default 4 MiB.
-    #[must_use]
-    pub fn with_largest_answer(mut self, bytes: usize) -> Self {
-        self.max_answer_bytes = bytes;
-        self
-    }
-
-    /// Pauses after a 503 without `Retry-After`, and while the server cannot be reached. Default:
-    /// [`BackoffPolicy::default`] (250 ms to 15 s, doubling, with jitter). Any answer except 503 and 429 resets it.
-    #[must_use]
-    pub fn with_backoff(mut self, policy: BackoffPolicy) -> Self {
-        self.backoff = policy;
-        self
-    }
-
-    /// Longest pause that a server may ask for; longer ones are shortened to it. Default 10 minutes.
-    #[must_use]
-    pub fn with_longest_pause(mut self, max: Duration) -> Self {
-        self.max_pause = max;
-        self
+    setters! {
+        /// The credentials of the requests. Default: none.
+        with_credentials(credentials: HttpCredentials) credentials = Some(credentials);
+        /// How the certificate of an `https` server is checked. Default: [`ClientTls::platform`]. Ignored for `http`.
+        with_tls(tls: ClientTls) tls = tls;
+        /// The `User-Agent` header. Default `Azure Media Services`, as in the modules that extensions were written for; some
+        /// servers check it. A string that cannot stand in a header is left out.
+        with_user_agent(name: impl Into<String>) user_agent = name.into();
+        /// How long a request waits for the previous one. Default 1 s. With 0, it fails at once; long waits make results late,
+        /// because a picture waits here in place of a newer one.
+        with_turn_timeout(timeout: Duration) turn_timeout = timeout;
+        /// Time to resolve, reach and, with TLS, check the server. Default 10 s.
+        with_connect_timeout(timeout: Duration) connect_timeout = timeout;
+        /// Time for one request once its turn has come: connecting, challenges, the whole answer. Default 30 s. With a short
+        /// time, slow servers work in vain; with a long one, a stalled server delays the camera's analysis.
+        with_answer_timeout(timeout: Duration) answer_timeout = timeout;
+        /// Most bytes of an answer's body. Default 4 MiB.
+        with_largest_answer(bytes: usize) max_answer_bytes = bytes;
+        /// Pauses after a 503 without `Retry-After`, and while the server cannot be reached. Default:
+        /// [`BackoffPolicy::default`] (250 ms to 15 s, doubling, with jitter). Any answer except 503 and 429 resets it.
+        with_backoff(policy: BackoffPolicy) backoff = policy;
+        /// Longest pause that a server may ask for; longer ones are shortened to it. Default 10 minutes.
+        with_longest_pause(max: Duration) max_pause = max;
     }
 
     /// The address.

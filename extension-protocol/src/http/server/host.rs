@@ -87,6 +87,10 @@ impl<E: Extension> HttpExtensionServer<E> {
     /// # Errors
     ///
     /// [`HostError::Bind`].
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with I/O and time.
     pub async fn listen(self, address: SocketAddr) -> Result<HttpListening<E>, HostError> {
         let failed = |source| HostError::Bind {
             address: format!("http://{address}"),
@@ -144,6 +148,10 @@ impl<E: Extension> HttpListening<E> {
 
     /// Serves until `shutdown` completes. After that, no connections are accepted, pictures in progress are answered, and
     /// connections that remain after the grace period are closed.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled outside of a tokio runtime with I/O and time.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let Self { listener, state, .. } = self;
         let (announce, down) = watch::channel(false);
