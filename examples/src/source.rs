@@ -285,6 +285,10 @@ async fn listen(options: CameraOptions, commands: mpsc::Sender<Command>, shared:
                 last_error = Some(error.to_string());
                 continue;
             }
+            CameraEvent::NoPictures { cause, .. } => {
+                eprintln!("camera: {cause}");
+                continue;
+            }
             CameraEvent::Stopped { reason } => {
                 let how = match reason {
                     CameraStopReason::Asked => Ok(()),

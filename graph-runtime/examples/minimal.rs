@@ -61,9 +61,12 @@ async fn run(url: &str) -> Result<(), Box<dyn Error>> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url] = arguments.as_slice() else {
-        eprintln!("usage: minimal rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH");
-        return ExitCode::from(2);
+    let url = match arguments.as_slice() {
+        [url] if !url.starts_with('-') => url,
+        _ => {
+            eprintln!("usage: minimal rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH");
+            return ExitCode::from(2);
+        }
     };
     match run(url).await {
         Ok(()) => ExitCode::SUCCESS,

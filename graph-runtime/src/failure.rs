@@ -334,7 +334,7 @@ mod tests {
     use std::time::Duration;
 
     use lva_inference_schema::{EventClass, JsonStyle};
-    use lva_rtsp::{CameraUrl, TimeoutKind};
+    use lva_rtsp::{CameraUrl, TimeoutKind, Transport};
 
     use super::*;
 
@@ -370,8 +370,7 @@ mod tests {
         let error = CameraError::Status {
             url: url(),
             status: 401,
-            had_credentials: true,
-            source: None,
+            login: None,
         };
         assert_eq!(
             emitted(&Failure::camera(&error)),
@@ -389,12 +388,12 @@ mod tests {
         let protocol = CameraError::Protocol {
             url: url(),
             message: String::new(),
-            source: None,
         };
         let timeout = CameraError::Timeout {
             url: url(),
             kind: TimeoutKind::Stall,
             after: Duration::from_secs(1),
+            transport: Transport::Tcp,
         };
         let unusable = CameraError::NoUsableStream {
             url: url(),

@@ -68,7 +68,7 @@ impl Shared {
         instance: &str,
         report: Completion,
         lifecycle: Option<&InstanceLifecycle>,
-        cause: &StateChangeCause,
+        cause: StateChangeCause,
     ) -> Result<Response, MethodError> {
         let answer = self.state().report(instance, report, lifecycle, cause);
         self.changes.send_modify(|changes| *changes += 1);
@@ -83,16 +83,8 @@ impl Shared {
         if running.is_some_and(|running| running.run().lifecycle.is(lifecycle)) {
             state.running.remove(instance);
             tracing::error!(instance, message, "an instance failed");
-            let report = Completion::Failed {
-                node: None,
-                message: message.clone(),
-            };
-            let _ = state.report(
-                instance,
-                report,
-                Some(lifecycle),
-                &StateChangeCause::Ended { message },
-            );
+            let report = Completion::Failed { node: None, message };
+            let _ = state.report(instance, report, Some(lifecycle), StateChangeCause::Method);
         }
         drop(state);
         self.changes.send_modify(|changes| *changes += 1);
@@ -105,14 +97,13 @@ impl State {
         instance: &str,
         report: Completion,
         lifecycle: Option<&InstanceLifecycle>,
-        cause: &StateChangeCause,
+        cause: StateChangeCause,
     ) -> Result<Response, MethodError> {
         let before = self.registry.state(instance);
-        let answer = self.registry.complete(instance, report);
-        if let (Some(before), Some(after), Some(lifecycle)) =
-            (before, self.registry.state(instance), lifecycle)
-        {
-            lifecycle.changed(before, after, cause);
+        let answer = self.registry.complete(instance, report.clone());
+        let change = before.zip(self.registry.state(instance));
+        if let (Some(change), Some(lifecycle)) = (change, lifecycle) {
+            lifecycle.changed(change, report, cause);
         }
         answer
     }
@@ -168,7 +159,7 @@ impl Module {
         let module = Self::new(options, sinks);
         module.shared.state().registry = registry;
         for start in starts {
-            failures.extend(module.begin(start, &StateChangeCause::Restored).err());
+            failures.extend(module.begin(start, StateChangeCause::Restored).err());
         }
         Ok((module, failures))
     }
@@ -282,7 +273,7 @@ impl Module {
                 &name,
                 Completion::Deactivated,
                 Some(&lifecycle),
-                &StateChangeCause::Shutdown,
+                StateChangeCause::Shutdown,
             );
             if let Err(error) = reported {
                 tracing::debug!(instance = %name, %error, "a stopped instance was already removed");
@@ -353,22 +344,22 @@ impl Module {
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
         let mut nodes = start.graph.nodes().iter();
         if !nodes.any(|node| matches!(node.kind, Node::Custom(_))) {
-            return self.begin(start, &StateChangeCause::Method);
+            return self.begin(start, StateChangeCause::Method);
         }
         let (module, instance) = (self.clone(), start.instance.clone());
-        let starting = tokio::task::spawn_blocking(move || module.begin(start, &StateChangeCause::Method));
+        let starting = tokio::task::spawn_blocking(move || module.begin(start, StateChangeCause::Method));
         match starting.await {
             Ok(answer) => answer,
             Err(error) => {
                 let message = format!("the instance could not be started: {error}");
                 let report = Completion::Failed { node: None, message };
                 self.shared
-                    .report(&instance, report, None, &StateChangeCause::Method)
+                    .report(&instance, report, None, StateChangeCause::Method)
             }
         }
     }
 
-    fn begin(&self, start: Start, cause: &StateChangeCause) -> Result<Response, MethodError> {
+    fn begin(&self, start: Start, cause: StateChangeCause) -> Result<Response, MethodError> {
         let Start {
             instance,
             graph,
@@ -400,16 +391,8 @@ impl Module {
                 Ok(answer.unwrap_or(active))
             }
             Err((node, message)) => {
-                let report = Completion::Failed {
-                    node: node.clone(),
-                    message: message.clone(),
-                };
-                shared.report(
-                    &instance,
-                    report,
-                    Some(&lifecycle),
-                    &StateChangeCause::NotStarted { node, message },
-                )
+                let report = Completion::Failed { node, message };
+                shared.report(&instance, report, Some(&lifecycle), cause)
             }
         }
     }
@@ -421,7 +404,7 @@ impl Module {
         instance: String,
         prepared: Prepared,
         lifecycle: &InstanceLifecycle,
-        cause: &StateChangeCause,
+        cause: StateChangeCause,
     ) -> Result<Response, MethodError> {
         let shared = &self.shared;
         let mut state = shared.state();
@@ -446,9 +429,9 @@ impl Module {
         let shared = Arc::clone(&self.shared);
         let running = shared.state().running.remove(&instance);
         let lifecycle = running.as_ref().map(|running| running.run().lifecycle.clone());
-        let report = {
+        let report = move || {
             let cause = StateChangeCause::Method;
-            move || shared.report(&instance, Completion::Deactivated, lifecycle.as_ref(), &cause)
+            shared.report(&instance, Completion::Deactivated, lifecycle.as_ref(), cause)
         };
         let ended = report.clone();
         let stopping = tokio::spawn(async move {

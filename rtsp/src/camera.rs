@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use self::task::CameraTask;
-use crate::{AccessUnit, CameraError, CameraOptions, ClockCounters, Phase, StreamInfo};
+use crate::wire::repairs::Repairs;
+use crate::{AccessUnit, CameraError, CameraOptions, ClockCounters, NoPictures, Phase, StreamInfo};
 
 /// Queue slots that units never take, so that other events always fit.
 const RESERVED_EVENTS: usize = 16;
@@ -23,14 +24,21 @@ pub enum CameraEvent {
         /// Every stream that the camera offers, in the order of its description; units come from those that are
         /// [`playing`](StreamInfo::playing).
         streams: Vec<StreamInfo>,
-        /// The session description as the camera sent it, line ends included. The event `MediaSessionEstablished`
-        /// carries it after `SDP:` and a line feed.
+        /// The session description as the camera sent it, line ends included and secrets masked. The event
+        /// `MediaSessionEstablished` carries it after `SDP:` and a line feed.
         sdp: String,
     },
     /// Parameters of a stream arrived in band or changed. They apply from the stream's next unit on.
     StreamChanged(StreamInfo),
     /// An encoded picture or audio frame.
     Unit(AccessUnit),
+    /// Packets of a video stream come, but for some seconds no picture that could be decoded. Comes once per session.
+    NoPictures {
+        /// [`StreamInfo::index`] of the stream.
+        stream: usize,
+        /// Why.
+        cause: NoPictures,
+    },
     /// An attempt failed, or the session was lost.
     Lost {
         /// Why.
@@ -80,6 +88,12 @@ pub struct CameraCounters {
     /// Video units dropped because decoding cannot start at them: those before a session's first keyframe,
     /// and those between a full queue and the next keyframe.
     pub dropped_no_keyframe: u64,
+    /// Video units dropped because no parameter sets had come that a decoder needs.
+    pub dropped_no_parameter_sets: u64,
+    /// Pictures dropped because a part of them was lost or damaged.
+    pub dropped_damaged: u64,
+    /// What the session layer repaired, summed over all sessions.
+    pub repairs: Repairs,
     /// The counters of all streams' clocks, summed.
     pub clock: ClockCounters,
 }

@@ -1,8 +1,12 @@
 //! From RTP timestamps to time since 1970. Sans-I/O: arrival times are parameters. See [`MediaClock`] for the rules.
 
+mod pace;
+
 use std::time::Duration;
 
 use lva_media_types::MediaTime;
+
+use self::pace::Pace;
 
 /// Ticks of media time in a second.
 const TICKS: i64 = MediaTime::TICKS_PER_SECOND as i64;
@@ -23,6 +27,14 @@ const FIRST_WINDOW: i64 = 2 * TICKS;
 const WINDOW: i64 = 10 * TICKS;
 /// The longest that a step waits for a unit where decoding can start.
 const MAX_STEP_DELAY: i64 = 30 * TICKS;
+/// While a wrong rate is made up for: a quarter, and no step below this.
+const CATCH_UP_DIVISOR: i64 = 4;
+const MAX_CATCH_UP: i64 = 10 * TICKS;
+/// Media time is never further ahead than this.
+const MAX_LEAD: i64 = 3 * TICKS / 2;
+/// So many units in a row without a usable RTP time, and arrival alone counts; and so many good ones to end that.
+const UNUSABLE_UNITS: u32 = 4;
+const USABLE_UNITS: u32 = 8;
 /// Older reports no longer count: both oscillators have drifted since.
 const REPORT_LIFETIME: i64 = 120 * TICKS;
 
@@ -90,6 +102,11 @@ pub struct ClockCounters {
     /// Units whose time was replaced by the smallest one above the latest: a repeated RTP time, or one from before the last
     /// jump or session.
     pub clamped: u64,
+    /// Units whose RTP time was far from that of the units around them.
+    pub outliers: u64,
+    /// How often RTP time was found to run at another rate than the described one, or not to run at all. Media time then
+    /// follows arrival.
+    pub off_rate: u64,
 }
 
 /// The clock of one stream across all its sessions. Arrival times are parameters.
@@ -108,8 +125,12 @@ pub struct ClockCounters {
 /// * A jump of RTP time itself (by more than 1 s back, or 5 s ahead of arrival: a camera that reboots within a session,
 ///   a file that starts over) begins a new mapping and is a discontinuity. A wrap of its 32 bits is not a jump: the
 ///   caller extends it to 64.
-/// * A unit that goes back by less is a reordered picture (a B-frame) and keeps its own time of presentation. A repeated
-///   time, or one from before the last jump or session, becomes one tick more than the latest one.
+/// * A jump that only one unit makes is not believed: the unit gets a time between its neighbours.
+/// * RTP time that runs at another rate than the described one by more than 3 % is scaled to the pace of arrival. Where it
+///   does not run at all, arrival alone gives the time. Media time is never more than 1.5 s ahead of it.
+/// * A unit that goes back by less is a reordered picture (a B-frame) and keeps its own time of presentation. Audio is never
+///   reordered ([`without_reordering`](Self::without_reordering)). A repeated time becomes one between the latest one and
+///   the next; one from before the last jump or session becomes one tick more than the latest one.
 ///
 /// ```
 /// use lva_rtsp::{ClockOptions, ClockSource, MediaClock};
@@ -134,7 +155,38 @@ pub struct MediaClock {
     /// Whether the next unit may be the first after a step.
     may_step: bool,
     jumped: bool,
+    reordering: bool,
+    pace: Pace,
+    /// RTP time of the last unit, and how often it was repeated.
+    last_rtp: Option<i64>,
+    repeated: u32,
+    /// The last distance between two units.
+    step: i64,
+    suspect: Option<Suspect>,
+    /// The mapping before a jump that no second unit has confirmed.
+    replaced: Option<Mapping>,
+    free_run: Option<FreeRun>,
+    /// How far the camera's reported clock was ahead of ours at the last unit.
+    skew: i64,
     counters: ClockCounters,
+}
+
+/// A unit whose RTP time jumped, until the next one confirms it.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    rtp: i64,
+    arrival: i64,
+    /// In a row.
+    count: u32,
+}
+
+/// Time by arrival alone, smoothed.
+#[derive(Debug, Clone, Copy)]
+struct FreeRun {
+    period: i64,
+    last_arrival: i64,
+    /// Units in a row whose RTP time was usable.
+    usable: u32,
 }
 
 /// `media time = RTP time + offset`, both in ticks of 1/90000 s.
@@ -150,11 +202,17 @@ struct Mapping {
     last_arrival: i64,
     /// RTP time since which a step is due but not allowed.
     step_due: Option<i64>,
+    /// A wrong rate has led away from the truth.
+    catching_up: bool,
+    /// How far ahead of the true time this may be.
+    lead_allowed: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Report {
-    offset: i64,
+    /// The camera's wall clock in ticks since 1970, at this RTP time.
+    reported: i64,
+    rtp: i64,
     arrival: i64,
 }
 
@@ -174,8 +232,23 @@ impl MediaClock {
             lower_bound: None,
             may_step: true,
             jumped: false,
+            reordering: true,
+            pace: Pace::default(),
+            last_rtp: None,
+            repeated: 0,
+            step: 0,
+            suspect: None,
+            replaced: None,
+            free_run: None,
+            skew: 0,
             counters: ClockCounters::default(),
         }
+    }
+
+    /// The same for a stream whose units come in the order of their times: audio.
+    pub fn without_reordering(mut self) -> Self {
+        self.reordering = false;
+        self
     }
 
     /// Begins a new session: RTP times restart, media time continues.
@@ -185,13 +258,17 @@ impl MediaClock {
         }
         self.mapping = None;
         self.report = None;
+        self.pace.restart();
+        (self.last_rtp, self.repeated) = (None, 0);
+        (self.suspect, self.replaced, self.free_run) = (None, None, None);
         self.jumped = self.newest.is_some();
     }
 
     /// Takes a sender report: NTP time (32.32 bits since 1900) and RTP time in ticks of the stream's clock, extended to 64
     /// bits as for [`unit`](Self::unit). True if it is accepted.
     pub fn sender_report(&mut self, ntp: u64, rtp_ticks: i64, arrival_90k: u64) -> bool {
-        let rtp = self.to_90k(rtp_ticks);
+        let raw = self.to_90k(rtp_ticks);
+        let rtp = self.pace.paced(raw);
         let arrival = signed(arrival_90k);
         let plausible = ntp_to_90k(ntp)
             .filter(|reported| (reported - arrival).abs() <= self.max_skew)
@@ -207,7 +284,8 @@ impl MediaClock {
             Some(reported) => {
                 self.counters.reports += 1;
                 self.report = Some(Report {
-                    offset: reported.saturating_sub(rtp),
+                    reported,
+                    rtp: raw,
                     arrival,
                 });
                 true
@@ -230,33 +308,73 @@ impl MediaClock {
     /// The time of a unit with RTP time `rtp_ticks` (ticks of the stream's clock, extended to 64 bits) that arrived at
     /// `arrival_90k` by the local wall clock.
     pub fn unit(&mut self, rtp_ticks: i64, arrival_90k: u64) -> MediaTimestamp {
-        let rtp = self.to_90k(rtp_ticks);
+        let raw = self.to_90k(rtp_ticks);
         let arrival = signed(arrival_90k);
-        let by_arrival = arrival.saturating_sub(rtp);
-
-        if self.mapping.is_some_and(|m| m.has_jumped(rtp, arrival)) {
-            self.mapping = None;
-            self.jumped = true;
-            // The report maps other RTP times.
-            self.report = None;
+        self.note_repetition(raw);
+        if let Some(time) = self.by_arrival_alone(raw, arrival) {
+            return self.stamp(time, ClockSource::Arrival);
         }
+        let rtp = self.pace.paced(raw);
+        if self.mapping.is_some_and(|m| m.has_jumped(rtp, arrival)) {
+            if let Some(replaced) = self.replaced.take().filter(|m| !m.has_jumped(rtp, arrival)) {
+                // Only the unit before was elsewhere.
+                self.counters.outliers += 1;
+                self.mapping = Some(replaced);
+            } else if self.may_step || self.suspect.is_some_and(|s| s.is_continued_by(rtp, arrival)) {
+                self.replaced = if self.suspect.is_none() {
+                    self.mapping
+                } else {
+                    None
+                };
+                self.mapping = None;
+                self.jumped = true;
+                // The report maps other RTP times.
+                self.report = None;
+                self.pace.restart();
+            } else {
+                return self.outlier(rtp, arrival);
+            }
+        } else if self.suspect.is_none() {
+            self.replaced = None;
+        }
+        self.suspect = None;
+        if self.pace.observe(raw, arrival) {
+            self.counters.off_rate += 1;
+            let rtp = self.pace.paced(raw);
+            if let Some(mapping) = &mut self.mapping {
+                // The last distance was at the old pace.
+                self.step = arrival.saturating_sub(mapping.last_arrival).clamp(1, TICKS);
+                mapping.change_pace(rtp, arrival);
+            }
+        }
+        let rtp = self.pace.paced(raw);
+        let by_arrival = arrival.saturating_sub(rtp);
         if self
             .report
             .is_some_and(|r| arrival.saturating_sub(r.arrival) > REPORT_LIFETIME)
         {
             self.report = None;
         }
+        let reported = self
+            .report
+            .map(|r| r.reported.saturating_sub(self.pace.paced(r.rtp)));
+        let skew = self
+            .report
+            .map_or(0, |r| r.reported.saturating_sub(r.arrival).max(0));
+        let set_back = self.skew.saturating_sub(skew).max(0);
+        self.skew = skew;
 
         let (mapping, passed) = match &mut self.mapping {
             Some(mapping) => {
                 let passed = rtp.saturating_sub(mapping.last_rtp).max(0);
                 mapping.arrived(rtp, arrival, by_arrival);
+                mapping.lead_allowed = mapping.lead_allowed.saturating_add(set_back);
                 (mapping, passed)
             }
             none => {
                 let mapping = none.insert(Mapping::begin(rtp, arrival, by_arrival));
-                if let Some(report) = self.report {
-                    mapping.offset = report.offset;
+                if let Some(reported) = reported {
+                    mapping.offset = reported;
                 }
                 // Later than the last unit; corrections then bring the mapping back gradually.
                 self.lower_bound = self.newest;
@@ -265,22 +383,114 @@ impl MediaClock {
                         .offset
                         .max(signed(last).saturating_add(1).saturating_sub(rtp));
                 }
+                mapping.lead_allowed =
+                    MAX_LEAD.max(mapping.offset.saturating_sub(by_arrival).saturating_sub(skew));
                 (mapping, 0)
             }
         };
-        let (target, source) = match self.report {
-            Some(report) => (report.offset, ClockSource::SenderReport),
+        if passed > 0 {
+            self.step = passed;
+        }
+        let (target, source) = match reported {
+            Some(reported) => (reported, ClockSource::SenderReport),
             None => (mapping.arrival_target, ClockSource::Arrival),
         };
         if mapping.correct(target, passed, self.may_step) {
             self.jumped = true;
         }
+        mapping.limit_lead(rtp, arrival.saturating_add(skew), self.newest.map(signed), passed);
 
         let own = u64::try_from(rtp.saturating_add(mapping.offset)).unwrap_or(0);
+        self.stamp(own, source)
+    }
+
+    /// The time of a unit whose RTP time says nothing: between the latest one and the next.
+    fn outlier(&mut self, rtp: i64, arrival: i64) -> MediaTimestamp {
+        let count = self.suspect.map_or(1, |suspect| suspect.count + 1);
+        self.suspect = Some(Suspect { rtp, arrival, count });
+        self.counters.outliers += 1;
+        let source = if self.report.is_some() {
+            ClockSource::SenderReport
+        } else {
+            ClockSource::Arrival
+        };
+        let between = self.newest.unwrap_or_default().saturating_add(self.half_step());
+        self.stamp(between, source)
+    }
+
+    fn half_step(&self) -> u64 {
+        u64::try_from(self.step / 2).unwrap_or(0).max(1)
+    }
+
+    fn note_repetition(&mut self, raw: i64) {
+        self.repeated = if self.last_rtp == Some(raw) {
+            self.repeated.saturating_add(1)
+        } else {
+            0
+        };
+        self.last_rtp = Some(raw);
+    }
+
+    /// The time of a unit while RTP time is not usable.
+    fn by_arrival_alone(&mut self, raw: i64, arrival: i64) -> Option<u64> {
+        let unusable = self.repeated >= UNUSABLE_UNITS
+            || self
+                .suspect
+                .is_some_and(|suspect| suspect.count >= UNUSABLE_UNITS);
+        let newest = signed(self.newest?);
+        let free_run = match &mut self.free_run {
+            Some(free_run) => free_run,
+            none if unusable => {
+                self.counters.off_rate += 1;
+                let last_arrival = self.mapping.map_or(arrival, |mapping| mapping.last_arrival);
+                none.insert(FreeRun {
+                    period: arrival.saturating_sub(last_arrival).clamp(1, TICKS),
+                    last_arrival,
+                    usable: 0,
+                })
+            }
+            _ => return None,
+        };
+        let elapsed = arrival.saturating_sub(free_run.last_arrival);
+        free_run.last_arrival = arrival;
+        free_run.period += (elapsed.clamp(1, 10 * TICKS) - free_run.period) / 16;
+        let error = arrival.saturating_sub(newest.saturating_add(free_run.period));
+        let time = newest.saturating_add((free_run.period + error / 8).max(1));
+        let rtp = self.pace.paced(raw);
+        let moved = self.mapping.is_some_and(|mapping| {
+            rtp > mapping.last_rtp
+                && rtp - mapping.last_rtp < elapsed.saturating_mul(3).saturating_add(TICKS / 10)
+        });
+        free_run.usable = if moved && self.repeated == 0 {
+            free_run.usable + 1
+        } else {
+            0
+        };
+        let ends = free_run.usable >= USABLE_UNITS;
+        if let Some(mapping) = &mut self.mapping {
+            (mapping.last_rtp, mapping.last_arrival) = (rtp, arrival);
+        }
+        if ends {
+            (self.free_run, self.mapping, self.suspect) = (None, None, None);
+            self.pace.restart();
+        }
+        u64::try_from(time).ok()
+    }
+
+    /// A unit's final time: later than all before, unless its picture is reordered.
+    fn stamp(&mut self, own: u64, source: ClockSource) -> MediaTimestamp {
         let timestamp_90k = match self.newest {
-            Some(newest) if own == newest || self.lower_bound.is_some_and(|bound| own <= bound) => {
+            Some(newest) if self.lower_bound.is_some_and(|bound| own <= bound) => {
                 self.counters.clamped += 1;
                 newest.saturating_add(1)
+            }
+            Some(newest)
+                if own == newest
+                    || own < newest && self.repeated > 0
+                    || own < newest && (!self.reordering || newest - own > MAX_REORDER.unsigned_abs()) =>
+            {
+                self.counters.clamped += 1;
+                newest.saturating_add(self.half_step())
             }
             Some(newest) if own < newest => {
                 self.counters.reordered += 1;
@@ -310,6 +520,15 @@ impl MediaClock {
     }
 }
 
+impl Suspect {
+    /// Whether the next unit is where this one was.
+    fn is_continued_by(&self, rtp: i64, arrival: i64) -> bool {
+        let media = rtp.saturating_sub(self.rtp);
+        let elapsed = arrival.saturating_sub(self.arrival).max(0);
+        media >= -MAX_REORDER && media <= elapsed.saturating_add(TICKS)
+    }
+}
+
 impl Mapping {
     fn begin(rtp: i64, arrival: i64, by_arrival: i64) -> Self {
         Self {
@@ -320,7 +539,37 @@ impl Mapping {
             last_rtp: rtp,
             last_arrival: arrival,
             step_due: None,
+            catching_up: false,
+            lead_allowed: MAX_LEAD,
         }
+    }
+
+    /// RTP time goes on from here at another pace.
+    fn change_pace(&mut self, rtp: i64, arrival: i64) {
+        let by_arrival = arrival.saturating_sub(rtp);
+        self.offset = self.offset.saturating_add(self.last_rtp).saturating_sub(rtp);
+        self.last_rtp = rtp;
+        self.arrival_target = by_arrival;
+        self.window_minimum = by_arrival;
+        self.window_ends = arrival.saturating_add(FIRST_WINDOW);
+        self.catching_up = true;
+    }
+
+    /// Takes back what RTP time has run ahead of the true time, as far as time does not go backwards. A clock that was set
+    /// back is another matter: that is made up for gradually.
+    fn limit_lead(&mut self, rtp: i64, truth: i64, newest: Option<i64>, passed: i64) {
+        let own = rtp.saturating_add(self.offset);
+        let lead = own.saturating_sub(truth);
+        if lead <= self.lead_allowed {
+            self.lead_allowed = lead.max(MAX_LEAD).min(self.lead_allowed);
+            return;
+        }
+        let Some(newest) = newest.filter(|newest| own > *newest) else {
+            return;
+        };
+        let least = newest.saturating_add((passed / SLEW_DIVISOR).clamp(1, TICKS / 1000));
+        let limited = truth.saturating_add(self.lead_allowed).max(least).min(own);
+        self.offset = limited.saturating_sub(rtp);
     }
 
     fn has_jumped(&self, rtp: i64, arrival: i64) -> bool {
@@ -332,6 +581,11 @@ impl Mapping {
 
     fn arrived(&mut self, rtp: i64, arrival: i64, by_arrival: i64) {
         self.last_rtp = self.last_rtp.max(rtp);
+        // This machine's clock was set back.
+        let set_back = self.last_arrival.saturating_sub(arrival);
+        if set_back > TICKS {
+            self.lead_allowed = self.lead_allowed.saturating_add(set_back);
+        }
         self.last_arrival = arrival;
         self.window_minimum = self.window_minimum.min(by_arrival);
         // The second condition: the local clock was set back.
@@ -345,7 +599,10 @@ impl Mapping {
     /// Moves the offset towards `target`; true if it stepped.
     fn correct(&mut self, target: i64, passed: i64, may_step: bool) -> bool {
         let difference = target.saturating_sub(self.offset);
-        if difference > STEP {
+        if self.catching_up && difference.saturating_abs() < 5 * DEAD_BAND {
+            self.catching_up = false;
+        }
+        if difference > STEP && !(self.catching_up && difference < MAX_CATCH_UP) {
             let due = *self.step_due.get_or_insert(self.last_rtp);
             if !may_step && self.last_rtp.saturating_sub(due) < MAX_STEP_DELAY {
                 return false;
@@ -356,7 +613,12 @@ impl Mapping {
         }
         self.step_due = None;
         if difference.saturating_abs() > DEAD_BAND {
-            let most = passed / SLEW_DIVISOR;
+            let most = passed
+                / if self.catching_up {
+                    CATCH_UP_DIVISOR
+                } else {
+                    SLEW_DIVISOR
+                };
             self.offset = self.offset.saturating_add(difference.clamp(-most, most));
         }
         false

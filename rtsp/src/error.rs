@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{CameraUrl, TimeoutKind};
+use crate::{CameraUrl, LoginFailure, TimeoutKind, Transport};
 
 /// The kind of an error, as the diagnostic events of a graph distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,8 +36,16 @@ pub enum CameraError {
         url: CameraUrl,
         /// The cause, in one line.
         message: String,
-        /// The client library's error.
+        /// The system's error.
         source: Option<Arc<dyn Error + Send + Sync>>,
+    },
+    /// The connection broke.
+    #[error("{url}: the connection to the camera broke ({message})")]
+    Broken {
+        /// The camera.
+        url: CameraUrl,
+        /// The cause, in one line.
+        message: String,
     },
     /// The camera closed the connection.
     #[error("{url}: the camera closed the connection")]
@@ -46,29 +54,45 @@ pub enum CameraError {
         url: CameraUrl,
     },
     /// The camera answered with an error status.
-    #[error("{url}: the camera answered {status}: {}", advice(*status, *had_credentials))]
+    #[error("{url}: the camera answered {status}: {}", advice(*status, login.as_ref()))]
     Status {
         /// The camera.
         url: CameraUrl,
         /// RTSP status code (RFC 2326 section 7.1.1).
         status: u16,
-        /// Whether credentials were configured.
-        had_credentials: bool,
-        /// The client library's error.
-        source: Option<Arc<dyn Error + Send + Sync>>,
+        /// For a 401: why logging in failed.
+        login: Option<LoginFailure>,
     },
-    /// The camera's responses or packets violate the protocol.
+    /// The camera redirects to another address, or again after a redirect that was followed.
+    #[error("{url}: the camera redirects ({status}) to {location}: use that address if it is right")]
+    Redirect {
+        /// The camera.
+        url: CameraUrl,
+        /// RTSP status code.
+        status: u16,
+        /// Where to, without secrets.
+        location: String,
+    },
+    /// The camera answered SETUP with another transport of RTP packets than the one that was asked for.
+    #[error("{url}: the camera answered the transport {asked} with another one: use the transport {instead}")]
+    Transport {
+        /// The camera.
+        url: CameraUrl,
+        /// The one that was asked for.
+        asked: Transport,
+        /// What to try instead.
+        instead: Transport,
+    },
+    /// The camera's responses violate the protocol, and nothing plausible came.
     #[error("{url}: the camera violates the RTSP protocol: {message}")]
     Protocol {
         /// The camera.
         url: CameraUrl,
         /// The violation, in one line.
         message: String,
-        /// The client library's error.
-        source: Option<Arc<dyn Error + Send + Sync>>,
     },
     /// A time limit elapsed.
-    #[error("{url}: {kind} within {after:?}")]
+    #[error("{url}: {kind} within {after:?}{}", remedy(*kind, *transport))]
     Timeout {
         /// The camera.
         url: CameraUrl,
@@ -76,6 +100,8 @@ pub enum CameraError {
         kind: TimeoutKind,
         /// The limit.
         after: Duration,
+        /// The transport of RTP packets.
+        transport: Transport,
     },
     /// The TLS handshake failed, most often because the camera's certificate was rejected.
     #[error("{url}: TLS failed: {message}")]
@@ -104,7 +130,10 @@ pub enum CameraError {
         what: &'static str,
     },
     /// The camera offers no usable stream.
-    #[error("{url}: the camera offers no usable stream (only {offered}): choose H.264 in its settings")]
+    #[error(
+        "{url}: the camera offers no usable stream (only {offered}): {}",
+        codec_advice(offered)
+    )]
     NoUsableStream {
         /// The camera.
         url: CameraUrl,
@@ -120,10 +149,28 @@ fn answered(status: u16) -> String {
     }
 }
 
-fn advice(status: u16, had_credentials: bool) -> &'static str {
-    match status {
-        401 if had_credentials => "it does not accept the user name or the password",
-        401 => "it asks for a user name and a password, but none are configured",
+/// What to do about a stream of which nothing comes.
+fn remedy(kind: TimeoutKind, transport: Transport) -> &'static str {
+    match (kind, transport) {
+        (TimeoutKind::Stall, Transport::Udp) => ": does a firewall drop UDP? try the transport tcp",
+        _ => "",
+    }
+}
+
+fn codec_advice(offered: &str) -> &'static str {
+    if offered.contains("video/") {
+        "choose H.264 in its settings"
+    } else {
+        "use the address of one of its video streams"
+    }
+}
+
+fn advice(status: u16, login: Option<&LoginFailure>) -> String {
+    if let Some(login) = login {
+        return login.to_string();
+    }
+    let text = match status {
+        401 => "it does not let this user in",
         403 => "this user has no access to the stream",
         404 => "it has no stream at this path",
         453 => "it has no bandwidth or connections left: disconnect other clients",
@@ -132,19 +179,25 @@ fn advice(status: u16, had_credentials: bool) -> &'static str {
         503 => "it is overloaded or starting up",
         500..=599 => "it reports an internal error",
         _ => "it rejects the request",
-    }
+    };
+    text.to_owned()
 }
 
 impl CameraError {
     /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Network { .. } | Self::Closed { .. } | Self::Tls { .. } => ErrorKind::Network,
+            Self::Network { .. } | Self::Broken { .. } | Self::Closed { .. } | Self::Tls { .. } => {
+                ErrorKind::Network
+            }
             Self::Status { status: 401, .. } => ErrorKind::Authentication,
             Self::Status { status: 403, .. } => ErrorKind::Authorization,
-            Self::Status { .. } | Self::Protocol { .. } | Self::Tunnel { .. } | Self::Unsupported { .. } => {
-                ErrorKind::Protocol
-            }
+            Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::Transport { .. }
+            | Self::Protocol { .. }
+            | Self::Tunnel { .. }
+            | Self::Unsupported { .. } => ErrorKind::Protocol,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::NoUsableStream { .. } => ErrorKind::MediaFormat,
         }
@@ -153,7 +206,7 @@ impl CameraError {
     /// The RTSP status that the camera answered with, if it did.
     pub fn status_code(&self) -> Option<u16> {
         match self {
-            Self::Status { status, .. } => Some(*status),
+            Self::Status { status, .. } | Self::Redirect { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -162,8 +215,11 @@ impl CameraError {
     pub fn url(&self) -> &CameraUrl {
         match self {
             Self::Network { url, .. }
+            | Self::Broken { url, .. }
             | Self::Closed { url }
             | Self::Status { url, .. }
+            | Self::Redirect { url, .. }
+            | Self::Transport { url, .. }
             | Self::Protocol { url, .. }
             | Self::Timeout { url, .. }
             | Self::Tls { url, .. }
@@ -172,66 +228,37 @@ impl CameraError {
             | Self::NoUsableStream { url, .. } => url,
         }
     }
-
-    /// Classifies an error of the client library. The error is opaque except for its status, so the first line of its
-    /// message decides; a test over real sockets notices when those messages change.
-    pub(crate) fn from_retina(url: &CameraUrl, had_credentials: bool, error: retina::Error) -> Self {
-        let url = url.clone();
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim().to_owned();
-        let status = error.status_code().filter(|status| *status >= 300);
-        let source: Option<Arc<dyn Error + Send + Sync>> = Some(Arc::new(error));
-        const NETWORK: [&str; 4] = [
-            "Unable to connect to",
-            "Error reading from",
-            "Error writing to",
-            "Error receiving UDP",
-        ];
-        if let Some(status) = status {
-            Self::Status {
-                url,
-                status,
-                had_credentials,
-                source,
-            }
-        } else if NETWORK.iter().any(|start| message.starts_with(start)) {
-            Self::Network { url, message, source }
-        } else {
-            Self::Protocol { url, message, source }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn status(status: u16, had_credentials: bool) -> CameraError {
+    fn status(status: u16, login: Option<LoginFailure>) -> CameraError {
         let url = CameraUrl::parse("rtsp://user:geheim@cam:8554/a?pwd=geheim").unwrap();
-        CameraError::Status {
-            url,
-            status,
-            had_credentials,
-            source: None,
-        }
+        CameraError::Status { url, status, login }
     }
 
     #[test]
     fn messages_name_camera_cause_and_remedy_and_no_secret() {
-        let text = status(401, true).to_string();
+        let text = status(401, Some(LoginFailure::Refused)).to_string();
         assert_eq!(
             text,
             "rtsp://cam:8554/a?pwd=***: the camera answered 401: it does not accept the user name or the password"
         );
-        assert!(status(401, false).to_string().contains("none are configured"));
-        assert!(!format!("{:?}", status(404, true)).contains("geheim"));
+        assert!(
+            status(401, Some(LoginFailure::NotConfigured))
+                .to_string()
+                .contains("none are configured")
+        );
+        assert!(!format!("{:?}", status(404, None)).contains("geheim"));
     }
 
     #[test]
     fn kinds_follow_the_status() {
-        assert_eq!(status(401, false).kind(), ErrorKind::Authentication);
-        assert_eq!(status(403, false).kind(), ErrorKind::Authorization);
-        assert_eq!(status(404, false).kind(), ErrorKind::Protocol);
-        assert_eq!(status(404, false).status_code(), Some(404));
+        assert_eq!(status(401, None).kind(), ErrorKind::Authentication);
+        assert_eq!(status(403, None).kind(), ErrorKind::Authorization);
+        assert_eq!(status(404, None).kind(), ErrorKind::Protocol);
+        assert_eq!(status(404, None).status_code(), Some(404));
     }
 }

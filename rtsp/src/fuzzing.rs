@@ -1,47 +1,131 @@
 //! Entry points of the fuzz targets in `rtsp/fuzz`, compiled for them and for tests only.
 
+use std::time::Duration;
+
 use lva_media_types::Credentials;
 
-use crate::proxy::Rewriter;
+use crate::media::track::Track;
+use crate::media::unit::Arrival;
+use crate::wire::description::Description;
+use crate::wire::exchange::{Event, Exchange, Method};
+use crate::wire::headers;
+use crate::wire::repairs::Repairs;
 
-const LOCAL: &str = "rtsp://127.0.0.1:4000/secret";
-
-/// Bytes from a camera to the loopback proxy; the first byte is the size of the pieces.
+/// Bytes from a camera to the session layer; the first byte is the size of the pieces.
 ///
 /// # Panics
 ///
-/// When the secret path or the password leaks.
+/// When the password goes out in the clear.
 pub fn camera_answers(data: &[u8]) {
     let Some((cut, bytes)) = data.split_first() else {
         return;
     };
     let credentials = Some(Credentials::new("testuser", "correct-horse-battery"));
-    let mut rewriter = Rewriter::new(LOCAL.to_owned(), "rtsps://cam/live".to_owned(), credentials);
-    let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
-    let requests = format!(
-        "DESCRIBE {LOCAL} RTSP/1.0\r\nCSeq: 1\r\n\r\nSETUP rtsps://cam/live/1 RTSP/1.0\r\nCSeq: 2\r\n\r\n\
-         PLAY rtsps://cam/live RTSP/1.0\r\nCSeq: 3\r\n\r\n"
-    );
-    // The library's own requests are in order.
-    let _ = rewriter.on_client_bytes(requests.as_bytes(), &mut to_server);
-    for piece in bytes.chunks(usize::from(*cut).max(1)) {
-        rewriter.on_server_bytes(piece, &mut to_client, &mut to_server);
+    let mut exchange = Exchange::new(credentials);
+    exchange.deframer.expect_channel(0);
+    for method in [Method::Describe, Method::Setup, Method::Play] {
+        exchange.send(method, "rtsp://cam/live", "");
     }
-    rewriter.teardown(&mut to_server);
-    let contains = |text: &[u8], what: &[u8]| text.windows(what.len()).any(|window| window == what);
+    let mut output = exchange.take_output();
+    for piece in bytes.chunks(usize::from(*cut).max(1)) {
+        exchange.deframer.push(piece);
+        while let Some(event) = exchange.next() {
+            match event {
+                Event::Packet { at, .. } => {
+                    exchange.bytes(at);
+                }
+                Event::Answer { message, .. } => {
+                    let mut repairs = Repairs::default();
+                    headers::session(&message, &mut repairs);
+                    headers::transport(&message, &mut repairs);
+                    headers::base(&message, "rtsp://cam/live", &mut repairs);
+                    Description::parse(&message.body, &mut repairs);
+                }
+            }
+        }
+        output.append(&mut exchange.take_output());
+    }
+    // The camera may have offered Basic, which is its answer in another spelling.
+    let secret = b"correct-horse-battery";
     assert!(
-        !contains(&to_server, b"127.0.0.1:4000/secret"),
-        "the secret path went to the camera"
-    );
-    assert!(
-        !contains(&to_server, b"correct-horse-battery"),
+        !output.windows(secret.len()).any(|window| window == secret),
         "the password went out in the clear"
     );
-    if !contains(bytes, b"correct-horse-battery") {
-        assert!(
-            !contains(&to_client, b"correct-horse-battery"),
-            "the password came back"
-        );
+}
+
+/// Packets of a described stream to units. The first byte chooses the encoding; each packet follows the byte of its length.
+///
+/// # Panics
+///
+/// When a unit is not a row of units after their lengths, or is a picture without a slice.
+pub fn unit_assembly(data: &[u8]) {
+    let Some((&choice, mut rest)) = data.split_first() else {
+        return;
+    };
+    let encoding = ["H264", "H265", "JPEG", "MPEG4-GENERIC", "opus"];
+    let encoding = encoding
+        .get(usize::from(choice) % encoding.len())
+        .copied()
+        .unwrap_or_default();
+    let media = if usize::from(choice) % 5 < 3 {
+        "video"
+    } else {
+        "audio"
+    };
+    let text = format!(
+        "m={media} 0 RTP/AVP 96\r\na=rtpmap:96 {encoding}/90000/2\r\na=fmtp:96 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1408\r\n"
+    );
+    let mut repairs = Repairs::default();
+    let description = Description::parse(text.as_bytes(), &mut repairs);
+    let Some(described) = description.tracks.first() else {
+        return;
+    };
+    let (Some(mut track), mut info) = Track::new(0, described) else {
+        return;
+    };
+    let (mut units, mut sequence, mut now) = (Vec::new(), 0_u16, Duration::ZERO);
+    let mut timestamp = 0_u32;
+    while let Some((&length, behind)) = rest.split_first() {
+        let (payload, behind) = behind.split_at(usize::from(length >> 2).min(behind.len()));
+        rest = behind;
+        // The last bits: another time, the marker. A length of 255 loses a packet.
+        timestamp = timestamp.wrapping_add(u32::from(length & 1) * 3000);
+        sequence = sequence.wrapping_add(if length == 255 { 2 } else { 1 });
+        let mut packet = vec![0x80, 96 | (length & 2) << 6];
+        packet.extend(sequence.to_be_bytes());
+        packet.extend(timestamp.to_be_bytes());
+        packet.extend([0, 0, 0, 1]);
+        packet.extend_from_slice(payload);
+        now += Duration::from_millis(50);
+        track.rtp(&packet, now, Arrival::now(), &mut repairs, &mut units);
+    }
+    track.flush(now, &mut repairs, &mut units);
+    track.describe(&mut info);
+    if info.codec.has_parameter_sets() {
+        for unit in &units {
+            let mut left = unit.data.as_slice();
+            let mut slices = 0;
+            while !left.is_empty() {
+                let Some((length, behind)) = left.split_first_chunk::<4>() else {
+                    panic!("a length is cut off")
+                };
+                let length = u32::from_be_bytes(*length) as usize;
+                assert!(length > 0 && length <= behind.len(), "a unit is cut off");
+                let header = behind.first().copied().unwrap_or_default();
+                let kind = if info.codec == crate::Codec::H265 {
+                    header >> 1 & 0x3f
+                } else {
+                    header & 0x1f
+                };
+                slices += u32::from(if info.codec == crate::Codec::H265 {
+                    kind < 32
+                } else {
+                    (1..=5).contains(&kind)
+                });
+                left = behind.get(length..).unwrap_or_default();
+            }
+            assert!(slices > 0, "a picture without a slice");
+        }
     }
 }
 
@@ -71,6 +155,34 @@ mod tests {
             let mut data = vec![cut];
             data.extend(words.concat());
             super::camera_answers(&data);
+        }
+
+        #[test]
+        fn any_packets_give_whole_pictures(data in proptest::collection::vec(any::<u8>(), 0..300)) {
+            super::unit_assembly(&data);
+        }
+
+        #[test]
+        fn units_in_any_order_give_whole_pictures(
+            h265: bool,
+            packets in proptest::collection::vec(
+                (0_u8..4, prop_oneof![
+                    Just(&[0x65_u8, 0x88, 1, 2][..]), Just(&[0x61, 0x88][..]), Just(&[0x61, 0x08][..]), Just(&[0x06, 5][..]),
+                    Just(&[0x67, 100, 0, 31, 9][..]), Just(&[0x68, 0xeb][..]), Just(&[0x09, 0x10][..]), Just(&[0x0c, 0xff][..]),
+                    Just(&[0x7c, 0x85, 0x88][..]), Just(&[0x7c, 0x05, 1][..]), Just(&[0x7c, 0x45, 2][..]),
+                    Just(&[0x7c, 0x87, 1, 0, 0, 1, 0x65, 0x88][..]), Just(&[0x78, 0, 2, 0x65, 0x88][..]),
+                    Just(&[0x26, 1, 0x80][..]), Just(&[0x02, 1, 0x80][..]), Just(&[0x02, 1, 0][..]), Just(&[0x4e, 1, 5][..]),
+                    Just(&[0x50, 1, 5][..]), Just(&[0x40, 1, 5][..]), Just(&[0x62, 1, 0x93, 0x80][..]), Just(&[0x62, 1, 0x53][..]),
+                ]),
+                0..60,
+            ),
+        ) {
+            let mut data = vec![u8::from(h265)];
+            for (bits, payload) in packets {
+                data.push((payload.len() as u8) << 2 | bits);
+                data.extend(payload);
+            }
+            super::unit_assembly(&data);
         }
     }
 }

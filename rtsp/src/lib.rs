@@ -7,7 +7,10 @@
 //! **The media time of a stream never goes backwards, and every jump is marked.** [`MediaClock`] guarantees it for
 //! arbitrary input; property tests check that.
 //!
-//! This crate neither decodes nor records, and does not depend on FFmpeg. [`retina`] implements the protocol itself.
+//! The session layer forgives: what a camera does otherwise than the RFCs say is repaired where that is possible, and counted
+//! ([`Repair`]). A good session passes byte for byte.
+//!
+//! This crate neither decodes nor records, and does not depend on FFmpeg. [`retina`] depacketizes AAC, JPEG and G.711.
 //! `lva-rtsp-simulator` plays files as cameras for tests.
 //!
 //! # Example
@@ -42,6 +45,7 @@
 //! | [`ClientTls`], [`Transport`] | TLS and the transports of RTP | |
 //! | [`probe()`] | reports what a camera offers within some seconds | |
 //! | [`CameraError`] | errors with their cause and remedy | yes |
+//! | [`Repairs`] | what the session layer repaired, with counts | yes |
 //!
 //! # Features
 //!
@@ -50,26 +54,29 @@
 //! # Limits
 //!
 //! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP without TLS. One video stream per session,
-//! the first usable one. H.264, H.265, JPEG, AAC and G.711; other streams are listed ([`StreamInfo::playing`] is false)
-//! and not received. By default the queue of a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at an IDR
+//! the first usable one, and one audio stream. H.264, H.265, JPEG, AAC, G.711 and Opus; other streams are listed
+//! ([`StreamInfo::playing`] is false) and not received. A picture has at most 16 MiB, a message 1 MiB, a description 64 tracks. By default the queue of a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at an IDR
 //! picture, also after a full queue. B-frames come in decoding order with their times of presentation
 //! ([`ClockCounters::reordered`] counts them).
 #![forbid(unsafe_code)]
 
 mod camera;
 mod clock;
+mod connection;
 mod error;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod media;
 mod options;
 mod probe;
-mod proxy;
+mod secrets;
 mod session;
 mod stream;
 mod supervisor;
 mod url;
 mod wall;
+mod wire;
 
 pub use self::url::{CameraUrl, CameraUrlError};
 pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, CameraStopReason};
@@ -79,9 +86,11 @@ pub use lva_client_transport::{ClientTls, ClientTlsError};
 pub use lva_media_types::{Credentials, VideoCodec, nal};
 pub use options::{CameraOptions, QueueLimits, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
-pub use stream::{AccessUnit, Codec, MediaKind, StreamInfo};
+pub use stream::{AccessUnit, Codec, MediaKind, NoPictures, StreamInfo};
 pub use supervisor::{Phase, ReconnectPolicy, TimeoutKind, Timeouts};
 pub use wall::WallClock;
+pub use wire::authentication::LoginFailure;
+pub use wire::repairs::{Repair, Repairs};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

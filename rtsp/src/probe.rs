@@ -11,8 +11,11 @@ use tokio::time::{Instant, timeout_at};
 pub use self::quirk::Quirk;
 use crate::{
     AccessUnit, Camera, CameraCounters, CameraError, CameraEvent, CameraOptions, ClockSource, Codec,
-    MediaKind, StreamInfo,
+    MediaKind, NoPictures, StreamInfo, Transport,
 };
+
+/// Kinds of losses that a report lists.
+const MAX_REASONS: usize = 8;
 
 /// What a camera offers and how it behaves. `Display` is for people.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,8 +74,9 @@ pub struct StreamReport {
 pub async fn probe(options: CameraOptions, watch: Duration) -> Result<ProbeReport, CameraError> {
     let url = options.url().to_string();
     let began = Instant::now();
-    let mut camera = Camera::connect(options);
     let mut collector = Collector::new(url);
+    collector.udp = options.transport == Transport::Udp;
+    let mut camera = Camera::connect(options);
     let mut until = None;
     loop {
         let event = match until {
@@ -109,6 +113,10 @@ struct Collector {
     streams: Vec<StreamObserver>,
     parameters_changed: bool,
     lost: u64,
+    /// Why sessions were lost, each reason with its count; the last one last.
+    reasons: Vec<(String, u64)>,
+    no_pictures: Option<NoPictures>,
+    udp: bool,
     sdp: String,
 }
 
@@ -218,6 +226,9 @@ impl Collector {
             streams: Vec::new(),
             parameters_changed: false,
             lost: 0,
+            reasons: Vec::new(),
+            no_pictures: None,
+            udp: false,
             sdp: String::new(),
         }
     }
@@ -243,7 +254,22 @@ impl Collector {
                     seen.unit(&unit, wall_90k);
                 }
             }
-            CameraEvent::Lost { .. } => self.lost += 1,
+            CameraEvent::NoPictures { cause, .. } => self.no_pictures = Some(cause),
+            CameraEvent::Lost { error } => {
+                self.lost += 1;
+                let text = error.to_string();
+                // Without the address, which the report has.
+                let reason = text
+                    .strip_prefix(&format!("{}: ", self.url))
+                    .unwrap_or(&text)
+                    .to_owned();
+                let known = self.reasons.iter().position(|(known, _)| *known == reason);
+                let count = known.map_or(0, |place| self.reasons.remove(place).1);
+                self.reasons.push((reason, count + 1));
+                if self.reasons.len() > MAX_REASONS {
+                    self.reasons.remove(0);
+                }
+            }
             CameraEvent::Waiting { .. } | CameraEvent::Stopped { .. } => {}
         }
     }

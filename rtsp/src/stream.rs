@@ -37,6 +37,8 @@ pub enum Codec {
     PcmMulaw,
     /// G.711 A-law.
     PcmAlaw,
+    /// Opus (RFC 7587).
+    Opus,
     /// ONVIF metadata: listed, not received.
     OnvifMetadata,
     /// Anything else, or an encoding with an unusable description: listed, not received.
@@ -49,13 +51,23 @@ impl Codec {
         !matches!(self, Self::OnvifMetadata | Self::Unsupported)
     }
 
+    /// Whether a decoder needs [`StreamInfo::extra_data`] to begin.
+    pub(crate) fn has_parameter_sets(self) -> bool {
+        matches!(self, Self::H264 | Self::H265)
+    }
+
     /// The codec of video as decoders and recordings take it; `None` for everything else.
     pub fn video_codec(self) -> Option<VideoCodec> {
         match self {
             Self::H264 => Some(VideoCodec::H264),
             Self::H265 => Some(VideoCodec::H265),
             Self::Jpeg => Some(VideoCodec::Mjpeg),
-            Self::Aac | Self::PcmMulaw | Self::PcmAlaw | Self::OnvifMetadata | Self::Unsupported => None,
+            Self::Aac
+            | Self::PcmMulaw
+            | Self::PcmAlaw
+            | Self::Opus
+            | Self::OnvifMetadata
+            | Self::Unsupported => None,
         }
     }
 
@@ -67,6 +79,7 @@ impl Codec {
             ("audio", "mpeg4-generic") => Self::Aac,
             ("audio", "pcmu") => Self::PcmMulaw,
             ("audio", "pcma") => Self::PcmAlaw,
+            ("audio", "opus") => Self::Opus,
             (_, name) if name.starts_with("vnd.onvif.metadata") => Self::OnvifMetadata,
             _ => Self::Unsupported,
         }
@@ -82,6 +95,7 @@ impl fmt::Display for Codec {
             Self::Aac => "AAC",
             Self::PcmMulaw => "G.711 µ-law",
             Self::PcmAlaw => "G.711 A-law",
+            Self::Opus => "Opus",
             Self::OnvifMetadata => "ONVIF metadata",
             Self::Unsupported => "unsupported",
         })
@@ -161,6 +175,35 @@ impl StreamInfo {
             (Codec::Unsupported, MediaKind::Audio) => Some("unsupportedAudioFormat"),
             _ => None,
         }
+    }
+}
+
+/// Why a stream of which packets come gives no picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NoPictures {
+    /// Neither the description nor the stream has the parameter sets that a decoder needs.
+    NoParameterSets,
+    /// A part of every picture is missing or damaged.
+    Damaged,
+    /// None of them is a key frame.
+    NoKeyframe,
+}
+
+impl fmt::Display for NoPictures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoParameterSets => {
+                "no parameter sets (SPS, PPS) came, neither in the description nor with the pictures: restart the camera's \
+                 encoder, or choose another profile"
+            }
+            Self::Damaged => {
+                "a part of every picture is missing or damaged: check the network, or use the transport tcp"
+            }
+            Self::NoKeyframe => {
+                "no key frame came: set a key-frame interval of 1 to 2 s, and switch intra refresh off in the camera"
+            }
+        })
     }
 }
 

@@ -5,18 +5,20 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use lva_media_types::Credentials;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
-/// Query members whose values are never printed. Several vendors put the password there.
-const SECRET_QUERY_MEMBERS: [&str; 8] = [
-    "password", "passwd", "pass", "pwd", "psw", "token", "auth", "secret",
+/// Members of a query or path whose values are never printed. Several vendors put the password there, some of them in the
+/// path: `user=admin_password=…_channel=1_stream=0.sdp`.
+const SECRET_MEMBERS: [&str; 10] = [
+    "password", "passwd", "pass", "pwd", "psw", "pw", "token", "auth", "secret", "key",
 ];
 
 /// Address of a camera's stream: `rtsp://host[:port]/path[?query]`, or `rtsps://…` for RTSP over TLS.
 ///
 /// Parsing removes the user name and password (see [`CameraUrl::parse_with_credentials`]), so a `CameraUrl` never holds
-/// them. `Display` and `Debug` also mask query members that look like secrets (`password`, `pwd`, `token` and the like).
+/// them. `Display` and `Debug` also mask members of query and path that look like secrets (`password`, `pwd`, `token` and the
+/// like).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CameraUrl(Arc<Url>);
 
@@ -48,7 +50,9 @@ impl CameraUrl {
 
     /// Parses an address, and the percent-decoded user name and password in it if there is a user name.
     pub fn parse_with_credentials(text: &str) -> Result<(Self, Option<Credentials>), CameraUrlError> {
-        let mut url = Url::parse(text.trim())?;
+        let text = text.trim();
+        // `admin:a/b#c@host`: people do not escape passwords. What is in front of the `/` is then no port.
+        let mut url = Url::parse(text).or_else(|error| with_escaped_user_info(text).ok_or(error))?;
         match url.scheme() {
             "rtsp" | "rtsps" => {}
             other => {
@@ -99,21 +103,14 @@ impl CameraUrl {
 
 impl fmt::Display for CameraUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(query) = self.0.query() else {
-            return f.write_str(self.0.as_str());
-        };
-        let mut bare = self.to_wire();
-        bare.set_query(None);
-        bare.set_fragment(None);
-        write!(f, "{bare}?")?;
-        for (index, member) in query.split('&').enumerate() {
-            let separator = if index == 0 { "" } else { "&" };
-            match member.split_once('=') {
-                Some((name, _)) if is_secret(name) => write!(f, "{separator}{name}=***")?,
-                _ => write!(f, "{separator}{member}")?,
+        let mut rest = self.0.as_str();
+        for value in secret_values(self.0.as_str()) {
+            if let Some((before, after)) = rest.split_once(value).filter(|_| !value.is_empty()) {
+                write!(f, "{before}***")?;
+                rest = after;
             }
         }
-        Ok(())
+        f.write_str(rest)
     }
 }
 
@@ -131,10 +128,63 @@ impl FromStr for CameraUrl {
     }
 }
 
-fn is_secret(name: &str) -> bool {
-    SECRET_QUERY_MEMBERS
-        .iter()
-        .any(|secret| name.eq_ignore_ascii_case(secret))
+/// The address with user and password escaped: they end at the last `@`.
+fn with_escaped_user_info(text: &str) -> Option<Url> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (user_info, host) = rest.rsplit_once('@')?;
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let escaped = |text: &str| {
+        let decoded = percent_decode_str(text).decode_utf8_lossy().into_owned();
+        utf8_percent_encode(&decoded, NON_ALPHANUMERIC).to_string()
+    };
+    Url::parse(&format!(
+        "{scheme}://{}:{}@{host}",
+        escaped(user),
+        escaped(password)
+    ))
+    .ok()
+}
+
+/// The values of all members of a text's queries and paths whose names look like secrets, in their order.
+pub(crate) fn secret_values(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let (before, after) = rest.split_once('=')?;
+            let word = before
+                .rsplit(|c: char| !c.is_ascii_alphanumeric())
+                .next()
+                .unwrap_or_default();
+            rest = after;
+            if SECRET_MEMBERS
+                .iter()
+                .any(|secret| word.eq_ignore_ascii_case(secret))
+            {
+                let (value, behind) = after.split_at(end_of_value(after));
+                rest = behind;
+                return Some(value);
+            }
+        }
+    })
+}
+
+/// Where a member's value ends: at a separator, or at the next member of a path.
+fn end_of_value(text: &str) -> usize {
+    let hard = |c: char| {
+        c.is_whitespace() || matches!(c, '&' | '/' | '?' | '#' | ';' | '"' | '\'' | '<' | '>' | ',')
+    };
+    let end = text.find(hard).unwrap_or(text.len());
+    let value = text.get(..end).unwrap_or_default();
+    // `_channel=1` is the next member; a value may have underlines itself.
+    let next_member = value.char_indices().find(|(at, letter)| {
+        let behind = value.get(at + 1..).unwrap_or_default();
+        let name = behind.split('=').next().unwrap_or_default();
+        *letter == '_'
+            && behind.contains('=')
+            && !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric())
+    });
+    next_member.map_or(end, |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -178,6 +228,29 @@ mod tests {
         let url = CameraUrl::parse("rtsp://cam/a?channel=1&Password=geheim&stream=0").unwrap();
         assert_eq!(url.to_string(), "rtsp://cam/a?channel=1&Password=***&stream=0");
         assert!(url.to_wire().as_str().contains("geheim"));
+    }
+
+    #[test]
+    fn secrets_in_the_path_are_masked_too() {
+        let url =
+            CameraUrl::parse("rtsp://cam/user=admin_password=ge_heim_channel=1_stream=0.sdp?real_stream")
+                .unwrap();
+        assert_eq!(
+            url.to_string(),
+            "rtsp://cam/user=admin_password=***_channel=1_stream=0.sdp?real_stream"
+        );
+        let url = CameraUrl::parse("rtsp://cam/live/pwd=geheim/1").unwrap();
+        assert_eq!(url.to_string(), "rtsp://cam/live/pwd=***/1");
+    }
+
+    #[test]
+    fn slashes_and_hashes_in_a_password_that_nobody_escaped_are_part_of_it() {
+        let (url, credentials) =
+            CameraUrl::parse_with_credentials("rtsp://admin:a/b#c?d@cam:8554/s1").unwrap();
+        assert_eq!(
+            (url.to_string().as_str(), credentials.unwrap().password()),
+            ("rtsp://cam:8554/s1", "a/b#c?d")
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Events about an instance itself: it runs, it has ended, it could not be started.
 
-use lva_graph_model::methods::InstanceState;
+use lva_graph_model::methods::{Completion, InstanceState};
 use lva_graph_model::{Family, Generation, Graph};
 use lva_inference_schema::body::{EventBody, StateChange, StateReason};
 use lva_inference_schema::{EventName, ProductFamily, Subject};
@@ -12,8 +12,8 @@ use crate::options::RuntimeOptions;
 use crate::sink::EventBus;
 use crate::stats::Counters;
 
-/// Why an instance changes its state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why an instance changes its state, unless it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StateChangeCause {
     /// By a method.
     Method,
@@ -21,18 +21,6 @@ pub(crate) enum StateChangeCause {
     Restored,
     /// The module shuts down.
     Shutdown,
-    /// It could not be started.
-    NotStarted {
-        /// The node at fault, if there is one.
-        node: Option<String>,
-        /// Why, with a remedy; without secrets.
-        message: String,
-    },
-    /// It ended by itself.
-    Ended {
-        /// Why; without secrets.
-        message: String,
-    },
 }
 
 /// One run of an instance, from an activation on.
@@ -80,19 +68,22 @@ impl InstanceLifecycle {
     }
 
     /// Emits and counts a change, if it is one.
-    pub(crate) fn changed(&self, before: InstanceState, after: InstanceState, cause: &StateChangeCause) {
+    pub(crate) fn changed(
+        &self,
+        (before, after): (InstanceState, InstanceState),
+        report: Completion,
+        cause: StateChangeCause,
+    ) {
         if before == after {
             return;
         }
-        let (name, body) = state_event(&self.instance, before, after, cause);
+        let (name, body) = state_event(&self.instance, (before, after), &report, cause);
         self.emitter.emit_now(name, &self.instance, body);
         if after == InstanceState::Inactive {
             self.emitter.request_flush();
-            self.end.send_replace(Some(match cause {
-                StateChangeCause::NotStarted { message, .. } | StateChangeCause::Ended { message } => {
-                    Err(message.clone())
-                }
-                StateChangeCause::Method | StateChangeCause::Restored | StateChangeCause::Shutdown => Ok(()),
+            self.end.send_replace(Some(match report {
+                Completion::Failed { message, .. } => Err(message),
+                Completion::Activated | Completion::Deactivated => Ok(()),
             }));
         }
     }
@@ -101,14 +92,11 @@ impl InstanceLifecycle {
 /// The event about a state change. Live Video Analytics has an event name for each change, Video Analyzer one for all.
 fn state_event(
     instance: &Subject,
-    before: InstanceState,
-    after: InstanceState,
-    cause: &StateChangeCause,
+    (before, after): (InstanceState, InstanceState),
+    report: &Completion,
+    cause: StateChangeCause,
 ) -> (EventName, EventBody) {
-    let failed = matches!(
-        cause,
-        StateChangeCause::NotStarted { .. } | StateChangeCause::Ended { .. }
-    );
+    let failed = matches!(report, Completion::Failed { .. });
     let (family, name) = match (instance.family(), after) {
         (ProductFamily::VideoAnalyzer, _) => (Family::VideoAnalyzer, EventName::PipelineStateChanged),
         (ProductFamily::Lva, InstanceState::Active) => (Family::Lva, EventName::GraphInstanceStarted),
@@ -116,18 +104,17 @@ fn state_event(
         (ProductFamily::Lva, _) => (Family::Lva, EventName::GraphInstanceStopped),
     };
     let mut change = StateChange::new(before.word(family), after.word(family));
-    let (reason, node, message) = match cause {
-        StateChangeCause::Method => (None, None, None),
-        StateChangeCause::Restored => (Some(StateReason::Restored), None, None),
-        StateChangeCause::Shutdown => (Some(StateReason::Shutdown), None, None),
-        StateChangeCause::NotStarted { node, message } => {
-            (Some(StateReason::ActivationFailed), node.clone(), Some(message))
-        }
-        StateChangeCause::Ended { message } => (Some(StateReason::Failed), None, Some(message)),
+    change.reason = match cause {
+        _ if failed && before != InstanceState::Active => Some(StateReason::ActivationFailed),
+        _ if failed => Some(StateReason::Failed),
+        StateChangeCause::Method => None,
+        StateChangeCause::Restored => Some(StateReason::Restored),
+        StateChangeCause::Shutdown => Some(StateReason::Shutdown),
     };
-    change.reason = reason;
-    change.node = node;
-    change.message = message.cloned();
+    if let Completion::Failed { node, message } = report {
+        change.node = node.clone();
+        change.message = Some(message.clone());
+    }
     (name, EventBody::StateChange(change))
 }
 
@@ -139,11 +126,11 @@ mod tests {
 
     fn emitted(
         instance: &Subject,
-        before: InstanceState,
-        after: InstanceState,
-        cause: &StateChangeCause,
+        change: (InstanceState, InstanceState),
+        report: &Completion,
+        cause: StateChangeCause,
     ) -> String {
-        let (name, body) = state_event(instance, before, after, cause);
+        let (name, body) = state_event(instance, change, report, cause);
         assert_eq!(name.class(), EventClass::Operational);
         assert!(name.is_in(instance.family()), "{name}");
         format!("{name} {}", body.to_json(JsonStyle::VideoAnalyzer))
@@ -154,60 +141,61 @@ mod tests {
         use InstanceState::{Activating, Active, Deactivating, Inactive};
         let graph = Subject::graph_instance("g");
         let pipeline = Subject::live_pipeline("m", "p");
-        let not_started = StateChangeCause::NotStarted {
+        let not_started = Completion::Failed {
             node: Some("camera".to_owned()),
             message: "no".to_owned(),
         };
-        let ended = StateChangeCause::Ended {
+        let ended = Completion::Failed {
+            node: None,
             message: "gone".to_owned(),
         };
-        for (before, after, cause, lva, analyzer) in [
+        for (change, report, cause, lva, analyzer) in [
             (
-                Activating,
-                Active,
-                &StateChangeCause::Method,
+                (Activating, Active),
+                &Completion::Activated,
+                StateChangeCause::Method,
                 r#"GraphInstanceStarted {"previousState":"Activating","state":"Active"}"#,
                 r#"{"previousState":"activating","state":"active"}"#,
             ),
             (
-                Activating,
-                Active,
-                &StateChangeCause::Restored,
+                (Activating, Active),
+                &Completion::Activated,
+                StateChangeCause::Restored,
                 r#"GraphInstanceStarted {"previousState":"Activating","state":"Active","reason":"restored"}"#,
                 r#"{"previousState":"activating","state":"active","reason":"restored"}"#,
             ),
             (
-                Deactivating,
-                Inactive,
-                &StateChangeCause::Method,
+                (Deactivating, Inactive),
+                &Completion::Deactivated,
+                StateChangeCause::Method,
                 r#"GraphInstanceStopped {"previousState":"Deactivating","state":"Inactive"}"#,
                 r#"{"previousState":"deactivating","state":"inactive"}"#,
             ),
             (
-                Active,
-                Inactive,
-                &StateChangeCause::Shutdown,
+                (Active, Inactive),
+                &Completion::Deactivated,
+                StateChangeCause::Shutdown,
                 r#"GraphInstanceStopped {"previousState":"Active","state":"Inactive","reason":"shutdown"}"#,
                 r#"{"previousState":"active","state":"inactive","reason":"shutdown"}"#,
             ),
             (
-                Activating,
-                Inactive,
+                (Activating, Inactive),
                 &not_started,
+                StateChangeCause::Method,
                 r#"GraphInstanceFailed {"previousState":"Activating","state":"Inactive","reason":"activationFailed","node":"camera","message":"no"}"#,
                 r#"{"previousState":"activating","state":"inactive","reason":"activationFailed","node":"camera","message":"no"}"#,
             ),
             (
-                Active,
-                Inactive,
+                (Active, Inactive),
                 &ended,
+                StateChangeCause::Method,
                 r#"GraphInstanceFailed {"previousState":"Active","state":"Inactive","reason":"failed","message":"gone"}"#,
                 r#"{"previousState":"active","state":"inactive","reason":"failed","message":"gone"}"#,
             ),
         ] {
-            assert_eq!(emitted(&graph, before, after, cause), lva);
+            assert_eq!(emitted(&graph, change, report, cause), lva);
             let expected = format!("PipelineStateChanged {analyzer}");
-            assert_eq!(emitted(&pipeline, before, after, cause), expected);
+            assert_eq!(emitted(&pipeline, change, report, cause), expected);
         }
     }
 }

@@ -126,6 +126,10 @@ impl Source {
                 }
                 self.node.emit_failure(&Failure::camera(&error));
             }
+            // The camera's task logs the cause.
+            CameraEvent::NoPictures { .. } => {
+                self.node.emit_failure(&Failure::unusable_video(self.node.name()));
+            }
             CameraEvent::Stopped { .. } => self.gave_up = true,
             CameraEvent::Waiting { .. } => {}
             // `CameraEvent` may grow.

@@ -11,19 +11,22 @@ use tracing::{debug, info, warn};
 
 use super::{CameraEvent, CameraStopReason, RESERVED_EVENTS, Shared};
 use crate::clock::MediaClock;
-use crate::session::{ClosingSessions, Item, LiveSession, RawUnit};
+use crate::session::{Item, LiveSession, RawUnit, TeardownTracker};
 use crate::supervisor::{RetryDecision, Supervisor};
 use crate::{
-    AccessUnit, CameraError, CameraOptions, ClockCounters, ErrorKind, MediaKind, Phase, TimeoutKind,
+    AccessUnit, CameraError, CameraOptions, ClockCounters, ErrorKind, MediaKind, Phase, StreamInfo,
+    TimeoutKind,
 };
 
 /// How long the TEARDOWN of an ended session may take.
 const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(450);
+/// A session without a picture for so long is diagnosed.
+const DIAGNOSIS_AFTER: Duration = Duration::from_secs(3);
 
 pub(super) struct CameraTask {
     options: CameraOptions,
     supervisor: Supervisor,
-    closing: Arc<ClosingSessions>,
+    teardowns: TeardownTracker,
     sender: mpsc::Sender<CameraEvent>,
     stopped: watch::Receiver<bool>,
     shared: Arc<Shared>,
@@ -35,6 +38,11 @@ pub(super) struct CameraTask {
 /// The camera was asked to stop, or its handle is gone.
 struct Stop;
 
+/// Whether the parameter sets of a stream are known, if it has any.
+fn is_decodable(stream: &StreamInfo) -> bool {
+    !stream.codec.has_parameter_sets() || !stream.extra_data.is_empty()
+}
+
 /// The state of one stream within a session, besides its clock.
 #[derive(Default)]
 struct StreamState {
@@ -42,6 +50,10 @@ struct StreamState {
     video: bool,
     /// Units are dropped until a keyframe.
     waiting: bool,
+    /// All parameters that a decoder needs are known.
+    decodable: bool,
+    /// At least one unit was delivered.
+    delivered: bool,
     /// Packets lost before or in units that were dropped.
     lost: u32,
     /// The next unit does not continue the last one.
@@ -58,7 +70,7 @@ impl CameraTask {
         Self {
             supervisor: Supervisor::new(options.reconnect, options.timeouts, Duration::ZERO),
             options,
-            closing: Arc::default(),
+            teardowns: TeardownTracker::default(),
             sender,
             stopped,
             shared,
@@ -75,7 +87,7 @@ impl CameraTask {
         self.supervisor.stop();
         self.publish_phase();
         // A program that exits now must not leave a session open.
-        let _ = timeout(TEARDOWN_TIMEOUT, self.closing.torn_down()).await;
+        let _ = timeout(TEARDOWN_TIMEOUT, self.teardowns.wait_all()).await;
         // A consumer that no longer reads must not keep the task.
         let _ = timeout(
             TEARDOWN_TIMEOUT,
@@ -125,14 +137,14 @@ impl CameraTask {
 
     async fn attempt(&mut self) -> Result<Result<LiveSession, CameraError>, Stop> {
         // Cameras that allow few sessions reject a new one while the old one is open.
-        let closing = Arc::clone(&self.closing);
-        self.until_stopped(async { timeout(TEARDOWN_TIMEOUT, closing.torn_down()).await.is_ok() })
+        let teardowns = self.teardowns.clone();
+        self.until_stopped(async { timeout(TEARDOWN_TIMEOUT, teardowns.wait_all()).await.is_ok() })
             .await?;
 
         let options = self.options.clone();
         let deadline = self.deadline();
         let opened = self
-            .until_stopped(async move { timeout_at(deadline, LiveSession::open(&options, &closing)).await })
+            .until_stopped(async move { timeout_at(deadline, LiveSession::open(&options, &teardowns)).await })
             .await?;
         Ok(opened.unwrap_or_else(|_| Err(self.timed_out(TimeoutKind::Attempt))))
     }
@@ -155,7 +167,14 @@ impl CameraTask {
         for stream in session.streams.iter().filter(|s| s.playing) {
             let clock = self.clocks.entry(stream.index);
             clock
-                .or_insert_with(|| MediaClock::new(self.options.clock, stream.clock_rate_hz))
+                .or_insert_with(|| {
+                    let clock = MediaClock::new(self.options.clock, stream.clock_rate_hz);
+                    if stream.media == MediaKind::Audio {
+                        clock.without_reordering()
+                    } else {
+                        clock
+                    }
+                })
                 .begin_session(stream.clock_rate_hz);
             let video = stream.media == MediaKind::Video;
             states.insert(
@@ -163,6 +182,7 @@ impl CameraTask {
                 StreamState {
                     video,
                     waiting: video,
+                    decodable: is_decodable(stream),
                     ..StreamState::default()
                 },
             );
@@ -173,28 +193,38 @@ impl CameraTask {
         };
         self.emit(event).await?;
 
+        let mut diagnosis = watched.map(|stream| (stream, Instant::now() + DIAGNOSIS_AFTER));
+        let mut damaged = 0;
         loop {
-            let deadline = self.deadline();
+            if let Some((stream, at)) = diagnosis
+                && Instant::now() >= at
+            {
+                diagnosis = None;
+                let silent = states.get(&stream).is_some_and(|state| !state.delivered);
+                if silent && let Some(cause) = session.no_pictures(stream) {
+                    warn!(url = %self.options.url, stream, %cause, "no pictures");
+                    self.emit(CameraEvent::NoPictures { stream, cause }).await?;
+                }
+            }
+            let stalls_at = self.deadline();
+            let deadline = diagnosis.map_or(stalls_at, |(_, at)| at.min(stalls_at));
             let item = match self.until_stopped(timeout_at(deadline, session.next())).await? {
+                Err(_elapsed) if Instant::now() < stalls_at => continue,
                 Err(_elapsed) => return Ok(self.timed_out(TimeoutKind::Stall)),
                 Ok(None) => {
-                    return Ok(session.take_failure().unwrap_or_else(|| CameraError::Closed {
+                    return Ok(CameraError::Closed {
                         url: self.options.url.clone(),
-                    }));
+                    });
                 }
-                Ok(Some(Err(error))) => {
-                    if let Some(failure) = session.take_failure() {
-                        return Ok(failure);
-                    }
-                    let had_credentials = self.options.credentials.is_some();
-                    return Ok(CameraError::from_retina(
-                        &self.options.url,
-                        had_credentials,
-                        error,
-                    ));
-                }
+                Ok(Some(Err(error))) => return Ok(error),
                 Ok(Some(Ok(item))) => item,
             };
+            let damaged_now = session.damaged();
+            if damaged_now != damaged {
+                self.shared
+                    .update(|s| s.counters.dropped_damaged += damaged_now - damaged);
+                damaged = damaged_now;
+            }
             match item {
                 Item::Unit(unit) => {
                     if watched.is_none_or(|stream| stream == unit.stream) {
@@ -219,7 +249,10 @@ impl CameraTask {
                         self.publish_clocks();
                     }
                 }
-                Item::Other => {}
+                Item::Repairs(mut repairs) => {
+                    debug!(url = %self.options.url, %repairs, "repaired");
+                    self.shared.update(|s| s.counters.repairs.take_from(&mut repairs));
+                }
             }
             // Reports are not a sign of life: a camera whose encoder hangs keeps sending them.
             let now = self.now();
@@ -231,6 +264,7 @@ impl CameraTask {
 
     async fn unit(&mut self, unit: RawUnit, state: &mut StreamState) -> Result<(), Stop> {
         if let Some(stream) = unit.changed {
+            state.decodable = is_decodable(&stream);
             self.emit(CameraEvent::StreamChanged(stream)).await?;
         }
         if unit.lost > 0 {
@@ -242,14 +276,19 @@ impl CameraTask {
             return Ok(());
         };
         let before = clock.counters();
-        clock.allow_steps(unit.random_access);
+        clock.allow_steps(unit.keyframe);
         let time = clock.unit(unit.rtp_ticks, unit.arrival_90k);
         let clocks_changed = clock.counters() != before;
         state.discontinuity |= time.discontinuity;
         if clocks_changed {
             self.publish_clocks();
         }
-        if state.waiting && !unit.random_access {
+        if !state.decodable {
+            state.discontinuity = true;
+            self.shared.update(|s| s.counters.dropped_no_parameter_sets += 1);
+            return Ok(());
+        }
+        if state.waiting && !unit.keyframe {
             state.discontinuity = true;
             self.shared.update(|s| s.counters.dropped_no_keyframe += 1);
             return Ok(());
@@ -265,6 +304,7 @@ impl CameraTask {
             return Ok(());
         }
         state.waiting = false;
+        state.delivered = true;
         let lost_before = std::mem::take(&mut state.lost);
         let discontinuity = std::mem::take(&mut state.discontinuity);
         self.shared.queued_bytes.fetch_add(len, Ordering::Relaxed);
@@ -275,7 +315,7 @@ impl CameraTask {
             media: unit.media,
             timestamp_90k: time.timestamp_90k,
             clock: time.source,
-            keyframe: unit.random_access,
+            keyframe: unit.keyframe,
             disposable: unit.disposable,
             lost_before,
             discontinuity: discontinuity || lost_before > 0,
@@ -317,6 +357,7 @@ impl CameraTask {
             url: self.options.url.clone(),
             kind,
             after,
+            transport: self.options.transport,
         }
     }
 
@@ -343,6 +384,8 @@ impl CameraTask {
             sum.jumps += counters.jumps;
             sum.reordered += counters.reordered;
             sum.clamped += counters.clamped;
+            sum.outliers += counters.outliers;
+            sum.off_rate += counters.off_rate;
         }
         self.shared.update(|s| s.counters.clock = sum);
     }

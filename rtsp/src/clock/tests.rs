@@ -317,6 +317,165 @@ fn ntp_after_2036_is_read() {
     assert_eq!(ntp_to_90k(wrapped), Some(late as i64));
 }
 
+/// A camera whose RTP time runs at `speed` times the described rate, for `seconds`: times of the units relative to their
+/// arrival, in milliseconds.
+fn at_speed(clock: &mut MediaClock, speed: f64, fps: f64, seconds: f64, reports: bool) -> Vec<i64> {
+    let mut errors = Vec::new();
+    let mut last = 0;
+    for n in 0..(seconds * fps) as i64 {
+        let elapsed = (n as f64 / fps * 90_000.0) as i64;
+        let rtp = (elapsed as f64 * speed) as i64;
+        // Up to 20 ms of jitter, the same in each run.
+        let arrival = NOW + elapsed as u64 + (n * 7919 % 1800) as u64;
+        if reports && n % 150 == 0 {
+            clock.sender_report(ntp(arrival), rtp, arrival);
+        }
+        clock.allow_steps(n % 60 == 0);
+        let stamp = clock.unit(rtp, arrival);
+        assert!(stamp.timestamp_90k > last, "backwards at {n}");
+        last = stamp.timestamp_90k;
+        errors.push((i128::from(stamp.timestamp_90k) - i128::from(arrival)) as i64 / 90);
+    }
+    errors
+}
+
+#[test]
+fn rtp_time_at_any_wrong_rate_is_found_and_followed_within_two_seconds() {
+    for reports in [false, true] {
+        for (speed, fps) in [
+            (0.7, 8.4),
+            (1.43, 30.0),
+            (1.05, 25.0),
+            (0.95, 25.0),
+            (1.0 / 90.0, 25.0),
+            (90.0, 30.0),
+            (2.0, 15.0),
+            (0.5, 5.0),
+        ] {
+            let mut clock = clock();
+            let errors = at_speed(&mut clock, speed, fps, 300.0, reports);
+            let (least, most) = (errors.iter().min().unwrap(), errors.iter().max().unwrap());
+            assert!(
+                *least >= -2000 && *most <= 2000,
+                "{speed} {reports}: {least} to {most} ms"
+            );
+            let late = &errors[errors.len() / 2..];
+            assert!(
+                late.iter().all(|error| error.abs() < 400),
+                "{speed} {reports}: {:?}",
+                late.iter().max()
+            );
+            if !(0.97..=1.03).contains(&speed) && !(0.94..=1.06).contains(&speed) {
+                assert!(clock.counters().off_rate > 0, "{speed} {reports}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_right_rate_is_never_doubted_whatever_the_network_does() {
+    let mut clock = clock();
+    let mut stall = 0;
+    for n in 0..18_000_i64 {
+        // Half a second of standstill every ten seconds, made up for in a burst; jitter of 100 ms.
+        stall = if n % 300 < 15 { (15 - n % 300) * FRAME } else { 0 };
+        let arrival = NOW + (n * FRAME + stall + n * 7919 % 9000) as u64;
+        assert!(!clock.unit(n * FRAME, arrival).discontinuity);
+    }
+    assert_eq!((clock.counters().off_rate, stall), (0, 0));
+}
+
+#[test]
+fn rtp_time_that_stands_still_is_replaced_by_arrival() {
+    for reports in [false, true] {
+        let errors = at_speed(&mut clock(), 0.0, 30.0, 300.0, reports);
+        assert!(
+            errors.iter().all(|error| error.abs() < 500),
+            "{:?}",
+            errors.iter().min()
+        );
+    }
+}
+
+#[test]
+fn a_single_picture_elsewhere_in_time_is_not_believed() {
+    for far in [-9_800 * TICKS, 37_600 * TICKS] {
+        for key in [false, true] {
+            let mut clock = clock();
+            let mut last = 0;
+            for n in 0..900_i64 {
+                clock.allow_steps(if key { n % 60 == 31 } else { n % 60 == 0 });
+                let rtp = n * FRAME + if n % 60 == 31 { far } else { 0 };
+                let stamp = clock.unit(rtp, NOW + (n * FRAME) as u64);
+                assert!(stamp.timestamp_90k > last);
+                assert!(
+                    stamp.timestamp_90k.abs_diff(NOW + (n * FRAME) as u64) < 9000,
+                    "{n}"
+                );
+                assert!(key || !stamp.discontinuity, "{n}");
+                last = stamp.timestamp_90k;
+            }
+            assert_eq!(clock.counters().outliers, 15);
+        }
+    }
+}
+
+#[test]
+fn a_repeated_time_is_between_its_neighbours() {
+    let mut clock = clock();
+    let stamps: Vec<_> = (0..300_i64)
+        .map(|n| {
+            clock
+                .unit((n - i64::from(n % 15 == 7)) * FRAME, NOW + (n * FRAME) as u64)
+                .timestamp_90k
+        })
+        .collect();
+    assert!(
+        stamps
+            .windows(2)
+            .all(|pair| pair[1] >= pair[0] + FRAME as u64 / 2)
+    );
+    assert_eq!((clock.counters().reordered, clock.counters().off_rate), (0, 0));
+}
+
+#[test]
+fn audio_is_never_reordered() {
+    let mut clock = MediaClock::new(ClockOptions::default(), 16_000).without_reordering();
+    let mut last = 0;
+    for n in 0..1000_i64 {
+        let rtp = n * 1024 - if n % 25 == 24 { 2692 } else { 0 };
+        let stamp = clock.unit(rtp, NOW + (n * 5760) as u64);
+        assert!(stamp.timestamp_90k > last && !stamp.discontinuity);
+        last = stamp.timestamp_90k;
+    }
+    assert_eq!((clock.counters().reordered, clock.counters().clamped), (0, 40));
+    assert!(last.abs_diff(NOW + 999 * 5760) < 5760);
+}
+
+#[test]
+fn a_day_of_a_fast_camera_with_hourly_reboots_stays_within_two_seconds() {
+    let mut clock = clock();
+    let mut gaps = 0;
+    for hour in 0..24_i64 {
+        // Away for 20 s at each reboot; 5 frames/s, 0.1 % fast.
+        for n in 100..18_000_i64 {
+            let elapsed = hour * 3600 * TICKS + n * TICKS / 5;
+            clock.allow_steps(n % 10 == 0);
+            let stamp = clock.unit(
+                1000 * hour + (n - 100) * TICKS / 5 * 1001 / 1000,
+                NOW + elapsed as u64,
+            );
+            let error = i128::from(stamp.timestamp_90k) - i128::from(NOW) - i128::from(elapsed);
+            assert!(
+                error.unsigned_abs() < 2 * TICKS as u128,
+                "hour {hour}, unit {n}: {error}"
+            );
+            gaps += u64::from(stamp.discontinuity);
+        }
+    }
+    assert_eq!((gaps, clock.counters().off_rate), (23, 0));
+}
+
 proptest! {
     #[test]
     fn time_goes_back_by_no_more_than_pictures_are_reordered_whatever_comes(

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Collector, StreamObserver, StreamReport};
-use crate::{CameraCounters, ClockSource, Codec, MediaKind};
+use crate::{CameraCounters, ClockSource, Codec, MediaKind, NoPictures, Repairs};
 
 /// Recordings begin at a key frame; with a longer interval they begin much too early.
 const LONG_INTERVAL_SECONDS: f64 = 4.0;
@@ -42,6 +42,13 @@ pub enum Quirk {
         /// How often.
         times: u64,
     },
+    /// RTP time runs at another rate than the described one, or not at all.
+    ClockRate,
+    /// Pictures or audio with an RTP time far from that of their neighbours, or with the same.
+    OddTimes {
+        /// How many.
+        units: u64,
+    },
     /// Packets were lost.
     PacketsLost {
         /// How many.
@@ -52,15 +59,27 @@ pub enum Quirk {
         /// Seconds between them, if measured.
         seconds: Option<f64>,
     },
-    /// Decoding cannot start at any of the pictures.
-    NoKeyFrame {
-        /// Pictures dropped for this reason.
-        dropped: u64,
+    /// Packets of the video came, but no picture that could be decoded.
+    NoPictures {
+        /// Why.
+        cause: NoPictures,
+    },
+    /// The session layer repaired what the camera does otherwise than the RFCs say.
+    Repaired {
+        /// What, and how often.
+        repairs: Repairs,
+    },
+    /// Nothing came in the whole watch.
+    SentNothing {
+        /// Whether RTP was to come over UDP, which firewalls drop.
+        udp: bool,
     },
     /// The session was lost during the watch.
     SessionLost {
         /// How often, failed attempts to reconnect included.
         times: u64,
+        /// Why, each reason with its count; the last one last.
+        reasons: Vec<(String, u64)>,
     },
 }
 
@@ -91,6 +110,13 @@ impl fmt::Display for Quirk {
                 "B-frames: units come in decoding order, so their times go back and forth; switch them off for less delay",
             ),
             Self::TimeJumped { times } => write!(f, "RTP time jumped {times} time(s); media time continued"),
+            Self::ClockRate => f.write_str(
+                "RTP time does not run at the described rate: media time follows arrival; check the camera's frame rate",
+            ),
+            Self::OddTimes { units } => write!(
+                f,
+                "{units} unit(s) with an RTP time far from, or equal to, that of their neighbours; media time continued",
+            ),
             Self::PacketsLost { packets } => write!(
                 f,
                 "{packets} packet(s) lost: check the network, or use the transport tcp"
@@ -103,11 +129,19 @@ impl fmt::Display for Quirk {
             Self::KeyFramesRare { seconds: None } => f.write_str(
                 "fewer than two key frames during the watch: set an interval of 1 to 2 s, or watch longer",
             ),
-            Self::NoKeyFrame { dropped } => write!(
-                f,
-                "{dropped} picture(s) without an IDR picture: decoding cannot start; switch intra refresh off in the camera"
+            Self::NoPictures { cause } => write!(f, "no picture could be decoded: {cause}"),
+            Self::Repaired { repairs } => write!(f, "repaired: {repairs}"),
+            Self::SentNothing { udp: false } => f.write_str("the camera sent nothing: is this stream enabled in it?"),
+            Self::SentNothing { udp: true } => f.write_str(
+                "the camera sent nothing: does a firewall drop UDP? try the transport tcp",
             ),
-            Self::SessionLost { times } => write!(f, "the session was lost {times} time(s) during the watch"),
+            Self::SessionLost { times, reasons } => {
+                write!(f, "the session was lost {times} time(s) during the watch")?;
+                for (reason, count) in reasons.iter().rev() {
+                    write!(f, "; {count} time(s): {reason}")?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -175,19 +209,36 @@ pub(super) fn of_session(
     if jumps > 0 {
         quirks.push(Quirk::TimeJumped { times: jumps });
     }
+    if counters.clock.off_rate > 0 {
+        quirks.push(Quirk::ClockRate);
+    }
+    let odd = counters.clock.outliers + counters.clock.clamped;
+    if odd > 0 && counters.clock.off_rate == 0 {
+        quirks.push(Quirk::OddTimes { units: odd });
+    }
     if counters.lost_packets > 0 {
         quirks.push(Quirk::PacketsLost {
             packets: counters.lost_packets,
         });
     }
-    if counters.units == 0 && counters.dropped_no_keyframe > 0 {
-        quirks.push(Quirk::NoKeyFrame {
-            dropped: counters.dropped_no_keyframe,
+    if let Some(cause) = collector.no_pictures {
+        quirks.push(Quirk::NoPictures { cause });
+    } else if counters.units == 0 && counters.dropped_no_keyframe > 0 {
+        quirks.push(Quirk::NoPictures {
+            cause: NoPictures::NoKeyframe,
+        });
+    } else if counters.units == 0 && collector.lost == 0 {
+        quirks.push(Quirk::SentNothing { udp: collector.udp });
+    }
+    if !counters.repairs.is_empty() {
+        quirks.push(Quirk::Repaired {
+            repairs: counters.repairs,
         });
     }
     if collector.lost > 0 {
         quirks.push(Quirk::SessionLost {
             times: collector.lost,
+            reasons: collector.reasons.clone(),
         });
     }
 }

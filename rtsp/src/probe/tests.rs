@@ -111,5 +111,5 @@ fn a_camera_that_sends_nothing_is_reported_so() {
     let report = watched(vec![video(0, Codec::H264)], 1, 0).finish(&CameraCounters::default(), ms(5080));
     assert_eq!((report.streams[0].rate, report.first_unit_after), (None, None));
     assert!(report.to_string().contains("sent nothing in 5.0 s"));
-    assert!(report.quirks.is_empty(), "{:?}", report.quirks);
+    assert_eq!(report.quirks, [Quirk::SentNothing { udp: false }]);
 }

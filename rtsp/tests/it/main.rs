@@ -3,9 +3,11 @@
 
 mod annex_b;
 mod faults;
+mod forgiving;
 mod formats;
 mod plans;
 mod playing;
+mod quirks;
 mod secured;
 mod servers;
 mod support;

@@ -1,0 +1,303 @@
+//! One stream: its packets to units, whatever its encoding.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use bytes::Bytes;
+use retina::codec::{CodecItem, Depacketizer, FrameFormat, ParametersRef};
+use retina::rtp::PacketMeta;
+use retina::testutil::DepacketizeBuf;
+use retina::{PacketContext, Timestamp};
+
+use super::h26x::PictureAssembler;
+use super::receiver::{Ordered, Receiver};
+use super::rtp::sender_report;
+use super::unit::{Arrival, Unit};
+use crate::wire::description::Track as Described;
+use crate::wire::repairs::{Repair, Repairs};
+use crate::{Codec, StreamInfo};
+
+/// What a sender report says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) ntp: u64,
+    pub(crate) ticks: i64,
+}
+
+/// A stream that was set up.
+pub(crate) struct Track {
+    receiver: Receiver,
+    format: Format,
+    /// Lost packets that no unit has told yet.
+    lost: u32,
+    pub(crate) packets: u64,
+}
+
+enum Format {
+    Pictures(Box<PictureAssembler>),
+    /// Formats that `retina` reads: AAC, JPEG, G.711.
+    Frames(Box<Frames>),
+    /// A packet is a frame: Opus (RFC 7587).
+    Packets,
+}
+
+struct Frames {
+    depacketizer: Depacketizer,
+    buffer: DepacketizeBuf,
+    clock_rate: NonZeroU32,
+    video: bool,
+}
+
+impl Track {
+    /// What is known of a described stream, and a track if it can be received.
+    pub(crate) fn new(index: usize, described: &Described) -> (Option<Self>, StreamInfo) {
+        let mut info = StreamInfo::new(index, described.media, described.codec, described.clock_rate_hz);
+        info.encoding_name = described.encoding.clone();
+        let fmtp = described.fmtp.as_deref().unwrap_or_default();
+        let format = match described.codec {
+            Codec::H264 | Codec::H265 => {
+                Format::Pictures(Box::new(PictureAssembler::new(described.codec, fmtp)))
+            }
+            Codec::Opus => {
+                info.sample_rate_hz = Some(48_000);
+                info.channels = described.channels.or(Some(2));
+                Format::Packets
+            }
+            Codec::Jpeg | Codec::Aac | Codec::PcmMulaw | Codec::PcmAlaw => match Frames::new(described) {
+                Some(frames) => Format::Frames(Box::new(frames)),
+                None => {
+                    info.codec = Codec::Unsupported;
+                    return (None, info);
+                }
+            },
+            Codec::OnvifMetadata | Codec::Unsupported => return (None, info),
+        };
+        let track = Self {
+            receiver: Receiver::new(described.payload_type),
+            format,
+            lost: 0,
+            packets: 0,
+        };
+        track.describe(&mut info);
+        (Some(track), info)
+    }
+
+    /// Writes what is known of the stream now.
+    pub(crate) fn describe(&self, info: &mut StreamInfo) {
+        match &self.format {
+            Format::Pictures(pictures) => {
+                let sets = &pictures.parameters;
+                info.extra_data = sets.record();
+                info.codec_name = sets.codec_name();
+                info.size = sets.size();
+            }
+            Format::Frames(frames) => frames.describe(info),
+            Format::Packets => {}
+        }
+    }
+
+    /// Takes a packet of the RTP channel.
+    pub(crate) fn rtp(
+        &mut self,
+        bytes: &[u8],
+        now: Duration,
+        arrival: Arrival,
+        repairs: &mut Repairs,
+        out: &mut Vec<Unit>,
+    ) {
+        let Self {
+            receiver,
+            format,
+            lost,
+            packets,
+            ..
+        } = self;
+        *packets += 1;
+        receiver.push(bytes, now, repairs, &mut |ordered, repairs| {
+            format.push(ordered, lost, arrival, repairs, out)
+        });
+    }
+
+    /// Takes a packet of the RTCP channel.
+    pub(crate) fn rtcp(&mut self, bytes: &[u8], repairs: &mut Repairs) -> Option<Report> {
+        let (report, whole) = sender_report(bytes);
+        if !whole || bytes.is_empty() {
+            repairs.add(Repair::BrokenRtcp);
+        }
+        let report = report?;
+        Some(Report {
+            ntp: report.ntp,
+            ticks: self.receiver.report_ticks(report.rtp),
+        })
+    }
+
+    /// Hands out what waits for later packets: nothing has come for a while.
+    pub(crate) fn flush(&mut self, now: Duration, repairs: &mut Repairs, out: &mut Vec<Unit>) {
+        let Self {
+            receiver,
+            format,
+            lost,
+            ..
+        } = self;
+        let arrival = Arrival::now();
+        receiver.flush(now, repairs, &mut |ordered, repairs| {
+            format.push(ordered, lost, arrival, repairs, out)
+        });
+        if let Format::Pictures(pictures) = format {
+            pictures.flush(repairs, out);
+        }
+    }
+
+    /// Whether something waits for later packets.
+    pub(crate) fn is_holding(&self) -> bool {
+        let pictures = match &self.format {
+            Format::Pictures(pictures) => pictures.is_holding(),
+            _ => false,
+        };
+        pictures || self.receiver.is_waiting()
+    }
+
+    /// Pictures dropped because a part of them was missing.
+    pub(crate) fn damaged(&self) -> u64 {
+        match &self.format {
+            Format::Pictures(pictures) => pictures.damaged(),
+            _ => 0,
+        }
+    }
+}
+
+impl Format {
+    fn push(
+        &mut self,
+        mut ordered: Ordered<'_>,
+        lost: &mut u32,
+        arrival: Arrival,
+        repairs: &mut Repairs,
+        out: &mut Vec<Unit>,
+    ) {
+        ordered.lost = ordered.lost.saturating_add(std::mem::take(lost));
+        if ordered.packet.payload.is_empty() {
+            repairs.add(Repair::BrokenRtp);
+            *lost = ordered.lost;
+            return;
+        }
+        match self {
+            Self::Pictures(pictures) => pictures.push(&ordered, arrival, repairs, out),
+            Self::Frames(frames) => frames.push(&ordered, lost, arrival, repairs, out),
+            Self::Packets => out.push(Unit {
+                data: ordered.packet.payload.to_vec(),
+                ticks: ordered.ticks,
+                arrival,
+                lost: ordered.lost,
+                keyframe: true,
+                disposable: false,
+                parameters_changed: false,
+            }),
+        }
+    }
+}
+
+impl Frames {
+    fn new(described: &Described) -> Option<Self> {
+        let video = described.codec == Codec::Jpeg;
+        let (media, encoding) = if video {
+            ("video", "jpeg")
+        } else {
+            ("audio", described.encoding.as_str())
+        };
+        let channels = described.channels.and_then(NonZeroU16::new);
+        let clock_rate = NonZeroU32::new(described.clock_rate_hz)?;
+        let fmtp = described.fmtp.as_deref();
+        // The library asserts some things of what a camera may send as it likes.
+        let mut depacketizer = std::panic::catch_unwind(|| {
+            Depacketizer::new(media, encoding, clock_rate.get(), channels, fmtp).ok()
+        })
+        .ok()??;
+        depacketizer.set_frame_format(FrameFormat::MP4);
+        Some(Self {
+            depacketizer,
+            buffer: DepacketizeBuf::new(16 * 1024),
+            clock_rate,
+            video,
+        })
+    }
+
+    fn describe(&self, info: &mut StreamInfo) {
+        match self.depacketizer.parameters() {
+            Some(ParametersRef::Video(video)) => {
+                info.codec_name = Some(video.rfc6381_codec().to_owned());
+                info.size = Some(video.pixel_dimensions());
+            }
+            Some(ParametersRef::Audio(audio)) => {
+                info.codec_name = audio.rfc6381_codec().map(str::to_owned);
+                info.extra_data = Bytes::copy_from_slice(audio.extra_data());
+                info.sample_rate_hz = Some(audio.clock_rate());
+                info.channels = Some(audio.channels().get());
+            }
+            _ => {}
+        }
+    }
+
+    fn push(
+        &mut self,
+        ordered: &Ordered<'_>,
+        lost: &mut u32,
+        arrival: Arrival,
+        repairs: &mut Repairs,
+        out: &mut Vec<Unit>,
+    ) {
+        let packet = ordered.packet;
+        let Some(timestamp) = Timestamp::new(ordered.ticks, self.clock_rate, 0) else {
+            *lost = ordered.lost.saturating_add(1);
+            return;
+        };
+        let meta = PacketMeta {
+            ctx: PacketContext::dummy(),
+            stream_id: 0,
+            timestamp,
+            sequence_number: packet.sequence,
+            ssrc: packet.ssrc,
+            mark: packet.marker,
+            loss: u16::try_from(ordered.lost).unwrap_or(u16::MAX),
+        };
+        let mut broken = self
+            .buffer
+            .push(&mut self.depacketizer, meta, packet.payload)
+            .is_err();
+        while let Some(item) = self.depacketizer.pull() {
+            let unit = |data, ticks, loss: u16, changed| Unit {
+                data,
+                ticks,
+                arrival,
+                lost: u32::from(loss),
+                keyframe: true,
+                disposable: false,
+                parameters_changed: changed,
+            };
+            match item {
+                Ok(CodecItem::VideoFrame(frame)) => {
+                    let (ticks, loss, changed) = (
+                        frame.timestamp().timestamp(),
+                        frame.loss(),
+                        frame.has_new_parameters(),
+                    );
+                    out.push(unit(frame.into_data(), ticks, loss, changed));
+                }
+                Ok(CodecItem::AudioFrame(frame)) => {
+                    out.push(unit(
+                        frame.data().to_vec(),
+                        frame.timestamp().timestamp(),
+                        frame.loss(),
+                        false,
+                    ));
+                }
+                Ok(_) => {}
+                Err(_) => broken = true,
+            }
+        }
+        if broken {
+            repairs.add(Repair::Payload);
+            *lost = lost.saturating_add(if self.video { 1 } else { 0 });
+        }
+    }
+}

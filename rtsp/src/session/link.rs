@@ -1,0 +1,222 @@
+//! A connection with the state of its requests. Tears its session down when it is dropped.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::connection::Connection;
+use crate::media::unit::Arrival;
+use crate::secrets::Secrets;
+use crate::wire::authentication::LoginFailure;
+use crate::wire::exchange::{Event, Exchange, Method};
+use crate::wire::message::Message;
+use crate::{CameraError, CameraOptions};
+
+/// How long the camera may take to answer TEARDOWN.
+const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(400);
+/// Media that come before the answer to PLAY: some cameras are that eager.
+const MAX_EARLY_PACKETS: usize = 512;
+/// So much that is no RTSP, and the peer is not a camera.
+const MAX_GARBAGE_BEFORE_ANSWER: u64 = 64 * 1024;
+
+/// Counts connections that still have to send TEARDOWN, so that a new session can wait for the end of the old one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TeardownTracker(watch::Sender<usize>);
+
+struct TeardownGuard(watch::Sender<usize>);
+
+impl TeardownTracker {
+    fn register(&self) -> TeardownGuard {
+        self.0.send_modify(|count| *count += 1);
+        TeardownGuard(self.0.clone())
+    }
+
+    /// Waits until none is left.
+    pub(crate) async fn wait_all(&self) {
+        // `self` keeps the channel open, so this ends only with the condition.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for TeardownGuard {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// The answer to a request.
+pub(super) struct Answer {
+    pub(super) message: Message,
+    pub(super) login: Option<LoginFailure>,
+}
+
+pub(crate) struct Link {
+    /// Taken only by `drop`.
+    connection: Option<Connection>,
+    pub(super) exchange: Exchange,
+    /// The address of PLAY, to which keep-alives and TEARDOWN go too.
+    pub(super) aggregate: String,
+    pub(super) options: CameraOptions,
+    pub(super) secrets: Secrets,
+    /// Of the bytes that were read last.
+    pub(super) arrival: Arrival,
+    /// Packets that came before the answer to PLAY.
+    pub(super) early: Vec<(u8, Vec<u8>)>,
+    teardowns: TeardownTracker,
+}
+
+impl Link {
+    pub(super) async fn open(
+        options: &CameraOptions,
+        teardowns: &TeardownTracker,
+    ) -> Result<Self, CameraError> {
+        let (connection, early) = Connection::open(options).await?;
+        let mut exchange = Exchange::new(options.credentials.clone());
+        exchange.deframer.push(&early);
+        let address = options.url.to_wire().to_string();
+        Ok(Self {
+            connection: Some(connection),
+            exchange,
+            secrets: Secrets::new(&address, options.credentials.as_ref()),
+            aggregate: address,
+            options: options.clone(),
+            arrival: Arrival::now(),
+            early: Vec::new(),
+            teardowns: teardowns.clone(),
+        })
+    }
+
+    pub(super) fn connection(&self) -> Option<&Connection> {
+        self.connection.as_ref()
+    }
+
+    /// Sends a request and waits for its answer. Packets that come meanwhile are kept in [`early`](Self::early).
+    pub(super) async fn request(
+        &mut self,
+        method: Method,
+        uri: &str,
+        headers: &str,
+    ) -> Result<Answer, CameraError> {
+        self.exchange.send(method, uri, headers);
+        loop {
+            self.flush().await?;
+            while let Some(event) = self.exchange.next() {
+                match event {
+                    Event::Answer {
+                        method: answered,
+                        message,
+                        login,
+                    } if answered == method => return Ok(Answer { message, login }),
+                    Event::Answer { .. } => {}
+                    Event::Packet { channel, at } => {
+                        if self.early.len() < MAX_EARLY_PACKETS {
+                            let bytes = self.exchange.bytes(at).to_vec();
+                            self.early.push((channel, bytes));
+                        }
+                    }
+                }
+            }
+            // A new nonce may have to be answered first.
+            self.flush().await?;
+            let garbage = self.exchange.deframer.garbage();
+            let closed = !self.read().await?;
+            if closed || garbage > MAX_GARBAGE_BEFORE_ANSWER {
+                return Err(if garbage > 0 {
+                    self.not_rtsp()
+                } else {
+                    self.closed()
+                });
+            }
+        }
+    }
+
+    /// Sends what is to be sent.
+    pub(super) async fn flush(&mut self) -> Result<(), CameraError> {
+        if !self.exchange.has_output() {
+            return Ok(());
+        }
+        let bytes = self.exchange.take_output();
+        match &mut self.connection {
+            Some(connection) => connection.send(&bytes).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what has come; false at the end. Cancel safe.
+    pub(super) async fn read(&mut self) -> Result<bool, CameraError> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(false);
+        };
+        let len = connection.read(self.exchange.deframer.space()).await?;
+        self.exchange.deframer.filled(len);
+        self.arrival = Arrival::now();
+        Ok(len > 0)
+    }
+
+    fn closed(&self) -> CameraError {
+        CameraError::Closed {
+            url: self.options.url.clone(),
+        }
+    }
+
+    fn not_rtsp(&self) -> CameraError {
+        CameraError::Protocol {
+            url: self.options.url.clone(),
+            message: "its answer is not RTSP: is this its RTSP port?".to_owned(),
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let Some(mut connection) = self
+            .connection
+            .take()
+            .filter(|_| self.exchange.session().is_some())
+        else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let guard = self.teardowns.register();
+        let mut exchange = std::mem::replace(&mut self.exchange, Exchange::new(None));
+        let aggregate = std::mem::take(&mut self.aggregate);
+        // Without TEARDOWN the camera would keep the session and count it against its limit.
+        runtime.spawn(async move {
+            let _guard = guard;
+            exchange.send(Method::Teardown, &aggregate, "");
+            let _ = timeout(TEARDOWN_TIMEOUT, tear_down(&mut connection, &mut exchange)).await;
+        });
+    }
+}
+
+async fn tear_down(connection: &mut Connection, exchange: &mut Exchange) -> Result<(), CameraError> {
+    loop {
+        let bytes = exchange.take_output();
+        if !bytes.is_empty() {
+            connection.send(&bytes).await?;
+        }
+        while let Some(event) = exchange.next() {
+            if matches!(
+                event,
+                Event::Answer {
+                    method: Method::Teardown,
+                    ..
+                }
+            ) {
+                connection.shut_down().await;
+                return Ok(());
+            }
+        }
+        if exchange.has_output() {
+            continue;
+        }
+        let len = connection.read(exchange.deframer.space()).await?;
+        if len == 0 {
+            return Ok(());
+        }
+        exchange.deframer.filled(len);
+    }
+}

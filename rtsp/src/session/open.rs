@@ -1,0 +1,479 @@
+//! DESCRIBE, SETUP of the wanted streams, PLAY.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::Instant as TokioInstant;
+use tracing::debug;
+
+use super::keepalive::KeepAlive;
+use super::link::{Answer, Link, TeardownTracker};
+use super::udp::UdpPorts;
+use super::{LiveSession, take_packet};
+use crate::media::track::Track;
+use crate::url::CameraUrl;
+use crate::wire::description::Description;
+use crate::wire::exchange::Method;
+use crate::wire::headers;
+use crate::wire::repairs::Repair;
+use crate::{CameraError, CameraOptions, MediaKind, StreamInfo, Transport};
+
+/// What the description says, before anything is set up.
+struct Described {
+    base: String,
+    control: Option<String>,
+    sdp: String,
+    tracks: Vec<Option<Track>>,
+    controls: Vec<Option<String>>,
+    streams: Vec<StreamInfo>,
+    optional: Vec<bool>,
+}
+
+impl LiveSession {
+    /// DESCRIBE, SETUP of all wanted streams, PLAY. Dropping the future closes the connection.
+    pub(crate) async fn open(
+        options: &CameraOptions,
+        teardowns: &TeardownTracker,
+    ) -> Result<Self, CameraError> {
+        let mut link = Link::open(options, teardowns).await?;
+        let answer = describe(&mut link).await?;
+        let answer = match redirect(&link, &answer) {
+            Some(Ok(url)) => {
+                let mut options = link.options.clone();
+                options.url = url;
+                link = Link::open(&options, teardowns).await?;
+                let answer = describe(&mut link).await?;
+                if let Some(again) = redirect(&link, &answer) {
+                    return Err(
+                        again.map_or_else(|error| error, |url| redirected(&link, &answer, url.to_string()))
+                    );
+                }
+                answer
+            }
+            Some(Err(error)) => return Err(error),
+            None => answer,
+        };
+        check(&link, &answer)?;
+        let mut described = read_description(&mut link, &answer);
+        if described.streams.is_empty() {
+            return Err(CameraError::Protocol {
+                url: options.url.clone(),
+                message: "its session description has no media".to_owned(),
+            });
+        }
+        select_streams(&mut described, options.audio);
+        if !described.streams.iter().any(|stream| stream.playing) {
+            return Err(CameraError::NoUsableStream {
+                url: options.url.clone(),
+                offered: offered(&described.streams),
+            });
+        }
+        let control = described.control.as_deref().unwrap_or("*");
+        link.aggregate = headers::join(&described.base, control);
+        let setup = set_up(&mut link, &mut described).await?;
+        play(&mut link, &setup).await?;
+
+        let early = std::mem::take(&mut link.early);
+        let now = TokioInstant::now();
+        let keepalive = KeepAlive::new(setup.timeout, now);
+        let mut session = Self {
+            keepalive_timer: Box::pin(tokio::time::sleep_until(keepalive.next_at())),
+            keepalive,
+            link,
+            tracks: described.tracks,
+            channels: setup.channels,
+            udp: setup.udp,
+            ready: std::collections::VecDeque::new(),
+            units: Vec::new(),
+            datagram: Vec::new(),
+            closed: false,
+            wall: options.wall.clone(),
+            began: Instant::now(),
+            streams: described.streams,
+            sdp: described.sdp,
+        };
+        for (channel, bytes) in early {
+            if let Some((stream, rtcp)) = session.channels.get(usize::from(channel)).copied().flatten() {
+                let Self {
+                    link,
+                    tracks,
+                    streams,
+                    ready,
+                    units,
+                    wall,
+                    began,
+                    ..
+                } = &mut session;
+                let repairs = &mut link.exchange.repairs;
+                take_packet(
+                    tracks,
+                    streams,
+                    (ready, units),
+                    (wall, *began),
+                    (stream, rtcp),
+                    &bytes,
+                    link.arrival,
+                    repairs,
+                );
+            }
+        }
+        Ok(session)
+    }
+}
+
+async fn describe(link: &mut Link) -> Result<Answer, CameraError> {
+    let uri = link.options.url.to_wire().to_string();
+    link.request(Method::Describe, &uri, "Accept: application/sdp\r\n")
+        .await
+}
+
+/// Where the camera redirects to. Only another address of the same host is followed: credentials go nowhere else.
+fn redirect(link: &Link, answer: &Answer) -> Option<Result<CameraUrl, CameraError>> {
+    let status = answer
+        .message
+        .status()
+        .filter(|status| (300..400).contains(status))?;
+    let location = answer.message.header("location").unwrap_or_default();
+    let own = &link.options.url;
+    let target = headers::join(&own.to_wire().to_string(), location);
+    match CameraUrl::parse(&target) {
+        Ok(url) if status != 304 && !location.is_empty() && url.host().eq_ignore_ascii_case(own.host()) => {
+            Some(Ok(url))
+        }
+        _ => Some(Err(redirected(link, answer, location.to_owned()))),
+    }
+}
+
+fn redirected(link: &Link, answer: &Answer, location: String) -> CameraError {
+    let location = if location.is_empty() {
+        "nowhere".to_owned()
+    } else {
+        link.secrets.mask(&location)
+    };
+    CameraError::Redirect {
+        url: link.options.url.clone(),
+        status: answer.message.status().unwrap_or(0),
+        location,
+    }
+}
+
+/// The error of an answer that is none of success.
+fn check(link: &Link, answer: &Answer) -> Result<(), CameraError> {
+    let status = answer.message.status().unwrap_or(0);
+    if (200..300).contains(&status) {
+        return Ok(());
+    }
+    let url = link.options.url.clone();
+    if status == 0 {
+        return Err(CameraError::Protocol {
+            url,
+            message: "its answer is not RTSP: is this its RTSP port?".to_owned(),
+        });
+    }
+    Err(CameraError::Status {
+        url,
+        status,
+        login: answer.login.clone(),
+    })
+}
+
+fn read_description(link: &mut Link, answer: &Answer) -> Described {
+    let request = link.options.url.to_wire().to_string();
+    let repairs = &mut link.exchange.repairs;
+    let description = Description::parse(&answer.message.body, repairs);
+    let base = headers::base(&answer.message, &request, repairs);
+    let sdp = link.secrets.mask(&String::from_utf8_lossy(&answer.message.body));
+    debug!(url = %link.options.url, tracks = description.tracks.len(), repairs = %link.exchange.repairs, "described");
+    let mut described = Described {
+        base,
+        control: description.control,
+        sdp,
+        tracks: Vec::new(),
+        controls: Vec::new(),
+        streams: Vec::new(),
+        optional: Vec::new(),
+    };
+    for (index, track) in description.tracks.iter().enumerate() {
+        let (own, mut info) = Track::new(index, track);
+        info.playing = own.is_some() && !track.send_only;
+        described.tracks.push(own);
+        described.streams.push(info);
+        described.controls.push(track.control.clone());
+        described.optional.push(track.media != MediaKind::Video);
+    }
+    described
+}
+
+/// Leaves the first usable video and audio stream playing: a camera that offers main and sub stream in one session would
+/// send both for nothing.
+fn select_streams(described: &mut Described, audio: bool) {
+    let (mut video, mut audio) = (false, !audio);
+    for stream in &mut described.streams {
+        let taken = match stream.media {
+            MediaKind::Video => &mut video,
+            MediaKind::Audio => &mut audio,
+            MediaKind::Application => {
+                stream.playing = false;
+                continue;
+            }
+        };
+        stream.playing &= !*taken;
+        *taken |= stream.playing;
+    }
+    // Audio alone is wanted where there are no pictures.
+    for (stream, optional) in described.streams.iter().zip(&mut described.optional) {
+        *optional &= video || stream.media != MediaKind::Audio;
+    }
+}
+
+/// What SETUP brought.
+struct SetUp {
+    channels: Vec<Option<(usize, bool)>>,
+    udp: Option<UdpPorts>,
+    timeout: Duration,
+    /// The address of the first stream.
+    first: String,
+    /// Sessions that the camera opened beside the first.
+    other_sessions: Vec<String>,
+}
+
+async fn set_up(link: &mut Link, described: &mut Described) -> Result<SetUp, CameraError> {
+    let mut setup = SetUp {
+        channels: vec![None; 256],
+        udp: (link.options.transport == Transport::Udp).then(UdpPorts::default),
+        timeout: Duration::from_secs(60),
+        first: String::new(),
+        other_sessions: Vec::new(),
+    };
+    let mut next_channel = 0_u8;
+    for (index, stream) in described
+        .streams
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, stream)| stream.playing)
+    {
+        let control = described.controls.get(index).cloned().flatten();
+        let uri = control.map_or_else(
+            || link.aggregate.clone(),
+            |control| headers::join(&described.base, &control),
+        );
+        let optional = described.optional.get(index).copied().unwrap_or(true);
+        match set_up_one(link, &mut setup, index, &uri, next_channel).await {
+            Ok(()) => {
+                next_channel = next_channel.saturating_add(2);
+                if setup.first.is_empty() {
+                    setup.first = uri;
+                }
+            }
+            // A refused audio costs the audio.
+            Err(error)
+                if optional && !matches!(error, CameraError::Broken { .. } | CameraError::Closed { .. }) =>
+            {
+                debug!(%error, stream = index, "a stream is left out");
+                link.exchange.repairs.add(Repair::TrackRefused);
+                stream.playing = false;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if !described.streams.iter().any(|stream| stream.playing) {
+        return Err(CameraError::NoUsableStream {
+            url: link.options.url.clone(),
+            offered: offered(&described.streams),
+        });
+    }
+    for (stream, track) in described.streams.iter().zip(&mut described.tracks) {
+        if !stream.playing {
+            *track = None;
+        }
+    }
+    Ok(setup)
+}
+
+async fn set_up_one(
+    link: &mut Link,
+    setup: &mut SetUp,
+    index: usize,
+    uri: &str,
+    channel: u8,
+) -> Result<(), CameraError> {
+    let asked = link.options.transport;
+    let header = match &mut setup.udp {
+        Some(udp) => {
+            let (local, peer) = link
+                .connection()
+                .map_or((None, None), |connection| connection.addresses());
+            let local = local.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
+            let port = udp
+                .add(index, local, peer)
+                .await
+                .map_err(|error| CameraError::Network {
+                    url: link.options.url.clone(),
+                    message: format!("no pair of UDP ports is free here ({error})"),
+                    source: None,
+                })?;
+            format!("Transport: RTP/AVP;unicast;client_port={port}-{}\r\n", port + 1)
+        }
+        None => format!(
+            "Transport: RTP/AVP/TCP;unicast;interleaved={channel}-{}\r\n",
+            channel.saturating_add(1)
+        ),
+    };
+    let answer = link.request(Method::Setup, uri, &header).await;
+    let checked = match answer {
+        Ok(answer) => check(link, &answer).map(|()| answer),
+        Err(error) => Err(error),
+    };
+    let answer = match checked {
+        Ok(answer) => answer.message,
+        Err(error) => {
+            if let Some(udp) = &mut setup.udp {
+                udp.forget_last();
+            }
+            return Err(error);
+        }
+    };
+    let repairs = &mut link.exchange.repairs;
+    match headers::session(&answer, repairs) {
+        Some((id, timeout)) => {
+            setup.timeout = timeout;
+            if link.exchange.session() != Some(id.as_str()) && !setup.other_sessions.contains(&id) {
+                setup.other_sessions.push(id);
+            }
+        }
+        None => link.exchange.repairs.add(Repair::HeaderValue),
+    }
+    let transport = headers::transport(&answer, &mut link.exchange.repairs);
+    if transport.tcp == Some(asked == Transport::Udp) {
+        let instead = if asked == Transport::Udp {
+            Transport::Tcp
+        } else {
+            Transport::Udp
+        };
+        return Err(CameraError::Transport {
+            url: link.options.url.clone(),
+            asked,
+            instead,
+        });
+    }
+    match &mut setup.udp {
+        Some(udp) => {
+            if transport.server_port.is_none() {
+                link.exchange.repairs.add(Repair::HeaderValue);
+            }
+            udp.answered(transport.source, transport.server_port).await;
+        }
+        None => {
+            let own = transport
+                .channel
+                .filter(|channel| setup.is_free(*channel))
+                .unwrap_or_else(|| {
+                    link.exchange.repairs.add(Repair::HeaderValue);
+                    channel
+                });
+            for (channel, rtcp) in [(own, false), (own.saturating_add(1), true)] {
+                if let Some(place) = setup.channels.get_mut(usize::from(channel)) {
+                    *place = Some((index, rtcp));
+                }
+                link.exchange.deframer.expect_channel(channel);
+            }
+        }
+    }
+    Ok(())
+}
+
+impl SetUp {
+    fn is_free(&self, channel: u8) -> bool {
+        self.channels
+            .get(usize::from(channel))
+            .is_some_and(Option::is_none)
+    }
+}
+
+/// PLAY of everything that was set up, in whichever way the camera takes it.
+async fn play(link: &mut Link, setup: &SetUp) -> Result<(), CameraError> {
+    const RANGE: &str = "Range: npt=0.000-\r\n";
+    let aggregate = link.aggregate.clone();
+    let mut answer = link.request(Method::Play, &aggregate, RANGE).await?;
+    // "Only aggregate operation allowed" and the like: the address of the stream itself is understood more often.
+    if matches!(answer.message.status(), Some(404 | 405 | 455 | 459)) && setup.first != aggregate {
+        debug!(
+            status = answer.message.status(),
+            "PLAY of the whole was refused; trying its first stream"
+        );
+        answer = link.request(Method::Play, &setup.first, RANGE).await?;
+    }
+    check(link, &answer)?;
+    // Some cameras open a session for each stream, and play only the one that is named.
+    let first = link.exchange.session().map(str::to_owned);
+    for other in &setup.other_sessions {
+        link.exchange.repairs.add(Repair::HeaderValue);
+        link.exchange.set_session(Some(other.clone()));
+        let refused = link
+            .request(Method::Play, &aggregate, RANGE)
+            .await
+            .and_then(|answer| check(link, &answer));
+        if let Err(error) = refused {
+            debug!(%error, "PLAY of another session was refused");
+        }
+    }
+    link.exchange.set_session(first);
+    Ok(())
+}
+
+fn offered(streams: &[StreamInfo]) -> String {
+    if streams.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<_> = streams
+        .iter()
+        .map(|stream| {
+            let media = match stream.media {
+                MediaKind::Video => "video",
+                MediaKind::Audio => "audio",
+                MediaKind::Application => "application",
+            };
+            format!("{media}/{}", stream.encoding_name)
+        })
+        .collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Codec, StreamInfo};
+
+    #[test]
+    fn one_video_stream_and_one_wanted_audio_stream_are_chosen() {
+        let offer = [
+            (MediaKind::Application, Codec::OnvifMetadata),
+            (MediaKind::Video, Codec::Unsupported),
+            (MediaKind::Video, Codec::H264),
+            (MediaKind::Video, Codec::H265),
+            (MediaKind::Audio, Codec::Unsupported),
+            (MediaKind::Audio, Codec::Aac),
+            (MediaKind::Audio, Codec::PcmAlaw),
+        ];
+        for audio in [true, false] {
+            let mut described = Described {
+                base: String::new(),
+                control: None,
+                sdp: String::new(),
+                tracks: Vec::new(),
+                controls: Vec::new(),
+                streams: offer
+                    .iter()
+                    .enumerate()
+                    .map(|(i, (m, c))| StreamInfo::new(i, *m, *c, 90_000))
+                    .collect(),
+                optional: offer
+                    .iter()
+                    .map(|(media, _)| *media != MediaKind::Video)
+                    .collect(),
+            };
+            select_streams(&mut described, audio);
+            let playing: Vec<_> = described.streams.iter().map(|s| s.playing).collect();
+            assert_eq!(playing, [false, false, true, false, false, audio, false]);
+        }
+    }
+}

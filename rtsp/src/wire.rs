@@ -1,0 +1,12 @@
+//! The RTSP connection, without I/O: bytes of the camera in; packets, answers and the next requests out.
+//!
+//! This is the layer that forgives. What a camera does otherwise than the RFCs say is repaired here and counted
+//! ([`repairs`]); a good session passes byte for byte.
+
+pub(crate) mod authentication;
+mod deframer;
+pub(crate) mod description;
+pub(crate) mod exchange;
+pub(crate) mod headers;
+pub(crate) mod message;
+pub(crate) mod repairs;
