@@ -131,7 +131,17 @@ impl Default for LogConfig {
 }
 
 /// Form of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum
+)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum LogFormat {
@@ -235,7 +245,12 @@ impl Config {
         name("module.device", &self.module.device)?;
         self.http_address()?;
         self.metrics_address()?;
-        range("http.max-connections", self.http.max_connections as u64, 1, 10_000)?;
+        range(
+            "http.max-connections",
+            self.http.max_connections as u64,
+            1,
+            10_000,
+        )?;
         range("module.stop-seconds", self.module.stop_seconds, 0, 86_400)?;
         range("events.file-mib", self.events.file_mib, 1, 100_000)?;
         range("events.files-kept", u64::from(self.events.files_kept), 0, 1_000)?;
@@ -243,7 +258,8 @@ impl Config {
         if both[0] != both[1] {
             return Err(ConfigError::Value {
                 key: "http.certificate",
-                message: "a certificate and its key go together: set 'certificate' and 'key', or neither".into(),
+                message: "a certificate and its key go together: set 'certificate' and 'key', or neither"
+                    .into(),
             });
         }
         Ok(())
@@ -295,7 +311,9 @@ fn address(key: &'static str, text: &str) -> Result<Option<SocketAddr>, ConfigEr
         "" => Ok(None),
         _ => text.parse().map(Some).map_err(|_| ConfigError::Value {
             key,
-            message: format!("'{text}' is not an address: write IP:PORT, such as 127.0.0.1:8580, or \"\" for none"),
+            message: format!(
+                "'{text}' is not an address: write IP:PORT, such as 127.0.0.1:8580, or \"\" for none"
+            ),
         }),
     }
 }
@@ -337,7 +355,10 @@ mod tests {
         let documented: toml_edit::DocumentMut = DOCUMENTED.parse().unwrap();
         for (section, table) in written.as_table() {
             for (key, _) in table.as_table_like().unwrap().iter() {
-                assert!(documented[section].get(key).is_some(), "{section}.{key} is not documented");
+                assert!(
+                    documented[section].get(key).is_some(),
+                    "{section}.{key} is not documented"
+                );
             }
         }
     }
@@ -349,7 +370,10 @@ mod tests {
         config.http.hosts = vec!["cam\"era".into()];
         config.log.format = LogFormat::Json;
         let text = config.documented();
-        assert!(text.contains("# Address of the methods") && text.contains("listen = \"0.0.0.0:80\""), "{text}");
+        assert!(
+            text.contains("# Address of the methods") && text.contains("listen = \"0.0.0.0:80\""),
+            "{text}"
+        );
         assert_eq!(toml_edit::de::from_str::<Config>(&text).unwrap(), config);
     }
 

@@ -52,7 +52,10 @@ impl DataDirectory {
         builder.recursive(true).mode(0o700);
         builder.create(path).map_err(io("create", path))?;
         let lock = path.join("lock");
-        let file = private().truncate(false).open(&lock).map_err(io("create", &lock))?;
+        let file = private()
+            .truncate(false)
+            .open(&lock)
+            .map_err(io("create", &lock))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
@@ -87,7 +90,9 @@ impl DataDirectory {
             .read_to_end(&mut content)
             .map_err(io("read", &path))?;
         if content.len() as u64 > MAX_FILE {
-            return Err(io("read", &path)(std::io::Error::other("it has more than 256 MiB")));
+            return Err(io("read", &path)(std::io::Error::other(
+                "it has more than 256 MiB",
+            )));
         }
         Ok(Some(content))
     }

@@ -81,7 +81,11 @@ impl EdgeModuleBuilder {
     ///
     /// [`StartError`], after stopping what had started.
     pub async fn start(self) -> Result<EdgeModule, StartError> {
-        let Self { config, runtime, mut sinks } = self;
+        let Self {
+            config,
+            runtime,
+            mut sinks,
+        } = self;
         config.check()?;
         let data = DataDirectory::open(&config.module.data)?;
         let token = Token::of(&data)?;
@@ -139,11 +143,19 @@ async fn listener(config: &Config, address: SocketAddr, router: Router) -> Resul
     Listener::start(options, router).await
 }
 
-fn configured_sinks(config: &Config, sinks: &mut Vec<(String, Box<dyn MessageSink>)>) -> Result<(), StartError> {
+fn configured_sinks(
+    config: &Config,
+    sinks: &mut Vec<(String, Box<dyn MessageSink>)>,
+) -> Result<(), StartError> {
     let events = &config.events;
     if !events.file.as_os_str().is_empty() {
         let largest = events.file_mib << 20;
-        let file = EventFile::new(&events.file, largest, events.files_kept, Topic::new(&events.topic));
+        let file = EventFile::new(
+            &events.file,
+            largest,
+            events.files_kept,
+            Topic::new(&events.topic),
+        );
         let file = file.map_err(|source| StartError::EventFile {
             path: events.file.clone(),
             source,
@@ -202,7 +214,10 @@ impl EdgeModule {
         let limit = self.config.module.stop_limit();
         let done = timeout(limit, self.methods.module().shutdown()).await.is_ok();
         if !done {
-            tracing::error!("the stop took more than {} s: clips may be incomplete until the next start", limit.as_secs());
+            tracing::error!(
+                "the stop took more than {} s: clips may be incomplete until the next start",
+                limit.as_secs()
+            );
         }
         done
     }

@@ -79,7 +79,10 @@ pub fn metrics_router(metrics: Metrics) -> Router {
 async fn ready(State(readiness): State<Readiness>) -> (StatusCode, &'static str) {
     match readiness.get() {
         true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or stopping\n"),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: starting or stopping\n",
+        ),
     }
 }
 

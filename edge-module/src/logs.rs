@@ -18,13 +18,19 @@ use crate::config::{ConfigError, LogConfig, LogFormat};
 ///
 /// [`ConfigError::Value`] for an invalid level or filter.
 pub fn start(config: &LogConfig) -> Result<(), ConfigError> {
-    let filter = EnvFilter::builder().parse(&config.level).map_err(|error| ConfigError::Value {
-        key: "log.level",
-        message: format!("{error}; write error, warn, info, debug or trace, or a filter such as info,lva_rtsp=debug"),
-    })?;
+    let filter = EnvFilter::builder()
+        .parse(&config.level)
+        .map_err(|error| ConfigError::Value {
+            key: "log.level",
+            message: format!(
+                "{error}; write error, warn, info, debug or trace, or a filter such as info,lva_rtsp=debug"
+            ),
+        })?;
     let terminal = std::io::stdout().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours);
     // A second start, in a program with a log of its own, changes nothing.
     let _ = match config.format {
         LogFormat::Json => builder.json().try_init(),
@@ -124,8 +130,14 @@ mod tests {
         let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with("<6> 20"), "{text}");
-        assert_eq!(&lines[0][27..], " +00:00 Application: Request started: Method name: 'GraphInstanceList'.");
-        assert!(lines[1].starts_with("<4> ") && lines[1].contains(" MediaPipeline: camera session failed"), "{text}");
+        assert_eq!(
+            &lines[0][27..],
+            " +00:00 Application: Request started: Method name: 'GraphInstanceList'."
+        );
+        assert!(
+            lines[1].starts_with("<4> ") && lines[1].contains(" MediaPipeline: camera session failed"),
+            "{text}"
+        );
         assert!(lines[2].ends_with(" Events: {\"id\":1}"), "{text}");
     }
 

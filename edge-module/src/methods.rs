@@ -80,7 +80,9 @@ impl Methods {
             },
         };
         let known = Method::from_name(method).map(|(family, method)| method.name(family));
-        self.shared.counts.count(known.unwrap_or("unknown"), answer.status);
+        self.shared
+            .counts
+            .count(known.unwrap_or("unknown"), answer.status);
         let elapsed = started.elapsed().as_millis();
         tracing::info!("Request completed: Status={} Elapsed={elapsed}ms.", answer.status);
         answer
@@ -90,7 +92,8 @@ impl Methods {
 impl Shared {
     async fn run(self: Arc<Self>, method: &str, payload: &Value) -> Answer {
         let (status, payload) = self.module.invoke(method, payload).await;
-        let changes = status < 300 && Method::from_name(method).is_some_and(|(_, method)| changes_state(method));
+        let changes =
+            status < 300 && Method::from_name(method).is_some_and(|(_, method)| changes_state(method));
         if !changes {
             return Answer { status, payload };
         }

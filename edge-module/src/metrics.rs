@@ -11,13 +11,13 @@ use lva_graph_model::methods::{InstanceInfo, InstanceState};
 use lva_graph_runtime::{InstanceStats, Module};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::registry::Registry;
 
 use crate::methods::Methods;
@@ -144,11 +144,16 @@ impl ModuleCollector {
     fn active(&self, encoder: &mut DescriptorEncoder, instances: &Instances) -> fmt::Result {
         for (product, metric, label) in [
             (Product::Lva, "lva_active_graph_instances", "graph_topology"),
-            (Product::VideoAnalyzer, "va_active_live_pipelines", "pipeline_topology"),
+            (
+                Product::VideoAnalyzer,
+                "va_active_live_pipelines",
+                "pipeline_topology",
+            ),
         ] {
             let mut topologies = std::collections::BTreeMap::<&str, u64>::new();
             for (info, _) in instances.iter().filter(|(info, _)| info.family == product) {
-                *topologies.entry(&info.topology).or_default() += u64::from(info.state == InstanceState::Active);
+                *topologies.entry(&info.topology).or_default() +=
+                    u64::from(info.state == InstanceState::Active);
             }
             let values = topologies.into_iter().map(|(topology, active)| {
                 let mut labels = self.module_labels();
@@ -164,10 +169,19 @@ impl ModuleCollector {
         for (product, prefix) in PRODUCTS {
             let values = of(product, instances).flat_map(|(info, stats)| {
                 let labels = |node: &str| self.node(info, Some(node));
-                stats.received_bytes.iter().map(move |(node, bytes)| (labels(node), *bytes)).collect::<Vec<_>>()
+                stats
+                    .received_bytes
+                    .iter()
+                    .map(move |(node, bytes)| (labels(node), *bytes))
+                    .collect::<Vec<_>>()
             });
             let name = format!("{prefix}_received_bytes");
-            counters(encoder, &name, "Bytes of encoded media received from cameras", values)?;
+            counters(
+                encoder,
+                &name,
+                "Bytes of encoded media received from cameras",
+                values,
+            )?;
         }
         Ok(())
     }
@@ -184,7 +198,12 @@ impl ModuleCollector {
                 stats.dropped.iter().map(one).collect::<Vec<_>>()
             });
             let name = format!("{prefix}_data_dropped");
-            counters(encoder, &name, "Pictures, encoded units and signals that were dropped, by reason", values)?;
+            counters(
+                encoder,
+                &name,
+                "Pictures, encoded units and signals that were dropped, by reason",
+                values,
+            )?;
         }
         Ok(())
     }
@@ -200,7 +219,12 @@ impl ModuleCollector {
                     };
                     stats.latencies.iter().map(one).collect::<Vec<_>>()
                 });
-                gauges(encoder, &format!("{prefix}_cumulative_latency_seconds_{suffix}"), help, values)?;
+                gauges(
+                    encoder,
+                    &format!("{prefix}_cumulative_latency_seconds_{suffix}"),
+                    help,
+                    values,
+                )?;
             }
         }
         Ok(())
@@ -209,53 +233,123 @@ impl ModuleCollector {
     fn frames(&self, encoder: &mut DescriptorEncoder, instances: &Instances) -> fmt::Result {
         type Read = fn(&InstanceStats) -> u64;
         let metrics: [(&str, &str, Read); 4] = [
-            ("lva_edge_pictures_received", "Encoded pictures from cameras", |s| s.received),
-            ("lva_edge_pictures_decoded", "Pictures that were decoded", |s| s.decoded),
-            ("lva_edge_pictures_skipped", "Pictures that no node wanted decoded", |s| s.skipped),
-            ("lva_edge_camera_sessions", "Sessions with cameras", |s| s.camera_sessions),
+            (
+                "lva_edge_pictures_received",
+                "Encoded pictures from cameras",
+                |s| s.received,
+            ),
+            ("lva_edge_pictures_decoded", "Pictures that were decoded", |s| {
+                s.decoded
+            }),
+            (
+                "lva_edge_pictures_skipped",
+                "Pictures that no node wanted decoded",
+                |s| s.skipped,
+            ),
+            ("lva_edge_camera_sessions", "Sessions with cameras", |s| {
+                s.camera_sessions
+            }),
         ];
         for (name, help, read) in metrics {
-            let values = instances.iter().map(|(info, stats)| (instance(info), read(stats)));
+            let values = instances
+                .iter()
+                .map(|(info, stats)| (instance(info), read(stats)));
             counters(encoder, name, help, values)?;
         }
-        let memory = instances.iter().map(|(info, stats)| (instance(info), stats.memory.used_bytes as f64));
-        gauges(encoder, "lva_edge_media_bytes", "Encoded media held in memory", memory)?;
+        let memory = instances
+            .iter()
+            .map(|(info, stats)| (instance(info), stats.memory.used_bytes as f64));
+        gauges(
+            encoder,
+            "lva_edge_media_bytes",
+            "Encoded media held in memory",
+            memory,
+        )?;
         type ReadExtension = fn(&lva_graph_runtime::ExtensionStats) -> u64;
         let metrics: [(&str, &str, ReadExtension); 4] = [
-            ("lva_edge_extension_frames_sent", "Frames sent to extensions", |s| s.sent),
-            ("lva_edge_extension_frames_answered", "Frames answered by extensions", |s| s.answered),
-            ("lva_edge_extension_frames_lost", "Frames sent and not answered", |s| s.lost),
-            ("lva_edge_extension_sessions", "Sessions with extensions", |s| s.sessions),
+            (
+                "lva_edge_extension_frames_sent",
+                "Frames sent to extensions",
+                |s| s.sent,
+            ),
+            (
+                "lva_edge_extension_frames_answered",
+                "Frames answered by extensions",
+                |s| s.answered,
+            ),
+            (
+                "lva_edge_extension_frames_lost",
+                "Frames sent and not answered",
+                |s| s.lost,
+            ),
+            ("lva_edge_extension_sessions", "Sessions with extensions", |s| {
+                s.sessions
+            }),
         ];
         for (name, help, read) in metrics {
             let values = instances.iter().flat_map(|(info, stats)| {
-                stats.extensions.iter().map(move |(node, stats)| (named(info, "node", node), read(stats)))
+                stats
+                    .extensions
+                    .iter()
+                    .map(move |(node, stats)| (named(info, "node", node), read(stats)))
             });
             counters(encoder, name, help, values)?;
         }
         let events = instances.iter().flat_map(|(info, stats)| {
-            stats.events.iter().map(move |(name, count)| (named(info, "event", name.as_str()), *count))
+            stats
+                .events
+                .iter()
+                .map(move |(name, count)| (named(info, "event", name.as_str()), *count))
         });
-        counters(encoder, "lva_edge_events", "Events that were emitted, by name", events)
+        counters(
+            encoder,
+            "lva_edge_events",
+            "Events that were emitted, by name",
+            events,
+        )
     }
 
     fn recordings(&self, encoder: &mut DescriptorEncoder, instances: &Instances) -> fmt::Result {
-        let clips = instances.iter().map(|(info, stats)| (instance(info), stats.clips));
-        counters(encoder, "lva_edge_recordings", "Recorded files that were finished", clips)
+        let clips = instances
+            .iter()
+            .map(|(info, stats)| (instance(info), stats.clips));
+        counters(
+            encoder,
+            "lva_edge_recordings",
+            "Recorded files that were finished",
+            clips,
+        )
     }
 
     fn sinks(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let stats = self.module.sink_stats();
         let of = |read: fn(&lva_graph_runtime::SinkStats) -> u64| {
             let names = self.sinks.iter().zip(&stats);
-            names.map(move |(name, stats)| (vec![("sink", name.clone())], read(stats))).collect::<Vec<_>>()
+            names
+                .map(move |(name, stats)| (vec![("sink", name.clone())], read(stats)))
+                .collect::<Vec<_>>()
         };
         let published = of(|stats| stats.published).into_iter();
-        counters(encoder, "lva_edge_sink_events_published", "Events that a sink accepted", published)?;
+        counters(
+            encoder,
+            "lva_edge_sink_events_published",
+            "Events that a sink accepted",
+            published,
+        )?;
         let failed = of(|stats| stats.failed).into_iter();
-        counters(encoder, "lva_edge_sink_events_failed", "Events that a sink rejected", failed)?;
+        counters(
+            encoder,
+            "lva_edge_sink_events_failed",
+            "Events that a sink rejected",
+            failed,
+        )?;
         let dropped = of(|stats| stats.dropped_queue_full).into_iter();
-        counters(encoder, "lva_edge_sink_events_dropped", "Events dropped at a sink's full queue", dropped)
+        counters(
+            encoder,
+            "lva_edge_sink_events_dropped",
+            "Events dropped at a sink's full queue",
+            dropped,
+        )
     }
 }
 
@@ -306,15 +400,27 @@ fn gauges(
 /// Memory and descriptors of this process, under the names that dashboards know.
 fn process(encoder: &mut DescriptorEncoder) -> fmt::Result {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    let resident = pages.as_deref().and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
+    let resident = pages
+        .as_deref()
+        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
     if let Some(pages) = resident {
         let bytes = pages.saturating_mul(rustix::param::page_size() as u64);
         let value = std::iter::once((Labels::new(), bytes as f64));
-        gauges(encoder, "process_resident_memory_bytes", "Memory of this process", value)?;
+        gauges(
+            encoder,
+            "process_resident_memory_bytes",
+            "Memory of this process",
+            value,
+        )?;
     }
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
         let value = std::iter::once((Labels::new(), open.count() as f64));
-        gauges(encoder, "process_open_fds", "Open file descriptors of this process", value)?;
+        gauges(
+            encoder,
+            "process_open_fds",
+            "Open file descriptors of this process",
+            value,
+        )?;
     }
     Ok(())
 }

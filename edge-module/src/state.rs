@@ -83,6 +83,9 @@ fn report(module: &Module, failures: &[MethodError]) {
         tracing::error!("an instance that ran cannot run any more, and is inactive: {failure}");
     }
     let running = module.instances();
-    let running = running.iter().filter(|one| one.state == InstanceState::Active).count();
+    let running = running
+        .iter()
+        .filter(|one| one.state == InstanceState::Active)
+        .count();
     tracing::info!("the saved state is restored: {running} instances run");
 }

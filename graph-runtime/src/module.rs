@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lva_graph_model::methods::{
-    Action, Completion, InstanceInfo, InstanceState, MethodCall, MethodError, Registry, Request, Response, RestoreError,
-    Restored, Start,
+    Action, Completion, InstanceInfo, InstanceState, MethodCall, MethodError, Registry, Request, Response,
+    RestoreError, Restored, Start,
 };
 use lva_graph_model::{CustomNodeTypes, Node};
 use lva_media_types::MediaTime;

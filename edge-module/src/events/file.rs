@@ -80,11 +80,17 @@ impl RotatingFile {
             if let Some(directory) = self.path.parent() {
                 std::fs::create_dir_all(directory)?;
             }
-            let file = OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path)?;
+            let file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o640)
+                .open(&self.path)?;
             let size = file.metadata()?.len();
             self.open = Some((file, size));
         }
-        self.open.as_mut().ok_or_else(|| std::io::Error::other("the file is not open"))
+        self.open
+            .as_mut()
+            .ok_or_else(|| std::io::Error::other("the file is not open"))
     }
 
     fn rotate(&self) -> std::io::Result<()> {
@@ -121,12 +127,22 @@ mod tests {
             kept: 2,
             open: None,
         };
-        for line in ["one\n", "two\n", "three\n", "four\n", "a line of more than the limit\n", "six\n"] {
+        for line in [
+            "one\n",
+            "two\n",
+            "three\n",
+            "four\n",
+            "a line of more than the limit\n",
+            "six\n",
+        ] {
             file.write(line.as_bytes()).unwrap();
         }
         let read = |number: u32| std::fs::read_to_string(numbered(&path, number)).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "six\n");
-        assert_eq!((read(1), read(2)), ("a line of more than the limit\n".into(), "three\nfour\n".into()));
+        assert_eq!(
+            (read(1), read(2)),
+            ("a line of more than the limit\n".into(), "three\nfour\n".into())
+        );
         assert!(!numbered(&path, 3).exists());
     }
 

@@ -56,7 +56,10 @@ mod tests {
             .with_json_body(json!({"a": 1}));
         let flat = flat(&envelope, Uuid::nil());
         assert_eq!(flat["data"], json!({"a": 1}));
-        assert_eq!((&flat["topic"], &flat["dataVersion"]), (&json!("/t"), &json!("1.0")));
+        assert_eq!(
+            (&flat["topic"], &flat["dataVersion"]),
+            (&json!("/t"), &json!("1.0"))
+        );
         assert_eq!(flat["subject"], "/graphInstances/one");
         assert!(flat.get("body").is_none());
     }

@@ -43,7 +43,10 @@ impl Token {
                 return Ok(Self(text.into()));
             }
             let aside = data.set_aside(FILE)?;
-            tracing::error!("the API token is too short; a new one is made, and the old one kept as {}", aside.display());
+            tracing::error!(
+                "the API token is too short; a new one is made, and the old one kept as {}",
+                aside.display()
+            );
         }
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|error| DataError::Io {
@@ -132,7 +135,10 @@ pub(super) async fn check(
         Ok(()) => {
             let answered = timeout(REQUEST_TIMEOUT, next.run(request)).await;
             return answered.unwrap_or_else(|_| {
-                answers::error(StatusCode::REQUEST_TIMEOUT, "the request was not complete within a minute")
+                answers::error(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "the request was not complete within a minute",
+                )
             });
         }
         Err(refusal) => refusal,
@@ -143,7 +149,10 @@ pub(super) async fn check(
             StatusCode::MISDIRECTED_REQUEST,
             "this server does not answer to that host name: add it to 'hosts' in the section [http]",
         ),
-        Refusal::Origin => answers::error(StatusCode::FORBIDDEN, "requests of other sites' pages are refused"),
+        Refusal::Origin => answers::error(
+            StatusCode::FORBIDDEN,
+            "requests of other sites' pages are refused",
+        ),
         Refusal::Token => answers::error(
             StatusCode::UNAUTHORIZED,
             "a token is missing or wrong: send 'Authorization: Bearer TOKEN' with the content of api-token in the data directory",
@@ -161,12 +170,18 @@ mod tests {
     const OUTSIDE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 9));
 
     fn access(listen: &str) -> Access {
-        Access::new(Token("t".repeat(64).into()), listen.parse().unwrap(), vec!["cam.example".into()])
+        Access::new(
+            Token("t".repeat(64).into()),
+            listen.parse().unwrap(),
+            vec!["cam.example".into()],
+        )
     }
 
     fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
         let pairs = pairs.iter();
-        pairs.map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+        pairs
+            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     #[test]
@@ -196,15 +211,30 @@ mod tests {
             }
             access.allows(LOOPBACK, &all)
         };
-        for host in ["localhost:8580", "LOCALHOST", "[::1]:8580", "10.0.0.3", "cam.example:443"] {
+        for host in [
+            "localhost:8580",
+            "LOCALHOST",
+            "[::1]:8580",
+            "10.0.0.3",
+            "cam.example:443",
+        ] {
             assert_eq!(of(host, None), Ok(()), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example:8580", "", "127.0.0.1.evil.example"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example:8580",
+            "",
+            "127.0.0.1.evil.example",
+        ] {
             assert_eq!(of(host, None), Err(Refusal::Host), "{host}");
         }
         assert_eq!(of("localhost:8580", Some("http://localhost:8580")), Ok(()));
         for origin in ["http://evil.example", "null", "http://localhost:81"] {
-            assert_eq!(of("localhost:8580", Some(origin)), Err(Refusal::Origin), "{origin}");
+            assert_eq!(
+                of("localhost:8580", Some(origin)),
+                Err(Refusal::Origin),
+                "{origin}"
+            );
         }
     }
 

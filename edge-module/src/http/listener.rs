@@ -30,7 +30,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[non_exhaustive]
 pub enum HttpError {
     /// The address is in use, or not one of this machine's.
-    #[error("cannot listen on {address}: {source}; check that it is an address of this machine and no other program uses the port")]
+    #[error(
+        "cannot listen on {address}: {source}; check that it is an address of this machine and no other program uses the port"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -78,7 +80,8 @@ impl ListenerOptions {
             key: key.to_owned(),
             message,
         };
-        let read = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let read =
+            CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let chain = read.map_err(|error| failed(error.to_string()))?;
         let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(error.to_string()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -133,7 +136,12 @@ impl Drop for Listener {
     }
 }
 
-async fn accept(listener: TcpListener, options: ListenerOptions, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    options: ListenerOptions,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(options.max_connections));
     let tls = options.tls.map(TlsAcceptor::from);
     loop {

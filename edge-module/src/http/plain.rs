@@ -26,7 +26,11 @@ use crate::methods::ANSWER_LIMIT;
         (status = 501, description = "No such method"),
     )
 )]
-pub(super) async fn invoke(State(service): State<Service>, Path(name): Path<String>, body: Bytes) -> Response {
+pub(super) async fn invoke(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
     let payload = match payload(&body) {
         Ok(payload) => payload,
         Err(message) => return answers::error(StatusCode::BAD_REQUEST, &message),

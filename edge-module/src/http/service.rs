@@ -46,7 +46,10 @@ pub(super) async fn invoke(
 ) -> Response {
     let own = &service.identity;
     if device != own.device || module != own.module {
-        let message = format!("this is the module '{}' of the device '{}'", own.module, own.device);
+        let message = format!(
+            "this is the module '{}' of the device '{}'",
+            own.module, own.device
+        );
         return error(StatusCode::NOT_FOUND, 404_010, "ModuleNotFound", &message);
     }
     let call: Call = match serde_json::from_slice(&body) {
@@ -62,13 +65,17 @@ pub(super) async fn invoke(
     };
     // Answered a second before the caller gives up.
     let limit = Duration::from_secs(seconds.saturating_sub(1));
-    let answer = service.methods.invoke(&call.method_name, call.payload, limit).await;
+    let answer = service
+        .methods
+        .invoke(&call.method_name, call.payload, limit)
+        .await;
     Json(json!({"status": answer.status, "payload": answer.payload})).into_response()
 }
 
 /// The hub's form of an error: JSON in the text of a member of JSON.
 fn error(status: StatusCode, code: u32, name: &'static str, message: &str) -> Response {
-    let inner = json!({"errorCode": code, "trackingId": uuid::Uuid::new_v4().to_string(), "message": message});
+    let inner =
+        json!({"errorCode": code, "trackingId": uuid::Uuid::new_v4().to_string(), "message": message});
     let body = json!({"Message": inner.to_string(), "ExceptionMessage": ""});
     let header = [(HeaderName::from_static("iothub-errorcode"), name)];
     (status, header, Json(body)).into_response()

@@ -25,7 +25,9 @@ async fn off_loopback_every_call_needs_the_token_but_health() {
     let module = started(config).await;
     let port = module.http_address().unwrap().port();
     let mut client = Client::of(SocketAddr::from(([127, 0, 0, 1], port)));
-    let (status, body) = client.post("/api/v1/methods/GraphTopologyList", "{\"@apiVersion\":\"1.0\"}").await;
+    let (status, body) = client
+        .post("/api/v1/methods/GraphTopologyList", "{\"@apiVersion\":\"1.0\"}")
+        .await;
     assert!(status == 401 && body.contains("api-token"), "{status} {body}");
     assert_eq!(client.get("/healthz").await.0, 200);
 
@@ -49,7 +51,11 @@ async fn pages_of_other_sites_are_refused() {
     };
     let rebound = answer_to(address, &request("Host: evil.example\r\n")).await;
     assert!(rebound.starts_with("HTTP/1.1 421 "), "{rebound}");
-    let forged = answer_to(address, &request("Host: localhost\r\nOrigin: http://evil.example\r\n")).await;
+    let forged = answer_to(
+        address,
+        &request("Host: localhost\r\nOrigin: http://evil.example\r\n"),
+    )
+    .await;
     assert!(forged.starts_with("HTTP/1.1 403 "), "{forged}");
 }
 
@@ -59,12 +65,20 @@ async fn bodies_and_heads_are_bounded() {
     let module = started(config(directory.path())).await;
     let address = module.http_address().unwrap();
     let large = "x".repeat((4 << 20) + 1);
-    let (status, _) = Client::of(address).post("/api/v1/methods/GraphTopologySet", &large).await;
+    let (status, _) = Client::of(address)
+        .post("/api/v1/methods/GraphTopologySet", &large)
+        .await;
     assert_eq!(status, 413);
-    let head = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(1 << 20));
+    let head = format!(
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n",
+        "x".repeat(1 << 20)
+    );
     let answer = answer_to(address, &head).await;
     // A reset, because the server does not read the rest, may overtake the answer.
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
     assert_eq!(Client::of(address).get("/healthz").await.0, 200);
 }
 

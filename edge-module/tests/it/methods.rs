@@ -33,7 +33,8 @@ async fn the_service_api_answers_in_its_envelope() {
     let module = started(config(directory.path())).await;
     let mut client = Client::of(module.http_address().unwrap());
     let path = "/twins/device/modules/lvaEdge/methods?api-version=2021-04-12";
-    let call = json!({"methodName": "GraphTopologySet", "responseTimeoutInSeconds": 30, "payload": topology()});
+    let call =
+        json!({"methodName": "GraphTopologySet", "responseTimeoutInSeconds": 30, "payload": topology()});
     let (status, body) = client.post(path, &call.to_string()).await;
     let answer: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &answer["status"]), (200, &json!(201)));
@@ -44,7 +45,10 @@ async fn the_service_api_answers_in_its_envelope() {
     let answer: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &answer["status"]), (200, &json!(501)));
     let (status, body) = client.post("/twins/device/modules/other/methods", &unknown).await;
-    assert!(status == 404 && body.contains("404010") && body.contains("lvaEdge"), "{body}");
+    assert!(
+        status == 404 && body.contains("404010") && body.contains("lvaEdge"),
+        "{body}"
+    );
     let (status, body) = client.post(path, "{}").await;
     assert!(status == 400 && body.contains("methodName"), "{body}");
 }
@@ -58,7 +62,10 @@ async fn payloads_that_are_no_objects_are_bad_requests_with_a_code() {
         let (status, body) = client.post("/api/v1/methods/GraphTopologyList", payload).await;
         let answer: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(status, 400, "{payload}: {body}");
-        assert!(answer["error"]["code"].is_string() && answer["error"]["message"].is_string(), "{body}");
+        assert!(
+            answer["error"]["code"].is_string() && answer["error"]["message"].is_string(),
+            "{body}"
+        );
     }
 }
 
@@ -68,12 +75,25 @@ async fn metrics_have_the_names_of_the_contract_and_no_secret() {
     let module = started(config(directory.path())).await;
     let mut client = Client::of(module.http_address().unwrap());
     activated(&mut client, "one").await;
-    let (status, text) = Client::of(module.metrics_address().unwrap()).get("/metrics").await;
+    let (status, text) = Client::of(module.metrics_address().unwrap())
+        .get("/metrics")
+        .await;
     assert_eq!(status, 200);
     let labels = "iothub=\"\",edge_device=\"device\",module_name=\"lvaEdge\",graph_topology=\"watch\"";
-    assert!(text.contains(&format!("lva_active_graph_instances{{{labels}}} 1")), "{text}");
-    assert!(text.contains("lva_edge_methods_total{method=\"GraphInstanceActivate\",status=\"200\"} 1"), "{text}");
-    for name in ["lva_received_bytes", "lva_data_dropped", "process_resident_memory_bytes", "process_open_fds"] {
+    assert!(
+        text.contains(&format!("lva_active_graph_instances{{{labels}}} 1")),
+        "{text}"
+    );
+    assert!(
+        text.contains("lva_edge_methods_total{method=\"GraphInstanceActivate\",status=\"200\"} 1"),
+        "{text}"
+    );
+    for name in [
+        "lva_received_bytes",
+        "lva_data_dropped",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+    ] {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name}: {text}");
     }
     assert!(text.ends_with("# EOF\n") && !text.contains("geheim-17"));
@@ -91,7 +111,11 @@ async fn health_is_answered_without_a_token_and_the_description_lists_all_calls(
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
     assert_eq!(
         paths,
-        ["/api/v1/instances", "/api/v1/methods/{name}", "/twins/{device}/modules/{module}/methods"]
+        [
+            "/api/v1/instances",
+            "/api/v1/methods/{name}",
+            "/twins/{device}/modules/{module}/methods"
+        ]
     );
     assert_eq!(client.get("/nowhere").await.0, 404);
     assert_eq!(client.get("/api/v1/methods/GraphTopologyList").await.0, 405);
@@ -104,7 +128,11 @@ async fn no_answer_and_no_error_shows_a_secret() {
     let mut client = Client::of(module.http_address().unwrap());
     activated(&mut client, "one").await;
     for method in ["GraphInstanceGet", "GraphInstanceList", "GraphInstanceSet"] {
-        let payload = if method == "GraphInstanceSet" { instance("one") } else { named("one") };
+        let payload = if method == "GraphInstanceSet" {
+            instance("one")
+        } else {
+            named("one")
+        };
         let (_, answer) = client.method(method, &payload).await;
         assert!(!answer.to_string().contains("geheim-17"), "{method}: {answer}");
     }

@@ -26,7 +26,10 @@ async fn the_state_is_private() {
     let module = started(config(directory.path())).await;
     activated(&mut Client::of(module.http_address().unwrap()), "one").await;
     for file in ["state.json", "api-token", "lock"] {
-        let mode = std::fs::metadata(directory.path().join("data").join(file)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(directory.path().join("data").join(file))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
 }
@@ -57,6 +60,8 @@ async fn a_state_that_cannot_be_read_is_kept_aside_and_the_module_starts() {
 async fn a_second_module_on_the_same_data_does_not_start() {
     let directory = tempfile::tempdir().unwrap();
     let _first = started(config(directory.path())).await;
-    let second = lva_edge_module::EdgeModule::builder(config(directory.path())).start().await;
+    let second = lva_edge_module::EdgeModule::builder(config(directory.path()))
+        .start()
+        .await;
     assert!(second.unwrap_err().to_string().contains("another process uses"));
 }

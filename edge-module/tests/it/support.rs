@@ -31,23 +31,39 @@ impl Client {
 
     pub(crate) async fn request(&mut self, request: http::Request<bytes::Bytes>) -> (u16, String) {
         let response = self.0.exchange(request).await.unwrap();
-        (response.status.as_u16(), String::from_utf8_lossy(&response.body).into_owned())
+        (
+            response.status.as_u16(),
+            String::from_utf8_lossy(&response.body).into_owned(),
+        )
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> (u16, String) {
         let host = self.0.origin().authority();
-        self.request(http::Request::get(path).header("host", host).body(bytes::Bytes::new()).unwrap()).await
+        self.request(
+            http::Request::get(path)
+                .header("host", host)
+                .body(bytes::Bytes::new())
+                .unwrap(),
+        )
+        .await
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &str) -> (u16, String) {
         let host = self.0.origin().authority();
         let request = http::Request::post(path).header("host", host);
-        self.request(request.body(bytes::Bytes::copy_from_slice(body.as_bytes())).unwrap()).await
+        self.request(
+            request
+                .body(bytes::Bytes::copy_from_slice(body.as_bytes()))
+                .unwrap(),
+        )
+        .await
     }
 
     /// A method by the plain interface.
     pub(crate) async fn method(&mut self, name: &str, payload: &Value) -> (u16, Value) {
-        let (status, body) = self.post(&format!("/api/v1/methods/{name}"), &payload.to_string()).await;
+        let (status, body) = self
+            .post(&format!("/api/v1/methods/{name}"), &payload.to_string())
+            .await;
         (status, serde_json::from_str(&body).unwrap_or_default())
     }
 }
