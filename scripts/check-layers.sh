@@ -12,6 +12,7 @@ lva-client-transport    -1  lva-media-types
 lva-graph-model         0   lva-media-types
 lva-inference-schema    0   lva-media-types
 lva-rtsp                0   lva-media-types,lva-client-transport
+lva-hub                 0   lva-media-types,lva-client-transport
 lva-framing             0   lva-media-types
 lva-recording           0   lva-media-types
 lva-inference           0   lva-media-types
@@ -34,6 +35,7 @@ lva-graph-model         --all-features         tokio,tonic,ffmpeg-sys-next,retin
 lva-inference-schema    --all-features         tokio,tonic,ffmpeg-sys-next,retina
 lva-zones               --all-features         tokio,tonic,ffmpeg-sys-next,retina
 lva-rtsp                --all-features         tonic,ffmpeg-sys-next
+lva-hub                 --all-features         tonic,ffmpeg-sys-next,retina
 lva-recording           --all-features         tonic,retina
 lva-framing             --all-features         tokio,tonic,retina
 lva-onvif               --all-features         tonic,ffmpeg-sys-next,retina

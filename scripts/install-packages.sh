@@ -11,6 +11,8 @@ packages=(
     ffmpeg
     # scripts/check-cycles.py
     python3
+    # the broker that tests of lva-hub start, and mosquitto_passwd
+    mosquitto
 )
 
 # Other people's RTSP programs, against which tests play both ways where they are there: GStreamer with its Python

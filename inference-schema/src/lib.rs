@@ -35,7 +35,7 @@
 //! | for | items |
 //! |---|---|
 //! | results for a frame | [`Inference`], [`InferenceValue`], [`InferenceKind`], [`Entity`], [`Event`], [`Classification`], [`Motion`], [`TextContent`], [`OtherContent`] |
-//! | their parts | [`Tag`], [`Attribute`], [`Rectangle`], [`Extra`], [`Decimal`] |
+//! | their parts | [`Tag`], [`Attribute`], [`Rectangle`], [`Extra`], [`Decimal`], [`BoundingBox`] |
 //! | messages | [`AnalyticsBody`], [`add_timestamp`], [`Envelope`], [`EventProperties`], [`PropertiesMember`], [`body`], [`CONTENT_TYPE`], [`DATA_VERSION`] |
 //! | names | [`EventName`], [`EventType`], [`TypeName`], [`EventClass`], [`ProductFamily`], [`EventTypeError`] |
 //! | who reports | [`Subject`], [`NodeRole`], [`topic`], [`default_topic`], [`SubjectError`] |

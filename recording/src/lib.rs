@@ -53,7 +53,7 @@
 //! | for | items |
 //! |---|---|
 //! | recording | [`Recorder`], [`RecorderEvent`], [`RecordingStopReason`], [`ClipReport`], [`RecorderStats`] |
-//! | media that comes in | [`MediaUnit`], [`Tracks`], [`VideoTrack`], [`AudioTrack`], [`Track`], [`Keyframe`], [`VideoCodec`], [`MediaTime`] |
+//! | media that comes in | [`MediaUnit`], [`Tracks`], [`VideoTrack`], [`AudioTrack`], [`Track`], [`Keyframe`], [`VideoCodec`], [`MediaTime`], [`nal`], [`AnnexBError`] |
 //! | opening the gate | [`GateOptions`], [`Signal`], [`SignalOutcome`], [`SignalGate`], [`GateDecision`], [`CloseReason`], [`GateStats`], [`GateOptionsError`] |
 //! | the seconds before an event | [`PreRollLimits`], [`PreRoll`], [`PreRollStats`] |
 //! | where clips go | [`ClipStore`], [`ClipDirectory`], [`SegmentDirectory`], [`SegmentOptions`], [`Clip`], [`SegmentedClip`], [`NewClip`], [`StoreStats`] |

@@ -55,7 +55,7 @@
 //! | for | items |
 //! |---|---|
 //! | following people | [`Tracker`], [`TrackerOptions`], [`StationaryOptions`], [`Observation`], [`TrackId`], [`TrackerStats`], [`TrackerError`], [`Detection`], [`BoundingBox`] |
-//! | describing a scene | [`Scene`], [`SceneOptions`], [`Zone`], [`CrossingLine`], [`Point`], [`Focus`], [`Threshold`], [`Trigger`], [`Outline`], [`OutlineKind`], [`SceneError`], [`SceneWarning`] |
+//! | describing a scene | [`Scene`], [`SceneOptions`], [`Zone`], [`CrossingLine`], [`Point`], [`Focus`], [`Threshold`], [`Trigger`], [`Outline`], [`OutlineKind`], [`SceneError`], [`SceneWarning`], [`SceneFinding`] |
 //! | what to report of it | [`CountRule`], [`DwellRule`], [`DistanceRule`], [`Aggregation`] |
 //! | events | [`Engine`], [`SpatialEvent`], [`EventKind`], [`Direction`], [`LineCounts`], [`EngineStats`], [`EngineError`], [`event`], [`report`] |
 //! | the ground | [`ground`], [`calibration`] |

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,8 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
@@ -220,6 +223,9 @@ impl HttpConnection {
     }
 
     async fn connect_at_leisure(&self) -> Result<Open, HttpTransportError> {
+        if let Some(path) = self.origin.socket() {
+            return self.connect_unix(path).await;
+        }
         let socket = TcpStream::connect((self.origin.host(), self.origin.port())).await;
         let socket = socket.map_err(HttpTransportError::Unreachable)?;
         // Requests should leave at once. A socket that refuses the option works too.
@@ -237,6 +243,19 @@ impl HttpConnection {
                 Err(error) => Err(HttpTransportError::Unreachable(error)),
             },
         }
+    }
+
+    #[cfg(unix)]
+    async fn connect_unix(&self, path: &Path) -> Result<Open, HttpTransportError> {
+        let socket = UnixStream::connect(path).await;
+        self.handshake(socket.map_err(HttpTransportError::Unreachable)?, None)
+            .await
+    }
+
+    #[cfg(not(unix))]
+    async fn connect_unix(&self, _: &Path) -> Result<Open, HttpTransportError> {
+        let error = io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets");
+        Err(HttpTransportError::Unreachable(error))
     }
 
     async fn handshake<S>(&self, socket: S, peer: Option<IpAddr>) -> Result<Open, HttpTransportError>

@@ -1,12 +1,14 @@
 use std::fmt;
+use std::path::{Path, PathBuf};
 
-/// Scheme, host and port of a server: where every request of a connection goes.
+/// Scheme, host and port of a server, or a Unix socket: where every request of a connection goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     tls: bool,
     /// Without the brackets of an IPv6 address.
     host: String,
     port: u16,
+    socket: Option<PathBuf>,
 }
 
 impl Origin {
@@ -16,6 +18,15 @@ impl Origin {
             tls: false,
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port,
+            socket: None,
+        }
+    }
+
+    /// A Unix socket, without TLS: who may connect is a matter of the file's permissions. The host is `localhost`.
+    pub fn unix(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: Some(socket.into()),
+            ..Self::http("localhost", 80)
         }
     }
 
@@ -42,6 +53,11 @@ impl Origin {
         self.port
     }
 
+    /// The Unix socket; `None` for a server on the network.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
     /// The value of the `Host` header: the port is left out where it is the scheme's default.
     pub fn authority(&self) -> String {
         let default = if self.tls { 443 } else { 80 };
@@ -58,6 +74,9 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(socket) = &self.socket {
+            return write!(f, "unix://{}", socket.display());
+        }
         let scheme = if self.tls { "https" } else { "http" };
         write!(f, "{scheme}://{}", self.authority())
     }
@@ -78,5 +97,8 @@ mod tests {
             assert_eq!(origin.authority(), authority);
         }
         assert_eq!(Origin::https("::1", 443).to_string(), "https://[::1]");
+        let socket = Origin::unix("/run/a.sock");
+        assert_eq!(socket.to_string(), "unix:///run/a.sock");
+        assert_eq!(socket.authority(), "localhost");
     }
 }

@@ -1,0 +1,202 @@
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{Accepted, CodecError, Connect, Incoming, MqttVersion, Outgoing, Publish, Qos, decode, encode};
+use crate::dial::MqttStream;
+
+/// How long an answer to a ping may take.
+const PONG_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long closing may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const READ_CHUNK: usize = 16 * 1024;
+
+/// An established connection. Never waits for the broker to read before it reads itself.
+pub(crate) struct Connection {
+    reader: ReadHalf<Box<dyn MqttStream>>,
+    writer: WriteHalf<Box<dyn MqttStream>>,
+    version: MqttVersion,
+    input: BytesMut,
+    output: BytesMut,
+    is_flushed: bool,
+    /// With this, a packet is due so that the broker knows that we live.
+    keep_alive: Duration,
+    last_sent: Instant,
+    pong_due: Option<Instant>,
+    last_packet_id: u16,
+}
+
+/// Why a broker did not accept a connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectFailure {
+    #[error("the broker refuses the connection ({reason})")]
+    Refused { is_authorization: bool, reason: String },
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    #[error("the broker closed the connection")]
+    Closed,
+    #[error("the broker ended the connection ({reason})")]
+    Disconnected { reason: String },
+    #[error("the connection broke ({0})")]
+    Io(#[from] io::Error),
+    #[error("what the broker sends is not MQTT as agreed ({0})")]
+    Protocol(#[from] CodecError),
+    #[error("the broker does not answer pings")]
+    Silent,
+}
+
+impl Connection {
+    /// Sends CONNECT and waits for the broker's answer. The caller bounds the time.
+    pub(crate) async fn open(
+        stream: Box<dyn MqttStream>,
+        version: MqttVersion,
+        connect: Connect,
+    ) -> Result<(Self, Accepted), ConnectFailure> {
+        let (reader, writer) = tokio::io::split(stream);
+        let keep_alive = Duration::from_secs(connect.keep_alive_s.into());
+        let mut connection = Self {
+            reader,
+            writer,
+            version,
+            input: BytesMut::with_capacity(READ_CHUNK),
+            output: BytesMut::new(),
+            is_flushed: true,
+            keep_alive,
+            last_sent: Instant::now(),
+            pong_due: None,
+            last_packet_id: 0,
+        };
+        connection
+            .send(Outgoing::Connect(connect))
+            .map_err(Lost::Protocol)?;
+        match connection.next().await? {
+            Incoming::Accepted(accepted) => {
+                if let Some(seconds) = accepted.keep_alive_s {
+                    connection.keep_alive = Duration::from_secs(seconds.into());
+                }
+                Ok((connection, accepted))
+            }
+            Incoming::Refused {
+                is_authorization,
+                reason,
+            } => Err(ConnectFailure::Refused {
+                is_authorization,
+                reason,
+            }),
+            other => {
+                let error = CodecError(format!("{other:?} before it accepted the connection"));
+                Err(Lost::Protocol(error).into())
+            }
+        }
+    }
+
+    /// Queues a packet; [`next`](Self::next) writes it. The caller bounds how much is queued.
+    pub(crate) fn send(&mut self, packet: Outgoing) -> Result<(), CodecError> {
+        encode(self.version, packet, &mut self.output)?;
+        self.last_sent = Instant::now();
+        self.is_flushed = false;
+        Ok(())
+    }
+
+    /// Queues a message, and returns its packet id, 0 with QoS 0.
+    pub(crate) fn publish(&mut self, mut publish: Publish) -> Result<u16, CodecError> {
+        publish.packet_id = match publish.qos {
+            Qos::AtMostOnce => 0,
+            Qos::AtLeastOnce => self.packet_id(),
+        };
+        let packet_id = publish.packet_id;
+        self.send(Outgoing::Publish(publish))?;
+        Ok(packet_id)
+    }
+
+    pub(crate) fn subscribe(&mut self, filters: Vec<(String, Qos)>) -> Result<u16, CodecError> {
+        let packet_id = self.packet_id();
+        self.send(Outgoing::Subscribe { packet_id, filters })?;
+        Ok(packet_id)
+    }
+
+    /// 1 to 65,535 in turn: far more than can be under way.
+    fn packet_id(&mut self) -> u16 {
+        self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
+        self.last_packet_id
+    }
+
+    /// Bytes that the broker has not taken yet.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Reads, writes and pings until a packet is there. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Incoming, Lost> {
+        loop {
+            if let Some(incoming) = decode(self.version, &mut self.input)? {
+                match incoming {
+                    Incoming::Pong => self.pong_due = None,
+                    Incoming::Disconnected { reason } => return Err(Lost::Disconnected { reason }),
+                    other => return Ok(other),
+                }
+                continue;
+            }
+            let has_output = !self.output.is_empty();
+            let must_flush = !has_output && !self.is_flushed;
+            let ping_at = self.last_sent + self.keep_alive.mul_f64(0.75);
+            let wakeup = self.pong_due.unwrap_or(ping_at);
+            self.input.reserve(READ_CHUNK);
+            tokio::select! {
+                read = self.reader.read_buf(&mut self.input) => match read? {
+                    0 => return Err(Lost::Closed),
+                    // Whatever it is, the broker lives.
+                    _ => self.pong_due = self.pong_due.map(|_| Instant::now() + PONG_TIMEOUT),
+                },
+                written = write_some(&mut self.writer, &mut self.output), if has_output || must_flush => {
+                    self.is_flushed = !written?;
+                }
+                () = sleep_until(wakeup), if self.pong_due.is_some() || !self.keep_alive.is_zero() => {
+                    if self.pong_due.is_some() {
+                        return Err(Lost::Silent);
+                    }
+                    self.send(Outgoing::Ping)?;
+                    self.pong_due = Some(Instant::now() + PONG_TIMEOUT);
+                }
+            }
+        }
+    }
+
+    /// Writes what is queued, sends DISCONNECT, and closes.
+    pub(crate) async fn close(mut self) {
+        if self.send(Outgoing::Disconnect).is_err() {
+            return;
+        }
+        let close = async {
+            self.writer.write_all_buf(&mut self.output).await?;
+            self.writer.flush().await?;
+            self.writer.shutdown().await
+        };
+        match timeout(CLOSE_TIMEOUT, close).await {
+            Ok(Ok(())) => {}
+            // The broker notices by itself.
+            Ok(Err(error)) => tracing::debug!(%error, "the connection broke while it was closed"),
+            Err(_) => tracing::debug!("the broker did not take the DISCONNECT in time"),
+        }
+    }
+}
+
+/// Writes a part of the output, and returns true; flushes and returns false when there is none. Cancel safe.
+async fn write_some(writer: &mut WriteHalf<Box<dyn MqttStream>>, output: &mut BytesMut) -> io::Result<bool> {
+    if output.is_empty() {
+        writer.flush().await?;
+        return Ok(false);
+    }
+    match writer.write_buf(output).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        _ => Ok(true),
+    }
+}

@@ -1,0 +1,264 @@
+//! Events on disk until the hub has them.
+
+mod counters;
+mod log;
+pub(crate) mod record;
+mod segment;
+mod worker;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use counters::{DropReason, OutboxStats};
+pub(crate) use worker::Consumer;
+use worker::Worker;
+
+use crate::message::{Event, EventError};
+
+/// How much an outbox keeps.
+///
+/// ```
+/// use std::time::Duration;
+/// let options = lva_hub::OutboxOptions::default().with_max_bytes(64 << 20).with_max_age(Duration::from_secs(86_400));
+/// assert_eq!(options.max_bytes(), 64 << 20);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxOptions {
+    max_bytes: u64,
+    max_age: Duration,
+    segment_bytes: usize,
+}
+
+impl Default for OutboxOptions {
+    fn default() -> Self {
+        Self {
+            max_bytes: 1 << 30,
+            max_age: Duration::from_secs(14 * 86_400),
+            segment_bytes: 4 << 20,
+        }
+    }
+}
+
+impl OutboxOptions {
+    /// Most bytes on disk. Default 1 GiB. Full files are compressed: events of a zone of 1.1 KB take 170 bytes each, so
+    /// that 72 hours without a hub at ten events a second take 0.45 GB. At the bound, the oldest file of events is
+    /// dropped for each new one. Below 1 MiB it is 1 MiB.
+    #[must_use]
+    pub fn with_max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes.max(1 << 20);
+        self
+    }
+
+    /// Longest wait of an event. Default 14 days. An event that was made before the machine's clock was set (before 2020)
+    /// does not age.
+    #[must_use]
+    pub fn with_max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// Size of one file before compression. Default 4 MiB, at most a quarter of [`max_bytes`](Self::with_max_bytes).
+    /// Twice as much is held in memory. Small files compress worse and are many; with large ones much is dropped at once
+    /// at the bound.
+    #[must_use]
+    pub fn with_segment_bytes(mut self, bytes: usize) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// See [`with_max_bytes`](Self::with_max_bytes).
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    fn segment_bytes(&self) -> usize {
+        let quarter = usize::try_from(self.max_bytes / 4).unwrap_or(usize::MAX);
+        self.segment_bytes.min(quarter)
+    }
+}
+
+/// A durable queue of events, in a directory of its own.
+///
+/// **An accepted event is handed to the hub in order and until it is acknowledged, over restarts and kills of the
+/// process**, unless a bound drops it, which is counted by reason. Its message id is made once. What was accepted less than a
+/// second before a `kill -9` may be missing, and nothing else.
+///
+/// A thread writes; [`push`](Self::push) never waits for the disk. Dropping the outbox writes what is left.
+#[derive(Debug)]
+pub struct Outbox {
+    worker: Worker,
+}
+
+impl Outbox {
+    /// Opens a directory, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxError`].
+    pub fn open(directory: impl AsRef<Path>, options: OutboxOptions) -> Result<Self, OutboxError> {
+        Ok(Self {
+            worker: Worker::start(directory.as_ref(), options)?,
+        })
+    }
+
+    /// Takes in an event, and returns its message id. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`]; the event is dropped and counted.
+    pub fn push(&self, event: Event) -> Result<String, PushError> {
+        self.worker.push(event)
+    }
+
+    /// Waits until everything pushed so far survives a loss of power, or could not be written and is counted.
+    pub async fn flush(&self) {
+        self.worker.flush().await;
+    }
+
+    /// Counts and size.
+    pub fn stats(&self) -> OutboxStats {
+        self.worker.stats()
+    }
+
+    /// The end that sends. There is one; a second call takes over.
+    pub(crate) fn consumer(&self) -> Consumer {
+        self.worker.consumer()
+    }
+}
+
+/// Why an event is not taken in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The hub would refuse it.
+    #[error(transparent)]
+    Refused(#[from] EventError),
+    /// Events come faster than the disk takes them. A later one may be accepted.
+    #[error("events come faster than the disk takes them: send fewer, or use a faster disk")]
+    Overload,
+}
+
+/// Why an outbox cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutboxError {
+    /// The file system refused something.
+    #[error("the outbox in '{}' cannot be opened ({source}): is the directory writable, and the disk not full?", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// The error of the file system.
+        source: io::Error,
+    },
+    /// Another process, or another client in this one, has it open.
+    #[error("the outbox in '{}' is in use by another process: give each module a directory of its own", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod kill_tests;
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::message::MAX_MESSAGE_BYTES;
+
+    fn event(id: u64) -> Event {
+        Event::json("out", "{}").with_message_id(id.to_string())
+    }
+
+    fn open(directory: &TempDir) -> Outbox {
+        Outbox::open(directory, OutboxOptions::default()).unwrap()
+    }
+
+    async fn ids(consumer: &mut Consumer, count: usize) -> Vec<(u64, String)> {
+        consumer.want(count);
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            let stored = consumer.next().await;
+            ids.push((stored.sequence, stored.event.message_id.unwrap()));
+        }
+        ids
+    }
+
+    #[tokio::test]
+    async fn events_wait_over_a_restart_and_leave_when_they_are_acknowledged() {
+        let directory = TempDir::new().unwrap();
+        let outbox = open(&directory);
+        for id in 0..5 {
+            outbox.push(event(id)).unwrap();
+        }
+        let mut consumer = outbox.consumer();
+        let taken = ids(&mut consumer, 3).await;
+        assert_eq!(taken[2].1, "2");
+        consumer.acknowledge(taken[0].0);
+        consumer.acknowledge(taken[1].0);
+        outbox.flush().await;
+        assert_eq!(outbox.stats().waiting, 3);
+        assert_eq!(outbox.stats().delivered, 2);
+        drop(outbox);
+        let outbox = open(&directory);
+        let names: Vec<String> = ids(&mut outbox.consumer(), 3)
+            .await
+            .into_iter()
+            .map(|(_, id)| id)
+            .collect();
+        assert_eq!(names, ["2", "3", "4"]);
+    }
+
+    #[tokio::test]
+    async fn a_message_id_is_made_once_and_kept() {
+        let directory = TempDir::new().unwrap();
+        let outbox = open(&directory);
+        let id = outbox.push(Event::json("out", "{}")).unwrap();
+        uuid::Uuid::parse_str(&id).unwrap();
+        drop(outbox);
+        let outbox = open(&directory);
+        assert_eq!(ids(&mut outbox.consumer(), 1).await[0].1, id);
+    }
+
+    #[tokio::test]
+    async fn an_event_over_the_limit_is_refused_and_counted() {
+        let directory = TempDir::new().unwrap();
+        let outbox = open(&directory);
+        let big = Event::json("out", vec![b' '; MAX_MESSAGE_BYTES]);
+        assert!(matches!(
+            outbox.push(big),
+            Err(PushError::Refused(EventError::TooLarge { .. }))
+        ));
+        outbox.push(event(1)).unwrap();
+        outbox.flush().await;
+        let stats = outbox.stats();
+        assert_eq!(stats.dropped_for(DropReason::Refused), 1);
+        assert_eq!((stats.accepted, stats.waiting), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_consumer_gets_events_that_come_later() {
+        let directory = TempDir::new().unwrap();
+        let outbox = open(&directory);
+        let mut consumer = outbox.consumer();
+        consumer.want(2);
+        outbox.push(event(7)).unwrap();
+        assert_eq!(consumer.next().await.event, event(7));
+        outbox.push(event(8)).unwrap();
+        assert_eq!(consumer.next().await.event, event(8));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_named() {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let error = Outbox::open(&file, OutboxOptions::default())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("file'"), "{error}");
+    }
+}

@@ -1,0 +1,365 @@
+//! The thread that owns the files.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::counters::{Counters, DropReason};
+use super::log::Log;
+use super::record::StoredEvent;
+use super::{OutboxError, OutboxOptions, OutboxStats, PushError};
+use crate::message::Event;
+
+/// Most bytes and events that wait for the thread.
+const MAX_WAITING_BYTES: usize = 16 << 20;
+const MAX_WAITING_EVENTS: usize = 65_536;
+/// How long an event may be written without being synchronised.
+const SYNC_INTERVAL: Duration = Duration::from_millis(500);
+/// How often old events are looked for while nothing is sent.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+/// Pause after the disk failed to give an event.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// How often drops are logged.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    inbox: Mutex<Inbox>,
+    wake: Condvar,
+    counters: Counters,
+}
+
+/// What the thread has to do.
+#[derive(Debug, Default)]
+struct Inbox {
+    pushed: VecDeque<Event>,
+    pushed_bytes: usize,
+    acknowledged: Vec<u64>,
+    /// How many events the consumer can take.
+    wanted: usize,
+    consumer: Option<mpsc::UnboundedSender<StoredEvent>>,
+    flushes: Vec<oneshot::Sender<()>>,
+    is_closing: bool,
+}
+
+impl Inbox {
+    fn has_work(&self) -> bool {
+        !self.pushed.is_empty()
+            || !self.acknowledged.is_empty()
+            || !self.flushes.is_empty()
+            || self.is_closing
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worker {
+    pub(super) fn start(directory: &Path, options: OutboxOptions) -> Result<Self, OutboxError> {
+        let shared = Arc::new(Shared {
+            inbox: Mutex::default(),
+            wake: Condvar::new(),
+            counters: Counters::default(),
+        });
+        let log = Log::open(directory, options, &shared.counters)?;
+        shared.counters.set_size(log.waiting(), log.bytes());
+        let own = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("hub-outbox".to_owned())
+            .spawn(move || Loop::new(log, own).run())
+            .map_err(|source| OutboxError::Io {
+                path: directory.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) fn push(&self, mut event: Event) -> Result<String, PushError> {
+        let id = event
+            .message_id
+            .get_or_insert_with(|| uuid::Uuid::new_v4().to_string())
+            .clone();
+        let counters = &self.shared.counters;
+        if let Err(error) = event.check() {
+            counters.add(DropReason::Refused, 1);
+            return Err(error.into());
+        }
+        let bytes = event.size();
+        let mut inbox = self.shared.lock();
+        if inbox.pushed_bytes + bytes > MAX_WAITING_BYTES || inbox.pushed.len() >= MAX_WAITING_EVENTS {
+            counters.add(DropReason::Overload, 1);
+            return Err(PushError::Overload);
+        }
+        inbox.pushed_bytes += bytes;
+        inbox.pushed.push_back(event);
+        drop(inbox);
+        counters.add_accepted();
+        self.shared.wake.notify_one();
+        Ok(id)
+    }
+
+    pub(super) async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        self.shared.lock().flushes.push(done);
+        self.shared.wake.notify_one();
+        // The thread answers every flush before it ends.
+        let _ = flushed.await;
+    }
+
+    pub(super) fn stats(&self) -> OutboxStats {
+        self.shared.counters.snapshot()
+    }
+
+    pub(super) fn consumer(&self) -> Consumer {
+        let (sender, events) = mpsc::unbounded_channel();
+        let mut inbox = self.shared.lock();
+        inbox.consumer = Some(sender);
+        inbox.wanted = 0;
+        drop(inbox);
+        Consumer {
+            shared: Arc::clone(&self.shared),
+            events,
+            outstanding: 0,
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.lock().is_closing = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the outbox panicked");
+        }
+    }
+}
+
+/// Takes events from the outbox, in order, and acknowledges them.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    shared: Arc<Shared>,
+    events: mpsc::UnboundedReceiver<StoredEvent>,
+    /// Asked for and not received. Bounds the channel.
+    outstanding: usize,
+}
+
+impl Consumer {
+    /// Asks for events until `count` are under way.
+    pub(crate) fn want(&mut self, count: usize) {
+        if count > self.outstanding {
+            self.shared.lock().wanted += count - self.outstanding;
+            self.outstanding = count;
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// The next event that was asked for. Pending while there is none; cancel safe.
+    pub(crate) async fn next(&mut self) -> StoredEvent {
+        match self.events.recv().await {
+            Some(stored) => {
+                self.outstanding = self.outstanding.saturating_sub(1);
+                stored
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The hub has the event.
+    pub(crate) fn acknowledge(&self, sequence: u64) {
+        self.shared.counters.add_delivered();
+        self.shared.lock().acknowledged.push(sequence);
+        self.shared.wake.notify_one();
+    }
+}
+
+struct Loop {
+    log: Log,
+    shared: Arc<Shared>,
+    /// Since when something is written and not synchronised.
+    dirty_since: Option<Instant>,
+    expire_at: Instant,
+    /// The disk failed; not asked for events before.
+    retry_at: Option<Instant>,
+    reported: OutboxStats,
+    report_at: Instant,
+}
+
+impl Loop {
+    fn new(log: Log, shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            log,
+            reported: shared.counters.snapshot(),
+            shared,
+            dirty_since: None,
+            expire_at: now + EXPIRY_INTERVAL,
+            retry_at: None,
+            report_at: now,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            let work = self.wait();
+            for event in work.pushed {
+                self.append(event);
+            }
+            for sequence in work.acknowledged {
+                let result = self.log.acknowledge(sequence);
+                report("a delivered file could not be removed", result);
+            }
+            self.hand_out();
+            self.keep_house(!work.flushes.is_empty() || work.is_closing);
+            for done in work.flushes {
+                // The caller may have stopped waiting.
+                let _ = done.send(());
+            }
+            if work.is_closing {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do, and takes it.
+    fn wait(&self) -> Inbox {
+        let mut inbox = self.shared.lock();
+        let until = self.next_wakeup();
+        while !inbox.has_work() && !self.can_hand_out(&inbox) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let (woken, _) = self
+                .shared
+                .wake
+                .wait_timeout(inbox, left)
+                .unwrap_or_else(PoisonError::into_inner);
+            inbox = woken;
+        }
+        inbox.pushed_bytes = 0;
+        Inbox {
+            pushed: std::mem::take(&mut inbox.pushed),
+            acknowledged: std::mem::take(&mut inbox.acknowledged),
+            flushes: std::mem::take(&mut inbox.flushes),
+            is_closing: inbox.is_closing,
+            ..Inbox::default()
+        }
+    }
+
+    fn next_wakeup(&self) -> Instant {
+        let sync_at = self.dirty_since.map(|since| since + SYNC_INTERVAL);
+        let report_at =
+            (self.reported.dropped != self.shared.counters.snapshot().dropped).then_some(self.report_at);
+        [sync_at, self.retry_at, report_at]
+            .into_iter()
+            .flatten()
+            .fold(self.expire_at, Instant::min)
+    }
+
+    fn can_hand_out(&self, inbox: &Inbox) -> bool {
+        inbox.wanted > 0 && self.retry_at.is_none() && self.log.has_next()
+    }
+
+    fn append(&mut self, event: Event) {
+        let counters = &self.shared.counters;
+        if let Err(error) = self.log.append(event, unix_ms(), counters) {
+            counters.add(DropReason::Storage, 1);
+            // Counted drops are logged later; the first one with its cause.
+            if self.reported.dropped_for(DropReason::Storage)
+                == counters.snapshot().dropped_for(DropReason::Storage) - 1
+            {
+                tracing::error!(%error, "the outbox cannot be written, and events are lost: is the disk full?");
+            }
+        }
+    }
+
+    fn hand_out(&mut self) {
+        loop {
+            let (wanted, consumer) = {
+                let inbox = self.shared.lock();
+                (inbox.wanted, inbox.consumer.clone())
+            };
+            let Some(consumer) = consumer.filter(|_| wanted > 0 && self.retry_at.is_none()) else {
+                return;
+            };
+            match self.log.take_next(unix_ms(), &self.shared.counters) {
+                Ok(Some(stored)) => {
+                    let mut inbox = self.shared.lock();
+                    inbox.wanted = inbox.wanted.saturating_sub(1);
+                    drop(inbox);
+                    // The consumer is gone: what it did not acknowledge comes again at the next start.
+                    let _ = consumer.send(stored);
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the outbox cannot be read; trying again");
+                    self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                }
+            }
+        }
+    }
+
+    /// What is due by the clock.
+    fn keep_house(&mut self, sync_now: bool) {
+        let now = Instant::now();
+        if self.retry_at.is_some_and(|at| now >= at) {
+            self.retry_at = None;
+        }
+        if now >= self.expire_at {
+            self.expire_at = now + EXPIRY_INTERVAL;
+            let result = self.log.expire(unix_ms(), &self.shared.counters);
+            report("the outbox could not be searched for old events", result);
+        }
+        if self.log.is_dirty() {
+            let since = *self.dirty_since.get_or_insert(now);
+            if sync_now || now >= since + SYNC_INTERVAL {
+                let result = self.log.sync();
+                report("the outbox could not be synchronised with the disk", result);
+                self.dirty_since = None;
+            }
+        }
+        self.shared
+            .counters
+            .set_size(self.log.waiting(), self.log.bytes());
+        let stats = self.shared.counters.snapshot();
+        if stats.dropped != self.reported.dropped && now >= self.report_at {
+            for (reason, total) in stats.dropped {
+                let events = total - self.reported.dropped_for(reason);
+                if events > 0 {
+                    tracing::error!(%reason, events, total, "events were dropped");
+                }
+            }
+            self.reported = stats;
+            self.report_at = now + REPORT_INTERVAL;
+        }
+    }
+}
+
+fn report(what: &str, result: std::io::Result<()>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "{what}");
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,44 @@
+//! Runs against real brokers: mosquitto, and a strict edgeHub that the tests play.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may, as tests themselves may")]
+
+mod broker;
+mod edge;
+mod edge_hub;
+mod mosquitto;
+mod peer;
+mod plain;
+mod workload;
+
+use std::time::Duration;
+
+use lva_hub::{Client, ConnectionState, Outbox, OutboxOptions};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+/// Longer than anything here takes, shorter than the runner's patience.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    match timeout(PATIENCE, wait).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited too long: {what}"),
+    }
+}
+
+fn outbox(directory: &TempDir) -> Outbox {
+    Outbox::open(directory.path().join("outbox"), OutboxOptions::default()).unwrap()
+}
+
+async fn connected(client: &Client) {
+    let mut state = client.state();
+    let wait = state.wait_for(|state| *state == ConnectionState::Connected);
+    within("a connection", wait).await.unwrap();
+}
+
+/// Pauses short enough for tests.
+fn hasty() -> lva_hub::session::SessionOptions {
+    let mut session = lva_hub::session::SessionOptions::default();
+    session.min_pause = Duration::from_millis(50);
+    session.max_pause = Duration::from_millis(200);
+    session
+}
