@@ -15,7 +15,7 @@ const MAX_NAME_LENGTH: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MethodOptions {
-    /// How long the application may take. Default 25 s, since callers wait 30 s unless they ask for more. After it the
+    /// How long the application may take. Default 24 s, since callers wait 30 s unless they ask for more. After it the
     /// caller gets an error, and a later answer is dropped. Far shorter, work that succeeds looks failed; far longer,
     /// callers have left.
     pub answer_within: Duration,
@@ -26,7 +26,7 @@ pub struct MethodOptions {
 impl Default for MethodOptions {
     fn default() -> Self {
         Self {
-            answer_within: Duration::from_secs(25),
+            answer_within: Duration::from_secs(24),
             max_in_progress: 64,
         }
     }
@@ -261,9 +261,9 @@ mod tests {
     fn a_late_application_is_answered_for() {
         let (mut methods, now) = new();
         call(&mut methods, "1", b"", now);
-        assert_eq!(methods.next_deadline(), Some(now + 25 * SECOND));
-        assert_eq!(methods.expire(now + 24 * SECOND), []);
-        let late = methods.expire(now + 25 * SECOND);
+        assert_eq!(methods.next_deadline(), Some(now + 24 * SECOND));
+        assert_eq!(methods.expire(now + 23 * SECOND), []);
+        let late = methods.expire(now + 24 * SECOND);
         assert_eq!((late.len(), late[0].status), (1, 504));
         assert_eq!(methods.on_answer("1", 200, &json!({})), None);
     }

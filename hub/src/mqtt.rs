@@ -9,8 +9,10 @@ use lva_media_types::SecretString;
 
 pub(crate) use connection::{ConnectFailure, Connection, Lost};
 
-/// Largest packet, both ways: the hub's largest message with its topic.
+/// Largest packet that is sent: the hub's largest message with its topic.
 pub(crate) const MAX_PACKET_BYTES: usize = 400 * 1024;
+/// Largest packet that is read into memory. Larger messages are skipped.
+const MAX_INCOMING_BYTES: usize = 2 << 20;
 
 /// Version of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,12 +99,25 @@ pub(crate) enum Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Accepted(Accepted),
-    Refused { is_authorization: bool, reason: String },
-    Subscribed { packet_id: u16, refused: Vec<usize> },
+    Refused {
+        is_authorization: bool,
+        reason: String,
+    },
+    Subscribed {
+        packet_id: u16,
+        refused: Vec<usize>,
+    },
     Publish(Publish),
-    Acknowledged { packet_id: u16, refused: Option<String> },
+    /// A message beyond the limit, which is skipped and acknowledged: the broker would send it again for ever.
+    TooLarge,
+    Acknowledged {
+        packet_id: u16,
+        refused: Option<String>,
+    },
     Pong,
-    Disconnected { reason: String },
+    Disconnected {
+        reason: String,
+    },
 }
 
 /// The contents of a CONNACK that accepts.
@@ -132,6 +147,46 @@ pub(crate) fn decode(version: MqttVersion, bytes: &mut BytesMut) -> Result<Optio
     match version {
         MqttVersion::V3_1_1 => v4::decode(bytes),
         MqttVersion::V5 => v5::decode(bytes),
+    }
+}
+
+/// A message that is too large to be read, by its first bytes.
+#[derive(Debug, PartialEq, Eq)]
+enum Oversized {
+    No,
+    /// It is, and its packet id has not arrived yet.
+    Incomplete,
+    Yes {
+        length: usize,
+        packet_id: Option<u16>,
+    },
+}
+
+/// Looks at the fixed header (MQTT 3.1.1 section 2.2), the topic and the packet id.
+fn oversized(bytes: &[u8]) -> Oversized {
+    let Some((first, rest)) = bytes.split_first() else {
+        return Oversized::No;
+    };
+    let Some(last) = rest.iter().take(4).position(|byte| byte & 0x80 == 0) else {
+        return Oversized::No;
+    };
+    let digits = rest.iter().take(last + 1).rev();
+    let remaining = digits.fold(0, |sum, digit| (sum << 7) | usize::from(digit & 0x7f));
+    if first >> 4 != 3 || remaining <= MAX_INCOMING_BYTES {
+        return Oversized::No;
+    }
+    let number = |at: usize| {
+        let two = rest.get(at..)?.first_chunk::<2>()?;
+        Some(u16::from_be_bytes(*two))
+    };
+    let body = last + 1;
+    let packet_id = number(body).and_then(|topic| number(body + 2 + usize::from(topic)));
+    match packet_id {
+        None => Oversized::Incomplete,
+        Some(packet_id) => Oversized::Yes {
+            length: 1 + body + remaining,
+            packet_id: ((first >> 1) & 3 == 1).then_some(packet_id),
+        },
     }
 }
 

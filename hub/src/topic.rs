@@ -31,7 +31,8 @@ pub fn cloud_to_device_filter(identity: &Identity) -> String {
 /// use lva_hub::{Event, Identity, topic};
 ///
 /// let module = Identity::module("h", "dev1", "lva")?;
-/// let event = Event { content_encoding: None, ..Event::json("out", "{}") };
+/// let mut event = Event::json("out", "{}");
+/// event.content_encoding = None;
 /// let topic = topic::events(&module, &event);
 /// assert_eq!(topic, "devices/dev1/modules/lva/messages/events/%24.on=out&%24.ct=application%2Fjson");
 /// # Ok::<(), lva_hub::IdentityError>(())

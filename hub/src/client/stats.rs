@@ -64,7 +64,7 @@ stats! {
     echoes_ignored,
     /// Messages on topics that are not for this identity.
     unknown_messages,
-    /// Messages whose topic or body is malformed.
+    /// Messages whose topic is malformed, or that are too large.
     malformed_messages,
     /// Reported properties that the hub refused.
     reports_refused,

@@ -446,6 +446,10 @@ impl Task {
                 }
                 self.send_answers(before);
             }
+            Incoming::TooLarge => {
+                self.shared.counters.malformed_messages.increment();
+                tracing::warn!("a message is larger than any that is useful, and skipped");
+            }
             Incoming::Acknowledged { packet_id, refused } => {
                 if let Some(sent) = self.packets.remove(&packet_id) {
                     self.on_settled(sent, refused);

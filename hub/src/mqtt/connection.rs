@@ -1,11 +1,14 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Accepted, CodecError, Connect, Incoming, MqttVersion, Outgoing, Publish, Qos, decode, encode};
+use super::{
+    Accepted, CodecError, Connect, Incoming, MqttVersion, Outgoing, Oversized, Publish, Qos, decode, encode,
+    oversized,
+};
 use crate::dial::MqttStream;
 
 /// How long an answer to a ping may take.
@@ -20,6 +23,8 @@ pub(crate) struct Connection {
     writer: WriteHalf<Box<dyn MqttStream>>,
     version: MqttVersion,
     input: BytesMut,
+    /// Bytes of a message that is too large, still to come.
+    to_skip: usize,
     output: BytesMut,
     is_flushed: bool,
     /// With this, a packet is due so that the broker knows that we live.
@@ -67,6 +72,7 @@ impl Connection {
             writer,
             version,
             input: BytesMut::with_capacity(READ_CHUNK),
+            to_skip: 0,
             output: BytesMut::new(),
             is_flushed: true,
             keep_alive,
@@ -137,13 +143,14 @@ impl Connection {
     /// Reads, writes and pings until a packet is there. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Incoming, Lost> {
         loop {
-            if let Some(incoming) = decode(self.version, &mut self.input)? {
-                match incoming {
-                    Incoming::Pong => self.pong_due = None,
-                    Incoming::Disconnected { reason } => return Err(Lost::Disconnected { reason }),
-                    other => return Ok(other),
+            match self.take_packet()? {
+                Some(Incoming::Pong) => {
+                    self.pong_due = None;
+                    continue;
                 }
-                continue;
+                Some(Incoming::Disconnected { reason }) => return Err(Lost::Disconnected { reason }),
+                Some(incoming) => return Ok(incoming),
+                None => {}
             }
             let has_output = !self.output.is_empty();
             let must_flush = !has_output && !self.is_flushed;
@@ -166,6 +173,27 @@ impl Connection {
                     self.send(Outgoing::Ping)?;
                     self.pong_due = Some(Instant::now() + PONG_TIMEOUT);
                 }
+            }
+        }
+    }
+
+    /// The next packet of what was read; `None` while it is not complete.
+    fn take_packet(&mut self) -> Result<Option<Incoming>, CodecError> {
+        let skipped = self.to_skip.min(self.input.len());
+        self.input.advance(skipped);
+        self.to_skip -= skipped;
+        if self.to_skip > 0 {
+            return Ok(None);
+        }
+        match oversized(&self.input) {
+            Oversized::No => decode(self.version, &mut self.input),
+            Oversized::Incomplete => Ok(None),
+            Oversized::Yes { length, packet_id } => {
+                self.to_skip = length;
+                if let Some(packet_id) = packet_id {
+                    self.send(Outgoing::Acknowledge(packet_id))?;
+                }
+                Ok(Some(Incoming::TooLarge))
             }
         }
     }
@@ -198,5 +226,66 @@ async fn write_some(writer: &mut WriteHalf<Box<dyn MqttStream>>, output: &mut By
     match writer.write_buf(output).await? {
         0 => Err(io::ErrorKind::WriteZero.into()),
         _ => Ok(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::MAX_INCOMING_BYTES;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// PUBLISH of 3.1.1 with QoS 1.
+    fn publish(packet_id: u16, body: usize) -> Vec<u8> {
+        let mut remaining = 2 + 1 + 2 + body;
+        let mut bytes = vec![0x32];
+        loop {
+            let digit = (remaining & 0x7f) as u8;
+            remaining >>= 7;
+            bytes.push(if remaining > 0 { digit | 0x80 } else { digit });
+            if remaining == 0 {
+                break;
+            }
+        }
+        bytes.extend_from_slice(b"\0\x01t");
+        bytes.extend_from_slice(&packet_id.to_be_bytes());
+        bytes.resize(bytes.len() + body, b'x');
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_large_is_skipped_and_acknowledged() {
+        let (ours, mut broker) = tokio::io::duplex(1000);
+        let broker = tokio::spawn(async move {
+            broker.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+            broker
+                .write_all(&publish(7, MAX_INCOMING_BYTES + 1))
+                .await
+                .unwrap();
+            broker.write_all(&publish(8, 10)).await.unwrap();
+            let mut received = BytesMut::new();
+            while !received.windows(4).any(|packet| packet == [0x40, 2, 0, 7]) {
+                assert_ne!(broker.read_buf(&mut received).await.unwrap(), 0, "{received:?}");
+            }
+        });
+        let connect = Connect {
+            client_id: "m".to_owned(),
+            keep_alive_s: 60,
+            ..Connect::default()
+        };
+        let exchange = async {
+            let opened = Connection::open(Box::new(ours), MqttVersion::V3_1_1, connect).await;
+            let (mut connection, _) = opened.unwrap();
+            assert_eq!(connection.next().await.unwrap(), Incoming::TooLarge);
+            let Incoming::Publish(publish) = connection.next().await.unwrap() else {
+                panic!("not the next message");
+            };
+            assert_eq!((publish.packet_id, publish.payload.len()), (8, 10));
+            assert!(connection.input.capacity() < MAX_INCOMING_BYTES);
+            connection.close().await;
+        };
+        timeout(PATIENCE, exchange).await.unwrap();
+        timeout(PATIENCE, broker).await.unwrap().unwrap();
     }
 }

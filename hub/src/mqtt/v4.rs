@@ -7,7 +7,10 @@ use rumqttc::mqttbytes::v4::{
 };
 use rumqttc::mqttbytes::{Error, QoS, check};
 
-use super::{Accepted, CodecError, Incoming, MAX_PACKET_BYTES, Outgoing, Qos, check_string, unexpected};
+use super::{
+    Accepted, CodecError, Incoming, MAX_INCOMING_BYTES, MAX_PACKET_BYTES, Outgoing, Qos, check_string,
+    unexpected,
+};
 
 pub(super) fn encode(packet: Outgoing, out: &mut BytesMut) -> Result<(), CodecError> {
     let packet = match packet {
@@ -63,14 +66,14 @@ pub(super) fn encode(packet: Outgoing, out: &mut BytesMut) -> Result<(), CodecEr
 }
 
 pub(super) fn decode(bytes: &mut BytesMut) -> Result<Option<Incoming>, CodecError> {
-    let length = match check(bytes.iter(), MAX_PACKET_BYTES) {
+    let length = match check(bytes.iter(), MAX_INCOMING_BYTES) {
         Ok(header) => header.frame_length(),
         Err(Error::InsufficientBytes(_)) => return Ok(None),
         Err(error) => return Err(CodecError(error.to_string())),
     };
     let mut frame = bytes.split_to(length);
     // The library's reader panics on some malformed packets.
-    let read = catch_unwind(move || Packet::read(&mut frame, MAX_PACKET_BYTES));
+    let read = catch_unwind(move || Packet::read(&mut frame, MAX_INCOMING_BYTES));
     let packet = read
         .map_err(|_| CodecError("malformed packet".to_owned()))?
         .map_err(|error| CodecError(error.to_string()))?;

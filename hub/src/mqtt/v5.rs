@@ -7,11 +7,15 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 
-use super::{Accepted, CodecError, Incoming, MAX_PACKET_BYTES, Outgoing, Qos, check_string, unexpected};
+use super::{
+    Accepted, CodecError, Incoming, MAX_INCOMING_BYTES, MAX_PACKET_BYTES, Outgoing, Qos, check_string,
+    unexpected,
+};
 
 /// How long the broker keeps messages for us while we are away.
 const SESSION_EXPIRY_S: u32 = 3600;
 const MAX_PACKET: Option<u32> = Some(MAX_PACKET_BYTES as u32);
+const MAX_INCOMING: Option<u32> = Some(MAX_INCOMING_BYTES as u32);
 
 pub(super) fn encode(packet: Outgoing, out: &mut BytesMut) -> Result<(), CodecError> {
     let packet = match packet {
@@ -24,7 +28,7 @@ pub(super) fn encode(packet: Outgoing, out: &mut BytesMut) -> Result<(), CodecEr
             }
             let mut properties = ConnectProperties::new();
             properties.session_expiry_interval = (!ours.clean_session).then_some(SESSION_EXPIRY_S);
-            properties.max_packet_size = MAX_PACKET;
+            properties.max_packet_size = MAX_INCOMING;
             let connect = Connect {
                 keep_alive: ours.keep_alive_s,
                 client_id: ours.client_id,
@@ -91,7 +95,7 @@ fn publish(ours: super::Publish) -> Result<Publish, CodecError> {
 }
 
 pub(super) fn decode(bytes: &mut BytesMut) -> Result<Option<Incoming>, CodecError> {
-    let length = match rumqttc::v5::mqttbytes::v5::check(bytes.iter(), MAX_PACKET) {
+    let length = match rumqttc::v5::mqttbytes::v5::check(bytes.iter(), MAX_INCOMING) {
         Ok(header) => header.frame_length(),
         Err(Error::InsufficientBytes(_)) => return Ok(None),
         Err(error) => return Err(CodecError(error.to_string())),
@@ -104,7 +108,7 @@ pub(super) fn decode(bytes: &mut BytesMut) -> Result<Option<Incoming>, CodecErro
         }));
     }
     // The library's reader panics on some malformed packets.
-    let read = catch_unwind(move || Packet::read(&mut frame, MAX_PACKET));
+    let read = catch_unwind(move || Packet::read(&mut frame, MAX_INCOMING));
     let packet = read
         .map_err(|_| CodecError("malformed packet".to_owned()))?
         .map_err(|error| CodecError(error.to_string()))?;
