@@ -255,7 +255,7 @@ impl PictureAssembler {
             self.picture.data.extend_from_slice(fragment.body);
         }
         if fragment.end || marker {
-            if fragment.start && fragment.end || !fragment.end {
+            if fragment.start || !fragment.end {
                 repairs.add(Repair::Fragments);
             }
             self.end_fragment(repairs, out);

@@ -134,7 +134,7 @@ fn redirect(link: &Link, answer: &Answer) -> Option<Result<CameraUrl, CameraErro
         .filter(|status| (300..400).contains(status))?;
     let location = answer.message.header("location").unwrap_or_default();
     let own = &link.options.url;
-    let target = headers::join(&own.to_wire().to_string(), location);
+    let target = headers::join(own.to_wire().as_str(), location);
     match CameraUrl::parse(&target) {
         Ok(url) if status != 304 && !location.is_empty() && url.host().eq_ignore_ascii_case(own.host()) => {
             Some(Ok(url))

@@ -1,6 +1,9 @@
 use super::super::rtp::Packet;
 use super::*;
 
+/// The units of a picture by their first bytes, whether it is a keyframe, and its time.
+type Seen = (Vec<u8>, bool, i64);
+
 /// Payloads with their markers; a time for each picture.
 struct Camera {
     assembler: PictureAssembler,
@@ -38,8 +41,7 @@ impl Camera {
         self.send_after(0, ticks, payload, marker);
     }
 
-    /// The units of each picture by their first bytes, whether it is a key frame, and its time.
-    fn pictures(mut self) -> (Vec<(Vec<u8>, bool, i64)>, Repairs, u64) {
+    fn pictures(mut self) -> (Vec<Seen>, Repairs, u64) {
         self.assembler.flush(&mut self.repairs, &mut self.units);
         let pictures = self.units.iter().map(|unit| {
             let mut rest = unit.data.as_slice();
@@ -318,10 +320,10 @@ fn fragments_of_h265_may_tell_other_types_than_their_first() {
 /// Payloads of a unit: itself, or its fragments.
 fn payloads(codec: Codec, unit: &[u8], mtu: usize) -> Vec<Vec<u8>> {
     let header = if codec == Codec::H265 { 2 } else { 1 };
-    if unit.len() <= mtu {
+    let (head, body) = unit.split_at(header);
+    if body.len() <= mtu {
         return vec![unit.to_vec()];
     }
-    let (head, body) = unit.split_at(header);
     let parts: Vec<_> = body.chunks(mtu).collect();
     let last = parts.len() - 1;
     let fragments = parts.iter().enumerate().map(|(at, part)| {
