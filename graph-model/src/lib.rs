@@ -177,7 +177,9 @@ pub mod methods {
         ErrorDetail, Fault, InstanceState, ListOptions, Method, MethodCall, MethodError, Request, Response,
     };
     pub use crate::onvif::DeviceFault;
-    pub use crate::registry::{Action, Completion, Registry, RegistryOptions, RestoreError, Restored, Start};
+    pub use crate::registry::{
+        Action, Completion, InstanceInfo, Registry, RegistryOptions, RestoreError, Restored, Start,
+    };
 }
 
 /// Compiles the example in the README.

@@ -23,8 +23,23 @@ use self::adapters::StoredAdapter;
 use self::instances::StoredInstance;
 use self::page::page;
 use self::topologies::StoredTopology;
+use crate::generation::Family;
 use crate::method::{Fault, InstanceState, MethodCall, MethodError, Request};
 use crate::topology::Topology;
+
+/// One instance of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InstanceInfo {
+    /// Its name.
+    pub name: String,
+    /// The name of its topology.
+    pub topology: String,
+    /// The family of the method that set it.
+    pub family: Family,
+    /// Its state.
+    pub state: InstanceState,
+}
 
 /// The topologies and instances of one module.
 ///
@@ -57,11 +72,14 @@ impl Registry {
         self.topologies.get(name).map(|stored| &stored.topology)
     }
 
-    /// The names of all instances with their states.
-    pub fn instances(&self) -> impl Iterator<Item = (&str, InstanceState)> {
-        self.instances
-            .iter()
-            .map(|(name, stored)| (name.as_str(), stored.state))
+    /// All instances, by name.
+    pub fn instances(&self) -> impl Iterator<Item = InstanceInfo> {
+        self.instances.iter().map(|(name, stored)| InstanceInfo {
+            name: name.clone(),
+            topology: stored.instance.topology_name().to_owned(),
+            family: stored.family,
+            state: stored.state,
+        })
     }
 
     /// Parses and dispatches a method as the hub delivers it: name and payload.

@@ -87,7 +87,9 @@ struct StatsSource {
 impl StatsSource {
     fn read(&self) -> InstanceStats {
         let mut stats = self.counters.snapshot();
-        stats.camera_sessions = self.camera.counters().sessions;
+        let camera = self.camera.counters();
+        stats.camera_sessions = camera.sessions;
+        stats.received_bytes.insert(self.source.clone(), camera.bytes);
         stats.memory = self.budget.stats();
         self.add_camera(&mut stats.dropped);
         stats

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lva_graph_model::methods::{
-    Action, Completion, InstanceState, MethodCall, MethodError, Registry, Request, Response, RestoreError,
-    Restored, Start,
+    Action, Completion, InstanceInfo, InstanceState, MethodCall, MethodError, Registry, Request, Response,
+    RestoreError, Restored, Start,
 };
 use lva_graph_model::{CustomNodeTypes, Node};
 use lva_media_types::MediaTime;
@@ -231,6 +231,11 @@ impl Module {
     /// The state of an instance; `None` for an unknown instance.
     pub fn state(&self, instance: &str) -> Option<InstanceState> {
         self.shared.state().registry.state(instance)
+    }
+
+    /// All instances, by name.
+    pub fn instances(&self) -> Vec<InstanceInfo> {
+        self.shared.state().registry.instances().collect()
     }
 
     /// The statistics of an instance since its last activation; `None` when it never ran.

@@ -1,0 +1,118 @@
+//! `lva-edge module`: media graphs with HTTP methods, saved state, metrics and logs.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use lva_edge_module::service::{self, Signals};
+use lva_edge_module::{Config, EdgeModule, LogFormat, logs};
+
+/// Exit code for a configuration or a machine that does not let the module start.
+const CANNOT_START: u8 = 2;
+
+/// Run media graphs: cameras in, extensions asked, events and clips out.
+///
+/// Graphs are set and started by direct methods over HTTP, and run again after a restart:
+///
+///   curl http://127.0.0.1:8580/api/v1/methods/GraphTopologySet --data @topology.json
+///   curl http://127.0.0.1:8580/api/v1/methods/GraphInstanceSet --data @instance.json
+///   curl http://127.0.0.1:8580/api/v1/methods/GraphInstanceActivate \
+///       --data '{"@apiVersion": "1.0", "name": "Sample-Graph-1"}'
+///
+/// GET /api/v1/openapi.json describes all calls, GET /healthz and /readyz say whether the module lives and works, and
+/// http://127.0.0.1:9600/metrics has its metrics.
+///
+/// Without a configuration file, everything is on loopback, and state and recordings are below the current directory.
+/// Flags win over the file.
+///
+/// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when clips could not be completed in time; 2 when the module cannot start;
+/// 130 after a second signal.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Configuration file; see --print-config.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the configuration with all keys explained, and end.
+    #[arg(long)]
+    print_config: bool,
+    /// Name of the module.
+    #[arg(long)]
+    name: Option<String>,
+    /// Directory for the state and the API token.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Directory for clips and recordings.
+    #[arg(long, value_name = "DIR")]
+    recordings: Option<PathBuf>,
+    /// Address of the methods, IP:PORT; "" for none.
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<String>,
+    /// Address of the metrics, IP:PORT; "" for none.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
+    /// Also write events to this file, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// error, warn, info, debug or trace, or a filter such as info,lva_rtsp=debug.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Form of the log.
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+impl Args {
+    fn config(&self) -> Result<Config, lva_edge_module::ConfigError> {
+        let mut config = match &self.config {
+            Some(path) => Config::from_file(path)?,
+            None => Config::default(),
+        };
+        set(&mut config.module.name, &self.name);
+        set(&mut config.module.data, &self.data);
+        set(&mut config.module.recordings, &self.recordings);
+        set(&mut config.http.listen, &self.http);
+        set(&mut config.metrics.listen, &self.metrics);
+        set(&mut config.events.file, &self.events);
+        set(&mut config.log.level, &self.log_level);
+        set(&mut config.log.format, &self.log_format);
+        config.check()?;
+        Ok(config)
+    }
+}
+
+fn set<T: Clone>(value: &mut T, flag: &Option<T>) {
+    if let Some(flag) = flag {
+        value.clone_from(flag);
+    }
+}
+
+pub(crate) async fn run(args: Args) -> ExitCode {
+    match start(&args).await {
+        Ok(Some((module, signals))) => service::run(module, signals).await,
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lva-edge: {error}");
+            ExitCode::from(CANNOT_START)
+        }
+    }
+}
+
+async fn start(args: &Args) -> anyhow::Result<Option<(EdgeModule, Signals)>> {
+    let config = args.config()?;
+    if args.print_config {
+        print!("{}", config.documented());
+        return Ok(None);
+    }
+    logs::start(&config.log)?;
+    // Before anything starts, so that a signal during the start stops cleanly.
+    let signals = Signals::listen()?;
+    let module = EdgeModule::builder(config).start().await?;
+    if let Some(address) = module.http_address() {
+        tracing::info!("methods: http://{address}/api/v1/methods/NAME");
+    }
+    if let Some(address) = module.metrics_address() {
+        tracing::info!("metrics: http://{address}/metrics");
+    }
+    Ok(Some((module, signals)))
+}

@@ -1,0 +1,189 @@
+//! The data directory: one process at a time, files that only its user can read, replaced as a whole.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Largest file that is read.
+const MAX_FILE: u64 = 256 << 20;
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// Another process uses it.
+    #[error(
+        "another process uses the data directory {}: stop it, or name another directory by --data", path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It cannot be created, read or written.
+    #[error("cannot {action} {}: {source}; check that the directory exists and belongs to this user", path.display())]
+    Io {
+        /// `create`, `read`, `write` and the like.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}
+
+/// The data directory of a module, locked for this process until it is dropped.
+#[derive(Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Creates the directory (mode 0700) if it is missing, and locks it.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::InUse`] when another process has locked it; [`DataError::Io`] otherwise.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(path).map_err(io("create", path))?;
+        let lock = path.join("lock");
+        let file = private()
+            .truncate(false)
+            .open(&lock)
+            .map_err(io("create", &lock))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: file,
+            }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(DataError::InUse {
+                path: path.to_owned(),
+            }),
+            Err(error) => Err(io("lock", &lock)(error.into())),
+        }
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The content of a file; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Io`], also for a file of more than 256 MiB.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DataError> {
+        let path = self.file(name);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io("read", &path)(error)),
+        };
+        let mut content = Vec::new();
+        file.take(MAX_FILE + 1)
+            .read_to_end(&mut content)
+            .map_err(io("read", &path))?;
+        if content.len() as u64 > MAX_FILE {
+            return Err(io("read", &path)(std::io::Error::other(
+                "it has more than 256 MiB",
+            )));
+        }
+        Ok(Some(content))
+    }
+
+    /// Replaces a file (mode 0600) as a whole: after a crash or a loss of power it has the old content or the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Io`]; the file has its old content then.
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), DataError> {
+        let path = self.file(name);
+        let unfinished = self.file(&format!("{name}.part"));
+        let written = private()
+            .truncate(true)
+            .open(&unfinished)
+            .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+            .and_then(|()| std::fs::rename(&unfinished, &path))
+            .and_then(|()| File::open(&self.path)?.sync_all());
+        written.map_err(io("write", &path))
+    }
+
+    /// Renames a file that cannot be read, so that nobody loses it. Returns its new name.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Io`].
+    pub fn set_aside(&self, name: &str) -> Result<PathBuf, DataError> {
+        let path = self.file(name);
+        let mut number = 1;
+        let aside = loop {
+            let aside = self.file(&format!("{name}.unreadable-{number}"));
+            if !aside.exists() {
+                break aside;
+            }
+            number += 1;
+        };
+        std::fs::rename(&path, &aside).map_err(io("rename", &path))?;
+        Ok(aside)
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
+    let path = path.to_owned();
+    move |source| DataError::Io { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn files_and_directory_are_private_and_replaced_as_a_whole() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let data = DataDirectory::open(&path).unwrap();
+        assert_eq!(data.read("state").unwrap(), None);
+        data.replace("state", b"one").unwrap();
+        data.replace("state", b"2").unwrap();
+        assert_eq!(data.read("state").unwrap().unwrap(), b"2");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&data.file("state"))), (0o700, 0o600));
+        assert!(!data.file("state.part").exists());
+    }
+
+    #[test]
+    fn a_second_process_is_told_that_the_directory_is_in_use() {
+        let parent = tempfile::tempdir().unwrap();
+        let first = DataDirectory::open(parent.path()).unwrap();
+        let error = DataDirectory::open(parent.path()).unwrap_err();
+        assert!(matches!(error, DataError::InUse { .. }), "{error}");
+        drop(first);
+        DataDirectory::open(parent.path()).unwrap();
+    }
+
+    #[test]
+    fn an_unreadable_file_is_kept_under_a_free_name() {
+        let parent = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(parent.path()).unwrap();
+        for number in 1..=2 {
+            data.replace("state", b"?").unwrap();
+            let aside = data.set_aside("state").unwrap();
+            assert!(aside.ends_with(format!("state.unreadable-{number}")));
+        }
+        assert_eq!(data.read("state").unwrap(), None);
+    }
+}

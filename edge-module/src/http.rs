@@ -1,0 +1,94 @@
+//! The HTTP server: methods, health, and the description of both.
+
+mod access;
+mod answers;
+mod listener;
+mod openapi;
+mod plain;
+mod service;
+
+pub use access::{Access, Token};
+pub use listener::{HttpError, Listener, ListenerOptions};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+
+use crate::methods::Methods;
+use crate::metrics::{CONTENT_TYPE, Identity, Metrics};
+
+/// Largest body of a request. The largest topologies in the field have some ten kilobytes.
+const MAX_BODY: usize = 4 << 20;
+
+/// Whether the module takes work; for `/readyz`.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Says whether it does.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+struct Service {
+    methods: Methods,
+    identity: Arc<Identity>,
+}
+
+/// The routes of the methods: the service API of IoT Hub, the same calls plainly, and health.
+pub fn router(methods: Methods, identity: Identity, access: Access, readiness: Readiness) -> Router {
+    let service = Service {
+        methods,
+        identity: Arc::new(identity),
+    };
+    let guarded = Router::new()
+        .route("/twins/{device}/modules/{module}/methods", post(service::invoke))
+        .route("/api/v1/methods/{name}", post(plain::invoke))
+        .route("/api/v1/instances", get(plain::instances))
+        .route("/api/v1/openapi.json", get(openapi::document))
+        .fallback(answers::not_found)
+        .method_not_allowed_fallback(answers::not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(Arc::new(access), access::check))
+        .with_state(service);
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(readiness)
+        .merge(guarded)
+}
+
+/// The route of the metrics.
+pub fn metrics_router(metrics: Metrics) -> Router {
+    Router::new().route("/metrics", get(scrape)).with_state(metrics)
+}
+
+async fn ready(State(readiness): State<Readiness>) -> (StatusCode, &'static str) {
+    match readiness.get() {
+        true => (StatusCode::OK, "ready\n"),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: starting or stopping\n",
+        ),
+    }
+}
+
+async fn scrape(State(metrics): State<Metrics>) -> axum::response::Response {
+    match metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

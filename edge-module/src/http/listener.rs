@@ -1,0 +1,221 @@
+//! A bounded HTTP/1 server: limited connections, limited time for a request's head, TLS by option.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::connect_info::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+/// Time for a TLS handshake, and for the head of a request on an open connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// Wait after an error of `accept`, such as too many open descriptors, which would repeat at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The address is in use, or not one of this machine's.
+    #[error(
+        "cannot listen on {address}: {source}; check that it is an address of this machine and no other program uses the port"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The certificate or its key.
+    #[error("cannot use the certificate {} with the key {}: {message}", certificate.display(), key.display())]
+    Certificate {
+        /// PEM file of the chain.
+        certificate: PathBuf,
+        /// PEM file of the key.
+        key: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// How a server listens.
+#[derive(Debug, Clone)]
+pub struct ListenerOptions {
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    max_connections: usize,
+}
+
+impl ListenerOptions {
+    /// Plain HTTP on this address, with 256 connections at a time.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            tls: None,
+            max_connections: 256,
+        }
+    }
+
+    /// TLS with the chain and the key of these PEM files.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Certificate`].
+    pub fn with_certificate(mut self, certificate: &Path, key: &Path) -> Result<Self, HttpError> {
+        let failed = |message: String| HttpError::Certificate {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            message,
+        };
+        let read =
+            CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let chain = read.map_err(|error| failed(error.to_string()))?;
+        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(error.to_string()))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map(|builder| builder.with_no_client_auth())
+            .and_then(|builder| builder.with_single_cert(chain, secret));
+        self.tls = Some(Arc::new(config.map_err(|error| failed(error.to_string()))?));
+        Ok(self)
+    }
+
+    /// Connections at a time; further ones wait.
+    #[must_use]
+    pub fn with_max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.max(1);
+        self
+    }
+}
+
+/// A server that runs until it is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+}
+
+impl Listener {
+    /// Serves a router. Its handlers may ask for `ConnectInfo<SocketAddr>`.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Listen`].
+    pub async fn start(options: ListenerOptions, router: Router) -> Result<Self, HttpError> {
+        let address = options.address;
+        let failed = |source| HttpError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(accept(listener, options, router, stopped));
+        Ok(Self { address, stop })
+    }
+
+    /// The address, with the port that the system chose where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    options: ListenerOptions,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(options.max_connections));
+    let tls = options.tls.map(TlsAcceptor::from);
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            next = next => next,
+            () = stop(&mut stopped) => return,
+        };
+        let (Ok((stream, peer)), Ok(place)) = (accepted, place) else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (router, tls, stopped) = (router.clone(), tls.clone(), stopped.clone());
+        tokio::spawn(async move {
+            connection(stream, peer, tls, router, stopped).await;
+            drop(place);
+        });
+    }
+}
+
+/// Waits until the listener is dropped.
+async fn stop(stopped: &mut watch::Receiver<bool>) {
+    // An error means that its sender is gone, and the listener with it.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    stopped: watch::Receiver<bool>,
+) {
+    // Answers are small and should leave at once; the connection works without this option too.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return serve(stream, peer, router, stopped).await;
+    };
+    match timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, peer, router, stopped).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+    }
+}
+
+async fn serve<S>(stream: S, peer: SocketAddr, router: Router, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.map(axum::body::Body::new)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => Some(served),
+        () = stop(&mut stopped) => None,
+    };
+    let served = match served {
+        Some(served) => served,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "a connection broke");
+    }
+}

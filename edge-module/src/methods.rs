@@ -1,0 +1,146 @@
+//! Direct methods, as every transport carries them out: run, saved, answered in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lva_graph_model::methods::Method;
+use lva_graph_runtime::Module;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::data::DataDirectory;
+use crate::metrics::MethodCounts;
+use crate::state;
+
+/// A caller is answered within this time: a hub's callers wait 30 s at most by default.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(25);
+
+/// The answer to a method.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Answer {
+    /// Status, as of HTTP.
+    pub status: u16,
+    /// The answer's body, or `{"error": …}`.
+    pub payload: Value,
+}
+
+/// Carries out the methods of a module. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Methods {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    module: Module,
+    data: DataDirectory,
+    /// One save at a time, so that the newest state is the last one written.
+    saving: Mutex<()>,
+    counts: MethodCounts,
+}
+
+impl Methods {
+    pub(crate) fn new(module: Module, data: DataDirectory) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                module,
+                data,
+                saving: Mutex::new(()),
+                counts: MethodCounts::default(),
+            }),
+        }
+    }
+
+    /// The module.
+    pub fn module(&self) -> &Module {
+        &self.shared.module
+    }
+
+    pub(crate) fn counts(&self) -> &MethodCounts {
+        &self.shared.counts
+    }
+
+    /// Runs a method, saves the state that it changed, and answers within `limit`, at most [`ANSWER_LIMIT`].
+    ///
+    /// A method that takes longer, such as a deactivation with long clips to complete, is answered by 202 without a body and
+    /// goes on. Dropping the future does not interrupt it either.
+    pub async fn invoke(&self, method: &str, payload: Value, limit: Duration) -> Answer {
+        let started = std::time::Instant::now();
+        tracing::info!("Request started: Method name: '{}'.", printable(method));
+        let (shared, name) = (Arc::clone(&self.shared), method.to_owned());
+        let running = tokio::spawn(async move { shared.run(&name, &payload).await });
+        let answer = match timeout(limit.min(ANSWER_LIMIT), running).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_panicked)) => failed("the method failed inside; the log has more".to_owned()),
+            Err(_) => Answer {
+                status: 202,
+                payload: Value::Null,
+            },
+        };
+        let known = Method::from_name(method).map(|(family, method)| method.name(family));
+        self.shared
+            .counts
+            .count(known.unwrap_or("unknown"), answer.status);
+        let elapsed = started.elapsed().as_millis();
+        tracing::info!("Request completed: Status={} Elapsed={elapsed}ms.", answer.status);
+        answer
+    }
+}
+
+impl Shared {
+    async fn run(self: Arc<Self>, method: &str, payload: &Value) -> Answer {
+        let (status, payload) = self.module.invoke(method, payload).await;
+        let changes =
+            status < 300 && Method::from_name(method).is_some_and(|(_, method)| changes_state(method));
+        if !changes {
+            return Answer { status, payload };
+        }
+        let saved = tokio::task::spawn_blocking(move || {
+            let _one = self.saving.lock();
+            state::save(&self.data, self.module.save())
+        });
+        match saved.await {
+            Ok(Ok(())) => Answer { status, payload },
+            Ok(Err(error)) => {
+                tracing::error!("the state cannot be saved: {error}");
+                failed(format!("done, but a restart will forget it: {error}"))
+            }
+            Err(_panicked) => failed("done, but a restart will forget it; the log has more".to_owned()),
+        }
+    }
+}
+
+fn changes_state(method: Method) -> bool {
+    match method {
+        Method::TopologySet
+        | Method::TopologyDelete
+        | Method::InstanceSet
+        | Method::InstanceActivate
+        | Method::InstanceDeactivate
+        | Method::InstanceDelete
+        | Method::AdapterSet
+        | Method::AdapterDelete => true,
+        Method::TopologyGet
+        | Method::TopologyList
+        | Method::InstanceGet
+        | Method::InstanceList
+        | Method::AdapterGet
+        | Method::AdapterList
+        | Method::DeviceDiscover
+        | Method::DeviceGet => false,
+    }
+}
+
+fn failed(message: String) -> Answer {
+    Answer {
+        status: 500,
+        payload: json!({"error": {"code": "InternalServerError", "message": message}}),
+    }
+}
+
+/// A caller's text for the log: without control characters, and short.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}

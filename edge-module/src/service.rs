@@ -1,0 +1,78 @@
+//! The life of a program: signals, and what a service manager wants to know.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::edge_module::EdgeModule;
+
+/// Exit code after a second signal, as shells report SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// SIGTERM and Ctrl-C.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for one of them.
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Runs a module until SIGTERM or Ctrl-C, and stops it. A second signal ends at once.
+///
+/// Tells systemd (`Type=notify`, `WatchdogSec=`) what happens. Exit codes: 0 after a complete stop, 1 when it was not
+/// complete in time, 130 after a second signal.
+pub async fn run(module: EdgeModule, mut signals: Signals) -> ExitCode {
+    notify(&[NotifyState::Ready]);
+    let watchdog = tokio::spawn(watchdog());
+    signals.received().await;
+    tracing::info!("stopping: clips are completed and events delivered; a second signal ends at once");
+    notify(&[NotifyState::Stopping]);
+    let code = tokio::select! {
+        done = module.stop() => if done { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        () = signals.received() => ExitCode::from(INTERRUPTED),
+    };
+    watchdog.abort();
+    code
+}
+
+/// Shows the service manager at half its interval that the runtime's tasks still run.
+async fn watchdog() {
+    let Some(interval) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut ticks = tokio::time::interval((interval / 2).max(Duration::from_millis(10)));
+    loop {
+        ticks.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    // Without a service manager this does nothing.
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(%error, "the service manager was not reached");
+    }
+}

@@ -1,0 +1,91 @@
+//! The saved state of a module: topologies, instances, and which of them run.
+
+use lva_graph_model::methods::{InstanceState, MethodError, Registry, RegistryOptions};
+use lva_graph_runtime::{MessageSink, Module, RuntimeOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::data::{DataDirectory, DataError};
+
+const FILE: &str = "state.json";
+/// Format of the file; a higher number is of a newer version.
+const SCHEMA: u64 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    schema: u64,
+    /// [`Module::save`].
+    registry: Value,
+}
+
+/// Starts the module with its saved state, and the instances that ran.
+///
+/// A state that cannot be read never stops the start: it is renamed, told in the log, and the module starts empty. So is
+/// an instance that cannot run any more: it is inactive, and its error is in the log.
+///
+/// # Errors
+///
+/// [`DataError`] when the directory itself fails: starting empty would then lose the state at the next save.
+pub(crate) fn restore(
+    data: &DataDirectory,
+    options: RuntimeOptions,
+    sinks: Vec<Box<dyn MessageSink>>,
+) -> Result<Module, DataError> {
+    let Some(content) = data.read(FILE)? else {
+        tracing::info!("no saved state: the module starts without topologies");
+        return Ok(Module::new(options, sinks));
+    };
+    let registry = match read(&content) {
+        Ok(registry) => registry,
+        Err(why) => {
+            let aside = data.set_aside(FILE)?;
+            tracing::error!(
+                "the saved state cannot be read ({why}); it is kept as {}, and the module starts without topologies",
+                aside.display()
+            );
+            return Ok(Module::new(options, sinks));
+        }
+    };
+    match Module::restore(&registry, options.clone(), sinks) {
+        Ok((module, failures)) => {
+            report(&module, &failures);
+            Ok(module)
+        }
+        // `read` has restored the same value; this keeps the module running all the same.
+        Err(error) => {
+            tracing::error!("the saved state cannot be restored: {error}");
+            Ok(Module::new(options, Vec::new()))
+        }
+    }
+}
+
+/// Replaces the saved state.
+pub(crate) fn save(data: &DataDirectory, registry: Value) -> Result<(), DataError> {
+    let saved = Saved {
+        schema: SCHEMA,
+        registry,
+    };
+    data.replace(FILE, &serde_json::to_vec(&saved).unwrap_or_default())
+}
+
+fn read(content: &[u8]) -> Result<Value, String> {
+    let saved: Saved = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+    if saved.schema != SCHEMA {
+        let schema = saved.schema;
+        return Err(format!("it has schema {schema}, and this version reads {SCHEMA}"));
+    }
+    Registry::restore(&saved.registry, RegistryOptions::default()).map_err(|error| error.to_string())?;
+    Ok(saved.registry)
+}
+
+fn report(module: &Module, failures: &[MethodError]) {
+    for failure in failures {
+        tracing::error!("an instance that ran cannot run any more, and is inactive: {failure}");
+    }
+    let running = module.instances();
+    let running = running
+        .iter()
+        .filter(|one| one.state == InstanceState::Active)
+        .count();
+    tracing::info!("the saved state is restored: {running} instances run");
+}

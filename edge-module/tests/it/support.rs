@@ -1,0 +1,140 @@
+//! A module on free ports, and a client for it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use lva_client_transport::ClientTls;
+use lva_client_transport::http::{HttpConnection, HttpLimits, Origin};
+use lva_edge_module::{Config, EdgeModule};
+use serde_json::{Value, json};
+
+pub(crate) fn config(directory: &Path) -> Config {
+    let mut config = Config::default();
+    config.module.data = directory.join("data");
+    config.module.recordings = directory.join("recordings");
+    config.http.listen = "127.0.0.1:0".into();
+    config.metrics.listen = "127.0.0.1:0".into();
+    config
+}
+
+pub(crate) async fn started(config: Config) -> EdgeModule {
+    EdgeModule::builder(config).start().await.unwrap()
+}
+
+pub(crate) struct Client(HttpConnection);
+
+impl Client {
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        let origin = Origin::http(&address.ip().to_string(), address.port());
+        Self(HttpConnection::new(origin, &ClientTls::platform(), HttpLimits::default()).unwrap())
+    }
+
+    pub(crate) async fn request(&mut self, request: http::Request<bytes::Bytes>) -> (u16, String) {
+        let response = self.0.exchange(request).await.unwrap();
+        (
+            response.status.as_u16(),
+            String::from_utf8_lossy(&response.body).into_owned(),
+        )
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> (u16, String) {
+        let host = self.0.origin().authority();
+        self.request(
+            http::Request::get(path)
+                .header("host", host)
+                .body(bytes::Bytes::new())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, body: &str) -> (u16, String) {
+        let host = self.0.origin().authority();
+        let request = http::Request::post(path).header("host", host);
+        self.request(
+            request
+                .body(bytes::Bytes::copy_from_slice(body.as_bytes()))
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// A method by the plain interface.
+    pub(crate) async fn method(&mut self, name: &str, payload: &Value) -> (u16, Value) {
+        let (status, body) = self
+            .post(&format!("/api/v1/methods/{name}"), &payload.to_string())
+            .await;
+        (status, serde_json::from_str(&body).unwrap_or_default())
+    }
+}
+
+/// A graph whose camera does not answer: it is active all the same, and keeps trying.
+pub(crate) fn topology() -> Value {
+    json!({
+        "@apiVersion": "1.0",
+        "name": "watch",
+        "properties": {
+            "parameters": [
+                {"name": "rtspUrl", "type": "String"},
+                {"name": "rtspPassword", "type": "SecretString", "default": "-"}
+            ],
+            "sources": [{
+                "@type": "#Microsoft.Media.MediaGraphRtspSource",
+                "name": "camera",
+                "endpoint": {
+                    "@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint",
+                    "url": "${rtspUrl}",
+                    "credentials": {
+                        "@type": "#Microsoft.Media.MediaGraphUsernamePasswordCredentials",
+                        "username": "user",
+                        "password": "${rtspPassword}"
+                    }
+                }
+            }],
+            "processors": [{
+                "@type": "#Microsoft.Media.MediaGraphMotionDetectionProcessor",
+                "name": "motion",
+                "inputs": [{"nodeName": "camera"}]
+            }],
+            "sinks": [{
+                "@type": "#Microsoft.Media.MediaGraphIoTHubMessageSink",
+                "name": "hub",
+                "hubOutputName": "out",
+                "inputs": [{"nodeName": "motion"}]
+            }]
+        }
+    })
+}
+
+pub(crate) fn instance(name: &str) -> Value {
+    json!({
+        "@apiVersion": "1.0",
+        "name": name,
+        "properties": {
+            "topologyName": "watch",
+            "parameters": [
+                {"name": "rtspUrl", "value": "rtsp://127.0.0.1:9/none"},
+                {"name": "rtspPassword", "value": "geheim-17"}
+            ]
+        }
+    })
+}
+
+pub(crate) fn named(name: &str) -> Value {
+    json!({"@apiVersion": "1.0", "name": name})
+}
+
+/// Sets the topology and one instance, and activates it.
+pub(crate) async fn activated(client: &mut Client, name: &str) {
+    let set = client.method("GraphTopologySet", &topology()).await;
+    assert!(set.0 == 200 || set.0 == 201, "{set:?}");
+    let set = client.method("GraphInstanceSet", &instance(name)).await;
+    assert!(set.0 == 200 || set.0 == 201, "{set:?}");
+    let active = client.method("GraphInstanceActivate", &named(name)).await;
+    assert_eq!(active.0, 200, "{active:?}");
+}
+
+pub(crate) async fn state_of(client: &mut Client, name: &str) -> Value {
+    let (_, answer) = client.method("GraphInstanceGet", &named(name)).await;
+    answer["properties"]["state"].clone()
+}
