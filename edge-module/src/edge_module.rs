@@ -98,7 +98,12 @@ impl EdgeModuleBuilder {
             device: config.module.device.clone(),
             module: config.module.name.clone(),
         };
-        let metrics = Metrics::new(&methods, identity.clone(), names);
+        let metrics = Metrics::new(
+            methods.module().clone(),
+            methods.counts(),
+            identity.clone(),
+            names,
+        );
         let readiness = Readiness::default();
         let started = async {
             let http = match config.http_address()? {

@@ -20,8 +20,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::methods::Methods;
-
 /// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -58,15 +56,15 @@ pub struct Metrics(Arc<Mutex<Registry>>);
 
 impl Metrics {
     /// Metrics of a module. `sinks` are the names of its message sinks, in their order.
-    pub fn new(methods: &Methods, identity: Identity, sinks: Vec<String>) -> Self {
+    pub(crate) fn new(module: Module, counts: &MethodCounts, identity: Identity, sinks: Vec<String>) -> Self {
         let mut registry = Registry::default();
         registry.register(
             "lva_edge_methods",
             "Direct methods that were answered, by their status",
-            methods.counts().0.clone(),
+            counts.0.clone(),
         );
         registry.register_collector(Box::new(ModuleCollector {
-            module: methods.module().clone(),
+            module,
             identity,
             sinks,
         }));
