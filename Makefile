@@ -17,7 +17,8 @@ help: ## show this help
 	@echo 'on Debian and Ubuntu, and names it elsewhere. The programs are listed in README.md; each runs as'
 	@echo '  cargo run --release --example NAME -- --help'
 
-test: packages ## install what is missing, then run every test (the first time: minutes)
+test: ## install what is missing, then run every test (the first time: minutes)
+	@scripts/install-packages.sh --with-tests
 	@scripts/test.sh
 
 test-topologies: packages ## run every published topology with a simulated camera and print a table (many minutes)

@@ -121,6 +121,8 @@ def main(arguments):
     only_list = "--list" in arguments
     chosen = [Path(name).resolve() for name in arguments if name != "--list"] or documents()
     CRATES.mkdir(parents=True, exist_ok=True)
+    if CLONE.is_symlink() and CLONE.resolve() != ROOT:
+        CLONE.unlink()  # of a clone that was moved or copied
     if not CLONE.is_symlink():
         CLONE.symlink_to(ROOT, target_is_directory=True)
     problems, count = [], 0

@@ -11,9 +11,11 @@ packages=(
     ffmpeg
     # scripts/check-cycles.py
     python3
-    # the broker that tests of lva-hub start, and mosquitto_passwd
-    mosquitto
 )
+
+# The broker that tests of lva-hub start, and mosquitto_passwd. Only with --with-tests, as `make test` does: the package
+# starts a broker on port 1883, which is turned off again below.
+tests=(mosquitto)
 
 # Other people's RTSP programs, against which tests play both ways where they are there: GStreamer with its Python
 # bindings, encoders and TLS, and VLC. Some 200 MB, so only with --with-peers, as CI does.
@@ -25,9 +27,10 @@ peers=(
 )
 case ${1:-} in
     '') ;;
-    --with-peers) packages+=("${peers[@]}") ;;
+    --with-tests) packages+=("${tests[@]}") ;;
+    --with-peers) packages+=("${tests[@]}" "${peers[@]}") ;;
     *)
-        echo "install-packages: unknown argument '$1'; the only one is --with-peers" >&2
+        echo "install-packages: unknown argument '$1'; there are --with-tests and --with-peers" >&2
         exit 2
         ;;
 esac
@@ -78,4 +81,10 @@ echo "install-packages: installing ${missing[*]}"
 for package in "${missing[@]}"; do
     is_installed "$package" || by_hand "install-packages: '$package' is still missing after the installation." "$package"
 done
+
+# Tests start a broker of their own. One that was there before this run is left alone.
+if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ -d /run/systemd/system ]; then
+    ${as_root[@]+"${as_root[@]}"} systemctl disable --quiet --now mosquitto.service ||
+        echo "install-packages: mosquitto.service could not be turned off; a broker listens on port 1883" >&2
+fi
 echo "install-packages: done"

@@ -7,6 +7,7 @@ macro_rules! counters {
     ($(#[$meta:meta])* $stats:ident { $($(#[$doc:meta])* $name:ident,)* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+        #[serde(rename_all = "camelCase")]
         #[non_exhaustive]
         pub struct $stats {
             $($(#[$doc])* pub $name: u64,)*

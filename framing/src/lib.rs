@@ -54,7 +54,7 @@
 //! 4:2:0 in 10. FFmpeg comes from the system (5.1 or newer), linked dynamically through `ffmpeg-next`; its log level is
 //! set once, to fatal. Decoding and rendering block: run them on dedicated threads.
 #![cfg_attr(not(feature = "encode"), allow(rustdoc::broken_intra_doc_links))]
-#![deny(unsafe_code)] // not `forbid`: the module `hardware`, which hands devices to FFmpeg, allows it
+#![deny(unsafe_code)] // not `forbid`: `hardware` hands devices to FFmpeg, and `render` moves its scaler between threads
 
 mod decoder;
 mod demand;

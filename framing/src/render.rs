@@ -75,8 +75,7 @@ pub enum RenderError {
 /// Padding is black. After the first picture of a format nothing is allocated. Colours follow the picture's matrix and
 /// range. YUV420P frames keep the picture's matrix and range; black is their black (16 or 0).
 ///
-/// It is not `Send`, because `ffmpeg-next` does not guarantee that for a scaler: create it on the thread that renders.
-/// Plans, pictures and decoders are `Send`.
+/// It is `Send`, as plans, pictures and decoders are: keep one across frames, wherever they are rendered.
 pub struct Renderer {
     plan: FramePlan,
     fused: Option<Fused>,
@@ -89,6 +88,11 @@ struct Scaler {
     context: scaling::Context,
     scaled: Video,
 }
+
+// SAFETY: a scaling context is memory that belongs to it alone, without threads of its own (the option `threads` keeps its
+// default of 1) and without anything bound to the thread that made it. It is used through `&mut` only, by one thread at a time.
+#[allow(unsafe_code)]
+unsafe impl Send for Scaler {}
 
 impl Renderer {
     /// A renderer for this plan.

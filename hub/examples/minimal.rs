@@ -1,6 +1,6 @@
 //! A module on a plain broker: sends an event each second, answers methods, ends with Ctrl-C.
 //!
-//! With mosquitto on this machine: `cargo run --example minimal`, and in another shell `mosquitto_sub -v -t 'lva/#'`.
+//! With mosquitto on this machine: `cargo run -p lva-hub --example hub-minimal`, and in another shell `mosquitto_sub -v -t 'lva/#'`.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::time::Duration;

@@ -178,12 +178,13 @@ pub fn is_keyframe(codec: VideoCodec, nal: &[u8]) -> bool {
 pub fn access_units(codec: VideoCodec, stream: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = stream;
     std::iter::from_fn(move || {
-        let (mut from, mut has_picture) = (0, false);
+        let (mut from, mut has_picture, mut prefix) = (0, false, None);
         while let Some(offset) = start_code(rest.get(from..).unwrap_or_default()) {
             let code = from + offset;
             from = code + 3;
             let role = role(codec, rest.get(from..).unwrap_or_default());
             if has_picture && matches!(role, Role::Header | Role::FirstSlice) {
+                let code = prefix.unwrap_or(code);
                 // The zero byte of the long start code.
                 let end = match code.checked_sub(1) {
                     Some(before) if rest.get(before) == Some(&0) => before,
@@ -194,6 +195,7 @@ pub fn access_units(codec: VideoCodec, stream: &[u8]) -> impl Iterator<Item = &[
                 return Some(unit);
             }
             has_picture |= matches!(role, Role::FirstSlice | Role::Slice);
+            prefix = (role == Role::Prefix).then_some(code);
         }
         let unit = std::mem::take(&mut rest);
         (!unit.is_empty()).then_some(unit)
@@ -207,6 +209,8 @@ enum Role {
     Header,
     FirstSlice,
     Slice,
+    /// Belongs to the slice that follows.
+    Prefix,
     Other,
 }
 
@@ -220,7 +224,8 @@ fn role(codec: VideoCodec, nal: &[u8]) -> Role {
     match (codec, nal) {
         (VideoCodec::H264, [first, rest @ ..]) => match first & 31 {
             1 | 2 | 5 => slice(rest.first()),
-            6..=9 | 14..=18 => Role::Header,
+            14 => Role::Prefix, // of scalable streams, before every slice
+            6..=9 | 15..=18 => Role::Header,
             _ => Role::Other,
         },
         (VideoCodec::H265, [first, _, rest @ ..]) => match first >> 1 & 63 {
@@ -450,6 +455,15 @@ mod tests {
         let stream = h265.concat();
         let units: Vec<&[u8]> = access_units(VideoCodec::H265, &stream).collect();
         assert_eq!(units, [&stream[..12], &stream[12..]]);
+    }
+
+    #[test]
+    fn slices_with_prefixes_stay_one_picture() {
+        let slice = |first: u8| [0, 0, 1, 0x6e, 0x80, 7, 0, 0, 1, 0x65, first, 7];
+        let picture = [slice(0x88), slice(0x42)].concat();
+        let stream = picture.repeat(2);
+        let units: Vec<&[u8]> = access_units(VideoCodec::H264, &stream).collect();
+        assert_eq!(units, [&picture, &picture]);
     }
 
     /// NAL units as the standards define them: without a start code inside, without a zero at the end.

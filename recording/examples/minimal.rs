@@ -29,8 +29,11 @@ fn main() -> anyhow::Result<()> {
     let start = MediaTime::from_system_time(SystemTime::now()).ticks_90k();
     let event_90k = start.saturating_add(event.saturating_mul(MediaTime::TICKS_PER_SECOND));
 
+    let first = access_units(codec, &stream)
+        .next()
+        .with_context(|| format!("{video} is empty"))?;
     let tracks = Tracks {
-        video: VideoTrack::from_annex_b(codec, &stream)?,
+        video: VideoTrack::from_annex_b(codec, first)?,
         audio: None,
     };
     let seconds = Duration::from_secs;

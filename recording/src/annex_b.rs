@@ -73,7 +73,7 @@ impl VideoTrack {
 
 impl MediaUnit {
     /// A picture from an encoder's output: lengths in place of start codes, without parameter sets and access unit
-    /// delimiters, which a recording has elsewhere. `None` if nothing remains: some encoders emit their headers first.
+    /// delimiters, which a recording has elsewhere. `None` if there is no picture: some encoders emit their headers first.
     ///
     /// # Errors
     ///
@@ -84,15 +84,16 @@ impl MediaUnit {
         picture: &[u8],
     ) -> Result<Option<Self>, AnnexBError> {
         let mut data = Vec::with_capacity(picture.len() + 16);
-        let mut keyframe = false;
+        let (mut keyframe, mut has_picture) = (false, false);
         for nal in nal_units(codec, picture)? {
             if nal::is_parameter_set(codec, nal) || is_delimiter(codec, nal) {
                 continue;
             }
             keyframe |= nal::is_keyframe(codec, nal);
+            has_picture |= is_picture(codec, nal);
             nal::write_length_prefixed(nal, &mut data)?;
         }
-        Ok((!data.is_empty()).then(|| Self::video(timestamp_90k, keyframe, Bytes::from(data))))
+        Ok(has_picture.then(|| Self::video(timestamp_90k, keyframe, Bytes::from(data))))
     }
 }
 
@@ -114,6 +115,15 @@ fn is_delimiter(codec: VideoCodec, nal: &[u8]) -> bool {
     match (codec, nal.first()) {
         (VideoCodec::H264, Some(first)) => first & 31 == 9,
         (VideoCodec::H265, Some(first)) => first >> 1 & 63 == 35,
+        (VideoCodec::Mjpeg, _) | (_, None) => false,
+    }
+}
+
+/// Whether a NAL unit is a part of a coded picture (VCL; ITU-T H.264, table 7-1; ITU-T H.265, table 7-1).
+fn is_picture(codec: VideoCodec, nal: &[u8]) -> bool {
+    match (codec, nal.first()) {
+        (VideoCodec::H264, Some(first)) => matches!(first & 31, 1..=5),
+        (VideoCodec::H265, Some(first)) => first >> 1 & 63 <= 31,
         (VideoCodec::Mjpeg, _) | (_, None) => false,
     }
 }
@@ -325,6 +335,26 @@ mod tests {
             MediaUnit::from_annex_b(VideoCodec::H264, 7, &stream[..18]),
             Ok(None)
         );
+    }
+
+    #[test]
+    fn headers_alone_are_no_unit_although_they_hold_the_name_of_the_encoder() {
+        // As x264 and x265 write them: parameter sets, then an SEI message of user data.
+        let messages = [
+            (VideoCodec::H264, RECORDS[1].1, "00000106050578323634208000"),
+            (VideoCodec::H265, RECORDS[4].1, "0000014e01050578323635208000"),
+        ];
+        for (codec, record, message) in messages {
+            let headers = [annex_b(codec, &bytes(record)), bytes(message)].concat();
+            assert!(VideoTrack::from_annex_b(codec, &headers).is_ok());
+            assert_eq!(MediaUnit::from_annex_b(codec, 7, &headers), Ok(None));
+            let slice: &[u8] = match codec {
+                VideoCodec::H265 => &[0, 0, 1, 0x26, 1, 0x80],
+                VideoCodec::H264 | VideoCodec::Mjpeg => &[0, 0, 1, 0x65, 0x88, 0x80],
+            };
+            let unit = MediaUnit::from_annex_b(codec, 7, &[&headers, slice].concat());
+            assert!(unit.unwrap().unwrap().keyframe);
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Pipeline {
             aspect: f64::from(width) / f64::from(height),
             ..SceneOptions::default()
         };
-        let scene = Scene::new(vec![Zone::new("square", corners)], vec![], options);
+        let scene = Scene::new(vec![Zone::new("square", corners)], vec![], options)?;
         let plan = ImageSettings::new(PixelFormat::Bgr24).plan(width, height)?;
         // The embedded model finds drawn people; `RtenDetector::load` takes one that finds real ones.
         let (model, spec) = (PLAZA_PERSON_ONNX, ModelSpec::plaza_person());
@@ -105,7 +105,7 @@ impl Pipeline {
             frame: vec![0; plan.bytes()],
             detector: RtenDetector::from_bytes(model, spec, RtenOptions::default())?,
             tracker: Tracker::new(TrackerOptions::default()),
-            engine: Engine::new(scene.map_err(|errors| anyhow::anyhow!("{errors:?}"))?),
+            engine: Engine::new(scene),
             recorder: Recorder::new(
                 GateOptions::new(seconds(3), seconds(30)).starting_before(seconds(2)),
                 PreRollLimits::new(seconds(10), 64 << 20),

@@ -10,6 +10,7 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Counts of one session, or of all sessions of an extension.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+        #[serde(rename_all = "camelCase")]
         #[non_exhaustive]
         pub struct AnalysisStats {
             $($(#[$doc])* pub $name: u64,)*

@@ -68,7 +68,7 @@ pub enum EngineError {
 
 /// What the engine ignored since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct EngineStats {
     /// Observations whose box has no area, as at the frame's border.
     pub invalid: u64,

@@ -57,7 +57,7 @@
 //! | following people | [`Tracker`], [`TrackerOptions`], [`StationaryOptions`], [`Observation`], [`TrackId`], [`TrackerStats`], [`TrackerError`], [`Detection`], [`BoundingBox`] |
 //! | describing a scene | [`Scene`], [`SceneOptions`], [`Zone`], [`CrossingLine`], [`Point`], [`Focus`], [`Threshold`], [`Trigger`], [`Outline`], [`OutlineKind`], [`SceneError`], [`SceneWarning`], [`SceneFinding`] |
 //! | what to report of it | [`CountRule`], [`DwellRule`], [`DistanceRule`], [`Aggregation`] |
-//! | events | [`Engine`], [`SpatialEvent`], [`EventKind`], [`Direction`], [`LineCounts`], [`EngineStats`], [`EngineError`], [`event`], [`report`] |
+//! | events | [`Engine`], [`SpatialEvent`], [`EventKind`], [`Direction`], [`LineCounts`], [`EngineStats`], [`EngineError`], [`event`], `report` |
 //! | the ground | [`ground`], [`calibration`] |
 //! | limits | [`MAX_ELEMENTS`], [`MAX_CORNERS`], [`MAX_DWELL_LIMITS`], [`MAX_DETECTIONS`], [`MAX_TRACKS`], [`MAX_PEOPLE`], [`MAX_WATCHED`], [`DEFAULT_THRESHOLD`] |
 //!

@@ -99,7 +99,7 @@ pub enum TrackerError {
 
 /// What the tracker ignored and reidentified since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 pub struct TrackerStats {
     /// Detections whose box has no area, as at the frame's border, or whose score is NaN.
     pub invalid: u64,

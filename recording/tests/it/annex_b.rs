@@ -68,6 +68,7 @@ fn the_output_of_x264_and_x265_is_recorded_without_loss_or_skips() {
         }
         assert_eq!(keyframes, 5, "{name}");
         assert_eq!(clip.finish().unwrap().video_packets, 50, "{name}");
-        assert_eq!(pictures(path.to_str().unwrap()), pictures(stream), "{name}");
+        let expected = pictures(stream).expect("ffmpeg decodes what it encoded");
+        assert_eq!(pictures(path.to_str().unwrap()), Some(expected), "{name}");
     }
 }

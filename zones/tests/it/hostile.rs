@@ -122,6 +122,11 @@ fn boxes_without_area_are_skipped_alike_and_counted() {
         written,
         serde_json::json!({"invalid": 4, "repeated": 0, "unwatched": 0})
     );
+    let written = serde_json::to_value(tracker.stats()).expect("numbers");
+    assert_eq!(
+        (&written["invalid"], &written["beyondLimit"]),
+        (&4.into(), &0.into())
+    );
     let unsure = Detection {
         score: f32::NAN,
         ..sure(good)

@@ -287,8 +287,7 @@ impl<E: Extension> ServerState<E> {
             Err(ExtensionOpenError::Busy(text)) => Err(HttpRejection::busy(text)),
             // The configuration comes from this server, so the client is not at fault.
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(session = number, %error, cause, "the extension failed to open a session");
+                tracing::error!(session = number, %error, "the extension failed to open a session");
                 Err(HttpRejection::failed())
             }
         }
