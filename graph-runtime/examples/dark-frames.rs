@@ -60,14 +60,16 @@ impl CustomNode for Darkness {
         let Some(luma) = frame.picture().plane(0) else {
             return Err(NodeError::new("the picture has no luma"));
         };
-        let (width, height) = (luma.width as usize, luma.height as usize);
-        let rows = luma.data.chunks(luma.stride).take(height);
-        let sum: u64 = rows
-            .flat_map(|row| row.iter().take(width))
-            .copied()
-            .map(u64::from)
-            .sum();
-        let light = sum as f64 / (width * height) as f64;
+        let sum: u64 = if luma.bytes_per_sample == 2 {
+            // Ten bits.
+            let samples = luma.rows().flat_map(|row| row.as_chunks::<2>().0);
+            samples
+                .map(|sample| u64::from(u16::from_le_bytes(*sample) >> 2))
+                .sum()
+        } else {
+            luma.rows().flatten().map(|sample| u64::from(*sample)).sum()
+        };
+        let light = sum as f64 / (f64::from(luma.width) * f64::from(luma.height));
         let dark = Some(light < self.below);
         if std::mem::replace(&mut self.dark, dark) == dark {
             return Ok(Vec::new());
@@ -104,11 +106,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let topology = Topology::from_json(TOPOLOGY)?;
     let instance = Instance::new("camera-1", topology.name(), [("rtspUrl", url.as_str())]);
     let camera = module.start(topology, instance).await?;
-    tokio::select! {
-        ended = camera.wait() => ended?,
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
-    module.shutdown().await;
+    let ended: Result<(), Box<dyn Error>> = tokio::select! {
+        ended = camera.wait() => ended.map_err(Into::into),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into),
+    };
+    module.shutdown().await; // delivers the last events
     eprintln!("{:?}", module.sink_stats());
-    Ok(())
+    ended
 }

@@ -47,12 +47,12 @@ async fn run(url: &str) -> Result<(), Box<dyn Error>> {
     let instance = Instance::new("camera-1", topology.name(), [("rtspUrl", url)]);
     let module = Module::new(RuntimeOptions::new("recordings"), vec![Box::new(Print)]);
     let camera = module.start(topology, instance).await?;
-    tokio::select! {
-        ended = camera.wait() => ended?,
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
-    camera.stop().await?;
-    module.shutdown().await; // delivers the last events
+    let ended: Result<(), Box<dyn Error>> = tokio::select! {
+        ended = camera.wait() => ended.map_err(Into::into),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into),
+    };
+    module.shutdown().await; // stops the camera, and delivers the last events
+    ended?;
     let stats = camera.stats();
     println!("{} pictures received, {} decoded", stats.received, stats.decoded);
     Ok(())

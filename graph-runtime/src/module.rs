@@ -254,35 +254,37 @@ impl Module {
     }
 
     /// Waits until all emitted events are delivered and the sinks [flushed](MessageSink::flush), but not longer than `limit`.
-    /// Returns whether they are.
+    /// Returns whether each sink has flushed without an error. Events that a sink refused are in its [`SinkStats`].
     pub async fn flush(&self, limit: Duration) -> bool {
         self.shared.event_bus.flush(limit).await
     }
 
     /// Stops all instances, waits until their clips are complete, and delivers their last events within ten seconds.
     pub async fn shutdown(&self) {
-        let running = std::mem::take(&mut self.shared.state().running);
+        let (running, ending) = {
+            let mut state = self.shared.state();
+            let stopped = state
+                .runs
+                .iter()
+                .filter(|(name, run)| !state.running.contains_key(*name) && !run.lifecycle.has_ended());
+            // A method stops them at this moment, and reports it.
+            let ending: Vec<_> = stopped.map(|(_, run)| run.lifecycle.end()).collect();
+            (std::mem::take(&mut state.running), ending)
+        };
         let stopping: Vec<_> = running
             .into_iter()
             .map(|(name, running)| {
-                (
-                    name,
-                    running.run().lifecycle.clone(),
-                    tokio::spawn(running.stop()),
-                )
+                let stopping = self.end(name.clone(), Some(running), StateChangeCause::Shutdown);
+                (name, stopping)
             })
             .collect();
-        for (name, lifecycle, stopping) in stopping {
-            let _ = stopping.await;
-            let reported = self.shared.report(
-                &name,
-                Completion::Deactivated,
-                Some(&lifecycle),
-                StateChangeCause::Shutdown,
-            );
-            if let Err(error) = reported {
+        for (name, stopping) in stopping {
+            if let Err(error) = stopping.await {
                 tracing::debug!(instance = %name, %error, "a stopped instance was already removed");
             }
+        }
+        for mut end in ending {
+            let _ = end.wait_for(Option::is_some).await;
         }
         self.flush(Duration::from_secs(10)).await;
     }
@@ -309,11 +311,7 @@ impl Module {
             let action = {
                 let mut state = self.shared.state();
                 if unless_ended.is_some_and(|run| run.lifecycle.has_ended()) {
-                    return Ok(Response {
-                        status: 200,
-                        payload: Value::Null,
-                        findings: Vec::new(),
-                    });
+                    return Ok(stopped());
                 }
                 let now = MediaTime::from_ticks_90k(self.shared.options.wall.now_90k());
                 let action = state.registry.dispatch(call, now.to_system_time())?;
@@ -429,15 +427,33 @@ impl Module {
         active
     }
 
-    /// In a separate task, which completes even if the caller is dropped.
     async fn stop(&self, instance: String) -> Result<Response, MethodError> {
-        let shared = Arc::clone(&self.shared);
-        let running = shared.state().running.remove(&instance);
-        let lifecycle = running.as_ref().map(|running| running.run().lifecycle.clone());
-        let report = move || {
-            let cause = StateChangeCause::Method;
-            shared.report(&instance, Completion::Deactivated, lifecycle.as_ref(), cause)
+        let (running, ending) = {
+            let mut state = self.shared.state();
+            let running = state.running.remove(&instance);
+            let run = state.runs.get(&instance);
+            let ending = run.filter(|run| running.is_none() && !run.lifecycle.has_ended());
+            let ending = ending.map(|run| run.lifecycle.end());
+            (running, ending)
         };
+        // The module is being shut down, which stops the instance and reports it.
+        if let Some(mut end) = ending {
+            let _ = end.wait_for(Option::is_some).await;
+            return Ok(stopped());
+        }
+        self.end(instance, running, StateChangeCause::Method).await
+    }
+
+    /// Stops an instance and reports it, in a separate task, which completes even if the caller is dropped.
+    fn end(
+        &self,
+        instance: String,
+        running: Option<Running>,
+        cause: StateChangeCause,
+    ) -> impl Future<Output = Result<Response, MethodError>> + use<> {
+        let shared = Arc::clone(&self.shared);
+        let lifecycle = running.as_ref().map(|running| running.run().lifecycle.clone());
+        let report = move || shared.report(&instance, Completion::Deactivated, lifecycle.as_ref(), cause);
         let ended = report.clone();
         let stopping = tokio::spawn(async move {
             if let Some(running) = running {
@@ -446,7 +462,16 @@ impl Module {
             report()
         });
         // If the task panicked, the instance has ended anyway.
-        stopping.await.unwrap_or_else(|_| ended())
+        async move { stopping.await.unwrap_or_else(|_| ended()) }
+    }
+}
+
+/// The answer of a deactivation that another one has completed.
+fn stopped() -> Response {
+    Response {
+        status: 200,
+        payload: Value::Null,
+        findings: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lva_inference_schema::EventClass;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::GraphEvent;
 use crate::panics::catch_panic_async;
@@ -18,8 +19,8 @@ const QUEUE: usize = 1024;
 /// a thousand inferences.
 const RESERVED: usize = 128;
 
-/// The longest flush of a sink.
-const FLUSH_LIMIT: Duration = Duration::from_secs(10);
+/// The longest flush of a sink; shorter than the time for the last events of a module.
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Any error of a sink.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,11 +53,11 @@ pub trait MessageSink: Send + 'static {
     /// Any error; the event counts as failed, and the next one is published. A sink that retries does so inside this function.
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError>;
 
-    /// Writes out what the sink buffers. Called after the last event of each run of an instance, by
-    /// [`Module::flush`](crate::Module::flush) and [`Module::shutdown`](crate::Module::shutdown), and for the last time after
-    /// the last event, when the module was dropped. Does nothing by default.
+    /// Writes out what the sink buffers. Called after the last event of each run of an instance, unless the sink's queue
+    /// is full then; by [`Module::flush`](crate::Module::flush) and [`Module::shutdown`](crate::Module::shutdown); and for the
+    /// last time after the last event, when the module was dropped. Does nothing by default.
     ///
-    /// A flush that takes longer than ten seconds is dropped at its next `.await`, and the sink goes on with the next event.
+    /// A flush that takes longer than five seconds is dropped at its next `.await`, and the sink goes on with the next event.
     ///
     /// # Errors
     ///
@@ -93,8 +94,8 @@ struct Counts {
 
 enum Item {
     Event(Arc<GraphEvent>),
-    /// Answered when it is done, if anything waits for it.
-    Flush(Option<oneshot::Sender<()>>),
+    /// Answered when it is done, with whether it succeeded, if anything waits for it.
+    Flush(Option<oneshot::Sender<bool>>),
 }
 
 /// All sinks of a module.
@@ -147,17 +148,26 @@ impl EventBus {
         }
     }
 
-    /// Waits until all emitted events are delivered and flushed, or the time is over. Returns whether all are.
+    /// Waits until all emitted events are delivered and flushed, or the time is over. Returns whether all sinks flushed. A sink
+    /// that hangs takes no time from the others.
     pub(crate) async fn flush(&self, limit: Duration) -> bool {
+        let mut flushes = JoinSet::new();
+        for (sender, _) in self.sinks.iter() {
+            let sender = sender.clone();
+            flushes.spawn(async move {
+                let (done, flushed) = oneshot::channel();
+                let sent = sender.send(Item::Flush(Some(done))).await;
+                sent.is_ok() && flushed.await.unwrap_or(false)
+            });
+        }
         let all = async {
-            for (sender, _) in self.sinks.iter() {
-                let (done, delivered) = oneshot::channel();
-                if sender.send(Item::Flush(Some(done))).await.is_ok() {
-                    let _ = delivered.await;
-                }
+            let mut succeeded = true;
+            while let Some(flushed) = flushes.join_next().await {
+                succeeded &= flushed.unwrap_or(false);
             }
+            succeeded
         };
-        tokio::time::timeout(limit, all).await.is_ok()
+        tokio::time::timeout(limit, all).await.unwrap_or(false)
     }
 
     pub(crate) fn stats(&self) -> Vec<SinkStats> {
@@ -188,9 +198,9 @@ async fn deliver(mut sink: Box<dyn MessageSink>, mut queue: mpsc::Receiver<Item>
                 }
             },
             Item::Flush(done) => {
-                flush(&mut *sink, &counts).await;
+                let flushed = flush(&mut *sink, &counts).await;
                 if let Some(done) = done {
-                    let _ = done.send(());
+                    let _ = done.send(flushed);
                 }
             }
         }
@@ -198,15 +208,17 @@ async fn deliver(mut sink: Box<dyn MessageSink>, mut queue: mpsc::Receiver<Item>
     flush(&mut *sink, &counts).await;
 }
 
-async fn flush(sink: &mut dyn MessageSink, counts: &Counts) {
+/// Returns whether it succeeded.
+async fn flush(sink: &mut dyn MessageSink, counts: &Counts) -> bool {
     let error = match tokio::time::timeout(FLUSH_LIMIT, catch_panic_async(sink.flush())).await {
-        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Ok(()))) => return true,
         Ok(Ok(Err(error))) => error.to_string(),
         Ok(Err(panicked)) => panicked.to_string(),
         Err(_) => format!("it took more than {FLUSH_LIMIT:?}"),
     };
     counts.failed_flushes.fetch_add(1, Ordering::Relaxed);
     tracing::error!(error, "a message sink failed to flush");
+    false
 }
 
 #[cfg(test)]
@@ -341,6 +353,35 @@ mod tests {
         assert!(event_bus.flush(FLUSH_LIMIT * 2).await);
         let stats = event_bus.stats()[0];
         assert_eq!((stats.published, stats.failed_flushes), (4, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_that_waits_tells_that_it_failed_or_panicked_or_hung() {
+        let event_bus = EventBus::start(vec![Box::new(Buffered::default())]);
+        for name in [
+            EventName::RuntimeError,
+            EventName::DataDropped,
+            EventName::StorageError,
+        ] {
+            event_bus.emit(event(name));
+            assert!(!event_bus.flush(FLUSH_LIMIT * 2).await, "{name}");
+        }
+        event_bus.emit(event(EventName::RecordingStopped));
+        assert!(event_bus.flush(FLUSH_LIMIT * 2).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_hangs_does_not_keep_another_from_its_flush() {
+        let sink = Buffered::default();
+        let flushed = Arc::clone(&sink.flushed);
+        let closed = Gated(Arc::new(Semaphore::new(0)));
+        let event_bus = EventBus::start(vec![Box::new(closed), Box::new(sink)]);
+        event_bus.emit(event(EventName::RecordingStopped));
+        assert!(
+            !event_bus.flush(Duration::from_secs(1)).await,
+            "the first sink blocks"
+        );
+        assert_eq!(*flushed.lock(), [[EventName::RecordingStopped]]);
     }
 
     #[tokio::test]

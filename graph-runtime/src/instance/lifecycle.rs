@@ -105,7 +105,7 @@ fn state_event(
     };
     let mut change = StateChange::new(before.word(family), after.word(family));
     change.reason = match cause {
-        _ if failed && before != InstanceState::Active => Some(StateReason::ActivationFailed),
+        _ if failed && before == InstanceState::Activating => Some(StateReason::ActivationFailed),
         _ if failed => Some(StateReason::Failed),
         StateChangeCause::Method => None,
         StateChangeCause::Restored => Some(StateReason::Restored),
@@ -184,6 +184,13 @@ mod tests {
                 StateChangeCause::Method,
                 r#"GraphInstanceFailed {"previousState":"Activating","state":"Inactive","reason":"activationFailed","node":"camera","message":"no"}"#,
                 r#"{"previousState":"activating","state":"inactive","reason":"activationFailed","node":"camera","message":"no"}"#,
+            ),
+            (
+                (Deactivating, Inactive),
+                &ended,
+                StateChangeCause::Method,
+                r#"GraphInstanceFailed {"previousState":"Deactivating","state":"Inactive","reason":"failed","message":"gone"}"#,
+                r#"{"previousState":"deactivating","state":"inactive","reason":"failed","message":"gone"}"#,
             ),
             (
                 (Active, Inactive),

@@ -62,6 +62,48 @@ async fn stopping_again_or_twice_at_once_or_by_a_method_is_fine() {
 }
 
 #[tokio::test]
+async fn stopping_while_the_module_shuts_down_waits_for_the_end_of_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let (module, events) = module(directory.path());
+    let handle = started(&module).await;
+    let stop = async {
+        let stopped = handle.stop().await;
+        (
+            stopped,
+            handle
+                .stats()
+                .events
+                .get(&EventName::GraphInstanceStopped)
+                .copied(),
+        )
+    };
+    let ((), (stopped, reported)) = tokio::join!(module.shutdown(), stop);
+    stopped.unwrap();
+    assert_eq!(reported, Some(1), "the run has ended before its stop returns");
+    let ended = tokio::time::timeout(Duration::from_secs(60), handle.wait()).await;
+    assert_eq!(ended, Ok(Ok(())));
+    let next = started(&module).await;
+    handle.stop().await.unwrap();
+    assert_eq!(next.state(), InstanceState::Active);
+    module.shutdown().await;
+    assert_eq!(events.count(EventName::GraphInstanceStopped), 2);
+}
+
+#[tokio::test]
+async fn shutting_down_waits_for_a_run_that_is_being_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let (module, events) = module(directory.path());
+    let handle = started(&module).await;
+    let shutdown = async {
+        module.shutdown().await;
+        events.count(EventName::GraphInstanceStopped)
+    };
+    let (stopped, reported) = tokio::join!(handle.stop(), shutdown);
+    stopped.unwrap();
+    assert_eq!(reported, 1);
+}
+
+#[tokio::test]
 async fn a_handle_of_an_earlier_run_leaves_the_next_run_alone() {
     let directory = tempfile::tempdir().unwrap();
     let (module, _) = module(directory.path());
