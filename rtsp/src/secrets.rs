@@ -3,11 +3,13 @@
 use lva_media_types::Credentials;
 use percent_encoding::percent_decode_str;
 
-use crate::url::secret_values;
+use crate::url::{secret_ranges, secret_values};
 
 /// Shorter values are not masked on their own: they would tear ordinary words apart.
 const MIN_LEN: usize = 3;
 const MASK: &str = "***";
+/// Characters of a foreign name in an error.
+const MAX_NAME: usize = 64;
 
 /// The secrets that a session knows.
 #[derive(Clone, Default)]
@@ -58,20 +60,24 @@ impl Secrets {
         }
         masked
     }
+
+    /// A foreign name for an error: masked, on one line, and short.
+    pub(crate) fn mask_name(&self, text: &str) -> String {
+        let line: String = text.chars().filter(|c| !c.is_control()).collect();
+        self.mask(&line).chars().take(MAX_NAME).collect()
+    }
 }
 
 /// Replaces the values of members whose names look like secrets.
 pub(crate) fn without_secret_values(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    for value in secret_values(text).filter(|value| !value.is_empty()) {
-        if let Some((before, after)) = rest.split_once(value) {
-            out.push_str(before);
-            out.push_str(MASK);
-            rest = after;
-        }
+    let mut at = 0;
+    for value in secret_ranges(text).filter(|value| !value.is_empty()) {
+        out.push_str(text.get(at..value.start).unwrap_or_default());
+        out.push_str(MASK);
+        at = value.end;
     }
-    out.push_str(rest);
+    out.push_str(text.get(at..).unwrap_or_default());
     out
 }
 
@@ -82,14 +88,13 @@ fn without_user_info(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         out.push_str(before);
-        let end = after
+        // Up to the next address first: else a text of many of them would be read as many times.
+        let (address, _) = after.split_once("://").unwrap_or((after, ""));
+        let end = address
             .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>'))
-            .unwrap_or(after.len());
-        let address = after.get(..end).unwrap_or_default();
+            .unwrap_or(address.len());
         // A password may have slashes that nobody escaped, so it ends at the last `@` of this address.
-        let address = address
-            .get(..address.find("://").unwrap_or(end))
-            .unwrap_or_default();
+        let address = address.get(..end).unwrap_or_default();
         match address.rfind('@') {
             Some(user) => {
                 out.push_str(MASK);
@@ -148,6 +153,33 @@ mod tests {
         ] {
             assert_eq!(secrets.mask(text), masked);
         }
+    }
+
+    #[test]
+    fn large_hostile_texts_are_masked_in_one_pass() {
+        let secrets = Secrets::default();
+        for (piece, masked) in [("://", "://"), ("password=x_", "password=***_")] {
+            let text = piece.repeat((1 << 20) / piece.len());
+            assert!(secrets.mask(&text).starts_with(&masked.repeat(3)), "{piece}");
+        }
+        let underlines = format!("a=password={}", "_".repeat(1 << 20));
+        assert_eq!(secrets.mask(&underlines), "a=password=***");
+    }
+
+    #[test]
+    fn a_value_that_also_stands_in_front_of_its_member_is_masked() {
+        let secrets = Secrets::default();
+        assert_eq!(
+            secrets.mask("rtsp://cam/x?password=cam"),
+            "rtsp://cam/x?password=***"
+        );
+    }
+
+    #[test]
+    fn foreign_names_are_masked_short_and_on_one_line() {
+        let secrets = Secrets::new("rtsp://h/", Some(&Credentials::new("u", "geheim")));
+        let name = secrets.mask_name(&format!("x\r\n\x1b[31mge\0heim{}", "y".repeat(100)));
+        assert!(name.starts_with("x[31m***y") && name.len() == 64, "{name}");
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::time::Sleep;
+use tokio::time::{Instant as TokioInstant, Sleep};
 use tracing::debug;
 
 use self::keepalive::KeepAlive;
@@ -26,6 +26,8 @@ use crate::{CameraError, MediaKind, NoPictures, StreamInfo, WallClock};
 
 /// What waits for the next packet is handed out when none has come for so long.
 const HOLD: Duration = Duration::from_millis(200);
+/// Datagrams that are taken before the connection and the timers have their turn.
+const MAX_BURST: usize = 64;
 
 /// A session after PLAY.
 pub(crate) struct LiveSession {
@@ -37,6 +39,8 @@ pub(crate) struct LiveSession {
     udp: Option<UdpPorts>,
     keepalive: KeepAlive,
     keepalive_timer: Pin<Box<Sleep>>,
+    /// When what waits is handed out; packets of other streams do not postpone it.
+    hold_until: Option<TokioInstant>,
     ready: VecDeque<Item>,
     units: Vec<Unit>,
     /// Where datagrams are read into, once it is needed.
@@ -107,6 +111,12 @@ impl LiveSession {
                 return Some(Err(error));
             }
             let holding = self.tracks.iter().flatten().any(Track::is_holding);
+            let hold_until = if holding {
+                *self.hold_until.get_or_insert_with(|| TokioInstant::now() + HOLD)
+            } else {
+                self.hold_until = None;
+                TokioInstant::now()
+            };
             let deadline = self.keepalive.next_at();
             if self.keepalive_timer.deadline() != deadline {
                 self.keepalive_timer.as_mut().reset(deadline);
@@ -129,12 +139,14 @@ impl LiveSession {
                 (stream, rtcp, len) = udp => {
                     self.packet(stream, rtcp, datagram.get(..len).unwrap_or_default());
                     // Datagrams come in bursts.
-                    while let Some((stream, rtcp, len)) = self.udp.as_ref().and_then(|udp| udp.try_receive(datagram)) {
+                    for _ in 1..MAX_BURST {
+                        let more = self.udp.as_ref().and_then(|udp| udp.try_receive(datagram));
+                        let Some((stream, rtcp, len)) = more else { break };
                         self.packet(stream, rtcp, datagram.get(..len).unwrap_or_default());
                     }
                 }
                 () = &mut self.keepalive_timer => self.keep_alive(),
-                () = tokio::time::sleep(HOLD), if holding => self.flush_tracks(),
+                () = tokio::time::sleep_until(hold_until), if holding => self.flush_tracks(),
             }
         }
     }
@@ -192,6 +204,7 @@ impl LiveSession {
                         link.arrival,
                         repairs,
                     );
+                    self.postpone_hold(stream, rtcp);
                 }
                 Event::Answer {
                     method,
@@ -235,9 +248,19 @@ impl LiveSession {
             Arrival::now(),
             repairs,
         );
+        self.postpone_hold(stream, rtcp);
+    }
+
+    /// A packet came for a stream that waits for one.
+    fn postpone_hold(&mut self, stream: usize, rtcp: bool) {
+        let track = self.tracks.get(stream).and_then(Option::as_ref);
+        if !rtcp && track.is_some_and(Track::is_holding) {
+            self.hold_until = None;
+        }
     }
 
     fn flush_tracks(&mut self) {
+        self.hold_until = None;
         let now = self.began.elapsed();
         let Self {
             link,

@@ -1,12 +1,15 @@
 //! Addresses of cameras, without their secrets.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use lva_media_types::Credentials;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
+
+use crate::secrets::without_secret_values;
 
 /// Members of a query or path whose values are never printed. Several vendors put the password there, some of them in the
 /// path: `user=admin_password=…_channel=1_stream=0.sdp`.
@@ -103,14 +106,7 @@ impl CameraUrl {
 
 impl fmt::Display for CameraUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0.as_str();
-        for value in secret_values(self.0.as_str()) {
-            if let Some((before, after)) = rest.split_once(value).filter(|_| !value.is_empty()) {
-                write!(f, "{before}***")?;
-                rest = after;
-            }
-        }
-        f.write_str(rest)
+        f.write_str(&without_secret_values(self.0.as_str()))
     }
 }
 
@@ -147,6 +143,11 @@ fn with_escaped_user_info(text: &str) -> Option<Url> {
 
 /// The values of all members of a text's queries and paths whose names look like secrets, in their order.
 pub(crate) fn secret_values(text: &str) -> impl Iterator<Item = &str> {
+    secret_ranges(text).filter_map(|range| text.get(range))
+}
+
+/// Where these values stand.
+pub(crate) fn secret_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         loop {
@@ -162,7 +163,8 @@ pub(crate) fn secret_values(text: &str) -> impl Iterator<Item = &str> {
             {
                 let (value, behind) = after.split_at(end_of_value(after));
                 rest = behind;
-                return Some(value);
+                let end = text.len() - behind.len();
+                return Some(end - value.len()..end);
             }
         }
     })
@@ -170,21 +172,22 @@ pub(crate) fn secret_values(text: &str) -> impl Iterator<Item = &str> {
 
 /// Where a member's value ends: at a separator, or at the next member of a path.
 fn end_of_value(text: &str) -> usize {
-    let hard = |c: char| {
-        c.is_whitespace() || matches!(c, '&' | '/' | '?' | '#' | ';' | '"' | '\'' | '<' | '>' | ',')
-    };
-    let end = text.find(hard).unwrap_or(text.len());
-    let value = text.get(..end).unwrap_or_default();
     // `_channel=1` is the next member; a value may have underlines itself.
-    let next_member = value.char_indices().find(|(at, letter)| {
-        let behind = value.get(at + 1..).unwrap_or_default();
-        let name = behind.split('=').next().unwrap_or_default();
-        *letter == '_'
-            && behind.contains('=')
-            && !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_alphanumeric())
-    });
-    next_member.map_or(end, |(at, _)| at)
+    let mut next_member = None;
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '&' | '/' | '?' | '#' | ';' | '"' | '\'' | '<' | '>' | ',' => return at,
+            _ if letter.is_whitespace() => return at,
+            '_' => next_member = Some(at),
+            '=' => match next_member.take() {
+                Some(member) if member + 1 < at => return member,
+                _ => {}
+            },
+            _ if letter.is_ascii_alphanumeric() => {}
+            _ => next_member = None,
+        }
+    }
+    text.len()
 }
 
 #[cfg(test)]

@@ -111,6 +111,8 @@ impl PictureAssembler {
     /// Hands out a picture that waits.
     pub(crate) fn flush(&mut self, repairs: &mut Repairs, out: &mut Vec<Unit>) {
         if self.is_holding() {
+            // Nothing of it followed: at a low rate this is how its marker is found right.
+            self.verify_marker();
             self.finish(repairs, out);
         }
     }
@@ -152,7 +154,7 @@ impl PictureAssembler {
     /// Packets are missing here.
     fn lose(&mut self, lost: u32, repairs: &mut Repairs, out: &mut Vec<Unit>) {
         self.lost = self.lost.saturating_add(lost);
-        if self.is_holding() && self.fragment.is_none() {
+        if self.is_holding() && self.fragment.is_none() && self.trust != Trust::No {
             // It was complete; the loss is that of the next one.
             let mut held = Vec::new();
             let next = std::mem::take(&mut self.lost);

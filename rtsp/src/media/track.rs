@@ -45,7 +45,6 @@ struct Frames {
     depacketizer: Depacketizer,
     buffer: DepacketizeBuf,
     clock_rate: NonZeroU32,
-    video: bool,
 }
 
 impl Track {
@@ -218,7 +217,6 @@ impl Frames {
             depacketizer,
             buffer: DepacketizeBuf::new(16 * 1024),
             clock_rate,
-            video,
         })
     }
 
@@ -297,7 +295,8 @@ impl Frames {
         }
         if broken {
             repairs.add(Repair::Payload);
-            *lost = lost.saturating_add(if self.video { 1 } else { 0 });
+            // The depacketizer drops what it has begun only after a loss.
+            *lost = lost.saturating_add(1);
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::wire::headers;
 use crate::wire::message::Message;
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// A session that claims a longer life is kept alive as often as one of this life.
+const MAX_LIFE: Duration = Duration::from_secs(60);
 
 /// The next method where one is refused or not answered. OPTIONS comes first: every camera knows it, and its answer tells
 /// which of the others it takes.
@@ -25,7 +27,7 @@ pub(super) struct KeepAlive {
 impl KeepAlive {
     /// Three requests within the time in which the camera forgets a session.
     pub(super) fn new(timeout: Duration, now: Instant) -> Self {
-        let interval = (timeout / 3).max(MIN_INTERVAL);
+        let interval = (timeout.min(MAX_LIFE) / 3).max(MIN_INTERVAL);
         Self {
             interval,
             next_at: now + interval,
@@ -117,6 +119,10 @@ mod tests {
         assert_eq!(
             KeepAlive::new(Duration::from_secs(1), now).next_at() - now,
             MIN_INTERVAL
+        );
+        assert_eq!(
+            KeepAlive::new(Duration::from_secs(u64::MAX), now).next_at() - now,
+            Duration::from_secs(20)
         );
     }
 }

@@ -10,6 +10,7 @@ use super::link::{Answer, Link, TeardownTracker};
 use super::udp::UdpPorts;
 use super::{LiveSession, take_packet};
 use crate::media::track::Track;
+use crate::secrets::Secrets;
 use crate::url::CameraUrl;
 use crate::wire::description::Description;
 use crate::wire::exchange::Method;
@@ -64,7 +65,7 @@ impl LiveSession {
         if !described.streams.iter().any(|stream| stream.playing) {
             return Err(CameraError::NoUsableStream {
                 url: options.url.clone(),
-                offered: offered(&described.streams),
+                offered: offered(&link.secrets, &described.streams),
             });
         }
         let control = described.control.as_deref().unwrap_or("*");
@@ -78,6 +79,7 @@ impl LiveSession {
         let mut session = Self {
             keepalive_timer: Box::pin(tokio::time::sleep_until(keepalive.next_at())),
             keepalive,
+            hold_until: None,
             link,
             tracks: described.tracks,
             channels: setup.channels,
@@ -126,7 +128,8 @@ async fn describe(link: &mut Link) -> Result<Answer, CameraError> {
         .await
 }
 
-/// Where the camera redirects to. Only another address of the same host is followed: credentials go nowhere else.
+/// Where the camera redirects to. Only another address of the same host is followed, and only
+/// with TLS as before: credentials go nowhere else.
 fn redirect(link: &Link, answer: &Answer) -> Option<Result<CameraUrl, CameraError>> {
     let status = answer
         .message
@@ -136,7 +139,12 @@ fn redirect(link: &Link, answer: &Answer) -> Option<Result<CameraUrl, CameraErro
     let own = &link.options.url;
     let target = headers::join(own.to_wire().as_str(), location);
     match CameraUrl::parse(&target) {
-        Ok(url) if status != 304 && !location.is_empty() && url.host().eq_ignore_ascii_case(own.host()) => {
+        Ok(url)
+            if status != 304
+                && !location.is_empty()
+                && url.is_tls() == own.is_tls()
+                && url.host().eq_ignore_ascii_case(own.host()) =>
+        {
             Some(Ok(url))
         }
         _ => Some(Err(redirected(link, answer, location.to_owned()))),
@@ -194,7 +202,8 @@ fn read_description(link: &mut Link, answer: &Answer) -> Described {
     };
     for (index, track) in description.tracks.iter().enumerate() {
         let (own, mut info) = Track::new(index, track);
-        info.playing = own.is_some() && !track.send_only;
+        // Audio that it wants to be sent; of video the word is a mistake.
+        info.playing = own.is_some() && !(track.send_only && track.media == MediaKind::Audio);
         described.tracks.push(own);
         described.streams.push(info);
         described.controls.push(track.control.clone());
@@ -278,7 +287,7 @@ async fn set_up(link: &mut Link, described: &mut Described) -> Result<SetUp, Cam
     if !described.streams.iter().any(|stream| stream.playing) {
         return Err(CameraError::NoUsableStream {
             url: link.options.url.clone(),
-            offered: offered(&described.streams),
+            offered: offered(&link.secrets, &described.streams),
         });
     }
     for (stream, track) in described.streams.iter().zip(&mut described.tracks) {
@@ -420,7 +429,7 @@ async fn play(link: &mut Link, setup: &SetUp) -> Result<(), CameraError> {
     Ok(())
 }
 
-fn offered(streams: &[StreamInfo]) -> String {
+fn offered(secrets: &Secrets, streams: &[StreamInfo]) -> String {
     if streams.is_empty() {
         return "none".to_owned();
     }
@@ -432,7 +441,7 @@ fn offered(streams: &[StreamInfo]) -> String {
                 MediaKind::Audio => "audio",
                 MediaKind::Application => "application",
             };
-            format!("{media}/{}", stream.encoding_name)
+            format!("{media}/{}", secrets.mask_name(&stream.encoding_name))
         })
         .collect();
     names.join(", ")

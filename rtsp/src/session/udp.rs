@@ -28,8 +28,9 @@ struct Pair {
     stream: usize,
     rtp: UdpSocket,
     rtcp: UdpSocket,
-    /// Datagrams of others are ignored.
+    /// The peer of the connection, and where the camera says that it sends from. Datagrams of others are ignored.
     camera: Option<IpAddr>,
+    source: Option<IpAddr>,
 }
 
 impl UdpPorts {
@@ -59,6 +60,7 @@ impl UdpPorts {
                 rtp,
                 rtcp,
                 camera,
+                source: None,
             });
             return Ok(even);
         }
@@ -68,15 +70,13 @@ impl UdpPorts {
     /// What the camera answered for the last stream.
     pub(super) async fn answered(&mut self, source: Option<IpAddr>, server_port: Option<u16>) {
         let Some(pair) = self.pairs.last_mut() else { return };
-        // A name of its own network may be behind a router: the address of the connection counts too.
-        let Some(address) = pair.camera.or(source) else {
-            return;
-        };
-        if let Some(source) = source.filter(|source| Some(*source) != pair.camera) {
-            pair.camera = None;
+        // An address of its own network may be behind a router: that of the connection counts too.
+        pair.source = source.filter(|source| Some(*source) != pair.camera);
+        if let Some(source) = pair.source {
             tracing::debug!(%source, "the camera sends from another address");
         }
-        if let Some(port) = server_port {
+        let Some(port) = server_port else { return };
+        for address in [pair.camera, pair.source].into_iter().flatten() {
             // Without it media may come nevertheless.
             let _ = pair.rtp.send_to(&OPENER_RTP, (address, port)).await;
             let _ = pair
@@ -136,6 +136,27 @@ impl UdpPorts {
 
 impl Pair {
     fn is_camera(&self, from: SocketAddr) -> bool {
-        self.camera.is_none_or(|camera| camera == from.ip())
+        let known = [self.camera, self.source];
+        known
+            .iter()
+            .flatten()
+            .any(|known| known.to_canonical() == from.ip().to_canonical())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn datagrams_count_only_from_the_peer_and_the_source_that_it_names() {
+        let [peer, source, other] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map(|ip| ip.parse().unwrap());
+        let mut ports = UdpPorts::default();
+        ports.add(0, peer, Some(peer)).await.unwrap();
+        for (named, allowed) in [(None, [true, false, false]), (Some(source), [true, true, false])] {
+            ports.answered(named, None).await;
+            let taken = [peer, source, other].map(|ip| ports.pairs[0].is_camera((ip, 9).into()));
+            assert_eq!(taken, allowed, "{named:?}");
+        }
     }
 }

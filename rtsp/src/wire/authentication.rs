@@ -4,6 +4,7 @@ use http_auth::{BasicClient, ChallengeRef, DigestClient, PasswordParams};
 use lva_media_types::Credentials;
 
 use super::message::Message;
+use crate::secrets::Secrets;
 
 /// Why a 401 is final. `Display` is the cause and the remedy for an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,12 @@ pub(crate) struct Authentication {
     others: Vec<Scheme>,
     /// The camera has accepted the credentials.
     accepted: bool,
+    /// The camera has offered Digest, so it gets no Basic any more.
+    digest_offered: bool,
 }
+
+/// The rank of Basic.
+const BASIC: u8 = 9;
 
 enum Scheme {
     Basic(BasicClient),
@@ -82,6 +88,7 @@ impl Authentication {
             scheme: None,
             others: Vec::new(),
             accepted: false,
+            digest_offered: false,
         }
     }
 
@@ -131,11 +138,17 @@ impl Authentication {
         let stale = challenges.iter().any(Challenge::is_stale);
         let mut schemes: Vec<_> = challenges.iter().filter_map(Challenge::scheme).collect();
         schemes.sort_by_key(|(rank, _)| *rank);
+        // One of each strength; the password itself goes to no camera that has offered Digest.
+        schemes.dedup_by_key(|(rank, _)| *rank);
+        self.digest_offered |= schemes.iter().any(|(rank, _)| *rank < BASIC);
+        let digest_offered = self.digest_offered;
+        schemes.retain(|(rank, _)| *rank < BASIC || !digest_offered);
         let mut schemes: Vec<_> = schemes.into_iter().map(|(_, scheme)| scheme).collect();
         if schemes.is_empty() {
             let names: Vec<_> = challenges.iter().map(Challenge::name).collect();
+            let secrets = Secrets::new("", self.credentials.as_ref());
             return Next::GiveUp(LoginFailure::Unsupported {
-                schemes: names.join(", "),
+                schemes: secrets.mask_name(&names.join(", ")),
             });
         }
         // A password that was never accepted is tried once with each scheme: many cameras lock an account after a few.
@@ -185,7 +198,7 @@ impl Challenge {
         if self.scheme.eq_ignore_ascii_case("basic") {
             let text = format!("Basic realm={}", quoted(self.param("realm").unwrap_or_default()));
             let client = parsed(&text, |challenge| BasicClient::try_from(challenge).ok())?;
-            return Some((9, Scheme::Basic(client)));
+            return Some((BASIC, Scheme::Basic(client)));
         }
         if !self.scheme.eq_ignore_ascii_case("digest") {
             return None;
@@ -383,6 +396,25 @@ mod tests {
             login.refused(&renewed, 3),
             Next::GiveUp(LoginFailure::AcceptedBefore)
         );
+    }
+
+    #[test]
+    fn a_camera_that_offered_digest_never_gets_the_password_itself() {
+        let digest = r#"Digest realm="a", nonce="n""#;
+        let sha = r#"Digest realm="a", nonce="n", algorithm=SHA-256"#;
+        let basic = r#"Basic realm="a""#;
+        for challenges in [&[basic, digest][..], &[sha, digest, basic], &[sha, sha, basic]] {
+            for later in [challenges, &[basic], &[basic, basic, basic]] {
+                let mut login = login();
+                login.refused(&refusal(challenges), 0);
+                let mut tries = 1;
+                while let Next::Again { .. } = login.refused(&refusal(later), tries) {
+                    assert!(login.respond("PLAY", "x").unwrap().starts_with("Digest"));
+                    tries += 1;
+                }
+                assert!(tries <= 2, "{challenges:?}, {later:?}");
+            }
+        }
     }
 
     #[test]

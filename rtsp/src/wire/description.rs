@@ -7,6 +7,8 @@ use crate::{Codec, MediaKind};
 
 /// Tracks of a description beyond this number are not listed.
 const MAX_TRACKS: usize = 64;
+/// Payload types of a medium.
+const MAX_FORMATS: usize = 64;
 /// Attributes of one track beyond this number are ignored.
 const MAX_ATTRIBUTES: usize = 256;
 
@@ -69,7 +71,7 @@ impl Description {
                     current = Some(Lines {
                         media: words.next().unwrap_or_default(),
                         // Behind the port and the protocol, both of which are often absurd.
-                        formats: words.skip(2).collect(),
+                        formats: words.skip(2).take(MAX_FORMATS).collect(),
                         ..Lines::default()
                     });
                 }
@@ -124,21 +126,28 @@ impl<'a> Lines<'a> {
             "audio" => MediaKind::Audio,
             _ => MediaKind::Application,
         };
-        let mut offers = self.formats.iter().filter_map(|format| self.offer(media, format));
+        let mut offers = self
+            .formats
+            .iter()
+            .filter_map(|format| Some((*format, self.offer(media, format)?)));
         // The first that is usable: a camera may list others before it.
         let first = offers.next();
         let best = match first {
-            Some(ref first) if !first.codec.is_supported() => offers
-                .find(|offer| offer.codec.is_supported())
-                .or(Some(first.clone())),
+            Some(first) if !first.1.codec.is_supported() => offers
+                .find(|(_, offer)| offer.codec.is_supported())
+                .or(Some(first)),
             other => other,
         };
-        if best.as_ref().map(|best| best.payload_type)
+        if best.as_ref().map(|(_, best)| best.payload_type)
             != self.formats.first().and_then(|format| format.parse().ok())
         {
             *odd = true;
         }
-        let offer = best.unwrap_or_else(|| {
+        let fmtp = best
+            .as_ref()
+            .and_then(|(format, _)| self.of(&self.fmtps, format))
+            .map(str::to_owned);
+        let offer = best.map(|(_, offer)| offer).unwrap_or_else(|| {
             let name = self.rtpmaps.first().and_then(|(_, map)| map.split('/').next());
             Track {
                 media,
@@ -155,21 +164,25 @@ impl<'a> Lines<'a> {
         Track {
             control: self.control.map(str::to_owned),
             send_only: self.send_only,
+            fmtp,
             ..offer
         }
     }
 
-    /// What one payload type of the medium is.
+    /// The value of an attribute for one payload type.
+    fn of(&self, values: &[(&'a str, &'a str)], format: &str) -> Option<&'a str> {
+        let named = values.iter().find(|(number, _)| *number == format);
+        // Under another number, but the only one there is.
+        let only = values
+            .first()
+            .filter(|_| self.formats.len() == 1 && values.len() == 1);
+        named.or(only).map(|(_, value)| *value)
+    }
+
+    /// What one payload type of the medium is, without its `a=fmtp`.
     fn offer(&self, media: MediaKind, format: &str) -> Option<Track> {
         let payload_type: u8 = format.parse().ok().filter(|number| *number < 128)?;
-        let alone = self.formats.len() == 1;
-        let of = |values: &[(&'a str, &'a str)]| {
-            let named = values.iter().find(|(number, _)| *number == format);
-            // Under another number, but the only one there is.
-            let only = values.first().filter(|_| alone && values.len() == 1);
-            named.or(only).map(|(_, value)| *value)
-        };
-        let map = of(&self.rtpmaps).filter(|map| !map.is_empty());
+        let map = self.of(&self.rtpmaps, format).filter(|map| !map.is_empty());
         let (encoding, clock_rate_hz, channels) = match map {
             Some(map) => {
                 let mut parts = map.split('/').map(str::trim);
@@ -199,7 +212,7 @@ impl<'a> Lines<'a> {
             payload_type,
             clock_rate_hz,
             channels,
-            fmtp: of(&self.fmtps).map(str::to_owned),
+            fmtp: None,
             control: None,
             send_only: false,
         })

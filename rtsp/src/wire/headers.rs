@@ -77,7 +77,7 @@ pub(crate) fn transport(answer: &Message, repairs: &mut Repairs) -> Transport {
     // Many write `RTP/AVP` for both.
     if transport.channel.is_some() {
         transport.tcp = Some(true);
-    } else if has_ports {
+    } else if has_ports && transport.tcp.is_none() {
         transport.tcp = Some(false);
     }
     transport
@@ -189,6 +189,7 @@ mod tests {
         );
         assert_eq!(read("RTP/AVP/TCP; unicast; interleaved = 8"), tcp);
         assert_eq!(read("RTP/AVP/TCP;unicast").channel, None);
+        assert_eq!(read("RTP/AVP/TCP;unicast;client_port=0-0").tcp, Some(true));
         let udp = read("RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001;source=10.0.0.1");
         assert_eq!((udp.tcp, udp.server_port), (Some(false), Some(6000)));
         assert_eq!(udp.source, Some("10.0.0.1".parse().unwrap()));

@@ -377,3 +377,27 @@ proptest::proptest! {
         proptest::prop_assert!(camera.repairs.is_empty());
     }
 }
+
+#[test]
+fn markers_of_a_slow_camera_are_believed_after_three_pictures_that_nothing_followed() {
+    let mut camera = Camera::new(Codec::H264);
+    for n in 0..3 {
+        camera.send(n * 90_000, P, true);
+        camera.assembler.flush(&mut camera.repairs, &mut camera.units);
+    }
+    camera.send(270_000, P, true);
+    assert_eq!(camera.units.len(), 4);
+}
+
+#[test]
+fn a_picture_of_a_camera_with_wrong_markers_is_damaged_by_a_loss_behind_one() {
+    let mut camera = Camera::new(Codec::H264);
+    for n in 0..3 {
+        camera.send(n * 3000, P, true);
+        camera.send(n * 3000, MORE, true);
+    }
+    camera.send_after(1, 9000, P, true);
+    let (pictures, _, damaged) = camera.pictures();
+    let times: Vec<_> = pictures.iter().map(|(.., ticks)| *ticks).collect();
+    assert_eq!((times, damaged), (vec![0, 3000, 9000], 1));
+}
