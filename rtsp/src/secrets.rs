@@ -1,15 +1,21 @@
 //! Keeps what must not be shown out of foreign text: header values, descriptions, reasons that a camera gives.
 
+use std::ops::Range;
+
 use lva_media_types::Credentials;
 use percent_encoding::percent_decode_str;
-
-use crate::url::{secret_ranges, secret_values};
 
 /// Shorter values are not masked on their own: they would tear ordinary words apart.
 const MIN_LEN: usize = 3;
 const MASK: &str = "***";
 /// Characters of a foreign name in an error.
 const MAX_NAME: usize = 64;
+
+/// Members of a query or path whose values are never printed. Several vendors put the password there, some of them in the
+/// path: `user=admin_password=…_channel=1_stream=0.sdp`.
+const SECRET_MEMBERS: [&str; 10] = [
+    "password", "passwd", "pass", "pwd", "psw", "pw", "token", "auth", "secret", "key",
+];
 
 /// The secrets that a session knows.
 #[derive(Clone, Default)]
@@ -79,6 +85,55 @@ pub(crate) fn without_secret_values(text: &str) -> String {
     }
     out.push_str(text.get(at..).unwrap_or_default());
     out
+}
+
+/// The values of all members of a text's queries and paths whose names look like secrets, in their order.
+fn secret_values(text: &str) -> impl Iterator<Item = &str> {
+    secret_ranges(text).filter_map(|range| text.get(range))
+}
+
+/// Where these values stand.
+fn secret_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let (before, after) = rest.split_once('=')?;
+            let word = before
+                .rsplit(|c: char| !c.is_ascii_alphanumeric())
+                .next()
+                .unwrap_or_default();
+            rest = after;
+            if SECRET_MEMBERS
+                .iter()
+                .any(|secret| word.eq_ignore_ascii_case(secret))
+            {
+                let (value, behind) = after.split_at(end_of_value(after));
+                rest = behind;
+                let end = text.len() - behind.len();
+                return Some(end - value.len()..end);
+            }
+        }
+    })
+}
+
+/// Where a member's value ends: at a separator, or at the next member of a path.
+fn end_of_value(text: &str) -> usize {
+    // `_channel=1` is the next member; a value may have underlines itself.
+    let mut next_member = None;
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '&' | '/' | '?' | '#' | ';' | '"' | '\'' | '<' | '>' | ',' => return at,
+            _ if letter.is_whitespace() => return at,
+            '_' => next_member = Some(at),
+            '=' => match next_member.take() {
+                Some(member) if member + 1 < at => return member,
+                _ => {}
+            },
+            _ if letter.is_ascii_alphanumeric() => {}
+            _ => next_member = None,
+        }
+    }
+    text.len()
 }
 
 /// Replaces `user:password@` behind each `://`.

@@ -1,7 +1,6 @@
 //! Addresses of cameras, without their secrets.
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -10,12 +9,6 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use url::Url;
 
 use crate::secrets::without_secret_values;
-
-/// Members of a query or path whose values are never printed. Several vendors put the password there, some of them in the
-/// path: `user=admin_password=…_channel=1_stream=0.sdp`.
-const SECRET_MEMBERS: [&str; 10] = [
-    "password", "passwd", "pass", "pwd", "psw", "pw", "token", "auth", "secret", "key",
-];
 
 /// Address of a camera's stream: `rtsp://host[:port]/path[?query]`, or `rtsps://…` for RTSP over TLS.
 ///
@@ -139,55 +132,6 @@ fn with_escaped_user_info(text: &str) -> Option<Url> {
         escaped(password)
     ))
     .ok()
-}
-
-/// The values of all members of a text's queries and paths whose names look like secrets, in their order.
-pub(crate) fn secret_values(text: &str) -> impl Iterator<Item = &str> {
-    secret_ranges(text).filter_map(|range| text.get(range))
-}
-
-/// Where these values stand.
-pub(crate) fn secret_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        loop {
-            let (before, after) = rest.split_once('=')?;
-            let word = before
-                .rsplit(|c: char| !c.is_ascii_alphanumeric())
-                .next()
-                .unwrap_or_default();
-            rest = after;
-            if SECRET_MEMBERS
-                .iter()
-                .any(|secret| word.eq_ignore_ascii_case(secret))
-            {
-                let (value, behind) = after.split_at(end_of_value(after));
-                rest = behind;
-                let end = text.len() - behind.len();
-                return Some(end - value.len()..end);
-            }
-        }
-    })
-}
-
-/// Where a member's value ends: at a separator, or at the next member of a path.
-fn end_of_value(text: &str) -> usize {
-    // `_channel=1` is the next member; a value may have underlines itself.
-    let mut next_member = None;
-    for (at, letter) in text.char_indices() {
-        match letter {
-            '&' | '/' | '?' | '#' | ';' | '"' | '\'' | '<' | '>' | ',' => return at,
-            _ if letter.is_whitespace() => return at,
-            '_' => next_member = Some(at),
-            '=' => match next_member.take() {
-                Some(member) if member + 1 < at => return member,
-                _ => {}
-            },
-            _ if letter.is_ascii_alphanumeric() => {}
-            _ => next_member = None,
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]

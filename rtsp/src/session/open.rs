@@ -129,7 +129,7 @@ async fn describe(link: &mut Link) -> Result<Answer, CameraError> {
 }
 
 /// Where the camera redirects to. Only another address of the same host is followed, and only
-/// with TLS as before: credentials go nowhere else.
+/// never without the TLS that was asked for: credentials go nowhere else.
 fn redirect(link: &Link, answer: &Answer) -> Option<Result<CameraUrl, CameraError>> {
     let status = answer
         .message
@@ -142,7 +142,7 @@ fn redirect(link: &Link, answer: &Answer) -> Option<Result<CameraUrl, CameraErro
         Ok(url)
             if status != 304
                 && !location.is_empty()
-                && url.is_tls() == own.is_tls()
+                && (url.is_tls() || !own.is_tls())
                 && url.host().eq_ignore_ascii_case(own.host()) =>
         {
             Some(Ok(url))
