@@ -128,7 +128,7 @@ async fn describe(link: &mut Link) -> Result<Answer, CameraError> {
         .await
 }
 
-/// Where the camera redirects to. Only another address of the same host is followed, and only
+/// Where the camera redirects to. Only another address of the same host is followed, and
 /// never without the TLS that was asked for: credentials go nowhere else.
 fn redirect(link: &Link, answer: &Answer) -> Option<Result<CameraUrl, CameraError>> {
     let status = answer
