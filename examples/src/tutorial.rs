@@ -186,7 +186,7 @@ impl Tutorial {
             ],
         )?;
         let module = Module::new(RuntimeOptions::new(recordings), sinks);
-        let mut instance = None;
+        let (mut instance, mut run) = (None, None);
         let mut outcome = Ok(());
         for step in steps {
             let call = match step {
@@ -203,12 +203,14 @@ impl Tutorial {
             let name = call.name();
             let (status, answer) = module.invoke(name, &call.to_payload()).await;
             log(format!("{name}: {status}"));
+            // A handle knows its run even after the instance is deleted.
+            run = instance.as_ref().and_then(|name| module.instance(name)).or(run);
             if status >= 400 && outcome.is_ok() {
                 outcome = Err(anyhow::anyhow!("{name} failed with status {status}: {answer}"));
             }
         }
         module.shutdown().await;
-        let stats = instance.and_then(|instance| module.stats(&instance));
+        let stats = run.map(|run| run.stats());
         if !extension.task.is_finished()
             && let Err(error) = extension.end().await
         {
