@@ -26,6 +26,8 @@ use crate::{CameraError, MediaKind, NoPictures, StreamInfo, WallClock};
 
 /// What waits for the next packet is handed out when none has come for so long.
 const HOLD: Duration = Duration::from_millis(200);
+/// Units of sound that wait for the first picture: more than a second.
+const MAX_EARLY_SOUND: usize = 64;
 /// Datagrams that are taken before the connection and the timers have their turn.
 const MAX_BURST: usize = 64;
 
@@ -42,6 +44,9 @@ pub(crate) struct LiveSession {
     /// When what waits is handed out; packets of other streams do not postpone it.
     hold_until: Option<TokioInstant>,
     ready: VecDeque<Item>,
+    /// Sound that came while the first picture waited for the packet behind it: it follows the picture.
+    early_sound: VecDeque<Item>,
+    pictures_began: bool,
     units: Vec<Unit>,
     /// Where datagrams are read into, once it is needed.
     datagram: Vec<u8>,
@@ -96,7 +101,7 @@ impl LiveSession {
 
     async fn next_by(&mut self, datagram: &mut [u8]) -> Option<Result<Item, CameraError>> {
         loop {
-            if let Some(item) = self.ready.pop_front() {
+            if let Some(item) = self.next_ready() {
                 return Some(Ok(item));
             }
             self.take_frames();
@@ -149,6 +154,42 @@ impl LiveSession {
                 () = tokio::time::sleep_until(hold_until), if holding => self.flush_tracks(),
             }
         }
+    }
+
+    /// The next item in the order of arrival.
+    fn next_ready(&mut self) -> Option<Item> {
+        let waits = !self.pictures_began && self.is_holding_picture();
+        while let Some(item) = self.ready.pop_front() {
+            match &item {
+                Item::Unit(unit) if unit.media == MediaKind::Video => {
+                    self.pictures_began = true;
+                    while let Some(sound) = self.early_sound.pop_back() {
+                        self.ready.push_front(sound);
+                    }
+                }
+                Item::Unit(_) if waits && self.early_sound.len() < MAX_EARLY_SOUND => {
+                    self.early_sound.push_back(item);
+                    continue;
+                }
+                Item::Unit(_) if !self.early_sound.is_empty() => {
+                    self.early_sound.push_back(item);
+                    break;
+                }
+                Item::Unit(_) | Item::Report { .. } | Item::Repairs(_) => {}
+            }
+            return Some(item);
+        }
+        if waits && self.early_sound.len() <= MAX_EARLY_SOUND {
+            return None;
+        }
+        self.early_sound.pop_front()
+    }
+
+    fn is_holding_picture(&self) -> bool {
+        let mut tracks = self.tracks.iter().zip(&self.streams);
+        tracks.any(|(track, info)| {
+            info.media == MediaKind::Video && track.as_ref().is_some_and(Track::is_holding)
+        })
     }
 
     /// Why no picture of a stream has come out, though packets came.

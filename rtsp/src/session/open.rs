@@ -85,6 +85,8 @@ impl LiveSession {
             channels: setup.channels,
             udp: setup.udp,
             ready: std::collections::VecDeque::new(),
+            early_sound: std::collections::VecDeque::new(),
+            pictures_began: false,
             units: Vec::new(),
             datagram: Vec::new(),
             closed: false,
