@@ -73,6 +73,16 @@ impl DataDirectory {
         self.path.join(name)
     }
 
+    /// The error of an action on one of its files.
+    pub(crate) fn failed(
+        &self,
+        action: &'static str,
+        name: &str,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> DataError {
+        io(action, &self.file(name))(std::io::Error::other(error))
+    }
+
     /// The content of a file; `None` where there is none.
     ///
     /// # Errors

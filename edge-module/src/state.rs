@@ -20,8 +20,8 @@ struct Saved {
 
 /// Starts the module with its saved state, and the instances that ran.
 ///
-/// A state that cannot be read never stops the start: it is renamed, told in the log, and the module starts empty. So is
-/// an instance that cannot run any more: it is inactive, and its error is in the log.
+/// A state that cannot be read never stops the start: it is renamed and logged, and the module starts empty. An instance that
+/// cannot run any more is inactive, and its error is logged.
 ///
 /// # Errors
 ///
@@ -51,11 +51,8 @@ pub(crate) fn restore(
             report(&module, &failures);
             Ok(module)
         }
-        // `read` has restored the same value; this keeps the module running all the same.
-        Err(error) => {
-            tracing::error!("the saved state cannot be restored: {error}");
-            Ok(Module::new(options, Vec::new()))
-        }
+        // `read` has restored the same value. A module without its sinks would lose events, so it does not start.
+        Err(error) => Err(data.failed("restore", FILE, error)),
     }
 }
 
@@ -65,7 +62,8 @@ pub(crate) fn save(data: &DataDirectory, registry: Value) -> Result<(), DataErro
         schema: SCHEMA,
         registry,
     };
-    data.replace(FILE, &serde_json::to_vec(&saved).unwrap_or_default())
+    let content = serde_json::to_vec(&saved).map_err(|error| data.failed("write", FILE, error))?;
+    data.replace(FILE, &content)
 }
 
 fn read(content: &[u8]) -> Result<Value, String> {
