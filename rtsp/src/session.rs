@@ -142,12 +142,12 @@ impl LiveSession {
                     Err(error) => return Some(Err(error)),
                 },
                 (stream, rtcp, len) = udp => {
-                    self.packet(stream, rtcp, datagram.get(..len).unwrap_or_default());
+                    self.packet(stream, rtcp, datagram.get(..len).unwrap_or_default(), Arrival::now());
                     // Datagrams come in bursts.
                     for _ in 1..MAX_BURST {
                         let more = self.udp.as_ref().and_then(|udp| udp.try_receive(datagram));
                         let Some((stream, rtcp, len)) = more else { break };
-                        self.packet(stream, rtcp, datagram.get(..len).unwrap_or_default());
+                        self.packet(stream, rtcp, datagram.get(..len).unwrap_or_default(), Arrival::now());
                     }
                 }
                 () = &mut self.keepalive_timer => self.keep_alive(),
@@ -267,7 +267,7 @@ impl LiveSession {
         }
     }
 
-    fn packet(&mut self, stream: usize, rtcp: bool, bytes: &[u8]) {
+    fn packet(&mut self, stream: usize, rtcp: bool, bytes: &[u8], arrival: Arrival) {
         let Self {
             link,
             tracks,
@@ -286,7 +286,7 @@ impl LiveSession {
             (wall, *began),
             (stream, rtcp),
             bytes,
-            Arrival::now(),
+            arrival,
             repairs,
         );
         self.postpone_hold(stream, rtcp);

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::time::Instant as TokioInstant;
 use tracing::debug;
 
+use super::LiveSession;
 use super::keepalive::KeepAlive;
 use super::link::{Answer, Link, TeardownTracker};
 use super::udp::UdpPorts;
-use super::{LiveSession, take_packet};
 use crate::media::track::Track;
 use crate::secrets::Secrets;
 use crate::url::CameraUrl;
@@ -97,27 +97,8 @@ impl LiveSession {
         };
         for (channel, bytes) in early {
             if let Some((stream, rtcp)) = session.channels.get(usize::from(channel)).copied().flatten() {
-                let Self {
-                    link,
-                    tracks,
-                    streams,
-                    ready,
-                    units,
-                    wall,
-                    began,
-                    ..
-                } = &mut session;
-                let repairs = &mut link.exchange.repairs;
-                take_packet(
-                    tracks,
-                    streams,
-                    (ready, units),
-                    (wall, *began),
-                    (stream, rtcp),
-                    &bytes,
-                    link.arrival,
-                    repairs,
-                );
+                let arrival = session.link.arrival;
+                session.packet(stream, rtcp, &bytes, arrival);
             }
         }
         Ok(session)
