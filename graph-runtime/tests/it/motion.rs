@@ -112,13 +112,10 @@ async fn motion_is_said_opens_the_gate_and_alone_reaches_the_extension() {
     let motion = stats.motions["motionDetection"];
     let extension = stats.extensions["computerVisionExtension"];
     assert_eq!(stats.decoded, motion.looked, "decoded once, and looked at all");
-    let look = stats.latencies["motionDetection"];
-    assert!(look.frames > 0 && look.average <= look.max, "{look:?}");
-    let answer = stats.latencies["computerVisionExtension"];
-    assert!(
-        look.average < answer.average,
-        "the extension is behind: {look:?}, {answer:?}"
-    );
+    for node in ["motionDetection", "computerVisionExtension"] {
+        let latency = stats.latencies[node];
+        assert!(latency.frames > 0 && latency.average <= latency.max, "{node}: {latency:?}");
+    }
     assert!(motion.moving * 10 <= motion.looked * 6, "{motion:?}");
     assert_eq!(extension.filtered + extension.offered, motion.moving, "{stats:?}");
     assert!(extension.answered > 10, "{stats:?}");
