@@ -114,7 +114,10 @@ async fn motion_is_said_opens_the_gate_and_alone_reaches_the_extension() {
     assert_eq!(stats.decoded, motion.looked, "decoded once, and looked at all");
     for node in ["motionDetection", "computerVisionExtension"] {
         let latency = stats.latencies[node];
-        assert!(latency.frames > 0 && latency.average <= latency.max, "{node}: {latency:?}");
+        assert!(
+            latency.frames > 0 && latency.average <= latency.max,
+            "{node}: {latency:?}"
+        );
     }
     assert!(motion.moving * 10 <= motion.looked * 6, "{motion:?}");
     assert_eq!(extension.filtered + extension.offered, motion.moving, "{stats:?}");
