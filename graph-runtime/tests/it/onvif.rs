@@ -276,7 +276,7 @@ async fn devices_are_found_in_the_contracts_words() {
     let answer = matches("urn:uuid:{id}", &["urn:uuid:1"], CAMERA);
     let device = Responder::start(vec![answer]).await;
     let (module, _folder) = module(OnvifOptions::default().with_discovery_targets([device.address]));
-    let payload = json!({"@apiVersion": "1.1", "discoveryDuration": "PT0.5S"});
+    let payload = json!({"@apiVersion": "1.1", "discoveryDuration": "PT3S"});
     let (status, answer) = module.invoke("onvifDeviceDiscover", &payload).await;
     let expected = json!({"value": [{
         "serviceIdentifier": "urn:uuid:1", "remoteIPAddress": "127.0.0.1",

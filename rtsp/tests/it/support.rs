@@ -41,6 +41,21 @@ pub(crate) fn quick(url: &str) -> CameraOptions {
         .with_reconnect(reconnect)
 }
 
+/// A busy machine may lose a datagram of a session over UDP; that all of so many sessions do is our fault.
+pub(crate) const MOST_SESSIONS: usize = 10;
+
+/// Time-outs of a camera that no test waits for: whatever waits for one of them misses [`PATIENCE`] first.
+pub(crate) fn endless() -> Timeouts {
+    let long = Duration::from_secs(3600);
+    Timeouts::default().with_stall(long).with_attempt(long)
+}
+
+/// Stops a camera that has [`endless`] time-outs, none of which its end may wait for.
+pub(crate) async fn closed(camera: Camera, what: &str) {
+    let closed = tokio::time::timeout(PATIENCE, camera.close()).await;
+    assert!(closed.is_ok(), "{what}: still open after {PATIENCE:?}");
+}
+
 pub(crate) fn timeouts(stall_ms: u64, attempt_ms: u64, give_up_ms: Option<u64>) -> Timeouts {
     Timeouts::default()
         .with_stall(Duration::from_millis(stall_ms))
