@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::{
-    PATIENCE, closed, endless, established, lost, made_clip, next, quick, simulator, testuser, timeouts,
-    units,
+    ClosedPort, PATIENCE, closed, endless, established, lost, made_clip, next, quick, simulator,
+    simulator_again, testuser, timeouts, units,
 };
 
 #[tokio::test]
@@ -62,10 +62,8 @@ async fn a_file_that_is_not_there_is_404_or_skips() {
 
 #[tokio::test]
 async fn a_closed_port_is_a_network_error() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let mut camera = Camera::connect(quick(&format!("rtsp://{address}/x")));
+    let port = ClosedPort::new();
+    let mut camera = Camera::connect(quick(&port.url()));
     let error = lost(&mut camera).await;
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     assert!(error.to_string().contains("Connection refused"), "{error}");
@@ -147,11 +145,8 @@ async fn a_camera_that_never_answers_times_out_and_stop_takes_effect_at_once() {
 
 #[tokio::test]
 async fn a_camera_stops_after_its_give_up_limit() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let mut camera =
-        Camera::connect(quick(&format!("rtsp://{address}/x")).with_timeouts(timeouts(1000, 1000, Some(300))));
+    let port = ClosedPort::new();
+    let mut camera = Camera::connect(quick(&port.url()).with_timeouts(timeouts(1000, 1000, Some(300))));
     loop {
         if let CameraEvent::Stopped { reason } = next(&mut camera).await {
             assert_eq!(reason, CameraStopReason::GaveUp);
@@ -191,7 +186,7 @@ async fn a_camera_that_was_off_is_established_again_or_skips() {
     let options = SimulatorOptions::new(directory.path())
         .with_credentials(Some(testuser()))
         .with_address(address);
-    let second = Simulator::start(options).await.unwrap();
+    let second = simulator_again(&options).await;
     established(&mut camera).await;
     let after = units(&mut camera, 0, 20).await;
     assert!(after[0].keyframe && after[0].discontinuity && !after[1].discontinuity);

@@ -8,8 +8,8 @@ use lva_rtsp::{
 use lva_rtsp_simulator::{Faults, Simulator, SimulatorOptions};
 
 use crate::support::{
-    MOST_SESSIONS, descriptors, endless, established, lost, made_clip, next, quick, testuser, timeouts,
-    units, until,
+    MOST_SESSIONS, descriptors, endless, established, lost, made_clip, next, quick, simulator_again,
+    testuser, timeouts, units, until,
 };
 
 async fn faulty(directory: &std::path::Path, faults: Faults) -> Simulator {
@@ -171,7 +171,7 @@ async fn a_reboot_with_other_parameter_sets_is_reported_before_the_first_unit_or
     let options = SimulatorOptions::new(larger.path())
         .with_credentials(Some(testuser()))
         .with_address(address);
-    let _second = Simulator::start(options).await.unwrap();
+    let _second = simulator_again(&options).await;
     let (streams, _) = established(&mut camera).await;
     assert_eq!(streams[0].size, Some((640, 480)));
     let after = units(&mut camera, 0, 5).await;
@@ -198,7 +198,7 @@ async fn a_camera_whose_password_was_wrong_for_a_while_comes_back_soon_or_skips(
     first.shutdown().await;
 
     let other = Credentials::new("testuser", "changed");
-    let second = Simulator::start(with(other, address)).await.unwrap();
+    let second = simulator_again(&with(other, address)).await;
     let error = loop {
         let error = lost(&mut camera).await;
         if error.kind() == ErrorKind::Authentication {
@@ -212,7 +212,7 @@ async fn a_camera_whose_password_was_wrong_for_a_while_comes_back_soon_or_skips(
     };
     assert!(delay <= Duration::from_millis(200), "{delay:?}");
     second.shutdown().await;
-    let third = Simulator::start(with(testuser(), address)).await.unwrap();
+    let third = simulator_again(&with(testuser(), address)).await;
     established(&mut camera).await;
     units(&mut camera, 0, 3).await;
     assert_eq!(third.counters().rejected_credentials, 0);

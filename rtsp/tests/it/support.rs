@@ -7,6 +7,7 @@ use lva_rtsp::{
     AccessUnit, Camera, CameraError, CameraEvent, CameraOptions, CameraUrl, ReconnectPolicy, StreamInfo,
     Timeouts,
 };
+use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 
 /// Clips and simulators, shared with the simulator's own tests.
 #[path = "../../../rtsp-simulator/tests/it/support.rs"]
@@ -29,6 +30,33 @@ pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
         file.display()
     ));
     None
+}
+
+/// A port on which nobody listens, and nobody else can as long as this lives.
+pub(crate) struct ClosedPort(tokio::net::TcpSocket);
+
+impl ClosedPort {
+    pub(crate) fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("rtsp://{}/x", self.0.local_addr().unwrap())
+    }
+}
+
+/// A simulator at an address that was another's, as soon as nobody else has it.
+pub(crate) async fn simulator_again(options: &SimulatorOptions) -> Simulator {
+    let patience = std::time::Instant::now();
+    loop {
+        match Simulator::start(options.clone()).await {
+            Ok(simulator) => return simulator,
+            Err(error) => assert!(patience.elapsed() < PATIENCE, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A camera that comes back within 50 to 200 ms.
