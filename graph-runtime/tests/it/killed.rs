@@ -196,7 +196,7 @@ fn a_killed_process_loses_a_second_and_the_next_one_goes_on() {
     first.until("Inference", &ANALYSES, 2);
     // Clips of the front camera last a second; one is being written, or is about to be. So many, that the video is longer than
     // what may be lost of it.
-    first.until("RecordingAvailable", &[ASSET, FILE], 6);
+    first.until("RecordingAvailable", &[ASSET, FILE], 4);
     let killed = now_90k();
     first.kill();
 
