@@ -55,6 +55,8 @@ async fn the_seven_variables_are_enough_and_sigterm_says_goodbye() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_live_as_long_as_asked_and_each_connection_has_a_new_one() {
     let mut site = Site::new().await;
+    // A slow machine may be late; that a token is renewed in time is a matter of the rules, and tested there.
+    site.hub.set(|behaviour| behaviour.cut_at_expiry = false);
     let mut program = site.start(&["--token-life", "8"]);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let first = site.connect().await;
@@ -92,7 +94,7 @@ async fn only_the_trust_bundle_is_trusted_and_the_gateways_name_is_checked() {
             0,
             "no token for an untrusted gateway"
         );
-        assert!(program.log().contains("TLS failed"), "{}", program.log());
+        program.logged("TLS failed").await;
     }
 }
 
