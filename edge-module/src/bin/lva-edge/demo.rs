@@ -2,7 +2,6 @@
 //!
 //! The camera plays the drawn plaza of the repository's examples, which is embedded here; the extension is asked over the real
 //! wire, with frames in shared memory; the graph is that of the tutorial.
-#![allow(clippy::print_stdout)] // a program
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -47,7 +46,9 @@ impl Demo {
 
     /// Starts the camera and the extension on free ports of loopback.
     pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
-        println!("The demo writes below {DIRECTORY}. Ctrl-C stops it.\n");
+        say(format_args!(
+            "The demo writes below {DIRECTORY}. Ctrl-C stops it.\n"
+        ));
         forget_earlier_state(config)?;
         let media = Path::new(DIRECTORY).join("media");
         let scene = Path::new(DIRECTORY).join("scene.json");
@@ -57,15 +58,15 @@ impl Demo {
         written.with_context(|| format!("cannot write the demo's files below {DIRECTORY}"))?;
         let options = SimulatorOptions::new(media).with_credentials(Some(Credentials::new(USER, PASSWORD)));
         let camera = Simulator::start(options).await?;
-        println!(
+        say(format_args!(
             "camera     {} (user {USER}, password {PASSWORD})",
             camera.url("plaza.mp4")
-        );
+        ));
         let extension = AnalysisServer::start(&extension_args(scene)).await?;
-        println!(
+        say(format_args!(
             "extension  {} (gRPC, frames in shared memory)",
             extension.urls().join(" ")
-        );
+        ));
         Ok(Self {
             camera,
             extension,
@@ -104,19 +105,19 @@ impl Demo {
                 );
             }
         }
-        println!("graph      {INSTANCE}, active");
-        println!("clips      {}", self.recordings.display());
-        println!("\nTry in another terminal:");
+        say(format_args!("graph      {INSTANCE}, active"));
+        say(format_args!("clips      {}", self.recordings.display()));
+        say(format_args!("\nTry in another terminal:"));
         if let Some(address) = module.http_address() {
-            println!(
+            say(format_args!(
                 "  curl http://{address}/api/v1/methods/GraphInstanceList --data '{{\"@apiVersion\": \"1.0\"}}'"
-            );
-            println!("  curl http://{address}/readyz");
+            ));
+            say(format_args!("  curl http://{address}/readyz"));
         }
         if let Some(address) = module.metrics_address() {
-            println!("  curl http://{address}/metrics");
+            say(format_args!("  curl http://{address}/metrics"));
         }
-        println!("\nEvents, at zones and lines after some seconds:");
+        say(format_args!("\nEvents, at zones and lines after some seconds:"));
         Ok(())
     }
 
@@ -126,7 +127,10 @@ impl Demo {
             tracing::error!("the extension failed: {error}");
         }
         self.camera.shutdown().await;
-        println!("\nStopped. Clips are in {}.", self.recordings.display());
+        say(format_args!(
+            "\nStopped. Clips are in {}.",
+            self.recordings.display()
+        ));
     }
 }
 
@@ -165,6 +169,11 @@ fn forget_earlier_state(config: &Config) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints a line, also where nobody reads any more.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Replaces a file as a whole, since another program may be reading it.
