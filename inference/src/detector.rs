@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{DecodeError, Detection, ImageView};
+use crate::{DecodeError, Detection, ImageView, PreprocessError};
 
 /// Finds objects in frames. Calls block while the model runs, so async code calls it from a thread that may block.
 ///
@@ -182,6 +182,14 @@ pub enum DetectError {
     Panicked {
         /// Name of the model.
         model: String,
+    },
+    /// The frame could not be written into the model's input: a bug of this crate.
+    #[error("frame {index} cannot be written into the model's input: {cause}")]
+    Input {
+        /// Position of the frame in the call.
+        index: usize,
+        /// What is missing.
+        cause: PreprocessError,
     },
     /// The detector does not support the memory of the frame. Copy it to the host first.
     #[error("this detector does not support the memory of frame {index}: copy the frame to host memory")]

@@ -126,9 +126,9 @@ impl Engine {
         for (i, (frame, tensor)) in frames.iter().zip(self.input.chunks_exact_mut(len)).enumerate() {
             let Frame::Host(view) = frame;
             let transform = self.preprocessor.write(view, tensor);
-            // The tensor has the right length: chunks of `len` were made of it.
-            let transform = transform.map_err(|_| DetectError::UnsupportedFrame {
+            let transform = transform.map_err(|cause| DetectError::Input {
                 index: first_index + i,
+                cause,
             })?;
             self.transforms.push(transform);
         }
