@@ -93,7 +93,7 @@ impl Shared {
     async fn run(self: Arc<Self>, method: &str, payload: &Value) -> Answer {
         let (status, payload) = self.module.invoke(method, payload).await;
         let changes =
-            status < 300 && Method::from_name(method).is_some_and(|(_, method)| changes_state(method));
+            status < 300 && Method::from_name(method).is_some_and(|(_, method)| method.changes_state());
         if !changes {
             return Answer { status, payload };
         }
@@ -109,27 +109,6 @@ impl Shared {
             }
             Err(_panicked) => failed("done, but a restart will forget it; the log has more".to_owned()),
         }
-    }
-}
-
-fn changes_state(method: Method) -> bool {
-    match method {
-        Method::TopologySet
-        | Method::TopologyDelete
-        | Method::InstanceSet
-        | Method::InstanceActivate
-        | Method::InstanceDeactivate
-        | Method::InstanceDelete
-        | Method::AdapterSet
-        | Method::AdapterDelete => true,
-        Method::TopologyGet
-        | Method::TopologyList
-        | Method::InstanceGet
-        | Method::InstanceList
-        | Method::AdapterGet
-        | Method::AdapterList
-        | Method::DeviceDiscover
-        | Method::DeviceGet => false,
     }
 }
 

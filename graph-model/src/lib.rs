@@ -174,7 +174,8 @@ pub mod nodes {
 /// Direct methods: what they ask, the state machine that answers them, and the answers.
 pub mod methods {
     pub use crate::method::{
-        ErrorDetail, Fault, InstanceState, ListOptions, Method, MethodCall, MethodError, Request, Response,
+        DeviceGetOptions, DiscoverOptions, ErrorDetail, Fault, InstanceState, ListOptions, Method,
+        MethodCall, MethodError, Request, Response,
     };
     pub use crate::onvif::DeviceFault;
     pub use crate::registry::{
