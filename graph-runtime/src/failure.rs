@@ -310,17 +310,13 @@ impl Failure {
             }
             EventName::StorageError => {
                 let mut body = StorageError::new(self.target.clone());
-                body.extra.insert("errorCode".to_owned(), code.into());
-                let message = self.message.clone();
-                body.extra
-                    .extend(message.map(|message| ("message".to_owned(), message.into())));
+                body.error_code = Some(code.to_owned());
+                body.message = self.message.clone();
                 EventBody::StorageError(body)
             }
             EventName::RuntimeError => {
                 let mut body = RuntimeError::new(code);
-                if let Some(message) = &self.message {
-                    body.extra.insert("message".to_owned(), message.as_str().into());
-                }
+                body.message = self.message.clone();
                 EventBody::RuntimeError(body)
             }
             _ => EventBody::CodedError(CodedError::new(code, &self.target)),
