@@ -1,6 +1,6 @@
 //! A custom node and a custom sink: appends a line to a file whenever the picture of a camera gets dark or bright.
 //!
-//! `cargo run -p lva-graph-runtime --example dark-frames -- rtsp://user:password@camera/stream light.txt`, until Ctrl-C.
+//! `cargo run -p lva-graph-runtime --example light-changes -- rtsp://user:password@camera/stream light.txt`, until Ctrl-C.
 #![allow(clippy::print_stderr)] // a program
 
 use std::error::Error;
@@ -98,7 +98,7 @@ impl MessageSink for Lines {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, file] = arguments.as_slice() else {
-        return Err("usage: dark-frames rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH FILE".into());
+        return Err("usage: light-changes rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH FILE".into());
     };
     let lines = Lines(OpenOptions::new().create(true).append(true).open(file)?);
     let options = RuntimeOptions::new("recordings").with_node_factory(DarknessFactory)?;

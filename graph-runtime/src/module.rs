@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lva_graph_model::CustomNodeTypes;
 use lva_graph_model::methods::{
     Action, Completion, InstanceInfo, InstanceState, MethodCall, MethodError, Registry, Request, Response,
     RestoreError, Restored, Start,
 };
-use lva_graph_model::{CustomNodeTypes, Node};
 use lva_media_types::MediaTime;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
@@ -343,12 +343,9 @@ impl Module {
         }
     }
 
-    /// Custom nodes are created on a thread that may block, in a separate task, which completes even if the caller is dropped.
+    /// On a thread that may block, since a node that runs in this process may load a model, and in a separate task, which
+    /// completes even if the caller is dropped.
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
-        let mut nodes = start.graph.nodes().iter();
-        if !nodes.any(|node| matches!(node.kind, Node::Custom(_))) {
-            return self.begin(start, StateChangeCause::Method);
-        }
         let (module, instance) = (self.clone(), start.instance.clone());
         let starting = tokio::task::spawn_blocking(move || module.begin(start, StateChangeCause::Method));
         match starting.await {

@@ -44,6 +44,8 @@ pub struct ExtensionStats {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct MotionStats {
+    /// Pictures that a filter before it excluded: policy, not drops.
+    pub filtered: u64,
     /// Pictures that it examined.
     pub looked: u64,
     /// Of these, pictures with motion; they go on to the nodes behind it.
