@@ -21,9 +21,9 @@ use group::{CountState, DistanceStates, EventSampler, GroupEvent};
 use lva_media_types::BoundingBox;
 use person::Person;
 use std::sync::Arc;
-use step::StepContext;
+use step::{StepContext, emit_zone_event};
 use thiserror::Error;
-use zone_state::ZoneState;
+use zone_state::{ZonePresence, ZoneState};
 
 /// Most people in one frame.
 pub const MAX_PEOPLE: usize = 1024;

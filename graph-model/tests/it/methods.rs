@@ -5,8 +5,7 @@ mod devices;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lva_graph_model::methods::{
-    Action, Completion, DeviceFault, InstanceState, MethodCall, MethodError, Registry, RegistryOptions,
-    Response,
+    Action, Completion, InstanceState, MethodCall, MethodError, Registry, RegistryOptions, Response,
 };
 use lva_graph_model::{Family, Generation, Strictness, Topology};
 use serde_json::{Value, json};

@@ -86,7 +86,7 @@ fn emit_line_event(
 }
 
 /// Reports what the zone's rules ask for.
-fn emit_zone_event(
+pub(super) fn emit_zone_event(
     zone: &CheckedZone,
     stats: &mut ZoneStats,
     now: u64,

@@ -1,5 +1,7 @@
 //! Device adapters, and the questions to ONVIF devices.
 
+use lva_graph_model::methods::DeviceFault;
+
 use super::*;
 
 #[test]
