@@ -19,7 +19,7 @@ use crate::convert::recording::{MediaSelection, RECORDED_VIDEO, gate_options};
 use crate::convert::tracking::line_scene;
 use crate::event::{NodeRef, SubjectFactory};
 use crate::filter::{Filters, is_filter};
-use crate::node::{CustomNodePlan, Factories, NodeBuildError, NodeBuilder};
+use crate::node::{Factories, InProcessPlan, NodeBuildError, NodeBuilder};
 
 /// The aspect ratio for which lines are checked before the first picture.
 const USUAL_ASPECT: f64 = 16.0 / 9.0;
@@ -239,7 +239,7 @@ impl Planner<'_> {
             let created = builder
                 .create()
                 .map_err(|error| build_failed(&error).at_node(node))?;
-            Ok(Analyzer::InProcess(Box::new(CustomNodePlan {
+            Ok(Analyzer::InProcess(Box::new(InProcessPlan {
                 builder,
                 node: created,
             })))
@@ -439,7 +439,7 @@ impl Planner<'_> {
                 }
                 Node::Extension(_) | Node::Custom(_) => {
                     let extension = AnalysisId(index(&self.analyses));
-                    return Ok((FrameSource::Extension(extension), filters));
+                    return Ok((FrameSource::Analysis(extension), filters));
                 }
                 Node::RtspSource(_) => break,
                 _ => {

@@ -213,7 +213,7 @@ fn extensions_in_series_are_planned_each_after_the_one_whose_frames_it_takes() {
     let plan = plan(&graph).unwrap();
     let names: Vec<&str> = plan.analyses.iter().map(|plan| plan.node.name.as_str()).collect();
     assert_eq!(names, ["first", "second"]);
-    assert_eq!(plan.analyses[1].source, FrameSource::Extension(AnalysisId(0)));
+    assert_eq!(plan.analyses[1].source, FrameSource::Analysis(AnalysisId(0)));
     assert!(plan.analyses[1].annotated_only && plan.analyses[0].downstream.outputs.is_empty());
 }
 
