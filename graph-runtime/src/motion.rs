@@ -188,8 +188,9 @@ mod tests {
         assert_eq!((motion.filtered, motion.looked), (1, 2));
         let latency = counters.snapshot().latencies["motion"];
         assert_eq!(latency.frames, 2);
+        // Far less than the excluded picture would add, and more than a busy machine takes.
         let near = |duration: Duration, seconds: u64| {
-            (Duration::from_secs(seconds)..Duration::from_secs(seconds + 2)).contains(&duration)
+            (Duration::from_secs(seconds)..Duration::from_secs(seconds + 100)).contains(&duration)
         };
         assert!(near(latency.average, 4) && near(latency.max, 5), "{latency:?}");
     }
