@@ -257,7 +257,7 @@ mod tests {
             assert_eq!(format.name().parse(), Ok(format));
             assert_eq!(format.name().to_uppercase().parse(), Ok(format));
         }
-        let error = "nv12".parse::<PixelFormat>().unwrap_err();
+        let error = "coffee".parse::<PixelFormat>().unwrap_err();
         assert!(error.to_string().contains("bgr24"), "{error}");
     }
 
