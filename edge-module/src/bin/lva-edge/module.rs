@@ -19,7 +19,7 @@ const CANNOT_START: u8 = 2;
 ///   curl http://127.0.0.1:8580/api/v1/methods/GraphInstanceActivate \
 ///       --data '{"@apiVersion": "1.0", "name": "Sample-Graph-1"}'
 ///
-/// GET /api/v1/openapi.json describes all calls, GET /healthz and /readyz say whether the module lives and works, and
+/// GET /api/v1/openapi.json describes all calls, GET /healthz and /readyz report whether the module lives and works, and
 /// http://127.0.0.1:9600/metrics has its metrics.
 ///
 /// Without a configuration file, everything is on loopback, and state and recordings are below the current directory.
