@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use lva_framing::{Decoder, DecoderOptions, FrameRate, ImageSettings, Pacer, PixelFormat, Renderer};
+use lva_framing::{DecoderOptions, FrameRate, FrameSampler, ImageSettings, PixelFormat};
 use lva_inference::{ImageView, ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
 use lva_recording::{ClipDirectory, GateOptions, MediaUnit, PreRollLimits, Recorder, Signal, VideoTrack};
-use lva_rtsp::{AccessUnit, Camera, CameraEvent, CameraOptions, CameraUrl};
+use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl};
 use lva_spatial_analysis::{AnalysisOptions, Operation, SpatialAnalysis};
 
 const SQUARE: &str =
@@ -29,15 +29,18 @@ pub(crate) async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Resu
     let (url, credentials) = CameraUrl::parse_with_credentials(url)?;
     let options = CameraOptions::new(url).with_credentials(credentials);
     let mut camera = Camera::connect(options.with_audio(false));
+    // Five frames a second.
+    let (rate, settings) = (FrameRate::new(5, 1)?, ImageSettings::new(PixelFormat::Bgr24));
+    let operation = Operation::from_json(SQUARE)?;
     let seconds = Duration::from_secs;
     let gate = GateOptions::new(seconds(3), seconds(30)).starting_before(seconds(2));
     let pre_roll = PreRollLimits::new(seconds(10), 64 << 20);
-    let (mut analysis, mut recorder): (Option<Analysis>, Option<Recorder>) = (None, None);
-    let mut files = 0;
+
+    let (mut analysis, mut recorder, mut files) = (None, None::<Recorder>, 0);
     while files < clips {
         match camera.next().await.context("the camera stopped")? {
             CameraEvent::Unit(unit) => {
-                let (Some(analysis), Some(recorder)) = (&mut analysis, &mut recorder) else {
+                let (Some((frames, people)), Some(recorder)) = (&mut analysis, &mut recorder) else {
                     continue;
                 };
                 let recorded = MediaUnit::video(unit.timestamp_90k, unit.keyframe, unit.data.clone());
@@ -45,8 +48,13 @@ pub(crate) async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Resu
                     println!("{event}");
                 }
                 files = recorder.stats().files;
-                if let Some(time_90k) = analysis.push(&unit)? {
-                    recorder.signal(Signal::at(time_90k));
+                let _damaged_units_are_counted = frames.push(&unit.data, unit.timestamp_90k)?;
+                while let Some(frame) = frames.next_frame()? {
+                    let (width, height) = (frame.plan.width(), frame.plan.height());
+                    let view = ImageView::packed(frame.pixels, width, height, frame.plan.format())?;
+                    if !people.process(view.into(), frame.timestamp_90k)?.is_empty() {
+                        recorder.signal(Signal::at(frame.timestamp_90k));
+                    }
                 }
             }
             CameraEvent::Lost { error } => eprintln!("{error}"), // it reconnects
@@ -55,8 +63,15 @@ pub(crate) async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Resu
                 let (Some(codec), Some(size)) = (video.codec.video_codec(), video.size) else {
                     continue;
                 };
+                let decoding = DecoderOptions::default();
+                let frames = FrameSampler::open(codec, &video.extra_data, decoding, rate, settings)?;
+                // The embedded model finds drawn people; `RtenDetector::load` takes one that finds real ones.
+                let (model, spec) = (PLAZA_PERSON_ONNX, ModelSpec::plaza_person());
+                let detector = RtenDetector::from_bytes(model, spec, RtenOptions::default())?;
+                let options = AnalysisOptions::default();
+                let people = SpatialAnalysis::new(detector, &operation, size, options, 1)?;
+                analysis = Some((frames, people));
                 let track = VideoTrack::new(codec, video.extra_data.clone(), size);
-                analysis = Some(Analysis::new(&track)?);
                 match &mut recorder {
                     Some(recorder) => println!("{:?}", recorder.set_tracks(track.into())),
                     None => {
@@ -69,50 +84,4 @@ pub(crate) async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Resu
     }
     camera.close().await;
     Ok(())
-}
-
-struct Analysis {
-    decoder: Decoder,
-    pacer: Pacer,
-    renderer: Renderer,
-    frame: Vec<u8>,
-    people: SpatialAnalysis<RtenDetector>,
-}
-
-impl Analysis {
-    fn new(track: &VideoTrack) -> anyhow::Result<Self> {
-        let plan = ImageSettings::new(PixelFormat::Bgr24).plan(track.width, track.height)?;
-        // The embedded model finds drawn people; `RtenDetector::load` takes one that finds real ones.
-        let (model, spec) = (PLAZA_PERSON_ONNX, ModelSpec::plaza_person());
-        let detector = RtenDetector::from_bytes(model, spec, RtenOptions::default())?;
-        let (operation, options) = (Operation::from_json(SQUARE)?, AnalysisOptions::default());
-        Ok(Self {
-            decoder: Decoder::open(track.codec, &track.extra_data, DecoderOptions::default())?,
-            pacer: Pacer::new(FrameRate::new(5, 1)?), // pictures a second that the detector sees
-            renderer: Renderer::new(plan),
-            frame: vec![0; plan.bytes()],
-            people: SpatialAnalysis::new(detector, &operation, (track.width, track.height), options, 1)?,
-        })
-    }
-
-    /// The time at which a person was seen to enter or leave the square.
-    fn push(&mut self, unit: &AccessUnit) -> anyhow::Result<Option<u64>> {
-        // A damaged unit is counted by the decoder, which continues with the next one.
-        let _ = self
-            .decoder
-            .push_for(&unit.data, unit.timestamp_90k, &mut self.pacer)?;
-        let mut seen = None;
-        while let Some(picture) = self.decoder.next_picture() {
-            self.renderer.render(&picture, &mut self.frame)?;
-            let view = ImageView::packed(&self.frame, picture.width(), picture.height(), PixelFormat::Bgr24)?;
-            if !self
-                .people
-                .process(view.into(), picture.timestamp_90k())?
-                .is_empty()
-            {
-                seen = Some(picture.timestamp_90k());
-            }
-        }
-        Ok(seen)
-    }
 }
