@@ -36,7 +36,8 @@ pub(crate) async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Resu
     let gate = GateOptions::new(seconds(3), seconds(30)).starting_before(seconds(2));
     let pre_roll = PreRollLimits::new(seconds(10), 64 << 20);
 
-    let (mut analysis, mut recorder, mut files) = (None, None::<Recorder>, 0);
+    let mut analysis: Option<(FrameSampler, SpatialAnalysis<RtenDetector>)> = None;
+    let (mut recorder, mut files) = (None::<Recorder>, 0);
     while files < clips {
         match camera.next().await.context("the camera stopped")? {
             CameraEvent::Unit(unit) => {
