@@ -313,7 +313,7 @@ async fn play(name: &str) {
         let expected = wanted("repairs").unwrap_or_default();
         // A keep-alive comes after a second.
         let waiting = std::time::Instant::now();
-        while repaired() != expected && waiting.elapsed() < Duration::from_secs(3) {
+        while repaired() != expected && waiting.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(repaired(), expected, "{name}");
