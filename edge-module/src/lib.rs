@@ -1,20 +1,30 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "spatial-analysis")]
+pub mod analysis;
 mod config;
 mod data;
 mod edge_module;
 pub mod events;
+pub mod flags;
 pub mod http;
+mod hub;
+mod hub_stats;
 pub mod logs;
 mod methods;
 pub mod metrics;
+pub mod operations;
+pub mod readable;
 pub mod service;
+mod settings;
 mod state;
 
 pub use config::{
-    Config, ConfigError, EventsConfig, HttpConfig, LogConfig, LogFormat, MetricsConfig, ModuleConfig,
+    BrokerVersion, Config, ConfigError, EventsConfig, HttpConfig, HubConfig, LogConfig, LogFormat,
+    MetricsConfig, ModuleConfig,
 };
 pub use data::{DataDirectory, DataError};
 pub use edge_module::{EdgeModule, EdgeModuleBuilder, StartError};
+pub use hub::HubError;
 pub use methods::{ANSWER_LIMIT, Answer, Methods};
