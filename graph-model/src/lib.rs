@@ -97,7 +97,7 @@
 //!
 //! # Custom nodes
 //!
-//! A program registers its own types of nodes as [`CustomNodeTypes`], with a topology
+//! A program registers custom types of nodes as [`CustomNodeTypes`], with a topology
 //! ([`Topology::with_custom_types`]) or a registry
 //! ([`RegistryOptions::with_custom_types`](methods::RegistryOptions::with_custom_types)). Nodes of these types become
 //! [`Node::Custom`]; without them, they have an unknown type.

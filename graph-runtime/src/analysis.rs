@@ -68,7 +68,7 @@ impl NodeTimeouts {
 pub(crate) enum StartError {
     /// The system's limit of threads is reached.
     #[error("could not start a thread: {0}; raise the limit of threads of this process")]
-    Thread(#[from] io::Error),
+    Thread(io::Error),
     /// The endpoint's settings do not make a client.
     #[error("{reason}")]
     Client {
@@ -77,6 +77,12 @@ pub(crate) enum StartError {
         /// The error of the client.
         reason: String,
     },
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Thread(error)
+    }
 }
 
 /// An analysis node, ready to run.

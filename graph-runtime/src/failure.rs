@@ -481,7 +481,7 @@ mod tests {
         };
         let broken = HttpError::Broken {
             url: url(),
-            source: "geheim".into(),
+            cause: "geheim".into(),
         };
         let overloaded = HttpError::Overloaded {
             url: url(),

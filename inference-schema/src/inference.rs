@@ -331,7 +331,7 @@ pub struct TextContent {
 }
 
 impl TextContent {
-    /// A text without language and times.
+    /// Text without language and times.
     pub fn new(value: impl Into<String>) -> Self {
         Self {
             value: value.into(),

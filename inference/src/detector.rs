@@ -160,21 +160,21 @@ impl fmt::Display for Device {
 pub enum DetectError {
     /// The runtime failed on this input: out of memory, a lost GPU. [`is_transient`](Self::is_transient): the
     /// next frames may work.
-    #[error("the model '{model}' failed to run: {source}")]
+    #[error("the model '{model}' failed to run: {cause}")]
     Run {
         /// Name of the model.
         model: String,
         /// The error of the runtime.
-        source: Box<dyn Error + Send + Sync>,
+        cause: Box<dyn Error + Send + Sync>,
     },
     /// The output of the model does not match its description. Loading checks this, so the model's output depends on
     /// its input in an unexpected way; a retry does not help.
-    #[error("the output of the model '{model}' does not match its description: {source}")]
+    #[error("the output of the model '{model}' does not match its description: {cause}")]
     Output {
         /// Name of the model.
         model: String,
         /// The mismatch.
-        source: DecodeError,
+        cause: DecodeError,
     },
     /// The detector panicked. It cannot be used any more: load it again, and report the model to the authors of
     /// its runtime.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 /// The raw pixel formats of the extension contract, with its names.
 ///
 /// Names of byte layouts read in memory order: `Argb` is the byte A, then R, G, B. Names of word layouts (`565`,
-/// `555`) read from the most significant bit of a 16-bit word; `Le` and `Be` say which byte of that word comes first.
+/// `555`) read from the most significant bit of a 16-bit word; `Le` and `Be` name which byte of that word comes first.
 /// Writers set alpha to 255, since video has none; readers ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PixelFormat {
@@ -165,7 +165,7 @@ impl fmt::Display for PixelFormat {
 /// How the colours of a pixel lie in memory; [`PixelFormat::layout`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PixelLayout {
-    /// Luma, Cb and Cr apart from each other; [`PixelFormat::planes`] says where.
+    /// Luma, Cb and Cr apart from each other; [`PixelFormat::planes`] locates them.
     Planar,
     /// A 16-bit word: 5 bits red, 6 green, 5 blue from the most significant bit.
     Word565 {

@@ -90,7 +90,6 @@ mod report;
 mod scan;
 mod segments;
 mod sidecar;
-mod sps;
 mod store;
 mod unit;
 

@@ -18,6 +18,18 @@ pub struct VideoTrack {
     pub height: u32,
 }
 
+impl VideoTrack {
+    /// The video of a stream with these parameters; `size` is its width and height in pixels.
+    pub fn new(codec: VideoCodec, extra_data: impl Into<Bytes>, size: (u32, u32)) -> Self {
+        Self {
+            codec,
+            extra_data: extra_data.into(),
+            width: size.0,
+            height: size.1,
+        }
+    }
+}
+
 /// The AAC audio of a recording.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AudioTrack {
@@ -36,6 +48,13 @@ pub struct Tracks {
     pub video: VideoTrack,
     /// The audio.
     pub audio: Option<AudioTrack>,
+}
+
+impl From<VideoTrack> for Tracks {
+    /// A recording without audio.
+    fn from(video: VideoTrack) -> Self {
+        Self { video, audio: None }
+    }
 }
 
 /// The track of a unit.

@@ -258,7 +258,7 @@ fn every_state_meets_every_report() {
         error.to_response().payload["error"]["details"][0]["code"],
         "ResourceValidationError"
     );
-    assert_eq!(open().complete("nobody", failed()).unwrap_err().status(), 404);
+    assert_eq!(open().complete("absent", failed()).unwrap_err().status(), 404);
 }
 
 #[test]
@@ -289,9 +289,9 @@ fn every_refusal_has_its_status_and_code() {
         ("GraphTopologyGet", json!({}), 400, "BadRequest", ""),
         ("GraphTopologyGet", json!({"name": 7}), 400, "BadRequest", ""),
         ("GraphTopologyGet", name("Nowhere"), 404, "NotFound", ""),
-        ("GraphInstanceGet", name("nobody"), 404, "NotFound", ""),
-        ("GraphInstanceActivate", name("nobody"), 404, "NotFound", ""),
-        ("GraphInstanceDeactivate", name("nobody"), 404, "NotFound", ""),
+        ("GraphInstanceGet", name("absent"), 404, "NotFound", ""),
+        ("GraphInstanceActivate", name("absent"), 404, "NotFound", ""),
+        ("GraphInstanceDeactivate", name("absent"), 404, "NotFound", ""),
         (
             "GraphTopologySet",
             json!({"name": "c", "kind": "live"}),

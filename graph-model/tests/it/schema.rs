@@ -233,12 +233,12 @@ fn documents_keep_their_schemas_and_mistakes_break_them() {
 
 #[test]
 fn published_documents_keep_the_schemas_or_skips() {
-    let Some(folder) = shared_data("topologies") else {
+    let Some(directory) = shared_data("topologies") else {
         return;
     };
     let topology = check(TOPOLOGY_SCHEMA);
     for file in crate::topologies::FILES {
-        let document: Value = read(&folder.join(file));
+        let document: Value = read(&directory.join(file));
         let found = problems(&topology, &document);
         assert_eq!(found.is_empty(), !file.contains("cloud-"), "{file}: {found:#?}");
     }

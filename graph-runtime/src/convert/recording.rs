@@ -70,7 +70,6 @@ pub(crate) fn recorded_streams(streams: &[StreamInfo], media: &MediaSelection) -
     if !media.passes(media_type) {
         return None;
     }
-    let (width, height) = video.size?;
     if video.extra_data.is_empty() {
         return None;
     }
@@ -90,12 +89,7 @@ pub(crate) fn recorded_streams(streams: &[StreamInfo], media: &MediaSelection) -
         video: video.index,
         audio: audio.as_ref().map(|(index, _)| *index),
         tracks: Tracks {
-            video: VideoTrack {
-                codec,
-                extra_data: video.extra_data.clone(),
-                width,
-                height,
-            },
+            video: VideoTrack::new(codec, video.extra_data.clone(), video.size?),
             audio: audio.map(|(_, track)| track),
         },
     })
