@@ -298,7 +298,7 @@ mod tests {
         let sets = ParameterSets::from_extra_data(VideoCodec::H264, &bytes(RECORDS[1].1)).unwrap();
         let sps = sets.iter().next().unwrap();
         // What follows the parameters is not read.
-        let different = (1..33_u8).flat_map(|number| [&[0, 0, 0, 1], sps, &[number]].concat());
+        let different = (1..33_u8).flat_map(|number| [&[0, 0, 0, 1][..], sps, &[number]].concat());
         let stream: Vec<u8> = different.chain([0, 0, 1, 0x68, 2]).collect();
         assert_eq!(
             VideoTrack::from_annex_b(VideoCodec::H264, &stream),
