@@ -59,7 +59,7 @@ impl OperationSet {
     pub fn from_json(text: &str) -> Result<Self, OperationSetError> {
         let inner = match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
             Ok(value) => desired_properties(&value)?.map(Value::to_string),
-            // The reader of operations says where the mistake is.
+            // The reader of operations reports where the mistake is.
             Err(_) => None,
         };
         let all = Operation::all_from_twin(inner.as_deref().unwrap_or(text))?;
