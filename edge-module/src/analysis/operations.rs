@@ -44,9 +44,9 @@ impl OperationSet {
     ///
     /// [`OperationSetError`].
     pub fn from_file(path: &Path) -> Result<Self, OperationSetError> {
-        let text = std::fs::read_to_string(path).map_err(|source| OperationError::Read {
+        let text = std::fs::read_to_string(path).map_err(|cause| OperationError::Read {
             path: path.display().to_string(),
-            source,
+            cause,
         })?;
         Self::from_json(&text)
     }
