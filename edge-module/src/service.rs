@@ -59,7 +59,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Tells systemd (`Type=notify`, `WatchdogSec=`) that the program is ready, and from then on that it lives.
+    /// Reports to systemd (`Type=notify`, `WatchdogSec=`) that the program is ready, and from then on that it lives.
     ///
     /// # Panics
     ///

@@ -295,13 +295,16 @@ mod tests {
 
     #[test]
     fn more_sets_than_a_record_holds_are_rejected() {
-        let sets = (0..32_u8).flat_map(|number| [0, 0, 0, 1, 0x67, 66, 0, 30, number | 0x80]);
-        let stream: Vec<u8> = sets.chain([0, 0, 1, 0x68, 2]).collect();
+        let sets = ParameterSets::from_extra_data(VideoCodec::H264, &bytes(RECORDS[1].1)).unwrap();
+        let sps = sets.iter().next().unwrap();
+        // What follows the parameters is not read.
+        let different = (1..33_u8).flat_map(|number| [&[0, 0, 0, 1][..], sps, &[number]].concat());
+        let stream: Vec<u8> = different.chain([0, 0, 1, 0x68, 2]).collect();
         assert_eq!(
             VideoTrack::from_annex_b(VideoCodec::H264, &stream),
             Err(AnnexBError::TooManyParameterSets {
                 count: 33,
-                bytes: 162
+                bytes: 32 * (sps.len() + 1) + 2
             })
         );
     }

@@ -144,7 +144,7 @@ impl Connection {
         }
     }
 
-    /// Addresses of both ends, where the system tells them.
+    /// Addresses of both ends, where the system knows them.
     pub(crate) fn addresses(&self) -> (Option<IpAddr>, Option<IpAddr>) {
         (self.local, self.peer)
     }
@@ -209,7 +209,7 @@ impl Connection {
 
     /// Ends the sending direction.
     pub(crate) async fn shut_down(&mut self) {
-        // A peer that is gone already has nothing to be told.
+        // A peer that is gone already needs no notice.
         let _ = self.writer.shutdown().await;
     }
 }

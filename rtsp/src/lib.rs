@@ -7,7 +7,7 @@
 //! **The media time of a stream never goes backwards, and every jump is marked.** [`MediaClock`] guarantees it for
 //! arbitrary input; property tests check that.
 //!
-//! The session layer forgives: what a camera does otherwise than the RFCs say is repaired where that is possible, and counted
+//! The session layer forgives: what a camera does against the RFCs is repaired where that is possible, and counted
 //! ([`Repair`]). A good session passes byte for byte.
 //!
 //! This crate neither decodes nor records, and does not depend on FFmpeg. [`retina`] depacketizes AAC, JPEG and G.711.

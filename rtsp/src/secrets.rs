@@ -148,7 +148,7 @@ fn without_user_info(text: &str) -> String {
         let end = address
             .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>'))
             .unwrap_or(address.len());
-        // A password may have slashes that nobody escaped, so it ends at the last `@` of this address.
+        // A password may have slashes that are not escaped, so it ends at the last `@` of this address.
         let address = address.get(..end).unwrap_or_default();
         match address.rfind('@') {
             Some(user) => {

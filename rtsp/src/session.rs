@@ -26,7 +26,7 @@ use crate::{CameraError, MediaKind, NoPictures, StreamInfo, WallClock};
 
 /// What waits for the next packet is handed out when none has come for so long.
 const HOLD: Duration = Duration::from_millis(200);
-/// Units of sound that wait for the first picture: more than a second.
+/// Audio units that wait for the first picture: more than a second.
 const MAX_EARLY_SOUND: usize = 64;
 /// Datagrams that are taken before the connection and the timers have their turn.
 const MAX_BURST: usize = 64;
@@ -44,7 +44,7 @@ pub(crate) struct LiveSession {
     /// When what waits is handed out; packets of other streams do not postpone it.
     hold_until: Option<TokioInstant>,
     ready: VecDeque<Item>,
-    /// Sound that came while the first picture waited for the packet behind it: it follows the picture.
+    /// Audio that came while the first picture waited for the packet behind it: it follows the picture.
     early_sound: VecDeque<Item>,
     pictures_began: bool,
     units: Vec<Unit>,
@@ -163,8 +163,8 @@ impl LiveSession {
             match &item {
                 Item::Unit(unit) if unit.media == MediaKind::Video => {
                     self.pictures_began = true;
-                    while let Some(sound) = self.early_sound.pop_back() {
-                        self.ready.push_front(sound);
+                    while let Some(unit) = self.early_sound.pop_back() {
+                        self.ready.push_front(unit);
                     }
                 }
                 Item::Unit(_) if waits && self.early_sound.len() < MAX_EARLY_SOUND => {

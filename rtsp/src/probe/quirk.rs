@@ -64,7 +64,7 @@ pub enum Quirk {
         /// Why.
         cause: NoPictures,
     },
-    /// The session layer repaired what the camera does otherwise than the RFCs say.
+    /// The session layer repaired what the camera does against the RFCs.
     Repaired {
         /// What, and how often.
         repairs: Repairs,

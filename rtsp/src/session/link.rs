@@ -17,7 +17,7 @@ use crate::{CameraError, CameraOptions};
 const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(400);
 /// Media that come before the answer to PLAY: some cameras are that eager.
 const MAX_EARLY_PACKETS: usize = 512;
-/// So much that is no RTSP, and the peer is not a camera.
+/// So much that is not RTSP, and the peer is not a camera.
 const MAX_GARBAGE_BEFORE_ANSWER: u64 = 64 * 1024;
 
 /// Counts connections that still have to send TEARDOWN, so that a new session can wait for the end of the old one.

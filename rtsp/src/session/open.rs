@@ -18,7 +18,7 @@ use crate::wire::headers;
 use crate::wire::repairs::Repair;
 use crate::{CameraError, CameraOptions, MediaKind, StreamInfo, Transport};
 
-/// What the description says, before anything is set up.
+/// What the description contains, before anything is set up.
 struct Described {
     base: String,
     control: Option<String>,

@@ -28,7 +28,7 @@ struct Pair {
     stream: usize,
     rtp: UdpSocket,
     rtcp: UdpSocket,
-    /// The peer of the connection, and where the camera says that it sends from. Datagrams of others are ignored.
+    /// The peer of the connection, and the address from which the camera announces to send. Datagrams of others are ignored.
     camera: Option<IpAddr>,
     source: Option<IpAddr>,
 }

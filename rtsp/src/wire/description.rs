@@ -1,4 +1,4 @@
-//! Session descriptions (RFC 8866) as cameras write them: what is needed to play is sought, everything else passed over.
+//! Session descriptions (RFC 8866) as cameras write them: what is needed to play is sought, everything else skipped.
 //!
 //! `sdp-types` reads the grammar, and cameras leave out `v=`, `o=` and `t=`, write them twice, or in another encoding.
 
@@ -25,7 +25,7 @@ pub(crate) struct Description {
 pub(crate) struct Track {
     pub(crate) media: MediaKind,
     pub(crate) codec: Codec,
-    /// In lower case; empty if the description does not tell it.
+    /// In lower case; empty if the description does not have it.
     pub(crate) encoding: String,
     pub(crate) payload_type: u8,
     pub(crate) clock_rate_hz: u32,

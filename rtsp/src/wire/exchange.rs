@@ -12,7 +12,7 @@ use super::message::{Message, Start};
 use super::repairs::{Repair, Repairs};
 
 const USER_AGENT: &str = concat!("lva-rtsp/", env!("CARGO_PKG_VERSION"));
-/// Requests that wait for an answer: one, and keep-alives that nobody answers.
+/// Requests that wait for an answer: one, and keep-alives without an answer.
 const MAX_OPEN: usize = 8;
 
 /// A method of this client.
@@ -177,7 +177,7 @@ impl Exchange {
                         let (status, http) = (*status, *http);
                         let mut message = message;
                         if http {
-                            // Whatever it says, it is not said by a camera.
+                            // Whatever it is, a camera does not send it.
                             message.start = Start::Response { status: 0, http };
                         }
                         if let Some(event) = self.answer(if http { 0 } else { status }, message) {
