@@ -90,6 +90,7 @@ mod report;
 mod scan;
 mod segments;
 mod sidecar;
+mod sps;
 mod store;
 mod unit;
 

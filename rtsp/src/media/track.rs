@@ -17,7 +17,7 @@ use crate::wire::description::Track as Described;
 use crate::wire::repairs::{Repair, Repairs};
 use crate::{Codec, StreamInfo};
 
-/// The content of a sender report.
+/// What a sender report says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) ntp: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Report {
 pub(crate) struct Track {
     receiver: Receiver,
     format: Format,
-    /// Lost packets that no unit has reported yet.
+    /// Lost packets that no unit has told yet.
     lost: u32,
     pub(crate) packets: u64,
 }
