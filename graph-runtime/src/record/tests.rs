@@ -114,6 +114,7 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
     let plan = plan.recordings.into_iter().next().unwrap();
     let counters = Counters::default();
     let context = RecorderContext {
+        absolute_directories: true,
         topology: "t".to_owned(),
         instance: "i".to_owned(),
         root: directory.path().to_owned(),

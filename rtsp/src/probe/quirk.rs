@@ -195,10 +195,11 @@ pub(super) fn of_session(
     if collector.parameters_changed {
         quirks.push(Quirk::ParametersChanged);
     }
+    let units = collector.units();
     let by_arrival = |seen: &StreamObserver| seen.clock == Some(ClockSource::Arrival);
     if counters.clock.reports_rejected > 0 && collector.streams.iter().any(by_arrival) {
         quirks.push(Quirk::ClockRejected);
-    } else if counters.clock.reports == 0 && counters.units > 0 && watched >= ENOUGH_FOR_REPORTS {
+    } else if counters.clock.reports == 0 && units > 0 && watched >= ENOUGH_FOR_REPORTS {
         quirks.push(Quirk::NoSenderReports);
     }
     if counters.clock.reordered > 0 {
@@ -223,11 +224,15 @@ pub(super) fn of_session(
     }
     if let Some(cause) = collector.no_pictures {
         quirks.push(Quirk::NoPictures { cause });
-    } else if counters.units == 0 && counters.dropped_no_keyframe > 0 {
+    } else if units == 0 && counters.dropped_no_parameter_sets > 0 {
+        quirks.push(Quirk::NoPictures {
+            cause: NoPictures::NoParameterSets,
+        });
+    } else if units == 0 && counters.dropped_no_keyframe > 0 {
         quirks.push(Quirk::NoPictures {
             cause: NoPictures::NoKeyframe,
         });
-    } else if counters.units == 0 && collector.lost == 0 {
+    } else if units == 0 && collector.lost == 0 {
         quirks.push(Quirk::SentNothing { udp: collector.udp });
     }
     if !counters.repairs.is_empty() {

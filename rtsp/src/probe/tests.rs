@@ -113,3 +113,29 @@ fn a_camera_that_sends_nothing_is_reported_so() {
     assert!(report.to_string().contains("sent nothing in 5.0 s"));
     assert_eq!(report.quirks, [Quirk::SentNothing { udp: false }]);
 }
+
+#[test]
+fn metadata_are_counted_and_are_no_media() {
+    let mut metadata = StreamInfo::new(1, MediaKind::Application, Codec::OnvifMetadata, 90_000);
+    metadata.playing = true;
+    let mut collector = watched(vec![video(0, Codec::H264), metadata], 1, 0);
+    for n in 0..5 {
+        let mut unit = AccessUnit::new(1, START_90K + n * 90_000, true, Bytes::from_static(b"<a/>"));
+        unit.media = MediaKind::Application;
+        collector.event(CameraEvent::Unit(unit), ms(1000 * n), START_90K);
+    }
+    let report = collector.finish(&CameraCounters::default(), ms(5080));
+    assert_eq!((report.streams[1].units, report.first_unit_after), (5, None));
+    assert_eq!(report.quirks, [Quirk::SentNothing { udp: false }]);
+}
+
+#[test]
+fn pictures_that_came_late_came() {
+    let mut collector = watched(vec![video(0, Codec::H264)], 1, 0);
+    let cause = NoPictures::NoKeyframe;
+    collector.event(CameraEvent::NoPictures { stream: 0, cause }, ms(1000), START_90K);
+    let unit = AccessUnit::new(0, START_90K, true, Bytes::from_static(b"x"));
+    collector.event(CameraEvent::Unit(unit), ms(2000), START_90K);
+    let report = collector.finish(&CameraCounters::default(), ms(5080));
+    assert_eq!(report.quirks, [Quirk::KeyFramesRare { seconds: None }]);
+}
