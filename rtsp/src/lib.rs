@@ -56,9 +56,9 @@
 //! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP, unicast or multicast, without TLS. One video
 //! stream per session, the first usable one, one audio stream, AAC or Opus before G.711, and ONVIF metadata where they are
 //! wanted. H.264, H.265, JPEG, AAC, G.711 and Opus; other streams are listed ([`StreamInfo::playing`] is false) and not
-//! received. A picture has at most 16 MiB, a message 1 MiB, a description 64 tracks. By default the queue of a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at an IDR
-//! picture, also after a full queue. B-frames come in decoding order with their times of presentation
-//! ([`ClockCounters::reordered`] counts them).
+//! received. A picture has at most 16 MiB, one of JPEG 2 MB, a message 1 MiB, a description 64 tracks. By default the queue of
+//! a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at an IDR picture, also after a full queue. B-frames come
+//! in decoding order with their times of presentation ([`ClockCounters::reordered`] counts them).
 #![forbid(unsafe_code)]
 
 mod camera;

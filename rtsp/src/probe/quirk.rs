@@ -86,10 +86,13 @@ pub enum Quirk {
 impl fmt::Display for Quirk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnusableStream { stream, encoding } => write!(
-                f,
-                "stream {stream} is {encoding}, which is not received; for video choose H.264 in the camera's settings"
-            ),
+            Self::UnusableStream { stream, encoding } => {
+                write!(f, "stream {stream} is {encoding}, which is not received")?;
+                match encoding.starts_with("video/") {
+                    true => f.write_str("; choose H.264 in the camera's settings"),
+                    false => Ok(()),
+                }
+            }
             Self::FurtherVideo { stream } => write!(
                 f,
                 "stream {stream} is a second video stream; only the first is received, so use an address that offers \

@@ -103,7 +103,14 @@ fn quirks_are_found_and_say_what_to_do() {
             Quirk::PacketsLost { packets: 3 },
         ]
     );
-    assert_eq!(report.to_string().matches("  note: ").count(), 8);
+    let text = report.to_string();
+    assert_eq!(text.matches("  note: ").count(), 8);
+    assert!(text.contains("stream 1 is video/vp8, which is not received; choose H.264"));
+    let audio = Quirk::UnusableStream {
+        stream: 1,
+        encoding: "audio/g726".into(),
+    };
+    assert_eq!(audio.to_string(), "stream 1 is audio/g726, which is not received");
 }
 
 #[test]
