@@ -185,8 +185,9 @@ mod tests {
         watch.process(&picture(180_000), ago(5));
         let latency = counters.snapshot().latencies["motion"];
         assert_eq!(latency.frames, 2);
+        // Far less than the excluded picture would add, and more than a busy machine takes.
         let near = |duration: Duration, seconds: u64| {
-            (Duration::from_secs(seconds)..Duration::from_secs(seconds + 2)).contains(&duration)
+            (Duration::from_secs(seconds)..Duration::from_secs(seconds + 100)).contains(&duration)
         };
         assert!(near(latency.average, 4) && near(latency.max, 5), "{latency:?}");
     }

@@ -269,7 +269,7 @@ mod tests {
             "the sink blocks"
         );
         gate.add_permits(QUEUE + 5);
-        assert!(event_bus.flush(Duration::from_secs(10)).await);
+        assert!(event_bus.flush(Duration::from_secs(60)).await);
         assert_eq!(event_bus.stats()[0].published, QUEUE as u64);
     }
 
@@ -285,7 +285,7 @@ mod tests {
         }
         assert_eq!(event_bus.stats()[0].dropped_queue_full, RESERVED as u64);
         gate.add_permits(QUEUE);
-        assert!(event_bus.flush(Duration::from_secs(10)).await);
+        assert!(event_bus.flush(Duration::from_secs(60)).await);
         assert_eq!(event_bus.stats()[0].published, QUEUE as u64);
     }
 
@@ -324,7 +324,7 @@ mod tests {
         event_bus.emit(event(EventName::GraphInstanceStopped));
         event_bus.request_flush();
         event_bus.emit(event(EventName::GraphInstanceFailed));
-        assert!(event_bus.flush(Duration::from_secs(10)).await);
+        assert!(event_bus.flush(Duration::from_secs(60)).await);
         event_bus.emit(event(EventName::RecordingStopped));
         drop(event_bus);
         while Arc::strong_count(&flushed) > 1 {
@@ -391,7 +391,7 @@ mod tests {
         event_bus.emit(event(EventName::RuntimeError));
         event_bus.emit(event(EventName::DataDropped));
         event_bus.emit(event(EventName::RecordingStopped));
-        assert!(event_bus.flush(Duration::from_secs(10)).await);
+        assert!(event_bus.flush(Duration::from_secs(60)).await);
         assert_eq!(
             (event_bus.stats()[0].failed, event_bus.stats()[0].published),
             (2, 1)

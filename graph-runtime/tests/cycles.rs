@@ -17,7 +17,7 @@ const WARM_UP: usize = 20;
 /// What the resident memory may grow by: allocators keep what was freed in pieces.
 const RESIDENT_KIB: u64 = 12 << 10;
 /// How long pools keep threads that have nothing to do, and servers connections that were closed.
-const SETTLE: Duration = Duration::from_secs(30);
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// What a process holds.
 #[derive(Debug, Clone, Copy)]

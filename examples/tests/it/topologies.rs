@@ -16,7 +16,7 @@ use lva_media_types::MediaTime;
 use lva_spatial_analysis::{Detectors, Operation};
 
 /// Time for a slow machine until every node has results.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(200);
 /// Least media from the camera, so that the recordings contain audio and video.
 const MEDIA_90K: u64 = 3 * MediaTime::TICKS_PER_SECOND;
 

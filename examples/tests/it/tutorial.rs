@@ -13,7 +13,7 @@ use lva_spatial_analysis::{AnalysisOptions, Detectors, Operation, SpatialExtensi
 use serde_json::Value;
 
 /// Time for a slow machine until people enter, cross and are recorded.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(200);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_who_walk_through_the_demo_s_clip_are_reported_and_recorded() {

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lva_extension_protocol::client::*;
 use lva_extension_protocol::server::*;
 use lva_extension_protocol::*;
 use lva_inference_schema::InferenceValue;
 
-use crate::support::{Digester, digest, small_format, within};
+use crate::support::{Digester, PATIENCE, digest, small_format, within};
 
 /// Where the server process looks for shared memory, and its port.
 const DIRECTORY: &str = "LVA_TEST_DOOMED_DIRECTORY";
@@ -45,6 +45,18 @@ struct Doomed {
 
 impl Doomed {
     fn start(directory: &Path, port: u16) -> Self {
+        let began = Instant::now();
+        loop {
+            match Self::try_start(directory, port) {
+                Some(doomed) => return doomed,
+                // Another program may have the port for a while.
+                None => assert!(began.elapsed() < PATIENCE, "port {port} stays taken"),
+            }
+        }
+    }
+
+    /// `None` where it ended without a port.
+    fn try_start(directory: &Path, port: u16) -> Option<Self> {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -58,13 +70,13 @@ impl Doomed {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines.next().expect("it prints its port").unwrap();
-            if let Some(port) = line.strip_prefix(LISTENING) {
-                break port.parse().unwrap();
-            }
+        let listening = lines.find_map(|line| Some(line.unwrap().strip_prefix(LISTENING)?.to_owned()));
+        let Some(port) = listening else {
+            process.wait().unwrap();
+            return None;
         };
-        Self { process, port }
+        let port = port.parse().unwrap();
+        Some(Self { process, port })
     }
 
     fn kill(&mut self) {

@@ -8,7 +8,7 @@ use lva_extension_protocol::wire::{self, MediaStreamMessage};
 use lva_extension_protocol::*;
 use tonic::Status;
 
-use crate::support::{ScriptedServer, ack, end, next, server_descriptor, small_format, within};
+use crate::support::{PATIENCE, ScriptedServer, ack, end, next, server_descriptor, small_format, within};
 
 const SOON: Duration = Duration::from_millis(50);
 
@@ -50,9 +50,9 @@ async fn a_listener_that_speaks_something_else_does_not_hang_the_client() {
                 tokio::io::AsyncWriteExt::write_all(&mut stream, b"RTSP/1.0 400 Bad Request\r\n\r\n").await;
         }
     });
-    let options = ClientOptions::new(ExtensionUrl::tcp(address), small_format())
-        .with_handshake_timeout(Duration::from_secs(5));
-    assert!(connect::<()>(&options).await.is_err());
+    let options =
+        ClientOptions::new(ExtensionUrl::tcp(address), small_format()).with_handshake_timeout(PATIENCE / 2);
+    assert!(within(connect::<()>(&options)).await.is_err());
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_place_returns_only_by_its_ack_even_when_the_caller_gave_the_frame_up(
     .await;
     let options = server
         .shared_memory_options()
-        .with_answer_timeout(Duration::from_secs(2));
+        .with_answer_timeout(Duration::from_secs(5));
     let Session {
         frames, mut answers, ..
     } = connect::<&str>(&options).await.unwrap();
@@ -294,7 +294,7 @@ async fn a_session_that_is_given_up_tells_of_each_frame_once() {
     .await;
     let options = server
         .shared_memory_options()
-        .with_answer_timeout(Duration::from_millis(200));
+        .with_answer_timeout(Duration::from_secs(3));
     let Session {
         frames, mut answers, ..
     } = connect::<&str>(&options).await.unwrap();

@@ -182,7 +182,7 @@ async fn s7_a_frame_without_any_answer_is_given_up_alone() {
     .await;
     let options = server
         .shared_memory_options()
-        .with_answer_timeout(Duration::from_secs(2));
+        .with_answer_timeout(Duration::from_secs(5));
     let Session {
         frames, mut answers, ..
     } = connect::<()>(&options).await.unwrap();

@@ -18,7 +18,7 @@ const MOST: Duration = Duration::from_secs(10);
 
 /// The time that this thread has had on a processor, which is what a document costs however busy the machine is. Linux
 /// measures it; elsewhere the elapsed time is used.
-fn spent(since: Instant) -> Duration {
+pub(crate) fn spent(since: Instant) -> Duration {
     let had = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let had = had.and_then(|text| text.split_whitespace().next()?.parse().ok());
     had.map_or_else(|| since.elapsed(), Duration::from_nanos)

@@ -201,10 +201,15 @@ async fn two_extensions_look_at_one_decoded_stream_each_in_its_own_form() {
         (format.encoding(), format.width(), format.height()),
         (FrameEncoding::Jpg, 80, 60)
     );
+    let [filtered, whole] = ["computerVisionExtension", "second"].map(|node| stats.extensions[node]);
     assert!(
-        raw.frames.load(Ordering::SeqCst) < jpeg.frames.load(Ordering::SeqCst),
+        filtered.filtered > 0 && whole.filtered == 0,
         "only one is filtered"
     );
+    for (script, node) in [(raw, filtered), (jpeg, whole)] {
+        let shown = script.frames.load(Ordering::SeqCst);
+        assert!((node.answered..=node.sent).contains(&shown), "{node:?}");
+    }
     assert_eq!(stats.dropped_for(DropReason::NotRendered), 0);
     server.kill().await;
     second.kill().await;

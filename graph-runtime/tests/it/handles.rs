@@ -43,7 +43,7 @@ async fn an_instance_started_with_types_is_the_one_that_the_methods_see() {
     assert_eq!(module.state(NAME), Some(InstanceState::Inactive));
     assert_eq!(handle.stats().events[&EventName::GraphInstanceStopped], 1);
     assert_eq!(handle.wait().await, Ok(()));
-    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(module.flush(Duration::from_secs(60)).await);
     assert_eq!(events.count(EventName::GraphInstanceStopped), 1);
 }
 
@@ -57,7 +57,7 @@ async fn stopping_again_or_twice_at_once_or_by_a_method_is_fine() {
     first.unwrap();
     second.unwrap();
     handle.stop().await.unwrap();
-    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(module.flush(Duration::from_secs(60)).await);
     assert_eq!(events.count(EventName::GraphInstanceStopped), 1);
 }
 
@@ -196,7 +196,7 @@ async fn starting_what_runs_gives_its_run_and_starts_nothing() {
     let again = started(&module).await;
     again.stop().await.unwrap();
     assert_eq!(first.state(), InstanceState::Inactive);
-    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(module.flush(Duration::from_secs(60)).await);
     assert_eq!(events.count(EventName::GraphInstanceStarted), 1);
 }
 
@@ -319,6 +319,6 @@ async fn a_start_waits_for_an_activation_that_is_in_progress() {
     assert_eq!(second.state(), InstanceState::Active);
     first.stop().await.unwrap();
     assert_eq!(second.state(), InstanceState::Inactive, "both are the same run");
-    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(module.flush(Duration::from_secs(60)).await);
     assert_eq!(events.count(EventName::PipelineStateChanged), 2);
 }

@@ -22,8 +22,8 @@ const NAME: &str = "killed::a_killed_process_loses_a_second_and_the_next_one_goe
 const SITE: &str = "KILLED_SITE";
 /// What a slow machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a kill may cost of a recording, and what packets take from camera to disk.
-const MAY_BE_LOST: u64 = 2 * MediaTime::TICKS_PER_SECOND;
+/// What a kill may cost of a recording, a second, and what packets take from camera to disk on a busy machine.
+const MAY_BE_LOST: u64 = 5 * MediaTime::TICKS_PER_SECOND;
 
 /// A line of the module's process on standard output.
 struct Lines;
@@ -62,7 +62,7 @@ async fn run_graphs(site: &Path) {
     tokio::task::spawn_blocking(until_closed).await.unwrap().unwrap();
     must(&module, "GraphInstanceDeactivate", named("2.0", FRONT)).await;
     must(&module, "livePipelineDeactivate", named("1.1", BACK)).await;
-    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(module.flush(Duration::from_secs(60)).await);
 }
 
 /// The same, seen from outside.
@@ -194,10 +194,11 @@ fn a_killed_process_loses_a_second_and_the_next_one_goes_on() {
     let began = now_90k();
     first.until("RecordingStarted", &[VIDEO], 1);
     first.until("Inference", &ANALYSES, 2);
-    // Clips of the front camera last a second; one is being written, or is about to be.
-    first.until("RecordingAvailable", &[ASSET, FILE], 2);
-    first.kill();
+    // Clips of the front camera last a second; one is being written, or is about to be. So many, that the video is longer than
+    // what may be lost of it.
+    first.until("RecordingAvailable", &[ASSET, FILE], 4);
     let killed = now_90k();
+    first.kill();
 
     let mut second = Process::start(site.directory.path());
     let recovered = second.until("RecordingAvailable", &[VIDEO], 1);
@@ -243,6 +244,7 @@ fn a_killed_process_loses_a_second_and_the_next_one_goes_on() {
     assert!(before.first_timestamp_90k >= began.saturating_sub(MAY_BE_LOST));
     let lost = killed.saturating_sub(before.end_timestamp_90k);
     assert!(lost <= MAY_BE_LOST, "{lost} ticks");
+    assert!(killed - before.first_timestamp_90k > MAY_BE_LOST);
     let gap = after.first_timestamp_90k.saturating_sub(before.end_timestamp_90k);
     eprintln!(
         "lost of the recording {:.2} s before the kill; recovered {:.2} s, recording {:.2} s and analysing {:.2} s after the \

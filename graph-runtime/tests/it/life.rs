@@ -93,7 +93,7 @@ async fn an_instance_that_cannot_be_started_reports_the_node_at_fault_and_nothin
         .invoke("GraphInstanceActivate", &by_name("Sample-Graph-1"))
         .await;
     assert_eq!(status, 409, "{answer}");
-    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(module.flush(Duration::from_secs(60)).await);
     let all = events.all();
     assert_eq!(names(&events), [EventName::GraphInstanceFailed]);
     assert_eq!(all[0].subject.to_string(), INSTANCE);
@@ -159,7 +159,7 @@ async fn a_pipeline_says_the_same_in_the_words_of_its_family() {
     must(&module, "livePipelineSet", pipeline).await;
     must(&module, "livePipelineActivate", name()).await;
     must(&module, "livePipelineDeactivate", name()).await;
-    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(module.flush(Duration::from_secs(60)).await);
     let all = events.all();
     let own = all
         .iter()
@@ -224,7 +224,7 @@ async fn activations_and_deactivations_at_once_leave_nothing_running_that_is_ina
     }
     while calls.join_next().await.is_some() {}
     must(&module, "GraphInstanceDeactivate", by_name("Sample-Graph-1")).await;
-    assert!(module.flush(Duration::from_secs(10)).await);
+    assert!(module.flush(Duration::from_secs(60)).await);
     assert!(format!("{module:?}").contains("running: []"), "{module:?}");
     let own = names(&events).into_iter().filter(|name| {
         matches!(

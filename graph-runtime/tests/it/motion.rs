@@ -81,7 +81,8 @@ async fn motion_is_said_opens_the_gate_and_alone_reaches_the_extension() {
     // The block has gone, and the background has been visible for a while.
     let stats = until(&module, |stats| {
         let motion = stats.motions["motionDetection"];
-        motion.looked >= 165 && motion.events >= 5
+        let answered = stats.extensions["computerVisionExtension"].answered;
+        motion.looked >= 165 && motion.events >= 5 && answered > 10
     })
     .await;
     let begin = stats.first_picture_90k.unwrap();
@@ -112,17 +113,20 @@ async fn motion_is_said_opens_the_gate_and_alone_reaches_the_extension() {
     let motion = stats.motions["motionDetection"];
     let extension = stats.extensions["computerVisionExtension"];
     assert_eq!(stats.decoded, motion.looked, "decoded once, and looked at all");
-    let look = stats.latencies["motionDetection"];
-    assert!(look.frames > 0 && look.average <= look.max, "{look:?}");
-    let answer = stats.latencies["computerVisionExtension"];
-    assert!(
-        look.average < answer.average,
-        "the extension is behind: {look:?}, {answer:?}"
-    );
+    for node in ["motionDetection", "computerVisionExtension"] {
+        let latency = stats.latencies[node];
+        assert!(
+            latency.frames > 0 && latency.average <= latency.max,
+            "{node}: {latency:?}"
+        );
+    }
     assert!(motion.moving * 10 <= motion.looked * 6, "{motion:?}");
     assert_eq!(extension.filtered + extension.offered, motion.moving, "{stats:?}");
-    assert!(extension.answered > 10, "{stats:?}");
-    assert_eq!(script.frames.load(Ordering::SeqCst), extension.sent, "{stats:?}");
+    let shown = script.frames.load(Ordering::SeqCst);
+    assert!(
+        (extension.answered..=extension.sent).contains(&shown),
+        "{stats:?}"
+    );
     assert_accounts(&stats, "computerVisionExtension");
     let clip = stats.newest_clips.first().unwrap();
     let opened = (clip.first_timestamp_90k.saturating_sub(begin)) as f64 / 90_000.0 % LENGTH;
@@ -149,12 +153,13 @@ async fn an_extension_s_rate_leaves_undecoded_what_only_key_frames_can_serve() {
         .push(rate);
     activate(&module, topology(vec![], vec![]), instance).await;
     // A key frame each second, and one picture a second is asked for.
-    let stats = until(&module, |stats| stats.received >= 100).await;
-    assert!(stats.skipped >= 40, "{stats:?}");
+    until(&module, |stats| {
+        let offered = stats.extensions["computerVisionExtension"].offered;
+        stats.received >= 100 && stats.skipped >= 40 && offered >= 5
+    })
+    .await;
     let stats = deactivate(&module).await;
     assert!(stats.decoded * 2 < stats.received, "{stats:?}");
     assert_accounts(&stats, "computerVisionExtension");
-    let offered = stats.extensions["computerVisionExtension"].offered;
-    assert!(offered >= 5, "{stats:?}");
     server.kill().await;
 }

@@ -180,9 +180,10 @@ async fn endpoints_that_cannot_be_asked_are_the_callers_to_mend() {
 
 #[tokio::test]
 async fn a_device_that_is_not_there_is_a_bad_gateway() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound, so that nobody else takes the port, and not listening.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = closed.local_addr().unwrap();
     let answer = get(endpoint(&format!("http://{address}/"), None)).await;
     refused(&answer, 502, "BadGateway", "cannot be reached");
 }
@@ -276,7 +277,7 @@ async fn devices_are_found_in_the_contracts_words() {
     let answer = matches("urn:uuid:{id}", &["urn:uuid:1"], CAMERA);
     let device = Responder::start(vec![answer]).await;
     let (module, _folder) = module(OnvifOptions::default().with_discovery_targets([device.address]));
-    let payload = json!({"@apiVersion": "1.1", "discoveryDuration": "PT0.5S"});
+    let payload = json!({"@apiVersion": "1.1", "discoveryDuration": "PT3S"});
     let (status, answer) = module.invoke("onvifDeviceDiscover", &payload).await;
     let expected = json!({"value": [{
         "serviceIdentifier": "urn:uuid:1", "remoteIPAddress": "127.0.0.1",

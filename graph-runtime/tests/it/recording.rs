@@ -37,11 +37,10 @@ pub(crate) fn emitted(events: &EventLog) -> Vec<EventName> {
 /// Nothing was dropped but what the disk rejected, and that was reported.
 pub(crate) fn assert_only_the_disk_refused(stats: &InstanceStats, events: &EventLog) {
     let refused = stats.dropped_for(DropReason::NotWritten);
-    let waited = stats.dropped_for(DropReason::ReplacedByNewer) + stats.dropped_for(DropReason::Stopped);
     assert!(refused > 0, "{stats:?}");
-    assert_eq!(
-        stats.dropped.values().sum::<u64>(),
-        refused + waited,
+    let mut reasons = stats.dropped.keys().map(|(_, reason)| *reason);
+    assert!(
+        reasons.all(|reason| reason == DropReason::NotWritten || is_of_a_busy_machine(reason)),
         "{:?}",
         stats.dropped
     );

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use lva_extension_protocol::server::{
@@ -128,7 +128,19 @@ pub(crate) async fn faulty_camera(
         Some(address) => options.with_address(address),
         None => options,
     };
-    Simulator::start(options).await.unwrap()
+    bound(async || Simulator::start(options.clone()).await).await
+}
+
+/// What listens on a port, as soon as it can: after its last owner, another program may have the port for a while.
+async fn bound<T, E: std::fmt::Debug>(listen: impl AsyncFn() -> Result<T, E>) -> T {
+    let began = Instant::now();
+    loop {
+        match listen().await {
+            Ok(listening) => return listening,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Emits an event on every `every`th frame of a session; counts all its frames.
@@ -200,10 +212,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(script: impl Extension, port: u16) -> Self {
+    pub(crate) async fn start(script: impl Extension + Clone, port: u16) -> Self {
         let options = ServerOptions::default().with_shutdown_grace(Duration::ZERO);
-        let server = ExtensionServer::new(script).with_options(options);
-        let listening = server.listen(ListenAddress::loopback(port)).await.unwrap();
+        let listening = bound(async || {
+            let server = ExtensionServer::new(script.clone()).with_options(options.clone());
+            server.listen(ListenAddress::loopback(port)).await
+        })
+        .await;
         let ListenAddress::Tcp(address) = listening.address().clone() else {
             unreachable!("TCP was asked for");
         };
@@ -414,15 +429,20 @@ pub(crate) async fn deactivate(module: &Module) -> InstanceStats {
     stats
 }
 
-/// That nothing was dropped but what a busy machine or the end leaves waiting for an extension.
+/// Whether a busy machine drops for this reason: its decoder is behind, or its extension; or the end comes first.
+pub(crate) fn is_of_a_busy_machine(reason: DropReason) -> bool {
+    [
+        DropReason::DecoderBusy,
+        DropReason::ReplacedByNewer,
+        DropReason::Stopped,
+    ]
+    .contains(&reason)
+}
+
+/// That nothing was dropped but what a busy machine or the end leaves waiting.
 pub(crate) fn assert_nothing_dropped(stats: &InstanceStats) {
-    let waited = [DropReason::ReplacedByNewer, DropReason::Stopped];
-    let mut reasons = stats.dropped.keys().map(|(_, reason)| reason);
-    assert!(
-        reasons.all(|reason| waited.contains(reason)),
-        "{:?}",
-        stats.dropped
-    );
+    let mut reasons = stats.dropped.keys().map(|(_, reason)| *reason);
+    assert!(reasons.all(is_of_a_busy_machine), "{:?}", stats.dropped);
 }
 
 /// Waits until the numbers of the instance fulfil a condition, looking at them as events go by in real time.

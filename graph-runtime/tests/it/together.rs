@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lva_graph_runtime::{DropReason, InstanceStats};
+use lva_graph_runtime::{ClipInfo, DropReason, InstanceStats};
 use lva_inference_schema::EventName;
 use lva_inference_schema::body::EventBody;
 use lva_rtsp_simulator::Faults;
@@ -15,9 +15,12 @@ use crate::support::*;
 /// Of the clip that the front camera plays.
 const USUAL: &str = "size=160x120:rate=30:duration=12";
 
-/// A camera has noticed nothing: what it dropped is what it had dropped before.
+/// After which an extension counts as hung.
+const HUNG: Duration = Duration::from_secs(5);
+
+/// A camera has noticed nothing: what it has lost is what it had lost before.
 fn assert_untouched(before: &InstanceStats, after: &InstanceStats) {
-    assert_eq!(before.dropped, after.dropped);
+    assert_eq!(losses(before), losses(after));
     assert!(after.received > before.received && answered(after) > answered(before));
     assert_eq!(after.camera_sessions, 1);
 }
@@ -53,8 +56,12 @@ async fn a_camera_that_comes_back_with_other_pictures_is_analysed_and_recorded_a
     assert_eq!((front.camera_sessions, began.camera_sessions), (2, 1));
     assert_eq!(front.extensions["grpc"].sessions, 2, "frames have another size");
     let own = packet_hashes(&served);
-    let recorded = packet_hashes(&front.newest_clips.last().unwrap().path);
-    assert!(recorded.len() >= 30 && recorded.iter().all(|packet| own.contains(packet)));
+    // The newest may have been cut short by the end.
+    let whole = |clip: &ClipInfo| {
+        let recorded = packet_hashes(&clip.path);
+        recorded.len() >= 30 && recorded.iter().all(|packet| own.contains(packet))
+    };
+    assert!(front.newest_clips.iter().any(whole), "{:?}", front.newest_clips);
     for node in EXTENSIONS {
         assert_accounts(&front, node);
     }
@@ -62,7 +69,14 @@ async fn a_camera_that_comes_back_with_other_pictures_is_analysed_and_recorded_a
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_extension_that_never_answers_one_camera_is_given_up_and_asked_again() {
-    let plant = Plant::start(USUAL, Faults::default(), |_| {}).await;
+    let began = Instant::now();
+    let plant = Plant::start_with(
+        USUAL,
+        Faults::default(),
+        |_| {},
+        |options| options.with_extension_answer_timeout(HUNG),
+    )
+    .await;
     let (front, back) = (plant.stats(FRONT), plant.stats(BACK));
     plant.site.watcher.hang(true);
     for node in EXTENSIONS {
@@ -76,10 +90,12 @@ async fn an_extension_that_never_answers_one_camera_is_given_up_and_asked_again(
         assert!(body.extra["count"].as_u64().unwrap() > 0, "{body:?}");
     }
     plant.back_goes_on().await;
-    let hung = plant.stats(FRONT);
-    for node in EXTENSIONS {
-        assert!(dropped(&hung, node) >= dropped(&front, node) + 5, "{hung:?}");
-    }
+    let hung = until_of(&plant.module, FRONT, |stats| {
+        EXTENSIONS
+            .iter()
+            .all(|node| dropped(stats, node) >= dropped(&front, node) + 5)
+    })
+    .await;
     plant.site.watcher.hang(false);
     until_of(&plant.module, FRONT, |stats| {
         answered(stats) >= answered(&hung) + 5
@@ -89,14 +105,14 @@ async fn an_extension_that_never_answers_one_camera_is_given_up_and_asked_again(
     let [front, _] = plant.end().await;
     for node in EXTENSIONS {
         assert_accounts(&front, node);
-        let emitted = plant.count(FRONT, node, EventName::DataDropped);
-        assert_eq!(emitted, 2, "the first at once, and the rest at the end: no storm");
+        let emitted = plant.count(FRONT, node, EventName::DataDropped) as u64;
+        let most = 2 + began.elapsed().as_secs() / 60;
+        assert!(
+            (2..=most).contains(&emitted),
+            "the first at once, one a minute, and the rest at the end: no storm of {emitted}"
+        );
     }
-    assert!(
-        front.latencies["grpc"].max >= Duration::from_millis(1),
-        "{:?}",
-        front.latencies
-    );
+    assert!(front.latencies["grpc"].frames > 0, "{:?}", front.latencies);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +134,7 @@ async fn an_extension_that_is_killed_costs_its_own_frames_and_is_found_again() {
     plant.site.grpc = Some(Server::start(plant.site.watcher.clone(), port).await);
     for camera in [FRONT, BACK] {
         until_of(&plant.module, camera, |stats| {
-            stats.extensions["grpc"].sessions == 2
+            stats.extensions["grpc"].sessions >= 2
         })
         .await;
     }
@@ -128,11 +144,12 @@ async fn an_extension_that_is_killed_costs_its_own_frames_and_is_found_again() {
     plant.back_goes_on().await;
     for (camera, before) in [FRONT, BACK].into_iter().zip(&before) {
         let stats = plant.stats(camera);
-        assert_eq!(
-            dropped(&stats, "http"),
-            dropped(before, "http"),
-            "the other extension"
-        );
+        let of_http = |stats| {
+            let mut losses = losses(stats);
+            losses.retain(|(node, _), _| node == "http");
+            losses
+        };
+        assert_eq!(of_http(&stats), of_http(before), "the other extension");
         assert_eq!(stats.camera_sessions, 1);
     }
     for stats in plant.end().await {
@@ -284,7 +301,7 @@ async fn a_camera_whose_clock_is_stepped_goes_on_in_media_time_that_only_rises()
                 let time = event.timestamp_90k;
                 assert!(time > last, "media time went back");
                 assert!(
-                    time.abs_diff(now_90k) < 60 * 90_000,
+                    time.abs_diff(now_90k) < 30 * 60 * 90_000,
                     "our own clock is the measure"
                 );
                 last = time;

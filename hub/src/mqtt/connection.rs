@@ -234,7 +234,7 @@ mod tests {
     use super::*;
     use crate::mqtt::MAX_INCOMING_BYTES;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     /// PUBLISH of 3.1.1 with QoS 1.
     fn publish(packet_id: u16, body: usize) -> Vec<u8> {

@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+/// Until it starts: another program may take a free port before it does.
+const ATTEMPTS: usize = 20;
+
 pub(crate) struct Broker {
     pub(crate) port: u16,
     config: PathBuf,
@@ -20,23 +23,34 @@ impl Broker {
     pub(crate) fn start(extra: &str) -> Option<Self> {
         let program = program()?;
         let directory = TempDir::new().unwrap();
-        let port = free_port();
         let config = directory.path().join("mosquitto.conf");
-        let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_qos 1\nuser root\nlog_dest stderr\n{extra}\n"
-        );
-        fs::write(&config, text).unwrap();
         let mut broker = Self {
-            port,
+            port: 0,
             config,
             process: None,
             _directory: directory,
         };
-        broker.run(&program);
-        Some(broker)
+        for _ in 0..ATTEMPTS {
+            broker.port = free_port();
+            let text = format!(
+                "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_qos 1\nuser root\nlog_dest stderr\n{extra}\n",
+                broker.port
+            );
+            fs::write(&broker.config, text).unwrap();
+            if broker.runs(&program) {
+                return Some(broker);
+            }
+        }
+        broker.fails()
     }
 
-    fn run(&mut self, program: &str) {
+    fn fails(&self) -> ! {
+        let config = fs::read_to_string(&self.config).unwrap_or_default();
+        panic!("mosquitto did not start with {config}")
+    }
+
+    /// Whether it has started.
+    fn runs(&mut self, program: &str) -> bool {
         let mut child = Command::new(program)
             .arg("-c")
             .arg(&self.config)
@@ -50,14 +64,14 @@ impl Broker {
             .by_ref()
             .map_while(Result::ok)
             .any(|line| line.contains(" running"));
-        assert!(
-            is_running,
-            "mosquitto did not start; its configuration: {}",
-            self.config.display()
-        );
+        if !is_running {
+            child.wait().unwrap();
+            return false;
+        }
         // Read on, or the broker blocks once the pipe is full.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         self.process = Some(child);
+        true
     }
 
     /// `kill -9`.
@@ -72,7 +86,9 @@ impl Broker {
     pub(crate) fn restart(&mut self) {
         self.kill();
         let program = program().unwrap();
-        self.run(&program);
+        if !(0..ATTEMPTS).any(|_| self.runs(&program)) {
+            self.fails();
+        }
     }
 }
 

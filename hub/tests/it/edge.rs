@@ -1,7 +1,7 @@
 //! A module under IoT Edge: environment, workload API, and a strict edgeHub.
 
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lva_hub::workload::{Workload, WorkloadError};
 use lva_hub::{Client, ClientOptions, ConnectionState, EdgeEnvironment, Event, FromHub};
@@ -117,11 +117,10 @@ async fn waiting(client: &Client) -> String {
 #[tokio::test]
 async fn a_module_connects_with_a_token_of_the_workload_api_and_disconnects() {
     let mut edge = edge("localhost", true).await;
-    let begun = Instant::now();
+    let begun = unix_s();
     let (client, _from_hub) = edge.start(|options| options);
     let expires = edge.connect().await;
-    assert!(begun.elapsed() < Duration::from_secs(20));
-    assert!((unix_s() + 3590..=unix_s() + 3600).contains(&expires));
+    assert!((begun + 3600..=unix_s() + 3600).contains(&expires));
     let filters = edge.subscribe().await;
     assert_eq!(filters.len(), 4);
     let id = client.send(Event::json("out", "{}")).unwrap();
@@ -167,8 +166,10 @@ async fn a_gateway_with_another_name_is_not_trusted() {
 
 #[tokio::test]
 async fn a_token_is_renewed_before_it_expires_and_events_go_on() {
+    // A fifth of it is what a busy machine may take for a renewal.
+    const LIFE: Duration = Duration::from_secs(15);
     let mut edge = edge("localhost", true).await;
-    let (client, _from_hub) = edge.start(|options| options.with_token_life(Duration::from_secs(4)));
+    let (client, _from_hub) = edge.start(|options| options.with_token_life(LIFE));
     let first = edge.connect().await;
     client.send(Event::json("out", "1")).unwrap();
     edge.event().await;

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 /// Longer than anything here takes, shorter than the runner's patience.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     match timeout(PATIENCE, wait).await {

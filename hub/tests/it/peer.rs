@@ -56,9 +56,11 @@ impl Peer {
 
     /// Until the broker has acknowledged it; again where a dying connection took the request along.
     pub(crate) async fn subscribe(&mut self, filter: &str) {
+        // Answers to requests that were thought lost.
+        while self.subscribed.try_recv().is_ok() {}
         loop {
             self.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
-            if timeout(Duration::from_secs(1), self.subscribed.recv())
+            if timeout(Duration::from_secs(5), self.subscribed.recv())
                 .await
                 .is_ok()
             {

@@ -31,7 +31,7 @@ async fn devices_are_found_once_each_and_liars_are_not_heard() {
     ];
     let one = Responder::start(answers).await;
     let other = Responder::start(vec![matches("uuid:{id}", &["urn:uuid:2", "urn:uuid:3"], "")]).await;
-    let devices = discover(vec![one.address, other.address], 2000).await.unwrap();
+    let devices = discover(vec![one.address, other.address], 5000).await.unwrap();
     let mut names: Vec<_> = devices
         .iter()
         .map(|device| device.identifier.as_deref().unwrap())
@@ -91,7 +91,7 @@ async fn a_device_in_the_group_is_found_by_multicast() {
         socket,
         vec![matches("urn:uuid:{id}", &["urn:uuid:group"], CAMERA)],
     );
-    let devices = discover(vec![], 2000).await.unwrap();
+    let devices = discover(vec![], 5000).await.unwrap();
     if *device.heard.borrow() == 0 {
         eprintln!("not tested: this network does not carry the question");
         return;

@@ -1,7 +1,5 @@
 //! Clients that mean harm, or do not know what they do.
 
-use std::time::Duration;
-
 use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl};
 use lva_rtsp_simulator::{Simulator, SimulatorError, SimulatorOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,19 +7,33 @@ use tokio::net::TcpStream;
 
 use crate::support::{PATIENCE, made_clip, simulator, testuser};
 
-/// What the simulator answers to these bytes before it closes, or in half a second.
-async fn answer(simulator: &Simulator, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(simulator.address()).await.unwrap();
-    // A peer that has closed already is an answer too.
-    let _ = stream.write_all(bytes).await;
+/// What the simulator answers to these bytes before it closes.
+async fn answers_until_closed(mut stream: TcpStream, bytes: &[u8]) -> String {
     let mut text = Vec::new();
-    let mut chunk = [0; 4096];
-    while let Ok(Ok(len @ 1..)) =
-        tokio::time::timeout(Duration::from_millis(500), stream.read(&mut chunk)).await
-    {
-        text.extend_from_slice(&chunk[..len]);
-    }
+    // A peer that has closed already is an answer too.
+    let read = async {
+        let _ = stream.read_to_end(&mut text).await;
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| {
+        panic!(
+            "{:?} is still connected",
+            String::from_utf8_lossy(&bytes[..bytes.len().min(20)])
+        );
+    });
     String::from_utf8_lossy(&text).into_owned()
+}
+
+async fn sent(simulator: &Simulator, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(simulator.address()).await.unwrap();
+    let _ = stream.write_all(bytes).await;
+    stream
+}
+
+/// What the simulator answers to requests after which no more come.
+async fn answer(simulator: &Simulator, requests: &[u8]) -> String {
+    let mut stream = sent(simulator, requests).await;
+    stream.shutdown().await.unwrap();
+    answers_until_closed(stream, requests).await
 }
 
 /// Waits for the next `count` units.
@@ -43,7 +55,8 @@ async fn garbage_is_disconnected_and_the_others_continue_or_skips() {
     let mut camera = Camera::connect(CameraOptions::new(url).with_credentials(Some(testuser())));
     units(&mut camera, 3).await;
     for bytes in [&b"\0\0\0\0"[..], b"$\0\xff\xff", &[b'A'; 100_000]] {
-        assert_eq!(answer(&simulator, bytes).await, "");
+        let stream = sent(&simulator, bytes).await;
+        assert_eq!(answers_until_closed(stream, bytes).await, "");
     }
     let many = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(100);
     let answers = answer(&simulator, many.as_bytes()).await;

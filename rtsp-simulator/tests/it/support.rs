@@ -9,7 +9,7 @@ use lva_rtsp_simulator::{Credentials, Simulator, SimulatorOptions};
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine; a test that needs it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn testuser() -> Credentials {
     Credentials::new("testuser", "testpassword")

@@ -10,7 +10,10 @@ use lva_rtsp_simulator::{AuthScheme, Simulator, SimulatorOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{established, lost, made_clip, next, quick, simulator, testuser, timeouts, units};
+use crate::support::{
+    ClosedPort, PATIENCE, closed, endless, established, lost, made_clip, next, quick, simulator,
+    simulator_again, testuser, timeouts, units,
+};
 
 #[tokio::test]
 async fn wrong_missing_and_right_credentials_or_skips() {
@@ -59,10 +62,8 @@ async fn a_file_that_is_not_there_is_404_or_skips() {
 
 #[tokio::test]
 async fn a_closed_port_is_a_network_error() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let mut camera = Camera::connect(quick(&format!("rtsp://{address}/x")));
+    let port = ClosedPort::new();
+    let mut camera = Camera::connect(quick(&port.url()));
     let error = lost(&mut camera).await;
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     assert!(error.to_string().contains("Connection refused"), "{error}");
@@ -128,10 +129,9 @@ async fn a_camera_that_never_answers_times_out_and_stop_takes_effect_at_once() {
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     drop(camera);
 
-    let mut camera = Camera::connect(quick(&url).with_timeouts(timeouts(60_000, 60_000, None)));
+    let mut camera = Camera::connect(quick(&url).with_timeouts(endless()));
     listener.accept().await.unwrap();
     assert_eq!(camera.phase(), Phase::Connecting);
-    let asked = Instant::now();
     camera.stop();
     assert!(matches!(
         next(&mut camera).await,
@@ -140,17 +140,13 @@ async fn a_camera_that_never_answers_times_out_and_stop_takes_effect_at_once() {
         }
     ));
     assert!(camera.next().await.is_none());
-    assert!(asked.elapsed() < Duration::from_secs(1));
     assert_eq!(camera.phase(), Phase::Stopped);
 }
 
 #[tokio::test]
 async fn a_camera_stops_after_its_give_up_limit() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
-    let mut camera =
-        Camera::connect(quick(&format!("rtsp://{address}/x")).with_timeouts(timeouts(1000, 1000, Some(300))));
+    let port = ClosedPort::new();
+    let mut camera = Camera::connect(quick(&port.url()).with_timeouts(timeouts(1000, 1000, Some(300))));
     loop {
         if let CameraEvent::Stopped { reason } = next(&mut camera).await {
             assert_eq!(reason, CameraStopReason::GaveUp);
@@ -160,16 +156,14 @@ async fn a_camera_stops_after_its_give_up_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stop_wins_within_a_second_while_playing_or_skips() {
+async fn stop_wins_at_once_while_playing_or_skips() {
     let Some(directory) = made_clip(false, &[]) else {
         return;
     };
     let simulator = simulator(directory.path()).await;
-    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")));
+    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_timeouts(endless()));
     units(&mut camera, 0, 5).await;
-    let asked = Instant::now();
-    camera.close().await;
-    assert!(asked.elapsed() < Duration::from_secs(1));
+    closed(camera, "while it plays").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +186,7 @@ async fn a_camera_that_was_off_is_established_again_or_skips() {
     let options = SimulatorOptions::new(directory.path())
         .with_credentials(Some(testuser()))
         .with_address(address);
-    let second = Simulator::start(options).await.unwrap();
+    let second = simulator_again(&options).await;
     established(&mut camera).await;
     let after = units(&mut camera, 0, 20).await;
     assert!(after[0].keyframe && after[0].discontinuity && !after[1].discontinuity);
@@ -227,9 +221,10 @@ async fn a_stall_without_a_close_is_noticed_or_skips() {
         return;
     };
     let simulator = simulator(directory.path()).await;
-    let options = quick(&simulator.url("clip.mp4")).with_timeouts(timeouts(400, 5000, None));
+    let options = quick(&simulator.url("clip.mp4")).with_timeouts(timeouts(400, 60_000, None));
     let mut camera = Camera::connect(options);
-    units(&mut camera, 0, 10).await;
+    // On a busy machine the first units may be late too.
+    units_after_losses(&mut camera, 10).await;
     simulator.set_stalled(true);
     let error = lost(&mut camera).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -310,7 +305,7 @@ async fn a_slow_consumer_loses_counted_units_and_continues_at_a_keyframe_or_skip
     established(&mut camera).await;
     let patience = Instant::now();
     while camera.counters().dropped_queue_full < 2 {
-        assert!(patience.elapsed() < crate::support::PATIENCE);
+        assert!(patience.elapsed() < PATIENCE);
         tokio::task::yield_now().await;
     }
     let queued = camera.counters();

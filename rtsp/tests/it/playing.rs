@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lva_rtsp::{Camera, CameraEvent, ClockSource, Codec, MediaKind, Transport};
 use lva_rtsp_simulator::{Simulator, SimulatorOptions, video_samples};
 
-use crate::support::{established, made_clip, next, quick, shared_clip, simulator, units};
+use crate::support::{MOST_SESSIONS, established, made_clip, next, quick, shared_clip, simulator, units};
 
 /// Compares units with a file from its first sample on, over its end, and their times with `ticks` a frame.
 async fn plays_byte_for_byte(file: &Path, count: usize, ticks: u64) {
@@ -41,8 +41,8 @@ async fn plays_byte_for_byte(file: &Path, count: usize, ticks: u64) {
         assert!(step.abs_diff(ticks) <= 1, "{step} ticks after unit {n}");
     }
     let first = Duration::from_millis(units[0].timestamp_90k / 90);
-    let now = before.duration_since(UNIX_EPOCH).unwrap();
-    assert!(first + Duration::from_millis(50) >= now && first < now + Duration::from_secs(10));
+    let [before, after] = [before, SystemTime::now()].map(|time| time.duration_since(UNIX_EPOCH).unwrap());
+    assert!(first + Duration::from_millis(50) >= before && first <= after);
 
     let counters = camera.counters();
     assert_eq!(
@@ -162,19 +162,23 @@ async fn datagrams_carry_the_same_bytes_or_skips() {
     };
     let samples = video_samples(&directory.path().join("clip.mp4")).unwrap();
     let simulator = simulator(directory.path()).await;
-    let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(Transport::Udp));
-    let units = units(&mut camera, 0, 70).await;
-    // A busy machine may drop a datagram; the camera marks which units are whole.
-    let whole = units
-        .iter()
-        .enumerate()
-        .take_while(|(_, unit)| !unit.discontinuity);
-    let compared = whole
-        .map(|(n, unit)| assert!(unit.data == samples[n % samples.len()], "unit {n}"))
-        .count();
-    assert!(compared >= 10, "{compared} units until the first loss");
-    assert!(units.iter().all(|unit| unit.clock == ClockSource::SenderReport));
-    camera.close().await;
+    // A busy machine may drop a datagram, of media or of reports; the camera marks which units are whole.
+    for _ in 0..MOST_SESSIONS {
+        let mut camera = Camera::connect(quick(&simulator.url("clip.mp4")).with_transport(Transport::Udp));
+        let units = units(&mut camera, 0, 70).await;
+        camera.close().await;
+        let whole = units
+            .iter()
+            .enumerate()
+            .take_while(|(_, unit)| !unit.discontinuity);
+        let compared = whole
+            .map(|(n, unit)| assert!(unit.data == samples[n % samples.len()], "unit {n}"))
+            .count();
+        if compared >= 10 && units.iter().all(|unit| unit.clock == ClockSource::SenderReport) {
+            return;
+        }
+    }
+    panic!("each of {MOST_SESSIONS} sessions lost one of its first datagrams");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

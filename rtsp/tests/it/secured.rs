@@ -1,7 +1,5 @@
 //! RTSP over TLS and in HTTP tunnels, and certificates that are not good enough.
 
-use std::time::{Duration, Instant};
-
 use lva_rtsp::{
     Camera, CameraError, CameraOptions, ClientTls, ClockSource, Credentials, ErrorKind, Transport,
 };
@@ -9,7 +7,7 @@ use lva_rtsp_simulator::{AuthScheme, Faults, Simulator, SimulatorOptions, Simula
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{established, lost, made_clip, quick, testuser, timeouts, units};
+use crate::support::{closed, endless, established, lost, made_clip, quick, testuser, units, until};
 
 fn tls() -> SimulatorTls {
     SimulatorTls::self_signed(&["127.0.0.1", "localhost"]).unwrap()
@@ -66,7 +64,8 @@ async fn tls_and_tunnels_carry_the_same_bytes_with_both_kinds_of_credentials_or_
             }
             assert_eq!(simulator.counters().rejected_credentials, 0);
             camera.close().await;
-            assert_eq!(simulator.counters().teardowns, 1, "{transport} {scheme:?}");
+            // Its answer is not waited for long.
+            until("a TEARDOWN", || simulator.counters().teardowns == 1).await;
         }
     }
 }
@@ -233,16 +232,10 @@ async fn stop_wins_at_once_over_a_handshake_that_never_ends() {
         let options = quick(&format!("{scheme}://{address}/x"))
             .with_transport(transport)
             .with_tls((scheme == "rtsps").then(|| ClientTls::platform().dangerous_ignore_signature(true)))
-            .with_timeouts(timeouts(60_000, 60_000, None));
+            .with_timeouts(endless());
         let camera = Camera::connect(options);
         let _held = listener.accept().await.unwrap();
-        let asked = Instant::now();
-        camera.close().await;
-        assert!(
-            asked.elapsed() < Duration::from_secs(1),
-            "{scheme} {:?}",
-            asked.elapsed()
-        );
+        closed(camera, scheme).await;
     }
 }
 
@@ -253,16 +246,15 @@ async fn protected_cameras_come_back_and_stop_at_once_or_skips() {
     };
     for (transport, tls) in ways() {
         let simulator = server(directory.path(), tls.as_ref(), AuthScheme::Digest).await;
-        let mut camera = Camera::connect(camera(&simulator, transport, tls.as_ref()));
+        let options = camera(&simulator, transport, tls.as_ref()).with_timeouts(endless());
+        let mut camera = Camera::connect(options);
         units(&mut camera, 0, 3).await;
         simulator.close_connections();
         let error = lost(&mut camera).await;
         assert_eq!(error.kind(), ErrorKind::Network, "{transport}: {error}");
         established(&mut camera).await;
         units(&mut camera, 0, 3).await;
-        let asked = Instant::now();
-        camera.close().await;
-        assert!(asked.elapsed() < Duration::from_secs(1), "{transport}");
+        closed(camera, &transport.to_string()).await;
     }
 }
 
@@ -301,7 +293,7 @@ async fn a_hundred_protected_sessions_leave_nothing_behind_or_skips() {
                 after_warm_up = (crate::support::descriptors(), metrics.num_alive_tasks());
             }
         }
-        crate::support::until("everything is closed", || {
+        until("everything is closed", || {
             crate::support::descriptors() <= after_warm_up.0 + 4
                 && metrics.num_alive_tasks() <= after_warm_up.1 + 4
         })

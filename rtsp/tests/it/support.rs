@@ -7,6 +7,7 @@ use lva_rtsp::{
     AccessUnit, Camera, CameraError, CameraEvent, CameraOptions, CameraUrl, ReconnectPolicy, StreamInfo,
     Timeouts,
 };
+use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 
 /// Clips and simulators, shared with the simulator's own tests.
 #[path = "../../../rtsp-simulator/tests/it/support.rs"]
@@ -31,6 +32,33 @@ pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// A port on which nobody listens, and nobody else can as long as this lives.
+pub(crate) struct ClosedPort(tokio::net::TcpSocket);
+
+impl ClosedPort {
+    pub(crate) fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("rtsp://{}/x", self.0.local_addr().unwrap())
+    }
+}
+
+/// A simulator at an address that was another's, as soon as nobody else has it.
+pub(crate) async fn simulator_again(options: &SimulatorOptions) -> Simulator {
+    let patience = std::time::Instant::now();
+    loop {
+        match Simulator::start(options.clone()).await {
+            Ok(simulator) => return simulator,
+            Err(error) => assert!(patience.elapsed() < PATIENCE, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// A camera that comes back within 50 to 200 ms.
 pub(crate) fn quick(url: &str) -> CameraOptions {
     let reconnect = ReconnectPolicy::default()
@@ -39,6 +67,21 @@ pub(crate) fn quick(url: &str) -> CameraOptions {
     CameraOptions::new(CameraUrl::parse(url).unwrap())
         .with_credentials(Some(testuser()))
         .with_reconnect(reconnect)
+}
+
+/// A busy machine may lose a datagram of a session over UDP; that all of so many sessions do is our fault.
+pub(crate) const MOST_SESSIONS: usize = 10;
+
+/// Time-outs of a camera that no test waits for: whatever waits for one of them misses [`PATIENCE`] first.
+pub(crate) fn endless() -> Timeouts {
+    let long = Duration::from_secs(3600);
+    Timeouts::default().with_stall(long).with_attempt(long)
+}
+
+/// Stops a camera that has [`endless`] time-outs, none of which its end may wait for.
+pub(crate) async fn closed(camera: Camera, what: &str) {
+    let closed = tokio::time::timeout(PATIENCE, camera.close()).await;
+    assert!(closed.is_ok(), "{what}: still open after {PATIENCE:?}");
 }
 
 pub(crate) fn timeouts(stall_ms: u64, attempt_ms: u64, give_up_ms: Option<u64>) -> Timeouts {

@@ -237,9 +237,10 @@ async fn a_redirection_is_returned_and_not_followed() {
 
 #[tokio::test]
 async fn a_port_that_nobody_listens_on_is_unreachable() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    // Bound, so that nobody else takes the port, and not listening.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = closed.local_addr().unwrap().port();
     let error = failure(Origin::http("127.0.0.1", port), limits()).await;
     assert!(matches!(&error, HttpTransportError::Unreachable(_)), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
