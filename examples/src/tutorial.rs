@@ -310,7 +310,11 @@ mod tests {
             (" rtsp://u:a/b#c@cam:8554/s ", "rtsp://cam:8554/s", "u", "a/b#c"),
         ] {
             let camera = Camera::at(address).unwrap();
-            let seen = (camera.url.as_str(), camera.user.as_str(), camera.password.as_str());
+            let seen = (
+                camera.url.as_str(),
+                camera.user.as_str(),
+                camera.password.as_str(),
+            );
             assert_eq!(seen, (url, user, password), "{address}");
         }
         assert!(Camera::at("cam/s").is_err());
