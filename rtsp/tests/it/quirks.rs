@@ -386,6 +386,8 @@ macro_rules! quirks {
 }
 
 quirks! {
+    aac_cut_off
+    aac_without_marker
     asked_tcp_answered_udp
     audio_is_refused
     base_without_scheme
