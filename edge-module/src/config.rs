@@ -1,10 +1,15 @@
 //! The configuration file, its defaults, and what both say.
 
+mod hub;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use hub::BrokerAddress;
+pub use hub::{BrokerVersion, HubConfig};
 
 /// The documented default configuration, as `lva-edge module --print-config` prints it.
 const DOCUMENTED: &str = include_str!("../lva-edge.toml");
@@ -26,6 +31,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where events go.
     pub events: EventsConfig,
+    /// The hub or broker.
+    pub hub: HubConfig,
 }
 
 /// Names and directories.
@@ -163,6 +170,10 @@ pub enum LogFormat {
 pub struct EventsConfig {
     /// Topic of the events; empty for the default.
     pub topic: String,
+    /// Output of diagnostics events; empty for none.
+    pub diagnostics_output: String,
+    /// Output of operational events; empty for none.
+    pub operational_output: String,
     /// File of events; empty for none.
     pub file: PathBuf,
     /// Size at which the file is renamed, in MiB.
@@ -177,6 +188,8 @@ impl Default for EventsConfig {
     fn default() -> Self {
         Self {
             topic: String::new(),
+            diagnostics_output: String::new(),
+            operational_output: String::new(),
             file: PathBuf::new(),
             file_mib: 100,
             files_kept: 5,
@@ -252,6 +265,7 @@ impl Config {
             10_000,
         )?;
         range("module.stop-seconds", self.module.stop_seconds, 0, 86_400)?;
+        self.hub.check()?;
         range("events.file-mib", self.events.file_mib, 1, 100_000)?;
         range("events.files-kept", u64::from(self.events.files_kept), 0, 1_000)?;
         let both = [&self.http.certificate, &self.http.key].map(|path| path.as_os_str().is_empty());

@@ -3,19 +3,29 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::Router;
 use lva_graph_model::CustomNodeTypeError;
+use lva_graph_model::methods::RegistryOptions;
 use lva_graph_runtime::{MessageSink, NodeFactory, RuntimeOptions};
+use lva_hub::ConnectionState;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::config::{Config, ConfigError};
 use crate::data::{DataDirectory, DataError};
 use crate::events::{EventFile, EventLog, Topic};
 use crate::http::{self, Access, HttpError, Listener, ListenerOptions, Readiness, Token};
+use crate::hub::{self, Connecting, HubConnection, HubError};
+use crate::logs::LogControl;
 use crate::methods::Methods;
 use crate::metrics::{Identity, Metrics};
+use crate::settings::LiveSettings;
 use crate::state;
+
+/// Most bytes of the entries of a list in one answer: hubs carry 128 KiB, of which the rest of the answer takes little.
+const PAGE_BYTES: usize = 126 << 10;
 
 /// Why a module cannot start; for the operator to fix.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +37,9 @@ pub enum StartError {
     /// The data directory.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The hub, as it is configured.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// An HTTP server.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -45,6 +58,7 @@ pub struct EdgeModuleBuilder {
     config: Config,
     runtime: RuntimeOptions,
     sinks: Vec<(String, Box<dyn MessageSink>)>,
+    log: Option<LogControl>,
 }
 
 impl fmt::Debug for EdgeModuleBuilder {
@@ -75,7 +89,16 @@ impl EdgeModuleBuilder {
         Ok(self)
     }
 
-    /// Starts the module: its saved instances run when this returns, and its servers listen.
+    /// Lets the twin of the module change what is logged (`logLevel`, `logCategories`).
+    #[must_use]
+    pub fn with_log_control(mut self, log: LogControl) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Starts the module: its saved instances run when this returns, its servers listen, and a hub is being
+    /// connected to, where there is one: see the section `[hub]` of the configuration. Under IoT Edge, the module has the
+    /// names that its environment gives it.
     ///
     /// # Errors
     ///
@@ -85,24 +108,49 @@ impl EdgeModuleBuilder {
             config,
             runtime,
             mut sinks,
+            log,
         } = self;
         config.check()?;
-        let data = DataDirectory::open(&config.module.data)?;
-        let token = Token::of(&data)?;
-        configured_sinks(&config, &mut sinks)?;
-        let (names, sinks) = sinks.into_iter().unzip();
-        let methods = Methods::new(state::restore(&data, runtime, sinks)?, data);
-
-        let identity = Identity {
+        let target = hub::target(&config, |name| std::env::var(name).ok())?;
+        let mut identity = Identity {
             hub: String::new(),
             device: config.module.device.clone(),
             module: config.module.name.clone(),
         };
+        if let Some(own) = target.as_ref().and_then(|target| target.identity.as_ref()) {
+            identity.hub = own.hub().to_owned();
+            identity.device = own.device_id().to_owned();
+            identity.module = own.module_id().unwrap_or(&identity.module).to_owned();
+        }
+        let data = Arc::new(DataDirectory::open(&config.module.data)?);
+        let token = Token::of(&data)?;
+        let settings = LiveSettings::new(&config.events);
+        let connecting = match target {
+            Some(target) => {
+                let (data, settings) = (Arc::clone(&data), settings.clone());
+                let started = Connecting::start(target, &config.hub, data, settings, log);
+                Some(started.map_err(HubError::from)?)
+            }
+            None => None,
+        };
+        if let Some(connecting) = &connecting {
+            sinks.push(("hub".into(), Box::new(connecting.sink(settings.clone()))));
+        }
+        configured_sinks(&config, &settings, &mut sinks)?;
+        let (names, sinks) = sinks.into_iter().unzip();
+        let runtime = runtime
+            .with_module_name(&identity.module)
+            .with_unsecured_endpoints(settings.allows_unsecured_endpoints());
+        let restored = state::restore(&data, runtime, sinks)?;
+        let methods = Methods::new(restored, data, settings);
+        let hub = connecting.map(|connecting| connecting.run(&methods));
+
         let metrics = Metrics::new(
             methods.module().clone(),
             methods.counts(),
             identity.clone(),
             names,
+            hub.as_ref().map(HubConnection::stats),
         );
         let readiness = Readiness::default();
         let started = async {
@@ -136,6 +184,7 @@ impl EdgeModuleBuilder {
             readiness,
             http,
             metrics,
+            hub,
         })
     }
 }
@@ -150,6 +199,7 @@ async fn listener(config: &Config, address: SocketAddr, router: Router) -> Resul
 
 fn configured_sinks(
     config: &Config,
+    settings: &LiveSettings,
     sinks: &mut Vec<(String, Box<dyn MessageSink>)>,
 ) -> Result<(), StartError> {
     let events = &config.events;
@@ -159,7 +209,7 @@ fn configured_sinks(
             &events.file,
             largest,
             events.files_kept,
-            Topic::new(&events.topic),
+            Topic::live(settings.clone()),
         );
         let file = file.map_err(|source| StartError::EventFile {
             path: events.file.clone(),
@@ -167,13 +217,12 @@ fn configured_sinks(
         })?;
         sinks.push(("file".into(), Box::new(file)));
     }
-    if events.log {
-        sinks.push(("log".into(), Box::new(EventLog::new(Topic::new(&events.topic)))));
-    }
+    // A twin may turn it on.
+    sinks.push(("log".into(), Box::new(EventLog::live(settings.clone()))));
     Ok(())
 }
 
-/// A module that runs: graphs, methods over HTTP, saved state, metrics.
+/// A module that runs: graphs, methods from a hub and over HTTP, saved state, metrics.
 ///
 /// Dropping it ends its instances without waiting for their clips; [`stop`](Self::stop) waits.
 #[derive(Debug)]
@@ -183,16 +232,19 @@ pub struct EdgeModule {
     readiness: Readiness,
     http: Option<Listener>,
     metrics: Option<Listener>,
+    hub: Option<HubConnection>,
 }
 
 impl EdgeModule {
     /// Prepares a module with this configuration.
     pub fn builder(config: Config) -> EdgeModuleBuilder {
-        let runtime = RuntimeOptions::new(&config.module.recordings).with_module_name(&config.module.name);
+        let registry = RegistryOptions::default().with_page_bytes(PAGE_BYTES);
+        let runtime = RuntimeOptions::new(&config.module.recordings).with_registry(registry);
         EdgeModuleBuilder {
             config,
             runtime,
             sinks: Vec::new(),
+            log: None,
         }
     }
 
@@ -211,11 +263,20 @@ impl EdgeModule {
         self.metrics.as_ref().map(Listener::address)
     }
 
+    /// The connection to the hub and its changes; `None` where there is no hub.
+    pub fn hub_state(&self) -> Option<watch::Receiver<ConnectionState>> {
+        self.hub.as_ref().map(HubConnection::state)
+    }
+
     /// Stops: no new calls, clips completed, events delivered. Returns whether all of it was done within
-    /// `module.stop-seconds`. The next start runs what ran.
-    pub async fn stop(self) -> bool {
+    /// `module.stop-seconds`; with a hub, delivering the last events may take seven seconds more. The next start runs what
+    /// ran.
+    pub async fn stop(mut self) -> bool {
         self.readiness.set(false);
         drop(self.http);
+        if let Some(hub) = &mut self.hub {
+            hub.close();
+        }
         let limit = self.config.module.stop_limit();
         let done = timeout(limit, self.methods.module().shutdown()).await.is_ok();
         if !done {
@@ -223,6 +284,9 @@ impl EdgeModule {
                 "the stop took more than {} s: clips may be incomplete until the next start",
                 limit.as_secs()
             );
+        }
+        if let Some(hub) = self.hub {
+            hub.stop().await;
         }
         done
     }

@@ -1,30 +1,47 @@
 //! Where a module's events go.
 
 mod file;
+mod hub;
 mod log;
+mod zone_counts;
 
 pub use file::EventFile;
+pub(crate) use hub::{HubSink, RefusedEvents};
 pub use log::EventLog;
+pub(crate) use zone_counts::ZoneCounts;
 
 use lva_graph_runtime::GraphEvent;
-use lva_inference_schema::{ProductFamily, default_topic};
+use lva_inference_schema::default_topic;
 
-/// The topic of events: the configured one, or the default of each event's family.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Topic(Option<String>);
+use crate::settings::LiveSettings;
+
+/// The topic of events: that of the twin, else the configured one, else the default of each event's family.
+#[derive(Debug, Clone)]
+pub struct Topic(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    Fixed(Option<String>),
+    Live(LiveSettings),
+}
 
 impl Topic {
-    /// A topic; an empty one is the default.
+    /// A topic that does not change; an empty one is the default.
     pub fn new(topic: &str) -> Self {
-        Self((!topic.is_empty()).then(|| topic.to_owned()))
+        Self(Source::Fixed((!topic.is_empty()).then(|| topic.to_owned())))
+    }
+
+    /// The topic of a module, which its twin may change.
+    pub(crate) fn live(settings: LiveSettings) -> Self {
+        Self(Source::Live(settings))
     }
 
     /// The topic of one event.
     pub fn of(&self, event: &GraphEvent) -> String {
-        self.of_family(event.subject.family())
-    }
-
-    fn of_family(&self, family: ProductFamily) -> String {
-        self.0.clone().unwrap_or_else(|| default_topic(family))
+        let topic = match &self.0 {
+            Source::Fixed(topic) => topic.clone(),
+            Source::Live(settings) => settings.topic(),
+        };
+        topic.unwrap_or_else(|| default_topic(event.subject.family()))
     }
 }

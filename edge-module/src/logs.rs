@@ -5,40 +5,99 @@ use std::io::IsTerminal;
 
 use jiff::Timestamp;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{ConfigError, LogConfig, LogFormat};
+use crate::settings::{LogCategories, LogLevel};
 
-/// Starts the log of a program, on standard output. Call it once.
-///
-/// # Errors
-///
-/// [`ConfigError::Value`] for an invalid level or filter.
-pub fn start(config: &LogConfig) -> Result<(), ConfigError> {
-    let filter = EnvFilter::builder()
-        .parse(&config.level)
+/// Changes what is logged while a program runs, as the twin of its module asks.
+#[derive(Debug, Clone)]
+pub struct LogControl {
+    configured: String,
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+impl LogControl {
+    /// Logs these levels and categories; what is `None` is as configured.
+    pub(crate) fn set(&self, level: Option<LogLevel>, categories: Option<LogCategories>) {
+        let wanted = wanted(&self.configured, level, categories);
+        // Both cannot happen: the text is made of known words, and the log lives as long as the program.
+        let changed = filter(&wanted).map(|filter| self.filter.reload(filter));
+        if !matches!(changed, Ok(Ok(()))) {
+            tracing::warn!("the log level cannot be changed");
+        }
+    }
+}
+
+fn filter(text: &str) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::builder()
+        .parse(text)
         .map_err(|error| ConfigError::Value {
             key: "log.level",
             message: format!(
                 "{error}; write error, warn, info, debug or trace, or a filter such as info,lva_rtsp=debug"
             ),
-        })?;
+        })
+}
+
+/// The targets of the category `Application`; `Events` is one of them, and all others are `MediaPipeline`.
+const APPLICATION: [&str; 4] = [
+    "lva_edge",
+    "lva_hub",
+    "lva_graph_model",
+    "lva_graph_runtime::module",
+];
+
+/// The filter for a level and categories.
+fn wanted(configured: &str, level: Option<LogLevel>, categories: Option<LogCategories>) -> String {
+    let word = level.map(|level| match level {
+        LogLevel::None => "off",
+        LogLevel::Error => "error",
+        LogLevel::Warning => "warn",
+        LogLevel::Information => "info",
+        LogLevel::Verbose => "debug",
+    });
+    let Some(categories) = categories else {
+        return word.unwrap_or(configured).to_owned();
+    };
+    let word = word.unwrap_or("info");
+    let of = |is_logged| if is_logged { word } else { "off" };
+    let mut filter = of(categories.media_pipeline).to_owned();
+    for target in APPLICATION {
+        filter.push_str(&format!(",{target}={}", of(categories.application)));
+    }
+    filter.push_str(&format!(",{EVENTS}={}", of(categories.events)));
+    filter
+}
+
+/// Starts the log of a program, on standard output. Call it once, and give the control to
+/// [`EdgeModuleBuilder::with_log_control`](crate::EdgeModuleBuilder::with_log_control).
+///
+/// # Errors
+///
+/// [`ConfigError::Value`] for an invalid level or filter.
+pub fn start(config: &LogConfig) -> Result<LogControl, ConfigError> {
+    let (filter, handle) = reload::Layer::new(filter(&config.level)?);
     let terminal = std::io::stdout().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours);
-    // A second start, in a program with a log of its own, changes nothing.
-    let _ = match config.format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Original => builder.event_format(OriginalLines).try_init(),
-        LogFormat::Auto if !terminal => builder.event_format(OriginalLines).try_init(),
-        LogFormat::Auto | LogFormat::Text => builder.try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colours);
+    let lines = match config.format {
+        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Original => lines.event_format(OriginalLines).boxed(),
+        LogFormat::Auto if !terminal => lines.event_format(OriginalLines).boxed(),
+        LogFormat::Auto | LogFormat::Text => lines.boxed(),
     };
-    Ok(())
+    // A second start, in a program with a log of its own, changes nothing.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    Ok(LogControl {
+        configured: config.level.clone(),
+        filter: handle,
+    })
 }
 
 /// Target of events that are written to the log.
@@ -80,10 +139,9 @@ fn syslog(level: Level) -> u8 {
 }
 
 fn category(target: &str) -> &'static str {
-    let of = |name: &str| target.starts_with(name);
     if target == EVENTS {
         "Events"
-    } else if of("lva_edge") || of("lva_hub") || of("lva_graph_model") || of("lva_graph_runtime::module") {
+    } else if APPLICATION.iter().any(|name| target.starts_with(name)) {
         "Application"
     } else {
         "MediaPipeline"
@@ -139,6 +197,55 @@ mod tests {
             "{text}"
         );
         assert!(lines[2].ends_with(" Events: {\"id\":1}"), "{text}");
+    }
+
+    fn logged(wanted: &str) -> Vec<String> {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter(wanted).unwrap())
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .event_format(OriginalLines)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("a detail");
+            tracing::info!("a request");
+            tracing::warn!(target: "lva_rtsp::camera", "a camera");
+            tracing::info!(target: EVENTS, "an event");
+        });
+        let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
+        text.lines().map(|line| line[35..].to_owned()).collect()
+    }
+
+    #[test]
+    fn a_twin_chooses_level_and_categories() {
+        let (request, camera, event) = (
+            "Application: a request",
+            "MediaPipeline: a camera",
+            "Events: an event",
+        );
+        let categories = |application, media_pipeline, events| {
+            Some(LogCategories {
+                application,
+                media_pipeline,
+                events,
+            })
+        };
+        let with = |level, categories| logged(&wanted("warn", level, categories));
+        assert_eq!(with(None, None), [camera]);
+        assert_eq!(with(Some(LogLevel::Information), None), [request, camera, event]);
+        assert_eq!(with(Some(LogLevel::Verbose), None).len(), 4);
+        assert_eq!(with(None, categories(true, false, true)), [request, event]);
+        assert_eq!(
+            with(Some(LogLevel::Warning), categories(true, true, true)),
+            [camera]
+        );
+        assert_eq!(
+            with(Some(LogLevel::Information), categories(false, true, true)),
+            [camera, event]
+        );
+        assert!(with(Some(LogLevel::None), categories(true, true, true)).is_empty());
     }
 
     #[test]

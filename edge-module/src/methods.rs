@@ -7,10 +7,12 @@ use lva_graph_model::methods::Method;
 use lva_graph_runtime::Module;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::data::DataDirectory;
 use crate::metrics::MethodCounts;
+use crate::settings::{LiveSettings, Problem};
 use crate::state;
 
 /// A caller is answered within this time: a hub's callers wait 30 s at most by default.
@@ -35,20 +37,25 @@ pub struct Methods {
 #[derive(Debug)]
 struct Shared {
     module: Module,
-    data: DataDirectory,
+    data: Arc<DataDirectory>,
+    settings: LiveSettings,
     /// One save at a time, so that the newest state is the last one written.
     saving: Mutex<()>,
     counts: MethodCounts,
+    /// A method has changed something.
+    changed: Notify,
 }
 
 impl Methods {
-    pub(crate) fn new(module: Module, data: DataDirectory) -> Self {
+    pub(crate) fn new(module: Module, data: Arc<DataDirectory>, settings: LiveSettings) -> Self {
         Self {
             shared: Arc::new(Shared {
                 module,
                 data,
+                settings,
                 saving: Mutex::new(()),
                 counts: MethodCounts::default(),
+                changed: Notify::new(),
             }),
         }
     }
@@ -58,11 +65,16 @@ impl Methods {
         &self.shared.module
     }
 
+    /// Waits until a method has changed something since the last wait. There is one waiter.
+    pub(crate) async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
     pub(crate) fn counts(&self) -> &MethodCounts {
         &self.shared.counts
     }
 
-    /// Runs a method, saves the state that it changed, and answers within `limit`, at most [`ANSWER_LIMIT`].
+    /// Runs a method, unless the hub's twin is wrong; saves the state that it changed, and answers within `limit`, at most [`ANSWER_LIMIT`].
     ///
     /// A method that takes longer, such as a deactivation with long clips to complete, is answered by 202 without a body and
     /// goes on. Dropping the future does not interrupt it either.
@@ -91,12 +103,16 @@ impl Methods {
 
 impl Shared {
     async fn run(self: Arc<Self>, method: &str, payload: &Value) -> Answer {
+        let known = Method::from_name(method);
+        let problems = self.settings.problems();
+        if known.is_some() && !problems.is_empty() {
+            return configuration_required(&problems);
+        }
         let (status, payload) = self.module.invoke(method, payload).await;
-        let changes =
-            status < 300 && Method::from_name(method).is_some_and(|(_, method)| changes_state(method));
-        if !changes {
+        if status >= 300 || !known.is_some_and(|(_, method)| changes_state(method)) {
             return Answer { status, payload };
         }
+        self.changed.notify_one();
         let saved = tokio::task::spawn_blocking(move || {
             let _one = self.saving.lock();
             state::save(&self.data, self.module.save())
@@ -130,6 +146,22 @@ fn changes_state(method: Method) -> bool {
         | Method::AdapterList
         | Method::DeviceDiscover
         | Method::DeviceGet => false,
+    }
+}
+
+/// The contract's answer of a module whose twin is wrong.
+fn configuration_required(problems: &[Problem]) -> Answer {
+    let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let message = format!("The module is not configured: {}.", messages.join("; "));
+    let details: Vec<_> = problems
+        .iter()
+        .map(|problem| {
+            json!({"code": "ModuleConfigurationRequired", "target": problem.property, "message": problem.message})
+        })
+        .collect();
+    Answer {
+        status: 403,
+        payload: json!({"error": {"code": "Forbidden", "message": message, "details": details}}),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Everything is read from the running module when a scrape asks, so nothing is counted twice and an idle endpoint costs
 //! nothing.
 
+mod hub;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+
+use crate::hub_stats::HubStats;
 
 /// Content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -56,7 +60,13 @@ pub struct Metrics(Arc<Mutex<Registry>>);
 
 impl Metrics {
     /// Metrics of a module. `sinks` are the names of its message sinks, in their order.
-    pub(crate) fn new(module: Module, counts: &MethodCounts, identity: Identity, sinks: Vec<String>) -> Self {
+    pub(crate) fn new(
+        module: Module,
+        counts: &MethodCounts,
+        identity: Identity,
+        sinks: Vec<String>,
+        hub: Option<HubStats>,
+    ) -> Self {
         let mut registry = Registry::default();
         registry.register(
             "lva_edge_methods",
@@ -67,6 +77,7 @@ impl Metrics {
             module,
             identity,
             sinks,
+            hub,
         }));
         Self(Arc::new(Mutex::new(registry)))
     }
@@ -88,6 +99,7 @@ struct ModuleCollector {
     module: Module,
     identity: Identity,
     sinks: Vec<String>,
+    hub: Option<HubStats>,
 }
 
 type Labels = Vec<(&'static str, String)>;
@@ -103,6 +115,10 @@ impl Collector for ModuleCollector {
                 (info, stats)
             })
             .collect();
+        if let Some(hub) = &self.hub {
+            hub.refused
+                .keep(|name| instances.iter().any(|(info, _)| info.name == name));
+        }
         let encoder = &mut encoder;
         self.active(encoder, &instances)?;
         self.received(encoder, &instances)?;
@@ -111,6 +127,9 @@ impl Collector for ModuleCollector {
         self.frames(encoder, &instances)?;
         self.recordings(encoder, &instances)?;
         self.sinks(encoder)?;
+        if let Some(hub) = &self.hub {
+            hub::encode(encoder, hub)?;
+        }
         process(encoder)
     }
 }
@@ -193,13 +212,25 @@ impl ModuleCollector {
                     labels.push(("reason", label(*reason).to_owned()));
                     (labels, *count)
                 };
-                stats.dropped.iter().map(one).collect::<Vec<_>>()
+                let refused = self
+                    .hub
+                    .as_ref()
+                    .map(|hub| hub.refused.of(&info.name))
+                    .unwrap_or_default();
+                let event = |(node, reason, count): (String, &str, u64)| {
+                    let mut labels = self.node(info, Some(&node));
+                    labels.push(("data_kind", "events".to_owned()));
+                    labels.push(("reason", reason.to_owned()));
+                    (labels, count)
+                };
+                let media = stats.dropped.iter().map(one);
+                media.chain(refused.into_iter().map(event)).collect::<Vec<_>>()
             });
             let name = format!("{prefix}_data_dropped");
             counters(
                 encoder,
                 &name,
-                "Pictures, encoded units and signals that were dropped, by reason",
+                "Pictures, encoded units, signals and events that were dropped, by reason",
                 values,
             )?;
         }

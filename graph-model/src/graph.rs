@@ -91,6 +91,25 @@ pub enum Node {
 }
 
 impl Node {
+    /// The endpoint that it connects to; `None` for a node that connects to none.
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::RtspSource(source) => Some(&source.endpoint),
+            Self::Extension(extension) => Some(&extension.endpoint),
+            Self::MessageSource(_)
+            | Self::MotionDetection(_)
+            | Self::FrameRateFilter(_)
+            | Self::SignalGate(_)
+            | Self::ObjectTracking(_)
+            | Self::LineCrossing(_)
+            | Self::Custom(_)
+            | Self::MessageSink(_)
+            | Self::AssetSink(_)
+            | Self::FileSink(_)
+            | Self::VideoSink(_) => None,
+        }
+    }
+
     /// Its kind, as in documents.
     pub fn node_kind(&self) -> NodeKind {
         match self {

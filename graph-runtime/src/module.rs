@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lva_graph_model::methods::{
     Action, Completion, InstanceInfo, InstanceState, MethodCall, MethodError, Registry, Request, Response,
     RestoreError, Restored, Start,
 };
-use lva_graph_model::{CustomNodeTypes, Node};
+use lva_graph_model::{CustomNodeTypes, Graph, GraphNode, Node};
 use lva_media_types::MediaTime;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
@@ -39,6 +40,7 @@ struct Shared {
     recovered: RecoveredClips,
     /// Rises when an instance has changed its state.
     changes: watch::Sender<u64>,
+    unsecured_endpoints: AtomicBool,
 }
 
 struct State {
@@ -73,6 +75,23 @@ impl Shared {
         let answer = self.state().report(instance, report, lifecycle, cause);
         self.changes.send_modify(|changes| *changes += 1);
         answer
+    }
+
+    /// A node that may not connect to its endpoint.
+    fn forbidden_node(&self, graph: &Graph) -> Option<String> {
+        if self.unsecured_endpoints.load(Ordering::Acquire) {
+            return None;
+        }
+        let is_unsecured = |node: &&GraphNode| {
+            node.kind
+                .endpoint()
+                .is_some_and(|endpoint| endpoint.tls.is_none())
+        };
+        graph
+            .nodes()
+            .iter()
+            .find(is_unsecured)
+            .map(|node| node.name.clone())
     }
 
     /// An instance has ended without being stopped.
@@ -124,8 +143,10 @@ impl Module {
             running: BTreeMap::new(),
             runs: BTreeMap::new(),
         };
+        let unsecured_endpoints = AtomicBool::new(options.unsecured_endpoints);
         Self {
             shared: Arc::new(Shared {
+                unsecured_endpoints,
                 options,
                 state: Mutex::new(state),
                 event_bus: EventBus::start(sinks),
@@ -221,6 +242,11 @@ impl Module {
             running.signal(input, time, signal.correlation_id.as_deref())
         });
         Ok(gates.sum())
+    }
+
+    /// Whether instances may connect to endpoints without TLS. Applies to activations from now on; instances that run go on.
+    pub fn allow_unsecured_endpoints(&self, allow: bool) {
+        self.shared.unsecured_endpoints.store(allow, Ordering::Release);
     }
 
     /// The custom node types that topologies may use, for programs that read a topology before they set it.
@@ -373,6 +399,14 @@ impl Module {
             tracing::info!(instance, pointer = %finding.pointer, "{}", finding.message);
         }
         let shared = &self.shared;
+        if let Some(node) = shared.forbidden_node(&graph) {
+            let report = Completion::Failed {
+                node: Some(node),
+                message: "its endpoint is unsecured, which this module's allowUnsecuredEndpoints forbids: use a TLS endpoint"
+                    .to_owned(),
+            };
+            return shared.report(&instance, report, None, cause);
+        }
         let lifecycle = InstanceLifecycle::new(&graph, &shared.options, shared.event_bus.clone());
         let plan = Plan::new(&graph, &shared.options.module, &shared.options.factories).map_err(|error| {
             let message = error.to_string();

@@ -29,6 +29,7 @@ pub struct RuntimeOptions {
     pub(crate) factories: Factories,
     pub(crate) wall: WallClock,
     pub(crate) onvif: OnvifOptions,
+    pub(crate) unsecured_endpoints: bool,
 }
 
 impl RuntimeOptions {
@@ -51,6 +52,7 @@ impl RuntimeOptions {
             factories: Factories::default(),
             wall: WallClock::default(),
             onvif: OnvifOptions::default(),
+            unsecured_endpoints: true,
         }
     }
 
@@ -122,6 +124,14 @@ impl RuntimeOptions {
     #[must_use]
     pub fn with_memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes;
+        self
+    }
+
+    /// Whether instances may connect to endpoints without TLS, see
+    /// [`Module::allow_unsecured_endpoints`](crate::Module::allow_unsecured_endpoints). Default true.
+    #[must_use]
+    pub fn with_unsecured_endpoints(mut self, allow: bool) -> Self {
+        self.unsecured_endpoints = allow;
         self
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
 
 pub use options::ClientOptions;
 pub use states::StateError;
@@ -261,6 +262,20 @@ impl Client {
     /// Counts and size of the outbox.
     pub fn outbox_stats(&self) -> OutboxStats {
         self.inner.outbox.stats()
+    }
+
+    /// Waits until everything that was sent so far survives a loss of power, or could not be written and is counted.
+    pub async fn flush(&self) {
+        self.inner.outbox.flush().await;
+    }
+
+    /// Waits until the hub has all events, at most for `limit`, and only while there is a connection. Returns whether it has.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        let mut state = self.state();
+        tokio::select! {
+            delivered = timeout(limit, self.inner.outbox.emptied()) => delivered.is_ok(),
+            _ = state.wait_for(|state| *state != ConnectionState::Connected) => false,
+        }
     }
 
     /// Waits up to two seconds for what is under way, sends DISCONNECT, writes the outbox to disk, and ends. Events that

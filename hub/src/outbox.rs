@@ -116,6 +116,11 @@ impl Outbox {
         self.worker.flush().await;
     }
 
+    /// Waits until all events have been delivered or dropped.
+    pub async fn emptied(&self) {
+        self.worker.emptied().await;
+    }
+
     /// Counts and size.
     pub fn stats(&self) -> OutboxStats {
         self.worker.stats()

@@ -6,24 +6,45 @@ use uuid::Uuid;
 
 use super::Topic;
 use crate::logs;
+use crate::settings::LiveSettings;
 
 /// Writes each event to the log, as the retired products did: one flat object with `id` and `data`, and the activity id
 /// behind it.
 #[derive(Debug)]
 pub struct EventLog {
     topic: Topic,
+    /// Decides for each event; without it, all are logged.
+    settings: Option<LiveSettings>,
 }
 
 impl EventLog {
     /// Events with this topic.
     pub fn new(topic: Topic) -> Self {
-        Self { topic }
+        Self {
+            topic,
+            settings: None,
+        }
+    }
+
+    /// Events while the configuration or the twin asks for them.
+    pub(crate) fn live(settings: LiveSettings) -> Self {
+        Self {
+            topic: Topic::live(settings.clone()),
+            settings: Some(settings),
+        }
     }
 }
 
 #[async_trait]
 impl MessageSink for EventLog {
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
+        if self
+            .settings
+            .as_ref()
+            .is_some_and(|settings| !settings.logs_events())
+        {
+            return Ok(());
+        }
         let flat = flat(&event.envelope(&self.topic.of(event)), Uuid::new_v4());
         tracing::info!(target: logs::EVENTS, "{flat}; Context: activityId={}", Uuid::new_v4());
         Ok(())

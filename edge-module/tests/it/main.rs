@@ -1,8 +1,37 @@
-//! The module over its real interfaces: HTTP, files, signals.
+//! The module over its real interfaces: HTTP, MQTT, files, signals.
 #![allow(clippy::unwrap_used)] // a test may panic
 
+mod cameras;
+mod edge;
 mod hostile;
 mod methods;
+mod plain_broker;
 mod program;
 mod restart;
+mod site;
 mod support;
+mod twin;
+
+// The strict edgeHub and the brokers that the tests of `lva-hub` play.
+#[allow(dead_code, reason = "shared with the tests of another crate")]
+#[path = "../../../hub/tests/it/broker.rs"]
+mod broker;
+#[allow(dead_code, reason = "shared with the tests of another crate")]
+#[path = "../../../hub/tests/it/edge_hub.rs"]
+mod edge_hub;
+#[allow(dead_code, reason = "shared with the tests of another crate")]
+#[path = "../../../hub/tests/it/peer.rs"]
+mod peer;
+#[allow(dead_code, reason = "shared with the tests of another crate")]
+#[path = "../../../hub/tests/it/workload.rs"]
+mod workload;
+
+/// Longer than anything here takes on a slow machine, shorter than the runner's patience.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
+async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited too long: {what}"),
+    }
+}

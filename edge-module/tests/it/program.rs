@@ -1,62 +1,10 @@
 //! The program `lva-edge`, killed and stopped.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support::{Client, activated, state_of};
-
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(directory: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lva-edge"))
-            .args([
-                "module",
-                "--http",
-                "127.0.0.1:0",
-                "--metrics",
-                "",
-                "--log-format",
-                "original",
-            ])
-            .current_dir(directory)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
-        let told = lines.find_map(|line| {
-            let (_, rest) = line.split_once("methods: http://")?;
-            rest.split_once('/').map(|(address, _)| address.to_owned())
-        });
-        // The program must not wait for a reader of its log.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            child,
-            address: told.expect("the address in the log").parse().unwrap(),
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::{Client, Program, activated, state_of};
 
 #[tokio::test]
 async fn after_kill_9_everything_that_ran_runs_and_sigterm_ends_cleanly() {
@@ -64,12 +12,12 @@ async fn after_kill_9_everything_that_ran_runs_and_sigterm_ends_cleanly() {
     let mut program = Program::start(directory.path());
     activated(&mut Client::of(program.address), "one").await;
     program.signal(Signal::KILL);
-    program.child.wait().unwrap();
+    program.wait();
 
     let mut program = Program::start(directory.path());
     assert_eq!(state_of(&mut Client::of(program.address), "one").await, "Active");
     program.signal(Signal::TERM);
-    assert_eq!(program.child.wait().unwrap().code(), Some(0));
+    assert_eq!(program.wait(), Some(0));
 }
 
 #[test]

@@ -1,11 +1,15 @@
-//! A module on free ports, and a client for it.
+//! A module on free ports, as a part of the test and as a program, and a client for it.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use lva_client_transport::ClientTls;
 use lva_client_transport::http::{HttpConnection, HttpLimits, Origin};
 use lva_edge_module::{Config, EdgeModule};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 pub(crate) fn config(directory: &Path) -> Config {
@@ -19,6 +23,108 @@ pub(crate) fn config(directory: &Path) -> Config {
 
 pub(crate) async fn started(config: Config) -> EdgeModule {
     EdgeModule::builder(config).start().await.unwrap()
+}
+
+/// `lva-edge module` on free ports.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+impl Program {
+    /// In this directory, which has its state.
+    pub(crate) fn start(directory: &Path) -> Self {
+        Self::start_with(directory, &[], None)
+    }
+
+    /// With further arguments, and with these variables alone in its environment.
+    pub(crate) fn start_with(
+        directory: &Path,
+        args: &[&str],
+        environment: Option<&[(&str, String)]>,
+    ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lva-edge"));
+        command
+            .args([
+                "module",
+                "--http",
+                "127.0.0.1:0",
+                "--metrics",
+                "127.0.0.1:0",
+                "--log-format",
+                "original",
+            ])
+            .args(args)
+            .current_dir(directory)
+            .stdout(Stdio::piped());
+        if let Some(environment) = environment {
+            command.env_clear().envs(environment.iter().cloned());
+        }
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok)
+            .inspect({
+                let log = Arc::clone(&log);
+                move |line| {
+                    let mut log = log.lock().unwrap();
+                    log.push_str(line);
+                    log.push('\n');
+                }
+            });
+        let mut told = |what: &str| {
+            let address = lines.find_map(|line| {
+                let (_, rest) = line.split_once(what)?;
+                rest.split_once('/').map(|(address, _)| address.parse().unwrap())
+            });
+            address.expect("the address in the log")
+        };
+        let (address, metrics) = (told("methods: http://"), told("metrics: http://"));
+        // The program must not wait for a reader of its log.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            address,
+            metrics,
+            log,
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Until it ends; its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The sum of a metric over all its labels that have this text.
+    pub(crate) async fn metric(&self, name: &str, label: &str) -> f64 {
+        let (_, text) = Client::of(self.metrics).get("/metrics").await;
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let (labels, value) = rest.rsplit_once(' ')?;
+            let is_whole = labels.is_empty() || labels.starts_with('{');
+            (is_whole && labels.contains(label)).then(|| value.parse::<f64>().unwrap())
+        });
+        values.sum()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 pub(crate) struct Client(HttpConnection);

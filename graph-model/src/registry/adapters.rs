@@ -34,7 +34,7 @@ impl Registry {
             .adapters
             .iter()
             .map(|(name, stored)| (name.as_str(), stored.shown()));
-        page(all, options, self.options.page_size)
+        page(all, options, self.options.page)
     }
 
     pub(super) fn adapter_of(&self, name: &str) -> Result<Response, Fault> {

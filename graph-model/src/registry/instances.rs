@@ -30,7 +30,7 @@ impl Registry {
             .instances
             .iter()
             .map(|(name, stored)| (name.as_str(), self.shown(stored, family)));
-        page(all, options, self.options.page_size)
+        page(all, options, self.options.page)
     }
 
     pub(super) fn instance_of(&self, name: &str, family: Family) -> Result<Response, Fault> {

@@ -16,7 +16,7 @@ use crate::method::Fault;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RegistryOptions {
     pub(super) strictness: Strictness,
-    pub(super) page_size: Option<usize>,
+    pub(super) page: PageLimits,
     pub(super) custom_types: CustomNodeTypes,
 }
 
@@ -35,7 +35,15 @@ impl RegistryOptions {
     /// first page.
     #[must_use]
     pub fn with_page_size(mut self, entries: usize) -> Self {
-        self.page_size = Some(entries.max(1));
+        self.page.entries = Some(entries.max(1));
+        self
+    }
+
+    /// The most bytes of the entries in one page of a list, as compact JSON; a larger entry is a page by itself. Default: no
+    /// limit. Hubs carry answers of up to 128 KiB.
+    #[must_use]
+    pub fn with_page_bytes(mut self, bytes: usize) -> Self {
+        self.page.bytes = Some(bytes);
         self
     }
 
@@ -60,6 +68,13 @@ impl RegistryOptions {
             },
         }
     }
+}
+
+/// How much one page of a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct PageLimits {
+    pub(super) entries: Option<usize>,
+    pub(super) bytes: Option<usize>,
 }
 
 /// The most objects of each kind.

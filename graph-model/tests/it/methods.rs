@@ -437,7 +437,27 @@ fn a_full_registry_takes_no_more() {
 
 #[test]
 fn lists_go_on_page_by_page_in_the_order_of_names() {
-    let mut registry = Registry::new(RegistryOptions::default().with_page_size(2));
+    let by_entries = pages(RegistryOptions::default().with_page_size(2));
+    assert_eq!(by_entries, [2, 2, 1]);
+}
+
+#[test]
+fn pages_are_bounded_in_bytes_and_hold_one_entry_at_least() {
+    assert_eq!(pages(RegistryOptions::default()), [5]);
+    assert_eq!(pages(RegistryOptions::default().with_page_bytes(1)), [1; 5]);
+    let mut registry = Registry::new(RegistryOptions::default());
+    done(&mut registry, "GraphTopologySet", &plaza());
+    let list = done(&mut registry, "GraphTopologyList", &json!({})).payload;
+    let entry = list["value"][0].to_string().len();
+    let of = |bytes| pages(RegistryOptions::default().with_page_bytes(bytes));
+    assert_eq!(of(3 * entry), [3, 2]);
+    assert_eq!(of(100 * entry), [5]);
+}
+
+/// The numbers of entries on the pages of a list of five topologies.
+fn pages(options: RegistryOptions) -> Vec<usize> {
+    let mut registry = Registry::new(options);
+    let mut pages = Vec::new();
     for letter in ["c", "a", "e", "b", "d"] {
         done(
             &mut registry,
@@ -449,6 +469,7 @@ fn lists_go_on_page_by_page_in_the_order_of_names() {
     let mut request = json!({"@query": "$orderby=name asc"});
     loop {
         let page = done(&mut registry, "GraphTopologyList", &request).payload;
+        pages.push(page["value"].as_array().unwrap().len());
         names.extend(
             page["value"]
                 .as_array()
@@ -462,6 +483,7 @@ fn lists_go_on_page_by_page_in_the_order_of_names() {
         }
     }
     assert_eq!(names, ["a", "b", "c", "d", "e"]);
+    pages
 }
 
 #[test]

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use tokio::sync::watch;
+
 /// Why an event is not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -60,7 +62,7 @@ pub(super) struct Counters {
     accepted: AtomicU64,
     delivered: AtomicU64,
     cut_bytes: AtomicU64,
-    waiting: AtomicU64,
+    waiting: watch::Sender<u64>,
     bytes: AtomicU64,
 }
 
@@ -82,8 +84,14 @@ impl Counters {
     }
 
     pub(super) fn set_size(&self, waiting: u64, bytes: u64) {
-        self.waiting.store(waiting, Relaxed);
         self.bytes.store(bytes, Relaxed);
+        self.waiting
+            .send_if_modified(|own| std::mem::replace(own, waiting) != waiting);
+    }
+
+    /// Events that wait, and changes of their number.
+    pub(super) fn waiting(&self) -> watch::Receiver<u64> {
+        self.waiting.subscribe()
     }
 
     pub(super) fn snapshot(&self) -> OutboxStats {
@@ -92,7 +100,7 @@ impl Counters {
             accepted: self.accepted.load(Relaxed),
             delivered: self.delivered.load(Relaxed),
             cut_bytes: self.cut_bytes.load(Relaxed),
-            waiting: self.waiting.load(Relaxed),
+            waiting: *self.waiting.borrow(),
             bytes: self.bytes.load(Relaxed),
         }
     }

@@ -122,6 +122,14 @@ impl Worker {
         let _ = flushed.await;
     }
 
+    /// Waits until nothing waits any more.
+    pub(super) async fn emptied(&self) {
+        self.flush().await;
+        let mut waiting = self.shared.counters.waiting();
+        // The sender is in the counters, which `self` holds.
+        let _ = waiting.wait_for(|waiting| *waiting == 0).await;
+    }
+
     pub(super) fn stats(&self) -> OutboxStats {
         self.shared.counters.snapshot()
     }

@@ -1,7 +1,7 @@
 //! A strict edgeHub in this process: TLS, tokens that are checked, known filters only, and faults on demand.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -12,7 +12,7 @@ use rumqttc::mqttbytes::{Error, QoS};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -34,6 +34,10 @@ pub(crate) struct Behaviour {
     pub(crate) answer_twin: bool,
     /// Ends connections when their token does.
     pub(crate) cut_at_expiry: bool,
+    /// What it answers to a question for the twin.
+    pub(crate) twin: Value,
+    /// Questions for the twin to answer with 429.
+    pub(crate) throttle_twin: u32,
 }
 
 impl Default for Behaviour {
@@ -44,6 +48,8 @@ impl Default for Behaviour {
             acknowledge: true,
             answer_twin: true,
             cut_at_expiry: true,
+            twin: json!({"desired":{"a":1,"$version":3},"reported":{"$version":1}}),
+            throttle_twin: 0,
         }
     }
 }
@@ -61,7 +67,7 @@ pub(crate) enum Seen {
         body: Vec<u8>,
         duplicate: bool,
     },
-    TwinGet,
+    TwinGet(Instant),
     Report(Vec<u8>),
     Answer {
         topic: String,
@@ -122,6 +128,11 @@ impl Authority {
 impl EdgeHub {
     pub(crate) async fn start(authority: &Authority, name: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        Self::serve(listener, authority, name)
+    }
+
+    /// On this listener, with a certificate for `name`.
+    pub(crate) fn serve(listener: TcpListener, authority: &Authority, name: &str) -> Self {
         let port = listener.local_addr().unwrap().port();
         let acceptor = TlsAcceptor::from(authority.server(name));
         let (seen_in, seen) = mpsc::unbounded_channel();
@@ -357,14 +368,14 @@ impl Session {
                 return Ok(());
             }
         } else if let Some(rid) = topic.strip_prefix("$iothub/twin/GET/?$rid=") {
-            let _ = self.seen.send(Seen::TwinGet);
-            if behaviour.answer_twin {
-                let document = json!({"desired":{"a":1,"$version":3},"reported":{"$version":1}});
-                self.answer(
-                    &format!("$iothub/twin/res/200/?$rid={rid}"),
-                    &document.to_string(),
-                )
-                .await;
+            let _ = self.seen.send(Seen::TwinGet(Instant::now()));
+            if behaviour.throttle_twin > 0 {
+                self.behaviour.lock().unwrap().throttle_twin -= 1;
+                self.answer(&format!("$iothub/twin/res/429/?$rid={rid}"), "")
+                    .await;
+            } else if behaviour.answer_twin {
+                let topic = format!("$iothub/twin/res/200/?$rid={rid}");
+                self.answer(&topic, &behaviour.twin.to_string()).await;
             }
         } else if let Some(rid) = topic.strip_prefix("$iothub/twin/PATCH/properties/reported/?$rid=") {
             let _ = self.seen.send(Seen::Report(body));

@@ -12,7 +12,7 @@ const CANNOT_START: u8 = 2;
 
 /// Run media graphs: cameras in, extensions asked, events and clips out.
 ///
-/// Graphs are set and started by direct methods over HTTP, and run again after a restart:
+/// Graphs are set and started by direct methods from a hub or over HTTP, and run again after a restart:
 ///
 ///   curl http://127.0.0.1:8580/api/v1/methods/GraphTopologySet --data @topology.json
 ///   curl http://127.0.0.1:8580/api/v1/methods/GraphInstanceSet --data @instance.json
@@ -21,6 +21,9 @@ const CANNOT_START: u8 = 2;
 ///
 /// GET /api/v1/openapi.json describes all calls, GET /healthz and /readyz say whether the module lives and works, and
 /// http://127.0.0.1:9600/metrics has its metrics.
+///
+/// As a module of IoT Edge it connects to its edgeHub by the IOTEDGE_ variables of its environment; the section hub of
+/// the configuration names other hubs and brokers. It works without any as well.
 ///
 /// Without a configuration file, everything is on loopback, and state and recordings are below the current directory.
 /// Flags win over the file.
@@ -51,6 +54,12 @@ pub(crate) struct Args {
     /// Address of the metrics, IP:PORT; "" for none.
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<String>,
+    /// Plain MQTT broker, mqtt://HOST:PORT or mqtts://HOST:PORT; "" for none.
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+    /// Life of access tokens for the hub.
+    #[arg(long, value_name = "SECONDS")]
+    token_life: Option<u64>,
     /// Also write events to this file, one JSON object per line.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
@@ -73,6 +82,8 @@ impl Args {
         set(&mut config.module.recordings, &self.recordings);
         set(&mut config.http.listen, &self.http);
         set(&mut config.metrics.listen, &self.metrics);
+        set(&mut config.hub.broker, &self.broker);
+        set(&mut config.hub.token_life_seconds, &self.token_life);
         set(&mut config.events.file, &self.events);
         set(&mut config.log.level, &self.log_level);
         set(&mut config.log.format, &self.log_format);
@@ -104,10 +115,10 @@ async fn start(args: &Args) -> anyhow::Result<Option<(EdgeModule, Signals)>> {
         print!("{}", config.documented());
         return Ok(None);
     }
-    logs::start(&config.log)?;
+    let log = logs::start(&config.log)?;
     // Before anything starts, so that a signal during the start stops cleanly.
     let signals = Signals::listen()?;
-    let module = EdgeModule::builder(config).start().await?;
+    let module = EdgeModule::builder(config).with_log_control(log).start().await?;
     if let Some(address) = module.http_address() {
         tracing::info!("methods: http://{address}/api/v1/methods/NAME");
     }

@@ -1,0 +1,225 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lva_hub::{MqttVersion, OutboxOptions};
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, range};
+
+/// The hub or broker that methods come from and events go to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct HubConfig {
+    /// File with the connection string of a module or device; empty for none.
+    pub connection_string_file: PathBuf,
+    /// Life of access tokens in seconds.
+    pub token_life_seconds: u64,
+    /// Address of a plain MQTT broker; empty for none.
+    pub broker: String,
+    /// User name at the broker; empty for none.
+    pub username: String,
+    /// File with the password at the broker; empty for none.
+    pub password_file: PathBuf,
+    /// MQTT version for the broker.
+    pub mqtt_version: BrokerVersion,
+    /// First levels of all topics on the broker.
+    pub prefix: String,
+    /// Whether events are bodies alone on the broker.
+    pub bare_events: bool,
+    /// Prefix of Home Assistant's discovery on the broker; empty for none.
+    pub discovery: String,
+    /// PEM file of the certificates to trust; empty for the system's.
+    pub trusted_certificates: PathBuf,
+    /// Size of the outbox in MiB.
+    pub outbox_mib: u64,
+    /// How long events wait in the outbox, in days.
+    pub outbox_days: u64,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            connection_string_file: PathBuf::new(),
+            token_life_seconds: 3600,
+            broker: String::new(),
+            username: String::new(),
+            password_file: PathBuf::new(),
+            mqtt_version: BrokerVersion::default(),
+            prefix: "lva".into(),
+            bare_events: false,
+            discovery: String::new(),
+            trusted_certificates: PathBuf::new(),
+            outbox_mib: 1024,
+            outbox_days: 14,
+        }
+    }
+}
+
+impl HubConfig {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        range("hub.token-life-seconds", self.token_life_seconds, 1, 31_536_000)?;
+        range("hub.outbox-mib", self.outbox_mib, 1, 1_000_000)?;
+        range("hub.outbox-days", self.outbox_days, 1, 3_650)?;
+        let rejected = |key, message: &str| {
+            Err(ConfigError::Value {
+                key,
+                message: message.to_owned(),
+            })
+        };
+        if !self.broker.is_empty() && !self.connection_string_file.as_os_str().is_empty() {
+            return rejected(
+                "hub.broker",
+                "the module connects to a hub or to a broker: set 'connection-string-file' or 'broker', not both",
+            );
+        }
+        if self.username.is_empty() && !self.password_file.as_os_str().is_empty() {
+            return rejected("hub.username", "a password needs a user name");
+        }
+        if self.prefix.is_empty()
+            || [&self.prefix, &self.discovery]
+                .iter()
+                .any(|text| text.contains(['+', '#']))
+        {
+            return rejected(
+                "hub.prefix",
+                "a prefix is the beginning of a topic, without '+' and '#'",
+            );
+        }
+        self.broker_address().map(drop)
+    }
+
+    pub(crate) fn token_life(&self) -> Duration {
+        Duration::from_secs(self.token_life_seconds)
+    }
+
+    pub(crate) fn outbox(&self) -> OutboxOptions {
+        OutboxOptions::default()
+            .with_max_bytes(self.outbox_mib << 20)
+            .with_max_age(Duration::from_secs(self.outbox_days * 86_400))
+    }
+
+    /// The broker's address; `None` where none is configured.
+    pub(crate) fn broker_address(&self) -> Result<Option<BrokerAddress>, ConfigError> {
+        if self.broker.is_empty() {
+            return Ok(None);
+        }
+        let parsed = self.broker.parse::<http::Uri>().ok();
+        let address = parsed.and_then(|uri| {
+            let tls = match uri.scheme_str()? {
+                "mqtt" => false,
+                "mqtts" => true,
+                _ => return None,
+            };
+            let authority = uri.authority()?.as_str();
+            let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !authority.contains('@');
+            let host = uri.host().filter(|host| !host.is_empty() && is_bare)?.to_owned();
+            Some(BrokerAddress {
+                host,
+                port: uri.port_u16(),
+                tls,
+            })
+        });
+        match address {
+            Some(address) => Ok(Some(address)),
+            // The text may hold a password.
+            None => Err(ConfigError::Value {
+                key: "hub.broker",
+                message: "write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; user and password go to 'username' and 'password-file'"
+                    .into(),
+            }),
+        }
+    }
+}
+
+/// Where a plain broker listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BrokerAddress {
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+    pub(crate) tls: bool,
+}
+
+/// MQTT version for a plain broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum BrokerVersion {
+    /// MQTT 3.1.1.
+    #[default]
+    #[serde(rename = "3.1.1")]
+    V3,
+    /// MQTT 5.
+    #[serde(rename = "5")]
+    V5,
+}
+
+impl From<BrokerVersion> for MqttVersion {
+    fn from(version: BrokerVersion) -> Self {
+        match version {
+            BrokerVersion::V3 => Self::V3_1_1,
+            BrokerVersion::V5 => Self::V5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(broker: &str) -> Result<Option<BrokerAddress>, ConfigError> {
+        let config = HubConfig {
+            broker: broker.into(),
+            ..HubConfig::default()
+        };
+        config.check()?;
+        config.broker_address()
+    }
+
+    #[test]
+    fn a_broker_has_a_scheme_a_host_and_perhaps_a_port() {
+        let found = |host: &str, port, tls| {
+            Some(BrokerAddress {
+                host: host.into(),
+                port,
+                tls,
+            })
+        };
+        assert_eq!(address("").unwrap(), None);
+        assert_eq!(
+            address("mqtt://broker.local:1884").unwrap(),
+            found("broker.local", Some(1884), false)
+        );
+        assert_eq!(address("mqtts://[::1]/").unwrap(), found("[::1]", None, true));
+        for wrong in [
+            "broker.local",
+            "http://broker",
+            "mqtt://",
+            "mqtt://user:geheim@broker",
+            "mqtt://broker/topic",
+        ] {
+            let error = address(wrong).unwrap_err().to_string();
+            assert!(
+                error.contains("mqtt://HOST:PORT") && !error.contains("geheim"),
+                "{wrong}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn hub_and_broker_exclude_each_other_and_prefixes_are_topics() {
+        let rejected = |change: fn(&mut HubConfig)| {
+            let mut config = HubConfig::default();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        let both = rejected(|c| {
+            c.broker = "mqtt://b".into();
+            c.connection_string_file = "f".into();
+        });
+        assert!(both.contains("not both"), "{both}");
+        assert!(rejected(|c| c.prefix = "a/#".into()).contains("hub.prefix"));
+        assert!(rejected(|c| c.prefix = String::new()).contains("hub.prefix"));
+        assert!(rejected(|c| c.password_file = "p".into()).contains("hub.username"));
+        assert!(rejected(|c| c.token_life_seconds = 0).contains("hub.token-life-seconds"));
+    }
+}

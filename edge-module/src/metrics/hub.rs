@@ -1,0 +1,118 @@
+//! The connection to a hub or broker, and the outbox.
+
+use std::fmt;
+
+use lva_hub::{ClientStats, ConnectionState};
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::{Labels, counters, gauges};
+use crate::hub_stats::HubStats;
+
+pub(super) fn encode(encoder: &mut DescriptorEncoder, hub: &HubStats) -> fmt::Result {
+    let connected = *hub.client.state().borrow() == ConnectionState::Connected;
+    let one = |value: f64| std::iter::once((Labels::new(), value));
+    let help = "1 while there is a connection to the hub, else 0";
+    gauges(
+        encoder,
+        "lva_edge_hub_connected",
+        help,
+        one(f64::from(u8::from(connected))),
+    )?;
+    connection(encoder, &hub.client.stats())?;
+    let inputs = hub
+        .inputs
+        .all()
+        .into_iter()
+        .map(|(result, count)| (label("result", result), count));
+    let help = "Messages for inputs of the module, by their effect";
+    counters(encoder, "lva_edge_hub_inputs", help, inputs)?;
+
+    let outbox = hub.client.outbox_stats();
+    let help = "Events in the outbox that the hub does not have yet";
+    gauges(
+        encoder,
+        "lva_edge_outbox_events",
+        help,
+        one(outbox.waiting as f64),
+    )?;
+    gauges(
+        encoder,
+        "lva_edge_outbox_bytes",
+        "Bytes of the outbox on disk",
+        one(outbox.bytes as f64),
+    )?;
+    for (name, help, count) in [
+        (
+            "lva_edge_outbox_accepted",
+            "Events that the outbox took in",
+            outbox.accepted,
+        ),
+        (
+            "lva_edge_outbox_delivered",
+            "Events that the hub acknowledged",
+            outbox.delivered,
+        ),
+    ] {
+        counters(encoder, name, help, std::iter::once((Labels::new(), count)))?;
+    }
+    let dropped = outbox
+        .dropped
+        .into_iter()
+        .map(|(reason, count)| (label("reason", reason.as_str()), count));
+    let help = "Events that are not delivered, by reason";
+    counters(encoder, "lva_edge_outbox_dropped", help, dropped)
+}
+
+fn connection(encoder: &mut DescriptorEncoder, stats: &ClientStats) -> fmt::Result {
+    type Read = fn(&ClientStats) -> u64;
+    let metrics: [(&str, &str, Read); 8] = [
+        (
+            "lva_edge_hub_connections",
+            "Connections that the hub accepted",
+            |s| s.connected,
+        ),
+        (
+            "lva_edge_hub_connect_failures",
+            "Attempts to connect that failed",
+            |s| s.connect_failures,
+        ),
+        (
+            "lva_edge_hub_not_authorized",
+            "Attempts that the hub refused for who we are",
+            |s| s.not_authorized,
+        ),
+        (
+            "lva_edge_hub_connections_lost",
+            "Connections that were lost",
+            |s| s.connections_lost,
+        ),
+        (
+            "lva_edge_hub_tokens_renewed",
+            "Connections made anew for a new token",
+            |s| s.tokens_renewed,
+        ),
+        (
+            "lva_edge_hub_events_resent",
+            "Events sent again, with their ids",
+            |s| s.events_resent,
+        ),
+        (
+            "lva_edge_hub_events_refused",
+            "Events that the hub refused",
+            |s| s.events_refused,
+        ),
+        (
+            "lva_edge_hub_inputs_dropped",
+            "Messages for inputs that came faster than they are taken",
+            |s| s.inputs_dropped,
+        ),
+    ];
+    for (name, help, read) in metrics {
+        counters(encoder, name, help, std::iter::once((Labels::new(), read(stats))))?;
+    }
+    Ok(())
+}
+
+fn label(name: &'static str, value: &str) -> Labels {
+    vec![(name, value.to_owned())]
+}
