@@ -4,7 +4,7 @@
 # A slice of them: make test-topologies SLICE=1/4
 SLICE ?= 1/1
 
-.PHONY: help demo test test-topologies test-cycles packages lint format doc readme snippets crates bench
+.PHONY: help demo demo-module test test-topologies test-cycles packages lint format doc readme snippets crates bench
 
 help: ## show this help
 	@echo 'Live Video Analytics in Rust'
@@ -29,6 +29,9 @@ test-cycles: packages ## activate and deactivate an instance 1,000 times; memory
 
 demo: packages ## the whole chain on the demo clip; make demo ARGS="--seconds 75 --pretty"
 	cargo run --release --example spatial-analysis -- $(ARGS)
+
+demo-module: packages ## lva-edge, the module that a site installs, with the demo's camera, extension and graph
+	cargo run --release --bin lva-edge -- module --demo
 
 packages: ## install the system packages that are missing (asks sudo where needed)
 	@scripts/install-packages.sh

@@ -1,16 +1,21 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "spatial-analysis")]
+pub mod analysis;
 mod config;
 mod data;
 mod edge_module;
 pub mod events;
+pub mod flags;
 pub mod http;
 mod hub;
 mod hub_stats;
 pub mod logs;
 mod methods;
 pub mod metrics;
+pub mod operations;
+pub mod readable;
 pub mod service;
 mod settings;
 mod state;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::edge_module::EdgeModule;
 
@@ -45,17 +46,46 @@ impl Signals {
 /// Tells systemd (`Type=notify`, `WatchdogSec=`) what happens. Exit codes: 0 after a complete stop, 1 when it was not
 /// complete in time, 130 after a second signal.
 pub async fn run(module: EdgeModule, mut signals: Signals) -> ExitCode {
-    notify(&[NotifyState::Ready]);
-    let watchdog = tokio::spawn(watchdog());
+    let ready = Ready::notify();
     signals.received().await;
     tracing::info!("stopping: clips are completed and events delivered; a second signal ends at once");
-    notify(&[NotifyState::Stopping]);
-    let code = tokio::select! {
-        done = module.stop() => if done { ExitCode::SUCCESS } else { ExitCode::FAILURE },
-        () = signals.received() => ExitCode::from(INTERRUPTED),
-    };
-    watchdog.abort();
-    code
+    ready.stop(&mut signals, module.stop()).await
+}
+
+/// A program that the service manager knows to be ready.
+#[derive(Debug)]
+pub struct Ready {
+    watchdog: JoinHandle<()>,
+}
+
+impl Ready {
+    /// Tells systemd (`Type=notify`, `WatchdogSec=`) that the program is ready, and from then on that it lives.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn notify() -> Self {
+        notify(&[NotifyState::Ready]);
+        Self {
+            watchdog: tokio::spawn(watchdog()),
+        }
+    }
+
+    /// Stops: 0 when `stop` returns true, 1 when it returns false, 130 at once after a signal.
+    pub async fn stop(self, signals: &mut Signals, stop: impl Future<Output = bool>) -> ExitCode {
+        notify(&[NotifyState::Stopping]);
+        tokio::select! {
+            done = stop => if done { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+            () = signals.received() => ExitCode::from(INTERRUPTED),
+        }
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        self.watchdog.abort();
+    }
 }
 
 /// Shows the service manager at half its interval that the runtime's tasks still run.

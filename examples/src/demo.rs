@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
+use lva_edge_module::readable::{SpatialReport, readable};
 use lva_graph_runtime::{GraphEvent, InstanceStats, MessageSink, SinkError};
 use lva_inference_schema::body::EventBody;
-use lva_inference_schema::{EventClass, EventName, InferenceValue, event_time};
+use lva_inference_schema::{EventClass, EventName};
 use lva_media_types::MediaTime;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -112,70 +113,6 @@ impl MessageSink for Printer {
     }
 }
 
-/// A readable line.
-fn readable(event: &GraphEvent) -> String {
-    let time = event_time(event.timestamp_90k);
-    let node = event.subject.node_name().map_or("", |(_, name)| name);
-    let what = match &event.body {
-        EventBody::Analytics(_) => {
-            let seen = reported(event)
-                .into_iter()
-                .map(|seen| format!("{} {} ({})", seen.status, seen.place, seen.name));
-            seen.collect::<Vec<_>>().join(", ")
-        }
-        EventBody::Recording(recording) => recording.output_location.clone(),
-        EventBody::MediaSessionEstablished(_) => String::new(),
-        EventBody::StateChange(change) => match &change.message {
-            Some(message) => format!("{}: {message}", change.state),
-            None => change.state.clone(),
-        },
-        other => other.to_json(lva_inference_schema::JsonStyle::Lva).to_string(),
-    };
-    format!("{time}  {:<24} {node:<24} {what}", event.name.as_str())
-}
-
-/// An event at a zone or line, as reported.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
-    /// Media time.
-    pub timestamp_90k: u64,
-    /// Such as `personZoneEvent`.
-    pub name: String,
-    /// Name of the zone or line.
-    pub place: String,
-    /// `Enter`, `Exit`, `CrossLeft` or `CrossRight`.
-    pub status: String,
-}
-
-/// The zone and line events of an inference message.
-pub fn reported(event: &GraphEvent) -> Vec<Seen> {
-    let EventBody::Analytics(body) = &event.body else {
-        return Vec::new();
-    };
-    let events = body
-        .inferences
-        .iter()
-        .filter_map(|inference| match &inference.value {
-            InferenceValue::Event(found) => Some(found),
-            _ => None,
-        });
-    events
-        .map(|found| {
-            let property = |name: &str| found.properties.get(name).cloned().unwrap_or_default();
-            let place = ["zone", "line"]
-                .into_iter()
-                .map(property)
-                .find(|place| !place.is_empty());
-            Seen {
-                timestamp_90k: event.timestamp_90k,
-                name: found.name.clone(),
-                place: place.unwrap_or_default(),
-                status: property("status"),
-            }
-        })
-        .collect()
-}
-
 /// Records events for the end of the demonstration.
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
@@ -185,7 +122,7 @@ pub struct Witness {
 
 #[derive(Debug, Default)]
 struct Seeing {
-    seen: Vec<Seen>,
+    seen: Vec<SpatialReport>,
     moments: VecDeque<Moment>,
     kinds: BTreeMap<String, u64>,
     fault: Option<String>,
@@ -204,7 +141,7 @@ impl Witness {
     }
 
     /// The first hundred thousand zone and line events.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<SpatialReport> {
         self.inner.lock().seen.clone()
     }
 
@@ -223,7 +160,7 @@ impl Witness {
 #[async_trait]
 impl MessageSink for Witness {
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
-        let seen = reported(event);
+        let seen = SpatialReport::all_of(event);
         let mut inner = self.inner.lock();
         *inner.kinds.entry(event.name.to_string()).or_default() += 1;
         for one in &seen {
@@ -302,7 +239,7 @@ impl Truth {
     }
 
     /// Compares reported events with those from `first_90k`, the time of the clip's first picture, to `last_90k`.
-    pub fn compare(&self, seen: &[Seen], first_90k: u64, last_90k: u64) -> Agreement {
+    pub fn compare(&self, seen: &[SpatialReport], first_90k: u64, last_90k: u64) -> Agreement {
         let length = last_90k.saturating_sub(first_90k) as f64 / SECOND;
         let rounds = (length / self.seconds).ceil() as usize;
         let all = (0..rounds).flat_map(|round| {
@@ -403,8 +340,8 @@ pub fn summary(stats: &InstanceStats, kinds: &BTreeMap<String, u64>) -> String {
 mod tests {
     use super::*;
 
-    fn seen(seconds: f64, status: &str) -> Seen {
-        Seen {
+    fn seen(seconds: f64, status: &str) -> SpatialReport {
+        SpatialReport {
             timestamp_90k: 90_000_000 + (seconds * SECOND) as u64,
             name: "personZoneEvent".into(),
             place: "door".into(),

@@ -1,13 +1,21 @@
 //! The module over its real interfaces: HTTP, MQTT, files, signals.
 #![allow(clippy::unwrap_used)] // a test may panic
 
+#[cfg(feature = "spatial-analysis")]
+mod analysis;
 mod cameras;
+#[cfg(feature = "demo")]
+mod demo;
 mod edge;
 mod hostile;
 mod methods;
+mod operations;
 mod plain_broker;
+mod process;
 mod program;
 mod restart;
+#[cfg(feature = "simulator")]
+mod simulator;
 mod site;
 mod support;
 mod twin;

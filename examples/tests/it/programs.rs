@@ -57,7 +57,7 @@ impl Server {
         // Read to the end, so that the program does not block on a full pipe.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                if let Some(url) = line.strip_prefix("listening: ") {
+                if let Some((_, url)) = line.split_once(" listening: ") {
                     let _ = sender.send(url.to_owned());
                 }
             }

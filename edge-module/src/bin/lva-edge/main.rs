@@ -1,12 +1,28 @@
 //! `lva-edge`: the program that a site installs.
 
+#[cfg(feature = "demo")]
+mod demo;
+#[cfg(any(feature = "simulator", feature = "spatial-analysis"))]
+mod log_args;
 mod module;
+mod operations;
+#[cfg(feature = "simulator")]
+mod simulator;
+#[cfg(feature = "spatial-analysis")]
+mod spatial_analysis;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Exit code for arguments, files or a machine with which a command cannot start.
+const CANNOT_START: u8 = 2;
+/// Exit code after a signal that interrupts, as shells report SIGINT.
+const INTERRUPTED: u8 = 130;
+
 /// Live video analytics on this machine, without a cloud.
+///
+/// To see all of it work: lva-edge module --demo
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Args {
@@ -16,12 +32,22 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    Module(module::Args),
+    Module(Box<module::Args>),
+    #[cfg(feature = "spatial-analysis")]
+    SpatialAnalysis(Box<spatial_analysis::Args>),
+    #[cfg(feature = "simulator")]
+    Simulator(Box<simulator::Args>),
+    Operations(Box<operations::Args>),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match Args::parse().command {
-        Command::Module(args) => module::run(args).await,
+        Command::Module(args) => module::run(*args).await,
+        #[cfg(feature = "spatial-analysis")]
+        Command::SpatialAnalysis(args) => spatial_analysis::run(*args).await,
+        #[cfg(feature = "simulator")]
+        Command::Simulator(args) => simulator::run(*args).await,
+        Command::Operations(args) => operations::run(*args).await,
     }
 }

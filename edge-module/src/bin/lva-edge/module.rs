@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use lva_edge_module::service::{self, Signals};
 use lva_edge_module::{Config, EdgeModule, LogFormat, logs};
 
-/// Exit code for a configuration or a machine that does not let the module start.
-const CANNOT_START: u8 = 2;
+use crate::CANNOT_START;
+#[cfg(feature = "demo")]
+use crate::demo::{Demo, EventLines};
 
 /// Run media graphs: cameras in, extensions asked, events and clips out.
 ///
@@ -33,6 +34,11 @@ const CANNOT_START: u8 = 2;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
+    /// Try it out: a camera that plays a drawn plaza, the spatial-analysis extension, and the tutorial's graph run with the
+    /// module, on loopback and below lva-edge-demo. Events are printed.
+    #[cfg(feature = "demo")]
+    #[arg(long, conflicts_with_all = ["config", "data"])]
+    demo: bool,
     /// Configuration file; see --print-config.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -77,6 +83,10 @@ impl Args {
             Some(path) => Config::from_file(path)?,
             None => Config::default(),
         };
+        #[cfg(feature = "demo")]
+        if self.demo {
+            Demo::configure(&mut config);
+        }
         set(&mut config.module.name, &self.name);
         set(&mut config.module.data, &self.data);
         set(&mut config.module.recordings, &self.recordings);
@@ -100,16 +110,30 @@ fn set<T: Clone>(value: &mut T, flag: &Option<T>) {
 
 pub(crate) async fn run(args: Args) -> ExitCode {
     match start(&args).await {
-        Ok(Some((module, signals))) => service::run(module, signals).await,
+        Ok(Some(started)) => {
+            let code = service::run(started.module, started.signals).await;
+            #[cfg(feature = "demo")]
+            if let Some(demo) = started.demo {
+                demo.stop().await;
+            }
+            code
+        }
         Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lva-edge: {error}");
+            eprintln!("lva-edge: {error:#}");
             ExitCode::from(CANNOT_START)
         }
     }
 }
 
-async fn start(args: &Args) -> anyhow::Result<Option<(EdgeModule, Signals)>> {
+struct Started {
+    module: EdgeModule,
+    signals: Signals,
+    #[cfg(feature = "demo")]
+    demo: Option<Demo>,
+}
+
+async fn start(args: &Args) -> anyhow::Result<Option<Started>> {
     let config = args.config()?;
     if args.print_config {
         print!("{}", config.documented());
@@ -118,12 +142,35 @@ async fn start(args: &Args) -> anyhow::Result<Option<(EdgeModule, Signals)>> {
     let log = logs::start(&config.log)?;
     // Before anything starts, so that a signal during the start stops cleanly.
     let signals = Signals::listen()?;
-    let module = EdgeModule::builder(config).with_log_control(log).start().await?;
+    #[cfg(feature = "demo")]
+    let demo = match args.demo {
+        true => Some(Demo::start(&config).await?),
+        false => None,
+    };
+    let builder = EdgeModule::builder(config).with_log_control(log);
+    #[cfg(feature = "demo")]
+    let builder = match args.demo {
+        true => builder.with_sink("console", EventLines),
+        false => builder,
+    };
+    let module = builder.start().await?;
     if let Some(address) = module.http_address() {
         tracing::info!("methods: http://{address}/api/v1/methods/NAME");
     }
     if let Some(address) = module.metrics_address() {
         tracing::info!("metrics: http://{address}/metrics");
     }
-    Ok(Some((module, signals)))
+    #[cfg(feature = "demo")]
+    if let Some(demo) = &demo
+        && let Err(error) = demo.run_graph(&module).await
+    {
+        module.stop().await;
+        return Err(error);
+    }
+    Ok(Some(Started {
+        module,
+        signals,
+        #[cfg(feature = "demo")]
+        demo,
+    }))
 }

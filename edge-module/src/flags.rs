@@ -1,7 +1,6 @@
-//! Parsing of flags, and progress bars.
+//! Values of command lines.
 
-use indicatif::{ProgressBar, ProgressStyle};
-use lva_extension_protocol::Credentials;
+use lva_media_types::Credentials;
 
 /// Parses `WIDTHxHEIGHT`.
 ///
@@ -12,6 +11,7 @@ pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let parts = text.split_once(['x', 'X', '×']);
     parts
         .and_then(|(width, height)| Some((width.trim().parse().ok()?, height.trim().parse().ok()?)))
+        .filter(|(width, height)| *width > 0 && *height > 0)
         .ok_or_else(|| format!("'{text}' is not a size: write WIDTHxHEIGHT, such as 1280x720"))
 }
 
@@ -24,15 +24,6 @@ pub fn parse_credentials(text: &str) -> Result<Credentials, String> {
     match text.split_once(':') {
         Some((user, password)) if !user.is_empty() => Ok(Credentials::new(user, password)),
         _ => Err("write USER:PASSWORD".to_owned()),
-    }
-}
-
-/// A progress bar over `count` items, on a terminal only.
-pub fn progress(count: u64, what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(count).with_message(what);
-    match ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {elapsed} elapsed, {eta} left") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 
@@ -55,7 +46,7 @@ mod tests {
     fn a_size_is_two_numbers() {
         assert_eq!(parse_size("1280x720"), Ok((1280, 720)));
         assert_eq!(parse_size("640 × 360"), Ok((640, 360)));
-        for wrong in ["", "1280", "x", "1280x", "-1x2", "axb"] {
+        for wrong in ["", "1280", "x", "1280x", "-1x2", "axb", "0x5"] {
             assert!(
                 parse_size(wrong).is_err_and(|message| message.contains("1280x720")),
                 "{wrong}"

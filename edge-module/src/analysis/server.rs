@@ -1,0 +1,240 @@
+//! The extension on its addresses, from start to drain.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lva_extension_protocol::Trust;
+use lva_extension_protocol::http::{HttpExtensionServer, HttpServerOptions};
+use lva_extension_protocol::server::{ExtensionServer, HostError, ListenAddress, ServerOptions};
+use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::args::AnalysisArgs;
+use super::counts::AnalysisCounts;
+use super::model::ModelArgsError;
+use super::operations::{NamedOperations, OperationSet, OperationSetError};
+
+/// The original's port.
+const PORT: u16 = 50051;
+/// How often the container reported its heartbeat, and the rates of frames and answers.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+const RATES_EVERY: u32 = 5;
+
+/// Why a server cannot start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnalysisServerError {
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelArgsError),
+    /// The operations.
+    #[error("the configuration {} cannot be used: {source}", path.display())]
+    Operations {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: OperationSetError,
+    },
+    /// An address.
+    #[error("{0}; check that it is an address of this machine and no other program uses it")]
+    Listen(HostError),
+    /// A listener failed while it served.
+    #[error(transparent)]
+    Serve(HostError),
+    /// A listener ended by itself: a defect.
+    #[error("a listener ended: {0}")]
+    Ended(String),
+}
+
+/// A spatial-analysis extension that is served. Dropping it ends all streams at once; [`stop`](Self::stop) drains.
+#[derive(Debug)]
+pub struct AnalysisServer {
+    urls: Vec<String>,
+    counts: AnalysisCounts,
+    down: watch::Sender<bool>,
+    serving: JoinSet<Result<(), HostError>>,
+}
+
+impl AnalysisServer {
+    /// Loads the model and the operations, and serves. Blocks while the model is loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`AnalysisServerError`].
+    pub async fn start(args: &AnalysisArgs) -> Result<Self, AnalysisServerError> {
+        let detector = args.model.load()?;
+        let info = detector.info();
+        tracing::info!("detector: {} by {} on {}", info.model, info.runtime, info.device);
+        let operations = match &args.config {
+            None => OperationSet::whole_frame(),
+            Some(path) => OperationSet::from_file(path).map_err(|source| {
+                tracing::error!("archon_graphCreationFailed: {source}");
+                AnalysisServerError::Operations {
+                    path: path.clone(),
+                    source,
+                }
+            })?,
+        };
+        for (name, operation) in operations.iter() {
+            for finding in operation.findings() {
+                tracing::info!("operation '{name}': {finding}");
+            }
+            let (zones, lines) = (
+                operation.zone_names().join(", "),
+                operation.line_names().join(", "),
+            );
+            tracing::info!("archon_graphCreationSuccess: '{name}' watches zones [{zones}], lines [{lines}]");
+        }
+        let mut options = AnalysisOptions::default();
+        if args.every_frame {
+            options = options.with_entities(Entities::EveryFrame);
+        }
+        if let Some((width, height)) = args.camera_size {
+            options = options.with_camera_aspect(f64::from(width) / f64::from(height));
+        }
+        let detectors = if args.detector_each {
+            let model = args.model.clone();
+            Detectors::each(move || model.load())
+        } else {
+            Detectors::shared(detector)
+        };
+        Self::listen(args, NamedOperations::new(&operations, &detectors, options)).await
+    }
+
+    async fn listen(args: &AnalysisArgs, extension: NamedOperations) -> Result<Self, AnalysisServerError> {
+        let mut server = Self {
+            urls: Vec::new(),
+            counts: AnalysisCounts {
+                grpc: Vec::new(),
+                http: None,
+                analysis: extension.stats(),
+            },
+            down: watch::channel(false).0,
+            serving: JoinSet::new(),
+        };
+        let extension = Arc::new(extension);
+        let port = match (args.port, &args.unix) {
+            (None, None) => Some(PORT),
+            (port, _) => port,
+        };
+        let tcp = port.map(|port| ListenAddress::Tcp((args.bind, port).into()));
+        for address in tcp.into_iter().chain(args.unix.clone().map(ListenAddress::Unix)) {
+            let trust = match args.trusted_peers {
+                true => Trust::Peer,
+                false => Trust::Untrusted,
+            };
+            let mut options = ServerOptions::default().with_trust(trust);
+            if let Some(credentials) = &args.auth {
+                options = options.with_credentials(credentials.clone());
+            }
+            let grpc = ExtensionServer::new(Arc::clone(&extension)).with_options(options);
+            let listening = grpc.listen(address).await.map_err(AnalysisServerError::Listen)?;
+            server.counts.grpc.push(listening.stats());
+            server.urls.push(listening.url().to_string());
+            let stopped = server.stopped();
+            server.serving.spawn(listening.serve(stopped));
+        }
+        if let Some(port) = args.http_port {
+            let mut options = HttpServerOptions::default();
+            if let Some(credentials) = &args.auth {
+                options = options.with_credentials(credentials.clone());
+            }
+            let http = HttpExtensionServer::new(extension).with_options(options);
+            let listening = http.listen((args.bind, port).into()).await;
+            let listening = listening.map_err(AnalysisServerError::Listen)?;
+            server.counts.http = Some(listening.stats());
+            server.urls.push(listening.url().to_string());
+            let stopped = server.stopped();
+            server.serving.spawn(async {
+                listening.serve(stopped).await;
+                Ok(())
+            });
+        }
+        for url in &server.urls {
+            tracing::info!("listening: {url}");
+        }
+        tracing::info!("archon_allGraphsStarted");
+        tokio::spawn(report(server.counts.clone(), server.stopped()));
+        Ok(server)
+    }
+
+    /// Completes when the server stops, or is dropped.
+    fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut down = self.down.subscribe();
+        async move {
+            let _ = down.wait_for(|down| *down).await;
+        }
+    }
+
+    /// Its addresses for clients on this machine: gRPC, then HTTP.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// Its counts.
+    pub fn counts(&self) -> AnalysisCounts {
+        self.counts.clone()
+    }
+
+    /// Waits until a listener fails; the others still serve then.
+    pub async fn failed(&mut self) -> AnalysisServerError {
+        match self.serving.join_next().await {
+            Some(ended) => ended_early(ended),
+            None => AnalysisServerError::Ended("there is none left".to_owned()),
+        }
+    }
+
+    /// Stops: no new streams, received frames are answered, sockets removed. Streams that take longer than ten seconds are
+    /// aborted. Logs the counts.
+    ///
+    /// # Errors
+    ///
+    /// [`AnalysisServerError`] of a listener that failed.
+    pub async fn stop(mut self) -> Result<(), AnalysisServerError> {
+        self.down.send_replace(true);
+        let mut outcome = Ok(());
+        while let Some(ended) = self.serving.join_next().await {
+            if !matches!(ended, Ok(Ok(()))) {
+                outcome = Err(ended_early(ended));
+            }
+        }
+        tracing::info!("{}", self.counts);
+        tracing::info!("archon_exit");
+        outcome
+    }
+}
+
+fn ended_early(ended: Result<Result<(), HostError>, JoinError>) -> AnalysisServerError {
+    match ended {
+        Ok(Ok(())) => AnalysisServerError::Ended("without an error".to_owned()),
+        Ok(Err(error)) => AnalysisServerError::Serve(error),
+        Err(error) => AnalysisServerError::Ended(error.to_string()),
+    }
+}
+
+/// Logs the container's heartbeat and rates.
+async fn report(counts: AnalysisCounts, stopped: impl Future<Output = ()>) {
+    let mut stopped = std::pin::pin!(stopped);
+    let mut minutes = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    minutes.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let seconds = (HEARTBEAT * RATES_EVERY).as_secs_f64();
+    let (mut minute, mut before) = (0, (0, 0));
+    loop {
+        tokio::select! {
+            _ = minutes.tick() => {}
+            () = &mut stopped => return,
+        }
+        tracing::info!("archon_graphHeartbeat: {counts}");
+        minute += 1;
+        if minute % RATES_EVERY == 0 {
+            let now = (counts.frames(), counts.answers());
+            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+            tracing::info!("InputRate: {:.2} frames/s", rate(now.0, before.0));
+            tracing::info!("OutputRate: {:.2} answers/s", rate(now.1, before.1));
+            before = now;
+        }
+    }
+}

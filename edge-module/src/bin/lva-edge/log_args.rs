@@ -1,0 +1,23 @@
+//! Flags of the log.
+
+use lva_edge_module::{ConfigError, LogConfig, LogFormat, logs};
+
+/// Level and form.
+#[derive(clap::Args)]
+pub(crate) struct LogArgs {
+    /// error, warn, info, debug or trace, or a filter such as info,lva_rtsp=debug.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: String,
+    /// Form of the log.
+    #[arg(long, value_enum, default_value = "auto")]
+    log_format: LogFormat,
+}
+
+impl LogArgs {
+    pub(crate) fn start(&self) -> Result<(), ConfigError> {
+        let mut config = LogConfig::default();
+        config.level.clone_from(&self.log_level);
+        config.format = self.log_format;
+        logs::start(&config).map(drop)
+    }
+}
