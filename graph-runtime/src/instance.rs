@@ -130,6 +130,7 @@ impl Prepared {
             topology: graph.topology_name().to_owned(),
             instance: graph.instance_name().to_owned(),
             root: options.recordings.clone(),
+            absolute_directories: options.absolute_directories,
             emitter: emitter.clone(),
             budget: budget.clone(),
             recovered,

@@ -14,12 +14,6 @@
 //! # Ok::<(), lva_media_types::nal::NalError>(())
 //! ```
 
-mod record;
-mod sps;
-
-pub use record::configuration_record;
-pub use sps::{picture_parameter_set_id, picture_size};
-
 use crate::VideoCodec;
 
 /// The start code in its long form, which the first NAL unit of a picture and every parameter set need (Annex B.1.2).

@@ -5,10 +5,8 @@ use lva_media_types::VideoCodec;
 use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
 use lva_media_types::nal::{self, NalError, NalUnits};
 
+use crate::sps::{self, Sps};
 use crate::unit::{MediaUnit, VideoTrack};
-
-/// Sets of one kind that a configuration record can hold at most.
-const MAX_SETS: usize = 255;
 
 /// Why a byte stream cannot be recorded. The encoder, or how it was configured, is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,21 +56,17 @@ impl VideoTrack {
     ///
     /// The parameter sets are missing or damaged.
     pub fn from_annex_b(codec: VideoCodec, keyframe: &[u8]) -> Result<Self, AnnexBError> {
-        let [vps, sps, pps] = parameter_sets(codec, keyframe)?;
-        let first = sps.first().copied().unwrap_or_default();
-        let (width, height) = nal::picture_size(codec, first).ok_or(AnnexBError::Sps(codec))?;
-        let record = nal::configuration_record(codec, &vps, &sps, &pps).ok_or_else(|| {
-            let all = || vps.iter().chain(&sps).chain(&pps);
-            AnnexBError::TooManyParameterSets {
-                count: all().count(),
-                bytes: all().map(|set| set.len()).sum(),
-            }
-        })?;
+        let sets = ParameterSetArrays::find(codec, keyframe)?;
+        let sps = sets.sps()?;
         Ok(Self {
             codec,
-            extra_data: record.into(),
-            width,
-            height,
+            extra_data: match codec {
+                VideoCodec::H265 => sets.hvcc(&sps),
+                VideoCodec::H264 | VideoCodec::Mjpeg => sets.avcc(&sps),
+            }
+            .into(),
+            width: sps.width,
+            height: sps.height,
         })
     }
 }
@@ -134,29 +128,94 @@ fn is_picture(codec: VideoCodec, nal: &[u8]) -> bool {
     }
 }
 
-/// The different parameter sets of a stream: VPS, SPS, PPS.
-fn parameter_sets(codec: VideoCodec, stream: &[u8]) -> Result<[Vec<&[u8]>; 3], AnnexBError> {
-    let [mut vps, mut sps, mut pps] = [Vec::new(), Vec::new(), Vec::new()];
-    for nal in nal_units(codec, stream)?.filter(|nal| nal::is_parameter_set(codec, nal)) {
-        let header = nal.first().copied().unwrap_or(0);
-        let array = match (codec, header & 31, header >> 1 & 63) {
-            (VideoCodec::H264, 7, _) | (VideoCodec::H265, _, 33) => &mut sps,
-            (VideoCodec::H265, _, 32) => &mut vps,
-            _ => &mut pps,
-        };
-        if array.len() > MAX_SETS {
-            break; // too many, which the configuration record reports
-        }
-        if !array.contains(&nal) {
+/// The different parameter sets of a stream by kind, in the order of a configuration record.
+struct ParameterSetArrays<'a> {
+    codec: VideoCodec,
+    vps: Vec<&'a [u8]>,
+    sps: Vec<&'a [u8]>,
+    pps: Vec<&'a [u8]>,
+}
+
+impl<'a> ParameterSetArrays<'a> {
+    /// Checks that a record can hold them, so that writing it cannot fail.
+    fn find(codec: VideoCodec, stream: &'a [u8]) -> Result<Self, AnnexBError> {
+        let (mut vps, mut sps, mut pps) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut count, mut bytes) = (0, 0);
+        for nal in nal_units(codec, stream)?.filter(|nal| nal::is_parameter_set(codec, nal)) {
+            let header = nal.first().copied().unwrap_or(0);
+            let (array, most) = match (codec, header & 31, header >> 1 & 63) {
+                (VideoCodec::H264, 7, _) => (&mut sps, 31),
+                (VideoCodec::H264, _, _) => (&mut pps, 255),
+                (_, _, 32) => (&mut vps, 255),
+                (_, _, 33) => (&mut sps, 255),
+                _ => (&mut pps, 255),
+            };
+            if array.contains(&nal) {
+                continue;
+            }
             array.push(nal);
+            count += 1;
+            bytes += nal.len();
+            if array.len() > most || nal.len() > usize::from(u16::MAX) {
+                return Err(AnnexBError::TooManyParameterSets { count, bytes });
+            }
         }
-    }
-    for (name, array) in [("VPS", &vps), ("SPS", &sps), ("PPS", &pps)] {
-        if array.is_empty() && (name != "VPS" || codec == VideoCodec::H265) {
-            return Err(AnnexBError::NoParameterSet { codec, missing: name });
+        for (name, array) in [("VPS", &vps), ("SPS", &sps), ("PPS", &pps)] {
+            if array.is_empty() && (name != "VPS" || codec == VideoCodec::H265) {
+                return Err(AnnexBError::NoParameterSet { codec, missing: name });
+            }
         }
+        Ok(Self { codec, vps, sps, pps })
     }
-    Ok([vps, sps, pps])
+
+    fn sps(&self) -> Result<Sps, AnnexBError> {
+        let first = self.sps.first().copied().unwrap_or_default();
+        sps::parse(self.codec, first).ok_or(AnnexBError::Sps(self.codec))
+    }
+
+    /// An `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15, 5.3.3.1).
+    fn avcc(&self, sps: &Sps) -> Vec<u8> {
+        let profile = self.sps.first().and_then(|sps| sps.get(1..4)).unwrap_or_default();
+        let mut record = vec![1];
+        record.extend_from_slice(profile);
+        record.extend([0xff, 0xe0 | self.sps.len() as u8]); // lengths of 4 bytes
+        write_sets(&self.sps, &mut record);
+        record.push(self.pps.len() as u8);
+        write_sets(&self.pps, &mut record);
+        if sps.is_high {
+            let depths = [0xf8 | sps.luma_depth_minus_8, 0xf8 | sps.chroma_depth_minus_8];
+            record.extend([0xfc | sps.chroma_format, depths[0], depths[1], 0]);
+        }
+        record
+    }
+
+    /// An `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15, 8.3.3.1).
+    fn hvcc(&self, sps: &Sps) -> Vec<u8> {
+        let mut record = vec![1];
+        record.extend_from_slice(&sps.profile_tier_level);
+        record.extend([0xf0, 0, 0xfc]); // segmentation and parallelism: unknown
+        record.extend([
+            0xfc | sps.chroma_format,
+            0xf8 | sps.luma_depth_minus_8,
+            0xf8 | sps.chroma_depth_minus_8,
+        ]);
+        let nested = u8::from(sps.temporal_id_nested);
+        // Frame rate unknown; lengths of 4 bytes; three arrays.
+        record.extend([0, 0, sps.temporal_layers << 3 | nested << 2 | 3, 3]);
+        for (nal_unit_type, sets) in [(32, &self.vps), (33, &self.sps), (34, &self.pps)] {
+            record.extend([0x80 | nal_unit_type, 0, sets.len() as u8]); // all of this type are here
+            write_sets(sets, &mut record);
+        }
+        record
+    }
+}
+
+/// Each after its length in 2 bytes.
+fn write_sets(sets: &[&[u8]], record: &mut Vec<u8>) {
+    for set in sets {
+        record.extend((set.len() as u16).to_be_bytes());
+        record.extend_from_slice(set);
+    }
 }
 
 #[cfg(test)]
@@ -229,6 +288,35 @@ mod tests {
     }
 
     #[test]
+    fn scaling_lists_and_a_picture_order_of_type_1_are_skipped() {
+        let flat = "1".repeat(64);
+        // High profile, 4:2:0 in 8 bits; of eight lists, the first ends after -8, two have a delta of 0 for each entry;
+        // picture order from a cycle of two offsets; 64x48 pixels less 2 at the right and 6 at the bottom.
+        let bits = [
+            "1 010 1 1 0 1",
+            "1 000010001",
+            "1",
+            &flat[..16],
+            "0000",
+            "1",
+            &flat,
+            "0",
+            "1 010 0 00110 1 011 1 010",
+            "010 0 00100 011 1 1",
+            "1 1 010 1 00100 1",
+        ];
+        let bits = bits.concat().replace(' ', "");
+        let bits: Vec<u8> = bits.bytes().map(|bit| bit - b'0').collect();
+        let byte = |bits: &[u8]| bits.iter().fold(0, |sum, bit| sum << 1 | bit) << (8 - bits.len());
+        let nal: Vec<u8> = [0x67, 100, 0, 30]
+            .into_iter()
+            .chain(bits.chunks(8).map(byte))
+            .collect();
+        let sps = sps::parse(VideoCodec::H264, &nal).unwrap();
+        assert_eq!((sps.width, sps.height), (62, 42));
+    }
+
+    #[test]
     fn a_picture_gets_lengths_and_loses_headers() {
         let stream = [
             0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 66, 1, 0, 0, 1, 0x68, 2, 0, 0, 1, 6, 5, 0, 0, 1, 0x65, 9,
@@ -295,16 +383,13 @@ mod tests {
 
     #[test]
     fn more_sets_than_a_record_holds_are_rejected() {
-        let sets = ParameterSets::from_extra_data(VideoCodec::H264, &bytes(RECORDS[1].1)).unwrap();
-        let sps = sets.iter().next().unwrap();
-        // What follows the parameters is not read.
-        let different = (1..33_u8).flat_map(|number| [&[0, 0, 0, 1][..], sps, &[number]].concat());
-        let stream: Vec<u8> = different.chain([0, 0, 1, 0x68, 2]).collect();
+        let sets = (0..32_u8).flat_map(|number| [0, 0, 0, 1, 0x67, 66, 0, 30, number | 0x80]);
+        let stream: Vec<u8> = sets.collect();
         assert_eq!(
             VideoTrack::from_annex_b(VideoCodec::H264, &stream),
             Err(AnnexBError::TooManyParameterSets {
-                count: 33,
-                bytes: 32 * (sps.len() + 1) + 2
+                count: 32,
+                bytes: 160
             })
         );
     }

@@ -63,7 +63,7 @@ impl Connection {
     /// Opens all connections that are needed. Also returns bytes that have come already.
     pub(crate) async fn open(options: &CameraOptions) -> Result<(Self, Vec<u8>), CameraError> {
         let secured = options.tls.is_some() || options.url.is_tls();
-        if secured && options.transport == Transport::Udp {
+        if secured && matches!(options.transport, Transport::Udp | Transport::Multicast) {
             return Err(CameraError::Unsupported {
                 url: options.url.clone(),
                 what: "TLS does not protect RTP over UDP: use the transport tcp or http",

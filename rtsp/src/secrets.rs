@@ -45,7 +45,9 @@ impl Secrets {
 
         let decoded = percent_decode_str(value).decode_utf8_lossy().into_owned();
         let encoded = utf8_percent_encode(&decoded, NON_ALPHANUMERIC).to_string();
-        for form in [value.to_owned(), decoded, encoded] {
+        // Names of encodings come in lower case.
+        let lower = decoded.to_ascii_lowercase();
+        for form in [value.to_owned(), decoded, encoded, lower] {
             if form.len() >= MIN_LEN && !self.0.contains(&form) {
                 self.0.push(form);
             }

@@ -15,7 +15,7 @@ use crate::convert::Unsupported;
 use crate::convert::camera::camera_options;
 use crate::convert::extension::ClientPlan;
 use crate::convert::picture::{FrameSpec, frame_rate};
-use crate::convert::recording::{MediaSelection, RECORDED_VIDEO, gate_options};
+use crate::convert::recording::{MediaSelection, gate_options};
 use crate::convert::tracking::line_scene;
 use crate::event::{NodeRef, SubjectFactory};
 use crate::filter::{Filters, is_filter};
@@ -160,7 +160,7 @@ impl Planner<'_> {
             let path = [Some(edge), before].into_iter().flatten();
             let media: MediaSelection = path.flat_map(|edge| &edge.selectors).collect();
             // Which of these the camera sends is known after it has answered.
-            if !RECORDED_VIDEO.iter().any(|kind| media.passes(kind)) {
+            if !media.passes_video() {
                 return Err(Unsupported::new(
                     "its selectors exclude all video, and a recording without video is not supported",
                     "select 'video', or remove the selectors",

@@ -1,12 +1,16 @@
-//! The parameter sets of H.264 and H.265: collected, and described.
+//! The parameter sets of H.264 and H.265: collected, described, and written as an `avcC` or `hvcC` record
+//! (ISO/IEC 14496-15).
+
+mod sps;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use lva_media_types::VideoCodec;
-use lva_media_types::nal::{configuration_record, picture_parameter_set_id, picture_size};
 
+use self::sps::Sps;
+pub(crate) use self::sps::{Field, FieldSyntax};
+use super::bits;
 use crate::Codec;
 use crate::wire::description::parameter;
 
@@ -38,6 +42,18 @@ pub(crate) struct ParameterSets {
     sps: Vec<u8>,
     pps: Vec<Vec<u8>>,
     version: u32,
+    interlacing: Interlacing,
+}
+
+/// Whether pictures may be fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interlacing {
+    /// No readable SPS has come.
+    Unknown,
+    /// All are frames. In H.265, fields are pictures like others.
+    Frames,
+    /// H.264 with `frame_mbs_only_flag` 0.
+    Fields(FieldSyntax),
 }
 
 impl ParameterSets {
@@ -49,6 +65,11 @@ impl ParameterSets {
             sps: Vec::new(),
             pps: Vec::new(),
             version: 0,
+            interlacing: if codec == Codec::H265 {
+                Interlacing::Frames
+            } else {
+                Interlacing::Unknown
+            },
         };
         for name in ["sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps"] {
             let values = parameter(fmtp, name).unwrap_or_default();
@@ -93,12 +114,11 @@ impl ParameterSets {
         if unit.len() <= header || unit.len() > MAX_LEN {
             return;
         }
-        let codec = self.video_codec();
         let known = match kind {
             ParameterSetKind::Vps => &mut self.vps,
             ParameterSetKind::Sps => &mut self.sps,
             ParameterSetKind::Pps => {
-                let id = |pps: &[u8]| picture_parameter_set_id(codec, pps);
+                let id = |pps: &[u8]| bits::Bits::new(pps.get(header..).unwrap_or_default()).ue();
                 let own = id(unit);
                 match self.pps.iter().position(|known| id(known) == own) {
                     Some(place) => match self.pps.get_mut(place) {
@@ -118,7 +138,21 @@ impl ParameterSets {
             known.clear();
             known.extend_from_slice(unit);
             self.version += 1;
+            if kind == ParameterSetKind::Sps && self.codec == Codec::H264 {
+                self.interlacing = match Sps::parse(self.codec, &self.sps) {
+                    None => Interlacing::Unknown,
+                    Some(Sps { fields: None, .. }) => Interlacing::Frames,
+                    Some(Sps {
+                        fields: Some(syntax), ..
+                    }) => Interlacing::Fields(syntax),
+                };
+            }
         }
+    }
+
+    /// Whether pictures may be fields.
+    pub(crate) fn interlacing(&self) -> Interlacing {
+        self.interlacing
     }
 
     /// Grows with each change since the description.
@@ -136,24 +170,77 @@ impl ParameterSets {
         if !self.are_complete() {
             return Bytes::new();
         }
-        let pps: Vec<&[u8]> = self.pps.iter().map(Vec::as_slice).collect();
-        let vps: &[&[u8]] = if self.vps.is_empty() { &[] } else { &[&self.vps] };
-        // Sets within `MAX_LEN` and `MAX_PPS` fit.
-        let record = configuration_record(self.video_codec(), vps, &[&self.sps], &pps);
-        record.unwrap_or_default().into()
+        let mut record = Vec::with_capacity(
+            64 + self.vps.len() + self.sps.len() + self.pps.iter().map(Vec::len).sum::<usize>(),
+        );
+        let sps = Sps::parse(self.codec, &self.sps);
+        if self.codec == Codec::H265 {
+            self.write_hvcc(&mut record, sps.as_ref());
+        } else {
+            self.write_avcc(&mut record, sps.as_ref());
+        }
+        Bytes::from(record)
     }
 
-    fn video_codec(&self) -> VideoCodec {
-        if self.codec == Codec::H265 {
-            VideoCodec::H265
-        } else {
-            VideoCodec::H264
+    /// ISO/IEC 14496-15 section 5.3.3.1.
+    fn write_avcc(&self, record: &mut Vec<u8>, sps: Option<&Sps>) {
+        record.push(1);
+        record.extend(self.sps.get(1..4).unwrap_or_default());
+        record.extend([0xff, 0xe1]);
+        push_unit(record, &self.sps);
+        record.push(self.pps.len() as u8);
+        for pps in &self.pps {
+            push_unit(record, pps);
+        }
+        if let Some(sps) = sps
+            && sps.has_chroma_format
+        {
+            record.extend([
+                0xfc | sps.chroma_format,
+                0xf8 | sps.bit_depth_luma_minus8,
+                0xf8 | sps.bit_depth_chroma_minus8,
+                0,
+            ]);
+        }
+    }
+
+    /// ISO/IEC 14496-15 section 8.3.3.1.
+    fn write_hvcc(&self, record: &mut Vec<u8>, sps: Option<&Sps>) {
+        // One layer, nested: what nearly all streams have.
+        const FALLBACK: Sps = Sps::of_hevc_main();
+        let sps = sps.unwrap_or(&FALLBACK);
+        record.push(1);
+        record.extend(sps.profile_tier_level);
+        // No spatial segmentation, unknown parallelism.
+        record.extend([0xf0, 0, 0xfc]);
+        record.extend([
+            0xfc | sps.chroma_format,
+            0xf8 | sps.bit_depth_luma_minus8,
+            0xf8 | sps.bit_depth_chroma_minus8,
+        ]);
+        // Unknown frame rate; lengths of 4 bytes.
+        record.extend([
+            0,
+            0,
+            sps.temporal_layers << 3 | u8::from(sps.temporal_id_nested) << 2 | 3,
+        ]);
+        record.push(3);
+        let arrays: [(u8, Vec<&[u8]>); 3] = [
+            (32, vec![&self.vps]),
+            (33, vec![&self.sps]),
+            (34, self.pps.iter().map(Vec::as_slice).collect()),
+        ];
+        for (kind, units) in arrays {
+            record.extend([0x80 | kind, 0, units.len() as u8]);
+            for unit in units {
+                push_unit(record, unit);
+            }
         }
     }
 
     /// Width and height of the picture, cropped.
     pub(crate) fn size(&self) -> Option<(u32, u32)> {
-        picture_size(self.video_codec(), &self.sps)
+        Sps::parse(self.codec, &self.sps).map(|sps| sps.size)
     }
 
     /// The name of RFC 6381, such as `avc1.4D401E`.
@@ -165,10 +252,9 @@ impl ParameterSets {
             let [profile, constraints, level] = *self.sps.get(1..)?.first_chunk::<3>()?;
             return Some(format!("avc1.{profile:02X}{constraints:02X}{level:02X}"));
         }
-        self.size()?;
-        // ISO/IEC 14496-15 annex E.3, of the profile, tier and level behind the version.
-        let record = self.record();
-        let [first, c0, c1, c2, c3, constraints @ .., level] = *record.get(1..)?.first_chunk::<12>()?;
+        // ISO/IEC 14496-15 annex E.3.
+        let [first, c0, c1, c2, c3, constraints @ .., level] =
+            Sps::parse(self.codec, &self.sps)?.profile_tier_level;
         let space = ["", "A", "B", "C"]
             .get(usize::from(first >> 6))
             .copied()
@@ -185,6 +271,12 @@ impl ParameterSets {
         }
         Some(name)
     }
+}
+
+fn push_unit(record: &mut Vec<u8>, unit: &[u8]) {
+    // `MAX_LEN` fits.
+    record.extend((unit.len() as u16).to_be_bytes());
+    record.extend_from_slice(unit);
 }
 
 #[cfg(test)]

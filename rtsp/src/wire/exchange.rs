@@ -12,8 +12,8 @@ use super::message::{Message, Start};
 use super::repairs::{Repair, Repairs};
 
 const USER_AGENT: &str = concat!("lva-rtsp/", env!("CARGO_PKG_VERSION"));
-/// Requests that wait for an answer: one, and keep-alives without an answer.
-const MAX_OPEN: usize = 8;
+/// Requests that wait for an answer: one, and keep-alives of each session without an answer.
+const MAX_OPEN: usize = 16;
 
 /// A method of this client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,7 @@ struct Open {
     method: Method,
     uri: String,
     headers: String,
+    session: Option<String>,
     /// How often it went out with credentials.
     tries: u8,
 }
@@ -116,6 +117,7 @@ impl Exchange {
             method,
             uri: uri.to_owned(),
             headers: headers.to_owned(),
+            session: self.session.clone(),
             tries: 0,
         });
     }
@@ -129,7 +131,7 @@ impl Exchange {
             open.tries += 1;
             text.push_str(&format!("Authorization: {answer}\r\n"));
         }
-        if let Some(session) = &self.session {
+        if let Some(session) = &open.session {
             text.push_str(&format!("Session: {session}\r\n"));
         }
         text.push_str(&open.headers);

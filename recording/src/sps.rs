@@ -1,63 +1,36 @@
 //! The head of a sequence parameter set: the size of the picture, and what a configuration record repeats of it.
 
-use crate::VideoCodec;
-use crate::limits::MAX_PICTURE_SIDE;
+use lva_media_types::VideoCodec;
+use lva_media_types::limits::MAX_PICTURE_SIDE;
 
-/// Width and height of the picture in pixels, cropped, from the NAL unit of a sequence parameter set.
-///
-/// `None` if it is cut off, a value is out of its range, or a side is longer than [`MAX_PICTURE_SIDE`].
-pub fn picture_size(codec: VideoCodec, sps: &[u8]) -> Option<(u32, u32)> {
-    parse(codec, sps).map(|sps| (sps.width, sps.height))
-}
-
-/// The number of a picture parameter set, which one with the same number replaces; `None` if it is cut off.
-pub fn picture_parameter_set_id(codec: VideoCodec, pps: &[u8]) -> Option<u32> {
-    let header = if codec == VideoCodec::H265 { 2 } else { 1 };
-    Bits::new(pps.get(header..)?).ue()
-}
-
+/// What a track and its configuration record need.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sps {
+pub(crate) struct Sps {
     /// Cropped.
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) chroma_format: u8,
-    pub(super) luma_depth_minus_8: u8,
-    pub(super) chroma_depth_minus_8: u8,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) chroma_format: u8,
+    pub(crate) luma_depth_minus_8: u8,
+    pub(crate) chroma_depth_minus_8: u8,
     /// H.264: the profiles whose record has chroma format and bit depths.
-    pub(super) is_high: bool,
-    /// H.265: `general_profile_space` to `general_level_idc`. Zeros for H.264.
-    pub(super) profile_tier_level: [u8; 12],
+    pub(crate) is_high: bool,
+    /// H.265: `general_profile_space` to `general_level_idc`. Empty for H.264.
+    pub(crate) profile_tier_level: Vec<u8>,
     /// H.265.
-    pub(super) temporal_layers: u8,
+    pub(crate) temporal_layers: u8,
     /// H.265.
-    pub(super) temporal_id_nested: bool,
-}
-
-impl Sps {
-    /// H.265, Main profile, level 4: 8 bits, 4:2:0, one layer.
-    pub(super) const MAIN: Self = Self {
-        width: 0,
-        height: 0,
-        chroma_format: 1,
-        luma_depth_minus_8: 0,
-        chroma_depth_minus_8: 0,
-        is_high: false,
-        profile_tier_level: [1, 0x60, 0, 0, 0, 0xb0, 0, 0, 0, 0, 0, 120],
-        temporal_layers: 1,
-        temporal_id_nested: true,
-    };
+    pub(crate) temporal_id_nested: bool,
 }
 
 /// Reads the NAL unit of an SPS; `None` if it is cut off, or a value is out of its range.
-pub(super) fn parse(codec: VideoCodec, nal: &[u8]) -> Option<Sps> {
+pub(crate) fn parse(codec: VideoCodec, nal: &[u8]) -> Option<Sps> {
     let sps = match codec {
         VideoCodec::H264 => h264(&without_emulation_prevention(nal)),
         VideoCodec::H265 => h265(&without_emulation_prevention(nal)),
         VideoCodec::Mjpeg => None,
     }?;
     let sides = 1..=MAX_PICTURE_SIDE;
-    let depths = 0..8;
+    let depths = 0..=8;
     let usable = sides.contains(&sps.width)
         && sides.contains(&sps.height)
         && sps.chroma_format <= 3
@@ -129,7 +102,7 @@ fn h264(rbsp: &[u8]) -> Option<Sps> {
         luma_depth_minus_8: u8::try_from(depths.0).ok()?,
         chroma_depth_minus_8: u8::try_from(depths.1).ok()?,
         is_high,
-        profile_tier_level: [0; 12],
+        profile_tier_level: Vec::new(),
         temporal_layers: 1,
         temporal_id_nested: false,
     })
@@ -139,7 +112,7 @@ fn h264(rbsp: &[u8]) -> Option<Sps> {
 fn h265(rbsp: &[u8]) -> Option<Sps> {
     let layers = *rbsp.get(2)?;
     let sub_layers = u32::from(layers >> 1 & 7);
-    let profile_tier_level = *rbsp.get(3..)?.first_chunk()?;
+    let profile_tier_level = rbsp.get(3..15)?.to_vec();
     let mut bits = Bits::new(rbsp.get(15..)?);
     let mut skipped = 0;
     for _ in 0..sub_layers {
@@ -255,38 +228,5 @@ impl<'a> Bits<'a> {
             width.checked_sub(x.checked_mul(unit.0)?)?,
             height.checked_sub(y.checked_mul(unit.1)?)?,
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scaling_lists_and_a_picture_order_of_type_1_are_skipped() {
-        let flat = "1".repeat(64);
-        // High profile, 4:2:0 in 8 bits; of eight lists, the first ends after -8, two have a delta of 0 for each entry;
-        // picture order from a cycle of two offsets; 64x48 pixels less 2 at the right and 6 at the bottom.
-        let bits = [
-            "1 010 1 1 0 1",
-            "1 000010001",
-            "1",
-            &flat[..16],
-            "0000",
-            "1",
-            &flat,
-            "0",
-            "1 010 0 00110 1 011 1 010",
-            "010 0 00100 011 1 1",
-            "1 1 010 1 00100 1",
-        ];
-        let bits = bits.concat().replace(' ', "");
-        let bits: Vec<u8> = bits.bytes().map(|bit| bit - b'0').collect();
-        let byte = |bits: &[u8]| bits.iter().fold(0, |sum, bit| sum << 1 | bit) << (8 - bits.len());
-        let nal: Vec<u8> = [0x67, 100, 0, 30]
-            .into_iter()
-            .chain(bits.chunks(8).map(byte))
-            .collect();
-        assert_eq!(picture_size(VideoCodec::H264, &nal), Some((62, 42)));
     }
 }
