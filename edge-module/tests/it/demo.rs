@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::process::{Process, run};
+use crate::ended::run;
+use crate::process::Process;
 use crate::support::{Client, named};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
