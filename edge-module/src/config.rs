@@ -1,6 +1,7 @@
 //! The configuration file, its defaults, and what both say.
 
 mod hub;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use hub::BrokerAddress;
 pub use hub::{BrokerVersion, HubConfig};
+pub(crate) use webhook::WebhookAddress;
+pub use webhook::WebhookConfig;
 
 /// The documented default configuration, as `lva-edge module --print-config` prints it.
 const DOCUMENTED: &str = include_str!("../lva-edge.toml");
@@ -33,6 +36,8 @@ pub struct Config {
     pub events: EventsConfig,
     /// The hub or broker.
     pub hub: HubConfig,
+    /// A webhook for events.
+    pub webhook: WebhookConfig,
 }
 
 /// Names and directories.
@@ -266,6 +271,7 @@ impl Config {
         )?;
         range("module.stop-seconds", self.module.stop_seconds, 0, 86_400)?;
         self.hub.check()?;
+        self.webhook.check()?;
         range("events.file-mib", self.events.file_mib, 1, 100_000)?;
         range("events.files-kept", u64::from(self.events.files_kept), 0, 1_000)?;
         let both = [&self.http.certificate, &self.http.key].map(|path| path.as_os_str().is_empty());

@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lva_client_transport::ClientTls;
 use lva_graph_model::CustomNodeTypeError;
 use lva_graph_model::methods::RegistryOptions;
 use lva_graph_runtime::{MessageSink, NodeFactory, RuntimeOptions};
@@ -13,9 +16,9 @@ use lva_hub::ConnectionState;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, HttpConfig, MetricsConfig, WebhookAddress, WebhookConfig};
 use crate::data::{DataDirectory, DataError};
-use crate::events::{EventFile, EventLog, Topic};
+use crate::events::{EventFile, EventLog, Topic, Webhook};
 use crate::http::{self, Access, HttpError, Listener, ListenerOptions, Readiness, Token};
 use crate::hub::{self, Connecting, HubConnection, HubError};
 use crate::logs::LogControl;
@@ -43,6 +46,14 @@ pub enum StartError {
     /// An HTTP server.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// A file that the webhook needs.
+    #[error("the webhook cannot use {}: {source}", path.display())]
+    Webhook {
+        /// The file; empty for the certificates of the system.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// The file of events.
     #[error("cannot write events to {}: {source}", path.display())]
     EventFile {
@@ -158,13 +169,18 @@ impl EdgeModuleBuilder {
                 Some(address) => {
                     let access = Access::new(token, address, config.http.hosts.clone());
                     let router = http::router(methods.clone(), identity, access, readiness.clone());
-                    Some(listener(&config, address, router).await?)
+                    let started = listener(&config, address, router).await;
+                    let is_default = config.http.listen == HttpConfig::default().listen;
+                    or_without(started, is_default && hub.is_some())?
                 }
                 None => None,
             };
             let metrics = match config.metrics_address()? {
                 Some(address) => {
-                    Some(Listener::start(ListenerOptions::new(address), http::metrics_router(metrics)).await?)
+                    let router = http::metrics_router(metrics);
+                    let started = Listener::start(ListenerOptions::new(address), router).await;
+                    let is_default = config.metrics.listen == MetricsConfig::default().listen;
+                    or_without(started, is_default && hub.is_some())?
                 }
                 None => None,
             };
@@ -186,6 +202,21 @@ impl EdgeModuleBuilder {
             metrics,
             hub,
         })
+    }
+}
+
+/// A module with a hub works without a server that nobody asked for, as where two modules share a machine's network.
+fn or_without(
+    started: Result<Listener, HttpError>,
+    is_optional: bool,
+) -> Result<Option<Listener>, HttpError> {
+    match started {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error @ HttpError::Listen { .. }) if is_optional => {
+            tracing::error!("{error}; the module runs without this server");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -217,9 +248,50 @@ fn configured_sinks(
         })?;
         sinks.push(("file".into(), Box::new(file)));
     }
+    if let Some(address) = config.webhook.address()? {
+        let sink = webhook(&config.webhook, address, Topic::live(settings.clone()))?;
+        sinks.push(("webhook".into(), Box::new(sink)));
+    }
     // A twin may turn it on.
     sinks.push(("log".into(), Box::new(EventLog::live(settings.clone()))));
     Ok(())
+}
+
+fn webhook(config: &WebhookConfig, address: WebhookAddress, topic: Topic) -> Result<Webhook, StartError> {
+    let failed = |path: &Path, source| StartError::Webhook {
+        path: path.to_owned(),
+        source,
+    };
+    let read = |path: &Path| std::fs::read(path).map_err(|source| failed(path, source));
+    let given = |path: &Path| !path.as_os_str().is_empty();
+    let secret = match given(&config.secret_file) {
+        true => Some(webhook_key(&read(&config.secret_file)?)),
+        false => None,
+    };
+    let certificates = &config.trusted_certificates;
+    let tls = match given(certificates) {
+        true => ClientTls::from_pem([read(certificates)?])
+            .map_err(|error| failed(certificates, std::io::Error::other(error)))?,
+        false => ClientTls::platform(),
+    };
+    Webhook::new(
+        address.origin,
+        &address.path,
+        &tls,
+        secret.as_deref(),
+        config.retry_for(),
+        topic,
+    )
+    .map_err(|error| failed(certificates, std::io::Error::other(error)))
+}
+
+/// The key of a secret as Standard Webhooks writes it, `whsec_BASE64`; of any other text, its bytes.
+fn webhook_key(content: &[u8]) -> Vec<u8> {
+    let text = content.trim_ascii();
+    let encoded = text
+        .strip_prefix(b"whsec_")
+        .and_then(|encoded| STANDARD.decode(encoded).ok());
+    encoded.unwrap_or_else(|| text.to_vec())
 }
 
 /// A module that runs: graphs, methods from a hub and over HTTP, saved state, metrics.

@@ -3,11 +3,13 @@
 mod file;
 mod hub;
 mod log;
+mod webhook;
 mod zone_counts;
 
 pub use file::EventFile;
 pub(crate) use hub::{HubSink, RefusedEvents};
 pub use log::EventLog;
+pub use webhook::Webhook;
 pub(crate) use zone_counts::ZoneCounts;
 
 use lva_graph_runtime::GraphEvent;

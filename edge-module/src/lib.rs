@@ -22,7 +22,7 @@ mod state;
 
 pub use config::{
     BrokerVersion, Config, ConfigError, EventsConfig, HttpConfig, HubConfig, LogConfig, LogFormat,
-    MetricsConfig, ModuleConfig,
+    MetricsConfig, ModuleConfig, WebhookConfig,
 };
 pub use data::{DataDirectory, DataError};
 pub use edge_module::{EdgeModule, EdgeModuleBuilder, StartError};

@@ -81,8 +81,10 @@ impl TwinFollower {
             if let Some(now) = now {
                 let problems = self.put_into_force(&now.properties);
                 module.allow_unsecured_endpoints(self.settings.allows_unsecured_endpoints());
-                report(&client, &now, &problems);
+                let version = now.version;
+                // What is reported holds after a restart too.
                 self.save(now).await;
+                self.report(&client, version, &problems);
             }
             if desired.changed().await.is_err() {
                 return;
@@ -132,26 +134,25 @@ impl TwinFollower {
             Err(error) => tracing::error!("the twin cannot be saved: {error}"),
         }
     }
-}
 
-/// What the module made of the twin.
-fn report(client: &Client, desired: &Desired, problems: &[Problem]) {
-    let wrong: Map<String, Value> = problems
-        .iter()
-        .map(|problem| (problem.property.to_owned(), json!(problem.message)))
-        .collect();
-    let state = match problems.is_empty() {
-        true => "Running",
-        false => "ModuleConfigurationRequired",
-    };
-    // A merge patch: an object would keep the problems of an earlier twin.
-    let wrong = if wrong.is_empty() {
-        Value::Null
-    } else {
-        json!(Value::Object(wrong).to_string())
-    };
-    let patch = json!({"State": state, "DesiredVersion": desired.version, "Problems": wrong});
-    if let Err(error) = client.report(patch) {
-        tracing::error!(%error, "the state cannot be reported");
+    /// What the module made of the twin.
+    fn report(&self, client: &Client, version: u64, problems: &[Problem]) {
+        let wrong: Map<String, Value> = problems
+            .iter()
+            .map(|problem| (problem.property.to_owned(), json!(problem.message)))
+            .collect();
+        let state = match problems.is_empty() || !self.is_required {
+            true => "Running",
+            false => "ModuleConfigurationRequired",
+        };
+        // As text, since a merge patch would keep the problems of an earlier twin.
+        let wrong = match wrong.is_empty() {
+            true => Value::Null,
+            false => json!(Value::Object(wrong).to_string()),
+        };
+        let patch = json!({"State": state, "DesiredVersion": version, "Problems": wrong});
+        if let Err(error) = client.report(patch) {
+            tracing::error!(%error, "the state cannot be reported");
+        }
     }
 }

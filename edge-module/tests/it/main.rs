@@ -21,6 +21,7 @@ mod simulator;
 mod site;
 mod support;
 mod twin;
+mod webhook;
 
 // The strict edgeHub and the brokers that the tests of `lva-hub` play.
 #[allow(dead_code, reason = "shared with the tests of another crate")]

@@ -107,6 +107,16 @@ impl Program {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until the log has this text.
+    pub(crate) async fn logged(&self, text: &str) {
+        let logged = async {
+            while !self.log().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        };
+        crate::within(text, logged).await;
+    }
+
     /// The sum of a metric over all its labels that have this text.
     pub(crate) async fn metric(&self, name: &str, label: &str) -> f64 {
         let (_, text) = Client::of(self.metrics).get("/metrics").await;
