@@ -7,6 +7,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::ended::run;
 use crate::support::{Client, Program, activated, named, state_of, topology};
 
 #[tokio::test]
@@ -92,15 +93,7 @@ async fn a_log_that_nobody_reads_stops_nothing() {
 #[test]
 fn the_printed_configuration_starts_a_module_and_a_mistake_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_lva-edge"))
-            .args(args)
-            .current_dir(directory.path())
-            .output();
-        let output = output.unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    };
+    let run = |args: &[&str]| run(directory.path(), args);
     let (code, printed, _) = run(&["module", "--print-config", "--name", "store-17"]);
     assert!(
         code == Some(0) && printed.contains("name = \"store-17\""),

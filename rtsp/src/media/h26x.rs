@@ -1,6 +1,6 @@
 //! Pictures of H.264 (RFC 6184) and H.265 (RFC 7798) from RTP payloads: sans-I/O.
 //!
-//! Where a picture ends is told by the marker, by RTP time, and by the slices themselves. Cameras get the first two wrong,
+//! The end of a picture is known by the marker, by RTP time, and by the slices themselves. Cameras get the first two wrong,
 //! so the marker is believed only after some pictures have shown that it is right.
 
 mod nal;
@@ -14,7 +14,7 @@ use super::unit::{Arrival, Unit};
 use crate::Codec;
 use crate::wire::repairs::{Repair, Repairs};
 
-/// Largest picture: a key frame of 8K at a quantiser that nobody uses.
+/// Largest picture: a key frame of 8K at an unusually fine quantiser.
 const MAX_PICTURE: usize = 16 << 20;
 /// Units in a picture: one for each packet of the largest picture is more than any camera sends.
 const MAX_UNITS: u32 = 16 * 1024;
@@ -40,7 +40,7 @@ pub(crate) struct PictureAssembler {
     trust: Trust,
     /// RTP time of the last picture that came out.
     last_ticks: Option<i64>,
-    /// Packets lost and not yet told.
+    /// Packets lost and not yet reported.
     lost: u32,
     /// Nothing counts until the next picture begins.
     skipping: bool,
@@ -186,7 +186,7 @@ impl PictureAssembler {
     /// A complete unit, or several with start codes between them.
     fn unit(&mut self, unit: &[u8], at: At, repairs: &mut Repairs, out: &mut Vec<Unit>) {
         if self.fragment.is_some() {
-            // The one before never told its end.
+            // The one before had no end.
             repairs.add(Repair::Fragments);
             self.end_fragment(repairs, out);
         }
@@ -444,7 +444,7 @@ impl PictureAssembler {
         }
     }
 
-    /// Another picture begins: was that where the marker said?
+    /// Another picture begins: was that where the marker was?
     fn verify_marker(&mut self) {
         if let Trust::Unknown(pictures) = self.trust
             && self.picture.ended

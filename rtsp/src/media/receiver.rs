@@ -34,7 +34,7 @@ pub(crate) struct Receiver {
     /// The first packets, all of one type that was not described.
     others: Vec<Kept>,
     source: Option<Source>,
-    /// A first packet of another source; the next one tells whether the stream changed to it.
+    /// A first packet of another source; the next one shows whether the stream changed to it.
     stray: Option<Kept>,
     waiting: BTreeMap<i64, Kept>,
     waiting_since: Duration,
@@ -100,7 +100,7 @@ impl Receiver {
     }
 
     /// RTP time of a report, extended to 64 bits. Reports may come before the first packet, and some cameras give them an
-    /// SSRC of their own; whether the time is the stream's is for its clock to say.
+    /// SSRC of their own; whether the time is the stream's is for its clock to decide.
     pub(crate) fn report_ticks(&mut self, timestamp: u32) -> i64 {
         match self.last_ticks {
             Some(last) => extended(last, timestamp),

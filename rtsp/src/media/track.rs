@@ -20,7 +20,7 @@ use crate::wire::description::Track as Described;
 use crate::wire::repairs::{Repair, Repairs};
 use crate::{Codec, StreamInfo};
 
-/// What a sender report says.
+/// The content of a sender report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) ntp: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Report {
 pub(crate) struct Track {
     receiver: Receiver,
     format: Format,
-    /// Lost packets that no unit has told yet.
+    /// Lost packets that no unit has reported yet.
     lost: u32,
     pub(crate) packets: u64,
     /// Units that came out.
