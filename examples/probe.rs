@@ -32,8 +32,8 @@ struct Args {
     /// How long to watch. At least 8 s are needed to detect sender reports.
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
-    /// tcp, udp or http.
-    #[arg(long, default_value = "tcp")]
+    /// auto, tcp, udp, multicast or http; auto is tcp, or what the camera takes instead.
+    #[arg(long, default_value = "auto")]
     transport: Transport,
     /// User name, if the address has none.
     #[arg(long)]
@@ -88,6 +88,7 @@ impl Args {
         Ok(CameraOptions::new(url)
             .with_credentials(credentials)
             .with_transport(self.transport)
+            .with_metadata(true)
             .with_timeouts(timeouts)
             .with_tls(secured.then_some(tls)))
     }

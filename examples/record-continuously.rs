@@ -10,7 +10,7 @@ use lva_examples::topology_run::INSTANCE;
 use lva_graph_runtime::{MessageSink, Module, RuntimeOptions};
 use lva_inference_schema::{ProductFamily, default_topic};
 
-/// Record everything that a camera sends, pictures and sound, in segments of a minute.
+/// Record everything that a camera sends, pictures and audio, in segments of a minute.
 ///
 /// The graph is examples/documents/record-continuously.json. Segments are DIRECTORY/all/TIME.mp4, and DIRECTORY/all/index.m3u8
 /// lists them with their dates, for any player. Started again, it continues in the same directory.

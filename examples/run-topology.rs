@@ -76,6 +76,10 @@ struct Args {
     /// Directory for recordings.
     #[arg(long, default_value = "recordings")]
     recordings: PathBuf,
+    /// Let file sinks write to an absolute baseDirectoryPath instead of below --recordings. A --param with an absolute path
+    /// as its value asks for that too.
+    #[arg(long)]
+    absolute_directories: bool,
     /// Simulate a camera, extensions and hub messages.
     #[arg(long)]
     simulate: bool,
@@ -190,7 +194,9 @@ async fn play(
         Box::new(witness.clone()),
         Box::new(listener.clone()),
     ];
-    let module = Module::new(RuntimeOptions::new(&args.recordings), sinks);
+    let absolute = args.absolute_directories || values.values().any(|value| value.starts_with('/'));
+    let options = RuntimeOptions::new(&args.recordings).with_absolute_directories(absolute);
+    let module = Module::new(options, sinks);
     let active = Cell::new(false);
     let running = async {
         activate(&module, topology, &instance).await?;

@@ -96,7 +96,7 @@ async fn main() -> anyhow::Result<()> {
         }
     };
     match &args.camera {
-        Some(_) => eprintln!("camera: {}", camera.url),
+        Some(_) => eprintln!("camera: {}", camera.shown()),
         None => eprintln!("camera: {} (user {USER}, password {PASSWORD})", camera.url),
     }
     let extension = start_extension(&args, config)

@@ -50,19 +50,19 @@ def package(unpublished):
     return unpacked
 
 
-def problems_of(folder):
+def problems_of(directory):
     """What a package lacks, apart from building."""
     for licence in ("LICENSE-APACHE", "LICENSE-MIT"):
-        if not (folder / licence).is_file():
+        if not (directory / licence).is_file():
             yield f"{licence} is missing: link it, ln -s ../{licence}"
-    for target in LINK.findall((folder / "README.md").read_text()):
-        if not re.match(r"[a-z]+:", target) and not (folder / target).exists():
+    for target in LINK.findall((directory / "README.md").read_text()):
+        if not re.match(r"[a-z]+:", target) and not (directory / target).exists():
             yield f"README.md links to '{target}', which is not in the package"
 
 
-def workspace(unpacked, folders):
-    members = ", ".join(f'"{folder.name}"' for folder in folders.values())
-    patches = "".join(f'{name} = {{ path = "{folder.name}" }}\n' for name, folder in folders.items())
+def workspace(unpacked, packages):
+    members = ", ".join(f'"{directory.name}"' for directory in packages.values())
+    patches = "".join(f'{name} = {{ path = "{directory.name}" }}\n' for name, directory in packages.items())
     manifest = f'[workspace]\nresolver = "3"\nmembers = [{members}]\n\n[patch.crates-io]\n{patches}'
     (unpacked / "Cargo.toml").write_text(manifest)
     # The versions that everything else is tested with.
@@ -72,19 +72,19 @@ def workspace(unpacked, folders):
 def main(arguments):
     public, unpublished = published()
     unpacked = package(unpublished)
-    folders, failed = {}, False
+    packages, failed = {}, False
     print(f"{'package':<32} {'files':>5} {'unpacked':>9} {'.crate':>9}")
     for name in sorted(public):
-        folder = unpacked / f"{name}-{public[name]['version']}"
-        folders[name] = folder
-        files = [file for file in folder.rglob("*") if file.is_file()]
+        directory = unpacked / f"{name}-{public[name]['version']}"
+        packages[name] = directory
+        files = [file for file in directory.rglob("*") if file.is_file()]
         size = sum(file.stat().st_size for file in files)
-        archive = (PACKAGES / "package" / f"{folder.name}.crate").stat().st_size
-        print(f"{folder.name:<32} {len(files):>5} {size / 1024:>5.0f} KiB {archive / 1024:>5.0f} KiB")
-        for problem in problems_of(folder):
+        archive = (PACKAGES / "package" / f"{directory.name}.crate").stat().st_size
+        print(f"{directory.name:<32} {len(files):>5} {size / 1024:>5.0f} KiB {archive / 1024:>5.0f} KiB")
+        for problem in problems_of(directory):
             print(f"check-packages: {name}: {problem}", file=sys.stderr)
             failed = True
-    workspace(unpacked, folders)
+    workspace(unpacked, packages)
     if ".invalid" in "".join(public[name]["repository"] or "" for name in public):
         print("note: the address of the repository is still a placeholder, in [workspace.package] of Cargo.toml")
     if failed:
@@ -92,12 +92,12 @@ def main(arguments):
     if "--no-build" in arguments:
         return 0
     environment = {**os.environ, "CARGO_TARGET_DIR": str(OUTSIDE / "target")}
-    for name in folders:
+    for name in packages:
         print(f"--- {name} by itself", flush=True)
         cargo("check", "--quiet", "--package", name, "--lib", "--examples", cwd=unpacked, env=environment)
     print("--- examples of the documentation", flush=True)
     cargo("test", "--quiet", "--doc", "--workspace", cwd=unpacked, env=environment)
-    print(f"check-packages: {len(folders)} packages are complete, build and pass the examples of their documentation")
+    print(f"check-packages: {len(packages)} packages are complete, build and pass the examples of their documentation")
     return 0
 
 

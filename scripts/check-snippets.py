@@ -59,7 +59,7 @@ def blocks(text):
 
 
 def is_published(readme):
-    """Whether a README is that of a package for others, which has to say how to depend on it."""
+    """Whether a README is that of a package for others, which has to show how to depend on it."""
     manifest = readme.parent / "Cargo.toml"
     if readme.name != "README.md" or not manifest.exists():
         return False

@@ -1,4 +1,4 @@
-//! The configuration file, its defaults, and what both say.
+//! The configuration file, its defaults, and their meaning.
 
 mod hub;
 mod webhook;
@@ -289,7 +289,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Value`] when it is no address.
+    /// [`ConfigError::Value`] when it is not an address.
     pub fn http_address(&self) -> Result<Option<SocketAddr>, ConfigError> {
         address("http.listen", &self.http.listen)
     }
@@ -298,7 +298,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Value`] when it is no address.
+    /// [`ConfigError::Value`] when it is not an address.
     pub fn metrics_address(&self) -> Result<Option<SocketAddr>, ConfigError> {
         address("metrics.listen", &self.metrics.listen)
     }

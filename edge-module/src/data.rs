@@ -124,7 +124,7 @@ impl DataDirectory {
         written.map_err(io("write", &path))
     }
 
-    /// Renames a file that cannot be read, so that nobody loses it. Returns its new name.
+    /// Renames a file that cannot be read, so that it is not lost. Returns its new name.
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@ const MAX_BODY: usize = 4 << 20;
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// Says whether it does.
+    /// Whether it does.
     pub fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::Release);
     }

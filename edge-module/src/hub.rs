@@ -132,7 +132,7 @@ impl HubConnection {
         self.tasks.abort_all();
     }
 
-    /// Delivers the last events while there is a connection, and says goodbye. What is not delivered stays on disk.
+    /// Delivers the last events while there is a connection, and disconnects. What is not delivered stays on disk.
     pub(crate) async fn stop(mut self) {
         self.close();
         if !self.client.drain(DRAIN_LIMIT).await {

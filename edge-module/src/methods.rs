@@ -109,7 +109,7 @@ impl Shared {
             return configuration_required(&problems);
         }
         let (status, payload) = self.module.invoke(method, payload).await;
-        if status >= 300 || !known.is_some_and(|(_, method)| changes_state(method)) {
+        if status >= 300 || !known.is_some_and(|(_, method)| method.changes_state()) {
             return Answer { status, payload };
         }
         self.changed.notify_one();
@@ -125,27 +125,6 @@ impl Shared {
             }
             Err(_panicked) => failed("done, but a restart will forget it; the log has more".to_owned()),
         }
-    }
-}
-
-fn changes_state(method: Method) -> bool {
-    match method {
-        Method::TopologySet
-        | Method::TopologyDelete
-        | Method::InstanceSet
-        | Method::InstanceActivate
-        | Method::InstanceDeactivate
-        | Method::InstanceDelete
-        | Method::AdapterSet
-        | Method::AdapterDelete => true,
-        Method::TopologyGet
-        | Method::TopologyList
-        | Method::InstanceGet
-        | Method::InstanceList
-        | Method::AdapterGet
-        | Method::AdapterList
-        | Method::DeviceDiscover
-        | Method::DeviceGet => false,
     }
 }
 

@@ -43,7 +43,7 @@ impl Signals {
 
 /// Runs a module until SIGTERM or Ctrl-C, and stops it. A second signal ends at once.
 ///
-/// Tells systemd (`Type=notify`, `WatchdogSec=`) what happens. Exit codes: 0 after a complete stop, 1 when it was not
+/// Reports to systemd (`Type=notify`, `WatchdogSec=`) what happens. Exit codes: 0 after a complete stop, 1 when it was not
 /// complete in time, 130 after a second signal.
 pub async fn run(module: EdgeModule, mut signals: Signals) -> ExitCode {
     let ready = Ready::notify();
@@ -59,7 +59,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Tells systemd (`Type=notify`, `WatchdogSec=`) that the program is ready, and from then on that it lives.
+    /// Reports to systemd (`Type=notify`, `WatchdogSec=`) that the program is ready, and from then on that it lives.
     ///
     /// # Panics
     ///

@@ -224,7 +224,7 @@ struct InForce {
 }
 
 impl LiveSettings {
-    /// What the configuration says, until there is a twin.
+    /// What the configuration has, until there is a twin.
     pub(crate) fn new(configured: &EventsConfig) -> Self {
         Self(Arc::new(RwLock::new(InForce {
             configured: configured.clone(),
@@ -232,7 +232,7 @@ impl LiveSettings {
         })))
     }
 
-    /// Puts what a twin says into force. While there are problems, methods are refused.
+    /// Puts the settings of a twin into force. While there are problems, methods are refused.
     pub(crate) fn apply(&self, twin: Settings, problems: Vec<Problem>) {
         let mut in_force = self.0.write();
         in_force.twin = twin;

@@ -103,7 +103,7 @@ impl FrameForm {
         match self.file {
             None => {
                 let name = self.plan.format().name();
-                // Both crates have the contract's eleven, under the contract's names.
+                // Both crates have the contract's formats, under the contract's names.
                 let pixels = WirePixels::ALL.into_iter().find(|pixels| pixels.name() == name);
                 FrameFormat::raw(pixels.unwrap_or(WirePixels::Bgr24), width, height)
             }

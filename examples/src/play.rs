@@ -22,7 +22,7 @@ pub async fn camera(address: Option<&str>) -> anyhow::Result<Camera> {
         Some(address) => Camera::at(address)?,
         None => Camera::simulated(&Path::new(env!("CARGO_MANIFEST_DIR")).join("media/plaza.mp4")).await?,
     };
-    eprintln!("camera: {}", camera.url);
+    eprintln!("camera: {}", camera.shown());
     Ok(camera)
 }
 

@@ -61,21 +61,29 @@ impl Camera {
     ///
     /// The address is invalid.
     pub fn at(address: &str) -> anyhow::Result<Self> {
-        let (_, credentials) = CameraUrl::parse_with_credentials(address)?;
+        let (url, credentials) = CameraUrl::parse_with_credentials(address)?;
         let secret = |part: fn(&Credentials) -> &str| credentials.as_ref().map_or("", part).to_owned();
-        // User name and password are separate, because the address is printed.
+        // User name and password are separate parameters of the topologies.
+        let address = address.trim();
         let (scheme, rest) = address
-            .trim()
             .split_once("://")
             .context("the camera's address has no scheme")?;
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let host = authority.rsplit('@').next().unwrap_or(authority);
+        // A password may have an `@` itself.
+        let bare = rest
+            .match_indices('@')
+            .filter_map(|(at, _)| Some(format!("{scheme}://{}", rest.get(at + 1..)?)))
+            .find(|bare| CameraUrl::parse(bare).as_ref() == Ok(&url));
         Ok(Self {
-            url: format!("{scheme}://{host}{path}"),
+            url: bare.unwrap_or_else(|| address.to_owned()),
             user: secret(Credentials::username),
             password: secret(Credentials::password),
             simulator: None,
         })
+    }
+
+    /// Its address for people, without what looks like a secret in path and query.
+    pub fn shown(&self) -> String {
+        CameraUrl::parse(&self.url).map_or_else(|error| error.to_string(), |url| url.to_string())
     }
 
     /// Its address, user name and password under the parameter names of the published topologies.
@@ -287,4 +295,35 @@ pub async fn first_session(witness: &crate::demo::Witness, within: Duration) -> 
         bail!("no session with the camera within {} s: {why}", within.as_secs());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_are_apart_from_the_address_whatever_they_contain() {
+        for (address, url, user, password) in [
+            ("rtsp://cam:554/s?x=1", "rtsp://cam:554/s?x=1", "", ""),
+            ("rtsp://u:p@cam/s@1", "rtsp://cam/s@1", "u", "p"),
+            ("rtsp://u:p@ss@cam/s", "rtsp://cam/s", "u", "p@ss"),
+            (" rtsp://u:a/b#c@cam:8554/s ", "rtsp://cam:8554/s", "u", "a/b#c"),
+        ] {
+            let camera = Camera::at(address).unwrap();
+            let seen = (
+                camera.url.as_str(),
+                camera.user.as_str(),
+                camera.password.as_str(),
+            );
+            assert_eq!(seen, (url, user, password), "{address}");
+        }
+        assert!(Camera::at("cam/s").is_err());
+    }
+
+    #[test]
+    fn secrets_in_a_path_are_not_shown() {
+        let camera = Camera::at("rtsp://u:p@cam/user=a_password=geheim_channel=1.sdp").unwrap();
+        assert_eq!(camera.shown(), "rtsp://cam/user=a_password=***_channel=1.sdp");
+        assert!(camera.url.contains("geheim"), "the camera wants it");
+    }
 }

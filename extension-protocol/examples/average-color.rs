@@ -50,7 +50,7 @@ impl BlockingSession for Frames {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "5001".into()).parse()?;
     let server = ExtensionServer::new(ThreadPerStream::new(AverageColor))
         .listen(ListenAddress::loopback(port))

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::iter;
 
-/// The innermost cause: what the text of a transport's error leaves out.
+/// The innermost cause: what the message of a transport's error leaves out.
 pub(crate) fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     chain(error).last().unwrap_or(error)
 }

@@ -57,14 +57,14 @@ pub enum SharedMemoryError {
         required_bytes: u64,
     },
     /// Any other error of the file system.
-    #[error("shared memory in {directory} could not be created (while {doing}): {source}")]
+    #[error("shared memory in {directory} could not be created (while {doing}): {cause}")]
     Io {
         /// The directory.
         directory: PathBuf,
         /// The failed step.
         doing: &'static str,
         /// The error of the system.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 

@@ -4,7 +4,7 @@
 //! makes its own copy. This crate owns the chain: a [`Decoder`] turns access units into [`Picture`]s that are shared and
 //! never copied, a [`Pacer`] limits the frame rate, a [`FramePlan`] fixes the layout of a frame to the byte, and a
 //! [`Renderer`] writes a picture into the caller's memory (a slot of shared memory, for example). Boxes in the padded
-//! frame are mapped to the camera's picture by [`FramePlan::unpad`]. Module [`motion`] detects motion.
+//! frame are mapped to the camera's picture by [`FramePlan::unpad`]. A [`FrameSampler`] is all of them for one stream. Module [`motion`] detects motion.
 //!
 //! **After the first picture, rendering allocates nothing, and each byte of the finished frame is written into its
 //! place without a copy of the whole.** A destination of another length is [`RenderError::DestinationLength`], a picture
@@ -69,6 +69,7 @@ mod pacer;
 mod picture;
 mod plan;
 mod render;
+mod sampler;
 mod unit;
 
 pub use decoder::{
@@ -84,6 +85,7 @@ pub use pacer::{FrameRate, FrameRateError, Pacer};
 pub use picture::{ColorMatrix, ColorRange, Picture, PictureError, PictureFormat, Plane};
 pub use plan::{FramePlan, FramePlanError, ImageSettings, Scale};
 pub use render::{RenderError, Renderer};
+pub use sampler::{FrameSampler, SampleError, SampledFrame};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -14,7 +14,7 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::util::frame::Video;
 use fused::Fused;
-use lva_media_types::{Alpha, PixelFormat, PixelLayout};
+use lva_media_types::{Alpha, PixelFormat, PixelLayout, PixelPlane};
 use std::fmt;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
@@ -73,7 +73,7 @@ pub enum RenderError {
 /// dB, which tests check.
 ///
 /// Padding is black. After the first picture of a format nothing is allocated. Colours follow the picture's matrix and
-/// range. YUV420P frames keep the picture's matrix and range; black is their black (16 or 0).
+/// range. Planar frames keep the picture's matrix and range; black is their black (16 or 0).
 ///
 /// It is `Send`, as plans, pictures and decoders are: keep one across frames, wherever they are rendered.
 pub struct Renderer {
@@ -176,14 +176,9 @@ fn scale<'a>(
     // swscale maps full range to limited between a `J` layout and a plain one. Both sides get the same kind, so that
     // values stay as they are and the conversion below knows the range.
     let full_by_name = matches!(source, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P);
-    use PixelFormat::{
-        Abgr, Argb, Bgr24, Bgra, Rgb24, Rgb555Be, Rgb555Le, Rgb565Be, Rgb565Le, Rgba, Yuv420p,
-    };
-    let [plain, full] = match plan.format() {
-        Yuv420p => [Pixel::YUV420P, Pixel::YUVJ420P],
-        Rgb24 | Bgr24 | Argb | Rgba | Abgr | Bgra | Rgb565Be | Rgb565Le | Rgb555Be | Rgb555Le => {
-            [Pixel::YUV444P, Pixel::YUVJ444P]
-        }
+    let [plain, full] = match plan.format().chroma_block() {
+        1 => [Pixel::YUV444P, Pixel::YUVJ444P],
+        _ => [Pixel::YUV420P, Pixel::YUVJ420P],
     };
     let target = if full_by_name { full } else { plain };
     if source == target && (frame.width(), frame.height()) == (content.width, content.height) {
@@ -327,24 +322,49 @@ fn copy_planes(
             .ok_or(RenderError::Conversion)?;
         let columns = samples(content.x)..samples(content.x) + samples(content.width);
         let rows = samples(content.y)..samples(content.y) + samples(content.height);
-        let empty = if plane.block == 1 { black } else { 128 };
+        let empty = if index == 0 { black } else { 128 };
         let mut source = scaled.data(index).chunks(scaled.stride(index).max(1));
         for (y, target) in target.chunks_exact_mut(plane.stride).enumerate() {
             let content = if rows.contains(&y) { source.next() } else { None };
             let Some(content) = content else {
-                target.fill(empty);
+                fill_samples(&plane, target, empty);
                 continue;
             };
             let content = content.get(..columns.len()).ok_or(RenderError::Conversion)?;
-            target.get_mut(..columns.start).unwrap_or_default().fill(empty);
-            target
-                .get_mut(columns.clone())
-                .ok_or(RenderError::Conversion)?
-                .copy_from_slice(content);
-            target.get_mut(columns.end..).unwrap_or_default().fill(empty);
+            copy_row(&plane, content, columns.start, empty, target).ok_or(RenderError::Conversion)?;
         }
     }
     Ok(())
+}
+
+/// Fills a row of a plane, its padding included, and leaves samples of other planes between its own as they are.
+fn fill_samples(plane: &PixelPlane, row: &mut [u8], value: u8) {
+    match plane.step {
+        0 | 1 => row.fill(value),
+        step => row
+            .iter_mut()
+            .skip(plane.first)
+            .step_by(step)
+            .for_each(|sample| *sample = value),
+    }
+}
+
+/// Writes samples into a row of a plane, the first one at column `left`, and `empty` on both sides; `None` if the row is
+/// too short.
+fn copy_row(plane: &PixelPlane, samples: &[u8], left: usize, empty: u8, row: &mut [u8]) -> Option<()> {
+    if plane.step == 1 {
+        let right = left + samples.len();
+        row.get_mut(..left)?.fill(empty);
+        row.get_mut(left..right)?.copy_from_slice(samples);
+        row.get_mut(right..)?.fill(empty);
+        return Some(());
+    }
+    fill_samples(plane, row, empty);
+    let targets = row.get_mut(plane.first + left * plane.step..)?;
+    for (target, sample) in targets.iter_mut().step_by(plane.step.max(1)).zip(samples) {
+        *target = *sample;
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -380,7 +400,7 @@ mod tests {
             let picture = picture(layout, (321, 181), chroma);
             for (format, size) in PixelFormat::ALL
                 .into_iter()
-                .filter(|format| *format != PixelFormat::Yuv420p)
+                .filter(|format| format.layout() != PixelLayout::Planar)
                 .flat_map(|format| [(240, 150), (162, 91), (321, 181), (700, 333)].map(|size| (format, size)))
             {
                 let settings =
@@ -393,7 +413,7 @@ mod tests {
                 let mut renderer = Renderer::new(plan);
                 renderer.render(&picture, &mut fused).unwrap();
                 if renderer.fused.is_none() {
-                    return; // a processor without AVX2
+                    continue; // a processor without AVX2
                 }
                 if format.bytes_per_pixel() == 2 {
                     continue; // a step of five bits is not a small difference; the golden tests cover these
@@ -406,6 +426,26 @@ mod tests {
                 assert!(mean < 1.0, "{layout:?} to {format} {size:?}: mean square {mean}");
             }
         }
+    }
+
+    /// As of a format that interleaves Cb and Cr.
+    #[test]
+    fn interleaved_planes_leave_each_other_s_samples_alone() {
+        let plane = |first| PixelPlane {
+            offset: 0,
+            stride: 10,
+            row_bytes: 8,
+            rows: 1,
+            block: 2,
+            first,
+            step: 2,
+        };
+        let mut row = [9; 10];
+        copy_row(&plane(0), &[1, 2], 1, 128, &mut row).unwrap();
+        copy_row(&plane(1), &[3, 4], 1, 128, &mut row).unwrap();
+        assert_eq!(row, [128, 128, 1, 3, 2, 4, 128, 128, 128, 128]);
+        fill_samples(&plane(1), &mut row, 0);
+        assert_eq!(row, [128, 0, 1, 0, 2, 0, 128, 0, 128, 0]);
     }
 
     #[test]

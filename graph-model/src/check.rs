@@ -29,7 +29,7 @@ pub struct ValidationReport {
     pub steps: usize,
 }
 
-/// Upper bound of [`ValidationReport::steps`] for any document: seven passes over 1,000 nodes and 10,000 inputs, plus
+/// Upper bound of [`ValidationReport::steps`] for any document: seven rounds through 1,000 nodes and 10,000 inputs, plus
 /// the one list that exceeds its limit.
 pub const MAX_STEPS: usize = 7 * (nodes::MAX_NODES + 2 * MAX_INPUTS + 1);
 

@@ -10,14 +10,14 @@ pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 #[non_exhaustive]
 pub enum DocumentError {
     /// Not JSON.
-    #[error("invalid JSON: {source}: fix the syntax there")]
+    #[error("invalid JSON: {cause}: fix the syntax there")]
     NotJson {
         /// Line, from 1.
         line: usize,
         /// Column, from 1.
         column: usize,
         /// The parser's error.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// Not JSON, because of a quote that a word processor made.
     #[error(
@@ -136,11 +136,11 @@ pub(crate) fn str_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
 /// Reads JSON from bytes: a byte-order mark, any line ends and tabs are fine.
 pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
     let text = str_from_slice(bytes)?;
-    serde_json::from_str(text).map_err(|source| {
-        typographic_quote(text, source.line()).unwrap_or(DocumentError::NotJson {
-            line: source.line(),
-            column: source.column(),
-            source,
+    serde_json::from_str(text).map_err(|cause| {
+        typographic_quote(text, cause.line()).unwrap_or(DocumentError::NotJson {
+            line: cause.line(),
+            column: cause.column(),
+            cause,
         })
     })
 }
@@ -189,7 +189,7 @@ pub(crate) fn member<'v>(map: &'v Map<String, Value>, name: &str) -> Option<(&'v
         .map(|(key, value)| (key.as_str(), value))
 }
 
-/// The members of a document; `hint` tells how such a document is recognised.
+/// The members of a document; `hint` describes how to recognise such a document.
 pub(crate) fn members_of<'v>(
     value: &'v Value,
     expected: &'static str,

@@ -97,7 +97,7 @@
 //!
 //! # Custom nodes
 //!
-//! A program registers its own types of nodes as [`CustomNodeTypes`], with a topology
+//! A program registers custom types of nodes as [`CustomNodeTypes`], with a topology
 //! ([`Topology::with_custom_types`]) or a registry
 //! ([`RegistryOptions::with_custom_types`](methods::RegistryOptions::with_custom_types)). Nodes of these types become
 //! [`Node::Custom`]; without them, they have an unknown type.
@@ -174,7 +174,8 @@ pub mod nodes {
 /// Direct methods: what they ask, the state machine that answers them, and the answers.
 pub mod methods {
     pub use crate::method::{
-        ErrorDetail, Fault, InstanceState, ListOptions, Method, MethodCall, MethodError, Request, Response,
+        DeviceGetOptions, DiscoverOptions, ErrorDetail, Fault, InstanceState, ListOptions, Method,
+        MethodCall, MethodError, Request, Response,
     };
     pub use crate::onvif::DeviceFault;
     pub use crate::registry::{

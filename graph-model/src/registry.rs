@@ -118,10 +118,14 @@ impl Registry {
             Request::AdapterGet(name) => self.adapter_of(name)?,
             Request::AdapterList(options) => self.list_adapters(options)?,
             Request::AdapterDelete(name) => self.delete_adapter(name),
-            Request::DeviceDiscover { duration } => return Ok(Action::Discover { duration: *duration }),
-            Request::DeviceGet { endpoint, .. } => {
+            Request::DeviceDiscover(options) => {
+                return Ok(Action::Discover {
+                    duration: options.duration,
+                });
+            }
+            Request::DeviceGet(options) => {
                 return Ok(Action::Describe {
-                    endpoint: endpoint.clone(),
+                    endpoint: options.endpoint.clone(),
                 });
             }
         };

@@ -175,7 +175,7 @@ impl DecoderThread {
             Err(error) => {
                 tracing::error!(node = self.source.name(), %error, "the camera's stream cannot be decoded");
                 self.source
-                    .emit_failure(&Failure::unusable_video(self.source.name()));
+                    .emit_failure(&Failure::undecodable_video(self.source.name(), codec));
                 None
             }
         };

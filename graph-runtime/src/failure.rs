@@ -1,5 +1,8 @@
 //! One table from the kinds of failure to the events that report them and the status that a method would answer with.
 
+use std::fmt;
+use std::time::Duration;
+
 use lva_extension_protocol::GrpcCode;
 use lva_extension_protocol::client::{ConnectError, PeerStatus, SessionError};
 use lva_extension_protocol::http::HttpError;
@@ -7,8 +10,9 @@ use lva_inference_schema::EventName;
 use lva_inference_schema::body::{
     CodedError, EventBody, MediaFormatError, ProtocolError, RuntimeError, StorageError,
 };
+use lva_media_types::VideoCodec;
 use lva_recording::ClipError;
-use lva_rtsp::{CameraError, ErrorKind};
+use lva_rtsp::{CameraError, ErrorKind, NoPictures};
 
 /// The longest message of a custom node in an event, in characters.
 const MAX_MESSAGE: usize = 500;
@@ -39,6 +43,8 @@ pub enum FailureKind {
     UnusableVideo,
     /// The camera sends audio that cannot be recorded.
     UnusableAudio,
+    /// No key frame came for several lengths of a segment, so that the recording cannot be cut.
+    NoKeyframes,
     /// A recording could not be created or completed.
     Storage,
     /// The disk is full.
@@ -82,6 +88,7 @@ impl FailureKind {
     /// | `Overloaded` | `ProtocolError` | `overloaded` | 503 |
     /// | `UnusableVideo` | `MediaFormatError` | `unsupportedVideoFormat` | 415 |
     /// | `UnusableAudio` | `MediaFormatError` | `unsupportedAudioFormat` | 415 |
+    /// | `NoKeyframes` | `MediaFormatError` | `noKeyFrames` | 415 |
     /// | `Storage` | `StorageError` | `storageFailed` | 500 |
     /// | `StorageFull` | `StorageError` | `storageFull` | 507 |
     /// | `StorageDenied` | `StorageError` | `storageDenied` | 403 |
@@ -94,7 +101,8 @@ impl FailureKind {
     /// | `NodeTimeout` | `RuntimeError` | `nodeHung` | 504 |
     /// | `InternalError` | `RuntimeError` | `internalError` | 500 |
     ///
-    /// A `StorageError` also has a `message`, which names the file or directory and the remedy.
+    /// A `StorageError` also has a `message`, which names the file or directory and the remedy, and a `MediaFormatError` one
+    /// with the cause and the remedy, and the `codec` where that is the cause.
     pub fn row(self) -> (EventName, &'static str, u16) {
         match self {
             Self::Unreachable => (EventName::NetworkError, "unreachable", 502),
@@ -108,6 +116,7 @@ impl FailureKind {
             Self::Overloaded => (EventName::ProtocolError, "overloaded", 503),
             Self::UnusableVideo => (EventName::MediaFormatError, "unsupportedVideoFormat", 415),
             Self::UnusableAudio => (EventName::MediaFormatError, "unsupportedAudioFormat", 415),
+            Self::NoKeyframes => (EventName::MediaFormatError, "noKeyFrames", 415),
             Self::Storage => (EventName::StorageError, "storageFailed", 500),
             Self::StorageFull => (EventName::StorageError, "storageFull", 507),
             Self::StorageDenied => (EventName::StorageError, "storageDenied", 403),
@@ -142,8 +151,16 @@ pub(crate) struct Failure {
     /// The peer's address without user info, or the directory of a recording.
     target: String,
     protocol: &'static str,
-    /// What happened and what to do, for operators. Only for storage and custom nodes: other errors may quote a peer.
+    /// What happened and what to do, for operators. Only for media, storage and custom nodes: other errors may quote a peer.
     message: Option<String>,
+    /// How the media are encoded.
+    codec: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message.as_deref().unwrap_or(self.code()))
+    }
 }
 
 impl Failure {
@@ -154,6 +171,7 @@ impl Failure {
             target: target.into(),
             protocol,
             message: None,
+            codec: None,
         }
     }
 
@@ -180,12 +198,54 @@ impl Failure {
         Self::new(FailureKind::InternalError, target, "")
     }
 
-    pub(crate) fn unusable_video(target: impl Into<String>) -> Self {
-        Self::new(FailureKind::UnusableVideo, target, "rtsp")
+    /// The video comes, but nothing can be made of it.
+    pub(crate) fn no_pictures(target: impl Into<String>, cause: &NoPictures) -> Self {
+        Self {
+            message: Some(cause.to_string()),
+            ..Self::new(FailureKind::UnusableVideo, target, "rtsp")
+        }
     }
 
-    pub(crate) fn unusable_audio(target: impl Into<String>) -> Self {
-        Self::new(FailureKind::UnusableAudio, target, "rtsp")
+    pub(crate) fn unusable_video(target: impl Into<String>, codec: &str) -> Self {
+        Self {
+            message: Some(format!(
+                "the camera's video is {codec}, which is not supported: choose H.264 or H.265 in its settings"
+            )),
+            codec: Some(codec.to_owned()),
+            ..Self::new(FailureKind::UnusableVideo, target, "rtsp")
+        }
+    }
+
+    pub(crate) fn undecodable_video(target: impl Into<String>, codec: VideoCodec) -> Self {
+        Self {
+            message: Some(format!(
+                "the camera's {codec} cannot be decoded here: choose another profile or codec in its settings"
+            )),
+            codec: Some(codec.to_string()),
+            ..Self::new(FailureKind::UnusableVideo, target, "rtsp")
+        }
+    }
+
+    pub(crate) fn unusable_audio(target: impl Into<String>, codec: &str) -> Self {
+        Self {
+            message: Some(format!(
+                "the camera's audio is {codec}, which recordings in MP4 do not hold: they are without audio; \
+                 choose AAC or Opus in its settings"
+            )),
+            codec: Some(codec.to_owned()),
+            ..Self::new(FailureKind::UnusableAudio, target, "rtsp")
+        }
+    }
+
+    pub(crate) fn no_keyframes(target: impl Into<String>, missing: Duration) -> Self {
+        Self {
+            message: Some(format!(
+                "no key frame came for {} s: the segment goes on until one comes; set a key-frame interval of 1 to 2 s in \
+                 the camera",
+                missing.as_secs()
+            )),
+            ..Self::new(FailureKind::NoKeyframes, target, "rtsp")
+        }
     }
 
     pub(crate) fn camera(error: &CameraError) -> Self {
@@ -302,25 +362,28 @@ impl Failure {
                 body.protocol = self.protocol.to_owned();
                 EventBody::ProtocolError(body)
             }
-            EventName::MediaFormatError if self.kind == FailureKind::UnusableAudio => {
-                EventBody::MediaFormatError(MediaFormatError::unsupported_audio(now_90k))
-            }
             EventName::MediaFormatError => {
-                EventBody::MediaFormatError(MediaFormatError::unsupported_video(now_90k))
+                let mut body = match self.kind {
+                    FailureKind::UnusableAudio => MediaFormatError::unsupported_audio(now_90k),
+                    _ => MediaFormatError::unsupported_video(now_90k),
+                };
+                body.code = code.to_owned();
+                let members = [("codec", &self.codec), ("message", &self.message)];
+                for (name, value) in members {
+                    let value = value.as_deref().map(|value| (name.to_owned(), value.into()));
+                    body.extra.extend(value);
+                }
+                EventBody::MediaFormatError(body)
             }
             EventName::StorageError => {
                 let mut body = StorageError::new(self.target.clone());
-                body.extra.insert("errorCode".to_owned(), code.into());
-                let message = self.message.clone();
-                body.extra
-                    .extend(message.map(|message| ("message".to_owned(), message.into())));
+                body.error_code = Some(code.to_owned());
+                body.message = self.message.clone();
                 EventBody::StorageError(body)
             }
             EventName::RuntimeError => {
                 let mut body = RuntimeError::new(code);
-                if let Some(message) = &self.message {
-                    body.extra.insert("message".to_owned(), message.as_str().into());
-                }
+                body.message = self.message.clone();
                 EventBody::RuntimeError(body)
             }
             _ => EventBody::CodedError(CodedError::new(code, &self.target)),
@@ -331,8 +394,6 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use lva_inference_schema::{EventClass, JsonStyle};
     use lva_rtsp::{CameraUrl, TimeoutKind, Transport};
 
@@ -376,6 +437,31 @@ mod tests {
             emitted(&Failure::camera(&error)),
             r#"ProtocolError {"code":"401","target":"rtsp://cam:8554/a","protocol":"rtsp"}"#
         );
+    }
+
+    #[test]
+    fn media_that_cannot_be_used_are_named_with_the_remedy() {
+        let event = |failure: &Failure| -> serde_json::Value {
+            let (_, body) = failure.to_event(90_000);
+            body.to_json(JsonStyle::Lva)
+        };
+        let audio = event(&Failure::unusable_audio("camera", "G.711 A-law"));
+        assert_eq!(audio["codec"], "G.711 A-law");
+        assert_eq!(
+            (&audio["timestamp"], &audio["code"]),
+            (&1000.into(), &"unsupportedAudioFormat".into())
+        );
+        let text = audio["message"].as_str().unwrap();
+        assert!(
+            text.contains("G.711 A-law") && text.contains("choose AAC"),
+            "{text}"
+        );
+        let video = event(&Failure::no_pictures("camera", &NoPictures::NoKeyframe));
+        assert!(
+            video["message"].as_str().unwrap().contains("key-frame interval"),
+            "{video}"
+        );
+        assert!(video.get("codec").is_none());
     }
 
     #[test]
@@ -485,7 +571,7 @@ mod tests {
         };
         let broken = HttpError::Broken {
             url: url(),
-            source: "geheim".into(),
+            cause: "geheim".into(),
         };
         let overloaded = HttpError::Overloaded {
             url: url(),

@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 use self::drop_report::DropReporter;
 pub(crate) use self::lifecycle::{InstanceLifecycle, StateChangeCause};
 use self::source::{End, Source};
+pub(crate) use crate::analysis::StartError;
+use crate::analysis::{AnalysisBuilder, AnalysisNode, NodeTimeouts};
 use crate::budget::Budget;
 use crate::decode::{self, DecoderInput};
 use crate::emitter::NodeReporter;
-pub(crate) use crate::extension::StartError;
-use crate::extension::{ExtensionNode, Extensions, NodeTimeouts};
 use crate::flow::{RecorderInput, SignalInput};
 use crate::motion::MotionNode;
 use crate::options::RuntimeOptions;
@@ -39,7 +39,7 @@ pub(crate) struct Prepared {
     camera: CameraOptions,
     drop_reporter: DropReporter,
     decoder: Option<DecoderInput>,
-    analyses: Vec<ExtensionNode>,
+    analyses: Vec<AnalysisNode>,
     workers: Vec<Worker>,
     recorders: Recorders,
     inputs: Vec<Input>,
@@ -130,6 +130,7 @@ impl Prepared {
             topology: graph.topology_name().to_owned(),
             instance: graph.instance_name().to_owned(),
             root: options.recordings.clone(),
+            absolute_directories: options.absolute_directories,
             emitter: emitter.clone(),
             budget: budget.clone(),
             recovered,
@@ -153,7 +154,7 @@ impl Prepared {
             })
             .collect();
         let mut workers = Vec::new();
-        let (node_inputs, analyses) = Extensions {
+        let (node_inputs, analyses) = AnalysisBuilder {
             recorders: &recorders,
             emitter: &emitter,
             timeouts: NodeTimeouts::of(options),
@@ -202,7 +203,7 @@ impl Prepared {
             counters: self.source.emitter().counters().clone(),
             budget: self.budget,
         };
-        let analyses = self.analyses.into_iter().map(ExtensionNode::spawn).collect();
+        let analyses = self.analyses.into_iter().map(AnalysisNode::spawn).collect();
         let source = Source {
             stats: stats.clone(),
             drop_reporter: self.drop_reporter,

@@ -61,8 +61,8 @@ mod module;
 mod options;
 
 // The nodes of an instance.
+mod analysis;
 mod decode;
-mod extension;
 mod motion;
 mod record;
 mod tracking;

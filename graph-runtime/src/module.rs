@@ -10,7 +10,7 @@ use lva_graph_model::methods::{
     Action, Completion, InstanceInfo, InstanceState, MethodCall, MethodError, Registry, Request, Response,
     RestoreError, Restored, Start,
 };
-use lva_graph_model::{CustomNodeTypes, Graph, GraphNode, Node};
+use lva_graph_model::{CustomNodeTypes, Graph, GraphNode};
 use lva_media_types::MediaTime;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
@@ -110,7 +110,25 @@ impl Shared {
     }
 }
 
+/// What a method has to stop.
+#[derive(Default)]
+struct RunToStop {
+    /// `None` while the instance is activating, or when it has ended.
+    running: Option<Running>,
+    /// The end of a run that something else stops.
+    ending: Option<watch::Receiver<Option<Result<(), String>>>>,
+}
+
 impl State {
+    /// Under the lock of the method's dispatch, or a run that fails and starts anew meanwhile would be taken in its place.
+    fn take_run(&mut self, instance: &str) -> RunToStop {
+        let running = self.running.remove(instance);
+        let run = self.runs.get(instance);
+        let ending = run.filter(|run| running.is_none() && !run.lifecycle.has_ended());
+        let ending = ending.map(|run| run.lifecycle.end());
+        RunToStop { running, ending }
+    }
+
     fn report(
         &mut self,
         instance: &str,
@@ -334,7 +352,7 @@ impl Module {
             |error: OnvifCallError| MethodError::device(call.name(), error.fault(), error.to_string());
         loop {
             let mut changes = self.shared.changes.subscribe();
-            let action = {
+            let (action, run) = {
                 let mut state = self.shared.state();
                 if unless_ended.is_some_and(|run| run.lifecycle.has_ended()) {
                     return Ok(stopped());
@@ -344,12 +362,16 @@ impl Module {
                 if let Request::InstanceDelete(instance) = &call.request {
                     state.runs.remove(instance);
                 }
-                action
+                let run = match &action {
+                    Action::Stop { instance } => state.take_run(instance),
+                    _ => RunToStop::default(),
+                };
+                (action, run)
             };
             match action {
                 Action::Done(response) => return Ok(response),
                 Action::Start(start) => return self.activate(*start).await,
-                Action::Stop { instance } => return self.stop(instance).await,
+                Action::Stop { instance } => return self.stop(instance, run).await,
                 Action::Discover { duration } => {
                     let found = lva_onvif::discover(duration, self.shared.options.onvif.clone()).await;
                     let found = found.map_err(|error| failed(error.into()))?;
@@ -369,12 +391,9 @@ impl Module {
         }
     }
 
-    /// Custom nodes are created on a thread that may block, in a separate task, which completes even if the caller is dropped.
+    /// On a thread that may block, since a node that runs in this process may load a model, and in a separate task, which
+    /// completes even if the caller is dropped.
     async fn activate(&self, start: Start) -> Result<Response, MethodError> {
-        let mut nodes = start.graph.nodes().iter();
-        if !nodes.any(|node| matches!(node.kind, Node::Custom(_))) {
-            return self.begin(start, StateChangeCause::Method);
-        }
         let (module, instance) = (self.clone(), start.instance.clone());
         let starting = tokio::task::spawn_blocking(move || module.begin(start, StateChangeCause::Method));
         match starting.await {
@@ -461,21 +480,13 @@ impl Module {
         active
     }
 
-    async fn stop(&self, instance: String) -> Result<Response, MethodError> {
-        let (running, ending) = {
-            let mut state = self.shared.state();
-            let running = state.running.remove(&instance);
-            let run = state.runs.get(&instance);
-            let ending = run.filter(|run| running.is_none() && !run.lifecycle.has_ended());
-            let ending = ending.map(|run| run.lifecycle.end());
-            (running, ending)
-        };
+    async fn stop(&self, instance: String, run: RunToStop) -> Result<Response, MethodError> {
         // The module is being shut down, which stops the instance and reports it.
-        if let Some(mut end) = ending {
+        if let Some(mut end) = run.ending {
             let _ = end.wait_for(Option::is_some).await;
             return Ok(stopped());
         }
-        self.end(instance, running, StateChangeCause::Method).await
+        self.end(instance, run.running, StateChangeCause::Method).await
     }
 
     /// Stops an instance and reports it, in a separate task, which completes even if the caller is dropped.

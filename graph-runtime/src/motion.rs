@@ -66,6 +66,7 @@ impl MotionNode {
         failpoint("motion", self.node.name());
         let time = picture.timestamp_90k();
         if !self.filters.admit(time) {
+            self.node.counters().motion().filtered.add(1);
             return None;
         }
         let regions = self.detector.detect(picture);
@@ -176,13 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn latency_counts_from_the_arrival_of_the_picture_and_filtered_pictures_do_not_count() {
+    fn latency_counts_from_the_arrival_of_the_picture_and_not_for_filtered_pictures() {
         let (mut watch, counters) = watch("motion");
         assert!(counters.snapshot().latencies.is_empty());
         let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
         watch.process(&picture(90_000), ago(3));
         watch.process(&picture(100_000), ago(1000)); // excluded by the filter before the node
         watch.process(&picture(180_000), ago(5));
+        let motion = counters.snapshot().motions["motion"];
+        assert_eq!((motion.filtered, motion.looked), (1, 2));
         let latency = counters.snapshot().latencies["motion"];
         assert_eq!(latency.frames, 2);
         // Far less than the excluded picture would add, and more than a busy machine takes.

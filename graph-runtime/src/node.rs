@@ -12,7 +12,7 @@ use serde_json::Value;
 
 mod builder;
 
-pub(crate) use self::builder::{CustomNodePlan, NodeBuildError, NodeBuilder};
+pub(crate) use self::builder::{InProcessPlan, NodeBuildError, NodeBuilder};
 
 /// Creates the nodes of one type, which topologies name in `@type`.
 ///

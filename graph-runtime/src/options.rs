@@ -17,6 +17,7 @@ use crate::node::{Factories, NodeFactory};
 #[derive(Debug, Clone)]
 pub struct RuntimeOptions {
     pub(crate) recordings: PathBuf,
+    pub(crate) absolute_directories: bool,
     pub(crate) module: String,
     pub(crate) registry: RegistryOptions,
     pub(crate) camera_reconnect: ReconnectPolicy,
@@ -33,11 +34,13 @@ pub struct RuntimeOptions {
 
 impl RuntimeOptions {
     /// Recordings go into this directory, which is created with the first one: assets to `DIRECTORY/ASSET/…mp4`, files to the
-    /// topology's own directory, which is relative to this one unless it is absolute. The cache path of an asset sink is not
+    /// topology's own directory, which is relative to this one unless it is absolute
+    /// ([`with_absolute_directories`](Self::with_absolute_directories)). The cache path of an asset sink is not
     /// used, because nothing is uploaded.
     pub fn new(recordings: impl Into<PathBuf>) -> Self {
         Self {
             recordings: recordings.into(),
+            absolute_directories: true,
             module: "lvaEdge".to_owned(),
             registry: RegistryOptions::default(),
             camera_reconnect: ReconnectPolicy::default(),
@@ -51,6 +54,14 @@ impl RuntimeOptions {
             onvif: OnvifOptions::default(),
             unsecured_endpoints: true,
         }
+    }
+
+    /// Whether file sinks write to an absolute `baseDirectoryPath`, as the contract has it. Default true. With false, it counts
+    /// from the directory of all recordings, and a log line reports that.
+    #[must_use]
+    pub fn with_absolute_directories(mut self, allowed: bool) -> Self {
+        self.absolute_directories = allowed;
+        self
     }
 
     /// Name of the module in the subjects of Video Analyzer's events. Default `lvaEdge`.

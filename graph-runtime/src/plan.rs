@@ -11,7 +11,7 @@ use crate::convert::picture::FrameSpec;
 use crate::convert::recording::MediaSelection;
 use crate::event::NodeRef;
 use crate::filter::Filters;
-use crate::node::CustomNodePlan;
+use crate::node::InProcessPlan;
 
 mod planner;
 
@@ -34,7 +34,7 @@ pub(crate) struct PlanError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MotionId(pub(crate) usize);
 
-/// The index of an extension or custom node in [`Plan::analyses`].
+/// The index of an analysis node in [`Plan::analyses`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnalysisId(pub(crate) usize);
 
@@ -89,11 +89,11 @@ pub(crate) enum FrameSource {
     Camera,
     /// The motion node, which passes frames with motion only.
     Motion(MotionId),
-    /// The extension, which passes all frames, with its results.
-    Extension(AnalysisId),
+    /// The analysis node, which passes all frames, with its results.
+    Analysis(AnalysisId),
 }
 
-/// An extension or custom node with the filters before it and the trackers behind it.
+/// An analysis node (an extension, or a node in this process) with the filters before it and the trackers behind it.
 #[derive(Debug)]
 pub(crate) struct AnalysisPlan {
     pub(crate) node: NodeRef,
@@ -115,7 +115,7 @@ pub(crate) enum Analyzer {
     Extension { spec: FrameSpec, client: ClientPlan },
     /// A node in this process: a custom one, or one of the contract that implements
     /// [`CustomNode`](crate::CustomNode) too.
-    InProcess(Box<CustomNodePlan>),
+    InProcess(Box<InProcessPlan>),
 }
 
 /// An object tracker behind an extension, or the tracking that a line crossing without one needs.

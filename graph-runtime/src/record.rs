@@ -10,11 +10,12 @@ use lva_inference_schema::EventName;
 use lva_inference_schema::body::{EventBody, OutputType, Recording};
 use lva_media_types::MediaTime;
 use lva_recording::{
-    ClipError, ClipReport, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats, Signal,
-    SignalOutcome, StoreStats, Tracks,
+    ClipError, ClipReport, MediaUnit, PreRollLimits, PreRollStats, Recorder, RecorderEvent, RecorderStats,
+    Signal, SignalOutcome, StoreStats, Track, Tracks,
 };
 use tokio::sync::mpsc;
 
+use self::keyframes::KeyframeWatch;
 use self::preview::PreviewInput;
 pub(crate) use self::recorders::Recorders;
 pub(crate) use self::recovery::RecoveredClips;
@@ -29,6 +30,7 @@ use crate::rate_limiter::RateLimiter;
 use crate::stats::{ClipInfo, DropReason, NodeCounters};
 use crate::thread::Worker;
 
+mod keyframes;
 mod preview;
 mod recorders;
 mod recovery;
@@ -50,6 +52,8 @@ pub(crate) struct RecorderContext {
     pub(crate) instance: String,
     /// The directory of all recordings.
     pub(crate) root: PathBuf,
+    /// File sinks may write elsewhere.
+    pub(crate) absolute_directories: bool,
     pub(crate) emitter: EventEmitter,
     pub(crate) budget: Budget,
     pub(crate) recovered: RecoveredClips,
@@ -71,12 +75,15 @@ fn start(plan: RecordingPlan, context: &RecorderContext) -> io::Result<(Recorder
         topology: context.topology.clone(),
         instance: context.instance.clone(),
         clock: emitter.clock().clone(),
+        absolute_directories: context.absolute_directories,
     };
+    store::warn_of_moved_directory(&plan, &patterns, &context.root);
     let (root, budget, recovered) = (
         context.root.clone(),
         context.budget.clone(),
         context.recovered.clone(),
     );
+    let keyframes = KeyframeWatch::new(store::segment_length(&plan));
     let worker = Worker::start("lva-record", move || {
         let (previews, preview_worker) = previews.unzip();
         let mut thread = RecorderThread {
@@ -95,6 +102,7 @@ fn start(plan: RecordingPlan, context: &RecorderContext) -> io::Result<(Recorder
             published: None,
             started: None,
             panic_reports: RateLimiter::default(),
+            keyframes,
         };
         thread.run(receiver);
         drop(thread);
@@ -127,6 +135,7 @@ struct RecorderThread {
     /// Number and event body of the recording that was reported as started, and not yet as stopped.
     started: Option<(u64, EventBody)>,
     panic_reports: RateLimiter,
+    keyframes: KeyframeWatch,
 }
 
 impl RecorderThread {
@@ -188,6 +197,7 @@ impl RecorderThread {
             }
             RecorderCommand::Tracks(tracks) => self.set_tracks(tracks),
             RecorderCommand::Unit(unit) => {
+                self.watch_keyframes(&unit);
                 let events = self.with_recorder(|recorder| recorder.push(unit));
                 self.shed_load();
                 events
@@ -199,6 +209,17 @@ impl RecorderThread {
         };
         self.handle_events(events);
         self.publish_stats();
+    }
+
+    /// A segment ends at a key frame only.
+    fn watch_keyframes(&mut self, unit: &MediaUnit) {
+        if unit.track == Track::Video
+            && let Some(missing) = self.keyframes.picture(unit.timestamp_90k, unit.keyframe)
+        {
+            let failure = Failure::no_keyframes(self.sink.name(), missing);
+            tracing::warn!(sink = self.sink.name(), failure = %failure, "no key frame came");
+            self.sink.emit_failure(&failure);
+        }
     }
 
     /// Ends and finishes the current recording, and continues with another recorder at the next key frame.

@@ -44,6 +44,8 @@ pub struct ExtensionStats {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct MotionStats {
+    /// Pictures that a filter before it excluded: policy, not drops.
+    pub filtered: u64,
     /// Pictures that it examined.
     pub looked: u64,
     /// Of these, pictures with motion; they go on to the nodes behind it.
@@ -124,7 +126,7 @@ pub struct InstanceStats {
     pub camera_sessions: u64,
     /// Encoded pictures from the camera.
     pub received: u64,
-    /// Bytes of encoded pictures and sound from cameras, by the name of the source.
+    /// Bytes of encoded pictures and audio from cameras, by the name of the source.
     pub received_bytes: BTreeMap<String, u64>,
     /// Media time of the first picture of the newest session; the simulator starts a file with it.
     pub first_picture_90k: Option<u64>,

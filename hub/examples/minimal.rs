@@ -9,7 +9,7 @@ use lva_hub::{Client, ClientOptions, Event, Outbox, OutboxOptions, PlainOptions}
 use serde_json::json;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let outbox = Outbox::open(
         std::env::temp_dir().join("lva-hub-minimal"),
         OutboxOptions::default(),

@@ -1,16 +1,15 @@
-//! Events in, findings out: what a module's events say about each frame.
+//! Events in, findings out: what a module's events report about each frame.
 //!
 //! `cargo run -p lva-inference-schema --example inference-schema-minimal -- events.jsonl`, with an event on each line, as monitors of the hub
 //! and the sinks of the runtime write them.
 #![allow(clippy::print_stdout)]
 
-use std::error::Error;
 use std::fs;
 
 use lva_inference_schema::body::EventBody;
 use lva_inference_schema::{Envelope, InferenceValue};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let Some(path) = std::env::args().nth(1) else {
         eprintln!("usage: inference-schema-minimal EVENTS, a file with an event on each line");
         std::process::exit(2);

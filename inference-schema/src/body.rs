@@ -1,13 +1,19 @@
 //! Bodies of the published events, by [`EventName`].
 
-use serde::de::IntoDeserializer;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+mod state_change;
+
+pub use self::state_change::{StateChange, StateReason};
+
+use serde::de::{Error as _, IntoDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::analytics::AnalyticsBody;
 use crate::event_type::EventName;
 use crate::inference::Extra;
-use crate::read::{ReadError, optional_integer, optional_string, read, string, string_or_empty, take};
+use crate::read::{
+    ReadError, optional_integer, optional_string, or_default, read, string, string_or_empty, take,
+};
 use crate::style::{JsonStyle, to_value};
 use lva_media_types::MediaTime;
 
@@ -119,6 +125,7 @@ fn without_user_info(url: &str) -> String {
 /// A camera described its streams.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
+#[non_exhaustive]
 pub struct MediaSessionEstablished {
     /// `SDP:`, a line feed, then the SDP as the camera sent it, its line ends included.
     #[serde(deserialize_with = "string")]
@@ -148,6 +155,7 @@ impl MediaSessionEstablished {
 /// A camera refused a request.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
+#[non_exhaustive]
 pub struct ProtocolError {
     /// Status as a string: `401` for wrong credentials, `404` for a missing stream. Also read from `errorCode`.
     #[serde(deserialize_with = "string")]
@@ -178,6 +186,7 @@ impl ProtocolError {
 /// Authentication, authorization or the network failed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
+#[non_exhaustive]
 pub struct CodedError {
     /// What failed, in a word. The published documents name this member and no values. Also read from `code`.
     #[serde(deserialize_with = "string")]
@@ -208,6 +217,7 @@ impl CodedError {
 /// A camera sends media in an unsupported format.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
+#[non_exhaustive]
 pub struct MediaFormatError {
     /// **Milliseconds** since 1970; the only time of the contract in this unit.
     #[serde(
@@ -245,47 +255,130 @@ impl MediaFormatError {
     }
 }
 
-macro_rules! one_string_body {
-    ($(#[$doc:meta])* $name:ident, $(#[$field_doc:meta])* $field:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-        #[serde(rename_all = "camelCase", expecting = "an object")]
-        pub struct $name {
-            $(#[$field_doc])*
-            #[serde(deserialize_with = "string")]
-            pub $field: String,
-            /// Unknown members.
-            #[serde(flatten)]
-            pub extra: Extra,
-        }
-
-        impl $name {
-            /// With its only published member.
-            pub fn new($field: impl Into<String>) -> Self {
-                Self { $field: $field.into(), extra: Extra::new() }
-            }
-        }
-    };
+/// Media was dropped.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+#[non_exhaustive]
+pub struct DataDropped {
+    /// What kind of media. The only published member.
+    #[serde(deserialize_with = "string")]
+    pub data_type: String,
+    /// How much, over all reasons. An addition.
+    #[serde(
+        default,
+        deserialize_with = "optional_integer",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub count: Option<u64>,
+    /// How much for each reason, by its name. An addition.
+    #[serde(
+        default,
+        deserialize_with = "counts",
+        serialize_with = "counts_by_name",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub reasons: Vec<(String, u64)>,
+    /// Unknown members.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
-one_string_body!(
-    /// Media was dropped.
-    DataDropped,
-    /// What kind of media.
-    data_type
-);
-one_string_body!(
-    /// Storage refused or failed.
-    StorageError,
-    /// The account, or another name of the storage.
-    storage_account_name
-);
-one_string_body!(
-    /// The module itself failed.
-    RuntimeError,
-    /// What failed, in a word.
-    code
-);
+impl DataDropped {
+    /// With its only published member.
+    pub fn new(data_type: impl Into<String>) -> Self {
+        Self {
+            data_type: data_type.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The count of a reason; 0 for one that is not listed.
+    pub fn count_of(&self, reason: &str) -> u64 {
+        let own = self.reasons.iter().filter(|(name, _)| name == reason);
+        own.map(|(_, count)| count).sum()
+    }
+}
+
+fn counts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, u64)>, D::Error> {
+    let members: Map<String, Value> = or_default(from)?;
+    let counts = members.into_iter().map(|(name, count)| {
+        let count = optional_integer(count).map_err(D::Error::custom)?;
+        Ok((name, count.unwrap_or_default()))
+    });
+    counts.collect()
+}
+
+/// In their order.
+fn counts_by_name<S: Serializer>(counts: &[(String, u64)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(counts.iter().map(|(name, count)| (name, count)))
+}
+
+/// Storage refused or failed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+#[non_exhaustive]
+pub struct StorageError {
+    /// The account, or another name of the storage. The only published member.
+    #[serde(deserialize_with = "string")]
+    pub storage_account_name: String,
+    /// What failed, in a word. An addition.
+    #[serde(
+        default,
+        deserialize_with = "optional_string",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub error_code: Option<String>,
+    /// What happened and what to do, for people. An addition.
+    #[serde(
+        default,
+        deserialize_with = "optional_string",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub message: Option<String>,
+    /// Unknown members.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl StorageError {
+    /// With its only published member.
+    pub fn new(storage_account_name: impl Into<String>) -> Self {
+        Self {
+            storage_account_name: storage_account_name.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The module itself failed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+#[non_exhaustive]
+pub struct RuntimeError {
+    /// What failed, in a word. The only published member.
+    #[serde(deserialize_with = "string")]
+    pub code: String,
+    /// What happened and what to do, for people. An addition.
+    #[serde(
+        default,
+        deserialize_with = "optional_string",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub message: Option<String>,
+    /// Unknown members.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl RuntimeError {
+    /// With its only published member.
+    pub fn new(code: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            ..Self::default()
+        }
+    }
+}
 
 /// Kind of destination of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -322,6 +415,7 @@ fn output_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OutputType,
 /// A recording began, became playable or ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
+#[non_exhaustive]
 pub struct Recording {
     /// Kind of destination.
     #[serde(deserialize_with = "output_type")]
@@ -342,83 +436,6 @@ impl Recording {
             output_location: output_location.into(),
             extra: Extra::new(),
         }
-    }
-}
-
-/// An instance changed its state.
-///
-/// An addition: the published documents name the events and show no body.
-///
-/// ```
-/// use lva_inference_schema::body::{EventBody, StateChange, StateReason};
-/// use lva_inference_schema::JsonStyle;
-///
-/// let failed = StateChange::new("Activating", "Inactive").because(StateReason::ActivationFailed);
-/// let json = EventBody::StateChange(failed).to_json(JsonStyle::Lva);
-/// assert_eq!(json.to_string(), r#"{"previousState":"Activating","state":"Inactive","reason":"activationFailed"}"#);
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StateChange {
-    /// The state before, in the words of its family: `Activating` or `activating`.
-    pub previous_state: String,
-    /// The state now.
-    pub state: String,
-    /// Why, if no method asked for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<StateReason>,
-    /// The node at fault, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
-    /// What went wrong, for people; without secrets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Unknown members.
-    #[serde(flatten)]
-    pub extra: Extra,
-}
-
-/// Why an instance changed its state though no method asked for it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum StateReason {
-    /// It ran when the module's state was saved, and runs again.
-    Restored,
-    /// The module shuts down; the instance may be restored with it.
-    Shutdown,
-    /// It failed to start.
-    ActivationFailed,
-    /// It failed while it ran.
-    Failed,
-    /// Another reason.
-    #[serde(untagged)]
-    Other(String),
-}
-
-impl StateChange {
-    /// From one state to another, as a method asked.
-    pub fn new(previous_state: impl Into<String>, state: impl Into<String>) -> Self {
-        Self {
-            previous_state: previous_state.into(),
-            state: state.into(),
-            reason: None,
-            node: None,
-            message: None,
-            extra: Extra::new(),
-        }
-    }
-
-    /// With a reason.
-    #[must_use]
-    pub fn because(mut self, reason: StateReason) -> Self {
-        self.reason = Some(reason);
-        self
-    }
-
-    /// `None` for any other form: what the retired modules sent was never published.
-    fn from_json(body: &Value) -> Option<Self> {
-        let change = Self::deserialize(body).ok()?;
-        (to_value(&change) == *body).then_some(change)
     }
 }
 
@@ -490,56 +507,36 @@ mod tests {
         assert_eq!(body.to_json(JsonStyle::Lva), json);
     }
 
-    const NAMES: [EventName; 4] = [
-        EventName::GraphInstanceStarted,
-        EventName::GraphInstanceStopped,
-        EventName::GraphInstanceFailed,
-        EventName::PipelineStateChanged,
-    ];
-
     #[test]
-    fn every_reason_comes_back_as_it_was_written() {
-        let reasons = [
-            None,
-            Some(StateReason::Restored),
-            Some(StateReason::Shutdown),
-            Some(StateReason::ActivationFailed),
-            Some(StateReason::Failed),
-            Some(StateReason::Other("bored".to_owned())),
-        ];
-        for (name, reason) in NAMES
-            .iter()
-            .flat_map(|name| reasons.iter().map(move |r| (name, r)))
-        {
-            let change = StateChange {
-                reason: reason.clone(),
-                node: Some("rtspSource".to_owned()),
-                message: Some("the url is wrong".to_owned()),
-                extra: [("n".to_owned(), json!([1]))].into_iter().collect(),
-                ..StateChange::new("activating", "inactive")
-            };
-            let body = EventBody::StateChange(change);
-            let json = body.to_json(JsonStyle::VideoAnalyzer);
-            assert_eq!(EventBody::from_json(Some(*name), json).unwrap(), body);
-        }
-    }
-
-    #[test]
-    fn a_body_of_another_form_is_kept_as_it_is() {
-        for json in [
-            json!({}),
-            json!(null),
-            json!("Active"),
-            json!({"state": "Active"}),
-            json!({"previousState": "Inactive", "state": 1}),
-            json!({"previousState": "Inactive", "state": "Active", "reason": null}),
-            json!({"previousState": "Inactive", "state": "Active", "node": 7}),
+    fn additions_to_errors_are_typed_and_keep_their_order() {
+        for (name, text) in [
+            (
+                EventName::DataDropped,
+                r#"{"dataType":"media","count":5,"reasons":{"replacedByNewer":1,"unanswered":4},"n":1}"#,
+            ),
+            (
+                EventName::StorageError,
+                r#"{"storageAccountName":"/r","errorCode":"storageFull","message":"free some","n":1}"#,
+            ),
+            (
+                EventName::RuntimeError,
+                r#"{"code":"nodeFailed","message":"no model","n":1}"#,
+            ),
         ] {
-            for name in NAMES {
-                let body = EventBody::from_json(Some(name), json.clone()).unwrap();
-                assert!(matches!(body, EventBody::Other(_)), "{json}: {body:?}");
-                assert_eq!(body.to_json(JsonStyle::Lva), json);
-            }
+            let body = EventBody::from_json(Some(name), serde_json::from_str(text).unwrap()).unwrap();
+            let known = match &body {
+                EventBody::DataDropped(body) => {
+                    body.count == Some(5) && body.count_of("unanswered") == 4 && body.count_of("stopped") == 0
+                }
+                EventBody::StorageError(body) => body.error_code.as_deref() == Some("storageFull"),
+                EventBody::RuntimeError(body) => body.message.as_deref() == Some("no model"),
+                other => panic!("{other:?}"),
+            };
+            assert!(known, "{body:?}");
+            assert_eq!(body.to_json(JsonStyle::Lva).to_string(), text);
         }
+        let wrong = json!({"dataType": "media", "reasons": {"stopped": "many"}});
+        let error = EventBody::from_json(Some(EventName::DataDropped), wrong).unwrap_err();
+        assert!(error.to_string().starts_with("/reasons"), "{error}");
     }
 }

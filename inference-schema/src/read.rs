@@ -21,7 +21,7 @@ const LONGEST_PROBLEM: usize = 256;
 pub enum ReadError {
     /// Not JSON at all, or nested deeper than 128 levels.
     #[error("invalid JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// A member that the contract requires is missing, or a member has another type.
     #[error("{pointer}: {problem}")]
     Invalid {
@@ -40,6 +40,12 @@ pub enum ReadError {
         /// Its `type`, cut to 64 characters.
         found: String,
     },
+}
+
+impl From<serde_json::Error> for ReadError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
 }
 
 /// Removes a member and leaves the others in their order, with and without `preserve_order`.

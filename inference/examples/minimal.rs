@@ -4,14 +4,13 @@
 //! model; with the path of a FastestDet model as a second argument it finds the 80 classes of COCO.
 #![allow(clippy::print_stdout)]
 
-use std::error::Error;
 use std::fs;
 
 use lva_inference::{
     CodecLimits, Detector, ModelSpec, PLAZA_PERSON_ONNX, RgbPicture, RtenDetector, RtenOptions,
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let options = RtenOptions::default();
     let (picture, mut detector) = match args.as_slice() {

@@ -94,8 +94,8 @@ pub(crate) struct OutputTypeError {
 
 /// Reads a model file whole.
 pub(crate) fn read_model(path: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path).map_err(|source| LoadError::Read {
+    std::fs::read(path).map_err(|cause| LoadError::Read {
         path: path.to_owned(),
-        source,
+        cause,
     })
 }

@@ -85,11 +85,11 @@ impl RgbPicture {
                     source: Box::new(error),
                 },
                 _ => CodecError::Damaged {
-                    source: Box::new(error),
+                    cause: Box::new(error),
                 },
             },
             _ => CodecError::Damaged {
-                source: Box::new(error),
+                cause: Box::new(error),
             },
         })?;
         let rgb = picture.into_rgb8();
@@ -149,13 +149,13 @@ pub enum CodecError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The picture is damaged or uses an unsupported variant of its format.
-    #[error("the picture is damaged, truncated, or of an unsupported variant of its format: {source}")]
+    #[error("the picture is damaged, truncated, or of an unsupported variant of its format: {cause}")]
     Damaged {
         /// The error of the decoder.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The picture has no pixels.
-    #[error("the decoded picture cannot be used: {0}")]
+    #[error(transparent)]
     Picture(#[from] ImageError),
 }
 

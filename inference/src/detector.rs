@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{DecodeError, Detection, ImageView};
+use crate::{DecodeError, Detection, ImageView, PreprocessError};
 
 /// Finds objects in frames. Calls block while the model runs, so async code calls it from a thread that may block.
 ///
@@ -160,21 +160,21 @@ impl fmt::Display for Device {
 pub enum DetectError {
     /// The runtime failed on this input: out of memory, a lost GPU. [`is_transient`](Self::is_transient): the
     /// next frames may work.
-    #[error("the model '{model}' failed to run: {source}")]
+    #[error("the model '{model}' failed to run: {cause}")]
     Run {
         /// Name of the model.
         model: String,
         /// The error of the runtime.
-        source: Box<dyn Error + Send + Sync>,
+        cause: Box<dyn Error + Send + Sync>,
     },
     /// The output of the model does not match its description. Loading checks this, so the model's output depends on
     /// its input in an unexpected way; a retry does not help.
-    #[error("the output of the model '{model}' does not match its description: {source}")]
+    #[error("the output of the model '{model}' does not match its description: {cause}")]
     Output {
         /// Name of the model.
         model: String,
         /// The mismatch.
-        source: DecodeError,
+        cause: DecodeError,
     },
     /// The detector panicked. It cannot be used any more: load it again, and report the model to the authors of
     /// its runtime.
@@ -182,6 +182,14 @@ pub enum DetectError {
     Panicked {
         /// Name of the model.
         model: String,
+    },
+    /// The frame could not be written into the model's input: a bug of this crate.
+    #[error("frame {index} cannot be written into the model's input: {cause}")]
+    Input {
+        /// Position of the frame in the call.
+        index: usize,
+        /// What is missing.
+        cause: PreprocessError,
     },
     /// The detector does not support the memory of the frame. Copy it to the host first.
     #[error("this detector does not support the memory of frame {index}: copy the frame to host memory")]

@@ -165,6 +165,8 @@ impl<'a> ImageView<'a> {
             bytes: self.bytes,
             stride: self.stride,
             row_len: self.format.packed_stride(self.width),
+            first: 0,
+            step: self.format.bytes_per_pixel(),
         }
     }
 
@@ -176,6 +178,8 @@ impl<'a> ImageView<'a> {
             bytes: self.bytes.get(plane.offset..)?,
             stride: plane.stride,
             row_len: plane.row_bytes,
+            first: plane.first,
+            step: plane.step,
         })
     }
 }
@@ -196,13 +200,17 @@ impl fmt::Debug for ImageView<'_> {
 /// Rows of one plane of a view that was checked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plane<'a> {
-    bytes: &'a [u8],
-    stride: usize,
-    row_len: usize,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) stride: usize,
+    pub(crate) row_len: usize,
+    /// Bytes from the start of a row to its first sample.
+    pub(crate) first: usize,
+    /// Bytes from one sample to the next.
+    pub(crate) step: usize,
 }
 
 impl<'a> Plane<'a> {
-    /// The samples of row `y`, without padding; empty for a row that the plane does not have.
+    /// The bytes of row `y`, without padding; empty for a row that the plane does not have.
     pub(crate) fn row(&self, y: usize) -> &'a [u8] {
         y.checked_mul(self.stride)
             .and_then(|at| self.bytes.get(at..at.checked_add(self.row_len)?))

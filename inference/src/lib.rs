@@ -49,7 +49,7 @@
 //! | backends | [`RtenDetector`], [`RtenOptions`], [`OrtDetector`], [`OrtOptions`], [`AsyncDetector`], [`LoadError`], [`OnnxRuntimeError`] |
 //! | pictures | [`ImageView`], [`PixelFormat`], [`ColorSpace`], [`ImageError`], [`RgbPicture`], [`CodecLimits`], [`CodecError`] |
 //! | describing a model | [`ModelSpec`], [`ModelFamily`], [`ClassSelector`], [`InputSpec`], [`ChannelOrder`], [`Fit`], [`SpecError`], [`COCO_CLASS_NAMES`], [`PLAZA_PERSON_ONNX`] |
-//! | a custom backend | [`Preprocessor`], [`LetterboxTransform`], [`OutputDecoder`], [`OutputView`], [`DecodeError`], [`TensorLengthError`] |
+//! | a custom backend | [`Preprocessor`], [`LetterboxTransform`], [`OutputDecoder`], [`OutputView`], [`DecodeError`], [`PreprocessError`] |
 //! | limits | [`MAX_INPUT_SIDE`], [`MAX_BATCH`], [`MAX_CANDIDATES`] |
 //!
 //! # Features
@@ -121,7 +121,7 @@ pub use lva_media_types::{BoundingBox, Detection, PixelFormat};
 pub use model::{
     COCO_CLASS_NAMES, ClassSelector, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec, SpecError,
 };
-pub use preprocess::{ChannelOrder, InputSpec, Preprocessor, TensorLengthError};
+pub use preprocess::{ChannelOrder, InputSpec, PreprocessError, Preprocessor};
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "rten"))]

@@ -6,7 +6,7 @@
 //! size is ever buffered, and every loop runs over contiguous memory with the pixel's layout known at compile
 //! time.
 //!
-//! YUV420P is resampled plane by plane and turned into colours afterwards, at the size of the output: half
+//! Planar formats are resampled plane by plane and turned into colours afterwards, at the size of the output: half
 //! the bytes of a picture converted first, and chroma that is interpolated rather than repeated.
 
 mod taps;
@@ -16,7 +16,7 @@ mod yuv;
 #[cfg(test)]
 mod tests;
 
-use lva_media_types::{Alpha, PixelLayout};
+use lva_media_types::{Alpha, PixelFormat, PixelLayout};
 
 use crate::image_view::ImageView;
 use crate::letterbox::{Fit, LetterboxTransform};
@@ -170,7 +170,7 @@ pub struct Preprocessor {
 struct Geometry {
     width: u32,
     height: u32,
-    chroma: bool,
+    chroma_block: u32,
     transform: LetterboxTransform,
 }
 
@@ -198,15 +198,15 @@ impl Preprocessor {
     ///
     /// # Errors
     ///
-    /// [`TensorLengthError`] unless `tensor` holds exactly [`InputSpec::tensor_len`] floats.
+    /// [`PreprocessError::TensorLength`] unless `tensor` holds exactly [`InputSpec::tensor_len`] floats.
     pub fn write(
         &mut self,
         image: &ImageView<'_>,
         tensor: &mut [f32],
-    ) -> Result<LetterboxTransform, TensorLengthError> {
+    ) -> Result<LetterboxTransform, PreprocessError> {
         let expected = self.spec.tensor_len();
         if tensor.len() != expected || expected == 0 {
-            return Err(TensorLengthError {
+            return Err(PreprocessError::TensorLength {
                 expected,
                 found: tensor.len(),
             });
@@ -226,9 +226,22 @@ impl Preprocessor {
         }
         // From here on, planes and affine terms stand in the order red, green, blue.
         match image.format().layout() {
-            PixelLayout::Planar => self
-                .yuv
-                .write(image, &self.columns, &self.rows, &mut self.sums, &mut out),
+            PixelLayout::Planar => {
+                let missing = PreprocessError::MissingPlane {
+                    format: image.format(),
+                };
+                let plane = |index| image.plane(index).ok_or_else(|| missing.clone());
+                let planes = [plane(0)?, plane(1)?, plane(2)?];
+                let (columns, rows) = (&self.columns, &self.rows);
+                self.yuv.write(
+                    planes,
+                    image.color_space(),
+                    columns,
+                    rows,
+                    &mut self.sums,
+                    &mut out,
+                );
+            }
             PixelLayout::Bytes { alpha, blue_first } => {
                 if blue_first {
                     out.swap_red_and_blue();
@@ -254,11 +267,11 @@ impl Preprocessor {
             .spec
             .fit
             .place((width, height), (self.spec.width, self.spec.height));
-        let chroma = image.format().chroma_block() > 1;
+        let chroma_block = image.format().chroma_block();
         let geometry = Geometry {
             width,
             height,
-            chroma,
+            chroma_block,
             transform,
         };
         if self.geometry != Some(geometry) {
@@ -266,8 +279,8 @@ impl Preprocessor {
                 .compute(width as usize, f64::from(width), transform.width() as usize);
             self.rows
                 .compute(height as usize, f64::from(height), transform.height() as usize);
-            if chroma {
-                self.yuv.prepare(width, height, &transform);
+            if image.format().layout() == PixelLayout::Planar {
+                self.yuv.prepare(width, height, chroma_block, &transform);
             }
             self.geometry = Some(geometry);
         }
@@ -389,13 +402,22 @@ fn gather<const N: usize>(
     }
 }
 
-/// The tensor does not have the length of the model's input. A bug in the caller.
+/// Why a frame was not written into a model's input. The tensor's values are then undefined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a model input takes {expected} floats (more than 0), but the tensor holds {found}")]
 #[non_exhaustive]
-pub struct TensorLengthError {
-    /// Floats of one frame, [`InputSpec::tensor_len`].
-    pub expected: usize,
-    /// Floats that were given.
-    pub found: usize,
+pub enum PreprocessError {
+    /// The tensor does not have the length of the model's input. A bug in the caller.
+    #[error("a model input takes {expected} floats (more than 0), but the tensor holds {found}")]
+    TensorLength {
+        /// Floats of one frame, [`InputSpec::tensor_len`].
+        expected: usize,
+        /// Floats that were given.
+        found: usize,
+    },
+    /// The planar format does not name the places of luma, Cb and Cr. A bug in this workspace.
+    #[error("a plane of {format} is missing; please report this bug")]
+    MissingPlane {
+        /// The format of the frame.
+        format: PixelFormat,
+    },
 }

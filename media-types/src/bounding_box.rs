@@ -17,7 +17,7 @@ pub struct BoundingBox {
 }
 
 impl BoundingBox {
-    /// The largest absolute value of [valid](Self::is_valid) numbers, in fractions of the frame: room for people partly out of
+    /// The largest absolute value of [valid](Self::is_valid) numbers, in fractions of the frame: space for people partly out of
     /// the picture and for the bars of padded frames, and less than nearly any box in pixels.
     pub const MAX_FRACTION: f32 = 4.0;
 

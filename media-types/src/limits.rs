@@ -7,7 +7,7 @@ pub const MAX_PICTURE_SIDE: u32 = 16_384;
 
 /// Longest side, in pixels, that a document or a stream descriptor may announce: 65,535.
 ///
-/// The extension contract describes frames up to this size; nobody allocates for the number alone.
+/// The extension contract describes frames up to this size; no memory is allocated for the number alone.
 pub const MAX_ANNOUNCED_SIDE: u32 = 65_535;
 
 /// Largest access unit, in bytes, that is accepted from a camera: 32 MiB.

@@ -1,10 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The eleven raw pixel formats of the extension contract, with its names.
+/// The raw pixel formats of the extension contract, with its names.
 ///
 /// Names of byte layouts read in memory order: `Argb` is the byte A, then R, G, B. Names of word layouts (`565`,
-/// `555`) read from the most significant bit of a 16-bit word; `Le` and `Be` say which byte of that word comes first.
+/// `555`) read from the most significant bit of a 16-bit word; `Le` and `Be` name which byte of that word comes first.
 /// Writers set alpha to 255, since video has none; readers ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PixelFormat {
@@ -103,9 +103,12 @@ impl PixelFormat {
         planes.into_iter().flatten().last()?.end()
     }
 
-    /// The planes in memory order, one after the other, or `None` if a plane would begin past the address space.
+    /// The pixels, or luma, Cb and Cr of a planar format; `None` if a plane would begin past the address space.
     ///
     /// `stride` is that of the first plane. Chroma rows of [`Yuv420p`](Self::Yuv420p) lie half of it apart, rounded up.
+    /// This is the one place that knows where samples lie: readers and writers follow [`PixelPlane::first`] and
+    /// [`PixelPlane::step`], so a format that interleaves Cb and Cr gives two planes with the same offset, the firsts 0
+    /// and 1, and a step of 2.
     ///
     /// ```
     /// use lva_media_types::PixelFormat;
@@ -122,6 +125,8 @@ impl PixelFormat {
                 row_bytes: sample_bytes.checked_mul(width.div_ceil(block) as usize)?,
                 rows: height.div_ceil(block) as usize,
                 block,
+                first: 0,
+                step: sample_bytes,
             })
         };
         let first = plane(0, 1, self.bytes_per_pixel(), stride)?;
@@ -160,7 +165,7 @@ impl fmt::Display for PixelFormat {
 /// How the colours of a pixel lie in memory; [`PixelFormat::layout`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PixelLayout {
-    /// Luma and chroma in planes of their own; [`PixelFormat::planes`] says where.
+    /// Luma, Cb and Cr apart from each other; [`PixelFormat::planes`] locates them.
     Planar,
     /// A 16-bit word: 5 bits red, 6 green, 5 blue from the most significant bit.
     Word565 {
@@ -192,19 +197,24 @@ pub enum Alpha {
     Last,
 }
 
-/// Where a plane of a picture lies; [`PixelFormat::planes`].
+/// Where the samples of a plane of a picture lie; [`PixelFormat::planes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PixelPlane {
-    /// Bytes of the planes before it.
+    /// Start of its first row: bytes of the memory planes before it.
     pub offset: usize,
     /// Bytes from one row to the next.
     pub stride: usize,
-    /// Bytes of a row without padding.
+    /// Bytes of a row without padding, those of samples that lie between its own included.
     pub row_bytes: usize,
     /// Number of rows.
     pub rows: usize,
     /// Side in pixels of the square block that a sample stands for: 1, or 2 for halved chroma.
     pub block: u32,
+    /// Bytes from the start of a row to its first sample: 0 unless planes are interleaved.
+    pub first: usize,
+    /// Bytes from one sample of a row to the next: those of a pixel of a packed format, 1 for a plane that holds one
+    /// colour alone.
+    pub step: usize,
 }
 
 impl PixelPlane {
@@ -247,7 +257,7 @@ mod tests {
             assert_eq!(format.name().parse(), Ok(format));
             assert_eq!(format.name().to_uppercase().parse(), Ok(format));
         }
-        let error = "nv12".parse::<PixelFormat>().unwrap_err();
+        let error = "coffee".parse::<PixelFormat>().unwrap_err();
         assert!(error.to_string().contains("bgr24"), "{error}");
     }
 
@@ -262,6 +272,27 @@ mod tests {
         assert_eq!(len(PixelFormat::Abgr, 5, 3), Some(60));
         for format in PixelFormat::ALL {
             assert_eq!(format.frame_bytes(1, 9, usize::MAX), None, "{format}");
+        }
+    }
+
+    #[test]
+    fn samples_lie_inside_their_rows_and_fill_the_frame() {
+        for format in PixelFormat::ALL {
+            let planes = format.planes(5, 3, format.packed_stride(5) + 3).unwrap();
+            let colours = planes.iter().flatten().count();
+            assert_eq!(colours == 3, format.layout() == PixelLayout::Planar, "{format}");
+            let mut bytes = 0;
+            for plane in planes.iter().flatten() {
+                let samples = 5_u32.div_ceil(plane.block) as usize;
+                assert!(
+                    plane.first + (samples - 1) * plane.step < plane.row_bytes,
+                    "{format}"
+                );
+                assert!(plane.row_bytes <= plane.stride, "{format}");
+                assert_eq!(plane.rows, 3_u32.div_ceil(plane.block) as usize, "{format}");
+                bytes += samples * plane.rows * if colours == 1 { plane.step } else { 1 };
+            }
+            assert_eq!(format.packed_len(5, 3), Some(bytes), "{format}");
         }
     }
 

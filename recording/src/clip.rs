@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use ffmpeg_next::format::context::Output;
 use ffmpeg_next::{Packet, Rational, packet};
+use lva_media_types::VideoCodec;
 
 use crate::annotations::AnnotationFile;
 use crate::error::ClipError;
 use crate::finish::{complete, publish, silence_ffmpeg};
 use crate::report::ClipReport;
 use crate::sidecar::{ClipHeader, Sidecar};
-use crate::unit::{Keyframe, MediaUnit, Track, Tracks, VideoTrack};
+use crate::unit::{AudioCodec, AudioTrack, Keyframe, MediaUnit, Track, Tracks, VideoTrack};
 use clock::{Timed, VideoClock};
 use output::{Failure, TIME_BASE, create_file, open_output};
 
@@ -59,7 +60,7 @@ pub struct ClipWriter {
     guard: File,
     part: PathBuf,
     path: PathBuf,
-    has_audio: bool,
+    audio: Option<AudioCodec>,
     time_bases: [Rational; 2],
     /// Added to times relative to the first picture; `None` until the reordering depth is known.
     shift: Option<i64>,
@@ -108,7 +109,7 @@ impl ClipWriter {
         settings: &ClipSettings<'_>,
     ) -> Result<Self, ClipError> {
         silence_ffmpeg();
-        if tracks.video.extra_data.is_empty() {
+        if tracks.video.extra_data.is_empty() && tracks.video.codec != VideoCodec::Mjpeg {
             let _ = fs::remove_file(&part);
             return Err(ClipError::NoExtraData);
         }
@@ -135,7 +136,7 @@ impl ClipWriter {
             guard,
             part,
             path,
-            has_audio: tracks.audio.is_some(),
+            audio: tracks.audio.as_ref().map(|track| track.codec),
             time_bases,
             shift,
             early_audio: Vec::new(),
@@ -299,7 +300,7 @@ impl ClipWriter {
     }
 
     fn write_audio(&mut self, unit: &MediaUnit) -> Result<(), ClipError> {
-        if !self.has_audio {
+        if self.audio.is_none() {
             return Err(ClipError::NoAudioTrack);
         }
         let time = self.start_90k.map(|start| relative(unit.timestamp_90k, start));
@@ -324,6 +325,8 @@ impl ClipWriter {
         packet.set_flags(packet::Flags::KEY);
         packet.set_pts(Some(time));
         packet.set_dts(Some(time));
+        let ticks = self.audio.and_then(|codec| AudioTrack::frame_ticks(codec, data));
+        packet.set_duration(ticks.unwrap_or(0));
         self.put(packet, 1)
     }
 
@@ -358,7 +361,7 @@ impl ClipWriter {
         packet.set_stream(stream);
         let time_base = self.time_bases.get(stream).copied().unwrap_or(TIME_BASE);
         packet.rescale_ts(TIME_BASE, time_base);
-        let written = if self.has_audio {
+        let written = if self.audio.is_some() {
             packet.write_interleaved(&mut self.output)
         } else {
             packet.write(&mut self.output).map(|_| ())

@@ -53,7 +53,7 @@
 //! | for | items |
 //! |---|---|
 //! | recording | [`Recorder`], [`RecorderEvent`], [`RecordingStopReason`], [`ClipReport`], [`RecorderStats`] |
-//! | media that comes in | [`MediaUnit`], [`Tracks`], [`VideoTrack`], [`AudioTrack`], [`Track`], [`Keyframe`], [`VideoCodec`], [`MediaTime`], [`nal`], [`AnnexBError`] |
+//! | media that comes in | [`MediaUnit`], [`Tracks`], [`VideoTrack`], [`AudioTrack`], [`AudioCodec`], [`Track`], [`Keyframe`], [`VideoCodec`], [`MediaTime`], [`nal`], [`AnnexBError`] |
 //! | opening the gate | [`GateOptions`], [`Signal`], [`SignalOutcome`], [`SignalGate`], [`GateDecision`], [`CloseReason`], [`GateStats`], [`GateOptionsError`] |
 //! | the seconds before an event | [`PreRollLimits`], [`PreRoll`], [`PreRollStats`] |
 //! | where clips go | [`ClipStore`], [`ClipDirectory`], [`SegmentDirectory`], [`SegmentOptions`], [`Clip`], [`SegmentedClip`], [`NewClip`], [`StoreStats`] |
@@ -114,7 +114,7 @@ pub use scan::{UnfinishedClip, find_unfinished};
 pub use segments::{SegmentDirectory, SegmentOptions, SegmentedClip};
 pub use sidecar::Sidecar;
 pub use store::{Clip, ClipDirectory, ClipStore, NewClip};
-pub use unit::{AudioTrack, Keyframe, MediaUnit, Track, Tracks, VideoTrack};
+pub use unit::{AudioCodec, AudioTrack, Keyframe, MediaUnit, Track, Tracks, VideoTrack};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

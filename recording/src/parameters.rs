@@ -5,15 +5,16 @@ use ffmpeg_next::codec::{Id, Parameters};
 use ffmpeg_next::{Error, ffi, media};
 use lva_media_types::VideoCodec;
 
-use crate::unit::{AudioTrack, VideoTrack};
+use crate::unit::{AudioCodec, AudioTrack, VideoTrack};
 
 /// Stream parameters for the muxer.
 pub(crate) fn video(track: &VideoTrack) -> Result<Parameters, Error> {
     let (id, tag) = match track.codec {
         VideoCodec::H264 => (Id::H264, *b"avc1"),
+        // With the object type 0x6C of ISO/IEC 14496-1, which players know better than a sample entry `jpeg`.
+        VideoCodec::Mjpeg => (Id::MJPEG, *b"mp4v"),
         // `hvc1`: the parameter sets are in the record. Apple's players require it.
         VideoCodec::H265 => (Id::HEVC, *b"hvc1"),
-        _ => return Err(Error::InvalidData),
     };
     let mut parameters = with_extra_data(media::Type::Video, id, &track.extra_data)?;
     // SAFETY: `with_extra_data` has checked that the pointer is not null; there is no other reference to it.
@@ -26,11 +27,15 @@ pub(crate) fn video(track: &VideoTrack) -> Result<Parameters, Error> {
 
 /// Stream parameters for the muxer.
 pub(crate) fn audio(track: &AudioTrack) -> Result<Parameters, Error> {
-    let mut parameters = with_extra_data(media::Type::Audio, Id::AAC, &track.extra_data)?;
+    let (id, frame_size) = match track.codec {
+        AudioCodec::Aac => (Id::AAC, 1024), // of AAC-LC, what cameras send
+        AudioCodec::Opus => (Id::OPUS, 0),  // each packet tells it
+    };
+    let mut parameters = with_extra_data(media::Type::Audio, id, &track.extra_data)?;
     // SAFETY: `with_extra_data` has checked that the pointer is not null; there is no other reference to it.
     let raw = unsafe { &mut *parameters.as_mut_ptr() };
     raw.sample_rate = side(track.sample_rate_hz)?;
-    raw.frame_size = 1024; // of AAC-LC, what cameras send
+    raw.frame_size = frame_size;
     // SAFETY: `ch_layout` is part of the structure above, and this call only writes to it.
     unsafe { ffi::av_channel_layout_default(&raw mut raw.ch_layout, i32::from(track.channels)) };
     Ok(parameters)

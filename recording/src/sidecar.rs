@@ -66,7 +66,7 @@ fn write_codec<S: Serializer>(codec: &VideoCodec, serializer: S) -> Result<S::Ok
     serializer.serialize_str(match codec {
         VideoCodec::H264 => "h264",
         VideoCodec::H265 => "h265",
-        _ => "other", // not written: the MP4 writer has rejected the track before
+        VideoCodec::Mjpeg => "mjpeg",
     })
 }
 
@@ -74,7 +74,8 @@ fn read_codec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VideoCodec, 
     match String::deserialize(deserializer)?.as_str() {
         "h264" => Ok(VideoCodec::H264),
         "h265" => Ok(VideoCodec::H265),
-        other => Err(de::Error::unknown_variant(other, &["h264", "h265"])),
+        "mjpeg" => Ok(VideoCodec::Mjpeg),
+        other => Err(de::Error::unknown_variant(other, &["h264", "h265", "mjpeg"])),
     }
 }
 

@@ -173,7 +173,7 @@ impl Client {
         if response.write(&mut bytes).is_err() {
             return Err(End);
         }
-        // Counted before the response: whoever has read it sees the count.
+        // Counted before the response: a client that has read it sees the count.
         if matches!(action, Action::Teardown) {
             self.playing = None;
             self.shared.count(|counters| counters.teardowns += 1);

@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
         camera.counters().bytes,
         camera.counters().units
     );
-    camera.close().await; // tells the camera
+    camera.close().await; // with a TEARDOWN
     Ok(())
 }
 

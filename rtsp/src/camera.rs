@@ -56,6 +56,18 @@ pub enum CameraEvent {
     },
 }
 
+impl CameraEvent {
+    /// The video whose units come from here on, where the event describes it: a session began, or parameters changed.
+    pub fn video(&self) -> Option<&StreamInfo> {
+        let streams = match self {
+            Self::Established { streams, .. } => streams.as_slice(),
+            Self::StreamChanged(stream) => std::slice::from_ref(stream),
+            _ => return None,
+        };
+        streams.iter().find(|stream| stream.is_playing_video())
+    }
+}
+
 /// Why a camera stopped for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -404,7 +404,7 @@ impl MediaClock {
         self.stamp(own, source)
     }
 
-    /// The time of a unit whose RTP time says nothing: between the latest one and the next.
+    /// The time of a unit whose RTP time is of no use: between the latest one and the next.
     fn outlier(&mut self, rtp: i64, arrival: i64) -> MediaTimestamp {
         let count = self.suspect.map_or(1, |suspect| suspect.count + 1);
         self.suspect = Some(Suspect { rtp, arrival, count });

@@ -63,7 +63,7 @@ impl Connection {
     /// Opens all connections that are needed. Also returns bytes that have come already.
     pub(crate) async fn open(options: &CameraOptions) -> Result<(Self, Vec<u8>), CameraError> {
         let secured = options.tls.is_some() || options.url.is_tls();
-        if secured && options.transport == Transport::Udp {
+        if secured && matches!(options.transport, Transport::Udp | Transport::Multicast) {
             return Err(CameraError::Unsupported {
                 url: options.url.clone(),
                 what: "TLS does not protect RTP over UDP: use the transport tcp or http",
@@ -144,7 +144,7 @@ impl Connection {
         }
     }
 
-    /// Addresses of both ends, where the system tells them.
+    /// Addresses of both ends, where the system knows them.
     pub(crate) fn addresses(&self) -> (Option<IpAddr>, Option<IpAddr>) {
         (self.local, self.peer)
     }
@@ -209,7 +209,7 @@ impl Connection {
 
     /// Ends the sending direction.
     pub(crate) async fn shut_down(&mut self) {
-        // A peer that is gone already has nothing to be told.
+        // A peer that is gone already needs no notice.
         let _ = self.writer.shutdown().await;
     }
 }

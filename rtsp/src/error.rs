@@ -153,6 +153,9 @@ fn answered(status: u16) -> String {
 fn remedy(kind: TimeoutKind, transport: Transport) -> &'static str {
     match (kind, transport) {
         (TimeoutKind::Stall, Transport::Udp) => ": does a firewall drop UDP? try the transport tcp",
+        (TimeoutKind::Stall, Transport::Multicast) => {
+            ": does a switch or firewall drop multicast? try the transport tcp"
+        }
         _ => "",
     }
 }
@@ -175,7 +178,7 @@ fn advice(status: u16, login: Option<&LoginFailure>) -> String {
         404 => "it has no stream at this path",
         453 => "it has no bandwidth or connections left: disconnect other clients",
         454 => "it no longer knows the session",
-        461 => "it does not support this transport: try another one of tcp, udp and http",
+        461 => "it does not support this transport: try another one of tcp, udp, multicast and http",
         503 => "it is overloaded or starting up",
         500..=599 => "it reports an internal error",
         _ => "it rejects the request",
@@ -201,6 +204,11 @@ impl CameraError {
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::NoUsableStream { .. } => ErrorKind::MediaFormat,
         }
+    }
+
+    /// Whether the camera wants another transport of RTP packets.
+    pub(crate) fn refuses_transport(&self) -> bool {
+        matches!(self, Self::Transport { .. } | Self::Status { status: 461, .. })
     }
 
     /// The RTSP status that the camera answered with, if it did.

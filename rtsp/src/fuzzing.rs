@@ -62,15 +62,22 @@ pub fn unit_assembly(data: &[u8]) {
     let Some((&choice, mut rest)) = data.split_first() else {
         return;
     };
-    let encoding = ["H264", "H265", "JPEG", "MPEG4-GENERIC", "opus"];
+    let encoding = [
+        "H264",
+        "H265",
+        "JPEG",
+        "MPEG4-GENERIC",
+        "opus",
+        "vnd.onvif.metadata",
+    ];
     let encoding = encoding
         .get(usize::from(choice) % encoding.len())
         .copied()
         .unwrap_or_default();
-    let media = if usize::from(choice) % 5 < 3 {
-        "video"
-    } else {
-        "audio"
+    let media = match encoding {
+        "MPEG4-GENERIC" | "opus" => "audio",
+        "vnd.onvif.metadata" => "application",
+        _ => "video",
     };
     let text = format!(
         "m={media} 0 RTP/AVP 96\r\na=rtpmap:96 {encoding}/90000/2\r\na=fmtp:96 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1408\r\n"

@@ -7,10 +7,10 @@
 //! **The media time of a stream never goes backwards, and every jump is marked.** [`MediaClock`] guarantees it for
 //! arbitrary input; property tests check that.
 //!
-//! The session layer forgives: what a camera does otherwise than the RFCs say is repaired where that is possible, and counted
+//! The session layer forgives: what a camera does against the RFCs is repaired where that is possible, and counted
 //! ([`Repair`]). A good session passes byte for byte.
 //!
-//! This crate neither decodes nor records, and does not depend on FFmpeg. [`retina`] depacketizes AAC, JPEG and G.711.
+//! This crate neither decodes nor records, and does not depend on FFmpeg. [`retina`] depacketizes JPEG and G.711.
 //! `lva-rtsp-simulator` plays files as cameras for tests.
 //!
 //! # Example
@@ -53,16 +53,18 @@
 //!
 //! # Limits
 //!
-//! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP without TLS. One video stream per session,
-//! the first usable one, and one audio stream. H.264, H.265, JPEG, AAC, G.711 and Opus; other streams are listed
-//! ([`StreamInfo::playing`] is false) and not received. A picture has at most 16 MiB, a message 1 MiB, a description 64 tracks. By default the queue of a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at an IDR
-//! picture, also after a full queue. B-frames come in decoding order with their times of presentation
-//! ([`ClockCounters::reordered`] counts them).
+//! RTSP/1.0 over TCP, TLS, or in an HTTP tunnel; RTP interleaved, or over UDP, unicast or multicast, without TLS. One video
+//! stream per session, the first usable one, one audio stream, AAC or Opus before G.711, and ONVIF metadata where they are
+//! wanted. H.264, H.265, JPEG, AAC, G.711 and Opus; other streams are listed ([`StreamInfo::playing`] is false) and not
+//! received. A picture has at most 16 MiB, one of JPEG 2 MB, a message 1 MiB, a description 64 tracks. By default the queue of
+//! a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at an IDR picture, also after a full queue. B-frames come
+//! in decoding order with their times of presentation ([`ClockCounters::reordered`] counts them).
 #![forbid(unsafe_code)]
 
 mod camera;
 mod clock;
 mod connection;
+mod diagnosis;
 mod error;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]

@@ -1,6 +1,10 @@
 //! From packets to units, without I/O: RTP and RTCP, payload formats, pictures.
 
+mod aac;
+mod bits;
+mod documents;
 mod h26x;
+mod jpeg;
 pub(crate) mod parameter_sets;
 pub(crate) mod receiver;
 pub(crate) mod rtp;

@@ -12,11 +12,17 @@ use crate::{CameraUrl, ClockOptions, ReconnectPolicy, Timeouts, WallClock};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Transport {
-    /// Interleaved in the RTSP connection (RFC 2326 section 10.12): passes firewalls, loses no packets.
+    /// [`Tcp`](Self::Tcp); where the camera refuses that, [`Udp`](Self::Udp), then [`Multicast`](Self::Multicast); and TCP
+    /// again when nothing comes by these.
     #[default]
+    Auto,
+    /// Interleaved in the RTSP connection (RFC 2326 section 10.12): passes firewalls, loses no packets.
     Tcp,
-    /// UDP datagrams, for a LAN: reordered packets are dropped, and no receiver reports are sent.
+    /// UDP datagrams, for a LAN. No receiver reports are sent.
     Udp,
+    /// UDP datagrams to a group that the camera names (RFC 2326 section 12.39): one stream for any number of receivers of
+    /// its network. Datagrams of others than the camera are ignored.
+    Multicast,
     /// Interleaved, in a tunnel of two HTTP connections ("Tunnelling RTSP and RTP through HTTP"): for cameras behind a
     /// proxy, or whose RTSP port is closed. The address names the HTTP port, by default 80, or 443 with TLS.
     Http,
@@ -25,7 +31,9 @@ pub enum Transport {
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Auto => "auto",
             Self::Tcp => "tcp",
+            Self::Multicast => "multicast",
             Self::Udp => "udp",
             Self::Http => "http",
         })
@@ -34,7 +42,7 @@ impl fmt::Display for Transport {
 
 /// A string that does not name a transport.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a supported RTSP transport: use 'tcp', 'udp' or 'http'")]
+#[error("'{0}' is not a supported RTSP transport: use 'auto', 'tcp', 'udp', 'multicast' or 'http'")]
 pub struct TransportError(String);
 
 impl FromStr for Transport {
@@ -42,7 +50,9 @@ impl FromStr for Transport {
 
     fn from_str(word: &str) -> Result<Self, TransportError> {
         match word.trim().to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
             "tcp" => Ok(Self::Tcp),
+            "multicast" => Ok(Self::Multicast),
             "udp" => Ok(Self::Udp),
             "http" => Ok(Self::Http),
             _ => Err(TransportError(word.to_owned())),
@@ -98,6 +108,7 @@ pub struct CameraOptions {
     pub(crate) clock: ClockOptions,
     pub(crate) queue: QueueLimits,
     pub(crate) audio: bool,
+    pub(crate) metadata: bool,
     pub(crate) tls: Option<ClientTls>,
     pub(crate) wall: WallClock,
 }
@@ -114,6 +125,7 @@ impl CameraOptions {
             clock: ClockOptions::default(),
             queue: QueueLimits::default(),
             audio: true,
+            metadata: false,
             tls: None,
             wall: WallClock::default(),
         }
@@ -125,7 +137,7 @@ impl CameraOptions {
         self
     }
 
-    /// The transport of RTP packets. Default [`Transport::Tcp`].
+    /// The transport of RTP packets. Default [`Transport::Auto`].
     pub fn with_transport(mut self, transport: Transport) -> Self {
         self.transport = transport;
         self
@@ -168,6 +180,12 @@ impl CameraOptions {
         self
     }
 
+    /// Whether to receive ONVIF metadata if the camera offers it: units are XML documents of at most 1 MiB. Default false.
+    pub fn with_metadata(mut self, metadata: bool) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
     /// The clock that times the arrival of units. Default: the system's; others are for tests.
     pub fn with_wall_clock(mut self, wall: WallClock) -> Self {
         self.wall = wall;
@@ -195,7 +213,9 @@ mod tests {
     #[test]
     fn transports_are_parsed_in_any_case() {
         assert_eq!("Tcp".parse(), Ok(Transport::Tcp));
-        assert_eq!(Transport::Udp.to_string().parse(), Ok(Transport::Udp));
+        for transport in [Transport::Auto, Transport::Udp, Transport::Multicast] {
+            assert_eq!(transport.to_string().parse(), Ok(transport));
+        }
         assert!(
             "srtp"
                 .parse::<Transport>()

@@ -249,7 +249,12 @@ impl Collector {
                 }
             }
             CameraEvent::Unit(unit) => {
-                self.first_unit.get_or_insert(now);
+                if unit.media == MediaKind::Video {
+                    self.no_pictures = None;
+                }
+                if unit.media != MediaKind::Application {
+                    self.first_unit.get_or_insert(now);
+                }
                 if let Some(seen) = self.streams.get_mut(unit.stream) {
                     seen.unit(&unit, wall_90k);
                 }
@@ -272,6 +277,12 @@ impl Collector {
             }
             CameraEvent::Waiting { .. } | CameraEvent::Stopped { .. } => {}
         }
+    }
+
+    /// Pictures and audio frames.
+    fn units(&self) -> u64 {
+        let media = |seen: &&StreamObserver| seen.now.media != MediaKind::Application;
+        self.streams.iter().filter(media).map(|seen| seen.units).sum()
     }
 
     fn finish(self, counters: &CameraCounters, now: Duration) -> ProbeReport {

@@ -45,7 +45,9 @@ impl Secrets {
 
         let decoded = percent_decode_str(value).decode_utf8_lossy().into_owned();
         let encoded = utf8_percent_encode(&decoded, NON_ALPHANUMERIC).to_string();
-        for form in [value.to_owned(), decoded, encoded] {
+        // Names of encodings come in lower case.
+        let lower = decoded.to_ascii_lowercase();
+        for form in [value.to_owned(), decoded, encoded, lower] {
             if form.len() >= MIN_LEN && !self.0.contains(&form) {
                 self.0.push(form);
             }
@@ -148,7 +150,7 @@ fn without_user_info(text: &str) -> String {
         let end = address
             .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>'))
             .unwrap_or(address.len());
-        // A password may have slashes that nobody escaped, so it ends at the last `@` of this address.
+        // A password may have slashes that are not escaped, so it ends at the last `@` of this address.
         let address = address.get(..end).unwrap_or_default();
         match address.rfind('@') {
             Some(user) => {

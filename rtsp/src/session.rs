@@ -1,6 +1,7 @@
 //! One session with a camera: DESCRIBE, SETUP of the wanted streams, PLAY, and what they deliver. Thin I/O around
 //! [`wire`](crate::wire) and [`media`](crate::media).
 
+pub(crate) mod choice;
 mod keepalive;
 mod link;
 mod open;
@@ -18,15 +19,16 @@ use self::keepalive::KeepAlive;
 use self::link::Link;
 pub(crate) use self::link::TeardownTracker;
 use self::udp::UdpPorts;
+use crate::diagnosis::VideoProgress;
 use crate::media::track::Track;
 use crate::media::unit::{Arrival, Unit};
 use crate::wire::exchange::Event;
 use crate::wire::repairs::{Repair, Repairs};
-use crate::{CameraError, MediaKind, NoPictures, StreamInfo, WallClock};
+use crate::{CameraError, MediaKind, StreamInfo, WallClock};
 
 /// What waits for the next packet is handed out when none has come for so long.
 const HOLD: Duration = Duration::from_millis(200);
-/// Units of sound that wait for the first picture: more than a second.
+/// Audio units that wait for the first picture: more than a second.
 const MAX_EARLY_SOUND: usize = 64;
 /// Datagrams that are taken before the connection and the timers have their turn.
 const MAX_BURST: usize = 64;
@@ -44,7 +46,7 @@ pub(crate) struct LiveSession {
     /// When what waits is handed out; packets of other streams do not postpone it.
     hold_until: Option<TokioInstant>,
     ready: VecDeque<Item>,
-    /// Sound that came while the first picture waited for the packet behind it: it follows the picture.
+    /// Audio that came while the first picture waited for the packet behind it: it follows the picture.
     early_sound: VecDeque<Item>,
     pictures_began: bool,
     units: Vec<Unit>,
@@ -163,8 +165,8 @@ impl LiveSession {
             match &item {
                 Item::Unit(unit) if unit.media == MediaKind::Video => {
                     self.pictures_began = true;
-                    while let Some(sound) = self.early_sound.pop_back() {
-                        self.ready.push_front(sound);
+                    while let Some(unit) = self.early_sound.pop_back() {
+                        self.ready.push_front(unit);
                     }
                 }
                 Item::Unit(_) if waits && self.early_sound.len() < MAX_EARLY_SOUND => {
@@ -192,20 +194,22 @@ impl LiveSession {
         })
     }
 
-    /// Why no picture of a stream has come out, though packets came.
-    pub(crate) fn no_pictures(&self, stream: usize) -> Option<NoPictures> {
+    /// What has come of a stream, key frames aside.
+    pub(crate) fn video_progress(&self, stream: usize) -> Option<VideoProgress> {
         let track = self.tracks.get(stream)?.as_ref()?;
-        if track.packets == 0 {
-            return None;
-        }
         let info = self.streams.get(stream)?;
-        Some(if info.codec.has_parameter_sets() && info.extra_data.is_empty() {
-            NoPictures::NoParameterSets
-        } else if track.damaged() > 0 {
-            NoPictures::Damaged
-        } else {
-            NoPictures::NoKeyframe
+        Some(VideoProgress {
+            packets: track.packets,
+            whole: track.units,
+            damaged: track.damaged(),
+            keyframes: 0,
+            has_parameters: !info.codec.has_parameter_sets() || !info.extra_data.is_empty(),
         })
+    }
+
+    /// Packets of all streams so far.
+    pub(crate) fn packets(&self) -> u64 {
+        self.tracks.iter().flatten().map(|track| track.packets).sum()
     }
 
     /// Pictures dropped because a part of them was missing, of all streams.
@@ -329,8 +333,7 @@ impl LiveSession {
             self.keepalive.unanswered();
         }
         let method = self.keepalive.sent();
-        let uri = self.link.aggregate.clone();
-        self.link.exchange.send(method, &uri, "");
+        self.link.send_for_each_session(method);
     }
 
     fn report_repairs(&mut self) {

@@ -39,14 +39,14 @@ pub enum Codec {
     PcmAlaw,
     /// Opus (RFC 7587).
     Opus,
-    /// ONVIF metadata: listed, not received.
+    /// ONVIF metadata (ONVIF Streaming section 5.2.1.1): received if [wanted](crate::CameraOptions::with_metadata).
     OnvifMetadata,
     /// Anything else, or an encoding with an unusable description: listed, not received.
     Unsupported,
 }
 
 impl Codec {
-    /// Whether this crate receives units of such a stream.
+    /// Whether this crate receives units of such a stream by default.
     pub fn is_supported(self) -> bool {
         !matches!(self, Self::OnvifMetadata | Self::Unsupported)
     }
@@ -232,7 +232,7 @@ pub struct AccessUnit {
     /// When its first packet arrived.
     pub received_at: Instant,
     /// H.264 and H.265: NAL units, each after its length in 4 bytes, big-endian (ISO/IEC 14496-15), without the parameter
-    /// sets, which are in [`StreamInfo::extra_data`]. Other encodings: the bare frame.
+    /// sets, which are in [`StreamInfo::extra_data`]. Other encodings: the bare frame, packet or document.
     pub data: Bytes,
 }
 

@@ -1,6 +1,6 @@
 //! The RTSP connection, without I/O: bytes of the camera in; packets, answers and the next requests out.
 //!
-//! This is the layer that forgives. What a camera does otherwise than the RFCs say is repaired here and counted
+//! This is the layer that forgives. What a camera does against the RFCs is repaired here and counted
 //! ([`repairs`]); a good session passes byte for byte.
 
 pub(crate) mod authentication;

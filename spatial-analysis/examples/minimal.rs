@@ -3,7 +3,6 @@
 //! `cargo run -p lva-spatial-analysis --example spatial-analysis-minimal -- 5001 operation.json`, then point a graph at tcp://127.0.0.1:5001.
 //! Without a file it watches the whole frame. The embedded model finds drawn people; load one of your own for real ones.
 
-use std::error::Error;
 use std::future;
 
 use lva_extension_protocol::server::{ExtensionServer, ListenAddress};
@@ -11,7 +10,7 @@ use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
 use lva_spatial_analysis::{Detectors, Operation, SpatialExtension};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (port, operation) = match args.as_slice() {
         [port] => (port, Operation::whole_frame()),

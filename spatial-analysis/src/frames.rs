@@ -21,11 +21,11 @@ pub(crate) enum UnreadableFormat {
 #[non_exhaustive]
 pub enum FrameError {
     /// Fewer raw pixels than a frame has.
-    #[error("the frame's bytes are not a picture of the announced size: {0}")]
+    #[error(transparent)]
     Raw(#[from] ImageError),
     /// The bytes are not an encoded picture.
     #[cfg(feature = "image-codecs")]
-    #[error("the encoded picture cannot be read: {0}")]
+    #[error(transparent)]
     Encoded(#[from] CodecError),
 }
 

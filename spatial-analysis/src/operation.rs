@@ -174,9 +174,9 @@ impl Operation {
     /// [`OperationError`]; only [`OperationError::Read`] names the file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, OperationError> {
         let path = path.as_ref();
-        let failed = |source| OperationError::Read {
+        let failed = |cause| OperationError::Read {
             path: path.display().to_string(),
-            source,
+            cause,
         };
         let bytes = fs::metadata(path).map_err(failed)?.len();
         if bytes > MAX_CONFIGURATION_BYTES {
@@ -222,7 +222,7 @@ impl Operation {
         // Video Analyzer's custom operation holds the container's form in a string.
         if may_wrap && let Some(inner) = take(&mut members, "extensionConfiguration") {
             let inner = match inner {
-                Value::String(text) => parse(&text).map_err(|source| OperationError::NotJson { source })?,
+                Value::String(text) => parse(&text).map_err(|cause| OperationError::NotJson { cause })?,
                 inner => inner,
             };
             let Value::Object(inner) = inner else {
@@ -307,7 +307,7 @@ fn members(text: &str) -> Result<Object, OperationError> {
     if bytes > MAX_CONFIGURATION_BYTES {
         return Err(OperationError::TooLong { bytes });
     }
-    match parse(text).map_err(|source| OperationError::NotJson { source })? {
+    match parse(text).map_err(|cause| OperationError::NotJson { cause })? {
         Value::Object(members) => Ok(members),
         _ => Err(OperationError::NotAnObject),
     }

@@ -79,7 +79,7 @@ pub enum ProcessError {
         expected_height: u32,
     },
     /// The detector failed.
-    #[error("looking for people failed: {0}")]
+    #[error(transparent)]
     Detect(#[from] DetectError),
     /// The detector gave no list for the frame, against its contract.
     #[error("the model '{model}' gave no answer for the frame")]
@@ -88,10 +88,10 @@ pub enum ProcessError {
         model: String,
     },
     /// The tracker rejected the frame.
-    #[error("cannot track people: {0}")]
+    #[error(transparent)]
     Track(#[from] TrackerError),
     /// The engine of lines and zones rejected the frame.
-    #[error("cannot evaluate lines and zones: {0}")]
+    #[error(transparent)]
     Engine(#[from] EngineError),
 }
 

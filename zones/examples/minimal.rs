@@ -4,7 +4,6 @@
 //! each person that a detector found: the frame's time in milliseconds, the box in pixels, and a score from 0 to 1.
 #![allow(clippy::print_stdout)]
 
-use std::error::Error;
 use std::io;
 
 use lva_zones::{
@@ -13,7 +12,7 @@ use lva_zones::{
 
 const USAGE: &str = "usage: zones-minimal FRAME_WIDTH FRAME_HEIGHT < LINES, each line MS LEFT TOP WIDTH HEIGHT SCORE, boxes in pixels";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let sizes: Result<Vec<u32>, _> = std::env::args().skip(1).map(|arg| arg.parse()).collect();
     let Ok(&[width, height]) = sizes.as_deref() else {
         eprintln!("{USAGE}");
@@ -44,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let line = line?;
         let time = line.split_whitespace().next().unwrap_or_default().to_owned();
         let Ok(&[_, x, y, w, h, score]) = read(line).as_deref() else {
-            return Err(USAGE.into());
+            anyhow::bail!("{USAGE}");
         };
         let bbox = BoundingBox::from_pixels(x, y, w, h, width, height);
         frame.push(Detection {

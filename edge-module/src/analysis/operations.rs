@@ -44,9 +44,9 @@ impl OperationSet {
     ///
     /// [`OperationSetError`].
     pub fn from_file(path: &Path) -> Result<Self, OperationSetError> {
-        let text = std::fs::read_to_string(path).map_err(|source| OperationError::Read {
+        let text = std::fs::read_to_string(path).map_err(|cause| OperationError::Read {
             path: path.display().to_string(),
-            source,
+            cause,
         })?;
         Self::from_json(&text)
     }
@@ -59,7 +59,7 @@ impl OperationSet {
     pub fn from_json(text: &str) -> Result<Self, OperationSetError> {
         let inner = match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
             Ok(value) => desired_properties(&value)?.map(Value::to_string),
-            // The reader of operations says where the mistake is.
+            // The reader of operations reports where the mistake is.
             Err(_) => None,
         };
         let all = Operation::all_from_twin(inner.as_deref().unwrap_or(text))?;

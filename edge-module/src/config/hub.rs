@@ -122,7 +122,7 @@ impl HubConfig {
         });
         match address {
             Some(address) => Ok(Some(address)),
-            // The text may hold a password.
+            // It may hold a password.
             None => Err(ConfigError::Value {
                 key: "hub.broker",
                 message: "write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; user and password go to 'username' and 'password-file'"

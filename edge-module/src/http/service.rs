@@ -72,7 +72,7 @@ pub(super) async fn invoke(
     Json(json!({"status": answer.status, "payload": answer.payload})).into_response()
 }
 
-/// The hub's form of an error: JSON in the text of a member of JSON.
+/// The hub's form of an error: JSON in a string member of JSON.
 fn error(status: StatusCode, code: u32, name: &'static str, message: &str) -> Response {
     let inner =
         json!({"errorCode": code, "trackingId": uuid::Uuid::new_v4().to_string(), "message": message});

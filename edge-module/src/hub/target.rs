@@ -57,7 +57,7 @@ pub enum HubError {
     Outbox(#[from] OutboxError),
 }
 
-/// Where to connect, and as whom.
+/// Where to connect, and with which identity.
 pub(crate) struct Target {
     pub(crate) options: ClientOptions,
     /// The hub's names for this module; a broker has none.

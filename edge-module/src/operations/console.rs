@@ -70,7 +70,7 @@ fn without_secrets(value: &Value) -> Value {
                     || (parameter && is("value"))
                     || ((parameter || declared) && is("default"));
                 let value = match value {
-                    // References to parameters are no secrets.
+                    // References to parameters are not secret.
                     Value::String(text) if hidden && !text.trim_start().starts_with("${") => HIDDEN.into(),
                     other => without_secrets(other),
                 };

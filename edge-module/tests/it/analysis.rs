@@ -4,7 +4,8 @@ use lva_extension_protocol::client::{ClientOptions, SessionEvent, Transfer, conn
 use lva_extension_protocol::{ExtensionUrl, FrameFormat, GraphIdentity, PixelFormat, SharedMemoryOptions};
 use serde_json::json;
 
-use crate::process::{Process, run};
+use crate::ended::run;
+use crate::process::Process;
 use crate::within;
 
 /// A module twin with two operations.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::process::{Process, run};
+use crate::ended::run;
+use crate::process::Process;
 use crate::support::{Client, named};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,6 +21,9 @@ async fn the_demo_prints_zone_events_answers_calls_and_leaves_a_clip() {
     let http = address(&demo.line("/methods/GraphInstanceList"));
     assert_eq!(address(&demo.line("/readyz")), http);
     let metrics = address(&demo.line("/metrics"));
+    let event = demo.line("(personZoneEvent)");
+    assert!(event.contains("computerVisionExtension"), "{event}");
+    demo.line("RecordingStarted");
     let mut client = Client::of(http);
     let (status, instance) = client.method("GraphInstanceGet", &named("Sample-Graph-1")).await;
     assert_eq!(
@@ -32,10 +36,6 @@ async fn the_demo_prints_zone_events_answers_calls_and_leaves_a_clip() {
         text.contains("lva_active_graph_instances{") && !text.contains("testpassword"),
         "{text}"
     );
-
-    let event = demo.line("(personZoneEvent)");
-    assert!(event.contains("computerVisionExtension"), "{event}");
-    demo.line("RecordingStarted");
     let (code, lines) = demo.terminate();
     assert_eq!(code, Some(0), "{lines}");
     assert!(

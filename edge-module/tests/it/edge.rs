@@ -24,7 +24,7 @@ async fn stopped(site: &mut Site, program: &mut Program) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seven_variables_are_enough_and_sigterm_says_goodbye() {
+async fn the_seven_variables_are_enough_and_sigterm_disconnects() {
     let mut site = Site::new().await;
     let mut program = site.start(&[]);
     let (expires, _) = site.connect().await;

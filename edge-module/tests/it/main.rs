@@ -7,10 +7,12 @@ mod cameras;
 #[cfg(feature = "demo")]
 mod demo;
 mod edge;
+mod ended;
 mod hostile;
 mod methods;
 mod operations;
 mod plain_broker;
+#[cfg(any(feature = "simulator", feature = "spatial-analysis"))]
 mod process;
 mod program;
 mod restart;

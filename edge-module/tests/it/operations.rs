@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::process::run;
+use crate::ended::run;
 use crate::support::{Client, Program, topology};
 
 const TUTORIAL: &str = concat!(

@@ -1,9 +1,8 @@
 //! The program `lva-edge`, killed and stopped.
 
-use std::process::Command;
-
 use rustix::process::Signal;
 
+use crate::ended::run;
 use crate::support::{Client, Program, activated, state_of};
 
 #[tokio::test]
@@ -23,15 +22,7 @@ async fn after_kill_9_everything_that_ran_runs_and_sigterm_ends_cleanly() {
 #[test]
 fn the_printed_configuration_starts_a_module_and_a_mistake_is_named() {
     let directory = tempfile::tempdir().unwrap();
-    let run = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_lva-edge"))
-            .args(args)
-            .current_dir(directory.path())
-            .output();
-        let output = output.unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    };
+    let run = |args: &[&str]| run(directory.path(), args);
     let (code, printed, _) = run(&["module", "--print-config", "--name", "store-17"]);
     assert!(
         code == Some(0) && printed.contains("name = \"store-17\""),

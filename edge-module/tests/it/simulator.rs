@@ -2,7 +2,8 @@
 
 use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl};
 
-use crate::process::{Process, run};
+use crate::ended::run;
+use crate::process::Process;
 use crate::within;
 
 const MEDIA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media");

@@ -1,5 +1,6 @@
 //! The module's twin: required properties, live changes, faults of the hub.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -34,6 +35,11 @@ async fn a_required_property_that_is_removed_is_named_and_restored_it_serves_aga
         site.must("GraphTopologyList", list.clone()).await;
     }
     assert!(!program.log().contains("geheim"));
+    let data = site.directory.path().join("lva-edge-data");
+    for (file, mode) in [("", 0o700), ("twin.json", 0o600)] {
+        let found = std::fs::metadata(data.join(file)).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "{file}");
+    }
     assert_eq!(site.hub.violations(), [] as [String; 0]);
 }
 

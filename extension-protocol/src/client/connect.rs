@@ -12,6 +12,7 @@ use super::in_flight::Limits;
 use super::options::{ClientOptions, Transfer};
 use super::session::{PeerDescription, Session};
 use super::store::Store;
+use crate::causes::root_cause;
 use crate::convert::TIMESCALE;
 use crate::credentials;
 use crate::shared_memory::{Region, SharedMemoryError, remove_stale_regions};
@@ -112,7 +113,7 @@ async fn make_store(options: &ClientOptions, frame_limit: usize) -> Result<Store
                 Transfer::Embedded => Default::default(),
             },
             doing: "starting a blocking task",
-            source: std::io::Error::other(error),
+            cause: std::io::Error::other(error),
         })),
     }
 }
@@ -151,7 +152,7 @@ async fn handshake(
     messages: mpsc::Receiver<MediaStreamMessage>,
 ) -> Result<(Streaming<MediaStreamMessage>, PeerDescription), ConnectError> {
     let url = || options.url.to_string();
-    let unreachable = |source| ConnectError::Unreachable { url: url(), source };
+    let unreachable = |cause| ConnectError::Unreachable { url: url(), cause };
     let refused = |refusal: tonic::Status| {
         let mut status = PeerStatus::new(&refusal, sent);
         // A status with a source comes from the transport, not from the extension.
@@ -161,13 +162,13 @@ async fn handshake(
         ConnectError::Refused { url: url(), status }
     };
 
-    let unreachable = |source: tonic::transport::Error| match tls_failure(&source) {
+    let unreachable = |cause: tonic::transport::Error| match tls_failure(&cause) {
         Some(reason) => ConnectError::Tls {
             url: url(),
             reason,
-            source,
+            cause,
         },
-        None => unreachable(source),
+        None => unreachable(cause),
     };
     let mut endpoint = Endpoint::from_shared(options.url.transport()).map_err(unreachable)?;
     if options.url.is_tls() {
@@ -175,10 +176,10 @@ async fn handshake(
         let roots = options.tls.clone().unwrap_or_default();
         endpoint = endpoint
             .tls_config(client_config(&roots, &host))
-            .map_err(|source| ConnectError::Tls {
+            .map_err(|cause| ConnectError::Tls {
                 url: url(),
-                reason: "the TLS configuration is invalid".to_owned(),
-                source,
+                reason: root_cause(&cause).to_string(),
+                cause,
             })?;
     }
     let channel = endpoint

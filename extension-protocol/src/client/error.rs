@@ -107,12 +107,12 @@ pub enum ConnectError {
     #[error(transparent)]
     SharedMemory(#[from] SharedMemoryError),
     /// No connection.
-    #[error("the extension at {url} cannot be reached: {}", root_cause(source))]
+    #[error("the extension at {url} cannot be reached: {}", root_cause(cause))]
     Unreachable {
         /// The extension's address.
         url: String,
         /// The error of the transport.
-        source: tonic::transport::Error,
+        cause: tonic::transport::Error,
     },
     /// The TLS handshake failed: an untrusted certificate, one for another host name, or a port without TLS.
     #[error(
@@ -125,7 +125,7 @@ pub enum ConnectError {
         /// The reason, as TLS reports it.
         reason: String,
         /// The error of the transport.
-        source: tonic::transport::Error,
+        cause: tonic::transport::Error,
     },
     /// Connected, but the extension did not answer the descriptor. Servers with a fixed number of workers do not answer
     /// further streams.

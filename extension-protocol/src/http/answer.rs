@@ -99,7 +99,7 @@ impl HttpContent {
 /// An answer with a content type of JSON and another body. The server is at fault; the next answer may be valid.
 #[derive(Debug, thiserror::Error)]
 #[error("the content type of the answer is JSON, but its body is not: {0}")]
-pub struct AnswerError(#[source] serde_json::Error);
+pub struct AnswerError(serde_json::Error);
 
 #[cfg(test)]
 mod tests {

@@ -241,7 +241,7 @@ impl HttpClient {
         }
         request.body(picture.clone()).map_err(|error| HttpError::Broken {
             url: url.to_string(),
-            source: error.into(),
+            cause: error.into(),
         })
     }
 
@@ -278,7 +278,7 @@ impl HttpClient {
                         encoding: one_line(encoding.as_bytes()),
                     }),
                     None => HttpContent::read(response.header(header::CONTENT_TYPE), &response.body)
-                        .map_err(|source| HttpError::NotJson { url: url(), source }),
+                        .map_err(|cause| HttpError::NotJson { url: url(), cause }),
                 }
             }
             300..=399 => Err(HttpError::Redirected {

@@ -160,7 +160,7 @@ pub enum ExtensionOpenError {
     Busy(String),
     /// The extension failed: status `INTERNAL`. The cause is logged and not sent to the client.
     #[error("the extension failed to start the stream: {0}")]
-    Failed(#[source] BoxError),
+    Failed(BoxError),
 }
 
 /// The client's frames are at fault. Returned by [`ExtensionSession::process`], it ends the stream at once, without an

@@ -60,23 +60,23 @@ impl fmt::Display for ListenAddress {
 #[non_exhaustive]
 pub enum HostError {
     /// The address is in use, not permitted, or not on this machine.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {cause}")]
     Bind {
         /// The address.
         address: String,
         /// The error of the system.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A certificate for a Unix socket. The mode of the socket restricts it to one user; use it without TLS.
     #[error("TLS is not supported on Unix sockets")]
     TlsOverUnix,
     /// The transport failed while serving.
-    #[error("serving on {address} failed: {}", root_cause(source))]
+    #[error("serving on {address} failed: {}", root_cause(cause))]
     Serve {
         /// The address.
         address: String,
         /// The error of the transport.
-        source: tonic::transport::Error,
+        cause: tonic::transport::Error,
     },
 }
 
@@ -116,9 +116,9 @@ impl<E: Extension> ExtensionServer<E> {
         if self.options.tls.is_some() && matches!(address, ListenAddress::Unix(_)) {
             return Err(HostError::TlsOverUnix);
         }
-        let failed = |source| HostError::Bind {
+        let failed = |cause| HostError::Bind {
             address: address.to_string(),
-            source,
+            cause,
         };
         let (socket, bound) = match &address {
             ListenAddress::Tcp(wanted) => {
@@ -225,9 +225,9 @@ impl<E: Extension> Listening<E> {
             .max_decoding_message_size(message_limit)
             .max_encoding_message_size(usize::MAX);
         let (routes, mut health) = side_services::add(Routes::new(service), &with).await;
-        let failed = |source| HostError::Serve {
+        let failed = |cause| HostError::Serve {
             address: address.to_string(),
-            source,
+            cause,
         };
         let mut server = Server::builder();
         if let Some(tls) = &tls {

@@ -33,14 +33,14 @@ pub(crate) enum PeerRegionError {
     Name { name: String },
     #[error(
         "shared memory '{path}' not found: do both containers share an IPC namespace (IpcMode host on both, or \
-         shareable and container:…)? ({source})"
+         shareable and container:…)? ({cause})"
     )]
-    NotFound { path: String, source: io::Error },
+    NotFound { path: String, cause: io::Error },
     #[error(
         "shared memory '{path}' cannot be opened for reading: does its mode permit the users of both \
-         sides? ({source})"
+         sides? ({cause})"
     )]
-    Open { path: String, source: io::Error },
+    Open { path: String, cause: io::Error },
     #[error("'{path}' is not a regular file")]
     NotAFile { path: String },
     #[error("shared memory '{path}' has {actual} bytes, {announced} were announced")]
@@ -89,7 +89,7 @@ impl PeerRegion {
             Err(error @ rustix::io::Errno::NOENT) => {
                 return Err(PeerRegionError::NotFound {
                     path: shown(),
-                    source: error.into(),
+                    cause: error.into(),
                 });
             }
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => {
@@ -98,7 +98,7 @@ impl PeerRegion {
             Err(error) => {
                 return Err(PeerRegionError::Open {
                     path: shown(),
-                    source: error.into(),
+                    cause: error.into(),
                 });
             }
         };
@@ -120,10 +120,7 @@ impl PeerRegion {
                 let mapped = usize::try_from(length)
                     .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
                     .and_then(|length| ReadableMapping::new(&file, length))
-                    .map_err(|source| PeerRegionError::Open {
-                        path: shown(),
-                        source,
-                    })?;
+                    .map_err(|cause| PeerRegionError::Open { path: shown(), cause })?;
                 Some(Arc::new(mapped))
             }
         };

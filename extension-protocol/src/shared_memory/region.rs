@@ -118,10 +118,10 @@ impl Region {
         let length = isize::try_from(bytes)
             .map_err(|_| no_space(io::Error::from(rustix::io::Errno::NOSPC)))?
             .unsigned_abs();
-        let failed = |doing, source| SharedMemoryError::Io {
+        let failed = |doing, cause| SharedMemoryError::Io {
             directory: directory.into(),
             doing,
-            source,
+            cause,
         };
 
         let (name, path, file) =

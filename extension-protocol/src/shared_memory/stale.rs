@@ -20,10 +20,10 @@ pub(super) const PREFIX: &str = "lva-frames-";
 /// cannot be opened, such as another user's, are kept.
 pub(crate) fn remove_stale_regions(directory: impl AsRef<Path>) -> Result<usize, SharedMemoryError> {
     let directory = directory.as_ref();
-    let failed = |source| SharedMemoryError::Io {
+    let failed = |cause| SharedMemoryError::Io {
         directory: directory.into(),
         doing: "looking for stale regions",
-        source,
+        cause,
     };
     let mut removed = 0;
     for entry in std::fs::read_dir(directory).map_err(failed)? {

@@ -31,13 +31,13 @@ fn the_checked_in_code_is_what_the_proto_files_give() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, expected) in generate(&root.join("proto")).expect("the proto files compile") {
         let path = root.join("src/wire").join(name);
-        if env::var_os("LVA_WRITE_GENERATED").is_some() {
+        if env::var_os("UPDATE_EXPECTED").is_some() {
             fs::write(&path, &expected).expect("the sources are writable");
         }
         // Without a dump of both files.
         assert!(
             fs::read(&path).is_ok_and(|found| found == expected),
-            "{} is not what proto/ gives; regenerate it: LVA_WRITE_GENERATED=1 cargo test -p lva-extension-protocol --test it generated",
+            "{} is not what proto/ gives; regenerate it: UPDATE_EXPECTED=1 cargo test -p lva-extension-protocol --test it generated",
             path.display()
         );
     }

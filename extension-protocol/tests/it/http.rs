@@ -8,7 +8,7 @@ mod scripted;
 mod server;
 mod server_sessions;
 
-/// Signature and header of a PNG of this size, and some bytes to tell pictures apart: nothing here decodes it.
+/// Signature and header of a PNG of this size, and some bytes to distinguish pictures: nothing here decodes it.
 fn png(width: u32, height: u32, mark: u8) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     bytes.extend(width.to_be_bytes());

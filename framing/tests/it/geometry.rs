@@ -23,7 +23,7 @@ proptest! {
         let content = plan.content();
         prop_assert!(content.width >= 1 && content.x + content.width <= frame.0);
         prop_assert!(content.height >= 1 && content.y + content.height <= frame.1);
-        let slack = if format == PixelFormat::Yuv420p { 4 } else { 1 };
+        let slack = if format.chroma_block() > 1 { 4 } else { 1 };
         prop_assert!(content.width + 2 * slack >= frame.0 || content.height + 2 * slack >= frame.1);
         let right = frame.0 - content.x - content.width;
         prop_assert!(right >= content.x && right - content.x <= slack, "{plan:?}");

@@ -11,4 +11,6 @@ mod geometry;
 mod motion;
 mod motion_world;
 mod rendering;
+#[cfg(feature = "encode")]
+mod sampler;
 mod support;

@@ -8,6 +8,7 @@ use lva_framing::{
     ColorMatrix, ColorRange, FramePlan, ImageSettings, Picture, PictureFormat, PixelFormat, RenderError,
     Renderer, ScaleMode,
 };
+use lva_media_types::{Alpha, PixelLayout};
 
 fn render(plan: FramePlan, picture: &Picture) -> Vec<u8> {
     // Filled with something that is in no frame, so that a byte that was left out shows.
@@ -26,17 +27,25 @@ fn pixel(format: PixelFormat, bytes: &[u8]) -> ([f64; 3], f64) {
             f64::from(value >> shifts[channel] & steps) * 255.0 / f64::from(steps)
         })
     };
-    match format {
-        PixelFormat::Rgb24 | PixelFormat::Rgba => (of([0, 1, 2]), 0.5),
-        PixelFormat::Bgr24 | PixelFormat::Bgra => (of([2, 1, 0]), 0.5),
-        PixelFormat::Argb => (of([1, 2, 3]), 0.5),
-        PixelFormat::Abgr => (of([3, 2, 1]), 0.5),
-        PixelFormat::Rgb565Be => (word(u16::from_be_bytes([bytes[0], bytes[1]]), [5, 6, 5]), 4.2),
-        PixelFormat::Rgb565Le => (word(u16::from_le_bytes([bytes[0], bytes[1]]), [5, 6, 5]), 4.2),
-        PixelFormat::Rgb555Be => (word(u16::from_be_bytes([bytes[0], bytes[1]]), [5, 5, 5]), 4.2),
-        PixelFormat::Rgb555Le => (word(u16::from_le_bytes([bytes[0], bytes[1]]), [5, 5, 5]), 4.2),
-        PixelFormat::Yuv420p => unreachable!(),
+    let read = |big_endian| match big_endian {
+        true => u16::from_be_bytes([bytes[0], bytes[1]]),
+        false => u16::from_le_bytes([bytes[0], bytes[1]]),
+    };
+    match format.layout() {
+        PixelLayout::Bytes { alpha, blue_first } => {
+            let at = usize::from(alpha == Alpha::First);
+            let order = if blue_first { [2, 1, 0] } else { [0, 1, 2] };
+            (of(order.map(|index| index + at)), 0.5)
+        }
+        PixelLayout::Word565 { big_endian } => (word(read(big_endian), [5, 6, 5]), 4.2),
+        PixelLayout::Word555 { big_endian } => (word(read(big_endian), [5, 5, 5]), 4.2),
+        PixelLayout::Planar => unreachable!("planar formats have a test of their own"),
     }
+}
+
+fn formats(planar: bool) -> impl Iterator<Item = PixelFormat> {
+    let all = PixelFormat::ALL.into_iter();
+    all.filter(move |format| (format.layout() == PixelLayout::Planar) == planar)
 }
 
 fn compare(plan: &FramePlan, frame: &[u8], expected: &Reference, tolerance: f64, least_psnr: f64) {
@@ -56,12 +65,14 @@ fn compare(plan: &FramePlan, frame: &[u8], expected: &Reference, tolerance: f64,
             } else {
                 assert_eq!(rgb, [0.0; 3], "padding at {x}, {y} of {}", plan.format());
             }
-            match plan.format() {
-                PixelFormat::Rgba | PixelFormat::Bgra => assert_eq!(bytes[3], 255),
-                PixelFormat::Argb | PixelFormat::Abgr => assert_eq!(bytes[0], 255),
-                PixelFormat::Rgb555Be => assert_eq!(bytes[0] >> 7, 0),
-                PixelFormat::Rgb555Le => assert_eq!(bytes[1] >> 7, 0),
-                _ => {}
+            match plan.format().layout() {
+                PixelLayout::Bytes { alpha, .. } => match alpha {
+                    Alpha::None => {}
+                    Alpha::First => assert_eq!(bytes[0], 255),
+                    Alpha::Last => assert_eq!(bytes[3], 255),
+                },
+                PixelLayout::Word555 { big_endian } => assert_eq!(bytes[usize::from(!big_endian)] >> 7, 0),
+                PixelLayout::Word565 { .. } | PixelLayout::Planar => {}
             }
         }
     }
@@ -109,10 +120,7 @@ fn colours_follow_the_matrix_and_the_range_of_the_picture() {
 #[test]
 fn every_packed_layout_agrees_with_the_reference_in_every_mode() {
     let picture = drawn(384, 216, ColorMatrix::Bt709, ColorRange::Limited);
-    for format in PixelFormat::ALL
-        .into_iter()
-        .filter(|format| *format != PixelFormat::Yuv420p)
-    {
+    for format in formats(false) {
         for (mode, width, height) in [
             (ScaleMode::Pad, 281, 200),
             (ScaleMode::Pad, 320, 161),
@@ -140,10 +148,7 @@ fn every_packed_layout_agrees_with_the_reference_in_native_size() {
     for range in [ColorRange::Limited, ColorRange::Full] {
         let picture = drawn(162, 90, ColorMatrix::Bt2020, range);
         let expected = reference(&picture, 162, 90);
-        for format in PixelFormat::ALL
-            .into_iter()
-            .filter(|format| *format != PixelFormat::Yuv420p)
-        {
+        for format in formats(false) {
             let plan = ImageSettings::new(format).plan(162, 90).unwrap();
             let least = if format.bytes_per_pixel() == 2 { 38.0 } else { 44.0 };
             compare(&plan, &render(plan, &picture), &expected, 12.0, least);
@@ -153,48 +158,47 @@ fn every_packed_layout_agrees_with_the_reference_in_native_size() {
 
 #[test]
 fn planar_frames_agree_with_the_reference_in_every_mode() {
+    let sizes = [
+        (ScaleMode::Pad, 281, 200),
+        (ScaleMode::Pad, 320, 161),
+        (ScaleMode::Stretch, 200, 200),
+        (ScaleMode::PreserveAspectRatio, 255, 999),
+    ];
     for (range, black) in [(ColorRange::Limited, 16), (ColorRange::Full, 0)] {
         let picture = drawn(384, 216, ColorMatrix::Bt709, range);
-        for (mode, width, height) in [
-            (ScaleMode::Pad, 281, 200),
-            (ScaleMode::Pad, 320, 161),
-            (ScaleMode::Stretch, 200, 200),
-            (ScaleMode::PreserveAspectRatio, 255, 999),
-        ] {
-            let settings =
-                ImageSettings::new(PixelFormat::Yuv420p).with_scale(mode, Some(width), Some(height));
+        for (format, (mode, width, height)) in
+            formats(true).flat_map(|format| sizes.map(|size| (format, size)))
+        {
+            let settings = ImageSettings::new(format).with_scale(mode, Some(width), Some(height));
             let plan = settings.plan(384, 216).unwrap();
             let content = plan.content();
             let frame = render(plan, &picture);
-            let mut rest = &frame[..];
-            for plane in 0..3 {
-                let of = |value: u32| if plane == 0 { value } else { value.div_ceil(2) };
-                let (columns, rows) = (of(plan.width()), of(plan.height()));
-                let (own, following) = rest.split_at((columns * rows) as usize);
-                rest = following;
-                let inside = (
-                    of(content.x),
-                    of(content.y),
-                    of(content.width),
-                    of(content.height),
-                );
-                let expected = scaled_plane(&picture, plane, inside.2, inside.3);
+            let planes = format.planes(plan.width(), plan.height(), plan.stride()).unwrap();
+            for (index, plane) in planes.into_iter().map(Option::unwrap).enumerate() {
+                let of = |pixels: u32| pixels.div_ceil(plane.block);
+                let columns = of(content.x)..of(content.x) + of(content.width);
+                let rows = of(content.y)..of(content.y) + of(content.height);
+                let (width, height) = (of(content.width), of(content.height));
+                let expected = scaled_plane(&picture, index, width, height);
                 let mut pairs = Vec::new();
-                for (index, value) in own.iter().enumerate() {
-                    let (x, y) = (index as u32 % columns, index as u32 / columns);
-                    if (inside.0..inside.0 + inside.2).contains(&x)
-                        && (inside.1..inside.1 + inside.3).contains(&y)
-                    {
-                        let place = (y - inside.1) * inside.2 + x - inside.0;
-                        pairs.push((f64::from(*value), expected[place as usize]));
+                for (y, x) in (0..plane.rows as u32).flat_map(|y| (0..of(plan.width())).map(move |x| (y, x)))
+                {
+                    let at = plane.first + x as usize * plane.step;
+                    let value = frame[plane.offset + y as usize * plane.stride + at];
+                    if columns.contains(&x) && rows.contains(&y) {
+                        let place = (y - rows.start) * width + x - columns.start;
+                        pairs.push((f64::from(value), expected[place as usize]));
                     } else {
-                        assert_eq!(*value, if plane == 0 { black } else { 128 }, "{mode:?}, {x}, {y}");
+                        let empty = if index == 0 { black } else { 128 };
+                        assert_eq!(value, empty, "{format} {mode:?}, {x}, {y}");
                     }
                 }
                 let quality = psnr(pairs.into_iter());
-                assert!(quality >= 40.0, "{mode:?} {range:?}, plane {plane}: {quality} dB");
+                assert!(
+                    quality >= 40.0,
+                    "{format} {mode:?} {range:?}, plane {index}: {quality} dB"
+                );
             }
-            assert!(rest.is_empty());
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::string_enum::string_enum;
 pub struct RtspSource {
     /// Its address, `rtsp://` or `rtsps://`, and credentials.
     pub endpoint: Endpoint,
-    /// How RTP is transported. Default: interleaved.
-    pub transport: RtspTransport,
+    /// How RTP is transported. `None`: interleaved, or in another way where the camera refuses that.
+    pub transport: Option<RtspTransport>,
 }
 
 string_enum! {

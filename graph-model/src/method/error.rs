@@ -88,8 +88,8 @@ pub enum Fault {
     #[error("the continuation token is not from this module: restart the list without it")]
     TokenInvalid,
     /// The payload is not a topology, an instance or an object with a name.
-    #[error("{0}")]
-    Document(#[source] Arc<DocumentError>),
+    #[error(transparent)]
+    Document(Arc<DocumentError>),
     /// The topology has errors.
     #[error("{}", summary(findings))]
     InvalidTopology {

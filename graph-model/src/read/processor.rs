@@ -58,8 +58,15 @@ impl Reader<'_> {
             NodeKind::SignalGate => self.signal_gate(node),
             NodeKind::ObjectTracking => self.object_tracking(node),
             NodeKind::LineCrossing => self.line_crossing(node),
-            // Not a processor, or a custom one, which `custom_processor` reads by its type.
-            _ => None,
+            // `custom_processor` reads it by its type.
+            NodeKind::Custom => None,
+            // Not processors. Named, so that a processor without a reader does not compile.
+            NodeKind::RtspSource
+            | NodeKind::MessageSource
+            | NodeKind::MessageSink
+            | NodeKind::AssetSink
+            | NodeKind::FileSink
+            | NodeKind::VideoSink => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::endpoint::Peer;
 use super::members::Members;
 use super::{Presence, Reader};
-use crate::graph::{MessageSource, Node, RtspSource, RtspTransport};
+use crate::graph::{MessageSource, Node, RtspSource};
 use crate::kind::NodeKind;
 
 impl Reader<'_> {
@@ -19,10 +19,10 @@ impl Reader<'_> {
 
     fn rtsp_source(&mut self, node: &mut Members<'_>) -> Option<Node> {
         let endpoint = self.endpoint(node, Peer::Camera);
-        let transport = self.string_enum::<RtspTransport>(node, "transport", Presence::Optional);
+        let transport = self.string_enum(node, "transport", Presence::Optional);
         Some(Node::RtspSource(RtspSource {
             endpoint: endpoint?,
-            transport: transport.unwrap_or(RtspTransport::Tcp),
+            transport,
         }))
     }
 

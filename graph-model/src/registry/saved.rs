@@ -25,14 +25,14 @@ pub enum RestoreError {
     #[error("not a saved registry of format {FORM}: {0}; restore it with the version that saved it")]
     Form(String),
     /// An entry is not a topology, instance or device adapter.
-    #[error("the saved {what} {index} cannot be read: {source}")]
+    #[error("the saved {what} {index} cannot be read: {cause}")]
     Entry {
         /// `topology`, `instance` or `device adapter`.
         what: &'static str,
         /// Its index in the list.
         index: usize,
         /// The error of the document.
-        source: DocumentError,
+        cause: DocumentError,
     },
 }
 
@@ -171,7 +171,7 @@ fn document<D>(
     read: fn(Value) -> Result<D, DocumentError>,
 ) -> Result<D, RestoreError> {
     let document = entry.get("document").cloned().unwrap_or_default();
-    read(document).map_err(|source| RestoreError::Entry { what, index, source })
+    read(document).map_err(|cause| RestoreError::Entry { what, index, cause })
 }
 
 fn text(entry: &Value, name: &str) -> Result<String, RestoreError> {

@@ -93,7 +93,7 @@ fn its_settings_are_its_own_members_with_parameters_filled_in() {
     assert!(!own.sampling().skip_samples_without_annotation);
     let settings = json!({
         "Length": "2.5", "most": 7, "nothing": null, "report": "Plaza-1.txt",
-        "account": {"user": "nobody", "credentials": {"password": "hunter2"}, "a/b": ["x", "Bearer hunter2"]},
+        "account": {"user": "absent", "credentials": {"password": "hunter2"}, "a/b": ["x", "Bearer hunter2"]},
     });
     assert_eq!(own.settings(), &settings);
     assert_eq!(own.text("length").as_deref(), Some("2.5"));
@@ -193,7 +193,7 @@ fn what_is_wrong_inside_it_is_found_where_it_stands() {
     let document = with(
         document(),
         "/properties/processors/1/account/a~1b/0",
-        json!("${nobody}"),
+        json!("${absent}"),
     );
     let document = with(
         document,
@@ -244,7 +244,7 @@ fn secrets_in_it_do_not_show() {
     let topology = own(document());
     let shown = format!("{:?}", processor(&topology));
     assert!(!shown.contains("hunter2"), "{shown}");
-    for open in ["nobody", "\"***\"", "Plaza-1.txt"] {
+    for open in ["absent", "\"***\"", "Plaza-1.txt"] {
         assert!(shown.contains(open), "{open}: {shown}");
     }
     let resolved = resolve(&topology, &instance(), Strictness::Open).unwrap();
@@ -252,7 +252,7 @@ fn secrets_in_it_do_not_show() {
     let broken = with(
         document(),
         "/properties/processors/1/account/a~1b/1",
-        json!("${pass} ${nobody}"),
+        json!("${pass} ${absent}"),
     );
     let error = resolve(&own(broken), &instance(), Strictness::Open).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"));

@@ -112,7 +112,7 @@ fn no_value_can_break_the_json_around_it() {
 
 #[test]
 fn what_is_missing_stays_as_written_and_is_said() {
-    let settings = json!({"image": "${MODULES.nobody}", "createOptions": {"Binds": ["$NOT_SET:/a", "${EMPTY_ONE}:/b", "$NOT_SET"]}});
+    let settings = json!({"image": "${MODULES.absent}", "createOptions": {"Binds": ["$NOT_SET:/a", "${EMPTY_ONE}:/b", "$NOT_SET"]}});
     let generated = generate(
         &small(settings, "FROM /messages/* INTO $upstream"),
         "EMPTY_ONE=\"\"\n",
@@ -120,7 +120,7 @@ fn what_is_missing_stays_as_written_and_is_said() {
     let value = generated.manifest.to_value();
     assert_eq!(
         value.pointer(&format!("{SETTINGS}/image")).unwrap(),
-        "${MODULES.nobody}"
+        "${MODULES.absent}"
     );
     let options = value.pointer(&format!("{SETTINGS}/createOptions")).unwrap();
     assert_eq!(
@@ -346,7 +346,7 @@ fn every_published_template_generates_or_skips() {
     };
     let mut templates: Vec<PathBuf> = ["lva-csharp/edge", "ava-csharp/edge"]
         .iter()
-        .flat_map(|folder| std::fs::read_dir(samples.join(folder)).unwrap())
+        .flat_map(|directory| std::fs::read_dir(samples.join(directory)).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_string_lossy().ends_with(".template.json"))
         .collect();

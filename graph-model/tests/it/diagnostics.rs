@@ -669,7 +669,7 @@ fn all_findings_come_at_once_and_errors_first() {
         "/properties/processors/1/image/scale/width",
         json!("wide"),
     );
-    let document = with(document, "/properties/sinks/1/inputs/0/nodeName", json!("nobody"));
+    let document = with(document, "/properties/sinks/1/inputs/0/nodeName", json!("absent"));
     let document = with(document, "/properties/sinks/0/segmentLength", json!("PT31S"));
     let topology = Topology::from_value(document).unwrap();
     let findings = topology.validate(Strictness::Open);

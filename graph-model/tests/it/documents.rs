@@ -35,7 +35,7 @@ fn a_topology_and_an_instance_make_a_typed_graph() {
     };
     assert_eq!(
         (credentials.username(), credentials.password()),
-        ("nobody", "hunter2")
+        ("absent", "hunter2")
     );
 
     let Node::FrameRateFilter(slower) = graph.node_named("slower").unwrap().kind else {

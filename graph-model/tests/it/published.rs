@@ -8,10 +8,10 @@ use crate::support::shared_data;
 
 #[test]
 fn the_walk_through_of_the_tutorial_runs_to_its_end_or_skips() {
-    let Some(folder) = shared_data("samples/composed") else {
+    let Some(directory) = shared_data("samples/composed") else {
         return;
     };
-    let bytes = std::fs::read(folder.join("operations.spatial-analysis.json")).unwrap();
+    let bytes = std::fs::read(directory.join("operations.spatial-analysis.json")).unwrap();
     let file = OperationsFile::from_slice(&bytes).unwrap();
     let mut registry = Registry::new(RegistryOptions::default());
     let mut statuses = Vec::new();
@@ -23,7 +23,7 @@ fn the_walk_through_of_the_tutorial_runs_to_its_end_or_skips() {
             }
             Step::SetTopologyUrl { url, .. } => panic!("{url}"),
             Step::SetTopologyFile { family, path } => {
-                let bytes = std::fs::read(folder.join(path)).unwrap();
+                let bytes = std::fs::read(directory.join(path)).unwrap();
                 MethodCall::set_topology(family, Topology::from_slice(&bytes).unwrap())
             }
             Step::Call(request) => *request,

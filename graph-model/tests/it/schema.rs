@@ -117,6 +117,43 @@ fn the_schemas_that_are_checked_in_are_the_ones_that_are_made() {
     }
 }
 
+#[test]
+fn every_kind_of_node_is_in_the_schema_of_topologies() {
+    let schema: Value = serde_json::from_str(TOPOLOGY_SCHEMA).unwrap();
+    let mut types = BTreeSet::new();
+    collect_types(&schema, &mut types);
+    for kind in NodeKind::ALL {
+        for name in kind.local_names() {
+            let families = [Family::Lva, Family::VideoAnalyzer].into_iter();
+            let full = families.map(|family| format!("{}{name}", family.type_prefix()));
+            assert!(
+                full.into_iter().any(|full| types.contains(&full)),
+                "{name}: add it to schema/nodes.rs"
+            );
+        }
+    }
+}
+
+/// Every value that a `@type` may have.
+fn collect_types(schema: &Value, types: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(members) => {
+            let tag = members.get("properties").and_then(|all| all.get("@type"));
+            let names = tag.and_then(|tag| tag.get("enum")).and_then(Value::as_array);
+            types.extend(
+                names
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned),
+            );
+            members.values().for_each(|value| collect_types(value, types));
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect_types(value, types)),
+        _ => {}
+    }
+}
+
 fn check(schema: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap()
 }
@@ -196,12 +233,12 @@ fn documents_keep_their_schemas_and_mistakes_break_them() {
 
 #[test]
 fn published_documents_keep_the_schemas_or_skips() {
-    let Some(folder) = shared_data("topologies") else {
+    let Some(directory) = shared_data("topologies") else {
         return;
     };
     let topology = check(TOPOLOGY_SCHEMA);
     for file in crate::topologies::FILES {
-        let document: Value = read(&folder.join(file));
+        let document: Value = read(&directory.join(file));
         let found = problems(&topology, &document);
         assert_eq!(found.is_empty(), !file.contains("cloud-"), "{file}: {found:#?}");
     }

@@ -36,7 +36,7 @@ pub(crate) fn plaza() -> Value {
             "description": "people on a plaza",
             "parameters": [
                 {"name": "url", "type": "String"},
-                {"name": "user", "type": "String", "default": "nobody"},
+                {"name": "user", "type": "String", "default": "absent"},
                 {"name": "pass", "type": "SecretString", "default": "fallback"},
                 {"name": "rate", "type": "Double", "default": "15"},
             ],

@@ -83,13 +83,13 @@ published! {
 
 #[test]
 fn no_published_topology_is_left_out_or_skips() {
-    let Some(folder) = shared_data("topologies") else {
+    let Some(directory) = shared_data("topologies") else {
         return;
     };
     let listed: BTreeSet<String> = FILES.iter().map(|file| (*file).to_owned()).collect();
     let mut there = BTreeSet::new();
     for generation in ["lva-1.0", "lva-2.0", "ava"] {
-        for entry in std::fs::read_dir(folder.join(generation)).unwrap() {
+        for entry in std::fs::read_dir(directory.join(generation)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             there.insert(format!("{generation}/{name}"));
         }

@@ -27,8 +27,9 @@ pub(crate) fn camera_options(source: &RtspSource) -> Result<CameraOptions, Unsup
         }
     };
     let transport = match source.transport {
-        RtspTransport::Tcp => Transport::Tcp,
-        RtspTransport::Http => Transport::Http,
+        None => Transport::Auto,
+        Some(RtspTransport::Tcp) => Transport::Tcp,
+        Some(RtspTransport::Http) => Transport::Http,
     };
     Ok(CameraOptions::new(url)
         .with_credentials(credentials)

@@ -28,7 +28,7 @@ pub(crate) enum OnvifCallError {
     )]
     Credentials,
     #[error("{0}: correct the endpoint's trustedCertificates")]
-    Certificates(#[source] ClientTlsError),
+    Certificates(ClientTlsError),
     #[error(transparent)]
     Onvif(#[from] OnvifError),
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lva_graph_model::OutputSelector;
 use lva_graph_model::nodes::SignalGateProcessor;
-use lva_recording::{AudioTrack, GateOptions, MediaUnit, Tracks, VideoCodec, VideoTrack};
+use lva_recording::{AudioCodec, AudioTrack, GateOptions, MediaUnit, Tracks, VideoTrack};
 use lva_rtsp::{AccessUnit, Codec, MediaKind, StreamInfo};
 
 /// The times of a gate.
@@ -19,18 +19,55 @@ pub(crate) fn gate_options(gate: &SignalGateProcessor) -> GateOptions {
     }
 }
 
-/// Media types of the video that a recording holds.
-pub(crate) const RECORDED_VIDEO: [&str; 2] = ["video/H264", "video/H265"];
-/// And of the audio.
-pub(crate) const RECORDED_AUDIO: &str = "audio/AAC";
+/// The media type of video that a recording holds.
+fn video_type(codec: Codec) -> Option<&'static str> {
+    match codec {
+        Codec::H264 => Some("video/H264"),
+        Codec::H265 => Some("video/H265"),
+        Codec::Jpeg => Some("video/JPEG"),
+        _ => None,
+    }
+}
+
+/// And of audio. G.711 has no place in MP4.
+fn audio_type(codec: Codec) -> Option<&'static str> {
+    match codec {
+        Codec::Aac => Some("audio/AAC"),
+        Codec::Opus => Some("audio/opus"),
+        _ => None,
+    }
+}
+
+/// Whether a recording holds streams of this codec.
+pub(crate) fn is_recordable(codec: Codec) -> bool {
+    video_type(codec).or(audio_type(codec)).is_some()
+}
 
 /// The media that pass every selector between the camera and a sink.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MediaSelection(Vec<OutputSelector>);
 
 impl MediaSelection {
+    /// Whether video that a recording holds passes.
+    pub(crate) fn passes_video(&self) -> bool {
+        let codecs = [Codec::H264, Codec::H265, Codec::Jpeg];
+        codecs
+            .into_iter()
+            .filter_map(video_type)
+            .any(|kind| self.passes(kind))
+    }
+
+    /// The same for audio.
+    pub(crate) fn passes_audio(&self) -> bool {
+        let codecs = [Codec::Aac, Codec::Opus];
+        codecs
+            .into_iter()
+            .filter_map(audio_type)
+            .any(|kind| self.passes(kind))
+    }
+
     /// `media_type` in full, such as `video/H264`.
-    pub(crate) fn passes(&self, media_type: &str) -> bool {
+    fn passes(&self, media_type: &str) -> bool {
         self.0.iter().all(|selector| selector.selects(media_type))
     }
 }
@@ -57,55 +94,42 @@ impl RecordedStreams {
     }
 }
 
-/// The streams of a camera that a recording holds: its video, and AAC where it is selected and present. `None` until the
+/// The streams of a camera that a recording holds: its video, and audio where it is selected and MP4 holds it. `None` until the
 /// parameters of the video are known, and for video that MP4 cannot hold or that is not selected.
 pub(crate) fn recorded_streams(streams: &[StreamInfo], media: &MediaSelection) -> Option<RecordedStreams> {
     let video = streams.iter().find(|stream| stream.is_playing_video())?;
-    let [h264, h265] = RECORDED_VIDEO;
-    let (codec, media_type) = match video.codec {
-        Codec::H264 => (VideoCodec::H264, h264),
-        Codec::H265 => (VideoCodec::H265, h265),
-        _ => return None,
-    };
-    if !media.passes(media_type) {
+    let codec = video.codec.video_codec()?;
+    if !media.passes(video_type(video.codec)?) {
         return None;
     }
-    let (width, height) = video.size?;
-    if video.extra_data.is_empty() {
+    if video.extra_data.is_empty() && video.codec != Codec::Jpeg {
         return None;
     }
-    let audio = streams.iter().find(|stream| {
-        let usable = stream.codec == Codec::Aac && !stream.extra_data.is_empty();
-        stream.playing && usable && media.passes(RECORDED_AUDIO)
-    });
-    let audio = audio.and_then(|stream| {
-        let track = AudioTrack {
-            extra_data: stream.extra_data.clone(),
-            sample_rate_hz: stream.sample_rate_hz?,
-            channels: stream.channels?,
-        };
+    let audio = streams.iter().find_map(|stream| {
+        let selected = audio_type(stream.codec).is_some_and(|kind| media.passes(kind));
+        let track = audio_track(stream).filter(|_| stream.playing && selected)?;
         Some((stream.index, track))
     });
     Some(RecordedStreams {
         video: video.index,
         audio: audio.as_ref().map(|(index, _)| *index),
         tracks: Tracks {
-            video: VideoTrack {
-                codec,
-                extra_data: video.extra_data.clone(),
-                width,
-                height,
-            },
+            video: VideoTrack::new(codec, video.extra_data.clone(), video.size?),
             audio: audio.map(|(_, track)| track),
         },
     })
 }
 
-/// The codec of a recording's video, where a preview picture can be decoded from it; recordings hold no MJPEG.
-pub(crate) fn decoded_codec(codec: VideoCodec) -> Option<VideoCodec> {
-    match codec {
-        VideoCodec::H264 | VideoCodec::H265 => Some(codec),
-        VideoCodec::Mjpeg => None,
+fn audio_track(stream: &StreamInfo) -> Option<AudioTrack> {
+    match stream.codec {
+        Codec::Aac if !stream.extra_data.is_empty() => Some(AudioTrack {
+            codec: AudioCodec::Aac,
+            extra_data: stream.extra_data.clone(),
+            sample_rate_hz: stream.sample_rate_hz?,
+            channels: stream.channels?,
+        }),
+        Codec::Opus => Some(AudioTrack::opus(stream.channels?)),
+        _ => None,
     }
 }
 
@@ -158,8 +182,18 @@ mod tests {
         assert!(both.tracks.audio.is_some() && both.contains(0) && both.contains(1));
         let alone = recorded(&[video.clone()]);
         assert!(alone.tracks.audio.is_none() && alone.contains(0) && !alone.contains(1));
-        let picture = StreamInfo::new(0, MediaKind::Video, Codec::Jpeg, 90_000);
-        assert_eq!(recorded_streams(&[picture], &all), None);
+        let mut jpeg = StreamInfo::new(0, MediaKind::Video, Codec::Jpeg, 90_000);
+        assert_eq!(
+            recorded_streams(&[jpeg.clone()], &all),
+            None,
+            "the first picture tells its size"
+        );
+        jpeg.size = Some((64, 48));
+        let mut opus = StreamInfo::new(1, MediaKind::Audio, Codec::Opus, 48_000);
+        opus.channels = Some(2);
+        let both = recorded(&[jpeg, opus]);
+        assert_eq!(both.tracks.video.codec, lva_recording::VideoCodec::Mjpeg);
+        assert_eq!(both.tracks.audio, Some(AudioTrack::opus(2)));
         // Of two audio streams, the first usable one is recorded.
         let mut other = StreamInfo::new(2, MediaKind::Audio, Codec::PcmMulaw, 8000);
         other.sample_rate_hz = Some(8000);

@@ -6,7 +6,7 @@ use lva_graph_model::nodes::EndpointTls;
 /// The endpoint's trusted certificates and its two switches.
 pub(crate) fn client_tls(tls: &EndpointTls) -> Result<ClientTls, ClientTlsError> {
     let checks = match &tls.trusted_certificates {
-        // Without a check of signatures nobody reads them.
+        // Without a check of signatures they are not read.
         Some(pem) if !tls.ignore_signature => ClientTls::from_pem(pem)?,
         _ => ClientTls::platform(),
     };

@@ -1,4 +1,4 @@
-//! The input of an extension or custom node with the filters before it, and the fan-out to the nodes behind it.
+//! The input of an analysis node with the filters before it, and the fan-out to the nodes behind it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -41,7 +41,7 @@ impl ResultOutputs {
     }
 }
 
-/// The outputs of an extension or custom node.
+/// The outputs of an analysis node.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeOutputs {
     pub(crate) node: NodeReporter,

@@ -7,9 +7,7 @@ use lva_recording::{MediaUnit, Signal, Tracks};
 use lva_rtsp::{AccessUnit, MediaKind, StreamInfo};
 use tokio::sync::mpsc;
 
-use crate::convert::recording::{
-    MediaSelection, RECORDED_AUDIO, RecordedStreams, media_unit, recorded_streams,
-};
+use crate::convert::recording::{MediaSelection, RecordedStreams, media_unit, recorded_streams};
 use crate::stats::{DropReason, NodeCounters};
 
 /// Units that wait for the disk: more than half a minute of a typical camera.
@@ -116,7 +114,7 @@ impl RecorderInput {
 
     /// Whether the selectors between the camera and the sink let audio pass.
     pub(crate) fn wants_audio(&self) -> bool {
-        self.media.passes(RECORDED_AUDIO)
+        self.media.passes_audio()
     }
 
     /// The camera's streams from the next unit on.

@@ -6,7 +6,6 @@ use std::time::Instant;
 use lva_graph_model::Graph;
 use lva_inference_schema::body::{DataDropped, EventBody};
 use lva_inference_schema::{EventName, Subject};
-use serde_json::{Map, Value};
 
 use crate::event::SubjectFactory;
 use crate::rate_limiter::REPORT_INTERVAL;
@@ -80,14 +79,11 @@ impl DropDelta {
             "media"
         };
         let mut body = DataDropped::new(kind);
-        let reasons: Map<String, Value> = self
-            .counts
-            .iter()
-            .map(|(reason, count)| (reason.as_str().to_owned(), Value::from(*count)))
+        body.count = Some(self.counts.values().sum());
+        let reasons = self.counts.iter();
+        body.reasons = reasons
+            .map(|(reason, count)| (reason.as_str().to_owned(), *count))
             .collect();
-        let count: u64 = self.counts.values().sum();
-        body.extra.insert("count".to_owned(), count.into());
-        body.extra.insert("reasons".to_owned(), reasons.into());
         EventBody::DataDropped(body)
     }
 }

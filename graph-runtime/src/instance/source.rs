@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::StatsSource;
 use super::dispatch::dispatch;
 use super::drop_report::DropReporter;
+use crate::convert::recording::is_recordable;
 use crate::decode::DecoderInput;
 use crate::emitter::NodeReporter;
 use crate::failure::Failure;
@@ -33,6 +34,15 @@ pub(super) enum End {
     GaveUp,
     /// The camera's task ended without a reason.
     NoCamera,
+}
+
+/// As the description has it where this runtime does not know it.
+fn codec_name(stream: &StreamInfo) -> String {
+    match stream.codec {
+        Codec::Unsupported if stream.encoding_name.is_empty() => "of an unknown encoding".to_owned(),
+        Codec::Unsupported => stream.encoding_name.to_ascii_uppercase(),
+        codec => codec.to_string(),
+    }
 }
 
 /// The camera's task.
@@ -126,9 +136,9 @@ impl Source {
                 }
                 self.node.emit_failure(&Failure::camera(&error));
             }
-            // The camera's task logs the cause.
-            CameraEvent::NoPictures { .. } => {
-                self.node.emit_failure(&Failure::unusable_video(self.node.name()));
+            CameraEvent::NoPictures { cause, .. } => {
+                self.node
+                    .emit_failure(&Failure::no_pictures(self.node.name(), &cause));
             }
             CameraEvent::Stopped { .. } => self.gave_up = true,
             CameraEvent::Waiting { .. } => {}
@@ -155,16 +165,23 @@ impl Source {
         let records = !self.recorders.is_empty();
         let records_audio = self.recorders.iter().any(RecorderInput::wants_audio);
         let of = |media: MediaKind| self.streams.iter().filter(move |stream| stream.media == media);
-        let recordable = |codec: Codec| matches!(codec, Codec::H264 | Codec::H265);
-        let video_unusable = of(MediaKind::Video).any(|stream| stream.format_error_code().is_some())
-            || records && of(MediaKind::Video).any(|stream| stream.playing && !recordable(stream.codec));
-        let audio_unusable = of(MediaKind::Audio).any(|stream| stream.format_error_code().is_some())
-            || records_audio && of(MediaKind::Audio).any(|stream| stream.codec != Codec::Aac);
-        if video_unusable {
-            self.node.emit_failure(&Failure::unusable_video(self.node.name()));
+        let not_recordable =
+            |stream: &&StreamInfo, records: bool| stream.playing && records && !is_recordable(stream.codec);
+        let video = of(MediaKind::Video)
+            .find(|stream| stream.format_error_code().is_some() || not_recordable(stream, records));
+        if let Some(stream) = video {
+            self.node
+                .emit_failure(&Failure::unusable_video(self.node.name(), &codec_name(stream)));
         }
-        if audio_unusable {
-            self.node.emit_failure(&Failure::unusable_audio(self.node.name()));
+        // Beside audio that plays, other audio does not matter: it may be talk-back.
+        let audio_plays = of(MediaKind::Audio).any(|stream| stream.playing);
+        let audio = of(MediaKind::Audio).find(|stream| {
+            let unusable = !audio_plays && stream.format_error_code().is_some();
+            unusable || not_recordable(stream, records_audio)
+        });
+        if let Some(stream) = audio {
+            self.node
+                .emit_failure(&Failure::unusable_audio(self.node.name(), &codec_name(stream)));
         }
     }
 

@@ -1,4 +1,4 @@
-//! An instance whose tasks panic.
+//! An instance whose tasks panic, and what the end of a run does.
 
 use async_trait::async_trait;
 use lva_inference_schema::EventName;
@@ -22,13 +22,17 @@ impl MessageSink for EventRecorder {
 /// An instance `i` with a camera of this name that is nowhere, active.
 async fn active(camera: &str) -> (Module, mpsc::UnboundedReceiver<EventName>) {
     let (events, received) = mpsc::unbounded_channel();
+    (active_with(camera, EventRecorder(events)).await, received)
+}
+
+async fn active_with(camera: &str, sink: impl MessageSink) -> Module {
     let quickly = Duration::from_millis(20);
     let options = RuntimeOptions::new("recordings").with_camera_reconnect(
         ReconnectPolicy::default()
             .with_min_delay(quickly)
             .with_max_delay(quickly),
     );
-    let module = Module::new(options, vec![Box::new(EventRecorder(events))]);
+    let module = Module::new(options, vec![Box::new(sink)]);
     let topology = json!({
         "@apiVersion": "2.0", "name": "t", "properties": {
             "sources": [{
@@ -43,7 +47,7 @@ async fn active(camera: &str) -> (Module, mpsc::UnboundedReceiver<EventName>) {
         assert!((200..300).contains(&status), "{method}: {answer}");
     }
     activate(&module).await;
-    (module, received)
+    module
 }
 
 async fn activate(module: &Module) {
@@ -93,4 +97,44 @@ async fn an_instance_whose_task_panics_has_failed_and_can_be_activated_again() {
         assert_eq!(next(&mut received).await, expected);
     }
     module.shutdown().await;
+}
+
+/// What happened to a sink: an event, or `None` for a flush.
+struct Journal(Arc<Mutex<Vec<Option<EventName>>>>);
+
+#[async_trait]
+impl MessageSink for Journal {
+    async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
+        // Reports of drops may come at any time.
+        if event.name != EventName::DataDropped {
+            self.0.lock().push(Some(event.name));
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        self.0.lock().push(None);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_flushes_a_sink_once_after_the_last_event() {
+    let journal = Arc::default();
+    let module = active_with("camera", Journal(Arc::clone(&journal))).await;
+    let name = json!({"@apiVersion": "2.0", "name": "i"});
+    let (status, answer) = module.invoke("GraphInstanceDeactivate", &name).await;
+    assert_eq!(status, 200, "{answer}");
+    // Waits for the other flush, and adds one.
+    assert!(module.flush(Duration::from_secs(60)).await);
+    let journal = journal.lock();
+    assert!(
+        journal.ends_with(&[Some(EventName::GraphInstanceStopped), None, None]),
+        "{journal:?}"
+    );
+    assert_eq!(
+        journal.iter().filter(|entry| entry.is_none()).count(),
+        2,
+        "{journal:?}"
+    );
 }

@@ -16,14 +16,14 @@ pub(crate) struct NodeBuilder {
 }
 
 /// A node, and how to create another one after a panic.
-pub(crate) struct CustomNodePlan {
+pub(crate) struct InProcessPlan {
     pub(crate) builder: NodeBuilder,
     pub(crate) node: Box<dyn CustomNode>,
 }
 
-impl fmt::Debug for CustomNodePlan {
+impl fmt::Debug for InProcessPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CustomNodePlan").field(&self.builder.name).finish()
+        f.debug_tuple("InProcessPlan").field(&self.builder.name).finish()
     }
 }
 

@@ -1,6 +1,6 @@
 //! From the model's graph to a plan: which node feeds which, and what this runtime does not support.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use lva_graph_model::nodes::{CustomProcessor, ExtensionProcessor, LineCrossing, MotionDetection, Sampling};
 use lva_graph_model::{Edge, Flow, Graph, GraphNode, Node, NodeId};
@@ -15,11 +15,11 @@ use crate::convert::Unsupported;
 use crate::convert::camera::camera_options;
 use crate::convert::extension::ClientPlan;
 use crate::convert::picture::{FrameSpec, frame_rate};
-use crate::convert::recording::{MediaSelection, RECORDED_VIDEO, gate_options};
+use crate::convert::recording::{MediaSelection, gate_options};
 use crate::convert::tracking::line_scene;
 use crate::event::{NodeRef, SubjectFactory};
-use crate::filter::Filters;
-use crate::node::{CustomNodePlan, Factories, NodeBuildError, NodeBuilder};
+use crate::filter::{Filters, is_filter};
+use crate::node::{Factories, InProcessPlan, NodeBuildError, NodeBuilder};
 
 /// The aspect ratio for which lines are checked before the first picture.
 const USUAL_ASPECT: f64 = 16.0 / 9.0;
@@ -160,7 +160,7 @@ impl Planner<'_> {
             let path = [Some(edge), before].into_iter().flatten();
             let media: MediaSelection = path.flat_map(|edge| &edge.selectors).collect();
             // Which of these the camera sends is known after it has answered.
-            if !RECORDED_VIDEO.iter().any(|kind| media.passes(kind)) {
+            if !media.passes_video() {
                 return Err(Unsupported::new(
                     "its selectors exclude all video, and a recording without video is not supported",
                     "select 'video', or remove the selectors",
@@ -239,7 +239,7 @@ impl Planner<'_> {
             let created = builder
                 .create()
                 .map_err(|error| build_failed(&error).at_node(node))?;
-            Ok(Analyzer::InProcess(Box::new(CustomNodePlan {
+            Ok(Analyzer::InProcess(Box::new(InProcessPlan {
                 builder,
                 node: created,
             })))
@@ -381,13 +381,21 @@ impl Planner<'_> {
         Ok(Some(source.id))
     }
 
-    /// Where a node's results go.
+    /// Where a node's results go. They pass filters, which drop frames alone.
     fn downstream(&self, node: &GraphNode) -> Downstream {
         let mut downstream = Downstream::default();
-        for edge in self.graph.outputs(node.id) {
+        let mut edges: VecDeque<&Edge> = self.graph.outputs(node.id).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(edge) = edges.pop_front() {
             let Some(to) = self.graph.node(edge.to) else {
                 continue;
             };
+            if !seen.insert(to.id) {
+                continue;
+            }
+            if is_filter(&to.kind) {
+                edges.extend(self.graph.outputs(to.id));
+            }
             let recordings = |of: fn(&(Option<NodeId>, NodeId)) -> Option<NodeId>| {
                 let numbered = self.sinks.iter().enumerate();
                 let own = numbered.filter(move |(_, sink)| of(sink) == Some(to.id));
@@ -422,16 +430,16 @@ impl Planner<'_> {
                 break;
             };
             let index = |nodes: &[NodeId]| nodes.iter().position(|id| *id == from.id).unwrap_or_default();
-            let is_filter = filters.add(&from.kind);
-            let is_filter = is_filter.map_err(|unsupported| unsupported.at_node(from))?;
+            let passes = filters.add_upstream(&from.kind);
+            let passes = passes.map_err(|unsupported| unsupported.at_node(from))?;
             match &from.kind {
-                _ if is_filter => {}
+                _ if passes => {}
                 Node::MotionDetection(_) => {
                     return Ok((FrameSource::Motion(MotionId(index(&self.motions))), filters));
                 }
                 Node::Extension(_) | Node::Custom(_) => {
                     let extension = AnalysisId(index(&self.analyses));
-                    return Ok((FrameSource::Extension(extension), filters));
+                    return Ok((FrameSource::Analysis(extension), filters));
                 }
                 Node::RtspSource(_) => break,
                 _ => {

@@ -78,7 +78,8 @@ fn an_extension_is_planned_with_its_rate_memory_and_outputs() {
     let [analysis] = &plan.analyses[..] else {
         panic!("{plan:?}");
     };
-    assert!(analysis.filters.is_empty() && analysis.source == FrameSource::Camera);
+    assert_eq!(analysis.filters.intervals_90k(), []);
+    assert_eq!(analysis.source, FrameSource::Camera);
     assert_eq!(analysis.own_limit, Some("0.5".parse().unwrap()));
     assert_eq!(analysis.downstream.outputs, [Some("out".to_owned())]);
     let memory = SharedMemoryOptions::default().with_bytes(20 << 20);
@@ -107,7 +108,7 @@ fn a_gate_s_sink_is_planned_with_the_extensions_that_open_it() {
     assert_eq!(plan.analyses[0].downstream.gates, [RecordingId(0)]);
     assert_eq!(plan.recordings[0].gate.as_ref().unwrap().name, "gate");
     assert!(
-        !plan.recordings[0].media.passes("audio/AAC"),
+        !plan.recordings[0].media.passes_audio(),
         "the selector lets video pass only"
     );
     assert_eq!(
@@ -136,10 +137,55 @@ fn behind_a_motion_node_an_extension_gets_annotated_frames_at_its_own_rate() {
         panic!("{plan:?}");
     };
     assert_eq!(motion.downstream.outputs, [Some("out".to_owned())]);
-    assert!(motion.filters.is_empty() && !motion.settings.output_motion_region);
+    assert_eq!(motion.filters.intervals_90k(), []);
+    assert!(!motion.settings.output_motion_region);
     assert_eq!(motion.settings.event_aggregation_window.as_secs(), 2);
     assert_eq!(plan.analyses[0].source, FrameSource::Motion(MotionId(0)));
     assert_eq!(plan.analyses[0].own_limit, Some("0.5".parse().unwrap()));
+}
+
+fn rate_filter(name: &str, input: &str, fps: &str) -> Value {
+    json!({
+        "@type": "#Microsoft.Media.MediaGraphFrameRateFilterProcessor", "name": name, "maximumFps": fps,
+        "inputs": [{"nodeName": input}],
+    })
+}
+
+#[test]
+fn results_pass_a_filter_to_the_sinks_and_gates_behind_it() {
+    let gate = json!({
+        "@type": "#Microsoft.Media.MediaGraphSignalGateProcessor", "name": "gate",
+        "inputs": [{"nodeName": "slow"}, {"nodeName": "camera"}],
+        "minimumActivationTime": "PT10S", "maximumActivationTime": "PT30S",
+    });
+    let file = json!({
+        "@type": "#Microsoft.Media.MediaGraphFileSink", "name": "file", "inputs": [{"nodeName": "gate"}],
+        "baseDirectoryPath": "/var/media", "fileNamePattern": "a-${System.DateTime}", "maximumSizeMiB": "512",
+    });
+    let mut both = hub("both", "slow");
+    both["inputs"] = json!([{"nodeName": "slow"}, {"nodeName": "md"}]);
+    both["hubOutputName"] = "both".into();
+    let processors = json!([motion("md", "camera"), rate_filter("slow", "md", "2"), gate]);
+    let plan = plan(&graph(processors, json!([hub("hub", "slow"), both, file]))).unwrap();
+    let downstream = &plan.motions[0].downstream;
+    let mut outputs: Vec<_> = downstream.outputs.iter().flatten().collect();
+    outputs.sort();
+    assert_eq!(outputs, ["both", "out"], "each sink gets a result once");
+    assert_eq!(downstream.gates, [RecordingId(0)]);
+}
+
+#[test]
+fn filters_in_series_are_asked_in_the_order_in_which_frames_meet_them() {
+    let processors = json!([
+        rate_filter("second", "first", "2"),
+        rate_filter("first", "camera", "5"),
+        grpc("ext", "second"),
+    ]);
+    let plan = plan(&graph(processors, json!([hub("hub", "ext")]))).unwrap();
+    assert_eq!(
+        plan.analyses[0].filters.intervals_90k(),
+        [Some(18_000), Some(45_000)]
+    );
 }
 
 #[test]
@@ -151,7 +197,7 @@ fn a_sink_behind_the_camera_records_everything() {
     let [recording] = &plan.recordings[..] else {
         panic!("{plan:?}");
     };
-    assert!(recording.gate.is_none() && recording.media.passes("audio/AAC"));
+    assert!(recording.gate.is_none() && recording.media.passes_audio());
     assert_eq!(recording.gate_or_sink_name(), "asset");
     assert!(matches!(&recording.target, RecordingTarget::Asset(sink) if sink.segment_length.as_secs() == 60));
 }
@@ -167,7 +213,7 @@ fn extensions_in_series_are_planned_each_after_the_one_whose_frames_it_takes() {
     let plan = plan(&graph).unwrap();
     let names: Vec<&str> = plan.analyses.iter().map(|plan| plan.node.name.as_str()).collect();
     assert_eq!(names, ["first", "second"]);
-    assert_eq!(plan.analyses[1].source, FrameSource::Extension(AnalysisId(0)));
+    assert_eq!(plan.analyses[1].source, FrameSource::Analysis(AnalysisId(0)));
     assert!(plan.analyses[1].annotated_only && plan.analyses[0].downstream.outputs.is_empty());
 }
 

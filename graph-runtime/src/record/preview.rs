@@ -11,7 +11,6 @@ use lva_framing::{
 use lva_recording::{ClipReport, Keyframe, PreviewSize, write_preview};
 
 use crate::convert::picture::FrameSpec;
-use crate::convert::recording::decoded_codec;
 use crate::emitter::NodeReporter;
 use crate::render::FrameRenderer;
 use crate::stats::PreviewStats;
@@ -96,7 +95,7 @@ fn make(job: &Job) -> Result<bool, String> {
 }
 
 fn decode(keyframe: &Keyframe) -> Result<Picture, String> {
-    let codec = decoded_codec(keyframe.video.codec).ok_or("this codec cannot be decoded")?;
+    let codec = keyframe.video.codec;
     // Opened for each picture: they are half a minute apart, and an open decoder holds several pictures.
     let options = DecoderOptions::default();
     let mut decoder = Decoder::open(codec, &keyframe.video.extra_data, options).map_err(text)?;

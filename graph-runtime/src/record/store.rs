@@ -1,6 +1,7 @@
 //! The directories and file names of a sink's recordings.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use lva_graph_model::nodes::FileSink;
 use lva_graph_model::{Pattern, PatternPiece, SystemVariable};
@@ -27,12 +28,52 @@ pub(super) struct PatternContext {
     pub(super) instance: String,
     /// As published, the date in a name is when the recording starts, not the event's.
     pub(super) clock: WallClock,
+    pub(super) absolute_directories: bool,
 }
 
 impl PatternContext {
     fn render(&self, pattern: &Pattern) -> String {
         let now = MediaTime::from_ticks_90k(self.clock.now_90k());
         pattern.render(&self.topology, &self.instance, now.to_system_time())
+    }
+
+    /// A directory of files, which stays below the root unless it may leave it.
+    fn place(&self, root: &Path, directory: &str) -> PathBuf {
+        if self.absolute_directories {
+            return root.join(directory);
+        }
+        let names = Path::new(directory)
+            .components()
+            .filter(|component| matches!(component, Component::Normal(_)));
+        root.join(names.collect::<PathBuf>())
+    }
+}
+
+/// Logs that a sink does not write where its topology says.
+pub(super) fn warn_of_moved_directory(plan: &RecordingPlan, context: &PatternContext, root: &Path) {
+    let RecordingTarget::Files(sink) = &plan.target else {
+        return;
+    };
+    let (asked, directory) = (
+        fixed_directory(&sink.directory, context),
+        root_dir(sink, context, root),
+    );
+    if root.join(&asked) != directory {
+        tracing::warn!(
+            sink = %plan.sink.name,
+            baseDirectoryPath = %asked,
+            directory = %directory.display(),
+            "files go below the directory of all recordings"
+        );
+    }
+}
+
+/// How long the segments of a sink are; `None` for files.
+pub(super) fn segment_length(plan: &RecordingPlan) -> Option<Duration> {
+    match &plan.target {
+        RecordingTarget::Asset(sink) => Some(sink.segment_length),
+        RecordingTarget::Video(sink) => Some(sink.segment_length),
+        RecordingTarget::Files(_) => None,
     }
 }
 
@@ -55,7 +96,7 @@ impl Store {
                 let root_dir = root_dir(sink, &context, &root);
                 let (sink, cap) = (sink.clone(), sink.maximum_bytes);
                 let store = ClipDirectory::with_naming(move |new: &NewClip| {
-                    let directory = root.join(context.render(&sink.directory));
+                    let directory = context.place(&root, &context.render(&sink.directory));
                     clip_path(&directory, &context.render(&sink.file_name), new.start_90k)
                 });
                 let store = store.with_root(root_dir).with_owner(owner_id);
@@ -102,7 +143,7 @@ pub(super) fn owner_id(plan: &RecordingPlan, context: &PatternContext) -> String
 
 /// The directory that holds all files of a file sink.
 pub(super) fn root_dir(sink: &FileSink, context: &PatternContext, root: &Path) -> PathBuf {
-    root.join(fixed_directory(&sink.directory, context))
+    context.place(root, &fixed_directory(&sink.directory, context))
 }
 
 /// The directories of a pattern before the first that changes with time.
@@ -236,6 +277,23 @@ impl Clip for Open {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_absolute_directory_stays_below_the_root_unless_it_may_leave_it() {
+        let place = |absolute_directories, directory| {
+            let context = PatternContext {
+                topology: "t".to_owned(),
+                instance: "i".to_owned(),
+                clock: WallClock::default(),
+                absolute_directories,
+            };
+            context.place(Path::new("/root/all"), directory)
+        };
+        assert_eq!(place(true, "/var/media"), Path::new("/var/media"));
+        assert_eq!(place(true, "media"), Path::new("/root/all/media"));
+        assert_eq!(place(false, "/var/media"), Path::new("/root/all/var/media"));
+        assert_eq!(place(false, "/../../etc"), Path::new("/root/all/etc"));
+    }
 
     #[test]
     fn names_cannot_leave_their_directory() {

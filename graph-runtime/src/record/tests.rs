@@ -72,9 +72,9 @@ fn parameters_that_did_not_fit_come_before_the_next_key_frame() {
 fn what_cannot_be_recorded_is_counted_and_audio_of_another_stream_is_not_mixed_in() {
     let counters = Counters::default();
     let (mut input, mut receiver) = input(&counters);
-    let mut jpeg = StreamInfo::new(0, MediaKind::Video, Codec::Jpeg, 90_000);
-    jpeg.size = Some((64, 48));
-    input.streams(&[jpeg]);
+    let mut without_parameters = StreamInfo::new(0, MediaKind::Video, Codec::H264, 90_000);
+    without_parameters.size = Some((64, 48));
+    input.streams(&[without_parameters]);
     input.unit(&video(0, true));
     let dropped = |reason| counters.snapshot().dropped_for(reason);
     assert_eq!(dropped(DropReason::NotRecordable), 1);
@@ -114,6 +114,7 @@ async fn a_panic_ends_a_recording_that_is_finished_and_another_one_starts() {
     let plan = plan.recordings.into_iter().next().unwrap();
     let counters = Counters::default();
     let context = RecorderContext {
+        absolute_directories: true,
         topology: "t".to_owned(),
         instance: "i".to_owned(),
         root: directory.path().to_owned(),

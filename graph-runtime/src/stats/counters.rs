@@ -113,7 +113,7 @@ counters_of! {
 }
 counters_of! {
     /// See [`MotionStats`].
-    MotionCounters => MotionStats { events, moving, looked }
+    MotionCounters => MotionStats { events, moving, looked, filtered }
 }
 
 impl Counters {

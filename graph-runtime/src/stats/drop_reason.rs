@@ -76,11 +76,29 @@ impl DropReason {
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Whether it is about signals for gates or results of extensions, and not about media.
-    pub(crate) fn is_of_events(self) -> bool {
-        matches!(
-            self,
-            Self::SignalQueueFull | Self::SignalLate | Self::SignalAhead | Self::InvalidObject
-        )
+    pub fn is_of_events(self) -> bool {
+        match self {
+            Self::SignalQueueFull | Self::SignalLate | Self::SignalAhead | Self::InvalidObject => true,
+            Self::CameraQueueFull
+            | Self::NoKeyFrame
+            | Self::DecoderBusy
+            | Self::DamagedPicture
+            | Self::ReplacedByNewer
+            | Self::ExtensionUnavailable
+            | Self::UpstreamBusy
+            | Self::SessionLost
+            | Self::Unanswered
+            | Self::NotRendered
+            | Self::NodeFailed
+            | Self::InternalError
+            | Self::Stopped
+            | Self::RecorderBusy
+            | Self::OverBudget
+            | Self::PreRollShrunk
+            | Self::NotRecordable
+            | Self::NotWritten
+            | Self::ClipMissed => false,
+        }
     }
 
     /// As a label of a metric.

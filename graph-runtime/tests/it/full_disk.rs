@@ -59,7 +59,7 @@ async fn a_full_disk_is_said_and_recording_goes_on_when_there_is_room_or_skips()
     let EventBody::StorageError(body) = &error.body else {
         panic!("{error:?}");
     };
-    assert_eq!(body.extra["errorCode"], "storageFull");
+    assert_eq!(body.error_code.as_deref(), Some("storageFull"));
     let full_at = module.stats("Sample-Graph-1").unwrap();
     fs::remove_file(disk.0.join("filler")).unwrap();
     let (_, _) = events.wait(EventName::RecordingStarted, place).await;

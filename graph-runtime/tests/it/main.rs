@@ -17,6 +17,7 @@ mod plant;
 mod previews;
 mod readme;
 mod recording;
+mod secrets;
 mod site;
 mod slow_disk;
 mod support;

@@ -20,9 +20,9 @@ use crate::support::module_with;
 
 /// A module for devices of these tests.
 fn module(options: OnvifOptions) -> (Module, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let (module, _) = module_with(folder.path(), |all| all.with_onvif(options));
-    (module, folder)
+    let directory = tempfile::tempdir().unwrap();
+    let (module, _) = module_with(directory.path(), |all| all.with_onvif(options));
+    (module, directory)
 }
 
 fn endpoint(url: &str, user: Option<(&str, &str)>) -> Value {
@@ -55,7 +55,7 @@ async fn get_from(camera: &Camera) -> (u16, Value) {
     get(endpoint(&url(camera), Some((USER, PASSWORD)))).await
 }
 
-/// A refusal has the contract's form: its code, and a message that says why.
+/// A refusal has the contract's form: its code, and a message with the reason.
 fn refused(answer: &(u16, Value), status: u16, code: &str, why: &str) {
     assert_eq!(answer.0, status, "{}", answer.1);
     assert_eq!(answer.1["error"]["code"], code, "{}", answer.1);
@@ -79,7 +79,7 @@ async fn a_device_is_described_in_the_contracts_words() {
         answer["dns"],
         json!({"fromDhcp": true, "ipv4Address": ["10.0.0.1"], "ipv6Address": []})
     );
-    // H.265 is left out; a profile whose stream is not told is there without it.
+    // H.265 is left out; a profile whose stream is unknown is listed without it.
     assert_eq!(
         answer["mediaProfiles"],
         json!([
@@ -90,7 +90,7 @@ async fn a_device_is_described_in_the_contracts_words() {
                                 "guaranteedFrameRate": false},
                 "h264": {"govLength": 50.0, "profile": "Main"},
              }},
-            {"name": "sound"},
+            {"name": "audio"},
         ])
     );
     let expected = [
@@ -217,7 +217,7 @@ async fn tls_is_checked_as_the_endpoint_says() {
         endpoint
     };
     let own = [made.cert.pem()];
-    // The certificate is for another name than the address; and nobody has signed it.
+    // The certificate is for another name than the address; and it is self-signed.
     let answer = get(endpoint(&own, json!({}))).await;
     refused(&answer, 502, "BadGateway", "not trusted");
     let other = [rcgen::generate_simple_self_signed(["x".to_owned()])
@@ -247,7 +247,7 @@ async fn tls_is_checked_as_the_endpoint_says() {
 async fn a_device_that_is_slow_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // Takes the question, and says nothing, or something now and then.
+    // Takes the request, and answers nothing, or a byte now and then.
     let silent = tokio::spawn(async move {
         let mut all = Vec::new();
         while let Ok((socket, _)) = listener.accept().await {

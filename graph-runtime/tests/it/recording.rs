@@ -47,7 +47,7 @@ pub(crate) fn assert_only_the_disk_refused(stats: &InstanceStats, events: &Event
     let not_written = stats.recordings.values().map(|stats| stats.recorder.not_written);
     assert_eq!(not_written.sum::<u64>(), refused);
     let drops = events.all().into_iter().filter_map(|event| match &event.body {
-        EventBody::DataDropped(body) => body.extra["reasons"]["notWritten"].as_u64(),
+        EventBody::DataDropped(body) => Some(body.count_of("notWritten")),
         _ => None,
     });
     assert_eq!(drops.sum::<u64>(), refused);
@@ -179,8 +179,7 @@ async fn a_folder_that_others_use_is_said_with_what_to_do_and_nothing_of_theirs_
         let EventBody::StorageError(body) = &event.body else {
             panic!("{event:?}");
         };
-        let text = |member: &str| body.extra[member].as_str().unwrap().to_owned();
-        (text("errorCode"), text("message"))
+        (body.error_code.clone().unwrap(), body.message.clone().unwrap())
     };
     let (place, event) = events.wait(EventName::StorageError, 0).await;
     let (code, message) = emitted(&event);
@@ -227,7 +226,7 @@ async fn a_memory_budget_below_a_key_frame_is_said_and_holds_nothing() {
         let EventBody::DataDropped(body) = &event.body else {
             panic!("{event:?}");
         };
-        assert!(body.extra["reasons"]["overBudget"].as_u64() > Some(0), "{body:?}");
+        assert!(body.count_of("overBudget") > 0, "{body:?}");
         silent.retain(|node| !event.subject.to_string().ends_with(node));
     }
     let stats = deactivate(&module).await;

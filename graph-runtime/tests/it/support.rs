@@ -61,7 +61,7 @@ pub(crate) fn make_clip_of(directory: &Path, form: &str) -> PathBuf {
 /// The clip of [`make_clip`] with a tone in AAC.
 pub(crate) fn make_clip_with_sound(directory: &Path) -> PathBuf {
     let silent = make_clip(directory);
-    let path = directory.join("with-sound.mp4");
+    let path = directory.join("with-audio.mp4");
     let made = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-i"])
         .arg(&silent)

@@ -110,9 +110,9 @@ impl Engine {
             self.fill(frames, rows, chunk * self.batch.largest())?;
             self.run(rows)?;
             let result = self.decoder.decode(&views(&self.outputs), &self.transforms);
-            found.extend(result.map_err(|source| DetectError::Output {
+            found.extend(result.map_err(|cause| DetectError::Output {
                 model: self.info.model.clone(),
-                source,
+                cause,
             })?);
         }
         Ok(found)
@@ -126,9 +126,9 @@ impl Engine {
         for (i, (frame, tensor)) in frames.iter().zip(self.input.chunks_exact_mut(len)).enumerate() {
             let Frame::Host(view) = frame;
             let transform = self.preprocessor.write(view, tensor);
-            // The tensor has the right length: chunks of `len` were made of it.
-            let transform = transform.map_err(|_| DetectError::UnsupportedFrame {
+            let transform = transform.map_err(|cause| DetectError::Input {
                 index: first_index + i,
+                cause,
             })?;
             self.transforms.push(transform);
         }
@@ -143,9 +143,9 @@ impl Engine {
         }
         let (backend, input, outputs) = (&mut self.backend, &self.input, &mut self.outputs);
         match catch_unwind(AssertUnwindSafe(|| backend.run(input, rows, outputs))) {
-            Ok(ran) => ran.map_err(|source| DetectError::Run {
+            Ok(ran) => ran.map_err(|cause| DetectError::Run {
                 model: model(),
-                source,
+                cause,
             }),
             Err(_) => {
                 self.panicked = true;
@@ -194,13 +194,13 @@ impl Engine {
         };
         match ran {
             Ok(()) => {}
-            Err(DetectError::Run { model, source }) => return Err(LoadError::Trial { model, source }),
+            Err(DetectError::Run { model, cause }) => return Err(LoadError::Trial { model, cause }),
             Err(_) => return Err(LoadError::Panicked),
         }
         let checked = self.decoder.check_values(&views(&self.outputs), rows);
-        checked.map_err(|source| LoadError::Output {
+        checked.map_err(|cause| LoadError::Output {
             model: self.info.model.clone(),
-            source,
+            cause,
         })
     }
 

@@ -14,19 +14,19 @@ use crate::{DecodeError, SpecError};
 #[non_exhaustive]
 pub enum LoadError {
     /// The description is inconsistent.
-    #[error("the model's description is invalid: {0}")]
+    #[error(transparent)]
     Spec(#[from] SpecError),
     /// The model file could not be read.
-    #[error("cannot read the model file '{}': {source}", path.display())]
+    #[error("cannot read the model file '{}': {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The error of the operating system.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The runtime could not load the model: not an ONNX file, or unknown operators.
     #[error(
-        "{runtime} cannot load the model '{model}': check that it is a complete ONNX file with operators that {runtime} supports ({source})"
+        "{runtime} cannot load the model '{model}': check that it is a complete ONNX file with operators that {runtime} supports ({cause})"
     )]
     Model {
         /// Name of the model.
@@ -34,7 +34,7 @@ pub enum LoadError {
         /// The runtime.
         runtime: &'static str,
         /// The error of the runtime.
-        source: RuntimeFailure,
+        cause: RuntimeFailure,
     },
     /// The model does not have exactly one input.
     #[error(
@@ -61,20 +61,20 @@ pub enum LoadError {
         found: String,
     },
     /// The model did not run on a grey frame.
-    #[error("the model '{model}' does not run on a grey frame of the described size: {source}")]
+    #[error("the model '{model}' does not run on a grey frame of the described size: {cause}")]
     Trial {
         /// Name of the model.
         model: String,
         /// The error of the runtime.
-        source: RuntimeFailure,
+        cause: RuntimeFailure,
     },
     /// The model ran on a grey frame, but its output does not match its family.
-    #[error("the output of the model '{model}' does not match its description: {source}")]
+    #[error("the output of the model '{model}' does not match its description: {cause}")]
     Output {
         /// Name of the model.
         model: String,
         /// Expected and actual output.
-        source: DecodeError,
+        cause: DecodeError,
     },
     /// The model leaves its batch size open, but a frame's result depends on the other frames.
     #[error(

@@ -24,12 +24,12 @@ pub enum OnnxRuntimeError {
         path: PathBuf,
     },
     /// The file is not a shared library for this machine, lacks dependencies, or is not ONNX Runtime.
-    #[error("'{}' cannot be loaded as ONNX Runtime: check that it is built for this machine and that its dependencies are installed ({source})", path.display())]
+    #[error("'{}' cannot be loaded as ONNX Runtime: check that it is built for this machine and that its dependencies are installed ({cause})", path.display())]
     Library {
         /// The file.
         path: PathBuf,
         /// The error of the loader.
-        source: RuntimeFailure,
+        cause: RuntimeFailure,
     },
     /// The library is too old for this crate.
     #[error("the ONNX Runtime at '{}' is version {found}, but at least {needed} is needed: install a newer one", path.display())]
@@ -54,12 +54,12 @@ pub enum OnnxRuntimeError {
     },
     /// The library was loaded but could not be set up, for instance because another part of the program did
     /// so before.
-    #[error("the ONNX Runtime at '{}' could not be set up: {source}", path.display())]
+    #[error("the ONNX Runtime at '{}' could not be set up: {cause}", path.display())]
     Environment {
         /// The file.
         path: PathBuf,
         /// The error of the runtime.
-        source: RuntimeFailure,
+        cause: RuntimeFailure,
     },
     /// This crate was built without support for the device.
     #[error(
@@ -77,12 +77,12 @@ pub enum OnnxRuntimeError {
     },
     /// The device cannot be used: no such GPU, a driver too old, missing CUDA or TensorRT libraries.
     #[error(
-        "{device} cannot be used: check the driver, the CUDA or TensorRT libraries and the number of the GPU ({source})"
+        "{device} cannot be used: check the driver, the CUDA or TensorRT libraries and the number of the GPU ({cause})"
     )]
     Device {
         /// The requested device.
         device: Device,
         /// The error of the runtime.
-        source: RuntimeFailure,
+        cause: RuntimeFailure,
     },
 }

@@ -158,7 +158,7 @@ fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<O
     let refused = |error: ort::Error| {
         LoadError::OnnxRuntime(OnnxRuntimeError::Device {
             device: options.device,
-            source: error.into(),
+            cause: error.into(),
         })
     };
     let builder = Session::builder(&environment).map_err(refused)?;
@@ -168,7 +168,7 @@ fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<O
         LoadError::Model {
             model: spec.name().to_owned(),
             runtime: "ONNX Runtime",
-            source: error.into(),
+            cause: error.into(),
         }
     })?;
     let inputs = session.inputs().iter().map(input_info).collect();

@@ -106,7 +106,7 @@ fn load(
     let model = loaded.map_err(|error| LoadError::Model {
         model: spec.name().to_owned(),
         runtime: "rten",
-        source: error.into(),
+        cause: error.into(),
     })?;
     let inputs: Vec<_> = model
         .input_ids()

@@ -159,6 +159,23 @@ pub(super) fn gather_plane(sums: &[f32], columns: &FilterTaps, out: &mut [f32]) 
     }
 }
 
+/// As [`gather_plane`], for samples that lie `step` bytes apart, the first one `first` bytes into the row.
+pub(super) fn gather_samples(sums: &[f32], first: usize, step: usize, columns: &FilterTaps, out: &mut [f32]) {
+    let sums = sums.get(first..).unwrap_or_default();
+    if step == 1 {
+        return gather_plane(sums, columns, out);
+    }
+    for (tap, out) in columns.iter().zip(out) {
+        let window = sums.get(tap.start * step..).unwrap_or_default();
+        *out = window
+            .iter()
+            .step_by(step)
+            .zip(tap.weights)
+            .map(|(sum, weight)| sum * weight)
+            .sum();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

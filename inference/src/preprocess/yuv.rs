@@ -1,11 +1,11 @@
-//! YUV420P: three planes resampled on their own, then mixed into colours.
+//! Planar formats: luma, Cb and Cr resampled on their own, then mixed into colours.
 
 use super::Target;
-use super::taps::{FilterTaps, Tap, gather_plane, sum_rows};
-use crate::image_view::{ColorSpace, ImageView, Plane};
+use super::taps::{FilterTaps, Tap, gather_samples, sum_rows};
+use crate::image_view::{ColorSpace, Plane};
 use crate::letterbox::LetterboxTransform;
 
-/// Taps of the chroma planes and one resampled row of each plane.
+/// The taps of both chroma planes and one resampled row of each plane.
 #[derive(Debug, Default)]
 pub(super) struct YuvScratch {
     columns: FilterTaps,
@@ -14,11 +14,12 @@ pub(super) struct YuvScratch {
 }
 
 impl YuvScratch {
-    /// A chroma sample stands for a block of 2 × 2 pixels and lies in its middle, so the picture is `width /
-    /// 2` samples wide, half a sample for an odd last column.
-    pub(super) fn prepare(&mut self, width: u32, height: u32, transform: &LetterboxTransform) {
+    /// A chroma sample stands for a block of `block` × `block` pixels and lies in its middle, so the picture is `width /
+    /// block` samples wide, part of a sample for a last column that is not whole.
+    pub(super) fn prepare(&mut self, width: u32, height: u32, block: u32, transform: &LetterboxTransform) {
         let axis = |taps: &mut FilterTaps, side: u32, out: u32| {
-            taps.compute(side.div_ceil(2) as usize, f64::from(side) / 2.0, out as usize);
+            let extent = f64::from(side) / f64::from(block);
+            taps.compute(side.div_ceil(block) as usize, extent, out as usize);
         };
         axis(&mut self.columns, width, transform.width());
         axis(&mut self.rows, height, transform.height());
@@ -29,25 +30,22 @@ impl YuvScratch {
 
     pub(super) fn write(
         &mut self,
-        image: &ImageView<'_>,
+        planes: [Plane<'_>; 3],
+        color_space: ColorSpace,
         columns: &FilterTaps,
         rows: &FilterTaps,
         sums: &mut Vec<f32>,
         out: &mut Target<'_>,
     ) {
-        let [Some(luma), Some(cb), Some(cr)] = [0, 1, 2].map(|index| image.plane(index)) else {
-            return;
-        };
-        let mix = Mix::of(image.color_space());
-        sums.resize(image.width() as usize, 0.0);
+        let [luma, cb, cr] = planes;
+        let mix = Mix::of(color_space);
+        // A row of interleaved chroma may be a sample longer than one of luma.
+        sums.resize(luma.row_len.max(cb.row_len).max(cr.row_len), 0.0);
         let [luma_row, cb_row, cr_row] = &mut self.resampled;
         for (y, (luma_tap, chroma_tap)) in rows.iter().zip(self.rows.iter()).enumerate() {
-            sum_plane(sums, luma, luma_tap);
-            gather_plane(sums, columns, luma_row);
-            sum_plane(sums, cb, chroma_tap);
-            gather_plane(sums, &self.columns, cb_row);
-            sum_plane(sums, cr, chroma_tap);
-            gather_plane(sums, &self.columns, cr_row);
+            resample(sums, luma, luma_tap, columns, luma_row);
+            resample(sums, cb, chroma_tap, &self.columns, cb_row);
+            resample(sums, cr, chroma_tap, &self.columns, cr_row);
 
             let affine = out.affine;
             let [r, g, b] = out.rows(y);
@@ -62,8 +60,9 @@ impl YuvScratch {
     }
 }
 
-fn sum_plane(sums: &mut [f32], plane: Plane<'_>, tap: Tap<'_>) {
+fn resample(sums: &mut [f32], plane: Plane<'_>, tap: Tap<'_>, columns: &FilterTaps, out: &mut [f32]) {
     sum_rows(sums, tap, |row| plane.row(row));
+    gather_samples(sums, plane.first, plane.step, columns, out);
 }
 
 /// Luma and chroma to red, green, blue, all 0..=255.

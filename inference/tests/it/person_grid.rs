@@ -117,14 +117,14 @@ fn files_that_do_not_match_are_reported() {
     assert!(matches!(
         error("grid-no-sigmoid.onnx", spec()),
         LoadError::Output {
-            source: DecodeError::ScoreRange { .. },
+            cause: DecodeError::ScoreRange { .. },
             ..
         }
     ));
     assert!(matches!(
         error("grid-not-finite.onnx", spec()),
         LoadError::Output {
-            source: DecodeError::NotFinite,
+            cause: DecodeError::NotFinite,
             ..
         }
     ));

@@ -25,13 +25,13 @@ async fn a_device_is_described_with_its_streams() {
     assert!(servers.from_dhcp && servers.ipv6.is_empty());
     assert_eq!(servers.ipv4, ["10.0.0.1".parse::<std::net::Ipv4Addr>().unwrap()]);
     // H.265 is left out; a profile without a stream address is there without it.
-    let [main, sound] = &device.profiles[..] else {
+    let [main, audio] = &device.profiles[..] else {
         panic!("{:?}", device.profiles);
     };
-    assert_eq!((main.name.as_str(), sound.name.as_str()), ("main <1>", "sound"));
+    assert_eq!((main.name.as_str(), audio.name.as_str()), ("main <1>", "audio"));
     let stream = format!("rtsp://{}/stream/profileand1", camera.address);
     assert_eq!(main.stream_uri.as_deref(), Some(stream.as_str()));
-    assert!(sound.stream_uri.is_none() && sound.encoder.is_none());
+    assert!(audio.stream_uri.is_none() && audio.encoder.is_none());
     let encoder = main.encoder.as_ref().unwrap();
     assert_eq!(
         (encoder.encoding, encoder.quality),
@@ -185,9 +185,9 @@ async fn tls_is_checked_unless_a_switch_turns_it_off() {
     let by_address = format!("https://{}{DEVICE}", camera.address);
     let trusting = |pem: &str| ClientTls::from_pem([pem]).unwrap();
     let own = trusting(&made.cert.pem());
-    let stranger = rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap();
-    let other = trusting(&stranger.cert.pem()).dangerous_ignore_hostname(true);
-    // The certificate is for another name than the address; and nobody has signed it.
+    let unrelated = rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap();
+    let other = trusting(&unrelated.cert.pem()).dangerous_ignore_hostname(true);
+    // The certificate is for another name than the address; and it is self-signed.
     for tls in [own.clone(), other.clone()] {
         let answer = get(endpoint(&by_address, true).with_tls(tls)).await;
         refused(&answer, OnvifErrorKind::BadResponse, "not trusted");
@@ -209,7 +209,7 @@ async fn tls_is_checked_unless_a_switch_turns_it_off() {
 async fn a_device_that_is_slow_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // Takes the question, and says nothing.
+    // Takes the request, and answers nothing.
     let silent = tokio::spawn(async move {
         let mut all = Vec::new();
         while let Ok((socket, _)) = listener.accept().await {

@@ -42,15 +42,15 @@ pub(crate) enum Asks {
 #[derive(Clone)]
 pub(crate) struct Manner {
     pub(crate) asks: Asks,
-    /// Even the clock is told to those alone who have proved who they are.
+    /// Even the clock is for authenticated users only.
     pub(crate) hides_its_clock: bool,
     /// By how many seconds its clock is ahead.
     pub(crate) clock: i64,
     /// `GetServices` is unknown to it.
     pub(crate) is_old: bool,
-    /// Where it says that its media service is; `{self}` is its own address.
+    /// The address of its media service; `{self}` is its own address.
     pub(crate) media: String,
-    /// Where it says that its streams are.
+    /// The address of its streams.
     pub(crate) streams: String,
     /// Questions that it answers with something else: status, content type, body.
     pub(crate) lies: Vec<(&'static str, u16, &'static str, String)>,
@@ -217,7 +217,7 @@ async fn answer(
     if let Some(refusal) = device.refusal(asks, &body, authorization.as_deref(), &path) {
         return Ok(refusal);
     }
-    Ok(device.tell(&question, &body))
+    Ok(device.respond(&question, &body))
 }
 
 impl Device {
@@ -280,7 +280,7 @@ impl Device {
             return Err("the nonce was used before".to_owned());
         }
         let mut hash = Sha1::new();
-        hash.update(STANDARD.decode(&nonce).map_err(|_| "the nonce is no Base64")?);
+        hash.update(STANDARD.decode(&nonce).map_err(|_| "the nonce is not Base64")?);
         hash.update(created);
         hash.update(PASSWORD);
         match user == USER && password == STANDARD.encode(hash.finalize()) {
@@ -316,7 +316,7 @@ impl Device {
         fresh && part("response") == right && part("nonce") == NONCE && part("uri") == path
     }
 
-    fn tell(&self, question: &str, body: &str) -> Response<Full<Bytes>> {
+    fn respond(&self, question: &str, body: &str) -> Response<Full<Bytes>> {
         let named = |text: &str| text.replace("{self}", &self.address.to_string());
         let inner = match question {
             "GetSystemDateAndTime" => self.clock(),
@@ -392,7 +392,7 @@ fn profiles() -> String {
     format!(
         "<trt:Profiles token=\"profile&amp;1\" fixed=\"true\"><tt:Name>main &lt;1&gt;</tt:Name>{}</trt:Profiles>\
          <trt:Profiles token=\"profile_2\"><tt:Name>new</tt:Name>{}</trt:Profiles>\
-         <trt:Profiles token=\"profile_3\"><tt:Name>sound</tt:Name></trt:Profiles>",
+         <trt:Profiles token=\"profile_3\"><tt:Name>audio</tt:Name></trt:Profiles>",
         encoder("H264", main),
         encoder("H265", ""),
     )

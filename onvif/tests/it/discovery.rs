@@ -60,9 +60,9 @@ async fn two_hundred_devices_are_enough() {
 #[tokio::test]
 async fn nobody_there_is_an_empty_list() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let nobody = socket.local_addr().unwrap();
+    let silent = socket.local_addr().unwrap();
     drop(socket);
-    assert_eq!(discover(vec![nobody], 300).await.unwrap(), []);
+    assert_eq!(discover(vec![silent], 300).await.unwrap(), []);
 }
 
 /// Where this machine has a network, a device on it that has joined the group hears the question.

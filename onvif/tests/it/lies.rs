@@ -41,7 +41,7 @@ async fn nothing_is_sent_to_a_host_or_port_that_a_device_names() {
         };
         let camera = Camera::start(manner).await;
         let device = get_from(&camera).await.unwrap();
-        // Its own media service is asked at its own address, and nobody is sent to another host with a password.
+        // Its own media service is asked at its own address, and no password is sent to another host.
         assert_eq!(camera.faults(), Vec::<String>::new(), "{named}");
         let stream = device.profiles[0].stream_uri.as_deref();
         assert_eq!(stream, Some("rtsp://127.0.0.1:554/profileand1"));
@@ -175,7 +175,7 @@ async fn challenges_without_end_are_not_answered_without_end() {
     assert!(camera.seen().len() <= 4, "{:?}", camera.questions());
 }
 
-/// Serves these bytes for ever to whoever connects, after a head.
+/// Serves these bytes for ever to each client, after a head.
 async fn endless(head: &'static str, bytes: &'static [u8]) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/onvif/device_service", listener.local_addr().unwrap());

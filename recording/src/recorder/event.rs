@@ -4,6 +4,7 @@ use crate::error::ClipError;
 use crate::gate::CloseReason;
 use crate::report::ClipReport;
 use crate::store::NewClip;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Why a clip ended.
@@ -90,6 +91,41 @@ pub enum RecorderEvent {
         /// Time of the event.
         event_90k: u64,
     },
+}
+
+impl fmt::Display for RecorderEvent {
+    /// One line for a log or a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { recording, path, .. } => {
+                write!(f, "recording {recording} began: {}", path.display())
+            }
+            Self::Stopped { recording, path, .. } => {
+                write!(f, "recording {recording} ended: {}", path.display())
+            }
+            Self::Available {
+                recording, report, ..
+            } => {
+                write!(f, "recording {recording} is available: {}", report.path.display())
+            }
+            Self::Extended { recording, report } => {
+                write!(
+                    f,
+                    "recording {recording} has another file: {}",
+                    report.path.display()
+                )
+            }
+            Self::Failed { recording, error } => write!(f, "recording {recording} failed: {error}"),
+            Self::Recovered { report } => write!(f, "a clip was recovered: {}", report.path.display()),
+            Self::CleanupFailed { error } => error.fmt(f),
+            Self::NoMedia { recording, .. } => {
+                write!(
+                    f,
+                    "recording {recording} has no media: its event was too old, or no picture arrived"
+                )
+            }
+        }
+    }
 }
 
 /// Counters of a recorder. They only increase.

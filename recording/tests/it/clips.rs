@@ -1,7 +1,9 @@
 //! Files, read back by FFmpeg's own programs.
 
 use crate::support::{PLAIN, START, Source, make_source, note, packet_hashes, read, run};
-use lva_recording::{ClipReport, ClipWriter, MediaUnit, Track, find_unfinished};
+use lva_recording::{
+    AudioTrack, ClipReport, ClipWriter, MediaUnit, Sidecar, Track, VideoCodec, find_unfinished,
+};
 use std::path::Path;
 
 fn record(source: &Source, units: &[MediaUnit], path: &Path) -> ClipReport {
@@ -113,6 +115,43 @@ fn every_picture_of_a_clip_decodes_and_its_start_is_in_the_file_or_skips() {
     assert!(text.contains("codec_tag_string=avc1"), "{text}");
     assert!(text.contains(&format!("TAG:timestamp_90k={START}")), "{text}");
     assert!(text.contains("TAG:creation_time=2026-03-05T14:05:06"), "{text}");
+}
+
+#[test]
+fn mjpeg_and_opus_are_recorded_unchanged_and_decode_without_a_message_or_skips() {
+    let directory = tempfile::tempdir().unwrap();
+    let codec = ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-c:a", "libopus"];
+    let Some(made) = make_source(directory.path(), 3, &codec, true) else {
+        return;
+    };
+    let mut source = read(&made);
+    // As a camera describes them.
+    assert_eq!(source.tracks.video.codec, VideoCodec::Mjpeg);
+    source.tracks.video.extra_data = bytes::Bytes::new();
+    source.tracks.audio = Some(AudioTrack::opus(1));
+    let path = directory.path().join("clip.mp4");
+    let report = record(&source, &source.units, &path);
+    assert_eq!((report.video_packets, report.retimed), (90, 0));
+    assert!(report.audio_packets >= 150, "{}", report.audio_packets);
+    same_packets(&made, &path, report.skipped);
+    assert_eq!(Sidecar::read(&path).unwrap().codec, VideoCodec::Mjpeg);
+    let shown = path.to_str().unwrap();
+    let entries = "stream=codec_name,codec_tag_string,duration";
+    let arguments = ["-v", "error", "-show_entries", entries, "-of", "csv", shown];
+    let Some(text) = run("ffprobe", &arguments) else {
+        return;
+    };
+    assert!(
+        text.contains("mjpeg,mp4v,3.0") && text.contains("opus,Opus,3.0"),
+        "{text}"
+    );
+    let decoded = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-i", shown, "-f", "null", "-"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&decoded.stderr), "");
+    // Each picture is a keyframe; the sidecar lists few of them.
+    assert!((6..=8).contains(&Sidecar::read(&path).unwrap().keyframes_90k.len()));
 }
 
 #[test]

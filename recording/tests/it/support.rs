@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ffmpeg_next as ffmpeg;
-use lva_recording::{AudioTrack, MediaUnit, Tracks, VideoCodec, VideoTrack};
+use lva_recording::{AudioCodec, AudioTrack, MediaUnit, Tracks, VideoCodec, VideoTrack};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -75,6 +75,7 @@ pub(crate) fn read(path: &Path) -> Source {
             ffmpeg::media::Type::Video => {
                 let codec = match parameters.id() {
                     ffmpeg::codec::Id::HEVC => VideoCodec::H265,
+                    ffmpeg::codec::Id::MJPEG => VideoCodec::Mjpeg,
                     _ => VideoCodec::H264,
                 };
                 video = Some(VideoTrack {
@@ -87,6 +88,10 @@ pub(crate) fn read(path: &Path) -> Source {
             _ => {
                 let channels = raw.ch_layout.nb_channels as u16;
                 audio = Some(AudioTrack {
+                    codec: match parameters.id() {
+                        ffmpeg::codec::Id::OPUS => AudioCodec::Opus,
+                        _ => AudioCodec::Aac,
+                    },
                     extra_data,
                     sample_rate_hz: raw.sample_rate as u32,
                     channels,

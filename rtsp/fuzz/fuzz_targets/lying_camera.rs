@@ -11,26 +11,13 @@ use tokio::net::TcpListener;
 /// Separates the parts of the data: the session description, one part for each response, and what follows PLAY.
 const SEPARATOR: &[u8] = b"\xff\x00\xff";
 
-libfuzzer_sys::fuzz_target!(init: ignore_parser_panics(), |data: &[u8]| {
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     }
     RUNTIME.with(|runtime| runtime.block_on(session(data)));
 });
-
-/// The parsers of session descriptions, sdp-types and retina's, panic on some; the session catches that. Every other panic
-/// is a finding.
-fn ignore_parser_panics() {
-    let finding = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let file = info.location().map(|location| location.file()).unwrap_or_default();
-        let parser = file.contains("sdp-types") || (file.contains("retina") && file.ends_with("client/parse.rs"));
-        if !parser {
-            finding(info);
-        }
-    }));
-}
 
 async fn session(data: &[u8]) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -11,6 +11,8 @@ use tracing::{debug, info, warn};
 
 use super::{CameraEvent, CameraStopReason, RESERVED_EVENTS, Shared};
 use crate::clock::MediaClock;
+use crate::diagnosis;
+use crate::session::choice::TransportChoice;
 use crate::session::{Item, LiveSession, RawUnit, TeardownTracker};
 use crate::supervisor::{RetryDecision, Supervisor};
 use crate::{
@@ -20,8 +22,8 @@ use crate::{
 
 /// How long the TEARDOWN of an ended session may take.
 const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(450);
-/// A session without a picture for so long is diagnosed.
-const DIAGNOSIS_AFTER: Duration = Duration::from_secs(3);
+/// Nothing by UDP for so long, and another transport is tried where none was asked for.
+const UDP_SILENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct CameraTask {
     options: CameraOptions,
@@ -32,11 +34,36 @@ pub(super) struct CameraTask {
     shared: Arc<Shared>,
     /// Kept across sessions, so that media time continues.
     clocks: BTreeMap<usize, MediaClock>,
+    transport: TransportChoice,
+    /// The longest time between two key frames so far.
+    longest_gop: Duration,
     began: Instant,
 }
 
 /// The camera was asked to stop, or its handle is gone.
 struct Stop;
+
+/// Opens a session, by the first transport that the camera takes.
+async fn open(
+    options: &CameraOptions,
+    choice: &mut TransportChoice,
+    teardowns: &TeardownTracker,
+) -> Result<LiveSession, CameraError> {
+    let mut refusal = None;
+    loop {
+        let options = options.clone().with_transport(choice.current());
+        match LiveSession::open(&options, teardowns).await {
+            Err(error) if error.refuses_transport() => {
+                debug!(%error, transport = %choice.current(), "the camera wants another transport");
+                let first = refusal.get_or_insert(error);
+                if !choice.refused() {
+                    return Err(first.clone());
+                }
+            }
+            opened => return opened,
+        }
+    }
+}
 
 /// Whether the parameter sets of a stream are known, if it has any.
 fn is_decodable(stream: &StreamInfo) -> bool {
@@ -54,6 +81,9 @@ struct StreamState {
     decodable: bool,
     /// At least one unit was delivered.
     delivered: bool,
+    keyframes: u64,
+    /// When the last key frame came.
+    last_keyframe: Option<std::time::Instant>,
     /// Packets lost before or in units that were dropped.
     lost: u32,
     /// The next unit does not continue the last one.
@@ -68,6 +98,8 @@ impl CameraTask {
         shared: Arc<Shared>,
     ) -> Self {
         Self {
+            transport: TransportChoice::new(options.transport, options.tls.is_some() || options.url.is_tls()),
+            longest_gop: Duration::ZERO,
             supervisor: Supervisor::new(options.reconnect, options.timeouts, Duration::ZERO),
             options,
             teardowns: TeardownTracker::default(),
@@ -141,11 +173,16 @@ impl CameraTask {
         self.until_stopped(async { timeout(TEARDOWN_TIMEOUT, teardowns.wait_all()).await.is_ok() })
             .await?;
 
-        let options = self.options.clone();
+        let (options, mut choice) = (self.options.clone(), self.transport);
         let deadline = self.deadline();
         let opened = self
-            .until_stopped(async move { timeout_at(deadline, LiveSession::open(&options, &teardowns)).await })
-            .await?;
+            .until_stopped(async {
+                let opened = timeout_at(deadline, open(&options, &mut choice, &teardowns)).await;
+                (opened, choice)
+            })
+            .await;
+        let (opened, choice) = opened?;
+        self.transport = choice;
         Ok(opened.unwrap_or_else(|_| Err(self.timed_out(TimeoutKind::Attempt))))
     }
 
@@ -169,7 +206,7 @@ impl CameraTask {
             clock
                 .or_insert_with(|| {
                     let clock = MediaClock::new(self.options.clock, stream.clock_rate_hz);
-                    if stream.media == MediaKind::Audio {
+                    if stream.media != MediaKind::Video {
                         clock.without_reordering()
                     } else {
                         clock
@@ -193,24 +230,49 @@ impl CameraTask {
         };
         self.emit(event).await?;
 
-        let mut diagnosis = watched.map(|stream| (stream, Instant::now() + DIAGNOSIS_AFTER));
+        let established = Instant::now();
+        let mut diagnosis = watched.map(|stream| (stream, established + diagnosis::FIRST_LOOK));
+        let mut falls_back_at = self
+            .transport
+            .may_fall_back()
+            .then_some(established + UDP_SILENCE);
         let mut damaged = 0;
         loop {
             if let Some((stream, at)) = diagnosis
                 && Instant::now() >= at
             {
-                diagnosis = None;
-                let silent = states.get(&stream).is_some_and(|state| !state.delivered);
-                if silent && let Some(cause) = session.no_pictures(stream) {
-                    warn!(url = %self.options.url, stream, %cause, "no pictures");
-                    self.emit(CameraEvent::NoPictures { stream, cause }).await?;
+                let state = states.get(&stream);
+                let silent = state.is_some_and(|state| !state.delivered);
+                diagnosis = silent.then(|| (stream, Instant::now() + diagnosis::NEXT_LOOK));
+                if silent && let Some(mut seen) = session.video_progress(stream) {
+                    seen.keyframes = state.map_or(0, |state| state.keyframes);
+                    if let Some(cause) = seen.diagnose(established.elapsed(), self.longest_gop) {
+                        diagnosis = None;
+                        warn!(url = %self.options.url, stream, %cause, "no pictures");
+                        self.emit(CameraEvent::NoPictures { stream, cause }).await?;
+                    }
+                }
+            }
+            if let Some(at) = falls_back_at
+                && Instant::now() >= at
+            {
+                falls_back_at = None;
+                if session.packets() == 0 {
+                    let error = self.stalled(UDP_SILENCE);
+                    self.transport.silent();
+                    return Ok(error);
                 }
             }
             let stalls_at = self.deadline();
-            let deadline = diagnosis.map_or(stalls_at, |(_, at)| at.min(stalls_at));
+            let looks_at = [diagnosis.map(|(_, at)| at), falls_back_at];
+            let deadline = looks_at.into_iter().flatten().fold(stalls_at, Instant::min);
             let item = match self.until_stopped(timeout_at(deadline, session.next())).await? {
                 Err(_elapsed) if Instant::now() < stalls_at => continue,
-                Err(_elapsed) => return Ok(self.timed_out(TimeoutKind::Stall)),
+                Err(_elapsed) => {
+                    let error = self.timed_out(TimeoutKind::Stall);
+                    self.transport.silent();
+                    return Ok(error);
+                }
                 Ok(None) => {
                     return Ok(CameraError::Closed {
                         url: self.options.url.clone(),
@@ -271,6 +333,13 @@ impl CameraTask {
             self.shared
                 .update(|s| s.counters.lost_packets += u64::from(unit.lost));
             state.lost = state.lost.saturating_add(unit.lost);
+        }
+        if state.video && unit.keyframe {
+            state.keyframes += 1;
+            if let Some(last) = state.last_keyframe.replace(unit.received_at) {
+                let gop = unit.received_at.saturating_duration_since(last);
+                self.longest_gop = self.longest_gop.max(gop);
+            }
         }
         let Some(clock) = self.clocks.get_mut(&unit.stream) else {
             return Ok(());
@@ -357,7 +426,17 @@ impl CameraTask {
             url: self.options.url.clone(),
             kind,
             after,
-            transport: self.options.transport,
+            transport: self.transport.current(),
+        }
+    }
+
+    /// No media in this time.
+    fn stalled(&self, after: Duration) -> CameraError {
+        CameraError::Timeout {
+            url: self.options.url.clone(),
+            kind: TimeoutKind::Stall,
+            after,
+            transport: self.transport.current(),
         }
     }
 

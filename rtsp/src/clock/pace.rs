@@ -1,4 +1,4 @@
-//! How fast RTP time runs, measured against arrival: some cameras number ticks of 1 kHz and say 90, or drop every third
+//! How fast RTP time runs, measured against arrival: some cameras number ticks of 1 kHz and announce 90, or drop every third
 //! picture and not its time.
 
 use super::TICKS;
@@ -7,7 +7,7 @@ use super::TICKS;
 const FIRST_WIDTH: i64 = TICKS * 2 / 5;
 const MAX_WIDTH: i64 = 8 * TICKS;
 const SHORT_WINDOWS: u32 = 4;
-/// So many windows in a row must tell the same rate. Delays of the network come and go within fewer.
+/// So many windows in a row must have the same rate. Delays of the network come and go within fewer.
 const AGREEMENT: u32 = 3;
 /// The slowest and the fastest clock that is believed.
 const LIMITS: (f64, f64) = (1.0 / 128.0, 128.0);
@@ -74,7 +74,7 @@ impl Pace {
             .clamp(i64::MIN / 4, i64::MAX / 4)
     }
 
-    /// RTP time jumped: what was measured before it says nothing about what follows. The rate stays.
+    /// RTP time jumped: what was measured before it does not predict what follows. The rate stays.
     pub(super) fn restart(&mut self) {
         *self = Self {
             base_rtp: self.base_rtp,
@@ -115,7 +115,7 @@ impl Pace {
             return false;
         };
         if window.arrival.saturating_sub(last.arrival) < self.width / 2 {
-            // Too close to tell a rate.
+            // Too close for a rate.
             return false;
         }
         self.last = Some(window);

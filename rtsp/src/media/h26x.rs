@@ -1,6 +1,6 @@
 //! Pictures of H.264 (RFC 6184) and H.265 (RFC 7798) from RTP payloads: sans-I/O.
 //!
-//! Where a picture ends is told by the marker, by RTP time, and by the slices themselves. Cameras get the first two wrong,
+//! The end of a picture is known by the marker, by RTP time, and by the slices themselves. Cameras get the first two wrong,
 //! so the marker is believed only after some pictures have shown that it is right.
 
 mod nal;
@@ -8,13 +8,13 @@ mod nal;
 use std::ops::Range;
 
 use self::nal::{Nal, NalKind};
-use super::parameter_sets::ParameterSets;
+use super::parameter_sets::{Field, Interlacing, ParameterSets};
 use super::receiver::Ordered;
 use super::unit::{Arrival, Unit};
 use crate::Codec;
 use crate::wire::repairs::{Repair, Repairs};
 
-/// Largest picture: a key frame of 8K at a quantiser that nobody uses.
+/// Largest picture: a key frame of 8K at an unusually fine quantiser.
 const MAX_PICTURE: usize = 16 << 20;
 /// Units in a picture: one for each packet of the largest picture is more than any camera sends.
 const MAX_UNITS: u32 = 16 * 1024;
@@ -22,6 +22,8 @@ const MAX_UNITS: u32 = 16 * 1024;
 const MAX_LEADING: usize = 256 * 1024;
 /// So many pictures must end at their markers before a marker is believed at once.
 const PICTURES_TO_TRUST: u32 = 3;
+/// The second field of a frame comes within this of the first: 0.1 s.
+const MAX_FIELD_DISTANCE: i64 = 9_000;
 /// Bytes of the length in front of each unit.
 const LENGTH: usize = 4;
 
@@ -38,7 +40,7 @@ pub(crate) struct PictureAssembler {
     trust: Trust,
     /// RTP time of the last picture that came out.
     last_ticks: Option<i64>,
-    /// Packets lost and not yet told.
+    /// Packets lost and not yet reported.
     lost: u32,
     /// Nothing counts until the next picture begins.
     skipping: bool,
@@ -64,6 +66,8 @@ struct Picture {
     slices: u32,
     /// Slices that begin a picture: two in a frame of two fields.
     first_slices: u32,
+    /// The first slice is one of a field.
+    field: Option<Field>,
     /// Where units begin that may belong to the next picture.
     tail: Option<usize>,
     ticks: i64,
@@ -182,7 +186,7 @@ impl PictureAssembler {
     /// A complete unit, or several with start codes between them.
     fn unit(&mut self, unit: &[u8], at: At, repairs: &mut Repairs, out: &mut Vec<Unit>) {
         if self.fragment.is_some() {
-            // The one before never told its end.
+            // The one before had no end.
             repairs.add(Repair::Fragments);
             self.end_fragment(repairs, out);
         }
@@ -200,7 +204,7 @@ impl PictureAssembler {
         let Some(nal) = Nal::parse(self.codec, unit) else {
             return self.malformed(repairs);
         };
-        if !self.begin_unit(&nal, at, repairs, out) {
+        if !self.begin_unit(unit, &nal, at, repairs, out) {
             return;
         }
         if let NalKind::ParameterSet(kind) = nal.kind {
@@ -237,7 +241,7 @@ impl PictureAssembler {
             let Some(nal) = Nal::parse(self.codec, &head) else {
                 return self.malformed(repairs);
             };
-            if !self.begin_unit(&nal, at, repairs, out) {
+            if !self.begin_unit(&head, &nal, at, repairs, out) {
                 return;
             }
             let Some(start) = self.open_unit(&head, repairs) else {
@@ -291,17 +295,33 @@ impl PictureAssembler {
         }
     }
 
-    /// Decides whether a unit begins another picture. False: it is dropped.
-    fn begin_unit(&mut self, nal: &Nal, at: At, repairs: &mut Repairs, out: &mut Vec<Unit>) -> bool {
+    /// Decides whether a unit begins another picture. `unit` has at least its first bytes. False: it is dropped.
+    fn begin_unit(
+        &mut self,
+        unit: &[u8],
+        nal: &Nal,
+        at: At,
+        repairs: &mut Repairs,
+        out: &mut Vec<Unit>,
+    ) -> bool {
         let same_time = at.ticks == self.picture.ticks;
         if nal.kind.is_slice() {
             let first = nal.first_slice;
+            let field = match self.parameters.interlacing() {
+                Interlacing::Fields(syntax) if first => syntax.field(unit),
+                _ => None,
+            };
             if self.picture.slices > 0 {
-                let begins = if first {
+                let begins = if first && self.picture.is_completed_by(field, at.ticks) {
+                    self.picture.ended = false;
+                    false
+                } else if first {
                     self.picture.ended
                         || !same_time
                         || self.picture.tail_has_start(self.codec)
+                        // Two fields, as far as anybody knows.
                         || self.picture.first_slices >= 2
+                        || self.parameters.interlacing() != Interlacing::Unknown
                 } else if self.picture.ended && same_time {
                     // The picture goes on behind its marker.
                     repairs.add(Repair::Marker);
@@ -324,6 +344,7 @@ impl PictureAssembler {
             }
             if self.picture.slices == 0 {
                 self.picture.ticks = at.ticks;
+                self.picture.field = field;
                 self.picture.damaged = !first;
                 if self.skipping && !first {
                     return false;
@@ -333,6 +354,11 @@ impl PictureAssembler {
                 return false;
             }
         } else if self.picture.slices > 0 {
+            // Each field is an access unit, with a delimiter and messages of its own.
+            let may_be_of_second_field = nal.kind == NalKind::Leading && self.picture.awaits_field();
+            if may_be_of_second_field {
+                return true;
+            }
             if self.picture.ended || !same_time && self.fragment.is_none() {
                 if nal.kind == NalKind::Trailing {
                     if self.picture.ended && same_time {
@@ -394,10 +420,11 @@ impl PictureAssembler {
                 picture.keyframe = intra_start;
                 picture.disposable = true;
             }
-            picture.keyframe &= intra_start;
+            picture.first_slices += u32::from(nal.first_slice);
+            // The second field of an IDR picture is never one (H.264 section 7.4.1.2.4).
+            picture.keyframe &= intra_start || picture.first_slices > 1;
             picture.disposable &= nal.disposable;
             picture.slices += 1;
-            picture.first_slices += u32::from(nal.first_slice);
             picture.tail = None;
         } else if picture.slices > 0 && nal.kind == NalKind::Leading {
             picture.tail.get_or_insert(start);
@@ -412,12 +439,12 @@ impl PictureAssembler {
             return;
         }
         self.picture.ended = true;
-        if self.trust == Trust::Yes {
+        if self.trust == Trust::Yes && !self.picture.awaits_field() {
             self.finish(repairs, out);
         }
     }
 
-    /// Another picture begins: was that where the marker said?
+    /// Another picture begins: was that where the marker was?
     fn verify_marker(&mut self) {
         if let Trust::Unknown(pictures) = self.trust
             && self.picture.ended
@@ -477,6 +504,22 @@ struct At {
 }
 
 impl Picture {
+    /// Whether it is one field, which most often another one completes.
+    fn awaits_field(&self) -> bool {
+        self.field.is_some() && self.first_slices == 1
+    }
+
+    /// Whether this field and it are one frame (H.264 section 7.4.1.2.4).
+    fn is_completed_by(&self, other: Option<Field>, ticks: i64) -> bool {
+        let (Some(own), Some(other)) = (self.field, other) else {
+            return false;
+        };
+        self.first_slices == 1
+            && own.frame_num == other.frame_num
+            && own.is_bottom != other.is_bottom
+            && (ticks - self.ticks).abs() <= MAX_FIELD_DISTANCE
+    }
+
     /// Whether the units behind the last slice begin a picture.
     fn tail_has_start(&self, codec: Codec) -> bool {
         let Some(tail) = self.tail else { return false };

@@ -1,7 +1,6 @@
 //! The parameter sets of H.264 and H.265: collected, described, and written as an `avcC` or `hvcC` record
 //! (ISO/IEC 14496-15).
 
-mod bits;
 mod sps;
 
 use base64::Engine;
@@ -10,6 +9,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 
 use self::sps::Sps;
+pub(crate) use self::sps::{Field, FieldSyntax};
+use super::bits;
 use crate::Codec;
 use crate::wire::description::parameter;
 
@@ -41,6 +42,18 @@ pub(crate) struct ParameterSets {
     sps: Vec<u8>,
     pps: Vec<Vec<u8>>,
     version: u32,
+    interlacing: Interlacing,
+}
+
+/// Whether pictures may be fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interlacing {
+    /// No readable SPS has come.
+    Unknown,
+    /// All are frames. In H.265, fields are pictures like others.
+    Frames,
+    /// H.264 with `frame_mbs_only_flag` 0.
+    Fields(FieldSyntax),
 }
 
 impl ParameterSets {
@@ -52,6 +65,11 @@ impl ParameterSets {
             sps: Vec::new(),
             pps: Vec::new(),
             version: 0,
+            interlacing: if codec == Codec::H265 {
+                Interlacing::Frames
+            } else {
+                Interlacing::Unknown
+            },
         };
         for name in ["sprop-parameter-sets", "sprop-vps", "sprop-sps", "sprop-pps"] {
             let values = parameter(fmtp, name).unwrap_or_default();
@@ -120,7 +138,21 @@ impl ParameterSets {
             known.clear();
             known.extend_from_slice(unit);
             self.version += 1;
+            if kind == ParameterSetKind::Sps && self.codec == Codec::H264 {
+                self.interlacing = match Sps::parse(self.codec, &self.sps) {
+                    None => Interlacing::Unknown,
+                    Some(Sps { fields: None, .. }) => Interlacing::Frames,
+                    Some(Sps {
+                        fields: Some(syntax), ..
+                    }) => Interlacing::Fields(syntax),
+                };
+            }
         }
+    }
+
+    /// Whether pictures may be fields.
+    pub(crate) fn interlacing(&self) -> Interlacing {
+        self.interlacing
     }
 
     /// Grows with each change since the description.

@@ -15,7 +15,7 @@ const MAX_JUMP: i32 = 3_000;
 /// So many late packets in a row, and the stream has begun again.
 const MAX_LATE: u32 = 100;
 /// So many packets of another payload type, and none of the described one: the description is wrong.
-const MAX_OTHER_TYPE: u32 = 10;
+const MAX_OTHER_TYPE: usize = 10;
 
 /// A packet in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +31,10 @@ pub(crate) struct Ordered<'a> {
 #[derive(Debug)]
 pub(crate) struct Receiver {
     payload_type: u8,
-    other_type: (u8, u32),
+    /// The first packets, all of one type that was not described.
+    others: Vec<Kept>,
     source: Option<Source>,
-    /// A first packet of another source; the next one tells whether the stream changed to it.
+    /// A first packet of another source; the next one shows whether the stream changed to it.
     stray: Option<Kept>,
     waiting: BTreeMap<i64, Kept>,
     waiting_since: Duration,
@@ -88,7 +89,7 @@ impl Receiver {
     pub(crate) fn new(payload_type: u8) -> Self {
         Self {
             payload_type,
-            other_type: (0, 0),
+            others: Vec::new(),
             source: None,
             stray: None,
             waiting: BTreeMap::new(),
@@ -99,7 +100,7 @@ impl Receiver {
     }
 
     /// RTP time of a report, extended to 64 bits. Reports may come before the first packet, and some cameras give them an
-    /// SSRC of their own; whether the time is the stream's is for its clock to say.
+    /// SSRC of their own; whether the time is the stream's is for its clock to decide.
     pub(crate) fn report_ticks(&mut self, timestamp: u32) -> i64 {
         match self.last_ticks {
             Some(last) => extended(last, timestamp),
@@ -118,11 +119,26 @@ impl Receiver {
         let Some(packet) = Packet::parse(bytes) else {
             return repairs.add(Repair::BrokenRtp);
         };
-        if packet.payload_type != self.payload_type && !self.adopts(packet.payload_type) {
-            return repairs.add(Repair::OtherPayloadType);
+        if packet.payload_type == self.payload_type {
+            return self.take(&packet, now, repairs, out);
         }
+        repairs.add(Repair::OtherPayloadType);
+        for kept in self.adopt(&packet) {
+            self.take(&kept.packet(), now, repairs, out);
+        }
+    }
+
+    /// Takes a packet of the stream's payload type.
+    fn take(
+        &mut self,
+        packet: &Packet<'_>,
+        now: Duration,
+        repairs: &mut Repairs,
+        out: &mut dyn FnMut(Ordered<'_>, &mut Repairs),
+    ) {
         let Some(source) = &mut self.source else {
-            self.begin(&packet, repairs, out);
+            self.others = Vec::new();
+            self.begin(packet, repairs, out);
             return;
         };
         let distance = i32::from(packet.sequence.wrapping_sub(source.next as u16) as i16);
@@ -132,7 +148,7 @@ impl Receiver {
                 repairs.add(Repair::SourceChanged);
                 source.ssrc = packet.ssrc;
             } else {
-                return self.other_source(&packet, repairs, out);
+                return self.other_source(packet, repairs, out);
             }
         }
         self.stray = None;
@@ -140,7 +156,7 @@ impl Receiver {
         match distance {
             0 => {
                 source.late = 0;
-                self.hand_on(&packet, 0, out, repairs);
+                self.hand_on(packet, 0, out, repairs);
                 self.hand_on_waiting(false, now, repairs, out);
             }
             1..=MAX_JUMP => {
@@ -148,20 +164,20 @@ impl Receiver {
                     self.waiting_since = now;
                 }
                 let at = source.next + i64::from(distance);
-                if self.waiting.insert(at, Kept::new(&packet)).is_some() {
+                if self.waiting.insert(at, Kept::new(packet)).is_some() {
                     repairs.add(Repair::Duplicate);
                 }
                 self.hand_on_waiting(false, now, repairs, out);
             }
             distance if distance > MAX_JUMP || -distance > MAX_JUMP => {
-                self.other_source(&packet, repairs, out)
+                self.other_source(packet, repairs, out)
             }
             _ => {
                 repairs.add(Repair::Duplicate);
                 source.late += 1;
                 if source.late > MAX_LATE {
                     self.restart(repairs, out);
-                    self.begin(&packet, repairs, out);
+                    self.begin(packet, repairs, out);
                 }
             }
         }
@@ -182,18 +198,20 @@ impl Receiver {
         !self.waiting.is_empty()
     }
 
-    /// Whether a payload type that was not described is the stream's nevertheless.
-    fn adopts(&mut self, payload_type: u8) -> bool {
+    /// Keeps a packet of a payload type that was not described. When only such packets come, the type is the stream's
+    /// nevertheless, and all of them are returned.
+    fn adopt(&mut self, packet: &Packet<'_>) -> Vec<Kept> {
         if self.source.is_some() {
-            return false;
+            return Vec::new();
         }
-        let (known, count) = self.other_type;
-        self.other_type = (payload_type, if known == payload_type { count + 1 } else { 1 });
-        if self.other_type.1 < MAX_OTHER_TYPE {
-            return false;
+        self.others
+            .retain(|kept| kept.payload_type == packet.payload_type);
+        self.others.push(Kept::new(packet));
+        if self.others.len() < MAX_OTHER_TYPE {
+            return Vec::new();
         }
-        self.payload_type = payload_type;
-        true
+        self.payload_type = packet.payload_type;
+        std::mem::take(&mut self.others)
     }
 
     /// A packet that cannot belong to the current count: the second in a row begins a new one (RFC 3550 appendix A.1).

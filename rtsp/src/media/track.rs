@@ -9,7 +9,10 @@ use retina::rtp::PacketMeta;
 use retina::testutil::DepacketizeBuf;
 use retina::{PacketContext, Timestamp};
 
+use super::aac::AacAssembler;
+use super::documents::DocumentAssembler;
 use super::h26x::PictureAssembler;
+use super::jpeg::{Fragment, JpegFragments};
 use super::receiver::{Ordered, Receiver};
 use super::rtp::sender_report;
 use super::unit::{Arrival, Unit};
@@ -17,7 +20,7 @@ use crate::wire::description::Track as Described;
 use crate::wire::repairs::{Repair, Repairs};
 use crate::{Codec, StreamInfo};
 
-/// What a sender report says.
+/// The content of a sender report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) ntp: u64,
@@ -28,14 +31,18 @@ pub(crate) struct Report {
 pub(crate) struct Track {
     receiver: Receiver,
     format: Format,
-    /// Lost packets that no unit has told yet.
+    /// Lost packets that no unit has reported yet.
     lost: u32,
     pub(crate) packets: u64,
+    /// Units that came out.
+    pub(crate) units: u64,
 }
 
 enum Format {
     Pictures(Box<PictureAssembler>),
-    /// Formats that `retina` reads: AAC, JPEG, G.711.
+    Aac(Box<AacAssembler>),
+    Documents(Box<DocumentAssembler>),
+    /// Formats that `retina` reads: JPEG, G.711.
     Frames(Box<Frames>),
     /// A packet is a frame: Opus (RFC 7587).
     Packets,
@@ -45,6 +52,9 @@ struct Frames {
     depacketizer: Depacketizer,
     buffer: DepacketizeBuf,
     clock_rate: NonZeroU32,
+    jpeg: Option<JpegFragments>,
+    /// Packets lost before and in the JPEG that is being put together.
+    lost_before: u32,
 }
 
 impl Track {
@@ -62,20 +72,29 @@ impl Track {
                 info.channels = described.channels.or(Some(2));
                 Format::Packets
             }
-            Codec::Jpeg | Codec::Aac | Codec::PcmMulaw | Codec::PcmAlaw => match Frames::new(described) {
+            Codec::Aac => match AacAssembler::new(described) {
+                Some(frames) => Format::Aac(Box::new(frames)),
+                None => {
+                    info.codec = Codec::Unsupported;
+                    return (None, info);
+                }
+            },
+            Codec::OnvifMetadata => Format::Documents(Box::default()),
+            Codec::Jpeg | Codec::PcmMulaw | Codec::PcmAlaw => match Frames::new(described) {
                 Some(frames) => Format::Frames(Box::new(frames)),
                 None => {
                     info.codec = Codec::Unsupported;
                     return (None, info);
                 }
             },
-            Codec::OnvifMetadata | Codec::Unsupported => return (None, info),
+            Codec::Unsupported => return (None, info),
         };
         let track = Self {
             receiver: Receiver::new(described.payload_type),
             format,
             lost: 0,
             packets: 0,
+            units: 0,
         };
         track.describe(&mut info);
         (Some(track), info)
@@ -90,8 +109,9 @@ impl Track {
                 info.codec_name = sets.codec_name();
                 info.size = sets.size();
             }
+            Format::Aac(frames) => frames.describe(info),
             Format::Frames(frames) => frames.describe(info),
-            Format::Packets => {}
+            Format::Documents(_) | Format::Packets => {}
         }
     }
 
@@ -109,12 +129,14 @@ impl Track {
             format,
             lost,
             packets,
-            ..
+            units,
         } = self;
         *packets += 1;
+        let before = out.len();
         receiver.push(bytes, now, repairs, &mut |ordered, repairs| {
             format.push(ordered, lost, arrival, repairs, out)
         });
+        *units += (out.len() - before) as u64;
     }
 
     /// Takes a packet of the RTCP channel.
@@ -160,6 +182,7 @@ impl Track {
     pub(crate) fn damaged(&self) -> u64 {
         match &self.format {
             Format::Pictures(pictures) => pictures.damaged(),
+            Format::Frames(frames) => frames.jpeg.as_ref().map_or(0, JpegFragments::damaged),
             _ => 0,
         }
     }
@@ -182,6 +205,8 @@ impl Format {
         }
         match self {
             Self::Pictures(pictures) => pictures.push(&ordered, arrival, repairs, out),
+            Self::Aac(frames) => frames.push(&ordered, lost, arrival, repairs, out),
+            Self::Documents(documents) => documents.push(&ordered, lost, arrival, repairs, out),
             Self::Frames(frames) => frames.push(&ordered, lost, arrival, repairs, out),
             Self::Packets => out.push(Unit {
                 data: ordered.packet.payload.to_vec(),
@@ -217,6 +242,8 @@ impl Frames {
             depacketizer,
             buffer: DepacketizeBuf::new(16 * 1024),
             clock_rate,
+            jpeg: video.then(JpegFragments::default),
+            lost_before: 0,
         })
     }
 
@@ -245,6 +272,20 @@ impl Frames {
         out: &mut Vec<Unit>,
     ) {
         let packet = ordered.packet;
+        if let Some(jpeg) = &mut self.jpeg {
+            let fragment = jpeg.take(packet.payload, packet.marker);
+            if fragment != Fragment::Good {
+                if fragment == Fragment::TooLarge {
+                    repairs.add(Repair::TooLarge);
+                } else if ordered.lost == 0 {
+                    repairs.add(Repair::Payload);
+                }
+                let before = std::mem::take(&mut self.lost_before);
+                *lost = before.saturating_add(ordered.lost).max(1);
+                return;
+            }
+            self.lost_before = self.lost_before.saturating_add(ordered.lost);
+        }
         let Some(timestamp) = Timestamp::new(ordered.ticks, self.clock_rate, 0) else {
             *lost = ordered.lost.saturating_add(1);
             return;
@@ -263,29 +304,26 @@ impl Frames {
             .push(&mut self.depacketizer, meta, packet.payload)
             .is_err();
         while let Some(item) = self.depacketizer.pull() {
-            let unit = |data, ticks, loss: u16, changed| Unit {
+            let unit = |data, ticks, loss: u32, changed| Unit {
                 data,
                 ticks,
                 arrival,
-                lost: u32::from(loss),
+                lost: loss,
                 keyframe: true,
                 disposable: false,
                 parameters_changed: changed,
             };
             match item {
                 Ok(CodecItem::VideoFrame(frame)) => {
-                    let (ticks, loss, changed) = (
-                        frame.timestamp().timestamp(),
-                        frame.loss(),
-                        frame.has_new_parameters(),
-                    );
+                    let (ticks, changed) = (frame.timestamp().timestamp(), frame.has_new_parameters());
+                    let loss = std::mem::take(&mut self.lost_before);
                     out.push(unit(frame.into_data(), ticks, loss, changed));
                 }
                 Ok(CodecItem::AudioFrame(frame)) => {
                     out.push(unit(
                         frame.data().to_vec(),
                         frame.timestamp().timestamp(),
-                        frame.loss(),
+                        u32::from(frame.loss()),
                         false,
                     ));
                 }

@@ -64,7 +64,7 @@ pub enum Quirk {
         /// Why.
         cause: NoPictures,
     },
-    /// The session layer repaired what the camera does otherwise than the RFCs say.
+    /// The session layer repaired what the camera does against the RFCs.
     Repaired {
         /// What, and how often.
         repairs: Repairs,
@@ -86,10 +86,13 @@ pub enum Quirk {
 impl fmt::Display for Quirk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnusableStream { stream, encoding } => write!(
-                f,
-                "stream {stream} is {encoding}, which is not received; for video choose H.264 in the camera's settings"
-            ),
+            Self::UnusableStream { stream, encoding } => {
+                write!(f, "stream {stream} is {encoding}, which is not received")?;
+                match encoding.starts_with("video/") {
+                    true => f.write_str("; choose H.264 in the camera's settings"),
+                    false => Ok(()),
+                }
+            }
             Self::FurtherVideo { stream } => write!(
                 f,
                 "stream {stream} is a second video stream; only the first is received, so use an address that offers \
@@ -195,10 +198,11 @@ pub(super) fn of_session(
     if collector.parameters_changed {
         quirks.push(Quirk::ParametersChanged);
     }
+    let units = collector.units();
     let by_arrival = |seen: &StreamObserver| seen.clock == Some(ClockSource::Arrival);
     if counters.clock.reports_rejected > 0 && collector.streams.iter().any(by_arrival) {
         quirks.push(Quirk::ClockRejected);
-    } else if counters.clock.reports == 0 && counters.units > 0 && watched >= ENOUGH_FOR_REPORTS {
+    } else if counters.clock.reports == 0 && units > 0 && watched >= ENOUGH_FOR_REPORTS {
         quirks.push(Quirk::NoSenderReports);
     }
     if counters.clock.reordered > 0 {
@@ -223,11 +227,15 @@ pub(super) fn of_session(
     }
     if let Some(cause) = collector.no_pictures {
         quirks.push(Quirk::NoPictures { cause });
-    } else if counters.units == 0 && counters.dropped_no_keyframe > 0 {
+    } else if units == 0 && counters.dropped_no_parameter_sets > 0 {
+        quirks.push(Quirk::NoPictures {
+            cause: NoPictures::NoParameterSets,
+        });
+    } else if units == 0 && counters.dropped_no_keyframe > 0 {
         quirks.push(Quirk::NoPictures {
             cause: NoPictures::NoKeyframe,
         });
-    } else if counters.units == 0 && collector.lost == 0 {
+    } else if units == 0 && collector.lost == 0 {
         quirks.push(Quirk::SentNothing { udp: collector.udp });
     }
     if !counters.repairs.is_empty() {

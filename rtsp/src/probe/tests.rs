@@ -103,7 +103,14 @@ fn quirks_are_found_and_say_what_to_do() {
             Quirk::PacketsLost { packets: 3 },
         ]
     );
-    assert_eq!(report.to_string().matches("  note: ").count(), 8);
+    let text = report.to_string();
+    assert_eq!(text.matches("  note: ").count(), 8);
+    assert!(text.contains("stream 1 is video/vp8, which is not received; choose H.264"));
+    let audio = Quirk::UnusableStream {
+        stream: 1,
+        encoding: "audio/g726".into(),
+    };
+    assert_eq!(audio.to_string(), "stream 1 is audio/g726, which is not received");
 }
 
 #[test]
@@ -112,4 +119,30 @@ fn a_camera_that_sends_nothing_is_reported_so() {
     assert_eq!((report.streams[0].rate, report.first_unit_after), (None, None));
     assert!(report.to_string().contains("sent nothing in 5.0 s"));
     assert_eq!(report.quirks, [Quirk::SentNothing { udp: false }]);
+}
+
+#[test]
+fn metadata_are_counted_and_are_no_media() {
+    let mut metadata = StreamInfo::new(1, MediaKind::Application, Codec::OnvifMetadata, 90_000);
+    metadata.playing = true;
+    let mut collector = watched(vec![video(0, Codec::H264), metadata], 1, 0);
+    for n in 0..5 {
+        let mut unit = AccessUnit::new(1, START_90K + n * 90_000, true, Bytes::from_static(b"<a/>"));
+        unit.media = MediaKind::Application;
+        collector.event(CameraEvent::Unit(unit), ms(1000 * n), START_90K);
+    }
+    let report = collector.finish(&CameraCounters::default(), ms(5080));
+    assert_eq!((report.streams[1].units, report.first_unit_after), (5, None));
+    assert_eq!(report.quirks, [Quirk::SentNothing { udp: false }]);
+}
+
+#[test]
+fn pictures_that_came_late_came() {
+    let mut collector = watched(vec![video(0, Codec::H264)], 1, 0);
+    let cause = NoPictures::NoKeyframe;
+    collector.event(CameraEvent::NoPictures { stream: 0, cause }, ms(1000), START_90K);
+    let unit = AccessUnit::new(0, START_90K, true, Bytes::from_static(b"x"));
+    collector.event(CameraEvent::Unit(unit), ms(2000), START_90K);
+    let report = collector.finish(&CameraCounters::default(), ms(5080));
+    assert_eq!(report.quirks, [Quirk::KeyFramesRare { seconds: None }]);
 }

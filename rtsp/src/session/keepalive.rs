@@ -20,7 +20,7 @@ pub(super) struct KeepAlive {
     next_at: Instant,
     /// Those that the camera takes, best first.
     methods: Vec<Method>,
-    /// The camera has told which it takes.
+    /// The camera has announced which it takes.
     asked: bool,
 }
 

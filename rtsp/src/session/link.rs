@@ -17,7 +17,7 @@ use crate::{CameraError, CameraOptions};
 const TEARDOWN_TIMEOUT: Duration = Duration::from_millis(400);
 /// Media that come before the answer to PLAY: some cameras are that eager.
 const MAX_EARLY_PACKETS: usize = 512;
-/// So much that is no RTSP, and the peer is not a camera.
+/// So much that is not RTSP, and the peer is not a camera.
 const MAX_GARBAGE_BEFORE_ANSWER: u64 = 64 * 1024;
 
 /// Counts connections that still have to send TEARDOWN, so that a new session can wait for the end of the old one.
@@ -61,6 +61,8 @@ pub(crate) struct Link {
     pub(super) secrets: Secrets,
     /// Of the bytes that were read last.
     pub(super) arrival: Arrival,
+    /// Sessions that the camera opened beside the first: one for each stream.
+    pub(super) other_sessions: Vec<String>,
     /// Packets that came before the answer to PLAY.
     pub(super) early: Vec<(u8, Vec<u8>)>,
     teardowns: TeardownTracker,
@@ -82,6 +84,7 @@ impl Link {
             aggregate: address,
             options: options.clone(),
             arrival: Arrival::now(),
+            other_sessions: Vec::new(),
             early: Vec::new(),
             teardowns: teardowns.clone(),
         })
@@ -129,6 +132,11 @@ impl Link {
                 });
             }
         }
+    }
+
+    /// Sends a request to every session of this connection.
+    pub(super) fn send_for_each_session(&mut self, method: Method) {
+        send_for_each_session(&mut self.exchange, &self.other_sessions, method, &self.aggregate);
     }
 
     /// Sends what is to be sent.
@@ -182,17 +190,38 @@ impl Drop for Link {
         };
         let guard = self.teardowns.register();
         let mut exchange = std::mem::replace(&mut self.exchange, Exchange::new(None));
-        let aggregate = std::mem::take(&mut self.aggregate);
+        send_for_each_session(
+            &mut exchange,
+            &self.other_sessions,
+            Method::Teardown,
+            &self.aggregate,
+        );
+        let sessions = 1 + self.other_sessions.len();
         // Without TEARDOWN the camera would keep the session and count it against its limit.
         runtime.spawn(async move {
             let _guard = guard;
-            exchange.send(Method::Teardown, &aggregate, "");
-            let _ = timeout(TEARDOWN_TIMEOUT, tear_down(&mut connection, &mut exchange)).await;
+            let torn_down = tear_down(&mut connection, &mut exchange, sessions);
+            let _ = timeout(TEARDOWN_TIMEOUT, torn_down).await;
         });
     }
 }
 
-async fn tear_down(connection: &mut Connection, exchange: &mut Exchange) -> Result<(), CameraError> {
+fn send_for_each_session(exchange: &mut Exchange, others: &[String], method: Method, uri: &str) {
+    let first = exchange.session().map(str::to_owned);
+    exchange.send(method, uri, "");
+    for other in others {
+        exchange.set_session(Some(other.clone()));
+        exchange.send(method, uri, "");
+    }
+    exchange.set_session(first);
+}
+
+/// Sends what is to be sent, and waits for the answers of so many sessions.
+async fn tear_down(
+    connection: &mut Connection,
+    exchange: &mut Exchange,
+    mut sessions: usize,
+) -> Result<(), CameraError> {
     loop {
         let bytes = exchange.take_output();
         if !bytes.is_empty() {
@@ -206,8 +235,11 @@ async fn tear_down(connection: &mut Connection, exchange: &mut Exchange) -> Resu
                     ..
                 }
             ) {
-                connection.shut_down().await;
-                return Ok(());
+                sessions = sessions.saturating_sub(1);
+                if sessions == 0 {
+                    connection.shut_down().await;
+                    return Ok(());
+                }
             }
         }
         if exchange.has_output() {

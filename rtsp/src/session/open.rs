@@ -1,5 +1,6 @@
 //! DESCRIBE, SETUP of the wanted streams, PLAY.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tokio::time::Instant as TokioInstant;
@@ -16,9 +17,9 @@ use crate::wire::description::Description;
 use crate::wire::exchange::Method;
 use crate::wire::headers;
 use crate::wire::repairs::Repair;
-use crate::{CameraError, CameraOptions, MediaKind, StreamInfo, Transport};
+use crate::{CameraError, CameraOptions, Codec, MediaKind, StreamInfo, Transport};
 
-/// What the description says, before anything is set up.
+/// What the description contains, before anything is set up.
 struct Described {
     base: String,
     control: Option<String>,
@@ -27,6 +28,8 @@ struct Described {
     controls: Vec<Option<String>>,
     streams: Vec<StreamInfo>,
     optional: Vec<bool>,
+    /// The group and port of each stream, where it is multicast.
+    groups: Vec<(Option<IpAddr>, Option<u16>)>,
 }
 
 impl LiveSession {
@@ -61,7 +64,7 @@ impl LiveSession {
                 message: "its session description has no media".to_owned(),
             });
         }
-        select_streams(&mut described, options.audio);
+        select_streams(&mut described, options.audio, options.metadata);
         if !described.streams.iter().any(|stream| stream.playing) {
             return Err(CameraError::NoUsableStream {
                 url: options.url.clone(),
@@ -182,31 +185,43 @@ fn read_description(link: &mut Link, answer: &Answer) -> Described {
         controls: Vec::new(),
         streams: Vec::new(),
         optional: Vec::new(),
+        groups: Vec::new(),
     };
     for (index, track) in description.tracks.iter().enumerate() {
         let (own, mut info) = Track::new(index, track);
+        info.encoding_name = link.secrets.mask_name(&info.encoding_name);
         // Audio that it wants to be sent; of video the word is a mistake.
         info.playing = own.is_some() && !(track.send_only && track.media == MediaKind::Audio);
         described.tracks.push(own);
         described.streams.push(info);
         described.controls.push(track.control.clone());
         described.optional.push(track.media != MediaKind::Video);
+        described.groups.push((track.group, track.port));
     }
     described
 }
 
 /// Leaves the first usable video and audio stream playing: a camera that offers main and sub stream in one session would
-/// send both for nothing.
-fn select_streams(described: &mut Described, audio: bool) {
-    let (mut video, mut audio) = (false, !audio);
+/// send both for nothing. ONVIF metadata where they are wanted.
+fn select_streams(described: &mut Described, audio: bool, metadata: bool) {
+    let (mut video, mut audio, mut metadata) = (false, !audio, !metadata);
+    // Recordings hold AAC and Opus, so G.711 is second choice.
+    let is_audio = |stream: &StreamInfo| stream.playing && stream.media == MediaKind::Audio;
+    let better = |stream: &StreamInfo| matches!(stream.codec, Codec::Aac | Codec::Opus);
+    if described
+        .streams
+        .iter()
+        .any(|stream| is_audio(stream) && better(stream))
+    {
+        for stream in &mut described.streams {
+            stream.playing &= stream.media != MediaKind::Audio || better(stream);
+        }
+    }
     for stream in &mut described.streams {
         let taken = match stream.media {
             MediaKind::Video => &mut video,
             MediaKind::Audio => &mut audio,
-            MediaKind::Application => {
-                stream.playing = false;
-                continue;
-            }
+            MediaKind::Application => &mut metadata,
         };
         stream.playing &= !*taken;
         *taken |= stream.playing;
@@ -224,17 +239,14 @@ struct SetUp {
     timeout: Duration,
     /// The address of the first stream.
     first: String,
-    /// Sessions that the camera opened beside the first.
-    other_sessions: Vec<String>,
 }
 
 async fn set_up(link: &mut Link, described: &mut Described) -> Result<SetUp, CameraError> {
     let mut setup = SetUp {
         channels: vec![None; 256],
-        udp: (link.options.transport == Transport::Udp).then(UdpPorts::default),
+        udp: matches!(link.options.transport, Transport::Udp | Transport::Multicast).then(UdpPorts::default),
         timeout: Duration::from_secs(60),
         first: String::new(),
-        other_sessions: Vec::new(),
     };
     let mut next_channel = 0_u8;
     for (index, stream) in described
@@ -249,7 +261,8 @@ async fn set_up(link: &mut Link, described: &mut Described) -> Result<SetUp, Cam
             |control| headers::join(&described.base, &control),
         );
         let optional = described.optional.get(index).copied().unwrap_or(true);
-        match set_up_one(link, &mut setup, index, &uri, next_channel).await {
+        let group = described.groups.get(index).copied().unwrap_or_default();
+        match set_up_one(link, &mut setup, index, &uri, next_channel, group).await {
             Ok(()) => {
                 next_channel = next_channel.saturating_add(2);
                 if setup.first.is_empty() {
@@ -287,9 +300,11 @@ async fn set_up_one(
     index: usize,
     uri: &str,
     channel: u8,
+    group: (Option<IpAddr>, Option<u16>),
 ) -> Result<(), CameraError> {
     let asked = link.options.transport;
     let header = match &mut setup.udp {
+        Some(_) if asked == Transport::Multicast => "Transport: RTP/AVP;multicast\r\n".to_owned(),
         Some(udp) => {
             let (local, peer) = link
                 .connection()
@@ -318,7 +333,9 @@ async fn set_up_one(
     let answer = match checked {
         Ok(answer) => answer.message,
         Err(error) => {
-            if let Some(udp) = &mut setup.udp {
+            if let Some(udp) = &mut setup.udp
+                && asked == Transport::Udp
+            {
                 udp.forget_last();
             }
             return Err(error);
@@ -328,19 +345,24 @@ async fn set_up_one(
     match headers::session(&answer, repairs) {
         Some((id, timeout)) => {
             setup.timeout = timeout;
-            if link.exchange.session() != Some(id.as_str()) && !setup.other_sessions.contains(&id) {
-                setup.other_sessions.push(id);
+            if link.exchange.session() != Some(id.as_str()) && !link.other_sessions.contains(&id) {
+                link.other_sessions.push(id);
             }
         }
         None => link.exchange.repairs.add(Repair::HeaderValue),
     }
     let transport = headers::transport(&answer, &mut link.exchange.repairs);
-    if transport.tcp == Some(asked == Transport::Udp) {
-        let instead = if asked == Transport::Udp {
-            Transport::Tcp
-        } else {
-            Transport::Udp
-        };
+    let answered = match (transport.tcp, transport.multicast) {
+        (Some(true), _) => Some(Transport::Tcp),
+        (_, true) => Some(Transport::Multicast),
+        (Some(false), false) => Some(Transport::Udp),
+        (None, false) => None,
+    };
+    let is_tcp = |transport| matches!(transport, Transport::Tcp | Transport::Http);
+    if let Some(instead) = answered
+        && instead != asked
+        && !(is_tcp(instead) && is_tcp(asked))
+    {
         return Err(CameraError::Transport {
             url: link.options.url.clone(),
             asked,
@@ -348,6 +370,26 @@ async fn set_up_one(
         });
     }
     match &mut setup.udp {
+        Some(udp) if asked == Transport::Multicast => {
+            let (described_group, described_port) = group;
+            let group = transport.destination.or(described_group);
+            let port = transport.port.or(described_port);
+            let (Some(group), Some(port)) = (group.filter(IpAddr::is_multicast), port) else {
+                return Err(CameraError::Protocol {
+                    url: link.options.url.clone(),
+                    message: "it names no multicast group and port: use the transport tcp".to_owned(),
+                });
+            };
+            let (local, peer) = link
+                .connection()
+                .map_or((None, None), |connection| connection.addresses());
+            udp.join(index, (group, port), local, peer, transport.source)
+                .map_err(|error| CameraError::Network {
+                    url: link.options.url.clone(),
+                    message: format!("cannot join the multicast group {group}, port {port} ({error})"),
+                    source: None,
+                })?;
+        }
         Some(udp) => {
             if transport.server_port.is_none() {
                 link.exchange.repairs.add(Repair::HeaderValue);
@@ -397,9 +439,9 @@ async fn play(link: &mut Link, setup: &SetUp) -> Result<(), CameraError> {
     check(link, &answer)?;
     // Some cameras open a session for each stream, and play only the one that is named.
     let first = link.exchange.session().map(str::to_owned);
-    for other in &setup.other_sessions {
+    for other in link.other_sessions.clone() {
         link.exchange.repairs.add(Repair::HeaderValue);
-        link.exchange.set_session(Some(other.clone()));
+        link.exchange.set_session(Some(other));
         let refused = link
             .request(Method::Play, &aggregate, RANGE)
             .await
@@ -433,7 +475,6 @@ fn offered(secrets: &Secrets, streams: &[StreamInfo]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Codec, StreamInfo};
 
     #[test]
     fn one_video_stream_and_one_wanted_audio_stream_are_chosen() {
@@ -442,9 +483,9 @@ mod tests {
             (MediaKind::Video, Codec::Unsupported),
             (MediaKind::Video, Codec::H264),
             (MediaKind::Video, Codec::H265),
-            (MediaKind::Audio, Codec::Unsupported),
-            (MediaKind::Audio, Codec::Aac),
             (MediaKind::Audio, Codec::PcmAlaw),
+            (MediaKind::Audio, Codec::Aac),
+            (MediaKind::Audio, Codec::Unsupported),
         ];
         for audio in [true, false] {
             let mut described = Described {
@@ -462,10 +503,14 @@ mod tests {
                     .iter()
                     .map(|(media, _)| *media != MediaKind::Video)
                     .collect(),
+                groups: Vec::new(),
             };
-            select_streams(&mut described, audio);
+            // As `Track::new` makes them: metadata can be received too.
+            described.streams[0].playing = true;
+            let metadata = !audio;
+            select_streams(&mut described, audio, metadata);
             let playing: Vec<_> = described.streams.iter().map(|s| s.playing).collect();
-            assert_eq!(playing, [false, false, true, false, false, audio, false]);
+            assert_eq!(playing, [metadata, false, true, false, false, audio, false]);
         }
     }
 }

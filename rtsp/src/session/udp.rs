@@ -1,10 +1,11 @@
 //! Pairs of UDP sockets for RTP and RTCP.
 
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
@@ -28,7 +29,7 @@ struct Pair {
     stream: usize,
     rtp: UdpSocket,
     rtcp: UdpSocket,
-    /// The peer of the connection, and where the camera says that it sends from. Datagrams of others are ignored.
+    /// The peer of the connection, and the address from which the camera announces to send. Datagrams of others are ignored.
     camera: Option<IpAddr>,
     source: Option<IpAddr>,
 }
@@ -65,6 +66,45 @@ impl UdpPorts {
             return Ok(even);
         }
         Err(std::io::ErrorKind::AddrInUse.into())
+    }
+
+    /// Joins the group of a stream.
+    pub(super) fn join(
+        &mut self,
+        stream: usize,
+        (group, port): (IpAddr, u16),
+        local: Option<IpAddr>,
+        camera: Option<IpAddr>,
+        source: Option<IpAddr>,
+    ) -> std::io::Result<()> {
+        let bind = |port: u16| -> std::io::Result<UdpSocket> {
+            let address = SocketAddr::new(group, port);
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+            // Several cameras may use one port, and several programs watch one camera.
+            socket.set_reuse_address(true)?;
+            socket.set_nonblocking(true)?;
+            socket.bind(&address.into())?;
+            match group {
+                IpAddr::V4(group) => {
+                    let interface = match local.map(|local| local.to_canonical()) {
+                        Some(IpAddr::V4(local)) => local,
+                        _ => Ipv4Addr::UNSPECIFIED,
+                    };
+                    socket.join_multicast_v4(&group, &interface)?;
+                }
+                IpAddr::V6(group) => socket.join_multicast_v6(&group, 0)?,
+            }
+            UdpSocket::from_std(socket.into())
+        };
+        let (rtp, rtcp) = (bind(port)?, bind(port.saturating_add(1))?);
+        self.pairs.push(Pair {
+            stream,
+            rtp,
+            rtcp,
+            camera,
+            source,
+        });
+        Ok(())
     }
 
     /// What the camera answered for the last stream.

@@ -183,7 +183,7 @@ impl Deframer {
                 self.scanned = 0;
                 let length = message.content_length();
                 if length > MAX_BODY {
-                    // Whatever it is, its head tells what matters, and the way back is found behind it.
+                    // Whatever it is, its head has what matters, and the way back is found behind it.
                     repairs.add(Repair::TooLarge);
                     self.message = Some((message, 0));
                     self.lost = true;
@@ -223,7 +223,7 @@ impl Deframer {
         }
     }
 
-    /// Whether a plausible frame begins here; `None`: too few bytes to tell.
+    /// Whether a plausible frame begins here; `None`: too few bytes to decide.
     fn is_frame(&self) -> Option<bool> {
         let data = self.data();
         if data.first() == Some(&b'R') {
@@ -242,7 +242,7 @@ impl Deframer {
         if !known || version >> 6 != 2 || length < 8 {
             return Some(false);
         }
-        // A dollar sign in garbage rarely has another frame at the distance that it seems to tell.
+        // A dollar sign in garbage rarely has another frame at the distance that it seems to give.
         let behind = data.get(PACKET_HEADER + length);
         Some(behind.is_none_or(|byte| begins_frame(*byte)))
     }
@@ -258,7 +258,7 @@ fn begins_frame(byte: u8) -> bool {
     matches!(byte, b'$' | b'R' | b'\r' | b'\n')
 }
 
-/// Whether a message begins here: a protocol or a method. `None`: too few bytes to tell.
+/// Whether a message begins here: a protocol or a method. `None`: too few bytes to decide.
 fn begins_message(data: &[u8]) -> Option<bool> {
     let word = data.iter().take(MAX_METHOD + 1).position(|byte| !is_token(*byte));
     match word {

@@ -1,6 +1,8 @@
-//! Session descriptions (RFC 8866) as cameras write them: what is needed to play is sought, everything else passed over.
+//! Session descriptions (RFC 8866) as cameras write them: what is needed to play is sought, everything else skipped.
 //!
 //! `sdp-types` reads the grammar, and cameras leave out `v=`, `o=` and `t=`, write them twice, or in another encoding.
+
+use std::net::IpAddr;
 
 use super::repairs::{Repair, Repairs};
 use crate::{Codec, MediaKind};
@@ -25,7 +27,7 @@ pub(crate) struct Description {
 pub(crate) struct Track {
     pub(crate) media: MediaKind,
     pub(crate) codec: Codec,
-    /// In lower case; empty if the description does not tell it.
+    /// In lower case; empty if the description does not have it.
     pub(crate) encoding: String,
     pub(crate) payload_type: u8,
     pub(crate) clock_rate_hz: u32,
@@ -35,12 +37,17 @@ pub(crate) struct Track {
     pub(crate) control: Option<String>,
     /// The camera wants to be sent this: talk-back (ONVIF Streaming section 5.3).
     pub(crate) send_only: bool,
+    /// The multicast group that it is sent to, and its port.
+    pub(crate) group: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
 }
 
 /// A medium while its lines are read.
 #[derive(Default)]
 struct Lines<'a> {
     media: &'a str,
+    port: &'a str,
+    connection: &'a str,
     formats: Vec<&'a str>,
     rtpmaps: Vec<(&'a str, &'a str)>,
     fmtps: Vec<(&'a str, &'a str)>,
@@ -54,6 +61,7 @@ impl Description {
         let text = String::from_utf8_lossy(body);
         let mut description = Self::default();
         let mut current: Option<Lines<'_>> = None;
+        let mut connection = "";
         let mut odd = false;
         for line in text
             .split(['\n', '\r', '\0'])
@@ -70,11 +78,17 @@ impl Description {
                     let mut words = value.split_ascii_whitespace();
                     current = Some(Lines {
                         media: words.next().unwrap_or_default(),
-                        // Behind the port and the protocol, both of which are often absurd.
-                        formats: words.skip(2).take(MAX_FORMATS).collect(),
+                        // It and the protocol behind it are often absurd.
+                        port: words.next().unwrap_or_default(),
+                        connection,
+                        formats: words.skip(1).take(MAX_FORMATS).collect(),
                         ..Lines::default()
                     });
                 }
+                "c" => match &mut current {
+                    Some(lines) => lines.connection = value,
+                    None => connection = value,
+                },
                 "a" => {
                     let (name, value) = value.split_once(':').unwrap_or((value, ""));
                     match &mut current {
@@ -159,9 +173,17 @@ impl<'a> Lines<'a> {
                 fmtp: None,
                 control: None,
                 send_only: false,
+                group: None,
+                port: None,
             }
         });
+        // `IN IP4 239.1.2.3/127`
+        let address = self.connection.split_ascii_whitespace().nth(2);
+        let address = address.and_then(|address| address.split('/').next()?.parse().ok());
+        let port = self.port.split('/').next().and_then(|port| port.parse().ok());
         Track {
+            group: address.filter(IpAddr::is_multicast),
+            port: port.filter(|port| *port != 0),
             control: self.control.map(str::to_owned),
             send_only: self.send_only,
             fmtp,
@@ -215,6 +237,8 @@ impl<'a> Lines<'a> {
             fmtp: None,
             control: None,
             send_only: false,
+            group: None,
+            port: None,
         })
     }
 }
@@ -338,6 +362,18 @@ mod tests {
                 (Unsupported, false)
             ]
         );
+    }
+
+    #[test]
+    fn a_multicast_group_is_that_of_the_medium_or_of_the_session() {
+        let (description, _) = parse(&format!(
+            "c=IN IP4 239.1.2.3/127\r\n{}c=IN IP4 10.0.0.1\r\n{}",
+            VIDEO.replace("video 0", "video 5000/2"),
+            VIDEO.replace("video 0", "video 70000"),
+        ));
+        let groups: Vec<_> = description.tracks.iter().map(|t| (t.group, t.port)).collect();
+        // The second `c=` is of the first medium.
+        assert_eq!(groups, [(None, Some(5000)), ("239.1.2.3".parse().ok(), None)]);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::message::{Message, Start};
 use super::repairs::{Repair, Repairs};
 
 const USER_AGENT: &str = concat!("lva-rtsp/", env!("CARGO_PKG_VERSION"));
-/// Requests that wait for an answer: one, and keep-alives that nobody answers.
-const MAX_OPEN: usize = 8;
+/// Requests that wait for an answer: one, and keep-alives of each session without an answer.
+const MAX_OPEN: usize = 16;
 
 /// A method of this client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,7 @@ struct Open {
     method: Method,
     uri: String,
     headers: String,
+    session: Option<String>,
     /// How often it went out with credentials.
     tries: u8,
 }
@@ -116,6 +117,7 @@ impl Exchange {
             method,
             uri: uri.to_owned(),
             headers: headers.to_owned(),
+            session: self.session.clone(),
             tries: 0,
         });
     }
@@ -129,7 +131,7 @@ impl Exchange {
             open.tries += 1;
             text.push_str(&format!("Authorization: {answer}\r\n"));
         }
-        if let Some(session) = &self.session {
+        if let Some(session) = &open.session {
             text.push_str(&format!("Session: {session}\r\n"));
         }
         text.push_str(&open.headers);
@@ -177,7 +179,7 @@ impl Exchange {
                         let (status, http) = (*status, *http);
                         let mut message = message;
                         if http {
-                            // Whatever it says, it is not said by a camera.
+                            // Whatever it is, a camera does not send it.
                             message.start = Start::Response { status: 0, http };
                         }
                         if let Some(event) = self.answer(if http { 0 } else { status }, message) {

@@ -37,6 +37,10 @@ pub(crate) struct Transport {
     pub(crate) source: Option<IpAddr>,
     /// The lower transport that it means: TCP (true) or UDP.
     pub(crate) tcp: Option<bool>,
+    pub(crate) multicast: bool,
+    /// The group, and its first port.
+    pub(crate) destination: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
 }
 
 /// The header `Transport` of an answer to SETUP.
@@ -64,6 +68,9 @@ pub(crate) fn transport(answer: &Message, repairs: &mut Repairs) -> Transport {
                 transport.server_port = number(value).filter(|port| *port != 0);
             }
             "client_port" => has_ports = true,
+            "multicast" => transport.multicast = true,
+            "port" => transport.port = number(value).filter(|port| *port != 0),
+            "destination" => transport.destination = value.parse().ok(),
             "source" => {
                 transport.source = value
                     .parse()
@@ -73,6 +80,10 @@ pub(crate) fn transport(answer: &Message, repairs: &mut Repairs) -> Transport {
             protocol if index == 0 && protocol.ends_with("/tcp") => transport.tcp = Some(true),
             _ => {}
         }
+    }
+    // A stray `multicast` or none: the address tells.
+    if let Some(destination) = transport.destination {
+        transport.multicast = destination.is_multicast();
     }
     // Many write `RTP/AVP` for both.
     if transport.channel.is_some() {
@@ -194,6 +205,12 @@ mod tests {
         assert_eq!((udp.tcp, udp.server_port), (Some(false), Some(6000)));
         assert_eq!(udp.source, Some("10.0.0.1".parse().unwrap()));
         assert_eq!(read("RTP/AVP;server_port=0-0").server_port, None);
+        let group = read("RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001;ttl=16");
+        assert_eq!(
+            (group.multicast, group.destination, group.port),
+            (true, Some("239.1.2.3".parse().unwrap()), Some(5000))
+        );
+        assert!(!read("RTP/AVP;unicast;destination=10.0.0.2;client_port=1-2").multicast);
         let mut repairs = Repairs::default();
         assert_eq!(
             transport(&answer("Transport:"), &mut repairs),

@@ -1,6 +1,6 @@
 //! RTSP and HTTP messages as cameras write them.
 //!
-//! `httparse` and `rtsp-types` reject what cameras send every day: lines that end with a line feed alone, blanks before the
+//! `httparse` and `rtsp-types` reject what cameras send every day: lines that end with a line feed alone, spaces before the
 //! colon, folded headers, bytes of other encodings, a status line without a reason.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ const MAX_HEADERS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) start: Start,
-    /// Names in lower case, values without blanks around them, in the order in which they came.
+    /// Names in lower case, values without spaces around them, in the order in which they came.
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }

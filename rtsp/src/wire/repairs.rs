@@ -27,7 +27,7 @@ macro_rules! repairs {
 }
 
 repairs! {
-    /// The syntax of a header: folded lines, a line feed alone, blanks before the colon, bytes that are not UTF-8.
+    /// The syntax of a header: folded lines, a line feed alone, spaces before the colon, bytes that are not UTF-8.
     HeaderSyntax = "header-syntax",
     /// A response without the number of its request, or with another one.
     ResponseNumber = "response-number",
@@ -45,11 +45,11 @@ repairs! {
     CameraRequest = "camera-request",
     /// Bytes between messages and interleaved packets that are neither.
     Garbage = "garbage",
-    /// An interleaved packet on a channel that nobody set up.
+    /// An interleaved packet on a channel that was not set up.
     UnknownChannel = "unknown-channel",
-    /// A packet that is no RTP: too short, empty, of another version.
+    /// A packet that is not RTP: too short, empty, of another version.
     BrokenRtp = "broken-rtp",
-    /// A packet that is no RTCP.
+    /// A packet that is not RTCP.
     BrokenRtcp = "broken-rtcp",
     /// An RTP packet of another payload type than the described one.
     OtherPayloadType = "other-payload-type",

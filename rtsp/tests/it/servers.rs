@@ -231,7 +231,8 @@ async fn vlcs_server_is_played_or_skips() {
     }
     let url = format!("rtsp://127.0.0.1:{port}/clip");
     let options = quick(&url).with_credentials(Some(testuser()));
-    let mut camera = Camera::connect(options.clone().with_transport(Transport::Udp));
+    // It offers UDP alone, which is found without being told.
+    let mut camera = Camera::connect(options.clone());
     let (streams, _) = tokio::time::timeout(PATIENCE, established(&mut camera))
         .await
         .unwrap();
@@ -244,7 +245,7 @@ async fn vlcs_server_is_played_or_skips() {
     }
     camera.close().await;
     // It offers UDP alone, and rejects the rest. Between two rounds of the clip it rejects everything.
-    let mut camera = Camera::connect(options);
+    let mut camera = Camera::connect(options.with_transport(Transport::Tcp));
     let refused = async { while lost(&mut camera).await.status_code() != Some(461) {} };
     tokio::time::timeout(PATIENCE, refused)
         .await

@@ -32,7 +32,7 @@ pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// A port on which nobody listens, and nobody else can as long as this lives.
+/// A port without a listener, which no other can take as long as this lives.
 pub(crate) struct ClosedPort(tokio::net::TcpSocket);
 
 impl ClosedPort {
@@ -47,7 +47,7 @@ impl ClosedPort {
     }
 }
 
-/// A simulator at an address that was another's, as soon as nobody else has it.
+/// A simulator at an address that was another's, as soon as it is free.
 pub(crate) async fn simulator_again(options: &SimulatorOptions) -> Simulator {
     let patience = std::time::Instant::now();
     loop {

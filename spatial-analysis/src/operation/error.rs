@@ -12,12 +12,12 @@ use super::{MAX_CONFIGURATION_BYTES, SPACE};
 #[non_exhaustive]
 pub enum OperationError {
     /// The file cannot be read.
-    #[error("cannot read the file {path}: {source}")]
+    #[error("cannot read the file {path}: {cause}")]
     Read {
         /// Its path.
         path: String,
         /// The system's error.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Larger than [`MAX_CONFIGURATION_BYTES`].
     #[error("{bytes} bytes exceed the limit of {MAX_CONFIGURATION_BYTES} for a configuration")]
@@ -26,10 +26,10 @@ pub enum OperationError {
         bytes: u64,
     },
     /// The string is not JSON.
-    #[error("the configuration is not JSON: {source}")]
+    #[error("the configuration is not JSON: {cause}")]
     NotJson {
         /// Where and why.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// The JSON is not an object.
     #[error(

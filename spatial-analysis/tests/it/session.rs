@@ -167,7 +167,7 @@ fn a_failing_detector_costs_its_frame_and_nothing_else() {
     let failing = walk(15).into_iter().enumerate().map(|(n, (_, found))| match n {
         50 => Err(DetectError::Run {
             model: "scripted".into(),
-            source: "out of memory".into(),
+            cause: "out of memory".into(),
         }),
         _ => Ok(found),
     });

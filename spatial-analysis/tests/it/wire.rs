@@ -295,8 +295,8 @@ mod encoded {
         let larger = picture(walker_at(1.0), WIDTH + 1, HEIGHT);
         let smaller = picture(walker_at(1.0), WIDTH - 1, HEIGHT);
         for (damaged, message) in [
-            (&b"no picture"[..], "cannot be read"),
-            (&bytes[..50], "cannot be read"),
+            (&b"no picture"[..], "not a JPEG"),
+            (&bytes[..50], "damaged"),
             (&larger[..], ""),
             (&smaller[..], "were announced"),
         ] {

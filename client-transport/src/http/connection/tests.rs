@@ -35,7 +35,7 @@ async fn request(socket: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A server that answers the first request with these bytes, and then neither says more nor closes.
+/// A server that answers the first request with these bytes, and then neither sends more nor closes.
 async fn answering(answer: &'static [u8]) -> Origin {
     server(move |mut socket| async move {
         request(&mut socket).await?;
@@ -139,7 +139,7 @@ async fn a_server_that_says_nothing_costs_the_time_of_an_exchange_and_no_more() 
     ] {
         let error = failure(answering(answer).await, limits).await;
         assert!(
-            matches!(error, HttpTransportError::TimedOut { waited: told } if told == waited),
+            matches!(error, HttpTransportError::TimedOut { waited: reported } if reported == waited),
             "{error}"
         );
     }

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use async_trait::async_trait;
 use lva_edge_module::analysis::{AnalysisArgs, AnalysisServer, Backend, Family, ModelArgs};
 use lva_edge_module::{ANSWER_LIMIT, Config, DataDirectory, EdgeModule, readable};
@@ -90,22 +90,9 @@ impl Demo {
                 parameter("frameRate", FRAME_RATE),
             ],
         }});
-        let named = json!({"@apiVersion": "1.0", "name": INSTANCE});
-        for (method, payload) in [
-            ("GraphTopologySet", topology),
-            ("GraphInstanceSet", instance),
-            ("GraphInstanceActivate", named),
-        ] {
-            let answer = module.methods().invoke(method, payload, ANSWER_LIMIT).await;
-            if answer.status >= 300 {
-                bail!(
-                    "{method} failed with status {}: {}",
-                    answer.status,
-                    answer.payload
-                );
-            }
-        }
-        say(format_args!("graph      {INSTANCE}, active"));
+        call(module, "GraphTopologySet", topology).await?;
+        call(module, "GraphInstanceSet", instance).await?;
+        say(format_args!("graph      {INSTANCE}"));
         say(format_args!("clips      {}", self.recordings.display()));
         say(format_args!("\nTry in another terminal:"));
         if let Some(address) = module.http_address() {
@@ -118,7 +105,9 @@ impl Demo {
             say(format_args!("  curl http://{address}/metrics"));
         }
         say(format_args!("\nEvents, at zones and lines after some seconds:"));
-        Ok(())
+        // Its first events follow at once.
+        let named = json!({"@apiVersion": "1.0", "name": INSTANCE});
+        call(module, "GraphInstanceActivate", named).await
     }
 
     /// Stops the camera and the extension, after the module.
@@ -132,6 +121,17 @@ impl Demo {
             self.recordings.display()
         ));
     }
+}
+
+async fn call(module: &EdgeModule, method: &str, payload: Value) -> anyhow::Result<()> {
+    let answer = module.methods().invoke(method, payload, ANSWER_LIMIT).await;
+    ensure!(
+        answer.status < 300,
+        "{method} failed with status {}: {}",
+        answer.status,
+        answer.payload
+    );
+    Ok(())
 }
 
 fn extension_args(scene: PathBuf) -> AnalysisArgs {

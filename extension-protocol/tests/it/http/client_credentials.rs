@@ -40,7 +40,7 @@ fn digest_is_right(seen: &Seen, nonce: &str) -> Option<String> {
 }
 
 fn challenge(header: &str) -> Act {
-    Act::Say(answer(
+    Act::Send(answer(
         401,
         &format!("www-authenticate: {header}\r\n"),
         "who are you?",

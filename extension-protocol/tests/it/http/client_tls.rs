@@ -36,7 +36,7 @@ async fn server(authority: &Authority, name: &str, year: i32) -> Scripted {
     Scripted::start_tls(TlsAcceptor::from(Arc::new(config))).await
 }
 
-/// Whether a picture is answered with the switches `ignoreHostname` and `ignoreSignature` as said.
+/// Whether a picture is answered with the switches `ignoreHostname` and `ignoreSignature` as given.
 async fn answered(server: &Scripted, trusted: &Authority, switches: (bool, bool)) -> bool {
     let tls = ClientTls::from_pem([trusted.pem()])
         .unwrap()

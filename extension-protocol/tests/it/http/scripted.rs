@@ -1,4 +1,4 @@
-//! A server that does as it is told, whether HTTP allows that or not.
+//! A server that follows a script, whether HTTP allows that or not.
 
 use std::sync::{Arc, Mutex};
 
@@ -28,8 +28,8 @@ impl Seen {
 
 /// What is done about a request.
 pub(super) enum Act {
-    Say(String),
-    SayAndClose(String),
+    Send(String),
+    SendAndClose(String),
     /// Nothing, for ever.
     Hang,
     /// This, and then a byte of the body again and again.
@@ -43,12 +43,12 @@ pub(super) fn answer(status: u16, headers: &str, body: &str) -> String {
 }
 
 pub(super) fn json(body: &str) -> Act {
-    Act::Say(answer(200, "content-type: application/json\r\n", body))
+    Act::Send(answer(200, "content-type: application/json\r\n", body))
 }
 
 type Script = Arc<dyn Fn(usize, &Seen) -> Act + Send + Sync>;
 
-/// Bytes that no socket buffers on the way, so that whoever posts them still writes when the server has closed.
+/// Bytes that no socket buffers on the way, so that a client that posts them still writes when the server has closed.
 pub(super) const MORE_THAN_BUFFERS_HOLD: usize = 16 << 20;
 
 pub(super) struct Scripted {
@@ -63,7 +63,7 @@ impl Scripted {
         Self::listen(script, None).await
     }
 
-    /// Says this once a request's head was read, and closes with the body unread.
+    /// Sends this once a request's head was read, and closes with the body unread.
     pub(super) async fn start_impatient(text: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/score", listener.local_addr().unwrap());
@@ -138,12 +138,12 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, script: &Scr
             log.len() - 1
         };
         match script(number, &seen) {
-            Act::Say(text) => {
+            Act::Send(text) => {
                 if socket.write_all(text.as_bytes()).await.is_err() {
                     return;
                 }
             }
-            Act::SayAndClose(text) => {
+            Act::SendAndClose(text) => {
                 let _ = socket.write_all(text.as_bytes()).await;
                 let _ = socket.shutdown().await;
                 return;

@@ -52,7 +52,7 @@ impl Host {
         let mut socket = TcpStream::connect((self.url.host(), self.url.port()))
             .await
             .unwrap();
-        // A server that has said no may have closed already.
+        // A server that refused may have closed already.
         let _ = socket.write_all(request).await;
         let mut answer = Vec::new();
         loop {
@@ -82,7 +82,7 @@ impl Drop for Host {
     }
 }
 
-/// An extension that waits for permission, and says when it began.
+/// An extension that waits for permission, and reports when it began.
 #[derive(Clone, Default)]
 pub(super) struct Gated {
     pub(super) began: Arc<Notify>,
@@ -284,7 +284,7 @@ async fn a_failing_extension_is_500_and_begins_anew_after_three() {
             "{error:?}"
         );
         assert!(
-            !error.to_string().contains("as told"),
+            !error.to_string().contains("as requested"),
             "the extension's inside stays inside: {error}"
         );
     }

@@ -12,23 +12,23 @@ use lva_inference_schema::{Event, Inference, InferenceValue};
 use super::png;
 use super::server::Host;
 
-/// Tells each picture which session it is in and how many were in it before.
-struct Teller;
+/// Answers each picture with its session and the number of pictures in it.
+struct SessionCounter;
 
-struct Told {
+struct CountingSession {
     info: SessionInfo,
     pictures: u64,
     last_90k: u64,
 }
 
 #[async_trait]
-impl Extension for Teller {
+impl Extension for SessionCounter {
     fn identifier(&self) -> &str {
-        "teller"
+        "session-counter"
     }
 
     async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
-        Ok(Box::new(Told {
+        Ok(Box::new(CountingSession {
             info: session.clone(),
             pictures: 0,
             last_90k: 0,
@@ -37,7 +37,7 @@ impl Extension for Teller {
 }
 
 #[async_trait]
-impl ExtensionSession for Told {
+impl ExtensionSession for CountingSession {
     async fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
         self.pictures += 1;
         // Times of arrival, after 2020 and never back.
@@ -52,7 +52,7 @@ impl ExtensionSession for Told {
 }
 
 /// Name, number, and pictures of the session that answered.
-async fn tell(client: &HttpClient, width: u32) -> (String, u64, u64) {
+async fn session_of(client: &HttpClient, width: u32) -> (String, u64, u64) {
     let answer = client.ask(png(width, 48, 0)).await.unwrap();
     let InferenceValue::Event(event) = &answer.content.inferences()[0].value else {
         panic!()
@@ -63,31 +63,31 @@ async fn tell(client: &HttpClient, width: u32) -> (String, u64, u64) {
 
 #[tokio::test]
 async fn a_named_session_goes_on_over_connections_and_an_unnamed_one_is_the_connections_own() {
-    let host = Host::start(Teller, HttpServerOptions::default()).await;
+    let host = Host::start(SessionCounter, HttpServerOptions::default()).await;
     for pictures in 1..4 {
         let client = host.client("/score?id=1&stream=door");
-        assert_eq!(tell(&client, 64).await, ("door".to_owned(), 1, pictures));
+        assert_eq!(session_of(&client, 64).await, ("door".to_owned(), 1, pictures));
     }
     let (one, other) = (host.client("/"), host.client("/"));
-    assert_eq!(tell(&one, 64).await, (String::new(), 2, 1));
-    assert_eq!(tell(&other, 64).await, (String::new(), 3, 1));
-    assert_eq!(tell(&one, 64).await, (String::new(), 2, 2));
+    assert_eq!(session_of(&one, 64).await, (String::new(), 2, 1));
+    assert_eq!(session_of(&other, 64).await, (String::new(), 3, 1));
+    assert_eq!(session_of(&one, 64).await, (String::new(), 2, 2));
     assert_eq!(
-        tell(&host.client("/?stream=yard"), 64).await,
+        session_of(&host.client("/?stream=yard"), 64).await,
         ("yard".to_owned(), 4, 1)
     );
 }
 
 #[tokio::test]
 async fn pictures_of_another_size_begin_the_session_anew() {
-    let host = Host::start(Teller, HttpServerOptions::default()).await;
+    let host = Host::start(SessionCounter, HttpServerOptions::default()).await;
     let client = host.client("/?stream=door");
-    let mut told = Vec::new();
+    let mut seen = Vec::new();
     for width in [64, 64, 65, 65, 64] {
-        let (_, session, pictures) = tell(&client, width).await;
-        told.push((session, pictures));
+        let (_, session, pictures) = session_of(&client, width).await;
+        seen.push((session, pictures));
     }
-    assert_eq!(told, [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)]);
+    assert_eq!(seen, [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)]);
     let stats = host.stats.read();
     assert_eq!((stats.sessions_opened, stats.sessions_closed), (3, 2));
 }
@@ -97,8 +97,8 @@ async fn sessions_have_a_limit_and_the_name_of_the_parameter_is_free() {
     let options = HttpServerOptions::default()
         .with_max_sessions(1)
         .with_stream_parameter("camera");
-    let host = Host::start(Teller, options).await;
-    assert_eq!(tell(&host.client("/?camera=door"), 64).await.0, "door");
+    let host = Host::start(SessionCounter, options).await;
+    assert_eq!(session_of(&host.client("/?camera=door"), 64).await.0, "door");
     let error = host
         .client("/?camera=yard")
         .ask(png(64, 48, 0))
@@ -109,7 +109,7 @@ async fn sessions_have_a_limit_and_the_name_of_the_parameter_is_free() {
         "{error:?}"
     );
     // An unnamed one takes no place among them.
-    assert_eq!(tell(&host.client("/?stream=roof"), 64).await.0, "");
+    assert_eq!(session_of(&host.client("/?stream=roof"), 64).await.0, "");
     let long = format!("/?camera={}", "x".repeat(300));
     let error = host.client(&long).ask(png(64, 48, 0)).await.unwrap_err();
     assert!(

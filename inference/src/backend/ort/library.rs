@@ -43,7 +43,7 @@ pub(super) fn environment(path: Option<&Path>) -> Result<(Environment, String), 
     let made = builder.with_name("lva-inference").with_telemetry(false).build();
     let environment = made.map_err(|error| OnnxRuntimeError::Environment {
         path: path.clone(),
-        source: error.into(),
+        cause: error.into(),
     })?;
     let name = runtime_name(&path);
     *loaded = Some((path, environment.clone()));
@@ -72,7 +72,7 @@ fn refused(error: LoadDynamicError, path: &Path) -> OnnxRuntimeError {
         },
         other => OnnxRuntimeError::Library {
             path,
-            source: other.into(),
+            cause: other.into(),
         },
     }
 }

@@ -76,7 +76,7 @@ fn available<P: ExecutionProvider>(device: Device) -> Result<(), OnnxRuntimeErro
         Ok(false) => Err(OnnxRuntimeError::DeviceNotInLibrary { device }),
         Err(error) => Err(OnnxRuntimeError::Device {
             device,
-            source: error.into(),
+            cause: error.into(),
         }),
     }
 }

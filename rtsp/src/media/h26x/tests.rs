@@ -401,3 +401,104 @@ fn a_picture_of_a_camera_with_wrong_markers_is_damaged_by_a_loss_behind_one() {
     let times: Vec<_> = pictures.iter().map(|(.., ticks)| *ticks).collect();
     assert_eq!((times, damaged), (vec![0, 3000, 9000], 1));
 }
+
+/// Main profile, 128x96, `frame_mbs_only_flag` 0, four bits of `frame_num`.
+const INTERLACED_SPS: &[u8] = &[0x67, 77, 0, 30, 0xda, 0x08, 0x64, 0x80];
+
+/// A slice with the picture's first block: of a frame, or of a field (`Some(true)`: bottom).
+fn first_slice(header: u8, frame_num: u8, field: Option<bool>) -> Vec<u8> {
+    // first_mb_in_slice 0, slice_type 7, pic_parameter_set_id 0.
+    let mut bits = format!("100010001{frame_num:04b}");
+    bits.push_str(match field {
+        None => "0",
+        Some(false) => "10",
+        Some(true) => "11",
+    });
+    bits.push_str("10101010101");
+    let bytes = bits.as_bytes().chunks(8).map(|byte| {
+        let digits = byte.iter().map(|digit| digit - b'0');
+        digits
+            .chain(std::iter::repeat(1))
+            .take(8)
+            .fold(0, |value, bit| value << 1 | bit)
+    });
+    std::iter::once(header).chain(bytes).collect()
+}
+
+#[test]
+fn two_fields_are_one_picture_and_an_idr_picture_if_the_first_is_one() {
+    // Whether fields carry a marker each, and how far apart their times are.
+    for (marked, apart) in [(true, 0), (false, 0), (true, 1500)] {
+        let mut camera = Camera::new(Codec::H264);
+        camera.send(0, INTERLACED_SPS, false);
+        for n in 0..6_i64 {
+            let idr = n % 3 == 0;
+            let (first, second) = if idr { (0x65, 0x61) } else { (0x61, 0x61) };
+            let number = (n % 3) as u8;
+            camera.send(n * 3000, &[0x09, 0x10], false);
+            camera.send(n * 3000, &first_slice(first, number, Some(false)), marked);
+            camera.send(n * 3000 + apart, &[0x09, 0x30], false);
+            camera.send(n * 3000 + apart, &first_slice(second, number, Some(true)), true);
+        }
+        let (pictures, repairs, damaged) = camera.pictures();
+        let seen: Vec<_> = pictures
+            .iter()
+            .map(|(units, key, ticks)| {
+                let slices = units.iter().filter(|unit| matches!(*unit & 0x1f, 1 | 5)).count();
+                (slices, *key, ticks / 3000)
+            })
+            .collect();
+        let expected: Vec<_> = (0..6).map(|n| (2, n % 3 == 0, n)).collect();
+        assert_eq!(seen, expected, "{marked} {apart}");
+        assert_eq!((repairs.is_empty(), damaged), (true, 0), "{repairs}");
+    }
+}
+
+#[test]
+fn frames_fields_alone_and_fields_of_one_parity_are_pictures_of_their_own() {
+    let mut camera = Camera::new(Codec::H264);
+    camera.send(0, INTERLACED_SPS, false);
+    let fields = [
+        (0x65, 0, None),
+        (0x61, 1, None),
+        (0x61, 2, Some(false)), // the other one is missing
+        (0x61, 3, Some(false)),
+        (0x61, 3, Some(true)),
+        (0x01, 4, Some(true)),
+        (0x01, 4, Some(true)), // the same again
+        (0x01, 4, Some(false)),
+    ];
+    for (n, (header, number, field)) in fields.into_iter().enumerate() {
+        camera.send(n as i64 * 1500, &first_slice(header, number, field), true);
+    }
+    let (pictures, ..) = camera.pictures();
+    let slices: Vec<_> = pictures.iter().map(|(units, ..)| units.len()).collect();
+    assert_eq!(slices, [1, 1, 1, 2, 1, 2]);
+}
+
+#[test]
+fn a_field_that_waits_for_the_other_is_handed_out_when_nothing_comes() {
+    let mut camera = Camera::new(Codec::H264);
+    camera.send(0, INTERLACED_SPS, false);
+    for n in 0..5 {
+        camera.send(n * 3000, &first_slice(0x65, 0, None), true);
+    }
+    camera.send(15_000, &first_slice(0x65, 0, Some(false)), true);
+    assert!(camera.assembler.is_holding());
+    let before = camera.units.len();
+    camera.assembler.flush(&mut camera.repairs, &mut camera.units);
+    assert_eq!(camera.units.len(), before + 1);
+}
+
+#[test]
+fn in_progressive_video_each_first_slice_is_a_picture() {
+    // The same SPS with `frame_mbs_only_flag` 1.
+    let sps = [0x67, 77, 0, 30, 0xda, 0x08, 0x79];
+    let mut camera = Camera::new(Codec::H264);
+    camera.send(0, &sps, false);
+    for n in 0..4 {
+        camera.send(0, P, false);
+        camera.send(0, MORE, n == 3);
+    }
+    assert_eq!(camera.pictures().0.len(), 4);
+}

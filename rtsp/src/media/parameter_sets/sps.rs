@@ -1,6 +1,6 @@
 //! Sequence parameter sets, as far as sizes and records need them.
 
-use super::bits::Bits;
+use super::super::bits::Bits;
 use crate::Codec;
 
 /// The largest width or height that is believed.
@@ -15,10 +15,43 @@ pub(super) struct Sps {
     pub(super) bit_depth_chroma_minus8: u8,
     /// H.264: whether the profile has a chroma format at all.
     pub(super) has_chroma_format: bool,
+    /// H.264: how slices tell fields; `None` if all pictures are frames.
+    pub(super) fields: Option<FieldSyntax>,
     /// H.265: twelve bytes of profile, tier and level.
     pub(super) profile_tier_level: [u8; 12],
     pub(super) temporal_layers: u8,
     pub(super) temporal_id_nested: bool,
+}
+
+/// What has to be known to read a slice header of H.264 (section 7.3.3) as far as the bits about fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FieldSyntax {
+    frame_num_bits: u32,
+    separate_colour_planes: bool,
+}
+
+/// A picture that is one field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) frame_num: u32,
+    pub(crate) is_bottom: bool,
+}
+
+impl FieldSyntax {
+    /// The field of which this unit is a slice; `None` for slices of frames.
+    pub(crate) fn field(self, unit: &[u8]) -> Option<Field> {
+        let mut bits = Bits::new(unit.get(1..)?);
+        for _ in 0..3 {
+            bits.ue()?;
+        }
+        if self.separate_colour_planes {
+            bits.skip(2)?;
+        }
+        let frame_num = bits.u(self.frame_num_bits)?;
+        let is_field = bits.flag()?;
+        let is_bottom = is_field && bits.flag()?;
+        is_field.then_some(Field { frame_num, is_bottom })
+    }
 }
 
 impl Sps {
@@ -42,6 +75,7 @@ impl Sps {
             bit_depth_luma_minus8: 0,
             bit_depth_chroma_minus8: 0,
             has_chroma_format: true,
+            fields: None,
             profile_tier_level: [1, 0x60, 0, 0, 0, 0xb0, 0, 0, 0, 0, 0, 120],
             temporal_layers: 1,
             temporal_id_nested: true,
@@ -74,7 +108,7 @@ fn h264(unit: &[u8]) -> Option<Sps> {
             }
         }
     }
-    bits.ue()?;
+    let frame_num_bits = bits.ue()?.checked_add(4).filter(|bits| *bits <= 16)?;
     match bits.ue()? {
         0 => {
             bits.ue()?;
@@ -116,6 +150,10 @@ fn h264(unit: &[u8]) -> Option<Sps> {
         bit_depth_luma_minus8: u8::try_from(luma_depth).ok().filter(|depth| *depth < 8)?,
         bit_depth_chroma_minus8: u8::try_from(chroma_depth).ok().filter(|depth| *depth < 8)?,
         has_chroma_format,
+        fields: (!frames_only).then_some(FieldSyntax {
+            frame_num_bits,
+            separate_colour_planes: separate,
+        }),
         profile_tier_level: [0; 12],
         temporal_layers: 1,
         temporal_id_nested: true,
@@ -175,6 +213,7 @@ fn h265(unit: &[u8]) -> Option<Sps> {
         bit_depth_luma_minus8: u8::try_from(luma_depth).ok().filter(|depth| *depth < 8)?,
         bit_depth_chroma_minus8: u8::try_from(chroma_depth).ok().filter(|depth| *depth < 8)?,
         has_chroma_format: true,
+        fields: None,
         profile_tier_level,
         temporal_layers: sub_layers as u8 + 1,
         temporal_id_nested,

@@ -1,9 +1,8 @@
 //! A custom node and a custom sink: appends a line to a file whenever the picture of a camera gets dark or bright.
 //!
-//! `cargo run -p lva-graph-runtime --example dark-frames -- rtsp://user:password@camera/stream light.txt`, until Ctrl-C.
+//! `cargo run -p lva-graph-runtime --example light-changes -- rtsp://user:password@camera/stream light.txt`, until Ctrl-C.
 #![allow(clippy::print_stderr)] // a program
 
-use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 
@@ -95,10 +94,10 @@ impl MessageSink for Lines {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, file] = arguments.as_slice() else {
-        return Err("usage: dark-frames rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH FILE".into());
+        anyhow::bail!("usage: light-changes rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH FILE");
     };
     let lines = Lines(OpenOptions::new().create(true).append(true).open(file)?);
     let options = RuntimeOptions::new("recordings").with_node_factory(DarknessFactory)?;
@@ -106,7 +105,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let topology = Topology::from_json(TOPOLOGY)?;
     let instance = Instance::new("camera-1", topology.name(), [("rtspUrl", url.as_str())]);
     let camera = module.start(topology, instance).await?;
-    let ended: Result<(), Box<dyn Error>> = tokio::select! {
+    let ended: anyhow::Result<()> = tokio::select! {
         ended = camera.wait() => ended.map_err(Into::into),
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into),
     };

@@ -1,4 +1,4 @@
-//! Reads bits of a NAL unit's payload, without its emulation prevention bytes.
+//! Reads bits, of a NAL unit's payload without its emulation prevention bytes.
 
 /// Reading past the end gives `None`.
 pub(super) struct Bits<'a> {
@@ -7,6 +7,8 @@ pub(super) struct Bits<'a> {
     /// Bits of the current byte that were read.
     bit: u8,
     zeros: u8,
+    /// No bytes are left out.
+    raw: bool,
 }
 
 impl<'a> Bits<'a> {
@@ -16,13 +18,28 @@ impl<'a> Bits<'a> {
             at: 0,
             bit: 0,
             zeros: 0,
+            raw: false,
         };
         bits.skip_prevention();
         bits
     }
 
+    /// Bits of something else.
+    pub(super) fn raw(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            bit: 0,
+            zeros: 0,
+            raw: true,
+        }
+    }
+
     /// `00 00 03` stands for `00 00` (H.264 section 7.4.1).
     fn skip_prevention(&mut self) {
+        if self.raw {
+            return;
+        }
         let byte = self.bytes.get(self.at).copied();
         if self.zeros >= 2 && byte == Some(3) {
             self.at += 1;

@@ -1,4 +1,4 @@
-//! The thread of a custom node.
+//! The thread of a node in this process.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::flow::FrameMeta;
-use crate::node::{CustomNode, CustomNodePlan, NodeBuildError, NodeBuilder, NodeError, NodeFrame};
+use crate::node::{CustomNode, InProcessPlan, NodeBuildError, NodeBuilder, NodeError, NodeFrame};
 use crate::panics::{Panicked, catch_panic};
 use crate::thread::Worker;
 
@@ -114,15 +114,15 @@ fn process(runtime: &Handle, node: &mut dyn CustomNode, job: Job) -> End {
 }
 
 /// The thread, seen from the node's task: one job at a time.
-pub(super) struct CustomNodeThread {
+pub(super) struct InProcessThread {
     jobs: SyncSender<Job>,
     reports: mpsc::Receiver<Report>,
     /// Dropped to cancel the job.
     cancel: Option<oneshot::Sender<()>>,
 }
 
-impl CustomNodeThread {
-    pub(super) fn start(plan: CustomNodePlan) -> io::Result<(Self, Worker)> {
+impl InProcessThread {
+    pub(super) fn start(plan: InProcessPlan) -> io::Result<(Self, Worker)> {
         // A thread whose node blocks holds nothing of the instance but these channels.
         let (jobs, queue) = sync_channel(1);
         let (report, reports) = mpsc::channel(1);
@@ -247,7 +247,7 @@ mod tests {
         };
         let builder = NodeBuilder::custom(factory, &graph, "custom", processor.clone());
         let node = builder.create().unwrap_or_else(|error| panic!("{error:?}"));
-        let (mut thread, worker) = CustomNodeThread::start(CustomNodePlan { builder, node }).unwrap();
+        let (mut thread, worker) = InProcessThread::start(InProcessPlan { builder, node }).unwrap();
         let mut ends = Vec::new();
         for time in 0..3 {
             let frame = frame(time);

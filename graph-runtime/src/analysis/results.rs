@@ -1,4 +1,4 @@
-//! The results of an extension or custom node: to gates, message sinks, trackers and the nodes behind it.
+//! The results of an analysis node: to gates, message sinks, trackers and the nodes behind it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,10 +1,10 @@
-//! Extension and custom nodes, with their inputs and outputs.
+//! Analysis nodes, which process frames: extensions, and nodes in this process. With their inputs and outputs.
 //!
 //! | file | |
 //! | --- | --- |
 //! | `grpc` | a node that sends frames over gRPC, in messages or shared memory |
 //! | `http` | a node that posts one picture at a time |
-//! | `custom` | a custom node, on a thread of its own |
+//! | `in_process` | a node in this process, on a thread of its own: a custom one, or one of the contract |
 //! | `receiver` | how a node takes frames from its input slot |
 //! | `render_thread` | renders frames into slots of the extension |
 //! | `results` | the results of a node, and what it dropped |
@@ -18,9 +18,9 @@ use lva_extension_protocol::BackoffPolicy;
 use lva_framing::Pacer;
 use tokio::task::JoinHandle;
 
-use self::custom::CustomNodeTask;
 use self::grpc::GrpcNode;
 use self::http::HttpNode;
+use self::in_process::InProcessNode;
 use self::results::Results;
 use crate::convert::extension::ClientPlan;
 use crate::emitter::EventEmitter;
@@ -31,10 +31,10 @@ use crate::record::Recorders;
 use crate::thread::Worker;
 use crate::tracking::TrackerNode;
 
-mod custom;
 mod failure_throttle;
 mod grpc;
 mod http;
+mod in_process;
 mod receiver;
 mod render_thread;
 mod results;
@@ -68,7 +68,7 @@ impl NodeTimeouts {
 pub(crate) enum StartError {
     /// The system's limit of threads is reached.
     #[error("could not start a thread: {0}; raise the limit of threads of this process")]
-    Thread(#[from] io::Error),
+    Thread(io::Error),
     /// The endpoint's settings do not make a client.
     #[error("{reason}")]
     Client {
@@ -79,43 +79,49 @@ pub(crate) enum StartError {
     },
 }
 
-/// An extension or custom node, ready to run.
-pub(crate) enum ExtensionNode {
-    Grpc(Box<GrpcNode>),
-    Http(Box<HttpNode>),
-    Custom(Box<CustomNodeTask>),
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Thread(error)
+    }
 }
 
-impl ExtensionNode {
+/// An analysis node, ready to run.
+pub(crate) enum AnalysisNode {
+    Grpc(Box<GrpcNode>),
+    Http(Box<HttpNode>),
+    InProcess(Box<InProcessNode>),
+}
+
+impl AnalysisNode {
     pub(crate) fn spawn(self) -> JoinHandle<()> {
         match self {
             Self::Grpc(node) => tokio::spawn(node.run()),
             Self::Http(node) => tokio::spawn(node.run()),
-            Self::Custom(node) => tokio::spawn(node.run()),
+            Self::InProcess(node) => tokio::spawn(node.run()),
         }
     }
 }
 
-/// Builds the extension nodes of an instance.
-pub(crate) struct Extensions<'a> {
+/// Builds the analysis nodes of an instance.
+pub(crate) struct AnalysisBuilder<'a> {
     pub(crate) recorders: &'a Recorders,
     pub(crate) emitter: &'a EventEmitter,
     pub(crate) timeouts: NodeTimeouts,
 }
 
-impl Extensions<'_> {
+impl AnalysisBuilder<'_> {
     /// Builds the nodes, and the inputs of those that take their frames from the decoder. The nodes are in the order of the
     /// plans, each after the one that feeds it, which is also the order in which they end.
     pub(crate) fn start(
         self,
         plans: Vec<AnalysisPlan>,
         workers: &mut Vec<Worker>,
-    ) -> Result<(Vec<NodeInput>, Vec<ExtensionNode>), StartError> {
+    ) -> Result<(Vec<NodeInput>, Vec<AnalysisNode>), StartError> {
         let mut node_inputs: Vec<(FrameSource, NodeInput)> = Vec::new();
         let mut nodes = Vec::new();
         // In reverse, so that each finds the inputs of the nodes behind it.
         for (index, plan) in plans.into_iter().enumerate().rev() {
-            let this = FrameSource::Extension(AnalysisId(index));
+            let this = FrameSource::Analysis(AnalysisId(index));
             let behind = node_inputs.extract_if(.., |(source, _)| *source == this);
             let behind: Vec<NodeInput> = behind.map(|(_, node_input)| node_input).collect();
             let fanout = (!behind.is_empty()).then(|| Arc::new(DownstreamFanout::new(behind)));
@@ -140,25 +146,25 @@ impl Extensions<'_> {
         slot: InputSlot,
         fanout: Option<Arc<DownstreamFanout>>,
         workers: &mut Vec<Worker>,
-    ) -> Result<ExtensionNode, StartError> {
+    ) -> Result<AnalysisNode, StartError> {
         let trackers = plan.trackers.into_iter().map(|tracker| self.tracker(tracker));
         let results = Results::new(outputs, trackers.collect(), fanout);
         let (spec, client) = match plan.analyzer {
             Analyzer::Extension { spec, client } => (spec, client),
             // Its thread is not among the workers: a custom node that stalls must not hold up the others.
             Analyzer::InProcess(custom) => {
-                let node = CustomNodeTask::new(*custom, slot, results, self.timeouts)?;
-                return Ok(ExtensionNode::Custom(Box::new(node)));
+                let node = InProcessNode::new(*custom, slot, results, self.timeouts)?;
+                return Ok(AnalysisNode::InProcess(Box::new(node)));
             }
         };
         let (node, worker) = match client {
             ClientPlan::Grpc(client) => {
                 let (node, worker) = GrpcNode::new(*client, spec, slot, results, self.timeouts)?;
-                (ExtensionNode::Grpc(Box::new(node)), worker)
+                (AnalysisNode::Grpc(Box::new(node)), worker)
             }
             ClientPlan::Http(options) => {
                 let (node, worker) = HttpNode::new(*options, spec, slot, results, self.timeouts)?;
-                (ExtensionNode::Http(Box::new(node)), worker)
+                (AnalysisNode::Http(Box::new(node)), worker)
             }
         };
         workers.push(worker);
@@ -199,7 +205,7 @@ fn node_input(
     NodeInput {
         motion: match plan.source {
             FrameSource::Motion(motion) => Some(motion),
-            FrameSource::Camera | FrameSource::Extension(_) => None,
+            FrameSource::Camera | FrameSource::Analysis(_) => None,
         },
         filters,
         own_limit,

@@ -1,4 +1,4 @@
-//! A running custom node: one frame at a time on a thread of its own, the newest first.
+//! A running node in this process: one frame at a time on a thread of its own, the newest first.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use lva_extension_protocol::Backoff;
 use lva_inference_schema::Inference;
 
-use self::thread::{CustomNodeThread, End, Report};
+use self::thread::{End, InProcessThread, Report};
 use super::NodeTimeouts;
 use super::receiver::{FrameReceiver, PAUSE_AFTER_PANIC};
 use super::results::{ExtensionResult, Results};
 use crate::failure::Failure;
 use crate::flow::{Frame, InFlightFrame, InputSlot};
-use crate::node::{CustomNodePlan, NodeBuildError};
+use crate::node::{InProcessPlan, NodeBuildError};
 use crate::panics::catch_panic_async;
 use crate::stats::DropReason;
 use crate::thread::Worker;
@@ -22,12 +22,12 @@ mod thread;
 /// How long a node has to end after it was stopped; a part of the time for its last answer.
 const END_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// One running custom node.
-pub(crate) struct CustomNodeTask {
+/// One running node of this process.
+pub(crate) struct InProcessNode {
     receiver: FrameReceiver,
     results: Results,
     timeouts: NodeTimeouts,
-    thread: CustomNodeThread,
+    thread: InProcessThread,
     worker: Worker,
     backoff: Backoff,
     created_at: Instant,
@@ -42,14 +42,14 @@ enum Waited {
     Stopped,
 }
 
-impl CustomNodeTask {
+impl InProcessNode {
     pub(super) fn new(
-        plan: CustomNodePlan,
+        plan: InProcessPlan,
         slot: InputSlot,
         results: Results,
         timeouts: NodeTimeouts,
     ) -> io::Result<Self> {
-        let (thread, worker) = CustomNodeThread::start(plan)?;
+        let (thread, worker) = InProcessThread::start(plan)?;
         results.count_session();
         Ok(Self {
             receiver: FrameReceiver::new(slot),
