@@ -208,7 +208,8 @@ impl ModuleCollector {
             let values = of(product, instances).flat_map(|(info, stats)| {
                 let one = |((node, reason), count): (&(String, _), &u64)| {
                     let mut labels = self.node(info, Some(node));
-                    labels.push(("data_kind", "media".to_owned()));
+                    let kind = if reason.is_of_events() { "events" } else { "media" };
+                    labels.push(("data_kind", kind.to_owned()));
                     labels.push(("reason", label(*reason).to_owned()));
                     (labels, *count)
                 };
