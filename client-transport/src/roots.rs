@@ -44,6 +44,35 @@ impl TrustedRoots {
         Ok(Self(Some(Arc::new(roots))))
     }
 
+    /// Only the certificates in a bundle that someone else keeps, in PEM: those that cannot be used are left out. Returns
+    /// how many that are.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientTlsError`] for a bundle without a usable certificate: that of the first one.
+    pub fn from_pem_bundle(bundle: impl AsRef<[u8]>) -> Result<(Self, usize), ClientTlsError> {
+        let position = 1;
+        let mut roots = RootCertStore::empty();
+        let mut first = None;
+        let mut left_out = 0;
+        for certificate in CertificateDer::pem_slice_iter(bundle.as_ref()) {
+            let added = match certificate {
+                Ok(certificate) => roots
+                    .add(certificate)
+                    .map_err(|cause| ClientTlsError::Certificate { position, cause }),
+                Err(_) => Err(ClientTlsError::Pem { position }),
+            };
+            if let Err(error) = added {
+                left_out += 1;
+                first.get_or_insert(error);
+            }
+        }
+        if roots.is_empty() {
+            return Err(first.unwrap_or(ClientTlsError::Pem { position }));
+        }
+        Ok((Self(Some(Arc::new(roots))), left_out))
+    }
+
     /// The given certificates; `None` for those of the platform.
     pub fn given(&self) -> Option<&RootCertStore> {
         self.0.as_deref()
@@ -111,6 +140,23 @@ mod tests {
         let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let not_der = rejected(&[not_der]);
         assert!(matches!(not_der, ClientTlsError::Certificate { position: 1, .. }));
+    }
+
+    #[test]
+    fn a_bundle_is_used_as_far_as_it_can_be() {
+        let made = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        let good = made.cert.pem();
+        let not_base64 = "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n";
+        let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let bundle = format!("{not_base64}{not_der}{good}{not_der}");
+        let (roots, left_out) = TrustedRoots::from_pem_bundle(bundle).unwrap();
+        assert_eq!(roots.load().unwrap().len(), 1);
+        assert_eq!(left_out, 3);
+        let (roots, left_out) = TrustedRoots::from_pem_bundle(&good).unwrap();
+        assert_eq!((roots.load().unwrap().len(), left_out), (1, 0));
+        for none in ["", "not PEM", not_base64, not_der] {
+            TrustedRoots::from_pem_bundle(none).unwrap_err();
+        }
     }
 
     #[test]

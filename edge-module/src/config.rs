@@ -53,12 +53,12 @@ pub struct ModuleConfig {
     pub data: PathBuf,
     /// Directory for clips and recordings.
     pub recordings: PathBuf,
-    /// Seconds that a stop may take.
+    /// Seconds that completing clips may take at a stop.
     pub stop_seconds: u64,
 }
 
 impl ModuleConfig {
-    /// How long a stop may take.
+    /// How long completing clips may take at a stop.
     pub fn stop_limit(&self) -> Duration {
         Duration::from_secs(self.stop_seconds)
     }
@@ -71,7 +71,7 @@ impl Default for ModuleConfig {
             device: "device".into(),
             data: "lva-edge-data".into(),
             recordings: "recordings".into(),
-            stop_seconds: 20,
+            stop_seconds: 15,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -42,12 +42,18 @@ pub struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Creates the directory (mode 0700) if it is missing, and locks it.
+    /// Creates the directory (mode 0700) if it is missing, and locks it. That others may enter an existing one is logged.
     ///
     /// # Errors
     ///
     /// [`DataError::InUse`] when another process has locked it; [`DataError::Io`] otherwise.
     pub fn open(path: &Path) -> Result<Self, DataError> {
+        if let Some(mode) = open_to_others(path) {
+            tracing::warn!(
+                "other users may enter the data directory {} (mode {mode:o}): chmod 700 keeps them out",
+                path.display()
+            );
+        }
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder.create(path).map_err(io("create", path))?;
@@ -87,23 +93,26 @@ impl DataDirectory {
     ///
     /// # Errors
     ///
-    /// [`DataError::Io`], also for a file of more than 256 MiB.
+    /// [`DataError::Io`], also for a file of more than 256 MiB, and for what is no file.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DataError> {
         let path = self.file(name);
-        let file = match File::open(&path) {
-            Ok(file) => file,
+        let found = match std::fs::metadata(&path) {
+            Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io("read", &path)(error)),
         };
-        let mut content = Vec::new();
-        file.take(MAX_FILE + 1)
-            .read_to_end(&mut content)
-            .map_err(io("read", &path))?;
-        if content.len() as u64 > MAX_FILE {
-            return Err(io("read", &path)(std::io::Error::other(
-                "it has more than 256 MiB",
-            )));
+        let wrong = match found.len() {
+            _ if !found.is_file() => Some("it is not a file"),
+            0..=MAX_FILE => None,
+            _ => Some("it has more than 256 MiB"),
+        };
+        if let Some(wrong) = wrong {
+            return Err(io("read", &path)(std::io::Error::other(wrong)));
         }
+        let mut content = Vec::new();
+        File::open(&path)
+            .and_then(|file| file.take(MAX_FILE).read_to_end(&mut content))
+            .map_err(io("read", &path))?;
         Ok(Some(content))
     }
 
@@ -144,6 +153,12 @@ impl DataDirectory {
     }
 }
 
+/// The mode of an existing directory that other users may enter or read.
+fn open_to_others(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600);
@@ -157,8 +172,6 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> DataE
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -173,6 +186,17 @@ mod tests {
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&data.file("state"))), (0o700, 0o600));
         assert!(!data.file("state.part").exists());
+    }
+
+    #[test]
+    fn a_directory_that_others_may_enter_is_noticed() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        assert_eq!(open_to_others(&path), None);
+        DataDirectory::open(&path).unwrap();
+        assert_eq!(open_to_others(&path), None);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o750)).unwrap();
+        assert_eq!(open_to_others(&path), Some(0o750));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lva_client_transport::ClientTls;
@@ -14,12 +14,12 @@ use lva_graph_model::methods::RegistryOptions;
 use lva_graph_runtime::{MessageSink, NodeFactory, RuntimeOptions};
 use lva_hub::ConnectionState;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{Config, ConfigError, HttpConfig, MetricsConfig, WebhookAddress, WebhookConfig};
 use crate::data::{DataDirectory, DataError};
 use crate::events::{EventFile, EventLog, Topic, Webhook};
-use crate::http::{self, Access, HttpError, Listener, ListenerOptions, Readiness, Token};
+use crate::http::{self, Access, BoundListener, HttpError, Listener, ListenerOptions, Readiness, Token};
 use crate::hub::{self, Connecting, HubConnection, HubError};
 use crate::logs::LogControl;
 use crate::methods::Methods;
@@ -29,6 +29,9 @@ use crate::state;
 
 /// Most bytes of the entries of a list in one answer: hubs carry 128 KiB, of which the rest of the answer takes little.
 const PAGE_BYTES: usize = 126 << 10;
+
+/// Most that a stop takes longer with a hub: five seconds for the last events, and some for the goodbye and the disk.
+const HUB_STOP_LIMIT: Duration = Duration::from_secs(12);
 
 /// Why a module cannot start; for the operator to fix.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +139,11 @@ impl EdgeModuleBuilder {
         let data = Arc::new(DataDirectory::open(&config.module.data)?);
         let token = Token::of(&data)?;
         let settings = LiveSettings::new(&config.events);
+        // Everything that may fail, before the hub hears of this module.
+        let http = bound_http(&config, target.is_some()).await?;
+        let metrics_listener = bound_metrics(&config, target.is_some()).await?;
+        let saved = state::load(&data)?;
+        configured_sinks(&config, &settings, &mut sinks)?;
         let connecting = match target {
             Some(target) => {
                 let (data, settings) = (Arc::clone(&data), settings.clone());
@@ -147,12 +155,19 @@ impl EdgeModuleBuilder {
         if let Some(connecting) = &connecting {
             sinks.push(("hub".into(), Box::new(connecting.sink(settings.clone()))));
         }
-        configured_sinks(&config, &settings, &mut sinks)?;
         let (names, sinks) = sinks.into_iter().unzip();
         let runtime = runtime
             .with_module_name(&identity.module)
             .with_unsecured_endpoints(settings.allows_unsecured_endpoints());
-        let restored = state::restore(&data, runtime, sinks)?;
+        let restored = match state::restore(&data, saved, runtime, sinks) {
+            Ok(module) => module,
+            Err(error) => {
+                if let Some(connecting) = connecting {
+                    connecting.abandon().await;
+                }
+                return Err(error.into());
+            }
+        };
         let methods = Methods::new(restored, data, settings);
         let hub = connecting.map(|connecting| connecting.run(&methods));
 
@@ -164,35 +179,11 @@ impl EdgeModuleBuilder {
             hub.as_ref().map(HubConnection::stats),
         );
         let readiness = Readiness::default();
-        let started = async {
-            let http = match config.http_address()? {
-                Some(address) => {
-                    let access = Access::new(token, address, config.http.hosts.clone());
-                    let router = http::router(methods.clone(), identity, access, readiness.clone());
-                    let started = listener(&config, address, router).await;
-                    let is_default = config.http.listen == HttpConfig::default().listen;
-                    or_without(started, is_default && hub.is_some())?
-                }
-                None => None,
-            };
-            let metrics = match config.metrics_address()? {
-                Some(address) => {
-                    let router = http::metrics_router(metrics);
-                    let started = Listener::start(ListenerOptions::new(address), router).await;
-                    let is_default = config.metrics.listen == MetricsConfig::default().listen;
-                    or_without(started, is_default && hub.is_some())?
-                }
-                None => None,
-            };
-            Ok::<_, StartError>((http, metrics))
-        };
-        let (http, metrics) = match started.await {
-            Ok(listeners) => listeners,
-            Err(error) => {
-                methods.module().shutdown().await;
-                return Err(error);
-            }
-        };
+        let http = http.map(|(address, bound)| {
+            let access = Access::new(token, address, config.http.hosts.clone());
+            bound.serve(http::router(methods.clone(), identity, access, readiness.clone()))
+        });
+        let metrics = metrics_listener.map(|bound| bound.serve(http::metrics_router(metrics)));
         readiness.set(true);
         Ok(EdgeModule {
             config,
@@ -207,10 +198,10 @@ impl EdgeModuleBuilder {
 
 /// A module with a hub works without a server that nobody asked for, as where two modules share a machine's network.
 fn or_without(
-    started: Result<Listener, HttpError>,
+    bound: Result<BoundListener, HttpError>,
     is_optional: bool,
-) -> Result<Option<Listener>, HttpError> {
-    match started {
+) -> Result<Option<BoundListener>, HttpError> {
+    match bound {
         Ok(listener) => Ok(Some(listener)),
         Err(error @ HttpError::Listen { .. }) if is_optional => {
             tracing::error!("{error}; the module runs without this server");
@@ -220,12 +211,30 @@ fn or_without(
     }
 }
 
-async fn listener(config: &Config, address: SocketAddr, router: Router) -> Result<Listener, HttpError> {
+/// The listener of the methods, and the address as it is configured.
+async fn bound_http(
+    config: &Config,
+    has_hub: bool,
+) -> Result<Option<(SocketAddr, BoundListener)>, StartError> {
+    let Some(address) = config.http_address()? else {
+        return Ok(None);
+    };
     let mut options = ListenerOptions::new(address).with_max_connections(config.http.max_connections);
     if !config.http.certificate.as_os_str().is_empty() {
         options = options.with_certificate(&config.http.certificate, &config.http.key)?;
     }
-    Listener::start(options, router).await
+    let is_default = config.http.listen == HttpConfig::default().listen;
+    let bound = or_without(Listener::bind(options).await, is_default && has_hub)?;
+    Ok(bound.map(|bound| (address, bound)))
+}
+
+async fn bound_metrics(config: &Config, has_hub: bool) -> Result<Option<BoundListener>, StartError> {
+    let Some(address) = config.metrics_address()? else {
+        return Ok(None);
+    };
+    let is_default = config.metrics.listen == MetricsConfig::default().listen;
+    let bound = Listener::bind(ListenerOptions::new(address)).await;
+    Ok(or_without(bound, is_default && has_hub)?)
 }
 
 fn configured_sinks(
@@ -340,17 +349,27 @@ impl EdgeModule {
         self.hub.as_ref().map(HubConnection::state)
     }
 
+    /// Waits until the connection to the hub has ended for good though nobody asked for it, which a fault of the program
+    /// alone does: stop, and start again. Waits for ever where there is no hub.
+    pub async fn hub_ended(&self) {
+        match self.hub_state() {
+            Some(state) => hub::ended(state).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops: no new calls, clips completed, events delivered. Returns whether all of it was done within
-    /// `module.stop-seconds`; with a hub, delivering the last events may take seven seconds more. The next start runs what
+    /// `module.stop-seconds`; with a hub, delivering the last events may take twelve seconds more. The next start runs what
     /// ran.
     pub async fn stop(mut self) -> bool {
+        let begun = Instant::now();
         self.readiness.set(false);
         drop(self.http);
         if let Some(hub) = &mut self.hub {
             hub.close();
         }
         let limit = self.config.module.stop_limit();
-        let done = timeout(limit, self.methods.module().shutdown()).await.is_ok();
+        let mut done = timeout(limit, self.methods.module().shutdown()).await.is_ok();
         if !done {
             tracing::error!(
                 "the stop took more than {} s: clips may be incomplete until the next start",
@@ -358,7 +377,11 @@ impl EdgeModule {
             );
         }
         if let Some(hub) = self.hub {
-            hub.stop().await;
+            let until = begun + limit + HUB_STOP_LIMIT;
+            if timeout_at(until, hub.stop()).await.is_err() {
+                tracing::error!("the hub or the disk holds up the stop: undelivered events may come again");
+                done = false;
+            }
         }
         done
     }

@@ -8,7 +8,7 @@ mod plain;
 mod service;
 
 pub use access::{Access, Token};
-pub use listener::{HttpError, Listener, ListenerOptions};
+pub use listener::{BoundListener, HttpError, Listener, ListenerOptions};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

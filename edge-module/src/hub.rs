@@ -90,6 +90,11 @@ impl Connecting {
         )
     }
 
+    /// Ends what a module does not need that cannot start.
+    pub(crate) async fn abandon(self) {
+        self.client.shutdown().await;
+    }
+
     /// Serves methods and inputs.
     pub(crate) fn run(self, methods: &Methods) -> HubConnection {
         let mut tasks = JoinSet::new();
@@ -111,6 +116,11 @@ impl Connecting {
             refused: self.refused,
         }
     }
+}
+
+/// Waits until a connection has ended for good, by its own word or because its task is gone.
+pub(crate) async fn ended(mut state: tokio::sync::watch::Receiver<ConnectionState>) {
+    let _ = state.wait_for(|state| *state == ConnectionState::Stopped).await;
 }
 
 impl HubConnection {
@@ -140,5 +150,21 @@ impl HubConnection {
             tracing::info!(waiting, "events stay in the outbox until the next start");
         }
         self.client.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_whose_task_is_gone_has_ended_and_one_that_waits_has_not() {
+        let (state, seen) = tokio::sync::watch::channel(ConnectionState::Connecting);
+        let end = tokio::spawn(ended(seen));
+        state.send_replace(ConnectionState::Connected);
+        tokio::task::yield_now().await;
+        assert!(!end.is_finished());
+        drop(state);
+        end.await.unwrap();
     }
 }

@@ -1,7 +1,11 @@
 //! The log: text for people, the original's lines for its tools, JSON for collectors.
 
+mod writer;
+
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{Event, Level, Subscriber};
@@ -14,6 +18,12 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{ConfigError, LogConfig, LogFormat};
 use crate::settings::{LogCategories, LogLevel};
+use writer::LogWriter;
+
+/// Where the log of this process goes, once it has started.
+static OUTPUT: OnceLock<LogWriter> = OnceLock::new();
+/// How long the end of a program waits for a reader of its log.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// Changes what is logged while a program runs, as the twin of its module asks.
 #[derive(Debug, Clone)]
@@ -75,17 +85,23 @@ fn wanted(configured: &str, level: Option<LogLevel>, categories: Option<LogCateg
     filter
 }
 
-/// Starts the log of a program, on standard output. Call it once, and give the control to
-/// [`EdgeModuleBuilder::with_log_control`](crate::EdgeModuleBuilder::with_log_control).
+/// Starts the log of a program, on standard output. Call it once, give the control to
+/// [`EdgeModuleBuilder::with_log_control`](crate::EdgeModuleBuilder::with_log_control), and [`flush`] when the program ends.
+///
+/// A thread writes the lines, so that a reader which does not read stops nothing: up to 4 MiB of lines wait for it, and
+/// further ones are [lost](lost_lines).
 ///
 /// # Errors
 ///
-/// [`ConfigError::Value`] for an invalid level or filter.
+/// [`ConfigError::Value`] for an invalid level or filter, or when there can be no more threads.
 pub fn start(config: &LogConfig) -> Result<LogControl, ConfigError> {
     let (filter, handle) = reload::Layer::new(filter(&config.level)?);
     let terminal = std::io::stdout().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer().with_ansi(colours);
+    let output = output()?;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(colours)
+        .with_writer(move || output.clone());
     let lines = match config.format {
         LogFormat::Json => lines.json().boxed(),
         LogFormat::Original => lines.event_format(OriginalLines).boxed(),
@@ -98,6 +114,30 @@ pub fn start(config: &LogConfig) -> Result<LogControl, ConfigError> {
         configured: config.level.clone(),
         filter: handle,
     })
+}
+
+fn output() -> Result<LogWriter, ConfigError> {
+    if let Some(output) = OUTPUT.get() {
+        return Ok(output.clone());
+    }
+    let started = LogWriter::start(std::io::stdout(), writer::MAX_WAITING);
+    let output = started.map_err(|error| ConfigError::Value {
+        key: "log",
+        message: format!("the thread of the log cannot start: {error}"),
+    })?;
+    Ok(OUTPUT.get_or_init(|| output).clone())
+}
+
+/// Waits until the lines so far are written, at most a second.
+pub fn flush() {
+    if let Some(output) = OUTPUT.get() {
+        output.flush_within(FLUSH_LIMIT);
+    }
+}
+
+/// Lines that were lost because nobody read them, or the output failed.
+pub fn lost_lines() -> u64 {
+    OUTPUT.get().map_or(0, LogWriter::lost)
 }
 
 /// Target of events that are written to the log.

@@ -130,6 +130,9 @@ impl Collector for ModuleCollector {
         if let Some(hub) = &self.hub {
             hub::encode(encoder, hub)?;
         }
+        let lost = std::iter::once((Labels::new(), crate::logs::lost_lines()));
+        let help = "Lines of the log that nobody read in time";
+        counters(encoder, "lva_edge_log_lines_lost", help, lost)?;
         process(encoder)
     }
 }

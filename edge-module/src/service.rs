@@ -44,12 +44,23 @@ impl Signals {
 /// Runs a module until SIGTERM or Ctrl-C, and stops it. A second signal ends at once.
 ///
 /// Reports to systemd (`Type=notify`, `WatchdogSec=`) what happens. Exit codes: 0 after a complete stop, 1 when it was not
-/// complete in time, 130 after a second signal.
+/// complete in time or the connection to the hub has failed for good, 130 after a second signal.
 pub async fn run(module: EdgeModule, mut signals: Signals) -> ExitCode {
     let ready = Ready::notify();
-    signals.received().await;
-    tracing::info!("stopping: clips are completed and events delivered; a second signal ends at once");
-    ready.stop(&mut signals, module.stop()).await
+    let has_failed = tokio::select! {
+        () = signals.received() => false,
+        () = module.hub_ended() => true,
+    };
+    if has_failed {
+        tracing::error!(
+            "the connection to the hub failed inside: the module stops, so that it is started again"
+        );
+    } else {
+        tracing::info!("stopping: clips are completed and events delivered; a second signal ends at once");
+    }
+    ready
+        .stop(&mut signals, async { module.stop().await && !has_failed })
+        .await
 }
 
 /// A program that the service manager knows to be ready.

@@ -13,9 +13,9 @@ use crate::config::EventsConfig;
 pub(crate) struct Settings {
     /// `azureMediaServicesArmId`.
     pub(crate) topic: Option<String>,
-    /// `diagnosticsEventsOutputName`.
+    /// `diagnosticsEventsOutputName`; empty for none, whatever is configured.
     pub(crate) diagnostics_output: Option<String>,
-    /// `operationalEventsOutputName`.
+    /// `operationalEventsOutputName`, likewise.
     pub(crate) operational_output: Option<String>,
     /// `logLevel`.
     pub(crate) log_level: Option<LogLevel>,
@@ -76,8 +76,8 @@ impl Settings {
         }
         let settings = Self {
             topic: reader.string(ACCOUNT),
-            diagnostics_output: reader.string("diagnosticsEventsOutputName"),
-            operational_output: reader.string("operationalEventsOutputName"),
+            diagnostics_output: reader.text("diagnosticsEventsOutputName"),
+            operational_output: reader.text("operationalEventsOutputName"),
             log_level: reader.log_level(),
             log_categories: reader.log_categories(),
             forbids_unsecured_endpoints: reader.flag("allowUnsecuredEndpoints") == Some(false),
@@ -153,8 +153,12 @@ impl Reader<'_> {
 
     /// `None` for one that is empty as well.
     fn string(&mut self, name: &'static str) -> Option<String> {
+        self.text(name).filter(|text| !text.is_empty())
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<String> {
         match self.value(name)? {
-            Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Value::String(text) => Some(text.trim().to_owned()),
             _ => {
                 self.problem(name, format!("'{name}' must be a string"));
                 None
@@ -277,9 +281,10 @@ impl LiveSettings {
     }
 }
 
+/// What the twin says, even if it is nothing; else what is configured.
 fn either(twin: &Option<String>, configured: &str) -> Option<String> {
-    twin.clone()
-        .or_else(|| Some(configured.to_owned()).filter(|text| !text.is_empty()))
+    let text = twin.as_deref().unwrap_or(configured);
+    Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -396,5 +401,9 @@ mod tests {
             Some("AmsDiagnostics")
         );
         assert!(live.topic().unwrap().starts_with("/subscriptions/s/") && live.logs_events());
+        let off = json!({"diagnosticsEventsOutputName": " ", "azureMediaServicesArmId": ""});
+        live.apply(Settings::read(off.as_object().unwrap(), false).0, Vec::new());
+        assert_eq!(live.output(EventClass::Diagnostics), None);
+        assert_eq!(live.topic().as_deref(), Some("/own"));
     }
 }

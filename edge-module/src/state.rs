@@ -18,40 +18,56 @@ struct Saved {
     registry: Value,
 }
 
-/// Starts the module with its saved state, and the instances that ran.
+/// Reads the saved state; `None` where there is none that can be read.
 ///
-/// A state that cannot be read never stops the start: it is renamed and logged, and the module starts empty. An instance that
-/// cannot run any more is inactive, and its error is logged.
+/// A state that cannot be read never stops the start: it is renamed and logged, and the module starts empty.
 ///
 /// # Errors
 ///
-/// [`DataError`] when the directory itself fails: starting empty would then lose the state at the next save.
-pub(crate) fn restore(
-    data: &DataDirectory,
-    options: RuntimeOptions,
-    sinks: Vec<Box<dyn MessageSink>>,
-) -> Result<Module, DataError> {
-    let Some(content) = data.read(FILE)? else {
-        tracing::info!("no saved state: the module starts without topologies");
-        return Ok(Module::new(options, sinks));
+/// [`DataError`] when it cannot be renamed: starting empty would then lose it at the next save.
+pub(crate) fn load(data: &DataDirectory) -> Result<Option<Value>, DataError> {
+    let found = match data.read(FILE) {
+        Ok(None) => {
+            tracing::info!("no saved state: the module starts without topologies");
+            return Ok(None);
+        }
+        Ok(Some(content)) => read(&content),
+        Err(error) => Err(error.to_string()),
     };
-    let registry = match read(&content) {
-        Ok(registry) => registry,
+    match found {
+        Ok(registry) => Ok(Some(registry)),
         Err(why) => {
             let aside = data.set_aside(FILE)?;
             tracing::error!(
                 "the saved state cannot be read ({why}); it is kept as {}, and the module starts without topologies",
                 aside.display()
             );
-            return Ok(Module::new(options, sinks));
+            Ok(None)
         }
+    }
+}
+
+/// Starts the module with what [`load`] returned, and the instances that ran. An instance that cannot run any more is
+/// inactive, and its error is logged.
+///
+/// # Errors
+///
+/// [`DataError`] for another value.
+pub(crate) fn restore(
+    data: &DataDirectory,
+    saved: Option<Value>,
+    options: RuntimeOptions,
+    sinks: Vec<Box<dyn MessageSink>>,
+) -> Result<Module, DataError> {
+    let Some(registry) = saved else {
+        return Ok(Module::new(options, sinks));
     };
-    match Module::restore(&registry, options.clone(), sinks) {
+    match Module::restore(&registry, options, sinks) {
         Ok((module, failures)) => {
             report(&module, &failures);
             Ok(module)
         }
-        // `read` has restored the same value. A module without its sinks would lose events, so it does not start.
+        // `load` has restored the same value. A module without its sinks would lose events, so it does not start.
         Err(error) => Err(data.failed("restore", FILE, error)),
     }
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use self::adapters::StoredAdapter;
 use self::instances::StoredInstance;
-use self::page::page;
+use self::page::{fitting, page};
 use self::topologies::StoredTopology;
 use crate::generation::Family;
 use crate::method::{Fault, InstanceState, MethodCall, MethodError, Request};

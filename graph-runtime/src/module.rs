@@ -203,7 +203,8 @@ impl Module {
         Ok((module, failures))
     }
 
-    /// Topologies, instances and which of them are active, for [`restore`](Self::restore) in another process.
+    /// Topologies, instances and which of them are active, or were until [`shutdown`](Self::shutdown), for
+    /// [`restore`](Self::restore) in another process.
     /// **Contains secrets**: store it where only the module reads it. Save after each method with a status below 300.
     pub fn save(&self) -> Value {
         self.shared.state().registry.save()
@@ -303,7 +304,8 @@ impl Module {
         self.shared.event_bus.flush(limit).await
     }
 
-    /// Stops all instances, waits until their clips are complete, and delivers their last events within ten seconds.
+    /// Stops all instances, waits until their clips are complete, and delivers their last events within ten seconds. What ran
+    /// is saved as active by a method that ends later.
     pub async fn shutdown(&self) {
         let (running, ending) = {
             let mut state = self.shared.state();
@@ -498,7 +500,11 @@ impl Module {
     ) -> impl Future<Output = Result<Response, MethodError>> + use<> {
         let shared = Arc::clone(&self.shared);
         let lifecycle = running.as_ref().map(|running| running.run().lifecycle.clone());
-        let report = move || shared.report(&instance, Completion::Deactivated, lifecycle.as_ref(), cause);
+        let completion = match cause {
+            StateChangeCause::Shutdown => Completion::Suspended,
+            _ => Completion::Deactivated,
+        };
+        let report = move || shared.report(&instance, completion, lifecycle.as_ref(), cause);
         let ended = report.clone();
         let stopping = tokio::spawn(async move {
             if let Some(running) = running {

@@ -1,9 +1,12 @@
 //! The client: one task that keeps a connection, and handles to it.
 
+mod answers;
 mod attempt;
+mod in_flight;
 mod options;
 mod states;
 mod stats;
+mod subscriptions;
 mod task;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +30,8 @@ use crate::twin::{Desired, ReportError, Twin};
 
 /// Messages for inputs that wait for the application.
 const MAX_WAITING_INPUTS: usize = 256;
+/// How long an end waits for the disk.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection to a hub that never gives up. Clones share it; it ends with [`shutdown`](Self::shutdown), or with the
 /// last clone.
@@ -83,7 +88,8 @@ pub struct MethodCall {
 
 #[derive(Debug)]
 struct Answer {
-    request_id: String,
+    /// Number of the call.
+    call: u64,
     status: i32,
     payload: Value,
 }
@@ -107,10 +113,10 @@ impl MethodCall {
 
     fn send(&mut self, status: i32, payload: Value) {
         if let Some(answers) = self.answers.take() {
-            let request_id = self.request.request_id.clone();
+            let call = self.request.call;
             // The client has ended, and with it the way to the caller.
             let _ = answers.send(Answer {
-                request_id,
+                call,
                 status,
                 payload,
             });
@@ -142,8 +148,44 @@ pub enum ConnectionState {
         /// Pause from the moment of the failure on.
         retry_in: Duration,
     },
-    /// The client has ended.
+    /// The client was ended.
     Stopped,
+    /// The client ended by itself, by a defect that the log names. Nothing is sent or received any more; end the program,
+    /// so that what watches over it starts it again. What is in the outbox is sent then.
+    Failed {
+        /// What failed.
+        reason: String,
+    },
+}
+
+impl ConnectionState {
+    /// Whether the client has ended, and the state does not change any more.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed { .. })
+    }
+}
+
+/// Runs the client's task, and tells when it ends by a panic.
+async fn supervise(run: impl Future<Output = ()>, state: watch::Sender<ConnectionState>) {
+    struct TaskEnd(watch::Sender<ConnectionState>);
+
+    impl Drop for TaskEnd {
+        fn drop(&mut self) {
+            self.0.send_if_modified(|state| {
+                let has_failed = !state.has_ended();
+                if has_failed {
+                    tracing::error!("the client of the hub ended by a defect");
+                    *state = ConnectionState::Failed {
+                        reason: "the client's task has ended".to_owned(),
+                    };
+                }
+                has_failed
+            });
+        }
+    }
+
+    let _end = TaskEnd(state);
+    run.await;
 }
 
 impl Client {
@@ -155,7 +197,10 @@ impl Client {
     pub fn start(options: ClientOptions, outbox: Outbox) -> (Self, FromHub) {
         let outbox = Arc::new(outbox);
         let shared = Arc::new(Shared {
-            twin: Mutex::new(Twin::new()),
+            // Half-way where the system has no randomness.
+            twin: Mutex::new(
+                Twin::new().with_first_request_id(getrandom::u32().unwrap_or(u32::MAX / 2).into()),
+            ),
             states: Mutex::default(),
             changed: Notify::new(),
             counters: Counters::default(),
@@ -172,7 +217,9 @@ impl Client {
             state: state_in,
             shutdown: until,
         };
-        tokio::spawn(task::Task::new(options, Arc::clone(&shared), outbox.consumer(), ends).run());
+        let state_of_end = ends.state.clone();
+        let task = task::Task::new(options, Arc::clone(&shared), &outbox, ends);
+        tokio::spawn(supervise(task.run(), state_of_end));
         let inner = Inner {
             shared,
             outbox,
@@ -273,18 +320,75 @@ impl Client {
     pub async fn drain(&self, limit: Duration) -> bool {
         let mut state = self.state();
         tokio::select! {
-            delivered = timeout(limit, self.inner.outbox.emptied()) => delivered.is_ok(),
+            delivered = timeout(limit, self.inner.outbox.emptied()) => delivered.unwrap_or(false),
             _ = state.wait_for(|state| *state != ConnectionState::Connected) => false,
         }
     }
 
-    /// Waits up to two seconds for what is under way, sends DISCONNECT, writes the outbox to disk, and ends. Events that
-    /// are not delivered stay in the outbox for the next start.
+    /// Waits up to two seconds for what is under way, sends DISCONNECT within two more, writes the outbox to disk within two
+    /// more, and ends. Events that are not delivered stay in the outbox for the next start.
     pub async fn shutdown(&self) {
         self.inner.shutdown.send_replace(true);
         let mut state = self.state();
         // An error means that the task is gone, which is what is waited for.
-        let _ = state.wait_for(|state| *state == ConnectionState::Stopped).await;
-        self.inner.outbox.flush().await;
+        let _ = state.wait_for(ConnectionState::has_ended).await;
+        if !self.inner.outbox.flush_within(FLUSH_TIMEOUT).await {
+            let waiting = self.inner.outbox.stats().waiting;
+            tracing::error!(
+                waiting,
+                "the disk does not take the last events in time, and they may be lost"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::PlainOptions;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    async fn ended(mut state: watch::Receiver<ConnectionState>) -> ConnectionState {
+        let ended = timeout(PATIENCE, state.wait_for(ConnectionState::has_ended));
+        ended.await.unwrap().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told() {
+        let (sender, state) = watch::channel(ConnectionState::Connected);
+        let task = tokio::spawn(supervise(
+            async { panic!("a defect that this test needs") },
+            sender,
+        ));
+        assert!(matches!(ended(state).await, ConnectionState::Failed { .. }));
+        assert!(task.await.unwrap_err().is_panic());
+    }
+
+    #[tokio::test]
+    async fn a_task_that_was_ended_has_not_failed() {
+        let (sender, state) = watch::channel(ConnectionState::Connected);
+        let stop = sender.clone();
+        let run = async move {
+            stop.send_replace(ConnectionState::Stopped);
+        };
+        supervise(run, sender).await;
+        assert_eq!(*state.borrow(), ConnectionState::Stopped);
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_outbox_fails_ends_and_says_so() {
+        let options = ClientOptions::plain(PlainOptions::new("m"), "127.0.0.1").with_port(1);
+        let (client, _from_hub) = Client::start(options, Outbox::that_fails());
+        assert!(matches!(
+            ended(client.state()).await,
+            ConnectionState::Failed { .. }
+        ));
+        let end = async {
+            client.flush().await;
+            assert!(!client.drain(PATIENCE).await);
+            client.shutdown().await;
+        };
+        timeout(PATIENCE, end).await.unwrap();
     }
 }

@@ -61,6 +61,10 @@ pub(crate) enum Received {
         request_id: String,
         body: Bytes,
     },
+    /// A call whose name cannot be read.
+    MalformedMethod {
+        request_id: String,
+    },
     TwinAnswer {
         request_id: String,
         status: u16,

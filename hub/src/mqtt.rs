@@ -120,6 +120,20 @@ pub(crate) enum Incoming {
     },
 }
 
+impl Incoming {
+    /// The packet's name, without its contents.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted(_) | Self::Refused { .. } => "CONNACK",
+            Self::Subscribed { .. } => "SUBACK",
+            Self::Publish(_) | Self::TooLarge => "PUBLISH",
+            Self::Acknowledged { .. } => "PUBACK",
+            Self::Pong => "PINGRESP",
+            Self::Disconnected { .. } => "DISCONNECT",
+        }
+    }
+}
+
 /// The contents of a CONNACK that accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Accepted {

@@ -1,5 +1,6 @@
 //! Events on disk until the hub has them.
 
+mod clock;
 mod counters;
 mod log;
 pub(crate) mod record;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use counters::{DropReason, OutboxStats};
+use tokio::sync::watch;
 pub(crate) use worker::Consumer;
 use worker::Worker;
 
@@ -51,7 +53,8 @@ impl OutboxOptions {
     }
 
     /// Longest wait of an event. Default 14 days. An event that was made before the machine's clock was set (before 2020)
-    /// does not age.
+    /// does not age, and none ages by a step of the clock while the outbox is open. An event of an earlier process is as
+    /// old as the clock says when the outbox is opened, and ages from there.
     #[must_use]
     pub fn with_max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
@@ -116,9 +119,29 @@ impl Outbox {
         self.worker.flush().await;
     }
 
-    /// Waits until all events have been delivered or dropped.
-    pub async fn emptied(&self) {
-        self.worker.emptied().await;
+    /// As [`flush`](Self::flush), but no longer than this. Returns whether it was done; where not, dropping the outbox does
+    /// not wait for the disk either.
+    pub async fn flush_within(&self, limit: Duration) -> bool {
+        self.worker.flush_within(limit).await
+    }
+
+    /// Waits until all events have been delivered or dropped, and returns true; false where the outbox has failed.
+    pub async fn emptied(&self) -> bool {
+        self.worker.emptied().await
+    }
+
+    /// Whether the thread that writes ended by a defect, and changes of that. From then on, every event is dropped and
+    /// counted; a new start of the program opens the files again.
+    pub fn failed(&self) -> watch::Receiver<bool> {
+        self.worker.failed()
+    }
+
+    /// An outbox whose thread has failed.
+    #[cfg(test)]
+    pub(crate) fn that_fails() -> Self {
+        Self {
+            worker: Worker::that_fails(),
+        }
     }
 
     /// Counts and size.
@@ -142,6 +165,9 @@ pub enum PushError {
     /// Events come faster than the disk takes them. A later one may be accepted.
     #[error("events come faster than the disk takes them: send fewer, or use a faster disk")]
     Overload,
+    /// The thread that writes ended by a defect, which the log names.
+    #[error("the outbox has failed: start the program again")]
+    Failed,
 }
 
 /// Why an outbox cannot be opened.
@@ -254,6 +280,28 @@ mod tests {
         assert_eq!(consumer.next().await.event, event(7));
         outbox.push(event(8)).unwrap();
         assert_eq!(consumer.next().await.event, event(8));
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_fails_leaves_nobody_waiting() {
+        let outbox = Outbox::that_fails();
+        outbox.flush().await;
+        assert!(outbox.flush_within(Duration::from_secs(3600)).await);
+        assert!(!outbox.emptied().await);
+        assert!(*outbox.failed().borrow());
+        assert_eq!(outbox.push(event(1)), Err(PushError::Failed));
+        let stats = outbox.stats();
+        assert_eq!((stats.accepted, stats.dropped_for(DropReason::Storage)), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_takes_nothing_is_not_waited_for_without_bound() {
+        let outbox = Outbox {
+            worker: Worker::that_is_stuck(),
+        };
+        outbox.push(event(1)).unwrap();
+        assert!(!outbox.flush_within(Duration::from_millis(1)).await);
+        drop(outbox);
     }
 
     #[test]

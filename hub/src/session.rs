@@ -130,8 +130,11 @@ impl Session {
         pause
     }
 
-    /// The token is to be renewed: connects again at once, since the hub knows no renewal within a connection.
+    /// The token is to be renewed: connects again at once, since the hub knows no renewal within a connection. One that
+    /// lasted until then was stable, and failures before it are forgotten.
     pub fn on_renewal(&mut self, now: Instant) {
+        self.failures = 0;
+        self.short_lived = 0;
         self.state = State::Waiting { until: now };
     }
 
@@ -275,6 +278,23 @@ mod tests {
         session.on_renewal(now + 80 * SECOND);
         assert_eq!(session.connect_at(), Some(now + 80 * SECOND));
         assert_eq!(session.failures(), 0);
+    }
+
+    #[test]
+    fn failures_before_a_connection_that_lasted_until_its_renewal_are_forgotten() {
+        let (mut session, now) = new();
+        for _ in 0..8 {
+            session.on_connecting();
+            session.on_connected(None, now);
+            session.on_lost(Loss::Closed, 1.0, now);
+        }
+        session.on_connecting();
+        // Renewed after 48 s, before a connection counts as stable by its age.
+        session.on_connected(Some(60 * SECOND), now);
+        session.on_renewal(now + 48 * SECOND);
+        assert!(!session.seems_displaced());
+        session.on_connecting();
+        assert_eq!(session.on_lost(Loss::Unreachable, 1.0, now + 48 * SECOND), SECOND);
     }
 
     proptest! {

@@ -71,6 +71,11 @@ pub enum HubTopic {
         /// The request id as received, to be repeated in the answer.
         request_id: String,
     },
+    /// A direct method is called by a name that is empty, or not UTF-8 in percent-encoding.
+    MalformedMethod {
+        /// The request id as received, to be repeated in the answer.
+        request_id: String,
+    },
     /// An answer to a twin request.
     TwinAnswer {
         /// Status as in HTTP.
@@ -105,12 +110,16 @@ pub fn parse(identity: &Identity, topic: &str) -> Result<Option<HubTopic>, Topic
     if let Some(rest) = topic.strip_prefix(METHODS) {
         let (name, query) = rest.split_once("/?").ok_or(TopicError::Incomplete)?;
         let request_id = query_value(query, "$rid").ok_or(TopicError::Incomplete)?;
-        if name.is_empty() || request_id.is_empty() {
+        if request_id.is_empty() {
             return Err(TopicError::Incomplete);
         }
-        return Ok(Some(HubTopic::Method {
-            name: decode(name)?.into_owned(),
-            request_id: request_id.to_owned(),
+        let request_id = request_id.to_owned();
+        return Ok(Some(match decode(name) {
+            Ok(name) if !name.is_empty() => HubTopic::Method {
+                name: name.into_owned(),
+                request_id,
+            },
+            _ => HubTopic::MalformedMethod { request_id },
         }));
     }
     if let Some(rest) = topic.strip_prefix(TWIN_ANSWERS) {
@@ -219,6 +228,15 @@ mod tests {
     }
 
     #[test]
+    fn a_method_whose_name_cannot_be_read_can_be_answered() {
+        for name in ["", "a%ff"] {
+            let request_id = "1".to_owned();
+            let topic = format!("$iothub/methods/POST/{name}/?$rid=1");
+            assert_eq!(read(&topic), HubTopic::MalformedMethod { request_id });
+        }
+    }
+
+    #[test]
     fn twin_topics_carry_status_request_and_version() {
         assert_eq!(
             read("$iothub/twin/res/204/?$rid=7&$version=12"),
@@ -277,7 +295,6 @@ mod tests {
         for topic in [
             "$iothub/methods/POST/name",
             "$iothub/methods/POST/name/?rid=1",
-            "$iothub/methods/POST//?$rid=1",
             "$iothub/methods/POST/name/?$rid=",
             "$iothub/twin/res/ok/?$rid=1",
             "$iothub/twin/res/200/",

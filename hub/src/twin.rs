@@ -22,6 +22,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 const THROTTLED_PAUSE: Duration = Duration::from_secs(10);
 /// Most notices kept while the document is being fetched; beyond, the document is fetched again.
 const MAX_WAITING_NOTICES: usize = 32;
+/// Documents older than a notice after which notices are applied without those between: the hub has no newer document, as
+/// a gateway's copy may count versions of its own.
+const MAX_OLDER_DOCUMENTS: u32 = 2;
 
 /// The desired properties as the hub has them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,6 +81,8 @@ pub struct Twin {
     reported: Map<String, Value>,
     /// Notices that came before the document or after a gap, by version.
     notices: BTreeMap<u64, Map<String, Value>>,
+    /// Documents in a row that did not reach the first of these notices.
+    older_documents: u32,
     get: Exchange,
     report: Exchange,
     /// Changes that are not sent yet; more than one where they cannot be combined.
@@ -94,6 +99,8 @@ struct Exchange {
     is_needed: bool,
     sent: Option<Sent>,
     not_before: Option<Instant>,
+    /// The hub asked for this pause, and a reconnection does not end it.
+    throttled_until: Option<Instant>,
     failures: u32,
 }
 
@@ -104,6 +111,15 @@ struct Sent {
 }
 
 impl Exchange {
+    /// What is left of it after the connection ended.
+    fn without_connection(&self) -> Self {
+        Self {
+            not_before: self.throttled_until,
+            throttled_until: self.throttled_until,
+            ..Self::default()
+        }
+    }
+
     fn is_answered_by(&self, request_id: u64) -> bool {
         self.sent.is_some_and(|sent| sent.request_id == request_id)
     }
@@ -142,6 +158,7 @@ impl Exchange {
         };
         self.sent = None;
         self.not_before = Some(now + pause);
+        self.throttled_until = self.not_before.filter(|_| status == 429);
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -161,6 +178,14 @@ impl Twin {
     /// Not connected, and nothing known.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Counts request ids from here. A random number keeps answers to requests of an earlier process from being taken for
+    /// answers to ours. Default 1.
+    #[must_use]
+    pub fn with_first_request_id(mut self, first: u64) -> Self {
+        self.next_request_id = first.wrapping_sub(1);
+        self
     }
 
     /// The desired properties; `None` until the hub has sent them once.
@@ -204,15 +229,16 @@ impl Twin {
         self.connected = true;
         self.get = Exchange {
             is_needed: true,
-            ..Exchange::default()
+            ..self.get.without_connection()
         };
         self.notices.clear();
+        self.older_documents = 0;
     }
 
     /// The connection ended: answers to what was asked over it do not come any more.
     pub fn on_disconnected(&mut self) {
         self.connected = false;
-        self.get = Exchange::default();
+        self.get = self.get.without_connection();
         self.take_back();
     }
 
@@ -350,11 +376,20 @@ impl Twin {
         self.reported = reported;
         let is_new = self.desired.as_ref() != Some(&desired);
         self.desired = Some(desired);
-        let applied = self.apply_notices();
+        let mut applied = self.apply_notices();
         if self.get.is_needed {
-            // The document is older than a notice, as a gateway's copy may be: give it time.
-            self.get.failures = failures;
-            self.get.fail(status, now);
+            self.older_documents += 1;
+            if self.older_documents >= MAX_OLDER_DOCUMENTS {
+                self.get.succeed();
+                applied = self.apply_all_notices();
+            } else {
+                // The document is older than a notice, as a gateway's copy may be: give it time.
+                self.get.failures = failures;
+                self.get.fail(status, now);
+            }
+        }
+        if !self.get.is_needed {
+            self.older_documents = 0;
         }
         if is_new {
             TwinOutcome::DesiredChanged
@@ -402,6 +437,20 @@ impl Twin {
         outcome
     }
 
+    /// Applies the waiting notices in order, whatever lies between them.
+    fn apply_all_notices(&mut self) -> TwinOutcome {
+        let Some(desired) = &mut self.desired else {
+            return TwinOutcome::Unchanged;
+        };
+        let mut outcome = TwinOutcome::Unchanged;
+        while let Some((version, patch)) = self.notices.pop_first() {
+            merge_patch(&mut desired.properties, &patch);
+            desired.version = version;
+            outcome = TwinOutcome::DesiredChanged;
+        }
+        outcome
+    }
+
     /// What was sent and not acknowledged goes back in front of what was changed since.
     fn take_back(&mut self) {
         let mut older = std::mem::take(&mut self.in_flight);
@@ -416,7 +465,7 @@ impl Twin {
     }
 
     fn request_id(&mut self) -> u64 {
-        self.next_request_id += 1;
+        self.next_request_id = self.next_request_id.wrapping_add(1);
         self.next_request_id
     }
 }

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use lva_client_transport::http::{HttpConnection, HttpLimits, HttpResponse, HttpTransportError, Origin};
-use lva_client_transport::{ClientTls, ClientTlsError};
+use lva_client_transport::{ClientTls, ClientTlsError, TrustedRoots};
 use lva_media_types::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -72,7 +72,8 @@ impl Workload {
         string_member(&answer, "digest")
     }
 
-    /// The certificates that the gateway's certificate is signed by, and no others.
+    /// The certificates that the gateway's certificate is signed by, and no others. Those in the bundle that cannot be used
+    /// are left out.
     ///
     /// # Errors
     ///
@@ -80,7 +81,14 @@ impl Workload {
     pub async fn trust_bundle(&self) -> Result<ClientTls, WorkloadError> {
         let answer = self.call("GET", "/trust-bundle", None).await?;
         let bundle = string_member(&answer, "certificate")?;
-        Ok(ClientTls::from_pem([bundle])?)
+        let (roots, left_out) = TrustedRoots::from_pem_bundle(bundle)?;
+        if left_out > 0 {
+            tracing::warn!(
+                left_out,
+                "certificates of the trust bundle cannot be used: check the device's configuration"
+            );
+        }
+        Ok(ClientTls::new(roots))
     }
 
     /// A certificate, signed by the gateway's authority, for a server that this module runs under `common_name`.

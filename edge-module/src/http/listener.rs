@@ -108,20 +108,56 @@ pub struct Listener {
     stop: watch::Sender<bool>,
 }
 
-impl Listener {
+/// An address that is taken, where callers wait until it is [served](Self::serve).
+#[derive(Debug)]
+pub struct BoundListener {
+    listener: TcpListener,
+    address: SocketAddr,
+    options: ListenerOptions,
+}
+
+impl BoundListener {
     /// Serves a router. Its handlers may ask for `ConnectInfo<SocketAddr>`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn serve(self, router: Router) -> Listener {
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(accept(self.listener, self.options, router, stopped));
+        Listener {
+            address: self.address,
+            stop,
+        }
+    }
+}
+
+impl Listener {
+    /// Takes the address.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Listen`].
+    pub async fn bind(options: ListenerOptions) -> Result<BoundListener, HttpError> {
+        let address = options.address;
+        let failed = |source| HttpError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(BoundListener {
+            listener,
+            address,
+            options,
+        })
+    }
+
+    /// Takes the address and serves a router: [`bind`](Self::bind) and [`serve`](BoundListener::serve).
     ///
     /// # Errors
     ///
     /// [`HttpError::Listen`].
     pub async fn start(options: ListenerOptions, router: Router) -> Result<Self, HttpError> {
-        let address = options.address;
-        let failed = |source| HttpError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(accept(listener, options, router, stopped));
-        Ok(Self { address, stop })
+        Ok(Self::bind(options).await?.serve(router))
     }
 
     /// The address, with the port that the system chose where 0 was asked for.

@@ -60,10 +60,32 @@ fn message(input: InputMessage) -> HubMessage {
         message = message.with_id(id);
     }
     for (name, value) in input.properties {
-        message = message.with_property(name, value.unwrap_or_default());
+        // Null is a property that is not there.
+        if let Some(value) = value {
+            message = message.with_property(name, value);
+        }
     }
     match input.correlation_id {
         Some(id) => message.with_property("correlationId", id),
         None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_without_a_value_is_not_there() {
+        let bag = vec![
+            ("$.mid".to_owned(), Some("m-1".to_owned())),
+            ("eventTime".to_owned(), None),
+            ("eventTarget".to_owned(), Some("/graphInstances/one".to_owned())),
+        ];
+        let input = InputMessage::new(Some("trigger".to_owned()), bag, bytes::Bytes::new());
+        let expected = HubMessage::new()
+            .with_id("m-1")
+            .with_property("eventTarget", "/graphInstances/one");
+        assert_eq!(message(input), expected);
     }
 }

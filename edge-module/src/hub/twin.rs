@@ -52,24 +52,29 @@ impl TwinFollower {
 
     /// Puts the saved twin into force, until the hub sends it again. One that cannot be read never stops the start.
     pub(super) fn restore(&self) {
-        let content = match self.data.read(FILE) {
-            Ok(Some(content)) => content,
+        let read = match self.data.read(FILE) {
             Ok(None) => return,
-            Err(error) => return tracing::error!("the last twin cannot be read: {error}"),
+            Ok(Some(content)) => serde_json::from_slice::<Saved>(&content).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
         };
-        match serde_json::from_slice::<Saved>(&content) {
+        let why = match read {
             Ok(saved) if saved.schema == SCHEMA => {
                 self.put_into_force(&saved.properties);
                 tracing::info!(
                     version = saved.version,
                     "the last twin is in force until the hub sends it again"
                 );
+                return;
             }
-            Ok(saved) => tracing::error!(
-                "the last twin has schema {}, and this version reads {SCHEMA}",
-                saved.schema
+            Ok(saved) => format!("it has schema {}, and this version reads {SCHEMA}", saved.schema),
+            Err(why) => why,
+        };
+        match self.data.set_aside(FILE) {
+            Ok(aside) => tracing::error!(
+                "the last twin cannot be read ({why}); it is kept as {}, and the hub's is awaited",
+                aside.display()
             ),
-            Err(error) => tracing::error!("the last twin cannot be read: {error}"),
+            Err(error) => tracing::error!("the last twin cannot be read ({why}), nor set aside: {error}"),
         }
     }
 
@@ -154,5 +159,31 @@ impl TwinFollower {
         if let Err(error) = client.report(patch) {
             tracing::error!(%error, "the state cannot be reported");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EventsConfig;
+
+    #[test]
+    fn a_twin_that_cannot_be_read_is_kept_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = Arc::new(DataDirectory::open(directory.path()).unwrap());
+        let settings = LiveSettings::new(&EventsConfig::default());
+        let twin = TwinFollower::new(Arc::clone(&data), settings, None, true);
+        for (number, content) in [
+            (1, "{\"schema\":1"),
+            (2, r#"{"schema":2,"version":1,"properties":{}}"#),
+        ] {
+            std::fs::write(data.file(FILE), content).unwrap();
+            twin.restore();
+            let aside = data.file(&format!("{FILE}.unreadable-{number}"));
+            assert_eq!(std::fs::read_to_string(aside).unwrap(), content);
+        }
+        std::fs::create_dir(data.file(FILE)).unwrap();
+        twin.restore();
+        assert!(data.file(&format!("{FILE}.unreadable-3")).is_dir());
     }
 }

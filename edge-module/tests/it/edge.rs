@@ -339,6 +339,57 @@ async fn a_default_address_in_use_does_not_keep_a_module_from_its_hub() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_configured_address_in_use_is_an_error_before_the_hub_is_connected() {
+    let site = Site::new().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flags in [
+        ["--http", &address, "--metrics", ""],
+        ["--http", "", "--metrics", &address],
+    ] {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_lva-edge"))
+            .arg("module")
+            .args(flags)
+            .current_dir(site.directory.path())
+            .env_clear()
+            .envs(site.environment())
+            .output()
+            .unwrap();
+        let error = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(2));
+        assert!(error.contains(&address), "{error}");
+    }
+    assert_eq!(site.workload.signatures.load(SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_too_large_for_an_answer_is_set_and_listed_shortened() {
+    let mut site = Site::new().await;
+    let mut program = site.started().await;
+    let mut large = topology();
+    large["name"] = "large".into();
+    // A request that just fits.
+    let room = 131_000 - large.to_string().len();
+    large["properties"]["description"] = "x".repeat(room - 20).into();
+    let set = site.must("GraphTopologySet", large).await;
+    assert!(set["name"] == "large" && set["@note"].is_string(), "{set}");
+    site.must("GraphTopologySet", topology()).await;
+    let mut request = json!({"@apiVersion": "1.0", "@continuationToken": ""});
+    let mut names = Vec::new();
+    loop {
+        let page = site.must("GraphTopologyList", request.clone()).await;
+        let entries = page["value"].as_array().unwrap();
+        names.extend(entries.iter().map(|one| one["name"].clone()));
+        match page.get("@continuationToken") {
+            Some(token) => request["@continuationToken"] = token.clone(),
+            None => break,
+        }
+    }
+    assert_eq!(names, ["large", "watch"]);
+    stopped(&mut site, &mut program).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_incomplete_environment_is_explained() {
     let site = Site::new().await;
     let environment = site.environment();

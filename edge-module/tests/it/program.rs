@@ -1,9 +1,14 @@
 //! The program `lva-edge`, killed and stopped.
 
-use rustix::process::Signal;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 use crate::ended::run;
-use crate::support::{Client, Program, activated, state_of};
+use crate::support::{Client, Program, activated, named, state_of, topology};
 
 #[tokio::test]
 async fn after_kill_9_everything_that_ran_runs_and_sigterm_ends_cleanly() {
@@ -17,6 +22,72 @@ async fn after_kill_9_everything_that_ran_runs_and_sigterm_ends_cleanly() {
     assert_eq!(state_of(&mut Client::of(program.address), "one").await, "Active");
     program.signal(Signal::TERM);
     assert_eq!(program.wait(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_hangs_does_not_keep_the_program_from_ending() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("lva-edge-data");
+    std::fs::create_dir(&data).unwrap();
+    // The next save waits for a reader, which never comes.
+    let part = data.join("state.json.part");
+    mknodat(CWD, &part, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let mut program = Program::start(directory.path());
+    let address = program.address;
+    let set = tokio::spawn(async move {
+        Client::of(address)
+            .post("/api/v1/methods/GraphTopologySet", &topology().to_string())
+            .await
+    });
+    let mut client = Client::of(address);
+    let is_set = async {
+        while client.method("GraphTopologyGet", &named("watch")).await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    crate::within("the topology", is_set).await;
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait(), Some(0));
+    set.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lva-edge"))
+        .args([
+            "module",
+            "--http",
+            "127.0.0.1:0",
+            "--metrics",
+            "",
+            "--log-format",
+            "text",
+        ])
+        .current_dir(directory.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    let address = loop {
+        line.clear();
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "no address");
+        if let Some((_, rest)) = line.split_once("methods: http://") {
+            break rest.split_once('/').unwrap().0.parse().unwrap();
+        }
+    };
+    // More than a pipe holds: 64 KiB.
+    let mut client = Client::of(address);
+    let (method, payload) = ("x".repeat(100), json!({"@apiVersion": "1.0"}));
+    for _ in 0..1000 {
+        let calls = client.method(&method, &payload);
+        assert_eq!(crate::within("an answer", calls).await.0, 501);
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(stdout);
 }
 
 #[test]

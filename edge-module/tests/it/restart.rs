@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use lva_edge_module::ANSWER_LIMIT;
+
 use crate::support::{Client, activated, config, named, started, state_of};
 
 #[tokio::test]
@@ -18,6 +20,51 @@ async fn instances_that_ran_run_again_and_the_others_do_not() {
     let mut client = Client::of(module.http_address().unwrap());
     assert_eq!(state_of(&mut client, "one").await, "Active");
     assert_eq!(state_of(&mut client, "two").await, "Inactive");
+}
+
+#[tokio::test]
+async fn a_method_that_ends_during_the_stop_saves_what_ran_as_running() {
+    let directory = tempfile::tempdir().unwrap();
+    let module = started(config(directory.path())).await;
+    let mut client = Client::of(module.http_address().unwrap());
+    activated(&mut client, "one").await;
+    activated(&mut client, "two").await;
+    let methods = module.methods().clone();
+    assert!(module.stop().await);
+    let late = methods
+        .invoke("GraphInstanceDeactivate", named("two"), ANSWER_LIMIT)
+        .await;
+    assert_eq!(late.status, 200);
+    // One process at a time uses the directory.
+    drop(methods);
+
+    let module = started(config(directory.path())).await;
+    let mut client = Client::of(module.http_address().unwrap());
+    assert_eq!(state_of(&mut client, "one").await, "Active");
+    assert_eq!(state_of(&mut client, "two").await, "Inactive");
+}
+
+#[tokio::test]
+async fn a_state_that_is_no_file_or_too_large_is_kept_aside_and_the_module_starts() {
+    for is_directory in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let state = data.join("state.json");
+        match is_directory {
+            true => std::fs::create_dir(&state).unwrap(),
+            // Without content on disk.
+            false => std::fs::File::create(&state)
+                .unwrap()
+                .set_len((256 << 20) + 1)
+                .unwrap(),
+        }
+        let module = started(config(directory.path())).await;
+        activated(&mut Client::of(module.http_address().unwrap()), "one").await;
+        let aside = data.join("state.json.unreadable-1").metadata().unwrap();
+        assert_eq!(aside.is_dir(), is_directory);
+        assert!(state.is_file());
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::dates::Dates;
 use super::options::check_capacity;
-use super::{Registry, page};
+use super::{Registry, fitting, page};
 use crate::adapter::DeviceAdapter;
 use crate::diagnostic::Diagnostic;
 use crate::generation::Generation;
@@ -75,7 +75,7 @@ impl Registry {
             }
         };
         let stored = StoredAdapter { adapter, dates };
-        let payload = stored.shown();
+        let payload = fitting(stored.shown(), self.options.page);
         self.adapters.insert(stored.adapter.name().to_owned(), stored);
         Ok(Response {
             findings,

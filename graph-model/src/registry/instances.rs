@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::dates::Dates;
 use super::options::check_capacity;
-use super::{Registry, page};
+use super::{Registry, fitting, page};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
 use crate::document::{object, set};
@@ -21,6 +21,8 @@ pub(super) struct StoredInstance {
     pub(super) instance: Instance,
     pub(super) family: Family,
     pub(super) state: InstanceState,
+    /// Inactive because the runtime ends, and to run again after a restart.
+    pub(super) is_suspended: bool,
     pub(super) dates: Dates,
 }
 
@@ -67,7 +69,8 @@ impl Registry {
         let instance = Instance::from_value(document).map_err(Fault::document)?;
         match old {
             Some(old) if old.instance == instance => {
-                return Ok(Response::with(200, self.shown(old, family)));
+                let payload = fitting(self.shown(old, family), self.options.page);
+                return Ok(Response::with(200, payload));
             }
             Some(old) if old.state != InstanceState::Inactive => {
                 return Err(Fault::StateConflict {
@@ -91,9 +94,10 @@ impl Registry {
             instance,
             family,
             state: InstanceState::Inactive,
+            is_suspended: old.is_some_and(|old| old.is_suspended),
             dates,
         };
-        let payload = self.shown(&stored, family);
+        let payload = fitting(self.shown(&stored, family), self.options.page);
         self.instances.insert(stored.instance.name().to_owned(), stored);
         Ok(Response {
             findings,

@@ -39,8 +39,9 @@ impl RegistryOptions {
         self
     }
 
-    /// The most bytes of the entries in one page of a list, as compact JSON; a larger entry is a page by itself. Default: no
-    /// limit. Hubs carry answers of up to 128 KiB.
+    /// The most bytes of the entries in one page of a list, as compact JSON. A larger object, in a list or as the answer of a
+    /// Set, is shortened to its name, dates, topology and state, with an `@note`. Default: no limit. Hubs carry answers of up to
+    /// 128 KiB.
     #[must_use]
     pub fn with_page_bytes(mut self, bytes: usize) -> Self {
         self.page.bytes = Some(bytes);

@@ -70,4 +70,6 @@ pub enum Completion {
     },
     /// The instance has stopped as requested, and all its recordings are complete.
     Deactivated,
+    /// The instance has stopped because the runtime ends: it is inactive, and saved as active until a method decides otherwise.
+    Suspended,
 }

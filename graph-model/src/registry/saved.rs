@@ -55,14 +55,14 @@ impl Registry {
             stored.dates.merge_into(entry)
         });
         let instances = self.instances.values().map(|stored| {
-            let active = matches!(stored.state, InstanceState::Active | InstanceState::Activating);
+            let runs = matches!(stored.state, InstanceState::Active | InstanceState::Activating);
             stored.dates.merge_into(json!({
                 "document": stored.instance.to_value(),
                 "family": match stored.family {
                     Family::Lva => "lva",
                     Family::VideoAnalyzer => "videoAnalyzer",
                 },
-                "active": active,
+                "active": runs || stored.is_suspended,
             }))
         });
         let adapters = self.adapters.values().map(|stored| {
@@ -127,6 +127,7 @@ impl Registry {
                 instance,
                 family,
                 state: InstanceState::Inactive,
+                is_suspended: false,
                 dates: dates(entry)?,
             };
             registry.instances.insert(name, stored);

@@ -22,17 +22,27 @@ impl Registry {
             let name = Method::InstanceActivate.name(family);
             Err(MethodError::new(name, Some(instance), fault))
         };
-        match (state, completion) {
+        match (state, &completion) {
             (S::Activating | S::Active, Completion::Activated) => {
                 self.move_to(instance, S::Active);
                 Ok(Response::empty(200))
             }
             (S::Activating | S::Active, Completion::Failed { node, message }) => {
                 self.move_to(instance, S::Inactive);
-                fail(Fault::ActivationFailed { node, message })
+                fail(Fault::ActivationFailed {
+                    node: node.clone(),
+                    message: message.clone(),
+                })
             }
-            (S::Activating, Completion::Deactivated) => {
-                self.move_to(instance, S::Inactive);
+            (S::Active, Completion::Suspended) => {
+                self.suspend(instance);
+                Ok(Response::empty(200))
+            }
+            (S::Activating, Completion::Deactivated | Completion::Suspended) => {
+                match completion {
+                    Completion::Suspended => self.suspend(instance),
+                    _ => self.move_to(instance, S::Inactive),
+                }
                 fail(Fault::ActivationFailed {
                     node: None,
                     message: "the instance was stopped before it was active: activate it again".to_owned(),
@@ -45,10 +55,12 @@ impl Registry {
                 remedy: "wait until it is Inactive",
             }),
             (S::Active | S::Deactivating | S::Inactive, Completion::Deactivated)
-            | (S::Deactivating | S::Inactive, Completion::Failed { .. }) => {
+            | (S::Deactivating | S::Inactive, Completion::Failed { .. })
+            | (S::Deactivating, Completion::Suspended) => {
                 self.move_to(instance, S::Inactive);
                 Ok(Response::empty(200))
             }
+            (S::Inactive, Completion::Suspended) => Ok(Response::empty(200)),
             (S::Inactive, Completion::Activated) => fail(Fault::UnexpectedReport { state }),
         }
     }
@@ -83,7 +95,11 @@ impl Registry {
         let stored = self.stored_instance(name)?;
         let instance = name.to_owned();
         match (stored.state, self.options.strictness) {
-            (InstanceState::Inactive, _) => Ok(Action::Done(Response::empty(200))),
+            (InstanceState::Inactive, _) => {
+                // A suspended one is not to run at the next start either.
+                self.move_to(name, InstanceState::Inactive);
+                Ok(Action::Done(Response::empty(200)))
+            }
             (InstanceState::Deactivating, _) => Ok(Action::Wait { instance }),
             (InstanceState::Activating, Strictness::Compatible) => Err(Fault::StateConflict {
                 state: InstanceState::Activating,
@@ -101,6 +117,14 @@ impl Registry {
     pub(super) fn move_to(&mut self, instance: &str, state: InstanceState) {
         if let Some(stored) = self.instances.get_mut(instance) {
             stored.state = state;
+            stored.is_suspended = false;
+        }
+    }
+
+    fn suspend(&mut self, instance: &str) {
+        if let Some(stored) = self.instances.get_mut(instance) {
+            stored.state = InstanceState::Inactive;
+            stored.is_suspended = true;
         }
     }
 }

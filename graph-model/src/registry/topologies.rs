@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::dates::Dates;
 use super::options::check_capacity;
-use super::{Registry, page};
+use super::{Registry, fitting, page};
 use crate::check::resolve;
 use crate::diagnostic::Diagnostic;
 use crate::generation::{Family, Generation};
@@ -79,7 +79,7 @@ impl Registry {
             Some(old) if old.topology == topology => {
                 return Ok(Response {
                     findings,
-                    ..Response::with(200, old.shown())
+                    ..Response::with(200, fitting(old.shown(), self.options.page))
                 });
             }
             Some(old) => {
@@ -88,7 +88,7 @@ impl Registry {
             }
         };
         let stored = StoredTopology { topology, dates };
-        let payload = stored.shown();
+        let payload = fitting(stored.shown(), self.options.page);
         self.topologies.insert(stored.topology.name().to_owned(), stored);
         Ok(Response {
             findings,

@@ -455,6 +455,65 @@ fn pages_are_bounded_in_bytes_and_hold_one_entry_at_least() {
     assert_eq!(of(100 * entry), [5]);
 }
 
+#[test]
+fn an_object_too_large_for_an_answer_is_shortened_in_lists_and_when_it_is_set() {
+    let mut registry = Registry::new(RegistryOptions::default().with_page_bytes(4_000));
+    let large = with(plaza(), "/properties/description", json!("x".repeat(4_000)));
+    let set = done(&mut registry, "GraphTopologySet", &large).payload;
+    assert_eq!(set["name"], plaza()["name"]);
+    assert!(set["@note"].as_str().unwrap().contains("4000"), "{set}");
+    assert!(
+        set["systemData"].is_object() && set.to_string().len() < 500,
+        "{set}"
+    );
+    assert_eq!(done(&mut registry, "GraphTopologySet", &large).payload, set);
+    let list = done(&mut registry, "GraphTopologyList", &json!({})).payload;
+    assert_eq!(list["value"], json!([set]));
+    let whole = done(
+        &mut registry,
+        "GraphTopologyGet",
+        &json!({"name": plaza()["name"]}),
+    )
+    .payload;
+    assert_eq!(
+        whole["properties"]["description"],
+        large["properties"]["description"]
+    );
+}
+
+#[test]
+fn an_empty_continuation_token_begins_the_list() {
+    let mut registry = Registry::new(RegistryOptions::default());
+    done(&mut registry, "GraphTopologySet", &plaza());
+    let list = done(
+        &mut registry,
+        "GraphTopologyList",
+        &json!({"@continuationToken": ""}),
+    );
+    assert_eq!(list.payload["value"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_suspended_instance_is_saved_as_active_until_a_method_decides_otherwise() {
+    let active = |registry: &Registry| registry.save()["instances"][0]["active"].clone();
+    let mut registry = in_state(InstanceState::Active, Strictness::Open);
+    let answer = registry.complete("Plaza-1", Completion::Suspended).unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(registry.state("Plaza-1"), Some(InstanceState::Inactive));
+    assert_eq!(active(&registry), true);
+    registry.complete("Plaza-1", Completion::Suspended).unwrap();
+    assert_eq!(active(&registry), true);
+    done(&mut registry, "GraphInstanceDeactivate", &name("Plaza-1"));
+    assert_eq!(active(&registry), false);
+
+    let mut registry = in_state(InstanceState::Activating, Strictness::Open);
+    registry.complete("Plaza-1", Completion::Suspended).unwrap_err();
+    assert_eq!(active(&registry), true);
+    let mut registry = in_state(InstanceState::Deactivating, Strictness::Open);
+    registry.complete("Plaza-1", Completion::Suspended).unwrap();
+    assert_eq!(active(&registry), false);
+}
+
 /// The numbers of entries on the pages of a list of five topologies.
 fn pages(options: RegistryOptions) -> Vec<usize> {
     let mut registry = Registry::new(options);

@@ -83,7 +83,7 @@ impl InstanceLifecycle {
             self.emitter.request_flush();
             self.end.send_replace(Some(match report {
                 Completion::Failed { message, .. } => Err(message),
-                Completion::Activated | Completion::Deactivated => Ok(()),
+                Completion::Activated | Completion::Deactivated | Completion::Suspended => Ok(()),
             }));
         }
     }

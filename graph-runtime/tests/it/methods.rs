@@ -76,6 +76,20 @@ async fn shutdown_stops_everything_and_says_so() {
 }
 
 #[tokio::test]
+async fn what_ran_until_the_shutdown_is_saved_as_active() {
+    let directory = tempfile::tempdir().unwrap();
+    let (module, _) = module(directory.path());
+    let instance = instance("rtsp://127.0.0.1:1/x", 1);
+    activate(&module, topology(vec![], vec![]), instance).await;
+    let before = module.save();
+    module.shutdown().await;
+    assert_eq!(module.save(), before);
+    let name = json!({"@apiVersion": "1.0", "name": "Sample-Graph-1"});
+    must(&module, "GraphInstanceDeactivate", name).await;
+    assert_ne!(module.save(), before);
+}
+
+#[tokio::test]
 async fn a_saved_module_comes_back_with_what_ran_running() {
     let directory = tempfile::tempdir().unwrap();
     let (before, _) = module(directory.path());

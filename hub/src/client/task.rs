@@ -8,28 +8,28 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
+use super::answers::Answers;
 use super::attempt::{Attempt, Established, Failed};
+use super::in_flight::InFlight;
 use super::options::{Authentication, ClientOptions};
+use super::subscriptions::Subscriptions;
 use super::{Answer, ConnectionState, MethodCall, Shared};
 use crate::dial::Dial;
 use crate::dialect::Dialect;
 use crate::message::InputMessage;
-use crate::method::{MethodAnswer, Methods};
+use crate::method::Methods;
 use crate::mqtt::{CodecError, Connection, Incoming, Lost, MqttVersion, Outgoing, Publish, Qos};
-use crate::outbox::Consumer;
 use crate::outbox::record::StoredEvent;
+use crate::outbox::{Consumer, Outbox};
 use crate::session::{Loss, Session};
 use crate::twin::Desired;
 
-/// How long the broker may take to acknowledge. After it the connection is made anew, and what is missing is sent again.
-const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a clean end waits for what is under way.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Most packets without acknowledgement where the broker names no limit.
 const MAX_PACKETS: usize = 1000;
-/// Most messages that wait for its acknowledgements, and answers among them.
+/// Most messages that wait for its acknowledgements.
 const MAX_OUTBOUND: usize = 10_000;
-const MAX_UNSENT_ANSWERS: usize = 1000;
 /// Bytes that a broker may leave untaken. More than the events under way, and than answers to all calls.
 const MAX_QUEUED_BYTES: usize = 64 << 20;
 
@@ -54,35 +54,31 @@ pub(super) struct Task {
     methods: Methods,
     shared: Arc<Shared>,
     consumer: Consumer,
+    outbox_failed: watch::Receiver<bool>,
     ends: Ends,
     answers_in: mpsc::UnboundedSender<Answer>,
     answers: mpsc::UnboundedReceiver<Answer>,
-    /// Sent or to be sent, in order, and not acknowledged.
-    in_flight: VecDeque<InFlight>,
-    /// Answers that the broker has not acknowledged.
-    unsent: VecDeque<MethodAnswer>,
+    in_flight: InFlight,
+    unsent: Answers,
     /// What waits until the broker takes more, for this connection.
     outbound: VecDeque<(Publish, Sent)>,
     /// What the packet ids of this connection stand for.
     packets: HashMap<u16, Sent>,
     /// Most packets without acknowledgement that the broker allows.
     max_packets: usize,
-    subscribing_since: Option<Instant>,
+    subscriptions: Subscriptions,
     /// The failure that was logged last.
     reported: Option<Loss>,
 }
 
-struct InFlight {
-    stored: StoredEvent,
-    sent_at: Option<Instant>,
-}
-
 enum Sent {
+    /// By sequence number.
     Event(u64),
-    Answer(String),
+    /// By number of the call.
+    Answer(u64),
     State(String),
     Announcement,
-    Subscription(Vec<String>),
+    Subscription,
     Other,
 }
 
@@ -91,6 +87,7 @@ enum End {
     Shutdown,
     Renewal,
     Lost(Lost),
+    OutboxFailed,
 }
 
 enum Step {
@@ -99,11 +96,12 @@ enum Step {
     Answer(Answer),
     Changed,
     Shutdown,
+    OutboxFailed,
     Tick,
 }
 
 impl Task {
-    pub(super) fn new(options: ClientOptions, shared: Arc<Shared>, consumer: Consumer, ends: Ends) -> Self {
+    pub(super) fn new(options: ClientOptions, shared: Arc<Shared>, outbox: &Outbox, ends: Ends) -> Self {
         let dialer = options.dialer();
         let (answers_in, answers) = mpsc::unbounded_channel();
         Self {
@@ -114,19 +112,20 @@ impl Task {
             keep_alive: options.keep_alive,
             connect_timeout: options.connect_timeout,
             max_in_flight: options.max_in_flight,
+            subscriptions: Subscriptions::new(&options.session),
             session: Session::new(options.session, Instant::now()),
             methods: Methods::new(options.methods),
             shared,
-            consumer,
+            consumer: outbox.consumer(),
+            outbox_failed: outbox.failed(),
             ends,
             answers_in,
             answers,
-            in_flight: VecDeque::new(),
-            unsent: VecDeque::new(),
+            in_flight: InFlight::default(),
+            unsent: Answers::default(),
             outbound: VecDeque::new(),
             packets: HashMap::new(),
             max_packets: MAX_PACKETS,
-            subscribing_since: None,
             reported: None,
         }
     }
@@ -162,7 +161,7 @@ impl Task {
                     self.on_lost(failed);
                 }
                 Some(Ok(established)) => match self.serve(established).await {
-                    End::Shutdown => break,
+                    End::Shutdown | End::OutboxFailed => break,
                     End::Renewal => {
                         self.shared.counters.tokens_renewed.increment();
                         self.session.on_renewal(Instant::now());
@@ -177,7 +176,13 @@ impl Task {
                 },
             }
         }
-        self.ends.state.send_replace(ConnectionState::Stopped);
+        let end = match *self.outbox_failed.borrow() && !*self.ends.shutdown.borrow() {
+            true => ConnectionState::Failed {
+                reason: "the outbox has failed".to_owned(),
+            },
+            false => ConnectionState::Stopped,
+        };
+        self.ends.state.send_replace(end);
     }
 
     /// Waits for something without a connection. `None` when the client is to end.
@@ -193,6 +198,7 @@ impl Task {
                 Some(answer) = self.answers.recv() => self.on_answer(answer),
                 () = sleep_until(deadline) => self.expire_methods(),
                 changed = self.ends.shutdown.changed() => if changed.is_err() { return None },
+                () = has_failed(&mut self.outbox_failed) => return None,
             }
         }
     }
@@ -248,25 +254,25 @@ impl Task {
     fn begin(&mut self, connection: &mut Connection, session_present: bool) -> Result<(), CodecError> {
         self.packets.clear();
         self.outbound.clear();
-        let filters = self.dialect.filters();
-        let names = filters.iter().map(|(name, _)| name.clone()).collect();
-        let packet_id = connection.subscribe(filters)?;
-        self.packets.insert(packet_id, Sent::Subscription(names));
-        self.subscribing_since = Some(Instant::now());
+        let now = Instant::now();
+        self.subscriptions.on_connected(self.dialect.filters(), now);
+        self.subscribe(connection, now)?;
         for publish in self.dialect.after_connect() {
             self.outbound.push_back((publish, Sent::Other));
         }
-        for index in 0..self.in_flight.len() {
-            self.send_event(index, session_present);
-        }
-        let now = Instant::now();
-        let before = self.unsent.len();
-        self.unsent.retain(|answer| answer.useful_until > now);
-        for _ in self.unsent.len()..before {
-            self.shared.counters.answers_dropped.increment();
-        }
-        self.send_answers(0);
+        self.in_flight.on_connected();
+        self.queue_events(session_present, now);
+        self.unsent.on_connected();
         self.shared.states().refresh();
+        Ok(())
+    }
+
+    /// Asks for what is not granted yet, when that is due.
+    fn subscribe(&mut self, connection: &mut Connection, now: Instant) -> Result<(), CodecError> {
+        if let Some(filters) = self.subscriptions.take_due(now) {
+            let packet_id = connection.subscribe(filters)?;
+            self.packets.insert(packet_id, Sent::Subscription);
+        }
         Ok(())
     }
 
@@ -274,7 +280,8 @@ impl Task {
         let mut leaving: Option<(Instant, End)> = None;
         loop {
             let now = Instant::now();
-            if let Err(lost) = self.tick(now) {
+            let ticked = self.tick(now);
+            if let Err(lost) = ticked.and_then(|()| Ok(self.subscribe(connection, now)?)) {
                 return End::Lost(lost);
             }
             if leaving.is_none() && self.session.is_renewal_due(self.methods.in_progress() > 0, now) {
@@ -305,6 +312,7 @@ impl Task {
                 Some(answer) = self.answers.recv() => Step::Answer(answer),
                 () = self.shared.changed.notified() => Step::Changed,
                 _ = self.ends.shutdown.changed(), if !is_ending => Step::Shutdown,
+                () = has_failed(&mut self.outbox_failed), if !is_ending => Step::OutboxFailed,
                 () = sleep_until(wakeup) => Step::Tick,
             };
             match step {
@@ -315,17 +323,11 @@ impl Task {
                 }
                 Step::Packet(Err(lost)) => return End::Lost(lost),
                 Step::Event(stored) => {
-                    self.in_flight.push_back(InFlight {
-                        stored,
-                        sent_at: None,
-                    });
-                    self.send_event(self.in_flight.len() - 1, false);
+                    self.in_flight.push(stored);
+                    self.queue_events(false, Instant::now());
                 }
-                Step::Answer(answer) => {
-                    let before = self.unsent.len();
-                    self.on_answer(answer);
-                    self.send_answers(before);
-                }
+                Step::Answer(answer) => self.on_answer(answer),
+                Step::OutboxFailed => return End::OutboxFailed,
                 Step::Shutdown => leaving = Some((Instant::now() + DRAIN_TIMEOUT, End::Shutdown)),
                 Step::Changed | Step::Tick => {}
             }
@@ -337,9 +339,10 @@ impl Task {
 
     /// What the clock and the application ask for.
     fn tick(&mut self, now: Instant) -> Result<(), Lost> {
-        let before = self.unsent.len();
         self.expire_methods();
-        self.send_answers(before);
+        for _ in 0..self.unsent.expire(now) {
+            self.shared.counters.answers_dropped.increment();
+        }
         loop {
             // Bound outside of the body, which takes the lock again.
             let request = self.shared.twin().poll(now);
@@ -352,29 +355,38 @@ impl Task {
                 self.shared.twin().settle(&request);
             }
         }
-        match self.oldest_sent() {
-            Some(sent_at) if now >= sent_at + ACKNOWLEDGE_TIMEOUT => Err(Lost::Disconnected {
+        match self.overdue_at().is_some_and(|at| now >= at) {
+            true => Err(Lost::Disconnected {
                 reason: "by us: it does not acknowledge what we send".to_owned(),
             }),
-            _ => Ok(()),
+            false => Ok(()),
         }
     }
 
     /// Hands to the connection what the broker may get now.
     fn pump(&mut self, connection: &mut Connection) {
         while self.packets.len() < self.max_packets {
-            let Some((publish, sent)) = self.outbound.pop_front().or_else(|| self.next_state()) else {
+            let next = self.next_answer().or_else(|| self.outbound.pop_front());
+            let Some((publish, sent)) = next.or_else(|| self.next_state()) else {
                 return;
             };
             match connection.publish(publish) {
                 Ok(0) => {}
                 Ok(packet_id) => {
+                    if let Sent::Event(sequence) = sent {
+                        self.in_flight.on_sent(sequence);
+                    }
                     self.packets.insert(packet_id, sent);
                 }
                 // It would not fit next time either.
                 Err(error) => self.on_settled(sent, Some(error.to_string())),
             }
         }
+    }
+
+    fn next_answer(&mut self) -> Option<(Publish, Sent)> {
+        let answer = self.unsent.take_next()?;
+        Some((self.dialect.answer(answer), Sent::Answer(answer.call)))
     }
 
     fn next_state(&mut self) -> Option<(Publish, Sent)> {
@@ -403,35 +415,28 @@ impl Task {
             self.methods.next_deadline(),
             self.shared.twin().wakeup(now),
             self.session.renewal_at(self.methods.in_progress() > 0),
-            self.oldest_sent().map(|sent_at| sent_at + ACKNOWLEDGE_TIMEOUT),
+            self.unsent.next_expiry(),
+            self.subscriptions.retry_at(),
+            self.overdue_at(),
         ];
         wakeups.into_iter().flatten().min()
     }
 
-    fn oldest_sent(&self) -> Option<Instant> {
-        let events = self.in_flight.iter().filter_map(|event| event.sent_at);
-        events.chain(self.subscribing_since).min()
+    /// When the broker is late with an acknowledgement.
+    fn overdue_at(&self) -> Option<Instant> {
+        let overdue = [self.in_flight.overdue_at(), self.subscriptions.overdue_at()];
+        overdue.into_iter().flatten().min()
     }
 
-    fn send_event(&mut self, index: usize, duplicate: bool) {
-        let Some(entry) = self.in_flight.get_mut(index) else {
-            return;
-        };
-        if entry.sent_at.replace(Instant::now()).is_some() {
-            self.shared.counters.events_resent.increment();
-        }
-        let mut publish = self.dialect.event(&entry.stored.event);
-        publish.duplicate = duplicate;
-        self.outbound
-            .push_back((publish, Sent::Event(entry.stored.sequence)));
-    }
-
-    /// The answers from this one on.
-    fn send_answers(&mut self, first: usize) {
-        for answer in self.unsent.iter().skip(first) {
-            let publish = self.dialect.answer(answer);
-            self.outbound
-                .push_back((publish, Sent::Answer(answer.request_id.clone())));
+    /// Queues the events that this connection has not had.
+    fn queue_events(&mut self, session_present: bool, now: Instant) {
+        while let Some(next) = self.in_flight.take_next(now) {
+            if next.was_sent {
+                self.shared.counters.events_resent.increment();
+            }
+            let mut publish = self.dialect.event(next.event);
+            publish.duplicate = session_present && next.was_sent;
+            self.outbound.push_back((publish, Sent::Event(next.sequence)));
         }
     }
 
@@ -439,12 +444,10 @@ impl Task {
         match packet {
             Incoming::Publish(publish) => {
                 let (packet_id, qos) = (publish.packet_id, publish.qos);
-                let before = self.unsent.len();
                 self.on_message(publish);
                 if qos == Qos::AtLeastOnce {
                     connection.send(Outgoing::Acknowledge(packet_id))?;
                 }
-                self.send_answers(before);
             }
             Incoming::TooLarge => {
                 self.shared.counters.malformed_messages.increment();
@@ -452,6 +455,7 @@ impl Task {
             }
             Incoming::Acknowledged { packet_id, refused } => {
                 if let Some(sent) = self.packets.remove(&packet_id) {
+                    self.in_flight.on_acknowledged(Instant::now());
                     self.on_settled(sent, refused);
                 }
             }
@@ -475,6 +479,14 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Waits until the outbox has failed.
+async fn has_failed(failed: &mut watch::Receiver<bool>) {
+    // Without the outbox, nothing can fail any more.
+    if failed.wait_for(|failed| *failed).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -89,6 +89,7 @@ impl Dialect for HubDialect {
                 request_id,
                 body,
             },
+            HubTopic::MalformedMethod { request_id } => Received::MalformedMethod { request_id },
             HubTopic::TwinAnswer {
                 status, request_id, ..
             } => Received::TwinAnswer {

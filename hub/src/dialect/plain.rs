@@ -131,11 +131,15 @@ impl PlainDialect {
         if answer_topic.contains(['+', '#']) {
             return Err(TopicError::Incomplete);
         }
-        Ok(Received::Method {
-            name: decode_level(name)?,
-            // NUL cannot stand in a topic.
-            request_id: format!("{answer_topic}\0{}", STANDARD.encode(correlation)),
-            body: payload(publish.payload),
+        // NUL cannot stand in a topic.
+        let request_id = format!("{answer_topic}\0{}", STANDARD.encode(correlation));
+        Ok(match decode_level(name) {
+            Ok(name) => Received::Method {
+                name,
+                request_id,
+                body: payload(publish.payload),
+            },
+            Err(_) => Received::MalformedMethod { request_id },
         })
     }
 }

@@ -19,6 +19,7 @@ fn read(topic: &str, body: &str) -> Received {
 fn answer(request_id: String, body: &'static str) -> MethodAnswer {
     MethodAnswer {
         request_id,
+        call: 1,
         status: 201,
         body: Bytes::from_static(body.as_bytes()),
         useful_until: Instant::now(),
@@ -89,6 +90,15 @@ fn methods_are_answered_at_their_topic() {
         assert_eq!(&answered.payload[..], br#"{"status":201,"payload":[1]}"#);
         assert_eq!(answered.properties.correlation_data, None);
     }
+}
+
+#[test]
+fn a_method_whose_name_cannot_be_read_can_be_answered() {
+    let Received::MalformedMethod { request_id } = read("lva/a%2Fb/methods/a%ff/request/r1", "") else {
+        panic!("no method");
+    };
+    let answered = dialect().answer(&answer(request_id, "{}"));
+    assert_eq!(answered.topic, "lva/a%2Fb/methods/a%ff/response/r1");
 }
 
 #[test]

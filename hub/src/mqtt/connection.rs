@@ -98,7 +98,7 @@ impl Connection {
                 reason,
             }),
             other => {
-                let error = CodecError(format!("{other:?} before it accepted the connection"));
+                let error = CodecError(format!("{} before it accepted the connection", other.name()));
                 Err(Lost::Protocol(error).into())
             }
         }
@@ -252,6 +252,24 @@ mod tests {
         bytes.extend_from_slice(&packet_id.to_be_bytes());
         bytes.resize(bytes.len() + body, b'x');
         bytes
+    }
+
+    #[tokio::test]
+    async fn a_message_before_connack_is_refused_and_not_quoted() {
+        let (ours, mut broker) = tokio::io::duplex(1000);
+        broker.write_all(&publish(7, 10)).await.unwrap();
+        let connect = Connect {
+            client_id: "m".to_owned(),
+            keep_alive_s: 60,
+            ..Connect::default()
+        };
+        let opened = Connection::open(Box::new(ours), MqttVersion::V3_1_1, connect);
+        let Err(failure) = timeout(PATIENCE, opened).await.unwrap() else {
+            panic!("connected without CONNACK");
+        };
+        let text = failure.to_string();
+        assert!(text.contains("PUBLISH before"), "{text}");
+        assert!(!text.contains("xx"), "{text}");
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::clock::Now;
 use super::counters::Counters;
 use super::log::Log;
 use super::{Outbox, OutboxOptions};
@@ -26,7 +27,7 @@ fn read_all(directory: &Path) -> Vec<u64> {
     let counters = Counters::default();
     let mut log = Log::open(directory, options(), &counters).unwrap();
     let mut ids = Vec::new();
-    while let Some(stored) = log.take_next(0, &counters).unwrap() {
+    while let Some(stored) = log.take_next(Now::read(), &counters).unwrap() {
         ids.push(stored.event.message_id.unwrap().parse().unwrap());
     }
     assert_eq!(counters.snapshot().dropped_total(), 0);

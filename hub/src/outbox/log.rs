@@ -2,14 +2,16 @@
 //! parameter.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::clock::{ClockSteps, Now};
 use super::counters::{Counters, DropReason};
 use super::record::{StoredEvent, encode};
-use super::segment::{self, MAGIC, Reader, SegmentFile};
+use super::segment::{self, MAGIC, Reader, SegmentFile, private_file};
 use super::{OutboxError, OutboxOptions};
 use crate::message::Event;
 
@@ -46,6 +48,7 @@ pub(super) struct Log {
     /// Acknowledged out of order, beyond the cursor.
     acknowledged: BTreeSet<u64>,
     is_dirty: bool,
+    clock: ClockSteps,
 }
 
 /// The file that is appended to, with its contents.
@@ -67,8 +70,13 @@ impl Log {
             path: directory.to_owned(),
             source,
         };
-        fs::create_dir_all(directory).map_err(failed)?;
-        let lock = File::create(directory.join(LOCK)).map_err(failed)?;
+        // Events tell who was where, and are nobody else's business.
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(directory);
+        made.map_err(failed)?;
+        let mut lock = private_file();
+        let lock = lock.write(true).create(true).truncate(false);
+        let lock = lock.open(directory.join(LOCK)).map_err(failed)?;
         take_lock(&lock, directory)?;
         let mut log = Self {
             segments: segment::list(directory).map_err(failed)?.into(),
@@ -84,6 +92,7 @@ impl Log {
             next_out: 0,
             acknowledged: BTreeSet::new(),
             is_dirty: false,
+            clock: ClockSteps::default(),
         };
         log.recover(counters).map_err(failed)?;
         Ok(log)
@@ -132,7 +141,7 @@ impl Log {
             return Ok(());
         }
         raw.truncate(whole);
-        let file = OpenOptions::new()
+        let file = private_file()
             .append(true)
             .open(segment::open_path(&self.directory, last.first))?;
         if cut > 0 {
@@ -169,12 +178,18 @@ impl Log {
         self.is_dirty || self.cursor != self.saved_cursor
     }
 
+    /// Looks whether the machine's clock was set.
+    pub(super) fn observe_clock(&mut self, now: Now) {
+        self.clock.observe(now, self.cursor, self.next_sequence);
+    }
+
     /// Appends an event. It survives the end of this process from now on, and a loss of power from the next
     /// [`sync`](Self::sync) on.
-    pub(super) fn append(&mut self, event: Event, now_ms: u64, counters: &Counters) -> io::Result<()> {
+    pub(super) fn append(&mut self, event: Event, now: Now, counters: &Counters) -> io::Result<()> {
+        self.observe_clock(now);
         let stored = StoredEvent {
             sequence: self.next_sequence,
-            created_ms: now_ms,
+            created_ms: now.unix_ms,
             event,
         };
         let mut record = Vec::new();
@@ -297,13 +312,14 @@ impl Log {
     }
 
     /// The next event to send; `None` when all are handed out. Expired ones are dropped on the way.
-    pub(super) fn take_next(&mut self, now_ms: u64, counters: &Counters) -> io::Result<Option<StoredEvent>> {
+    pub(super) fn take_next(&mut self, now: Now, counters: &Counters) -> io::Result<Option<StoredEvent>> {
+        self.observe_clock(now);
         while let Some((stored, length)) = self.peek(counters)? {
             if let Some(reader) = &mut self.reader {
                 reader.advance(length);
             }
             self.next_out = stored.sequence + 1;
-            if !self.is_expired(&stored, now_ms) {
+            if !self.is_expired(&stored, now) {
                 return Ok(Some(stored));
             }
             counters.add(DropReason::TooOld, 1);
@@ -313,9 +329,10 @@ impl Log {
     }
 
     /// Drops the events at the front that are too old to send.
-    pub(super) fn expire(&mut self, now_ms: u64, counters: &Counters) -> io::Result<()> {
+    pub(super) fn expire(&mut self, now: Now, counters: &Counters) -> io::Result<()> {
+        self.observe_clock(now);
         while let Some((stored, length)) = self.peek(counters)? {
-            if !self.is_expired(&stored, now_ms) {
+            if !self.is_expired(&stored, now) {
                 break;
             }
             if let Some(reader) = &mut self.reader {
@@ -328,9 +345,10 @@ impl Log {
         Ok(())
     }
 
-    fn is_expired(&self, stored: &StoredEvent, now_ms: u64) -> bool {
-        let max_age_ms = u64::try_from(self.options.max_age.as_millis()).unwrap_or(u64::MAX);
-        stored.created_ms >= PLAUSIBLE_MS && now_ms.saturating_sub(stored.created_ms) > max_age_ms
+    fn is_expired(&self, stored: &StoredEvent, now: Now) -> bool {
+        let max_age_ms = i128::try_from(self.options.max_age.as_millis()).unwrap_or(i128::MAX);
+        stored.created_ms >= PLAUSIBLE_MS
+            && self.clock.age_ms(stored.sequence, stored.created_ms, now) > max_age_ms
     }
 
     /// The record at `next_out`. Damaged parts are counted and skipped.
@@ -468,7 +486,7 @@ fn take_lock(lock: &File, directory: &Path) -> Result<(), OutboxError> {
 
 fn create(directory: &Path, first: u64, segments: &mut VecDeque<SegmentFile>) -> io::Result<Active> {
     let path = segment::open_path(directory, first);
-    let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+    let mut file = private_file().append(true).create_new(true).open(&path)?;
     if let Err(error) = file.write_all(MAGIC) {
         // Without its beginning, nothing in it could be read.
         let _ = fs::remove_file(&path);
@@ -506,7 +524,9 @@ fn write_cursor(directory: &Path, cursor: u64) -> io::Result<()> {
     let cursor = cursor.to_le_bytes();
     let mut bytes = cursor.to_vec();
     bytes.extend_from_slice(&crc32fast::hash(&cursor).to_le_bytes());
-    fs::write(&temporary, bytes)?;
+    let mut file = private_file();
+    let file = file.write(true).create(true).truncate(true);
+    file.open(&temporary)?.write_all(&bytes)?;
     fs::rename(temporary, directory.join(CURSOR))
 }
 

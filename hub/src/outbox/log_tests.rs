@@ -1,9 +1,22 @@
+use std::os::unix::fs::PermissionsExt;
+use std::sync::LazyLock;
+use std::time::Instant;
+
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 
-const NOW: u64 = 1_800_000_000_000;
+const DAY_MS: u64 = 86_400_000;
+
+/// A moment so many milliseconds after the test's first.
+fn at(elapsed_ms: u64) -> Now {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Now {
+        unix_ms: 1_800_000_000_000 + elapsed_ms,
+        monotonic: *START + Duration::from_millis(elapsed_ms),
+    }
+}
 
 fn options(segment: usize) -> OutboxOptions {
     OutboxOptions::default().with_segment_bytes(segment)
@@ -21,12 +34,12 @@ fn event(name: &str) -> Event {
 
 fn push(log: &mut Log, counters: &Counters, names: impl IntoIterator<Item = u64>) {
     for name in names {
-        log.append(event(&name.to_string()), NOW, counters).unwrap();
+        log.append(event(&name.to_string()), at(0), counters).unwrap();
     }
 }
 
 fn take(log: &mut Log, counters: &Counters) -> Option<(u64, u64)> {
-    let stored = log.take_next(NOW, counters).unwrap()?;
+    let stored = log.take_next(at(0), counters).unwrap()?;
     let id = stored.event.message_id.unwrap().parse().unwrap();
     Some((stored.sequence, id))
 }
@@ -129,7 +142,7 @@ fn at_the_bound_the_oldest_go_and_are_counted() {
             body: body().into(),
             ..event(&id.to_string())
         };
-        log.append(event, NOW, &counters).unwrap();
+        log.append(event, at(0), &counters).unwrap();
         assert!(log.bytes() <= bound);
     }
     let left = take_all(&mut log, &counters);
@@ -154,15 +167,72 @@ fn events_that_are_under_way_are_not_counted_as_dropped() {
 #[test]
 fn old_events_are_dropped_unless_the_clock_was_wrong() {
     let directory = TempDir::new().unwrap();
-    let day = 86_400_000;
     let (mut log, counters) = open(&directory, options(500).with_max_age(Duration::from_secs(86_400)));
-    log.append(event("1"), 1000, &counters).unwrap();
+    let unset = Now {
+        unix_ms: 1000,
+        ..at(0)
+    };
+    log.append(event("1"), unset, &counters).unwrap();
     push(&mut log, &counters, [2, 3]);
-    log.append(event("4"), NOW + day, &counters).unwrap();
+    log.append(event("4"), at(DAY_MS), &counters).unwrap();
     assert_eq!(take(&mut log, &counters).unwrap().1, 1);
-    log.expire(NOW + day + 1, &counters).unwrap();
+    log.expire(at(DAY_MS + 1), &counters).unwrap();
     assert_eq!(dropped(&counters, DropReason::TooOld), 2);
     assert_eq!(take_all(&mut log, &counters), [4]);
+}
+
+#[test]
+fn a_step_of_the_clock_drops_no_event() {
+    let directory = TempDir::new().unwrap();
+    let options = options(500).with_max_age(Duration::from_secs(86_400));
+    let (mut log, counters) = open(&directory, options);
+    push(&mut log, &counters, [0]);
+    drop(log);
+    let (mut log, counters) = open(&directory, options);
+    log.observe_clock(at(1000));
+    push(&mut log, &counters, [1, 2]);
+    // Set forward by 40 days, while an hour passes.
+    let stepped = |elapsed_ms| Now {
+        unix_ms: at(elapsed_ms).unix_ms + 40 * DAY_MS,
+        ..at(elapsed_ms)
+    };
+    let hour = 3_600_000;
+    log.append(event("3"), stepped(hour), &counters).unwrap();
+    log.expire(stepped(hour), &counters).unwrap();
+    assert_eq!(log.waiting(), 4);
+    let first = log.take_next(stepped(hour), &counters).unwrap().unwrap();
+    assert_eq!(first.sequence, 0);
+    assert_eq!(dropped(&counters, DropReason::TooOld), 0);
+    // They age as time passes: after a day, all but the last.
+    log.expire(stepped(DAY_MS + hour), &counters).unwrap();
+    assert_eq!(dropped(&counters, DropReason::TooOld), 2);
+    let left = log.take_next(stepped(DAY_MS + hour), &counters).unwrap().unwrap();
+    assert_eq!(left.event.message_id.as_deref(), Some("3"));
+}
+
+#[test]
+fn only_the_owner_may_read_the_files() {
+    let parent = TempDir::new().unwrap();
+    let path = parent.path().join("outbox");
+    let counters = Counters::default();
+    let mut log = Log::open(&path, options(500), &counters).unwrap();
+    push(&mut log, &counters, 0..20);
+    let (sequence, _) = take(&mut log, &counters).unwrap();
+    log.acknowledge(sequence).unwrap();
+    log.sync().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    let mut kinds = BTreeSet::new();
+    for entry in fs::read_dir(&path).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        kinds.insert(path.extension().map(|kind| kind.to_owned()));
+    }
+    assert_eq!(
+        kinds.len(),
+        3,
+        "open, compressed, and without extension: {kinds:?}"
+    );
 }
 
 #[test]
@@ -172,7 +242,7 @@ fn seventy_two_hours_at_ten_a_second_fit_into_the_default_bound() {
     let total: u64 = 72 * 3600 * 10;
     let sample = 20_000;
     for id in 0..sample {
-        log.append(zone_event(id), NOW, &counters).unwrap();
+        log.append(zone_event(id), at(0), &counters).unwrap();
     }
     let bytes_each = log.bytes() / sample;
     assert!(

@@ -1,7 +1,8 @@
 //! One file of the outbox: records one after the other, compressed once the file is full.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -15,6 +16,13 @@ pub(super) const MAGIC: &[u8; 8] = b"LVAOUT1\n";
 const OPEN: &str = "log";
 const SEALED: &str = "log.z";
 const TEMPORARY: &str = "tmp";
+
+/// To open a file that only its owner may read, whatever the umask.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
 
 /// A file as the directory has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +101,12 @@ pub(super) fn seal(directory: &Path, first: u64, raw: &[u8]) -> io::Result<u64> 
 }
 
 fn compress(path: &Path, raw: &[u8]) -> io::Result<u64> {
-    let mut encoder = ZlibEncoder::new(File::create(path)?, Compression::fast());
+    let file = private_file()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)?;
+    let mut encoder = ZlibEncoder::new(file, Compression::fast());
     encoder.write_all(raw)?;
     let file = encoder.finish()?;
     file.sync_all()?;

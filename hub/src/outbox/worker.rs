@@ -1,13 +1,17 @@
 //! The thread that owns the files.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
+use super::clock::Now;
 use super::counters::{Counters, DropReason};
 use super::log::Log;
 use super::record::StoredEvent;
@@ -30,13 +34,19 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct Worker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// The disk did not take a flush in time: it is not waited for at the end.
+    is_stuck: AtomicBool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     inbox: Mutex<Inbox>,
     wake: Condvar,
     counters: Counters,
+    /// Events that the thread has taken and not written.
+    unwritten: AtomicU64,
+    /// Whether the thread ended by a panic.
+    has_failed: watch::Sender<bool>,
 }
 
 /// What the thread has to do.
@@ -50,6 +60,8 @@ struct Inbox {
     consumer: Option<mpsc::UnboundedSender<StoredEvent>>,
     flushes: Vec<oneshot::Sender<()>>,
     is_closing: bool,
+    /// Nobody takes anything out any more.
+    has_failed: bool,
 }
 
 impl Inbox {
@@ -69,25 +81,50 @@ impl Shared {
 
 impl Worker {
     pub(super) fn start(directory: &Path, options: OutboxOptions) -> Result<Self, OutboxError> {
-        let shared = Arc::new(Shared {
-            inbox: Mutex::default(),
-            wake: Condvar::new(),
-            counters: Counters::default(),
-        });
-        let log = Log::open(directory, options, &shared.counters)?;
+        let shared = Arc::<Shared>::default();
+        let mut log = Log::open(directory, options, &shared.counters)?;
+        log.observe_clock(Now::read());
         shared.counters.set_size(log.waiting(), log.bytes());
         let own = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("hub-outbox".to_owned())
-            .spawn(move || Loop::new(log, own).run())
-            .map_err(|source| OutboxError::Io {
-                path: directory.to_owned(),
-                source,
-            })?;
+        Self::spawn(shared, move || Loop::new(log, own).run()).map_err(|source| OutboxError::Io {
+            path: directory.to_owned(),
+            source,
+        })
+    }
+
+    fn spawn(shared: Arc<Shared>, run: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let end = ThreadEnd(Arc::clone(&shared));
+        let thread = std::thread::Builder::new().name("hub-outbox".to_owned());
+        let thread = thread.spawn(move || {
+            let _end = end;
+            run();
+        })?;
         Ok(Self {
             shared,
             thread: Some(thread),
+            is_stuck: AtomicBool::new(false),
         })
+    }
+
+    /// An outbox whose thread panics at once.
+    #[cfg(test)]
+    pub(super) fn that_fails() -> Self {
+        let worker = Self::spawn(Arc::default(), || panic!("a defect that this test needs")).unwrap();
+        while !*worker.shared.has_failed.borrow() {
+            std::thread::yield_now();
+        }
+        worker
+    }
+
+    /// An outbox whose disk takes nothing.
+    #[cfg(test)]
+    pub(super) fn that_is_stuck() -> Self {
+        let run = || {
+            loop {
+                std::thread::park();
+            }
+        };
+        Self::spawn(Arc::default(), run).unwrap()
     }
 
     pub(super) fn push(&self, mut event: Event) -> Result<String, PushError> {
@@ -102,6 +139,10 @@ impl Worker {
         }
         let bytes = event.size();
         let mut inbox = self.shared.lock();
+        if inbox.has_failed {
+            counters.add(DropReason::Storage, 1);
+            return Err(PushError::Failed);
+        }
         if inbox.pushed_bytes + bytes > MAX_WAITING_BYTES || inbox.pushed.len() >= MAX_WAITING_EVENTS {
             counters.add(DropReason::Overload, 1);
             return Err(PushError::Overload);
@@ -116,18 +157,41 @@ impl Worker {
 
     pub(super) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
-        self.shared.lock().flushes.push(done);
+        {
+            let mut inbox = self.shared.lock();
+            if inbox.has_failed {
+                return;
+            }
+            inbox.flushes.push(done);
+        }
         self.shared.wake.notify_one();
-        // The thread answers every flush before it ends.
+        // The thread answers every flush before it ends, and one that fails drops them.
         let _ = flushed.await;
     }
 
-    /// Waits until nothing waits any more.
-    pub(super) async fn emptied(&self) {
+    /// Returns whether a flush was done in time. Where not, the thread is not waited for at the end.
+    pub(super) async fn flush_within(&self, limit: Duration) -> bool {
+        let is_done = timeout(limit, self.flush()).await.is_ok();
+        self.is_stuck.store(!is_done, Relaxed);
+        is_done
+    }
+
+    /// Waits until nothing waits any more. False where the thread failed.
+    pub(super) async fn emptied(&self) -> bool {
         self.flush().await;
         let mut waiting = self.shared.counters.waiting();
-        // The sender is in the counters, which `self` holds.
-        let _ = waiting.wait_for(|waiting| *waiting == 0).await;
+        let mut failed = self.failed();
+        // The senders are in what `self` holds.
+        tokio::select! {
+            biased;
+            _ = failed.wait_for(|failed| *failed) => false,
+            _ = waiting.wait_for(|waiting| *waiting == 0) => true,
+        }
+    }
+
+    /// Whether the thread has failed.
+    pub(super) fn failed(&self) -> watch::Receiver<bool> {
+        self.shared.has_failed.subscribe()
     }
 
     pub(super) fn stats(&self) -> OutboxStats {
@@ -152,11 +216,37 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.lock().is_closing = true;
         self.shared.wake.notify_one();
+        // A panic was reported as it happened.
         if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
+            && !self.is_stuck.load(Relaxed)
         {
-            tracing::error!("the thread of the outbox panicked");
+            let _ = thread.join();
         }
+    }
+}
+
+/// Lets nobody wait for a thread that panicked.
+struct ThreadEnd(Arc<Shared>);
+
+impl Drop for ThreadEnd {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let shared = &self.0;
+        let mut inbox = shared.lock();
+        let lost = inbox.pushed.len() as u64 + shared.unwritten.swap(0, Relaxed);
+        shared.counters.add(DropReason::Storage, lost);
+        *inbox = Inbox {
+            has_failed: true,
+            ..Inbox::default()
+        };
+        drop(inbox);
+        shared.has_failed.send_replace(true);
+        tracing::error!(
+            lost,
+            "the thread of the outbox failed: events are lost until the program is started again"
+        );
     }
 }
 
@@ -229,6 +319,7 @@ impl Loop {
             let work = self.wait();
             for event in work.pushed {
                 self.append(event);
+                self.shared.unwritten.fetch_sub(1, Relaxed);
             }
             for sequence in work.acknowledged {
                 let result = self.log.acknowledge(sequence);
@@ -263,6 +354,7 @@ impl Loop {
             inbox = woken;
         }
         inbox.pushed_bytes = 0;
+        self.shared.unwritten.store(inbox.pushed.len() as u64, Relaxed);
         Inbox {
             pushed: std::mem::take(&mut inbox.pushed),
             acknowledged: std::mem::take(&mut inbox.acknowledged),
@@ -288,7 +380,7 @@ impl Loop {
 
     fn append(&mut self, event: Event) {
         let counters = &self.shared.counters;
-        if let Err(error) = self.log.append(event, unix_ms(), counters) {
+        if let Err(error) = self.log.append(event, Now::read(), counters) {
             counters.add(DropReason::Storage, 1);
             // Counted drops are logged later; the first one with its cause.
             if self.reported.dropped_for(DropReason::Storage)
@@ -308,7 +400,7 @@ impl Loop {
             let Some(consumer) = consumer.filter(|_| wanted > 0 && self.retry_at.is_none()) else {
                 return;
             };
-            match self.log.take_next(unix_ms(), &self.shared.counters) {
+            match self.log.take_next(Now::read(), &self.shared.counters) {
                 Ok(Some(stored)) => {
                     let mut inbox = self.shared.lock();
                     inbox.wanted = inbox.wanted.saturating_sub(1);
@@ -333,7 +425,7 @@ impl Loop {
         }
         if now >= self.expire_at {
             self.expire_at = now + EXPIRY_INTERVAL;
-            let result = self.log.expire(unix_ms(), &self.shared.counters);
+            let result = self.log.expire(Now::read(), &self.shared.counters);
             report("the outbox could not be searched for old events", result);
         }
         if self.log.is_dirty() {
@@ -361,13 +453,8 @@ impl Loop {
     }
 }
 
-fn report(what: &str, result: std::io::Result<()>) {
+fn report(what: &str, result: io::Result<()>) {
     if let Err(error) = result {
         tracing::error!(%error, "{what}");
     }
-}
-
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -107,6 +107,64 @@ fn a_copy_older_than_a_notice_is_asked_for_again_after_a_pause() {
 }
 
 #[test]
+fn notices_are_applied_though_the_document_never_reaches_them() {
+    let (mut twin, now) = with_document();
+    notice(&mut twin, 9, json!({"c":9}));
+    let id = expect_get(&mut twin, now);
+    notice(&mut twin, 11, json!({"d":11}));
+    // A gateway's copy without versions.
+    let copy = json!({"desired":{"a":1}}).to_string();
+    twin.on_answer(&id, 200, copy.as_bytes(), now);
+    let at = twin.wakeup(now).unwrap();
+    let id = expect_get(&mut twin, at);
+    let outcome = twin.on_answer(&id, 200, copy.as_bytes(), at);
+    assert_eq!(outcome, TwinOutcome::DesiredChanged);
+    let desired = twin.desired().unwrap();
+    assert_eq!(
+        Value::Object(desired.properties.clone()),
+        json!({"a":1,"c":9,"d":11})
+    );
+    assert_eq!(desired.version, 11);
+    assert_eq!(twin.wakeup(at), None, "nothing is asked for any more");
+    assert_eq!(
+        notice(&mut twin, 12, json!({"c":12})),
+        TwinOutcome::DesiredChanged
+    );
+}
+
+#[test]
+fn a_pause_that_the_hub_asked_for_outlives_the_connection() {
+    let (mut twin, now) = connected();
+    let id = expect_get(&mut twin, now);
+    twin.on_answer(&id, 429, b"", now);
+    twin.on_disconnected();
+    twin.on_connected();
+    assert_eq!(twin.poll(now + 9 * SECOND), None);
+    assert_eq!(twin.wakeup(now), Some(now + 10 * SECOND));
+    let id = expect_get(&mut twin, now + 10 * SECOND);
+    // Other failures do not delay the document after a reconnection.
+    twin.on_answer(&id, 500, b"", now + 10 * SECOND);
+    twin.on_disconnected();
+    twin.on_connected();
+    expect_get(&mut twin, now + 10 * SECOND);
+}
+
+#[test]
+fn an_answer_to_an_earlier_process_is_ignored() {
+    let now = Instant::now();
+    let mut earlier = Twin::new().with_first_request_id(u64::MAX);
+    let mut twin = Twin::new().with_first_request_id(7);
+    for twin in [&mut earlier, &mut twin] {
+        twin.on_connected();
+    }
+    let old = expect_get(&mut earlier, now);
+    let new = expect_get(&mut twin, now);
+    let body = document(1, json!({}));
+    assert_eq!(twin.on_answer(&old, 200, &body, now), TwinOutcome::Unchanged);
+    assert_eq!(twin.on_answer(&new, 200, &body, now), TwinOutcome::DesiredChanged);
+}
+
+#[test]
 fn a_lost_answer_is_asked_for_again() {
     let (mut twin, now) = connected();
     let first = expect_get(&mut twin, now);

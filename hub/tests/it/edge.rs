@@ -28,7 +28,9 @@ async fn edge(name: &str, is_vouched_for: bool) -> Edge {
     } else {
         Authority::new()
     };
-    let bundle = format!("{}\n{}", other.pem(), second.pem());
+    // One that cannot be used spoils nothing.
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+    let bundle = format!("{broken}\n{}\n{}", other.pem(), second.pem());
     let workload = WorkloadServer::start(directory.path().join("workload.sock"), bundle);
     Edge {
         hub,
@@ -280,6 +282,58 @@ async fn methods_still_work_after_a_reconnection_and_an_answer_finds_the_new_con
     assert_eq!(call.name(), "Second");
     call.answer(201, json!({}));
     assert_eq!(edge.answer().await, "$iothub/methods/res/201/?$rid=2");
+    client.shutdown().await;
+}
+
+#[tokio::test]
+async fn refused_subscriptions_are_asked_for_again_until_they_are_granted() {
+    let mut edge = edge("localhost", true).await;
+    edge.hub.set(|behaviour| {
+        behaviour.refuse_filters = 2;
+        // A twin that answers without a subscription would hide that it is asked for again.
+        behaviour.answer_twin = false;
+    });
+    let (client, mut from_hub) = edge.start(|options| options);
+    for _ in 0..3 {
+        assert_eq!(edge.subscribe().await.len(), 4);
+    }
+    edge.hub.publish("$iothub/methods/POST/First/?$rid=1", "");
+    let call = within("a call", from_hub.methods.recv()).await.unwrap();
+    call.answer(200, json!({}));
+    assert_eq!(edge.answer().await, "$iothub/methods/res/200/?$rid=1");
+    edge.hub.set(|behaviour| behaviour.answer_twin = true);
+    client.shutdown().await;
+    let stats = client.stats();
+    assert_eq!((stats.subscriptions_refused, stats.connected), (8, 1));
+    assert_eq!(edge.hub.violations(), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn a_request_id_that_comes_again_after_a_reconnection_gets_the_new_answer() {
+    let mut edge = edge("localhost", true).await;
+    let (client, mut from_hub) = edge.start(|options| options);
+    edge.subscribe().await;
+    edge.hub.publish("$iothub/methods/POST/First/?$rid=1", "{}");
+    let first = within("a call", from_hub.methods.recv()).await.unwrap();
+    edge.hub.close();
+    edge.subscribe().await;
+    edge.hub.publish("$iothub/methods/POST/Second/?$rid=1", "{}");
+    let second = within("a call", from_hub.methods.recv()).await.unwrap();
+    assert_eq!(second.name(), "Second");
+    first.answer(201, json!("first"));
+    second.answer(202, json!("second"));
+    assert_eq!(edge.answer().await, "$iothub/methods/res/202/?$rid=1");
+    client.shutdown().await;
+    assert_eq!(client.stats().answers_dropped, 1);
+}
+
+#[tokio::test]
+async fn a_method_whose_name_cannot_be_read_is_answered() {
+    let mut edge = edge("localhost", true).await;
+    let (client, _from_hub) = edge.start(|options| options);
+    edge.subscribe().await;
+    edge.hub.publish("$iothub/methods/POST/a%ff/?$rid=7", "");
+    assert_eq!(edge.answer().await, "$iothub/methods/res/400/?$rid=7");
     client.shutdown().await;
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Behaviour {
     pub(crate) twin: Value,
     /// Questions for the twin to answer with 429.
     pub(crate) throttle_twin: u32,
+    /// Subscriptions of which to refuse every filter.
+    pub(crate) refuse_filters: u32,
 }
 
 impl Default for Behaviour {
@@ -50,6 +52,7 @@ impl Default for Behaviour {
             cut_at_expiry: true,
             twin: json!({"desired":{"a":1,"$version":3},"reported":{"$version":1}}),
             throttle_twin: 0,
+            refuse_filters: 0,
         }
     }
 }
@@ -327,10 +330,16 @@ impl Session {
                 {
                     return Err("QoS 2 subscription".to_owned());
                 }
-                let codes = subscribe
-                    .filters
-                    .iter()
-                    .map(|filter| SubscribeReasonCode::Success(filter.qos));
+                let refuses = {
+                    let mut behaviour = self.behaviour.lock().unwrap();
+                    let refuses = behaviour.refuse_filters > 0;
+                    behaviour.refuse_filters = behaviour.refuse_filters.saturating_sub(1);
+                    refuses
+                };
+                let codes = subscribe.filters.iter().map(|filter| match refuses {
+                    true => SubscribeReasonCode::Failure,
+                    false => SubscribeReasonCode::Success(filter.qos),
+                });
                 self.send(Packet::SubAck(SubAck::new(subscribe.pkid, codes.collect())))
                     .await;
                 let _ = self.seen.send(Seen::Subscribe(filters));

@@ -12,13 +12,17 @@ mod simulator;
 mod spatial_analysis;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use lva_edge_module::logs;
 
 /// Exit code for arguments, files or a machine with which a command cannot start.
 const CANNOT_START: u8 = 2;
 /// Exit code after a signal that interrupts, as shells report SIGINT.
 const INTERRUPTED: u8 = 130;
+/// How long the end waits for look-ups of names and for files, which may hang.
+const BLOCKED_LIMIT: Duration = Duration::from_secs(1);
 
 /// Live video analytics on this machine, without a cloud.
 ///
@@ -40,9 +44,25 @@ enum Command {
     Operations(Box<operations::Args>),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match Args::parse().command {
+#[allow(clippy::print_stderr)] // a program
+fn main() -> ExitCode {
+    let command = Args::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("lva-edge: cannot start threads: {error}");
+            return ExitCode::from(CANNOT_START);
+        }
+    };
+    let code = runtime.block_on(run(command));
+    // A drop would wait for them without limit.
+    runtime.shutdown_timeout(BLOCKED_LIMIT);
+    logs::flush();
+    code
+}
+
+async fn run(command: Command) -> ExitCode {
+    match command {
         Command::Module(args) => module::run(*args).await,
         #[cfg(feature = "spatial-analysis")]
         Command::SpatialAnalysis(args) => spatial_analysis::run(*args).await,

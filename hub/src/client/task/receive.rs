@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{MAX_UNSENT_ANSWERS, Sent, Task};
+use super::{Sent, Task};
 use crate::client::{Answer, ConnectionState, MethodCall};
 use crate::dialect::Received;
 use crate::method::{MethodAnswer, Received as MethodReceived};
@@ -11,21 +11,31 @@ use crate::twin::TwinOutcome;
 
 impl Task {
     pub(super) fn on_subscribed(&mut self, packet_id: u16, refused: &[usize]) {
-        let Some(Sent::Subscription(names)) = self.packets.remove(&packet_id) else {
+        let Some(Sent::Subscription) = self.packets.remove(&packet_id) else {
             return;
         };
-        for index in refused {
+        let answered = self.subscriptions.on_answer(refused, Instant::now());
+        for filter in answered.refused {
             self.shared.counters.subscriptions_refused.increment();
-            let filter = names.get(*index).map_or("?", String::as_str);
-            tracing::warn!(
-                filter,
-                "the broker refuses a subscription: what comes over it will be missing"
-            );
+            if answered.is_first {
+                tracing::warn!(
+                    filter,
+                    "the broker refuses a subscription, which is asked for again: what comes over it is missing"
+                );
+            } else {
+                tracing::debug!(filter, "the broker still refuses a subscription");
+            }
         }
-        self.reported = None;
-        self.subscribing_since = None;
-        self.shared.twin().on_connected();
-        self.ends.state.send_replace(ConnectionState::Connected);
+        if answered.is_first {
+            self.reported = None;
+            self.ends.state.send_replace(ConnectionState::Connected);
+        } else if answered.has_granted {
+            tracing::info!("the broker grants a subscription that it refused before");
+        }
+        if answered.is_first || answered.has_granted {
+            // What came before a filter was granted is missing.
+            self.shared.twin().on_connected();
+        }
     }
 
     /// The broker has it, or will never take it.
@@ -36,13 +46,13 @@ impl Task {
                     self.shared.counters.events_refused.increment();
                     tracing::error!(%reason, "an event is refused, and lost");
                 }
-                self.in_flight.retain(|event| event.stored.sequence != sequence);
+                self.in_flight.settle(sequence);
                 self.consumer.acknowledge(sequence);
             }
-            Sent::Answer(request_id) => self.unsent.retain(|answer| answer.request_id != request_id),
+            Sent::Answer(call) => self.unsent.settle(call),
             Sent::State(path) => self.shared.states().on_published(&path),
             Sent::Announcement => self.shared.states().on_announced(),
-            Sent::Subscription(_) | Sent::Other => {}
+            Sent::Subscription | Sent::Other => {}
         }
     }
 
@@ -62,6 +72,13 @@ impl Task {
                 request_id,
                 body,
             } => self.on_method(name, request_id, &body),
+            Received::MalformedMethod { request_id } => {
+                counters.methods_received.increment();
+                counters.methods_refused.increment();
+                self.forget_answers(&request_id);
+                let answer = self.methods.on_malformed(request_id, Instant::now());
+                self.queue_answer(answer);
+            }
             Received::TwinAnswer {
                 request_id,
                 status,
@@ -111,11 +128,15 @@ impl Task {
     }
 
     fn on_method(&mut self, name: String, request_id: String, body: &[u8]) {
-        let counters = &self.shared.counters;
-        counters.methods_received.increment();
-        match self.methods.on_request(name, request_id, body, Instant::now()) {
+        self.shared.counters.methods_received.increment();
+        let received = self
+            .methods
+            .on_request(name, request_id.clone(), body, Instant::now());
+        if received != MethodReceived::Duplicate {
+            self.forget_answers(&request_id);
+        }
+        match received {
             MethodReceived::Call(request) => {
-                let request_id = request.request_id.clone();
                 let call = MethodCall {
                     request,
                     answers: Some(self.answers_in.clone()),
@@ -126,7 +147,7 @@ impl Task {
                 }
             }
             MethodReceived::Answer(answer) => {
-                counters.methods_refused.increment();
+                self.shared.counters.methods_refused.increment();
                 self.queue_answer(answer);
             }
             MethodReceived::Duplicate => {}
@@ -136,7 +157,7 @@ impl Task {
     pub(super) fn on_answer(&mut self, answer: Answer) {
         match self
             .methods
-            .on_answer(&answer.request_id, answer.status, &answer.payload)
+            .on_answer(answer.call, answer.status, &answer.payload)
         {
             Some(answer) => self.queue_answer(answer),
             None => self.shared.counters.answers_dropped.increment(),
@@ -151,10 +172,15 @@ impl Task {
     }
 
     fn queue_answer(&mut self, answer: MethodAnswer) {
-        if self.unsent.len() >= MAX_UNSENT_ANSWERS {
+        if !self.unsent.push(answer) {
             self.shared.counters.answers_dropped.increment();
-        } else {
-            self.unsent.push_back(answer);
+        }
+    }
+
+    /// A new call has this id.
+    fn forget_answers(&mut self, request_id: &str) {
+        for _ in 0..self.unsent.forget(request_id) {
+            self.shared.counters.answers_dropped.increment();
         }
     }
 }
