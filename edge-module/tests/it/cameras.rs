@@ -128,7 +128,7 @@ async fn an_event_beyond_the_hubs_limit_is_counted_and_holds_up_nothing() {
     let refused = || {
         program.metric(
             "lva_data_dropped_total",
-            "data_kind=\"events\",reason=\"refused\"",
+            "graph_node=\"large\",data_kind=\"events\",reason=\"refused\"",
         )
     };
     let counted = async {
