@@ -208,12 +208,12 @@ impl Default for EventsConfig {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}: {source}", path.display())]
+    #[error("cannot read the configuration {}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Not TOML, an unknown key, or a value of the wrong type.
     #[error("the configuration {} is invalid; `lva-edge module --print-config` prints every key: {message}", path.display())]
@@ -241,9 +241,9 @@ impl Config {
     /// [`ConfigError`] when it cannot be read, has unknown keys, or a value is out of its range.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let read = std::fs::read_to_string(path);
-        let text = read.map_err(|source| ConfigError::Read {
+        let text = read.map_err(|cause| ConfigError::Read {
             path: path.to_owned(),
-            source,
+            cause,
         })?;
         let config: Self = toml_edit::de::from_str(&text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),

@@ -23,14 +23,14 @@ pub enum DataError {
         path: PathBuf,
     },
     /// It cannot be created, read or written.
-    #[error("cannot {action} {}: {source}; check that the directory exists and belongs to this user", path.display())]
+    #[error("cannot {action} {}: {cause}; check that the directory exists and belongs to this user", path.display())]
     Io {
         /// `create`, `read`, `write` and the like.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -167,7 +167,7 @@ fn private() -> OpenOptions {
 
 fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
     let path = path.to_owned();
-    move |source| DataError::Io { action, path, source }
+    move |cause| DataError::Io { action, path, cause }
 }
 
 #[cfg(test)]

@@ -50,20 +50,20 @@ pub enum StartError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// A file that the webhook needs.
-    #[error("the webhook cannot use {}: {source}", path.display())]
+    #[error("the webhook cannot use {}: {cause}", path.display())]
     Webhook {
         /// The file; empty for the certificates of the system.
         path: PathBuf,
         /// What is wrong with it.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file of events.
-    #[error("cannot write events to {}: {source}", path.display())]
+    #[error("cannot write events to {}: {cause}", path.display())]
     EventFile {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -251,9 +251,9 @@ fn configured_sinks(
             events.files_kept,
             Topic::live(settings.clone()),
         );
-        let file = file.map_err(|source| StartError::EventFile {
+        let file = file.map_err(|cause| StartError::EventFile {
             path: events.file.clone(),
-            source,
+            cause,
         })?;
         sinks.push(("file".into(), Box::new(file)));
     }
@@ -267,11 +267,11 @@ fn configured_sinks(
 }
 
 fn webhook(config: &WebhookConfig, address: WebhookAddress, topic: Topic) -> Result<Webhook, StartError> {
-    let failed = |path: &Path, source| StartError::Webhook {
+    let failed = |path: &Path, cause| StartError::Webhook {
         path: path.to_owned(),
-        source,
+        cause,
     };
-    let read = |path: &Path| std::fs::read(path).map_err(|source| failed(path, source));
+    let read = |path: &Path| std::fs::read(path).map_err(|cause| failed(path, cause));
     let given = |path: &Path| !path.as_os_str().is_empty();
     let secret = match given(&config.secret_file) {
         true => Some(webhook_key(&read(&config.secret_file)?)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use lva_graph_model::Family as Product;
 use lva_graph_model::methods::{InstanceInfo, InstanceState};
-use lva_graph_runtime::{InstanceStats, Module};
+use lva_graph_runtime::{DropReason, InstanceStats, Module};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeMetric;
@@ -209,9 +209,10 @@ impl ModuleCollector {
     fn dropped(&self, encoder: &mut DescriptorEncoder, instances: &Instances) -> fmt::Result {
         for (product, prefix) in PRODUCTS {
             let values = of(product, instances).flat_map(|(info, stats)| {
-                let one = |((node, reason), count): (&(String, _), &u64)| {
+                let one = |((node, reason), count): (&(String, DropReason), &u64)| {
                     let mut labels = self.node(info, Some(node));
-                    labels.push(("data_kind", "media".to_owned()));
+                    let kind = if reason.is_of_events() { "events" } else { "media" };
+                    labels.push(("data_kind", kind.to_owned()));
                     labels.push(("reason", label(*reason).to_owned()));
                     (labels, *count)
                 };
@@ -391,7 +392,7 @@ fn of(product: Product, instances: &Instances) -> impl Iterator<Item = &(Instanc
     instances.iter().filter(move |(info, _)| info.family == product)
 }
 
-fn label(reason: lva_graph_runtime::DropReason) -> &'static str {
+fn label(reason: DropReason) -> &'static str {
     reason.into()
 }
 

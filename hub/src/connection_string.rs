@@ -101,10 +101,22 @@ pub enum ConnectionStringError {
     X509,
     /// A name that the hub would not accept.
     #[error("in the connection string, {0}")]
-    Identity(#[from] IdentityError),
+    Identity(IdentityError),
     /// A key that cannot be used.
     #[error("in the connection string, {0}")]
-    Key(#[from] SasError),
+    Key(SasError),
+}
+
+impl From<IdentityError> for ConnectionStringError {
+    fn from(error: IdentityError) -> Self {
+        Self::Identity(error)
+    }
+}
+
+impl From<SasError> for ConnectionStringError {
+    fn from(error: SasError) -> Self {
+        Self::Key(error)
+    }
 }
 
 #[cfg(test)]

@@ -102,7 +102,13 @@ pub enum EnvironmentError {
     },
     /// A name that the hub would not accept.
     #[error("in the environment of the IoT Edge module, {0}")]
-    Identity(#[from] IdentityError),
+    Identity(IdentityError),
+}
+
+impl From<IdentityError> for EnvironmentError {
+    fn from(error: IdentityError) -> Self {
+        Self::Identity(error)
+    }
 }
 
 #[cfg(test)]

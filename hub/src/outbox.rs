@@ -175,12 +175,12 @@ pub enum PushError {
 #[non_exhaustive]
 pub enum OutboxError {
     /// The file system refused something.
-    #[error("the outbox in '{}' cannot be opened ({source}): is the directory writable, and the disk not full?", path.display())]
+    #[error("the outbox in '{}' cannot be opened ({cause}): is the directory writable, and the disk not full?", path.display())]
     Io {
         /// The directory.
         path: PathBuf,
         /// The error of the file system.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another process, or another client in this one, has it open.
     #[error("the outbox in '{}' is in use by another process: give each module a directory of its own", path.display())]

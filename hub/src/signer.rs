@@ -26,7 +26,7 @@ impl Signer for SymmetricKey {
 /// Why a token could not be signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the access token cannot be signed: {0}")]
-pub struct SignError(#[source] Box<dyn Error + Send + Sync>);
+pub struct SignError(Box<dyn Error + Send + Sync>);
 
 impl SignError {
     /// For this reason.

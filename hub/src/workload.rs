@@ -125,9 +125,9 @@ impl Workload {
                     tokio::time::sleep(RETRY_PAUSE * attempt).await;
                     attempt += 1;
                 }
-                Err(source) => {
+                Err(cause) => {
                     let uri = self.origin.to_string();
-                    return Err(WorkloadError::Unreachable { uri, source });
+                    return Err(WorkloadError::Unreachable { uri, cause });
                 }
             }
         };
@@ -215,13 +215,13 @@ pub enum WorkloadError {
     },
     /// The socket is missing, or its server does not answer. A retry may help.
     #[error(
-        "the workload API at {uri} does not answer ({source}): is the IoT Edge daemon running, and its socket mounted?"
+        "the workload API at {uri} does not answer ({cause}): is the IoT Edge daemon running, and its socket mounted?"
     )]
     Unreachable {
         /// The address.
         uri: String,
         /// What happened.
-        source: HttpTransportError,
+        cause: HttpTransportError,
     },
     /// The service refuses.
     #[error(
@@ -244,10 +244,22 @@ pub enum WorkloadError {
     },
     /// The trust bundle cannot be used.
     #[error("the trust bundle of IoT Edge: {0}")]
-    Trust(#[from] ClientTlsError),
+    Trust(ClientTlsError),
     /// A name that cannot stand in a request.
     #[error("the request to the workload API cannot be made ({0})")]
-    Request(#[from] http::Error),
+    Request(http::Error),
+}
+
+impl From<ClientTlsError> for WorkloadError {
+    fn from(error: ClientTlsError) -> Self {
+        Self::Trust(error)
+    }
+}
+
+impl From<http::Error> for WorkloadError {
+    fn from(error: http::Error) -> Self {
+        Self::Request(error)
+    }
 }
 
 #[cfg(test)]

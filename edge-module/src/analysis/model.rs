@@ -60,12 +60,12 @@ pub enum Backend {
 #[non_exhaustive]
 pub enum ModelArgsError {
     /// The file cannot be read.
-    #[error("cannot read the model {}: {source}", path.display())]
+    #[error("cannot read the model {}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A family without an embedded model.
     #[error("--family {family:?} requires --model FILE: only person-grid is built in")]
@@ -99,9 +99,9 @@ impl ModelArgs {
             spec = spec.with_nms_threshold(overlap);
         }
         let bytes = match (&self.model, self.family) {
-            (Some(path), _) => std::fs::read(path).map_err(|source| ModelArgsError::Read {
+            (Some(path), _) => std::fs::read(path).map_err(|cause| ModelArgsError::Read {
                 path: path.clone(),
-                source,
+                cause,
             })?,
             (None, Family::PersonGrid) => lva_inference::PLAZA_PERSON_ONNX.to_vec(),
             (None, family) => return Err(ModelArgsError::NoModel { family }),

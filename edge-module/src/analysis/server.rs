@@ -31,12 +31,12 @@ pub enum AnalysisServerError {
     #[error(transparent)]
     Model(#[from] ModelArgsError),
     /// The operations.
-    #[error("the configuration {} cannot be used: {source}", path.display())]
+    #[error("the configuration {} cannot be used: {cause}", path.display())]
     Operations {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: OperationSetError,
+        cause: OperationSetError,
     },
     /// An address.
     #[error("{0}; check that it is an address of this machine and no other program uses it")]
@@ -70,11 +70,11 @@ impl AnalysisServer {
         tracing::info!("detector: {} by {} on {}", info.model, info.runtime, info.device);
         let operations = match &args.config {
             None => OperationSet::whole_frame(),
-            Some(path) => OperationSet::from_file(path).map_err(|source| {
-                tracing::error!("archon_graphCreationFailed: {source}");
+            Some(path) => OperationSet::from_file(path).map_err(|cause| {
+                tracing::error!("archon_graphCreationFailed: {cause}");
                 AnalysisServerError::Operations {
                     path: path.clone(),
-                    source,
+                    cause,
                 }
             })?,
         };

@@ -52,7 +52,7 @@ impl Token {
         getrandom::fill(&mut random).map_err(|error| DataError::Io {
             action: "make",
             path: data.file(FILE),
-            source: std::io::Error::other(error),
+            cause: std::io::Error::other(error),
         })?;
         let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         data.replace(FILE, format!("{text}\n").as_bytes())?;

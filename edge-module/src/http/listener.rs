@@ -31,13 +31,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum HttpError {
     /// The address is in use, or not one of this machine's.
     #[error(
-        "cannot listen on {address}: {source}; check that it is an address of this machine and no other program uses the port"
+        "cannot listen on {address}: {cause}; check that it is an address of this machine and no other program uses the port"
     )]
     Listen {
         /// The address.
         address: SocketAddr,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The certificate or its key.
     #[error("cannot use the certificate {} with the key {}: {message}", certificate.display(), key.display())]
@@ -141,7 +141,7 @@ impl Listener {
     /// [`HttpError::Listen`].
     pub async fn bind(options: ListenerOptions) -> Result<BoundListener, HttpError> {
         let address = options.address;
-        let failed = |source| HttpError::Listen { address, source };
+        let failed = |cause| HttpError::Listen { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(BoundListener {

@@ -26,28 +26,28 @@ pub enum HubError {
     #[error(transparent)]
     Workload(#[from] WorkloadError),
     /// The connection string.
-    #[error("{place}: {source}")]
+    #[error("{place}: {cause}")]
     ConnectionString {
         /// The file or variable.
         place: String,
         /// What is wrong.
-        source: ConnectionStringError,
+        cause: ConnectionStringError,
     },
     /// A file that the section `[hub]` names.
-    #[error("cannot read {}, which [hub] names: {source}", path.display())]
+    #[error("cannot read {}, which [hub] names: {cause}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Certificates to trust.
-    #[error("cannot trust the certificates in {}: {source}", path.display())]
+    #[error("cannot trust the certificates in {}: {cause}", path.display())]
     Certificates {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: ClientTlsError,
+        cause: ClientTlsError,
     },
     /// The section `[hub]`.
     #[error(transparent)]
@@ -114,9 +114,9 @@ fn connection_string(
     certificates: &Path,
 ) -> Result<Target, HubError> {
     let parsed = ConnectionString::parse(&text.into());
-    let parsed = parsed.map_err(|source| HubError::ConnectionString {
+    let parsed = parsed.map_err(|cause| HubError::ConnectionString {
         place: place.to_owned(),
-        source,
+        cause,
     })?;
     let identity = parsed.identity.clone();
     let mut options = ClientOptions::from_connection_string(parsed);
@@ -165,9 +165,9 @@ fn trusted(path: &Path) -> Result<Option<ClientTls>, HubError> {
     }
     match ClientTls::from_pem([read(path)?]) {
         Ok(tls) => Ok(Some(tls)),
-        Err(source) => Err(HubError::Certificates {
+        Err(cause) => Err(HubError::Certificates {
             path: path.to_owned(),
-            source,
+            cause,
         }),
     }
 }
@@ -176,9 +176,9 @@ fn trusted(path: &Path) -> Result<Option<ClientTls>, HubError> {
 fn read(path: &Path) -> Result<String, HubError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
-        Err(source) => Err(HubError::File {
+        Err(cause) => Err(HubError::File {
             path: path.to_owned(),
-            source,
+            cause,
         }),
     }
 }

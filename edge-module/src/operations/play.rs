@@ -22,7 +22,13 @@ pub enum PlayError {
     Service(#[from] ServiceError),
     /// Standard input or output.
     #[error("cannot read from or print to the console: {0}")]
-    Console(#[from] io::Error),
+    Console(io::Error),
+}
+
+impl From<io::Error> for PlayError {
+    fn from(error: io::Error) -> Self {
+        Self::Console(error)
+    }
 }
 
 /// What came of the steps.

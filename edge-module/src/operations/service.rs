@@ -75,12 +75,12 @@ pub struct MethodAnswer {
 #[non_exhaustive]
 pub enum ServiceError {
     /// The server cannot be reached, or its answer not be read.
-    #[error("{origin}: {source}{}", transport_advice(source))]
+    #[error("{origin}: {cause}{}", transport_advice(cause))]
     Transport {
         /// The server.
         origin: String,
         /// What failed.
-        source: HttpTransportError,
+        cause: HttpTransportError,
     },
     /// The hub or the module's server refused the call.
     #[error("{origin} refused the call with status {status}: {message}{}", refusal_advice(*status))]
@@ -223,9 +223,9 @@ impl Service {
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
         let response = self.connection.exchange(request).await;
-        let response = response.map_err(|source| ServiceError::Transport {
+        let response = response.map_err(|cause| ServiceError::Transport {
             origin: origin.clone(),
-            source,
+            cause,
         })?;
         let body: Result<Value, _> = serde_json::from_slice(&response.body);
         match (response.status, body) {

@@ -32,13 +32,13 @@ pub struct Settings {
 pub enum SettingsError {
     /// The file cannot be read.
     #[error(
-        "cannot read the settings {}: {source}; name the file by --settings, or call a module directly by --url", path.display()
+        "cannot read the settings {}: {cause}; name the file by --settings, or call a module directly by --url", path.display()
     )]
     Read {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A quote that a word processor or a chat program made.
     #[error(
@@ -71,12 +71,12 @@ pub enum SettingsError {
         member: &'static str,
     },
     /// The connection string.
-    #[error("IoThubConnectionString in {}: {source}", path.display())]
+    #[error("IoThubConnectionString in {}: {cause}", path.display())]
     ConnectionString {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: ServiceConnectionStringError,
+        cause: ServiceConnectionStringError,
     },
 }
 
@@ -87,9 +87,9 @@ impl Settings {
     ///
     /// [`SettingsError`]. No message holds a value of the file.
     pub fn from_file(path: &Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        let text = std::fs::read_to_string(path).map_err(|cause| SettingsError::Read {
             path: path.to_owned(),
-            source,
+            cause,
         })?;
         Self::parse(&text, path)
     }
@@ -124,9 +124,9 @@ impl Settings {
         };
         let service = ServiceConnectionString::parse(&needed("IoThubConnectionString")?.into());
         Ok(Self {
-            service: service.map_err(|source| SettingsError::ConnectionString {
+            service: service.map_err(|cause| SettingsError::ConnectionString {
                 path: path.to_owned(),
-                source,
+                cause,
             })?,
             device: needed("deviceId")?.to_owned(),
             module: needed("moduleId")?.to_owned(),

@@ -51,9 +51,9 @@ pub(crate) enum Lost {
     #[error("the broker ended the connection ({reason})")]
     Disconnected { reason: String },
     #[error("the connection broke ({0})")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     #[error("what the broker sends is not MQTT as agreed ({0})")]
-    Protocol(#[from] CodecError),
+    Protocol(CodecError),
     #[error("the broker does not answer pings")]
     Silent,
 }
@@ -226,6 +226,18 @@ async fn write_some(writer: &mut WriteHalf<Box<dyn MqttStream>>, output: &mut By
     match writer.write_buf(output).await? {
         0 => Err(io::ErrorKind::WriteZero.into()),
         _ => Ok(true),
+    }
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<CodecError> for Lost {
+    fn from(error: CodecError) -> Self {
+        Self::Protocol(error)
     }
 }
 

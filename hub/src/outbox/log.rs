@@ -66,9 +66,9 @@ impl Log {
         options: OutboxOptions,
         counters: &Counters,
     ) -> Result<Self, OutboxError> {
-        let failed = |source| OutboxError::Io {
+        let failed = |cause| OutboxError::Io {
             path: directory.to_owned(),
-            source,
+            cause,
         };
         // Events tell who was where, and are nobody else's business.
         let mut builder = DirBuilder::new();
@@ -478,7 +478,7 @@ fn take_lock(lock: &File, directory: &Path) -> Result<(), OutboxError> {
         match lock.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(source)) => return Err(OutboxError::Io { path, source }),
+            Err(TryLockError::Error(cause)) => return Err(OutboxError::Io { path, cause }),
         }
     }
     Err(OutboxError::InUse { path })

@@ -86,9 +86,9 @@ impl Worker {
         log.observe_clock(Now::read());
         shared.counters.set_size(log.waiting(), log.bytes());
         let own = Arc::clone(&shared);
-        Self::spawn(shared, move || Loop::new(log, own).run()).map_err(|source| OutboxError::Io {
+        Self::spawn(shared, move || Loop::new(log, own).run()).map_err(|cause| OutboxError::Io {
             path: directory.to_owned(),
-            source,
+            cause,
         })
     }
 
