@@ -120,7 +120,7 @@ impl Connecting {
 
 /// Waits until a connection has ended for good, by its own word or because its task is gone.
 pub(crate) async fn ended(mut state: tokio::sync::watch::Receiver<ConnectionState>) {
-    let _ = state.wait_for(|state| *state == ConnectionState::Stopped).await;
+    let _ = state.wait_for(ConnectionState::has_ended).await;
 }
 
 impl HubConnection {
