@@ -10,7 +10,7 @@ const MEDIA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/media");
 
 // The clients' connections go on while the test waits for lines.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_camera_plays_the_files_of_the_folder_until_sigterm() {
+async fn a_camera_plays_the_files_of_the_directory_until_sigterm() {
     let directory = tempfile::tempdir().unwrap();
     let mut simulator = Process::start(
         directory.path(),

@@ -46,7 +46,7 @@ impl Demo {
 
     /// Starts the camera and the extension on free ports of loopback.
     pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
-        say(format_args!(
+        print_line(format_args!(
             "The demo writes below {DIRECTORY}. Ctrl-C stops it.\n"
         ));
         forget_earlier_state(config)?;
@@ -58,12 +58,12 @@ impl Demo {
         written.with_context(|| format!("cannot write the demo's files below {DIRECTORY}"))?;
         let options = SimulatorOptions::new(media).with_credentials(Some(Credentials::new(USER, PASSWORD)));
         let camera = Simulator::start(options).await?;
-        say(format_args!(
+        print_line(format_args!(
             "camera     {} (user {USER}, password {PASSWORD})",
             camera.url("plaza.mp4")
         ));
         let extension = AnalysisServer::start(&extension_args(scene)).await?;
-        say(format_args!(
+        print_line(format_args!(
             "extension  {} (gRPC, frames in shared memory)",
             extension.urls().join(" ")
         ));
@@ -92,19 +92,19 @@ impl Demo {
         }});
         call(module, "GraphTopologySet", topology).await?;
         call(module, "GraphInstanceSet", instance).await?;
-        say(format_args!("graph      {INSTANCE}"));
-        say(format_args!("clips      {}", self.recordings.display()));
-        say(format_args!("\nTry in another terminal:"));
+        print_line(format_args!("graph      {INSTANCE}"));
+        print_line(format_args!("clips      {}", self.recordings.display()));
+        print_line(format_args!("\nTry in another terminal:"));
         if let Some(address) = module.http_address() {
-            say(format_args!(
+            print_line(format_args!(
                 "  curl http://{address}/api/v1/methods/GraphInstanceList --data '{{\"@apiVersion\": \"1.0\"}}'"
             ));
-            say(format_args!("  curl http://{address}/readyz"));
+            print_line(format_args!("  curl http://{address}/readyz"));
         }
         if let Some(address) = module.metrics_address() {
-            say(format_args!("  curl http://{address}/metrics"));
+            print_line(format_args!("  curl http://{address}/metrics"));
         }
-        say(format_args!("\nEvents, at zones and lines after some seconds:"));
+        print_line(format_args!("\nEvents, at zones and lines after some seconds:"));
         // Its first events follow at once.
         let named = json!({"@apiVersion": "1.0", "name": INSTANCE});
         call(module, "GraphInstanceActivate", named).await
@@ -116,7 +116,7 @@ impl Demo {
             tracing::error!("the extension failed: {error}");
         }
         self.camera.shutdown().await;
-        say(format_args!(
+        print_line(format_args!(
             "\nStopped. Clips are in {}.",
             self.recordings.display()
         ));
@@ -172,7 +172,7 @@ fn forget_earlier_state(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Prints a line, also where nobody reads any more.
-fn say(line: std::fmt::Arguments<'_>) {
+fn print_line(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 

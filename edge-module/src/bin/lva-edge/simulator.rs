@@ -21,14 +21,14 @@ const LISTED: usize = 20;
 const LOOKED_AT: usize = 10_000;
 const DEPTH: usize = 4;
 
-/// Serve the video files below a folder as RTSP cameras, each at rtsp://HOST:PORT/media/FILE,
+/// Serve the video files below a directory as RTSP cameras, each at rtsp://HOST:PORT/media/FILE,
 /// repeated endlessly.
 ///
 /// MP4 and Matroska files with H.264, H.265 and AAC; files that are added later are served too.
 /// Clients choose the transport: interleaved TCP, UDP, or an HTTP tunnel on the same port; with
 /// --tls the port serves RTSPS and HTTPS instead.
 ///
-/// This is the module rtspsim of the tutorials, whose folder is /live/mediaServer/media and whose
+/// This is the module rtspsim of the tutorials, whose directory is /live/mediaServer/media and whose
 /// port is 554. The flags under "Faults and quirks" make it behave like bad cameras, for tests of
 /// what receives them.
 ///
@@ -41,18 +41,18 @@ const DEPTH: usize = 4;
 /// and then
 ///   ffplay -rtsp_transport tcp rtsp://127.0.0.1:8554/media/plaza.mp4
 ///
-/// Exit codes: 0 after SIGTERM or Ctrl-C; 2 when the folder, an argument or the address cannot be
+/// Exit codes: 0 after SIGTERM or Ctrl-C; 2 when the directory, an argument or the address cannot be
 /// used; 130 after a second signal.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Folder with video files.
+    /// Directory with video files.
     #[arg(default_value = ".")]
-    folder: PathBuf,
+    directory: PathBuf,
     /// Port; 0 selects a free one, which is logged.
     #[arg(long, default_value_t = 8554)]
     port: u16,
-    /// Address. Any other than loopback serves the folder's videos to the network: use --auth.
+    /// Address. Any other than loopback serves the directory's videos to the network: use --auth.
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     bind: IpAddr,
     /// Require this user name and password. Default: none.
@@ -179,7 +179,7 @@ impl Args {
             true => AuthScheme::Basic,
             false => AuthScheme::Digest,
         };
-        Ok(SimulatorOptions::new(&self.folder)
+        Ok(SimulatorOptions::new(&self.directory)
             .with_address((self.bind, self.port).into())
             .with_auth_scheme(scheme)
             .with_max_clients(self.clients)
@@ -220,14 +220,14 @@ async fn start(args: &Args) -> anyhow::Result<(Simulator, Signals)> {
     let signals = Signals::listen()?;
     let simulator = Simulator::start(args.options()?).await?;
     tracing::info!("listening: {}", simulator.url("FILE"));
-    let files = videos(&args.folder);
+    let files = videos(&args.directory);
     for file in files.iter().take(LISTED) {
         tracing::info!("camera: {}", simulator.url(file));
     }
     match files.len() {
         0 => tracing::warn!(
             "{} has no .mp4, .mkv or .mov file yet; files that are added are served",
-            args.folder.display()
+            args.directory.display()
         ),
         more if more > LISTED => tracing::info!("and {} more", more - LISTED),
         _ => {}
@@ -235,10 +235,10 @@ async fn start(args: &Args) -> anyhow::Result<(Simulator, Signals)> {
     Ok((simulator, signals))
 }
 
-/// Video files below a folder, relative to it, with `/` as separator; sorted.
-fn videos(folder: &Path) -> Vec<String> {
+/// Video files below a directory, relative to it, with `/` as separator; sorted.
+fn videos(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    let mut open = vec![(folder.to_owned(), String::new(), 0)];
+    let mut open = vec![(directory.to_owned(), String::new(), 0)];
     let mut left = LOOKED_AT;
     while let Some((directory, prefix, depth)) = open.pop() {
         // What cannot be listed may still be served by its name.
@@ -274,9 +274,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn videos_below_the_folder_are_found_by_their_paths() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("night/.hidden")).unwrap();
+    fn videos_below_the_directory_are_found_by_their_paths() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join("night/.hidden")).unwrap();
         for name in [
             "b.mp4",
             "a.MKV",
@@ -284,9 +284,9 @@ mod tests {
             "night/c.mov",
             "night/.hidden/d.mp4",
         ] {
-            std::fs::write(folder.path().join(name), b"").unwrap();
+            std::fs::write(directory.path().join(name), b"").unwrap();
         }
-        assert_eq!(videos(folder.path()), ["a.MKV", "b.mp4", "night/c.mov"]);
+        assert_eq!(videos(directory.path()), ["a.MKV", "b.mp4", "night/c.mov"]);
         assert!(videos(Path::new("/nonexistent")).is_empty());
     }
 }
