@@ -52,7 +52,7 @@ pub enum StartError {
     /// A file that the webhook needs.
     #[error("the webhook cannot use {}: {cause}", path.display())]
     Webhook {
-        /// The file; empty for the certificates of the system.
+        /// The file, or a description of the system's certificates.
         path: PathBuf,
         /// What is wrong with it.
         cause: std::io::Error,
@@ -274,7 +274,10 @@ fn webhook(config: &WebhookConfig, address: WebhookAddress, topic: Topic) -> Res
     let read = |path: &Path| std::fs::read(path).map_err(|cause| failed(path, cause));
     let given = |path: &Path| !path.as_os_str().is_empty();
     let secret = match given(&config.secret_file) {
-        true => Some(webhook_key(&read(&config.secret_file)?)),
+        true => {
+            let key = webhook_key(&read(&config.secret_file)?);
+            Some(key.map_err(|why| failed(&config.secret_file, std::io::Error::other(why)))?)
+        }
         false => None,
     };
     let certificates = &config.trusted_certificates;
@@ -291,16 +294,31 @@ fn webhook(config: &WebhookConfig, address: WebhookAddress, topic: Topic) -> Res
         config.retry_for(),
         topic,
     )
-    .map_err(|error| failed(certificates, std::io::Error::other(error)))
+    .map_err(|error| {
+        // Without certificates of the operator's, the system's are what is missing.
+        let trusted = match given(certificates) {
+            true => certificates,
+            false => Path::new(
+                "the system's certificates (install ca-certificates, or set webhook.trusted-certificates)",
+            ),
+        };
+        failed(trusted, std::io::Error::other(error))
+    })
 }
 
-/// The key of a secret as Standard Webhooks writes it, `whsec_BASE64`; of any other text, its bytes.
-fn webhook_key(content: &[u8]) -> Vec<u8> {
+/// The key of a secret as Standard Webhooks writes it, `whsec_BASE64`; of any other content, its bytes.
+fn webhook_key(content: &[u8]) -> Result<Vec<u8>, &'static str> {
     let text = content.trim_ascii();
-    let encoded = text
-        .strip_prefix(b"whsec_")
-        .and_then(|encoded| STANDARD.decode(encoded).ok());
-    encoded.unwrap_or_else(|| text.to_vec())
+    let key = match text.strip_prefix(b"whsec_") {
+        Some(encoded) => STANDARD
+            .decode(encoded)
+            .map_err(|_| "what follows whsec_ is not base64: copy the whole secret")?,
+        None => text.to_vec(),
+    };
+    match key.is_empty() {
+        true => Err("the secret is empty: write whsec_BASE64 or another secret into it"),
+        false => Ok(key),
+    }
 }
 
 /// A module that runs: graphs, methods from a hub and over HTTP, saved state, metrics.
@@ -372,7 +390,8 @@ impl EdgeModule {
         let mut done = timeout(limit, self.methods.module().shutdown()).await.is_ok();
         if !done {
             tracing::error!(
-                "the stop took more than {} s: clips may be incomplete until the next start",
+                "the stop took more than {} s: clips may be incomplete until the next start, or a sink, such as a webhook \
+                 that cannot be reached, did not take its last events",
                 limit.as_secs()
             );
         }
@@ -384,5 +403,19 @@ impl EdgeModule {
             }
         }
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_would_sign_with_another_key_is_refused() {
+        assert_eq!(webhook_key(b"whsec_c2VjcmV0\n"), Ok(b"secret".to_vec()));
+        assert_eq!(webhook_key(b"another secret\n"), Ok(b"another secret".to_vec()));
+        for wrong in ["", " \n", "whsec_", "whsec_c2VjcmV0="] {
+            assert!(webhook_key(wrong.as_bytes()).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -397,11 +397,11 @@ fn label(reason: DropReason) -> &'static str {
 }
 
 fn instance(info: &InstanceInfo) -> Labels {
-    vec![("instance", info.name.clone())]
+    vec![("graph_instance", info.name.clone())]
 }
 
 fn named(info: &InstanceInfo, label: &'static str, name: &str) -> Labels {
-    vec![("instance", info.name.clone()), (label, name.to_owned())]
+    vec![("graph_instance", info.name.clone()), (label, name.to_owned())]
 }
 
 fn counters(

@@ -332,7 +332,11 @@ impl Module {
         for mut end in ending {
             let _ = end.wait_for(Option::is_some).await;
         }
-        self.flush(Duration::from_secs(10)).await;
+        if !self.flush(Duration::from_secs(10)).await {
+            tracing::warn!(
+                "a message sink did not take its last events within ten seconds; those in its queue are lost"
+            );
+        }
     }
 
     pub(crate) fn run_state(&self, instance: &str, run: &Run) -> InstanceState {

@@ -76,14 +76,17 @@ impl HubConfig {
         if self.username.is_empty() && !self.password_file.as_os_str().is_empty() {
             return rejected("hub.username", "a password needs a user name");
         }
-        if self.prefix.is_empty()
-            || [&self.prefix, &self.discovery]
-                .iter()
-                .any(|text| text.contains(['+', '#']))
-        {
+        let wildcard = |topic: &str| topic.contains(['+', '#']);
+        if self.prefix.is_empty() || wildcard(&self.prefix) {
             return rejected(
                 "hub.prefix",
                 "a prefix is the beginning of a topic, without '+' and '#'",
+            );
+        }
+        if wildcard(&self.discovery) {
+            return rejected(
+                "hub.discovery",
+                "it is the beginning of a topic, without '+' and '#'",
             );
         }
         self.broker_address().map(drop)

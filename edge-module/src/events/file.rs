@@ -67,12 +67,16 @@ impl RotatingFile {
             self.rotate()?;
         }
         let (file, size) = self.opened()?;
+        let before = *size;
         let written = file.write_all(line);
         *size += line.len() as u64;
-        if written.is_err() {
+        if let Err(error) = written {
+            // A full disk may have taken a part of the line, which would damage the next one as well.
+            let cut = file.set_len(before);
             self.open = None;
+            return Err(cut.err().unwrap_or(error));
         }
-        written
+        Ok(())
     }
 
     fn opened(&mut self) -> std::io::Result<&mut (File, u64)> {

@@ -29,13 +29,13 @@ use crate::demo::{Demo, EventLines};
 /// Without a configuration file, everything is on loopback, and state and recordings are below the current directory.
 /// Flags win over the file.
 ///
-/// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when clips could not be completed in stop-seconds, or the connection to the hub
-/// failed inside; 2 when the module cannot start; 130 after a second signal.
+/// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when clips or the last events were not complete in stop-seconds, or the connection to
+/// the hub failed inside; 2 when the module cannot start; 130 after a second signal.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Try it out: a camera that plays a drawn plaza, the spatial-analysis extension, and the tutorial's graph run with the
-    /// module, on loopback and below lva-edge-demo. Events are printed.
+    /// module, on loopback and below lva-edge-demo. Events are printed, and go to the hub of the environment if there is one.
     #[cfg(feature = "demo")]
     #[arg(long, conflicts_with_all = ["config", "data"])]
     demo: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Name of the module.
     #[arg(long)]
     name: Option<String>,
-    /// Directory for the state and the API token.
+    /// Directory for the state, the API token and the outbox.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Directory for clips and recordings.

@@ -68,13 +68,13 @@ pub(crate) struct Args {
     #[arg(long)]
     tls: bool,
     /// PEM file with the certificate (the server's own first) for --tls.
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires_all = ["key", "tls"])]
     certificate: Option<PathBuf>,
     /// PEM file with its private key.
-    #[arg(long, value_name = "FILE", requires = "certificate")]
+    #[arg(long, value_name = "FILE", requires_all = ["certificate", "tls"])]
     key: Option<PathBuf>,
     /// File to write the certificate to, for clients to trust.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "tls")]
     certificate_out: Option<PathBuf>,
     #[command(flatten)]
     faults: FaultArgs,
