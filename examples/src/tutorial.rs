@@ -68,9 +68,9 @@ impl Camera {
         let (scheme, rest) = address
             .split_once("://")
             .context("the camera's address has no scheme")?;
-        // A password may have an `@` itself.
+        // A password may have an `@` itself, so the last one that leaves the same address counts.
         let bare = rest
-            .match_indices('@')
+            .rmatch_indices('@')
             .filter_map(|(at, _)| Some(format!("{scheme}://{}", rest.get(at + 1..)?)))
             .find(|bare| CameraUrl::parse(bare).as_ref() == Ok(&url));
         Ok(Self {
