@@ -85,7 +85,9 @@ impl Methods {
         let running = tokio::spawn(async move { shared.run(&name, &payload).await });
         let answer = match timeout(limit.min(ANSWER_LIMIT), running).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_panicked)) => failed("the method failed inside; the log has more".to_owned()),
+            Ok(Err(_panicked)) => {
+                failed("a fault of this program interrupted the method; the log has more".to_owned())
+            }
             Err(_) => Answer {
                 status: 202,
                 payload: Value::Null,

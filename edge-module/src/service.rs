@@ -53,7 +53,8 @@ pub async fn run(module: EdgeModule, mut signals: Signals) -> ExitCode {
     };
     if has_failed {
         tracing::error!(
-            "the connection to the hub failed inside: the module stops, so that it is started again"
+            "a fault of this program ended its connection to the hub; the module stops with exit code 1, for the service manager to \
+             start it again"
         );
     } else {
         tracing::info!("stopping: clips are completed and events delivered; a second signal ends at once");

@@ -29,8 +29,8 @@ use crate::demo::{Demo, EventLines};
 /// Without a configuration file, everything is on loopback, and state and recordings are below the current directory.
 /// Flags win over the file.
 ///
-/// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when clips or the last events were not complete in stop-seconds, or the connection to
-/// the hub failed inside; 2 when the module cannot start; 130 after a second signal.
+/// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when clips or the last events were not complete in stop-seconds, or a fault of the
+/// program ended its connection to the hub; 2 when the module cannot start; 130 after a second signal.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
