@@ -36,11 +36,12 @@ demo-module: packages ## lva-edge, the module that a site installs, with the dem
 packages: ## install the system packages that are missing (asks sudo where needed)
 	@scripts/install-packages.sh
 
-lint: ## format, layers, circles, errors, clippy with warnings denied, snippets of documents
+lint: ## format, layers, circles, errors, names, clippy with warnings denied, snippets of documents
 	cargo fmt --all --check
 	scripts/check-layers.sh
 	scripts/check-cycles.py
 	scripts/check-errors.py
+	scripts/check-names.py
 	scripts/clippy.sh
 	scripts/check-snippets.py
 

@@ -11,6 +11,6 @@ mod server;
 
 pub use args::AnalysisArgs;
 pub use counts::AnalysisCounts;
-pub use model::{Backend, Family, ModelArgs, ModelArgsError};
+pub use model::{Backend, ModelArgs, ModelArgsError, ModelFamilyArg};
 pub use operations::{OperationSet, OperationSetError};
 pub use server::{AnalysisServer, AnalysisServerError};

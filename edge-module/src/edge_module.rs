@@ -19,11 +19,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::{Config, ConfigError, HttpConfig, MetricsConfig, WebhookAddress, WebhookConfig};
 use crate::data::{DataDirectory, DataError};
 use crate::events::{EventFile, EventLog, Topic, Webhook};
-use crate::http::{self, Access, BoundListener, HttpError, Listener, ListenerOptions, Readiness, Token};
+use crate::http::{self, Access, BoundListener, ListenError, Listener, ListenerOptions, Readiness, Token};
 use crate::hub::{self, Connecting, HubConnection, HubError};
 use crate::logs::LogControl;
 use crate::methods::Methods;
-use crate::metrics::{Identity, Metrics};
+use crate::metrics::{Metrics, ModuleLabels};
 use crate::settings::LiveSettings;
 use crate::state;
 
@@ -48,7 +48,7 @@ pub enum StartError {
     Hub(#[from] HubError),
     /// An HTTP server.
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Http(#[from] ListenError),
     /// A file that the webhook needs.
     #[error("the webhook cannot use {}: {cause}", path.display())]
     Webhook {
@@ -126,7 +126,7 @@ impl EdgeModuleBuilder {
         } = self;
         config.check()?;
         let target = hub::target(&config, |name| std::env::var(name).ok())?;
-        let mut identity = Identity {
+        let mut identity = ModuleLabels {
             hub: String::new(),
             device: config.module.device.clone(),
             module: config.module.name.clone(),
@@ -198,12 +198,12 @@ impl EdgeModuleBuilder {
 
 /// A module with a hub works without a server that nobody asked for, as where two modules share a machine's network.
 fn or_without(
-    bound: Result<BoundListener, HttpError>,
+    bound: Result<BoundListener, ListenError>,
     is_optional: bool,
-) -> Result<Option<BoundListener>, HttpError> {
+) -> Result<Option<BoundListener>, ListenError> {
     match bound {
         Ok(listener) => Ok(Some(listener)),
-        Err(error @ HttpError::Listen { .. }) if is_optional => {
+        Err(error @ ListenError::Listen { .. }) if is_optional => {
             tracing::error!("{error}; the module runs without this server");
             Ok(None)
         }

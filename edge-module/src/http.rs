@@ -8,7 +8,7 @@ mod plain;
 mod service;
 
 pub use access::{Access, Token};
-pub use listener::{BoundListener, HttpError, Listener, ListenerOptions};
+pub use listener::{BoundListener, ListenError, Listener, ListenerOptions};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
 use crate::methods::Methods;
-use crate::metrics::{CONTENT_TYPE, Identity, Metrics};
+use crate::metrics::{Metrics, ModuleLabels, OPENMETRICS};
 
 /// Largest body of a request. The largest topologies in the field have some ten kilobytes.
 const MAX_BODY: usize = 4 << 20;
@@ -45,11 +45,11 @@ impl Readiness {
 #[derive(Debug, Clone)]
 struct Service {
     methods: Methods,
-    identity: Arc<Identity>,
+    identity: Arc<ModuleLabels>,
 }
 
 /// The routes of the methods: the service API of IoT Hub, the same calls plainly, and health.
-pub fn router(methods: Methods, identity: Identity, access: Access, readiness: Readiness) -> Router {
+pub fn router(methods: Methods, identity: ModuleLabels, access: Access, readiness: Readiness) -> Router {
     let service = Service {
         methods,
         identity: Arc::new(identity),
@@ -88,7 +88,7 @@ async fn ready(State(readiness): State<Readiness>) -> (StatusCode, &'static str)
 
 async fn scrape(State(metrics): State<Metrics>) -> axum::response::Response {
     match metrics.text() {
-        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

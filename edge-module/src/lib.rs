@@ -27,4 +27,4 @@ pub use config::{
 pub use data::{DataDirectory, DataError};
 pub use edge_module::{EdgeModule, EdgeModuleBuilder, StartError};
 pub use hub::HubError;
-pub use methods::{ANSWER_LIMIT, Answer, Methods};
+pub use methods::{ANSWER_LIMIT, MethodResponse, Methods};

@@ -21,7 +21,7 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(25);
 /// The answer to a method.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
-pub struct Answer {
+pub struct MethodResponse {
     /// Status, as of HTTP.
     pub status: u16,
     /// The answer's body, or `{"error": …}`.
@@ -78,7 +78,7 @@ impl Methods {
     ///
     /// A method that takes longer, such as a deactivation with long clips to complete, is answered by 202 without a body and
     /// goes on. Dropping the future does not interrupt it either.
-    pub async fn invoke(&self, method: &str, payload: Value, limit: Duration) -> Answer {
+    pub async fn invoke(&self, method: &str, payload: Value, limit: Duration) -> MethodResponse {
         let started = std::time::Instant::now();
         tracing::info!("Request started: Method name: '{}'.", printable(method));
         let (shared, name) = (Arc::clone(&self.shared), method.to_owned());
@@ -88,7 +88,7 @@ impl Methods {
             Ok(Err(_panicked)) => {
                 failed("a fault of this program interrupted the method; the log has more".to_owned())
             }
-            Err(_) => Answer {
+            Err(_) => MethodResponse {
                 status: 202,
                 payload: Value::Null,
             },
@@ -104,7 +104,7 @@ impl Methods {
 }
 
 impl Shared {
-    async fn run(self: Arc<Self>, method: &str, payload: &Value) -> Answer {
+    async fn run(self: Arc<Self>, method: &str, payload: &Value) -> MethodResponse {
         let known = Method::from_name(method);
         let problems = self.settings.problems();
         if known.is_some() && !problems.is_empty() {
@@ -112,7 +112,7 @@ impl Shared {
         }
         let (status, payload) = self.module.invoke(method, payload).await;
         if status >= 300 || !known.is_some_and(|(_, method)| method.changes_state()) {
-            return Answer { status, payload };
+            return MethodResponse { status, payload };
         }
         self.changed.notify_one();
         let saved = tokio::task::spawn_blocking(move || {
@@ -120,7 +120,7 @@ impl Shared {
             state::save(&self.data, self.module.save())
         });
         match saved.await {
-            Ok(Ok(())) => Answer { status, payload },
+            Ok(Ok(())) => MethodResponse { status, payload },
             Ok(Err(error)) => {
                 tracing::error!("the state cannot be saved: {error}");
                 failed(format!("done, but a restart will forget it: {error}"))
@@ -131,7 +131,7 @@ impl Shared {
 }
 
 /// The contract's answer of a module whose twin is wrong.
-fn configuration_required(problems: &[Problem]) -> Answer {
+fn configuration_required(problems: &[Problem]) -> MethodResponse {
     let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
     let message = format!("The module is not configured: {}.", messages.join("; "));
     let details: Vec<_> = problems
@@ -140,14 +140,14 @@ fn configuration_required(problems: &[Problem]) -> Answer {
             json!({"code": "ModuleConfigurationRequired", "target": problem.property, "message": problem.message})
         })
         .collect();
-    Answer {
+    MethodResponse {
         status: 403,
         payload: json!({"error": {"code": "Forbidden", "message": message, "details": details}}),
     }
 }
 
-fn failed(message: String) -> Answer {
-    Answer {
+fn failed(message: String) -> MethodResponse {
+    MethodResponse {
         status: 500,
         payload: json!({"error": {"code": "InternalServerError", "message": message}}),
     }

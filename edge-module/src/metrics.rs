@@ -25,7 +25,7 @@ use prometheus_client::registry::Registry;
 use crate::hub_stats::HubStats;
 
 /// Content type of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Calls of methods by name and status.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +45,7 @@ impl MethodCounts {
 
 /// Who the module is, in the labels of the contract.
 #[derive(Debug, Clone, Default)]
-pub struct Identity {
+pub struct ModuleLabels {
     /// Host name of the hub; empty without one.
     pub hub: String,
     /// The device.
@@ -63,7 +63,7 @@ impl Metrics {
     pub(crate) fn new(
         module: Module,
         counts: &MethodCounts,
-        identity: Identity,
+        identity: ModuleLabels,
         sinks: Vec<String>,
         hub: Option<HubStats>,
     ) -> Self {
@@ -82,7 +82,7 @@ impl Metrics {
         Self(Arc::new(Mutex::new(registry)))
     }
 
-    /// All metrics in the OpenMetrics text format, with the content type [`CONTENT_TYPE`].
+    /// All metrics in the OpenMetrics text format, with the content type [`OPENMETRICS`].
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl Metrics {
 #[derive(Debug)]
 struct ModuleCollector {
     module: Module,
-    identity: Identity,
+    identity: ModuleLabels,
     sinks: Vec<String>,
     hub: Option<HubStats>,
 }

@@ -17,5 +17,5 @@ mod settings;
 pub use console::Console;
 pub use documents::{DocumentsError, TopologyFiles};
 pub use play::{PlayError, Played, play};
-pub use service::{MethodAnswer, Service, ServiceError, ServiceUrl, ServiceUrlError};
+pub use service::{Service, ServiceError, ServiceResponse, ServiceUrl, ServiceUrlError};
 pub use settings::{ServiceConnectionString, ServiceConnectionStringError, Settings, SettingsError};

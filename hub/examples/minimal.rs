@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use lva_hub::{Client, ClientOptions, Event, Outbox, OutboxOptions, PlainOptions};
+use lva_hub::{Client, HubOptions, Outbox, OutboxOptions, OutputMessage, PlainOptions};
 use serde_json::json;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,17 +14,15 @@ async fn main() -> anyhow::Result<()> {
         std::env::temp_dir().join("lva-hub-minimal"),
         OutboxOptions::default(),
     )?;
-    let (client, mut from_hub) = Client::start(
-        ClientOptions::plain(PlainOptions::new("demo"), "localhost"),
-        outbox,
-    );
+    let (client, mut from_hub) =
+        Client::start(HubOptions::plain(PlainOptions::new("demo"), "localhost"), outbox);
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     let mut count = 0;
     loop {
         tokio::select! {
             _ = clock.tick() => {
                 count += 1;
-                client.send(Event::json("counts", json!({ "count": count }).to_string()))?;
+                client.send(OutputMessage::json("counts", json!({ "count": count }).to_string()))?;
             }
             Some(call) = from_hub.methods.recv() => {
                 println!("{} {}", call.name(), call.payload());

@@ -16,16 +16,16 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
-pub use options::ClientOptions;
+pub use options::HubOptions;
 pub use states::StateError;
 use states::States;
 pub use stats::ClientStats;
 use stats::Counters;
 
 use crate::dialect::Component;
-use crate::message::{Event, InputMessage};
+use crate::message::{InputMessage, OutputMessage};
 use crate::method::MethodRequest;
-use crate::outbox::{Outbox, OutboxStats, PushError};
+use crate::outbox::{Outbox, OutboxPushError, OutboxStats};
 use crate::twin::{Desired, ReportError, Twin};
 
 /// Messages for inputs that wait for the application.
@@ -74,14 +74,14 @@ impl Shared {
 #[non_exhaustive]
 pub struct FromHub {
     /// Calls of direct methods. Where the application does not receive them, callers get an error.
-    pub methods: mpsc::Receiver<MethodCall>,
+    pub methods: mpsc::Receiver<IncomingCall>,
     /// Messages routed to inputs, or sent from the cloud to a device. At most 256 wait; more are dropped and counted.
     pub inputs: mpsc::Receiver<InputMessage>,
 }
 
 /// A call of a direct method, to be answered. Dropped without an answer, the caller gets status 500.
 #[derive(Debug)]
-pub struct MethodCall {
+pub struct IncomingCall {
     request: MethodRequest,
     answers: Option<mpsc::UnboundedSender<Answer>>,
 }
@@ -94,7 +94,7 @@ struct Answer {
     payload: Value,
 }
 
-impl MethodCall {
+impl IncomingCall {
     /// The method's name, as the caller wrote it.
     pub fn name(&self) -> &str {
         &self.request.name
@@ -124,7 +124,7 @@ impl MethodCall {
     }
 }
 
-impl Drop for MethodCall {
+impl Drop for IncomingCall {
     fn drop(&mut self) {
         if self.answers.is_some() {
             let body = crate::method::error_body("InternalServerError", "The method was not answered.");
@@ -194,7 +194,7 @@ impl Client {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn start(options: ClientOptions, outbox: Outbox) -> (Self, FromHub) {
+    pub fn start(options: HubOptions, outbox: Outbox) -> (Self, FromHub) {
         let outbox = Arc::new(outbox);
         let shared = Arc::new(Shared {
             // Half-way where the system has no randomness.
@@ -239,8 +239,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`PushError`]; the event is dropped and counted.
-    pub fn send(&self, event: Event) -> Result<String, PushError> {
+    /// [`OutboxPushError`]; the event is dropped and counted.
+    pub fn send(&self, event: OutputMessage) -> Result<String, OutboxPushError> {
         self.inner.outbox.push(event)
     }
 
@@ -378,7 +378,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_whose_outbox_fails_ends_and_says_so() {
-        let options = ClientOptions::plain(PlainOptions::new("m"), "127.0.0.1").with_port(1);
+        let options = HubOptions::plain(PlainOptions::new("m"), "127.0.0.1").with_port(1);
         let (client, _from_hub) = Client::start(options, Outbox::that_fails());
         assert!(matches!(
             ended(client.state()).await,

@@ -13,7 +13,7 @@ pub(crate) use hub::HubDialect;
 pub(crate) use plain::PlainDialect;
 pub use plain::PlainOptions;
 
-use crate::message::{Event, InputMessage};
+use crate::message::{InputMessage, OutputMessage};
 use crate::method::MethodAnswer;
 use crate::mqtt::{Publish, Qos};
 use crate::topic::TopicError;
@@ -32,7 +32,7 @@ pub(crate) trait Dialect: Send {
     /// What to publish before a clean end.
     fn before_disconnect(&mut self) -> Vec<Publish>;
     /// An event.
-    fn event(&self, event: &Event) -> Publish;
+    fn event(&self, event: &OutputMessage) -> Publish;
     /// The answer to a method.
     fn answer(&mut self, answer: &MethodAnswer) -> Publish;
     /// A request for the twin; `None` where the broker needs no asking, and the request is thereby done.

@@ -3,11 +3,11 @@
 //!
 //! | module or type | what |
 //! |---|---|
-//! | [`Client`], [`ClientOptions`] | keeps the connection; sends, reports, receives |
+//! | [`Client`], [`HubOptions`] | keeps the connection; sends, reports, receives |
 //! | [`Outbox`] | events on disk until the hub has them |
 //! | [`ConnectionString`], [`EdgeEnvironment`], [`Identity`] | who connects, and where |
 //! | [`workload`], [`sas`], [`Signer`] | IoT Edge's workload API; access tokens |
-//! | [`topic`], [`properties`], [`Event`], [`InputMessage`] | messages and their topics |
+//! | [`topic`], [`properties`], [`OutputMessage`], [`InputMessage`] | messages and their topics |
 //! | [`twin`], [`method`], [`session`] | the rules, without I/O; time is a parameter |
 //! | [`PlainOptions`], [`Discovery`] | brokers that are not a hub |
 //!
@@ -17,13 +17,13 @@
 //! method call gets one answer in time; and a connection never gives up.**
 //!
 //! ```no_run
-//! use lva_hub::{Client, ClientOptions, EdgeEnvironment, Event, Outbox, OutboxOptions};
+//! use lva_hub::{Client, HubOptions, EdgeEnvironment, OutputMessage, Outbox, OutboxOptions};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let options = ClientOptions::from_edge(&EdgeEnvironment::from_process()?)?;
+//! let options = HubOptions::from_edge(&EdgeEnvironment::from_process()?)?;
 //! let outbox = Outbox::open("/var/lib/lva/outbox", OutboxOptions::default())?;
 //! let (client, mut from_hub) = Client::start(options, outbox);
-//! client.send(Event::json("inferenceOutput", r#"{"count":2}"#).with_property("dataVersion", "1.0"))?;
+//! client.send(OutputMessage::json("inferenceOutput", r#"{"count":2}"#).with_property("dataVersion", "1.0"))?;
 //! while let Some(call) = from_hub.methods.recv().await {
 //!     call.answer(501, serde_json::json!({ "error": { "code": "NotImplemented" } }));
 //! }
@@ -58,15 +58,15 @@ pub mod topic;
 pub mod twin;
 pub mod workload;
 
-pub use client::{Client, ClientOptions, ClientStats, ConnectionState, FromHub, MethodCall, StateError};
+pub use client::{Client, ClientStats, ConnectionState, FromHub, HubOptions, IncomingCall, StateError};
 pub use connection_string::{ConnectionString, ConnectionStringError};
 pub use dial::{Dial, MqttStream};
 pub use dialect::{Component, ComponentKind, Discovery, PlainOptions};
 pub use environment::{EdgeEnvironment, EnvironmentError};
 pub use identity::{Identity, IdentityError};
-pub use message::{Event, EventError, InputMessage, MAX_MESSAGE_BYTES};
+pub use message::{InputMessage, MAX_MESSAGE_BYTES, OutputMessage, OutputMessageError};
 pub use mqtt::MqttVersion;
-pub use outbox::{DropReason, Outbox, OutboxError, OutboxOptions, OutboxStats, PushError};
+pub use outbox::{Outbox, OutboxDropReason, OutboxError, OutboxOptions, OutboxPushError, OutboxStats};
 pub use signer::{SignError, Signer};
 
 /// The program in the README compiles.

@@ -15,12 +15,12 @@ pub(crate) const MAX_ENCODED_PROPERTIES: usize = 64_000;
 /// A message to the hub: telemetry.
 ///
 /// ```
-/// let event = lva_hub::Event::json("inferenceOutput", r#"{"count":2}"#).with_property("subject", "/graphInstances/a");
+/// let event = lva_hub::OutputMessage::json("inferenceOutput", r#"{"count":2}"#).with_property("subject", "/graphInstances/a");
 /// assert_eq!(event.content_type.as_deref(), Some("application/json"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Event {
+pub struct OutputMessage {
     /// The module's output that routes name (`$.on`); none from a device.
     pub output: Option<String>,
     /// Up to 128 characters, by which consumers recognise duplicates (`$.mid`). Where it is absent, the outbox makes a UUID.
@@ -37,7 +37,7 @@ pub struct Event {
     pub body: Bytes,
 }
 
-impl Event {
+impl OutputMessage {
     /// A JSON document in UTF-8, on this output.
     pub fn json(output: impl Into<String>, body: impl Into<Bytes>) -> Self {
         Self {
@@ -96,19 +96,19 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`EventError`].
-    pub fn check(&self) -> Result<(), EventError> {
+    /// [`OutputMessageError`].
+    pub fn check(&self) -> Result<(), OutputMessageError> {
         let size = self.size();
         if size > MAX_MESSAGE_BYTES {
-            return Err(EventError::TooLarge { size });
+            return Err(OutputMessageError::TooLarge { size });
         }
         if self.properties.keys().any(|name| name.is_empty()) {
-            return Err(EventError::EmptyName);
+            return Err(OutputMessageError::EmptyName);
         }
         if let Some(id) = &self.message_id
             && (id.is_empty() || id.len() > MAX_MESSAGE_ID_LENGTH)
         {
-            return Err(EventError::MessageId);
+            return Err(OutputMessageError::MessageId);
         }
         let encoded: usize = self
             .wire_properties()
@@ -116,7 +116,7 @@ impl Event {
             .map(|(n, v)| encoded_len(n, v))
             .sum();
         if encoded > MAX_ENCODED_PROPERTIES {
-            return Err(EventError::Properties { encoded });
+            return Err(OutputMessageError::Properties { encoded });
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ fn encoded_len(name: &str, value: &str) -> usize {
 /// Why an event is refused. Sending it again does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum EventError {
+pub enum OutputMessageError {
     /// Beyond what the hub accepts.
     #[error("the event has {size} bytes, and the hub accepts {MAX_MESSAGE_BYTES}: send less in one event")]
     TooLarge {
@@ -223,9 +223,9 @@ mod tests {
 
     #[test]
     fn size_counts_body_and_properties() {
-        let event = Event {
+        let event = OutputMessage {
             body: Bytes::from_static(b"12345"),
-            ..Event::default()
+            ..OutputMessage::default()
         };
         assert_eq!(event.size(), 5);
         assert_eq!(event.with_property("name", "v").size(), 10);
@@ -233,27 +233,27 @@ mod tests {
 
     #[test]
     fn what_the_hub_would_refuse_is_refused_here() {
-        let full = Event {
+        let full = OutputMessage {
             body: vec![0; MAX_MESSAGE_BYTES].into(),
-            ..Event::default()
+            ..OutputMessage::default()
         };
         assert_eq!(full.check(), Ok(()));
         let over = full.with_property("a", "");
         assert_eq!(
             over.check(),
-            Err(EventError::TooLarge {
+            Err(OutputMessageError::TooLarge {
                 size: MAX_MESSAGE_BYTES + 1
             })
         );
-        let wide = Event::default().with_property("a", "/".repeat(30_000));
-        assert!(matches!(wide.check(), Err(EventError::Properties { .. })));
-        let id = |id: &str| Event::default().with_message_id(id).check();
-        assert_eq!(id(""), Err(EventError::MessageId));
-        assert_eq!(id(&"x".repeat(129)), Err(EventError::MessageId));
+        let wide = OutputMessage::default().with_property("a", "/".repeat(30_000));
+        assert!(matches!(wide.check(), Err(OutputMessageError::Properties { .. })));
+        let id = |id: &str| OutputMessage::default().with_message_id(id).check();
+        assert_eq!(id(""), Err(OutputMessageError::MessageId));
+        assert_eq!(id(&"x".repeat(129)), Err(OutputMessageError::MessageId));
         assert_eq!(id(&"x".repeat(128)), Ok(()));
         assert_eq!(
-            Event::default().with_property("", "v").check(),
-            Err(EventError::EmptyName)
+            OutputMessage::default().with_property("", "v").check(),
+            Err(OutputMessageError::EmptyName)
         );
     }
 }

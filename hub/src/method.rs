@@ -81,7 +81,7 @@ pub enum Received {
 /// A request id that comes again with another name or body is another call, as of a hub that was restarted: the earlier
 /// one has no caller any more, and its answer is dropped.
 #[derive(Debug)]
-pub struct Methods {
+pub struct PendingCalls {
     options: MethodOptions,
     /// By number.
     calls: HashMap<u64, Call>,
@@ -99,7 +99,7 @@ struct Call {
     is_replaced: bool,
 }
 
-impl Methods {
+impl PendingCalls {
     /// Without calls.
     pub fn new(options: MethodOptions) -> Self {
         Self {
@@ -252,11 +252,11 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn new() -> (Methods, Instant) {
-        (Methods::new(MethodOptions::default()), Instant::now())
+    fn new() -> (PendingCalls, Instant) {
+        (PendingCalls::new(MethodOptions::default()), Instant::now())
     }
 
-    fn call(methods: &mut Methods, id: &str, body: &[u8], now: Instant) -> Received {
+    fn call(methods: &mut PendingCalls, id: &str, body: &[u8], now: Instant) -> Received {
         methods.on_request("GraphTopologyList".to_owned(), id.to_owned(), body, now)
     }
 

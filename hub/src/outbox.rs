@@ -11,12 +11,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use counters::{DropReason, OutboxStats};
+pub use counters::{OutboxDropReason, OutboxStats};
 use tokio::sync::watch;
 pub(crate) use worker::Consumer;
 use worker::Worker;
 
-use crate::message::{Event, EventError};
+use crate::message::{OutputMessage, OutputMessageError};
 
 /// How much an outbox keeps.
 ///
@@ -109,8 +109,8 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// [`PushError`]; the event is dropped and counted.
-    pub fn push(&self, event: Event) -> Result<String, PushError> {
+    /// [`OutboxPushError`]; the event is dropped and counted.
+    pub fn push(&self, event: OutputMessage) -> Result<String, OutboxPushError> {
         self.worker.push(event)
     }
 
@@ -158,10 +158,10 @@ impl Outbox {
 /// Why an event is not taken in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PushError {
+pub enum OutboxPushError {
     /// The hub would refuse it.
     #[error(transparent)]
-    Refused(#[from] EventError),
+    Refused(#[from] OutputMessageError),
     /// Events come faster than the disk takes them. A later one may be accepted.
     #[error("events come faster than the disk takes them: send fewer, or use a faster disk")]
     Overload,
@@ -200,8 +200,8 @@ mod tests {
     use super::*;
     use crate::message::MAX_MESSAGE_BYTES;
 
-    fn event(id: u64) -> Event {
-        Event::json("out", "{}").with_message_id(id.to_string())
+    fn event(id: u64) -> OutputMessage {
+        OutputMessage::json("out", "{}").with_message_id(id.to_string())
     }
 
     fn open(directory: &TempDir) -> Outbox {
@@ -247,7 +247,7 @@ mod tests {
     async fn a_message_id_is_made_once_and_kept() {
         let directory = TempDir::new().unwrap();
         let outbox = open(&directory);
-        let id = outbox.push(Event::json("out", "{}")).unwrap();
+        let id = outbox.push(OutputMessage::json("out", "{}")).unwrap();
         uuid::Uuid::parse_str(&id).unwrap();
         drop(outbox);
         let outbox = open(&directory);
@@ -258,15 +258,15 @@ mod tests {
     async fn an_event_over_the_limit_is_refused_and_counted() {
         let directory = TempDir::new().unwrap();
         let outbox = open(&directory);
-        let big = Event::json("out", vec![b' '; MAX_MESSAGE_BYTES]);
+        let big = OutputMessage::json("out", vec![b' '; MAX_MESSAGE_BYTES]);
         assert!(matches!(
             outbox.push(big),
-            Err(PushError::Refused(EventError::TooLarge { .. }))
+            Err(OutboxPushError::Refused(OutputMessageError::TooLarge { .. }))
         ));
         outbox.push(event(1)).unwrap();
         outbox.flush().await;
         let stats = outbox.stats();
-        assert_eq!(stats.dropped_for(DropReason::Refused), 1);
+        assert_eq!(stats.dropped_for(OutboxDropReason::Refused), 1);
         assert_eq!((stats.accepted, stats.waiting), (1, 1));
     }
 
@@ -289,9 +289,12 @@ mod tests {
         assert!(outbox.flush_within(Duration::from_secs(3600)).await);
         assert!(!outbox.emptied().await);
         assert!(*outbox.failed().borrow());
-        assert_eq!(outbox.push(event(1)), Err(PushError::Failed));
+        assert_eq!(outbox.push(event(1)), Err(OutboxPushError::Failed));
         let stats = outbox.stats();
-        assert_eq!((stats.accepted, stats.dropped_for(DropReason::Storage)), (0, 1));
+        assert_eq!(
+            (stats.accepted, stats.dropped_for(OutboxDropReason::Storage)),
+            (0, 1)
+        );
     }
 
     #[tokio::test]

@@ -46,7 +46,7 @@ pub enum Loss {
 ///
 /// **It never gives up**: after every failure there is a next attempt, at most [`max_pause`](SessionOptions::max_pause) later.
 #[derive(Debug)]
-pub struct Session {
+pub struct SessionPolicy {
     options: SessionOptions,
     state: State,
     /// Failures since a connection was stable.
@@ -74,7 +74,7 @@ struct Renewal {
     overdue: Instant,
 }
 
-impl Session {
+impl SessionPolicy {
     /// Due to connect at once.
     pub fn new(options: SessionOptions, now: Instant) -> Self {
         Self {
@@ -199,9 +199,9 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const MAX_ATTEMPT: Duration = Duration::from_secs(20);
 
-    fn new() -> (Session, Instant) {
+    fn new() -> (SessionPolicy, Instant) {
         let now = Instant::now();
-        (Session::new(SessionOptions::default(), now), now)
+        (SessionPolicy::new(SessionOptions::default(), now), now)
     }
 
     /// The times of attempts while each one fails at once.

@@ -1,7 +1,7 @@
 //! The topics of IoT Hub and edgeHub, written and read.
 
 use crate::identity::Identity;
-use crate::message::Event;
+use crate::message::OutputMessage;
 use crate::properties::{PropertiesError, PropertyList, decode, decode_bag, encode_bag};
 
 /// Requests for direct methods.
@@ -28,16 +28,16 @@ pub fn cloud_to_device_filter(identity: &Identity) -> String {
 /// Where an event goes: its properties are part of the topic.
 ///
 /// ```
-/// use lva_hub::{Event, Identity, topic};
+/// use lva_hub::{OutputMessage, Identity, topic};
 ///
 /// let module = Identity::module("h", "dev1", "lva")?;
-/// let mut event = Event::json("out", "{}");
+/// let mut event = OutputMessage::json("out", "{}");
 /// event.content_encoding = None;
 /// let topic = topic::events(&module, &event);
 /// assert_eq!(topic, "devices/dev1/modules/lva/messages/events/%24.on=out&%24.ct=application%2Fjson");
 /// # Ok::<(), lva_hub::IdentityError>(())
 /// ```
-pub fn events(identity: &Identity, event: &Event) -> String {
+pub fn events(identity: &Identity, event: &OutputMessage) -> String {
     let properties = event
         .wire_properties()
         .into_iter()
@@ -199,9 +199,9 @@ mod tests {
     /// The topic that the contract gives for its fixture.
     #[test]
     fn events_carry_their_properties_encoded_and_in_order() {
-        let event = Event {
+        let event = OutputMessage {
             message_id: Some("m 1".to_owned()),
-            ..Event::json("inferenceOutput", "{}")
+            ..OutputMessage::json("inferenceOutput", "{}")
         }
         .with_property("subject", "/graphInstances/Sample-Graph-1/sinks/x")
         .with_property("eventTime", "2024-01-01T00:00:00Z");

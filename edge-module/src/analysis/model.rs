@@ -13,9 +13,9 @@ pub struct ModelArgs {
     /// ONNX file. Default: the embedded model, which detects the people of the sample world.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Family of the model, which defines its outputs.
-    #[arg(long, value_enum, default_value_t = Family::PersonGrid)]
-    pub family: Family,
+    /// ModelFamilyArg of the model, which defines its outputs.
+    #[arg(long, value_enum, default_value_t = ModelFamilyArg::PersonGrid)]
+    pub family: ModelFamilyArg,
     /// Size of the model's input if it is not 640x384 (person-grid only).
     #[arg(long, value_parser = parse_size, value_name = "SIZE")]
     pub input: Option<(u32, u32)>,
@@ -39,7 +39,7 @@ pub struct ModelArgs {
 
 /// Families of models, by the meaning of their outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Family {
+pub enum ModelFamilyArg {
     /// This project's detector: one class, 640x384.
     PersonGrid,
     /// FastestDet, 80 classes of COCO, of which `person` is kept.
@@ -71,7 +71,7 @@ pub enum ModelArgsError {
     #[error("--family {family:?} requires --model FILE: only person-grid is built in")]
     NoModel {
         /// The family.
-        family: Family,
+        family: ModelFamilyArg,
     },
     /// The model or ONNX Runtime cannot be loaded.
     #[error(transparent)]
@@ -86,11 +86,11 @@ impl ModelArgs {
     /// [`ModelArgsError`].
     pub fn load(&self) -> Result<Box<dyn Detector>, ModelArgsError> {
         let mut spec = match (self.family, self.input) {
-            (Family::PersonGrid, None) => ModelSpec::plaza_person(),
-            (Family::PersonGrid, Some((width, height))) => {
+            (ModelFamilyArg::PersonGrid, None) => ModelSpec::plaza_person(),
+            (ModelFamilyArg::PersonGrid, Some((width, height))) => {
                 ModelSpec::person_grid("person-grid", width, height)
             }
-            (Family::FastestDet, _) => ModelSpec::fastest_det().with_classes_kept(["person"]),
+            (ModelFamilyArg::FastestDet, _) => ModelSpec::fastest_det().with_classes_kept(["person"]),
         };
         if let Some(score) = self.score {
             spec = spec.with_score_threshold(score);
@@ -103,7 +103,7 @@ impl ModelArgs {
                 path: path.clone(),
                 cause,
             })?,
-            (None, Family::PersonGrid) => lva_inference::PLAZA_PERSON_ONNX.to_vec(),
+            (None, ModelFamilyArg::PersonGrid) => lva_inference::PLAZA_PERSON_ONNX.to_vec(),
             (None, family) => return Err(ModelArgsError::NoModel { family }),
         };
         Ok(match self.backend {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lva_graph_runtime::{GraphEvent, MessageSink, SinkError};
-use lva_hub::{Client, Event, PushError};
+use lva_hub::{Client, OutboxPushError, OutputMessage};
 use lva_inference_schema::{Envelope, EventClass, EventProperties};
 use parking_lot::Mutex;
 
@@ -90,7 +90,7 @@ impl MessageSink for HubSink {
             Ok(_id) => Ok(()),
             Err(error) => {
                 let reason = match &error {
-                    PushError::Overload => "overload",
+                    OutboxPushError::Overload => "overload",
                     _ => "refused",
                 };
                 self.refused.count(event, reason);
@@ -106,8 +106,8 @@ impl MessageSink for HubSink {
 }
 
 /// The body with the five properties, as the retired products sent it.
-fn message(envelope: Envelope, output: Option<String>) -> Event {
-    let mut message = Event::json(String::new(), envelope.body.to_string());
+fn message(envelope: Envelope, output: Option<String>) -> OutputMessage {
+    let mut message = OutputMessage::json(String::new(), envelope.body.to_string());
     message.output = output;
     let EventProperties {
         topic,

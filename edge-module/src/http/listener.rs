@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HttpError {
+pub enum ListenError {
     /// The address is in use, or not one of this machine's.
     #[error(
         "cannot listen on {address}: {cause}; check that it is an address of this machine and no other program uses the port"
@@ -73,9 +73,9 @@ impl ListenerOptions {
     ///
     /// # Errors
     ///
-    /// [`HttpError::Certificate`].
-    pub fn with_certificate(mut self, certificate: &Path, key: &Path) -> Result<Self, HttpError> {
-        let failed = |message: String| HttpError::Certificate {
+    /// [`ListenError::Certificate`].
+    pub fn with_certificate(mut self, certificate: &Path, key: &Path) -> Result<Self, ListenError> {
+        let failed = |message: String| ListenError::Certificate {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             message,
@@ -138,10 +138,10 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`HttpError::Listen`].
-    pub async fn bind(options: ListenerOptions) -> Result<BoundListener, HttpError> {
+    /// [`ListenError::Listen`].
+    pub async fn bind(options: ListenerOptions) -> Result<BoundListener, ListenError> {
         let address = options.address;
-        let failed = |cause| HttpError::Listen { address, cause };
+        let failed = |cause| ListenError::Listen { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(BoundListener {
@@ -155,8 +155,8 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`HttpError::Listen`].
-    pub async fn start(options: ListenerOptions, router: Router) -> Result<Self, HttpError> {
+    /// [`ListenError::Listen`].
+    pub async fn start(options: ListenerOptions, router: Router) -> Result<Self, ListenError> {
         Ok(Self::bind(options).await?.serve(router))
     }
 

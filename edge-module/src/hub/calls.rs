@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lva_graph_runtime::{HubMessage, Module};
-use lva_hub::{InputMessage, MethodCall};
+use lva_hub::{IncomingCall, InputMessage};
 use tokio::sync::mpsc;
 
 use crate::hub_stats::InputCounts;
@@ -15,7 +15,7 @@ use crate::methods::Methods;
 const ANSWER_LIMIT: Duration = Duration::from_secs(23);
 
 /// Answers calls, each in a task of its own, so that a slow one holds up no other. The client bounds their number.
-pub(super) async fn serve_methods(mut calls: mpsc::Receiver<MethodCall>, methods: Methods) {
+pub(super) async fn serve_methods(mut calls: mpsc::Receiver<IncomingCall>, methods: Methods) {
     while let Some(call) = calls.recv().await {
         let methods = methods.clone();
         tokio::spawn(async move {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use lva_client_transport::{ClientTls, ClientTlsError};
 use lva_hub::workload::WorkloadError;
 use lva_hub::{
-    ClientOptions, ConnectionString, ConnectionStringError, Discovery, EdgeEnvironment, EnvironmentError,
+    ConnectionString, ConnectionStringError, Discovery, EdgeEnvironment, EnvironmentError, HubOptions,
     Identity, OutboxError, PlainOptions,
 };
 use lva_media_types::{Credentials, SecretString};
@@ -59,7 +59,7 @@ pub enum HubError {
 
 /// Where to connect, and with which identity.
 pub(crate) struct Target {
-    pub(crate) options: ClientOptions,
+    pub(crate) options: HubOptions,
     /// The hub's names for this module; a broker has none.
     pub(crate) identity: Option<Identity>,
     pub(crate) is_broker: bool,
@@ -73,7 +73,7 @@ pub(crate) fn target(
 ) -> Result<Option<Target>, HubError> {
     match EdgeEnvironment::from_lookup(&lookup) {
         Ok(environment) => {
-            let options = ClientOptions::from_edge(&environment)?;
+            let options = HubOptions::from_edge(&environment)?;
             return Ok(Some(hub(config, options, environment.identity)));
         }
         Err(EnvironmentError::Missing {
@@ -99,7 +99,7 @@ pub(crate) fn target(
     }
 }
 
-fn hub(config: &Config, options: ClientOptions, identity: Identity) -> Target {
+fn hub(config: &Config, options: HubOptions, identity: Identity) -> Target {
     Target {
         options: options.with_token_life(config.hub.token_life()),
         identity: Some(identity),
@@ -119,7 +119,7 @@ fn connection_string(
         cause,
     })?;
     let identity = parsed.identity.clone();
-    let mut options = ClientOptions::from_connection_string(parsed);
+    let mut options = HubOptions::from_connection_string(parsed);
     if let Some(tls) = trusted(certificates)? {
         options = options.with_tls(tls);
     }
@@ -136,7 +136,7 @@ fn broker(config: &Config, address: BrokerAddress) -> Result<Target, HubError> {
     if !hub.discovery.is_empty() {
         plain = plain.with_discovery(Discovery::new(module, module).with_prefix(&hub.discovery));
     }
-    let mut options = ClientOptions::plain(plain, address.host).with_version(hub.mqtt_version.into());
+    let mut options = HubOptions::plain(plain, address.host).with_version(hub.mqtt_version.into());
     if address.tls {
         let trusted = trusted(&hub.trusted_certificates)?;
         options = options.with_tls(trusted.unwrap_or_else(ClientTls::platform));

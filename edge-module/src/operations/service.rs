@@ -63,7 +63,7 @@ pub(super) fn origin(url: &Url) -> Option<Origin> {
 /// What a module answered.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct MethodAnswer {
+pub struct ServiceResponse {
     /// Status, as of HTTP.
     pub status: i64,
     /// The answer's body.
@@ -201,7 +201,7 @@ impl Service {
     /// # Errors
     ///
     /// [`ServiceError`] when the module gave no answer.
-    pub async fn invoke(&mut self, method: &str, payload: &Value) -> Result<MethodAnswer, ServiceError> {
+    pub async fn invoke(&mut self, method: &str, payload: &Value) -> Result<ServiceResponse, ServiceError> {
         let origin = self.connection.origin().to_string();
         let body = json!({
             "methodName": method, "responseTimeoutInSeconds": RESPONSE_SECONDS, "payload": payload,
@@ -230,7 +230,7 @@ impl Service {
         let body: Result<Value, _> = serde_json::from_slice(&response.body);
         match (response.status, body) {
             (StatusCode::OK, Ok(body)) => match body.get("status").and_then(Value::as_i64) {
-                Some(status) => Ok(MethodAnswer {
+                Some(status) => Ok(ServiceResponse {
                     status,
                     payload: body.get("payload").cloned().unwrap_or_default(),
                 }),

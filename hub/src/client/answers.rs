@@ -92,17 +92,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::method::{MethodOptions, Methods};
+    use crate::method::{MethodOptions, PendingCalls};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     /// Some answer to a request with this id.
-    fn answer(methods: &mut Methods, request_id: &str, now: Instant) -> MethodAnswer {
+    fn answer(methods: &mut PendingCalls, request_id: &str, now: Instant) -> MethodAnswer {
         methods.on_malformed(request_id.to_owned(), now)
     }
 
-    fn new() -> (Answers, Methods, Instant) {
-        let methods = Methods::new(MethodOptions::default());
+    fn new() -> (Answers, PendingCalls, Instant) {
+        let methods = PendingCalls::new(MethodOptions::default());
         (Answers::default(), methods, Instant::now())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::message::Event;
+use crate::message::OutputMessage;
 use crate::outbox::record::StoredEvent;
 
 /// How long the broker may take for the next acknowledgement. After it the connection is made anew, and what is missing is
@@ -30,7 +30,7 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct ToSend<'a> {
     pub(super) sequence: u64,
-    pub(super) event: &'a Event,
+    pub(super) event: &'a OutputMessage,
     /// The broker may have it already.
     pub(super) was_sent: bool,
 }
@@ -104,7 +104,7 @@ mod tests {
             in_flight.push(StoredEvent {
                 sequence,
                 created_ms: 0,
-                event: Event::json("out", "{}"),
+                event: OutputMessage::json("out", "{}"),
             });
         }
         in_flight

@@ -24,13 +24,13 @@ const MAX_KEEP_ALIVE: Duration = Duration::from_secs(600);
 ///
 /// ```
 /// use std::time::Duration;
-/// use lva_hub::{ClientOptions, ConnectionString};
+/// use lva_hub::{HubOptions, ConnectionString};
 ///
 /// let text = "HostName=contoso.azure-devices.net;DeviceId=dev1;SharedAccessKey=AAECAw==".into();
-/// let options = ClientOptions::from_connection_string(ConnectionString::parse(&text)?).with_keep_alive(Duration::from_secs(120));
+/// let options = HubOptions::from_connection_string(ConnectionString::parse(&text)?).with_keep_alive(Duration::from_secs(120));
 /// # Ok::<(), lva_hub::ConnectionStringError>(())
 /// ```
-pub struct ClientOptions {
+pub struct HubOptions {
     pub(super) dialect: Box<dyn Dialect>,
     pub(super) authentication: Authentication,
     pub(super) version: MqttVersion,
@@ -59,7 +59,7 @@ enum Address {
     Dialer(Arc<dyn Dial>),
 }
 
-impl ClientOptions {
+impl HubOptions {
     fn new(dialect: Box<dyn Dialect>, authentication: Authentication, address: Address) -> Self {
         Self {
             dialect,
@@ -244,9 +244,9 @@ impl ClientOptions {
     }
 }
 
-impl std::fmt::Debug for ClientOptions {
+impl std::fmt::Debug for HubOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientOptions")
+        f.debug_struct("HubOptions")
             .field("client_id", &self.dialect.client_id())
             .field("version", &self.version)
             .field("keep_alive", &self.keep_alive)

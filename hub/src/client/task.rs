@@ -11,17 +11,17 @@ use tokio::sync::{mpsc, watch};
 use super::answers::Answers;
 use super::attempt::{Attempt, Established, Failed};
 use super::in_flight::InFlight;
-use super::options::{Authentication, ClientOptions};
+use super::options::{Authentication, HubOptions};
 use super::subscriptions::Subscriptions;
-use super::{Answer, ConnectionState, MethodCall, Shared};
+use super::{Answer, ConnectionState, IncomingCall, Shared};
 use crate::dial::Dial;
 use crate::dialect::Dialect;
 use crate::message::InputMessage;
-use crate::method::Methods;
+use crate::method::PendingCalls;
 use crate::mqtt::{CodecError, Connection, Incoming, Lost, MqttVersion, Outgoing, Publish, Qos};
 use crate::outbox::record::StoredEvent;
 use crate::outbox::{Consumer, Outbox};
-use crate::session::{Loss, Session};
+use crate::session::{Loss, SessionPolicy};
 use crate::twin::Desired;
 
 /// How long a clean end waits for what is under way.
@@ -35,7 +35,7 @@ const MAX_QUEUED_BYTES: usize = 64 << 20;
 
 /// The task's ends of the channels to the application.
 pub(super) struct Ends {
-    pub(super) methods: mpsc::Sender<MethodCall>,
+    pub(super) methods: mpsc::Sender<IncomingCall>,
     pub(super) inputs: mpsc::Sender<InputMessage>,
     pub(super) desired: watch::Sender<Option<Desired>>,
     pub(super) state: watch::Sender<ConnectionState>,
@@ -50,8 +50,8 @@ pub(super) struct Task {
     keep_alive: Duration,
     connect_timeout: Duration,
     max_in_flight: usize,
-    session: Session,
-    methods: Methods,
+    session: SessionPolicy,
+    methods: PendingCalls,
     shared: Arc<Shared>,
     consumer: Consumer,
     outbox_failed: watch::Receiver<bool>,
@@ -101,7 +101,7 @@ enum Step {
 }
 
 impl Task {
-    pub(super) fn new(options: ClientOptions, shared: Arc<Shared>, outbox: &Outbox, ends: Ends) -> Self {
+    pub(super) fn new(options: HubOptions, shared: Arc<Shared>, outbox: &Outbox, ends: Ends) -> Self {
         let dialer = options.dialer();
         let (answers_in, answers) = mpsc::unbounded_channel();
         Self {
@@ -113,8 +113,8 @@ impl Task {
             connect_timeout: options.connect_timeout,
             max_in_flight: options.max_in_flight,
             subscriptions: Subscriptions::new(&options.session),
-            session: Session::new(options.session, Instant::now()),
-            methods: Methods::new(options.methods),
+            session: SessionPolicy::new(options.session, Instant::now()),
+            methods: PendingCalls::new(options.methods),
             shared,
             consumer: outbox.consumer(),
             outbox_failed: outbox.failed(),

@@ -1,6 +1,6 @@
 use super::{Dialect, Received};
 use crate::identity::Identity;
-use crate::message::{Event, InputMessage};
+use crate::message::{InputMessage, OutputMessage};
 use crate::method::MethodAnswer;
 use crate::mqtt::{Publish, Qos};
 use crate::topic::{self, HubTopic, TopicError};
@@ -56,7 +56,7 @@ impl Dialect for HubDialect {
         Vec::new()
     }
 
-    fn event(&self, event: &Event) -> Publish {
+    fn event(&self, event: &OutputMessage) -> Publish {
         let topic = topic::events(&self.identity, event);
         Publish::new(topic, Qos::AtLeastOnce, event.body.clone())
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::discovery::{Component, Discovery};
 use super::level::{decode_level, encode_level};
 use super::{Dialect, Received};
-use crate::message::{Event, InputMessage};
+use crate::message::{InputMessage, OutputMessage};
 use crate::method::MethodAnswer;
 use crate::mqtt::{Publish, PublishProperties, Qos};
 use crate::topic::TopicError;
@@ -184,7 +184,7 @@ impl Dialect for PlainDialect {
         vec![self.status("offline")]
     }
 
-    fn event(&self, event: &Event) -> Publish {
+    fn event(&self, event: &OutputMessage) -> Publish {
         let topic = match &event.output {
             Some(output) => self.topic(&format!("outputs/{}", encode_level(output))),
             None => self.topic("events"),
@@ -300,7 +300,7 @@ fn payload(body: Bytes) -> Bytes {
 }
 
 /// An event as the monitors of a hub show it.
-fn wrap(event: &Event) -> String {
+fn wrap(event: &OutputMessage) -> String {
     let mut system = Map::new();
     for (name, value) in [
         ("messageId", &event.message_id),

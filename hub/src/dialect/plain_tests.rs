@@ -42,7 +42,7 @@ fn the_module_is_announced_and_its_end_is_too() {
 
 #[test]
 fn events_look_as_in_monitors_or_are_bare() {
-    let event = Event::json("out/1", r#"{"b":1, "a":2}"#)
+    let event = OutputMessage::json("out/1", r#"{"b":1, "a":2}"#)
         .with_property("subject", "/s")
         .with_message_id("m");
     let published = dialect().event(&event);
@@ -65,9 +65,9 @@ fn events_look_as_in_monitors_or_are_bare() {
             .user
             .contains(&("$.mid".to_owned(), "m".to_owned()))
     );
-    let binary = Event {
+    let binary = OutputMessage {
         body: vec![0xff].into(),
-        ..Event::default()
+        ..OutputMessage::default()
     };
     let value: Value = serde_json::from_slice(&dialect().event(&binary).payload).unwrap();
     assert_eq!(value["body"], "/w==");

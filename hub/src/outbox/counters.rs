@@ -6,7 +6,7 @@ use tokio::sync::watch;
 /// Why an event is not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum DropReason {
+pub enum OutboxDropReason {
     /// The hub would refuse it: too large, or with a name or id that it does not accept.
     Refused,
     /// It came faster than the disk takes events.
@@ -23,7 +23,7 @@ pub enum DropReason {
     Damaged,
 }
 
-impl DropReason {
+impl OutboxDropReason {
     /// All reasons.
     pub const ALL: [Self; 7] = [
         Self::Refused,
@@ -49,7 +49,7 @@ impl DropReason {
     }
 }
 
-impl fmt::Display for DropReason {
+impl fmt::Display for OutboxDropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -58,7 +58,7 @@ impl fmt::Display for DropReason {
 /// Monotonic counts since the outbox was opened, and its present size.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    dropped: [AtomicU64; DropReason::ALL.len()],
+    dropped: [AtomicU64; OutboxDropReason::ALL.len()],
     accepted: AtomicU64,
     delivered: AtomicU64,
     cut_bytes: AtomicU64,
@@ -67,7 +67,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn add(&self, reason: DropReason, events: u64) {
+    pub(super) fn add(&self, reason: OutboxDropReason, events: u64) {
         self.dropped[reason as usize].fetch_add(events, Relaxed);
     }
 
@@ -96,7 +96,8 @@ impl Counters {
 
     pub(super) fn snapshot(&self) -> OutboxStats {
         OutboxStats {
-            dropped: DropReason::ALL.map(|reason| (reason, self.dropped[reason as usize].load(Relaxed))),
+            dropped: OutboxDropReason::ALL
+                .map(|reason| (reason, self.dropped[reason as usize].load(Relaxed))),
             accepted: self.accepted.load(Relaxed),
             delivered: self.delivered.load(Relaxed),
             cut_bytes: self.cut_bytes.load(Relaxed),
@@ -111,7 +112,7 @@ impl Counters {
 #[non_exhaustive]
 pub struct OutboxStats {
     /// Events that were not delivered, by reason.
-    pub dropped: [(DropReason, u64); DropReason::ALL.len()],
+    pub dropped: [(OutboxDropReason, u64); OutboxDropReason::ALL.len()],
     /// Events taken in.
     pub accepted: u64,
     /// Events that the hub acknowledged.
@@ -126,7 +127,7 @@ pub struct OutboxStats {
 
 impl OutboxStats {
     /// Events dropped for a reason.
-    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+    pub fn dropped_for(&self, reason: OutboxDropReason) -> u64 {
         self.dropped
             .iter()
             .filter(|(own, _)| *own == reason)
@@ -147,16 +148,19 @@ mod tests {
     #[test]
     fn every_reason_has_its_own_count_and_name() {
         let counters = Counters::default();
-        for (index, reason) in DropReason::ALL.into_iter().enumerate() {
+        for (index, reason) in OutboxDropReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, index);
             counters.add(reason, index as u64 + 1);
         }
         let stats = counters.snapshot();
         assert_eq!(stats.dropped_total(), (1..=7_u64).sum::<u64>());
-        assert_eq!(stats.dropped_for(DropReason::Full), 4);
-        let mut names: Vec<_> = DropReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(stats.dropped_for(OutboxDropReason::Full), 4);
+        let mut names: Vec<_> = OutboxDropReason::ALL
+            .iter()
+            .map(|reason| reason.as_str())
+            .collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), DropReason::ALL.len());
+        assert_eq!(names.len(), OutboxDropReason::ALL.len());
     }
 }

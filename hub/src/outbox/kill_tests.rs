@@ -11,7 +11,7 @@ use super::clock::Now;
 use super::counters::Counters;
 use super::log::Log;
 use super::{Outbox, OutboxOptions};
-use crate::message::Event;
+use crate::message::OutputMessage;
 
 const DIRECTORY: &str = "LVA_HUB_KILL_TEST_DIRECTORY";
 const FIRST: &str = "LVA_HUB_KILL_TEST_FIRST";
@@ -106,7 +106,7 @@ fn writer_that_is_killed() {
     let mut id: u64 = first.parse().unwrap();
     loop {
         for _ in 0..BATCH {
-            let event = Event::json("out", format!(r#"{{"id":{id},"filler":"{:0120}"}}"#, id * 7919));
+            let event = OutputMessage::json("out", format!(r#"{{"id":{id},"filler":"{:0120}"}}"#, id * 7919));
             outbox.push(event.with_message_id(id.to_string())).unwrap();
             id += 1;
         }

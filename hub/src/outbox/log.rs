@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::clock::{ClockSteps, Now};
-use super::counters::{Counters, DropReason};
+use super::counters::{Counters, OutboxDropReason};
 use super::record::{StoredEvent, encode};
 use super::segment::{self, MAGIC, Reader, SegmentFile, private_file};
 use super::{OutboxError, OutboxOptions};
-use crate::message::Event;
+use crate::message::OutputMessage;
 
 /// A record's worst case beyond a segment's nominal size.
 const MAX_RECORD_BYTES: usize = 1024 * 1024 + 64;
@@ -185,7 +185,7 @@ impl Log {
 
     /// Appends an event. It survives the end of this process from now on, and a loss of power from the next
     /// [`sync`](Self::sync) on.
-    pub(super) fn append(&mut self, event: Event, now: Now, counters: &Counters) -> io::Result<()> {
+    pub(super) fn append(&mut self, event: OutputMessage, now: Now, counters: &Counters) -> io::Result<()> {
         self.observe_clock(now);
         let stored = StoredEvent {
             sequence: self.next_sequence,
@@ -198,7 +198,7 @@ impl Log {
         match self.write(&record) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull && self.segments.len() > 1 => {
                 // New events are worth more than old ones, here as at the bound.
-                self.evict(DropReason::StorageFull, counters)?;
+                self.evict(OutboxDropReason::StorageFull, counters)?;
                 self.write(&record)
             }
             result => result,
@@ -268,14 +268,14 @@ impl Log {
                 self.roll()?;
             }
             if self.bytes() + more > self.options.max_bytes && !self.segments.is_empty() {
-                self.evict(DropReason::Full, counters)?;
+                self.evict(OutboxDropReason::Full, counters)?;
             }
         }
         Ok(())
     }
 
     /// Removes the oldest file, and counts the events in it that were not handed out.
-    fn evict(&mut self, reason: DropReason, counters: &Counters) -> io::Result<()> {
+    fn evict(&mut self, reason: OutboxDropReason, counters: &Counters) -> io::Result<()> {
         let Some(oldest) = self.segments.front().cloned() else {
             return Ok(());
         };
@@ -322,7 +322,7 @@ impl Log {
             if !self.is_expired(&stored, now) {
                 return Ok(Some(stored));
             }
-            counters.add(DropReason::TooOld, 1);
+            counters.add(OutboxDropReason::TooOld, 1);
             self.acknowledge(stored.sequence)?;
         }
         Ok(None)
@@ -339,7 +339,7 @@ impl Log {
                 reader.advance(length);
             }
             self.next_out = stored.sequence + 1;
-            counters.add(DropReason::TooOld, 1);
+            counters.add(OutboxDropReason::TooOld, 1);
             self.acknowledge(stored.sequence)?;
         }
         Ok(())
@@ -361,7 +361,7 @@ impl Log {
                 .map_or(self.next_sequence, |file| file.first);
             let Some(file) = after.checked_sub(1).and_then(|at| self.segments.get(at)).cloned() else {
                 // The directory lost a file.
-                counters.add(DropReason::Damaged, end - self.next_out);
+                counters.add(OutboxDropReason::Damaged, end - self.next_out);
                 self.skip_to(end);
                 continue;
             };
@@ -400,7 +400,7 @@ impl Log {
                     return Ok(Some(found));
                 }
                 _ => {
-                    counters.add(DropReason::Damaged, end - self.next_out);
+                    counters.add(OutboxDropReason::Damaged, end - self.next_out);
                     tracing::error!(events = end - self.next_out, "a file of the outbox is damaged");
                     self.skip_to(end);
                     self.remove_finished()?;

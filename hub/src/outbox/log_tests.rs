@@ -28,8 +28,8 @@ fn open(directory: &TempDir, options: OutboxOptions) -> (Log, Counters) {
     (log, counters)
 }
 
-fn event(name: &str) -> Event {
-    Event::json("out", format!(r#"{{"name":"{name}"}}"#)).with_message_id(name)
+fn event(name: &str) -> OutputMessage {
+    OutputMessage::json("out", format!(r#"{{"name":"{name}"}}"#)).with_message_id(name)
 }
 
 fn push(log: &mut Log, counters: &Counters, names: impl IntoIterator<Item = u64>) {
@@ -50,7 +50,7 @@ fn take_all(log: &mut Log, counters: &Counters) -> Vec<u64> {
         .collect()
 }
 
-fn dropped(counters: &Counters, reason: DropReason) -> u64 {
+fn dropped(counters: &Counters, reason: OutboxDropReason) -> u64 {
     counters.snapshot().dropped_for(reason)
 }
 
@@ -138,7 +138,7 @@ fn at_the_bound_the_oldest_go_and_are_counted() {
     };
     let count = 1500;
     for id in 0..count {
-        let event = Event {
+        let event = OutputMessage {
             body: body().into(),
             ..event(&id.to_string())
         };
@@ -146,7 +146,7 @@ fn at_the_bound_the_oldest_go_and_are_counted() {
         assert!(log.bytes() <= bound);
     }
     let left = take_all(&mut log, &counters);
-    let evicted = dropped(&counters, DropReason::Full);
+    let evicted = dropped(&counters, OutboxDropReason::Full);
     assert_eq!(left, (evicted..count).collect::<Vec<_>>());
     assert!(left.len() > 400, "{} left", left.len());
 }
@@ -158,8 +158,8 @@ fn events_that_are_under_way_are_not_counted_as_dropped() {
     push(&mut log, &counters, 0..20);
     let (first, _) = take(&mut log, &counters).unwrap();
     let in_front = log.segments[1].first;
-    log.evict(DropReason::Full, &counters).unwrap();
-    assert_eq!(dropped(&counters, DropReason::Full), in_front - 1);
+    log.evict(OutboxDropReason::Full, &counters).unwrap();
+    assert_eq!(dropped(&counters, OutboxDropReason::Full), in_front - 1);
     log.acknowledge(first).unwrap();
     assert_eq!(take_all(&mut log, &counters), (in_front..20).collect::<Vec<_>>());
 }
@@ -177,7 +177,7 @@ fn old_events_are_dropped_unless_the_clock_was_wrong() {
     log.append(event("4"), at(DAY_MS), &counters).unwrap();
     assert_eq!(take(&mut log, &counters).unwrap().1, 1);
     log.expire(at(DAY_MS + 1), &counters).unwrap();
-    assert_eq!(dropped(&counters, DropReason::TooOld), 2);
+    assert_eq!(dropped(&counters, OutboxDropReason::TooOld), 2);
     assert_eq!(take_all(&mut log, &counters), [4]);
 }
 
@@ -202,10 +202,10 @@ fn a_step_of_the_clock_drops_no_event() {
     assert_eq!(log.waiting(), 4);
     let first = log.take_next(stepped(hour), &counters).unwrap().unwrap();
     assert_eq!(first.sequence, 0);
-    assert_eq!(dropped(&counters, DropReason::TooOld), 0);
+    assert_eq!(dropped(&counters, OutboxDropReason::TooOld), 0);
     // They age as time passes: after a day, all but the last.
     log.expire(stepped(DAY_MS + hour), &counters).unwrap();
-    assert_eq!(dropped(&counters, DropReason::TooOld), 2);
+    assert_eq!(dropped(&counters, OutboxDropReason::TooOld), 2);
     let left = log.take_next(stepped(DAY_MS + hour), &counters).unwrap().unwrap();
     assert_eq!(left.event.message_id.as_deref(), Some("3"));
 }
@@ -254,7 +254,7 @@ fn seventy_two_hours_at_ten_a_second_fit_into_the_default_bound() {
 
 /// An event of a zone as the spatial-analysis operations send it, about 1.1 KB; ids, times and boxes differ from event to
 /// event.
-fn zone_event(id: u64) -> Event {
+fn zone_event(id: u64) -> OutputMessage {
     let mut state = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut random = || {
         state = (state ^ (state >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -274,7 +274,7 @@ fn zone_event(id: u64) -> Event {
         random() % 1_000_000_000,
         random() % 10_000,
     );
-    Event::json("inferenceOutput", body)
+    OutputMessage::json("inferenceOutput", body)
         .with_message_id(message)
         .with_property(
             "topic",
@@ -346,7 +346,7 @@ fn damage_in_the_middle_is_counted_and_the_other_files_are_read() {
     fs::remove_file(directory.path().join(&names[2])).unwrap();
     let (mut log, counters) = open(&directory, options(600));
     let ids = take_all(&mut log, &counters);
-    let lost = dropped(&counters, DropReason::Damaged);
+    let lost = dropped(&counters, OutboxDropReason::Damaged);
     assert_eq!(ids.len() as u64 + lost, 40);
     assert!(ids.windows(2).all(|two| two[0] < two[1]), "{ids:?}");
     let untouched: Vec<u64> = (0..ranges[1]).chain(ranges[3]..40).collect();

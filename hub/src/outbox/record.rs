@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::message::Event;
+use crate::message::OutputMessage;
 
 /// Bytes before a record's payload: its length and its checksum.
 const FRAME: usize = 8;
@@ -18,7 +18,7 @@ pub(crate) struct StoredEvent {
     pub(crate) sequence: u64,
     /// Milliseconds since 1970 by the clock of the machine, which may have been wrong.
     pub(crate) created_ms: u64,
-    pub(crate) event: Event,
+    pub(crate) event: OutputMessage,
 }
 
 /// All of an event but its body. As JSON, so that members can be added.
@@ -52,7 +52,7 @@ pub(crate) fn encode(stored: &StoredEvent, out: &mut Vec<u8>) -> Result<(), serd
     let header = serde_json::to_vec(&header)?;
     let length = FIXED + header.len() + event.body.len();
     out.reserve(FRAME + length);
-    // Neither length passes 32 bits: `Event::check` bounds both.
+    // Neither length passes 32 bits: `OutputMessage::check` bounds both.
     out.extend_from_slice(&(length as u32).to_le_bytes());
     let checksum_at = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -85,7 +85,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(StoredEvent, usize)> {
     let (header_length, rest) = rest.split_first_chunk::<4>()?;
     let (header, body) = rest.split_at_checked(u32::from_le_bytes(*header_length) as usize)?;
     let header: Header = serde_json::from_slice(header).ok()?;
-    let event = Event {
+    let event = OutputMessage {
         output: header.output,
         message_id: header.id,
         correlation_id: header.correlation,
@@ -110,7 +110,7 @@ mod tests {
     use crate::message::MAX_MESSAGE_BYTES;
 
     fn sample() -> StoredEvent {
-        let event = Event::json("out", r#"{"a":1}"#).with_property("subject", "\u{1}x");
+        let event = OutputMessage::json("out", r#"{"a":1}"#).with_property("subject", "\u{1}x");
         StoredEvent {
             sequence: 7,
             created_ms: 1_700_000_000_000,
@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn the_largest_event_fits_into_a_record() {
-        let event = Event::default().with_property("p", "\u{1}".repeat(20_000));
+        let event = OutputMessage::default().with_property("p", "\u{1}".repeat(20_000));
         let left = MAX_MESSAGE_BYTES - event.size() - 6;
-        let event = Event {
+        let event = OutputMessage {
             body: vec![b'x'; left].into(),
             message_id: Some("m".into()),
             ..event

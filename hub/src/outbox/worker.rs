@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::clock::Now;
-use super::counters::{Counters, DropReason};
+use super::counters::{Counters, OutboxDropReason};
 use super::log::Log;
 use super::record::StoredEvent;
-use super::{OutboxError, OutboxOptions, OutboxStats, PushError};
-use crate::message::Event;
+use super::{OutboxError, OutboxOptions, OutboxPushError, OutboxStats};
+use crate::message::OutputMessage;
 
 /// Most bytes and events that wait for the thread.
 const MAX_WAITING_BYTES: usize = 16 << 20;
@@ -52,7 +52,7 @@ struct Shared {
 /// What the thread has to do.
 #[derive(Debug, Default)]
 struct Inbox {
-    pushed: VecDeque<Event>,
+    pushed: VecDeque<OutputMessage>,
     pushed_bytes: usize,
     acknowledged: Vec<u64>,
     /// How many events the consumer can take.
@@ -127,25 +127,25 @@ impl Worker {
         Self::spawn(Arc::default(), run).unwrap()
     }
 
-    pub(super) fn push(&self, mut event: Event) -> Result<String, PushError> {
+    pub(super) fn push(&self, mut event: OutputMessage) -> Result<String, OutboxPushError> {
         let id = event
             .message_id
             .get_or_insert_with(|| uuid::Uuid::new_v4().to_string())
             .clone();
         let counters = &self.shared.counters;
         if let Err(error) = event.check() {
-            counters.add(DropReason::Refused, 1);
+            counters.add(OutboxDropReason::Refused, 1);
             return Err(error.into());
         }
         let bytes = event.size();
         let mut inbox = self.shared.lock();
         if inbox.has_failed {
-            counters.add(DropReason::Storage, 1);
-            return Err(PushError::Failed);
+            counters.add(OutboxDropReason::Storage, 1);
+            return Err(OutboxPushError::Failed);
         }
         if inbox.pushed_bytes + bytes > MAX_WAITING_BYTES || inbox.pushed.len() >= MAX_WAITING_EVENTS {
-            counters.add(DropReason::Overload, 1);
-            return Err(PushError::Overload);
+            counters.add(OutboxDropReason::Overload, 1);
+            return Err(OutboxPushError::Overload);
         }
         inbox.pushed_bytes += bytes;
         inbox.pushed.push_back(event);
@@ -236,7 +236,7 @@ impl Drop for ThreadEnd {
         let shared = &self.0;
         let mut inbox = shared.lock();
         let lost = inbox.pushed.len() as u64 + shared.unwritten.swap(0, Relaxed);
-        shared.counters.add(DropReason::Storage, lost);
+        shared.counters.add(OutboxDropReason::Storage, lost);
         *inbox = Inbox {
             has_failed: true,
             ..Inbox::default()
@@ -378,13 +378,13 @@ impl Loop {
         inbox.wanted > 0 && self.retry_at.is_none() && self.log.has_next()
     }
 
-    fn append(&mut self, event: Event) {
+    fn append(&mut self, event: OutputMessage) {
         let counters = &self.shared.counters;
         if let Err(error) = self.log.append(event, Now::read(), counters) {
-            counters.add(DropReason::Storage, 1);
+            counters.add(OutboxDropReason::Storage, 1);
             // Counted drops are logged later; the first one with its cause.
-            if self.reported.dropped_for(DropReason::Storage)
-                == counters.snapshot().dropped_for(DropReason::Storage) - 1
+            if self.reported.dropped_for(OutboxDropReason::Storage)
+                == counters.snapshot().dropped_for(OutboxDropReason::Storage) - 1
             {
                 tracing::error!(%error, "the outbox cannot be written, and events are lost: is the disk full?");
             }

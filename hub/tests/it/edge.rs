@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lva_hub::workload::{Workload, WorkloadError};
-use lva_hub::{Client, ClientOptions, ConnectionState, EdgeEnvironment, Event, FromHub};
+use lva_hub::{Client, ConnectionState, EdgeEnvironment, FromHub, HubOptions, OutputMessage};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -59,14 +59,14 @@ impl Edge {
         EdgeEnvironment::from_lookup(lookup).unwrap()
     }
 
-    fn options(&self) -> ClientOptions {
-        ClientOptions::from_edge(&self.environment())
+    fn options(&self) -> HubOptions {
+        HubOptions::from_edge(&self.environment())
             .unwrap()
             .with_port(self.hub.port)
             .with_session(hasty())
     }
 
-    fn start(&self, change: impl FnOnce(ClientOptions) -> ClientOptions) -> (Client, FromHub) {
+    fn start(&self, change: impl FnOnce(HubOptions) -> HubOptions) -> (Client, FromHub) {
         Client::start(change(self.options()), outbox(&self.directory))
     }
 
@@ -125,7 +125,7 @@ async fn a_module_connects_with_a_token_of_the_workload_api_and_disconnects() {
     assert!((begun + 3600..=unix_s() + 3600).contains(&expires));
     let filters = edge.subscribe().await;
     assert_eq!(filters.len(), 4);
-    let id = client.send(Event::json("out", "{}")).unwrap();
+    let id = client.send(OutputMessage::json("out", "{}")).unwrap();
     let (topic, duplicate) = edge.event().await;
     assert!(topic.contains(&format!("%24.mid={id}&")) && !duplicate, "{topic}");
     let mut desired = client.desired();
@@ -173,12 +173,12 @@ async fn a_token_is_renewed_before_it_expires_and_events_go_on() {
     let mut edge = edge("localhost", true).await;
     let (client, _from_hub) = edge.start(|options| options.with_token_life(LIFE));
     let first = edge.connect().await;
-    client.send(Event::json("out", "1")).unwrap();
+    client.send(OutputMessage::json("out", "1")).unwrap();
     edge.event().await;
     let second = edge.connect().await;
     let third = edge.connect().await;
     assert!(first < second && second < third, "{first} {second} {third}");
-    client.send(Event::json("out", "2")).unwrap();
+    client.send(OutputMessage::json("out", "2")).unwrap();
     edge.event().await;
     let stats = client.stats();
     assert_eq!((stats.connections_lost, stats.tokens_renewed), (0, 2));
@@ -213,7 +213,9 @@ async fn unacknowledged_events_are_sent_again_whether_the_session_is_present_or_
         });
         let (client, _from_hub) = edge.start(|options| options);
         for number in 0..15 {
-            client.send(Event::json("out", number.to_string())).unwrap();
+            client
+                .send(OutputMessage::json("out", number.to_string()))
+                .unwrap();
         }
         let mut before = Vec::new();
         for _ in 0..10 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lva_client_transport::ClientTls;
 use lva_hub::properties::decode_bag;
-use lva_hub::{Client, ClientOptions, ConnectionState, Dial, Event, FromHub, Identity, MqttStream};
+use lva_hub::{Client, ConnectionState, Dial, FromHub, HubOptions, Identity, MqttStream, OutputMessage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,9 +20,9 @@ use crate::{connected, hasty, outbox, within};
 
 const EVENTS: &str = "devices/dev1/modules/lva/messages/events/";
 
-fn options(broker: &Broker) -> ClientOptions {
+fn options(broker: &Broker) -> HubOptions {
     let identity = Identity::module("hub.example", "dev1", "lva").unwrap();
-    ClientOptions::hub_on_broker(identity, "127.0.0.1")
+    HubOptions::hub_on_broker(identity, "127.0.0.1")
         .with_port(broker.port)
         .with_session(hasty())
 }
@@ -51,7 +51,8 @@ async fn events_methods_twin_and_inputs_pass_or_skips() {
     let mut hub = hub(&broker).await;
     let directory = TempDir::new().unwrap();
     let (client, mut from_hub) = start(&broker, &directory);
-    let event = Event::json("out", r#"{"count":2}"#).with_property("eventTime", "2024-01-01T00:00:00Z");
+    let event =
+        OutputMessage::json("out", r#"{"count":2}"#).with_property("eventTime", "2024-01-01T00:00:00Z");
     let id = client.send(event).unwrap();
     let publish = hub.next(EVENTS).await;
     let bag = publish.topic.strip_prefix(EVENTS).unwrap();
@@ -193,7 +194,9 @@ async fn a_killed_broker_costs_no_event_and_makes_duplicates_with_equal_ids_only
     let (client, _from_hub) = Client::start(options(&broker).with_dialer(gate.clone()), outbox(&directory));
     let mut sent = HashMap::new();
     let mut send = |number: u32| {
-        let id = client.send(Event::json("out", number.to_string())).unwrap();
+        let id = client
+            .send(OutputMessage::json("out", number.to_string()))
+            .unwrap();
         sent.insert(id, number);
     };
     (0..COUNT / 3).for_each(&mut send);
@@ -247,7 +250,9 @@ async fn events_of_a_time_without_a_broker_come_in_order_after_a_restart_or_skip
     broker.kill();
     let (client, _from_hub) = start(&broker, &directory);
     for number in 0..50 {
-        client.send(Event::json("out", number.to_string())).unwrap();
+        client
+            .send(OutputMessage::json("out", number.to_string()))
+            .unwrap();
     }
     client.shutdown().await;
     drop((client, _from_hub));
@@ -324,7 +329,7 @@ async fn a_broker_with_tls_is_trusted_by_its_authority_alone_or_skips() {
     };
     for (trusted, is_accepted) in [(authority, true), (other, false)] {
         let identity = Identity::module("hub.example", "dev1", "lva").unwrap();
-        let options = ClientOptions::hub_on_broker(identity, "localhost")
+        let options = HubOptions::hub_on_broker(identity, "localhost")
             .with_tls(ClientTls::from_pem([trusted.pem()]).unwrap())
             .with_port(broker.port)
             .with_session(hasty());

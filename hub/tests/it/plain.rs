@@ -1,7 +1,8 @@
 //! A module with topics of its own on mosquitto, in both versions of MQTT.
 
 use lva_hub::{
-    Client, ClientOptions, Component, ComponentKind, Discovery, Event, FromHub, MqttVersion, PlainOptions,
+    Client, Component, ComponentKind, Discovery, FromHub, HubOptions, MqttVersion, OutputMessage,
+    PlainOptions,
 };
 use rumqttc::v5;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ fn start(
     options: PlainOptions,
     directory: &TempDir,
 ) -> (Client, FromHub) {
-    let options = ClientOptions::plain(options, "127.0.0.1")
+    let options = HubOptions::plain(options, "127.0.0.1")
         .with_port(broker.port)
         .with_version(version)
         .with_session(hasty());
@@ -48,7 +49,7 @@ async fn events_methods_twin_inputs_and_states_pass_in_both_versions_or_skips() 
         assert!(json_of(&peer.next(&format!("{root}/info")).await.payload)["version"].is_string());
 
         let id = client
-            .send(Event::json("out", r#"{"a":1}"#).with_property("subject", "/s"))
+            .send(OutputMessage::json("out", r#"{"a":1}"#).with_property("subject", "/s"))
             .unwrap();
         let event = peer.next(&format!("{root}/outputs/out")).await;
         let value = json_of(&event.payload);
@@ -224,7 +225,7 @@ async fn mqtt_5_callers_get_answers_at_their_response_topic_or_skips() {
                         .await
                         .unwrap();
                     client
-                        .send(Event::json("out", "[1]").with_property("subject", "/s"))
+                        .send(OutputMessage::json("out", "[1]").with_property("subject", "/s"))
                         .unwrap();
                 }
                 v5::Event::Incoming(v5::Incoming::Publish(publish)) => received.push(publish),

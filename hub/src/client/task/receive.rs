@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Sent, Task};
-use crate::client::{Answer, ConnectionState, MethodCall};
+use crate::client::{Answer, ConnectionState, IncomingCall};
 use crate::dialect::Received;
 use crate::method::{MethodAnswer, Received as MethodReceived};
 use crate::mqtt::Publish;
@@ -137,7 +137,7 @@ impl Task {
         }
         match received {
             MethodReceived::Call(request) => {
-                let call = MethodCall {
+                let call = IncomingCall {
                     request,
                     answers: Some(self.answers_in.clone()),
                 };
