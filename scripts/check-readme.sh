@@ -2,16 +2,22 @@
 # Runs the marked commands of documents, and no others. A fenced `sh` block with the line
 #     <!-- ci -->
 # directly above it is run from the root of the repository, as one script in a shell of its own that ends at the first
-# failure. Usage: check-readme.sh [--list] [FILE.md…]; without files, every Markdown file of the repository.
+# failure. Usage: check-readme.sh [--list] [--dev] [FILE.md…]; without files, every Markdown file of the repository. With --dev,
+# cargo's commands run without their `--release`: what they print is the same, and what the tests have built serves again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p target # the documents write there, and cargo may build elsewhere
 
 list_only=no
-if [ "${1:-}" = --list ]; then
-    list_only=yes
+dev=no
+while [[ "${1:-}" == --* ]]; do
+    case $1 in
+        --list) list_only=yes ;;
+        --dev) dev=yes ;;
+        *) echo "check-readme: unknown option '$1'; there are --list and --dev" >&2; exit 2 ;;
+    esac
     shift
-fi
+done
 
 files=("$@")
 if [ ${#files[@]} -eq 0 ]; then
@@ -48,6 +54,7 @@ for block in "$blocks"/*; do
     line=$((10#${name#*-}))
     count=$((count + 1))
     printf -- '--- %s:%d\n' "$file" "$line"
+    [ $dev = no ] || sed -i 's/^\(cargo .*\) --release /\1 /' "$block"
     sed 's/^/    /' "$block"
     [ $list_only = no ] || continue
     started=$SECONDS

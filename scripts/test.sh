@@ -40,7 +40,8 @@ else
 fi
 
 heading "programs that tests run"
-cargo build --package lva-examples --example extension-client --example extension-server --example run-topology
+# With the features of the whole workspace, as the tests are built, so that no dependency is built twice.
+cargo build --workspace --example extension-client --example extension-server --example run-topology
 
 heading "tests of the workspace, default features ($runner)"
 run_tests --workspace
