@@ -1,3 +1,5 @@
+mod websocket;
+
 use std::io;
 use std::sync::Arc;
 
@@ -6,13 +8,14 @@ use lva_client_transport::{ClientTls, certificate_advice, server_name};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// What MQTT runs over.
 pub trait MqttStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> MqttStream for T {}
 
-/// Opens connections to a broker. Implement it for another way there, such as a WebSocket or a proxy.
+/// Opens connections to a broker. Implement it for another way there, such as a proxy.
 #[async_trait]
 pub trait Dial: Send + Sync {
     /// Opens one. The caller bounds the time.
@@ -38,11 +41,28 @@ pub(crate) enum Trust {
     Source(Arc<dyn TrustSource>),
 }
 
-/// TCP, with TLS unless it is turned off. The host's name must be in the certificate.
+/// TCP, with TLS unless it is turned off, and in it a WebSocket where there is a path. The host's name must be in the
+/// certificate.
+#[derive(Clone)]
 pub(crate) struct TcpDialer {
     pub(crate) host: String,
-    pub(crate) port: u16,
+    /// `None` for the customary one.
+    pub(crate) port: Option<u16>,
     pub(crate) trust: Trust,
+    pub(crate) websocket: Option<String>,
+}
+
+impl TcpDialer {
+    /// The ports that IANA registered for MQTT and for HTTP, each with and without TLS.
+    fn port(&self) -> u16 {
+        let is_plain = matches!(self.trust, Trust::Plain);
+        self.port.unwrap_or(match (self.websocket.is_some(), is_plain) {
+            (false, false) => 8883,
+            (false, true) => 1883,
+            (true, false) => 443,
+            (true, true) => 80,
+        })
+    }
 }
 
 #[async_trait]
@@ -54,23 +74,35 @@ impl Dial for TcpDialer {
             Trust::Source(source) => Some(source.trust().await?),
         };
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let socket = TcpStream::connect((host, self.port)).await?;
+        let socket = TcpStream::connect((host, self.port())).await?;
         // Answers should leave at once. A socket that refuses the option works too.
         let _ = socket.set_nodelay(true);
-        let Some(tls) = tls else {
-            return Ok(Box::new(socket));
+        let stream: Box<dyn MqttStream> = match tls {
+            None => Box::new(socket),
+            Some(tls) => Box::new(encrypted(socket, host, tls).await?),
         };
-        // The platform's certificates are read from files.
-        let config = tokio::task::spawn_blocking(move || tls.config(&[]))
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)?;
-        let name = server_name(host).map_err(io::Error::other)?;
-        match TlsConnector::from(config).connect(name, socket).await {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => Err(explain(error)),
-        }
+        let Some(path) = &self.websocket else {
+            return Ok(stream);
+        };
+        let authority = match host.contains(':') {
+            true => format!("[{host}]:{}", self.port()),
+            false => format!("{host}:{}", self.port()),
+        };
+        websocket::upgrade(stream, &authority, path).await
     }
+}
+
+async fn encrypted(socket: TcpStream, host: &str, tls: ClientTls) -> io::Result<TlsStream<TcpStream>> {
+    // The platform's certificates are read from files.
+    let config = tokio::task::spawn_blocking(move || tls.config(&[]))
+        .await
+        .map_err(io::Error::other)?
+        .map_err(io::Error::other)?;
+    let name = server_name(host).map_err(io::Error::other)?;
+    TlsConnector::from(config)
+        .connect(name, socket)
+        .await
+        .map_err(explain)
 }
 
 /// Adds the remedy to a rejected certificate.

@@ -15,6 +15,8 @@ pub struct HubConfig {
     pub connection_string_file: PathBuf,
     /// Life of access tokens in seconds.
     pub token_life_seconds: u64,
+    /// Whether the hub is reached over WebSocket, on port 443.
+    pub websocket: bool,
     /// Address of a plain MQTT broker; empty for none.
     pub broker: String,
     /// User name at the broker; empty for none.
@@ -42,6 +44,7 @@ impl Default for HubConfig {
         Self {
             connection_string_file: PathBuf::new(),
             token_life_seconds: 3600,
+            websocket: false,
             broker: String::new(),
             username: String::new(),
             password_file: PathBuf::new(),
@@ -71,6 +74,12 @@ impl HubConfig {
             return rejected(
                 "hub.broker",
                 "the module connects to a hub or to a broker: set 'connection-string-file' or 'broker', not both",
+            );
+        }
+        if self.websocket && !self.broker.is_empty() {
+            return rejected(
+                "hub.websocket",
+                "it is for hubs: a broker over WebSocket has an address that begins with ws:// or wss://",
             );
         }
         if self.username.is_empty() && !self.password_file.as_os_str().is_empty() {
@@ -108,27 +117,13 @@ impl HubConfig {
             return Ok(None);
         }
         let parsed = self.broker.parse::<http::Uri>().ok();
-        let address = parsed.and_then(|uri| {
-            let tls = match uri.scheme_str()? {
-                "mqtt" => false,
-                "mqtts" => true,
-                _ => return None,
-            };
-            let authority = uri.authority()?.as_str();
-            let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && !authority.contains('@');
-            let host = uri.host().filter(|host| !host.is_empty() && is_bare)?.to_owned();
-            Some(BrokerAddress {
-                host,
-                port: uri.port_u16(),
-                tls,
-            })
-        });
-        match address {
+        match parsed.and_then(|uri| BrokerAddress::of(&uri)) {
             Some(address) => Ok(Some(address)),
             // It may hold a password.
             None => Err(ConfigError::Value {
                 key: "hub.broker",
-                message: "write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS; user and password go to 'username' and 'password-file'"
+                message: "write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS, or ws://HOST:PORT/PATH and wss://HOST:PORT/PATH over \
+                          WebSocket; user and password go to 'username' and 'password-file'"
                     .into(),
             }),
         }
@@ -141,6 +136,31 @@ pub(crate) struct BrokerAddress {
     pub(crate) host: String,
     pub(crate) port: Option<u16>,
     pub(crate) tls: bool,
+    /// Path of its WebSocket; `None` for MQTT in TCP.
+    pub(crate) websocket: Option<String>,
+}
+
+impl BrokerAddress {
+    fn of(uri: &http::Uri) -> Option<Self> {
+        let (tls, is_websocket) = match uri.scheme_str()? {
+            "mqtt" => (false, false),
+            "mqtts" => (true, false),
+            "ws" => (false, true),
+            "wss" => (true, true),
+            _ => return None,
+        };
+        let has_more = !is_websocket && !matches!(uri.path(), "" | "/");
+        let host = uri.host().filter(|host| !host.is_empty())?;
+        if has_more || uri.query().is_some() || uri.authority()?.as_str().contains('@') {
+            return None;
+        }
+        Some(Self {
+            host: host.to_owned(),
+            port: uri.port_u16(),
+            tls,
+            websocket: is_websocket.then(|| uri.path().to_owned()),
+        })
+    }
 }
 
 /// MQTT version for a plain broker.
@@ -180,25 +200,36 @@ mod tests {
 
     #[test]
     fn a_broker_has_a_scheme_a_host_and_perhaps_a_port() {
-        let found = |host: &str, port, tls| {
+        let found = |host: &str, port, tls, path: Option<&str>| {
             Some(BrokerAddress {
                 host: host.into(),
                 port,
                 tls,
+                websocket: path.map(str::to_owned),
             })
         };
         assert_eq!(address("").unwrap(), None);
         assert_eq!(
             address("mqtt://broker.local:1884").unwrap(),
-            found("broker.local", Some(1884), false)
+            found("broker.local", Some(1884), false, None)
         );
-        assert_eq!(address("mqtts://[::1]/").unwrap(), found("[::1]", None, true));
+        assert_eq!(
+            address("mqtts://[::1]/").unwrap(),
+            found("[::1]", None, true, None)
+        );
+        assert_eq!(address("ws://b").unwrap(), found("b", None, false, Some("/")));
+        assert_eq!(
+            address("wss://b:8084/mqtt").unwrap(),
+            found("b", Some(8084), true, Some("/mqtt"))
+        );
         for wrong in [
             "broker.local",
             "http://broker",
             "mqtt://",
             "mqtt://user:geheim@broker",
             "mqtt://broker/topic",
+            "wss://user:geheim@broker/mqtt",
+            "ws://broker/mqtt?password=geheim",
         ] {
             let error = address(wrong).unwrap_err().to_string();
             assert!(
@@ -220,6 +251,11 @@ mod tests {
             c.connection_string_file = "f".into();
         });
         assert!(both.contains("not both"), "{both}");
+        let websocket = rejected(|c| {
+            c.broker = "mqtt://b".into();
+            c.websocket = true;
+        });
+        assert!(websocket.contains("wss://"), "{websocket}");
         assert!(rejected(|c| c.prefix = "a/#".into()).contains("hub.prefix"));
         assert!(rejected(|c| c.prefix = String::new()).contains("hub.prefix"));
         assert!(rejected(|c| c.password_file = "p".into()).contains("hub.username"));

@@ -100,8 +100,12 @@ pub(crate) fn target(
 }
 
 fn hub(config: &Config, options: HubOptions, identity: Identity) -> Target {
+    let options = options.with_token_life(config.hub.token_life());
     Target {
-        options: options.with_token_life(config.hub.token_life()),
+        options: match config.hub.websocket {
+            true => options.with_websocket(),
+            false => options,
+        },
         identity: Some(identity),
         is_broker: false,
     }
@@ -143,6 +147,9 @@ fn broker(config: &Config, address: BrokerAddress) -> Result<Target, HubError> {
     }
     if let Some(port) = address.port {
         options = options.with_port(port);
+    }
+    if let Some(path) = address.websocket {
+        options = options.with_websocket_at(path);
     }
     if !hub.username.is_empty() {
         let password = match hub.password_file.as_os_str().is_empty() {

@@ -15,8 +15,8 @@ use crate::session::SessionOptions;
 use crate::signer::Signer;
 use crate::workload::{Workload, WorkloadError};
 
-const TLS_PORT: u16 = 8883;
-const PLAIN_PORT: u16 = 1883;
+/// Where IoT Hub and edgeHub take WebSockets.
+const HUB_PATH: &str = "/$iothub/websocket";
 /// edgeHub closes connections that are silent for longer.
 const MAX_KEEP_ALIVE: Duration = Duration::from_secs(600);
 
@@ -55,8 +55,19 @@ pub(super) enum Authentication {
 }
 
 enum Address {
-    Tcp { host: String, port: u16, trust: Trust },
+    Tcp(TcpDialer),
     Dialer(Arc<dyn Dial>),
+}
+
+impl Address {
+    fn tcp(host: impl Into<String>, trust: Trust) -> Self {
+        Self::Tcp(TcpDialer {
+            host: host.into(),
+            port: None,
+            trust,
+            websocket: None,
+        })
+    }
 }
 
 impl HubOptions {
@@ -122,8 +133,7 @@ impl HubOptions {
             signer,
             life,
         };
-        let (host, port) = (host.to_owned(), TLS_PORT);
-        Self::new(dialect, authentication, Address::Tcp { host, port, trust })
+        Self::new(dialect, authentication, Address::tcp(host, trust))
     }
 
     /// The topics of edgeHub on a plain broker, without TLS and password, on port 1883: for tests, in which a program
@@ -138,27 +148,38 @@ impl HubOptions {
     }
 
     fn without_tls(dialect: Box<dyn Dialect>, host: String) -> Self {
-        let (port, trust) = (PLAIN_PORT, Trust::Plain);
-        Self::new(dialect, Authentication::None, Address::Tcp { host, port, trust })
+        Self::new(dialect, Authentication::None, Address::tcp(host, Trust::Plain))
     }
 
-    /// Another port. Default 8883, without TLS 1883.
+    /// Another port. Default 8883, without TLS 1883; over WebSocket 443, without TLS 80.
     #[must_use]
-    pub fn with_port(mut self, new: u16) -> Self {
-        if let Address::Tcp { port, .. } = &mut self.address {
-            *port = new;
+    pub fn with_port(mut self, port: u16) -> Self {
+        if let Address::Tcp(tcp) = &mut self.address {
+            tcp.port = Some(port);
         }
         self
     }
 
-    /// TLS with these trusted certificates instead of the default ones. Without [`with_port`](Self::with_port), on port 8883.
+    /// TLS with these trusted certificates instead of the default ones.
     #[must_use]
     pub fn with_tls(mut self, tls: ClientTls) -> Self {
-        if let Address::Tcp { trust, port, .. } = &mut self.address {
-            *trust = Trust::Fixed(tls);
-            if *port == PLAIN_PORT {
-                *port = TLS_PORT;
-            }
+        if let Address::Tcp(tcp) = &mut self.address {
+            tcp.trust = Trust::Fixed(tls);
+        }
+        self
+    }
+
+    /// MQTT in a WebSocket to IoT Hub or edgeHub, for sites whose firewalls let only HTTPS out.
+    #[must_use]
+    pub fn with_websocket(self) -> Self {
+        self.with_websocket_at(HUB_PATH)
+    }
+
+    /// MQTT in a WebSocket to a broker, at this path, which begins with `/`.
+    #[must_use]
+    pub fn with_websocket_at(mut self, path: impl Into<String>) -> Self {
+        if let Address::Tcp(tcp) = &mut self.address {
+            tcp.websocket = Some(path.into());
         }
         self
     }
@@ -170,7 +191,7 @@ impl HubOptions {
         self
     }
 
-    /// Another way to the broker, such as a WebSocket. Port and TLS are then the dialer's.
+    /// Another way to the broker, such as a proxy. Port, TLS and WebSocket are then the dialer's.
     #[must_use]
     pub fn with_dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
         self.address = Address::Dialer(dialer);
@@ -234,11 +255,7 @@ impl HubOptions {
 
     pub(super) fn dialer(&self) -> Arc<dyn Dial> {
         match &self.address {
-            Address::Tcp { host, port, trust } => Arc::new(TcpDialer {
-                host: host.clone(),
-                port: *port,
-                trust: trust.clone(),
-            }),
+            Address::Tcp(tcp) => Arc::new(tcp.clone()),
             Address::Dialer(dialer) => Arc::clone(dialer),
         }
     }

@@ -13,25 +13,30 @@ const ATTEMPTS: usize = 20;
 
 pub(crate) struct Broker {
     pub(crate) port: u16,
+    /// Of a second listener.
+    pub(crate) second_port: u16,
     config: PathBuf,
     process: Option<Child>,
     _directory: TempDir,
 }
 
 impl Broker {
-    /// `None`, and a line on standard error, where mosquitto is not installed.
+    /// `None`, and a line on standard error, where mosquitto is not installed. `extra` is about the first listener; it may open
+    /// another on `SECOND_PORT`.
     pub(crate) fn start(extra: &str) -> Option<Self> {
         let program = program()?;
         let directory = TempDir::new().unwrap();
         let config = directory.path().join("mosquitto.conf");
         let mut broker = Self {
             port: 0,
+            second_port: 0,
             config,
             process: None,
             _directory: directory,
         };
         for _ in 0..ATTEMPTS {
-            broker.port = free_port();
+            (broker.port, broker.second_port) = (free_port(), free_port());
+            let extra = extra.replace("SECOND_PORT", &broker.second_port.to_string());
             let text = format!(
                 "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_qos 1\nuser root\nlog_dest stderr\n{extra}\n",
                 broker.port

@@ -11,7 +11,7 @@ use lva_hub::{Client, ConnectionState, Dial, FromHub, HubOptions, Identity, Mqtt
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::broker::Broker;
 use crate::edge_hub::Authority;
@@ -309,12 +309,10 @@ async fn a_take_over_by_another_client_leads_to_no_storm_or_skips() {
     client.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_with_tls_is_trusted_by_its_authority_alone_or_skips() {
-    let directory = TempDir::new().unwrap();
-    let (authority, other) = (Authority::new(), Authority::new());
+/// The lines of a listener's configuration for TLS as `localhost`.
+fn tls_lines(authority: &Authority, directory: &TempDir) -> String {
     let (certificate, key) = authority.sign("localhost");
-    let mut extra = String::new();
+    let mut lines = String::new();
     for (name, pem) in [
         ("cafile", authority.pem()),
         ("certfile", certificate),
@@ -322,9 +320,84 @@ async fn a_broker_with_tls_is_trusted_by_its_authority_alone_or_skips() {
     ] {
         let path = directory.path().join(name);
         std::fs::write(&path, pem).unwrap();
-        extra.push_str(&format!("{name} {}\n", path.display()));
+        lines.push_str(&format!("{name} {}\n", path.display()));
     }
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_websocket_with_tls_events_and_inputs_of_any_size_pass_or_skips() {
+    let directory = TempDir::new().unwrap();
+    let authority = Authority::new();
+    let extra = format!(
+        "protocol websockets\n{}listener SECOND_PORT 127.0.0.1\nprotocol mqtt",
+        tls_lines(&authority, &directory)
+    );
     let Some(broker) = Broker::start(&extra) else {
+        return;
+    };
+    let mut hub = Peer::start(
+        broker.second_port,
+        "hub",
+        &["devices/+/modules/+/messages/events/#"],
+    )
+    .await;
+    let identity = Identity::module("hub.example", "dev1", "lva").unwrap();
+    let options = HubOptions::hub_on_broker(identity, "localhost")
+        .with_tls(ClientTls::from_pem([authority.pem()]).unwrap())
+        .with_websocket()
+        .with_port(broker.port)
+        .with_session(hasty());
+    let (client, mut from_hub) = Client::start(options, outbox(&directory));
+    connected(&client).await;
+    let long = format!("\"{}\"", "x".repeat(200_000));
+    for body in ["{}", &long] {
+        client.send(OutputMessage::json("out", body.to_owned())).unwrap();
+        assert_eq!(hub.next(EVENTS).await.payload, body.as_bytes());
+        hub.publish("devices/dev1/modules/lva/inputs/in/%24.mid=m", body)
+            .await;
+        let input = within("an input", from_hub.inputs.recv()).await.unwrap();
+        assert_eq!(input.body, body.as_bytes());
+    }
+    client.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_opens_no_websocket_is_named() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = server.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = socket.read(&mut request).await;
+            let _ = socket
+                .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                .await;
+        }
+    });
+    let directory = TempDir::new().unwrap();
+    let identity = Identity::module("hub.example", "dev1", "lva").unwrap();
+    let options = HubOptions::hub_on_broker(identity, "127.0.0.1")
+        .with_websocket()
+        .with_port(port);
+    let (client, _from_hub) = Client::start(options, outbox(&directory));
+    let mut state = client.state();
+    let failed = state.wait_for(|state| matches!(state, ConnectionState::Waiting { .. }));
+    let failed = within("a failure", failed).await.unwrap().clone();
+    let ConnectionState::Waiting { reason, .. } = failed else {
+        unreachable!("it was waited for");
+    };
+    assert!(reason.contains("404") && reason.contains("WebSocket"), "{reason}");
+    client.shutdown().await;
+    serving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_with_tls_is_trusted_by_its_authority_alone_or_skips() {
+    let directory = TempDir::new().unwrap();
+    let (authority, other) = (Authority::new(), Authority::new());
+    let Some(broker) = Broker::start(&tls_lines(&authority, &directory)) else {
         return;
     };
     for (trusted, is_accepted) in [(authority, true), (other, false)] {
