@@ -49,6 +49,10 @@ run_tests --workspace
 heading "examples in the documentation of every crate"
 cargo test --doc --workspace --quiet
 
+heading "the log to a collector"
+# The features of the workspace, again, so that only the crate itself is built anew.
+cargo test --workspace --lib --features lva-edge-module/otlp --quiet otlp
+
 heading "lva-inference with image codecs and ONNX Runtime"
 LVA_TEST_PYTHON=$(scripts/onnxruntime-python.sh)
 if [ -n "$LVA_TEST_PYTHON" ]; then

@@ -131,6 +131,8 @@ pub struct LogConfig {
     pub level: String,
     /// Form of the lines.
     pub format: LogFormat,
+    /// Address of a collector for OTLP; empty for none.
+    pub otlp: String,
 }
 
 impl Default for LogConfig {
@@ -138,6 +140,7 @@ impl Default for LogConfig {
         Self {
             level: "info".into(),
             format: LogFormat::Auto,
+            otlp: String::new(),
         }
     }
 }

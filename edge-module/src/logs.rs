@@ -1,5 +1,7 @@
 //! The log: text for people, the original's lines for its tools, JSON for collectors.
 
+#[cfg(feature = "otlp")]
+mod otlp;
 mod writer;
 
 use std::fmt;
@@ -11,17 +13,24 @@ use jiff::Timestamp;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+#[cfg(feature = "otlp")]
+use tracing_subscriber::filter::filter_fn;
+#[cfg(not(feature = "otlp"))]
+use tracing_subscriber::layer::Identity;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-use crate::config::{ConfigError, LogConfig, LogFormat};
+use crate::config::{Config, ConfigError, LogFormat};
 use crate::settings::{LogCategories, LogLevel};
 use writer::LogWriter;
 
 /// Where the log of this process goes, once it has started.
 static OUTPUT: OnceLock<LogWriter> = OnceLock::new();
+/// What sends it to a collector.
+#[cfg(feature = "otlp")]
+static COLLECTOR: OnceLock<opentelemetry_sdk::logs::SdkLoggerProvider> = OnceLock::new();
 /// How long the end of a program waits for a reader of its log.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
@@ -93,8 +102,10 @@ fn wanted(configured: &str, level: Option<LogLevel>, categories: Option<LogCateg
 ///
 /// # Errors
 ///
-/// [`ConfigError::Value`] for an invalid level or filter, or when there can be no more threads.
-pub fn start(config: &LogConfig) -> Result<LogControl, ConfigError> {
+/// [`ConfigError::Value`] for an invalid level, filter or collector, or when there can be no more threads.
+pub fn start(config: &Config) -> Result<LogControl, ConfigError> {
+    let collector = collector(config)?;
+    let config = &config.log;
     let (filter, handle) = reload::Layer::new(filter(&config.level)?);
     let terminal = std::io::stdout().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -109,11 +120,44 @@ pub fn start(config: &LogConfig) -> Result<LogControl, ConfigError> {
         LogFormat::Auto | LogFormat::Text => lines.boxed(),
     };
     // A second start, in a program with a log of its own, changes nothing.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(collector)
+        .try_init();
     Ok(LogControl {
         configured: config.level.clone(),
         filter: handle,
     })
+}
+
+/// What sends lines to the collector, where one is configured.
+#[cfg(feature = "otlp")]
+fn collector<S: Subscriber + for<'a> LookupSpan<'a>>(config: &Config) -> Result<Option<impl Layer<S> + use<S>>, ConfigError> {
+    if config.log.otlp.is_empty() {
+        return Ok(None);
+    }
+    // IoT Edge knows the device's name better.
+    let device = std::env::var("IOTEDGE_DEVICEID").unwrap_or_else(|_| config.module.device.clone());
+    let started = otlp::start(&config.log.otlp, &config.module.name, &device);
+    let (provider, bridge) = started.map_err(|message| ConfigError::Value {
+        key: "log.otlp",
+        message,
+    })?;
+    // A second start changes nothing; its provider ends here.
+    let _ = COLLECTOR.set(provider);
+    Ok(Some(bridge.with_filter(filter_fn(otlp::is_exported))))
+}
+
+#[cfg(not(feature = "otlp"))]
+fn collector(config: &Config) -> Result<Option<Identity>, ConfigError> {
+    match config.log.otlp.is_empty() {
+        true => Ok(None),
+        false => Err(ConfigError::Value {
+            key: "log.otlp",
+            message: "this program is built without the feature 'otlp': build it with --features otlp, or remove the key".into(),
+        }),
+    }
 }
 
 fn output() -> Result<LogWriter, ConfigError> {
@@ -128,8 +172,13 @@ fn output() -> Result<LogWriter, ConfigError> {
     Ok(OUTPUT.get_or_init(|| output).clone())
 }
 
-/// Waits until the lines so far are written, at most a second.
+/// Waits until the lines so far are written, at most a second, and sends what waits for a collector, at most another.
 pub fn flush() {
+    #[cfg(feature = "otlp")]
+    if let Some(collector) = COLLECTOR.get() {
+        // What it could not send it has logged.
+        let _ = collector.shutdown_with_timeout(FLUSH_LIMIT);
+    }
     if let Some(output) = OUTPUT.get() {
         output.flush_within(FLUSH_LIMIT);
     }

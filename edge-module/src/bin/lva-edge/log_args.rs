@@ -1,6 +1,6 @@
 //! Flags of the log.
 
-use lva_edge_module::{ConfigError, LogConfig, LogFormat, logs};
+use lva_edge_module::{Config, ConfigError, LogFormat, logs};
 
 /// Level and form.
 #[derive(clap::Args)]
@@ -15,9 +15,9 @@ pub(crate) struct LogArgs {
 
 impl LogArgs {
     pub(crate) fn start(&self) -> Result<(), ConfigError> {
-        let mut config = LogConfig::default();
-        config.level.clone_from(&self.log_level);
-        config.format = self.log_format;
+        let mut config = Config::default();
+        config.log.level.clone_from(&self.log_level);
+        config.log.format = self.log_format;
         logs::start(&config).map(drop)
     }
 }

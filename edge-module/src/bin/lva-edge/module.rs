@@ -139,7 +139,7 @@ async fn start(args: &Args) -> anyhow::Result<Option<Started>> {
         print!("{}", config.documented());
         return Ok(None);
     }
-    let log = logs::start(&config.log)?;
+    let log = logs::start(&config)?;
     // Before anything starts, so that a signal during the start stops cleanly.
     let signals = Signals::listen()?;
     #[cfg(feature = "demo")]
