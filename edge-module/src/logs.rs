@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 #[cfg(feature = "otlp")]
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 #[cfg(not(feature = "otlp"))]
 use tracing_subscriber::layer::Identity;
 use tracing_subscriber::layer::SubscriberExt;
@@ -133,7 +133,9 @@ pub fn start(config: &Config) -> Result<LogControl, ConfigError> {
 
 /// What sends lines to the collector, where one is configured.
 #[cfg(feature = "otlp")]
-fn collector<S: Subscriber + for<'a> LookupSpan<'a>>(config: &Config) -> Result<Option<impl Layer<S> + use<S>>, ConfigError> {
+fn collector<S: Subscriber + for<'a> LookupSpan<'a>>(
+    config: &Config,
+) -> Result<Option<impl Layer<S> + use<S>>, ConfigError> {
     if config.log.otlp.is_empty() {
         return Ok(None);
     }
@@ -339,10 +341,8 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_is_an_error_that_shows_a_right_one() {
-        let config = LogConfig {
-            level: "lva=loud=".into(),
-            ..LogConfig::default()
-        };
+        let mut config = Config::default();
+        config.log.level = "lva=loud=".into();
         assert!(start(&config).unwrap_err().to_string().contains("lva_rtsp=debug"));
     }
 }

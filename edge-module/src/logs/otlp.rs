@@ -31,9 +31,14 @@ pub(super) type Bridge = OpenTelemetryTracingBridge<SdkLoggerProvider, SdkLogger
 /// Sends lines to the collector at `endpoint` (`http://HOST:4318`), as those of `service` on `device`. A thread sends them
 /// each second or each 512; up to 2,048 wait, and further ones are lost, which the log tells at the end. Needs a runtime of
 /// tokio, which it uses as long as that lives.
-pub(super) fn start(endpoint: &str, service: &str, device: &str) -> Result<(SdkLoggerProvider, Bridge), String> {
+pub(super) fn start(
+    endpoint: &str,
+    service: &str,
+    device: &str,
+) -> Result<(SdkLoggerProvider, Bridge), String> {
     let base = endpoint.trim_end_matches('/');
-    let client = Client::new(base).map_err(|message| format!("{message}; write http://HOST:PORT or https://HOST:PORT"))?;
+    let client = Client::new(base)
+        .map_err(|message| format!("{message}; write http://HOST:PORT or https://HOST:PORT"))?;
     let exporter = LogExporter::builder()
         .with_http()
         .with_http_client(client)
@@ -72,8 +77,14 @@ struct Client {
 impl Client {
     fn new(endpoint: &str) -> Result<Self, String> {
         let uri: Uri = endpoint.parse().map_err(|_| "it is no URL")?;
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or("it has no host")?;
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or("it has no host")?;
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
             return Err("a collector takes no user".into());
         }
         let origin = match uri.scheme_str() {
@@ -86,7 +97,8 @@ impl Client {
             max_body_bytes: 64 * 1024,
             ..HttpLimits::default()
         };
-        let connection = HttpConnection::new(origin, &ClientTls::platform(), limits).map_err(|error| error.to_string())?;
+        let connection =
+            HttpConnection::new(origin, &ClientTls::platform(), limits).map_err(|error| error.to_string())?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
             runtime: Handle::try_current().map_err(|error| error.to_string())?,
@@ -142,11 +154,21 @@ mod tests {
             tracing::warn!(camera = "door", "no picture for 5 s");
             tracing::warn!(target: "hyper::client", "never sent");
         });
-        tokio::task::spawn_blocking(move || provider.shutdown()).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || provider.shutdown())
+            .await
+            .unwrap()
+            .unwrap();
         let request = received.recv().await.unwrap();
         // Protobuf has strings as they are.
         let text = String::from_utf8_lossy(&request);
-        for word in ["lvaEdge", "shop-7/lvaEdge", "no picture for 5 s", "camera", "door", "WARN"] {
+        for word in [
+            "lvaEdge",
+            "shop-7/lvaEdge",
+            "no picture for 5 s",
+            "camera",
+            "door",
+            "WARN",
+        ] {
             assert!(text.contains(word), "{word} is not in {text}");
         }
         assert!(!text.contains("never sent"));
@@ -155,9 +177,17 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_is_none_is_refused_with_the_form_that_is_right() {
-        for wrong in ["collector:4318", "grpc://collector", "http://", "http://user:geheim@collector"] {
+        for wrong in [
+            "collector:4318",
+            "grpc://collector",
+            "http://",
+            "http://user:geheim@collector",
+        ] {
             let message = start(wrong, "m", "d").map(drop).unwrap_err();
-            assert!(message.contains("http://HOST:PORT") && !message.contains("geheim"), "{wrong}: {message}");
+            assert!(
+                message.contains("http://HOST:PORT") && !message.contains("geheim"),
+                "{wrong}: {message}"
+            );
         }
     }
 }
