@@ -30,14 +30,21 @@ else
     skipped+=("tests on the optional test data: there is no $data (set LVA_SHARED_DATA)")
 fi
 
-LVA_GRPC_PYTHON=$(scripts/grpc-python.sh)
-if [ -n "$LVA_GRPC_PYTHON" ]; then
-    export LVA_GRPC_PYTHON
-    echo "LVA_GRPC_PYTHON=$LVA_GRPC_PYTHON"
-else
-    unset LVA_GRPC_PYTHON
-    skipped+=("runs against Google's gRPC stack: see the line grpc-python above")
-fi
+# use_python VARIABLE SCRIPT WHAT: a Python for some tests, which are skipped where there is none.
+use_python() {
+    local found
+    found=$("scripts/$2.sh")
+    if [ -n "$found" ]; then
+        export "$1=$found"
+        echo "$1=$found"
+    else
+        unset "$1"
+        skipped+=("$3: see the line $2 above")
+    fi
+}
+
+use_python LVA_GRPC_PYTHON grpc-python "runs against Google's gRPC stack"
+use_python LVA_AZURE_PYTHON azure-python "runs with Microsoft's SDKs for IoT Hub"
 
 heading "programs that tests run"
 # With the features of the whole workspace, as the tests are built, so that no dependency is built twice.
@@ -54,14 +61,7 @@ heading "the log to a collector"
 cargo test --workspace --lib --features lva-edge-module/otlp --quiet otlp
 
 heading "lva-inference with image codecs and ONNX Runtime"
-LVA_TEST_PYTHON=$(scripts/onnxruntime-python.sh)
-if [ -n "$LVA_TEST_PYTHON" ]; then
-    export LVA_TEST_PYTHON
-    echo "LVA_TEST_PYTHON=$LVA_TEST_PYTHON"
-else
-    unset LVA_TEST_PYTHON
-    skipped+=("comparison with Python's onnxruntime: see the line onnxruntime-python above")
-fi
+use_python LVA_TEST_PYTHON onnxruntime-python "comparison with Python's onnxruntime"
 run_tests --package lva-inference --features image-codecs,ort
 
 heading "all tests passed"
