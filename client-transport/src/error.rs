@@ -18,6 +18,12 @@ pub enum ClientTlsError {
         /// What is wrong with it.
         cause: rustls::Error,
     },
+    /// A client's own certificate, or its key.
+    #[error("the client's certificate cannot be used: {message}")]
+    ClientCertificate {
+        /// What is wrong.
+        message: String,
+    },
     /// An empty list of certificates.
     #[error(
         "the list of trusted certificates is empty: give at least one certificate in PEM, or leave the list out"

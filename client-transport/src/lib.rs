@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`TrustedRoots`] | the certificates a client trusts: the platform's, or given ones in PEM |
 //! | [`ClientTls`] | how a server's certificate is checked, with the two `dangerous_` switches of the media-graph contract |
+//! | [`ClientCertificate`] | shows a server who the client is, where it asks |
 //! | [`http::HttpConnection`] | one request and one response at a time over a connection that is kept open |
 //! | [`http::HttpAuthenticator`] | answers Basic and Digest challenges, or adds a fixed header |
 //!
@@ -31,16 +32,17 @@
 //!
 //! # Limits
 //!
-//! HTTP/1.1 only, without a proxy, redirects or content decoding; one connection for each client. TLS 1.2 and 1.3 with ring,
-//! without client certificates.
+//! HTTP/1.1 only, without a proxy, redirects or content decoding; one connection for each client. TLS 1.2 and 1.3 with ring.
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
 mod roots;
 mod tls;
 
+pub use certificate::ClientCertificate;
 pub use error::ClientTlsError;
 pub use roots::TrustedRoots;
 pub use tls::{ClientTls, certificate_advice, server_name};

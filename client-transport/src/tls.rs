@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::certificate::ClientCertificate;
 use crate::error::ClientTlsError;
 use crate::roots::TrustedRoots;
 
@@ -18,6 +19,7 @@ use crate::roots::TrustedRoots;
 #[derive(Clone, Default)]
 pub struct ClientTls {
     roots: TrustedRoots,
+    certificate: Option<ClientCertificate>,
     ignore_hostname: bool,
     ignore_signature: bool,
     /// Made once: reading the platform's certificates takes a few milliseconds.
@@ -45,6 +47,14 @@ impl ClientTls {
     /// As [`TrustedRoots::from_pem`].
     pub fn from_pem<T: AsRef<[u8]>>(documents: impl IntoIterator<Item = T>) -> Result<Self, ClientTlsError> {
         TrustedRoots::from_pem(documents).map(Self::new)
+    }
+
+    /// Shows this certificate to servers that ask for one. Default none.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.certificate = Some(certificate);
+        self.config = Arc::default();
+        self
     }
 
     /// Accepts a certificate for another host, as long as a trusted authority signed it: `ignoreHostname` of the
@@ -93,22 +103,26 @@ impl ClientTls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(ClientTlsError::Provider)?;
-        if !self.ignore_hostname && !self.ignore_signature {
-            let roots = self.roots.load()?;
-            return Ok(builder.with_root_certificates(roots).with_no_client_auth());
-        }
-        let verifier = RelaxedVerifier {
-            roots: match self.ignore_signature {
-                true => None,
-                false => Some(self.roots.load()?),
-            },
-            ignore_hostname: self.ignore_hostname,
-            provider,
+        let builder = match !self.ignore_hostname && !self.ignore_signature {
+            true => builder.with_root_certificates(self.roots.load()?),
+            false => {
+                let verifier = RelaxedVerifier {
+                    roots: match self.ignore_signature {
+                        true => None,
+                        false => Some(self.roots.load()?),
+                    },
+                    ignore_hostname: self.ignore_hostname,
+                    provider,
+                };
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            }
         };
-        let builder = builder.dangerous();
-        Ok(builder
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth())
+        Ok(match &self.certificate {
+            Some(certificate) => builder.with_client_cert_resolver(certificate.resolver()),
+            None => builder.with_no_client_auth(),
+        })
     }
 }
 
@@ -116,6 +130,7 @@ impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls")
             .field("roots", &self.roots)
+            .field("certificate", &self.certificate)
             .field("ignore_hostname", &self.ignore_hostname)
             .field("ignore_signature", &self.ignore_signature)
             .finish_non_exhaustive()

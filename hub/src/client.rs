@@ -26,7 +26,7 @@ use crate::dialect::Component;
 use crate::message::{InputMessage, OutputMessage};
 use crate::method::MethodRequest;
 use crate::outbox::{Outbox, OutboxPushError, OutboxStats};
-use crate::twin::{Desired, ReportError, Twin};
+use crate::twin::{Desired, Twin, TwinLimitError, check_properties};
 
 /// Messages for inputs that wait for the application.
 const MAX_WAITING_INPUTS: usize = 256;
@@ -249,9 +249,23 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ReportError`] for what the hub would refuse.
-    pub fn report(&self, patch: Value) -> Result<(), ReportError> {
+    /// [`TwinLimitError`] for what the hub would refuse.
+    pub fn report(&self, patch: Value) -> Result<(), TwinLimitError> {
         self.inner.shared.twin().report(patch)?;
+        self.inner.shared.changed.notify_one();
+        Ok(())
+    }
+
+    /// Replaces the desired properties on a plain broker, as a retained message: until the broker has them, after each
+    /// connection again. `replaced` is what the broker sent last; when something else comes, another client has written, and
+    /// that is in force. A hub's desired properties are the cloud's, and a hub hears nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TwinLimitError`] for what no twin holds.
+    pub fn set_desired(&self, desired: Desired, replaced: Option<Desired>) -> Result<(), TwinLimitError> {
+        check_properties(&desired.properties)?;
+        self.inner.shared.twin().set_desired(desired, replaced);
         self.inner.shared.changed.notify_one();
         Ok(())
     }

@@ -4,14 +4,15 @@ use crate::identity::{Identity, IdentityError};
 use crate::sas::{SasError, SymmetricKey};
 
 /// A device's or module's connection string: `HostName=…;DeviceId=…;SharedAccessKey=…`, with `ModuleId` and
-/// `GatewayHostName` where there are such. Pairs may stand in any order; unknown ones are ignored.
+/// `GatewayHostName` where there are such, or `HostName=…;DeviceId=…;x509=true` for one with a certificate. Pairs may stand in
+/// any order; unknown ones are ignored.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionString {
     /// Who connects.
     pub identity: Identity,
-    /// The key that signs its tokens.
-    pub key: SymmetricKey,
+    /// The key that signs its tokens; `None` for one that a certificate authenticates (`x509=true`).
+    pub key: Option<SymmetricKey>,
     /// The host to connect to instead of the hub.
     pub gateway: Option<String>,
 }
@@ -28,6 +29,7 @@ impl ConnectionString {
         let mut module = None;
         let mut key = None;
         let mut gateway = None;
+        let mut x509 = None;
         for pair in text
             .expose()
             .split(';')
@@ -43,7 +45,7 @@ impl ConnectionString {
                 "GatewayHostName" => &mut gateway,
                 // A service's key would open the whole hub; it belongs to no device.
                 "SharedAccessKeyName" => return Err(ConnectionStringError::Service),
-                "x509" => return Err(ConnectionStringError::X509),
+                "x509" => &mut x509,
                 _ => continue,
             };
             *slot = Some(value.trim());
@@ -55,7 +57,19 @@ impl ConnectionString {
                 .ok_or(ConnectionStringError::Missing { name })
         };
         let (host, device) = (needed(host, "HostName")?, needed(device, "DeviceId")?);
-        let key = SymmetricKey::from_base64(&needed(key, "SharedAccessKey")?.into())?;
+        let has_certificate = match x509 {
+            None => false,
+            Some(text) if text.eq_ignore_ascii_case("true") => true,
+            Some(text) if text.eq_ignore_ascii_case("false") => false,
+            Some(_) => return Err(ConnectionStringError::X509),
+        };
+        let key = match (has_certificate, key) {
+            (true, None) => None,
+            (true, Some(_)) => return Err(ConnectionStringError::X509),
+            (false, key) => Some(SymmetricKey::from_base64(
+                &needed(key, "SharedAccessKey")?.into(),
+            )?),
+        };
         let identity = match module {
             Some(module) => Identity::module(host, device, module)?,
             None => Identity::device(host, device)?,
@@ -94,9 +108,9 @@ pub enum ConnectionStringError {
         "this is a service's connection string (it has SharedAccessKeyName): use that of the device or module"
     )]
     Service,
-    /// A device that authenticates by certificate.
+    /// A device that authenticates in two ways, or in none.
     #[error(
-        "the connection string asks for X.509 authentication, which is not supported: use a symmetric key"
+        "the connection string has either x509=true or a SharedAccessKey: copy the one of the device or module"
     )]
     X509,
     /// A name that the hub would not accept.
@@ -136,6 +150,9 @@ mod tests {
         assert_eq!(parsed.identity.hub(), "contoso.azure-devices.net");
         let direct = parse("DeviceId=d; HostName=h ;SharedAccessKey=AAECAw==;").unwrap();
         assert_eq!(direct.host(), "h");
+        assert!(direct.key.is_some());
+        let certified = parse("HostName=h;DeviceId=d;x509=true").unwrap();
+        assert!(certified.key.is_none());
         assert_eq!(direct.identity.module_id(), None);
     }
 
@@ -149,7 +166,12 @@ mod tests {
                 "HostName=h;SharedAccessKeyName=owner;SharedAccessKey=AAEC",
                 "service's",
             ),
-            ("HostName=h;DeviceId=d;x509=true", "X.509"),
+            (
+                "HostName=h;DeviceId=d;x509=true;SharedAccessKey=AAEC",
+                "either x509=true",
+            ),
+            ("HostName=h;DeviceId=d;x509=yes", "either x509=true"),
+            ("HostName=h;DeviceId=d;x509=false", "no SharedAccessKey"),
             ("HostName=h;DeviceId=a/b;SharedAccessKey=AAEC", "device id"),
             ("secret", "without '='"),
         ] {

@@ -85,6 +85,7 @@ pub fn twin(bytes: &[u8]) {
                 TwinRequest::Get { request_id } | TwinRequest::Report { request_id, .. } => {
                     asked.push(request_id.to_string());
                 }
+                TwinRequest::Desired { .. } => {}
             }
         }
         // Only a document may take a version back.

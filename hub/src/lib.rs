@@ -33,7 +33,7 @@
 //!
 //! # Limits
 //!
-//! Tokens of symmetric keys, no X.509; MQTT over TCP and TLS, with [`Dial`] for other ways; MQTT 5 on plain brokers only.
+//! MQTT over TCP and TLS, with [`Dial`] for other ways; MQTT 5 on plain brokers only.
 //! The outbox needs a directory of its own on a local file system.
 #![forbid(unsafe_code)]
 

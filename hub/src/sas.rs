@@ -1,5 +1,7 @@
 //! Shared-access signatures: the password of a hub connection, valid for a limited time.
 
+mod presented;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,13 +11,17 @@ use lva_media_types::SecretString;
 use ring::hmac;
 
 use crate::properties::encode;
+pub use presented::{PresentedToken, TokenRefusal};
 
 /// Share of a token's life after which a new one is made.
 const RENEW_AT_PERCENT: u32 = 80;
 
-/// A symmetric key of a device or module. `Debug` hides it.
+/// A symmetric key of a device, a module or a shared access policy. `Debug` hides it.
 #[derive(Clone)]
-pub struct SymmetricKey(hmac::Key);
+pub struct SymmetricKey {
+    key: hmac::Key,
+    length: usize,
+}
 
 impl SymmetricKey {
     /// A key as connection strings have it: base64.
@@ -25,12 +31,20 @@ impl SymmetricKey {
     /// [`SasError::Key`] when it is not base64.
     pub fn from_base64(key: &SecretString) -> Result<Self, SasError> {
         let bytes = STANDARD.decode(key.expose().trim()).map_err(|_| SasError::Key)?;
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+        Ok(Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
+            length: bytes.len(),
+        })
+    }
+
+    /// Bytes that it has; hubs make keys of 16 to 64.
+    pub fn length(&self) -> usize {
+        self.length
     }
 
     /// HMAC-SHA256 of a string, in base64.
     pub fn sign(&self, text: &str) -> String {
-        STANDARD.encode(hmac::sign(&self.0, text.as_bytes()))
+        STANDARD.encode(hmac::sign(&self.key, text.as_bytes()))
     }
 }
 

@@ -2,16 +2,18 @@
 
 mod limits;
 mod merge;
+mod own;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-pub use limits::ReportError;
-use limits::{check_report, check_size};
+use limits::check_size;
+pub use limits::{TwinLimitError, check_properties};
 pub use merge::merge_patch;
 use merge::{can_combine, combine_patches};
+use own::{FromBroker, OwnDesired};
 
 /// How long an answer may take before the request is sent again; doubles up to [`MAX_PAUSE`].
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +38,20 @@ pub struct Desired {
     pub version: u64,
 }
 
+impl Desired {
+    /// These properties, with this version.
+    pub fn new(properties: Map<String, Value>, version: u64) -> Self {
+        Self { properties, version }
+    }
+
+    /// As JSON, with `$version`.
+    pub fn to_document(&self) -> Value {
+        let mut document = self.properties.clone();
+        document.insert("$version".to_owned(), self.version.into());
+        Value::Object(document)
+    }
+}
+
 /// A request to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,6 +66,11 @@ pub enum TwinRequest {
         /// Comes back with the answer.
         request_id: u64,
         /// The merge patch as JSON.
+        body: Vec<u8>,
+    },
+    /// Replace the desired properties that stand on a plain broker.
+    Desired {
+        /// All of them as JSON, with `$version`.
         body: Vec<u8>,
     },
 }
@@ -78,6 +99,8 @@ pub enum TwinOutcome {
 #[derive(Debug, Default)]
 pub struct Twin {
     desired: Option<Desired>,
+    /// What this side made of them, where a plain broker keeps them.
+    own: OwnDesired,
     reported: Map<String, Value>,
     /// Notices that came before the document or after a gap, by version.
     notices: BTreeMap<u64, Map<String, Value>>,
@@ -207,12 +230,12 @@ impl Twin {
     ///
     /// # Errors
     ///
-    /// [`ReportError`] for what the hub would refuse.
-    pub fn report(&mut self, patch: Value) -> Result<(), ReportError> {
+    /// [`TwinLimitError`] for what the hub would refuse.
+    pub fn report(&mut self, patch: Value) -> Result<(), TwinLimitError> {
         let Value::Object(patch) = patch else {
-            return Err(ReportError::NotAnObject);
+            return Err(TwinLimitError::NotAnObject);
         };
-        check_report(&patch)?;
+        check_properties(&patch)?;
         let mut unreported = self.unreported.clone();
         match unreported.back_mut() {
             Some(last) if can_combine(last, &patch) => combine_patches(last, patch),
@@ -224,9 +247,18 @@ impl Twin {
         Ok(())
     }
 
+    /// Replaces the desired properties, where no hub owns them but a plain broker keeps them: they are published until the
+    /// broker sends them back. `replaced` is what the broker had before, which it may send once more; anything else that
+    /// comes was written by another, and is in force instead.
+    pub fn set_desired(&mut self, desired: Desired, replaced: Option<Desired>) {
+        self.desired = Some(desired.clone());
+        self.own.set(desired, replaced);
+    }
+
     /// A connection is there and its subscriptions are requested.
     pub fn on_connected(&mut self) {
         self.connected = true;
+        self.own.on_connected();
         self.get = Exchange {
             is_needed: true,
             ..self.get.without_connection()
@@ -265,7 +297,8 @@ impl Twin {
             let body = serde_json::to_vec(&self.in_flight).unwrap_or_default();
             return Some(TwinRequest::Report { request_id, body });
         }
-        None
+        let body = self.own.take_due(now)?.to_document().to_string().into();
+        Some(TwinRequest::Desired { body })
     }
 
     /// A request is done without an answer, since the broker needs none.
@@ -284,7 +317,11 @@ impl Twin {
         if !self.connected {
             return None;
         }
-        let wakeups = [self.get.wakeup(now), self.report.wakeup(now)];
+        let wakeups = [
+            self.get.wakeup(now),
+            self.report.wakeup(now),
+            self.own.wakeup(now),
+        ];
         wakeups.into_iter().flatten().min()
     }
 
@@ -353,9 +390,12 @@ impl Twin {
             return TwinOutcome::Unchanged;
         };
         let desired = desired_of(&document);
-        match self.desired.as_ref() == Some(&desired) {
-            true => TwinOutcome::Unchanged,
-            false => {
+        match self.own.on_broker(&desired) {
+            // The application learns that the broker has them.
+            FromBroker::Own => TwinOutcome::DesiredChanged,
+            FromBroker::Replaced => TwinOutcome::Unchanged,
+            FromBroker::Foreign if self.desired.as_ref() == Some(&desired) => TwinOutcome::Unchanged,
+            FromBroker::Foreign => {
                 self.desired = Some(desired);
                 TwinOutcome::DesiredChanged
             }

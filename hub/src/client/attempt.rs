@@ -64,6 +64,7 @@ impl Attempt {
                 Some(credentials.username().to_owned()),
                 Some(credentials.password().into()),
             ),
+            Authentication::Certificate(identity) => (Some(identity.username()), None),
             Authentication::Token {
                 identity,
                 signer,

@@ -47,6 +47,8 @@ pub struct HubOptions {
 pub(super) enum Authentication {
     None,
     Password(Credentials),
+    /// By that of TLS.
+    Certificate(Identity),
     Token {
         identity: Identity,
         signer: Arc<dyn Signer>,
@@ -105,18 +107,21 @@ impl HubOptions {
     }
 
     /// A device or module with a key: through its gateway where the string names one, else to the hub. The certificates
-    /// that this machine trusts are trusted; [`with_tls`](Self::with_tls) names those of a gateway.
+    /// that this machine trusts are trusted; [`with_tls`](Self::with_tls) names those of a gateway. One without a key needs its
+    /// own certificate there ([`ClientTls::with_certificate`]).
     pub fn from_connection_string(connection: ConnectionString) -> Self {
         let trust = Trust::Fixed(ClientTls::platform());
         let host = connection.host().to_owned();
         let is_gateway = connection.gateway.is_some();
-        Self::with_token(
-            connection.identity,
-            &host,
-            is_gateway,
-            Arc::new(connection.key),
-            trust,
-        )
+        let identity = connection.identity;
+        match connection.key {
+            Some(key) => Self::with_token(identity, &host, is_gateway, Arc::new(key), trust),
+            None => {
+                let dialect = Box::new(HubDialect::new(identity.clone(), is_gateway));
+                let address = Address::tcp(host, trust);
+                Self::new(dialect, Authentication::Certificate(identity), address)
+            }
+        }
     }
 
     fn with_token(

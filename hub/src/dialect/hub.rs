@@ -69,6 +69,8 @@ impl Dialect for HubDialect {
     /// The answer acknowledges the request, so QoS 0 is enough.
     fn twin(&mut self, request: &TwinRequest) -> Option<Publish> {
         Some(match request {
+            // A hub's desired properties are the cloud's to write.
+            TwinRequest::Desired { .. } => return None,
             TwinRequest::Get { request_id } => {
                 Publish::new(topic::twin_get(*request_id), Qos::AtMostOnce, "")
             }

@@ -222,16 +222,20 @@ impl Dialect for PlainDialect {
         publish
     }
 
-    /// Desired properties come as a retained message; reported ones are published as a whole.
+    /// Desired properties come and go as a retained message; reported ones are published as a whole.
     fn twin(&mut self, request: &TwinRequest) -> Option<Publish> {
-        if let TwinRequest::Report { body, .. } = request
-            && let Ok(Value::Object(patch)) = serde_json::from_slice(body)
-        {
-            merge_patch(&mut self.reported, &patch);
-            self.reported_version += 1;
-            return Some(self.reported());
+        match request {
+            TwinRequest::Report { body, .. } => {
+                let patch: Map<String, Value> = serde_json::from_slice(body).ok()?;
+                merge_patch(&mut self.reported, &patch);
+                self.reported_version += 1;
+                Some(self.reported())
+            }
+            TwinRequest::Desired { body } => {
+                Some(Publish::new(self.topic("twin/desired"), Qos::AtLeastOnce, body.clone()).retained())
+            }
+            TwinRequest::Get { .. } => None,
         }
-        None
     }
 
     fn is_twin_answered(&self) -> bool {

@@ -48,6 +48,68 @@ fn notice(twin: &mut Twin, version: u64, patch: Value) -> TwinOutcome {
     twin.on_notice(Some(version), patch.to_string().as_bytes())
 }
 
+/// The desired properties that are to be published.
+fn published(twin: &mut Twin, now: Instant) -> Option<Value> {
+    std::iter::from_fn(|| twin.poll(now)).find_map(|request| match request {
+        TwinRequest::Desired { body } => Some(serde_json::from_slice(&body).unwrap()),
+        _ => None,
+    })
+}
+
+fn own(version: u64) -> Desired {
+    Desired::new(Map::from_iter([("a".to_owned(), version.into())]), version)
+}
+
+fn comes(twin: &mut Twin, desired: &Desired) -> TwinOutcome {
+    twin.on_desired(desired.to_document().to_string().as_bytes())
+}
+
+#[test]
+fn own_desired_properties_are_published_until_the_broker_has_them() {
+    let (mut twin, now) = connected();
+    comes(&mut twin, &own(1));
+    twin.set_desired(own(2), Some(own(1)));
+    assert_eq!(published(&mut twin, now), Some(json!({"a": 2, "$version": 2})));
+    assert_eq!(published(&mut twin, now), None);
+    twin.on_disconnected();
+    twin.on_connected();
+    // The broker has the old ones still, and sends them as it does after each subscription.
+    assert_eq!(comes(&mut twin, &own(1)), TwinOutcome::Unchanged);
+    assert_eq!(twin.desired(), Some(&own(2)));
+    assert_eq!(published(&mut twin, now), Some(json!({"a": 2, "$version": 2})));
+    assert_eq!(comes(&mut twin, &own(2)), TwinOutcome::DesiredChanged);
+    twin.on_disconnected();
+    twin.on_connected();
+    assert_eq!(published(&mut twin, now), None);
+    assert_eq!(comes(&mut twin, &own(2)), TwinOutcome::Unchanged);
+}
+
+#[test]
+fn what_another_wrote_meanwhile_wins_over_own_desired_properties() {
+    let (mut twin, now) = connected();
+    twin.on_disconnected();
+    twin.set_desired(own(2), Some(own(1)));
+    assert_eq!(twin.poll(now), None);
+    twin.on_connected();
+    // The broker may be about to send it.
+    assert_eq!(published(&mut twin, now), None);
+    assert_eq!(comes(&mut twin, &own(7)), TwinOutcome::DesiredChanged);
+    assert_eq!(twin.desired(), Some(&own(7)));
+    assert_eq!(published(&mut twin, now + SECOND), None);
+}
+
+#[test]
+fn a_broker_that_keeps_nothing_gets_own_desired_properties_after_a_second() {
+    let (mut twin, now) = connected();
+    twin.on_disconnected();
+    twin.set_desired(own(2), Some(own(1)));
+    twin.on_connected();
+    assert_eq!(published(&mut twin, now), None);
+    twin.on_answer("1", 200, &document(1, json!({})), now);
+    assert_eq!(twin.wakeup(now), Some(now + SECOND));
+    assert!(published(&mut twin, now + SECOND).is_some());
+}
+
 #[test]
 fn the_document_is_fetched_after_each_connect_and_told_only_when_it_is_new() {
     let (mut twin, now) = with_document();
@@ -278,11 +340,11 @@ fn reports_wait_for_a_connection_and_are_bounded() {
     let now = Instant::now();
     twin.report(json!({"a":1})).unwrap();
     assert_eq!(twin.poll(now), None);
-    assert_eq!(twin.report(json!([1])), Err(ReportError::NotAnObject));
+    assert_eq!(twin.report(json!([1])), Err(TwinLimitError::NotAnObject));
     let filler: Vec<String> = vec!["s".repeat(1000); 20];
     twin.report(json!({"b": filler})).unwrap();
     let over = twin.report(json!({"c": filler}));
-    assert!(matches!(over, Err(ReportError::TooLarge { .. })));
+    assert!(matches!(over, Err(TwinLimitError::TooLarge { .. })));
 }
 
 #[test]

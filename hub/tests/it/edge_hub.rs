@@ -1,10 +1,12 @@
-//! A strict edgeHub in this process: TLS, tokens that are checked, known filters only, and faults on demand.
+//! A strict edgeHub in this process: TLS, tokens that are checked, known filters only, routes, and faults on demand.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rumqttc::mqttbytes::v4::{
     ConnAck, ConnectReturnCode, Packet, PubAck, Publish, SubAck, SubscribeReasonCode,
 };
@@ -22,6 +24,8 @@ use tokio_rustls::server::TlsStream;
 use crate::within;
 use crate::workload::signature;
 
+/// The module under test; others are its peers, of which nothing is [seen](Seen).
+const MODULE: &str = "lva=Edge";
 pub(crate) const PATH: &str = "devices/dev1/modules/lva=Edge";
 
 /// What the hub does unless a test changes it.
@@ -89,8 +93,47 @@ pub(crate) struct EdgeHub {
     pub(crate) port: u16,
     pub(crate) behaviour: Arc<Mutex<Behaviour>>,
     seen: mpsc::UnboundedReceiver<Seen>,
-    live: Arc<Mutex<Option<mpsc::UnboundedSender<Command>>>>,
+    modules: Arc<Mutex<Modules>>,
     violations: Arc<Mutex<Vec<String>>>,
+}
+
+/// The device's modules by name: their connections, and what goes from one to another.
+#[derive(Default)]
+struct Modules {
+    live: HashMap<String, mpsc::UnboundedSender<Command>>,
+    routes: Vec<Route>,
+}
+
+struct Route {
+    from: (String, String),
+    into: (String, String),
+}
+
+impl Modules {
+    fn is_known(&self, name: &str) -> bool {
+        let mut routes = self.routes.iter();
+        name == MODULE || routes.any(|route| route.from.0 == name || route.into.0 == name)
+    }
+
+    /// Hands an event to the inputs to which it is routed, as edgeHub does.
+    fn route(&self, from: &str, bag: &str, body: &[u8]) {
+        let properties = lva_hub::properties::decode_bag(bag).unwrap_or_default();
+        let output = properties.iter().find(|(name, _)| name == "$.on");
+        let output = output.and_then(|(_, value)| value.as_deref()).unwrap_or_default();
+        let routes = self.routes.iter();
+        for route in routes.filter(|route| route.from.0 == from && route.from.1 == output) {
+            let (module, input) = &route.into;
+            let sender = [("$.cdid", Some("dev1")), ("$.cmid", Some(from))];
+            let sender = lva_hub::properties::encode_bag(sender);
+            let topic = format!("devices/dev1/modules/{module}/inputs/{input}/{bag}&{sender}");
+            let mut publish = Publish::new(topic, QoS::AtLeastOnce, body);
+            publish.pkid = 1;
+            if let Some(live) = self.live.get(module) {
+                // It may have left.
+                let _ = live.send(Command::Publish(publish));
+            }
+        }
+    }
 }
 
 /// A certificate authority, and a server's certificate of it.
@@ -100,6 +143,10 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // A name of its own, by which OpenSSL finds it.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        params.distinguished_name.push(DnType::CommonName, name);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -139,42 +186,41 @@ impl EdgeHub {
         let port = listener.local_addr().unwrap().port();
         let acceptor = TlsAcceptor::from(authority.server(name));
         let (seen_in, seen) = mpsc::unbounded_channel();
-        let (behaviour, live, violations) =
-            <(Arc<Mutex<Behaviour>>, Arc<Mutex<_>>, Arc<Mutex<Vec<String>>>)>::default();
+        let (behaviour, modules, violations) = <(
+            Arc<Mutex<Behaviour>>,
+            Arc<Mutex<Modules>>,
+            Arc<Mutex<Vec<String>>>,
+        )>::default();
         let hub = Self {
             port,
             behaviour: Arc::clone(&behaviour),
             seen,
-            live: Arc::clone(&live),
+            modules: Arc::clone(&modules),
             violations: Arc::clone(&violations),
         };
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 let (acceptor, behaviour, seen) = (acceptor.clone(), Arc::clone(&behaviour), seen_in.clone());
-                let (live, violations) = (Arc::clone(&live), Arc::clone(&violations));
+                let (modules, violations) = (Arc::clone(&modules), Arc::clone(&violations));
                 tokio::spawn(async move {
                     // A client that does not trust us leaves here.
                     let Ok(stream) = acceptor.accept(socket).await else {
                         return;
                     };
-                    let (sender, commands) = mpsc::unbounded_channel();
-                    // One connection for each identity: the newer wins.
-                    if let Some(older) = live.lock().unwrap().replace(sender) {
-                        let _ = older.send(Command::Close);
-                    }
                     let mut session = Session {
                         stream,
                         input: BytesMut::new(),
+                        module: MODULE.to_owned(),
+                        modules,
                         behaviour,
                         seen,
-                        commands,
                     };
                     match session.run().await {
                         Ok(()) => {}
                         Err(violation) => violations.lock().unwrap().push(violation),
                     }
-                    let _ = session.seen.send(Seen::Closed);
+                    session.see(Seen::Closed);
                 });
             }
         });
@@ -207,8 +253,17 @@ impl EdgeHub {
     }
 
     fn command(&self, command: Command) {
-        let live = self.live.lock().unwrap();
-        live.as_ref().unwrap().send(command).ok().unwrap();
+        let modules = self.modules.lock().unwrap();
+        modules.live[MODULE].send(command).ok().unwrap();
+    }
+
+    /// `FROM /messages/modules/{from}/outputs/{output} INTO BrokeredEndpoint("/modules/{into}/inputs/{input}")`. Both modules may
+    /// connect from then on.
+    #[allow(dead_code, reason = "of use to the tests of another crate")]
+    pub(crate) fn route(&self, from: (&str, &str), into: (&str, &str)) {
+        let owned = |(module, end): (&str, &str)| (module.to_owned(), end.to_owned());
+        let (from, into) = (owned(from), owned(into));
+        self.modules.lock().unwrap().routes.push(Route { from, into });
     }
 
     /// What the module did that edgeHub does not allow.
@@ -220,12 +275,35 @@ impl EdgeHub {
 struct Session {
     stream: TlsStream<TcpStream>,
     input: BytesMut,
+    /// Its name, once it has connected.
+    module: String,
+    modules: Arc<Mutex<Modules>>,
     behaviour: Arc<Mutex<Behaviour>>,
     seen: mpsc::UnboundedSender<Seen>,
-    commands: mpsc::UnboundedReceiver<Command>,
 }
 
 impl Session {
+    /// One connection for each identity: the newer wins.
+    fn register(&self) -> mpsc::UnboundedReceiver<Command> {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let mut modules = self.modules.lock().unwrap();
+        if let Some(older) = modules.live.insert(self.module.clone(), sender) {
+            let _ = older.send(Command::Close);
+        }
+        commands
+    }
+
+    fn see(&self, seen: Seen) {
+        if self.module == MODULE {
+            // The test may be over.
+            let _ = self.seen.send(seen);
+        }
+    }
+
+    fn path(&self) -> String {
+        format!("devices/dev1/modules/{}", self.module)
+    }
+
     fn behaviour(&self) -> Behaviour {
         self.behaviour.lock().unwrap().clone()
     }
@@ -246,11 +324,16 @@ impl Session {
             return Err(format!("{first:?} instead of CONNECT"));
         };
         let login = connect.login.clone().ok_or("no user name")?;
-        let expires = check_token(&login.password)?;
+        let module = connect.client_id.strip_prefix("dev1/").unwrap_or_default();
+        self.module = module.to_owned();
+        let is_known = self.modules.lock().unwrap().is_known(module);
+        let expires = check_token(&login.password, module)?;
+        let begin = format!("hub.example/dev1/{module}/?api-version=");
+        let version = login.username.strip_prefix(&begin).unwrap_or_default();
         for (is_met, rule) in [
-            (connect.client_id == "dev1/lva=Edge", "client id"),
+            (is_known, "client id"),
             (
-                login.username == "hub.example/dev1/lva=Edge/?api-version=2021-04-12",
+                version == "2021-04-12" || (module != MODULE && !version.is_empty()),
                 "user name",
             ),
             ((1..=600).contains(&connect.keep_alive), "keep-alive"),
@@ -261,7 +344,8 @@ impl Session {
                 return Err(format!("{rule}: {connect:?}"));
             }
         }
-        let _ = self.seen.send(Seen::Connect {
+        let mut commands = self.register();
+        self.see(Seen::Connect {
             expires,
             password: login.password,
         });
@@ -296,7 +380,7 @@ impl Session {
                     Some(packet) => if !self.on_packet(packet).await? { return Ok(()) },
                     None => return Ok(()),
                 },
-                command = self.commands.recv() => match command {
+                command = commands.recv() => match command {
                     Some(Command::Publish(publish)) => self.send(Packet::Publish(publish)).await,
                     Some(Command::Close) | None => return Ok(()),
                 },
@@ -314,11 +398,12 @@ impl Session {
                     .iter()
                     .map(|filter| filter.path.clone())
                     .collect();
+                let path = self.path();
                 let is_known = |filter: &String| {
                     filter == "$iothub/twin/res/#"
                         || filter.starts_with("$iothub/methods/POST/")
                         || filter.starts_with("$iothub/twin/PATCH/properties/desired/")
-                        || (filter.starts_with(PATH) && filter.ends_with("/#"))
+                        || (filter.starts_with(&path) && filter.ends_with("/#"))
                 };
                 if filters.len() > 5 || !filters.iter().all(is_known) {
                     return Err(format!("filters {filters:?}"));
@@ -342,13 +427,13 @@ impl Session {
                 });
                 self.send(Packet::SubAck(SubAck::new(subscribe.pkid, codes.collect())))
                     .await;
-                let _ = self.seen.send(Seen::Subscribe(filters));
+                self.see(Seen::Subscribe(filters));
             }
             Packet::Publish(publish) => self.on_publish(publish).await?,
             Packet::PingReq => self.send(Packet::PingResp).await,
             Packet::PubAck(_) => {}
             Packet::Disconnect => {
-                let _ = self.seen.send(Seen::Disconnect);
+                self.see(Seen::Disconnect);
                 return Ok(false);
             }
             other => return Err(format!("{other:?}")),
@@ -363,12 +448,13 @@ impl Session {
         }
         let topic = publish.topic.clone();
         let body = publish.payload.to_vec();
-        if let Some(bag) = topic.strip_prefix(&format!("{PATH}/messages/events/")) {
+        if let Some(bag) = topic.strip_prefix(&format!("{}/messages/events/", self.path())) {
             if bag.contains([':', '/', '?', '+', ' ', '$']) || publish.qos != QoS::AtLeastOnce {
                 return Err(format!("{publish:?}"));
             }
             let duplicate = publish.dup;
-            let _ = self.seen.send(Seen::Event {
+            self.modules.lock().unwrap().route(&self.module, bag, &body);
+            self.see(Seen::Event {
                 topic,
                 body,
                 duplicate,
@@ -377,7 +463,7 @@ impl Session {
                 return Ok(());
             }
         } else if let Some(rid) = topic.strip_prefix("$iothub/twin/GET/?$rid=") {
-            let _ = self.seen.send(Seen::TwinGet(Instant::now()));
+            self.see(Seen::TwinGet(Instant::now()));
             if behaviour.throttle_twin > 0 {
                 self.behaviour.lock().unwrap().throttle_twin -= 1;
                 self.answer(&format!("$iothub/twin/res/429/?$rid={rid}"), "")
@@ -387,13 +473,13 @@ impl Session {
                 self.answer(&topic, &behaviour.twin.to_string()).await;
             }
         } else if let Some(rid) = topic.strip_prefix("$iothub/twin/PATCH/properties/reported/?$rid=") {
-            let _ = self.seen.send(Seen::Report(body));
+            self.see(Seen::Report(body));
             if behaviour.answer_twin {
                 self.answer(&format!("$iothub/twin/res/204/?$rid={rid}&$version=2"), "")
                     .await;
             }
         } else if topic.starts_with("$iothub/methods/res/") {
-            let _ = self.seen.send(Seen::Answer { topic, body });
+            self.see(Seen::Answer { topic, body });
         } else {
             return Err(format!("{publish:?}"));
         }
@@ -424,8 +510,8 @@ async fn read(stream: &mut TlsStream<TcpStream>, input: &mut BytesMut) -> Result
     }
 }
 
-/// The expiry of a token for the module, signed with its key and not expired.
-fn check_token(token: &str) -> Result<u64, String> {
+/// The expiry of a token for a module, signed with its key and not expired.
+fn check_token(token: &str, module: &str) -> Result<u64, String> {
     let wrong = || format!("token {token}");
     let fields = token.strip_prefix("SharedAccessSignature ").ok_or_else(wrong)?;
     let field = |name: &str| {
@@ -435,7 +521,8 @@ fn check_token(token: &str) -> Result<u64, String> {
             .ok_or_else(wrong)
     };
     let (resource, sent, expiry) = (field("sr=")?, field("sig=")?, field("se=")?);
-    if resource != "hub.example%2Fdevices%2Fdev1%2Fmodules%2Flva%3DEdge" {
+    let own = format!("hub.example/devices/dev1/modules/{module}");
+    if resource != lva_hub::properties::encode_bag([(own.as_str(), None)]) {
         return Err(wrong());
     }
     let expected = signature(format!("{resource}\n{expiry}").as_bytes());

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use lva_client_transport::ClientTls;
+use lva_client_transport::{ClientCertificate, ClientTls};
 use lva_hub::properties::decode_bag;
-use lva_hub::{Client, ConnectionState, Dial, FromHub, HubOptions, Identity, MqttStream, OutputMessage};
+use lva_hub::{
+    Client, ConnectionState, ConnectionString, Dial, FromHub, HubOptions, Identity, MqttStream, OutputMessage,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -325,6 +327,19 @@ fn tls_lines(authority: &Authority, directory: &TempDir) -> String {
     lines
 }
 
+/// Whether this client connects, or fails.
+async fn connects(options: HubOptions, directory: &TempDir) -> bool {
+    let (client, _from_hub) = Client::start(options.with_session(hasty()), outbox(directory));
+    let mut state = client.state();
+    let settled = state.wait_for(|state| *state != ConnectionState::Connecting);
+    let settled = within("a connection or a failure", settled)
+        .await
+        .unwrap()
+        .clone();
+    client.shutdown().await;
+    settled == ConnectionState::Connected
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn over_a_websocket_with_tls_events_and_inputs_of_any_size_pass_or_skips() {
     let directory = TempDir::new().unwrap();
@@ -404,17 +419,35 @@ async fn a_broker_with_tls_is_trusted_by_its_authority_alone_or_skips() {
         let identity = Identity::module("hub.example", "dev1", "lva").unwrap();
         let options = HubOptions::hub_on_broker(identity, "localhost")
             .with_tls(ClientTls::from_pem([trusted.pem()]).unwrap())
-            .with_port(broker.port)
-            .with_session(hasty());
-        let (client, _from_hub) = Client::start(options, outbox(&directory));
-        let mut state = client.state();
-        let settled = state.wait_for(|state| *state != ConnectionState::Connecting);
-        let settled = within("a connection or a failure", settled)
-            .await
-            .unwrap()
-            .clone();
-        assert_eq!(settled == ConnectionState::Connected, is_accepted, "{settled:?}");
-        client.shutdown().await;
+            .with_port(broker.port);
+        assert_eq!(connects(options, &directory).await, is_accepted);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_with_a_certificate_connects_without_a_token_or_skips() {
+    let directory = TempDir::new().unwrap();
+    let (authority, other) = (Authority::new(), Authority::new());
+    let extra = format!("{}require_certificate true", tls_lines(&authority, &directory));
+    let Some(broker) = Broker::start(&extra) else {
+        return;
+    };
+    let trusting = ClientTls::from_pem([authority.pem()]).unwrap();
+    let with_certificate = |signer: &Authority| {
+        let (certificate, key) = signer.sign("lva");
+        let own = ClientCertificate::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+        trusting.clone().with_certificate(own)
+    };
+    for (tls, is_accepted) in [
+        (with_certificate(&authority), true),
+        (with_certificate(&other), false),
+        (trusting.clone(), false),
+    ] {
+        let text = "HostName=localhost;DeviceId=dev1;ModuleId=lva;x509=true".into();
+        let options = HubOptions::from_connection_string(ConnectionString::parse(&text).unwrap())
+            .with_tls(tls)
+            .with_port(broker.port);
+        assert_eq!(connects(options, &directory).await, is_accepted);
     }
 }
 

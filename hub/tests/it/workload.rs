@@ -22,6 +22,11 @@ pub(crate) struct WorkloadServer {
 
 impl WorkloadServer {
     pub(crate) fn start(path: PathBuf, trust_bundle: String) -> Self {
+        Self::of_module("lva%3DEdge", path, trust_bundle)
+    }
+
+    /// For the module of this name, percent-encoded.
+    pub(crate) fn of_module(module: &'static str, path: PathBuf, trust_bundle: String) -> Self {
         let listener = UnixListener::bind(&path).unwrap();
         let (close_next, signatures) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let (close, count) = (Arc::clone(&close_next), Arc::clone(&signatures));
@@ -31,7 +36,10 @@ impl WorkloadServer {
                 let (close, count, bundle) = (Arc::clone(&close), Arc::clone(&count), trust_bundle.clone());
                 tokio::spawn(async move {
                     let mut socket = BufReader::new(socket);
-                    while serve(&mut socket, &close, &count, &bundle).await.is_some() {}
+                    while serve(module, &mut socket, &close, &count, &bundle)
+                        .await
+                        .is_some()
+                    {}
                 });
             }
         });
@@ -45,6 +53,7 @@ impl WorkloadServer {
 
 /// One request. `None` at the end of the connection.
 async fn serve(
+    module: &str,
     socket: &mut BufReader<UnixStream>,
     close: &AtomicU32,
     signatures: &AtomicU32,
@@ -73,9 +82,10 @@ async fn serve(
     {
         return None;
     }
-    let request = head.lines().next().unwrap();
-    let (status, answer) = match request {
-        "POST /modules/lva%3DEdge/genid/7/sign?api-version=2022-08-03 HTTP/1.1" => {
+    let own = format!(" /modules/{module}/genid/7/");
+    let request = head.lines().next().unwrap().replace(&own, " own/");
+    let (status, answer) = match request.as_str() {
+        "POST own/sign?api-version=2022-08-03 HTTP/1.1" => {
             signatures.fetch_add(1, SeqCst);
             let body: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(
@@ -86,7 +96,7 @@ async fn serve(
             (200, json!({ "digest": signature(&data) }))
         }
         "GET /trust-bundle?api-version=2022-08-03 HTTP/1.1" => (200, json!({ "certificate": bundle })),
-        "POST /modules/lva%3DEdge/genid/7/certificate/server?api-version=2022-08-03 HTTP/1.1" => {
+        "POST own/certificate/server?api-version=2022-08-03 HTTP/1.1" => {
             let key = json!({ "type": "key", "bytes": "PEM of a key" });
             let answer =
                 json!({ "privateKey": key, "certificate": "PEM", "expiration": "2027-01-01T00:00:00Z" });
