@@ -87,6 +87,8 @@ pub struct HttpConfig {
     pub certificate: PathBuf,
     /// PEM file of the certificate's key.
     pub key: PathBuf,
+    /// File with the shared access key of callers that sign; empty for none.
+    pub shared_access_key_file: PathBuf,
     /// More host names of the server.
     pub hosts: Vec<String>,
     /// Connections at a time.
@@ -99,6 +101,7 @@ impl Default for HttpConfig {
             listen: "127.0.0.1:8580".into(),
             certificate: PathBuf::new(),
             key: PathBuf::new(),
+            shared_access_key_file: PathBuf::new(),
             hosts: Vec::new(),
             max_connections: 256,
         }

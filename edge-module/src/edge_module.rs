@@ -19,13 +19,17 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::config::{Config, ConfigError, HttpConfig, MetricsConfig, WebhookAddress, WebhookConfig};
 use crate::data::{DataDirectory, DataError};
 use crate::events::{EventFile, EventLog, Topic, Webhook};
-use crate::http::{self, Access, BoundListener, ListenError, Listener, ListenerOptions, Readiness, Token};
+use crate::http::{
+    self, Access, AccessKey, AccessKeyError, BoundListener, ListenError, Listener, ListenerOptions,
+    Readiness, Token,
+};
 use crate::hub::{self, Connecting, HubConnection, HubError};
 use crate::logs::LogControl;
 use crate::methods::Methods;
 use crate::metrics::{Metrics, ModuleLabels};
 use crate::settings::LiveSettings;
 use crate::state;
+use crate::twin::{ModuleTwin, TwinOwner};
 
 /// Most bytes of the entries of a list in one answer: hubs carry 128 KiB, of which the rest of the answer takes little.
 const PAGE_BYTES: usize = 126 << 10;
@@ -49,6 +53,22 @@ pub enum StartError {
     /// An HTTP server.
     #[error(transparent)]
     Http(#[from] ListenError),
+    /// The file of the shared access key cannot be read.
+    #[error("cannot read {}, which http.shared-access-key-file names: {cause}", path.display())]
+    AccessKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        cause: std::io::Error,
+    },
+    /// The shared access key.
+    #[error("{}, which http.shared-access-key-file names, cannot be used: {cause}", path.display())]
+    AccessKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: AccessKeyError,
+    },
     /// A file that the webhook needs.
     #[error("the webhook cannot use {}: {cause}", path.display())]
     Webhook {
@@ -138,16 +158,22 @@ impl EdgeModuleBuilder {
         }
         let data = Arc::new(DataDirectory::open(&config.module.data)?);
         let token = Token::of(&data)?;
+        let key = access_key(&config.http)?;
         let settings = LiveSettings::new(&config.events);
         // Everything that may fail, before the hub hears of this module.
         let http = bound_http(&config, target.is_some()).await?;
         let metrics_listener = bound_metrics(&config, target.is_some()).await?;
         let saved = state::load(&data)?;
         configured_sinks(&config, &settings, &mut sinks)?;
+        let owner = match &target {
+            None => TwinOwner::Module,
+            Some(target) if target.is_broker => TwinOwner::Broker,
+            Some(_) => TwinOwner::Hub(identity.hub.clone()),
+        };
+        let twin = ModuleTwin::restored(Arc::clone(&data), settings.clone(), log, owner);
         let connecting = match target {
             Some(target) => {
-                let (data, settings) = (Arc::clone(&data), settings.clone());
-                let started = Connecting::start(target, &config.hub, data, settings, log);
+                let started = Connecting::start(target, &config.hub, &data, twin.clone());
                 Some(started.map_err(HubError::from)?)
             }
             None => None,
@@ -168,6 +194,7 @@ impl EdgeModuleBuilder {
                 return Err(error.into());
             }
         };
+        twin.run(restored.clone());
         let methods = Methods::new(restored, data, settings);
         let hub = connecting.map(|connecting| connecting.run(&methods));
 
@@ -180,8 +207,17 @@ impl EdgeModuleBuilder {
         );
         let readiness = Readiness::default();
         let http = http.map(|(address, bound)| {
-            let access = Access::new(token, address, config.http.hosts.clone());
-            bound.serve(http::router(methods.clone(), identity, access, readiness.clone()))
+            let mut access = Access::new(token, address, config.http.hosts.clone());
+            if let Some(key) = key {
+                access = access.with_key(key);
+            }
+            bound.serve(http::router(
+                methods.clone(),
+                twin,
+                identity,
+                access,
+                readiness.clone(),
+            ))
         });
         let metrics = metrics_listener.map(|bound| bound.serve(http::metrics_router(metrics)));
         readiness.set(true);
@@ -208,6 +244,24 @@ fn or_without(
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+fn access_key(config: &HttpConfig) -> Result<Option<AccessKey>, StartError> {
+    let path = &config.shared_access_key_file;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path).map_err(|cause| StartError::AccessKeyFile {
+        path: path.clone(),
+        cause,
+    })?;
+    match AccessKey::parse(&text.into()) {
+        Ok(key) => Ok(Some(key)),
+        Err(cause) => Err(StartError::AccessKey {
+            path: path.clone(),
+            cause,
+        }),
     }
 }
 

@@ -27,9 +27,32 @@ pub fn parse_credentials(text: &str) -> Result<Credentials, String> {
     }
 }
 
+/// Parses the name of a file that has `USER:PASSWORD`, so that no list of processes shows the password, and reads it.
+///
+/// # Errors
+///
+/// A message for the user that does not repeat the content.
+pub fn read_credentials(path: &str) -> Result<Credentials, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let line = text.trim_end_matches(['\r', '\n']);
+    parse_credentials(line).map_err(|_| "write USER:PASSWORD into the file".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_in_a_file_end_with_the_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("auth");
+        let name = file.to_str().unwrap();
+        std::fs::write(&file, "me: a b \r\n").unwrap();
+        assert_eq!(read_credentials(name), Ok(Credentials::new("me", " a b ")));
+        std::fs::write(&file, "geheim\n").unwrap();
+        assert!(read_credentials(name).is_err_and(|error| !error.contains("geheim")));
+        assert!(read_credentials("/nowhere/auth").is_err());
+    }
 
     #[test]
     fn a_password_may_contain_colons() {

@@ -1,13 +1,16 @@
-//! The HTTP server: methods, health, and the description of both.
+//! The HTTP server: methods, the twin, health, and the description of them.
 
 mod access;
 mod answers;
+mod key;
 mod listener;
 mod openapi;
 mod plain;
 mod service;
+mod twin;
 
 pub use access::{Access, Token};
+pub use key::{AccessKey, AccessKeyError};
 pub use listener::{BoundListener, ListenError, Listener, ListenerOptions};
 
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use axum::routing::{get, post};
 
 use crate::methods::Methods;
 use crate::metrics::{Metrics, ModuleLabels, OPENMETRICS};
+use crate::twin::ModuleTwin;
 
 /// Largest body of a request. The largest topologies in the field have some ten kilobytes.
 const MAX_BODY: usize = 4 << 20;
@@ -45,18 +49,33 @@ impl Readiness {
 #[derive(Debug, Clone)]
 struct Service {
     methods: Methods,
+    twin: ModuleTwin,
     identity: Arc<ModuleLabels>,
 }
 
-/// The routes of the methods: the service API of IoT Hub, the same calls plainly, and health.
-pub fn router(methods: Methods, identity: ModuleLabels, access: Access, readiness: Readiness) -> Router {
+/// The routes of methods and twin: the service API of IoT Hub, the same calls plainly, and health.
+pub(crate) fn router(
+    methods: Methods,
+    twin: ModuleTwin,
+    identity: ModuleLabels,
+    access: Access,
+    readiness: Readiness,
+) -> Router {
     let service = Service {
         methods,
+        twin,
         identity: Arc::new(identity),
     };
     let guarded = Router::new()
         .route("/twins/{device}/modules/{module}/methods", post(service::invoke))
+        .route(
+            "/twins/{device}/modules/{module}",
+            get(service::twin)
+                .patch(service::update_twin)
+                .put(service::replace_twin),
+        )
         .route("/api/v1/methods/{name}", post(plain::invoke))
+        .route("/api/v1/twin", get(plain::twin).patch(plain::update_twin))
         .route("/api/v1/instances", get(plain::instances))
         .route("/api/v1/openapi.json", get(openapi::document))
         .fallback(answers::not_found)

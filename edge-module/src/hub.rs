@@ -3,13 +3,11 @@
 mod calls;
 mod states;
 mod target;
-mod twin;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lva_hub::{Client, ConnectionState, FromHub, Outbox, OutboxError};
-use serde_json::json;
 use tokio::task::JoinSet;
 
 pub use target::HubError;
@@ -19,10 +17,9 @@ use crate::config::HubConfig;
 use crate::data::DataDirectory;
 use crate::events::{HubSink, RefusedEvents, Topic, ZoneCounts};
 use crate::hub_stats::{HubStats, InputCounts};
-use crate::logs::LogControl;
 use crate::methods::Methods;
 use crate::settings::LiveSettings;
-use twin::TwinFollower;
+use crate::twin::ModuleTwin;
 
 /// How long a stop waits until the hub has the last events.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -35,7 +32,7 @@ const OUTBOX: &str = "outbox";
 pub(crate) struct Connecting {
     client: Client,
     from_hub: FromHub,
-    twin: TwinFollower,
+    twin: ModuleTwin,
     is_broker: bool,
     refused: RefusedEvents,
     zones: ZoneCounts,
@@ -52,23 +49,16 @@ pub(crate) struct HubConnection {
 }
 
 impl Connecting {
-    /// Puts the last known twin into force, and connects in the background.
+    /// Connects in the background.
     pub(crate) fn start(
         target: Target,
         config: &HubConfig,
-        data: Arc<DataDirectory>,
-        settings: LiveSettings,
-        log: Option<LogControl>,
+        data: &DataDirectory,
+        twin: ModuleTwin,
     ) -> Result<Self, OutboxError> {
         let outbox = Outbox::open(data.file(OUTBOX), config.outbox())?;
-        let twin = TwinFollower::new(data, settings, log, !target.is_broker);
-        twin.restore();
         let (client, from_hub) = Client::start(target.options, outbox);
-        let product = json!({"ProductInfo": twin::PRODUCT});
-        // A small constant, which no hub refuses.
-        if let Err(error) = client.report(product) {
-            tracing::error!(%error, "the product cannot be reported");
-        }
+        twin.connect(client.clone());
         Ok(Self {
             client,
             from_hub,
@@ -105,7 +95,7 @@ impl Connecting {
             methods.module().clone(),
             Arc::clone(&inputs),
         ));
-        tasks.spawn(self.twin.follow(self.client.clone(), methods.module().clone()));
+        tasks.spawn(self.twin.follow());
         if self.is_broker {
             tasks.spawn(states::keep(self.client.clone(), methods.clone(), self.zones));
         }

@@ -16,9 +16,11 @@ mod methods;
 pub mod metrics;
 pub mod operations;
 pub mod readable;
+mod rotating_file;
 pub mod service;
 mod settings;
 mod state;
+mod twin;
 
 pub use config::{
     BrokerVersion, Config, ConfigError, EventsConfig, HttpConfig, HubConfig, LogConfig, LogFormat,

@@ -1,11 +1,13 @@
 //! The log: text for people, the original's lines for its tools, JSON for collectors.
 
+mod debug;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod writer;
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::settings::{LogCategories, LogLevel};
+use debug::DebugLog;
 use writer::LogWriter;
 
 /// Where the log of this process goes, once it has started.
@@ -39,9 +42,15 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 pub struct LogControl {
     configured: String,
     filter: reload::Handle<EnvFilter, Registry>,
+    debug: DebugLog,
 }
 
 impl LogControl {
+    /// Writes all that can be logged to a file in this directory as well; `None` ends that.
+    pub(crate) fn set_debug(&self, directory: Option<&Path>) -> std::io::Result<()> {
+        self.debug.set(directory)
+    }
+
     /// Logs these levels and categories; what is `None` is as configured.
     pub(crate) fn set(&self, level: Option<LogLevel>, categories: Option<LogCategories>) {
         let wanted = wanted(&self.configured, level, categories);
@@ -107,6 +116,7 @@ pub fn start(config: &Config) -> Result<LogControl, ConfigError> {
     let collector = collector(config)?;
     let config = &config.log;
     let (filter, handle) = reload::Layer::new(filter(&config.level)?);
+    let (debug_lines, debug) = DebugLog::new()?;
     let terminal = std::io::stdout().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let output = output()?;
@@ -119,15 +129,14 @@ pub fn start(config: &Config) -> Result<LogControl, ConfigError> {
         LogFormat::Auto if !terminal => lines.event_format(OriginalLines).boxed(),
         LogFormat::Auto | LogFormat::Text => lines.boxed(),
     };
+    let lines = lines.and_then(collector).with_filter(filter).boxed();
+    let layers = vec![lines, debug_lines];
     // A second start, in a program with a log of its own, changes nothing.
-    let _ = tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
-        .with(collector)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(layers).try_init();
     Ok(LogControl {
         configured: config.level.clone(),
         filter: handle,
+        debug,
     })
 }
 

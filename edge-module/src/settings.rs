@@ -24,7 +24,7 @@ pub(crate) struct Settings {
     /// `allowUnsecuredEndpoints`.
     pub(crate) forbids_unsecured_endpoints: bool,
     /// `debugLogsDirectory`.
-    pub(crate) has_debug_logs: bool,
+    pub(crate) debug_logs: Option<String>,
 }
 
 /// The contract's log levels.
@@ -53,6 +53,7 @@ pub(crate) struct Problem {
     pub(crate) message: String,
 }
 
+pub(crate) const DEBUG_LOGS: &str = "debugLogsDirectory";
 const DATA_DIRECTORY: &str = "applicationDataDirectory";
 const ACCOUNT: &str = "azureMediaServicesArmId";
 const TOKEN: &str = "ProvisioningToken";
@@ -61,6 +62,17 @@ const APPLICATION: &str = "aadServicePrincipalAppId";
 /// Beginning of the names of the secret and of a certificate with its password, which stand for it.
 const PRINCIPAL: &str = "aadServicePrincipal";
 const LVA_REQUIRED: [&str; 4] = [DATA_DIRECTORY, ACCOUNT, "aadTenantId", APPLICATION];
+
+/// Whether a desired property holds what its reader must not see. No answer of the module has it.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_credential =
+        name.starts_with(&PRINCIPAL.to_ascii_lowercase()) && !name.eq_ignore_ascii_case(APPLICATION);
+    is_credential
+        || ["secret", "password", "token"]
+            .iter()
+            .any(|word| name.contains(word))
+}
 
 impl Settings {
     /// Reads desired properties. What is valid is taken; what is not, is listed. With `is_required`, what a hub's
@@ -81,7 +93,7 @@ impl Settings {
             log_level: reader.log_level(),
             log_categories: reader.log_categories(),
             forbids_unsecured_endpoints: reader.flag("allowUnsecuredEndpoints") == Some(false),
-            has_debug_logs: reader.string("debugLogsDirectory").is_some(),
+            debug_logs: reader.string(DEBUG_LOGS),
         };
         (settings, reader.problems)
     }
@@ -379,6 +391,23 @@ mod tests {
         let (settings, problems) = read(&desired);
         assert_eq!(problems, ["logLevel", "logCategories", "allowUnsecuredEndpoints"]);
         assert_eq!(settings.operational_output.as_deref(), Some("AmsOperational"));
+    }
+
+    #[test]
+    fn credentials_are_secret_and_names_are_not() {
+        for name in [
+            "aadServicePrincipalSecret",
+            "AadServicePrincipalCertificate",
+            "aadServicePrincipalPassword",
+            "ProvisioningToken",
+            "provisioningtoken",
+            "cameraPassword",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for (name, _) in lva().as_object().unwrap() {
+            assert_eq!(is_secret(name), name == SECRET, "{name}");
+        }
     }
 
     #[test]

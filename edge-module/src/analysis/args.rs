@@ -7,7 +7,7 @@ use clap::Args;
 use lva_media_types::Credentials;
 
 use super::model::ModelArgs;
-use crate::flags::{parse_credentials, parse_size};
+use crate::flags::{parse_credentials, parse_size, read_credentials};
 
 /// Where a server listens, what it watches, and with which model.
 #[derive(Debug, Clone, Args)]
@@ -21,10 +21,13 @@ pub struct AnalysisArgs {
     /// Also serve HTTP on this port; 0 selects a free one, which is logged.
     #[arg(long, value_name = "PORT")]
     pub http_port: Option<u16>,
-    /// Require this user name and password from all clients.
+    /// Require this user name and password from all clients. Other users of the machine can see them in its list of processes.
     #[arg(long, value_parser = parse_credentials, value_name = "USER:PASSWORD")]
     pub auth: Option<Credentials>,
-    /// Address. Any other than loopback is reachable over the network: use --auth.
+    /// File with USER:PASSWORD, instead of --auth.
+    #[arg(long, value_parser = read_credentials, value_name = "FILE", conflicts_with = "auth")]
+    pub auth_file: Option<Credentials>,
+    /// Address. Any other than loopback is reachable over the network: use --auth-file.
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     pub bind: IpAddr,
     /// Operations of streams that send none. Default: one zone over the whole frame.
@@ -45,4 +48,11 @@ pub struct AnalysisArgs {
     /// The model.
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+impl AnalysisArgs {
+    /// User name and password that clients need, from either flag.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.auth.as_ref().or(self.auth_file.as_ref())
+    }
 }

@@ -127,7 +127,7 @@ impl AnalysisServer {
                 false => Trust::Untrusted,
             };
             let mut options = ServerOptions::default().with_trust(trust);
-            if let Some(credentials) = &args.auth {
+            if let Some(credentials) = args.credentials() {
                 options = options.with_credentials(credentials.clone());
             }
             let grpc = ExtensionServer::new(Arc::clone(&extension)).with_options(options);
@@ -139,7 +139,7 @@ impl AnalysisServer {
         }
         if let Some(port) = args.http_port {
             let mut options = HttpServerOptions::default();
-            if let Some(credentials) = &args.auth {
+            if let Some(credentials) = args.credentials() {
                 options = options.with_credentials(credentials.clone());
             }
             let http = HttpExtensionServer::new(extension).with_options(options);

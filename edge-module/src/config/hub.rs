@@ -13,6 +13,10 @@ use super::{ConfigError, range};
 pub struct HubConfig {
     /// File with the connection string of a module or device; empty for none.
     pub connection_string_file: PathBuf,
+    /// PEM file of this client's certificate and those between it and its authority; empty for none.
+    pub certificate: PathBuf,
+    /// PEM file of that certificate's key.
+    pub key: PathBuf,
     /// Life of access tokens in seconds.
     pub token_life_seconds: u64,
     /// Whether the hub is reached over WebSocket, on port 443.
@@ -43,6 +47,8 @@ impl Default for HubConfig {
     fn default() -> Self {
         Self {
             connection_string_file: PathBuf::new(),
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
             token_life_seconds: 3600,
             websocket: false,
             broker: String::new(),
@@ -80,6 +86,21 @@ impl HubConfig {
             return rejected(
                 "hub.websocket",
                 "it is for hubs: a broker over WebSocket has an address that begins with ws:// or wss://",
+            );
+        }
+        if self.certificate.as_os_str().is_empty() != self.key.as_os_str().is_empty() {
+            return rejected(
+                "hub.certificate",
+                "a certificate and its key go together: set 'certificate' and 'key', or neither",
+            );
+        }
+        let is_plain = ["mqtt:", "ws:"]
+            .iter()
+            .any(|scheme| self.broker.starts_with(scheme));
+        if is_plain && !self.certificate.as_os_str().is_empty() {
+            return rejected(
+                "hub.certificate",
+                "a certificate needs TLS: write mqtts:// or wss://",
             );
         }
         if self.username.is_empty() && !self.password_file.as_os_str().is_empty() {
@@ -259,6 +280,7 @@ mod tests {
         assert!(rejected(|c| c.prefix = "a/#".into()).contains("hub.prefix"));
         assert!(rejected(|c| c.prefix = String::new()).contains("hub.prefix"));
         assert!(rejected(|c| c.password_file = "p".into()).contains("hub.username"));
+        assert!(rejected(|c| c.key = "k".into()).contains("hub.certificate"));
         assert!(rejected(|c| c.token_life_seconds = 0).contains("hub.token-life-seconds"));
     }
 }

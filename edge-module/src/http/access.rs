@@ -1,17 +1,19 @@
-//! Who may call: everybody on loopback, holders of the token elsewhere, and no page of another site.
+//! Who may call: everybody on loopback, holders of the token or of the key elsewhere, and no page of another site.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use lva_hub::sas::PresentedToken;
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
 use super::answers;
+use super::key::{AccessKey, SignatureRefusal, without_port};
 use crate::data::{DataDirectory, DataError};
 
 const FILE: &str = "api-token";
@@ -68,6 +70,7 @@ impl Token {
 #[derive(Debug, Clone)]
 pub struct Access {
     token: Token,
+    key: Option<AccessKey>,
     listen: SocketAddr,
     hosts: Vec<String>,
 }
@@ -78,15 +81,28 @@ enum Refusal {
     Host,
     Origin,
     Token,
+    Signature(SignatureRefusal),
 }
 
 impl Access {
     /// Access to the server at `listen`, which browsers also reach under the names `hosts`.
     pub fn new(token: Token, listen: SocketAddr, hosts: Vec<String>) -> Self {
-        Self { token, listen, hosts }
+        Self {
+            token,
+            key: None,
+            listen,
+            hosts,
+        }
     }
 
-    fn allows(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// Takes requests that are signed with this key as well. A signature that is sent is checked, on loopback too.
+    #[must_use]
+    pub fn with_key(mut self, key: AccessKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    fn allows(&self, peer: IpAddr, path: &str, headers: &HeaderMap, now_unix_s: u64) -> Result<(), Refusal> {
         // Without this, a page of another site whose name resolves to this machine could call with the browser's help.
         let host = text(headers, header::HOST).unwrap_or_default();
         if !self.is_own(host) {
@@ -98,10 +114,18 @@ impl Access {
                 return Err(Refusal::Origin);
             }
         }
+        let authorization = text(headers, header::AUTHORIZATION);
+        if let Some(key) = &self.key
+            && let Some(token) = authorization.filter(|value| PresentedToken::is_meant(value))
+        {
+            return key
+                .check(token, without_port(host), path, now_unix_s)
+                .map_err(Refusal::Signature);
+        }
         if peer.to_canonical().is_loopback() && self.listen.ip().to_canonical().is_loopback() {
             return Ok(());
         }
-        let given = text(headers, header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        let given = authorization.and_then(|value| value.strip_prefix("Bearer "));
         match given.is_some_and(|given| self.token.matches(given.trim())) {
             true => Ok(()),
             false => Err(Refusal::Token),
@@ -110,10 +134,7 @@ impl Access {
 
     /// Whether a `Host` names this server: an address, `localhost`, or a configured name.
     fn is_own(&self, host: &str) -> bool {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
+        let name = without_port(host);
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         bare.parse::<IpAddr>().is_ok()
             || name.eq_ignore_ascii_case("localhost")
@@ -131,7 +152,10 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let refusal = match access.allows(peer.ip(), request.headers()) {
+    // Before 1970, every token is valid still; its signature counts all the same.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let path = request.uri().path();
+    let refusal = match access.allows(peer.ip(), path, request.headers(), now.as_secs()) {
         Ok(()) => {
             let answered = timeout(REQUEST_TIMEOUT, next.run(request)).await;
             return answered.unwrap_or_else(|_| {
@@ -155,8 +179,9 @@ pub(super) async fn check(
         ),
         Refusal::Token => answers::error(
             StatusCode::UNAUTHORIZED,
-            "a token is missing or wrong: send 'Authorization: Bearer TOKEN' with the content of api-token in the data directory",
+            "a token is missing or wrong: send 'Authorization: Bearer TOKEN' with the content of api-token in the data directory, or sign with the key of 'shared-access-key-file' in the section [http]",
         ),
+        Refusal::Signature(refusal) => answers::error(StatusCode::UNAUTHORIZED, &refusal.to_string()),
     }
 }
 
@@ -177,6 +202,8 @@ mod tests {
         )
     }
 
+    const PATH: &str = "/api/v1/instances";
+
     fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
         let pairs = pairs.iter();
         pairs
@@ -191,14 +218,47 @@ mod tests {
         let right = headers(&[host.clone(), (header::AUTHORIZATION, &bearer)]);
         let wrong = headers(&[host.clone(), (header::AUTHORIZATION, "Bearer tt")]);
         let none = headers(&[host]);
-        assert_eq!(access("127.0.0.1:1").allows(LOOPBACK, &none), Ok(()));
+        assert_eq!(access("127.0.0.1:1").allows(LOOPBACK, PATH, &none, 0), Ok(()));
         for listen in ["0.0.0.0:1", "[::]:1"] {
             for peer in [LOOPBACK, OUTSIDE] {
-                assert_eq!(access(listen).allows(peer, &none), Err(Refusal::Token));
-                assert_eq!(access(listen).allows(peer, &wrong), Err(Refusal::Token));
-                assert_eq!(access(listen).allows(peer, &right), Ok(()));
+                assert_eq!(access(listen).allows(peer, PATH, &none, 0), Err(Refusal::Token));
+                assert_eq!(access(listen).allows(peer, PATH, &wrong, 0), Err(Refusal::Token));
+                assert_eq!(access(listen).allows(peer, PATH, &right, 0), Ok(()));
             }
         }
+    }
+
+    #[test]
+    fn a_signature_opens_what_the_token_opens_and_a_wrong_one_nothing() {
+        const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let signed = |host: &str, key: &str| {
+            let text = format!("HostName={host};SharedAccessKeyName=service;SharedAccessKey={key}");
+            let service = crate::operations::ServiceConnectionString::parse(&text.into()).unwrap();
+            let token = service.token(100);
+            headers(&[
+                (header::HOST, "cam.example:8580"),
+                (header::AUTHORIZATION, token.expose()),
+            ])
+        };
+        let right = signed("cam.example", KEY);
+        let wrong = signed("cam.example", &KEY.replace("AAEC", "AAED"));
+        let elsewhere = signed("other.example", KEY);
+        let with_key = access("0.0.0.0:1").with_key(AccessKey::parse(&KEY.into()).unwrap());
+        let is_refused = |access: &Access, headers| {
+            let allowed = access.allows(LOOPBACK, PATH, headers, 99);
+            matches!(allowed, Err(Refusal::Signature(_)))
+        };
+        assert_eq!(with_key.allows(OUTSIDE, PATH, &right, 99), Ok(()));
+        assert!(is_refused(&with_key, &wrong) && is_refused(&with_key, &elsewhere));
+        assert!(with_key.allows(OUTSIDE, PATH, &right, 100).is_err());
+        // Without a key there is nothing to check it by.
+        assert_eq!(
+            access("0.0.0.0:1").allows(OUTSIDE, PATH, &right, 99),
+            Err(Refusal::Token)
+        );
+        assert_eq!(access("127.0.0.1:1").allows(LOOPBACK, PATH, &wrong, 99), Ok(()));
+        let with_key = access("127.0.0.1:1").with_key(AccessKey::parse(&KEY.into()).unwrap());
+        assert!(is_refused(&with_key, &wrong));
     }
 
     #[test]
@@ -209,7 +269,7 @@ mod tests {
             if let Some(origin) = origin {
                 all.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
             }
-            access.allows(LOOPBACK, &all)
+            access.allows(LOOPBACK, PATH, &all, 0)
         };
         for host in [
             "localhost:8580",

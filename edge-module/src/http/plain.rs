@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::twin::{self, Update};
 use super::{Service, answers};
 use crate::methods::ANSWER_LIMIT;
 
@@ -67,4 +68,37 @@ pub(super) async fn instances(State(service): State<Service>) -> Json<Value> {
         })
     });
     Json(json!({"value": all.collect::<Vec<_>>()}))
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/twin",
+    responses(
+        (status = 200, description = "The module's twin, without secrets, and its ETag"),
+        (status = 503, description = "The hub has not sent the twin yet"),
+    )
+)]
+pub(super) async fn twin(State(service): State<Service>) -> Response {
+    twin::document(&service).unwrap_or_else(refused)
+}
+
+#[utoipa::path(
+    patch,
+    path = "/api/v1/twin",
+    request_body(content = Object, description = "properties.desired as a merge patch: null deletes. If-Match may have the ETag of the twin that is meant"),
+    responses(
+        (status = 200, description = "The desired properties are saved and in force; the body is the twin"),
+        (status = 400, description = "The body is invalid, or more than a twin holds"),
+        (status = 403, description = "The twin belongs to the hub"),
+        (status = 412, description = "The twin has changed since (If-Match)"),
+    )
+)]
+pub(super) async fn update_twin(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
+    twin::change(&service, &headers, &body, Update::Merge)
+        .await
+        .unwrap_or_else(refused)
+}
+
+fn refused(refusal: twin::Refusal) -> Response {
+    answers::error(refusal.status, &refusal.message)
 }

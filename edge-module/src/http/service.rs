@@ -1,18 +1,20 @@
-//! The service API of IoT Hub for the methods of a module, so that its service SDKs drive this one with another host name.
+//! The service API of IoT Hub for the methods and the twin of a module, so that its service SDKs drive this one with another
+//! host name.
 //!
-//! Source: the REST reference of `modules/invoke-method`, version 2021-04-12.
+//! Source: the REST reference of `modules/invoke-method` and `modules/get-twin`, version 2021-04-12.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Service;
+use super::twin::{self, Update};
 
 /// The hub's own bounds of `responseTimeoutInSeconds`, and its default.
 const RESPONSE_SECONDS: std::ops::RangeInclusive<u64> = 5..=300;
@@ -44,13 +46,8 @@ pub(super) async fn invoke(
     Path((device, module)): Path<(String, String)>,
     body: Bytes,
 ) -> Response {
-    let own = &service.identity;
-    if device != own.device || module != own.module {
-        let message = format!(
-            "this is the module '{}' of the device '{}'",
-            own.module, own.device
-        );
-        return error(StatusCode::NOT_FOUND, 404_010, "ModuleNotFound", &message);
+    if let Some(refused) = foreign(&service, &device, &module) {
+        return refused;
     }
     let call: Call = match serde_json::from_slice(&body) {
         Ok(call) => call,
@@ -70,6 +67,106 @@ pub(super) async fn invoke(
         .invoke(&call.method_name, call.payload, limit)
         .await;
     Json(json!({"status": answer.status, "payload": answer.payload})).into_response()
+}
+
+#[utoipa::path(
+    get,
+    path = "/twins/{device}/modules/{module}",
+    params(("device" = String, Path, description = "The device's name"), ("module" = String, Path, description = "The module's name")),
+    responses(
+        (status = 200, description = "The twin, without secrets, and its ETag"),
+        (status = 404, description = "No such device or module here"),
+        (status = 503, description = "The hub has not sent the twin yet"),
+    )
+)]
+pub(super) async fn twin(
+    State(service): State<Service>,
+    Path((device, module)): Path<(String, String)>,
+) -> Response {
+    match foreign(&service, &device, &module) {
+        None => twin::document(&service).unwrap_or_else(refused),
+        Some(refused) => refused,
+    }
+}
+
+#[utoipa::path(
+    patch,
+    path = "/twins/{device}/modules/{module}",
+    params(("device" = String, Path, description = "The device's name"), ("module" = String, Path, description = "The module's name")),
+    request_body(content = Object, description = "properties.desired as a merge patch: null deletes. If-Match may have the ETag of the twin that is meant"),
+    responses(
+        (status = 200, description = "The desired properties are saved and in force; the body is the twin"),
+        (status = 400, description = "The body is invalid, or more than a twin holds"),
+        (status = 403, description = "The twin belongs to the hub"),
+        (status = 404, description = "No such device or module here"),
+        (status = 412, description = "The twin has changed since (If-Match)"),
+    )
+)]
+pub(super) async fn update_twin(
+    State(service): State<Service>,
+    Path((device, module)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match foreign(&service, &device, &module) {
+        None => twin::change(&service, &headers, &body, Update::Merge)
+            .await
+            .unwrap_or_else(refused),
+        Some(refused) => refused,
+    }
+}
+
+#[utoipa::path(
+    put,
+    path = "/twins/{device}/modules/{module}",
+    params(("device" = String, Path, description = "The device's name"), ("module" = String, Path, description = "The module's name")),
+    request_body(content = Object, description = "properties.desired, which replaces all desired properties. If-Match may have the ETag of the twin that is meant"),
+    responses(
+        (status = 200, description = "The desired properties are saved and in force; the body is the twin"),
+        (status = 400, description = "The body is invalid, or more than a twin holds"),
+        (status = 403, description = "The twin belongs to the hub"),
+        (status = 404, description = "No such device or module here"),
+        (status = 412, description = "The twin has changed since (If-Match)"),
+    )
+)]
+pub(super) async fn replace_twin(
+    State(service): State<Service>,
+    Path((device, module)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match foreign(&service, &device, &module) {
+        None => twin::change(&service, &headers, &body, Update::Replace)
+            .await
+            .unwrap_or_else(refused),
+        Some(refused) => refused,
+    }
+}
+
+/// The answer where these are not the names of this module.
+fn foreign(service: &Service, device: &str, module: &str) -> Option<Response> {
+    let own = &service.identity;
+    if device == own.device && module == own.module {
+        return None;
+    }
+    let message = format!(
+        "this is the module '{}' of the device '{}'",
+        own.module, own.device
+    );
+    let status = StatusCode::NOT_FOUND;
+    Some(error(status, 404_010, "ModuleNotFound", &message))
+}
+
+/// The hub's codes for what becomes of a twin.
+fn refused(refusal: twin::Refusal) -> Response {
+    let (code, name) = match refusal.status {
+        StatusCode::BAD_REQUEST => (400_004, "ArgumentInvalid"),
+        StatusCode::FORBIDDEN => (403_000, "GenericForbidden"),
+        StatusCode::PRECONDITION_FAILED => (412_001, "PreconditionFailed"),
+        StatusCode::SERVICE_UNAVAILABLE => (503_001, "ServiceUnavailable"),
+        _ => (500_000, "ServerError"),
+    };
+    error(refusal.status, code, name, &refusal.message)
 }
 
 /// The hub's form of an error: JSON in a string member of JSON.

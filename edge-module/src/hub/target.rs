@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use lva_client_transport::{ClientTls, ClientTlsError};
+use lva_client_transport::{ClientCertificate, ClientTls, ClientTlsError};
 use lva_hub::workload::WorkloadError;
 use lva_hub::{
     ConnectionString, ConnectionStringError, Discovery, EdgeEnvironment, EnvironmentError, HubOptions,
@@ -48,6 +48,22 @@ pub enum HubError {
         path: PathBuf,
         /// What is wrong.
         cause: ClientTlsError,
+    },
+    /// The client's certificate.
+    #[error("cannot use {}, which [hub] names, with its key: {cause}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: ClientTlsError,
+    },
+    /// Two ways to authenticate, or none.
+    #[error("{place} {found}")]
+    Authentication {
+        /// The file or variable of the connection string.
+        place: String,
+        /// What it has, and what to do.
+        found: &'static str,
     },
     /// The section `[hub]`.
     #[error(transparent)]
@@ -123,10 +139,19 @@ fn connection_string(
         cause,
     })?;
     let identity = parsed.identity.clone();
-    let mut options = HubOptions::from_connection_string(parsed);
-    if let Some(tls) = trusted(certificates)? {
-        options = options.with_tls(tls);
+    let own = certificate(config)?;
+    let found = match (&parsed.key, &own) {
+        (None, None) => Some("asks for a certificate (x509=true): set hub.certificate and hub.key"),
+        (Some(_), Some(_)) => Some(
+            "has a SharedAccessKey: leave hub.certificate and hub.key out, or take the string with x509=true",
+        ),
+        _ => None,
+    };
+    if let Some(found) = found {
+        let place = place.to_owned();
+        return Err(HubError::Authentication { place, found });
     }
+    let options = HubOptions::from_connection_string(parsed).with_tls(tls(certificates, own)?);
     Ok(hub(config, options, identity))
 }
 
@@ -142,8 +167,7 @@ fn broker(config: &Config, address: BrokerAddress) -> Result<Target, HubError> {
     }
     let mut options = HubOptions::plain(plain, address.host).with_version(hub.mqtt_version.into());
     if address.tls {
-        let trusted = trusted(&hub.trusted_certificates)?;
-        options = options.with_tls(trusted.unwrap_or_else(ClientTls::platform));
+        options = options.with_tls(tls(&hub.trusted_certificates, certificate(config)?)?);
     }
     if let Some(port) = address.port {
         options = options.with_port(port);
@@ -165,15 +189,31 @@ fn broker(config: &Config, address: BrokerAddress) -> Result<Target, HubError> {
     })
 }
 
-/// `None` for the system's certificates.
-fn trusted(path: &Path) -> Result<Option<ClientTls>, HubError> {
+/// With these trusted certificates (an empty name: the system's), and this one to show.
+fn tls(trusted: &Path, own: Option<ClientCertificate>) -> Result<ClientTls, HubError> {
+    let tls = match trusted.as_os_str().is_empty() {
+        true => ClientTls::platform(),
+        false => ClientTls::from_pem([read(trusted)?]).map_err(|cause| HubError::Certificates {
+            path: trusted.to_owned(),
+            cause,
+        })?,
+    };
+    Ok(match own {
+        Some(own) => tls.with_certificate(own),
+        None => tls,
+    })
+}
+
+fn certificate(config: &Config) -> Result<Option<ClientCertificate>, HubError> {
+    let path = &config.hub.certificate;
     if path.as_os_str().is_empty() {
         return Ok(None);
     }
-    match ClientTls::from_pem([read(path)?]) {
-        Ok(tls) => Ok(Some(tls)),
-        Err(cause) => Err(HubError::Certificates {
-            path: path.to_owned(),
+    let (chain, key) = (read(path)?, read(&config.hub.key)?);
+    match ClientCertificate::from_pem(chain.as_bytes(), key.as_bytes()) {
+        Ok(own) => Ok(Some(own)),
+        Err(cause) => Err(HubError::Certificate {
+            path: path.clone(),
             cause,
         }),
     }
@@ -235,6 +275,45 @@ mod tests {
         config.hub.connection_string_file = file;
         assert_eq!(found(&config, variable).as_deref(), Some("f/m"));
         assert_eq!(found(&config, edge).as_deref(), Some("dev1/lva=Edge"));
+    }
+
+    #[test]
+    fn a_hub_takes_a_key_or_a_certificate_and_not_both() {
+        let directory = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["d".to_owned()]).unwrap();
+        let file = |name: &str, content: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let certified = file("certified", "HostName=h.example;DeviceId=d;ModuleId=m;x509=true");
+        let keyed = file("keyed", TEXT);
+        let mut config = Config::default();
+        let mut result = |string: &Path, certificate: &Path, key: &Path| {
+            config.hub.connection_string_file = string.to_owned();
+            config.hub.certificate = certificate.to_owned();
+            config.hub.key = key.to_owned();
+            target(&config, |_| None)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        let certificate = file("certificate.pem", &made.cert.pem());
+        let key = file("key.pem", &made.signing_key.serialize_pem());
+        let none = Path::new("");
+        assert_eq!(result(&certified, &certificate, &key), Ok(()));
+        assert_eq!(result(&keyed, none, none), Ok(()));
+        let error = result(&certified, none, none).unwrap_err();
+        assert!(
+            error.contains("certified") && error.contains("hub.certificate"),
+            "{error}"
+        );
+        let error = result(&keyed, &certificate, &key).unwrap_err();
+        assert!(error.contains("SharedAccessKey"), "{error}");
+        let error = result(&certified, &certificate, &certificate).unwrap_err();
+        assert!(
+            error.contains("certificate.pem") && error.contains("private key"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -234,6 +234,15 @@ impl ServiceConnectionString {
         self.port
     }
 
+    /// The policy whose key this is.
+    pub(crate) fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    pub(crate) fn key(&self) -> &SymmetricKey {
+        &self.key
+    }
+
     /// A token for the whole hub, valid until `expires_unix_s`, in seconds since 1970.
     pub fn token(&self, expires_unix_s: u64) -> SecretString {
         let token = UnsignedToken::new(&self.host, expires_unix_s);

@@ -61,7 +61,7 @@ fn endpoint(url: &str) -> Value {
     json!({"@type": "#Microsoft.Media.MediaGraphUnsecuredEndpoint", "url": url})
 }
 
-fn topology(camera: &str, nodes: Value, sinks: Value) -> Value {
+pub(crate) fn topology(camera: &str, nodes: Value, sinks: Value) -> Value {
     json!({
         "@apiVersion": "2.0",
         "name": "watch",
@@ -76,7 +76,7 @@ fn topology(camera: &str, nodes: Value, sinks: Value) -> Value {
     })
 }
 
-async fn activate(site: &mut Site, topology: Value) {
+pub(crate) async fn activate(site: &mut Site, topology: Value) {
     site.must("GraphTopologySet", topology).await;
     let instance = json!({"@apiVersion": "2.0", "name": "one", "properties": {"topologyName": "watch"}});
     site.must("GraphInstanceSet", instance).await;
@@ -151,7 +151,7 @@ async fn an_event_beyond_the_hubs_limit_is_counted_and_holds_up_nothing() {
     assert_eq!(site.hub.violations(), [] as [String; 0]);
 }
 
-fn file_sink() -> Value {
+pub(crate) fn file_sink() -> Value {
     json!({
         "@type": "#Microsoft.Media.MediaGraphFileSink", "name": "clips", "inputs": [{"nodeName": "gate"}],
         "baseDirectoryPath": "clips", "fileNamePattern": "clip-${System.DateTime}", "maximumSizeMiB": "512"

@@ -10,7 +10,9 @@ mod edge;
 mod ended;
 mod hostile;
 mod methods;
+mod microsoft;
 mod operations;
+mod own_twin;
 mod plain_broker;
 #[cfg(any(feature = "simulator", feature = "spatial-analysis"))]
 mod process;

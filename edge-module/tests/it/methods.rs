@@ -114,6 +114,8 @@ async fn health_is_answered_without_a_token_and_the_description_lists_all_calls(
         [
             "/api/v1/instances",
             "/api/v1/methods/{name}",
+            "/api/v1/twin",
+            "/twins/{device}/modules/{module}",
             "/twins/{device}/modules/{module}/methods"
         ]
     );

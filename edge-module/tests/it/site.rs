@@ -19,6 +19,7 @@ pub(crate) struct Site {
     pub(crate) hub: EdgeHub,
     pub(crate) workload: WorkloadServer,
     pub(crate) directory: TempDir,
+    bundle: String,
     address: Ipv4Addr,
     /// Events that came while something else was waited for.
     events: VecDeque<HubEvent>,
@@ -39,11 +40,12 @@ impl Site {
         hub.set(|behaviour| behaviour.twin = twin(3, desired()));
         let vouched = if is_vouched_for { authority } else { third };
         let bundle = format!("{}\n{}", other.pem(), vouched.pem());
-        let workload = WorkloadServer::start(directory.path().join("workload.sock"), bundle);
+        let workload = WorkloadServer::start(directory.path().join("workload.sock"), bundle.clone());
         Self {
             hub,
             workload,
             directory,
+            bundle,
             address,
             events: VecDeque::new(),
         }
@@ -51,15 +53,27 @@ impl Site {
 
     /// Exactly what the edge runtime and a shell give.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        self.environment_of("lva=Edge", &self.workload)
+    }
+
+    /// A workload server for another module of the device, and what the runtime gives that one.
+    pub(crate) fn neighbour(&self, module: &'static str) -> (WorkloadServer, Vec<(&'static str, String)>) {
+        let path = self.directory.path().join(format!("{module}.sock"));
+        let workload = WorkloadServer::of_module(module, path, self.bundle.clone());
+        let environment = self.environment_of(module, &workload);
+        (workload, environment)
+    }
+
+    fn environment_of(&self, module: &str, workload: &WorkloadServer) -> Vec<(&'static str, String)> {
         vec![
             ("IOTEDGE_IOTHUBHOSTNAME", "hub.example".into()),
             ("IOTEDGE_GATEWAYHOSTNAME", self.address.to_string()),
             ("IOTEDGE_DEVICEID", "dev1".into()),
-            ("IOTEDGE_MODULEID", "lva=Edge".into()),
+            ("IOTEDGE_MODULEID", module.to_owned()),
             ("IOTEDGE_MODULEGENERATIONID", "7".into()),
             (
                 "IOTEDGE_WORKLOADURI",
-                format!("unix://{}", self.workload.path.display()),
+                format!("unix://{}", workload.path.display()),
             ),
             ("IOTEDGE_APIVERSION", "2022-08-03".into()),
             ("IOTEDGE_AUTHSCHEME", "sasToken".into()),

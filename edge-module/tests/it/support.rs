@@ -45,12 +45,22 @@ impl Program {
         args: &[&str],
         environment: Option<&[(&str, String)]>,
     ) -> Self {
+        Self::listening("127.0.0.1:0", directory, args, environment)
+    }
+
+    /// With the methods at this address.
+    pub(crate) fn listening(
+        http: &str,
+        directory: &Path,
+        args: &[&str],
+        environment: Option<&[(&str, String)]>,
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lva-edge"));
         command
             .args([
                 "module",
                 "--http",
-                "127.0.0.1:0",
+                http,
                 "--metrics",
                 "127.0.0.1:0",
                 "--log-format",

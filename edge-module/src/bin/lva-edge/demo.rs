@@ -140,6 +140,7 @@ fn extension_args(scene: PathBuf) -> AnalysisArgs {
         unix: None,
         http_port: None,
         auth: None,
+        auth_file: None,
         bind: std::net::Ipv4Addr::LOCALHOST.into(),
         config: Some(scene),
         camera_size: Some(CAMERA_SIZE),

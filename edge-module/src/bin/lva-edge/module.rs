@@ -63,6 +63,12 @@ pub(crate) struct Args {
     /// Plain MQTT broker, mqtt://HOST:PORT or mqtts://HOST:PORT; "" for none.
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
+    /// User at the broker.
+    #[arg(long, value_name = "NAME")]
+    broker_user: Option<String>,
+    /// File with the user's password at the broker.
+    #[arg(long, value_name = "FILE")]
+    broker_password_file: Option<PathBuf>,
     /// Life of access tokens for the hub.
     #[arg(long, value_name = "SECONDS")]
     token_life: Option<u64>,
@@ -93,6 +99,8 @@ impl Args {
         set(&mut config.http.listen, &self.http);
         set(&mut config.metrics.listen, &self.metrics);
         set(&mut config.hub.broker, &self.broker);
+        set(&mut config.hub.username, &self.broker_user);
+        set(&mut config.hub.password_file, &self.broker_password_file);
         set(&mut config.hub.token_life_seconds, &self.token_life);
         set(&mut config.events.file, &self.events);
         set(&mut config.log.level, &self.log_level);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use lva_edge_module::flags::parse_credentials;
+use lva_edge_module::flags::{parse_credentials, read_credentials};
 use lva_edge_module::service::{Ready, Signals};
 use lva_media_types::Credentials;
 use lva_rtsp_simulator::{AuthScheme, Faults, Simulator, SimulatorOptions, SimulatorTls};
@@ -52,14 +52,17 @@ pub(crate) struct Args {
     /// Port; 0 selects a free one, which is logged.
     #[arg(long, default_value_t = 8554)]
     port: u16,
-    /// Address. Any other than loopback serves the directory's videos to the network: use --auth.
+    /// Address. Any other than loopback serves the directory's videos to the network: use --auth-file.
     #[arg(long, default_value = "127.0.0.1", value_name = "IP")]
     bind: IpAddr,
-    /// Require this user name and password. Default: none.
-    #[arg(long, value_parser = parse_credentials, value_name = "USER:PASSWORD")]
+    /// Require this user name and password. Default: none. Other users of the machine can see them in its list of processes.
+    #[arg(long, value_parser = parse_credentials, value_name = "USER:PASSWORD", group = "credentials")]
     auth: Option<Credentials>,
+    /// File with USER:PASSWORD, instead of --auth.
+    #[arg(long, value_parser = read_credentials, value_name = "FILE", group = "credentials")]
+    auth_file: Option<Credentials>,
     /// Basic authentication instead of digest.
-    #[arg(long, requires = "auth")]
+    #[arg(long, requires = "credentials")]
     basic: bool,
     /// Most concurrent connections; each takes about 100 KiB, and further ones are closed at once.
     #[arg(long, default_value_t = 64)]
@@ -186,7 +189,7 @@ impl Args {
             .with_parameter_sets_in_band(self.faults.in_band)
             .with_tls(self.tls()?)
             .with_faults(self.faults.faults()?)
-            .with_credentials(self.auth.clone()))
+            .with_credentials(self.auth.clone().or_else(|| self.auth_file.clone())))
     }
 }
 

@@ -40,7 +40,7 @@ use crate::log_args::LogArgs;
 ///
 /// Examples:
 ///   lva-edge spatial-analysis --config scene.json --model FastestDet.onnx --family fastest-det
-///   lva-edge spatial-analysis --unix /run/lva/analysis.sock --auth camera:secret
+///   lva-edge spatial-analysis --unix /run/lva/analysis.sock --auth-file /etc/lva/extension-auth
 ///
 /// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when a listener failed; 2 when the model, the
 /// configuration or an address cannot be used; 130 after a second signal.
