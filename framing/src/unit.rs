@@ -1,7 +1,7 @@
 //! The role of an access unit among the pictures around it, read from its NAL unit headers.
 
+use lva_bitstream::{NalUnits, ParameterSets};
 use lva_media_types::VideoCodec;
-use lva_media_types::nal::{NalUnits, ParameterSets};
 
 /// The role of an access unit among the pictures around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The words that several crates speak: media time, boxes, pixel formats, codecs, NAL units, limits, credentials.
+//! The words that several crates speak: media time, boxes, pixel formats, codecs, limits, credentials.
 //!
 //! **Values only.** Nothing here reads a clock, a socket or a file, and nothing knows a wire or JSON form: a crate whose
 //! contract has one converts at its own border.
@@ -24,7 +24,6 @@ mod bounding_box;
 mod codec;
 mod credentials;
 pub mod limits;
-pub mod nal;
 mod pixel_format;
 mod scale_mode;
 mod time;

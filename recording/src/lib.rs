@@ -90,11 +90,11 @@ mod report;
 mod scan;
 mod segments;
 mod sidecar;
-mod sps;
 mod store;
 mod unit;
 
-pub use lva_media_types::{MediaTime, VideoCodec, nal};
+pub use lva_bitstream as nal;
+pub use lva_media_types::{MediaTime, VideoCodec};
 
 pub use annex_b::AnnexBError;
 pub use clip::ClipWriter;

@@ -1,7 +1,7 @@
 //! Packs units into RTP packets: H.264 (RFC 6184, non-interleaved mode: single NAL units and FU-A), H.265 (RFC 7798: single
 //! NAL units and fragmentation units) and AAC (RFC 3640, high bit-rate mode), and sender reports (RFC 3550 section 6.4.1).
 
-use lva_media_types::nal::NalUnits;
+use lva_bitstream::NalUnits;
 
 use crate::media::TrackKind;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use lva_rtsp::nal::ParameterSets;
-use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl};
+use lva_rtsp::{Camera, CameraEvent, CameraOptions};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -17,13 +17,10 @@ async fn main() -> anyhow::Result<()> {
     let [url, path, seconds] = arguments.as_slice() else {
         bail!("usage: rtsp-minimal rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH FILE.h264 SECONDS");
     };
-    let (url, credentials) = CameraUrl::parse_with_credentials(url)?;
+    let options = CameraOptions::parse(url)?.with_audio(false);
     let seconds = Duration::from_secs(seconds.parse().context("SECONDS is not an integer")?);
     let mut file = BufWriter::new(File::create(path).with_context(|| format!("cannot create {path}"))?);
 
-    let options = CameraOptions::new(url)
-        .with_credentials(credentials)
-        .with_audio(false);
     let mut camera = Camera::connect(options);
     if let Ok(ended) = tokio::time::timeout(seconds, save(&mut camera, &mut file)).await {
         ended?;

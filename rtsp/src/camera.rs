@@ -10,7 +10,9 @@ use tokio::sync::{mpsc, watch};
 
 use self::task::CameraTask;
 use crate::wire::repairs::Repairs;
-use crate::{AccessUnit, CameraError, CameraOptions, ClockCounters, NoPictures, Phase, StreamInfo};
+use crate::{
+    AccessUnit, CameraError, CameraOptions, ClockCounters, NoPictures, Phase, StreamInfo, VideoParameters,
+};
 
 /// Queue slots that units never take, so that other events always fit.
 const RESERVED_EVENTS: usize = 16;
@@ -57,14 +59,16 @@ pub enum CameraEvent {
 }
 
 impl CameraEvent {
-    /// The video whose units come from here on, where the event describes it: a session began, or parameters changed.
-    pub fn video(&self) -> Option<&StreamInfo> {
+    /// What a decoder and a recording have to know of the video whose units come from here on, where the event tells it: a
+    /// session began, or parameters changed. Where a camera tells them with its pictures, that is the second.
+    pub fn video(&self) -> Option<VideoParameters> {
         let streams = match self {
             Self::Established { streams, .. } => streams.as_slice(),
             Self::StreamChanged(stream) => std::slice::from_ref(stream),
             _ => return None,
         };
-        streams.iter().find(|stream| stream.is_playing_video())
+        let mut streams = streams.iter().filter(|stream| stream.is_playing_video());
+        streams.find_map(StreamInfo::video_parameters)
     }
 }
 

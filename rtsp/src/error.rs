@@ -206,11 +206,6 @@ impl CameraError {
         }
     }
 
-    /// Whether the camera wants another transport of RTP packets.
-    pub(crate) fn refuses_transport(&self) -> bool {
-        matches!(self, Self::Transport { .. } | Self::Status { status: 461, .. })
-    }
-
     /// The RTSP status that the camera answered with, if it did.
     pub fn status_code(&self) -> Option<u16> {
         match self {

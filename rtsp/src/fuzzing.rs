@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lva_bitstream::{NalHeader, NalUnits};
 use lva_media_types::Credentials;
 
 use crate::media::track::Track;
@@ -69,18 +70,23 @@ pub fn unit_assembly(data: &[u8]) {
         "MPEG4-GENERIC",
         "opus",
         "vnd.onvif.metadata",
+        "MP4A-LATM",
     ];
     let encoding = encoding
         .get(usize::from(choice) % encoding.len())
         .copied()
         .unwrap_or_default();
+    let interleaved = match choice {
+        ..128 => "",
+        _ => ";packetization-mode=2;sprop-interleaving-depth=2;sprop-max-don-diff=4;sprop-depack-buf-nalus=3",
+    };
     let media = match encoding {
-        "MPEG4-GENERIC" | "opus" => "audio",
+        "MPEG4-GENERIC" | "MP4A-LATM" | "opus" => "audio",
         "vnd.onvif.metadata" => "application",
         _ => "video",
     };
     let text = format!(
-        "m={media} 0 RTP/AVP 96\r\na=rtpmap:96 {encoding}/90000/2\r\na=fmtp:96 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1408\r\n"
+        "m={media} 0 RTP/AVP 96\r\na=rtpmap:96 {encoding}/90000/2\r\na=fmtp:96 mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config=1408{interleaved}\r\n"
     );
     let mut repairs = Repairs::default();
     let description = Description::parse(text.as_bytes(), &mut repairs);
@@ -108,30 +114,17 @@ pub fn unit_assembly(data: &[u8]) {
     }
     track.flush(now, &mut repairs, &mut units);
     track.describe(&mut info);
-    if info.codec.has_parameter_sets() {
+    if let Some(codec) = info
+        .codec
+        .video_codec()
+        .filter(|_| info.codec.has_parameter_sets())
+    {
         for unit in &units {
-            let mut left = unit.data.as_slice();
-            let mut slices = 0;
-            while !left.is_empty() {
-                let Some((length, behind)) = left.split_first_chunk::<4>() else {
-                    panic!("a length is cut off")
-                };
-                let length = u32::from_be_bytes(*length) as usize;
-                assert!(length > 0 && length <= behind.len(), "a unit is cut off");
-                let header = behind.first().copied().unwrap_or_default();
-                let kind = if info.codec == crate::Codec::H265 {
-                    header >> 1 & 0x3f
-                } else {
-                    header & 0x1f
-                };
-                slices += u32::from(if info.codec == crate::Codec::H265 {
-                    kind < 32
-                } else {
-                    (1..=5).contains(&kind)
-                });
-                left = behind.get(length..).unwrap_or_default();
-            }
-            assert!(slices > 0, "a picture without a slice");
+            let mut nals = NalUnits::length_prefixed(&unit.data, 4);
+            let is_slice = |nal| NalHeader::parse(codec, nal).is_some_and(|header| header.kind.is_slice());
+            assert!(nals.by_ref().any(is_slice), "a picture without a slice");
+            nals.by_ref().for_each(drop);
+            assert!(!nals.is_damaged(), "a unit is cut off");
         }
     }
 }
@@ -172,6 +165,7 @@ mod tests {
         #[test]
         fn units_in_any_order_give_whole_pictures(
             h265: bool,
+            interleaved: bool,
             packets in proptest::collection::vec(
                 (0_u8..4, prop_oneof![
                     Just(&[0x65_u8, 0x88, 1, 2][..]), Just(&[0x61, 0x88][..]), Just(&[0x61, 0x08][..]), Just(&[0x06, 5][..]),
@@ -179,12 +173,14 @@ mod tests {
                     Just(&[0x7c, 0x85, 0x88][..]), Just(&[0x7c, 0x05, 1][..]), Just(&[0x7c, 0x45, 2][..]),
                     Just(&[0x7c, 0x87, 1, 0, 0, 1, 0x65, 0x88][..]), Just(&[0x78, 0, 2, 0x65, 0x88][..]),
                     Just(&[0x26, 1, 0x80][..]), Just(&[0x02, 1, 0x80][..]), Just(&[0x02, 1, 0][..]), Just(&[0x4e, 1, 5][..]),
+                    Just(&[0x79, 0, 3, 0, 2, 0x65, 0x88][..]), Just(&[0x7d, 0x81, 0, 2, 0x88][..]), Just(&[0x02, 1, 0, 4, 0x80][..]),
                     Just(&[0x50, 1, 5][..]), Just(&[0x40, 1, 5][..]), Just(&[0x62, 1, 0x93, 0x80][..]), Just(&[0x62, 1, 0x53][..]),
                 ]),
                 0..60,
             ),
         ) {
-            let mut data = vec![u8::from(h265)];
+            // 133 is a multiple of the number of encodings.
+            let mut data = vec![u8::from(h265) + if interleaved { 133 } else { 0 }];
             for (bits, payload) in packets {
                 data.push((payload.len() as u8) << 2 | bits);
                 data.extend(payload);

@@ -57,7 +57,7 @@
 //! stream per session, the first usable one, one audio stream, AAC or Opus before G.711, and ONVIF metadata where they are
 //! wanted. H.264, H.265, JPEG, AAC, G.711 and Opus; other streams are listed ([`StreamInfo::playing`] is false) and not
 //! received. A picture has at most 16 MiB, one of JPEG 2 MB, a message 1 MiB, a description 64 tracks. By default the queue of
-//! a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at an IDR picture, also after a full queue. B-frames come
+//! a camera holds 512 units or 64 MiB ([`QueueLimits`]). Video begins at a key frame, also after a full queue. B-frames come
 //! in decoding order with their times of presentation ([`ClockCounters::reordered`] counts them).
 #![forbid(unsafe_code)]
 
@@ -84,11 +84,12 @@ pub use self::url::{CameraUrl, CameraUrlError};
 pub use camera::{Camera, CameraCounters, CameraEvent, CameraMonitor, CameraStopReason};
 pub use clock::{ClockCounters, ClockOptions, ClockSource, MediaClock, MediaTimestamp};
 pub use error::{CameraError, ErrorKind};
+pub use lva_bitstream as nal;
 pub use lva_client_transport::{ClientTls, ClientTlsError};
-pub use lva_media_types::{Credentials, VideoCodec, nal};
+pub use lva_media_types::{Credentials, VideoCodec};
 pub use options::{CameraOptions, QueueLimits, Transport, TransportError};
 pub use probe::{ProbeReport, Quirk, StreamReport, probe};
-pub use stream::{AccessUnit, Codec, MediaKind, NoPictures, StreamInfo};
+pub use stream::{AccessUnit, Codec, MediaKind, NoPictures, StreamInfo, VideoParameters};
 pub use supervisor::{Phase, ReconnectPolicy, TimeoutKind, Timeouts};
 pub use wall::WallClock;
 pub use wire::authentication::LoginFailure;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use lva_client_transport::ClientTls;
 use lva_media_types::Credentials;
 
-use crate::{CameraUrl, ClockOptions, ReconnectPolicy, Timeouts, WallClock};
+use crate::{CameraUrl, CameraUrlError, ClockOptions, ReconnectPolicy, Timeouts, WallClock};
 
 /// The transport of RTP packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -129,6 +129,17 @@ impl CameraOptions {
             tls: None,
             wall: WallClock::default(),
         }
+    }
+
+    /// Options with defaults for the camera at an address as people write it, with user name and password in it:
+    /// `rtsp://viewer:secret@192.168.1.20:554/stream1`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`CameraUrl::parse`].
+    pub fn parse(address: &str) -> Result<Self, CameraUrlError> {
+        let (url, credentials) = CameraUrl::parse_with_credentials(address)?;
+        Ok(Self::new(url).with_credentials(credentials))
     }
 
     /// User name and password. Sent only when the camera asks for them, and hashed if it supports digest authentication.

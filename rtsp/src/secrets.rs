@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use lva_media_types::Credentials;
 use percent_encoding::percent_decode_str;
 
@@ -13,8 +15,20 @@ const MAX_NAME: usize = 64;
 
 /// Members of a query or path whose values are never printed. Several vendors put the password there, some of them in the
 /// path: `user=admin_password=…_channel=1_stream=0.sdp`.
-const SECRET_MEMBERS: [&str; 10] = [
-    "password", "passwd", "pass", "pwd", "psw", "pw", "token", "auth", "secret", "key",
+const SECRET_MEMBERS: [&str; 4] = ["psw", "pw", "psk", "sig"];
+/// The same where something may stand in front of them: `userpwd`, `apikey`, `accessToken`.
+const SECRET_ENDINGS: [&str; 11] = [
+    "password",
+    "passwort",
+    "passwd",
+    "passphrase",
+    "pass",
+    "pwd",
+    "token",
+    "auth",
+    "secret",
+    "key",
+    "signature",
 ];
 
 /// The secrets that a session knows.
@@ -33,6 +47,9 @@ impl Secrets {
         let mut secrets = Self::default();
         if let Some(credentials) = credentials {
             secrets.add(credentials.password());
+            let both = format!("{}:{}", credentials.username(), credentials.password());
+            // As Basic has it.
+            secrets.add(&STANDARD.encode(both));
         }
         for value in secret_values(address) {
             secrets.add(value);
@@ -94,6 +111,16 @@ fn secret_values(text: &str) -> impl Iterator<Item = &str> {
     secret_ranges(text).filter_map(|range| text.get(range))
 }
 
+fn is_secret(word: &str) -> bool {
+    let ends = |ending: &&str| {
+        let start = word.len().checked_sub(ending.len());
+        start
+            .and_then(|start| word.get(start..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(ending))
+    };
+    SECRET_MEMBERS.iter().any(|name| word.eq_ignore_ascii_case(name)) || SECRET_ENDINGS.iter().any(ends)
+}
+
 /// Where these values stand.
 fn secret_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut rest = text;
@@ -105,10 +132,7 @@ fn secret_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
                 .next()
                 .unwrap_or_default();
             rest = after;
-            if SECRET_MEMBERS
-                .iter()
-                .any(|secret| word.eq_ignore_ascii_case(secret))
-            {
+            if is_secret(word) {
                 let (value, behind) = after.split_at(end_of_value(after));
                 rest = behind;
                 let end = text.len() - behind.len();
@@ -184,6 +208,7 @@ mod tests {
             "GEHEIM",
             "Ver%2Bsteckt",
             "Ver+steckt",
+            "YWRtaW46cEBzcyB3w7ZyZA==",
         ] {
             assert_eq!(secrets.mask(&format!("a=x:{text}!")), "a=x:***!", "{text}");
         }
@@ -207,6 +232,10 @@ mod tests {
                 "rtsp://h/s?password=***&x=1 Abc123",
             ),
             ("rtsp://h:554/stream1", "rtsp://h:554/stream1"),
+            (
+                "rtsp://h/s?userPwd=a1&apikey=b2&access_token=c3&pw=d4&channel=1&keyframe=1",
+                "rtsp://h/s?userPwd=***&apikey=***&access_token=***&pw=***&channel=1&keyframe=1",
+            ),
         ] {
             assert_eq!(secrets.mask(text), masked);
         }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::{BufMut, Bytes};
+use lva_bitstream::{NalError, NalUnits, ParameterSets, START_CODE};
 use lva_media_types::VideoCodec;
-use lva_media_types::nal::{NalError, NalUnits, ParameterSets, START_CODE};
 
 use crate::ClockSource;
 
@@ -31,7 +31,7 @@ pub enum Codec {
     H265,
     /// JPEG pictures (RFC 2435).
     Jpeg,
-    /// AAC (RFC 3640, `mpeg4-generic`).
+    /// AAC (RFC 3640, `mpeg4-generic`; RFC 6416, `mp4a-latm`).
     Aac,
     /// G.711 µ-law.
     PcmMulaw,
@@ -76,7 +76,7 @@ impl Codec {
             ("video", "h264") => Self::H264,
             ("video", "h265") => Self::H265,
             ("video" | "image", "jpeg") => Self::Jpeg,
-            ("audio", "mpeg4-generic") => Self::Aac,
+            ("audio", "mpeg4-generic" | "mp4a-latm") => Self::Aac,
             ("audio", "pcmu") => Self::PcmMulaw,
             ("audio", "pcma") => Self::PcmAlaw,
             ("audio", "opus") => Self::Opus,
@@ -167,6 +167,17 @@ impl StreamInfo {
         }
     }
 
+    /// What a decoder and a recording have to know of it; `None` until all of that is known, and if it is not video.
+    pub fn video_parameters(&self) -> Option<VideoParameters> {
+        let codec = self.codec.video_codec()?;
+        let is_known = !self.codec.has_parameter_sets() || !self.extra_data.is_empty();
+        Some(VideoParameters {
+            codec,
+            extra_data: self.extra_data.clone(),
+            size: self.size.filter(|_| is_known)?,
+        })
+    }
+
     /// The code of an unusable stream in the event `MediaFormatError`: `unsupportedVideoFormat` or
     /// `unsupportedAudioFormat`. `None` for usable streams and for those that are neither video nor audio.
     pub fn format_error_code(&self) -> Option<&'static str> {
@@ -176,6 +187,18 @@ impl StreamInfo {
             _ => None,
         }
     }
+}
+
+/// What a decoder and a recording have to know of a video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VideoParameters {
+    /// How it is encoded.
+    pub codec: VideoCodec,
+    /// [`StreamInfo::extra_data`].
+    pub extra_data: Bytes,
+    /// Width and height of the picture in pixels, cropped.
+    pub size: (u32, u32),
 }
 
 /// Why a stream of which packets come gives no picture.
@@ -221,7 +244,8 @@ pub struct AccessUnit {
     pub timestamp_90k: u64,
     /// The source of the time.
     pub clock: ClockSource,
-    /// Decoding can start here: an H.264 IDR or H.265 IRAP picture. Always true for audio and JPEG.
+    /// Decoding can start here: an H.264 IDR or H.265 IRAP picture, and in a stream that has sent none for 5 s a recovery
+    /// point or a picture of intra slices. Always true for audio and JPEG.
     pub keyframe: bool,
     /// No other picture refers to this one (`nal_ref_idc` 0): a decoder may skip it.
     pub disposable: bool,
@@ -310,6 +334,9 @@ mod tests {
         let mut video = StreamInfo::new(0, MediaKind::Video, Codec::H264, 90_000);
         assert!(video.parameter_sets().unwrap().is_empty(), "not known yet");
         video.extra_data = Bytes::from_static(&AVCC);
+        assert_eq!(video.video_parameters(), None, "no size yet");
+        video.size = Some((64, 48));
+        assert!(video.video_parameters().is_some());
         let sets = video.parameter_sets().unwrap();
         let unit = |keyframe| AccessUnit::new(0, 1, keyframe, Bytes::from_static(&[0, 0, 0, 2, 0x65, 9]));
         let mut out = Vec::new();

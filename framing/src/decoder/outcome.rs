@@ -2,9 +2,9 @@
 
 use crate::picture::PictureError;
 use ffmpeg_next as ffmpeg;
+use lva_bitstream::NalError;
 use lva_media_types::VideoCodec;
 use lva_media_types::limits::MAX_ACCESS_UNIT_BYTES;
-use lva_media_types::nal::NalError;
 
 /// What the decoder did with an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,8 +52,9 @@ async fn open(
     let mut refusal = None;
     loop {
         let options = options.clone().with_transport(choice.current());
-        match LiveSession::open(&options, teardowns).await {
-            Err(error) if error.refuses_transport() => {
+        let mut refused = false;
+        match LiveSession::open(&options, teardowns, &mut refused).await {
+            Err(error) if refused => {
                 debug!(%error, transport = %choice.current(), "the camera wants another transport");
                 let first = refusal.get_or_insert(error);
                 if !choice.refused() {

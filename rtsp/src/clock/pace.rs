@@ -9,8 +9,8 @@ const MAX_WIDTH: i64 = 8 * TICKS;
 const SHORT_WINDOWS: u32 = 4;
 /// So many windows in a row must have the same rate. Delays of the network come and go within fewer.
 const AGREEMENT: u32 = 3;
-/// The slowest and the fastest clock that is believed.
-const LIMITS: (f64, f64) = (1.0 / 128.0, 128.0);
+/// The slowest and the fastest clock that is believed. One that counts pictures is 3,000 to 18,000 times too slow.
+const LIMITS: (f64, f64) = (1.0 / 128.0, 20_000.0);
 /// Closer to the described rate, the small corrections of the clock suffice.
 const EXACT: f64 = 0.02;
 

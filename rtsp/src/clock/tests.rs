@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::mapping::{DEAD_BAND, MAX_STEP_DELAY};
 use super::*;
 
 /// 2020-05-12T23:33:09.381Z, an instant of the published samples.
@@ -369,6 +370,25 @@ fn rtp_time_at_any_wrong_rate_is_found_and_followed_within_two_seconds() {
                 assert!(clock.counters().off_rate > 0, "{speed} {reports}");
             }
         }
+    }
+}
+
+#[test]
+fn rtp_time_that_counts_pictures_is_followed() {
+    for (fps, reports) in [(30_u64, false), (25, true), (12, false), (5, false)] {
+        let mut clock = clock();
+        for n in 0..300 * fps {
+            let arrival = NOW + n * 90_000 / fps + n * 7919 % 1800;
+            if reports && n % 150 == 0 {
+                clock.sender_report(ntp(arrival), n as i64, arrival);
+            }
+            clock.allow_steps(n % 60 == 0);
+            let stamp = clock.unit(n as i64, arrival);
+            let error = stamp.timestamp_90k as i64 - arrival as i64;
+            let most = if n < 10 * fps { 180_000 } else { 45_000 };
+            assert!(error.abs() < most, "{fps}: {error} ticks at {n}");
+        }
+        assert!(clock.counters().off_rate > 0);
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! The marker is not looked at: cameras forget it, and the lengths in front of the data tell the same.
 
-use super::bits::Bits;
+use lva_bitstream::BitReader;
+
+use super::audio_config::{AudioConfig, hexadecimal};
 use super::receiver::Ordered;
 use super::unit::{Arrival, Unit};
 use crate::StreamInfo;
@@ -13,11 +15,6 @@ use crate::wire::repairs::{Repair, Repairs};
 const MAX_UNIT: usize = 64 * 1024;
 /// Access units of one packet.
 const MAX_UNITS: usize = 256;
-/// Sampling frequencies by their index (ISO/IEC 14496-3 section 1.6.3.4).
-const FREQUENCIES: [u32; 13] = [
-    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
-];
-
 /// Assembles the access units of one stream.
 #[derive(Debug)]
 pub(crate) struct AacAssembler {
@@ -48,64 +45,6 @@ struct Fragment {
     lost: u32,
 }
 
-/// What matters of an `AudioSpecificConfig` (ISO/IEC 14496-3 section 1.6.2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct AudioConfig {
-    object_type: u32,
-    sample_rate_hz: u32,
-    channels: u16,
-    /// Samples of an access unit, by the sample rate.
-    samples: u32,
-}
-
-impl AudioConfig {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut bits = Bits::raw(bytes);
-        let object_type = object_type(&mut bits)?;
-        let sample_rate_hz = frequency(&mut bits)?;
-        let channels = match bits.u(4)? {
-            7 => 8,
-            // 0: told elsewhere; what cameras mean by it is one.
-            channels => channels.max(1) as u16,
-        };
-        // With SBR (5) or PS (29) the rate of the output follows, and the object type of the core.
-        let core = if matches!(object_type, 5 | 29) {
-            frequency(&mut bits)?;
-            self::object_type(&mut bits)?
-        } else {
-            object_type
-        };
-        // `frameLengthFlag` of the general audio coder (section 4.4.1).
-        let short = matches!(core, 1..=4 | 6 | 7 | 17 | 19..=23) && bits.flag().unwrap_or(false);
-        Some(Self {
-            object_type,
-            sample_rate_hz,
-            channels,
-            samples: match (core, short) {
-                (23 | 39, true) => 480,
-                (23 | 39, false) => 512,
-                (_, true) => 960,
-                (_, false) => 1024,
-            },
-        })
-    }
-}
-
-fn object_type(bits: &mut Bits<'_>) -> Option<u32> {
-    Some(match bits.u(5)? {
-        31 => 32 + bits.u(6)?,
-        other => other,
-    })
-}
-
-fn frequency(bits: &mut Bits<'_>) -> Option<u32> {
-    let rate = match bits.u(4)? {
-        15 => bits.u(24)?,
-        index => *FREQUENCIES.get(index as usize)?,
-    };
-    (rate > 0).then_some(rate)
-}
-
 impl AacAssembler {
     /// `None` if the description does not tell how the stream is encoded.
     pub(crate) fn new(described: &Described) -> Option<Self> {
@@ -121,21 +60,17 @@ impl AacAssembler {
             index_delta: length("indexdeltalength").unwrap_or(index),
         };
         let is_usable = (1..=32).contains(&headers.size) && headers.index <= 32 && headers.index_delta <= 32;
-        let ticks = u64::from(config.samples) * u64::from(described.clock_rate_hz);
         is_usable.then(|| Self {
             config,
             record,
             headers,
-            unit_ticks: (ticks / u64::from(config.sample_rate_hz)) as i64,
+            unit_ticks: config.unit_ticks(described.clock_rate_hz),
             fragment: None,
         })
     }
 
     pub(crate) fn describe(&self, info: &mut StreamInfo) {
-        info.codec_name = Some(format!("mp4a.40.{}", self.config.object_type));
-        info.extra_data = self.record.clone().into();
-        info.sample_rate_hz = Some(self.config.sample_rate_hz);
-        info.channels = Some(self.config.channels);
+        self.config.describe(info, &self.record);
     }
 
     /// Takes a packet. `lost` are packets that no unit has told yet.
@@ -190,6 +125,7 @@ impl AacAssembler {
                 Some(([], _)) => repairs.add(Repair::Payload),
                 Some((data, behind)) => {
                     rest = behind;
+                    let data = without_adts(data, repairs);
                     out.push(unit(data.to_vec(), ticks, arrival, std::mem::take(lost)));
                 }
                 None if alone && header.size <= MAX_UNIT && !rest.is_empty() => {
@@ -226,7 +162,7 @@ impl HeaderSyntax {
         let (&[high, low], rest) = payload.split_first_chunk::<2>()?;
         let mut left = u32::from(u16::from_be_bytes([high, low]));
         let (bytes, data) = rest.split_at_checked(left.div_ceil(8) as usize)?;
-        let mut bits = Bits::raw(bytes);
+        let mut bits = BitReader::new(bytes);
         let mut headers = Vec::new();
         let mut distance = 0_i64;
         while headers.len() < MAX_UNITS {
@@ -239,8 +175,8 @@ impl HeaderSyntax {
                 break;
             };
             left = behind;
-            let size = bits.u(self.size)? as usize;
-            let index = bits.u(index_bits)?;
+            let size = bits.bits(self.size)? as usize;
+            let index = bits.bits(index_bits)?;
             if !headers.is_empty() {
                 distance += 1 + i64::from(index);
             }
@@ -250,7 +186,22 @@ impl HeaderSyntax {
     }
 }
 
-fn unit(data: Vec<u8>, ticks: i64, arrival: Arrival, lost: u32) -> Unit {
+/// Some cameras keep the header of ADTS (ISO/IEC 14496-3 section 1.A.2), which decoders of bare frames do not know.
+fn without_adts<'a>(data: &'a [u8], repairs: &mut Repairs) -> &'a [u8] {
+    let Some((&[0xff, sync, _, high, middle, low, _], frame)) = data.split_first_chunk::<7>() else {
+        return data;
+    };
+    let length = usize::from(high & 3) << 11 | usize::from(middle) << 3 | usize::from(low >> 5);
+    // The sync word, layer 0, and the length of all of it.
+    if sync & 0xf6 != 0xf0 || length != data.len() {
+        return data;
+    }
+    repairs.add(Repair::Payload);
+    let crc = if sync & 1 == 0 { 2 } else { 0 };
+    frame.get(crc..).unwrap_or_default()
+}
+
+pub(super) fn unit(data: Vec<u8>, ticks: i64, arrival: Arrival, lost: u32) -> Unit {
     Unit {
         data,
         ticks,
@@ -260,20 +211,6 @@ fn unit(data: Vec<u8>, ticks: i64, arrival: Arrival, lost: u32) -> Unit {
         disposable: false,
         parameters_changed: false,
     }
-}
-
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
-    let pairs = text.trim().trim_matches('"').as_bytes().chunks_exact(2);
-    if !pairs.remainder().is_empty() {
-        return None;
-    }
-    pairs
-        .map(|pair| match pair {
-            [high, low] => Some(digit(high)? << 4 | digit(low)?),
-            _ => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -369,25 +306,19 @@ mod tests {
     }
 
     #[test]
-    fn configurations_are_read_with_extensions_and_odd_rates() {
-        let config = |hex: &str| {
-            let config = AudioConfig::parse(&hexadecimal(hex).unwrap())?;
-            Some((
-                config.object_type,
-                config.sample_rate_hz,
-                config.channels,
-                config.samples,
-            ))
-        };
-        assert_eq!(config("1408"), Some((2, 16_000, 1, 1024)));
-        assert_eq!(config("1190"), Some((2, 48_000, 2, 1024)));
-        assert_eq!(config("140C"), Some((2, 16_000, 1, 960)));
-        // SBR: 24 kHz that become 48 kHz.
-        assert_eq!(config("2B118800"), Some((5, 24_000, 2, 1024)));
-        // A rate in 24 bits: 16,000.
-        assert_eq!(config("17801F4008"), Some((2, 16_000, 1, 1024)));
-        assert_eq!((config("17"), config("")), (None, None));
-        assert_eq!((hexadecimal("1x"), hexadecimal("140")), (None, None));
+    fn headers_of_adts_in_front_of_frames_are_left_out() {
+        let with_crc = [0xff, 0xf0, 0x60, 0x40, 0x01, 0x7f, 0xfc, 9, 9, 1, 2];
+        let without = [0xff, 0xf1, 0x60, 0x40, 0x01, 0x3f, 0xfc, 1, 2];
+        // A frame that begins like one: its length is another.
+        let frame = [0xff, 0xf1, 0x60, 0x40, 0x01, 0x5f, 0xfc, 1, 2];
+        for (data, expected, repaired) in [
+            (&with_crc[..], &[1, 2][..], 1),
+            (&without, &[1, 2], 1),
+            (&frame, &frame, 0),
+        ] {
+            let (out, count) = units(&[(payload(&[(data.len() as u16, 0)], data), 0, 0)]);
+            assert_eq!((out, count), (vec![(expected.to_vec(), 0, 0)], repaired));
+        }
     }
 
     #[test]

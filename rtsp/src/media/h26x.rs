@@ -3,15 +3,19 @@
 //! The end of a picture is known by the marker, by RTP time, and by the slices themselves. Cameras get the first two wrong,
 //! so the marker is believed only after some pictures have shown that it is right.
 
+mod entry;
+mod interleaving;
 mod nal;
 
 use std::ops::Range;
 
-use self::nal::{Nal, NalKind};
+use lva_bitstream::{NalHeader, NalKind, VideoCodec};
+
+use self::entry::EntryPoints;
+use self::interleaving::Interleaving;
 use super::parameter_sets::{Field, Interlacing, ParameterSets};
 use super::receiver::Ordered;
 use super::unit::{Arrival, Unit};
-use crate::Codec;
 use crate::wire::repairs::{Repair, Repairs};
 
 /// Largest picture: a key frame of 8K at an unusually fine quantiser.
@@ -30,11 +34,14 @@ const LENGTH: usize = 4;
 /// Assembles the pictures of one stream.
 #[derive(Debug)]
 pub(crate) struct PictureAssembler {
-    codec: Codec,
+    codec: VideoCodec,
     pub(crate) parameters: ParameterSets,
     /// Version of the parameter sets with which the last picture came out.
     announced: u32,
     picture: Picture,
+    /// Where units come in another order than they are decoded in.
+    interleaving: Option<Box<Interleaving>>,
+    entry: EntryPoints,
     /// The unit of which fragments have come.
     fragment: Option<Fragment>,
     trust: Trust,
@@ -83,16 +90,20 @@ struct Picture {
 struct Fragment {
     at: usize,
     ticks: i64,
+    /// Its last packet had the marker, and not the bit that ends it: the next packet shows which of them is wrong.
+    marked: bool,
 }
 
 impl PictureAssembler {
-    pub(crate) fn new(codec: Codec, fmtp: &str) -> Self {
+    pub(crate) fn new(codec: VideoCodec, fmtp: &str) -> Self {
         let parameters = ParameterSets::from_description(codec, fmtp);
         Self {
             codec,
             announced: parameters.version(),
             parameters,
             picture: Picture::default(),
+            interleaving: Interleaving::described(codec, fmtp).map(Box::new),
+            entry: EntryPoints::default(),
             fragment: None,
             trust: Trust::Unknown(0),
             last_ticks: None,
@@ -110,10 +121,12 @@ impl PictureAssembler {
     /// Whether a picture waits only for the beginning of the next one.
     pub(crate) fn is_holding(&self) -> bool {
         self.picture.ended && self.picture.slices > 0
+            || self.fragment.as_ref().is_some_and(|open| open.marked)
     }
 
     /// Hands out a picture that waits.
     pub(crate) fn flush(&mut self, repairs: &mut Repairs, out: &mut Vec<Unit>) {
+        self.end_at_marker(repairs, out);
         if self.is_holding() {
             // Nothing of it followed: at a low rate this is how its marker is found right.
             self.verify_marker();
@@ -130,14 +143,43 @@ impl PictureAssembler {
         out: &mut Vec<Unit>,
     ) {
         let packet = ordered.packet;
-        if ordered.lost > 0 {
-            self.lose(ordered.lost, repairs, out);
-        }
         let payload = packet.payload;
         let at = At {
             ticks: ordered.ticks,
             arrival,
         };
+        if self.interleaving.is_none() && interleaving::is_numbered(self.codec, payload) {
+            self.interleaving = Some(Box::new(Interleaving::undescribed(self.codec)));
+        }
+        if let Some(mut interleaving) = self.interleaving.take() {
+            self.lost = self.lost.saturating_add(ordered.lost);
+            // The marker ends a picture in the order of transmission, which is of no use.
+            self.trust = Trust::No;
+            interleaving.push(ordered, at, repairs);
+            while let Some(next) = interleaving.next() {
+                self.unit(&next.unit, next.at, repairs, out);
+                self.picture.damaged |= next.suspect && self.picture.slices > 0;
+            }
+            self.interleaving = Some(interleaving);
+            return;
+        }
+        let fragment = nal::fragment(self.codec, payload);
+        if let Some(open) = &mut self.fragment
+            && open.marked
+        {
+            let goes_on = fragment.as_ref().is_some_and(|fragment| !fragment.start);
+            if goes_on && open.ticks == at.ticks && ordered.lost == 0 {
+                // The marker is on every packet, of whatever part.
+                repairs.add(Repair::Marker);
+                open.marked = false;
+                self.trust = Trust::No;
+            } else {
+                self.end_at_marker(repairs, out);
+            }
+        }
+        if ordered.lost > 0 {
+            self.lose(ordered.lost, repairs, out);
+        }
         if let Some(units) = nal::aggregated(self.codec, payload) {
             for unit in units {
                 match unit {
@@ -145,12 +187,23 @@ impl PictureAssembler {
                     Err(nal::Malformed) => self.malformed(repairs),
                 }
             }
-        } else if let Some(fragment) = nal::fragment(self.codec, payload) {
-            self.fragment(&fragment, packet.marker, at, repairs, out);
+        } else if let Some(fragment) = fragment {
+            self.fragment(&fragment, at, repairs, out);
         } else {
             self.unit(payload, at, repairs, out);
         }
-        if packet.marker {
+        match &mut self.fragment {
+            Some(open) => open.marked = packet.marker && self.trust != Trust::No,
+            None if packet.marker => self.marker(repairs, out),
+            None => {}
+        }
+    }
+
+    /// A unit whose last fragment has no sign of its end but the marker is complete.
+    fn end_at_marker(&mut self, repairs: &mut Repairs, out: &mut Vec<Unit>) {
+        if self.fragment.as_ref().is_some_and(|open| open.marked) {
+            repairs.add(Repair::Fragments);
+            self.end_fragment(repairs, out);
             self.marker(repairs, out);
         }
     }
@@ -192,37 +245,35 @@ impl PictureAssembler {
         }
         if nal::has_start_code(unit) {
             repairs.add(Repair::StartCodes);
-            for part in nal::split(unit) {
-                self.whole_unit(part, at, repairs, out);
-            }
+            self.parts(unit, at, repairs, out);
         } else {
             self.whole_unit(unit, at, repairs, out);
         }
     }
 
+    /// Units with start codes between them.
+    fn parts(&mut self, units: &[u8], at: At, repairs: &mut Repairs, out: &mut Vec<Unit>) {
+        for part in nal::split(units) {
+            self.whole_unit(part, at, repairs, out);
+        }
+    }
+
     fn whole_unit(&mut self, unit: &[u8], at: At, repairs: &mut Repairs, out: &mut Vec<Unit>) {
-        let Some(nal) = Nal::parse(self.codec, unit) else {
+        let Some(nal) = NalHeader::parse(self.codec, unit) else {
             return self.malformed(repairs);
         };
         if !self.begin_unit(unit, &nal, at, repairs, out) {
             return;
         }
-        if let NalKind::ParameterSet(kind) = nal.kind {
-            self.parameters.offer(kind, unit);
+        if matches!(nal.kind, NalKind::ParameterSet(_)) {
+            self.parameters.offer(unit);
         } else if let Some(start) = self.open_unit(unit, repairs) {
             self.close_unit(start, &nal);
         }
     }
 
     /// A fragment of a unit.
-    fn fragment(
-        &mut self,
-        fragment: &nal::Fragment<'_>,
-        marker: bool,
-        at: At,
-        repairs: &mut Repairs,
-        out: &mut Vec<Unit>,
-    ) {
+    fn fragment(&mut self, fragment: &nal::Fragment<'_>, at: At, repairs: &mut Repairs, out: &mut Vec<Unit>) {
         let begins = fragment.start || self.fragment.is_none();
         if begins {
             if self.fragment.is_some() {
@@ -236,12 +287,19 @@ impl PictureAssembler {
                 }
                 repairs.add(Repair::Fragments);
             }
-            let mut head = fragment.header().to_vec();
-            head.extend_from_slice(fragment.body);
-            let Some(nal) = Nal::parse(self.codec, &head) else {
+            // Where a start code follows at once, the fragments' header is that of no unit.
+            let start_codes = [&b"\0\0\x01"[..], b"\0\0\0\x01"];
+            let header = if start_codes.iter().any(|code| fragment.body.starts_with(code)) {
+                &[][..]
+            } else {
+                fragment.header()
+            };
+            let head = [header, fragment.body].concat();
+            let first = nal::split(&head).next().unwrap_or_default();
+            let Some(nal) = NalHeader::parse(self.codec, first) else {
                 return self.malformed(repairs);
             };
-            if !self.begin_unit(&head, &nal, at, repairs, out) {
+            if !self.begin_unit(first, &nal, at, repairs, out) {
                 return;
             }
             let Some(start) = self.open_unit(&head, repairs) else {
@@ -250,6 +308,7 @@ impl PictureAssembler {
             self.fragment = Some(Fragment {
                 at: start,
                 ticks: at.ticks,
+                marked: false,
             });
         } else {
             if self.fragment.as_ref().is_some_and(|open| open.ticks != at.ticks) {
@@ -260,8 +319,8 @@ impl PictureAssembler {
             }
             self.picture.data.extend_from_slice(fragment.body);
         }
-        if fragment.end || marker {
-            if fragment.start || !fragment.end {
+        if fragment.end {
+            if fragment.start {
                 repairs.add(Repair::Fragments);
             }
             self.end_fragment(repairs, out);
@@ -277,18 +336,17 @@ impl PictureAssembler {
             arrival: self.picture.arrival.unwrap_or_else(Arrival::now),
         };
         let unit = self.picture.data.get(fragment.at + LENGTH..).unwrap_or_default();
-        let Some(nal) = Nal::parse(self.codec, unit) else {
-            return;
-        };
         if nal::has_start_code(unit) {
             repairs.add(Repair::StartCodes);
             let unit = unit.to_vec();
             self.picture.data.truncate(fragment.at);
-            for part in nal::split(&unit) {
-                self.whole_unit(part, at, repairs, out);
-            }
-        } else if let NalKind::ParameterSet(kind) = nal.kind {
-            self.parameters.offer(kind, unit);
+            return self.parts(&unit, at, repairs, out);
+        }
+        let Some(nal) = NalHeader::parse(self.codec, unit) else {
+            return;
+        };
+        if matches!(nal.kind, NalKind::ParameterSet(_)) {
+            self.parameters.offer(unit);
             self.picture.data.truncate(fragment.at);
         } else {
             self.close_unit(fragment.at, &nal);
@@ -299,7 +357,7 @@ impl PictureAssembler {
     fn begin_unit(
         &mut self,
         unit: &[u8],
-        nal: &Nal,
+        nal: &NalHeader,
         at: At,
         repairs: &mut Repairs,
         out: &mut Vec<Unit>,
@@ -350,12 +408,15 @@ impl PictureAssembler {
                     return false;
                 }
                 self.skipping = false;
+                if first && nal.kind == (NalKind::Slice { keyframe: true }) {
+                    self.parameters.activate(unit);
+                }
             } else if self.skipping {
                 return false;
             }
         } else if self.picture.slices > 0 {
             // Each field is an access unit, with a delimiter and messages of its own.
-            let may_be_of_second_field = nal.kind == NalKind::Leading && self.picture.awaits_field();
+            let may_be_of_second_field = nal.kind.is_leading() && self.picture.awaits_field();
             if may_be_of_second_field {
                 return true;
             }
@@ -407,7 +468,7 @@ impl PictureAssembler {
     }
 
     /// Writes a unit's length and notes what it is.
-    fn close_unit(&mut self, start: usize, nal: &Nal) {
+    fn close_unit(&mut self, start: usize, nal: &NalHeader) {
         let picture = &mut self.picture;
         let len = picture.data.len().saturating_sub(start + LENGTH);
         let length = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
@@ -415,18 +476,18 @@ impl PictureAssembler {
             place.copy_from_slice(&length);
         }
         picture.units += 1;
-        if let NalKind::Slice { intra_start } = nal.kind {
+        if let NalKind::Slice { keyframe } = nal.kind {
             if picture.slices == 0 {
-                picture.keyframe = intra_start;
+                picture.keyframe = keyframe;
                 picture.disposable = true;
             }
             picture.first_slices += u32::from(nal.first_slice);
             // The second field of an IDR picture is never one (H.264 section 7.4.1.2.4).
-            picture.keyframe &= intra_start || picture.first_slices > 1;
+            picture.keyframe &= keyframe || picture.first_slices > 1;
             picture.disposable &= nal.disposable;
             picture.slices += 1;
             picture.tail = None;
-        } else if picture.slices > 0 && nal.kind == NalKind::Leading {
+        } else if picture.slices > 0 && nal.kind.is_leading() {
             picture.tail.get_or_insert(start);
         }
     }
@@ -481,15 +542,19 @@ impl PictureAssembler {
             }
             return;
         }
+        let arrival = picture.arrival.unwrap_or_else(Arrival::now);
+        let keyframe = self
+            .entry
+            .is_at(self.codec, &picture.data, picture.keyframe, arrival);
         let version = self.parameters.version();
         let parameters_changed = version != self.announced;
         self.announced = version;
         out.push(Unit {
             data: picture.data,
             ticks: picture.ticks,
-            arrival: picture.arrival.unwrap_or_else(Arrival::now),
+            arrival,
             lost: std::mem::take(&mut self.lost),
-            keyframe: picture.keyframe,
+            keyframe,
             disposable: picture.disposable,
             parameters_changed,
         });
@@ -497,7 +562,7 @@ impl PictureAssembler {
 }
 
 /// The time of a packet.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct At {
     ticks: i64,
     arrival: Arrival,
@@ -521,11 +586,11 @@ impl Picture {
     }
 
     /// Whether the units behind the last slice begin a picture.
-    fn tail_has_start(&self, codec: Codec) -> bool {
+    fn tail_has_start(&self, codec: VideoCodec) -> bool {
         let Some(tail) = self.tail else { return false };
         let range: Range<usize> = tail + LENGTH..self.data.len();
         let unit = self.data.get(range).unwrap_or_default();
-        nal::is_delimiter(codec, unit)
+        NalHeader::parse(codec, unit).is_some_and(|header| header.kind == NalKind::Delimiter)
     }
 }
 

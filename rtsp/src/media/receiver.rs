@@ -14,6 +14,8 @@ const MAX_WAIT: Duration = Duration::from_millis(250);
 const MAX_JUMP: i32 = 3_000;
 /// So many late packets in a row, and the stream has begun again.
 const MAX_LATE: u32 = 100;
+/// So many packets in a row with the number of the one before, none of them the same, and numbers mean nothing.
+const MAX_REPEATS: u32 = 8;
 /// So many packets of another payload type, and none of the described one: the description is wrong.
 const MAX_OTHER_TYPE: usize = 10;
 
@@ -49,6 +51,38 @@ struct Source {
     /// The sequence number of the next packet, extended.
     next: i64,
     late: u32,
+    repeats: u32,
+    /// The last packet with the number of the one before it.
+    repeated: Option<Kept>,
+    /// Packets come in their order, whatever their numbers.
+    is_unnumbered: bool,
+}
+
+impl Source {
+    fn new(packet: &Packet<'_>) -> Self {
+        Self {
+            ssrc: packet.ssrc,
+            next: i64::from(packet.sequence),
+            late: 0,
+            repeats: 0,
+            repeated: None,
+            is_unnumbered: false,
+        }
+    }
+
+    /// Takes a packet with the number of the one before. True: there are too many of them for copies.
+    fn repeat(&mut self, packet: &Packet<'_>) -> bool {
+        let is_copy = self
+            .repeated
+            .as_ref()
+            .is_some_and(|kept| kept.timestamp == packet.timestamp && kept.payload == packet.payload);
+        if !is_copy {
+            self.repeats += 1;
+            self.repeated = Some(Kept::new(packet));
+        }
+        self.is_unnumbered |= self.repeats > MAX_REPEATS;
+        self.is_unnumbered
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -141,6 +175,9 @@ impl Receiver {
             self.begin(packet, repairs, out);
             return;
         };
+        if source.is_unnumbered {
+            return self.hand_on(packet, 0, out, repairs);
+        }
         let distance = i32::from(packet.sequence.wrapping_sub(source.next as u16) as i16);
         if packet.ssrc != source.ssrc {
             if distance == 0 {
@@ -155,7 +192,7 @@ impl Receiver {
         let Some(source) = &mut self.source else { return };
         match distance {
             0 => {
-                source.late = 0;
+                (source.late, source.repeats) = (0, 0);
                 self.hand_on(packet, 0, out, repairs);
                 self.hand_on_waiting(false, now, repairs, out);
             }
@@ -171,6 +208,10 @@ impl Receiver {
             }
             distance if distance > MAX_JUMP || -distance > MAX_JUMP => {
                 self.other_source(packet, repairs, out)
+            }
+            -1 if source.repeat(packet) => {
+                repairs.add(Repair::Unnumbered);
+                self.hand_on(packet, 1, out, repairs);
             }
             _ => {
                 repairs.add(Repair::Duplicate);
@@ -249,11 +290,7 @@ impl Receiver {
         repairs: &mut Repairs,
         out: &mut dyn FnMut(Ordered<'_>, &mut Repairs),
     ) {
-        self.source = Some(Source {
-            ssrc: packet.ssrc,
-            next: i64::from(packet.sequence),
-            late: 0,
-        });
+        self.source = Some(Source::new(packet));
         // After a restart an unknown number is missing: at least the distance to the last packet.
         let lost = u32::from(std::mem::replace(&mut self.began, true));
         self.hand_on(packet, lost, out, repairs);

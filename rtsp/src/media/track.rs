@@ -4,6 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use bytes::Bytes;
+use lva_bitstream::VideoCodec;
 use retina::codec::{CodecItem, Depacketizer, FrameFormat, ParametersRef};
 use retina::rtp::PacketMeta;
 use retina::testutil::DepacketizeBuf;
@@ -13,6 +14,7 @@ use super::aac::AacAssembler;
 use super::documents::DocumentAssembler;
 use super::h26x::PictureAssembler;
 use super::jpeg::{Fragment, JpegFragments};
+use super::latm::LatmAssembler;
 use super::receiver::{Ordered, Receiver};
 use super::rtp::sender_report;
 use super::unit::{Arrival, Unit};
@@ -41,6 +43,7 @@ pub(crate) struct Track {
 enum Format {
     Pictures(Box<PictureAssembler>),
     Aac(Box<AacAssembler>),
+    Latm(Box<LatmAssembler>),
     Documents(Box<DocumentAssembler>),
     /// Formats that `retina` reads: JPEG, G.711.
     Frames(Box<Frames>),
@@ -64,24 +67,16 @@ impl Track {
         info.encoding_name = described.encoding.clone();
         let fmtp = described.fmtp.as_deref().unwrap_or_default();
         let format = match described.codec {
-            Codec::H264 | Codec::H265 => {
-                Format::Pictures(Box::new(PictureAssembler::new(described.codec, fmtp)))
-            }
+            Codec::H264 => Format::pictures(VideoCodec::H264, fmtp),
+            Codec::H265 => Format::pictures(VideoCodec::H265, fmtp),
             Codec::Opus => {
                 info.sample_rate_hz = Some(48_000);
                 info.channels = described.channels.or(Some(2));
                 Format::Packets
             }
-            Codec::Aac => match AacAssembler::new(described) {
-                Some(frames) => Format::Aac(Box::new(frames)),
-                None => {
-                    info.codec = Codec::Unsupported;
-                    return (None, info);
-                }
-            },
             Codec::OnvifMetadata => Format::Documents(Box::default()),
-            Codec::Jpeg | Codec::PcmMulaw | Codec::PcmAlaw => match Frames::new(described) {
-                Some(frames) => Format::Frames(Box::new(frames)),
+            Codec::Aac | Codec::Jpeg | Codec::PcmMulaw | Codec::PcmAlaw => match Format::frames(described) {
+                Some(format) => format,
                 None => {
                     info.codec = Codec::Unsupported;
                     return (None, info);
@@ -110,6 +105,7 @@ impl Track {
                 info.size = sets.size();
             }
             Format::Aac(frames) => frames.describe(info),
+            Format::Latm(frames) => frames.describe(info),
             Format::Frames(frames) => frames.describe(info),
             Format::Documents(_) | Format::Packets => {}
         }
@@ -189,6 +185,21 @@ impl Track {
 }
 
 impl Format {
+    fn pictures(codec: VideoCodec, fmtp: &str) -> Self {
+        Self::Pictures(Box::new(PictureAssembler::new(codec, fmtp)))
+    }
+
+    /// `None` if the description does not tell how the stream is encoded.
+    fn frames(described: &Described) -> Option<Self> {
+        match described.codec {
+            Codec::Aac if described.encoding == "mp4a-latm" => {
+                LatmAssembler::new(described).map(|frames| Self::Latm(Box::new(frames)))
+            }
+            Codec::Aac => AacAssembler::new(described).map(|frames| Self::Aac(Box::new(frames))),
+            _ => Frames::new(described).map(|frames| Self::Frames(Box::new(frames))),
+        }
+    }
+
     fn push(
         &mut self,
         mut ordered: Ordered<'_>,
@@ -206,6 +217,7 @@ impl Format {
         match self {
             Self::Pictures(pictures) => pictures.push(&ordered, arrival, repairs, out),
             Self::Aac(frames) => frames.push(&ordered, lost, arrival, repairs, out),
+            Self::Latm(frames) => frames.push(&ordered, lost, arrival, repairs, out),
             Self::Documents(documents) => documents.push(&ordered, lost, arrival, repairs, out),
             Self::Frames(frames) => frames.push(&ordered, lost, arrival, repairs, out),
             Self::Packets => out.push(Unit {

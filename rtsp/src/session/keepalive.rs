@@ -8,7 +8,6 @@ use crate::wire::exchange::Method;
 use crate::wire::headers;
 use crate::wire::message::Message;
 
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// A session that claims a longer life is kept alive as often as one of this life.
 const MAX_LIFE: Duration = Duration::from_secs(60);
 
@@ -27,7 +26,7 @@ pub(super) struct KeepAlive {
 impl KeepAlive {
     /// Three requests within the time in which the camera forgets a session.
     pub(super) fn new(timeout: Duration, now: Instant) -> Self {
-        let interval = (timeout.min(MAX_LIFE) / 3).max(MIN_INTERVAL);
+        let interval = timeout.min(MAX_LIFE) / 3;
         Self {
             interval,
             next_at: now + interval,
@@ -117,8 +116,8 @@ mod tests {
             Duration::from_secs(20)
         );
         assert_eq!(
-            KeepAlive::new(Duration::from_secs(1), now).next_at() - now,
-            MIN_INTERVAL
+            KeepAlive::new(Duration::from_secs(3), now).next_at() - now,
+            Duration::from_secs(1)
         );
         assert_eq!(
             KeepAlive::new(Duration::from_secs(u64::MAX), now).next_at() - now,

@@ -65,6 +65,8 @@ pub(crate) struct Link {
     pub(super) other_sessions: Vec<String>,
     /// Packets that came before the answer to PLAY.
     pub(super) early: Vec<(u8, Vec<u8>)>,
+    /// This is the second connection.
+    reopened: bool,
     teardowns: TeardownTracker,
 }
 
@@ -86,6 +88,7 @@ impl Link {
             arrival: Arrival::now(),
             other_sessions: Vec::new(),
             early: Vec::new(),
+            reopened: false,
             teardowns: teardowns.clone(),
         })
     }
@@ -121,17 +124,31 @@ impl Link {
                 }
             }
             // A new nonce may have to be answered first.
-            self.flush().await?;
+            let read = match self.flush().await {
+                Ok(()) => self.read().await,
+                Err(error) => Err(error),
+            };
             let garbage = self.exchange.deframer.garbage();
-            let closed = !self.read().await?;
-            if closed || garbage > MAX_GARBAGE_BEFORE_ANSWER {
-                return Err(if garbage > 0 {
-                    self.not_rtsp()
-                } else {
-                    self.closed()
-                });
+            match read {
+                Ok(true) if garbage <= MAX_GARBAGE_BEFORE_ANSWER => {}
+                Ok(false) | Err(CameraError::Broken { .. }) if self.reopen().await? => {}
+                Err(error) => return Err(error),
+                Ok(_) if garbage > 0 => return Err(self.not_rtsp()),
+                Ok(_) => return Err(self.closed()),
             }
         }
+    }
+
+    /// Some cameras close the connection with their challenge: the answer goes by another one.
+    async fn reopen(&mut self) -> Result<bool, CameraError> {
+        if self.reopened || !self.exchange.resume() {
+            return Ok(false);
+        }
+        self.reopened = true;
+        let (connection, early) = Connection::open(&self.options).await?;
+        self.exchange.deframer.push(&early);
+        self.connection = Some(connection);
+        Ok(true)
     }
 
     /// Sends a request to every session of this connection.

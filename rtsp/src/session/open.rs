@@ -33,10 +33,12 @@ struct Described {
 }
 
 impl LiveSession {
-    /// DESCRIBE, SETUP of all wanted streams, PLAY. Dropping the future closes the connection.
+    /// DESCRIBE, SETUP of all wanted streams, PLAY. Dropping the future closes the connection. `wants_other_transport` is set
+    /// where an error may be due to the transport.
     pub(crate) async fn open(
         options: &CameraOptions,
         teardowns: &TeardownTracker,
+        wants_other_transport: &mut bool,
     ) -> Result<Self, CameraError> {
         let mut link = Link::open(options, teardowns).await?;
         let answer = describe(&mut link).await?;
@@ -73,7 +75,9 @@ impl LiveSession {
         }
         let control = described.control.as_deref().unwrap_or("*");
         link.aggregate = headers::join(&described.base, control);
-        let setup = set_up(&mut link, &mut described).await?;
+        let setup = set_up(&mut link, &mut described).await;
+        *wants_other_transport = setup.as_ref().is_err_and(refuses_transport);
+        let setup = setup?;
         play(&mut link, &setup).await?;
 
         let early = std::mem::take(&mut link.early);
@@ -229,6 +233,18 @@ fn select_streams(described: &mut Described, audio: bool, metadata: bool) {
     // Audio alone is wanted where there are no pictures.
     for (stream, optional) in described.streams.iter().zip(&mut described.optional) {
         *optional &= video || stream.media != MediaKind::Audio;
+    }
+}
+
+/// Whether SETUP was refused for the transport. Cameras that only know UDP answer 461, or anything else that has no better
+/// reason.
+fn refuses_transport(error: &CameraError) -> bool {
+    match error {
+        CameraError::Transport { .. } => true,
+        CameraError::Status { status, .. } => {
+            (400..600).contains(status) && !matches!(status, 401 | 403 | 404 | 453 | 454 | 503)
+        }
+        _ => false,
     }
 }
 

@@ -59,6 +59,8 @@ struct Lines<'a> {
 impl Description {
     pub(crate) fn parse(body: &[u8], repairs: &mut Repairs) -> Self {
         let text = String::from_utf8_lossy(body);
+        // Of a description that was written in an editor.
+        let text = text.trim_start_matches('\u{feff}');
         let mut description = Self::default();
         let mut current: Option<Lines<'_>> = None;
         let mut connection = "";
@@ -140,9 +142,13 @@ impl<'a> Lines<'a> {
             "audio" => MediaKind::Audio,
             _ => MediaKind::Application,
         };
+        // A camera may forget the payload types, or name others than it describes.
+        let described = self.rtpmaps.iter().map(|(format, _)| format);
+        let others = described.filter(|format| !self.formats.contains(*format));
         let mut offers = self
             .formats
             .iter()
+            .chain(others)
             .filter_map(|format| Some((*format, self.offer(media, format)?)));
         // The first that is usable: a camera may list others before it.
         let first = offers.next();
@@ -157,10 +163,7 @@ impl<'a> Lines<'a> {
         {
             *odd = true;
         }
-        let fmtp = best
-            .as_ref()
-            .and_then(|(format, _)| self.of(&self.fmtps, format))
-            .map(str::to_owned);
+        let fmtp = best.as_ref().and_then(|(format, _)| self.parameters(format));
         let offer = best.map(|(_, offer)| offer).unwrap_or_else(|| {
             let name = self.rtpmaps.first().and_then(|(_, map)| map.split('/').next());
             Track {
@@ -199,6 +202,16 @@ impl<'a> Lines<'a> {
             .first()
             .filter(|_| self.formats.len() == 1 && values.len() == 1);
         named.or(only).map(|(_, value)| *value)
+    }
+
+    /// The parameters of one payload type. Some cameras spread them over several lines.
+    fn parameters(&self, format: &str) -> Option<String> {
+        let own = self.fmtps.iter().filter(|(number, _)| *number == format);
+        let own: Vec<_> = own.map(|(_, parameters)| *parameters).collect();
+        if own.is_empty() {
+            return self.of(&self.fmtps, format).map(str::to_owned);
+        }
+        Some(own.join(";"))
     }
 
     /// What one payload type of the medium is, without its `a=fmtp`.
@@ -312,6 +325,8 @@ mod tests {
         let mut bytes = b"s=\xe4\xf6\n".to_vec();
         bytes.extend(text.as_bytes());
         bytes.extend(b"\r\n\0\0");
+        let marked = format!("\u{feff}{VIDEO}");
+        assert_eq!(parse(&marked).0.tracks, parse(VIDEO).0.tracks);
         assert_eq!(
             Description::parse(&bytes, &mut Repairs::default()).tracks,
             parse(VIDEO).0.tracks
@@ -337,6 +352,31 @@ mod tests {
         assert_eq!(parse(one).0.tracks[0].fmtp.as_deref(), Some("config=1408"));
         let two = format!("{one}a=fmtp:105 config=9999\r\n");
         assert_eq!(parse(&two).0.tracks[0].fmtp, None);
+    }
+
+    #[test]
+    fn parameters_on_several_lines_are_joined() {
+        let (description, repairs) = parse(
+            "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n\
+             a=fmtp:96 sprop-parameter-sets=Z0I=,aM4=;\r\na=fmtp:96 profile-level-id=420029\r\n",
+        );
+        let fmtp = description.tracks[0].fmtp.as_deref().unwrap();
+        let names = ["packetization-mode", "sprop-parameter-sets", "profile-level-id"];
+        let values = names.map(|name| parameter(fmtp, name).unwrap());
+        assert_eq!(values, ["1", "Z0I=,aM4=", "420029"]);
+        assert!(repairs.is_empty());
+    }
+
+    #[test]
+    fn payload_types_that_the_medium_does_not_name_count_where_no_other_is_usable() {
+        for types in ["", " 0 35"] {
+            let (description, repairs) = parse(&format!(
+                "m=video 0 RTP/AVP{types}\r\na=rtpmap:98 H264/90000\r\na=control:x\r\n"
+            ));
+            let track = &description.tracks[0];
+            assert_eq!((track.codec, track.payload_type), (Codec::H264, 98), "{types}");
+            assert_eq!(repairs.count(Repair::Description), 1);
+        }
     }
 
     #[test]

@@ -143,6 +143,21 @@ impl Exchange {
         self.open.push_back(open);
     }
 
+    /// The connection was closed in place of an answer to the log-in: what is open goes by a new one. False if nothing
+    /// suggests that it would fare better.
+    pub(crate) fn resume(&mut self) -> bool {
+        if self.session.is_some() || !self.open.iter().any(|open| open.tries > 0) {
+            return false;
+        }
+        self.deframer = Deframer::default();
+        self.output.clear();
+        for mut open in std::mem::take(&mut self.open) {
+            open.tries = open.tries.saturating_sub(1);
+            self.write(open);
+        }
+        true
+    }
+
     /// Whether there is something to send.
     pub(crate) fn has_output(&self) -> bool {
         !self.output.is_empty()

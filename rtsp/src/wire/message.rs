@@ -95,8 +95,7 @@ impl Message {
 
     /// Length of the body that follows the head.
     pub(crate) fn content_length(&self) -> usize {
-        let digits = self.header("content-length").unwrap_or_default();
-        digits.parse().unwrap_or(0)
+        self.header("content-length").and_then(number).unwrap_or(0)
     }
 
     /// The status of a response.
@@ -108,12 +107,17 @@ impl Message {
     }
 }
 
+/// The number at the beginning, whatever follows it: `200OK`, `460 bytes`.
+fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 fn parse_start(line: &str) -> Start {
     let mut words = line.split_ascii_whitespace();
     let (one, two) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     if one.starts_with("RTSP/") || one.starts_with("HTTP/") || words.next().is_none() {
         return Start::Response {
-            status: two.parse().unwrap_or(0),
+            status: number(two).unwrap_or(0),
             http: one.starts_with("HTTP/"),
         };
     }
@@ -183,6 +187,22 @@ mod tests {
         }
         let (request, _) = parse("PLAY rtsp://h/ RTSP/1.0\r\n\r\n");
         assert!(matches!(request.start, Start::Request { method } if method == "PLAY"));
+    }
+
+    #[test]
+    fn numbers_are_read_whatever_follows_them() {
+        assert_eq!(parse("RTSP/1.0 200OK\r\n\r\n").0.status(), Some(200));
+        for (value, length) in [
+            ("460", 460),
+            ("460 bytes", 460),
+            ("460, 460", 460),
+            ("460;", 460),
+            ("x", 0),
+            ("-4", 0),
+        ] {
+            let (message, _) = parse(&format!("RTSP/1.0 200 OK\r\nContent-Length: {value}\r\n\r\n"));
+            assert_eq!(message.content_length(), length, "{value}");
+        }
     }
 
     #[test]

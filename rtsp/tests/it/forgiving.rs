@@ -46,6 +46,39 @@ async fn a_redirect_to_the_same_host_is_followed_once_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_closed_with_the_challenge_is_opened_once_more() {
+    let (listener, url) = listener().await;
+    let connections = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            *seen.lock().unwrap() += 1;
+            while let Some(request) = request(&mut stream).await {
+                if request.header("Authorization").is_empty() {
+                    let cseq = request.header("CSeq");
+                    let challenge = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"";
+                    let text = format!(
+                        "RTSP/1.0 401 No\r\nCSeq: {cseq}\r\n{challenge}\r\nConnection: close\r\n\r\n"
+                    );
+                    stream.write_all(text.as_bytes()).await.unwrap();
+                    break;
+                }
+                stream.write_all(plain(&request).as_bytes()).await.unwrap();
+                if request.method == "PLAY" {
+                    stream.write_all(&pictures(5)).await.unwrap();
+                }
+            }
+        }
+    });
+    let mut camera = Camera::connect(quick(&url));
+    assert_eq!(units(&mut camera, 0, 3).await.len(), 3);
+    assert_eq!(
+        (camera.counters().failed_attempts, *connections.lock().unwrap()),
+        (0, 2)
+    );
+}
+
+#[tokio::test]
 async fn a_camera_that_sends_without_end_is_stopped_at_once_wherever_it_is() {
     let floods: [(&str, Vec<u8>); 4] = [
         ("DESCRIBE", b"rubbish without end ".repeat(1000)),

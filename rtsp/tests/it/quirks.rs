@@ -387,6 +387,9 @@ macro_rules! quirks {
 
 quirks! {
     aac_cut_off
+    aac_in_latm
+    aac_in_latm_with_configuration
+    aac_with_headers
     aac_without_marker
     asked_tcp_answered_udp
     audio_is_refused
@@ -409,27 +412,35 @@ quirks! {
     headers_without_value
     keep_alive_is_refused
     lines_end_with_lf
+    marker_on_each_packet
     marker_on_each_slice
     no_cseq
     no_description
     no_reason
     no_transport
     nonce_is_renewed
+    numbered_units_of_h265
+    numbers_stand_still
+    numbers_with_words
     other_channels
     other_payload_type
     packet_twice
     packets_swapped
+    parameters_on_two_lines
     parameters_under_another_number
+    payload_type_is_missing
     payload_type_that_nobody_described
     refusal_without_challenge
     session_id_changes
     session_of_zero_seconds
     session_with_blanks
     ssrc_changes
+    start_code_in_the_first_fragment
     start_codes_inside
     talk_back_is_not_set_up
     transport_without_channels
     unit_of_reserved_type
+    units_in_another_order
     usable_format_is_not_the_first
 }
 

@@ -16,16 +16,27 @@ use crate::support::{established, lost, next, quick, skip, timeouts, units, unti
 
 /// The answer of a camera that takes transports with these words only.
 fn only(wanted: &str, request: &Request) -> String {
+    only_or(wanted, "461 Unsupported Transport", request)
+}
+
+/// The same with another refusal.
+fn only_or(wanted: &str, refusal: &str, request: &Request) -> String {
     let cseq = request.header("CSeq");
     if request.method == "SETUP" && !request.header("Transport").contains(wanted) {
-        return format!("RTSP/1.0 461 Unsupported Transport\r\nCSeq: {cseq}\r\n\r\n");
+        return format!("RTSP/1.0 {refusal}\r\nCSeq: {cseq}\r\n\r\n");
     }
     plain(request)
 }
 
 #[tokio::test]
 async fn a_camera_without_tcp_plays_by_udp_where_no_transport_was_asked_for() {
-    for refuses in [true, false] {
+    // The last one takes no notice of what was asked for.
+    for refusal in [
+        "461 Unsupported Transport",
+        "400 Bad Request",
+        "501 Not Implemented",
+        "",
+    ] {
         let (listener, url) = listener().await;
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -33,10 +44,10 @@ async fn a_camera_without_tcp_plays_by_udp_where_no_transport_was_asked_for() {
                 let mut target = 0_u16;
                 while let Some(request) = request(&mut stream).await {
                     let asked = request.header("Transport");
-                    let mut answer = only(if refuses { "client_port" } else { "" }, &request);
+                    let wanted = if refusal.is_empty() { "" } else { "client_port" };
+                    let mut answer = only_or(wanted, refusal, &request);
                     match asked.split_once("client_port=") {
                         Some((_, ports)) => target = ports.split('-').next().unwrap().parse().unwrap(),
-                        // It takes no notice of what was asked for.
                         None if request.method == "SETUP" => {
                             answer = answer.replace(asked, "RTP/AVP;unicast;client_port=0-1;server_port=9-10")
                         }
@@ -51,18 +62,20 @@ async fn a_camera_without_tcp_plays_by_udp_where_no_transport_was_asked_for() {
             }
         });
         let mut camera = Camera::connect(quick(&url));
-        assert_eq!(units(&mut camera, 0, 5).await.len(), 5, "refuses: {refuses}");
+        assert_eq!(units(&mut camera, 0, 5).await.len(), 5, "{refusal}");
         assert_eq!(camera.counters().failed_attempts, 0);
         camera.close().await;
         // Asked for TCP, nothing else is tried.
         let error = lost(&mut Camera::connect(quick(&url).with_transport(Transport::Tcp))).await;
         let told = matches!(
             error,
-            CameraError::Status { status: 461, .. }
-                | CameraError::Transport {
-                    instead: Transport::Udp,
-                    ..
-                }
+            CameraError::Status {
+                status: 461 | 400 | 501,
+                ..
+            } | CameraError::Transport {
+                instead: Transport::Udp,
+                ..
+            }
         );
         assert!(told, "{error}");
     }

@@ -13,7 +13,7 @@ struct Camera {
 }
 
 impl Camera {
-    fn new(codec: Codec) -> Self {
+    fn new(codec: VideoCodec) -> Self {
         Self {
             assembler: PictureAssembler::new(codec, ""),
             repairs: Repairs::default(),
@@ -67,7 +67,7 @@ const SEI: &[u8] = &[0x06, 5, 1];
 
 #[test]
 fn markers_that_are_right_are_believed_after_three_pictures() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     for n in 0..6 {
         camera.send(n * 3000, if n == 0 { IDR } else { P }, true);
         let expected = if n < PICTURES_TO_TRUST as i64 { n } else { n + 1 };
@@ -80,7 +80,7 @@ fn markers_that_are_right_are_believed_after_three_pictures() {
 
 #[test]
 fn slices_that_each_carry_the_marker_are_one_picture() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     for n in 0..5 {
         for unit in [P, MORE, MORE] {
             camera.send(n * 3000, unit, true);
@@ -96,14 +96,14 @@ fn slices_that_each_carry_the_marker_are_one_picture() {
 
 #[test]
 fn a_stream_without_markers_is_cut_at_its_times_and_at_third_first_slices() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     for n in 0..4 {
         camera.send(n * 3000, P, false);
         camera.send(n * 3000, MORE, false);
     }
     camera.send(12_000, P, true);
     assert_eq!(camera.pictures().0.len(), 5);
-    let mut fields = Camera::new(Codec::H264);
+    let mut fields = Camera::new(VideoCodec::H264);
     for n in 0..4 {
         fields.send(n * 3000, P, false);
         fields.send(n * 3000, P, true);
@@ -113,7 +113,7 @@ fn a_stream_without_markers_is_cut_at_its_times_and_at_third_first_slices() {
 
 #[test]
 fn pictures_that_all_have_the_same_time_are_cut_at_their_markers() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     for _ in 0..8 {
         camera.send(0, P, true);
     }
@@ -122,7 +122,7 @@ fn pictures_that_all_have_the_same_time_are_cut_at_their_markers() {
 
 #[test]
 fn units_without_a_slice_are_never_a_picture() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     for n in 0..8 {
         let ticks = n * 3000;
         if n % 4 == 0 {
@@ -150,7 +150,7 @@ fn units_without_a_slice_are_never_a_picture() {
 
 #[test]
 fn sei_behind_a_picture_of_h265_joins_the_next_one() {
-    let mut camera = Camera::new(Codec::H265);
+    let mut camera = Camera::new(VideoCodec::H265);
     for n in 0..6_i64 {
         camera.send(n * 3000, &[if n == 0 { 0x26 } else { 0x02 }, 1, 0x80], true);
         camera.send(n * 3000, &[39 << 1, 1, 5, 1], true);
@@ -166,7 +166,7 @@ fn sei_behind_a_picture_of_h265_joins_the_next_one() {
 
 #[test]
 fn parameter_sets_with_the_time_of_the_picture_before_belong_to_the_next() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     for n in 0..6 {
         if n % 2 == 0 {
             camera.send((n - 1) * 3000, SPS, true);
@@ -188,7 +188,7 @@ fn parameter_sets_with_the_time_of_the_picture_before_belong_to_the_next() {
 
 #[test]
 fn fragments_make_the_unit_that_they_were_cut_from() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     camera.send(0, &[0x7c, 0x85, 0x88, 1], false);
     camera.send(0, &[0x7c, 0x05, 2, 3], false);
     camera.send(0, &[0x7c, 0x45, 4], true);
@@ -200,7 +200,7 @@ fn fragments_make_the_unit_that_they_were_cut_from() {
 
 #[test]
 fn fragments_without_a_beginning_or_an_end_are_units_if_nothing_is_missing() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     camera.send(0, &[0x7c, 0x05, 0x88, 1], false);
     camera.send(0, &[0x7c, 0x05, 2], true);
     camera.send(3000, &[0x7c, 0x81, 0x88], false);
@@ -218,7 +218,7 @@ fn fragments_without_a_beginning_or_an_end_are_units_if_nothing_is_missing() {
 
 #[test]
 fn start_codes_in_units_and_fragments_separate_units() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     let mut whole = SPS.to_vec();
     whole.extend(b"\0\0\0\x01");
     whole.extend(PPS);
@@ -228,7 +228,7 @@ fn start_codes_in_units_and_fragments_separate_units() {
     let (first, second) = whole[1..].split_at(9);
     camera.send(3000, &[&[0x7c, 0x87], first].concat(), false);
     camera.send(3000, &[&[0x7c, 0x47], second].concat(), true);
-    let complete = camera.assembler.parameters.are_complete();
+    let complete = !camera.assembler.parameters.record().is_empty();
     let (pictures, repairs, _) = camera.pictures();
     assert_eq!(pictures, [(vec![0x65], true, 0), (vec![0x65], true, 3000)]);
     assert!(complete && repairs.count(Repair::StartCodes) == 2);
@@ -237,7 +237,7 @@ fn start_codes_in_units_and_fragments_separate_units() {
 #[test]
 fn a_loss_costs_its_picture_and_no_other() {
     for lost_at in 0..4 {
-        let mut camera = Camera::new(Codec::H264);
+        let mut camera = Camera::new(VideoCodec::H264);
         camera.send(0, IDR, true);
         camera.send(3000, P, true);
         let parts: [(&[u8], bool); 4] = [
@@ -269,7 +269,7 @@ fn a_loss_costs_its_picture_and_no_other() {
 
 #[test]
 fn a_malformed_payload_costs_its_picture_and_is_counted() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     camera.send(0, IDR, true);
     camera.send(3000, P, false);
     camera.send(3000, &[0xff, 1, 2], true);
@@ -289,7 +289,7 @@ fn a_malformed_payload_costs_its_picture_and_is_counted() {
 
 #[test]
 fn a_picture_without_end_is_given_up_in_bounded_memory() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     camera.send(0, &[0x7c, 0x85, 0x88], false);
     let part = [&[0x7c, 0x05][..], &[7; 60_000]].concat();
     for _ in 0..1000 {
@@ -309,7 +309,7 @@ fn a_picture_without_end_is_given_up_in_bounded_memory() {
 
 #[test]
 fn fragments_of_h265_may_tell_other_types_than_their_first() {
-    let mut camera = Camera::new(Codec::H265);
+    let mut camera = Camera::new(VideoCodec::H265);
     camera.send(0, &[0x62, 1, 0x93, 0x80, 1], false);
     camera.send(0, &[0x62, 1, 0x01, 2], false);
     camera.send(0, &[0x62, 1, 0x41, 3], true);
@@ -318,8 +318,8 @@ fn fragments_of_h265_may_tell_other_types_than_their_first() {
 }
 
 /// Payloads of a unit: itself, or its fragments.
-fn payloads(codec: Codec, unit: &[u8], mtu: usize) -> Vec<Vec<u8>> {
-    let header = if codec == Codec::H265 { 2 } else { 1 };
+fn payloads(codec: VideoCodec, unit: &[u8], mtu: usize) -> Vec<Vec<u8>> {
+    let header = if codec == VideoCodec::H265 { 2 } else { 1 };
     let (head, body) = unit.split_at(header);
     if body.len() <= mtu {
         return vec![unit.to_vec()];
@@ -329,7 +329,7 @@ fn payloads(codec: Codec, unit: &[u8], mtu: usize) -> Vec<Vec<u8>> {
     let fragments = parts.iter().enumerate().map(|(at, part)| {
         let bits = u8::from(at == 0) << 7 | u8::from(at == last) << 6;
         let mut payload = match codec {
-            Codec::H265 => vec![head[0] & 0x81 | 49 << 1, head[1], bits | head[0] >> 1 & 0x3f],
+            VideoCodec::H265 => vec![head[0] & 0x81 | 49 << 1, head[1], bits | head[0] >> 1 & 0x3f],
             _ => vec![head[0] & 0xe0 | 28, bits | head[0] & 0x1f],
         };
         payload.extend_from_slice(part);
@@ -347,7 +347,7 @@ proptest::proptest! {
         pictures in proptest::collection::vec(proptest::collection::vec(1_usize..5000, 1..4), 1..12),
         filling in 1_u8..=255,
     ) {
-        let codec = if h265 { Codec::H265 } else { Codec::H264 };
+        let codec = if h265 { VideoCodec::H265 } else { VideoCodec::H264 };
         let mut camera = Camera::new(codec);
         let mut expected = Vec::new();
         for (number, slices) in pictures.iter().enumerate() {
@@ -380,7 +380,7 @@ proptest::proptest! {
 
 #[test]
 fn markers_of_a_slow_camera_are_believed_after_three_pictures_that_nothing_followed() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     for n in 0..3 {
         camera.send(n * 90_000, P, true);
         camera.assembler.flush(&mut camera.repairs, &mut camera.units);
@@ -391,7 +391,7 @@ fn markers_of_a_slow_camera_are_believed_after_three_pictures_that_nothing_follo
 
 #[test]
 fn a_picture_of_a_camera_with_wrong_markers_is_damaged_by_a_loss_behind_one() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     for n in 0..3 {
         camera.send(n * 3000, P, true);
         camera.send(n * 3000, MORE, true);
@@ -429,7 +429,7 @@ fn first_slice(header: u8, frame_num: u8, field: Option<bool>) -> Vec<u8> {
 fn two_fields_are_one_picture_and_an_idr_picture_if_the_first_is_one() {
     // Whether fields carry a marker each, and how far apart their times are.
     for (marked, apart) in [(true, 0), (false, 0), (true, 1500)] {
-        let mut camera = Camera::new(Codec::H264);
+        let mut camera = Camera::new(VideoCodec::H264);
         camera.send(0, INTERLACED_SPS, false);
         for n in 0..6_i64 {
             let idr = n % 3 == 0;
@@ -456,7 +456,7 @@ fn two_fields_are_one_picture_and_an_idr_picture_if_the_first_is_one() {
 
 #[test]
 fn frames_fields_alone_and_fields_of_one_parity_are_pictures_of_their_own() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     camera.send(0, INTERLACED_SPS, false);
     let fields = [
         (0x65, 0, None),
@@ -478,7 +478,7 @@ fn frames_fields_alone_and_fields_of_one_parity_are_pictures_of_their_own() {
 
 #[test]
 fn a_field_that_waits_for_the_other_is_handed_out_when_nothing_comes() {
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     camera.send(0, INTERLACED_SPS, false);
     for n in 0..5 {
         camera.send(n * 3000, &first_slice(0x65, 0, None), true);
@@ -494,11 +494,101 @@ fn a_field_that_waits_for_the_other_is_handed_out_when_nothing_comes() {
 fn in_progressive_video_each_first_slice_is_a_picture() {
     // The same SPS with `frame_mbs_only_flag` 1.
     let sps = [0x67, 77, 0, 30, 0xda, 0x08, 0x79];
-    let mut camera = Camera::new(Codec::H264);
+    let mut camera = Camera::new(VideoCodec::H264);
     camera.send(0, &sps, false);
     for n in 0..4 {
         camera.send(0, P, false);
         camera.send(0, MORE, n == 3);
     }
     assert_eq!(camera.pictures().0.len(), 4);
+}
+
+#[test]
+fn the_marker_on_every_packet_does_not_cut_fragments() {
+    let mut camera = Camera::new(VideoCodec::H264);
+    for n in 0..5 {
+        let kind = if n == 0 { 5 } else { 1 };
+        for payload in [[0x7c, 0x80 | kind, 0x88], [0x7c, kind, 2], [0x7c, 0x40 | kind, 3]] {
+            camera.send(n * 3000, &payload, true);
+        }
+    }
+    let sizes: Vec<_> = camera.units.iter().map(|unit| unit.data.len()).collect();
+    assert_eq!(sizes, [8; 4]);
+    let (pictures, repairs, damaged) = camera.pictures();
+    assert_eq!(
+        (pictures.len(), damaged),
+        (5, 0),
+        "the last one waits for what follows"
+    );
+    assert_eq!(
+        (repairs.count(Repair::Marker), repairs.count(Repair::Fragments)),
+        (1, 0)
+    );
+}
+
+#[test]
+fn a_fragment_without_its_end_ends_at_the_marker() {
+    let mut camera = Camera::new(VideoCodec::H264);
+    for n in 0..6 {
+        camera.send(n * 3000, &[0x7c, 0x81, 0x88], false);
+        camera.send(n * 3000, &[0x7c, 0x01, 2], true);
+    }
+    let (pictures, repairs, damaged) = camera.pictures();
+    assert_eq!(
+        (pictures.len(), damaged, repairs.count(Repair::Fragments)),
+        (6, 0, 6)
+    );
+}
+
+#[test]
+fn a_byte_stream_in_fragments_is_taken_apart_though_a_packet_was_lost_before() {
+    let mut camera = Camera::new(VideoCodec::H264);
+    camera.send(0, IDR, true);
+    for n in 1..4 {
+        let start = [
+            &[0x7c, 0x85, 0, 0, 0, 1][..],
+            SPS,
+            &[0, 0, 0, 1],
+            PPS,
+            &[0, 0, 1, 0x65, 0x88],
+        ]
+        .concat();
+        camera.send_after(u32::from(n == 2), n * 3000, &start, false);
+        camera.send(n * 3000, &[0x7c, 0x45, 7], true);
+    }
+    let (pictures, _, damaged) = camera.pictures();
+    assert!(
+        pictures
+            .iter()
+            .all(|(units, keyframe, _)| *keyframe && units == &[0x65]),
+        "{pictures:?}"
+    );
+    assert_eq!((pictures.len(), damaged), (4, 0));
+}
+
+#[test]
+fn pictures_of_numbered_units_are_whole_or_dropped() {
+    let mut camera = Camera::new(VideoCodec::H264);
+    let fmtp = "packetization-mode=2;sprop-interleaving-depth=2;sprop-max-don-diff=3";
+    camera.assembler = PictureAssembler::new(VideoCodec::H264, fmtp);
+    let stap_b = |number: u8, unit: &[u8]| [&[0x79, 0, number, 0, unit.len() as u8][..], unit].concat();
+    // Two slices a picture, of which the first comes second; the second of picture 6 is lost.
+    for n in 0..12_u8 {
+        let first = if n == 0 { IDR } else { P };
+        let ticks = i64::from(n) * 3000;
+        if n != 6 {
+            camera.send(ticks, &stap_b(2 * n + 1, MORE), true);
+        }
+        camera.send_after(u32::from(n == 6), ticks, &stap_b(2 * n, first), true);
+    }
+    let (pictures, ..) = camera.pictures();
+    assert!(
+        pictures.iter().all(|(units, ..)| units.len() == 2),
+        "{pictures:?}"
+    );
+    let times: Vec<_> = pictures.iter().map(|(_, _, ticks)| ticks / 3000).collect();
+    assert!(
+        !times.contains(&6) && times.starts_with(&[0, 1, 2, 3, 4]) && times.contains(&9),
+        "{times:?}"
+    );
 }

@@ -143,3 +143,17 @@ proptest! {
         prop_assert_eq!(out, numbers.iter().map(|n| (*n, 0)).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn numbers_that_stand_still_are_not_looked_at() {
+    let packets: Vec<_> = (0..30).map(|n| packet(96, 7, n * 3000, SSRC)).collect();
+    let (out, repairs) = order(&packets);
+    // The first, and all from the tenth on; what was missing is told once.
+    assert_eq!(out.len(), 1 + 30 - 1 - MAX_REPEATS as usize);
+    assert_eq!((out[0], out[1], out[2]), ((7, 0), (7, 1), (7, 0)));
+    assert_eq!(repairs.count(Repair::Unnumbered), 1);
+    // Copies are another matter.
+    let mut copies = vec![packet(96, 7, 0, SSRC); 30];
+    copies.push(packet(96, 8, 3000, SSRC));
+    assert_eq!(order(&copies).0, [(7, 0), (8, 0)]);
+}
