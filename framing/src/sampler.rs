@@ -13,11 +13,10 @@ use crate::render::{RenderError, Renderer};
 /// Use the parts where frames go into memory of another owner, or where several consumers share a decoder.
 ///
 /// ```no_run
-/// # use lva_framing::{DecoderOptions, FrameRate, FrameSampler, ImageSettings, PixelFormat, VideoCodec};
+/// # use lva_framing::{FrameRate, FrameSampler, ImageSettings, PixelFormat, VideoCodec};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let settings = ImageSettings::new(PixelFormat::Bgr24);
-/// let mut frames =
-///     FrameSampler::open(VideoCodec::Mjpeg, &[], DecoderOptions::default(), FrameRate::new(5, 1)?, settings)?;
+/// let mut frames = FrameSampler::new(FrameRate::new(5, 1)?, ImageSettings::new(PixelFormat::Bgr24));
+/// frames.set_stream(VideoCodec::Mjpeg, &[])?;
 /// let _damaged_units_are_counted = frames.push(&std::fs::read("picture.jpg")?, 0)?;
 /// while let Some(frame) = frames.next_frame()? {
 ///     println!("{}x{} at {}", frame.plan.width(), frame.plan.height(), frame.timestamp_90k);
@@ -27,7 +26,9 @@ use crate::render::{RenderError, Renderer};
 /// ```
 #[derive(Debug)]
 pub struct FrameSampler {
-    decoder: Decoder,
+    options: DecoderOptions,
+    /// `None` until the stream is known.
+    decoder: Option<Decoder>,
     pacer: Pacer,
     settings: ImageSettings,
     renderer: Option<Renderer>,
@@ -59,39 +60,61 @@ pub enum SampleError {
 }
 
 impl FrameSampler {
-    /// Opens the decoder; `extra_data` as for [`Decoder::open`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`Decoder::open`].
-    pub fn open(
-        codec: VideoCodec,
-        extra_data: &[u8],
-        options: DecoderOptions,
-        rate: FrameRate,
-        settings: ImageSettings,
-    ) -> Result<Self, DecoderOpenError> {
-        Ok(Self {
-            decoder: Decoder::open(codec, extra_data, options)?,
+    /// Frames at this rate, of this size and format, from the stream that [`set_stream`](Self::set_stream) names.
+    pub fn new(rate: FrameRate, settings: ImageSettings) -> Self {
+        Self {
+            options: DecoderOptions::default(),
+            decoder: None,
             pacer: Pacer::new(rate),
             settings,
             renderer: None,
             pixels: Vec::new(),
-        })
+        }
     }
 
-    /// Takes every unit of the stream, in decoding order. See [`Decoder::push_for`].
+    /// How decoders are opened. Default: [`DecoderOptions::default`].
+    #[must_use]
+    pub fn with_decoder(mut self, options: DecoderOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Names the stream whose units follow: when it is known, and again when its parameters or codec have changed.
+    /// `extra_data` as for [`Decoder::open`]. The pace goes on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Decoder::open`]; what was before stays in effect.
+    pub fn set_stream(&mut self, codec: VideoCodec, extra_data: &[u8]) -> Result<(), DecoderOpenError> {
+        match &mut self.decoder {
+            Some(decoder) if decoder.codec() == codec => decoder
+                .set_extra_data(extra_data)
+                .map_err(|cause| DecoderOpenError::ExtraData { codec, cause }),
+            decoder => {
+                *decoder = Some(Decoder::open(codec, extra_data, self.options.clone())?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes every unit of the stream, in decoding order. See [`Decoder::push_for`]. Before the stream is known, units are
+    /// skipped.
     ///
     /// # Errors
     ///
     /// As for [`Decoder::push_for`].
     pub fn push(&mut self, unit: &[u8], timestamp_90k: u64) -> Result<UnitOutcome, PushError> {
-        self.decoder.push_for(unit, timestamp_90k, &mut self.pacer)
+        match &mut self.decoder {
+            Some(decoder) => decoder.push_for(unit, timestamp_90k, &mut self.pacer),
+            None => Ok(UnitOutcome::Skipped),
+        }
     }
 
     /// At the end of a stream: the frames that the decoder holds back come out.
     pub fn flush(&mut self) {
-        self.decoder.flush_for(&mut self.pacer);
+        if let Some(decoder) = &mut self.decoder {
+            decoder.flush_for(&mut self.pacer);
+        }
     }
 
     /// The next frame, in order of presentation; `None` until more units are pushed.
@@ -100,7 +123,7 @@ impl FrameSampler {
     ///
     /// The picture has no frame, and is skipped.
     pub fn next_frame(&mut self) -> Result<Option<SampledFrame<'_>>, SampleError> {
-        let Some(picture) = self.decoder.next_picture() else {
+        let Some(picture) = self.decoder.as_mut().and_then(Decoder::next_picture) else {
             return Ok(None);
         };
         let plan = self.settings.plan(picture.width(), picture.height())?;
@@ -119,8 +142,8 @@ impl FrameSampler {
         }))
     }
 
-    /// Counters of the decoder.
+    /// Counters of the decoder; another codec begins with new ones.
     pub fn stats(&self) -> DecoderStats {
-        self.decoder.stats()
+        self.decoder.as_ref().map(Decoder::stats).unwrap_or_default()
     }
 }

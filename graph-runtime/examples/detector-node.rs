@@ -9,7 +9,7 @@ use lva_graph_runtime::{
     CustomNode, GraphEvent, MessageSink, Module, NodeContext, NodeError, NodeFactory, NodeFrame,
     RuntimeOptions, SinkError,
 };
-use lva_inference::{Detector, ImageView, ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
+use lva_inference::{Detector, ImageView, RtenDetector};
 use lva_inference_schema::{Entity, EventName, Inference, JsonStyle};
 
 const TOPOLOGY: &str = r##"{
@@ -41,9 +41,8 @@ impl NodeFactory for DetectorFactory {
 
     fn create(&self, _node: &NodeContext<'_>) -> Result<Box<dyn CustomNode>, NodeError> {
         // The embedded model finds drawn people; `RtenDetector::load` takes one that finds real ones.
-        let (model, spec) = (PLAZA_PERSON_ONNX, ModelSpec::plaza_person());
-        let detector = RtenDetector::from_bytes(model, spec, RtenOptions::default());
-        Ok(Box::new(DetectorNode(detector.map_err(NodeError::new)?)))
+        let detector = RtenDetector::plaza_person().map_err(NodeError::new)?;
+        Ok(Box::new(DetectorNode(detector)))
     }
 }
 

@@ -17,14 +17,11 @@
 //! ```
 //! # #[cfg(all(feature = "rten", feature = "embedded-model"))]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use lva_inference::{
-//!     Detector, ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions,
-//! };
+//! use lva_inference::{Detector, ImageView, PixelFormat, RtenDetector};
 //!
 //! // The embedded model detects drawn people. For real people use a model trained on them:
 //! // RtenDetector::load("FastestDet.onnx", ModelSpec::fastest_det().with_classes_kept(["person"]), …)
-//! let (model, spec) = (PLAZA_PERSON_ONNX, ModelSpec::plaza_person());
-//! let mut detector = RtenDetector::from_bytes(model, spec, RtenOptions::default())?;
+//! let mut detector = RtenDetector::plaza_person()?;
 //!
 //! let pixels = vec![0; 1408 * 786 * 3];
 //! let frame = ImageView::packed(&pixels, 1408, 786, PixelFormat::Bgr24)?;

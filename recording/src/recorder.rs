@@ -33,7 +33,8 @@ const MAX_REORDER: u64 = 2 * MediaTime::TICKS_PER_SECOND;
 /// clock: media time comes from the units, and the delay before a failed disk is retried is media time, too.
 pub struct Recorder<S: ClipStore = ClipDirectory> {
     output: ClipOutput<S>,
-    tracks: Tracks,
+    /// `None` until the camera has told them.
+    tracks: Option<Tracks>,
     trigger: Trigger,
     pre_roll: PreRoll,
     newest_90k: Option<u64>,
@@ -47,6 +48,7 @@ impl<S: ClipStore> Recorder<S> {
     /// A recorder opened by events, with an empty pre-roll.
     ///
     /// The pre-roll must cover [`GateOptions::lookback_90k`] plus the delay of an event (seconds, with a slow model).
+    /// Without tracks, as before the first session of a camera, units are dropped until [`set_tracks`](Self::set_tracks).
     ///
     /// # Errors
     ///
@@ -54,24 +56,29 @@ impl<S: ClipStore> Recorder<S> {
     pub fn new(
         gate: GateOptions,
         pre_roll: PreRollLimits,
-        tracks: Tracks,
+        tracks: impl Into<Option<Tracks>>,
         store: S,
     ) -> Result<Self, GateOptionsError> {
-        Ok(Self::with_trigger(Trigger::gate(gate)?, pre_roll, tracks, store))
+        Ok(Self::with_trigger(
+            Trigger::gate(gate)?,
+            pre_roll,
+            tracks.into(),
+            store,
+        ))
     }
 
     /// A recorder whose gate is always open: its first recording begins with the first keyframe and ends with
     /// [`end`](Self::end). Use it with a [`SegmentDirectory`](crate::SegmentDirectory); a single file would grow without
     /// limit. Events have no effect.
-    pub fn continuous(tracks: Tracks, store: S) -> Self {
+    pub fn continuous(tracks: impl Into<Option<Tracks>>, store: S) -> Self {
         let one_unit = PreRollLimits {
             span_90k: 0,
             bytes: usize::MAX,
         };
-        Self::with_trigger(Trigger::Always, one_unit, tracks, store)
+        Self::with_trigger(Trigger::Always, one_unit, tracks.into(), store)
     }
 
-    fn with_trigger(trigger: Trigger, pre_roll: PreRollLimits, tracks: Tracks, store: S) -> Self {
+    fn with_trigger(trigger: Trigger, pre_roll: PreRollLimits, tracks: Option<Tracks>, store: S) -> Self {
         let lookback = (!trigger.is_always()).then_some(pre_roll.span_90k);
         Self {
             output: ClipOutput::new(store, Annotations::new(lookback)),
@@ -89,6 +96,9 @@ impl<S: ClipStore> Recorder<S> {
     #[must_use = "the events report which clips exist"]
     pub fn push(&mut self, unit: MediaUnit) -> Vec<RecorderEvent> {
         let mut events = self.take_events();
+        if self.tracks.is_none() {
+            return events;
+        }
         if unit.track == Track::Video {
             self.follow_time(unit.timestamp_90k, &mut events);
         }
@@ -155,11 +165,12 @@ impl<S: ClipStore> Recorder<S> {
         events
     }
 
-    /// Changes the stream's parameters, for example after a camera was reconfigured. Equal parameters have no effect.
+    /// Sets the stream's parameters, when they are known, and after a camera was reconfigured. Equal parameters have no effect.
     /// Empties the pre-roll: an MP4 track has one set of parameters.
     #[must_use = "the events report which clips exist"]
-    pub fn set_tracks(&mut self, tracks: Tracks) -> Vec<RecorderEvent> {
+    pub fn set_tracks(&mut self, tracks: impl Into<Tracks>) -> Vec<RecorderEvent> {
         let mut events = self.take_events();
+        let tracks = Some(tracks.into());
         if self.tracks == tracks {
             return events;
         }
@@ -299,9 +310,9 @@ impl<S: ClipStore> Recorder<S> {
 
     fn begin(&mut self, events: &mut Vec<RecorderEvent>) {
         let newest_90k = self.newest_90k.unwrap_or(0);
-        if let Some(active) = &mut self.active {
+        if let (Some(active), Some(tracks)) = (&mut self.active, &self.tracks) {
             self.output
-                .begin(active, &self.tracks, &self.pre_roll, newest_90k, events);
+                .begin(active, tracks, &self.pre_roll, newest_90k, events);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::future;
 
 use lva_extension_protocol::server::{ExtensionServer, ListenAddress};
-use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
+use lva_inference::RtenDetector;
 use lva_spatial_analysis::{Detectors, Operation, SpatialExtension};
 
 #[tokio::main(flavor = "current_thread")]
@@ -23,13 +23,7 @@ async fn main() -> anyhow::Result<()> {
     for finding in operation.findings() {
         eprintln!("{finding}");
     }
-    let detectors = Detectors::each(|| {
-        RtenDetector::from_bytes(
-            PLAZA_PERSON_ONNX,
-            ModelSpec::plaza_person(),
-            RtenOptions::default(),
-        )
-    });
+    let detectors = Detectors::each(RtenDetector::plaza_person);
     let server = ExtensionServer::new(SpatialExtension::new(operation, detectors))
         .listen(ListenAddress::loopback(port.parse()?))
         .await?;

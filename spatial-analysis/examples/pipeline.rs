@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use lva_framing::{DecoderOptions, FrameRate, FrameSampler, ImageSettings, PixelFormat};
-use lva_inference::{ImageView, ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
+use lva_framing::{FrameRate, FrameSampler, ImageSettings, PixelFormat};
+use lva_inference::{ImageView, RtenDetector};
 use lva_recording::{ClipDirectory, GateOptions, MediaUnit, PreRollLimits, Recorder, Signal, VideoTrack};
-use lva_rtsp::{Camera, CameraEvent, CameraOptions, CameraUrl};
+use lva_rtsp::{Camera, CameraEvent, CameraOptions};
 use lva_spatial_analysis::{AnalysisOptions, Operation, SpatialAnalysis};
 
 const SQUARE: &str =
@@ -26,62 +26,41 @@ async fn main() -> anyhow::Result<()> {
 }
 
 pub(crate) async fn run(url: &str, directory: &Path, clips: u64) -> anyhow::Result<()> {
-    let (url, credentials) = CameraUrl::parse_with_credentials(url)?;
-    let options = CameraOptions::new(url).with_credentials(credentials);
-    let mut camera = Camera::connect(options.with_audio(false));
-    // Five frames a second.
-    let (rate, settings) = (FrameRate::new(5, 1)?, ImageSettings::new(PixelFormat::Bgr24));
-    let operation = Operation::from_json(SQUARE)?;
     let seconds = Duration::from_secs;
     let gate = GateOptions::new(seconds(3), seconds(30)).starting_before(seconds(2));
-    let pre_roll = PreRollLimits::new(seconds(10), 64 << 20);
-
-    let mut analysis: Option<(FrameSampler, SpatialAnalysis<RtenDetector>)> = None;
-    let (mut recorder, mut files) = (None::<Recorder>, 0);
-    while files < clips {
-        match camera.next().await.context("the camera stopped")? {
-            CameraEvent::Unit(unit) => {
-                let (Some((frames, people)), Some(recorder)) = (&mut analysis, &mut recorder) else {
-                    continue;
-                };
-                let recorded = MediaUnit::video(unit.timestamp_90k, unit.keyframe, unit.data.clone());
-                for event in recorder.push(recorded) {
-                    println!("{event}");
-                }
-                files = recorder.stats().files;
+    let directory = ClipDirectory::new(directory, "square-${System.DateTime}");
+    let mut recorder = Recorder::new(gate, PreRollLimits::new(seconds(10), 64 << 20), None, directory)?;
+    let mut frames = FrameSampler::new(FrameRate::new(5, 1)?, ImageSettings::new(PixelFormat::Bgr24));
+    let operation = Operation::from_json(SQUARE)?;
+    let mut people = None;
+    let mut camera = Camera::connect(CameraOptions::parse(url)?.with_audio(false));
+    while recorder.stats().files < clips {
+        let event = camera.next().await.context("the camera stopped")?;
+        let mut recorded = Vec::new();
+        if let Some(video) = event.video() {
+            frames.set_stream(video.codec, &video.extra_data)?;
+            // The embedded model finds drawn people; `RtenDetector::load` takes one that finds real ones.
+            let (detector, options) = (RtenDetector::plaza_person()?, AnalysisOptions::default());
+            let session = SpatialAnalysis::new(detector, &operation, video.size, options, 1)?;
+            people = Some(session);
+            recorded = recorder.set_tracks(VideoTrack::new(video.codec, video.extra_data, video.size));
+        }
+        match (event, &mut people) {
+            (CameraEvent::Unit(unit), Some(people)) => {
                 let _damaged_units_are_counted = frames.push(&unit.data, unit.timestamp_90k)?;
                 while let Some(frame) = frames.next_frame()? {
                     let (width, height) = (frame.plan.width(), frame.plan.height());
                     let view = ImageView::packed(frame.pixels, width, height, frame.plan.format())?;
-                    if !people.process(view.into(), frame.timestamp_90k)?.is_empty() {
+                    if !people.process(view, frame.timestamp_90k)?.is_empty() {
                         recorder.signal(Signal::at(frame.timestamp_90k));
                     }
                 }
+                recorded = recorder.push(MediaUnit::video(unit.timestamp_90k, unit.keyframe, unit.data));
             }
-            CameraEvent::Lost { error } => eprintln!("{error}"), // it reconnects
-            event => {
-                let Some(video) = event.video() else { continue };
-                let (Some(codec), Some(size)) = (video.codec.video_codec(), video.size) else {
-                    continue;
-                };
-                let decoding = DecoderOptions::default();
-                let frames = FrameSampler::open(codec, &video.extra_data, decoding, rate, settings)?;
-                // The embedded model finds drawn people; `RtenDetector::load` takes one that finds real ones.
-                let (model, spec) = (PLAZA_PERSON_ONNX, ModelSpec::plaza_person());
-                let detector = RtenDetector::from_bytes(model, spec, RtenOptions::default())?;
-                let options = AnalysisOptions::default();
-                let people = SpatialAnalysis::new(detector, &operation, size, options, 1)?;
-                analysis = Some((frames, people));
-                let track = VideoTrack::new(codec, video.extra_data.clone(), size);
-                match &mut recorder {
-                    Some(recorder) => println!("{:?}", recorder.set_tracks(track.into())),
-                    None => {
-                        let directory = ClipDirectory::new(directory, "square-${System.DateTime}");
-                        recorder = Some(Recorder::new(gate, pre_roll, track.into(), directory)?);
-                    }
-                }
-            }
+            (CameraEvent::Lost { error }, _) => eprintln!("{error}"), // it reconnects
+            _ => {}
         }
+        recorded.iter().for_each(|event| println!("{event}"));
     }
     camera.close().await;
     Ok(())

@@ -15,7 +15,7 @@
 //!
 //! ```no_run
 //! use lva_extension_protocol::server::{ExtensionServer, ListenAddress};
-//! use lva_inference::{ModelSpec, PLAZA_PERSON_ONNX, RtenDetector, RtenOptions};
+//! use lva_inference::RtenDetector;
 //! use lva_spatial_analysis::{Detectors, Operation, SpatialExtension};
 //!
 //! # #[tokio::main]
@@ -23,10 +23,7 @@
 //! let operation = Operation::from_json(
 //!     r#"{"zones": [{"name": "door", "polygon": [[0.4, 0.5], [0.6, 0.5], [0.6, 0.9], [0.4, 0.9]]}]}"#,
 //! )?;
-//! let detectors = Detectors::each(|| {
-//!     RtenDetector::from_bytes(PLAZA_PERSON_ONNX, ModelSpec::plaza_person(), RtenOptions::default())
-//! });
-//! let extension = SpatialExtension::new(operation, detectors);
+//! let extension = SpatialExtension::new(operation, Detectors::each(RtenDetector::plaza_person));
 //! let server = ExtensionServer::new(extension).listen(ListenAddress::loopback(50051)).await?;
 //! server.serve(std::future::pending()).await?;
 //! # Ok(())

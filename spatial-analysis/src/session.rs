@@ -138,7 +138,7 @@ impl ProcessError {
 /// let mut analysis = SpatialAnalysis::new(walker, &operation, (64, 36), AnalysisOptions::default(), 1)?;
 ///
 /// let pixels = vec![0; 64 * 36 * 3];
-/// let frame = Frame::Host(ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24)?);
+/// let frame = ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24)?;
 /// let mut inferences = Vec::new();
 /// for n in 0..45 {
 ///     inferences.extend(analysis.process(frame, n * 6000)?); // 15 frames a second
@@ -313,9 +313,13 @@ impl<D: Detector> SpatialAnalysis<D> {
     /// # Errors
     ///
     /// [`ProcessError`]: the state is unchanged, and the session accepts the next frame.
-    pub fn process(&mut self, frame: Frame<'_>, timestamp_90k: u64) -> Result<Vec<Inference>, ProcessError> {
+    pub fn process<'a>(
+        &mut self,
+        frame: impl Into<Frame<'a>>,
+        timestamp_90k: u64,
+    ) -> Result<Vec<Inference>, ProcessError> {
         self.stats.frames += 1;
-        let answer = self.analyze(frame, timestamp_90k);
+        let answer = self.analyze(frame.into(), timestamp_90k);
         self.stats.failed_frames += u64::from(answer.is_err());
         answer
     }

@@ -1,7 +1,7 @@
 //! Decoder, pacer and renderer in one.
 
 use lva_framing::{
-    DecoderOptions, FrameEncoder, FrameRate, FrameSampler, ImageFile, ImageSettings, PixelFormat, VideoCodec,
+    FrameEncoder, FrameRate, FrameSampler, ImageFile, ImageSettings, PixelFormat, UnitOutcome, VideoCodec,
 };
 
 /// A JPEG of one grey.
@@ -33,11 +33,19 @@ fn frames_come_at_the_rate_and_follow_the_size_of_the_pictures() {
         FrameRate::new(5, 1).unwrap(),
         ImageSettings::new(PixelFormat::Bgr24),
     );
-    let mut frames =
-        FrameSampler::open(VideoCodec::Mjpeg, &[], DecoderOptions::default(), rate, settings).unwrap();
+    let mut frames = FrameSampler::new(rate, settings);
+    assert_eq!(
+        frames.push(&jpeg(64, 48, 0), 0),
+        Ok(UnitOutcome::Skipped),
+        "not known yet"
+    );
+    frames.set_stream(VideoCodec::Mjpeg, &[]).unwrap();
     let mut seen = Vec::new();
     for number in 0..20 {
         let (width, height) = if number < 10 { (64, 48) } else { (32, 32) };
+        if number == 10 {
+            frames.set_stream(VideoCodec::Mjpeg, &[]).unwrap(); // as after a reconnection
+        }
         let _ = frames.push(&jpeg(width, height, 100), number * 9000).unwrap();
         seen.extend(ready(&mut frames));
     }

@@ -73,6 +73,21 @@ impl RtenDetector {
         let engine = Engine::load(spec, Device::Cpu, |spec| load(bytes, spec, &options))?;
         Ok(Self { engine })
     }
+
+    /// The embedded model with default options: [`PLAZA_PERSON_ONNX`](crate::PLAZA_PERSON_ONNX), which detects drawn
+    /// people.
+    ///
+    /// # Errors
+    ///
+    /// As for [`RtenDetector::load`].
+    #[cfg(feature = "embedded-model")]
+    pub fn plaza_person() -> Result<Self, LoadError> {
+        Self::from_bytes(
+            crate::PLAZA_PERSON_ONNX,
+            ModelSpec::plaza_person(),
+            RtenOptions::default(),
+        )
+    }
 }
 
 impl Detector for RtenDetector {

@@ -1,6 +1,6 @@
 //! The model that comes with `lva-inference`, on frames of the world that it knows.
 
-use lva_inference::{ImageView, ModelSpec, PLAZA_PERSON_ONNX, PixelFormat, RtenDetector, RtenOptions};
+use lva_inference::{ImageView, PixelFormat, RtenDetector};
 use lva_sample_world::{Crossing, World, WorldOptions};
 use lva_spatial_analysis::*;
 
@@ -28,12 +28,7 @@ fn people_of_the_drawn_plaza_are_reported_where_they_are() {
     let begin = (first.frame - 10).min(world.frame_count() - FRAMES);
     let scene = serde_json::json!({"zones": truth.zones, "lines": truth.lines});
     let config = Operation::from_json(&scene.to_string()).unwrap();
-    let model = RtenDetector::from_bytes(
-        PLAZA_PERSON_ONNX,
-        ModelSpec::plaza_person(),
-        RtenOptions::default(),
-    )
-    .unwrap();
+    let model = RtenDetector::plaza_person().unwrap();
     let all_people = AnalysisOptions::default().with_entities(Entities::EveryFrame);
     let mut analysis = SpatialAnalysis::new(model, &config, (1280, 720), all_people, 1).unwrap();
     let mut rgb = vec![0; world.frame_bytes()];
@@ -42,7 +37,7 @@ fn people_of_the_drawn_plaza_are_reported_where_they_are() {
         let frame = world.render(index, &mut rgb).unwrap();
         let view = ImageView::packed(&rgb, 1280, 720, PixelFormat::Rgb24).unwrap();
         let time = index * SECOND / u64::from(FPS);
-        let inferences = analysis.process(view.into(), time).unwrap();
+        let inferences = analysis.process(view, time).unwrap();
         assert_sound(&inferences);
         reported.extend(events(&inferences));
         // The first frames confirm no people and report none.

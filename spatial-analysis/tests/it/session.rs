@@ -176,7 +176,7 @@ fn a_failing_detector_costs_its_frame_and_nothing_else() {
     let view = ImageView::packed(&pixels, 64, 36, PixelFormat::Bgr24).unwrap();
     let mut reported = Vec::new();
     for (n, time) in times(15).enumerate() {
-        match analysis.process(view.into(), time) {
+        match analysis.process(view, time) {
             Ok(inferences) => reported.extend(events(&inferences)),
             Err(error) => {
                 assert!(matches!(error, ProcessError::Detect(_)) && error.is_transient());
@@ -286,7 +286,7 @@ fn zones_lie_on_the_cameras_picture_in_a_padded_frame_and_boxes_on_the_frame() {
         let view = ImageView::packed(&pixels, 64, 64, PixelFormat::Bgr24).unwrap();
         let mut reported = Vec::new();
         for time in times(15) {
-            reported.extend(analysis.process(view.into(), time).unwrap());
+            reported.extend(analysis.process(view, time).unwrap());
         }
         reported
     };

@@ -157,7 +157,7 @@ pub(crate) fn play<D: Detector>(
     let view = ImageView::packed(&pixels, SIZE.0, SIZE.1, PixelFormat::Bgr24).unwrap();
     let mut reported = Vec::new();
     for time in times {
-        let inferences = analysis.process(view.into(), time).unwrap();
+        let inferences = analysis.process(view, time).unwrap();
         if !inferences.is_empty() {
             reported.push((time, inferences));
         }
