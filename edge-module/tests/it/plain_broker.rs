@@ -45,6 +45,46 @@ impl Listener {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_comes_from_a_file_and_no_list_of_processes_shows_it_or_skips() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let users = file("users", "");
+    let Some(mut broker) = Broker::start(&format!("allow_anonymous false\npassword_file {users}")) else {
+        return;
+    };
+    let made = std::process::Command::new("mosquitto_passwd")
+        .args(["-b", &users, "site", "geheim-21"])
+        .status()
+        .unwrap();
+    assert!(made.success());
+    broker.restart();
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let password = file("password", "geheim-21\n");
+    let flags = [
+        "--broker",
+        &url,
+        "--broker-user",
+        "site",
+        "--broker-password-file",
+        &password,
+    ];
+    let program = Program::start_with(directory.path(), &flags, None);
+    let connected = async {
+        while program.metric("lva_edge_hub_connected", "").await < 1.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    crate::within("a connection", connected).await;
+    let command_line = program.command_line();
+    assert!(command_line.contains("--broker-user") && !command_line.contains("geheim"));
+    assert!(!program.log().contains("geheim"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plain_broker_carries_methods_events_states_and_announcements_or_skips() {
     let Some(broker) = Broker::start("") else { return };
     let directory = tempfile::tempdir().unwrap();
