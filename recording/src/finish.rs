@@ -86,15 +86,6 @@ fn open(file: &mut File, part: &Path) -> Result<Input, ClipError> {
         })
 }
 
-/// The header in the file's own metadata.
-pub(crate) fn header(file: &mut File, part: &Path) -> Result<ClipHeader, ClipError> {
-    let input = open(file, part)?;
-    header_of(&input).ok_or_else(|| ClipError::Unreadable {
-        path: part.to_owned(),
-        cause: ffmpeg::Error::InvalidData,
-    })
-}
-
 fn header_of(input: &Input) -> Option<ClipHeader> {
     let metadata = input.metadata();
     let mut header = ClipHeader::from_tag(metadata.get(HEADER_TAG)?)?;

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use crate::error::ClipError;
 use crate::files::{UNFINISHED_SUFFIX, finished, sidecar_path, unfinished};
-use crate::finish::{complete, header, remove_empty};
-use crate::fragments::layout;
+use crate::finish::{complete, remove_empty};
+use crate::fragments::{Layout, layout};
 use crate::playlist::{PLAYLIST, complete_playlist, is_complete, is_managed};
 use crate::preview;
 use crate::report::ClipReport;
 use crate::scan::{MAX_DEPTH, walk_files};
-use crate::sidecar::{HEADER_TAG, Sidecar};
+use crate::sidecar::{ClipHeader, HEADER_TAG, Sidecar};
 
 /// Result of a recovery.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ const HEAD_BYTES: u64 = 1 << 20;
 /// Safe to call at any time, also while other recordings use the same directories: files being written are locked.
 ///
 /// Files of other origin are never touched. Files of this crate are: an unfinished clip with its tag in the file header,
-/// or an empty one with the name of a segment; the files next to a clip with a sidecar; and a playlist with this crate's
+/// or one that ends before that, with the name of a segment; the files next to a clip with a sidecar; and a playlist with this crate's
 /// comment next to segments.
 ///
 /// # Errors
@@ -143,19 +143,16 @@ fn take(part: &Path, owner: Option<&str>) -> Taken {
         Ok(found) => found,
         Err(cause) => return failed(cause),
     };
-    if found.fragments == 0 && found.head_only && owner.is_none() {
-        return match is_our_head(&mut file, part) {
-            Ok(true) => match remove_empty(part) {
-                Ok(()) => Taken::Removed,
-                Err(cause) => failed(cause),
-            },
-            Ok(false) => Taken::Foreign,
+    match is_ours(&mut file, part, found, owner) {
+        Ok(true) => {}
+        Ok(false) => return Taken::Foreign,
+        Err(cause) => return failed(cause),
+    }
+    if found.fragments == 0 {
+        return match remove_empty(part) {
+            Ok(()) => Taken::Removed,
             Err(cause) => failed(cause),
         };
-    }
-    match header(&mut file, part) {
-        Ok(header) if owner.is_none_or(|owner| owner == header.owner) => {}
-        _ => return Taken::Foreign,
     }
     match complete(part, &finished(part), &mut file) {
         Ok(Some(report)) => Taken::Recovered(Box::new(report)),
@@ -164,16 +161,26 @@ fn take(part: &Path, owner: Option<&str>) -> Taken {
     }
 }
 
-/// Whether a file without media is this crate's: its header has the tag, or it is empty with the name of a segment.
-fn is_our_head(file: &mut File, part: &Path) -> io::Result<bool> {
+/// Whether this crate wrote a file, by the tag in its header; without a complete header, by the name of a segment. Nothing behind the
+/// header is looked at: a kill may have ended it in the middle of anything, and FFmpeg refuses some of those files.
+fn is_ours(file: &mut File, part: &Path, found: Layout, owner: Option<&str>) -> io::Result<bool> {
     file.seek(SeekFrom::Start(0))?;
     let mut head = Vec::new();
-    file.take(HEAD_BYTES).read_to_end(&mut head)?;
-    if head.is_empty() {
-        return Ok(is_segment_name(part));
+    let bytes = match found.init_bytes {
+        0 => HEAD_BYTES,
+        complete => complete.min(HEAD_BYTES),
+    };
+    file.take(bytes).read_to_end(&mut head)?;
+    if let Some(header) = ClipHeader::find_in(&head) {
+        return Ok(owner.is_none_or(|owner| owner == header.owner));
+    }
+    // The owner's name is not there.
+    if owner.is_some() || !found.head_only {
+        return Ok(false);
     }
     let tag = HEADER_TAG.as_bytes();
-    Ok(head.windows(tag.len()).any(|bytes| bytes == tag))
+    let has_tag = head.windows(tag.len()).any(|bytes| bytes == tag);
+    Ok(has_tag || found.init_bytes == 0 && is_segment_name(part))
 }
 
 /// `20200517T175346.062Z.mp4.part`, or the same with `-2` and so on after the time.

@@ -16,6 +16,9 @@ pub(crate) const HEADER_TAG: &str = "lva_clip";
 /// The metadata tag with the time of the first picture.
 pub(crate) const TIMESTAMP_TAG: &str = "timestamp_90k";
 
+/// What [`ClipHeader::to_tag`] begins with.
+const TAG_START: &[u8] = br#"{"writer":""#;
+
 /// Keyframes closer to the last listed one than this (half a second) are not listed: players find them from there.
 const KEYFRAME_DISTANCE: u64 = MediaTime::TICKS_PER_SECOND / 2;
 
@@ -59,6 +62,16 @@ impl ClipHeader {
 
     pub(crate) fn from_tag(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+
+    /// The tag in the bytes of an MP4 header, which MP4 writers store as it is.
+    pub(crate) fn find_in(head: &[u8]) -> Option<Self> {
+        let starts = head.windows(TAG_START.len()).enumerate();
+        let mut tags = starts.filter(|(_, bytes)| *bytes == TAG_START);
+        tags.find_map(|(at, _)| {
+            let rest = serde_json::Deserializer::from_slice(head.get(at..)?);
+            rest.into_iter().next()?.ok()
+        })
     }
 }
 
@@ -265,8 +278,8 @@ impl Sidecar {
 mod tests {
     use super::*;
 
-    fn sidecar() -> Sidecar {
-        let header = ClipHeader {
+    fn header() -> ClipHeader {
+        ClipHeader {
             owner: "plaza/\"sink\"".to_owned(),
             codec: VideoCodec::H265,
             width: 1920,
@@ -275,8 +288,11 @@ mod tests {
             first_timestamp_90k: 143_039_375_044_290,
             zero_timestamp_90k: 143_039_370_000_000,
             segment: true,
-        };
-        let mut sidecar = Sidecar::new(header);
+        }
+    }
+
+    fn sidecar() -> Sidecar {
+        let mut sidecar = Sidecar::new(header());
         for step in [0, 90_000, 100_000, 180_000] {
             sidecar.note_keyframe(143_039_375_044_290 + step);
         }
@@ -299,6 +315,14 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#""keyframes":[0,90000,180000]"#), "{text}");
+    }
+
+    #[test]
+    fn the_tag_is_found_among_other_bytes() {
+        let tag = header().to_tag();
+        let bytes = [b"\0\0moov{\"writer\":\"\xff", tag.as_bytes(), b"\0\0\0\x10moof"].concat();
+        assert_eq!(ClipHeader::find_in(&bytes), Some(header()));
+        assert_eq!(ClipHeader::find_in(&bytes[..tag.len()]), None);
     }
 
     #[test]

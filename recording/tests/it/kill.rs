@@ -3,7 +3,7 @@
 use crate::support::{PLAIN, START, endless, make_source, names, note, probe, read};
 use lva_recording::{
     ClipDirectory, GateOptions, MediaTime, PreRollLimits, Recorder, SegmentDirectory, SegmentOptions,
-    Sidecar, Signal, find_unfinished, recover,
+    Sidecar, Signal, find_unfinished, recover, recover_owned_by,
 };
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -204,6 +204,66 @@ fn a_running_recording_is_left_alone() {
             "index.m3u8"
         ]
     );
+}
+
+/// Where a recording's boxes begin: kind and place, and the end of the file.
+fn boxes(bytes: &[u8]) -> Vec<(String, usize)> {
+    let (mut boxes, mut at) = (Vec::new(), 0);
+    while let Some(head) = bytes.get(at..at + 8) {
+        boxes.push((String::from_utf8_lossy(&head[4..]).into_owned(), at));
+        at += u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    }
+    boxes.push(("end".to_owned(), bytes.len()));
+    boxes
+}
+
+/// The system ends a write that a kill interrupts at any page. FFmpeg opens no file that ends in some places of a `moof`.
+#[test]
+fn a_recording_that_ends_at_any_byte_is_recovered_up_to_its_last_whole_fragment() {
+    const PICTURES: u64 = 12;
+    const NAME: &str = "19700101T000000.000Z.mp4";
+    let made = tempfile::tempdir().unwrap();
+    let options = SegmentOptions::default().with_length(Duration::from_secs(60));
+    let store = SegmentDirectory::new(made.path(), options).with_owner("owner");
+    let mut recorder = Recorder::continuous(crate::support::drawn_tracks(), store);
+    for unit in crate::support::drawn(0, 2, 100).take(PICTURES as usize) {
+        let _ = recorder.push(unit);
+    }
+    let _ = recorder.end();
+    let whole = std::fs::read(made.path().join(NAME)).unwrap();
+    let boxes = boxes(&whole);
+    let starts: Vec<usize> = boxes
+        .iter()
+        .filter(|(kind, _)| kind == "moof")
+        .map(|(_, at)| *at)
+        .collect();
+    assert!(starts.len() >= 2, "{boxes:?}");
+    let media_end = starts[1];
+    // All of the header, both first fragments, and the beginning of what follows.
+    let end = starts.get(2).map_or(whole.len(), |third| third + 20);
+    for (owner, step) in [(None, 1), (Some("owner"), 7)] {
+        for cut in (0..end).step_by(step) {
+            let directory = tempfile::tempdir().unwrap();
+            let part = directory.path().join(format!("{NAME}.part"));
+            std::fs::write(&part, &whole[..cut]).unwrap();
+            let recovery = match owner {
+                None => recover(directory.path()).unwrap(),
+                Some(owner) => recover_owned_by(directory.path(), owner).unwrap(),
+            };
+            let context = format!("{owner:?}, cut at {cut} of {boxes:?}: {recovery:?}");
+            assert!(
+                recovery.failed.is_empty() && recovery.busy.is_empty(),
+                "{context}"
+            );
+            if cut >= media_end {
+                assert_eq!(recovery.recovered.len(), 1, "{context}");
+                assert!(directory.path().join(NAME).is_file(), "{context}");
+            } else if cut >= starts[0] || owner.is_none() {
+                assert_eq!(recovery.removed, [part], "{context}");
+            }
+            assert!(owner.is_some() || recovery.foreign.is_empty(), "{context}");
+        }
+    }
 }
 
 #[test]

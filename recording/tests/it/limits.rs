@@ -2,8 +2,8 @@
 
 use crate::support::{drawn, drawn_tracks, names};
 use lva_recording::{
-    ClipDirectory, ClipError, GateOptions, MediaTime, PreRollLimits, Recorder, RecorderEvent,
-    SegmentDirectory, SegmentOptions, Signal,
+    ClipDirectory, ClipError, GateOptions, MediaTime, MediaUnit, PreRollLimits, Recorder, RecorderEvent,
+    SegmentDirectory, SegmentOptions, Sidecar, Signal,
 };
 use std::fs;
 use std::path::Path;
@@ -81,6 +81,58 @@ fn segments_are_kept_for_the_retention_in_media_time() {
         assert_eq!(removed, if start == 1100 { 10 } else { 0 });
     }
     assert_eq!(videos(directory.path()).len(), 5);
+}
+
+#[test]
+fn through_a_month_a_week_is_kept_and_listed() {
+    const DAYS: u64 = 30;
+    const WEEK: Duration = Duration::from_secs(7 * 86_400);
+    const HOUR: u64 = 3600 * S;
+    /// A recording of a minute and a half begins every two hours.
+    const A_DAY: u64 = 12;
+    const KEPT: u64 = 7 * A_DAY;
+    let directory = tempfile::tempdir().unwrap();
+    let options = SegmentOptions::default()
+        .with_length(Duration::from_secs(300))
+        .with_retention(WEEK);
+    let start = || {
+        let store = SegmentDirectory::new(directory.path(), options);
+        Recorder::continuous(drawn_tracks(), store)
+    };
+    let mut recorder = start();
+    let mut removed = 0;
+    for day in 0..DAYS {
+        // The program is started again now and then.
+        if day % 10 == 9 {
+            let _ = recorder.end();
+            removed += recorder.store_stats().removed_for_age;
+            recorder = start();
+        }
+        for slot in day * A_DAY..(day + 1) * A_DAY {
+            for picture in 0..10 {
+                let time = slot * 2 * HOUR + picture * 10 * S;
+                let events = recorder.push(MediaUnit::video(time, true, vec![7; 500].into()));
+                let failed = events.iter().find(|event| {
+                    matches!(
+                        event,
+                        RecorderEvent::Failed { .. } | RecorderEvent::CleanupFailed { .. }
+                    )
+                });
+                assert!(failed.is_none(), "{failed:?}");
+            }
+        }
+        assert!(videos(directory.path()).len() as u64 <= KEPT + 1, "day {day}");
+    }
+    let _ = recorder.end();
+    removed += recorder.store_stats().removed_for_age;
+    let left = videos(directory.path());
+    assert_eq!(removed + left.len() as u64, DAYS * A_DAY);
+    assert_eq!(left.len() as u64, KEPT);
+    let oldest = Sidecar::read(&directory.path().join(&left[0])).unwrap();
+    assert_eq!(oldest.first_timestamp_90k, (DAYS * A_DAY - KEPT) * 2 * HOUR);
+    let playlist = fs::read_to_string(directory.path().join("index.m3u8")).unwrap();
+    assert!(left.iter().all(|name| playlist.contains(&format!("\n{name}\n"))));
+    assert_eq!(names(directory.path()).len(), 2 * left.len() + 1);
 }
 
 fn record_clips(directory: &Path, writer: &str, from: u64, maximum_bytes: u64) -> u64 {
