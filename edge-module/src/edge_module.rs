@@ -430,9 +430,9 @@ impl EdgeModule {
         }
     }
 
-    /// Stops: no new calls, clips completed, events delivered. Returns whether all of it was done within
-    /// `module.stop-seconds`; with a hub, delivering the last events may take twelve seconds more. The next start runs what
-    /// ran.
+    /// Stops: no new calls, clips completed, events delivered or left on disk for the next start. Returns whether all of it was
+    /// done within `module.stop-seconds`; with a hub, delivering the last events may take twelve seconds more. The next start
+    /// runs what ran.
     pub async fn stop(mut self) -> bool {
         let begun = Instant::now();
         self.readiness.set(false);
@@ -451,9 +451,14 @@ impl EdgeModule {
         }
         if let Some(hub) = self.hub {
             let until = begun + limit + HUB_STOP_LIMIT;
-            if timeout_at(until, hub.stop()).await.is_err() {
-                tracing::error!("the hub or the disk holds up the stop: undelivered events may come again");
-                done = false;
+            match timeout_at(until, hub.stop()).await {
+                Ok(is_written) => done &= is_written,
+                Err(_) => {
+                    tracing::error!(
+                        "the hub or the disk holds up the stop: undelivered events may come again"
+                    );
+                    done = false;
+                }
             }
         }
         done

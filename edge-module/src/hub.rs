@@ -132,14 +132,15 @@ impl HubConnection {
         self.tasks.abort_all();
     }
 
-    /// Delivers the last events while there is a connection, and disconnects. What is not delivered stays on disk.
-    pub(crate) async fn stop(mut self) {
+    /// Delivers the last events while there is a connection, and disconnects. What is not delivered stays on disk; returns
+    /// false where the disk did not take it in time.
+    pub(crate) async fn stop(mut self) -> bool {
         self.close();
         if !self.client.drain(DRAIN_LIMIT).await {
             let waiting = self.client.outbox_stats().waiting;
             tracing::info!(waiting, "events stay in the outbox until the next start");
         }
-        self.client.shutdown().await;
+        self.client.shutdown().await
     }
 }
 

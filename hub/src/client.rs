@@ -10,7 +10,7 @@ mod subscriptions;
 mod task;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, watch};
@@ -163,6 +163,11 @@ impl ConnectionState {
     pub fn has_ended(&self) -> bool {
         matches!(self, Self::Stopped | Self::Failed { .. })
     }
+}
+
+/// The time of the tokio runtime, which a test may pause and advance.
+fn runtime_now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// Runs the client's task, and tells when it ends by a panic.
@@ -340,21 +345,27 @@ impl Client {
     }
 
     /// Waits up to two seconds for what is under way, sends DISCONNECT within two more, writes the outbox to disk within two
-    /// more, and ends. Events that are not delivered stay in the outbox for the next start.
-    pub async fn shutdown(&self) {
+    /// more, and ends. Events that are not delivered stay in the outbox for the next start. Returns false where the disk did
+    /// not take the last events in time, and they may be lost.
+    pub async fn shutdown(&self) -> bool {
         self.inner.shutdown.send_replace(true);
         let mut state = self.state();
         // An error means that the task is gone, which is what is waited for.
         let _ = state.wait_for(ConnectionState::has_ended).await;
-        if !self.inner.outbox.flush_within(FLUSH_TIMEOUT).await {
+        let is_written = self.inner.outbox.flush_within(FLUSH_TIMEOUT).await;
+        if !is_written {
             let waiting = self.inner.outbox.stats().waiting;
             tracing::error!(
                 waiting,
                 "the disk does not take the last events in time, and they may be lost"
             );
         }
+        is_written
     }
 }
+
+#[cfg(test)]
+mod offline_tests;
 
 #[cfg(test)]
 mod tests {
@@ -388,6 +399,18 @@ mod tests {
         };
         supervise(run, sender).await;
         assert_eq!(*state.borrow(), ConnectionState::Stopped);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_takes_nothing_holds_up_an_end_for_seconds_only() {
+        let options = HubOptions::plain(PlainOptions::new("m"), "127.0.0.1").with_port(1);
+        let (client, _from_hub) = Client::start(options, Outbox::that_is_stuck());
+        client.send(OutputMessage::json("out", "{}")).unwrap();
+        let begun = runtime_now();
+        assert!(!client.drain(PATIENCE).await);
+        assert!(!client.shutdown().await);
+        drop(client);
+        assert!(runtime_now() - begun <= Duration::from_secs(6));
     }
 
     #[tokio::test]

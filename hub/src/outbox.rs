@@ -52,9 +52,9 @@ impl OutboxOptions {
         self
     }
 
-    /// Longest wait of an event. Default 14 days. An event that was made before the machine's clock was set (before 2020)
-    /// does not age, and none ages by a step of the clock while the outbox is open. An event of an earlier process is as
-    /// old as the clock says when the outbox is opened, and ages from there.
+    /// Longest wait of an event. Default 14 days. Events age while the machine is on: neither by a step of its clock, whether
+    /// the outbox is open or not, nor while the machine is off or sleeps, since only a clock that may be wrong says for how
+    /// long that was. An event that was made before the clock was first set (before 2020) does not age.
     #[must_use]
     pub fn with_max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
@@ -87,7 +87,8 @@ impl OutboxOptions {
 /// process**, unless a bound drops it, which is counted by reason. Its message id is made once. What was accepted less than a
 /// second before a `kill -9` may be missing, and nothing else.
 ///
-/// A thread writes; [`push`](Self::push) never waits for the disk. Dropping the outbox writes what is left.
+/// A thread writes; [`push`](Self::push) never waits for the disk. Dropping the outbox writes what is left, which it waits
+/// for up to five seconds.
 #[derive(Debug)]
 pub struct Outbox {
     worker: Worker,
@@ -134,6 +135,26 @@ impl Outbox {
     /// counted; a new start of the program opens the files again.
     pub fn failed(&self) -> watch::Receiver<bool> {
         self.worker.failed()
+    }
+
+    /// With simulated clocks.
+    #[cfg(test)]
+    pub(crate) fn open_by(
+        clock: &simulated::SimulatedMachine,
+        directory: &Path,
+        options: OutboxOptions,
+    ) -> Result<Self, OutboxError> {
+        Ok(Self {
+            worker: Worker::start_by(clock.clone(), directory, options)?,
+        })
+    }
+
+    /// An outbox whose disk takes nothing.
+    #[cfg(test)]
+    pub(crate) fn that_is_stuck() -> Self {
+        Self {
+            worker: Worker::that_is_stuck(),
+        }
     }
 
     /// An outbox whose thread has failed.
@@ -189,6 +210,9 @@ pub enum OutboxError {
         path: PathBuf,
     },
 }
+
+#[cfg(test)]
+pub(crate) mod simulated;
 
 #[cfg(test)]
 mod kill_tests;
@@ -299,12 +323,53 @@ mod tests {
 
     #[tokio::test]
     async fn a_disk_that_takes_nothing_is_not_waited_for_without_bound() {
-        let outbox = Outbox {
-            worker: Worker::that_is_stuck(),
-        };
+        let outbox = Outbox::that_is_stuck();
         outbox.push(event(1)).unwrap();
         assert!(!outbox.flush_within(Duration::from_millis(1)).await);
         drop(outbox);
+        // Nor where nobody asked before.
+        drop(Outbox::that_is_stuck());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_wrong_before_a_restart_or_while_the_machine_was_off_drops_no_event() {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let directory = TempDir::new().unwrap();
+        let machine = simulated::SimulatedMachine::new();
+        let open = |machine: &simulated::SimulatedMachine| {
+            Outbox::open_by(machine, directory.path(), OutboxOptions::default()).unwrap()
+        };
+        // Years behind until the network is there, which it is not.
+        machine.set_clock(-1000 * 86_400);
+        let outbox = open(&machine);
+        outbox.push(event(1)).unwrap();
+        outbox.flush().await;
+        machine.pass(DAY);
+        drop(outbox);
+        // Set right while nothing runs; then off for a year; then ahead by a year.
+        for (number, change) in [
+            simulated::SimulatedMachine::set_right as fn(&simulated::SimulatedMachine),
+            |machine: &simulated::SimulatedMachine| machine.switch_off(365 * DAY),
+            |machine: &simulated::SimulatedMachine| machine.set_clock(365 * 86_400),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            change(&machine);
+            let outbox = open(&machine);
+            outbox.push(event(2 + number as u64)).unwrap();
+            outbox.flush().await;
+            assert_eq!(outbox.stats().waiting, 2 + number as u64);
+            machine.pass(DAY);
+        }
+        // After four days of the machine's, ten more, and the first is too old; after a day each, the others.
+        let outbox = open(&machine);
+        for (days, waiting) in [(9_u32, 4), (2, 3), (1, 2), (1, 1), (1, 0)] {
+            machine.pass(days * DAY);
+            outbox.flush().await;
+            assert_eq!(outbox.stats().waiting, waiting);
+        }
+        assert_eq!(outbox.stats().dropped_for(OutboxDropReason::TooOld), 4);
     }
 
     #[test]

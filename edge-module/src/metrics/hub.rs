@@ -18,7 +18,21 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder, hub: &HubStats) -> fmt::Re
         help,
         one(f64::from(u8::from(connected))),
     )?;
-    connection(encoder, &hub.client.stats())?;
+    let stats = hub.client.stats();
+    connection(encoder, &stats)?;
+    let ignored = [
+        ("own_event", stats.echoes_ignored),
+        ("unknown", stats.unknown_messages),
+        ("malformed", stats.malformed_messages),
+    ];
+    let ignored = ignored.map(|(reason, count)| (label("reason", reason), count));
+    let help = "Messages from the hub or broker that are of no use, by reason";
+    counters(
+        encoder,
+        "lva_edge_hub_messages_ignored",
+        help,
+        ignored.into_iter(),
+    )?;
     let inputs = hub
         .inputs
         .all()

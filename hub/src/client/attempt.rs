@@ -1,9 +1,10 @@
 //! One attempt to connect.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::options::Authentication;
+use super::runtime_now;
 use crate::dial::Dial;
 use crate::mqtt::{Accepted, Connect, ConnectFailure, Connection, MqttVersion, Publish};
 use crate::sas::UnsignedToken;
@@ -56,7 +57,7 @@ impl Attempt {
     async fn connect(self) -> Result<Established, Failed> {
         // The network first: a token that is signed last is the freshest.
         let stream = self.dialer.dial().await.map_err(Failed::unreachable)?;
-        let signed_at = Instant::now();
+        let signed_at = runtime_now();
         let mut life = None;
         let (username, password) = match self.authentication {
             Authentication::None => (None, None),
@@ -104,7 +105,7 @@ impl Attempt {
         Ok(Established {
             connection,
             accepted,
-            token_life: life.map(|life| life.saturating_sub(signed_at.elapsed())),
+            token_life: life.map(|life| life.saturating_sub(runtime_now() - signed_at)),
         })
     }
 }

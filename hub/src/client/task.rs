@@ -13,7 +13,7 @@ use super::attempt::{Attempt, Established, Failed};
 use super::in_flight::InFlight;
 use super::options::{Authentication, HubOptions};
 use super::subscriptions::Subscriptions;
-use super::{Answer, ConnectionState, IncomingCall, Shared};
+use super::{Answer, ConnectionState, IncomingCall, Shared, runtime_now};
 use crate::dial::Dial;
 use crate::dialect::Dialect;
 use crate::message::InputMessage;
@@ -113,7 +113,7 @@ impl Task {
             connect_timeout: options.connect_timeout,
             max_in_flight: options.max_in_flight,
             subscriptions: Subscriptions::new(&options.session),
-            session: SessionPolicy::new(options.session, Instant::now()),
+            session: SessionPolicy::new(options.session, runtime_now()),
             methods: PendingCalls::new(options.methods),
             shared,
             consumer: outbox.consumer(),
@@ -132,7 +132,7 @@ impl Task {
 
     pub(super) async fn run(mut self) {
         loop {
-            let connect_at = self.session.connect_at().unwrap_or_else(Instant::now);
+            let connect_at = self.session.connect_at().unwrap_or_else(runtime_now);
             if self
                 .while_offline(tokio::time::sleep_until(connect_at.into()))
                 .await
@@ -164,7 +164,7 @@ impl Task {
                     End::Shutdown | End::OutboxFailed => break,
                     End::Renewal => {
                         self.shared.counters.tokens_renewed.increment();
-                        self.session.on_renewal(Instant::now());
+                        self.session.on_renewal(runtime_now());
                     }
                     End::Lost(lost) => {
                         self.shared.counters.connections_lost.increment();
@@ -205,7 +205,7 @@ impl Task {
 
     fn on_lost(&mut self, failed: Failed) {
         let jitter = f64::from(random_u32()) / f64::from(u32::MAX);
-        let retry_in = self.session.on_lost(failed.loss, jitter, Instant::now());
+        let retry_in = self.session.on_lost(failed.loss, jitter, runtime_now());
         let Failed { loss, reason } = failed;
         // Once for each kind of failure, until there is a connection again.
         if self.reported != Some(loss) {
@@ -234,7 +234,7 @@ impl Task {
             token_life,
         } = established;
         self.shared.counters.connected.increment();
-        self.session.on_connected(token_life, Instant::now());
+        self.session.on_connected(token_life, runtime_now());
         self.max_packets = accepted.receive_maximum.map_or(MAX_PACKETS, usize::from).max(1);
         let end = match self.begin(&mut connection, accepted.session_present) {
             Ok(()) => {
@@ -254,7 +254,7 @@ impl Task {
     fn begin(&mut self, connection: &mut Connection, session_present: bool) -> Result<(), CodecError> {
         self.packets.clear();
         self.outbound.clear();
-        let now = Instant::now();
+        let now = runtime_now();
         self.subscriptions.on_connected(self.dialect.filters(), now);
         self.subscribe(connection, now)?;
         for publish in self.dialect.after_connect() {
@@ -279,7 +279,7 @@ impl Task {
     async fn exchange(&mut self, connection: &mut Connection) -> End {
         let mut leaving: Option<(Instant, End)> = None;
         loop {
-            let now = Instant::now();
+            let now = runtime_now();
             let ticked = self.tick(now);
             if let Err(lost) = ticked.and_then(|()| Ok(self.subscribe(connection, now)?)) {
                 return End::Lost(lost);
@@ -324,11 +324,11 @@ impl Task {
                 Step::Packet(Err(lost)) => return End::Lost(lost),
                 Step::Event(stored) => {
                     self.in_flight.push(stored);
-                    self.queue_events(false, Instant::now());
+                    self.queue_events(false, runtime_now());
                 }
                 Step::Answer(answer) => self.on_answer(answer),
                 Step::OutboxFailed => return End::OutboxFailed,
-                Step::Shutdown => leaving = Some((Instant::now() + DRAIN_TIMEOUT, End::Shutdown)),
+                Step::Shutdown => leaving = Some((runtime_now() + DRAIN_TIMEOUT, End::Shutdown)),
                 Step::Changed | Step::Tick => {}
             }
             if connection.queued_bytes() > MAX_QUEUED_BYTES || self.outbound.len() > MAX_OUTBOUND {
@@ -455,7 +455,7 @@ impl Task {
             }
             Incoming::Acknowledged { packet_id, refused } => {
                 if let Some(sent) = self.packets.remove(&packet_id) {
-                    self.in_flight.on_acknowledged(Instant::now());
+                    self.in_flight.on_acknowledged(runtime_now());
                     self.on_settled(sent, refused);
                 }
             }

@@ -8,7 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::clock::{ClockSteps, Now};
+use super::clock::{Boot, ClockSteps, Now};
 use super::counters::{Counters, OutboxDropReason};
 use super::record::{StoredEvent, encode};
 use super::segment::{self, MAGIC, Reader, SegmentFile, private_file};
@@ -18,6 +18,7 @@ use crate::message::OutputMessage;
 /// A record's worst case beyond a segment's nominal size.
 const MAX_RECORD_BYTES: usize = 1024 * 1024 + 64;
 const CURSOR: &str = "cursor";
+const CLOCK: &str = "clock";
 const LOCK: &str = "lock";
 const LOCK_ATTEMPTS: u32 = 25;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -176,6 +177,25 @@ impl Log {
 
     pub(super) fn is_dirty(&self) -> bool {
         self.is_dirty || self.cursor != self.saved_cursor
+    }
+
+    /// Continues with the ages that the last process knew.
+    pub(super) fn resume_clock(&mut self, now: Now, boot: Option<&Boot>) {
+        // Without it, ages are what the clock says.
+        let saved = fs::read(self.directory.join(CLOCK)).ok();
+        self.clock
+            .resume(saved.as_deref(), now, boot, self.cursor, self.next_sequence);
+    }
+
+    /// Saves what the next process has to know of the clock. It is of use while events wait.
+    pub(super) fn save_clock(&mut self, now: Now, boot: Option<Boot>) -> io::Result<()> {
+        let saved = self.clock.save(now, boot);
+        replace(&self.directory, CLOCK, &saved)
+    }
+
+    /// Whether the clock was set since it was saved.
+    pub(super) fn is_clock_changed(&self) -> bool {
+        self.clock.is_changed()
     }
 
     /// Looks whether the machine's clock was set.
@@ -520,14 +540,19 @@ fn read_cursor(directory: &Path) -> u64 {
 }
 
 fn write_cursor(directory: &Path, cursor: u64) -> io::Result<()> {
-    let temporary = directory.join("cursor.tmp");
     let cursor = cursor.to_le_bytes();
     let mut bytes = cursor.to_vec();
     bytes.extend_from_slice(&crc32fast::hash(&cursor).to_le_bytes());
+    replace(directory, CURSOR, &bytes)
+}
+
+/// Replaces a small file as a whole. What an interrupted attempt leaves is removed at the next start.
+fn replace(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = directory.join(format!("{name}.tmp"));
     let mut file = private_file();
     let file = file.write(true).create(true).truncate(true);
-    file.open(&temporary)?.write_all(&bytes)?;
-    fs::rename(temporary, directory.join(CURSOR))
+    file.open(&temporary)?.write_all(bytes)?;
+    fs::rename(temporary, directory.join(name))
 }
 
 #[cfg(test)]

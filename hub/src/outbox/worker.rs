@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::clock::Now;
+use super::clock::{Clock, SystemClock};
 use super::counters::{Counters, OutboxDropReason};
 use super::log::Log;
 use super::record::StoredEvent;
@@ -25,8 +25,12 @@ const MAX_WAITING_EVENTS: usize = 65_536;
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// How often old events are looked for while nothing is sent.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the clock is saved while events wait: an event may seem younger by this after the machine was off.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(600);
 /// Pause after the disk failed to give an event.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// How long dropping the outbox waits for the disk.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// How often drops are logged.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -42,6 +46,7 @@ pub(super) struct Worker {
 struct Shared {
     inbox: Mutex<Inbox>,
     wake: Condvar,
+    ended: Condvar,
     counters: Counters,
     /// Events that the thread has taken and not written.
     unwritten: AtomicU64,
@@ -62,6 +67,8 @@ struct Inbox {
     is_closing: bool,
     /// Nobody takes anything out any more.
     has_failed: bool,
+    /// The thread has ended, by a panic or not.
+    has_ended: bool,
 }
 
 impl Inbox {
@@ -81,12 +88,21 @@ impl Shared {
 
 impl Worker {
     pub(super) fn start(directory: &Path, options: OutboxOptions) -> Result<Self, OutboxError> {
+        Self::start_by(SystemClock, directory, options)
+    }
+
+    /// With other clocks than this machine's.
+    pub(super) fn start_by(
+        clock: impl Clock,
+        directory: &Path,
+        options: OutboxOptions,
+    ) -> Result<Self, OutboxError> {
         let shared = Arc::<Shared>::default();
         let mut log = Log::open(directory, options, &shared.counters)?;
-        log.observe_clock(Now::read());
+        log.resume_clock(clock.now(), clock.boot().as_ref());
         shared.counters.set_size(log.waiting(), log.bytes());
         let own = Arc::clone(&shared);
-        Self::spawn(shared, move || Loop::new(log, own).run()).map_err(|cause| OutboxError::Io {
+        Self::spawn(shared, move || Loop::new(log, own, clock).run()).map_err(|cause| OutboxError::Io {
             path: directory.to_owned(),
             cause,
         })
@@ -216,10 +232,21 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.lock().is_closing = true;
         self.shared.wake.notify_one();
-        // A panic was reported as it happened.
-        if let Some(thread) = self.thread.take()
-            && !self.is_stuck.load(Relaxed)
-        {
+        if self.is_stuck.load(Relaxed) {
+            return;
+        }
+        let (inbox, waited) = self
+            .shared
+            .ended
+            .wait_timeout_while(self.shared.lock(), CLOSE_LIMIT, |inbox| !inbox.has_ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(inbox);
+        if waited.timed_out() {
+            tracing::error!(
+                "the disk does not take the last events of the outbox in time, and they may be lost"
+            );
+        } else if let Some(thread) = self.thread.take() {
+            // A panic was reported as it happened.
             let _ = thread.join();
         }
     }
@@ -230,15 +257,18 @@ struct ThreadEnd(Arc<Shared>);
 
 impl Drop for ThreadEnd {
     fn drop(&mut self) {
+        let shared = &self.0;
+        let mut inbox = shared.lock();
+        inbox.has_ended = true;
+        shared.ended.notify_all();
         if !std::thread::panicking() {
             return;
         }
-        let shared = &self.0;
-        let mut inbox = shared.lock();
         let lost = inbox.pushed.len() as u64 + shared.unwritten.swap(0, Relaxed);
         shared.counters.add(OutboxDropReason::Storage, lost);
         *inbox = Inbox {
             has_failed: true,
+            has_ended: true,
             ..Inbox::default()
         };
         drop(inbox);
@@ -288,27 +318,31 @@ impl Consumer {
     }
 }
 
-struct Loop {
+struct Loop<C> {
     log: Log,
     shared: Arc<Shared>,
+    clock: C,
     /// Since when something is written and not synchronised.
     dirty_since: Option<Instant>,
     expire_at: Instant,
+    save_clock_at: Instant,
     /// The disk failed; not asked for events before.
     retry_at: Option<Instant>,
     reported: OutboxStats,
     report_at: Instant,
 }
 
-impl Loop {
-    fn new(log: Log, shared: Arc<Shared>) -> Self {
-        let now = Instant::now();
+impl<C: Clock> Loop<C> {
+    fn new(log: Log, shared: Arc<Shared>, clock: C) -> Self {
+        let now = clock.now().monotonic;
         Self {
             log,
             reported: shared.counters.snapshot(),
             shared,
+            clock,
             dirty_since: None,
             expire_at: now + EXPIRY_INTERVAL,
+            save_clock_at: now,
             retry_at: None,
             report_at: now,
         }
@@ -326,7 +360,7 @@ impl Loop {
                 report("a delivered file could not be removed", result);
             }
             self.hand_out();
-            self.keep_house(!work.flushes.is_empty() || work.is_closing);
+            self.keep_house(!work.flushes.is_empty() || work.is_closing, work.is_closing);
             for done in work.flushes {
                 // The caller may have stopped waiting.
                 let _ = done.send(());
@@ -342,7 +376,7 @@ impl Loop {
         let mut inbox = self.shared.lock();
         let until = self.next_wakeup();
         while !inbox.has_work() && !self.can_hand_out(&inbox) {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(self.clock.now().monotonic);
             if left.is_zero() {
                 break;
             }
@@ -380,7 +414,7 @@ impl Loop {
 
     fn append(&mut self, event: OutputMessage) {
         let counters = &self.shared.counters;
-        if let Err(error) = self.log.append(event, Now::read(), counters) {
+        if let Err(error) = self.log.append(event, self.clock.now(), counters) {
             counters.add(OutboxDropReason::Storage, 1);
             // Counted drops are logged later; the first one with its cause.
             if self.reported.dropped_for(OutboxDropReason::Storage)
@@ -400,7 +434,7 @@ impl Loop {
             let Some(consumer) = consumer.filter(|_| wanted > 0 && self.retry_at.is_none()) else {
                 return;
             };
-            match self.log.take_next(Now::read(), &self.shared.counters) {
+            match self.log.take_next(self.clock.now(), &self.shared.counters) {
                 Ok(Some(stored)) => {
                     let mut inbox = self.shared.lock();
                     inbox.wanted = inbox.wanted.saturating_sub(1);
@@ -411,22 +445,29 @@ impl Loop {
                 Ok(None) => return,
                 Err(error) => {
                     tracing::error!(%error, "the outbox cannot be read; trying again");
-                    self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                    self.retry_at = Some(self.clock.now().monotonic + RETRY_INTERVAL);
                 }
             }
         }
     }
 
     /// What is due by the clock.
-    fn keep_house(&mut self, sync_now: bool) {
-        let now = Instant::now();
+    fn keep_house(&mut self, sync_now: bool, is_closing: bool) {
+        let clock = self.clock.now();
+        let now = clock.monotonic;
         if self.retry_at.is_some_and(|at| now >= at) {
             self.retry_at = None;
         }
         if now >= self.expire_at {
             self.expire_at = now + EXPIRY_INTERVAL;
-            let result = self.log.expire(Now::read(), &self.shared.counters);
+            let result = self.log.expire(clock, &self.shared.counters);
             report("the outbox could not be searched for old events", result);
+        }
+        let is_clock_due = is_closing || now >= self.save_clock_at || self.log.is_clock_changed();
+        if is_clock_due && self.log.waiting() > 0 {
+            self.save_clock_at = now + CLOCK_INTERVAL;
+            let result = self.log.save_clock(clock, self.clock.boot());
+            report("the ages of events could not be saved", result);
         }
         if self.log.is_dirty() {
             let since = *self.dirty_since.get_or_insert(now);

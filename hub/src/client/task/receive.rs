@@ -1,9 +1,7 @@
 //! What the broker sends, and what becomes of it.
 
-use std::time::Instant;
-
 use super::{Sent, Task};
-use crate::client::{Answer, ConnectionState, IncomingCall};
+use crate::client::{Answer, ConnectionState, IncomingCall, runtime_now};
 use crate::dialect::Received;
 use crate::method::{MethodAnswer, Received as MethodReceived};
 use crate::mqtt::Publish;
@@ -14,7 +12,7 @@ impl Task {
         let Some(Sent::Subscription) = self.packets.remove(&packet_id) else {
             return;
         };
-        let answered = self.subscriptions.on_answer(refused, Instant::now());
+        let answered = self.subscriptions.on_answer(refused, runtime_now());
         for filter in answered.refused {
             self.shared.counters.subscriptions_refused.increment();
             if answered.is_first {
@@ -76,7 +74,7 @@ impl Task {
                 counters.methods_received.increment();
                 counters.methods_refused.increment();
                 self.forget_answers(&request_id);
-                let answer = self.methods.on_malformed(request_id, Instant::now());
+                let answer = self.methods.on_malformed(request_id, runtime_now());
                 self.queue_answer(answer);
             }
             Received::TwinAnswer {
@@ -87,7 +85,7 @@ impl Task {
                 let outcome = self
                     .shared
                     .twin()
-                    .on_answer(&request_id, status, &body, Instant::now());
+                    .on_answer(&request_id, status, &body, runtime_now());
                 self.on_twin(outcome);
             }
             Received::DesiredPatch { version, body } => {
@@ -131,7 +129,7 @@ impl Task {
         self.shared.counters.methods_received.increment();
         let received = self
             .methods
-            .on_request(name, request_id.clone(), body, Instant::now());
+            .on_request(name, request_id.clone(), body, runtime_now());
         if received != MethodReceived::Duplicate {
             self.forget_answers(&request_id);
         }
@@ -165,7 +163,7 @@ impl Task {
     }
 
     pub(super) fn expire_methods(&mut self) {
-        for late in self.methods.expire(Instant::now()) {
+        for late in self.methods.expire(runtime_now()) {
             self.shared.counters.methods_late.increment();
             self.queue_answer(late);
         }
