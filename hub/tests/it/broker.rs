@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
@@ -17,6 +18,7 @@ pub(crate) struct Broker {
     pub(crate) second_port: u16,
     config: PathBuf,
     process: Option<Child>,
+    log: Arc<Mutex<String>>,
     _directory: TempDir,
 }
 
@@ -32,21 +34,47 @@ impl Broker {
             second_port: 0,
             config,
             process: None,
+            log: Arc::default(),
             _directory: directory,
         };
         for _ in 0..ATTEMPTS {
             (broker.port, broker.second_port) = (free_port(), free_port());
-            let extra = extra.replace("SECOND_PORT", &broker.second_port.to_string());
-            let text = format!(
-                "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_qos 1\nuser root\nlog_dest stderr\n{extra}\n",
-                broker.port
-            );
-            fs::write(&broker.config, text).unwrap();
+            broker.write(extra);
             if broker.runs(&program) {
                 return Some(broker);
             }
         }
         broker.fails()
+    }
+
+    fn write(&self, extra: &str) {
+        let extra = extra.replace("SECOND_PORT", &self.second_port.to_string());
+        let text = format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_qos 1\nuser root\nlog_dest stderr\n{extra}\n",
+            self.port
+        );
+        fs::write(&self.config, text).unwrap();
+    }
+
+    /// With other options from now on, as far as mosquitto takes them while it runs.
+    pub(crate) fn configure(&self, extra: &str) {
+        self.write(extra);
+        if let Some(process) = &self.process {
+            // A built-in of the shell, which is there without a package.
+            let command = format!("kill -HUP {}", process.id());
+            assert!(
+                Command::new("sh")
+                    .args(["-c", &command])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }
+    }
+
+    /// What it told so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     fn fails(&self) -> ! {
@@ -74,7 +102,14 @@ impl Broker {
             return false;
         }
         // Read on, or the broker blocks once the pipe is full.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let log = Arc::clone(&self.log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut log = log.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
         self.process = Some(child);
         true
     }

@@ -1,13 +1,20 @@
 //! Runs against real brokers: mosquitto, and a strict edgeHub that the tests play.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may, as tests themselves may")]
 
-mod broker;
 mod edge;
 mod edge_hub;
+mod kills;
 mod mosquitto;
-mod peer;
 mod plain;
 mod workload;
+
+// Shared with the tests of lva-edge-module, which use the rest.
+#[allow(dead_code, reason = "shared with the tests of another crate")]
+mod broker;
+#[allow(dead_code, reason = "shared with the tests of another crate")]
+mod line;
+#[allow(dead_code, reason = "shared with the tests of another crate")]
+mod peer;
 
 use std::time::Duration;
 

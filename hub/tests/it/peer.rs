@@ -76,11 +76,23 @@ impl Peer {
             .unwrap();
     }
 
+    /// As soon as possible.
+    pub(crate) fn publish_soon(&self, topic: &str, body: impl Into<Vec<u8>>) {
+        self.client
+            .try_publish(topic, QoS::AtLeastOnce, false, body)
+            .unwrap();
+    }
+
     pub(crate) async fn publish_retained(&self, topic: &str, body: impl Into<Vec<u8>>) {
         self.client
             .publish(topic, QoS::AtLeastOnce, true, body)
             .await
             .unwrap();
+    }
+
+    /// A message that is there.
+    pub(crate) fn try_next(&mut self) -> Option<Publish> {
+        self.messages.try_recv().ok()
     }
 
     /// The next message on a topic that begins so; others are dropped.
