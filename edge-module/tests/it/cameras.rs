@@ -9,7 +9,7 @@ use axum::routing::post;
 use lva_rtsp_simulator::{Simulator, SimulatorOptions};
 use serde_json::{Value, json};
 
-use crate::site::Site;
+use crate::site::{Hub, Site};
 use crate::support::named;
 
 /// A camera with a test picture of 64×48 that repeats.
@@ -76,7 +76,7 @@ pub(crate) fn topology(camera: &str, nodes: Value, sinks: Value) -> Value {
     })
 }
 
-pub(crate) async fn activate(site: &mut Site, topology: Value) {
+pub(crate) async fn activate<H: Hub>(site: &mut Site<H>, topology: Value) {
     site.must("GraphTopologySet", topology).await;
     let instance = json!({"@apiVersion": "2.0", "name": "one", "properties": {"topologyName": "watch"}});
     site.must("GraphInstanceSet", instance).await;
@@ -160,7 +160,17 @@ pub(crate) fn file_sink() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_for_an_input_opens_the_gate_of_the_instance_that_it_names() {
-    let mut site = Site::new().await;
+    opens_the_gate(Site::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_over_mosquitto_opens_the_gate_or_skips() {
+    if let Some(site) = Site::on_mosquitto().await {
+        opens_the_gate(site).await;
+    }
+}
+
+async fn opens_the_gate<H: Hub>(mut site: Site<H>) {
     let program = site.started().await;
     let camera = camera(site.directory.path()).await;
     let gate = json!({

@@ -3,14 +3,17 @@
 
 #[cfg(feature = "spatial-analysis")]
 mod analysis;
+mod broker_hub;
 mod cameras;
 #[cfg(feature = "demo")]
 mod demo;
 mod edge;
 mod ended;
+mod gateway;
 mod hostile;
 mod methods;
 mod microsoft;
+mod offline;
 mod operations;
 mod own_twin;
 mod plain_broker;
@@ -21,6 +24,7 @@ mod restart;
 #[cfg(feature = "simulator")]
 mod simulator;
 mod site;
+mod stop;
 mod support;
 mod twin;
 mod webhook;
@@ -32,6 +36,9 @@ mod broker;
 #[allow(dead_code, reason = "shared with the tests of another crate")]
 #[path = "../../../hub/tests/it/edge_hub.rs"]
 mod edge_hub;
+#[allow(dead_code, reason = "shared with the tests of another crate")]
+#[path = "../../../hub/tests/it/line.rs"]
+mod line;
 #[allow(dead_code, reason = "shared with the tests of another crate")]
 #[path = "../../../hub/tests/it/peer.rs"]
 mod peer;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use crate::broker_hub::BrokerHub;
 use crate::edge_hub::{Authority, EdgeHub, PATH, Seen};
 use crate::support::Program;
 use crate::workload::WorkloadServer;
@@ -15,8 +16,26 @@ use crate::workload::WorkloadServer;
 /// The port of edgeHub, which no variable names.
 const PORT: u16 = 8883;
 
-pub(crate) struct Site {
-    pub(crate) hub: EdgeHub,
+/// The hub of a site.
+pub(crate) trait Hub {
+    /// The next thing that it sees of which this function makes something.
+    async fn next<T>(&mut self, what: &str, pick: impl FnMut(Seen) -> Option<T>) -> T;
+
+    fn publish(&self, topic: &str, body: &str);
+}
+
+impl Hub for EdgeHub {
+    async fn next<T>(&mut self, what: &str, pick: impl FnMut(Seen) -> Option<T>) -> T {
+        EdgeHub::next(self, what, pick).await
+    }
+
+    fn publish(&self, topic: &str, body: &str) {
+        EdgeHub::publish(self, topic, body);
+    }
+}
+
+pub(crate) struct Site<H = EdgeHub> {
+    pub(crate) hub: H,
     pub(crate) workload: WorkloadServer,
     pub(crate) directory: TempDir,
     bundle: String,
@@ -33,13 +52,34 @@ impl Site {
 
     /// Whose gateway has a certificate for this name, of an authority in the trust bundle if `is_vouched_for`.
     pub(crate) async fn with_certificate(is_vouched_for: bool, name: impl Fn(Ipv4Addr) -> String) -> Self {
-        let directory = TempDir::new().unwrap();
-        let (authority, other, third) = (Authority::new(), Authority::new(), Authority::new());
+        let authority = Authority::new();
         let (listener, address) = listener().await;
         let hub = EdgeHub::serve(listener, &authority, &name(address));
         hub.set(|behaviour| behaviour.twin = twin(3, desired()));
-        let vouched = if is_vouched_for { authority } else { third };
-        let bundle = format!("{}\n{}", other.pem(), vouched.pem());
+        let vouched = if is_vouched_for {
+            authority
+        } else {
+            Authority::new()
+        };
+        Self::at(hub, address, TempDir::new().unwrap(), &vouched)
+    }
+}
+
+impl Site<BrokerHub> {
+    /// Whose gateway is mosquitto. `None`, and a line on standard error, where that is not installed.
+    pub(crate) async fn on_mosquitto() -> Option<Self> {
+        let (authority, directory) = (Authority::new(), TempDir::new().unwrap());
+        let (listener, address) = listener().await;
+        let certificate = authority.sign(&address.to_string());
+        let hub = BrokerHub::start(listener, directory.path(), certificate).await?;
+        Some(Self::at(hub, address, directory, &authority))
+    }
+}
+
+impl<H: Hub> Site<H> {
+    /// With a trust bundle of two authorities.
+    fn at(hub: H, address: Ipv4Addr, directory: TempDir, vouched: &Authority) -> Self {
+        let bundle = format!("{}\n{}", Authority::new().pem(), vouched.pem());
         let workload = WorkloadServer::start(directory.path().join("workload.sock"), bundle.clone());
         Self {
             hub,
@@ -216,7 +256,7 @@ impl HubEvent {
 }
 
 /// An address of this machine that no other test uses: IoT Edge names hosts and not ports.
-async fn listener() -> (TcpListener, Ipv4Addr) {
+pub(crate) async fn listener() -> (TcpListener, Ipv4Addr) {
     let process = std::process::id();
     for last in 1..=254 {
         let parts = process.to_le_bytes();

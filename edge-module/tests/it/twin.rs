@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::edge_hub::Seen;
-use crate::site::{Site, desired, twin};
+use crate::site::{Hub, Site, desired, twin};
 use crate::support::{instance, named, topology};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,8 +132,21 @@ async fn outputs_and_topic_are_the_twins_and_apply_live() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_throttles_is_asked_again_after_ten_seconds_and_methods_are_served() {
-    let mut site = Site::new().await;
+    let site = Site::new().await;
     site.hub.set(|behaviour| behaviour.throttle_twin = 1);
+    is_asked_again(site).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_on_mosquitto_that_throttles_is_asked_again_after_ten_seconds_or_skips() {
+    let Some(mut site) = Site::on_mosquitto().await else {
+        return;
+    };
+    site.hub.behaviour.throttle_twin = 1;
+    is_asked_again(site).await;
+}
+
+async fn is_asked_again<H: Hub>(mut site: Site<H>) {
     let _program = site.start(&[]);
     let asked = |seen| match seen {
         Seen::TwinGet(at) => Some(at),
