@@ -12,7 +12,7 @@ use lva_examples::round_trips::RoundTrips;
 use lva_examples::source::Source;
 use lva_examples::{parse_credentials, progress};
 use lva_extension_protocol::client::{
-    Answer, Answers, ClientOptions, FrameSender, NoSlot, SessionEvent, Transfer, connect,
+    Answer, Answers, ClientOptions, FrameSender, NoSlot, SeparateResults, SessionEvent, Transfer, connect,
 };
 use lva_extension_protocol::{Credentials, ExtensionUrl, GraphIdentity, SharedMemoryOptions};
 use lva_framing::{FrameRate, Picture};
@@ -33,6 +33,9 @@ const CLOSING: Duration = Duration::from_secs(3);
 /// Each result is one line of JSON on standard output:
 ///
 ///   {"sequence":2,"timestamp":143810610210090,"round_trip_ms":24.1,"inferences":[…]}
+///
+/// Results that come after the acknowledgement of their frame are a line without "round_trip_ms", with the frame's number;
+/// results that acknowledge no frame have the number null.
 ///
 /// The counts follow on standard error. The exit status is 0 only if the session did not fail.
 ///
@@ -247,6 +250,11 @@ async fn receive(
                     Err(error) => break Err(error.into()),
                 }
             }
+            Ok(Some(SessionEvent::Results(results))) => match print_separate(results, form) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => break Ok(()),
+                Err(error) => break Err(error.into()),
+            },
             Ok(Some(_)) => {}
             Ok(None) => break Ok(()),
             Err(error) => break Err(error.into()),
@@ -262,15 +270,32 @@ async fn receive(
 }
 
 fn print(answer: Answer<()>, form: FrameForm) -> std::io::Result<()> {
-    let mut inferences = answer.inferences;
-    form.unpad(&mut inferences);
-    let to_json = |inference: &Inference| inference.to_json(JsonStyle::VideoAnalyzer);
-    let line = json!({
+    print_line(&json!({
         "sequence": answer.sequence,
         "timestamp": answer.timestamp_90k,
         "round_trip_ms": (answer.round_trip.as_secs_f64() * 1e6).round() / 1e3,
-        "inferences": inferences.iter().map(to_json).collect::<Vec<Value>>(),
-    });
+        "inferences": inferences_json(answer.inferences, form),
+    }))
+}
+
+/// Results apart from an answer: they belong to the frame with this number, or to none.
+fn print_separate(results: SeparateResults, form: FrameForm) -> std::io::Result<()> {
+    print_line(&json!({
+        "sequence": results.sequence,
+        "timestamp": results.timestamp_90k,
+        "inferences": inferences_json(results.inferences, form),
+    }))
+}
+
+fn inferences_json(mut inferences: Vec<Inference>, form: FrameForm) -> Vec<Value> {
+    form.unpad(&mut inferences);
+    let json = inferences
+        .iter()
+        .map(|inference| inference.to_json(JsonStyle::VideoAnalyzer));
+    json.collect()
+}
+
+fn print_line(line: &Value) -> std::io::Result<()> {
     // One write per line, so that readers of a pipe get whole lines.
     std::io::stdout().write_all(format!("{line}\n").as_bytes())
 }

@@ -24,6 +24,7 @@ pub use connect::connect;
 pub use error::{ConnectError, NoSlot, PeerStatus, SendError, SessionError};
 pub use options::{ClientOptions, DEFAULT_WINDOW, MAX_WINDOW, MIN_WINDOW, Transfer};
 pub use session::{
-    Answer, Answers, FrameSender, FrameSlot, PeerDescription, Session, SessionEvent, Unanswered,
+    Answer, Answers, FrameSender, FrameSlot, PeerDescription, SeparateResults, Session, SessionEvent,
+    Unanswered,
 };
 pub use stats::SessionStats;

@@ -13,7 +13,7 @@ use crate::causes::root_cause;
 pub struct PeerStatus {
     /// The gRPC status.
     pub code: Code,
-    /// The extension's message, at most 1000 characters of it.
+    /// The extension's message, or why the connection broke; at most 1000 characters of it.
     pub message: String,
     /// What it usually means, if known.
     pub hint: Option<&'static str>,
@@ -33,13 +33,16 @@ const COMMON_MESSAGE_LIMIT: usize = 4 << 20;
 
 impl PeerStatus {
     pub(super) fn new(status: &tonic::Status, sent: SentForm) -> Self {
-        let message: String = status.message().chars().take(1000).collect();
+        // A status that the transport made: its message names the layer, its cause what happened.
+        let broke = std::error::Error::source(status).map(|cause| root_cause(cause).to_string());
+        let message = broke.as_deref().unwrap_or_else(|| status.message());
+        let message: String = message.chars().take(1000).collect();
         let hint = hint(status.code(), &message, sent);
         Self {
             code: status.code(),
             message,
             hint,
-            is_broken_connection: std::error::Error::source(status).is_some(),
+            is_broken_connection: broke.is_some(),
         }
     }
 
@@ -61,7 +64,10 @@ impl PeerStatus {
 
 impl fmt::Display for PeerStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.code, self.message)?;
+        match self.is_broken_connection {
+            true => write!(f, "the connection broke: {}", self.message)?,
+            false => write!(f, "{:?}: {}", self.code, self.message)?,
+        }
         match self.hint {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
@@ -181,19 +187,31 @@ impl ConnectError {
 #[non_exhaustive]
 pub enum SessionError {
     /// The extension ended it with an error, or the connection broke.
-    #[error("the extension ended the session: {0}")]
+    #[error("{}", ended(.0))]
     Status(PeerStatus),
     /// The extension closed it without an error, before the client finished.
     #[error("the extension closed the session without an error")]
     ClosedByPeer,
     /// An answer is late, and nothing shows that the extension still works.
-    #[error("the extension did not answer message {sequence} within {} s", waited.as_secs_f32())]
+    #[error(
+        "the extension did not answer message {sequence} within {} s: is it overloaded, or does it not know this encoding, \
+         pixel format or size?",
+        waited.as_secs_f32()
+    )]
     AnswerTimeout {
         /// The number of the unanswered message.
         sequence: u64,
         /// Time since it was sent.
         waited: Duration,
     },
+}
+
+/// Where the connection broke, the extension said nothing.
+fn ended(status: &PeerStatus) -> String {
+    match status.is_broken_connection {
+        true => status.to_string(),
+        false => format!("the extension ended the session: {status}"),
+    }
 }
 
 impl SessionError {

@@ -291,6 +291,8 @@ impl<C> FrameSlot<C> {
             content,
         };
         let mut state = shared.state();
+        // Before the frame is on its way: the answer may come before this thread runs again.
+        let sent_at = Instant::now().into_std();
         // The channel has capacity for the whole window, so it is full only after the connection died.
         let sent = state.outgoing.as_ref().is_some_and(|outgoing| {
             let message = MediaStreamMessage {
@@ -315,10 +317,11 @@ impl<C> FrameSlot<C> {
                 context,
             },
             held,
-            Instant::now().into_std(),
+            sent_at,
         );
-        drop(state);
+        // Under the lock, which an answer waits for: no more frames are answered than sent.
         count(&shared.counters.sent);
+        drop(state);
         count_many(&shared.counters.frame_copies, embedded.into());
         Ok(sequence)
     }
@@ -347,6 +350,21 @@ pub enum SessionEvent<C> {
     /// The extension skipped a frame: later ones were answered, this one was not in time. No answer to it is delivered
     /// any more; its memory stays allocated, because the extension may still read it.
     Skipped(Unanswered<C>),
+    /// The extension sent results apart from its answers: they acknowledge no frame, or one that it had acknowledged before.
+    /// Such an acknowledgement and its results are one answer.
+    Results(SeparateResults),
+}
+
+/// Results that came apart from an answer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SeparateResults {
+    /// The number of the frame that they name; `None` where they name none.
+    pub sequence: Option<u64>,
+    /// The time that the extension gave them, in ticks of 1/90000 s since 1970; real servers leave it at 0.
+    pub timestamp_90k: u64,
+    /// The inferences, at least one.
+    pub inferences: Vec<Inference>,
 }
 
 /// An extension's answer to one frame.
@@ -429,8 +447,8 @@ impl<C> Answers<C> {
             };
             match message {
                 Ok(Some(message)) => {
-                    if let Some(answer) = self.read(message) {
-                        return Ok(Some(SessionEvent::Answered(answer)));
+                    if let Some(event) = self.read(message) {
+                        return Ok(Some(event));
                     }
                 }
                 Ok(None) => {
@@ -473,11 +491,11 @@ impl<C> Answers<C> {
         how
     }
 
-    fn read(&self, message: MediaStreamMessage) -> Option<Answer<C>> {
+    fn read(&self, message: MediaStreamMessage) -> Option<SessionEvent<C>> {
         let counters = &self.shared.counters;
-        let found = match message.payload {
-            Some(Payload::MediaSample(sample)) => sample.inferences,
-            None => Vec::new(),
+        let (own_time, found) = match message.payload {
+            Some(Payload::MediaSample(sample)) => (sample.timestamp, sample.inferences),
+            None => (0, Vec::new()),
             Some(Payload::MediaStreamDescriptor(_)) => {
                 count(&counters.unexpected_descriptors);
                 return None;
@@ -497,33 +515,59 @@ impl<C> Answers<C> {
                 round_trip,
             } => {
                 self.shared.store.release(memory.memory);
-                let (inferences, without_value) = convert::inferences_from_wire(found);
+                let inferences = self.inferences(found);
                 count(&counters.answered);
-                count_many(&counters.inferences, inferences.len() as u64);
-                count_many(&counters.inferences_without_value, without_value);
-                let outside = inferences.iter().filter(|found| is_out_of_bounds(found)).count();
-                count_many(&counters.boxes_out_of_range, outside as u64);
                 let PendingFrame {
                     timestamp_90k,
                     context,
                 } = context;
-                return Some(Answer {
+                return Some(SessionEvent::Answered(Answer {
                     sequence,
                     timestamp_90k,
                     context,
                     inferences,
                     round_trip,
-                });
+                }));
             }
             Acknowledged::Late { memory } => {
                 self.shared.store.release(memory.memory);
                 count(&counters.late_answers);
             }
-            Acknowledged::Nothing => count(&counters.zero_acks),
-            Acknowledged::Repeated => count(&counters.repeated_acks),
+            Acknowledged::Nothing => {
+                count(&counters.zero_acks);
+                return self.separate(None, own_time, found);
+            }
+            Acknowledged::Repeated => {
+                count(&counters.repeated_acks);
+                return self.separate(Some(message.ack_sequence_number), own_time, found);
+            }
             Acknowledged::Unknown => count(&counters.unknown_acks),
         }
         None
+    }
+
+    fn separate(
+        &self,
+        sequence: Option<u64>,
+        timestamp_90k: u64,
+        found: Vec<wire::Inference>,
+    ) -> Option<SessionEvent<C>> {
+        let inferences = self.inferences(found);
+        (!inferences.is_empty()).then_some(SessionEvent::Results(SeparateResults {
+            sequence,
+            timestamp_90k,
+            inferences,
+        }))
+    }
+
+    fn inferences(&self, found: Vec<wire::Inference>) -> Vec<Inference> {
+        let counters = &self.shared.counters;
+        let (inferences, without_value) = convert::inferences_from_wire(found);
+        count_many(&counters.inferences, inferences.len() as u64);
+        count_many(&counters.inferences_without_value, without_value);
+        let outside = inferences.iter().filter(|found| is_out_of_bounds(found)).count();
+        count_many(&counters.boxes_out_of_range, outside as u64);
+        inferences
     }
 }
 

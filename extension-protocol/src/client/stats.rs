@@ -27,11 +27,11 @@ counters! {
         refused_ended,
         /// Answers to frames that were reported as skipped; not delivered.
         late_answers,
-        /// Messages that acknowledge no frame (number 0); not delivered.
+        /// Messages that acknowledge no frame (number 0); delivered where they have results.
         zero_acks,
         /// Messages that acknowledge a frame that was never sent; not delivered.
         unknown_acks,
-        /// Messages that acknowledge a frame again; not delivered.
+        /// Messages that acknowledge a frame again; delivered where they have results.
         repeated_acks,
         /// Inferences without a value; ignored.
         inferences_without_value,

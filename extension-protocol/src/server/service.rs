@@ -69,9 +69,10 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
         &self,
         request: Request<Streaming<MediaStreamMessage>>,
     ) -> Result<Response<Answers>, Status> {
-        let permit = self
-            .verify(&request)
-            .inspect_err(|_| count(&self.state.counters.sessions_refused))?;
+        let permit = self.verify(&request).inspect_err(|status| {
+            count(&self.state.counters.sessions_refused);
+            tracing::warn!(code = ?status.code(), reason = status.message(), "a stream was refused");
+        })?;
         let inbound = request.into_inner();
         let (outgoing, messages) = mpsc::channel(QUEUED_ANSWERS);
         let end = Arc::new(Mutex::new(End::Running));
@@ -82,9 +83,9 @@ impl<E: Extension> MediaGraphExtension for Service<E> {
             let _permit = permit;
             let result = stream::run(&state, number, inbound, outgoing.clone()).await;
             match &result {
-                Ok(()) => tracing::debug!(stream = number, "stream ended"),
+                Ok(()) => tracing::info!(stream = number, "stream ended"),
                 Err(status) if status.code() == Code::Cancelled => {
-                    tracing::debug!(stream = number, "the client disconnected");
+                    tracing::info!(stream = number, "stream ended: the client disconnected");
                 }
                 Err(status) => {
                     tracing::warn!(stream = number, code = ?status.code(), reason = status.message(), "stream ended");

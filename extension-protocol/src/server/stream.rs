@@ -142,7 +142,7 @@ async fn begin<E: Extension>(
     stream
         .send(outgoing, options, first.sequence_number, payload)
         .await?;
-    tracing::debug!(
+    tracing::info!(
         stream = number,
         instance = %info.identity.graph_instance_name,
         node = %info.identity.graph_node_name,

@@ -358,3 +358,48 @@ async fn boxes_out_of_the_picture_are_delivered_and_counted() {
     assert_eq!(next(&mut answers).await.inferences.len(), 4);
     assert_eq!(answers.stats().boxes_out_of_range, 3);
 }
+
+#[tokio::test]
+async fn results_apart_from_an_answer_are_delivered_with_the_number_that_they_name() {
+    let server = ScriptedServer::start(|mut script| async move {
+        script.handshake().await;
+        script.receive().await;
+        // Results of no frame; then an acknowledgement, and its results under the same number.
+        script.send(results(5, 0)).await;
+        script.send(ack(0, 2)).await;
+        script.send(results(6, 2)).await;
+        script.receive().await;
+    })
+    .await;
+    let Session {
+        frames, mut answers, ..
+    } = connect::<&str>(&server.options()).await.unwrap();
+    send(&frames, "only");
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(match within(answers.next()).await.unwrap() {
+            Some(SessionEvent::Answered(answer)) => (Some(answer.sequence), answer.inferences.len(), true),
+            Some(SessionEvent::Results(found)) => (found.sequence, found.inferences.len(), false),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(seen, [(None, 1, false), (Some(2), 0, true), (Some(2), 1, false)]);
+    let stats = answers.stats();
+    assert_eq!((stats.sent, stats.answered, stats.inferences), (1, 1, 2));
+}
+
+/// One result, under an acknowledgement.
+fn results(sequence_number: u64, acknowledged: u64) -> MediaStreamMessage {
+    let mut message = ack(sequence_number, acknowledged);
+    if let Some(Payload::MediaSample(sample)) = &mut message.payload {
+        let event = wire::Event {
+            name: "seen".into(),
+            ..Default::default()
+        };
+        sample.inferences.push(wire::Inference {
+            value: Some(wire::inference::Value::Event(event)),
+            ..Default::default()
+        });
+    }
+    message
+}

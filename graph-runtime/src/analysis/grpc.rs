@@ -1,10 +1,12 @@
 //! A gRPC extension node: sends frames, takes answers, and opens a new session after a failure.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use lva_extension_protocol::Backoff;
 use lva_extension_protocol::client::{
-    Answer, ConnectError, FrameSlot, NoSlot, Session, SessionError, SessionEvent, Unanswered, connect,
+    Answer, ConnectError, FrameSlot, NoSlot, SeparateResults, Session, SessionError, SessionEvent,
+    Unanswered, connect,
 };
 use lva_framing::{FramePlan, FramePlanError};
 
@@ -15,7 +17,7 @@ use super::results::{ExtensionResult, Results};
 use crate::convert::extension::GrpcPlan;
 use crate::convert::picture::{FrameSpec, unpad};
 use crate::failure::Failure;
-use crate::flow::{Frame, InputSlot};
+use crate::flow::{Frame, FrameMeta, InputSlot};
 use crate::panics::catch_panic_async;
 use crate::stats::DropReason;
 use crate::thread::Worker;
@@ -28,7 +30,19 @@ pub(crate) struct GrpcNode {
     results: Results,
     timeouts: NodeTimeouts,
     render: RenderThread,
+    /// The frames that this session answered last.
+    recent: VecDeque<Recent>,
 }
+
+/// A frame that was answered, in case that results follow.
+struct Recent {
+    sequence: u64,
+    plan: FramePlan,
+    meta: FrameMeta,
+}
+
+/// Frames in flight are as many at most.
+const MOST_RECENT: usize = 16;
 
 /// Why a session ends.
 enum End {
@@ -65,6 +79,7 @@ impl GrpcNode {
             results,
             timeouts,
             render,
+            recent: VecDeque::new(),
         };
         Ok((analysis, worker))
     }
@@ -206,6 +221,7 @@ impl GrpcNode {
 
     /// Sends frames and takes answers until the session ends.
     async fn session(&mut self, session: Session<FrameContext>, made: Made, first: Frame) -> End {
+        self.recent.clear();
         let Session {
             frames, mut answers, ..
         } = session;
@@ -347,13 +363,45 @@ impl GrpcNode {
             SessionEvent::Skipped(skipped) => {
                 self.results.lost(&skipped.context.frame, DropReason::Unanswered);
             }
+            SessionEvent::Results(results) => self.later(results),
             // `SessionEvent` may grow.
             _ => {}
         }
     }
 
+    /// Results that follow the acknowledgement of their frame. Those that name no frame belong to the newest one.
+    fn later(&mut self, results: SeparateResults) {
+        let recent = match results.sequence {
+            Some(sequence) => self
+                .recent
+                .iter()
+                .rev()
+                .find(|recent| recent.sequence == sequence),
+            None => self.recent.back(),
+        };
+        let Some(recent) = recent else {
+            tracing::warn!(
+                node = self.results.node.name(),
+                sequence = results.sequence,
+                "the extension sent results of a frame that is not known any more"
+            );
+            return;
+        };
+        let mut inferences = results.inferences;
+        unpad(&recent.plan, &mut inferences);
+        self.results.later(recent.meta.copy(), inferences);
+    }
+
     fn answered(&mut self, answer: Answer<FrameContext>) {
         let FrameContext { plan, frame } = answer.context;
+        if self.recent.len() == MOST_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Recent {
+            sequence: answer.sequence,
+            plan,
+            meta: frame.meta.copy(),
+        });
         let mut inferences = answer.inferences;
         unpad(&plan, &mut inferences);
         let answered = ExtensionResult {

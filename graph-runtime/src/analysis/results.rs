@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::failure_throttle::FailureThrottle;
 use crate::emitter::NodeReporter;
 use crate::failure::Failure;
-use crate::flow::{DownstreamFanout, InFlightFrame, NodeOutputs};
+use crate::flow::{DownstreamFanout, FrameMeta, InFlightFrame, NodeOutputs};
 use crate::panics::{Panicked, failpoint};
 use crate::rate_limiter::RateLimiter;
 use crate::stats::DropReason;
@@ -107,6 +107,13 @@ impl Results {
             tracker.process(meta);
         }
         self.pass(&frame);
+    }
+
+    /// Results of a frame that was answered before, and has gone on: they are emitted, and open gates.
+    pub(super) fn later(&mut self, mut meta: FrameMeta, inferences: Vec<Inference>) {
+        self.on_success();
+        meta.results = inferences.into();
+        self.outputs.emit_results(&meta);
     }
 
     /// Drops a frame for a reason; it goes on to the nodes behind without this node's results.

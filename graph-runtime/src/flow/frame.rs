@@ -84,7 +84,7 @@ impl FrameMeta {
     }
 
     /// The same for another node, without the guard of this one.
-    pub(super) fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         Self {
             timestamp_90k: self.timestamp_90k,
             aspect: self.aspect,

@@ -88,7 +88,7 @@ pub(crate) fn run(data: &[u8]) {
                     ack_sequence_number: number,
                     ..Default::default()
                 };
-                if let Some(answer) = answers.read(message) {
+                if let Some(SessionEvent::Answered(answer)) = answers.read(message) {
                     assert_eq!((answer.sequence, answer.timestamp_90k), (number, answer.context));
                     assert!(returned.insert(answer.context), "answered twice");
                 }
@@ -98,7 +98,7 @@ pub(crate) fn run(data: &[u8]) {
                 let (message, after) = rest.split_at(length);
                 rest = after;
                 if let Ok(message) = MediaStreamMessage::decode(message)
-                    && let Some(answer) = answers.read(message)
+                    && let Some(SessionEvent::Answered(answer)) = answers.read(message)
                 {
                     assert!(returned.insert(answer.context), "answered twice");
                 }
