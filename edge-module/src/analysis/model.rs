@@ -79,6 +79,11 @@ pub enum ModelArgsError {
 }
 
 impl ModelArgs {
+    /// Whether the model is the embedded one.
+    pub fn is_embedded(&self) -> bool {
+        self.model.is_none()
+    }
+
     /// Loads the model. Blocks.
     ///
     /// # Errors

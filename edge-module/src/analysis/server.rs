@@ -68,6 +68,12 @@ impl AnalysisServer {
         let detector = args.model.load()?;
         let info = detector.info();
         tracing::info!("detector: {} by {} on {}", info.model, info.runtime, info.device);
+        if args.model.is_embedded() {
+            tracing::info!(
+                "the embedded model knows the drawn people of the demo only: for people on a camera, bring one with --model FILE \
+                 --family NAME"
+            );
+        }
         let operations = match &args.config {
             None => OperationSet::whole_frame(),
             Some(path) => OperationSet::from_file(path).map_err(|cause| {
