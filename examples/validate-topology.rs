@@ -7,15 +7,22 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use lva_graph_model::report::FileReport;
-use lva_graph_model::{CustomNodeTypes, Diagram, Instance, Strictness};
+use lva_graph_model::{
+    CustomNodeTypes, Diagnostic, Diagram, DocumentError, Instance, Severity, Strictness, resolve,
+};
+use lva_graph_runtime::check_graph;
 
 /// Validate topologies of Live Video Analytics and Video Analyzer, or draw them.
 ///
 /// Prints one line `FILE: ok` per valid file, or a line for each error with its location (a JSON pointer) and its remedy,
 /// followed by warnings. The exit status is 0 only if no file has errors, so that a build can depend on it.
 ///
-/// A topology alone is validated as far as its parameters have defaults. With --instance, the values of the instance are
-/// used, and the checks are those of a module before it activates the instance.
+/// A topology alone is validated as far as its parameters have defaults; a default that does not fit is a warning, because an
+/// instance may set the parameter. With --instance, the values of the instance are used, and the checks are those of a module
+/// before it activates the instance: what is ok here is activated.
+///
+/// A topology is also read in a method call, in its answer, in a wrapper with other documents, in a template of Azure Resource
+/// Manager, and with members as the Python packages write them. A line "info" says how.
 ///
 /// A JSON Schema for editors is in graph-model/schema/topology.schema.json.
 #[derive(Debug, Parser)]
@@ -60,6 +67,30 @@ enum Format {
     Dot,
 }
 
+/// What an activation would refuse beside the findings of the documents. Without an instance, the defaults decide; they hurt
+/// no instance that sets the parameters.
+fn refused_by_the_runtime(
+    report: &FileReport,
+    instance: Option<&Result<Instance, DocumentError>>,
+    strictness: Strictness,
+) -> Vec<Diagnostic> {
+    let Some(topology) = report.topology.as_ref().filter(|_| report.is_ok()) else {
+        return Vec::new();
+    };
+    let of_defaults = Instance::new("validate-topology", topology.name(), []);
+    let given = instance.and_then(|instance| instance.as_ref().ok());
+    let Ok(resolved) = resolve(topology, given.unwrap_or(&of_defaults), strictness) else {
+        return Vec::new();
+    };
+    let mut refused = check_graph(&resolved.graph);
+    if given.is_none() && !topology.parameters().is_empty() {
+        for found in &mut refused {
+            found.severity = Severity::Warning;
+        }
+    }
+    refused
+}
+
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let instance = match &args.instance {
@@ -79,7 +110,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for path in &args.files {
         let file = path.display().to_string();
-        let report = match std::fs::read(path) {
+        let mut report = match std::fs::read(path) {
             Ok(bytes) => FileReport::with_custom_types(
                 file,
                 &bytes,
@@ -89,6 +120,7 @@ fn main() -> anyhow::Result<ExitCode> {
             ),
             Err(error) => FileReport::unreadable(file, &error),
         };
+        report.add(refused_by_the_runtime(&report, instance.as_ref(), strictness));
         all_ok &= report.is_ok();
         let diagram = report.topology.as_ref().map(Diagram::of);
         match args.format {

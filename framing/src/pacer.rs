@@ -63,6 +63,11 @@ impl FrameRate {
         }
     }
 
+    /// `frames` in `seconds`, of which neither is 0.
+    pub fn of(frames: NonZeroU32, seconds: NonZeroU32) -> Self {
+        Self::new(frames.get(), seconds.get()).unwrap_or(Self { frames, seconds })
+    }
+
     /// The rate as a floating-point number, for display.
     pub fn as_f64(self) -> f64 {
         f64::from(self.frames.get()) / f64::from(self.seconds.get())

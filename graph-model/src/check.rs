@@ -3,13 +3,14 @@
 mod nodes;
 mod placement;
 mod references;
+mod runnable;
 
 use serde_json::Value;
 
 pub(crate) use self::nodes::MAX_INPUTS;
 use self::nodes::ParsedNode;
 use self::references::ParsedEdge;
-use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness, summary};
+use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Severity, Strictness, summary};
 use crate::document::{scalar_string, spelled};
 use crate::generation::{Family, Generation};
 use crate::graph::{Edge, Flow, Graph, GraphNode, NodeId};
@@ -29,9 +30,9 @@ pub struct ValidationReport {
     pub steps: usize,
 }
 
-/// Upper bound of [`ValidationReport::steps`] for any document: seven rounds through 1,000 nodes and 10,000 inputs, plus
-/// the one list that exceeds its limit.
-pub const MAX_STEPS: usize = 7 * (nodes::MAX_NODES + 2 * MAX_INPUTS + 1);
+/// Upper bound of [`ValidationReport::steps`] for any document: eight rounds through 1,000 nodes and 10,000 inputs, plus
+/// the one list that exceeds its limit; and once more without the defaults of parameters.
+pub const MAX_STEPS: usize = 2 * 8 * (nodes::MAX_NODES + 2 * MAX_INPUTS + 1);
 
 impl Topology {
     /// All findings, errors first. Members that hold a parameter without a default are checked once an instance gives
@@ -43,13 +44,24 @@ impl Topology {
     /// As [`validate`](Self::validate), with the number of steps.
     pub fn validation_report(&self, strictness: Strictness) -> ValidationReport {
         let mut findings = Findings::new(DocumentKind::Topology, strictness);
+        self.form().report(DocumentKind::Topology, &mut findings);
         let declarations = self.declarations(&mut findings);
         let bindings = Bindings::of_defaults(&declarations, &mut findings);
+        bindings.check_defaults(Severity::Warning, &mut findings);
         run_passes(self, None, &bindings, &mut findings);
-        ValidationReport {
-            steps: findings.steps(),
-            findings: findings.into_vec(),
+        let mut steps = findings.steps();
+        // A default that does not fit hurts the instances alone that use it.
+        if findings.has_errors() && declarations.iter().any(|declared| declared.default.is_some()) {
+            let mut definite = Findings::new(DocumentKind::Topology, strictness);
+            let declarations = self.declarations(&mut definite);
+            let open = Bindings::without_defaults(&declarations, &mut definite);
+            run_passes(self, None, &open, &mut definite);
+            steps += definite.steps();
+            findings.weaken_unless_in(&definite);
         }
+        let mut findings = findings.into_vec();
+        self.form().relocate(DocumentKind::Topology, &mut findings);
+        ValidationReport { findings, steps }
     }
 }
 
@@ -83,6 +95,9 @@ pub fn resolve(
     strictness: Strictness,
 ) -> Result<Resolved, ResolveError> {
     let mut findings = Findings::new(DocumentKind::Topology, strictness);
+    topology.form().report(DocumentKind::Topology, &mut findings);
+    instance.form().report(DocumentKind::Instance, &mut findings);
+    findings.in_document(DocumentKind::Topology);
     let declarations = topology.declarations(&mut findings);
     let mut bindings = Bindings::of_defaults(&declarations, &mut findings);
     findings.in_document(DocumentKind::Instance);
@@ -101,14 +116,14 @@ pub fn resolve(
     bindings.set(&values, &at, &mut findings);
     findings.in_document(DocumentKind::Topology);
     let graph = run_passes(topology, Some(instance.name()), &bindings, &mut findings);
+    let mut findings = findings.into_vec();
+    topology.form().relocate(DocumentKind::Topology, &mut findings);
+    instance.form().relocate(DocumentKind::Instance, &mut findings);
     match graph {
-        Some(graph) => Ok(Resolved {
-            graph,
-            findings: findings.into_vec(),
-        }),
+        Some(graph) => Ok(Resolved { graph, findings }),
         None => Err(ResolveError {
             instance: instance.name().to_owned(),
-            findings: findings.into_vec(),
+            findings,
         }),
     }
 }
@@ -160,6 +175,7 @@ pub(crate) fn run_passes(
             topology.generation(),
             findings,
         );
+        runnable::check(&parsed, &edges, &order, findings);
     }
     let instance_name = instance_name?;
     if findings.has_errors() {
@@ -241,7 +257,7 @@ fn assemble(
             from: NodeId(edge.from),
             to: NodeId(edge.to),
             flow: flow(from, to),
-            selectors: edge.selectors,
+            selectors: edge.selectors.list,
         });
     }
     let mut nodes = Vec::with_capacity(parsed.len());

@@ -5,6 +5,7 @@
 
 mod environment;
 mod expand;
+mod form;
 mod manifest;
 mod module_file;
 mod settings;

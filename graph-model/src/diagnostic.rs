@@ -1,5 +1,6 @@
 //! Findings of validation: severity, code, place, remedy.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -10,6 +11,8 @@ use serde::Serialize;
 pub enum Severity {
     /// Worth knowing: the retired product refused this, or a member is not needed.
     Hint,
+    /// How something was read that is written in another form than the contract's.
+    Info,
     /// Probably not intended; the message names the effect.
     Warning,
     /// Cannot be carried out.
@@ -20,6 +23,7 @@ impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Hint => "hint",
+            Self::Info => "info",
             Self::Warning => "warning",
             Self::Error => "error",
         })
@@ -105,6 +109,8 @@ codes! {
     MemberMissingInGeneration,
     /// A member has no effect next to the others.
     MemberIgnored,
+    /// Another form than the contract's, whose meaning is plain; the message says how it was read.
+    OtherForm,
     /// A member that no type of the contract has; it is kept and has no effect.
     UnknownMember,
     /// A member has another JSON type than its meaning needs.
@@ -139,7 +145,7 @@ codes! {
     ParameterDuplicate,
     /// A parameter's declared type is none of the five.
     ParameterTypeUnknown,
-    /// A parameter's default does not fit its type.
+    /// A parameter's default does not fit its type: an error only where an instance uses it.
     ParameterDefaultInvalid,
     /// A parameter is declared but nothing refers to it.
     ParameterUnused,
@@ -151,7 +157,7 @@ codes! {
     ParameterSuperfluous,
     /// A parameter's value does not fit its type.
     ParameterValueInvalid,
-    /// A value holds a reference, which is not replaced.
+    /// A value holds a reference to a parameter, which is not replaced.
     ReferenceInValue,
     /// `${` without `}`; the string is taken literally.
     ReferenceUnclosed,
@@ -197,6 +203,10 @@ codes! {
     DetectionsMissing,
     /// A message sink fed by a node without output messages.
     NothingFlows,
+    /// The selectors before a node that looks at pictures, or records them, exclude all video.
+    VideoExcluded,
+    /// A connection of nodes that no instance can run.
+    NotSupported,
     /// No node uses the output of a node.
     OutputUnused,
     /// A placement that the retired product refused.
@@ -277,6 +287,10 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// What is added to an error that an instance can avoid.
+const BY_A_DEFAULT: &str =
+    " (this comes from the default of a parameter: an instance has to set the parameter)";
+
 /// Most errors, and most warnings and hints, that are kept of one look at a document; the rest is counted in
 /// the last finding.
 pub const MAX_FINDINGS: usize = 200;
@@ -341,6 +355,10 @@ impl Findings {
         self.add(Severity::Warning, code, pointer, message.into());
     }
 
+    pub(crate) fn info(&mut self, code: DiagnosticCode, pointer: &str, message: impl Into<String>) {
+        self.add(Severity::Info, code, pointer, message.into());
+    }
+
     pub(crate) fn hint(&mut self, code: DiagnosticCode, pointer: &str, message: impl Into<String>) {
         self.add(Severity::Hint, code, pointer, message.into());
     }
@@ -368,6 +386,25 @@ impl Findings {
 
     pub(crate) fn has_errors(&self) -> bool {
         self.errors > 0
+    }
+
+    /// Makes warnings of the errors that are not among those of `definite`: they come from defaults of parameters, and an
+    /// instance can set those.
+    pub(crate) fn weaken_unless_in(&mut self, definite: &Self) {
+        // Beyond the limit it is not known what the others were.
+        if definite.errors > MAX_FINDINGS {
+            return;
+        }
+        let errors = definite.list.iter().filter(|found| found.is_error());
+        let places: BTreeSet<_> = errors.map(|found| (found.code, &found.pointer)).collect();
+        for found in &mut self.list {
+            if found.is_error() && !places.contains(&(found.code, &found.pointer)) {
+                found.severity = Severity::Warning;
+                found.message.push_str(BY_A_DEFAULT);
+                self.errors -= 1;
+                self.others += 1;
+            }
+        }
     }
 
     /// Errors first, otherwise in the order of finding.
@@ -441,7 +478,7 @@ mod tests {
 
     #[test]
     fn every_code_has_its_own_name() {
-        let names: std::collections::BTreeSet<_> = DiagnosticCode::ALL.iter().map(|c| c.as_str()).collect();
+        let names: BTreeSet<_> = DiagnosticCode::ALL.iter().map(|c| c.as_str()).collect();
         assert_eq!(names.len(), DiagnosticCode::ALL.len());
     }
 }

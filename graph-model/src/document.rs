@@ -19,6 +19,14 @@ pub enum DocumentError {
         /// The parser's error.
         cause: serde_json::Error,
     },
+    /// Not JSON, but another format, by how it begins.
+    #[error("invalid JSON: this is {found}: {remedy}")]
+    OtherFormat {
+        /// What it is, with its article.
+        found: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// Not JSON, because of a quote that a word processor made.
     #[error(
         "invalid JSON: typographic quote ({found}) at line {line}, column {column}: write a straight quote (\")"
@@ -66,6 +74,16 @@ pub enum DocumentError {
         /// By which it was recognised.
         mark: &'static str,
     },
+    /// A document of another kind, by its members.
+    #[error("this is {found}, not {wanted}: {remedy}")]
+    OtherDocument {
+        /// What was asked for, with its article.
+        wanted: &'static str,
+        /// What it is, with its article.
+        found: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The object has no name.
     #[error("{what} has no 'name': give it one of letters, digits and dashes")]
     NameMissing {
@@ -95,15 +113,16 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
-    /// The name of the mistake, for machines: that of the variant.
+    /// The name of the mistake, for machines: that of the variant, and `NotJson` for every other format.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotJson { .. } => "NotJson",
+            Self::NotJson { .. } | Self::OtherFormat { .. } => "NotJson",
             Self::TypographicQuote { .. } => "TypographicQuote",
             Self::NotUtf8 { .. } => "NotUtf8",
             Self::TooLarge { .. } => "TooLarge",
             Self::WrongShape { .. } => "WrongShape",
             Self::CloudTopology { .. } => "CloudTopology",
+            Self::OtherDocument { .. } => "OtherDocument",
             Self::NameMissing { .. } => "NameMissing",
             Self::MemberMissing { .. } => "MemberMissing",
             Self::MemberType { .. } => "MemberType",
@@ -116,6 +135,7 @@ impl DocumentError {
             Self::NotJson { line, column, .. } | Self::TypographicQuote { line, column, .. } => {
                 Some((*line, *column))
             }
+            Self::OtherFormat { .. } => Some((1, 1)),
             _ => None,
         }
     }
@@ -137,12 +157,48 @@ pub(crate) fn str_from_slice(bytes: &[u8]) -> Result<&str, DocumentError> {
 pub(crate) fn json_from_slice(bytes: &[u8]) -> Result<Value, DocumentError> {
     let text = str_from_slice(bytes)?;
     serde_json::from_str(text).map_err(|cause| {
-        typographic_quote(text, cause.line()).unwrap_or(DocumentError::NotJson {
+        let known = other_format(text).or_else(|| typographic_quote(text, cause.line()));
+        known.unwrap_or(DocumentError::NotJson {
             line: cause.line(),
             column: cause.column(),
             cause,
         })
     })
+}
+
+/// Formats that people have in files by mistake, by their first words.
+fn other_format(text: &str) -> Option<DocumentError> {
+    let text = text.trim_start();
+    let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+    let first_line = text.lines().next().unwrap_or_default();
+    let is_member_of_yaml = || {
+        let name = first_line
+            .split_once(':')
+            .filter(|(_, rest)| rest.is_empty() || rest.starts_with(' '));
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '$' | '_' | '-' | '.');
+        name.is_some_and(|(name, _)| !name.is_empty() && name.chars().all(fits))
+    };
+    let (found, remedy) = if begins(&["<"]) {
+        (
+            "a page in HTML or XML",
+            "download the file itself, on GitHub by 'Raw'",
+        )
+    } else if begins(&["version https://git-lfs"]) {
+        (
+            "a pointer of Git LFS",
+            "fetch the file itself with 'git lfs pull'",
+        )
+    } else if begins(&["param ", "resource ", "targetScope", "@description(", "metadata "]) {
+        (
+            "a Bicep file",
+            "compile it with 'az bicep build', and give the JSON",
+        )
+    } else if begins(&["---"]) || is_member_of_yaml() {
+        ("YAML", "convert it to JSON")
+    } else {
+        return None;
+    };
+    Some(DocumentError::OtherFormat { found, remedy })
 }
 
 /// The first typographic quote outside of strings, up to the line where parsing failed.
@@ -323,6 +379,35 @@ mod tests {
             json_from_slice(&large),
             Err(DocumentError::TooLarge { .. })
         ));
+    }
+
+    #[test]
+    fn another_format_is_named_with_what_to_do() {
+        for (text, found) in [
+            ("\n<!DOCTYPE html><html></html>", "HTML"),
+            (
+                "version https://git-lfs.github.com/spec/v1\noid sha256:0",
+                "Git LFS",
+            ),
+            (
+                "param name string\nresource graph 'Microsoft.Media/x' = {}",
+                "Bicep",
+            ),
+            ("---\nname: x", "YAML"),
+            ("@apiVersion: '1.0'\nname: x", "YAML"),
+            ("properties:\n  sources: []", "YAML"),
+        ] {
+            let error = json_from_slice(text.as_bytes()).unwrap_err();
+            assert!(matches!(error, DocumentError::OtherFormat { .. }), "{error}");
+            assert!(
+                error.to_string().contains(found) && error.code() == "NotJson",
+                "{error}"
+            );
+        }
+        for text in ["{", "x", "{name: 1}", "\"a\": 1"] {
+            let error = json_from_slice(text.as_bytes()).unwrap_err();
+            assert!(matches!(error, DocumentError::NotJson { .. }), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -168,6 +168,9 @@ impl Edge {
     }
 }
 
+/// The types of the video that nodes look at and sinks record.
+pub const VIDEO_MEDIA_TYPES: [&str; 3] = ["video/H264", "video/H265", "video/JPEG"];
+
 /// A condition on a stream's media type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputSelector {

@@ -6,17 +6,28 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::{DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, envelope, json_from_slice, member};
+use crate::form::{self, Form, Wanted};
 use crate::parameter::ParameterValue;
 use crate::read::members::Members;
 use lva_media_types::SecretString;
 
 /// An instance as written (graph instance, live pipeline): the name of a topology, and values for its
 /// parameters.
-#[derive(Clone, PartialEq)]
+///
+/// Other forms are read as [`Topology`](crate::Topology) reads them.
+#[derive(Clone)]
 pub struct Instance {
     value: Value,
     name: String,
     topology_name: String,
+    form: Form,
+}
+
+/// How it was written does not count.
+impl PartialEq for Instance {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value && self.name == other.name && self.topology_name == other.topology_name
+    }
 }
 
 impl Instance {
@@ -44,6 +55,7 @@ impl Instance {
     ///
     /// As [`from_slice`](Self::from_slice), except for syntax errors.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
+        let (value, form) = form::read(value, Wanted::Instance)?;
         let (map, name) = envelope(&value, "an instance")?;
         let properties = member(map, "properties").and_then(|(_, value)| value.as_object());
         let topology_name = properties
@@ -54,7 +66,18 @@ impl Instance {
             value,
             name,
             topology_name,
+            form,
         })
+    }
+
+    pub(crate) fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// The same instance, as written in another form.
+    pub(crate) fn with_form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
     }
 
     /// Makes one from its parts.
@@ -74,6 +97,7 @@ impl Instance {
             }),
             name: name.to_owned(),
             topology_name: topology_name.to_owned(),
+            form: Form::default(),
         }
     }
 
@@ -98,7 +122,7 @@ impl Instance {
         self.values(&mut Findings::new(DocumentKind::Instance, Strictness::Open))
     }
 
-    /// The JSON as it was read. Holds secrets.
+    /// The JSON as it was read, in the contract's form. Holds secrets.
     pub fn to_value(&self) -> &Value {
         &self.value
     }

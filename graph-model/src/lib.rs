@@ -16,8 +16,9 @@
 //! # What it is not
 //!
 //! It runs nothing, opens nothing and reads no clock. What a method *asks for* is returned as a value
-//! ([`Action`](methods::Action)); a runtime does it and [completes](methods::Registry::complete) it. Whether a runtime
-//! supports each node of a graph is up to that runtime.
+//! ([`Action`](methods::Action)); a runtime does it and [completes](methods::Registry::complete) it. `lva-graph-runtime`
+//! refuses no graph for what is written in the documents, except for certificates and addresses that its libraries
+//! cannot read.
 //!
 //! # Example
 //!
@@ -87,7 +88,7 @@
 //! | for | items |
 //! |---|---|
 //! | documents | [`Topology`], [`Instance`], [`DeviceAdapter`], [`ParameterDeclaration`], [`ParameterType`], [`ParameterValue`], [`NodeCounts`], [`DocumentError`], [`Generation`], [`Family`] |
-//! | a resolved graph | [`resolve`], [`Resolved`], [`ResolveError`], [`Graph`], [`GraphNode`], [`Node`], [`NodeId`], [`Edge`], [`Flow`], [`OutputSelector`], [`NodeKind`], [`Role`] |
+//! | a resolved graph | [`resolve`], [`Resolved`], [`ResolveError`], [`Graph`], [`GraphNode`], [`Node`], [`NodeId`], [`Edge`], [`Flow`], [`OutputSelector`], [`VIDEO_MEDIA_TYPES`], [`NodeKind`], [`Role`] |
 //! | findings | [`Diagnostic`], [`DiagnosticCode`], [`Severity`], [`Strictness`], [`ValidationReport`], [`DocumentKind`] |
 //! | values in graphs | [`Pattern`], [`PatternPiece`], [`SystemVariable`], [`SensitiveString`], [`SecretString`], [`Credentials`], [`PixelFormat`], [`ScaleMode`] |
 //! | custom nodes | [`CustomNodeTypes`], [`CustomNodeTypeError`] |
@@ -127,6 +128,7 @@ pub mod deployment;
 mod diagnostic;
 mod diagram;
 mod document;
+mod form;
 mod generation;
 mod graph;
 mod instance;
@@ -152,7 +154,7 @@ pub use diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, MAX_FINDINGS, Sev
 pub use diagram::Diagram;
 pub use document::{DocumentError, MAX_DOCUMENT_BYTES};
 pub use generation::{Family, Generation};
-pub use graph::{Edge, Flow, Graph, GraphNode, Node, NodeId, OutputSelector};
+pub use graph::{Edge, Flow, Graph, GraphNode, Node, NodeId, OutputSelector, VIDEO_MEDIA_TYPES};
 pub use instance::Instance;
 pub use kind::{NodeKind, Role};
 pub use lva_media_types::{Credentials, PixelFormat, ScaleMode, SecretString};

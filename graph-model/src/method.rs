@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use self::payload::Payload;
 use crate::adapter::DeviceAdapter;
 use crate::document::{json_type, member, scalar_string};
+use crate::form::{Wanted, unwrapped};
 use crate::generation::{Family, Generation};
 use crate::instance::Instance;
 use crate::topology::Topology;
@@ -178,7 +179,15 @@ impl MethodCall {
                 }));
             }
         };
-        let generation = match member(map, "@apiVersion").and_then(|(_, value)| scalar_string(value)) {
+        // A whole call, pasted as the payload of a call.
+        let wanted = match method {
+            Method::TopologySet => Some(Wanted::Topology),
+            Method::InstanceSet => Some(Wanted::Instance),
+            _ => None,
+        };
+        let pasted = wanted.and_then(|wanted| unwrapped(payload, wanted));
+        let document = pasted.as_ref().and_then(Value::as_object).unwrap_or(map);
+        let generation = match member(document, "@apiVersion").and_then(|(_, value)| scalar_string(value)) {
             None => return Err(fail(Fault::ApiVersionMissing { family })),
             Some(version) => Generation::of(family, version.trim())
                 .ok_or_else(|| fail(Fault::ApiVersionNotSupported { version, family }))?,

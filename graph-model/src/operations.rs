@@ -15,7 +15,7 @@ pub struct OperationsFile {
     pub api_version: String,
     /// What to do, in order.
     pub steps: Vec<Step>,
-    /// Warnings about it; no errors.
+    /// Warnings about it, and how other forms were read; no errors.
     pub findings: Vec<Diagnostic>,
 }
 
@@ -73,15 +73,24 @@ impl OperationsFile {
         let value = json_from_slice(bytes)?;
         let map = members_of(&value, "an operations file", "with 'apiVersion' and 'operations'")?;
         let mut findings = Findings::new(DocumentKind::OperationsFile, Strictness::Open);
+        let is_call = member(map, "operations").is_none() && name_of(map).is_some();
         let api_version = match member(map, "apiVersion").or_else(|| member(map, "@apiVersion")) {
             Some((_, version)) => scalar_string(version).unwrap_or_default(),
-            None => {
+            None => version_of_payloads(map).unwrap_or_else(|| {
                 let message = "'apiVersion' is missing: write the version of the methods, such as \"1.0\"";
                 findings.error(DiagnosticCode::MemberMissing, "", message);
                 String::new()
-            }
+            }),
         };
         let steps = match member(map, "operations") {
+            None if is_call => {
+                let message =
+                    "a single call of a method is read as an operations file with this one operation";
+                findings.info(DiagnosticCode::OtherForm, "", message);
+                read_step(&value, "", &api_version, &mut findings)
+                    .into_iter()
+                    .collect()
+            }
             Some((key, Value::Array(list))) => {
                 let steps = list.iter().enumerate();
                 steps
@@ -127,14 +136,33 @@ impl OperationsFile {
     }
 }
 
+/// The name of an operation, or of a method call as the hub's tools save it.
+fn name_of(map: &Map<String, Value>) -> Option<&str> {
+    let name = member(map, "opName").or_else(|| member(map, "methodName"));
+    name.and_then(|(_, value)| value.as_str())
+}
+
+fn params_of(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+    member(map, "opParams").or_else(|| member(map, "payload"))
+}
+
+/// The version that calls name themselves, where the file names none.
+fn version_of_payloads(map: &Map<String, Value>) -> Option<String> {
+    let list = member(map, "operations").and_then(|(_, list)| list.as_array());
+    let calls = list.into_iter().flatten().filter_map(Value::as_object);
+    let mut payloads = calls
+        .chain([map])
+        .filter_map(|call| params_of(call)?.1.as_object());
+    payloads.find_map(|payload| scalar_string(member(payload, "@apiVersion")?.1))
+}
+
 fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings) -> Option<Step> {
     let Some(map) = value.as_object() else {
         let message = format!("an operation must be an object, but is {}", json_type(value));
         findings.error(DiagnosticCode::WrongType, at, message);
         return None;
     };
-    let name = member(map, "opName").and_then(|(_, value)| value.as_str());
-    let Some(name) = name else {
+    let Some(name) = name_of(map) else {
         findings.error(
             DiagnosticCode::MemberMissing,
             at,
@@ -143,9 +171,18 @@ fn read_step(value: &Value, at: &str, api_version: &str, findings: &mut Findings
         return None;
     };
     let empty = Map::new();
-    let (at, params) = match member(map, "opParams") {
+    if member(map, "opName").is_none() {
+        let message = format!("'methodName' and 'payload' of {name} are read as 'opName' and 'opParams'");
+        findings.info(DiagnosticCode::OtherForm, at, message);
+    }
+    let written_out;
+    let (at, params) = match params_of(map) {
         None => (at.to_owned(), &empty),
         Some((key, Value::Object(params))) => (step(at, key), params),
+        Some((key, Value::String(text))) if serde_json::from_str::<Map<String, Value>>(text).is_ok() => {
+            written_out = serde_json::from_str(text).unwrap_or_default();
+            (step(at, key), &written_out)
+        }
         Some((key, other)) => {
             let message = format!(
                 "'opParams' of {name} must be an object, but is {}",

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings};
+use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings, Severity};
+use crate::template::{Segment, is_system_name, segments};
 use lva_media_types::SecretString;
 
 /// Longest name of a parameter that the retired product took, in characters.
@@ -103,7 +104,9 @@ pub(crate) enum Bound<'a> {
         secret: bool,
     },
     /// Declared, but without a value yet.
-    Open,
+    Open {
+        secret: bool,
+    },
     Undeclared {
         similar: Option<&'a str>,
     },
@@ -126,6 +129,8 @@ const MAX_GUESSES: usize = 100;
 struct Entry<'a> {
     declaration: &'a ParameterDeclaration,
     value: Option<&'a str>,
+    /// The value is the default, which no instance has replaced.
+    is_default: bool,
     used: Cell<bool>,
 }
 
@@ -146,20 +151,18 @@ impl<'a> Bindings<'a> {
                 );
             }
             let default = declaration.default.as_ref().map(SecretString::expose);
-            if let Some(form) = default.and_then(|value| declaration.parameter_type.refuse(value)) {
-                findings.error(
-                    DiagnosticCode::ParameterDefaultInvalid,
+            if default.is_some_and(refers_to_a_parameter) {
+                let what = format!("the default of parameter '{}'", declaration.name);
+                findings.warning(
+                    DiagnosticCode::ReferenceInValue,
                     &format!("{pointer}/default"),
-                    format!(
-                        "the default of parameter '{}' is not of type {}: write {form}",
-                        declaration.name,
-                        declaration.parameter_type.name()
-                    ),
+                    taken_literally(&what),
                 );
             }
             let entry = Entry {
                 declaration,
                 value: default,
+                is_default: default.is_some(),
                 used: Cell::new(false),
             };
             if values.insert(declaration.name.as_str(), entry).is_some() {
@@ -174,6 +177,41 @@ impl<'a> Bindings<'a> {
             values,
             budget: Cell::new(SUBSTITUTION_BUDGET),
             guesses: Cell::new(MAX_GUESSES),
+        }
+    }
+
+    /// The same parameters without any values, as a topology has them that waits for an instance.
+    pub(crate) fn without_defaults(
+        declarations: &'a [ParameterDeclaration],
+        findings: &mut Findings,
+    ) -> Self {
+        let mut bindings = Self::of_defaults(declarations, findings);
+        for entry in bindings.values.values_mut() {
+            entry.value = None;
+        }
+        bindings
+    }
+
+    /// Finds defaults that do not fit their types. They hurt the instances alone that use them.
+    pub(crate) fn check_defaults(&self, severity: Severity, findings: &mut Findings) {
+        for (name, entry) in &self.values {
+            let kind = entry.declaration.parameter_type;
+            let value = entry.value.filter(|_| entry.is_default);
+            if let Some(form) = value.and_then(|value| kind.refuse(value)) {
+                let remedy = match severity {
+                    Severity::Error => "or set the parameter in the instance",
+                    _ => "or set the parameter in every instance",
+                };
+                findings.add(
+                    severity,
+                    DiagnosticCode::ParameterDefaultInvalid,
+                    &format!("{}/default", entry.declaration.pointer),
+                    format!(
+                        "the default of parameter '{name}' is not of type {}: write {form}, {remedy}",
+                        kind.name()
+                    ),
+                );
+            }
         }
     }
 
@@ -217,14 +255,12 @@ impl<'a> Bindings<'a> {
                     ),
                 );
             }
-            if value.contains("${") {
-                findings.warning(
-                    DiagnosticCode::ReferenceInValue,
-                    &at,
-                    format!("the value of parameter '{name}' contains '${{', which is taken literally"),
-                );
+            if refers_to_a_parameter(value) {
+                let what = format!("the value of parameter '{name}'");
+                findings.warning(DiagnosticCode::ReferenceInValue, &at, taken_literally(&what));
             }
             entry.value = Some(value);
+            entry.is_default = false;
         }
         for (name, entry) in &self.values {
             if entry.value.is_none() {
@@ -236,6 +272,7 @@ impl<'a> Bindings<'a> {
             }
         }
         findings.in_document(DocumentKind::Topology);
+        self.check_defaults(Severity::Error, findings);
     }
 
     /// Follows a reference.
@@ -243,12 +280,10 @@ impl<'a> Bindings<'a> {
         match self.values.get(name) {
             Some(entry) => {
                 entry.used.set(true);
+                let secret = entry.declaration.parameter_type == ParameterType::SecretString;
                 match entry.value {
-                    Some(text) => Bound::Value {
-                        text,
-                        secret: entry.declaration.parameter_type == ParameterType::SecretString,
-                    },
-                    None => Bound::Open,
+                    Some(text) => Bound::Value { text, secret },
+                    None => Bound::Open { secret },
                 }
             }
             None => Bound::Undeclared {
@@ -279,6 +314,19 @@ impl<'a> Bindings<'a> {
         let mut names = self.values.keys();
         names.find(|other| other.eq_ignore_ascii_case(name)).copied()
     }
+}
+
+/// Whether a value has a reference that is not replaced: system variables are.
+fn refers_to_a_parameter(value: &str) -> bool {
+    segments(value).any(|segment| match segment {
+        Segment::Literal(_) => false,
+        Segment::Reference(name) => !is_system_name(name),
+        Segment::Unclosed(_) => true,
+    })
+}
+
+fn taken_literally(what: &str) -> String {
+    format!("{what} contains '${{', which is taken literally: only system variables are replaced in values")
 }
 
 #[cfg(test)]

@@ -114,16 +114,9 @@ impl Reader<'_> {
                     self.findings
                         .warning(DiagnosticCode::ReferenceUnclosed, at, message);
                 }
-                Segment::Reference(name) if is_system_name(name) => match SystemVariable::from_name(name) {
-                    Some(variable) => interpolated.pattern.push_variable(variable),
-                    None => {
-                        let known = SystemVariable::ALL.map(|v| v.names()[0]).join(", ");
-                        let message = format!("'{name}' is not a system variable: use one of {known}");
-                        self.findings
-                            .error(DiagnosticCode::SystemVariableUnknown, at, message);
-                        interpolated.open = true;
-                    }
-                },
+                Segment::Reference(name) if is_system_name(name) => {
+                    self.expand_system(name, at, &mut interpolated, None);
+                }
                 Segment::Reference(name) => self.expand(name, at, &mut interpolated),
             }
         }
@@ -133,9 +126,33 @@ impl Reader<'_> {
         interpolated
     }
 
+    /// `within` is the parameter whose value has the variable, for messages.
+    fn expand_system(&mut self, name: &str, at: &str, interpolated: &mut Interpolated, within: Option<&str>) {
+        if let Some(variable) = SystemVariable::from_name(name) {
+            interpolated.pattern.push_variable(variable);
+            return;
+        }
+        let family = self.generation.family();
+        let known = SystemVariable::ALL
+            .map(|variable| variable.name_in(family))
+            .join(", ");
+        let place = within.map_or_else(String::new, |parameter| format!(" (in '${{{parameter}}}')"));
+        let message = format!(
+            "'{}'{place} is not a system variable of {family}: use one of {known}",
+            shortened(name)
+        );
+        self.findings
+            .error(DiagnosticCode::SystemVariableUnknown, at, message);
+        interpolated.open = true;
+    }
+
     fn expand(&mut self, name: &str, at: &str, interpolated: &mut Interpolated) {
-        match self.bindings.get(name) {
-            Bound::Open => interpolated.open = true,
+        let bindings = self.bindings;
+        match bindings.get(name) {
+            Bound::Open { secret } => {
+                interpolated.open = true;
+                interpolated.secret |= secret;
+            }
             Bound::Undeclared { similar } => {
                 let remedy = similar.map_or_else(
                     || "declare it in 'properties.parameters'".to_owned(),
@@ -154,9 +171,30 @@ impl Reader<'_> {
                     return;
                 };
                 self.bindings.budget.set(left);
-                interpolated.pattern.push_text(text);
                 interpolated.secret |= secret;
                 interpolated.parameter.get_or_insert_with(|| name.to_owned());
+                // System variables are the same wherever they stand. Parameters in values are not followed.
+                for segment in segments(text) {
+                    match segment {
+                        Segment::Literal(text) | Segment::Unclosed(text) => {
+                            interpolated.pattern.push_text(text)
+                        }
+                        Segment::Reference(inner) if is_system_name(inner) => {
+                            // A secret value is not shown.
+                            let inner = if secret && SystemVariable::from_name(inner).is_none() {
+                                "***"
+                            } else {
+                                inner
+                            };
+                            self.expand_system(inner, at, interpolated, Some(name));
+                        }
+                        Segment::Reference(inner) => {
+                            interpolated.pattern.push_text("${");
+                            interpolated.pattern.push_text(inner);
+                            interpolated.pattern.push_text("}");
+                        }
+                    }
+                }
             }
         }
     }
@@ -175,7 +213,7 @@ impl Reader<'_> {
                 PatternPiece::Variable(date) => {
                     let message = format!(
                         "'${{{}}}' has a value only in names of recordings: remove it from this member",
-                        date.names()[0]
+                        date.name_in(self.generation.family())
                     );
                     self.findings
                         .error(DiagnosticCode::SystemVariableNotAllowed, at, message);
@@ -414,6 +452,14 @@ impl Reader<'_> {
                 members.what, self.generation
             );
             self.findings.rule(DiagnosticCode::LimitExceeded, &at, message);
+        }
+    }
+
+    /// A bound of what can be carried out, on a member that is there.
+    pub(crate) fn bound(&mut self, members: &mut Members<'_>, name: &'static str, keeps: bool, rule: &str) {
+        if !keeps && let Some((_, at)) = members.get(name) {
+            let message = format!("'{name}' of {} must be {rule}", members.what);
+            self.findings.error(DiagnosticCode::OutOfRange, &at, message);
         }
     }
 

@@ -112,6 +112,13 @@ impl FileReport {
         report
     }
 
+    /// Adds what a runtime finds in the graph of the topology.
+    pub fn add(&mut self, found: impl IntoIterator<Item = Diagnostic>) {
+        self.findings.extend(found.into_iter().map(FileFinding::of));
+        self.findings
+            .sort_by_key(|found| std::cmp::Reverse(found.severity));
+    }
+
     /// Of a file that cannot be opened.
     pub fn unreadable(file: impl Into<String>, error: &std::io::Error) -> Self {
         let found = FileFinding {
@@ -136,8 +143,8 @@ impl FileReport {
             .all(|found| found.severity != Severity::Error)
     }
 
-    /// As compilers write: `FILE: ok`, or a line for each error; with a line for each warning, and for each hint where
-    /// they are asked for.
+    /// As compilers write: `FILE: ok`, or a line for each error; with a line for each warning and for each form that was
+    /// understood, and for each hint where they are asked for.
     pub fn to_text(&self, hints: bool) -> String {
         let mut text = String::new();
         if self.is_ok() {
@@ -170,7 +177,7 @@ impl FileReport {
     }
 
     /// One object: `file`, `generation` (`lva-1.0`, `lva-2.0`, `ava-1.0`, `ava-1.1`, or null), `ok`, `errors` and
-    /// `warnings` (hints among them) with `code`, `pointer` and `message`, `nodes` and `parameters` as counts.
+    /// `warnings` (hints and infos among them) with `code`, `pointer` and `message`, `nodes` and `parameters` as counts.
     pub fn to_json(&self) -> Value {
         let list = |is_error: bool| -> Vec<Value> {
             let found = self.findings.iter();

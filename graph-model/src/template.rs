@@ -5,6 +5,8 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
+use crate::generation::Family;
+
 /// A value that is known only when a graph runs. It is not declared, and is written `${System.…}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SystemVariable {
@@ -34,6 +36,15 @@ impl SystemVariable {
             Self::PreciseDateTime => ["System.PreciseDateTime", "System.Runtime.PreciseDateTime"],
             Self::TopologyName => ["System.GraphTopologyName", "System.TopologyName"],
             Self::InstanceName => ["System.GraphInstanceName", "System.PipelineName"],
+        }
+    }
+
+    /// The name in one family.
+    pub fn name_in(self, family: Family) -> &'static str {
+        let [lva, video_analyzer] = self.names();
+        match family {
+            Family::Lva => lva,
+            Family::VideoAnalyzer => video_analyzer,
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::custom::CustomNodeTypes;
 use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings, Strictness};
 use crate::document::{DocumentError, envelope, json_from_slice, member, scalar_string, spelled};
+use crate::form::{self, Form, Wanted};
 use crate::generation::{Family, Generation};
 use crate::parameter::{ParameterDeclaration, ParameterType};
 use crate::read::members::Members;
@@ -15,14 +16,25 @@ use lva_media_types::SecretString;
 /// A topology as written: the JSON stays as it came, unknown members included, beside what is read from it.
 ///
 /// Reading is tolerant as the original was: members and words without case, numbers and booleans as strings,
-/// `${}` anywhere, a byte-order mark. A topology that was read may still be wrong:
-/// [`validate`](Self::validate) reports everything.
-#[derive(Clone, PartialEq)]
+/// `${}` anywhere, a byte-order mark. Where the meaning is plain, other forms are read too, and held in the contract's:
+/// a topology in a method call, in its answer, in a wrapper or a resource template, and members as the Python packages
+/// write them. Findings say how, and point into the document as it was written. A topology that was read may still be
+/// wrong: [`validate`](Self::validate) reports everything.
+#[derive(Clone)]
 pub struct Topology {
     value: Value,
     name: String,
     generation: Generation,
     custom_types: CustomNodeTypes,
+    form: Form,
+}
+
+/// How it was written does not count.
+impl PartialEq for Topology {
+    fn eq(&self, other: &Self) -> bool {
+        let same_text = self.value == other.value && self.name == other.name;
+        same_text && self.generation == other.generation && self.custom_types == other.custom_types
+    }
 }
 
 /// How many nodes a topology has.
@@ -41,7 +53,8 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is not JSON, not a topology, or a topology of the cloud service.
+    /// [`DocumentError`] when it is not JSON, not a topology, or a topology of the cloud service; it names other documents
+    /// that it recognises.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         Self::from_value(json_from_slice(bytes)?)
     }
@@ -61,6 +74,7 @@ impl Topology {
     ///
     /// As [`from_slice`](Self::from_slice), except for syntax errors.
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
+        let (value, form) = form::read(value, Wanted::Topology)?;
         let (map, name) = envelope(&value, "a topology")?;
         if let Some(mark) = cloud_mark(map) {
             return Err(DocumentError::CloudTopology { name, mark });
@@ -71,7 +85,18 @@ impl Topology {
             name,
             generation,
             custom_types: CustomNodeTypes::default(),
+            form,
         })
+    }
+
+    /// The same topology, as written in another form.
+    pub(crate) fn with_form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    pub(crate) fn form(&self) -> &Form {
+        &self.form
     }
 
     /// The same topology, in which nodes of these types are understood beside those of the contract, wherever it is looked at:
@@ -126,7 +151,7 @@ impl Topology {
         }
     }
 
-    /// The JSON as it was read. Holds whatever secrets its author wrote into it.
+    /// The JSON as it was read, in the contract's form. Holds whatever secrets its author wrote into it.
     pub fn to_value(&self) -> &Value {
         &self.value
     }
@@ -207,6 +232,15 @@ fn cloud_mark(map: &Map<String, Value>) -> Option<&'static str> {
     }
     if member(map, "sku").is_some() {
         return Some("'sku'");
+    }
+    let resource = member(map, "type")
+        .and_then(|(_, value)| value.as_str())
+        .unwrap_or_default();
+    if resource
+        .to_ascii_lowercase()
+        .ends_with("videoanalyzers/pipelinetopologies")
+    {
+        return Some("the 'type' of one of its resources");
     }
     node_types(map).find_map(|text| match Family::split_type(text) {
         Some((_, local)) if local.eq_ignore_ascii_case("VideoSource") => Some("a VideoSource"),

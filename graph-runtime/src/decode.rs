@@ -104,6 +104,13 @@ impl DecoderThread {
     fn execute(&mut self, command: Command) {
         match command {
             Command::Stream { codec, extra_data } => {
+                if self.stream.as_ref().is_none_or(|(before, _)| *before != codec) {
+                    self.demand
+                        .node_inputs
+                        .iter_mut()
+                        .for_each(|input| input.set_codec(codec));
+                    self.motions.iter_mut().for_each(|motion| motion.set_codec(codec));
+                }
                 self.stream = Some((codec, extra_data.clone()));
                 self.open(codec, &extra_data);
             }

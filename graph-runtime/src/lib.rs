@@ -73,6 +73,7 @@ mod flow;
 mod render;
 
 // A graph, resolved.
+mod check;
 mod convert;
 mod filter;
 mod node;
@@ -93,6 +94,7 @@ mod thread;
 
 pub use lva_onvif::OnvifOptions;
 
+pub use check::check_graph;
 pub use event::GraphEvent;
 pub use failure::FailureKind;
 pub use handle::{InstanceFailed, InstanceHandle};

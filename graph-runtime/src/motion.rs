@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lva_framing::motion::{MotionDetector, MotionEvent, MotionWindow};
-use lva_framing::{FractionBox, Picture};
+use lva_framing::{FractionBox, Picture, VideoCodec};
 use lva_graph_model::nodes::MotionDetection;
 use lva_inference_schema::Inference;
 
@@ -46,6 +46,17 @@ impl MotionNode {
             gates,
             node,
             panic_reports: RateLimiter::default(),
+        }
+    }
+
+    /// The camera's video from here on.
+    pub(crate) fn set_codec(&mut self, codec: VideoCodec) {
+        if self.filters.set_codec(codec) {
+            tracing::warn!(
+                node = self.node.name(),
+                %codec,
+                "the selectors of this node's input exclude the camera's video: it gets no pictures"
+            );
         }
     }
 

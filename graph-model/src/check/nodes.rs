@@ -1,6 +1,6 @@
 //! The pass that reads the nodes: types, members, values.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::DiagnosticCode;
 use crate::document::scalar_string;
@@ -20,6 +20,8 @@ pub(crate) const MAX_INPUTS: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct ParsedNode {
     pub(crate) name: String,
+    /// The name waits for a parameter.
+    pub(crate) is_open: bool,
     /// `None` when its type is unknown or stands in the wrong list; that was reported.
     pub(crate) kind: Option<NodeKind>,
     pub(crate) role: Role,
@@ -34,8 +36,18 @@ pub(crate) struct ParsedNode {
 #[derive(Debug)]
 pub(crate) struct ParsedInput {
     pub(crate) name: String,
+    /// The name waits for a parameter.
+    pub(crate) is_open: bool,
     pub(crate) pointer: String,
-    pub(crate) selectors: Vec<OutputSelector>,
+    pub(crate) selectors: Selectors,
+}
+
+/// The selectors of an input.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selectors {
+    pub(crate) list: Vec<OutputSelector>,
+    /// Where they stand; empty where there are none.
+    pub(crate) pointer: String,
 }
 
 impl ParsedNode {
@@ -43,6 +55,20 @@ impl ParsedNode {
     pub(crate) fn what(&self) -> String {
         format!("{} '{}'", self.role.word(), self.name)
     }
+}
+
+/// For each node, whether an instance decides what one of its inputs is.
+pub(crate) fn unresolved(parsed: &[ParsedNode]) -> Vec<bool> {
+    let any_open = parsed.iter().any(|node| node.is_open);
+    let names: HashSet<&str> = match any_open {
+        true => parsed.iter().map(|node| node.name.as_str()).collect(),
+        false => HashSet::new(),
+    };
+    let is_open = |input: &ParsedInput| input.is_open || any_open && !names.contains(input.name.as_str());
+    parsed
+        .iter()
+        .map(|node| node.inputs.iter().any(is_open))
+        .collect()
 }
 
 /// Reads all nodes; `None` when there are too many to look at.
@@ -100,7 +126,7 @@ fn check_names(parsed: &[ParsedNode], reader: &mut Reader<'_>) {
 }
 
 fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> ParsedNode {
-    let name = node_name(members, reader);
+    let (name, is_open) = node_name(members, reader);
     members.what = format!("{} '{}'", role.word(), shortened(&name));
     let (kind, custom_type) = match node_kind(members, role, reader) {
         Some(ParsedType::Custom(name)) => (Some(NodeKind::Custom), Some(name)),
@@ -132,6 +158,7 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
     }
     ParsedNode {
         name,
+        is_open,
         kind,
         role,
         custom_type,
@@ -143,9 +170,9 @@ fn read_node(members: &mut Members<'_>, role: Role, reader: &mut Reader<'_>) -> 
 
 /// Empty when it is missing. A parameter without a value, or a secret one, leaves the string as written, so that references
 /// which are written the same way still meet.
-fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
+fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> (String, bool) {
     let Some((interpolated, at)) = reader.interpolated(members, "name", Presence::Required) else {
-        return String::new();
+        return (String::new(), false);
     };
     let written = members
         .get("name")
@@ -163,12 +190,14 @@ fn node_name(members: &mut Members<'_>, reader: &mut Reader<'_>) -> String {
     } else {
         reader.literal(&interpolated, &at)
     };
-    let Some(name) = name else { return written };
+    let Some(name) = name else {
+        return (written, interpolated.open);
+    };
     if name.is_empty() || name.contains('/') || name.chars().any(char::is_control) {
         let error = ValueError::with(DiagnosticCode::InvalidName, "a non-empty string without '/'");
         reader.refuse(members, "name", &at, &interpolated, &name, error);
     }
-    name
+    (name, false)
 }
 
 /// A parsed `@type`.
@@ -287,17 +316,21 @@ fn read_inputs(members: &mut Members<'_>, reader: &mut Reader<'_>) -> Vec<Parsed
         } else {
             reader.literal(&interpolated, &at)
         };
-        let mut selectors = Vec::new();
+        let mut selectors = Selectors::default();
         for item in input.list("outputSelectors", reader.findings) {
             let what = format!("a selector of {}", members.what);
             if let Some(mut selector) = input.item(item, what, reader.findings) {
-                selectors.extend(read_selector(&mut selector, reader));
+                selectors.list.extend(read_selector(&mut selector, reader));
                 selector.finish(reader.findings);
             }
+        }
+        if let Some((_, at)) = input.get("outputSelectors") {
+            selectors.pointer = at;
         }
         input.finish(reader.findings);
         inputs.push(ParsedInput {
             name: name.unwrap_or(written),
+            is_open: interpolated.open,
             pointer: at,
             selectors,
         });

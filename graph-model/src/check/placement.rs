@@ -1,6 +1,6 @@
 //! The passes that check the shape of a graph: flows, placement rules, counts.
 
-use super::nodes::ParsedNode;
+use super::nodes::{ParsedNode, unresolved};
 use super::references::ParsedEdge;
 use crate::diagnostic::{DiagnosticCode, Findings};
 use crate::generation::Generation;
@@ -27,7 +27,8 @@ pub(crate) fn check(
 ) {
     // Each of the passes below looks at every node or every edge once, upstream at both.
     findings.count_steps(4 * (parsed.len() + edges.len()));
-    let upstream = trace_upstream(parsed, edges, order);
+    let unresolved = unresolved(parsed);
+    let upstream = trace_upstream(parsed, edges, order, &unresolved);
     for edge in edges {
         let (Some(from), Some(to)) = (parsed.get(edge.from), parsed.get(edge.to)) else {
             continue;
@@ -37,13 +38,18 @@ pub(crate) fn check(
             check_edge((from, from_kind), (to, to_kind), known, &edge.pointer, findings);
         }
     }
-    check_inputs(parsed, edges, findings);
-    check_outputs(parsed, edges, at, findings);
+    check_inputs(parsed, edges, &unresolved, findings);
+    check_outputs(parsed, edges, &unresolved, at, findings);
     check_counts(parsed, at, generation, findings);
 }
 
 /// For each node, what it and all nodes upstream produce.
-fn trace_upstream(parsed: &[ParsedNode], edges: &[ParsedEdge], order: &[usize]) -> Vec<Upstream> {
+fn trace_upstream(
+    parsed: &[ParsedNode],
+    edges: &[ParsedEdge],
+    order: &[usize],
+    unresolved: &[bool],
+) -> Vec<Upstream> {
     let mut inputs: Vec<Vec<usize>> = vec![Vec::new(); parsed.len()];
     for edge in edges {
         if let Some(list) = inputs.get_mut(edge.to) {
@@ -52,8 +58,13 @@ fn trace_upstream(parsed: &[ParsedNode], edges: &[ParsedEdge], order: &[usize]) 
     }
     let mut known = vec![Upstream::default(); parsed.len()];
     for &i in order {
-        // A node of unknown kind is assumed to produce everything: it already has a finding.
-        let kind = parsed.get(i).and_then(|node| node.kind);
+        // A node of unknown kind is assumed to produce everything: it already has a finding. So is a node whose input an
+        // instance decides.
+        let is_unresolved = unresolved.get(i).copied().unwrap_or(true);
+        let kind = parsed
+            .get(i)
+            .filter(|_| !is_unresolved)
+            .and_then(|node| node.kind);
         let mut here = Upstream {
             inferences: kind.is_none_or(|k| k.emits_inferences() || k == NodeKind::MessageSource),
             extension: kind.is_none_or(NodeKind::inspects_frames),
@@ -112,9 +123,15 @@ fn check_edge(
                 "sinks of media only directly after a signal gate",
             );
         }
-        K::FileSink => rule(from_kind != K::RtspSource, "a file sink after a signal gate only"),
         // No rule of its own.
         _ => {}
+    }
+    if to_kind == K::FileSink && from_kind == K::RtspSource {
+        let message = format!(
+            "{taker} is fed by {giver}, but a continuous recording into one file would grow without limit: put a \
+             signal gate before it, or use an asset or a video"
+        );
+        findings.error(DiagnosticCode::NotSupported, at, message);
     }
     if to.role == Role::Processor && from_kind == K::SignalGate {
         let message = format!(
@@ -152,7 +169,7 @@ fn check_edge(
 }
 
 /// Checks what a node needs from all its inputs together.
-fn check_inputs(parsed: &[ParsedNode], edges: &[ParsedEdge], findings: &mut Findings) {
+fn check_inputs(parsed: &[ParsedNode], edges: &[ParsedEdge], unresolved: &[bool], findings: &mut Findings) {
     #[derive(Clone, Copy, Default)]
     struct Has {
         media: bool,
@@ -173,9 +190,9 @@ fn check_inputs(parsed: &[ParsedNode], edges: &[ParsedEdge], findings: &mut Find
             None => has.unknown = true,
         }
     }
-    for (node, has) in parsed.iter().zip(all) {
+    for ((node, has), is_unresolved) in parsed.iter().zip(all).zip(unresolved) {
         // No input at all, and inputs that lead nowhere, were reported already.
-        if !has.any || has.unknown || node.inputs.is_empty() {
+        if !has.any || has.unknown || node.inputs.is_empty() || *is_unresolved {
             continue;
         }
         match node.kind {
@@ -207,7 +224,15 @@ fn check_inputs(parsed: &[ParsedNode], edges: &[ParsedEdge], findings: &mut Find
     }
 }
 
-fn check_outputs(parsed: &[ParsedNode], edges: &[ParsedEdge], at: &str, findings: &mut Findings) {
+fn check_outputs(
+    parsed: &[ParsedNode],
+    edges: &[ParsedEdge],
+    unresolved: &[bool],
+    at: &str,
+    findings: &mut Findings,
+) {
+    // An input that an instance decides may be any of them.
+    let any_unresolved = unresolved.contains(&true);
     let mut used = vec![false; parsed.len()];
     for edge in edges {
         if let Some(used) = used.get_mut(edge.from) {
@@ -215,7 +240,7 @@ fn check_outputs(parsed: &[ParsedNode], edges: &[ParsedEdge], at: &str, findings
         }
     }
     for (node, used) in parsed.iter().zip(used) {
-        if !used && node.role != Role::Sink && !node.name.is_empty() {
+        if !used && !any_unresolved && node.role != Role::Sink && !node.name.is_empty() {
             let message = format!(
                 "no node uses the output of {}: name it as an input, or remove it",
                 node.what()
@@ -241,9 +266,11 @@ fn check_counts(parsed: &[ParsedNode], at: &str, generation: Generation, finding
         findings.error(DiagnosticCode::RtspSourceMissing, at, message);
     }
     if cameras > 1 {
-        let message =
-            format!("the retired product allowed one RTSP source per topology, but this one has {cameras}");
-        findings.rule(DiagnosticCode::CountRule, at, message);
+        let message = format!(
+            "a topology has one RTSP source, but this one has {cameras}: make a topology with one, and an instance of it \
+             for each camera"
+        );
+        findings.error(DiagnosticCode::CountRule, at, message);
     }
     if generation == Generation::Lva1 {
         // Only the earliest list had these, and samples of the same generation break it.

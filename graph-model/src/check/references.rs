@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::nodes::ParsedNode;
+use super::nodes::{ParsedNode, Selectors};
 use crate::diagnostic::{DiagnosticCode, Findings};
-use crate::graph::OutputSelector;
 use crate::kind::Role;
 use crate::read::shortened;
 
@@ -14,7 +13,7 @@ pub(crate) struct ParsedEdge {
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) pointer: String,
-    pub(crate) selectors: Vec<OutputSelector>,
+    pub(crate) selectors: Selectors,
 }
 
 /// Finds the node of every input.
@@ -23,6 +22,7 @@ pub(crate) fn edges(parsed: &[ParsedNode], findings: &mut Findings) -> Vec<Parse
     for (i, node) in parsed.iter().enumerate() {
         by_name.entry(node.name.as_str()).or_insert(i);
     }
+    let any_open = parsed.iter().any(|node| node.is_open);
     let mut edges = Vec::new();
     for (to, node) in parsed.iter().enumerate() {
         findings.count_steps(1 + node.inputs.len());
@@ -32,6 +32,10 @@ pub(crate) fn edges(parsed: &[ParsedNode], findings: &mut Findings) -> Vec<Parse
                 .get(input.name.as_str())
                 .filter(|_| !input.name.is_empty())
             else {
+                // An instance may give the input, or a node, the name that is missing.
+                if input.is_open || any_open {
+                    continue;
+                }
                 let similar = by_name
                     .keys()
                     .find(|name| name.eq_ignore_ascii_case(input.name.trim()));

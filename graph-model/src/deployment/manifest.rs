@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::form;
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, members_of, step};
+use crate::document::{DocumentError, json_from_slice, step};
 
 /// The most characters in one part of `createOptions`: twins of IoT Edge limit the length of strings. The rest goes to
 /// `createOptions01`, `createOptions02` and so on.
@@ -40,10 +41,10 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is not a JSON object. [`validate`](Self::validate) reports everything else.
+    /// [`DocumentError`] when it is not a JSON object, or plainly another document. [`validate`](Self::validate) reports everything else.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        members_of(&value, "a deployment manifest", "with 'modulesContent'")?;
+        let (value, _) = form::read(value, DocumentKind::Manifest, "a deployment manifest")?;
         Ok(Self { value })
     }
 

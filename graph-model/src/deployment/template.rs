@@ -7,15 +7,18 @@ use serde_json::{Map, Value};
 
 use super::environment::EnvironmentFile;
 use super::expand::{Expander, sources};
+use super::form;
 use super::manifest::{Manifest, split_create_options};
 use super::module_file::{ModuleFile, ModuleSource};
 use crate::diagnostic::{Diagnostic, DiagnosticCode, DocumentKind, Findings, Strictness};
-use crate::document::{DocumentError, json_from_slice, json_type, members_of, step};
+use crate::document::{DocumentError, json_from_slice, json_type, step};
 
 /// A template of a deployment manifest.
 #[derive(Clone, PartialEq)]
 pub struct DeploymentTemplate {
     value: Value,
+    /// Which other form it had.
+    notes: Vec<Diagnostic>,
 }
 
 /// The values for a template: platform, variables, module files.
@@ -60,16 +63,17 @@ impl ManifestOptions {
 }
 
 impl DeploymentTemplate {
-    /// Reads a file's content. A manifest without variables is a template too.
+    /// Reads a file's content. A manifest without variables is a template too, and so is a deployment as a hub returns it, with
+    /// the manifest in `content`.
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when it is not a JSON object. A variable outside of quotes is not JSON either:
+    /// [`DocumentError`] when it is not a JSON object, or plainly another document. A variable outside of quotes is not JSON either:
     /// write it as a string, or write its value.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DocumentError> {
         let value = json_from_slice(bytes)?;
-        members_of(&value, "a deployment template", "with 'modulesContent'")?;
-        Ok(Self { value })
+        let (value, notes) = form::read(value, DocumentKind::DeploymentTemplate, "a deployment template")?;
+        Ok(Self { value, notes })
     }
 
     /// The modules whose images it references. Read their files ([`ModuleSource::path`]), and pass those that exist to
@@ -98,6 +102,9 @@ impl DeploymentTemplate {
     /// without a value, or with an empty one, stay as written and are reported. So are modules without a file.
     pub fn generate(&self, options: ManifestOptions) -> GeneratedManifest {
         let mut findings = Findings::new(DocumentKind::DeploymentTemplate, Strictness::Open);
+        for note in &self.notes {
+            findings.push(note.clone());
+        }
         let mut expander = Expander::new(&options.platform, &options.environment, &options.modules);
         let mut value = self.value.clone();
         if let Value::Object(map) = &mut value {

@@ -62,6 +62,43 @@ impl EndpointUrl {
         authority.rsplit('@').next().unwrap_or_default()
     }
 
+    /// Whether a port that is written is a number of at least `least`.
+    pub(crate) fn has_valid_port(&self, least: u16) -> bool {
+        let authority = self.authority();
+        let port = match authority.strip_prefix('[') {
+            Some(rest) => match rest.split_once(']') {
+                Some((host, port)) if host.parse::<std::net::Ipv6Addr>().is_ok() => port,
+                _ => return false,
+            },
+            None => authority
+                .find(':')
+                .map_or("", |colon| authority.get(colon..).unwrap_or_default()),
+        };
+        match port.strip_prefix(':') {
+            None => port.is_empty(),
+            Some(digits) => {
+                // The default port.
+                digits.is_empty() && least == 0
+                    || digits.bytes().all(|b| b.is_ascii_digit())
+                        && digits.parse::<u16>().is_ok_and(|port| port >= least)
+            }
+        }
+    }
+
+    /// Whether it has a user, perhaps with a password.
+    pub(crate) fn has_user_info(&self) -> bool {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        authority.contains('@')
+    }
+
+    /// Whether there is anything behind host and port but a slash.
+    pub(crate) fn has_path(&self) -> bool {
+        let rest = self.text.split_once("://").map_or("", |(_, rest)| rest);
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        !matches!(rest.get(end..), Some("" | "/"))
+    }
+
     /// The port, if the address has one.
     pub fn port(&self) -> Option<u16> {
         let authority = self.authority();

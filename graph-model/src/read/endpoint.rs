@@ -18,9 +18,34 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
+    /// What an address of the right scheme has to be, where it is not.
+    fn misfit(self, url: &EndpointUrl) -> Option<&'static str> {
+        let scheme = url.scheme();
+        match self {
+            // People write passwords with any character; what is the host then is decided where it is used.
+            Self::Camera if url.as_str().contains('@') => None,
+            Self::Camera if !matches!(scheme.as_str(), "rtsp" | "rtsps") => None,
+            Self::Camera => {
+                (!url.has_valid_port(0)).then_some("an address whose port is a number up to 65535")
+            }
+            Self::Http if !matches!(scheme.as_str(), "http" | "https") => None,
+            Self::Grpc if scheme != "tcp" => None,
+            Self::Http | Self::Grpc if url.has_user_info() => {
+                Some("an address without a user and a password: write them as credentials")
+            }
+            Self::Grpc if url.has_path() => Some("an address of the form tcp://host:port, without a path"),
+            Self::Http | Self::Grpc => {
+                (!url.has_valid_port(1)).then_some("an address whose port is a number from 1 to 65535")
+            }
+        }
+    }
+
     fn check(self, url: Option<EndpointUrl>) -> Result<EndpointUrl, ValueError> {
         let scheme = url.as_ref().map(EndpointUrl::scheme);
         let scheme = scheme.as_deref();
+        if let Some(expected) = url.as_ref().and_then(|url| self.misfit(url)) {
+            return Err(ValueError::with(DiagnosticCode::EndpointUrlInvalid, expected));
+        }
         match (self, url) {
             (Self::Camera, Some(url)) if matches!(scheme, Some("rtsp" | "rtsps")) => Ok(url),
             (Self::Camera, _) => Err(ValueError::with(
@@ -52,6 +77,12 @@ impl Reader<'_> {
         let local = self.local_type(&mut members);
         let tls = match &local {
             Some((name, _)) if name.eq_ignore_ascii_case("UnsecuredEndpoint") => Some(None),
+            // Its name in the private preview.
+            Some((name, at)) if name.eq_ignore_ascii_case("ClearEndpoint") => {
+                let message = "'ClearEndpoint', of early previews, is read as 'UnsecuredEndpoint'";
+                self.findings.info(DiagnosticCode::OtherForm, at, message);
+                Some(None)
+            }
             Some((name, _)) if name.eq_ignore_ascii_case("TlsEndpoint") => {
                 self.tls_options(&mut members, peer).map(Some)
             }
@@ -63,12 +94,46 @@ impl Reader<'_> {
         };
         let url = self.url(&mut members, peer);
         let credentials = self.credentials(&mut members);
+        if let Some(Some(credentials)) = &credentials {
+            self.check_credentials(&mut members, peer, credentials);
+        }
         members.finish(self.findings);
         Some(Endpoint {
             url: url?,
             credentials: credentials?,
             tls: tls?,
         })
+    }
+
+    /// Refuses credentials that cannot go to such a peer.
+    fn check_credentials(
+        &mut self,
+        endpoint: &mut Members<'_>,
+        peer: Peer,
+        credentials: &EndpointCredentials,
+    ) {
+        let reason = match (peer, credentials) {
+            (_, EndpointCredentials::UsernamePassword(_)) => return,
+            (Peer::Camera, _) => {
+                "a camera takes a user name and a password only: use UsernamePasswordCredentials"
+            }
+            (Peer::Grpc, _) => {
+                "a gRPC extension takes a user name and a password only: use UsernamePasswordCredentials"
+            }
+            (Peer::Http, EndpointCredentials::HttpHeader { name, value })
+                if fits_header(name.as_str(), value.expose()) =>
+            {
+                return;
+            }
+            (Peer::Http, _) => {
+                "they cannot go with an HTTP request: use UsernamePasswordCredentials, or HttpHeaderCredentials with \
+                 the name of a header of your own and a value of one line"
+            }
+        };
+        if let Some((_, at)) = endpoint.get("credentials") {
+            let message = format!("the credentials of {} cannot be used: {reason}", endpoint.what);
+            self.findings.error(DiagnosticCode::InvalidValue, &at, message);
+        }
     }
 
     fn url(&mut self, members: &mut Members<'_>, peer: Peer) -> Option<EndpointUrl> {
@@ -166,10 +231,11 @@ impl Reader<'_> {
             return None;
         }
         let mut certificates = Vec::new();
-        if members.get("certificates").is_none() {
+        let list = members.list("certificates", self.findings);
+        if list.is_empty() {
             members.missing("certificates", self.findings);
         }
-        for (value, at) in members.list("certificates", self.findings) {
+        for (value, at) in list {
             certificates.extend(self.certificate(value, &at));
         }
         members.finish(self.findings);
@@ -193,4 +259,22 @@ impl Reader<'_> {
         }
         Some(text)
     }
+}
+
+/// Whether a request can carry a header, which it does not have already for reasons of its own.
+fn fits_header(name: &str, value: &str) -> bool {
+    const RESERVED: [&str; 5] = [
+        "host",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "connection",
+    ];
+    let name = name.trim();
+    // RFC 9110, section 5.6.2.
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    !name.is_empty()
+        && name.chars().all(token)
+        && !RESERVED.iter().any(|own| own.eq_ignore_ascii_case(name))
+        && !value.trim().chars().any(|c| c.is_control() && c != '\t')
 }

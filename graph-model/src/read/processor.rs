@@ -1,5 +1,6 @@
 //! Processors.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use lva_media_types::PixelFormat;
@@ -7,12 +8,12 @@ use lva_media_types::PixelFormat;
 use super::endpoint::Peer;
 use super::members::Members;
 use super::{Presence, Reader, ValueError};
-use crate::diagnostic::DiagnosticCode;
+use crate::diagnostic::{DiagnosticCode, DocumentKind, Findings, Strictness};
 use crate::generation::{Family, Generation};
 use crate::graph::{
     Accuracy, DEFAULT_JPEG_QUALITY, DataTransfer, ExtensionProcessor, ExtensionProtocol, FrameRateFilter,
-    Image, ImageFormat, ImageScale, LineCrossing, MotionDetection, Node, ObjectTracking, Rate, Sampling,
-    Sensitivity, SignalGateProcessor,
+    Image, ImageFormat, ImageScale, LineCrossing, MotionDetection, NamedLine, Node, ObjectTracking, Rate,
+    Sampling, Sensitivity, SignalGateProcessor,
 };
 use crate::kind::NodeKind;
 use crate::string_enum::string_enum;
@@ -43,6 +44,9 @@ string_enum! {
         SharedMemory = "sharedMemory",
     }
 }
+
+/// Most lines of a node.
+const MAX_LINES: usize = 256;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -169,12 +173,39 @@ impl Reader<'_> {
         self.since(node, "samplingOptions", self.generation != Generation::Lva1);
         let sampling = self.sampling(node);
         let protocol = protocol(self, node);
+        if let (Some(image), Some(ExtensionProtocol::Grpc { transfer, .. })) = (&image, &protocol) {
+            self.check_memory(node, image, *transfer);
+        }
         Some(Node::Extension(ExtensionProcessor {
             endpoint: endpoint?,
             image: image?,
             sampling,
             protocol: protocol?,
         }))
+    }
+
+    /// A server may read a frame until the next one has come, so that two have to fit. Frames that follow the camera's size
+    /// have a size that nothing here knows.
+    fn check_memory(&mut self, node: &mut Members<'_>, image: &Image, transfer: DataTransfer) {
+        let DataTransfer::SharedMemory { bytes } = transfer else {
+            return;
+        };
+        let Some(needed) = two_frames(image).filter(|needed| *needed > bytes) else {
+            return;
+        };
+        let mut silent = Findings::new(DocumentKind::Topology, Strictness::Open);
+        let members = node.object("dataTransfer", &mut silent);
+        let at = members.and_then(|mut members| members.get("sharedMemorySizeMiB"));
+        let at = at.map_or_else(|| node.at.clone(), |(_, at)| at);
+        let message = format!(
+            "'sharedMemorySizeMiB' of {} is {}, but two frames of {} bytes have to fit: write {} or more, or choose \
+             smaller frames",
+            node.what,
+            bytes >> 20,
+            needed / 2,
+            needed.div_ceil(1 << 20)
+        );
+        self.findings.error(DiagnosticCode::OutOfRange, &at, message);
     }
 
     pub(crate) fn sampling(&mut self, node: &mut Members<'_>) -> Sampling {
@@ -224,10 +255,10 @@ impl Reader<'_> {
             .duration(node, "activationEvaluationWindow")
             .unwrap_or(SECOND);
         let keeps = window <= Duration::from_secs(10);
-        self.limit(node, "activationEvaluationWindow", keeps, "at most 10 seconds");
+        self.bound(node, "activationEvaluationWindow", keeps, "at most 10 seconds");
         let offset = self.milliseconds(node, "activationSignalOffset").unwrap_or(0);
         let keeps = offset.unsigned_abs() <= 60_000;
-        self.limit(node, "activationSignalOffset", keeps, "between -PT1M and PT1M");
+        self.bound(node, "activationSignalOffset", keeps, "between -PT1M and PT1M");
         let minimum = self.duration(node, "minimumActivationTime");
         let maximum = self.duration(node, "maximumActivationTime");
         let (least, words) = match self.generation.family() {
@@ -239,7 +270,8 @@ impl Reader<'_> {
             ("maximumActivationTime", maximum),
         ] {
             let Some(time) = time else { continue };
-            self.limit(node, name, (least..=HOUR).contains(&time), words);
+            self.bound(node, name, time <= HOUR, words);
+            self.limit(node, name, time >= least, words);
             if time.is_zero()
                 && let Some((_, at)) = node.get(name)
             {
@@ -264,6 +296,15 @@ impl Reader<'_> {
             self.findings.error(DiagnosticCode::OutOfRange, &node.at, message);
             return None;
         }
+        let ends_first = u128::try_from(offset).is_ok_and(|offset| offset >= minimum.as_millis());
+        if ends_first && let Some((_, at)) = node.get("activationSignalOffset") {
+            let message = format!(
+                "'activationSignalOffset' of {} is not shorter than its 'minimumActivationTime', so nothing would be \
+                 recorded: shorten it",
+                node.what
+            );
+            self.findings.error(DiagnosticCode::OutOfRange, &at, message);
+        }
         Some(Node::SignalGate(SignalGateProcessor {
             evaluation_window: window,
             signal_offset_ms: offset,
@@ -277,6 +318,33 @@ impl Reader<'_> {
         Some(Node::ObjectTracking(ObjectTracking {
             accuracy: accuracy.unwrap_or(Accuracy::Medium),
         }))
+    }
+
+    /// Events name lines, so each has a name of its own.
+    fn check_line_names(&mut self, node: &mut Members<'_>, lines: &[NamedLine]) {
+        let Some((_, at)) = node.get("lines") else { return };
+        if lines.len() > MAX_LINES {
+            let message = format!(
+                "{} has more than {MAX_LINES} lines: divide them among several nodes",
+                node.what
+            );
+            self.findings.error(DiagnosticCode::TooLarge, &at, message);
+        }
+        let mut names = HashSet::new();
+        for (i, line) in lines.iter().enumerate() {
+            let wrong = match line.name.as_str() {
+                "" => "is empty",
+                name if !names.insert(name) => "is that of another one",
+                _ => continue,
+            };
+            let message = format!(
+                "the name of line {} of {} {wrong}: give it one of its own",
+                i + 1,
+                node.what
+            );
+            self.findings
+                .error(DiagnosticCode::InvalidName, &format!("{at}/{i}"), message);
+        }
     }
 
     fn line_crossing(&mut self, node: &mut Members<'_>) -> Option<Node> {
@@ -296,6 +364,25 @@ impl Reader<'_> {
             });
         }
         let lines = lines.filter(|lines| !lines.is_empty())?;
+        self.check_line_names(node, &lines);
         Some(Node::LineCrossing(LineCrossing { lines }))
     }
+}
+
+/// Bytes of two frames, each on a boundary of 64 bytes, where the document alone decides their size. Encoded ones may take
+/// as much as their pixels with 24 bits each, and 64 KiB for whatever is around them.
+fn two_frames(image: &Image) -> Option<u64> {
+    let (width, height) = match image.scale? {
+        ImageScale::Pad { width, height } | ImageScale::Stretch { width, height } => (width, height),
+        ImageScale::Width(_) | ImageScale::Height(_) | ImageScale::Within { .. } => return None,
+    };
+    let frame = match image.format {
+        ImageFormat::Raw(pixels) => pixels.packed_len(width, height)?,
+        ImageFormat::Jpeg { .. } | ImageFormat::Png | ImageFormat::Bmp => {
+            let pixels = PixelFormat::Bgr24.packed_len(width, height)?;
+            pixels.checked_add(64 << 10)?
+        }
+    };
+    let frame = frame.checked_next_multiple_of(64)?;
+    u64::try_from(frame).ok()?.checked_mul(2)
 }

@@ -188,8 +188,9 @@ impl Reader<'_> {
         {
             let message = format!(
                 "'{name}' of {} has no system variable, so each file would overwrite the one before: add \
-                 ${{System.DateTime}}",
-                node.what
+                 ${{{}}}",
+                node.what,
+                SystemVariable::DateTime.name_in(self.generation.family())
             );
             self.findings
                 .warning(DiagnosticCode::SystemVariableMissing, &at, message);

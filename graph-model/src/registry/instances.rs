@@ -66,7 +66,9 @@ impl Registry {
         if let Some(old) = old {
             document = redact::keep_secrets(&document, old.instance.to_value());
         }
-        let instance = Instance::from_value(document).map_err(Fault::document)?;
+        let instance = Instance::from_value(document)
+            .map_err(Fault::document)?
+            .with_form(instance.form().clone());
         match old {
             Some(old) if old.instance == instance => {
                 let payload = fitting(self.shown(old, family), self.options.page);

@@ -64,6 +64,7 @@ impl Registry {
     ) -> Result<Response, Fault> {
         let topology = Topology::from_value(redact::as_stored(topology.to_value(), generation))
             .map_err(Fault::document)?
+            .with_form(topology.form().clone())
             .with_custom_types(self.options.custom_types.clone());
         let findings = topology.validate(self.options.strictness);
         if findings.iter().any(Diagnostic::is_error) {

@@ -483,3 +483,38 @@ proptest! {
         prop_assert!(read.names().all(|name| !name.is_empty()));
     }
 }
+
+#[test]
+fn deployments_as_tools_return_them_are_manifests() {
+    let modules = json!({
+        "$edgeAgent": {"properties.desired": {"modules": {"a": {"settings": {"image": "i", "createOptions": "{}"}}}}},
+        "$edgeHub": {"properties.desired": {"routes": {}}},
+    });
+    let nested = json!({
+        "$edgeAgent": {"properties": {"desired": modules["$edgeAgent"]["properties.desired"]}},
+        "$edgeHub": {"properties": {"desired": modules["$edgeHub"]["properties.desired"]}},
+    });
+    let plain = json!({"modulesContent": modules});
+    for document in [
+        json!({"id": "x", "content": plain, "targetCondition": ""}),
+        modules.clone(),
+        json!({"modulesContent": nested}),
+    ] {
+        let template = DeploymentTemplate::from_slice(document.to_string().as_bytes()).unwrap();
+        let made = template.generate(ManifestOptions::new("amd64"));
+        assert_eq!(made.manifest.to_value(), &plain, "{document}");
+        let worst = made.findings.iter().map(|found| found.severity).max();
+        assert_eq!(worst, Some(Severity::Info), "{:?}", made.findings);
+    }
+    for (document, found) in [
+        (
+            crate::support::plaza(),
+            "this is a topology, not a deployment template",
+        ),
+        (json!({"properties": {"desired": {}}}), "this is a module twin"),
+        (json!({"operations": []}), "this is an operations file"),
+    ] {
+        let error = DeploymentTemplate::from_slice(document.to_string().as_bytes()).unwrap_err();
+        assert!(error.to_string().starts_with(found), "{error}");
+    }
+}

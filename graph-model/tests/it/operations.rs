@@ -141,3 +141,35 @@ fn a_topology_by_address_comes_first_and_the_address_of_a_page_is_warned_of() {
         ]
     );
 }
+
+#[test]
+fn calls_of_methods_are_operations_too() {
+    let set = json!({"methodName": "GraphTopologySet", "payload": plaza()});
+    let one = OperationsFile::from_json(&set.to_string()).unwrap();
+    assert_eq!(one.api_version, "1.0");
+    let Step::Call(call) = &one.steps[0] else {
+        panic!("{one:?}")
+    };
+    assert!(matches!(&call.request, Request::TopologySet(topology) if topology.name() == "Plaza"));
+    let several = json!({"operations": [
+        set,
+        {"methodName": "GraphInstanceActivate", "payload": "{\"@apiVersion\": \"1.0\", \"name\": \"P-1\"}"},
+    ]});
+    let several = OperationsFile::from_json(&several.to_string()).unwrap();
+    let methods: Vec<Method> = several
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Call(call) => call.request.method(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(methods, [Method::TopologySet, Method::InstanceActivate]);
+    for file in [&one, &several] {
+        let forms = file
+            .findings
+            .iter()
+            .filter(|found| found.code == DiagnosticCode::OtherForm);
+        assert!(forms.count() > 0, "{file:?}");
+    }
+}

@@ -1,13 +1,12 @@
 //! A node's image settings for `lva-framing`, which renders, and for `lva-extension-protocol`, which announces the format.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use lva_extension_protocol::{FormatError, FrameEncoding, FrameFormat};
 use lva_framing::{FractionBox, FramePlan, FrameRate, ImageFile, ImageSettings, PixelFormat, ScaleMode};
 use lva_graph_model::nodes::{Image, ImageFormat, ImageScale, Rate};
 use lva_inference_schema::{Inference, Rectangle};
-
-use super::Unsupported;
 
 /// The format of a node's frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,15 +70,25 @@ impl FrameSpec {
     }
 }
 
-/// A rate as an exact fraction, which must fit into two 32-bit numbers.
-pub(crate) fn frame_rate(rate: Rate) -> Result<FrameRate, Unsupported> {
+/// A rate as an exact fraction of two 32-bit numbers; as the nearest one that has room where the document has more digits.
+pub(crate) fn frame_rate(rate: Rate) -> FrameRate {
     // A float prints as its shortest decimal, as in the document.
-    rate.per_second().to_string().parse().map_err(|_| {
-        Unsupported::new(
-            "the frame rate has too many digits",
-            "write it with at most nine digits",
-        )
-    })
+    let exact = rate.per_second().to_string().parse().ok();
+    exact.unwrap_or_else(|| nearest(rate.per_second()))
+}
+
+fn nearest(per_second: f64) -> FrameRate {
+    const MOST: f64 = u32::MAX as f64;
+    let seconds = (0..=9)
+        .rev()
+        .map(|digits| 10_u32.pow(digits))
+        .find(|seconds| per_second * f64::from(*seconds) <= MOST)
+        .unwrap_or(1);
+    // In range, and a conversion of a float saturates.
+    let frames = (per_second * f64::from(seconds)).round().clamp(1.0, MOST) as u32;
+    let frames = NonZeroU32::new(frames).unwrap_or(NonZeroU32::MIN);
+    let seconds = NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN);
+    FrameRate::of(frames, seconds)
 }
 
 /// Inferences with their boxes mapped from the camera's picture to the frame as sent.
@@ -189,11 +198,15 @@ mod tests {
     #[test]
     fn rates_are_what_the_document_said() {
         for (written, exact) in [(15.0, "15"), (0.2, "1/5"), (29.97, "2997/100"), (2.0, "2")] {
-            assert_eq!(
-                frame_rate(Rate::new(written).unwrap()).unwrap().to_string(),
-                exact
-            );
+            assert_eq!(frame_rate(Rate::new(written).unwrap()).to_string(), exact);
         }
-        assert!(frame_rate(Rate::new(std::f64::consts::PI).unwrap()).is_err());
+        for (long, near) in [
+            (0.333_333_333_333_333_3, 1.0 / 3.0),
+            (1e-30, 1e-9),
+            (1e30, f64::from(u32::MAX)),
+        ] {
+            let rate = frame_rate(Rate::new(long).unwrap()).as_f64();
+            assert!((rate - near).abs() <= near * 1e-9, "{long}: {rate}");
+        }
     }
 }

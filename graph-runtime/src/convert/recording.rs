@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use lva_graph_model::OutputSelector;
+use lva_framing::VideoCodec;
 use lva_graph_model::nodes::SignalGateProcessor;
+use lva_graph_model::{OutputSelector, VIDEO_MEDIA_TYPES};
 use lva_recording::{AudioCodec, AudioTrack, GateOptions, MediaUnit, Tracks, VideoTrack};
 use lva_rtsp::{AccessUnit, Codec, MediaKind, StreamInfo};
 
@@ -21,11 +22,16 @@ pub(crate) fn gate_options(gate: &SignalGateProcessor) -> GateOptions {
 
 /// The media type of video that a recording holds.
 fn video_type(codec: Codec) -> Option<&'static str> {
+    codec.video_codec().map(decoded_video_type)
+}
+
+/// The same of video that is decoded.
+fn decoded_video_type(codec: VideoCodec) -> &'static str {
+    let [h264, h265, jpeg] = VIDEO_MEDIA_TYPES;
     match codec {
-        Codec::H264 => Some("video/H264"),
-        Codec::H265 => Some("video/H265"),
-        Codec::Jpeg => Some("video/JPEG"),
-        _ => None,
+        VideoCodec::H264 => h264,
+        VideoCodec::H265 => h265,
+        VideoCodec::Mjpeg => jpeg,
     }
 }
 
@@ -48,16 +54,17 @@ pub(crate) fn is_recordable(codec: Codec) -> bool {
 pub(crate) struct MediaSelection(Vec<OutputSelector>);
 
 impl MediaSelection {
-    /// Whether video that a recording holds passes.
-    pub(crate) fn passes_video(&self) -> bool {
-        let codecs = [Codec::H264, Codec::H265, Codec::Jpeg];
-        codecs
-            .into_iter()
-            .filter_map(video_type)
-            .any(|kind| self.passes(kind))
+    /// Whether there are no selectors.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// The same for audio.
+    /// Whether video of this codec passes.
+    pub(crate) fn passes_codec(&self, codec: VideoCodec) -> bool {
+        self.passes(decoded_video_type(codec))
+    }
+
+    /// Whether audio that a recording holds passes.
     pub(crate) fn passes_audio(&self) -> bool {
         let codecs = [Codec::Aac, Codec::Opus];
         codecs
@@ -192,7 +199,7 @@ mod tests {
         let mut opus = StreamInfo::new(1, MediaKind::Audio, Codec::Opus, 48_000);
         opus.channels = Some(2);
         let both = recorded(&[jpeg, opus]);
-        assert_eq!(both.tracks.video.codec, lva_recording::VideoCodec::Mjpeg);
+        assert_eq!(both.tracks.video.codec, VideoCodec::Mjpeg);
         assert_eq!(both.tracks.audio, Some(AudioTrack::opus(2)));
         // Of two audio streams, the first usable one is recorded.
         let mut other = StreamInfo::new(2, MediaKind::Audio, Codec::PcmMulaw, 8000);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lva_framing::{Pacer, Picture};
+use lva_framing::{Pacer, Picture, VideoCodec};
 use parking_lot::Mutex;
 
 use super::frame::{Frame, FrameMeta, InFlightFrame, InFlightGuard};
@@ -52,6 +52,22 @@ impl NodeInput {
         match self.own_limit.as_mut().is_none_or(|limit| limit.admit(time)) {
             true => Admission::Delivered,
             false => Admission::Bypassed,
+        }
+    }
+
+    /// The camera's video from here on, for this node and those behind it.
+    pub(crate) fn set_codec(&mut self, codec: VideoCodec) {
+        if self.filters.set_codec(codec) {
+            tracing::warn!(
+                node = self.outputs.node.name(),
+                %codec,
+                "the selectors of this node's input exclude the camera's video: it gets no pictures"
+            );
+        }
+        if let Some(fanout) = &self.fanout {
+            for behind in fanout.node_inputs.lock().iter_mut() {
+                behind.set_codec(codec);
+            }
         }
     }
 

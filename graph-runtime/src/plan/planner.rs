@@ -16,13 +16,9 @@ use crate::convert::camera::camera_options;
 use crate::convert::extension::ClientPlan;
 use crate::convert::picture::{FrameSpec, frame_rate};
 use crate::convert::recording::{MediaSelection, gate_options};
-use crate::convert::tracking::line_scene;
 use crate::event::{NodeRef, SubjectFactory};
 use crate::filter::{Filters, is_filter};
 use crate::node::{Factories, InProcessPlan, NodeBuildError, NodeBuilder};
-
-/// The aspect ratio for which lines are checked before the first picture.
-const USUAL_ASPECT: f64 = 16.0 / 9.0;
 
 impl Unsupported {
     fn at_node(self, node: &GraphNode) -> PlanError {
@@ -77,11 +73,11 @@ impl Plan {
                     input: source.hub_input_name.clone(),
                     gates: planner.downstream(node).gates,
                 }),
-                Node::MotionDetection(settings) => plan.motions.push(planner.motion(node, settings)?),
+                Node::MotionDetection(settings) => plan.motions.push(planner.motion(node, settings)),
                 Node::Extension(extension) => plan.analyses.push(planner.extension(node, extension)?),
                 Node::Custom(custom) => plan.analyses.push(planner.custom(node, custom)?),
-                Node::ObjectTracking(_) => planner.tracker(node, &mut plan.analyses)?,
-                Node::LineCrossing(settings) => planner.line(node, settings, &mut plan.analyses)?,
+                Node::ObjectTracking(_) => planner.tracker(node, &mut plan.analyses),
+                Node::LineCrossing(settings) => planner.line(node, settings, &mut plan.analyses),
                 Node::RtspSource(_)
                 | Node::FrameRateFilter(_)
                 | Node::SignalGate(_)
@@ -159,22 +155,7 @@ impl Planner<'_> {
             };
             let path = [Some(edge), before].into_iter().flatten();
             let media: MediaSelection = path.flat_map(|edge| &edge.selectors).collect();
-            // Which of these the camera sends is known after it has answered.
-            if !media.passes_video() {
-                return Err(Unsupported::new(
-                    "its selectors exclude all video, and a recording without video is not supported",
-                    "select 'video', or remove the selectors",
-                )
-                .at_node(node));
-            }
             let gate = self.gate(from)?;
-            if gate.is_none() && matches!(target, RecordingTarget::Files(_)) {
-                return Err(Unsupported::new(
-                    "a continuous recording into one file would grow without limit",
-                    "put a SignalGateProcessor before it, or use an asset or a video",
-                )
-                .at_node(node));
-            }
             self.sinks.push((gate.is_some().then_some(from.id), node.id));
             self.recordings.push(RecordingPlan {
                 gate,
@@ -253,17 +234,8 @@ impl Planner<'_> {
         sampling: Sampling,
         analyzer: impl FnOnce() -> Result<Analyzer, PlanError>,
     ) -> Result<AnalysisPlan, PlanError> {
-        let (source, filters) = self.upstream_path(node)?;
-        // Behind a motion node every frame is annotated, so there is nothing to skip.
-        if sampling.skip_samples_without_annotation && source == FrameSource::Camera {
-            return Err(Unsupported::new(
-                "skipSamplesWithoutAnnotation is set and no node before it annotates frames, so it would get none",
-                "put a MotionDetectionProcessor before it, or set it to \"false\"",
-            )
-            .at_node(node));
-        }
-        let own_limit = sampling.maximum_rate.map(frame_rate).transpose();
-        let own_limit = own_limit.map_err(|unsupported| unsupported.at_node(node))?;
+        let (source, filters) = self.upstream_path(node);
+        let own_limit = sampling.maximum_rate.map(frame_rate);
         self.analyses.push(node.id);
         Ok(AnalysisPlan {
             node: self.node_ref(node),
@@ -277,29 +249,21 @@ impl Planner<'_> {
         })
     }
 
-    fn motion(&mut self, node: &GraphNode, settings: &MotionDetection) -> Result<MotionPlan, PlanError> {
-        let (source, filters) = self.upstream_path(node)?;
-        if source != FrameSource::Camera {
-            return Err(Unsupported::new(
-                "motion detection behind motion detection or an extension is not supported",
-                "connect it to the camera",
-            )
-            .at_node(node));
-        }
+    fn motion(&mut self, node: &GraphNode, settings: &MotionDetection) -> MotionPlan {
+        let (_, filters) = self.upstream_path(node);
         self.motions.push(node.id);
-        Ok(MotionPlan {
+        MotionPlan {
             node: self.node_ref(node),
             settings: settings.clone(),
             filters,
             downstream: self.downstream(node),
-        })
+        }
     }
 
     /// Adds a tracker to the extension before it, which precedes it because nodes are in order.
-    fn tracker(&self, node: &GraphNode, analyses: &mut [AnalysisPlan]) -> Result<(), PlanError> {
-        let extension = self.extension_before(node)?;
+    fn tracker(&self, node: &GraphNode, analyses: &mut [AnalysisPlan]) {
         self.add_tracker(
-            extension,
+            self.node_before(node),
             analyses,
             TrackerPlan {
                 node: self.node_ref(node),
@@ -308,7 +272,6 @@ impl Planner<'_> {
                 lines: Vec::new(),
             },
         );
-        Ok(())
     }
 
     fn add_tracker(&self, extension: Option<NodeId>, analyses: &mut [AnalysisPlan], tracker: TrackerPlan) {
@@ -319,16 +282,7 @@ impl Planner<'_> {
     }
 
     /// Adds a line crossing to the tracker before it, or with a tracker of its own to the extension before it.
-    fn line(
-        &self,
-        node: &GraphNode,
-        settings: &LineCrossing,
-        analyses: &mut [AnalysisPlan],
-    ) -> Result<(), PlanError> {
-        line_scene(settings, USUAL_ASPECT).map_err(|error| {
-            let reason = error.to_string().replace('\n', "; ");
-            Unsupported::new(reason, "correct the node's lines").at_node(node)
-        })?;
+    fn line(&self, node: &GraphNode, settings: &LineCrossing, analyses: &mut [AnalysisPlan]) {
         let line = LinePlan {
             node: self.node_ref(node),
             settings: settings.clone(),
@@ -338,17 +292,14 @@ impl Planner<'_> {
             .sources(node)
             .find(|from| matches!(from.kind, Node::ObjectTracking(_)));
         let Some(before) = before else {
-            let extension = self.extension_before(node)?;
             let tracker = TrackerPlan {
                 node: self.node_ref(node),
                 is_node: false,
                 downstream: Downstream::default(),
                 lines: vec![line],
             };
-            self.add_tracker(extension, analyses, tracker);
-            return Ok(());
+            return self.add_tracker(self.node_before(node), analyses, tracker);
         };
-        self.one_input(node)?;
         let trackers = analyses.iter_mut().flat_map(|analysis| &mut analysis.trackers);
         if let Some(tracker) = trackers
             .into_iter()
@@ -356,29 +307,11 @@ impl Planner<'_> {
         {
             tracker.lines.push(line);
         }
-        Ok(())
     }
 
-    fn one_input(&self, node: &GraphNode) -> Result<(), PlanError> {
-        if self.graph.inputs(node.id).count() > 1 {
-            return Err(several_inputs().at_node(node));
-        }
-        Ok(())
-    }
-
-    fn extension_before(&self, node: &GraphNode) -> Result<Option<NodeId>, PlanError> {
-        self.one_input(node)?;
-        let Some(source) = self.sources(node).next() else {
-            return Ok(None);
-        };
-        if !source.kind.node_kind().inspects_frames() {
-            return Err(Unsupported::new(
-                format!("it follows '{}', which detects no objects", source.name),
-                "connect it to an extension that detects objects",
-            )
-            .at_node(node));
-        }
-        Ok(Some(source.id))
+    /// The one node that feeds a tracker, or a line without one: an extension, by the checks of the model.
+    fn node_before(&self, node: &GraphNode) -> Option<NodeId> {
+        self.sources(node).next().map(|source| source.id)
     }
 
     /// Where a node's results go. They pass filters, which drop frames alone.
@@ -415,44 +348,36 @@ impl Planner<'_> {
         downstream
     }
 
-    /// Follows the frames from a node back to the one that they come from, and collects the filters on the path.
-    fn upstream_path(&self, node: &GraphNode) -> Result<(FrameSource, Filters), PlanError> {
+    /// Follows the frames from a node back to the one that they come from, and collects the filters and selectors on the
+    /// path. A graph has one input of frames at each node, and an end that frames come from.
+    fn upstream_path(&self, node: &GraphNode) -> (FrameSource, Filters) {
         let mut filters = Filters::default();
+        let mut selectors = Vec::new();
+        let mut source = FrameSource::Camera;
         let mut at = node;
-        let mut seen = BTreeSet::new();
-        while seen.insert(at.id) {
-            let mut edges = self.graph.inputs(at.id).filter(|edge| edge.flow == Flow::Frames);
-            let (edge, more) = (edges.next(), edges.next());
-            if more.is_some() {
-                return Err(several_inputs().at_node(at));
-            }
-            let Some(from) = edge.and_then(|edge| self.graph.node(edge.from)) else {
+        loop {
+            let edge = self.graph.inputs(at.id).find(|edge| edge.flow == Flow::Frames);
+            let Some((edge, from)) = edge.and_then(|edge| Some((edge, self.graph.node(edge.from)?))) else {
                 break;
             };
+            selectors.extend(&edge.selectors);
             let index = |nodes: &[NodeId]| nodes.iter().position(|id| *id == from.id).unwrap_or_default();
-            let passes = filters.add_upstream(&from.kind);
-            let passes = passes.map_err(|unsupported| unsupported.at_node(from))?;
             match &from.kind {
-                _ if passes => {}
+                kind if filters.add_upstream(kind) => {}
                 Node::MotionDetection(_) => {
-                    return Ok((FrameSource::Motion(MotionId(index(&self.motions))), filters));
+                    source = FrameSource::Motion(MotionId(index(&self.motions)));
+                    break;
                 }
                 Node::Extension(_) | Node::Custom(_) => {
-                    let extension = AnalysisId(index(&self.analyses));
-                    return Ok((FrameSource::Analysis(extension), filters));
+                    source = FrameSource::Analysis(AnalysisId(index(&self.analyses)));
+                    break;
                 }
-                Node::RtspSource(_) => break,
-                _ => {
-                    return Err(Unsupported::new(
-                        format!("frames from '{}' are not supported", from.name),
-                        "connect it to the camera, a frame rate filter or an extension",
-                    )
-                    .at_node(node));
-                }
+                _ => break,
             }
             at = from;
         }
-        Ok((FrameSource::Camera, filters))
+        filters.select(selectors.into_iter().collect());
+        (source, filters)
     }
 }
 
@@ -470,11 +395,4 @@ fn build_failed(error: &NodeBuildError) -> Unsupported {
             )
         }
     }
-}
-
-fn several_inputs() -> Unsupported {
-    Unsupported::new(
-        "frames from more than one node are not supported",
-        "connect one node with frames",
-    )
 }

@@ -1,5 +1,6 @@
 use lva_extension_protocol::SharedMemoryOptions;
 use lva_extension_protocol::client::Transfer;
+use lva_framing::VideoCodec;
 use lva_graph_model::{Graph, Instance, Strictness, Topology, resolve};
 use serde_json::{Value, json};
 
@@ -61,10 +62,6 @@ fn client(analysis: &AnalysisPlan) -> &GrpcPlan {
         panic!("{analysis:?}");
     };
     client
-}
-
-fn refused(processors: Value, sinks: Value) -> PlanError {
-    plan(&graph(processors, sinks)).unwrap_err()
 }
 
 #[test]
@@ -350,46 +347,41 @@ fn a_message_source_opens_the_gates_that_it_is_connected_to() {
 }
 
 #[test]
-fn what_is_not_supported_names_node_type_and_remedy() {
-    let mut annotated = grpc("ext", "camera");
-    annotated["samplingOptions"]["skipSamplesWithoutAnnotation"] = "true".into();
-    let mut header = grpc("ext", "camera");
-    header["endpoint"]["credentials"] = json!({
-        "@type": "#Microsoft.Media.MediaGraphHttpHeaderCredentials", "headerName": "x", "headerValue": "geheim"});
+fn what_the_libraries_refuse_names_node_type_and_remedy() {
     let mut tls = grpc("ext", "camera");
     tls["endpoint"]["@type"] = "#Microsoft.Media.MediaGraphTlsEndpoint".into();
     tls["endpoint"]["trustedCertificates"] = json!({
         "@type": "#Microsoft.Media.MediaGraphPemCertificateList", "certificates": ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]});
-    let asset = json!({"@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "asset",
-        "assetNamePattern": "a-${System.DateTime}", "localMediaCachePath": "/x", "localMediaCacheMaximumSizeMiB": "9",
-        "inputs": [{"nodeName": "camera", "outputSelectors": [
-            {"property": "mediaType", "operator": "is", "value": "audio"}]}]});
-    let hub = || json!([hub("hub", "ext")]);
-    for (processors, sinks, node, kind, remedy) in [
-        (
-            json!([annotated]),
-            hub(),
-            "ext",
-            "GrpcExtension",
-            "MotionDetectionProcessor",
-        ),
-        (
-            json!([header]),
-            hub(),
-            "ext",
-            "GrpcExtension",
-            "UsernamePasswordCredentials",
-        ),
-        (json!([tls]), hub(), "ext", "GrpcExtension", "trustedCertificates"),
-        (json!([]), json!([asset]), "asset", "AssetSink", "select 'video'"),
-    ] {
-        let error = refused(processors, sinks);
-        assert_eq!(
-            (error.node.as_deref(), error.kind.as_str()),
-            (Some(node), kind),
-            "{error}"
-        );
-        assert!(error.remedy.contains(remedy), "{error}");
-        assert!(!error.to_string().contains("geheim"), "{error}");
-    }
+    let graph = graph(json!([tls]), json!([hub("hub", "ext")]));
+    let error = plan(&graph).unwrap_err();
+    let named = (error.node.as_deref(), error.kind.as_str());
+    assert_eq!(named, (Some("ext"), "GrpcExtension"), "{error}");
+    assert!(error.remedy.contains("trustedCertificates"), "{error}");
+    let found = crate::check_graph(&graph);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.contains("trustedCertificates"), "{found:?}");
+}
+
+#[test]
+fn selectors_of_all_inputs_on_the_way_to_a_node_decide_which_video_it_gets() {
+    let selected = |mut node: Value, value: &str| {
+        node["inputs"][0]["outputSelectors"] =
+            json!([{"property": "mediaType", "operator": "is", "value": value}]);
+        node
+    };
+    let processors = json!([
+        selected(rate_filter("slow", "camera", "5"), "video/H265"),
+        selected(grpc("ext", "slow"), "video"),
+        motion("md", "camera"),
+    ]);
+    let mut plan = plan(&graph(
+        processors,
+        json!([hub("hub", "ext"), hub("motionHub", "md")]),
+    ))
+    .unwrap();
+    let filters = &mut plan.analyses[0].filters;
+    assert!(filters.set_codec(VideoCodec::H264) && !filters.admit(0));
+    assert!(!filters.set_codec(VideoCodec::H265) && filters.admit(0));
+    let unlimited = &mut plan.motions[0].filters;
+    assert!(!unlimited.set_codec(VideoCodec::H264) && unlimited.admit(0));
 }

@@ -15,6 +15,7 @@ mod nodes;
 mod onvif;
 mod plant;
 mod previews;
+mod promise;
 mod readme;
 mod recording;
 mod secrets;

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::*;
 
 #[tokio::test]
-async fn an_unsupported_node_is_rejected_by_name_with_a_remedy() {
+async fn a_graph_that_no_instance_can_run_is_rejected_when_it_is_set() {
     let sink = json!({
         "@type": "#Microsoft.Media.MediaGraphAssetSink", "name": "everything",
         "assetNamePattern": "all-${System.GraphInstanceName}", "localMediaCachePath": "/var/lib/x",
@@ -16,19 +16,33 @@ async fn an_unsupported_node_is_rejected_by_name_with_a_remedy() {
     });
     let directory = tempfile::tempdir().unwrap();
     let (module, _) = module(directory.path());
-    must(&module, "GraphTopologySet", topology(vec![], vec![sink])).await;
-    must(
-        &module,
-        "GraphInstanceSet",
-        instance("rtsp://127.0.0.1:1/media/x.mp4", 1),
-    )
-    .await;
+    let (status, answer) = module
+        .invoke("GraphTopologySet", &topology(vec![], vec![sink]))
+        .await;
+    assert_eq!(status, 400, "{answer}");
+    let text = answer.to_string();
+    for part in [
+        "VideoExcluded",
+        "sink 'everything'",
+        "exclude all video",
+        "select 'video'",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_libraries_refuse_is_rejected_at_the_activation_by_name_with_a_remedy() {
+    let directory = tempfile::tempdir().unwrap();
+    let (module, _) = module(directory.path());
+    must(&module, "GraphTopologySet", topology(vec![], vec![])).await;
+    must(&module, "GraphInstanceSet", instance("rtsp://cam[1]/x", 1)).await;
     let (status, answer) = module
         .invoke("GraphInstanceActivate", &by_name("Sample-Graph-1"))
         .await;
     assert_eq!(status, 409, "{answer}");
     let text = answer.to_string();
-    for part in ["everything", "AssetSink", "exclude all video"] {
+    for part in ["rtspSource", "RtspSource", "correct the endpoint's url"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(module.state("Sample-Graph-1"), Some(InstanceState::Inactive));

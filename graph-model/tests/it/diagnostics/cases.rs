@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{plaza, plaza_instance, street, with, without};
 
-use Severity::{Error, Hint, Warning};
+use Severity::{Error, Hint, Info, Warning};
 
 /// A mistake: what finds it, in open strictness, where, and how bad it is in open and compatible strictness.
 pub(super) struct Case {
@@ -234,9 +234,16 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             DiagnosticCode::LimitExceeded,
+            at("/properties/processors/2/minimumActivationTime", json!("PT0.5S")),
+            "/properties/processors/2/minimumActivationTime",
+            Hint,
+            Error,
+        ),
+        case(
+            DiagnosticCode::OutOfRange,
             at("/properties/processors/2/activationSignalOffset", json!("-PT2M")),
             "/properties/processors/2/activationSignalOffset",
-            Hint,
+            Error,
             Error,
         ),
         case(
@@ -589,8 +596,35 @@ pub(super) fn cases() -> Vec<Case> {
             DiagnosticCode::CountRule,
             at("/properties/sources/1", source("second")),
             "/properties",
-            Hint,
             Error,
+            Error,
+        ),
+        case(
+            DiagnosticCode::NotSupported,
+            at(
+                "/properties/processors/3",
+                node("late", "MotionDetectionProcessor", &["vision"]),
+            ),
+            "/properties/processors/3/inputs/0/nodeName",
+            Error,
+            Error,
+        ),
+        case(
+            DiagnosticCode::VideoExcluded,
+            at(
+                "/properties/processors/0/inputs/0/outputSelectors",
+                json!([{"property": "mediaType", "operator": "is", "value": "audio"}]),
+            ),
+            "/properties/processors/0/inputs/0/outputSelectors",
+            Error,
+            Error,
+        ),
+        case(
+            DiagnosticCode::OtherForm,
+            json!({"methodName": "GraphTopologySet", "payload": plaza()}),
+            "/payload",
+            Info,
+            Info,
         ),
     ]
 }

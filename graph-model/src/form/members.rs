@@ -1,0 +1,270 @@
+//! Members under other names: those of packages, of resources and of early previews.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+
+use super::Form;
+use crate::document::{find, member, step};
+use crate::generation::Family;
+
+/// Members of more than one word, which the Python packages write in `snake_case`.
+const NAMES: [&str; 57] = [
+    "@apiVersion",
+    "activationEvaluationWindow",
+    "activationSignalOffset",
+    "assetNamePattern",
+    "baseDirectoryPath",
+    "calibrationConfiguration",
+    "cameraCalibratorNodeConfiguration",
+    "cameraConfiguration",
+    "createdAt",
+    "dataTransfer",
+    "detectorNodeConfiguration",
+    "enableFaceMaskClassifier",
+    "enableVideoPreviewImage",
+    "eventAggregationWindow",
+    "eventType",
+    "extensionConfiguration",
+    "fileNamePattern",
+    "filePathPattern",
+    "headerName",
+    "headerValue",
+    "hubInputName",
+    "hubOutputName",
+    "ignoreHostname",
+    "ignoreSignature",
+    "lastModifiedAt",
+    "localMediaCacheMaximumSizeMiB",
+    "localMediaCachePath",
+    "maximumActivationTime",
+    "maximumDistanceThreshold",
+    "maximumFps",
+    "maximumSamplesPerSecond",
+    "maximumSizeMiB",
+    "minimumActivationTime",
+    "minimumDistanceThreshold",
+    "nodeName",
+    "objectsToTrack",
+    "outputFrequency",
+    "outputMotionRegion",
+    "outputSelectors",
+    "pixelFormat",
+    "retentionPeriod",
+    "samplingOptions",
+    "segmentLength",
+    "sharedMemorySizeMiB",
+    "skipSamplesWithoutAnnotation",
+    "systemData",
+    "topologyName",
+    "trackerNodeConfiguration",
+    "trustedCertificates",
+    "validationOptions",
+    "videoCreationProperties",
+    "videoName",
+    "videoPublishingOptions",
+    "deviceId",
+    "iotHubDeviceConnection",
+    "moduleName",
+    "assetName",
+];
+
+/// A name without case and separators.
+fn squashed(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// The contract's name of a member in `snake_case`.
+fn contract_name(name: &str) -> Option<&'static str> {
+    static BY_LETTERS: OnceLock<BTreeMap<String, &'static str>> = OnceLock::new();
+    if !name.contains('_') {
+        return None;
+    }
+    let by_letters = BY_LETTERS.get_or_init(|| NAMES.iter().map(|name| (squashed(name), *name)).collect());
+    by_letters.get(&squashed(name)).copied()
+}
+
+/// What was found, to be said once each: the first place, and how often.
+#[derive(Default)]
+struct Found {
+    kinds: BTreeMap<Kind, (String, String, usize)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    SnakeCase,
+    ODataType,
+    PlainType,
+    ModuleName,
+    PlainInput,
+    AssetName,
+    ApiVersion,
+}
+
+impl Kind {
+    fn message(self, example: &str, count: usize) -> String {
+        let times = if count > 1 {
+            format!(" ({count} times)")
+        } else {
+            String::new()
+        };
+        match self {
+            Self::SnakeCase => format!(
+                "members are written in snake_case{times}, as as_dict() of the Python packages gives them, such as '{example}': \
+                 they are read as the contract's; serialize() writes those"
+            ),
+            Self::ODataType => format!("'@odata.type'{times} is read as '@type'"),
+            Self::PlainType => format!("'type'{times} is read as '@type'"),
+            Self::ModuleName => format!("'moduleName'{times}, of early previews, is read as 'nodeName'"),
+            Self::PlainInput => {
+                format!(
+                    "an input that is a string{times} is read as the node of that name: {{\"nodeName\": \"{example}\"}}"
+                )
+            }
+            Self::AssetName => format!("'assetName'{times} is read as 'assetNamePattern'"),
+            Self::ApiVersion => "'apiVersion' is read as '@apiVersion'".to_owned(),
+        }
+    }
+}
+
+/// Gives members the contract's names.
+pub(super) fn rename(value: &mut Value, form: &mut Form) {
+    let mut found = Found::default();
+    if let Value::Object(map) = value
+        && let Some(key) = find(map, "apiVersion")
+        && find(map, "@apiVersion").is_none()
+        && map.get(&key).is_some_and(is_version)
+    {
+        rename_member(map, "", &key, "@apiVersion", form);
+        found.add(Kind::ApiVersion, form.written("/@apiVersion"), "");
+    }
+    walk(value, "", Place::Other, form, &mut found);
+    for (kind, (place, example, count)) in found.kinds {
+        form.note(place, kind.message(&example, count));
+    }
+}
+
+/// A version of the contract, and not the date of a resource's.
+fn is_version(value: &Value) -> bool {
+    let text = value.as_str().map(str::trim);
+    text.is_some_and(|text| {
+        [Family::Lva, Family::VideoAnalyzer]
+            .into_iter()
+            .any(|family| crate::generation::Generation::of(family, text).is_some())
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the list of a node's inputs.
+    Inputs,
+    Other,
+}
+
+fn walk(value: &mut Value, at: &str, place: Place, form: &mut Form, found: &mut Found) {
+    match value {
+        Value::Array(list) => {
+            for (i, item) in list.iter_mut().enumerate() {
+                let here = format!("{at}/{i}");
+                if place == Place::Inputs
+                    && let Value::String(name) = item
+                {
+                    found.add(Kind::PlainInput, form.written(&here), name);
+                    *item = json!({"nodeName": name.as_str()});
+                    form.renamed.insert(format!("{here}/nodeName"), None);
+                }
+                walk(item, &here, place, form, found);
+            }
+        }
+        Value::Object(map) => {
+            let is_own = is_custom(map);
+            if !is_own {
+                rename_members(map, at, place, form, found);
+            }
+            for (key, inner) in map.iter_mut() {
+                let is_inputs = key.eq_ignore_ascii_case("inputs");
+                // Members of a program's own nodes are its own.
+                if !is_own || is_inputs {
+                    let within = if is_inputs { Place::Inputs } else { Place::Other };
+                    walk(inner, &step(at, key), within, form, found);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Whether it has a type that is none of the contract's.
+fn is_custom(map: &Map<String, Value>) -> bool {
+    let kind = member(map, "@type").and_then(|(_, value)| value.as_str());
+    kind.is_some_and(|kind| Family::split_type(kind).is_none())
+}
+
+fn rename_members(map: &mut Map<String, Value>, at: &str, place: Place, form: &mut Form, found: &mut Found) {
+    if find(map, "@type").is_none() {
+        let is_contract = |value: &Value| {
+            value
+                .as_str()
+                .is_some_and(|text| Family::split_type(text).is_some())
+        };
+        for (name, kind) in [("@odata.type", Kind::ODataType), ("type", Kind::PlainType)] {
+            let key = find(map, name).filter(|key| map.get(key).is_some_and(is_contract));
+            if let Some(key) = key {
+                rename_member(map, at, &key, "@type", form);
+                found.add(kind, form.written(&step(at, "@type")), "");
+                break;
+            }
+        }
+    }
+    let snake: Vec<(String, &'static str)> = map
+        .keys()
+        .filter_map(|key| Some((key.clone(), contract_name(key)?)))
+        .collect();
+    for (key, name) in snake {
+        if find(map, name).is_none() {
+            rename_member(map, at, &key, name, form);
+            found.add(Kind::SnakeCase, form.written(&step(at, name)), &key);
+        }
+    }
+    if place == Place::Inputs
+        && let Some(key) = find(map, "moduleName")
+        && find(map, "nodeName").is_none()
+    {
+        rename_member(map, at, &key, "nodeName", form);
+        found.add(Kind::ModuleName, form.written(&step(at, "nodeName")), "");
+    }
+    let is_asset = member(map, "@type").and_then(|(_, value)| Family::split_type(value.as_str()?));
+    if is_asset.is_some_and(|(_, local)| local.eq_ignore_ascii_case("AssetSink"))
+        && let Some(key) = find(map, "assetName")
+        && find(map, "assetNamePattern").is_none()
+    {
+        rename_member(map, at, &key, "assetNamePattern", form);
+        found.add(Kind::AssetName, form.written(&step(at, "assetNamePattern")), "");
+    }
+}
+
+/// Renames a member in its place among the others.
+fn rename_member(map: &mut Map<String, Value>, at: &str, key: &str, name: &str, form: &mut Form) {
+    let renamed = std::mem::take(map);
+    map.extend(renamed.into_iter().map(|(own, value)| match own == key {
+        true => (name.to_owned(), value),
+        false => (own, value),
+    }));
+    // A member may have been renamed before: what counts is what was written.
+    let here = step(at, name);
+    let before = form.renamed.remove(&step(at, key)).flatten();
+    form.renamed
+        .insert(here, Some(before.unwrap_or_else(|| key.to_owned())));
+}
+
+impl Found {
+    fn add(&mut self, kind: Kind, place: String, example: &str) {
+        let entry = self
+            .kinds
+            .entry(kind)
+            .or_insert_with(|| (place, example.to_owned(), 0));
+        entry.2 += 1;
+    }
+}

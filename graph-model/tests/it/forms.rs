@@ -1,0 +1,313 @@
+//! Documents in other forms than the contract's, as people have them.
+
+use lva_graph_model::methods::{MethodCall, Registry, RegistryOptions};
+use lva_graph_model::{
+    Diagnostic, DiagnosticCode, DocumentError, Instance, Node, Severity, Strictness, Topology, resolve,
+};
+use serde_json::{Value, json};
+
+use crate::support::{plaza, plaza_instance, street, with, without};
+
+/// The places of the forms that were understood; nothing else may be found that matters.
+fn forms(topology: &Topology) -> Vec<(String, String)> {
+    let found = topology.validate(Strictness::Open);
+    let unexpected = |found: &&Diagnostic| {
+        found.severity > Severity::Info && found.code != DiagnosticCode::ApiVersionMissing
+    };
+    assert_eq!(found.iter().find(unexpected), None);
+    found
+        .into_iter()
+        .filter(|found| found.code == DiagnosticCode::OtherForm)
+        .map(|found| (found.pointer, found.message))
+        .collect()
+}
+
+fn read(document: Value) -> Topology {
+    Topology::from_value(document).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_topology_is_found_inside_of_what_people_keep_around_it() {
+    let text = plaza().to_string();
+    let resource =
+        json!({"type": "Microsoft.Media/mediaservices/mediaGraphs", "apiVersion": "2020-02-01-preview"});
+    let mut resource = resource.as_object().unwrap().clone();
+    resource.extend(plaza().as_object().unwrap().clone());
+    for (document, place) in [
+        (
+            json!({"methodName": "GraphTopologySet", "payload": plaza()}),
+            "/payload",
+        ),
+        (
+            json!({"methodName": "graphTopologySet", "responseTimeoutInSeconds": 30, "payload": text}),
+            "/payload",
+        ),
+        (
+            json!({"opName": "GraphTopologySet", "opParams": plaza()}),
+            "/opParams",
+        ),
+        (json!({"status": 200, "payload": plaza()}), "/payload"),
+        (
+            json!({"status": 200, "payload": {"value": [plaza()]}}),
+            "/payload",
+        ),
+        (json!({"value": [plaza()]}), "/value"),
+        (
+            json!({"config": {}, "instance": {"name": ""}, "topology": plaza()}),
+            "/topology",
+        ),
+        (json!({"Topology": plaza()}), "/Topology"),
+        (
+            json!({"$schema": "x", "resources": [{"type": "Microsoft.Storage/x"}, resource.clone()]}),
+            "/resources",
+        ),
+        (
+            json!({"languageVersion": "2.0", "resources": {"graph": resource}}),
+            "/resources",
+        ),
+    ] {
+        let topology = read(document.clone());
+        assert_eq!(topology.name(), "Plaza", "{document}");
+        let found: Vec<Diagnostic> = topology.validate(Strictness::Open);
+        assert!(found.iter().all(|found| !found.is_error()), "{found:?}");
+        let form = found.iter().find(|found| found.code == DiagnosticCode::OtherForm);
+        let form = form.unwrap_or_else(|| panic!("nothing is said of {document}"));
+        assert_eq!((form.severity, form.pointer.as_str()), (Severity::Info, place));
+        assert!(resolve(&topology, &plaza_instance(), Strictness::Open).is_ok());
+    }
+    assert_eq!(read(json!([plaza()])), read(plaza()), "a list of one");
+}
+
+#[test]
+fn findings_point_into_what_was_written() {
+    let wrong = with(plaza(), "/properties/sources/0/transport", json!("udp"));
+    for (document, place) in [
+        (
+            json!({"payload": wrong}),
+            "/payload/properties/sources/0/transport",
+        ),
+        (
+            json!({"value": [wrong]}),
+            "/value/0/properties/sources/0/transport",
+        ),
+    ] {
+        let found = read(document.clone()).validate(Strictness::Open);
+        assert_eq!(found[0].pointer, place, "{found:?}");
+        assert_eq!(document.pointer(place), Some(&json!("udp")));
+    }
+    let mut snake = as_dict(&street());
+    snake["properties"]["sinks"][0]["local_media_cache_maximum_size_mi_b"] = json!("much");
+    snake["properties"]["processors"][0]["inputs"][0]["node_name"] = json!("nobody");
+    let found = read(snake).validate(Strictness::Open);
+    let places: Vec<&str> = found
+        .iter()
+        .filter(|found| found.is_error())
+        .map(|found| found.pointer.as_str())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "/properties/sinks/0/local_media_cache_maximum_size_mi_b",
+            "/properties/processors/0/inputs/0/node_name"
+        ],
+        "{found:?}"
+    );
+}
+
+/// As the Python packages give a topology: `as_dict()` in place of `serialize()`.
+fn as_dict(value: &Value) -> Value {
+    fn snake(name: &str) -> String {
+        let mut written = String::new();
+        for c in name.trim_start_matches('@').chars() {
+            if c.is_ascii_uppercase() {
+                written.push('_');
+            }
+            written.push(c.to_ascii_lowercase());
+        }
+        written
+    }
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (snake(key), as_dict(value)))
+            .collect(),
+        Value::Array(list) => list.iter().map(as_dict).collect(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn snake_case_of_the_python_packages_reads_as_the_contract_s_names() {
+    for (document, instance) in [
+        (plaza(), plaza_instance()),
+        (street(), Instance::new("s", "Street", [])),
+    ] {
+        let plain = resolve(&read(document.clone()), &instance, Strictness::Open)
+            .unwrap()
+            .graph;
+        let topology = read(as_dict(&document));
+        let forms = forms(&topology);
+        assert!(
+            forms.iter().any(|(_, message)| message.contains("serialize()")),
+            "{forms:?}"
+        );
+        assert!(
+            forms.iter().any(|(_, message)| message.contains("'type'")),
+            "{forms:?}"
+        );
+        let graph = resolve(&topology, &instance, Strictness::Open).unwrap().graph;
+        let kinds = |graph: &lva_graph_model::Graph| -> Vec<Node> {
+            graph.nodes().iter().map(|node| node.kind.clone()).collect()
+        };
+        assert_eq!(kinds(&graph), kinds(&plain));
+        assert_eq!(graph.edges(), plain.edges());
+    }
+    let instance = as_dict(plaza_instance().to_value());
+    assert_eq!(Instance::from_value(instance).unwrap().topology_name(), "Plaza");
+}
+
+#[test]
+fn names_of_previews_and_resources_are_understood() {
+    let text = plaza().to_string();
+    for (from, to, said) in [
+        ("\"nodeName\"", "\"moduleName\"", "moduleName"),
+        ("\"@type\"", "\"@odata.type\"", "@odata.type"),
+        ("UnsecuredEndpoint", "ClearEndpoint", "ClearEndpoint"),
+        (
+            "{\"nodeName\":\"slower\"}",
+            "\"slower\"",
+            "{\"nodeName\": \"slower\"}",
+        ),
+        ("\"assetNamePattern\"", "\"assetName\"", "assetNamePattern"),
+        ("\"@apiVersion\"", "\"apiVersion\"", "@apiVersion"),
+    ] {
+        let changed = text.replace(from, to);
+        assert_ne!(changed, text, "{from}");
+        let topology = Topology::from_json(&changed).unwrap();
+        let forms = forms(&topology);
+        assert_eq!(
+            forms.len(),
+            1 + usize::from(to.contains("ClearEndpoint")),
+            "{forms:?}"
+        );
+        assert!(forms[0].1.contains(said), "{forms:?}");
+        assert!(
+            resolve(&topology, &plaza_instance(), Strictness::Open).is_ok(),
+            "{to}"
+        );
+    }
+}
+
+#[test]
+fn members_of_a_program_s_own_nodes_keep_their_names() {
+    let own = json!({"@type": "#Contoso.X", "name": "x", "inputs": [{"node_name": "camera"}], "node_name": "mine", "video_name": 1});
+    let document = with(plaza(), "/properties/processors/3", own);
+    let topology = read(document);
+    let kept = &topology.to_value()["properties"]["processors"][3];
+    assert_eq!(
+        (&kept["node_name"], &kept["video_name"]),
+        (&json!("mine"), &json!(1))
+    );
+    assert_eq!(kept["inputs"][0]["nodeName"], "camera");
+}
+
+#[test]
+fn another_document_is_named_with_what_to_do() {
+    let instance = plaza_instance().to_value().clone();
+    let refused = |document: Value| match Topology::from_value(document) {
+        Err(error @ DocumentError::OtherDocument { .. }) => {
+            assert_eq!(error.code(), "OtherDocument");
+            error.to_string()
+        }
+        other => panic!("{other:?}"),
+    };
+    for (document, words) in [
+        (
+            instance.clone(),
+            "an instance (a live pipeline or graph instance) of topology 'Plaza'",
+        ),
+        (as_dict(&instance), "an instance"),
+        (
+            json!({"methodName": "GraphInstanceSet", "payload": instance}),
+            "an instance (a live pipeline or graph instance) of topology 'Plaza'",
+        ),
+        (
+            json!({"methodName": "livePipelineActivate", "payload": {"name": "x"}}),
+            "a call of livePipelineActivate",
+        ),
+        (
+            json!({"modulesContent": {"$edgeAgent": {}}}),
+            "a deployment manifest",
+        ),
+        (
+            json!({"id": "x", "content": {"modulesContent": {}}}),
+            "a deployment",
+        ),
+        (
+            json!({"moduleId": "lvaEdge", "properties": {"desired": {}, "reported": {}}}),
+            "a module twin",
+        ),
+        (
+            json!({"apiVersion": "1.0", "operations": []}),
+            "an operations file",
+        ),
+        (json!({"zones": []}), "spatial-analysis container"),
+        (json!({"value": [plaza(), street()]}), "a list of 2 objects"),
+        (
+            json!({"resources": []}),
+            "without mediaGraphs or graphTopologies or pipelineTopologies",
+        ),
+    ] {
+        let message = refused(document);
+        assert!(
+            message.contains(words) && message.contains("not a topology: "),
+            "{message}"
+        );
+    }
+    for document in [plaza(), json!({"payload": plaza()})] {
+        let error = Instance::from_value(document).unwrap_err().to_string();
+        assert!(
+            error.starts_with("this is a topology, not an instance: "),
+            "{error}"
+        );
+    }
+    let cloud = json!({"resources": [{
+        "type": "Microsoft.Media/videoAnalyzers/pipelineTopologies", "name": "account/p", "properties": {"sources": []},
+    }]});
+    let error = Topology::from_value(cloud).unwrap_err();
+    assert!(
+        matches!(&error, DocumentError::CloudTopology { name, .. } if name == "p"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_module_takes_a_call_that_was_pasted_as_a_payload() {
+    let mut registry = Registry::new(RegistryOptions::default());
+    let now = std::time::UNIX_EPOCH;
+    let pasted = json!({"methodName": "GraphTopologySet", "payload": plaza()});
+    let call = MethodCall::parse("GraphTopologySet", &pasted).unwrap();
+    let answer = registry.dispatch(&call, now).unwrap();
+    let lva_graph_model::methods::Action::Done(answer) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!((answer.status, &answer.payload["name"]), (201, &json!("Plaza")));
+    assert!(
+        answer
+            .findings
+            .iter()
+            .any(|found| found.code == DiagnosticCode::OtherForm),
+        "{answer:?}"
+    );
+    // Secrets stay where they are, whatever they were called.
+    let document = with(
+        as_dict(&plaza()),
+        "/properties/sources/0/endpoint/credentials",
+        json!({"type": "#Microsoft.Media.MediaGraphHttpHeaderCredentials", "header_name": "x", "header_value": "hunter2"}),
+    );
+    let topology = read(with(without(document, "/name"), "/name", json!("Other")));
+    let shown = format!("{:?}", topology.validate(Strictness::Open));
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let without_version = json!({"payload": without(plaza(), "/@apiVersion")});
+    assert!(MethodCall::parse("GraphTopologySet", &without_version).is_err());
+}
