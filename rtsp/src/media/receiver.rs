@@ -12,6 +12,8 @@ const MAX_WAITING: usize = 32;
 const MAX_WAIT: Duration = Duration::from_millis(250);
 /// A packet that is so much ahead or behind does not belong to the same count.
 const MAX_JUMP: i32 = 3_000;
+/// A packet that is so much behind, and of a later time, begins another count; closer ones may be copies.
+const MIN_RESTART: i32 = 16;
 /// So many late packets in a row, and the stream has begun again.
 const MAX_LATE: u32 = 100;
 /// So many packets in a row with the number of the one before, none of them the same, and numbers mean nothing.
@@ -188,15 +190,15 @@ impl Receiver {
                 return self.other_source(packet, repairs, out);
             }
         }
-        self.stray = None;
-        let Some(source) = &mut self.source else { return };
         match distance {
             0 => {
+                self.stray = None;
                 (source.late, source.repeats) = (0, 0);
                 self.hand_on(packet, 0, out, repairs);
                 self.hand_on_waiting(false, now, repairs, out);
             }
             1..=MAX_JUMP => {
+                self.stray = None;
                 if self.waiting.is_empty() {
                     self.waiting_since = now;
                 }
@@ -212,6 +214,15 @@ impl Receiver {
             -1 if source.repeat(packet) => {
                 repairs.add(Repair::Unnumbered);
                 self.hand_on(packet, 1, out, repairs);
+            }
+            // Some cameras number the packets of each group of pictures.
+            distance
+                if distance <= -MIN_RESTART
+                    && self
+                        .last_ticks
+                        .is_some_and(|last| extended(last, packet.timestamp) > last) =>
+            {
+                self.other_source(packet, repairs, out)
             }
             _ => {
                 repairs.add(Repair::Duplicate);

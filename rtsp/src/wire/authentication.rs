@@ -215,7 +215,8 @@ impl Challenge {
         }
         let algorithm = self.param("algorithm").filter(|name| !name.is_empty());
         if let Some(name) = algorithm {
-            text.push_str(&format!(", algorithm={name}"));
+            let known = name.to_ascii_uppercase().replace("-SESS", "-sess");
+            text.push_str(&format!(", algorithm={known}"));
         }
         let client = parsed(&text, |challenge| DigestClient::try_from(challenge).ok())?;
         let sha = algorithm.is_some_and(|name| name.to_ascii_uppercase().starts_with("SHA"));
@@ -315,6 +316,7 @@ mod tests {
                 r#"Digest realm="r", nonce="n", algorithm="SHA-256", stale="FALSE""#,
                 "algorithm=SHA-256",
             ),
+            (r#"digest realm="r",nonce="n",algorithm=md5"#, "algorithm=md5"),
             (r#"Digest realm="r", nonce="n", algorithm=MD5"#, "algorithm=MD5"),
             (
                 r#"Digest realm="r", qop="auth", nonce="n", algorithm=MD5"#,

@@ -278,7 +278,10 @@ fn static_payload_type(number: u8) -> Option<(&'static str, u32)> {
 pub(crate) fn parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
     fmtp.split(';').find_map(|part| {
         let (known, value) = part.split_once('=')?;
-        known.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+        known
+            .trim()
+            .eq_ignore_ascii_case(name)
+            .then(|| value.trim().trim_matches('"'))
     })
 }
 
@@ -358,7 +361,7 @@ mod tests {
     fn parameters_on_several_lines_are_joined() {
         let (description, repairs) = parse(
             "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n\
-             a=fmtp:96 sprop-parameter-sets=Z0I=,aM4=;\r\na=fmtp:96 profile-level-id=420029\r\n",
+             a=fmtp:96 sprop-parameter-sets=\"Z0I=,aM4=\";\r\na=fmtp:96 profile-level-id=420029\r\n",
         );
         let fmtp = description.tracks[0].fmtp.as_deref().unwrap();
         let names = ["packetization-mode", "sprop-parameter-sets", "profile-level-id"];

@@ -157,3 +157,33 @@ fn numbers_that_stand_still_are_not_looked_at() {
     copies.push(packet(96, 8, 3000, SSRC));
     assert_eq!(order(&copies).0, [(7, 0), (8, 0)]);
 }
+
+#[test]
+fn a_count_that_begins_again_with_a_later_time_loses_no_packet() {
+    let groups =
+        (0..3_u32).flat_map(|group| (0..40_u16).map(move |n| (n, (group * 40 + u32::from(n)) * 3000)));
+    let packets: Vec<_> = groups.map(|(n, time)| packet(96, n, time, SSRC)).collect();
+    let (out, repairs) = order(&packets);
+    assert_eq!(out.len(), 120);
+    // How much is missing between two counts cannot be known.
+    assert_eq!(out.iter().filter(|(_, lost)| *lost > 0).count(), 2);
+    assert_eq!(
+        (
+            repairs.count(Repair::SourceChanged),
+            repairs.count(Repair::Duplicate)
+        ),
+        (2, 0)
+    );
+    // A count that begins anywhere else.
+    let far: Vec<_> = (0..10)
+        .chain(20_000..20_010)
+        .map(|n| packet(96, n, u32::from(n) * 30, SSRC))
+        .collect();
+    assert_eq!(order(&far).0.len(), 20);
+    // Copies from far behind have the times that they had.
+    let mut late: Vec<_> = (0..40)
+        .map(|n| packet(96, n, u32::from(n) * 3000, SSRC))
+        .collect();
+    late.extend_from_within(5..9);
+    assert_eq!(order(&late).0.len(), 40);
+}
