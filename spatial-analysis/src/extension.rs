@@ -3,14 +3,15 @@
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use async_trait::async_trait;
-use lva_extension_protocol::BoxError;
 use lva_extension_protocol::server::{
     BlockingExtension, BlockingSession, Extension, ExtensionOpenError, ExtensionSession, Sample, SessionInfo,
     StreamError, ThreadPerStream,
 };
+use lva_extension_protocol::{BoxError, GraphIdentity};
 use lva_inference::Detector;
 use lva_inference_schema::Inference;
 use lva_media_types::MediaTime;
@@ -20,6 +21,7 @@ use crate::frames::FrameReader;
 use crate::operation::Operation;
 use crate::options::AnalysisOptions;
 use crate::session::{BeginError, ProcessError, SpatialAnalysis};
+use crate::source::{Fixed, OperationSource, StreamOperation};
 use crate::stats::{AnalysisStats, AnalysisStatsReader};
 
 /// The extension's name for clients.
@@ -29,7 +31,7 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 ///
 /// Each stream has its own thread, named `extension-N`: frames are read, prepared, tracked and evaluated there, never on
 /// tokio's workers, and the model runs where its detector runs it. A stream's configuration, if it has one, replaces the
-/// extension's operation.
+/// extension's operation, whatever happens to that one.
 ///
 /// Frames without a time (0, which some clients always send) get the time of their arrival, so that speeds and holds work;
 /// answers carry the client's time.
@@ -39,6 +41,7 @@ pub const DEFAULT_IDENTIFIER: &str = "lva-spatial-analysis";
 /// | an invalid configuration | the stream is rejected with `INVALID_ARGUMENT`, member and remedy |
 /// | a frame format that detectors do not take, or none | rejected with `OUT_OF_RANGE` |
 /// | no detector | rejected with `INTERNAL`; the log has the reason |
+/// | no operation in its [`OperationSource`] | rejected with `INVALID_ARGUMENT`; one that runs ends with `UNAVAILABLE` |
 /// | a picture that cannot be read, or of another size than announced | the stream ends with `INVALID_ARGUMENT` and the reason |
 /// | a failing detector | an empty, counted answer; three in a row end the stream with `INTERNAL` |
 ///
@@ -56,9 +59,19 @@ impl SpatialExtension {
 
     /// An extension for an operation.
     pub fn with_options(operation: Operation, detectors: Detectors, options: AnalysisOptions) -> Self {
+        let fixed = Fixed(StreamOperation::new(operation));
+        Self::with_source(Arc::new(fixed), detectors, options)
+    }
+
+    /// An extension whose streams get their operations from this source, and follow its changes.
+    pub fn with_source(
+        source: Arc<dyn OperationSource>,
+        detectors: Detectors,
+        options: AnalysisOptions,
+    ) -> Self {
         let stats = AnalysisStatsReader::default();
         let streams = ThreadPerStream::new(Streams {
-            operation,
+            source,
             detectors,
             options,
             stats: stats.clone(),
@@ -93,7 +106,7 @@ impl Extension for SpatialExtension {
 
 /// What all streams start with.
 struct Streams {
-    operation: Operation,
+    source: Arc<dyn OperationSource>,
     detectors: Detectors,
     options: AnalysisOptions,
     stats: AnalysisStatsReader,
@@ -117,12 +130,17 @@ impl BlockingExtension for Streams {
         for finding in configured.iter().flat_map(Operation::findings) {
             tracing::info!(stream = info.number, %finding, "the stream's configuration has a member without effect");
         }
-        let operation = configured.as_ref().unwrap_or(&self.operation);
+        let (operation, following) = match configured {
+            Some(own) => (Arc::new(own), None),
+            None => {
+                let following = Following::begin(&self.source, &info.identity)?;
+                (Arc::clone(&following.current.operation), Some(following))
+            }
+        };
         let detector = self.detectors.for_session().map_err(ExtensionOpenError::Failed)?;
         let size = (format.width(), format.height());
-        // Ids of two streams must differ; so do the standard library's hash keys.
-        let seed = RandomState::new().hash_one((info.number, SystemTime::now()));
-        let analysis = SpatialAnalysis::new(detector, operation, size, self.options, seed).map_err(
+        let seed = id_seed(info.number);
+        let analysis = SpatialAnalysis::new(detector, &operation, size, self.options, seed).map_err(
             |error| match error {
                 BeginError::FrameSize { .. } => ExtensionOpenError::UnsupportedFormat(error.to_string()),
                 BeginError::Operation(_) => ExtensionOpenError::Configuration(error.to_string()),
@@ -136,11 +154,16 @@ impl BlockingExtension for Streams {
             instance = %info.identity.graph_instance_name,
             node = %info.identity.graph_node_name,
             frames = %format,
-            configured = configured.is_some(),
+            configured = following.is_none(),
             "a stream has started"
         );
         self.stats.add(analysis.stats());
+        if let Some(following) = &following {
+            following.current.stats.add(analysis.stats());
+        }
         Ok(Box::new(Stream {
+            number: info.number,
+            following,
             counted: analysis.stats(),
             analysis,
             reader,
@@ -150,8 +173,54 @@ impl BlockingExtension for Streams {
     }
 }
 
+/// Ids of two streams must differ; so do the standard library's hash keys.
+fn id_seed(stream: u64) -> u64 {
+    RandomState::new().hash_one((stream, SystemTime::now()))
+}
+
+/// A stream whose operation is that of the source.
+struct Following {
+    source: Arc<dyn OperationSource>,
+    node: GraphIdentity,
+    revision: u64,
+    current: StreamOperation,
+}
+
+impl Following {
+    fn begin(source: &Arc<dyn OperationSource>, node: &GraphIdentity) -> Result<Self, ExtensionOpenError> {
+        // Before the operation: a change after it is seen with the first frame.
+        let revision = source.revision();
+        let current = source
+            .operation(node)
+            .map_err(|none| ExtensionOpenError::Configuration(none.to_string()))?;
+        Ok(Self {
+            source: Arc::clone(source),
+            node: node.clone(),
+            revision,
+            current,
+        })
+    }
+
+    /// The operation to change to, if it is another one now.
+    fn changed(&mut self) -> Result<Option<Arc<Operation>>, StreamError> {
+        let revision = self.source.revision();
+        if revision == self.revision {
+            return Ok(None);
+        }
+        let found = self.source.operation(&self.node);
+        let found = found.map_err(|none| StreamError::Withdrawn(none.to_string()))?;
+        let is_equal = found.operation == self.current.operation;
+        self.revision = revision;
+        self.current = found;
+        Ok((!is_equal).then(|| Arc::clone(&self.current.operation)))
+    }
+}
+
 /// A stream on its thread.
 struct Stream {
+    number: u64,
+    /// `None` for one that brought its own operation.
+    following: Option<Following>,
     analysis: SpatialAnalysis<Box<dyn Detector>>,
     reader: FrameReader,
     clock: ArrivalClock,
@@ -160,12 +229,40 @@ struct Stream {
     counted: AnalysisStats,
 }
 
+impl Stream {
+    fn follow(&mut self) -> Result<(), StreamError> {
+        let Some(following) = &mut self.following else {
+            return Ok(());
+        };
+        if let Some(operation) = following.changed()? {
+            self.analysis
+                .set_operation(&operation, id_seed(self.number))
+                .map_err(|error| StreamError::Withdrawn(error.to_string()))?;
+            tracing::info!(
+                stream = self.number,
+                instance = %following.node.graph_instance_name,
+                node = %following.node.graph_node_name,
+                "the stream's operation has changed: people and counts begin anew"
+            );
+        }
+        Ok(())
+    }
+
+    fn count(&self, counts: AnalysisStats) {
+        self.stats.add(counts);
+        if let Some(following) = &self.following {
+            following.current.stats.add(counts);
+        }
+    }
+}
+
 impl BlockingSession for Stream {
     fn process(&mut self, sample: Sample<'_>) -> Result<Vec<Inference>, BoxError> {
+        self.follow()?;
         let read = match self.reader.read(sample.data()) {
             Ok(read) => read,
             Err(error) => {
-                self.stats.add(AnalysisStats {
+                self.count(AnalysisStats {
                     frames: 1,
                     unreadable_frames: 1,
                     ..AnalysisStats::default()
@@ -179,7 +276,7 @@ impl BlockingSession for Stream {
         };
         let answer = self.analysis.process(read.frame(), time);
         let counts = self.analysis.stats();
-        self.stats.add(counts.since(self.counted));
+        self.count(counts.since(self.counted));
         self.counted = counts;
         answer.map_err(|error| match error {
             ProcessError::FrameSize { .. } => StreamError::BadFrame(error.to_string()).into(),

@@ -52,6 +52,7 @@ mod operation;
 mod options;
 mod padding;
 mod session;
+mod source;
 mod stats;
 
 pub use detectors::{Detectors, SharedDetector};
@@ -59,10 +60,12 @@ pub use extension::{DEFAULT_IDENTIFIER, SpatialExtension};
 pub use frames::FrameError;
 pub use lva_zones::Outline;
 pub use operation::{
-    Finding, MAX_CONFIGURATION_BYTES, Operation, OperationError, OperationKind, UnknownOperation,
+    Finding, MAX_CONFIGURATION_BYTES, NamedReading, Operation, OperationError, OperationKind,
+    UnknownOperation,
 };
 pub use options::{AnalysisOptions, Entities};
 pub use session::{BeginError, ProcessError, SpatialAnalysis};
+pub use source::{NoOperation, OperationSource, StreamOperation};
 pub use stats::{AnalysisStats, AnalysisStatsReader};
 
 /// Compiles the examples of the README.

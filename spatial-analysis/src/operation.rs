@@ -23,6 +23,9 @@ use nodes::NodeSettings;
 /// Longest configuration, in bytes. The truth file of an hour is smaller.
 pub const MAX_CONFIGURATION_BYTES: u64 = 64 << 20;
 
+/// Most operations of a twin.
+const MAX_OPERATIONS: usize = 256;
+
 /// Width in pixels of the frame to which thresholds in pixels refer: the published samples have 512 to 640.
 const PROCESSED_WIDTH: f64 = 640.0;
 
@@ -76,11 +79,15 @@ const EXPECTED: [&str; 10] = [
     SPACE,
 ];
 
+/// An operation with its name under `graphs`, or why it cannot be read.
+pub type NamedReading = (String, Result<Operation, OperationError>);
+
 /// Members of a truth file of the sample world besides its zones and lines.
 const TRUTH: [&str; 6] = ["seed", "fps", "frameCount", "camera", "events", "frames"];
 
-/// An operation of spatial analysis: the zones and lines that a session watches, checked, for frames of any shape.
-#[derive(Debug, Clone)]
+/// An operation of spatial analysis: the zones and lines that a session watches, checked, for frames of any shape. Equal
+/// operations give equal answers.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
     kind: OperationKind,
     zones: Vec<Zone>,
@@ -157,14 +164,27 @@ impl Operation {
     ///
     /// As for [`from_json`](Self::from_json), of the first operation that cannot be read.
     pub fn all_from_twin(text: &str) -> Result<Vec<(String, Self)>, OperationError> {
+        let each = Self::each_from_twin(text)?.into_iter();
+        each.map(|(name, read)| Ok((name, read?))).collect()
+    }
+
+    /// Reads the same, each by itself: an operation that cannot be read does not keep the others from being used.
+    ///
+    /// # Errors
+    ///
+    /// [`OperationError`] where the whole text cannot be read.
+    pub fn each_from_twin(text: &str) -> Result<Vec<NamedReading>, OperationError> {
         let members = members(text)?;
-        match twin::operations(&members) {
-            None => Ok(vec![(String::new(), Self::from_members(members, true)?)]),
-            Some((_, operations)) => operations
-                .into_iter()
-                .map(|(name, members)| Ok((name, Self::from_members(members, true)?)))
-                .collect(),
-        }
+        let Some((_, operations)) = twin::operations(&members) else {
+            return Ok(vec![(String::new(), Self::from_members(members, true))]);
+        };
+        let read = |(name, members): (String, Result<Object, OperationError>)| {
+            (
+                name,
+                members.and_then(|members| Self::from_members(members, true)),
+            )
+        };
+        Ok(operations.into_iter().map(read).collect())
     }
 
     /// Reads a file that holds what [`from_json`](Self::from_json) reads. Blocks.
@@ -206,7 +226,7 @@ impl Operation {
         if let Some((member, mut operations)) = twin::operations(&members) {
             return match (operations.pop(), operations.is_empty()) {
                 (None, _) => Err(OperationError::NothingToWatch),
-                (Some((_, operation)), true) if may_wrap => Self::from_members(operation, false),
+                (Some((_, operation)), true) if may_wrap => Self::from_members(operation?, false),
                 (Some(last), _) => {
                     let names = operations.into_iter().chain([last]).map(|(name, _)| name);
                     Err(OperationError::SeveralOperations {

@@ -154,11 +154,12 @@ pub struct SpatialAnalysis<D> {
     height: u32,
     people: People,
     content: Content,
+    aspect: f64,
+    options: AnalysisOptions,
     tracker: Tracker,
     engine: Engine,
     reporter: Reporter,
     calibration: Option<Calibration>,
-    entities: Entities,
     newest: Option<u64>,
     stats: AnalysisStats,
 }
@@ -248,6 +249,40 @@ impl People {
     }
 }
 
+/// What an operation makes of the people in the frames.
+struct Rules {
+    tracker: Tracker,
+    engine: Engine,
+    reporter: Reporter,
+    calibration: Option<Calibration>,
+}
+
+impl Rules {
+    fn new(
+        operation: &Operation,
+        aspect: f64,
+        options: AnalysisOptions,
+        id_seed: u64,
+    ) -> Result<Self, OperationError> {
+        let scene = operation.scene(SceneOptions {
+            aspect,
+            ..options.scene
+        })?;
+        let tracker = operation.tracker(TrackerOptions {
+            aspect,
+            ..options.tracker
+        });
+        let calibration = (operation.calibrates() && scene.needs_ground() && scene.ground().is_none())
+            .then(|| Calibration::new(aspect));
+        Ok(Self {
+            tracker: Tracker::new(tracker),
+            engine: Engine::new(scene),
+            reporter: Reporter::new(options.profile, IdSource::new(id_seed)),
+            calibration,
+        })
+    }
+}
+
 impl<D: Detector> SpatialAnalysis<D> {
     /// A session for frames of `size` (width, height) in pixels.
     ///
@@ -275,33 +310,41 @@ impl<D: Detector> SpatialAnalysis<D> {
             Some(aspect) if possible(aspect) => (aspect, Content::centered(aspect, frame_aspect)),
             Some(aspect) => return Err(BeginError::CameraAspect { aspect }),
         };
-        let scene = operation.scene(SceneOptions {
-            aspect,
-            ..options.scene
-        })?;
-        let tracker = operation.tracker(TrackerOptions {
-            aspect,
-            ..options.tracker
-        });
-        let calibration = (operation.calibrates() && scene.needs_ground() && scene.ground().is_none())
-            .then(|| Calibration::new(aspect));
+        let rules = Rules::new(operation, aspect, options, id_seed)?;
         Ok(Self {
             detector,
             width,
             height,
             people,
             content,
-            tracker: Tracker::new(tracker),
-            engine: Engine::new(scene),
-            reporter: Reporter::new(options.profile, IdSource::new(id_seed)),
-            calibration,
-            entities: options.entities,
+            aspect,
+            options,
+            tracker: rules.tracker,
+            engine: rules.engine,
+            reporter: rules.reporter,
+            calibration: rules.calibration,
             newest: None,
             stats: AnalysisStats {
                 sessions: 1,
                 ..AnalysisStats::default()
             },
         })
+    }
+
+    /// Watches another operation from the next frame on. People, visits and counts of zones begin anew, with ids of this
+    /// seed, as do [`tracker_stats`](Self::tracker_stats) and [`engine_stats`](Self::engine_stats); the detector, the time and
+    /// [`stats`](Self::stats) go on.
+    ///
+    /// # Errors
+    ///
+    /// [`BeginError::Operation`]: nothing has changed.
+    pub fn set_operation(&mut self, operation: &Operation, id_seed: u64) -> Result<(), BeginError> {
+        let rules = Rules::new(operation, self.aspect, self.options, id_seed)?;
+        self.tracker = rules.tracker;
+        self.engine = rules.engine;
+        self.reporter = rules.reporter;
+        self.calibration = rules.calibration;
+        Ok(())
     }
 
     /// Analyses a frame taken at `timestamp_90k`, in ticks of 1/90000 s since 1970.
@@ -380,7 +423,7 @@ impl<D: Detector> SpatialAnalysis<D> {
         for event in &events {
             self.stats.count_event(event);
         }
-        let mut inferences = match self.entities {
+        let mut inferences = match self.options.entities {
             Entities::OfEvents => self.reporter.report(&events),
             Entities::EveryFrame => {
                 let people: Vec<_> = people

@@ -66,6 +66,19 @@ counters! {
 }
 
 impl AnalysisStats {
+    /// Events of all kinds.
+    pub fn events(&self) -> u64 {
+        let all = [
+            self.zone_enters,
+            self.zone_exits,
+            self.line_crossings,
+            self.zone_dwells,
+            self.people_counts,
+            self.people_distances,
+        ];
+        all.into_iter().fold(0, u64::saturating_add)
+    }
+
     /// Counts an event by its kind.
     pub(crate) fn count_event(&mut self, event: &SpatialEvent) {
         match event.kind {

@@ -163,8 +163,8 @@ pub enum ExtensionOpenError {
     Failed(BoxError),
 }
 
-/// The client's frames are at fault. Returned by [`ExtensionSession::process`], it ends the stream at once, without an
-/// answer to that frame.
+/// The client's frames are at fault, or the stream is over. Returned by [`ExtensionSession::process`], it ends the stream at
+/// once, without an answer to that frame.
 ///
 /// It must be the error itself, not the source of another one. Up to 1000 characters of its message are sent to the
 /// client: name the fault and what the extension supports, and nothing internal.
@@ -189,6 +189,10 @@ pub enum StreamError {
     /// announces are refused by [`ExtensionOpenError::UnsupportedFormat`] instead.
     #[error("{0}")]
     UnsupportedFormat(String),
+    /// There is nothing to do for the stream any more, such as after its configuration was withdrawn: status `UNAVAILABLE`. The
+    /// frames are not at fault, and a client may well try again.
+    #[error("{0}")]
+    Withdrawn(String),
 }
 
 impl StreamError {
@@ -197,6 +201,7 @@ impl StreamError {
         match self {
             Self::BadFrame(_) => Code::InvalidArgument,
             Self::UnsupportedFormat(_) => Code::OutOfRange,
+            Self::Withdrawn(_) => Code::Unavailable,
         }
     }
 }

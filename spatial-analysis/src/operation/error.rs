@@ -5,7 +5,7 @@ use std::{fmt, io};
 use lva_zones::{SceneError, SceneFinding, SceneWarning};
 
 use super::kind::UnknownOperation;
-use super::{MAX_CONFIGURATION_BYTES, SPACE};
+use super::{MAX_CONFIGURATION_BYTES, MAX_OPERATIONS, SPACE};
 
 /// An operation that cannot be used. Correct the configuration; a retry does not help.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,9 @@ pub enum OperationError {
         /// Their names.
         names: Vec<String>,
     },
+    /// One operation too many in a module twin.
+    #[error("a twin holds at most {MAX_OPERATIONS} operations: leave this one out, or disable it")]
+    TooMany,
     /// An operation that does not exist.
     #[error(transparent)]
     Unknown(#[from] UnknownOperation),

@@ -8,7 +8,7 @@ use super::PROCESSED_WIDTH;
 use super::error::Finding;
 use super::json::{self, Object, boolean, find, parse, take};
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct NodeSettings {
     pub(super) stationary: Option<StationaryOptions>,
     pub(super) calibrates: bool,
@@ -16,7 +16,7 @@ pub(super) struct NodeSettings {
 }
 
 /// A camera whose picture is [`PROCESSED_WIDTH`] wide.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Camera {
     height_ft: f64,
     focal_px: f64,

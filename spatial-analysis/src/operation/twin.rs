@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use super::MAX_OPERATIONS;
+use super::error::OperationError;
 use super::json::{Object, find, take};
 
-/// Most operations of a twin; the rest is ignored.
-const MAX_OPERATIONS: usize = 256;
+/// An operation's members with its name, or why it is none.
+type Named = (String, Result<Object, OperationError>);
 
-/// The enabled operations, with the member that holds them; `None`: not a twin.
-pub(super) fn operations(members: &Object) -> Option<(&'static str, Vec<(String, Object)>)> {
+/// The enabled operations by name, with the member that holds them; `None`: not a twin.
+pub(super) fn operations(members: &Object) -> Option<(&'static str, Vec<Named>)> {
     let (member, Value::Object(graphs)) = ["graphs", "operations"]
         .into_iter()
         .find_map(|member| Some((member, find(members, member)?)))?
@@ -17,25 +19,35 @@ pub(super) fn operations(members: &Object) -> Option<(&'static str, Vec<(String,
     };
     let mut all = Vec::new();
     for (name, graph) in graphs {
-        let Value::Object(graph) = graph else { continue };
-        if !is_enabled(graph) {
-            continue;
-        }
+        let graph = match graph {
+            Value::Object(graph) if is_enabled(graph) => graph,
+            // Null is how a twin's member is deleted.
+            Value::Object(_) | Value::Null => continue,
+            _ => {
+                all.push((name.clone(), Err(OperationError::NotAnObject)));
+                continue;
+            }
+        };
         let Some(Value::Object(instances)) = find(graph, "instances") else {
-            all.push((name.clone(), graph.clone()));
+            all.push((name.clone(), Ok(graph.clone())));
             continue;
         };
         for (instance_name, instance) in instances {
             if let Value::Object(instance) = instance
                 && is_enabled(instance)
             {
-                all.push((format!("{name}/{instance_name}"), with_instance(graph, instance)));
+                all.push((
+                    format!("{name}/{instance_name}"),
+                    Ok(with_instance(graph, instance)),
+                ));
             }
         }
     }
     // By name: the order of a JSON object has no meaning.
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    all.truncate(MAX_OPERATIONS);
+    for (_, operation) in all.iter_mut().skip(MAX_OPERATIONS) {
+        *operation = Err(OperationError::TooMany);
+    }
     Some((member, all))
 }
 

@@ -3,6 +3,7 @@
 
 mod configuration;
 mod embedded_model;
+mod following;
 mod hostile;
 mod pipeline;
 mod published;

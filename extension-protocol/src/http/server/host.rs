@@ -56,7 +56,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// | a picture that does not arrive in time | 408 |
 /// | a body over the limit | 413; the connection is closed |
 /// | a failure of the extension | 500; after three in a row the session restarts |
-/// | the session's previous picture is in progress, too many sessions or connections, the extension is busy | 503 with `Retry-After` |
+/// | the session's previous picture is in progress, too many sessions or connections, the extension is busy, or has nothing to do for the session any more | 503 with `Retry-After` |
 ///
 /// HTTP/1.1 without TLS: beyond this machine, use credentials and a proxy with TLS.
 #[derive(Debug)]

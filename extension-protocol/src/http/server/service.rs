@@ -258,8 +258,11 @@ impl<E: Extension> ServerState<E> {
                 *slot = Some(open);
                 Ok(inferences)
             }
-            // The picture is at fault. Over gRPC the stream would end, so the session ends here.
-            Err(error) if error.is::<StreamError>() => Err(HttpRejection::bad(error.to_string())),
+            // Over gRPC the stream would end, so the session ends here.
+            Err(error) if error.is::<StreamError>() => Err(match error.downcast_ref() {
+                Some(StreamError::Withdrawn(reason)) => HttpRejection::busy(reason),
+                _ => HttpRejection::bad(error.to_string()),
+            }),
             Err(error) => {
                 tracing::warn!(session = open.number, picture = open.sequence, %error, "the extension failed on a picture");
                 open.failures_in_a_row += 1;
