@@ -16,6 +16,7 @@ mod progress;
 pub mod round_trips;
 pub mod simulate;
 pub mod source;
+pub mod taps;
 pub mod topology_run;
 pub mod tutorial;
 mod units;

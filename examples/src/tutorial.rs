@@ -120,6 +120,17 @@ impl Extension {
     ///
     /// No port is free.
     pub async fn serve(extension: SpatialExtension) -> anyhow::Result<Self> {
+        Self::serve_any(extension).await
+    }
+
+    /// Serves any extension so.
+    ///
+    /// # Errors
+    ///
+    /// No port is free.
+    pub async fn serve_any(
+        extension: impl lva_extension_protocol::server::Extension,
+    ) -> anyhow::Result<Self> {
         let listening = ExtensionServer::new(extension)
             .listen(ListenAddress::loopback(0))
             .await?;
