@@ -1,16 +1,23 @@
-//! The module `spatialAnalysis`: the spatial-analysis extension as a server, with its operations, model and counts.
+//! The module `spatialAnalysis`: the spatial-analysis extension as a server, with its operations, model and counts, by itself or
+//! at a hub whose twin has the operations.
 //!
 //! `lva-edge spatial-analysis` is this with a log and signals. [`AnalysisArgs`] are its flags, for programs of yours that take
 //! the same ones.
 
 mod args;
 mod counts;
+mod health;
+mod live;
 mod model;
+mod module;
 mod operations;
+mod saved;
 mod server;
+mod twin;
 
 pub use args::AnalysisArgs;
 pub use counts::AnalysisCounts;
 pub use model::{Backend, ModelArgs, ModelArgsError, ModelFamilyArg};
+pub use module::AnalysisModule;
 pub use operations::{OperationSet, OperationSetError};
 pub use server::{AnalysisServer, AnalysisServerError};

@@ -2,13 +2,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use lva_client_transport::ClientTls;
 use lva_graph_model::CustomNodeTypeError;
 use lva_graph_model::methods::RegistryOptions;
 use lva_graph_runtime::{MessageSink, NodeFactory, RuntimeOptions};
@@ -16,9 +13,8 @@ use lva_hub::ConnectionState;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::config::{Config, ConfigError, HttpConfig, MetricsConfig, WebhookAddress, WebhookConfig};
+use crate::config::{Config, ConfigError, HttpConfig, MetricsConfig};
 use crate::data::{DataDirectory, DataError};
-use crate::events::{EventFile, EventLog, Topic, Webhook};
 use crate::http::{
     self, Access, AccessKey, AccessKeyError, BoundListener, ListenError, Listener, ListenerOptions,
     Readiness, Token,
@@ -28,6 +24,7 @@ use crate::logs::LogControl;
 use crate::methods::Methods;
 use crate::metrics::{Metrics, ModuleLabels};
 use crate::settings::LiveSettings;
+use crate::sinks::{self, EventSinkError};
 use crate::state;
 use crate::twin::{ModuleTwin, TwinOwner};
 
@@ -69,22 +66,9 @@ pub enum StartError {
         /// What is wrong with it.
         cause: AccessKeyError,
     },
-    /// A file that the webhook needs.
-    #[error("the webhook cannot use {}: {cause}", path.display())]
-    Webhook {
-        /// The file, or a description of the system's certificates.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: std::io::Error,
-    },
-    /// The file of events.
-    #[error("cannot write events to {}: {cause}", path.display())]
-    EventFile {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        cause: std::io::Error,
-    },
+    /// A place for events.
+    #[error(transparent)]
+    Sink(#[from] EventSinkError),
 }
 
 /// Makes an [`EdgeModule`].
@@ -164,7 +148,7 @@ impl EdgeModuleBuilder {
         let http = bound_http(&config, target.is_some()).await?;
         let metrics_listener = bound_metrics(&config, target.is_some()).await?;
         let saved = state::load(&data)?;
-        configured_sinks(&config, &settings, &mut sinks)?;
+        sinks::configured(&config, &settings, &mut sinks)?;
         let owner = match &target {
             None => TwinOwner::Module,
             Some(target) if target.is_broker => TwinOwner::Broker,
@@ -291,90 +275,6 @@ async fn bound_metrics(config: &Config, has_hub: bool) -> Result<Option<BoundLis
     Ok(or_without(bound, is_default && has_hub)?)
 }
 
-fn configured_sinks(
-    config: &Config,
-    settings: &LiveSettings,
-    sinks: &mut Vec<(String, Box<dyn MessageSink>)>,
-) -> Result<(), StartError> {
-    let events = &config.events;
-    if !events.file.as_os_str().is_empty() {
-        let largest = events.file_mib << 20;
-        let file = EventFile::new(
-            &events.file,
-            largest,
-            events.files_kept,
-            Topic::live(settings.clone()),
-        );
-        let file = file.map_err(|cause| StartError::EventFile {
-            path: events.file.clone(),
-            cause,
-        })?;
-        sinks.push(("file".into(), Box::new(file)));
-    }
-    if let Some(address) = config.webhook.address()? {
-        let sink = webhook(&config.webhook, address, Topic::live(settings.clone()))?;
-        sinks.push(("webhook".into(), Box::new(sink)));
-    }
-    // A twin may turn it on.
-    sinks.push(("log".into(), Box::new(EventLog::live(settings.clone()))));
-    Ok(())
-}
-
-fn webhook(config: &WebhookConfig, address: WebhookAddress, topic: Topic) -> Result<Webhook, StartError> {
-    let failed = |path: &Path, cause| StartError::Webhook {
-        path: path.to_owned(),
-        cause,
-    };
-    let read = |path: &Path| std::fs::read(path).map_err(|cause| failed(path, cause));
-    let given = |path: &Path| !path.as_os_str().is_empty();
-    let secret = match given(&config.secret_file) {
-        true => {
-            let key = webhook_key(&read(&config.secret_file)?);
-            Some(key.map_err(|why| failed(&config.secret_file, std::io::Error::other(why)))?)
-        }
-        false => None,
-    };
-    let certificates = &config.trusted_certificates;
-    let tls = match given(certificates) {
-        true => ClientTls::from_pem([read(certificates)?])
-            .map_err(|error| failed(certificates, std::io::Error::other(error)))?,
-        false => ClientTls::platform(),
-    };
-    Webhook::new(
-        address.origin,
-        &address.path,
-        &tls,
-        secret.as_deref(),
-        config.retry_for(),
-        topic,
-    )
-    .map_err(|error| {
-        // Without certificates of the operator's, the system's are what is missing.
-        let trusted = match given(certificates) {
-            true => certificates,
-            false => Path::new(
-                "the system's certificates (install ca-certificates, or set webhook.trusted-certificates)",
-            ),
-        };
-        failed(trusted, std::io::Error::other(error))
-    })
-}
-
-/// The key of a secret as Standard Webhooks writes it, `whsec_BASE64`; of any other content, its bytes.
-fn webhook_key(content: &[u8]) -> Result<Vec<u8>, &'static str> {
-    let text = content.trim_ascii();
-    let key = match text.strip_prefix(b"whsec_") {
-        Some(encoded) => STANDARD
-            .decode(encoded)
-            .map_err(|_| "what follows whsec_ is not base64: copy the whole secret")?,
-        None => text.to_vec(),
-    };
-    match key.is_empty() {
-        true => Err("the secret is empty: write whsec_BASE64 or another secret into it"),
-        false => Ok(key),
-    }
-}
-
 /// A module that runs: graphs, methods from a hub and over HTTP, saved state, metrics.
 ///
 /// Dropping it ends its instances without waiting for their clips; [`stop`](Self::stop) waits.
@@ -462,19 +362,5 @@ impl EdgeModule {
             }
         }
         done
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_that_would_sign_with_another_key_is_refused() {
-        assert_eq!(webhook_key(b"whsec_c2VjcmV0\n"), Ok(b"secret".to_vec()));
-        assert_eq!(webhook_key(b"another secret\n"), Ok(b"another secret".to_vec()));
-        for wrong in ["", " \n", "whsec_", "whsec_c2VjcmV0="] {
-            assert!(webhook_key(wrong.as_bytes()).is_err(), "{wrong:?}");
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod file;
 mod hub;
 mod log;
+mod retries;
 mod webhook;
 mod zone_counts;
 

@@ -22,10 +22,10 @@ use crate::settings::LiveSettings;
 use crate::twin::ModuleTwin;
 
 /// How long a stop waits until the hub has the last events.
-const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Directory of the outbox in the data directory.
-const OUTBOX: &str = "outbox";
+pub(crate) const OUTBOX: &str = "outbox";
 
 /// A connection before the module runs: events are taken already, methods wait.
 #[derive(Debug)]

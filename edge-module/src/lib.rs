@@ -19,6 +19,7 @@ pub mod readable;
 mod rotating_file;
 pub mod service;
 mod settings;
+mod sinks;
 mod state;
 mod twin;
 
@@ -30,3 +31,4 @@ pub use data::{DataDirectory, DataError};
 pub use edge_module::{EdgeModule, EdgeModuleBuilder, StartError};
 pub use hub::HubError;
 pub use methods::{ANSWER_LIMIT, MethodResponse, Methods};
+pub use sinks::EventSinkError;

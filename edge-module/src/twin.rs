@@ -20,7 +20,7 @@ use crate::logs::LogControl;
 use crate::settings::{DEBUG_LOGS, LiveSettings, Problem, Settings};
 
 /// `ProductInfo` of the reported properties.
-const PRODUCT: &str = concat!("Live Video Analytics:", env!("CARGO_PKG_VERSION"));
+pub(crate) const PRODUCT: &str = concat!("Live Video Analytics:", env!("CARGO_PKG_VERSION"));
 
 /// Whose the desired properties are.
 #[derive(Debug, Clone, PartialEq, Eq)]

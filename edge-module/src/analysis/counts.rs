@@ -6,14 +6,12 @@ use lva_extension_protocol::http::HttpStatsReader;
 use lva_extension_protocol::server::{ServerStats, StatsReader};
 use lva_spatial_analysis::AnalysisStatsReader;
 
-use super::operations::total;
-
 /// Reads the counts of a server at any time; `Display` is one line of them.
 #[derive(Debug, Clone)]
 pub struct AnalysisCounts {
     pub(super) grpc: Vec<StatsReader>,
     pub(super) http: Option<HttpStatsReader>,
-    pub(super) analysis: Vec<AnalysisStatsReader>,
+    pub(super) analysis: AnalysisStatsReader,
 }
 
 impl AnalysisCounts {
@@ -35,7 +33,7 @@ impl AnalysisCounts {
 impl fmt::Display for AnalysisCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let opened = self.sum(|stats| stats.sessions_opened);
-        let analysis = total(&self.analysis);
+        let analysis = self.analysis.read();
         write!(
             f,
             "streams {} open, {opened} in all, {} refused | frames {}, answered {}, late {}, unreadable {}, failed {} | \

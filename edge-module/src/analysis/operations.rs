@@ -1,15 +1,8 @@
-//! What a server watches: one operation, or several of which each stream finds its own.
+//! The operations of a file.
 
-use std::fmt;
 use std::path::Path;
 
-use async_trait::async_trait;
-use lva_extension_protocol::GraphIdentity;
-use lva_extension_protocol::server::{Extension, ExtensionOpenError, ExtensionSession, SessionInfo};
-use lva_spatial_analysis::{
-    AnalysisOptions, AnalysisStats, AnalysisStatsReader, DEFAULT_IDENTIFIER, Detectors, Operation,
-    OperationError, SpatialExtension,
-};
+use lva_spatial_analysis::{Operation, OperationError};
 use serde_json::Value;
 
 /// Operations with their names under `graphs`; a single one may have no name.
@@ -69,6 +62,15 @@ impl OperationSet {
         }
     }
 
+    /// None; a twin may bring some.
+    pub(super) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn into_vec(self) -> Vec<(String, Operation)> {
+        self.0
+    }
+
     /// The operations with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Operation)> {
         self.0.iter().map(|(name, operation)| (name.as_str(), operation))
@@ -93,86 +95,6 @@ fn desired_properties(value: &Value) -> Result<Option<&Value>, OperationSetError
         Some(desired) => Ok(Some(desired)),
         None => Err(OperationSetError::NoModule),
     }
-}
-
-/// The extension of a server with several operations.
-///
-/// A stream that sends a configuration is analysed by it. Another one gets the only operation, else the one that is named as its
-/// graph instance or its node; an operation of a twin's `instances` has both `GRAPH/INSTANCE` and `INSTANCE` as names.
-pub(super) struct NamedOperations {
-    all: Vec<(String, SpatialExtension)>,
-}
-
-impl NamedOperations {
-    pub(super) fn new(operations: &OperationSet, detectors: &Detectors, options: AnalysisOptions) -> Self {
-        let all = operations.iter().map(|(name, operation)| {
-            let extension = SpatialExtension::with_options(operation.clone(), detectors.clone(), options);
-            (name.to_owned(), extension)
-        });
-        Self { all: all.collect() }
-    }
-
-    pub(super) fn stats(&self) -> Vec<AnalysisStatsReader> {
-        self.all.iter().map(|(_, extension)| extension.stats()).collect()
-    }
-
-    fn of(&self, session: &SessionInfo) -> Result<&SpatialExtension, ExtensionOpenError> {
-        let brings_its_own = !matches!(Operation::from_descriptor(&session.configuration), Ok(None));
-        let names = || self.all.iter().map(|(name, _)| name.as_str());
-        let index = match self.all.len() {
-            1 => Some(0),
-            _ if brings_its_own => Some(0),
-            _ => position(names(), &session.identity),
-        };
-        match index.and_then(|index| self.all.get(index)) {
-            Some((_, extension)) => Ok(extension),
-            None => Err(ExtensionOpenError::Configuration(format!(
-                "no operation is named as the graph instance '{}' or its node '{}': there are {}; name one so, or give the \
-                 node a configuration of its own",
-                session.identity.graph_instance_name,
-                session.identity.graph_node_name,
-                names().collect::<Vec<_>>().join(", ")
-            ))),
-        }
-    }
-}
-
-fn position<'a>(names: impl Iterator<Item = &'a str> + Clone, stream: &GraphIdentity) -> Option<usize> {
-    let is = |name: &str, wanted: &str| !wanted.is_empty() && name.eq_ignore_ascii_case(wanted);
-    [&stream.graph_instance_name, &stream.graph_node_name]
-        .into_iter()
-        .find_map(|wanted| {
-            let last = |name: &'a str| name.rsplit('/').next().unwrap_or(name);
-            let mut both = names.clone();
-            both.position(|name| is(name, wanted) || is(last(name), wanted))
-        })
-}
-
-impl fmt::Debug for NamedOperations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.all.iter().map(|(name, _)| name);
-        f.debug_list().entries(names).finish()
-    }
-}
-
-#[async_trait]
-impl Extension for NamedOperations {
-    fn identifier(&self) -> &str {
-        DEFAULT_IDENTIFIER
-    }
-
-    async fn open(&self, session: &SessionInfo) -> Result<Box<dyn ExtensionSession>, ExtensionOpenError> {
-        self.of(session)?.open(session).await
-    }
-}
-
-/// The counts of all operations together.
-pub(super) fn total(readers: &[AnalysisStatsReader]) -> AnalysisStats {
-    let mut total = AnalysisStats::default();
-    for reader in readers {
-        total += reader.read();
-    }
-    total
 }
 
 #[cfg(test)]
@@ -227,19 +149,5 @@ mod tests {
         }
         assert!(error(&json!({"graphs": all}).to_string()).contains("enabled"));
         assert!(error("{").contains("not JSON"));
-    }
-
-    #[test]
-    fn a_stream_finds_its_operation_by_instance_before_node() {
-        let names = ["door", "gate", "shop/till"];
-        let of = |instance: &str, node: &str| {
-            position(names.into_iter(), &GraphIdentity::new(instance, node)).map(|index| names[index])
-        };
-        assert_eq!(of("Gate", "door"), Some("gate"));
-        assert_eq!(of("Sample-Graph-1", "door"), Some("door"));
-        assert_eq!(of("till", ""), Some("shop/till"));
-        assert_eq!(of("shop/till", ""), Some("shop/till"));
-        assert_eq!(of("", ""), None);
-        assert_eq!(of("shop", "x"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The extension on its addresses, from start to drain.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +8,22 @@ use std::time::Duration;
 use lva_extension_protocol::Trust;
 use lva_extension_protocol::http::{HttpExtensionServer, HttpServerOptions};
 use lva_extension_protocol::server::{ExtensionServer, HostError, ListenAddress, ServerOptions};
-use lva_spatial_analysis::{AnalysisOptions, Detectors, Entities};
+use lva_spatial_analysis::{
+    AnalysisOptions, AnalysisStats, Detectors, Entities, OperationSource, SpatialExtension,
+};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::args::AnalysisArgs;
 use super::counts::AnalysisCounts;
+use super::health::{Health, HealthEvent};
+use super::live::LiveOperations;
 use super::model::ModelArgsError;
-use super::operations::{NamedOperations, OperationSet, OperationSetError};
+use super::operations::{OperationSet, OperationSetError};
+
+use crate::data::DataError;
+use crate::hub::HubError;
 
 /// The original's port.
 const PORT: u16 = 50051;
@@ -47,6 +55,15 @@ pub enum AnalysisServerError {
     /// A listener ended by itself: a defect.
     #[error("a listener ended: {0}")]
     Ended(String),
+    /// The hub, as it is configured.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A fault of the program ended its connection to the hub.
+    #[error("the connection to the hub has ended by a fault of this program")]
+    HubEnded,
 }
 
 /// A spatial-analysis extension that is served. Dropping it ends all streams at once; [`stop`](Self::stop) drains.
@@ -56,15 +73,19 @@ pub struct AnalysisServer {
     counts: AnalysisCounts,
     down: watch::Sender<bool>,
     serving: JoinSet<Result<(), HostError>>,
+    health: Health,
 }
 
-impl AnalysisServer {
-    /// Loads the model and the operations, and serves. Blocks while the model is loaded.
-    ///
-    /// # Errors
-    ///
-    /// [`AnalysisServerError`].
-    pub async fn start(args: &AnalysisArgs) -> Result<Self, AnalysisServerError> {
+/// What a server needs and may not be had, loaded before anything listens.
+pub(super) struct Prepared {
+    detectors: Detectors,
+    pub(super) operations: Arc<LiveOperations>,
+    options: AnalysisOptions,
+}
+
+impl Prepared {
+    /// Without `--config`, with these operations. Blocks.
+    pub(super) fn load(args: &AnalysisArgs, without_file: OperationSet) -> Result<Self, AnalysisServerError> {
         let detector = args.model.load()?;
         let info = detector.info();
         tracing::info!("detector: {} by {} on {}", info.model, info.runtime, info.device);
@@ -75,25 +96,18 @@ impl AnalysisServer {
             );
         }
         let operations = match &args.config {
-            None => OperationSet::whole_frame(),
+            None => without_file,
             Some(path) => OperationSet::from_file(path).map_err(|cause| {
-                tracing::error!("archon_graphCreationFailed: {cause}");
+                Health::default().tell(HealthEvent::GraphCreationFailed {
+                    graph: "",
+                    message: &cause.to_string(),
+                });
                 AnalysisServerError::Operations {
                     path: path.clone(),
                     cause,
                 }
             })?,
         };
-        for (name, operation) in operations.iter() {
-            for finding in operation.findings() {
-                tracing::info!("operation '{name}': {finding}");
-            }
-            let (zones, lines) = (
-                operation.zone_names().join(", "),
-                operation.line_names().join(", "),
-            );
-            tracing::info!("archon_graphCreationSuccess: '{name}' watches zones [{zones}], lines [{lines}]");
-        }
         let mut options = AnalysisOptions::default();
         if args.every_frame {
             options = options.with_entities(Entities::EveryFrame);
@@ -107,10 +121,37 @@ impl AnalysisServer {
         } else {
             Detectors::shared(detector)
         };
-        Self::listen(args, NamedOperations::new(&operations, &detectors, options)).await
+        Ok(Self {
+            detectors,
+            operations: Arc::new(LiveOperations::new(operations)),
+            options,
+        })
+    }
+}
+
+impl AnalysisServer {
+    /// Loads the model and the operations, and serves. Blocks while the model is loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`AnalysisServerError`].
+    pub async fn start(args: &AnalysisArgs) -> Result<Self, AnalysisServerError> {
+        let prepared = Prepared::load(args, OperationSet::whole_frame())?;
+        Self::serve(args, prepared, Health::default()).await
     }
 
-    async fn listen(args: &AnalysisArgs, extension: NamedOperations) -> Result<Self, AnalysisServerError> {
+    /// Serves what was loaded.
+    pub(super) async fn serve(
+        args: &AnalysisArgs,
+        prepared: Prepared,
+        health: Health,
+    ) -> Result<Self, AnalysisServerError> {
+        let operations = prepared.operations;
+        for (name, operation) in operations.of_file() {
+            health.created(name, operation);
+        }
+        let source: Arc<dyn OperationSource> = operations.clone();
+        let extension = SpatialExtension::with_source(source, prepared.detectors, prepared.options);
         let mut server = Self {
             urls: Vec::new(),
             counts: AnalysisCounts {
@@ -120,6 +161,7 @@ impl AnalysisServer {
             },
             down: watch::channel(false).0,
             serving: JoinSet::new(),
+            health: health.clone(),
         };
         let extension = Arc::new(extension);
         let port = match (args.port, &args.unix) {
@@ -162,8 +204,9 @@ impl AnalysisServer {
         for url in &server.urls {
             tracing::info!("listening: {url}");
         }
-        tracing::info!("archon_allGraphsStarted");
-        tokio::spawn(report(server.counts.clone(), server.stopped()));
+        health.tell(HealthEvent::AllGraphsStarted);
+        let counts = server.counts.clone();
+        tokio::spawn(report(counts, operations, health, server.stopped()));
         Ok(server)
     }
 
@@ -193,6 +236,12 @@ impl AnalysisServer {
         }
     }
 
+    pub(super) fn tell_error(&self, error: &AnalysisServerError) {
+        self.health.tell(HealthEvent::Error {
+            message: &error.to_string(),
+        });
+    }
+
     /// Stops: no new streams, received frames are answered, sockets removed. Streams that take longer than ten seconds are
     /// aborted. Logs the counts.
     ///
@@ -207,8 +256,11 @@ impl AnalysisServer {
                 outcome = Err(ended_early(ended));
             }
         }
+        if let Err(error) = &outcome {
+            self.tell_error(error);
+        }
         tracing::info!("{}", self.counts);
-        tracing::info!("archon_exit");
+        self.health.tell(HealthEvent::Exit);
         outcome
     }
 }
@@ -221,26 +273,50 @@ fn ended_early(ended: Result<Result<(), HostError>, JoinError>) -> AnalysisServe
     }
 }
 
-/// Logs the container's heartbeat and rates.
-async fn report(counts: AnalysisCounts, stopped: impl Future<Output = ()>) {
+/// Tells the container's heartbeat and rates of each graph.
+async fn report(
+    counts: AnalysisCounts,
+    operations: Arc<LiveOperations>,
+    health: Health,
+    stopped: impl Future<Output = ()>,
+) {
     let mut stopped = std::pin::pin!(stopped);
     let mut minutes = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     minutes.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let seconds = (HEARTBEAT * RATES_EVERY).as_secs_f64();
-    let (mut minute, mut before) = (0, (0, 0));
+    let mut minute = 0;
+    let mut before: BTreeMap<String, AnalysisStats> = BTreeMap::new();
     loop {
         tokio::select! {
             _ = minutes.tick() => {}
             () = &mut stopped => return,
         }
-        tracing::info!("archon_graphHeartbeat: {counts}");
         minute += 1;
-        if minute % RATES_EVERY == 0 {
-            let now = (counts.frames(), counts.answers());
-            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
-            tracing::info!("InputRate: {:.2} frames/s", rate(now.0, before.0));
-            tracing::info!("OutputRate: {:.2} answers/s", rate(now.1, before.1));
+        let is_time_for_rates = minute % RATES_EVERY == 0;
+        let now = operations.in_force().into_iter();
+        let now: BTreeMap<_, _> = now.map(|(name, own)| (name, own.stats.read())).collect();
+        for (graph, stats) in &now {
+            health.tell(HealthEvent::GraphHeartbeat {
+                graph,
+                sessions: stats.sessions,
+                frames: stats.frames,
+            });
+            if is_time_for_rates {
+                let earlier = before.get(graph).copied().unwrap_or_default();
+                let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+                health.tell(HealthEvent::InputRate {
+                    graph,
+                    rate: rate(stats.frames, earlier.frames),
+                });
+                health.tell(HealthEvent::OutputRate {
+                    graph,
+                    rate: rate(stats.events(), earlier.events()),
+                });
+            }
+        }
+        if is_time_for_rates {
             before = now;
         }
+        tracing::info!("{counts}");
     }
 }

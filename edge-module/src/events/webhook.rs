@@ -9,14 +9,10 @@ use lva_client_transport::http::{HttpConnection, HttpLimits, Origin};
 use lva_client_transport::{ClientTls, ClientTlsError};
 use lva_graph_runtime::{GraphEvent, MessageSink, SinkError};
 use ring::hmac;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Topic;
-
-/// Pause before the first retry; doubles up to [`MAX_PAUSE`].
-const MIN_PAUSE: Duration = Duration::from_secs(1);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+use super::retries::{Attempt, Retries};
 
 /// Posts each event as JSON to one address, signed as [Standard Webhooks](https://www.standardwebhooks.com) asks:
 /// `webhook-id`, `webhook-timestamp`, and `webhook-signature: v1,BASE64` with HMAC-SHA256 of `ID.TIMESTAMP.BODY`.
@@ -38,11 +34,6 @@ impl std::fmt::Debug for Webhook {
             .finish_non_exhaustive()
     }
 }
-
-/// Why an event was not delivered.
-#[derive(Debug, thiserror::Error)]
-#[error("the webhook did not take an event: {0}")]
-struct Undelivered(String);
 
 impl Webhook {
     /// Events go to `path` of this server. With a key, they are signed.
@@ -104,33 +95,17 @@ impl Webhook {
     }
 }
 
-/// Why an attempt failed.
-enum Attempt {
-    /// Another one may succeed.
-    Again(String),
-    /// The server will not take this event.
-    Final(String),
-}
-
 #[async_trait]
 impl MessageSink for Webhook {
     async fn publish(&mut self, event: &GraphEvent) -> Result<(), SinkError> {
         let body = Bytes::from(event.envelope(&self.topic.of(event)).to_string());
         let id = Uuid::new_v4().to_string();
-        let until = Instant::now() + self.retry_for;
-        let mut pause = MIN_PAUSE;
+        let mut retries = Retries::new("the webhook", self.retry_for);
         loop {
-            let message = match self.post(&id, &body).await {
+            match self.post(&id, &body).await {
                 Ok(()) => return Ok(()),
-                Err(Attempt::Final(message)) => return Err(Undelivered(message).into()),
-                Err(Attempt::Again(message)) => message,
-            };
-            if Instant::now() + pause > until {
-                return Err(Undelivered(message).into());
+                Err(attempt) => retries.after(attempt).await?,
             }
-            tracing::debug!(message, ?pause, "a webhook is tried again");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 }

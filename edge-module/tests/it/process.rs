@@ -19,13 +19,25 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(directory: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lva-edge"))
+        Self::start_with(directory, args, None)
+    }
+
+    /// With these variables alone in its environment.
+    pub(crate) fn start_with(
+        directory: &Path,
+        args: &[&str],
+        environment: Option<Vec<(&'static str, String)>>,
+    ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lva-edge"));
+        command
             .args(args)
             .current_dir(directory)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        if let Some(environment) = environment {
+            command.env_clear().envs(environment);
+        }
+        let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         // Reads to the end, so that the program does not block on a full pipe.

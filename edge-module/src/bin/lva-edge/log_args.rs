@@ -1,6 +1,7 @@
 //! Flags of the log.
 
-use lva_edge_module::{Config, ConfigError, LogFormat, logs};
+use lva_edge_module::logs::{self, LogControl};
+use lva_edge_module::{Config, ConfigError, LogFormat};
 
 /// Level and form.
 #[derive(clap::Args)]
@@ -14,10 +15,10 @@ pub(crate) struct LogArgs {
 }
 
 impl LogArgs {
-    pub(crate) fn start(&self) -> Result<(), ConfigError> {
+    pub(crate) fn start(&self) -> Result<LogControl, ConfigError> {
         let mut config = Config::default();
         config.log.level.clone_from(&self.log_level);
         config.log.format = self.log_format;
-        logs::start(&config).map(drop)
+        logs::start(&config)
     }
 }

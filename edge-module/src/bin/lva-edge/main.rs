@@ -34,6 +34,13 @@ struct Args {
     command: Command,
 }
 
+/// A flag wins over a file.
+fn set<T: Clone>(value: &mut T, flag: &Option<T>) {
+    if let Some(flag) = flag {
+        value.clone_from(flag);
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     Module(Box<module::Args>),

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use lva_edge_module::service::{self, Signals};
 use lva_edge_module::{Config, EdgeModule, LogFormat, logs};
 
-use crate::CANNOT_START;
 #[cfg(feature = "demo")]
 use crate::demo::{Demo, EventLines};
+use crate::{CANNOT_START, set};
 
 /// Run media graphs: cameras in, extensions asked, events and clips out.
 ///
@@ -107,12 +107,6 @@ impl Args {
         set(&mut config.log.format, &self.log_format);
         config.check()?;
         Ok(config)
-    }
-}
-
-fn set<T: Clone>(value: &mut T, flag: &Option<T>) {
-    if let Some(flag) = flag {
-        value.clone_from(flag);
     }
 }
 

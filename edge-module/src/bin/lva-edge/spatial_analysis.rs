@@ -1,13 +1,15 @@
 //! `lva-edge spatial-analysis`: the extension that detects people at zones and lines.
 #![allow(clippy::print_stderr)] // a program
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use lva_edge_module::analysis::{AnalysisArgs, AnalysisServer};
+use lva_edge_module::Config;
+use lva_edge_module::analysis::{AnalysisArgs, AnalysisModule};
 use lva_edge_module::service::{Ready, Signals};
 
-use crate::CANNOT_START;
 use crate::log_args::LogArgs;
+use crate::{CANNOT_START, set};
 
 /// Serve spatial analysis to media graphs over gRPC, with frames in shared memory or in the
 /// messages.
@@ -31,30 +33,80 @@ use crate::log_args::LogArgs;
 /// http://127.0.0.1:PORT/score?stream=NAME; people are tracked per NAME. The gRPC port also
 /// answers health checks (grpc.health.v1).
 ///
-/// The log reports the state under the container's names: archon_allGraphsStarted,
-/// archon_graphHeartbeat with counts once a minute, InputRate and OutputRate every five,
-/// archon_exit. SIGTERM or Ctrl-C answers the frames in progress, logs the final counts and
-/// removes the sockets.
+/// As a module of IoT Edge it connects to its edgeHub by the IOTEDGE_ variables of its
+/// environment; --hub-config or --broker name other hubs and brokers. The enabled "graphs" of
+/// its twin are served beside --config then, and win over operations of the same name. A changed
+/// twin is applied at once: each stream has what a new stream of the same name would get. A graph
+/// that did not change disturbs no stream; a changed one is watched from the next frame on, with
+/// people and counts anew; streams of one that is gone end. A wrong graph stays as it was, or is
+/// refused, and the reported properties tell why. The last twin is in force until the hub sends
+/// it again.
+///
+/// The log, and the output "health" of the hub, report the state under the container's names:
+/// archon_allGraphsStarted, archon_graphCreationSuccess, archon_graphHeartbeat once a minute,
+/// InputRate and OutputRate every five, archon_exit and others. SIGTERM or Ctrl-C answers the
+/// frames in progress, logs the final counts and removes the sockets.
 ///
 /// The embedded model knows the drawn people of the demo only; give --model for real ones.
 ///
 /// Examples:
 ///   lva-edge spatial-analysis --config scene.json --model FastestDet.onnx --family fastest-det
 ///   lva-edge spatial-analysis --unix /run/lva/analysis.sock --auth-file /etc/lva/extension-auth
+///   lva-edge spatial-analysis --broker mqtt://127.0.0.1   # graphs: lva/spatialAnalysis/twin/desired
 ///
-/// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when a listener failed; 2 when the model, the
-/// configuration or an address cannot be used; 130 after a second signal.
+/// Exit codes: 0 after SIGTERM or Ctrl-C; 1 when a listener failed, or a fault of the program
+/// ended its connection to the hub; 2 when the model, the configuration, the hub's settings or an
+/// address cannot be used; 130 after a second signal.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     #[command(flatten)]
     server: AnalysisArgs,
     #[command(flatten)]
+    hub: HubArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
+/// The hub whose twin has the operations.
+#[derive(clap::Args)]
+struct HubArgs {
+    /// Configuration file as `lva-edge module --print-config` explains it, of which [module] name and data and [hub] count.
+    /// Flags win over it.
+    #[arg(long, value_name = "FILE")]
+    hub_config: Option<PathBuf>,
+    /// Name of the module at a plain broker. Default: spatialAnalysis.
+    #[arg(long)]
+    name: Option<String>,
+    /// Directory for the outbox and the last twin, used with a hub only. Default: lva-analysis-data.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Plain MQTT broker, mqtt://HOST:PORT or mqtts://HOST:PORT; "" for none.
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
+    /// Life of access tokens for the hub.
+    #[arg(long, value_name = "SECONDS")]
+    token_life: Option<u64>,
+}
+
+impl HubArgs {
+    fn config(&self) -> Result<Config, lva_edge_module::ConfigError> {
+        let given = match &self.hub_config {
+            Some(path) => Config::from_file(path)?,
+            None => Config::default(),
+        };
+        let mut config = AnalysisModule::config(given);
+        set(&mut config.module.name, &self.name);
+        set(&mut config.module.data, &self.data);
+        set(&mut config.hub.broker, &self.broker);
+        set(&mut config.hub.token_life_seconds, &self.token_life);
+        config.check()?;
+        Ok(config)
+    }
+}
+
 pub(crate) async fn run(args: Args) -> ExitCode {
-    let (mut server, mut signals) = match start(&args).await {
+    let (mut module, mut signals) = match start(&args).await {
         Ok(started) => started,
         Err(error) => {
             eprintln!("lva-edge: {error}");
@@ -64,25 +116,20 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     let ready = Ready::notify();
     let failure = tokio::select! {
         () = signals.received() => None,
-        error = server.failed() => Some(error),
+        error = module.failed() => Some(error),
     };
-    match &failure {
-        None => tracing::info!("stopping: frames in progress are answered; a second signal ends at once"),
-        Some(error) => tracing::error!("archon_error: {error}"),
+    if failure.is_none() {
+        tracing::info!("stopping: frames in progress are answered; a second signal ends at once");
     }
-    let stop = async {
-        let stopped = server.stop().await;
-        if let Err(error) = &stopped {
-            tracing::error!("archon_error: {error}");
-        }
-        failure.is_none() && stopped.is_ok()
-    };
+    let stop = async { module.stop().await.is_ok() && failure.is_none() };
     ready.stop(&mut signals, stop).await
 }
 
-async fn start(args: &Args) -> anyhow::Result<(AnalysisServer, Signals)> {
-    args.log.start()?;
+async fn start(args: &Args) -> anyhow::Result<(AnalysisModule, Signals)> {
+    let config = args.hub.config()?;
+    let log = args.log.start()?;
     // Before anything starts, so that a signal during the start stops cleanly.
     let signals = Signals::listen()?;
-    Ok((AnalysisServer::start(&args.server).await?, signals))
+    let module = AnalysisModule::start(&args.server, &config, Some(log)).await?;
+    Ok((module, signals))
 }
