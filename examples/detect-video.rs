@@ -16,13 +16,18 @@ use std::time::Instant;
 /// median score, and the median detection time of a frame. With --boxes, one line per frame comes first:
 /// {"frame":0,"detections":[[left,top,width,height,score],…]} in fractions of the picture.
 ///
-/// Example: detect-video --video street.mp4 --model FastestDet.onnx --family fastest-det --score 0.5
+/// With --explain, says what the model was recognised as, and ends.
+///
+/// Example: detect-video --video street.mp4 --model FastestDet.onnx --score 0.5
 #[derive(Parser)]
 #[command(verbatim_doc_comment)]
 struct Args {
     /// The video file: H.264 or H.265 in MP4, MOV or MKV, or MJPEG.
+    #[arg(long, required_unless_present = "explain")]
+    video: Option<PathBuf>,
+    /// Say what the model is recognised as, and why, without running it.
     #[arg(long)]
-    video: PathBuf,
+    explain: bool,
     #[command(flatten)]
     model: ModelArgs,
     /// Also print every box.
@@ -38,8 +43,17 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let mut detector = args.model.load()?;
-    let mut reader = VideoReader::open(&args.video)?;
+    let model = args.model.choose()?;
+    if args.explain {
+        println!("{}", model.recognition());
+        for note in model.recognition().notes() {
+            println!("note: {note}");
+        }
+        return Ok(());
+    }
+    let video = args.video.context("--video is missing")?;
+    let mut detector = args.model.load_chosen(model)?;
+    let mut reader = VideoReader::open(&video)?;
     let mut bgr = Vec::new();
     let (mut counts, mut scores, mut times) = (Vec::new(), Vec::new(), Vec::new());
     let bar = progress(reader.frame_count(), "frames");

@@ -17,7 +17,7 @@ mod twin;
 
 pub use args::AnalysisArgs;
 pub use counts::AnalysisCounts;
-pub use model::{Backend, ModelArgs, ModelArgsError, ModelFamilyArg};
+pub use model::{Backend, ChannelOrderArg, ChosenModel, FitArg, ModelArgs, ModelArgsError};
 pub use module::AnalysisModule;
 pub use operations::{OperationSet, OperationSetError};
 pub use server::{AnalysisServer, AnalysisServerError};

@@ -38,6 +38,38 @@ pub fn read_credentials(path: &str) -> Result<Credentials, String> {
     parse_credentials(line).map_err(|_| "write USER:PASSWORD into the file".to_owned())
 }
 
+/// Parses words between commas.
+///
+/// # Errors
+///
+/// A message for the user.
+#[cfg(feature = "spatial-analysis")]
+pub fn parse_list(text: &str) -> Result<Vec<String>, String> {
+    let words: Vec<_> = text.split(',').map(|word| word.trim().to_owned()).collect();
+    if words.iter().any(String::is_empty) {
+        return Err(format!(
+            "'{text}' has an empty word: write words between commas, such as person,car"
+        ));
+    }
+    Ok(words)
+}
+
+/// Parses three numbers between commas.
+///
+/// # Errors
+///
+/// A message for the user.
+#[cfg(feature = "spatial-analysis")]
+pub fn parse_three(text: &str) -> Result<[f32; 3], String> {
+    let numbers: Result<Vec<f32>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    numbers
+        .ok()
+        .and_then(|numbers| <[f32; 3]>::try_from(numbers).ok())
+        .ok_or_else(|| {
+            format!("'{text}' is not three numbers: write them between commas, such as 0.5,0.5,0.5")
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +107,17 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[cfg(feature = "spatial-analysis")]
+    #[test]
+    fn lists_and_triples() {
+        assert_eq!(
+            parse_list("person, car"),
+            Ok(vec!["person".to_owned(), "car".to_owned()])
+        );
+        assert!(parse_list("person,").is_err());
+        assert_eq!(parse_three("0.5, 1,2"), Ok([0.5, 1.0, 2.0]));
+        assert!(parse_three("1,2").is_err_and(|message| message.contains("three numbers")));
     }
 }

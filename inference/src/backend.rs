@@ -6,19 +6,22 @@ mod load_error;
 mod onnx_runtime_error;
 #[cfg(feature = "ort")]
 pub(crate) mod ort;
+mod pack;
 #[cfg(feature = "rten")]
 pub(crate) mod rten;
 #[cfg(test)]
 mod tests;
+mod wiring;
 
 use std::error::Error;
-use std::path::Path;
 
 use crate::decode::OutputView;
 pub(crate) use engine::Engine;
 pub use load_error::LoadError;
 #[cfg(feature = "ort")]
 pub use onnx_runtime_error::OnnxRuntimeError;
+pub(crate) use pack::Pixels;
+pub(crate) use wiring::Wiring;
 
 /// Most threads that can be asked for.
 const MAX_THREADS: usize = 256;
@@ -28,32 +31,24 @@ pub(crate) type RuntimeFailure = Box<dyn Error + Send + Sync>;
 
 /// A loaded network.
 pub(crate) trait Backend: Send {
-    /// Runs `rows` frames: `input` holds them one after another. The outputs replace the contents of `outputs`, in
-    /// the order of the network.
+    /// Runs `rows` frames: `pixels` holds them one after another. The wired outputs replace the contents of `outputs`, in
+    /// the wiring's order.
     fn run(
         &mut self,
-        input: &[f32],
+        wiring: &Wiring,
+        pixels: Pixels<'_>,
         rows: usize,
         outputs: &mut Vec<OutputTensor>,
     ) -> Result<(), RuntimeFailure>;
 }
 
-/// One input of a network, as its file declares it.
-#[derive(Debug, Clone)]
-pub(crate) struct InputInfo {
-    /// Size of each dimension; `None` where the file leaves it open. Empty if the file has no shape.
-    pub(crate) shape: Vec<Option<usize>>,
-    /// Whether it takes 32-bit floats.
-    pub(crate) is_f32: bool,
-}
-
-/// A loaded backend, with its declared inputs.
+/// A loaded backend.
 pub(crate) struct Loaded<B> {
     pub(crate) backend: B,
-    /// Every input of the network.
-    pub(crate) inputs: Vec<InputInfo>,
     /// Name and version of the runtime.
     pub(crate) runtime: String,
+    /// Most frames at once that it runs rightly, if it knows a limit.
+    pub(crate) largest_batch: Option<usize>,
 }
 
 /// One output, owned and reused from run to run.
@@ -84,18 +79,10 @@ impl OutputTensor {
     }
 }
 
-/// An output that a runtime gave in another type than 32-bit floats.
+/// An output that a runtime gave in a type that is not read.
 #[derive(Debug, thiserror::Error)]
-#[error("output {index} holds {found}, not 32-bit floats: export the model with float outputs")]
+#[error("output '{name}' holds {found}: export the model with float outputs")]
 pub(crate) struct OutputTypeError {
-    pub(crate) index: usize,
+    pub(crate) name: String,
     pub(crate) found: String,
-}
-
-/// Reads a model file whole.
-pub(crate) fn read_model(path: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path).map_err(|cause| LoadError::Read {
-        path: path.to_owned(),
-        cause,
-    })
 }

@@ -1,11 +1,30 @@
 //! From a network's output to detections: pure functions, one file for each family.
 
+mod detectnet;
+mod detr;
 mod fastest_det;
+mod fastest_v2;
+mod finished;
+mod found;
+mod nanodet;
 mod nms;
+mod paddle;
 mod person_grid;
+mod shapes;
+mod tensorflow;
+mod tiny_yolov3;
+mod yolo_nas;
+mod yolo_rows;
+mod yolov8;
 
 use crate::letterbox::LetterboxTransform;
 use crate::model::{ModelFamily, ModelSpec, SpecError};
+#[cfg_attr(
+    not(any(feature = "rten", feature = "ort")),
+    expect(unused_imports, reason = "backends compare boxes")
+)]
+pub(crate) use found::Candidate;
+use found::Found;
 use lva_media_types::Detection;
 use nms::suppress;
 
@@ -23,33 +42,26 @@ pub struct OutputView<'a> {
     pub data: &'a [f32],
 }
 
-/// Decodes the output of one model by its description.
+/// Decodes the outputs of one model by its description.
 ///
-/// Useful by itself for networks that run elsewhere; the detectors of this crate contain one.
+/// Useful by itself for networks that run elsewhere; the detectors of this crate contain one. A family with several
+/// outputs takes them in the order in which [`ModelFamily`] names them, integers as floats.
 #[derive(Debug, Clone)]
 pub struct OutputDecoder {
     family: ModelFamily,
     rules: Rules,
     nms_threshold: f32,
+    nms_across_classes: bool,
+    /// Boxes of one frame, reused from frame to frame.
+    found: Found,
 }
 
-/// Parameters of the decoders of all families.
+/// What the decoders of all families go by.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
     input_width: usize,
     input_height: usize,
-    /// For each class whether it is reported.
-    kept: Vec<bool>,
-    score_threshold: f32,
-}
-
-/// A box in pixels of the model's input, before non-maximum suppression. All numbers are finite.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Candidate {
-    /// Left, top, right, bottom.
-    edges: [f32; 4],
-    class: u16,
-    score: f32,
+    classes: usize,
 }
 
 impl OutputDecoder {
@@ -65,10 +77,11 @@ impl OutputDecoder {
             rules: Rules {
                 input_width: spec.input.width as usize,
                 input_height: spec.input.height as usize,
-                kept: spec.kept_by_class()?,
-                score_threshold: spec.score_threshold,
+                classes: spec.class_names.len(),
             },
             nms_threshold: spec.nms_threshold,
+            nms_across_classes: spec.nms_across_classes,
+            found: Found::new(spec.kept_by_class()?, spec.score_threshold),
         })
     }
 
@@ -81,169 +94,138 @@ impl OutputDecoder {
     ///
     /// [`DecodeError`] when number, shape or length of the outputs is not the family's.
     pub fn decode(
-        &self,
+        &mut self,
         outputs: &[OutputView<'_>],
         transforms: &[LetterboxTransform],
     ) -> Result<Vec<Vec<Detection>>, DecodeError> {
-        let grid = self.grid(outputs)?;
-        if grid.batch < transforms.len() {
+        let frames = self.frames(outputs)?;
+        if frames.is_some_and(|frames| frames < transforms.len()) {
             return Err(DecodeError::BatchSize {
                 expected: transforms.len(),
-                found: grid.batch,
+                found: frames.unwrap_or_default(),
             });
         }
-        let mut candidates = Vec::new();
-        Ok(transforms
-            .iter()
-            .zip(grid.images())
-            .map(|(transform, image)| {
-                candidates.clear();
-                match self.family {
-                    ModelFamily::PersonGrid => person_grid::candidates(&self.rules, &image, &mut candidates),
-                    ModelFamily::FastestDet => fastest_det::candidates(&self.rules, &image, &mut candidates),
-                }
-                suppress(&mut candidates, self.nms_threshold);
-                candidates
-                    .iter()
-                    .filter_map(|c| self.finish(c, transform))
-                    .collect()
-            })
-            .collect())
+        let decoded = transforms.iter().enumerate().map(|(frame, transform)| {
+            self.found.begin();
+            read(self.family, &self.rules, outputs, frame, &mut self.found);
+            let boxes = &mut self.found.boxes;
+            suppress(boxes, self.nms_threshold, self.nms_across_classes);
+            boxes
+                .iter()
+                .filter_map(|found| finish(found, transform))
+                .collect()
+        });
+        Ok(decoded.collect())
     }
 
     /// Checks that there are `rows` results, every value is finite and every score is in 0..=1, as loading requires for
     /// a grey frame. Another score means that the model belongs to another family or lacks its last sigmoid.
+    ///
+    /// Answers all boxes of the first frame, whatever their scores.
     #[cfg(any(feature = "rten", feature = "ort"))]
-    pub(crate) fn check_values(&self, outputs: &[OutputView<'_>], rows: usize) -> Result<(), DecodeError> {
-        let grid = self.grid(outputs)?;
-        if grid.batch != rows {
+    pub(crate) fn check_values(
+        &self,
+        outputs: &[OutputView<'_>],
+        rows: usize,
+    ) -> Result<Vec<Candidate>, DecodeError> {
+        let frames = self.frames(outputs)?;
+        if let Some(found) = frames.filter(|&frames| frames != rows) {
             return Err(DecodeError::BatchSize {
                 expected: rows,
-                found: grid.batch,
+                found,
             });
         }
-        if !grid.data.iter().all(|v| v.is_finite()) {
+        if !outputs
+            .iter()
+            .all(|output| output.data.iter().all(|v| v.is_finite()))
+        {
             return Err(DecodeError::NotFinite);
         }
-        // Both families: a score, four numbers of the box, then class scores, of which this project's head
-        // has none.
-        let is_score = |channel: usize| channel == 0 || channel > 4;
-        for image in grid.images() {
-            let planes = image.planes.chunks_exact(image.cells().max(1)).enumerate();
-            for (_, plane) in planes.filter(|&(channel, _)| is_score(channel)) {
-                // Tolerance for the rounding of a sigmoid in low precision.
-                if let Some(&value) = plane.iter().find(|v| !(-0.001..=1.001).contains(*v)) {
-                    return Err(DecodeError::ScoreRange { value });
-                }
+        let mut first = Vec::new();
+        for frame in 0..rows {
+            let mut found = self.found.trial();
+            read(self.family, &self.rules, outputs, frame, &mut found);
+            // Tolerance for the rounding of a sigmoid in low precision.
+            if let Some(value) = found.out_of_range {
+                return Err(DecodeError::ScoreRange { value });
+            }
+            if frame == 0 {
+                first = found.boxes;
             }
         }
-        Ok(())
+        Ok(first)
     }
 
-    /// Checks that the one output is `[batch, channels, rows, columns]` of this model.
-    fn grid<'a>(&self, outputs: &[OutputView<'a>]) -> Result<Grid<'a>, DecodeError> {
-        let &[OutputView { shape, data }] = outputs else {
-            return Err(DecodeError::OutputCount {
-                expected: 1,
-                found: outputs.len(),
-            });
-        };
-        let cell = self.family.cell() as usize;
-        let channels = match self.family {
-            ModelFamily::PersonGrid => 5,
-            ModelFamily::FastestDet => 5 + self.rules.kept.len(),
-        };
-        let expected = [
-            channels,
-            self.rules.input_height / cell,
-            self.rules.input_width / cell,
-        ];
-        let wrong = || DecodeError::Shape {
-            expected,
-            found: shape.to_vec(),
-        };
-        let (&batch, image) = shape.split_first().ok_or_else(wrong)?;
-        if image != expected {
-            return Err(wrong());
+    /// Checks the shapes; the number of frames, if they tell it.
+    fn frames(&self, outputs: &[OutputView<'_>]) -> Result<Option<usize>, DecodeError> {
+        let rules = &self.rules;
+        match self.family {
+            ModelFamily::PersonGrid => person_grid::frames(rules, outputs),
+            ModelFamily::FastestDet => fastest_det::frames(rules, outputs),
+            ModelFamily::YoloV8 => yolov8::frames(rules, outputs),
+            ModelFamily::YoloV5 | ModelFamily::YoloV7 | ModelFamily::YoloXDecoded => {
+                yolo_rows::frames(rules, outputs)
+            }
+            ModelFamily::YoloX => yolo_rows::frames_of_grids(rules, outputs),
+            ModelFamily::EndToEnd => finished::frames_of_six(outputs),
+            ModelFamily::YoloV7EndToEnd | ModelFamily::YoloNasFlat => finished::frames_of_seven(outputs),
+            ModelFamily::DetectionOutput => finished::frames_of_detection_output(outputs),
+            ModelFamily::YoloNas => yolo_nas::frames(outputs),
+            ModelFamily::YoloNasRaw => yolo_nas::frames_raw(rules, outputs),
+            ModelFamily::NanoDetPlus => nanodet::frames_plus(rules, outputs),
+            ModelFamily::NanoDet => nanodet::frames(rules, outputs),
+            ModelFamily::Paddle => paddle::frames(outputs),
+            ModelFamily::YoloFastestV2 => fastest_v2::frames(rules, outputs),
+            ModelFamily::TensorFlow => tensorflow::frames(outputs),
+            ModelFamily::TinyYoloV3 => tiny_yolov3::frames(rules, outputs),
+            ModelFamily::RtDetr => detr::frames_of_boxes(outputs),
+            ModelFamily::RfDetr => detr::frames_of_logits(rules, outputs),
+            ModelFamily::DetectNetV2 => detectnet::frames(rules, outputs),
         }
-        let len = expected.iter().product::<usize>();
-        if batch.checked_mul(len) != Some(data.len()) {
-            return Err(DecodeError::Length {
-                shape: shape.to_vec(),
-                found: data.len(),
-            });
+    }
+}
+
+/// Reads the boxes of one frame from outputs whose shapes were checked.
+fn read(family: ModelFamily, rules: &Rules, outputs: &[OutputView<'_>], frame: usize, found: &mut Found) {
+    match family {
+        ModelFamily::PersonGrid => person_grid::read(outputs, frame, found),
+        ModelFamily::FastestDet => fastest_det::read(rules, outputs, frame, found),
+        ModelFamily::YoloV8 => yolov8::read(rules, outputs, frame, found),
+        ModelFamily::YoloV5 | ModelFamily::YoloXDecoded => {
+            yolo_rows::read(rules, outputs, frame, false, found)
         }
-        let [channels, rows, columns] = expected;
-        Ok(Grid {
-            batch,
-            channels,
-            rows,
-            columns,
-            data,
-        })
-    }
-
-    fn finish(&self, candidate: &Candidate, transform: &LetterboxTransform) -> Option<Detection> {
-        let bbox = transform.to_frame(candidate.edges);
-        let keep = bbox.width > 0.0 && bbox.height > 0.0;
-        keep.then_some(Detection {
-            bbox,
-            class: candidate.class,
-            score: candidate.score,
-        })
-    }
-}
-
-/// An output of checked shape.
-struct Grid<'a> {
-    batch: usize,
-    channels: usize,
-    rows: usize,
-    columns: usize,
-    data: &'a [f32],
-}
-
-impl<'a> Grid<'a> {
-    fn images(&self) -> impl Iterator<Item = GridImage<'a>> {
-        let (columns, rows) = (self.columns, self.rows);
-        let len = self.channels * rows * columns;
-        self.data.chunks_exact(len).map(move |planes| GridImage {
-            columns,
-            rows,
-            planes,
-        })
+        ModelFamily::YoloV7 => yolo_rows::read(rules, outputs, frame, rules.classes == 1, found),
+        ModelFamily::YoloX => yolo_rows::read_grids(rules, outputs, frame, found),
+        ModelFamily::EndToEnd => finished::read_six(outputs, frame, found),
+        ModelFamily::YoloV7EndToEnd => finished::read_seven(outputs, frame, [5, 6], found),
+        ModelFamily::YoloNasFlat => finished::read_seven(outputs, frame, [6, 5], found),
+        ModelFamily::DetectionOutput => finished::read_detection_output(rules, outputs, frame, found),
+        ModelFamily::YoloNas => yolo_nas::read(outputs, frame, found),
+        ModelFamily::YoloNasRaw => yolo_nas::read_raw(rules, outputs, frame, found),
+        ModelFamily::NanoDetPlus => nanodet::read_plus(rules, outputs, frame, found),
+        ModelFamily::NanoDet => nanodet::read(rules, outputs, frame, found),
+        ModelFamily::Paddle => paddle::read(outputs, frame, found),
+        ModelFamily::YoloFastestV2 => fastest_v2::read(rules, outputs, frame, found),
+        ModelFamily::TensorFlow => tensorflow::read(rules, outputs, frame, found),
+        ModelFamily::TinyYoloV3 => tiny_yolov3::read(outputs, frame, found),
+        ModelFamily::RtDetr => detr::read_boxes(outputs, frame, found),
+        ModelFamily::RfDetr => detr::read_logits(rules, outputs, frame, found),
+        ModelFamily::DetectNetV2 => detectnet::read(rules, outputs, frame, found),
     }
 }
 
-/// The channels of one frame, each `rows × columns`.
-pub(crate) struct GridImage<'a> {
-    columns: usize,
-    rows: usize,
-    planes: &'a [f32],
+fn finish(candidate: &Candidate, transform: &LetterboxTransform) -> Option<Detection> {
+    let bbox = transform.to_frame(candidate.edges);
+    let keep = bbox.width > 0.0 && bbox.height > 0.0;
+    keep.then_some(Detection {
+        bbox,
+        class: candidate.class,
+        score: candidate.score,
+    })
 }
 
-impl<'a> GridImage<'a> {
-    fn cells(&self) -> usize {
-        self.columns * self.rows
-    }
-
-    /// Column and row of a cell.
-    fn position(&self, cell: usize) -> (f32, f32) {
-        ((cell % self.columns) as f32, (cell / self.columns) as f32)
-    }
-
-    /// Channel 0.
-    fn first_channel(&self) -> &'a [f32] {
-        self.planes.get(..self.cells()).unwrap_or_default()
-    }
-
-    /// One value; NaN, which every decoder ignores, if it does not exist.
-    fn value(&self, channel: usize, cell: usize) -> f32 {
-        self.planes
-            .get(channel * self.cells() + cell)
-            .copied()
-            .unwrap_or(f32::NAN)
-    }
+fn sigmoid(v: f32) -> f32 {
+    1.0 / (1.0 + (-v).exp())
 }
 
 /// Why an output cannot be decoded. The description or the model is at fault; a retry does not help.
@@ -251,7 +233,9 @@ impl<'a> GridImage<'a> {
 #[non_exhaustive]
 pub enum DecodeError {
     /// The number of outputs does not match the family.
-    #[error("the model family has {expected} output, but the model returned {found}: check the model family")]
+    #[error(
+        "the model family has {expected} outputs, but the model returned {found}: check the model family"
+    )]
     OutputCount {
         /// Outputs of the family.
         expected: usize,
@@ -260,13 +244,12 @@ pub enum DecodeError {
     },
     /// The shape does not match input size, family and class names.
     #[error(
-        "an output of shape [frames, {}, {}, {}] was expected, but the model returned {found:?}: \
-         check model family, input size and number of class names",
-        expected[0], expected[1], expected[2]
+        "an output of shape {expected} was expected, but the model returned {found:?}: \
+         check model family, input size and number of class names"
     )]
     Shape {
-        /// Channels, rows and columns of the family.
-        expected: [usize; 3],
+        /// Sizes of the family, with names for those that are open.
+        expected: String,
         /// Shape of the model's output.
         found: Vec<usize>,
     },
@@ -316,10 +299,10 @@ mod tests {
 
     #[test]
     fn wrong_outputs_are_named() {
-        let decoder = small();
+        let mut decoder = small();
         let place = [Fit::Stretch.place((16, 8), (16, 8))];
         let data = [0.0; 10];
-        let decode = |outputs: &[OutputView<'_>]| decoder.decode(outputs, &place).unwrap_err();
+        let mut decode = |outputs: &[OutputView<'_>]| decoder.decode(outputs, &place).unwrap_err();
         assert!(matches!(decode(&[]), DecodeError::OutputCount { found: 0, .. }));
         let found = decode(&[OutputView {
             shape: &[1, 5, 2, 1],
@@ -362,7 +345,7 @@ mod tests {
 
     #[test]
     fn each_image_of_a_batch_is_its_own() {
-        let decoder = small();
+        let mut decoder = small();
         let mut data = [0.0; 20];
         // Image 1, cell (1, 0): the whole right half.
         data[10 + 1] = 0.9;
@@ -387,7 +370,7 @@ mod tests {
     #[test]
     fn boxes_in_the_padding_are_dropped() {
         let spec = ModelSpec::person_grid("small", 16, 8).with_input(InputSpec::new(16, 8));
-        let decoder = OutputDecoder::new(&spec).unwrap();
+        let mut decoder = OutputDecoder::new(&spec).unwrap();
         // A square frame lies in the middle 8 columns; the box covers the left 4.
         let place = [Fit::LetterboxCentered.place((80, 80), (16, 8))];
         let data = [0.9, 0.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0];
@@ -412,12 +395,15 @@ mod tests {
                 1,
             )
         };
-        assert_eq!(check(&data), Err(DecodeError::ScoreRange { value: 3.0 }));
+        assert_eq!(
+            check(&data).map(drop),
+            Err(DecodeError::ScoreRange { value: 3.0 })
+        );
         data[0] = 0.0;
         data[1] = 1.0;
-        assert_eq!(check(&data), Ok(()));
+        assert_eq!(check(&data).map(drop), Ok(()));
         data[9] = f32::INFINITY;
-        assert_eq!(check(&data), Err(DecodeError::NotFinite));
+        assert_eq!(check(&data).map(drop), Err(DecodeError::NotFinite));
     }
 
     /// Any value a damaged model could give, the likely ones often.
@@ -428,6 +414,23 @@ mod tests {
             1 => any::<f32>(),
             1 => prop_oneof![Just(f32::NAN), Just(f32::INFINITY), Just(f32::NEG_INFINITY), Just(f32::MAX)],
         ]
+    }
+
+    /// Shapes of up to four small sides, and enough values for any of them.
+    fn any_output() -> impl Strategy<Value = (Vec<usize>, Vec<f32>)> {
+        let side = prop_oneof![
+            Just(1usize),
+            Just(2),
+            Just(3),
+            Just(4),
+            Just(6),
+            Just(7),
+            Just(42)
+        ];
+        proptest::collection::vec(side, 0..4).prop_flat_map(|shape| {
+            let len = shape.iter().product::<usize>();
+            (Just(shape), proptest::collection::vec(any_value(), len))
+        })
     }
 
     proptest! {
@@ -456,5 +459,23 @@ mod tests {
                 }
             }
         }
+
+        #[test]
+        fn outputs_of_any_shape_are_decoded_or_refused(
+            outputs in proptest::collection::vec(any_output(), 0..7),
+            family in proptest::sample::select(ModelFamily::ALL.to_vec()),
+        ) {
+            let spec = ModelSpec::of_family(family, "any", 64, 32);
+            let spec = if family.has_one_class() { spec } else { spec.with_class_names(["a", "b"]) };
+            let mut decoder = OutputDecoder::new(&spec.with_score_threshold(0.0)).unwrap();
+            let views: Vec<_> = outputs.iter().map(|(shape, data)| OutputView { shape, data }).collect();
+            let place = [spec_place(); 2];
+            let found = decoder.decode(&views, &place).unwrap_or_default();
+            prop_assert!(found.iter().flatten().all(|d| (0.0..=1.0).contains(&d.score) && d.class < 2));
+        }
+    }
+
+    fn spec_place() -> LetterboxTransform {
+        Fit::Stretch.place((64, 32), (64, 32))
     }
 }

@@ -63,6 +63,17 @@ pub struct LetterboxTransform {
 }
 
 impl LetterboxTransform {
+    /// The same inside of an input that is larger by `border` pixels at each edge.
+    pub(crate) fn with_border(self, border: u32) -> Self {
+        Self {
+            x: self.x + border,
+            y: self.y + border,
+            input_width: self.input_width + 2 * border,
+            input_height: self.input_height + 2 * border,
+            ..self
+        }
+    }
+
     /// Left edge of the frame in the input, in pixels.
     pub fn x(&self) -> u32 {
         self.x

@@ -45,9 +45,11 @@
 //! | detecting | [`Detector`], [`DetectorInfo`], [`Device`], [`Frame`], [`Detection`], [`BoundingBox`], [`DetectError`] |
 //! | backends | [`RtenDetector`], [`RtenOptions`], [`OrtDetector`], [`OrtOptions`], [`AsyncDetector`], [`LoadError`], [`OnnxRuntimeError`] |
 //! | pictures | [`ImageView`], [`PixelFormat`], [`ColorSpace`], [`ImageError`], [`RgbPicture`], [`CodecLimits`], [`CodecError`] |
-//! | describing a model | [`ModelSpec`], [`ModelFamily`], [`ClassSelector`], [`InputSpec`], [`ChannelOrder`], [`Fit`], [`SpecError`], [`COCO_CLASS_NAMES`], [`PLAZA_PERSON_ONNX`] |
+//! | a model's file | [`ModelFile`], [`ModelGraph`], [`TensorInfo`], [`ElementType`], [`ModelFileError`], [`ForeignFile`], [`InputError`] |
+//! | recognising it | [`Recognition`], [`ModelOverrides`], [`RecognitionError`] |
+//! | describing a model | [`ModelSpec`], [`ModelFamily`], [`UnknownFamily`], [`ClassSelector`], [`InputSpec`], [`ChannelOrder`], [`Fit`], [`SpecError`], [`COCO_CLASS_NAMES`], [`PLAZA_PERSON_ONNX`] |
 //! | a custom backend | [`Preprocessor`], [`LetterboxTransform`], [`OutputDecoder`], [`OutputView`], [`DecodeError`], [`PreprocessError`] |
-//! | limits | [`MAX_INPUT_SIDE`], [`MAX_BATCH`], [`MAX_CANDIDATES`] |
+//! | limits | [`MAX_INPUT_SIDE`], [`MAX_BATCH`], [`MAX_CANDIDATES`], [`MAX_MODEL_BYTES`] |
 //!
 //! # Features
 //!
@@ -68,7 +70,7 @@
 //!
 //! Pictures up to [`MAX_PICTURE_SIDE`](lva_media_types::limits::MAX_PICTURE_SIDE) a side, model inputs up to
 //! [`MAX_INPUT_SIDE`], batches up to [`MAX_BATCH`], [`MAX_CANDIDATES`] boxes a frame before non-maximum suppression.
-//! One image input and 32-bit floats; weights inside the model file.
+//! Models up to [`MAX_MODEL_BYTES`] with their weights, which lie in the file or beside it.
 #![cfg_attr(
     not(all(
         feature = "async",
@@ -94,7 +96,10 @@ mod embedded;
 mod image_view;
 mod letterbox;
 mod model;
+mod model_file;
+mod onnx;
 mod preprocess;
+mod recognise;
 
 #[cfg(feature = "async")]
 pub use async_detector::AsyncDetector;
@@ -116,9 +121,13 @@ pub use image_view::{ColorSpace, ImageError, ImageView};
 pub use letterbox::{Fit, LetterboxTransform};
 pub use lva_media_types::{BoundingBox, Detection, PixelFormat};
 pub use model::{
-    COCO_CLASS_NAMES, ClassSelector, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec, SpecError,
+    COCO_CLASS_NAMES, ClassSelector, InputError, MAX_BATCH, MAX_INPUT_SIDE, ModelFamily, ModelSpec,
+    SpecError, UnknownFamily,
 };
+pub use model_file::{ForeignFile, MAX_MODEL_BYTES, ModelFile, ModelFileError};
+pub use onnx::{ElementType, ModelGraph, TensorInfo};
 pub use preprocess::{ChannelOrder, InputSpec, PreprocessError, Preprocessor};
+pub use recognise::{ModelOverrides, Recognition, RecognitionError};
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "rten"))]

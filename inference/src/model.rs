@@ -1,46 +1,21 @@
 //! Descriptions of models: everything about a network that its file does not contain.
 
-mod class_names;
+pub(crate) mod class_names;
+pub(crate) mod family;
+pub(crate) mod image_input;
 
 use std::sync::Arc;
 
-use crate::letterbox::Fit;
-use crate::preprocess::{ChannelOrder, InputSpec};
+use crate::preprocess::InputSpec;
 pub use class_names::{COCO_CLASS_NAMES, ClassSelector};
+pub use family::{ModelFamily, UnknownFamily};
+pub use image_input::InputError;
 
 /// Largest side of a model's input in pixels.
 pub const MAX_INPUT_SIDE: u32 = 4096;
 
 /// Largest batch that can be asked for.
 pub const MAX_BATCH: usize = 256;
-
-/// How the output of a network becomes boxes. Always configured, never guessed from a file's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ModelFamily {
-    /// This project's own head: one class, one grid with cells of 8 × 8 pixels.
-    ///
-    /// Output `[N, 5, H/8, W/8]`: channel 0 is the score 0..=1; channels 1 to 4 are the distances from the
-    /// cell's centre (`(column + 0.5) × 8`, `(row + 0.5) × 8`) to the left, top, right and bottom edge of the
-    /// box, in units of 8 pixels, not negative. Sigmoid and non-negativity are part of the graph.
-    PersonGrid,
-    /// FastestDet: many classes, one grid with cells of 16 × 16 pixels.
-    ///
-    /// Output `[N, 5 + classes, H/16, W/16]`: objectness; offset of the centre from the cell's corner in
-    /// cells, before tanh (two channels); width and height as logits of a fraction of the frame (two
-    /// channels); class scores. The score is `objectness^0.6 × class^0.4`.
-    FastestDet,
-}
-
-impl ModelFamily {
-    /// Pixels a side of one cell of the output grid; the input's sides are multiples of it.
-    pub fn cell(self) -> u32 {
-        match self {
-            Self::PersonGrid => 8,
-            Self::FastestDet => 16,
-        }
-    }
-}
 
 /// The description of a network: input, family, class names and thresholds.
 ///
@@ -61,23 +36,32 @@ pub struct ModelSpec {
     pub(crate) classes_kept: Option<Vec<ClassSelector>>,
     pub(crate) score_threshold: f32,
     pub(crate) nms_threshold: f32,
+    pub(crate) nms_across_classes: bool,
     pub(crate) largest_batch: usize,
 }
 
 impl ModelSpec {
+    /// A model of a family at an input size, with the preprocessing, classes and thresholds of the family's published
+    /// models.
+    pub fn of_family(family: ModelFamily, name: impl Into<String>, width: u32, height: u32) -> Self {
+        let defaults = family.defaults();
+        Self {
+            name: name.into(),
+            family,
+            input: family.input(width, height),
+            class_names: class_names::usual(family, None).into(),
+            classes_kept: None,
+            score_threshold: defaults.score,
+            nms_threshold: defaults.overlap,
+            nms_across_classes: defaults.across_classes,
+            largest_batch: 1,
+        }
+    }
+
     /// A model with this project's own head: RGB 0..=1, letterboxed centred on grey 114, the one class
     /// `person`, score from 0.4, overlap 0.5.
     pub fn person_grid(name: impl Into<String>, width: u32, height: u32) -> Self {
-        Self {
-            name: name.into(),
-            family: ModelFamily::PersonGrid,
-            input: InputSpec::new(width, height),
-            class_names: Arc::from([String::from("person")]),
-            classes_kept: None,
-            score_threshold: 0.4,
-            nms_threshold: 0.5,
-            largest_batch: 1,
-        }
+        Self::of_family(ModelFamily::PersonGrid, name, width, height)
     }
 
     /// The detector of drawn people that belongs to this project: 640 × 384, score from 0.55, overlap 0.45.
@@ -90,18 +74,7 @@ impl ModelSpec {
     /// FastestDet as its authors published it: 352 × 352, BGR 0..=1, stretched, the 80 classes of COCO, score
     /// from 0.65, overlap 0.45.
     pub fn fastest_det() -> Self {
-        Self {
-            name: String::from("FastestDet"),
-            family: ModelFamily::FastestDet,
-            input: InputSpec::new(352, 352)
-                .with_channel_order(ChannelOrder::Bgr)
-                .with_fit(Fit::Stretch),
-            class_names: COCO_CLASS_NAMES.iter().copied().map(String::from).collect(),
-            classes_kept: None,
-            score_threshold: 0.65,
-            nms_threshold: 0.45,
-            largest_batch: 1,
-        }
+        Self::of_family(ModelFamily::FastestDet, "FastestDet", 352, 352)
     }
 
     /// A name for logs and messages.
@@ -127,11 +100,19 @@ impl ModelSpec {
     }
 
     /// Threshold of non-maximum suppression: the intersection over union, 0..=1, from which the weaker of two boxes
-    /// counts as the same object, whatever its class. Too low: people next to each other become one; too high: one
-    /// person becomes two.
+    /// counts as the same object. Too low: people next to each other become one; too high: one person becomes two. 1 is
+    /// the default of families whose networks suppress by themselves.
     #[must_use]
     pub fn with_nms_threshold(mut self, overlap: f32) -> Self {
         self.nms_threshold = overlap;
+        self
+    }
+
+    /// Whether boxes of different classes suppress each other. Default: for FastestDet, whose authors do so; elsewhere a
+    /// person on a bicycle stays beside the bicycle.
+    #[must_use]
+    pub fn with_nms_across_classes(mut self, across: bool) -> Self {
+        self.nms_across_classes = across;
         self
     }
 
@@ -220,11 +201,13 @@ impl ModelSpec {
             }
         }
         let classes = self.class_names.len();
-        let classes_fit = match self.family {
-            ModelFamily::PersonGrid => classes == 1,
-            // Class indices are 16 bits wide.
-            ModelFamily::FastestDet => (1..=usize::from(u16::MAX)).contains(&classes),
+        // Class indices are 16 bits wide.
+        let most = if self.family.has_one_class() {
+            1
+        } else {
+            usize::from(u16::MAX)
         };
+        let classes_fit = (1..=most).contains(&classes);
         if !classes_fit {
             return Err(SpecError::ClassCount {
                 family: self.family,
@@ -286,7 +269,7 @@ pub enum SpecError {
     },
     /// The number of class names does not suit the family.
     #[error(
-        "{found} class names do not suit the model family {family:?}: configure one name for each class of the model"
+        "{found} class names do not suit the model family {family}: configure one name for each class of the model"
     )]
     ClassCount {
         /// The family.

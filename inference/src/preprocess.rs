@@ -16,6 +16,8 @@ mod yuv;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use lva_media_types::{Alpha, PixelFormat, PixelLayout};
 
 use crate::image_view::ImageView;
@@ -47,6 +49,7 @@ pub struct InputSpec {
     pub(crate) deviation: [f32; 3],
     pub(crate) fit: Fit,
     pub(crate) pad: u8,
+    pub(crate) border: u32,
 }
 
 impl InputSpec {
@@ -61,6 +64,7 @@ impl InputSpec {
             deviation: [1.0; 3],
             fit: Fit::LetterboxCentered,
             pad: 114,
+            border: 0,
         }
     }
 
@@ -100,6 +104,21 @@ impl InputSpec {
         self
     }
 
+    /// Pixels of padding that stay free at each edge, whatever the frame's shape; YOLO-NAS was trained with 2. Default: 0.
+    #[must_use]
+    pub fn with_border(mut self, border: u32) -> Self {
+        self.border = border;
+        self
+    }
+
+    /// The position of a frame of `frame` (width, height) pixels in the input.
+    pub fn place(&self, frame: (u32, u32)) -> LetterboxTransform {
+        // At least a pixel is left.
+        let border = self.border.min(self.width.min(self.height).saturating_sub(1) / 2);
+        let inner = (self.width - 2 * border, self.height - 2 * border);
+        self.fit.place(frame, inner).with_border(border)
+    }
+
     /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.width
@@ -113,6 +132,19 @@ impl InputSpec {
     /// How the frame is fitted in.
     pub fn fit(&self) -> Fit {
         self.fit
+    }
+
+    /// For a network that takes the pixels' own values 0..=255.
+    pub(crate) fn make_plain(&mut self) {
+        self.scale = 1.0;
+        self.mean = [0.0; 3];
+        self.deviation = [1.0; 3];
+    }
+
+    /// Whether the tensor holds the pixels' own values 0..=255.
+    #[cfg(any(feature = "rten", feature = "ort"))]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.scale == 1.0 && self.mean == [0.0; 3] && self.deviation == [1.0; 3]
     }
 
     /// Floats of one frame: 3 × width × height.
@@ -131,6 +163,31 @@ impl InputSpec {
                 offset: -mean / deviation,
             }
         })
+    }
+}
+
+/// As in `640x640 RGB 0..1, letterboxed centred on grey 114`.
+impl fmt::Display for InputSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let order = match self.order {
+            ChannelOrder::Rgb => "RGB",
+            ChannelOrder::Bgr => "BGR",
+        };
+        write!(f, "{}x{} {order} 0..", self.width, self.height)?;
+        let largest = 255.0 * self.scale;
+        write!(f, "{}", (largest * 1e4).round() / 1e4)?;
+        if self.mean != [0.0; 3] || self.deviation != [1.0; 3] {
+            write!(f, " - {:?} / {:?}", self.mean, self.deviation)?;
+        }
+        match self.fit {
+            Fit::Stretch => f.write_str(", stretched")?,
+            Fit::LetterboxCentered => write!(f, ", letterboxed centred on grey {}", self.pad)?,
+            Fit::LetterboxTopLeft => write!(f, ", letterboxed at the top left on grey {}", self.pad)?,
+        }
+        if self.border > 0 {
+            write!(f, " with {} pixels around", self.border)?;
+        }
+        Ok(())
     }
 }
 
@@ -263,10 +320,7 @@ impl Preprocessor {
     /// Computes the taps unless the last frame had the same geometry.
     fn prepare(&mut self, image: &ImageView<'_>) -> LetterboxTransform {
         let (width, height) = (image.width(), image.height());
-        let transform = self
-            .spec
-            .fit
-            .place((width, height), (self.spec.width, self.spec.height));
+        let transform = self.spec.place((width, height));
         let chroma_block = image.format().chroma_block();
         let geometry = Geometry {
             width,

@@ -3,22 +3,53 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lva_inference::{Detector, LoadError, ModelSpec, OrtDetector, OrtOptions, RtenDetector, RtenOptions};
+use lva_inference::{
+    ChannelOrder, ClassSelector, Detector, Fit, LoadError, ModelFamily, ModelFile, ModelFileError,
+    ModelOverrides, OrtDetector, OrtOptions, PLAZA_PERSON_ONNX, Recognition, RecognitionError, RtenDetector,
+    RtenOptions,
+};
 
-use crate::flags::parse_size;
+use crate::flags::{parse_list, parse_size, parse_three};
 
 /// The model and its backend.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// ONNX file. Default: the embedded model, which detects the people of the sample world.
+    /// ONNX file of a detector. Default: the embedded model, which detects the people of the sample world.
+    ///
+    /// What it is (family, size, classes) is found out from the file and said at the start; the options below correct it.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// ModelFamilyArg of the model, which defines its outputs.
-    #[arg(long, value_enum, default_value_t = ModelFamilyArg::PersonGrid)]
-    pub family: ModelFamilyArg,
-    /// Size of the model's input if it is not 640x384 (person-grid only).
-    #[arg(long, value_parser = parse_size, value_name = "SIZE")]
+    /// Family of the model, which defines its outputs: yolov8 (also 9 and 11), yolov5, yolov7, yolox, end-to-end, rt-detr,
+    /// rf-detr, nanodet-plus, fastest-det and others; a wrong name lists all. Default: recognised.
+    #[arg(long)]
+    pub family: Option<ModelFamily>,
+    /// Size of the model's input, where its file leaves it open.
+    #[arg(long, value_parser = parse_size, value_name = "WIDTHxHEIGHT")]
     pub input: Option<(u32, u32)>,
+    /// Order of colours in the input. Default: the family's.
+    #[arg(long, value_enum, value_name = "ORDER")]
+    pub channel_order: Option<ChannelOrderArg>,
+    /// Factor of pixel values 0 to 255. Default: the family's.
+    #[arg(long, value_name = "FACTOR")]
+    pub pixel_scale: Option<f32>,
+    /// Mean of each channel after scaling. Default: the family's.
+    #[arg(long, value_parser = parse_three, value_name = "A,B,C")]
+    pub mean: Option<[f32; 3]>,
+    /// Standard deviation of each channel after scaling. Default: the family's.
+    #[arg(long, value_parser = parse_three, value_name = "A,B,C")]
+    pub deviation: Option<[f32; 3]>,
+    /// How frames are fitted into the input. Default: the family's.
+    #[arg(long, value_enum)]
+    pub fit: Option<FitArg>,
+    /// Grey value of the padding, 0 to 255. Default: the family's.
+    #[arg(long, value_name = "GREY")]
+    pub pad: Option<u8>,
+    /// File with the names of the classes, one a line. Default: those in the model, in a file beside it, or of COCO.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Report these classes only, by name or number: person,car. Default: people, if the model knows them, else all.
+    #[arg(long, value_parser = parse_list, value_name = "CLASSES")]
+    pub classes: Option<ClassList>,
     /// Backend: rten is built in, ort loads ONNX Runtime.
     #[arg(long, value_enum, default_value_t = Backend::Rten)]
     pub backend: Backend,
@@ -37,13 +68,51 @@ pub struct ModelArgs {
     pub overlap: Option<f32>,
 }
 
-/// Families of models, by the meaning of their outputs.
+/// Words between commas.
+type ClassList = Vec<String>;
+
+impl Default for ModelArgs {
+    /// The embedded model on rten.
+    fn default() -> Self {
+        Self {
+            model: None,
+            family: None,
+            input: None,
+            channel_order: None,
+            pixel_scale: None,
+            mean: None,
+            deviation: None,
+            fit: None,
+            pad: None,
+            labels: None,
+            classes: None,
+            backend: Backend::Rten,
+            library: None,
+            threads: 1,
+            score: None,
+            overlap: None,
+        }
+    }
+}
+
+/// Orders of colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModelFamilyArg {
-    /// This project's detector: one class, 640x384.
-    PersonGrid,
-    /// FastestDet, 80 classes of COCO, of which `person` is kept.
-    FastestDet,
+pub enum ChannelOrderArg {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}
+
+/// Ways to fit a frame into the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FitArg {
+    /// Both sides are filled; the aspect ratio is lost.
+    Stretch,
+    /// The aspect ratio is kept, with padding on both sides.
+    Letterbox,
+    /// The aspect ratio is kept, with padding at the right or at the bottom.
+    TopLeft,
 }
 
 /// Backends that run a model.
@@ -59,23 +128,56 @@ pub enum Backend {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelArgsError {
-    /// The file cannot be read.
-    #[error("cannot read the model {}: {cause}", path.display())]
-    Read {
+    /// The file of class names cannot be read.
+    #[error("cannot read the class names in {}: {cause}", path.display())]
+    Labels {
         /// The file.
         path: PathBuf,
         /// The system's error.
         cause: std::io::Error,
     },
     /// A family without an embedded model.
-    #[error("--family {family:?} requires --model FILE: only person-grid is built in")]
+    #[error("--family {family} requires --model FILE: only person-grid is built in")]
     NoModel {
         /// The family.
-        family: ModelFamilyArg,
+        family: ModelFamily,
+    },
+    /// The file is no usable model.
+    #[error(transparent)]
+    File(#[from] ModelFileError),
+    /// What the model is cannot be found out.
+    #[error("{model}: {cause}{}", hint(cause))]
+    Recognition {
+        /// The file.
+        model: String,
+        /// What was seen.
+        cause: RecognitionError,
     },
     /// The model or ONNX Runtime cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+}
+
+/// How to name a family on the command line.
+fn hint(cause: &RecognitionError) -> &'static str {
+    match cause {
+        RecognitionError::Unknown { .. } => " (--family NAME)",
+        _ => "",
+    }
+}
+
+/// A model that was read and recognised, and can be loaded.
+#[derive(Debug)]
+pub struct ChosenModel {
+    file: ModelFile,
+    recognition: Recognition,
+}
+
+impl ChosenModel {
+    /// What it is, and why.
+    pub fn recognition(&self) -> &Recognition {
+        &self.recognition
+    }
 }
 
 impl ModelArgs {
@@ -84,44 +186,95 @@ impl ModelArgs {
         self.model.is_none()
     }
 
+    /// Reads the model and finds out what it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelArgsError`].
+    pub fn choose(&self) -> Result<ChosenModel, ModelArgsError> {
+        let file = match (&self.model, self.family) {
+            (Some(path), _) => ModelFile::open(path)?,
+            (None, None | Some(ModelFamily::PersonGrid)) => {
+                ModelFile::from_bytes(PLAZA_PERSON_ONNX)?.with_name("plaza-person")
+            }
+            (None, Some(family)) => return Err(ModelArgsError::NoModel { family }),
+        };
+        let recognition =
+            file.recognise(&self.overrides()?)
+                .map_err(|cause| ModelArgsError::Recognition {
+                    model: file.name(),
+                    cause,
+                })?;
+        Ok(ChosenModel { file, recognition })
+    }
+
+    fn overrides(&self) -> Result<ModelOverrides, ModelArgsError> {
+        let class = |name: &String| match name.parse() {
+            Ok(index) => ClassSelector::Index(index),
+            Err(_) => ClassSelector::Name(name.clone()),
+        };
+        let mut overrides = ModelOverrides::default();
+        overrides.family = self.family;
+        overrides.size = self.input;
+        overrides.channel_order = self.channel_order.map(|order| match order {
+            ChannelOrderArg::Rgb => ChannelOrder::Rgb,
+            ChannelOrderArg::Bgr => ChannelOrder::Bgr,
+        });
+        overrides.scale = self.pixel_scale;
+        overrides.mean = self.mean;
+        overrides.deviation = self.deviation;
+        overrides.fit = self.fit.map(|fit| match fit {
+            FitArg::Stretch => Fit::Stretch,
+            FitArg::Letterbox => Fit::LetterboxCentered,
+            FitArg::TopLeft => Fit::LetterboxTopLeft,
+        });
+        overrides.pad = self.pad;
+        overrides.score_threshold = self.score;
+        overrides.nms_threshold = self.overlap;
+        overrides.classes_kept = self
+            .classes
+            .as_ref()
+            .map(|names| names.iter().map(class).collect());
+        overrides.classes_preferred = vec!["person".into()];
+        if let Some(path) = &self.labels {
+            let text = std::fs::read_to_string(path).map_err(|cause| ModelArgsError::Labels {
+                path: path.clone(),
+                cause,
+            })?;
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            overrides.class_names = Some(lines.map(str::to_owned).collect());
+        }
+        Ok(overrides)
+    }
+
     /// Loads the model. Blocks.
     ///
     /// # Errors
     ///
     /// [`ModelArgsError`].
     pub fn load(&self) -> Result<Box<dyn Detector>, ModelArgsError> {
-        let mut spec = match (self.family, self.input) {
-            (ModelFamilyArg::PersonGrid, None) => ModelSpec::plaza_person(),
-            (ModelFamilyArg::PersonGrid, Some((width, height))) => {
-                ModelSpec::person_grid("person-grid", width, height)
-            }
-            (ModelFamilyArg::FastestDet, _) => ModelSpec::fastest_det().with_classes_kept(["person"]),
-        };
-        if let Some(score) = self.score {
-            spec = spec.with_score_threshold(score);
-        }
-        if let Some(overlap) = self.overlap {
-            spec = spec.with_nms_threshold(overlap);
-        }
-        let bytes = match (&self.model, self.family) {
-            (Some(path), _) => std::fs::read(path).map_err(|cause| ModelArgsError::Read {
-                path: path.clone(),
-                cause,
-            })?,
-            (None, ModelFamilyArg::PersonGrid) => lva_inference::PLAZA_PERSON_ONNX.to_vec(),
-            (None, family) => return Err(ModelArgsError::NoModel { family }),
-        };
+        self.load_chosen(self.choose()?)
+    }
+
+    /// Loads a model that was chosen before. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelArgsError::Load`].
+    pub fn load_chosen(&self, model: ChosenModel) -> Result<Box<dyn Detector>, ModelArgsError> {
+        let ChosenModel { file, recognition } = model;
+        let spec = recognition.into_spec();
         Ok(match self.backend {
             Backend::Rten => {
                 let options = RtenOptions::default().with_threads(self.threads);
-                Box::new(RtenDetector::from_bytes(bytes, spec, options)?)
+                Box::new(RtenDetector::from_file(file, spec, options)?)
             }
             Backend::Ort => {
                 let mut options = OrtOptions::default().with_threads(self.threads);
                 if let Some(library) = &self.library {
                     options = options.with_library(library);
                 }
-                Box::new(OrtDetector::from_bytes(bytes, spec, options)?)
+                Box::new(OrtDetector::from_file(file, spec, options)?)
             }
         })
     }

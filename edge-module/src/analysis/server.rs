@@ -86,13 +86,17 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Without `--config`, with these operations. Blocks.
     pub(super) fn load(args: &AnalysisArgs, without_file: OperationSet) -> Result<Self, AnalysisServerError> {
-        let detector = args.model.load()?;
+        let model = args.model.choose()?;
+        tracing::info!("model: {}", model.recognition());
+        for note in model.recognition().notes() {
+            tracing::warn!("model: {note}");
+        }
+        let detector = args.model.load_chosen(model)?;
         let info = detector.info();
         tracing::info!("detector: {} by {} on {}", info.model, info.runtime, info.device);
         if args.model.is_embedded() {
             tracing::info!(
-                "the embedded model knows the drawn people of the demo only: for people on a camera, bring one with --model FILE \
-                 --family NAME"
+                "the embedded model knows the drawn people of the demo only: for people on a camera, bring one with --model FILE"
             );
         }
         let operations = match &args.config {

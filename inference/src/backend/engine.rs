@@ -4,24 +4,28 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::load_error::LoadError;
-use super::{Backend, InputInfo, Loaded, OutputTensor};
-use crate::decode::{OutputDecoder, OutputView};
+use super::pack::Packing;
+use super::wiring::{Batch, Wiring};
+use super::{Backend, Loaded, OutputTensor};
+use crate::decode::{Candidate, OutputDecoder, OutputView};
 use crate::detector::{DetectError, DetectorInfo, Device, Frame};
 use crate::image_view::ImageView;
 use crate::letterbox::LetterboxTransform;
 use crate::model::ModelSpec;
-use crate::preprocess::{InputSpec, Preprocessor};
+use crate::onnx::ModelGraph;
+use crate::preprocess::Preprocessor;
 use lva_media_types::{Detection, PixelFormat};
 
 /// A loaded model that gave usable output for a grey frame.
 pub(crate) struct Engine {
     info: DetectorInfo,
-    batch: Batch,
+    wiring: Wiring,
     preprocessor: Preprocessor,
     decoder: OutputDecoder,
     transforms: Vec<LetterboxTransform>,
     /// Input tensor and outputs, reused from run to run.
     input: Vec<f32>,
+    packing: Packing,
     outputs: Vec<OutputTensor>,
     backend: Box<dyn Backend>,
     /// The backend panicked, so its state cannot be trusted.
@@ -32,32 +36,8 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("info", &self.info)
-            .field("batch", &self.batch)
+            .field("batch", &self.wiring.batch)
             .finish_non_exhaustive()
-    }
-}
-
-/// How many frames a run takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Batch {
-    /// The file fixes it; missing frames are filled with what the tensor held.
-    Fixed(usize),
-    /// Any number up to this.
-    UpTo(usize),
-}
-
-impl Batch {
-    fn largest(self) -> usize {
-        match self {
-            Self::Fixed(rows) | Self::UpTo(rows) => rows.max(1),
-        }
-    }
-
-    fn rows(self, frames: usize) -> usize {
-        match self {
-            Self::Fixed(rows) => rows.max(frames),
-            Self::UpTo(_) => frames,
-        }
     }
 }
 
@@ -68,28 +48,44 @@ impl Engine {
     /// Runtimes may panic on a damaged file; that is an error like any other.
     pub(crate) fn load<B: Backend + 'static>(
         spec: ModelSpec,
+        graph: &ModelGraph,
         device: Device,
-        load: impl FnOnce(&ModelSpec) -> Result<Loaded<B>, LoadError>,
+        load: impl FnOnce(&ModelSpec, &Wiring) -> Result<Loaded<B>, LoadError>,
     ) -> Result<Self, LoadError> {
         let decoder = OutputDecoder::new(&spec)?;
-        let loaded = catch_unwind(AssertUnwindSafe(|| load(&spec))).map_err(|_| LoadError::Panicked)??;
-        let batch = batch_of(&spec, &loaded.inputs)?;
+        let mut wiring = Wiring::new(&spec, graph)?;
+        let loaded =
+            catch_unwind(AssertUnwindSafe(|| load(&spec, &wiring))).map_err(|_| LoadError::Panicked)??;
+        if let Some(most) = loaded.largest_batch {
+            wiring.batch = match wiring.batch {
+                Batch::UpTo(rows) => Batch::UpTo(rows.min(most)),
+                Batch::Fixed(rows) if rows <= most => Batch::Fixed(rows),
+                Batch::Fixed(rows) => {
+                    return Err(LoadError::BatchNotRunRightly {
+                        model: spec.name,
+                        runtime: loaded.runtime,
+                        rows,
+                    });
+                }
+            };
+        }
         let info = DetectorInfo {
             model: spec.name,
             input_width: spec.input.width,
             input_height: spec.input.height,
-            largest_batch: batch.largest(),
+            largest_batch: wiring.batch.largest(),
             runtime: loaded.runtime,
             device,
             class_names: spec.class_names,
         };
         let mut engine = Self {
             info,
-            batch,
+            wiring,
             preprocessor: Preprocessor::new(spec.input),
             decoder,
             transforms: Vec::new(),
             input: Vec::new(),
+            packing: Packing::default(),
             outputs: Vec::new(),
             backend: Box::new(loaded.backend),
             panicked: false,
@@ -105,9 +101,9 @@ impl Engine {
     /// See [`Detector::detect`](crate::Detector::detect).
     pub(crate) fn detect(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Vec<Detection>>, DetectError> {
         let mut found = Vec::with_capacity(frames.len());
-        for (chunk, frames) in frames.chunks(self.batch.largest()).enumerate() {
-            let rows = self.batch.rows(frames.len());
-            self.fill(frames, rows, chunk * self.batch.largest())?;
+        for (chunk, frames) in frames.chunks(self.wiring.batch.largest()).enumerate() {
+            let rows = self.wiring.batch.rows(frames.len());
+            self.fill(frames, rows, chunk * self.wiring.batch.largest())?;
             self.run(rows)?;
             let result = self.decoder.decode(&views(&self.outputs), &self.transforms);
             found.extend(result.map_err(|cause| DetectError::Output {
@@ -141,8 +137,10 @@ impl Engine {
         if self.panicked {
             return Err(DetectError::Panicked { model: model() });
         }
-        let (backend, input, outputs) = (&mut self.backend, &self.input, &mut self.outputs);
-        match catch_unwind(AssertUnwindSafe(|| backend.run(input, rows, outputs))) {
+        let (backend, outputs) = (&mut self.backend, &mut self.outputs);
+        let pixels = self.packing.pack(&self.wiring, &self.input);
+        let wiring = &self.wiring;
+        match catch_unwind(AssertUnwindSafe(|| backend.run(wiring, pixels, rows, outputs))) {
             Ok(ran) => ran.map_err(|cause| DetectError::Run {
                 model: model(),
                 cause,
@@ -161,22 +159,19 @@ impl Engine {
             .ok()
             .map(Frame::Host);
         let grey: Vec<_> = grey.into_iter().collect();
-        let rows = self.batch.rows(1);
-        self.trial(&grey, rows)?;
-        let alone = self.outputs_of_first_row();
+        let rows = self.wiring.batch.rows(1);
+        let alone = self.trial(&grey, rows)?;
 
-        let rows = self.batch.largest();
-        if self.batch == Batch::UpTo(rows) && rows > 1 {
+        let rows = self.wiring.batch.largest();
+        if self.wiring.batch == Batch::UpTo(rows) && rows > 1 {
             // The other rows must not matter; a ramp differs from grey as much as possible.
             let len = self.preprocessor.spec().tensor_len();
             self.input.resize(len * rows, 0.0);
             for (i, value) in self.input.iter_mut().enumerate().skip(len) {
                 *value = (i % 97) as f32 / 97.0;
             }
-            self.trial(&grey, rows)?;
-            let together = self.outputs_of_first_row();
-            let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-3 * (1.0 + a.abs());
-            if alone.len() != together.len() || !alone.iter().zip(&together).all(close) {
+            let together = self.trial(&grey, rows)?;
+            if alone.len() != together.len() || !alone.iter().zip(&together).all(alike) {
                 return Err(LoadError::BatchMixes {
                     model: self.info.model.clone(),
                     rows,
@@ -186,7 +181,8 @@ impl Engine {
         Ok(())
     }
 
-    fn trial(&mut self, frames: &[Frame<'_>], rows: usize) -> Result<(), LoadError> {
+    /// All boxes of the first frame.
+    fn trial(&mut self, frames: &[Frame<'_>], rows: usize) -> Result<Vec<Candidate>, LoadError> {
         let filled = self.fill(frames, rows, 0);
         let ran = match filled {
             Ok(()) => self.run(rows),
@@ -203,72 +199,14 @@ impl Engine {
             cause,
         })
     }
+}
 
-    fn outputs_of_first_row(&self) -> Vec<f32> {
-        let first = |output: &OutputTensor| {
-            let rows = output.shape.first().copied().unwrap_or(1).max(1);
-            output
-                .data
-                .iter()
-                .take(output.data.len() / rows)
-                .copied()
-                .collect::<Vec<_>>()
-        };
-        self.outputs.iter().flat_map(first).collect()
-    }
+/// Whether two boxes are the same but for rounding.
+fn alike((a, b): (&Candidate, &Candidate)) -> bool {
+    let close = |a: f32, b: f32| (a - b).abs() <= 1e-3 * (1.0 + a.abs());
+    a.class == b.class && close(a.score, b.score) && a.edges.iter().zip(b.edges).all(|(&a, b)| close(a, b))
 }
 
 fn views(outputs: &[OutputTensor]) -> Vec<OutputView<'_>> {
     outputs.iter().map(OutputTensor::view).collect()
-}
-
-/// Compares the file's input with the description and determines the batch.
-fn batch_of(spec: &ModelSpec, inputs: &[InputInfo]) -> Result<Batch, LoadError> {
-    let [input] = inputs else {
-        return Err(LoadError::InputCount {
-            model: spec.name.clone(),
-            found: inputs.len(),
-        });
-    };
-    let InputSpec { width, height, .. } = spec.input;
-    let wrong = || LoadError::InputShape {
-        model: spec.name.clone(),
-        expected: [height, width],
-        found: input.describe(),
-    };
-    if !input.is_f32 {
-        return Err(wrong());
-    }
-    // If the file declares no shape, only the trial run checks it.
-    if input.shape.is_empty() {
-        return Ok(Batch::UpTo(spec.largest_batch));
-    }
-    let &[batch, channels, rows, columns] = input.shape.as_slice() else {
-        return Err(wrong());
-    };
-    let fits = |found: Option<usize>, expected: usize| found.is_none_or(|found| found == expected);
-    if !(fits(channels, 3) && fits(rows, height as usize) && fits(columns, width as usize)) {
-        return Err(wrong());
-    }
-    match batch {
-        None => Ok(Batch::UpTo(spec.largest_batch)),
-        Some(rows) if (1..=crate::MAX_BATCH).contains(&rows) => Ok(Batch::Fixed(rows)),
-        Some(_) => Err(wrong()),
-    }
-}
-
-impl InputInfo {
-    fn describe(&self) -> String {
-        let sizes: Vec<_> = self
-            .shape
-            .iter()
-            .map(|s| s.map_or("?".to_owned(), |s| s.to_string()))
-            .collect();
-        let kind = if self.is_f32 {
-            "float32"
-        } else {
-            "another type than float32"
-        };
-        format!("{kind} [{}]", sizes.join(", "))
-    }
 }

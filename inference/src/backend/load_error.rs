@@ -1,12 +1,9 @@
 //! Everything that can go wrong before the first frame.
 
-use std::io;
-use std::path::PathBuf;
-
 #[cfg(feature = "ort")]
 use super::OnnxRuntimeError;
 use super::RuntimeFailure;
-use crate::{DecodeError, SpecError};
+use crate::{DecodeError, InputError, ModelFamily, ModelFileError, SpecError};
 
 /// Why a detector could not be loaded. The operator or integrator has to act, and a retry with the same arguments
 /// does not help, unless a variant documents otherwise.
@@ -16,17 +13,12 @@ pub enum LoadError {
     /// The description is inconsistent.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The model file could not be read.
-    #[error("cannot read the model file '{}': {cause}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The error of the operating system.
-        cause: io::Error,
-    },
-    /// The runtime could not load the model: not an ONNX file, or unknown operators.
+    /// The file is no usable model.
+    #[error(transparent)]
+    File(#[from] ModelFileError),
+    /// The runtime could not load the model: operators that it does not know, or values that make no sense.
     #[error(
-        "{runtime} cannot load the model '{model}': check that it is a complete ONNX file with operators that {runtime} supports ({cause})"
+        "{runtime} cannot load the model '{model}': check that it has operators that {runtime} supports ({cause})"
     )]
     Model {
         /// Name of the model.
@@ -36,29 +28,64 @@ pub enum LoadError {
         /// The error of the runtime.
         cause: RuntimeFailure,
     },
-    /// The model does not have exactly one input.
-    #[error(
-        "the model '{model}' has {found} inputs, but its family has one image input: check the model family"
-    )]
-    InputCount {
+    /// No picture can be given to the model.
+    #[error("the model '{model}' cannot be used: {cause}")]
+    Input {
         /// Name of the model.
         model: String,
-        /// Inputs of the model.
-        found: usize,
+        /// What its inputs are.
+        cause: InputError,
     },
-    /// The model's input does not match the description in shape or type.
+    /// The model's input has another size than the description.
     #[error(
-        "the model '{model}' takes an input of {found}, but its description expects float32 [frames, 3, {}, {}]: \
+        "the input of the model '{model}' is {found}, but its description expects pictures of {}x{} pixels: \
          configure the size that it was exported with",
         expected[0], expected[1]
     )]
     InputShape {
         /// Name of the model.
         model: String,
-        /// Height and width as described.
+        /// Width and height as described.
         expected: [u32; 2],
-        /// Type and shape as the file declares them; `?` is a size left open.
+        /// Name, type and shape as the file declares them; `?` is a size left open.
         found: String,
+    },
+    /// The model takes bytes, which cannot be scaled, but its description asks for it.
+    #[error(
+        "the model '{model}' takes uint8 ({found}), so it scales pixels by itself: describe its input with scale 1, mean 0 \
+         and deviation 1"
+    )]
+    ByteInput {
+        /// Name of the model.
+        model: String,
+        /// Name, type and shape as the file declares them.
+        found: String,
+    },
+    /// The model lacks the outputs of its family.
+    #[error(
+        "the model '{model}' has the outputs {found}, but the family {family} has {}: check the model family",
+        family.signature()
+    )]
+    Outputs {
+        /// Name of the model.
+        model: String,
+        /// The family.
+        family: ModelFamily,
+        /// Its outputs.
+        found: String,
+    },
+    /// The file fixes a batch that the runtime runs wrongly.
+    #[error(
+        "{runtime} mixes the frames of a batch in the model '{model}', which suppresses boxes by itself and takes {rows} at \
+         once: use ONNX Runtime (ort), or export it for one frame"
+    )]
+    BatchNotRunRightly {
+        /// Name of the model.
+        model: String,
+        /// The runtime.
+        runtime: String,
+        /// Frames of a batch.
+        rows: usize,
     },
     /// The model did not run on a grey frame.
     #[error("the model '{model}' does not run on a grey frame of the described size: {cause}")]

@@ -6,17 +6,21 @@ mod providers;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use half::f16;
 use ort::ep::ExecutionProviderDispatch;
-use ort::session::Session;
 use ort::session::builder::SessionBuilder;
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::session::{Session, SessionInputValue};
+use ort::value::{DynValue, Tensor, TensorElementType, TensorRef};
 
 use super::{
-    Backend, Engine, InputInfo, LoadError, Loaded, MAX_THREADS, OnnxRuntimeError, OutputTensor,
-    OutputTypeError, RuntimeFailure, read_model,
+    Backend, Engine, LoadError, Loaded, MAX_THREADS, OnnxRuntimeError, OutputTensor, OutputTypeError, Pixels,
+    RuntimeFailure, Wiring,
 };
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 use crate::model::ModelSpec;
+use crate::model::image_input::{ExtraInput, ImageElement};
+use crate::model_file::ModelFile;
+use crate::onnx::ElementType;
 use lva_media_types::Detection;
 
 /// How [`OrtDetector`] runs.
@@ -117,7 +121,7 @@ impl OrtDetector {
     /// [`LoadError`], naming what was expected and found where the file does not fit its description;
     /// [`LoadError::OnnxRuntime`] when the library or the device cannot be used.
     pub fn load(path: impl AsRef<Path>, spec: ModelSpec, options: OrtOptions) -> Result<Self, LoadError> {
-        Self::from_bytes(read_model(path.as_ref())?, spec, options)
+        Self::from_file(ModelFile::open(path)?, spec, options)
     }
 
     /// As [`OrtDetector::load`], from a model in memory: owned, or part of the program (`include_bytes!`).
@@ -130,8 +134,19 @@ impl OrtDetector {
         spec: ModelSpec,
         options: OrtOptions,
     ) -> Result<Self, LoadError> {
-        let bytes = model.into();
-        let engine = Engine::load(spec, options.device, |spec| load(&bytes, spec, &options))?;
+        Self::from_file(ModelFile::from_bytes(model)?, spec, options)
+    }
+
+    /// As [`OrtDetector::load`], from a file that was read before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`OrtDetector::load`].
+    pub fn from_file(file: ModelFile, spec: ModelSpec, options: OrtOptions) -> Result<Self, LoadError> {
+        let (graph, bytes) = file.into_parts();
+        let engine = Engine::load(spec, &graph, options.device, |spec, _| {
+            load(&bytes, spec, &options)
+        })?;
         Ok(Self { engine })
     }
 }
@@ -148,8 +163,8 @@ impl Detector for OrtDetector {
 
 struct OrtBackend {
     session: Session,
-    /// Channels, rows and columns of one frame.
-    image: [usize; 3],
+    /// Values of the picture for networks of 16-bit floats, reused from run to run.
+    halves: Vec<f16>,
 }
 
 fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<OrtBackend>, LoadError> {
@@ -171,12 +186,13 @@ fn load(bytes: &[u8], spec: &ModelSpec, options: &OrtOptions) -> Result<Loaded<O
             cause: error.into(),
         }
     })?;
-    let inputs = session.inputs().iter().map(input_info).collect();
-    let image = [3, spec.input().height() as usize, spec.input().width() as usize];
     Ok(Loaded {
-        backend: OrtBackend { session, image },
-        inputs,
+        backend: OrtBackend {
+            session,
+            halves: Vec::new(),
+        },
         runtime,
+        largest_batch: None,
     })
 }
 
@@ -202,41 +218,88 @@ fn configure(
     }
 }
 
-fn input_info(input: &Outlet) -> InputInfo {
-    match input.dtype() {
-        ValueType::Tensor { ty, shape, .. } => InputInfo {
-            // A negative size is one left open.
-            shape: shape.iter().map(|&size| usize::try_from(size).ok()).collect(),
-            is_f32: *ty == TensorElementType::Float32,
-        },
-        _ => InputInfo {
-            shape: Vec::new(),
-            is_f32: false,
-        },
-    }
+/// The values of an input beside the picture.
+fn extra_value(extra: &ExtraInput, rows: usize) -> ort::Result<DynValue> {
+    let rows = extra.rows.unwrap_or(rows);
+    let shape: Vec<_> = std::iter::once(rows).chain(extra.sides.iter().copied()).collect();
+    let values = extra.values.repeat(rows);
+    Ok(match extra.element {
+        ElementType::Int64 => {
+            let whole: Vec<i64> = values.iter().map(|&value| value as i64).collect();
+            Tensor::from_array((shape, whole))?.into_dyn()
+        }
+        ElementType::Int32 => {
+            let whole: Vec<i32> = values.iter().map(|&value| value as i32).collect();
+            Tensor::from_array((shape, whole))?.into_dyn()
+        }
+        _ => Tensor::from_array((shape, values))?.into_dyn(),
+    })
 }
 
 impl Backend for OrtBackend {
     fn run(
         &mut self,
-        input: &[f32],
+        wiring: &Wiring,
+        pixels: Pixels<'_>,
         rows: usize,
         outputs: &mut Vec<OutputTensor>,
     ) -> Result<(), RuntimeFailure> {
-        let [channels, height, width] = self.image;
-        let tensor = TensorRef::from_array_view(([rows, channels, height, width], input))?;
-        let values = self.session.run(ort::inputs![tensor])?;
-        outputs.resize_with(values.len(), OutputTensor::default);
-        for (index, (value, output)) in values.values().zip(outputs).enumerate() {
-            let (shape, data) = value.try_extract_tensor::<f32>().map_err(|_| OutputTypeError {
-                index,
-                found: value.dtype().to_string(),
-            })?;
+        let shape = wiring.image_shape(rows);
+        let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::new();
+        let name = wiring.image.name.as_str();
+        match pixels {
+            Pixels::Bytes(values) => {
+                inputs.push((name.into(), TensorRef::from_array_view((shape, values))?.into()));
+            }
+            Pixels::Floats(values) if wiring.image.element == ImageElement::Float16 => {
+                self.halves.clear();
+                self.halves
+                    .extend(values.iter().map(|&value| f16::from_f32(value)));
+                let values = self.halves.as_slice();
+                inputs.push((name.into(), TensorRef::from_array_view((shape, values))?.into()));
+            }
+            Pixels::Floats(values) => {
+                inputs.push((name.into(), TensorRef::from_array_view((shape, values))?.into()));
+            }
+        }
+        for extra in &wiring.extras {
+            inputs.push((extra.name.as_str().into(), extra_value(extra, rows)?.into()));
+        }
+        let values = self.session.run(inputs)?;
+        outputs.resize_with(wiring.outputs.len(), OutputTensor::default);
+        for (name, output) in wiring.outputs.iter().zip(outputs) {
+            let wrong = |found: String| OutputTypeError {
+                name: name.clone(),
+                found,
+            };
+            let value = values.get(name).ok_or_else(|| wrong("nothing".to_owned()))?;
+            let found = || wrong(value.dtype().to_string());
             // An actual tensor has no open sizes.
-            output.fill(
-                shape.iter().map(|&size| usize::try_from(size).unwrap_or(0)),
-                data.iter().copied(),
-            );
+            let sides = |shape: &ort::value::Shape| {
+                shape
+                    .iter()
+                    .map(|&size| usize::try_from(size).unwrap_or(0))
+                    .collect::<Vec<_>>()
+            };
+            match value.dtype().tensor_type() {
+                Some(TensorElementType::Float32) => {
+                    let (shape, data) = value.try_extract_tensor::<f32>()?;
+                    output.fill(sides(shape), data.iter().copied());
+                }
+                Some(TensorElementType::Float16) => {
+                    let (shape, data) = value.try_extract_tensor::<f16>()?;
+                    output.fill(sides(shape), data.iter().map(|value| value.to_f32()));
+                }
+                Some(TensorElementType::Int64) => {
+                    let (shape, data) = value.try_extract_tensor::<i64>()?;
+                    output.fill(sides(shape), data.iter().map(|&value| value as f32));
+                }
+                Some(TensorElementType::Int32) => {
+                    let (shape, data) = value.try_extract_tensor::<i32>()?;
+                    output.fill(sides(shape), data.iter().map(|&value| value as f32));
+                }
+                _ => return Err(found().into()),
+            }
         }
         Ok(())
     }

@@ -4,15 +4,18 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use rten::{DataType, Dimension, Model, NodeId, RunOptions, ThreadPool, ValueType, ValueView};
+use rten::{Model, NodeId, RunOptions, ThreadPool, ValueOrView, ValueView};
 use rten_tensor::prelude::*;
 
 use super::{
-    Backend, Engine, InputInfo, LoadError, Loaded, MAX_THREADS, OutputTensor, OutputTypeError,
-    RuntimeFailure, read_model,
+    Backend, Engine, LoadError, Loaded, MAX_THREADS, OutputTensor, OutputTypeError, Pixels, RuntimeFailure,
+    Wiring,
 };
 use crate::detector::{DetectError, Detector, DetectorInfo, Device, Frame};
 use crate::model::ModelSpec;
+use crate::model::image_input::ExtraInput;
+use crate::model_file::ModelFile;
+use crate::onnx::ElementType;
 use lva_media_types::Detection;
 
 /// How [`RtenDetector`] runs.
@@ -50,13 +53,11 @@ impl RtenDetector {
     /// Loads a model file and tries it on a grey frame. Blocks for some tens of milliseconds, longer for
     /// large models.
     ///
-    /// Weights in files beside the model are not read: export it as one file.
-    ///
     /// # Errors
     ///
     /// [`LoadError`], naming what was expected and found where the file does not fit its description.
     pub fn load(path: impl AsRef<Path>, spec: ModelSpec, options: RtenOptions) -> Result<Self, LoadError> {
-        Self::from_bytes(read_model(path.as_ref())?, spec, options)
+        Self::from_file(ModelFile::open(path)?, spec, options)
     }
 
     /// As [`RtenDetector::load`], from a model in memory: owned, or part of the program (`include_bytes!`).
@@ -69,8 +70,21 @@ impl RtenDetector {
         spec: ModelSpec,
         options: RtenOptions,
     ) -> Result<Self, LoadError> {
-        let bytes = model.into();
-        let engine = Engine::load(spec, Device::Cpu, |spec| load(bytes, spec, &options))?;
+        Self::from_file(ModelFile::from_bytes(model)?, spec, options)
+    }
+
+    /// As [`RtenDetector::load`], from a file that was read before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`RtenDetector::load`].
+    pub fn from_file(file: ModelFile, spec: ModelSpec, options: RtenOptions) -> Result<Self, LoadError> {
+        let (graph, bytes) = file.into_parts();
+        // Its own suppression compares boxes of all frames of a batch.
+        let largest_batch = graph.has_operator("NonMaxSuppression").then_some(1);
+        let engine = Engine::load(spec, &graph, Device::Cpu, |spec, wiring| {
+            load(bytes, spec, wiring, &options, largest_batch)
+        })?;
         Ok(Self { engine })
     }
 
@@ -102,90 +116,98 @@ impl Detector for RtenDetector {
 
 struct RtenBackend {
     model: Model,
-    input: NodeId,
+    image: NodeId,
+    extras: Vec<NodeId>,
     outputs: Vec<NodeId>,
-    /// Channels, rows and columns of one frame.
-    image: [usize; 3],
     options: RunOptions,
 }
 
 fn load(
     bytes: Cow<'static, [u8]>,
     spec: &ModelSpec,
+    wiring: &Wiring,
     options: &RtenOptions,
+    largest_batch: Option<usize>,
 ) -> Result<Loaded<RtenBackend>, LoadError> {
+    let failed = |cause: RuntimeFailure| LoadError::Model {
+        model: spec.name().to_owned(),
+        runtime: "rten",
+        cause,
+    };
     let loaded = match bytes {
         Cow::Borrowed(bytes) => Model::load_static_slice(bytes),
         Cow::Owned(bytes) => Model::load(bytes),
     };
-    let model = loaded.map_err(|error| LoadError::Model {
-        model: spec.name().to_owned(),
-        runtime: "rten",
-        cause: error.into(),
-    })?;
-    let inputs: Vec<_> = model
-        .input_ids()
-        .iter()
-        .map(|&id| input_info(&model, id))
-        .collect();
-    let no_input = || LoadError::InputCount {
-        model: spec.name().to_owned(),
-        found: inputs.len(),
-    };
-    let &input = model.input_ids().first().ok_or_else(no_input)?;
+    let model = loaded.map_err(|error| failed(error.into()))?;
+    let node = |name: &String| model.node_id(name).map_err(|error| failed(error.into()));
     // A separate pool: the default pool of the library uses every core.
     let pool = Arc::new(ThreadPool::with_num_threads(options.threads));
     let backend = RtenBackend {
-        input,
-        outputs: model.output_ids().to_vec(),
-        image: [3, spec.input().height() as usize, spec.input().width() as usize],
+        image: node(&wiring.image.name)?,
+        extras: wiring
+            .extras
+            .iter()
+            .map(|extra| node(&extra.name))
+            .collect::<Result<_, _>>()?,
+        outputs: wiring.outputs.iter().map(node).collect::<Result<_, _>>()?,
         options: RunOptions::default().with_thread_pool(Some(pool)),
         model,
     };
     Ok(Loaded {
         backend,
-        inputs,
         runtime: "rten".to_owned(),
+        largest_batch,
     })
 }
 
-fn input_info(model: &Model, id: NodeId) -> InputInfo {
-    let info = model.node_info(id);
-    let shape = info.as_ref().and_then(|info| info.shape()).unwrap_or_default();
-    let dtype = info.and_then(|info| info.dtype());
-    InputInfo {
-        shape: shape
-            .into_iter()
-            .map(|dimension| match dimension {
-                Dimension::Fixed(size) => Some(size),
-                Dimension::Symbolic(_) => None,
-            })
-            .collect(),
-        is_f32: dtype.is_none_or(|dtype| dtype == ValueType::Tensor(DataType::Float)),
-    }
+/// The values of an input beside the picture. rten has 32-bit integers where files have 64.
+fn extra_value(extra: &ExtraInput, rows: usize) -> Result<rten::Value, RuntimeFailure> {
+    let rows = extra.rows.unwrap_or(rows);
+    let shape: Vec<_> = std::iter::once(rows).chain(extra.sides.iter().copied()).collect();
+    let values = extra.values.repeat(rows);
+    Ok(match extra.element {
+        ElementType::Float32 => rten::Value::from_shape(&shape, values)?,
+        _ => {
+            let whole: Vec<i32> = values.iter().map(|&value| value as i32).collect();
+            rten::Value::from_shape(&shape, whole)?
+        }
+    })
 }
 
 impl Backend for RtenBackend {
     fn run(
         &mut self,
-        input: &[f32],
+        wiring: &Wiring,
+        pixels: Pixels<'_>,
         rows: usize,
         outputs: &mut Vec<OutputTensor>,
     ) -> Result<(), RuntimeFailure> {
-        let [channels, height, width] = self.image;
-        let tensor = ValueView::from_shape([rows, channels, height, width], input)?;
-        let values = self.model.run(
-            vec![(self.input, tensor.into())],
-            &self.outputs,
-            Some(self.options.clone()),
-        )?;
+        let shape = wiring.image_shape(rows);
+        let image: ValueOrView<'_> = match pixels {
+            Pixels::Floats(values) => ValueView::from_shape(shape, values)?.into(),
+            Pixels::Bytes(values) => ValueView::from_shape(shape, values)?.into(),
+        };
+        let mut inputs = vec![(self.image, image)];
+        for (&id, extra) in self.extras.iter().zip(&wiring.extras) {
+            inputs.push((id, extra_value(extra, rows)?.into()));
+        }
+        let values = self
+            .model
+            .run(inputs, &self.outputs, Some(self.options.clone()))?;
         outputs.resize_with(values.len(), OutputTensor::default);
-        for (index, (value, output)) in values.iter().zip(outputs).enumerate() {
-            let tensor = value.as_tensor_view::<f32>().ok_or_else(|| OutputTypeError {
-                index,
-                found: value.dtype().to_string(),
-            })?;
-            output.fill(tensor.shape().iter().copied(), tensor.iter().copied());
+        for ((value, output), name) in values.iter().zip(outputs).zip(&wiring.outputs) {
+            if let Some(tensor) = value.as_tensor_view::<f32>() {
+                output.fill(tensor.shape().iter().copied(), tensor.iter().copied());
+            } else if let Some(tensor) = value.as_tensor_view::<i32>() {
+                let values = tensor.iter().map(|&value| value as f32);
+                output.fill(tensor.shape().iter().copied(), values);
+            } else {
+                return Err(OutputTypeError {
+                    name: name.clone(),
+                    found: value.dtype().to_string(),
+                }
+                .into());
+            }
         }
         Ok(())
     }

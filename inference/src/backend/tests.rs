@@ -6,6 +6,8 @@ use super::*;
 use crate::detector::{DetectError, Device, Frame};
 use crate::image_view::ImageView;
 use crate::model::ModelSpec;
+use crate::onnx::ModelGraph;
+use crate::onnx::writer::{FLOAT, INT64, UINT8, Writer};
 use lva_media_types::PixelFormat;
 
 /// A person grid of 8 × 8 pixels, one cell: the score is the first value of the frame's red plane.
@@ -27,10 +29,14 @@ enum Step {
 impl Backend for Echo {
     fn run(
         &mut self,
-        input: &[f32],
+        _wiring: &Wiring,
+        pixels: Pixels<'_>,
         rows: usize,
         outputs: &mut Vec<OutputTensor>,
     ) -> Result<(), RuntimeFailure> {
+        let Pixels::Floats(input) = pixels else {
+            return Err("floats were expected".into());
+        };
         self.runs.send(rows)?;
         if self.trials > 0 {
             self.trials -= 1;
@@ -57,9 +63,19 @@ fn spec() -> ModelSpec {
     ModelSpec::person_grid("echo", 8, 8).with_score_threshold(0.0)
 }
 
+/// A file with this input and one output.
+fn graph(element: u64, shape: &[u64]) -> ModelGraph {
+    let writer = Writer::new()
+        .input("images", element, shape)
+        .output("grid", FLOAT, &[0, 5, 1, 1]);
+    ModelGraph::read(&writer.bytes()).unwrap()
+}
+
 struct Setup {
     spec: ModelSpec,
     batch: Option<usize>,
+    /// What the backend says that it can run at once.
+    most: Option<usize>,
     gate: Option<Receiver<Step>>,
     leak_between_rows: bool,
 }
@@ -69,6 +85,7 @@ impl Setup {
         Self {
             spec,
             batch,
+            most: None,
             gate: None,
             leak_between_rows: false,
         }
@@ -87,17 +104,19 @@ impl Setup {
             trials,
             leak_between_rows: self.leak_between_rows,
         };
-        let inputs = vec![InputInfo {
-            shape: vec![self.batch, Some(3), Some(8), Some(8)],
-            is_f32: true,
-        }];
-        let engine = Engine::load(self.spec, Device::Cpu, |_| {
-            Ok(Loaded {
-                backend,
-                inputs,
-                runtime: "echo".to_owned(),
-            })
-        });
+        let batch = self.batch.map_or(0, |batch| batch as u64);
+        let engine = Engine::load(
+            self.spec,
+            &graph(FLOAT, &[batch, 3, 8, 8]),
+            Device::Cpu,
+            |_, _| {
+                Ok(Loaded {
+                    backend,
+                    runtime: "echo".to_owned(),
+                    largest_batch: self.most,
+                })
+            },
+        );
         (engine, ran)
     }
 }
@@ -172,7 +191,8 @@ fn a_detector_that_panicked_reports_it_every_time() {
 
 #[test]
 fn a_panic_while_loading_is_an_error() {
-    let engine = Engine::load::<Echo>(spec(), Device::Cpu, |_| panic!("the test asks for it"));
+    let graph = graph(FLOAT, &[1, 3, 8, 8]);
+    let engine = Engine::load::<Echo>(spec(), &graph, Device::Cpu, |_, _| panic!("the test asks for it"));
     assert!(matches!(engine.unwrap_err(), LoadError::Panicked));
 }
 
@@ -194,48 +214,43 @@ fn a_model_that_mixes_its_batch_is_refused() {
 }
 
 #[test]
+fn a_runtime_that_mixes_batches_gets_single_frames() {
+    let limited = |batch| Setup {
+        most: Some(1),
+        ..Setup::new(spec().with_largest_batch(4), batch)
+    };
+    let (engine, _ran) = Setup { ..limited(Some(1)) }.load();
+    assert_eq!(engine.unwrap().info().largest_batch, 1);
+    let error = limited(Some(3)).load().0.unwrap_err();
+    assert!(
+        matches!(error, LoadError::BatchNotRunRightly { rows: 3, .. }),
+        "{error}"
+    );
+}
+
+#[test]
 fn inputs_that_do_not_fit_are_named() {
-    let load = |inputs: Vec<InputInfo>| {
-        let (runs, _ran) = channel();
-        let backend = Echo {
-            runs,
-            gate: None,
-            trials: 0,
-            leak_between_rows: false,
-        };
-        let loaded = Loaded {
-            backend,
-            inputs,
-            runtime: String::new(),
-        };
-        Engine::load(spec(), Device::Cpu, move |_| Ok(loaded)).unwrap_err()
+    let load = |graph: ModelGraph| {
+        let never = |_: &ModelSpec, _: &Wiring| -> Result<Loaded<Echo>, LoadError> { panic!("not loaded") };
+        Engine::load(spec(), &graph, Device::Cpu, never).unwrap_err()
     };
-    let input_info = |shape: &[Option<usize>]| InputInfo {
-        shape: shape.to_vec(),
-        is_f32: true,
-    };
-    let error = load(vec![input_info(&[None, Some(3), Some(16), Some(8)])]);
+    let error = load(graph(FLOAT, &[0, 3, 16, 8]));
     assert_eq!(
         error.to_string(),
-        "the model 'echo' takes an input of float32 [?, 3, 16, 8], but its description expects float32 \
-         [frames, 3, 8, 8]: configure the size that it was exported with"
+        "the input of the model 'echo' is images float32 [?, 3, 16, 8], but its description expects pictures of \
+         8x8 pixels: configure the size that it was exported with"
     );
-    assert!(matches!(
-        load(vec![input_info(&[Some(3), Some(8), Some(8)])]),
-        LoadError::InputShape { .. }
-    ));
-    assert!(matches!(
-        load(vec![input_info(&[Some(0), None, None, None])]),
-        LoadError::InputShape { .. }
-    ));
-    let bytes = InputInfo {
-        is_f32: false,
-        ..input_info(&[None, Some(3), Some(8), Some(8)])
-    };
-    assert!(matches!(load(vec![bytes]), LoadError::InputShape { .. }));
-    assert!(matches!(load(vec![]), LoadError::InputCount { found: 0, .. }));
-    assert!(matches!(
-        load(vec![input_info(&[]), input_info(&[])]),
-        LoadError::InputCount { found: 2, .. }
-    ));
+    let error = load(graph(FLOAT, &[3, 8, 8]));
+    assert!(
+        matches!(error, LoadError::Input { .. }) && error.to_string().contains("NHWC"),
+        "{error}"
+    );
+    let error = load(graph(INT64, &[0, 3, 8, 8]));
+    assert!(error.to_string().contains("int64"), "{error}");
+    // Bytes cannot be scaled to 0..=1.
+    let error = load(graph(UINT8, &[0, 3, 8, 8]));
+    assert!(
+        matches!(error, LoadError::ByteInput { .. }) && error.to_string().contains("uint8"),
+        "{error}"
+    );
 }

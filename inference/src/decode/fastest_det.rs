@@ -1,60 +1,58 @@
 //! FastestDet: one anchor-free grid whose boxes are fractions of the whole frame.
 
-use super::{Candidate, GridImage, Rules};
+use super::found::Found;
+use super::shapes::{FRAMES, Grid, Side, expect};
+use super::{DecodeError, OutputView, Rules, sigmoid};
 
 /// Channels in front of the class scores: objectness and the box.
 const BOX_CHANNELS: usize = 5;
+/// Pixels a side of a cell.
+const CELL: usize = 16;
 
-pub(super) fn candidates(rules: &Rules, image: &GridImage<'_>, found: &mut Vec<Candidate>) {
-    for (cell, &objectness) in image.first_channel().iter().enumerate() {
+pub(super) fn frames(rules: &Rules, outputs: &[OutputView<'_>]) -> Result<Option<usize>, DecodeError> {
+    let (rows, columns) = (rules.input_height / CELL, rules.input_width / CELL);
+    let channels = BOX_CHANNELS + rules.classes;
+    let sides = [FRAMES, Side::Is(channels), Side::Is(rows), Side::Is(columns)];
+    expect(outputs, 0, 1, sides).map(|sides| Some(sides[0]))
+}
+
+pub(super) fn read(rules: &Rules, outputs: &[OutputView<'_>], frame: usize, found: &mut Found) {
+    let grid = Grid::of(outputs, 0, frame);
+    for (cell, &objectness) in grid.channel(0).iter().enumerate() {
         // Also ignores NaN.
         if !(objectness > 0.0 && objectness.is_finite()) {
             continue;
         }
-        let Some((class, class_score)) = best_class(rules, image, cell) else {
+        let Some((class, class_score)) = best_class(rules, &grid, cell) else {
             continue;
         };
-        let score = (objectness.powf(0.6) * class_score.powf(0.4)).min(1.0);
-        if score < rules.score_threshold || !rules.kept.get(class).copied().unwrap_or(false) {
+        let score = objectness.powf(0.6) * class_score.powf(0.4);
+        if !found.wants(score) {
             continue;
         }
-        let (column, row) = image.position(cell);
-        let [x, y, width, height] = [1, 2, 3, 4].map(|channel| image.value(channel, cell));
-        let center_x = (column + x.tanh()) / image.columns as f32;
-        let center_y = (row + y.tanh()) / image.rows as f32;
-        let (half_width, half_height) = (sigmoid(width) / 2.0, sigmoid(height) / 2.0);
+        let (column, row) = grid.position(cell);
+        let [x, y, width, height] = [1, 2, 3, 4].map(|channel| grid.value(channel, cell));
         let (input_width, input_height) = (rules.input_width as f32, rules.input_height as f32);
-        let edges = [
-            (center_x - half_width) * input_width,
-            (center_y - half_height) * input_height,
-            (center_x + half_width) * input_width,
-            (center_y + half_height) * input_height,
-        ];
-        if edges.iter().all(|e| e.is_finite())
-            && let Ok(class) = u16::try_from(class)
-        {
-            found.push(Candidate { edges, class, score });
-        }
+        let center_x = (column + x.tanh()) / grid.columns as f32 * input_width;
+        let center_y = (row + y.tanh()) / grid.rows as f32 * input_height;
+        let size = [sigmoid(width) * input_width, sigmoid(height) * input_height];
+        found.add_centred([center_x, center_y, size[0], size[1]], class, score);
     }
 }
 
 /// The class with the highest finite score above 0, over all classes: a cell that takes a person for a chair
 /// is a chair, whichever classes are kept.
-fn best_class(rules: &Rules, image: &GridImage<'_>, cell: usize) -> Option<(usize, f32)> {
+fn best_class(rules: &Rules, grid: &Grid<'_>, cell: usize) -> Option<(usize, f32)> {
     let mut best = None;
     let mut best_score = 0.0;
-    for class in 0..rules.kept.len() {
-        let score = image.value(BOX_CHANNELS + class, cell);
+    for class in 0..rules.classes {
+        let score = grid.value(BOX_CHANNELS + class, cell);
         if score > best_score && score.is_finite() {
             best_score = score;
             best = Some((class, score));
         }
     }
     best
-}
-
-fn sigmoid(v: f32) -> f32 {
-    1.0 / (1.0 + (-v).exp())
 }
 
 #[cfg(test)]

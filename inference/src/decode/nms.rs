@@ -2,9 +2,8 @@
 
 use super::{Candidate, MAX_CANDIDATES};
 
-/// Leaves the best boxes, best first, none overlapping a better one by `threshold` or more, whatever their
-/// classes.
-pub(super) fn suppress(candidates: &mut Vec<Candidate>, threshold: f32) {
+/// Leaves the best boxes, best first, none overlapping a better one of its class, or of any, by `threshold` or more.
+pub(super) fn suppress(candidates: &mut Vec<Candidate>, threshold: f32, across_classes: bool) {
     let better = |a: &Candidate, b: &Candidate| b.score.total_cmp(&a.score);
     if candidates.len() > MAX_CANDIDATES {
         candidates.select_nth_unstable_by(MAX_CANDIDATES, better);
@@ -19,6 +18,7 @@ pub(super) fn suppress(candidates: &mut Vec<Candidate>, threshold: f32) {
         if head
             .iter()
             .take(kept)
+            .filter(|k| across_classes || k.class == candidate.class)
             .all(|k| overlap(&k.edges, &candidate.edges) < threshold)
         {
             if let Some(slot) = candidates.get_mut(kept) {
@@ -60,14 +60,14 @@ mod tests {
             candidate(5.0, 0.7),
             candidate(2.0, 0.8),
         ];
-        suppress(&mut found, 0.5);
+        suppress(&mut found, 0.5, true);
         assert_eq!(found, [candidate(0.0, 0.9), candidate(5.0, 0.7)]);
     }
 
     #[test]
     fn a_suppressed_box_suppresses_nothing() {
         let mut found = vec![candidate(0.0, 0.9), candidate(4.0, 0.8), candidate(8.0, 0.7)];
-        suppress(&mut found, 0.4);
+        suppress(&mut found, 0.4, true);
         assert_eq!(found, [candidate(0.0, 0.9), candidate(8.0, 0.7)]);
     }
 
@@ -76,7 +76,7 @@ mod tests {
         let mut found: Vec<_> = (0..3000u16)
             .map(|i| candidate(f32::from(i) * 20.0, f32::from(i) / 3000.0))
             .collect();
-        suppress(&mut found, 0.5);
+        suppress(&mut found, 0.5, true);
         assert_eq!(found.len(), MAX_CANDIDATES);
         assert_eq!(found[0].score, 2999.0 / 3000.0);
         assert_eq!(
@@ -86,9 +86,20 @@ mod tests {
     }
 
     #[test]
+    fn classes_are_apart_if_asked_for() {
+        let mut found = vec![candidate(0.0, 0.9), candidate(0.0, 0.8), candidate(0.0, 0.7)];
+        found[1].class = 1;
+        let mut across = found.clone();
+        suppress(&mut found, 0.5, false);
+        assert_eq!(found.iter().map(|c| c.class).collect::<Vec<_>>(), [0, 1]);
+        suppress(&mut across, 0.5, true);
+        assert_eq!(across.len(), 1);
+    }
+
+    #[test]
     fn a_threshold_of_one_keeps_all_but_copies() {
         let mut found = vec![candidate(0.0, 0.9), candidate(0.0, 0.8), candidate(0.1, 0.7)];
-        suppress(&mut found, 1.0);
+        suppress(&mut found, 1.0, true);
         assert_eq!(found.len(), 2);
     }
 }

@@ -1,30 +1,30 @@
 //! This project's own head: a score and four distances a cell.
 
-use super::{Candidate, GridImage, Rules};
+use super::found::Found;
+use super::shapes::{FRAMES, Grid, Side, expect};
+use super::{DecodeError, OutputView, Rules};
 
 /// Pixels of the input that one unit of distance stands for, and the side of a cell.
-const CELL: f32 = 8.0;
+const CELL: usize = 8;
 
-pub(super) fn candidates(rules: &Rules, image: &GridImage<'_>, found: &mut Vec<Candidate>) {
-    if !rules.kept.first().copied().unwrap_or(false) {
-        return;
-    }
-    for (cell, &score) in image.first_channel().iter().enumerate() {
+pub(super) fn frames(rules: &Rules, outputs: &[OutputView<'_>]) -> Result<Option<usize>, DecodeError> {
+    let (rows, columns) = (rules.input_height / CELL, rules.input_width / CELL);
+    let sides = [FRAMES, Side::Is(5), Side::Is(rows), Side::Is(columns)];
+    expect(outputs, 0, 1, sides).map(|sides| Some(sides[0]))
+}
+
+pub(super) fn read(outputs: &[OutputView<'_>], frame: usize, found: &mut Found) {
+    let grid = Grid::of(outputs, 0, frame);
+    for (cell, &score) in grid.channel(0).iter().enumerate() {
         // A NaN is not above the threshold; an infinite score is none.
-        if !(score >= rules.score_threshold && score.is_finite()) {
+        if !found.wants(score) {
             continue;
         }
-        let (column, row) = image.position(cell);
+        let (column, row) = grid.position(cell);
         let (x, y) = (column + 0.5, row + 0.5);
-        let [left, top, right, bottom] = [1, 2, 3, 4].map(|channel| image.value(channel, cell));
-        let edges = [x - left, y - top, x + right, y + bottom].map(|v| v * CELL);
-        if edges.iter().all(|e| e.is_finite()) {
-            found.push(Candidate {
-                edges,
-                class: 0,
-                score: score.min(1.0),
-            });
-        }
+        let [left, top, right, bottom] = [1, 2, 3, 4].map(|channel| grid.value(channel, cell));
+        let edges = [x - left, y - top, x + right, y + bottom].map(|v| v * CELL as f32);
+        found.add(edges, 0, score);
     }
 }
 

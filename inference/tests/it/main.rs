@@ -8,6 +8,8 @@
 #[cfg(all(feature = "rten", feature = "ort"))]
 mod agreement;
 #[cfg(feature = "rten")]
+mod families;
+#[cfg(feature = "rten")]
 mod fastest_det;
 #[cfg(feature = "ort")]
 mod onnx_runtime;

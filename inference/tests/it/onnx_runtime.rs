@@ -1,6 +1,8 @@
 //! Libraries and devices that cannot be used are errors, and none hangs or panics.
 
-use lva_inference::{Device, LoadError, ModelSpec, OnnxRuntimeError, OrtDetector, OrtOptions};
+use lva_inference::{
+    Device, LoadError, ModelFileError, ModelSpec, OnnxRuntimeError, OrtDetector, OrtOptions,
+};
 
 use crate::support::{onnx_runtime_library, tiny_model};
 
@@ -103,13 +105,7 @@ fn an_invalid_model_is_an_error() {
     let spec = || ModelSpec::person_grid("tiny", 16, 8);
     let error = OrtDetector::load(tiny_model("make_models.py"), spec(), options.clone()).unwrap_err();
     assert!(
-        matches!(
-            error,
-            LoadError::Model {
-                runtime: "ONNX Runtime",
-                ..
-            }
-        ),
+        matches!(error, LoadError::File(ModelFileError::NoModel { .. })),
         "{error:?}"
     );
     let error = OrtDetector::load(tiny_model("grid-no-sigmoid.onnx"), spec(), options).unwrap_err();

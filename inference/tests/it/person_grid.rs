@@ -1,8 +1,8 @@
 //! rten on tiny networks whose output can be computed by hand.
 
 use lva_inference::{
-    BoundingBox, DecodeError, Detection, Detector, Device, Frame, ImageView, InputSpec, LoadError, ModelSpec,
-    PixelFormat, RtenDetector, RtenOptions,
+    BoundingBox, DecodeError, Detection, Detector, Device, Frame, ImageView, InputSpec, LoadError,
+    ModelFileError, ModelSpec, PixelFormat, RtenDetector, RtenOptions,
 };
 
 use crate::support::tiny_model;
@@ -101,10 +101,13 @@ fn a_detector_is_an_object_that_can_be_sent() {
 #[test]
 fn files_that_do_not_match_are_reported() {
     let error = |name, spec| load(name, spec).unwrap_err();
-    assert!(matches!(error("missing.onnx", spec()), LoadError::Read { .. }));
+    assert!(matches!(
+        error("missing.onnx", spec()),
+        LoadError::File(ModelFileError::Read { .. })
+    ));
     assert!(matches!(
         error("make_models.py", spec()),
-        LoadError::Model { runtime: "rten", .. }
+        LoadError::File(ModelFileError::NoModel { .. })
     ));
     let larger = spec().with_input(InputSpec::new(32, 8));
     let wrong = error("grid-any-batch.onnx", larger);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
-use lva_edge_module::analysis::{AnalysisArgs, AnalysisServer, Backend, ModelArgs, ModelFamilyArg};
+use lva_edge_module::analysis::{AnalysisArgs, AnalysisServer, ModelArgs};
 use lva_edge_module::{ANSWER_LIMIT, Config, DataDirectory, EdgeModule, readable};
 use lva_graph_runtime::{GraphEvent, MessageSink, SinkError};
 use lva_media_types::Credentials;
@@ -147,16 +147,7 @@ fn extension_args(scene: PathBuf) -> AnalysisArgs {
         every_frame: false,
         detector_each: false,
         trusted_peers: false,
-        model: ModelArgs {
-            model: None,
-            family: ModelFamilyArg::PersonGrid,
-            input: None,
-            backend: Backend::Rten,
-            library: None,
-            threads: 1,
-            score: None,
-            overlap: None,
-        },
+        model: ModelArgs::default(),
     }
 }
 

@@ -50,7 +50,7 @@ use crate::{CANNOT_START, set};
 /// The embedded model knows the drawn people of the demo only; give --model for real ones.
 ///
 /// Examples:
-///   lva-edge spatial-analysis --config scene.json --model FastestDet.onnx --family fastest-det
+///   lva-edge spatial-analysis --config scene.json --model FastestDet.onnx
 ///   lva-edge spatial-analysis --unix /run/lva/analysis.sock --auth-file /etc/lva/extension-auth
 ///   lva-edge spatial-analysis --broker mqtt://127.0.0.1   # graphs: lva/spatialAnalysis/twin/desired
 ///
