@@ -162,8 +162,12 @@ mod tests {
         let found = block_on(detector.run(|detector| detector.detect(&[])));
         assert!(found.unwrap().unwrap().is_empty());
         // Dropped with a job under way, whose result no caller wants.
-        let (steps, gate) = channel::<()>();
-        poll_and_drop(detector.run(move |_| gate.recv()));
+        let ((steps, gate), (begins, has_begun)) = (channel::<()>(), channel());
+        poll_and_drop(detector.run(move |_| {
+            begins.send(()).unwrap();
+            gate.recv()
+        }));
+        has_begun.recv().unwrap();
         drop(detector);
         steps.send(()).unwrap();
     }

@@ -369,10 +369,12 @@ async fn over_a_websocket_with_tls_events_and_inputs_of_any_size_pass_or_skips()
     for body in ["{}", &long] {
         client.send(OutputMessage::json("out", body.to_owned())).unwrap();
         assert_eq!(hub.next(EVENTS).await.payload, body.as_bytes());
+        // mosquitto sends no more than 4 KiB each 0.1 s over WebSocket.
+        let body = &body.as_bytes()[..body.len().min(10_000)];
         hub.publish("devices/dev1/modules/lva/inputs/in/%24.mid=m", body)
             .await;
         let input = within("an input", from_hub.inputs.recv()).await.unwrap();
-        assert_eq!(input.body, body.as_bytes());
+        assert_eq!(input.body, body);
     }
     client.shutdown().await;
 }
